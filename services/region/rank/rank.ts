@@ -1,0 +1,78 @@
+/**
+ * Ranking: from the catalog and the ledger to a feed. Pure reads of applied state at a pinned moment `atMs`; ties
+ * everywhere by ascending entity id.
+ */
+import type { Metadata } from '../../../shared/protocol/events.ts';
+import type { Window } from '../../../shared/schema/schema.ts';
+
+export const profiles = [
+  'trending',
+  'hot',
+  'new',
+  'top',
+  'rising',
+  'controversial',
+  'hidden_gems',
+  'most_viewed',
+  'most_liked',
+  'shuffle',
+  'related',
+] as const;
+export type Profile = (typeof profiles)[number];
+
+/** The parsed query of `GET /feed`. */
+export interface FeedQuery {
+  readonly profile: Profile;
+  /** 1 … 200. */
+  readonly limit: number;
+  /** How many ranked items precede the page. */
+  readonly skip: number;
+  readonly window: Window;
+  /** All must hold. */
+  readonly filters: readonly Filter[];
+  /** At most `count` items per value of the metadata field, where the feed has enough others. */
+  readonly maxPer: { readonly field: string; readonly count: number } | undefined;
+  /** For `related`. */
+  readonly entity: number | undefined;
+  /** For `shuffle`. */
+  readonly seed: string;
+}
+
+/** `field:a|b`, `field:!a`, `field>=n` … over metadata. */
+export interface Filter {
+  readonly field: string;
+  readonly operator: 'in' | 'not_in' | '>=' | '<=' | '>' | '<';
+  /** For `in` and `not_in`: texts as written; for the others one number. */
+  readonly values: readonly string[];
+}
+
+/** A signal summary as answered: sums of weights. */
+export type SignalSummary = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+export interface FeedItem {
+  readonly entity_id: number;
+  /** From 1. */
+  readonly rank: number;
+  readonly score: number;
+  readonly metadata: Metadata;
+  readonly signals: SignalSummary;
+}
+
+export interface FeedResult {
+  readonly items: readonly FeedItem[];
+  /** Number of items that were scored: live, matching the filters, and eligible for the profile. */
+  readonly totalScored: number;
+  /** Constraints that could not be kept within the page, e.g. `max_per=category:2`. */
+  readonly relaxed: readonly string[];
+  /** Whether items follow this page. */
+  readonly more: boolean;
+}
+
+export interface Rank {
+  /** Throws `Refusal` `unknown_item` or `no_embedding` for `related`. */
+  feed(query: FeedQuery, atMs: number): FeedResult;
+  /** All signals of an entity that have events, with the windows the schema declares, plus `decayed`. */
+  summary(entity: number, atMs: number): SignalSummary;
+  /** Whether an item passes the filters: search shares them. */
+  matches(entity: number, filters: readonly Filter[]): boolean;
+}

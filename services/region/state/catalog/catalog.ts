@@ -1,0 +1,71 @@
+/**
+ * The catalog: the live items, and the registers behind them.
+ *
+ * An item and its embedding are two last-writer-wins registers ordered by `Order` (epoch, HLC, origin, sequence). A
+ * delete writes a tombstone to both; tombstones are never collected. `createdMs` is the lowest acceptance time of any
+ * put ever seen, whatever won. Only a live item is visible; an embedding without its item is stored and waits.
+ */
+import type { Metadata, Order, PlacedEvent } from '../../../../shared/protocol/events.ts';
+
+export interface ItemRegister {
+  readonly order: Order;
+  /** Undefined: a tombstone. */
+  readonly metadata: Metadata | undefined;
+  /** Lowest acceptance time of any put seen, epoch ms; undefined when only deletes were seen. */
+  readonly createdMs: number | undefined;
+}
+
+export interface EmbeddingRegister {
+  readonly order: Order;
+  /** Undefined: a tombstone. */
+  readonly values: Float32Array | undefined;
+}
+
+/** A live item. */
+export interface Item {
+  readonly entity: number;
+  readonly metadata: Metadata;
+  /** Lowest acceptance time of any put, and acceptance time of the winning put; epoch ms. */
+  readonly createdMs: number;
+  readonly updatedMs: number;
+}
+
+export interface Catalog {
+  item(entity: number): Item | undefined;
+  /** The embedding of a live item. */
+  embedding(entity: number): Float32Array | undefined;
+  /** All live items, in no promised order. */
+  items(): Iterable<Item>;
+  /** Number of live items. */
+  readonly size: number;
+}
+
+/** The register after one more put or delete. Both are pure, commutative and idempotent. */
+export function mergeItem(
+  present: ItemRegister | undefined,
+  placed: PlacedEvent,
+  compare: (a: Order, b: Order) => number,
+  acceptedMs: number,
+): ItemRegister {
+  const { event, order } = placed;
+  const metadata = event.kind === 'item' ? event.metadata : undefined;
+  const putMs = event.kind === 'item' ? acceptedMs : undefined;
+  if (present === undefined) return { order, metadata, createdMs: putMs };
+  const createdMs =
+    present.createdMs === undefined
+      ? putMs
+      : putMs === undefined
+        ? present.createdMs
+        : Math.min(present.createdMs, putMs);
+  return compare(order, present.order) > 0 ? { order, metadata, createdMs } : { ...present, createdMs };
+}
+
+export function mergeEmbedding(
+  present: EmbeddingRegister | undefined,
+  placed: PlacedEvent,
+  compare: (a: Order, b: Order) => number,
+): EmbeddingRegister {
+  const { event, order } = placed;
+  const values = event.kind === 'embedding' ? event.values : undefined;
+  return present === undefined || compare(order, present.order) > 0 ? { order, values } : present;
+}

@@ -1,0 +1,139 @@
+/**
+ * The three error families, never mixed.
+ *
+ * - `Refusal`: the caller's turn. Nothing was changed (invariant 8); it becomes an `application/problem+json` answer
+ *   (RFC 9457) with a stable `code` of the table below.
+ * - `Fault`: the outside world failed (network, stream, disk); whoever catches it retries with a bound or reports.
+ * - `BrokenInvariant` (`shared/kernel`): a bug; the process exits.
+ *
+ * Foreign errors are translated into one of these where they enter.
+ */
+
+/** Every stable problem code with its HTTP status and title. `docs/api.md` documents each; a test compares the two. */
+export const problems = {
+  invalid_json: [400, 'The body is not valid JSON'],
+  invalid_request: [400, 'The request is not valid'],
+  unknown_field: [400, 'The body has a field this route does not know'],
+  unknown_signal: [400, 'The signal is not declared by the schema'],
+  wrong_dimensions: [400, 'The embedding has the wrong number of values'],
+  context_not_replicated: [400, 'Signals with a user or creator context are not replicated'],
+  invalid_query: [400, 'The search query is not valid'],
+  unknown_region: [404, 'The region is not in the topology'],
+  unknown_profile: [404, 'The ranking profile does not exist'],
+  unknown_item: [404, 'The item does not exist'],
+  no_embedding: [404, 'The item has no embedding'],
+  unknown_route: [404, 'The route does not exist'],
+  method_not_allowed: [405, 'The route does not take this method'],
+  promotion_in_progress: [409, 'Another promotion is under way'],
+  target_cut: [409, 'The target region is cut off by a drill'],
+  target_unreachable: [409, 'The target region cannot be reached'],
+  target_not_ready: [409, 'The target region is not ready to lead'],
+  leader_cut: [409, 'The leader is cut off by a drill'],
+  leader_unreachable: [409, 'The leader cannot be reached'],
+  stale_epoch: [409, 'The epoch is not the present one'],
+  body_too_large: [413, 'The body is too large'],
+  event_too_large: [413, 'One event is too large'],
+  unsupported_media_type: [415, 'The content type is not supported'],
+  not_leader: [503, 'This region is not the leader'],
+  handing_over: [503, 'The leader is handing over'],
+  not_ready: [503, 'The region is not ready'],
+  no_leader: [503, 'No leader can be reached'],
+  region_unreachable: [503, 'The region cannot be reached'],
+  control_unavailable: [503, 'The leadership record cannot be read or written'],
+  overloaded: [503, 'A limit on waiting work was reached'],
+  shutting_down: [503, 'The process is shutting down'],
+  stream_unavailable: [503, 'The stream is not healthy'],
+  schema_behind: [503, 'The region lacks a part of the schema that the log uses'],
+  clock_unsafe: [503, 'The clock of this region is too far off'],
+  storage_full: [507, 'The disk is full'],
+  position_not_reached: [504, 'The region did not reach the position in time'],
+  stream_unconfirmed: [504, 'The stream did not confirm in time'],
+  handover_timeout: [504, 'The hand-over did not finish in time'],
+  outcome_unknown: [504, 'The outcome of the request is unknown'],
+  internal: [500, 'The server made a mistake'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof problems;
+
+export interface FieldError {
+  /** Where in the input: `values[2]`, `line 17`, `signals.view.half_life`. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** RFC 9457 problem details as sent. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly hint?: string;
+  readonly errors?: readonly FieldError[];
+}
+
+export interface RefusalExtras {
+  /** What to do about it. */
+  readonly hint?: string;
+  readonly errors?: readonly FieldError[];
+  /** Seconds for `Retry-After`; 429 and 503 always carry one (default 1). */
+  readonly retryAfterSeconds?: number;
+  /** For `method_not_allowed`: the accepted methods. */
+  readonly allow?: readonly string[];
+}
+
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly code: ProblemCode;
+  readonly extras: RefusalExtras;
+
+  constructor(code: ProblemCode, detail: string, extras: RefusalExtras = {}) {
+    super(detail);
+    this.code = code;
+    this.extras = extras;
+  }
+
+  get status(): number {
+    return problems[this.code][0];
+  }
+
+  toProblem(): Problem {
+    const [status, title] = problems[this.code];
+    return {
+      type: `urn:tidaldb:problem:${this.code}`,
+      title,
+      status,
+      code: this.code,
+      detail: this.message,
+      ...(this.extras.hint === undefined ? {} : { hint: this.extras.hint }),
+      ...(this.extras.errors === undefined ? {} : { errors: this.extras.errors }),
+    };
+  }
+
+  /** The refusal another process answered. An unknown code is a fault of that process: `undefined`. */
+  static fromProblem(value: unknown): Refusal | undefined {
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { code, detail, hint, errors } = value as Partial<Problem>;
+    if (code === undefined || !Object.hasOwn(problems, code)) return undefined;
+    return new Refusal(code, detail ?? problems[code][1], {
+      ...(hint === undefined ? {} : { hint }),
+      ...(errors === undefined ? {} : { errors }),
+    });
+  }
+}
+
+/** The outside world failed. `code` is ours, never a foreign text. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The text of anything thrown, for logs. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

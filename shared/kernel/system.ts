@@ -1,0 +1,15 @@
+/** The production clock and chance. Only `main.ts` files construct them. */
+import { randomBytes } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { Clock, Random, Timer } from './kernel.ts';
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  after(delayMs: number, action: () => void): Timer {
+    const handle = setTimeout(action, delayMs);
+    return { cancel: () => clearTimeout(handle) };
+  },
+};
+
+export const systemRandom: Random = { bytes: (count) => randomBytes(count) };

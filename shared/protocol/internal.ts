@@ -1,0 +1,118 @@
+/**
+ * The internal API between router and regions, and between regions: HTTP/1.1, JSON, on each region's own port. Never
+ * published outside the cluster's network.
+ *
+ * | route | body → answer |
+ * |---|---|
+ * | `POST /internal/writes` | {@link WritesRequest} → {@link WritesReply} |
+ * | `GET /internal/status` | → {@link RegionStatus} |
+ * | `POST /internal/leadership` | `{}` → {@link RegionStatus}: reads the record now instead of within the second |
+ * | `POST /internal/handover` | {@link HandoverRequest} → {@link HandoverReply} |
+ * | `POST /internal/await` | {@link AwaitRequest} → {@link AwaitReply} |
+ * | `POST /internal/cut` | {@link CutRequest} → {@link RegionStatus} |
+ * | `GET /internal/digest` | → {@link DigestReply} |
+ * | `GET /feed`, `/search`, `/items/:id` | the public reads, same query, same answers |
+ * | `GET /metrics`, `/health/live`, `/health/ready` | for Prometheus and orchestrators |
+ *
+ * Refusals travel as problem+json with their public codes.
+ */
+import type { Problem } from '../errors/errors.ts';
+import type { Leadership } from './leadership.ts';
+import type { WireWrite } from './writes.ts';
+
+export type Durability = 'stream' | 'local';
+
+/** At most this much waits together in one internal request; bulks and strict writes travel apart. */
+export const WRITES_LIMIT = 1_000;
+export const WRITES_LIMIT_BYTES = 256 * 1024;
+
+export interface WritesRequest {
+  /** The epoch the sender believes in; a lower one than the region's is refused with `stale_epoch`. */
+  readonly epoch: number;
+  /** All or nothing: one refusal refuses the whole request (bulks). Otherwise each write stands alone. */
+  readonly atomic: boolean;
+  /** `stream`: the client insists (`Prefer: durability=stream`). */
+  readonly durability?: 'stream';
+  readonly writes: readonly WireWrite[];
+}
+
+export interface WriteAccepted {
+  /** `origin:sequence` of the event (of the last one, for an atomic request). */
+  readonly position: string;
+  readonly durability: Durability;
+}
+
+export interface WriteRefused {
+  readonly problem: Problem;
+  /** Index of the offending write of an atomic request. */
+  readonly index?: number;
+}
+
+export interface WritesReply {
+  /** One result a write, in order; a single one for an atomic request. */
+  readonly results: readonly (WriteAccepted | WriteRefused)[];
+}
+
+export function isRefused(result: WriteAccepted | WriteRefused): result is WriteRefused {
+  return 'problem' in result;
+}
+
+export type RegionRole = 'leader' | 'follower';
+
+export interface RegionStatus {
+  readonly region: string;
+  readonly role: RegionRole;
+  /** Serves reads truthfully and may take part in promotions. */
+  readonly ready: boolean;
+  /** The highest leadership record this region has seen, from any source; absent: it never saw one. */
+  readonly leadership?: Leadership;
+  readonly cut: boolean;
+  /** Position tokens. `applied` is never ahead of `durable`. */
+  readonly durable: string;
+  readonly applied: string;
+  /** Stream sequence up to which everything is applied. */
+  readonly offset: number;
+  readonly streamConnected: boolean;
+  /** Events this region accepted that the stream has not acknowledged. */
+  readonly unshipped: number;
+  /** Live items. */
+  readonly items: number;
+  /** Its own clock when it answered, epoch ms. */
+  readonly clockMs: number;
+  /** Acceptance time of the newest applied event, epoch ms; 0 before the first. */
+  readonly newestMs: number;
+  /** Why replication stands still here, where it does: `schema_behind` or `damaged_log`. */
+  readonly stopped?: { readonly code: string; readonly detail: string };
+  readonly schemaHash: string;
+}
+
+export interface HandoverRequest {
+  readonly id: string;
+}
+
+/** The leader has stopped accepting and everything it accepted is flushed. */
+export interface HandoverReply {
+  readonly durable: string;
+}
+
+export interface AwaitRequest {
+  readonly position: string;
+  readonly limitMs: number;
+}
+
+export interface AwaitReply {
+  readonly reached: boolean;
+  readonly applied: string;
+}
+
+export interface CutRequest {
+  readonly cut: boolean;
+}
+
+export interface DigestReply {
+  readonly region: string;
+  /** The applied position the digest belongs to. */
+  readonly position: string;
+  /** 32 hexadecimal digits: the sum of entity hashes modulo 2^128. */
+  readonly digest: string;
+}

@@ -1,0 +1,69 @@
+/**
+ * A position: origin → highest contiguous sequence. The one word for "how far": what is durable, what is applied, what
+ * a client has seen. Written `origin:sequence[,origin:sequence…]`, origins in ascending order.
+ */
+
+export type Position = ReadonlyMap<string, number>;
+
+/** The name of an origin: `<region>@<10 or more base32 characters>`. */
+export const originPattern = /^[a-z0-9-]{1,32}@[a-z2-7]{10,32}$/;
+
+/** The region that opened an origin. */
+export function regionOf(origin: string): string {
+  return origin.slice(0, origin.indexOf('@'));
+}
+
+export function sequenceOf(position: Position, origin: string): number {
+  return position.get(origin) ?? 0;
+}
+
+/** Σ of all sequences: how many events the position covers. */
+export function totalOf(position: Position): number {
+  let total = 0;
+  for (const sequence of position.values()) total += sequence;
+  return total;
+}
+
+/** Whether `position` has everything `wanted` names; an unknown origin counts as 0. */
+export function covers(position: Position, wanted: Position): boolean {
+  for (const [origin, sequence] of wanted) if (sequenceOf(position, origin) < sequence) return false;
+  return true;
+}
+
+/** Σ over origins of max(0, ahead − behind): the events `ahead` has and `behind` lacks. */
+export function missing(ahead: Position, behind: Position): number {
+  let total = 0;
+  for (const [origin, sequence] of ahead) total += Math.max(0, sequence - sequenceOf(behind, origin));
+  return total;
+}
+
+/** The larger sequence of each origin. */
+export function merge(a: Position, b: Position): Map<string, number> {
+  const merged = new Map(a);
+  for (const [origin, sequence] of b) merged.set(origin, Math.max(sequence, sequenceOf(merged, origin)));
+  return merged;
+}
+
+export function formatPosition(position: Position): string {
+  return [...position]
+    .filter(([, sequence]) => sequence > 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([origin, sequence]) => `${origin}:${sequence}`)
+    .join(',');
+}
+
+/** Undefined when the text is not a position. The empty text is the position before everything. */
+export function parsePosition(text: string): Map<string, number> | undefined {
+  const position = new Map<string, number>();
+  if (text === '') return position;
+  for (const part of text.split(',')) {
+    const colon = part.lastIndexOf(':');
+    const origin = part.slice(0, colon);
+    const digits = part.slice(colon + 1);
+    if (colon < 0 || !originPattern.test(origin) || !/^\d{1,16}$/.test(digits)) return undefined;
+    const sequence = Number(digits);
+    if (!Number.isSafeInteger(sequence)) return undefined;
+    position.set(origin, Math.max(sequence, sequenceOf(position, origin)));
+  }
+  return position;
+}

@@ -1,0 +1,44 @@
+/**
+ * The schema: which signals exist and how they decay, which metadata is text, how long embeddings are.
+ * Parsed from YAML by `parse-schema.ts`; this page is the parsed form everything else sees.
+ *
+ * Schemas only add. Changing the meaning of an old name (half-life, sentiment, dimensions) is refused at start.
+ */
+
+export type Sentiment = 'positive' | 'negative';
+
+/** The windows every signal is summed over. `all` is everything ever. */
+export const windows = ['1h', '24h', '7d', 'all'] as const;
+export type Window = (typeof windows)[number];
+
+/** Seconds of each window; `all` has no length. */
+export const windowSeconds: Readonly<Record<Exclude<Window, 'all'>, number>> = {
+  '1h': 3_600,
+  '24h': 86_400,
+  '7d': 604_800,
+};
+
+export interface SignalDefinition {
+  readonly name: string;
+  readonly sentiment: Sentiment;
+  /** Half-life of the decayed score, seconds. */
+  readonly halfLifeSeconds: number;
+  /** Which windows the signal is shown and ranked by. */
+  readonly windows: readonly Window[];
+}
+
+export interface TextField {
+  readonly name: string;
+  /** Factor of this field's term frequency part in BM25, > 0. */
+  readonly boost: number;
+}
+
+export interface Schema {
+  readonly signals: ReadonlyMap<string, SignalDefinition>;
+  readonly textFields: readonly TextField[];
+  /** BM25 parameters. */
+  readonly bm25: { readonly k1: number; readonly b: number };
+  readonly embedding: { readonly dimensions: number };
+  /** 16 hexadecimal digits over everything the log depends on: signals and dimensions, not boosts or profiles. */
+  readonly hash: string;
+}

@@ -1,0 +1,17 @@
+/** The topology: which regions exist, where they answer, and who leads first. Parsed by `parse-topology.ts`. */
+
+/** Region names become NATS subjects and metric labels. */
+export const regionPattern = /^[a-z0-9-]{1,32}$/;
+
+export interface RegionEntry {
+  readonly name: string;
+  /** Base URL of the region's internal API, without a trailing slash: `http://us-east:9510`. */
+  readonly url: string;
+}
+
+export interface Topology {
+  /** In the order of the file: the order of `/cluster/status`. */
+  readonly regions: readonly RegionEntry[];
+  /** Leads epoch 1, and is never asked again. */
+  readonly firstLeader: string;
+}

@@ -1,0 +1,93 @@
+/**
+ * The stream and the control key as the core sees them: the only door to NATS. Implementations: `jetstream.ts` (real)
+ * and, for the simulation, a fake that passes the same contract suite (`test/cluster/stream-contract.ts`).
+ *
+ * The stream is transport, not truth: it may lose its tail, be wiped, or be put back from an older copy. Nobody trusts
+ * a stream sequence without its fingerprint.
+ */
+
+/** Subject of an origin's batches: `tidal.wal.<origin>`. */
+export const SUBJECT_PREFIX = 'tidal.wal.';
+
+export interface StreamInfo {
+  /** When the stream was created, as the server says it: another value is another stream. */
+  readonly created: string;
+  /** Stream sequences; `first` = `last` + 1 when it is empty. */
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface StreamMessage {
+  readonly sequence: number;
+  readonly origin: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Why a publish did not get its acknowledgement. After either the shipper's mark is *unknown*. */
+export type PublishFailure =
+  /** The subject's last message is not the expected one. */
+  | 'wrong_last'
+  /** Anything else: time-out, disconnect, no stream, full. The message may have landed, or land later. */
+  | 'unknown';
+
+export type PublishResult =
+  | { readonly sequence: number }
+  | { readonly failure: PublishFailure; readonly detail: string };
+
+/** Why an attachment ended by itself. Whatever it is: close and attach anew, after checking the fingerprint. */
+export type DetachReason = 'disconnected' | 'consumer_gone' | 'stream_gone' | 'heartbeats_missed' | 'error';
+
+export interface Attachment {
+  /** Stops deliveries; resolves when nothing more will be delivered. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface AttachOptions {
+  /** First stream sequence wanted; never beyond last + 1. */
+  readonly from: number;
+  /** Called in stream order, one at a time: the next delivery waits for the promise. */
+  readonly onMessage: (message: StreamMessage) => Promise<void>;
+  /** Called at most once, never after `close`. */
+  readonly onDetached: (reason: DetachReason, detail: string) => void;
+}
+
+/**
+ * Every call may throw `Fault` with one of these codes: `stream_unavailable` (not connected, timed out), `stream_missing`
+ * (connected, but there is no such stream), `stream_error`.
+ */
+export interface Stream {
+  /** Whether the connection stands, as far as pings know. */
+  readonly connected: boolean;
+  /** The largest message the server takes, bytes, header room already taken off; 0 before the first connection. */
+  readonly messageLimitBytes: number;
+  /** Runs at every change of `connected`. The result removes it. */
+  onConnection(listener: (connected: boolean) => void): () => void;
+  /** Creates the stream, or updates it to the table in `settings.ts`. Idempotent. */
+  ensure(): Promise<void>;
+  info(): Promise<StreamInfo>;
+  /** The message at a stream sequence; undefined when the stream does not hold it. */
+  message(sequence: number): Promise<StreamMessage | undefined>;
+  /** The last message of an origin's subject; undefined when none is left (which is not "nothing was shipped"). */
+  lastOf(origin: string): Promise<StreamMessage | undefined>;
+  /** Publishes whole batches. `expectedLast` = stream sequence of the subject's last message, 0 when none is left. */
+  publish(origin: string, bytes: Uint8Array, expectedLast: number): Promise<PublishResult>;
+  attach(options: AttachOptions): Promise<Attachment>;
+}
+
+export interface ControlEntry {
+  readonly revision: number;
+  /** The parsed JSON value. */
+  readonly value: unknown;
+}
+
+/**
+ * One key in the control bucket. `missing` = the server answered and there is no such key (or no bucket); anything that
+ * is not an answer throws `Fault('control_unavailable')`, after which the caller re-reads.
+ */
+export interface Control {
+  read(): Promise<ControlEntry | 'missing'>;
+  /** Creates the bucket if need be and the key if it does not exist. `conflict` = somebody else did. */
+  create(value: unknown): Promise<{ readonly revision: number } | 'conflict'>;
+  /** Compare-and-set on the revision. */
+  update(value: unknown, revision: number): Promise<{ readonly revision: number } | 'conflict'>;
+}
