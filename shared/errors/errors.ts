@@ -31,6 +31,7 @@ export const problems = {
   leader_cut: [409, 'The leader is cut off by a drill'],
   leader_unreachable: [409, 'The leader cannot be reached'],
   stale_epoch: [409, 'The epoch is not the present one'],
+  idempotency_conflict: [409, 'The idempotency key was used for another write'],
   body_too_large: [413, 'The body is too large'],
   event_too_large: [413, 'One event is too large'],
   unsupported_media_type: [415, 'The content type is not supported'],

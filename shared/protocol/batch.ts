@@ -9,12 +9,13 @@
  *                                       28  8 B  schema hash
  *     36 u8 length + origin · varint epoch · varint first · varint count · varint base HLC
  *     varint names, each u8 length + UTF-8: the signals used here (names are logged, never ordinals)
- *     per event: u8 kind · varint HLC − previous HLC · varint entity · by kind:
+ *     per event: u8 kind · varint HLC − previous HLC · varint entity · keyed: 16 B id, 8 B body hash · by kind:
  *       signal, accepted time: varint name index · varint weight
  *       signal, own time:      the same · varint acceptance ms − time ms
  *       item:                  varint bytes · metadata as JSON
  *       delete:                nothing
  *       embedding:             varint count · count × f32
+ *     A keyed event, one under an idempotency key, has the highest bit of its kind set.
  *
  * A reader that meets another version or kind stops there (`UnknownFormat`): nothing is skipped.
  */
@@ -22,7 +23,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../errors/errors.ts';
 import { assert } from '../kernel/kernel.ts';
-import type { Event, Metadata } from './events.ts';
+import type { Event, EventBody, EventKey, Metadata } from './events.ts';
 import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, hlcMs } from './events.ts';
 
 export const FORMAT_VERSION = 1;
@@ -38,6 +39,11 @@ const KIND_SIGNAL_TIMED = 2;
 const KIND_ITEM = 3;
 const KIND_DELETE = 4;
 const KIND_EMBEDDING = 5;
+/** Flag in the kind byte. */
+const KEYED = 0x80;
+const KEY_ID_BYTES = 16;
+const KEY_HASH_BYTES = 8;
+const KEY_BYTES = KEY_ID_BYTES + KEY_HASH_BYTES;
 
 export interface BatchHeader {
   readonly origin: string;
@@ -141,9 +147,10 @@ export class BatchBuilder {
     assert(event.hlc >= base, 'the HLC grows within a batch');
     let newName: string | undefined;
     const head = (kind: number): void => {
-      this.body.byte(kind);
+      this.body.byte(event.key === undefined ? kind : kind | KEYED);
       this.body.varint(event.hlc - base);
       this.body.varint(event.entity);
+      if (event.key !== undefined) this.body.bytes(encodeKey(event.key));
     };
     switch (event.kind) {
       case 'signal': {
@@ -207,6 +214,7 @@ export class BatchBuilder {
     writer.varint(this.names.size);
     for (const name of this.names.keys()) {
       const text = Buffer.from(name, 'utf8');
+      assert(text.length <= 255, 'the name of a signal fits its length byte', () => ({ name }));
       writer.byte(text.length);
       writer.bytes(text);
     }
@@ -224,15 +232,28 @@ export class BatchBuilder {
 }
 
 /** Encoded size of one event, bytes: what the 256 KiB limit is about. */
-export function eventBytes(event: Event): number {
+export function eventBytes(event: Event | EventBody): number {
+  const frame = event.key === undefined ? 24 : 24 + KEY_BYTES;
   switch (event.kind) {
     case 'item':
-      return 24 + Buffer.byteLength(JSON.stringify(event.metadata));
+      return frame + Buffer.byteLength(JSON.stringify(event.metadata));
     case 'embedding':
-      return 24 + 4 * event.values.length;
+      return frame + 4 * event.values.length;
     default:
-      return 40;
+      return frame + 16;
   }
+}
+
+function encodeKey({ id, bodyHash }: EventKey): Buffer {
+  const bytes = Buffer.concat([Buffer.from(id, 'base64url'), Buffer.from(bodyHash, 'base64url')]);
+  const same = bytes.toString('base64url', 0, KEY_ID_BYTES) === id;
+  assert(same && bytes.length === KEY_BYTES, 'an idempotency key is logged as it is known', () => ({ id, bodyHash }));
+  return bytes;
+}
+
+function decodeKey(reader: Reader): EventKey {
+  const id = reader.slice(KEY_ID_BYTES).toString('base64url');
+  return { id, bodyHash: reader.slice(KEY_HASH_BYTES).toString('base64url') };
 }
 
 class Reader {
@@ -310,9 +331,12 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   const events: Event[] = [];
   let hlc = baseHlc;
   for (let index = 0; index < count; index++) {
-    const kind = reader.byte();
+    const tag = reader.byte();
+    const kind = tag & ~KEYED;
+    if (kind < KIND_SIGNAL || kind > KIND_EMBEDDING) throw new UnknownFormat(`event kind ${tag} of a later version`);
     hlc += reader.varint();
     const entity = reader.varint();
+    const keyed = tag === kind ? undefined : { key: decodeKey(reader) };
     switch (kind) {
       case KIND_SIGNAL:
       case KIND_SIGNAL_TIMED: {
@@ -320,26 +344,36 @@ export function decodeBatch(bytes: Uint8Array): Batch {
         if (signal === undefined) throw new DamagedBatch('an event names a signal outside the name table');
         const weight = reader.varint();
         const timeMs = hlcMs(hlc) - (kind === KIND_SIGNAL_TIMED ? reader.varint() : 0);
-        events.push({ kind: 'signal', hlc, entity, signal, weight, timeMs });
+        events.push(withKey({ kind: 'signal', hlc, entity, signal, weight, timeMs }, keyed));
         break;
       }
       case KIND_ITEM: {
-        const metadata = JSON.parse(reader.slice(reader.varint()).toString('utf8')) as Metadata;
-        events.push({ kind: 'item', hlc, entity, metadata });
+        const metadata = parseMetadata(reader.slice(reader.varint()));
+        events.push(withKey({ kind: 'item', hlc, entity, metadata }, keyed));
         break;
       }
       case KIND_DELETE:
-        events.push({ kind: 'delete', hlc, entity });
+        events.push(withKey({ kind: 'delete', hlc, entity }, keyed));
         break;
       case KIND_EMBEDDING:
-        events.push({ kind: 'embedding', hlc, entity, values: reader.floats(reader.varint()) });
+        events.push(withKey({ kind: 'embedding', hlc, entity, values: reader.floats(reader.varint()) }, keyed));
         break;
-      default:
-        throw new UnknownFormat(`event kind ${kind} of a later version`);
     }
   }
   if (!reader.done) throw new DamagedBatch('the batch is longer than its events');
   return { ...header, bytes, events };
+}
+
+function withKey(event: Event, keyed: { readonly key: EventKey } | undefined): Event {
+  return keyed === undefined ? event : { ...event, ...keyed };
+}
+
+function parseMetadata(bytes: Buffer): Metadata {
+  try {
+    return JSON.parse(bytes.toString('utf8')) as Metadata;
+  } catch {
+    throw new DamagedBatch('the metadata of an item is not JSON');
+  }
 }
 
 /** The header alone, after the same checks of magic, version, length and CRC. */
@@ -352,6 +386,7 @@ function readHead(bytes: Uint8Array): { header: BatchHeader; reader: Reader; cou
   if (view.length <= HEADER_BYTES || view.readUInt16LE(0) !== MAGIC) throw new DamagedBatch('not a batch');
   if (view[2] !== FORMAT_VERSION)
     throw new UnknownFormat(`batch format ${view[2]}; this program knows ${FORMAT_VERSION}`);
+  if (view[3] !== 0) throw new DamagedBatch('a byte that is always 0 is not');
   if (view.readUInt32LE(4) !== view.length) throw new DamagedBatch('the batch is not as long as it says');
   if (view.readUInt32LE(8) !== crc32(view.subarray(12))) throw new DamagedBatch('the checksum of the batch is wrong');
   const reader = new Reader(view, HEADER_BYTES, view.length);

@@ -19,8 +19,25 @@ export const WEIGHT_LIMIT = 10_000;
 export type MetadataValue = string | number | boolean | readonly string[];
 export type Metadata = Readonly<Record<string, MetadataValue>>;
 
+/**
+ * What a client's `Idempotency-Key` makes of one write (`idempotency.ts`): both in base64url, so that they are map keys,
+ * JSON and 24 bytes of a batch alike.
+ */
+export interface EventKey {
+  /** Names the write: 16 bytes, 22 characters. */
+  readonly id: string;
+  /** Tells two writes under one name apart: 8 bytes, 11 characters. */
+  readonly bodyHash: string;
+}
+
+interface MaybeKeyed {
+  readonly key?: EventKey;
+}
+
 /** An event as accepted, before its batch gives it a sequence and a clock value. `entity` is 0 … 2^53−1. */
-export type EventBody =
+export type EventBody = MaybeKeyed & UnkeyedBody;
+
+type UnkeyedBody =
   /** `weight` in thousandths; `timeMs` the client's time, or undefined: the acceptance time. */
   | {
       readonly kind: 'signal';
@@ -37,7 +54,9 @@ export type EventBody =
  * An event of the log. `timeMs` of a signal is min(the client's, the acceptance time); `hlc` is unique within its
  * origin and grows with the sequence.
  */
-export type Event =
+export type Event = MaybeKeyed & UnkeyedEvent;
+
+type UnkeyedEvent =
   | {
       readonly kind: 'signal';
       readonly hlc: Hlc;

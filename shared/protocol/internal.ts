@@ -9,8 +9,11 @@
  * | `POST /internal/leadership` | `{}` → {@link RegionStatus}: reads the record now instead of within the second |
  * | `POST /internal/handover` | {@link HandoverRequest} → {@link HandoverReply} |
  * | `POST /internal/await` | {@link AwaitRequest} → {@link AwaitReply} |
+ * | `POST /internal/drain` | {@link DrainRequest} → {@link DrainReply}: waits for what the stream holds now |
  * | `POST /internal/cut` | {@link CutRequest} → {@link RegionStatus} |
- * | `GET /internal/digest` | → {@link DigestReply} |
+ * | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that holds n, back to back; 503 while cut |
+ * | `GET /internal/digest` | → {@link DigestReply}: counted anew at once, which stalls a large region |
+ * | `GET /internal/digests` | → {@link DigestsReply}: counted in the background, then kept with every batch for 15 s |
  * | `GET /feed`, `/search`, `/items/:id` | the public reads, same query, same answers |
  * | `GET /metrics`, `/health/live`, `/health/ready` | for Prometheus and orchestrators |
  *
@@ -40,6 +43,8 @@ export interface WriteAccepted {
   /** `origin:sequence` of the event (of the last one, for an atomic request). */
   readonly position: string;
   readonly durability: Durability;
+  /** The write was taken before, under the same idempotency key: nothing was added now. */
+  readonly replayed?: true;
 }
 
 export interface WriteRefused {
@@ -67,6 +72,8 @@ export interface RegionStatus {
   /** The highest leadership record this region has seen, from any source; absent: it never saw one. */
   readonly leadership?: Leadership;
   readonly cut: boolean;
+  /** When the cut ends by itself, epoch ms on the region's clock; absent: when it is healed. */
+  readonly healAtMs?: number;
   /** Position tokens. `applied` is never ahead of `durable`. */
   readonly durable: string;
   readonly applied: string;
@@ -83,7 +90,13 @@ export interface RegionStatus {
   readonly newestMs: number;
   /** Why replication stands still here, where it does: `schema_behind` or `damaged_log`. */
   readonly stopped?: { readonly code: string; readonly detail: string };
+  /** Why this region would refuse writes if it led; absent: it would not. */
+  readonly hindrance?: { readonly code: string; readonly detail: string };
+  /** The highest epoch among the origins in its log, and its durable events of that epoch; absent: the log is empty. */
+  readonly newestEpoch?: { readonly epoch: number; readonly events: number };
   readonly schemaHash: string;
+  /** Signals of its schema: a region that lacks one of the leader's cannot lead. */
+  readonly signals: readonly string[];
 }
 
 export interface HandoverRequest {
@@ -105,8 +118,23 @@ export interface AwaitReply {
   readonly applied: string;
 }
 
+export interface DrainRequest {
+  readonly limitMs: number;
+}
+
+export interface DrainReply {
+  /** Everything the stream held when it was asked has been handled here. */
+  readonly drained: boolean;
+  readonly durable: string;
+}
+
+/** The longest cut that ends by itself: 24 h. */
+export const HEAL_AFTER_LIMIT_MS = 86_400_000;
+
 export interface CutRequest {
   readonly cut: boolean;
+  /** With `cut: true`: the region heals itself after this long, at most {@link HEAL_AFTER_LIMIT_MS}. */
+  readonly healAfterMs?: number;
 }
 
 export interface DigestReply {
@@ -115,4 +143,16 @@ export interface DigestReply {
   readonly position: string;
   /** 32 hexadecimal digits: the sum of entity hashes modulo 2^128. */
   readonly digest: string;
+}
+
+/** Positions of one {@link DigestsReply}, at most. */
+export const DIGESTS_LIMIT = 256;
+
+export interface DigestsReply {
+  readonly region: string;
+  readonly schemaHash: string;
+  /** The state is still being counted; `kept` is empty. */
+  readonly counting: boolean;
+  /** The digest at the positions passed since it was counted, the newest first. */
+  readonly kept: readonly { readonly position: string; readonly digest: string }[];
 }

@@ -35,15 +35,15 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
       errors: [{ path: where(clip(name)), message: 'unknown field' }],
     });
   }
-  const entity = fields['entity_id'];
+  const entity = fields.entity_id;
   if (typeof entity !== 'number' || !Number.isSafeInteger(entity) || entity < 0) {
     throw invalid('entity_id', 'must be an integer from 0 to 9007199254740991');
   }
   switch (route) {
     case 'items':
-      return { kind: 'item', entity: entity + 0, metadata: parseMetadata(fields['metadata'], invalid) };
+      return { kind: 'item', entity: entity + 0, metadata: parseMetadata(fields.metadata, invalid) };
     case 'embeddings':
-      return { kind: 'embedding', entity: entity + 0, values: parseValues(fields['values'], invalid) };
+      return { kind: 'embedding', entity: entity + 0, values: parseValues(fields.values, invalid) };
     case 'signals': {
       for (const context of ['user_id', 'creator_id']) {
         if (fields[context] === undefined) continue;
@@ -56,11 +56,11 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
           },
         );
       }
-      const signal = fields['signal'];
+      const signal = fields.signal;
       if (typeof signal !== 'string' || signal === '' || signal.length > MAX_NAME_LENGTH) {
         throw invalid('signal', `must be a name of 1 to ${MAX_NAME_LENGTH} characters`);
       }
-      const weight = fields['weight'] ?? 1;
+      const weight = fields.weight ?? 1;
       if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0 || weight > WEIGHT_LIMIT) {
         throw invalid('weight', `must be a number from 0 to ${WEIGHT_LIMIT}`);
       }
@@ -72,7 +72,7 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
         entity: entity + 0,
         signal,
         weight: thousandths,
-        timeMs: parseTimestamp(fields['timestamp'], invalid),
+        timeMs: parseTimestamp(fields.timestamp, invalid),
       };
     }
   }
@@ -135,7 +135,12 @@ function clip(name: string): string {
 }
 
 /** What travels from router to leader: plain JSON, one per write. The inverse is {@link fromWire}. */
-export type WireWrite =
+export type WireWrite = UnkeyedWire & {
+  /** [id, body hash] of an idempotency key, as {@link EventKey} has them. */
+  readonly key?: readonly [id: string, bodyHash: string];
+};
+
+type UnkeyedWire =
   | { k: 's'; e: number; s: string; w: number; t?: number }
   | { k: 'i'; e: number; m: Metadata }
   | { k: 'd'; e: number }
@@ -156,7 +161,22 @@ export function toWire(event: EventBody): WireWrite {
   }
 }
 
+// The last character has bits to spare: they are 0, or what comes back from the log would be another name.
+const idPattern = /^[A-Za-z0-9_-]{21}[AQgw]$/;
+const bodyHashPattern = /^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$/;
+
+/** Throws a `Refusal` for a key that is none: the log has room for nothing else. */
 export function fromWire(write: WireWrite): EventBody {
+  const body = unkeyedFromWire(write);
+  if (write.key === undefined) return body;
+  const [id, bodyHash] = write.key;
+  if (!idPattern.test(id) || !bodyHashPattern.test(bodyHash)) {
+    throw new Refusal('invalid_request', 'key must be an id of 16 bytes and a hash of 8, in base64url');
+  }
+  return { ...body, key: { id, bodyHash } };
+}
+
+function unkeyedFromWire(write: WireWrite): EventBody {
   switch (write.k) {
     case 's':
       return { kind: 'signal', entity: write.e, signal: write.s, weight: write.w, timeMs: write.t };

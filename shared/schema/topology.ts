@@ -14,4 +14,6 @@ export interface Topology {
   readonly regions: readonly RegionEntry[];
   /** Leads epoch 1, and is never asked again. */
   readonly firstLeader: string;
+  /** Automatic failover: a leader silent for this long is replaced. Absent: failover is manual. */
+  readonly failover?: { readonly afterMs: number };
 }

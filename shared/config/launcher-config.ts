@@ -1,0 +1,96 @@
+/** The settings of the launcher (`npm start`, and the image's `cluster`), parsed once and frozen. */
+import { ConfigError } from './config-error.ts';
+import {
+  type Address,
+  type ConfigSource,
+  configOrExit,
+  type Parsed,
+  parseAddress,
+  readSettings,
+  resolvePath,
+  type Setting,
+} from './settings-table.ts';
+
+export interface LauncherConfig {
+  /** Of the router. The other ports are counted from it. */
+  readonly listen: Address;
+  /** Absolute paths. */
+  readonly schemaFile: string;
+  readonly topologyFile: string;
+  readonly dataDir: string;
+  /** The nats-server the operator named; absent = find or fetch one. */
+  readonly natsServer?: string;
+  /** Shows every line of every process, not only changes of state, warnings and errors. */
+  readonly verbose: boolean;
+  /** What the child processes inherit. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+const schemaDefault = 'deploy/config/default-schema.yaml';
+const topologyDefault = 'deploy/config/default-cluster.yaml';
+
+/** nats-server listens this far above the router; the regions are in between. */
+export const natsPortDistance = 20;
+
+const table = {
+  listen: {
+    env: 'TIDAL_LISTEN',
+    flag: 'listen',
+    kind: 'text',
+    fallback: '127.0.0.1:9500',
+    why: 'address of the public HTTP surface; regions take the ports above it, nats-server the one 20 above, on loopback',
+  },
+  schema: { env: 'TIDAL_SCHEMA', flag: 'schema', kind: 'text', fallback: schemaDefault, why: 'schema file, YAML' },
+  topology: {
+    env: 'TIDAL_TOPOLOGY',
+    flag: 'topology',
+    kind: 'text',
+    fallback: topologyDefault,
+    why: 'topology file, YAML; its names, order and leader count, its urls do not: all regions run here',
+  },
+  data_dir: {
+    env: 'TIDAL_DATA_DIR',
+    flag: 'data-dir',
+    kind: 'text',
+    fallback: '.tidal',
+    why: 'folder of everything the cluster keeps; an existing one is continued',
+  },
+  nats_server: {
+    env: 'NATS_SERVER',
+    flag: 'nats-server',
+    kind: 'text',
+    fallback: '',
+    fallbackText: 'found or fetched',
+    why: 'path of the nats-server to run, 2.10 or newer',
+  },
+} as const satisfies Record<string, Setting>;
+
+const verboseFlag = '--verbose';
+
+export function parseLauncherConfig(source: ConfigSource): Parsed<LauncherConfig> {
+  const args = source.args.filter((argument) => argument !== verboseFlag);
+  const read = readSettings('cluster', table, { ...source, args });
+  if ('help' in read) return { help: `${read.help}\n${verboseFlag} shows every line of every process\n` };
+  const { values } = read;
+  const listen = parseAddress('cluster', 'listen', values.listen);
+  const highest = 65_535 - natsPortDistance;
+  if (listen.port < 1 || listen.port > highest) {
+    throw new ConfigError(
+      `cluster: --listen needs a port from 1 to ${highest}, not ${listen.port}: the other processes' ports are counted from it`,
+    );
+  }
+  const config: LauncherConfig = {
+    listen: Object.freeze(listen),
+    schemaFile: resolvePath(values.schema, schemaDefault),
+    topologyFile: resolvePath(values.topology, topologyDefault),
+    dataDir: resolvePath(values.data_dir, ''),
+    ...(values.nats_server === '' ? {} : { natsServer: values.nats_server }),
+    verbose: source.args.includes(verboseFlag),
+    environment: source.env,
+  };
+  return { config: Object.freeze(config) };
+}
+
+export function loadLauncherConfig(): LauncherConfig {
+  return configOrExit(parseLauncherConfig);
+}

@@ -1,0 +1,149 @@
+/** The settings of a region process, parsed once and frozen. */
+import type { LogLevel } from '../observe/log.ts';
+import { logLevels } from '../observe/log.ts';
+import { regionPattern } from '../schema/topology.ts';
+import { ConfigError } from './config-error.ts';
+import {
+  type Address,
+  type ConfigSource,
+  configOrExit,
+  type Parsed,
+  parseAddress,
+  readSettings,
+  resolvePath,
+  type Setting,
+} from './settings-table.ts';
+
+export interface RegionConfig {
+  readonly region: string;
+  readonly listen: Address;
+  /** Absolute paths. */
+  readonly schemaFile: string;
+  readonly topologyFile: string;
+  readonly dataDir: string;
+  readonly natsUrl: string;
+  readonly logLevel: LogLevel;
+  readonly streamMaxBytes: number;
+  readonly logMaxBytes: number;
+  readonly intakeQueueLimit: number;
+  readonly maxBodyBytes: number;
+  readonly maxInFlight: number;
+}
+
+const schemaDefault = 'deploy/config/default-schema.yaml';
+const topologyDefault = 'deploy/config/default-cluster.yaml';
+const mebibyte = 1024 * 1024;
+
+const table = {
+  region: { env: 'TIDAL_REGION', flag: 'region', kind: 'text', why: 'name of this region in the topology' },
+  listen: {
+    env: 'TIDAL_LISTEN',
+    flag: 'listen',
+    kind: 'text',
+    fallback: '127.0.0.1:9510',
+    why: 'address of the internal API; loopback, because nothing but the cluster may reach it',
+  },
+  schema: { env: 'TIDAL_SCHEMA', flag: 'schema', kind: 'text', fallback: schemaDefault, why: 'schema file, YAML' },
+  topology: {
+    env: 'TIDAL_TOPOLOGY',
+    flag: 'topology',
+    kind: 'text',
+    fallback: topologyDefault,
+    why: 'topology file, YAML',
+  },
+  data_dir: {
+    env: 'TIDAL_DATA_DIR',
+    flag: 'data-dir',
+    kind: 'text',
+    fallback: '',
+    fallbackText: '.tidal/<region>',
+    why: 'folder of the log and the documents; one process a folder',
+  },
+  nats: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
+  log_level: {
+    env: 'TIDAL_LOG_LEVEL',
+    flag: 'log-level',
+    kind: 'choice',
+    choices: logLevels,
+    fallback: 'info',
+    why: 'least severity that is logged',
+  },
+  stream_max_bytes: {
+    env: 'TIDAL_STREAM_MAX_BYTES',
+    flag: 'stream-max-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: mebibyte,
+    fallback: 1024 * mebibyte,
+    why: 'stored size of the stream; the oldest messages go first',
+  },
+  log_max_bytes: {
+    env: 'TIDAL_LOG_MAX_BYTES',
+    flag: 'log-max-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 16 * 1024 * mebibyte,
+    why: 'largest size of the LMDB environment; writes beyond it are refused with storage_full',
+  },
+  intake_queue_limit: {
+    env: 'TIDAL_INTAKE_QUEUE_LIMIT',
+    flag: 'intake-queue-limit',
+    kind: 'integer',
+    unit: 'events',
+    min: 1_000,
+    max: 10_000_000,
+    fallback: 50_000,
+    why: 'events waiting for their group commit; more are refused with overloaded',
+  },
+  max_body_bytes: {
+    env: 'TIDAL_MAX_BODY_BYTES',
+    flag: 'max-body-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: mebibyte,
+    max: 256 * mebibyte,
+    fallback: 8 * mebibyte,
+    why: 'largest internal request; a 2 MiB bulk grows on its way from the router, never beyond this',
+  },
+  max_in_flight: {
+    env: 'TIDAL_MAX_IN_FLIGHT',
+    flag: 'max-in-flight',
+    kind: 'integer',
+    unit: 'requests',
+    min: 1,
+    max: 100_000,
+    fallback: 1_000,
+    why: 'requests being answered; more are refused with overloaded',
+  },
+} as const satisfies Record<string, Setting>;
+
+export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
+  const read = readSettings('region', table, source);
+  if ('help' in read) return read;
+  const { values } = read;
+  if (!regionPattern.test(values.region)) {
+    throw new ConfigError(
+      `region: --region must match ${regionPattern.source}, for example us-east, not "${values.region}"`,
+    );
+  }
+  const config: RegionConfig = {
+    region: values.region,
+    listen: Object.freeze(parseAddress('region', 'listen', values.listen)),
+    schemaFile: resolvePath(values.schema, schemaDefault),
+    topologyFile: resolvePath(values.topology, topologyDefault),
+    dataDir: resolvePath(values.data_dir === '' ? `.tidal/${values.region}` : values.data_dir, ''),
+    natsUrl: values.nats,
+    logLevel: values.log_level as LogLevel,
+    streamMaxBytes: values.stream_max_bytes,
+    logMaxBytes: values.log_max_bytes,
+    intakeQueueLimit: values.intake_queue_limit,
+    maxBodyBytes: values.max_body_bytes,
+    maxInFlight: values.max_in_flight,
+  };
+  return { config: Object.freeze(config) };
+}
+
+export function loadRegionConfig(): RegionConfig {
+  return configOrExit(parseRegionConfig);
+}

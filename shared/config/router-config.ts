@@ -1,0 +1,143 @@
+/** The settings of a router process, parsed once and frozen. */
+import type { LogLevel } from '../observe/log.ts';
+import { logLevels } from '../observe/log.ts';
+import { ConfigError } from './config-error.ts';
+import {
+  type Address,
+  type ConfigSource,
+  configOrExit,
+  type Parsed,
+  parseAddress,
+  readSettings,
+  resolvePath,
+  type Setting,
+} from './settings-table.ts';
+
+export interface RouterConfig {
+  readonly listen: Address;
+  /** Absolute path. */
+  readonly topologyFile: string;
+  readonly natsUrl: string;
+  /** Base URL of nats-server's monitoring port; absent: `/metrics/nats` is not served. */
+  readonly natsMonitorUrl?: string;
+  readonly logLevel: LogLevel;
+  readonly maxBodyBytes: number;
+  readonly maxBodiesBytes: number;
+  readonly maxInFlight: number;
+  readonly heldWritesLimit: number;
+  readonly heldWritesMs: number;
+}
+
+const topologyDefault = 'deploy/config/default-cluster.yaml';
+
+const table = {
+  listen: {
+    env: 'TIDAL_LISTEN',
+    flag: 'listen',
+    kind: 'text',
+    fallback: '127.0.0.1:9500',
+    why: 'address of the public HTTP surface; loopback unless told otherwise, because there are no keys yet',
+  },
+  topology: {
+    env: 'TIDAL_TOPOLOGY',
+    flag: 'topology',
+    kind: 'text',
+    fallback: topologyDefault,
+    why: 'topology file, YAML',
+  },
+  nats: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
+  nats_monitor: {
+    env: 'NATS_MONITOR_URL',
+    flag: 'nats-monitor',
+    kind: 'text',
+    fallback: '',
+    fallbackText: 'none',
+    why: 'monitoring port of the NATS server, for example http://nats:8222; with it /metrics/nats is served',
+  },
+  log_level: {
+    env: 'TIDAL_LOG_LEVEL',
+    flag: 'log-level',
+    kind: 'choice',
+    choices: logLevels,
+    fallback: 'info',
+    why: 'least severity that is logged',
+  },
+  max_body_bytes: {
+    env: 'TIDAL_MAX_BODY_BYTES',
+    flag: 'max-body-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 1_024,
+    max: 2 * 1024 * 1024,
+    fallback: 2 * 1024 * 1024,
+    why: 'largest body of a public request; regions are sized for bulks of this size',
+  },
+  max_bodies_bytes: {
+    env: 'TIDAL_MAX_BODIES_BYTES',
+    flag: 'max-bodies-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 2 * 1024 * 1024,
+    fallback: 128 * 1024 * 1024,
+    why: 'all write bodies in memory together; more are refused with overloaded',
+  },
+  max_in_flight: {
+    env: 'TIDAL_MAX_IN_FLIGHT',
+    flag: 'max-in-flight',
+    kind: 'integer',
+    unit: 'requests',
+    min: 1,
+    max: 100_000,
+    fallback: 4_096,
+    why: 'requests being answered; more are refused with overloaded. Above held-writes-limit, so that holding fits in',
+  },
+  held_writes_limit: {
+    env: 'TIDAL_HELD_WRITES_LIMIT',
+    flag: 'held-writes-limit',
+    kind: 'integer',
+    unit: 'writes',
+    min: 0,
+    max: 100_000,
+    fallback: 2_000,
+    why: 'writes that wait out a change of leader; more are refused',
+  },
+  held_writes_ms: {
+    env: 'TIDAL_HELD_WRITES_MS',
+    flag: 'held-writes-ms',
+    kind: 'integer',
+    unit: 'ms',
+    min: 0,
+    max: 60_000,
+    fallback: 10_000,
+    why: 'how long a write waits out a change of leader: as long as an old leader takes to resume by itself',
+  },
+} as const satisfies Record<string, Setting>;
+
+export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
+  const read = readSettings('router', table, source);
+  if ('help' in read) return read;
+  const { values } = read;
+  const config: RouterConfig = {
+    listen: Object.freeze(parseAddress('router', 'listen', values.listen)),
+    topologyFile: resolvePath(values.topology, topologyDefault),
+    natsUrl: values.nats,
+    ...(values.nats_monitor === '' ? {} : { natsMonitorUrl: parseMonitorUrl(values.nats_monitor) }),
+    logLevel: values.log_level as LogLevel,
+    maxBodyBytes: values.max_body_bytes,
+    maxBodiesBytes: values.max_bodies_bytes,
+    maxInFlight: values.max_in_flight,
+    heldWritesLimit: values.held_writes_limit,
+    heldWritesMs: values.held_writes_ms,
+  };
+  return { config: Object.freeze(config) };
+}
+
+function parseMonitorUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.origin;
+  throw new ConfigError(`router: --nats-monitor must be a base URL such as http://nats:8222, not "${text}"`);
+}
+
+export function loadRouterConfig(): RouterConfig {
+  return configOrExit(parseRouterConfig);
+}

@@ -1,0 +1,28 @@
+/** A tiny service run as a real process, to watch how `runService` leaves. `mode` says what goes wrong. */
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { runService } from '../../shared/kernel/lifecycle.ts';
+import { createLog } from '../../shared/observe/log.ts';
+
+const mode = process.argv[2] ?? '';
+const log = createLog({ name: 'sample', level: 'debug' });
+await runService({
+  log,
+  stopLimitMs: 200,
+  start: async () => {
+    if (mode === 'bad-config') throw new ConfigError('the port is taken');
+    if (mode === 'bad-start') throw new Error('no disk');
+    const alive = setInterval(() => {}, 1_000);
+    if (mode === 'rejects') void Promise.reject(new Error('forgotten'));
+    if (mode === 'throws')
+      setImmediate(() => {
+        throw new Error('invariant');
+      });
+    log.info('started');
+    return {
+      async stop() {
+        clearInterval(alive);
+        if (mode === 'never-stops') await new Promise(() => {});
+      },
+    };
+  },
+});

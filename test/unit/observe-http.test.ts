@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { Router } from '@koa/router';
+import fc from 'fast-check';
+import { Refusal } from '../../shared/errors/errors.ts';
+import { systemClock, systemRandom } from '../../shared/kernel/system.ts';
+import { jsonErrorPosition, parseJson, readBody, requireType } from '../../shared/observe/http-body.ts';
+import { createHttpApp, type Listening, listen, requestIdOf } from '../../shared/observe/http-server.ts';
+import { silentLog } from '../../shared/observe/log.ts';
+import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
+
+describe('the HTTP ground', () => {
+  let server: Listening;
+  let metrics: Metrics;
+  const logged: [string, unknown][] = [];
+  const waiting: (() => void)[] = [];
+  let arrived: () => void = () => {};
+
+  before(async () => {
+    metrics = createMetrics({ process: 'router', name: 'router' });
+    const log = { ...silentLog, error: (message: string, fields?: unknown) => logged.push([message, fields]) };
+    const app = createHttpApp({
+      log: log as never,
+      metrics,
+      clock: systemClock,
+      random: systemRandom,
+      inFlightLimit: 2,
+    });
+    const router = new Router();
+    router.get('/things/:id', (ctx) => {
+      ctx.body = { id: ctx.params.id, request: requestIdOf(ctx) };
+    });
+    router.post('/things', async (ctx) => {
+      requireType(ctx, ['application/json']);
+      ctx.body = { got: parseJson((await readBody(ctx, 100)).toString()) };
+    });
+    router.get('/busy', () => {
+      throw new Refusal('overloaded', 'too much', { retryAfterSeconds: 7 });
+    });
+    router.get('/broken', () => {
+      throw new TypeError('secret detail');
+    });
+    router.get('/wait', async (ctx) => {
+      await new Promise<void>((resolve) => {
+        waiting.push(resolve);
+        arrived();
+      });
+      ctx.body = {};
+    });
+    app.use(router.routes());
+    server = await listen({ app, host: '127.0.0.1', port: 0, log: silentLog, clock: systemClock });
+  });
+  after(() => server.close());
+
+  const post = (body: string, headers: Record<string, string> = { 'content-type': 'application/json' }) =>
+    fetch(`${server.url}/things`, { method: 'POST', body, headers });
+
+  it('takes a sane request id and makes one otherwise', async () => {
+    const taken = await fetch(`${server.url}/things/1`, { headers: { 'x-request-id': 'abc-1' } });
+    assert.equal(taken.headers.get('x-request-id'), 'abc-1');
+    assert.deepEqual(await taken.json(), { id: '1', request: 'abc-1' });
+    for (const bad of ['a b', 'x'.repeat(129), '{}']) {
+      const made = await fetch(`${server.url}/things/1`, { headers: { 'x-request-id': bad } });
+      assert.match(made.headers.get('x-request-id') ?? '', /^[a-z2-7]{16}$/);
+    }
+  });
+
+  it('answers problems for unknown routes and methods', async () => {
+    const missing = await fetch(`${server.url}/nothing`);
+    assert.equal(missing.status, 404);
+    assert.equal(missing.headers.get('content-type'), 'application/problem+json');
+    assert.equal(((await missing.json()) as { code: string }).code, 'unknown_route');
+    const wrong = await fetch(`${server.url}/things/1`, { method: 'PUT' });
+    assert.equal(wrong.status, 405);
+    assert.equal(wrong.headers.get('allow'), 'GET, HEAD');
+    assert.equal(((await wrong.json()) as { code: string }).code, 'method_not_allowed');
+    assert.equal((await fetch(`${server.url}/things/1`, { method: 'HEAD' })).status, 200);
+  });
+
+  it('says when to come back and never shows an internal error', async () => {
+    const busy = await fetch(`${server.url}/busy`);
+    assert.equal(busy.status, 503);
+    assert.equal(busy.headers.get('retry-after'), '7');
+    const broken = await fetch(`${server.url}/broken`);
+    const text = await broken.text();
+    assert.equal(broken.status, 500);
+    assert.equal(JSON.parse(text).code, 'internal');
+    assert.ok(!text.includes('secret'));
+    const [message, fields] = logged.at(-1) ?? [];
+    assert.equal(message, 'request failed');
+    assert.equal((fields as { error: Error }).error.message, 'secret detail');
+  });
+
+  it('bounds bodies with and without a declared length', async () => {
+    assert.equal((await post('[1]')).status, 200);
+    const declared = await post(`"${'x'.repeat(200)}"`);
+    assert.equal(declared.status, 413);
+    assert.match(((await declared.json()) as { detail: string }).detail, /100 bytes/);
+    const chunked = await fetch(`${server.url}/things`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: new Blob(['x'.repeat(5_000)]).stream(),
+      duplex: 'half',
+    } as RequestInit);
+    assert.equal(chunked.status, 413);
+    assert.equal((await post('[1]')).status, 200, 'the server goes on');
+  });
+
+  it('checks content types', async () => {
+    for (const headers of [
+      { 'content-type': 'text/plain' },
+      { 'content-type': 'application/json; charset=latin1' },
+      { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+    ] as Record<string, string>[]) {
+      const answer = await post('[1]', headers);
+      assert.equal(answer.status, 415, JSON.stringify(headers));
+    }
+    assert.equal((await post('[1]', { 'content-type': 'Application/JSON; charset=UTF-8' })).status, 200);
+  });
+
+  it('refuses beyond the in-flight limit', async () => {
+    const answers: Promise<Response>[] = [];
+    for (let count = 0; count < 2; count += 1) {
+      const inside = new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      answers.push(fetch(`${server.url}/wait`));
+      await inside;
+    }
+    const refused = await fetch(`${server.url}/things/1`);
+    assert.equal(refused.status, 503);
+    assert.equal(((await refused.json()) as { code: string }).code, 'overloaded');
+    for (const release of waiting) release();
+    for (const answer of answers) assert.equal((await answer).status, 200);
+  });
+
+  it('counts by route pattern, never by path', async () => {
+    const rendered = (await metrics.render()).text;
+    assert.match(rendered, /tidal_http_requests_total\{route="\/things\/:id",method="GET",status="200"/);
+    assert.match(rendered, /tidal_http_request_duration_seconds_bucket\{le="0.0001"/);
+    assert.ok(!rendered.includes('/things/1'));
+  });
+});
+
+describe('listening', () => {
+  const options = () => ({
+    app: createHttpApp({
+      log: silentLog,
+      metrics: createMetrics({ process: 'router', name: 'router', nodeMetrics: false }),
+      clock: systemClock,
+      random: systemRandom,
+      inFlightLimit: 10,
+    }),
+    host: '127.0.0.1',
+    clock: systemClock,
+  });
+
+  it('logs the address and names a taken port', async () => {
+    const lines: string[] = [];
+    const first = await listen({ ...options(), port: 0, log: { ...silentLog, info: (line) => lines.push(line) } });
+    assert.deepEqual(lines, [`listening on ${first.url}`]);
+    const port = Number(new URL(first.url).port);
+    await assert.rejects(listen({ ...options(), port, log: silentLog }), (error: Error) => {
+      assert.equal(error.name, 'ConfigError');
+      assert.match(error.message, /taken by another process/);
+      return true;
+    });
+    await first.close();
+  });
+
+  it('closes kept connections instead of waiting for them', async () => {
+    const server = await listen({ ...options(), port: 0, log: silentLog });
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    const ended = new Promise((resolve) => socket.once('close', resolve));
+    socket.write('GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n');
+    await new Promise((resolve) => socket.once('data', resolve));
+    const startMs = Date.now();
+    await server.close();
+    await ended;
+    assert.ok(Date.now() - startMs < 2_000);
+  });
+});
+
+describe('reading JSON', () => {
+  it('says where a text stops being JSON', () => {
+    const cases: [string, number][] = [
+      ['{"weight": NaN}', 11],
+      ['{"a":1,}', 7],
+      ['[1,2', 4],
+      ['{"a" 1}', 5],
+      ['[01]', 1],
+      ['"a\nb"', 0],
+      ['[1]]', 3],
+      ['{"a":1 "b":2}', 7],
+      ['[Infinity]', 1],
+      ["{'a':1}", 1],
+      ['["\\x"]', 1],
+      ['nul', 0],
+    ];
+    for (const [text, position] of cases) {
+      assert.equal(jsonErrorPosition(text), position, text);
+      assert.throws(
+        () => parseJson(text),
+        (error: Refusal) => error.code === 'invalid_json' && error.message.includes(`position ${position}`),
+      );
+    }
+    assert.throws(() => parseJson(' ', 'line 3'), /line 3: the body is empty/);
+  });
+
+  it('agrees with the engine on which prefix is still JSON', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.nat(), fc.string({ minLength: 1, maxLength: 2 }), (json, at, noise) => {
+        const cut = at % (json.length + 1);
+        const text = json.slice(0, cut) + noise + json.slice(cut);
+        let valid = true;
+        try {
+          JSON.parse(text);
+        } catch {
+          valid = false;
+        }
+        if (valid) return;
+        const position = jsonErrorPosition(text);
+        assert.ok(position >= 0 && position <= text.length);
+      }),
+    );
+  });
+
+  it('reads a nesting as deep as the body limit allows', () => {
+    assert.equal(jsonErrorPosition('['.repeat(100_000)), 100_000);
+  });
+});
