@@ -1,0 +1,127 @@
+/**
+ * The whole cluster as processes of this machine: nats-server, then the regions, then the router; stopped the other way
+ * round, so that nobody loses what it stands on.
+ *
+ * What a crash leaves: a killed launcher takes its children along (they watch its pipe); a killed child is started
+ * again. Everything durable is in the data folder, and the next launch on it goes on where this one was.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { LauncherConfig } from '../../shared/config/launcher-config.ts';
+import type { Clock } from '../../shared/kernel/kernel.ts';
+import { natsConfig } from './nats-config.ts';
+import { addressText, type Plan, urlOf } from './plan.ts';
+import type { NatsBinary } from './provision-nats.ts';
+import { showLogLine } from './show.ts';
+import { Child } from './supervise.ts';
+
+/** The built programs, absolute paths. */
+export interface Programs {
+  readonly natsGuard: string;
+  readonly region: string;
+  readonly router: string;
+}
+
+export interface LaunchOptions {
+  readonly programs: Programs;
+  readonly config: LauncherConfig;
+  readonly plan: Plan;
+  readonly nats: NatsBinary;
+  readonly clock: Clock;
+  /** One line of the process `name`. */
+  readonly say: (name: string, text: string) => void;
+}
+
+/** The services' own bound is 15 s; after that nothing more is to be expected of them. */
+const stopLimitMs = 17_000;
+
+export class Cluster {
+  private readonly options: LaunchOptions;
+  private readonly nats: Child;
+  private readonly regions: readonly Child[];
+  private readonly router: Child;
+  private stopped: Promise<void> | undefined;
+
+  constructor(options: LaunchOptions) {
+    this.options = options;
+    const { programs, config, plan, nats } = options;
+    const shared = ['--nats', plan.nats.url, '--topology', plan.topologyFile];
+    this.nats = this.child('nats', [
+      programs.natsGuard,
+      nats.path,
+      plan.nats.configFile,
+      plan.nats.pidFile,
+      plan.nats.url,
+    ]);
+    this.regions = plan.regions.map(({ name, listen, dataDir }) =>
+      this.child(name, [
+        programs.region,
+        ...['--region', name, '--listen', addressText(listen), '--data-dir', dataDir, '--schema', config.schemaFile],
+        ...shared,
+      ]),
+    );
+    this.router = this.child('router', [programs.router, ...['--listen', addressText(plan.router)], ...shared]);
+  }
+
+  /** Resolves true when every process listens; false when one never can, or `stop` came first. */
+  async start(): Promise<boolean> {
+    const { plan, nats } = this.options;
+    for (const { dataDir } of plan.regions) mkdirSync(dataDir, { recursive: true });
+    mkdirSync(dirname(plan.nats.configFile), { recursive: true });
+    writeFileSync(plan.topologyFile, plan.topologyText);
+    writeFileSync(plan.nats.configFile, natsConfig({ ...plan.nats, syncAlways: nats.syncAlways }));
+    if (!(await this.nats.start())) return false;
+    if (!(await allOrFirstFailure(this.regions.map((region) => region.start())))) return false;
+    return this.stopped === undefined && (await this.router.start());
+  }
+
+  /** Router, regions, nats-server, each with a bounded wait. Idempotent. */
+  stop(): Promise<void> {
+    this.stopped ??= (async () => {
+      await this.router.stop();
+      await Promise.all(this.regions.map((region) => region.stop()));
+      await this.nats.stop();
+    })();
+    return this.stopped;
+  }
+
+  /** Ends without waiting any longer for anybody. */
+  hurry(): void {
+    for (const child of [this.router, ...this.regions, this.nats]) child.hurry();
+  }
+
+  /** What a person reads when everything is up. */
+  get greeting(): string {
+    const url = urlOf(this.options.plan.router);
+    return [
+      `cluster ready: ${url}`,
+      `  curl ${url}/cluster/status`,
+      `  curl "${url}/feed?profile=trending&limit=10"`,
+    ].join('\n');
+  }
+
+  private child(name: string, args: readonly string[]): Child {
+    const { config, clock, say } = this.options;
+    return new Child({
+      name,
+      command: process.execPath,
+      args,
+      environment: config.environment,
+      clock,
+      stopLimitMs,
+      onLine: (line) => {
+        const { text, always } = showLogLine(line);
+        if (always || config.verbose) say(name, text);
+      },
+      onEvent: (text) => say(name, text),
+    });
+  }
+}
+
+/** False at the first failure: the others may still be trying, for ever. */
+function allOrFirstFailure(starts: readonly Promise<boolean>[]): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    for (const start of starts) start.then((up) => up || resolve(false), reject);
+    Promise.all(starts).then((all) => resolve(all.every(Boolean)), reject);
+  });
+}

@@ -1,0 +1,52 @@
+/**
+ * Runs nats-server and ends it when standard input closes, which it does however the launcher dies: nats-server itself
+ * watches no pipe. Translates its log to the lines the services log.
+ *
+ * `node nats-guard.js <nats-server> <config file> <pid file> <url>`. If this process is killed, nats-server goes on; the
+ * next guard ends it before it starts its own, as the pid file and the config file in its command line tell.
+ */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { systemClock as clock } from '../../shared/kernel/system.ts';
+import { createLog } from '../../shared/observe/log.ts';
+import { endLeftover } from './own-process.ts';
+
+const [program, configFile, pidFile, url] = process.argv.slice(2) as [string, string, string, string];
+const log = createLog({ name: 'nats', level: 'info' });
+const endLimitMs = 5_000;
+
+if (await endLeftover(pidFile, configFile, clock)) log.warn('ended a nats-server that an earlier run had left');
+const server = spawn(program, ['--config', configFile], { stdio: ['ignore', 'inherit', 'pipe'] });
+let asked = false;
+
+function end(cause: string): void {
+  if (asked) return;
+  asked = true;
+  log.info('shutdown signal received', { cause });
+  server.kill('SIGTERM');
+  clock.after(endLimitMs, () => server.kill('SIGKILL'));
+}
+
+// [pid] date time [INF] text
+const logLine = /^\[\d+\] \S+ \S+ \[(\w+)\] (.*)$/;
+createInterface({ input: server.stderr }).on('line', (line) => {
+  const [, level, text = line] = logLine.exec(line) ?? [];
+  if (text === 'Server is ready') log.info(`listening on ${url}`);
+  else if (level === 'INF' || level === 'DBG') log.info(text);
+  else if (level === 'WRN') log.warn(text);
+  else log.error(text);
+});
+server.on('error', (error) => {
+  log.error('nats-server cannot be run', { error });
+  process.exit(1);
+});
+server.on('exit', (code, signal) => {
+  if (asked) log.info('stopped');
+  else log.error('nats-server ended by itself', { code, signal });
+  process.exit(asked ? 0 : 1);
+});
+process.on('SIGTERM', () => end('SIGTERM'));
+process.on('SIGINT', () => end('SIGINT'));
+process.stdin.on('end', () => end('parent ended'));
+process.stdin.on('error', () => end('parent ended'));
+process.stdin.resume();

@@ -1,0 +1,39 @@
+/**
+ * Tells whether a process id of an earlier run still is the process it was. Ids are given again, in a container after
+ * every restart, so the id alone says nothing: the command line must name something only our process names.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
+
+/** Whether `pid` runs, is not this process, and has `marker` in its command line. */
+export function runsAs(pid: number, marker: string): boolean {
+  if (!Number.isSafeInteger(pid) || pid < 1 || pid === process.pid) return false;
+  return commandOf(pid)?.includes(marker) ?? false;
+}
+
+/**
+ * Ends what a killed run has left: the process of the pid file, if it still is the one. Politely first, then SIGKILL.
+ * True when there was one.
+ */
+export async function endLeftover(pidFile: string, marker: string, clock: Clock): Promise<boolean> {
+  if (!existsSync(pidFile)) return false;
+  const pid = Number(readFileSync(pidFile, 'utf8').trim());
+  if (!runsAs(pid, marker)) return false;
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    if (!runsAs(pid, marker)) break;
+    process.kill(pid, signal);
+    for (let waited = 0; waited < 5_000 && runsAs(pid, marker); waited += 50) await sleep(clock, 50);
+  }
+  return true;
+}
+
+function commandOf(pid: number): string | undefined {
+  try {
+    if (existsSync('/proc/self/cmdline')) return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return undefined;
+  }
+  const { status, stdout } = spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' });
+  return status === 0 ? stdout : undefined;
+}

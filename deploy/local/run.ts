@@ -1,0 +1,88 @@
+/** From the flags to an exit code: check, provision, run the cluster until a signal, stop it in order. */
+import { mkdirSync } from 'node:fs';
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { type LauncherConfig, loadLauncherConfig } from '../../shared/config/launcher-config.ts';
+import { Fault } from '../../shared/errors/errors.ts';
+import { systemClock as clock } from '../../shared/kernel/system.ts';
+import { loadTopology } from '../../shared/schema/parse-topology.ts';
+import { Cluster, type Programs } from './launch.ts';
+import { lockDataDir } from './lock.ts';
+import { natsSources } from './nats-sources/sources.ts';
+import { machineTools, versionOf } from './nats-sources/tools.ts';
+import { endLeftover } from './own-process.ts';
+import { planCluster } from './plan.ts';
+import { waitForPorts } from './ports.ts';
+import { provisionNats } from './provision-nats.ts';
+
+/** Children of a killed launcher take this long at most to leave their ports. */
+const leaveLimitMs = 17_000;
+
+export interface LauncherOptions {
+  readonly programs: Programs;
+  /** Part of this program's command line that other programs' lack: tells a running launcher by its process id. */
+  readonly marker: string;
+}
+
+/** The exit code. Throws `ConfigError` and `Fault` for what the operator can change. */
+async function run(config: LauncherConfig, { programs, marker }: LauncherOptions): Promise<number> {
+  const topology = loadTopology(config.topologyFile);
+  const plan = planCluster(config, topology);
+  const width = Math.max(8, ...topology.regions.map(({ name }) => name.length));
+  const say = (name: string, text: string): void => console.log(`${name.padEnd(width)}  ${text}`);
+
+  let cluster: Cluster | undefined;
+  let signals = 0;
+  const asked = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        signals += 1;
+        if (signals === 1) say('launcher', 'shutdown signal received');
+        else cluster?.hurry();
+        // Nothing runs yet that would have to be stopped in order.
+        if (cluster === undefined) process.exit(0);
+        resolve();
+      });
+    }
+  });
+
+  mkdirSync(config.dataDir, { recursive: true });
+  const lock = lockDataDir({ dataDir: config.dataDir, marker });
+  process.on('exit', () => lock.release());
+  if (lock.takenOver) {
+    say('launcher', 'the launcher before this one did not end in order; its processes may need a moment to leave');
+    if (await endLeftover(plan.nats.pidFile, plan.nats.configFile, clock)) say('launcher', 'ended its nats-server');
+  }
+  const taken = await waitForPorts(plan, clock, lock.takenOver ? leaveLimitMs : 0);
+  if (taken.length > 0) throw new ConfigError(taken.map(({ text }) => `cluster: ${text}`).join('\n'));
+
+  const tools = machineTools(clock);
+  const nats = await provisionNats({
+    sources: natsSources({
+      tools,
+      cacheDir: plan.nats.cacheDir,
+      ...(config.natsServer === undefined ? {} : { natsServer: config.natsServer }),
+    }),
+    version: (path) => versionOf(tools, path),
+    say: (line) => say('nats', line),
+  });
+
+  cluster = new Cluster({ programs, config, plan, nats, clock, say });
+  const up = await Promise.race([cluster.start(), asked.then(() => undefined)]);
+  if (up === true) console.log(cluster.greeting);
+  if (up !== false) await asked;
+  await cluster.stop();
+  say('launcher', 'stopped');
+  return up === false ? 1 : 0;
+}
+
+/** Leaves the process with 0 after an orderly stop, 2 for what cannot be used, 1 for what failed. */
+export async function launchUntilAsked(options: LauncherOptions): Promise<never> {
+  const config = loadLauncherConfig();
+  try {
+    process.exit(await run(config, options));
+  } catch (error) {
+    if (!(error instanceof ConfigError || error instanceof Fault)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(error instanceof ConfigError ? 2 : 1);
+  }
+}
