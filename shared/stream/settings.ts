@@ -5,9 +5,12 @@ export const CONTROL_BUCKET = 'TIDAL_CONTROL';
 export const LEADERSHIP_KEY = 'leadership';
 
 export const connection = {
-  /** Reconnects for ever: the library's default of ten tries ends the connection for good. */
-  maxReconnectAttempts: -1,
+  /** Between two tries to connect, for ever: the library's own default gives up after ten. */
   reconnectTimeWaitMs: 250,
+  /** A server that has said nothing by then is not there. */
+  probeTimeoutMs: 2_000,
+  /** From there to a connection; longer, because a process that is recovering its state is busy for seconds. */
+  connectTimeoutMs: 5_000,
   pingIntervalMs: 2_000,
   maxPingOut: 2,
   /** A publish or request without an answer by then has an unknown outcome. */
@@ -29,3 +32,41 @@ export interface StreamSettings {
   /** Largest stored size of the stream, bytes; the oldest messages go first. */
   readonly maxBytes: number;
 }
+
+/** The stream's configuration as the server takes it. `duplicate_window` does not matter: no message carries an id. */
+export function streamConfiguration(settings: StreamSettings): Readonly<Record<string, unknown>> {
+  return {
+    name: STREAM_NAME,
+    subjects: ['tidal.wal.*'],
+    retention: 'limits',
+    storage: 'file',
+    discard: 'old',
+    max_bytes: settings.maxBytes,
+    max_msgs: -1,
+    max_age: 0,
+    max_consumers: -1,
+    num_replicas: 1,
+    // A direct get may answer from before the last acknowledgement; the shipper's mark must not.
+    allow_direct: false,
+    // A deleted last message makes some servers say a subject is empty although older messages stand.
+    deny_delete: true,
+  };
+}
+
+/**
+ * The control bucket's stream, readable by every KV client. No `first_seq`, tempting as it is to make the revisions of two
+ * buckets differ: nats-server 2.10.27 empties a stream that has one at each restart.
+ */
+export const bucketConfiguration: Readonly<Record<string, unknown>> = {
+  name: `KV_${CONTROL_BUCKET}`,
+  subjects: [`$KV.${CONTROL_BUCKET}.>`],
+  retention: 'limits',
+  storage: 'file',
+  discard: 'new',
+  // The last leaderships stay readable for whoever looks into an incident.
+  max_msgs_per_subject: 16,
+  num_replicas: 1,
+  allow_direct: false,
+  allow_rollup_hdrs: true,
+  deny_delete: true,
+};

@@ -1,6 +1,6 @@
 /**
  * The stream and the control key as the core sees them: the only door to NATS. Implementations: `jetstream.ts` (real)
- * and, for the simulation, a fake that passes the same contract suite (`test/cluster/stream-contract.ts`).
+ * and, for the simulation, a fake that passes the same contract suite (`test/harness/stream-contract.ts`).
  *
  * The stream is transport, not truth: it may lose its tail, be wiped, or be put back from an older copy. Nobody trusts
  * a stream sequence without its fingerprint.
@@ -38,7 +38,10 @@ export type PublishResult =
 export type DetachReason = 'disconnected' | 'consumer_gone' | 'stream_gone' | 'heartbeats_missed' | 'error';
 
 export interface Attachment {
-  /** Stops deliveries; resolves when nothing more will be delivered. Idempotent. */
+  /**
+   * Stops deliveries; resolves when nothing more will be delivered and the delivery in progress has ended (so it must not
+   * be awaited inside `onMessage`). Idempotent.
+   */
   close(): Promise<void>;
 }
 
@@ -47,7 +50,10 @@ export interface AttachOptions {
   readonly from: number;
   /** Called in stream order, one at a time: the next delivery waits for the promise. */
   readonly onMessage: (message: StreamMessage) => Promise<void>;
-  /** Called at most once, never after `close`. */
+  /**
+   * Called at most once, never after `close`, never before `attach` has resolved, and only after the delivery in progress
+   * has ended. `error` = `onMessage` threw, or the server refused the consumer.
+   */
   readonly onDetached: (reason: DetachReason, detail: string) => void;
 }
 
@@ -80,6 +86,9 @@ export interface ControlEntry {
   readonly value: unknown;
 }
 
+/** The key of this name in the control bucket; the same name is the same key. */
+export type ControlKeys = (name: string) => Control;
+
 /**
  * One key in the control bucket. `missing` = the server answered and there is no such key (or no bucket); anything that
  * is not an answer throws `Fault('control_unavailable')`, after which the caller re-reads.
@@ -88,6 +97,9 @@ export interface Control {
   read(): Promise<ControlEntry | 'missing'>;
   /** Creates the bucket if need be and the key if it does not exist. `conflict` = somebody else did. */
   create(value: unknown): Promise<{ readonly revision: number } | 'conflict'>;
-  /** Compare-and-set on the revision. */
+  /**
+   * Compare-and-set on a revision that this client read or wrote last. `conflict` also when the bucket is not the one that
+   * revision came from (lost, made anew): revisions of a new bucket count from 1 again.
+   */
   update(value: unknown, revision: number): Promise<{ readonly revision: number } | 'conflict'>;
 }

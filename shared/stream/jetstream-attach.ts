@@ -1,0 +1,154 @@
+/**
+ * One attachment: one plain ephemeral pull consumer, from one stream sequence, until something is doubtful.
+ *
+ * Not an ordered consumer: that one re-creates itself after the stream was re-created and skips silently. Not kept over
+ * a disconnect: whoever attached checks the stream's fingerprint and attaches anew.
+ *
+ * Deliveries are strictly one at a time. `onDetached` runs, and `close` resolves, only after the delivery in progress
+ * has ended, so that two attachments never deliver side by side; `close` must not be awaited inside `onMessage`.
+ */
+import { ConsumerEvents, type ConsumerMessages, type JsMsg } from 'nats';
+import { Fault, messageOf } from '../errors/errors.ts';
+import type { Clock } from '../kernel/kernel.ts';
+import { errorCodeOf, errorCodes, faultOfApiError, faultOfSilence } from './jetstream-errors.ts';
+import type { Link } from './jetstream-link.ts';
+import { connection, consumer as limits, STREAM_NAME } from './settings.ts';
+import { type Attachment, type AttachOptions, type DetachReason, SUBJECT_PREFIX } from './stream.ts';
+
+interface Ending {
+  readonly reason: DetachReason;
+  readonly detail: string;
+}
+
+const nanosecondsPerMs = 1_000_000;
+
+export async function openAttachment(link: Link, clock: Clock, options: AttachOptions): Promise<Attachment> {
+  const name = await createConsumer(link, options.from);
+  try {
+    const consumer = await link
+      .connection()
+      .jetstream({ timeout: connection.requestTimeoutMs })
+      .consumers.get(STREAM_NAME, name);
+    const messages = await consumer.consume({
+      max_messages: limits.maxMessages,
+      idle_heartbeat: limits.idleHeartbeatMs,
+      abort_on_missing_resource: true,
+    });
+    return new Deliveries({ link, clock, options, messages });
+  } catch (error) {
+    throw errorCodeOf(error) === undefined
+      ? faultOfSilence(error, 'attach')
+      : faultOfApiError((error as { api_error: object }).api_error, 'attach');
+  }
+}
+
+async function createConsumer(link: Link, from: number): Promise<string> {
+  const answer = await link.api(`CONSUMER.CREATE.${STREAM_NAME}`, {
+    stream_name: STREAM_NAME,
+    config: {
+      deliver_policy: 'by_start_sequence',
+      opt_start_seq: from,
+      ack_policy: 'none',
+      inactive_threshold: limits.inactiveThresholdMs * nanosecondsPerMs,
+      mem_storage: true,
+      num_replicas: 1,
+    },
+  });
+  if (answer.error !== undefined) throw faultOfApiError(answer.error, 'attach');
+  if (typeof answer.name !== 'string') throw new Fault('stream_error', 'attach: the consumer has no name');
+  return answer.name;
+}
+
+interface DeliveriesOptions {
+  readonly link: Link;
+  readonly clock: Clock;
+  readonly options: AttachOptions;
+  readonly messages: ConsumerMessages;
+}
+
+class Deliveries implements Attachment {
+  private readonly link: Link;
+  private readonly options: AttachOptions;
+  private readonly messages: ConsumerMessages;
+  private readonly finished: Promise<void>;
+  private readonly stopListening: () => void;
+  private ending: Ending | undefined;
+  private closed = false;
+
+  constructor({ link, clock, options, messages }: DeliveriesOptions) {
+    this.link = link;
+    this.options = options;
+    this.messages = messages;
+    this.stopListening = link.onConnection((connected) => {
+      if (!connected) this.end('disconnected', 'the connection was lost');
+    });
+    // Lost between the consumer's creation and now: the listener came too late to hear of it.
+    if (!link.connected) this.end('disconnected', 'the connection was lost');
+    // Not before whoever attached holds the attachment: a callback that comes first would find nothing to let go of.
+    this.finished = new Promise<void>((resolve) => clock.after(0, resolve)).then(() => this.run());
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    void this.messages.close();
+    await this.finished;
+  }
+
+  private end(reason: DetachReason, detail: string): void {
+    this.ending ??= { reason, detail };
+    void this.messages.close();
+  }
+
+  private async run(): Promise<void> {
+    void this.watchHeartbeats();
+    try {
+      for await (const message of this.messages) {
+        // What is buffered behind the end is read and dropped: only so does the iterator reach its own end.
+        if (!this.closed && this.ending === undefined) await this.deliver(message);
+      }
+    } catch (error) {
+      if (!this.closed && this.ending === undefined) this.ending = await this.explain(error);
+    }
+    this.stopListening();
+    if (this.closed) return;
+    const { reason, detail } = this.ending ?? { reason: 'error', detail: 'the consumer ended without a reason' };
+    this.options.onDetached(reason, detail);
+  }
+
+  private async deliver(message: JsMsg): Promise<void> {
+    try {
+      await this.options.onMessage({
+        sequence: message.seq,
+        origin: message.subject.slice(SUBJECT_PREFIX.length),
+        bytes: message.data,
+      });
+    } catch (error) {
+      this.end('error', messageOf(error));
+    }
+  }
+
+  /**
+   * Also ends an attachment whose receiver took longer than two heartbeats over what was asked for ahead: no request is
+   * open then, so the server says nothing. It attaches anew and goes on behind the message it was at.
+   */
+  private async watchHeartbeats(): Promise<void> {
+    for await (const status of await this.messages.status()) {
+      if (status.type !== ConsumerEvents.HeartbeatsMissed) continue;
+      this.end('heartbeats_missed', `nothing from the consumer for ${status.data} heartbeats`);
+    }
+  }
+
+  /** Why the library's iterator threw. A consumer that goes with its stream looks like one that was deleted. */
+  private async explain(error: unknown): Promise<Ending> {
+    const code = errorCodeOf(error);
+    if (code === errorCodes.streamNotFound) return { reason: 'stream_gone', detail: 'the stream is not there' };
+    const { code: status } = error as { code?: unknown };
+    const gone = code === errorCodes.consumerNotFound || status === '409' || status === '503';
+    if (!gone) return { reason: 'error', detail: messageOf(error) };
+    const answer = await this.link.api(`STREAM.INFO.${STREAM_NAME}`).catch(() => undefined);
+    if (!this.link.connected) return { reason: 'disconnected', detail: 'the connection was lost' };
+    return answer?.error?.err_code === errorCodes.streamNotFound
+      ? { reason: 'stream_gone', detail: 'the stream is not there' }
+      : { reason: 'consumer_gone', detail: messageOf(error) };
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The connection to the server, made anew for ever.
+ *
+ * Every connection is a fresh one of the library's, with its own reconnecting switched off. So nothing handed to one
+ * connection can come out of the next; a lost connection fails every request in flight at once; and a stale connection
+ * is destroyed rather than closed politely, which would wait for a peer that reads nothing any more.
+ */
+import { connect, DebugEvents, headers, type NatsConnection } from 'nats';
+import { Fault, messageOf } from '../errors/errors.ts';
+import { type Clock, sleep } from '../kernel/kernel.ts';
+import { type ApiError, faultOfSilence } from './jetstream-errors.ts';
+import { probe } from './jetstream-probe.ts';
+import { connection as limits } from './settings.ts';
+
+/** Where the link reports outages and recoveries; a pino logger fits. */
+export interface LinkLog {
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+export interface LinkOptions {
+  readonly url: string;
+  /** The client's name as the server lists it. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly log?: LinkLog;
+}
+
+/** The parsed answer of a JetStream request. */
+export type Answer = { readonly error?: ApiError } & Readonly<Record<string, unknown>>;
+
+export class Link {
+  private readonly options: LinkOptions;
+  private readonly closing = new AbortController();
+  private readonly listeners = new Set<(connected: boolean) => void>();
+  private readonly running: Promise<void>;
+  private current: NatsConnection | undefined;
+  private payloadLimit = 0;
+  private outageReported = false;
+
+  /** Begins to connect in the background. */
+  constructor(options: LinkOptions) {
+    this.options = options;
+    this.running = this.run();
+  }
+
+  get connected(): boolean {
+    return this.current !== undefined;
+  }
+
+  /** The server's `max_payload`, bytes, headers included; 0 before the first connection. */
+  get payloadLimitBytes(): number {
+    return this.payloadLimit;
+  }
+
+  onConnection(listener: (connected: boolean) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** The present connection; throws `Fault('stream_unavailable')` when there is none. */
+  connection(): NatsConnection {
+    if (this.current === undefined) throw new Fault('stream_unavailable', 'not connected to the stream');
+    return this.current;
+  }
+
+  /** One JetStream API request, `STREAM.INFO.X` or so. The answer may carry an `error`; silence throws a `Fault`. */
+  api(what: string, body?: unknown): Promise<Answer> {
+    const payload = body === undefined ? new Uint8Array() : new TextEncoder().encode(JSON.stringify(body));
+    return this.request(`$JS.API.${what}`, payload);
+  }
+
+  /** A message into a stream. The answer is the acknowledgement or carries an `error`; silence throws a `Fault`. */
+  publish(subject: string, payload: Uint8Array, expectedLast: number): Promise<Answer> {
+    return this.request(subject, payload, { 'Nats-Expected-Last-Subject-Sequence': String(expectedLast) });
+  }
+
+  /** No timer, socket or callback of the link is left after it. Idempotent. */
+  async close(): Promise<void> {
+    this.closing.abort();
+    await this.current?.close();
+    await this.running;
+  }
+
+  private async request(subject: string, payload: Uint8Array, header: Record<string, string> = {}): Promise<Answer> {
+    const connection = this.connection();
+    const sent = headers();
+    for (const [key, value] of Object.entries(header)) sent.set(key, value);
+    try {
+      const reply = await connection.request(subject, payload, { timeout: limits.requestTimeoutMs, headers: sent });
+      return reply.json<Answer>();
+    } catch (error) {
+      // The library calls it a time-out, too, when the connection went away under the request.
+      if (connection.isClosed()) throw new Fault('stream_unavailable', `${subject}: the connection was lost`);
+      throw faultOfSilence(error, subject);
+    }
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.closing;
+    while (!signal.aborted) {
+      const connection = await this.dial();
+      if (connection !== undefined) await this.hold(connection);
+      await sleep(this.options.clock, limits.reconnectTimeWaitMs, signal);
+    }
+  }
+
+  private async dial(): Promise<NatsConnection | undefined> {
+    const { url, name, clock, log } = this.options;
+    try {
+      await probe({ url, clock, timeoutMs: limits.probeTimeoutMs, signal: this.closing.signal });
+      return await connect({
+        servers: url,
+        name,
+        reconnect: false,
+        timeout: limits.connectTimeoutMs,
+        pingInterval: limits.pingIntervalMs,
+        maxPingOut: limits.maxPingOut,
+        ignoreClusterUpdates: true,
+        // The system's resolver, not DNS alone: container and host files count, and each dial asks again.
+        resolve: false,
+        noAsyncTraces: true,
+      });
+    } catch (error) {
+      if (!this.closing.signal.aborted && !this.outageReported) {
+        this.outageReported = true;
+        log?.warn(`stream at ${url} cannot be reached, trying on: ${messageOf(error)}`);
+      }
+      return undefined;
+    }
+  }
+
+  /** Until the connection is lost or this link is closed. */
+  private async hold(connection: NatsConnection): Promise<void> {
+    const { url, log } = this.options;
+    if (this.closing.signal.aborted) return connection.close();
+    void this.destroyWhenStale(connection);
+    this.current = connection;
+    this.payloadLimit = connection.info?.max_payload ?? 0;
+    this.outageReported = false;
+    log?.info(`connected to the stream at ${url}`);
+    this.tell(true);
+    const why = await connection.closed();
+    this.current = undefined;
+    if (!this.closing.signal.aborted) {
+      this.outageReported = true;
+      log?.warn(`connection to the stream lost, trying on: ${why === undefined ? 'closed' : messageOf(why)}`);
+    }
+    this.tell(false);
+  }
+
+  private async destroyWhenStale(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type === DebugEvents.StaleConnection) await connection.close();
+    }
+  }
+
+  private tell(connected: boolean): void {
+    for (const listener of [...this.listeners]) listener(connected);
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The stream and the control key on NATS JetStream.
+ *
+ * Promise: an acknowledged publish is stored once, at the stated sequence, behind the stated last message of its subject;
+ * a publish that is not acknowledged is *unknown*: it may have landed, or land later (a paused server takes it when it
+ * wakes). Truth is the receivers' check of positions, never the acknowledgement.
+ *
+ * Connecting goes on in the background from construction to `close`, for ever; every call fails at once while there is
+ * no connection. A crash of this process leaves at most an ephemeral consumer, which the server forgets after 10 s.
+ */
+import { Fault, messageOf } from '../errors/errors.ts';
+import type { Clock } from '../kernel/kernel.ts';
+import { openAttachment } from './jetstream-attach.ts';
+import { JetStreamControl } from './jetstream-control.ts';
+import { errorCodes, faultOfApiError } from './jetstream-errors.ts';
+import { Link, type LinkLog } from './jetstream-link.ts';
+import { connection, LEADERSHIP_KEY, STREAM_NAME, type StreamSettings, streamConfiguration } from './settings.ts';
+import {
+  type Attachment,
+  type AttachOptions,
+  type Control,
+  type ControlKeys,
+  type PublishResult,
+  type Stream,
+  type StreamInfo,
+  type StreamMessage,
+  SUBJECT_PREFIX,
+} from './stream.ts';
+
+export interface JetStreamOptions {
+  /** `nats://host:port`. */
+  readonly url: string;
+  /** The client's name in the server's connection list: the region or router. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly settings: StreamSettings;
+  /** Outages and recoveries, one line each. */
+  readonly log?: LinkLog;
+}
+
+export interface JetStreamClient {
+  readonly stream: Stream;
+  /** The leadership key. */
+  readonly control: Control;
+  readonly keys: ControlKeys;
+  /** Closes the attachments, then the connection: no timer is left and no callback runs after it. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Returns at once; `stream.connected` turns true when the first connection stands. */
+export function connectJetStream({ url, name, clock, settings, log }: JetStreamOptions): JetStreamClient {
+  const link = new Link({ url, name, clock, ...(log === undefined ? {} : { log }) });
+  const stream = new JetStream(link, clock, settings);
+  return {
+    stream,
+    control: new JetStreamControl(link, LEADERSHIP_KEY),
+    keys: (name) => new JetStreamControl(link, name),
+    close: async () => {
+      await stream.detachAll();
+      await link.close();
+    },
+  };
+}
+
+class JetStream implements Stream {
+  private readonly link: Link;
+  private readonly clock: Clock;
+  private readonly settings: StreamSettings;
+  private readonly attachments = new Set<Attachment>();
+  private closed = false;
+
+  constructor(link: Link, clock: Clock, settings: StreamSettings) {
+    this.link = link;
+    this.clock = clock;
+    this.settings = settings;
+  }
+
+  get connected(): boolean {
+    return this.link.connected;
+  }
+
+  get messageLimitBytes(): number {
+    return Math.max(0, this.link.payloadLimitBytes - connection.headerRoomBytes);
+  }
+
+  onConnection(listener: (connected: boolean) => void): () => void {
+    return this.link.onConnection(listener);
+  }
+
+  async ensure(): Promise<void> {
+    const configuration = streamConfiguration(this.settings);
+    const created = await this.link.api(`STREAM.CREATE.${STREAM_NAME}`, configuration);
+    if (created.error === undefined) return;
+    if (created.error.err_code !== errorCodes.streamConfigDiffers) throw faultOfApiError(created.error, 'create');
+    const updated = await this.link.api(`STREAM.UPDATE.${STREAM_NAME}`, configuration);
+    if (updated.error !== undefined) throw faultOfApiError(updated.error, 'update');
+  }
+
+  async info(): Promise<StreamInfo> {
+    const answer = await this.link.api(`STREAM.INFO.${STREAM_NAME}`);
+    if (answer.error !== undefined) throw faultOfApiError(answer.error, 'info');
+    const { created, state } = answer as { created?: unknown; state?: { first_seq?: number; last_seq?: number } };
+    const last = state?.last_seq ?? 0;
+    const first = state?.first_seq ?? 0;
+    // A stream that never held a message says 0 and 0.
+    return { created: String(created), first: Math.max(first, 1), last };
+  }
+
+  message(sequence: number): Promise<StreamMessage | undefined> {
+    return this.get({ seq: sequence });
+  }
+
+  lastOf(origin: string): Promise<StreamMessage | undefined> {
+    return this.get({ last_by_subj: `${SUBJECT_PREFIX}${origin}` });
+  }
+
+  async publish(origin: string, bytes: Uint8Array, expectedLast: number): Promise<PublishResult> {
+    try {
+      const { error, seq, duplicate } = await this.link.publish(`${SUBJECT_PREFIX}${origin}`, bytes, expectedLast);
+      if (error?.err_code === errorCodes.wrongLastSequence) {
+        return { failure: 'wrong_last', detail: error.description ?? 'wrong last sequence' };
+      }
+      if (error !== undefined) return { failure: 'unknown', detail: faultOfApiError(error, 'publish').message };
+      // `duplicate` acknowledges what is not stored. No message carries an id, so it should not happen at all.
+      if (duplicate === true || typeof seq !== 'number')
+        return { failure: 'unknown', detail: 'not acknowledged as new' };
+      return { sequence: seq };
+    } catch (error) {
+      return { failure: 'unknown', detail: messageOf(error) };
+    }
+  }
+
+  async attach(options: AttachOptions): Promise<Attachment> {
+    const attachment = await openAttachment(this.link, this.clock, {
+      ...options,
+      onDetached: (reason, detail) => {
+        this.attachments.delete(attachment);
+        options.onDetached(reason, detail);
+      },
+    });
+    const tracked: Attachment = {
+      close: async () => {
+        this.attachments.delete(attachment);
+        await attachment.close();
+      },
+    };
+    this.attachments.add(attachment);
+    if (!this.closed) return tracked;
+    await tracked.close();
+    throw new Fault('stream_unavailable', 'the stream was closed');
+  }
+
+  async detachAll(): Promise<void> {
+    this.closed = true;
+    await Promise.all([...this.attachments].map((attachment) => attachment.close()));
+  }
+
+  private async get(query: object): Promise<StreamMessage | undefined> {
+    const answer = await this.link.api(`STREAM.MSG.GET.${STREAM_NAME}`, query);
+    if (answer.error?.err_code === errorCodes.messageNotFound) return undefined;
+    if (answer.error !== undefined) throw faultOfApiError(answer.error, 'get');
+    const { subject, seq, data } = answer.message as { subject: string; seq: number; data?: string };
+    return { sequence: seq, origin: subject.slice(SUBJECT_PREFIX.length), bytes: Buffer.from(data ?? '', 'base64') };
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * Stream and control key in memory, with JetStream's semantics where they hurt: the expectation is compared with the
+ * *stream* sequence of the subject's last remaining message; a publish can land without its acknowledgement, or after
+ * its time-out; `created` survives a restart and a restored older copy, and changes with a new stream; a new bucket
+ * counts its revisions from 1 again; a consumer asked for more than there is waits for that sequence.
+ *
+ * Passes `stream-contract.ts`, as the real one does. Requests take no time unless the broker is paused.
+ */
+import { Fault } from '../../shared/errors/errors.ts';
+import type { Clock } from '../../shared/kernel/kernel.ts';
+import { connection } from '../../shared/stream/settings.ts';
+import type { DetachReason, StreamMessage } from '../../shared/stream/stream.ts';
+import { type MemoryAttachment, MemoryClient } from './memory-client.ts';
+
+/** What happens to a client's next publish. */
+export type PublishFault =
+  /** Stored, the acknowledgement is lost. */
+  | 'lost_ack'
+  /** Not acknowledged in time; stored when the test says `landLate`, if its expectation still holds then. */
+  | 'late'
+  /** Never arrives. */
+  | 'dropped';
+
+/** What the broker's disk holds of the stream. */
+export interface StreamState {
+  readonly created: string;
+  first: number;
+  last: number;
+  readonly messages: Map<number, StreamMessage>;
+}
+
+export interface BucketState {
+  readonly created: string;
+  last: number;
+  /** By key. Revisions are counted over all of them, as sequences of one stream. */
+  readonly entries: Map<string, { readonly revision: number; readonly json: string }>;
+}
+
+export interface MemoryBrokerOptions {
+  readonly clock: Clock;
+  readonly payloadLimitBytes?: number;
+}
+
+export class MemoryBroker {
+  readonly clock: Clock;
+  payloadLimitBytes: number;
+  stream: StreamState | undefined;
+  bucket: BucketState | undefined;
+  up = true;
+  paused = false;
+  private readonly clients = new Set<MemoryClient>();
+  private waiting: (() => void)[] = [];
+  private late: (() => void)[] = [];
+  private creations = 0;
+
+  constructor({ clock, payloadLimitBytes = 1024 * 1024 }: MemoryBrokerOptions) {
+    this.clock = clock;
+    this.payloadLimitBytes = payloadLimitBytes;
+  }
+
+  /** A client of this name; it connects in the background. */
+  connect(name: string): MemoryClient {
+    const client = new MemoryClient(this, name);
+    this.clients.add(client);
+    return client;
+  }
+
+  async kill(): Promise<void> {
+    this.up = false;
+    this.paused = false;
+    this.waiting = [];
+    for (const client of this.clients) client.lose('the server was killed');
+  }
+
+  /** With `wiped`, nothing is left of stream and bucket; with `from`, its disk is an older copy. */
+  async restart({ wiped = false, from }: { wiped?: boolean; from?: BrokerCopy } = {}): Promise<void> {
+    await this.kill();
+    if (wiped) {
+      this.stream = undefined;
+      this.bucket = undefined;
+    }
+    if (from !== undefined) {
+      this.stream = copyOfStream(from.stream);
+      this.bucket = copyOfBucket(from.bucket);
+    }
+    this.up = true;
+    for (const client of this.clients) client.reconnectSoon();
+  }
+
+  /** What a backup of the broker's disk would hold now. */
+  copy(): BrokerCopy {
+    return {
+      stream: copyOfStream(this.stream),
+      bucket: copyOfBucket(this.bucket),
+    };
+  }
+
+  /** The server stops answering; what was sent waits in its sockets. */
+  pause(): void {
+    if (this.paused || !this.up) return;
+    this.paused = true;
+    for (const client of this.clients) client.fallSilent();
+  }
+
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    for (const run of this.waiting.splice(0)) run();
+    for (const client of this.clients) client.speakAgain();
+  }
+
+  async deleteStream(): Promise<void> {
+    this.stream = undefined;
+    for (const client of this.clients) client.detachAll('stream_gone', 'the stream is not there');
+  }
+
+  /** Drops every message before `first`; all of them when absent. Sequences go on. */
+  async purgeStream(first?: number): Promise<void> {
+    const { stream } = this;
+    if (stream === undefined) return;
+    stream.first = Math.max(stream.first, Math.min(first ?? stream.last + 1, stream.last + 1));
+    for (const sequence of [...stream.messages.keys()]) if (sequence < stream.first) stream.messages.delete(sequence);
+  }
+
+  async deleteBucket(): Promise<void> {
+    this.bucket = undefined;
+  }
+
+  /** Puts other bytes in the place of a stored message's. */
+  damage(sequence: number, change: (bytes: Uint8Array) => Uint8Array): void {
+    const message = this.stream?.messages.get(sequence);
+    if (message === undefined) throw new Error(`the stream holds no message ${sequence}`);
+    this.stream?.messages.set(sequence, { ...message, bytes: change(message.bytes.slice()) });
+  }
+
+  /** What timed out earlier arrives now, in the order it was sent. */
+  landLate(): void {
+    for (const run of this.late.splice(0)) run();
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    await Promise.all([...this.clients].map((client) => client.close()));
+  }
+
+  /** For clients: runs `work` at the server; rejects when there is no answer in time. */
+  request<T>(client: MemoryClient, work: () => T): Promise<T> {
+    if (!client.stream.connected) return Promise.reject(new Fault('stream_unavailable', 'not connected to the stream'));
+    if (!this.paused) return Promise.resolve().then(work);
+    return new Promise((resolve, reject) => {
+      const fail = (why: string): void => {
+        timer.cancel();
+        forget();
+        reject(new Fault('stream_unavailable', why));
+      };
+      const timer = this.clock.after(connection.requestTimeoutMs, () => fail('no answer in time'));
+      const forget = client.inFlight(fail);
+      this.waiting.push(() => {
+        timer.cancel();
+        forget();
+        // Settles a promise that may have failed already: the work is done all the same.
+        try {
+          resolve(work());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  sendLate(work: () => void): void {
+    this.late.push(work);
+  }
+
+  nextCreated(): string {
+    this.creations++;
+    return new Date(Date.UTC(2026, 0, 1) + this.creations).toISOString();
+  }
+
+  /** For clients: wakes every attachment. */
+  delivered(): void {
+    for (const client of this.clients) client.wakeAll();
+  }
+
+  forget(client: MemoryClient): void {
+    this.clients.delete(client);
+  }
+}
+
+export interface BrokerCopy {
+  readonly stream: StreamState | undefined;
+  readonly bucket: BucketState | undefined;
+}
+
+function copyOfStream(stream: StreamState | undefined): StreamState | undefined {
+  return stream === undefined ? undefined : { ...stream, messages: new Map(stream.messages) };
+}
+
+function copyOfBucket(bucket: BucketState | undefined): BucketState | undefined {
+  return bucket === undefined ? undefined : { ...bucket, entries: new Map(bucket.entries) };
+}
+
+export type { DetachReason, MemoryAttachment, MemoryClient };

@@ -1,0 +1,6 @@
+/** The stream in memory keeps the contract of the real one: what is shown on it is shown of the system. */
+import { systemClock } from '../../shared/kernel/system.ts';
+import { MemoryBroker } from '../harness/memory-stream.ts';
+import { streamContract } from '../harness/stream-contract.ts';
+
+streamContract('in memory', async () => new MemoryBroker({ clock: systemClock }));
