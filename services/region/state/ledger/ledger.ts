@@ -8,6 +8,11 @@
  * - Rings: `1h` by minutes, `24h` and `7d` by hours. Per pair and ring, newest = highest bucket number among its events;
  *   the ring covers (newest − n, newest], n = 66 minutes and 170 hours. An event older than that adds to `all` only; a
  *   higher newest clears what falls out. A read at `atMs` sums floor(at/b) − N < i ≤ floor(at/b), N = 60, 24, 168.
+ * - An event may be taken back (`retract`), or known only by its time (`note`): how a request that was logged twice under
+ *   one idempotency key counts once. What is *newest*, and first and last, goes by the times of all events, counting or
+ *   not; sums and count by the counting ones. Both are functions of sets, so any order of adding, noting and retracting
+ *   ends in the same bits. Were newest taken over the counting events alone, retracting one that had moved it on would
+ *   have to bring back what the move cleared.
  * - Decay: S(at) = Σ w · 2^((t − at)/H), in cells of 8 half-lives; see `decay.ts`.
  */
 import type { Window } from '../../../../shared/schema/schema.ts';
@@ -25,20 +30,38 @@ export interface SignalReading {
   readonly lastMs: number;
 }
 
+export type PairSink = (entity: number, parts: readonly (string | number | bigint)[]) => void;
+
 export interface Ledger {
   /**
    * Adds one event. `weight` in thousandths (integer ≥ 0), `timeMs` epoch ms. The signal is one of the schema's: the
    * caller has stopped at `schema_behind` before.
    */
   add(entity: number, signal: string, weight: number, timeMs: number): void;
+  /** The time of an event that does not count: it moves what is newest, first and last, and no sum. */
+  note(entity: number, signal: string, timeMs: number): void;
+  /** Takes an event out of every sum and out of the count that was added before, exactly. Its time stays noted. */
+  retract(entity: number, signal: string, weight: number, timeMs: number): void;
   /** The pair at `atMs`; undefined when no event of it was ever added. */
   read(entity: number, signal: string, atMs: number): SignalReading | undefined;
   /** One window's sum of weights at `atMs`, 0 without events. The hot path of ranking: allocates nothing. */
   sum(entity: number, signal: string, window: Window, atMs: number): number;
   /** The decayed score at `atMs`, 0 without events. Allocates nothing. */
   decayed(entity: number, signal: string, atMs: number): number;
+  /**
+   * Orders the pairs of one signal as `decayed` does at any moment, and is free of the moment (see `decay.ts`): what an
+   * exact top-k can keep sorted. −Infinity without events.
+   */
+  sortKey(entity: number, signal: string): number;
   /** Number of pairs with at least one event. */
   readonly pairs: number;
   /** Feeds every stored value of every pair, entities ascending, to the digest. */
-  describe(sink: (entity: number, parts: readonly (string | number | bigint)[]) => void): void;
+  describe(sink: PairSink): void;
+  /** One pair, as `describe` feeds it; nothing when it has no events. */
+  describePair(entity: number, signal: string, sink: PairSink): void;
+  /**
+   * Every pair, each once. The iteration may be paused while events are added: the pairs they open come at the end of
+   * their signal's, or, where that was passed already, not at all.
+   */
+  described(): Iterable<{ readonly entity: number; readonly signal: string }>;
 }

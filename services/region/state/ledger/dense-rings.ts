@@ -1,0 +1,136 @@
+/**
+ * Both rings of a busy pair, one 32-bit word a bucket: 66 minutes, 170 hours, and a word that counts the buckets whose
+ * sum needs a second limb. Bucket b of a ring of n lives at b mod n.
+ */
+import { BlockPool } from './block-pool.ts';
+import { Carries, exact } from './carries.ts';
+import type { BucketValues, RingKind } from './ring-spans.ts';
+import { HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
+
+const HOURS_START = MINUTES_KEPT;
+const WIDE_COUNT = MINUTES_KEPT + HOURS_KEPT;
+const BLOCK_WORDS = WIDE_COUNT + 1;
+const LIMB = 4_294_967_296;
+
+export class DenseRings {
+  private readonly blocks = new BlockPool({
+    blockWords: BLOCK_WORDS,
+    pageBits: 6,
+    createPage: (words) => new Uint32Array(words),
+  });
+  private readonly carries = new Carries();
+
+  open(): number {
+    return this.blocks.take();
+  }
+
+  close(block: number): void {
+    this.clear(block, 0, WIDE_COUNT);
+    this.blocks.give(block);
+  }
+
+  /** Adds `weight` (an exact integer) to the minute and the hour it lies in, where the rings up to `newest` cover them. */
+  add(block: number, minute: number, newest: number, weight: number): void {
+    if (newest - minute < MINUTES_KEPT) this.addWord(block, remainder(minute, MINUTES_KEPT), weight);
+    const hour = hourOf(minute);
+    if (hourOf(newest) - hour < HOURS_KEPT) this.addWord(block, HOURS_START + remainder(hour, HOURS_KEPT), weight);
+  }
+
+  /** Takes out what `add` put there, as far as the rings up to `newest` still cover it. */
+  retract(block: number, minute: number, newest: number, weight: number): void {
+    if (newest - minute < MINUTES_KEPT) this.takeFromWord(block, remainder(minute, MINUTES_KEPT), weight);
+    const hour = hourOf(minute);
+    if (hourOf(newest) - hour < HOURS_KEPT) {
+      this.takeFromWord(block, HOURS_START + remainder(hour, HOURS_KEPT), weight);
+    }
+  }
+
+  /** The newest minute rises: what falls out is cleared. */
+  turn(block: number, from: number, to: number): void {
+    this.clearAfter(block, from, to, 0, MINUTES_KEPT);
+    this.clearAfter(block, hourOf(from), hourOf(to), HOURS_START, HOURS_KEPT);
+  }
+
+  /** Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
+  sum(block: number, ring: RingKind, above: number, upTo: number): number {
+    const base = ring === 'minutes' ? 0 : HOURS_START;
+    const kept = ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT;
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block) + base;
+    let position = remainder(above + 1, kept);
+    let low = 0;
+    const wide = page[start - base + WIDE_COUNT] !== 0;
+    let carry = 0;
+    for (let bucket = above + 1; bucket <= upTo; bucket++) {
+      low += page[start + position]!;
+      if (wide) carry += this.carries.get(block * BLOCK_WORDS + base + position);
+      if (++position === kept) position = 0;
+    }
+    return carry * LIMB + low;
+  }
+
+  values(block: number, ring: RingKind, newest: number): BucketValues {
+    const base = ring === 'minutes' ? 0 : HOURS_START;
+    const kept = ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT;
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    const values: BucketValues = [];
+    for (let bucket = Math.max(0, newest - kept + 1); bucket <= newest; bucket++) {
+      const position = base + remainder(bucket, kept);
+      const value = exact(page[start + position]!, this.carries.get(block * BLOCK_WORDS + position), LIMB);
+      if (value !== 0) values.push(bucket, value);
+    }
+    return values;
+  }
+
+  private addWord(block: number, position: number, weight: number): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    const value = page[start + position]! + weight;
+    if (value < LIMB) {
+      page[start + position] = value;
+      return;
+    }
+    const carry = Math.floor(value / LIMB);
+    page[start + position] = value - carry * LIMB;
+    if (this.carries.add(block * BLOCK_WORDS + position, carry)) page[start + WIDE_COUNT]! += 1;
+  }
+
+  private takeFromWord(block: number, position: number, weight: number): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    const value = page[start + position]! - weight;
+    if (value >= 0) {
+      page[start + position] = value;
+      return;
+    }
+    const carry = Math.ceil(-value / LIMB);
+    page[start + position] = value + carry * LIMB;
+    if (this.carries.take(block * BLOCK_WORDS + position, carry)) page[start + WIDE_COUNT]! -= 1;
+  }
+
+  private clearAfter(block: number, from: number, to: number, base: number, kept: number): void {
+    const count = Math.min(to - from, kept);
+    if (count <= 0) return;
+    const first = remainder(from + 1, kept);
+    const untilEnd = Math.min(count, kept - first);
+    this.clear(block, base + first, base + first + untilEnd);
+    this.clear(block, base, base + count - untilEnd);
+  }
+
+  private clear(block: number, first: number, end: number): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    // Mostly one bucket: a call of fill costs more than the loop.
+    for (let position = first; position < end; position++) page[start + position] = 0;
+    if (page[start + WIDE_COUNT] === 0) return;
+    for (let position = first; position < end; position++) {
+      if (this.carries.delete(block * BLOCK_WORDS + position)) page[start + WIDE_COUNT]! -= 1;
+    }
+  }
+}
+
+/** `value` mod `divisor` of non-negative integers below 2^53; faster than % on floats. */
+function remainder(value: number, divisor: number): number {
+  return value - divisor * Math.floor(value / divisor);
+}

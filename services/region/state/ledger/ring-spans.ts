@@ -1,0 +1,33 @@
+/**
+ * The two rings of a pair and the windows read from them.
+ *
+ * A ring of n buckets covers (newest − n, newest], newest = the bucket of the pair's latest event. n exceeds the widest
+ * window by a few buckets, so that an event of another region that arrives a little late is still counted.
+ */
+import type { Window } from '../../../../shared/schema/schema.ts';
+
+export const MINUTE_MS = 60_000;
+export const MINUTES_PER_HOUR = 60;
+export const MINUTES_KEPT = 66;
+export const HOURS_KEPT = 170;
+
+export type RingKind = 'minutes' | 'hours';
+
+export interface WindowSpan {
+  readonly ring: RingKind;
+  /** A read at `atMs` sums the buckets floor(at/b) − count < i ≤ floor(at/b). */
+  readonly count: number;
+}
+
+export const windowSpans: Readonly<Record<Exclude<Window, 'all'>, WindowSpan>> = {
+  '1h': { ring: 'minutes', count: 60 },
+  '24h': { ring: 'hours', count: 24 },
+  '7d': { ring: 'hours', count: 168 },
+};
+
+export function hourOf(minute: number): number {
+  return Math.floor(minute / MINUTES_PER_HOUR);
+}
+
+/** Appends bucket, value, bucket, value … ascending, zero values left out: the canonical content of a ring. */
+export type BucketValues = (number | bigint)[];

@@ -1,0 +1,116 @@
+/**
+ * Both rings of a quiet pair: up to six minutes of the last 170 hours that saw events, each with its sum. An hour's
+ * bucket is the sum of its minutes, so the one list says what both rings say.
+ *
+ * An entry is two 32-bit words: the minute modulo 2^32 (entries lie within 170 hours of the newest minute, so it is
+ * unambiguous) and its sum; a sum of 0 is a free entry. What does not fit is the caller's to move into `DenseRings`.
+ */
+import { assert } from '../../../../shared/kernel/kernel.ts';
+import { BlockPool } from './block-pool.ts';
+import type { BucketValues, RingKind } from './ring-spans.ts';
+import { HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
+
+const ENTRIES = 6;
+const BLOCK_WORDS = ENTRIES * 2;
+const LIMIT = 4_294_967_296;
+
+export class SparseRings {
+  private readonly blocks = new BlockPool({
+    blockWords: BLOCK_WORDS,
+    pageBits: 10,
+    createPage: (words) => new Uint32Array(words),
+  });
+
+  open(): number {
+    return this.blocks.take();
+  }
+
+  close(block: number): void {
+    this.blocks.give(block);
+  }
+
+  /** Adds `weight` > 0 at a minute the hour ring up to `newest` covers; false, and nothing done, when it does not fit. */
+  add(block: number, minute: number, weight: number): boolean {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    const key = minute >>> 0;
+    let free = -1;
+    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+      const present = page[at + 1]!;
+      if (present === 0) {
+        free = at;
+      } else if (page[at] === key) {
+        if (present + weight >= LIMIT) return false;
+        page[at + 1] = present + weight;
+        return true;
+      }
+    }
+    if (free < 0 || weight >= LIMIT) return false;
+    page[free] = key;
+    page[free + 1] = weight;
+    return true;
+  }
+
+  /** Takes out `weight` > 0 that was added at a minute the hour ring still covers. */
+  retract(block: number, minute: number, weight: number): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    const key = minute >>> 0;
+    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+      if (page[at + 1] === 0 || page[at] !== key) continue;
+      assert(page[at + 1]! >= weight, 'no more is taken from a minute than it holds', () => ({ minute, weight }));
+      page[at + 1]! -= weight;
+      return;
+    }
+    assert(false, 'what is retracted was added', () => ({ minute, weight }));
+  }
+
+  /** The newest minute rises: entries that fall out of the hour ring are freed. */
+  turn(block: number, from: number, to: number): void {
+    const oldestHour = hourOf(to) - HOURS_KEPT + 1;
+    if (hourOf(from) === hourOf(to)) return;
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+      if (page[at + 1] !== 0 && hourOf(minuteAt(page[at]!, from)) < oldestHour) page[at + 1] = 0;
+    }
+  }
+
+  /** Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
+  sum(block: number, newest: number, ring: RingKind, above: number, upTo: number): number {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    let sum = 0;
+    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+      const value = page[at + 1]!;
+      if (value === 0) continue;
+      const minute = minuteAt(page[at]!, newest);
+      const bucket = ring === 'minutes' ? minute : hourOf(minute);
+      if (bucket > above && bucket <= upTo) sum += value;
+    }
+    return sum;
+  }
+
+  visit(block: number, newest: number, visit: (minute: number, sum: number) => void): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+      if (page[at + 1] !== 0) visit(minuteAt(page[at]!, newest), page[at + 1]!);
+    }
+  }
+
+  values(block: number, ring: RingKind, newest: number): BucketValues {
+    const sums = new Map<number, number>();
+    this.visit(block, newest, (minute, sum) => {
+      if (ring === 'minutes' && newest - minute >= MINUTES_KEPT) return;
+      const bucket = ring === 'minutes' ? minute : hourOf(minute);
+      sums.set(bucket, (sums.get(bucket) ?? 0) + sum);
+    });
+    return [...sums].sort(([a], [b]) => a - b).flat();
+  }
+}
+
+/** The whole minute number, from its low 32 bits and a newer minute. */
+function minuteAt(low: number, newest: number): number {
+  return newest - (((newest >>> 0) - low) >>> 0);
+}

@@ -1,0 +1,103 @@
+/**
+ * The ledger as its rules are written, with nothing clever: it keeps every event and computes each answer from all of
+ * them with bigints and the closed form of decay. What `services/region/state/ledger` is compared with.
+ */
+import { CELL_HALF_LIVES, CELLS, Decay } from '../../services/region/state/ledger/decay.ts';
+import type { Window } from '../../shared/schema/schema.ts';
+
+export interface LedgerEvent {
+  readonly entity: number;
+  readonly signal: string;
+  /** Thousandths. */
+  readonly weight: number;
+  readonly timeMs: number;
+}
+
+const rings: Record<Exclude<Window, 'all'>, { bucketMs: number; kept: number; read: number }> = {
+  '1h': { bucketMs: 60_000, kept: 66, read: 60 },
+  '24h': { bucketMs: 3_600_000, kept: 170, read: 24 },
+  '7d': { bucketMs: 3_600_000, kept: 170, read: 168 },
+};
+
+export class ReferenceLedger {
+  private readonly events: LedgerEvent[] = [];
+  /** Events of which only the time is known. */
+  private readonly noted: LedgerEvent[] = [];
+
+  add(event: LedgerEvent): void {
+    this.events.push(event);
+  }
+
+  note(event: LedgerEvent): void {
+    this.noted.push(event);
+  }
+
+  /** Exact sum in thousandths. */
+  thousandths(entity: number, signal: string, window: Window, atMs: number): bigint {
+    const own = this.of(entity, signal);
+    if (window === 'all') return own.reduce((sum, event) => sum + BigInt(event.weight), 0n);
+    const { bucketMs, kept, read } = rings[window];
+    const bucket = (timeMs: number): number => Math.floor(timeMs / bucketMs);
+    const newest = bucket(this.times(entity, signal).lastMs);
+    return own
+      .filter((event) => bucket(event.timeMs) > newest - kept)
+      .filter((event) => bucket(event.timeMs) > bucket(atMs) - read && bucket(event.timeMs) <= bucket(atMs))
+      .reduce((sum, event) => sum + BigInt(event.weight), 0n);
+  }
+
+  /** The closed form over the events of the kept cells, and apart from it over those that were dropped. */
+  decayed(entity: number, signal: string, halfLifeSeconds: number, atMs: number): { kept: number; dropped: number } {
+    const own = this.of(entity, signal);
+    const halfLifeMs = halfLifeSeconds * 1000;
+    const cell = (timeMs: number): number => Math.floor(timeMs / (CELL_HALF_LIVES * halfLifeMs));
+    const newest = cell(this.times(entity, signal).lastMs);
+    let kept = 0;
+    let dropped = 0;
+    for (const { weight, timeMs } of own) {
+      const score = (weight / 1000) * 2 ** ((timeMs - atMs) / halfLifeMs);
+      if (cell(timeMs) > newest - CELLS) kept += score;
+      else dropped += score;
+    }
+    return { kept, dropped };
+  }
+
+  count(entity: number, signal: string): number {
+    return this.of(entity, signal).length;
+  }
+
+  times(entity: number, signal: string): { firstMs: number; lastMs: number } {
+    const times = [...this.events, ...this.noted]
+      .filter((event) => event.entity === entity && event.signal === signal)
+      .map((event) => event.timeMs);
+    return { firstMs: Math.min(...times), lastMs: Math.max(...times) };
+  }
+
+  /** What `Ledger.describe` must say of the pair after its name. */
+  describe(entity: number, signal: string, halfLifeSeconds: number): (number | bigint)[] {
+    const own = this.of(entity, signal);
+    const { firstMs, lastMs } = this.times(entity, signal);
+    const decay = new Decay(halfLifeSeconds);
+    const cells = new Array<bigint>(CELLS).fill(0n);
+    for (const { weight, timeMs } of own) {
+      const cell = decay.cellOf(timeMs);
+      const age = decay.cellOf(lastMs) - cell;
+      if (age < CELLS) cells[age]! += BigInt(decay.contribution(weight, timeMs, cell));
+    }
+    const parts: (number | bigint)[] = [own.length, this.thousandths(entity, signal, 'all', lastMs), firstMs, lastMs];
+    parts.push(...cells);
+    for (const { bucketMs, kept } of [rings['1h'], rings['7d']]) {
+      const buckets = new Map<number, bigint>();
+      for (const { weight, timeMs } of own) {
+        const bucket = Math.floor(timeMs / bucketMs);
+        if (weight === 0 || bucket <= Math.floor(lastMs / bucketMs) - kept) continue;
+        buckets.set(bucket, (buckets.get(bucket) ?? 0n) + BigInt(weight));
+      }
+      parts.push(buckets.size, ...[...buckets].sort(([a], [b]) => a - b).flat());
+    }
+    return parts.map((part) => (part <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(part) : part));
+  }
+
+  private of(entity: number, signal: string): LedgerEvent[] {
+    return this.events.filter((event) => event.entity === entity && event.signal === signal);
+  }
+}

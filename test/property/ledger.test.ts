@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { createDigest } from '../../services/region/state/digest.ts';
+import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
+import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
+import { windows } from '../../shared/schema/schema.ts';
+import type { LedgerEvent } from '../harness/reference-ledger.ts';
+import { ReferenceLedger } from '../harness/reference-ledger.ts';
+import { schemaOf } from '../harness/signals-schema.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const START_MS = 1_700_000_000_000;
+/** A short half-life exercises the cells, a long one what shares a cell. */
+const halfLives: Readonly<Record<string, number>> = { view: 3_600, like: 86_400, share: 77.7 };
+const schema = schemaOf(['view', 'positive', 3_600], ['like', 'positive', 86_400], ['share', 'positive', 77.7]);
+
+/** Times that meet in one minute, straddle the rings' ends, or lie 40 half-lives apart. */
+const times = fc.oneof(
+  { weight: 4, arbitrary: fc.integer({ min: 0, max: 90 * MINUTE_MS }) },
+  { weight: 2, arbitrary: fc.integer({ min: 0, max: 180 }).map((hours) => hours * HOUR_MS) },
+  { weight: 2, arbitrary: fc.integer({ min: 0, max: 40 * 24 * HOUR_MS }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 2_000 * 24 * HOUR_MS }) },
+);
+const weights = fc.oneof(
+  fc.constant(1_000),
+  fc.integer({ min: 0, max: 5_000 }),
+  fc.integer({ min: 9_990_000, max: 10_000_000 }),
+);
+const events = fc.array(
+  fc.record<LedgerEvent>({
+    entity: fc.constantFrom(1, 2, Number.MAX_SAFE_INTEGER),
+    signal: fc.constantFrom('view', 'view', 'like', 'share'),
+    weight: weights,
+    timeMs: times.map((offset) => START_MS + offset),
+  }),
+  { minLength: 1, maxLength: 80 },
+);
+
+function ledgerOf(list: readonly LedgerEvent[]): Ledger {
+  const ledger = createLedger({ schema });
+  for (const { entity, signal, weight, timeMs } of list) ledger.add(entity, signal, weight, timeMs);
+  return ledger;
+}
+
+function described(ledger: Ledger): { parts: string; digest: string } {
+  const lines: string[] = [];
+  const digest = createDigest();
+  ledger.describe((entity, parts) => {
+    lines.push(JSON.stringify([entity, ...parts.map((part) => `${typeof part} ${part}`)]));
+    digest.add(entity, parts);
+  });
+  return { parts: lines.join('\n'), digest: digest.hex() };
+}
+
+function pairsOf(list: readonly LedgerEvent[]): Map<string, LedgerEvent> {
+  return new Map(list.map((event) => [`${event.entity} ${event.signal}`, event]));
+}
+
+describe('ledger properties', () => {
+  it('holds the same bits whatever the order and interleaving of the events', () => {
+    const shuffled = events.chain((list) =>
+      fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length, maxLength: list.length })),
+    );
+    fc.assert(
+      fc.property(shuffled, ([list, other]) => {
+        assert.deepEqual(described(ledgerOf(other)), described(ledgerOf(list)));
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('describes exactly what a reference that keeps every event computes', () => {
+    fc.assert(
+      fc.property(events, (list) => {
+        const reference = new ReferenceLedger();
+        for (const event of list) reference.add(event);
+        let pairs = 0;
+        ledgerOf(list).describe((entity, [signal, ...parts]) => {
+          pairs += 1;
+          assert.ok(typeof signal === 'string');
+          assert.deepEqual(parts, reference.describe(entity, signal, halfLives[signal]!));
+        });
+        assert.equal(pairs, pairsOf(list).size);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('holds the same bits as if what was retracted or noted had never been added, but for its time', () => {
+    const fates = events.chain((list) =>
+      fc.tuple(
+        fc.constant(list),
+        fc.array(fc.constantFrom('added' as const, 'retracted' as const, 'noted' as const), {
+          minLength: list.length,
+          maxLength: list.length,
+        }),
+        // A place among all steps for each adding and each retracting; an adding goes before its retracting.
+        fc.array(fc.tuple(fc.nat(1_000), fc.nat(1_000)), { minLength: list.length, maxLength: list.length }),
+      ),
+    );
+    fc.assert(
+      fc.property(fates, ([list, fate, places]) => {
+        const ledger = createLedger({ schema });
+        const reference = new ReferenceLedger();
+        const steps: { readonly at: number; readonly run: () => void }[] = [];
+        for (const [index, event] of list.entries()) {
+          const { entity, signal, weight, timeMs } = event;
+          const [one, other] = places[index]!;
+          const [first, second] = [Math.min(one, other), Math.max(one, other)];
+          if (fate[index] === 'noted') {
+            steps.push({ at: first, run: () => ledger.note(entity, signal, timeMs) });
+          } else {
+            steps.push({ at: first, run: () => ledger.add(entity, signal, weight, timeMs) });
+          }
+          if (fate[index] === 'retracted') {
+            steps.push({ at: second, run: () => ledger.retract(entity, signal, weight, timeMs) });
+          }
+          if (fate[index] === 'added') reference.add(event);
+          else reference.note(event);
+        }
+        // The sort is stable: an adding stays before its retracting.
+        for (const { run } of steps.sort((a, b) => a.at - b.at)) run();
+        ledger.describe((entity, [signal, ...parts]) => {
+          assert.ok(typeof signal === 'string');
+          assert.deepEqual(parts, reference.describe(entity, signal, halfLives[signal]!));
+        });
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('tells different event sets apart', () => {
+    fc.assert(
+      fc.property(events, fc.nat(), (list, choice) => {
+        const index = choice % list.length;
+        const fewer = list.filter((_, at) => at !== index);
+        assert.notEqual(described(ledgerOf(fewer)).digest, described(ledgerOf(list)).digest);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('sums windows exactly as a reference that keeps every event', () => {
+    fc.assert(
+      fc.property(events, fc.array(times, { minLength: 1, maxLength: 8 }), (list, offsets) => {
+        const ledger = ledgerOf(list);
+        const reference = new ReferenceLedger();
+        for (const event of list) reference.add(event);
+        for (const { entity, signal } of pairsOf(list).values()) {
+          const { firstMs, lastMs } = reference.times(entity, signal);
+          for (const atMs of [...offsets.map((offset) => START_MS + offset), lastMs, lastMs + HOUR_MS]) {
+            const reading = ledger.read(entity, signal, atMs);
+            assert.ok(reading !== undefined);
+            assert.equal(reading.count, reference.count(entity, signal));
+            assert.deepEqual([reading.firstMs, reading.lastMs], [firstMs, lastMs]);
+            for (const window of windows) {
+              const expected = Number(reference.thousandths(entity, signal, window, atMs)) / 1000;
+              assert.equal(reading.sums[window], expected, `${window} at ${atMs}`);
+              assert.equal(ledger.sum(entity, signal, window, atMs), expected);
+            }
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('decays within 1e-6 of the closed form at weights from 1, and drops less than 2^-24 of a weight', () => {
+    const heavy = events.map((list) => list.map((event) => ({ ...event, weight: Math.max(1_000, event.weight) })));
+    fc.assert(
+      fc.property(heavy, fc.integer({ min: 0, max: 30 * 24 * HOUR_MS }), (list, delayMs) => {
+        const ledger = ledgerOf(list);
+        const reference = new ReferenceLedger();
+        for (const event of list) reference.add(event);
+        for (const { entity, signal } of pairsOf(list).values()) {
+          const halfLifeSeconds = halfLives[signal]!;
+          const { lastMs } = reference.times(entity, signal);
+          const atMs = lastMs + (delayMs % (100 * halfLifeSeconds * 1000));
+          const { kept, dropped } = reference.decayed(entity, signal, halfLifeSeconds, atMs);
+          const actual = ledger.decayed(entity, signal, atMs);
+          assert.ok(Math.abs(actual - kept) <= 1e-6 * kept, `${actual}, closed form ${kept}`);
+          assert.equal(ledger.read(entity, signal, atMs)?.decayed, actual);
+          const heaviest = Math.max(...list.map((event) => event.weight)) / 1000;
+          const atNewest = 2 ** (-(atMs - lastMs) / (halfLifeSeconds * 1000));
+          assert.ok(dropped <= list.length * heaviest * 2 ** -24 * atNewest * (1 + 1e-9));
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('orders pairs by their sort key as by their score, at any moment', () => {
+    fc.assert(
+      fc.property(events, fc.integer({ min: 0, max: 48 * HOUR_MS }), (list, delayMs) => {
+        const ledger = ledgerOf(list);
+        const atMs = Math.max(...list.map((event) => event.timeMs)) + delayMs;
+        const [a, b] = [1, 2].map((entity) => ({
+          key: ledger.sortKey(entity, 'like'),
+          score: ledger.decayed(entity, 'like', atMs),
+        })) as [{ key: number; score: number }, { key: number; score: number }];
+        // Scores that have sunk below the smallest float no longer tell pairs apart; keys still do.
+        if (a.score === 0 || b.score === 0 || Math.abs(a.score - b.score) <= 1e-9 * Math.max(a.score, b.score)) return;
+        assert.equal(a.key > b.key, a.score > b.score);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
