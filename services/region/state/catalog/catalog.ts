@@ -40,6 +40,36 @@ export interface Catalog {
   readonly size: number;
 }
 
+/** What the indexes must know after an event. Either part is absent when it did not change. */
+export interface CatalogChange {
+  /** The item that is live now, or `gone`. */
+  readonly item?: { readonly metadata: Metadata } | 'gone';
+  /** The embedding that is visible now, or `gone`. */
+  readonly embedding?: Float32Array | 'gone';
+}
+
+export type RegisterSink = (entity: number, parts: readonly (string | number | Uint8Array)[]) => void;
+
+/** The catalog as `apply` and `recover` see it. */
+export interface CatalogWriter extends Catalog {
+  /** Merges an item put, a delete or an embedding put. */
+  apply(placed: PlacedEvent): CatalogChange;
+  /** Recovery: takes registers as the log's documents have them, into an empty catalog. */
+  load(
+    items: Iterable<readonly [entity: number, register: ItemRegister]>,
+    embeddings: Iterable<readonly [entity: number, register: EmbeddingRegister]>,
+  ): void;
+  /** Every register, for the digest. */
+  describe(sink: RegisterSink): void;
+  /** Both registers of one entity, as `describe` feeds them. */
+  describeEntity(entity: number, sink: RegisterSink): void;
+  /**
+   * Every entity with a register, some twice. The iteration may be paused while events are applied: what they add comes at
+   * its end.
+   */
+  described(): Iterable<number>;
+}
+
 /** The register after one more put or delete. Both are pure, commutative and idempotent. */
 export function mergeItem(
   present: ItemRegister | undefined,
