@@ -1,0 +1,125 @@
+/**
+ * The query language: lunr's lexer and parser, our meaning.
+ *
+ * `term`, `field:term`, `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; a backslash takes the meaning from the character
+ * after it. Words pass the same analysis as documents, so stop words vanish from a query, required or not. Words with a
+ * `*` are not stemmed: they are matched against the index's stems as written.
+ */
+import lunr from 'lunr';
+import { Refusal } from '../../../../shared/errors/errors.ts';
+import { type Analysis, normalise } from './analysis.ts';
+
+export const QUERY_LIMIT_CHARACTERS = 1_000;
+export const QUERY_LIMIT_CLAUSES = 32;
+/** Wildcards and fuzzy words look through the vocabulary: dear. */
+export const QUERY_LIMIT_EXPANSIONS = 8;
+export const EDIT_DISTANCE_LIMIT = 2;
+const BOOST_LIMIT = 1_000;
+
+export type Match =
+  | { readonly kind: 'term'; readonly term: string }
+  /** `*` stands for any number of characters. */
+  | { readonly kind: 'wildcard'; readonly pattern: string }
+  /** Insertions, deletions, substitutions and swaps of neighbours up to `distance`. */
+  | { readonly kind: 'fuzzy'; readonly term: string; readonly distance: number };
+
+export interface Clause {
+  readonly match: Match;
+  readonly presence: 'optional' | 'required' | 'prohibited';
+  /** Factor of the clause's share in the score, ≥ 0. */
+  readonly boost: number;
+  /** Indexes of the fields it looks into, ascending. */
+  readonly fields: readonly number[];
+}
+
+/** What lunr's parser makes of one clause; its types lack `presence`, and the options the text did not give. */
+interface LunrClause {
+  readonly term: string;
+  readonly fields: readonly string[];
+  readonly boost: number;
+  readonly presence: number;
+  readonly usePipeline: boolean;
+  readonly editDistance?: number;
+}
+
+const presences = ['optional', 'required', 'prohibited'] as const;
+
+/**
+ * The clauses in query order; none when nothing in the query can be searched for. `fieldNames` in schema order.
+ * Throws `Refusal('invalid_query')`.
+ */
+export function parseTextQuery(query: string, fieldNames: readonly string[], analysis: Analysis): Clause[] {
+  if (query.length > QUERY_LIMIT_CHARACTERS) {
+    throw refusal(
+      `the query has ${query.length} characters`,
+      `at most ${QUERY_LIMIT_CHARACTERS} characters are accepted`,
+      fieldNames,
+    );
+  }
+  const parsed = parse(query, fieldNames);
+  if (parsed.length > QUERY_LIMIT_CLAUSES) {
+    throw refusal(`the query has ${parsed.length} words`, `at most ${QUERY_LIMIT_CLAUSES} are accepted`, fieldNames);
+  }
+  const clauses: Clause[] = [];
+  for (const clause of parsed) {
+    const match = matchOf(clause, analysis, fieldNames);
+    if (match === undefined) continue;
+    if (!(clause.boost <= BOOST_LIMIT)) {
+      throw refusal(`the boost of "${clause.term}" is too large`, `boosts are 0 to ${BOOST_LIMIT}`, fieldNames);
+    }
+    clauses.push({
+      match,
+      // lunr counts presences from 1.
+      presence: presences[clause.presence - 1]!,
+      boost: clause.boost,
+      fields: fieldNames.flatMap((name, index) => (clause.fields.includes(name) ? [index] : [])),
+    });
+  }
+  const expansions = clauses.filter(({ match }) => match.kind !== 'term').length;
+  if (expansions > QUERY_LIMIT_EXPANSIONS) {
+    throw refusal(
+      `the query has ${expansions} words with a wildcard or an edit distance`,
+      `at most ${QUERY_LIMIT_EXPANSIONS} are accepted`,
+      fieldNames,
+    );
+  }
+  return clauses;
+}
+
+function parse(text: string, fieldNames: readonly string[]): readonly LunrClause[] {
+  const query = new lunr.Query([...fieldNames]);
+  // The parser is not in lunr's types.
+  const { QueryParser } = lunr as unknown as {
+    QueryParser: new (text: string, query: lunr.Query) => { parse(): lunr.Query };
+  };
+  try {
+    new QueryParser(normalise(text), query).parse();
+  } catch (error) {
+    if (!(error instanceof lunr.QueryParseError)) throw error;
+    throw refusal(error.message, 'put a backslash before a character that is meant literally', fieldNames);
+  }
+  return query.clauses as unknown as readonly LunrClause[];
+}
+
+function matchOf(clause: LunrClause, analysis: Analysis, fieldNames: readonly string[]): Match | undefined {
+  const distance = clause.editDistance ?? 0;
+  if (distance > EDIT_DISTANCE_LIMIT) {
+    throw refusal(
+      `the edit distance of "${clause.term}" is ${distance}`,
+      `at most ${EDIT_DISTANCE_LIMIT} is accepted`,
+      fieldNames,
+    );
+  }
+  if (!clause.usePipeline) {
+    if (distance === 0) return { kind: 'wildcard', pattern: clause.term };
+    throw refusal(`"${clause.term}" has a wildcard and an edit distance`, 'use one of them', fieldNames);
+  }
+  const term = analysis.term(clause.term);
+  if (term === '') return undefined;
+  return distance === 0 ? { kind: 'term', term } : { kind: 'fuzzy', term, distance };
+}
+
+function refusal(detail: string, hint: string, fieldNames: readonly string[]): Refusal {
+  const syntax = `syntax: word, field:word, word^3, +must, -not, wild*, fuzzy~1; fields: ${fieldNames.join(', ')}`;
+  return new Refusal('invalid_query', detail, { hint: `${hint}; ${syntax}` });
+}

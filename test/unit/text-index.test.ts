@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import type { TextIndex } from '../../services/region/state/text/text.ts';
+import { createTextIndex } from '../../services/region/state/text/text-index.ts';
+import { Refusal } from '../../shared/errors/errors.ts';
+import type { Metadata } from '../../shared/protocol/events.ts';
+
+const schema = {
+  textFields: [
+    { name: 'title', boost: 2 },
+    { name: 'body', boost: 1 },
+  ],
+  bm25: { k1: 1.2, b: 0.75 },
+};
+
+function indexOf(documents: Record<number, Metadata>): TextIndex {
+  const index = createTextIndex({ schema });
+  for (const [entity, metadata] of Object.entries(documents)) index.put(Number(entity), metadata);
+  return index;
+}
+
+const entities = (index: TextIndex, query: string): number[] =>
+  index.search(query, 100).hits.map(({ entity }) => entity);
+
+function refusalOf(index: TextIndex, query: string): Refusal {
+  try {
+    index.search(query, 10);
+  } catch (error) {
+    assert.ok(error instanceof Refusal, String(error));
+    assert.equal(error.code, 'invalid_query');
+    return error;
+  }
+  assert.fail(`"${query}" was not refused`);
+}
+
+const music = {
+  1: { title: 'Jazz Piano', body: 'piano, piano & the blues' },
+  2: { title: 'rock', body: 'Loud guitars!' },
+  3: { title: ['Blues', 'Guitar'], year: 1990 },
+};
+
+describe('text index: scores', () => {
+  // By hand from the formula in text-index.ts: N = 3, lengths title 2, 1, 2 and body 3, 2, 0, both averages 5/3.
+  const expected: [query: string, scores: Record<number, number>][] = [
+    // ln(8/3) · tf · 2.2 / (1.2 + tf), tf = 2/(0.25 + 0.75·2·3/5) + 2/(0.25 + 0.75·3·3/5)
+    ['piano', { 1: 1.539703420010624 }],
+    ['title:piano', { 1: 1.276819145932425 }],
+    // ln(1.6), because two of three have it; tf = 1/1.6 and 2/1.15
+    ['blues', { 1: 0.3541123234043214, 3: 0.6118390439885317 }],
+    ['blues guitar^3', { 1: 0.3541123234043214, 2: 1.3033714088327124, 3: 2.447356175954127 }],
+  ];
+  for (const [query, scores] of expected) {
+    it(query, () => {
+      const { hits, total } = indexOf(music).search(query, 10);
+      assert.equal(total, Object.keys(scores).length);
+      assert.equal(hits.length, total);
+      for (const { entity, score } of hits) {
+        assert.ok(Math.abs(score - scores[entity]!) < 1e-9, `${entity}: ${score}`);
+      }
+    });
+  }
+
+  it('is plain BM25 for one field of boost 1', () => {
+    const index = createTextIndex({ schema: { textFields: [{ name: 'a', boost: 1 }], bm25: { k1: 2, b: 0 } } });
+    index.put(1, { a: 'fox fox fox' });
+    index.put(2, { a: 'dog' });
+    // ln(1 + 1.5/1.5) · 3 · 3 / (2 + 3)
+    assert.ok(Math.abs(index.search('fox', 1).hits[0]!.score - (Math.LN2 * 9) / 5) < 1e-12);
+  });
+
+  it('orders by score, ties by entity id, and counts what the limit leaves out', () => {
+    const index = indexOf({
+      9: { title: 'fox' },
+      2: { title: 'fox' },
+      5: { title: 'fox fox' },
+      7: { title: 'dog' },
+    });
+    assert.deepEqual(entities(index, 'fox'), [5, 2, 9]);
+    const { hits, total } = index.search('fox', 2);
+    assert.deepEqual([hits.map(({ entity }) => entity), total], [[5, 2], 3]);
+  });
+
+  it('prefers the field with the higher boost', () => {
+    const index = indexOf({ 1: { title: 'a1', body: 'fox' }, 2: { title: 'fox', body: 'a1' } });
+    assert.deepEqual(entities(index, 'fox'), [2, 1]);
+    assert.deepEqual(entities(index, 'a1'), [1, 2]);
+  });
+});
+
+describe('text index: query language', () => {
+  const index = indexOf({
+    1: { title: 'Running with foxes', body: 'jazz piano', tags: 'ignored' },
+    2: { title: 'He runs', body: 'jazz guitar' },
+    3: { title: 'Café Müller', body: 'война и мир' },
+    4: { title: "rock/pop don't", body: ['drum', 'piano roll'] },
+    5: { title: 10, body: true },
+  });
+  const cases: [query: string, found: number[]][] = [
+    ['run', [1, 2]],
+    ['RUNNING', [1, 2]],
+    ['fox', [1]],
+    ['jazz guitar', [2, 1]],
+    ['+jazz +piano', [1]],
+    ['jazz -guitar', [1]],
+    ['-jazz', [3, 4, 5]],
+    ['+piano roll', [4, 1]],
+    ['+jazz +missing', []],
+    ['+jazz +fox -runs', []],
+    ['title:jazz', []],
+    ['body:jazz', [1, 2]],
+    ['+body:jazz +title:foxes', [1]],
+    ['-title:run piano', [4]],
+    ['jaz*', [1, 2]],
+    ['*azz', [1, 2]],
+    ['g*r', [2]],
+    ['title:g*', []],
+    ['+j*z -gu*', [1]],
+    ['guitsr~1', [2]],
+    ['gtuiar~1', []],
+    ['gtuiar~2', [2]],
+    ['giutar~1', [2]],
+    ['piano~0', [1, 4]],
+    ['guitar^0 piano', [1, 4, 2]],
+    ['café', [3]],
+    ['cafe\u0301', [3]],
+    ['ВОЙНА', [3]],
+    ['müller', [3]],
+    ['rock\\/pop', [4]],
+    ["don't", [4]],
+    ['10', [5]],
+    ['true', [5]],
+    ['piano-roll', [4, 1]],
+    ['ignored', []],
+    ['the', []],
+    ['+the jazz', [1, 2]],
+    ['...', []],
+    ['', []],
+    ['   ', []],
+    ['constructor __proto__ toString', []],
+  ];
+  for (const [query, found] of cases) {
+    it(JSON.stringify(query), () => {
+      const { hits, total } = index.search(query, 100);
+      assert.equal(total, found.length);
+      assert.deepEqual(new Set(hits.map(({ entity }) => entity)), new Set(found));
+      if (query.includes(' ')) assert.equal(hits[0]?.entity, found[0]);
+    });
+  }
+
+  const refused: [query: string, detail: RegExp][] = [
+    ['artist:miles', /unrecognised field 'artist', possible fields: 'title', 'body'/],
+    ['10:30', /unrecognised field '10'/],
+    ['title:', /expecting term/],
+    ['jazz +', /expecting term or field, found nothing/],
+    ['~1', /expected either a field or a term/],
+    ['jazz~', /edit distance must be numeric/],
+    ['jazz^x', /boost must be numeric/],
+    ['jazz~3', /edit distance of "jazz" is 3/],
+    ['jaz*~1', /wildcard and an edit distance/],
+    ['jazz^1001', /boost of "jazz" is too large/],
+    [`jazz^${'9'.repeat(400)}`, /boost of "jazz" is too large/],
+    ['a'.repeat(1_001), /1001 characters/],
+    ['jazz '.repeat(33), /33 words/],
+    ['j* '.repeat(9), /9 words with a wildcard/],
+  ];
+  for (const [query, detail] of refused) {
+    it(`refuses ${JSON.stringify(query.slice(0, 30))}`, () => {
+      const refusal = refusalOf(index, query);
+      assert.match(refusal.message, detail);
+      assert.match(refusal.extras.hint!, /fields: title, body$/);
+    });
+  }
+
+  it('takes the longest query there may be', () => {
+    assert.deepEqual(entities(index, `${'jazz '.repeat(31)}jazz`), [1, 2]);
+    assert.deepEqual(entities(index, 'a'.repeat(1_000)), []);
+  });
+
+  it('expands a wildcard to the first 64 terms alphabetically', () => {
+    const wide = createTextIndex({ schema });
+    for (let i = 99; i >= 0; i--) wide.put(i, { title: `term${String(i).padStart(2, '0')}` });
+    assert.deepEqual(
+      entities(wide, 'term*').sort((a, b) => a - b),
+      Array.from({ length: 64 }, (_, i) => i),
+    );
+    wide.remove(0);
+    assert.equal(entities(wide, 'term*').includes(64), true);
+  });
+
+  it('shows only what is accepted, in hits and total', () => {
+    const { hits, total } = index.search('jazz', 10, (entity) => entity !== 1);
+    assert.deepEqual([hits.map(({ entity }) => entity), total], [[2], 1]);
+  });
+
+  it('is unharmed by a filter that throws', () => {
+    const before = index.search('jazz piano', 10);
+    assert.throws(() =>
+      index.search('jazz', 10, () => {
+        throw new Error('filter');
+      }),
+    );
+    assert.deepEqual(index.search('jazz piano', 10), before);
+    assert.deepEqual(entities(index, 'guitar'), [2]);
+  });
+});
+
+describe('text index: changes', () => {
+  it('are seen by the next search', () => {
+    const index = createTextIndex({ schema });
+    assert.deepEqual(index.search('jazz', 10), { hits: [], total: 0 });
+    index.put(1, { title: 'jazz' });
+    assert.deepEqual(entities(index, 'jazz'), [1]);
+    index.put(1, { title: 'rock' });
+    assert.deepEqual([entities(index, 'jazz'), entities(index, 'rock'), entities(index, 'ja*')], [[], [1], []]);
+    assert.equal(index.size, 1);
+    index.remove(1);
+    index.remove(1);
+    assert.deepEqual([entities(index, 'rock'), entities(index, '-jazz'), index.size], [[], [], 0]);
+  });
+
+  it('keeps entities beyond 32 bits apart', () => {
+    const index = indexOf({
+      1: { title: 'fox' },
+      [Number.MAX_SAFE_INTEGER]: { title: 'fox' },
+      4294967297: { title: 'fox' },
+    });
+    assert.deepEqual(entities(index, 'fox'), [1, 4294967297, Number.MAX_SAFE_INTEGER]);
+  });
+
+  it('grows beyond its first slots and uses them again', () => {
+    const index = createTextIndex({ schema });
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 3_000; i++) index.put(i, { title: `word${i % 7} round${round}`, body: `only${i}` });
+      assert.equal(index.search('word3', 1).total, 429);
+      assert.deepEqual(entities(index, 'only2999'), [2999]);
+      for (let i = 0; i < 3_000; i += 2) index.remove(i);
+      assert.equal(index.search(`round${round}`, 1).total, 1_500);
+    }
+  });
+
+  it('takes a document of one long run of punctuation', () => {
+    const index = indexOf({ 1: { title: `a${'!'.repeat(200_000)}b jazz` } });
+    assert.deepEqual(entities(index, 'jazz'), [1]);
+  });
+});
