@@ -1,0 +1,63 @@
+/** The smallest catalog and vector index that keep their contracts, for tests of what reads them. */
+import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
+import type { VectorHit, VectorIndex } from '../../services/region/state/vectors/vectors.ts';
+import type { Metadata } from '../../shared/protocol/events.ts';
+
+export class TinyCatalog implements Catalog {
+  private readonly live = new Map<number, Item>();
+  private readonly embeddings = new Map<number, Float32Array>();
+
+  put(entity: number, metadata: Metadata = {}, createdMs = 0): void {
+    this.live.set(entity, { entity, metadata, createdMs, updatedMs: createdMs });
+  }
+
+  embed(entity: number, values: readonly number[]): void {
+    this.embeddings.set(entity, Float32Array.from(values));
+  }
+
+  remove(entity: number): void {
+    this.live.delete(entity);
+  }
+
+  item(entity: number): Item | undefined {
+    return this.live.get(entity);
+  }
+
+  embedding(entity: number): Float32Array | undefined {
+    return this.live.has(entity) ? this.embeddings.get(entity) : undefined;
+  }
+
+  items(): Iterable<Item> {
+    return this.live.values();
+  }
+
+  get size(): number {
+    return this.live.size;
+  }
+}
+
+/** Exact cosine similarity over a catalog's embeddings. */
+export class TinyVectors implements Pick<VectorIndex, 'nearest'> {
+  private readonly catalog: TinyCatalog;
+
+  constructor(catalog: TinyCatalog) {
+    this.catalog = catalog;
+  }
+
+  nearest(values: Float32Array, limit: number, accept?: (entity: number) => boolean): readonly VectorHit[] {
+    const hits: VectorHit[] = [];
+    for (const { entity } of this.catalog.items()) {
+      const other = this.catalog.embedding(entity);
+      if (other === undefined || accept?.(entity) === false) continue;
+      hits.push({ entity, similarity: cosine(values, other) });
+    }
+    hits.sort((a, b) => b.similarity - a.similarity || a.entity - b.entity);
+    return hits.slice(0, limit);
+  }
+}
+
+function cosine(a: Float32Array, b: Float32Array): number {
+  const dot = (x: Float32Array, y: Float32Array): number => x.reduce((sum, value, index) => sum + value * y[index]!, 0);
+  const lengths = Math.sqrt(dot(a, a) * dot(b, b));
+  return lengths === 0 ? 0 : dot(a, b) / lengths;
+}

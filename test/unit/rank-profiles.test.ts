@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict';
+import { defaultWindows } from '../../services/region/rank/profiles.ts';
+import type { FeedQuery, FeedResult, Profile } from '../../services/region/rank/rank.ts';
+import { createRank } from '../../services/region/rank/scan-rank.ts';
+import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
+import { Refusal } from '../../shared/errors/errors.ts';
+import type { Schema } from '../../shared/schema/schema.ts';
+import { schemaOf } from '../harness/signals-schema.ts';
+import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const AT_MS = 500_000 * HOUR_MS + 30 * MINUTE_MS;
+
+const everySignal = schemaOf(
+  ['view', 'positive', 86_400],
+  ['like', 'positive', 86_400],
+  ['share', 'positive', 86_400],
+  ['completion', 'positive', 86_400],
+  ['skip', 'negative', 86_400],
+  ['hide', 'negative', 86_400],
+);
+
+function world(schema: Schema = everySignal) {
+  const catalog = new TinyCatalog();
+  const ledger = createLedger({ schema });
+  const rank = createRank({ schema, catalog, ledger, vectors: new TinyVectors(catalog) });
+  return {
+    catalog,
+    rank,
+    /** `weight` of a signal, `hoursAgo` hours before the moment of the feed. */
+    signal: (entity: number, signal: string, weight: number, hoursAgo = 0): void =>
+      ledger.add(entity, signal, weight * 1000, AT_MS - hoursAgo * HOUR_MS),
+    feed: (profile: Profile, more: Partial<FeedQuery> = {}): FeedResult =>
+      rank.feed({ ...plain, profile, window: defaultWindows[profile] ?? 'all', ...more }, AT_MS),
+  };
+}
+
+const plain: FeedQuery = {
+  profile: 'trending',
+  limit: 20,
+  skip: 0,
+  window: 'all',
+  filters: [],
+  maxPer: undefined,
+  entity: undefined,
+  seed: '',
+};
+
+function scores(result: FeedResult): [number, number][] {
+  return result.items.map((item) => [item.entity_id, item.score]);
+}
+
+function closeScores(result: FeedResult, expected: readonly (readonly [number, number])[]): void {
+  assert.deepEqual(
+    result.items.map((item) => item.entity_id),
+    expected.map(([entity]) => entity),
+  );
+  for (const [index, [entity, score]] of expected.entries()) {
+    const actual = result.items[index]!.score;
+    assert.ok(Math.abs(actual - score) <= 1e-12 * Math.max(1, Math.abs(score)), `item ${entity}: ${actual} ≠ ${score}`);
+  }
+}
+
+describe('ranking profiles', () => {
+  it('trending: 0.5 share velocity + 0.3 view velocity + 0.2 reach', () => {
+    const { catalog, signal, feed } = world();
+    catalog.put(1);
+    catalog.put(2);
+    catalog.put(3);
+    signal(1, 'view', 8_640, 2);
+    signal(1, 'share', 864, 2);
+    // The same, but 30 hours ago: reach remains, velocity is over.
+    signal(2, 'view', 8_640, 30);
+    signal(2, 'share', 864, 30);
+    // 0.5 · 864/86400 + 0.3 · 8640/86400 + 0.2 · log10(8641)
+    const reach = 0.2 * 3.936564005135266;
+    closeScores(feed('trending'), [
+      [1, 0.005 + 0.03 + reach],
+      [2, reach],
+      [3, 0],
+    ]);
+    // Over an hour nothing moves; over seven days both do: 0.5 · 864/604800 + 0.3 · 8640/604800.
+    closeScores(feed('trending', { window: '1h' }), [
+      [1, reach],
+      [2, reach],
+      [3, 0],
+    ]);
+    const week = 0.5 / 700 + 0.3 / 70 + reach;
+    closeScores(feed('trending', { window: '7d' }), [
+      [1, week],
+      [2, week],
+      [3, 0],
+    ]);
+  });
+
+  it('trending over `all` spreads the sum over the life of the item, an hour at least', () => {
+    const { catalog, signal, feed } = world();
+    catalog.put(1, {}, AT_MS - 100 * HOUR_MS);
+    catalog.put(2, {}, AT_MS - MINUTE_MS);
+    signal(1, 'share', 3_600, 50);
+    signal(2, 'share', 3_600, 0);
+    closeScores(feed('trending', { window: 'all' }), [
+      [2, 0.5],
+      [1, 0.005],
+    ]);
+  });
+
+  it('hot: log10(max(|pos − neg|, 1)) / (age in hours + 2)^1.8', () => {
+    const { catalog, signal, feed } = world();
+    catalog.put(1, {}, AT_MS);
+    catalog.put(2, {}, AT_MS - 8 * HOUR_MS);
+    catalog.put(3, {}, AT_MS);
+    catalog.put(4, {}, AT_MS - 8 * HOUR_MS);
+    signal(1, 'view', 60);
+    signal(1, 'like', 50);
+    signal(1, 'skip', 10);
+    signal(2, 'view', 1_000, 200);
+    // Disliked by 1000: as hot as liked by 1000, to the letter of the formula.
+    signal(4, 'hide', 1_000, 200);
+    closeScores(feed('hot'), [
+      [1, 2 / 2 ** 1.8],
+      [2, 3 / 10 ** 1.8],
+      [4, 3 / 10 ** 1.8],
+      [3, 0],
+    ]);
+  });
+
+  it('new: latest creation first', () => {
+    const { catalog, feed } = world();
+    catalog.put(1, {}, 1_000);
+    catalog.put(2, {}, 3_000);
+    catalog.put(4, {}, 2_000);
+    catalog.put(3, {}, 2_000);
+    assert.deepEqual(scores(feed('new')), [
+      [2, 3_000],
+      [3, 2_000],
+      [4, 2_000],
+      [1, 1_000],
+    ]);
+  });
+
+  it('top: pos − neg within the window', () => {
+    const { catalog, signal, feed } = world();
+    for (const entity of [1, 2, 3]) catalog.put(entity);
+    signal(1, 'like', 10, 100);
+    signal(1, 'view', 1, 0);
+    signal(2, 'completion', 4, 3);
+    signal(2, 'skip', 1, 3);
+    signal(3, 'hide', 2, 0);
+    assert.deepEqual(scores(feed('top')), [
+      [1, 11],
+      [2, 3],
+      [3, -2],
+    ]);
+    assert.deepEqual(scores(feed('top', { window: '24h' })), [
+      [2, 3],
+      [1, 1],
+      [3, -2],
+    ]);
+    assert.deepEqual(scores(feed('top', { window: '1h' })), [
+      [1, 1],
+      [2, 0],
+      [3, -2],
+    ]);
+  });
+
+  it('rising: the last hour against the pace of the day', () => {
+    const { catalog, signal, feed } = world();
+    for (const entity of [1, 2, 3, 4]) catalog.put(entity);
+    // 72 in the last hour alone: e = 3, (72 − 3) / √4.
+    signal(1, 'view', 72);
+    // A big item at a steady pace: 2400 a day, 100 an hour: e = 100.
+    signal(2, 'view', 100);
+    signal(2, 'view', 2_300, 10);
+    // Was bigger: 24 · 8 earlier today: (0 − 8) / √9.
+    signal(3, 'like', 192, 5);
+    closeScores(feed('rising'), [
+      [1, 34.5],
+      [2, 0],
+      [4, 0],
+      [3, -8 / 3],
+    ]);
+  });
+
+  it('controversial: pos · neg / (pos + neg)²', () => {
+    const { catalog, signal, feed } = world();
+    for (const entity of [1, 2, 3, 4]) catalog.put(entity);
+    signal(1, 'like', 10);
+    signal(2, 'like', 5, 50);
+    signal(2, 'hide', 5, 0);
+    signal(3, 'view', 3);
+    signal(3, 'skip', 1);
+    closeScores(feed('controversial'), [
+      [2, 0.25],
+      [3, 3 / 16],
+      [1, 0],
+      [4, 0],
+    ]);
+    closeScores(feed('controversial', { window: '24h' }), [
+      [3, 3 / 16],
+      [1, 0],
+      [2, 0],
+      [4, 0],
+    ]);
+  });
+
+  it('hidden_gems: share of positive / log10(views + 10)', () => {
+    const { catalog, signal, feed } = world();
+    for (const entity of [1, 2, 3]) catalog.put(entity);
+    signal(1, 'view', 990);
+    signal(2, 'view', 90);
+    signal(2, 'hide', 30);
+    closeScores(feed('hidden_gems'), [
+      [2, 0.75 / 2],
+      [1, 1 / 3],
+      [3, 0],
+    ]);
+  });
+
+  it('most_viewed and most_liked: the sum of one signal in the window', () => {
+    const { catalog, signal, feed } = world();
+    for (const entity of [1, 2]) catalog.put(entity);
+    signal(1, 'view', 5, 30);
+    signal(2, 'view', 3, 1);
+    signal(2, 'like', 2, 200);
+    signal(1, 'like', 1, 2);
+    assert.deepEqual(scores(feed('most_viewed')), [
+      [1, 5],
+      [2, 3],
+    ]);
+    assert.deepEqual(scores(feed('most_viewed', { window: '24h' })), [
+      [2, 3],
+      [1, 0],
+    ]);
+    assert.deepEqual(scores(feed('most_liked')), [
+      [2, 2],
+      [1, 1],
+    ]);
+    assert.deepEqual(scores(feed('most_liked', { window: '7d' })), [
+      [1, 1],
+      [2, 0],
+    ]);
+  });
+
+  it('shuffle: one order a seed, another seed another order, every place equally likely', () => {
+    const { catalog, feed } = world();
+    for (let entity = 0; entity < 100; entity++) catalog.put(entity);
+    const order = (seed: string): number[] =>
+      feed('shuffle', { seed, limit: 100 }).items.map(({ entity_id }) => entity_id);
+    assert.deepEqual(order('a'), order('a'));
+    assert.notDeepEqual(order('a'), order('b'));
+    assert.deepEqual(
+      order('a').sort((a, b) => a - b),
+      Array.from({ length: 100 }, (_, entity) => entity),
+    );
+    // χ² of where item 0 lands, in ten tenths, over 1000 seeds: above 33.7 one time in 10,000.
+    const tenths = new Array<number>(10).fill(0);
+    for (let seed = 0; seed < 1_000; seed++) tenths[Math.floor(order(`seed ${seed}`).indexOf(0) / 10)]! += 1;
+    const deviation = tenths.reduce((sum, count) => sum + (count - 100) ** 2 / 100, 0);
+    assert.ok(deviation < 33.7, `${tenths}`);
+    for (const { score } of feed('shuffle').items) assert.ok(score >= 0 && score < 1);
+  });
+
+  it('related: nearest embeddings of live items, itself excluded', () => {
+    const { catalog, feed } = world();
+    catalog.put(1, { kind: 'a' });
+    catalog.put(2, { kind: 'a' });
+    catalog.put(3, { kind: 'b' });
+    catalog.put(4, { kind: 'a' });
+    catalog.put(5, { kind: 'a' });
+    catalog.embed(1, [1, 0]);
+    catalog.embed(2, [0, 2]);
+    catalog.embed(3, [3, 4]);
+    catalog.embed(5, [1, 0]);
+    catalog.remove(5);
+    catalog.embed(6, [1, 0]);
+    const result = feed('related', { entity: 1 });
+    closeScores(result, [
+      [3, 0.6],
+      [2, 0],
+    ]);
+    assert.equal(result.totalScored, 2);
+    const onlyA = feed('related', { entity: 1, filters: [{ field: 'kind', operator: 'in', values: ['a'] }] });
+    closeScores(onlyA, [[2, 0]]);
+    const paged = feed('related', { entity: 1, limit: 1 });
+    assert.equal(paged.more, true);
+    assert.deepEqual(scores(feed('related', { entity: 1, limit: 1, skip: 1 })), [[2, 0]]);
+    assert.deepEqual(
+      scores(feed('related', { entity: 3, filters: [{ field: 'x', operator: 'in', values: ['y'] }] })),
+      [],
+    );
+  });
+
+  it('related refuses what does not exist and what has no embedding', () => {
+    const { catalog, feed } = world();
+    catalog.put(1);
+    catalog.embed(2, [1, 0]);
+    const refused = (entity: number): string => {
+      try {
+        feed('related', { entity });
+      } catch (error) {
+        assert.ok(error instanceof Refusal);
+        return error.code;
+      }
+      return 'none';
+    };
+    assert.equal(refused(1), 'no_embedding');
+    assert.equal(refused(2), 'unknown_item');
+    assert.equal(refused(3), 'unknown_item');
+  });
+
+  it('counts a signal the schema lacks, or does not rank by the window, as 0', () => {
+    const { catalog, signal, feed } = world(schemaOf(['view', 'positive', 86_400, ['24h', 'all']]));
+    catalog.put(1);
+    signal(1, 'view', 99);
+    // No share: 0.3 · 99/86400 + 0.2 · log10(100).
+    closeScores(feed('trending'), [[1, (0.3 * 99) / 86_400 + 0.4]]);
+    closeScores(feed('trending', { window: '7d' }), [[1, 0.4]]);
+    closeScores(feed('most_liked'), [[1, 0]]);
+    closeScores(feed('controversial'), [[1, 0]]);
+    closeScores(feed('top', { window: '1h' }), [[1, 0]]);
+  });
+
+  it('gives finite scores to items without a single signal, under every profile', () => {
+    const { catalog, feed } = world(schemaOf());
+    catalog.put(1, {}, AT_MS + HOUR_MS);
+    for (const profile of ['trending', 'hot', 'new', 'top', 'rising', 'controversial', 'hidden_gems'] as const) {
+      const [item] = feed(profile).items;
+      assert.ok(item !== undefined && Number.isFinite(item.score), profile);
+    }
+  });
+});
