@@ -14,6 +14,8 @@
  */
 import type { Batch } from '../../../shared/protocol/batch.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
+import type { Copy } from '../state/keys/keys.ts';
 
 /** What is known of an origin. */
 export interface OriginInfo {
@@ -41,31 +43,46 @@ export interface StreamOffset {
 export interface AppendOptions {
   /** Batches in log order, each the next of its origin. */
   readonly batches: readonly Batch[];
-  /** Stored in the same transaction. */
+  /** The origin these batches extend is this process's own (intake); absent: copies of what others accepted. */
+  readonly own?: boolean;
+  /** How far the stream is applied once these batches are; stored in the same transaction. */
   readonly offset?: StreamOffset;
-  /** The origin this process opened and may extend; batches of other own-looking origins are peers' copies. */
-  readonly own?: string;
 }
+
+/** A small value that survives restarts, by name. */
+export type MarkName = 'region' | 'leadership' | 'cut' | 'schema' | 'catching_up';
 
 export interface Wal {
   /** Highest durable sequence of every origin held. Only completed flushes move it, and never back. */
   readonly durable: Position;
+  /** The stored offset: never ahead of the durable position. */
   readonly offset: StreamOffset | undefined;
   /** Highest HLC in the log; 0 when it is empty. */
   readonly highestHlc: number;
   origins(): readonly OriginInfo[];
   origin(name: string): OriginInfo | undefined;
+  /** Opens an origin for this process: its record is flushed before its first event. No process opens one twice. */
+  openOrigin(origin: string, epoch: number): Promise<void>;
   /**
-   * One flushed transaction. Appends run one after another in call order; several in the queue are not merged.
-   * Throws `BrokenInvariant` when a batch is not the next of its origin: decoded and checked before the first put.
+   * One flushed transaction: batches, the documents they make, the offset. Appends run in call order.
+   * Throws `BrokenInvariant` when a batch is not the next of its origin, and `Fault` when the store failed: the process
+   * must end in both cases, without answering anyone.
    */
   append(options: AppendOptions): Promise<void>;
-  /** Stores a new offset alone: the stream moved over messages this region already had. */
-  storeOffset(offset: StreamOffset): Promise<void>;
+  /** The stream moved over messages this region already had: stored with the next append, or by `flushOffset`. */
+  noteOffset(offset: StreamOffset): void;
+  flushOffset(): Promise<void>;
   /** Durable batches of an origin from the one that holds `from`, whole, at most `limitBytes` but at least one. */
   read(origin: string, from: number, limitBytes: number): readonly Uint8Array[];
-  /** Small values that survive restarts: the leadership record, the cut flag, the accepted schema. Flushed when resolved. */
-  mark(name: string): unknown;
-  storeMark(name: string, value: unknown): Promise<void>;
+  /** Every durable copy in the log of the writes under an idempotency key's id, in no promised order. */
+  copies(id: string): readonly Copy[];
+  /** Ids of idempotency keys in the log. */
+  readonly keys: number;
+  /** Documents, for recovery: the registers as the log made them. */
+  itemRegisters(): Iterable<readonly [entity: number, register: ItemRegister]>;
+  embeddingRegisters(): Iterable<readonly [entity: number, register: EmbeddingRegister]>;
+  mark(name: MarkName): unknown;
+  /** Flushed when resolved. */
+  storeMark(name: MarkName, value: unknown): Promise<void>;
   close(): Promise<void>;
 }

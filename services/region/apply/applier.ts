@@ -1,0 +1,99 @@
+/** Apply on the in-memory state. See `apply.ts`. */
+import { Condition } from '../../../shared/kernel/condition.ts';
+import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
+import type { Batch } from '../../../shared/protocol/batch.ts';
+import { hlcMs } from '../../../shared/protocol/events.ts';
+import type { Position } from '../../../shared/protocol/position.ts';
+import { covers } from '../../../shared/protocol/position.ts';
+import type { CatalogWriter } from '../state/catalog/catalog.ts';
+import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
+import type { Ledger } from '../state/ledger/ledger.ts';
+import type { TextIndex } from '../state/text/text.ts';
+import type { VectorIndex } from '../state/vectors/vectors.ts';
+import type { Apply } from './apply.ts';
+
+export interface ApplierOptions {
+  readonly clock: Clock;
+  readonly catalog: CatalogWriter;
+  readonly ledger: Ledger;
+  readonly text: TextIndex;
+  readonly vectors: VectorIndex;
+  /** Every durable copy of the writes under an idempotency key's id. */
+  readonly copies: (id: string) => readonly Copy[];
+  /** Where recovery left the state. */
+  readonly applied: Position;
+  readonly newestMs: number;
+  /** Told after each batch, and before the next. */
+  readonly onApplied?: (batch: Batch) => void;
+}
+
+export function createApplier(options: ApplierOptions): Apply {
+  return new Applier(options);
+}
+
+class Applier implements Apply {
+  private readonly options: ApplierOptions;
+  private readonly position: Map<string, number>;
+  private readonly progress: Condition;
+  newestMs: number;
+
+  constructor(options: ApplierOptions) {
+    this.options = options;
+    this.position = new Map(options.applied);
+    this.newestMs = options.newestMs;
+    this.progress = new Condition(options.clock);
+  }
+
+  get applied(): Position {
+    return this.position;
+  }
+
+  apply(batches: readonly Batch[]): void {
+    for (const batch of batches) {
+      const before = this.position.get(batch.origin) ?? 0;
+      assert(batch.first === before + 1, 'batches are applied in log order', () => ({
+        origin: batch.origin,
+        first: batch.first,
+        before,
+      }));
+      this.applyEvents(batch);
+      this.position.set(batch.origin, batch.last);
+      this.options.onApplied?.(batch);
+    }
+    this.progress.notify();
+  }
+
+  private applyEvents(batch: Batch): void {
+    const { ledger, catalog, text, vectors } = this.options;
+    let sequence = batch.first;
+    for (const event of batch.events) {
+      if (isKeyedSignal(event)) {
+        this.countKeyed(event, { origin: batch.origin, epoch: batch.epoch, sequence });
+      } else if (event.kind === 'signal') {
+        ledger.add(event.entity, event.signal, event.weight, event.timeMs);
+      } else {
+        const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence };
+        const change = catalog.apply({ event, order });
+        if (change.item === 'gone') text.remove(event.entity);
+        else if (change.item !== undefined) text.put(event.entity, change.item.metadata);
+        if (change.embedding === 'gone') vectors.remove(event.entity);
+        else if (change.embedding !== undefined) vectors.put(event.entity, change.embedding);
+      }
+      sequence++;
+      this.newestMs = Math.max(this.newestMs, hlcMs(event.hlc));
+    }
+  }
+
+  /** The log knows every durable copy, also those that are not in the state yet: they are counted in their turn. */
+  private countKeyed(event: KeyedSignal, place: Place): void {
+    const before = this.options.copies(event.key.id).filter(({ origin, sequence }) => {
+      if (origin === place.origin) return sequence < place.sequence;
+      return sequence <= (this.position.get(origin) ?? 0);
+    });
+    countSignal(this.options.ledger, event, place, before);
+  }
+
+  reached(position: Position, limitMs: number): Promise<boolean> {
+    return this.progress.until(() => covers(this.position, position), limitMs);
+  }
+}

@@ -1,0 +1,41 @@
+/** The region's Koa application: internal API, reads, health, metrics. */
+import Router from '@koa/router';
+import type Koa from 'koa';
+import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
+import { createHttpApp } from '../../../shared/observe/http-server.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+import type { RegionSurface } from './http.ts';
+import { addInternalRoutes } from './internal-routes.ts';
+import { addReadRoutes } from './read-routes.ts';
+
+export interface RegionAppOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly inFlightLimit: number;
+  readonly surface: RegionSurface;
+}
+
+export function createRegionApp({ log, metrics, clock, random, inFlightLimit, surface }: RegionAppOptions): Koa {
+  const app = createHttpApp({ log, metrics, clock, random, inFlightLimit });
+  const router = new Router();
+  addInternalRoutes(router, surface);
+  addReadRoutes(router, surface);
+  router.get('/health/live', (ctx) => {
+    ctx.body = { status: 'ok' };
+  });
+  router.get('/health/ready', (ctx) => {
+    const ready = surface.ready();
+    ctx.status = ready ? 200 : 503;
+    ctx.body = { status: ready ? 'ok' : 'starting', region: surface.region };
+  });
+  router.get('/metrics', async (ctx) => {
+    const { contentType, text } = await metrics.render();
+    ctx.set('content-type', contentType);
+    ctx.body = text;
+  });
+  app.use(router.routes());
+  return app;
+}

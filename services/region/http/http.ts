@@ -1,0 +1,48 @@
+/**
+ * The region's HTTP surface: the internal API of `shared/protocol/internal.ts`, the public reads, health and metrics.
+ * It parses, asks one part, and words the answer; it decides nothing.
+ */
+import type { DigestReply, DigestsReply, RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { Apply } from '../apply/apply.ts';
+import type { Intake } from '../intake/intake.ts';
+import type { Rank } from '../rank/rank.ts';
+import type { Role } from '../role/role.ts';
+import type { Catalog } from '../state/catalog/catalog.ts';
+import type { TextIndex } from '../state/text/text.ts';
+import type { Wal } from '../wal/wal.ts';
+
+/** What the routes need of the region. */
+export interface RegionSurface {
+  readonly region: string;
+  readonly intake: Intake;
+  readonly role: Role;
+  readonly apply: Apply;
+  readonly wal: Wal;
+  readonly catalog: Catalog;
+  readonly text: TextIndex;
+  readonly rank: Rank;
+  readonly maxBodyBytes: number;
+  ready(): boolean;
+  cut(): boolean;
+  setCut(cut: boolean, healAfterMs: number | undefined): Promise<void>;
+  status(): RegionStatus;
+  /** True once everything the stream holds now was handled; false after `limitMs`. */
+  drain(limitMs: number): Promise<boolean>;
+  /** Counts everything anew, at once. */
+  digest(): DigestReply;
+  /** Keeps the digest at every position from now on, for a while. */
+  digests(): DigestsReply;
+  /** Events the leader has and this region lacks, as last heard; undefined while the leader was never heard. */
+  lagEvents(): number | undefined;
+  /** The moment reads are answered for, epoch ms. */
+  nowMs(): number;
+}
+
+/** What every read answers besides its result. */
+export interface ReadContext {
+  readonly region: string;
+  readonly position: string;
+  readonly lag_events: number | null;
+  /** RFC 3339. */
+  readonly at: string;
+}

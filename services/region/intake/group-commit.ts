@@ -1,0 +1,357 @@
+/**
+ * Group commit: whatever waits when the last flush is over goes into the next one together, in the order it came.
+ * See `intake.ts` for the order of effects.
+ */
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { Condition } from '../../../shared/kernel/condition.ts';
+import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { type Batch, BatchBuilder, chainHash, eventBytes, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import type { Event, EventBody } from '../../../shared/protocol/events.ts';
+import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, EVENT_LIMIT_BYTES, hlcMs } from '../../../shared/protocol/events.ts';
+import type { WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
+import { formatPosition, merge, type Position, regionOf } from '../../../shared/protocol/position.ts';
+import type { Schema } from '../../../shared/schema/schema.ts';
+import type { Apply } from '../apply/apply.ts';
+import type { Ship } from '../ship/ship.ts';
+import type { Wal } from '../wal/wal.ts';
+import { HybridClock } from './hybrid-clock.ts';
+import type { Gate, Intake, IntakeRequest } from './intake.ts';
+import { KeyedWrites } from './keyed-writes.ts';
+
+/** How long an answer waits for the stream before it says `local`. */
+const STREAM_WAIT_MS = 250;
+/** How long an answer waits for the stream when the client insists. */
+const STRICT_WAIT_MS = 5_000;
+
+export interface GroupCommitOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly region: string;
+  readonly schema: Schema;
+  readonly wal: Wal;
+  readonly apply: Apply;
+  readonly ship: Ship;
+  /** Asked before every admission and again when a group is cut. */
+  readonly gate: (epoch: number) => Gate;
+  /** Events that may wait; more are refused. */
+  readonly queueLimit: number;
+  /** The store failed: the process must end without answering. */
+  readonly onFatal: (error: unknown) => void;
+  /** Writes answered as the first under their idempotency key. */
+  readonly onReplayed?: (writes: number) => void;
+  readonly onKeyConflict?: () => void;
+  readonly onCommit?: (commit: { readonly events: number; readonly durationMs: number }) => void;
+}
+
+/** Writes admitted together: one atomic request, or one write of another. */
+interface Waiting {
+  readonly bodies: readonly EventBody[];
+  readonly epoch: number;
+  readonly bytes: number;
+  readonly resolve: (outcome: Refusal | Placed) => void;
+}
+
+/** Where writes landed: one entry, unless a bulk was taken in two parts. */
+interface Placed {
+  readonly position: Position;
+  /** Nothing was taken now. */
+  readonly replayed?: true;
+}
+
+export function createGroupCommit(options: GroupCommitOptions): Intake {
+  return new GroupCommit(options);
+}
+
+class GroupCommit implements Intake {
+  private readonly options: GroupCommitOptions;
+  private readonly hlc: HybridClock;
+  private readonly keyed: KeyedWrites;
+  private readonly idle: Condition;
+  private queue: Waiting[] = [];
+  private committing = false;
+  private stopped = false;
+  private open: { readonly origin: string; readonly epoch: number } | undefined;
+  waiting = 0;
+
+  constructor(options: GroupCommitOptions) {
+    this.options = options;
+    this.hlc = new HybridClock(options.clock, options.wal.highestHlc);
+    this.keyed = new KeyedWrites({ copies: (id) => options.wal.copies(id), nowMs: () => this.hlc.nowMs() });
+    this.idle = new Condition(options.clock);
+  }
+
+  async submit(request: IntakeRequest): Promise<WritesReply> {
+    const { bodies, atomic, strict, epoch } = request;
+    const { gate, ship } = this.options;
+    if (this.stopped) throw shuttingDown();
+    const admitted = gate(epoch);
+    if (admitted instanceof Refusal) throw admitted;
+    if (strict && !ship.healthy) {
+      throw new Refusal('stream_unavailable', 'the stream is not healthy, so no write can be confirmed by it', {
+        hint: 'leave out Prefer: durability=stream to accept local durability',
+      });
+    }
+    const overloaded = this.noRoom(bodies.length);
+    if (overloaded !== undefined) throw overloaded;
+    const refusals = bodies.map((body) => this.validate(body));
+    if (atomic) {
+      const index = refusals.findIndex((refusal) => refusal !== undefined);
+      const refusal = refusals[index];
+      if (refusal !== undefined) return { results: [{ problem: refusal.toProblem(), index }] };
+      return { results: await this.finish([await this.take(bodies, epoch)], strict, bodies) };
+    }
+    const outcomes = bodies.map((body, index) => refusals[index] ?? this.take([body], epoch));
+    return { results: await this.finish(await Promise.all(outcomes), strict, bodies) };
+  }
+
+  private noRoom(events: number): Refusal | undefined {
+    const { queueLimit } = this.options;
+    if (this.waiting + events <= queueLimit) return undefined;
+    return new Refusal('overloaded', `${queueLimit} events wait to be written already`);
+  }
+
+  /** Takes writes that stand or fall together, unless their idempotency keys say that they were taken already. */
+  private take(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> {
+    if (bodies.every(({ key }) => key === undefined)) return this.enqueue(bodies, epoch);
+    const met = this.keyed.meet(bodies);
+    switch (met.is) {
+      case 'busy':
+        return met.over.then(() => {
+          if (this.stopped) return shuttingDown();
+          return this.noRoom(bodies.length) ?? this.take(bodies, epoch);
+        });
+      case 'conflict':
+        this.options.onKeyConflict?.();
+        return Promise.resolve(met.refusal);
+      case 'known':
+        this.options.onReplayed?.(bodies.length);
+        return Promise.resolve({ position: met.known, replayed: true });
+      case 'fresh': {
+        const outcome = this.enqueue(met.bodies, epoch);
+        this.keyed.waitFor(met.bodies, outcome);
+        if (met.known.size === 0) return outcome;
+        return outcome.then((placed) =>
+          placed instanceof Refusal ? placed : { position: merge(met.known, placed.position) },
+        );
+      }
+    }
+  }
+
+  private validate(body: EventBody): Refusal | undefined {
+    const { schema } = this.options;
+    if (body.kind === 'signal' && !schema.signals.has(body.signal)) {
+      const known = [...schema.signals.keys()].join(', ');
+      return new Refusal('unknown_signal', `the signal ${JSON.stringify(body.signal)} is not declared by the schema`, {
+        hint: `known signals: ${known}`,
+        errors: [{ path: 'signal', message: `must be one of: ${known}` }],
+      });
+    }
+    const { dimensions } = schema.embedding;
+    if (body.kind === 'embedding' && body.values.length !== dimensions) {
+      return new Refusal(
+        'wrong_dimensions',
+        `the embedding has ${body.values.length} values; the schema says ${dimensions}`,
+        {
+          errors: [{ path: 'values', message: `must have ${dimensions} numbers` }],
+        },
+      );
+    }
+    const bytes = eventBytes(body);
+    if (bytes > EVENT_LIMIT_BYTES) {
+      return new Refusal('event_too_large', `the event has ${bytes} bytes; at most ${EVENT_LIMIT_BYTES} are taken`);
+    }
+    return undefined;
+  }
+
+  private enqueue(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> {
+    let bytes = 0;
+    for (const body of bodies) bytes += eventBytes(body);
+    return new Promise((resolve) => {
+      this.queue.push({ bodies, epoch, bytes, resolve });
+      this.waiting += bodies.length;
+      if (!this.committing) void this.commitAll();
+    });
+  }
+
+  /** Waits for the stream once for the whole request, by its last positions; then every write has its own answer. */
+  private async finish(
+    outcomes: readonly (Refusal | Placed)[],
+    strict: boolean,
+    bodies: readonly EventBody[],
+  ): Promise<(WriteAccepted | WriteRefused)[]> {
+    const { ship } = this.options;
+    const furthest = new Map<string, number>();
+    for (const outcome of outcomes) {
+      if (outcome instanceof Refusal) continue;
+      for (const [origin, sequence] of outcome.position) {
+        furthest.set(origin, Math.max(sequence, furthest.get(origin) ?? 0));
+      }
+    }
+    const limitMs = strict ? STRICT_WAIT_MS : STREAM_WAIT_MS;
+    const outstanding = [...furthest].filter(([origin, sequence]) => !this.inStream(origin, sequence));
+    await Promise.all(outstanding.map(([origin, sequence]) => ship.confirmed(origin, sequence, limitMs, strict)));
+    return outcomes.map((outcome, index) => {
+      if (outcome instanceof Refusal) return { problem: outcome.toProblem() };
+      const position = formatPosition(outcome.position);
+      const confirmed = [...outcome.position].every(([origin, sequence]) => this.inStream(origin, sequence));
+      if (strict && !confirmed) {
+        return { problem: unconfirmed(position, bodies[index]?.key !== undefined).toProblem() };
+      }
+      const durability = confirmed ? 'stream' : 'local';
+      return outcome.replayed === true ? { position, durability, replayed: true } : { position, durability };
+    });
+  }
+
+  /** What another region accepted and this one holds is on two disks; this region's shipper knows of its own origins only. */
+  private inStream(origin: string, sequence: number): boolean {
+    const { ship, region } = this.options;
+    return regionOf(origin) !== region || ship.acknowledged(origin) >= sequence;
+  }
+
+  private async commitAll(): Promise<void> {
+    this.committing = true;
+    // What the same request still adds belongs to the same group.
+    await Promise.resolve();
+    try {
+      while (this.queue.length > 0) await this.commitGroup(this.nextGroup());
+    } catch (error) {
+      this.options.onFatal(error);
+      return;
+    }
+    this.committing = false;
+    this.idle.notify();
+  }
+
+  /** What goes into one transaction: at least one entry, then as many as one batch may hold. */
+  private nextGroup(): Waiting[] {
+    let events = 0;
+    let bytes = 0;
+    let count = 0;
+    for (const entry of this.queue) {
+      events += entry.bodies.length;
+      bytes += entry.bytes;
+      if (count > 0 && (events > BATCH_LIMIT_EVENTS || bytes > BATCH_LIMIT_BYTES)) break;
+      count++;
+    }
+    return this.queue.splice(0, count);
+  }
+
+  private async commitGroup(group: readonly Waiting[]): Promise<void> {
+    const { wal, apply, ship, clock, gate, onCommit } = this.options;
+    const startMs = clock.monotonicMs();
+    const taken: Waiting[] = [];
+    let epoch = 0;
+    // The last moment a refusal is possible: from here on every entry gets its sequences.
+    for (const entry of group) {
+      this.waiting -= entry.bodies.length;
+      const admitted = gate(entry.epoch);
+      if (admitted instanceof Refusal) entry.resolve(admitted);
+      else {
+        epoch = admitted.epoch;
+        taken.push(entry);
+      }
+    }
+    if (taken.length === 0) return;
+    let origin: string;
+    let cut: { batches: Batch[]; placed: number[] };
+    try {
+      origin = await this.originFor(epoch);
+      cut = this.cut(origin, epoch, taken);
+      await wal.append({ batches: cut.batches, own: true });
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
+      // The transaction was rolled back: nothing is in the log, so refusing is true and the sequences are still free.
+      const refusal = new Refusal('storage_full', 'the disk of the leader is full', { hint: messageOf(error) });
+      for (const entry of taken) entry.resolve(refusal);
+      return;
+    }
+    apply.apply(cut.batches);
+    ship.notify();
+    onCommit?.({
+      events: taken.reduce((sum, entry) => sum + entry.bodies.length, 0),
+      durationMs: clock.monotonicMs() - startMs,
+    });
+    for (const [index, entry] of taken.entries()) {
+      entry.resolve({ position: new Map([[origin, cut.placed[index]!]]) });
+    }
+  }
+
+  /** This process's origin of the epoch, opened at its first write. */
+  private async originFor(epoch: number): Promise<string> {
+    if (this.open?.epoch === epoch) return this.open.origin;
+    const { wal, region, random, log } = this.options;
+    const origin = `${region}@${randomName(random, 13)}`;
+    await wal.openOrigin(origin, epoch);
+    this.hlc.observe(wal.highestHlc);
+    this.open = { origin, epoch };
+    log.info('origin opened', { origin, epoch });
+    return origin;
+  }
+
+  /** Stamps and encodes: batches in log order, and the last sequence of every entry. */
+  private cut(origin: string, epoch: number, taken: readonly Waiting[]): { batches: Batch[]; placed: number[] } {
+    const { wal, schema } = this.options;
+    const info = wal.origin(origin);
+    let chain = info?.chain ?? NO_PREDECESSOR;
+    let first = (info?.last ?? 0) + 1;
+    let builder = new BatchBuilder();
+    const batches: Batch[] = [];
+    const placed: number[] = [];
+    this.hlc.observe(wal.highestHlc);
+    const build = (): void => {
+      const batch = builder.build({ origin, epoch, first, schemaHash: schema.hash, chain });
+      batches.push(batch);
+      chain = chainHash(batch.bytes);
+      first = batch.last + 1;
+      builder = new BatchBuilder();
+    };
+    for (const entry of taken) {
+      for (const body of entry.bodies) {
+        const event = this.stamp(body);
+        if (builder.add(event)) continue;
+        build();
+        builder.add(event);
+      }
+      placed.push(first + builder.count - 1);
+    }
+    build();
+    return { batches, placed };
+  }
+
+  private stamp(body: EventBody): Event {
+    const hlc = this.hlc.next();
+    if (body.kind !== 'signal') return { ...body, hlc };
+    const acceptedMs = hlcMs(hlc);
+    return { ...body, hlc, timeMs: Math.min(body.timeMs ?? acceptedMs, acceptedMs) };
+  }
+
+  async settle(): Promise<Position> {
+    while (!(await this.idle.until(() => !this.committing && this.queue.length === 0, 60_000))) {
+      this.options.log.warn('writes are still waiting for their flush', { waiting: this.waiting });
+    }
+    return new Map(this.options.wal.durable);
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.settle();
+  }
+}
+
+function shuttingDown(): Refusal {
+  return new Refusal('shutting_down', 'the region is shutting down');
+}
+
+function unconfirmed(position: string, keyed: boolean): Refusal {
+  return new Refusal(
+    'stream_unconfirmed',
+    `the write is durable here at ${position}; the stream did not confirm in time`,
+    {
+      hint: keyed
+        ? 'the write counts; sent again with the same Idempotency-Key, it is asked for again and not counted twice'
+        : 'the write counts; do not send it again',
+    },
+  );
+}

@@ -1,0 +1,307 @@
+/**
+ * The stream's receiver: one plain ephemeral consumer an attach, and a new attach on any doubt.
+ *
+ *     detached ──connected, not cut──► checking the fingerprint ──► attached ──disconnect, consumer or stream gone,
+ *         ▲                                                                   heartbeats missed, no progress for 2 s──┐
+ *         └───────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+ *
+ * Where to start is decided anew each time. The stored offset is believed only when the stream is the same (`created`),
+ * the offset is within it, and the message there is the very batch that was applied; else from the stream's first
+ * message. Duplicates are skipped by position, so starting early is only work.
+ *
+ * Batches passed over because of a hole are read again, from the stored offset before them, once the hole is filled:
+ * the stream may be the only one that still has them.
+ */
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { Condition } from '../../../shared/kernel/condition.ts';
+import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { type Batch, decodeBatch, decodeHeader, splitMessage, UnknownFormat } from '../../../shared/protocol/batch.ts';
+import type { Attachment, Stream, StreamInfo, StreamMessage } from '../../../shared/stream/stream.ts';
+import type { StreamOffset, Wal } from '../wal/wal.ts';
+import type { Gap, Ingest, Receiver } from './receive.ts';
+
+/** A stream that is ahead while nothing arrives for this long: the consumer is not trusted any more. */
+const STALL_MS = 2_000;
+/** Wait between two attempts to attach. */
+const RETRY_MS = 250;
+/** Wait before the next attempt on a full disk: somebody has to make room first. */
+const FULL_DISK_MS = 5_000;
+
+export interface StreamReceiverOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly stream: Stream;
+  readonly wal: Wal;
+  readonly ingest: Ingest;
+  /** A hole was met: repair should look for it. */
+  readonly onGap: (gap: Gap) => void;
+  /** The store failed: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+  readonly onAttached?: () => void;
+  /** A cut region starts switched off. */
+  readonly enabled: boolean;
+}
+
+export function createStreamReceiver(options: StreamReceiverOptions): Receiver {
+  return new StreamReceiver(options);
+}
+
+/** First sequences of the first and of the last batch of an origin that were passed over. */
+interface PassedOver {
+  readonly first: number;
+  readonly upTo: number;
+}
+
+class StreamReceiver implements Receiver {
+  private readonly options: StreamReceiverOptions;
+  private readonly wake: Condition;
+  private enabled: boolean;
+  private stopping = false;
+  private loop: Promise<void> | undefined;
+  private stopListening: (() => void) | undefined;
+  private readonly stopped = new AbortController();
+  private diskFull = false;
+  /** Set while attached: ends that attach. */
+  private detach: ((reason: string) => void) | undefined;
+  private attached = false;
+  private created = '';
+  /** The newest offset that may not be stored yet because a gap lies before it. */
+  private held: StreamOffset | undefined;
+  /** By origin: the batches that were passed over since the attach. */
+  private readonly passedOver = new Map<string, PassedOver>();
+  delivered = 0;
+
+  constructor(options: StreamReceiverOptions) {
+    this.options = options;
+    this.enabled = options.enabled;
+    this.wake = new Condition(options.clock);
+  }
+
+  start(): void {
+    this.stopListening = this.options.stream.onConnection(() => this.wake.notify());
+    this.loop = this.run();
+  }
+
+  async setEnabled(enabled: boolean): Promise<void> {
+    this.enabled = enabled;
+    if (!enabled) this.detach?.('cut');
+    this.wake.notify();
+    // Switched on again meanwhile: whoever did so has the last word, and there may be no detached moment to wait for.
+    if (!enabled) await this.wake.until(() => !this.attached || this.enabled, 60_000);
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.stopped.abort();
+    this.stopListening?.();
+    this.detach?.('stopping');
+    this.wake.notify();
+    await this.loop;
+  }
+
+  private mayAttach(): boolean {
+    return this.enabled && this.options.stream.connected && this.options.ingest.stopped === undefined;
+  }
+
+  private async run(): Promise<void> {
+    const { clock, log } = this.options;
+    while (!this.stopping) {
+      if (!(await this.wake.until(() => this.stopping || this.mayAttach(), 1_000)) || this.stopping) continue;
+      this.attached = true;
+      try {
+        const reason = await this.attachOnce();
+        log.debug('stream detached', { reason });
+      } catch (error) {
+        log.debug('attach failed', { error: messageOf(error) });
+        if (error instanceof Fault && error.code === 'stream_missing') await this.ensureStream();
+      }
+      this.attached = false;
+      this.wake.notify();
+      await sleep(clock, this.diskFull ? FULL_DISK_MS : RETRY_MS, this.stopped.signal);
+      this.diskFull = false;
+    }
+  }
+
+  /** A stream that is gone is made anew by whoever notices first; what it should hold is in the regions' logs. */
+  private async ensureStream(): Promise<void> {
+    const { stream, log } = this.options;
+    try {
+      await stream.ensure();
+      log.info('stream created');
+    } catch (error) {
+      log.debug('the stream could not be created', { error: messageOf(error) });
+    }
+  }
+
+  /** One attach, from the check to the detach; answers why it ended. */
+  private async attachOnce(): Promise<string> {
+    const { stream, log } = this.options;
+    const info = await stream.info();
+    const from = await this.startingPoint(info);
+    this.created = info.created;
+    this.passedOver.clear();
+    this.held = undefined;
+    this.delivered = from - 1;
+    let ended: ((reason: string) => void) | undefined;
+    const end = new Promise<string>((resolve) => {
+      ended = resolve;
+    });
+    this.detach = ended;
+    let attachment: Attachment | undefined;
+    const over = new AbortController();
+    try {
+      attachment = await stream.attach({
+        from,
+        onMessage: (message) => this.onMessage(message),
+        onDetached: (reason, detail) => ended?.(detail === '' ? reason : `${reason}: ${detail}`),
+      });
+      log.info('stream attached', { from, last: info.last });
+      this.options.onAttached?.();
+      if (!this.enabled || this.stopping) return 'switched off';
+      return await Promise.race([end, this.watchProgress(over.signal)]);
+    } finally {
+      this.detach = undefined;
+      over.abort();
+      await attachment?.close();
+      await this.flushOffset();
+    }
+  }
+
+  /** Resolves when the stream is ahead and nothing was handled for {@link STALL_MS}. */
+  private async watchProgress(over: AbortSignal): Promise<string> {
+    const { clock, stream } = this.options;
+    let before = -1;
+    while (!over.aborted) {
+      await sleep(clock, STALL_MS, over);
+      if (over.aborted) break;
+      this.closeGaps();
+      if ([...this.passedOver].some(([origin, { first }]) => this.durable(origin) + 1 >= first)) {
+        return 'a hole was filled';
+      }
+      await this.flushOffset();
+      const info = await stream.info().catch(() => undefined);
+      if (info === undefined) continue;
+      if (info.created !== this.created) return 'stream re-created';
+      if (info.last < this.delivered) return 'stream went back';
+      if (info.last > this.delivered && this.delivered === before) return 'no progress';
+      before = this.delivered;
+    }
+    return 'ended';
+  }
+
+  /** The offset is a hint: a full disk only makes the next start read more. */
+  private async flushOffset(): Promise<void> {
+    const { wal, log, onFatal } = this.options;
+    try {
+      await wal.flushOffset();
+    } catch (error) {
+      if (isFull(error)) log.warn('the stream offset cannot be stored', { error: messageOf(error) });
+      else onFatal(error);
+    }
+  }
+
+  private async startingPoint(info: StreamInfo): Promise<number> {
+    const { wal, stream, log } = this.options;
+    const offset = wal.offset;
+    if (offset === undefined) return info.first;
+    const doubt = async (): Promise<string | undefined> => {
+      if (offset.created !== info.created) return 'another stream';
+      if (offset.sequence > info.last) return 'offset beyond the end';
+      if (offset.sequence < info.first) return 'offset before the first message';
+      const message = await stream.message(offset.sequence);
+      if (message === undefined) return 'no message at the offset';
+      if (message.origin !== offset.origin || lastOf(message) !== offset.last) return 'another batch at the offset';
+      return undefined;
+    };
+    const reason = await doubt();
+    if (reason === undefined) return offset.sequence + 1;
+    log.warn('stored offset not used: starting at the first message of the stream', {
+      reason,
+      offset: offset.sequence,
+      first: info.first,
+    });
+    return info.first;
+  }
+
+  private async onMessage(message: StreamMessage): Promise<void> {
+    const batches = this.decode(message);
+    const last = batches[batches.length - 1];
+    if (last !== undefined) {
+      const offset = { sequence: message.sequence, origin: last.origin, last: last.last, created: this.created };
+      this.closeGaps();
+      const { gaps } = await this.options.ingest
+        .take(batches, this.passedOver.size === 0 ? offset : undefined)
+        .catch((error: unknown) => {
+          if (isFull(error)) this.diskFull = true;
+          else this.options.onFatal(error);
+          throw error;
+        });
+      if (this.options.ingest.stopped !== undefined) return this.detach?.('stopped');
+      for (const gap of gaps) {
+        this.passedOver.set(gap.origin, {
+          first: this.passedOver.get(gap.origin)?.first ?? gap.first,
+          upTo: gap.first,
+        });
+        this.options.onGap(gap);
+      }
+      this.held = this.passedOver.size === 0 ? undefined : offset;
+    }
+    this.delivered = message.sequence;
+  }
+
+  private durable(origin: string): number {
+    return this.options.wal.durable.get(origin) ?? 0;
+  }
+
+  /** Forgets what the position covers by now. Once nothing is passed over, the newest handled offset may be stored. */
+  private closeGaps(): void {
+    if (this.passedOver.size === 0) return;
+    for (const [origin, { upTo }] of this.passedOver) if (this.durable(origin) >= upTo) this.passedOver.delete(origin);
+    if (this.passedOver.size > 0 || this.held === undefined) return;
+    this.options.wal.noteOffset(this.held);
+    this.held = undefined;
+  }
+
+  /**
+   * A damaged message is passed over: peers hold what it should have held. The offset does not wait for that, because
+   * reading the message again would not help.
+   */
+  private decode(message: StreamMessage): Batch[] {
+    try {
+      const batches = splitMessage(message.bytes).map(decodeBatch);
+      for (const batch of batches) {
+        if (batch.origin !== message.origin)
+          throw new Error(`a batch of ${batch.origin} under the subject of ${message.origin}`);
+      }
+      return batches;
+    } catch (error) {
+      if (error instanceof UnknownFormat) {
+        this.options.ingest.stop({ code: 'schema_behind', detail: messageOf(error) });
+        this.detach?.('stopped');
+        return [];
+      }
+      this.options.log.error('damaged message in the stream', {
+        sequence: message.sequence,
+        origin: message.origin,
+        error: messageOf(error),
+      });
+      this.options.onGap({ origin: message.origin, first: this.durable(message.origin) + 1 });
+      return [];
+    }
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'storage_full';
+}
+
+/** The last sequence in a message; undefined when it cannot be read. */
+function lastOf(message: StreamMessage): number | undefined {
+  try {
+    const batches = splitMessage(message.bytes);
+    return decodeHeader(batches[batches.length - 1]!).last;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,125 @@
+/** The region's metrics: one table of names, units and meanings (`docs/runbook.md` shows it to operators). */
+import type { Metrics } from '../../shared/observe/metrics.ts';
+
+/** What the gauges read at each scrape. */
+export interface RegionReadings {
+  appliedEvents(): number;
+  durableEvents(): number;
+  lagEvents(): number;
+  lagSeconds(): number;
+  offset(): number;
+  streamConnected(): boolean;
+  epoch(): number;
+  leads(): boolean;
+  cut(): boolean;
+  ready(): boolean;
+  stopped(): boolean;
+  storeUsedBytes(): number;
+  storeFreeBytes(): number;
+  storeLimitBytes(): number;
+  intakeWaiting(): number;
+  unshipped(): number;
+  items(): number;
+  ledgerPairs(): number;
+  idempotencyKeys(): number;
+  clockOffsetSeconds(): number;
+}
+
+export interface RegionCounters {
+  committed(commit: { readonly events: number; readonly durationMs: number }): void;
+  shipped(shipped: { readonly events: number; readonly bytes: number; readonly durationMs: number }): void;
+  applied(events: number): void;
+  repaired(events: number): void;
+  attached(): void;
+  replayed(writes: number): void;
+  keyConflict(): void;
+}
+
+const groupSizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
+
+export function createRegionCounters(metrics: Metrics): RegionCounters {
+  const commitEvents = metrics.histogram({
+    name: 'tidal_group_commit_events',
+    help: 'Events of one group commit.',
+    buckets: groupSizes,
+  });
+  const commitSeconds = metrics.histogram({
+    name: 'tidal_group_commit_duration_seconds',
+    help: 'Time of one group commit, flush included.',
+  });
+  const shippedEvents = metrics.counter({
+    name: 'tidal_shipped_events_total',
+    help: 'Own events the stream acknowledged.',
+  });
+  const shippedBytes = metrics.counter({ name: 'tidal_shipped_bytes_total', help: 'Bytes the stream acknowledged.' });
+  const shipSeconds = metrics.histogram({
+    name: 'tidal_ship_duration_seconds',
+    help: 'Time from a publish to its acknowledgement.',
+  });
+  const applied = metrics.counter({
+    name: 'tidal_applied_events_total',
+    help: 'Events applied to the state since the process started, recovery not counted.',
+  });
+  const repaired = metrics.counter({ name: 'tidal_repaired_events_total', help: 'Events fetched from a peer.' });
+  const attaches = metrics.counter({ name: 'tidal_stream_attaches_total', help: 'Attachments to the stream.' });
+  const replays = metrics.counter({
+    name: 'tidal_idempotency_replays_total',
+    help: 'Writes answered as the first write under their idempotency key was.',
+  });
+  const conflicts = metrics.counter({
+    name: 'tidal_idempotency_conflicts_total',
+    help: 'Requests refused because their idempotency key was used for another write.',
+  });
+  return {
+    committed({ events, durationMs }) {
+      commitEvents.observe(events);
+      commitSeconds.observe(durationMs / 1_000);
+    },
+    shipped({ events, bytes, durationMs }) {
+      shippedEvents.inc(events);
+      shippedBytes.inc(bytes);
+      shipSeconds.observe(durationMs / 1_000);
+    },
+    applied: (events) => applied.inc(events),
+    repaired: (events) => repaired.inc(events),
+    attached: () => attaches.inc(),
+    replayed: (writes) => replays.inc(writes),
+    keyConflict: () => conflicts.inc(),
+  };
+}
+
+export function registerRegionGauges(metrics: Metrics, read: RegionReadings): void {
+  const gauge = (name: string, help: string, value: () => number): void => {
+    metrics.gauge({ name, help, collect: (target) => target.set(value()) });
+  };
+  gauge('tidal_applied_position_events', 'Events the state contains, over all origins.', read.appliedEvents);
+  gauge('tidal_durable_position_events', 'Events flushed in the log, over all origins.', read.durableEvents);
+  gauge('tidal_lag_events', 'Events the leader has applied and this region has not.', read.lagEvents);
+  gauge(
+    'tidal_lag_seconds',
+    'Age difference of the newest applied events of the leader and this region.',
+    read.lagSeconds,
+  );
+  gauge('tidal_stream_offset', 'Stream sequence up to which everything is applied.', read.offset);
+  gauge('tidal_stream_connected', '1 while the connection to NATS stands.', () => Number(read.streamConnected()));
+  gauge('tidal_epoch', 'The leadership epoch this region knows.', read.epoch);
+  gauge('tidal_leader', '1 while this region is the leader.', () => Number(read.leads()));
+  gauge('tidal_cut', '1 while a drill cuts this region off.', () => Number(read.cut()));
+  gauge('tidal_ready', '1 once this region serves as truth.', () => Number(read.ready()));
+  gauge('tidal_stopped', '1 while replication stands still here: schema behind or damaged log.', () =>
+    Number(read.stopped()),
+  );
+  gauge('tidal_store_used_bytes', 'Size of the LMDB file.', read.storeUsedBytes);
+  gauge('tidal_store_free_bytes', 'Bytes of the LMDB file that are free for reuse.', read.storeFreeBytes);
+  gauge('tidal_store_limit_bytes', 'Size the LMDB file may grow to, as configured.', read.storeLimitBytes);
+  gauge('tidal_intake_waiting_events', 'Events waiting for their group commit.', read.intakeWaiting);
+  gauge('tidal_unshipped_events', 'Own durable events the stream has not acknowledged.', read.unshipped);
+  gauge('tidal_items', 'Live items.', read.items);
+  gauge('tidal_ledger_pairs', '(item, signal) pairs with at least one event.', read.ledgerPairs);
+  gauge('tidal_idempotency_keys', 'Ids of idempotency keys in the log.', read.idempotencyKeys);
+  gauge(
+    'tidal_clock_offset_seconds',
+    'Largest distance of a reachable peer’s clock from this one.',
+    read.clockOffsetSeconds,
+  );
+}

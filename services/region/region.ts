@@ -1,0 +1,363 @@
+/**
+ * One region: joins the rooms. The path of a write through them:
+ *
+ *     http → intake → wal (flush) → apply → ship → stream → receive → wal (flush) → apply, in every other region
+ *
+ * Time, chance, store, stream and links come in from outside, so that a simulation can run many regions in one process.
+ */
+import type Koa from 'koa';
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { Refusal } from '../../shared/errors/errors.ts';
+import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import type { Log } from '../../shared/observe/log.ts';
+import type { Metrics } from '../../shared/observe/metrics.ts';
+import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
+import { formatPosition, missing, parsePosition, sequenceOf, totalOf } from '../../shared/protocol/position.ts';
+import { describeSchema, requireCompatible, type SchemaDescription } from '../../shared/schema/compatible.ts';
+import type { Schema } from '../../shared/schema/schema.ts';
+import type { Control, Stream } from '../../shared/stream/stream.ts';
+import { createApplier } from './apply/applier.ts';
+import type { Apply } from './apply/apply.ts';
+import { createRegionApp } from './http/app.ts';
+import type { RegionSurface } from './http/http.ts';
+import { createGroupCommit } from './intake/group-commit.ts';
+import type { Intake } from './intake/intake.ts';
+import { createRank } from './rank/scan-rank.ts';
+import { drain } from './receive/drain.ts';
+import { createIngest } from './receive/ingest.ts';
+import type { Ingest, Receiver } from './receive/receive.ts';
+import { createStreamReceiver } from './receive/stream-receiver.ts';
+import { recover } from './recover/recover.ts';
+import { createRegionCounters, registerRegionGauges } from './region-metrics.ts';
+import { createPeerRepair } from './repair/peer-repair.ts';
+import { createPeers } from './repair/peers.ts';
+import type { PeerLink, Peers, Repair } from './repair/repair.ts';
+import { clockHindrance, largestOffsetMs } from './role/clock-check.ts';
+import { createCutSwitch } from './role/cut-switch.ts';
+import { Heartbeat } from './role/heartbeat.ts';
+import { createLeadershipRole } from './role/leadership-role.ts';
+import { createReadiness, type Readiness } from './role/readiness.ts';
+import type { Role } from './role/role.ts';
+import type { Ship } from './ship/ship.ts';
+import { createShipper } from './ship/shipper.ts';
+import { createRegisters } from './state/catalog/registers.ts';
+import { createDigest } from './state/digest.ts';
+import { createKeptDigest } from './state/kept-digest.ts';
+import { createLedger } from './state/ledger/signal-ledger.ts';
+import { createTextIndex } from './state/text/text-index.ts';
+import { createVectorIndex } from './state/vectors/vector-index.ts';
+import { openLog } from './wal/log.ts';
+import { createStorageLimit } from './wal/storage-limit.ts';
+import type { Store } from './wal/store.ts';
+import type { Wal } from './wal/wal.ts';
+
+/** Reads never answer for a moment further ahead of the own clock than this, ms. */
+const READ_AHEAD_MS = 5 * 60_000;
+
+export interface RegionOptions {
+  readonly region: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly store: Store;
+  readonly stream: Stream;
+  readonly control: Control;
+  /** Its own key for signs of life; absent: failover is manual. */
+  readonly alive?: Control | undefined;
+  readonly schema: Schema;
+  /** Where the schema came from, for messages. */
+  readonly schemaFile: string;
+  /** To every other region of the topology. */
+  readonly links: readonly PeerLink[];
+  readonly intakeQueueLimit: number;
+  readonly logMaxBytes: number;
+  readonly maxBodyBytes: number;
+  readonly maxInFlight: number;
+  /** The process must end at once, answering nobody. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface Region {
+  readonly app: Koa;
+  start(): void;
+  /** Stops accepting, finishes what it took, closes the store. */
+  stop(): Promise<void>;
+}
+
+/** Opens the log and recovers the state; throws `ConfigError` where this directory or schema cannot be served. */
+export async function createRegion(options: RegionOptions): Promise<Region> {
+  const { region, clock, random, log, metrics, schema, stream, control, links, onFatal } = options;
+  const wal = openLog({ store: options.store });
+  await checkDirectory(wal, region, schema, options.schemaFile);
+
+  const catalog = createRegisters();
+  const ledger = createLedger({ schema });
+  const text = createTextIndex({ schema });
+  const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
+  // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
+  const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true;
+  if (startedEmpty && links.length > 0) await wal.storeMark('catching_up', true);
+  const recovered = recover({ clock, log, wal, catalog, ledger, text, vectors });
+
+  const counters = createRegionCounters(metrics);
+  const apply: Apply = createApplier({
+    clock,
+    catalog,
+    ledger,
+    text,
+    vectors,
+    ...recovered,
+    copies: (id) => wal.copies(id),
+    onApplied: (batch) => {
+      counters.applied(batch.events.length);
+      keptDigest.applied(batch);
+    },
+  });
+  const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
+  const rank = createRank({ schema, catalog, ledger, vectors });
+  const peers: Peers = createPeers({ clock, links });
+  const drill = createCutSwitch({
+    clock,
+    log,
+    wal,
+    async onSwitched(cut) {
+      repair.setEnabled(!cut);
+      await Promise.all([ship.setEnabled(!cut), receiver.setEnabled(!cut)]);
+      if (!cut) await peers.poll();
+    },
+    onFatal,
+  });
+  const enabled = !drill.cut;
+  const { alive } = options;
+  const heartbeat =
+    alive === undefined ? undefined : new Heartbeat({ clock, log, region, key: alive, cut: () => drill.cut });
+
+  const ship: Ship = createShipper({
+    clock,
+    log,
+    region,
+    wal,
+    stream,
+    enabled,
+    floorOf: (origin) => lowestAtPeers(peers, origin),
+    onShipped: counters.shipped,
+  });
+  const ingest: Ingest = createIngest({
+    wal,
+    apply,
+    schema,
+    onStopped: ({ code, detail }) => log.error('replication stopped here', { code, detail }),
+  });
+  const repair: Repair = createPeerRepair({
+    clock,
+    log,
+    wal,
+    ingest,
+    peers,
+    links,
+    enabled,
+    onFatal,
+    onRepaired: counters.repaired,
+  });
+  const receiver: Receiver = createStreamReceiver({
+    clock,
+    log,
+    stream,
+    wal,
+    ingest,
+    enabled,
+    onGap: () => repair.nudge(),
+    onFatal,
+    onAttached: counters.attached,
+  });
+  const readiness: Readiness = createReadiness({
+    log,
+    peers,
+    startedEmpty,
+    applied: () => apply.applied,
+    onReady: () => {
+      log.info('ready');
+      if (wal.mark('catching_up') === true) wal.storeMark('catching_up', false).catch(onFatal);
+    },
+  });
+
+  const storageLimit = createStorageLimit({ clock, store: options.store, limitBytes: options.logMaxBytes, region });
+  const hindrance = (): Refusal | undefined => {
+    if (!readiness.ready) return new Refusal('not_ready', `${region} is still catching up with its peers`);
+    if (ingest.stopped !== undefined) return new Refusal('schema_behind', ingest.stopped.detail);
+    return storageLimit() ?? clockHindrance(region, peers);
+  };
+  const role: Role = createLeadershipRole({
+    clock,
+    random,
+    log,
+    region,
+    wal,
+    control,
+    stream,
+    peers,
+    hindrance,
+    settle: () => intake.settle(),
+    onFatal,
+  });
+  const intake: Intake = createGroupCommit({
+    clock,
+    random,
+    log,
+    region,
+    schema,
+    wal,
+    apply,
+    ship,
+    gate: (epoch) => role.gate(epoch),
+    queueLimit: options.intakeQueueLimit,
+    onFatal,
+    onCommit: counters.committed,
+    onReplayed: counters.replayed,
+    onKeyConflict: counters.keyConflict,
+  });
+
+  const leaderStatus = (): RegionStatus | undefined => {
+    const leader = role.leadership?.leader;
+    return leader === undefined ? undefined : peers.views.get(leader)?.status;
+  };
+  const lagEvents = (): number | undefined => {
+    if (role.leads) return 0;
+    const status = leaderStatus();
+    return status === undefined ? undefined : missing(parsePosition(status.applied) ?? new Map(), apply.applied);
+  };
+  const lagSeconds = (): number => {
+    if ((lagEvents() ?? 0) === 0) return 0;
+    return Math.max(0, (leaderStatus()?.newestMs ?? 0) - apply.newestMs) / 1_000;
+  };
+
+  const status = (): RegionStatus => ({
+    region,
+    role: role.leads ? 'leader' : 'follower',
+    ready: readiness.ready && ingest.stopped === undefined,
+    ...(role.leadership === undefined ? {} : { leadership: role.leadership }),
+    cut: drill.cut,
+    ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
+    durable: formatPosition(wal.durable),
+    applied: formatPosition(apply.applied),
+    offset: wal.offset?.sequence ?? 0,
+    streamConnected: stream.connected,
+    unshipped: ship.unshipped,
+    items: catalog.size,
+    clockMs: clock.nowMs(),
+    newestMs: apply.newestMs,
+    ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
+    ...describeHindrance(hindrance()),
+    ...newestEpoch(wal),
+    schemaHash: schema.hash,
+    signals: [...schema.signals.keys()],
+  });
+
+  const digest = (): DigestReply => {
+    const sum = createDigest();
+    catalog.describe((entity, parts) => sum.add(entity, parts));
+    ledger.describe((entity, parts) => sum.add(entity, parts));
+    return { region, position: formatPosition(apply.applied), digest: sum.hex() };
+  };
+
+  const surface: RegionSurface = {
+    region,
+    intake,
+    role,
+    apply,
+    wal,
+    catalog,
+    text,
+    rank,
+    maxBodyBytes: options.maxBodyBytes,
+    ready: () => readiness.ready,
+    cut: () => drill.cut,
+    drain: (limitMs) => drain({ clock, stream, receiver, wal }, limitMs),
+    setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
+    status,
+    digest,
+    digests: () => ({ region, schemaHash: schema.hash, ...keptDigest.watch(DIGESTS_LIMIT) }),
+    lagEvents,
+    nowMs: () => {
+      const now = clock.nowMs();
+      return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
+    },
+  };
+  registerRegionGauges(metrics, {
+    appliedEvents: () => totalOf(apply.applied),
+    durableEvents: () => totalOf(wal.durable),
+    lagEvents: () => lagEvents() ?? 0,
+    lagSeconds,
+    offset: () => wal.offset?.sequence ?? 0,
+    streamConnected: () => stream.connected,
+    epoch: () => role.leadership?.epoch ?? 0,
+    leads: () => role.leads,
+    cut: () => drill.cut,
+    ready: () => readiness.ready,
+    stopped: () => ingest.stopped !== undefined,
+    storeUsedBytes: () => options.store.sizes().usedBytes,
+    storeFreeBytes: () => options.store.sizes().freeBytes,
+    storeLimitBytes: () => options.logMaxBytes,
+    intakeWaiting: () => intake.waiting,
+    unshipped: () => ship.unshipped,
+    items: () => catalog.size,
+    ledgerPairs: () => ledger.pairs,
+    idempotencyKeys: () => wal.keys,
+    clockOffsetSeconds: () => largestOffsetMs(peers) / 1_000,
+  });
+
+  return {
+    app: createRegionApp({ log, metrics, clock, random, inFlightLimit: options.maxInFlight, surface }),
+    start() {
+      peers.start();
+      role.start();
+      ship.start();
+      receiver.start();
+      repair.start();
+      drill.start();
+      heartbeat?.start();
+    },
+    async stop() {
+      await intake.stop();
+      keptDigest.stop();
+      await Promise.all([drill.stop(), heartbeat?.stop()]);
+      await Promise.all([role.stop(), repair.stop(), receiver.stop(), peers.stop()]);
+      await ship.stop();
+      await wal.close();
+    },
+  };
+}
+
+/** A directory belongs to one region, and a schema only adds to the one the log was written under. */
+async function checkDirectory(wal: Wal, region: string, schema: Schema, schemaFile: string): Promise<void> {
+  const owner = wal.mark('region');
+  if (owner !== undefined && owner !== region) {
+    throw new ConfigError(`the data directory belongs to the region ${String(owner)}, not to ${region}`);
+  }
+  if (owner === undefined) await wal.storeMark('region', region);
+  const accepted = wal.mark('schema') as SchemaDescription | undefined;
+  if (accepted !== undefined) requireCompatible(accepted, schema, schemaFile);
+  await wal.storeMark('schema', describeSchema(schema));
+}
+
+function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {
+  return refusal === undefined ? {} : { hindrance: { code: refusal.code, detail: refusal.message } };
+}
+
+function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {
+  let newest: RegionStatus['newestEpoch'];
+  for (const { epoch, last } of wal.origins()) {
+    if (newest === undefined || epoch > newest.epoch) newest = { epoch, events: last };
+    else if (epoch === newest.epoch) newest = { epoch, events: newest.events + last };
+  }
+  return newest === undefined ? {} : { newestEpoch: newest };
+}
+
+/** 0 where a peer cannot be asked: then everything is shipped again, and receivers skip by position. */
+function lowestAtPeers(peers: Peers, origin: string): number {
+  const reachable = [...peers.views.values()].filter((view) => view.reachable);
+  if (reachable.length < peers.expected) return 0;
+  const sequences = reachable.map(({ status }) => sequenceOf(parsePosition(status.durable) ?? new Map(), origin));
+  return sequences.length === 0 ? 0 : Math.min(...sequences);
+}

@@ -1,0 +1,53 @@
+/**
+ * Repair: by position, from peers. Every region serves whole durable batches of any origin it holds and reports its
+ * durable position; on a gap in the stream, or when a peer holds more of any origin than the stream brought, a region
+ * fetches what it lacks and takes it through the same door (`Ingest`). Every copy of an origin is a prefix, so the
+ * longest one is complete; a dead region's events live on through whoever holds them.
+ *
+ * What a crash leaves: nothing of its own; what was taken was appended.
+ */
+import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+
+/** Another region, as this one reaches it. Both calls throw `Fault` when it does not answer in time. */
+export interface PeerLink {
+  readonly region: string;
+  status(): Promise<RegionStatus>;
+  /**
+   * Whole durable batches of an origin from the one that holds `from`, back to back as in a stream message; empty when
+   * the peer has none, `cut` when either side is cut off.
+   */
+  log(origin: string, from: number): Promise<Uint8Array>;
+}
+
+/** What is known of a peer: its last answer, and when it came. */
+export interface PeerView {
+  readonly status: RegionStatus;
+  /** Monotonic ms of the answer. */
+  readonly atMs: number;
+  /** The peer's clock minus this one's when it answered, ms; right within the time of one exchange. */
+  readonly clockOffsetMs: number;
+  /** Whether the newest attempt was answered. */
+  readonly reachable: boolean;
+}
+
+/** The peers' reports, asked for every second. */
+export interface Peers {
+  /** By region; a peer that never answered is absent. */
+  readonly views: ReadonlyMap<string, PeerView>;
+  /** Number of peers in the topology. */
+  readonly expected: number;
+  start(): void;
+  /** Asks everybody now; resolves when each answered or failed. */
+  poll(): Promise<void>;
+  /** Runs after every poll. */
+  onPolled(listener: () => void): void;
+  stop(): Promise<void>;
+}
+
+export interface Repair {
+  start(): void;
+  /** Looks now instead of at the next report. */
+  nudge(): void;
+  setEnabled(enabled: boolean): void;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,127 @@
+/**
+ * The cut: a drill switches this region off from stream and peers. A flag on its own disk, so that it holds over a restart
+ * and without NATS, with the moment at which it ends by itself, where one was asked for.
+ *
+ * Order of effects: the flag is flushed, then acted on. Switches run one after another: a heal that comes while a cut is
+ * being stored heals that cut. The last request decides: a cut without a deadline takes away the deadline of one before.
+ *
+ * Time: within one process the deadline is a duration, so that a stepped wall clock neither ends a cut early nor keeps it;
+ * after a restart what is left is read off the wall clock, and is never more than the longest deadline.
+ *
+ * What a crash leaves: the flag as it was flushed last, with its deadline.
+ */
+import { Fault } from '../../../shared/errors/errors.ts';
+import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
+import type { Wal } from '../wal/wal.ts';
+
+/** A heal that a full disk does not let be stored is tried again after this long. */
+const RETRY_MS = 5_000;
+
+export interface CutSwitchOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly wal: Pick<Wal, 'mark' | 'storeMark'>;
+  /** Switches the region's parts; runs after the flag is stored. */
+  readonly onSwitched: (cut: boolean) => Promise<void>;
+  /** The store failed: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface CutSwitch {
+  readonly cut: boolean;
+  /** When the cut ends by itself, epoch ms; undefined: when it is healed. */
+  readonly healAtMs: number | undefined;
+  /** Takes up the deadline that was stored before a restart. */
+  start(): void;
+  /** Cuts off, for at most `healAfterMs` where it is given, or heals. Idempotent. */
+  set(cut: boolean, healAfterMs?: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function createCutSwitch(options: CutSwitchOptions): CutSwitch {
+  return new StoredCut(options);
+}
+
+/** As stored in the mark `cut`: `true`, `false`, or a cut with its deadline. */
+type StoredValue = boolean | { readonly healAtMs: number };
+
+class StoredCut implements CutSwitch {
+  private readonly options: CutSwitchOptions;
+  private value: StoredValue;
+  private timer: Timer | undefined;
+  private stopping = false;
+  private switching: Promise<void> = Promise.resolve();
+
+  constructor(options: CutSwitchOptions) {
+    this.options = options;
+    this.value = parseMark(options.wal.mark('cut'));
+  }
+
+  get cut(): boolean {
+    return this.value !== false;
+  }
+
+  get healAtMs(): number | undefined {
+    return typeof this.value === 'object' ? this.value.healAtMs : undefined;
+  }
+
+  start(): void {
+    if (this.healAtMs !== undefined) this.healAfter(this.healAtMs - this.options.clock.nowMs());
+  }
+
+  set(cut: boolean, healAfterMs?: number): Promise<void> {
+    const run = this.switching.then(() => this.setNow(cut, healAfterMs));
+    this.switching = run.catch(() => undefined);
+    return run;
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.timer?.cancel();
+    await this.switching;
+  }
+
+  private async setNow(cut: boolean, healAfterMs: number | undefined): Promise<void> {
+    const { clock, log, wal, onSwitched } = this.options;
+    const before = this.value;
+    const next = !cut ? false : healAfterMs === undefined ? true : { healAtMs: clock.nowMs() + healAfterMs };
+    if (before === next) return;
+    await wal.storeMark('cut', next);
+    this.value = next;
+    this.timer?.cancel();
+    this.timer = undefined;
+    if (healAfterMs !== undefined && cut) this.healAfter(healAfterMs);
+    if (cut) {
+      const healAt = this.healAtMs === undefined ? {} : { heal_at: new Date(this.healAtMs).toISOString() };
+      log.info('cut off by a drill', healAt);
+    } else log.info('healed');
+    if (cut !== (before !== false)) await onSwitched(cut);
+  }
+
+  private healAfter(ms: number): void {
+    if (this.stopping) return;
+    const due = this.value;
+    const heal = async (): Promise<void> => {
+      // Another request came first: its deadline, if it has one, is another timer's.
+      if (this.value !== due || this.stopping) return;
+      this.options.log.info('the drill ends by itself: its time is over');
+      await this.setNow(false, undefined);
+    };
+    this.timer = this.options.clock.after(Math.min(Math.max(0, ms), HEAL_AFTER_LIMIT_MS), () => {
+      const run = this.switching.then(heal);
+      this.switching = run.catch((error: unknown) => {
+        if (!(error instanceof Fault && error.code === 'storage_full')) return this.options.onFatal(error);
+        this.options.log.error('the disk is full: the heal cannot be stored yet');
+        this.healAfter(RETRY_MS);
+      });
+    });
+  }
+}
+
+function parseMark(mark: unknown): StoredValue {
+  if (typeof mark === 'boolean') return mark;
+  const { healAtMs } = (mark ?? {}) as { readonly healAtMs?: unknown };
+  return typeof healAtMs === 'number' ? { healAtMs } : false;
+}

@@ -1,0 +1,60 @@
+/**
+ * The sign of life: with automatic failover every region rewrites its own key in the control bucket every second. Routers
+ * that lose their way to a leader see by it that others have not.
+ *
+ * Says nothing but "this process runs and reaches the bucket"; a cut region goes on with it, and says that it is cut.
+ * What a crash leaves: the key as it was, unchanged from then on.
+ */
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { Alive } from '../../../shared/protocol/leadership.ts';
+import type { Control } from '../../../shared/stream/stream.ts';
+
+const BEAT_MS = 1_000;
+
+export interface HeartbeatOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly region: string;
+  /** The region's own key. */
+  readonly key: Control;
+  readonly cut: () => boolean;
+}
+
+export class Heartbeat {
+  private readonly options: HeartbeatOptions;
+  private revision: number | undefined;
+  private loop: Repetition | undefined;
+
+  constructor(options: HeartbeatOptions) {
+    this.options = options;
+  }
+
+  start(): void {
+    this.loop ??= repeat({ clock: this.options.clock, pauseMs: BEAT_MS, action: () => this.beat() });
+  }
+
+  async stop(): Promise<void> {
+    await this.loop?.stop();
+  }
+
+  private async beat(): Promise<void> {
+    const { key, log, region, cut, clock } = this.options;
+    const value: Alive = { region, cut: cut(), clockMs: clock.nowMs() };
+    try {
+      if (this.revision === undefined) {
+        const entry = await key.read();
+        if (entry !== 'missing') this.revision = entry.revision;
+      }
+      const written = this.revision === undefined ? await key.create(value) : await key.update(value, this.revision);
+      // A conflict is a lost answer of our own or a bucket made anew: the next beat reads first.
+      this.revision = written === 'conflict' ? undefined : written.revision;
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      this.revision = undefined;
+      log.debug('the sign of life cannot be written', { error: messageOf(error) });
+    }
+  }
+}

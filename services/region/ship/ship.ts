@@ -1,0 +1,29 @@
+/**
+ * Ship: this region's own origins - the present one and, after a restart, older tails - from the log to the stream.
+ *
+ * Per origin one message in flight, with the stream sequence of the subject's last message as expectation. After any
+ * error or disconnect the mark is *unknown* and is read again from the stream (`lastOf`). Only durable batches leave.
+ *
+ * What a crash leaves: a message that may or may not be in the stream; the re-read mark decides. Sending twice is
+ * harmless, receivers skip by position.
+ */
+
+export interface Ship {
+  /** The stream takes messages: connected, not cut, and no acknowledgement outstanding for more than a second. */
+  readonly healthy: boolean;
+  /** Own durable events the stream has not acknowledged, as far as this process knows. */
+  readonly unshipped: number;
+  start(): void;
+  /** New durable batches are in the log. */
+  notify(): void;
+  /** Highest sequence of an own origin that the stream acknowledged, as far as this process knows; 0 when none. */
+  acknowledged(origin: string): number;
+  /**
+   * True once the stream acknowledged `origin` up to `sequence`. False after `limitMs`, or at once when the stream is
+   * not healthy, unless `wait` is set.
+   */
+  confirmed(origin: string, sequence: number, limitMs: number, wait: boolean): Promise<boolean>;
+  /** Switches shipping off (a cut) and on again. Off: resolves when nothing is in flight. */
+  setEnabled(enabled: boolean): Promise<void>;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,244 @@
+/** Shipping own origins. See `ship.ts`. */
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { Condition } from '../../../shared/kernel/condition.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { DamagedBatch, decodeHeader, splitMessage } from '../../../shared/protocol/batch.ts';
+import { MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
+import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
+import type { Stream, StreamMessage } from '../../../shared/stream/stream.ts';
+import type { Wal } from '../wal/wal.ts';
+import type { Ship } from './ship.ts';
+
+/** An acknowledgement outstanding for longer makes the stream unhealthy. */
+const OUTSTANDING_MS = 1_000;
+/** Wait before the next try after a failure. */
+const RETRY_MS = 250;
+
+export interface ShipperOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly region: string;
+  readonly wal: Wal;
+  readonly stream: Stream;
+  /** Lowest durable sequence of an origin over all other regions, 0 where one cannot be asked: where to start in an empty subject. */
+  readonly floorOf: (origin: string) => number;
+  /** A cut region starts switched off. */
+  readonly enabled: boolean;
+  readonly onShipped?: (shipped: {
+    readonly events: number;
+    readonly bytes: number;
+    readonly durationMs: number;
+  }) => void;
+}
+
+/** How far the stream is known to hold an origin. */
+interface Mark {
+  /** Sequence up to which the stream acknowledged; undefined: unknown, read it from the stream. */
+  shipped: number | undefined;
+  /** Stream sequence of the subject's last message, 0 when none is left. */
+  lastMessage: number;
+  /** Highest sequence the stream was ever seen to hold. Answers go by it; it is no ground to ship from. */
+  acknowledged: number;
+  /** Monotonic ms before which the origin is not tried again: one that cannot be shipped does not hold up the others. */
+  retryAtMs: number;
+  /** The newest publish was refused: the subject's last message was another. */
+  wrong: boolean;
+}
+
+export function createShipper(options: ShipperOptions): Ship {
+  return new Shipper(options);
+}
+
+class Shipper implements Ship {
+  private readonly options: ShipperOptions;
+  private readonly wake: Condition;
+  private readonly marks = new Map<string, Mark>();
+  private enabled: boolean;
+  private stopping = false;
+  private loop: Promise<void> | undefined;
+  private stopListening: (() => void) | undefined;
+  /** Monotonic ms since when a publish waits for its acknowledgement. */
+  private outstandingSinceMs: number | undefined;
+
+  constructor(options: ShipperOptions) {
+    this.options = options;
+    this.enabled = options.enabled;
+    this.wake = new Condition(options.clock);
+  }
+
+  get healthy(): boolean {
+    const { stream, clock } = this.options;
+    const waiting = this.outstandingSinceMs === undefined ? 0 : clock.monotonicMs() - this.outstandingSinceMs;
+    return this.enabled && stream.connected && waiting <= OUTSTANDING_MS;
+  }
+
+  get unshipped(): number {
+    let events = 0;
+    for (const origin of this.ownOrigins()) {
+      const mark = this.marks.get(origin);
+      events += Math.max(0, sequenceOf(this.options.wal.durable, origin) - (mark?.acknowledged ?? 0));
+    }
+    return events;
+  }
+
+  start(): void {
+    this.stopListening = this.options.stream.onConnection((connected) => {
+      if (connected) this.tryAllAtOnce();
+      else this.forget();
+      this.wake.notify();
+    });
+    this.loop = this.run();
+  }
+
+  notify(): void {
+    this.wake.notify();
+  }
+
+  acknowledged(origin: string): number {
+    return this.marks.get(origin)?.acknowledged ?? 0;
+  }
+
+  async confirmed(origin: string, sequence: number, limitMs: number, wait: boolean): Promise<boolean> {
+    const done = (): boolean => this.acknowledged(origin) >= sequence;
+    await this.wake.until(() => done() || (!wait && !this.healthy), limitMs);
+    return done();
+  }
+
+  async setEnabled(enabled: boolean): Promise<void> {
+    this.enabled = enabled;
+    if (enabled) this.tryAllAtOnce();
+    this.wake.notify();
+    if (!enabled) await this.wake.until(() => this.outstandingSinceMs === undefined, 60_000);
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.stopListening?.();
+    this.wake.notify();
+    await this.loop;
+  }
+
+  private forget(): void {
+    for (const mark of this.marks.values()) mark.shipped = undefined;
+  }
+
+  private tryAllAtOnce(): void {
+    for (const mark of this.marks.values()) mark.retryAtMs = 0;
+  }
+
+  private ownOrigins(): string[] {
+    const { wal, region } = this.options;
+    return wal
+      .origins()
+      .map(({ origin }) => origin)
+      .filter((origin) => regionOf(origin) === region);
+  }
+
+  /** Own origins with something to find out or to send, whether or not it is their time to be tried. */
+  private unfinished(): string[] {
+    const { wal } = this.options;
+    return this.ownOrigins().filter((origin) => {
+      const shipped = this.marks.get(origin)?.shipped;
+      const durable = sequenceOf(wal.durable, origin);
+      return durable > 0 && (shipped === undefined || shipped < durable);
+    });
+  }
+
+  private next(): string | undefined {
+    const now = this.options.clock.monotonicMs();
+    return this.unfinished().find((origin) => (this.marks.get(origin)?.retryAtMs ?? 0) <= now);
+  }
+
+  private async run(): Promise<void> {
+    const { stream, clock, log } = this.options;
+    while (!this.stopping) {
+      const open = (): boolean => this.enabled && stream.connected;
+      const limitMs = open() && this.unfinished().length > 0 ? RETRY_MS : 60_000;
+      await this.wake.until(() => this.stopping || (open() && this.next() !== undefined), limitMs);
+      const origin = this.next();
+      if (this.stopping || !open() || origin === undefined) continue;
+      try {
+        await this.shipOnce(origin);
+      } catch (error) {
+        log.debug('shipping failed', { origin, error: messageOf(error) });
+        this.markOf(origin).retryAtMs = clock.monotonicMs() + RETRY_MS;
+      }
+      // Whoever waits for a confirmation, or for nothing to be in flight, looks again, failed or not.
+      this.wake.notify();
+    }
+  }
+
+  /** Finds out where the stream stands with the origin, or sends one message. */
+  private async shipOnce(origin: string): Promise<void> {
+    const mark = this.markOf(origin);
+    if (mark.shipped === undefined) await this.readMark(origin, mark);
+    else await this.publish(origin, mark, mark.shipped);
+  }
+
+  private markOf(origin: string): Mark {
+    let mark = this.marks.get(origin);
+    if (mark === undefined) {
+      mark = { shipped: undefined, lastMessage: 0, acknowledged: 0, retryAtMs: 0, wrong: false };
+      this.marks.set(origin, mark);
+    }
+    return mark;
+  }
+
+  private async readMark(origin: string, mark: Mark): Promise<void> {
+    const { stream, floorOf, log } = this.options;
+    await stream.ensure();
+    const last = await stream.lastOf(origin);
+    if (last === undefined) {
+      mark.lastMessage = 0;
+      mark.shipped = floorOf(origin);
+    } else {
+      mark.lastMessage = last.sequence;
+      // A message that cannot be read tells nothing: it is followed, not believed.
+      mark.shipped = lastSequenceOf(last) ?? floorOf(origin);
+    }
+    mark.acknowledged = Math.max(mark.acknowledged, mark.shipped);
+    log.debug('stream mark read', { origin, shipped: mark.shipped, last_message: mark.lastMessage });
+  }
+
+  private async publish(origin: string, mark: Mark, shipped: number): Promise<void> {
+    const { wal, stream, clock, log, onShipped } = this.options;
+    const limitBytes = Math.min(MESSAGE_LIMIT_BYTES, stream.messageLimitBytes);
+    const batches = wal.read(origin, shipped + 1, limitBytes);
+    const last = batches[batches.length - 1];
+    if (last === undefined) throw new Fault('log_trimmed', `nothing of ${origin} after ${shipped} is left here`);
+    const bytes = Buffer.concat(batches);
+    const startMs = clock.monotonicMs();
+    this.outstandingSinceMs = startMs;
+    // Unknown until the acknowledgement is here: whatever happens in between, the stream is asked.
+    mark.shipped = undefined;
+    try {
+      const result = await stream.publish(origin, bytes, mark.lastMessage);
+      if ('failure' in result) {
+        if (result.failure !== 'wrong_last') log.warn('the stream did not confirm', { origin, detail: result.detail });
+        // A wrong mark is read again at once, but only once: twice in a row somebody else is at it.
+        if (result.failure !== 'wrong_last' || mark.wrong) mark.retryAtMs = clock.monotonicMs() + RETRY_MS;
+        mark.wrong = result.failure === 'wrong_last';
+        return;
+      }
+      mark.shipped = decodeHeader(last).last;
+      mark.acknowledged = mark.shipped;
+      mark.wrong = false;
+      mark.lastMessage = result.sequence;
+      onShipped?.({ events: mark.shipped - shipped, bytes: bytes.length, durationMs: clock.monotonicMs() - startMs });
+    } finally {
+      this.outstandingSinceMs = undefined;
+    }
+  }
+}
+
+/** Undefined when the message is damaged. */
+function lastSequenceOf(message: StreamMessage): number | undefined {
+  try {
+    const parts = splitMessage(message.bytes);
+    return decodeHeader(parts[parts.length - 1]!).last;
+  } catch (error) {
+    if (error instanceof DamagedBatch) return undefined;
+    throw error;
+  }
+}

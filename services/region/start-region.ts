@@ -1,0 +1,80 @@
+/** Joins configuration, the real clock, LMDB, NATS and the peers into one running region. */
+import { ConfigError } from '../../shared/config/config-error.ts';
+import type { RegionConfig } from '../../shared/config/region-config.ts';
+import { messageOf } from '../../shared/errors/errors.ts';
+import type { Service } from '../../shared/kernel/lifecycle.ts';
+import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
+import { listen } from '../../shared/observe/http-server.ts';
+import type { Log } from '../../shared/observe/log.ts';
+import { createMetrics } from '../../shared/observe/metrics.ts';
+import { aliveKey } from '../../shared/protocol/leadership.ts';
+import { loadSchema } from '../../shared/schema/parse-schema.ts';
+import { loadTopology } from '../../shared/schema/parse-topology.ts';
+import { connectJetStream } from '../../shared/stream/jetstream.ts';
+import type { Stream } from '../../shared/stream/stream.ts';
+import { createRegion } from './region.ts';
+import { createHttpPeerLink } from './repair/http-peer-link.ts';
+import { openLmdbStore } from './wal/lmdb-store.ts';
+import type { Store } from './wal/store.ts';
+
+export interface StartOptions {
+  readonly config: RegionConfig;
+  readonly log: Log;
+  /** A test that kills the process between two steps of the write path wraps the real store and stream with these. */
+  readonly wrapStore?: (store: Store) => Store;
+  readonly wrapStream?: (stream: Stream) => Stream;
+}
+
+export async function startRegion({ config, log, wrapStore, wrapStream }: StartOptions): Promise<Service> {
+  const schema = loadSchema(config.schemaFile);
+  const topology = loadTopology(config.topologyFile);
+  const names = topology.regions.map(({ name }) => name);
+  if (!names.includes(config.region)) {
+    throw new ConfigError(`${config.topologyFile}: there is no region ${config.region}; known: ${names.join(', ')}`);
+  }
+  const metrics = createMetrics({ process: 'region', name: config.region });
+  const store = openLmdbStore({ path: config.dataDir });
+  const nats = connectJetStream({
+    url: config.natsUrl,
+    name: config.region,
+    clock,
+    settings: { maxBytes: config.streamMaxBytes },
+    log,
+  });
+  const links = topology.regions
+    .filter(({ name }) => name !== config.region)
+    .map(({ name, url }) => createHttpPeerLink({ region: name, url }));
+  const region = await createRegion({
+    region: config.region,
+    clock,
+    random,
+    log,
+    metrics,
+    store: wrapStore?.(store) ?? store,
+    stream: wrapStream?.(nats.stream) ?? nats.stream,
+    control: nats.control,
+    alive: topology.failover === undefined ? undefined : nats.keys(aliveKey(config.region)),
+    schema,
+    schemaFile: config.schemaFile,
+    links,
+    intakeQueueLimit: config.intakeQueueLimit,
+    logMaxBytes: config.logMaxBytes,
+    maxBodyBytes: config.maxBodyBytes,
+    maxInFlight: config.maxInFlight,
+    onFatal(error) {
+      // What was not flushed was answered to nobody; anything else from here on would be a guess.
+      log.error('the log cannot be written: ending', { error: messageOf(error) });
+      process.exit(1);
+    },
+  });
+  const server = await listen({ app: region.app, ...config.listen, log, clock });
+  region.start();
+  return {
+    async stop() {
+      await server.close();
+      await region.stop();
+      await nats.close();
+      await Promise.all(links.map((link) => link.close()));
+    },
+  };
+}

@@ -1,0 +1,183 @@
+/**
+ * The digest at the positions this region passes, for as long as somebody asks (`POST /cluster/verify`).
+ *
+ * Two regions never stand at one position when they are asked one after another while writes go on; but they pass the same
+ * positions, since batches are the same everywhere. So from the first question on, the digest is kept up with every batch
+ * and noted with its position, and whoever compares looks for a position that all have noted.
+ *
+ *     idle ──watched──► counting, in slices ──► keeping, with every batch ──nobody asked for 15 s──► idle
+ *
+ * Each described value adds its own hash to one sum, so a batch costs the values it touched: their former contributions
+ * are taken out, the present ones put in. Counting yields to everything else after each slice; what a batch touches
+ * meanwhile is counted with the batch, and passed over when its turn comes. While nobody asks it costs nothing.
+ *
+ * What a crash leaves: nothing; a restarted region counts anew when it is asked.
+ */
+import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
+import type { Batch } from '../../../shared/protocol/batch.ts';
+import { formatPosition, type Position } from '../../../shared/protocol/position.ts';
+import type { CatalogWriter } from './catalog/catalog.ts';
+import { createValueHash, type DigestPart, digestHex, type ValueHash } from './digest.ts';
+import type { Ledger } from './ledger/ledger.ts';
+
+/** Positions kept; the oldest go first. */
+const KEPT_LIMIT = 4_096;
+/** Kept on without being asked for. */
+const WATCH_MS = 15_000;
+/** How long counting may hold up everything else, and how long it then leaves to it. */
+const SLICE_MS = 5;
+const PAUSE_MS = 5;
+/** Values between two looks at the clock. */
+const LOOK_EVERY = 32;
+
+export interface DigestAt {
+  readonly position: string;
+  /** 32 hexadecimal digits. */
+  readonly digest: string;
+}
+
+export interface KeptDigest {
+  /** Begins to keep, or goes on. Answers at most `limit` positions, the newest first; none while it is counting. */
+  watch(limit: number): { readonly counting: boolean; readonly kept: readonly DigestAt[] };
+  /** After each applied batch. */
+  applied(batch: Batch): void;
+  stop(): void;
+}
+
+export interface KeptDigestOptions {
+  readonly clock: Clock;
+  readonly catalog: Pick<CatalogWriter, 'described' | 'describeEntity'>;
+  readonly ledger: Pick<Ledger, 'described' | 'describePair'>;
+  readonly position: () => Position;
+}
+
+export function createKeptDigest(options: KeptDigestOptions): KeptDigest {
+  return new WatchedDigest(options);
+}
+
+class WatchedDigest implements KeptDigest {
+  private readonly options: KeptDigestOptions;
+  private session: Session | undefined;
+  private expiry: Timer | undefined;
+
+  constructor(options: KeptDigestOptions) {
+    this.options = options;
+  }
+
+  watch(limit: number): { readonly counting: boolean; readonly kept: readonly DigestAt[] } {
+    this.expiry?.cancel();
+    this.expiry = this.options.clock.after(WATCH_MS, () => this.stop());
+    this.session ??= new Session(this.options);
+    return { counting: !this.session.counted, kept: this.session.newest(limit) };
+  }
+
+  applied(batch: Batch): void {
+    this.session?.applied(batch);
+  }
+
+  stop(): void {
+    this.expiry?.cancel();
+    this.session?.end();
+    this.session = undefined;
+  }
+}
+
+class Session {
+  counted = false;
+  private readonly options: KeptDigestOptions;
+  private readonly hash: ValueHash = createValueHash();
+  private readonly registers = new Map<number, bigint>();
+  private readonly pairs = new Map<string, Map<number, bigint>>();
+  private readonly left: Iterator<void>;
+  private sum = 0n;
+  private kept: DigestAt[] = [];
+  private timer: Timer | undefined;
+
+  constructor(options: KeptDigestOptions) {
+    this.options = options;
+    this.left = this.countAll();
+    this.slice();
+  }
+
+  /** The newest first. */
+  newest(limit: number): readonly DigestAt[] {
+    return this.kept.slice(-limit).reverse();
+  }
+
+  end(): void {
+    this.timer?.cancel();
+  }
+
+  applied({ events }: Batch): void {
+    const touched = new Set<number>();
+    const signalled = new Map<string, Set<number>>();
+    for (const event of events) {
+      if (event.kind !== 'signal') touched.add(event.entity);
+      else getOrAdd(signalled, event.signal, () => new Set<number>()).add(event.entity);
+    }
+    for (const entity of touched) this.countRegisters(entity);
+    for (const [signal, entities] of signalled) for (const entity of entities) this.countPair(entity, signal);
+    if (this.counted) this.note();
+  }
+
+  private slice(): void {
+    const { clock } = this.options;
+    const endMs = clock.monotonicMs() + SLICE_MS;
+    do {
+      for (let count = 0; count < LOOK_EVERY; count++) {
+        if (this.left.next().done !== true) continue;
+        this.counted = true;
+        this.note();
+        return;
+      }
+    } while (clock.monotonicMs() < endMs);
+    this.timer = clock.after(PAUSE_MS, () => this.slice());
+  }
+
+  private *countAll(): Generator<void> {
+    const { catalog, ledger } = this.options;
+    for (const entity of catalog.described()) {
+      if (!this.registers.has(entity)) this.countRegisters(entity);
+      yield;
+    }
+    for (const { entity, signal } of ledger.described()) {
+      if (this.pairs.get(signal)?.has(entity) !== true) this.countPair(entity, signal);
+      yield;
+    }
+  }
+
+  private countRegisters(entity: number): void {
+    this.replace(this.registers, entity, (sink) => this.options.catalog.describeEntity(entity, sink));
+  }
+
+  private countPair(entity: number, signal: string): void {
+    const contributions = getOrAdd(this.pairs, signal, () => new Map<number, bigint>());
+    this.replace(contributions, entity, (sink) => this.options.ledger.describePair(entity, signal, sink));
+  }
+
+  private replace(
+    contributions: Map<number, bigint>,
+    entity: number,
+    describe: (sink: (entity: number, parts: readonly DigestPart[]) => void) => void,
+  ): void {
+    let present = 0n;
+    describe((described, parts) => {
+      present += this.hash.of(described, parts);
+    });
+    this.sum += present - (contributions.get(entity) ?? 0n);
+    contributions.set(entity, present);
+  }
+
+  private note(): void {
+    if (this.kept.length >= 2 * KEPT_LIMIT) this.kept = this.kept.slice(-KEPT_LIMIT);
+    this.kept.push({ position: formatPosition(this.options.position()), digest: digestHex(this.sum) });
+  }
+}
+
+function getOrAdd<K, V>(map: Map<K, V>, key: K, create: () => V): V {
+  const present = map.get(key);
+  if (present !== undefined) return present;
+  const created = create();
+  map.set(key, created);
+  return created;
+}

@@ -1,0 +1,137 @@
+/**
+ * Idempotency keys in the state: of several copies of one keyed write in the log, which one counts.
+ *
+ * A copy is one event of the log under a key. There is more than one when a region accepted the write without knowing
+ * that another had: the client asked again after a forced promotion, and the old leader's tail came back later. Copies
+ * are of one *request* when they have the same id, the same body hash, and were accepted within seven days of the first
+ * of them; the copy with the lowest (epoch, origin, sequence) of a request counts. Another body under the same id is
+ * another request, so that nothing acknowledged is ever lost to a key used wrongly.
+ *
+ * Everything here is a function of the set of copies in the log, never of the order they came in: regions at one
+ * position agree (invariant 4). The log keeps the copies of every id beside the batches, written with them and as
+ * lasting; there is nothing to prune by a clock, and so nothing that may depend on when it was pruned.
+ *
+ * Signals alone are counted. A put or delete that is in the log twice is merged twice into its register, which is the same
+ * as once: both copies write the same value, and the later one says where it stands among the others.
+ */
+import { type Event, type EventBody, type EventKey, hlcMs } from '../../../../shared/protocol/events.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+
+/** How long a key is known: seven days from the first copy's acceptance, ms. */
+export const KEY_KEPT_MS = 7 * 86_400_000;
+
+/** One event of the log under an idempotency key. */
+export interface Copy {
+  readonly origin: string;
+  readonly sequence: number;
+  readonly epoch: number;
+  /** When it was accepted, epoch ms. */
+  readonly acceptedMs: number;
+  /** The event time of a signal, epoch ms; of anything else its acceptance time. */
+  readonly timeMs: number;
+  readonly bodyHash: string;
+}
+
+/** Where an event lies. */
+export interface Place {
+  readonly origin: string;
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
+export function copyOf(event: Event, key: EventKey, { origin, epoch, sequence }: Place): Copy {
+  const acceptedMs = hlcMs(event.hlc);
+  const timeMs = event.kind === 'signal' ? event.timeMs : acceptedMs;
+  return { origin, sequence, epoch, acceptedMs, timeMs, bodyHash: key.bodyHash };
+}
+
+/** Copies of one id and body, as requests: a copy accepted seven days or more after a request's first begins another. */
+function requestsOf(copies: readonly Copy[]): Copy[][] {
+  const requests: Copy[][] = [];
+  for (const copy of [...copies].sort((a, b) => a.acceptedMs - b.acceptedMs)) {
+    const request = requests.at(-1);
+    const first = request?.[0];
+    if (request === undefined || first === undefined || copy.acceptedMs >= first.acceptedMs + KEY_KEPT_MS) {
+      requests.push([copy]);
+    } else {
+      request.push(copy);
+    }
+  }
+  return requests;
+}
+
+function lowest(copies: readonly Copy[]): Copy {
+  return copies.reduce((least, copy) => (comparePlaces(copy, least) < 0 ? copy : least));
+}
+
+function comparePlaces(a: Place, b: Place): number {
+  if (a.epoch !== b.epoch) return a.epoch - b.epoch;
+  if (a.origin !== b.origin) return a.origin < b.origin ? -1 : 1;
+  return a.sequence - b.sequence;
+}
+
+/** Of copies of one id and body, those that count: one of each request. */
+export function counting(copies: readonly Copy[]): readonly Copy[] {
+  return copies.length < 2 ? copies : requestsOf(copies).map(lowest);
+}
+
+/** A signal under a key. */
+export type KeyedSignal = Event & { readonly kind: 'signal'; readonly key: EventKey };
+
+/**
+ * Adds a keyed signal that lies at `place` to the ledger which `before` - the other copies of its id - are in already:
+ * what counts now and did not is added, what did and does not any more is retracted.
+ */
+export function countSignal(
+  ledger: Pick<Ledger, 'add' | 'note' | 'retract'>,
+  event: KeyedSignal,
+  place: Place,
+  before: readonly Copy[],
+): void {
+  const { entity, signal, weight, key } = event;
+  const copy = copyOf(event, key, place);
+  const others = before.filter(({ bodyHash }) => bodyHash === copy.bodyHash);
+  const counted = counting(others);
+  const counts = counting([...others, copy]);
+  if (!counts.includes(copy)) ledger.note(entity, signal, copy.timeMs);
+  // Adding first: the pair never stands without an event.
+  for (const one of counts) if (!counted.includes(one)) ledger.add(entity, signal, weight, one.timeMs);
+  for (const one of counted) if (!counts.includes(one)) ledger.retract(entity, signal, weight, one.timeMs);
+}
+
+/** Adds a keyed signal to a ledger that will be told of all of `copies`, in any order: no retraction is needed. */
+export function countAmong(
+  ledger: Pick<Ledger, 'add' | 'note'>,
+  event: KeyedSignal,
+  place: Place,
+  copies: readonly Copy[],
+): void {
+  const { entity, signal, weight, timeMs, key } = event;
+  const same = copies.filter(({ bodyHash }) => bodyHash === key.bodyHash);
+  const counts = counting(same).some((one) => comparePlaces(one, place) === 0);
+  if (counts) ledger.add(entity, signal, weight, timeMs);
+  else ledger.note(entity, signal, timeMs);
+}
+
+export function isKeyedSignal(event: Event): event is KeyedSignal {
+  return event.kind === 'signal' && event.key !== undefined;
+}
+
+/**
+ * What a write under a key meets at `nowMs`: the copy that counts of the same request, `conflict` when the key is taken by
+ * another body, undefined when it is new.
+ */
+export function recall(
+  copies: readonly Copy[],
+  { bodyHash }: NonNullable<EventBody['key']>,
+  nowMs: number,
+): Copy | 'conflict' | undefined {
+  let conflict = false;
+  for (const hash of new Set(copies.map((copy) => copy.bodyHash))) {
+    const request = requestsOf(copies.filter((copy) => copy.bodyHash === hash)).at(-1)!;
+    if (nowMs >= request[0]!.acceptedMs + KEY_KEPT_MS) continue;
+    if (hash === bodyHash) return lowest(request);
+    conflict = true;
+  }
+  return conflict ? 'conflict' : undefined;
+}

@@ -1,0 +1,145 @@
+/**
+ * The store on LMDB (lmdb-js).
+ *
+ * How a commit becomes durable, as a system-call trace shows it (docs/adr/0001): a worker thread writes the data pages,
+ * calls `fdatasync`, then writes the meta page through a descriptor opened with O_DSYNC, and only then the promise of
+ * `childTransaction` resolves. This needs `overlappingSync: false`: with lmdb-js's default, the promise resolves before
+ * the flush, and `flushed` does not wait for synchronous transactions at all. `childTransaction` because a throw inside
+ * plain `transaction()` commits what was put before it.
+ */
+import { mkdirSync } from 'node:fs';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { BrokenInvariant } from '../../../shared/kernel/kernel.ts';
+import type { RangeOptions, Store, StoreSizes, StoreTables, StoreTransaction, TableName } from './store.ts';
+
+type Key = string | number | (string | number)[];
+
+const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'marks'];
+
+export interface LmdbStoreOptions {
+  /** Directory of the environment; created when absent. */
+  readonly path: string;
+}
+
+export function openLmdbStore({ path }: LmdbStoreOptions): Store {
+  mkdirSync(path, { recursive: true });
+  const root: RootDatabase<Buffer, Key> = open<Buffer, Key>({
+    path,
+    encoding: 'binary',
+    maxDbs: tableNames.length + 1,
+    overlappingSync: false,
+    // One commit is one `childTransaction`: there is nothing to gather over an event turn.
+    eventTurnBatching: false,
+  });
+  const tables = Object.fromEntries(
+    tableNames.map((name) => [name, root.openDB<Buffer, Key>({ name, encoding: 'binary' })]),
+  ) as Record<TableName, Database<Buffer, Key>>;
+  return new LmdbStore(root, tables);
+}
+
+class LmdbStore implements Store {
+  private readonly root: RootDatabase<Buffer, Key>;
+  private readonly tables: Record<TableName, Database<Buffer, Key>>;
+  private readonly transaction: StoreTransaction;
+  private last: Promise<void> = Promise.resolve();
+
+  constructor(root: RootDatabase<Buffer, Key>, tables: Record<TableName, Database<Buffer, Key>>) {
+    this.root = root;
+    this.tables = tables;
+    this.transaction = {
+      get: (table, key) => this.get(table, key),
+      put: (table, key, value) => {
+        // Inside the transaction's callback a put is immediate; its promise is the transaction's.
+        void this.tables[table].put(key as Key, value as Buffer);
+      },
+    };
+  }
+
+  get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined {
+    return this.tables[table].get(key as Key);
+  }
+
+  *range<T extends TableName>(
+    table: T,
+    options: RangeOptions<StoreTables[T]>,
+  ): Iterable<{ readonly key: StoreTables[T]; readonly value: Uint8Array }> {
+    const reverse = options.reverse ?? false;
+    const [start, end] = reverse ? [options.to, options.from] : [options.from, options.to];
+    const range = this.tables[table].getRange({
+      ...(start === undefined ? {} : { start: start as Key }),
+      ...(end === undefined ? {} : { end: end as Key, inclusiveEnd: true }),
+      ...(options.limit === undefined ? {} : { limit: options.limit }),
+      reverse,
+      snapshot: false,
+    });
+    for (const { key, value } of range) yield { key: key as StoreTables[T], value };
+  }
+
+  commit(work: (transaction: StoreTransaction) => void): Promise<void> {
+    const commit = this.last.then(() => this.commitNow(work));
+    this.last = commit.catch(() => undefined);
+    return commit;
+  }
+
+  private async commitNow(work: (transaction: StoreTransaction) => void): Promise<void> {
+    let thrown: { error: unknown } | undefined;
+    try {
+      await this.root.childTransaction(() => {
+        try {
+          work(this.transaction);
+        } catch (error) {
+          thrown = { error };
+          throw error;
+        }
+      });
+    } catch (error) {
+      if (thrown !== undefined && !isStorageError(thrown.error)) throw thrown.error;
+      throw translate(thrown?.error ?? error);
+    }
+  }
+
+  sizes(): StoreSizes {
+    const whole = this.root.getStats() as LmdbStats;
+    const trees = [whole, whole.free, ...Object.values(this.tables).map((table) => table.getStats() as LmdbStats)];
+    const metaPages = 2;
+    let takenPages = metaPages;
+    for (const tree of trees) takenPages += tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages;
+    const pages = whole.lastPageNumber + 1;
+    return { usedBytes: pages * whole.pageSize, freeBytes: Math.max(0, pages - takenPages) * whole.pageSize };
+  }
+
+  count(table: TableName): number {
+    return (this.tables[table].getStats() as LmdbStats).entryCount;
+  }
+
+  async close(): Promise<void> {
+    await this.last;
+    await this.root.close();
+  }
+}
+
+/** What lmdb-js answers to `getStats`, as far as it is used here; its types leave it open. */
+interface TreeStats {
+  readonly entryCount: number;
+  readonly pageSize: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+interface LmdbStats extends TreeStats {
+  readonly lastPageNumber: number;
+  readonly free: TreeStats;
+}
+
+/** A get or put inside `work` that met the disk; what the caller's own code threw comes out as it is. */
+function isStorageError(error: unknown): boolean {
+  if (error instanceof BrokenInvariant) return false;
+  return /^MDB_|No space left|ENOSPC|Input\/output|\bEIO\b/.test(messageOf(error));
+}
+
+function translate(error: unknown): Fault {
+  const text = messageOf(error);
+  const full = /MDB_MAP_FULL|No space left|ENOSPC/i.test(text);
+  return new Fault(full ? 'storage_full' : 'storage_failed', text, { cause: error });
+}

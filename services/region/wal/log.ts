@@ -1,0 +1,292 @@
+/**
+ * The log on a store. See `wal.ts` for its promises; this file is the order of effects.
+ *
+ * One append: plan (decide, without touching the store, that every batch is the next of its origin and chains to it) →
+ * one transaction (re-assert against the stored origin record, so that a second process on the same directory crashes
+ * instead of interleaving; batches; registers merged in log order; origin records; offset) → commit, flush → only then
+ * the in-memory marks that everybody else looks at move.
+ */
+import { Fault } from '../../../shared/errors/errors.ts';
+import { assert } from '../../../shared/kernel/kernel.ts';
+import type { Batch } from '../../../shared/protocol/batch.ts';
+import { chainHash, decodeHeader, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import type { PlacedEvent } from '../../../shared/protocol/events.ts';
+import { compareOrder, hlcMs } from '../../../shared/protocol/events.ts';
+import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
+import { mergeEmbedding, mergeItem } from '../state/catalog/catalog.ts';
+import { type Copy, copyOf } from '../state/keys/keys.ts';
+import {
+  decodeCopies,
+  decodeEmbedding,
+  decodeItem,
+  decodeJson,
+  encodeCopies,
+  encodeEmbedding,
+  encodeItem,
+  encodeJson,
+} from './documents.ts';
+import type { Store, StoreTransaction } from './store.ts';
+import type { AppendOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
+
+/** The store's name of the stored offset; the other marks are {@link MarkName}s. */
+const OFFSET = 'offset';
+
+interface StoredOrigin {
+  readonly epoch: number;
+  readonly last: number;
+  readonly chain: string;
+  readonly lastHlc: number;
+}
+
+export interface LogOptions {
+  readonly store: Store;
+}
+
+/** Opens the log: reads origins and marks, nothing else. */
+export function openLog({ store }: LogOptions): Wal {
+  return new Log(store);
+}
+
+class Log implements Wal {
+  private readonly store: Store;
+  private readonly known = new Map<string, OriginInfo>();
+  private readonly durablePosition = new Map<string, number>();
+  private readonly marks = new Map<string, unknown>();
+  /** Origins this process opened. */
+  private readonly owned = new Set<string>();
+  private storedOffset: StreamOffset | undefined;
+  private notedOffset: StreamOffset | undefined;
+  private highest = 0;
+  private queue: Promise<void> = Promise.resolve();
+
+  constructor(store: Store) {
+    this.store = store;
+    for (const { key, value } of store.range('origins', {})) {
+      const stored = decodeJson<StoredOrigin>(value);
+      this.learn({ origin: key, ...stored, chain: Buffer.from(stored.chain, 'hex') });
+    }
+    for (const { key, value } of store.range('marks', {})) this.marks.set(key, decodeJson(value));
+    this.storedOffset = this.marks.get(OFFSET) as StreamOffset | undefined;
+  }
+
+  get durable(): ReadonlyMap<string, number> {
+    return this.durablePosition;
+  }
+
+  get offset(): StreamOffset | undefined {
+    return this.storedOffset;
+  }
+
+  get highestHlc(): number {
+    return this.highest;
+  }
+
+  origins(): readonly OriginInfo[] {
+    return [...this.known.values()];
+  }
+
+  origin(name: string): OriginInfo | undefined {
+    return this.known.get(name);
+  }
+
+  openOrigin(origin: string, epoch: number): Promise<void> {
+    return this.enqueue(async () => {
+      assert(!this.known.has(origin), 'an origin is opened once', () => ({ origin }));
+      const info: OriginInfo = { origin, epoch, last: 0, chain: NO_PREDECESSOR, lastHlc: 0 };
+      await this.store.commit((transaction) => {
+        assert(transaction.get('origins', origin) === undefined, 'an origin is opened once', () => ({ origin }));
+        putOrigin(transaction, info);
+      });
+      this.learn(info);
+      this.owned.add(origin);
+    });
+  }
+
+  append(options: AppendOptions): Promise<void> {
+    return this.enqueue(() => this.appendNow(options));
+  }
+
+  private async appendNow({ batches, own, offset }: AppendOptions): Promise<void> {
+    const after = this.plan(batches, own === true);
+    const newOffset = offset ?? this.notedOffset;
+    await this.store.commit((transaction) => {
+      for (const origin of after.keys()) this.assertStored(transaction, origin);
+      for (const batch of batches) {
+        transaction.put('batches', [batch.origin, batch.first], batch.bytes);
+        putDocuments(transaction, batch);
+      }
+      for (const info of after.values()) putOrigin(transaction, info);
+      if (newOffset !== undefined) transaction.put('marks', OFFSET, encodeJson(newOffset));
+    });
+    for (const info of after.values()) this.learn(info);
+    this.offsetStored(newOffset);
+    // An explicit offset is the newest there is: an older noted one must not overwrite it later.
+    if (offset !== undefined) this.notedOffset = undefined;
+  }
+
+  /** Where every touched origin will stand. Throws `BrokenInvariant` before anything is put. */
+  private plan(batches: readonly Batch[], own: boolean): Map<string, OriginInfo> {
+    const after = new Map<string, OriginInfo>();
+    for (const batch of batches) {
+      const { origin, epoch, first, last } = batch;
+      const before = after.get(origin) ?? this.known.get(origin);
+      assert(first === (before?.last ?? 0) + 1, 'a batch is the next of its origin', () => ({ origin, first, before }));
+      assert(
+        Buffer.compare(batch.chain, before?.chain ?? NO_PREDECESSOR) === 0,
+        'a batch chains to its predecessor',
+        () => ({
+          origin,
+          first,
+        }),
+      );
+      assert(before === undefined || before.epoch === epoch, 'an origin has one epoch', () => ({ origin, epoch }));
+      assert(this.owned.has(origin) === own, 'only the process that opened an origin extends it', () => ({ origin }));
+      const lastEvent = batch.events[batch.events.length - 1];
+      assert(lastEvent !== undefined && last === first + batch.events.length - 1, 'a batch is as long as it says');
+      after.set(origin, { origin, epoch, last, chain: chainHash(batch.bytes), lastHlc: lastEvent.hlc });
+    }
+    return after;
+  }
+
+  private assertStored(transaction: StoreTransaction, origin: string): void {
+    const bytes = transaction.get('origins', origin);
+    const stored = bytes === undefined ? 0 : decodeJson<StoredOrigin>(bytes).last;
+    const expected = this.known.get(origin)?.last ?? 0;
+    assert(stored === expected, 'nobody else writes to this directory', () => ({ origin, stored, expected }));
+  }
+
+  noteOffset(offset: StreamOffset): void {
+    this.notedOffset = offset;
+  }
+
+  flushOffset(): Promise<void> {
+    return this.enqueue(async () => {
+      const noted = this.notedOffset;
+      if (noted === undefined) return;
+      await this.store.commit((transaction) => transaction.put('marks', OFFSET, encodeJson(noted)));
+      this.offsetStored(noted);
+    });
+  }
+
+  private offsetStored(offset: StreamOffset | undefined): void {
+    if (offset === undefined) return;
+    this.storedOffset = offset;
+    if (this.notedOffset === offset) this.notedOffset = undefined;
+  }
+
+  read(origin: string, from: number, limitBytes: number): readonly Uint8Array[] {
+    const durable = this.durablePosition.get(origin) ?? 0;
+    if (from > durable) return [];
+    let start = from;
+    for (const { key } of this.store.range('batches', {
+      from: [origin, 0],
+      to: [origin, from],
+      reverse: true,
+      limit: 1,
+    })) {
+      start = key[1];
+    }
+    const found: Uint8Array[] = [];
+    let bytes = 0;
+    for (const { key, value } of this.store.range('batches', { from: [origin, start], to: [origin, durable] })) {
+      if (found.length === 0) {
+        // Nothing of this origin before `from` that reaches it: the beginning was trimmed.
+        if (key[1] > from || decodeHeader(value).last < from) return [];
+      }
+      bytes += value.length;
+      if (found.length > 0 && bytes > limitBytes) break;
+      found.push(value);
+    }
+    return found;
+  }
+
+  copies(id: string): readonly Copy[] {
+    const bytes = this.store.get('keys', id);
+    if (bytes === undefined) return [];
+    // A commit may be seen before it is flushed; only what is flushed exists.
+    return decodeCopies(bytes).filter(({ origin, sequence }) => sequence <= (this.durablePosition.get(origin) ?? 0));
+  }
+
+  get keys(): number {
+    return this.store.count('keys');
+  }
+
+  *itemRegisters(): Iterable<readonly [number, ItemRegister]> {
+    for (const { key, value } of this.store.range('items', {})) yield [key, decodeItem(value)];
+  }
+
+  *embeddingRegisters(): Iterable<readonly [number, EmbeddingRegister]> {
+    for (const { key, value } of this.store.range('embeddings', {})) yield [key, decodeEmbedding(value)];
+  }
+
+  mark(name: MarkName): unknown {
+    return this.marks.get(name);
+  }
+
+  storeMark(name: MarkName, value: unknown): Promise<void> {
+    return this.enqueue(async () => {
+      await this.store.commit((transaction) => transaction.put('marks', name, encodeJson(value)));
+      this.marks.set(name, value);
+    });
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.flushOffset();
+    } catch (error) {
+      // A hint that is not stored only makes the next start read more.
+      if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
+    } finally {
+      await this.store.close();
+    }
+  }
+
+  private learn(info: OriginInfo): void {
+    this.known.set(info.origin, info);
+    if (info.last > 0) this.durablePosition.set(info.origin, info.last);
+    this.highest = Math.max(this.highest, info.lastHlc);
+  }
+
+  /** One after another, so that a plan is made on what the one before left. */
+  private enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.queue.then(work);
+    this.queue = run.then(
+      () => undefined,
+      () => undefined,
+    );
+    return run;
+  }
+}
+
+function putOrigin(transaction: StoreTransaction, { origin, epoch, last, chain, lastHlc }: OriginInfo): void {
+  const stored: StoredOrigin = { epoch, last, chain: Buffer.from(chain).toString('hex'), lastHlc };
+  transaction.put('origins', origin, encodeJson(stored));
+}
+
+/**
+ * Merges the registers a batch touches, and notes where its keyed writes lie. Signals make no other documents: the ledger
+ * is rebuilt from the log.
+ */
+function putDocuments(transaction: StoreTransaction, batch: Batch): void {
+  for (const [index, event] of batch.events.entries()) {
+    if (event.key !== undefined) {
+      const place = { origin: batch.origin, epoch: batch.epoch, sequence: batch.first + index };
+      const present = transaction.get('keys', event.key.id);
+      const copies = [...(present === undefined ? [] : decodeCopies(present)), copyOf(event, event.key, place)];
+      transaction.put('keys', event.key.id, encodeCopies(copies));
+    }
+    if (event.kind === 'signal') continue;
+    const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence: batch.first + index };
+    const placed: PlacedEvent = { event, order };
+    if (event.kind !== 'embedding') {
+      const present = transaction.get('items', event.entity);
+      const merged = mergeItem(present && decodeItem(present), placed, compareOrder, hlcMs(event.hlc));
+      transaction.put('items', event.entity, encodeItem(merged));
+    }
+    if (event.kind !== 'item') {
+      const present = transaction.get('embeddings', event.entity);
+      const merged = mergeEmbedding(present && decodeEmbedding(present), placed, compareOrder);
+      transaction.put('embeddings', event.entity, encodeEmbedding(merged));
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * The configured size of the store: a leader that has reached it refuses writes (507) and goes on with everything else.
+ * What others accepted is still taken, so that a follower with a smaller limit does not fall behind for it.
+ */
+import { Refusal } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Store } from './store.ts';
+
+/** Asking the store for its sizes walks its trees' statistics: not with every write. */
+const LOOK_EVERY_MS = 250;
+
+export interface StorageLimitOptions {
+  readonly clock: Clock;
+  readonly store: Store;
+  readonly limitBytes: number;
+  /** Named in the refusal. */
+  readonly region: string;
+}
+
+/** Why no write is accepted now, if the limit is the reason. Overshoots by what is written within {@link LOOK_EVERY_MS}. */
+export function createStorageLimit({
+  clock,
+  store,
+  limitBytes,
+  region,
+}: StorageLimitOptions): () => Refusal | undefined {
+  let lookedMs = Number.NEGATIVE_INFINITY;
+  let refusal: Refusal | undefined;
+  return () => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lookedMs < LOOK_EVERY_MS) return refusal;
+    lookedMs = nowMs;
+    const { usedBytes, freeBytes } = store.sizes();
+    refusal =
+      usedBytes - freeBytes <= limitBytes
+        ? undefined
+        : new Refusal('storage_full', `the log of ${region} has reached its limit of ${limitBytes} bytes`, {
+            hint: 'raise --log-max-bytes of the regions; reads and replication go on',
+          });
+    return refusal;
+  };
+}

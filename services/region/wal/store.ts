@@ -1,0 +1,62 @@
+/**
+ * The store below the log: ordered tables, one writer, atomic commits that resolve when they are on disk.
+ *
+ * Crash semantics every implementation keeps (`test/harness/store-contract.ts`): a commit is whole or absent; a commit
+ * that resolved is there after a power cut; a commit whose work threw left nothing. `lmdb-store.ts` is the real one.
+ */
+
+/** The tables and the keys they are ordered by. */
+export interface StoreTables {
+  /** [origin, first] → the batch's bytes. */
+  readonly batches: readonly [string, number];
+  /** origin → its record. */
+  readonly origins: string;
+  /** entity → item register. */
+  readonly items: number;
+  /** entity → embedding register. */
+  readonly embeddings: number;
+  /** id of an idempotency key → its copies in the log. */
+  readonly keys: string;
+  /** name → JSON. */
+  readonly marks: string;
+}
+export type TableName = keyof StoreTables;
+
+export interface StoreTransaction {
+  get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined;
+  put<T extends TableName>(table: T, key: StoreTables[T], value: Uint8Array): void;
+}
+
+export interface RangeOptions<K> {
+  /** Inclusive bounds in key order; absent: from the beginning, to the end. */
+  readonly from?: K;
+  readonly to?: K;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+}
+
+export interface StoreSizes {
+  /** Bytes of the data file, and of its pages that are free for reuse. */
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+}
+
+export interface Store {
+  /** Committed values. A value may be visible before its commit resolved: callers bound themselves by what resolved. */
+  get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined;
+  range<T extends TableName>(
+    table: T,
+    options: RangeOptions<StoreTables[T]>,
+  ): Iterable<{ readonly key: StoreTables[T]; readonly value: Uint8Array }>;
+  /**
+   * Runs `work` in one write transaction and resolves when it is durable. A throw in `work` rolls everything back and
+   * rejects with that error; a failed commit or flush rejects with `Fault('storage_failed')`, a full disk or map with
+   * `Fault('storage_full')`. Commits run one after another in call order.
+   */
+  commit(work: (transaction: StoreTransaction) => void): Promise<void>;
+  sizes(): StoreSizes;
+  /** Committed entries of a table. */
+  count(table: TableName): number;
+  /** Waits for commits under way. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,201 @@
+/**
+ * A store in memory with LMDB's crash semantics: a commit is whole or absent, it is on "disk" when it resolved, and what
+ * did not resolve when the power went may be there or not. The test holds flushes back, makes the disk full or broken,
+ * and pulls the plug.
+ */
+
+import type {
+  RangeOptions,
+  Store,
+  StoreSizes,
+  StoreTables,
+  StoreTransaction,
+  TableName,
+} from '../../services/region/wal/store.ts';
+import { Fault } from '../../shared/errors/errors.ts';
+
+type Key = StoreTables[TableName];
+type Change = readonly [table: TableName, key: Key, value: Uint8Array];
+
+export type StorageFailure = 'storage_full' | 'storage_failed';
+
+const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'marks'];
+
+export class MemoryStore implements Store {
+  /** What reads see: includes commits that are not flushed yet, as LMDB's does. */
+  private readonly visible: Disk;
+  private readonly disk: Disk;
+  private queue: Promise<void> = Promise.resolve();
+  private flushGate: Promise<void> = Promise.resolve();
+  private openGate: (() => void) | undefined;
+  private failures: StorageFailure[] = [];
+  private unflushed: Change[][] = [];
+  private dead = false;
+  /** Commits that resolved. */
+  commits = 0;
+  /** Called before each put of a transaction; a throw in it is a throw in `work`. */
+  onPut: ((table: TableName) => void) | undefined;
+
+  constructor(disk: Disk = new Disk()) {
+    this.disk = disk;
+    this.visible = disk.copy();
+  }
+
+  /** Commits from now on run but do not resolve, until `releaseFlushes`. */
+  holdFlushes(): void {
+    if (this.openGate !== undefined) return;
+    this.flushGate = new Promise((resolve) => {
+      this.openGate = resolve;
+    });
+  }
+
+  releaseFlushes(): void {
+    this.openGate?.();
+    this.openGate = undefined;
+  }
+
+  /** The next commits fail, in this order, at their flush: nothing of them reaches the disk. */
+  failNext(...failures: StorageFailure[]): void {
+    this.failures.push(...failures);
+  }
+
+  /** Failures that no commit has met yet are over. */
+  mend(): void {
+    this.failures = [];
+  }
+
+  /** Pulls the plug. The new store has everything that resolved, and what did not as `unflushed` says. */
+  crash(unflushed: 'lost' | 'kept' = 'lost'): MemoryStore {
+    this.dead = true;
+    const disk = this.disk.copy();
+    if (unflushed === 'kept') for (const changes of this.unflushed) disk.write(changes);
+    return new MemoryStore(disk);
+  }
+
+  /** What a backup of its disk would hold now. */
+  backup(): MemoryStore {
+    return new MemoryStore(this.disk.copy());
+  }
+
+  get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined {
+    return this.visible.get(table, key)?.slice();
+  }
+
+  *range<T extends TableName>(
+    table: T,
+    options: RangeOptions<StoreTables[T]>,
+  ): Iterable<{ readonly key: StoreTables[T]; readonly value: Uint8Array }> {
+    for (const [key, value] of this.visible.range(table, options)) {
+      yield { key: key as StoreTables[T], value: value.slice() };
+    }
+  }
+
+  commit(work: (transaction: StoreTransaction) => void): Promise<void> {
+    const commit = this.queue.then(() => this.commitNow(work));
+    this.queue = commit.catch(() => undefined);
+    return commit;
+  }
+
+  private async commitNow(work: (transaction: StoreTransaction) => void): Promise<void> {
+    if (this.dead) return forever();
+    const changes: Change[] = [];
+    const written = new Disk();
+    work({
+      get: (table, key) => (written.get(table, key) ?? this.visible.get(table, key))?.slice(),
+      put: (table, key, value) => {
+        this.onPut?.(table);
+        const change: Change = [table, key, value.slice()];
+        changes.push(change);
+        written.write([change]);
+      },
+    });
+    const failure = this.failures.shift();
+    if (failure !== undefined) throw new Fault(failure, `injected: ${failure}`);
+    this.visible.write(changes);
+    this.unflushed.push(changes);
+    await this.flushGate;
+    if (this.dead) return forever();
+    this.disk.write(changes);
+    this.unflushed.shift();
+    this.commits++;
+  }
+
+  sizes(): StoreSizes {
+    return { usedBytes: this.visible.bytes(), freeBytes: 0 };
+  }
+
+  count(table: TableName): number {
+    return this.visible.range(table, {}).length;
+  }
+
+  async close(): Promise<void> {
+    await this.queue;
+  }
+}
+
+/** Tables of sorted keys. */
+class Disk {
+  private readonly tables = new Map<TableName, { keys: Key[]; values: Uint8Array[] }>(
+    tableNames.map((name) => [name, { keys: [], values: [] }]),
+  );
+
+  copy(): Disk {
+    const copy = new Disk();
+    for (const [name, { keys, values }] of this.tables) copy.tables.set(name, { keys: [...keys], values: [...values] });
+    return copy;
+  }
+
+  write(changes: readonly Change[]): void {
+    for (const [name, key, value] of changes) {
+      const { keys, values } = this.tables.get(name)!;
+      const at = lowerBound(keys, key);
+      const present = at < keys.length && compareKeys(keys[at]!, key) === 0;
+      keys.splice(at, present ? 1 : 0, key);
+      values.splice(at, present ? 1 : 0, value);
+    }
+  }
+
+  get(name: TableName, key: Key): Uint8Array | undefined {
+    const { keys, values } = this.tables.get(name)!;
+    const at = lowerBound(keys, key);
+    return at < keys.length && compareKeys(keys[at]!, key) === 0 ? values[at] : undefined;
+  }
+
+  range(name: TableName, { from, to, reverse, limit }: RangeOptions<Key>): (readonly [Key, Uint8Array])[] {
+    const { keys, values } = this.tables.get(name)!;
+    const start = from === undefined ? 0 : lowerBound(keys, from);
+    let end = to === undefined ? keys.length : lowerBound(keys, to);
+    if (to !== undefined && end < keys.length && compareKeys(keys[end]!, to) === 0) end++;
+    const rows = keys.slice(start, end).map((key, index) => [key, values[start + index]!] as const);
+    if (reverse === true) rows.reverse();
+    return rows.slice(0, limit);
+  }
+
+  bytes(): number {
+    let bytes = 0;
+    for (const { values } of this.tables.values()) for (const value of values) bytes += value.length;
+    return bytes;
+  }
+}
+
+function lowerBound(keys: readonly Key[], key: Key): number {
+  let low = 0;
+  let high = keys.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareKeys(keys[middle]!, key) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function compareKeys(a: Key, b: Key): number {
+  if (typeof a === 'object' && typeof b === 'object') {
+    return a[0] === b[0] ? a[1] - b[1] : a[0] < b[0] ? -1 : 1;
+  }
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+function forever(): Promise<never> {
+  return new Promise(() => {});
+}

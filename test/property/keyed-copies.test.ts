@@ -1,0 +1,184 @@
+/**
+ * Copies of keyed writes in several origins: whatever order the origins come in, however they interleave, and whether they
+ * are applied one by one or recovered at once, each request counts once and the bits are the same.
+ */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import {
+  type Copy,
+  copyOf,
+  countAmong,
+  countSignal,
+  type KeyedSignal,
+  type Place,
+  recall,
+} from '../../services/region/state/keys/keys.ts';
+import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
+import { HLC_PER_MS } from '../../shared/protocol/events.ts';
+import { ReferenceLedger } from '../harness/reference-ledger.ts';
+import { schemaOf } from '../harness/signals-schema.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const START_MS = 1_700_000_000_000;
+const halfLifeSeconds = 3_600;
+const schema = schemaOf(['view', 'positive', halfLifeSeconds]);
+
+interface Placed {
+  readonly event: KeyedSignal;
+  readonly place: Place;
+}
+
+/** Origins in epochs that need not grow with their names; what each accepted, at times that may lie weeks apart. */
+const log = fc
+  .array(
+    fc.record({
+      epoch: fc.integer({ min: 1, max: 3 }),
+      accepted: fc.array(
+        fc.record({
+          id: fc.constantFrom('a', 'b', 'c'),
+          body: fc.constantFrom(1, 1, 1, 2),
+          gapMs: fc.oneof(
+            fc.integer({ min: 0, max: 2 * 60_000 }),
+            fc.integer({ min: 0, max: 3 * DAY_MS }),
+            fc.constantFrom(7 * DAY_MS, 7 * DAY_MS - 1, 14 * DAY_MS),
+          ),
+          /** The client named a time this long ago, or none. */
+          agoMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 8 * DAY_MS })),
+        }),
+        { maxLength: 6 },
+      ),
+    }),
+    { minLength: 1, maxLength: 4 },
+  )
+  .map((origins) =>
+    origins.map(({ epoch, accepted }, index) => {
+      const origin = `us-east@${'abcd'[index]!.repeat(10)}`;
+      let acceptedMs = START_MS;
+      return accepted.map(({ id, body, gapMs, agoMs }, at): Placed => {
+        acceptedMs += gapMs;
+        const event: KeyedSignal = {
+          kind: 'signal',
+          hlc: acceptedMs * HLC_PER_MS,
+          entity: 1,
+          signal: 'view',
+          weight: body * 1_000,
+          timeMs: acceptedMs - agoMs,
+          key: { id, bodyHash: `body ${body}` },
+        };
+        return { event, place: { origin, epoch, sequence: at + 1 } };
+      });
+    }),
+  );
+
+function copiesIn(placed: readonly Placed[], id: string): Copy[] {
+  return placed.filter(({ event }) => event.key.id === id).map(({ event, place }) => copyOf(event, event.key, place));
+}
+
+function described(fill: (ledger: ReturnType<typeof createLedger>) => void): unknown {
+  const ledger = createLedger({ schema });
+  fill(ledger);
+  const parts: unknown[] = [];
+  ledger.describe((entity, values) => parts.push([entity, ...values]));
+  return parts;
+}
+
+function applied(order: readonly Placed[]): unknown {
+  return described((ledger) => {
+    for (const [index, { event, place }] of order.entries()) {
+      countSignal(ledger, event, place, copiesIn(order.slice(0, index), event.key.id));
+    }
+  });
+}
+
+/** The rule as it is worded, told again: the winners of each id and body. */
+function winners(all: readonly Placed[]): Set<Placed> {
+  const won = new Set<Placed>();
+  const names = new Set(all.map(({ event }) => `${event.key.id} ${event.key.bodyHash}`));
+  for (const name of names) {
+    let left = all.filter(({ event }) => `${event.key.id} ${event.key.bodyHash}` === name);
+    while (left.length > 0) {
+      const firstMs = Math.min(...left.map(({ event }) => Math.floor(event.hlc / HLC_PER_MS)));
+      const within = left.filter(({ event }) => event.hlc / HLC_PER_MS - firstMs < 7 * DAY_MS);
+      const rank = ({ place }: Placed): string => `${place.epoch} ${place.origin} ${place.sequence}`;
+      won.add(within.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0]!);
+      left = left.filter((one) => !within.includes(one));
+    }
+  }
+  return won;
+}
+
+/** The origins dealt into one order, each in its own. */
+const dealt = log.chain((origins) =>
+  fc.tuple(
+    fc.constant(origins),
+    fc.array(fc.nat(), { minLength: 24, maxLength: 24 }).map((choices) => {
+      const left = origins.map((one) => [...one]);
+      const order: Placed[] = [];
+      for (const choice of choices) {
+        const open = left.filter((one) => one.length > 0);
+        const next = open[choice % Math.max(1, open.length)]?.shift();
+        if (next !== undefined) order.push(next);
+      }
+      return order;
+    }),
+  ),
+);
+
+describe('copies of keyed writes', () => {
+  it('end in the same bits in any interleaving, and after a recovery: those of a reference that counts each request once', () => {
+    let retracted = 0;
+    fc.assert(
+      fc.property(dealt, ([origins, order]) => {
+        const all = origins.flat();
+        assert.equal(order.length, all.length);
+        const won = winners(all);
+        const reference = new ReferenceLedger();
+        for (const one of all) {
+          if (won.has(one)) reference.add(one.event);
+          else reference.note(one.event);
+        }
+        const expected = all.length === 0 ? [] : [[1, 'view', ...reference.describe(1, 'view', halfLifeSeconds)]];
+        assert.deepEqual(applied(all), expected, 'one origin after another');
+        assert.deepEqual(applied([...origins].reverse().flat()), expected, 'the other way round');
+        assert.deepEqual(applied(order), expected, 'interleaved');
+        const recovered = described((ledger) => {
+          for (const { event, place } of all) countAmong(ledger, event, place, copiesIn(all, event.key.id));
+        });
+        assert.deepEqual(recovered, expected, 'recovered');
+        const passing = order.filter((_, index) => winners(order.slice(0, index + 1)).has(order[index]!));
+        retracted += passing.filter((one) => !won.has(one)).length;
+      }),
+      { numRuns: 1_500 },
+    );
+    assert.ok(retracted > 500, `${retracted} copies counted for a while and were retracted: enough to mean something`);
+  });
+
+  it('what intake recalls is the copy that counts, and what it takes as new counts', () => {
+    fc.assert(
+      fc.property(log, fc.integer({ min: 0, max: 30 * DAY_MS }), (origins, laterMs) => {
+        const all = origins.flat();
+        const newestMs = Math.max(START_MS, ...all.map(({ event }) => Math.floor(event.hlc / HLC_PER_MS)));
+        const nowMs = newestMs + laterMs;
+        const known = all.map(({ event, place }) => copyOf(event, event.key, place));
+        const won = winners(all);
+        for (const { event } of all) {
+          const copies = copiesIn(all, event.key.id);
+          const met = recall(copies, event.key, nowMs);
+          const place = { origin: 'us-east@zzzzzzzzzz', epoch: 9, sequence: 1 };
+          const again: Placed = { event: { ...event, hlc: nowMs * HLC_PER_MS }, place };
+          const counts = winners([...all, again]).has(again);
+          if (met === undefined || met === 'conflict') {
+            assert.equal(counts, true, 'a write that is not known would count');
+          } else {
+            assert.equal(counts, false, 'a write that is known would not');
+            assert.ok([...won].some((one) => one.place.origin === met.origin && one.place.sequence === met.sequence));
+          }
+        }
+        assert.equal(recall(known, { id: 'a', bodyHash: 'body 3' }, newestMs + 7 * DAY_MS), undefined);
+        if (known.length > 0) assert.equal(recall(known, { id: 'a', bodyHash: 'body 3' }, newestMs), 'conflict');
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

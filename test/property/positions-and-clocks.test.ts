@@ -1,0 +1,153 @@
+/** Positions are vectors; hybrid clock values grow whatever the wall clock does; the codec gives back any batch. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { HybridClock } from '../../services/region/intake/hybrid-clock.ts';
+import { BatchBuilder, decodeBatch, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
+import type { Event, EventBody } from '../../shared/protocol/events.ts';
+import { HLC_PER_MS } from '../../shared/protocol/events.ts';
+import { covers, formatPosition, merge, missing, parsePosition, totalOf } from '../../shared/protocol/position.ts';
+import { fromWire, toWire } from '../../shared/protocol/writes.ts';
+import { ManualClock } from '../harness/manual-clock.ts';
+
+const origin = fc.constantFrom('a@aaaaaaaaaa', 'b@bbbbbbbbbb', 'c-1@cccccccccc', 'c-1@dddddddddd');
+const position = fc
+  .array(fc.tuple(origin, fc.integer({ min: 0, max: 2 ** 40 })))
+  .map((entries) => new Map<string, number>(entries));
+
+const signal = fc.record({
+  kind: fc.constant('signal' as const),
+  entity: fc.maxSafeNat(),
+  signal: fc.constantFrom('view', 'skip', 'ü'.repeat(20)),
+  weight: fc.integer({ min: 0, max: 10_000_000 }),
+  timeMs: fc.option(fc.integer({ min: 0, max: 2 ** 41 }), { nil: undefined }),
+});
+const metadata = fc.dictionary(
+  fc.string({ minLength: 1, maxLength: 8 }).filter((name) => name !== '__proto__'),
+  fc.oneof(
+    fc.string(),
+    fc.boolean(),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => n + 0),
+    fc.array(fc.string(), { maxLength: 3 }),
+  ),
+  { maxKeys: 4, noNullPrototype: true },
+);
+const body: fc.Arbitrary<EventBody> = fc.oneof(
+  signal,
+  fc.record({ kind: fc.constant('item' as const), entity: fc.maxSafeNat(), metadata }),
+  fc.record({ kind: fc.constant('delete' as const), entity: fc.maxSafeNat() }),
+  fc.record({
+    kind: fc.constant('embedding' as const),
+    entity: fc.maxSafeNat(),
+    values: fc
+      .float32Array({ noNaN: true, noDefaultInfinity: true, minLength: 1, maxLength: 8 })
+      .map((values) => values.map((v) => v + 0)),
+  }),
+);
+
+describe('positions (schedule 29)', () => {
+  it('their text gives them back, zeros apart', () => {
+    fc.assert(
+      fc.property(position, (p) => {
+        const parsed = parsePosition(formatPosition(p));
+        assert.ok(parsed !== undefined);
+        assert.ok(covers(parsed, p) && covers(p, parsed));
+        assert.equal(formatPosition(parsed), formatPosition(p));
+      }),
+    );
+  });
+
+  it('merging is a least upper bound: commutative, associative, idempotent', () => {
+    fc.assert(
+      fc.property(position, position, position, (a, b, c) => {
+        assert.equal(formatPosition(merge(a, b)), formatPosition(merge(b, a)));
+        assert.equal(formatPosition(merge(merge(a, b), c)), formatPosition(merge(a, merge(b, c))));
+        assert.equal(formatPosition(merge(a, a)), formatPosition(a));
+        assert.ok(covers(merge(a, b), a) && covers(merge(a, b), b));
+      }),
+    );
+  });
+
+  it('applied + lag = the leader’s total, unless a region is ahead (schedule 25)', () => {
+    fc.assert(
+      fc.property(position, position, (leader, region) => {
+        assert.equal(totalOf(region) + missing(leader, region), totalOf(leader) + missing(region, leader));
+        assert.equal(missing(leader, leader), 0);
+        assert.equal(missing(leader, region) === 0, covers(region, leader));
+      }),
+    );
+  });
+
+  it('what is not a position is not one', () => {
+    for (const text of [
+      'x',
+      ':1',
+      'a@aaaaaaaaaa',
+      'a@aaaaaaaaaa:',
+      'a@aaaaaaaaaa:-1',
+      'a@aaaaaaaaaa:1,',
+      'A@aaaaaaaaaa:1',
+    ])
+      assert.equal(parsePosition(text), undefined, text);
+    assert.equal(parsePosition(`a@aaaaaaaaaa:${2 ** 53}`), undefined);
+    assert.equal(parsePosition('')?.size, 0);
+  });
+});
+
+describe('hybrid clock', () => {
+  it('never repeats a value and never goes back, whatever the wall clock does', () => {
+    const step = fc.oneof(fc.integer({ min: -100_000, max: 100_000 }), fc.constant(0));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), fc.nat(), (steps, seen) => {
+        const clock = new ManualClock();
+        const hlc = new HybridClock(clock, 0);
+        let before = 0;
+        for (const ms of steps) {
+          clock.stepWall(ms);
+          if (ms === 7) hlc.observe(seen);
+          const value = hlc.next();
+          assert.ok(value > before && Number.isSafeInteger(value));
+          assert.ok(value >= clock.nowMs() * HLC_PER_MS, 'never behind the clock');
+          before = value;
+        }
+      }),
+    );
+  });
+});
+
+describe('codec', () => {
+  it('gives back any batch, bit by bit', () => {
+    fc.assert(
+      fc.property(fc.array(body, { minLength: 1, maxLength: 30 }), fc.nat(5_000), (bodies, gap) => {
+        const builder = new BatchBuilder();
+        let hlc = 1_750_000_000_000 * HLC_PER_MS;
+        const events: Event[] = bodies.map((one) => {
+          hlc += 1 + gap;
+          const acceptedMs = Math.floor(hlc / HLC_PER_MS);
+          return one.kind === 'signal'
+            ? { ...one, hlc, timeMs: Math.min(one.timeMs ?? acceptedMs, acceptedMs) }
+            : { ...one, hlc };
+        });
+        for (const event of events) assert.ok(builder.add(event));
+        const header = { origin: 'us-east@aaaaaaaaaa', epoch: 3, first: 2 ** 40, schemaHash: 'f'.repeat(16) };
+        const batch = builder.build({ ...header, chain: NO_PREDECESSOR });
+        assert.deepEqual(decodeBatch(batch.bytes).events, asJsonCarries(events));
+      }),
+    );
+  });
+
+  it('a write travels to the leader unchanged', () => {
+    fc.assert(
+      fc.property(body, (one) => {
+        const travelled = JSON.parse(JSON.stringify(toWire(one)));
+        assert.deepEqual(fromWire(travelled), asJsonCarries([one])[0]);
+      }),
+    );
+  });
+});
+
+/** Events as JSON carries them: −0 is 0 in metadata. Intake gets its metadata from JSON as well. */
+function asJsonCarries<T extends Event | EventBody>(events: readonly T[]): T[] {
+  return events.map((event) =>
+    event.kind === 'item' ? { ...event, metadata: JSON.parse(JSON.stringify(event.metadata)) } : { ...event },
+  );
+}

@@ -1,0 +1,112 @@
+/** The one door for foreign batches: by position, each event once, the position only forward. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { Batch } from '../../shared/protocol/batch.ts';
+import { formatPosition, sequenceOf } from '../../shared/protocol/position.ts';
+import { chainOf, viewChain, viewEvent } from '../harness/batches.ts';
+import { CoreRegion } from '../harness/core-region.ts';
+import { ManualClock } from '../harness/manual-clock.ts';
+import { MemoryBroker } from '../harness/memory-stream.ts';
+
+const a = 'us-east@aaaaaaaaaa';
+const b = 'ap-south@bbbbbbbbbb';
+
+function region(): CoreRegion {
+  const clock = new ManualClock();
+  return new CoreRegion({ region: 'eu-west', clock, broker: new MemoryBroker({ clock }) });
+}
+
+function count(one: CoreRegion, entity: number): number {
+  return one.ledger.read(entity, 'view', one.clock.nowMs())?.count ?? 0;
+}
+
+describe('ingest', () => {
+  it('stream and repair offering the same batches at once take each event once', async () => {
+    const one = region();
+    const batches = viewChain(a, 6);
+    const taken = await Promise.all([
+      one.ingest.take(batches.slice(0, 3)),
+      one.ingest.take(batches),
+      one.ingest.take(batches.slice(2)),
+      one.ingest.take(batches),
+    ]);
+    assert.deepEqual(
+      taken.map(({ events, gaps }) => [events, gaps.length]),
+      [
+        [15, 0],
+        [15, 0],
+        [0, 0],
+        [0, 0],
+      ],
+    );
+    assert.equal(count(one, 1), 30);
+    assert.equal(one.applied, `${a}:30`);
+  });
+
+  it('whatever is offered, repeated or left out, the position only grows, one hole stops one origin, and nothing counts twice', async () => {
+    const chains = new Map([a, b].map((origin) => [origin, viewChain(origin, 8, 2)]));
+    const offer = fc.record({
+      origin: fc.constantFrom(a, b),
+      from: fc.integer({ min: 0, max: 7 }),
+      length: fc.integer({ min: 1, max: 4 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(offer, { maxLength: 25 }), async (offers) => {
+        const one = region();
+        let before = new Map<string, number>();
+        for (const { origin, from, length } of offers) {
+          const batches = chains.get(origin)!.slice(from, from + length);
+          const { events, gaps } = await one.ingest.take(batches);
+          const held = sequenceOf(before, origin);
+          const fits = batches[0]!.first <= held + 1;
+          assert.equal(events, fits ? Math.max(0, batches.at(-1)!.last - held) : 0);
+          assert.equal(gaps.length, fits ? 0 : batches.length);
+          for (const [name, sequence] of before) assert.ok(sequenceOf(one.wal.durable, name) >= sequence);
+          before = new Map(one.wal.durable);
+        }
+        assert.equal(one.applied, formatPosition(before));
+        assert.equal(
+          count(one, 1),
+          [...before.values()].reduce((sum, sequence) => sum + sequence, 0),
+        );
+        assert.equal(one.stopped.length + one.fatal.length, 0);
+        assert.equal(one.crash().durable, one.durable, 'nor does a restart take it back');
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('an offset goes with what was taken, is noted when all was known, and is left out at a hole', async () => {
+    const one = region();
+    const batches = viewChain(a, 4);
+    const offset = (sequence: number) => ({ sequence, origin: a, last: sequence * 5, created: 'c' });
+    await one.ingest.take([batches[0]!], offset(1));
+    assert.equal(one.wal.offset?.sequence, 1);
+    await one.ingest.take([batches[0]!], offset(2));
+    assert.equal(one.wal.offset?.sequence, 1, 'noted');
+    await one.ingest.take([batches[2]!], offset(3));
+    await one.wal.flushOffset();
+    assert.equal(one.wal.offset?.sequence, 2);
+    await one.ingest.take([batches[1]!, batches[3]!], offset(4));
+    assert.equal(one.durable, `${a}:10`);
+    assert.equal(one.wal.offset?.sequence, 2, 'a part was taken, the hole counts');
+  });
+
+  it('once stopped it takes nothing more, and the first reason stays', async () => {
+    const one = region();
+    const fork = chainOf({ origin: a }, [[viewEvent(1, 9)], [viewEvent(2)]])[1] as Batch;
+    await one.ingest.take(viewChain(a, 1, 1));
+    await one.ingest.take([fork]);
+    await one.ingest.take(viewChain(b, 1));
+    one.ingest.stop({ code: 'schema_behind', detail: 'later' });
+    assert.deepEqual([one.durable, one.stopped.length, one.ingest.stopped?.code], [`${a}:1`, 1, 'damaged_log']);
+  });
+
+  it('a batch that overlaps what is here in part is a damaged log', async () => {
+    const one = region();
+    await one.ingest.take(viewChain(a, 1, 3));
+    await one.ingest.take([viewChain(a, 2, 2)[1]!]);
+    assert.equal(one.ingest.stopped?.code, 'damaged_log');
+    assert.match(one.ingest.stopped?.detail ?? '', /us-east@aaaaaaaaaa:3-4 overlaps/);
+  });
+});

@@ -1,0 +1,240 @@
+/** Idempotency keys at intake: a request sent again is answered as the first time, and nothing is taken twice. */
+import assert from 'node:assert/strict';
+import { decodeBatch } from '../../shared/protocol/batch.ts';
+import type { EventBody } from '../../shared/protocol/events.ts';
+import { withKeys } from '../../shared/protocol/idempotency.ts';
+import { isRefused, type WriteAccepted, type WritesReply } from '../../shared/protocol/internal.ts';
+import { fromWire, toWire } from '../../shared/protocol/writes.ts';
+import { CoreRegion, item, outcomes, view, views } from '../harness/core-region.ts';
+import { ManualClock } from '../harness/manual-clock.ts';
+import { MemoryBroker } from '../harness/memory-stream.ts';
+
+const DAY_MS = 86_400_000;
+
+interface Rig {
+  readonly clock: ManualClock;
+  readonly broker: MemoryBroker;
+  readonly region: CoreRegion;
+}
+
+async function leading(options: { queueLimit?: number } = {}): Promise<Rig> {
+  const clock = new ManualClock();
+  const broker = new MemoryBroker({ clock });
+  const setup = broker.connect('setup');
+  await clock.settle();
+  await setup.control.create({ leader: 'us-east', epoch: 1, nonce: 'first' });
+  const region = new CoreRegion({ region: 'us-east', clock, broker, ...options }).start();
+  await clock.until('it leads', () => 'epoch' in region.role.gate(1));
+  return { clock, broker, region };
+}
+
+async function during<T>(clock: ManualClock, promise: Promise<T>): Promise<T> {
+  let over = false;
+  const watched = promise.finally(() => {
+    over = true;
+  });
+  watched.catch(() => undefined);
+  await clock.until('the call ended', () => over);
+  return watched;
+}
+
+/** As the router would send it. */
+function keyed(key: string, bodies: readonly EventBody[], bulk = bodies.length > 1): EventBody[] {
+  return withKeys(key, 'signals', bodies.map(toWire), bulk).map(fromWire);
+}
+
+function accepted(reply: WritesReply): WriteAccepted[] {
+  return reply.results.map((result) => {
+    if (isRefused(result)) assert.fail(result.problem.code);
+    return result;
+  });
+}
+
+function total(region: CoreRegion): number {
+  return [...region.wal.durable.values()].reduce((sum, last) => sum + last, 0);
+}
+
+describe('keyed writes at intake', () => {
+  it('a repeat answers as the first did, and says so; nothing is logged again', async () => {
+    const { clock, region } = await leading();
+    const bodies = [...keyed('k', [view(1)]), ...keyed('l', [item(2, 'two')])];
+    const first = accepted(await during(clock, region.write(bodies)));
+    await during(clock, region.write([view(1)]));
+    const again = accepted(await during(clock, region.write(bodies)));
+    assert.deepEqual(
+      again,
+      first.map((answer) => ({ ...answer, replayed: true })),
+    );
+    assert.ok(first.every((answer) => answer.replayed === undefined));
+    assert.equal(total(region), 3);
+    assert.equal(region.ledger.read(1, 'view', clock.nowMs())?.count, 2);
+  });
+
+  it('another body under the key is refused and changes nothing', async () => {
+    const { clock, region } = await leading();
+    await during(clock, region.write(keyed('k', [view(1)])));
+    for (const body of [view(2), view(1, 2_000), { ...view(1), timeMs: 5 } as EventBody]) {
+      assert.deepEqual(outcomes(await during(clock, region.write(keyed('k', [body])))), ['idempotency_conflict']);
+    }
+    const bulk = await during(clock, region.write(keyed('k', [view(1)], true), { atomic: true }));
+    assert.deepEqual(outcomes(bulk), ['idempotency_conflict'], 'an array of one is another request');
+    assert.equal(total(region), 1);
+  });
+
+  it('copies that wait together - of one request, or of two routers - are taken once and answered alike', async () => {
+    const { clock, region } = await leading();
+    await during(clock, region.write([view(9)]));
+    region.store.holdFlushes();
+    const one = keyed('k', [view(1)])[0]!;
+    const replies = [region.write([one, one, ...keyed('k', [view(2)])]), region.write([one])];
+    await clock.settle();
+    const later = region.write([one]);
+    region.store.releaseFlushes();
+    const [first, second, third] = await during(clock, Promise.all([...replies, later]));
+    assert.deepEqual(outcomes(first!), ['stream', 'stream', 'idempotency_conflict']);
+    const answers = [first!.results[0], first!.results[1], second!.results[0], third!.results[0]] as WriteAccepted[];
+    assert.equal(new Set(answers.map(({ position }) => position)).size, 1);
+    assert.deepEqual(
+      answers.map(({ replayed }) => replayed),
+      [undefined, true, true, true],
+    );
+    assert.equal(total(region), 2);
+  });
+
+  it('a write that waits for one that is refused is taken in its place', async () => {
+    const { clock, region } = await leading();
+    await during(clock, region.write([view(9)]));
+    const one = keyed('k', [view(1)])[0]!;
+    region.store.failNext('storage_full');
+    const reply = await during(clock, region.write([one, one, one]));
+    assert.deepEqual(outcomes(reply), ['storage_full', 'stream', 'stream']);
+    assert.deepEqual(
+      (reply.results as WriteAccepted[]).map(({ replayed }) => replayed),
+      [undefined, undefined, true],
+    );
+    assert.equal(total(region), 2);
+  });
+
+  it('nobody is answered before the flush of the write that counts, and a power cut takes both', async () => {
+    const { clock, region } = await leading();
+    await during(clock, region.write([view(9)]));
+    region.store.holdFlushes();
+    const one = keyed('k', [view(1)])[0]!;
+    let answers = 0;
+    for (const _ of [1, 2]) void region.write([one]).then(() => answers++);
+    await clock.advance(5_000);
+    assert.equal(answers, 0);
+    assert.deepEqual(region.wal.copies(one.key!.id), [], 'committed but not flushed is not there');
+    const lost = region.crash('lost');
+    assert.deepEqual(lost.wal.copies(one.key!.id), []);
+    assert.equal(lost.wal.keys, 0);
+  });
+
+  it('a restart remembers; the stream tells again what it acknowledged', async () => {
+    const { clock, broker, region } = await leading();
+    const [first] = accepted(await during(clock, region.write(keyed('k', [view(1)]))));
+    const again = region.crash('lost').start();
+    await clock.until('it leads again', () => 'epoch' in again.role.gate(1));
+    const [answer] = accepted(await during(clock, again.write(keyed('k', [view(1)]))));
+    assert.deepEqual(answer, { position: first!.position, durability: 'stream', replayed: true });
+    assert.equal(total(again), 1);
+    assert.equal(broker.stream?.last, 1);
+  });
+
+  it('a strict write that stalled is asked for with the same key until the stream has it (schedule 13)', async () => {
+    const { clock, broker, region } = await leading();
+    broker.pause();
+    const bodies = keyed('k', [view(1)]);
+    const stalled = await during(clock, region.write(bodies, { strict: true }));
+    assert.deepEqual(outcomes(stalled), ['stream_unconfirmed']);
+    assert.match(JSON.stringify(stalled), /same Idempotency-Key/);
+    const local = accepted(await during(clock, region.write(bodies)));
+    assert.deepEqual([local[0]?.durability, local[0]?.replayed], ['local', true]);
+    broker.resume();
+    await clock.until('it is shipped', () => region.ship.healthy && region.ship.unshipped === 0);
+    const confirmed = accepted(await during(clock, region.write(bodies, { strict: true })));
+    assert.deepEqual([confirmed[0]?.durability, confirmed[0]?.replayed], ['stream', true]);
+    assert.equal(total(region), 1);
+  });
+
+  it('a bulk is known whole; a part of it, or more than it, is another request', async () => {
+    const { clock, region } = await leading({ queueLimit: 20_000 });
+    const bulk = views(12_000);
+    const first = await during(clock, region.write(keyed('k', bulk), { atomic: true }));
+    const again = await during(clock, region.write(keyed('k', bulk), { atomic: true }));
+    assert.deepEqual(accepted(again), [{ ...accepted(first)[0]!, replayed: true }]);
+    for (const other of [bulk.slice(0, 11_999), [...bulk, view(1)]]) {
+      const reply = await during(clock, region.write(keyed('k', other), { atomic: true }));
+      assert.deepEqual(outcomes(reply), ['idempotency_conflict']);
+    }
+    assert.equal(total(region), 12_000);
+    assert.equal(region.wal.keys, 12_000);
+  });
+
+  it('a bulk that a forced promotion left cut in two is completed, and counts once when the rest comes back', async () => {
+    const { clock, broker, region } = await leading({ queueLimit: 20_000 });
+    const bulk = keyed('k', views(12_000));
+    await during(clock, region.write(bulk, { atomic: true }));
+    const { origin } = region.wal.origins()[0]!;
+    const other = new CoreRegion({ region: 'eu-west', clock, broker, queueLimit: 20_000 });
+    const batches = region.wal.read(origin, 1, 1e9);
+    await other.ingest.take([decodeBatch(batches[0]!)]);
+    const cutAt = total(other);
+    assert.ok(cutAt > 0 && cutAt < 12_000);
+    const router = broker.connect('router');
+    await clock.settle();
+    const entry = await router.control.read();
+    assert.ok(entry !== 'missing');
+    await router.control.update({ leader: 'eu-west', epoch: 2, nonce: 'second' }, entry.revision);
+    other.role.start();
+    other.ship.start();
+    await clock.until('it leads', () => 'epoch' in other.role.gate(2));
+    const completed = accepted(await during(clock, other.write(bulk, { atomic: true, epoch: 2 })));
+    assert.equal(completed[0]?.replayed, undefined, 'something was taken now');
+    assert.equal(completed[0]?.position.split(',').length, 2, 'where both parts are');
+    assert.equal(other.ledger.read(1, 'view', clock.nowMs())?.count, 12_000);
+    await other.ingest.take(batches.map(decodeBatch));
+    assert.equal(total(other), 12_000 + 12_000 - cutAt);
+    assert.equal(other.ledger.read(1, 'view', clock.nowMs())?.count, 12_000);
+    const known = accepted(await during(clock, other.write(bulk, { atomic: true, epoch: 2 })));
+    assert.equal(known[0]?.position, `${origin}:12000`, 'the lower copies count');
+    assert.equal(known[0]?.replayed, true);
+  });
+
+  it('a key is known for seven days of the log, then it names a new request', async () => {
+    const { clock, region } = await leading();
+    const bodies = keyed('k', [view(1)]);
+    await during(clock, region.write(bodies));
+    await during(clock, region.write(keyed('l', [view(1)])));
+    clock.stepWall(7 * DAY_MS - 60_000);
+    assert.equal(accepted(await during(clock, region.write(bodies)))[0]?.replayed, true);
+    clock.stepWall(60_000);
+    assert.equal(accepted(await during(clock, region.write(bodies)))[0]?.replayed, undefined);
+    assert.equal(accepted(await during(clock, region.write(bodies)))[0]?.replayed, true);
+    assert.equal(accepted(await during(clock, region.write(keyed('l', [view(2)]))))[0]?.replayed, undefined);
+    assert.equal(region.ledger.read(1, 'view', clock.nowMs())?.count, 3);
+    assert.equal(region.digest(), region.crash().digest());
+  });
+
+  it('an invalid write does not use up its key', async () => {
+    const { clock, region } = await leading();
+    const bad: EventBody = { kind: 'signal', entity: 1, signal: 'applaud', weight: 1, timeMs: undefined };
+    assert.deepEqual(outcomes(await during(clock, region.write(keyed('k', [bad])))), ['unknown_signal']);
+    assert.deepEqual(outcomes(await during(clock, region.write(keyed('k', [view(1)])))), ['stream']);
+  });
+
+  it('a write that waits for its copy while the region stops is refused, not taken', async () => {
+    const { clock, region } = await leading();
+    await during(clock, region.write([view(9)]));
+    region.store.holdFlushes();
+    const one = keyed('k', [view(1)])[0]!;
+    const first = region.write([one]);
+    const second = region.write([one]);
+    await clock.settle();
+    const stopping = region.intake.stop();
+    region.store.releaseFlushes();
+    const [reply, other] = await during(clock, Promise.all([first, second, stopping]));
+    assert.deepEqual(outcomes(reply), ['stream']);
+    assert.deepEqual(outcomes(other), ['shutting_down']);
+  });
+});

@@ -1,0 +1,205 @@
+/** The log on a store: what may be appended, what may be read, and who may write. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { openLog } from '../../services/region/wal/log.ts';
+import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
+import type { Batch } from '../../shared/protocol/batch.ts';
+import { decodeBatch } from '../../shared/protocol/batch.ts';
+import { formatPosition } from '../../shared/protocol/position.ts';
+import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
+import { MemoryStore } from '../harness/memory-store.ts';
+
+const a = 'us-east@aaaaaaaaaa';
+const b = 'eu-west@bbbbbbbbbb';
+const hlc = startMs * 2048;
+
+function firsts(parts: readonly Uint8Array[]): number[] {
+  return parts.map((bytes) => decodeBatch(bytes).first);
+}
+
+describe('log', () => {
+  it('reads whole batches from the one that holds the sequence, within the limit but at least one', async () => {
+    const wal = openLog({ store: new MemoryStore() });
+    const batches = viewChain(a, 4);
+    await wal.append({ batches });
+    const size = batches[0]!.bytes.length;
+    assert.deepEqual(firsts(wal.read(a, 1, 1e9)), [1, 6, 11, 16]);
+    assert.deepEqual(firsts(wal.read(a, 8, 1e9)), [6, 11, 16]);
+    assert.deepEqual(firsts(wal.read(a, 8, 2 * size + 2)), [6, 11]);
+    assert.deepEqual(firsts(wal.read(a, 8, 1)), [6]);
+    assert.deepEqual(firsts(wal.read(a, 20, 1)), [16]);
+    assert.deepEqual(wal.read(a, 21, 1e9), []);
+    assert.deepEqual(wal.read(b, 1, 1e9), []);
+  });
+
+  it('a batch that is not the next, does not chain, or changes its epoch is a broken invariant and leaves nothing', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    const [first, second, third] = viewChain(a, 3) as [Batch, Batch, Batch];
+    const [, fork] = chainOf({ origin: a }, [[viewEvent(50)], [viewEvent(51)]]) as [Batch, Batch];
+    const later = viewChain(a, 2, 5, 2)[1]!;
+    await wal.append({ batches: [first] });
+    const rows = [...store.range('batches', {})].length;
+    for (const batches of [[third], [first], [second, second], [{ ...fork, first: 6, last: 6 }], [later]]) {
+      await assert.rejects(wal.append({ batches }), BrokenInvariant);
+    }
+    assert.equal([...store.range('batches', {})].length, rows);
+    await wal.append({ batches: [second, third] });
+    assert.equal(formatPosition(wal.durable), `${a}:15`);
+  });
+
+  it('only the process that opened an origin extends it, and only as its own (schedule 4)', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    const [first, second] = viewChain(a, 2) as [Batch, Batch];
+    await wal.openOrigin(a, 1);
+    await assert.rejects(wal.append({ batches: [first] }), BrokenInvariant, 'a copy of what this process owns');
+    await assert.rejects(wal.append({ batches: viewChain(b, 1), own: true }), BrokenInvariant, 'not opened here');
+    await wal.append({ batches: [first], own: true });
+    await assert.rejects(wal.openOrigin(a, 1), BrokenInvariant, 'opened twice');
+    const restarted = openLog({ store: store.crash() });
+    await assert.rejects(restarted.append({ batches: [second], own: true }), BrokenInvariant, 'opened by one before');
+    await restarted.append({ batches: [second] });
+    assert.equal(formatPosition(restarted.durable), `${a}:10`);
+  });
+
+  const directory = mkdtempSync(join(tmpdir(), 'tidal-log-'));
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  for (const [name, make] of [
+    ['in memory', () => new MemoryStore()],
+    ['lmdb', () => openLmdbStore({ path: directory })],
+  ] as const) {
+    it(`of two processes on one directory the second to write crashes instead of interleaving: ${name} (schedule 4)`, async () => {
+      const store = make();
+      const one = openLog({ store });
+      const two = openLog({ store });
+      const [first, second] = viewChain(b, 2) as [Batch, Batch];
+      await one.append({ batches: [first] });
+      await assert.rejects(two.append({ batches: [first] }), BrokenInvariant);
+      await one.append({ batches: [second] });
+      await one.openOrigin(a, 1);
+      await assert.rejects(two.openOrigin(a, 1), BrokenInvariant);
+      await store.close();
+    });
+  }
+
+  it('an append that throws at any of its puts leaves none of them (schedule 8)', async () => {
+    const path = mkdtempSync(join(tmpdir(), 'tidal-log-'));
+    const batches = chainOf({ origin: a }, [
+      [
+        { kind: 'item', hlc: hlc + 1, entity: 1, metadata: { title: 'one' } },
+        { kind: 'embedding', hlc: hlc + 2, entity: 1, values: Float32Array.of(1, 2) },
+        { kind: 'delete', hlc: hlc + 3, entity: 2 },
+      ],
+      [viewEvent(4)],
+    ]);
+    const offset = { sequence: 3, origin: a, last: 4, created: 'now' };
+    let puts = 1;
+    for (let failing = 0; failing < puts; failing++) {
+      const store = openLmdbStore({ path: join(path, String(failing)) });
+      let count = 0;
+      const wal = openLog({
+        store: {
+          get: (table, key) => store.get(table, key),
+          range: (table, options) => store.range(table, options),
+          sizes: () => store.sizes(),
+          count: (table) => store.count(table),
+          close: () => store.close(),
+          commit: (work) =>
+            store.commit((transaction) =>
+              work({
+                get: (table, key) => transaction.get(table, key),
+                put(table, key, value) {
+                  if (count++ === failing) throw new BrokenInvariant('thrown between two puts');
+                  transaction.put(table, key, value);
+                },
+              }),
+            ),
+        },
+      });
+      await assert.rejects(wal.append({ batches, offset }), BrokenInvariant);
+      assert.equal(formatPosition(wal.durable), '');
+      assert.equal(wal.offset?.sequence, undefined);
+      for (const table of ['batches', 'items', 'embeddings', 'origins', 'marks'] as const) {
+        assert.deepEqual([...store.range(table, {})], [], `${table} after a throw at put ${failing + 1}`);
+      }
+      count = -1_000;
+      await wal.append({ batches, offset });
+      puts = count + 1_000;
+      await store.close();
+    }
+    assert.ok(puts >= 8, `${puts} puts were tried`);
+    rmSync(path, { recursive: true, force: true });
+  });
+
+  it('nothing is readable, nor counted, before its flush (schedule 7)', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    store.holdFlushes();
+    const append = wal.append({ batches: viewChain(a, 1), offset: { sequence: 1, origin: a, last: 5, created: 'c' } });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal([...store.range('batches', {})].length, 1, 'the store shows it already');
+    assert.deepEqual(wal.read(a, 1, 1e9), []);
+    assert.equal(wal.durable.size, 0);
+    assert.equal(wal.offset?.sequence, undefined);
+    assert.equal(wal.highestHlc, 0);
+    store.releaseFlushes();
+    await append;
+    assert.deepEqual(firsts(wal.read(a, 1, 1e9)), [1]);
+    assert.equal(wal.offset?.sequence, 1);
+  });
+
+  it('after a power cut the log is the flushed prefix, whole batches, documents and offset together', async () => {
+    for (const unflushed of ['lost', 'kept'] as const) {
+      const store = new MemoryStore();
+      const wal = openLog({ store });
+      const batches = chainOf({ origin: a }, [
+        [{ kind: 'item', hlc: hlc + 1, entity: 1, metadata: { title: 'old' } }],
+        [{ kind: 'item', hlc: hlc + 2, entity: 1, metadata: { title: 'new' } }],
+      ]);
+      await wal.append({ batches: [batches[0]!], offset: { sequence: 1, origin: a, last: 1, created: 'c' } });
+      store.holdFlushes();
+      void wal.append({ batches: [batches[1]!], offset: { sequence: 2, origin: a, last: 2, created: 'c' } });
+      await new Promise((resolve) => setImmediate(resolve));
+      const after = openLog({ store: store.crash(unflushed) });
+      const n = unflushed === 'kept' ? 2 : 1;
+      assert.equal(formatPosition(after.durable), `${a}:${n}`);
+      assert.equal(after.offset?.sequence, n);
+      const [register] = [...after.itemRegisters()].map(([, found]) => found);
+      assert.deepEqual(register?.metadata, { title: n === 2 ? 'new' : 'old' });
+      assert.deepEqual(firsts(after.read(a, 1, 1e9)), n === 2 ? [1, 2] : [1]);
+    }
+  });
+
+  it('a noted offset is stored with the next append, or by a flush, and never replaces a newer one', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    const [first, second] = viewChain(a, 2) as [Batch, Batch];
+    const offset = (sequence: number) => ({ sequence, origin: a, last: sequence, created: 'c' });
+    wal.noteOffset(offset(3));
+    assert.equal(wal.offset?.sequence, undefined);
+    await wal.append({ batches: [first] });
+    assert.equal(wal.offset?.sequence, 3);
+    wal.noteOffset(offset(4));
+    await wal.append({ batches: [second], offset: offset(5) });
+    await wal.flushOffset();
+    assert.equal(wal.offset?.sequence, 5);
+    wal.noteOffset(offset(6));
+    await wal.flushOffset();
+    assert.equal(openLog({ store: store.crash() }).offset?.sequence, 6);
+  });
+
+  it('marks survive, and closing with a full disk closes', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    await wal.storeMark('cut', true);
+    wal.noteOffset({ sequence: 1, origin: a, last: 1, created: 'c' });
+    store.failNext('storage_full');
+    await wal.close();
+    assert.equal(openLog({ store: store.crash() }).mark('cut'), true);
+  });
+});

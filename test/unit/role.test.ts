@@ -1,0 +1,346 @@
+/** The role: what the leadership record, read or remembered, lets a region do. */
+import assert from 'node:assert/strict';
+import { Refusal } from '../../shared/errors/errors.ts';
+import type { Leadership } from '../../shared/protocol/leadership.ts';
+import { CoreRegion, outcomes, view } from '../harness/core-region.ts';
+import { ManualClock } from '../harness/manual-clock.ts';
+import type { MemoryClient } from '../harness/memory-client.ts';
+import { MemoryBroker } from '../harness/memory-stream.ts';
+
+const lead = (leader: string, epoch: number, nonce = `n${epoch}`): Leadership => ({ leader, epoch, nonce });
+const handing = (epoch: number, id: string): Leadership => ({
+  ...lead('us-east', epoch, `h${id}`),
+  handover: { to: 'eu-west', id },
+});
+
+interface Rig {
+  readonly clock: ManualClock;
+  readonly broker: MemoryBroker;
+  /** A router's client. */
+  readonly router: MemoryClient;
+  readonly region: CoreRegion;
+  write(record: unknown): Promise<void>;
+}
+
+async function rig(record?: Leadership, others: readonly string[] = []): Promise<Rig> {
+  const clock = new ManualClock();
+  const broker = new MemoryBroker({ clock });
+  const router = broker.connect('router');
+  await clock.settle();
+  const region = new CoreRegion({ region: 'us-east', clock, broker }, others);
+  const write = async (value: unknown): Promise<void> => {
+    const entry = await router.control.read();
+    const result =
+      entry === 'missing' ? await router.control.create(value) : await router.control.update(value, entry.revision);
+    assert.notEqual(result, 'conflict');
+  };
+  if (record !== undefined) await write(record);
+  await clock.settle();
+  return { clock, broker, router, region, write };
+}
+
+/** What the gate says for an epoch: the epoch it accepts in, or the code of its refusal. */
+function gate(region: CoreRegion, epoch: number): number | string {
+  const admitted = region.role.gate(epoch);
+  return admitted instanceof Refusal ? admitted.code : admitted.epoch;
+}
+
+describe('role', () => {
+  it('the gate: who leads, in which epoch, and what hinders', async () => {
+    const it = await rig();
+    const { region, clock } = it;
+    assert.equal(gate(region, 1), 'not_leader', 'nobody leads as far as it knows');
+    region.start();
+    await it.write(lead('eu-west', 2));
+    await clock.until('it knows', () => region.role.leadership?.epoch === 2);
+    assert.deepEqual([gate(region, 2), gate(region, 1), gate(region, 3)], ['not_leader', 'not_leader', 'not_leader']);
+    await it.write(lead('us-east', 3));
+    await clock.until('it leads', () => region.role.leads);
+    assert.deepEqual([gate(region, 3), gate(region, 2), gate(region, 4)], [3, 'stale_epoch', 'not_leader']);
+    region.hindrance = new Refusal('clock_unsafe', 'off');
+    assert.equal(gate(region, 3), 'clock_unsafe');
+    region.hindrance = undefined;
+    await it.write(handing(3, 'a'));
+    await clock.until('it stopped', () => gate(region, 3) === 'handing_over');
+    assert.equal(gate(region, 2), 'stale_epoch');
+  });
+
+  it('a record is remembered on disk before it is acted on', async () => {
+    const it = await rig(lead('us-east', 1));
+    it.region.store.holdFlushes();
+    it.region.start();
+    await it.clock.advance(5_000);
+    assert.equal(it.region.role.leadership, undefined);
+    assert.equal(gate(it.region, 1), 'not_leader');
+    it.region.store.releaseFlushes();
+    await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+    assert.equal(it.region.crash().role.leadership?.epoch, 1);
+  });
+
+  it('a region sent a higher epoch than it knows reads the key at once, and a storm of such writes reads it twice', async () => {
+    const it = await rig(lead('us-east', 1));
+    it.region.start();
+    await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+    await it.write(lead('us-east', 2));
+    const { controlReads } = it.region.client;
+    for (let n = 0; n < 1_000; n++) assert.equal(gate(it.region, 2), 'not_leader');
+    await it.clock.settle();
+    assert.equal(gate(it.region, 2), 2);
+    assert.ok(
+      it.region.client.controlReads - controlReads <= 2,
+      `${it.region.client.controlReads - controlReads} reads`,
+    );
+  });
+
+  it('after a start it does not accept on what its disk says alone (schedule 17)', async () => {
+    const it = await rig(lead('us-east', 7));
+    it.region.start();
+    await it.clock.until('it leads', () => gate(it.region, 7) === 7);
+    await it.broker.kill();
+    const again = it.region.crash('lost');
+    again.start();
+    await it.clock.advance(10_000);
+    assert.equal(again.role.leads, true);
+    // A topology of one: itself is everybody who could know better.
+    assert.equal(gate(again, 7), 7);
+
+    const other = await rig(lead('us-east', 7), ['eu-west', 'ap-south']);
+    other.region.start();
+    await other.clock.until('it leads', () => gate(other.region, 7) === 7);
+    await other.broker.kill();
+    const alone = other.region.crash();
+    alone.start();
+    await other.clock.advance(10_000);
+    assert.equal(gate(alone, 7), 'not_leader', 'nobody answers');
+    const peer = new CoreRegion({ region: 'eu-west', clock: other.clock, broker: other.broker });
+    alone.meet(peer);
+    await other.clock.until('a peer that knows nothing higher stands in', () => gate(alone, 7) === 7);
+  });
+
+  it('with the key away, a peer that knows a higher epoch keeps it from accepting, and is believed (schedule 17)', async () => {
+    const it = await rig(lead('us-east', 7), ['eu-west']);
+    it.region.start();
+    await it.clock.until('it leads', () => gate(it.region, 7) === 7);
+    await it.broker.kill();
+    const again = it.region.crash();
+    const peer = new CoreRegion({ region: 'eu-west', clock: it.clock, broker: it.broker });
+    await peer.wal.storeMark('leadership', lead('eu-west', 8));
+    again.meet(peer.crash());
+    again.start();
+    await it.clock.until('it believes the peer', () => again.role.leadership?.epoch === 8);
+    assert.equal(gate(again, 7), 'not_leader');
+    assert.equal(again.crash().role.leadership?.leader, 'eu-west', 'and remembers');
+  });
+
+  it('a wiped key neither makes it forget nor step down; a lower epoch in a new one is ignored (schedule 5)', async () => {
+    const it = await rig(lead('us-east', 7));
+    it.region.start();
+    await it.clock.until('it leads', () => gate(it.region, 7) === 7);
+    await it.broker.restart({ wiped: true });
+    await it.clock.advance(5_000);
+    assert.equal(gate(it.region, 7), 7);
+    await it.write(lead('eu-west', 1));
+    await it.clock.advance(5_000);
+    assert.equal(gate(it.region, 7), 7);
+    await it.write(lead('eu-west', 8));
+    await it.clock.until('it steps down', () => gate(it.region, 7) === 'not_leader');
+  });
+
+  it('a restart with the key missing: it waits until somebody wrote one', async () => {
+    const it = await rig(lead('us-east', 7), ['eu-west']);
+    it.region.start();
+    await it.clock.until('it leads', () => gate(it.region, 7) === 7);
+    await it.broker.restart({ wiped: true });
+    const again = it.region.crash().start();
+    await it.clock.advance(10_000);
+    assert.equal(gate(again, 7), 'not_leader');
+    assert.equal(again.role.leadership?.epoch, 7, 'what it reports to whoever rebuilds the key');
+    await it.write(lead('us-east', 8));
+    await it.clock.until('it leads', () => gate(again, 8) === 8);
+  });
+
+  it('the same epoch under another nonce: the key wins and it steps down (schedule 5)', async () => {
+    const it = await rig(lead('us-east', 4, 'mine'));
+    it.region.start();
+    await it.clock.until('it leads', () => gate(it.region, 4) === 4);
+    await it.write(lead('eu-west', 4, 'theirs'));
+    await it.clock.until('it steps down', () => gate(it.region, 4) === 'not_leader');
+  });
+
+  it('a value that is no record is ignored', async () => {
+    const it = await rig(lead('us-east', 1));
+    it.region.start();
+    await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+    await it.write({ leader: 'eu-west', epoch: 'many' });
+    await it.clock.advance(3_000);
+    assert.equal(gate(it.region, 1), 1);
+  });
+
+  it('a disk too full to remember a record accepts nothing against it, and does not end', async () => {
+    const it = await rig(lead('us-east', 1));
+    it.region.start();
+    await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+    await it.write(lead('eu-west', 2));
+    it.region.store.failNext('storage_full', 'storage_full');
+    await it.clock.until('it refuses', () => gate(it.region, 1) === 'not_leader', 2_000);
+    assert.equal(it.region.role.leadership?.epoch, 1);
+    await it.clock.until('it remembers', () => it.region.role.leadership?.epoch === 2);
+    assert.equal(it.region.fatal.length, 0);
+  });
+
+  describe('hand-over (schedule 15)', () => {
+    async function leading(): Promise<Rig> {
+      const it = await rig(lead('us-east', 3));
+      it.region.start();
+      await it.clock.until('it leads', () => gate(it.region, 3) === 3);
+      return it;
+    }
+
+    it('refuses new writes, finishes what it admitted, and answers its final durable position', async () => {
+      const it = await leading();
+      const { region, clock } = it;
+      const writes = [region.write([view(1)])];
+      await clock.settle();
+      region.store.holdFlushes();
+      writes.push(region.write([view(2)]));
+      await clock.settle();
+      await it.write(handing(3, 'a'));
+      let durable: string | undefined;
+      const handingOver = region.role.handOver('a').then((reply) => {
+        durable = reply.durable;
+      });
+      await clock.advance(500);
+      assert.equal(durable, undefined, 'a write is still without its flush, and so is the record');
+      region.store.releaseFlushes();
+      await clock.until('answered', () => durable !== undefined);
+      await handingOver;
+      assert.equal(durable, region.durable);
+      assert.match(durable ?? '', /:2$/);
+      assert.equal(gate(region, 3), 'handing_over');
+      const replies = await Promise.all(writes);
+      assert.deepEqual(
+        replies.flatMap(outcomes).filter((outcome) => outcome !== 'stream' && outcome !== 'local'),
+        [],
+      );
+    });
+
+    it('a hand-over the key does not name, or of another leader, is refused', async () => {
+      const it = await leading();
+      await assert.rejects(it.region.role.handOver('never'), { code: 'control_unavailable' });
+      await it.write(lead('eu-west', 4));
+      await assert.rejects(it.region.role.handOver('a'), { code: 'not_leader' });
+    });
+
+    it('rolled back, it accepts again; committed, it follows', async () => {
+      const it = await leading();
+      await it.write(handing(3, 'a'));
+      await it.clock.until('it stopped', () => gate(it.region, 3) === 'handing_over');
+      await it.write(lead('us-east', 3, 'rolled back'));
+      await it.clock.until('it accepts', () => gate(it.region, 3) === 3);
+      await it.write(handing(3, 'b'));
+      await it.clock.until('it stopped', () => gate(it.region, 3) === 'handing_over');
+      await it.write(lead('eu-west', 4));
+      await it.clock.until('it follows', () => gate(it.region, 3) === 'not_leader');
+    });
+
+    it('forgotten, it takes itself back after 10 s, not before', async () => {
+      const it = await leading();
+      await it.write(handing(3, 'a'));
+      await it.clock.until('it stopped', () => gate(it.region, 3) === 'handing_over');
+      await it.clock.advance(8_000);
+      assert.equal(gate(it.region, 3), 'handing_over');
+      await it.clock.until('it resumed', () => gate(it.region, 3) === 3, 5_000);
+      const entry = await it.router.control.read();
+      assert.ok(entry !== 'missing');
+      const { leader, epoch, handover } = entry.value as Leadership;
+      assert.deepEqual([leader, epoch, handover], ['us-east', 3, undefined]);
+    });
+
+    it('a second hand-over has its own 10 s', async () => {
+      const it = await leading();
+      await it.write(handing(3, 'a'));
+      await it.clock.until('it stopped', () => gate(it.region, 3) === 'handing_over');
+      await it.clock.advance(8_000);
+      await it.write(handing(3, 'b'));
+      await it.clock.advance(8_000);
+      assert.equal(gate(it.region, 3), 'handing_over');
+      const entry = await it.router.control.read();
+      assert.equal(entry !== 'missing' && (entry.value as Leadership).handover?.id, 'b');
+    });
+
+    it('forgotten while this region restarted, it still takes itself back', async () => {
+      const it = await leading();
+      await it.write(handing(3, 'a'));
+      await it.clock.until('it stopped', () => gate(it.region, 3) === 'handing_over');
+      const again = it.region.crash().start();
+      await it.clock.advance(5_000);
+      assert.equal(gate(again, 3), 'handing_over');
+      await it.clock.until('it resumed', () => gate(again, 3) === 3, 10_000);
+    });
+
+    it('of commit and resumption exactly one happens, whichever comes first', async () => {
+      for (const commitFirst of [true, false]) {
+        const it = await leading();
+        await it.write(handing(3, 'a'));
+        const seen = await it.router.control.read();
+        assert.ok(seen !== 'missing');
+        await it.clock.until('it stopped', () => gate(it.region, 3) === 'handing_over');
+        await it.clock.advance(8_500);
+        const commit = () => it.router.control.update(lead('eu-west', 4), seen.revision);
+        if (commitFirst) {
+          // Between the region's read of the key and its compare-and-set.
+          const update = it.region.client.control.update.bind(it.region.client.control);
+          let resumed: unknown;
+          it.region.client.control.update = async (value, revision) => {
+            assert.notEqual(await commit(), 'conflict');
+            resumed = await update(value, revision);
+            return resumed as 'conflict';
+          };
+          await it.clock.until('it tried', () => resumed !== undefined, 5_000);
+          assert.equal(resumed, 'conflict');
+          await it.clock.until('it follows', () => gate(it.region, 3) === 'not_leader');
+        } else {
+          await it.clock.until('it resumed', () => gate(it.region, 3) === 3, 5_000);
+          assert.equal(await commit(), 'conflict');
+        }
+      }
+    });
+
+    it('a resumption whose answer was lost is found by reading again', async () => {
+      const it = await leading();
+      await it.write(handing(3, 'a'));
+      await it.clock.until('it stopped', () => gate(it.region, 3) === 'handing_over');
+      it.region.client.loseControlAnswer = true;
+      await it.clock.until('it resumed', () => gate(it.region, 3) === 3, 12_000);
+    });
+
+    it('who cannot reach the key stays stopped, and keeps no revision over the time it was away (schedule 5)', async () => {
+      const it = await leading();
+      await it.write(handing(3, 'a'));
+      await it.clock.until('it stopped', () => gate(it.region, 3) === 'handing_over');
+      it.region.client.controlAway = true;
+      let updates = 0;
+      it.region.client.control.update = async () => {
+        updates++;
+        return 'conflict';
+      };
+      await it.clock.advance(60_000);
+      assert.equal(gate(it.region, 3), 'handing_over');
+      assert.equal(updates, 0);
+    });
+  });
+
+  it('after stop nothing reads, writes or waits any more', async () => {
+    const it = await rig(lead('us-east', 1));
+    it.region.role.start();
+    await it.clock.advance(1_500);
+    await it.region.role.stop();
+    assert.equal(it.clock.pending, 0);
+    const { controlReads } = it.region.client;
+    gate(it.region, 9);
+    it.region.client.disconnect();
+    it.region.client.reconnect();
+    await it.clock.advance(5_000);
+    assert.equal(it.region.client.controlReads, controlReads);
+  });
+});

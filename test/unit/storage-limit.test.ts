@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { createStorageLimit } from '../../services/region/wal/storage-limit.ts';
+import type { Store } from '../../services/region/wal/store.ts';
+import { ManualClock } from '../harness/manual-clock.ts';
+
+describe('the limit of the store', () => {
+  it('refuses beyond the limit, and accepts again once there is room; free pages do not count', async () => {
+    const clock = new ManualClock();
+    let sizes = { usedBytes: 900, freeBytes: 0 };
+    const store = { sizes: () => sizes } as Store;
+    const hindrance = createStorageLimit({ clock, store, limitBytes: 1_000, region: 'us-east' });
+    assert.equal(hindrance(), undefined);
+    sizes = { usedBytes: 1_500, freeBytes: 500 };
+    await clock.advance(300);
+    assert.equal(hindrance(), undefined, '1,000 of 1,500 bytes are taken');
+    sizes = { usedBytes: 1_501, freeBytes: 500 };
+    await clock.advance(300);
+    assert.equal(hindrance()?.code, 'storage_full');
+    assert.match(hindrance()?.message ?? '', /us-east .* 1000 bytes/);
+    sizes = { usedBytes: 1_501, freeBytes: 600 };
+    await clock.advance(300);
+    assert.equal(hindrance(), undefined);
+  });
+});
