@@ -1,0 +1,37 @@
+/**
+ * Who leads when the control key is missing. The key may be missing because the cluster is new, or
+ * because the NATS volume was lost: then the regions' memory decides, never the topology's default.
+ */
+import type { Leadership } from '../../../shared/protocol/leadership.ts';
+import type { Topology } from '../../../shared/schema/topology.ts';
+
+/** A majority that never saw a record is enough after the key was missing this long. */
+export const MAJORITY_AFTER_MS = 30_000;
+/** Room for epochs that a silent region may know of. */
+export const SILENT_EPOCH_GAP = 1_000;
+
+export interface MissingKey {
+  readonly topology: Topology;
+  /** What each region answered; a region without an entry did not answer. */
+  readonly answers: ReadonlyMap<string, Leadership | 'never'>;
+  /** The highest record seen by this process from any source. */
+  readonly remembered: Leadership | undefined;
+  /** How long the key has been seen missing, without interruption. */
+  readonly missingForMs: number;
+}
+
+/** The record to create, without its nonce; undefined: wait for more answers. */
+export function chooseRecord(missing: MissingKey): { readonly leader: string; readonly epoch: number } | undefined {
+  const { topology, answers, remembered, missingForMs } = missing;
+  let highest = remembered;
+  for (const answer of answers.values()) {
+    if (answer !== 'never' && answer.epoch > (highest?.epoch ?? 0)) highest = answer;
+  }
+  const total = topology.regions.length;
+  const silent = total - answers.size;
+  if (highest !== undefined) {
+    return { leader: highest.leader, epoch: highest.epoch + 1 + (silent > 0 ? SILENT_EPOCH_GAP : 0) };
+  }
+  const agreed = silent === 0 || (answers.size * 2 > total && missingForMs >= MAJORITY_AFTER_MS);
+  return agreed ? { leader: topology.firstLeader, epoch: 1 } : undefined;
+}

@@ -1,0 +1,131 @@
+/**
+ * What the router knows about the cluster: who leads, how far each region is; and how to change who leads.
+ * Contract of this room.
+ */
+import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { Leadership } from '../../../shared/protocol/leadership.ts';
+import type { Position } from '../../../shared/protocol/position.ts';
+
+export interface LeadershipView {
+  /** The newest record known; absent before the first one was read or reported. */
+  readonly current: Leadership | undefined;
+  /** Whether the last reading of the control key was answered. */
+  readonly controlAvailable: boolean;
+  /** Reads the record now; resolves when it is read or cannot be. Never throws a fault. */
+  refresh(): Promise<void>;
+  /** A record this process has just written. */
+  adopt(record: Leadership): void;
+  /** Runs at every change of `current`. The result removes it. */
+  onChange(listener: () => void): () => void;
+}
+
+/** The last a region said, and whether it still answers. */
+export interface KnownRegion {
+  readonly status: RegionStatus;
+  readonly durable: Position;
+  readonly applied: Position;
+  readonly reachable: boolean;
+}
+
+export interface RegionsView {
+  /** Undefined: it has never answered this process. */
+  known(region: string): KnownRegion | undefined;
+  /** Asks the region now. Undefined: it did not answer; what was known stays, marked unreachable. */
+  ask(region: string): Promise<KnownRegion | undefined>;
+}
+
+export interface PromoteRequest {
+  readonly region: string;
+  readonly force: boolean;
+}
+
+/** The answer of `POST /cluster/promote`, as sent. */
+export interface PromoteAnswer {
+  readonly leader: string;
+  readonly previous: string;
+  readonly epoch: number;
+  /** Events of the old leader's final durable position that the target lacked when the hand-over began. */
+  readonly handed_over_events: number;
+  readonly took_ms: number;
+  /** Forced only: durable events of the old leader the target lacks, as last known; null where nothing is known. */
+  readonly left_behind?: number | null;
+}
+
+export type Promote = (request: PromoteRequest) => Promise<PromoteAnswer>;
+
+/**
+ * Replaces the leader of `judged` by `region`, for failover: only while the key still names that leader in that epoch, no
+ * hand-over is under way, `region` could be promoted, the leader does not answer a last time, and `stillMine` holds just
+ * before the change; `withdrawn` otherwise. Throws a `Refusal` when the change itself could not be made.
+ */
+export type Replace = (
+  judged: Leadership,
+  region: string,
+  stillMine: () => boolean,
+) => Promise<PromoteAnswer | 'withdrawn'>;
+
+/** The answer of `POST /cluster/verify`, as sent. */
+export interface VerifyAnswer {
+  /** True: every region has the same state at `position`. False: two differ. Null: it cannot be said; see `reason`. */
+  readonly converged: boolean | null;
+  /** Where they were compared; null where no position was found that all of them passed. */
+  readonly position: string | null;
+  /** By region, in topology order: those that were compared. */
+  readonly digests: Readonly<Record<string, string>>;
+  /** Why it is not known, or who differs. */
+  readonly reason?: string;
+  readonly took_ms: number;
+}
+
+export type Verify = () => Promise<VerifyAnswer>;
+
+/** One region of `GET /cluster/status`, as sent. Null: never known to this router. */
+export interface RegionReport {
+  readonly name: string;
+  readonly applied_events: number | null;
+  readonly lag_events: number | null;
+  readonly partitioned: boolean | null;
+  /** When the cut ends by itself, RFC 3339 on the region's clock; absent: when it is healed. */
+  readonly heal_at?: string;
+  readonly role: 'leader' | 'follower';
+  readonly reachable: boolean;
+  readonly ready: boolean;
+  readonly position: string | null;
+  readonly offset: number | null;
+  readonly lag_seconds: number | null;
+  readonly ahead_events: number | null;
+  readonly unshipped_events: number | null;
+  /** Why replication stands still there. */
+  readonly stopped?: { readonly code: string; readonly detail: string };
+}
+
+/** `GET /cluster/status`, as sent. */
+export interface ClusterStatus {
+  readonly leader: string | null;
+  readonly relay_log_len: number;
+  readonly regions: readonly RegionReport[];
+  readonly epoch: number | null;
+  readonly stream: { readonly connected: boolean; readonly offset: number };
+  readonly failover: 'manual' | 'automatic';
+  /** The leader does not answer: its numbers are the last known ones. */
+  readonly stale?: true;
+  /** A planned promotion is under way. */
+  readonly handover?: { readonly to: string };
+}
+
+/** `GET /health`, as sent. */
+export interface ClusterHealth {
+  readonly status: 'ok' | 'degraded' | 'unavailable';
+  readonly leader: string | null;
+  /** Live items on the leader; null without a reachable one. */
+  readonly items: number | null;
+  readonly epoch: number | null;
+  readonly regions: { readonly total: number; readonly reachable: number; readonly ready: number };
+  /** Why it is not `ok`. */
+  readonly notes: readonly string[];
+}
+
+export interface ClusterReports {
+  status(): Promise<ClusterStatus>;
+  health(): Promise<ClusterHealth>;
+}

@@ -1,0 +1,343 @@
+/**
+ * Changes the leader. A planned promotion loses nothing and fails no write (docs/architecture.md, section 7):
+ *
+ * 1. compare-and-set {leader: old, handover: {to, id}} on the revision just read;
+ * 2. the old leader stops accepting and answers its final durable position;
+ * 3. the target has it durable and applied;
+ * 4. compare-and-set {leader: to, epoch + 1} on the revision of step 1.
+ *
+ * Roll-back, and the old leader's own resumption after 10 s, are compare-and-sets on that revision too: exactly one of
+ * commit and resumption happens. After an error in a compare-and-set the key is read again and our nonce looked for.
+ *
+ * What a crash leaves: before 1 nothing; between 1 and 4 a hand-over that the old leader takes back after 10 s and any
+ * promotion after 15 s; after 4 the new leader.
+ */
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { type Clock, type Random, randomName, sleep, within } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { type Leadership, parseLeadership } from '../../../shared/protocol/leadership.ts';
+import { missing, type Position, parsePosition } from '../../../shared/protocol/position.ts';
+import type { Control } from '../../../shared/stream/stream.ts';
+import type { RegionLinks } from '../forward/forward.ts';
+import type {
+  KnownRegion,
+  LeadershipView,
+  Promote,
+  PromoteAnswer,
+  PromoteRequest,
+  RegionsView,
+  Replace,
+} from './cluster.ts';
+
+/** Steps 2 and 3 together; below the 10 s after which the old leader resumes by itself. */
+export const HANDOVER_LIMIT_MS = 8_000;
+/** A hand-over nobody finished may be taken over after this long without a change. */
+export const ABANDONED_AFTER_MS = 15_000;
+/** How long after an error in a compare-and-set the key is looked at again. */
+const LOOK_AGAIN_MS = 3_000;
+const LOOK_PAUSE_MS = 100;
+const REFRESH_LIMIT_MS = 1_000;
+
+export interface PromotionOptions {
+  readonly control: Control;
+  readonly leadership: LeadershipView;
+  readonly regions: RegionsView;
+  readonly links: RegionLinks;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+interface Found {
+  readonly record: Leadership;
+  readonly revision: number;
+}
+
+type Swapped = { readonly revision: number } | 'conflict' | 'unknown';
+
+export class Promotion {
+  private readonly options: PromotionOptions;
+  private readonly outcomes;
+  private underWay = false;
+  /** When this process first saw the hand-over that is in the record. */
+  private handoverSeen: { readonly nonce: string; readonly atMs: number } | undefined;
+
+  constructor(options: PromotionOptions) {
+    this.options = options;
+    this.outcomes = options.metrics.counter({
+      name: 'tidal_router_promotions_total',
+      help: 'Promotions asked of this router, by kind and outcome code.',
+      labels: ['kind', 'outcome'],
+    });
+    options.leadership.onChange(() => this.watchHandover(options.leadership.current));
+  }
+
+  readonly promote: Promote = (request) => this.alone(request.force ? 'forced' : 'planned', () => this.run(request));
+
+  readonly replace: Replace = (judged, region, stillMine) =>
+    this.alone('automatic', () => this.runAutomatic(judged, region, stillMine));
+
+  private async alone<T>(kind: 'forced' | 'planned' | 'automatic', run: () => Promise<T>): Promise<T> {
+    if (this.underWay) throw inProgress('another one runs on this router');
+    this.underWay = true;
+    try {
+      const answer = await run();
+      this.outcomes.inc({ kind, outcome: answer === 'withdrawn' ? 'withdrawn' : 'ok' });
+      return answer;
+    } catch (error) {
+      this.outcomes.inc({ kind, outcome: error instanceof Refusal ? error.code : 'failed' });
+      throw error;
+    } finally {
+      this.underWay = false;
+    }
+  }
+
+  private async run({ region, force }: PromoteRequest): Promise<PromoteAnswer> {
+    const { clock, regions } = this.options;
+    const startMs = clock.monotonicMs();
+    const found = await this.find();
+    const { record } = found;
+    const tookMs = (): number => Math.round(clock.monotonicMs() - startMs);
+    if (record.handover !== undefined && !force) this.refuseUnlessAbandoned(record);
+    if (record.leader === region && !force) {
+      await this.keepLeader(found);
+      return { leader: region, previous: region, epoch: record.epoch, handed_over_events: 0, took_ms: tookMs() };
+    }
+    const target = await this.checkTarget(region, force);
+    if (force) await regions.ask(record.leader);
+    const moved = force
+      ? await this.force(found, region, target)
+      : await this.handOver(found, region, target as KnownRegion);
+    await this.tellAll(moved.record);
+    return {
+      leader: region,
+      previous: record.leader,
+      epoch: moved.record.epoch,
+      handed_over_events: moved.handedOver,
+      took_ms: tookMs(),
+      ...(moved.leftBehind === undefined ? {} : { left_behind: moved.leftBehind }),
+    };
+  }
+
+  private async runAutomatic(judged: Leadership, region: string, stillMine: () => boolean) {
+    const { clock, regions } = this.options;
+    const startMs = clock.monotonicMs();
+    const found = await this.find();
+    const { record } = found;
+    if (record.leader !== judged.leader || record.epoch !== judged.epoch) return 'withdrawn';
+    // Whoever began it finishes it, takes it back, or is dead: then it is abandoned after a while.
+    if (record.handover !== undefined && !this.abandoned()) return 'withdrawn';
+    const target = await this.checkTarget(region, false);
+    if ((await regions.ask(record.leader)) !== undefined || !stillMine()) return 'withdrawn';
+    const { record: next, leftBehind } = await this.force(found, region, target);
+    await this.tellAll(next);
+    return {
+      leader: region,
+      previous: record.leader,
+      epoch: next.epoch,
+      handed_over_events: 0,
+      took_ms: Math.round(clock.monotonicMs() - startMs),
+      left_behind: leftBehind,
+    };
+  }
+
+  private async tellAll(record: Leadership): Promise<void> {
+    const { clock, leadership, links } = this.options;
+    leadership.adopt(record);
+    const refreshed = [...links.values()].map((link) => link.refreshLeadership().catch(() => undefined));
+    await within(clock, REFRESH_LIMIT_MS, Promise.all(refreshed), undefined);
+  }
+
+  private async find(): Promise<Found> {
+    const { control, leadership } = this.options;
+    try {
+      let entry = await control.read();
+      if (entry === 'missing') {
+        await leadership.refresh();
+        entry = await control.read();
+      }
+      const record = entry === 'missing' ? undefined : parseLeadership(entry.value);
+      if (entry === 'missing' || record === undefined) {
+        throw new Refusal('no_leader', 'there is no leadership record yet; the regions have not all answered');
+      }
+      this.watchHandover(record);
+      return { record, revision: entry.revision };
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      throw new Refusal('control_unavailable', `the leadership key cannot be read: ${error.message}`);
+    }
+  }
+
+  private watchHandover(record: Leadership | undefined): void {
+    if (record?.handover === undefined) this.handoverSeen = undefined;
+    else if (this.handoverSeen?.nonce !== record.nonce) {
+      this.handoverSeen = { nonce: record.nonce, atMs: this.options.clock.monotonicMs() };
+    }
+  }
+
+  private refuseUnlessAbandoned(record: Leadership): void {
+    if (!this.abandoned()) throw inProgress(`the leader hands over to ${record.handover?.to}`);
+  }
+
+  private abandoned(): boolean {
+    const nowMs = this.options.clock.monotonicMs();
+    return nowMs - (this.handoverSeen?.atMs ?? nowMs) >= ABANDONED_AFTER_MS;
+  }
+
+  /** Promoting the leader changes nothing, but takes back a hand-over that was abandoned. */
+  private async keepLeader({ record, revision }: Found): Promise<void> {
+    if (record.handover === undefined) return this.options.leadership.adopt(record);
+    const back = this.next(record.leader, record.epoch);
+    if (typeof (await this.swap(back, revision)) !== 'object') throw inProgress('the record changed just now');
+    this.options.leadership.adopt(back);
+  }
+
+  private async checkTarget(region: string, force: boolean): Promise<KnownRegion | undefined> {
+    const target = await this.options.regions.ask(region);
+    if (target === undefined) {
+      if (force) return undefined;
+      throw refusedUnlessForced('target_unreachable', `${region} does not answer`);
+    }
+    if (!target.status.ready || target.status.stopped !== undefined) {
+      const why = target.status.stopped?.detail ?? 'it is still catching up after its start';
+      throw new Refusal('target_not_ready', `${region} cannot lead: ${why}`, { hint: 'wait until it is ready' });
+    }
+    if (target.status.cut && !force) throw refusedUnlessForced('target_cut', `${region} is cut off by a drill`);
+    return target;
+  }
+
+  private async force(found: Found, region: string, target: KnownRegion | undefined) {
+    const { regions, log } = this.options;
+    const { record } = found;
+    const old = regions.known(record.leader);
+    const next = this.next(region, record.epoch + 1);
+    await this.commit(next, found.revision);
+    const leftBehind = old === undefined || target === undefined ? null : missing(old.durable, target.durable);
+    log.warn('leader changed by force', {
+      from: record.leader,
+      to: region,
+      epoch: next.epoch,
+      left_behind: leftBehind,
+    });
+    return { record: next, handedOver: 0, leftBehind };
+  }
+
+  private async handOver(found: Found, region: string, target: KnownRegion) {
+    const { clock, regions, links, leadership, log } = this.options;
+    const { record } = found;
+    const old = await regions.ask(record.leader);
+    const oldLink = links.get(record.leader);
+    const targetLink = links.get(region);
+    if (old === undefined || oldLink === undefined || targetLink === undefined) {
+      throw refusedUnlessForced('leader_unreachable', `the leader ${record.leader} does not answer`);
+    }
+    const lacking = old.status.signals.filter((signal) => !target.status.signals.includes(signal));
+    if (lacking.length > 0) {
+      throw new Refusal('target_not_ready', `${region} cannot lead: its schema lacks ${lacking.join(', ')}`, {
+        hint: `upgrade the schema of ${region} first; followers first, the leader last`,
+      });
+    }
+    if (old.status.cut) throw refusedUnlessForced('leader_cut', `the leader ${record.leader} is cut off by a drill`);
+
+    const id = randomName(this.options.random, 16);
+    const announced: Leadership = { ...this.next(record.leader, record.epoch), handover: { to: region, id } };
+    const step = await this.swap(announced, found.revision);
+    if (step === 'conflict') throw inProgress('the record changed just now');
+    if (step === 'unknown') throw new Refusal('control_unavailable', 'the hand-over could not be announced');
+    leadership.adopt(announced);
+
+    const endMs = clock.monotonicMs() + HANDOVER_LIMIT_MS;
+    const leftMs = (): number => Math.max(1, Math.ceil(endMs - clock.monotonicMs()));
+    const next = this.next(region, record.epoch + 1);
+    const handedOver = (final: Position) => {
+      log.info('leader handed over', { from: record.leader, to: region, epoch: next.epoch });
+      return { record: next, handedOver: missing(final, target.durable), leftBehind: undefined };
+    };
+    let final: Position = new Map();
+    try {
+      const { durable } = await oldLink.handover({ id }, leftMs());
+      const parsed = parsePosition(durable);
+      if (parsed === undefined) throw new Fault('no_answer', `${record.leader} answered no position`);
+      final = parsed;
+      const { reached, applied } = await targetLink.await({ position: durable, limitMs: leftMs() });
+      if (!reached) throw new Fault('not_reached', `${region} got to ${applied || 'nothing'}, not to ${durable}`);
+      await this.commit(next, step.revision);
+      return handedOver(final);
+    } catch (error) {
+      await this.rollBack(record, step.revision, error);
+      // The commit's own acknowledgement may have been lost, and its late landing beaten the roll-back.
+      if (leadership.current?.nonce === next.nonce) return handedOver(final);
+      if (!(error instanceof Fault || error instanceof Refusal)) throw error;
+      throw new Refusal('handover_timeout', `the hand-over did not finish: ${error.message}`, {
+        hint: 'ask /cluster/status who leads; a leader that was stopped for it resumes within 10 s',
+      });
+    }
+  }
+
+  private async rollBack(record: Leadership, revision: number, cause: unknown): Promise<void> {
+    const { leadership, log } = this.options;
+    const back = this.next(record.leader, record.epoch);
+    const result = await this.swap(back, revision);
+    if (typeof result === 'object') leadership.adopt(back);
+    else await leadership.refresh();
+    log.warn('hand-over not finished', { leader: record.leader, roll_back: result, detail: messageOf(cause) });
+  }
+
+  /** The last step. Throws unless the record is known to be ours. */
+  private async commit(next: Leadership, revision: number): Promise<void> {
+    const result = await this.swap(next, revision);
+    if (result === 'conflict') throw inProgress('the record changed before the last step');
+    if (result === 'unknown') {
+      throw new Refusal('outcome_unknown', 'the leadership key did not answer the last step', {
+        hint: 'ask /cluster/status who leads',
+      });
+    }
+  }
+
+  /** Compare-and-set. After an error, or a conflict that may be our own attempt, the key is read for our nonce. */
+  private async swap(value: Leadership, revision: number): Promise<Swapped> {
+    const { control, clock, log } = this.options;
+    try {
+      const result = await control.update(value, revision);
+      if (result !== 'conflict') return result;
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      log.warn('a change of the leadership key got no answer', { detail: error.message });
+    }
+    const endMs = clock.monotonicMs() + LOOK_AGAIN_MS;
+    for (;;) {
+      try {
+        const entry = await control.read();
+        if (entry === 'missing') return 'unknown';
+        if (parseLeadership(entry.value)?.nonce === value.nonce) return { revision: entry.revision };
+        if (entry.revision !== revision) return 'conflict';
+        // Still as before: the change was lost, or is yet to land. Only a bounded wait can tell.
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+      }
+      if (clock.monotonicMs() >= endMs) return 'unknown';
+      await sleep(clock, LOOK_PAUSE_MS);
+    }
+  }
+
+  private next(leader: string, epoch: number): Leadership {
+    return { leader, epoch, nonce: randomName(this.options.random, 16) };
+  }
+}
+
+function inProgress(why: string): Refusal {
+  return new Refusal('promotion_in_progress', `a promotion is under way: ${why}`, {
+    hint: 'ask /cluster/status and try again when it has ended',
+  });
+}
+
+function refusedUnlessForced(
+  code: 'target_unreachable' | 'target_cut' | 'leader_unreachable' | 'leader_cut',
+  detail: string,
+): Refusal {
+  return new Refusal(code, detail, {
+    hint: 'with "force": true it is promoted nevertheless; events only the old leader has are merged when it is back',
+  });
+}

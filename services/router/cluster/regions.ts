@@ -1,0 +1,112 @@
+/**
+ * Asks every region for its status once a second and at need, and remembers the last answer of each: an unreachable
+ * region is shown with its last known numbers.
+ */
+import { messageOf } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { Leadership } from '../../../shared/protocol/leadership.ts';
+import { type Position, parsePosition, totalOf } from '../../../shared/protocol/position.ts';
+import type { RegionLinks } from '../forward/forward.ts';
+import type { KnownRegion, RegionsView } from './cluster.ts';
+
+const ASK_EVERY_MS = 1_000;
+
+export interface RegionMonitorOptions {
+  readonly links: RegionLinks;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Every record a region reports. */
+  readonly onLeadership: (record: Leadership | undefined) => void;
+}
+
+export class RegionMonitor implements RegionsView {
+  private readonly options: RegionMonitorOptions;
+  private readonly last = new Map<string, KnownRegion>();
+  private loops: readonly Repetition[] = [];
+
+  constructor(options: RegionMonitorOptions) {
+    this.options = options;
+    const { metrics, links } = options;
+    metrics.gauge({
+      name: 'tidal_router_region_reachable',
+      help: '1 when the region answered the last question of this router.',
+      labels: ['region'],
+      collect: (gauge) => {
+        for (const region of links.keys()) gauge.set({ region }, this.last.get(region)?.reachable ? 1 : 0);
+      },
+    });
+    metrics.gauge({
+      name: 'tidal_router_region_applied_events',
+      help: 'Events the region had applied when it last answered this router.',
+      labels: ['region'],
+      collect: (gauge) => {
+        for (const [region, known] of this.last) gauge.set({ region }, totalOf(known.applied));
+      },
+    });
+  }
+
+  start(): void {
+    const { clock, links } = this.options;
+    if (this.loops.length > 0) return;
+    this.loops = [...links.keys()].map((region) =>
+      repeat({
+        clock,
+        pauseMs: ASK_EVERY_MS,
+        action: async () => {
+          await this.ask(region);
+        },
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.stop()));
+  }
+
+  known(region: string): KnownRegion | undefined {
+    return this.last.get(region);
+  }
+
+  async ask(region: string): Promise<KnownRegion | undefined> {
+    const link = this.options.links.get(region);
+    if (link === undefined) return undefined;
+    try {
+      return this.take(await link.status());
+    } catch (error) {
+      // A refusal is no status either: whatever the region means, its numbers are not known to be new.
+      this.lose(region, messageOf(error));
+      return undefined;
+    }
+  }
+
+  private take(status: RegionStatus): KnownRegion {
+    const { log, onLeadership } = this.options;
+    const before = this.last.get(status.region);
+    const known: KnownRegion = {
+      status,
+      durable: tokenOf(status.durable),
+      applied: tokenOf(status.applied),
+      reachable: true,
+    };
+    this.last.set(status.region, known);
+    if (before?.reachable !== true) log.info('region answers', { region: status.region });
+    onLeadership(status.leadership);
+    return known;
+  }
+
+  private lose(region: string, detail: string): void {
+    const before = this.last.get(region);
+    if (before?.reachable !== true) return;
+    this.last.set(region, { ...before, reachable: false });
+    this.options.log.warn('region does not answer', { region, detail });
+  }
+}
+
+function tokenOf(text: string): Position {
+  return parsePosition(text) ?? new Map();
+}

@@ -1,0 +1,126 @@
+/**
+ * `/cluster/status` and `/health`: asked anew of every region, bounded by the link's time limit; a region that does not
+ * answer is shown with its last known numbers.
+ *
+ * Formulas (docs/architecture.md, section 2): lag = Σ over origins of max(0, leader's applied − this region's), 0 for the leader;
+ * relay_log_len = Σ of the leader's applied; ahead = events the region has and the leader lacks. Hence applied + lag =
+ * relay_log_len + ahead.
+ */
+import { missing, totalOf } from '../../../shared/protocol/position.ts';
+import type { Topology } from '../../../shared/schema/topology.ts';
+import type {
+  ClusterHealth,
+  ClusterReports,
+  ClusterStatus,
+  KnownRegion,
+  LeadershipView,
+  RegionReport,
+  RegionsView,
+} from './cluster.ts';
+
+export interface ReportsOptions {
+  readonly topology: Topology;
+  readonly leadership: LeadershipView;
+  readonly regions: RegionsView;
+  readonly failover: 'manual' | 'automatic';
+}
+
+export function createReports({ topology, leadership, regions, failover }: ReportsOptions): ClusterReports {
+  const names = topology.regions.map(({ name }) => name);
+
+  /** The leader is asked last: nobody looks ahead of it only because it was asked earlier. */
+  const askAll = async (): Promise<ReadonlyMap<string, KnownRegion>> => {
+    const leader = leadership.current?.leader;
+    await Promise.all(names.filter((name) => name !== leader).map((name) => regions.ask(name)));
+    if (leader !== undefined) await regions.ask(leader);
+    const known = new Map<string, KnownRegion>();
+    for (const name of names) {
+      const region = regions.known(name);
+      if (region !== undefined) known.set(name, region);
+    }
+    return known;
+  };
+
+  const status = async (): Promise<ClusterStatus> => {
+    const known = await askAll();
+    const record = leadership.current;
+    const leader = record === undefined ? undefined : known.get(record.leader);
+    const offsets = [...known.values()].map((region) => region.status.offset);
+    return {
+      leader: record?.leader ?? null,
+      relay_log_len: leader === undefined ? 0 : totalOf(leader.applied),
+      regions: names.map((name) => reportOf(name, known.get(name), name === record?.leader, leader)),
+      epoch: record?.epoch ?? null,
+      stream: { connected: leader?.status.streamConnected ?? false, offset: Math.max(0, ...offsets) },
+      failover,
+      ...(leader?.reachable === true ? {} : { stale: true as const }),
+      ...(record?.handover === undefined ? {} : { handover: { to: record.handover.to } }),
+    };
+  };
+
+  const health = async (): Promise<ClusterHealth> => {
+    const known = await askAll();
+    const record = leadership.current;
+    const leader = record === undefined ? undefined : known.get(record.leader);
+    const all = [...known.values()].filter((region) => region.reachable);
+    const notes: string[] = [];
+    for (const name of names) {
+      const region = known.get(name);
+      if (region?.reachable !== true) notes.push(`${name} does not answer`);
+      else if (region.status.stopped !== undefined) notes.push(`${name} has stopped: ${region.status.stopped.detail}`);
+      else if (region.status.cut) notes.push(`${name} is cut off by a drill`);
+      else if (!region.status.ready) notes.push(`${name} is not ready`);
+      else if (!region.status.streamConnected) notes.push(`${name} is not connected to the stream`);
+    }
+    if (record === undefined) notes.push('no leader is known');
+    if (!leadership.controlAvailable) notes.push('the leadership key cannot be read');
+    const serving = leader?.reachable === true && leader.status.ready;
+    return {
+      status: !serving ? 'unavailable' : notes.length === 0 ? 'ok' : 'degraded',
+      leader: record?.leader ?? null,
+      items: leader?.reachable === true ? leader.status.items : null,
+      epoch: record?.epoch ?? null,
+      regions: {
+        total: names.length,
+        reachable: all.length,
+        ready: all.filter((region) => region.status.ready).length,
+      },
+      notes,
+    };
+  };
+
+  return { status, health };
+}
+
+function reportOf(
+  name: string,
+  region: KnownRegion | undefined,
+  leads: boolean,
+  leader: KnownRegion | undefined,
+): RegionReport {
+  const role = leads ? 'leader' : 'follower';
+  if (region === undefined) {
+    const unknown = { applied_events: null, lag_events: null, partitioned: null };
+    const rest = { position: null, offset: null, lag_seconds: null, ahead_events: null, unshipped_events: null };
+    return { name, ...unknown, role, reachable: false, ready: false, ...rest };
+  }
+  const { status, applied, reachable } = region;
+  const lag = leads ? 0 : leader === undefined ? null : missing(leader.applied, applied);
+  const behindMs = leader === undefined ? 0 : leader.status.newestMs - status.newestMs;
+  return {
+    name,
+    applied_events: totalOf(applied),
+    lag_events: lag,
+    partitioned: status.cut,
+    ...(status.healAtMs === undefined ? {} : { heal_at: new Date(status.healAtMs).toISOString() }),
+    role,
+    reachable,
+    ready: reachable && status.ready,
+    position: status.applied,
+    offset: status.offset,
+    lag_seconds: lag === null ? null : lag === 0 ? 0 : Math.max(0, behindMs) / 1_000,
+    ahead_events: leads ? 0 : leader === undefined ? null : missing(applied, leader.applied),
+    unshipped_events: status.unshipped,
+    ...(status.stopped === undefined ? {} : { stopped: status.stopped }),
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * Whether all regions have the same state: their digests compared at one position.
+ *
+ * From the first question on each region notes the digest at every position it passes (`GET /internal/digests`). While
+ * writes go on the regions are asked again and again, and what each has noted is collected, until there is a position that
+ * all of them passed and that covers what any of them had when the question came; the newest one counts. With writes to one origin at a time, the usual case, every region passes every
+ * batch's end. While two origins grow at once (two leaders of a split brain) they interleave differently everywhere, and
+ * there may be none before one of them has ended.
+ *
+ * Promise: `true` is said of all regions of the topology or not at all; `false` only of two digests at one position under
+ * one schema. Everything else is null, with the reason.
+ */
+import { messageOf } from '../../../shared/errors/errors.ts';
+import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+import type { DigestsReply } from '../../../shared/protocol/internal.ts';
+import { covers, merge, type Position, parsePosition, totalOf } from '../../../shared/protocol/position.ts';
+import type { RegionLink, RegionLinks } from '../forward/forward.ts';
+import type { RegionsView, Verify, VerifyAnswer } from './cluster.ts';
+
+/** How long a common position is looked for, once everybody has counted. */
+const LOOK_MS = 5_000;
+/** Counting a large state for the first time takes long; altogether no longer than this. */
+const LIMIT_MS = 30_000;
+const PAUSE_MS = 200;
+
+export interface VerifyOptions {
+  readonly links: RegionLinks;
+  readonly regions: RegionsView;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** What one region has said so far. */
+interface Said {
+  readonly link: RegionLink;
+  /** Digest by position. */
+  readonly digests: Map<string, string>;
+  newest: DigestsReply | undefined;
+  /** Why the last question was not answered. */
+  silent: string | undefined;
+}
+
+type Judgement = Omit<VerifyAnswer, 'took_ms'>;
+
+export function createVerify({ links, regions, clock, log, metrics }: VerifyOptions): Verify {
+  const outcomes = metrics.counter({
+    name: 'tidal_router_verifications_total',
+    help: 'Comparisons of the regions asked of this router, by outcome: converged, diverged or unknown.',
+    labels: ['outcome'],
+  });
+
+  const ask = async (said: Said): Promise<void> => {
+    try {
+      said.newest = await said.link.digests();
+      said.silent = undefined;
+      for (const { position, digest } of said.newest.kept) said.digests.set(position, digest);
+    } catch (error) {
+      said.silent = messageOf(error);
+    }
+  };
+
+  const judge = async (): Promise<Judgement> => {
+    await Promise.all([...links.keys()].map((name) => regions.ask(name)));
+    const leftOut: string[] = [];
+    const all: Said[] = [];
+    let asked: Position = new Map();
+    for (const link of links.values()) {
+      const known = regions.known(link.region);
+      if (known?.reachable !== true) leftOut.push(`${link.region} does not answer`);
+      else if (known.status.cut) leftOut.push(`${link.region} is cut off by a drill`);
+      else {
+        all.push({ link, digests: new Map(), newest: undefined, silent: undefined });
+        asked = merge(asked, known.applied);
+      }
+    }
+    if (all.length === 0) return unknown(leftOut);
+    const startMs = clock.monotonicMs();
+    let countedMs: number | undefined;
+    for (;;) {
+      await Promise.all(all.map(ask));
+      const position = newestCommon(all, asked);
+      if (position !== undefined) return compare(all, position, leftOut);
+      const nowMs = clock.monotonicMs();
+      if (all.every(({ newest }) => newest?.counting === false)) countedMs ??= nowMs;
+      if (nowMs - startMs >= LIMIT_MS || nowMs - (countedMs ?? nowMs) >= LOOK_MS) {
+        return unknown([...leftOut, ...whyNone(all)]);
+      }
+      await sleep(clock, PAUSE_MS);
+    }
+  };
+
+  return async () => {
+    const startMs = clock.monotonicMs();
+    const judgement = await judge();
+    const { converged, position, digests, reason } = judgement;
+    outcomes.inc({ outcome: converged === null ? 'unknown' : converged ? 'converged' : 'diverged' });
+    if (converged === false) log.error('the regions differ at one position', { position, digests, detail: reason });
+    return { ...judgement, took_ms: Math.round(clock.monotonicMs() - startMs) };
+  };
+}
+
+/** The newest position all have noted that covers `asked`. */
+function newestCommon(all: readonly Said[], asked: Position): string | undefined {
+  const [first, ...others] = all as [Said, ...Said[]];
+  let newest: string | undefined;
+  let most = -1;
+  for (const position of first.digests.keys()) {
+    if (!others.every(({ digests }) => digests.has(position))) continue;
+    const parsed = parsePosition(position) ?? new Map();
+    if (covers(parsed, asked) && totalOf(parsed) > most) [newest, most] = [position, totalOf(parsed)];
+  }
+  return newest;
+}
+
+function compare(all: readonly Said[], position: string, leftOut: readonly string[]): Judgement {
+  const digests = Object.fromEntries(all.map((said) => [said.link.region, said.digests.get(position) as string]));
+  const schemas = new Set(all.map(({ newest }) => newest?.schemaHash));
+  if (schemas.size > 1) {
+    const reason = 'the regions run different schemas, under which digests are not compared';
+    return { converged: null, position, digests, reason };
+  }
+  if (new Set(Object.values(digests)).size > 1) {
+    const reason = 'digests differ at one position: keep the logs of all regions, and see docs/runbook.md';
+    return { converged: false, position, digests, reason };
+  }
+  if (leftOut.length === 0) return { converged: true, position, digests };
+  return { converged: null, position, digests, reason: `not all regions were compared: ${leftOut.join(', ')}` };
+}
+
+function whyNone(all: readonly Said[]): string[] {
+  const reasons: string[] = [];
+  for (const { link, newest, silent } of all) {
+    if (silent !== undefined) reasons.push(`${link.region} does not answer: ${silent}`);
+    else if (newest?.counting !== false) reasons.push(`${link.region} is still counting its state`);
+  }
+  if (reasons.length > 0) return reasons;
+  const stand = all.map(({ link, newest }) => `${link.region} at ${newest?.kept[0]?.position || 'the beginning'}`);
+  return [`the regions passed no position in common within ${LOOK_MS / 1_000} s (${stand.join('; ')})`];
+}
+
+function unknown(reasons: readonly string[]): Judgement {
+  return { converged: null, position: null, digests: {}, reason: reasons.join(', ') };
+}

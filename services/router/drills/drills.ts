@@ -1,0 +1,159 @@
+/**
+ * Partition drills: a cut is a flag on the region's own disk, set and healed over the control path. This room asks for it,
+ * counts what the two sides missed of each other, and waits until both have it. Contract and implementation: there is one
+ * way to do it.
+ */
+import { Fault, Refusal } from '../../../shared/errors/errors.ts';
+import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import type { CutRequest, RegionStatus } from '../../../shared/protocol/internal.ts';
+import {
+  covers,
+  formatPosition,
+  merge,
+  missing,
+  type Position,
+  parsePosition,
+} from '../../../shared/protocol/position.ts';
+import type { RegionsView } from '../cluster/cluster.ts';
+import type { RegionLink, RegionLinks } from '../forward/forward.ts';
+
+/** How long `wait` waits for both sides together. */
+export const HEAL_WAIT_LIMIT_MS = 30_000;
+/** After a region did not answer a wait: it is asked again. */
+const ASK_AGAIN_MS = 250;
+
+/** The answer of `POST /cluster/partition`, as sent. */
+export interface PartitionAnswer {
+  readonly region: string;
+  readonly partitioned: true;
+  /** When the region heals by itself, RFC 3339, on its own clock. */
+  readonly heal_at?: string;
+}
+
+/** The answer of `POST /cluster/heal`, as sent. */
+export interface HealAnswer {
+  readonly region: string;
+  readonly partitioned: false;
+  /** Events the region lacked of the others, and they of it, at the moment of healing; 0 when it was not cut. */
+  readonly missed_events: number;
+  /** With `wait`: the regions that have all the healed one had, and whose events it has. */
+  readonly caught_up_with?: readonly string[];
+  /** With `wait`: the regions that were left out, because they are cut off themselves or do not answer. */
+  readonly not_waited_for?: readonly string[];
+  readonly took_ms?: number;
+}
+
+export interface Drills {
+  /** Idempotent. With `healAfterMs` the region heals itself after it; without, an earlier deadline is taken away. */
+  partition(region: string, healAfterMs?: number): Promise<PartitionAnswer>;
+  /** Idempotent. With `wait`, answers once both sides have what the other had; `position_not_reached` after 30 s. */
+  heal(region: string, wait?: boolean): Promise<HealAnswer>;
+}
+
+export interface DrillsOptions {
+  readonly links: RegionLinks;
+  readonly regions: RegionsView;
+  readonly clock: Clock;
+}
+
+/** One side of a heal: a region, and the position of the other side it must get to. */
+interface Goal {
+  readonly link: RegionLink;
+  readonly position: Position;
+}
+
+export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
+  const cut = async (region: string, request: CutRequest): Promise<RegionStatus> => {
+    try {
+      return await (links.get(region) as RegionLink).cut(request);
+    } catch (error) {
+      if (error instanceof Fault) throw unreachable(region, error.message);
+      throw error;
+    }
+  };
+
+  /** Undefined once the goal is reached; else what the region had applied when time was over. */
+  const reach = async ({ link, position }: Goal, endMs: number): Promise<Position | undefined> => {
+    let applied: Position = new Map();
+    for (;;) {
+      const leftMs = Math.max(0, Math.ceil(endMs - clock.monotonicMs()));
+      try {
+        const reply = await link.await({ position: formatPosition(position), limitMs: leftMs });
+        applied = parsePosition(reply.applied) ?? applied;
+        if (reply.reached) return undefined;
+      } catch (error) {
+        // It may be starting again, or too busy to wait for us: until the time is over that is no answer.
+        if (!(error instanceof Fault || (error instanceof Refusal && error.status === 503))) throw error;
+      }
+      if (clock.monotonicMs() + ASK_AGAIN_MS >= endMs) return applied;
+      await sleep(clock, ASK_AGAIN_MS);
+    }
+  };
+
+  const waitForBoth = async (healed: RegionStatus, others: readonly string[]) => {
+    const { region } = healed;
+    const startMs = clock.monotonicMs();
+    // Asked after the switch: what either side had at the moment of healing is in these positions.
+    await Promise.all(others.map((name) => regions.ask(name)));
+    const asked: string[] = [];
+    let theirs: Position = new Map();
+    for (const name of others) {
+      const known = regions.known(name);
+      if (known?.reachable !== true || known.status.cut) continue;
+      asked.push(name);
+      theirs = merge(theirs, known.durable);
+    }
+    const own = parsePosition(healed.durable) ?? new Map();
+    const goals = [
+      { link: links.get(region) as RegionLink, position: theirs },
+      ...asked.map((name) => ({ link: links.get(name) as RegionLink, position: own })),
+    ];
+    const endMs = startMs + HEAL_WAIT_LIMIT_MS;
+    const lacking = await Promise.all(
+      goals.map(async (goal) => {
+        const applied = await reach(goal, endMs);
+        if (applied === undefined || covers(applied, goal.position)) return [];
+        return [`${goal.link.region} lacks ${missing(goal.position, applied)} events`];
+      }),
+    );
+    if (lacking.flat().length > 0) {
+      throw new Refusal(
+        'position_not_reached',
+        `${region} is healed, but after ${HEAL_WAIT_LIMIT_MS / 1_000} s ${lacking.flat().join(', ')}`,
+        { hint: `it goes on by itself: ask /cluster/status until lag_events and ahead_events of every region are 0` },
+      );
+    }
+    return {
+      caught_up_with: asked,
+      not_waited_for: others.filter((name) => !asked.includes(name)),
+      took_ms: Math.round(clock.monotonicMs() - startMs),
+    };
+  };
+
+  return {
+    async partition(region, healAfterMs) {
+      const { healAtMs } = await cut(region, { cut: true, ...(healAfterMs === undefined ? {} : { healAfterMs }) });
+      await regions.ask(region);
+      const healAt = healAtMs === undefined ? {} : { heal_at: new Date(healAtMs).toISOString() };
+      return { region, partitioned: true, ...healAt };
+    },
+    async heal(region, wait = false) {
+      const others = [...links.keys()].filter((name) => name !== region);
+      const [own] = await Promise.all([regions.ask(region), ...others.map((name) => regions.ask(name))]);
+      if (own === undefined) throw unreachable(region, 'it does not answer');
+      let theirs: Position = new Map();
+      for (const name of others) theirs = merge(theirs, regions.known(name)?.durable ?? new Map());
+      const missed = own.status.cut ? missing(theirs, own.durable) + missing(own.durable, theirs) : 0;
+      const healed = await cut(region, { cut: false });
+      const waited = wait ? await waitForBoth(healed, others) : {};
+      await regions.ask(region);
+      return { region, partitioned: false, missed_events: missed, ...waited };
+    },
+  };
+}
+
+function unreachable(region: string, detail: string): Refusal {
+  return new Refusal('region_unreachable', `${region} cannot be told: ${detail}`, {
+    hint: 'a cut is kept on the region itself; try again when it answers',
+  });
+}

@@ -1,0 +1,155 @@
+/** Watches the leader and replaces it when it is silent. See `failover.ts`. */
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
+import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { LEASE_KEY, type Leadership } from '../../../shared/protocol/leadership.ts';
+import { totalOf } from '../../../shared/protocol/position.ts';
+import type { KnownRegion, LeadershipView, RegionsView, Replace } from '../cluster/cluster.ts';
+import type { RegionLinks } from '../forward/forward.ts';
+import { chooseCandidate, disqualified } from './choose-candidate.ts';
+import type { Failover, FailoverSettings } from './failover.ts';
+import { Lease } from './lease.ts';
+import { Silence } from './silence.ts';
+
+const LOOK_EVERY_MS = 1_000;
+const DRAIN_LIMIT_MS = 2_000;
+
+export interface AutomaticFailoverOptions {
+  /** Absent: failover is manual, and nothing is watched. */
+  readonly settings: FailoverSettings | undefined;
+  readonly leadership: LeadershipView;
+  readonly regions: RegionsView;
+  readonly links: RegionLinks;
+  readonly replace: Replace;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export function createFailover(options: AutomaticFailoverOptions): Failover {
+  const { metrics, settings } = options;
+  const outcomes = metrics.counter({
+    name: 'tidal_router_failovers_total',
+    help: 'Attempts of this router to replace a silent leader, by outcome: replaced, no_candidate, withdrawn or failed.',
+    labels: ['outcome'],
+  });
+  const failover =
+    settings === undefined
+      ? undefined
+      : new AutomaticFailover(options, settings, (outcome) => outcomes.inc({ outcome }));
+  metrics.gauge({
+    name: 'tidal_router_failover_lease',
+    help: '1 while this router is the one that would replace a silent leader.',
+    collect: (gauge) => gauge.set(failover?.holdsLease === true ? 1 : 0),
+  });
+  metrics.gauge({
+    name: 'tidal_router_leader_silent_seconds',
+    help: 'How long the leader has given no sign of life; 0 with manual failover.',
+    collect: (gauge) => gauge.set((failover?.silentMs ?? 0) / 1_000),
+  });
+  return failover ?? { start() {}, async stop() {} };
+}
+
+type Outcome = 'replaced' | 'no_candidate' | 'withdrawn' | 'failed';
+
+class AutomaticFailover implements Failover {
+  private readonly options: AutomaticFailoverOptions;
+  private readonly settings: FailoverSettings;
+  private readonly count: (outcome: Outcome) => void;
+  private readonly lease: Lease;
+  private readonly silence: Silence;
+  private loop: Repetition | undefined;
+  /** The epoch whose silent leader has been reported already. */
+  private reported = 0;
+
+  constructor(options: AutomaticFailoverOptions, settings: FailoverSettings, count: (outcome: Outcome) => void) {
+    const { clock, random, log, regions, links } = options;
+    this.options = options;
+    this.settings = settings;
+    this.count = count;
+    this.lease = new Lease({ key: settings.keys(LEASE_KEY), holder: randomName(random, 16), clock, log });
+    this.silence = new Silence({ keys: settings.keys, regions, names: [...links.keys()], clock });
+  }
+
+  get holdsLease(): boolean {
+    return this.lease.held;
+  }
+
+  get silentMs(): number {
+    return this.silence.ms;
+  }
+
+  start(): void {
+    this.lease.start();
+    this.loop ??= repeat({ clock: this.options.clock, pauseMs: LOOK_EVERY_MS, action: () => this.look() });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.lease.stop(), this.loop?.stop()]);
+  }
+
+  private async look(): Promise<void> {
+    const { leadership, log } = this.options;
+    const record = leadership.current;
+    if (record === undefined || !leadership.controlAvailable) return this.silence.forget();
+    await this.silence.look(record);
+    if (this.silence.ms < this.settings.afterMs || !this.lease.held) return;
+    try {
+      this.count(await this.replace(record));
+    } catch (error) {
+      if (!(error instanceof Fault || error instanceof Refusal)) throw error;
+      this.count('failed');
+      log.warn('the silent leader could not be replaced', { leader: record.leader, detail: messageOf(error) });
+    }
+  }
+
+  private async replace(record: Leadership): Promise<Outcome> {
+    const { regions, links, log, replace } = this.options;
+    const silentMs = Math.round(this.silence.ms);
+    const others = [...links.keys()].filter((name) => name !== record.leader);
+    const asked = (await Promise.all(others.map((name) => regions.ask(name)))).filter((region) => region !== undefined);
+    const candidate = chooseCandidate(asked, {
+      epoch: record.epoch,
+      signals: regions.known(record.leader)?.status.signals ?? [],
+    });
+    if (candidate === undefined) {
+      this.reportNone(record, asked);
+      return 'no_candidate';
+    }
+    const { region } = candidate.status;
+    const drained = await this.drain(region);
+    const answer = await replace(record, region, () => this.lease.held);
+    if (answer === 'withdrawn') return 'withdrawn';
+    log.warn('a silent leader was replaced', {
+      from: record.leader,
+      to: region,
+      epoch: answer.epoch,
+      silent_ms: silentMs,
+      why: 'it did not answer, and its sign of life did not change',
+      stream_drained: drained,
+      durable_events: totalOf(candidate.durable),
+      left_behind: answer.left_behind ?? null,
+    });
+    return 'replaced';
+  }
+
+  /** What does not arrive in time is not lost: it comes by repair, or with the old leader's return. */
+  private async drain(region: string): Promise<boolean> {
+    try {
+      return (await this.options.links.get(region)?.drain({ limitMs: DRAIN_LIMIT_MS }))?.drained === true;
+    } catch (error) {
+      if (!(error instanceof Fault || error instanceof Refusal)) throw error;
+      return false;
+    }
+  }
+
+  private reportNone({ leader, epoch }: Leadership, asked: readonly KnownRegion[]): void {
+    if (this.reported === epoch) return;
+    this.reported = epoch;
+    const why = asked.map((region) => `${region.status.region} ${disqualified(region)}`);
+    this.options.log.error('the leader is silent and nobody can take over', { leader, epoch, others: why });
+  }
+}

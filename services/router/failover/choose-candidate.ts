@@ -1,0 +1,42 @@
+/** Who takes over: pure, so that every router that looks at the same answers chooses the same. */
+import { totalOf } from '../../../shared/protocol/position.ts';
+import type { KnownRegion } from '../cluster/cluster.ts';
+
+/** Why a region cannot take over; undefined when it can. */
+export function disqualified({ status, reachable }: KnownRegion): string | undefined {
+  if (!reachable) return 'does not answer';
+  if (!status.ready) return 'is not ready';
+  if (status.cut) return 'is cut off by a drill';
+  if (status.stopped !== undefined) return `has stopped: ${status.stopped.detail}`;
+  return status.hindrance === undefined ? undefined : `could not accept: ${status.hindrance.detail}`;
+}
+
+/** The leader that is to be replaced. */
+export interface SilentLeader {
+  readonly epoch: number;
+  /** Of its schema, as last known; empty where it was never heard. */
+  readonly signals: readonly string[];
+}
+
+/**
+ * `asked` in topology order. First those whose schema has all the leader's signals: what clients write must go on being
+ * accepted. Of those most of the epoch durable, then most of everything, then the first.
+ */
+export function chooseCandidate(asked: readonly KnownRegion[], leader: SilentLeader): KnownRegion | undefined {
+  let best: KnownRegion | undefined;
+  for (const region of asked) {
+    if (disqualified(region) !== undefined) continue;
+    if (best === undefined || compare(region, best, leader) > 0) best = region;
+  }
+  return best;
+}
+
+function compare(a: KnownRegion, b: KnownRegion, { epoch, signals }: SilentLeader): number {
+  const knows = ({ status }: KnownRegion): number => Number(signals.every((signal) => status.signals.includes(signal)));
+  return knows(a) - knows(b) || eventsOf(a, epoch) - eventsOf(b, epoch) || totalOf(a.durable) - totalOf(b.durable);
+}
+
+/** Durable events of the epoch. */
+function eventsOf({ status }: KnownRegion, epoch: number): number {
+  return status.newestEpoch?.epoch === epoch ? status.newestEpoch.events : 0;
+}

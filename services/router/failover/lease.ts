@@ -1,0 +1,78 @@
+/**
+ * The lease: one key that its holder rewrites every second, so that one of several routers acts.
+ *
+ * Who sees it unchanged for 5 s on its own monotonic clock takes it over by compare-and-set. The holder counts itself as
+ * such for 4 s from before its last successful write: it stops acting before anybody takes over.
+ */
+import { Fault } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { Control } from '../../../shared/stream/stream.ts';
+
+const RENEW_MS = 1_000;
+export const LEASE_EXPIRES_MS = 5_000;
+const HELD_MS = 4_000;
+
+export interface LeaseOptions {
+  readonly key: Control;
+  /** This process, by chance. */
+  readonly holder: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class Lease {
+  private readonly options: LeaseOptions;
+  private heldUntilMs = Number.NEGATIVE_INFINITY;
+  /** Another's lease, and since when it has not changed. */
+  private seen: { readonly revision: number; readonly sinceMs: number } | undefined;
+  private loop: Repetition | undefined;
+
+  constructor(options: LeaseOptions) {
+    this.options = options;
+  }
+
+  get held(): boolean {
+    return this.options.clock.monotonicMs() < this.heldUntilMs;
+  }
+
+  start(): void {
+    this.loop ??= repeat({ clock: this.options.clock, pauseMs: RENEW_MS, action: () => this.renew() });
+  }
+
+  async stop(): Promise<void> {
+    await this.loop?.stop();
+    this.heldUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  private async renew(): Promise<void> {
+    const { key, holder, clock, log } = this.options;
+    const value = { holder };
+    const startMs = clock.monotonicMs();
+    const wasHeld = this.held;
+    try {
+      const entry = await key.read();
+      if (entry !== 'missing' && holderOf(entry.value) !== holder && !this.expired(entry.revision)) return;
+      const written = entry === 'missing' ? await key.create(value) : await key.update(value, entry.revision);
+      if (written === 'conflict') return;
+      this.seen = undefined;
+      this.heldUntilMs = startMs + HELD_MS;
+      if (!wasHeld) log.info('this router holds the failover lease');
+    } catch (error) {
+      // What cannot be renewed runs out by itself.
+      if (!(error instanceof Fault)) throw error;
+      this.seen = undefined;
+    }
+  }
+
+  private expired(revision: number): boolean {
+    const nowMs = this.options.clock.monotonicMs();
+    if (this.seen?.revision !== revision) this.seen = { revision, sinceMs: nowMs };
+    return nowMs - this.seen.sinceMs >= LEASE_EXPIRES_MS;
+  }
+}
+
+function holderOf(value: unknown): unknown {
+  return (value as { readonly holder?: unknown } | null | undefined)?.holder;
+}

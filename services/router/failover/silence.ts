@@ -1,0 +1,87 @@
+/** How long the leader has given no sign of life: no answer to this router, and no change of its alive key. */
+import { Fault } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { type Alive, aliveKey, type Leadership, parseAlive } from '../../../shared/protocol/leadership.ts';
+import type { Control, ControlEntry, ControlKeys } from '../../../shared/stream/stream.ts';
+import type { RegionsView } from '../cluster/cluster.ts';
+
+export interface SilenceOptions {
+  readonly keys: ControlKeys;
+  readonly regions: RegionsView;
+  /** Of the topology. */
+  readonly names: readonly string[];
+  readonly clock: Clock;
+}
+
+/** What is known of the leader that is watched. */
+interface Watched {
+  readonly leader: string;
+  readonly epoch: number;
+  /** Of its alive key; undefined: it has none. */
+  readonly revision: number | undefined;
+  /** The last sign of life, monotonic ms. */
+  readonly signMs: number;
+  /** Looks without a sign since then: a process that stood still has not watched. */
+  readonly looks: number;
+}
+
+/** One look alone is no silence, however long this process slept before it. */
+const LOOKS_AT_LEAST = 2;
+
+export class Silence {
+  private readonly options: SilenceOptions;
+  private readonly alive: ReadonlyMap<string, Control>;
+  private watched: Watched | undefined;
+
+  constructor(options: SilenceOptions) {
+    this.options = options;
+    this.alive = new Map(options.names.map((name) => [name, options.keys(aliveKey(name))]));
+  }
+
+  /** Of the last look; 0 where nothing can be said. */
+  get ms(): number {
+    if (this.watched === undefined || this.watched.looks < LOOKS_AT_LEAST) return 0;
+    return this.options.clock.monotonicMs() - this.watched.signMs;
+  }
+
+  /** Looks for a sign of this record's leader; then `ms` says how long there was none. */
+  async look({ leader, epoch }: Leadership): Promise<void> {
+    const { regions, clock } = this.options;
+    const [answer, entry] = await Promise.all([regions.ask(leader), this.keyOf(leader)]);
+    const before = this.watched?.leader === leader && this.watched.epoch === epoch ? this.watched : undefined;
+    if (entry === 'unknown') {
+      this.watched = undefined;
+      return;
+    }
+    const revision = entry === 'missing' ? undefined : entry.revision;
+    const cut = this.saysItIsCut(leader, entry === 'missing' ? undefined : parseAlive(entry.value));
+    const sign = before === undefined || answer !== undefined || cut || revision !== before.revision;
+    this.watched = sign
+      ? { leader, epoch, revision, signMs: clock.monotonicMs(), looks: 0 }
+      : { ...before, looks: before.looks + 1 };
+  }
+
+  /** Whichever it said last, by its own clock, to this router or in its key. */
+  private saysItIsCut(leader: string, alive: Alive | undefined): boolean {
+    const status = this.options.regions.known(leader)?.status;
+    if (status === undefined || (alive !== undefined && alive.clockMs > status.clockMs)) return alive?.cut === true;
+    return status.cut;
+  }
+
+  forget(): void {
+    this.watched = undefined;
+  }
+
+  /** `unknown`: the bucket does not answer, or nobody has a key in it, so that a missing one says nothing. */
+  private async keyOf(region: string): Promise<ControlEntry | 'missing' | 'unknown'> {
+    try {
+      const entry = await this.alive.get(region)?.read();
+      if (entry !== undefined && entry !== 'missing') return entry;
+      const others = [...this.alive].filter(([name]) => name !== region).map(([, key]) => key.read());
+      return (await Promise.all(others)).some((other) => other !== 'missing') ? 'missing' : 'unknown';
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      return 'unknown';
+    }
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * A region link over HTTP: two pools of kept connections, one for reads and one for writes and control, so that a burst
+ * of reads never delays a hand-over. Every call has a time limit on the given clock.
+ */
+import { Pool } from 'undici';
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import { parsePosition } from '../../../shared/protocol/position.ts';
+import type { RegionEntry } from '../../../shared/schema/topology.ts';
+import type { ReadAnswer, RegionLink } from './forward.ts';
+
+const limits = {
+  connectMs: 1_000,
+  /** A busy region is not an unreachable one. */
+  statusMs: 2_000,
+  cutMs: 5_000,
+  /** Above what a region waits for the stream's acknowledgement of a strict write (5 s). */
+  writesMs: 10_000,
+  /** Above what a region waits for `min_position` (2 s). */
+  readMs: 10_000,
+  /** Added to what the region itself was told to wait. */
+  graceMs: 1_000,
+  answerBytes: 64 * 1024 * 1024,
+  controlConnections: 16,
+  readConnections: 64,
+} as const;
+
+const passedOn = ['content-type', 'retry-after', 'x-tidal-position'] as const;
+
+export interface HttpRegionLinkOptions {
+  readonly entry: RegionEntry;
+  readonly clock: Clock;
+}
+
+interface Call {
+  readonly pool: Pool;
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly limitMs: number;
+}
+
+export function createHttpRegionLink({ entry, clock }: HttpRegionLinkOptions): RegionLink {
+  const pool = (connections: number): Pool =>
+    new Pool(entry.url, {
+      connections,
+      connectTimeout: limits.connectMs,
+      // Below the regions' own keep-alive, so that a request never meets a connection just being closed.
+      keepAliveTimeout: 10_000,
+      keepAliveMaxTimeout: 20_000,
+      maxResponseSize: limits.answerBytes,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  const control = pool(limits.controlConnections);
+  const reads = pool(limits.readConnections);
+
+  const call = async ({ pool, method, path, body, headers, limitMs }: Call): Promise<ReadAnswer> => {
+    const ended = new AbortController();
+    const timer = clock.after(limitMs, () => ended.abort());
+    try {
+      const answer = await pool.request({
+        method,
+        path,
+        signal: ended.signal,
+        headers: body === undefined ? { ...headers } : { ...headers, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const kept: Record<string, string> = {};
+      for (const name of passedOn) {
+        const value = answer.headers[name];
+        if (typeof value === 'string') kept[name] = value;
+      }
+      return { status: answer.statusCode, headers: kept, body: Buffer.from(await answer.body.arrayBuffer()) };
+    } catch (error) {
+      throw translate(entry.name, error, limitMs);
+    } finally {
+      timer.cancel();
+    }
+  };
+  const ask = async <T>(request: Omit<Call, 'pool'>): Promise<T> => {
+    const { status, body } = await call({ pool: control, ...request });
+    let value: unknown;
+    try {
+      value = JSON.parse(body.toString());
+    } catch {
+      throw new Fault('no_answer', `${entry.name} answered ${status} without JSON`);
+    }
+    if (status === 200) return value as T;
+    throw Refusal.fromProblem(value) ?? new Fault('no_answer', `${entry.name} answered ${status} without a known code`);
+  };
+  const askStatus = async (request: Omit<Call, 'pool'>): Promise<RegionStatus> => {
+    const status = await ask<RegionStatus>(request);
+    if (status.region !== entry.name) {
+      throw new Fault('no_answer', `${entry.url} is ${String(status.region)}, not ${entry.name}`);
+    }
+    if (parsePosition(status.durable) === undefined || parsePosition(status.applied) === undefined) {
+      throw new Fault('no_answer', `${entry.name} reported a position that is not one`);
+    }
+    return status;
+  };
+
+  return {
+    region: entry.name,
+    writes: (request, requestId) =>
+      ask({
+        method: 'POST',
+        path: '/internal/writes',
+        body: request,
+        headers: { 'x-request-id': requestId },
+        limitMs: limits.writesMs,
+      }),
+    status: () => askStatus({ method: 'GET', path: '/internal/status', limitMs: limits.statusMs }),
+    refreshLeadership: () =>
+      askStatus({ method: 'POST', path: '/internal/leadership', body: {}, limitMs: limits.statusMs }),
+    handover: (request, limitMs) => ask({ method: 'POST', path: '/internal/handover', body: request, limitMs }),
+    await: (request) =>
+      ask({
+        method: 'POST',
+        path: '/internal/await',
+        body: request,
+        limitMs: request.limitMs + limits.graceMs,
+      }),
+    drain: (request) =>
+      ask({ method: 'POST', path: '/internal/drain', body: request, limitMs: request.limitMs + limits.statusMs }),
+    cut: (request) => askStatus({ method: 'POST', path: '/internal/cut', body: request, limitMs: limits.cutMs }),
+    digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: limits.statusMs }),
+    read: ({ path, query, headers }) =>
+      call({
+        pool: reads,
+        method: 'GET',
+        path: query === '' ? path : `${path}?${query}`,
+        headers,
+        limitMs: limits.readMs,
+      }),
+    async close() {
+      await Promise.all([control.destroy(), reads.destroy()]);
+    },
+  };
+}
+
+const refusedConnections = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** `not_sent` only where the connection itself failed; everything else may have reached the region. */
+function translate(region: string, error: unknown, limitMs: number): Fault {
+  const { code, syscall, name } = error as { code?: unknown; syscall?: unknown; name?: unknown };
+  if ((typeof code === 'string' && refusedConnections.has(code)) || syscall === 'connect') {
+    return new Fault('not_sent', `${region} cannot be reached: ${messageOf(error)}`, { cause: error });
+  }
+  const text = name === 'AbortError' ? `did not answer within ${limitMs} ms` : `did not answer: ${messageOf(error)}`;
+  return new Fault('no_answer', `${region} ${text}`, { cause: error });
+}

@@ -1,0 +1,387 @@
+/**
+ * Writes on their way to the leader (docs/architecture.md, section 3).
+ *
+ * Single writes waiting at one moment travel together in one internal request; bulks and strict writes travel apart, so
+ * that neither a bulk nor a stalled confirmation delays the others. Each write gets its own answer.
+ *
+ * A refusal that says nothing was taken because of *who* was asked - `not_leader`, `handing_over`, `stale_epoch`,
+ * `not_ready`, `shutting_down`, or no connection at all - holds the writes: they wait here, bounded in number and time,
+ * and are sent again when the leadership record changes, or as a probe four times a second.
+ *
+ * Invariants: a write is sent again only after such a refusal, never after a time-out or a broken connection (504
+ * `outcome_unknown`), with an idempotency key or without: with one, the client may do so; every write is answered within
+ * `heldMs` plus the time limit of one internal request.
+ * What a crash leaves: nothing of its own; clients without an answer do not know.
+ */
+import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { type Metrics, sizeBuckets } from '../../../shared/observe/metrics.ts';
+import {
+  isRefused,
+  WRITES_LIMIT,
+  WRITES_LIMIT_BYTES,
+  type WriteAccepted,
+  type WriteRefused,
+  type WritesReply,
+} from '../../../shared/protocol/internal.ts';
+import type { Leadership } from '../../../shared/protocol/leadership.ts';
+import type { LeadershipView } from '../cluster/cluster.ts';
+import { type RegionLink, type RegionLinks, type Submission, type WriteForwarding, wasNotSent } from './forward.ts';
+
+/** Internal requests under way to one region at one time. */
+const inFlightLimits = { single: 4, strict: 2, bulk: 2 } as const;
+type LaneName = keyof typeof inFlightLimits;
+
+const WAITING_LIMIT = 8_192;
+const WAITING_LIMIT_BYTES = 64 * 1024 * 1024;
+const LOOK_EVERY_MS = 50;
+const PROBE_EVERY_MS = 250;
+
+/** Refusals after which asking again, or asking somebody else, may succeed, and which say that nothing was taken. */
+const held = new Set<ProblemCode>(['not_leader', 'handing_over', 'stale_epoch', 'not_ready', 'shutting_down']);
+
+interface Waiting {
+  readonly submission: Submission;
+  readonly deadlineMs: number;
+  readonly resolve: (accepted: WriteAccepted) => void;
+  readonly reject: (refusal: Refusal) => void;
+}
+
+interface Lane {
+  readonly name: LaneName;
+  queue: Waiting[];
+  /** Internal requests under way, by region: those to a leader that fell silent must not keep the next one waiting. */
+  readonly inFlight: Map<string, number>;
+}
+
+/** Why nothing is sent at present. */
+interface Block {
+  readonly code: ProblemCode;
+  readonly detail: string;
+  /** The record it happened under. */
+  readonly nonce: string | undefined;
+  readonly probeMs: number;
+}
+
+export interface WriteForwarderOptions {
+  readonly leadership: LeadershipView;
+  readonly links: RegionLinks;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Requests held while no leader takes writes. */
+  readonly heldLimit: number;
+  /** How long a request may wait here. */
+  readonly heldMs: number;
+}
+
+export class WriteForwarder implements WriteForwarding {
+  private readonly options: WriteForwarderOptions;
+  private readonly lanes: Readonly<Record<LaneName, Lane>> = {
+    single: { name: 'single', queue: [], inFlight: new Map() },
+    strict: { name: 'strict', queue: [], inFlight: new Map() },
+    bulk: { name: 'bulk', queue: [], inFlight: new Map() },
+  };
+  private readonly requests;
+  private readonly durations;
+  private readonly groups;
+  private waiting = 0;
+  private waitingBytes = 0;
+  private block: Block | undefined;
+  private looking = false;
+  private stopped = false;
+  private readonly forget: () => void;
+
+  constructor(options: WriteForwarderOptions) {
+    this.options = options;
+    const { metrics, leadership } = options;
+    this.requests = metrics.counter({
+      name: 'tidal_router_forward_requests_total',
+      help: 'Internal write requests, by lane and outcome: answered, refused, held or unknown.',
+      labels: ['lane', 'outcome'],
+    });
+    this.durations = metrics.histogram({
+      name: 'tidal_router_forward_duration_seconds',
+      help: 'Time of one internal write request, by lane.',
+      labels: ['lane'],
+    });
+    this.groups = metrics.histogram({
+      name: 'tidal_router_forward_group_writes',
+      help: 'Writes that travelled together in one internal request.',
+      labels: ['lane'],
+      buckets: sizeBuckets,
+    });
+    metrics.gauge({
+      name: 'tidal_router_waiting_writes',
+      help: 'Write requests waiting to be sent to the leader.',
+      collect: (gauge) => gauge.set(this.waiting),
+    });
+    metrics.gauge({
+      name: 'tidal_router_waiting_bytes',
+      help: 'Size of the write requests waiting to be sent to the leader.',
+      collect: (gauge) => gauge.set(this.waitingBytes),
+    });
+    metrics.gauge({
+      name: 'tidal_router_held_writes',
+      help: 'Write requests held because no leader takes writes.',
+      collect: (gauge) => gauge.set(this.block === undefined ? 0 : this.waiting),
+    });
+    this.forget = leadership.onChange(() => this.onLeadership());
+  }
+
+  submit(submission: Submission): Promise<WriteAccepted> {
+    const refusal = this.admit(submission);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    return new Promise((resolve, reject) => {
+      const lane = this.lanes[submission.atomic ? 'bulk' : submission.strict ? 'strict' : 'single'];
+      const deadlineMs = this.options.clock.monotonicMs() + this.options.heldMs;
+      lane.queue.push({ submission, deadlineMs, resolve, reject });
+      this.count(submission, 1);
+      this.send(lane);
+      this.look();
+    });
+  }
+
+  /** Refuses everything that waits; what is under way is still answered. */
+  stop(): void {
+    this.stopped = true;
+    this.forget();
+    this.dropWhere(
+      () => true,
+      () => new Refusal('shutting_down', 'this router is shutting down; nothing was taken'),
+    );
+  }
+
+  private admit({ bytes }: Submission): Refusal | undefined {
+    if (this.stopped) return new Refusal('shutting_down', 'this router is shutting down');
+    if (this.block !== undefined && this.waiting >= this.options.heldLimit) return this.given(this.block);
+    if (this.waiting >= WAITING_LIMIT || this.waitingBytes + bytes > WAITING_LIMIT_BYTES) {
+      return new Refusal('overloaded', `${this.waiting} write requests are waiting for the leader already`);
+    }
+    return undefined;
+  }
+
+  /** What a client is told when the wait is over or cannot begin. */
+  private given({ code, detail }: Block): Refusal {
+    return new Refusal(code === 'stale_epoch' ? 'no_leader' : code, `no leader takes writes: ${detail}`, {
+      hint: 'nothing was taken; try again',
+    });
+  }
+
+  private count({ bytes }: Submission, sign: 1 | -1): void {
+    this.waiting += sign;
+    this.waitingBytes += sign * bytes;
+  }
+
+  /** Starts as many internal requests of the lane as may be under way. */
+  private send(lane: Lane): void {
+    while (this.block === undefined && lane.queue.length > 0) {
+      const record = this.options.leadership.current;
+      if (record !== undefined && (lane.inFlight.get(record.leader) ?? 0) >= inFlightLimits[lane.name]) return;
+      const link = record === undefined ? undefined : this.options.links.get(record.leader);
+      if (record === undefined || link === undefined) {
+        this.hold('no_leader', record === undefined ? 'none is known yet' : `${record.leader} is not in the topology`);
+        return;
+      }
+      void this.travel(lane, this.take(lane), record, link);
+    }
+  }
+
+  private take(lane: Lane): Waiting[] {
+    let count = 0;
+    let bytes = 0;
+    for (const { submission } of lane.queue) {
+      const full = count >= WRITES_LIMIT || bytes + submission.bytes > WRITES_LIMIT_BYTES;
+      if (count > 0 && (full || lane.name === 'bulk')) break;
+      count += 1;
+      bytes += submission.bytes;
+    }
+    const group = lane.queue.splice(0, count);
+    for (const { submission } of group) this.count(submission, -1);
+    return group;
+  }
+
+  private async travel(lane: Lane, group: Waiting[], record: Leadership, link: RegionLink): Promise<void> {
+    const { clock } = this.options;
+    const startMs = clock.monotonicMs();
+    const writes = group.flatMap(({ submission }) => submission.writes);
+    countInFlight(lane, record.leader, 1);
+    let outcome: 'answered' | 'refused' | 'held' | 'unknown';
+    try {
+      const request = {
+        epoch: record.epoch,
+        atomic: lane.name === 'bulk',
+        ...(group[0]?.submission.strict === true ? { durability: 'stream' as const } : {}),
+        writes,
+      };
+      const reply = await link.writes(request, group[0]?.submission.requestId ?? '');
+      outcome = this.answer(group, reply, record);
+    } catch (error) {
+      outcome = this.fail(group, error, record);
+    }
+    countInFlight(lane, record.leader, -1);
+    this.requests.inc({ lane: lane.name, outcome });
+    this.groups.observe({ lane: lane.name }, writes.length);
+    this.durations.observe({ lane: lane.name }, (clock.monotonicMs() - startMs) / 1_000);
+    this.send(lane);
+    this.look();
+  }
+
+  private answer(group: readonly Waiting[], reply: WritesReply, record: Leadership): 'answered' | 'held' | 'unknown' {
+    const results = (reply as Partial<WritesReply> | undefined)?.results;
+    if (!Array.isArray(results) || results.length !== group.length) {
+      this.options.log.error('a region answered a write request with the wrong number of results', {
+        leader: record.leader,
+        writes: group.length,
+      });
+      for (const waiting of group) {
+        waiting.reject(unknownOutcome(`${record.leader} gave no readable answer`, waiting.submission));
+      }
+      return 'unknown';
+    }
+    const again: Waiting[] = [];
+    let reason: Refusal | undefined;
+    for (const [index, waiting] of group.entries()) {
+      const result = results[index] as WriteAccepted | WriteRefused;
+      if (!isRefused(result)) {
+        const { position, durability, replayed } = result;
+        waiting.resolve({ position, durability, ...(replayed === true ? { replayed } : {}) });
+        continue;
+      }
+      const refusal = Refusal.fromProblem(result.problem);
+      if (refusal === undefined) {
+        waiting.reject(unknownOutcome(`${record.leader} answered with an unknown code`, waiting.submission));
+      } else if (held.has(refusal.code)) {
+        reason = refusal;
+        again.push(waiting);
+      } else
+        waiting.reject(labelled(asAnswered(refusal, record, waiting.submission), waiting.submission, result.index));
+    }
+    if (reason === undefined) return 'answered';
+    this.putBack(again, reason.code, reason.message, record);
+    return 'held';
+  }
+
+  private fail(group: readonly Waiting[], error: unknown, record: Leadership): 'refused' | 'held' | 'unknown' {
+    if (error instanceof Refusal) {
+      if (held.has(error.code)) {
+        this.putBack(group, error.code, error.message, record);
+        return 'held';
+      }
+      for (const waiting of group) waiting.reject(asAnswered(error, record, waiting.submission));
+      return 'refused';
+    }
+    if (wasNotSent(error)) {
+      this.putBack(group, 'no_leader', messageOf(error), record);
+      return 'held';
+    }
+    if (!(error instanceof Fault)) this.options.log.error('a write request failed in this router', { error });
+    for (const waiting of group) waiting.reject(unknownOutcome(messageOf(error), waiting.submission));
+    return 'unknown';
+  }
+
+  /** Back to the front of the queue, in order; only ever after a refusal that says nothing was taken. */
+  private putBack(group: readonly Waiting[], code: ProblemCode, detail: string, record: Leadership): void {
+    for (const { submission } of group) this.count(submission, 1);
+    const submission = (group[0] as Waiting).submission;
+    const lane = this.lanes[submission.atomic ? 'bulk' : submission.strict ? 'strict' : 'single'];
+    lane.queue = [...group, ...lane.queue];
+    // A newer record may have arrived while the request was under way: then there is somebody else to ask at once.
+    if (this.options.leadership.current?.nonce === record.nonce) this.hold(code, detail);
+    if (this.stopped) this.stop();
+  }
+
+  private refuseNewest(count: number, block: Block): void {
+    let left = count;
+    for (const lane of Object.values(this.lanes)) {
+      while (left > 0 && lane.queue.length > 0) {
+        const waiting = lane.queue.pop() as Waiting;
+        this.count(waiting.submission, -1);
+        waiting.reject(this.given(block));
+        left -= 1;
+      }
+    }
+  }
+
+  private hold(code: ProblemCode, detail: string): void {
+    const { leadership, clock, log } = this.options;
+    if (this.block === undefined) log.debug('writes are held', { code, detail });
+    const nonce = leadership.current?.nonce;
+    this.block = { code, detail, nonce, probeMs: clock.monotonicMs() + PROBE_EVERY_MS };
+    this.refuseNewest(this.waiting - this.options.heldLimit, this.block);
+    void leadership.refresh();
+    this.look();
+  }
+
+  private onLeadership(): void {
+    if (this.block !== undefined && this.block.nonce === this.options.leadership.current?.nonce) return;
+    // Also without a block: what waits behind requests to a silent leader goes to its successor now.
+    this.release();
+  }
+
+  private release(): void {
+    this.block = undefined;
+    for (const lane of Object.values(this.lanes)) this.send(lane);
+  }
+
+  /** While anything waits: ends waits that are over, and looks whether a leader takes writes again. */
+  private look(): void {
+    if (this.looking || this.waiting === 0) return;
+    this.looking = true;
+    this.options.clock.after(LOOK_EVERY_MS, () => {
+      this.looking = false;
+      const nowMs = this.options.clock.monotonicMs();
+      const ended = this.block ?? { code: 'no_leader', detail: 'the leader did not get to it in time' };
+      this.dropWhere(
+        ({ deadlineMs }) => deadlineMs <= nowMs,
+        () => this.given(ended as Block),
+      );
+      if (this.block !== undefined) {
+        if (nowMs >= this.block.probeMs) this.release();
+        else void this.options.leadership.refresh();
+      }
+      this.look();
+    });
+  }
+
+  private dropWhere(over: (waiting: Waiting) => boolean, refusal: () => Refusal): void {
+    for (const lane of Object.values(this.lanes)) {
+      if (!lane.queue.some(over)) continue;
+      const dropped = lane.queue.filter(over);
+      lane.queue = lane.queue.filter((waiting) => !over(waiting));
+      for (const waiting of dropped) {
+        this.count(waiting.submission, -1);
+        waiting.reject(refusal());
+      }
+    }
+  }
+}
+
+function countInFlight(lane: Lane, region: string, by: 1 | -1): void {
+  lane.inFlight.set(region, (lane.inFlight.get(region) ?? 0) + by);
+}
+
+function unknownOutcome(detail: string, { keyed }: Submission): Refusal {
+  return new Refusal('outcome_unknown', `the write may or may not have been taken: ${detail}`, {
+    hint:
+      keyed === true
+        ? 'send it again with the same Idempotency-Key: it counts once'
+        : 'read the item to find out before sending it again',
+  });
+}
+
+/** A region's own mistake may have come after the write was taken. */
+function asAnswered(refusal: Refusal, record: Leadership, submission: Submission): Refusal {
+  return refusal.code === 'internal' ? unknownOutcome(`${record.leader} made a mistake`, submission) : refusal;
+}
+
+function labelled(refusal: Refusal, { label }: Submission, index: number | undefined): Refusal {
+  if (label === undefined || index === undefined) return refusal;
+  const where = label(index);
+  const errors = refusal.extras.errors ?? [{ path: '', message: refusal.message }];
+  return new Refusal(refusal.code, `${where}: ${refusal.message}`, {
+    ...refusal.extras,
+    errors: errors.map(({ path, message }) => ({ path: path === '' ? where : `${where}: ${path}`, message })),
+  });
+}

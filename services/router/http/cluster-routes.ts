@@ -1,0 +1,89 @@
+/** The cluster routes: status, promotion, partition drills. */
+import type { Router } from '@koa/router';
+import type { Context } from 'koa';
+import { Refusal } from '../../../shared/errors/errors.ts';
+import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
+import { parseDurationSeconds } from '../../../shared/schema/duration.ts';
+import type { Topology } from '../../../shared/schema/topology.ts';
+import type { ClusterReports, Promote, Verify } from '../cluster/cluster.ts';
+import type { Drills } from '../drills/drills.ts';
+import { unknownRegion } from './region-name.ts';
+
+/** Bodies here are a region's name and little more. */
+const BODY_LIMIT_BYTES = 16 * 1024;
+
+export interface ClusterRoutesOptions {
+  readonly topology: Topology;
+  readonly reports: ClusterReports;
+  readonly promote: Promote;
+  readonly drills: Drills;
+  readonly verify: Verify;
+}
+
+export function addClusterRoutes(
+  router: Router,
+  { topology, reports, promote, drills, verify }: ClusterRoutesOptions,
+): void {
+  const regionIn = (fields: Readonly<Record<string, unknown>>): string => {
+    const { region } = fields;
+    if (typeof region !== 'string') throw invalid('region', 'must be the name of a region');
+    if (!topology.regions.some(({ name }) => name === region)) throw unknownRegion(region, topology);
+    return region;
+  };
+
+  router.get('/cluster/status', async (ctx) => {
+    ctx.body = await reports.status();
+  });
+  router.post('/cluster/promote', async (ctx) => {
+    const fields = await fieldsOf(ctx, ['region', 'force']);
+    const { force = false } = fields;
+    if (typeof force !== 'boolean') throw invalid('force', 'must be true or false');
+    ctx.body = await promote({ region: regionIn(fields), force });
+  });
+  router.post('/cluster/partition', async (ctx) => {
+    const fields = await fieldsOf(ctx, ['region', 'heal_after']);
+    ctx.body = await drills.partition(regionIn(fields), healAfterMsOf(fields.heal_after));
+  });
+  router.post('/cluster/heal', async (ctx) => {
+    const fields = await fieldsOf(ctx, ['region', 'wait']);
+    const { wait = false } = fields;
+    if (typeof wait !== 'boolean') throw invalid('wait', 'must be true or false');
+    ctx.body = await drills.heal(regionIn(fields), wait);
+  });
+  router.post('/cluster/verify', async (ctx) => {
+    // There is nothing to say, so nothing needs to be sent.
+    if (ctx.request.length !== 0 && ctx.get('content-type') !== '') await fieldsOf(ctx, []);
+    ctx.body = await verify();
+  });
+}
+
+async function fieldsOf(ctx: Context, known: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+  requireType(ctx, ['application/json']);
+  const value = parseJson(decodeText(await readBody(ctx, BODY_LIMIT_BYTES)));
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('', 'must be a JSON object');
+  for (const name of Object.keys(value)) {
+    if (known.includes(name)) continue;
+    const path = name.slice(0, 64);
+    throw new Refusal('unknown_field', `${path} is not a field of ${ctx.path}`, {
+      hint: known.length === 0 ? 'it takes none' : `accepted fields: ${known.join(', ')}`,
+      errors: [{ path, message: 'unknown field' }],
+    });
+  }
+  return value as Readonly<Record<string, unknown>>;
+}
+
+/** Milliseconds; undefined where it is left out. */
+function healAfterMsOf(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  const seconds = typeof value === 'string' ? parseDurationSeconds(value) : value;
+  const ms = typeof seconds === 'number' ? Math.ceil(seconds * 1_000) : Number.NaN;
+  if (ms > 0 && ms <= HEAL_AFTER_LIMIT_MS) return ms;
+  throw invalid('heal_after', 'must be seconds as a number, or a text such as 30s, 5m or 2h; above 0, at most 24h');
+}
+
+function invalid(path: string, message: string): Refusal {
+  return new Refusal('invalid_request', `${path === '' ? 'the body' : path} ${message}`, {
+    errors: [{ path, message }],
+  });
+}

@@ -1,0 +1,39 @@
+/** Health, for people and for orchestrators, and this process's metrics. */
+import type { Router } from '@koa/router';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+import type { ClusterReports, LeadershipView, RegionsView } from '../cluster/cluster.ts';
+
+export interface HealthRoutesOptions {
+  readonly reports: ClusterReports;
+  readonly leadership: LeadershipView;
+  readonly regions: RegionsView;
+  readonly metrics: Metrics;
+}
+
+export function addHealthRoutes(router: Router, options: HealthRoutesOptions): void {
+  const { reports, leadership, regions, metrics } = options;
+
+  router.get('/health', async (ctx) => {
+    const health = await reports.health();
+    ctx.body = health;
+    if (health.status !== 'unavailable') return;
+    ctx.status = 503;
+    ctx.set('retry-after', '1');
+  });
+  /** The process answers; nothing more. */
+  router.get('/health/live', (ctx) => {
+    ctx.body = { status: 'live' };
+  });
+  /** Writes can go somewhere: the leader is known and, when last asked, it answered and was ready. */
+  router.get('/health/ready', (ctx) => {
+    const leader = leadership.current === undefined ? undefined : regions.known(leadership.current.leader);
+    const ready = leader?.reachable === true && leader.status.ready;
+    ctx.status = ready ? 200 : 503;
+    ctx.body = { status: ready ? 'ready' : 'starting', leader: leadership.current?.leader ?? null };
+  });
+  router.get('/metrics', async (ctx) => {
+    const { contentType, text } = await metrics.render();
+    ctx.body = text;
+    ctx.set('content-type', contentType);
+  });
+}

@@ -1,0 +1,48 @@
+/**
+ * The public HTTP surface: what the other rooms offer, as routes. Contract of this room.
+ *
+ * Everything that can be judged without a schema is judged here, before anything travels.
+ */
+import { Router } from '@koa/router';
+import type Koa from 'koa';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+import type { Topology } from '../../../shared/schema/topology.ts';
+import type { BrokerMetrics } from '../broker/broker.ts';
+import type { ClusterReports, LeadershipView, Promote, RegionsView, Verify } from '../cluster/cluster.ts';
+import type { Drills } from '../drills/drills.ts';
+import type { RegionLinks, WriteForwarding } from '../forward/forward.ts';
+import { BodyBudget } from './body-budget.ts';
+import { addBrokerRoute } from './broker-route.ts';
+import { addClusterRoutes } from './cluster-routes.ts';
+import { addHealthRoutes } from './health-routes.ts';
+import { addReadRoutes } from './read-routes.ts';
+import { addWriteRoutes } from './write-routes.ts';
+
+export interface RoutesOptions {
+  readonly topology: Topology;
+  readonly links: RegionLinks;
+  readonly leadership: LeadershipView;
+  readonly regions: RegionsView;
+  readonly reports: ClusterReports;
+  readonly promote: Promote;
+  readonly drills: Drills;
+  readonly verify: Verify;
+  readonly forwarding: WriteForwarding;
+  readonly metrics: Metrics;
+  /** Absent: there is no `/metrics/nats`. */
+  readonly broker?: BrokerMetrics | undefined;
+  readonly maxBodyBytes: number;
+  /** Of all bodies together. */
+  readonly maxBodiesBytes: number;
+}
+
+export function addRoutes(app: Koa, options: RoutesOptions): void {
+  const router = new Router();
+  const budget = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics: options.metrics });
+  addWriteRoutes(router, { ...options, budget });
+  addReadRoutes(router, options);
+  addClusterRoutes(router, options);
+  addHealthRoutes(router, options);
+  if (options.broker !== undefined) addBrokerRoute(router, options.broker);
+  app.use(router.routes());
+}

@@ -1,0 +1,114 @@
+/**
+ * The read routes: passed on to one region, answered as it answers. `region=` picks it; else the leader, else the most
+ * advanced region that answers. Reads may be asked again elsewhere: they change nothing.
+ */
+import type { Router } from '@koa/router';
+import type { Context } from 'koa';
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { requestIdOf } from '../../../shared/observe/http-server.ts';
+import { totalOf } from '../../../shared/protocol/position.ts';
+import type { Topology } from '../../../shared/schema/topology.ts';
+import type { LeadershipView, RegionsView } from '../cluster/cluster.ts';
+import type { ReadAnswer, RegionLink, RegionLinks } from '../forward/forward.ts';
+import { entityIdOf } from './entity-id.ts';
+import { unknownRegion } from './region-name.ts';
+
+const PARAMETER_LIMIT = 4_096;
+
+export interface ReadRoutesOptions {
+  readonly topology: Topology;
+  readonly links: RegionLinks;
+  readonly leadership: LeadershipView;
+  readonly regions: RegionsView;
+}
+
+export function addReadRoutes(router: Router, options: ReadRoutesOptions): void {
+  const { topology, links, leadership, regions } = options;
+
+  /** Whom to ask without `region=`, best first. */
+  const candidates = (): RegionLink[] => {
+    const leader = leadership.current?.leader;
+    const rank = (link: RegionLink): number => {
+      const known = regions.known(link.region);
+      if (known?.reachable === false) return -1;
+      if (link.region === leader) return Number.POSITIVE_INFINITY;
+      return known === undefined || !known.status.ready ? 0 : 1 + totalOf(known.applied);
+    };
+    const ranked = [...links.values()].map((link) => ({ link, rank: rank(link) }));
+    return ranked.sort((a, b) => (a.rank === b.rank ? 0 : b.rank - a.rank)).map(({ link }) => link);
+  };
+
+  const pass = async (ctx: Context, path: string): Promise<void> => {
+    const { region, query } = splitQuery(ctx.querystring);
+    const position = ctx.get('x-tidal-position');
+    const request = {
+      path,
+      query,
+      headers: { 'x-request-id': requestIdOf(ctx), ...(position === '' ? {} : { 'x-tidal-position': position }) },
+    };
+    if (position.length > PARAMETER_LIMIT) throw tooLong('x-tidal-position');
+    if (region !== undefined) {
+      const link = links.get(region);
+      if (link === undefined) throw unknownRegion(region, topology);
+      send(ctx, await read(link));
+      return;
+    }
+    let last: Refusal | undefined;
+    let refused: ReadAnswer | undefined;
+    for (const link of candidates()) {
+      try {
+        const answer = await read(link);
+        if (answer.status !== 503) {
+          send(ctx, answer);
+          return;
+        }
+        refused ??= answer;
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        last = error;
+      }
+    }
+    if (refused === undefined) throw last ?? new Refusal('region_unreachable', 'no region answers');
+    send(ctx, refused);
+
+    async function read(link: RegionLink): Promise<ReadAnswer> {
+      try {
+        return await link.read(request);
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        throw new Refusal('region_unreachable', messageOf(error), {
+          hint: 'leave out region= to be answered by any region that can',
+        });
+      }
+    }
+  };
+
+  router.get('/feed', (ctx) => pass(ctx, '/feed'));
+  router.get('/search', (ctx) => pass(ctx, '/search'));
+  router.get('/items/:id', (ctx) => pass(ctx, `/items/${entityIdOf(ctx.params.id)}`));
+}
+
+/** Takes `region` out; what remains goes on as it came. */
+function splitQuery(querystring: string): { readonly region: string | undefined; readonly query: string } {
+  const parameters = new URLSearchParams(querystring);
+  for (const [name, value] of parameters) {
+    if (name.length > PARAMETER_LIMIT || value.length > PARAMETER_LIMIT) throw tooLong(name);
+  }
+  const asked = parameters.getAll('region');
+  if (asked.length > 1) throw new Refusal('invalid_request', 'region= may be given once');
+  if (asked.length === 0) return { region: undefined, query: querystring };
+  parameters.delete('region');
+  return { region: asked[0], query: parameters.toString() };
+}
+
+function tooLong(name: string): Refusal {
+  const path = name.slice(0, 64);
+  const message = `must have at most ${PARAMETER_LIMIT} characters`;
+  return new Refusal('invalid_request', `${path} ${message}`, { errors: [{ path, message }] });
+}
+
+function send(ctx: Context, { status, headers, body }: ReadAnswer): void {
+  ctx.status = status;
+  ctx.body = body;
+  for (const [name, value] of Object.entries(headers)) ctx.set(name, value);
+}

@@ -1,0 +1,141 @@
+/** The write routes: one object, an array or NDJSON in; all or nothing, with the offending line named. */
+import type { Router } from '@koa/router';
+import type { Context } from 'koa';
+import { Refusal } from '../../../shared/errors/errors.ts';
+import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { requestIdOf } from '../../../shared/observe/http-server.ts';
+import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
+import type { WriteAccepted } from '../../../shared/protocol/internal.ts';
+import { parseWrite, toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
+import type { WriteForwarding } from '../forward/forward.ts';
+import type { BodyBudget } from './body-budget.ts';
+import { entityIdOf } from './entity-id.ts';
+
+/** Writes of one bulk: below what a region's intake queue takes at all. */
+const BULK_LIMIT = 20_000;
+/** One value of an embedding as JSON, at most: a 32-bit value printed as a 64-bit one, and its comma. */
+const VALUE_BYTES = 26;
+/** Names and braces around one write. */
+const FRAME_BYTES = 48;
+
+export interface WriteRoutesOptions {
+  readonly forwarding: WriteForwarding;
+  readonly maxBodyBytes: number;
+  readonly budget: BodyBudget;
+}
+
+type Route = 'items' | 'embeddings' | 'signals';
+
+interface ParsedBody {
+  readonly writes: readonly WireWrite[];
+  readonly bulk: boolean;
+  readonly label: (index: number) => string;
+}
+
+export function addWriteRoutes(router: Router, { forwarding, maxBodyBytes, budget }: WriteRoutesOptions): void {
+  for (const route of ['items', 'embeddings', 'signals'] as const) {
+    router.post(`/${route}`, async (ctx) => {
+      const key = keyOf(ctx);
+      const strict = wantsStream(ctx);
+      const type = requireType(ctx, ['application/json', 'application/x-ndjson']);
+      const share = budget.share();
+      try {
+        const body = await readBody(ctx, maxBodyBytes, share.take);
+        const parsed = parseBody(route, type, decodeText(body));
+        const accepted = await forwarding.submit({
+          writes: key === undefined ? parsed.writes : withKeys(key, route, parsed.writes, parsed.bulk),
+          bytes: parsed.writes.reduce((sum, write) => sum + extraBytes(write, key), body.length),
+          keyed: key !== undefined,
+          atomic: parsed.bulk,
+          strict,
+          requestId: requestIdOf(ctx),
+          ...(parsed.bulk ? { label: parsed.label } : {}),
+        });
+        ctx.body = answer(accepted, parsed.writes.length, parsed.bulk ? undefined : parsed.writes[0]?.e);
+      } finally {
+        share.giveBack();
+      }
+    });
+  }
+  router.delete('/items/:id', async (ctx) => {
+    const key = keyOf(ctx);
+    const strict = wantsStream(ctx);
+    const entity = entityIdOf(ctx.params.id);
+    const write: WireWrite = { k: 'd', e: entity };
+    const accepted = await forwarding.submit({
+      writes: key === undefined ? [write] : withKeys(key, 'delete', [write], false),
+      bytes: extraBytes(write, key),
+      keyed: key !== undefined,
+      atomic: false,
+      strict,
+      requestId: requestIdOf(ctx),
+    });
+    ctx.body = answer(accepted, 1, entity);
+  });
+}
+
+function answer({ position, durability, replayed }: WriteAccepted, accepted: number, entity: number | undefined) {
+  return {
+    accepted,
+    position,
+    durability,
+    ...(entity === undefined ? {} : { entity_id: entity }),
+    ...(replayed === undefined ? {} : { replayed }),
+  };
+}
+
+function parseBody(route: Route, type: string, text: string): ParsedBody {
+  if (type === 'application/x-ndjson') {
+    const lines = text.split('\n');
+    if (lines.at(-1)?.trim() === '') lines.pop();
+    const label = (index: number): string => `line ${index + 1}`;
+    checkCount(lines.length, 'lines');
+    const writes = lines.map((line, index) => parseOne(route, parseJson(line, label(index)), label(index)));
+    return { writes, bulk: true, label };
+  }
+  const value = parseJson(text);
+  const label = (index: number): string => `[${index}]`;
+  if (!Array.isArray(value)) return { writes: [parseOne(route, value, '')], bulk: false, label };
+  checkCount(value.length, 'elements');
+  return { writes: value.map((one, index) => parseOne(route, one, label(index))), bulk: true, label };
+}
+
+function parseOne(route: Route, value: unknown, at: string): WireWrite {
+  return toWire(parseWrite(route, value, at));
+}
+
+function checkCount(count: number, what: string): void {
+  if (count === 0) throw new Refusal('invalid_request', `the body has no ${what}; send at least one write`);
+  if (count > BULK_LIMIT) {
+    throw new Refusal(
+      'invalid_request',
+      `the body has ${count} ${what}; at most ${BULK_LIMIT} writes travel together`,
+      {
+        hint: 'send it in smaller parts',
+      },
+    );
+  }
+}
+
+/** What a write takes on its way beyond the bytes it came in. */
+function extraBytes(write: WireWrite, key: string | undefined): number {
+  const frame = key === undefined ? FRAME_BYTES : FRAME_BYTES + WIRE_KEY_BYTES;
+  return write.k === 'v' ? frame + write.f.length * VALUE_BYTES : frame;
+}
+
+function keyOf(ctx: Context): string | undefined {
+  return parseIdempotencyKey(ctx.req.headers['idempotency-key']);
+}
+
+/** `Prefer: durability=stream`. Other preferences are ignored, as RFC 7240 has it; other durabilities are refused. */
+function wantsStream(ctx: Context): boolean {
+  for (const preference of ctx.get('prefer').split(',')) {
+    const [name = '', value = ''] = preference.split(';')[0]?.split('=') ?? [];
+    if (name.trim().toLowerCase() !== 'durability') continue;
+    if (value.trim().replaceAll('"', '') === 'stream') return true;
+    throw new Refusal('invalid_request', 'Prefer: durability takes the value stream', {
+      hint: 'without it a write is answered as soon as it is durable in the leader region',
+    });
+  }
+  return false;
+}

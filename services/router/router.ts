@@ -1,0 +1,142 @@
+/**
+ * The router: thin and stateless, several may run. Joins the rooms; takes everything it touches the world with, so that a
+ * simulation can run it on a virtual clock with links and control of its own.
+ *
+ * It starts and answers `/health/live` whether or not NATS and the regions are there.
+ */
+import type Koa from 'koa';
+import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import { createHttpApp } from '../../shared/observe/http-server.ts';
+import type { Log } from '../../shared/observe/log.ts';
+import type { Metrics } from '../../shared/observe/metrics.ts';
+import type { Topology } from '../../shared/schema/topology.ts';
+import type { Control } from '../../shared/stream/stream.ts';
+import type { BrokerMetrics } from './broker/broker.ts';
+import type { ClusterReports, LeadershipView, Promote, RegionsView, Verify } from './cluster/cluster.ts';
+import { LeadershipFollower } from './cluster/leadership.ts';
+import { Promotion } from './cluster/promote.ts';
+import { RegionMonitor } from './cluster/regions.ts';
+import { createReports } from './cluster/status.ts';
+import { createVerify } from './cluster/verify.ts';
+import { createDrills, type Drills } from './drills/drills.ts';
+import { createFailover } from './failover/automatic-failover.ts';
+import type { FailoverSettings } from './failover/failover.ts';
+import type { RegionLinks, WriteForwarding } from './forward/forward.ts';
+import { WriteForwarder } from './forward/writes.ts';
+import { addRoutes } from './http/http.ts';
+
+export interface RouterOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly control: Control;
+  /** Absent: failover is manual. */
+  readonly failover?: FailoverSettings | undefined;
+  /** Absent where the broker's monitoring port is not known. */
+  readonly broker?: BrokerMetrics | undefined;
+  readonly topology: Topology;
+  /** One a region of the topology, in its order. The router closes them. */
+  readonly links: RegionLinks;
+  readonly maxBodyBytes: number;
+  readonly maxBodiesBytes: number;
+  readonly maxInFlight: number;
+  readonly heldWritesLimit: number;
+  readonly heldWritesMs: number;
+}
+
+export interface RouterService {
+  /** To be listened with. */
+  readonly app: Koa;
+  readonly forwarding: WriteForwarding;
+  readonly leadership: LeadershipView;
+  readonly regions: RegionsView;
+  readonly reports: ClusterReports;
+  readonly promote: Promote;
+  readonly drills: Drills;
+  readonly verify: Verify;
+  /** Begins to follow the leadership and the regions. */
+  start(): void;
+  /** Refuses what waits, and what comes after it. The server is closed after this, `close` comes last. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+export function createRouter(options: RouterOptions): RouterService {
+  const { clock, random, log, metrics, control, topology, links } = options;
+  const regions = new RegionMonitor({
+    links,
+    clock,
+    log,
+    metrics,
+    onLeadership: (record) => leadership.report(record),
+  });
+  const leadership = new LeadershipFollower({ control, topology, regions, clock, random, log, metrics });
+  const forwarding = new WriteForwarder({
+    leadership,
+    links,
+    clock,
+    log,
+    metrics,
+    heldLimit: options.heldWritesLimit,
+    heldMs: options.heldWritesMs,
+  });
+  const { promote, replace } = new Promotion({ control, leadership, regions, links, clock, random, log, metrics });
+  const reports = createReports({
+    topology,
+    leadership,
+    regions,
+    failover: options.failover === undefined ? 'manual' : 'automatic',
+  });
+  const failover = createFailover({
+    settings: options.failover,
+    leadership,
+    regions,
+    links,
+    replace,
+    clock,
+    random,
+    log,
+    metrics,
+  });
+  const drills = createDrills({ links, regions, clock });
+  const verify = createVerify({ links, regions, clock, log, metrics });
+  const app = createHttpApp({ log, metrics, clock, random, inFlightLimit: options.maxInFlight });
+  addRoutes(app, {
+    topology,
+    links,
+    leadership,
+    regions,
+    reports,
+    promote,
+    drills,
+    verify,
+    forwarding,
+    metrics,
+    broker: options.broker,
+    maxBodyBytes: options.maxBodyBytes,
+    maxBodiesBytes: options.maxBodiesBytes,
+  });
+  return {
+    app,
+    forwarding,
+    leadership,
+    regions,
+    reports,
+    promote,
+    drills,
+    verify,
+    start() {
+      regions.start();
+      leadership.start();
+      failover.start();
+    },
+    drain() {
+      forwarding.stop();
+    },
+    async close() {
+      await Promise.all([regions.stop(), leadership.stop(), failover.stop()]);
+      await Promise.all([...links.values()].map((link) => link.close()));
+    },
+  };
+}

@@ -1,0 +1,212 @@
+/**
+ * A whole cluster of real processes on loopback: nats-server, one region process each, router. Every port is free, every
+ * directory temporary; `stop` leaves nothing behind.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually } from './eventually.ts';
+import { freePort, NatsServer } from './nats-server.ts';
+import { NodeProcess } from './node-process.ts';
+import { type Answer, requestJson } from './request-json.ts';
+
+export type { Answer };
+
+export const defaultRegions = ['us-east', 'eu-west', 'ap-south'] as const;
+
+export interface ClusterOptions {
+  /** The first is the first leader. */
+  readonly regions?: readonly string[];
+  /** A schema file instead of the default one. */
+  readonly schemaFile?: string;
+  readonly routers?: number;
+  /** More lines of the topology file: `failover: automatic`. */
+  readonly topology?: readonly string[];
+  /** Another program for some regions, relative to the root of the build, with more environment. */
+  readonly mains?: Readonly<Record<string, { readonly main: string; readonly env: Readonly<Record<string, string>> }>>;
+}
+
+interface StatusRegion {
+  readonly name: string;
+  readonly applied_events: number;
+  readonly lag_events: number;
+  readonly partitioned: boolean;
+  readonly heal_at?: string;
+  readonly ahead_events: number;
+  readonly reachable: boolean;
+  readonly role: string;
+  readonly position: string;
+  readonly offset: number;
+}
+
+export interface ClusterStatus {
+  readonly leader: string;
+  readonly epoch: number;
+  readonly relay_log_len: number;
+  readonly regions: readonly StatusRegion[];
+}
+
+export class Cluster {
+  readonly nats: NatsServer;
+  readonly directory: string;
+  readonly regionNames: readonly string[];
+  readonly processes = new Map<string, NodeProcess>();
+  /** Public base URL, of the first router. */
+  readonly url: string;
+  readonly routerUrls: readonly string[];
+  readonly regionUrls: ReadonlyMap<string, string>;
+
+  private constructor(
+    nats: NatsServer,
+    directory: string,
+    regionNames: readonly string[],
+    routerUrls: readonly string[],
+    regionUrls: ReadonlyMap<string, string>,
+  ) {
+    this.nats = nats;
+    this.directory = directory;
+    this.regionNames = regionNames;
+    this.routerUrls = routerUrls;
+    this.url = routerUrls[0]!;
+    this.regionUrls = regionUrls;
+  }
+
+  /** Starts everything; resolves when every region is ready and the leader accepts. */
+  static async start({
+    regions = defaultRegions,
+    schemaFile,
+    routers = 1,
+    topology = [],
+    mains = {},
+  }: ClusterOptions = {}): Promise<Cluster> {
+    const nats = await NatsServer.start();
+    const directory = mkdtempSync(join(tmpdir(), 'tidal-cluster-'));
+    const topologyFile = join(directory, 'topology.yaml');
+    const regionUrls = new Map<string, string>();
+    const routerUrls: string[] = [];
+    for (const name of regions) regionUrls.set(name, `http://127.0.0.1:${await freePort()}`);
+    for (let index = 0; index < routers; index++) routerUrls.push(`http://127.0.0.1:${await freePort()}`);
+    const lines = [...regionUrls].map(([name, url]) => `  - name: ${name}\n    url: ${url}\n`);
+    writeFileSync(
+      topologyFile,
+      `${topology.map((line) => `${line}\n`).join('')}leader: ${regions[0]}\nregions:\n${lines.join('')}`,
+    );
+    const schema = schemaFile ?? fileURLToPath(new URL('../../../deploy/config/default-schema.yaml', import.meta.url));
+    const cluster = new Cluster(nats, directory, regions, routerUrls, regionUrls);
+    const common = ['--topology', topologyFile, '--nats', nats.url];
+    for (const [name, url] of regionUrls) {
+      const flags = ['--region', name, '--listen', new URL(url).host, '--schema', schema];
+      cluster.processes.set(
+        name,
+        new NodeProcess({
+          name,
+          main: mains[name]?.main ?? 'services/region/main.js',
+          env: mains[name]?.env ?? {},
+          flags: [...flags, ...common, '--data-dir', join(directory, name)],
+        }),
+      );
+    }
+    for (const [index, url] of routerUrls.entries()) {
+      const name = index === 0 ? 'router' : `router-${index + 1}`;
+      cluster.processes.set(
+        name,
+        new NodeProcess({
+          name,
+          main: 'services/router/main.js',
+          flags: ['--listen', new URL(url).host, ...common],
+        }),
+      );
+    }
+    try {
+      await Promise.all([...cluster.processes.values()].map((service) => service.start()));
+      await cluster.settled();
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return cluster;
+  }
+
+  process(name: string): NodeProcess {
+    const found = this.processes.get(name);
+    if (found === undefined) throw new Error(`no process ${name}`);
+    return found;
+  }
+
+  /** Every region reachable and ready, and the leader known to all. */
+  settled(): Promise<void> {
+    return eventually(
+      'the cluster is healthy',
+      async () => {
+        const { body } = await this.get('/health');
+        return body['status'] === 'ok';
+      },
+      30_000,
+    );
+  }
+
+  get<T = Record<string, unknown>>(path: string): Promise<Answer<T>> {
+    return requestJson<T>(this.url + path);
+  }
+
+  post<T = Record<string, unknown>>(
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer<T>> {
+    return requestJson<T>(this.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  }
+
+  /** A region's own internal API. */
+  region<T = Record<string, unknown>>(name: string, path: string): Promise<Answer<T>> {
+    return requestJson<T>(this.regionUrls.get(name)! + path);
+  }
+
+  async status(): Promise<ClusterStatus> {
+    const { status, body } = await this.get<ClusterStatus>('/cluster/status');
+    if (status !== 200) throw new Error(`/cluster/status answered ${status}: ${JSON.stringify(body)}`);
+    return body;
+  }
+
+  /** All regions reachable at one position, bit-identical. Answers the digest. */
+  async converged(limitMs = 30_000): Promise<string> {
+    let digest = '';
+    await eventually(
+      'all regions converge to one position and one digest',
+      async () => {
+        const answers = await Promise.all(
+          this.regionNames.map((name) => this.region<{ position: string; digest: string }>(name, '/internal/digest')),
+        );
+        const first = answers[0]!.body;
+        digest = first.digest;
+        if (!answers.every(({ body }) => body.position === first.position)) return false;
+        if (!answers.every(({ body }) => body.digest === first.digest)) {
+          throw new Error(`one position, different digests: ${JSON.stringify(answers.map(({ body }) => body))}`);
+        }
+        return true;
+      },
+      limitMs,
+    );
+    return digest;
+  }
+
+  async kill(name: string): Promise<void> {
+    await this.process(name).end('SIGKILL');
+  }
+
+  restart(name: string): Promise<void> {
+    return this.process(name).start();
+  }
+
+  /** Ends what is left and removes every directory. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.processes.values()].map((service) => service.end('SIGKILL')));
+    await this.nats.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

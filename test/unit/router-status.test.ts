@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import type { WireWrite } from '../../shared/protocol/writes.ts';
+import { type ManualClock, settle } from '../harness/manual-clock.ts';
+import { type MemoryCluster, memoryCluster } from '../harness/memory-cluster.ts';
+
+const write: WireWrite = { k: 'd', e: 1 };
+
+describe('cluster status, health and drills', () => {
+  let cluster: MemoryCluster<ManualClock>;
+  beforeEach(async () => {
+    cluster = memoryCluster();
+    cluster.router.start();
+    await settle();
+  });
+  afterEach(async () => {
+    cluster.router.drain();
+    await cluster.clock.run(cluster.router.close());
+  });
+  const status = () => cluster.clock.run(cluster.router.reports.status());
+  const health = () => cluster.clock.run(cluster.router.reports.health());
+  const accept = (count: number): void => {
+    for (let index = 0; index < count; index += 1) cluster.usEast.accept(write);
+  };
+
+  it('has the fields of the runbook, first and in its order', async () => {
+    accept(3);
+    const answer = await status();
+    assert.deepEqual(Object.keys(answer).slice(0, 3), ['leader', 'relay_log_len', 'regions']);
+    assert.equal(answer.leader, 'us-east');
+    assert.equal(answer.relay_log_len, 3);
+    assert.deepEqual(
+      answer.regions.map((region) => Object.entries(region).slice(0, 4)),
+      ['us-east', 'eu-west', 'ap-south'].map((name) => [
+        ['name', name],
+        ['applied_events', 3],
+        ['lag_events', 0],
+        ['partitioned', false],
+      ]),
+    );
+    assert.equal(answer.epoch, 1);
+    assert.deepEqual(answer.stream, { connected: true, offset: 5 });
+    assert.equal(answer.stale, undefined);
+  });
+
+  it('shows the lag of a cut region grow, in events and seconds, and go back to 0', async () => {
+    await cluster.clock.run(cluster.router.drills.partition('ap-south'));
+    accept(4);
+    cluster.usEast.newestMs = 12_500;
+    cluster.apSouth.newestMs = 10_000;
+    const during = (await status()).regions[2];
+    assert.deepEqual(
+      [during?.applied_events, during?.lag_events, during?.partitioned, during?.lag_seconds],
+      [0, 4, true, 2.5],
+    );
+    const healed = await cluster.clock.run(cluster.router.drills.heal('ap-south'));
+    assert.deepEqual(healed, { region: 'ap-south', partitioned: false, missed_events: 4 });
+    const after = (await status()).regions[2];
+    assert.deepEqual([after?.lag_events, after?.partitioned, after?.lag_seconds], [0, false, 0]);
+  });
+
+  it('counts what both sides missed, and nothing for a region that was not cut', async () => {
+    accept(2);
+    await status();
+    assert.equal((await cluster.clock.run(cluster.router.drills.heal('us-east'))).missed_events, 0);
+    await cluster.clock.run(cluster.router.drills.partition('us-east'));
+    accept(5);
+    cluster.euWest.accept(write);
+    assert.equal((await cluster.clock.run(cluster.router.drills.heal('us-east'))).missed_events, 6);
+  });
+
+  it('a drill on an unreachable region is 503 and says that nothing was done', async () => {
+    cluster.apSouth.state = 'not_sent';
+    await assert.rejects(cluster.router.drills.partition('ap-south'), /cannot be told/);
+    await assert.rejects(cluster.router.drills.heal('ap-south'), /cannot be told/);
+  });
+
+  it('shows an unreachable region with its last known numbers', async () => {
+    accept(2);
+    await status();
+    cluster.euWest.state = 'not_sent';
+    accept(1);
+    const region = (await status()).regions[1];
+    assert.deepEqual([region?.reachable, region?.applied_events, region?.lag_events], [false, 2, 1]);
+    assert.equal((await health()).status, 'degraded');
+  });
+
+  it('shows an unreachable leader as stale, and no health without it', async () => {
+    accept(2);
+    await status();
+    cluster.usEast.state = 'no_answer';
+    const answer = await status();
+    assert.equal(answer.stale, true);
+    assert.equal(answer.relay_log_len, 2);
+    assert.equal(answer.regions[0]?.reachable, false);
+    const sick = await health();
+    assert.deepEqual([sick.status, sick.items, sick.leader], ['unavailable', null, 'us-east']);
+  });
+
+  it('shows events the leader lacks as ahead', async () => {
+    cluster.usEast.peers = [];
+    cluster.euWest.accept(write);
+    const answer = await status();
+    assert.equal(answer.regions[1]?.ahead_events, 1);
+    assert.equal(answer.regions[0]?.lag_events, 0);
+  });
+
+  it('shows a region never heard of as unknown, not as empty', async () => {
+    const fresh = memoryCluster();
+    fresh.apSouth.state = 'not_sent';
+    fresh.router.start();
+    await settle();
+    const region = (await fresh.clock.run(fresh.router.reports.status())).regions[2];
+    assert.deepEqual([region?.applied_events, region?.lag_events, region?.reachable], [null, null, false]);
+    await fresh.clock.run(fresh.router.close());
+  });
+
+  it('is healthy with the item count of the leader, and says why it is not', async () => {
+    cluster.usEast.items = 12;
+    assert.deepEqual(await health(), {
+      status: 'ok',
+      leader: 'us-east',
+      items: 12,
+      epoch: 1,
+      regions: { total: 3, reachable: 3, ready: 3 },
+      notes: [],
+    });
+    cluster.apSouth.isCut = true;
+    cluster.euWest.streamConnected = false;
+    const answer = await health();
+    assert.equal(answer.status, 'degraded');
+    assert.deepEqual(answer.notes, ['eu-west is not connected to the stream', 'ap-south is cut off by a drill']);
+  });
+});
