@@ -1,0 +1,86 @@
+/** kill -9 of any one process and its restart lose nothing; the cluster continues where it was. */
+import assert from 'node:assert/strict';
+import { Acknowledged } from '../harness/acknowledged.ts';
+import { Cluster } from '../harness/cluster.ts';
+import { eventually } from '../harness/eventually.ts';
+
+/** Writes from eight clients until told to stop. */
+function keepWriting(cluster: Cluster, told: Acknowledged): () => Promise<void> {
+  let stopping = false;
+  const clients = Array.from({ length: 8 }, async (_, client) => {
+    while (!stopping) {
+      const status = await told.view(cluster, client + 1);
+      // A refused connection answers at once: do not spin on it.
+      if (status !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+  return async () => {
+    stopping = true;
+    await Promise.all(clients);
+  };
+}
+
+describe('one process is killed under load', function () {
+  this.timeout(120_000);
+  let cluster: Cluster;
+  const told = new Acknowledged();
+
+  before(async () => {
+    cluster = await Cluster.start();
+  });
+  after(() => cluster?.stop());
+
+  const underLoad = async (fault: () => Promise<void>): Promise<void> => {
+    const before = told.count;
+    const stop = keepWriting(cluster, told);
+    try {
+      await fault();
+      await cluster.settled();
+    } finally {
+      await stop();
+    }
+    assert.ok(told.count > before, 'writes were acknowledged');
+    await told.check(cluster);
+  };
+
+  for (const victim of ['eu-west', 'us-east', 'router']) {
+    it(`${victim} is killed and comes back`, () =>
+      underLoad(async () => {
+        await cluster.kill(victim);
+        await cluster.restart(victim);
+      }));
+  }
+
+  it('nats-server is killed and comes back; writes go on meanwhile', () =>
+    underLoad(async () => {
+      const during = new Acknowledged();
+      await cluster.nats.kill();
+      for (let index = 0; index < 20; index++) assert.equal(await during.view(cluster, 1), 200);
+      await cluster.nats.restart();
+      for (const [entity, count] of during.sure) told.sure.set(entity, (told.sure.get(entity) ?? 0) + count);
+    }));
+
+  it('nats-server comes back without its volume: leadership, stream and positions survive', () =>
+    underLoad(async () => {
+      const before = await cluster.status();
+      await cluster.nats.restart({ wiped: true });
+      await eventually('the record is made anew with a higher epoch', async () => {
+        const { epoch } = await cluster.status();
+        return epoch > before.epoch;
+      });
+      const { leader } = await cluster.status();
+      assert.equal(leader, before.leader);
+    }));
+
+  it('all processes are killed at once and come back', async () => {
+    const before = await cluster.status();
+    await Promise.all([...cluster.processes.values()].map((service) => service.end('SIGKILL')));
+    await cluster.nats.restart();
+    await Promise.all([...cluster.processes.values()].map((service) => service.start()));
+    await cluster.settled();
+    const after = await cluster.status();
+    assert.deepEqual([after.leader, after.epoch], [before.leader, before.epoch]);
+    assert.equal(after.relay_log_len, before.relay_log_len);
+    await told.check(cluster);
+  });
+});
