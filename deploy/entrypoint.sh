@@ -1,0 +1,20 @@
+#!/bin/sh
+# What the image runs: a command, then its flags. `exec`, so that signals reach the process itself.
+set -eu
+
+# The original's image was run as `tidal-server cluster …`; its command lines go on working.
+if [ "${1:-}" = tidal-server ]; then shift; fi
+
+command=${1:-}
+case $command in
+  region) main=services/region/main.js port=9510 ;;
+  router) main=services/router/main.js port=9500 ;;
+  cluster) main=deploy/local/main.js port=9500 ;;
+  *)
+    echo "unknown command \"$command\"; the image takes: region | router | cluster, then flags (<command> --help lists them)" >&2
+    exit 2
+    ;;
+esac
+shift
+export TIDAL_LISTEN="${TIDAL_LISTEN:-0.0.0.0:$port}"
+exec node "/app/dist/$main" "$@"

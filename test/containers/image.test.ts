@@ -1,0 +1,79 @@
+/** What is in the image, and what is not; what its commands answer. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildLimitMs, docker, dockerEnded, image, needDocker, root } from '../harness/docker.ts';
+
+describe('the image', function () {
+  this.timeout(60_000);
+  let name: string;
+
+  before(async function () {
+    this.timeout(buildLimitMs);
+    await needDocker(this);
+    name = await image();
+  });
+
+  const inside = (script: string): Promise<string> =>
+    docker(['run', '--rm', '--network', 'none', '--entrypoint', 'sh', name, '-c', script]);
+
+  it('runs as an ordinary user who owns /data and nothing of the program', async () => {
+    assert.equal((await docker(['inspect', '--format', '{{.Config.User}}', name])).trim(), 'node');
+    assert.equal((await inside('touch /data/own && find /app /srv -writable | head -3')).trim(), '');
+  });
+
+  it('has no compiler, no package manager, no tests and no development dependencies', async () => {
+    const tools = 'gcc g++ cc make python3 npm npx yarn corepack git curl';
+    assert.equal((await inside(`for tool in ${tools}; do command -v $tool; done; true`)).trim(), '');
+    const { devDependencies, dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+      'dependencies' | 'devDependencies',
+      Record<string, string>
+    >;
+    const installed = (await inside('cd /app/node_modules && ls -d * @*/*')).split('\n');
+    assert.deepEqual(
+      Object.keys(devDependencies).filter((dependency) => installed.includes(dependency)),
+      [],
+    );
+    assert.deepEqual(
+      Object.keys(dependencies).filter((dependency) => !installed.includes(dependency)),
+      [],
+    );
+    assert.equal(
+      (await inside('ls /app /app/dist')).trim(),
+      '/app:\ndeploy\ndist\nnode_modules\npackage.json\n\n/app/dist:\ndeploy\nservices\nshared',
+    );
+  });
+
+  it('brings the default schema and topology at the places over which one’s own are mounted', async () => {
+    assert.equal(
+      await inside('cat /srv/schema.yaml'),
+      readFileSync(join(root, 'deploy/config/default-schema.yaml'), 'utf8'),
+    );
+    assert.equal(
+      await inside('cat /srv/topology.yaml'),
+      readFileSync(join(root, 'deploy/config/default-cluster.yaml'), 'utf8'),
+    );
+  });
+
+  it('brings a nats-server of at least 2.10', async () => {
+    const [, minor] = /v2\.(\d+)/.exec(await inside('$NATS_SERVER --version')) ?? [];
+    assert.ok(Number(minor) >= 10);
+  });
+
+  for (const command of ['region', 'router', 'cluster']) {
+    it(`${command} --help lists its settings; an unknown flag is refused by name`, async () => {
+      const help = await dockerEnded(['run', '--rm', '--network', 'none', name, command, '--help']);
+      assert.equal(help.exitCode, 0, help.output);
+      assert.match(help.output, /--topology/);
+      const wrong = await dockerEnded(['run', '--rm', '--network', 'none', name, command, '--colour', 'red']);
+      assert.equal(wrong.exitCode, 2, wrong.output);
+      assert.match(wrong.output, /--colour/);
+    });
+  }
+
+  it('an unknown command is refused, naming the known ones', async () => {
+    const { exitCode, output } = await dockerEnded(['run', '--rm', '--network', 'none', name, 'serve']);
+    assert.equal(exitCode, 2);
+    assert.match(output, /"serve".*region \| router \| cluster/);
+  });
+});
