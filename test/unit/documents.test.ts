@@ -1,0 +1,66 @@
+/** The documents tell the truth where a program can check it: invariants name tests, codes are all there, links lead somewhere. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { problems } from '../../shared/errors/errors.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const documents = ['README.md', 'CHANGELOG.md', 'test/README.md']
+  .concat(readdirSync(join(root, 'docs')).map((name) => `docs/${name}`))
+  .concat(readdirSync(join(root, 'docs/adr')).map((name) => `docs/adr/${name}`))
+  .filter((name) => name.endsWith('.md'));
+
+describe('the documents', () => {
+  it('docs/INVARIANTS.md: every invariant names at least one test, and every test named exists and has tests', () => {
+    const invariants = read('docs/INVARIANTS.md')
+      .split(/^(?=\d+\. )/m)
+      .slice(1);
+    assert.equal(invariants.length, 9);
+    for (const [index, text] of invariants.entries()) {
+      assert.match(text, new RegExp(`^${index + 1}\\. `), 'numbered in order');
+      const tests = [...text.matchAll(/`(test\/[^`]+\.test\.ts)`/g)].map((match) => match[1]!);
+      assert.ok(tests.length > 0, `invariant ${index + 1} names no test`);
+      for (const test of tests) {
+        assert.ok(existsSync(join(root, test)), `${test} does not exist`);
+        assert.match(read(test), /\bit\(/, `${test} has no tests`);
+      }
+    }
+  });
+
+  it('docs/api.md lists every error code with its status, and no other', () => {
+    const rows = [...read('docs/api.md').matchAll(/^\| `([a-z_]+)` \| (\d{3}) \|/gm)].map((match) => [
+      match[1],
+      Number(match[2]),
+    ]);
+    assert.deepEqual(
+      rows,
+      Object.entries(problems).map(([code, [status]]) => [code, status]),
+    );
+  });
+
+  it('every error code is one the program can answer', () => {
+    const sources = ['services', 'shared', 'deploy']
+      .flatMap((folder) => files(join(root, folder)))
+      .filter((file) => !file.endsWith('errors.ts'));
+    const text = sources.map((file) => readFileSync(file, 'utf8')).join('\n');
+    const unused = Object.keys(problems).filter((code) => !text.includes(`'${code}'`));
+    assert.deepEqual(unused, []);
+  });
+
+  for (const document of documents) {
+    it(`${document}: every relative link leads to a file`, () => {
+      for (const [, target] of read(document).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+        const file = resolve(root, dirname(document), target!);
+        assert.ok(existsSync(file), `${target} does not exist`);
+      }
+    });
+  }
+});
+
+function files(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
