@@ -16,7 +16,8 @@ const log = createLog({ name: 'nats', level: 'info' });
 const endLimitMs = 5_000;
 
 if (await endLeftover(pidFile, configFile, clock)) log.warn('ended a nats-server that an earlier run had left');
-const server = spawn(program, ['--config', configFile], { stdio: ['ignore', 'inherit', 'pipe'] });
+// It logs to standard error. Were our standard output its own too, the launcher could not tell that this process died.
+const server = spawn(program, ['--config', configFile], { stdio: ['ignore', 'ignore', 'pipe'] });
 let asked = false;
 
 function end(cause: string): void {

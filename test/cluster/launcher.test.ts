@@ -79,6 +79,13 @@ describe('launcher', function () {
     return existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
   }
 
+  /** The guard that runs a nats-server. */
+  function parentOf(pid: number): number {
+    const [, parent] = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    assert.ok(Number(parent) > 1, `the parent of ${pid} is ${parent}`);
+    return Number(parent);
+  }
+
   function pids(): number[] {
     return [...journal().map(({ pid }) => pid), natsPid()].filter((pid) => pid > 0);
   }
@@ -164,6 +171,15 @@ describe('launcher', function () {
     await says(/nats {6}died \(exit code 1\)/);
     await eventually('nats-server runs again', () => natsPid() !== nats && alive(natsPid()));
     assert.ok(said.text.includes('error: nats-server ended by itself'), said.text);
+    const left = natsPid();
+    process.kill(parentOf(left), 'SIGKILL');
+    await says('nats      died (SIGKILL); starting it again in', 25_000);
+    await eventually(
+      'the nats-server its guard left is replaced',
+      () => natsPid() !== left && alive(natsPid()),
+      15_000,
+    );
+    assert.ok(!alive(left));
   });
 
   it('kill -9 of the launcher takes every process along, and the next launch goes on', async () => {
