@@ -101,7 +101,7 @@ export class Promotion {
     const { record } = found;
     const tookMs = (): number => Math.round(clock.monotonicMs() - startMs);
     if (record.handover !== undefined && !force) this.refuseUnlessAbandoned(record);
-    if (record.leader === region && !force) {
+    if (record.leader === region) {
       await this.keepLeader(found);
       return { leader: region, previous: region, epoch: record.epoch, handed_over_events: 0, took_ms: tookMs() };
     }
