@@ -87,6 +87,15 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], ana
 }
 
 function parse(text: string, fieldNames: readonly string[]): readonly LunrClause[] {
+  // lunr would take the digits, and what follows them as one more word.
+  const [, sign, value] = /(?<!\\)([\^~])(?!\d+(?=[\s^~]|$))([^\s^~]*)/.exec(text) ?? [];
+  if (sign !== undefined) {
+    throw refusal(
+      `"${sign}${value?.slice(0, 32)}" is not a number`,
+      `${sign} takes a whole number: term^3, fuzzy~1`,
+      fieldNames,
+    );
+  }
   const query = new lunr.Query([...fieldNames]);
   // The parser is not in lunr's types.
   const { QueryParser } = lunr as unknown as {
