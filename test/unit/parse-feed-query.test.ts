@@ -168,7 +168,6 @@ describe('feed query', () => {
     ['at', 'at', /longer than 1000/],
     ['user_id', 'user_id', /longer than 1000/],
     ['region', 'region', /longer than 1000/],
-    ['min_position', 'min_position', /longer than 1000/],
   ];
   for (const [query, path, message] of invalid) {
     const text = message.source.startsWith('longer') ? `${query}=${long}` : query;

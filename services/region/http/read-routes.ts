@@ -3,6 +3,7 @@ import type Router from '@koa/router';
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { formatPosition, parsePosition } from '../../../shared/protocol/position.ts';
+import { parseAt } from '../rank/page-parameters.ts';
 import { nextFeedCursor, parseFeedQuery } from '../rank/parse-feed-query.ts';
 import { nextSearchCursor, parseSearchQuery } from '../rank/parse-search-query.ts';
 import type { ReadContext, RegionSurface } from './http.ts';
@@ -91,9 +92,10 @@ export function addReadRoutes(router: Router, surface: RegionSurface): void {
   router.get('/items/:id', async (ctx) => {
     requireReady();
     for (const name of new URLSearchParams(ctx.querystring).keys()) {
-      if (name === 'region' || name === 'min_position') continue;
+      if (name === 'region' || name === 'min_position' || name === 'at') continue;
       throw new Refusal('invalid_request', `${name.slice(0, 64)} is not a parameter of /items/:id`, {
-        hint: 'accepted parameters: region, min_position',
+        hint: 'accepted parameters: region, min_position, at',
+        errors: [{ path: name.slice(0, 64), message: 'unknown parameter' }],
       });
     }
     await reachPosition(ctx);
@@ -106,7 +108,7 @@ export function addReadRoutes(router: Router, surface: RegionSurface): void {
     }
     const item = catalog.item(entity);
     if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${surface.region}`);
-    const atMs = surface.nowMs();
+    const atMs = parseAt(new URLSearchParams(ctx.querystring)) ?? surface.nowMs();
     const embedding = catalog.embedding(entity);
     ctx.body = {
       ...context(atMs),

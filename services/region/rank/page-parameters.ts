@@ -30,7 +30,8 @@ export function checkParameters(search: URLSearchParams, { route, names, unbound
     if (!names.includes(name)) {
       throw invalid(clip(name), `is not a parameter of ${route}`, `accepted parameters: ${names.join(', ')}`);
     }
-    if (value.length > VALUE_LIMIT && !unbounded.includes(name)) {
+    // A position has an entry for every origin; the router bounds it.
+    if (value.length > VALUE_LIMIT && name !== 'min_position' && !unbounded.includes(name)) {
       throw invalid(name, `is longer than ${VALUE_LIMIT} characters`);
     }
     if (seen.has(name) && name !== 'filter') {
@@ -61,13 +62,19 @@ export interface Page {
   readonly atMs: number | undefined;
 }
 
-/** The page asked for by `at` and `cursor`. `identity`: everything that decides the ranking and the size of its pages. */
-export function parsePage(search: URLSearchParams, identity: readonly unknown[]): Page {
+/** The moment asked for by `at`, epoch ms; undefined without it. */
+export function parseAt(search: URLSearchParams): number | undefined {
   const at = search.get('at');
   const atMs = at === null ? undefined : parseMoment(at);
   if (at !== null && atMs === undefined) {
     throw invalid('at', 'must be integer milliseconds since 1970 or an RFC 3339 time');
   }
+  return atMs;
+}
+
+/** The page asked for by `at` and `cursor`. `identity`: everything that decides the ranking and the size of its pages. */
+export function parsePage(search: URLSearchParams, identity: readonly unknown[]): Page {
+  const atMs = parseAt(search);
   const cursor = search.get('cursor');
   if (cursor === null) return { skip: 0, atMs };
   const page = decodeCursor(cursor, identity);

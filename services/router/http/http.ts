@@ -5,6 +5,7 @@
  */
 import { Router } from '@koa/router';
 import type Koa from 'koa';
+import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type { BrokerMetrics } from '../broker/broker.ts';
@@ -37,6 +38,7 @@ export interface RoutesOptions {
 }
 
 export function addRoutes(app: Koa, options: RoutesOptions): void {
+  app.use(refuseParameters);
   const router = new Router();
   const budget = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics: options.metrics });
   addWriteRoutes(router, { ...options, budget });
@@ -46,3 +48,17 @@ export function addRoutes(app: Koa, options: RoutesOptions): void {
   if (options.broker !== undefined) addBrokerRoute(router, options.broker);
   app.use(router.routes());
 }
+
+/** Only reads take parameters: an ignored one would let a client believe that it was heard. */
+const refuseParameters: Koa.Middleware = async (ctx, next) => {
+  const takesNone = ctx.path.startsWith('/cluster/') || ctx.method === 'POST' || ctx.method === 'DELETE';
+  const [name] = takesNone ? [...new URLSearchParams(ctx.querystring).keys()] : [];
+  if (name !== undefined) {
+    const path = name.slice(0, 64);
+    throw new Refusal('invalid_request', `${path} is not a parameter of ${ctx.method} ${ctx.path.slice(0, 100)}`, {
+      hint: 'this route takes no parameters; what it needs is in the body',
+      errors: [{ path, message: 'unknown parameter' }],
+    });
+  }
+  await next();
+};

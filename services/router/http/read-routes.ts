@@ -14,6 +14,8 @@ import { entityIdOf } from './entity-id.ts';
 import { unknownRegion } from './region-name.ts';
 
 const PARAMETER_LIMIT = 4_096;
+/** A position has an entry for every origin a region ever had; with the rest it must fit a request's head. */
+const POSITION_LIMIT = 16_384;
 
 export interface ReadRoutesOptions {
   readonly topology: Topology;
@@ -46,7 +48,7 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
       query,
       headers: { 'x-request-id': requestIdOf(ctx), ...(position === '' ? {} : { 'x-tidal-position': position }) },
     };
-    if (position.length > PARAMETER_LIMIT) throw tooLong('x-tidal-position');
+    if (position.length > POSITION_LIMIT) throw tooLong('x-tidal-position', POSITION_LIMIT);
     if (region !== undefined) {
       const link = links.get(region);
       if (link === undefined) throw unknownRegion(region, topology);
@@ -92,7 +94,8 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
 function splitQuery(querystring: string): { readonly region: string | undefined; readonly query: string } {
   const parameters = new URLSearchParams(querystring);
   for (const [name, value] of parameters) {
-    if (name.length > PARAMETER_LIMIT || value.length > PARAMETER_LIMIT) throw tooLong(name);
+    const limit = name === 'min_position' ? POSITION_LIMIT : PARAMETER_LIMIT;
+    if (name.length > limit || value.length > limit) throw tooLong(name, limit);
   }
   const asked = parameters.getAll('region');
   if (asked.length > 1) throw new Refusal('invalid_request', 'region= may be given once');
@@ -101,9 +104,9 @@ function splitQuery(querystring: string): { readonly region: string | undefined;
   return { region: asked[0], query: parameters.toString() };
 }
 
-function tooLong(name: string): Refusal {
+function tooLong(name: string, limit: number): Refusal {
   const path = name.slice(0, 64);
-  const message = `must have at most ${PARAMETER_LIMIT} characters`;
+  const message = `must have at most ${limit} characters`;
   return new Refusal('invalid_request', `${path} ${message}`, { errors: [{ path, message }] });
 }
 
