@@ -12,6 +12,8 @@ import { filmOf, readFilms } from '../demo/films.ts';
 import { playSignals } from '../demo/play.ts';
 import { Progress, table } from '../demo/show.ts';
 
+/** Films get the ids from here on: out of the way of items somebody has put by hand. */
+const FIRST_FILM = 1_000_001;
 const help = `npm run demo -- [--url URL] [--limit N] [--signals N] [--seed N]
 
   --url      the cluster, default http://127.0.0.1:9500
@@ -108,7 +110,7 @@ async function run({ url, limit, signals, seed }: Settings): Promise<void> {
   await api.get('/health');
   const films = readFilms()
     .slice(0, limit)
-    .map((record, index) => filmOf(record, index + 1));
+    .map((record, index) => filmOf(record, FIRST_FILM + index));
   const count = films.length === 0 ? 0 : signals;
 
   const began = clock.monotonicMs();

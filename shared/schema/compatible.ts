@@ -37,7 +37,7 @@ export function incompatibilities(former: SchemaDescription, present: SchemaDesc
     const path = `signals.${was.name}`;
     const is = now.get(was.name);
     if (is === undefined) {
-      found.push(`${path}: is missing; the log holds such signals, and schemas only add`);
+      found.push(`${path}: is missing; it was declared when this region started before, and schemas only add`);
       continue;
     }
     if (is.sentiment !== was.sentiment) {
