@@ -1,0 +1,114 @@
+/** Reads from any region: one's own writes by position, pinned moments, and what is found right after it was written. */
+import assert from 'node:assert/strict';
+import { Cluster } from '../harness/cluster.ts';
+
+interface Page {
+  readonly region: string;
+  readonly at: string;
+  readonly position: string;
+  readonly items: readonly { readonly entity_id: number }[];
+}
+
+describe('reads', function () {
+  this.timeout(60_000);
+  let cluster: Cluster;
+
+  before(async () => {
+    cluster = await Cluster.start();
+  });
+  after(() => cluster?.stop());
+
+  const write = async (path: string, body: unknown): Promise<string> => {
+    const answer = await cluster.post<{ position: string }>(path, body);
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    return answer.body.position;
+  };
+  const ids = ({ items }: Page): number[] => items.map(({ entity_id }) => entity_id);
+
+  it('with min_position a follower shows what was just written, every time', async () => {
+    for (let entity = 1; entity <= 20; entity++) {
+      const position = await write('/items', { entity_id: entity, metadata: { title: `Saxophone ${entity}` } });
+      const region = entity % 2 === 0 ? 'eu-west' : 'ap-south';
+      const item = await cluster.get(`/items/${entity}?region=${region}&min_position=${position}`);
+      assert.equal(item.status, 200);
+      const { body } = await cluster.get<Page>(
+        `/search?query=saxophone&limit=200&region=${region}&min_position=${position}`,
+      );
+      assert.equal(body.region, region);
+      assert.ok(ids(body).includes(entity), 'the first search after it was applied finds it');
+    }
+  });
+
+  it('the position of a read is taken back, also with very many origins', async () => {
+    await write('/items', { entity_id: 30, metadata: { title: 'Thirty' } });
+    const { body } = await cluster.get<Page>('/feed?limit=1');
+    const letters = (index: number): string =>
+      'abcdefghij'.charAt(index % 10) + 'abcdefghij'.charAt(Math.floor(index / 10) % 10);
+    const origins = Array.from(
+      { length: 400 },
+      (_, index) => `us-east@aaaaaaaaa${letters(index)}${letters(index / 100)}:0`,
+    );
+    assert.equal(new Set(origins).size, 400);
+    const token = [body.position, ...origins].join(',');
+    assert.ok(token.length > 9_000);
+    const again = await cluster.get(`/feed?limit=1&region=eu-west&min_position=${token}`);
+    assert.equal(again.status, 200, JSON.stringify(again.body));
+  });
+
+  it('a region that does not get there in 2 s says so; what is no position is refused', async () => {
+    await cluster.post('/cluster/partition', { region: 'ap-south' });
+    const position = await write('/items', { entity_id: 21, metadata: { title: 'Trombone' } });
+    const late = await cluster.get(`/items/21?region=ap-south&min_position=${position}`);
+    assert.deepEqual([late.status, late.body.code], [504, 'position_not_reached']);
+    await cluster.post('/cluster/heal', { region: 'ap-south' });
+    assert.equal((await cluster.get(`/items/21?region=ap-south&min_position=${position}`)).status, 200);
+    const bad = await cluster.get('/feed?min_position=soon');
+    assert.deepEqual([bad.status, bad.body.code], [400, 'invalid_request']);
+  });
+
+  it('at pins the moment windows are summed for, in feeds and for one item', async () => {
+    const timestamp = '2026-01-01T00:00:00Z';
+    const position = await write('/signals', { entity_id: 1, signal: 'view', weight: 7, timestamp });
+    interface Item {
+      readonly at: string;
+      readonly signals: { readonly view: Readonly<Record<string, number>> };
+    }
+    const then = await cluster.get<Item>(`/items/1?at=2026-01-01T00:30:00Z&min_position=${position}`);
+    assert.equal(then.body.at, '2026-01-01T00:30:00.000Z');
+    assert.equal(then.body.signals.view['1h'], 7);
+    const now = await cluster.get<Item>('/items/1');
+    assert.equal(now.body.signals.view['1h'], 0);
+    assert.equal(now.body.signals.view.all, 7);
+    const { body } = await cluster.get<Page>('/feed?profile=top&window=1h&limit=1&at=2026-01-01T00:30:00Z');
+    assert.deepEqual(ids(body), [1]);
+  });
+
+  it('related items are the nearest by embedding, in every region alike', async () => {
+    const embedding = (entity: number, values: number[]) => write('/embeddings', { entity_id: entity, values });
+    await embedding(1, [1, 0, 0, 0]);
+    await embedding(2, [0.9, 0.1, 0, 0]);
+    await embedding(3, [0, 1, 0, 0]);
+    const position = await embedding(4, [0.5, 0.5, 0, 0]);
+    for (const region of cluster.regionNames) {
+      const path = `/feed?profile=related&entity_id=1&limit=3&region=${region}&min_position=${position}`;
+      const { status, body } = await cluster.get<Page>(path);
+      assert.equal(status, 200);
+      assert.deepEqual(ids(body), [2, 4, 3], region);
+    }
+  });
+
+  it('a deleted item is gone from the next read of every kind; put again, it shows its history', async () => {
+    const deleted = await fetch(`${cluster.url}/items/1`, { method: 'DELETE' });
+    const { position } = (await deleted.json()) as { position: string };
+    for (const region of cluster.regionNames) {
+      const where = `region=${region}&min_position=${position}`;
+      assert.equal((await cluster.get(`/items/1?${where}`)).status, 404);
+      assert.ok(!ids((await cluster.get<Page>(`/feed?profile=new&limit=200&${where}`)).body).includes(1));
+      assert.ok(!ids((await cluster.get<Page>(`/search?query=saxophone&limit=200&${where}`)).body).includes(1));
+      assert.equal((await cluster.get(`/feed?profile=related&entity_id=1&${where}`)).body.code, 'unknown_item');
+    }
+    await write('/items', { entity_id: 1, metadata: { title: 'Back' } });
+    const { body } = await cluster.get<{ signals: { view: { all: number } } }>('/items/1');
+    assert.equal(body.signals.view.all, 7);
+  });
+});
