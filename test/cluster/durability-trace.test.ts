@@ -39,7 +39,7 @@ describe('durability trace', () => {
     try {
       const traced = trace(directory);
       if ('cannot' in traced) {
-        if (process.env['CI'] !== undefined) assert.fail(traced.cannot);
+        if (process.env.CI !== undefined) assert.fail(traced.cannot);
         console.log(`      NOT SHOWN HERE, ${traced.cannot}`);
         return this.skip();
       }

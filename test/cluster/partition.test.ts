@@ -36,7 +36,7 @@ describe('partition drills', function () {
     await cluster.converged();
     const { status, body } = await cluster.post('/cluster/partition', { region: 'ap-south' });
     assert.equal(status, 200);
-    assert.equal(body['partitioned'], true);
+    assert.equal(body.partitioned, true);
     await cluster.post('/items', { entity_id: 2, metadata: { title: 'Saxophone during the cut' } });
     for (let count = 1; count <= 5; count++) {
       await like(2);
@@ -64,7 +64,7 @@ describe('partition drills', function () {
   it('cutting it again changes nothing', async () => {
     const { status, body } = await cluster.post('/cluster/partition', { region: 'ap-south' });
     assert.equal(status, 200);
-    assert.equal(body['partitioned'], true);
+    assert.equal(body.partitioned, true);
   });
 
   it('it stays cut over a kill and a restart', async () => {
@@ -102,7 +102,7 @@ describe('partition drills', function () {
     await cluster.post('/cluster/partition', { region: 'us-east' });
     const { status, body } = await cluster.post('/signals', { entity_id: 1, signal: 'view' });
     assert.equal(status, 200);
-    assert.equal(body['durability'], 'local');
+    assert.equal(body.durability, 'local');
     const promote = await cluster.post<Problem>('/cluster/promote', { region: 'eu-west' });
     assert.equal(promote.status, 409);
     assert.equal(promote.body.code, 'leader_cut');
@@ -112,8 +112,8 @@ describe('partition drills', function () {
   it('forced promotion: both sides accept, and heal merges them', async () => {
     const forced = await cluster.post('/cluster/promote', { region: 'eu-west', force: true });
     assert.equal(forced.status, 200, JSON.stringify(forced.body));
-    assert.equal(forced.body['leader'], 'eu-west');
-    assert.equal(forced.body['left_behind'], 1);
+    assert.equal(forced.body.leader, 'eu-west');
+    assert.equal(forced.body.left_behind, 1);
     for (let count = 0; count < 3; count++) {
       const { status } = await cluster.post('/signals', { entity_id: 1, signal: 'view' });
       assert.equal(status, 200);

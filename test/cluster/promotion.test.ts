@@ -17,8 +17,8 @@ describe('planned promotion', function () {
   it('promoting the leader is a no-op', async () => {
     const { status, body } = await cluster.post('/cluster/promote', { region: 'us-east' });
     assert.equal(status, 200);
-    assert.equal(body['leader'], 'us-east');
-    assert.equal(body['epoch'], 1);
+    assert.equal(body.leader, 'us-east');
+    assert.equal(body.epoch, 1);
   });
 
   it('six promotions in a row under 16 writers on two routers: no write fails', async () => {
@@ -31,9 +31,9 @@ describe('planned promotion', function () {
       for (const [index, region] of ['eu-west', 'ap-south', 'us-east', 'eu-west', 'us-east', 'ap-south'].entries()) {
         const { status, body } = await cluster.post('/cluster/promote', { region });
         assert.equal(status, 200, JSON.stringify(body));
-        assert.equal(body['leader'], region);
-        assert.equal(body['epoch'], index + 2);
-        took.push(body['took_ms'] as number);
+        assert.equal(body.leader, region);
+        assert.equal(body.epoch, index + 2);
+        took.push(body.took_ms as number);
         // Let the new leader take some writes before the next one.
         const before = told.count;
         await eventually('the new leader takes writes', () => told.count >= before + 50);
@@ -63,7 +63,7 @@ describe('planned promotion', function () {
     await cluster.kill('us-east');
     const { status, body } = await cluster.post('/cluster/promote', { region: 'us-east' });
     assert.equal(status, 409);
-    assert.equal(body['code'], 'target_unreachable');
+    assert.equal(body.code, 'target_unreachable');
     assert.match(JSON.stringify(body), /force/);
   });
 
@@ -73,7 +73,7 @@ describe('planned promotion', function () {
     await cluster.kill('ap-south');
     const planned = await cluster.post('/cluster/promote', { region: 'us-east' });
     assert.equal(planned.status, 409);
-    assert.equal(planned.body['code'], 'leader_unreachable');
+    assert.equal(planned.body.code, 'leader_unreachable');
     const forced = await cluster.post('/cluster/promote', { region: 'us-east', force: true });
     assert.equal(forced.status, 200, JSON.stringify(forced.body));
     for (let entity = 1; entity <= 16; entity++) assert.equal(await told.view(cluster, entity), 200);

@@ -30,7 +30,7 @@ describe('docs/runbook.md', function () {
   before(async function () {
     const program = await missingProgram();
     if (program !== undefined) {
-      if (process.env['CI'] !== undefined) throw new Error(`${program} is needed to run the runbook`);
+      if (process.env.CI !== undefined) throw new Error(`${program} is needed to run the runbook`);
       console.log(`      SKIPPED: ${program} is not installed, so the runbook's blocks cannot run`);
       this.skip();
     }

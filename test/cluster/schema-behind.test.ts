@@ -66,7 +66,7 @@ describe('a region with an older schema', function () {
       await cluster.post('/signals', { entity_id: 1, signal: 'view' });
       await eventually('it says that it stopped', async () => {
         const { body } = await cluster.region('ap-south', '/internal/status');
-        return (body['stopped'] as { code: string } | undefined)?.code === 'schema_behind';
+        return (body.stopped as { code: string } | undefined)?.code === 'schema_behind';
       });
       const behind = (await cluster.status()).regions.find(({ name }) => name === 'ap-south');
       assert.equal(behind?.lag_events, 2, 'neither the batch nor what follows was taken');

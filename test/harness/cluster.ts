@@ -140,7 +140,7 @@ export class Cluster {
       'the cluster is healthy',
       async () => {
         const { body } = await this.get('/health');
-        return body['status'] === 'ok';
+        return body.status === 'ok';
       },
       30_000,
     );

@@ -23,7 +23,7 @@ export type CrashPoint = (typeof crashPoints)[number];
 let armed = false;
 
 function pass(point: CrashPoint): void {
-  if (armed && process.env['TIDAL_TEST_CRASH_AT'] === point) process.kill(process.pid, 'SIGKILL');
+  if (armed && process.env.TIDAL_TEST_CRASH_AT === point) process.kill(process.pid, 'SIGKILL');
 }
 
 function wrapStore(store: Store): Store {

@@ -40,7 +40,7 @@ export class BlockRunner {
   /** Standard output of the block; throws with everything it printed when a command in it fails. */
   async run(text: string): Promise<string> {
     const { stdout } = await run('bash', ['-e', '-o', 'pipefail', '-c', text], {
-      env: { ...process.env, PATH: `${this.directory}:${process.env['PATH']}` },
+      env: { ...process.env, PATH: `${this.directory}:${process.env.PATH}` },
       timeout: 30_000,
     });
     return stdout;

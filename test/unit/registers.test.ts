@@ -30,7 +30,7 @@ const embed = (value: number, at: At): PlacedEvent => place({ kind: 'embedding',
 function title(events: readonly PlacedEvent[]): unknown {
   const registers = createRegisters();
   for (const event of events) registers.apply(event);
-  return registers.item(7)?.metadata['title'];
+  return registers.item(7)?.metadata.title;
 }
 
 describe('catalog', () => {
