@@ -32,6 +32,8 @@ export const problems = {
   leader_unreachable: [409, 'The leader cannot be reached'],
   stale_epoch: [409, 'The epoch is not the present one'],
   idempotency_conflict: [409, 'The idempotency key was used for another write'],
+  log_trimmed: [410, 'This part of the log is not kept any more'],
+  snapshot_gone: [410, 'This snapshot is not served any more'],
   body_too_large: [413, 'The body is too large'],
   event_too_large: [413, 'One event is too large'],
   unsupported_media_type: [415, 'The content type is not supported'],

@@ -15,7 +15,7 @@ import type { RangeOptions, Store, StoreSizes, StoreTables, StoreTransaction, Ta
 
 type Key = string | number | (string | number)[];
 
-const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'marks'];
+const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
 
 export interface LmdbStoreOptions {
   /** Directory of the environment; created when absent. */
@@ -52,6 +52,9 @@ class LmdbStore implements Store {
       put: (table, key, value) => {
         // Inside the transaction's callback a put is immediate; its promise is the transaction's.
         void this.tables[table].put(key as Key, value as Buffer);
+      },
+      remove: (table, key) => {
+        void this.tables[table].remove(key as Key);
       },
     };
   }
@@ -111,6 +114,11 @@ class LmdbStore implements Store {
 
   count(table: TableName): number {
     return (this.tables[table].getStats() as LmdbStats).entryCount;
+  }
+
+  bytes(table: TableName): number {
+    const tree = this.tables[table].getStats() as LmdbStats;
+    return (tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages) * tree.pageSize;
   }
 
   async close(): Promise<void> {
