@@ -43,7 +43,7 @@ export async function startRegion({ config, log, wrapStore, wrapStream }: StartO
   });
   const links = topology.regions
     .filter(({ name }) => name !== config.region)
-    .map(({ name, url }) => createHttpPeerLink({ region: name, url }));
+    .map(({ name, url }) => createHttpPeerLink({ region: name, url, clock }));
   const region = await createRegion({
     region: config.region,
     clock,

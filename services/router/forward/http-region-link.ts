@@ -2,9 +2,9 @@
  * A region link over HTTP: two pools of kept connections, one for reads and one for writes and control, so that a burst
  * of reads never delays a hand-over. Every call has a time limit on the given clock.
  */
-import { Pool } from 'undici';
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { type HttpPool, type OpenHttpPool, openHttpPool } from '../../../shared/observe/http-pool.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { parsePosition } from '../../../shared/protocol/position.ts';
 import type { RegionEntry } from '../../../shared/schema/topology.ts';
@@ -31,10 +31,12 @@ const passedOn = ['content-type', 'retry-after', 'x-tidal-position'] as const;
 export interface HttpRegionLinkOptions {
   readonly entry: RegionEntry;
   readonly clock: Clock;
+  /** The production pool when absent. */
+  readonly openPool?: OpenHttpPool;
 }
 
 interface Call {
-  readonly pool: Pool;
+  readonly pool: HttpPool;
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: unknown;
@@ -42,18 +44,10 @@ interface Call {
   readonly limitMs: number;
 }
 
-export function createHttpRegionLink({ entry, clock }: HttpRegionLinkOptions): RegionLink {
-  const pool = (connections: number): Pool =>
-    new Pool(entry.url, {
-      connections,
-      connectTimeout: limits.connectMs,
-      // Below the regions' own keep-alive, so that a request never meets a connection just being closed.
-      keepAliveTimeout: 10_000,
-      keepAliveMaxTimeout: 20_000,
-      maxResponseSize: limits.answerBytes,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+export function createHttpRegionLink({ entry, clock, openPool = openHttpPool }: HttpRegionLinkOptions): RegionLink {
+  const { url } = entry;
+  const { connectMs, answerBytes } = limits;
+  const pool = (connections: number): HttpPool => openPool({ url, connections, connectMs, answerBytes });
   const control = pool(limits.controlConnections);
   const reads = pool(limits.readConnections);
 
