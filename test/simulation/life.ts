@@ -1,0 +1,162 @@
+/**
+ * One incarnation of a process: from its start to its end. Everything it has of the world - clock, chance, store, stream,
+ * keys, calls - goes through here, so that once it is dead nothing of it runs or reaches anybody any more.
+ *
+ * It may die at any of its effects: before the effect, or right after it and before anything that follows in the same
+ * step. Between two effects a process only changes its own memory, so that these are all the moments that differ.
+ */
+import type { Store } from '../../services/region/wal/store.ts';
+import type { Clock, Timer } from '../../shared/kernel/kernel.ts';
+import type { Control, Stream } from '../../shared/stream/stream.ts';
+import type { Chance } from './chance.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** Where in its effects a process dies. */
+export interface DeathAt {
+  /** Effects from now, 1 the next. */
+  readonly effect: number;
+  readonly after: boolean;
+}
+
+export interface LifeOptions {
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  readonly chance: Chance;
+  /** The wall clock of its machine, ms. */
+  readonly wallMs: () => number;
+  /** Something threw where nothing may. */
+  readonly onUncaught: (error: unknown) => void;
+  readonly onEnd: () => void;
+}
+
+export class Life {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  alive = true;
+  /** Effects so far. */
+  effects = 0;
+  private readonly options: LifeOptions;
+  private death: { left: number; after: boolean } | undefined;
+
+  constructor(options: LifeOptions) {
+    const { scheduler, wallMs } = options;
+    this.name = options.name;
+    this.options = options;
+    this.chance = options.chance;
+    this.clock = {
+      nowMs: () => Math.floor(wallMs()),
+      monotonicMs: () => scheduler.nowMs,
+      after: (delayMs, action) => this.after(delayMs, action),
+    };
+  }
+
+  dieAt({ effect, after }: DeathAt): void {
+    this.death = { left: effect, after };
+  }
+
+  end(): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.options.onEnd();
+  }
+
+  /** Begins an effect: false when the process is dead, or dies of it before it happens. */
+  begin(): boolean {
+    if (!this.alive) return false;
+    this.effects++;
+    if (this.death === undefined || --this.death.left > 0) return true;
+    if (!this.death.after) this.end();
+    return this.alive;
+  }
+
+  /** The effect has happened. */
+  done(): void {
+    if (this.death !== undefined && this.death.left <= 0) this.end();
+  }
+
+  /** One effect with an answer, which a dead process never gets. */
+  async ask<T>(effect: () => Promise<T>): Promise<T> {
+    if (!this.begin()) return forever();
+    const answer = effect();
+    this.done();
+    try {
+      const value = await answer;
+      return this.alive ? value : forever();
+    } catch (error) {
+      if (!this.alive) return forever();
+      throw error;
+    }
+  }
+
+  private after(delayMs: number, action: () => void): Timer {
+    return this.options.scheduler.after(delayMs, () => {
+      if (!this.alive) return;
+      try {
+        action();
+      } catch (error) {
+        this.options.onUncaught(error);
+      }
+    });
+  }
+
+  store(store: Store): Store {
+    return {
+      get: (table, key) => store.get(table, key),
+      range: (table, options) => store.range(table, options),
+      commit: (work) => this.ask(() => store.commit(work)),
+      sizes: () => store.sizes(),
+      count: (table) => store.count(table),
+      bytes: (table) => store.bytes(table),
+      close: () => this.ask(() => store.close()),
+    };
+  }
+
+  /** `onPublish` sees what is about to leave. */
+  stream(stream: Stream, onPublish: (bytes: Uint8Array) => void): Stream {
+    return {
+      get connected() {
+        return stream.connected;
+      },
+      get messageLimitBytes() {
+        return stream.messageLimitBytes;
+      },
+      onConnection: (listener) =>
+        stream.onConnection((connected) => {
+          if (this.alive) listener(connected);
+        }),
+      ensure: () => this.ask(() => stream.ensure()),
+      info: () => this.ask(() => stream.info()),
+      message: (sequence) => this.ask(() => stream.message(sequence)),
+      lastOf: (origin) => this.ask(() => stream.lastOf(origin)),
+      publish: (origin, bytes, expectedLast) =>
+        this.ask(() => {
+          onPublish(bytes);
+          return stream.publish(origin, bytes, expectedLast);
+        }),
+      attach: ({ from, onMessage, onDetached }) =>
+        this.ask(async () => {
+          const attachment = await stream.attach({
+            from,
+            onMessage: (message) => (this.alive ? onMessage(message) : forever()),
+            onDetached: (reason, detail) => {
+              if (this.alive) onDetached(reason, detail);
+            },
+          });
+          return { close: () => this.ask(() => attachment.close()) };
+        }),
+    };
+  }
+
+  control(control: Control): Control {
+    return {
+      read: () => this.ask(() => control.read()),
+      create: (value) => this.ask(() => control.create(value)),
+      update: (value, revision) => this.ask(() => control.update(value, revision)),
+    };
+  }
+}
+
+export function forever(): Promise<never> {
+  return new Promise(() => {});
+}
