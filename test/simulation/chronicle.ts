@@ -104,7 +104,7 @@ export class Chronicle {
 
 /**
  * What the clients of a run put into an event so that it can be told from every other: the weight of a signal, the title
- * of an item, the first value of an embedding. A delete has nothing but its item.
+ * of an item, the first value of an embedding. A delete has nothing but its item and whether it has a key.
  */
 export function tagOf(event: Event): string {
   switch (event.kind) {
@@ -115,6 +115,6 @@ export function tagOf(event: Event): string {
     case 'embedding':
       return `embedding ${event.values[0]}`;
     case 'delete':
-      return `delete ${event.entity}`;
+      return `delete ${event.entity}${event.key === undefined ? '' : ' by key'}`;
   }
 }

@@ -138,7 +138,7 @@ export class Client {
       write: { id, key, tags, entity, outcome: 'open', positions: [] },
     });
     if (kind === 'delete') {
-      tags.push(`delete ${entity}`);
+      tags.push(`delete ${entity}${key === undefined ? '' : ' by key'}`);
       return done({ method: 'DELETE', route: `/items/${entity}`, headers });
     }
     const one = (): unknown => {

@@ -119,7 +119,7 @@ function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
   const part = chance.chance(0.8) ? region : chance.pick(routerNames);
   const by = chance.pick(routerNames);
   const shortMs = Math.round(chance.between(50, 3_000));
-  const longMs = Math.round(chance.exponential(6_000));
+  const longMs = Math.round(chance.exponential(4_000));
   const backMs = chance.chance(0.5) ? shortMs : longMs;
   const unflushed = chance.pick(['lost', 'kept'] as const);
   switch (kind) {
@@ -155,7 +155,7 @@ function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
     case 'broker wiped':
       return { kind, downMs: shortMs } as FaultEvent;
     case 'broker older copy':
-      return { kind, ageMs: chance.exponential(6_000) } as FaultEvent;
+      return { kind, ageMs: chance.exponential(3_000) } as FaultEvent;
     case 'stream deleted':
     case 'bucket deleted':
       return { kind } as FaultEvent;
@@ -178,7 +178,7 @@ function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
     case 'disk lost':
       return { kind, who: region, backMs } as FaultEvent;
     case 'disk restored':
-      return { kind, who: region, ageMs: chance.exponential(8_000), backMs } as FaultEvent;
+      return { kind, who: region, ageMs: chance.exponential(4_000), backMs } as FaultEvent;
     case 'clock steps': {
       const size = chance.pick([200, 5_000, 45_000, 300_000]);
       const byMs = Math.round(chance.between(-size, size));

@@ -55,6 +55,11 @@ export class Life {
     this.death = { left: effect, after };
   }
 
+  /** It does not die where it was to. */
+  live(): void {
+    this.death = undefined;
+  }
+
   end(): void {
     if (!this.alive) return;
     this.alive = false;

@@ -12,8 +12,8 @@ import { routerNames, World } from './world.ts';
 
 /** After the last fault everything has converged within this. */
 const CONVERGED_WITHIN_MS = 90_000;
-const LOOK_EVERY_MS = 1_000;
-const COPY_EVERY_MS = 3_000;
+const LOOK_EVERY_MS = 1_500;
+const COPY_EVERY_MS = 2_000;
 /** Actions of one run; more is a loop that never waits. */
 const STEPS_LIMIT = 400_000;
 
@@ -42,14 +42,14 @@ export interface Run {
 
 export function planOf(seed: string): Plan {
   const chance = new Chance(seed).fork('plan');
-  const horizonMs = Math.round(chance.between(8_000, 30_000));
+  const horizonMs = Math.round(chance.between(5_000, 18_000));
   return {
     seed,
     failover: chance.chance(0.5) ? 'automatic' : 'manual',
     horizonMs,
     clients: 2 + chance.below(4),
     pace: {
-      thinkMs: chance.between(60, 900),
+      thinkMs: chance.between(60, 700),
       reads: chance.between(0.05, 0.3),
       keyed: chance.pick([0.1, 0.4, 0.9]),
       bulk: chance.between(0, 0.3),
@@ -128,6 +128,7 @@ class Course {
     const { scheduler, broker, network } = world;
     world.note('HEAL', 'every fault ends');
     const beganMs = scheduler.nowMs;
+    world.healed = true;
     network.healAll();
     broker.landLate();
     if (!broker.up) void broker.restart();
@@ -140,6 +141,7 @@ class Course {
     for (const machine of world.machines) {
       machine.clockOffsetMs = 0;
       machine.downUntilMs = 0;
+      machine.life?.live();
       machine.start();
       broker.hear(machine.name);
       const client = machine.broker;

@@ -12,7 +12,11 @@ const OPERATOR_LIMIT_MS = 60_000;
 export function strike(world: World, fault: FaultEvent): void {
   const { scheduler, broker } = world;
   world.note('FAULT', describeFault(fault).slice(11));
-  const later = (ms: number, action: () => void): void => void scheduler.after(ms, action);
+  const later = (ms: number, action: () => void): void => {
+    scheduler.after(ms, () => {
+      if (!world.healed) action();
+    });
+  };
   switch (fault.kind) {
     case 'kill': {
       const machine = world.machine(fault.who);
@@ -22,23 +26,29 @@ export function strike(world: World, fault: FaultEvent): void {
       return;
     }
     case 'stop':
-      return world.machine(fault.who).stop(fault.backMs);
+      world.machine(fault.who).stop(fault.backMs);
+      return;
     case 'kill all':
       for (const region of world.regions) region.unflushed = fault.unflushed;
       for (const machine of world.machines) machine.kill(fault.backMs);
       return;
     case 'partition': {
       const body = fault.healAfter === undefined ? {} : { heal_after: fault.healAfter };
-      return operate(world, fault.by, '/cluster/partition', { region: fault.who, ...body });
+      operate(world, fault.by, '/cluster/partition', { region: fault.who, ...body });
+      return;
     }
     case 'heal':
-      return operate(world, fault.by, '/cluster/heal', { region: fault.who, wait: fault.wait });
+      operate(world, fault.by, '/cluster/heal', { region: fault.who, wait: fault.wait });
+      return;
     case 'promote':
-      return operate(world, fault.by, '/cluster/promote', { region: fault.who, force: fault.force });
+      operate(world, fault.by, '/cluster/promote', { region: fault.who, force: fault.force });
+      return;
     case 'verify':
-      return operate(world, fault.by, '/cluster/verify', {});
+      operate(world, fault.by, '/cluster/verify', {});
+      return;
     case 'way':
-      return trouble(world, fault.trouble, fault.from, fault.to, fault.forMs);
+      trouble(world, fault.trouble, fault.from, fault.to, fault.forMs);
+      return;
     case 'isolate':
       for (const other of [...regionNames, ...routerNames, BROKER]) {
         if (other === fault.who) continue;
@@ -48,67 +58,83 @@ export function strike(world: World, fault: FaultEvent): void {
       return;
     case 'broker down':
       void broker.kill();
-      return later(fault.forMs, () => {
+      later(fault.forMs, () => {
         if (!broker.up) void broker.restart();
       });
+      return;
     case 'broker paused':
       broker.pause();
-      return later(fault.forMs, () => broker.resume());
+      later(fault.forMs, () => broker.resume());
+      return;
     case 'broker restarts':
-      return void broker.restart({ lost: fault.lost });
+      void broker.restart({ lost: fault.lost });
+      return;
     case 'broker wiped':
       void broker.restart({ wiped: true });
       void broker.kill();
-      return later(fault.downMs, () => {
+      later(fault.downMs, () => {
         if (!broker.up) void broker.restart();
       });
+      return;
     case 'broker older copy': {
       const copy = world.brokerCopies.findLast(({ atMs }) => atMs <= scheduler.nowMs - fault.ageMs);
       if (copy !== undefined) void broker.restart({ from: copy.copy });
       return;
     }
     case 'stream deleted':
-      return void broker.deleteStream();
+      void broker.deleteStream();
+      return;
     case 'stream trimmed':
-      return void broker.purgeStream((broker.stream?.last ?? 0) + 1 - fault.keep);
+      void broker.purgeStream((broker.stream?.last ?? 0) + 1 - fault.keep);
+      return;
     case 'bucket deleted':
-      return void broker.deleteBucket();
+      void broker.deleteBucket();
+      return;
     case 'publish fault':
       world.machine(fault.who).broker?.publishFaults.push(fault.what);
-      return later(fault.landsMs + 2_000, () => broker.landLate());
+      later(fault.landsMs + 2_000, () => broker.landLate());
+      return;
     case 'key answer lost': {
       const client = world.machine(fault.who).broker;
       if (client !== undefined) client.loseControlAnswer = true;
       return;
     }
     case 'consumer stalls':
-      return world.machine(fault.who).broker?.stallAttachments();
+      world.machine(fault.who).broker?.stallAttachments();
+      return;
     case 'redelivery':
-      return world.machine(fault.who).broker?.redeliver(fault.count);
+      world.machine(fault.who).broker?.redeliver(fault.count);
+      return;
     case 'disk full': {
       const region = world.region(fault.who);
       region.setFull(true);
-      return later(fault.forMs, () => region.setFull(false));
+      later(fault.forMs, () => region.setFull(false));
+      return;
     }
     case 'disk fails':
-      return world.region(fault.who).store.failNext(fault.how);
+      world.region(fault.who).store.failNext(fault.how);
+      return;
     case 'disk slow': {
       const region = world.region(fault.who);
       region.flushMs = fault.flushMs;
-      return later(fault.forMs, () => {
+      later(fault.forMs, () => {
         region.flushMs = 3;
       });
+      return;
     }
     case 'disk lost':
-      return changeDisk(world, world.region(fault.who), fault.backMs, undefined);
+      changeDisk(world, world.region(fault.who), fault.backMs, undefined);
+      return;
     case 'disk restored':
-      return changeDisk(world, world.region(fault.who), fault.backMs, fault.ageMs);
+      changeDisk(world, world.region(fault.who), fault.backMs, fault.ageMs);
+      return;
     case 'clock steps': {
       const machine = world.machine(fault.who);
       machine.clockOffsetMs += fault.byMs;
-      return later(fault.forMs, () => {
+      later(fault.forMs, () => {
         machine.clockOffsetMs -= fault.byMs;
       });
+      return;
     }
   }
 }
@@ -119,6 +145,7 @@ function trouble(world: World, what: 'cut' | 'slow' | 'lossy', from: string, to:
   network.begin(what, from, to);
   if (what === 'cut' && client !== undefined) broker.silence(client);
   scheduler.after(forMs, () => {
+    if (world.healed) return;
     network.end(what, from, to);
     if (what === 'cut' && client !== undefined) broker.hear(client);
   });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createCutSwitch } from '../../services/region/role/cut-switch.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { Fault } from '../../shared/errors/errors.ts';
+import { Fault, Refusal } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
@@ -144,6 +144,19 @@ describe('a cut with a deadline', () => {
     await drill.set(true, 1_000);
     disk.broken = true;
     await it.clock.advance(1_000);
+    assert.equal(fatal.length, 1);
+  });
+
+  it('a drill asked for on a full disk is refused and changes nothing; on a broken one the process ends', async () => {
+    const it = rig();
+    const { drill, disk, fatal, switched } = open(it);
+    disk.full = 1;
+    await assert.rejects(drill.set(true), (error) => error instanceof Refusal && error.code === 'storage_full');
+    assert.deepEqual([drill.cut, switched, fatal], [false, [], []]);
+    await drill.set(true);
+    assert.equal(drill.cut, true);
+    disk.broken = true;
+    await assert.rejects(drill.set(false));
     assert.equal(fatal.length, 1);
   });
 });

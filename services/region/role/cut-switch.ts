@@ -10,7 +10,7 @@
  *
  * What a crash leaves: the flag as it was flushed last, with its deadline.
  */
-import { Fault } from '../../../shared/errors/errors.ts';
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
@@ -35,7 +35,10 @@ export interface CutSwitch {
   readonly healAtMs: number | undefined;
   /** Takes up the deadline that was stored before a restart. */
   start(): void;
-  /** Cuts off, for at most `healAfterMs` where it is given, or heals. Idempotent. */
+  /**
+   * Cuts off, for at most `healAfterMs` where it is given, or heals. Idempotent. Refuses with `storage_full` where the flag
+   * finds no room: nothing has changed then.
+   */
   set(cut: boolean, healAfterMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -72,9 +75,17 @@ class StoredCut implements CutSwitch {
   }
 
   set(cut: boolean, healAfterMs?: number): Promise<void> {
-    const run = this.switching.then(() => this.setNow(cut, healAfterMs));
+    const run = this.switching.then(() => this.setNow(cut, healAfterMs)).catch((error: unknown) => this.fail(error));
     this.switching = run.catch(() => undefined);
     return run;
+  }
+
+  private fail(error: unknown): never {
+    if (isFault(error, 'storage_full')) {
+      throw new Refusal('storage_full', 'the disk is full: the drill cannot be stored', { hint: messageOf(error) });
+    }
+    if (isFault(error, 'storage_failed')) this.options.onFatal(error);
+    throw error;
   }
 
   async stop(): Promise<void> {
@@ -112,12 +123,16 @@ class StoredCut implements CutSwitch {
     this.timer = this.options.clock.after(Math.min(Math.max(0, ms), HEAL_AFTER_LIMIT_MS), () => {
       const run = this.switching.then(heal);
       this.switching = run.catch((error: unknown) => {
-        if (!(error instanceof Fault && error.code === 'storage_full')) return this.options.onFatal(error);
+        if (!isFault(error, 'storage_full')) return this.options.onFatal(error);
         this.options.log.error('the disk is full: the heal cannot be stored yet');
         this.healAfter(RETRY_MS);
       });
     });
   }
+}
+
+function isFault(error: unknown, code: 'storage_full' | 'storage_failed'): boolean {
+  return error instanceof Fault && error.code === code;
 }
 
 function parseMark(mark: unknown): StoredValue {
