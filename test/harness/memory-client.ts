@@ -254,6 +254,7 @@ export class MemoryClient {
       const bucket = broker.bucket!;
       const revision = ++bucket.last;
       bucket.entries.set(name, { revision, json: JSON.stringify(value) });
+      broker.onKey?.(name, value);
       return { revision };
     };
     return {

@@ -51,6 +51,8 @@ export interface MemoryBrokerOptions {
   readonly wire?: Wire;
   /** Told of every message the stream takes. */
   readonly onStored?: (message: StreamMessage) => void;
+  /** Told of every value a key is given. */
+  readonly onKey?: (name: string, value: unknown) => void;
   readonly payloadLimitBytes?: number;
 }
 
@@ -58,6 +60,7 @@ export class MemoryBroker {
   readonly clock: Clock;
   readonly wire: Wire | undefined;
   readonly onStored: ((message: StreamMessage) => void) | undefined;
+  readonly onKey: ((name: string, value: unknown) => void) | undefined;
   payloadLimitBytes: number;
   stream: StreamState | undefined;
   bucket: BucketState | undefined;
@@ -70,10 +73,11 @@ export class MemoryBroker {
   /** Of the server's process: what was on its way to an earlier one never arrives. */
   private starts = 0;
 
-  constructor({ clock, wire, onStored, payloadLimitBytes = 1024 * 1024 }: MemoryBrokerOptions) {
+  constructor({ clock, wire, onStored, onKey, payloadLimitBytes = 1024 * 1024 }: MemoryBrokerOptions) {
     this.clock = clock;
     this.wire = wire;
     this.onStored = onStored;
+    this.onKey = onKey;
     this.payloadLimitBytes = payloadLimitBytes;
   }
 

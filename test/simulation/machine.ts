@@ -139,6 +139,10 @@ export class RegionMachine extends Machine {
   region: Region | undefined;
   /** How much of every origin is on its disk. */
   readonly onDisk = new Map<string, number>();
+  /** It has answered that it is cut off, and nobody has asked to heal it since. */
+  cutOff = false;
+  /** Requests to heal it that are not answered yet. */
+  heals = 0;
   /** Another number, another disk: what the old one had may be gone. */
   disk = 1;
   /** Milliseconds a flush takes at most. */
@@ -183,6 +187,7 @@ export class RegionMachine extends Machine {
     this.store = store?.backup() ?? new MemoryStore(undefined, this.hooks);
     this.store.full = this.full;
     this.disk++;
+    this.cutOff = false;
     this.readDisk();
   }
 
@@ -244,6 +249,7 @@ export class RegionMachine extends Machine {
 
   protected override stopped(): void {
     this.region = undefined;
+    this.heals = 0;
     this.store = this.store.crash(this.unflushed);
     this.store.full = this.full;
     this.unflushed = 'lost';

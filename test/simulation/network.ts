@@ -39,6 +39,8 @@ const SLOW_MS = 2_500;
 export interface NetworkOptions {
   readonly scheduler: Scheduler;
   readonly chance: Chance;
+  /** Sees every request as it arrives. */
+  readonly onRequest: (to: string, request: ExchangeRequest) => void;
   /** Sees every answer as it leaves its process. */
   readonly onAnswer: (from: string, request: ExchangeRequest, reply: ExchangeReply) => void;
 }
@@ -175,6 +177,7 @@ export class Network {
     answered: (reply: ExchangeReply) => void,
   ): void {
     const { life, handler } = server;
+    this.options.onRequest(name, request);
     exchange(handler, request, (reply) => {
       if (!life.begin()) return;
       this.options.onAnswer(name, request, reply);

@@ -156,11 +156,16 @@ class Course {
     let well: Position | undefined;
     let why = '';
     while (!over() && scheduler.nowMs < endMs && well === undefined) {
-      for (const region of world.regions) operate(world, 'router-1', '/cluster/heal', { region: region.name });
       await scheduler.run(scheduler.nowMs + 1_000, over);
       const found = await this.wellAt();
-      if (typeof found === 'string') why = found;
-      else well = found;
+      if (typeof found !== 'string') well = found;
+      else {
+        why = found;
+        for (const region of world.regions) {
+          if (found === `${region.name} is cut off`)
+            operate(world, 'router-1', '/cluster/heal', { region: region.name });
+        }
+      }
     }
     if (over()) return 0;
     if (well === undefined) {

@@ -3,16 +3,19 @@
  * clocks and a network of the simulation, with the stream's server in memory. One seed decides everything.
  */
 import type { LogFields } from '../../shared/observe/log.ts';
-import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
+import { type Batch, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
+import type { Leadership } from '../../shared/protocol/leadership.ts';
+import { merge, type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
+import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
 import { type BrokerCopy, MemoryBroker } from '../harness/memory-stream.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { Chance } from './chance.ts';
-import { Chronicle } from './chronicle.ts';
+import { Chronicle, tagOf } from './chronicle.ts';
 import type { ExchangeReply, ExchangeRequest } from './exchange.ts';
+import { Handovers } from './handovers.ts';
 import { type Machine, RegionMachine, RouterMachine } from './machine.ts';
 import { BROKER, Network } from './network.ts';
 import { Promises } from './promises.ts';
@@ -46,6 +49,7 @@ export class World {
   readonly broker: MemoryBroker;
   readonly chronicle = new Chronicle();
   readonly promises = new Promises(this.chronicle);
+  private readonly handovers: Handovers;
   readonly schema = schema;
   readonly names = regionNames;
   readonly topology: Topology;
@@ -69,6 +73,7 @@ export class World {
     this.chance = new Chance(seed);
     this.scheduler = new Scheduler(this.chance.fork('order'));
     this.trace = new Trace(() => this.scheduler.nowMs, keep);
+    this.handovers = new Handovers(() => this.scheduler.nowMs);
     this.topology = {
       regions: regionNames.map((name) => ({ name, url: `http://${name}:9510` })),
       firstLeader: 'us-east',
@@ -77,6 +82,13 @@ export class World {
     this.network = new Network({
       scheduler: this.scheduler,
       chance: this.chance.fork('network'),
+      onRequest: (to, { path, body }) => {
+        const region = this.regions.find(({ name }) => name === to);
+        if (region !== undefined && isHeal(path, body)) {
+          region.cutOff = false;
+          region.heals++;
+        }
+      },
       onAnswer: (from, request, reply) => this.answered(from, request, reply),
     });
     this.broker = new MemoryBroker({
@@ -86,6 +98,9 @@ export class World {
         after: (delayMs, action) => this.scheduler.after(delayMs, action),
       },
       wire: this.network.wire,
+      onKey: (name, value) => {
+        if (name === LEADERSHIP_KEY) this.handovers.recorded(value as Leadership);
+      },
       onStored: ({ bytes }) => {
         for (const part of splitMessage(bytes)) {
           const { origin, last } = decodeHeader(part);
@@ -170,11 +185,12 @@ export class World {
     const shown =
       fields === undefined
         ? ''
-        : ` ${JSON.stringify(fields, (_, value) => (value instanceof Error ? value.stack : value))}`;
+        : ` ${JSON.stringify(fields, (_, value) => (value instanceof Error ? value.message : value))}`;
     this.note(who, `${level === 'info' ? '' : `${level}: `}${message}${shown}`);
-    if (level === 'error' && !expectedErrors.some((expected) => `${message}${shown}`.includes(expected))) {
-      this.fail(new Violation('no error is logged', `${who}: ${message}${shown}`));
-    }
+    if (message === 'leader handed over') this.check(() => this.handovers.over(Number(fields?.epoch)));
+    if (level !== 'error' || expectedErrors.some((expected) => `${message}${shown}`.includes(expected))) return;
+    const stack = fields?.error instanceof Error ? `\n${fields.error.stack}` : '';
+    this.fail(new Violation('no error is logged', `${who}: ${message}${shown}${stack}`));
   }
 
   /** A batch reached the disk of a region. */
@@ -184,17 +200,46 @@ export class World {
       const batch = this.chronicle.flushed(machine.name, bytes);
       this.noteEver(machine.name, batch.origin, batch.last);
       this.note(machine.name, `has ${batch.origin}:${batch.first}-${batch.last} on disk`);
-      if (batch.last > known) for (const event of batch.events) this.promises.checkEvent(event);
+      if (machine.cutOff && regionOf(batch.origin) !== machine.name) {
+        throw new Violation('a cut region takes nothing', `${machine.name} took ${batch.origin}:${batch.first}`);
+      }
+      if (batch.last <= known) return;
+      for (const event of batch.events) this.promises.checkEvent(event);
+      this.handovers.accepted(batch.epoch);
+      this.checkKeys(machine, batch);
     });
   }
 
+  /** Who has a copy of a keyed write on its disk does not take another. */
+  private checkKeys(machine: RegionMachine, { origin, first, events }: Batch): void {
+    for (const [index, event] of events.entries()) {
+      const { key } = event;
+      if (key === undefined) continue;
+      const before = this.chronicle.byTag.get(tagOf(event))!.find((copy) => {
+        if (copy.event.key?.id !== key.id || (copy.origin.name === origin && copy.sequence === first + index))
+          return false;
+        return copy.sequence <= (machine.onDisk.get(copy.origin.name) ?? 0);
+      });
+      if (before === undefined) continue;
+      const where = `${before.origin.name}:${before.sequence}`;
+      throw new Violation(
+        'no keyed request twice',
+        `${origin}:${first + index} is a copy of ${where}, which was there`,
+      );
+    }
+  }
+
   /** What regions tell each other and the routers must be on their disk, and never less than they told before. */
-  private answered(from: string, { path }: ExchangeRequest, { status, body }: ExchangeReply): void {
+  private answered(from: string, { path, body: asked }: ExchangeRequest, { status, body }: ExchangeReply): void {
     const region = this.regions.find(({ name }) => name === from);
+    if (region !== undefined && isHeal(path, asked)) region.heals--;
     if (region === undefined || status !== 200) return;
     if (path.startsWith('/internal/log/')) this.check(() => this.checkServed(region, body));
     if (path !== '/internal/status' && path !== '/internal/leadership' && path !== '/internal/cut') return;
-    this.check(() => this.checkStatus(region, JSON.parse(body.toString()) as RegionStatus));
+    const told = JSON.parse(body.toString()) as RegionStatus;
+    // A cut that ends by itself ends at a moment nobody is told of.
+    if (path === '/internal/cut') region.cutOff = told.cut && told.healAtMs === undefined && region.heals === 0;
+    this.check(() => this.checkStatus(region, told));
   }
 
   private checkServed(region: RegionMachine, body: Buffer): void {
@@ -242,6 +287,10 @@ export class World {
     }
     return held;
   }
+}
+
+function isHeal(path: string, body: string | undefined): boolean {
+  return path === '/internal/cut' && body?.includes('false') === true;
 }
 
 /** Logged as errors because an operator must know; not wrong in a world that fails like this one. */
