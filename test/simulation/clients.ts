@@ -224,7 +224,12 @@ export class Client {
       const { code, name } = error as { code?: string; name?: string };
       if (code === 'ECONNREFUSED' || code === 'UND_ERR_CONNECT_TIMEOUT') return 'not sent';
       if (code === undefined && name !== 'AbortError') throw error;
-      if (name === 'AbortError' && life?.alive === true && world.network.wasWhole(this.name, router, sentMs)) {
+      if (
+        name === 'AbortError' &&
+        life?.alive === true &&
+        !life.wasFrozen &&
+        world.network.wasWhole(this.name, router, sentMs)
+      ) {
         throw new Violation('every wait has a limit', `${request.method} ${request.route} was not answered`);
       }
       return 'no answer';

@@ -23,6 +23,7 @@ export type FaultEvent = At &
         readonly unflushed: 'lost' | 'kept';
       }
     | { readonly kind: 'stop'; readonly who: string; readonly backMs: number }
+    | { readonly kind: 'freeze'; readonly who: string; readonly forMs: number }
     | { readonly kind: 'kill all'; readonly backMs: number; readonly unflushed: 'lost' | 'kept' }
     | { readonly kind: 'partition'; readonly who: string; readonly by: string; readonly healAfter: number | undefined }
     | { readonly kind: 'heal'; readonly who: string; readonly by: string; readonly wait: boolean }
@@ -67,6 +68,7 @@ export type FaultKind = FaultEvent['kind'];
 const weights: readonly (readonly [FaultKind, number])[] = [
   ['kill', 14],
   ['stop', 3],
+  ['freeze', 5],
   ['kill all', 1],
   ['partition', 5],
   ['heal', 5],
@@ -129,6 +131,8 @@ function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
     }
     case 'stop':
       return { kind, who: part, backMs } as FaultEvent;
+    case 'freeze':
+      return { kind, who: chance.pick(parts), forMs: chance.chance(0.3) ? longMs + 6_000 : longMs } as FaultEvent;
     case 'kill all':
       return { kind, backMs, unflushed } as FaultEvent;
     case 'partition':

@@ -36,7 +36,9 @@ export class Life {
   alive = true;
   /** Effects so far. */
   effects = 0;
+  wasFrozen = false;
   private readonly options: LifeOptions;
+  private frozen: (() => void)[] | undefined;
   private death: { left: number; after: boolean } | undefined;
 
   constructor(options: LifeOptions) {
@@ -53,6 +55,25 @@ export class Life {
 
   dieAt({ effect, after }: DeathAt): void {
     this.death = { left: effect, after };
+  }
+
+  /** Stops it as it is, as a debugger or a paused container does; what comes meanwhile waits. */
+  freeze(): void {
+    this.wasFrozen = true;
+    this.frozen ??= [];
+  }
+
+  thaw(): void {
+    const waiting = this.frozen;
+    this.frozen = undefined;
+    for (const run of waiting ?? []) run();
+  }
+
+  /** Runs it in the process: now, once it is thawed, or never. */
+  enter(run: () => void): void {
+    if (!this.alive) return;
+    if (this.frozen === undefined) run();
+    else this.frozen.push(() => this.enter(run));
   }
 
   /** It does not die where it was to. */
@@ -81,28 +102,36 @@ export class Life {
   }
 
   /** One effect with an answer, which a dead process never gets. */
-  async ask<T>(effect: () => Promise<T>): Promise<T> {
+  ask<T>(effect: () => Promise<T>): Promise<T> {
     if (!this.begin()) return forever();
     const answer = effect();
     this.done();
-    try {
-      const value = await answer;
-      return this.alive ? value : forever();
-    } catch (error) {
-      if (!this.alive) return forever();
-      throw error;
-    }
+    return new Promise((resolve, reject) => {
+      answer.then(
+        (value) => this.enter(() => resolve(value)),
+        (error: unknown) => this.enter(() => reject(error)),
+      );
+    });
   }
 
   private after(delayMs: number, action: () => void): Timer {
-    return this.options.scheduler.after(delayMs, () => {
-      if (!this.alive) return;
-      try {
-        action();
-      } catch (error) {
-        this.options.onUncaught(error);
-      }
-    });
+    let cancelled = false;
+    const timer = this.options.scheduler.after(delayMs, () =>
+      this.enter(() => {
+        if (cancelled) return;
+        try {
+          action();
+        } catch (error) {
+          this.options.onUncaught(error);
+        }
+      }),
+    );
+    return {
+      cancel: () => {
+        cancelled = true;
+        timer.cancel();
+      },
+    };
   }
 
   store(store: Store): Store {

@@ -143,6 +143,8 @@ export class RegionMachine extends Machine {
   cutOff = false;
   /** Requests to heal it that are not answered yet. */
   heals = 0;
+  /** Of all events on its disk. */
+  highestHlc = 0;
   /** Another number, another disk: what the old one had may be gone. */
   disk = 1;
   /** Milliseconds a flush takes at most. */
@@ -193,8 +195,10 @@ export class RegionMachine extends Machine {
 
   private readDisk(): void {
     this.onDisk.clear();
+    this.highestHlc = 0;
     for (const [origin, value] of this.store.flushed('origins')) {
-      const { last } = JSON.parse(Buffer.from(value).toString('utf8')) as { last: number };
+      const { last, lastHlc } = JSON.parse(Buffer.from(value).toString('utf8')) as { last: number; lastHlc: number };
+      this.highestHlc = Math.max(this.highestHlc, lastHlc);
       if (last > 0) this.onDisk.set(origin, last);
     }
   }

@@ -177,12 +177,14 @@ export class Network {
     answered: (reply: ExchangeReply) => void,
   ): void {
     const { life, handler } = server;
-    this.options.onRequest(name, request);
-    exchange(handler, request, (reply) => {
-      if (!life.begin()) return;
-      this.options.onAnswer(name, request, reply);
-      answered(reply);
-      life.done();
+    life.enter(() => {
+      this.options.onRequest(name, request);
+      exchange(handler, request, (reply) => {
+        if (!life.begin()) return;
+        this.options.onAnswer(name, request, reply);
+        answered(reply);
+        life.done();
+      });
     });
   }
 

@@ -142,6 +142,7 @@ class Course {
       machine.clockOffsetMs = 0;
       machine.downUntilMs = 0;
       machine.life?.live();
+      machine.life?.thaw();
       machine.start();
       broker.hear(machine.name);
       const client = machine.broker;
@@ -189,10 +190,11 @@ class Course {
       all.push(JSON.parse(reply.body.toString()) as RegionStatus);
     }
     const [first] = all as [RegionStatus];
+    const cut = all.find((status) => status.cut);
+    if (cut !== undefined) return `${cut.region} is cut off`;
     for (const status of all) {
       if (!status.ready) return `${status.region} is not ready`;
       if (status.stopped !== undefined) return `${status.region} has stopped: ${status.stopped.detail}`;
-      if (status.cut) return `${status.region} is cut off`;
       if (status.applied !== first.applied)
         return `${status.region} is at ${status.applied}, ${first.region} at ${first.applied}`;
       if (status.unshipped > 0) return `${status.region} has ${status.unshipped} events unshipped`;

@@ -28,6 +28,12 @@ export function strike(world: World, fault: FaultEvent): void {
     case 'stop':
       world.machine(fault.who).stop(fault.backMs);
       return;
+    case 'freeze': {
+      const life = world.machine(fault.who).life;
+      life?.freeze();
+      later(fault.forMs, () => life?.thaw());
+      return;
+    }
     case 'kill all':
       for (const region of world.regions) region.unflushed = fault.unflushed;
       for (const machine of world.machines) machine.kill(fault.backMs);

@@ -199,6 +199,7 @@ export class World {
       const known = this.chronicle.last(decodeHeader(bytes).origin);
       const batch = this.chronicle.flushed(machine.name, bytes);
       this.noteEver(machine.name, batch.origin, batch.last);
+      checkClock(machine, batch, batch.last > known);
       this.note(machine.name, `has ${batch.origin}:${batch.first}-${batch.last} on disk`);
       if (machine.cutOff && regionOf(batch.origin) !== machine.name) {
         throw new Violation('a cut region takes nothing', `${machine.name} took ${batch.origin}:${batch.first}`);
@@ -286,6 +287,16 @@ export class World {
       }
     }
     return held;
+  }
+}
+
+/** What a region accepts is later than everything on its disk, whatever its clock says. */
+function checkClock(machine: RegionMachine, { origin, first, events }: Batch, accepted: boolean): void {
+  for (const [index, { hlc }] of events.entries()) {
+    if (accepted && hlc <= machine.highestHlc) {
+      throw new Violation('later than everything before', `${origin}:${first + index} in ${machine.name} is not`);
+    }
+    machine.highestHlc = Math.max(machine.highestHlc, hlc);
   }
 }
 
