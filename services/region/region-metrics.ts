@@ -18,6 +18,7 @@ export interface RegionReadings {
   storeFreeBytes(): number;
   storeLimitBytes(): number;
   intakeWaiting(): number;
+  intakeWaitingBytes(): number;
   unshipped(): number;
   items(): number;
   ledgerPairs(): number;
@@ -113,6 +114,7 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   gauge('tidal_store_free_bytes', 'Bytes of the LMDB file that are free for reuse.', read.storeFreeBytes);
   gauge('tidal_store_limit_bytes', 'Size the LMDB file may grow to, as configured.', read.storeLimitBytes);
   gauge('tidal_intake_waiting_events', 'Events waiting for their group commit.', read.intakeWaiting);
+  gauge('tidal_intake_waiting_bytes', 'Bytes of those, as they will be logged.', read.intakeWaitingBytes);
   gauge('tidal_unshipped_events', 'Own durable events the stream has not acknowledged.', read.unshipped);
   gauge('tidal_items', 'Live items.', read.items);
   gauge('tidal_ledger_pairs', '(item, signal) pairs with at least one event.', read.ledgerPairs);

@@ -9,6 +9,7 @@ import type Koa from 'koa';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
@@ -71,8 +72,10 @@ export interface RegionOptions {
   /** To every other region of the topology. */
   readonly links: readonly PeerLink[];
   readonly intakeQueueLimit: number;
+  readonly intakeQueueBytes: number;
   readonly logMaxBytes: number;
   readonly maxBodyBytes: number;
+  readonly maxBodiesBytes: number;
   readonly maxInFlight: number;
   /** The process must end at once, answering nobody. */
   readonly onFatal: (error: unknown) => void;
@@ -212,6 +215,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ship,
     gate: (epoch) => role.gate(epoch),
     queueLimit: options.intakeQueueLimit,
+    queueLimitBytes: options.intakeQueueBytes,
     onFatal,
     onCommit: counters.committed,
     onReplayed: counters.replayed,
@@ -271,6 +275,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     text,
     rank,
     maxBodyBytes: options.maxBodyBytes,
+    bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
     cut: () => drill.cut,
     drain: (limitMs) => drain({ clock, stream, receiver, wal }, limitMs),
@@ -300,6 +305,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     storeFreeBytes: () => options.store.sizes().freeBytes,
     storeLimitBytes: () => options.logMaxBytes,
     intakeWaiting: () => intake.waiting,
+    intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,
     items: () => catalog.size,
     ledgerPairs: () => ledger.pairs,

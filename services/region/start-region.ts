@@ -58,6 +58,8 @@ export async function startRegion({ config, log, wrapStore, wrapStream }: StartO
     schemaFile: config.schemaFile,
     links,
     intakeQueueLimit: config.intakeQueueLimit,
+    intakeQueueBytes: config.intakeQueueBytes,
+    maxBodiesBytes: config.maxBodiesBytes,
     logMaxBytes: config.logMaxBytes,
     maxBodyBytes: config.maxBodyBytes,
     maxInFlight: config.maxInFlight,
@@ -67,7 +69,14 @@ export async function startRegion({ config, log, wrapStore, wrapStream }: StartO
       process.exit(1);
     },
   });
-  const server = await listen({ app: region.app, ...config.listen, log, clock });
+  const server = await listen({
+    app: region.app,
+    ...config.listen,
+    log,
+    clock,
+    metrics,
+    maxConnections: config.maxConnections,
+  });
   region.start();
   return {
     async stop() {

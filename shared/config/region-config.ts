@@ -28,6 +28,9 @@ export interface RegionConfig {
   readonly intakeQueueLimit: number;
   readonly maxBodyBytes: number;
   readonly maxInFlight: number;
+  readonly intakeQueueBytes: number;
+  readonly maxBodiesBytes: number;
+  readonly maxConnections: number;
 }
 
 const schemaDefault = 'deploy/config/default-schema.yaml';
@@ -96,6 +99,34 @@ const table = {
     fallback: 50_000,
     why: 'events waiting for their group commit; more are refused with overloaded',
   },
+  intake_queue_bytes: {
+    env: 'TIDAL_INTAKE_QUEUE_BYTES',
+    flag: 'intake-queue-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 128 * mebibyte,
+    why: 'bytes of events waiting for their group commit; more are refused with overloaded',
+  },
+  max_bodies_bytes: {
+    env: 'TIDAL_MAX_BODIES_BYTES',
+    flag: 'max-bodies-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 256 * mebibyte,
+    why: 'all bodies of internal write requests in memory together; more are refused with overloaded',
+  },
+  max_connections: {
+    env: 'TIDAL_MAX_CONNECTIONS',
+    flag: 'max-connections',
+    kind: 'integer',
+    unit: 'connections',
+    min: 16,
+    max: 100_000,
+    fallback: 2_000,
+    why: 'open connections; requests on more are refused with overloaded',
+  },
   max_body_bytes: {
     env: 'TIDAL_MAX_BODY_BYTES',
     flag: 'max-body-bytes',
@@ -138,6 +169,9 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
     streamMaxBytes: values.stream_max_bytes,
     logMaxBytes: values.log_max_bytes,
     intakeQueueLimit: values.intake_queue_limit,
+    intakeQueueBytes: values.intake_queue_bytes,
+    maxBodiesBytes: values.max_bodies_bytes,
+    maxConnections: values.max_connections,
     maxBodyBytes: values.max_body_bytes,
     maxInFlight: values.max_in_flight,
   };

@@ -50,6 +50,7 @@ export interface CoreRegionOptions {
   readonly schema?: Schema;
   readonly seed?: number;
   readonly queueLimit?: number;
+  readonly queueLimitBytes?: number;
 }
 
 let seeds = 1;
@@ -199,6 +200,7 @@ export class CoreRegion {
       ship: this.ship,
       gate: (epoch) => this.role.gate(epoch),
       queueLimit: options.queueLimit ?? 10_000,
+      queueLimitBytes: options.queueLimitBytes ?? 64 * 1024 * 1024,
       onFatal,
     });
   }

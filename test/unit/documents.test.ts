@@ -49,6 +49,21 @@ describe('the documents', () => {
     assert.deepEqual(unused, []);
   });
 
+  it('docs/limits.md names every setting that is a number, and only settings and metrics that exist', () => {
+    const limits = read('docs/limits.md');
+    const sources = ['region', 'router'].map((process) => read(`shared/config/${process}-config.ts`)).join('\n');
+    const numbers = [...sources.matchAll(/env: '(\w+)',\s+flag: '[\w-]+',\s+kind: 'integer'/g)].map(
+      ([, name]) => name!,
+    );
+    assert.ok(numbers.length >= 12, `${numbers.length} settings found`);
+    const named = new Set([...limits.matchAll(/`(TIDAL_[A-Z_]+)`/g)].map(([, name]) => name!));
+    assert.deepEqual([...named].sort(), [...new Set(numbers)].sort());
+    const metrics = read('docs/metrics.md');
+    for (const [, metric] of limits.matchAll(/`(tidal_[a-z_]+)`/g)) {
+      assert.ok(metrics.includes(`| \`${metric}\` |`), `${metric} is not in docs/metrics.md`);
+    }
+  });
+
   for (const document of documents) {
     it(`${document}: every relative link leads to a file`, () => {
       for (const [, target] of read(document).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {

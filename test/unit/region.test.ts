@@ -59,6 +59,8 @@ describe('region', () => {
       schemaFile: 'schema.yaml',
       links,
       intakeQueueLimit: 1_000,
+      intakeQueueBytes: 64 * 1024 * 1024,
+      maxBodiesBytes: 64 * 1024 * 1024,
       logMaxBytes: 2 ** 40,
       maxBodyBytes: 2 ** 20,
       maxInFlight: 100,
