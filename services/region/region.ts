@@ -5,6 +5,7 @@
  *
  * Time, chance, store, stream and links come in from outside, so that a simulation can run many regions in one process.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type Koa from 'koa';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
@@ -344,7 +345,9 @@ async function checkDirectory(wal: Wal, region: string, schema: Schema, schemaFi
   if (owner === undefined) await wal.storeMark('region', region);
   const accepted = wal.mark('schema') as SchemaDescription | undefined;
   if (accepted !== undefined) requireCompatible(accepted, schema, schemaFile);
-  await wal.storeMark('schema', describeSchema(schema));
+  // Only what is new is written: a region with a full disk starts and serves reads.
+  const description = describeSchema(schema);
+  if (!isDeepStrictEqual(accepted, description)) await wal.storeMark('schema', description);
 }
 
 function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {
