@@ -273,7 +273,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     maxBodyBytes: options.maxBodyBytes,
     ready: () => readiness.ready,
     cut: () => drill.cut,
-    drain: (limitMs) => drain({ clock, stream, receiver, wal }, limitMs),
+    drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
     status,
     digest,

@@ -130,7 +130,7 @@ export class CoreRouter {
         }),
       drain: ({ limitMs }) =>
         ask(undefined, async ({ clock, client, receiver, wal }) => {
-          const drained = await drain({ clock, stream: client.stream, receiver, wal }, limitMs);
+          const drained = await drain({ clock, stream: client.stream, receiver }, limitMs);
           return { drained, durable: formatPosition(wal.durable) };
         }),
       cut: ({ cut, healAfterMs }) =>
