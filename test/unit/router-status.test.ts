@@ -74,6 +74,17 @@ describe('cluster status, health and drills', () => {
     await assert.rejects(cluster.router.drills.heal('ap-south'), /cannot be told/);
   });
 
+  it('a drill without an answer may have been done, and says so: only what was not sent is 503 (schedule 26)', async () => {
+    cluster.apSouth.state = 'no_answer';
+    for (const ask of [
+      () => cluster.router.drills.partition('ap-south'),
+      () => cluster.router.drills.heal('ap-south'),
+    ]) {
+      cluster.apSouth.status = async () => cluster.euWest.status();
+      await assert.rejects(ask(), { code: 'outcome_unknown' });
+    }
+  });
+
   it('shows an unreachable region with its last known numbers', async () => {
     accept(2);
     await status();
