@@ -7,9 +7,10 @@ import { drain } from '../../services/region/receive/drain.ts';
 import type { RegionLink, Submission } from '../../services/router/forward/forward.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
 import { Fault } from '../../shared/errors/errors.ts';
+import type { Timer } from '../../shared/kernel/kernel.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
-import { type EventBody, hlcMs } from '../../shared/protocol/events.ts';
+import type { EventBody } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
 import { DIGESTS_LIMIT, type WriteAccepted } from '../../shared/protocol/internal.ts';
 import type { Leadership } from '../../shared/protocol/leadership.ts';
@@ -23,6 +24,9 @@ import { names, topology } from './memory-cluster.ts';
 import type { MemoryStore } from './memory-store.ts';
 import { MemoryBroker } from './memory-stream.ts';
 import { seededRandom } from './seeded-random.ts';
+
+/** How soon a connection to a process that is gone breaks. */
+const LOOK_MS = 50;
 
 /** What a router does that others see, in the words of the test that stops it there. */
 export type RouterStep = 'read' | 'update' | 'create' | 'handover' | 'await' | 'refresh' | 'writes' | 'cut';
@@ -101,9 +105,7 @@ export class CoreRouter {
     };
     const ask = async <T>(step: RouterStep | undefined, work: (region: CoreRegion) => T | Promise<T>): Promise<T> => {
       const run = async (): Promise<T> => {
-        const region = there();
-        const answer = await Promise.resolve(work(region));
-        if (region.down) throw new Fault('no_answer', `${name} went away`);
+        const answer = await whileUp(there(), work);
         return JSON.parse(JSON.stringify(answer)) as T;
       };
       if (step !== undefined) return this.step(step, run);
@@ -155,8 +157,6 @@ export class CoreCluster {
   readonly broker = new MemoryBroker({ clock: this.clock });
   /** Every region there ever was: none may have met a broken invariant. */
   readonly all: CoreRegion[] = [];
-  /** Every leadership record the key ever held, in order. */
-  readonly records: Leadership[] = [];
   private readonly regions = new Map<string, CoreRegion>();
   private routers = 0;
 
@@ -193,8 +193,12 @@ export class CoreCluster {
   }
 
   /** Starts a killed region: on its own disk, or on the one given; an empty one when `store` is `new`. */
-  start(name: string, store: MemoryStore | 'new' = this.region(name).store.backup()): CoreRegion {
-    const region = this.make(name, store === 'new' ? {} : { store });
+  start(
+    name: string,
+    store: MemoryStore | 'new' = this.region(name).store.backup(),
+    options: Partial<CoreRegionOptions> = {},
+  ): CoreRegion {
+    const region = this.make(name, store === 'new' ? options : { ...options, store });
     this.run(region);
     return region;
   }
@@ -258,9 +262,27 @@ export class CoreCluster {
   }
 }
 
-/** Acceptance time of the newest event of a region, epoch ms. */
-export function newestAcceptedMs(region: CoreRegion): number {
-  return hlcMs(region.wal.highestHlc);
+/** The region's answer, or a broken connection when its process goes away before. */
+function whileUp<T>(region: CoreRegion, work: (region: CoreRegion) => T | Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let timer: Timer;
+    const gone = (): void => {
+      if (region.down) reject(new Fault('no_answer', `${region.region} went away`));
+      else timer = region.clock.after(LOOK_MS, gone);
+    };
+    timer = region.clock.after(LOOK_MS, gone);
+    // What a dead process would still have said is not heard.
+    const hear = (settle: () => void): void => {
+      if (region.down) return;
+      timer.cancel();
+      settle();
+    };
+    const run = async (): Promise<T> => work(region);
+    run().then(
+      (value) => hear(() => resolve(value)),
+      (error: unknown) => hear(() => reject(error)),
+    );
+  });
 }
 
 function forever(): Promise<never> {
