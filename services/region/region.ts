@@ -11,6 +11,7 @@ import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
+import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, missing, parsePosition, sequenceOf, totalOf } from '../../shared/protocol/position.ts';
 import { describeSchema, requireCompatible, type SchemaDescription } from '../../shared/schema/compatible.ts';
@@ -243,6 +244,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     applied: formatPosition(apply.applied),
     offset: wal.offset?.sequence ?? 0,
     streamConnected: stream.connected,
+    ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
+      ? { streamLimitBytes: stream.messageLimitBytes }
+      : {}),
     unshipped: ship.unshipped,
     items: catalog.size,
     clockMs: clock.nowMs(),

@@ -190,6 +190,17 @@ describe('region', () => {
     }
   });
 
+  it('a broker that takes less than a batch is named in the status (schedule 10)', async () => {
+    const one = await start(new MemoryStore());
+    await eventually('connected', async () => (await one.status()).streamConnected);
+    assert.equal((await one.status()).streamLimitBytes, undefined);
+    await one.stop();
+    broker.payloadLimitBytes = 256 * 1024;
+    const other = await start(new MemoryStore());
+    await eventually('connected', async () => (await other.status()).streamConnected);
+    assert.equal((await other.status()).streamLimitBytes, 248 * 1024);
+  });
+
   it('the leader returns with an empty disk and nobody else answers: it neither accepts nor serves that as the truth (schedule 17)', async () => {
     const router = broker.connect('router');
     await eventually('connected', () => router.stream.connected);
