@@ -13,6 +13,7 @@ import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
+import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, missing, parsePosition, sequenceOf, totalOf } from '../../shared/protocol/position.ts';
 import { describeSchema, requireCompatible, type SchemaDescription } from '../../shared/schema/compatible.ts';
@@ -248,6 +249,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     applied: formatPosition(apply.applied),
     offset: wal.offset?.sequence ?? 0,
     streamConnected: stream.connected,
+    ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
+      ? { streamLimitBytes: stream.messageLimitBytes }
+      : {}),
     unshipped: ship.unshipped,
     items: catalog.size,
     clockMs: clock.nowMs(),
@@ -279,7 +283,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
     cut: () => drill.cut,
-    drain: (limitMs) => drain({ clock, stream, receiver, wal }, limitMs),
+    drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
     status,
     digest,

@@ -29,6 +29,35 @@ describe('the documents', () => {
     }
   });
 
+  it('docs/schedules.md: every row names a test that exists, and every test that carries a number has its row', () => {
+    const rows = read('docs/schedules.md')
+      .split('\n')
+      .filter((line) => /^\| \d/.test(line));
+    const numbers = new Set<number>();
+    for (const row of rows) {
+      const [, number] = /^\| (\d+)(?: [iv]+)? \|/.exec(row) ?? assert.fail(`no number: ${row}`);
+      numbers.add(Number(number));
+      const [, file, title] = /`(test\/[^`]+\.ts)`: `([^`]+)` \|$/.exec(row) ?? assert.fail(`no test: ${row}`);
+      assert.ok(existsSync(join(root, file!)), `${file} does not exist`);
+      assert.ok(
+        titles(read(file!)).some((each) => each.includes(title!)),
+        `${file} has no test “${title}”`,
+      );
+    }
+    const without = [6, 23];
+    assert.deepEqual(
+      Array.from({ length: 34 }, (_, index) => index + 1).filter((number) => !numbers.has(number)),
+      without,
+    );
+    for (const file of files(join(root, 'test'))) {
+      for (const [, text] of readFileSync(file, 'utf8').matchAll(/\(schedules? (\d[^)]*)\)/g)) {
+        for (const number of text!.match(/\d+/g) ?? []) {
+          assert.ok(numbers.has(Number(number)), `${file} is of schedule ${number}, which has no row`);
+        }
+      }
+    }
+  });
+
   it('docs/api.md lists every error code with its status, and no other', () => {
     const rows = [...read('docs/api.md').matchAll(/^\| `([a-z_]+)` \| (\d{3}) \|/gm)].map((match) => [
       match[1],
@@ -73,6 +102,11 @@ describe('the documents', () => {
     });
   }
 });
+
+/** What `it` and `describe` are called with, as far as it stands on one line. */
+function titles(source: string): string[] {
+  return [...source.matchAll(/\b(?:it|describe)\(\s*[`'"]([^\n]*)/g)].map((match) => match[1]!);
+}
 
 function files(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
