@@ -59,6 +59,10 @@ export async function startRegion({ config, log, wrapStore, wrapStream }: StartO
     links,
     intakeQueueLimit: config.intakeQueueLimit,
     logMaxBytes: config.logMaxBytes,
+    logRetentionBytes: config.logRetentionBytes,
+    checkpointEvents: config.checkpointEvents,
+    checkpointIntervalMs: config.checkpointIntervalMs,
+    idempotencyKeysLimit: config.idempotencyKeysLimit,
     maxBodyBytes: config.maxBodyBytes,
     maxInFlight: config.maxInFlight,
     onFatal(error) {
