@@ -15,12 +15,22 @@ import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
-import { formatPosition, missing, parsePosition, sequenceOf, totalOf } from '../../shared/protocol/position.ts';
+import {
+  formatPosition,
+  missing,
+  type Position,
+  parsePosition,
+  sequenceOf,
+  totalOf,
+} from '../../shared/protocol/position.ts';
 import { describeSchema, requireCompatible, type SchemaDescription } from '../../shared/schema/compatible.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
 import type { Apply } from './apply/apply.ts';
+import { createCheckpointer } from './checkpoint/checkpointer.ts';
+import { createKeySweep } from './checkpoint/key-sweep.ts';
+import { createTrimmer } from './checkpoint/trimmer.ts';
 import { createRegionApp } from './http/app.ts';
 import type { RegionSurface } from './http/http.ts';
 import { createGroupCommit } from './intake/group-commit.ts';
@@ -50,7 +60,7 @@ import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';
 import { createVectorIndex } from './state/vectors/vector-index.ts';
 import { openLog } from './wal/log.ts';
-import { createStorageLimit } from './wal/storage-limit.ts';
+import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
 import type { Store } from './wal/store.ts';
 import type { Wal } from './wal/wal.ts';
 
@@ -76,6 +86,10 @@ export interface RegionOptions {
   readonly intakeQueueLimit: number;
   readonly intakeQueueBytes: number;
   readonly logMaxBytes: number;
+  readonly logRetentionBytes: number;
+  readonly checkpointEvents: number;
+  readonly checkpointIntervalMs: number;
+  readonly idempotencyKeysLimit: number;
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
   readonly maxInFlight: number;
@@ -122,6 +136,41 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
   const rank = createRank({ schema, catalog, ledger, vectors });
   const peers: Peers = createPeers({ clock, links });
+  const checkpoint = createCheckpointer({
+    clock,
+    log,
+    wal,
+    ledger,
+    applied: () => apply.applied,
+    floor: recovered.floor,
+    eventsLimit: options.checkpointEvents,
+    intervalMs: options.checkpointIntervalMs,
+    onFatal,
+    onPass: counters.checkpointed,
+  });
+  const floor = (): Position => checkpoint.floor;
+  const trim = createTrimmer({
+    clock,
+    log,
+    wal,
+    peers,
+    floor,
+    needed: () => undefined,
+    retentionBytes: options.logRetentionBytes,
+    onFatal,
+    onTrimmed: counters.trimmed,
+  });
+  const keySweep = createKeySweep({
+    clock,
+    log,
+    wal,
+    peers,
+    applied: () => apply.applied,
+    floor,
+    onFatal,
+    onForgotten: counters.keysForgotten,
+  });
+  const background = [checkpoint, trim, keySweep];
   const drill = createCutSwitch({
     clock,
     log,
@@ -216,6 +265,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     apply,
     ship,
     gate: (epoch) => role.gate(epoch),
+    keyRefusal: createKeyLimit({ clock, wal, limit: options.idempotencyKeysLimit, region }),
     queueLimit: options.intakeQueueLimit,
     queueLimitBytes: options.intakeQueueBytes,
     onFatal,
@@ -309,6 +359,10 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     storeUsedBytes: () => options.store.sizes().usedBytes,
     storeFreeBytes: () => options.store.sizes().freeBytes,
     storeLimitBytes: () => options.logMaxBytes,
+    logBytes: () => wal.batchBytes,
+    checkpointBehind: () => checkpoint.behind,
+    checkpointAgeSeconds: () =>
+      checkpoint.floorMs === 0 ? 0 : Math.max(0, clock.nowMs() - checkpoint.floorMs) / 1_000,
     intakeWaiting: () => intake.waiting,
     intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,
@@ -328,13 +382,14 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       repair.start();
       drill.start();
       heartbeat?.start();
+      for (const work of background) work.start();
     },
     async stop() {
       await intake.stop();
       keptDigest.stop();
       await Promise.all([drill.stop(), heartbeat?.stop()]);
       await Promise.all([role.stop(), repair.stop(), receiver.stop(), peers.stop()]);
-      await ship.stop();
+      await Promise.all([ship.stop(), ...background.map((work) => work.stop())]);
       await wal.close();
     },
   };

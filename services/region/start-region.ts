@@ -61,6 +61,10 @@ export async function startRegion({ config, log, wrapStore, wrapStream }: StartO
     intakeQueueBytes: config.intakeQueueBytes,
     maxBodiesBytes: config.maxBodiesBytes,
     logMaxBytes: config.logMaxBytes,
+    logRetentionBytes: config.logRetentionBytes,
+    checkpointEvents: config.checkpointEvents,
+    checkpointIntervalMs: config.checkpointIntervalMs,
+    idempotencyKeysLimit: config.idempotencyKeysLimit,
     maxBodyBytes: config.maxBodyBytes,
     maxInFlight: config.maxInFlight,
     onFatal(error) {

@@ -95,6 +95,7 @@ describe('lost and copied disks', () => {
         ship: { notify() {}, healthy: false, acknowledged: () => 0, confirmed: async () => false } as never,
         gate: () => ({ epoch: 1 }),
         queueLimit: 10,
+        queueLimitBytes: 64 * 1024 * 1024,
         onFatal: (error) => assert.fail(String(error)),
       });
       await clock.run(intake.submit({ epoch: 1, atomic: false, strict: false, bodies: [view(1)] }));

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { floorMark } from '../../services/region/checkpoint/checkpoint.ts';
 import { createRegion, type Region } from '../../services/region/region.ts';
+import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import type { PeerLink } from '../../services/region/repair/repair.ts';
 import { clockHindrance, largestOffsetMs } from '../../services/region/role/clock-check.ts';
 import { openLog } from '../../services/region/wal/log.ts';
@@ -25,6 +27,7 @@ interface Running {
   readonly store: MemoryStore;
   readonly region: Region;
   readonly fatal: unknown[];
+  readonly url: string;
   status(): Promise<RegionStatus>;
   cut(cut: boolean): Promise<RegionStatus>;
   log(from: number): Promise<Response>;
@@ -65,6 +68,10 @@ describe('region', () => {
       intakeQueueBytes: 64 * 1024 * 1024,
       maxBodiesBytes: 64 * 1024 * 1024,
       logMaxBytes: 2 ** 40,
+      logRetentionBytes: 2 ** 40,
+      checkpointEvents: 1_000,
+      checkpointIntervalMs: 60_000,
+      idempotencyKeysLimit: 1_000,
       maxBodyBytes: 2 ** 20,
       maxInFlight: 100,
       onFatal: (error) => fatal.push(error),
@@ -80,6 +87,7 @@ describe('region', () => {
       store,
       region,
       fatal,
+      url,
       status: () => json('/internal/status'),
       cut: (cut) =>
         json('/internal/cut', {
@@ -225,6 +233,29 @@ describe('region', () => {
     for (const path of ['/feed', '/search?query=a', '/items/1'])
       assert.equal((await one.fetch(path)).status, 503, path);
     assert.equal((await one.status()).durable, '');
+  });
+
+  it('what was trimmed is refused as such, and a peer hears it as a fault of its own (schedule 6)', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    await wal.append({ batches: viewChain(x, 3) });
+    await wal.storeMark('checkpoint', floorMark({ position: new Map([[x, 10]]), atMs: 1 }));
+    await wal.trim(x, 10, 1 << 20);
+    const one = await start(store);
+    const refused = await one.log(10);
+    assert.equal(refused.status, 410);
+    assert.equal(((await refused.json()) as { code: string }).code, 'log_trimmed');
+    assert.equal((await one.log(11)).status, 200);
+    const link = createHttpPeerLink({ region: 'us-east', url: one.url });
+    try {
+      await assert.rejects(link.log(x, 1), { name: 'Fault', code: 'log_trimmed' });
+      assert.equal(Buffer.compare(Buffer.from(await link.log(x, 11)), viewChain(x, 3)[2]!.bytes), 0);
+      assert.equal((await link.log(x, 16)).length, 0, 'what is not there yet is no more than empty');
+      await one.cut(true);
+      await assert.rejects(link.log(x, 1), { name: 'Fault', code: 'peer_refused' });
+    } finally {
+      await link.close();
+    }
   });
 
   it('a directory belongs to one region', async () => {

@@ -35,6 +35,8 @@ export interface GroupCommitOptions {
   readonly ship: Ship;
   /** Asked before every admission and again when a group is cut. */
   readonly gate: (epoch: number) => Gate;
+  /** Why no write under a key that is not known is taken now; absent: there is no limit. */
+  readonly keyRefusal?: () => Refusal | undefined;
   /** Events that may wait; more are refused. */
   readonly queueLimit: number;
   /** Their bytes as logged. */
@@ -139,6 +141,8 @@ class GroupCommit implements Intake {
         this.options.onReplayed?.(bodies.length);
         return Promise.resolve({ position: met.known, replayed: true });
       case 'fresh': {
+        const refusal = met.bodies.some(({ key }) => key !== undefined) ? this.options.keyRefusal?.() : undefined;
+        if (refusal !== undefined) return Promise.resolve(refusal);
         const outcome = this.enqueue(met.bodies, epoch);
         this.keyed.waitFor(met.bodies, outcome);
         if (met.known.size === 0) return outcome;
