@@ -192,7 +192,8 @@ describe('region', () => {
       assert.ok(Math.abs(offMs - expectedMs) < 5_000, `${offMs} ms ahead`);
       const { decayed, all } = signals.view!;
       assert.equal(all, 1);
-      if (expectedMs === aheadMs) assert.ok(decayed! <= 1, `one view weighs ${decayed}`);
+      // Within the ledger’s own accuracy.
+      if (expectedMs === aheadMs) assert.ok(decayed! <= 1 + 1e-6, `one view weighs ${decayed}`);
       else assert.ok(Number.isFinite(decayed), `one view weighs ${decayed}`);
       const pinned = await one.read(`/items/7?at=${acceptedMs + 60_000}`);
       assert.equal(Date.parse(pinned.at), acceptedMs + 60_000);

@@ -8,6 +8,9 @@ import { Refusal } from '../../shared/errors/errors.ts';
 import { CoreCluster, type CoreRouter, type RouterStep } from '../harness/core-cluster.ts';
 import { view } from '../harness/core-region.ts';
 
+/** How long an old leader stays stopped for a hand-over that does not end. */
+const RESUME_MS = 10_000;
+
 /** Clients that write one view of a new entity ten times a second each, until stopped, and remember what they were told. */
 class Clients {
   readonly accepted: number[] = [];
@@ -141,16 +144,17 @@ describe('of commit, roll-back and resumption exactly one happens', () => {
     const cluster = await CoreCluster.start();
     const [slow, other] = [await cluster.router(), await cluster.router()];
     const clients = new Clients(cluster, [other]);
-    let updates = 0;
+    let still = false;
     let wake = (): void => {};
     slow.onStep = (step, when) => {
-      if (step !== 'update' || when !== 'before' || ++updates !== 2) return;
+      if (step !== 'await' || when !== 'after') return;
+      still = true;
       return new Promise<void>((resolve) => {
         wake = resolve;
       });
     };
     const promotion = slow.service.promote({ region: 'eu-west', force: false });
-    await cluster.clock.until('it stands still', () => updates === 2);
+    await cluster.clock.until('it stands still', () => still);
     await cluster.clock.until(
       'the old leader resumed',
       () => 'epoch' in cluster.region('us-east').role.gate(1),
@@ -168,23 +172,32 @@ describe('of commit, roll-back and resumption exactly one happens', () => {
     const cluster = await CoreCluster.start();
     const [slow, other] = [await cluster.router(), await cluster.router()];
     const clients = new Clients(cluster, [other]);
-    let updates = 0;
+    let still = false;
     let wake = (): void => {};
     slow.onStep = (step, when) => {
-      if (step !== 'update' || when !== 'before' || ++updates !== 2) return;
+      if (step !== 'await' || when !== 'after') return;
+      still = true;
       return new Promise<void>((resolve) => {
         wake = resolve;
       });
     };
     const promotion = slow.service.promote({ region: 'eu-west', force: false });
-    await cluster.clock.until('it stands still', () => updates === 2);
-    // The old leader's compare-and-set is on its way when the commit arrives.
+    await cluster.clock.until('it stands still', () => still);
+    await cluster.clock.advance(RESUME_MS - 500);
+    // The old leader has just read that nothing has changed when the commit arrives.
     const { control } = cluster.region('us-east').client;
+    const read = control.read.bind(control);
+    control.read = async () => {
+      const entry = await read();
+      control.read = read;
+      wake();
+      await cluster.clock.settle();
+      assert.equal(cluster.record.epoch, 2);
+      return entry;
+    };
     const update = control.update.bind(control);
     let resumed: unknown;
     control.update = async (value, revision) => {
-      wake();
-      await cluster.clock.settle();
       resumed = await update(value, revision);
       return resumed as 'conflict';
     };

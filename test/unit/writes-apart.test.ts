@@ -32,51 +32,57 @@ describe('writes of many clients', () => {
     assert.equal([...cluster.region('us-east').wal.durable.values()][0], 199, 'it never reached sequencing');
   });
 
-  it('one that insists on a stalled stream does not hold up the 200 beside it (schedule 27)', async () => {
+  it('those that insist on a stalled stream do not hold up the 200 among them (schedule 27)', async () => {
     const cluster = await CoreCluster.start();
     const { clock, broker } = cluster;
     const router = await cluster.router();
     await clock.run(router.submit([view(1)]));
     broker.pause();
     const beganMs = clock.monotonicMs();
-    const strict = codes([router.submit([view(7)], { strict: true })]);
-    const others = Array.from({ length: 200 }, (_, n) => router.submit([view(1_000 + n)]));
+    const strict: Promise<unknown>[] = [];
+    const others: Promise<unknown>[] = [];
+    for (let n = 0; n < 200; n++) {
+      if (n % 20 === 0) strict.push(router.submit([view(7)], { strict: true }));
+      others.push(router.submit([view(1_000 + n)]));
+    }
+    const told = codes(strict);
     await clock.run(Promise.all(others));
     assert.ok(clock.monotonicMs() - beganMs <= 600, `${clock.monotonicMs() - beganMs} ms`);
-    assert.deepEqual(await clock.run(strict), ['stream_unconfirmed']);
+    const unconfirmed = (await clock.run(told)).filter((code) => code === 'stream_unconfirmed').length;
+    assert.ok(unconfirmed > 0, 'what was taken before the stall was seen');
     assert.ok(clock.monotonicMs() - beganMs >= 5_000);
     broker.resume();
     await cluster.converge();
+    assert.equal(cluster.count(7), unconfirmed, 'and the others were refused, not taken');
   });
 
-  it('a bulk that takes its time does not delay single writes (schedule 27)', async () => {
+  it('bulks that take their time do not delay single writes (schedule 27)', async () => {
     const cluster = await CoreCluster.start();
     const { clock } = cluster;
     const router = await cluster.router();
     await clock.run(router.submit([view(1)]));
-    let writes = 0;
-    let arrive = (): void => {};
+    let held = true;
+    const arrivals: (() => void)[] = [];
     router.onStep = (step, when) => {
-      if (step !== 'writes' || when !== 'before' || ++writes > 1) return;
-      return new Promise<void>((resolve) => {
-        arrive = resolve;
-      });
+      if (step !== 'writes' || when !== 'before' || !held) return;
+      return new Promise<void>((resolve) => void arrivals.push(resolve));
     };
-    let bulkTold = false;
-    const bulk = router.submit(views(5_000, 7)).finally(() => {
-      bulkTold = true;
-    });
+    let bulksTold = 0;
+    const bulks = Promise.all(
+      Array.from({ length: 6 }, () => router.submit(views(1_000, 7)).finally(() => bulksTold++)),
+    );
     await clock.settle();
+    held = false;
     for (let n = 0; n < 20; n++) {
       const beganMs = clock.monotonicMs();
       await clock.run(router.submit([view(n + 100)]));
       assert.ok(clock.monotonicMs() - beganMs <= 50);
     }
-    assert.equal(bulkTold, false);
-    arrive();
-    await clock.run(bulk);
+    assert.equal(bulksTold, 0);
+    for (const arrive of arrivals) arrive();
+    await clock.run(bulks);
     await cluster.converge();
-    assert.equal(cluster.count(7), 5_000);
+    assert.equal(cluster.count(7), 6_000);
   });
 
   it('a stop in the middle of a request answers each write for itself, and only what was not taken is sent again (schedule 27)', async () => {
