@@ -20,6 +20,7 @@ import {
   missing,
   type Position,
   parsePosition,
+  regionOf,
   sequenceOf,
   totalOf,
 } from '../../shared/protocol/position.ts';
@@ -131,6 +132,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onApplied: (batch) => {
       counters.applied(batch.events.length);
       keptDigest.applied(batch);
+      // An origin of this region that comes back from a peer is this region's to ship.
+      if (regionOf(batch.origin) === region) ship.notify();
     },
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });

@@ -170,6 +170,21 @@ describe('region', () => {
     assert.equal((await last.status()).ready, true, 'an old truth is ready at once');
   });
 
+  it('an origin of its own that comes back from a peer is looked after when it is here, not with the next write', async () => {
+    const own = 'us-east@bbbbbbbbbb';
+    const holder = new CoreRegion({ region: 'eu-west', clock: new ManualClock(), broker });
+    await holder.ingest.take(viewChain(own, 4));
+    const link: PeerLink = {
+      region: 'eu-west',
+      status: async () => ({ ...holder.status(), clockMs: clock.nowMs() }),
+      log: async (origin, from) => Buffer.concat(holder.wal.read(origin, from, 1)),
+    };
+    const one = await start(new MemoryStore(), [link]);
+    await eventually('all is here', async () => (await one.status()).applied === `${own}:20`);
+    // Whether it goes to the stream or every peer has it already: nothing of it is left to ship.
+    await eventually('nothing is left to ship', async () => (await one.status()).unshipped === 0, 5_000);
+  });
+
   it('reads answer for the newest event of a leader whose clock is ahead, so that it is seen, but at most 5 min ahead (schedule 21)', async () => {
     for (const [aheadMs, expectedMs] of [
       [4 * 60_000, 4 * 60_000],
