@@ -1,6 +1,6 @@
 /** `docker kill` of each container in turn and of all at once, under writes: nothing acknowledged is lost or doubled. */
 import assert from 'node:assert/strict';
-import { composeServices } from '../harness/compose-cluster.ts';
+import { servingServices } from '../harness/compose-cluster.ts';
 import { dockerEnded } from '../harness/docker.ts';
 import { eventually } from '../harness/eventually.ts';
 import { sharedComposeCluster } from '../harness/shared-compose-cluster.ts';
@@ -70,9 +70,10 @@ describe('docker kill and start of', function () {
     const cluster = shared();
     const { leader, epoch } = await cluster.status();
     const told = await underWrites(cluster, async (writes) => {
-      await cluster.kill(...composeServices);
+      await cluster.kill(...servingServices);
       await eventually('the loss is noticed', () => writes.unknown.size > 0);
-      await cluster.start(...composeServices);
+      await cluster.start(...servingServices);
+      await Promise.all(servingServices.map((service) => cluster.healthy(service)));
       await more(writes);
     });
     await cluster.settled();
@@ -92,7 +93,6 @@ describe('docker kill and start of', function () {
           // All processes of this user but the first, which is the init: it ends with its child.
           await dockerEnded(['exec', cluster.container(service), 'sh', '-c', 'kill -9 -1']);
           await eventually('started again', async () => (await started()) !== before, 30_000);
-          await cluster.healthy(service);
         }),
       );
       await more(writes);

@@ -13,6 +13,9 @@ const regionServices: readonly RegionService[] = ['us-east', 'eu-west', 'ap-sout
 
 export const composeServices: readonly ComposeService[] = ['nats', ...regionServices, 'router', 'prometheus'];
 
+/** All that serves; without what watches it. */
+export const servingServices: readonly ComposeService[] = ['nats', ...regionServices, 'router'];
+
 export class ComposeCluster {
   readonly regionNames: readonly string[] = regionServices;
   readonly url: string;
@@ -28,8 +31,14 @@ export class ComposeCluster {
     this.prometheusUrl = `http://127.0.0.1:${environment.PROMETHEUS_PORT}`;
   }
 
-  /** Builds the image if need be and resolves when every service is healthy. `environment`: see `compose.yaml`. */
-  static async up(environment: Readonly<Record<string, string>> = {}): Promise<ComposeCluster> {
+  /**
+   * Builds the image if need be and resolves when `services`, and what they depend on, are healthy. `environment`: see
+   * `compose.yaml`.
+   */
+  static async up(
+    environment: Readonly<Record<string, string>> = {},
+    services: readonly ComposeService[] = composeServices,
+  ): Promise<ComposeCluster> {
     // Loaded late, because it reads its environment variables when it is loaded.
     const { DockerComposeEnvironment, Wait } = await import('testcontainers');
     const cluster = new ComposeCluster(uniqueName('compose'), {
@@ -45,7 +54,7 @@ export class ComposeCluster {
         .withDefaultWaitStrategy(Wait.forHealthCheck())
         .withStartupTimeout(120_000)
         .withAutoCleanup(false)
-        .up();
+        .up([...services]);
     } catch (error) {
       await cluster.down();
       throw error;
@@ -72,17 +81,16 @@ export class ComposeCluster {
     await docker(['kill', ...services.map((service) => this.container(service))]);
   }
 
-  /** All at once, in no order. Resolves when their health checks pass. */
+  /** All at once, in no order. Resolves when they run, not when they serve. */
   async start(...services: readonly ComposeService[]): Promise<void> {
     await docker(['start', ...services.map((service) => this.container(service))]);
-    await Promise.all(services.map((service) => this.healthy(service)));
   }
 
   healthy(service: ComposeService): Promise<void> {
     return eventually(
       `${service} is healthy`,
       async () => (await this.inspect(service, '{{.State.Health.Status}}')) === 'healthy',
-      60_000,
+      90_000,
     );
   }
 

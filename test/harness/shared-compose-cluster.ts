@@ -2,7 +2,7 @@
  * One compose cluster for all suites that break it and mend it again: up at the first need, down after the run. One in
  * which a test failed is taken down and not used again, so that no failure is another's cause.
  */
-import { ComposeCluster } from './compose-cluster.ts';
+import { ComposeCluster, servingServices } from './compose-cluster.ts';
 import { atEndOfRun, buildLimitMs, needDocker } from './docker.ts';
 
 let shared: Promise<ComposeCluster> | undefined;
@@ -18,7 +18,7 @@ export function sharedComposeCluster(): () => ComposeCluster {
 
   beforeEach(async function () {
     this.timeout(buildLimitMs);
-    shared ??= ComposeCluster.up();
+    shared ??= ComposeCluster.up({}, servingServices);
     cluster = await shared;
     await cluster.settled();
   });
