@@ -11,7 +11,9 @@
  * | `POST /internal/await` | {@link AwaitRequest} → {@link AwaitReply} |
  * | `POST /internal/drain` | {@link DrainRequest} → {@link DrainReply}: waits for what the stream holds now |
  * | `POST /internal/cut` | {@link CutRequest} → {@link RegionStatus} |
- * | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that holds n, back to back; 503 while cut |
+ * | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that holds n, back to back; 410 `log_trimmed` when they were trimmed; 503 while cut |
+ * | `GET /internal/snapshot` | → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served; 503 while cut |
+ * | `GET /internal/snapshot/<id>?offset=n` | → bytes of the copy from n on; 410 `snapshot_gone` when it is not served any more |
  * | `GET /internal/digest` | → {@link DigestReply}: counted anew at once, which stalls a large region |
  * | `GET /internal/digests` | → {@link DigestsReply}: counted in the background, then kept with every batch for 15 s |
  * | `GET /feed`, `/search`, `/items/:id` | the public reads, same query, same answers |
@@ -80,6 +82,8 @@ export interface RegionStatus {
   /** Stream sequence up to which everything is applied. */
   readonly offset: number;
   readonly streamConnected: boolean;
+  /** The largest message the broker takes, where that is less than a batch may have; absent: every batch can be shipped. */
+  readonly streamLimitBytes?: number;
   /** Events this region accepted that the stream has not acknowledged. */
   readonly unshipped: number;
   /** Live items. */
@@ -143,6 +147,18 @@ export interface DigestReply {
   readonly position: string;
   /** 32 hexadecimal digits: the sum of entity hashes modulo 2^128. */
   readonly digest: string;
+}
+
+/** A copy of a region's store, being served. */
+export interface SnapshotInfo {
+  readonly id: string;
+  readonly region: string;
+  readonly bytes: number;
+  /** Hexadecimal, of all bytes. */
+  readonly sha256: string;
+  /** Position token of what the copy holds. */
+  readonly position: string;
+  readonly schemaHash: string;
 }
 
 /** Positions of one {@link DigestsReply}, at most. */

@@ -44,12 +44,14 @@ function wrapStore(store: Store): Store {
             transaction.put(table, key, value);
             if (table === 'batches') pass('within the transaction');
           },
+          remove: (table, key) => transaction.remove(table, key),
         });
       });
       if (writesBatch) pass('after the flush, before anything acts on it');
     },
     sizes: () => store.sizes(),
     count: (table) => store.count(table),
+    bytes: (table) => store.bytes(table),
     close: () => store.close(),
   };
 }

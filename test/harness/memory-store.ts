@@ -15,11 +15,12 @@ import type {
 import { Fault } from '../../shared/errors/errors.ts';
 
 type Key = StoreTables[TableName];
-type Change = readonly [table: TableName, key: Key, value: Uint8Array];
+/** No value: the row is removed. */
+type Change = readonly [table: TableName, key: Key, value: Uint8Array | undefined];
 
 export type StorageFailure = 'storage_full' | 'storage_failed';
 
-const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'marks'];
+const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
 
 export class MemoryStore implements Store {
   /** What reads see: includes commits that are not flushed yet, as LMDB's does. */
@@ -100,13 +101,24 @@ export class MemoryStore implements Store {
     if (this.dead) return forever();
     const changes: Change[] = [];
     const written = new Disk();
+    const removed = new Set<string>();
+    const name = (table: TableName, key: Key): string => JSON.stringify([table, key]);
     work({
-      get: (table, key) => (written.get(table, key) ?? this.visible.get(table, key))?.slice(),
+      get: (table, key) => {
+        if (removed.has(name(table, key))) return undefined;
+        return (written.get(table, key) ?? this.visible.get(table, key))?.slice();
+      },
       put: (table, key, value) => {
         this.onPut?.(table);
         const change: Change = [table, key, value.slice()];
         changes.push(change);
         written.write([change]);
+        removed.delete(name(table, key));
+      },
+      remove: (table, key) => {
+        changes.push([table, key, undefined]);
+        written.write([[table, key, undefined]]);
+        removed.add(name(table, key));
       },
     });
     const failure = this.failures.shift();
@@ -126,6 +138,10 @@ export class MemoryStore implements Store {
 
   count(table: TableName): number {
     return this.visible.range(table, {}).length;
+  }
+
+  bytes(table: TableName): number {
+    return this.visible.bytes([table]);
   }
 
   async close(): Promise<void> {
@@ -150,6 +166,13 @@ class Disk {
       const { keys, values } = this.tables.get(name)!;
       const at = lowerBound(keys, key);
       const present = at < keys.length && compareKeys(keys[at]!, key) === 0;
+      if (value === undefined) {
+        if (present) {
+          keys.splice(at, 1);
+          values.splice(at, 1);
+        }
+        continue;
+      }
       keys.splice(at, present ? 1 : 0, key);
       values.splice(at, present ? 1 : 0, value);
     }
@@ -171,9 +194,9 @@ class Disk {
     return rows.slice(0, limit);
   }
 
-  bytes(): number {
+  bytes(names: readonly TableName[] = tableNames): number {
     let bytes = 0;
-    for (const { values } of this.tables.values()) for (const value of values) bytes += value.length;
+    for (const name of names) for (const value of this.tables.get(name)!.values) bytes += value.length;
     return bytes;
   }
 }

@@ -26,9 +26,10 @@ const puts: readonly ((transaction: StoreTransaction) => void)[] = [
   (transaction) => transaction.put('embeddings', 7, bytes('embedding')),
   (transaction) => transaction.put('origins', origin, bytes('origin')),
   (transaction) => transaction.put('keys', 'aaaaaaaaaaaaaaaaaaaaaa', bytes('copies')),
+  (transaction) => transaction.put('shards', [255, 0], bytes('shard')),
   (transaction) => transaction.put('marks', 'offset', bytes('offset')),
 ];
-const tables: readonly TableName[] = ['batches', 'items', 'embeddings', 'origins', 'keys', 'marks'];
+const tables: readonly TableName[] = ['batches', 'items', 'embeddings', 'origins', 'keys', 'shards', 'marks'];
 
 function rows(store: Store): number {
   return tables.reduce((count, table) => count + [...store.range(table, {})].length, 0);
@@ -158,6 +159,57 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       }
       assert.equal(store.count('keys'), 2);
       assert.equal(text(store.get('keys', 'b')), '2');
+    });
+
+    it('removes rows, within a transaction and for good, and only if the transaction is whole', async () => {
+      await store.commit((transaction) => {
+        for (const part of [0, 1, 2]) transaction.put('shards', [7, part], bytes(`part ${part}`));
+      });
+      const seen: (string | undefined)[] = [];
+      await store.commit((transaction) => {
+        transaction.remove('shards', [7, 0]);
+        transaction.remove('shards', [7, 1]);
+        transaction.remove('shards', [99, 0]);
+        seen.push(text(transaction.get('shards', [7, 0])), text(transaction.get('shards', [7, 2])));
+        transaction.put('shards', [7, 1], bytes('again'));
+        seen.push(text(transaction.get('shards', [7, 1])));
+      });
+      assert.deepEqual(seen, [undefined, 'part 2', 'again']);
+      const failing = store.commit((transaction) => {
+        transaction.remove('shards', [7, 2]);
+        throw new Error('an assertion of the caller');
+      });
+      await assert.rejects(failing, /assertion/);
+      await reopen();
+      assert.deepEqual(
+        [...store.range('shards', {})].map(({ key, value }) => [...key, text(value)]),
+        [
+          [7, 1, 'again'],
+          [7, 2, 'part 2'],
+        ],
+      );
+    });
+
+    it('tells what a table takes, and room that was freed is used again', async () => {
+      const fill = (): Promise<void> =>
+        store.commit((transaction) => {
+          for (let n = 1; n <= 64; n++) transaction.put('batches', [origin, n], new Uint8Array(60_000).fill(n));
+        });
+      await fill();
+      const full = store.bytes('batches');
+      assert.ok(full >= 64 * 60_000 && full < 2 * 64 * 60_000, `${full}`);
+      const before = store.sizes();
+      for (let round = 0; round < 5; round++) {
+        await store.commit((transaction) => {
+          for (let n = 1; n <= 64; n++) transaction.remove('batches', [origin, n]);
+        });
+        assert.ok(store.bytes('batches') < 100_000);
+        await fill();
+      }
+      const after = store.sizes();
+      assert.equal(store.bytes('batches'), full);
+      assert.ok(after.usedBytes - after.freeBytes <= 1.1 * (before.usedBytes - before.freeBytes) + 1e6);
+      assert.ok(after.usedBytes <= 3 * before.usedBytes, `${before.usedBytes} grew to ${after.usedBytes}`);
     });
 
     it('close waits for the commits under way', async () => {

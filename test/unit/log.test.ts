@@ -108,6 +108,7 @@ describe('log', () => {
           range: (table, options) => store.range(table, options),
           sizes: () => store.sizes(),
           count: (table) => store.count(table),
+          bytes: (table) => store.bytes(table),
           close: () => store.close(),
           commit: (work) =>
             store.commit((transaction) =>
@@ -117,6 +118,7 @@ describe('log', () => {
                   if (count++ === failing) throw new BrokenInvariant('thrown between two puts');
                   transaction.put(table, key, value);
                 },
+                remove: (table, key) => transaction.remove(table, key),
               }),
             ),
         },
@@ -201,5 +203,88 @@ describe('log', () => {
     store.failNext('storage_full');
     await wal.close();
     assert.equal(openLog({ store: store.crash() }).mark('cut'), true);
+  });
+
+  it('trims whole batches from the beginning of an origin, and goes on from its end as ever', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    const batches = viewChain(a, 5);
+    const size = batches[0]!.bytes.length;
+    await wal.append({ batches: batches.slice(0, 4) });
+    const full = wal.batchBytes;
+    assert.deepEqual(await wal.trim(a, 4, 1e9), { batches: 0, bytes: 0 });
+    assert.deepEqual(await wal.trim(a, 14, 1), { batches: 1, bytes: size });
+    assert.deepEqual(await wal.trim(a, 14, 1e9), { batches: 1, bytes: size });
+    assert.equal(wal.batchBytes, full - 2 * size);
+    for (const one of [wal, openLog({ store: store.crash() })]) {
+      assert.deepEqual([one.origin(a)?.first, one.origin(a)?.last], [11, 20]);
+      assert.equal(formatPosition(one.durable), `${a}:20`);
+      assert.deepEqual(one.read(a, 10, 1e9), []);
+      assert.deepEqual(firsts(one.read(a, 11, 1e9)), [11, 16]);
+    }
+    const after = openLog({ store: store.crash() });
+    await after.trim(a, 20, 1e9);
+    assert.deepEqual([after.origin(a)?.first, after.origin(a)?.last], [21, 20]);
+    assert.deepEqual(after.read(a, 16, 1e9), []);
+    await after.append({ batches: [batches[4]!] });
+    assert.deepEqual(firsts(after.read(a, 21, 1e9)), [21]);
+    await assert.rejects(after.trim(a, 26, 1e9), BrokenInvariant, 'beyond what is durable');
+    await assert.rejects(after.trim(b, 1, 1e9), BrokenInvariant, 'an origin nobody knows');
+  });
+
+  it('a trim that is not flushed trimmed nothing that is read', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    await wal.append({ batches: viewChain(a, 2) });
+    store.holdFlushes();
+    const trimmed = wal.trim(a, 5, 1e9);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(wal.origin(a)?.first, 1);
+    const after = openLog({ store: store.crash('lost') });
+    assert.deepEqual(firsts(after.read(a, 1, 1e9)), [1, 6]);
+    void trimmed;
+  });
+
+  it('a ledger shard is stored whole in place of the one before, whatever its length', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    const bytes = (length: number, seed: number): Uint8Array =>
+      Uint8Array.from({ length }, (_, index) => (index * 31 + seed) & 255);
+    for (const [round, length] of [200_000, 65_520, 0, 65_521, 131_040].entries()) {
+      await wal.storeShard(3, bytes(length, round));
+      await wal.storeShard(250, bytes(7, round));
+      const found = [...openLog({ store: store.backup() }).shards()];
+      assert.deepEqual(
+        found.map(([shard, value]) => [shard, value.length]),
+        [
+          [3, length],
+          [250, 7],
+        ],
+      );
+      assert.deepEqual(Buffer.from(found[0]![1]), Buffer.from(bytes(length, round)));
+    }
+  });
+
+  it('forgets ids whose newest copy is old enough, a step at a time', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    const idOf = (letter: string): string => letter.padEnd(22, 'A');
+    const keyed = (n: number, id: string) => ({
+      ...viewEvent(0),
+      hlc: (startMs + n) * 2048,
+      key: { id: idOf(id), bodyHash: 'AAAAAAAAAAA' },
+    });
+    const batches = chainOf({ origin: a }, [[keyed(1, 'a'), keyed(2, 'b'), keyed(3, 'c'), keyed(9, 'a')]]);
+    await wal.append({ batches });
+    const step = (from: string | undefined, beforeMs: number, upTo = 4) =>
+      wal.forgetKeys({ from, limit: 2, beforeMs, upTo: new Map([[a, upTo]]) });
+    assert.deepEqual(await step(undefined, startMs + 3, 1), { next: idOf('c'), forgotten: 0 }, 'not covered');
+    assert.deepEqual(await step(undefined, startMs + 3), { next: idOf('c'), forgotten: 1 });
+    assert.deepEqual(await step(idOf('c'), startMs + 3), { next: undefined, forgotten: 0 });
+    assert.equal(wal.keys, 2);
+    assert.equal(wal.copies(idOf('a')).length, 2);
+    assert.deepEqual(wal.copies(idOf('b')), []);
+    assert.deepEqual(await step(undefined, startMs + 10), { next: undefined, forgotten: 2 });
+    assert.equal(openLog({ store: store.crash() }).keys, 0);
   });
 });

@@ -12,6 +12,7 @@ import type { Batch } from '../../../shared/protocol/batch.ts';
 import { chainHash, decodeHeader, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../shared/protocol/events.ts';
+import type { Position } from '../../../shared/protocol/position.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import { mergeEmbedding, mergeItem } from '../state/catalog/catalog.ts';
 import { type Copy, copyOf } from '../state/keys/keys.ts';
@@ -27,6 +28,9 @@ import {
 } from './documents.ts';
 import type { Store, StoreTransaction } from './store.ts';
 import type { AppendOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
+
+/** Rows of this size lie on whole pages, and a run of this many pages is easily found among freed ones. */
+const PART_BYTES = 16 * 4_096 - 16;
 
 /** The store's name of the stored offset; the other marks are {@link MarkName}s. */
 const OFFSET = 'offset';
@@ -63,7 +67,8 @@ class Log implements Wal {
     this.store = store;
     for (const { key, value } of store.range('origins', {})) {
       const stored = decodeJson<StoredOrigin>(value);
-      this.learn({ origin: key, ...stored, chain: Buffer.from(stored.chain, 'hex') });
+      const first = this.firstStored(key) ?? stored.last + 1;
+      this.learn({ origin: key, ...stored, first, chain: Buffer.from(stored.chain, 'hex') });
     }
     for (const { key, value } of store.range('marks', {})) this.marks.set(key, decodeJson(value));
     this.storedOffset = this.marks.get(OFFSET) as StreamOffset | undefined;
@@ -92,7 +97,7 @@ class Log implements Wal {
   openOrigin(origin: string, epoch: number): Promise<void> {
     return this.enqueue(async () => {
       assert(!this.known.has(origin), 'an origin is opened once', () => ({ origin }));
-      const info: OriginInfo = { origin, epoch, last: 0, chain: NO_PREDECESSOR, lastHlc: 0 };
+      const info: OriginInfo = { origin, epoch, first: 1, last: 0, chain: NO_PREDECESSOR, lastHlc: 0 };
       await this.store.commit((transaction) => {
         assert(transaction.get('origins', origin) === undefined, 'an origin is opened once', () => ({ origin }));
         putOrigin(transaction, info);
@@ -143,7 +148,14 @@ class Log implements Wal {
       assert(this.owned.has(origin) === own, 'only the process that opened an origin extends it', () => ({ origin }));
       const lastEvent = batch.events[batch.events.length - 1];
       assert(lastEvent !== undefined && last === first + batch.events.length - 1, 'a batch is as long as it says');
-      after.set(origin, { origin, epoch, last, chain: chainHash(batch.bytes), lastHlc: lastEvent.hlc });
+      after.set(origin, {
+        origin,
+        epoch,
+        first: before?.first ?? 1,
+        last,
+        chain: chainHash(batch.bytes),
+        lastHlc: lastEvent.hlc,
+      });
     }
     return after;
   }
@@ -200,6 +212,73 @@ class Log implements Wal {
     return found;
   }
 
+  trim(origin: string, upTo: number, limitBytes: number): Promise<{ batches: number; bytes: number }> {
+    return this.enqueue(async () => {
+      const info = this.known.get(origin);
+      const durable = this.durablePosition.get(origin) ?? 0;
+      assert(info !== undefined && upTo <= durable, 'only what is durable is trimmed', () => ({
+        origin,
+        upTo,
+        durable,
+      }));
+      const keys: (readonly [string, number])[] = [];
+      let bytes = 0;
+      let first = info.first;
+      for (const { key, value } of this.store.range('batches', { from: [origin, 0], to: [origin, upTo] })) {
+        const { last } = decodeHeader(value);
+        if (last > upTo || (keys.length > 0 && bytes + value.length > limitBytes)) break;
+        keys.push(key);
+        bytes += value.length;
+        first = last + 1;
+      }
+      if (keys.length === 0) return { batches: 0, bytes: 0 };
+      await this.store.commit((transaction) => {
+        for (const key of keys) transaction.remove('batches', key);
+      });
+      this.known.set(origin, { ...info, first });
+      return { batches: keys.length, bytes };
+    });
+  }
+
+  get batchBytes(): number {
+    return this.store.bytes('batches');
+  }
+
+  private firstStored(origin: string): number | undefined {
+    for (const { key } of this.store.range('batches', {
+      from: [origin, 0],
+      to: [origin, Number.MAX_SAFE_INTEGER],
+      limit: 1,
+    })) {
+      return key[1];
+    }
+    return undefined;
+  }
+
+  storeShard(shard: number, bytes: Uint8Array): Promise<void> {
+    return this.store.commit((transaction) => {
+      let part = 0;
+      for (let at = 0; at < bytes.length || part === 0; at += PART_BYTES) {
+        transaction.put('shards', [shard, part++], bytes.subarray(at, at + PART_BYTES));
+      }
+      while (transaction.get('shards', [shard, part]) !== undefined) transaction.remove('shards', [shard, part++]);
+    });
+  }
+
+  *shards(): Iterable<readonly [number, Uint8Array]> {
+    let shard: number | undefined;
+    let parts: Uint8Array[] = [];
+    for (const { key, value } of this.store.range('shards', {})) {
+      if (shard !== undefined && key[0] !== shard) {
+        yield [shard, Buffer.concat(parts)];
+        parts = [];
+      }
+      shard = key[0];
+      parts.push(value);
+    }
+    if (shard !== undefined) yield [shard, Buffer.concat(parts)];
+  }
+
   copies(id: string): readonly Copy[] {
     const bytes = this.store.get('keys', id);
     if (bytes === undefined) return [];
@@ -209,6 +288,43 @@ class Log implements Wal {
 
   get keys(): number {
     return this.store.count('keys');
+  }
+
+  async forgetKeys({
+    from,
+    limit,
+    beforeMs,
+    upTo,
+  }: {
+    from: string | undefined;
+    limit: number;
+    beforeMs: number;
+    upTo: Position;
+  }): Promise<{ next: string | undefined; forgotten: number }> {
+    const old = (value: Uint8Array): boolean =>
+      decodeCopies(value).every(
+        ({ acceptedMs, origin, sequence }) => acceptedMs < beforeMs && sequence <= (upTo.get(origin) ?? 0),
+      );
+    const found: string[] = [];
+    let next: string | undefined;
+    let looked = 0;
+    for (const { key, value } of this.store.range('keys', {
+      ...(from === undefined ? {} : { from }),
+      limit: limit + 1,
+    })) {
+      if (++looked > limit) next = key;
+      else if (old(value)) found.push(key);
+    }
+    if (found.length > 0) {
+      await this.store.commit((transaction) => {
+        for (const id of found) {
+          // A copy may have come since it was looked at.
+          const value = transaction.get('keys', id);
+          if (value !== undefined && old(value)) transaction.remove('keys', id);
+        }
+      });
+    }
+    return { next, forgotten: found.length };
   }
 
   *itemRegisters(): Iterable<readonly [number, ItemRegister]> {

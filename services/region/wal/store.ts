@@ -17,6 +17,8 @@ export interface StoreTables {
   readonly embeddings: number;
   /** id of an idempotency key → its copies in the log. */
   readonly keys: string;
+  /** [shard, part] → a part of the ledger shard as it was last written. */
+  readonly shards: readonly [number, number];
   /** name → JSON. */
   readonly marks: string;
 }
@@ -25,6 +27,8 @@ export type TableName = keyof StoreTables;
 export interface StoreTransaction {
   get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined;
   put<T extends TableName>(table: T, key: StoreTables[T], value: Uint8Array): void;
+  /** Nothing happens where there is no such row. */
+  remove<T extends TableName>(table: T, key: StoreTables[T]): void;
 }
 
 export interface RangeOptions<K> {
@@ -57,6 +61,8 @@ export interface Store {
   sizes(): StoreSizes;
   /** Committed entries of a table. */
   count(table: TableName): number;
+  /** Bytes a table's rows take in the data file, in whole pages where the store has pages. */
+  bytes(table: TableName): number;
   /** Waits for commits under way. */
   close(): Promise<void>;
 }

@@ -9,6 +9,9 @@
  * What a crash leaves: before the flush, the whole append or nothing of it, seen by nobody; after it, the append.
  * A failed commit or flush rejects with `Fault('storage_failed')`: the process must end without answering anyone.
  *
+ * What a batch made outlives it: the beginning of an origin may be trimmed, once a checkpoint of the ledger covers it and
+ * another region has it. The origin's record stays, so that its next batch is checked as ever.
+ *
  * The store below it comes in through the constructor (`store.ts`): LMDB in production, a fake with the same crash
  * semantics in the simulation.
  */
@@ -21,6 +24,8 @@ import type { Copy } from '../state/keys/keys.ts';
 export interface OriginInfo {
   readonly origin: string;
   readonly epoch: number;
+  /** Lowest sequence whose batch is still here; `last` + 1 when all were trimmed. */
+  readonly first: number;
   /** Highest durable sequence. */
   readonly last: number;
   /** Chain hash of the last batch. */
@@ -50,7 +55,7 @@ export interface AppendOptions {
 }
 
 /** A small value that survives restarts, by name. */
-export type MarkName = 'region' | 'leadership' | 'cut' | 'schema' | 'catching_up';
+export type MarkName = 'region' | 'leadership' | 'cut' | 'schema' | 'catching_up' | 'checkpoint';
 
 export interface Wal {
   /** Highest durable sequence of every origin held. Only completed flushes move it, and never back. */
@@ -72,12 +77,41 @@ export interface Wal {
   /** The stream moved over messages this region already had: stored with the next append, or by `flushOffset`. */
   noteOffset(offset: StreamOffset): void;
   flushOffset(): Promise<void>;
-  /** Durable batches of an origin from the one that holds `from`, whole, at most `limitBytes` but at least one. */
+  /**
+   * Durable batches of an origin from the one that holds `from`, whole, at most `limitBytes` but at least one; none when
+   * `from` lies beyond the durable position or before what was trimmed (`OriginInfo.first`).
+   */
   read(origin: string, from: number, limitBytes: number): readonly Uint8Array[];
+  /**
+   * Removes the oldest batches of an origin, whole ones that end at or below `upTo`, in one transaction of at most
+   * `limitBytes` but at least one batch. Whether they may go is the caller's to know (`checkpoint/checkpoint.ts`); what
+   * they made - registers, copies of keys, the origin's record - stays.
+   */
+  trim(origin: string, upTo: number, limitBytes: number): Promise<{ readonly batches: number; readonly bytes: number }>;
+  /** Bytes the batches take on disk. */
+  readonly batchBytes: number;
+  /**
+   * Writes one ledger shard in one flushed transaction, in place of what was stored of it before. The bytes are the
+   * caller's: they name the position they stand at, and carry a checksum.
+   */
+  storeShard(shard: number, bytes: Uint8Array): Promise<void>;
+  /** The shards as they were last stored, each once, ascending. */
+  shards(): Iterable<readonly [shard: number, bytes: Uint8Array]>;
   /** Every durable copy in the log of the writes under an idempotency key's id, in no promised order. */
   copies(id: string): readonly Copy[];
   /** Ids of idempotency keys in the log. */
   readonly keys: number;
+  /**
+   * One step through the table of keys: looks at `limit` ids from `from` on and forgets those whose newest copy was accepted
+   * before `beforeMs` and whose copies all lie at or below `upTo`, which is durable. Answers where the next step begins, undefined at the end. Forgetting is sound only where no copy
+   * within seven days of a forgotten one can come any more (`checkpoint/checkpoint.ts`).
+   */
+  forgetKeys(options: {
+    readonly from: string | undefined;
+    readonly limit: number;
+    readonly beforeMs: number;
+    readonly upTo: Position;
+  }): Promise<{ readonly next: string | undefined; readonly forgotten: number }>;
   /** Documents, for recovery: the registers as the log made them. */
   itemRegisters(): Iterable<readonly [entity: number, register: ItemRegister]>;
   embeddingRegisters(): Iterable<readonly [entity: number, register: EmbeddingRegister]>;

@@ -1,0 +1,41 @@
+/**
+ * Snapshots: a region's whole store as one consistent copy - registers, ledger shards, copies of keys, origins with their
+ * epochs, schema, leadership record, offset, and the log as far as it is kept. A region fetches one from a peer when the
+ * log it lacks is not kept any more, or when it starts with an empty disk; an operator takes one as a backup.
+ *
+ * A snapshot merges, it never replaces: the copy is installed beside the present store, every batch of the present one
+ * beyond the copy's position is appended to it, the marks that are this region's own are carried over (its name, its cut,
+ * the higher leadership record), all is flushed, and only then a pointer switches. So a tail that only this region
+ * has is never lost to a bootstrap, and its durable position never goes back.
+ *
+ * What a crash leaves: before the pointer switched, the present store and a part of a copy, which is fetched on from where it
+ * ends, if the peer still serves it; after it, the new store. What nobody points to is removed at the next start.
+ *
+ * Serving: one copy at a time, made while everything else goes on, kept while it is read and a minute longer. Copies hold
+ * only what is flushed. While cut off by a drill a region neither serves nor fetches.
+ */
+import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
+import type { Position } from '../../../shared/protocol/position.ts';
+
+export interface SnapshotServer {
+  /** The copy to fetch: one being served that is fresh enough, else a new one. Refuses while cut, and with `storage_full` without room for it. */
+  offer(): Promise<SnapshotInfo>;
+  /** Its bytes from `offset` on, at most {@link PART_LIMIT_BYTES}; `Refusal('snapshot_gone')` when it is not served any more. */
+  read(id: string, offset: number): Promise<Uint8Array>;
+  /** The lowest position a fetcher of a copy may still ask the log for; undefined: nobody fetches. Trimming stays above it. */
+  readonly needed: Position | undefined;
+  stop(): Promise<void>;
+}
+
+/** Bytes of one answer. */
+export const PART_LIMIT_BYTES = 4 * 1024 * 1024;
+
+/** Deciding when to fetch, and from whom. */
+export interface Bootstrap {
+  start(): void;
+  /** A peer that holds `origin` has trimmed what comes after this region's position: only a snapshot helps. */
+  trimmedAt(peer: string, origin: string): void;
+  /** Bytes fetched of bytes to fetch, while it fetches. */
+  readonly progress: { readonly peer: string; readonly bytes: number; readonly of: number } | undefined;
+  stop(): Promise<void>;
+}
