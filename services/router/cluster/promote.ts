@@ -153,11 +153,15 @@ export class Promotion {
   private async find(): Promise<Found> {
     const { control, leadership } = this.options;
     try {
+      const highest = await this.highestEpoch();
       let entry = await control.read();
-      if (entry === 'missing') {
+      const behind = (): boolean => entry !== 'missing' && (parseLeadership(entry.value)?.epoch ?? 0) < highest;
+      if (entry === 'missing' || behind()) {
         await leadership.refresh();
         entry = await control.read();
       }
+      // One more than an epoch that was left behind would be an epoch that somebody accepted in already.
+      if (behind()) throw new Fault('control_unavailable', `it is behind epoch ${highest}, which a region knows`);
       const record = entry === 'missing' ? undefined : parseLeadership(entry.value);
       if (entry === 'missing' || record === undefined) {
         throw new Refusal('no_leader', 'there is no leadership record yet; the regions have not all answered');
@@ -168,6 +172,13 @@ export class Promotion {
       if (!(error instanceof Fault)) throw error;
       throw new Refusal('control_unavailable', `the leadership key cannot be read: ${error.message}`);
     }
+  }
+
+  /** That this router or a region it heard knows of. */
+  private async highestEpoch(): Promise<number> {
+    const { leadership, regions, links } = this.options;
+    const heard = await Promise.all([...links.keys()].map(async (name) => regions.known(name) ?? regions.ask(name)));
+    return Math.max(leadership.current?.epoch ?? 0, ...heard.map((region) => region?.status.leadership?.epoch ?? 0));
   }
 
   private watchHandover(record: Leadership | undefined): void {
@@ -203,6 +214,10 @@ export class Promotion {
     if (!target.status.ready || target.status.stopped !== undefined) {
       const why = target.status.stopped?.detail ?? 'it is still catching up after its start';
       throw new Refusal('target_not_ready', `${region} cannot lead: ${why}`, { hint: 'wait until it is ready' });
+    }
+    const { hindrance } = target.status;
+    if (hindrance !== undefined && !force) {
+      throw refusedUnlessForced('target_not_ready', `${region} would refuse writes: ${hindrance.detail}`);
     }
     if (target.status.cut && !force) throw refusedUnlessForced('target_cut', `${region} is cut off by a drill`);
     return target;
@@ -334,7 +349,7 @@ function inProgress(why: string): Refusal {
 }
 
 function refusedUnlessForced(
-  code: 'target_unreachable' | 'target_cut' | 'leader_unreachable' | 'leader_cut',
+  code: 'target_unreachable' | 'target_not_ready' | 'target_cut' | 'leader_unreachable' | 'leader_cut',
   detail: string,
 ): Refusal {
   return new Refusal(code, detail, {
