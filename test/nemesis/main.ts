@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { describeReport, runNemesis } from './nemesis.ts';
 
-const usage = `npm run nemesis -- [--minutes N] [--seed S] [--runs R]
+const usage = `npm run nemesis -- [--minutes N] [--seed S] [--runs R] [--events]
 
 Runs a cluster of real processes (three regions, two routers, nats-server) with clients that write all the time, and inflicts
 faults of every kind on it, many at once, drawn from a seed: kills, standstills, cut and slow wires, partitions, drills,
@@ -12,6 +12,7 @@ checked: nothing acknowledged is lost, nothing counted twice, nothing ever went 
   --minutes N  how long faults are inflicted, a run (3)
   --seed S     draws the same faults again (a fresh one)
   --runs R     runs one behind the other, with seeds S, S+1, … (1)
+  --events     prints every fault and what operators were answered, when it happens
   --help       this text
 
 Odd seeds run with automatic failover, even ones with manual. Exit code 0: nothing was found. 1: the seed, what happened, and
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '3' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     runs: { type: 'string', default: '1' },
+    events: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -35,7 +37,9 @@ if (values.help) {
   for (let run = 0; run < runs && process.exitCode === undefined; run++) {
     console.log(`seed ${seed + run}, ${minutes} minutes`);
     try {
-      console.log(describeReport(await runNemesis({ seed: seed + run, minutes, say: (line) => console.log(line) })));
+      const say = (line: string): void => console.log(line);
+      const options = { seed: seed + run, minutes, say, ...(values.events ? { onEvent: say } : {}) };
+      say(describeReport(await runNemesis(options)));
     } catch (error) {
       console.error((error as Error).message);
       process.exitCode = 1;

@@ -27,6 +27,8 @@ export interface NemesisOptions {
   readonly minutes: number;
   /** A line now and then. */
   readonly say?: (line: string) => void;
+  /** Every event, when it happens. */
+  readonly onEvent?: (line: string) => void;
 }
 
 export interface NemesisReport {
@@ -37,15 +39,18 @@ export interface NemesisReport {
   readonly repeated: number;
   /** Unkeyed writes whose outcome nobody was told. */
   readonly unknown: number;
+  /** Answers other than 200, and missing ones, by status and code. */
+  readonly failures: ReadonlyMap<string, number>;
+  /** In which writes were accepted. */
   readonly epochs: number;
   readonly convergedMs: number;
 }
 
 /** Throws with the seed and the trace of events when anything is not as promised. */
-export async function runNemesis({ seed, minutes, say = () => {} }: NemesisOptions): Promise<NemesisReport> {
-  const run = await Run.start(seed, say);
+export async function runNemesis(options: NemesisOptions): Promise<NemesisReport> {
+  const run = await Run.start(options);
   try {
-    return await run.through(minutes * 60_000);
+    return await run.through(options.minutes * 60_000);
   } catch (error) {
     throw new Error(run.describeFailure(error), { cause: error });
   } finally {
@@ -54,12 +59,17 @@ export async function runNemesis({ seed, minutes, say = () => {} }: NemesisOptio
 }
 
 export function describeReport(report: NemesisReport): string {
-  const faults = [...report.faults].sort(([a], [b]) => (a < b ? -1 : 1));
-  const total = faults.reduce((sum, [, count]) => sum + count, 0);
+  const total = [...report.faults.values()].reduce((sum, count) => sum + count, 0);
+  const named = (counts: ReadonlyMap<string, number>): string =>
+    [...counts]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([kind, count]) => `${kind} ${count}`)
+      .join(', ');
   return [
-    `seed ${report.seed}: ${total} faults (${faults.map(([kind, count]) => `${kind} ${count}`).join(', ')})`,
+    `seed ${report.seed}: ${total} faults (${named(report.faults)})`,
     `${report.acknowledged} writes acknowledged, ${report.repeated} of them sent more than once under their key, ` +
       `${report.unknown} of unknown outcome; ${report.epochs} epochs accepted writes`,
+    `other answers: ${named(report.failures) || 'none'}`,
     `converged ${(report.convergedMs / 1_000).toFixed(1)} s after the last heal; nothing lost, nothing doubled`,
   ].join('\n');
 }
@@ -67,6 +77,7 @@ export function describeReport(report: NemesisReport): string {
 class Run {
   private readonly seed: number;
   private readonly say: (line: string) => void;
+  private readonly onEvent: (line: string) => void;
   private readonly cluster: Cluster;
   private readonly clocks: string;
   private readonly load: Workload;
@@ -82,9 +93,11 @@ class Run {
   /** The first thing that went wrong in a fault itself: a process that does not start again. */
   private broken: unknown;
 
-  private constructor(seed: number, say: (line: string) => void, cluster: Cluster, clocks: string) {
+  private constructor(options: NemesisOptions, cluster: Cluster, clocks: string) {
+    const { seed } = options;
     this.seed = seed;
-    this.say = say;
+    this.say = options.say ?? (() => {});
+    this.onEvent = options.onEvent ?? (() => {});
     this.cluster = cluster;
     this.clocks = clocks;
     this.random = seededRandom(seed * 2 + 1);
@@ -97,7 +110,8 @@ class Run {
     });
   }
 
-  static async start(seed: number, say: (line: string) => void): Promise<Run> {
+  static async start(options: NemesisOptions): Promise<Run> {
+    const { seed } = options;
     const clocks = mkdtempSync(join(tmpdir(), 'tidal-clocks-'));
     const main = 'test/harness/stepped-clock-region.js';
     const mains = defaultRegions.map((name) => [name, { main, env: { TIDAL_TEST_CLOCK_FILE: join(clocks, name) } }]);
@@ -107,7 +121,7 @@ class Run {
       topology: seed % 2 === 0 ? [] : ['failover: automatic'],
       mains: Object.fromEntries(mains),
     });
-    return new Run(seed, say, cluster, clocks);
+    return new Run(options, cluster, clocks);
   }
 
   async through(lengthMs: number): Promise<NemesisReport> {
@@ -134,6 +148,7 @@ class Run {
       acknowledged: load.count,
       repeated: load.repeated,
       unknown: [...load.told.unknown.values()].reduce((sum, count) => sum + count, 0),
+      failures: load.failures,
       epochs: accepting.size,
       convergedMs,
     };
@@ -163,7 +178,9 @@ class Run {
   }
 
   private note(line: string): void {
-    this.trace.push(`${((performance.now() - this.startedMs) / 1_000).toFixed(2).padStart(8)}  ${line}`);
+    const at = ((performance.now() - this.startedMs) / 1_000).toFixed(2).padStart(8);
+    this.trace.push(`${at}  ${line}`);
+    this.onEvent(`${at}  ${line}`);
   }
 
   private async carryOut(plan: readonly PlannedFault[]): Promise<void> {
