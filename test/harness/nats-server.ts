@@ -1,7 +1,7 @@
 /** A private nats-server on loopback with a store of its own, to be killed, paused, wiped and started again. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +50,26 @@ export class NatsServer {
     await this.kill();
     if (wiped) rmSync(this.storeDirectory, { recursive: true, force: true });
     await this.run();
+  }
+
+  /** Copies the store of the stopped server aside, as an operator's backup, and starts it again. */
+  async backUp(): Promise<void> {
+    await this.end('SIGTERM');
+    rmSync(this.backup, { recursive: true, force: true });
+    cpSync(this.storeDirectory, this.backup, { recursive: true });
+    await this.run();
+  }
+
+  /** Starts the server on the copy of the last `backUp`: everything since then never happened, for it. */
+  async restoreBackup(): Promise<void> {
+    await this.kill();
+    rmSync(this.storeDirectory, { recursive: true, force: true });
+    cpSync(this.backup, this.storeDirectory, { recursive: true });
+    await this.run();
+  }
+
+  private get backup(): string {
+    return join(this.directory, 'backup');
   }
 
   /** SIGKILL; resolves when the process is gone. */

@@ -299,6 +299,13 @@ describe('clock check (schedule 21)', () => {
     assert.equal(clockHindrance('us-east', peers(0, 500_000, 100)), undefined, 'one bad clock among the others');
   });
 
+  it('of three clocks the wrong one is found wrong by its own region only', () => {
+    for (const off of [300_000, -300_000]) {
+      assert.equal(clockHindrance('us-east', peers(off, 0)), undefined, 'the other two agree');
+      assert.equal(clockHindrance('us-east', peers(off, off + 100))?.code, 'clock_unsafe');
+    }
+  });
+
   it('one other alone proves nothing, an unreachable one does not count', () => {
     assert.equal(clockHindrance('us-east', peers(3_600_000)), undefined);
     const both = peers(40_000, 40_000);

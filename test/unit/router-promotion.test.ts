@@ -134,6 +134,22 @@ describe('promotion', () => {
     }
   });
 
+  it('an epoch is never given twice, although the key was just put back from an older copy', async () => {
+    for (const epoch of [2, 3, 4]) assert.equal((await promote(epoch % 2 === 0 ? 'eu-west' : 'us-east')).epoch, epoch);
+    for (const region of cluster.regions.values()) assert.equal(region.remembered?.epoch, 4);
+    // One more than what the copy says would be epoch 4 again, with another leader.
+    cluster.control.put({ leader: 'us-east', epoch: 3, nonce: 'older' });
+    const answer = await promote('ap-south', true);
+    assert.deepEqual([answer.leader, answer.epoch, record().epoch], ['ap-south', 6, 6]);
+  });
+
+  it('a target that would refuse writes is promoted by force only', async () => {
+    cluster.euWest.hindrance = { code: 'clock_unsafe', detail: 'the clock of eu-west is 300 s off' };
+    await assert.rejects(promote('eu-west'), refused('target_not_ready', /force/));
+    assert.equal(record().handover, undefined);
+    assert.equal((await promote('eu-west', true)).leader, 'eu-west');
+  });
+
   it('takes over a hand-over that nobody finished for 15 s', async () => {
     await put({ leader: 'us-east', epoch: 1, nonce: 'n2', handover: { to: 'ap-south', id: 'dead router' } });
     await cluster.clock.advance(13_500);

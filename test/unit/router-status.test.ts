@@ -144,10 +144,15 @@ describe('cluster status, health and drills', () => {
       regions: { total: 3, reachable: 3, ready: 3 },
       notes: [],
     });
+    cluster.usEast.hindrance = { code: 'clock_unsafe', detail: 'its clock is 300 s off' };
     cluster.apSouth.isCut = true;
     cluster.euWest.streamConnected = false;
     const answer = await health();
     assert.equal(answer.status, 'degraded');
-    assert.deepEqual(answer.notes, ['eu-west is not connected to the stream', 'ap-south is cut off by a drill']);
+    assert.deepEqual(answer.notes, [
+      'us-east would refuse writes: its clock is 300 s off',
+      'eu-west is not connected to the stream',
+      'ap-south is cut off by a drill',
+    ]);
   });
 });

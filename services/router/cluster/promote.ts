@@ -157,6 +157,7 @@ export class Promotion {
     const behind = (entry: ControlEntry | 'missing'): boolean =>
       entry === 'missing' || (parseLeadership(entry.value)?.epoch ?? 0) < leadership.highestEpoch;
     try {
+      await this.hearAll();
       let entry = await control.read();
       if (behind(entry)) {
         await leadership.refresh();
@@ -184,6 +185,12 @@ export class Promotion {
       `the leadership key is at epoch ${record.epoch}, and a region knows epoch ${highestEpoch}`,
       { hint: 'the key is put right within seconds; try again' },
     );
+  }
+
+  /** Every region that can answer has said once which record it remembers. */
+  private async hearAll(): Promise<void> {
+    const { regions, links } = this.options;
+    await Promise.all([...links.keys()].map(async (name) => regions.known(name) ?? regions.ask(name)));
   }
 
   private watchHandover(record: Leadership | undefined): void {
@@ -219,6 +226,10 @@ export class Promotion {
     if (!target.status.ready || target.status.stopped !== undefined) {
       const why = target.status.stopped?.detail ?? 'it is still catching up after its start';
       throw new Refusal('target_not_ready', `${region} cannot lead: ${why}`, { hint: 'wait until it is ready' });
+    }
+    const { hindrance } = target.status;
+    if (hindrance !== undefined && !force) {
+      throw refusedUnlessForced('target_not_ready', `${region} would refuse writes: ${hindrance.detail}`);
     }
     if (target.status.cut && !force) throw refusedUnlessForced('target_cut', `${region} is cut off by a drill`);
     return target;
@@ -350,7 +361,7 @@ function inProgress(why: string): Refusal {
 }
 
 function refusedUnlessForced(
-  code: 'target_unreachable' | 'target_cut' | 'leader_unreachable' | 'leader_cut',
+  code: 'target_unreachable' | 'target_not_ready' | 'target_cut' | 'leader_unreachable' | 'leader_cut',
   detail: string,
 ): Refusal {
   return new Refusal(code, detail, {
