@@ -77,6 +77,19 @@ describe('the documents', () => {
     assert.deepEqual(unused, []);
   });
 
+  it('docs/failure-modes.md: every fault names tests that exist', () => {
+    const rows = read('docs/failure-modes.md')
+      .split('\n')
+      .filter((line) => line.startsWith('| ') && !line.startsWith('| fault'));
+    assert.ok(rows.length >= 20, `${rows.length} rows`);
+    for (const row of rows) {
+      assert.equal(row.split(' | ').length, 5, row);
+      const tests = [...row.matchAll(/`(test\/[^`]+\.test\.ts)`/g)].map(([, file]) => file!);
+      assert.ok(tests.length > 0, `no test: ${row}`);
+      for (const test of tests) assert.ok(existsSync(join(root, test)), `${test} does not exist`);
+    }
+  });
+
   it('docs/limits.md names every setting that is a number, and only settings and metrics that exist', () => {
     const limits = read('docs/limits.md');
     const sources = ['region', 'router'].map((process) => read(`shared/config/${process}-config.ts`)).join('\n');
