@@ -85,16 +85,16 @@ describe('trimmer', () => {
     assert.deepEqual(firsts(wal), [1, 1]);
   });
 
-  it('the oldest origin goes first, and no more of it than must', async () => {
+  it('the oldest origin goes first, and no more than is too much', async () => {
     const { wal } = await filled();
     const { length } = viewChain(old, 1)[0]!.bytes;
-    // Steps of one batch.
-    const bound = Object.assign(Object.create(wal) as Wal, {
-      trim: (origin: string, upTo: number) => wal.trim(origin, upTo, length),
-    });
-    await trimmed(bound, { retentionBytes: wal.batchBytes - 3 * length });
-    assert.deepEqual(firsts(wal), [16, 1]);
-    await trimmed(bound, { retentionBytes: 0 });
+    const retentionBytes = wal.batchBytes - 3 * length;
+    await trimmed(wal, { retentionBytes });
+    assert.deepEqual(firsts(wal), [16, 1], 'three batches of five');
+    await trimmed(wal, { retentionBytes: 10 * length });
+    assert.deepEqual(firsts(wal)[0], 101, 'all of the oldest');
+    assert.ok(wal.batchBytes <= 10 * length && wal.batchBytes > 8 * length, `${wal.batchBytes} bytes are left`);
+    await trimmed(wal, { retentionBytes: 0 });
     assert.deepEqual(firsts(wal), [101, 101]);
   });
 

@@ -1,8 +1,9 @@
 /**
  * Trimming the log's beginning while it takes more than the configured bytes. See `checkpoint.ts`.
  *
- * The rule is asked anew before each step of a few MiB: a step never removes what was not allowed at its beginning, and
- * between two steps it pauses for as long as the step took, so that writes are not held up.
+ * The rule is asked anew before each step of at most a few MiB: a step never removes what was not allowed at its beginning, nor
+ * more than is too much, so that what a lagging region may need within the configured bytes stays. Between two steps it pauses
+ * for as long as the step took, so that writes are not held up.
  *
  * What another region reported durable stays on its disk unless that is lost, so its reports would stay true; only those of
  * the newest poll count all the same. A region that is cut off, behind or dead is not waited for: it comes back by a snapshot.
@@ -91,12 +92,14 @@ class Trimmer implements Trim {
 
   /** The oldest origin that has something to give loses some of it; answers how many events. */
   private async step(): Promise<number> {
-    const { wal } = this.options;
+    const { wal, retentionBytes } = this.options;
+    // Half of what is too much: on its pages a batch takes up to twice its own bytes.
+    const limitBytes = Math.min(STEP_BYTES, (wal.batchBytes - retentionBytes) / 2);
     const oldestFirst = [...wal.origins()].sort((a, b) => a.epoch - b.epoch || a.lastHlc - b.lastHlc);
     for (const info of oldestFirst) {
       const upTo = this.allowed(info);
       if (upTo < info.first) continue;
-      const { batches } = await wal.trim(info.origin, upTo, STEP_BYTES);
+      const { batches } = await wal.trim(info.origin, upTo, limitBytes);
       // None: the batch at its beginning reaches beyond what is allowed.
       if (batches > 0) return (wal.origin(info.origin)?.first ?? info.first) - info.first;
     }
