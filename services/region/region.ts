@@ -5,19 +5,33 @@
  *
  * Time, chance, store, stream and links come in from outside, so that a simulation can run many regions in one process.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type Koa from 'koa';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
+import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
-import { formatPosition, missing, parsePosition, sequenceOf, totalOf } from '../../shared/protocol/position.ts';
+import {
+  formatPosition,
+  missing,
+  type Position,
+  parsePosition,
+  regionOf,
+  sequenceOf,
+  totalOf,
+} from '../../shared/protocol/position.ts';
 import { describeSchema, requireCompatible, type SchemaDescription } from '../../shared/schema/compatible.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
 import type { Apply } from './apply/apply.ts';
+import { createCheckpointer } from './checkpoint/checkpointer.ts';
+import { createKeySweep } from './checkpoint/key-sweep.ts';
+import { createTrimmer } from './checkpoint/trimmer.ts';
 import { createRegionApp } from './http/app.ts';
 import type { RegionSurface } from './http/http.ts';
 import { createGroupCommit } from './intake/group-commit.ts';
@@ -47,7 +61,7 @@ import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';
 import { createVectorIndex } from './state/vectors/vector-index.ts';
 import { openLog } from './wal/log.ts';
-import { createStorageLimit } from './wal/storage-limit.ts';
+import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
 import type { Store } from './wal/store.ts';
 import type { Wal } from './wal/wal.ts';
 
@@ -71,8 +85,14 @@ export interface RegionOptions {
   /** To every other region of the topology. */
   readonly links: readonly PeerLink[];
   readonly intakeQueueLimit: number;
+  readonly intakeQueueBytes: number;
   readonly logMaxBytes: number;
+  readonly logRetentionBytes: number;
+  readonly checkpointEvents: number;
+  readonly checkpointIntervalMs: number;
+  readonly idempotencyKeysLimit: number;
   readonly maxBodyBytes: number;
+  readonly maxBodiesBytes: number;
   readonly maxInFlight: number;
   /** The process must end at once, answering nobody. */
   readonly onFatal: (error: unknown) => void;
@@ -112,11 +132,48 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onApplied: (batch) => {
       counters.applied(batch.events.length);
       keptDigest.applied(batch);
+      // An origin of this region that comes back from a peer is this region's to ship.
+      if (regionOf(batch.origin) === region) ship.notify();
     },
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
   const rank = createRank({ schema, catalog, ledger, vectors });
   const peers: Peers = createPeers({ clock, links });
+  const checkpoint = createCheckpointer({
+    clock,
+    log,
+    wal,
+    ledger,
+    applied: () => apply.applied,
+    floor: recovered.floor,
+    eventsLimit: options.checkpointEvents,
+    intervalMs: options.checkpointIntervalMs,
+    onFatal,
+    onPass: counters.checkpointed,
+  });
+  const floor = (): Position => checkpoint.floor;
+  const trim = createTrimmer({
+    clock,
+    log,
+    wal,
+    peers,
+    floor,
+    needed: () => undefined,
+    retentionBytes: options.logRetentionBytes,
+    onFatal,
+    onTrimmed: counters.trimmed,
+  });
+  const keySweep = createKeySweep({
+    clock,
+    log,
+    wal,
+    peers,
+    applied: () => apply.applied,
+    floor,
+    onFatal,
+    onForgotten: counters.keysForgotten,
+  });
+  const background = [checkpoint, trim, keySweep];
   const drill = createCutSwitch({
     clock,
     log,
@@ -211,7 +268,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     apply,
     ship,
     gate: (epoch) => role.gate(epoch),
+    keyRefusal: createKeyLimit({ clock, wal, limit: options.idempotencyKeysLimit, region }),
     queueLimit: options.intakeQueueLimit,
+    queueLimitBytes: options.intakeQueueBytes,
     onFatal,
     onCommit: counters.committed,
     onReplayed: counters.replayed,
@@ -243,6 +302,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     applied: formatPosition(apply.applied),
     offset: wal.offset?.sequence ?? 0,
     streamConnected: stream.connected,
+    ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
+      ? { streamLimitBytes: stream.messageLimitBytes }
+      : {}),
     unshipped: ship.unshipped,
     items: catalog.size,
     clockMs: clock.nowMs(),
@@ -271,9 +333,10 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     text,
     rank,
     maxBodyBytes: options.maxBodyBytes,
+    bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
     cut: () => drill.cut,
-    drain: (limitMs) => drain({ clock, stream, receiver, wal }, limitMs),
+    drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
     status,
     digest,
@@ -299,7 +362,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     storeUsedBytes: () => options.store.sizes().usedBytes,
     storeFreeBytes: () => options.store.sizes().freeBytes,
     storeLimitBytes: () => options.logMaxBytes,
+    logBytes: () => wal.batchBytes,
+    checkpointBehind: () => checkpoint.behind,
+    checkpointAgeSeconds: () =>
+      checkpoint.floorMs === 0 ? 0 : Math.max(0, clock.nowMs() - checkpoint.floorMs) / 1_000,
     intakeWaiting: () => intake.waiting,
+    intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,
     items: () => catalog.size,
     ledgerPairs: () => ledger.pairs,
@@ -317,13 +385,14 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       repair.start();
       drill.start();
       heartbeat?.start();
+      for (const work of background) work.start();
     },
     async stop() {
       await intake.stop();
       keptDigest.stop();
       await Promise.all([drill.stop(), heartbeat?.stop()]);
       await Promise.all([role.stop(), repair.stop(), receiver.stop(), peers.stop()]);
-      await ship.stop();
+      await Promise.all([ship.stop(), ...background.map((work) => work.stop())]);
       await wal.close();
     },
   };
@@ -338,7 +407,9 @@ async function checkDirectory(wal: Wal, region: string, schema: Schema, schemaFi
   if (owner === undefined) await wal.storeMark('region', region);
   const accepted = wal.mark('schema') as SchemaDescription | undefined;
   if (accepted !== undefined) requireCompatible(accepted, schema, schemaFile);
-  await wal.storeMark('schema', describeSchema(schema));
+  // Only what is new is written: a region with a full disk starts and serves reads.
+  const description = describeSchema(schema);
+  if (!isDeepStrictEqual(accepted, description)) await wal.storeMark('schema', description);
 }
 
 function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {

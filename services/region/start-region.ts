@@ -2,8 +2,9 @@
 import { ConfigError } from '../../shared/config/config-error.ts';
 import type { RegionConfig } from '../../shared/config/region-config.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
+import type { Clock } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
-import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
+import { systemRandom as random, systemClock } from '../../shared/kernel/system.ts';
 import { listen } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
@@ -20,12 +21,15 @@ import type { Store } from './wal/store.ts';
 export interface StartOptions {
   readonly config: RegionConfig;
   readonly log: Log;
+  /** A test sets it wrong. */
+  readonly clock?: Clock;
   /** A test that kills the process between two steps of the write path wraps the real store and stream with these. */
   readonly wrapStore?: (store: Store) => Store;
   readonly wrapStream?: (stream: Stream) => Stream;
 }
 
-export async function startRegion({ config, log, wrapStore, wrapStream }: StartOptions): Promise<Service> {
+export async function startRegion(options: StartOptions): Promise<Service> {
+  const { config, log, clock = systemClock, wrapStore, wrapStream } = options;
   const schema = loadSchema(config.schemaFile);
   const topology = loadTopology(config.topologyFile);
   const names = topology.regions.map(({ name }) => name);
@@ -58,7 +62,13 @@ export async function startRegion({ config, log, wrapStore, wrapStream }: StartO
     schemaFile: config.schemaFile,
     links,
     intakeQueueLimit: config.intakeQueueLimit,
+    intakeQueueBytes: config.intakeQueueBytes,
+    maxBodiesBytes: config.maxBodiesBytes,
     logMaxBytes: config.logMaxBytes,
+    logRetentionBytes: config.logRetentionBytes,
+    checkpointEvents: config.checkpointEvents,
+    checkpointIntervalMs: config.checkpointIntervalMs,
+    idempotencyKeysLimit: config.idempotencyKeysLimit,
     maxBodyBytes: config.maxBodyBytes,
     maxInFlight: config.maxInFlight,
     onFatal(error) {
@@ -67,7 +77,14 @@ export async function startRegion({ config, log, wrapStore, wrapStream }: StartO
       process.exit(1);
     },
   });
-  const server = await listen({ app: region.app, ...config.listen, log, clock });
+  const server = await listen({
+    app: region.app,
+    ...config.listen,
+    log,
+    clock,
+    metrics,
+    maxConnections: config.maxConnections,
+  });
   region.start();
   return {
     async stop() {

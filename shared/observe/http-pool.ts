@@ -22,6 +22,8 @@ export interface HttpReply {
 export interface HttpPool {
   /** Throws undici's errors: their `code` tells a connection that failed from an answer that did not come. */
   request(call: HttpCall): Promise<HttpReply>;
+  /** Lets what is under way end. */
+  close(): Promise<void>;
   destroy(): Promise<void>;
 }
 
@@ -29,19 +31,20 @@ export interface HttpPoolOptions {
   readonly url: string;
   readonly connections: number;
   readonly connectMs: number;
-  readonly answerBytes?: number;
+  readonly answerLimitBytes?: number;
 }
 
 export type OpenHttpPool = (options: HttpPoolOptions) => HttpPool;
 
-export const openHttpPool: OpenHttpPool = ({ url, connections, connectMs, answerBytes }) =>
+export const openHttpPool: OpenHttpPool = ({ url, connections, connectMs, answerLimitBytes }) =>
   new Pool(url, {
     connections,
-    connectTimeout: connectMs,
+    connect: { timeout: connectMs },
     // Below the regions' own keep-alive, so that a request never meets a connection just being closed.
     keepAliveTimeout: 10_000,
     keepAliveMaxTimeout: 20_000,
+    // Every request has its own limit.
     headersTimeout: 0,
     bodyTimeout: 0,
-    ...(answerBytes === undefined ? {} : { maxResponseSize: answerBytes }),
+    ...(answerLimitBytes === undefined ? {} : { maxResponseSize: answerLimitBytes }),
   });

@@ -1,7 +1,8 @@
 /** Automatic failover on real processes: a silent leader is replaced by itself, by one of two routers, and nothing is lost. */
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { RegionStatus } from '../../shared/protocol/internal.ts';
+import { checkLogs } from '../checkers/logs.ts';
+import { Watch } from '../checkers/watch.ts';
 import { Acknowledged } from '../harness/acknowledged.ts';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -10,48 +11,6 @@ import { requestJson } from '../harness/request-json.ts';
 const FAILOVER_AFTER_MS = 5_000;
 /** Looks are a second apart; then the candidate is asked, drains and the key is changed. */
 const DETECTION_MS = 5_000;
-
-/** Who was seen to lead in which epoch, by asking regions and routers again and again. */
-class Leaders {
-  readonly byEpoch = new Map<number, Set<string>>();
-  private stopping = false;
-  private readonly asking: Promise<void>;
-
-  constructor(cluster: Cluster) {
-    this.asking = this.run(cluster);
-  }
-
-  async stop(): Promise<void> {
-    this.stopping = true;
-    await this.asking;
-    for (const [epoch, leaders] of this.byEpoch) assert.equal(leaders.size, 1, `epoch ${epoch}: ${[...leaders]}`);
-  }
-
-  private async run(cluster: Cluster): Promise<void> {
-    while (!this.stopping) {
-      await Promise.all([
-        ...cluster.regionNames.map((name) =>
-          requestJson<RegionStatus>(`${cluster.regionUrls.get(name)}/internal/status`).then(
-            ({ body }) => this.note(body.leadership?.epoch, body.leadership?.leader),
-            () => undefined,
-          ),
-        ),
-        ...cluster.routerUrls.map((url) =>
-          requestJson<{ epoch: number; leader: string }>(`${url}/cluster/status`).then(
-            ({ body }) => this.note(body.epoch, body.leader),
-            () => undefined,
-          ),
-        ),
-      ]);
-      await pause(100);
-    }
-  }
-
-  private note(epoch: number | undefined, leader: string | undefined): void {
-    if (epoch === undefined || leader === undefined) return;
-    this.byEpoch.set(epoch, (this.byEpoch.get(epoch) ?? new Set()).add(leader));
-  }
-}
 
 async function metric(url: string, name: string, outcome = ''): Promise<number> {
   const text = await (await fetch(`${url}/metrics`)).text();
@@ -62,17 +21,14 @@ async function metric(url: string, name: string, outcome = ''): Promise<number> 
 describe('automatic failover', function () {
   this.timeout(120_000);
   let cluster: Cluster;
-  let leaders: Leaders;
+  let watch: Watch;
   const told = new Acknowledged();
 
   before(async () => {
     cluster = await Cluster.start({ routers: 2, topology: ['failover: automatic'] });
-    leaders = new Leaders(cluster);
+    watch = new Watch(cluster);
   });
-  after(async () => {
-    await leaders?.stop();
-    await cluster?.stop();
-  });
+  after(() => cluster?.stop());
 
   const writing = (writers: number) => {
     let stopping = false;
@@ -187,6 +143,11 @@ describe('automatic failover', function () {
     await cluster.restart(before.leader);
     await cluster.settled();
     await told.check(cluster);
+  });
+
+  it('all the while no position and no epoch went back, and one region accepted in each epoch', async () => {
+    await watch.stop();
+    await checkLogs(cluster);
   });
 });
 

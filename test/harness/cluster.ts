@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.ts';
 import { freePort, NatsServer } from './nats-server.ts';
+import { NATS, Network } from './network.ts';
 import { NodeProcess } from './node-process.ts';
 import { type Answer, requestJson } from './request-json.ts';
+import { seededRandom } from './seeded-random.ts';
 
 export type { Answer };
 
@@ -25,9 +27,11 @@ export interface ClusterOptions {
   readonly topology?: readonly string[];
   /** Another program for some regions, relative to the root of the build, with more environment. */
   readonly mains?: Readonly<Record<string, { readonly main: string; readonly env: Readonly<Record<string, string>> }>>;
+  /** Every process reaches nats-server and the regions through a wire of its own that can fail: see `network`. */
+  readonly wires?: { readonly seed: number };
 }
 
-interface StatusRegion {
+export interface StatusRegion {
   readonly name: string;
   readonly applied_events: number;
   readonly lag_events: number;
@@ -56,6 +60,7 @@ export class Cluster {
   readonly url: string;
   readonly routerUrls: readonly string[];
   readonly regionUrls: ReadonlyMap<string, string>;
+  private readonly wires: Network | undefined;
 
   private constructor(
     nats: NatsServer,
@@ -63,6 +68,7 @@ export class Cluster {
     regionNames: readonly string[],
     routerUrls: readonly string[],
     regionUrls: ReadonlyMap<string, string>,
+    wires: Network | undefined,
   ) {
     this.nats = nats;
     this.directory = directory;
@@ -70,6 +76,7 @@ export class Cluster {
     this.routerUrls = routerUrls;
     this.url = routerUrls[0]!;
     this.regionUrls = regionUrls;
+    this.wires = wires;
   }
 
   /** Starts everything; resolves when every region is ready and the leader accepts. */
@@ -79,22 +86,33 @@ export class Cluster {
     routers = 1,
     topology = [],
     mains = {},
+    wires,
   }: ClusterOptions = {}): Promise<Cluster> {
     const nats = await NatsServer.start();
     const directory = mkdtempSync(join(tmpdir(), 'tidal-cluster-'));
-    const topologyFile = join(directory, 'topology.yaml');
     const regionUrls = new Map<string, string>();
     const routerUrls: string[] = [];
     for (const name of regions) regionUrls.set(name, `http://127.0.0.1:${await freePort()}`);
     for (let index = 0; index < routers; index++) routerUrls.push(`http://127.0.0.1:${await freePort()}`);
-    const lines = [...regionUrls].map(([name, url]) => `  - name: ${name}\n    url: ${url}\n`);
-    writeFileSync(
-      topologyFile,
-      `${topology.map((line) => `${line}\n`).join('')}leader: ${regions[0]}\nregions:\n${lines.join('')}`,
-    );
     const schema = schemaFile ?? fileURLToPath(new URL('../../../deploy/config/default-schema.yaml', import.meta.url));
-    const cluster = new Cluster(nats, directory, regions, routerUrls, regionUrls);
-    const common = ['--topology', topologyFile, '--nats', nats.url];
+    const promised = [...regionUrls.values(), ...routerUrls].map((url) => Number(new URL(url).port));
+    const network = wires === undefined ? undefined : new Network(seededRandom(wires.seed), promised);
+    const cluster = new Cluster(nats, directory, regions, routerUrls, regionUrls, network);
+    const port = (from: string, to: string, target: number): Promise<number> | number =>
+      network?.lay(from, to, target) ?? target;
+
+    /** What the process is told of the others; with wires, each one dials its own. */
+    const surroundings = async (from: string): Promise<string[]> => {
+      const lines = [...topology, `leader: ${regions[0]}`, 'regions:'];
+      for (const [name, url] of regionUrls) {
+        const dialled = name === from ? new URL(url).port : await port(from, name, Number(new URL(url).port));
+        lines.push(`  - name: ${name}`, `    url: http://127.0.0.1:${dialled}`);
+      }
+      const file = join(directory, network === undefined ? 'topology.yaml' : `topology-${from}.yaml`);
+      writeFileSync(file, `${lines.join('\n')}\n`);
+      return ['--topology', file, '--nats', `nats://127.0.0.1:${await port(from, NATS, nats.port)}`];
+    };
+
     for (const [name, url] of regionUrls) {
       const flags = ['--region', name, '--listen', new URL(url).host, '--schema', schema];
       cluster.processes.set(
@@ -103,7 +121,7 @@ export class Cluster {
           name,
           main: mains[name]?.main ?? 'services/region/main.js',
           env: mains[name]?.env ?? {},
-          flags: [...flags, ...common, '--data-dir', join(directory, name)],
+          flags: [...flags, ...(await surroundings(name)), '--data-dir', join(directory, name)],
         }),
       );
     }
@@ -114,7 +132,7 @@ export class Cluster {
         new NodeProcess({
           name,
           main: 'services/router/main.js',
-          flags: ['--listen', new URL(url).host, ...common],
+          flags: ['--listen', new URL(url).host, ...(await surroundings(name))],
         }),
       );
     }
@@ -128,6 +146,17 @@ export class Cluster {
     return cluster;
   }
 
+  /** The wires; only with the option `wires`. */
+  get network(): Network {
+    if (this.wires === undefined) throw new Error('this cluster was started without wires');
+    return this.wires;
+  }
+
+  /** In the order of `routerUrls`. */
+  get routerNames(): readonly string[] {
+    return [...this.processes.keys()].filter((name) => !this.regionNames.includes(name));
+  }
+
   process(name: string): NodeProcess {
     const found = this.processes.get(name);
     if (found === undefined) throw new Error(`no process ${name}`);
@@ -135,14 +164,14 @@ export class Cluster {
   }
 
   /** Every region reachable and ready, and the leader known to all. */
-  settled(): Promise<void> {
+  settled(limitMs = 30_000): Promise<void> {
     return eventually(
       'the cluster is healthy',
       async () => {
         const { body } = await this.get('/health');
         return body.status === 'ok';
       },
-      30_000,
+      limitMs,
     );
   }
 
@@ -206,6 +235,7 @@ export class Cluster {
   /** Ends what is left and removes every directory. */
   async stop(): Promise<void> {
     await Promise.all([...this.processes.values()].map((service) => service.end('SIGKILL')));
+    await this.wires?.close();
     await this.nats.stop();
     rmSync(this.directory, { recursive: true, force: true });
   }

@@ -1,7 +1,7 @@
 /** A private nats-server on loopback with a store of its own, to be killed, paused, wiped and started again. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,11 +40,36 @@ export class NatsServer {
     return `nats://127.0.0.1:${this.port}`;
   }
 
+  /** What the server keeps, to be copied or replaced while it is killed. */
+  get storeDirectory(): string {
+    return join(this.directory, 'store');
+  }
+
   /** Starts a server that was killed, on the same port; with `wiped` its store is empty. */
   async restart({ wiped = false } = {}): Promise<void> {
     await this.kill();
-    if (wiped) rmSync(join(this.directory, 'store'), { recursive: true, force: true });
+    if (wiped) rmSync(this.storeDirectory, { recursive: true, force: true });
     await this.run();
+  }
+
+  /** Copies the store of the stopped server aside, as an operator's backup, and starts it again. */
+  async backUp(): Promise<void> {
+    await this.end('SIGTERM');
+    rmSync(this.backup, { recursive: true, force: true });
+    cpSync(this.storeDirectory, this.backup, { recursive: true });
+    await this.run();
+  }
+
+  /** Starts the server on the copy of the last `backUp`: everything since then never happened, for it. */
+  async restoreBackup(): Promise<void> {
+    await this.kill();
+    rmSync(this.storeDirectory, { recursive: true, force: true });
+    cpSync(this.backup, this.storeDirectory, { recursive: true });
+    await this.run();
+  }
+
+  private get backup(): string {
+    return join(this.directory, 'backup');
   }
 
   /** SIGKILL; resolves when the process is gone. */
@@ -82,7 +107,7 @@ export class NatsServer {
 
   private async run(): Promise<void> {
     const file = join(this.directory, 'nats.conf');
-    const store = JSON.stringify(join(this.directory, 'store'));
+    const store = JSON.stringify(this.storeDirectory);
     writeFileSync(file, `listen: "127.0.0.1:${this.port}"\njetstream { store_dir: ${store} }\n`);
     const child = spawn(await natsBinary(), ['--config', file], { stdio: 'ignore' });
     this.child = child;

@@ -51,7 +51,7 @@ export class NodeProcess {
       createInterface({ input: stream! }).on('line', (line) => this.lines.push(line));
     }
     const listening = (): boolean => this.lines.slice(from).some((line) => line.includes('listening on http://'));
-    await eventually(`${this.name} listens or ends`, () => listening() || !this.running, 20_000);
+    await eventually(`${this.name} listens or ends`, () => listening() || !this.running, 60_000);
     if (!this.running) throw new Error(`${this.name} ended: ${this.lines.slice(from).join('\n')}`);
   }
 

@@ -226,8 +226,12 @@ export class RegionMachine extends Machine {
         createHttpPeerLink({ region: other.name, url: other.url, clock: life.clock, openPool }),
       ),
       intakeQueueLimit: 1_000,
+      intakeQueueBytes: 16 * 1024 * 1024,
       logMaxBytes: 1e9,
+      ...world.upkeep,
+      idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 * 1024 * 1024,
+      maxBodiesBytes: 64 * 1024 * 1024,
       maxInFlight: 512,
       onFatal: (error) => this.exit(life, error),
     });

@@ -128,6 +128,7 @@ export class Network {
       const to = new URL(url).hostname;
       return {
         request: (call) => life.ask(() => this.call(life.name, to, call, connectMs)),
+        close: async () => {},
         destroy: async () => {},
       };
     };

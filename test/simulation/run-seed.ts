@@ -8,7 +8,7 @@ import { type FaultEvent, planFaults } from './faults.ts';
 import { referenceDigest } from './reference.ts';
 import { operate, strike } from './strike.ts';
 import { Violation } from './violation.ts';
-import { routerNames, World } from './world.ts';
+import { routerNames, type Upkeep, World } from './world.ts';
 
 /** After the last fault everything has converged within this. */
 const CONVERGED_WITHIN_MS = 90_000;
@@ -17,12 +17,15 @@ const COPY_EVERY_MS = 2_000;
 /** Actions of one run; more is a loop that never waits. */
 const STEPS_LIMIT = 400_000;
 
+const KEEP_ALL = 1e9;
+
 export interface Plan {
   readonly seed: string;
   readonly failover: 'manual' | 'automatic';
   readonly horizonMs: number;
   readonly clients: number;
   readonly pace: Pace;
+  readonly upkeep: Upkeep;
   readonly faults: readonly FaultEvent[];
 }
 
@@ -42,6 +45,7 @@ export interface Run {
 
 export function planOf(seed: string): Plan {
   const chance = new Chance(seed).fork('plan');
+  const logRetentionBytes = chance.pick([KEEP_ALL, KEEP_ALL, 4_000, 0]);
   const horizonMs = Math.round(chance.between(5_000, 18_000));
   return {
     seed,
@@ -55,7 +59,14 @@ export function planOf(seed: string): Plan {
       bulk: chance.between(0, 0.3),
       strict: chance.pick([0, 0.1, 0.3]),
     },
-    faults: planFaults(chance, horizonMs),
+    upkeep: {
+      checkpointEvents: chance.pick([10, 60, 1_000_000]),
+      checkpointIntervalMs: chance.pick([1_000, 4_000, 60_000]),
+      logRetentionBytes,
+    },
+    faults: planFaults(chance, horizonMs).filter(
+      ({ kind }) => logRetentionBytes === KEEP_ALL || (kind !== 'disk lost' && kind !== 'disk restored'),
+    ),
   };
 }
 
@@ -68,7 +79,7 @@ export interface RunOptions {
 
 export async function runSeed(seed: string, { faults, keep = 0 }: RunOptions = {}): Promise<Run> {
   const plan = planOf(seed);
-  const world = new World({ seed, failover: plan.failover, keep });
+  const world = new World({ seed, failover: plan.failover, upkeep: plan.upkeep, keep });
   const run = new Course(world, { ...plan, faults: faults ?? plan.faults });
   const onRejection = (error: unknown): void => {
     world.fail(new Violation('no unhandled rejection', error instanceof Error ? String(error.stack) : String(error)));

@@ -34,9 +34,17 @@ export const schema: Schema = {
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 
+/** How often the ledger is written down, and how much of the log is kept. */
+export interface Upkeep {
+  readonly checkpointEvents: number;
+  readonly checkpointIntervalMs: number;
+  readonly logRetentionBytes: number;
+}
+
 export interface WorldOptions {
   readonly seed: string;
   readonly failover: 'manual' | 'automatic';
+  readonly upkeep: Upkeep;
   /** Lines of the trace to keep; 0: only their hash. */
   readonly keep: number;
 }
@@ -53,6 +61,7 @@ export class World {
   readonly schema = schema;
   readonly names = regionNames;
   readonly topology: Topology;
+  readonly upkeep: Upkeep;
   readonly regions: readonly RegionMachine[];
   readonly routers: readonly RouterMachine[];
   /** Copies of the stream's disk, the newest last. */
@@ -69,7 +78,8 @@ export class World {
   /** What every region said last: on one disk nothing goes back. */
   private readonly said = new Map<string, { disk: number; durable: Position; epoch: number }>();
 
-  constructor({ seed, failover, keep }: WorldOptions) {
+  constructor({ seed, failover, upkeep, keep }: WorldOptions) {
+    this.upkeep = upkeep;
     this.chance = new Chance(seed);
     this.scheduler = new Scheduler(this.chance.fork('order'));
     this.trace = new Trace(() => this.scheduler.nowMs, keep);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createCutSwitch } from '../../services/region/role/cut-switch.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { Fault, Refusal } from '../../shared/errors/errors.ts';
+import { Fault } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
@@ -131,6 +131,16 @@ describe('a cut with a deadline', () => {
     assert.equal(drill.cut, true);
   });
 
+  it('on a full disk a drill is refused and nothing is switched', async () => {
+    const it = rig();
+    const { drill, switched } = open(it);
+    it.store.failNext('storage_full');
+    await assert.rejects(drill.set(true), { code: 'storage_full', name: 'Refusal' });
+    assert.deepEqual([drill.cut, switched], [false, []]);
+    await drill.set(true);
+    assert.deepEqual([drill.cut, switched], [true, [true]]);
+  });
+
   it('a full disk delays the heal until there is room; a broken one ends the process', async () => {
     const it = rig();
     const { drill, disk, fatal } = open(it);
@@ -147,16 +157,11 @@ describe('a cut with a deadline', () => {
     assert.equal(fatal.length, 1);
   });
 
-  it('a drill asked for on a full disk is refused and changes nothing; on a broken one the process ends', async () => {
+  it('a drill asked for on a broken disk ends the process', async () => {
     const it = rig();
-    const { drill, disk, fatal, switched } = open(it);
-    disk.full = 1;
-    await assert.rejects(drill.set(true), (error) => error instanceof Refusal && error.code === 'storage_full');
-    assert.deepEqual([drill.cut, switched, fatal], [false, [], []]);
-    await drill.set(true);
-    assert.equal(drill.cut, true);
+    const { drill, disk, fatal } = open(it);
     disk.broken = true;
-    await assert.rejects(drill.set(false));
+    await assert.rejects(drill.set(true));
     assert.equal(fatal.length, 1);
   });
 });

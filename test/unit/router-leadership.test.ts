@@ -99,6 +99,18 @@ describe('following the leadership', () => {
     assert.equal(cluster.router.leadership.current?.epoch, 10);
   });
 
+  it('an older copy is put right with room for what a silent region may know', async () => {
+    begin();
+    for (const region of cluster.regions.values()) region.remembered = led('eu-west', 9);
+    await start();
+    await cluster.clock.advance(1_100);
+    cluster.control.put(led('us-east', 4));
+    // It may have led epoch 11 by now: nobody else may accept in that one.
+    cluster.apSouth.state = 'no_answer';
+    await cluster.clock.advance(3_100);
+    assert.deepEqual([record()?.leader, record()?.epoch], ['eu-west', 1_011]);
+  });
+
   it('without the key it follows the highest record a region reports, never down', async () => {
     begin();
     cluster.control.away = true;

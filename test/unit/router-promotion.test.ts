@@ -108,6 +108,48 @@ describe('promotion', () => {
     assert.equal((await cluster.clock.run(first)).leader, 'eu-west');
   });
 
+  it('on an older copy of the key, it is not believed: neither the leader it names nor its epoch is (schedule 5)', async () => {
+    for (const [region, force] of [
+      ['us-east', false],
+      ['ap-south', true],
+      ['ap-south', false],
+    ] as const) {
+      await put({ leader: 'eu-west', epoch: record().epoch + 8, nonce: `newest ${region} ${force}` });
+      for (const each of cluster.regions.values()) await each.refreshLeadership();
+      const { epoch } = record();
+      // Regions go by the highest they have seen, whatever the key says.
+      const remembered = { ...record() };
+      for (const each of cluster.regions.values()) {
+        each.refreshLeadership = async () => {
+          if (record().epoch >= remembered.epoch) each.remembered = record();
+          return each.status();
+        };
+      }
+      cluster.control.put({ leader: 'us-east', epoch: 2, nonce: 'of long ago' });
+      const answer = await promote(region, force);
+      assert.deepEqual([answer.leader, answer.previous], [region, 'eu-west']);
+      assert.ok(answer.epoch > epoch, `epoch ${answer.epoch} after ${epoch}`);
+      await cluster.clock.advance(3_000);
+      assert.deepEqual([record().leader, record().epoch], [region, answer.epoch], 'and it stays');
+    }
+  });
+
+  it('an epoch is never given twice, although the key was just put back from an older copy', async () => {
+    for (const epoch of [2, 3, 4]) assert.equal((await promote(epoch % 2 === 0 ? 'eu-west' : 'us-east')).epoch, epoch);
+    for (const region of cluster.regions.values()) assert.equal(region.remembered?.epoch, 4);
+    // One more than what the copy says would be epoch 4 again, with another leader.
+    cluster.control.put({ leader: 'us-east', epoch: 3, nonce: 'older' });
+    const answer = await promote('ap-south', true);
+    assert.deepEqual([answer.leader, answer.epoch, record().epoch], ['ap-south', 6, 6]);
+  });
+
+  it('a target that would refuse writes is promoted by force only', async () => {
+    cluster.euWest.hindrance = { code: 'clock_unsafe', detail: 'the clock of eu-west is 300 s off' };
+    await assert.rejects(promote('eu-west'), refused('target_not_ready', /force/));
+    assert.equal(record().handover, undefined);
+    assert.equal((await promote('eu-west', true)).leader, 'eu-west');
+  });
+
   it('takes over a hand-over that nobody finished for 15 s', async () => {
     await put({ leader: 'us-east', epoch: 1, nonce: 'n2', handover: { to: 'ap-south', id: 'dead router' } });
     await cluster.clock.advance(13_500);

@@ -53,6 +53,19 @@ describe('shipper', () => {
     assert.deepEqual(shipped(it.broker, foreign), []);
   });
 
+  it('goes on with what is kept when the stream lacks what was trimmed here, and counts that as safe', async () => {
+    const it = await rig();
+    await it.region.wal.append({ batches: viewChain(older, 3) });
+    await it.region.wal.trim(older, 10, 1 << 20);
+    await it.region.wal.append({ batches: viewChain(own, 2) });
+    await it.region.wal.trim(own, 10, 1 << 20);
+    it.region.ship.start();
+    await allShipped(it);
+    assert.deepEqual(shipped(it.broker, older), [[11, 15]]);
+    assert.deepEqual(shipped(it.broker, own), [], 'nothing of it is left');
+    assert.deepEqual([it.region.ship.acknowledged(older), it.region.ship.acknowledged(own)], [15, 10]);
+  });
+
   it('what is not flushed does not leave (schedule 7)', async () => {
     const it = await rig();
     it.region.ship.start();
@@ -111,6 +124,25 @@ describe('shipper', () => {
       [1, 5],
       [6, 10],
     ]);
+  });
+
+  it('a stream that goes on saying nothing is not healthy between two tries either (schedule 13)', async () => {
+    const it = await rig();
+    it.region.ship.start();
+    await it.region.wal.append({ batches: viewChain(older, 1) });
+    await it.region.client.stream.ensure();
+    it.broker.pause();
+    it.region.ship.notify();
+    await it.clock.advance(1_100);
+    // The publish times out after 2 s, then the mark is asked for, and nobody answers that either.
+    while (it.region.client.stream.connected) {
+      assert.equal(it.region.ship.healthy, false);
+      await it.clock.advance(100);
+    }
+    it.broker.resume();
+    await allShipped(it);
+    assert.equal(it.region.ship.healthy, true);
+    assert.deepEqual(shipped(it.broker, older), [[1, 5]]);
   });
 
   it('a wiped stream gets everything again after the reconnect, an emptied subject goes on from 0 (schedules 5 and 9)', async () => {

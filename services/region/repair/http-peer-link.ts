@@ -1,8 +1,9 @@
 /** A peer over its internal HTTP API. */
-import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import { type OpenHttpPool, openHttpPool } from '../../../shared/observe/http-pool.ts';
+import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { PeerLink } from './repair.ts';
 
 const STATUS_TIMEOUT_MS = 1_000;
@@ -21,19 +22,22 @@ export function createHttpPeerLink({
   region,
   url,
   clock,
-  openPool = openHttpPool,
+  openPool,
 }: HttpPeerLinkOptions): PeerLink & { close(): Promise<void> } {
-  const pool = openPool({ url, connections: 2, connectMs: STATUS_TIMEOUT_MS });
+  const connections = new RegionConnections({ url, limits: { peer: 2 }, connectMs: STATUS_TIMEOUT_MS, openPool });
   const get = async (path: string, timeoutMs: number): Promise<Buffer> => {
+    const pools = connections.current;
     const ended = new AbortController();
     const timer = clock.after(timeoutMs, () => ended.abort());
     try {
-      const { statusCode, body } = await pool.request({ path, method: 'GET', signal: ended.signal });
+      const { statusCode, body } = await pools.peer.request({ path, method: 'GET', signal: ended.signal });
       const bytes = Buffer.from(await body.arrayBuffer());
-      if (statusCode !== 200) throw new Fault('peer_refused', `${region} answered ${statusCode} to ${path}`);
-      return bytes;
+      if (statusCode === 200) return bytes;
+      const trimmed = statusCode === 410 && refusalIn(bytes)?.code === 'log_trimmed';
+      throw new Fault(trimmed ? 'log_trimmed' : 'peer_refused', `${region} answered ${statusCode} to ${path}`);
     } catch (error) {
       if (error instanceof Fault) throw error;
+      connections.leave(pools);
       throw new Fault('peer_unreachable', `${region}: ${messageOf(error)}`, { cause: error });
     } finally {
       timer.cancel();
@@ -45,6 +49,15 @@ export function createHttpPeerLink({
       return JSON.parse((await get('/internal/status', STATUS_TIMEOUT_MS)).toString('utf8')) as RegionStatus;
     },
     log: (origin, from) => get(`/internal/log/${encodeURIComponent(origin)}?from=${from}`, LOG_TIMEOUT_MS),
-    close: () => pool.destroy(),
+    close: () => connections.close(),
   };
+}
+
+/** Undefined when the answer is no problem this program knows. */
+function refusalIn(bytes: Buffer): Refusal | undefined {
+  try {
+    return Refusal.fromProblem(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    return undefined;
+  }
 }

@@ -2,7 +2,10 @@
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Peers } from '../repair/repair.ts';
 
-/** Off the median of two or more others by more than this: no accepting. */
+/**
+ * Off the median of all clocks, the own one included, by more than this: no accepting. Among three regions one wrong clock
+ * is then found wrong by itself, and by nobody else.
+ */
 const UNSAFE_MS = 30_000;
 
 function reachableOffsets(peers: Peers): number[] {
@@ -15,8 +18,9 @@ export function largestOffsetMs(peers: Peers): number {
 }
 
 export function clockHindrance(region: string, peers: Peers): Refusal | undefined {
-  const offsets = reachableOffsets(peers).sort((a, b) => a - b);
-  if (offsets.length < 2) return undefined;
+  const others = reachableOffsets(peers);
+  if (others.length < 2) return undefined;
+  const offsets = [0, ...others].sort((a, b) => a - b);
   const middle = offsets.length / 2;
   const median =
     offsets.length % 2 === 1 ? offsets[Math.floor(middle)]! : (offsets[middle - 1]! + offsets[middle]!) / 2;

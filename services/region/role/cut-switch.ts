@@ -10,7 +10,7 @@
  *
  * What a crash leaves: the flag as it was flushed last, with its deadline.
  */
-import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
@@ -35,10 +35,7 @@ export interface CutSwitch {
   readonly healAtMs: number | undefined;
   /** Takes up the deadline that was stored before a restart. */
   start(): void;
-  /**
-   * Cuts off, for at most `healAfterMs` where it is given, or heals. Idempotent. Refuses with `storage_full` where the flag
-   * finds no room: nothing has changed then.
-   */
+  /** Cuts off, for at most `healAfterMs` where it is given, or heals. Idempotent. */
   set(cut: boolean, healAfterMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -75,17 +72,17 @@ class StoredCut implements CutSwitch {
   }
 
   set(cut: boolean, healAfterMs?: number): Promise<void> {
-    const run = this.switching.then(() => this.setNow(cut, healAfterMs)).catch((error: unknown) => this.fail(error));
+    const run = this.switching.then(() => this.setNow(cut, healAfterMs));
     this.switching = run.catch(() => undefined);
-    return run;
-  }
-
-  private fail(error: unknown): never {
-    if (isFault(error, 'storage_full')) {
-      throw new Refusal('storage_full', 'the disk is full: the drill cannot be stored', { hint: messageOf(error) });
-    }
-    if (isFault(error, 'storage_failed')) this.options.onFatal(error);
-    throw error;
+    return run.catch((error: unknown) => {
+      if (!isFull(error)) {
+        if (error instanceof Fault && error.code === 'storage_failed') this.options.onFatal(error);
+        throw error;
+      }
+      throw new Refusal('storage_full', 'the disk of the region is full, so that the drill cannot be stored', {
+        hint: 'nothing was switched',
+      });
+    });
   }
 
   async stop(): Promise<void> {
@@ -123,7 +120,7 @@ class StoredCut implements CutSwitch {
     this.timer = this.options.clock.after(Math.min(Math.max(0, ms), HEAL_AFTER_LIMIT_MS), () => {
       const run = this.switching.then(heal);
       this.switching = run.catch((error: unknown) => {
-        if (!isFault(error, 'storage_full')) return this.options.onFatal(error);
+        if (!isFull(error)) return this.options.onFatal(error);
         this.options.log.error('the disk is full: the heal cannot be stored yet');
         this.healAfter(RETRY_MS);
       });
@@ -131,8 +128,8 @@ class StoredCut implements CutSwitch {
   }
 }
 
-function isFault(error: unknown, code: 'storage_full' | 'storage_failed'): boolean {
-  return error instanceof Fault && error.code === code;
+function isFull(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'storage_full';
 }
 
 function parseMark(mark: unknown): StoredValue {

@@ -14,7 +14,7 @@ import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { type Leadership, parseLeadership } from '../../../shared/protocol/leadership.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type { Control, ControlEntry } from '../../../shared/stream/stream.ts';
-import { chooseRecord } from './bootstrap.ts';
+import { chooseRecord, SILENT_EPOCH_GAP } from './bootstrap.ts';
 import type { LeadershipView, RegionsView } from './cluster.ts';
 
 const READ_EVERY_MS = 1_000;
@@ -66,6 +66,10 @@ export class LeadershipFollower implements LeadershipView {
 
   get current(): Leadership | undefined {
     return this.record;
+  }
+
+  get highestEpoch(): number {
+    return this.highest()?.epoch ?? 0;
   }
 
   get controlAvailable(): boolean {
@@ -138,13 +142,15 @@ export class LeadershipFollower implements LeadershipView {
     const { control, log } = this.options;
     this.missingSinceMs = undefined;
     const record = parseLeadership(entry.value);
+    if (record !== undefined && record.epoch >= (this.highest()?.epoch ?? 0)) return this.adopt(record);
+    const silent = await this.silentRegions();
     const highest = this.highest();
-    if (record !== undefined && record.epoch >= (highest?.epoch ?? 0)) return this.adopt(record);
     if (highest === undefined) {
       log.error('the leadership key holds no record, and no region reports one', { value: entry.value });
       return;
     }
-    const repaired = { leader: highest.leader, epoch: highest.epoch + 1, nonce: this.nonce() };
+    const epoch = highest.epoch + 1 + (silent > 0 ? SILENT_EPOCH_GAP : 0);
+    const repaired = { leader: highest.leader, epoch, nonce: this.nonce() };
     if ((await control.update(repaired, entry.revision)) === 'conflict') return;
     log.warn('the leadership key was behind the regions and is put right', {
       found_epoch: record?.epoch ?? null,
@@ -152,6 +158,13 @@ export class LeadershipFollower implements LeadershipView {
       leader: repaired.leader,
     });
     this.adopt(repaired);
+  }
+
+  /** Asks all regions what they remember; answers how many said nothing. */
+  private async silentRegions(): Promise<number> {
+    const { topology, regions } = this.options;
+    const answers = await Promise.all(topology.regions.map(({ name }) => regions.ask(name)));
+    return answers.filter((answer) => answer === undefined).length;
   }
 
   private async bootstrap(): Promise<void> {

@@ -18,7 +18,7 @@ import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { type Leadership, parseLeadership } from '../../../shared/protocol/leadership.ts';
 import { missing, type Position, parsePosition } from '../../../shared/protocol/position.ts';
-import type { Control } from '../../../shared/stream/stream.ts';
+import type { Control, ControlEntry } from '../../../shared/stream/stream.ts';
 import type { RegionLinks } from '../forward/forward.ts';
 import type {
   KnownRegion,
@@ -107,6 +107,7 @@ export class Promotion {
     }
     const target = await this.checkTarget(region, force);
     if (force) await regions.ask(record.leader);
+    this.refuseIfBehind(record);
     const moved = force
       ? await this.force(found, region, target)
       : await this.handOver(found, region, target as KnownRegion);
@@ -131,6 +132,7 @@ export class Promotion {
     if (record.handover !== undefined && !this.abandoned()) return 'withdrawn';
     const target = await this.checkTarget(region, false);
     if ((await regions.ask(record.leader)) !== undefined || !stillMine()) return 'withdrawn';
+    this.refuseIfBehind(record);
     const { record: next, leftBehind } = await this.force(found, region, target);
     await this.tellAll(next);
     return {
@@ -152,9 +154,12 @@ export class Promotion {
 
   private async find(): Promise<Found> {
     const { control, leadership } = this.options;
+    const behind = (entry: ControlEntry | 'missing'): boolean =>
+      entry === 'missing' || (parseLeadership(entry.value)?.epoch ?? 0) < leadership.highestEpoch;
     try {
+      await this.hearAll();
       let entry = await control.read();
-      if (entry === 'missing') {
+      if (behind(entry)) {
         await leadership.refresh();
         entry = await control.read();
       }
@@ -162,12 +167,30 @@ export class Promotion {
       if (entry === 'missing' || record === undefined) {
         throw new Refusal('no_leader', 'there is no leadership record yet; the regions have not all answered');
       }
+      this.refuseIfBehind(record);
       this.watchHandover(record);
       return { record, revision: entry.revision };
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       throw new Refusal('control_unavailable', `the leadership key cannot be read: ${error.message}`);
     }
+  }
+
+  /** An older copy of the key was put back: regions ignore what is built on it, and its epochs were used already. */
+  private refuseIfBehind(record: Leadership): void {
+    const { highestEpoch } = this.options.leadership;
+    if (record.epoch >= highestEpoch) return;
+    throw new Refusal(
+      'control_unavailable',
+      `the leadership key is at epoch ${record.epoch}, and a region knows epoch ${highestEpoch}`,
+      { hint: 'the key is put right within seconds; try again' },
+    );
+  }
+
+  /** Every region that can answer has said once which record it remembers. */
+  private async hearAll(): Promise<void> {
+    const { regions, links } = this.options;
+    await Promise.all([...links.keys()].map(async (name) => regions.known(name) ?? regions.ask(name)));
   }
 
   private watchHandover(record: Leadership | undefined): void {
@@ -203,6 +226,10 @@ export class Promotion {
     if (!target.status.ready || target.status.stopped !== undefined) {
       const why = target.status.stopped?.detail ?? 'it is still catching up after its start';
       throw new Refusal('target_not_ready', `${region} cannot lead: ${why}`, { hint: 'wait until it is ready' });
+    }
+    const { hindrance } = target.status;
+    if (hindrance !== undefined && !force) {
+      throw refusedUnlessForced('target_not_ready', `${region} would refuse writes: ${hindrance.detail}`);
     }
     if (target.status.cut && !force) throw refusedUnlessForced('target_cut', `${region} is cut off by a drill`);
     return target;
@@ -334,7 +361,7 @@ function inProgress(why: string): Refusal {
 }
 
 function refusedUnlessForced(
-  code: 'target_unreachable' | 'target_cut' | 'leader_unreachable' | 'leader_cut',
+  code: 'target_unreachable' | 'target_not_ready' | 'target_cut' | 'leader_unreachable' | 'leader_cut',
   detail: string,
 ): Refusal {
   return new Refusal(code, detail, {

@@ -1,12 +1,14 @@
 /**
  * A region link over HTTP: two pools of kept connections, one for reads and one for writes and control, so that a burst
- * of reads never delays a hand-over. Every call has a time limit on the given clock.
+ * of reads never delays a hand-over. Every call has a time limit on the given clock. After one without an answer no
+ * connection of before is used again.
  */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import { type HttpPool, type OpenHttpPool, openHttpPool } from '../../../shared/observe/http-pool.ts';
+import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { parsePosition } from '../../../shared/protocol/position.ts';
+import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { RegionEntry } from '../../../shared/schema/topology.ts';
 import type { ReadAnswer, RegionLink } from './forward.ts';
 
@@ -36,7 +38,7 @@ export interface HttpRegionLinkOptions {
 }
 
 interface Call {
-  readonly pool: HttpPool;
+  readonly pool: 'control' | 'reads';
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: unknown;
@@ -44,18 +46,21 @@ interface Call {
   readonly limitMs: number;
 }
 
-export function createHttpRegionLink({ entry, clock, openPool = openHttpPool }: HttpRegionLinkOptions): RegionLink {
-  const { url } = entry;
-  const { connectMs, answerBytes } = limits;
-  const pool = (connections: number): HttpPool => openPool({ url, connections, connectMs, answerBytes });
-  const control = pool(limits.controlConnections);
-  const reads = pool(limits.readConnections);
+export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkOptions): RegionLink {
+  const connections = new RegionConnections({
+    url: entry.url,
+    limits: { control: limits.controlConnections, reads: limits.readConnections },
+    connectMs: limits.connectMs,
+    answerLimitBytes: limits.answerBytes,
+    openPool,
+  });
 
   const call = async ({ pool, method, path, body, headers, limitMs }: Call): Promise<ReadAnswer> => {
     const ended = new AbortController();
     const timer = clock.after(limitMs, () => ended.abort());
+    const pools = connections.current;
     try {
-      const answer = await pool.request({
+      const answer = await pools[pool].request({
         method,
         path,
         signal: ended.signal,
@@ -69,13 +74,14 @@ export function createHttpRegionLink({ entry, clock, openPool = openHttpPool }: 
       }
       return { status: answer.statusCode, headers: kept, body: Buffer.from(await answer.body.arrayBuffer()) };
     } catch (error) {
+      connections.leave(pools);
       throw translate(entry.name, error, limitMs);
     } finally {
       timer.cancel();
     }
   };
   const ask = async <T>(request: Omit<Call, 'pool'>): Promise<T> => {
-    const { status, body } = await call({ pool: control, ...request });
+    const { status, body } = await call({ pool: 'control', ...request });
     let value: unknown;
     try {
       value = JSON.parse(body.toString());
@@ -123,15 +129,13 @@ export function createHttpRegionLink({ entry, clock, openPool = openHttpPool }: 
     digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: limits.statusMs }),
     read: ({ path, query, headers }) =>
       call({
-        pool: reads,
+        pool: 'reads',
         method: 'GET',
         path: query === '' ? path : `${path}?${query}`,
         headers,
         limitMs: limits.readMs,
       }),
-    async close() {
-      await Promise.all([control.destroy(), reads.destroy()]);
-    },
+    close: () => connections.close(),
   };
 }
 
