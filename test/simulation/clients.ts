@@ -80,9 +80,11 @@ export class Client {
     const { request, write } = this.compose(key);
     world.promises.add(write);
     for (let attempt = 1; ; attempt++) {
+      const before = write.outcome;
+      // While an attempt is under way nothing is certain but what was acknowledged.
+      if (before !== 'acknowledged') write.outcome = 'open';
       const outcome = await this.send(request, write);
-      // Once acknowledged, always: a later attempt tells nothing new about the first.
-      if (write.outcome !== 'acknowledged') write.outcome = worse(write.outcome, outcome);
+      if (before !== 'acknowledged') write.outcome = worse(before, outcome);
       if (key === undefined || attempt >= KEYED_ATTEMPTS) return;
       // Now and then it is sent again although it was answered.
       if (outcome === 'acknowledged' && !chance.chance(0.15)) return;

@@ -97,18 +97,18 @@ export const mutants: readonly Mutant[] = [
     file: `${router}/cluster/leadership.js`,
     changes: [
       [
-        'if (record !== undefined && record.epoch >= (highest?.epoch ?? 0))\n            return this.adopt(record);',
+        'if (record !== undefined && record.epoch >= (this.highest()?.epoch ?? 0))\n            return this.adopt(record);',
         'if (record !== undefined) { this.record = record; for (const listener of [...this.listeners]) listener(); return; }',
       ],
     ],
   },
   {
     name: 'sums decay in floats',
-    file: `${region}/state/ledger/decay.js`,
+    file: `${region}/state/ledger/signal-pairs.js`,
     changes: [
       [
-        'return Math.round(weight * DECAY_SCALE * exp2((timeMs - cell * this.cellMs) / this.halfLifeMs));',
-        'return Math.fround(weight * DECAY_SCALE * exp2((timeMs - cell * this.cellMs) / this.halfLifeMs));',
+        'record[at] = this.fit(slot, age, record[at] + contribution);',
+        'record[at] = this.fit(slot, age, Math.fround(record[at] + contribution));',
       ],
     ],
   },
@@ -231,5 +231,25 @@ export const mutants: readonly Mutant[] = [
         'entry.resolve(refusal);\n            this.queue.push(...taken);\n            return;',
       ],
     ],
+  },
+  {
+    name: 'a checkpoint says it stands where its pass ended',
+    file: `${region}/checkpoint/checkpointer.js`,
+    changes: [
+      [
+        "await wal.storeMark('checkpoint', floorMark(floor));",
+        "floor.position = new Map(applied());\n        await wal.storeMark('checkpoint', floorMark(floor));",
+      ],
+    ],
+  },
+  {
+    name: 'a start counts again what the checkpoint contains',
+    file: `${region}/recover/replay.js`,
+    changes: [['if (sequence <= covered[shard])', 'if (false)']],
+  },
+  {
+    name: 'key rows run ahead of the checkpoint',
+    file: `${region}/recover/replay.js`,
+    changes: [['return this.done.has(origin) || sequence <= sequenceOf(shards[shard], origin);', 'return true;']],
   },
 ];

@@ -18,6 +18,8 @@ const COPY_EVERY_MS = 2_000;
 const STEPS_LIMIT = 400_000;
 
 const KEEP_ALL = 1e9;
+/** A region behind what all others have trimmed needs one: without them nothing is trimmed here. */
+const SNAPSHOTS: boolean = false;
 
 export interface Plan {
   readonly seed: string;
@@ -45,7 +47,7 @@ export interface Run {
 
 export function planOf(seed: string): Plan {
   const chance = new Chance(seed).fork('plan');
-  const logRetentionBytes = chance.pick([KEEP_ALL, KEEP_ALL, 4_000, 0]);
+  const logRetentionBytes = SNAPSHOTS ? chance.pick([KEEP_ALL, KEEP_ALL, 4_000, 0]) : KEEP_ALL;
   const horizonMs = Math.round(chance.between(5_000, 18_000));
   return {
     seed,
@@ -64,9 +66,7 @@ export function planOf(seed: string): Plan {
       checkpointIntervalMs: chance.pick([1_000, 4_000, 60_000]),
       logRetentionBytes,
     },
-    faults: planFaults(chance, horizonMs).filter(
-      ({ kind }) => logRetentionBytes === KEEP_ALL || (kind !== 'disk lost' && kind !== 'disk restored'),
-    ),
+    faults: planFaults(chance, horizonMs),
   };
 }
 
