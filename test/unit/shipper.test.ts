@@ -53,6 +53,19 @@ describe('shipper', () => {
     assert.deepEqual(shipped(it.broker, foreign), []);
   });
 
+  it('goes on with what is kept when the stream lacks what was trimmed here, and counts that as safe', async () => {
+    const it = await rig();
+    await it.region.wal.append({ batches: viewChain(older, 3) });
+    await it.region.wal.trim(older, 10, 1 << 20);
+    await it.region.wal.append({ batches: viewChain(own, 2) });
+    await it.region.wal.trim(own, 10, 1 << 20);
+    it.region.ship.start();
+    await allShipped(it);
+    assert.deepEqual(shipped(it.broker, older), [[11, 15]]);
+    assert.deepEqual(shipped(it.broker, own), [], 'nothing of it is left');
+    assert.deepEqual([it.region.ship.acknowledged(older), it.region.ship.acknowledged(own)], [15, 10]);
+  });
+
   it('what is not flushed does not leave (schedule 7)', async () => {
     const it = await rig();
     it.region.ship.start();

@@ -103,6 +103,8 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
     if (!originPattern.test(origin)) throw new Refusal('invalid_request', 'no such origin');
     if (!Number.isSafeInteger(from) || from < 1) throw new Refusal('invalid_request', 'from must be a sequence');
     if (surface.cut()) throw new Refusal('region_unreachable', `${surface.region} is cut off by a drill`);
+    const kept = wal.origin(origin)?.first ?? 1;
+    if (from < kept) throw new Refusal('log_trimmed', `${surface.region} keeps ${origin} from ${kept} on`);
     ctx.type = 'application/octet-stream';
     ctx.body = Buffer.concat(wal.read(origin, from, MESSAGE_LIMIT_BYTES));
   });

@@ -1,6 +1,6 @@
 /** A peer over its internal HTTP API. */
 import { Pool } from 'undici';
-import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import type { PeerLink } from './repair.ts';
 
@@ -25,8 +25,9 @@ export function createHttpPeerLink({ region, url }: HttpPeerLinkOptions): PeerLi
         signal: AbortSignal.timeout(timeoutMs),
       });
       const bytes = Buffer.from(await body.arrayBuffer());
-      if (statusCode !== 200) throw new Fault('peer_refused', `${region} answered ${statusCode} to ${path}`);
-      return bytes;
+      if (statusCode === 200) return bytes;
+      const trimmed = statusCode === 410 && refusalIn(bytes)?.code === 'log_trimmed';
+      throw new Fault(trimmed ? 'log_trimmed' : 'peer_refused', `${region} answered ${statusCode} to ${path}`);
     } catch (error) {
       if (error instanceof Fault) throw error;
       throw new Fault('peer_unreachable', `${region}: ${messageOf(error)}`, { cause: error });
@@ -40,4 +41,13 @@ export function createHttpPeerLink({ region, url }: HttpPeerLinkOptions): PeerLi
     log: (origin, from) => get(`/internal/log/${encodeURIComponent(origin)}?from=${from}`, LOG_TIMEOUT_MS),
     close: () => pool.destroy(),
   };
+}
+
+/** Undefined when the answer is no problem this program knows. */
+function refusalIn(bytes: Buffer): Refusal | undefined {
+  try {
+    return Refusal.fromProblem(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    return undefined;
+  }
 }

@@ -201,12 +201,25 @@ class Shipper implements Ship {
     log.debug('stream mark read', { origin, shipped: mark.shipped, last_message: mark.lastMessage });
   }
 
+  /**
+   * The log begins later: what was trimmed lies on another region's disk too (`checkpoint/checkpoint.ts`), so it needs the
+   * stream no more, and whoever lacks it fetches it by position. A mark that never moved on would hold up all that follows.
+   */
+  private skipTrimmed(origin: string, mark: Mark, shipped: number): void {
+    const { wal, log } = this.options;
+    const first = wal.origin(origin)?.first ?? 1;
+    if (first <= shipped + 1) throw new Fault('damaged_log', `the log lacks ${origin}:${shipped + 1}`);
+    log.info('shipping goes on after what was trimmed', { origin, from: first });
+    mark.shipped = first - 1;
+    mark.acknowledged = Math.max(mark.acknowledged, mark.shipped);
+  }
+
   private async publish(origin: string, mark: Mark, shipped: number): Promise<void> {
     const { wal, stream, clock, log, onShipped } = this.options;
     const limitBytes = Math.min(MESSAGE_LIMIT_BYTES, stream.messageLimitBytes);
     const batches = wal.read(origin, shipped + 1, limitBytes);
     const last = batches[batches.length - 1];
-    if (last === undefined) throw new Fault('log_trimmed', `nothing of ${origin} after ${shipped} is left here`);
+    if (last === undefined) return this.skipTrimmed(origin, mark, shipped);
     const bytes = Buffer.concat(batches);
     const startMs = clock.monotonicMs();
     this.outstandingSinceMs = startMs;
