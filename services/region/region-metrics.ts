@@ -23,6 +23,8 @@ export interface RegionReadings {
   ledgerPairs(): number;
   idempotencyKeys(): number;
   clockOffsetSeconds(): number;
+  snapshotBytes(): number;
+  snapshotOfBytes(): number;
 }
 
 export interface RegionCounters {
@@ -33,6 +35,8 @@ export interface RegionCounters {
   attached(): void;
   replayed(writes: number): void;
   keyConflict(): void;
+  snapshotServed(bytes: number): void;
+  snapshotReceived(bytes: number): void;
 }
 
 const groupSizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
@@ -70,6 +74,14 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     name: 'tidal_idempotency_conflicts_total',
     help: 'Requests refused because their idempotency key was used for another write.',
   });
+  const served = metrics.counter({
+    name: 'tidal_snapshot_served_bytes_total',
+    help: 'Bytes of snapshots that others fetched here.',
+  });
+  const received = metrics.counter({
+    name: 'tidal_snapshot_received_bytes_total',
+    help: 'Bytes of snapshots fetched from peers.',
+  });
   return {
     committed({ events, durationMs }) {
       commitEvents.observe(events);
@@ -85,6 +97,8 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     attached: () => attaches.inc(),
     replayed: (writes) => replays.inc(writes),
     keyConflict: () => conflicts.inc(),
+    snapshotServed: (bytes) => served.inc(bytes),
+    snapshotReceived: (bytes) => received.inc(bytes),
   };
 }
 
@@ -122,4 +136,10 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
     'Largest distance of a reachable peer’s clock from this one.',
     read.clockOffsetSeconds,
   );
+  gauge(
+    'tidal_snapshot_bytes',
+    'Bytes that are here of the snapshot being fetched; 0 while none is.',
+    read.snapshotBytes,
+  );
+  gauge('tidal_snapshot_size_bytes', 'Size of the snapshot being fetched; 0 while none is.', read.snapshotOfBytes);
 }

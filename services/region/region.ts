@@ -40,6 +40,10 @@ import { createReadiness, type Readiness } from './role/readiness.ts';
 import type { Role } from './role/role.ts';
 import type { Ship } from './ship/ship.ts';
 import { createShipper } from './ship/shipper.ts';
+import { createBootstrap } from './snapshot/bootstrap.ts';
+import { CATCHING_UP_INSTALLED } from './snapshot/merge.ts';
+import type { ArrivedSnapshot, Bootstrap } from './snapshot/snapshot.ts';
+import { createSnapshotServer } from './snapshot/snapshot-server.ts';
 import { createRegisters } from './state/catalog/registers.ts';
 import { createDigest } from './state/digest.ts';
 import { createKeptDigest } from './state/kept-digest.ts';
@@ -49,6 +53,7 @@ import { createVectorIndex } from './state/vectors/vector-index.ts';
 import { openLog } from './wal/log.ts';
 import { createStorageLimit } from './wal/storage-limit.ts';
 import type { Store } from './wal/store.ts';
+import type { StoreHome } from './wal/store-home.ts';
 import type { Wal } from './wal/wal.ts';
 
 /** Reads never answer for a moment further ahead of the own clock than this, ms. */
@@ -60,7 +65,9 @@ export interface RegionOptions {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** The open store of `home`. */
   readonly store: Store;
+  readonly home: Pick<StoreHome, 'copy' | 'incoming'>;
   readonly stream: Stream;
   readonly control: Control;
   /** Its own key for signs of life; absent: failover is manual. */
@@ -74,6 +81,10 @@ export interface RegionOptions {
   readonly logMaxBytes: number;
   readonly maxBodyBytes: number;
   readonly maxInFlight: number;
+  /** A peer's snapshot is here and can take the place of the store: this region is to be stopped, merged into it, and begun on it. */
+  readonly onArrived: (arrived: ArrivedSnapshot) => void;
+  /** Monotonic ms before which no snapshot is fetched; absent: at once. */
+  readonly snapshotsNotBeforeMs?: number;
   /** The process must end at once, answering nobody. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -96,8 +107,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const text = createTextIndex({ schema });
   const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
   // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
-  const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true;
-  if (startedEmpty && links.length > 0) await wal.storeMark('catching_up', true);
+  const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;
+  const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true || installed;
+  if (startedEmpty && !installed && links.length > 0) await wal.storeMark('catching_up', true);
   const recovered = recover({ clock, log, wal, catalog, ledger, text, vectors });
 
   const counters = createRegionCounters(metrics);
@@ -159,6 +171,37 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     enabled,
     onFatal,
     onRepaired: counters.repaired,
+    held: () => bootstrap.holdsRepair,
+    onTrimmed: (peer, origin) => bootstrap.trimmedAt(peer, origin),
+  });
+  const bootstrap: Bootstrap = createBootstrap({
+    clock,
+    log,
+    peers,
+    links,
+    wal,
+    openLog: (store) => openLog({ store }),
+    incoming: (id) => options.home.incoming(id),
+    startedEmpty: startedEmpty && !installed,
+    ready: () => readiness.ready,
+    notBeforeMs: options.snapshotsNotBeforeMs ?? 0,
+    hindered: () => drill.cut || ingest.stopped !== undefined,
+    requireSchema: (copy) => requireAccepted(copy, schema, options.schemaFile),
+    onSchemaBehind: (detail) => ingest.stop({ code: 'schema_behind', detail }),
+    onReleased: () => repair.nudge(),
+    onArrived: options.onArrived,
+    onReceived: counters.snapshotReceived,
+  });
+  const snapshots = createSnapshotServer({
+    clock,
+    random,
+    log,
+    region,
+    schemaHash: schema.hash,
+    durable: () => wal.durable,
+    cut: () => drill.cut,
+    copy: () => options.home.copy(),
+    onServed: counters.snapshotServed,
   });
   const receiver: Receiver = createStreamReceiver({
     clock,
@@ -178,7 +221,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     applied: () => apply.applied,
     onReady: () => {
       log.info('ready');
-      if (wal.mark('catching_up') === true) wal.storeMark('catching_up', false).catch(onFatal);
+      if ((wal.mark('catching_up') ?? false) !== false) wal.storeMark('catching_up', false).catch(onFatal);
     },
   });
 
@@ -248,6 +291,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     clockMs: clock.nowMs(),
     newestMs: apply.newestMs,
     ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
+    ...(bootstrap.progress === undefined ? {} : { snapshot: bootstrap.progress }),
     ...describeHindrance(hindrance()),
     ...newestEpoch(wal),
     schemaHash: schema.hash,
@@ -270,6 +314,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     catalog,
     text,
     rank,
+    snapshots,
     maxBodyBytes: options.maxBodyBytes,
     ready: () => readiness.ready,
     cut: () => drill.cut,
@@ -305,6 +350,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => wal.keys,
     clockOffsetSeconds: () => largestOffsetMs(peers) / 1_000,
+    snapshotBytes: () => bootstrap.progress?.bytes ?? 0,
+    snapshotOfBytes: () => bootstrap.progress?.of ?? 0,
   });
 
   return {
@@ -315,6 +362,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       ship.start();
       receiver.start();
       repair.start();
+      bootstrap.start();
       drill.start();
       heartbeat?.start();
     },
@@ -322,7 +370,14 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       await intake.stop();
       keptDigest.stop();
       await Promise.all([drill.stop(), heartbeat?.stop()]);
-      await Promise.all([role.stop(), repair.stop(), receiver.stop(), peers.stop()]);
+      await Promise.all([
+        role.stop(),
+        repair.stop(),
+        receiver.stop(),
+        peers.stop(),
+        bootstrap.stop(),
+        snapshots.stop(),
+      ]);
       await ship.stop();
       await wal.close();
     },
@@ -336,9 +391,13 @@ async function checkDirectory(wal: Wal, region: string, schema: Schema, schemaFi
     throw new ConfigError(`the data directory belongs to the region ${String(owner)}, not to ${region}`);
   }
   if (owner === undefined) await wal.storeMark('region', region);
+  requireAccepted(wal, schema, schemaFile);
+  await wal.storeMark('schema', describeSchema(schema));
+}
+
+function requireAccepted(wal: Wal, schema: Schema, schemaFile: string): void {
   const accepted = wal.mark('schema') as SchemaDescription | undefined;
   if (accepted !== undefined) requireCompatible(accepted, schema, schemaFile);
-  await wal.storeMark('schema', describeSchema(schema));
 }
 
 function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {

@@ -5,7 +5,7 @@
  * Promise: every failure is answered as RFC 9457 problem details with a code of the one table; nothing of an internal
  * error reaches the client but its request id.
  */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa, { type Context, type Next } from 'koa';
 import { ConfigError } from '../config/config-error.ts';
@@ -153,7 +153,8 @@ function isHangUp(error: unknown): boolean {
 }
 
 export interface ListenOptions {
-  readonly app: Koa;
+  /** A Koa application, or what stands in for one. */
+  readonly app: { callback(): (request: IncomingMessage, response: ServerResponse) => Promise<unknown> };
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;

@@ -29,8 +29,8 @@ export class MemoryStoreHome implements StoreHome {
   copying: Promise<void> = Promise.resolve();
   /** A part that arrives finds the disk full. */
   incomingFull = false;
-  /** Told before and after the switch of `makeCurrent`; a throw in it is a crash there. */
-  onStep: ((step: 'before the switch' | 'after the switch') => void) | undefined;
+  /** Told before and after the switch of `makeCurrent`, which waits for it; a throw in it is a crash there. */
+  onStep: ((step: 'before the switch' | 'after the switch') => void | Promise<void>) | undefined;
 
   constructor(store: MemoryStore = new MemoryStore()) {
     this.store = store;
@@ -98,10 +98,10 @@ export class MemoryStoreHome implements StoreHome {
       async makeCurrent() {
         if (home.dead) return new Promise(() => {});
         assert(arriving.store !== undefined, 'only a complete copy becomes current');
-        home.onStep?.('before the switch');
+        await home.onStep?.('before the switch');
         home.store = arriving.store;
         home.arriving = undefined;
-        home.onStep?.('after the switch');
+        await home.onStep?.('after the switch');
       },
       discard: async () => drop(),
     };

@@ -12,10 +12,11 @@ import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { viewChain } from '../harness/batches.ts';
-import { CoreRegion, testSchema } from '../harness/core-region.ts';
+import { CoreRegion, noSnapshots, testSchema } from '../harness/core-region.ts';
 import { eventually } from '../harness/eventually.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
+import { MemoryStoreHome } from '../harness/memory-store-home.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
 
 const x = 'eu-west@aaaaaaaaaa';
@@ -53,6 +54,8 @@ describe('region', () => {
       log: silentLog,
       metrics: createMetrics({ process: 'region', name: 'us-east', nodeMetrics: false }),
       store,
+      home: new MemoryStoreHome(store),
+      onArrived: (arrived) => fatal.push(arrived),
       stream: client.stream,
       control: client.control,
       schema: testSchema,
@@ -139,6 +142,7 @@ describe('region', () => {
         served++;
         return Buffer.concat(holder.wal.read(origin, from, 1));
       },
+      ...noSnapshots('eu-west'),
     };
     const one = await start(new MemoryStore(), [link]);
     await eventually('a part is here', async () => (await one.status()).durable === `${x}:5`);
