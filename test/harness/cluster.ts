@@ -47,29 +47,59 @@ export interface ClusterStatus {
   readonly regions: readonly StatusRegion[];
 }
 
+/** What every process of a cluster is started with. */
+interface SetUp {
+  readonly directory: string;
+  readonly topologyFile: string;
+  readonly topology: readonly string[];
+  readonly leader: string;
+  readonly schema: string;
+  readonly common: readonly string[];
+  readonly regionUrls: Map<string, string>;
+}
+
+function writeTopology({ topologyFile, topology, leader, regionUrls }: SetUp): void {
+  const lines = [...regionUrls].map(([name, url]) => `  - name: ${name}\n    url: ${url}\n`);
+  const more = topology.map((line) => `${line}\n`).join('');
+  writeFileSync(topologyFile, `${more}leader: ${leader}\nregions:\n${lines.join('')}`);
+}
+
+function regionProcess(
+  setUp: SetUp,
+  name: string,
+  program?: NonNullable<ClusterOptions['mains']>[string],
+): NodeProcess {
+  const { regionUrls, schema, common, directory } = setUp;
+  const flags = ['--region', name, '--listen', new URL(regionUrls.get(name)!).host, '--schema', schema];
+  return new NodeProcess({
+    name,
+    main: program?.main ?? 'services/region/main.js',
+    env: program?.env ?? {},
+    flags: [...flags, ...common, '--data-dir', join(directory, name)],
+  });
+}
+
 export class Cluster {
   readonly nats: NatsServer;
   readonly directory: string;
-  readonly regionNames: readonly string[];
   readonly processes = new Map<string, NodeProcess>();
   /** Public base URL, of the first router. */
   readonly url: string;
   readonly routerUrls: readonly string[];
   readonly regionUrls: ReadonlyMap<string, string>;
+  private readonly setUp: SetUp;
 
-  private constructor(
-    nats: NatsServer,
-    directory: string,
-    regionNames: readonly string[],
-    routerUrls: readonly string[],
-    regionUrls: ReadonlyMap<string, string>,
-  ) {
+  private constructor(nats: NatsServer, setUp: SetUp, routerUrls: readonly string[]) {
     this.nats = nats;
-    this.directory = directory;
-    this.regionNames = regionNames;
+    this.setUp = setUp;
+    this.directory = setUp.directory;
     this.routerUrls = routerUrls;
     this.url = routerUrls[0]!;
-    this.regionUrls = regionUrls;
+    this.regionUrls = setUp.regionUrls;
+  }
+
+  get regionNames(): readonly string[] {
+    return [...this.regionUrls.keys()];
   }
 
   /** Starts everything; resolves when every region is ready and the leader accepts. */
@@ -87,26 +117,12 @@ export class Cluster {
     const routerUrls: string[] = [];
     for (const name of regions) regionUrls.set(name, `http://127.0.0.1:${await freePort()}`);
     for (let index = 0; index < routers; index++) routerUrls.push(`http://127.0.0.1:${await freePort()}`);
-    const lines = [...regionUrls].map(([name, url]) => `  - name: ${name}\n    url: ${url}\n`);
-    writeFileSync(
-      topologyFile,
-      `${topology.map((line) => `${line}\n`).join('')}leader: ${regions[0]}\nregions:\n${lines.join('')}`,
-    );
     const schema = schemaFile ?? fileURLToPath(new URL('../../../deploy/config/default-schema.yaml', import.meta.url));
-    const cluster = new Cluster(nats, directory, regions, routerUrls, regionUrls);
     const common = ['--topology', topologyFile, '--nats', nats.url];
-    for (const [name, url] of regionUrls) {
-      const flags = ['--region', name, '--listen', new URL(url).host, '--schema', schema];
-      cluster.processes.set(
-        name,
-        new NodeProcess({
-          name,
-          main: mains[name]?.main ?? 'services/region/main.js',
-          env: mains[name]?.env ?? {},
-          flags: [...flags, ...common, '--data-dir', join(directory, name)],
-        }),
-      );
-    }
+    const setUp: SetUp = { directory, topologyFile, topology, leader: regions[0]!, schema, common, regionUrls };
+    writeTopology(setUp);
+    const cluster = new Cluster(nats, setUp, routerUrls);
+    for (const name of regionUrls.keys()) cluster.processes.set(name, regionProcess(setUp, name, mains[name]));
     for (const [index, url] of routerUrls.entries()) {
       const name = index === 0 ? 'router' : `router-${index + 1}`;
       cluster.processes.set(
@@ -126,6 +142,19 @@ export class Cluster {
       throw error;
     }
     return cluster;
+  }
+
+  /**
+   * Writes one more region into the topology file and starts it; the others know of it once they are restarted. Answers
+   * when it listens.
+   */
+  async addRegion(name: string): Promise<{ readonly dataDir: string }> {
+    this.setUp.regionUrls.set(name, `http://127.0.0.1:${await freePort()}`);
+    writeTopology(this.setUp);
+    const added = regionProcess(this.setUp, name);
+    this.processes.set(name, added);
+    await added.start();
+    return { dataDir: join(this.directory, name) };
   }
 
   process(name: string): NodeProcess {

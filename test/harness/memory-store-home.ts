@@ -37,8 +37,6 @@ export class MemoryStoreHome implements StoreHome {
   }
 
   open(): Store {
-    // A partly merged copy is no part of a download and not current.
-    if (this.arriving?.store !== undefined) this.arriving = undefined;
     return this.store;
   }
 
@@ -111,6 +109,7 @@ export class MemoryStoreHome implements StoreHome {
   crash(unflushed: 'lost' | 'kept' = 'lost'): MemoryStoreHome {
     this.dead = true;
     const after = new MemoryStoreHome(this.store.crash(unflushed));
+    // A partly merged copy is no part of a download and not current.
     if (this.arriving !== undefined && this.arriving.store === undefined) {
       after.arriving = { ...this.arriving, parts: [...this.arriving.parts] };
     }

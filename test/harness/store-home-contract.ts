@@ -153,10 +153,13 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
         const incoming = await home.incoming('aaaa');
         assert.equal(incoming.received, 0);
         await receive(incoming, copy);
+        await former.close();
+        // Whoever merges opens the present store once more: what is coming in stays.
+        const present = home.open();
         const store = incoming.open();
         await mark(store, 'merged', String(round));
         await store.close();
-        await former.close();
+        await present.close();
         await incoming.makeCurrent();
         const now = home.open();
         assert.equal(text(now.get('marks', 'whose')), 'theirs');

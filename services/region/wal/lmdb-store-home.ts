@@ -53,6 +53,8 @@ class LmdbStoreHome implements StoreHome {
   private readonly options: LmdbStoreHomeOptions;
   private store: LmdbEnvironment | undefined;
   private copies = 0;
+  /** Subdirectory of the store coming in, in this process. */
+  private arriving = '';
 
   constructor(options: LmdbStoreHomeOptions) {
     this.options = options;
@@ -67,20 +69,8 @@ class LmdbStoreHome implements StoreHome {
     return this.store;
   }
 
-  /** The subdirectory of the current store; empty: the directory itself. */
   private current(): string {
-    const file = join(this.options.path, CURRENT);
-    let name: string;
-    try {
-      name = readFileSync(file, 'utf8').trim();
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-      throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
-    }
-    if (!storePattern.test(name) || !exists(join(this.options.path, name, DATA))) {
-      throw new ConfigError(`${file} names ${JSON.stringify(name)}, and no store is there`);
-    }
-    return name;
+    return currentStore(this.options.path);
   }
 
   private removeLeftovers(current: string): void {
@@ -90,7 +80,7 @@ class LmdbStoreHome implements StoreHome {
       return part !== undefined && clock.nowMs() - part.mtimeMs < PART_KEPT_MS && !exists(join(path, name, DATA));
     };
     for (const name of readdirSync(path)) {
-      if (name === current) continue;
+      if (name === current || name === this.arriving) continue;
       const arriving = storePattern.test(name) && !usable(name);
       const former = current !== '' && (name === DATA || name === LOCK);
       if (arriving || former || /^copy-\d+$/.test(name) || name === `${CURRENT}.tmp`) {
@@ -138,6 +128,7 @@ class LmdbStoreHome implements StoreHome {
         await rm(join(path, other), { recursive: true, force: true });
       }
       await mkdir(join(path, name), { recursive: true });
+      this.arriving = name;
       return new IncomingDirectory({ home: path, name, former: current, ...(onStep === undefined ? {} : { onStep }) });
     } catch (error) {
       throw translate(error);
@@ -251,6 +242,22 @@ class IncomingDirectory implements IncomingStore {
   }
 }
 
+/** The subdirectory of the current store of a data directory; empty: the directory itself. Throws `ConfigError`. */
+export function currentStore(path: string): string {
+  const file = join(path, CURRENT);
+  let name: string;
+  try {
+    name = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
+  }
+  if (!storePattern.test(name) || !exists(join(path, name, DATA))) {
+    throw new ConfigError(`${file} names ${JSON.stringify(name)}, and no store is there`);
+  }
+  return name;
+}
+
 /** Hexadecimal SHA-256 of a file, read in pieces, so that the event loop goes on between them. */
 export async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256');
@@ -268,7 +275,7 @@ export async function digestOf(path: string): Promise<string> {
 }
 
 /** A file's data, or a directory's names, are on the disk when resolved. */
-async function flush(path: string): Promise<void> {
+export async function flush(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();
