@@ -14,6 +14,8 @@ export interface Counts {
   readonly batches: number;
   /** Events whose batches are in it; more were in its log before it was trimmed. */
   readonly events: number;
+  /** Stored ledger shards. */
+  readonly shards: number;
   readonly items: number;
   readonly embeddings: number;
   readonly idempotency_keys: number;

@@ -17,7 +17,11 @@ export interface RegionReadings {
   storeUsedBytes(): number;
   storeFreeBytes(): number;
   storeLimitBytes(): number;
+  logBytes(): number;
+  checkpointBehind(): number;
+  checkpointAgeSeconds(): number;
   intakeWaiting(): number;
+  intakeWaitingBytes(): number;
   unshipped(): number;
   items(): number;
   ledgerPairs(): number;
@@ -37,6 +41,9 @@ export interface RegionCounters {
   keyConflict(): void;
   snapshotServed(bytes: number): void;
   snapshotReceived(bytes: number): void;
+  checkpointed(pass: { readonly durationMs: number }): void;
+  trimmed(events: number): void;
+  keysForgotten(keys: number): void;
 }
 
 const groupSizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
@@ -82,6 +89,19 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     name: 'tidal_snapshot_received_bytes_total',
     help: 'Bytes of snapshots fetched from peers.',
   });
+  const checkpointSeconds = metrics.histogram({
+    name: 'tidal_checkpoint_duration_seconds',
+    help: 'Time of one finished checkpoint, pauses included.',
+    buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
+  });
+  const trimmed = metrics.counter({
+    name: 'tidal_trimmed_events_total',
+    help: 'Events whose batches were trimmed from the log.',
+  });
+  const forgotten = metrics.counter({
+    name: 'tidal_idempotency_keys_forgotten_total',
+    help: 'Idempotency keys forgotten because their seven days were over.',
+  });
   return {
     committed({ events, durationMs }) {
       commitEvents.observe(events);
@@ -99,6 +119,9 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     keyConflict: () => conflicts.inc(),
     snapshotServed: (bytes) => served.inc(bytes),
     snapshotReceived: (bytes) => received.inc(bytes),
+    checkpointed: ({ durationMs }) => checkpointSeconds.observe(durationMs / 1_000),
+    trimmed: (events) => trimmed.inc(events),
+    keysForgotten: (keys) => forgotten.inc(keys),
   };
 }
 
@@ -126,7 +149,19 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   gauge('tidal_store_used_bytes', 'Size of the LMDB file.', read.storeUsedBytes);
   gauge('tidal_store_free_bytes', 'Bytes of the LMDB file that are free for reuse.', read.storeFreeBytes);
   gauge('tidal_store_limit_bytes', 'Size the LMDB file may grow to, as configured.', read.storeLimitBytes);
+  gauge('tidal_log_bytes', 'Bytes the batches of the log take on disk.', read.logBytes);
+  gauge(
+    'tidal_checkpoint_behind_events',
+    'Events applied since the last checkpoint: what a start would replay.',
+    read.checkpointBehind,
+  );
+  gauge(
+    'tidal_checkpoint_age_seconds',
+    'Time since the last checkpoint began; 0 before the first.',
+    read.checkpointAgeSeconds,
+  );
   gauge('tidal_intake_waiting_events', 'Events waiting for their group commit.', read.intakeWaiting);
+  gauge('tidal_intake_waiting_bytes', 'Bytes of those, as they will be logged.', read.intakeWaitingBytes);
   gauge('tidal_unshipped_events', 'Own durable events the stream has not acknowledged.', read.unshipped);
   gauge('tidal_items', 'Live items.', read.items);
   gauge('tidal_ledger_pairs', '(item, signal) pairs with at least one event.', read.ledgerPairs);

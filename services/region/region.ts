@@ -6,18 +6,21 @@
  * Time, chance, store, stream and links come in from outside, so that a simulation can run many regions in one process.
  */
 import type Koa from 'koa';
-import { ConfigError } from '../../shared/config/config-error.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
+import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
-import { formatPosition, missing, parsePosition, sequenceOf, totalOf } from '../../shared/protocol/position.ts';
-import { describeSchema, requireCompatible, type SchemaDescription } from '../../shared/schema/compatible.ts';
+import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
 import type { Apply } from './apply/apply.ts';
+import { createCheckpointer } from './checkpoint/checkpointer.ts';
+import { createKeySweep } from './checkpoint/key-sweep.ts';
+import { createTrimmer } from './checkpoint/trimmer.ts';
 import { createRegionApp } from './http/app.ts';
 import type { RegionSurface } from './http/http.ts';
 import { createGroupCommit } from './intake/group-commit.ts';
@@ -28,7 +31,9 @@ import { createIngest } from './receive/ingest.ts';
 import type { Ingest, Receiver } from './receive/receive.ts';
 import { createStreamReceiver } from './receive/stream-receiver.ts';
 import { recover } from './recover/recover.ts';
+import { checkDirectory, requireAccepted } from './region-directory.ts';
 import { createRegionCounters, registerRegionGauges } from './region-metrics.ts';
+import { describeHindrance, lagBehindLeader, newestEpoch } from './region-status.ts';
 import { createPeerRepair } from './repair/peer-repair.ts';
 import { createPeers } from './repair/peers.ts';
 import type { PeerLink, Peers, Repair } from './repair/repair.ts';
@@ -38,6 +43,7 @@ import { Heartbeat } from './role/heartbeat.ts';
 import { createLeadershipRole } from './role/leadership-role.ts';
 import { createReadiness, type Readiness } from './role/readiness.ts';
 import type { Role } from './role/role.ts';
+import { lowestAtPeers } from './ship/lowest-at-peers.ts';
 import type { Ship } from './ship/ship.ts';
 import { createShipper } from './ship/shipper.ts';
 import { createBootstrap } from './snapshot/bootstrap.ts';
@@ -51,10 +57,9 @@ import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';
 import { createVectorIndex } from './state/vectors/vector-index.ts';
 import { openLog } from './wal/log.ts';
-import { createStorageLimit } from './wal/storage-limit.ts';
+import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
 import type { Store } from './wal/store.ts';
 import type { StoreHome } from './wal/store-home.ts';
-import type { Wal } from './wal/wal.ts';
 
 /** Reads never answer for a moment further ahead of the own clock than this, ms. */
 const READ_AHEAD_MS = 5 * 60_000;
@@ -78,8 +83,14 @@ export interface RegionOptions {
   /** To every other region of the topology. */
   readonly links: readonly PeerLink[];
   readonly intakeQueueLimit: number;
+  readonly intakeQueueBytes: number;
   readonly logMaxBytes: number;
+  readonly logRetentionBytes: number;
+  readonly checkpointEvents: number;
+  readonly checkpointIntervalMs: number;
+  readonly idempotencyKeysLimit: number;
   readonly maxBodyBytes: number;
+  readonly maxBodiesBytes: number;
   readonly maxInFlight: number;
   /** A peer's snapshot is here and can take the place of the store: this region is to be stopped, merged into it, and begun on it. */
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
@@ -124,11 +135,48 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onApplied: (batch) => {
       counters.applied(batch.events.length);
       keptDigest.applied(batch);
+      // An origin of this region that comes back from a peer is this region's to ship.
+      if (regionOf(batch.origin) === region) ship.notify();
     },
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
   const rank = createRank({ schema, catalog, ledger, vectors });
   const peers: Peers = createPeers({ clock, links });
+  const checkpoint = createCheckpointer({
+    clock,
+    log,
+    wal,
+    ledger,
+    applied: () => apply.applied,
+    floor: recovered.floor,
+    eventsLimit: options.checkpointEvents,
+    intervalMs: options.checkpointIntervalMs,
+    onFatal,
+    onPass: counters.checkpointed,
+  });
+  const floor = (): Position => checkpoint.floor;
+  const trim = createTrimmer({
+    clock,
+    log,
+    wal,
+    peers,
+    floor,
+    needed: () => snapshots.needed,
+    retentionBytes: options.logRetentionBytes,
+    onFatal,
+    onTrimmed: counters.trimmed,
+  });
+  const keySweep = createKeySweep({
+    clock,
+    log,
+    wal,
+    peers,
+    applied: () => apply.applied,
+    floor,
+    onFatal,
+    onForgotten: counters.keysForgotten,
+  });
+  const background = [checkpoint, trim, keySweep];
   const drill = createCutSwitch({
     clock,
     log,
@@ -254,26 +302,16 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     apply,
     ship,
     gate: (epoch) => role.gate(epoch),
+    keyRefusal: createKeyLimit({ clock, wal, limit: options.idempotencyKeysLimit, region }),
     queueLimit: options.intakeQueueLimit,
+    queueLimitBytes: options.intakeQueueBytes,
     onFatal,
     onCommit: counters.committed,
     onReplayed: counters.replayed,
     onKeyConflict: counters.keyConflict,
   });
 
-  const leaderStatus = (): RegionStatus | undefined => {
-    const leader = role.leadership?.leader;
-    return leader === undefined ? undefined : peers.views.get(leader)?.status;
-  };
-  const lagEvents = (): number | undefined => {
-    if (role.leads) return 0;
-    const status = leaderStatus();
-    return status === undefined ? undefined : missing(parsePosition(status.applied) ?? new Map(), apply.applied);
-  };
-  const lagSeconds = (): number => {
-    if ((lagEvents() ?? 0) === 0) return 0;
-    return Math.max(0, (leaderStatus()?.newestMs ?? 0) - apply.newestMs) / 1_000;
-  };
+  const { lagEvents, lagSeconds } = lagBehindLeader({ role, peers, apply });
 
   const status = (): RegionStatus => ({
     region,
@@ -286,6 +324,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     applied: formatPosition(apply.applied),
     offset: wal.offset?.sequence ?? 0,
     streamConnected: stream.connected,
+    ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
+      ? { streamLimitBytes: stream.messageLimitBytes }
+      : {}),
     unshipped: ship.unshipped,
     items: catalog.size,
     clockMs: clock.nowMs(),
@@ -316,9 +357,10 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     rank,
     snapshots,
     maxBodyBytes: options.maxBodyBytes,
+    bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
     cut: () => drill.cut,
-    drain: (limitMs) => drain({ clock, stream, receiver, wal }, limitMs),
+    drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
     status,
     digest,
@@ -344,7 +386,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     storeUsedBytes: () => options.store.sizes().usedBytes,
     storeFreeBytes: () => options.store.sizes().freeBytes,
     storeLimitBytes: () => options.logMaxBytes,
+    logBytes: () => wal.batchBytes,
+    checkpointBehind: () => checkpoint.behind,
+    checkpointAgeSeconds: () =>
+      checkpoint.floorMs === 0 ? 0 : Math.max(0, clock.nowMs() - checkpoint.floorMs) / 1_000,
     intakeWaiting: () => intake.waiting,
+    intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,
     items: () => catalog.size,
     ledgerPairs: () => ledger.pairs,
@@ -365,6 +412,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       bootstrap.start();
       drill.start();
       heartbeat?.start();
+      for (const work of background) work.start();
     },
     async stop() {
       await intake.stop();
@@ -378,45 +426,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
         bootstrap.stop(),
         snapshots.stop(),
       ]);
-      await ship.stop();
+      await Promise.all([ship.stop(), ...background.map((work) => work.stop())]);
       await wal.close();
     },
   };
-}
-
-/** A directory belongs to one region, and a schema only adds to the one the log was written under. */
-async function checkDirectory(wal: Wal, region: string, schema: Schema, schemaFile: string): Promise<void> {
-  const owner = wal.mark('region');
-  if (owner !== undefined && owner !== region) {
-    throw new ConfigError(`the data directory belongs to the region ${String(owner)}, not to ${region}`);
-  }
-  if (owner === undefined) await wal.storeMark('region', region);
-  requireAccepted(wal, schema, schemaFile);
-  await wal.storeMark('schema', describeSchema(schema));
-}
-
-function requireAccepted(wal: Wal, schema: Schema, schemaFile: string): void {
-  const accepted = wal.mark('schema') as SchemaDescription | undefined;
-  if (accepted !== undefined) requireCompatible(accepted, schema, schemaFile);
-}
-
-function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {
-  return refusal === undefined ? {} : { hindrance: { code: refusal.code, detail: refusal.message } };
-}
-
-function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {
-  let newest: RegionStatus['newestEpoch'];
-  for (const { epoch, last } of wal.origins()) {
-    if (newest === undefined || epoch > newest.epoch) newest = { epoch, events: last };
-    else if (epoch === newest.epoch) newest = { epoch, events: newest.events + last };
-  }
-  return newest === undefined ? {} : { newestEpoch: newest };
-}
-
-/** 0 where a peer cannot be asked: then everything is shipped again, and receivers skip by position. */
-function lowestAtPeers(peers: Peers, origin: string): number {
-  const reachable = [...peers.views.values()].filter((view) => view.reachable);
-  if (reachable.length < peers.expected) return 0;
-  const sequences = reachable.map(({ status }) => sequenceOf(parsePosition(status.durable) ?? new Map(), origin));
-  return sequences.length === 0 ? 0 : Math.min(...sequences);
 }

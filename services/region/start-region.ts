@@ -58,7 +58,13 @@ export async function startRegion({ config, log, wrapStore, wrapStream }: StartO
     schemaFile: config.schemaFile,
     links,
     intakeQueueLimit: config.intakeQueueLimit,
+    intakeQueueBytes: config.intakeQueueBytes,
+    maxBodiesBytes: config.maxBodiesBytes,
     logMaxBytes: config.logMaxBytes,
+    logRetentionBytes: config.logRetentionBytes,
+    checkpointEvents: config.checkpointEvents,
+    checkpointIntervalMs: config.checkpointIntervalMs,
+    idempotencyKeysLimit: config.idempotencyKeysLimit,
     maxBodyBytes: config.maxBodyBytes,
     maxInFlight: config.maxInFlight,
     onFatal(error) {
@@ -67,7 +73,14 @@ export async function startRegion({ config, log, wrapStore, wrapStream }: StartO
       process.exit(1);
     },
   });
-  const server = await listen({ app: region.app, ...config.listen, log, clock });
+  const server = await listen({
+    app: region.app,
+    ...config.listen,
+    log,
+    clock,
+    metrics,
+    maxConnections: config.maxConnections,
+  });
   region.start();
   return {
     async stop() {

@@ -59,7 +59,14 @@ export async function startRouter({ config, log }: StartRouterOptions): Promise<
     await nats.close();
   };
   try {
-    const server = await listen({ app: router.app, ...config.listen, log, clock });
+    const server = await listen({
+      app: router.app,
+      ...config.listen,
+      log,
+      clock,
+      metrics,
+      maxConnections: config.maxConnections,
+    });
     router.start();
     return {
       url: server.url,

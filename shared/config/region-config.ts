@@ -25,9 +25,16 @@ export interface RegionConfig {
   readonly logLevel: LogLevel;
   readonly streamMaxBytes: number;
   readonly logMaxBytes: number;
+  readonly logRetentionBytes: number;
+  readonly checkpointEvents: number;
+  readonly checkpointIntervalMs: number;
+  readonly idempotencyKeysLimit: number;
   readonly intakeQueueLimit: number;
   readonly maxBodyBytes: number;
   readonly maxInFlight: number;
+  readonly intakeQueueBytes: number;
+  readonly maxBodiesBytes: number;
+  readonly maxConnections: number;
 }
 
 const schemaDefault = 'deploy/config/default-schema.yaml';
@@ -86,6 +93,45 @@ const table = {
     fallback: 16 * 1024 * mebibyte,
     why: 'largest size of the LMDB environment; writes beyond it are refused with storage_full',
   },
+  log_retention_bytes: {
+    env: 'TIDAL_LOG_RETENTION_BYTES',
+    flag: 'log-retention-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: mebibyte,
+    fallback: 1024 * mebibyte,
+    why: 'batches kept for replay and for peers; beyond it the oldest go that a checkpoint covers and another region has',
+  },
+  checkpoint_events: {
+    env: 'TIDAL_CHECKPOINT_EVENTS',
+    flag: 'checkpoint-events',
+    kind: 'integer',
+    unit: 'events',
+    min: 1_000,
+    max: 1_000_000_000,
+    fallback: 250_000,
+    why: 'a checkpoint is written after so many events; a start replays about as many',
+  },
+  checkpoint_interval: {
+    env: 'TIDAL_CHECKPOINT_INTERVAL_MS',
+    flag: 'checkpoint-interval-ms',
+    kind: 'integer',
+    unit: 'ms',
+    min: 1_000,
+    max: 86_400_000,
+    fallback: 300_000,
+    why: 'a checkpoint is written after so long, if there was any event',
+  },
+  idempotency_keys_limit: {
+    env: 'TIDAL_IDEMPOTENCY_KEYS_LIMIT',
+    flag: 'idempotency-keys-limit',
+    kind: 'integer',
+    unit: 'keys',
+    min: 1,
+    max: 1_000_000_000,
+    fallback: 20_000_000,
+    why: 'idempotency keys kept on disk; writes under more are refused with storage_full until old ones are forgotten',
+  },
   intake_queue_limit: {
     env: 'TIDAL_INTAKE_QUEUE_LIMIT',
     flag: 'intake-queue-limit',
@@ -95,6 +141,34 @@ const table = {
     max: 10_000_000,
     fallback: 50_000,
     why: 'events waiting for their group commit; more are refused with overloaded',
+  },
+  intake_queue_bytes: {
+    env: 'TIDAL_INTAKE_QUEUE_BYTES',
+    flag: 'intake-queue-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 128 * mebibyte,
+    why: 'bytes of events waiting for their group commit; more are refused with overloaded',
+  },
+  max_bodies_bytes: {
+    env: 'TIDAL_MAX_BODIES_BYTES',
+    flag: 'max-bodies-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 256 * mebibyte,
+    why: 'all bodies of internal write requests in memory together; more are refused with overloaded',
+  },
+  max_connections: {
+    env: 'TIDAL_MAX_CONNECTIONS',
+    flag: 'max-connections',
+    kind: 'integer',
+    unit: 'connections',
+    min: 16,
+    max: 100_000,
+    fallback: 2_000,
+    why: 'open connections; requests on more are refused with overloaded',
   },
   max_body_bytes: {
     env: 'TIDAL_MAX_BODY_BYTES',
@@ -137,7 +211,14 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
     logLevel: values.log_level as LogLevel,
     streamMaxBytes: values.stream_max_bytes,
     logMaxBytes: values.log_max_bytes,
+    logRetentionBytes: values.log_retention_bytes,
+    checkpointEvents: values.checkpoint_events,
+    checkpointIntervalMs: values.checkpoint_interval,
+    idempotencyKeysLimit: values.idempotency_keys_limit,
     intakeQueueLimit: values.intake_queue_limit,
+    intakeQueueBytes: values.intake_queue_bytes,
+    maxBodiesBytes: values.max_bodies_bytes,
+    maxConnections: values.max_connections,
     maxBodyBytes: values.max_body_bytes,
     maxInFlight: values.max_in_flight,
   };

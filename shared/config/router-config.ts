@@ -24,6 +24,7 @@ export interface RouterConfig {
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
   readonly maxInFlight: number;
+  readonly maxConnections: number;
   readonly heldWritesLimit: number;
   readonly heldWritesMs: number;
 }
@@ -91,6 +92,16 @@ const table = {
     fallback: 4_096,
     why: 'requests being answered; more are refused with overloaded. Above held-writes-limit, so that holding fits in',
   },
+  max_connections: {
+    env: 'TIDAL_MAX_CONNECTIONS',
+    flag: 'max-connections',
+    kind: 'integer',
+    unit: 'connections',
+    min: 16,
+    max: 100_000,
+    fallback: 10_000,
+    why: 'open connections; requests on more are refused with overloaded',
+  },
   held_writes_limit: {
     env: 'TIDAL_HELD_WRITES_LIMIT',
     flag: 'held-writes-limit',
@@ -126,6 +137,7 @@ export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
     maxBodyBytes: values.max_body_bytes,
     maxBodiesBytes: values.max_bodies_bytes,
     maxInFlight: values.max_in_flight,
+    maxConnections: values.max_connections,
     heldWritesLimit: values.held_writes_limit,
     heldWritesMs: values.held_writes_ms,
   };

@@ -5,8 +5,9 @@
  * Promise: every failure is answered as RFC 9457 problem details with a code of the one table; nothing of an internal
  * error reaches the client but its request id.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import Koa, { type Context, type Next } from 'koa';
 import { ConfigError } from '../config/config-error.ts';
 import { messageOf, Refusal } from '../errors/errors.ts';
@@ -68,7 +69,7 @@ export function createHttpApp({ log, metrics, clock, random, inFlightLimit }: Ht
     const requestId = requestIdPattern.test(given) ? given : randomName(random, 16);
     ctx.state.requestId = requestId;
     ctx.set('x-request-id', requestId);
-    const exempt = ctx.path.startsWith('/health') || ctx.path.startsWith('/metrics');
+    const exempt = isExempt(ctx.path);
     inFlight += 1;
     let failure: unknown;
     try {
@@ -155,6 +156,12 @@ function isHangUp(error: unknown): boolean {
 export interface ListenOptions {
   /** A Koa application, or what stands in for one. */
   readonly app: { callback(): (request: IncomingMessage, response: ServerResponse) => Promise<unknown> };
+  readonly metrics: Metrics;
+  /**
+   * Open connections from which on requests are refused with `overloaded` (`/health*` and `/metrics*` excepted) and their
+   * connections closed; twice as many are not accepted at all.
+   */
+  readonly maxConnections: number;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
@@ -173,17 +180,50 @@ export interface Listening {
 
 /** Resolves when the port is open; throws `ConfigError` when it cannot be. */
 export async function listen(options: ListenOptions): Promise<Listening> {
-  const { app, host, port, log, clock, drainLimitMs = 5_000 } = options;
+  const { app, host, port, log, clock, metrics, maxConnections, drainLimitMs = 5_000 } = options;
   const handler = app.callback();
   let closing: Promise<void> | undefined;
+  const refused = metrics.counter({
+    name: 'tidal_http_connections_refused_total',
+    help: 'Connections over the limit: closed after a refusal, or not accepted.',
+  });
+  const open = new Set<Socket>();
+  /** Those that came when there were enough already. */
+  const over = new WeakSet<Socket>();
+  metrics.gauge({
+    name: 'tidal_http_connections',
+    help: 'Open connections.',
+    collect: (gauge) => gauge.set(open.size),
+  });
   const server = createServer(
     { maxHeaderSize: HEADER_LIMIT_BYTES, requestTimeout: REQUEST_LIMIT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
     (request, response) => {
       // A kept connection would outlive the drain.
       if (closing !== undefined) response.setHeader('connection', 'close');
+      if (over.has(request.socket)) {
+        response.setHeader('connection', 'close');
+        if (!isExempt(request.url ?? '')) {
+          request.resume();
+          const refusal = new Refusal('overloaded', `${maxConnections} connections are open already`);
+          const answer = bareProblem(refusal);
+          response.writeHead(refusal.status, answer.headers).end(answer.body);
+          return;
+        }
+      }
       void handler(request, response);
     },
   );
+  server.maxConnections = 2 * maxConnections;
+  server.on('drop', () => refused.inc());
+  server.on('connection', (socket) => {
+    if (open.size >= maxConnections) {
+      over.add(socket);
+      refused.inc();
+    }
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+  });
+  server.on('clientError', answerBrokenRequest);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(translate(error, host, port)));
     server.listen({ host, port }, resolve);
@@ -199,6 +239,48 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       return closing;
     },
   };
+}
+
+/** What cannot be parsed as a request never reaches the application; it is answered like everything else. */
+function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const refusal = refusalOf(error);
+  const { headers, body } = bareProblem(refusal);
+  const lines = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const reason = STATUS_CODES[refusal.status] ?? '';
+  socket.end(`HTTP/1.1 ${refusal.status} ${reason}\r\n${lines.join('')}\r\n${body}`);
+}
+
+function refusalOf({ code, message }: NodeJS.ErrnoException): Refusal {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new Refusal('headers_too_large', `the headers may have at most ${HEADER_LIMIT_BYTES} bytes`);
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new Refusal(
+        'request_timeout',
+        `the request was not here ${REQUEST_LIMIT_MS / 1_000} s after its beginning`,
+      );
+    default:
+      return new Refusal('invalid_request', `this is no HTTP request: ${message}`);
+  }
+}
+
+/** A refusal as it is sent where no context of the application is at hand. */
+function bareProblem(refusal: Refusal): { headers: Record<string, string>; body: string } {
+  const body = JSON.stringify(refusal.toProblem());
+  const headers: Record<string, string> = {
+    'content-type': 'application/problem+json',
+    'content-length': String(Buffer.byteLength(body)),
+  };
+  if (refusal.status === 503) headers['retry-after'] = '1';
+  return { headers, body };
+}
+
+function isExempt(path: string): boolean {
+  return path.startsWith('/health') || path.startsWith('/metrics');
 }
 
 async function drain(server: Server, clock: Clock, limitMs: number, log: Log): Promise<void> {

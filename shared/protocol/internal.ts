@@ -82,6 +82,8 @@ export interface RegionStatus {
   /** Stream sequence up to which everything is applied. */
   readonly offset: number;
   readonly streamConnected: boolean;
+  /** The largest message the broker takes, where that is less than a batch may have; absent: every batch can be shipped. */
+  readonly streamLimitBytes?: number;
   /** Events this region accepted that the stream has not acknowledged. */
   readonly unshipped: number;
   /** Live items. */

@@ -15,6 +15,8 @@ export class Acknowledged {
   readonly unknown = new Map<number, number>();
   /** Answers that were neither 200 nor an unknown outcome. */
   readonly refused: { readonly status: number; readonly code: unknown }[] = [];
+  /** How often each answer came: `200 stream`, `503 no_leader`, or `nothing`. */
+  readonly answers = new Map<string, number>();
 
   get count(): number {
     let total = 0;
@@ -29,15 +31,18 @@ export class Acknowledged {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ entity_id: entity, signal: 'view' }),
-        signal: AbortSignal.timeout(20_000),
+        // Above the router's own bound: 10 s in its queue and 10 s for the leader's answer.
+        signal: AbortSignal.timeout(25_000),
       });
-      const body = (await response.json()) as { code?: unknown };
+      const body = (await response.json()) as { code?: unknown; durability?: unknown };
+      add(this.answers, `${response.status} ${body.code ?? body.durability}`);
       if (response.status === 200) add(this.sure, entity);
       else if (response.status === 504 || response.status === 500) add(this.unknown, entity);
       else this.refused.push({ status: response.status, code: body.code });
       return response.status;
     } catch {
       add(this.unknown, entity);
+      add(this.answers, 'nothing');
       return 0;
     }
   }
@@ -47,8 +52,8 @@ export class Acknowledged {
     const entities = [...new Set([...this.sure.keys(), ...this.unknown.keys()])];
     // Signals may arrive before their item, but only items are shown.
     for (const entity of entities) {
-      const { status } = await cluster.post('/items', { entity_id: entity, metadata: { title: `item ${entity}` } });
-      assert.equal(status, 200);
+      const put = await cluster.post('/items', { entity_id: entity, metadata: { title: `item ${entity}` } });
+      assert.equal(put.status, 200, JSON.stringify(put.body));
     }
     await cluster.converged();
     for (const entity of entities) {
@@ -58,7 +63,7 @@ export class Acknowledged {
         const { status, body } = await cluster.get<{ signals: { view?: { all: number } } }>(
           `/items/${entity}?region=${region}`,
         );
-        assert.equal(status, 200);
+        assert.equal(status, 200, JSON.stringify(body));
         const shown = body.signals.view?.all ?? 0;
         assert.ok(shown >= sure, `${region}: item ${entity} shows ${shown} views, ${sure} were acknowledged: lost`);
         assert.ok(shown <= most, `${region}: item ${entity} shows ${shown} views, at most ${most} were sent: doubled`);
@@ -67,6 +72,6 @@ export class Acknowledged {
   }
 }
 
-function add(map: Map<number, number>, entity: number): void {
-  map.set(entity, (map.get(entity) ?? 0) + 1);
+function add<K>(map: Map<K, number>, key: K): void {
+  map.set(key, (map.get(key) ?? 0) + 1);
 }

@@ -27,7 +27,7 @@ export interface ClusterOptions {
   readonly mains?: Readonly<Record<string, { readonly main: string; readonly env: Readonly<Record<string, string>> }>>;
 }
 
-interface StatusRegion {
+export interface StatusRegion {
   readonly name: string;
   readonly applied_events: number;
   readonly lag_events: number;

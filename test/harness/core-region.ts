@@ -9,7 +9,7 @@ import type { Intake } from '../../services/region/intake/intake.ts';
 import { createIngest } from '../../services/region/receive/ingest.ts';
 import type { Gap, Ingest, Receiver, Stopped } from '../../services/region/receive/receive.ts';
 import { createStreamReceiver } from '../../services/region/receive/stream-receiver.ts';
-import { recover } from '../../services/region/recover/recover.ts';
+import { type Recovered, recover } from '../../services/region/recover/recover.ts';
 import { createPeerRepair } from '../../services/region/repair/peer-repair.ts';
 import { createPeers } from '../../services/region/repair/peers.ts';
 import type { PeerLink, Peers, Repair } from '../../services/region/repair/repair.ts';
@@ -26,6 +26,7 @@ import { createKeptDigest, type KeptDigest } from '../../services/region/state/k
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import { createKeyLimit } from '../../services/region/wal/storage-limit.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { Fault, type Refusal } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';
@@ -50,6 +51,8 @@ export interface CoreRegionOptions {
   readonly schema?: Schema;
   readonly seed?: number;
   readonly queueLimit?: number;
+  readonly queueLimitBytes?: number;
+  readonly keysLimit?: number;
 }
 
 let seeds = 1;
@@ -77,6 +80,8 @@ export class CoreRegion {
   readonly fatal: unknown[] = [];
   readonly stopped: Stopped[] = [];
   readonly gaps: Gap[] = [];
+  /** As recovery left it. */
+  readonly recovered: Recovered;
   attaches = 0;
   /** Nobody reaches this region any more. */
   down = false;
@@ -105,13 +110,13 @@ export class CoreRegion {
     const log = silentLog;
     const onFatal = (error: unknown): void => void this.fatal.push(error);
     const { wal, catalog, ledger } = this;
-    const recovered = recover({ clock, log, wal, catalog, ledger, ...indexes });
+    this.recovered = recover({ clock, log, wal, catalog, ledger, ...indexes });
     this.apply = createApplier({
       clock,
       catalog,
       ledger,
       ...indexes,
-      ...recovered,
+      ...this.recovered,
       copies: (id) => wal.copies(id),
       onApplied: (batch) => this.keptDigest.applied(batch),
     });
@@ -198,7 +203,11 @@ export class CoreRegion {
       apply: this.apply,
       ship: this.ship,
       gate: (epoch) => this.role.gate(epoch),
+      ...(options.keysLimit === undefined
+        ? {}
+        : { keyRefusal: createKeyLimit({ clock, wal, limit: options.keysLimit, region }) }),
       queueLimit: options.queueLimit ?? 10_000,
+      queueLimitBytes: options.queueLimitBytes ?? 64 * 1024 * 1024,
       onFatal,
     });
   }

@@ -12,9 +12,13 @@ const execute = promisify(execFile);
 export const root: string = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** Standard output of a `docker` command; throws with its standard error. */
-export async function docker(args: readonly string[], { limitMs = 60_000 } = {}): Promise<string> {
+export async function docker(
+  args: readonly string[],
+  { limitMs = 60_000, environment = {} }: { limitMs?: number; environment?: Readonly<Record<string, string>> } = {},
+): Promise<string> {
   const { stdout } = await execute('docker', args, {
     cwd: root,
+    env: { ...process.env, ...environment },
     timeout: limitMs,
     killSignal: 'SIGKILL',
     maxBuffer: 64 * 1024 * 1024,
@@ -91,9 +95,17 @@ export function image(): Promise<string> {
   return built;
 }
 
+const endings: (() => Promise<void>)[] = [];
+
+/** Runs `action` after every suite, while the image is still there. */
+export function atEndOfRun(action: () => Promise<void>): void {
+  endings.push(action);
+}
+
 // This file is loaded before any suite is defined, so that this hook is the run's own: the last one.
 after(async function removeImage() {
-  this.timeout(60_000);
+  this.timeout(180_000);
+  for (const action of endings) await action();
   if (built === undefined || process.env.TIDAL_TEST_IMAGE) return;
   const name = await built.catch(() => undefined);
   if (name !== undefined) await docker(['image', 'rm', name]);

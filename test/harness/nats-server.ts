@@ -40,10 +40,15 @@ export class NatsServer {
     return `nats://127.0.0.1:${this.port}`;
   }
 
+  /** What the server keeps, to be copied or replaced while it is killed. */
+  get storeDirectory(): string {
+    return join(this.directory, 'store');
+  }
+
   /** Starts a server that was killed, on the same port; with `wiped` its store is empty. */
   async restart({ wiped = false } = {}): Promise<void> {
     await this.kill();
-    if (wiped) rmSync(join(this.directory, 'store'), { recursive: true, force: true });
+    if (wiped) rmSync(this.storeDirectory, { recursive: true, force: true });
     await this.run();
   }
 
@@ -82,7 +87,7 @@ export class NatsServer {
 
   private async run(): Promise<void> {
     const file = join(this.directory, 'nats.conf');
-    const store = JSON.stringify(join(this.directory, 'store'));
+    const store = JSON.stringify(this.storeDirectory);
     writeFileSync(file, `listen: "127.0.0.1:${this.port}"\njetstream { store_dir: ${store} }\n`);
     const child = spawn(await natsBinary(), ['--config', file], { stdio: 'ignore' });
     this.child = child;

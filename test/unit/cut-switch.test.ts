@@ -131,6 +131,16 @@ describe('a cut with a deadline', () => {
     assert.equal(drill.cut, true);
   });
 
+  it('on a full disk a drill is refused and nothing is switched', async () => {
+    const it = rig();
+    const { drill, switched } = open(it);
+    it.store.failNext('storage_full');
+    await assert.rejects(drill.set(true), { code: 'storage_full', name: 'Refusal' });
+    assert.deepEqual([drill.cut, switched], [false, []]);
+    await drill.set(true);
+    assert.deepEqual([drill.cut, switched], [true, [true]]);
+  });
+
   it('a full disk delays the heal until there is room; a broken one ends the process', async () => {
     const it = rig();
     const { drill, disk, fatal } = open(it);

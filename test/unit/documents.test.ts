@@ -29,6 +29,34 @@ describe('the documents', () => {
     }
   });
 
+  it('docs/schedules.md: every row names a test that exists, and every test that carries a number has its row', () => {
+    const rows = read('docs/schedules.md')
+      .split('\n')
+      .filter((line) => /^\| \d/.test(line));
+    const numbers = new Set<number>();
+    for (const row of rows) {
+      const [, number] = /^\| (\d+)(?: [iv]+)? \|/.exec(row) ?? assert.fail(`no number: ${row}`);
+      numbers.add(Number(number));
+      const [, file, title] = /`(test\/[^`]+\.ts)`: `([^`]+)` \|$/.exec(row) ?? assert.fail(`no test: ${row}`);
+      assert.ok(existsSync(join(root, file!)), `${file} does not exist`);
+      assert.ok(
+        titles(read(file!)).some((each) => each.includes(title!)),
+        `${file} has no test “${title}”`,
+      );
+    }
+    assert.deepEqual(
+      Array.from({ length: 34 }, (_, index) => index + 1).filter((number) => !numbers.has(number)),
+      [],
+    );
+    for (const file of files(join(root, 'test'))) {
+      for (const [, text] of readFileSync(file, 'utf8').matchAll(/\(schedules? (\d[^)]*)\)/g)) {
+        for (const number of text!.match(/\d+/g) ?? []) {
+          assert.ok(numbers.has(Number(number)), `${file} is of schedule ${number}, which has no row`);
+        }
+      }
+    }
+  });
+
   it('docs/api.md lists every error code with its status, and no other', () => {
     const rows = [...read('docs/api.md').matchAll(/^\| `([a-z_]+)` \| (\d{3}) \|/gm)].map((match) => [
       match[1],
@@ -49,6 +77,21 @@ describe('the documents', () => {
     assert.deepEqual(unused, []);
   });
 
+  it('docs/limits.md names every setting that is a number, and only settings and metrics that exist', () => {
+    const limits = read('docs/limits.md');
+    const sources = ['region', 'router'].map((process) => read(`shared/config/${process}-config.ts`)).join('\n');
+    const numbers = [...sources.matchAll(/env: '(\w+)',\s+flag: '[\w-]+',\s+kind: 'integer'/g)].map(
+      ([, name]) => name!,
+    );
+    assert.ok(numbers.length >= 12, `${numbers.length} settings found`);
+    const named = new Set([...limits.matchAll(/`(TIDAL_[A-Z_]+)`/g)].map(([, name]) => name!));
+    assert.deepEqual([...named].sort(), [...new Set(numbers)].sort());
+    const metrics = read('docs/metrics.md');
+    for (const [, metric] of limits.matchAll(/`(tidal_[a-z_]+)`/g)) {
+      assert.ok(metrics.includes(`| \`${metric}\` |`), `${metric} is not in docs/metrics.md`);
+    }
+  });
+
   for (const document of documents) {
     it(`${document}: every relative link leads to a file`, () => {
       for (const [, target] of read(document).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
@@ -58,6 +101,11 @@ describe('the documents', () => {
     });
   }
 });
+
+/** What `it` and `describe` are called with, as far as it stands on one line. */
+function titles(source: string): string[] {
+  return [...source.matchAll(/\b(?:it|describe)\(\s*[`'"]([^\n]*)/g)].map((match) => match[1]!);
+}
 
 function files(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -1,6 +1,7 @@
 /** Draining the stream: what a candidate does before it may lead. */
 import assert from 'node:assert/strict';
 import { drain } from '../../services/region/receive/drain.ts';
+import { bytesOf, viewChain } from '../harness/batches.ts';
 import { CoreRegion, views } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
@@ -16,7 +17,7 @@ async function rig() {
   leader.start();
   await clock.until('it leads', () => leader.role.leads);
   const drainFollower = (limitMs: number) =>
-    drain({ clock, stream: follower.client.stream, receiver: follower.receiver, wal: follower.wal }, limitMs);
+    drain({ clock, stream: follower.client.stream, receiver: follower.receiver }, limitMs);
   const stop = async (): Promise<void> => {
     const stopped = Promise.all([leader.stop(), follower.stop()]);
     await clock.advance(5_000);
@@ -51,6 +52,30 @@ describe('drain', () => {
     const result = it.drainFollower(2_000);
     await it.clock.advance(2_100);
     assert.equal(await result, false);
+    await it.stop();
+  });
+
+  it('what was handled of a stream that is gone is nothing of the one made anew (schedule 2)', async () => {
+    const it = await rig();
+    it.follower.start();
+    await Promise.all([it.leader.write(views(3)), it.clock.advance(500)]);
+    await Promise.all([it.leader.write(views(3)), it.clock.advance(500)]);
+    assert.equal(it.follower.wal.offset?.sequence, 2);
+    // The follower has not come back to the new stream, and what is in it is not here.
+    it.follower.client.disconnect();
+    const asked = it.broker.connect('asked');
+    await it.broker.deleteStream();
+    await asked.stream.ensure();
+    await asked.stream.publish('ap-south@bbbbbbbbbb', bytesOf(viewChain('ap-south@bbbbbbbbbb', 1)), 0);
+    const { receiver } = it.follower;
+    const result = drain({ clock: it.clock, stream: asked.stream, receiver }, 2_000);
+    await it.clock.advance(2_100);
+    assert.equal(await result, false);
+    it.follower.client.reconnect();
+    await it.clock.until('attached', () => it.follower.durable.includes('ap-south'));
+    const again = drain({ clock: it.clock, stream: asked.stream, receiver }, 2_000);
+    await it.clock.advance(2_100);
+    assert.equal(await again, true);
     await it.stop();
   });
 

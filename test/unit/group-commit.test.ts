@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type Fault, Refusal } from '../../shared/errors/errors.ts';
 import { decodeBatch } from '../../shared/protocol/batch.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
+import { isRefused } from '../../shared/protocol/internal.ts';
 import { CoreRegion, item, outcomes, sequences, view, views } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
@@ -15,7 +16,7 @@ interface Rig {
   readonly region: CoreRegion;
 }
 
-async function leading(options: { queueLimit?: number } = {}): Promise<Rig> {
+async function leading(options: { queueLimit?: number; queueLimitBytes?: number } = {}): Promise<Rig> {
   const clock = new ManualClock();
   const broker = new MemoryBroker({ clock });
   const setup = broker.connect('setup');
@@ -201,6 +202,31 @@ describe('group commit', () => {
     assert.equal(region.fatal.length, 1);
     assert.equal((region.fatal[0] as Fault).code, 'storage_failed');
     assert.equal(region.ledger.read(2, 'view', clock.nowMs()), undefined);
+  });
+
+  it('more bytes than the limit waiting are refused whole, and room comes back with the flush', async () => {
+    const { clock, region } = await leading({ queueLimitBytes: 1_000 });
+    const item = (entity: number, length: number): EventBody => ({
+      kind: 'item',
+      entity,
+      metadata: { title: 'x'.repeat(length) },
+    });
+    await during(clock, region.write([view(1)]));
+    region.store.holdFlushes();
+    const first = region.write([view(1)]);
+    await clock.settle();
+    const second = region.write([item(2, 800)]);
+    assert.ok(region.intake.waitingBytes > 800 && region.intake.waitingBytes < 1_000, `${region.intake.waitingBytes}`);
+    await assert.rejects(region.write([item(3, 300)]), { code: 'overloaded' });
+    const third = region.write([view(4)]);
+    region.store.releaseFlushes();
+    await during(clock, Promise.all([first, second, third]));
+    assert.equal(region.intake.waitingBytes, 0);
+    assert.ok(!isRefused((await during(clock, region.write([item(3, 300)]))).results[0]!));
+    assert.deepEqual(
+      [2, 3].map((entity) => region.catalog.item(entity) !== undefined),
+      [true, true],
+    );
   });
 
   it('more than the limit waiting is refused whole and changes nothing', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import type { RegionLink } from '../../services/router/forward/forward.ts';
 import { createHttpRegionLink } from '../../services/router/forward/http-region-link.ts';
 import { Fault, Refusal } from '../../shared/errors/errors.ts';
@@ -167,4 +167,67 @@ describe('the HTTP link to a region', () => {
     assert.ok(sockets.size <= 2, `${sockets.size} connections for 20 requests in a row`);
     await fresh.close();
   });
+
+  it('trusts no kept connection after a question that got no answer', async () => {
+    answer = json(status);
+    const vanishing = await openVanishingRoute(Number(new URL(url()).port));
+    let clock = systemClock;
+    const kept = open(vanishing.url, { ...systemClock, after: (delayMs, action) => clock.after(delayMs, action) });
+    try {
+      for (let count = 0; count < 4; count += 1) {
+        await kept.read({ path: '/feed', query: '', headers: {} });
+        await kept.status();
+      }
+      vanishing.vanish();
+      clock = hasty;
+      await assert.rejects(kept.status(), faultCode('no_answer'));
+      clock = systemClock;
+      vanishing.comeBack();
+      // On a connection of before each would end in its own time limit.
+      for (let count = 0; count < 4; count += 1) {
+        assert.equal((await kept.read({ path: '/feed', query: '', headers: {} })).status, 200);
+        await kept.status();
+      }
+    } finally {
+      await kept.close();
+      await vanishing.close();
+    }
+  });
 });
+
+/** A way to a local port that can vanish: connections stay open and lead nowhere, those opened before for ever. */
+async function openVanishingRoute(
+  port: number,
+): Promise<{ readonly url: string; vanish(): void; comeBack(): void; close(): Promise<void> }> {
+  const ways: { readonly near: Socket; readonly far: Socket }[] = [];
+  let vanished = false;
+  const route = createTcpServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    ways.push({ near, far });
+    for (const socket of [near, far]) socket.on('error', () => {});
+    if (vanished) near.resume();
+    else near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => route.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(route.address() as AddressInfo).port}`,
+    vanish() {
+      vanished = true;
+      for (const { near, far } of ways) {
+        near.unpipe(far);
+        far.unpipe(near);
+        near.resume();
+      }
+    },
+    comeBack() {
+      vanished = false;
+    },
+    async close() {
+      for (const { near, far } of ways) {
+        near.destroy();
+        far.destroy();
+      }
+      await new Promise((resolve) => route.close(resolve));
+    },
+  };
+}

@@ -1,5 +1,6 @@
 /** Idempotency keys at intake: a request sent again is answered as the first time, and nothing is taken twice. */
 import assert from 'node:assert/strict';
+import { createKeyLimit } from '../../services/region/wal/storage-limit.ts';
 import { decodeBatch } from '../../shared/protocol/batch.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
@@ -17,7 +18,7 @@ interface Rig {
   readonly region: CoreRegion;
 }
 
-async function leading(options: { queueLimit?: number } = {}): Promise<Rig> {
+async function leading(options: { queueLimit?: number; keysLimit?: number } = {}): Promise<Rig> {
   const clock = new ManualClock();
   const broker = new MemoryBroker({ clock });
   const setup = broker.connect('setup');
@@ -68,6 +69,23 @@ describe('keyed writes at intake', () => {
     assert.ok(first.every((answer) => answer.replayed === undefined));
     assert.equal(total(region), 3);
     assert.equal(region.ledger.read(1, 'view', clock.nowMs())?.count, 2);
+  });
+
+  it('at the limit of keys new ones are refused, known ones answered and writes without one taken', async () => {
+    const { clock, region } = await leading({ keysLimit: 2 });
+    const write = async (bodies: readonly EventBody[]): Promise<string> => {
+      const { results } = await during(clock, region.write(bodies));
+      await clock.advance(300);
+      const result = results[0]!;
+      return isRefused(result) ? result.problem.code : result.replayed === true ? 'replayed' : 'taken';
+    };
+    const codes = [];
+    for (const key of ['a', 'b', 'c', 'a']) codes.push(await write(keyed(key, [view(1)])));
+    codes.push(await write([view(1)]));
+    assert.deepEqual(codes, ['taken', 'taken', 'storage_full', 'replayed', 'taken']);
+    assert.equal(total(region), 3);
+    const refusal = createKeyLimit({ clock, wal: region.wal, limit: 2, region: 'us-east' })();
+    assert.match(refusal?.extras.hint ?? '', /--idempotency-keys-limit/);
   });
 
   it('another body under the key is refused and changes nothing', async () => {

@@ -276,7 +276,9 @@ describe('log', () => {
     });
     const batches = chainOf({ origin: a }, [[keyed(1, 'a'), keyed(2, 'b'), keyed(3, 'c'), keyed(9, 'a')]]);
     await wal.append({ batches });
-    const step = (from: string | undefined, beforeMs: number) => wal.forgetKeys({ from, limit: 2, beforeMs });
+    const step = (from: string | undefined, beforeMs: number, upTo = 4) =>
+      wal.forgetKeys({ from, limit: 2, beforeMs, upTo: new Map([[a, upTo]]) });
+    assert.deepEqual(await step(undefined, startMs + 3, 1), { next: idOf('c'), forgotten: 0 }, 'not covered');
     assert.deepEqual(await step(undefined, startMs + 3), { next: idOf('c'), forgotten: 1 });
     assert.deepEqual(await step(idOf('c'), startMs + 3), { next: undefined, forgotten: 0 });
     assert.equal(wal.keys, 2);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { Router } from '@koa/router';
 import fc from 'fast-check';
 import { Refusal } from '../../shared/errors/errors.ts';
@@ -48,7 +48,15 @@ describe('the HTTP ground', () => {
       ctx.body = {};
     });
     app.use(router.routes());
-    server = await listen({ app, host: '127.0.0.1', port: 0, log: silentLog, clock: systemClock });
+    server = await listen({
+      app,
+      metrics,
+      maxConnections: 100,
+      host: '127.0.0.1',
+      port: 0,
+      log: silentLog,
+      clock: systemClock,
+    });
   });
   after(() => server.close());
 
@@ -143,17 +151,83 @@ describe('the HTTP ground', () => {
 });
 
 describe('listening', () => {
-  const options = () => ({
-    app: createHttpApp({
-      log: silentLog,
-      metrics: createMetrics({ process: 'router', name: 'router', nodeMetrics: false }),
-      clock: systemClock,
-      random: systemRandom,
-      inFlightLimit: 10,
-    }),
-    host: '127.0.0.1',
-    clock: systemClock,
+  const options = (maxConnections = 100) => {
+    const metrics = createMetrics({ process: 'router', name: 'router', nodeMetrics: false });
+    const app = createHttpApp({ log: silentLog, metrics, clock: systemClock, random: systemRandom, inFlightLimit: 10 });
+    const router = new Router();
+    router.get('/health', (ctx) => {
+      ctx.body = { status: 'ok' };
+    });
+    app.use(router.routes());
+    return { app, metrics, maxConnections, host: '127.0.0.1', clock: systemClock };
+  };
+  const opened: Socket[] = [];
+  const open = (url: string): Promise<Socket> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      opened.push(socket);
+      socket.once('connect', () => resolve(socket));
+      socket.once('error', reject);
+    });
+  /** Sends and answers what comes until the other side closes, or until `enough`. */
+  const exchange = (socket: Socket, sent: string, enough = (_: string): boolean => false): Promise<string> =>
+    new Promise((resolve) => {
+      let got = '';
+      socket.on('data', (chunk: Buffer) => {
+        got += chunk.toString();
+        if (enough(got)) resolve(got);
+      });
+      socket.once('close', () => resolve(got));
+      socket.on('error', () => {});
+      socket.write(sent);
+    });
+  afterEach(() => {
+    for (const socket of opened.splice(0)) socket.destroy();
   });
+
+  it('connections over the limit are refused at their first request, twice as many not accepted', async () => {
+    const under = options(16);
+    const server = await listen({ ...under, port: 0, log: silentLog });
+    const get = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+    const first = await open(server.url);
+    for (let count = 1; count < 16; count++) await open(server.url);
+    const over = await open(server.url);
+    const refused = await exchange(over, get('/things'));
+    assert.match(refused, /^HTTP\/1.1 503 /);
+    assert.match(refused, /application\/problem\+json/);
+    assert.match(refused, /"code":"overloaded".*16 connections are open/);
+    const looking = await open(server.url);
+    assert.match(await exchange(looking, get('/health')), /^HTTP\/1.1 200 /);
+    assert.match(await exchange(first, get('/health'), (got) => got.includes('}')), /^HTTP\/1.1 200 .*keep-alive/s);
+    while (opened.filter((socket) => !socket.destroyed).length < 32) await open(server.url);
+    const dropped = await open(server.url);
+    assert.equal(await exchange(dropped, get('/health')), '');
+    const { text } = await under.metrics.render();
+    assert.match(text, /tidal_http_connections\{[^}]*\} 32\n/);
+    assert.match(text, /tidal_http_connections_refused_total\{[^}]*\} 19\n/);
+    await server.close();
+  });
+
+  for (const [what, sent, status, code] of [
+    ['no HTTP at all', 'hello\r\n\r\n', 400, 'invalid_request'],
+    [
+      'headers beyond the limit',
+      `GET / HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(40_000)}\r\n\r\n`,
+      431,
+      'headers_too_large',
+    ],
+    ['a method nobody knows', 'FETCH / HTTP/1.1\r\nhost: x\r\n\r\n', 400, 'invalid_request'],
+  ] as const) {
+    it(`${what} is answered with a problem too`, async () => {
+      const server = await listen({ ...options(), port: 0, log: silentLog });
+      const answer = await exchange(await open(server.url), sent);
+      const [head = '', body = ''] = answer.split('\r\n\r\n');
+      assert.match(head, new RegExp(`^HTTP/1.1 ${status} `));
+      assert.match(head, /content-type: application\/problem\+json/);
+      assert.equal((JSON.parse(body) as { code: string }).code, code);
+      await server.close();
+    });
+  }
 
   it('logs the address and names a taken port', async () => {
     const lines: string[] = [];

@@ -54,6 +54,30 @@ describe('repair', () => {
     assert.equal(a.digest(), b.digest());
   });
 
+  it('the disk of the only shipper dies, and the stream was trimmed past what one region lacks (schedule 1 i)', async () => {
+    const it = await rig();
+    const batches = viewChain(x, 20, 50);
+    const a = it.region('eu-west');
+    const b = it.region('ap-south');
+    await a.ingest.take(batches.slice(0, 16));
+    await b.ingest.take(batches);
+    const sender = it.broker.connect('sender');
+    await it.clock.settle();
+    await sender.stream.ensure();
+    let last = 0;
+    for (const batch of batches) {
+      const result = await sender.stream.publish(x, bytesOf([batch]), last);
+      assert.ok('sequence' in result);
+      last = result.sequence;
+    }
+    await it.broker.purgeStream(19);
+    a.start();
+    b.start();
+    await it.reaches(a, `${x}:1000`);
+    assert.ok(a.gaps.length > 0, 'the stream alone would have left a hole');
+    assert.equal(a.digest(), b.digest());
+  });
+
   it('one region was down at 500, one cut at 800, the stream re-shipped from 800: nothing blocks, all is repaired (schedule 1 ii)', async () => {
     const it = await rig();
     const batches = viewChain(x, 20, 50);

@@ -4,6 +4,7 @@ import type { Clock } from '../../shared/kernel/kernel.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { type Listening, listen } from '../../shared/observe/http-server.ts';
 import { silentLog } from '../../shared/observe/log.ts';
+import { createMetrics } from '../../shared/observe/metrics.ts';
 import { fromWire } from '../../shared/protocol/writes.ts';
 import { eventually } from '../harness/eventually.ts';
 import { type MemoryCluster, memoryCluster } from '../harness/memory-cluster.ts';
@@ -222,6 +223,12 @@ const rows: readonly Row[] = [
   post('a large body to a small route', '/cluster/heal', `"${'x'.repeat(20_000)}"`, 'body_too_large', 413),
 ];
 
+/** The listening part's own metrics: several servers share no registry. */
+const listenOptions = () => ({
+  metrics: createMetrics({ process: 'router', name: 'listening', nodeMetrics: false }),
+  maxConnections: 100,
+});
+
 describe('the public HTTP surface', () => {
   let cluster: MemoryCluster<Clock>;
   let server: Listening;
@@ -229,7 +236,14 @@ describe('the public HTTP surface', () => {
     cluster = memoryCluster({}, systemClock);
     // Not started: nothing but the requests themselves can make a call.
     await cluster.router.leadership.refresh();
-    server = await listen({ app: cluster.router.app, host: '127.0.0.1', port: 0, log: silentLog, clock: systemClock });
+    server = await listen({
+      ...listenOptions(),
+      app: cluster.router.app,
+      host: '127.0.0.1',
+      port: 0,
+      log: silentLog,
+      clock: systemClock,
+    });
   });
   after(async () => {
     cluster.router.drain();
@@ -476,6 +490,7 @@ describe('the public HTTP surface', () => {
     const small = memoryCluster({ maxBodiesBytes: 100_000 }, systemClock);
     await small.router.leadership.refresh();
     const listening = await listen({
+      ...listenOptions(),
       app: small.router.app,
       host: '127.0.0.1',
       port: 0,
@@ -483,9 +498,7 @@ describe('the public HTTP surface', () => {
       clock: systemClock,
     });
     const used = async (bytes: number): Promise<boolean> =>
-      (await small.metrics.render()).text.includes(
-        `tidal_router_body_bytes{process="router",name="router"} ${bytes}\n`,
-      );
+      (await small.metrics.render()).text.includes(`tidal_http_body_bytes{process="router",name="router"} ${bytes}\n`);
     let open: () => void = () => {};
     small.usEast.barrier = new Promise((resolve) => {
       open = resolve;
@@ -517,6 +530,7 @@ describe('the public HTTP surface', () => {
     for (const region of alone.regions.values()) region.state = 'not_sent';
     alone.router.start();
     const listening = await listen({
+      ...listenOptions(),
       app: alone.router.app,
       host: '127.0.0.1',
       port: 0,

@@ -108,6 +108,32 @@ describe('promotion', () => {
     assert.equal((await cluster.clock.run(first)).leader, 'eu-west');
   });
 
+  it('on an older copy of the key, it is not believed: neither the leader it names nor its epoch is (schedule 5)', async () => {
+    for (const [region, force] of [
+      ['us-east', false],
+      ['ap-south', true],
+      ['ap-south', false],
+    ] as const) {
+      await put({ leader: 'eu-west', epoch: record().epoch + 8, nonce: `newest ${region} ${force}` });
+      for (const each of cluster.regions.values()) await each.refreshLeadership();
+      const { epoch } = record();
+      // Regions go by the highest they have seen, whatever the key says.
+      const remembered = { ...record() };
+      for (const each of cluster.regions.values()) {
+        each.refreshLeadership = async () => {
+          if (record().epoch >= remembered.epoch) each.remembered = record();
+          return each.status();
+        };
+      }
+      cluster.control.put({ leader: 'us-east', epoch: 2, nonce: 'of long ago' });
+      const answer = await promote(region, force);
+      assert.deepEqual([answer.leader, answer.previous], [region, 'eu-west']);
+      assert.ok(answer.epoch > epoch, `epoch ${answer.epoch} after ${epoch}`);
+      await cluster.clock.advance(3_000);
+      assert.deepEqual([record().leader, record().epoch], [region, answer.epoch], 'and it stays');
+    }
+  });
+
   it('takes over a hand-over that nobody finished for 15 s', async () => {
     await put({ leader: 'us-east', epoch: 1, nonce: 'n2', handover: { to: 'ap-south', id: 'dead router' } });
     await cluster.clock.advance(13_500);

@@ -74,6 +74,26 @@ describe('cluster status, health and drills', () => {
     await assert.rejects(cluster.router.drills.heal('ap-south'), /cannot be told/);
   });
 
+  it('is degraded, and says why, where the broker takes less than a batch (schedule 10)', async () => {
+    const { euWest } = cluster;
+    const status = euWest.status.bind(euWest);
+    euWest.status = async () => ({ ...(await status()), streamLimitBytes: 100_000 });
+    const { status: word, notes } = await health();
+    assert.equal(word, 'degraded');
+    assert.match(notes.join(), /eu-west: the broker takes messages of at most 100000 bytes/);
+  });
+
+  it('a drill without an answer may have been done, and says so: only what was not sent is 503 (schedule 26)', async () => {
+    cluster.apSouth.state = 'no_answer';
+    for (const ask of [
+      () => cluster.router.drills.partition('ap-south'),
+      () => cluster.router.drills.heal('ap-south'),
+    ]) {
+      cluster.apSouth.status = async () => cluster.euWest.status();
+      await assert.rejects(ask(), { code: 'outcome_unknown' });
+    }
+  });
+
   it('shows an unreachable region with its last known numbers', async () => {
     accept(2);
     await status();

@@ -126,6 +126,25 @@ describe('shipper', () => {
     ]);
   });
 
+  it('a stream that goes on saying nothing is not healthy between two tries either (schedule 13)', async () => {
+    const it = await rig();
+    it.region.ship.start();
+    await it.region.wal.append({ batches: viewChain(older, 1) });
+    await it.region.client.stream.ensure();
+    it.broker.pause();
+    it.region.ship.notify();
+    await it.clock.advance(1_100);
+    // The publish times out after 2 s, then the mark is asked for, and nobody answers that either.
+    while (it.region.client.stream.connected) {
+      assert.equal(it.region.ship.healthy, false);
+      await it.clock.advance(100);
+    }
+    it.broker.resume();
+    await allShipped(it);
+    assert.equal(it.region.ship.healthy, true);
+    assert.deepEqual(shipped(it.broker, older), [[1, 5]]);
+  });
+
   it('a wiped stream gets everything again after the reconnect, an emptied subject goes on from 0 (schedules 5 and 9)', async () => {
     const it = await rig();
     await it.region.wal.append({ batches: viewChain(older, 2) });

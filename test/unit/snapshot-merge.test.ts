@@ -1,5 +1,6 @@
 /** A snapshot merges: what only this region has is appended to the copy, and nothing that cannot be is lost silently. */
 import assert from 'node:assert/strict';
+import { packShard } from '../../services/region/checkpoint/checkpoint.ts';
 import { checkLog } from '../../services/region/snapshot/check-log.ts';
 import { CATCHING_UP_INSTALLED, lackOf, mergeInto, obstacleOf } from '../../services/region/snapshot/merge.ts';
 import { openLog } from '../../services/region/wal/log.ts';
@@ -33,7 +34,7 @@ describe('merging a snapshot', () => {
     const events = await mergeInto(mine, copy);
     assert.equal(events, 3 * 5 + 3 * 5);
     assert.equal(formatPosition(copy.durable), `${z}:15,${y}:30,${x}:40`);
-    assert.deepEqual(await checkLog(clock, copy), { origins: 3, batches: 17, events: 85 });
+    assert.deepEqual(await checkLog(clock, copy), { origins: 3, batches: 17, events: 85, shards: 0 });
     const again = openLog({ store: copy.store.crash() });
     assert.equal(formatPosition(again.durable), formatPosition(copy.durable));
     assert.equal(formatPosition(mine.durable), `${z}:15,${y}:10,${x}:40`, 'the present store is as it was');
@@ -95,7 +96,7 @@ describe('merging a snapshot', () => {
     assert.equal(obstacleOf(mine, copy), undefined);
     await mergeInto(mine, copy);
     assert.deepEqual([copy.origin(x)?.first, copy.origin(x)?.last], [31, 40]);
-    assert.deepEqual(await checkLog(clock, copy), { origins: 2, batches: 2 + 6, events: 10 + 30 });
+    assert.deepEqual(await checkLog(clock, copy), { origins: 2, batches: 2 + 6, events: 10 + 30, shards: 0 });
   });
 
   it('a copy that differs below its end is not taken', async () => {
@@ -110,7 +111,7 @@ describe('checking a log', () => {
   it('finds a damaged byte, a lost batch, and an end that is not the recorded one', async () => {
     const xs = viewChain(x, 5);
     const whole = await logOf(xs);
-    assert.deepEqual(await checkLog(clock, whole), { origins: 1, batches: 5, events: 25 });
+    assert.deepEqual(await checkLog(clock, whole), { origins: 1, batches: 5, events: 25, shards: 0 });
     const damage = async (change: (store: MemoryStore) => Promise<void>, says: RegExp): Promise<void> => {
       const store = whole.store.backup();
       await change(store);
@@ -141,5 +142,18 @@ describe('checking a log', () => {
       (store) => store.commit((transaction) => transaction.put('batches', [x, 21], viewChain(x, 5, 5, 9)[4]!.bytes)),
       /breaks at/,
     );
+  });
+
+  it('finds a damaged byte in a stored ledger shard', async () => {
+    const wal = await logOf(viewChain(x, 5));
+    const row = packShard(Uint8Array.of(1, 2, 3), new Map([[x, 20]]), new Map());
+    await wal.storeShard(7, row);
+    assert.equal((await checkLog(clock, wal)).shards, 1);
+    for (let at = 1; at < row.length; at++) {
+      const damaged = Uint8Array.from(row);
+      damaged[at]! ^= 1;
+      await wal.storeShard(7, damaged);
+      await assert.rejects(checkLog(clock, wal), { code: 'damaged_checkpoint' });
+    }
   });
 });

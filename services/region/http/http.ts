@@ -2,6 +2,7 @@
  * The region's HTTP surface: the internal API of `shared/protocol/internal.ts`, the public reads, health and metrics.
  * It parses, asks one part, and words the answer; it decides nothing.
  */
+import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import type { DigestReply, DigestsReply, RegionStatus } from '../../../shared/protocol/internal.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Intake } from '../intake/intake.ts';
@@ -24,6 +25,8 @@ export interface RegionSurface {
   readonly rank: Rank;
   readonly snapshots: SnapshotServer;
   readonly maxBodyBytes: number;
+  /** Of all bodies in memory together. */
+  readonly bodies: BodyBudget;
   ready(): boolean;
   cut(): boolean;
   setCut(cut: boolean, healAfterMs: number | undefined): Promise<void>;

@@ -21,24 +21,29 @@ import type { RegionSurface } from './http.ts';
 const AWAIT_LIMIT_MS = 30_000;
 
 export function addInternalRoutes(router: Router, surface: RegionSurface): void {
-  const { role, intake, apply, wal, maxBodyBytes } = surface;
+  const { role, intake, apply, wal, maxBodyBytes, bodies } = surface;
 
-  const body = async <T>(ctx: Parameters<typeof readBody>[0]): Promise<T> => {
+  const body = async <T>(ctx: Parameters<typeof readBody>[0], reserve?: (bytes: number) => void): Promise<T> => {
     requireType(ctx, ['application/json']);
-    return parseJson(decodeText(await readBody(ctx, maxBodyBytes))) as T;
+    return parseJson(decodeText(await readBody(ctx, maxBodyBytes, reserve))) as T;
   };
 
   router.post('/internal/writes', async (ctx) => {
-    const request = await body<WritesRequest>(ctx);
-    if (!Array.isArray(request.writes) || request.writes.length === 0) {
-      throw new Refusal('invalid_request', 'writes must be a non-empty array');
+    const share = bodies.share();
+    try {
+      const request = await body<WritesRequest>(ctx, share.take);
+      if (!Array.isArray(request.writes) || request.writes.length === 0) {
+        throw new Refusal('invalid_request', 'writes must be a non-empty array');
+      }
+      ctx.body = await intake.submit({
+        epoch: request.epoch,
+        atomic: request.atomic,
+        strict: request.durability === 'stream',
+        bodies: request.writes.map(fromWire),
+      });
+    } finally {
+      share.giveBack();
     }
-    ctx.body = await intake.submit({
-      epoch: request.epoch,
-      atomic: request.atomic,
-      strict: request.durability === 'stream',
-      bodies: request.writes.map(fromWire),
-    });
   });
 
   router.get('/internal/status', (ctx) => {

@@ -35,8 +35,12 @@ export interface GroupCommitOptions {
   readonly ship: Ship;
   /** Asked before every admission and again when a group is cut. */
   readonly gate: (epoch: number) => Gate;
+  /** Why no write under a key that is not known is taken now; absent: there is no limit. */
+  readonly keyRefusal?: () => Refusal | undefined;
   /** Events that may wait; more are refused. */
   readonly queueLimit: number;
+  /** Their bytes as logged. */
+  readonly queueLimitBytes: number;
   /** The store failed: the process must end without answering. */
   readonly onFatal: (error: unknown) => void;
   /** Writes answered as the first under their idempotency key. */
@@ -74,6 +78,7 @@ class GroupCommit implements Intake {
   private stopped = false;
   private open: { readonly origin: string; readonly epoch: number } | undefined;
   waiting = 0;
+  waitingBytes = 0;
 
   constructor(options: GroupCommitOptions) {
     this.options = options;
@@ -93,9 +98,11 @@ class GroupCommit implements Intake {
         hint: 'leave out Prefer: durability=stream to accept local durability',
       });
     }
-    const overloaded = this.noRoom(bodies.length);
-    if (overloaded !== undefined) throw overloaded;
+    const tooMany = this.noRoom(bodies.length, 0);
+    if (tooMany !== undefined) throw tooMany;
     const refusals = bodies.map((body) => this.validate(body));
+    const tooLarge = this.noRoom(bodies.length, bytesOf(bodies));
+    if (tooLarge !== undefined) throw tooLarge;
     if (atomic) {
       const index = refusals.findIndex((refusal) => refusal !== undefined);
       const refusal = refusals[index];
@@ -106,10 +113,15 @@ class GroupCommit implements Intake {
     return { results: await this.finish(await Promise.all(outcomes), strict, bodies) };
   }
 
-  private noRoom(events: number): Refusal | undefined {
-    const { queueLimit } = this.options;
-    if (this.waiting + events <= queueLimit) return undefined;
-    return new Refusal('overloaded', `${queueLimit} events wait to be written already`);
+  private noRoom(events: number, bytes: number): Refusal | undefined {
+    const { queueLimit, queueLimitBytes } = this.options;
+    if (this.waiting + events > queueLimit) {
+      return new Refusal('overloaded', `${queueLimit} events wait to be written already`);
+    }
+    if (this.waitingBytes + bytes > queueLimitBytes) {
+      return new Refusal('overloaded', `${queueLimitBytes} bytes of events wait to be written already`);
+    }
+    return undefined;
   }
 
   /** Takes writes that stand or fall together, unless their idempotency keys say that they were taken already. */
@@ -120,7 +132,7 @@ class GroupCommit implements Intake {
       case 'busy':
         return met.over.then(() => {
           if (this.stopped) return shuttingDown();
-          return this.noRoom(bodies.length) ?? this.take(bodies, epoch);
+          return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch);
         });
       case 'conflict':
         this.options.onKeyConflict?.();
@@ -129,6 +141,8 @@ class GroupCommit implements Intake {
         this.options.onReplayed?.(bodies.length);
         return Promise.resolve({ position: met.known, replayed: true });
       case 'fresh': {
+        const refusal = met.bodies.some(({ key }) => key !== undefined) ? this.options.keyRefusal?.() : undefined;
+        if (refusal !== undefined) return Promise.resolve(refusal);
         const outcome = this.enqueue(met.bodies, epoch);
         this.keyed.waitFor(met.bodies, outcome);
         if (met.known.size === 0) return outcome;
@@ -166,11 +180,11 @@ class GroupCommit implements Intake {
   }
 
   private enqueue(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> {
-    let bytes = 0;
-    for (const body of bodies) bytes += eventBytes(body);
+    const bytes = bytesOf(bodies);
     return new Promise((resolve) => {
       this.queue.push({ bodies, epoch, bytes, resolve });
       this.waiting += bodies.length;
+      this.waitingBytes += bytes;
       if (!this.committing) void this.commitAll();
     });
   }
@@ -246,6 +260,7 @@ class GroupCommit implements Intake {
     // The last moment a refusal is possible: from here on every entry gets its sequences.
     for (const entry of group) {
       this.waiting -= entry.bodies.length;
+      this.waitingBytes -= entry.bytes;
       const admitted = gate(entry.epoch);
       if (admitted instanceof Refusal) entry.resolve(admitted);
       else {
@@ -338,6 +353,12 @@ class GroupCommit implements Intake {
     this.stopped = true;
     await this.settle();
   }
+}
+
+function bytesOf(bodies: readonly EventBody[]): number {
+  let bytes = 0;
+  for (const body of bodies) bytes += eventBytes(body);
+  return bytes;
 }
 
 function shuttingDown(): Refusal {

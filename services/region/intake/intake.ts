@@ -36,6 +36,8 @@ export interface Intake {
   settle(): Promise<Position>;
   /** Events waiting for their group commit. */
   readonly waiting: number;
+  /** Their bytes as they will be logged. */
+  readonly waitingBytes: number;
   /** Settles, then takes nothing more. */
   stop(): Promise<void>;
 }

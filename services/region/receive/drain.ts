@@ -2,7 +2,6 @@
 import { Fault } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Stream } from '../../../shared/stream/stream.ts';
-import type { Wal } from '../wal/wal.ts';
 import type { Receiver } from './receive.ts';
 
 const LOOK_MS = 10;
@@ -11,15 +10,14 @@ export interface DrainOptions {
   readonly clock: Clock;
   readonly stream: Pick<Stream, 'info'>;
   readonly receiver: Pick<Receiver, 'delivered'>;
-  readonly wal: Pick<Wal, 'offset'>;
 }
 
 /** False when `limitMs` passed first, or the stream cannot be asked how far it goes. */
-export async function drain({ clock, stream, receiver, wal }: DrainOptions, limitMs: number): Promise<boolean> {
+export async function drain({ clock, stream, receiver }: DrainOptions, limitMs: number): Promise<boolean> {
   const endMs = clock.monotonicMs() + limitMs;
   try {
     const { last } = await stream.info();
-    while (receiver.delivered < last && (wal.offset?.sequence ?? 0) < last) {
+    while (receiver.delivered < last) {
       if (clock.monotonicMs() >= endMs) return false;
       await sleep(clock, LOOK_MS);
     }

@@ -164,6 +164,8 @@ class StreamReceiver implements Receiver {
       this.detach = undefined;
       over.abort();
       await attachment?.close();
+      // It counted the stream it was attached to; the next one may be another.
+      this.delivered = 0;
       await this.flushOffset();
     }
   }

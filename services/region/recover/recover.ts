@@ -1,24 +1,28 @@
 /**
  * Recover: from the disk to the state in memory, before anything is served. Registers come from the log's documents, the
- * ledger from replaying every batch of every origin; state does not depend on how origins interleave, so they are
- * replayed one after another. Every batch's checksum and chain is checked on the way.
+ * ledger from its stored shards and the log's tail: from the floor on, each shard skipping what it contains
+ * (`checkpoint/checkpoint.ts`). Checksum and chain of every batch that is replayed are checked on the way.
+ *
+ * A stored shard that cannot be used is built anew from the log's first batch, where the log still begins there. Where it
+ * does not, or lacks a part no checkpoint covers, the region does not start: it comes back from a peer's snapshot.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Batch, chainHash, decodeBatch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { hlcMs } from '../../../shared/protocol/events.ts';
-import { type Position, totalOf } from '../../../shared/protocol/position.ts';
+import { type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
+import { type Floor, readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
-import { countAmong, isKeyedSignal } from '../state/keys/keys.ts';
-import type { Ledger } from '../state/ledger/ledger.ts';
+import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { VectorIndex } from '../state/vectors/vectors.ts';
 import type { Wal } from '../wal/wal.ts';
+import { Replay } from './replay.ts';
 
-const READ_BYTES = 4 * 1024 * 1024;
 /** A line of progress at most this often. */
 const PROGRESS_MS = 2_000;
+const NOWHERE: Position = new Map();
+const HINT = 'empty the data directory: the region then comes back from a snapshot of a peer';
 
 export interface RecoverOptions {
   readonly clock: Clock;
@@ -33,9 +37,11 @@ export interface RecoverOptions {
 export interface Recovered {
   readonly applied: Position;
   readonly newestMs: number;
+  /** The stored floor; before everything where a stored shard could not be used, until a pass has replaced it. */
+  readonly floor: Floor;
 }
 
-/** Throws `Fault('damaged_log')` when a batch on disk is not what it was. */
+/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` when what is on disk is not what it was. */
 export function recover({ clock, log, wal, catalog, ledger, text, vectors }: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
   catalog.load(wal.itemRegisters(), wal.embeddingRegisters());
@@ -44,46 +50,79 @@ export function recover({ clock, log, wal, catalog, ledger, text, vectors }: Rec
     const values = catalog.embedding(entity);
     if (values !== undefined) vectors.put(entity, values);
   }
-  const total = totalOf(wal.durable);
+  const { floor, shards, loaded } = loadShards(wal, ledger, log);
+  const total = totalOf(wal.durable) - totalOf(floor.position);
   let events = 0;
   let newestMs = 0;
   let reportedMs = startMs;
-  for (const { origin, last } of wal.origins()) {
-    let chain = NO_PREDECESSOR;
-    for (let next = 1; next <= last; ) {
-      const parts = wal.read(origin, next, READ_BYTES);
-      if (parts.length === 0) throw new Fault('damaged_log', `the log lacks ${origin}:${next}`);
-      for (const bytes of parts) {
-        const batch = decode(bytes, `${origin}:${next}`);
-        if (batch.first !== next || Buffer.compare(batch.chain, chain) !== 0) {
-          throw new Fault('damaged_log', `the log breaks at ${origin}:${next}`);
-        }
-        for (const [index, event] of batch.events.entries()) {
-          if (isKeyedSignal(event)) {
-            const place = { origin, epoch: batch.epoch, sequence: batch.first + index };
-            countAmong(ledger, event, place, wal.copies(event.key.id));
-          } else if (event.kind === 'signal') ledger.add(event.entity, event.signal, event.weight, event.timeMs);
-          newestMs = Math.max(newestMs, hlcMs(event.hlc));
-        }
-        chain = chainHash(bytes);
-        next = batch.last + 1;
-        events += batch.events.length;
-      }
-      if (clock.monotonicMs() - reportedMs > PROGRESS_MS) {
-        reportedMs = clock.monotonicMs();
-        log.info('replaying the log', { events, of: total });
-      }
-    }
+  const replay = new Replay({
+    wal,
+    ledger,
+    shards,
+    onRead(count) {
+      events += count;
+      if (clock.monotonicMs() - reportedMs <= PROGRESS_MS) return;
+      reportedMs = clock.monotonicMs();
+      log.info('replaying the log', { events, of: total });
+    },
+  });
+  for (const info of wal.origins()) {
+    hinted(() => replay.origin(info, sequenceOf(floor.position, info.origin)));
+    newestMs = Math.max(newestMs, hlcMs(info.lastHlc));
   }
-  if (total > 0)
-    log.info('log replayed', { events, items: catalog.size, took_ms: Math.round(clock.monotonicMs() - startMs) });
-  return { applied: new Map(wal.durable), newestMs };
+  if (totalOf(wal.durable) > 0) {
+    const took_ms = Math.round(clock.monotonicMs() - startMs);
+    log.info('log replayed', { events, after: totalOf(floor.position), shards: loaded, items: catalog.size, took_ms });
+  }
+  return { applied: new Map(wal.durable), newestMs, floor };
 }
 
-function decode(bytes: Uint8Array, where: string): Batch {
+interface Loaded {
+  /** Everything after it is replayed. */
+  readonly floor: Floor;
+  /** What each shard contains. */
+  readonly shards: readonly Position[];
+  readonly loaded: number;
+}
+
+function loadShards(wal: Wal, ledger: Ledger, log: Log): Loaded {
+  const whole = wal.origins().every(({ first }) => first === 1);
+  /** Goes on without what is damaged, if the log can replace it. */
+  const orReplay = (error: unknown): void => {
+    if (!(error instanceof Fault && error.code === 'damaged_checkpoint')) throw error;
+    if (!whole) throw new Fault(error.code, `${error.message}; the log begins later; ${HINT}`, { cause: error });
+    log.warn('a checkpoint cannot be used: the whole log is replayed', { error: messageOf(error) });
+  };
+  let damaged = false;
+  let floor: Floor = { position: NOWHERE, atMs: 0 };
   try {
-    return decodeBatch(bytes);
+    floor = readFloor(wal.mark('checkpoint'));
   } catch (error) {
-    throw new Fault('damaged_log', `the log breaks at ${where}: ${messageOf(error)}`, { cause: error });
+    orReplay(error);
+    return { floor, shards: new Array<Position>(SHARDS).fill(NOWHERE), loaded: 0 };
+  }
+  const shards = new Array<Position>(SHARDS).fill(floor.position);
+  let loaded = 0;
+  for (const [shard, row] of wal.shards()) {
+    try {
+      const { at, shard: bytes } = unpackShard(row, floor.position);
+      ledger.load(shard, bytes);
+      shards[shard] = at;
+      loaded++;
+    } catch (error) {
+      orReplay(error);
+      shards[shard] = NOWHERE;
+      damaged = true;
+    }
+  }
+  return damaged ? { floor: { position: NOWHERE, atMs: 0 }, shards, loaded } : { floor, shards, loaded };
+}
+
+function hinted(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'damaged_log')) throw error;
+    throw new Fault(error.code, `${error.message}; ${HINT}`, { cause: error });
   }
 }

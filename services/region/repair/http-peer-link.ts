@@ -1,7 +1,7 @@
 /** A peer over its internal HTTP API. */
-import { Pool } from 'undici';
 import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
 import type { RegionStatus, SnapshotInfo } from '../../../shared/protocol/internal.ts';
+import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { PeerLink } from './repair.ts';
 
 const STATUS_TIMEOUT_MS = 1_000;
@@ -17,14 +17,13 @@ export interface HttpPeerLinkOptions {
 }
 
 export function createHttpPeerLink({ region, url }: HttpPeerLinkOptions): PeerLink & { close(): Promise<void> } {
-  const pool = new Pool(url, { connections: 2, connect: { timeout: STATUS_TIMEOUT_MS } });
+  const connections = new RegionConnections({ url, limits: { peer: 2 }, connectMs: STATUS_TIMEOUT_MS });
   const get = async (path: string, timeoutMs: number): Promise<Buffer> => {
+    const pools = connections.current;
     try {
-      const { statusCode, body } = await pool.request({
+      const { statusCode, body } = await pools.peer.request({
         path,
         method: 'GET',
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
         signal: AbortSignal.timeout(timeoutMs),
       });
       const bytes = Buffer.from(await body.arrayBuffer());
@@ -34,6 +33,7 @@ export function createHttpPeerLink({ region, url }: HttpPeerLinkOptions): PeerLi
       throw new Fault(told, `${region} answered ${statusCode} ${code ?? ''} to ${path}`);
     } catch (error) {
       if (error instanceof Fault) throw error;
+      connections.leave(pools);
       throw new Fault('peer_unreachable', `${region}: ${messageOf(error)}`, { cause: error });
     }
   };
@@ -47,7 +47,7 @@ export function createHttpPeerLink({ region, url }: HttpPeerLinkOptions): PeerLi
       return JSON.parse((await get('/internal/snapshot', LOG_TIMEOUT_MS)).toString('utf8')) as SnapshotInfo;
     },
     snapshotPart: (id, offset) => get(`/internal/snapshot/${encodeURIComponent(id)}?offset=${offset}`, LOG_TIMEOUT_MS),
-    close: () => pool.destroy(),
+    close: () => connections.close(),
   };
 }
 

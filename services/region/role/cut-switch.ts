@@ -10,7 +10,7 @@
  *
  * What a crash leaves: the flag as it was flushed last, with its deadline.
  */
-import { Fault } from '../../../shared/errors/errors.ts';
+import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
@@ -74,7 +74,12 @@ class StoredCut implements CutSwitch {
   set(cut: boolean, healAfterMs?: number): Promise<void> {
     const run = this.switching.then(() => this.setNow(cut, healAfterMs));
     this.switching = run.catch(() => undefined);
-    return run;
+    return run.catch((error: unknown) => {
+      if (!isFull(error)) throw error;
+      throw new Refusal('storage_full', 'the disk of the region is full, so that the drill cannot be stored', {
+        hint: 'nothing was switched',
+      });
+    });
   }
 
   async stop(): Promise<void> {
@@ -112,12 +117,16 @@ class StoredCut implements CutSwitch {
     this.timer = this.options.clock.after(Math.min(Math.max(0, ms), HEAL_AFTER_LIMIT_MS), () => {
       const run = this.switching.then(heal);
       this.switching = run.catch((error: unknown) => {
-        if (!(error instanceof Fault && error.code === 'storage_full')) return this.options.onFatal(error);
+        if (!isFull(error)) return this.options.onFatal(error);
         this.options.log.error('the disk is full: the heal cannot be stored yet');
         this.healAfter(RETRY_MS);
       });
     });
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'storage_full';
 }
 
 function parseMark(mark: unknown): StoredValue {

@@ -9,7 +9,7 @@
  */
 
 export interface Ship {
-  /** The stream takes messages: connected, not cut, and no acknowledgement outstanding for more than a second. */
+  /** The stream takes messages: connected, not cut, and it owes no answer for more than a second. */
   readonly healthy: boolean;
   /** Own durable events the stream has not acknowledged, as far as this process knows. */
   readonly unshipped: number;

@@ -10,7 +10,7 @@ import type { Stream, StreamMessage } from '../../../shared/stream/stream.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Ship } from './ship.ts';
 
-/** An acknowledgement outstanding for longer makes the stream unhealthy. */
+/** A stream that owes an answer for longer is not healthy. */
 const OUTSTANDING_MS = 1_000;
 /** Wait before the next try after a failure. */
 const RETRY_MS = 250;
@@ -58,8 +58,10 @@ class Shipper implements Ship {
   private stopping = false;
   private loop: Promise<void> | undefined;
   private stopListening: (() => void) | undefined;
-  /** Monotonic ms since when a publish waits for its acknowledgement. */
-  private outstandingSinceMs: number | undefined;
+  /** A publish is under way. */
+  private publishing = false;
+  /** Monotonic ms since when the stream owes an answer, to a publish or to what was asked after it failed. */
+  private silentSinceMs: number | undefined;
 
   constructor(options: ShipperOptions) {
     this.options = options;
@@ -69,7 +71,7 @@ class Shipper implements Ship {
 
   get healthy(): boolean {
     const { stream, clock } = this.options;
-    const waiting = this.outstandingSinceMs === undefined ? 0 : clock.monotonicMs() - this.outstandingSinceMs;
+    const waiting = this.silentSinceMs === undefined ? 0 : clock.monotonicMs() - this.silentSinceMs;
     return this.enabled && stream.connected && waiting <= OUTSTANDING_MS;
   }
 
@@ -109,7 +111,7 @@ class Shipper implements Ship {
     this.enabled = enabled;
     if (enabled) this.tryAllAtOnce();
     this.wake.notify();
-    if (!enabled) await this.wake.until(() => this.outstandingSinceMs === undefined, 60_000);
+    if (!enabled) await this.wake.until(() => !this.publishing, 60_000);
   }
 
   async stop(): Promise<void> {
@@ -186,9 +188,11 @@ class Shipper implements Ship {
   }
 
   private async readMark(origin: string, mark: Mark): Promise<void> {
-    const { stream, floorOf, log } = this.options;
+    const { stream, clock, floorOf, log } = this.options;
+    this.silentSinceMs ??= clock.monotonicMs();
     await stream.ensure();
     const last = await stream.lastOf(origin);
+    this.silentSinceMs = undefined;
     if (last === undefined) {
       mark.lastMessage = 0;
       mark.shipped = floorOf(origin);
@@ -222,7 +226,8 @@ class Shipper implements Ship {
     if (last === undefined) return this.skipTrimmed(origin, mark, shipped);
     const bytes = Buffer.concat(batches);
     const startMs = clock.monotonicMs();
-    this.outstandingSinceMs = startMs;
+    this.publishing = true;
+    this.silentSinceMs ??= startMs;
     // Unknown until the acknowledgement is here: whatever happens in between, the stream is asked.
     mark.shipped = undefined;
     try {
@@ -232,15 +237,17 @@ class Shipper implements Ship {
         // A wrong mark is read again at once, but only once: twice in a row somebody else is at it.
         if (result.failure !== 'wrong_last' || mark.wrong) mark.retryAtMs = clock.monotonicMs() + RETRY_MS;
         mark.wrong = result.failure === 'wrong_last';
+        if (mark.wrong) this.silentSinceMs = undefined;
         return;
       }
+      this.silentSinceMs = undefined;
       mark.shipped = decodeHeader(last).last;
       mark.acknowledged = mark.shipped;
       mark.wrong = false;
       mark.lastMessage = result.sequence;
       onShipped?.({ events: mark.shipped - shipped, bytes: bytes.length, durationMs: clock.monotonicMs() - startMs });
     } finally {
-      this.outstandingSinceMs = undefined;
+      this.publishing = false;
     }
   }
 }

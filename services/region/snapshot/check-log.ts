@@ -1,10 +1,11 @@
 /**
  * Checking a whole log before it is trusted: every batch's checksum, that it follows its predecessor by sequence and by
- * chain, and that each origin ends where its record says. For a copy that came from elsewhere.
+ * chain, that each origin ends where its record says, and that a checkpoint can be read. For a copy that came from elsewhere.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { type BatchHeader, chainHash, decodeBatch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { Wal } from '../wal/wal.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -15,9 +16,11 @@ export interface CheckedLog {
   readonly origins: number;
   readonly batches: number;
   readonly events: number;
+  /** Stored ledger shards. */
+  readonly shards: number;
 }
 
-/** Throws `Fault('damaged_log')` naming the first place that is not what it was; ends early once `signal` aborts. */
+/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` naming the first place that is not what it was; ends early once `signal` aborts. */
 export async function checkLog(clock: Clock, wal: Wal, signal?: AbortSignal): Promise<CheckedLog> {
   let batches = 0;
   let events = 0;
@@ -42,13 +45,20 @@ export async function checkLog(clock: Clock, wal: Wal, signal?: AbortSignal): Pr
         await sleep(clock, 0);
         turnMs = clock.monotonicMs();
       }
-      if (signal?.aborted) return { origins: wal.origins().length, batches, events };
+      if (signal?.aborted) return { origins: wal.origins().length, batches, events, shards: 0 };
     }
     if (first <= last && expected !== undefined && Buffer.compare(expected, chain) !== 0) {
       throw new Fault('damaged_log', `${origin} does not end with the batch its record names`);
     }
   }
-  return { origins: wal.origins().length, batches, events };
+  const { position: floor } = readFloor(wal.mark('checkpoint'));
+  let shards = 0;
+  for (const [, row] of wal.shards()) {
+    unpackShard(row, floor);
+    shards++;
+    await sleep(clock, 0);
+  }
+  return { origins: wal.origins().length, batches, events, shards };
 }
 
 function checked<T>(where: string, read: () => T): T {

@@ -7,13 +7,16 @@
  * the flush, and `flushed` does not wait for synchronous transactions at all. `childTransaction` because a throw inside
  * plain `transaction()` commits what was put before it.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { BrokenInvariant } from '../../../shared/kernel/kernel.ts';
 import type { RangeOptions, Store, StoreSizes, StoreTables, StoreTransaction, TableName } from './store.ts';
 
 type Key = string | number | (string | number)[];
+
+/** LMDB calls a write that was cut short an I/O error: below this much free room it was the disk's end. */
+const FULL_BELOW_BYTES = 4 * 1024 * 1024;
 
 const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
 
@@ -49,16 +52,18 @@ export function openLmdbStore({ path, readOnly = false }: LmdbStoreOptions): Lmd
   const tables = Object.fromEntries(
     tableNames.map((name) => [name, root.openDB<Buffer, Key>({ name, encoding: 'binary' })]),
   ) as Record<TableName, Database<Buffer, Key>>;
-  return new LmdbStore(root, tables);
+  return new LmdbStore(path, root, tables);
 }
 
 class LmdbStore implements LmdbEnvironment {
+  private readonly path: string;
   private readonly root: RootDatabase<Buffer, Key>;
   private readonly tables: Record<TableName, Database<Buffer, Key>>;
   private readonly transaction: StoreTransaction;
   private last: Promise<void> = Promise.resolve();
 
-  constructor(root: RootDatabase<Buffer, Key>, tables: Record<TableName, Database<Buffer, Key>>) {
+  constructor(path: string, root: RootDatabase<Buffer, Key>, tables: Record<TableName, Database<Buffer, Key>>) {
+    this.path = path;
     this.root = root;
     this.tables = tables;
     this.transaction = {
@@ -112,8 +117,19 @@ class LmdbStore implements LmdbEnvironment {
       });
     } catch (error) {
       if (thrown !== undefined && !isStorageError(thrown.error)) throw thrown.error;
-      throw translate(thrown?.error ?? error);
+      throw this.translate(thrown?.error ?? (await causeOf(error)));
     }
+  }
+
+  private translate(error: unknown): Fault {
+    const text = messageOf(error);
+    const full = /MDB_MAP_FULL|No space left|ENOSPC/i.test(text) || (/Input\/output/.test(text) && this.diskIsFull());
+    return new Fault(full ? 'storage_full' : 'storage_failed', text, { cause: error });
+  }
+
+  private diskIsFull(): boolean {
+    const { bavail, bsize } = statfsSync(this.path);
+    return bavail * bsize < FULL_BELOW_BYTES;
   }
 
   sizes(): StoreSizes {
@@ -139,7 +155,7 @@ class LmdbStore implements LmdbEnvironment {
     try {
       await this.root.backup(directory, true);
     } catch (error) {
-      throw translate(error);
+      throw this.translate(error);
     }
   }
 
@@ -173,8 +189,17 @@ function isStorageError(error: unknown): boolean {
   return /^MDB_|No space left|ENOSPC|Input\/output|\bEIO\b/.test(messageOf(error));
 }
 
-function translate(error: unknown): Fault {
-  const text = messageOf(error);
-  const full = /MDB_MAP_FULL|No space left|ENOSPC/i.test(text);
-  return new Fault(full ? 'storage_full' : 'storage_failed', text, { cause: error });
+/**
+ * Why a commit failed: lmdb-js rejects it with a general error that carries the promise of another one, which rejects
+ * with the reason. Nobody else waits for that promise: unhandled, it would end the process.
+ */
+async function causeOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { commitError?: unknown };
+  if (!(commitError instanceof Promise)) return error;
+  try {
+    await commitError;
+    return error;
+  } catch (cause) {
+    return cause;
+  }
 }

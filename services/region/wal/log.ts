@@ -12,6 +12,7 @@ import type { Batch } from '../../../shared/protocol/batch.ts';
 import { chainHash, decodeHeader, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../shared/protocol/events.ts';
+import type { Position } from '../../../shared/protocol/position.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import { mergeEmbedding, mergeItem } from '../state/catalog/catalog.ts';
 import { type Copy, copyOf } from '../state/keys/keys.ts';
@@ -293,15 +294,16 @@ class Log implements Wal {
     from,
     limit,
     beforeMs,
+    upTo,
   }: {
     from: string | undefined;
     limit: number;
     beforeMs: number;
+    upTo: Position;
   }): Promise<{ next: string | undefined; forgotten: number }> {
     const old = (value: Uint8Array): boolean =>
       decodeCopies(value).every(
-        ({ acceptedMs, origin, sequence }) =>
-          acceptedMs < beforeMs && sequence <= (this.durablePosition.get(origin) ?? 0),
+        ({ acceptedMs, origin, sequence }) => acceptedMs < beforeMs && sequence <= (upTo.get(origin) ?? 0),
       );
     const found: string[] = [];
     let next: string | undefined;

@@ -1,10 +1,12 @@
 /**
  * The configured size of the store: a leader that has reached it refuses writes (507) and goes on with everything else.
+ * And the configured number of idempotency keys: beyond it writes under a new key are refused, and the others go on.
  * What others accepted is still taken, so that a follower with a smaller limit does not fall behind for it.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Store } from './store.ts';
+import type { Wal } from './wal.ts';
 
 /** Asking the store for its sizes walks its trees' statistics: not with every write. */
 const LOOK_EVERY_MS = 250;
@@ -36,6 +38,33 @@ export function createStorageLimit({
         ? undefined
         : new Refusal('storage_full', `the log of ${region} has reached its limit of ${limitBytes} bytes`, {
             hint: 'raise --log-max-bytes of the regions; reads and replication go on',
+          });
+    return refusal;
+  };
+}
+
+export interface KeyLimitOptions {
+  readonly clock: Clock;
+  readonly wal: Pick<Wal, 'keys'>;
+  /** Ids of idempotency keys that may be known. */
+  readonly limit: number;
+  /** Named in the refusal. */
+  readonly region: string;
+}
+
+/** Why no write under a new key is accepted now. Overshoots by what is written within {@link LOOK_EVERY_MS}. */
+export function createKeyLimit({ clock, wal, limit, region }: KeyLimitOptions): () => Refusal | undefined {
+  let lookedMs = Number.NEGATIVE_INFINITY;
+  let refusal: Refusal | undefined;
+  return () => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lookedMs < LOOK_EVERY_MS) return refusal;
+    lookedMs = nowMs;
+    refusal =
+      wal.keys < limit
+        ? undefined
+        : new Refusal('storage_full', `${region} knows ${limit} idempotency keys, its limit`, {
+            hint: 'raise --idempotency-keys-limit of the regions, or wait: keys are forgotten after eight days; writes without a key go on',
           });
     return refusal;
   };

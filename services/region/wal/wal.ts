@@ -103,13 +103,14 @@ export interface Wal {
   readonly keys: number;
   /**
    * One step through the table of keys: looks at `limit` ids from `from` on and forgets those whose newest copy was accepted
-   * before `beforeMs`. Answers where the next step begins, undefined at the end. Forgetting is sound only where no copy
+   * before `beforeMs` and whose copies all lie at or below `upTo`, which is durable. Answers where the next step begins, undefined at the end. Forgetting is sound only where no copy
    * within seven days of a forgotten one can come any more (`checkpoint/checkpoint.ts`).
    */
   forgetKeys(options: {
     readonly from: string | undefined;
     readonly limit: number;
     readonly beforeMs: number;
+    readonly upTo: Position;
   }): Promise<{ readonly next: string | undefined; readonly forgotten: number }>;
   /** Documents, for recovery: the registers as the log made them. */
   itemRegisters(): Iterable<readonly [entity: number, register: ItemRegister]>;

@@ -9,6 +9,8 @@ import type { Position } from '../../../shared/protocol/position.ts';
 export interface LeadershipView {
   /** The newest record known; absent before the first one was read or reported. */
   readonly current: Leadership | undefined;
+  /** Of all records known from the key and from the regions' memory; 0 before the first. */
+  readonly highestEpoch: number;
   /** Whether the last reading of the control key was answered. */
   readonly controlAvailable: boolean;
   /** Reads the record now; resolves when it is read or cannot be. Never throws a fault. */

@@ -68,6 +68,10 @@ export class LeadershipFollower implements LeadershipView {
     return this.record;
   }
 
+  get highestEpoch(): number {
+    return this.highest()?.epoch ?? 0;
+  }
+
   get controlAvailable(): boolean {
     return this.answered;
   }

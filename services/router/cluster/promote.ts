@@ -18,7 +18,7 @@ import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { type Leadership, parseLeadership } from '../../../shared/protocol/leadership.ts';
 import { missing, type Position, parsePosition } from '../../../shared/protocol/position.ts';
-import type { Control } from '../../../shared/stream/stream.ts';
+import type { Control, ControlEntry } from '../../../shared/stream/stream.ts';
 import type { RegionLinks } from '../forward/forward.ts';
 import type {
   KnownRegion,
@@ -107,6 +107,7 @@ export class Promotion {
     }
     const target = await this.checkTarget(region, force);
     if (force) await regions.ask(record.leader);
+    this.refuseIfBehind(record);
     const moved = force
       ? await this.force(found, region, target)
       : await this.handOver(found, region, target as KnownRegion);
@@ -131,6 +132,7 @@ export class Promotion {
     if (record.handover !== undefined && !this.abandoned()) return 'withdrawn';
     const target = await this.checkTarget(region, false);
     if ((await regions.ask(record.leader)) !== undefined || !stillMine()) return 'withdrawn';
+    this.refuseIfBehind(record);
     const { record: next, leftBehind } = await this.force(found, region, target);
     await this.tellAll(next);
     return {
@@ -152,9 +154,11 @@ export class Promotion {
 
   private async find(): Promise<Found> {
     const { control, leadership } = this.options;
+    const behind = (entry: ControlEntry | 'missing'): boolean =>
+      entry === 'missing' || (parseLeadership(entry.value)?.epoch ?? 0) < leadership.highestEpoch;
     try {
       let entry = await control.read();
-      if (entry === 'missing') {
+      if (behind(entry)) {
         await leadership.refresh();
         entry = await control.read();
       }
@@ -162,12 +166,24 @@ export class Promotion {
       if (entry === 'missing' || record === undefined) {
         throw new Refusal('no_leader', 'there is no leadership record yet; the regions have not all answered');
       }
+      this.refuseIfBehind(record);
       this.watchHandover(record);
       return { record, revision: entry.revision };
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       throw new Refusal('control_unavailable', `the leadership key cannot be read: ${error.message}`);
     }
+  }
+
+  /** An older copy of the key was put back: regions ignore what is built on it, and its epochs were used already. */
+  private refuseIfBehind(record: Leadership): void {
+    const { highestEpoch } = this.options.leadership;
+    if (record.epoch >= highestEpoch) return;
+    throw new Refusal(
+      'control_unavailable',
+      `the leadership key is at epoch ${record.epoch}, and a region knows epoch ${highestEpoch}`,
+      { hint: 'the key is put right within seconds; try again' },
+    );
   }
 
   private watchHandover(record: Leadership | undefined): void {

@@ -71,6 +71,10 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       else if (region.status.cut) notes.push(`${name} is cut off by a drill`);
       else if (!region.status.ready) notes.push(`${name} is not ready`);
       else if (!region.status.streamConnected) notes.push(`${name} is not connected to the stream`);
+      else if (region.status.streamLimitBytes !== undefined) {
+        const limit = `messages of at most ${region.status.streamLimitBytes} bytes`;
+        notes.push(`${name}: the broker takes ${limit}; larger batches wait for other regions to fetch them`);
+      }
     }
     if (record === undefined) notes.push('no leader is known');
     if (!leadership.controlAvailable) notes.push('the leadership key cannot be read');

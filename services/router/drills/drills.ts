@@ -15,7 +15,7 @@ import {
   parsePosition,
 } from '../../../shared/protocol/position.ts';
 import type { RegionsView } from '../cluster/cluster.ts';
-import type { RegionLink, RegionLinks } from '../forward/forward.ts';
+import { type RegionLink, type RegionLinks, wasNotSent } from '../forward/forward.ts';
 
 /** How long `wait` waits for both sides together. */
 export const HEAL_WAIT_LIMIT_MS = 30_000;
@@ -67,8 +67,11 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
     try {
       return await (links.get(region) as RegionLink).cut(request);
     } catch (error) {
-      if (error instanceof Fault) throw unreachable(region, error.message);
-      throw error;
+      if (!(error instanceof Fault)) throw error;
+      if (wasNotSent(error)) throw unreachable(region, error.message);
+      throw new Refusal('outcome_unknown', `${region} may or may not have been switched: ${error.message}`, {
+        hint: 'ask again: doing it twice does no harm; /cluster/status shows whether it is partitioned',
+      });
     }
   };
 

@@ -1,12 +1,13 @@
 /**
  * A region link over HTTP: two pools of kept connections, one for reads and one for writes and control, so that a burst
- * of reads never delays a hand-over. Every call has a time limit on the given clock.
+ * of reads never delays a hand-over. Every call has a time limit on the given clock. After one without an answer no
+ * connection of before is used again.
  */
-import { Pool } from 'undici';
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { parsePosition } from '../../../shared/protocol/position.ts';
+import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { RegionEntry } from '../../../shared/schema/topology.ts';
 import type { ReadAnswer, RegionLink } from './forward.ts';
 
@@ -34,7 +35,7 @@ export interface HttpRegionLinkOptions {
 }
 
 interface Call {
-  readonly pool: Pool;
+  readonly pool: 'control' | 'reads';
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: unknown;
@@ -43,25 +44,19 @@ interface Call {
 }
 
 export function createHttpRegionLink({ entry, clock }: HttpRegionLinkOptions): RegionLink {
-  const pool = (connections: number): Pool =>
-    new Pool(entry.url, {
-      connections,
-      connectTimeout: limits.connectMs,
-      // Below the regions' own keep-alive, so that a request never meets a connection just being closed.
-      keepAliveTimeout: 10_000,
-      keepAliveMaxTimeout: 20_000,
-      maxResponseSize: limits.answerBytes,
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-  const control = pool(limits.controlConnections);
-  const reads = pool(limits.readConnections);
+  const connections = new RegionConnections({
+    url: entry.url,
+    limits: { control: limits.controlConnections, reads: limits.readConnections },
+    connectMs: limits.connectMs,
+    answerLimitBytes: limits.answerBytes,
+  });
 
   const call = async ({ pool, method, path, body, headers, limitMs }: Call): Promise<ReadAnswer> => {
     const ended = new AbortController();
     const timer = clock.after(limitMs, () => ended.abort());
+    const pools = connections.current;
     try {
-      const answer = await pool.request({
+      const answer = await pools[pool].request({
         method,
         path,
         signal: ended.signal,
@@ -75,13 +70,14 @@ export function createHttpRegionLink({ entry, clock }: HttpRegionLinkOptions): R
       }
       return { status: answer.statusCode, headers: kept, body: Buffer.from(await answer.body.arrayBuffer()) };
     } catch (error) {
+      connections.leave(pools);
       throw translate(entry.name, error, limitMs);
     } finally {
       timer.cancel();
     }
   };
   const ask = async <T>(request: Omit<Call, 'pool'>): Promise<T> => {
-    const { status, body } = await call({ pool: control, ...request });
+    const { status, body } = await call({ pool: 'control', ...request });
     let value: unknown;
     try {
       value = JSON.parse(body.toString());
@@ -129,15 +125,13 @@ export function createHttpRegionLink({ entry, clock }: HttpRegionLinkOptions): R
     digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: limits.statusMs }),
     read: ({ path, query, headers }) =>
       call({
-        pool: reads,
+        pool: 'reads',
         method: 'GET',
         path: query === '' ? path : `${path}?${query}`,
         headers,
         limitMs: limits.readMs,
       }),
-    async close() {
-      await Promise.all([control.destroy(), reads.destroy()]);
-    },
+    close: () => connections.close(),
   };
 }
 

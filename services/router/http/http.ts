@@ -6,13 +6,13 @@
 import { Router } from '@koa/router';
 import type Koa from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
+import { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type { BrokerMetrics } from '../broker/broker.ts';
 import type { ClusterReports, LeadershipView, Promote, RegionsView, Verify } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
 import type { RegionLinks, WriteForwarding } from '../forward/forward.ts';
-import { BodyBudget } from './body-budget.ts';
 import { addBrokerRoute } from './broker-route.ts';
 import { addClusterRoutes } from './cluster-routes.ts';
 import { addHealthRoutes } from './health-routes.ts';

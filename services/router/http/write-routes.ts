@@ -2,13 +2,13 @@
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
+import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
 import { requestIdOf } from '../../../shared/observe/http-server.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
 import type { WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { parseWrite, toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
-import type { BodyBudget } from './body-budget.ts';
 import { entityIdOf } from './entity-id.ts';
 
 /** Writes of one bulk: below what a region's intake queue takes at all. */

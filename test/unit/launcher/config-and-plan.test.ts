@@ -1,6 +1,7 @@
 /** The launcher's flags, the plan of processes they make, and the look at the ports. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -104,10 +105,12 @@ describe('launcher plan', () => {
     }
   });
 
-  it('the server syncs every write where it can', () => {
+  it('a server that knows how syncs what it acknowledges, here and in the container (schedule 31)', () => {
     const options = { port: 1, storeDir: '/d', pidFile: '/p' };
     assert.match(natsConfig({ ...options, syncAlways: true }), /sync_interval: always/);
     assert.doesNotMatch(natsConfig({ ...options, syncAlways: false }), /sync_interval/);
+    const container = new URL('../../../../deploy/nats/nats.conf', import.meta.url);
+    assert.match(readFileSync(container, 'utf8'), /^ {2}sync_interval: always$/m);
   });
 
   it('a taken port is named with its process and flag; free ones are not', async () => {

@@ -99,20 +99,6 @@ export function countSignal(
   for (const one of counted) if (!counts.includes(one)) ledger.retract(entity, signal, weight, one.timeMs);
 }
 
-/** Adds a keyed signal to a ledger that will be told of all of `copies`, in any order: no retraction is needed. */
-export function countAmong(
-  ledger: Pick<Ledger, 'add' | 'note'>,
-  event: KeyedSignal,
-  place: Place,
-  copies: readonly Copy[],
-): void {
-  const { entity, signal, weight, timeMs, key } = event;
-  const same = copies.filter(({ bodyHash }) => bodyHash === key.bodyHash);
-  const counts = counting(same).some((one) => comparePlaces(one, place) === 0);
-  if (counts) ledger.add(entity, signal, weight, timeMs);
-  else ledger.note(entity, signal, timeMs);
-}
-
 export function isKeyedSignal(event: Event): event is KeyedSignal {
   return event.kind === 'signal' && event.key !== undefined;
 }

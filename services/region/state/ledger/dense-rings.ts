@@ -6,6 +6,7 @@ import { BlockPool } from './block-pool.ts';
 import { Carries, exact } from './carries.ts';
 import type { BucketValues, RingKind } from './ring-spans.ts';
 import { HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
+import type { ShardReader, ShardWriter } from './shard-codec.ts';
 
 const HOURS_START = MINUTES_KEPT;
 const WIDE_COUNT = MINUTES_KEPT + HOURS_KEPT;
@@ -81,6 +82,54 @@ export class DenseRings {
       if (value !== 0) values.push(bucket, value);
     }
     return values;
+  }
+
+  write(block: number, newest: number, writer: ShardWriter): void {
+    this.writeRing(block, newest, 0, MINUTES_KEPT, writer);
+    this.writeRing(block, hourOf(newest), HOURS_START, HOURS_KEPT, writer);
+  }
+
+  private writeRing(block: number, newest: number, base: number, kept: number, writer: ShardWriter): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    const wide = page[start + WIDE_COUNT] !== 0;
+    const carryOf = (position: number): number => (wide ? this.carries.get(block * BLOCK_WORDS + position) : 0);
+    let buckets = 0;
+    for (let position = base; position < base + kept; position++) {
+      if (page[start + position] !== 0 || carryOf(position) !== 0) buckets++;
+    }
+    writer.varint(buckets);
+    let index = remainder(newest, kept);
+    for (let age = 0; age < kept; age++) {
+      const position = base + index;
+      index = index === 0 ? kept - 1 : index - 1;
+      const low = page[start + position]!;
+      const carry = carryOf(position);
+      if (low === 0 && carry === 0) continue;
+      writer.varint(age);
+      writer.varint(low * 2 + (carry === 0 ? 0 : 1));
+      if (carry !== 0) writer.varint(carry);
+    }
+  }
+
+  /** Fills an open block, all zero, with what `write` wrote. */
+  read(block: number, newest: number, reader: ShardReader): void {
+    this.readRing(block, newest, 0, MINUTES_KEPT, reader);
+    this.readRing(block, hourOf(newest), HOURS_START, HOURS_KEPT, reader);
+  }
+
+  private readRing(block: number, newest: number, base: number, kept: number, reader: ShardReader): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    for (let left = reader.varint(); left > 0; left--) {
+      const position = base + remainder(newest + kept - reader.varint(), kept);
+      const marked = reader.varint();
+      const low = Math.floor(marked / 2);
+      page[start + position] = low;
+      if (marked === low * 2) continue;
+      this.carries.set(block * BLOCK_WORDS + position, reader.varint());
+      page[start + WIDE_COUNT]! += 1;
+    }
   }
 
   private addWord(block: number, position: number, weight: number): void {

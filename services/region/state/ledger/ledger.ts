@@ -30,6 +30,24 @@ export interface SignalReading {
   readonly lastMs: number;
 }
 
+/** The ledger is cut into this many shards by a hash of the entity, to be written one at a time (`ShardPass`). */
+export const SHARDS = 256;
+
+/** One pass over the shards: what is written of the ledger while events go on being added. */
+export interface ShardPass {
+  /**
+   * Sorts the pairs by shard, about `limitPairs` of them a call, so that no call takes long; true when it is done. Pairs
+   * opened meanwhile are found all the same.
+   */
+  prepare(limitPairs: number): boolean;
+  /**
+   * The shard as it stands now, in one synchronous step. From then on it counts as unchanged: bytes that are not stored
+   * are the caller's to remember. They are a function of the shard's content and of the form its rings are in: not of the
+   * order its pairs were opened in.
+   */
+  encode(shard: number): Uint8Array;
+}
+
 export type PairSink = (entity: number, parts: readonly (string | number | bigint)[]) => void;
 
 export interface Ledger {
@@ -55,6 +73,17 @@ export interface Ledger {
   sortKey(entity: number, signal: string): number;
   /** Number of pairs with at least one event. */
   readonly pairs: number;
+  /** The entity's shard, 0 … {@link SHARDS} − 1: the same in every process, for ever. */
+  shardOf(entity: number): number;
+  /** Whether anything was added to, noted in or taken out of the shard since it was last encoded or loaded. */
+  changed(shard: number): boolean;
+  /** Begins a pass. One at a time. */
+  pass(): ShardPass;
+  /**
+   * Fills an empty shard with what `encode` answered: the same pairs, bit for bit. Throws `Fault('damaged_checkpoint')`
+   * for bytes that are none of these; pairs of a signal the schema does not know are one too.
+   */
+  load(shard: number, bytes: Uint8Array): void;
   /** Feeds every stored value of every pair, entities ascending, to the digest. */
   describe(sink: PairSink): void;
   /** One pair, as `describe` feeds it; nothing when it has no events. */

@@ -94,6 +94,11 @@ export class PairTable {
   }
 }
 
+/** 0 … 255, from the bits of the hash that find no place in the table: the same in every process, for ever. */
+export function shardOf(entity: number): number {
+  return hash(entity) >>> 24;
+}
+
 /** 32 mixed bits of an integer below 2^53 (the finalizer of MurmurHash3). */
 function hash(entity: number): number {
   let bits = (entity >>> 0) ^ Math.imul(Math.floor(entity / TWO_32), 0x9e3779b1);

@@ -9,6 +9,7 @@
 import { DenseRings } from './dense-rings.ts';
 import type { BucketValues, RingKind } from './ring-spans.ts';
 import { HOURS_KEPT, hourOf } from './ring-spans.ts';
+import type { ShardReader, ShardWriter } from './shard-codec.ts';
 import { SparseRings } from './sparse-rings.ts';
 
 export class Rings {
@@ -59,6 +60,24 @@ export class Rings {
     return reference < 0
       ? this.dense.values(-reference - 1, ring, ring === 'minutes' ? newest : hourOf(newest))
       : this.sparse.values(reference - 1, ring, newest);
+  }
+
+  /** The rings in the form they are in; `newest` is the pair's newest minute. */
+  write(reference: number, newest: number, writer: ShardWriter): void {
+    if (reference < 0) this.dense.write(-reference - 1, newest, writer);
+    else this.sparse.write(reference - 1, newest, writer);
+  }
+
+  /** New rings with what `write` wrote. */
+  read(form: 'sparse' | 'dense', newest: number, reader: ShardReader): number {
+    if (form === 'sparse') {
+      const block = this.sparse.open();
+      this.sparse.read(block, newest, reader);
+      return block + 1;
+    }
+    const block = this.dense.open();
+    this.dense.read(block, newest, reader);
+    return -(block + 1);
   }
 
   private turn(reference: number, from: number, to: number): number {

@@ -3,7 +3,10 @@ import { BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { Schema, Window } from '../../../../shared/schema/schema.ts';
 import { Decay } from './decay.ts';
-import type { Ledger, PairSink, SignalReading } from './ledger.ts';
+import { type Ledger, type PairSink, SHARDS, type ShardPass, type SignalReading } from './ledger.ts';
+import { shardOf } from './pair-table.ts';
+import { damaged, ShardReader } from './shard-codec.ts';
+import { SlotPass } from './shard-pass.ts';
 import { SignalPairs } from './signal-pairs.ts';
 
 const HEAVIEST = WEIGHT_LIMIT * WEIGHT_SCALE;
@@ -15,6 +18,7 @@ export function createLedger(options: { schema: Pick<Schema, 'signals'> }): Ledg
 
 class SignalLedger implements Ledger {
   private readonly bySignal = new Map<string, SignalPairs>();
+  private readonly changedShards = new Uint8Array(SHARDS);
 
   constructor(options: { schema: Pick<Schema, 'signals'> }) {
     // Ascending names: the order in which `describe` speaks must not depend on the schema file's.
@@ -32,14 +36,17 @@ class SignalLedger implements Ledger {
 
   add(entity: number, signal: string, weight: number, timeMs: number): void {
     this.pairsFor(entity, signal, weight, timeMs).put(entity, weight, timeMs, 1);
+    this.changedShards[shardOf(entity)] = 1;
   }
 
   note(entity: number, signal: string, timeMs: number): void {
     this.pairsFor(entity, signal, 0, timeMs).put(entity, 0, timeMs, 0);
+    this.changedShards[shardOf(entity)] = 1;
   }
 
   retract(entity: number, signal: string, weight: number, timeMs: number): void {
     this.pairsFor(entity, signal, weight, timeMs).retract(entity, weight, timeMs);
+    this.changedShards[shardOf(entity)] = 1;
   }
 
   private pairsFor(entity: number, signal: string, weight: number, timeMs: number): SignalPairs {
@@ -67,6 +74,44 @@ class SignalLedger implements Ledger {
 
   sortKey(entity: number, signal: string): number {
     return this.bySignal.get(signal)?.sortKey(entity) ?? Number.NEGATIVE_INFINITY;
+  }
+
+  shardOf(entity: number): number {
+    return shardOf(entity);
+  }
+
+  changed(shard: number): boolean {
+    return this.changedShards[shard] !== 0;
+  }
+
+  pass(): ShardPass {
+    return new SlotPass({
+      pairs: this.bySignal,
+      onEncoded: (shard) => {
+        this.changedShards[shard] = 0;
+      },
+    });
+  }
+
+  load(shard: number, bytes: Uint8Array): void {
+    const reader = new ShardReader(shard, bytes);
+    // Every signal is known before the first pair is opened: bytes that are refused leave the shard empty.
+    const present: { readonly pairs: SignalPairs; readonly count: number }[] = [];
+    for (let left = reader.varint(); left > 0; left--) {
+      const name = reader.name();
+      const pairs = this.bySignal.get(name);
+      if (pairs === undefined) throw damaged(shard, `the schema has no signal ${JSON.stringify(name)}`);
+      present.push({ pairs, count: reader.varint() });
+    }
+    for (const { pairs, count } of present) {
+      let entity = 0;
+      for (let left = count; left > 0; left--) {
+        entity += reader.varint();
+        pairs.decode(entity, reader);
+      }
+    }
+    reader.end();
+    this.changedShards[shard] = 0;
   }
 
   describe(sink: PairSink): void {

@@ -16,6 +16,7 @@ import { CELL, COUNT, FIRST_MS, LAST_MS, OLDER_CELLS, PairTable, RINGS, SUM } fr
 import type { BucketValues, RingKind } from './ring-spans.ts';
 import { HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT, windowSpans } from './ring-spans.ts';
 import { Rings } from './rings.ts';
+import type { ShardReader, ShardWriter } from './shard-codec.ts';
 
 /** Low limbs of sums and cells stay below this; one more event on top of it is still exact in 53 bits. */
 const LIMB = 2 ** 52;
@@ -23,6 +24,14 @@ const OLDER = CELLS - 1;
 /** Carry keys of a slot: its cells by age, then its sum. */
 const CARRIES = CELLS + 1;
 const SUM_CARRY = CELLS;
+
+/** What follows a pair's fixed fields in a shard. */
+const HAS_OLDER = 1;
+const HAS_CARRIES = 2;
+const HAS_SPARSE = 4;
+const HAS_DENSE = 8;
+/** Most bytes of a pair: both dense rings full of wide sums, and the rest. */
+const PAIR_LIMIT_BYTES = (MINUTES_KEPT + HOURS_KEPT) * 18 + 256;
 
 export class SignalPairs {
   readonly table = new PairTable();
@@ -150,6 +159,65 @@ export class SignalPairs {
       parts.push(values.length / 2, ...values);
     }
     return parts;
+  }
+
+  /** Writes the pair of an entity, which is there; `step` is what its entity exceeds the one before by. */
+  encode(entity: number, step: number, writer: ShardWriter): void {
+    const slot = this.table.find(entity);
+    const record = this.table.record(slot);
+    const at = this.table.field(slot);
+    const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
+    const older = this.hasOlderCells(slot);
+    const carried = this.carries.any && this.hasCarries(slot);
+    const form = reference === 0 ? 0 : reference > 0 ? HAS_SPARSE : HAS_DENSE;
+    const lastMs = record[at + LAST_MS]!;
+    writer.room(PAIR_LIMIT_BYTES);
+    writer.varint(step);
+    writer.byte((older ? HAS_OLDER : 0) | (carried ? HAS_CARRIES : 0) | form);
+    writer.varint(record[at + COUNT]!);
+    writer.varint(record[at + SUM]!);
+    writer.varint(lastMs);
+    writer.varint(lastMs - record[at + FIRST_MS]!);
+    writer.varint(record[at + CELL]!);
+    if (older) for (let age = 1; age < CELLS; age++) writer.varint(this.cellLow(slot, age));
+    if (carried) for (let key = 0; key < CARRIES; key++) writer.varint(this.carries.get(slot * CARRIES + key));
+    if (reference !== 0) this.rings.write(reference, Math.floor(lastMs / MINUTE_MS), writer);
+  }
+
+  /** Opens a pair with what `encode` wrote after its step. */
+  decode(entity: number, reader: ShardReader): void {
+    const before = this.table.size;
+    const slot = this.table.findOrAdd(entity);
+    assert(slot === before, 'a shard is loaded into an empty one', () => ({ entity }));
+    const record = this.table.record(slot);
+    const at = this.table.field(slot);
+    const parts = reader.byte();
+    record[at + COUNT] = reader.varint();
+    record[at + SUM] = reader.varint();
+    const lastMs = reader.varint();
+    record[at + LAST_MS] = lastMs;
+    record[at + FIRST_MS] = lastMs - reader.varint();
+    record[at + CELL] = reader.varint();
+    if ((parts & HAS_OLDER) !== 0) for (let age = 1; age < CELLS; age++) this.setCellLow(slot, age, reader.varint());
+    if ((parts & HAS_CARRIES) !== 0) {
+      for (let key = 0; key < CARRIES; key++) this.carries.set(slot * CARRIES + key, reader.varint());
+    }
+    if ((parts & (HAS_SPARSE | HAS_DENSE)) === 0) return;
+    const form = (parts & HAS_DENSE) === 0 ? 'sparse' : 'dense';
+    const reference = this.rings.read(form, Math.floor(lastMs / MINUTE_MS), reader);
+    this.table.links(slot)[this.table.link(slot) + RINGS] = reference;
+  }
+
+  /** Whether any is not 0: a block may be left over from what was retracted. */
+  private hasOlderCells(slot: number): boolean {
+    if (this.olderBlock(slot) === undefined) return false;
+    for (let age = 1; age < CELLS; age++) if (this.cellLow(slot, age) !== 0) return true;
+    return false;
+  }
+
+  private hasCarries(slot: number): boolean {
+    for (let key = 0; key < CARRIES; key++) if (this.carries.get(slot * CARRIES + key) !== 0) return true;
+    return false;
   }
 
   private addToRings(slot: number, weight: number, timeMs: number, lastMs: number): void {

@@ -9,6 +9,7 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 import { BlockPool } from './block-pool.ts';
 import type { BucketValues, RingKind } from './ring-spans.ts';
 import { HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
+import type { ShardReader, ShardWriter } from './shard-codec.ts';
 
 const ENTRIES = 6;
 const BLOCK_WORDS = ENTRIES * 2;
@@ -96,6 +97,24 @@ export class SparseRings {
     const start = this.blocks.start(block);
     for (let at = start; at < start + BLOCK_WORDS; at += 2) {
       if (page[at + 1] !== 0) visit(minuteAt(page[at]!, newest), page[at + 1]!);
+    }
+  }
+
+  write(block: number, newest: number, writer: ShardWriter): void {
+    const entries: [minute: number, sum: number][] = [];
+    this.visit(block, newest, (minute, sum) => entries.push([minute, sum]));
+    writer.varint(entries.length);
+    for (const [minute, sum] of entries.sort(([a], [b]) => a - b)) {
+      writer.varint(newest - minute);
+      writer.varint(sum);
+    }
+  }
+
+  /** Fills an open block, all zero, with what `write` wrote. */
+  read(block: number, newest: number, reader: ShardReader): void {
+    for (let left = reader.varint(); left > 0; left--) {
+      const minute = newest - reader.varint();
+      assert(this.add(block, minute, reader.varint()), 'what fitted into sparse rings fits again');
     }
   }
 

@@ -1,6 +1,6 @@
 /** How much of all write bodies together may be in memory: thousands of requests of 2 MiB each would not fit. */
-import { Refusal } from '../../../shared/errors/errors.ts';
-import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { Refusal } from '../errors/errors.ts';
+import type { Metrics } from './metrics.ts';
 
 /** What one request has taken of the budget. */
 export interface BodyShare {
@@ -16,7 +16,7 @@ export class BodyBudget {
   constructor({ limitBytes, metrics }: { readonly limitBytes: number; readonly metrics: Metrics }) {
     this.limitBytes = limitBytes;
     metrics.gauge({
-      name: 'tidal_router_body_bytes',
+      name: 'tidal_http_body_bytes',
       help: 'Bytes of write bodies in memory.',
       collect: (gauge) => gauge.set(this.usedBytes),
     });

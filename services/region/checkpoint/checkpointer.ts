@@ -1,0 +1,161 @@
+/**
+ * Passes over the ledger's shards, when due. See `checkpoint.ts`.
+ *
+ * Order of effects: remember the applied position → each changed shard: encode it and take the applied position in one
+ * synchronous step, store, flush → store the remembered position as the floor → only then it counts, here and for
+ * trimming. What is applied is durable, so no shard is ever ahead of the log.
+ *
+ * After each shard it pauses for as long as the shard took, encoding and flush: the event loop and the store's one writer are
+ * at least half of the time free for writes.
+ */
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { type Position, totalOf } from '../../../shared/protocol/position.ts';
+import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
+import type { Wal } from '../wal/wal.ts';
+import { type Checkpoint, type Floor, floorMark, packShard } from './checkpoint.ts';
+
+/** How often it is looked whether a pass is due, ms. */
+const LOOK_MS = 1_000;
+/** A pass that was given up is tried again after this long, ms. */
+const RETRY_MS = 30_000;
+/** Pairs sorted at once: a few milliseconds. */
+const PREPARE_PAIRS = 50_000;
+
+export interface CheckpointerOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly wal: Pick<Wal, 'storeShard' | 'storeMark'>;
+  readonly ledger: Pick<Ledger, 'changed' | 'pass'>;
+  /** What the ledger contains. */
+  readonly applied: () => Position;
+  /** Where recovery found the floor; empty where it could not use all of what was stored. */
+  readonly floor: Floor;
+  /** A pass is due after this many events, and after this long when there was any. */
+  readonly eventsLimit: number;
+  readonly intervalMs: number;
+  /** The store failed: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+  readonly onPass?: (pass: { readonly shards: number; readonly bytes: number; readonly durationMs: number }) => void;
+}
+
+export function createCheckpointer(options: CheckpointerOptions): Checkpoint {
+  return new Checkpointer(options);
+}
+
+class Checkpointer implements Checkpoint {
+  private readonly options: CheckpointerOptions;
+  private readonly stopped = new AbortController();
+  /** Encoded, and so counted as unchanged by the ledger, but not stored. */
+  private readonly unwritten = new Set<number>();
+  private current: Floor;
+  private nextMs: number;
+  private retryMs = Number.NEGATIVE_INFINITY;
+  private running: Promise<void> | undefined;
+  private loop: Promise<void> = Promise.resolve();
+
+  constructor(options: CheckpointerOptions) {
+    this.options = options;
+    this.current = options.floor;
+    this.nextMs = options.clock.monotonicMs() + options.intervalMs;
+  }
+
+  get floor(): Position {
+    return this.current.position;
+  }
+
+  get floorMs(): number {
+    return this.current.atMs;
+  }
+
+  get behind(): number {
+    return totalOf(this.options.applied()) - totalOf(this.floor);
+  }
+
+  start(): void {
+    this.loop = this.run();
+  }
+
+  now(): Promise<void> {
+    this.running ??= this.pass().finally(() => {
+      this.running = undefined;
+    });
+    return this.running;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped.abort();
+    await this.loop;
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const { clock } = this.options;
+    while (!this.stopped.signal.aborted) {
+      if (this.due()) await this.now();
+      await sleep(clock, LOOK_MS, this.stopped.signal);
+    }
+  }
+
+  private due(): boolean {
+    const { clock, eventsLimit } = this.options;
+    const nowMs = clock.monotonicMs();
+    const { behind } = this;
+    return nowMs >= this.retryMs && (behind >= eventsLimit || (behind > 0 && nowMs >= this.nextMs));
+  }
+
+  private async pass(): Promise<void> {
+    const { clock, log, intervalMs, onFatal } = this.options;
+    try {
+      await this.writeShards();
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'storage_full') {
+        // Stored shards are whole and newer than the floor: nothing is lost but the work.
+        log.warn('a checkpoint was given up: the disk is full', { error: messageOf(error) });
+        this.retryMs = clock.monotonicMs() + RETRY_MS;
+      } else {
+        onFatal(error);
+      }
+    } finally {
+      this.nextMs = clock.monotonicMs() + intervalMs;
+    }
+  }
+
+  private async writeShards(): Promise<void> {
+    const { clock, log, wal, ledger, applied, onPass } = this.options;
+    const startMs = clock.monotonicMs();
+    const floor: Floor = { position: new Map(applied()), atMs: clock.nowMs() };
+    const pass = ledger.pass();
+    for (let sliceMs = clock.monotonicMs(); !pass.prepare(PREPARE_PAIRS); sliceMs = clock.monotonicMs()) {
+      await this.pauseSince(sliceMs);
+      if (this.stopped.signal.aborted) return;
+    }
+    let shards = 0;
+    let bytes = 0;
+    for (let shard = 0; shard < SHARDS; shard++) {
+      if (this.stopped.signal.aborted) return;
+      if (!ledger.changed(shard) && !this.unwritten.has(shard)) continue;
+      const shardMs = clock.monotonicMs();
+      this.unwritten.add(shard);
+      const row = packShard(pass.encode(shard), applied(), this.floor);
+      await wal.storeShard(shard, row);
+      this.unwritten.delete(shard);
+      shards++;
+      bytes += row.length;
+      await this.pauseSince(shardMs);
+    }
+    if (this.stopped.signal.aborted) return;
+    await wal.storeMark('checkpoint', floorMark(floor));
+    const events = totalOf(floor.position) - totalOf(this.floor);
+    this.current = floor;
+    const durationMs = clock.monotonicMs() - startMs;
+    log.info('checkpoint written', { events, shards, bytes, took_ms: Math.round(durationMs) });
+    onPass?.({ shards, bytes, durationMs });
+  }
+
+  private pauseSince(startMs: number): Promise<void> {
+    const { clock } = this.options;
+    return sleep(clock, clock.monotonicMs() - startMs, this.stopped.signal);
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Trimming the log's beginning while it takes more than the configured bytes. See `checkpoint.ts`.
+ *
+ * The rule is asked anew before each step of a few MiB: a step never removes what was not allowed at its beginning, and
+ * between two steps it pauses for as long as the step took, so that writes are not held up.
+ *
+ * What another region reported durable stays on its disk unless that is lost, so its reports would stay true; only those of
+ * the newest poll count all the same. A region that is cut off, behind or dead is not waited for: it comes back by a snapshot.
+ */
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { type Position, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
+import type { Peers } from '../repair/repair.ts';
+import type { OriginInfo, Wal } from '../wal/wal.ts';
+import type { Trim } from './checkpoint.ts';
+
+const LOOK_MS = 1_000;
+const STEP_BYTES = 4 * 1024 * 1024;
+
+export interface TrimmerOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly wal: Pick<Wal, 'origins' | 'origin' | 'trim' | 'batchBytes'>;
+  readonly peers: Pick<Peers, 'views' | 'expected'>;
+  /** Where a restart would replay from. */
+  readonly floor: () => Position;
+  /** What a fetcher of a copy may still ask for begins after it; undefined: nobody fetches. */
+  readonly needed: () => Position | undefined;
+  /** Batches may take this much. */
+  readonly retentionBytes: number;
+  /** The store failed: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+  readonly onTrimmed?: (events: number) => void;
+}
+
+export function createTrimmer(options: TrimmerOptions): Trim {
+  return new Trimmer(options);
+}
+
+class Trimmer implements Trim {
+  private readonly options: TrimmerOptions;
+  private readonly stopped = new AbortController();
+  private loop: Promise<void> = Promise.resolve();
+  trimmed = 0;
+
+  constructor(options: TrimmerOptions) {
+    this.options = options;
+  }
+
+  start(): void {
+    this.loop = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped.abort();
+    await this.loop;
+  }
+
+  private async run(): Promise<void> {
+    const { clock, log, onFatal } = this.options;
+    while (!this.stopped.signal.aborted) {
+      try {
+        await this.trim();
+      } catch (error) {
+        if (!(error instanceof Fault && error.code === 'storage_full')) {
+          onFatal(error);
+          return;
+        }
+        log.warn('the log was not trimmed: the disk is full', { error: messageOf(error) });
+      }
+      await sleep(clock, LOOK_MS, this.stopped.signal);
+    }
+  }
+
+  /** Steps until the log is small enough, or nothing more may go. */
+  private async trim(): Promise<void> {
+    const { clock, log, wal, retentionBytes, onTrimmed } = this.options;
+    let events = 0;
+    while (!this.stopped.signal.aborted && wal.batchBytes > retentionBytes) {
+      const startMs = clock.monotonicMs();
+      const gone = await this.step();
+      if (gone === 0) break;
+      events += gone;
+      this.trimmed += gone;
+      onTrimmed?.(gone);
+      await sleep(clock, clock.monotonicMs() - startMs, this.stopped.signal);
+    }
+    if (events > 0) log.info('log trimmed', { events, bytes: wal.batchBytes });
+  }
+
+  /** The oldest origin that has something to give loses some of it; answers how many events. */
+  private async step(): Promise<number> {
+    const { wal } = this.options;
+    const oldestFirst = [...wal.origins()].sort((a, b) => a.epoch - b.epoch || a.lastHlc - b.lastHlc);
+    for (const info of oldestFirst) {
+      const upTo = this.allowed(info);
+      if (upTo < info.first) continue;
+      const { batches } = await wal.trim(info.origin, upTo, STEP_BYTES);
+      // None: the batch at its beginning reaches beyond what is allowed.
+      if (batches > 0) return (wal.origin(info.origin)?.first ?? info.first) - info.first;
+    }
+    return 0;
+  }
+
+  /** Highest sequence that may go. */
+  private allowed({ origin }: OriginInfo): number {
+    const { floor, needed, peers } = this.options;
+    const fetched = needed();
+    return Math.min(
+      sequenceOf(floor(), origin),
+      fetched === undefined ? Number.MAX_SAFE_INTEGER : sequenceOf(fetched, origin),
+      peers.expected === 0 ? Number.MAX_SAFE_INTEGER : heldElsewhere(peers, origin),
+    );
+  }
+}
+
+/** Highest durable sequence another region reports now. */
+function heldElsewhere(peers: Pick<Peers, 'views'>, origin: string): number {
+  let highest = 0;
+  for (const { status, reachable } of peers.views.values()) {
+    if (reachable) highest = Math.max(highest, sequenceOf(parsePosition(status.durable) ?? new Map(), origin));
+  }
+  return highest;
+}

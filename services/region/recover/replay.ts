@@ -1,0 +1,107 @@
+/**
+ * Replaying the log into a ledger whose shards stand at positions of their own: each shard takes what it does not contain,
+ * and nothing twice. Origins one after another: state does not depend on how they interleave.
+ *
+ * Of a keyed signal's copies those that the *shard* contains at that moment are in the ledger already; the others are counted
+ * in their turn. Copies of one request have one body, so one entity and one shard. A copy whose key was forgotten is met
+ * again only where a shard is built anew from the log's first batch - forgotten are keys below the floor - and then every
+ * copy of its request is, so remembering what was met is enough.
+ */
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { type Batch, chainHash, decodeBatch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
+import { type Copy, copyOf, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
+import type { Ledger } from '../state/ledger/ledger.ts';
+import type { OriginInfo, Wal } from '../wal/wal.ts';
+
+const READ_BYTES = 4 * 1024 * 1024;
+
+export interface ReplayOptions {
+  readonly wal: Wal;
+  readonly ledger: Ledger;
+  /** What each shard contains. */
+  readonly shards: readonly Position[];
+  /** After each read: events it brought. */
+  readonly onRead: (events: number) => void;
+}
+
+export class Replay {
+  private readonly options: ReplayOptions;
+  /** Origins replayed to their end: every shard contains all of them. */
+  private readonly done = new Set<string>();
+  /** Copies met in the log whose key was forgotten. */
+  private readonly forgotten = new Map<string, Copy[]>();
+
+  constructor(options: ReplayOptions) {
+    this.options = options;
+  }
+
+  /** Everything of an origin after `lowest`, which every shard contains. Throws `Fault('damaged_log')`. */
+  origin({ origin, first, last, chain: end }: OriginInfo, lowest: number): void {
+    const { wal, shards, onRead } = this.options;
+    const covered = Float64Array.from(shards, (position) => sequenceOf(position, origin));
+    // The predecessor of the first one read is not known, unless there is none.
+    let chain: Uint8Array | undefined = lowest === 0 ? NO_PREDECESSOR : undefined;
+    if (covered.some((sequence) => sequence > last)) {
+      throw new Fault('damaged_log', `the log of ${origin} ends at ${last}, before what a checkpoint contains of it`);
+    }
+    if (lowest < last && first > lowest + 1) {
+      throw new Fault('damaged_log', `the log lacks ${origin}:${lowest + 1}-${first - 1}, which no checkpoint covers`);
+    }
+    for (let next = lowest + 1; next <= last; ) {
+      const parts = wal.read(origin, next, READ_BYTES);
+      if (parts.length === 0) throw new Fault('damaged_log', `the log lacks ${origin}:${next}`);
+      let events = 0;
+      for (const bytes of parts) {
+        const batch = decode(bytes, `${origin}:${next}`);
+        const follows = chain === undefined ? batch.first <= next && batch.last >= next : batch.first === next;
+        if (!follows || (chain !== undefined && Buffer.compare(batch.chain, chain) !== 0)) {
+          throw new Fault('damaged_log', `the log breaks at ${origin}:${next}`);
+        }
+        this.batch(batch, covered);
+        chain = chainHash(bytes);
+        next = batch.last + 1;
+        events += batch.events.length;
+      }
+      onRead(events);
+    }
+    if (lowest < last && chain !== undefined && Buffer.compare(chain, end) !== 0) {
+      throw new Fault('damaged_log', `the log breaks at ${origin}:${last}: it is not the batch that was written there`);
+    }
+    this.done.add(origin);
+  }
+
+  private batch({ origin, epoch, first, events }: Batch, covered: Float64Array): void {
+    const { ledger } = this.options;
+    for (const [index, event] of events.entries()) {
+      if (event.kind !== 'signal') continue;
+      const sequence = first + index;
+      const shard = ledger.shardOf(event.entity);
+      if (sequence <= covered[shard]!) continue;
+      if (isKeyedSignal(event)) this.countKeyed(event, { origin, epoch, sequence }, shard);
+      else ledger.add(event.entity, event.signal, event.weight, event.timeMs);
+    }
+  }
+
+  private countKeyed(event: KeyedSignal, place: Place, shard: number): void {
+    const { wal, ledger, shards } = this.options;
+    const { id } = event.key;
+    const copies = wal.copies(id);
+    const before = copies.filter(({ origin, sequence }) => {
+      if (origin === place.origin) return sequence < place.sequence;
+      return this.done.has(origin) || sequence <= sequenceOf(shards[shard]!, origin);
+    });
+    const met = this.forgotten.get(id) ?? [];
+    countSignal(ledger, event, place, [...before, ...met]);
+    const known = copies.some(({ origin, sequence }) => origin === place.origin && sequence === place.sequence);
+    if (!known) this.forgotten.set(id, [...met, copyOf(event, event.key, place)]);
+  }
+}
+
+function decode(bytes: Uint8Array, where: string): Batch {
+  try {
+    return decodeBatch(bytes);
+  } catch (error) {
+    throw new Fault('damaged_log', `the log breaks at ${where}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * A region's disk is full, really: its data lies on a small file system of its own, and a file takes the room that is
+ * left. Needs the right to mount (root on Linux).
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Acknowledged } from '../harness/acknowledged.ts';
+import { Cluster } from '../harness/cluster.ts';
+import { eventually } from '../harness/eventually.ts';
+
+const DISK_BYTES = 48 * 1024 * 1024;
+
+describe('the disk of a region is full', function () {
+  this.timeout(120_000);
+  let cluster: Cluster;
+  const mounted: string[] = [];
+
+  before(async function () {
+    if (process.platform !== 'linux' || process.getuid?.() !== 0) {
+      const why = 'the test of a full disk needs root on Linux, to mount a small file system';
+      if (process.env.CI !== undefined) throw new Error(why);
+      console.log(`SKIPPED: ${why}`);
+      this.skip();
+    }
+    cluster = await Cluster.start();
+    for (const name of ['us-east', 'eu-west']) await moveToSmallDisk(name);
+    await cluster.settled();
+  });
+  after(async () => {
+    if (cluster !== undefined) {
+      await Promise.all([...cluster.processes.values()].map((process) => process.end('SIGKILL')));
+      for (const path of mounted) execFileSync('umount', [path]);
+      await cluster.stop();
+    }
+  });
+
+  async function moveToSmallDisk(name: string): Promise<void> {
+    await cluster.process(name).end('SIGTERM');
+    const path = join(cluster.directory, name);
+    const aside = `${path}.aside`;
+    renameSync(path, aside);
+    mkdirSync(path);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', path]);
+    mounted.push(path);
+    cpSync(aside, path, { recursive: true });
+    rmSync(aside, { recursive: true });
+    await cluster.restart(name);
+  }
+
+  const ballast = (name: string): string => join(cluster.directory, name, 'ballast');
+
+  /** Leaves `freeBytes` on the region's disk. */
+  function fill(name: string, freeBytes: number): void {
+    const { bavail, bsize } = statfsSync(join(cluster.directory, name));
+    writeFileSync(ballast(name), Buffer.alloc(bavail * bsize - freeBytes));
+  }
+
+  it('the leader’s: writes are refused and change nothing, reads go on; with room again it accepts, without a restart', async () => {
+    const told = new Acknowledged();
+    const { pid } = cluster.process('us-east');
+    for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 1 + (n % 5)), 200);
+    fill('us-east', 256 * 1024);
+    let refused: Record<string, unknown> | undefined;
+    let accepted = 0;
+    for (let entity = 100; refused === undefined && entity < 400; entity++) {
+      const { status, body } = await cluster.post('/items', {
+        entity_id: entity,
+        metadata: { note: 'x'.repeat(100_000) },
+      });
+      if (status === 200) accepted++;
+      else {
+        assert.equal(status, 507, JSON.stringify(body));
+        refused = body;
+      }
+    }
+    assert.equal(refused?.code, 'storage_full');
+    assert.ok(accepted > 0, 'some were taken before');
+    const before = await cluster.status();
+    const { status, body } = await cluster.post('/items', { entity_id: 999, metadata: { note: 'y'.repeat(100_000) } });
+    assert.deepEqual([status, body.code], [507, 'storage_full']);
+    assert.equal((await cluster.get('/items/999')).status, 404);
+    assert.equal((await cluster.get('/items/100')).status, 200);
+    assert.equal((await cluster.get('/feed?profile=new')).status, 200);
+    assert.equal((await cluster.status()).relay_log_len, before.relay_log_len);
+
+    rmSync(ballast('us-east'));
+    await eventually('the leader accepts again', async () => (await told.view(cluster, 1)) === 200, 20_000);
+    assert.ok(cluster.process('us-east').running && cluster.process('us-east').pid === pid, 'not restarted');
+    await told.check(cluster);
+
+    await cluster.kill('us-east');
+    await cluster.restart('us-east');
+    await cluster.settled();
+    await told.check(cluster);
+  });
+
+  it('a follower’s: it falls behind and says so, the leader goes on; with room again it catches up, without a restart', async () => {
+    const told = new Acknowledged();
+    const { pid } = cluster.process('eu-west');
+    fill('eu-west', 64 * 1024);
+    for (let entity = 500; entity < 505; entity++) {
+      const { status } = await cluster.post('/items', { entity_id: entity, metadata: { note: 'z'.repeat(100_000) } });
+      assert.equal(status, 200);
+    }
+    for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 510 + (n % 5)), 200);
+    await eventually('the follower lags', async () => {
+      const { regions } = await cluster.status();
+      return regions.some(({ name, lag_events }) => name === 'eu-west' && lag_events > 0);
+    });
+    assert.equal((await cluster.get('/items/100?region=eu-west')).status, 200);
+    const drill = await cluster.post('/cluster/partition', { region: 'eu-west' });
+    assert.ok(drill.status === 200 || drill.body.code === 'storage_full', JSON.stringify(drill.body));
+    await cluster.post('/cluster/heal', { region: 'eu-west' });
+    rmSync(ballast('eu-west'));
+    await cluster.post('/cluster/heal', { region: 'eu-west' });
+    await told.check(cluster);
+    assert.ok(cluster.process('eu-west').running && cluster.process('eu-west').pid === pid, 'not restarted');
+  });
+
+  it('a follower that is started on a full disk serves reads, and catches up when there is room', async () => {
+    const told = new Acknowledged();
+    await cluster.kill('eu-west');
+    for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 600 + (n % 5)), 200);
+    fill('eu-west', 0);
+    await cluster.restart('eu-west');
+    await eventually(
+      'the follower serves',
+      async () => (await cluster.get('/items/100?region=eu-west')).status === 200,
+    );
+    rmSync(ballast('eu-west'));
+    await told.check(cluster);
+  });
+});

@@ -1,0 +1,205 @@
+/** What may be trimmed from the log, what never, and which keys may be forgotten. */
+import assert from 'node:assert/strict';
+import { createKeySweep } from '../../services/region/checkpoint/key-sweep.ts';
+import { createTrimmer, type TrimmerOptions } from '../../services/region/checkpoint/trimmer.ts';
+import type { PeerView } from '../../services/region/repair/repair.ts';
+import { openLog } from '../../services/region/wal/log.ts';
+import type { Wal } from '../../services/region/wal/wal.ts';
+import { silentLog } from '../../shared/observe/log.ts';
+import { formatPosition, type Position } from '../../shared/protocol/position.ts';
+import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
+import { ManualClock } from '../harness/manual-clock.ts';
+import { MemoryStore } from '../harness/memory-store.ts';
+
+const old = 'eu-west@aaaaaaaaaa';
+const young = 'us-east@bbbbbbbbbb';
+const DAY_MS = 86_400_000;
+
+const at = (oldest: number, youngest: number): Position =>
+  new Map([
+    [old, oldest],
+    [young, youngest],
+  ]);
+
+/** Peers as the newest poll left them. */
+class Polled {
+  readonly views = new Map<string, PeerView>();
+  readonly expected: number;
+  private readonly listeners: (() => void)[] = [];
+
+  constructor(expected: number) {
+    this.expected = expected;
+  }
+
+  report(region: string, durable: Position, { reachable = true, clockMs = 0 } = {}): void {
+    const status = { durable: formatPosition(durable), clockMs } as PeerView['status'];
+    this.views.set(region, { status, atMs: 0, clockOffsetMs: 0, reachable });
+    for (const listener of this.listeners) listener();
+  }
+
+  onPolled(listener: () => void): void {
+    this.listeners.push(listener);
+  }
+}
+
+/** A log of 40 batches of five events in two origins, the second one of a later epoch. */
+async function filled(): Promise<{ store: MemoryStore; wal: Wal }> {
+  const store = new MemoryStore();
+  const wal = openLog({ store });
+  await wal.append({ batches: viewChain(young, 20, 5, 2) });
+  await wal.append({ batches: viewChain(old, 20) });
+  return { store, wal };
+}
+
+const firsts = (wal: Wal): (number | undefined)[] => [wal.origin(old)?.first, wal.origin(young)?.first];
+
+describe('trimmer', () => {
+  const clock = new ManualClock();
+
+  async function trimmed(wal: Wal, options: Partial<TrimmerOptions>): Promise<number> {
+    const fatal: unknown[] = [];
+    const trimmer = createTrimmer({
+      clock,
+      log: silentLog,
+      wal,
+      peers: new Polled(0),
+      floor: () => at(100, 100),
+      needed: () => undefined,
+      retentionBytes: 0,
+      onFatal: (error) => fatal.push(error),
+      ...options,
+    });
+    trimmer.start();
+    await clock.advance(10_000);
+    await trimmer.stop();
+    assert.deepEqual(fatal, []);
+    assert.equal(clock.pending, 0);
+    return trimmer.trimmed;
+  }
+
+  it('nothing goes while the batches take no more than their bytes, whoever has them', async () => {
+    const { wal } = await filled();
+    const peers = new Polled(1);
+    peers.report('eu-west', at(100, 100));
+    assert.equal(await trimmed(wal, { peers, retentionBytes: wal.batchBytes }), 0);
+    assert.deepEqual(firsts(wal), [1, 1]);
+  });
+
+  it('the oldest origin goes first, and no more of it than must', async () => {
+    const { wal } = await filled();
+    const { length } = viewChain(old, 1)[0]!.bytes;
+    // Steps of one batch.
+    const bound = Object.assign(Object.create(wal) as Wal, {
+      trim: (origin: string, upTo: number) => wal.trim(origin, upTo, length),
+    });
+    await trimmed(bound, { retentionBytes: wal.batchBytes - 3 * length });
+    assert.deepEqual(firsts(wal), [16, 1]);
+    await trimmed(bound, { retentionBytes: 0 });
+    assert.deepEqual(firsts(wal), [101, 101]);
+  });
+
+  it('nothing beyond the floor goes', async () => {
+    const { wal } = await filled();
+    assert.equal(await trimmed(wal, { floor: () => at(12, 0) }), 10);
+    assert.deepEqual(firsts(wal), [11, 1], 'whole batches');
+    assert.equal(await trimmed(wal, { floor: () => new Map() }), 0);
+  });
+
+  it('nothing goes that no other region reports now; one that is behind or gone is not waited for', async () => {
+    const { wal } = await filled();
+    const peers = new Polled(2);
+    assert.equal(await trimmed(wal, { peers }), 0, 'nobody has reported');
+    peers.report('eu-west', at(100, 100), { reachable: false });
+    assert.equal(await trimmed(wal, { peers }), 0, 'a report of a poll before');
+    peers.report('eu-west', at(0, 30));
+    peers.report('ap-south', at(20, 0));
+    assert.equal(await trimmed(wal, { peers }), 50, 'the one that lacks it is not waited for');
+    assert.deepEqual(firsts(wal), [21, 31]);
+  });
+
+  it('nothing goes that a region fetching a copy will ask for', async () => {
+    const { wal } = await filled();
+    assert.equal(await trimmed(wal, { needed: () => at(0, 0) }), 0);
+    assert.equal(await trimmed(wal, { needed: () => at(50, 10) }), 60);
+    assert.deepEqual(firsts(wal), [51, 11]);
+  });
+
+  it('a full disk is tried again, another failure ends the process', async () => {
+    const { wal, store } = await filled();
+    store.failNext('storage_full');
+    assert.equal(await trimmed(wal, {}), 200);
+    const other = await filled();
+    other.store.failNext('storage_failed');
+    const fatal: unknown[] = [];
+    await trimmed(other.wal, { onFatal: (error) => fatal.push(error) });
+    assert.equal((fatal[0] as { code?: string }).code, 'storage_failed');
+  });
+});
+
+describe('idempotency keys that grow old', () => {
+  const now = startMs;
+  const keyed = (id: string, acceptedMs: number, entity = 1) => ({
+    ...viewEvent(0, entity),
+    hlc: acceptedMs * 2048,
+    timeMs: acceptedMs,
+    key: { id: id.padEnd(22, 'A'), bodyHash: 'AAAAAAAAAAA' },
+  });
+
+  async function sweeping(peers: Polled, applied: Position, floor: Position) {
+    const clock = new ManualClock(now);
+    const wal = openLog({ store: new MemoryStore() });
+    const ages = [20, 9, 7.5, 0];
+    const events = ages.map((days, index) => keyed('abcd'[index]!, now - days * DAY_MS));
+    await wal.append({ batches: chainOf({ origin: old }, [events]) });
+    const fatal: unknown[] = [];
+    const onFatal = (error: unknown): void => void fatal.push(error);
+    const sweep = createKeySweep({
+      clock,
+      log: silentLog,
+      wal,
+      peers,
+      applied: () => applied,
+      floor: () => floor,
+      onFatal,
+    });
+    sweep.start();
+    const left = async (): Promise<number> => {
+      await clock.advance(1_000_000);
+      assert.deepEqual(fatal, []);
+      return wal.keys;
+    };
+    return { left, stop: () => sweep.stop() };
+  }
+
+  it('are forgotten eight days after everything every region accepted until then is known here', async () => {
+    const peers = new Polled(2);
+    const everything = new Map([[old, 4]]);
+    const it = await sweeping(peers, everything, everything);
+    assert.equal(await it.left(), 4, 'no peer has reported');
+    peers.report('eu-west', everything, { clockMs: now });
+    assert.equal(await it.left(), 4, 'one of two has');
+    peers.report('ap-south', new Map([[young, 1]]), { clockMs: now });
+    assert.equal(await it.left(), 4, 'the other has something that is not here');
+    peers.report('ap-south', everything, { clockMs: now });
+    assert.equal(await it.left(), 4, 'and what it had is not here yet');
+    await it.stop();
+    const again = new Polled(2);
+    const second = await sweeping(again, everything, everything);
+    again.report('eu-west', everything, { clockMs: now });
+    again.report('ap-south', everything, { clockMs: now - 3 * DAY_MS });
+    assert.equal(await second.left(), 3, 'up to three days ago: the one of twenty days');
+    again.report('ap-south', everything, { clockMs: now });
+    assert.equal(await second.left(), 2, 'now also the one of nine');
+    await second.stop();
+  });
+
+  it('are kept while a restart would replay them', async () => {
+    const it = await sweeping(new Polled(0), new Map([[old, 4]]), new Map([[old, 3]]));
+    // All lie in one batch; the floor says which of them a restart would not meet again.
+    assert.equal(await it.left(), 2);
+    await it.stop();
+    const none = await sweeping(new Polled(0), new Map([[old, 4]]), new Map());
+    assert.equal(await none.left(), 4);
+    await none.stop();
+  });
+});
