@@ -10,8 +10,11 @@ case $command in
   region) main=services/region/main.js port=9510 ;;
   router) main=services/router/main.js port=9500 ;;
   cluster) main=deploy/local/main.js port=9500 ;;
+  # Beside the regions: `docker compose run --rm us-east backup --to …`.
+  backup) main=deploy/backup/main.js port=0 ;;
+  restore) main=deploy/backup/restore.js port=0 ;;
   *)
-    echo "unknown command \"$command\"; the image takes: region | router | cluster, then flags (<command> --help lists them)" >&2
+    echo "unknown command \"$command\"; the image takes: region | router | cluster | backup | restore, then flags (<command> --help lists them)" >&2
     exit 2
     ;;
 esac

@@ -27,6 +27,8 @@ export interface RegionReadings {
   ledgerPairs(): number;
   idempotencyKeys(): number;
   clockOffsetSeconds(): number;
+  snapshotBytes(): number;
+  snapshotOfBytes(): number;
 }
 
 export interface RegionCounters {
@@ -37,6 +39,8 @@ export interface RegionCounters {
   attached(): void;
   replayed(writes: number): void;
   keyConflict(): void;
+  snapshotServed(bytes: number): void;
+  snapshotReceived(bytes: number): void;
   checkpointed(pass: { readonly durationMs: number }): void;
   trimmed(events: number): void;
   keysForgotten(keys: number): void;
@@ -77,6 +81,14 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     name: 'tidal_idempotency_conflicts_total',
     help: 'Requests refused because their idempotency key was used for another write.',
   });
+  const served = metrics.counter({
+    name: 'tidal_snapshot_served_bytes_total',
+    help: 'Bytes of snapshots that others fetched here.',
+  });
+  const received = metrics.counter({
+    name: 'tidal_snapshot_received_bytes_total',
+    help: 'Bytes of snapshots fetched from peers.',
+  });
   const checkpointSeconds = metrics.histogram({
     name: 'tidal_checkpoint_duration_seconds',
     help: 'Time of one finished checkpoint, pauses included.',
@@ -105,6 +117,8 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     attached: () => attaches.inc(),
     replayed: (writes) => replays.inc(writes),
     keyConflict: () => conflicts.inc(),
+    snapshotServed: (bytes) => served.inc(bytes),
+    snapshotReceived: (bytes) => received.inc(bytes),
     checkpointed: ({ durationMs }) => checkpointSeconds.observe(durationMs / 1_000),
     trimmed: (events) => trimmed.inc(events),
     keysForgotten: (keys) => forgotten.inc(keys),
@@ -157,4 +171,10 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
     'Largest distance of a reachable peer’s clock from this one.',
     read.clockOffsetSeconds,
   );
+  gauge(
+    'tidal_snapshot_bytes',
+    'Bytes that are here of the snapshot being fetched; 0 while none is.',
+    read.snapshotBytes,
+  );
+  gauge('tidal_snapshot_size_bytes', 'Size of the snapshot being fetched; 0 while none is.', read.snapshotOfBytes);
 }

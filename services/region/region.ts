@@ -5,9 +5,7 @@
  *
  * Time, chance, store, stream and links come in from outside, so that a simulation can run many regions in one process.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type Koa from 'koa';
-import { ConfigError } from '../../shared/config/config-error.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { BodyBudget } from '../../shared/observe/body-budget.ts';
@@ -15,16 +13,7 @@ import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
-import {
-  formatPosition,
-  missing,
-  type Position,
-  parsePosition,
-  regionOf,
-  sequenceOf,
-  totalOf,
-} from '../../shared/protocol/position.ts';
-import { describeSchema, requireCompatible, type SchemaDescription } from '../../shared/schema/compatible.ts';
+import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
@@ -42,7 +31,9 @@ import { createIngest } from './receive/ingest.ts';
 import type { Ingest, Receiver } from './receive/receive.ts';
 import { createStreamReceiver } from './receive/stream-receiver.ts';
 import { recover } from './recover/recover.ts';
+import { checkDirectory, requireAccepted } from './region-directory.ts';
 import { createRegionCounters, registerRegionGauges } from './region-metrics.ts';
+import { describeHindrance, lagBehindLeader, newestEpoch } from './region-status.ts';
 import { createPeerRepair } from './repair/peer-repair.ts';
 import { createPeers } from './repair/peers.ts';
 import type { PeerLink, Peers, Repair } from './repair/repair.ts';
@@ -52,8 +43,13 @@ import { Heartbeat } from './role/heartbeat.ts';
 import { createLeadershipRole } from './role/leadership-role.ts';
 import { createReadiness, type Readiness } from './role/readiness.ts';
 import type { Role } from './role/role.ts';
+import { lowestAtPeers } from './ship/lowest-at-peers.ts';
 import type { Ship } from './ship/ship.ts';
 import { createShipper } from './ship/shipper.ts';
+import { createBootstrap } from './snapshot/bootstrap.ts';
+import { CATCHING_UP_INSTALLED } from './snapshot/merge.ts';
+import type { ArrivedSnapshot, Bootstrap } from './snapshot/snapshot.ts';
+import { createSnapshotServer } from './snapshot/snapshot-server.ts';
 import { createRegisters } from './state/catalog/registers.ts';
 import { createDigest } from './state/digest.ts';
 import { createKeptDigest } from './state/kept-digest.ts';
@@ -63,7 +59,7 @@ import { createVectorIndex } from './state/vectors/vector-index.ts';
 import { openLog } from './wal/log.ts';
 import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
 import type { Store } from './wal/store.ts';
-import type { Wal } from './wal/wal.ts';
+import type { StoreHome } from './wal/store-home.ts';
 
 /** Reads never answer for a moment further ahead of the own clock than this, ms. */
 const READ_AHEAD_MS = 5 * 60_000;
@@ -74,7 +70,9 @@ export interface RegionOptions {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** The open store of `home`. */
   readonly store: Store;
+  readonly home: Pick<StoreHome, 'copy' | 'incoming'>;
   readonly stream: Stream;
   readonly control: Control;
   /** Its own key for signs of life; absent: failover is manual. */
@@ -94,6 +92,10 @@ export interface RegionOptions {
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
   readonly maxInFlight: number;
+  /** A peer's snapshot is here and can take the place of the store: this region is to be stopped, merged into it, and begun on it. */
+  readonly onArrived: (arrived: ArrivedSnapshot) => void;
+  /** Monotonic ms before which no snapshot is fetched; absent: at once. */
+  readonly snapshotsNotBeforeMs?: number;
   /** The process must end at once, answering nobody. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -116,8 +118,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const text = createTextIndex({ schema });
   const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
   // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
-  const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true;
-  if (startedEmpty && links.length > 0) await wal.storeMark('catching_up', true);
+  const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;
+  const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true || installed;
+  if (startedEmpty && !installed && links.length > 0) await wal.storeMark('catching_up', true);
   const recovered = recover({ clock, log, wal, catalog, ledger, text, vectors });
 
   const counters = createRegionCounters(metrics);
@@ -158,7 +161,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     wal,
     peers,
     floor,
-    needed: () => undefined,
+    needed: () => snapshots.needed,
     retentionBytes: options.logRetentionBytes,
     onFatal,
     onTrimmed: counters.trimmed,
@@ -216,6 +219,37 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     enabled,
     onFatal,
     onRepaired: counters.repaired,
+    held: () => bootstrap.holdsRepair,
+    onTrimmed: (peer, origin) => bootstrap.trimmedAt(peer, origin),
+  });
+  const bootstrap: Bootstrap = createBootstrap({
+    clock,
+    log,
+    peers,
+    links,
+    wal,
+    openLog: (store) => openLog({ store }),
+    incoming: (id) => options.home.incoming(id),
+    startedEmpty: startedEmpty && !installed,
+    ready: () => readiness.ready,
+    notBeforeMs: options.snapshotsNotBeforeMs ?? 0,
+    hindered: () => drill.cut || ingest.stopped !== undefined,
+    requireSchema: (copy) => requireAccepted(copy, schema, options.schemaFile),
+    onSchemaBehind: (detail) => ingest.stop({ code: 'schema_behind', detail }),
+    onReleased: () => repair.nudge(),
+    onArrived: options.onArrived,
+    onReceived: counters.snapshotReceived,
+  });
+  const snapshots = createSnapshotServer({
+    clock,
+    random,
+    log,
+    region,
+    schemaHash: schema.hash,
+    durable: () => wal.durable,
+    cut: () => drill.cut,
+    copy: () => options.home.copy(),
+    onServed: counters.snapshotServed,
   });
   const receiver: Receiver = createStreamReceiver({
     clock,
@@ -235,7 +269,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     applied: () => apply.applied,
     onReady: () => {
       log.info('ready');
-      if (wal.mark('catching_up') === true) wal.storeMark('catching_up', false).catch(onFatal);
+      if ((wal.mark('catching_up') ?? false) !== false) wal.storeMark('catching_up', false).catch(onFatal);
     },
   });
 
@@ -277,19 +311,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onKeyConflict: counters.keyConflict,
   });
 
-  const leaderStatus = (): RegionStatus | undefined => {
-    const leader = role.leadership?.leader;
-    return leader === undefined ? undefined : peers.views.get(leader)?.status;
-  };
-  const lagEvents = (): number | undefined => {
-    if (role.leads) return 0;
-    const status = leaderStatus();
-    return status === undefined ? undefined : missing(parsePosition(status.applied) ?? new Map(), apply.applied);
-  };
-  const lagSeconds = (): number => {
-    if ((lagEvents() ?? 0) === 0) return 0;
-    return Math.max(0, (leaderStatus()?.newestMs ?? 0) - apply.newestMs) / 1_000;
-  };
+  const { lagEvents, lagSeconds } = lagBehindLeader({ role, peers, apply });
 
   const status = (): RegionStatus => ({
     region,
@@ -310,6 +332,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     clockMs: clock.nowMs(),
     newestMs: apply.newestMs,
     ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
+    ...(bootstrap.progress === undefined ? {} : { snapshot: bootstrap.progress }),
     ...describeHindrance(hindrance()),
     ...newestEpoch(wal),
     schemaHash: schema.hash,
@@ -332,6 +355,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     catalog,
     text,
     rank,
+    snapshots,
     maxBodyBytes: options.maxBodyBytes,
     bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
@@ -373,6 +397,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => wal.keys,
     clockOffsetSeconds: () => largestOffsetMs(peers) / 1_000,
+    snapshotBytes: () => bootstrap.progress?.bytes ?? 0,
+    snapshotOfBytes: () => bootstrap.progress?.of ?? 0,
   });
 
   return {
@@ -383,6 +409,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       ship.start();
       receiver.start();
       repair.start();
+      bootstrap.start();
       drill.start();
       heartbeat?.start();
       for (const work of background) work.start();
@@ -391,44 +418,16 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       await intake.stop();
       keptDigest.stop();
       await Promise.all([drill.stop(), heartbeat?.stop()]);
-      await Promise.all([role.stop(), repair.stop(), receiver.stop(), peers.stop()]);
+      await Promise.all([
+        role.stop(),
+        repair.stop(),
+        receiver.stop(),
+        peers.stop(),
+        bootstrap.stop(),
+        snapshots.stop(),
+      ]);
       await Promise.all([ship.stop(), ...background.map((work) => work.stop())]);
       await wal.close();
     },
   };
-}
-
-/** A directory belongs to one region, and a schema only adds to the one the log was written under. */
-async function checkDirectory(wal: Wal, region: string, schema: Schema, schemaFile: string): Promise<void> {
-  const owner = wal.mark('region');
-  if (owner !== undefined && owner !== region) {
-    throw new ConfigError(`the data directory belongs to the region ${String(owner)}, not to ${region}`);
-  }
-  if (owner === undefined) await wal.storeMark('region', region);
-  const accepted = wal.mark('schema') as SchemaDescription | undefined;
-  if (accepted !== undefined) requireCompatible(accepted, schema, schemaFile);
-  // Only what is new is written: a region with a full disk starts and serves reads.
-  const description = describeSchema(schema);
-  if (!isDeepStrictEqual(accepted, description)) await wal.storeMark('schema', description);
-}
-
-function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {
-  return refusal === undefined ? {} : { hindrance: { code: refusal.code, detail: refusal.message } };
-}
-
-function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {
-  let newest: RegionStatus['newestEpoch'];
-  for (const { epoch, last } of wal.origins()) {
-    if (newest === undefined || epoch > newest.epoch) newest = { epoch, events: last };
-    else if (epoch === newest.epoch) newest = { epoch, events: newest.events + last };
-  }
-  return newest === undefined ? {} : { newestEpoch: newest };
-}
-
-/** 0 where a peer cannot be asked: then everything is shipped again, and receivers skip by position. */
-function lowestAtPeers(peers: Peers, origin: string): number {
-  const reachable = [...peers.views.values()].filter((view) => view.reachable);
-  if (reachable.length < peers.expected) return 0;
-  const sequences = reachable.map(({ status }) => sequenceOf(parsePosition(status.durable) ?? new Map(), origin));
-  return sequences.length === 0 ? 0 : Math.min(...sequences);
 }

@@ -13,9 +13,9 @@ import { loadSchema } from '../../shared/schema/parse-schema.ts';
 import { loadTopology } from '../../shared/schema/parse-topology.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
-import { createRegion } from './region.ts';
+import { createRegionHost } from './region-host.ts';
 import { createHttpPeerLink } from './repair/http-peer-link.ts';
-import { openLmdbStore } from './wal/lmdb-store.ts';
+import { createLmdbStoreHome } from './wal/lmdb-store-home.ts';
 import type { Store } from './wal/store.ts';
 
 export interface StartOptions {
@@ -37,7 +37,6 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     throw new ConfigError(`${config.topologyFile}: there is no region ${config.region}; known: ${names.join(', ')}`);
   }
   const metrics = createMetrics({ process: 'region', name: config.region });
-  const store = openLmdbStore({ path: config.dataDir });
   const nats = connectJetStream({
     url: config.natsUrl,
     name: config.region,
@@ -48,13 +47,14 @@ export async function startRegion(options: StartOptions): Promise<Service> {
   const links = topology.regions
     .filter(({ name }) => name !== config.region)
     .map(({ name, url }) => createHttpPeerLink({ region: name, url, clock }));
-  const region = await createRegion({
+  const region = await createRegionHost({
     region: config.region,
     clock,
     random,
     log,
     metrics,
-    store: wrapStore?.(store) ?? store,
+    home: createLmdbStoreHome({ path: config.dataDir, clock }),
+    wrapStore,
     stream: wrapStream?.(nats.stream) ?? nats.stream,
     control: nats.control,
     alive: topology.failover === undefined ? undefined : nats.keys(aliveKey(config.region)),

@@ -5,7 +5,7 @@
  * Promise: every failure is answered as RFC 9457 problem details with a code of the one table; nothing of an internal
  * error reaches the client but its request id.
  */
-import { createServer, type Server, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import Koa, { type Context, type Next } from 'koa';
@@ -154,7 +154,8 @@ function isHangUp(error: unknown): boolean {
 }
 
 export interface ListenOptions {
-  readonly app: Koa;
+  /** A Koa application, or what stands in for one. */
+  readonly app: { callback(): (request: IncomingMessage, response: ServerResponse) => Promise<unknown> };
   readonly metrics: Metrics;
   /**
    * Open connections from which on requests are refused with `overloaded` (`/health*` and `/metrics*` excepted) and their

@@ -12,7 +12,7 @@
  * | `POST /internal/drain` | {@link DrainRequest} → {@link DrainReply}: waits for what the stream holds now |
  * | `POST /internal/cut` | {@link CutRequest} → {@link RegionStatus} |
  * | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that holds n, back to back; 410 `log_trimmed` when they were trimmed; 503 while cut |
- * | `GET /internal/snapshot` | → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served; 503 while cut |
+ * | `GET /internal/snapshot` | → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served; 503 `not_ready` while it is being made: ask again; 503 while cut |
  * | `GET /internal/snapshot/<id>?offset=n` | → bytes of the copy from n on; 410 `snapshot_gone` when it is not served any more |
  * | `GET /internal/digest` | → {@link DigestReply}: counted anew at once, which stalls a large region |
  * | `GET /internal/digests` | → {@link DigestsReply}: counted in the background, then kept with every batch for 15 s |
@@ -92,6 +92,8 @@ export interface RegionStatus {
   readonly clockMs: number;
   /** Acceptance time of the newest applied event, epoch ms; 0 before the first. */
   readonly newestMs: number;
+  /** A snapshot it is fetching: from whom, bytes that are here, and bytes in all. */
+  readonly snapshot?: { readonly peer: string; readonly bytes: number; readonly of: number };
   /** Why replication stands still here, where it does: `schema_behind` or `damaged_log`. */
   readonly stopped?: { readonly code: string; readonly detail: string };
   /** Why this region would refuse writes if it led; absent: it would not. */
@@ -156,7 +158,7 @@ export interface SnapshotInfo {
   readonly bytes: number;
   /** Hexadecimal, of all bytes. */
   readonly sha256: string;
-  /** Position token of what the copy holds. */
+  /** Position token of what the copy holds at least. */
   readonly position: string;
   readonly schemaHash: string;
 }

@@ -5,6 +5,7 @@
  * A region stores the description of the schema it last started with and refuses to start with one that does not
  * contain it. Additions are free; boosts, BM25 parameters and text fields are too, because the text index is rebuilt.
  */
+import { createHash } from 'node:crypto';
 import { ConfigError } from '../config/config-error.ts';
 import type { Schema } from './schema.ts';
 
@@ -27,6 +28,11 @@ export function describeSchema(schema: Pick<Schema, 'signals' | 'embedding'>): S
       .map(({ name, sentiment, halfLifeSeconds, windows }) => ({ name, sentiment, halfLifeSeconds, windows })),
     dimensions: schema.embedding.dimensions,
   };
+}
+
+/** The schema hash of a description: 16 hexadecimal digits. */
+export function hashOf(description: SchemaDescription): string {
+  return createHash('sha256').update(JSON.stringify(description)).digest('hex').slice(0, 16);
 }
 
 /** What of `former` means something else in `present`, or is gone from it: one sentence each, with its path. */

@@ -2,8 +2,7 @@
  * From the schema's YAML to the schema: once at start, before anything else. All mistakes are told at once, each with
  * its path, its line and what would have been accepted.
  */
-import { createHash } from 'node:crypto';
-import { describeSchema } from './compatible.ts';
+import { describeSchema, hashOf } from './compatible.ts';
 import { durationPattern, parseDurationSeconds } from './duration.ts';
 import { type Schema, type SignalDefinition, type TextField, type Window, windows } from './schema.ts';
 import { type Place, readConfigFile, YamlFile } from './yaml-file.ts';
@@ -52,8 +51,7 @@ export function parseSchema(text: string, file: string): Schema {
 
   yaml.finish();
   const parts = { signals, textFields, bm25, embedding: { dimensions: dimensions! } };
-  const canonical = JSON.stringify(describeSchema(parts));
-  return { ...parts, hash: createHash('sha256').update(canonical).digest('hex').slice(0, 16) };
+  return { ...parts, hash: hashOf(describeSchema(parts)) };
 }
 
 /** Reads and parses the file. Throws `ConfigError`. */

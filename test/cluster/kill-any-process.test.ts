@@ -4,23 +4,8 @@ import { checkWholeCluster } from '../checkers/whole-cluster.ts';
 import { Acknowledged } from '../harness/acknowledged.ts';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
+import { keepWriting } from '../harness/keep-writing.ts';
 import { Workload } from '../harness/workload.ts';
-
-/** Writes from eight clients until told to stop. */
-function keepWriting(cluster: Cluster, told: Acknowledged): () => Promise<void> {
-  let stopping = false;
-  const clients = Array.from({ length: 8 }, async (_, client) => {
-    while (!stopping) {
-      const status = await told.view(cluster, client + 1);
-      // A refused connection answers at once: do not spin on it.
-      if (status !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  });
-  return async () => {
-    stopping = true;
-    await Promise.all(clients);
-  };
-}
 
 describe('one process is killed under load', function () {
   this.timeout(120_000);

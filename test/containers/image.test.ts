@@ -71,9 +71,20 @@ describe('the image', function () {
     });
   }
 
+  for (const command of ['backup', 'restore']) {
+    it(`${command} --help says how; what is missing is named`, async () => {
+      const help = await dockerEnded(['run', '--rm', '--network', 'none', name, command, '--help']);
+      assert.equal(help.exitCode, 0, help.output);
+      assert.match(help.output, /--region/);
+      const wrong = await dockerEnded(['run', '--rm', '--network', 'none', name, command]);
+      assert.equal(wrong.exitCode, 2, wrong.output);
+      assert.match(wrong.output, /is required/);
+    });
+  }
+
   it('an unknown command is refused, naming the known ones', async () => {
     const { exitCode, output } = await dockerEnded(['run', '--rm', '--network', 'none', name, 'serve']);
     assert.equal(exitCode, 2);
-    assert.match(output, /"serve".*region \| router \| cluster/);
+    assert.match(output, /"serve".*region \| router \| cluster \| backup \| restore/);
   });
 });

@@ -51,32 +51,67 @@ export interface ClusterStatus {
   readonly regions: readonly StatusRegion[];
 }
 
+/** What the processes of a cluster are started with. */
+interface SetUp {
+  readonly directory: string;
+  readonly topology: readonly string[];
+  readonly leader: string;
+  readonly schema: string;
+  readonly natsPort: number;
+  readonly regionUrls: Map<string, string>;
+  readonly network: Network | undefined;
+}
+
+/** Writes what the process is told of the others and answers the flags that say so; with wires, each one dials its own. */
+async function surroundings(setUp: SetUp, from: string): Promise<string[]> {
+  const { directory, topology, leader, natsPort, regionUrls, network } = setUp;
+  const port = (to: string, target: number): Promise<number> | number => network?.lay(from, to, target) ?? target;
+  const lines = [...topology, `leader: ${leader}`, 'regions:'];
+  for (const [name, url] of regionUrls) {
+    const dialled = name === from ? new URL(url).port : await port(name, Number(new URL(url).port));
+    lines.push(`  - name: ${name}`, `    url: http://127.0.0.1:${dialled}`);
+  }
+  const file = join(directory, network === undefined ? 'topology.yaml' : `topology-${from}.yaml`);
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  return ['--topology', file, '--nats', `nats://127.0.0.1:${await port(NATS, natsPort)}`];
+}
+
+async function regionProcess(
+  setUp: SetUp,
+  name: string,
+  program?: NonNullable<ClusterOptions['mains']>[string],
+): Promise<NodeProcess> {
+  const { regionUrls, schema, directory } = setUp;
+  const flags = ['--region', name, '--listen', new URL(regionUrls.get(name)!).host, '--schema', schema];
+  return new NodeProcess({
+    name,
+    main: program?.main ?? 'services/region/main.js',
+    env: program?.env ?? {},
+    flags: [...flags, ...(await surroundings(setUp, name)), '--data-dir', join(directory, name)],
+  });
+}
+
 export class Cluster {
   readonly nats: NatsServer;
   readonly directory: string;
-  readonly regionNames: readonly string[];
   readonly processes = new Map<string, NodeProcess>();
   /** Public base URL, of the first router. */
   readonly url: string;
   readonly routerUrls: readonly string[];
   readonly regionUrls: ReadonlyMap<string, string>;
-  private readonly wires: Network | undefined;
+  private readonly setUp: SetUp;
 
-  private constructor(
-    nats: NatsServer,
-    directory: string,
-    regionNames: readonly string[],
-    routerUrls: readonly string[],
-    regionUrls: ReadonlyMap<string, string>,
-    wires: Network | undefined,
-  ) {
+  private constructor(nats: NatsServer, setUp: SetUp, routerUrls: readonly string[]) {
     this.nats = nats;
-    this.directory = directory;
-    this.regionNames = regionNames;
+    this.setUp = setUp;
+    this.directory = setUp.directory;
     this.routerUrls = routerUrls;
     this.url = routerUrls[0]!;
-    this.regionUrls = regionUrls;
-    this.wires = wires;
+    this.regionUrls = setUp.regionUrls;
+  }
+
+  get regionNames(): readonly string[] {
+    return [...this.regionUrls.keys()];
   }
 
   /** Starts everything; resolves when every region is ready and the leader accepts. */
@@ -97,44 +132,14 @@ export class Cluster {
     const schema = schemaFile ?? fileURLToPath(new URL('../../../deploy/config/default-schema.yaml', import.meta.url));
     const promised = [...regionUrls.values(), ...routerUrls].map((url) => Number(new URL(url).port));
     const network = wires === undefined ? undefined : new Network(seededRandom(wires.seed), promised);
-    const cluster = new Cluster(nats, directory, regions, routerUrls, regionUrls, network);
-    const port = (from: string, to: string, target: number): Promise<number> | number =>
-      network?.lay(from, to, target) ?? target;
-
-    /** What the process is told of the others; with wires, each one dials its own. */
-    const surroundings = async (from: string): Promise<string[]> => {
-      const lines = [...topology, `leader: ${regions[0]}`, 'regions:'];
-      for (const [name, url] of regionUrls) {
-        const dialled = name === from ? new URL(url).port : await port(from, name, Number(new URL(url).port));
-        lines.push(`  - name: ${name}`, `    url: http://127.0.0.1:${dialled}`);
-      }
-      const file = join(directory, network === undefined ? 'topology.yaml' : `topology-${from}.yaml`);
-      writeFileSync(file, `${lines.join('\n')}\n`);
-      return ['--topology', file, '--nats', `nats://127.0.0.1:${await port(from, NATS, nats.port)}`];
-    };
-
-    for (const [name, url] of regionUrls) {
-      const flags = ['--region', name, '--listen', new URL(url).host, '--schema', schema];
-      cluster.processes.set(
-        name,
-        new NodeProcess({
-          name,
-          main: mains[name]?.main ?? 'services/region/main.js',
-          env: mains[name]?.env ?? {},
-          flags: [...flags, ...(await surroundings(name)), '--data-dir', join(directory, name)],
-        }),
-      );
-    }
+    const leader = regions[0]!;
+    const setUp: SetUp = { directory, topology, leader, schema, natsPort: nats.port, regionUrls, network };
+    const cluster = new Cluster(nats, setUp, routerUrls);
+    for (const name of regionUrls.keys()) cluster.processes.set(name, await regionProcess(setUp, name, mains[name]));
     for (const [index, url] of routerUrls.entries()) {
       const name = index === 0 ? 'router' : `router-${index + 1}`;
-      cluster.processes.set(
-        name,
-        new NodeProcess({
-          name,
-          main: 'services/router/main.js',
-          flags: ['--listen', new URL(url).host, ...(await surroundings(name))],
-        }),
-      );
+      const flags = ['--listen', new URL(url).host, ...(await surroundings(setUp, name))];
+      cluster.processes.set(name, new NodeProcess({ name, main: 'services/router/main.js', flags }));
     }
     try {
       await Promise.all([...cluster.processes.values()].map((service) => service.start()));
@@ -148,13 +153,27 @@ export class Cluster {
 
   /** The wires; only with the option `wires`. */
   get network(): Network {
-    if (this.wires === undefined) throw new Error('this cluster was started without wires');
-    return this.wires;
+    const { network } = this.setUp;
+    if (network === undefined) throw new Error('this cluster was started without wires');
+    return network;
   }
 
   /** In the order of `routerUrls`. */
   get routerNames(): readonly string[] {
     return [...this.processes.keys()].filter((name) => !this.regionNames.includes(name));
+  }
+
+  /**
+   * Writes one more region into the topology file and starts it; the others know of it once they are restarted. Answers
+   * when it listens. Not with wires.
+   */
+  async addRegion(name: string): Promise<{ readonly dataDir: string }> {
+    if (this.setUp.network !== undefined) throw new Error('a region is added to a cluster without wires');
+    this.setUp.regionUrls.set(name, `http://127.0.0.1:${await freePort()}`);
+    const added = await regionProcess(this.setUp, name);
+    this.processes.set(name, added);
+    await added.start();
+    return { dataDir: join(this.directory, name) };
   }
 
   process(name: string): NodeProcess {
@@ -235,7 +254,7 @@ export class Cluster {
   /** Ends what is left and removes every directory. */
   async stop(): Promise<void> {
     await Promise.all([...this.processes.values()].map((service) => service.end('SIGKILL')));
-    await this.wires?.close();
+    await this.setUp.network?.close();
     await this.nats.stop();
     rmSync(this.directory, { recursive: true, force: true });
   }

@@ -324,6 +324,7 @@ export class CoreRegion {
         if (cut || this.cut) throw new Fault('peer_refused', `${region} is cut off by a drill`);
         return serve?.(origin, from) ?? Buffer.concat(wal.read(origin, from, 768 * 1024));
       },
+      ...noSnapshots(region),
     };
   }
 
@@ -332,6 +333,14 @@ export class CoreRegion {
     if (reachable.length < this.peers.expected || reachable.length === 0) return 0;
     return Math.min(...reachable.map(({ status }) => sequenceOf(parsePosition(status.durable) ?? new Map(), origin)));
   }
+}
+
+/** The part of a link to a peer that serves no snapshot. */
+export function noSnapshots(region: string): Pick<PeerLink, 'snapshot' | 'snapshotPart'> {
+  const refuse = async (): Promise<never> => {
+    throw new Fault('peer_refused', `${region} serves no snapshot`);
+  };
+  return { snapshot: refuse, snapshotPart: refuse };
 }
 
 function noIndexes(): Pick<ApplierOptions, 'text' | 'vectors'> {

@@ -42,7 +42,8 @@ export class MemoryStore implements Store {
   private failures: StorageFailure[] = [];
   private unflushed: Change[][] = [];
   private dead = false;
-  private readonly hooks: StoreHooks;
+  /** What a simulation has to do with it. */
+  hooks: StoreHooks;
   /** While set, no commit finds room. */
   full = false;
   /** Commits that resolved. */
@@ -100,6 +101,16 @@ export class MemoryStore implements Store {
   /** What is on the disk: nothing that is not flushed. */
   flushed<T extends TableName>(table: T): (readonly [StoreTables[T], Uint8Array])[] {
     return this.disk.range(table, {}) as (readonly [StoreTables[T], Uint8Array])[];
+  }
+
+  /** Everything that was flushed, as one run of bytes; equal contents give equal bytes. */
+  image(): Uint8Array {
+    return this.disk.image();
+  }
+
+  /** The store whose {@link image} this is. Throws when it is none. */
+  static fromImage(image: Uint8Array, hooks?: StoreHooks): MemoryStore {
+    return new MemoryStore(Disk.fromImage(image), hooks);
   }
 
   get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined {
@@ -185,6 +196,24 @@ class Disk {
     const copy = new Disk();
     for (const [name, { keys, values }] of this.tables) copy.tables.set(name, { keys: [...keys], values: [...values] });
     return copy;
+  }
+
+  image(): Uint8Array {
+    const rows = [...this.tables].map(([name, { keys, values }]) => [
+      name,
+      keys,
+      values.map((value) => Buffer.from(value).toString('base64')),
+    ]);
+    return new TextEncoder().encode(JSON.stringify(rows));
+  }
+
+  static fromImage(image: Uint8Array): Disk {
+    const disk = new Disk();
+    const rows = JSON.parse(new TextDecoder().decode(image)) as [TableName, Key[], string[]][];
+    for (const [name, keys, values] of rows) {
+      disk.tables.set(name, { keys, values: values.map((value) => new Uint8Array(Buffer.from(value, 'base64'))) });
+    }
+    return disk;
   }
 
   write(changes: readonly Change[]): void {

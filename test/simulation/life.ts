@@ -6,6 +6,7 @@
  * step. Between two effects a process only changes its own memory, so that these are all the moments that differ.
  */
 import type { Store } from '../../services/region/wal/store.ts';
+import type { StoreCopy, StoreHome } from '../../services/region/wal/store-home.ts';
 import type { Clock, Timer } from '../../shared/kernel/kernel.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import type { Chance } from './chance.ts';
@@ -143,6 +144,31 @@ export class Life {
       count: (table) => store.count(table),
       bytes: (table) => store.bytes(table),
       close: () => this.ask(() => store.close()),
+    };
+  }
+
+  home(home: StoreHome): StoreHome {
+    return {
+      open: () => this.store(home.open()),
+      copy: async () => {
+        const copy = await this.ask(() => home.copy());
+        const { bytes, sha256 } = copy;
+        const read: StoreCopy['read'] = (offset, limitBytes) => this.ask(() => copy.read(offset, limitBytes));
+        return { bytes, sha256, read, dispose: () => this.ask(() => copy.dispose()) };
+      },
+      incoming: async (id) => {
+        const incoming = await this.ask(() => home.incoming(id));
+        return {
+          get received() {
+            return incoming.received;
+          },
+          append: (bytes) => this.ask(() => incoming.append(bytes)),
+          complete: (bytes, sha256) => this.ask(() => incoming.complete(bytes, sha256)),
+          open: () => this.store(incoming.open()),
+          makeCurrent: () => this.ask(() => incoming.makeCurrent()),
+          discard: () => this.ask(() => incoming.discard()),
+        };
+      },
     };
   }
 

@@ -2,7 +2,7 @@
  * A machine with one process on it: a region with its disk, or a router. The process starts, dies and starts again; the
  * machine keeps its disk and its clock.
  */
-import { createRegion, type Region } from '../../services/region/region.ts';
+import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import { createHttpRegionLink } from '../../services/router/forward/http-region-link.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
@@ -14,6 +14,7 @@ import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import { aliveKey } from '../../shared/protocol/leadership.ts';
 import type { MemoryClient } from '../harness/memory-client.ts';
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
+import { MemoryStoreHome } from '../harness/memory-store-home.ts';
 import type { Chance } from './chance.ts';
 import { type DeathAt, Life } from './life.ts';
 import { Violation } from './violation.ts';
@@ -135,8 +136,7 @@ export abstract class Machine {
 }
 
 export class RegionMachine extends Machine {
-  store: MemoryStore;
-  region: Region | undefined;
+  region: RegionHost | undefined;
   /** How much of every origin is on its disk. */
   readonly onDisk = new Map<string, number>();
   /** It has answered that it is cut off, and nobody has asked to heal it since. */
@@ -155,6 +155,7 @@ export class RegionMachine extends Machine {
   readonly backups: { readonly atMs: number; readonly store: MemoryStore }[] = [];
   private readonly hooks: StoreHooks;
   private full = false;
+  private home: MemoryStoreHome;
 
   constructor(world: World, name: string) {
     super(world, name);
@@ -163,12 +164,46 @@ export class RegionMachine extends Machine {
       flush: () => new Promise((resolve) => void world.scheduler.after(flushes.between(0.1, this.flushMs), resolve)),
       onFlushed: (changes) => this.flushed(changes),
     };
-    this.store = new MemoryStore(undefined, this.hooks);
+    this.home = this.homeOf(new MemoryStore(undefined, this.hooks));
+  }
+
+  /** The disk's current store. */
+  get store(): MemoryStore {
+    return this.home.store;
+  }
+
+  private homeOf(store: MemoryStore | MemoryStoreHome): MemoryStoreHome {
+    const home = store instanceof MemoryStore ? new MemoryStoreHome(store) : store;
+    const { flush } = this.hooks;
+    if (flush !== undefined) home.incomingHooks = { flush };
+    home.store.full = this.full;
+    home.incomingFull = this.full;
+    home.onStep = (step) => {
+      if (step === 'after the switch') this.installed(home);
+    };
+    return home;
+  }
+
+  /** A store that came from a peer is the current one now: nothing of what was here may be missing in it. */
+  private installed(home: MemoryStoreHome): void {
+    home.store.hooks = this.hooks;
+    home.store.full = this.full;
+    const before = new Map(this.onDisk);
+    this.readDisk();
+    this.world.note(this.name, 'has another store, from a peer');
+    for (const [origin, sequence] of before) {
+      const now = this.onDisk.get(origin) ?? 0;
+      if (now >= sequence) continue;
+      this.world.fail(
+        new Violation('durable never goes back', `${this.name} had ${origin}:${sequence}, its snapshot ends at ${now}`),
+      );
+    }
   }
 
   setFull(full: boolean): void {
     this.full = full;
     this.store.full = full;
+    this.home.incomingFull = full;
   }
 
   private flushed(changes: Changes): void {
@@ -186,8 +221,7 @@ export class RegionMachine extends Machine {
 
   /** Another disk is in the machine: an older copy, or an empty one. The process must be down. */
   replaceDisk(store?: MemoryStore): void {
-    this.store = store?.backup() ?? new MemoryStore(undefined, this.hooks);
-    this.store.full = this.full;
+    this.home = this.homeOf(store?.backup() ?? new MemoryStore(undefined, this.hooks));
     this.disk++;
     this.cutOff = false;
     this.readDisk();
@@ -210,13 +244,13 @@ export class RegionMachine extends Machine {
     const others = topology.regions.filter((region) => region.name !== name);
     const metrics = createMetrics({ process: 'region', name, nodeMetrics: false });
     const openPool = network.poolsOf(life);
-    const region = await createRegion({
+    const region = await createRegionHost({
       region: name,
       clock: life.clock,
       random: life.chance.fork('random'),
       log: this.log(),
       metrics,
-      store: life.store(this.store),
+      home: life.home(this.home),
       stream: life.stream(client.stream, (bytes) => this.publishing(bytes)),
       control: life.control(client.control),
       alive: topology.failover === undefined ? undefined : life.control(client.keys(aliveKey(name))),
@@ -258,8 +292,7 @@ export class RegionMachine extends Machine {
   protected override stopped(): void {
     this.region = undefined;
     this.heals = 0;
-    this.store = this.store.crash(this.unflushed);
-    this.store.full = this.full;
+    this.home = this.homeOf(this.home.crash(this.unflushed));
     this.unflushed = 'lost';
     this.readDisk();
   }

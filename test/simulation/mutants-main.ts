@@ -62,14 +62,21 @@ function apply({ name, file, changes }: Mutant, index: number): string {
 
 async function search(home: string, first: number, limit: number): Promise<Found | undefined> {
   const pool = new Pool({ jobs: 1, worker: join(home, 'test', 'simulation', 'worker.js') });
+  const sound = new Pool({ jobs: 1 });
   try {
     for (let seeds = 1; seeds <= limit; seeds++) {
-      const { violation } = await pool.run({ seed: String(first + seeds - 1), keep: 0 });
-      if (violation !== undefined) return { seeds, check: violation.check };
+      const seed = String(first + seeds - 1);
+      const { violation } = await pool.run({ seed, keep: 0 });
+      if (violation === undefined) continue;
+      // What fails without the mutant too says nothing about it.
+      const without = await sound.run({ seed, keep: 0 });
+      if (without.violation === undefined) return { seeds, check: violation.check };
+      throw new Error(`seed ${seed} fails without any mutant: ${without.violation.message}`);
     }
     return undefined;
   } finally {
     pool.close();
+    sound.close();
   }
 }
 

@@ -252,4 +252,19 @@ export const mutants: readonly Mutant[] = [
     file: `${region}/recover/replay.js`,
     changes: [['return this.done.has(origin) || sequence <= sequenceOf(shards[shard], origin);', 'return true;']],
   },
+  {
+    name: 'a snapshot replaces what is here instead of merging',
+    file: `${region}/region-host.js`,
+    changes: [['events = await mergeInto(mine, copy);', 'events = 0;']],
+  },
+  {
+    name: 'trims what no other region has',
+    file: `${region}/checkpoint/trimmer.js`,
+    changes: [
+      [
+        'peers.expected === 0 ? Number.MAX_SAFE_INTEGER : heldElsewhere(peers, origin)',
+        'Number.MAX_SAFE_INTEGER, heldElsewhere(peers, origin) + Number.MAX_SAFE_INTEGER',
+      ],
+    ],
+  },
 ];

@@ -24,7 +24,7 @@ export interface Write {
 export class Promises {
   readonly writes: Write[] = [];
   private readonly chronicle: Chronicle;
-  /** Sequences from here on were on no disk any more at some moment, because a disk was lost. */
+  /** Sequences from here on were nowhere any more at some moment: on no disk, and not in the stream. */
   private readonly lostFrom = new Map<string, number>();
   private readonly byTag = new Map<string, Write[]>();
 
@@ -56,8 +56,8 @@ export class Promises {
     return position;
   }
 
-  /** A disk is gone or is an older one: `left` is what the others and the stream still have. */
-  diskLost(left: Position): void {
+  /** A disk or the stream has lost something: `left` is what all of them still have together. */
+  lost(left: Position): void {
     for (const { name, events } of this.chronicle.origins.values()) {
       const last = sequenceOf(left, name);
       if (last < events.length) {
@@ -105,7 +105,7 @@ export class Promises {
   private checkTag(write: Write, tag: string, final: Position): void {
     const all = this.chronicle.byTag.get(tag) ?? [];
     const there = all.filter(({ origin, sequence }) => sequence <= sequenceOf(final, origin.name));
-    const lost = all.some(({ origin, sequence }) => this.mayBeLost(origin.name, sequence));
+    const gone = all.some(({ origin, sequence }) => this.mayBeLost(origin.name, sequence));
     const sent = this.byTag.get(tag)!;
     const acknowledged = sent.filter(({ outcome }) => outcome === 'acknowledged').length;
     const refused = sent.filter(({ outcome }) => outcome === 'refused').length;
@@ -113,7 +113,7 @@ export class Promises {
       throw new Violation('a refusal changes nothing', `${tag} of write ${write.id} was refused and is in the log`);
     }
     if (write.key !== undefined) {
-      if (acknowledged > 0 && there.length === 0 && !lost) {
+      if (acknowledged > 0 && there.length === 0 && !gone) {
         throw new Violation('nothing acknowledged is lost', `${tag} of write ${write.id} is in no log`);
       }
       return;
@@ -124,7 +124,7 @@ export class Promises {
         `${tag} is in the log ${there.length} times; ${refused} of ${sent.length} refused`,
       );
     }
-    if (there.length < acknowledged && !lost) {
+    if (there.length < acknowledged && !gone) {
       throw new Violation(
         'nothing acknowledged is lost',
         `${tag} is in the log ${there.length} times, acknowledged ${acknowledged}`,

@@ -1,5 +1,5 @@
 /** Lets a fault of the plan happen, and ends it when its time is over. */
-import type { FaultEvent } from './faults.ts';
+import type { FaultEvent, FaultKind } from './faults.ts';
 import { describeFault } from './faults.ts';
 import type { RegionMachine } from './machine.ts';
 import { BROKER } from './network.ts';
@@ -9,7 +9,23 @@ import { regionNames, routerNames, type World } from './world.ts';
 /** An operator waits longer than anything may take. */
 const OPERATOR_LIMIT_MS = 60_000;
 
+/** What takes something away for good. */
+const losses: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  'broker restarts',
+  'broker wiped',
+  'broker older copy',
+  'stream deleted',
+  'stream trimmed',
+  'disk lost',
+  'disk restored',
+]);
+
 export function strike(world: World, fault: FaultEvent): void {
+  inflict(world, fault);
+  if (losses.has(fault.kind)) world.promises.lost(world.held());
+}
+
+function inflict(world: World, fault: FaultEvent): void {
   const { scheduler, broker } = world;
   world.note('FAULT', describeFault(fault).slice(11));
   const later = (ms: number, action: () => void): void => {
@@ -163,7 +179,6 @@ function changeDisk(world: World, region: RegionMachine, backMs: number, ageMs: 
   if (ageMs !== undefined && backup === undefined) return;
   region.kill(backMs);
   region.replaceDisk(backup?.store);
-  world.promises.diskLost(world.held());
 }
 
 /** An operator's request; its answer is judged as far as it says something that must be true. */

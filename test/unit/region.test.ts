@@ -15,10 +15,11 @@ import { createMetrics } from '../../shared/observe/metrics.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { chainOf, viewChain } from '../harness/batches.ts';
-import { CoreRegion, testSchema } from '../harness/core-region.ts';
+import { CoreRegion, noSnapshots, testSchema } from '../harness/core-region.ts';
 import { eventually } from '../harness/eventually.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
+import { MemoryStoreHome } from '../harness/memory-store-home.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
 
 const x = 'eu-west@aaaaaaaaaa';
@@ -59,6 +60,8 @@ describe('region', () => {
       log: silentLog,
       metrics: createMetrics({ process: 'region', name: 'us-east', nodeMetrics: false }),
       store,
+      home: new MemoryStoreHome(store),
+      onArrived: (arrived) => fatal.push(arrived),
       stream: client.stream,
       control: client.control,
       schema: testSchema,
@@ -154,6 +157,7 @@ describe('region', () => {
         served++;
         return Buffer.concat(holder.wal.read(origin, from, 1));
       },
+      ...noSnapshots('eu-west'),
     };
     const one = await start(new MemoryStore(), [link]);
     await eventually('a part is here', async () => (await one.status()).durable === `${x}:5`);
@@ -178,6 +182,7 @@ describe('region', () => {
       region: 'eu-west',
       status: async () => ({ ...holder.status(), clockMs: clock.nowMs() }),
       log: async (origin, from) => Buffer.concat(holder.wal.read(origin, from, 1)),
+      ...noSnapshots('eu-west'),
     };
     const one = await start(new MemoryStore(), [link]);
     await eventually('all is here', async () => (await one.status()).applied === `${own}:20`);
@@ -235,6 +240,7 @@ describe('region', () => {
       region: 'eu-west',
       status: () => Promise.reject(new Fault('peer_unreachable', 'eu-west does not answer')),
       log: () => Promise.reject(new Fault('peer_unreachable', 'eu-west does not answer')),
+      ...noSnapshots('eu-west'),
     };
     const one = await start(new MemoryStore(), [link]);
     await eventually('it knows that it leads', async () => (await one.status()).role === 'leader');

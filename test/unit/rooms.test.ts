@@ -14,6 +14,7 @@ const joiners = new Set([
   'services/region/main.ts',
   'services/region/start-region.ts',
   'services/region/region.ts',
+  'services/region/region-host.ts',
   'services/router/main.ts',
   'services/router/start-router.ts',
   'services/router/router.ts',
@@ -24,6 +25,10 @@ const contractSurface: readonly { readonly file: RegExp; readonly why: string }[
   {
     file: /^services\/region\/rank\/(parse-[a-z-]+|cursor|page-parameters)\.ts$/,
     why: 'the query language of feed and search is what the HTTP surface hands to rank: parsing it is rank’s knowledge',
+  },
+  {
+    file: /^services\/region\/wal\/store(-home)?\.ts$/,
+    why: 'a snapshot is a whole store: copying, receiving and merging one needs the contract below the log',
   },
 ];
 

@@ -8,6 +8,7 @@ import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { RegionSurface } from './http.ts';
 import { addInternalRoutes } from './internal-routes.ts';
 import { addReadRoutes } from './read-routes.ts';
+import { addSnapshotRoutes } from './snapshot-routes.ts';
 
 export interface RegionAppOptions {
   readonly log: Log;
@@ -22,6 +23,7 @@ export function createRegionApp({ log, metrics, clock, random, inFlightLimit, su
   const app = createHttpApp({ log, metrics, clock, random, inFlightLimit });
   const router = new Router();
   addInternalRoutes(router, surface);
+  addSnapshotRoutes(router, surface);
   addReadRoutes(router, surface);
   router.get('/health/live', (ctx) => {
     ctx.body = { status: 'ok' };

@@ -8,6 +8,7 @@ import type { Apply } from '../apply/apply.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Rank } from '../rank/rank.ts';
 import type { Role } from '../role/role.ts';
+import type { SnapshotServer } from '../snapshot/snapshot.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -22,6 +23,7 @@ export interface RegionSurface {
   readonly catalog: Catalog;
   readonly text: TextIndex;
   readonly rank: Rank;
+  readonly snapshots: SnapshotServer;
   readonly maxBodyBytes: number;
   /** Of all bodies in memory together. */
   readonly bodies: BodyBudget;

@@ -1,13 +1,16 @@
 /** A peer over its internal HTTP API. */
-import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
-import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { RegionStatus, SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { PeerLink } from './repair.ts';
 
 const STATUS_TIMEOUT_MS = 1_000;
 const LOG_TIMEOUT_MS = 10_000;
+
+/** Refusals of a peer that mean different things to whoever asked; all others are `peer_refused`. */
+const toldApart: ReadonlySet<string> = new Set<ProblemCode>(['log_trimmed', 'snapshot_gone', 'not_ready']);
 
 export interface HttpPeerLinkOptions {
   readonly region: string;
@@ -33,8 +36,9 @@ export function createHttpPeerLink({
       const { statusCode, body } = await pools.peer.request({ path, method: 'GET', signal: ended.signal });
       const bytes = Buffer.from(await body.arrayBuffer());
       if (statusCode === 200) return bytes;
-      const trimmed = statusCode === 410 && refusalIn(bytes)?.code === 'log_trimmed';
-      throw new Fault(trimmed ? 'log_trimmed' : 'peer_refused', `${region} answered ${statusCode} to ${path}`);
+      const code = refusalIn(bytes)?.code;
+      const told = code !== undefined && toldApart.has(code) ? code : 'peer_refused';
+      throw new Fault(told, `${region} answered ${statusCode} ${code ?? ''} to ${path}`);
     } catch (error) {
       if (error instanceof Fault) throw error;
       connections.leave(pools);
@@ -49,6 +53,10 @@ export function createHttpPeerLink({
       return JSON.parse((await get('/internal/status', STATUS_TIMEOUT_MS)).toString('utf8')) as RegionStatus;
     },
     log: (origin, from) => get(`/internal/log/${encodeURIComponent(origin)}?from=${from}`, LOG_TIMEOUT_MS),
+    async snapshot() {
+      return JSON.parse((await get('/internal/snapshot', LOG_TIMEOUT_MS)).toString('utf8')) as SnapshotInfo;
+    },
+    snapshotPart: (id, offset) => get(`/internal/snapshot/${encodeURIComponent(id)}?offset=${offset}`, LOG_TIMEOUT_MS),
     close: () => connections.close(),
   };
 }

@@ -27,6 +27,10 @@ export interface PeerRepairOptions {
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
   readonly onRepaired?: (events: number) => void;
+  /** Nothing is fetched while a snapshot is awaited that has it all. */
+  readonly held?: () => boolean;
+  /** The peer holds more of the origin, but not what comes next here any more. */
+  readonly onTrimmed?: (peer: string, origin: string) => void;
 }
 
 export function createPeerRepair(options: PeerRepairOptions): Repair {
@@ -86,20 +90,21 @@ class PeerRepair implements Repair {
   }
 
   private async run(): Promise<void> {
-    const { log } = this.options;
+    const { log, held, onTrimmed } = this.options;
     while (!this.stopping) {
       await this.wake.until(() => this.stopping || (this.enabled && (this.urgent || this.polled)), 60_000);
       if (this.stopping) return;
       const urgent = this.urgent;
       this.urgent = false;
       this.polled = false;
-      if (!this.enabled) continue;
+      if (!this.enabled || held?.() === true) continue;
       for (const [origin, holders] of this.wanted(urgent)) {
         for (const { link, last } of holders) {
           if (last <= sequenceOf(this.options.wal.durable, origin)) continue;
           try {
             await this.fetch(origin, link);
           } catch (error) {
+            if (error instanceof Fault && error.code === 'log_trimmed') onTrimmed?.(link.region, origin);
             log.warn('repair from a peer failed', { origin, peer: link.region, error: messageOf(error) });
           }
         }

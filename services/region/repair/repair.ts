@@ -6,9 +6,9 @@
  *
  * What a crash leaves: nothing of its own; what was taken was appended.
  */
-import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { RegionStatus, SnapshotInfo } from '../../../shared/protocol/internal.ts';
 
-/** Another region, as this one reaches it. Both calls throw `Fault` when it does not answer in time. */
+/** Another region, as this one reaches it. Every call throws `Fault` when it does not answer in time. */
 export interface PeerLink {
   readonly region: string;
   status(): Promise<RegionStatus>;
@@ -17,6 +17,10 @@ export interface PeerLink {
    * the peer has none, `cut` when either side is cut off. Throws `Fault('log_trimmed')` when the peer had it and keeps it no more.
    */
   log(origin: string, from: number): Promise<Uint8Array>;
+  /** A copy of the peer's store to fetch. Throws `Fault('not_ready')` while it is being made or the peer restarts: ask again. */
+  snapshot(): Promise<SnapshotInfo>;
+  /** Its bytes from `offset` on. Throws `Fault('snapshot_gone')` when the peer does not serve it any more. */
+  snapshotPart(id: string, offset: number): Promise<Uint8Array>;
 }
 
 /** What is known of a peer: its last answer, and when it came. */

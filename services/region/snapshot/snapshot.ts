@@ -16,26 +16,46 @@
  */
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+import type { IncomingStore } from '../wal/store-home.ts';
 
 export interface SnapshotServer {
-  /** The copy to fetch: one being served that is fresh enough, else a new one. Refuses while cut, and with `storage_full` without room for it. */
+  /**
+   * The copy to fetch: the one being served, else a new one. Refuses while cut, with `not_ready` while the copy is being
+   * made (ask again), and with `storage_full` without room for it.
+   */
   offer(): Promise<SnapshotInfo>;
   /** Its bytes from `offset` on, at most {@link PART_LIMIT_BYTES}; `Refusal('snapshot_gone')` when it is not served any more. */
   read(id: string, offset: number): Promise<Uint8Array>;
   /** The lowest position a fetcher of a copy may still ask the log for; undefined: nobody fetches. Trimming stays above it. */
   readonly needed: Position | undefined;
+  /** Resolves when nothing reads the store for a copy any more. */
   stop(): Promise<void>;
 }
 
 /** Bytes of one answer. */
 export const PART_LIMIT_BYTES = 4 * 1024 * 1024;
 
+export interface SnapshotProgress {
+  readonly peer: string;
+  readonly bytes: number;
+  readonly of: number;
+}
+
 /** Deciding when to fetch, and from whom. */
 export interface Bootstrap {
   start(): void;
   /** A peer that holds `origin` has trimmed what comes after this region's position: only a snapshot helps. */
   trimmedAt(peer: string, origin: string): void;
+  /** This region is empty and a snapshot is what it waits for: repair would fetch the same, batch by batch. */
+  readonly holdsRepair: boolean;
   /** Bytes fetched of bytes to fetch, while it fetches. */
-  readonly progress: { readonly peer: string; readonly bytes: number; readonly of: number } | undefined;
+  readonly progress: SnapshotProgress | undefined;
   stop(): Promise<void>;
+}
+
+/** A whole, checked copy that can take this region's place. Handed over closed; its receiver merges and switches. */
+export interface ArrivedSnapshot {
+  readonly peer: string;
+  readonly info: SnapshotInfo;
+  readonly incoming: IncomingStore;
 }

@@ -23,12 +23,26 @@ const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embedd
 export interface LmdbStoreOptions {
   /** Directory of the environment; created when absent. */
   readonly path: string;
+  /** Nothing of the environment is changed; a commit fails. */
+  readonly readOnly?: boolean;
 }
 
-export function openLmdbStore({ path }: LmdbStoreOptions): Store {
+/** What the home of a region's stores does with one besides (`lmdb-store-home.ts`). */
+export interface LmdbEnvironment extends Store {
+  /**
+   * Copies what is committed at one moment, without free pages, to `data.mdb` in this directory, which exists. A worker
+   * thread does it in one read transaction: commits go on beside it, and pages they free are not used again before its end.
+   */
+  backup(directory: string): Promise<void>;
+  /** Ids of the processes that have read it and still run, this one included. */
+  readers(): readonly number[];
+}
+
+export function openLmdbStore({ path, readOnly = false }: LmdbStoreOptions): LmdbEnvironment {
   mkdirSync(path, { recursive: true });
   const root: RootDatabase<Buffer, Key> = open<Buffer, Key>({
     path,
+    readOnly,
     encoding: 'binary',
     maxDbs: tableNames.length + 1,
     overlappingSync: false,
@@ -41,7 +55,7 @@ export function openLmdbStore({ path }: LmdbStoreOptions): Store {
   return new LmdbStore(path, root, tables);
 }
 
-class LmdbStore implements Store {
+class LmdbStore implements LmdbEnvironment {
   private readonly path: string;
   private readonly root: RootDatabase<Buffer, Key>;
   private readonly tables: Record<TableName, Database<Buffer, Key>>;
@@ -135,6 +149,19 @@ class LmdbStore implements Store {
   bytes(table: TableName): number {
     const tree = this.tables[table].getStats() as LmdbStats;
     return (tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages) * tree.pageSize;
+  }
+
+  async backup(directory: string): Promise<void> {
+    try {
+      await this.root.backup(directory, true);
+    } catch (error) {
+      throw this.translate(error);
+    }
+  }
+
+  readers(): readonly number[] {
+    this.root.readerCheck();
+    return [...this.root.readerList().matchAll(/^\s*(\d+)\s+[0-9a-f]+\s/gm)].map(([, pid]) => Number(pid));
   }
 
   async close(): Promise<void> {

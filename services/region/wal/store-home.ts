@@ -11,8 +11,9 @@ export interface StoreHome {
   /** Opens the current store; made if there is none. One at a time. */
   open(): Store;
   /**
-   * A consistent copy of the open store: everything that was flushed at one moment. Made beside everything else; throws
-   * `Fault('storage_full')` when there is no room, and leaves nothing then.
+   * A consistent copy of the open store: everything that was flushed at one moment of the call. Made beside everything
+   * else; throws `Fault('storage_full')` when there is no room, and leaves nothing then. The store is not closed before
+   * it resolved.
    */
   copy(): Promise<StoreCopy>;
   /** The store coming in: what is left of an attempt with this id, else an empty one; attempts with other ids are removed. */
@@ -31,10 +32,12 @@ export interface IncomingStore {
   /** Bytes that are here. */
   readonly received: number;
   append(bytes: Uint8Array): Promise<void>;
-  /** Whether what is here is the whole copy with this digest; removes it when it is not. */
+  /** Whether what is here is the whole copy with this digest; removes it when it is not. From then on it is no part any more. */
   complete(bytes: number, sha256: string): Promise<boolean>;
   /** Opens the complete copy, to be merged into, and only there. */
   open(): Store;
-  /** Makes it the current one, after it was closed; the former one is removed. Flushed when resolved. */
+  /** Makes it the current one, after both were closed; the former one is removed. Flushed when resolved. */
   makeCurrent(): Promise<void>;
+  /** Removes it, after it was closed: it cannot be used. */
+  discard(): Promise<void>;
 }

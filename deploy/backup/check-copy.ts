@@ -1,0 +1,77 @@
+/** Opens a copy of a region's store, without changing it, and checks what is in it. */
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { checkLog } from '../../services/region/snapshot/check-log.ts';
+import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { digestOf } from '../../services/region/wal/lmdb-store-home.ts';
+import { openLog } from '../../services/region/wal/log.ts';
+import { Fault, messageOf } from '../../shared/errors/errors.ts';
+import type { Clock } from '../../shared/kernel/kernel.ts';
+import { formatPosition } from '../../shared/protocol/position.ts';
+import { hashOf, type SchemaDescription } from '../../shared/schema/compatible.ts';
+import type { Counts, Manifest } from './manifest.ts';
+
+export interface CheckedCopy {
+  /** The region the store belongs to. */
+  readonly region: string;
+  readonly position: string;
+  /** Of the schema the region ran with last. */
+  readonly schemaHash: string;
+  readonly counts: Counts;
+}
+
+/**
+ * Every batch's checksum and chain, every register and every copy of a key. Throws `Fault('damaged_log')` naming the first
+ * place that is not what it was. The file alone is opened; its digest is the caller's to compare first.
+ */
+export async function checkCopy(clock: Clock, file: string): Promise<CheckedCopy> {
+  // LMDB keeps its lock beside the data: a directory of its own, so that nothing appears beside the backup.
+  const directory = mkdtempSync(join(tmpdir(), 'tidal-check-'));
+  try {
+    symlinkSync(resolve(file), join(directory, 'data.mdb'));
+    const store = openLmdbStore({ path: directory, readOnly: true });
+    try {
+      const wal = openLog({ store });
+      const log = await checkLog(clock, wal);
+      let items = 0;
+      for (const _ of wal.itemRegisters()) items++;
+      let embeddings = 0;
+      for (const _ of wal.embeddingRegisters()) embeddings++;
+      const counts: Counts = { ...log, items, embeddings, idempotency_keys: wal.keys };
+      const schema = wal.mark('schema') as SchemaDescription | undefined;
+      const schemaHash = schema === undefined ? '' : hashOf(schema);
+      return { schemaHash, region: String(wal.mark('region') ?? ''), position: formatPosition(wal.durable), counts };
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault('damaged_log', `${file} cannot be read as a store: ${messageOf(error)}`, { cause: error });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The whole check of a backup: length, digest, then everything in it, against what its manifest says. */
+export async function checkBackup(
+  clock: Clock,
+  file: string,
+  manifest: Manifest,
+  sizeOf: (file: string) => number,
+): Promise<CheckedCopy> {
+  const size = sizeOf(file);
+  if (size !== manifest.bytes) throw new Fault('damaged_backup', `${file} has ${size} bytes, not ${manifest.bytes}`);
+  const sha256 = await digestOf(file);
+  if (sha256 !== manifest.sha256) {
+    throw new Fault('damaged_backup', `${file} is not what it was: its SHA-256 is ${sha256}, not ${manifest.sha256}`);
+  }
+  const checked = await checkCopy(clock, file);
+  for (const [name, said, is] of [
+    ['position', manifest.position, checked.position],
+    ['counts', JSON.stringify(manifest.counts), JSON.stringify(checked.counts)],
+  ] as const) {
+    if (said !== is) throw new Fault('damaged_backup', `${file}: ${name} is ${is}, its manifest says ${said}`);
+  }
+  return checked;
+}

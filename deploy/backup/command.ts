@@ -1,0 +1,43 @@
+/** What the two programs here share: reading their arguments, and leaving with an exit code that says what happened. */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { Fault, messageOf } from '../../shared/errors/errors.ts';
+
+export type Given = Readonly<Record<string, string | boolean | undefined>>;
+
+/** Undefined when help was asked for. Throws `ConfigError` for what is not known. */
+export function argumentsOf(
+  args: readonly string[],
+  options: NonNullable<ParseArgsConfig['options']>,
+): Given | undefined {
+  try {
+    const { values } = parseArgs({ args: [...args], options: { ...options, help: { type: 'boolean', short: 'h' } } });
+    const given = values as Given;
+    return given.help === true ? undefined : given;
+  } catch (error) {
+    throw new ConfigError(messageOf(error));
+  }
+}
+
+export function required(given: Given, name: string): string {
+  const value = given[name];
+  if (typeof value !== 'string' || value === '') throw new ConfigError(`--${name} is required`);
+  return value;
+}
+
+/** Exit codes: 0 done; 2 for what the operator can change; 1 for what failed or is damaged. */
+export async function leaveWith(program: string, run: () => Promise<void>): Promise<never> {
+  try {
+    await run();
+    process.exit(0);
+  } catch (error) {
+    if (!(error instanceof ConfigError || error instanceof Fault)) throw error;
+    process.stderr.write(`${program}: ${error.message}\n`);
+    if (error instanceof ConfigError) process.stderr.write('Try --help.\n');
+    process.exit(error instanceof ConfigError ? 2 : 1);
+  }
+}
+
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,67 @@
+/** What lies beside a backup file: `<file>.json`. Written last, so that a backup without one is no backup. */
+import { readFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { flush } from '../../services/region/wal/lmdb-store-home.ts';
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { messageOf } from '../../shared/errors/errors.ts';
+
+/** Of the file and of this page. */
+export const BACKUP_FORMAT = 'tidaldb-backup-1';
+
+export interface Counts {
+  readonly origins: number;
+  readonly batches: number;
+  /** Events whose batches are in it; more were in its log before it was trimmed. */
+  readonly events: number;
+  /** Stored ledger shards. */
+  readonly shards: number;
+  readonly items: number;
+  readonly embeddings: number;
+  readonly idempotency_keys: number;
+}
+
+export interface Manifest {
+  readonly format: string;
+  readonly region: string;
+  /** RFC 3339. */
+  readonly created: string;
+  /** Position token of what the backup holds. */
+  readonly position: string;
+  readonly schema_hash: string;
+  readonly bytes: number;
+  /** Hexadecimal, of the file. */
+  readonly sha256: string;
+  readonly counts: Counts;
+}
+
+export function manifestFile(file: string): string {
+  return `${file}.json`;
+}
+
+/** Throws `ConfigError` where there is none, or one of another format. */
+export function readManifest(file: string): Manifest {
+  const path = manifestFile(file);
+  let manifest: Partial<Manifest>;
+  try {
+    manifest = JSON.parse(readFileSync(path, 'utf8')) as Partial<Manifest>;
+  } catch (error) {
+    throw new ConfigError(`${path} cannot be read: ${messageOf(error)}; a backup is the file and the .json beside it`);
+  }
+  const { format, region, bytes, sha256, position } = manifest;
+  if (format !== BACKUP_FORMAT) {
+    throw new ConfigError(`${path}: the format is ${JSON.stringify(format)}; this program knows ${BACKUP_FORMAT}`);
+  }
+  const whole = [region, sha256, position].every((field) => typeof field === 'string') && typeof bytes === 'number';
+  if (!whole) throw new ConfigError(`${path}: region, position, bytes or sha256 is missing`);
+  return manifest as Manifest;
+}
+
+/** On the disk when resolved. */
+export async function writeManifest(file: string, manifest: Manifest): Promise<void> {
+  const path = manifestFile(file);
+  await writeFile(`${path}.part`, `${JSON.stringify(manifest, null, 2)}\n`);
+  await flush(`${path}.part`);
+  await rename(`${path}.part`, path);
+  await flush(dirname(path));
+}

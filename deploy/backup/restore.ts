@@ -1,0 +1,50 @@
+/** `npm run restore`: a backup becomes the store of a region that does not run. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
+import { regionPattern } from '../../shared/schema/topology.ts';
+import { argumentsOf, leaveWith, required, say } from './command.ts';
+import { readManifest } from './manifest.ts';
+import { putBack } from './put-back.ts';
+
+const help = `npm run restore -- --from FILE --data-dir DIR [--region NAME] [--replace]
+
+Puts a backup in place as the store of a region that does not run. The backup is checked first. At its next start the region
+serves what the backup holds, and takes what came after it from the stream and the other regions.
+
+  --from      the backup; the .json lies beside it
+  --data-dir  the region's data directory, empty or not there
+  --region    which region will run on it, default the one it was made of
+  --replace   the directory may hold a store: it is replaced, and removed once the restored one is on the disk
+
+Exit code 0: done. 1: it failed, or the backup is damaged; the directory is as it was. 2: the arguments cannot be used.
+`;
+
+const text = { type: 'string' } as const;
+
+await leaveWith('restore', async () => {
+  const options = { from: text, 'data-dir': text, region: text, replace: { type: 'boolean' } } as const;
+  const given = argumentsOf(process.argv.slice(2), options);
+  if (given === undefined) return say(help);
+  const from = resolve(required(given, 'from'));
+  const dataDir = resolve(required(given, 'data-dir'));
+  if (!existsSync(from)) throw new ConfigError(`${from} does not exist`);
+  const manifest = readManifest(from);
+  const region = given.region === undefined ? manifest.region : required(given, 'region');
+  if (!regionPattern.test(region))
+    throw new ConfigError(`--region must match ${regionPattern.source}, not "${region}"`);
+  const { counts } = await putBack({
+    clock,
+    random,
+    from,
+    manifest,
+    dataDir,
+    region,
+    replace: given.replace === true,
+    say,
+  });
+  say(
+    `${dataDir} holds the store of ${region} as of ${manifest.created}: ${counts.events} events, ${counts.items} items`,
+  );
+});

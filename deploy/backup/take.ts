@@ -1,0 +1,136 @@
+/** Taking a copy of a region's store: of a running one through its internal API, of a stopped one from its directory. */
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
+import { digestOf, flush } from '../../services/region/wal/lmdb-store-home.ts';
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { Fault } from '../../shared/errors/errors.ts';
+import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
+import type { SnapshotInfo } from '../../shared/protocol/internal.ts';
+import { checkCopy } from './check-copy.ts';
+import { openUnused, storeDirectory } from './data-dir.ts';
+import { BACKUP_FORMAT, type Manifest, manifestFile, writeManifest } from './manifest.ts';
+
+/** How long the region may stay away on the way, and the pause between two tries. */
+const AWAY_MS = 30_000;
+const RETRY_MS = 500;
+const PROGRESS_MS = 2_000;
+
+export interface TakeOptions {
+  readonly clock: Clock;
+  readonly region: string;
+  /** The file to be made; it must not exist. */
+  readonly to: string;
+  readonly source: { readonly url: string } | { readonly dataDir: string };
+  readonly say: (line: string) => void;
+}
+
+/** Answers the manifest; the file and its manifest are flushed and checked then. Throws `ConfigError` and `Fault`. */
+export async function takeBackup(options: TakeOptions): Promise<Manifest> {
+  const { clock, region, to, source, say } = options;
+  for (const path of [to, manifestFile(to)]) {
+    if (existsSync(path)) throw new ConfigError(`${path} exists already; a backup is never written over`);
+  }
+  await mkdir(dirname(to), { recursive: true });
+  const part = `${to}.part`;
+  await rm(part, { force: true });
+  try {
+    const sha256 =
+      'url' in source
+        ? await fetchCopy({ ...options, url: source.url, part })
+        : await copyDirectory({ ...options, dataDir: source.dataDir, part });
+    await flush(part);
+    say('checking every batch');
+    const checked = await checkCopy(clock, part);
+    if (checked.region !== region) throw new ConfigError(`this is the region ${checked.region}, not ${region}`);
+    const { size } = await stat(part);
+    await rename(part, to);
+    await flush(dirname(to));
+    const manifest: Manifest = {
+      format: BACKUP_FORMAT,
+      region,
+      created: new Date(clock.nowMs()).toISOString(),
+      position: checked.position,
+      schema_hash: checked.schemaHash,
+      bytes: size,
+      sha256,
+      counts: checked.counts,
+    };
+    await writeManifest(to, manifest);
+    return manifest;
+  } finally {
+    await rm(part, { force: true });
+  }
+}
+
+interface FetchOptions extends TakeOptions {
+  readonly url: string;
+  readonly part: string;
+}
+
+/** Answers the digest of what was fetched, compared with what the region named. */
+async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promise<string> {
+  const link = createHttpPeerLink({ region, url, clock });
+  const ask = async <T>(question: () => Promise<T>): Promise<T> => {
+    let answeredMs = clock.monotonicMs();
+    for (;;) {
+      try {
+        return await question();
+      } catch (error) {
+        const code = error instanceof Fault ? error.code : undefined;
+        if (code === 'not_ready') answeredMs = clock.monotonicMs();
+        if (code !== 'not_ready' && code !== 'peer_unreachable') throw error;
+        if (clock.monotonicMs() - answeredMs >= AWAY_MS) throw error;
+        await sleep(clock, RETRY_MS);
+      }
+    }
+  };
+  try {
+    say(`asking ${url} for a copy of its store`);
+    const info: SnapshotInfo = await ask(() => link.snapshot());
+    if (info.region !== region) throw new ConfigError(`${url} is the region ${info.region}, not ${region}`);
+    let saidMs = Number.NEGATIVE_INFINITY;
+    for (let received = 0; received < info.bytes; ) {
+      if (clock.monotonicMs() - saidMs >= PROGRESS_MS) {
+        saidMs = clock.monotonicMs();
+        say(`${received} of ${info.bytes} bytes`);
+      }
+      const from = received;
+      const bytes = await ask(() => link.snapshotPart(info.id, from));
+      if (bytes.length === 0)
+        throw new Fault('damaged_backup', `${url} sent less than the ${info.bytes} bytes it named`);
+      await appendFile(part, bytes);
+      received += bytes.length;
+    }
+    say(`${info.bytes} of ${info.bytes} bytes`);
+    const sha256 = await digestOf(part);
+    if (sha256 !== info.sha256) throw new Fault('damaged_backup', 'what arrived is not what was sent: try again');
+    return sha256;
+  } finally {
+    await link.close();
+  }
+}
+
+interface CopyOptions extends TakeOptions {
+  readonly dataDir: string;
+  readonly part: string;
+}
+
+async function copyDirectory({ dataDir, part, say }: CopyOptions): Promise<string> {
+  const directory = storeDirectory(dataDir);
+  if (directory === undefined) throw new ConfigError(`${dataDir} holds no region's store`);
+  const store = await openUnused(dataDir, directory);
+  const copy = `${part}.d`;
+  try {
+    say(`copying ${dataDir}`);
+    await rm(copy, { recursive: true, force: true });
+    await mkdir(copy);
+    await store.backup(copy);
+    await rename(join(copy, 'data.mdb'), part);
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+    await store.close();
+  }
+  return digestOf(part);
+}

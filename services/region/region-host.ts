@@ -1,0 +1,162 @@
+/**
+ * One region over its stores: begins a generation of it (`region.ts`) on the current store, and the next one when a snapshot
+ * has arrived. Stream, links, metrics and the listening socket stay; everything else of a generation ends with it.
+ *
+ * Order of effects of a change: the present generation stops - it finishes what it took, all is flushed, the store is closed →
+ * the arrived copy is checked against it and takes what only this region has → both are closed, the pointer switches → the
+ * next generation begins on it. Meanwhile requests are refused with `not_ready`: routers hold writes.
+ *
+ * What a crash leaves: before the pointer switched, the former store, whole; after it, the merged one, whole.
+ * What cannot be merged is dropped, and the former store goes on.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Fault, messageOf } from '../../shared/errors/errors.ts';
+import { lastingMetrics } from '../../shared/observe/lasting-metrics.ts';
+import { createSwitchingApp } from './http/switching-app.ts';
+import { createRegion, type Region, type RegionOptions } from './region.ts';
+import { mergeInto, obstacleOf } from './snapshot/merge.ts';
+import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
+import { openLog } from './wal/log.ts';
+import type { Store } from './wal/store.ts';
+import type { StoreHome } from './wal/store-home.ts';
+
+/** After a snapshot that could not be installed none is fetched for this long: the logs may fill the region meanwhile. */
+const DROPPED_MS = 60_000;
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
+
+export interface RegionHostOptions
+  extends Omit<RegionOptions, 'store' | 'home' | 'onArrived' | 'snapshotsNotBeforeMs'> {
+  readonly home: StoreHome;
+  /** A test that kills the process between two steps of the write path wraps each store a generation writes to. */
+  readonly wrapStore?: ((store: Store) => Store) | undefined;
+}
+
+export interface RegionHost {
+  /** What the listening socket hands requests to, whichever generation is there. */
+  readonly app: { callback(): Handler };
+  /** Generations begun, this process's first included. */
+  readonly generation: number;
+  start(): void;
+  /** Finishes a change under way, then stops the region and closes its store. */
+  stop(): Promise<void>;
+}
+
+/** Opens the home and recovers the region; throws `ConfigError` where this directory or schema cannot be served. */
+export async function createRegionHost(options: RegionHostOptions): Promise<RegionHost> {
+  const host = new Host(options);
+  await host.begin();
+  return host;
+}
+
+class Host implements RegionHost {
+  private readonly options: RegionHostOptions;
+  private readonly metrics: ReturnType<typeof lastingMetrics>;
+  private readonly installed: (generation: 'installed' | 'dropped') => void;
+  private handler: Handler | undefined;
+  private region: Region | undefined;
+  private changing: Promise<void> = Promise.resolve();
+  private started = false;
+  private stopping = false;
+  private notBeforeMs = Number.NEGATIVE_INFINITY;
+  generation = 0;
+
+  readonly app = {
+    callback: (): Handler => async (request, response) => this.handler?.(request, response),
+  };
+
+  constructor(options: RegionHostOptions) {
+    this.options = options;
+    this.metrics = lastingMetrics(options.metrics);
+    const changes = this.metrics.counter({
+      name: 'tidal_snapshots_installed_total',
+      help: 'Snapshots that took the place of this region’s store, or were dropped because they could not.',
+      labels: ['outcome'],
+    });
+    this.installed = (outcome) => changes.inc({ outcome });
+  }
+
+  async begin(): Promise<void> {
+    const { home, wrapStore } = this.options;
+    const store = home.open();
+    try {
+      this.region = await createRegion({
+        ...this.options,
+        metrics: this.metrics,
+        snapshotsNotBeforeMs: this.notBeforeMs,
+        store: wrapStore?.(store) ?? store,
+        onArrived: (arrived) => {
+          this.changing = this.change(arrived).catch((error: unknown) => this.options.onFatal(error));
+        },
+      });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    this.generation++;
+    this.handler = this.region.app.callback();
+    if (this.started && !this.stopping) this.region.start();
+  }
+
+  start(): void {
+    this.started = true;
+    this.region?.start();
+  }
+
+  private async change(arrived: ArrivedSnapshot): Promise<void> {
+    const { log, clock, random, region, maxInFlight } = this.options;
+    if (this.stopping) return;
+    const startMs = clock.monotonicMs();
+    log.info('changing to the store that was fetched', { peer: arrived.peer, id: arrived.info.id });
+    this.handler = createSwitchingApp({
+      log,
+      metrics: this.metrics,
+      clock,
+      random,
+      inFlightLimit: maxInFlight,
+      region,
+    }).callback();
+    const former = this.region;
+    this.region = undefined;
+    await former?.stop();
+    this.metrics.pause();
+    try {
+      const events = await this.install(arrived);
+      this.installed('installed');
+      log.info('the store is changed', { appended: events, took_ms: Math.round(clock.monotonicMs() - startMs) });
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      this.installed('dropped');
+      this.notBeforeMs = clock.monotonicMs() + DROPPED_MS;
+      log.error('the snapshot cannot be installed; the former store goes on', { error: messageOf(error) });
+      await arrived.incoming.discard();
+    }
+    await this.begin();
+  }
+
+  /** Answers how many events of this region's own were appended to the copy. */
+  private async install({ incoming }: ArrivedSnapshot): Promise<number> {
+    const mine = openLog({ store: this.options.home.open() });
+    let events: number;
+    try {
+      const copy = openLog({ store: incoming.open() });
+      try {
+        const obstacle = obstacleOf(mine, copy);
+        if (obstacle !== undefined) throw new Fault('snapshot_unfit', obstacle);
+        events = await mergeInto(mine, copy);
+      } finally {
+        await copy.close();
+      }
+    } finally {
+      await mine.close();
+    }
+    await incoming.makeCurrent();
+    return events;
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.changing;
+    await this.region?.stop();
+  }
+}

@@ -1,0 +1,298 @@
+/**
+ * Fetching a snapshot: when, from whom, and its transfer. See `snapshot.ts`.
+ *
+ *     waiting ──empty at the start, a peer has events──────────────► fetching ──checked──► handed over: this part is done
+ *        ▲     or what an origin lacks is kept by nobody reachable      │
+ *        └────────────────────────── nobody could serve it ◄────────────┘   (empty: repair goes on by log; else again later)
+ *
+ * A transfer goes on where it ended: after a lost connection, and after a restart of either side while the peer still
+ * serves that copy. It is checked whole (SHA-256), then opened and its log checked batch by batch, before it is handed over.
+ */
+import { ConfigError } from '../../../shared/config/config-error.ts';
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { Condition } from '../../../shared/kernel/condition.ts';
+import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
+import { missing, type Position, parsePosition, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
+import type { PeerLink, Peers } from '../repair/repair.ts';
+import type { Store } from '../wal/store.ts';
+import type { IncomingStore } from '../wal/store-home.ts';
+import type { Wal } from '../wal/wal.ts';
+import { checkLog } from './check-log.ts';
+import { lackOf, obstacleOf } from './merge.ts';
+import type { ArrivedSnapshot, Bootstrap, SnapshotProgress } from './snapshot.ts';
+
+/** How long a peer may stay away before another one is asked. */
+const AWAY_MS = 10_000;
+const RETRY_MS = 1_000;
+const PROGRESS_MS = 2_000;
+/** How long an origin must stand still where nobody keeps its next batch: the stream may still bring it. */
+const TRIMMED_MS = 5_000;
+/** Wait after nobody could serve a snapshot. */
+const AGAIN_MS = 10_000;
+/** New copies begun from one peer, in one attempt: each time the one before was gone or did not arrive whole. */
+const BEGIN_LIMIT = 5;
+
+export interface BootstrapOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly peers: Peers;
+  /** In the topology's order. */
+  readonly links: readonly PeerLink[];
+  readonly wal: Wal;
+  readonly openLog: (store: Store) => Wal;
+  readonly incoming: (id: string) => Promise<IncomingStore>;
+  /** This region started empty, and no snapshot was installed since. */
+  readonly startedEmpty: boolean;
+  readonly ready: () => boolean;
+  /** Monotonic ms before which none is fetched: one that could not be installed would be fetched again and again. */
+  readonly notBeforeMs: number;
+  /** Nothing is fetched: the region is cut off, or its replication stands still. */
+  readonly hindered: () => boolean;
+  /** Throws `ConfigError` where this region's schema may not follow the copy's. */
+  readonly requireSchema: (copy: Wal) => void;
+  readonly onSchemaBehind: (detail: string) => void;
+  /** Repair may go on. */
+  readonly onReleased: () => void;
+  readonly onArrived: (arrived: ArrivedSnapshot) => void;
+  readonly onReceived?: (bytes: number) => void;
+}
+
+export function createBootstrap(options: BootstrapOptions): Bootstrap {
+  return new SnapshotBootstrap(options);
+}
+
+/** What became of fetching from one peer. `interrupted`: a cut or a stop came in between. */
+type Outcome = 'arrived' | 'failed' | 'interrupted';
+
+/** An origin that stands still where these peers keep nothing of what comes next. */
+interface Trimmed {
+  readonly sequence: number;
+  readonly sinceMs: number;
+  readonly peers: Set<string>;
+}
+
+class SnapshotBootstrap implements Bootstrap {
+  private readonly options: BootstrapOptions;
+  private readonly wake: Condition;
+  private readonly trimmed = new Map<string, Trimmed>();
+  private readonly stopped = new AbortController();
+  private empty: boolean;
+  private done = false;
+  private reportedMs = Number.NEGATIVE_INFINITY;
+  private loop: Promise<void> = Promise.resolve();
+  progress: SnapshotProgress | undefined;
+
+  constructor(options: BootstrapOptions) {
+    this.options = options;
+    this.empty = options.startedEmpty && options.links.length > 0;
+    this.wake = new Condition(options.clock);
+  }
+
+  start(): void {
+    this.options.peers.onPolled(() => this.wake.notify());
+    this.loop = this.run();
+  }
+
+  get holdsRepair(): boolean {
+    return this.empty && !this.early && !this.options.ready();
+  }
+
+  trimmedAt(peer: string, origin: string): void {
+    const { wal, clock } = this.options;
+    const sequence = sequenceOf(wal.durable, origin);
+    const known = this.trimmed.get(origin);
+    if (known?.sequence === sequence) known.peers.add(peer);
+    else this.trimmed.set(origin, { sequence, sinceMs: clock.monotonicMs(), peers: new Set([peer]) });
+  }
+
+  async stop(): Promise<void> {
+    this.stopped.abort();
+    this.wake.notify();
+    await this.loop;
+  }
+
+  private get early(): boolean {
+    return this.options.clock.monotonicMs() < this.options.notBeforeMs;
+  }
+
+  private get interrupted(): boolean {
+    return this.stopped.signal.aborted || this.options.hindered();
+  }
+
+  private async run(): Promise<void> {
+    const { clock, log } = this.options;
+    while (!this.stopped.signal.aborted && !this.done) {
+      await this.wake.until(() => this.stopped.signal.aborted || this.wanted() !== undefined, 60_000);
+      const wanted = this.wanted();
+      if (wanted === undefined || this.stopped.signal.aborted) continue;
+      log.info('a snapshot is needed', { because: wanted.why });
+      const outcome = await this.fetch(wanted.from);
+      this.progress = undefined;
+      if (outcome === 'failed') {
+        log.warn(
+          'no peer could serve a snapshot',
+          this.empty ? { instead: 'the peers’ logs' } : { again_in_ms: AGAIN_MS },
+        );
+        if (this.empty) {
+          this.empty = false;
+          this.options.onReleased();
+        } else await sleep(clock, AGAIN_MS, this.stopped.signal);
+      }
+    }
+  }
+
+  /** Whether, why, and from whom a snapshot is to be fetched now. */
+  private wanted(): { readonly why: string; readonly from: readonly PeerLink[] } | undefined {
+    if (this.done || this.early || this.interrupted) return undefined;
+    const { wal, ready } = this.options;
+    const peers = this.reachable();
+    if (this.empty) {
+      if (ready()) this.empty = false;
+      const ahead = peers.filter(({ durable }) => missing(durable, wal.durable) > 0);
+      if (this.empty && ahead.length > 0) {
+        return { why: 'this region started empty', from: ahead.map(({ link }) => link) };
+      }
+    }
+    const nowMs = this.options.clock.monotonicMs();
+    for (const [origin, { sequence, sinceMs, peers: without }] of this.trimmed) {
+      const here = sequenceOf(wal.durable, origin);
+      const holders = peers.filter(({ durable }) => sequenceOf(durable, origin) > here);
+      if (here !== sequence || holders.length === 0) {
+        if (here !== sequence) this.trimmed.delete(origin);
+        continue;
+      }
+      if (nowMs - sinceMs < TRIMMED_MS || !holders.every(({ link }) => without.has(link.region))) continue;
+      return { why: `no peer keeps ${origin}:${here + 1} any more`, from: holders.map(({ link }) => link) };
+    }
+    return undefined;
+  }
+
+  /** Reachable peers that are not cut off, the one that holds most first, then in the topology's order. */
+  private reachable(): { readonly link: PeerLink; readonly durable: Position }[] {
+    const { peers, links } = this.options;
+    return links
+      .flatMap((link) => {
+        const view = peers.views.get(link.region);
+        if (view === undefined || !view.reachable || view.status.cut) return [];
+        return [{ link, durable: parsePosition(view.status.durable) ?? new Map<string, number>() }];
+      })
+      .sort((a, b) => totalOf(b.durable) - totalOf(a.durable));
+  }
+
+  private async fetch(from: readonly PeerLink[]): Promise<Outcome> {
+    for (const link of from) {
+      const outcome = await this.fetchFrom(link).catch((error: unknown): Outcome => {
+        this.options.log.warn('a snapshot could not be fetched', { peer: link.region, error: messageOf(error) });
+        return 'failed';
+      });
+      if (outcome !== 'failed') return outcome;
+      if (this.interrupted) return 'interrupted';
+    }
+    return 'failed';
+  }
+
+  /** Throws `Fault` with the reason why this peer is given up. */
+  private async fetchFrom(link: PeerLink): Promise<Outcome> {
+    const { wal, log } = this.options;
+    for (let begun = 0; begun < BEGIN_LIMIT; begun++) {
+      const info = await this.ask(link, () => link.snapshot());
+      if (info === undefined) return 'interrupted';
+      const lack = lackOf(wal, parsePosition(info.position) ?? new Map());
+      if (lack !== undefined) throw new Fault('snapshot_unfit', lack);
+      const incoming = await this.options.incoming(info.id);
+      log.info('fetching a snapshot', { peer: link.region, id: info.id, bytes: info.bytes, from: incoming.received });
+      const outcome = await this.transfer(link, info, incoming);
+      if (outcome === 'gone') continue;
+      if (outcome === 'interrupted') return outcome;
+      if (!(await incoming.complete(info.bytes, info.sha256))) {
+        log.warn('a snapshot did not arrive as it was sent', { peer: link.region, id: info.id });
+        continue;
+      }
+      return this.handOver({ peer: link.region, info, incoming });
+    }
+    throw new Fault('snapshot_gone', `its copies were gone before they had arrived, ${BEGIN_LIMIT} times`);
+  }
+
+  private async transfer(
+    link: PeerLink,
+    info: SnapshotInfo,
+    incoming: IncomingStore,
+  ): Promise<'whole' | 'gone' | 'interrupted'> {
+    const { onReceived } = this.options;
+    while (incoming.received < info.bytes) {
+      this.report(link, info, incoming);
+      let part: Uint8Array | undefined;
+      try {
+        part = await this.ask(link, () => link.snapshotPart(info.id, incoming.received));
+      } catch (error) {
+        if (error instanceof Fault && error.code === 'snapshot_gone') return 'gone';
+        throw error;
+      }
+      if (part === undefined || this.interrupted) return 'interrupted';
+      if (part.length === 0) return 'gone';
+      await incoming.append(part);
+      onReceived?.(part.length);
+    }
+    this.report(link, info, incoming);
+    return 'whole';
+  }
+
+  private report(link: PeerLink, info: SnapshotInfo, incoming: IncomingStore): void {
+    const { clock, log } = this.options;
+    this.progress = { peer: link.region, bytes: incoming.received, of: info.bytes };
+    if (clock.monotonicMs() - this.reportedMs < PROGRESS_MS) return;
+    this.reportedMs = clock.monotonicMs();
+    log.info('snapshot', { peer: link.region, bytes: incoming.received, of: info.bytes });
+  }
+
+  /**
+   * Asks until the peer answers, has refused for good, or was away for {@link AWAY_MS}; undefined when interrupted. A peer that
+   * is restarting, or still makes its copy, is asked again.
+   */
+  private async ask<T>(link: PeerLink, question: () => Promise<T>): Promise<T | undefined> {
+    const { clock } = this.options;
+    let answeredMs = clock.monotonicMs();
+    while (!this.interrupted) {
+      try {
+        return await question();
+      } catch (error) {
+        const code = error instanceof Fault ? error.code : undefined;
+        if (code === 'not_ready') answeredMs = clock.monotonicMs();
+        else if (code !== 'peer_unreachable') throw error;
+        if (clock.monotonicMs() - answeredMs >= AWAY_MS) {
+          throw new Fault('peer_unreachable', `${link.region} has been away for ${AWAY_MS} ms`, { cause: error });
+        }
+      }
+      await sleep(clock, RETRY_MS, this.stopped.signal);
+    }
+    return undefined;
+  }
+
+  private async handOver(arrived: ArrivedSnapshot): Promise<Outcome> {
+    const { clock, log, wal, openLog, requireSchema, onSchemaBehind, onArrived } = this.options;
+    const copy = openLog(arrived.incoming.open());
+    try {
+      const obstacle = obstacleOf(wal, copy);
+      if (obstacle !== undefined) throw new Fault('snapshot_unfit', obstacle);
+      requireSchema(copy);
+      const checked = await checkLog(clock, copy, this.stopped.signal);
+      log.info('a snapshot has arrived and is whole', { peer: arrived.peer, id: arrived.info.id, ...checked });
+    } catch (error) {
+      await copy.close();
+      await arrived.incoming.discard();
+      if (!(error instanceof ConfigError)) throw error;
+      onSchemaBehind(error.message);
+      return 'interrupted';
+    }
+    await copy.close();
+    if (this.interrupted) {
+      await arrived.incoming.discard();
+      return 'interrupted';
+    }
+    this.done = true;
+    onArrived(arrived);
+    return 'arrived';
+  }
+}

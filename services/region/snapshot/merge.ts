@@ -1,0 +1,82 @@
+/**
+ * Merging a copy of a peer's store with this region's own: the copy takes everything this region has beyond it.
+ *
+ * Every copy of an origin is a prefix of it, so for each origin one of the two is the longer. Where it is this region's,
+ * its batches from the copy's end on are appended to the copy, by the log's own append: checked against their predecessor,
+ * their documents and copies of keys merged as ever. Where this region has trimmed the beginning of an origin, the copy must
+ * reach at least to where the trimming ended: what was trimmed cannot be appended.
+ *
+ * Nothing of the present store is changed.
+ */
+import { Fault } from '../../../shared/errors/errors.ts';
+import { type Batch, decodeBatch } from '../../../shared/protocol/batch.ts';
+import { parseLeadership } from '../../../shared/protocol/leadership.ts';
+import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
+import type { Wal } from '../wal/wal.ts';
+
+const READ_BYTES = 4 * 1024 * 1024;
+
+/** The value of the mark `catching_up` once a snapshot was installed: what is missing now comes by stream and repair. */
+export const CATCHING_UP_INSTALLED = 'installed';
+
+/** Why a copy at `position` cannot be merged with this region's log; undefined: nothing trimmed is missing from it. */
+export function lackOf(mine: Wal, position: Position): string | undefined {
+  for (const { origin, first, last } of mine.origins()) {
+    const reached = sequenceOf(position, origin);
+    if (last > 0 && first > 1 && reached < first - 1) {
+      return `it holds ${origin} up to ${reached}, and the log here begins at ${first}`;
+    }
+  }
+  return undefined;
+}
+
+/** Why an opened copy cannot take this region's place; undefined: it can. */
+export function obstacleOf(mine: Wal, copy: Wal): string | undefined {
+  const lack = lackOf(mine, copy.durable);
+  if (lack !== undefined) return lack;
+  for (const { origin, epoch, last } of mine.origins()) {
+    const theirs = copy.origin(origin);
+    if (theirs === undefined || last === 0) continue;
+    if (theirs.epoch !== epoch) return `it has ${origin} in epoch ${theirs.epoch}, here it is ${epoch}`;
+    if (theirs.last >= last) continue;
+    const next = mine.read(origin, theirs.last + 1, 1)[0];
+    const batch = next === undefined ? undefined : decodeBatch(next);
+    if (batch?.first !== theirs.last + 1 || (theirs.last > 0 && Buffer.compare(batch.chain, theirs.chain) !== 0)) {
+      return `its ${origin} ends at ${theirs.last} with another batch than here`;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Appends to the copy what only this region has, and carries over the marks that are its own. Answers how many events were
+ * appended. Throws `Fault('storage_full')` when there is no room; the copy is of no use then.
+ */
+export async function mergeInto(mine: Wal, copy: Wal): Promise<number> {
+  let events = 0;
+  for (const { origin, last } of mine.origins()) {
+    for (let next = sequenceOf(copy.durable, origin) + 1; next <= last; ) {
+      const batches: Batch[] = mine.read(origin, next, READ_BYTES).map(decodeBatch);
+      const end = batches[batches.length - 1]?.last;
+      if (end === undefined) throw new Fault('damaged_log', `the log lacks ${origin}:${next}`);
+      await copy.append({ batches });
+      events += end - next + 1;
+      next = end + 1;
+    }
+  }
+  await carryMarks(mine, copy);
+  return events;
+}
+
+async function carryMarks(mine: Wal, copy: Wal): Promise<void> {
+  const region = mine.mark('region');
+  if (region !== undefined) await copy.storeMark('region', region);
+  await copy.storeMark('cut', mine.mark('cut') ?? false);
+  const waiting = mine.mark('catching_up');
+  const caughtUp = waiting === undefined || waiting === false;
+  await copy.storeMark('catching_up', caughtUp ? false : CATCHING_UP_INSTALLED);
+  const known = parseLeadership(mine.mark('leadership'));
+  const theirs = parseLeadership(copy.mark('leadership'));
+  // As the role does: of two records of one epoch the one that was here stays, until the key says otherwise.
+  if (known !== undefined && known.epoch >= (theirs?.epoch ?? 0)) await copy.storeMark('leadership', known);
+}

@@ -1,0 +1,194 @@
+/** Serving a copy of the store, part by part. See `snapshot.ts`. */
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { type Clock, type Random, randomName, type Timer, within } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
+import { formatPosition, merge, type Position, sequenceOf } from '../../../shared/protocol/position.ts';
+import type { StoreCopy } from '../wal/store-home.ts';
+import { PART_LIMIT_BYTES, type SnapshotServer } from './snapshot.ts';
+
+/** A copy is gone this long after it was read last, and younger ones are shared by whoever asks. */
+const KEPT_MS = 60_000;
+/** Older ones are shared while somebody reads them: one who was restarted meanwhile finds the copy it has a part of. */
+const READ_LATELY_MS = 30_000;
+/** How long a fetcher may take from the end of the copy to the end of the log. */
+const LOG_NEEDED_MS = 5 * 60_000;
+/** An answer waits this long for the copy; then the asker asks again. */
+const PATIENCE_MS = 2_000;
+
+export interface SnapshotServerOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly region: string;
+  readonly schemaHash: string;
+  readonly durable: () => Position;
+  readonly cut: () => boolean;
+  readonly copy: () => Promise<StoreCopy>;
+  readonly onServed?: (bytes: number) => void;
+}
+
+interface Served {
+  readonly info: SnapshotInfo;
+  readonly copy: StoreCopy;
+  readonly madeMs: number;
+  readMs: number;
+  /** Reads under way; the copy is not disposed of below them. */
+  reading: number;
+  gone: boolean;
+}
+
+/** A position the log must be kept from until `untilMs`; undefined: as long as its copy is made or served. */
+interface Need {
+  readonly position: Position;
+  untilMs: number | undefined;
+}
+
+export function createSnapshotServer(options: SnapshotServerOptions): SnapshotServer {
+  return new CopyServer(options);
+}
+
+class CopyServer implements SnapshotServer {
+  private readonly options: SnapshotServerOptions;
+  private making: Promise<SnapshotInfo> | undefined;
+  private served: Served | undefined;
+  private needs: Need[] = [];
+  private timer: Timer | undefined;
+  private stopping = false;
+  private disposals: Promise<void> = Promise.resolve();
+
+  constructor(options: SnapshotServerOptions) {
+    this.options = options;
+  }
+
+  get needed(): Position | undefined {
+    const nowMs = this.options.clock.monotonicMs();
+    this.needs = this.needs.filter(({ untilMs }) => untilMs === undefined || nowMs < untilMs);
+    let lowest: Map<string, number> | undefined;
+    for (const { position } of this.needs) {
+      // An origin that one of them does not name is needed from its beginning: it is absent, which counts as 0.
+      if (lowest === undefined) lowest = new Map(position);
+      else
+        for (const [origin, sequence] of lowest) lowest.set(origin, Math.min(sequence, sequenceOf(position, origin)));
+    }
+    return lowest;
+  }
+
+  async offer(): Promise<SnapshotInfo> {
+    const { clock, region } = this.options;
+    this.refuseWhileCut();
+    if (this.making === undefined) {
+      const { served } = this;
+      const nowMs = clock.monotonicMs();
+      if (served !== undefined) {
+        if (nowMs - served.madeMs < KEPT_MS || nowMs - served.readMs < READ_LATELY_MS) {
+          served.readMs = nowMs;
+          return served.info;
+        }
+        this.withdraw(served);
+      }
+      this.making = this.make().finally(() => {
+        this.making = undefined;
+      });
+      // Whoever asked may not wait for it any more.
+      this.making.catch(() => undefined);
+    }
+    const info = await within(clock, PATIENCE_MS, this.making, undefined);
+    if (info === undefined) throw new Refusal('not_ready', `${region} is making the copy`);
+    return info;
+  }
+
+  private async make(): Promise<SnapshotInfo> {
+    const { clock, random, log, region, schemaHash, durable } = this.options;
+    const startMs = clock.monotonicMs();
+    // Read before the copy begins: it holds at least this, and the log is kept from here on.
+    const need: Need = { position: merge(durable(), new Map()), untilMs: undefined };
+    this.needs.push(need);
+    let copy: StoreCopy;
+    try {
+      copy = await this.options.copy();
+    } catch (error) {
+      need.untilMs = clock.monotonicMs();
+      log.warn('a snapshot cannot be made', { error: messageOf(error) });
+      if (error instanceof Fault && error.code === 'storage_full') {
+        throw new Refusal('storage_full', `${region} has no room for a copy of its store: ${error.message}`);
+      }
+      throw error;
+    }
+    const madeMs = clock.monotonicMs();
+    const info: SnapshotInfo = {
+      id: randomName(random, 13),
+      region,
+      bytes: copy.bytes,
+      sha256: copy.sha256,
+      position: formatPosition(need.position),
+      schemaHash,
+    };
+    const served: Served = { info, copy, madeMs, readMs: madeMs, reading: 0, gone: false };
+    this.served = served;
+    log.info('serving a snapshot', { id: info.id, bytes: info.bytes, took_ms: Math.round(madeMs - startMs) });
+    if (this.stopping) this.withdraw(served);
+    else this.expireLater(served, need);
+    return info;
+  }
+
+  private expireLater(served: Served, need: Need): void {
+    const { clock } = this.options;
+    this.timer = clock.after(Math.max(0, served.readMs + KEPT_MS - clock.monotonicMs()), () => {
+      const over = served.gone || clock.monotonicMs() - served.readMs >= KEPT_MS;
+      if (!over) return this.expireLater(served, need);
+      need.untilMs = clock.monotonicMs() + LOG_NEEDED_MS;
+      if (!served.gone) this.withdraw(served);
+    });
+  }
+
+  async read(id: string, offset: number): Promise<Uint8Array> {
+    const { clock, region, onServed } = this.options;
+    this.refuseWhileCut();
+    const { served } = this;
+    if (served === undefined || served.info.id !== id) {
+      throw new Refusal('snapshot_gone', `${region} does not serve the snapshot ${id}`);
+    }
+    served.readMs = clock.monotonicMs();
+    served.reading++;
+    try {
+      const bytes = await served.copy.read(offset, PART_LIMIT_BYTES);
+      onServed?.(bytes.length);
+      return bytes;
+    } finally {
+      served.readMs = clock.monotonicMs();
+      served.reading--;
+      if (served.gone && served.reading === 0) this.dispose(served);
+    }
+  }
+
+  private refuseWhileCut(): void {
+    const { region, cut } = this.options;
+    if (this.stopping) throw new Refusal('not_ready', `${region} is stopping`);
+    if (cut()) throw new Refusal('region_unreachable', `${region} is cut off by a drill`);
+  }
+
+  private withdraw(served: Served): void {
+    served.gone = true;
+    if (this.served === served) this.served = undefined;
+    if (served.reading === 0) this.dispose(served);
+  }
+
+  private dispose(served: Served): void {
+    const { log } = this.options;
+    const disposal = served.copy.dispose().catch((error: unknown) => {
+      // What is left of it is removed at the next start.
+      log.warn('a snapshot could not be removed', { error: messageOf(error) });
+    });
+    this.disposals = this.disposals.then(() => disposal);
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.timer?.cancel();
+    await this.making?.catch(() => undefined);
+    this.timer?.cancel();
+    if (this.served !== undefined) this.withdraw(this.served);
+    await this.disposals;
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * A region's stores on LMDB. See `store-home.ts`.
+ *
+ *     <path>/data.mdb            the first store, lock.mdb beside it
+ *     <path>/CURRENT             names the subdirectory of the one that replaced it
+ *     <path>/store-<id>/part     a copy coming in; becomes data.mdb when it is opened, so that one that was merged into is
+ *                                never taken for a part of a download
+ *     <path>/copy-<n>/data.mdb   a copy being served
+ *
+ * Order of effects of a switch: the new store's file and directory are flushed → CURRENT.tmp is written and flushed → renamed
+ * → the directory is flushed → the former store is removed. What a crash leaves in between: the former store current and
+ * leftovers of the new one, or the new one current and leftovers of the former; `open` removes either.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { appendFile, type FileHandle, mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ConfigError } from '../../../shared/config/config-error.ts';
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
+import { type LmdbEnvironment, openLmdbStore } from './lmdb-store.ts';
+import type { Store } from './store.ts';
+import type { IncomingStore, StoreCopy, StoreHome } from './store-home.ts';
+
+/** What a copy leaves free on the disk, bytes: the log needs room while it is made. */
+const RESERVE_BYTES = 64 * 1024 * 1024;
+/** A part of a copy that was not added to for this long is of no use: no peer serves a copy so long after it was read last. */
+const PART_KEPT_MS = 10 * 60_000;
+const READ_BYTES = 1024 * 1024;
+
+const DATA = 'data.mdb';
+const LOCK = 'lock.mdb';
+const PART = 'part';
+const CURRENT = 'CURRENT';
+const storePattern = /^store-[a-z2-7]{1,32}(-again)?$/;
+
+/** Where a test ends the process. */
+export type SwitchStep = 'store flushed' | 'pointer written' | 'pointer renamed' | 'pointer flushed' | 'former removed';
+
+export interface LmdbStoreHomeOptions {
+  /** The region's data directory; created when absent. */
+  readonly path: string;
+  readonly clock: Pick<Clock, 'nowMs'>;
+  /** Told after each step of a switch. */
+  readonly onStep?: (step: SwitchStep) => void;
+}
+
+export function createLmdbStoreHome(options: LmdbStoreHomeOptions): StoreHome {
+  return new LmdbStoreHome(options);
+}
+
+class LmdbStoreHome implements StoreHome {
+  private readonly options: LmdbStoreHomeOptions;
+  private store: LmdbEnvironment | undefined;
+  private copies = 0;
+  /** Subdirectory of the store coming in, in this process. */
+  private arriving = '';
+
+  constructor(options: LmdbStoreHomeOptions) {
+    this.options = options;
+  }
+
+  open(): Store {
+    const { path } = this.options;
+    mkdirSync(path, { recursive: true });
+    const current = this.current();
+    this.removeLeftovers(current);
+    this.store = openLmdbStore({ path: join(path, current) });
+    return this.store;
+  }
+
+  private current(): string {
+    return currentStore(this.options.path);
+  }
+
+  private removeLeftovers(current: string): void {
+    const { path, clock } = this.options;
+    const usable = (name: string): boolean => {
+      const part = statSync(join(path, name, PART), { throwIfNoEntry: false });
+      return part !== undefined && clock.nowMs() - part.mtimeMs < PART_KEPT_MS && !exists(join(path, name, DATA));
+    };
+    for (const name of readdirSync(path)) {
+      if (name === current || name === this.arriving) continue;
+      const arriving = storePattern.test(name) && !usable(name);
+      const former = current !== '' && (name === DATA || name === LOCK);
+      if (arriving || former || /^copy-\d+$/.test(name) || name === `${CURRENT}.tmp`) {
+        rmSync(join(path, name), { recursive: true, force: true });
+      }
+    }
+  }
+
+  async copy(): Promise<StoreCopy> {
+    const { store } = this;
+    assert(store !== undefined, 'a copy is made of an open store');
+    const { path } = this.options;
+    const directory = join(path, `copy-${++this.copies}`);
+    try {
+      const { usedBytes, freeBytes } = store.sizes();
+      const { bavail, bsize } = await statfs(path);
+      const neededBytes = usedBytes - freeBytes + RESERVE_BYTES;
+      if (bavail * bsize < neededBytes) {
+        throw new Fault('storage_full', `a copy needs ${neededBytes} bytes, ${bavail * bsize} are free`);
+      }
+      await rm(directory, { recursive: true, force: true });
+      await mkdir(directory);
+      await store.backup(directory);
+      const file = join(directory, DATA);
+      const { size } = await stat(file);
+      const sha256 = await digestOf(file);
+      return new FileCopy(directory, await open(file, 'r'), size, sha256);
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw translate(error);
+    }
+  }
+
+  async incoming(id: string): Promise<IncomingStore> {
+    const { path, onStep } = this.options;
+    // The id comes from another process and becomes a name on this disk.
+    if (!/^[a-z2-7]{1,32}$/.test(id)) throw new Fault('peer_refused', `${JSON.stringify(id)} names no copy`);
+    const current = this.current();
+    // A copy that was installed before may be fetched again: its own directory is the current one then.
+    const name = current === `store-${id}` ? `store-${id}-again` : `store-${id}`;
+    try {
+      for (const other of readdirSync(path)) {
+        if (other === current || !storePattern.test(other)) continue;
+        if (other === name && !exists(join(path, other, DATA))) continue;
+        await rm(join(path, other), { recursive: true, force: true });
+      }
+      await mkdir(join(path, name), { recursive: true });
+      this.arriving = name;
+      return new IncomingDirectory({ home: path, name, former: current, ...(onStep === undefined ? {} : { onStep }) });
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+}
+
+class FileCopy implements StoreCopy {
+  private readonly directory: string;
+  private readonly file: FileHandle;
+  readonly bytes: number;
+  readonly sha256: string;
+
+  constructor(directory: string, file: FileHandle, bytes: number, sha256: string) {
+    this.directory = directory;
+    this.file = file;
+    this.bytes = bytes;
+    this.sha256 = sha256;
+  }
+
+  async read(offset: number, limitBytes: number): Promise<Uint8Array> {
+    const length = Math.max(0, Math.min(limitBytes, this.bytes - offset));
+    const buffer = Buffer.allocUnsafe(length);
+    for (let at = 0; at < length; ) {
+      const { bytesRead } = await this.file.read(buffer, at, length - at, offset + at);
+      if (bytesRead === 0) throw new Fault('storage_failed', 'the copy is shorter than it was');
+      at += bytesRead;
+    }
+    return buffer;
+  }
+
+  async dispose(): Promise<void> {
+    await this.file.close();
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+interface IncomingOptions {
+  readonly home: string;
+  readonly name: string;
+  /** Subdirectory of the store it replaces; empty: the home itself. */
+  readonly former: string;
+  readonly onStep?: (step: SwitchStep) => void;
+}
+
+class IncomingDirectory implements IncomingStore {
+  private readonly options: IncomingOptions;
+  private readonly directory: string;
+  private readonly part: string;
+  received: number;
+
+  constructor(options: IncomingOptions) {
+    this.options = options;
+    this.directory = join(options.home, options.name);
+    this.part = join(this.directory, PART);
+    this.received = statSync(this.part, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    try {
+      await appendFile(this.part, bytes);
+    } catch (error) {
+      // What was written of these bytes would shift everything that is appended after them.
+      await rm(this.directory, { recursive: true, force: true });
+      throw translate(error);
+    }
+    this.received += bytes.length;
+  }
+
+  async complete(bytes: number, sha256: string): Promise<boolean> {
+    try {
+      const { size } = await stat(this.part);
+      if (size === bytes && (await digestOf(this.part)) === sha256) {
+        await rename(this.part, join(this.directory, DATA));
+        return true;
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw translate(error);
+    }
+    await this.discard();
+    return false;
+  }
+
+  open(): Store {
+    assert(exists(join(this.directory, DATA)), 'a copy is opened when it is complete');
+    return openLmdbStore({ path: this.directory });
+  }
+
+  async makeCurrent(): Promise<void> {
+    const { home, name, former, onStep } = this.options;
+    await flush(join(this.directory, DATA));
+    await flush(this.directory);
+    await flush(home);
+    onStep?.('store flushed');
+    const pointer = join(home, CURRENT);
+    await writeFile(`${pointer}.tmp`, `${name}\n`);
+    await flush(`${pointer}.tmp`);
+    onStep?.('pointer written');
+    await rename(`${pointer}.tmp`, pointer);
+    onStep?.('pointer renamed');
+    await flush(home);
+    onStep?.('pointer flushed');
+    const gone = former === '' ? [join(home, DATA), join(home, LOCK)] : [join(home, former)];
+    for (const path of gone) await rm(path, { recursive: true, force: true });
+    onStep?.('former removed');
+  }
+
+  async discard(): Promise<void> {
+    this.received = 0;
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** The subdirectory of the current store of a data directory; empty: the directory itself. Throws `ConfigError`. */
+export function currentStore(path: string): string {
+  const file = join(path, CURRENT);
+  let name: string;
+  try {
+    name = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
+  }
+  if (!storePattern.test(name) || !exists(join(path, name, DATA))) {
+    throw new ConfigError(`${file} names ${JSON.stringify(name)}, and no store is there`);
+  }
+  return name;
+}
+
+/** Hexadecimal SHA-256 of a file, read in pieces, so that the event loop goes on between them. */
+export async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  const file = await open(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, READ_BYTES, null);
+      if (bytesRead === 0) return hash.digest('hex');
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** A file's data, or a directory's names, are on the disk when resolved. */
+export async function flush(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function translate(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  const full = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');
+  return new Fault(full ? 'storage_full' : 'storage_failed', messageOf(error), { cause: error });
+}

@@ -1,0 +1,148 @@
+/** A backup of a running and of a stopped region, its check, and its way back, by the programs an operator runs. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { RegionStatus } from '../../shared/protocol/internal.ts';
+import { Acknowledged } from '../harness/acknowledged.ts';
+import { Cluster } from '../harness/cluster.ts';
+import { keepWriting } from '../harness/keep-writing.ts';
+
+interface Ended {
+  readonly code: number;
+  readonly output: string;
+}
+
+function run(program: 'main' | 'restore', args: readonly string[]): Promise<Ended> {
+  const main = fileURLToPath(new URL(`../../deploy/backup/${program}.js`, import.meta.url));
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], { timeout: 120_000 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr });
+    });
+  });
+}
+
+describe('backup and restore', function () {
+  this.timeout(240_000);
+  let cluster: Cluster;
+  let directory: string;
+  const told = new Acknowledged();
+  const file = (name: string): string => join(directory, name);
+  const dataDir = (region: string): string => join(cluster.directory, region);
+
+  before(async () => {
+    cluster = await Cluster.start();
+    directory = mkdtempSync(join(tmpdir(), 'tidal-backups-'));
+    for (let count = 0; count < 40; count++) await told.view(cluster, 1 + (count % 8));
+    await cluster.post('/items', { entity_id: 1, metadata: { title: 'kept' } });
+    await cluster.converged();
+  });
+  after(async () => {
+    await cluster?.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('of a running region while writes go on; the check finds it whole', async () => {
+    const stop = keepWriting(cluster, told);
+    const url = cluster.regionUrls.get('eu-west')!;
+    const taken = await run('main', ['--region', 'eu-west', '--to', file('live'), '--from-url', url]);
+    await stop();
+    assert.equal(taken.code, 0, taken.output);
+    assert.match(taken.output, /\d+ of \d+ bytes/);
+    const manifest = JSON.parse(readFileSync(file('live.json'), 'utf8')) as Record<string, unknown>;
+    assert.deepEqual([manifest.region, manifest.format], ['eu-west', 'tidaldb-backup-1']);
+    const { body } = await cluster.region<RegionStatus & Record<string, unknown>>('eu-west', '/internal/status');
+    assert.equal(manifest.schema_hash, body.schemaHash);
+    const checked = await run('main', ['verify', '--from', file('live')]);
+    assert.equal(checked.code, 0, checked.output);
+    assert.match(checked.output, /is whole: region eu-west/);
+    assert.deepEqual(readdirSync(directory).sort(), ['live', 'live.json'], 'nothing else is left');
+  });
+
+  it('the address comes from the topology where none is given', async () => {
+    const topology = join(cluster.directory, 'topology.yaml');
+    const taken = await run('main', ['--region', 'us-east', '--to', file('by-topology'), '--topology', topology]);
+    assert.equal(taken.code, 0, taken.output);
+  });
+
+  it('says what cannot be: a running region’s directory, another region’s address, a file that exists, unknown arguments', async () => {
+    const url = cluster.regionUrls.get('eu-west')!;
+    for (const [args, says] of [
+      [
+        ['--region', 'eu-west', '--to', file('x'), '--data-dir', dataDir('eu-west')],
+        /in use by process \d+: stop that region/,
+      ],
+      [['--region', 'us-east', '--to', file('x'), '--from-url', url], /is the region eu-west, not us-east/],
+      [['--region', 'eu-west', '--to', file('live'), '--from-url', url], /exists already/],
+      [['--region', 'eu-west', '--to', file('x'), '--from-url', url, '--data-dir', '/x'], /give one of them/],
+      [['--region', 'eu-west', '--to', file('x'), '--data-dir', directory], /holds no region's store/],
+      [['--to', file('x')], /--region is required/],
+      [['--colour', 'red'], /--colour/],
+      [['verify', '--from', file('x')], /does not exist/],
+    ] as const) {
+      const { code, output } = await run('main', args);
+      assert.match(output, says);
+      assert.equal(code, 2, output);
+    }
+    assert.ok(!existsSync(file('x')) && !existsSync(file('x.part')));
+    const restored = await run('restore', ['--from', file('live'), '--data-dir', dataDir('eu-west'), '--replace']);
+    assert.match(restored.output, /in use by process \d+/);
+    assert.equal(restored.code, 2);
+    const refused = await run('restore', ['--from', file('live'), '--data-dir', dataDir('eu-west')]);
+    assert.match(refused.output, /is not empty; --replace/);
+    assert.equal((await cluster.region('eu-west', '/internal/status')).status, 200, 'it runs on as before');
+    assert.equal((await run('main', ['--help'])).code, 0);
+    assert.equal((await run('restore', ['--help'])).code, 0);
+  });
+
+  it('one damaged byte, a cut end and another manifest are found, and nothing of it is restored', async () => {
+    const whole = readFileSync(file('live'));
+    const manifest = readFileSync(file('live.json'), 'utf8');
+    const damaged = Buffer.from(whole);
+    damaged[Math.floor(damaged.length / 2)]! ^= 1;
+    const other = JSON.stringify({ ...(JSON.parse(manifest) as object), position: 'us-east@aaaaaaaaaa:1' });
+    for (const [bytes, text, says] of [
+      [damaged, manifest, /is not what it was: its SHA-256/],
+      [whole.subarray(0, -1), manifest, /has \d+ bytes, not \d+/],
+      [whole, other, /position is/],
+    ] as const) {
+      writeFileSync(file('damaged'), bytes);
+      writeFileSync(file('damaged.json'), text);
+      const checked = await run('main', ['verify', '--from', file('damaged')]);
+      assert.match(checked.output, says);
+      assert.equal(checked.code, 1);
+      const restored = await run('restore', ['--from', file('damaged'), '--data-dir', file('nowhere')]);
+      assert.match(restored.output, says);
+      assert.equal(restored.code, 1);
+      assert.ok(!existsSync(file('nowhere')));
+    }
+  });
+
+  it('comes back: of a stopped region’s directory, in the place of its store, and the region catches up', async () => {
+    await cluster.process('eu-west').end('SIGTERM');
+    const args = ['--region', 'eu-west', '--to', file('cold'), '--data-dir', dataDir('eu-west')];
+    const taken = await run('main', args);
+    assert.equal(taken.code, 0, taken.output);
+    for (let count = 0; count < 16; count++) assert.equal(await told.view(cluster, 1 + (count % 8)), 200);
+    const restored = await run('restore', ['--from', file('live'), '--data-dir', dataDir('eu-west'), '--replace']);
+    assert.equal(restored.code, 0, restored.output);
+    const names = readdirSync(dataDir('eu-west'));
+    assert.ok(names.length === 2 && names.includes('CURRENT'), `only the restored store is left: ${names.join(', ')}`);
+    await cluster.restart('eu-west');
+    await cluster.settled();
+    await told.check(cluster);
+  });
+
+  it('a backup of one region starts another one, under its own name', async () => {
+    await cluster.process('ap-south').end('SIGTERM');
+    rmSync(dataDir('ap-south'), { recursive: true });
+    const args = ['--from', file('cold'), '--data-dir', dataDir('ap-south'), '--region', 'ap-south'];
+    const restored = await run('restore', args);
+    assert.equal(restored.code, 0, restored.output);
+    await cluster.restart('ap-south');
+    await cluster.settled();
+    await told.check(cluster);
+  });
+});
