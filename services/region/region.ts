@@ -6,7 +6,7 @@
  * Time, chance, store, stream and links come in from outside, so that a simulation can run many regions in one process.
  */
 import type Koa from 'koa';
-import { Refusal } from '../../shared/errors/errors.ts';
+import { Fault, Refusal } from '../../shared/errors/errors.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { Log } from '../../shared/observe/log.ts';
@@ -269,7 +269,11 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     applied: () => apply.applied,
     onReady: () => {
       log.info('ready');
-      if ((wal.mark('catching_up') ?? false) !== false) wal.storeMark('catching_up', false).catch(onFatal);
+      if ((wal.mark('catching_up') ?? false) === false) return;
+      wal.storeMark('catching_up', false).catch((error: unknown) => {
+        // Without room it stays: the next start then asks the peers once more what they hold.
+        if (!(error instanceof Fault && error.code === 'storage_full')) onFatal(error);
+      });
     },
   });
 

@@ -103,11 +103,15 @@ export abstract class Machine {
     this.stopping().then(end, (error: unknown) => this.exit(life, error));
   }
 
+  protected abstract readonly serves: boolean;
+
   /** The process ends because of this error: right where the world failed it, wrong anywhere else. */
   protected exit(life: Life, error: unknown): void {
     if (!life.alive) return;
     this.world.note(this.name, `exits: ${messageOf(error)}`);
-    const expected = error instanceof Fault && (error.code === 'storage_failed' || error.code === 'storage_full');
+    // A full disk may keep a process from starting; it never ends one that serves.
+    const expected =
+      error instanceof Fault && (error.code === 'storage_failed' || (error.code === 'storage_full' && !this.serves));
     if (!expected) {
       const kind = error instanceof BrokenInvariant ? 'no broken invariant' : 'no uncaught error';
       this.world.fail(new Violation(kind, `${this.name}: ${error instanceof Error ? error.stack : String(error)}`));
@@ -284,6 +288,10 @@ export class RegionMachine extends Machine {
     }
   }
 
+  protected override get serves(): boolean {
+    return this.region !== undefined;
+  }
+
   protected override async stopping(): Promise<void> {
     this.world.network.unlisten(this.name, true);
     await this.region?.stop();
@@ -330,6 +338,10 @@ export class RouterMachine extends Machine {
     this.router = router;
     network.listen(name, life, router.app.callback());
     router.start();
+  }
+
+  protected override get serves(): boolean {
+    return this.router !== undefined;
   }
 
   protected override async stopping(): Promise<void> {
