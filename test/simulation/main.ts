@@ -70,7 +70,7 @@ async function one(seed: string): Promise<number> {
       `${result.acknowledged} writes acknowledged, well ${Math.round(result.healedMs)} ms after the last fault, hash ${result.hash}`,
   );
   if (result.violation !== undefined) await report(pool, result, numberOf('lines', 1));
-  pool.close();
+  await pool.close();
   return result.violation === undefined ? 0 : 1;
 }
 
@@ -112,7 +112,7 @@ async function many(): Promise<number> {
   console.log(progress());
   failures.sort((a, b) => Number(a.seed) - Number(b.seed));
   for (const failed of failures.slice(0, 3)) await report(pool, failed, numberOf('lines', 1));
-  pool.close();
+  await pool.close();
   return failures.length === 0 ? 0 : 1;
 }
 

@@ -75,8 +75,7 @@ async function search(home: string, first: number, limit: number): Promise<Found
     }
     return undefined;
   } finally {
-    pool.close();
-    sound.close();
+    await Promise.all([pool.close(), sound.close()]);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Processes that run seeds side by side. A run that never ends is ended with its process, and is a failure. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { watchChild } from '../harness/children-watch.ts';
 import type { Result, SeedRequest } from './result.ts';
@@ -37,8 +38,10 @@ export class Pool {
     });
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    const exits = [...this.all].map((child) => once(child, 'exit'));
     for (const child of this.all) child.kill('SIGKILL');
+    await Promise.all(exits);
   }
 
   private next(): void {
