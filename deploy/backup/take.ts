@@ -71,7 +71,7 @@ interface FetchOptions extends TakeOptions {
 
 /** Answers the digest of what was fetched, compared with what the region named. */
 async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promise<string> {
-  const link = createHttpPeerLink({ region, url });
+  const link = createHttpPeerLink({ region, url, clock });
   const ask = async <T>(question: () => Promise<T>): Promise<T> => {
     let answeredMs = clock.monotonicMs();
     for (;;) {

@@ -46,7 +46,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
   });
   const links = topology.regions
     .filter(({ name }) => name !== config.region)
-    .map(({ name, url }) => createHttpPeerLink({ region: name, url }));
+    .map(({ name, url }) => createHttpPeerLink({ region: name, url, clock }));
   const region = await createRegionHost({
     region: config.region,
     clock,

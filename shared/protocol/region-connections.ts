@@ -6,7 +6,7 @@
  * answer every connection is left: what is under way on them ends by itself, everything after it dials, and asks for the
  * region's address, anew. A region that was only slow pays a few handshakes.
  */
-import { Pool } from 'undici';
+import { type HttpPool, type OpenHttpPool, openHttpPool } from '../observe/http-pool.ts';
 
 export interface RegionConnectionsOptions<Name extends string> {
   /** Base URL of the region's internal API. */
@@ -15,13 +15,15 @@ export interface RegionConnectionsOptions<Name extends string> {
   readonly limits: Readonly<Record<Name, number>>;
   readonly connectMs: number;
   readonly answerLimitBytes?: number;
+  /** The production pool when absent. */
+  readonly openPool?: OpenHttpPool | undefined;
 }
 
-export type RegionPools<Name extends string> = Readonly<Record<Name, Pool>>;
+export type RegionPools<Name extends string> = Readonly<Record<Name, HttpPool>>;
 
 export class RegionConnections<Name extends string> {
   private readonly options: RegionConnectionsOptions<Name>;
-  private readonly left = new Set<Pool>();
+  private readonly left = new Set<HttpPool>();
   private pools: RegionPools<Name>;
 
   constructor(options: RegionConnectionsOptions<Name>) {
@@ -37,7 +39,7 @@ export class RegionConnections<Name extends string> {
   leave(pools: RegionPools<Name>): void {
     if (pools !== this.pools) return;
     this.pools = this.open();
-    for (const pool of Object.values<Pool>(pools)) {
+    for (const pool of Object.values<HttpPool>(pools)) {
       this.left.add(pool);
       void pool.close().finally(() => this.left.delete(pool));
     }
@@ -45,24 +47,14 @@ export class RegionConnections<Name extends string> {
 
   /** Ends what is under way. */
   async close(): Promise<void> {
-    await Promise.all([...Object.values<Pool>(this.pools), ...this.left].map((pool) => pool.destroy()));
+    await Promise.all([...Object.values<HttpPool>(this.pools), ...this.left].map((pool) => pool.destroy()));
   }
 
   private open(): RegionPools<Name> {
-    const { url, limits, connectMs, answerLimitBytes } = this.options;
+    const { url, limits, connectMs, answerLimitBytes, openPool = openHttpPool } = this.options;
     const pools = Object.entries<number>(limits).map(([name, connections]) => [
       name,
-      new Pool(url, {
-        connections,
-        connect: { timeout: connectMs },
-        // Below the regions' own keep-alive, so that a request never meets a connection just being closed.
-        keepAliveTimeout: 10_000,
-        keepAliveMaxTimeout: 20_000,
-        // Every request has its own limit.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        ...(answerLimitBytes === undefined ? {} : { maxResponseSize: answerLimitBytes }),
-      }),
+      openPool({ url, connections, connectMs, ...(answerLimitBytes === undefined ? {} : { answerLimitBytes }) }),
     ]);
     return Object.fromEntries(pools) as RegionPools<Name>;
   }

@@ -35,6 +35,8 @@ export class MemoryClient {
   publishes = 0;
   /** Reads of the control key. */
   controlReads = 0;
+  /** How often it connected. */
+  connections = 0;
   private readonly broker: MemoryBroker;
   private readonly listeners = new Set<(connected: boolean) => void>();
   private readonly failures = new Set<(why: string) => void>();
@@ -75,10 +77,25 @@ export class MemoryClient {
     this.after(connection.reconnectTimeWaitMs, () => this.connectNow());
   }
 
+  /** Its process died: nothing of it runs any more, what it sent is on its way. */
+  vanish(): void {
+    this.closed = true;
+    this.standing = false;
+    this.connections++;
+    this.listeners.clear();
+    this.failures.clear();
+    for (const attachment of this.attachments) attachment.vanish();
+    this.attachments.clear();
+    for (const timer of this.timers) timer.cancel();
+    this.broker.forget(this);
+  }
+
   private connectNow(): void {
     const { broker } = this;
     if (this.standing || this.closed || !this.linkUp || !broker.up || broker.paused) return;
+    if (broker.wire?.open(this.name) === false) return;
     this.standing = true;
+    this.connections++;
     this.payloadLimit = broker.payloadLimitBytes;
     for (const listener of [...this.listeners]) listener(true);
   }
@@ -86,17 +103,18 @@ export class MemoryClient {
   lose(why: string): void {
     if (!this.standing) return;
     this.standing = false;
+    this.connections++;
     for (const fail of [...this.failures]) fail(why);
     this.detachAll('disconnected', why);
     for (const listener of [...this.listeners]) listener(false);
   }
 
-  fallSilent(): void {
+  fallSilent(still: () => boolean): void {
     this.after(UNNOTICED_MS, () => {
-      if (this.broker.paused) this.lose('pings are not answered');
+      if (still()) this.lose('pings are not answered');
     });
     this.after(2 * consumer.idleHeartbeatMs, () => {
-      if (this.broker.paused) this.detachAll('heartbeats_missed', 'nothing from the consumer for 2 heartbeats');
+      if (still()) this.detachAll('heartbeats_missed', 'nothing from the consumer for 2 heartbeats');
     });
   }
 
@@ -112,6 +130,11 @@ export class MemoryClient {
   /** The consumer goes on answering heartbeats and delivers nothing any more. */
   stallAttachments(): void {
     for (const attachment of this.attachments) attachment.stalled = true;
+  }
+
+  /** The last deliveries come again. */
+  redeliver(count: number): void {
+    for (const attachment of this.attachments) attachment.redeliver(count);
   }
 
   wakeAll(): void {
@@ -162,7 +185,10 @@ export class MemoryClient {
       message: (sequence) => ask(() => held().messages.get(sequence)),
       lastOf: (origin) => ask(() => lastOf(held(), origin)),
       publish: (origin, bytes, expectedLast) => client.publish(origin, bytes.slice(), expectedLast),
-      attach: (options) => ask(() => new MemoryAttachment(client, broker, held(), options)),
+      attach: async (options) => {
+        const state = await ask(held);
+        return new MemoryAttachment(client, broker, state, options);
+      },
     };
   }
 
@@ -176,7 +202,9 @@ export class MemoryClient {
       const last = lastOf(stream, origin)?.sequence ?? 0;
       if (last !== expectedLast) return { failure: 'wrong_last', detail: `wrong last sequence: ${last}` };
       const sequence = ++stream.last;
-      stream.messages.set(sequence, { sequence, origin, bytes });
+      const message = { sequence, origin, bytes };
+      stream.messages.set(sequence, message);
+      broker.onStored?.(message);
       broker.delivered();
       return { sequence };
     };
@@ -226,6 +254,7 @@ export class MemoryClient {
       const bucket = broker.bucket!;
       const revision = ++bucket.last;
       bucket.entries.set(name, { revision, json: JSON.stringify(value) });
+      broker.onKey?.(name, value);
       return { revision };
     };
     return {
@@ -284,6 +313,17 @@ export class MemoryAttachment implements Attachment {
     await this.finished;
   }
 
+  /** Its process died. */
+  vanish(): void {
+    this.closed = true;
+    this.wake();
+  }
+
+  redeliver(count: number): void {
+    this.next = Math.max(1, this.next - count);
+    this.wake();
+  }
+
   end(reason: DetachReason, detail: string): void {
     this.ending ??= { reason, detail };
     this.wake();
@@ -301,15 +341,25 @@ export class MemoryAttachment implements Attachment {
     while (!this.over) {
       const message = this.waitingMessage();
       if (message === undefined) await this.woken();
-      else await this.deliver(message);
+      else {
+        await this.travel();
+        if (!this.over) await this.deliver(message);
+      }
     }
     this.client.attachments.delete(this);
     if (this.closed || this.ending === undefined) return;
     this.options.onDetached(this.ending.reason, this.ending.detail);
   }
 
+  private travel(): Promise<void> | undefined {
+    const { clock, wire } = this.broker;
+    const delayMs = wire?.toClient(this.client.name);
+    return delayMs === undefined ? undefined : new Promise((resolve) => void clock.after(delayMs, resolve));
+  }
+
   private waitingMessage(): StreamMessage | undefined {
-    if (this.stalled || this.broker.paused) return undefined;
+    const { paused, wire } = this.broker;
+    if (this.stalled || paused || wire?.open(this.client.name) === false) return undefined;
     const { first, last, messages } = this.state;
     for (let sequence = Math.max(this.next, first); sequence <= last; sequence++) {
       const message = messages.get(sequence);

@@ -7,7 +7,7 @@ import type { Store } from '../../services/region/wal/store.ts';
 import type { IncomingStore, StoreCopy, StoreHome } from '../../services/region/wal/store-home.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { assert } from '../../shared/kernel/kernel.ts';
-import { MemoryStore } from './memory-store.ts';
+import { MemoryStore, type StoreHooks } from './memory-store.ts';
 
 interface Incoming {
   readonly id: string;
@@ -31,6 +31,8 @@ export class MemoryStoreHome implements StoreHome {
   incomingFull = false;
   /** Room for a store coming in. */
   roomBytes = Number.POSITIVE_INFINITY;
+  /** Of the store coming in, until it is current. */
+  incomingHooks: StoreHooks = {};
   /** Told before and after the switch of `makeCurrent`, which waits for it; a throw in it is a crash there. */
   onStep: ((step: 'before the switch' | 'after the switch') => void | Promise<void>) | undefined;
 
@@ -89,7 +91,7 @@ export class MemoryStoreHome implements StoreHome {
           drop();
           return false;
         }
-        arriving.store = MemoryStore.fromImage(image);
+        arriving.store = MemoryStore.fromImage(image, home.incomingHooks);
         return true;
       },
       open() {

@@ -18,7 +18,17 @@ type Key = StoreTables[TableName];
 /** No value: the row is removed. */
 type Change = readonly [table: TableName, key: Key, value: Uint8Array | undefined];
 
+export type Changes = readonly Change[];
+
 export type StorageFailure = 'storage_full' | 'storage_failed';
+
+/** What a simulation has of every store on one disk; handed on to the store after a crash. */
+export interface StoreHooks {
+  /** A commit is flushed once this resolves. */
+  readonly flush?: () => Promise<void>;
+  /** Told of what has just reached the disk. */
+  readonly onFlushed?: (changes: Changes) => void;
+}
 
 const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
 
@@ -32,13 +42,18 @@ export class MemoryStore implements Store {
   private failures: StorageFailure[] = [];
   private unflushed: Change[][] = [];
   private dead = false;
+  /** What a simulation has to do with it. */
+  hooks: StoreHooks;
+  /** While set, no commit finds room. */
+  full = false;
   /** Commits that resolved. */
   commits = 0;
   /** Called before each put of a transaction; a throw in it is a throw in `work`. */
   onPut: ((table: TableName) => void) | undefined;
 
-  constructor(disk: Disk = new Disk()) {
+  constructor(disk: Disk = new Disk(), hooks: StoreHooks = {}) {
     this.disk = disk;
+    this.hooks = hooks;
     this.visible = disk.copy();
   }
 
@@ -69,13 +84,23 @@ export class MemoryStore implements Store {
   crash(unflushed: 'lost' | 'kept' = 'lost'): MemoryStore {
     this.dead = true;
     const disk = this.disk.copy();
-    if (unflushed === 'kept') for (const changes of this.unflushed) disk.write(changes);
-    return new MemoryStore(disk);
+    if (unflushed === 'kept') {
+      for (const changes of this.unflushed) {
+        disk.write(changes);
+        this.hooks.onFlushed?.(changes);
+      }
+    }
+    return new MemoryStore(disk, this.hooks);
   }
 
   /** What a backup of its disk would hold now. */
   backup(): MemoryStore {
-    return new MemoryStore(this.disk.copy());
+    return new MemoryStore(this.disk.copy(), this.hooks);
+  }
+
+  /** What is on the disk: nothing that is not flushed. */
+  flushed<T extends TableName>(table: T): (readonly [StoreTables[T], Uint8Array])[] {
+    return this.disk.range(table, {}) as (readonly [StoreTables[T], Uint8Array])[];
   }
 
   /** Everything that was flushed, as one run of bytes; equal contents give equal bytes. */
@@ -84,8 +109,8 @@ export class MemoryStore implements Store {
   }
 
   /** The store whose {@link image} this is. Throws when it is none. */
-  static fromImage(image: Uint8Array): MemoryStore {
-    return new MemoryStore(Disk.fromImage(image));
+  static fromImage(image: Uint8Array, hooks?: StoreHooks): MemoryStore {
+    return new MemoryStore(Disk.fromImage(image), hooks);
   }
 
   get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined {
@@ -115,7 +140,7 @@ export class MemoryStore implements Store {
     const name = (table: TableName, key: Key): string => JSON.stringify([table, key]);
     work({
       get: (table, key) => {
-        if (removed.has(name(table, key))) return undefined;
+        if (removed.size > 0 && removed.has(name(table, key))) return undefined;
         return (written.get(table, key) ?? this.visible.get(table, key))?.slice();
       },
       put: (table, key, value) => {
@@ -123,7 +148,7 @@ export class MemoryStore implements Store {
         const change: Change = [table, key, value.slice()];
         changes.push(change);
         written.write([change]);
-        removed.delete(name(table, key));
+        if (removed.size > 0) removed.delete(name(table, key));
       },
       remove: (table, key) => {
         changes.push([table, key, undefined]);
@@ -131,15 +156,17 @@ export class MemoryStore implements Store {
         removed.add(name(table, key));
       },
     });
-    const failure = this.failures.shift();
+    const failure = this.failures.shift() ?? (this.full ? 'storage_full' : undefined);
     if (failure !== undefined) throw new Fault(failure, `injected: ${failure}`);
     this.visible.write(changes);
     this.unflushed.push(changes);
     await this.flushGate;
+    await this.hooks.flush?.();
     if (this.dead) return forever();
     this.disk.write(changes);
     this.unflushed.shift();
     this.commits++;
+    this.hooks.onFlushed?.(changes);
   }
 
   sizes(): StoreSizes {

@@ -36,13 +36,31 @@ export interface BucketState {
   readonly entries: Map<string, { readonly revision: number; readonly json: string }>;
 }
 
+/** The way between a client and the server, where it takes time and may be cut: in a simulation. */
+export interface Wire {
+  /** When what is sent now arrives, ms from now; undefined: it does not. Nothing overtakes what was sent before it. */
+  toServer(client: string): number | undefined;
+  toClient(client: string): number | undefined;
+  /** Whether anything passes at all; a consumer's messages wait while it does not. */
+  open(client: string): boolean;
+}
+
 export interface MemoryBrokerOptions {
   readonly clock: Clock;
+  /** Absent: everything arrives at once. */
+  readonly wire?: Wire;
+  /** Told of every message the stream takes. */
+  readonly onStored?: (message: StreamMessage) => void;
+  /** Told of every value a key is given. */
+  readonly onKey?: (name: string, value: unknown) => void;
   readonly payloadLimitBytes?: number;
 }
 
 export class MemoryBroker {
   readonly clock: Clock;
+  readonly wire: Wire | undefined;
+  readonly onStored: ((message: StreamMessage) => void) | undefined;
+  readonly onKey: ((name: string, value: unknown) => void) | undefined;
   payloadLimitBytes: number;
   stream: StreamState | undefined;
   bucket: BucketState | undefined;
@@ -52,9 +70,14 @@ export class MemoryBroker {
   private waiting: (() => void)[] = [];
   private late: (() => void)[] = [];
   private creations = 0;
+  /** Of the server's process: what was on its way to an earlier one never arrives. */
+  private starts = 0;
 
-  constructor({ clock, payloadLimitBytes = 1024 * 1024 }: MemoryBrokerOptions) {
+  constructor({ clock, wire, onStored, onKey, payloadLimitBytes = 1024 * 1024 }: MemoryBrokerOptions) {
     this.clock = clock;
+    this.wire = wire;
+    this.onStored = onStored;
+    this.onKey = onKey;
     this.payloadLimitBytes = payloadLimitBytes;
   }
 
@@ -69,12 +92,17 @@ export class MemoryBroker {
     this.up = false;
     this.paused = false;
     this.waiting = [];
+    this.starts++;
     for (const client of this.clients) client.lose('the server was killed');
   }
 
-  /** With `wiped`, nothing is left of stream and bucket; with `from`, its disk is an older copy. */
-  async restart({ wiped = false, from }: { wiped?: boolean; from?: BrokerCopy } = {}): Promise<void> {
+  /**
+   * With `wiped`, nothing is left of stream and bucket; with `from`, its disk is an older copy; with `lost`, that many
+   * messages at the stream's end were not synced.
+   */
+  async restart({ wiped = false, from, lost = 0 }: RestartOptions = {}): Promise<void> {
     await this.kill();
+    if (this.stream !== undefined) loseTail(this.stream, lost);
     if (wiped) {
       this.stream = undefined;
       this.bucket = undefined;
@@ -99,7 +127,19 @@ export class MemoryBroker {
   pause(): void {
     if (this.paused || !this.up) return;
     this.paused = true;
-    for (const client of this.clients) client.fallSilent();
+    for (const client of this.clients) client.fallSilent(() => this.paused);
+  }
+
+  /** The way to this client was cut: its server does not know, and it notices by what does not come. */
+  silence(name: string): void {
+    for (const client of this.clients) {
+      if (client.name === name) client.fallSilent(() => this.wire?.open(name) === false);
+    }
+  }
+
+  /** The way to this client is whole again. */
+  hear(name: string): void {
+    for (const client of this.clients) if (client.name === name && !this.paused) client.speakAgain();
   }
 
   resume(): void {
@@ -146,6 +186,7 @@ export class MemoryBroker {
   /** For clients: runs `work` at the server; rejects when there is no answer in time. */
   request<T>(client: MemoryClient, work: () => T): Promise<T> {
     if (!client.stream.connected) return Promise.reject(new Fault('stream_unavailable', 'not connected to the stream'));
+    if (this.wire !== undefined) return this.requestByWire(client, work, this.wire);
     if (!this.paused) return Promise.resolve().then(work);
     return new Promise((resolve, reject) => {
       const fail = (why: string): void => {
@@ -168,6 +209,51 @@ export class MemoryBroker {
     });
   }
 
+  private requestByWire<T>(client: MemoryClient, work: () => T, wire: Wire): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        timer.cancel();
+        forget();
+      };
+      const fail = (why: string): void => {
+        end();
+        reject(new Fault('stream_unavailable', why));
+      };
+      const timer = this.clock.after(connection.requestTimeoutMs, () => fail('no answer in time'));
+      const forget = client.inFlight(fail);
+      this.carry(client, () => {
+        let settle: () => void;
+        try {
+          const answer = work();
+          settle = () => resolve(answer);
+        } catch (error) {
+          settle = () => reject(error);
+        }
+        const { connections } = client;
+        const delayMs = wire.toClient(client.name);
+        if (delayMs === undefined) return;
+        this.clock.after(delayMs, () => {
+          // Another connection has another inbox; to a settled promise it makes no difference.
+          if (client.connections !== connections) return;
+          end();
+          settle();
+        });
+      });
+    });
+  }
+
+  /** What was sent arrives even if its sender is gone by then, unless the server is another one. */
+  private carry(client: MemoryClient, arrive: () => void): void {
+    const delayMs = this.wire?.toServer(client.name);
+    if (delayMs === undefined) return;
+    const { starts } = this;
+    this.clock.after(delayMs, () => {
+      if (!this.up || this.starts !== starts) return;
+      if (this.paused) this.waiting.push(arrive);
+      else arrive();
+    });
+  }
+
   sendLate(work: () => void): void {
     this.late.push(work);
   }
@@ -187,9 +273,19 @@ export class MemoryBroker {
   }
 }
 
+export interface RestartOptions {
+  readonly wiped?: boolean;
+  readonly from?: BrokerCopy;
+  readonly lost?: number;
+}
+
 export interface BrokerCopy {
   readonly stream: StreamState | undefined;
   readonly bucket: BucketState | undefined;
+}
+
+function loseTail(stream: StreamState, count: number): void {
+  for (let left = count; left > 0 && stream.last >= stream.first; left--) stream.messages.delete(stream.last--);
 }
 
 function copyOfStream(stream: StreamState | undefined): StreamState | undefined {

@@ -156,4 +156,12 @@ describe('a cut with a deadline', () => {
     await it.clock.advance(1_000);
     assert.equal(fatal.length, 1);
   });
+
+  it('a drill asked for on a broken disk ends the process', async () => {
+    const it = rig();
+    const { drill, disk, fatal } = open(it);
+    disk.broken = true;
+    await assert.rejects(drill.set(true));
+    assert.equal(fatal.length, 1);
+  });
 });

@@ -4,3 +4,9 @@ import { MemoryBroker } from '../harness/memory-stream.ts';
 import { streamContract } from '../harness/stream-contract.ts';
 
 streamContract('in memory', async () => new MemoryBroker({ clock: systemClock }));
+
+streamContract(
+  'in memory, over a wire that takes time',
+  async () =>
+    new MemoryBroker({ clock: systemClock, wire: { toServer: () => 2, toClient: () => 1, open: () => true } }),
+);

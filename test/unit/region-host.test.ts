@@ -57,7 +57,7 @@ describe('region host', () => {
     const client: MemoryClient = broker.connect(region);
     const fatal: unknown[] = [];
     const links = Object.entries(peers).map(([name, at]) =>
-      createHttpPeerLink({ region: name, url: `http://127.0.0.1:${at}` }),
+      createHttpPeerLink({ region: name, url: `http://127.0.0.1:${at}`, clock }),
     );
     const host = await createRegionHost({
       region,

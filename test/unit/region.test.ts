@@ -268,7 +268,7 @@ describe('region', () => {
     assert.equal(refused.status, 410);
     assert.equal(((await refused.json()) as { code: string }).code, 'log_trimmed');
     assert.equal((await one.log(11)).status, 200);
-    const link = createHttpPeerLink({ region: 'us-east', url: one.url });
+    const link = createHttpPeerLink({ region: 'us-east', url: one.url, clock });
     try {
       await assert.rejects(link.log(x, 1), { name: 'Fault', code: 'log_trimmed' });
       assert.equal(Buffer.compare(Buffer.from(await link.log(x, 11)), viewChain(x, 3)[2]!.bytes), 0);

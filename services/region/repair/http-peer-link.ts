@@ -1,5 +1,7 @@
 /** A peer over its internal HTTP API. */
 import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
 import type { RegionStatus, SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { PeerLink } from './repair.ts';
@@ -14,18 +16,24 @@ export interface HttpPeerLinkOptions {
   readonly region: string;
   /** Base URL of the peer's internal API. */
   readonly url: string;
+  readonly clock: Clock;
+  /** The production pool when absent. */
+  readonly openPool?: OpenHttpPool;
 }
 
-export function createHttpPeerLink({ region, url }: HttpPeerLinkOptions): PeerLink & { close(): Promise<void> } {
-  const connections = new RegionConnections({ url, limits: { peer: 2 }, connectMs: STATUS_TIMEOUT_MS });
+export function createHttpPeerLink({
+  region,
+  url,
+  clock,
+  openPool,
+}: HttpPeerLinkOptions): PeerLink & { close(): Promise<void> } {
+  const connections = new RegionConnections({ url, limits: { peer: 2 }, connectMs: STATUS_TIMEOUT_MS, openPool });
   const get = async (path: string, timeoutMs: number): Promise<Buffer> => {
     const pools = connections.current;
+    const ended = new AbortController();
+    const timer = clock.after(timeoutMs, () => ended.abort());
     try {
-      const { statusCode, body } = await pools.peer.request({
-        path,
-        method: 'GET',
-        signal: AbortSignal.timeout(timeoutMs),
-      });
+      const { statusCode, body } = await pools.peer.request({ path, method: 'GET', signal: ended.signal });
       const bytes = Buffer.from(await body.arrayBuffer());
       if (statusCode === 200) return bytes;
       const code = refusalIn(bytes)?.code;
@@ -35,6 +43,8 @@ export function createHttpPeerLink({ region, url }: HttpPeerLinkOptions): PeerLi
       if (error instanceof Fault) throw error;
       connections.leave(pools);
       throw new Fault('peer_unreachable', `${region}: ${messageOf(error)}`, { cause: error });
+    } finally {
+      timer.cancel();
     }
   };
   return {

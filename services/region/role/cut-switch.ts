@@ -75,7 +75,10 @@ class StoredCut implements CutSwitch {
     const run = this.switching.then(() => this.setNow(cut, healAfterMs));
     this.switching = run.catch(() => undefined);
     return run.catch((error: unknown) => {
-      if (!isFull(error)) throw error;
+      if (!isFull(error)) {
+        if (error instanceof Fault && error.code === 'storage_failed') this.options.onFatal(error);
+        throw error;
+      }
       throw new Refusal('storage_full', 'the disk of the region is full, so that the drill cannot be stored', {
         hint: 'nothing was switched',
       });

@@ -2,8 +2,9 @@
  * Readiness: whether this region may serve as truth and take part in promotions.
  *
  * A region that starts with an empty log could be a new one, or one whose disk was lost: it is not ready before it has
- * applied what each peer that answered held when it first did, and stays so over restarts until it has. A region with a log is ready once that log is replayed: it is an
- * old truth, and says how old (`lag_events`).
+ * applied what each peer that answered held when it first did, and stays so over restarts until it has. A peer that reports
+ * less than it did has another disk: what it holds now counts, since what it held may be nowhere any more. A region with a
+ * log is ready once that log is replayed: it is an old truth, and says how old (`lag_events`).
  */
 import type { Log } from '../../../shared/observe/log.ts';
 import { covers, type Position, parsePosition, totalOf } from '../../../shared/protocol/position.ts';
@@ -24,13 +25,15 @@ export interface Readiness {
 
 export function createReadiness({ log, peers, startedEmpty, applied, onReady }: ReadinessOptions): Readiness {
   let ready = !startedEmpty || peers.expected === 0;
-  /** What each peer held when it first answered. */
+  /** What each peer held when it first answered, on the disk it has now. */
   const reported = new Map<string, Position>();
   const look = (): void => {
     if (ready) return;
     for (const [region, { status, reachable }] of peers.views) {
-      if (!reachable || reported.has(region)) continue;
+      if (!reachable) continue;
       const position = parsePosition(status.durable) ?? new Map();
+      const before = reported.get(region);
+      if (before !== undefined && covers(position, before)) continue;
       reported.set(region, position);
       if (totalOf(position) > 0)
         log.info('not ready before this peer is caught up with', { peer: region, events: totalOf(position) });

@@ -5,6 +5,7 @@
  */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { parsePosition } from '../../../shared/protocol/position.ts';
 import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
@@ -32,6 +33,8 @@ const passedOn = ['content-type', 'retry-after', 'x-tidal-position'] as const;
 export interface HttpRegionLinkOptions {
   readonly entry: RegionEntry;
   readonly clock: Clock;
+  /** The production pool when absent. */
+  readonly openPool?: OpenHttpPool;
 }
 
 interface Call {
@@ -43,12 +46,13 @@ interface Call {
   readonly limitMs: number;
 }
 
-export function createHttpRegionLink({ entry, clock }: HttpRegionLinkOptions): RegionLink {
+export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkOptions): RegionLink {
   const connections = new RegionConnections({
     url: entry.url,
     limits: { control: limits.controlConnections, reads: limits.readConnections },
     connectMs: limits.connectMs,
     answerLimitBytes: limits.answerBytes,
+    openPool,
   });
 
   const call = async ({ pool, method, path, body, headers, limitMs }: Call): Promise<ReadAnswer> => {

@@ -1,0 +1,199 @@
+/**
+ * Everything that goes wrong in a run, drawn from the seed before it begins: a list of faults, each with its moment and all
+ * it needs, so that any of them can be left out and the rest stays what it is (`shrink.ts`).
+ */
+import type { Chance } from './chance.ts';
+import type { Trouble } from './network.ts';
+import { regionNames, routerNames } from './world.ts';
+
+interface At {
+  /** Virtual ms since the run began. */
+  readonly atMs: number;
+}
+
+export type FaultEvent = At &
+  (
+    | {
+        readonly kind: 'kill';
+        readonly who: string;
+        readonly backMs: number;
+        /** Effects of the process from then on; 0: at once. */
+        readonly effect: number;
+        readonly after: boolean;
+        readonly unflushed: 'lost' | 'kept';
+      }
+    | { readonly kind: 'stop'; readonly who: string; readonly backMs: number }
+    | { readonly kind: 'freeze'; readonly who: string; readonly forMs: number }
+    | { readonly kind: 'kill all'; readonly backMs: number; readonly unflushed: 'lost' | 'kept' }
+    | { readonly kind: 'partition'; readonly who: string; readonly by: string; readonly healAfter: number | undefined }
+    | { readonly kind: 'heal'; readonly who: string; readonly by: string; readonly wait: boolean }
+    | { readonly kind: 'promote'; readonly who: string; readonly by: string; readonly force: boolean }
+    | { readonly kind: 'verify'; readonly by: string }
+    | {
+        readonly kind: 'way';
+        readonly trouble: Trouble;
+        readonly from: string;
+        readonly to: string;
+        readonly forMs: number;
+      }
+    | { readonly kind: 'isolate'; readonly who: string; readonly forMs: number }
+    | { readonly kind: 'broker down'; readonly forMs: number }
+    | { readonly kind: 'broker paused'; readonly forMs: number }
+    | { readonly kind: 'broker restarts'; readonly lost: number }
+    | { readonly kind: 'broker wiped'; readonly downMs: number }
+    | { readonly kind: 'broker older copy'; readonly ageMs: number }
+    | { readonly kind: 'stream deleted' }
+    | { readonly kind: 'stream trimmed'; readonly keep: number }
+    | { readonly kind: 'bucket deleted' }
+    | {
+        readonly kind: 'publish fault';
+        readonly who: string;
+        readonly what: 'lost_ack' | 'late' | 'dropped';
+        readonly landsMs: number;
+      }
+    | { readonly kind: 'key answer lost'; readonly who: string }
+    | { readonly kind: 'consumer stalls'; readonly who: string }
+    | { readonly kind: 'redelivery'; readonly who: string; readonly count: number }
+    | { readonly kind: 'disk full'; readonly who: string; readonly forMs: number }
+    | { readonly kind: 'disk fails'; readonly who: string; readonly how: 'storage_full' | 'storage_failed' }
+    | { readonly kind: 'disk slow'; readonly who: string; readonly flushMs: number; readonly forMs: number }
+    | { readonly kind: 'disk lost'; readonly who: string; readonly backMs: number }
+    | { readonly kind: 'disk restored'; readonly who: string; readonly ageMs: number; readonly backMs: number }
+    | { readonly kind: 'clock steps'; readonly who: string; readonly byMs: number; readonly forMs: number }
+  );
+
+export type FaultKind = FaultEvent['kind'];
+
+/** How often each is drawn in a run that has it at all. */
+const weights: readonly (readonly [FaultKind, number])[] = [
+  ['kill', 14],
+  ['stop', 3],
+  ['freeze', 5],
+  ['kill all', 1],
+  ['partition', 5],
+  ['heal', 5],
+  ['promote', 9],
+  ['verify', 2],
+  ['way', 8],
+  ['isolate', 3],
+  ['broker down', 3],
+  ['broker paused', 3],
+  ['broker restarts', 2],
+  ['broker wiped', 2],
+  ['broker older copy', 2],
+  ['stream deleted', 1],
+  ['stream trimmed', 2],
+  ['bucket deleted', 1],
+  ['publish fault', 6],
+  ['key answer lost', 2],
+  ['consumer stalls', 2],
+  ['redelivery', 2],
+  ['disk full', 2],
+  ['disk fails', 2],
+  ['disk slow', 3],
+  ['disk lost', 2],
+  ['disk restored', 2],
+  ['clock steps', 3],
+];
+
+const parts = [...regionNames, ...routerNames];
+
+/** Few kinds a run: what needs three particular faults in a row is met sooner than among all of them. */
+export function planFaults(chance: Chance, horizonMs: number): FaultEvent[] {
+  const few = chance.chance(0.75);
+  const kinds = weights.filter(() => !few || chance.chance(0.3));
+  if (kinds.length === 0) return [];
+  const count = chance.weighted([
+    [chance.below(4), 1],
+    [3 + chance.below(10), 4],
+    [10 + chance.below(20), 2],
+  ]);
+  const faults: FaultEvent[] = [];
+  for (let index = 0; index < count; index++) {
+    const atMs = Math.round(chance.between(1_000, horizonMs));
+    faults.push({ atMs, ...draw(chance, chance.weighted(kinds)) } as FaultEvent);
+  }
+  return faults.sort((a, b) => a.atMs - b.atMs);
+}
+
+function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
+  const region = chance.pick(regionNames);
+  const part = chance.chance(0.8) ? region : chance.pick(routerNames);
+  const by = chance.pick(routerNames);
+  const shortMs = Math.round(chance.between(50, 3_000));
+  const longMs = Math.round(chance.exponential(4_000));
+  const backMs = chance.chance(0.5) ? shortMs : longMs;
+  const unflushed = chance.pick(['lost', 'kept'] as const);
+  switch (kind) {
+    case 'kill': {
+      const effect = chance.chance(0.6) ? 1 + chance.below(40) : 0;
+      return { kind, who: part, backMs, effect, after: chance.chance(0.5), unflushed } as FaultEvent;
+    }
+    case 'stop':
+      return { kind, who: part, backMs } as FaultEvent;
+    case 'freeze':
+      return { kind, who: chance.pick(parts), forMs: chance.chance(0.3) ? longMs + 6_000 : longMs } as FaultEvent;
+    case 'kill all':
+      return { kind, backMs, unflushed } as FaultEvent;
+    case 'partition':
+      return { kind, who: region, by, healAfter: chance.chance(0.3) ? shortMs / 1_000 : undefined } as FaultEvent;
+    case 'heal':
+      return { kind, who: region, by, wait: chance.chance(0.3) } as FaultEvent;
+    case 'promote':
+      return { kind, who: region, by, force: chance.chance(0.4) } as FaultEvent;
+    case 'verify':
+      return { kind, by } as FaultEvent;
+    case 'way': {
+      const ends = [...parts, 'nats'];
+      const from = chance.pick(ends);
+      const to = chance.pick(ends.filter((end) => end !== from));
+      return { kind, trouble: chance.pick(['cut', 'cut', 'slow', 'lossy']), from, to, forMs: longMs } as FaultEvent;
+    }
+    case 'isolate':
+      return { kind, who: part, forMs: longMs } as FaultEvent;
+    case 'broker down':
+    case 'broker paused':
+      return { kind, forMs: longMs } as FaultEvent;
+    case 'broker restarts':
+      return { kind, lost: chance.chance(0.6) ? 1 + chance.below(5) : 0 } as FaultEvent;
+    case 'broker wiped':
+      return { kind, downMs: shortMs } as FaultEvent;
+    case 'broker older copy':
+      return { kind, ageMs: chance.exponential(3_000) } as FaultEvent;
+    case 'stream deleted':
+    case 'bucket deleted':
+      return { kind } as FaultEvent;
+    case 'stream trimmed':
+      return { kind, keep: chance.below(3) } as FaultEvent;
+    case 'publish fault':
+      return { kind, who: region, what: chance.pick(['lost_ack', 'late', 'dropped']), landsMs: shortMs } as FaultEvent;
+    case 'key answer lost':
+      return { kind, who: chance.pick(parts) } as FaultEvent;
+    case 'consumer stalls':
+      return { kind, who: region } as FaultEvent;
+    case 'redelivery':
+      return { kind, who: region, count: 1 + chance.below(10) } as FaultEvent;
+    case 'disk full':
+      return { kind, who: region, forMs: longMs } as FaultEvent;
+    case 'disk fails':
+      return { kind, who: region, how: chance.pick(['storage_full', 'storage_failed']) } as FaultEvent;
+    case 'disk slow':
+      return { kind, who: region, flushMs: chance.between(50, 1_500), forMs: longMs } as FaultEvent;
+    case 'disk lost':
+      return { kind, who: region, backMs } as FaultEvent;
+    case 'disk restored':
+      return { kind, who: region, ageMs: chance.exponential(4_000), backMs } as FaultEvent;
+    case 'clock steps': {
+      const size = chance.pick([200, 5_000, 45_000, 300_000]);
+      const byMs = Math.round(chance.between(-size, size));
+      return { kind, who: chance.pick(parts), byMs, forMs: longMs } as FaultEvent;
+    }
+  }
+}
+
+export function describeFault({ atMs, kind, ...rest }: FaultEvent): string {
+  const details = Object.entries(rest).map(
+    ([name, value]) => `${name}=${typeof value === 'number' ? Math.round(value) : value}`,
+  );
+  return `${String(atMs).padStart(6)} ms  ${kind}${details.length === 0 ? '' : ` (${details.join(', ')})`}`;
+}

@@ -1,0 +1,222 @@
+/**
+ * One incarnation of a process: from its start to its end. Everything it has of the world - clock, chance, store, stream,
+ * keys, calls - goes through here, so that once it is dead nothing of it runs or reaches anybody any more.
+ *
+ * It may die at any of its effects: before the effect, or right after it and before anything that follows in the same
+ * step. Between two effects a process only changes its own memory, so that these are all the moments that differ.
+ */
+import type { Store } from '../../services/region/wal/store.ts';
+import type { StoreCopy, StoreHome } from '../../services/region/wal/store-home.ts';
+import type { Clock, Timer } from '../../shared/kernel/kernel.ts';
+import type { Control, Stream } from '../../shared/stream/stream.ts';
+import type { Chance } from './chance.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** Where in its effects a process dies. */
+export interface DeathAt {
+  /** Effects from now, 1 the next. */
+  readonly effect: number;
+  readonly after: boolean;
+}
+
+export interface LifeOptions {
+  readonly name: string;
+  readonly scheduler: Scheduler;
+  readonly chance: Chance;
+  /** The wall clock of its machine, ms. */
+  readonly wallMs: () => number;
+  /** Something threw where nothing may. */
+  readonly onUncaught: (error: unknown) => void;
+  readonly onEnd: () => void;
+}
+
+export class Life {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  alive = true;
+  /** Effects so far. */
+  effects = 0;
+  wasFrozen = false;
+  private readonly options: LifeOptions;
+  private frozen: (() => void)[] | undefined;
+  private death: { left: number; after: boolean } | undefined;
+
+  constructor(options: LifeOptions) {
+    const { scheduler, wallMs } = options;
+    this.name = options.name;
+    this.options = options;
+    this.chance = options.chance;
+    this.clock = {
+      nowMs: () => Math.floor(wallMs()),
+      monotonicMs: () => scheduler.nowMs,
+      after: (delayMs, action) => this.after(delayMs, action),
+    };
+  }
+
+  dieAt({ effect, after }: DeathAt): void {
+    this.death = { left: effect, after };
+  }
+
+  /** Stops it as it is, as a debugger or a paused container does; what comes meanwhile waits. */
+  freeze(): void {
+    this.wasFrozen = true;
+    this.frozen ??= [];
+  }
+
+  thaw(): void {
+    const waiting = this.frozen;
+    this.frozen = undefined;
+    for (const run of waiting ?? []) run();
+  }
+
+  /** Runs it in the process: now, once it is thawed, or never. */
+  enter(run: () => void): void {
+    if (!this.alive) return;
+    if (this.frozen === undefined) run();
+    else this.frozen.push(() => this.enter(run));
+  }
+
+  /** It does not die where it was to. */
+  live(): void {
+    this.death = undefined;
+  }
+
+  end(): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.options.onEnd();
+  }
+
+  /** Begins an effect: false when the process is dead, or dies of it before it happens. */
+  begin(): boolean {
+    if (!this.alive) return false;
+    this.effects++;
+    if (this.death === undefined || --this.death.left > 0) return true;
+    if (!this.death.after) this.end();
+    return this.alive;
+  }
+
+  /** The effect has happened. */
+  done(): void {
+    if (this.death !== undefined && this.death.left <= 0) this.end();
+  }
+
+  /** One effect with an answer, which a dead process never gets. */
+  ask<T>(effect: () => Promise<T>): Promise<T> {
+    if (!this.begin()) return forever();
+    const answer = effect();
+    this.done();
+    return new Promise((resolve, reject) => {
+      answer.then(
+        (value) => this.enter(() => resolve(value)),
+        (error: unknown) => this.enter(() => reject(error)),
+      );
+    });
+  }
+
+  private after(delayMs: number, action: () => void): Timer {
+    let cancelled = false;
+    const timer = this.options.scheduler.after(delayMs, () =>
+      this.enter(() => {
+        if (cancelled) return;
+        try {
+          action();
+        } catch (error) {
+          this.options.onUncaught(error);
+        }
+      }),
+    );
+    return {
+      cancel: () => {
+        cancelled = true;
+        timer.cancel();
+      },
+    };
+  }
+
+  store(store: Store): Store {
+    return {
+      get: (table, key) => store.get(table, key),
+      range: (table, options) => store.range(table, options),
+      commit: (work) => this.ask(() => store.commit(work)),
+      sizes: () => store.sizes(),
+      count: (table) => store.count(table),
+      bytes: (table) => store.bytes(table),
+      close: () => this.ask(() => store.close()),
+    };
+  }
+
+  home(home: StoreHome): StoreHome {
+    return {
+      open: () => this.store(home.open()),
+      copy: async () => {
+        const copy = await this.ask(() => home.copy());
+        const { bytes, sha256 } = copy;
+        const read: StoreCopy['read'] = (offset, limitBytes) => this.ask(() => copy.read(offset, limitBytes));
+        return { bytes, sha256, read, dispose: () => this.ask(() => copy.dispose()) };
+      },
+      incoming: async (id, bytes) => {
+        const incoming = await this.ask(() => home.incoming(id, bytes));
+        return {
+          get received() {
+            return incoming.received;
+          },
+          append: (bytes) => this.ask(() => incoming.append(bytes)),
+          complete: (bytes, sha256) => this.ask(() => incoming.complete(bytes, sha256)),
+          open: () => this.store(incoming.open()),
+          makeCurrent: () => this.ask(() => incoming.makeCurrent()),
+          discard: () => this.ask(() => incoming.discard()),
+        };
+      },
+    };
+  }
+
+  /** `onPublish` sees what is about to leave. */
+  stream(stream: Stream, onPublish: (bytes: Uint8Array) => void): Stream {
+    return {
+      get connected() {
+        return stream.connected;
+      },
+      get messageLimitBytes() {
+        return stream.messageLimitBytes;
+      },
+      onConnection: (listener) =>
+        stream.onConnection((connected) => {
+          if (this.alive) listener(connected);
+        }),
+      ensure: () => this.ask(() => stream.ensure()),
+      info: () => this.ask(() => stream.info()),
+      message: (sequence) => this.ask(() => stream.message(sequence)),
+      lastOf: (origin) => this.ask(() => stream.lastOf(origin)),
+      publish: (origin, bytes, expectedLast) =>
+        this.ask(() => {
+          onPublish(bytes);
+          return stream.publish(origin, bytes, expectedLast);
+        }),
+      attach: ({ from, onMessage, onDetached }) =>
+        this.ask(async () => {
+          const attachment = await stream.attach({
+            from,
+            onMessage: (message) => (this.alive ? onMessage(message) : forever()),
+            onDetached: (reason, detail) => {
+              if (this.alive) onDetached(reason, detail);
+            },
+          });
+          return { close: () => this.ask(() => attachment.close()) };
+        }),
+    };
+  }
+
+  control(control: Control): Control {
+    return {
+      read: () => this.ask(() => control.read()),
+      create: (value) => this.ask(() => control.create(value)),
+      update: (value, revision) => this.ask(() => control.update(value, revision)),
+    };
+  }
+}
+
+export function forever(): Promise<never> {
+  return new Promise(() => {});
+}

@@ -1,0 +1,120 @@
+/** `npm run sim`: many seeds, or one again. */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { describeFault } from './faults.ts';
+import { Pool } from './pool.ts';
+import type { Result } from './result.ts';
+import { shrink } from './shrink.ts';
+
+const HELP = `npm run sim -- [options]
+
+Runs the whole system - three regions, two routers, the stream, clients - in one process on a virtual clock, with
+faults drawn from a seed, and checks every promise of docs/INVARIANTS.md (docs/simulation.md).
+
+  --seeds N   how many seeds (default 1000)
+  --first S   the first of them (default: a random one, printed)
+  --seed S    one seed again, exactly, with its whole trace
+  --jobs N    processes side by side (default: processors, at most 4)
+  --lines N   lines of the trace to print for a failure (default 60)
+  --no-shrink do not look for the faults it takes
+  --help      this text
+
+Exit code: 0 when no seed failed, 1 otherwise.
+`;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    first: { type: 'string' },
+    seed: { type: 'string' },
+    jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+    lines: { type: 'string', default: '60' },
+    'no-shrink': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+function numberOf(name: 'seeds' | 'jobs' | 'lines' | 'first', low: number): number {
+  const value = Number(values[name]);
+  if (Number.isSafeInteger(value) && value >= low) return value;
+  process.stderr.write(`--${name} must be an integer of at least ${low}\n`);
+  process.exit(2);
+}
+
+async function report(pool: Pool, failed: Result, lines: number): Promise<void> {
+  const { seed, violation, faults } = failed;
+  console.log(`\nseed ${seed} failed: ${violation!.message}`);
+  let needed = faults;
+  if (!values['no-shrink']) {
+    needed = await shrink(faults, async (candidate) => {
+      const again = await pool.run({ seed, faults: candidate, keep: 0 });
+      return again.violation?.check === violation!.check;
+    });
+  }
+  const again = await pool.run({ seed, faults: needed, keep: lines });
+  console.log(`it takes ${needed.length} of its ${faults.length} faults:`);
+  for (const fault of needed) console.log(`  ${describeFault(fault)}`);
+  console.log(`the last of its trace with these:`);
+  for (const line of again.trace.slice(-lines)) console.log(`  ${line}`);
+  console.log(`again, with all its faults: npm run sim -- --seed ${seed}\n`);
+}
+
+async function one(seed: string): Promise<number> {
+  const pool = new Pool({ jobs: 1 });
+  const result = await pool.run({ seed, keep: 1_000_000 });
+  for (const line of result.trace) console.log(line);
+  console.log(`\nfaults of seed ${seed}:`);
+  for (const fault of result.faults) console.log(`  ${describeFault(fault)}`);
+  console.log(
+    `${result.steps} steps, ${Math.round(result.virtualMs)} virtual ms, ${result.events} events, ` +
+      `${result.acknowledged} writes acknowledged, well ${Math.round(result.healedMs)} ms after the last fault, hash ${result.hash}`,
+  );
+  if (result.violation !== undefined) await report(pool, result, numberOf('lines', 1));
+  pool.close();
+  return result.violation === undefined ? 0 : 1;
+}
+
+async function many(): Promise<number> {
+  const seeds = numberOf('seeds', 1);
+  const first = values.first === undefined ? Math.floor(Math.random() * 1e9) : numberOf('first', 0);
+  const pool = new Pool({ jobs: numberOf('jobs', 1) });
+  console.log(`seeds ${first} to ${first + seeds - 1}`);
+  const startMs = performance.now();
+  const failures: Result[] = [];
+  let done = 0;
+  let cpuMs = 0;
+  let virtualMs = 0;
+  let acknowledged = 0;
+  let shownMs = startMs;
+  const progress = (): string => {
+    const seconds = (performance.now() - startMs) / 1_000;
+    return (
+      `${done} seeds, ${(done / seconds).toFixed(1)} seeds/s, ${(cpuMs / done).toFixed(0)} ms of processor a seed, ` +
+      `${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${acknowledged} writes acknowledged, ${failures.length} failed`
+    );
+  };
+  await Promise.all(
+    Array.from({ length: seeds }, async (_, index) => {
+      const result = await pool.run({ seed: String(first + index), keep: 0 });
+      done++;
+      cpuMs += result.cpuMs;
+      virtualMs += result.virtualMs;
+      acknowledged += result.acknowledged;
+      if (result.violation !== undefined) {
+        failures.push(result);
+        console.log(`seed ${result.seed}: ${result.violation.message.slice(0, 300)}`);
+      }
+      if (performance.now() - shownMs < 5_000) return;
+      shownMs = performance.now();
+      console.log(progress());
+    }),
+  );
+  console.log(progress());
+  failures.sort((a, b) => Number(a.seed) - Number(b.seed));
+  for (const failed of failures.slice(0, 3)) await report(pool, failed, numberOf('lines', 1));
+  pool.close();
+  return failures.length === 0 ? 0 : 1;
+}
+
+if (values.help) process.stdout.write(HELP);
+else process.exitCode = values.seed === undefined ? await many() : await one(values.seed);

@@ -1,0 +1,270 @@
+/**
+ * Deliberate bugs of the protocol, each a change of the built code that must apply exactly once: what the simulation must
+ * find to be believed when it finds nothing.
+ */
+export interface Mutant {
+  readonly name: string;
+  /** Below `dist/`. */
+  readonly file: string;
+  readonly changes: readonly (readonly [find: string, replace: string])[];
+}
+
+const region = 'services/region';
+const router = 'services/router';
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'answers before the flush',
+    file: `${region}/intake/group-commit.js`,
+    changes: [
+      [
+        'await wal.append({ batches: cut.batches, own: true });',
+        `const flush = wal.append({ batches: cut.batches, own: true });
+            for (const [index, entry] of taken.entries()) entry.resolve({ position: new Map([[origin, cut.placed[index]]]) });
+            await flush;`,
+      ],
+    ],
+  },
+  {
+    name: 'ships, serves and reports before the flush',
+    file: `${region}/wal/log.js`,
+    changes: [
+      [
+        "transaction.put('marks', OFFSET, encodeJson(newOffset));\n        });",
+        "transaction.put('marks', OFFSET, encodeJson(newOffset));\n            for (const info of after.values()) this.learn(info);\n        });",
+      ],
+    ],
+  },
+  {
+    name: 'takes a batch after a gap',
+    file: `${region}/receive/ingest.js`,
+    changes: [['if (batch.first !== durable + 1) {', 'if (batch.first <= durable) {']],
+  },
+  {
+    name: 'moves the offset past a missing range',
+    file: `${region}/receive/stream-receiver.js`,
+    changes: [
+      ['this.passedOver.size === 0 ? offset : undefined)\n', 'offset)\n'],
+      [
+        '            this.held = this.passedOver.size === 0 ? undefined : offset;',
+        '            this.passedOver.clear(); this.options.wal.noteOffset(offset);',
+      ],
+    ],
+  },
+  {
+    name: 'trusts the offset without its fingerprint',
+    file: `${region}/receive/stream-receiver.js`,
+    changes: [['const reason = await doubt();', 'const reason = undefined;']],
+  },
+  {
+    name: 'appends to an origin this process did not open',
+    file: `${region}/intake/group-commit.js`,
+    changes: [
+      [
+        'await wal.openOrigin(origin, epoch);',
+        `const old = wal.origins().find((info) => info.epoch === epoch && info.origin.startsWith(region + '@'));
+        if (old !== undefined) {
+            wal.owned.add(old.origin);
+            this.open = { origin: old.origin, epoch };
+            return old.origin;
+        }
+        await wal.openOrigin(origin, epoch);`,
+      ],
+    ],
+  },
+  {
+    name: 'takes an older leadership record',
+    file: `${region}/role/leadership-role.js`,
+    changes: [
+      [
+        'if (before !== undefined && (record.epoch < before.epoch || (record.epoch === before.epoch && !fromKey)))',
+        'if (before !== undefined && !fromKey && record.epoch <= before.epoch)',
+      ],
+    ],
+  },
+  {
+    name: 'accepts after a start before anybody confirmed that it leads',
+    file: `${region}/role/leadership-role.js`,
+    changes: [['if (!this.confirmed)\n            return new Refusal', 'if (false)\n            return new Refusal']],
+  },
+  {
+    name: 'trusts a bucket that was made anew',
+    file: `${router}/cluster/bootstrap.js`,
+    changes: [['if (highest !== undefined) {', 'if (false) {']],
+  },
+  {
+    name: 'does not put right a key that fell behind the regions',
+    file: `${router}/cluster/leadership.js`,
+    changes: [
+      [
+        'if (record !== undefined && record.epoch >= (this.highest()?.epoch ?? 0))\n            return this.adopt(record);',
+        'if (record !== undefined) { this.record = record; for (const listener of [...this.listeners]) listener(); return; }',
+      ],
+    ],
+  },
+  {
+    name: 'sums decay in floats',
+    file: `${region}/state/ledger/signal-pairs.js`,
+    changes: [
+      [
+        'record[at] = this.fit(slot, age, record[at] + contribution);',
+        'record[at] = this.fit(slot, age, Math.fround(record[at] + contribution));',
+      ],
+    ],
+  },
+  {
+    name: 'turns rings and cells by the clock of a read',
+    file: `${region}/state/ledger/signal-ledger.js`,
+    changes: [
+      [
+        'return this.bySignal.get(signal)?.read(entity, atMs);',
+        'if (this.bySignal.get(signal)?.read(entity, atMs) !== undefined) this.note(entity, signal, Math.floor(atMs));\n        return this.bySignal.get(signal)?.read(entity, atMs);',
+      ],
+    ],
+  },
+  {
+    name: 'compares the clocks of two regions in last-writer-wins',
+    file: 'shared/protocol/events.js',
+    changes: [['if (a.epoch !== b.epoch)\n        return a.epoch - b.epoch;\n    if (a.hlc', 'if (a.hlc']],
+  },
+  {
+    name: 'the last copy of a keyed write counts, not the lowest',
+    file: `${region}/state/keys/keys.js`,
+    changes: [['requestsOf(copies).map(lowest)', 'requestsOf(copies).map((request) => request.at(-1))']],
+  },
+  {
+    name: 'does not ask the log for the copies of a key',
+    file: `${region}/intake/keyed-writes.js`,
+    changes: [['recall(this.options.copies(key.id), key, this.options.nowMs())', 'undefined']],
+  },
+  {
+    name: 'resumes the old leader by a timer, without compare-and-set',
+    file: `${region}/role/leadership-role.js`,
+    changes: [
+      [
+        'const result = await control.update(record, this.revision);',
+        'this.resumed = known.handover.id;\n            this.known = record;\n            const result = control;',
+      ],
+      [
+        'clock.monotonicMs() - this.stoppedSinceMs < RESUME_MS',
+        'clock.monotonicMs() - this.stoppedSinceMs < RESUME_MS / 5',
+      ],
+      [
+        'const fromKey = revision !== undefined;',
+        'const fromKey = revision !== undefined;\n        if (this.resumed !== undefined && record.handover?.id === this.resumed) return;',
+      ],
+    ],
+  },
+  {
+    name: 'hands over without finishing what it took',
+    file: `${region}/role/leadership-role.js`,
+    changes: [['formatPosition(await settle())', 'formatPosition(this.options.wal.durable)']],
+  },
+  {
+    name: 'promotes without waiting for the target to have everything, or for the old leader to stop',
+    file: `${router}/cluster/promote.js`,
+    changes: [['const { durable } = await oldLink.handover({ id }, leftMs());', "const durable = '';"]],
+  },
+  {
+    name: 'commits a promotion on whatever revision the record has by then',
+    file: `${router}/cluster/promote.js`,
+    changes: [
+      [
+        'await this.commit(next, step.revision);',
+        'const latest = await control.read(); await this.commit(next, latest === "missing" ? step.revision : latest.revision);',
+      ],
+      [
+        'const { clock, regions, links, leadership, log } = this.options;\n        const { record } = found;\n        const old',
+        'const { clock, regions, links, leadership, log, control } = this.options;\n        const { record } = found;\n        const old',
+      ],
+    ],
+  },
+  {
+    name: 'takes a publish without an answer for shipped',
+    file: `${region}/ship/shipper.js`,
+    changes: [
+      [
+        "if ('failure' in result) {",
+        "if ('failure' in result && result.failure === 'unknown') { mark.shipped = decodeHeader(last).last; mark.acknowledged = mark.shipped; return; }\n            if ('failure' in result) {",
+      ],
+    ],
+  },
+  {
+    name: 'does not repair from peers',
+    file: `${region}/repair/peer-repair.js`,
+    changes: [['of this.wanted(urgent)) {', 'of new Map()) {']],
+  },
+  {
+    name: 'a router sends a write again after an unknown outcome',
+    file: `${router}/forward/writes.js`,
+    changes: [['if (wasNotSent(error)) {', 'if (error instanceof Fault) {']],
+  },
+  {
+    name: 'reads do not wait for min_position',
+    file: `${region}/http/read-routes.js`,
+    changes: [["if (token === '')", 'if (true)']],
+  },
+  {
+    name: 'a cut region goes on consuming',
+    file: `${region}/region.js`,
+    changes: [['receiver.setEnabled(!cut)]', 'undefined]']],
+  },
+  {
+    name: 'a region that lost its disk serves at once',
+    file: `${region}/role/readiness.js`,
+    changes: [['let ready = !startedEmpty || peers.expected === 0;', 'let ready = true;']],
+  },
+  {
+    name: 'the clock of a new term begins anew, below what the log has',
+    file: `${region}/intake/hybrid-clock.js`,
+    changes: [
+      ['this.highest = highest;\n    }', 'this.highest = 0;\n    }'],
+      ['this.highest = Math.max(this.highest, hlc);', ''],
+    ],
+  },
+  {
+    name: 'a group that found no room is written after all',
+    file: `${region}/intake/group-commit.js`,
+    changes: [
+      [
+        'entry.resolve(refusal);\n            return;',
+        'entry.resolve(refusal);\n            this.queue.push(...taken);\n            return;',
+      ],
+    ],
+  },
+  {
+    name: 'a checkpoint says it stands where its pass ended',
+    file: `${region}/checkpoint/checkpointer.js`,
+    changes: [
+      [
+        "await wal.storeMark('checkpoint', floorMark(floor));",
+        "floor.position = new Map(applied());\n        await wal.storeMark('checkpoint', floorMark(floor));",
+      ],
+    ],
+  },
+  {
+    name: 'a start counts again what the checkpoint contains',
+    file: `${region}/recover/replay.js`,
+    changes: [['if (sequence <= covered[shard])', 'if (false)']],
+  },
+  {
+    name: 'key rows run ahead of the checkpoint',
+    file: `${region}/recover/replay.js`,
+    changes: [['return this.done.has(origin) || sequence <= sequenceOf(shards[shard], origin);', 'return true;']],
+  },
+  {
+    name: 'a snapshot replaces what is here instead of merging',
+    file: `${region}/region-host.js`,
+    changes: [['events = await mergeInto(mine, copy);', 'events = 0;']],
+  },
+  {
+    name: 'trims what no other region has',
+    file: `${region}/checkpoint/trimmer.js`,
+    changes: [
+      [
+        'peers.expected === 0 ? Number.MAX_SAFE_INTEGER : heldElsewhere(peers, origin)',
+        'Number.MAX_SAFE_INTEGER, heldElsewhere(peers, origin) + Number.MAX_SAFE_INTEGER',
+      ],
+    ],
+  },
+];

@@ -1,0 +1,134 @@
+/**
+ * What clients were told, held against what the disks have (invariants 1, 7 and 8): acknowledged writes are there, once
+ * where they may count once; refused ones are not; what became of the rest is unknown, but it is there at most once.
+ */
+import type { Event } from '../../shared/protocol/events.ts';
+import { type Position, parsePosition, sequenceOf } from '../../shared/protocol/position.ts';
+import { type Chronicle, tagOf } from './chronicle.ts';
+import { Violation } from './violation.ts';
+
+export type Outcome = 'open' | 'refused' | 'acknowledged' | 'unknown';
+
+/** One request of a client; all attempts together where it has a key. */
+export interface Write {
+  readonly id: number;
+  readonly key: string | undefined;
+  /** Of its events, in order. */
+  readonly tags: readonly string[];
+  readonly entity: number;
+  outcome: Outcome;
+  /** Its position token, of any attempt that was acknowledged. */
+  positions: string[];
+}
+
+export class Promises {
+  readonly writes: Write[] = [];
+  private readonly chronicle: Chronicle;
+  /** Sequences from here on were nowhere any more at some moment: on no disk, and not in the stream. */
+  private readonly lostFrom = new Map<string, number>();
+  private readonly byTag = new Map<string, Write[]>();
+
+  constructor(chronicle: Chronicle) {
+    this.chronicle = chronicle;
+  }
+
+  add(write: Write): void {
+    this.writes.push(write);
+    for (const tag of write.tags) this.byTag.set(tag, [...(this.byTag.get(tag) ?? []), write]);
+  }
+
+  /** An answer 200 has arrived at the client. */
+  acknowledged(write: Write, token: string): Position {
+    const position = parsePosition(token);
+    if (position === undefined || position.size === 0) {
+      throw new Violation('answers', `write ${write.id} was acknowledged at "${token}"`);
+    }
+    this.chronicle.requireFlushed(position, 'flushed before it is acknowledged', `the answer to write ${write.id}`);
+    const last = write.tags.at(-1);
+    const named = [...position].some(([origin, sequence]) => {
+      const event = this.chronicle.event(origin, sequence);
+      return event !== undefined && tagOf(event) === last;
+    });
+    if (!named)
+      throw new Violation('answers', `write ${write.id} (${last}) was acknowledged at ${token}, which is another`);
+    write.outcome = 'acknowledged';
+    write.positions.push(token);
+    return position;
+  }
+
+  /** A disk or the stream has lost something: `left` is what all of them still have together. */
+  lost(left: Position): void {
+    for (const { name, events } of this.chronicle.origins.values()) {
+      const last = sequenceOf(left, name);
+      if (last < events.length) {
+        this.lostFrom.set(name, Math.min(last + 1, this.lostFrom.get(name) ?? Number.POSITIVE_INFINITY));
+      }
+    }
+  }
+
+  mayBeLost(origin: string, sequence: number): boolean {
+    return sequence >= (this.lostFrom.get(origin) ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** An event reached a disk for the first time: somebody must have asked for it, and it may not be there yet. */
+  checkEvent(event: Event): void {
+    const tag = tagOf(event);
+    const asked = this.byTag.get(tag);
+    if (asked === undefined) throw new Violation('nothing from nowhere', `nobody wrote ${tag}`);
+    const here = this.chronicle.byTag.get(tag)?.length ?? 0;
+    const unkeyed = asked.filter(({ key }) => key === undefined);
+    if (event.key !== undefined) return;
+    if (here > unkeyed.length) {
+      throw new Violation('no event twice', `${tag} is in the log ${here} times and was sent ${unkeyed.length} times`);
+    }
+    if (unkeyed.every(({ outcome }) => outcome === 'refused')) {
+      throw new Violation('a refusal changes nothing', `${tag} reached the log after it was refused`);
+    }
+  }
+
+  /** At the end: `final` is where all regions stand. */
+  check(final: Position): void {
+    for (const write of this.writes) {
+      for (const tag of write.tags) this.checkTag(write, tag, final);
+      for (const token of write.positions) {
+        for (const [origin, sequence] of parsePosition(token)!) {
+          if (sequence <= sequenceOf(final, origin) || this.mayBeLost(origin, sequence)) continue;
+          throw new Violation(
+            'nothing acknowledged is lost',
+            `write ${write.id} was acknowledged at ${origin}:${sequence}`,
+          );
+        }
+      }
+    }
+  }
+
+  private checkTag(write: Write, tag: string, final: Position): void {
+    const all = this.chronicle.byTag.get(tag) ?? [];
+    const there = all.filter(({ origin, sequence }) => sequence <= sequenceOf(final, origin.name));
+    const gone = all.some(({ origin, sequence }) => this.mayBeLost(origin.name, sequence));
+    const sent = this.byTag.get(tag)!;
+    const acknowledged = sent.filter(({ outcome }) => outcome === 'acknowledged').length;
+    const refused = sent.filter(({ outcome }) => outcome === 'refused').length;
+    if (refused === sent.length && all.length > 0) {
+      throw new Violation('a refusal changes nothing', `${tag} of write ${write.id} was refused and is in the log`);
+    }
+    if (write.key !== undefined) {
+      if (acknowledged > 0 && there.length === 0 && !gone) {
+        throw new Violation('nothing acknowledged is lost', `${tag} of write ${write.id} is in no log`);
+      }
+      return;
+    }
+    if (there.length > sent.length - refused) {
+      throw new Violation(
+        'no event twice',
+        `${tag} is in the log ${there.length} times; ${refused} of ${sent.length} refused`,
+      );
+    }
+    if (there.length < acknowledged && !gone) {
+      throw new Violation(
+        'nothing acknowledged is lost',
+        `${tag} is in the log ${there.length} times, acknowledged ${acknowledged}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The state at a position, from its rules and the union of all logs alone: registers by comparing every event with every
+ * other, the ledger by `reference-ledger.ts`, copies of keyed writes by their definition.
+ */
+import { createDigest } from '../../services/region/state/digest.ts';
+import type { Event, Metadata } from '../../shared/protocol/events.ts';
+import { hlcMs } from '../../shared/protocol/events.ts';
+import type { Position } from '../../shared/protocol/position.ts';
+import type { Schema } from '../../shared/schema/schema.ts';
+import { ReferenceLedger } from '../harness/reference-ledger.ts';
+import type { Chronicle, Placed } from './chronicle.ts';
+
+const SEVEN_DAYS_MS = 7 * 24 * 3_600_000;
+
+type Signal = Event & { kind: 'signal' };
+
+/** (epoch of the origin, HLC, origin, sequence), the highest wins. */
+function newer(a: Placed, b: Placed): boolean {
+  if (a.origin.epoch !== b.origin.epoch) return a.origin.epoch > b.origin.epoch;
+  if (a.event.hlc !== b.event.hlc) return a.event.hlc > b.event.hlc;
+  if (a.origin.name !== b.origin.name) return a.origin.name > b.origin.name;
+  return a.sequence > b.sequence;
+}
+
+/** (epoch, origin, sequence), the lowest counts. */
+function lower(a: Placed, b: Placed): boolean {
+  if (a.origin.epoch !== b.origin.epoch) return a.origin.epoch < b.origin.epoch;
+  if (a.origin.name !== b.origin.name) return a.origin.name < b.origin.name;
+  return a.sequence < b.sequence;
+}
+
+/** Of all signals, those that count: each without a key, and one copy of every request under one. */
+function counting(signals: readonly Placed[]): Set<Placed> {
+  const counted = new Set<Placed>();
+  const byRequest = new Map<string, Placed[]>();
+  for (const placed of signals) {
+    const { key } = placed.event;
+    if (key === undefined) {
+      counted.add(placed);
+      continue;
+    }
+    const name = `${key.id} ${key.bodyHash}`;
+    const copies = byRequest.get(name);
+    if (copies === undefined) byRequest.set(name, [placed]);
+    else copies.push(placed);
+  }
+  for (const copies of byRequest.values()) {
+    copies.sort((a, b) => hlcMs(a.event.hlc) - hlcMs(b.event.hlc));
+    while (copies.length > 0) {
+      const firstMs = hlcMs(copies[0]!.event.hlc);
+      const within = copies.filter(({ event }) => hlcMs(event.hlc) < firstMs + SEVEN_DAYS_MS);
+      counted.add(within.reduce((least, copy) => (lower(copy, least) ? copy : least)));
+      copies.splice(0, within.length);
+    }
+  }
+  return counted;
+}
+
+function winner(among: readonly Placed[]): Placed | undefined {
+  let best: Placed | undefined;
+  for (const placed of among) if (best === undefined || newer(placed, best)) best = placed;
+  return best;
+}
+
+function canonical(metadata: Metadata): string {
+  return JSON.stringify(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The digest of the whole state at a position. */
+export function referenceDigest(chronicle: Chronicle, position: Position, schema: Schema): string {
+  const sum = createDigest();
+  const byEntity = new Map<number, Placed[]>();
+  for (const placed of chronicle.upTo(position)) {
+    const { entity } = placed.event;
+    const same = byEntity.get(entity);
+    if (same === undefined) byEntity.set(entity, [placed]);
+    else same.push(placed);
+  }
+  for (const [entity, all] of byEntity) {
+    const puts = all.filter(({ event }) => event.kind === 'item');
+    const item = winner(all.filter(({ event }) => event.kind === 'item' || event.kind === 'delete'));
+    if (item !== undefined) {
+      const { event, origin, sequence } = item;
+      const createdMs = Math.min(...puts.map((put) => hlcMs(put.event.hlc)));
+      const text = event.kind === 'item' ? canonical(event.metadata) : 'tombstone';
+      const created = puts.length === 0 ? -1 : createdMs;
+      sum.add(entity, ['item', origin.epoch, event.hlc, origin.name, sequence, created, text]);
+    }
+    const embedding = winner(all.filter(({ event }) => event.kind === 'embedding' || event.kind === 'delete'));
+    if (embedding !== undefined) {
+      const { event, origin, sequence } = embedding;
+      const value = event.kind === 'embedding' ? new Uint8Array(Float32Array.from(event.values).buffer) : 'tombstone';
+      sum.add(entity, ['embedding', origin.epoch, event.hlc, origin.name, sequence, value]);
+    }
+    const signals = all.filter(({ event }) => event.kind === 'signal');
+    const counted = counting(signals);
+    const ledger = new ReferenceLedger();
+    const names = new Set<string>();
+    for (const placed of signals) {
+      const { signal, weight, timeMs } = placed.event as Signal;
+      names.add(signal);
+      if (counted.has(placed)) ledger.add({ entity, signal, weight, timeMs });
+      else ledger.note({ entity, signal, weight, timeMs });
+    }
+    for (const name of names) {
+      sum.add(entity, [name, ...ledger.describe(entity, name, schema.signals.get(name)!.halfLifeSeconds)]);
+    }
+  }
+  return sum.hex();
+}
+
+/** What a read of one item answers at a position: its metadata while it lives, and the exact sum of each signal's weights. */
+export function referenceItem(chronicle: Chronicle, position: Position, entity: number) {
+  const own: Placed[] = [];
+  for (const placed of chronicle.upTo(position)) if (placed.event.entity === entity) own.push(placed);
+  const item = winner(own.filter(({ event }) => event.kind === 'item' || event.kind === 'delete'));
+  const thousandths = new Map<string, number>();
+  for (const { event } of counting(own.filter(({ event }) => event.kind === 'signal'))) {
+    const { signal, weight } = event as Signal;
+    thousandths.set(signal, (thousandths.get(signal) ?? 0) + weight);
+  }
+  return { metadata: item?.event.kind === 'item' ? item.event.metadata : undefined, thousandths };
+}

@@ -1,0 +1,335 @@
+/** One run: the plan of its seed, the faults, the healing, and the verdict. */
+
+import type { DigestReply, RegionStatus } from '../../shared/protocol/internal.ts';
+import { formatPosition, type Position, parsePosition, sequenceOf } from '../../shared/protocol/position.ts';
+import { Chance } from './chance.ts';
+import { Client, type Pace } from './clients.ts';
+import { type FaultEvent, planFaults } from './faults.ts';
+import { referenceDigest } from './reference.ts';
+import { operate, strike } from './strike.ts';
+import { Violation } from './violation.ts';
+import { routerNames, type Upkeep, World } from './world.ts';
+
+/** After the last fault everything has converged within this. */
+const CONVERGED_WITHIN_MS = 90_000;
+const LOOK_EVERY_MS = 1_500;
+const COPY_EVERY_MS = 2_000;
+/** Actions of one run; more is a loop that never waits. */
+const STEPS_LIMIT = 400_000;
+
+const KEEP_ALL = 1e9;
+
+export interface Plan {
+  readonly seed: string;
+  readonly failover: 'manual' | 'automatic';
+  readonly horizonMs: number;
+  readonly clients: number;
+  readonly pace: Pace;
+  readonly upkeep: Upkeep;
+  readonly faults: readonly FaultEvent[];
+}
+
+export interface Run {
+  readonly seed: string;
+  readonly violation: Violation | undefined;
+  readonly hash: string;
+  readonly trace: readonly string[];
+  readonly faults: readonly FaultEvent[];
+  readonly virtualMs: number;
+  readonly steps: number;
+  readonly acknowledged: number;
+  readonly events: number;
+  /** Virtual ms from the last fault until all was well. */
+  readonly healedMs: number;
+}
+
+export function planOf(seed: string): Plan {
+  const chance = new Chance(seed).fork('plan');
+  const logRetentionBytes = chance.pick([KEEP_ALL, KEEP_ALL, 4_000, 0]);
+  const horizonMs = Math.round(chance.between(5_000, 18_000));
+  return {
+    seed,
+    failover: chance.chance(0.5) ? 'automatic' : 'manual',
+    horizonMs,
+    clients: 2 + chance.below(4),
+    pace: {
+      thinkMs: chance.between(60, 700),
+      reads: chance.between(0.05, 0.3),
+      keyed: chance.pick([0.1, 0.4, 0.9]),
+      bulk: chance.between(0, 0.3),
+      strict: chance.pick([0, 0.1, 0.3]),
+    },
+    upkeep: {
+      checkpointEvents: chance.pick([10, 60, 1_000_000]),
+      checkpointIntervalMs: chance.pick([1_000, 4_000, 60_000]),
+      logRetentionBytes,
+    },
+    faults: planFaults(chance, horizonMs),
+  };
+}
+
+export interface RunOptions {
+  /** Instead of the seed's own. */
+  readonly faults?: readonly FaultEvent[];
+  /** Trace lines to keep. */
+  readonly keep?: number;
+}
+
+export async function runSeed(seed: string, { faults, keep = 0 }: RunOptions = {}): Promise<Run> {
+  const plan = planOf(seed);
+  const world = new World({ seed, failover: plan.failover, upkeep: plan.upkeep, keep });
+  const run = new Course(world, { ...plan, faults: faults ?? plan.faults });
+  const onRejection = (error: unknown): void => {
+    world.fail(new Violation('no unhandled rejection', error instanceof Error ? String(error.stack) : String(error)));
+  };
+  process.on('unhandledRejection', onRejection);
+  try {
+    return await run.run();
+  } finally {
+    process.off('unhandledRejection', onRejection);
+  }
+}
+
+class Course {
+  private readonly world: World;
+  private readonly plan: Plan;
+  private readonly digests = new Map<string, { readonly region: string; readonly digest: string }>();
+  private looking = true;
+
+  constructor(world: World, plan: Plan) {
+    this.world = world;
+    this.plan = plan;
+  }
+
+  async run(): Promise<Run> {
+    const { world, plan } = this;
+    const { scheduler } = world;
+    const over = (): boolean => world.violation !== undefined || scheduler.steps > STEPS_LIMIT;
+    world.start();
+    for (let client = 1; client <= plan.clients; client++)
+      new Client(world, `client-${client}`, plan.pace, plan.horizonMs);
+    for (const fault of plan.faults) scheduler.at(fault.atMs, () => strike(world, fault));
+    this.lookEvery();
+    this.copyEvery();
+    await scheduler.run(plan.horizonMs, over);
+    let healedMs = 0;
+    if (!over()) healedMs = await this.heal(over);
+    if (scheduler.steps > STEPS_LIMIT) world.fail(new Violation('liveness', `${STEPS_LIMIT} steps and not over`));
+    const run: Run = {
+      seed: plan.seed,
+      violation: world.violation,
+      hash: world.trace.hash(),
+      trace: world.trace.lines,
+      faults: plan.faults,
+      virtualMs: scheduler.nowMs,
+      steps: scheduler.steps,
+      acknowledged: world.promises.writes.filter(({ outcome }) => outcome === 'acknowledged').length,
+      events: [...world.chronicle.origins.values()].reduce((sum, { events }) => sum + events.length, 0),
+      healedMs,
+    };
+    world.end();
+    return run;
+  }
+
+  /** Ends every fault; answers how long everything took to be well again. */
+  private async heal(over: () => boolean): Promise<number> {
+    const { world } = this;
+    const { scheduler, broker, network } = world;
+    world.note('HEAL', 'every fault ends');
+    const beganMs = scheduler.nowMs;
+    world.healed = true;
+    network.healAll();
+    broker.landLate();
+    if (!broker.up) void broker.restart();
+    broker.resume();
+    for (const region of world.regions) {
+      region.setFull(false);
+      region.store.mend();
+      region.flushMs = 3;
+    }
+    for (const machine of world.machines) {
+      machine.clockOffsetMs = 0;
+      machine.downUntilMs = 0;
+      machine.life?.live();
+      machine.life?.thaw();
+      machine.start();
+      broker.hear(machine.name);
+      const client = machine.broker;
+      if (client !== undefined) {
+        client.publishFaults.length = 0;
+        client.loseControlAnswer = false;
+      }
+    }
+    const held = world.held();
+    await scheduler.run(scheduler.nowMs + 3_000, over);
+    const endMs = beganMs + CONVERGED_WITHIN_MS;
+    let well: Position | undefined;
+    let why = '';
+    while (!over() && scheduler.nowMs < endMs && well === undefined) {
+      await scheduler.run(scheduler.nowMs + 1_000, over);
+      const found = await this.wellAt();
+      if (typeof found !== 'string') well = found;
+      else {
+        why = found;
+        for (const region of world.regions) {
+          if (found === `${region.name} is cut off`)
+            operate(world, 'router-1', '/cluster/heal', { region: region.name });
+        }
+      }
+    }
+    if (over()) return 0;
+    if (well === undefined) {
+      world.fail(new Violation('liveness', `${CONVERGED_WITHIN_MS} ms after the last fault: ${why}`));
+      return 0;
+    }
+    const healedMs = scheduler.nowMs - beganMs;
+    world.note('HEAL', `well again at ${formatPosition(well)}`);
+    await this.writeByEveryRouter(over);
+    if (!over()) await this.judge(held);
+    return healedMs;
+  }
+
+  /** Where all regions stand when all is well, else what is not. */
+  private async wellAt(): Promise<Position | string> {
+    const { world } = this;
+    const all: RegionStatus[] = [];
+    for (const { name } of world.regions) {
+      const reply = await world.network.look(name, { method: 'GET', path: '/internal/status' });
+      if (reply?.status !== 200) return `${name} does not serve`;
+      all.push(JSON.parse(reply.body.toString()) as RegionStatus);
+    }
+    const [first] = all as [RegionStatus];
+    const cut = all.find((status) => status.cut);
+    if (cut !== undefined) return `${cut.region} is cut off`;
+    for (const status of all) {
+      if (!status.ready) return `${status.region} is not ready`;
+      if (status.stopped !== undefined) return `${status.region} has stopped: ${status.stopped.detail}`;
+      if (status.applied !== first.applied)
+        return `${status.region} is at ${status.applied}, ${first.region} at ${first.applied}`;
+      if (status.unshipped > 0) return `${status.region} has ${status.unshipped} events unshipped`;
+      if (!status.streamConnected) return `${status.region} is not connected to the stream`;
+      if (status.leadership?.nonce !== first.leadership?.nonce) return `${status.region} knows another record`;
+      if (status.leadership?.handover !== undefined) return 'a hand-over is under way';
+    }
+    if (first.leadership === undefined) return 'nobody leads';
+    for (const router of world.routers) {
+      const current = router.router?.leadership.current;
+      if (current?.nonce !== first.leadership.nonce) return `${router.name} follows another record`;
+    }
+    return parsePosition(first.applied)!;
+  }
+
+  /** Who is healed takes writes: one by each router, and they reach every region. */
+  private async writeByEveryRouter(over: () => boolean): Promise<void> {
+    const { world } = this;
+    const { scheduler } = world;
+    const tokens: Position[] = [];
+    for (const router of routerNames) {
+      const tag = world.nextTag();
+      const write = {
+        id: world.promises.writes.length,
+        key: undefined,
+        tags: [`signal ${tag}`],
+        entity: 1,
+        outcome: 'open' as const,
+        positions: [],
+      };
+      world.promises.add(write);
+      const call = {
+        method: 'POST' as const,
+        path: '/signals',
+        headers: { 'content-type': 'application/json', prefer: 'durability=stream' },
+        body: JSON.stringify({ entity_id: 1, signal: 'view', weight: tag / 1_000 }),
+        signal: new AbortController().signal,
+      };
+      world.network.call('last client', router, call, 1_000).then(
+        async ({ statusCode, body }) => {
+          const text = Buffer.from(await body.arrayBuffer()).toString();
+          world.note('last client', `${router}: ${statusCode} ${text}`);
+          world.check(() => {
+            if (statusCode !== 200) throw new Violation('liveness', `the healed cluster answers ${statusCode} ${text}`);
+            tokens.push(world.promises.acknowledged(write, (JSON.parse(text) as { position: string }).position));
+          });
+        },
+        (error: unknown) => world.fail(new Violation('liveness', `${router} does not answer: ${String(error)}`)),
+      );
+    }
+    const endMs = scheduler.nowMs + 20_000;
+    await scheduler.run(endMs, () => over() || tokens.length === routerNames.length);
+    if (!over() && tokens.length < routerNames.length) {
+      world.fail(new Violation('liveness', 'a write through a healed router has no answer'));
+    }
+    while (!over() && scheduler.nowMs < endMs) {
+      await scheduler.run(scheduler.nowMs + 500, over);
+      const found = await this.wellAt();
+      if (typeof found !== 'string' && tokens.every((token) => [...token].every(([o, s]) => sequenceOf(found, o) >= s)))
+        return;
+    }
+    if (!over()) world.fail(new Violation('liveness', 'a write to the healed cluster did not reach every region'));
+  }
+
+  private async judge(held: Position): Promise<void> {
+    const { world } = this;
+    this.looking = false;
+    await this.look();
+    const final = await this.wellAt();
+    world.check(() => {
+      if (typeof final === 'string') throw new Violation('liveness', `after it was well: ${final}`);
+      for (const [origin, sequence] of held) {
+        if (sequenceOf(final, origin) >= sequence) continue;
+        throw new Violation('what a disk has reaches every region', `${origin}:${sequence} was held somewhere`);
+      }
+      const [any] =
+        this.digests.get(formatPosition(final)) === undefined ? [] : [this.digests.get(formatPosition(final))!];
+      if (any === undefined) throw new Violation('the checker itself', 'no digest at the final position');
+      const reference = referenceDigest(world.chronicle, final, world.schema);
+      if (any.digest !== reference) {
+        throw new Violation(
+          'state is a function of the position',
+          `${any.region} has ${any.digest}, the union of logs gives ${reference}`,
+        );
+      }
+      world.promises.check(final);
+    });
+  }
+
+  /** Now and then every region's state is counted: one position, one digest, whoever and whenever. */
+  private lookEvery(): void {
+    const { scheduler } = this.world;
+    scheduler.after(LOOK_EVERY_MS, () => {
+      if (!this.looking) return;
+      void this.look();
+      this.lookEvery();
+    });
+  }
+
+  private async look(): Promise<void> {
+    const { world } = this;
+    for (const { name } of world.regions) {
+      const reply = await world.network.look(name, { method: 'GET', path: '/internal/digest' });
+      // Another status: it is changing to another store.
+      if (reply?.status !== 200) continue;
+      const { position, digest } = JSON.parse(reply.body.toString()) as DigestReply;
+      const known = this.digests.get(position);
+      if (known === undefined) this.digests.set(position, { region: name, digest });
+      else if (known.digest !== digest) {
+        world.fail(
+          new Violation(
+            'one digest a position',
+            `${name} has ${digest}, ${known.region} had ${known.digest} at ${position}`,
+          ),
+        );
+      }
+    }
+  }
+
+  private copyEvery(): void {
+    const { scheduler, brokerCopies, broker, regions } = this.world;
+    scheduler.after(COPY_EVERY_MS, () => {
+      if (!this.looking) return;
+      brokerCopies.push({ atMs: scheduler.nowMs, copy: broker.copy() });
+      for (const region of regions) region.backups.push({ atMs: scheduler.nowMs, store: region.store.backup() });
+      this.copyEvery();
+    });
+  }
+}

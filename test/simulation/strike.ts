@@ -1,0 +1,212 @@
+/** Lets a fault of the plan happen, and ends it when its time is over. */
+import type { FaultEvent, FaultKind } from './faults.ts';
+import { describeFault } from './faults.ts';
+import type { RegionMachine } from './machine.ts';
+import { BROKER } from './network.ts';
+import { Violation } from './violation.ts';
+import { regionNames, routerNames, type World } from './world.ts';
+
+/** An operator waits longer than anything may take. */
+const OPERATOR_LIMIT_MS = 60_000;
+
+/** What takes something away for good. */
+const losses: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  'broker restarts',
+  'broker wiped',
+  'broker older copy',
+  'stream deleted',
+  'stream trimmed',
+  'disk lost',
+  'disk restored',
+]);
+
+export function strike(world: World, fault: FaultEvent): void {
+  inflict(world, fault);
+  if (losses.has(fault.kind)) world.promises.lost(world.held());
+}
+
+function inflict(world: World, fault: FaultEvent): void {
+  const { scheduler, broker } = world;
+  world.note('FAULT', describeFault(fault).slice(11));
+  const later = (ms: number, action: () => void): void => {
+    scheduler.after(ms, () => {
+      if (!world.healed) action();
+    });
+  };
+  switch (fault.kind) {
+    case 'kill': {
+      const machine = world.machine(fault.who);
+      if (!machine.up) return;
+      if ('unflushed' in machine) (machine as RegionMachine).unflushed = fault.unflushed;
+      machine.kill(fault.backMs, fault.effect === 0 ? undefined : { effect: fault.effect, after: fault.after });
+      return;
+    }
+    case 'stop':
+      world.machine(fault.who).stop(fault.backMs);
+      return;
+    case 'freeze': {
+      const life = world.machine(fault.who).life;
+      life?.freeze();
+      later(fault.forMs, () => life?.thaw());
+      return;
+    }
+    case 'kill all':
+      for (const region of world.regions) region.unflushed = fault.unflushed;
+      for (const machine of world.machines) machine.kill(fault.backMs);
+      return;
+    case 'partition': {
+      const body = fault.healAfter === undefined ? {} : { heal_after: fault.healAfter };
+      operate(world, fault.by, '/cluster/partition', { region: fault.who, ...body });
+      return;
+    }
+    case 'heal':
+      operate(world, fault.by, '/cluster/heal', { region: fault.who, wait: fault.wait });
+      return;
+    case 'promote':
+      operate(world, fault.by, '/cluster/promote', { region: fault.who, force: fault.force });
+      return;
+    case 'verify':
+      operate(world, fault.by, '/cluster/verify', {});
+      return;
+    case 'way':
+      trouble(world, fault.trouble, fault.from, fault.to, fault.forMs);
+      return;
+    case 'isolate':
+      for (const other of [...regionNames, ...routerNames, BROKER]) {
+        if (other === fault.who) continue;
+        trouble(world, 'cut', fault.who, other, fault.forMs);
+        trouble(world, 'cut', other, fault.who, fault.forMs);
+      }
+      return;
+    case 'broker down':
+      void broker.kill();
+      later(fault.forMs, () => {
+        if (!broker.up) void broker.restart();
+      });
+      return;
+    case 'broker paused':
+      broker.pause();
+      later(fault.forMs, () => broker.resume());
+      return;
+    case 'broker restarts':
+      void broker.restart({ lost: fault.lost });
+      return;
+    case 'broker wiped':
+      void broker.restart({ wiped: true });
+      void broker.kill();
+      later(fault.downMs, () => {
+        if (!broker.up) void broker.restart();
+      });
+      return;
+    case 'broker older copy': {
+      const copy = world.brokerCopies.findLast(({ atMs }) => atMs <= scheduler.nowMs - fault.ageMs);
+      if (copy !== undefined) void broker.restart({ from: copy.copy });
+      return;
+    }
+    case 'stream deleted':
+      void broker.deleteStream();
+      return;
+    case 'stream trimmed':
+      void broker.purgeStream((broker.stream?.last ?? 0) + 1 - fault.keep);
+      return;
+    case 'bucket deleted':
+      void broker.deleteBucket();
+      return;
+    case 'publish fault':
+      world.machine(fault.who).broker?.publishFaults.push(fault.what);
+      later(fault.landsMs + 2_000, () => broker.landLate());
+      return;
+    case 'key answer lost': {
+      const client = world.machine(fault.who).broker;
+      if (client !== undefined) client.loseControlAnswer = true;
+      return;
+    }
+    case 'consumer stalls':
+      world.machine(fault.who).broker?.stallAttachments();
+      return;
+    case 'redelivery':
+      world.machine(fault.who).broker?.redeliver(fault.count);
+      return;
+    case 'disk full': {
+      const region = world.region(fault.who);
+      region.setFull(true);
+      later(fault.forMs, () => region.setFull(false));
+      return;
+    }
+    case 'disk fails':
+      world.region(fault.who).store.failNext(fault.how);
+      return;
+    case 'disk slow': {
+      const region = world.region(fault.who);
+      region.flushMs = fault.flushMs;
+      later(fault.forMs, () => {
+        region.flushMs = 3;
+      });
+      return;
+    }
+    case 'disk lost':
+      changeDisk(world, world.region(fault.who), fault.backMs, undefined);
+      return;
+    case 'disk restored':
+      changeDisk(world, world.region(fault.who), fault.backMs, fault.ageMs);
+      return;
+    case 'clock steps': {
+      const machine = world.machine(fault.who);
+      machine.clockOffsetMs += fault.byMs;
+      later(fault.forMs, () => {
+        machine.clockOffsetMs -= fault.byMs;
+      });
+      return;
+    }
+  }
+}
+
+function trouble(world: World, what: 'cut' | 'slow' | 'lossy', from: string, to: string, forMs: number): void {
+  const { network, broker, scheduler } = world;
+  const client = from === BROKER ? to : to === BROKER ? from : undefined;
+  network.begin(what, from, to);
+  if (what === 'cut' && client !== undefined) broker.silence(client);
+  scheduler.after(forMs, () => {
+    if (world.healed) return;
+    network.end(what, from, to);
+    if (what === 'cut' && client !== undefined) broker.hear(client);
+  });
+}
+
+function changeDisk(world: World, region: RegionMachine, backMs: number, ageMs: number | undefined): void {
+  const atMs = world.scheduler.nowMs - (ageMs ?? 0);
+  const backup = ageMs === undefined ? undefined : region.backups.findLast((one) => one.atMs <= atMs);
+  if (ageMs !== undefined && backup === undefined) return;
+  region.kill(backMs);
+  region.replaceDisk(backup?.store);
+}
+
+/** An operator's request; its answer is judged as far as it says something that must be true. */
+export function operate(world: World, router: string, path: string, fields: Record<string, unknown>): void {
+  const ended = new AbortController();
+  const limit = world.scheduler.after(OPERATOR_LIMIT_MS, () => ended.abort());
+  const call = {
+    method: 'POST' as const,
+    path,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(fields),
+    signal: ended.signal,
+  };
+  const asked = `${path} ${JSON.stringify(fields)} by ${router}`;
+  world.network
+    .call('operator', router, call, 1_000)
+    .then(
+      async ({ statusCode, body }) => {
+        const text = Buffer.from(await body.arrayBuffer()).toString();
+        world.note('operator', `${asked}: ${statusCode} ${text}`);
+        world.check(() => judge(asked, statusCode, JSON.parse(text) as Record<string, unknown>));
+      },
+      (error: unknown) => world.note('operator', `${asked}: ${(error as Error).message}`),
+    )
+    .finally(() => limit.cancel());
+}
+
+function judge(asked: string, status: number, answer: Record<string, unknown>): void {
+  if (status === 500) throw new Violation('no mistake is answered', `${asked}: ${JSON.stringify(answer)}`);
+  if (answer.converged === false) throw new Violation('one digest a position', `${asked}: ${JSON.stringify(answer)}`);
+}

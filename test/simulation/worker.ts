@@ -1,0 +1,13 @@
+/** One of the processes that run seeds: `pool.ts` tells it which. */
+import { resultOf, type SeedRequest } from './result.ts';
+import { runSeed } from './run-seed.ts';
+
+process.on('message', (request: SeedRequest) => {
+  const { seed, faults, keep } = request;
+  const started = process.cpuUsage();
+  void runSeed(seed, { keep, ...(faults === undefined ? {} : { faults }) }).then((run) => {
+    const { user, system } = process.cpuUsage(started);
+    process.send?.(resultOf(run, (user + system) / 1_000));
+  });
+});
+process.on('disconnect', () => process.exit(0));
