@@ -28,7 +28,18 @@ export async function openUnused(path: string, directory: string): Promise<LmdbE
     throw new ConfigError(`${path} cannot be opened: ${messageOf(error)}; is a region running on it?`);
   }
   const others = store.readers().filter((pid) => pid !== process.pid);
-  if (others.length === 0) return store;
+  if (others.length === 0 && readable(store)) return store;
   await store.close();
-  throw new ConfigError(`${path} is in use by process ${others.join(', ')}: stop that region first`);
+  const who = others.length === 0 ? 'a process of another container' : `process ${others.join(', ')}`;
+  throw new ConfigError(`${path} is in use by ${who}: stop that region first`);
+}
+
+/** A process of another container may have the number of this one: the kernel then refuses this one a place in the table. */
+function readable(store: LmdbEnvironment): boolean {
+  try {
+    store.get('marks', 'region');
+    return true;
+  } catch {
+    return false;
+  }
 }

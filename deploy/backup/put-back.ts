@@ -39,7 +39,7 @@ export async function putBack(options: PutBackOptions): Promise<CheckedCopy> {
   const checked = await checkBackup(clock, from, manifest, (file) => statSync(file).size);
   await mkdir(dataDir, { recursive: true });
   const home = createLmdbStoreHome({ path: dataDir, clock });
-  const incoming = await home.incoming(randomName(random, 13));
+  const incoming = await home.incoming(randomName(random, 13), manifest.bytes);
   say(`writing ${manifest.bytes} bytes to ${dataDir}`);
   for await (const bytes of createReadStream(from, { highWaterMark: 4 * 1024 * 1024 })) {
     await incoming.append(bytes as Buffer);

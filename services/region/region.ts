@@ -229,7 +229,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     links,
     wal,
     openLog: (store) => openLog({ store }),
-    incoming: (id) => options.home.incoming(id),
+    incoming: (id, bytes) => options.home.incoming(id, bytes),
     startedEmpty: startedEmpty && !installed,
     ready: () => readiness.ready,
     notBeforeMs: options.snapshotsNotBeforeMs ?? 0,

@@ -29,6 +29,8 @@ export class MemoryStoreHome implements StoreHome {
   copying: Promise<void> = Promise.resolve();
   /** A part that arrives finds the disk full. */
   incomingFull = false;
+  /** Room for a store coming in. */
+  roomBytes = Number.POSITIVE_INFINITY;
   /** Of the store coming in, until it is current. */
   incomingHooks: StoreHooks = {};
   /** Told before and after the switch of `makeCurrent`, which waits for it; a throw in it is a crash there. */
@@ -57,7 +59,8 @@ export class MemoryStoreHome implements StoreHome {
     };
   }
 
-  async incoming(id: string): Promise<IncomingStore> {
+  async incoming(id: string, bytes: number): Promise<IncomingStore> {
+    if (bytes > this.roomBytes) throw new Fault('storage_full', 'injected: no room for a store coming in');
     if (this.arriving?.id !== id || this.arriving.store !== undefined)
       this.arriving = { id, parts: [], store: undefined };
     return this.incomingOf(this.arriving);

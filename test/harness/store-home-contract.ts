@@ -91,7 +91,7 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
       await mark(source, 'late', 'after the copy');
       const home = here.start();
       home.open();
-      const incoming = await home.incoming('aaaa');
+      const incoming = await home.incoming('aaaa', copy.bytes);
       await receive(incoming, copy);
       const store = incoming.open();
       assert.equal(store.count('batches'), 20);
@@ -108,20 +108,20 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
       const parts = await readAll(copy, 4_096);
       let home = here.start();
       home.open();
-      let incoming = await home.incoming('aaaa');
+      let incoming = await home.incoming('aaaa', copy.bytes);
       assert.equal(incoming.received, 0);
       await incoming.append(parts[0]!);
       await incoming.append(parts[1]!);
       await here.crash();
       home = here.start();
       home.open();
-      incoming = await home.incoming('aaaa');
+      incoming = await home.incoming('aaaa', copy.bytes);
       assert.equal(incoming.received, parts[0]!.length + parts[1]!.length);
       for (const part of parts.slice(2)) await incoming.append(part);
       assert.equal(incoming.received, copy.bytes);
       assert.equal(await incoming.complete(copy.bytes, copy.sha256), true);
-      assert.equal((await home.incoming('bbbb')).received, 0);
-      assert.equal((await home.incoming('aaaa')).received, 0, 'attempts with other ids are removed');
+      assert.equal((await home.incoming('bbbb', copy.bytes)).received, 0);
+      assert.equal((await home.incoming('aaaa', copy.bytes)).received, 0, 'attempts with other ids are removed');
       await copy.dispose();
       await here.crash();
     });
@@ -134,10 +134,10 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
       const damaged = parts.map((part) => part.slice());
       damaged[1]![77]! ^= 1;
       for (const wrong of [parts.slice(0, -1), [...parts, Uint8Array.of(1)], damaged, []]) {
-        const incoming = await home.incoming('aaaa');
+        const incoming = await home.incoming('aaaa', copy.bytes);
         for (const part of wrong) await incoming.append(part);
         assert.equal(await incoming.complete(copy.bytes, copy.sha256), false);
-        assert.equal((await home.incoming('aaaa')).received, 0);
+        assert.equal((await home.incoming('aaaa', copy.bytes)).received, 0);
       }
       await copy.dispose();
       await here.crash();
@@ -150,7 +150,7 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
         const home = here.start();
         const former = home.open();
         if (round === 1) await mark(former, 'whose', 'mine');
-        const incoming = await home.incoming('aaaa');
+        const incoming = await home.incoming('aaaa', copy.bytes);
         assert.equal(incoming.received, 0);
         await receive(incoming, copy);
         await former.close();
@@ -175,7 +175,7 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
       const home = here.start();
       const former = home.open();
       await mark(former, 'whose', 'mine');
-      const incoming = await home.incoming('aaaa');
+      const incoming = await home.incoming('aaaa', copy.bytes);
       await receive(incoming, copy);
       const store = incoming.open();
       await mark(store, 'merged', 'half');
@@ -186,7 +186,7 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
       const now = after.open();
       assert.equal(text(now.get('marks', 'whose')), 'mine');
       assert.deepEqual(here.leftovers(), []);
-      assert.equal((await after.incoming('aaaa')).received, 0);
+      assert.equal((await after.incoming('aaaa', copy.bytes)).received, 0);
       await now.close();
       await copy.dispose();
     });
@@ -200,7 +200,7 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
         const former = home.open();
         await mark(former, 'whose', 'mine');
         await former.commit((transaction) => transaction.put('batches', [origin, 1], randomBytes(100_000)));
-        const incoming = await home.incoming('aaaa');
+        const incoming = await home.incoming('aaaa', copy.bytes);
         await receive(incoming, copy);
         const store = incoming.open();
         await store.close();

@@ -129,7 +129,11 @@ export class TcpLink {
 function breakOff({ sockets, lanes }: Pair): void {
   lanes.there.end();
   lanes.back.end();
-  for (const socket of sockets) socket.resetAndDestroy();
+  for (const socket of sockets) {
+    // Node cannot reset what is still connecting, has an end or bytes on their way: it would keep the descriptor for ever.
+    if (socket.connecting || socket.writableEnded || socket.writableLength > 0) socket.destroy();
+    else socket.resetAndDestroy();
+  }
 }
 
 interface LaneOptions {

@@ -156,8 +156,8 @@ export class Life {
         const read: StoreCopy['read'] = (offset, limitBytes) => this.ask(() => copy.read(offset, limitBytes));
         return { bytes, sha256, read, dispose: () => this.ask(() => copy.dispose()) };
       },
-      incoming: async (id) => {
-        const incoming = await this.ask(() => home.incoming(id));
+      incoming: async (id, bytes) => {
+        const incoming = await this.ask(() => home.incoming(id, bytes));
         return {
           get received() {
             return incoming.received;

@@ -117,7 +117,7 @@ class Rig {
       links,
       wal: this.wal,
       openLog: (store) => openLog({ store }),
-      incoming: (id) => this.home.incoming(id),
+      incoming: (id, bytes) => this.home.incoming(id, bytes),
       startedEmpty,
       ready: () => this.isReady,
       notBeforeMs: this.notBeforeMs,
@@ -339,6 +339,18 @@ describe('bootstrap of an empty region', () => {
     await rig.seconds(2);
     assert.equal(bootstrap.holdsRepair, false);
     assert.equal(rig.arrived.length, 0);
+    assert.equal(rig.peers[0]!.offsets.length, 1);
+    await rig.clock.run(bootstrap.stop());
+  });
+
+  it('no room here for all of it: nothing is fetched', async () => {
+    const rig = new Rig('a');
+    await rig.hold(0, viewChain(x, 20));
+    rig.home.roomBytes = 1_000;
+    const bootstrap = rig.start();
+    await rig.seconds(2);
+    assert.equal(bootstrap.holdsRepair, false);
+    assert.equal(rig.peers[0]!.offsets.length, 0);
     await rig.clock.run(bootstrap.stop());
   });
 

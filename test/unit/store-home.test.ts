@@ -31,7 +31,7 @@ storeHomeContract('lmdb', () => {
           return store;
         },
         copy: () => home.copy(),
-        incoming: (id) => home.incoming(id),
+        incoming: (id, bytes) => home.incoming(id, bytes),
       };
     },
     // What a process leaves is its files as they were written; closing writes nothing.
@@ -95,15 +95,22 @@ describe('store home on lmdb', () => {
     const home = createLmdbStoreHome({ path, clock });
     const store = home.open();
     for (const id of ['../aaaa', 'a/b', '', 'A', 'a'.repeat(33)]) {
-      await assert.rejects(home.incoming(id), { code: 'peer_refused' });
+      await assert.rejects(home.incoming(id, 1), { code: 'peer_refused' });
     }
+    await store.close();
+  });
+
+  it('what has no room is not begun', async () => {
+    const home = createLmdbStoreHome({ path, clock });
+    const store = home.open();
+    await assert.rejects(home.incoming('aaaa', 2 ** 50), { code: 'storage_full' });
     await store.close();
   });
 
   it('a part that nobody added to for ten minutes, and a copy that was served, are removed at the next start', async () => {
     const home = createLmdbStoreHome({ path, clock });
     const store = home.open();
-    await (await home.incoming('aaaa')).append(new Uint8Array(10));
+    await (await home.incoming('aaaa', 10)).append(new Uint8Array(10));
     const copy = await home.copy();
     assert.ok(existsSync(join(path, 'copy-1', 'data.mdb')));
     await store.close();

@@ -42,7 +42,7 @@ export interface BootstrapOptions {
   readonly links: readonly PeerLink[];
   readonly wal: Wal;
   readonly openLog: (store: Store) => Wal;
-  readonly incoming: (id: string) => Promise<IncomingStore>;
+  readonly incoming: (id: string, bytes: number) => Promise<IncomingStore>;
   /** This region started empty, and no snapshot was installed since. */
   readonly startedEmpty: boolean;
   readonly ready: () => boolean;
@@ -201,7 +201,7 @@ class SnapshotBootstrap implements Bootstrap {
       if (info === undefined) return 'interrupted';
       const lack = lackOf(wal, parsePosition(info.position) ?? new Map());
       if (lack !== undefined) throw new Fault('snapshot_unfit', lack);
-      const incoming = await this.options.incoming(info.id);
+      const incoming = await this.options.incoming(info.id, info.bytes);
       log.info('fetching a snapshot', { peer: link.region, id: info.id, bytes: info.bytes, from: incoming.received });
       const outcome = await this.transfer(link, info, incoming);
       if (outcome === 'gone') continue;

@@ -96,11 +96,7 @@ class LmdbStoreHome implements StoreHome {
     const directory = join(path, `copy-${++this.copies}`);
     try {
       const { usedBytes, freeBytes } = store.sizes();
-      const { bavail, bsize } = await statfs(path);
-      const neededBytes = usedBytes - freeBytes + RESERVE_BYTES;
-      if (bavail * bsize < neededBytes) {
-        throw new Fault('storage_full', `a copy needs ${neededBytes} bytes, ${bavail * bsize} are free`);
-      }
+      await this.requireRoom(usedBytes - freeBytes, 'a copy');
       await rm(directory, { recursive: true, force: true });
       await mkdir(directory);
       await store.backup(directory);
@@ -114,7 +110,16 @@ class LmdbStoreHome implements StoreHome {
     }
   }
 
-  async incoming(id: string): Promise<IncomingStore> {
+  private async requireRoom(bytes: number, what: string): Promise<void> {
+    const { bavail, bsize } = await statfs(this.options.path);
+    if (bavail * bsize >= bytes + RESERVE_BYTES) return;
+    throw new Fault(
+      'storage_full',
+      `${what} needs ${bytes} bytes and ${RESERVE_BYTES} beside it, ${bavail * bsize} are free`,
+    );
+  }
+
+  async incoming(id: string, bytes: number): Promise<IncomingStore> {
     const { path, onStep } = this.options;
     // The id comes from another process and becomes a name on this disk.
     if (!/^[a-z2-7]{1,32}$/.test(id)) throw new Fault('peer_refused', `${JSON.stringify(id)} names no copy`);
@@ -129,7 +134,10 @@ class LmdbStoreHome implements StoreHome {
       }
       await mkdir(join(path, name), { recursive: true });
       this.arriving = name;
-      return new IncomingDirectory({ home: path, name, former: current, ...(onStep === undefined ? {} : { onStep }) });
+      const options = { home: path, name, former: current, ...(onStep === undefined ? {} : { onStep }) };
+      const incoming = new IncomingDirectory(options);
+      await this.requireRoom(bytes - incoming.received, 'the store coming in');
+      return incoming;
     } catch (error) {
       throw translate(error);
     }

@@ -16,8 +16,11 @@ export interface StoreHome {
    * it resolved.
    */
   copy(): Promise<StoreCopy>;
-  /** The store coming in: what is left of an attempt with this id, else an empty one; attempts with other ids are removed. */
-  incoming(id: string): Promise<IncomingStore>;
+  /**
+   * The store coming in: what is left of an attempt with this id, else an empty one; attempts with other ids are removed.
+   * `bytes` is the size it will have: throws `Fault('storage_full')` when there is no room for it.
+   */
+  incoming(id: string, bytes: number): Promise<IncomingStore>;
 }
 
 export interface StoreCopy {
