@@ -22,7 +22,8 @@ const losses: ReadonlySet<FaultKind> = new Set<FaultKind>([
 
 export function strike(world: World, fault: FaultEvent): void {
   inflict(world, fault);
-  if (losses.has(fault.kind)) world.promises.lost(world.held());
+  // A restart of the broker takes a moment, though no time.
+  if (losses.has(fault.kind)) world.scheduler.after(0.001, () => world.promises.lost(world.held()));
 }
 
 function inflict(world: World, fault: FaultEvent): void {
@@ -92,8 +93,7 @@ function inflict(world: World, fault: FaultEvent): void {
       void broker.restart({ lost: fault.lost });
       return;
     case 'broker wiped':
-      void broker.restart({ wiped: true });
-      void broker.kill();
+      void broker.restart({ wiped: true }).then(() => broker.kill());
       later(fault.downMs, () => {
         if (!broker.up) void broker.restart();
       });

@@ -317,6 +317,7 @@ function isHeal(path: string, body: string | undefined): boolean {
 /** Logged as errors because an operator must know; not wrong in a world that fails like this one. */
 const expectedErrors = [
   'the disk is full: the leadership record cannot be stored',
+  'the disk is full: the heal cannot be stored yet',
   'the leader is silent and nobody can take over',
   // The process ends of it, as it must.
   'injected: storage_failed',
