@@ -6,7 +6,7 @@ import { type Place, readConfigFile, YamlFile } from './yaml-file.ts';
 const REGION_LIMIT = 16;
 /** Where a region answers when the file says nothing else. */
 const DEFAULT_PORT = 9510;
-const FAILOVER_AFTER_SECONDS = 5;
+const FAILOVER_AFTER_SECONDS = 4;
 const nameExpected = 'a region name of 1 to 32 lower-case letters, digits and hyphens';
 
 /** `file` only names the source in messages. Throws `ConfigError`. */

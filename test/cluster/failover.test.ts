@@ -8,7 +8,7 @@ import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
 import { requestJson } from '../harness/request-json.ts';
 
-const FAILOVER_AFTER_MS = 5_000;
+const FAILOVER_AFTER_MS = 4_000;
 /** Looks are a second apart; then the candidate is asked, drains and the key is changed. */
 const DETECTION_MS = 5_000;
 

@@ -280,7 +280,7 @@ describe('topology file', () => {
     assert.equal(failoverOf(), undefined);
     assert.equal(failoverOf('failover: manual'), undefined);
     assert.equal(failoverOf('failover: manual', 'failover_after: 9s'), undefined);
-    assert.deepEqual(failoverOf('failover: automatic'), { afterMs: 5_000 });
+    assert.deepEqual(failoverOf('failover: automatic'), { afterMs: 4_000 });
     assert.deepEqual(failoverOf('failover: automatic', 'failover_after: 2m'), { afterMs: 120_000 });
   });
 
