@@ -52,6 +52,8 @@ import type { ArrivedSnapshot, Bootstrap } from './snapshot/snapshot.ts';
 import { createSnapshotServer } from './snapshot/snapshot-server.ts';
 import { createRegisters } from './state/catalog/registers.ts';
 import { createDigest } from './state/digest.ts';
+import { Entities } from './state/entities/entities.ts';
+import { createFacets } from './state/facets/scan-facets.ts';
 import { createKeptDigest } from './state/kept-digest.ts';
 import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';
@@ -113,21 +115,24 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const wal = openLog({ store: options.store });
   await checkDirectory(wal, region, schema, options.schemaFile);
 
-  const catalog = createRegisters();
-  const ledger = createLedger({ schema });
+  const entities = new Entities();
+  const catalog = createRegisters({ entities });
+  const ledger = createLedger({ schema, entities });
+  const facets = createFacets({ entities });
   const text = createTextIndex({ schema });
   const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
   // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
   const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;
   const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true || installed;
   if (startedEmpty && !installed && links.length > 0) await wal.storeMark('catching_up', true);
-  const recovered = recover({ clock, log, wal, catalog, ledger, text, vectors });
+  const recovered = recover({ clock, log, wal, catalog, ledger, facets, text, vectors });
 
   const counters = createRegionCounters(metrics);
   const apply: Apply = createApplier({
     clock,
     catalog,
     ledger,
+    facets,
     text,
     vectors,
     ...recovered,
@@ -140,7 +145,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     },
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
-  const rank = createRank({ schema, catalog, ledger, vectors });
+  const rank = createRank({ schema, entities, facets, catalog, ledger, vectors });
   const peers: Peers = createPeers({ clock, links });
   const checkpoint = createCheckpointer({
     clock,
@@ -356,7 +361,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     role,
     apply,
     wal,
+    entities,
     catalog,
+    facets,
     text,
     rank,
     snapshots,

@@ -343,10 +343,11 @@ export function noSnapshots(region: string): Pick<PeerLink, 'snapshot' | 'snapsh
   return { snapshot: refuse, snapshotPart: refuse };
 }
 
-function noIndexes(): Pick<ApplierOptions, 'text' | 'vectors'> {
+function noIndexes(): Pick<ApplierOptions, 'facets' | 'text' | 'vectors'> {
   return {
-    text: { size: 0, put() {}, remove() {}, search: () => ({ hits: [], total: 0 }) },
-    vectors: { size: 0, put() {}, remove() {}, nearest: () => [] },
+    facets: { put() {}, remove() {} },
+    text: { put() {}, remove() {} },
+    vectors: { put() {}, remove() {} },
   };
 }
 

@@ -1,14 +1,19 @@
 /** The smallest catalog and vector index that keep their contracts, for tests of what reads them. */
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
+import { Entities } from '../../services/region/state/entities/entities.ts';
+import { createFacets } from '../../services/region/state/facets/scan-facets.ts';
 import type { VectorHit, VectorIndex } from '../../services/region/state/vectors/vectors.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 
 export class TinyCatalog implements Catalog {
+  readonly entities = new Entities();
+  readonly facets = createFacets({ entities: this.entities });
   private readonly live = new Map<number, Item>();
   private readonly embeddings = new Map<number, Float32Array>();
 
   put(entity: number, metadata: Metadata = {}, createdMs = 0): void {
     this.live.set(entity, { entity, metadata, createdMs, updatedMs: createdMs });
+    this.facets.put(entity, metadata);
   }
 
   embed(entity: number, values: readonly number[]): void {
@@ -17,10 +22,15 @@ export class TinyCatalog implements Catalog {
 
   remove(entity: number): void {
     this.live.delete(entity);
+    this.facets.remove(entity);
   }
 
   item(entity: number): Item | undefined {
     return this.live.get(entity);
+  }
+
+  createdMs(ordinal: number): number {
+    return ordinal < this.entities.size ? (this.live.get(this.entities.entity(ordinal))?.createdMs ?? -1) : -1;
   }
 
   embedding(entity: number): Float32Array | undefined {

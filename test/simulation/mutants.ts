@@ -201,7 +201,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'reads do not wait for min_position',
-    file: `${region}/http/read-routes.js`,
+    file: `${region}/http/reading.js`,
     changes: [["if (token === '')", 'if (true)']],
   },
   {

@@ -23,8 +23,15 @@ const everySignal = schemaOf(
 
 function world(schema: Schema = everySignal) {
   const catalog = new TinyCatalog();
-  const ledger = createLedger({ schema });
-  const rank = createRank({ schema, catalog, ledger, vectors: new TinyVectors(catalog) });
+  const ledger = createLedger({ schema, entities: catalog.entities });
+  const rank = createRank({
+    schema,
+    entities: catalog.entities,
+    facets: catalog.facets,
+    catalog,
+    ledger,
+    vectors: new TinyVectors(catalog),
+  });
   return {
     catalog,
     rank,

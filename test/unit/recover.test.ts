@@ -62,6 +62,7 @@ describe('recover', () => {
         ],
       ]),
     });
+    const facets: unknown[] = [];
     const texts: unknown[] = [];
     const vectors: unknown[] = [];
     recover({
@@ -70,9 +71,11 @@ describe('recover', () => {
       wal,
       catalog: createRegisters(),
       ledger: createLedger({ schema: testSchema }),
-      text: { size: 0, put: (...put) => texts.push(put), remove() {}, search: () => ({ hits: [], total: 0 }) },
-      vectors: { size: 0, put: (...put) => vectors.push(put), remove() {}, nearest: () => [] },
+      facets: { put: (...put) => facets.push(put) },
+      text: { put: (...put) => texts.push(put) },
+      vectors: { put: (...put) => vectors.push(put) },
     });
+    assert.deepEqual(facets, texts);
     assert.deepEqual(texts, [[1, { title: 'kept' }]]);
     assert.deepEqual(vectors, [[1, Float32Array.of(1)]]);
   });
@@ -99,8 +102,9 @@ describe('recover', () => {
           wal: damaged,
           catalog: createRegisters(),
           ledger: createLedger({ schema: testSchema }),
-          text: { size: 0, put() {}, remove() {}, search: () => ({ hits: [], total: 0 }) },
-          vectors: { size: 0, put() {}, remove() {}, nearest: () => [] },
+          facets: { put() {} },
+          text: { put() {} },
+          vectors: { put() {} },
         });
       assert.throws(restart, { code: 'damaged_log', message: /us-east@aaaaaaaaaa:6/ }, harm);
     }

@@ -6,6 +6,7 @@ import { hlcMs } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import { covers } from '../../../shared/protocol/position.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
+import type { Facets } from '../state/facets/facets.ts';
 import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { TextIndex } from '../state/text/text.ts';
@@ -16,8 +17,9 @@ export interface ApplierOptions {
   readonly clock: Clock;
   readonly catalog: CatalogWriter;
   readonly ledger: Ledger;
-  readonly text: TextIndex;
-  readonly vectors: VectorIndex;
+  readonly facets: Pick<Facets, 'put' | 'remove'>;
+  readonly text: Pick<TextIndex, 'put' | 'remove'>;
+  readonly vectors: Pick<VectorIndex, 'put' | 'remove'>;
   /** Every durable copy of the writes under an idempotency key's id. */
   readonly copies: (id: string) => readonly Copy[];
   /** Where recovery left the state. */
@@ -64,7 +66,7 @@ class Applier implements Apply {
   }
 
   private applyEvents(batch: Batch): void {
-    const { ledger, catalog, text, vectors } = this.options;
+    const { ledger, catalog, facets, text, vectors } = this.options;
     let sequence = batch.first;
     for (const event of batch.events) {
       if (isKeyedSignal(event)) {
@@ -74,8 +76,13 @@ class Applier implements Apply {
       } else {
         const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence };
         const change = catalog.apply({ event, order });
-        if (change.item === 'gone') text.remove(event.entity);
-        else if (change.item !== undefined) text.put(event.entity, change.item.metadata);
+        if (change.item === 'gone') {
+          facets.remove(event.entity);
+          text.remove(event.entity);
+        } else if (change.item !== undefined) {
+          facets.put(event.entity, change.item.metadata);
+          text.put(event.entity, change.item.metadata);
+        }
         if (change.embedding === 'gone') vectors.remove(event.entity);
         else if (change.embedding !== undefined) vectors.put(event.entity, change.embedding);
       }

@@ -10,6 +10,8 @@ import type { Rank } from '../rank/rank.ts';
 import type { Role } from '../role/role.ts';
 import type { SnapshotServer } from '../snapshot/snapshot.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
+import type { Entities } from '../state/entities/entities.ts';
+import type { Facets } from '../state/facets/facets.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { Wal } from '../wal/wal.ts';
 
@@ -20,7 +22,9 @@ export interface RegionSurface {
   readonly role: Role;
   readonly apply: Apply;
   readonly wal: Wal;
+  readonly entities: Entities;
   readonly catalog: Catalog;
+  readonly facets: Facets;
   readonly text: TextIndex;
   readonly rank: Rank;
   readonly snapshots: SnapshotServer;

@@ -6,8 +6,8 @@
 import { hash } from 'node:crypto';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { LAST_MOMENT_MS, parseMoment } from '../../../shared/protocol/moment.ts';
+import type { Filter } from '../state/facets/facets.ts';
 import { parseFilter } from './parse-filter.ts';
-import type { Filter } from './rank.ts';
 
 const VALUE_LIMIT = 1_000;
 const FILTERS_LIMIT = 32;

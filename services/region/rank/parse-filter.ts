@@ -1,6 +1,6 @@
 /** One `filter=` parameter: `category:music`, `category:a|b`, `category:!a|b` (neither), `year>=1990`. */
 import { Refusal } from '../../../shared/errors/errors.ts';
-import type { Filter } from './rank.ts';
+import type { Filter } from '../state/facets/facets.ts';
 
 const shape = /^([^:<>]+)(:|>=|<=|>|<)(.*)$/s;
 const number = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;

@@ -2,6 +2,8 @@
  * The query of `GET /search`, from its URL parameters, and the cursor of its pages. The text itself is the text index's to
  * judge; everything else a client can get wrong is refused here, by name, with what would have been accepted.
  */
+
+import type { Filter } from '../state/facets/facets.ts';
 import {
   checkParameters,
   encodeCursor,
@@ -11,7 +13,6 @@ import {
   parseLimit,
   parsePage,
 } from './page-parameters.ts';
-import type { Filter } from './rank.ts';
 
 export interface SearchQuery {
   /** In lunr's syntax; may hold nothing to search for. */

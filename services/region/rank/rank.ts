@@ -4,6 +4,7 @@
  */
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
+import type { Filter } from '../state/facets/facets.ts';
 
 export const profiles = [
   'trending',
@@ -38,14 +39,6 @@ export interface FeedQuery {
   readonly seed: string;
 }
 
-/** `field:a|b`, `field:!a`, `field>=n` … over metadata. */
-export interface Filter {
-  readonly field: string;
-  readonly operator: 'in' | 'not_in' | '>=' | '<=' | '>' | '<';
-  /** For `in` and `not_in`: texts as written; for the others one number. */
-  readonly values: readonly string[];
-}
-
 /** A signal summary as answered: sums of weights. */
 export type SignalSummary = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
@@ -73,6 +66,4 @@ export interface Rank {
   feed(query: FeedQuery, atMs: number): FeedResult;
   /** All signals of an entity that have events, with the windows the schema declares, plus `decayed`. */
   summary(entity: number, atMs: number): SignalSummary;
-  /** Whether an item passes the filters: search shares them. */
-  matches(entity: number, filters: readonly Filter[]): boolean;
 }

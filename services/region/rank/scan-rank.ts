@@ -8,17 +8,19 @@ import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import { windows } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
+import type { Entities } from '../state/entities/entities.ts';
+import { type Facets, type Selection, textsOf } from '../state/facets/facets.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { VectorIndex } from '../state/vectors/vectors.ts';
-import type { MetadataTest } from './filters.ts';
-import { compileFilters, textsOf } from './filters.ts';
 import { diversePage } from './max-per.ts';
 import { scorers } from './profiles.ts';
-import type { FeedItem, FeedQuery, FeedResult, Filter, Rank, SignalSummary } from './rank.ts';
+import type { FeedItem, FeedQuery, FeedResult, Rank, SignalSummary } from './rank.ts';
 import { SignalSums } from './signal-sums.ts';
 
 export interface RankParts {
   readonly schema: Schema;
+  readonly entities: Entities;
+  readonly facets: Facets;
   readonly catalog: Catalog;
   readonly ledger: Ledger;
   readonly vectors: Pick<VectorIndex, 'nearest'>;
@@ -35,6 +37,8 @@ interface Ranking {
 }
 
 class ScanRank implements Rank {
+  private readonly entities: Entities;
+  private readonly facets: Facets;
   private readonly schema: Schema;
   private readonly catalog: Catalog;
   private readonly ledger: Ledger;
@@ -42,6 +46,8 @@ class ScanRank implements Rank {
   private readonly sums: SignalSums;
 
   constructor(parts: RankParts) {
+    this.entities = parts.entities;
+    this.facets = parts.facets;
     this.schema = parts.schema;
     this.catalog = parts.catalog;
     this.ledger = parts.ledger;
@@ -79,27 +85,20 @@ class ScanRank implements Rank {
     return summary;
   }
 
-  matches(entity: number, filters: readonly Filter[]): boolean {
-    const item = this.catalog.item(entity);
-    return item !== undefined && compileFilters(filters)(item.metadata);
-  }
-
   private rank(query: FeedQuery, atMs: number, wanted: number): Ranking {
-    const accept = compileFilters(query.filters);
-    if (query.profile === 'related') return this.rankRelated(query.entity, accept, wanted);
+    const selection = this.facets.select(query.filters);
+    if (query.profile === 'related') return this.rankRelated(query.entity, selection, wanted);
     const score = scorers[query.profile](this.sums, { window: query.window, seed: query.seed, atMs });
     const top = new TopScores(Math.max(1, Math.min(wanted, this.catalog.size)));
-    let total = 0;
-    for (const item of this.catalog.items()) {
-      if (!accept(item.metadata)) continue;
-      total += 1;
+    selection.forEach((ordinal) => {
+      const item = this.catalog.item(this.entities.entity(ordinal))!;
       top.add(item.entity, score(item));
-    }
-    return { best: top.sorted(), total };
+    });
+    return { best: top.sorted(), total: selection.count };
   }
 
   /** The nearest neighbours of the entity's embedding, itself excluded. */
-  private rankRelated(entity: number | undefined, accept: MetadataTest, wanted: number): Ranking {
+  private rankRelated(entity: number | undefined, selection: Selection, wanted: number): Ranking {
     assert(entity !== undefined, 'the parser refuses related without an entity');
     if (this.catalog.item(entity) === undefined) throw new Refusal('unknown_item', `item ${entity} does not exist`);
     const values = this.catalog.embedding(entity);
@@ -109,14 +108,13 @@ class ScanRank implements Rank {
       });
     }
     let total = 0;
-    for (const item of this.catalog.items()) {
-      if (item.entity === entity || !accept(item.metadata)) continue;
-      if (this.catalog.embedding(item.entity) !== undefined) total += 1;
-    }
+    selection.forEach((ordinal) => {
+      const other = this.entities.entity(ordinal);
+      if (other !== entity && this.catalog.embedding(other) !== undefined) total += 1;
+    });
     if (total === 0) return { best: [], total };
     const hits = this.vectors.nearest(values, Math.min(wanted, total), (other) => {
-      const item = other === entity ? undefined : this.catalog.item(other);
-      return item !== undefined && accept(item.metadata);
+      return other !== entity && selection.has(this.entities.find(other));
     });
     return { best: hits.map((hit) => ({ entity: hit.entity, score: hit.similarity })), total };
   }

@@ -13,6 +13,7 @@ import { hlcMs } from '../../../shared/protocol/events.ts';
 import { type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
 import { type Floor, readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
+import type { Facets } from '../state/facets/facets.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { VectorIndex } from '../state/vectors/vectors.ts';
@@ -30,8 +31,9 @@ export interface RecoverOptions {
   readonly wal: Wal;
   readonly catalog: CatalogWriter;
   readonly ledger: Ledger;
-  readonly text: TextIndex;
-  readonly vectors: VectorIndex;
+  readonly facets: Pick<Facets, 'put'>;
+  readonly text: Pick<TextIndex, 'put'>;
+  readonly vectors: Pick<VectorIndex, 'put'>;
 }
 
 export interface Recovered {
@@ -42,10 +44,11 @@ export interface Recovered {
 }
 
 /** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` when what is on disk is not what it was. */
-export function recover({ clock, log, wal, catalog, ledger, text, vectors }: RecoverOptions): Recovered {
+export function recover({ clock, log, wal, catalog, ledger, facets, text, vectors }: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
   catalog.load(wal.itemRegisters(), wal.embeddingRegisters());
   for (const { entity, metadata } of catalog.items()) {
+    facets.put(entity, metadata);
     text.put(entity, metadata);
     const values = catalog.embedding(entity);
     if (values !== undefined) vectors.put(entity, values);

@@ -32,6 +32,8 @@ export interface Item {
 
 export interface Catalog {
   item(entity: number): Item | undefined;
+  /** The `createdMs` of the live item with this ordinal; −1 where none is live. The hot path of ranking. */
+  createdMs(ordinal: number): number;
   /** The embedding of a live item. */
   embedding(entity: number): Float32Array | undefined;
   /** All live items, in no promised order. */

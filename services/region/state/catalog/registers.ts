@@ -1,17 +1,28 @@
 /** The catalog in memory: both registers of every entity, and what of them is live. */
 import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
+import { Entities } from '../entities/entities.ts';
 import type { CatalogChange, CatalogWriter, EmbeddingRegister, Item, ItemRegister, RegisterSink } from './catalog.ts';
 import { mergeEmbedding, mergeItem } from './catalog.ts';
 
-export function createRegisters(): CatalogWriter {
-  return new InMemoryRegisters();
+const FIRST_ORDINALS = 1_024;
+
+/** An empty catalog; with a numbering of its own where it shares none. */
+export function createRegisters({ entities }: { entities?: Entities } = {}): CatalogWriter {
+  return new InMemoryRegisters(entities ?? new Entities());
 }
 
 class InMemoryRegisters implements CatalogWriter {
   private readonly itemRegisters = new Map<number, ItemRegister>();
   private readonly embeddingRegisters = new Map<number, EmbeddingRegister>();
   private readonly live = new Map<number, Item>();
+  private readonly entities: Entities;
+  /** By ordinal; −1 where no item is live. */
+  private created = new Float64Array(FIRST_ORDINALS).fill(-1);
+
+  constructor(entities: Entities) {
+    this.entities = entities;
+  }
 
   get size(): number {
     return this.live.size;
@@ -23,6 +34,10 @@ class InMemoryRegisters implements CatalogWriter {
 
   items(): Iterable<Item> {
     return this.live.values();
+  }
+
+  createdMs(ordinal: number): number {
+    return ordinal < this.created.length ? this.created[ordinal]! : -1;
   }
 
   embedding(entity: number): Float32Array | undefined {
@@ -66,11 +81,20 @@ class InMemoryRegisters implements CatalogWriter {
   private refresh(entity: number): void {
     const register = this.itemRegisters.get(entity);
     if (register?.metadata === undefined || register.createdMs === undefined) {
-      this.live.delete(entity);
+      if (this.live.delete(entity)) this.created[this.entities.find(entity)] = -1;
       return;
     }
     const { metadata, createdMs, order } = register;
     this.live.set(entity, { entity, metadata, createdMs, updatedMs: hlcMs(order.hlc) });
+    const ordinal = this.entities.ordinal(entity);
+    while (ordinal >= this.created.length) this.grow();
+    this.created[ordinal] = createdMs;
+  }
+
+  private grow(): void {
+    const created = new Float64Array(this.created.length * 2).fill(-1);
+    created.set(this.created);
+    this.created = created;
   }
 
   describe(sink: RegisterSink): void {

@@ -4,6 +4,7 @@
  * Open addressing over slot numbers alone (4 bytes a place); the entity itself is read from the record. Records live in
  * pages that never move. A pair is never removed.
  */
+import { hashOf } from '../entities/entities.ts';
 
 /** Fields of a record, 64-bit floats: integers below 2^53 each. */
 const ENTITY = 0;
@@ -25,7 +26,6 @@ const LINKS = 2;
 const PAGE_BITS = 10;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
 const FIRST_PLACES = 64;
-const TWO_32 = 4_294_967_296;
 
 export class PairTable {
   /** Slot + 1; 0: empty. A power of two, at most three quarters full. */
@@ -38,7 +38,7 @@ export class PairTable {
   /** −1: no such pair. */
   find(entity: number): number {
     const mask = this.places.length - 1;
-    for (let place = hash(entity) & mask; ; place = (place + 1) & mask) {
+    for (let place = hashOf(entity) & mask; ; place = (place + 1) & mask) {
       const slot = this.places[place]! - 1;
       if (slot < 0 || this.entity(slot) === entity) return slot;
     }
@@ -83,7 +83,7 @@ export class PairTable {
 
   private place(entity: number, slot: number): void {
     const mask = this.places.length - 1;
-    let place = hash(entity) & mask;
+    let place = hashOf(entity) & mask;
     while (this.places[place] !== 0) place = (place + 1) & mask;
     this.places[place] = slot + 1;
   }
@@ -96,13 +96,5 @@ export class PairTable {
 
 /** 0 … 255, from the bits of the hash that find no place in the table: the same in every process, for ever. */
 export function shardOf(entity: number): number {
-  return hash(entity) >>> 24;
-}
-
-/** 32 mixed bits of an integer below 2^53 (the finalizer of MurmurHash3). */
-function hash(entity: number): number {
-  let bits = (entity >>> 0) ^ Math.imul(Math.floor(entity / TWO_32), 0x9e3779b1);
-  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
-  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-  return bits ^ (bits >>> 16);
+  return hashOf(entity) >>> 24;
 }

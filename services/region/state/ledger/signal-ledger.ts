@@ -2,6 +2,7 @@
 import { BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { Schema, Window } from '../../../../shared/schema/schema.ts';
+import type { Entities } from '../entities/entities.ts';
 import { Decay } from './decay.ts';
 import { type Ledger, type PairSink, SHARDS, type ShardPass, type SignalReading } from './ledger.ts';
 import { shardOf } from './pair-table.ts';
@@ -11,8 +12,8 @@ import { SignalPairs } from './signal-pairs.ts';
 
 const HEAVIEST = WEIGHT_LIMIT * WEIGHT_SCALE;
 
-/** An empty ledger. Throws `BrokenInvariant` for what intake lets nobody write. */
-export function createLedger(options: { schema: Pick<Schema, 'signals'> }): Ledger {
+/** An empty ledger; with a numbering of its own where it shares none. Throws `BrokenInvariant` for what intake lets nobody write. */
+export function createLedger(options: { schema: Pick<Schema, 'signals'>; entities?: Entities }): Ledger {
   return new SignalLedger(options);
 }
 
@@ -20,7 +21,7 @@ class SignalLedger implements Ledger {
   private readonly bySignal = new Map<string, SignalPairs>();
   private readonly changedShards = new Uint8Array(SHARDS);
 
-  constructor(options: { schema: Pick<Schema, 'signals'> }) {
+  constructor(options: { schema: Pick<Schema, 'signals'>; entities?: Entities }) {
     // Ascending names: the order in which `describe` speaks must not depend on the schema file's.
     const definitions = [...options.schema.signals.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const { name, halfLifeSeconds } of definitions) {

@@ -1,12 +1,12 @@
 /**
- * Filters over metadata, as `GET /feed` and `/search` take them.
+ * The definition of a filter: one item's metadata, yes or no.
  *
  * `in` and `not_in` compare a value as text: `true`, `1990`, `music`; a `string[]` matches when any element does. The
  * order operators hold for numbers only. A field the item lacks is in nothing: it fails `in` and every order operator, and
  * passes `not_in`.
  */
-import type { Metadata, MetadataValue } from '../../../shared/protocol/events.ts';
-import type { Filter } from './rank.ts';
+import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
+import { type Filter, textsOf } from './facets.ts';
 
 export type MetadataTest = (metadata: Metadata) => boolean;
 
@@ -14,12 +14,6 @@ export type MetadataTest = (metadata: Metadata) => boolean;
 export function compileFilters(filters: readonly Filter[]): MetadataTest {
   const tests = filters.map(compileFilter);
   return (metadata) => tests.every((test) => test(metadata));
-}
-
-/** What a value counts as where values are compared as text. */
-export function textsOf(value: MetadataValue | undefined): readonly string[] {
-  if (value === undefined) return [];
-  return typeof value === 'object' ? value : [String(value)];
 }
 
 function compileFilter({ field, operator, values }: Filter): MetadataTest {

@@ -1,0 +1,41 @@
+/** `GET /items/:id`. */
+import type Router from '@koa/router';
+import { Refusal } from '../../../shared/errors/errors.ts';
+import { parseAt } from '../rank/page-parameters.ts';
+import type { RegionSurface } from './http.ts';
+import type { Reading } from './reading.ts';
+
+export function addItemRoute(router: Router, surface: RegionSurface, reading: Reading): void {
+  const { catalog, rank } = surface;
+
+  router.get('/items/:id', async (ctx) => {
+    for (const name of new URLSearchParams(ctx.querystring).keys()) {
+      if (name === 'region' || name === 'min_position' || name === 'at') continue;
+      throw new Refusal('invalid_request', `${name.slice(0, 64)} is not a parameter of /items/:id`, {
+        hint: 'accepted parameters: region, min_position, at',
+        errors: [{ path: name.slice(0, 64), message: 'unknown parameter' }],
+      });
+    }
+    await reading.admit(ctx);
+    const text = String(ctx.params.id);
+    const entity = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (!Number.isSafeInteger(entity)) {
+      throw new Refusal('invalid_request', 'the item id must be an integer from 0 to 9007199254740991', {
+        errors: [{ path: 'id', message: 'not an entity id' }],
+      });
+    }
+    const item = catalog.item(entity);
+    if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${surface.region}`);
+    const atMs = parseAt(new URLSearchParams(ctx.querystring)) ?? surface.nowMs();
+    const embedding = catalog.embedding(entity);
+    ctx.body = {
+      ...reading.context(atMs),
+      entity_id: entity,
+      metadata: item.metadata,
+      created_at: new Date(item.createdMs).toISOString(),
+      updated_at: new Date(item.updatedMs).toISOString(),
+      embedding: embedding === undefined ? null : [...embedding],
+      signals: rank.summary(entity, atMs),
+    };
+  });
+}

@@ -1,0 +1,63 @@
+/** What every read of this region does before it answers, and says besides its result. */
+import type { Context } from 'koa';
+import { Refusal } from '../../../shared/errors/errors.ts';
+import { formatPosition, parsePosition } from '../../../shared/protocol/position.ts';
+import type { ReadContext, RegionSurface } from './http.ts';
+
+/** How long a read waits for `min_position`. */
+const POSITION_WAIT_MS = 2_000;
+
+export interface Reading {
+  /** To be taken in the same turn of the event loop as what is answered. */
+  context(atMs: number): ReadContext;
+  /** Waits until this region may answer: it is ready, and has applied what the client has seen (`min_position`). */
+  admit(ctx: Context): Promise<void>;
+}
+
+export function createReading(surface: Pick<RegionSurface, 'region' | 'apply' | 'lagEvents' | 'ready'>): Reading {
+  const { apply } = surface;
+
+  const context = (atMs: number): ReadContext => ({
+    region: surface.region,
+    position: formatPosition(apply.applied),
+    lag_events: surface.lagEvents() ?? null,
+    at: new Date(atMs).toISOString(),
+  });
+
+  const requireReady = (): void => {
+    if (surface.ready()) return;
+    throw new Refusal('not_ready', `${surface.region} is still catching up with its peers`, {
+      hint: 'read from another region',
+    });
+  };
+
+  /** Read your own writes: waits until this region has applied what the client has seen. */
+  const reachPosition = async (ctx: Context): Promise<void> => {
+    const parameters = new URLSearchParams(ctx.querystring).getAll('min_position');
+    const token = parameters.at(-1) ?? ctx.get('x-tidal-position');
+    if (token === '') return;
+    const wanted = parsePosition(token);
+    if (parameters.length > 1 || wanted === undefined) {
+      throw new Refusal('invalid_request', 'min_position must be one position token, as writes and reads answer it', {
+        errors: [{ path: 'min_position', message: 'origin:sequence[,origin:sequence…]' }],
+      });
+    }
+    if (await apply.reached(wanted, POSITION_WAIT_MS)) return;
+    const position = formatPosition(apply.applied);
+    throw new Refusal(
+      'position_not_reached',
+      `${surface.region} is at ${position || 'the beginning'} after ${POSITION_WAIT_MS} ms`,
+      {
+        hint: 'ask again, ask the leader, or leave out min_position',
+      },
+    );
+  };
+
+  return {
+    context,
+    async admit(ctx) {
+      requireReady();
+      await reachPosition(ctx);
+    },
+  };
+}

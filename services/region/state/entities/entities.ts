@@ -1,0 +1,73 @@
+/**
+ * Every entity this region ever met - in an item, a delete, an embedding or a signal - under a small number of its own, its
+ * ordinal: 0, 1, 2 … in the order they were met. Catalog, ledger, facets, text and vectors share the numbering, so that a
+ * set of entities is a list or a bitmap of ordinals everywhere.
+ *
+ * Promise: an entity keeps its ordinal as long as the process lives, and no other entity ever has it. The order differs
+ * from region to region and from start to start: nothing that is answered, stored or digested may depend on it.
+ *
+ * Open addressing over ordinals alone (4 bytes a place, at most three quarters full), entities in pages that never move:
+ * 13 to 19 bytes an entity.
+ */
+const PAGE_BITS = 12;
+const PAGE_MASK = (1 << PAGE_BITS) - 1;
+const FIRST_PLACES = 1_024;
+const TWO_32 = 4_294_967_296;
+
+export class Entities {
+  /** Ordinal + 1; 0: empty. A power of two. */
+  private places = new Int32Array(FIRST_PLACES);
+  private readonly pages: Float64Array[] = [];
+  private count = 0;
+
+  /** Ordinals are 0 … size − 1. */
+  get size(): number {
+    return this.count;
+  }
+
+  /** −1: never met. */
+  find(entity: number): number {
+    const mask = this.places.length - 1;
+    for (let place = hashOf(entity) & mask; ; place = (place + 1) & mask) {
+      const ordinal = this.places[place]! - 1;
+      if (ordinal < 0 || this.entity(ordinal) === entity) return ordinal;
+    }
+  }
+
+  /** The entity's ordinal, given now where it had none. */
+  ordinal(entity: number): number {
+    const found = this.find(entity);
+    if (found >= 0) return found;
+    if ((this.count + 1) * 4 > this.places.length * 3) this.grow();
+    const ordinal = this.count++;
+    if (ordinal >> PAGE_BITS === this.pages.length) this.pages.push(new Float64Array(1 << PAGE_BITS));
+    this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK] = entity;
+    this.place(entity, ordinal);
+    return ordinal;
+  }
+
+  /** `ordinal` < {@link size}. */
+  entity(ordinal: number): number {
+    return this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK]!;
+  }
+
+  private place(entity: number, ordinal: number): void {
+    const mask = this.places.length - 1;
+    let place = hashOf(entity) & mask;
+    while (this.places[place] !== 0) place = (place + 1) & mask;
+    this.places[place] = ordinal + 1;
+  }
+
+  private grow(): void {
+    this.places = new Int32Array(this.places.length * 2);
+    for (let ordinal = 0; ordinal < this.count; ordinal++) this.place(this.entity(ordinal), ordinal);
+  }
+}
+
+/** 32 mixed bits of an integer below 2^53 (the finalizer of MurmurHash3): the same in every process, for ever. */
+export function hashOf(entity: number): number {
+  let bits = (entity >>> 0) ^ Math.imul(Math.floor(entity / TWO_32), 0x9e3779b1);
+  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+  return bits ^ (bits >>> 16);
+}

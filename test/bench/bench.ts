@@ -1,0 +1,53 @@
+/**
+ * What a benchmark is. `npm run bench` runs them, prints their tables and writes them under `docs/benchmarks/`.
+ *
+ * Machines are noisy: what counts is the ratio against something measured beside it in the same run, interleaved, and the
+ * median of at least five runs. Nothing here is asserted in the test suite.
+ */
+
+export interface BenchRow {
+  readonly what: string;
+  /** Cells in the order of {@link BenchResult.columns}. */
+  readonly cells: readonly string[];
+}
+
+export interface BenchResult {
+  readonly columns: readonly string[];
+  readonly rows: readonly BenchRow[];
+  /** What it was made of: sizes, seeds, what the peer is; and what one sees in the table. */
+  readonly notes: readonly string[];
+}
+
+export interface Bench {
+  /** Its file under `docs/benchmarks/`, and what it is called by on the command line. */
+  readonly name: string;
+  readonly title: string;
+  run(report: (progress: string) => void): Promise<BenchResult>;
+}
+
+/** The middle one; of an even number the lower. */
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[(values.length - 1) >> 1]!;
+}
+
+/** Milliseconds of one call. */
+export function timed(work: () => void): number {
+  const startMs = performance.now();
+  work();
+  return performance.now() - startMs;
+}
+
+/**
+ * Runs the contenders in turn, A B C A B C …, `rounds` times after one round that does not count; answers the ms of each, by
+ * contender.
+ */
+export function interleaved(contenders: readonly (() => void)[], rounds: number): number[][] {
+  const results: number[][] = contenders.map(() => []);
+  for (let round = 0; round <= rounds; round++) {
+    for (const [index, contender] of contenders.entries()) {
+      const ms = timed(contender);
+      if (round > 0) results[index]!.push(ms);
+    }
+  }
+  return results;
+}
