@@ -9,8 +9,8 @@ import type { Metadata, Order, PlacedEvent } from '../../../../shared/protocol/e
 
 export interface ItemRegister {
   readonly order: Order;
-  /** Undefined: a tombstone. */
-  readonly metadata: Metadata | undefined;
+  /** As JSON in UTF-8 ({@link encodeMetadata}). Undefined: a tombstone. */
+  readonly metadata: Uint8Array | undefined;
   /** Lowest acceptance time of any put seen, epoch ms; undefined when only deletes were seen. */
   readonly createdMs: number | undefined;
 }
@@ -65,14 +65,19 @@ export interface CatalogWriter extends Catalog {
   describe(sink: RegisterSink): void;
   /** Both registers of one entity, as `describe` feeds them. */
   describeEntity(entity: number, sink: RegisterSink): void;
-  /**
-   * Every entity with a register, some twice. The iteration may be paused while events are applied: what they add comes at
-   * its end.
-   */
+  /** Every entity with a register, once. The iteration may be paused while events are applied: what they add comes at its end. */
   described(): Iterable<number>;
 }
 
-/** The register after one more put or delete. Both are pure, commutative and idempotent. */
+/** Metadata as registers have it. */
+export function encodeMetadata(metadata: Metadata): Uint8Array {
+  return Buffer.from(JSON.stringify(metadata), 'utf8');
+}
+
+/**
+ * The register after one more put or delete. Both are pure, commutative and idempotent. The merged register has
+ * `placed.order` itself when the event won.
+ */
 export function mergeItem(
   present: ItemRegister | undefined,
   placed: PlacedEvent,
@@ -80,7 +85,8 @@ export function mergeItem(
   acceptedMs: number,
 ): ItemRegister {
   const { event, order } = placed;
-  const metadata = event.kind === 'item' ? event.metadata : undefined;
+  const won = present === undefined || compare(order, present.order) > 0;
+  const metadata = won && event.kind === 'item' ? encodeMetadata(event.metadata) : undefined;
   const putMs = event.kind === 'item' ? acceptedMs : undefined;
   if (present === undefined) return { order, metadata, createdMs: putMs };
   const createdMs =
@@ -89,7 +95,7 @@ export function mergeItem(
       : putMs === undefined
         ? present.createdMs
         : Math.min(present.createdMs, putMs);
-  return compare(order, present.order) > 0 ? { order, metadata, createdMs } : { ...present, createdMs };
+  return won ? { order, metadata, createdMs } : { ...present, createdMs };
 }
 
 export function mergeEmbedding(
