@@ -181,7 +181,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onFatal,
     onForgotten: counters.keysForgotten,
   });
-  const background = [checkpoint, trim, keySweep];
+  const background = [checkpoint, trim, keySweep, recovered.indexing];
   const drill = createCutSwitch({
     clock,
     log,
@@ -370,6 +370,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     maxBodyBytes: options.maxBodyBytes,
     bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
+    indexing: recovered.indexing,
     cut: () => drill.cut,
     drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
@@ -405,6 +406,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,
     items: () => catalog.size,
+    itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.told),
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => wal.keys,
     clockOffsetSeconds: () => largestOffsetMs(peers) / 1_000,

@@ -10,6 +10,7 @@ export function addFeedRoute(router: Router, surface: RegionSurface, reading: Re
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
     const { query, atMs: pinnedMs, notes } = parseFeedQuery(new URLSearchParams(ctx.querystring));
+    if (query.filters.length > 0 || query.profile === 'related') reading.requireIndexes();
     const atMs = pinnedMs ?? surface.nowMs();
     const result = rank.feed(query, atMs);
     ctx.body = {

@@ -10,6 +10,7 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
   router.get('/search', async (ctx) => {
     await reading.admit(ctx);
     const asked = parseSearchQuery(new URLSearchParams(ctx.querystring));
+    reading.requireIndexes();
     const { query, limit, skip, filters, atMs = surface.nowMs() } = asked;
     const selection = filters.length === 0 ? undefined : facets.select(filters);
     const accept =

@@ -36,7 +36,7 @@ export interface Catalog {
   createdMs(ordinal: number): number;
   /** The embedding of a live item. */
   embedding(entity: number): Float32Array | undefined;
-  /** All live items, in no promised order. */
+  /** All live items, each decoded when its turn comes. The walk may be paused while events are applied: what they add comes at its end. */
   items(): Iterable<Item>;
   /** Number of live items. */
   readonly size: number;
@@ -61,6 +61,8 @@ export interface CatalogWriter extends Catalog {
     items: Iterable<readonly [entity: number, register: ItemRegister]>,
     embeddings: Iterable<readonly [entity: number, register: EmbeddingRegister]>,
   ): void;
+  /** The live items that have an embedding, with it. */
+  embedded(): Iterable<readonly [entity: number, values: Float32Array]>;
   /** Every register, for the digest. */
   describe(sink: RegisterSink): void;
   /** Both registers of one entity, as `describe` feeds them. */

@@ -53,6 +53,12 @@ class ColumnRegisters implements CatalogWriter {
     }
   }
 
+  *embedded(): Generator<readonly [number, Float32Array]> {
+    for (const [ordinal, values] of this.embeddings) {
+      if (this.isLive(ordinal)) yield [this.entities.entity(ordinal), values];
+    }
+  }
+
   private view(entity: number, ordinal: number, metadata: Metadata): Item {
     return { entity, metadata, createdMs: this.created[ordinal]!, updatedMs: hlcMs(this.itemOrders.hlc(ordinal)) };
   }
