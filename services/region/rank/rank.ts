@@ -3,8 +3,8 @@
  * everywhere by ascending entity id.
  */
 import type { Metadata } from '../../../shared/protocol/events.ts';
+import type { Filter } from '../../../shared/protocol/filter.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
-import type { Filter } from '../state/facets/facets.ts';
 
 export const profiles = [
   'trending',
