@@ -32,6 +32,7 @@ class ScanFacets implements Facets {
     return {
       count: ordinals.length,
       has: (ordinal) => members.has(ordinal),
+      any: (first, end) => ordinals.some((ordinal) => ordinal >= first && ordinal < end),
       forEach(visit) {
         for (const ordinal of ordinals) visit(ordinal);
       },
