@@ -54,7 +54,7 @@ import { createSnapshotServer } from './snapshot/snapshot-server.ts';
 import { createRegisters } from './state/catalog/registers.ts';
 import { createDigest } from './state/digest.ts';
 import { Entities } from './state/entities/entities.ts';
-import { createFacets } from './state/facets/scan-facets.ts';
+import { createFacets } from './state/facets/facet-index.ts';
 import { createKeptDigest } from './state/kept-digest.ts';
 import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';

@@ -1,7 +1,7 @@
 /** The smallest catalog and vector index that keep their contracts, for tests of what reads them. */
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/scan-facets.ts';
+import { createFacets } from '../../services/region/state/facets/facet-index.ts';
 import type { VectorHit, VectorIndex } from '../../services/region/state/vectors/vectors.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 

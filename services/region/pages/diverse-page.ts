@@ -6,7 +6,7 @@ import { compareScored, type Scored } from '../../../shared/kernel/top-scores.ts
 import type { Diversity, Page, Place } from './pages.ts';
 
 /** How many items a page looks at for values that have not had their share. */
-export const REACH = 5_000;
+export const REACH = 2_000;
 /** Kinds a place names at most: a cursor fits a request line. */
 export const KINDS_LIMIT = 256;
 /** Bytes of a kind's fingerprint: of 10,000 kinds two are taken for one in one feed of five million. */

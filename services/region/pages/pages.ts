@@ -12,7 +12,7 @@
  *
  * Why a place stays small: of the items with the same set of values, a *kind*, those that were shown are always the first
  * of their kind, whatever was passed over. One key a kind says it all, and kinds that stand where the rest stands need none.
- * Two bounds keep it so, and both only ever relax: a pass that has looked at a few thousand items fills its page from what it
+ * Two bounds keep it so, and both only ever relax: a pass that has looked at 2,000 items fills its page from what it
  * has passed over, and a page whose place would need more kinds than a cursor may name is taken in rank order instead.
  */
 import type { Ranking, RankKey } from '../../../shared/kernel/ranking.ts';
