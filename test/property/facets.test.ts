@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFacets } from '../../services/region/state/facets/facet-index.ts';
 import type { Facets, Filter, Selection } from '../../services/region/state/facets/facets.ts';
+import { forEachMember, MemberPool } from '../../services/region/state/facets/member-pool.ts';
+import { NumberOrder } from '../../services/region/state/facets/number-order.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { createScanFacets } from '../harness/scan-facets.ts';
 
@@ -63,6 +65,36 @@ function assertSame(facets: Facets, scan: Facets, filters: readonly Filter[], si
 }
 
 describe('facets', () => {
+  it('count and find the items between two numbers', () => {
+    const pairs = fc.array(fc.tuple(fc.integer({ min: -600, max: 600 }), fc.boolean()), {
+      maxLength: 2_000,
+      size: 'max',
+    });
+    fc.assert(
+      fc.property(pairs, number, fc.boolean(), (changes, bound, above) => {
+        const pool = new MemberPool();
+        const order = new NumberOrder(pool);
+        const numbers = new Map<number, number>();
+        for (const [ordinal, [number, stays]] of changes.entries()) {
+          order.add(number, ordinal);
+          if (stays) numbers.set(ordinal, number);
+          else order.remove(number, ordinal);
+        }
+        const passing = [...numbers].filter(([, number]) => (above ? number > bound : number >= bound));
+        const spot = order.spotOf(bound, above);
+        assert.equal(order.countBetween(spot, undefined), passing.length);
+        assert.equal(order.countBetween(undefined, spot), numbers.size - passing.length);
+        const found: number[] = [];
+        order.forEachBetween(spot, undefined, (set) => forEachMember(pool.read(set), (each) => void found.push(each)));
+        assert.deepEqual(
+          found.sort((a, b) => a - b),
+          passing.map(([ordinal]) => ordinal),
+        );
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   it('select what a look at every item selects, after any puts and removes', () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ entity: fc.nat(40), metadata }) },
@@ -142,6 +174,13 @@ describe('facets', () => {
         check();
         for (let count = 0; count < size; count++) (below(3) === 0 ? remove : put)(below(size));
         check();
+        // Bitmaps whose lowest members go and come back, until others have gone.
+        for (let entity = 0; entity < size / 2; entity++) remove(entity);
+        for (let entity = 0; entity < 5; entity++) put(below(size));
+        for (let entity = 0; entity < size / 2; entity++) put(entity);
+        for (let entity = size / 2; entity < size; entity++) remove(entity);
+        check();
+        for (let entity = size / 2; entity < size; entity++) put(entity);
         // From most to few to none, and back.
         for (let entity = 0; entity < size; entity++) if (entity % 97 !== 0) remove(entity);
         check();

@@ -3,6 +3,8 @@ export class Bitmap {
   /** Ordinal o is bit o & 31 of word o >> 5. */
   words: Int32Array;
   count = 0;
+  /** No word before this one has a bit. */
+  private lowestAt = 0;
 
   constructor(highest: number) {
     this.words = new Int32Array((highest >> 5) + 1);
@@ -20,12 +22,20 @@ export class Bitmap {
     if ((word & bit) !== 0) return;
     this.words[at] = word | bit;
     this.count++;
+    if (at < this.lowestAt) this.lowestAt = at;
   }
 
   delete(ordinal: number): void {
     if (!this.has(ordinal)) return;
     this.words[ordinal >> 5]! &= ~(1 << (ordinal & 31));
     this.count--;
+  }
+
+  /** The lowest. There is one. */
+  lowest(): number {
+    while (this.words[this.lowestAt] === 0) this.lowestAt++;
+    const word = this.words[this.lowestAt]!;
+    return this.lowestAt * 32 + 31 - Math.clz32(word & -word);
   }
 
   private grow(least: number): void {

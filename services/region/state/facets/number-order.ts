@@ -2,7 +2,7 @@
  * Numbers of one field in ascending order, and who has them: chunks of up to 256 distinct numbers, found by their first.
  * A put moves the rest of one chunk; a range is read chunk by chunk.
  */
-import { type Members, sizeOf, withMember, withoutMember } from './members.ts';
+import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
 
 const CHUNK = 256;
 
@@ -10,7 +10,7 @@ interface Chunk {
   /** Ascending, distinct. */
   readonly numbers: number[];
   /** In the order of `numbers`. */
-  readonly members: Members[];
+  readonly sets: MemberSet[];
   /** Items in all of them. */
   items: number;
 }
@@ -24,17 +24,22 @@ interface Spot {
 export class NumberOrder {
   private readonly chunks: Chunk[] = [];
   /** Items that have a number here, whichever. */
-  everyone: Members | undefined;
+  everyone = NO_MEMBERS;
+  private readonly pool: MemberPool;
 
-  get(number: number): Members | undefined {
+  constructor(pool: MemberPool) {
+    this.pool = pool;
+  }
+
+  get(number: number): MemberSet {
     const { chunk, at } = this.spot(number);
     const found = this.chunks[chunk];
-    return found?.numbers[at] === number ? found.members[at] : undefined;
+    return found?.numbers[at] === number ? found.sets[at]! : NO_MEMBERS;
   }
 
   add(number: number, ordinal: number): void {
-    this.everyone = withMember(this.everyone, ordinal);
-    if (this.chunks.length === 0) this.chunks.push({ numbers: [], members: [], items: 0 });
+    this.everyone = this.pool.with(this.everyone, ordinal);
+    if (this.chunks.length === 0) this.chunks.push({ numbers: [], sets: [], items: 0 });
     let { chunk: index, at } = this.spot(number);
     if (index === this.chunks.length) {
       // Above all others.
@@ -44,27 +49,27 @@ export class NumberOrder {
     const chunk = this.chunks[index]!;
     chunk.items++;
     if (chunk.numbers[at] === number) {
-      chunk.members[at] = withMember(chunk.members[at], ordinal);
+      chunk.sets[at] = this.pool.with(chunk.sets[at]!, ordinal);
       return;
     }
     chunk.numbers.splice(at, 0, number);
-    chunk.members.splice(at, 0, ordinal);
+    chunk.sets.splice(at, 0, ordinal);
     if (chunk.numbers.length > CHUNK) this.split(index);
   }
 
   /** The item has this number. */
   remove(number: number, ordinal: number): void {
-    this.everyone = withoutMember(this.everyone!, ordinal);
+    this.everyone = this.pool.without(this.everyone, ordinal);
     const { chunk: index, at } = this.spot(number);
     const chunk = this.chunks[index]!;
-    const left = withoutMember(chunk.members[at]!, ordinal);
+    const left = this.pool.without(chunk.sets[at]!, ordinal);
     chunk.items--;
-    if (left !== undefined) {
-      chunk.members[at] = left;
+    if (left !== NO_MEMBERS) {
+      chunk.sets[at] = left;
       return;
     }
     chunk.numbers.splice(at, 1);
-    chunk.members.splice(at, 1);
+    chunk.sets.splice(at, 1);
     if (chunk.numbers.length === 0) this.chunks.splice(index, 1);
   }
 
@@ -80,15 +85,15 @@ export class NumberOrder {
   countBetween(from: Spot | undefined, to: Spot | undefined): number {
     let count = 0;
     this.forEachPart(from, to, (chunk, first, end) => {
-      if (end - first === chunk.members.length) count += chunk.items;
-      else for (let at = first; at < end; at++) count += sizeOf(chunk.members[at]!);
+      if (end - first === chunk.sets.length) count += chunk.items;
+      else for (let at = first; at < end; at++) count += this.pool.sizeOf(chunk.sets[at]!);
     });
     return count;
   }
 
-  forEachBetween(from: Spot | undefined, to: Spot | undefined, visit: (members: Members) => void): void {
+  forEachBetween(from: Spot | undefined, to: Spot | undefined, visit: (set: MemberSet) => void): void {
     this.forEachPart(from, to, (chunk, first, end) => {
-      for (let at = first; at < end; at++) visit(chunk.members[at]!);
+      for (let at = first; at < end; at++) visit(chunk.sets[at]!);
     });
   }
 
@@ -132,9 +137,9 @@ export class NumberOrder {
     // Numbers that come in order leave full chunks behind.
     const keep = index === this.chunks.length - 1 ? CHUNK : CHUNK / 2;
     const numbers = chunk.numbers.splice(keep);
-    const members = chunk.members.splice(keep);
-    const items = members.reduce<number>((sum, each) => sum + sizeOf(each), 0);
+    const sets = chunk.sets.splice(keep);
+    const items = sets.reduce((sum, each) => sum + this.pool.sizeOf(each), 0);
     chunk.items -= items;
-    this.chunks.splice(index + 1, 0, { numbers, members, items });
+    this.chunks.splice(index + 1, 0, { numbers, sets, items });
   }
 }

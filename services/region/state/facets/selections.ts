@@ -1,12 +1,10 @@
 /** Selections as a bitmap or an ascending list. */
 import { anyBit, Bitmap, countBits, forEachBit } from './bitmap.ts';
 import type { Selection } from './facets.ts';
-import { lowerBound, type Members } from './members.ts';
+import { lowerBound, type Members } from './member-pool.ts';
 
-export function selectionOf(members: Members | undefined): Selection {
-  if (members === undefined) return new ListSelection([]);
-  if (members instanceof Bitmap) return new BitSelection(members.words, members.count);
-  return new ListSelection(typeof members === 'number' ? [members] : members);
+export function selectionOf(members: Members): Selection {
+  return members instanceof Bitmap ? new BitSelection(members.words, members.count) : new ListSelection(members);
 }
 
 export class BitSelection implements Selection {
@@ -32,10 +30,10 @@ export class BitSelection implements Selection {
 }
 
 export class ListSelection implements Selection {
-  private readonly ordinals: ArrayLike<number>;
+  private readonly ordinals: Int32Array;
 
   /** Ascending, each once. */
-  constructor(ordinals: ArrayLike<number>) {
+  constructor(ordinals: Int32Array) {
     this.ordinals = ordinals;
   }
 
