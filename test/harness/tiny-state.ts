@@ -1,19 +1,20 @@
 /** The smallest catalog and vector index that keep their contracts, for tests of what reads them. */
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/scan-facets.ts';
+import { createFacets } from '../../services/region/state/facets/facet-index.ts';
 import type { VectorHit, VectorIndex } from '../../services/region/state/vectors/vectors.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 
 export class TinyCatalog implements Catalog {
   readonly entities = new Entities();
-  readonly facets = createFacets({ entities: this.entities });
+  readonly facets = createFacets({ entities: this.entities, metadataOf: (ordinal) => this.metadata(ordinal) });
   private readonly live = new Map<number, Item>();
   private readonly embeddings = new Map<number, Float32Array>();
 
   put(entity: number, metadata: Metadata = {}, createdMs = 0): void {
+    const former = this.live.get(entity)?.metadata;
     this.live.set(entity, { entity, metadata, createdMs, updatedMs: createdMs });
-    this.facets.put(entity, metadata);
+    this.facets.put(entity, metadata, former);
   }
 
   embed(entity: number, values: readonly number[]): void {
@@ -21,12 +22,17 @@ export class TinyCatalog implements Catalog {
   }
 
   remove(entity: number): void {
+    const former = this.live.get(entity)?.metadata;
     this.live.delete(entity);
-    this.facets.remove(entity);
+    this.facets.remove(entity, former);
   }
 
   item(entity: number): Item | undefined {
     return this.live.get(entity);
+  }
+
+  metadata(ordinal: number): Metadata | undefined {
+    return ordinal < this.entities.size ? this.live.get(this.entities.entity(ordinal))?.metadata : undefined;
   }
 
   createdMs(ordinal: number): number {

@@ -82,7 +82,7 @@ export class ItemIndexing {
     }
     const { facets, text } = this.options;
     const { entity, metadata } = next.value;
-    facets.put(entity, metadata);
+    facets.put(entity, metadata, undefined);
     text.put(entity, metadata);
     this.told++;
   }

@@ -32,6 +32,8 @@ export interface Item {
 
 export interface Catalog {
   item(entity: number): Item | undefined;
+  /** The metadata of the live item with this ordinal; undefined where none is live. */
+  metadata(ordinal: number): Metadata | undefined;
   /** The `createdMs` of the live item with this ordinal; −1 where none is live. The hot path of ranking. */
   createdMs(ordinal: number): number;
   /** The embedding of a live item. */
@@ -46,6 +48,8 @@ export interface Catalog {
 export interface CatalogChange {
   /** The item that is live now, or `gone`. */
   readonly item?: { readonly metadata: Metadata } | 'gone';
+  /** What the item had before, where it was live and `item` changed. */
+  readonly former?: Metadata;
   /** The embedding that is visible now, or `gone`. */
   readonly embedding?: Float32Array | 'gone';
 }

@@ -24,7 +24,7 @@ class ColumnRegisters implements CatalogWriter {
   private readonly entities: Entities;
   private readonly itemOrders = new OrderColumn();
   private readonly embeddingOrders = new OrderColumn();
-  private readonly metadata = new MetadataArena();
+  private readonly arena = new MetadataArena();
   /** By ordinal, of those that are no tombstones. */
   private readonly embeddings = new Map<number, Float32Array>();
   /** By ordinal: lowest acceptance time of any put where the item is live, else negative. */
@@ -44,12 +44,12 @@ class ColumnRegisters implements CatalogWriter {
   item(entity: number): Item | undefined {
     const ordinal = this.entities.find(entity);
     if (!this.isLive(ordinal)) return undefined;
-    return this.view(entity, ordinal, this.metadata.get(ordinal)!);
+    return this.view(entity, ordinal, this.arena.get(ordinal)!);
   }
 
   *items(): Generator<Item> {
     for (const ordinal of this.registered) {
-      if (this.isLive(ordinal)) yield this.view(this.entities.entity(ordinal), ordinal, this.metadata.decode(ordinal)!);
+      if (this.isLive(ordinal)) yield this.view(this.entities.entity(ordinal), ordinal, this.arena.decode(ordinal)!);
     }
   }
 
@@ -61,6 +61,10 @@ class ColumnRegisters implements CatalogWriter {
 
   private view(entity: number, ordinal: number, metadata: Metadata): Item {
     return { entity, metadata, createdMs: this.created[ordinal]!, updatedMs: hlcMs(this.itemOrders.hlc(ordinal)) };
+  }
+
+  metadata(ordinal: number): Metadata | undefined {
+    return this.isLive(ordinal) ? this.arena.get(ordinal) : undefined;
   }
 
   createdMs(ordinal: number): number {
@@ -87,9 +91,11 @@ class ColumnRegisters implements CatalogWriter {
     const wasLive = this.isLive(ordinal);
     const formerVisible = this.visible(ordinal);
     let won = false;
+    let former: Metadata | undefined;
     if (event.kind !== 'embedding') {
       const merged = mergeItem(this.itemRegister(ordinal), placed, compareOrder, hlcMs(event.hlc));
       won = merged.order === placed.order;
+      if (won && wasLive) former = this.arena.get(ordinal);
       this.storeItem(ordinal, merged, won);
     }
     if (event.kind !== 'item') {
@@ -101,6 +107,7 @@ class ColumnRegisters implements CatalogWriter {
     return {
       ...(won && event.kind === 'item' ? { item: { metadata: event.metadata } } : {}),
       ...(wasLive && !this.isLive(ordinal) ? { item: 'gone' as const } : {}),
+      ...(former === undefined ? {} : { former }),
       ...(visible === formerVisible ? {} : { embedding: visible ?? ('gone' as const) }),
     };
   }
@@ -115,7 +122,7 @@ class ColumnRegisters implements CatalogWriter {
 
   private itemRegister(ordinal: number): ItemRegister | undefined {
     const order = this.itemOrders.get(ordinal);
-    return order && { order, metadata: this.metadata.json(ordinal), createdMs: firstPutMs(this.created[ordinal]!) };
+    return order && { order, metadata: this.arena.json(ordinal), createdMs: firstPutMs(this.created[ordinal]!) };
   }
 
   private embeddingRegister(ordinal: number): EmbeddingRegister | undefined {
@@ -130,8 +137,8 @@ class ColumnRegisters implements CatalogWriter {
     const wasLive = this.created[ordinal]! >= 0;
     if (replaced) {
       this.itemOrders.set(ordinal, order);
-      if (metadata === undefined) this.metadata.remove(ordinal);
-      else this.metadata.put(ordinal, metadata);
+      if (metadata === undefined) this.arena.remove(ordinal);
+      else this.arena.put(ordinal, metadata);
     }
     const isLive = metadata !== undefined && createdMs !== undefined;
     this.created[ordinal] = createdMs === undefined ? NEVER : isLive ? createdMs : BURIED - createdMs;
@@ -172,7 +179,7 @@ class ColumnRegisters implements CatalogWriter {
     const entity = this.entities.entity(ordinal);
     const item = this.itemOrders.get(ordinal);
     if (item !== undefined) {
-      const metadata = this.metadata.decode(ordinal);
+      const metadata = this.arena.decode(ordinal);
       const text = metadata === undefined ? 'tombstone' : canonical(metadata);
       const createdMs = firstPutMs(this.created[ordinal]!) ?? -1;
       sink(entity, ['item', item.epoch, item.hlc, item.origin, item.sequence, createdMs, text]);
