@@ -4,22 +4,11 @@
  */
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import type { Filter } from '../../../shared/protocol/filter.ts';
+import { type BuiltInProfile, builtInProfiles } from '../../../shared/schema/profile.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
 
-export const profiles = [
-  'trending',
-  'hot',
-  'new',
-  'top',
-  'rising',
-  'controversial',
-  'hidden_gems',
-  'most_viewed',
-  'most_liked',
-  'shuffle',
-  'related',
-] as const;
-export type Profile = (typeof profiles)[number];
+export const profiles = builtInProfiles;
+export type Profile = BuiltInProfile;
 
 /** The parsed query of `GET /feed`. */
 export interface FeedQuery {
