@@ -20,6 +20,7 @@ const byViews: FeedQuery = {
   maxPer: undefined,
   entity: undefined,
   seed: '',
+  explain: false,
 };
 
 function world() {

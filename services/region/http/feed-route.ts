@@ -9,7 +9,7 @@ export function addFeedRoute(router: Router, surface: RegionSurface, reading: Re
 
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
-    const { query, atMs: pinnedMs, notes } = parseFeedQuery(new URLSearchParams(ctx.querystring));
+    const { query, atMs: pinnedMs, notes } = parseFeedQuery(new URLSearchParams(ctx.querystring), rank.profiles);
     const atMs = pinnedMs ?? surface.nowMs();
     const result = rank.feed(query, atMs);
     ctx.body = {
