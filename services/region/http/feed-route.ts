@@ -4,7 +4,7 @@ import { nextFeedCursor, parseFeedQuery } from '../rank/parse-feed-query.ts';
 import type { RegionSurface } from './http.ts';
 import type { Reading } from './reading.ts';
 
-export function addFeedRoute(router: Router, surface: RegionSurface, reading: Reading): void {
+export function addFeedRoute(router: Router, surface: Pick<RegionSurface, 'rank' | 'nowMs'>, reading: Reading): void {
   const { rank } = surface;
 
   router.get('/feed', async (ctx) => {
