@@ -27,6 +27,7 @@ describe('feed query', () => {
         maxPer: undefined,
         entity: undefined,
         seed: '',
+        explain: false,
       },
       atMs: undefined,
       notes: [],
@@ -51,6 +52,7 @@ describe('feed query', () => {
       maxPer: { field: 'a:b', count: 2 },
       entity: undefined,
       seed: '',
+      explain: false,
     });
     assert.equal(atMs, 1_700_000_000_000);
   });

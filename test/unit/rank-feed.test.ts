@@ -3,9 +3,9 @@ import { diversePage } from '../../services/region/rank/max-per.ts';
 import { parseFilter } from '../../services/region/rank/parse-filter.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
-import { compileFilters } from '../../services/region/state/facets/metadata-test.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
+import { compileFilters } from '../../shared/protocol/filter.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
 
@@ -20,6 +20,7 @@ const byViews: FeedQuery = {
   maxPer: undefined,
   entity: undefined,
   seed: '',
+  explain: false,
 };
 
 function world() {

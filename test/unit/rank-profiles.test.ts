@@ -52,6 +52,7 @@ const plain: FeedQuery = {
   maxPer: undefined,
   entity: undefined,
   seed: '',
+  explain: false,
 };
 
 function scores(result: FeedResult): [number, number][] {

@@ -4,12 +4,12 @@ import { nextFeedCursor, parseFeedQuery } from '../rank/parse-feed-query.ts';
 import type { RegionSurface } from './http.ts';
 import type { Reading } from './reading.ts';
 
-export function addFeedRoute(router: Router, surface: RegionSurface, reading: Reading): void {
+export function addFeedRoute(router: Router, surface: Pick<RegionSurface, 'rank' | 'nowMs'>, reading: Reading): void {
   const { rank } = surface;
 
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
-    const { query, atMs: pinnedMs, notes } = parseFeedQuery(new URLSearchParams(ctx.querystring));
+    const { query, atMs: pinnedMs, notes } = parseFeedQuery(new URLSearchParams(ctx.querystring), rank.profiles);
     const atMs = pinnedMs ?? surface.nowMs();
     const result = rank.feed(query, atMs);
     ctx.body = {

@@ -5,8 +5,8 @@
  */
 import { hash } from 'node:crypto';
 import { Refusal } from '../../../shared/errors/errors.ts';
+import type { Filter } from '../../../shared/protocol/filter.ts';
 import { LAST_MOMENT_MS, parseMoment } from '../../../shared/protocol/moment.ts';
-import type { Filter } from '../state/facets/facets.ts';
 import { parseFilter } from './parse-filter.ts';
 
 const VALUE_LIMIT = 1_000;

@@ -2,8 +2,7 @@
  * The query of `GET /search`, from its URL parameters, and the cursor of its pages. The text itself is the text index's to
  * judge; everything else a client can get wrong is refused here, by name, with what would have been accepted.
  */
-
-import type { Filter } from '../state/facets/facets.ts';
+import type { Filter } from '../../../shared/protocol/filter.ts';
 import {
   checkParameters,
   encodeCursor,

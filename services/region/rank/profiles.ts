@@ -1,5 +1,5 @@
 /**
- * The score of an item under each profile but `related` (whose score is the vector index's similarity).
+ * The score of an item under each built-in profile but `related` (whose score is the vector index's similarity).
  *
  * `pos` and `neg` are the sums over all positive and all negative signals of the schema; `views`, `likes` are the sums of
  * the signals `view` and `like`. All sums are of the query's window unless a formula names another. The formulas of `hot`,
@@ -22,7 +22,7 @@ export type Score = (item: Item) => number;
 export type ScoredProfile = Exclude<Profile, 'related'>;
 
 /** The window a profile takes when the query names none; a profile that is not here reads no window of the query. */
-export const defaultWindows: Partial<Record<Profile, Window>> = {
+export const defaultWindows: Readonly<Partial<Record<string, Window>>> = {
   trending: '24h',
   top: 'all',
   controversial: 'all',
@@ -31,7 +31,7 @@ export const defaultWindows: Partial<Record<Profile, Window>> = {
   most_liked: 'all',
 };
 
-const HOT_GRAVITY = 1.8;
+export const HOT_GRAVITY = 1.8;
 const HOUR_MS = 3_600_000;
 
 export const scorers: Readonly<Record<ScoredProfile, (sums: SignalSums, moment: ScoringMoment) => Score>> = {

@@ -2,28 +2,19 @@
  * Ranking: from the catalog and the ledger to a feed. Pure reads of applied state at a pinned moment `atMs`; ties
  * everywhere by ascending entity id.
  */
+import type { ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
+import type { Filter } from '../../../shared/protocol/filter.ts';
+import { type BuiltInProfile, builtInProfiles } from '../../../shared/schema/profile.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
-import type { Filter } from '../state/facets/facets.ts';
 
-export const profiles = [
-  'trending',
-  'hot',
-  'new',
-  'top',
-  'rising',
-  'controversial',
-  'hidden_gems',
-  'most_viewed',
-  'most_liked',
-  'shuffle',
-  'related',
-] as const;
-export type Profile = (typeof profiles)[number];
+export const profiles = builtInProfiles;
+export type Profile = BuiltInProfile;
 
 /** The parsed query of `GET /feed`. */
 export interface FeedQuery {
-  readonly profile: Profile;
+  /** A built-in profile, or one of the schema's. */
+  readonly profile: string;
   /** 1 … 200. */
   readonly limit: number;
   /** How many ranked items precede the page. */
@@ -37,6 +28,8 @@ export interface FeedQuery {
   readonly entity: number | undefined;
   /** For `shuffle`. */
   readonly seed: string;
+  /** Whether every item says what its score is made of. */
+  readonly explain: boolean;
 }
 
 /** A signal summary as answered: sums of weights. */
@@ -49,11 +42,13 @@ export interface FeedItem {
   readonly score: number;
   readonly metadata: Metadata;
   readonly signals: SignalSummary;
+  /** Where the query asks for it. */
+  readonly explain?: readonly ScorePart[];
 }
 
 export interface FeedResult {
   readonly items: readonly FeedItem[];
-  /** Number of items that were scored: live, matching the filters, and eligible for the profile. */
+  /** Number of items that were scored: live, matching the filters, and passing the gates of the profile. */
   readonly totalScored: number;
   /** Constraints that could not be kept within the page, e.g. `max_per=category:2`. */
   readonly relaxed: readonly string[];
@@ -62,6 +57,8 @@ export interface FeedResult {
 }
 
 export interface Rank {
+  /** The names of the profiles there are, built-in ones first. */
+  readonly profiles: readonly string[];
   /** Throws `Refusal` `unknown_item` or `no_embedding` for `related`. */
   feed(query: FeedQuery, atMs: number): FeedResult;
   /** All signals of an entity that have events, with the windows the schema declares, plus `decayed`. */

@@ -4,6 +4,7 @@
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
+import type { ScorePart } from '../../../shared/kernel/ranking.ts';
 import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import { windows } from '../../../shared/schema/schema.ts';
@@ -12,9 +13,12 @@ import type { Entities } from '../state/entities/entities.ts';
 import { type Facets, type Selection, textsOf } from '../state/facets/facets.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { VectorIndex } from '../state/vectors/vectors.ts';
+import { compileProfile } from './custom-profile.ts';
+import { explainers } from './explain-profiles.ts';
 import { diversePage } from './max-per.ts';
-import { scorers } from './profiles.ts';
-import type { FeedItem, FeedQuery, FeedResult, Rank, SignalSummary } from './rank.ts';
+import { type ScoredProfile, scorers } from './profiles.ts';
+import { type FeedItem, type FeedQuery, type FeedResult, profiles, type Rank, type SignalSummary } from './rank.ts';
+import type { Scorer } from './scorer.ts';
 import { SignalSums } from './signal-sums.ts';
 
 export interface RankParts {
@@ -37,6 +41,8 @@ interface Ranking {
 }
 
 class ScanRank implements Rank {
+  readonly profiles: readonly string[];
+  private readonly custom: ReadonlyMap<string, (atMs: number) => Scorer>;
   private readonly entities: Entities;
   private readonly facets: Facets;
   private readonly schema: Schema;
@@ -53,6 +59,8 @@ class ScanRank implements Rank {
     this.ledger = parts.ledger;
     this.vectors = parts.vectors;
     this.sums = new SignalSums(parts);
+    this.profiles = [...profiles, ...parts.schema.profiles.keys()];
+    this.custom = new Map([...parts.schema.profiles].map(([name, profile]) => [name, compileProfile(profile, parts)]));
   }
 
   feed(query: FeedQuery, atMs: number): FeedResult {
@@ -65,7 +73,7 @@ class ScanRank implements Rank {
         ? { page: best.slice(skip, skip + limit), relaxed: false }
         : diversePage(best, { ...maxPer, limit, skip, valuesOf: ({ entity }) => this.valuesOf(entity, maxPer.field) });
     return {
-      items: page.map((candidate, index) => this.present(candidate, skip + index + 1, atMs)),
+      items: page.map((candidate, index) => this.present(query, candidate, skip + index + 1, atMs)),
       totalScored: total,
       relaxed: relaxed && maxPer !== undefined ? [`max_per=${maxPer.field}:${maxPer.count}`] : [],
       more: page.length === limit && total > skip + limit,
@@ -88,13 +96,36 @@ class ScanRank implements Rank {
   private rank(query: FeedQuery, atMs: number, wanted: number): Ranking {
     const selection = this.facets.select(query.filters);
     if (query.profile === 'related') return this.rankRelated(query.entity, selection, wanted);
-    const score = scorers[query.profile](this.sums, { window: query.window, seed: query.seed, atMs });
+    const scorer = this.scorer(query, atMs);
     const top = new TopScores(Math.max(1, Math.min(wanted, this.catalog.size)));
+    let total = 0;
     selection.forEach((ordinal) => {
-      const item = this.catalog.item(this.entities.entity(ordinal))!;
-      top.add(item.entity, score(item));
+      const { entity, createdMs } = this.catalog.item(this.entities.entity(ordinal))!;
+      const score = scorer.score(entity, createdMs);
+      if (score === Number.NEGATIVE_INFINITY) return;
+      total += 1;
+      top.add(entity, score);
     });
-    return { best: top.sorted(), total: selection.count };
+    return { best: top.sorted(), total };
+  }
+
+  private scorer({ profile, window, seed }: FeedQuery, atMs: number): Omit<Scorer, 'bound'> {
+    const custom = this.custom.get(profile);
+    if (custom !== undefined) return custom(atMs);
+    assert(Object.hasOwn(scorers, profile), 'the parser refuses unknown profiles', () => profile);
+    const moment = { window, seed, atMs };
+    const score = scorers[profile as ScoredProfile](this.sums, moment);
+    const explain = explainers[profile as ScoredProfile];
+    return {
+      gated: false,
+      score: (entity) => score(this.catalog.item(entity)!),
+      explain: (entity, createdMs) => explain(this.sums, moment, { entity, createdMs }),
+    };
+  }
+
+  private explain(query: FeedQuery, { entity, score }: Scored, createdMs: number, atMs: number): readonly ScorePart[] {
+    if (query.profile === 'related') return [{ term: 'similarity', value: score, weight: 1, part: score }];
+    return this.scorer(query, atMs).explain(entity, createdMs);
   }
 
   /** The nearest neighbours of the entity's embedding, itself excluded. */
@@ -124,9 +155,12 @@ class ScanRank implements Rank {
     return Object.hasOwn(metadata, field) ? textsOf(metadata[field]) : [];
   }
 
-  private present({ entity, score }: Scored, rank: number, atMs: number): FeedItem {
+  private present(query: FeedQuery, scored: Scored, rank: number, atMs: number): FeedItem {
+    const { entity, score } = scored;
     const item = this.catalog.item(entity);
     assert(item !== undefined, 'only live items are ranked', () => entity);
-    return { entity_id: entity, rank, score, metadata: item.metadata, signals: this.summary(entity, atMs) };
+    const signals = this.summary(entity, atMs);
+    const presented = { entity_id: entity, rank, score, metadata: item.metadata, signals };
+    return query.explain ? { ...presented, explain: this.explain(query, scored, item.createdMs, atMs) } : presented;
   }
 }

@@ -39,7 +39,7 @@ export class SignalSums {
   }
 
   /** Windowed sum / window seconds; over `all`, the sum / seconds since the item was created. */
-  velocity(signal: string, item: Item, window: Window, atMs: number): number {
+  velocity(signal: string, item: Pick<Item, 'entity' | 'createdMs'>, window: Window, atMs: number): number {
     const seconds =
       window === 'all' ? Math.max((atMs - item.createdMs) / 1000, SHORTEST_LIFE_SECONDS) : windowSeconds[window];
     return this.of(signal, item.entity, window, atMs) / seconds;

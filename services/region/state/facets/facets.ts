@@ -1,19 +1,14 @@
 /**
  * Facets: which live items have which metadata, kept so that a filter costs in proportion to what it leaves.
  *
- * Semantics, the same however a selection is found (`metadata-test.ts` is the definition): `in` and `not_in` compare a
+ * Semantics, the same however a selection is found (`shared/protocol/filter.ts` is the definition): `in` and `not_in` compare a
  * value as text - `true`, `1990`, `music` -, and a `string[]` matches when any element does; the order operators hold for
  * numbers only. A field the item lacks is in nothing: it fails `in` and every order operator, and passes `not_in`.
  */
-import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
+import type { Metadata } from '../../../../shared/protocol/events.ts';
+import type { Filter } from '../../../../shared/protocol/filter.ts';
 
-/** `field:a|b`, `field:!a`, `field>=n` … over metadata. */
-export interface Filter {
-  readonly field: string;
-  readonly operator: 'in' | 'not_in' | '>=' | '<=' | '>' | '<';
-  /** For `in` and `not_in`: texts as written; for the others one number. */
-  readonly values: readonly string[];
-}
+export { type Filter, textsOf } from '../../../../shared/protocol/filter.ts';
 
 /** The live items that pass every filter, as they were when it was made: for use before the next write is applied. */
 export interface Selection {
@@ -32,10 +27,4 @@ export interface Facets {
   remove(entity: number): void;
   /** All filters must hold; without any: every live item. */
   select(filters: readonly Filter[]): Selection;
-}
-
-/** What a value counts as where values are compared as text. */
-export function textsOf(value: MetadataValue | undefined): readonly string[] {
-  if (value === undefined) return [];
-  return typeof value === 'object' ? value : [String(value)];
 }

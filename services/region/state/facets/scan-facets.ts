@@ -1,8 +1,8 @@
 /** Facets by looking at every live item: the plain definition of what a selection is. */
 import type { Metadata } from '../../../../shared/protocol/events.ts';
+import { compileFilters } from '../../../../shared/protocol/filter.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Facets, Filter, Selection } from './facets.ts';
-import { compileFilters } from './metadata-test.ts';
 
 export function createFacets({ entities }: { entities: Entities }): Facets {
   return new ScanFacets(entities);
