@@ -63,6 +63,8 @@ interface Level {
   /** By signal: five columns a node. */
   readonly sums: Float64Array[];
   newestMs: Float64Array;
+  /** Of the live items that ever had a signal. */
+  newestActiveMs: Float64Array;
   lowestEntity: Float64Array;
 }
 
@@ -90,7 +92,11 @@ export class Ceilings {
   raise(signal: number, ordinal: number, newestMs: number, ceiling: PairCeiling): void {
     const block = ordinal >> FAN_OUT_BITS;
     if (block >= this.capacityBlocks) this.reserve(block);
-    this.activeBits[block]! |= 1 << (ordinal & (FAN_OUT - 1));
+    const bit = 1 << (ordinal & (FAN_OUT - 1));
+    if ((this.activeBits[block]! & bit) === 0) {
+      this.activeBits[block]! |= bit;
+      if ((this.liveBits[block]! & bit) !== 0) this.raiseNewestActive(block, this.options.createdMs(ordinal));
+    }
     this.holdFrom(newestMs);
     const { minutes, day, hours, all, decayKey } = ceiling;
     let node = block;
@@ -128,8 +134,10 @@ export class Ceilings {
     const ordinal = this.options.entities.ordinal(entity);
     const block = ordinal >> FAN_OUT_BITS;
     if (block >= this.capacityBlocks) this.reserve(block);
-    this.liveBits[block]! |= 1 << (ordinal & (FAN_OUT - 1));
+    const bit = 1 << (ordinal & (FAN_OUT - 1));
+    this.liveBits[block]! |= bit;
     const createdMs = this.options.createdMs(ordinal);
+    if ((this.activeBits[block]! & bit) !== 0) this.raiseNewestActive(block, createdMs);
     let node = block;
     for (const level of this.levels) {
       let further = false;
@@ -146,6 +154,15 @@ export class Ceilings {
     }
   }
 
+  private raiseNewestActive(block: number, createdMs: number): void {
+    let node = block;
+    for (const { newestActiveMs } of this.levels) {
+      if (createdMs <= newestActiveMs[node]!) return;
+      newestActiveMs[node] = createdMs;
+      node >>= FAN_OUT_BITS;
+    }
+  }
+
   /** The item is gone. Idempotent. */
   remove(entity: number): void {
     const ordinal = this.options.entities.find(entity);
@@ -154,21 +171,32 @@ export class Ceilings {
     this.liveBits[block]! &= ~(1 << (ordinal & (FAN_OUT - 1)));
     const [level] = this.levels;
     level!.newestMs[block] = -1;
+    level!.newestActiveMs[block] = -1;
     level!.lowestEntity[block] = Number.POSITIVE_INFINITY;
     for (let bits = this.liveBits[block]!; bits !== 0; bits &= bits - 1) {
       const other = (block << FAN_OUT_BITS) + lowestBit(bits);
-      level!.newestMs[block] = Math.max(level!.newestMs[block]!, this.options.createdMs(other));
+      const createdMs = this.options.createdMs(other);
+      level!.newestMs[block] = Math.max(level!.newestMs[block]!, createdMs);
+      if ((this.activeBits[block]! & bits & -bits) !== 0) {
+        level!.newestActiveMs[block] = Math.max(level!.newestActiveMs[block]!, createdMs);
+      }
       level!.lowestEntity[block] = Math.min(level!.lowestEntity[block]!, this.options.entities.entity(other));
     }
     this.settle(block, (lower, upper, first, node) => {
       let newestMs = -1;
+      let newestActiveMs = -1;
       let lowest = Number.POSITIVE_INFINITY;
       for (let child = first; child < first + FAN_OUT; child++) {
         newestMs = Math.max(newestMs, lower.newestMs[child]!);
+        newestActiveMs = Math.max(newestActiveMs, lower.newestActiveMs[child]!);
         lowest = Math.min(lowest, lower.lowestEntity[child]!);
       }
-      const same = upper.newestMs[node] === newestMs && upper.lowestEntity[node] === lowest;
+      const same =
+        upper.newestMs[node] === newestMs &&
+        upper.newestActiveMs[node] === newestActiveMs &&
+        upper.lowestEntity[node] === lowest;
       upper.newestMs[node] = newestMs;
+      upper.newestActiveMs[node] = newestActiveMs;
       upper.lowestEntity[node] = lowest;
       return !same;
     });
@@ -199,6 +227,11 @@ export class Ceilings {
     return this.levels[level]!.newestMs[node]!;
   }
 
+  /** −1: no live item that ever had a signal. */
+  newestActiveMs(level: number, node: number): number {
+    return this.levels[level]!.newestActiveMs[node]!;
+  }
+
   lowestEntity(level: number, node: number): number {
     return this.levels[level]!.lowestEntity[node]!;
   }
@@ -224,24 +257,21 @@ export class Ceilings {
 
   /**
    * Lowers the block's sums to what they are for moments from a little before `atMs` on, and those above it; once a minute.
-   * False: they are as low as they were.
    */
-  tighten(block: number, atMs: number): boolean {
+  tighten(block: number, atMs: number): void {
     const minute = Math.floor(atMs / MINUTE_MS);
-    if (minute <= this.tightenedMinute[block]!) return false;
+    if (minute <= this.tightenedMinute[block]!) return;
     this.tightenedMinute[block] = minute;
     this.holdFrom(atMs);
     const [level] = this.levels;
-    let lower = false;
     for (const [signal, numbers] of level!.sums.entries()) {
       if (numbers[block * COLUMNS + DECAY_KEY] === Number.NEGATIVE_INFINITY && numbers[block * COLUMNS + ALL] === 0)
         continue;
-      if (this.recount(signal, numbers, block, atMs)) lower = true;
+      this.recount(signal, numbers, block, atMs);
     }
-    return lower;
   }
 
-  private recount(signal: number, numbers: Float64Array, block: number, atMs: number): boolean {
+  private recount(signal: number, numbers: Float64Array, block: number, atMs: number): void {
     const { scratch } = this;
     const most: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: Number.NEGATIVE_INFINITY };
     for (let bits = this.activeBits[block]!; bits !== 0; bits &= bits - 1) {
@@ -255,7 +285,7 @@ export class Ceilings {
     }
     const at = block * COLUMNS;
     const values = [most.minutes, most.day, most.hours, most.all, most.decayKey];
-    if (values.every((value, index) => numbers[at + index] === value)) return false;
+    if (values.every((value, index) => numbers[at + index] === value)) return;
     numbers.set(values, at);
     this.settle(block, (lowerLevel, upperLevel, first, node) => {
       const lower = lowerLevel.sums[signal]!;
@@ -273,7 +303,6 @@ export class Ceilings {
       }
       return changed;
     });
-    return true;
   }
 
   /** Goes from a block up, as long as a node changes. */
@@ -320,6 +349,7 @@ export class Ceilings {
     return {
       sums,
       newestMs: grown(present?.newestMs, new Float64Array(room).fill(-1)),
+      newestActiveMs: grown(present?.newestActiveMs, new Float64Array(room).fill(-1)),
       lowestEntity: grown(present?.lowestEntity, new Float64Array(room).fill(Number.POSITIVE_INFINITY)),
     };
   }
@@ -331,6 +361,7 @@ export class Ceilings {
     for (let child = 0; child < lower.newestMs.length; child++) {
       const node = child >> FAN_OUT_BITS;
       upper.newestMs[node] = Math.max(upper.newestMs[node]!, lower.newestMs[child]!);
+      upper.newestActiveMs[node] = Math.max(upper.newestActiveMs[node]!, lower.newestActiveMs[child]!);
       upper.lowestEntity[node] = Math.min(upper.lowestEntity[node]!, lower.lowestEntity[child]!);
       for (const [signal, numbers] of upper.sums.entries()) {
         for (let index = 0; index < COLUMNS; index++) {
