@@ -118,6 +118,7 @@ describe('profiles of a schema, properties', () => {
               looseness * Math.max(...entities.map((entity) => ledger.decayed(entity, signals[place]!, AT_MS))),
             newestMs: Math.max(...items.map(({ createdMs }) => createdMs)),
             newestActiveMs: -1,
+            least: () => 0,
           };
           const bound = scorer.bound(limits);
           assert.ok(!Number.isNaN(bound));
@@ -149,6 +150,7 @@ describe('profiles of a schema, properties', () => {
           decayed: (place) => ledger.decayed(0, signals[place]!, AT_MS),
           newestMs: sketch.createdMs,
           newestActiveMs: sketch.createdMs,
+          least: () => 0,
         });
         const score = scorer.score(0, sketch.createdMs);
         assert.ok(bound - score <= 1e-13 * score, `bound ${bound}, score ${score}`);
@@ -180,7 +182,10 @@ describe('profiles of a schema, properties', () => {
     const profile = { name: 'mine', terms: [decayed(1e6), decayed(-1e6), decayed(2)], gates: [], boosts: [] };
     const scorer = compileProfile(profile, { schema, ledger, catalog })(0);
     assert.equal(scorer.score(0, 0), 1e300);
-    assert.ok(scorer.bound({ sum: () => 0, decayed: () => Number.MAX_VALUE, newestMs: 0, newestActiveMs: 0 }) >= 1e300);
+    assert.ok(
+      scorer.bound({ sum: () => 0, decayed: () => Number.MAX_VALUE, newestMs: 0, newestActiveMs: 0, least: () => 0 }) >=
+        1e300,
+    );
   });
 });
 

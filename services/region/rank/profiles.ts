@@ -116,11 +116,11 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
       const positive = sums.positive(entity, window, atMs);
       const negative = sums.negative(entity, window, atMs);
       const total = positive + negative;
-      return total === 0 ? 0 : (positive * negative) / (total * total);
+      // The quotient may round up to more than there is.
+      return total === 0 ? 0 : Math.min(0.25, (positive * negative) / (total * total));
     },
-    // A little above 1/4: the quotient may round up.
-    bound: (limits) =>
-      sums.mostPositive(limits, window) > 0 && sums.mostNegative(limits, window) > 0 ? 0.25 * SLACK : 0,
+    // Where opinion is split evenly somewhere, ties end the search: by the lowest entity.
+    bound: (limits) => (sums.mostPositive(limits, window) > 0 && sums.mostNegative(limits, window) > 0 ? 0.25 : 0),
   }),
 
   /** quality / log10(views + 10); quality = pos / (pos + neg), 0 without signals. */
@@ -132,7 +132,12 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
       const quality = total === 0 ? 0 : positive / total;
       return quality / Math.log10(sums.of('view', entity, window, atMs) + 10);
     },
-    bound: (limits) => (sums.mostPositive(limits, window) > 0 ? SLACK : 0),
+    bound(limits) {
+      if (sums.mostPositive(limits, window) === 0) return 0;
+      const views = window === 'all' ? sums.leastOf('view', limits) : 0;
+      // Up to here more views have a logarithm that is larger in more than its last bit.
+      return (1 / Math.log10(views + 10)) * (views < 1e6 ? 1 : SLACK);
+    },
   }),
 
   most_viewed: (sums, { window, atMs }) => ({
@@ -150,7 +155,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
   /** A number in [0, 1) drawn from the seed and the entity. */
   shuffle: (_, { seed }) => {
     const draw = shuffler(seed);
-    return { score: ({ entity }) => draw(entity), bound: () => 1 };
+    return { score: ({ entity }) => draw(entity), bound: () => Number.POSITIVE_INFINITY };
   },
 };
 

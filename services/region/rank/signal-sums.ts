@@ -36,6 +36,13 @@ class Total {
     return total;
   }
 
+  /** Over `all`. */
+  least(limits: Limits): number {
+    let total = 0;
+    for (const { place } of this.byWindow.get('all')!) total += limits.least(place);
+    return total;
+  }
+
   most(limits: Limits, window: Window): number {
     let total = 0;
     for (const { place } of this.byWindow.get(window)!) total += limits.sum(place, window);
@@ -74,6 +81,11 @@ export class SignalSums {
 
   mostOf(signal: string, limits: Limits, window: Window): number {
     return this.totalOf(signal).most(limits, window);
+  }
+
+  /** At most what any item has of the signal over `all` that ever had a signal. */
+  leastOf(signal: string, limits: Limits): number {
+    return this.totalOf(signal).least(limits);
   }
 
   positive(entity: number, window: Window, atMs: number): number {

@@ -7,7 +7,7 @@
  * its bound has its ceilings lowered, so that the next search passes it by.
  *
  * Where that does not pay the items are scored one after the other: a selection of few items; a scorer whose bounds tell
- * nothing, noticed when a tenth of the items was scored and the end is not in sight. Of a scorer that gives every item without a signal
+ * nothing, by its own word (Infinity) or when a tenth of the items was scored and the end is not in sight. Of a scorer that gives every item without a signal
  * the same, only those with one are scored even then.
  *
  * Cost: with bounds that tell, about limit · height nodes; else in proportion to the items that ever had a signal.
@@ -133,6 +133,7 @@ class Search {
     this.push(ceilings.height, 0);
     while (heap.pop()) {
       const { bound, lowest, level, node } = heap;
+      if (bound === Number.POSITIVE_INFINITY) return false;
       if (!this.top.takes(lowest, bound)) return true;
       if (level > 0) {
         const first = node << FAN_OUT_BITS;
@@ -246,6 +247,10 @@ class NodeLimits implements Limits {
 
   sum(signal: number, window: Window): number {
     return this.ceilings.sum(this.level, this.node, signal, this.columns[window]);
+  }
+
+  least(signal: number): number {
+    return this.ceilings.least(this.level, this.node, signal);
   }
 
   decayed(signal: number): number {

@@ -11,8 +11,10 @@
  * Sums that fall as time passes are kept a few buckets wider than the windows (`dense-rings.ts`), so that they hold for every
  * moment from a little before the newest event or tightening on; for an earlier moment the sum of everything stands in.
  *
- * Cost: an event compares four numbers in its block, and goes up as long as it is the highest. Memory: 17 bytes an entity,
- * and 2.7 for each signal.
+ * Beside them the least that any active entity has of each signal: for profiles that favour what few have seen.
+ *
+ * Cost: an event compares four numbers in its block, and goes up as long as it is the highest. Memory: 2 bytes an entity, and
+ * 3.2 for each signal.
  */
 import type { Window } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
@@ -35,7 +37,9 @@ const DAY = 1;
 const HOURS = 2;
 const ALL = 3;
 const DECAY_KEY = 4;
-const COLUMNS = 5;
+/** At most the sum of everything that any entity has which ever had a signal, of whatever kind. */
+const LEAST = 5;
+const COLUMNS = 6;
 const column: Readonly<Record<Window, number>> = { '1h': MINUTES, '24h': DAY, '7d': HOURS, all: ALL };
 
 /** How many buckets earlier than the newest one a wide sum still holds. */
@@ -43,6 +47,7 @@ export const MINUTE_SLACK = 6;
 export const HOUR_SLACK = 2;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
+const MINUTES_PER_HOUR = 60;
 const WEIGHT_SCALE = 1_000;
 
 const FIRST_BLOCKS = 64;
@@ -60,7 +65,7 @@ export interface CeilingsOptions {
 
 /** One level's numbers, by node. */
 interface Level {
-  /** By signal: five columns a node. */
+  /** By signal: six columns a node. */
   readonly sums: Float64Array[];
   newestMs: Float64Array;
   /** Of the live items that ever had a signal. */
@@ -88,20 +93,24 @@ export class Ceilings {
     this.reserve(0);
   }
 
-  /** A pair changed; `newestMs` is its latest event's time. */
-  raise(signal: number, ordinal: number, newestMs: number, ceiling: PairCeiling): void {
+  /** A pair changed; `newestMinute` is that of its latest event, since 1970. */
+  raise(signal: number, ordinal: number, newestMinute: number, ceiling: PairCeiling): void {
     const block = ordinal >> FAN_OUT_BITS;
     if (block >= this.capacityBlocks) this.reserve(block);
     const bit = 1 << (ordinal & (FAN_OUT - 1));
     if ((this.activeBits[block]! & bit) === 0) {
       this.activeBits[block]! |= bit;
       if ((this.liveBits[block]! & bit) !== 0) this.raiseNewestActive(block, this.options.createdMs(ordinal));
+      for (let other = 0; other < this.options.signals; other++) {
+        this.lower(other, ordinal, other === signal ? ceiling.all : 0);
+      }
     }
-    this.holdFrom(newestMs);
+    this.holdFrom(newestMinute);
     const { minutes, day, hours, all, decayKey } = ceiling;
     let node = block;
-    for (const { sums } of this.levels) {
-      const numbers = sums[signal]!;
+    const { levels } = this;
+    for (let level = 0; level < levels.length; level++) {
+      const numbers = levels[level]!.sums[signal]!;
       const at = node * COLUMNS;
       let higher = false;
       if (minutes > numbers[at + MINUTES]!) {
@@ -125,6 +134,18 @@ export class Ceilings {
         higher = true;
       }
       if (!higher) return;
+      node >>= FAN_OUT_BITS;
+    }
+  }
+
+  /** An active entity may have as little as `all` of the signal: some of it was taken back, or it just became active. */
+  lower(signal: number, ordinal: number, all: number): void {
+    let node = ordinal >> FAN_OUT_BITS;
+    for (const { sums } of this.levels) {
+      const numbers = sums[signal]!;
+      const at = node * COLUMNS + LEAST;
+      if (all >= numbers[at]!) return;
+      numbers[at] = all;
       node >>= FAN_OUT_BITS;
     }
   }
@@ -249,6 +270,11 @@ export class Ceilings {
     return this.levels[level]!.sums[signal]![node * COLUMNS + columnNumber]! / WEIGHT_SCALE;
   }
 
+  /** At most the sum of everything that any entity under the node has which ever had a signal; weights, Infinity without any. */
+  least(level: number, node: number, signal: number): number {
+    return this.levels[level]!.sums[signal]![node * COLUMNS + LEAST]! / WEIGHT_SCALE;
+  }
+
   /** In weights. */
   decayed(level: number, node: number, signal: number, atMs: number): number {
     const key = this.levels[level]!.sums[signal]![node * COLUMNS + DECAY_KEY]!;
@@ -262,21 +288,22 @@ export class Ceilings {
     const minute = Math.floor(atMs / MINUTE_MS);
     if (minute <= this.tightenedMinute[block]!) return;
     this.tightenedMinute[block] = minute;
-    this.holdFrom(atMs);
+    this.holdFrom(minute);
     const [level] = this.levels;
-    for (const [signal, numbers] of level!.sums.entries()) {
-      if (numbers[block * COLUMNS + DECAY_KEY] === Number.NEGATIVE_INFINITY && numbers[block * COLUMNS + ALL] === 0)
-        continue;
-      this.recount(signal, numbers, block, atMs);
-    }
+    for (const [signal, numbers] of level!.sums.entries()) this.recount(signal, numbers, block, atMs);
   }
 
   private recount(signal: number, numbers: Float64Array, block: number, atMs: number): void {
     const { scratch } = this;
     const most: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: Number.NEGATIVE_INFINITY };
+    let least = Number.POSITIVE_INFINITY;
     for (let bits = this.activeBits[block]!; bits !== 0; bits &= bits - 1) {
       const entity = this.options.entities.entity((block << FAN_OUT_BITS) + lowestBit(bits));
-      if (!this.options.pair(signal, entity, atMs, scratch)) continue;
+      if (!this.options.pair(signal, entity, atMs, scratch)) {
+        least = 0;
+        continue;
+      }
+      least = Math.min(least, scratch.all);
       most.minutes = Math.max(most.minutes, scratch.minutes);
       most.day = Math.max(most.day, scratch.day);
       most.hours = Math.max(most.hours, scratch.hours);
@@ -284,7 +311,7 @@ export class Ceilings {
       most.decayKey = Math.max(most.decayKey, scratch.decayKey);
     }
     const at = block * COLUMNS;
-    const values = [most.minutes, most.day, most.hours, most.all, most.decayKey];
+    const values = [most.minutes, most.day, most.hours, most.all, most.decayKey, least];
     if (values.every((value, index) => numbers[at + index] === value)) return;
     numbers.set(values, at);
     this.settle(block, (lowerLevel, upperLevel, first, node) => {
@@ -292,13 +319,13 @@ export class Ceilings {
       const upper = upperLevel.sums[signal]!;
       let changed = false;
       for (let index = 0; index < COLUMNS; index++) {
-        let highest = Number.NEGATIVE_INFINITY;
-        for (let child = first; child < first + FAN_OUT; child++) {
+        let extreme = lower[first * COLUMNS + index]!;
+        for (let child = first + 1; child < first + FAN_OUT; child++) {
           const value = lower[child * COLUMNS + index]!;
-          if (value > highest) highest = value;
+          if (index === LEAST ? value < extreme : value > extreme) extreme = value;
         }
-        if (upper[node * COLUMNS + index] === highest) continue;
-        upper[node * COLUMNS + index] = highest;
+        if (upper[node * COLUMNS + index] === extreme) continue;
+        upper[node * COLUMNS + index] = extreme;
         changed = true;
       }
       return changed;
@@ -314,11 +341,10 @@ export class Ceilings {
     }
   }
 
-  private holdFrom(ms: number): void {
-    const minute = Math.floor(ms / MINUTE_MS) - MINUTE_SLACK;
-    if (minute <= this.fromMinute) return;
-    this.fromMinute = minute;
-    const hour = Math.floor(ms / HOUR_MS) - HOUR_SLACK;
+  private holdFrom(minute: number): void {
+    if (minute - MINUTE_SLACK <= this.fromMinute) return;
+    this.fromMinute = minute - MINUTE_SLACK;
+    const hour = Math.floor(minute / MINUTES_PER_HOUR) - HOUR_SLACK;
     if (hour > this.fromHour) this.fromHour = hour;
   }
 
@@ -343,7 +369,10 @@ export class Ceilings {
   private grownLevel(present: Level | undefined, room: number): Level {
     const sums = Array.from({ length: this.options.signals }, (_, signal) => {
       const numbers = new Float64Array(room * COLUMNS);
-      for (let at = DECAY_KEY; at < numbers.length; at += COLUMNS) numbers[at] = Number.NEGATIVE_INFINITY;
+      for (let at = 0; at < numbers.length; at += COLUMNS) {
+        numbers[at + DECAY_KEY] = Number.NEGATIVE_INFINITY;
+        numbers[at + LEAST] = Number.POSITIVE_INFINITY;
+      }
       return grown(present?.sums[signal], numbers);
     });
     return {
@@ -366,7 +395,8 @@ export class Ceilings {
       for (const [signal, numbers] of upper.sums.entries()) {
         for (let index = 0; index < COLUMNS; index++) {
           const at = node * COLUMNS + index;
-          numbers[at] = Math.max(numbers[at]!, lower.sums[signal]![child * COLUMNS + index]!);
+          const value = lower.sums[signal]![child * COLUMNS + index]!;
+          numbers[at] = index === LEAST ? Math.min(numbers[at]!, value) : Math.max(numbers[at]!, value);
         }
       }
     }

@@ -82,15 +82,27 @@ export class DenseRings {
     if (age < DAY_HOURS_KEPT) this.addTotal(block, DAY_TOTAL, -weight);
   }
 
-  /** The newest minute rises: what falls out is cleared. */
+  /** The newest minute rises, by less than all hours kept: what falls out is cleared. */
   turn(block: number, from: number, to: number): void {
-    this.addTotal(block, MINUTES_TOTAL, -this.clearAfter(block, from, to, 0, MINUTES_KEPT));
+    const totals = this.totals(block);
+    const at = (block & PAGE_MASK) * TOTALS;
+    // A total of 0 says that there is nothing to clear.
+    if (totals[at + MINUTES_TOTAL] !== 0) {
+      totals[at + MINUTES_TOTAL] =
+        to - from >= MINUTES_KEPT
+          ? this.clearAll(block, 0, MINUTES_KEPT)
+          : totals[at + MINUTES_TOTAL]! - this.clearAfter(block, from, to, 0, MINUTES_KEPT);
+    }
     const fromHour = hourOf(from);
     const toHour = hourOf(to);
     if (fromHour === toHour) return;
-    this.addTotal(block, HOURS_TOTAL, -this.clearAfter(block, fromHour, toHour, HOURS_START, HOURS_KEPT));
-    const day = this.sum(block, 'hours', toHour - DAY_HOURS_KEPT, toHour);
-    this.totals(block)[(block & PAGE_MASK) * TOTALS + DAY_TOTAL] = limited(day);
+    if (totals[at + HOURS_TOTAL] !== 0) {
+      totals[at + HOURS_TOTAL]! -= this.clearAfter(block, fromHour, toHour, HOURS_START, HOURS_KEPT);
+    }
+    if (totals[at + DAY_TOTAL] !== 0) {
+      totals[at + DAY_TOTAL] =
+        toHour - fromHour >= DAY_HOURS_KEPT ? 0 : limited(this.sum(block, 'hours', toHour - DAY_HOURS_KEPT, fromHour));
+    }
   }
 
   /** Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
@@ -222,6 +234,15 @@ export class DenseRings {
     const first = remainder(from + 1, kept);
     const untilEnd = Math.min(count, kept - first);
     return this.clear(block, base + first, base + first + untilEnd) + this.clear(block, base, base + count - untilEnd);
+  }
+
+  /** Answers what is left: nothing. */
+  private clearAll(block: number, first: number, end: number): 0 {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    page.fill(0, start + first, start + end);
+    if (page[start + WIDE_COUNT] !== 0) this.clear(block, first, end);
+    return 0;
   }
 
   private clear(block: number, first: number, end: number): number {

@@ -33,3 +33,10 @@ export function hourOf(minute: number): number {
 
 /** Appends bucket, value, bucket, value … ascending, zero values left out: the canonical content of a ring. */
 export type BucketValues = (number | bigint)[];
+
+/** The three totals of a pair: see `dense-rings.ts`. Thousandths. */
+export interface RingTotals {
+  minutes: number;
+  day: number;
+  hours: number;
+}

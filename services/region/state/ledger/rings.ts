@@ -10,16 +10,9 @@
 import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { DAY_TOTAL, DenseRings, HOURS_TOTAL, MINUTES_TOTAL } from './dense-rings.ts';
 import { PACKED_LIMIT_BYTES, PackedRings, skipRings } from './packed-rings.ts';
-import type { BucketValues, RingKind } from './ring-spans.ts';
+import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
 import { SparseRings } from './sparse-rings.ts';
-
-/** The three totals of a pair: see `dense-rings.ts`. Thousandths. */
-export interface RingTotals {
-  minutes: number;
-  day: number;
-  hours: number;
-}
 
 export class Rings {
   private readonly sparse = new SparseRings();
@@ -75,6 +68,10 @@ export class Rings {
       totals.minutes = this.dense.total(block, MINUTES_TOTAL);
       totals.day = this.dense.total(block, DAY_TOTAL);
       totals.hours = this.dense.total(block, HOURS_TOTAL);
+      return;
+    }
+    if (reference > 0) {
+      this.sparse.totals(reference - 1, newest, totals);
       return;
     }
     const hour = hourOf(newest);

@@ -87,15 +87,18 @@ class SignalLedger implements Ledger {
     this.changedShards[shardOf(entity)] = 1;
   }
 
-  /** Ceilings stay as they are: nothing rises. */
   retract(entity: number, signal: string, weight: number, timeMs: number): void {
-    this.signalFor(entity, signal, weight, timeMs).pairs.retract(entity, weight, timeMs);
+    const { index, pairs } = this.signalFor(entity, signal, weight, timeMs);
+    const slot = pairs.retract(entity, weight, timeMs);
+    // What is highest may stay where it is: it is at least the truth. What is least must not.
+    pairs.ceiling(slot, this.ceiling, false);
+    this.ceilings.lower(index, pairs.table.ordinal(slot), this.ceiling.all);
     this.changedShards[shardOf(entity)] = 1;
   }
 
   private raise({ index, pairs, withDecay }: Signal, slot: number): void {
     pairs.ceiling(slot, this.ceiling, withDecay);
-    this.ceilings.raise(index, pairs.table.ordinal(slot), pairs.lastMs(slot), this.ceiling);
+    this.ceilings.raise(index, pairs.table.ordinal(slot), pairs.newestMinute(slot), this.ceiling);
   }
 
   private signalFor(entity: number, signal: string, weight: number, timeMs: number): Signal {

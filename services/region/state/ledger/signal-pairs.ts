@@ -61,7 +61,7 @@ export class SignalPairs {
       return slot;
     }
     const lastMs = record[at + LAST_MS]!;
-    this.addToRings(slot, weight, timeMs, lastMs);
+    this.addToRings(slot, weight, Math.floor(timeMs / MINUTE_MS), Math.floor(lastMs / MINUTE_MS));
     this.cells.add(slot, weight, timeMs, lastMs);
     const sum = record[at + SUM]! + weight;
     if (sum < LIMB) {
@@ -76,8 +76,8 @@ export class SignalPairs {
     return slot;
   }
 
-  /** Takes out what `put` of the same event added and no newer one has cleared since. */
-  retract(entity: number, weight: number, timeMs: number): void {
+  /** Takes out what `put` of the same event added and no newer one has cleared since. Answers the slot. */
+  retract(entity: number, weight: number, timeMs: number): number {
     const slot = this.table.find(entity);
     assert(slot >= 0, 'only what was added is retracted', () => ({ entity }));
     const record = this.table.record(slot);
@@ -95,6 +95,7 @@ export class SignalPairs {
       links[link] = this.rings.retract(links[link]!, minute, newest, weight);
     }
     this.cells.retract(slot, weight, timeMs, lastMs);
+    return slot;
   }
 
   private count(slot: number): number {
@@ -175,7 +176,7 @@ export class SignalPairs {
     return this.table.record(slot)[this.table.field(slot) + LAST_MS]!;
   }
 
-  private newestMinute(slot: number): number {
+  newestMinute(slot: number): number {
     return Math.floor(this.lastMs(slot) / MINUTE_MS);
   }
 
@@ -289,9 +290,7 @@ export class SignalPairs {
     return false;
   }
 
-  private addToRings(slot: number, weight: number, timeMs: number, lastMs: number): void {
-    const minute = Math.floor(timeMs / MINUTE_MS);
-    const newest = Math.floor(lastMs / MINUTE_MS);
+  private addToRings(slot: number, weight: number, minute: number, newest: number): void {
     const links = this.table.links(slot);
     const link = this.table.link(slot) + RINGS;
     let reference = links[link]!;

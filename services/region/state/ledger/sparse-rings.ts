@@ -9,8 +9,8 @@
 import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
-import type { BucketValues, RingKind } from './ring-spans.ts';
-import { HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
+import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
+import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
 
 const ENTRIES = 6;
 const BLOCK_WORDS = ENTRIES * 2;
@@ -91,6 +91,27 @@ export class SparseRings {
       if (bucket > above && bucket <= upTo) sum += value;
     }
     return sum;
+  }
+
+  /** The three totals up to `newest`. */
+  totals(block: number, newest: number, totals: RingTotals): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    const newestHour = hourOf(newest);
+    let minutes = 0;
+    let day = 0;
+    let hours = 0;
+    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+      const value = page[at + 1]!;
+      if (value === 0) continue;
+      const minute = minuteAt(page[at]!, newest);
+      hours += value;
+      if (newestHour - hourOf(minute) < DAY_HOURS_KEPT) day += value;
+      if (newest - minute < MINUTES_KEPT) minutes += value;
+    }
+    totals.minutes = minutes;
+    totals.day = day;
+    totals.hours = hours;
   }
 
   visit(block: number, newest: number, visit: (minute: number, sum: number) => void): void {
