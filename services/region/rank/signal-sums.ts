@@ -15,6 +15,7 @@ export class SignalSums {
   private readonly ledger: Ledger;
   private readonly positives: readonly SignalDefinition[];
   private readonly negatives: readonly SignalDefinition[];
+  private readonly approvals: readonly SignalDefinition[];
 
   constructor(options: { schema: Schema; ledger: Ledger }) {
     this.schema = options.schema;
@@ -23,6 +24,7 @@ export class SignalSums {
     const definitions = [...this.schema.signals.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     this.positives = definitions.filter(({ sentiment }) => sentiment === 'positive');
     this.negatives = definitions.filter(({ sentiment }) => sentiment === 'negative');
+    this.approvals = this.positives.filter(({ name }) => name !== 'view');
   }
 
   of(signal: string, entity: number, window: Window, atMs: number): number {
@@ -36,6 +38,11 @@ export class SignalSums {
 
   negative(entity: number, window: Window, atMs: number): number {
     return this.total(this.negatives, entity, window, atMs);
+  }
+
+  /** All positive signals but `view`: that an item was seen says nothing for it. */
+  approving(entity: number, window: Window, atMs: number): number {
+    return this.total(this.approvals, entity, window, atMs);
   }
 
   /** Windowed sum / window seconds; over `all`, the sum / seconds since the item was created. */
