@@ -40,7 +40,10 @@ const gate: fc.Arbitrary<Gate> = fc.oneof(
     min,
     max: more === null ? Number.POSITIVE_INFINITY : min + more,
   })),
-  fc.record({ kind: fc.constant('age' as const), maxSeconds: fc.integer({ min: 600, max: 1e6 }) }),
+  fc.record({
+    kind: fc.constant('age' as const),
+    maxSeconds: fc.integer({ min: 1, max: 10 }).map((hours) => hours * 3_600),
+  }),
 );
 const boost: fc.Arbitrary<Boost> = fc
   .tuple(
@@ -65,7 +68,11 @@ interface Sketch {
 }
 const item: fc.Arbitrary<Sketch> = fc.record({
   // Some are created after the moment that is asked for.
-  createdMs: fc.integer({ min: AT_MS - 2e9, max: AT_MS + 1e7 }),
+  createdMs: fc.oneof(
+    fc.integer({ min: AT_MS - 2e9, max: AT_MS + 1e7 }),
+    // At the edge of an age gate.
+    fc.integer({ min: -1, max: 12 }).map((hours) => AT_MS - hours * HOUR_MS),
+  ),
   metadata: fc.oneof(
     fc.constant({}),
     fc.record({ kind: fc.constantFrom('a', 'b', 'c') }),
