@@ -78,3 +78,12 @@ export interface ProfileDefinition {
   readonly gates: readonly Gate[];
   readonly boosts: readonly Boost[];
 }
+
+/** The signals some profile ranks by the decayed score of. */
+export function decayedSignals(profiles: Iterable<ProfileDefinition>): ReadonlySet<string> {
+  const signals = new Set<string>();
+  for (const { terms } of profiles) {
+    for (const term of terms) if (term.kind === 'signal' && term.measure.of === 'decayed') signals.add(term.signal);
+  }
+  return signals;
+}

@@ -2,7 +2,6 @@
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
 import type { FeedItem, FeedQuery } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
-import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
@@ -19,7 +18,7 @@ export class Stage {
   constructor(schema: Schema) {
     const { catalog } = this;
     const { entities, facets } = catalog;
-    this.ledger = createLedger({ schema, entities });
+    this.ledger = catalog.ledgerOf(schema);
     this.rank = createRank({
       schema,
       entities,
@@ -27,6 +26,7 @@ export class Stage {
       catalog,
       ledger: this.ledger,
       vectors: new TinyVectors(catalog),
+      nowMs: () => STAGE_MS,
     });
   }
 

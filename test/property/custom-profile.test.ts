@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { compileProfile } from '../../services/region/rank/custom-profile.ts';
 import type { Limits } from '../../services/region/rank/scorer.ts';
-import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { compileFilters, readFilter } from '../../shared/protocol/filter.ts';
 import type { Boost, Gate, ProfileDefinition, ProfileTerm, SignalTerm } from '../../shared/schema/profile.ts';
 import { type Window, windowSeconds, windows } from '../../shared/schema/schema.ts';
@@ -85,7 +84,7 @@ const item: fc.Arbitrary<Sketch> = fc.record({
 
 function worldOf(items: readonly Sketch[]) {
   const catalog = new TinyCatalog();
-  const ledger = createLedger({ schema, entities: catalog.entities });
+  const ledger = catalog.ledgerOf(schema);
   for (const [entity, { createdMs, metadata, events }] of items.entries()) {
     catalog.put(entity, metadata, createdMs);
     for (const [signal, thousandths, ageMs] of events) ledger.add(entity, signal, thousandths, AT_MS - ageMs);
@@ -127,6 +126,7 @@ describe('profiles of a schema, properties', () => {
             decayed: (place) =>
               looseness * Math.max(...entities.map((entity) => ledger.decayed(entity, signals[place]!, AT_MS))),
             newestMs: Math.max(...items.map(({ createdMs }) => createdMs)),
+            newestActiveMs: -1,
           };
           const bound = scorer.bound(limits);
           assert.ok(!Number.isNaN(bound));
@@ -157,6 +157,7 @@ describe('profiles of a schema, properties', () => {
           sum: (place, window) => ledger.sum(0, signals[place]!, window, AT_MS),
           decayed: (place) => ledger.decayed(0, signals[place]!, AT_MS),
           newestMs: sketch.createdMs,
+          newestActiveMs: sketch.createdMs,
         });
         const score = scorer.score(0, sketch.createdMs);
         assert.ok(bound - score <= 1e-13 * score + NOTHING, `bound ${bound}, score ${score}`);
@@ -189,7 +190,7 @@ describe('profiles of a schema, properties', () => {
     const profile = { name: 'mine', terms: [decayed(1e6), decayed(-1e6), decayed(2)], gates: [], boosts: [] };
     const scorer = compileProfile(profile, { schema, ledger, catalog })(0);
     assert.equal(scorer.score(0, 0), 1e300);
-    assert.ok(scorer.bound({ sum: () => 0, decayed: () => Number.MAX_VALUE, newestMs: 0 }) >= 1e300);
+    assert.ok(scorer.bound({ sum: () => 0, decayed: () => Number.MAX_VALUE, newestMs: 0, newestActiveMs: 0 }) >= 1e300);
   });
 });
 

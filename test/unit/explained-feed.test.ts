@@ -4,7 +4,6 @@ import { Router } from '@koa/router';
 import { addFeedRoute } from '../../services/region/http/feed-route.ts';
 import { profiles } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
-import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { ScorePart } from '../../shared/kernel/ranking.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
 import { createHttpApp, type Listening, listen } from '../../shared/observe/http-server.ts';
@@ -55,7 +54,7 @@ describe('explained feeds', () => {
 
   before(async () => {
     const catalog = new TinyCatalog();
-    const ledger = createLedger({ schema, entities: catalog.entities });
+    const ledger = catalog.ledgerOf(schema);
     const rank = createRank({
       schema,
       entities: catalog.entities,
@@ -63,6 +62,7 @@ describe('explained feeds', () => {
       catalog,
       ledger,
       vectors: new TinyVectors(catalog),
+      nowMs: () => AT_MS,
     });
     const add = (entity: number, signal: string, weight: number, hoursAgo = 0): void => {
       ledger.add(entity, signal, weight * 1_000, AT_MS - hoursAgo * HOUR_MS);

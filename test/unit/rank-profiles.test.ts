@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
 import type { FeedQuery, FeedResult, Profile } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
-import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
@@ -23,7 +22,7 @@ const everySignal = schemaOf(
 
 function world(schema: Schema = everySignal) {
   const catalog = new TinyCatalog();
-  const ledger = createLedger({ schema, entities: catalog.entities });
+  const ledger = catalog.ledgerOf(schema);
   const rank = createRank({
     schema,
     entities: catalog.entities,
@@ -31,6 +30,7 @@ function world(schema: Schema = everySignal) {
     catalog,
     ledger,
     vectors: new TinyVectors(catalog),
+    nowMs: () => AT_MS,
   });
   return {
     catalog,

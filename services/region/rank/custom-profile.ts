@@ -59,6 +59,9 @@ export function compileProfile(definition: ProfileDefinition, parts: CustomProfi
       factor,
     })),
     catalog: parts.catalog,
+    ofSignalsOnly:
+      definition.terms.every(({ kind }) => kind === 'signal') &&
+      definition.gates.length + definition.boosts.length === 0,
   };
   return (atMs) => new CustomScorer(compiled, atMs);
 }
@@ -68,10 +71,13 @@ interface Compiled {
   readonly gates: readonly CompiledGate[];
   readonly boosts: readonly CompiledBoost[];
   readonly catalog: Pick<Catalog, 'item'>;
+  /** Every item without a signal scores 0. */
+  readonly ofSignalsOnly: boolean;
 }
 
 class CustomScorer implements Scorer {
   readonly gated: boolean;
+  readonly quiet?: number;
   private readonly compiled: Compiled;
   private readonly atMs: number;
 
@@ -79,6 +85,7 @@ class CustomScorer implements Scorer {
     this.compiled = compiled;
     this.atMs = atMs;
     this.gated = compiled.gates.length > 0;
+    if (compiled.ofSignalsOnly) this.quiet = 0;
   }
 
   score(entity: number, createdMs: number): number {

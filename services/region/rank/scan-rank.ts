@@ -5,7 +5,7 @@
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { ScorePart } from '../../../shared/kernel/ranking.ts';
-import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
+import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import { windows } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
@@ -16,10 +16,11 @@ import type { VectorIndex } from '../state/vectors/vectors.ts';
 import { compileProfile } from './custom-profile.ts';
 import { explainers } from './explain-profiles.ts';
 import { diversePage } from './max-per.ts';
-import { type ScoredProfile, scorers } from './profiles.ts';
+import { formulas, type ScoredProfile } from './profiles.ts';
 import { type FeedItem, type FeedQuery, type FeedResult, profiles, type Rank, type SignalSummary } from './rank.ts';
 import type { Scorer } from './scorer.ts';
 import { SignalSums } from './signal-sums.ts';
+import { TopK } from './top-k.ts';
 
 export interface RankParts {
   readonly schema: Schema;
@@ -28,6 +29,8 @@ export interface RankParts {
   readonly catalog: Catalog;
   readonly ledger: Ledger;
   readonly vectors: Pick<VectorIndex, 'nearest'>;
+  /** The moment reads are answered for where the client names none, epoch ms. */
+  readonly nowMs: () => number;
 }
 
 export function createRank(parts: RankParts): Rank {
@@ -50,6 +53,7 @@ class ScanRank implements Rank {
   private readonly ledger: Ledger;
   private readonly vectors: Pick<VectorIndex, 'nearest'>;
   private readonly sums: SignalSums;
+  private readonly topK: TopK;
 
   constructor(parts: RankParts) {
     this.entities = parts.entities;
@@ -59,6 +63,7 @@ class ScanRank implements Rank {
     this.ledger = parts.ledger;
     this.vectors = parts.vectors;
     this.sums = new SignalSums(parts);
+    this.topK = new TopK({ ...parts, ceilings: parts.ledger.ceilings });
     this.profiles = [...profiles, ...parts.schema.profiles.keys()];
     this.custom = new Map([...parts.schema.profiles].map(([name, profile]) => [name, compileProfile(profile, parts)]));
   }
@@ -94,31 +99,30 @@ class ScanRank implements Rank {
   }
 
   private rank(query: FeedQuery, atMs: number, wanted: number): Ranking {
-    const selection = this.facets.select(query.filters);
-    if (query.profile === 'related') return this.rankRelated(query.entity, selection, wanted);
-    const scorer = this.scorer(query, atMs);
-    const top = new TopScores(Math.max(1, Math.min(wanted, this.catalog.size)));
-    let total = 0;
-    selection.forEach((ordinal) => {
-      const { entity, createdMs } = this.catalog.item(this.entities.entity(ordinal))!;
-      const score = scorer.score(entity, createdMs);
-      if (score === Number.NEGATIVE_INFINITY) return;
-      total += 1;
-      top.add(entity, score);
-    });
-    return { best: top.sorted(), total };
+    if (query.profile === 'related') return this.rankRelated(query.entity, this.facets.select(query.filters), wanted);
+    const selection = query.filters.length === 0 ? undefined : this.facets.select(query.filters);
+    const ranking = this.topK.ranking(this.scorer(query, atMs), selection, atMs);
+    const { total } = ranking;
+    return { best: total === 0 ? [] : ranking.after(undefined, Math.min(wanted, total)), total };
   }
 
-  private scorer({ profile, window, seed }: FeedQuery, atMs: number): Omit<Scorer, 'bound'> {
+  private scorer({ profile, window, seed }: FeedQuery, atMs: number): Scorer {
     const custom = this.custom.get(profile);
     if (custom !== undefined) return custom(atMs);
-    assert(Object.hasOwn(scorers, profile), 'the parser refuses unknown profiles', () => profile);
+    assert(Object.hasOwn(formulas, profile), 'the parser refuses unknown profiles', () => profile);
     const moment = { window, seed, atMs };
-    const score = scorers[profile as ScoredProfile](this.sums, moment);
+    const { score, bound, quiet } = formulas[profile as ScoredProfile](this.sums, moment);
     const explain = explainers[profile as ScoredProfile];
+    const item = { entity: 0, createdMs: 0 };
     return {
       gated: false,
-      score: (entity) => score(this.catalog.item(entity)!),
+      score(entity, createdMs) {
+        item.entity = entity;
+        item.createdMs = createdMs;
+        return score(item);
+      },
+      bound,
+      ...(quiet === undefined ? {} : { quiet }),
       explain: (entity, createdMs) => explain(this.sums, moment, { entity, createdMs }),
     };
   }

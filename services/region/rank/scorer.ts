@@ -17,6 +17,8 @@ export interface Limits {
   decayed(signal: number): number;
   /** Latest creation time, epoch ms. */
   newestMs: number;
+  /** Of the items that ever had a signal; −1: there is none. */
+  newestActiveMs: number;
 }
 
 /** A profile, ready to score at one moment. */
@@ -27,6 +29,8 @@ export interface Scorer {
   bound(limits: Limits): number;
   /** The parts of the item's score, in formula order; their `part`s add up to the score within rounding. */
   explain(entity: number, createdMs: number): readonly ScorePart[];
+  /** What every item without a signal scores; absent where that depends on the item. */
+  readonly quiet?: number;
   /**
    * Whether an item may score −Infinity. Where it is false every item of a selection is ranked and the total is known; where
    * it is true the total has to be counted, over the groups whose bound is not −Infinity.

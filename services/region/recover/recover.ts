@@ -48,6 +48,7 @@ export function recover({ clock, log, wal, catalog, ledger, facets, text, vector
   const startMs = clock.monotonicMs();
   catalog.load(wal.itemRegisters(), wal.embeddingRegisters());
   for (const { entity, metadata } of catalog.items()) {
+    ledger.ceilings.put(entity);
     facets.put(entity, metadata);
     text.put(entity, metadata);
     const values = catalog.embedding(entity);

@@ -16,6 +16,8 @@ export interface Selection {
   readonly count: number;
   /** By {@link Entities} ordinal, as everything else here. */
   has(ordinal: number): boolean;
+  /** Whether it has one of `first` … `end` − 1: may say yes where it has none. */
+  any(first: number, end: number): boolean;
   /** Each once, ascending. */
   forEach(visit: (ordinal: number) => void): void;
 }

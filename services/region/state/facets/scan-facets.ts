@@ -32,6 +32,7 @@ class ScanFacets implements Facets {
     return {
       count: ordinals.length,
       has: (ordinal) => members.has(ordinal),
+      any: () => true,
       forEach(visit) {
         for (const ordinal of ordinals) visit(ordinal);
       },

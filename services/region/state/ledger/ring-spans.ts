@@ -10,6 +10,8 @@ export const MINUTE_MS = 60_000;
 export const MINUTES_PER_HOUR = 60;
 export const MINUTES_KEPT = 66;
 export const HOURS_KEPT = 170;
+/** What a total over a day covers: `24h` and two hours, as the rings exceed their windows. */
+export const DAY_HOURS_KEPT = 26;
 
 export type RingKind = 'minutes' | 'hours';
 

@@ -5,11 +5,12 @@
  * An entry is two 32-bit words: the minute modulo 2^32 (entries lie within 170 hours of the newest minute, so it is
  * unambiguous) and its sum; a sum of 0 is a free entry. What does not fit is the caller's to move into `DenseRings`.
  */
+
+import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
-import { BlockPool } from './block-pool.ts';
+import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import type { BucketValues, RingKind } from './ring-spans.ts';
 import { HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
-import type { ShardReader, ShardWriter } from './shard-codec.ts';
 
 const ENTRIES = 6;
 const BLOCK_WORDS = ENTRIES * 2;
@@ -100,7 +101,7 @@ export class SparseRings {
     }
   }
 
-  write(block: number, newest: number, writer: ShardWriter): void {
+  write(block: number, newest: number, writer: VarintWriter): void {
     const entries: [minute: number, sum: number][] = [];
     this.visit(block, newest, (minute, sum) => entries.push([minute, sum]));
     writer.varint(entries.length);
@@ -111,7 +112,7 @@ export class SparseRings {
   }
 
   /** Fills an open block, all zero, with what `write` wrote. */
-  read(block: number, newest: number, reader: ShardReader): void {
+  read(block: number, newest: number, reader: VarintReader): void {
     for (let left = reader.varint(); left > 0; left--) {
       const minute = newest - reader.varint();
       assert(this.add(block, minute, reader.varint()), 'what fitted into sparse rings fits again');
