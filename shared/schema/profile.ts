@@ -16,6 +16,7 @@ export const builtInProfiles = [
   'top',
   'rising',
   'controversial',
+  'debated',
   'hidden_gems',
   'most_viewed',
   'most_liked',

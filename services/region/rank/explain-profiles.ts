@@ -6,7 +6,7 @@
  * by; the measurements the weight is made of follow with weight 0.
  */
 import type { ScorePart } from '../../../shared/kernel/ranking.ts';
-import { HOT_GRAVITY, type ScoredProfile, type ScoringMoment } from './profiles.ts';
+import { confidence, type ScoredProfile, type ScoringMoment } from './profiles.ts';
 import { shuffler } from './shuffle.ts';
 import type { SignalSums } from './signal-sums.ts';
 
@@ -33,7 +33,7 @@ export const explainers: Readonly<Record<ScoredProfile, Explain>> = {
   trending: (sums, { window, atMs }, item) => [
     weighted(`share velocity ${window}`, sums.velocity('share', item, window, atMs), 0.5),
     weighted(`view velocity ${window}`, sums.velocity('view', item, window, atMs), 0.3),
-    weighted('reach = log10(1 + view all)', Math.log10(1 + sums.of('view', item.entity, 'all', atMs)), 0.2),
+    weighted('reach = view velocity 7d', sums.velocity('view', item, '7d', atMs), 0.2),
   ],
 
   hot(sums, { atMs }, { entity, createdMs }) {
@@ -42,7 +42,7 @@ export const explainers: Readonly<Record<ScoredProfile, Explain>> = {
     const ageHours = Math.max(0, atMs - createdMs) / HOUR_MS;
     const size = Math.log10(Math.max(Math.abs(positive - negative), 1));
     return [
-      weighted('log10(max(|positive − negative|, 1))', size, 1 / (ageHours + 2) ** HOT_GRAVITY),
+      weighted('log10(max(|positive − negative|, 1))', size, 1 / Math.sqrt(ageHours + 2)),
       measurement('positive all', positive),
       measurement('negative all', negative),
       measurement('age in hours', ageHours),
@@ -70,20 +70,33 @@ export const explainers: Readonly<Record<ScoredProfile, Explain>> = {
     const negative = sums.negative(entity, window, atMs);
     const total = positive + negative;
     return [
-      weighted('share of positive', total === 0 ? 0 : positive / total, total === 0 ? 0 : negative / total),
+      weighted('positive share', total === 0 ? 0 : positive / total, total === 0 ? 0 : negative / total),
       measurement(`positive ${window}`, positive),
       measurement(`negative ${window}`, negative),
     ];
   },
 
-  hidden_gems(sums, { window, atMs }, { entity }) {
-    const positive = sums.positive(entity, window, atMs);
+  debated(sums, { window, atMs }, { entity }) {
+    const approving = sums.approving(entity, window, atMs);
     const negative = sums.negative(entity, window, atMs);
-    const total = positive + negative;
+    const opinions = approving + negative;
+    const [pro, contra] = opinions === 0 ? [0, 0] : [approving / opinions, negative / opinions];
+    return [
+      weighted('positive share · negative share', pro * contra, confidence(opinions)),
+      measurement(`positive without views ${window}`, approving),
+      measurement(`negative ${window}`, negative),
+    ];
+  },
+
+  hidden_gems(sums, { window, atMs }, { entity }) {
+    const approving = sums.approving(entity, window, atMs);
+    const negative = sums.negative(entity, window, atMs);
+    const opinions = approving + negative;
+    const share = opinions === 0 ? 0 : approving / opinions;
     const views = sums.of('view', entity, window, atMs);
     return [
-      weighted('quality = share of positive', total === 0 ? 0 : positive / total, 1 / Math.log10(views + 10)),
-      measurement(`positive ${window}`, positive),
+      weighted('quality = positive share · confidence', share * confidence(opinions), 1 / Math.log10(views + 10)),
+      measurement(`positive without views ${window}`, approving),
       measurement(`negative ${window}`, negative),
       measurement(`view ${window}`, views),
     ];

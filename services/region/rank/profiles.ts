@@ -1,13 +1,13 @@
 /**
  * The built-in profiles but `related`: each as a score of an item and a bound of a group, by one formula.
  *
- * `pos` and `neg` are the sums over all positive and all negative signals of the schema; `views`, `likes` are the sums of
- * the signals `view` and `like`. All sums are of the query's window unless a formula names another. The formulas of `hot`,
- * `controversial`, `hidden_gems` and `trending` are the original's, kept to the letter (docs/architecture.md, section 5); what
- * that page leaves open is decided here.
+ * `pos` and `neg` are the sums over all positive and all negative signals of the schema; `pro` is `pos` without `view`;
+ * `views`, `likes` are the sums of the signals `view` and `like`. All sums are of the query's window unless a formula names
+ * another. The formulas of `hot`, `controversial`, `hidden_gems` and `trending` are the original's (docs/architecture.md,
+ * section 5); what that page leaves open is decided here, and docs/ranking.md says why.
  *
- * A bound does with limits what the score does with an item's sums. Additions, multiplications and divisions never turn ≤
- * into >; logarithms and powers may by their last bit, which `SLACK` covers.
+ * A bound does with limits what the score does with an item's sums. Additions, multiplications, divisions and square roots
+ * never turn ≤ into >; logarithms and powers may by their last bit, which `SLACK` covers.
  */
 import type { Window } from '../../../shared/schema/schema.ts';
 import type { Profile } from './rank.ts';
@@ -36,35 +36,39 @@ export const defaultWindows: Readonly<Record<string, Window | undefined>> = {
   trending: '24h',
   top: 'all',
   controversial: 'all',
+  debated: 'all',
   hidden_gems: 'all',
   most_viewed: 'all',
   most_liked: 'all',
 };
 
-export const HOT_GRAVITY = 1.8;
 const HOUR_MS = 3_600_000;
 const SLACK = 1 + 2 ** -50;
+/** For a bound that is reached by other steps than the score: some dozen roundings apart. */
+const WIDE_SLACK = 1 + 2 ** -47;
+/** Opinions that convince by half. */
+const HALF_CONVINCING = 5;
 
 export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment: ScoringMoment) => Formula>> = {
-  /** 0.5 · share velocity + 0.3 · view velocity + 0.2 · reach; reach = log10(1 + views of all time). */
+  /** 0.5 · share velocity + 0.3 · view velocity + 0.2 · reach; reach = view velocity over 7d: all three are events a second. */
   trending: (sums, { window, atMs }) => ({
     quiet: 0,
     score(item) {
       const shares = sums.velocity('share', item, window, atMs);
       const views = sums.velocity('view', item, window, atMs);
-      const reach = Math.log10(1 + sums.of('view', item.entity, 'all', atMs));
+      const reach = sums.velocity('view', item, '7d', atMs);
       return 0.5 * shares + 0.3 * views + 0.2 * reach;
     },
     bound(limits) {
       const shares = sums.mostVelocity('share', limits, window, atMs);
       const views = sums.mostVelocity('view', limits, window, atMs);
-      const reach = Math.log10(1 + sums.mostOf('view', limits, 'all')) * SLACK;
+      const reach = sums.mostVelocity('view', limits, '7d', atMs);
       return 0.5 * shares + 0.3 * views + 0.2 * reach;
     },
   }),
 
   /**
-   * log10(max(|pos − neg|, 1)) / (age in hours + 2)^1.8, of all time. An item that much is said against is as hot as one
+   * log10(max(|pos − neg|, 1)) / (age in hours + 2)^gravity, of all time; gravity = 1/2. An item that much is said against is as hot as one
    * that much is said for: that is the original's |…|.
    */
   hot: (sums, { atMs }) => ({
@@ -109,7 +113,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
     },
   }),
 
-  /** pos · neg / (pos + neg)²: 0.25 where opinion is split evenly, 0 where it is one-sided or absent. */
+  /** pos · neg / (pos + neg)²: 0.25 where they are even, 0 where one is absent. */
   controversial: (sums, { window, atMs }) => ({
     quiet: 0,
     score({ entity }) {
@@ -119,24 +123,39 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
       // The quotient may round up to more than there is.
       return total === 0 ? 0 : Math.min(0.25, (positive * negative) / (total * total));
     },
-    // Where opinion is split evenly somewhere, ties end the search: by the lowest entity.
+    // Where they are even somewhere, ties end the search: by the lowest entity.
     bound: (limits) => (sums.mostPositive(limits, window) > 0 && sums.mostNegative(limits, window) > 0 ? 0.25 : 0),
   }),
 
-  /** quality / log10(views + 10); quality = pos / (pos + neg), 0 without signals. */
+  /**
+   * pro · neg / (pro + neg)² · confidence: near 0.25 where the opinion of many is split evenly. `controversial` for readers:
+   * it puts 499 and 501 above one and one, and takes no view for an opinion.
+   */
+  debated: (sums, { window, atMs }) => ({
+    quiet: 0,
+    score: ({ entity }) => split(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)),
+    // For n against, the score grows with those for it up to √(n² + 5n) of them (where its derivative is 0), and so the
+    // other way round; the larger both are, the more.
+    bound(limits) {
+      const approving = sums.mostApproving(limits, window);
+      const negative = sums.mostNegative(limits, window);
+      return split(Math.min(approving, balancing(negative)), Math.min(negative, balancing(approving))) * WIDE_SLACK;
+    },
+  }),
+
+  /** quality / log10(views + 10); quality = pro / (pro + neg) · confidence, 0 without opinions. */
   hidden_gems: (sums, { window, atMs }) => ({
     quiet: 0,
     score({ entity }) {
-      const positive = sums.positive(entity, window, atMs);
-      const total = positive + sums.negative(entity, window, atMs);
-      const quality = total === 0 ? 0 : positive / total;
+      const approving = sums.approving(entity, window, atMs);
+      const opinions = approving + sums.negative(entity, window, atMs);
+      const quality = opinions === 0 ? 0 : (approving / opinions) * confidence(opinions);
       return quality / Math.log10(sums.of('view', entity, window, atMs) + 10);
     },
+    // Nobody against it, and as few have seen it as any.
     bound(limits) {
-      if (sums.mostPositive(limits, window) === 0) return 0;
       const views = window === 'all' ? sums.leastOf('view', limits) : 0;
-      // Up to here more views have a logarithm that is larger in more than its last bit.
-      return (1 / Math.log10(views + 10)) * (views < 1e6 ? 1 : SLACK);
+      return (confidence(sums.mostApproving(limits, window)) / Math.log10(views + 10)) * WIDE_SLACK;
     },
   }),
 
@@ -159,7 +178,22 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
   },
 };
 
-/** (age in hours + 2)^gravity; never below what an older item has. */
+/** (age in hours + 2)^gravity; never above what an older item has. */
 function gravity(createdMs: number, atMs: number): number {
-  return (Math.max(0, atMs - createdMs) / HOUR_MS + 2) ** HOT_GRAVITY;
+  return Math.sqrt(Math.max(0, atMs - createdMs) / HOUR_MS + 2);
+}
+
+/** How much a share of so many opinions says: 0 of none, 1/2 of five, near 1 of very many. */
+export function confidence(opinions: number): number {
+  return opinions / (opinions + HALF_CONVINCING);
+}
+
+function split(approving: number, negative: number): number {
+  const opinions = approving + negative;
+  return opinions === 0 ? 0 : ((approving * negative) / (opinions * opinions)) * confidence(opinions);
+}
+
+/** As many opinions on the other side make an item the most controversial. */
+function balancing(opinions: number): number {
+  return Math.sqrt(opinions * (opinions + HALF_CONVINCING));
 }

@@ -56,6 +56,7 @@ export class SignalSums {
   private readonly single = new Map<string, Total>();
   private readonly positives: Total;
   private readonly negatives: Total;
+  private readonly approvals: Total;
   /** Whether every positive signal that is ranked by `1h` is ranked by `24h` too. */
   readonly dayHasHour: boolean;
 
@@ -70,6 +71,7 @@ export class SignalSums {
     const sorted = [...definitions].sort((a, b) => (a.name < b.name ? -1 : 1));
     this.positives = new Total(sorted.filter(({ sentiment }) => sentiment === 'positive'));
     this.negatives = new Total(sorted.filter(({ sentiment }) => sentiment === 'negative'));
+    this.approvals = new Total(sorted.filter(({ name, sentiment }) => sentiment === 'positive' && name !== 'view'));
     this.dayHasHour = sorted.every(
       ({ sentiment, windows }) => sentiment === 'negative' || !windows.includes('1h') || windows.includes('24h'),
     );
@@ -102,6 +104,15 @@ export class SignalSums {
 
   mostNegative(limits: Limits, window: Window): number {
     return this.negatives.most(limits, window);
+  }
+
+  /** All positive signals but `view`: that an item was seen says nothing for it. */
+  approving(entity: number, window: Window, atMs: number): number {
+    return this.approvals.of(entity, window, atMs);
+  }
+
+  mostApproving(limits: Limits, window: Window): number {
+    return this.approvals.most(limits, window);
   }
 
   /** Windowed sum / window seconds; over `all`, the sum / seconds since the item was created. */
