@@ -2,7 +2,7 @@
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
 import type { Ceilings } from '../../services/region/state/ceilings/ceilings.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/scan-facets.ts';
+import { createFacets } from '../../services/region/state/facets/facet-index.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { VectorHit, VectorIndex } from '../../services/region/state/vectors/vectors.ts';

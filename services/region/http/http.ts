@@ -6,6 +6,7 @@ import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import type { DigestReply, DigestsReply, RegionStatus } from '../../../shared/protocol/internal.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Intake } from '../intake/intake.ts';
+import type { Cursors } from '../pages/pages.ts';
 import type { Rank } from '../rank/rank.ts';
 import type { Role } from '../role/role.ts';
 import type { SnapshotServer } from '../snapshot/snapshot.ts';
@@ -27,6 +28,7 @@ export interface RegionSurface {
   readonly facets: Facets;
   readonly text: TextIndex;
   readonly rank: Rank;
+  readonly cursors: Cursors;
   readonly snapshots: SnapshotServer;
   readonly maxBodyBytes: number;
   /** Of all bodies in memory together. */

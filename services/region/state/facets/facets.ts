@@ -16,7 +16,7 @@ export interface Selection {
   readonly count: number;
   /** By {@link Entities} ordinal, as everything else here. */
   has(ordinal: number): boolean;
-  /** Whether it has one of `first` … `end` − 1: may say yes where it has none. */
+  /** Whether any ordinal from `first` to below `end` is among them: one look for up to 32 that are aligned by their number. */
   any(first: number, end: number): boolean;
   /** Each once, ascending. */
   forEach(visit: (ordinal: number) => void): void;
