@@ -127,7 +127,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     createdMs: (ordinal) => catalog.createdMs(ordinal),
     decayed: decayedSignals(schema.profiles.values()),
   });
-  const facets = createFacets({ entities });
+  const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
   const text = createTextIndex({ schema });
   const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
   // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
@@ -194,7 +194,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onFatal,
     onForgotten: counters.keysForgotten,
   });
-  const background = [checkpoint, trim, keySweep];
+  const background = [checkpoint, trim, keySweep, recovered.indexing];
   const drill = createCutSwitch({
     clock,
     log,
@@ -384,6 +384,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     maxBodyBytes: options.maxBodyBytes,
     bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
+    indexing: recovered.indexing,
     cut: () => drill.cut,
     drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
@@ -416,6 +417,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,
     items: () => catalog.size,
+    itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.told),
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => wal.keys,
     clockOffsetSeconds: () => largestOffsetMs(peers) / 1_000,

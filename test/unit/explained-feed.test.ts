@@ -88,7 +88,7 @@ describe('explained feeds', () => {
     const context = { region: 'test', position: '', lag_events: 0, at: '' };
     const cursors = createCursors({ secret: '', schemaHash: 'x' });
     const surface = { rank, catalog, facets: catalog.facets, cursors, nowMs: () => AT_MS };
-    addFeedRoute(router, surface, { context: () => context, admit: async () => {} });
+    addFeedRoute(router, surface, { context: () => context, admit: async () => {}, requireIndexes: () => {} });
     app.use(router.routes());
     server = await listen({ app, metrics, maxConnections: 10, host: '127.0.0.1', port: 0, log, clock });
   });

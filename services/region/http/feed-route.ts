@@ -17,8 +17,9 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
     const search = new URLSearchParams(ctx.querystring);
     const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(search, { profiles: rank.profiles, cursors });
     const { profile, limit, filters, maxPer } = query;
+    if (filters.length > 0 || profile === 'related') reading.requireIndexes();
     const atMs = pinnedMs ?? surface.nowMs();
-    const ranking = rank.ranking(query, facets.select(filters), atMs);
+    const ranking = rank.ranking(query, filters.length === 0 ? undefined : facets.select(filters), atMs);
     const explained = query.explain ? { explain: (scored: Scored) => rank.explain(query, scored, atMs) } : {};
     const page = takePage(ranking, { limit, from, diversity: diversityOf(surface, maxPer) });
     ctx.body = {

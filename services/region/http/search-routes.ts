@@ -13,6 +13,7 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
   router.get('/search', async (ctx) => {
     await reading.admit(ctx);
     const asked = parseSearchQuery(new URLSearchParams(ctx.querystring), cursors);
+    reading.requireIndexes();
     const { query, limit, filters, maxPer, from, atMs = surface.nowMs() } = asked;
     const selection = filters.length === 0 ? undefined : facets.select(filters);
     const accept =

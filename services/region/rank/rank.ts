@@ -42,10 +42,10 @@ export interface Rank {
   /** The names of the profiles there are, built-in ones first. */
   readonly profiles: readonly string[];
   /**
-   * The items of the selection that are eligible for the profile, as they rank at `atMs`. Throws `Refusal` `unknown_item`
+   * The items of the selection - undefined: all - that are eligible for the profile, as they rank at `atMs`. Throws `Refusal` `unknown_item`
    * or `no_embedding` for `related`.
    */
-  ranking(query: RankingQuery, selection: Selection, atMs: number): Ranking;
+  ranking(query: RankingQuery, selection: Selection | undefined, atMs: number): Ranking;
   /** What the score of a ranked item is made of, in the order of the formula. */
   explain(query: RankingQuery, scored: Scored, atMs: number): readonly ScorePart[];
   /** All signals of an entity that have events, with the windows the schema declares, plus `decayed`. */

@@ -47,16 +47,28 @@ class ProfileRank implements Rank {
     this.custom = new Map([...parts.schema.profiles].map(([name, profile]) => [name, compileProfile(profile, parts)]));
   }
 
-  ranking(query: RankingQuery, selection: Selection, atMs: number): Ranking {
-    if (query.profile === 'related') return this.related(query.entity, selection);
-    const all = selection.count === this.parts.catalog.size;
-    return this.topK.ranking(this.scorer(query, atMs), all ? undefined : selection, atMs);
+  ranking(query: RankingQuery, selected: Selection | undefined, atMs: number): Ranking {
+    if (query.profile === 'related') return this.related(query.entity, selected ?? this.everything());
+    const all = selected?.count === this.parts.catalog.size;
+    return this.topK.ranking(this.scorer(query, atMs), all ? undefined : selected, atMs);
   }
 
   explain(query: RankingQuery, { entity, score }: Scored, atMs: number): readonly ScorePart[] {
     if (query.profile === 'related') return [{ term: 'similarity', value: score, weight: 1, part: score }];
     const { catalog, entities } = this.parts;
     return this.scorer(query, atMs).explain(entity, catalog.createdMs(entities.find(entity)));
+  }
+
+  private everything(): Pick<Selection, 'count' | 'has' | 'forEach'> {
+    const { catalog, entities } = this.parts;
+    const has = (ordinal: number): boolean => ordinal >= 0 && catalog.createdMs(ordinal) >= 0;
+    return {
+      count: catalog.size,
+      has,
+      forEach(visit) {
+        for (let ordinal = 0; ordinal < entities.size; ordinal++) if (has(ordinal)) visit(ordinal);
+      },
+    };
   }
 
   summary(entity: number, atMs: number): SignalSummary {
@@ -94,7 +106,7 @@ class ProfileRank implements Rank {
   }
 
   /** The nearest neighbours of the entity's embedding, itself excluded. */
-  private related(entity: number | undefined, selection: Selection): Ranking {
+  private related(entity: number | undefined, selection: Pick<Selection, 'has' | 'forEach'>): Ranking {
     const { catalog, entities, vectors } = this.parts;
     assert(entity !== undefined, 'the parser refuses related without an entity');
     if (catalog.item(entity) === undefined) throw new Refusal('unknown_item', `item ${entity} does not exist`);
