@@ -14,6 +14,7 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
+import { decayedSignals } from '../../shared/schema/profile.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
@@ -120,7 +121,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
 
   const entities = new Entities();
   const catalog = createRegisters({ entities });
-  const ledger = createLedger({ schema, entities });
+  const ledger = createLedger({
+    schema,
+    entities,
+    createdMs: (ordinal) => catalog.createdMs(ordinal),
+    decayed: decayedSignals(schema.profiles.values()),
+  });
   const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
   const text = createTextIndex({ schema });
   const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
@@ -148,7 +154,11 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     },
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
-  const rank = createRank({ schema, entities, catalog, ledger, vectors });
+  const nowMs = (): number => {
+    const now = clock.nowMs();
+    return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
+  };
+  const rank = createRank({ schema, entities, catalog, ledger, vectors, nowMs });
   const peers: Peers = createPeers({ clock, links });
   const checkpoint = createCheckpointer({
     clock,
@@ -382,10 +392,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     digest,
     digests: () => ({ region, schemaHash: schema.hash, ...keptDigest.watch(DIGESTS_LIMIT) }),
     lagEvents,
-    nowMs: () => {
-      const now = clock.nowMs();
-      return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
-    },
+    nowMs,
   };
   registerRegionGauges(metrics, {
     appliedEvents: () => totalOf(apply.applied),

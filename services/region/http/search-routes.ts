@@ -23,7 +23,7 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
     ctx.body = {
       ...reading.context(atMs),
       query,
-      items: presentItems(surface, page.items, from, atMs),
+      items: presentItems(surface, page.items, { from, atMs }),
       next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), atMs, page.next),
       total_matched: total,
       relaxed: relaxedOf(maxPer, page.relaxed),

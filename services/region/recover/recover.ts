@@ -51,6 +51,7 @@ export interface Recovered {
 export function recover({ clock, log, wal, catalog, ledger, facets, text, vectors }: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
   catalog.load(wal.itemRegisters(), wal.embeddingRegisters());
+  ledger.ceilings.fill();
   for (const [entity, values] of catalog.embedded()) vectors.put(entity, values);
   const documentsMs = clock.monotonicMs();
   const { floor, shards, loaded } = loadShards(wal, ledger, log);
