@@ -49,7 +49,7 @@ interface Delays {
 interface Pass extends Delays {
   readonly durationMs: number;
   readonly bytes: number;
-  /** Longest step that works without a break, ms of processor time: sorting pairs, encoding a shard. */
+  /** Longest step that works without a break, ms of processor time: sorting pairs, encoding a shard, packing quiet pairs. */
   readonly stepMs: number;
 }
 
@@ -108,6 +108,7 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
       wal,
       ledger: {
         changed: (shard) => ledger.changed(shard),
+        pack: (...limits) => stepped(() => ledger.pack(...limits)),
         pass() {
           const pass = ledger.pass();
           return {

@@ -15,7 +15,7 @@ import type { Facets } from '../state/facets/facets.ts';
 import type { TextIndex } from '../state/text/text.ts';
 
 /** Told before the region serves. */
-const FIRST_ITEMS = 20_000;
+const FIRST_ITEMS = 5_000;
 /** How long a slice may hold up everything else, and how long it then leaves to it. */
 const SLICE_MS = 5;
 const PAUSE_MS = 1;
