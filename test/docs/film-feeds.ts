@@ -7,7 +7,8 @@
 import { type FilmRecord, filmOf, readFilms } from '../../deploy/demo/films.ts';
 import { playSignals } from '../../deploy/demo/play.ts';
 import { table } from '../../deploy/demo/show.ts';
-import type { FeedItem, FeedQuery } from '../../services/region/rank/rank.ts';
+import type { RankedItem } from '../../services/region/http/ranked-items.ts';
+import type { FeedQuery } from '../../services/region/rank/rank.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import { HOUR_MS, STAGE_MS, Stage } from './stage.ts';
 
@@ -148,7 +149,7 @@ function releaseOf(record: FilmRecord): number {
   return typeof year === 'number' && !Number.isNaN(dayMs) ? new Date(dayMs).setUTCFullYear(year) : -Infinity;
 }
 
-function feedTable(stage: Stage, items: readonly FeedItem[]): string {
+function feedTable(stage: Stage, items: readonly RankedItem[]): string {
   const heads = [
     '#',
     'title',

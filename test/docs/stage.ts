@@ -1,7 +1,11 @@
 /** A catalog and a ledger around one moment, to score what the documentation shows with the code that ranks. */
+
+import { diversityOf, presentItems, type RankedItem } from '../../services/region/http/ranked-items.ts';
+import { firstPlace, takePage } from '../../services/region/pages/pages.ts';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
-import type { FeedItem, FeedQuery } from '../../services/region/rank/rank.ts';
+import type { FeedQuery } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
+import type { Scored } from '../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
@@ -17,12 +21,11 @@ export class Stage {
 
   constructor(schema: Schema) {
     const { catalog } = this;
-    const { entities, facets } = catalog;
+    const { entities } = catalog;
     this.ledger = catalog.ledgerOf(schema);
     this.rank = createRank({
       schema,
       entities,
-      facets,
       catalog,
       ledger: this.ledger,
       vectors: new TinyVectors(catalog),
@@ -43,9 +46,14 @@ export class Stage {
     }
   }
 
-  feed(profile: string, query: Partial<FeedQuery> = {}, atMs = STAGE_MS): readonly FeedItem[] {
-    const window = defaultWindows[profile] ?? 'all';
-    return this.rank.feed({ ...plainQuery, profile, window, ...query }, atMs).items;
+  feed(profile: string, query: Partial<FeedQuery> = {}, atMs = STAGE_MS): readonly RankedItem[] {
+    const { rank, catalog } = this;
+    const asked = { ...plainQuery, profile, window: defaultWindows[profile] ?? 'all', ...query };
+    const { limit, filters, maxPer } = asked;
+    const ranking = rank.ranking(asked, catalog.facets.select(filters), atMs);
+    const page = takePage(ranking, { limit, from: firstPlace, diversity: diversityOf({ catalog }, maxPer) });
+    const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, atMs) } : {};
+    return presentItems({ catalog, rank }, page.items, { from: firstPlace, atMs, ...explained });
   }
 
   /** The item's score, or undefined where the profile does not rank it. */
@@ -57,7 +65,6 @@ export class Stage {
 const plainQuery: FeedQuery = {
   profile: 'trending',
   limit: 10,
-  skip: 0,
   window: 'all',
   filters: [],
   maxPer: undefined,

@@ -2,7 +2,7 @@
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
 import type { Ceilings } from '../../services/region/state/ceilings/ceilings.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/scan-facets.ts';
+import { createFacets } from '../../services/region/state/facets/facet-index.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { VectorHit, VectorIndex } from '../../services/region/state/vectors/vectors.ts';
@@ -13,7 +13,7 @@ import type { Schema } from '../../shared/schema/schema.ts';
 export class TinyCatalog implements Catalog {
   private ceilings: Pick<Ceilings, 'put' | 'remove'> | undefined;
   readonly entities = new Entities();
-  readonly facets = createFacets({ entities: this.entities });
+  readonly facets = createFacets({ entities: this.entities, metadataOf: (ordinal) => this.metadata(ordinal) });
   private readonly live = new Map<number, Item>();
   private readonly embeddings = new Map<number, Float32Array>();
 
@@ -27,8 +27,9 @@ export class TinyCatalog implements Catalog {
   }
 
   put(entity: number, metadata: Metadata = {}, createdMs = 0): void {
+    const former = this.live.get(entity)?.metadata;
     this.live.set(entity, { entity, metadata, createdMs, updatedMs: createdMs });
-    this.facets.put(entity, metadata);
+    this.facets.put(entity, metadata, former);
     this.ceilings?.put(entity);
   }
 
@@ -37,13 +38,18 @@ export class TinyCatalog implements Catalog {
   }
 
   remove(entity: number): void {
+    const former = this.live.get(entity)?.metadata;
     this.live.delete(entity);
-    this.facets.remove(entity);
+    this.facets.remove(entity, former);
     this.ceilings?.remove(entity);
   }
 
   item(entity: number): Item | undefined {
     return this.live.get(entity);
+  }
+
+  metadata(ordinal: number): Metadata | undefined {
+    return ordinal < this.entities.size ? this.live.get(this.entities.entity(ordinal))?.metadata : undefined;
   }
 
   createdMs(ordinal: number): number {

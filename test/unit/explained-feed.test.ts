@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Router } from '@koa/router';
 import { addFeedRoute } from '../../services/region/http/feed-route.ts';
+import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { profiles } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
 import type { ScorePart } from '../../shared/kernel/ranking.ts';
@@ -58,7 +59,6 @@ describe('explained feeds', () => {
     const rank = createRank({
       schema,
       entities: catalog.entities,
-      facets: catalog.facets,
       catalog,
       ledger,
       vectors: new TinyVectors(catalog),
@@ -86,7 +86,9 @@ describe('explained feeds', () => {
     const app = createHttpApp({ log, metrics, clock, random, inFlightLimit: 10 });
     const router = new Router();
     const context = { region: 'test', position: '', lag_events: 0, at: '' };
-    addFeedRoute(router, { rank, nowMs: () => AT_MS }, { context: () => context, admit: async () => {} });
+    const cursors = createCursors({ secret: '', schemaHash: 'x' });
+    const surface = { rank, catalog, facets: catalog.facets, cursors, nowMs: () => AT_MS };
+    addFeedRoute(router, surface, { context: () => context, admit: async () => {}, requireIndexes: () => {} });
     app.use(router.routes());
     server = await listen({ app, metrics, maxConnections: 10, host: '127.0.0.1', port: 0, log, clock });
   });

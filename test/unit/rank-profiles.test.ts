@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import type { Place } from '../../services/region/pages/pages.ts';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
-import { type FeedQuery, type FeedResult, type Profile, profiles } from '../../services/region/rank/rank.ts';
+import { type FeedQuery, type Profile, profiles } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
+import { type FeedAnswer, feedOf } from '../harness/feed.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
 
@@ -26,7 +28,6 @@ function world(schema: Schema = everySignal) {
   const rank = createRank({
     schema,
     entities: catalog.entities,
-    facets: catalog.facets,
     catalog,
     ledger,
     vectors: new TinyVectors(catalog),
@@ -38,15 +39,14 @@ function world(schema: Schema = everySignal) {
     /** `weight` of a signal, `hoursAgo` hours before the moment of the feed. */
     signal: (entity: number, signal: string, weight: number, hoursAgo = 0): void =>
       ledger.add(entity, signal, weight * 1000, AT_MS - hoursAgo * HOUR_MS),
-    feed: (profile: Profile, more: Partial<FeedQuery> = {}): FeedResult =>
-      rank.feed({ ...plain, profile, window: defaultWindows[profile] ?? 'all', ...more }, AT_MS),
+    feed: (profile: Profile, more: Partial<FeedQuery> = {}, from?: Place): FeedAnswer =>
+      feedOf({ rank, catalog }, { ...plain, profile, window: defaultWindows[profile] ?? 'all', ...more }, AT_MS, from),
   };
 }
 
 const plain: FeedQuery = {
   profile: 'trending',
   limit: 20,
-  skip: 0,
   window: 'all',
   filters: [],
   maxPer: undefined,
@@ -55,13 +55,13 @@ const plain: FeedQuery = {
   explain: false,
 };
 
-function scores(result: FeedResult): [number, number][] {
-  return result.items.map((item) => [item.entity_id, item.score]);
+function scores(result: FeedAnswer): [number, number][] {
+  return result.items.map((item) => [item.entity, item.score]);
 }
 
-function closeScores(result: FeedResult, expected: readonly (readonly [number, number])[]): void {
+function closeScores(result: FeedAnswer, expected: readonly (readonly [number, number])[]): void {
   assert.deepEqual(
-    result.items.map((item) => item.entity_id),
+    result.items.map((item) => item.entity),
     expected.map(([entity]) => entity),
   );
   for (const [index, [entity, score]] of expected.entries()) {
@@ -328,8 +328,7 @@ describe('ranking profiles', () => {
   it('shuffle: one order a seed, another seed another order, every place equally likely', () => {
     const { catalog, feed } = world();
     for (let entity = 0; entity < 100; entity++) catalog.put(entity);
-    const order = (seed: string): number[] =>
-      feed('shuffle', { seed, limit: 100 }).items.map(({ entity_id }) => entity_id);
+    const order = (seed: string): number[] => feed('shuffle', { seed, limit: 100 }).items.map(({ entity }) => entity);
     assert.deepEqual(order('a'), order('a'));
     assert.notDeepEqual(order('a'), order('b'));
     assert.deepEqual(
@@ -349,7 +348,7 @@ describe('ranking profiles', () => {
     for (let entity = 1; entity <= 9; entity++) catalog.put(entity);
     catalog.put(Number.MAX_SAFE_INTEGER);
     assert.deepEqual(
-      feed('shuffle', { seed: 'tonight' }).items.map(({ entity_id }) => entity_id),
+      feed('shuffle', { seed: 'tonight' }).items.map(({ entity }) => entity),
       [4, 3, 1, 5, 9, 8, 6, 2, 7, Number.MAX_SAFE_INTEGER],
     );
   });
@@ -376,8 +375,8 @@ describe('ranking profiles', () => {
     const onlyA = feed('related', { entity: 1, filters: [{ field: 'kind', operator: 'in', values: ['a'] }] });
     closeScores(onlyA, [[2, 0]]);
     const paged = feed('related', { entity: 1, limit: 1 });
-    assert.equal(paged.more, true);
-    assert.deepEqual(scores(feed('related', { entity: 1, limit: 1, skip: 1 })), [[2, 0]]);
+    assert.ok(paged.next !== undefined);
+    assert.deepEqual(scores(feed('related', { entity: 1, limit: 1 }, paged.next)), [[2, 0]]);
     assert.deepEqual(
       scores(feed('related', { entity: 3, filters: [{ field: 'x', operator: 'in', values: ['y'] }] })),
       [],

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { parseFeedQuery } from '../../services/region/rank/parse-feed-query.ts';
 import { profiles } from '../../services/region/rank/rank.ts';
 import { loadSchema, parseSchema } from '../../shared/schema/parse-schema.ts';
@@ -82,11 +83,12 @@ function requireClose(actual: number, expected: number, decimals: boolean, what:
 describe('the documentation of ranking', () => {
   const schema = documentedSchema();
   const names = [...profiles, ...schema.profiles.keys()];
+  const cursors = createCursors({ secret: '', schemaHash: 'x' });
 
   for (const block of examples) {
     it(`line ${block.line}: ${block.text.split('\n')[0]}`, () => {
       const { stage, search, claims } = readExample(block, schema);
-      const { query } = parseFeedQuery(search, names);
+      const { query } = parseFeedQuery(search, { profiles: names, cursors });
       assert.ok(claims.length > 0);
       for (const [entity, claim] of claims) {
         const score = stage.score(entity, query.profile, query);
@@ -110,7 +112,7 @@ describe('the documentation of ranking', () => {
       const shown = blocks[blocks.indexOf(block) + 1];
       assert.equal(shown?.language, 'json', `after line ${block.line}`);
       const { stage, search } = readExample(block, schema);
-      const { query } = parseFeedQuery(search, names);
+      const { query } = parseFeedQuery(search, { profiles: names, cursors });
       const [item] = stage.feed(query.profile, query);
       const rounded = item!.explain!.map((part) =>
         Object.fromEntries(

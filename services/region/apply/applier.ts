@@ -78,11 +78,11 @@ class Applier implements Apply {
         const change = catalog.apply({ event, order });
         if (change.item === 'gone') {
           ledger.ceilings.remove(event.entity);
-          facets.remove(event.entity);
+          facets.remove(event.entity, change.former);
           text.remove(event.entity);
         } else if (change.item !== undefined) {
           ledger.ceilings.put(event.entity);
-          facets.put(event.entity, change.item.metadata);
+          facets.put(event.entity, change.item.metadata, change.former);
           text.put(event.entity, change.item.metadata);
         }
         if (change.embedding === 'gone') vectors.remove(event.entity);

@@ -150,6 +150,14 @@ export class Ceilings {
     }
   }
 
+  /** Every item that is live now: after a catalog was loaded. */
+  fill(): void {
+    const { entities, createdMs } = this.options;
+    for (let ordinal = 0; ordinal < entities.size; ordinal++) {
+      if (createdMs(ordinal) >= 0) this.put(entities.entity(ordinal));
+    }
+  }
+
   /** The item is live now. */
   put(entity: number): void {
     const ordinal = this.options.entities.ordinal(entity);

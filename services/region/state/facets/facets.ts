@@ -16,17 +16,20 @@ export interface Selection {
   readonly count: number;
   /** By {@link Entities} ordinal, as everything else here. */
   has(ordinal: number): boolean;
-  /** Whether it has one of `first` … `end` − 1: may say yes where it has none. */
+  /** Whether any ordinal from `first` to below `end` is among them: one look for up to 32 that are aligned by their number. */
   any(first: number, end: number): boolean;
   /** Each once, ascending. */
   forEach(visit: (ordinal: number) => void): void;
 }
 
 export interface Facets {
-  /** The live item's metadata, replacing what it had. */
-  put(entity: number, metadata: Metadata): void;
-  /** The item is gone. Idempotent. */
-  remove(entity: number): void;
+  /**
+   * The live item's metadata; `former`, what it had so far: undefined for one that was not live. Nothing happens to an item
+   * that is told a second time as if it were new.
+   */
+  put(entity: number, metadata: Metadata, former: Metadata | undefined): void;
+  /** The item, which had `former`, is gone. Idempotent. */
+  remove(entity: number, former: Metadata | undefined): void;
   /** All filters must hold; without any: every live item. */
   select(filters: readonly Filter[]): Selection;
 }
