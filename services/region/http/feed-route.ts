@@ -1,7 +1,9 @@
 /** `GET /feed`. */
 import type Router from '@koa/router';
+import type { Ranking } from '../../../shared/kernel/ranking.ts';
 import { takePage } from '../pages/pages.ts';
 import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
+import type { Selection } from '../state/facets/facets.ts';
 import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
@@ -14,8 +16,10 @@ export function addFeedRoute(router: Router, surface: RegionSurface, reading: Re
     const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(new URLSearchParams(ctx.querystring), cursors);
     const { profile, limit, filters, maxPer } = query;
     const atMs = pinnedMs ?? surface.nowMs();
-    const ranking = rank.ranking(query, facets.select(filters), atMs);
-    const page = takePage(ranking, { limit, from, diversity: diversityOf(surface, maxPer) });
+    const rankingOf = (selection: Selection): Ranking => rank.ranking(query, selection, atMs);
+    const ranking = rankingOf(facets.select(filters));
+    const diversity = diversityOf(surface, maxPer, filters, rankingOf);
+    const page = takePage(ranking, { limit, from, diversity });
     ctx.body = {
       ...reading.context(atMs),
       profile,
