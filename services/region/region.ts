@@ -119,7 +119,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const catalog = createRegisters({ entities });
   const ledger = createLedger({ schema, entities });
   const facets = createFacets({ entities });
-  const text = createTextIndex({ schema });
+  const text = createTextIndex({ schema, entities });
   const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
   // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
   const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { Entities } from '../../services/region/state/entities/entities.ts';
 import { matchesWildcard, withinDistance } from '../../services/region/state/text/match-terms.ts';
 import type { TextResult } from '../../services/region/state/text/text.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
@@ -36,7 +37,7 @@ const query = fc.array(clause, { minLength: 1, maxLength: 5 }).map((clauses) => 
 type Change = { entity: number; metadata?: Metadata };
 
 function indexAfter(changes: readonly Change[]) {
-  const index = createTextIndex({ schema });
+  const index = createTextIndex({ schema, entities: new Entities() });
   for (const { entity, metadata } of changes) {
     if (metadata === undefined) index.remove(entity);
     else index.put(entity, metadata);
@@ -158,7 +159,7 @@ describe('text index, whatever came before', () => {
       fc.property(
         fc.array(fc.tuple(entity, fc.string({ unit: 'grapheme', maxLength: 40 })), { maxLength: 20 }),
         (puts) => {
-          const index = createTextIndex({ schema });
+          const index = createTextIndex({ schema, entities: new Entities() });
           for (const [entity, title] of puts) index.put(entity, { title });
           for (const [entity] of puts) index.remove(entity);
           assert.equal(index.size, 0);

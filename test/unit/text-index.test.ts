@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { TextIndex } from '../../services/region/state/text/text.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
@@ -13,7 +14,7 @@ const schema = {
 };
 
 function indexOf(documents: Record<number, Metadata>): TextIndex {
-  const index = createTextIndex({ schema });
+  const index = createTextIndex({ schema, entities: new Entities() });
   for (const [entity, metadata] of Object.entries(documents)) index.put(Number(entity), metadata);
   return index;
 }
@@ -60,7 +61,10 @@ describe('text index: scores', () => {
   }
 
   it('is plain BM25 for one field of boost 1', () => {
-    const index = createTextIndex({ schema: { textFields: [{ name: 'a', boost: 1 }], bm25: { k1: 2, b: 0 } } });
+    const index = createTextIndex({
+      schema: { textFields: [{ name: 'a', boost: 1 }], bm25: { k1: 2, b: 0 } },
+      entities: new Entities(),
+    });
     index.put(1, { a: 'fox fox fox' });
     index.put(2, { a: 'dog' });
     // ln(1 + 1.5/1.5) · 3 · 3 / (2 + 3)
@@ -178,7 +182,7 @@ describe('text index: query language', () => {
   });
 
   it('expands a wildcard to the first 64 terms alphabetically', () => {
-    const wide = createTextIndex({ schema });
+    const wide = createTextIndex({ schema, entities: new Entities() });
     for (let i = 99; i >= 0; i--) wide.put(i, { title: `term${String(i).padStart(2, '0')}` });
     assert.deepEqual(
       entities(wide, 'term*').sort((a, b) => a - b),
@@ -207,7 +211,7 @@ describe('text index: query language', () => {
 
 describe('text index: changes', () => {
   it('are seen by the next search', () => {
-    const index = createTextIndex({ schema });
+    const index = createTextIndex({ schema, entities: new Entities() });
     assert.deepEqual(index.search('jazz', 10), { hits: [], total: 0 });
     index.put(1, { title: 'jazz' });
     assert.deepEqual(entities(index, 'jazz'), [1]);
@@ -229,7 +233,7 @@ describe('text index: changes', () => {
   });
 
   it('grows beyond its first slots and uses them again', () => {
-    const index = createTextIndex({ schema });
+    const index = createTextIndex({ schema, entities: new Entities() });
     for (let round = 0; round < 3; round++) {
       for (let i = 0; i < 3_000; i++) index.put(i, { title: `word${i % 7} round${round}`, body: `only${i}` });
       assert.equal(index.search('word3', 1).total, 429);

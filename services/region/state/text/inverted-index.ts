@@ -9,6 +9,7 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
 import type { Analysis } from './analysis.ts';
 import { Postings, STRIDE, Term } from './postings.ts';
+import type { WeightedTerm } from './text.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 /** Where a document's postings are: the inverse of the index. `postings[i].data` holds it at index `indexes[i]`. */
@@ -113,6 +114,20 @@ export class InvertedIndex {
     this.indexed[slot] = undefined;
     this.slots.delete(entity);
     this.freeSlots.push(slot);
+  }
+
+  significantTerms(entity: number, limit: number): WeightedTerm[] {
+    const slot = this.slots.get(entity);
+    if (slot === undefined) return [];
+    const { postings, indexes } = this.indexed[slot]!;
+    const weights = new Map<string, number>();
+    for (const [ordinal, { data, term }] of postings.entries()) {
+      const frequency = data[indexes[ordinal]! * STRIDE + 1]!;
+      const idf = Math.log(1 + (this.size - term.documents + 0.5) / (term.documents + 0.5));
+      weights.set(term.text, (weights.get(term.text) ?? 0) + frequency * idf);
+    }
+    const terms = [...weights].map(([term, weight]) => ({ term, weight }));
+    return terms.sort((a, b) => b.weight - a.weight || (a.term < b.term ? -1 : 1)).slice(0, limit);
   }
 
   /** The list to append to, its term counted once for the document being added. */
