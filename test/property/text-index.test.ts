@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Entities } from '../../services/region/state/entities/entities.ts';
+import { Vocabulary } from '../../services/region/state/text/lexicon/vocabulary.ts';
 import { matchesWildcard, withinDistance } from '../../services/region/state/text/match-terms.ts';
 import type { TextResult } from '../../services/region/state/text/text.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
-import { Vocabulary } from '../../services/region/state/text/vocabulary.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 
@@ -171,33 +171,53 @@ describe('text index, whatever came before', () => {
 });
 
 describe('vocabulary', () => {
-  it('is the sorted set of its terms', () => {
-    const steps = fc.array(fc.tuple(fc.boolean(), fc.string({ maxLength: 3 })), { maxLength: 200 });
+  /** A vocabulary whose words are the places of texts in a list. */
+  const vocabularyOf = () => {
+    const texts: string[] = [];
+    const vocabulary = new Vocabulary((word) => texts[word]!);
+    return {
+      vocabulary,
+      add: (text: string) => vocabulary.add(texts.push(text) - 1),
+      remove: (text: string) => vocabulary.remove(texts.lastIndexOf(text)),
+      startingWith(prefix: string): string[] {
+        const found: string[] = [];
+        vocabulary.startingWith(prefix, (word) => found.push(texts[word]!) > 0);
+        return found;
+      },
+    };
+  };
+  const byUnit = (a: string, b: string): number => (a < b ? -1 : 1);
+
+  it('is the sorted set of its words', () => {
+    const word = fc.oneof(
+      fc.string({ maxLength: 3 }),
+      fc.array(fc.constantFrom('a', 'b', 'þ', 'ÿ', 'Ā', '語', '\0'), { maxLength: 9 }).map((units) => units.join('')),
+    );
     fc.assert(
-      fc.property(steps, fc.string({ maxLength: 2 }), (changes, prefix) => {
-        const vocabulary = new Vocabulary();
+      fc.property(fc.array(fc.tuple(fc.boolean(), word), { maxLength: 200 }), word, (changes, prefix) => {
+        const { vocabulary, ...words } = vocabularyOf();
         const set = new Set<string>();
-        for (const [add, term] of changes) {
-          if (add && !set.has(term)) vocabulary.add(term);
-          if (!add && set.has(term)) vocabulary.remove(term);
-          if (add) set.add(term);
-          else set.delete(term);
+        for (const [add, text] of changes) {
+          if (add && !set.has(text)) words.add(text);
+          if (!add && set.has(text)) words.remove(text);
+          if (add) set.add(text);
+          else set.delete(text);
         }
-        const expected = [...set].filter((term) => term.startsWith(prefix)).sort((a, b) => (a < b ? -1 : 1));
-        assert.deepEqual([...vocabulary.startingWith(prefix)], expected);
+        const expected = [...set].filter((text) => text.startsWith(prefix)).sort(byUnit);
+        assert.deepEqual(words.startingWith(prefix), expected);
         assert.equal(vocabulary.size, set.size);
       }),
     );
   });
 
   it('stays sorted over many blocks', () => {
-    const vocabulary = new Vocabulary();
-    const terms = Array.from({ length: 5_000 }, (_, i) => `t${String((i * 7_919) % 5_000).padStart(4, '0')}`);
-    for (const term of terms) vocabulary.add(term);
-    assert.deepEqual([...vocabulary.startingWith('')], [...terms].sort());
-    assert.equal([...vocabulary.startingWith('t12')].length, 100);
-    for (const term of terms.slice(0, 4_990)) vocabulary.remove(term);
-    assert.deepEqual([...vocabulary.startingWith('')], terms.slice(4_990).sort());
+    const words = vocabularyOf();
+    const texts = Array.from({ length: 5_000 }, (_, i) => `t${String((i * 7_919) % 5_000).padStart(4, '0')}`);
+    for (const text of texts) words.add(text);
+    assert.deepEqual(words.startingWith(''), [...texts].sort(byUnit));
+    assert.equal(words.startingWith('t12').length, 100);
+    for (const text of texts.slice(0, 4_990)) words.remove(text);
+    assert.deepEqual(words.startingWith(''), texts.slice(4_990).sort(byUnit));
   });
 });
 

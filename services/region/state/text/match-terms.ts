@@ -1,34 +1,75 @@
-/** Which terms of the vocabulary a clause means: one, or for wildcards and fuzzy words the first few alphabetically. */
+/** Which terms of the index a clause means: one, or for wildcards and fuzzy words those of the first words alphabetically. */
+import { type Lexicon, lettersOf } from './lexicon/lexicon.ts';
 import type { Match } from './parse-text-query.ts';
-import type { Vocabulary } from './vocabulary.ts';
+import { COMPARISON_STEPS, type QueryCost, WORD_STEPS } from './query-cost.ts';
 
 /** How many terms one wildcard or fuzzy word stands for at most: the first alphabetically, the same in every region. */
 export const EXPANSION_LIMIT_TERMS = 64;
 
-/** Ascending. */
-export function matchTerms(match: Match, vocabulary: Vocabulary): readonly string[] {
+/** Each once, in the alphabetical order of the words they were found by; a fuzzy word's own term first. */
+export function matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): readonly number[] {
+  const own = match.kind === 'wildcard' ? -1 : lexicon.terms.find(match.term);
+  const found = own < 0 ? [] : [own];
   switch (match.kind) {
     case 'term':
-      return [match.term];
+      return found;
     case 'wildcard': {
-      const prefix = match.pattern.slice(0, match.pattern.indexOf('*'));
-      return firstOf(vocabulary.startingWith(prefix), (term) => matchesWildcard(term, match.pattern));
+      const { pattern } = match;
+      const prefix = pattern.slice(0, pattern.indexOf('*'));
+      const needed = lettersOf(pattern.replaceAll('*', ''));
+      return firstOf(
+        { lexicon, cost, prefix, found },
+        (word) => (needed & ~lexicon.lettersOf(word)) === 0,
+        (text) => matchesWildcard(text, pattern),
+      );
     }
-    case 'fuzzy':
-      return firstOf(vocabulary.startingWith(''), withinDistance(match.term, match.distance));
+    case 'fuzzy': {
+      const { word, distance } = match;
+      const letters = lettersOf(word);
+      return firstOf(
+        { lexicon, cost, prefix: '', found },
+        // One edit brings in at most one letter and takes away at most one.
+        (other) =>
+          hasAtMost(distance, letters & ~lexicon.lettersOf(other)) &&
+          hasAtMost(distance, lexicon.lettersOf(other) & ~letters),
+        withinDistance(word, distance),
+      );
+    }
   }
 }
 
-function firstOf(terms: Iterable<string>, accept: (term: string) => boolean): string[] {
-  const found: string[] = [];
-  for (const term of terms) {
-    if (!accept(term)) continue;
-    found.push(term);
-    if (found.length === EXPANSION_LIMIT_TERMS) break;
-  }
-  return found;
+interface Search {
+  readonly lexicon: Lexicon;
+  readonly cost: QueryCost;
+  readonly prefix: string;
+  /** What is there already. */
+  readonly found: readonly number[];
 }
 
+function firstOf(
+  { lexicon, cost, prefix, found }: Search,
+  isLikely: (word: number) => boolean,
+  accept: (text: string) => boolean,
+): number[] {
+  const terms = new Set(found);
+  lexicon.vocabulary.startingWith(prefix, (word) => {
+    if (!isLikely(word)) {
+      cost.spend(WORD_STEPS);
+      return true;
+    }
+    cost.spend(COMPARISON_STEPS);
+    if (accept(lexicon.wordText(word))) terms.add(lexicon.termOf(word));
+    return terms.size < EXPANSION_LIMIT_TERMS;
+  });
+  return [...terms];
+}
+
+/** Whether at most `limit` bits are set. */
+function hasAtMost(limit: number, bits: number): boolean {
+  let rest = bits;
+  for (let i = 0; i < limit; i++) rest &= rest - 1;
+  return rest === 0;
+}
 /** Greedy, going back to the last `*` only: at most term × pattern steps, where a regular expression may need far more. */
 export function matchesWildcard(term: string, pattern: string): boolean {
   let t = 0;

@@ -11,97 +11,112 @@
  *
  * N = live documents, n(t) = those with t in any field, lengths in terms. With one field of boost 1 it is plain BM25. A
  * clause with a field sums over that field only; n(t) stays the document's. Fields add up in schema order, terms in query
- * order (of a wildcard or fuzzy word: alphabetically), so a score does not depend on the order in which documents came.
- *
- * All of it lives in memory and is rebuilt from the documents after a restart.
+ * order (of a wildcard or fuzzy word: as `match-terms.ts` has it), so a score does not depend on the order in which documents
+ * came.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
-import { rankingOf } from '../../../../shared/kernel/ranking.ts';
-import { compareScored, type Scored, TopScores } from '../../../../shared/kernel/top-scores.ts';
+import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Schema } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
-import { Analysis } from './analysis.ts';
+import type { Selection } from '../facets/facets.ts';
 import { InvertedIndex } from './inverted-index.ts';
 import { matchTerms } from './match-terms.ts';
-import { parseTextQuery } from './parse-text-query.ts';
+import { type Clause, parseTextQuery } from './parse-text-query.ts';
+import { POSTING_STEPS, QueryCost, RESTRICTED_POSTING_STEPS } from './query-cost.ts';
+import { Saturation } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
-import type { Suggestion, TextIndex, WeightedTerm } from './text.ts';
+import { significantTerms } from './significant-terms.ts';
+import { Suggesting } from './suggest.ts';
+import type { Suggestion, TextIndex, TextRanking, TextResult, WeightedTerm } from './text.ts';
+import { LazyTextRanking } from './text-ranking.ts';
 
-export function createTextIndex({
-  schema,
-  entities,
-}: {
-  schema: Pick<Schema, 'textFields' | 'bm25'>;
-  entities: Entities;
-}): TextIndex {
-  const fieldNames = schema.textFields.map(({ name }) => name);
-  const analysis = new Analysis();
-  const index = new InvertedIndex({ fieldNames, analysis });
-  const scoring = new Scoring({ index, boosts: schema.textFields.map(({ boost }) => boost), bm25: schema.bm25 });
+export interface TextIndexOptions {
+  readonly schema: Pick<Schema, 'textFields' | 'bm25'>;
+  readonly entities: Entities;
+}
 
-  const expand = (query: string | readonly WeightedTerm[]): ExpandedClause[] => {
-    if (typeof query !== 'string') {
-      const fields = [...fieldNames.keys()];
-      return query.map(({ term, weight }) => ({ terms: [term], boost: weight, presence: 'optional', fields }));
-    }
-    return parseTextQuery(query, fieldNames, analysis).map((clause) => ({
-      ...clause,
-      terms: matchTerms(clause.match, index.vocabulary),
-    }));
-  };
+export function createTextIndex(options: TextIndexOptions): TextIndex {
+  return new MemoryTextIndex(options);
+}
 
-  const run = (clauses: readonly ExpandedClause[], onMatch: (entity: number, score: number) => void): void => {
-    if (clauses.length > 0 && index.size > 0) scoring.run(clauses, onMatch);
-  };
+export class MemoryTextIndex implements TextIndex {
+  // For tests and benchmarks to look into.
+  readonly index: InvertedIndex;
+  readonly scoring: Scoring;
+  /** Of the query ranked last. */
+  lastCost = new QueryCost();
 
-  return {
-    put: (entity, metadata) => {
-      entities.ordinal(entity);
-      index.put(entity, metadata);
-    },
-    remove: (entity) => index.remove(entity),
-    get size() {
-      return index.size;
-    },
-    rank(query, selection) {
-      const clauses = expand(query);
-      const best: Scored[] = [];
-      run(clauses, (entity, score) => {
-        if (selection === undefined || selection.has(entities.find(entity))) best.push({ entity, score });
-      });
-      return {
-        ...rankingOf(best.sort(compareScored)),
-        explain: (entity) =>
-          clauses.flatMap(({ terms, boost, fields }) =>
-            terms.flatMap((term) => {
-              let part = 0;
-              run([{ terms: [term], boost, fields, presence: 'optional' }], (other, score) => {
-                if (other === entity) part = score;
-              });
-              return part === 0 ? [] : [{ term, value: part / boost, weight: boost, part }];
-            }),
-          ),
-      };
-    },
-    suggest(prefix, limit) {
-      const found: Suggestion[] = [];
-      if (prefix === '') return found;
-      for (const completion of index.vocabulary.startingWith(prefix.toLowerCase())) {
-        found.push({ completion, documents: index.term(completion)!.documents });
+  private readonly entities: Entities;
+  private readonly suggesting: Suggesting;
+
+  constructor({ schema: { textFields, bm25 }, entities }: TextIndexOptions) {
+    this.entities = entities;
+    this.index = new InvertedIndex({ fieldNames: textFields.map(({ name }) => name) });
+    const saturation = new Saturation({ index: this.index, boosts: textFields.map(({ boost }) => boost), bm25 });
+    this.scoring = new Scoring({ index: this.index, saturation, entities });
+    this.suggesting = new Suggesting(this.index);
+  }
+
+  get size(): number {
+    return this.index.size;
+  }
+
+  put(entity: number, metadata: Metadata): void {
+    this.index.put(this.entities.ordinal(entity), metadata);
+  }
+
+  remove(entity: number): void {
+    this.index.remove(this.entities.find(entity));
+  }
+
+  rank(query: string | readonly WeightedTerm[], selection?: Selection): TextRanking {
+    const { index, scoring, entities } = this;
+    const clauses = typeof query === 'string' ? this.expand(query) : this.ofTerms(query);
+    return new LazyTextRanking({ index, scoring, entities, clauses, selection });
+  }
+
+  suggest(prefix: string, limit: number): readonly Suggestion[] {
+    assert(limit >= 1, 'at least one suggestion is asked for', () => limit);
+    return this.suggesting.suggest(prefix, limit);
+  }
+
+  significantTerms(entity: number, limit: number): readonly WeightedTerm[] {
+    return significantTerms(this.index, this.scoring, this.entities.find(entity), limit);
+  }
+
+  search(query: string, limit: number, accept?: (entity: number) => boolean): TextResult {
+    assert(limit >= 1, 'a search asks for at least one hit', () => limit);
+    const { entities } = this;
+    const selection = accept && { count: Infinity, has: (o: number) => accept(entities.entity(o)), forEach: () => {} };
+    const ranking = this.rank(query, selection);
+    return { hits: ranking.after(undefined, limit), total: ranking.total };
+  }
+
+  /** The clauses of a query with the terms they stand for. Throws `Refusal('invalid_query')`. */
+  private expand(query: string): ExpandedClause[] {
+    const { index } = this;
+    const cost = new QueryCost();
+    this.lastCost = cost;
+    const all = index.fieldNames.length;
+    return parseTextQuery(query, index.fieldNames, index.lexicon).map(({ match, presence, boost, fields }: Clause) => {
+      const terms = matchTerms(match, index.lexicon, cost);
+      const isRestricted = fields.length < all;
+      for (const term of terms) {
+        cost.spend(index.postings.documents(term) * (isRestricted ? RESTRICTED_POSTING_STEPS : POSTING_STEPS));
       }
-      return found.sort((a, b) => b.documents - a.documents).slice(0, limit);
-    },
-    significantTerms: (entity, limit) => index.significantTerms(entity, limit),
-    search(query, limit, accept) {
-      assert(limit >= 1, 'a search asks for at least one hit', () => limit);
-      const best = new TopScores(limit);
-      let total = 0;
-      run(expand(query), (entity, score) => {
-        if (accept !== undefined && !accept(entity)) return;
-        total++;
-        best.add(entity, score);
-      });
-      return { hits: best.sorted(), total };
-    },
-  };
+      return {
+        presence,
+        fields: isRestricted ? fields : undefined,
+        terms: terms.map((term) => ({ term, weight: boost * this.scoring.idf(term) })),
+      };
+    });
+  }
+
+  private ofTerms(query: readonly WeightedTerm[]): ExpandedClause[] {
+    return query.flatMap(({ term: text, weight }) => {
+      const term = this.index.lexicon.terms.find(text);
+      if (term < 0) return [];
+      return [{ presence: 'optional', fields: undefined, terms: [{ term, weight: weight * this.scoring.idf(term) }] }];
+    });
+  }
 }
