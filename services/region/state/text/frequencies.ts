@@ -20,7 +20,7 @@ export class Frequencies {
   /** By code: the only field with the term, or {@link SEVERAL}. */
   fieldOf = new Uint8Array(FIRST_CODES);
   /** By code × fields + field. */
-  private frequencies: Uint32Array<ArrayBuffer>;
+  byField: Uint32Array<ArrayBuffer>;
   private uses = new Uint32Array(FIRST_CODES);
   /** By small key: code + 1. */
   private readonly smallCodes = new Uint32Array(SMALL_KEYS);
@@ -31,7 +31,7 @@ export class Frequencies {
   /** `fieldCount` < 255. */
   constructor(fieldCount: number) {
     this.fieldCount = fieldCount;
-    this.frequencies = new Uint32Array(FIRST_CODES * fieldCount);
+    this.byField = new Uint32Array(FIRST_CODES * fieldCount);
   }
 
   /** Of the frequencies at `start` …, one a field, not all 0. */
@@ -46,14 +46,14 @@ export class Frequencies {
   release(code: number): void {
     assert(this.uses[code]! > 0, 'a code in use is given back');
     if (--this.uses[code]! > 0) return;
-    const key = this.keyOf(this.frequencies, code * this.fieldCount);
+    const key = this.keyOf(this.byField, code * this.fieldCount);
     if (typeof key === 'number' && key < SMALL_KEYS) this.smallCodes[key] = 0;
     else this.codes.delete(key);
     this.freeCodes.push(code);
   }
 
   frequency(code: number, field: number): number {
-    return this.frequencies[code * this.fieldCount + field]!;
+    return this.byField[code * this.fieldCount + field]!;
   }
 
   /** Codes are below this. */
@@ -67,12 +67,12 @@ export class Frequencies {
     if (code === this.uses.length) {
       this.uses = grown(this.uses, code + 1);
       this.fieldOf = grown(this.fieldOf, code + 1);
-      this.frequencies = grown(this.frequencies, this.uses.length * fieldCount);
+      this.byField = grown(this.byField, this.uses.length * fieldCount);
     }
     let only = -1;
     for (let field = 0; field < fieldCount; field++) {
       const frequency = frequencies[start + field]!;
-      this.frequencies[code * fieldCount + field] = frequency;
+      this.byField[code * fieldCount + field] = frequency;
       if (frequency > 0) only = only === -1 ? field : SEVERAL;
     }
     assert(only >= 0, 'a posting has a frequency');

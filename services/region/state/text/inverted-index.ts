@@ -12,7 +12,7 @@ import { grown } from '../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
 import { BlockPool, classFor, LARGEST_BLOCK, PAGE_BITS, PAGE_MASK } from './block-pool.ts';
-import { Frequencies } from './frequencies.ts';
+import { Frequencies, SEVERAL } from './frequencies.ts';
 import { Lexicon } from './lexicon/lexicon.ts';
 import { Postings } from './postings.ts';
 
@@ -46,6 +46,8 @@ export class InvertedIndex {
   // What is collected of the document being put or removed.
   /** By term: its place in `ownTerms` + 1; 0: not met in this change. */
   private places = new Uint32Array(FIRST_TERMS);
+  /** By term: documents that have it in several fields. */
+  private severals = new Uint32Array(FIRST_TERMS);
   private ownWords = new Uint32Array(64);
   private ownWordCount = 0;
   private ownTerms = new Uint32Array(64);
@@ -74,6 +76,11 @@ export class InvertedIndex {
   get sizeBytes(): number {
     const documents = this.wordAddresses.length * 8 + this.live.byteLength + this.lengths.byteLength;
     return documents + this.words.sizeBytes + this.postings.sizeBytes + this.lexicon.sizeBytes;
+  }
+
+  /** How many documents have the term in several fields. */
+  several(term: number): number {
+    return this.severals[term]!;
   }
 
   isLive(document: number): boolean {
@@ -115,7 +122,9 @@ export class InvertedIndex {
     postings.reserve(this.lexicon.terms.limit);
     for (let place = 0; place < this.ownTermCount; place++) {
       const code = frequencies.take(this.ownFrequencies, place * fieldNames.length);
-      postings.add(this.ownTerms[place]!, document, code);
+      const term = this.ownTerms[place]!;
+      if (frequencies.fieldOf[code] === SEVERAL) this.severals[term]!++;
+      postings.add(term, document, code);
     }
     this.live[document >>> 5]! |= 1 << (document & 31);
     this.count++;
@@ -132,7 +141,9 @@ export class InvertedIndex {
       const term = lexicon.termOf(word);
       if (this.places[term] === 0) {
         this.addTerm(term);
-        this.frequencies.release(this.postings.remove(term, document));
+        const code = this.postings.remove(term, document);
+        if (this.frequencies.fieldOf[code] === SEVERAL) this.severals[term]!--;
+        this.frequencies.release(code);
       }
       lexicon.discount(word);
     }
@@ -165,7 +176,10 @@ export class InvertedIndex {
   private readText(text: string, field: number): number {
     const { lexicon } = this;
     const length = lexicon.read(text);
-    if (lexicon.terms.limit > this.places.length) this.places = grown(this.places, lexicon.terms.limit);
+    if (lexicon.terms.limit > this.places.length) {
+      this.places = grown(this.places, lexicon.terms.limit);
+      this.severals = grown(this.severals, lexicon.terms.limit);
+    }
     const { found } = lexicon;
     for (let i = 0; i < length; i++) {
       const word = found[i]!;

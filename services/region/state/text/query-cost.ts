@@ -6,18 +6,15 @@
  */
 import { Refusal } from '../../../../shared/errors/errors.ts';
 
-/** About 40 ms on the machine of the benchmarks. */
-export const QUERY_LIMIT_STEPS = 8_000_000;
+export const QUERY_LIMIT_STEPS = 6_000_000;
 /** A posting looked at. */
 export const POSTING_STEPS = 1;
-/** A posting of a clause with a field: its frequencies are taken apart. */
-export const RESTRICTED_POSTING_STEPS = 3;
+/** More, where several fields are put together or told apart. */
+export const SEVERAL_FIELDS_STEPS = 4;
 /** A word of the vocabulary passed by. */
 export const WORD_STEPS = 1;
-/** A word compared letter by letter. */
+/** A word compared letter by letter, besides its letters. */
 export const COMPARISON_STEPS = 30;
-/** A posting looked for. */
-export const LOOKUP_STEPS = 24;
 
 export class QueryCost {
   private steps = 0;

@@ -63,7 +63,7 @@ export class Saturation {
   of(code: number, document: number): number {
     const { frequencies, lengths, fieldNames } = this.index;
     const field = frequencies.fieldOf[code]!;
-    if (field === SEVERAL) return this.ofFields(code, document, undefined);
+    if (field === SEVERAL) return this.ofSeveral(code, document);
     const length = lengths[document * fieldNames.length + field]!;
     const value = this.saturate(frequencies.frequency(code, field) * this.factorOf(document, field));
     if (length < LONG && code < TABLE_CODES) {
@@ -73,20 +73,36 @@ export class Saturation {
     return value;
   }
 
-  /** Of these fields alone (ascending; undefined: all); −1 when the term is in none of them. */
-  ofFields(code: number, document: number, fields: readonly number[] | undefined): number {
+  /** Of these fields alone, ascending; −1 when the term is in none of them. */
+  ofFields(code: number, document: number, fields: readonly number[]): number {
     const { frequencies } = this.index;
     let tf = 0;
     let isThere = false;
-    const count = fields === undefined ? this.boosts.length : fields.length;
-    for (let i = 0; i < count; i++) {
-      const field = fields === undefined ? i : fields[i]!;
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i]!;
       const frequency = frequencies.frequency(code, field);
       if (frequency === 0) continue;
       isThere = true;
       tf += frequency * this.factorOf(document, field);
     }
     return isThere ? this.saturate(tf) : -1;
+  }
+
+  private ofSeveral(code: number, document: number): number {
+    const { frequencies, lengths } = this.index;
+    const { byField } = frequencies;
+    const { factors } = this;
+    const count = this.boosts.length;
+    const atCode = code * count;
+    const atDocument = document * count;
+    let tf = 0;
+    for (let field = 0; field < count; field++) {
+      const frequency = byField[atCode + field]!;
+      if (frequency === 0) continue;
+      const length = lengths[atDocument + field]!;
+      tf += frequency * (length < LONG ? factors[field * LENGTHS + length]! : this.factorOf(document, field));
+    }
+    return this.saturate(tf);
   }
 
   private saturate(tf: number): number {

@@ -20,7 +20,6 @@ import { PAGE_MASK } from './block-pool.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import type { Clause } from './parse-text-query.ts';
 import type { Postings } from './postings.ts';
-import { LOOKUP_STEPS } from './query-cost.ts';
 import { type Saturation, TABLE_CODES } from './saturation.ts';
 
 /** A clause with the terms it stands for. */
@@ -45,6 +44,8 @@ export interface Answer {
   readonly best: readonly Scored[];
 }
 
+/** What looking a document up in a term costs, in postings passed. */
+const LOOKUP_POSTINGS = 24;
 const WINDOW = 2_048;
 const WINDOW_WORDS = WINDOW / 32;
 const WINDOW_MASK = WINDOW - 1;
@@ -89,7 +90,7 @@ export class Scoring {
     }
     const results = new Results(asked, this.entities);
     if (clauses.every(({ presence }) => presence === 'prohibited')) all += this.index.size;
-    if (fewest < NO_MORE && fewest * terms * LOOKUP_STEPS < all) {
+    if (fewest < NO_MORE && fewest * terms * LOOKUP_POSTINGS < all) {
       if (rarest !== undefined) for (const { term } of rarest.terms) this.judgeAll(term, asked, results);
       else selection?.forEach((document) => void this.judge(document, asked, results));
       return results.answer();
@@ -173,7 +174,7 @@ export class Scoring {
     const terms = clauses.flatMap((clause) => clause.terms);
     const rare = new Set(terms.filter(({ term }) => term !== common).map(({ term }) => term));
     const candidates = [...rare].reduce((sum, term) => sum + postings.documents(term), 0);
-    if (candidates < limit || candidates * (terms.length + 1) * LOOKUP_STEPS * 2 > all) return undefined;
+    if (candidates < limit || candidates * (terms.length + 1) * LOOKUP_POSTINGS * 2 > all) return undefined;
     const weight = terms.reduce((sum, { term, weight }) => (term === common ? sum + weight : sum), 0);
     const results = new Results(asked, this.entities);
     const seen = new Set<number>();

@@ -22,11 +22,11 @@ import type { Selection } from '../facets/facets.ts';
 import { InvertedIndex } from './inverted-index.ts';
 import { matchTerms } from './match-terms.ts';
 import { type Clause, parseTextQuery } from './parse-text-query.ts';
-import { POSTING_STEPS, QueryCost, RESTRICTED_POSTING_STEPS } from './query-cost.ts';
+import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
 import { Saturation } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
-import { Suggesting } from './suggest.ts';
+import { suggest } from './suggest.ts';
 import type { Suggestion, TextIndex, TextRanking, TextResult, WeightedTerm } from './text.ts';
 import { LazyTextRanking } from './text-ranking.ts';
 
@@ -47,14 +47,12 @@ export class MemoryTextIndex implements TextIndex {
   lastCost = new QueryCost();
 
   private readonly entities: Entities;
-  private readonly suggesting: Suggesting;
 
   constructor({ schema: { textFields, bm25 }, entities }: TextIndexOptions) {
     this.entities = entities;
     this.index = new InvertedIndex({ fieldNames: textFields.map(({ name }) => name) });
     const saturation = new Saturation({ index: this.index, boosts: textFields.map(({ boost }) => boost), bm25 });
     this.scoring = new Scoring({ index: this.index, saturation, entities });
-    this.suggesting = new Suggesting(this.index);
   }
 
   get size(): number {
@@ -77,7 +75,7 @@ export class MemoryTextIndex implements TextIndex {
 
   suggest(prefix: string, limit: number): readonly Suggestion[] {
     assert(limit >= 1, 'at least one suggestion is asked for', () => limit);
-    return this.suggesting.suggest(prefix, limit);
+    return suggest(this.index.lexicon, prefix, limit);
   }
 
   significantTerms(entity: number, limit: number): readonly WeightedTerm[] {
@@ -93,23 +91,29 @@ export class MemoryTextIndex implements TextIndex {
   }
 
   /** The clauses of a query with the terms they stand for. Throws `Refusal('invalid_query')`. */
-  private expand(query: string): ExpandedClause[] {
+  expand(query: string): ExpandedClause[] {
     const { index } = this;
     const cost = new QueryCost();
     this.lastCost = cost;
-    const all = index.fieldNames.length;
-    return parseTextQuery(query, index.fieldNames, index.lexicon).map(({ match, presence, boost, fields }: Clause) => {
-      const terms = matchTerms(match, index.lexicon, cost);
-      const isRestricted = fields.length < all;
-      for (const term of terms) {
-        cost.spend(index.postings.documents(term) * (isRestricted ? RESTRICTED_POSTING_STEPS : POSTING_STEPS));
-      }
-      return {
-        presence,
-        fields: isRestricted ? fields : undefined,
-        terms: terms.map((term) => ({ term, weight: boost * this.scoring.idf(term) })),
-      };
-    });
+    const parsed = parseTextQuery(query, index.fieldNames, index.lexicon);
+    if (parsed.every(({ presence }) => presence === 'prohibited')) cost.spend(index.size * POSTING_STEPS);
+    return parsed.map((clause) => this.expandClause(clause, cost));
+  }
+
+  private expandClause({ match, presence, boost, fields }: Clause, cost: QueryCost): ExpandedClause {
+    const { index, scoring } = this;
+    const terms = matchTerms(match, index.lexicon, cost);
+    const isRestricted = fields.length < index.fieldNames.length;
+    for (const term of terms) {
+      const documents = index.postings.documents(term);
+      cost.spend(documents * POSTING_STEPS);
+      cost.spend((isRestricted ? documents : index.several(term)) * SEVERAL_FIELDS_STEPS);
+    }
+    return {
+      presence,
+      fields: isRestricted ? fields : undefined,
+      terms: terms.map((term) => ({ term, weight: boost * scoring.idf(term) })),
+    };
   }
 
   private ofTerms(query: readonly WeightedTerm[]): ExpandedClause[] {

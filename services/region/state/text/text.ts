@@ -37,7 +37,7 @@ export interface TextRanking extends Ranking {
 export interface Suggestion {
   /** The prefix as it was written, its last word completed to one that somebody wrote. */
   readonly completion: string;
-  /** How many documents a search for that word finds. */
+  /** How many documents have that word, written as it is there. */
   readonly documents: number;
 }
 
@@ -53,8 +53,8 @@ export interface TextIndex {
    */
   rank(query: string | readonly WeightedTerm[], selection?: Selection): TextRanking;
   /**
-   * At most `limit` ≥ 1 completions of the prefix's last word, those most documents have first, ties alphabetically: one for
-   * each term, in the spelling that most documents have. None for an empty prefix.
+   * At most `limit` ≥ 1 words that begin with the prefix's last word, those most documents have first, ties alphabetically.
+   * Of words that find the same documents, as `run` and `runs`, only the first. None where the prefix ends with no word.
    */
   suggest(prefix: string, limit: number): readonly Suggestion[];
   /**

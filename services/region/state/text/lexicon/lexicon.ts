@@ -11,16 +11,17 @@ import { grown } from '../../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../../shared/kernel/kernel.ts';
 import { Analysis, normalise, TERM_LIMIT_CHARACTERS } from './analysis.ts';
 import { Key, StringTable } from './string-table.ts';
-import { Vocabulary } from './vocabulary.ts';
+import { type Likeness, lettersOf, Vocabulary } from './vocabulary.ts';
 
 /** Nothing is found by this word. */
 const NO_TERM = -1;
 /** What `records` has of each word: one place in memory to look at. */
-const STRIDE = 4;
+const STRIDE = 3;
 const TERM = 0;
 const DOCUMENTS = 1;
-const LETTERS = 2;
-const MARK = 3;
+const MARK = 2;
+/** Words that so many documents have are kept apart too: who looks for the most frequent need not pass by all others. */
+const FREQUENT_DOCUMENTS = 8;
 const FIRST_WORDS = 1_024;
 /** Texts beyond ASCII whose words are remembered, because taking them apart is dear. */
 const UNUSUAL_LIMIT = 16_384;
@@ -36,8 +37,8 @@ const kinds = Uint8Array.from({ length: 128 }, (_, unit) => {
 });
 
 export class Lexicon {
-  /** The words that have a term. */
-  readonly vocabulary: Vocabulary;
+  private readonly vocabulary: Vocabulary;
+  private readonly frequent: Vocabulary;
   readonly terms = new StringTable();
   /** Words of the text read last: the first `read` are valid. Stop words are left out. */
   found = new Uint32Array(64);
@@ -53,10 +54,35 @@ export class Lexicon {
 
   constructor() {
     this.vocabulary = new Vocabulary((word) => this.words.texts[word]!);
+    this.frequent = new Vocabulary((word) => this.words.texts[word]!);
   }
 
   get sizeBytes(): number {
     return this.words.sizeBytes + this.terms.sizeBytes + this.records.byteLength + this.wordsOf.byteLength;
+  }
+
+  /** Number of words that have a term. */
+  get size(): number {
+    return this.vocabulary.size;
+  }
+
+  /** Visits the words that begin with `prefix`, in alphabetical order, until `visit` answers false. */
+  startingWith(prefix: string, visit: (word: number) => boolean): void {
+    this.vocabulary.startingWith(prefix, visit);
+  }
+
+  /** As {@link startingWith}; leaves out words that fewer documents have than any word it visits. */
+  frequentStartingWith(prefix: string, visit: (word: number) => boolean): void {
+    this.frequent.startingWith(prefix, visit);
+  }
+
+  /** As {@link startingWith}, those words alone that are like it; `onPass` learns how many words were passed each time. */
+  like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): void {
+    this.vocabulary.like(prefix, likeness, onPass, visit);
+  }
+
+  lettersOf(text: string): number {
+    return lettersOf(text);
   }
 
   termOf(word: number): number {
@@ -68,17 +94,12 @@ export class Lexicon {
     return this.records[word * STRIDE + DOCUMENTS]!;
   }
 
-  /** Which letters it has, see {@link lettersOf}. */
-  lettersOf(word: number): number {
-    return this.records[word * STRIDE + LETTERS]!;
-  }
-
   /** Counts one more document for the word, unless it is marked already; answers whether it did. */
   mark(word: number): boolean {
     const at = word * STRIDE;
     if (this.records[at + MARK] === 1) return false;
     this.records[at + MARK] = 1;
-    this.records[at + DOCUMENTS]!++;
+    if (++this.records[at + DOCUMENTS]! === FREQUENT_DOCUMENTS) this.frequent.add(word);
     return true;
   }
 
@@ -90,7 +111,9 @@ export class Lexicon {
   discount(word: number): void {
     const at = word * STRIDE;
     assert(this.records[at + DOCUMENTS]! > 0, 'a word that is taken from a document was in it');
-    if (--this.records[at + DOCUMENTS]! > 0) return;
+    const documents = --this.records[at + DOCUMENTS]!;
+    if (documents === FREQUENT_DOCUMENTS - 1) this.frequent.remove(word);
+    if (documents > 0) return;
     const term = this.records[at + TERM]!;
     this.vocabulary.remove(word);
     this.words.remove(word);
@@ -190,7 +213,6 @@ export class Lexicon {
     if (at >= this.records.length) this.records = grown(this.records, at + STRIDE);
     this.records[at + DOCUMENTS] = 0;
     this.records[at + MARK] = 0;
-    this.records[at + LETTERS] = lettersOf(text);
     const stem = this.analysis.term(text);
     if (stem === '') {
       this.records[at + TERM] = NO_TERM;
@@ -205,16 +227,4 @@ export class Lexicon {
     this.vocabulary.add(word);
     return word;
   }
-}
-
-/** One bit for each letter a … z, one for digits, five for all else: a word with other letters is another word. */
-export function lettersOf(text: string): number {
-  let letters = 0;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit >= 97 && unit <= 122) letters |= 1 << (unit - 97);
-    else if (unit >= 48 && unit <= 57) letters |= 1 << 26;
-    else letters |= 1 << (27 + (unit % 5));
-  }
-  return letters;
 }

@@ -14,6 +14,25 @@ class Block {
   count = 0;
   readonly keys = new Float64Array(BLOCK_LIMIT);
   readonly words = new Uint32Array(BLOCK_LIMIT);
+  readonly letters = new Int32Array(BLOCK_LIMIT);
+  readonly lengths = new Uint8Array(BLOCK_LIMIT);
+
+  /** Moves what is at `from` … to `to` …: one place on or one back. */
+  shift(from: number, to: number): void {
+    for (const array of [this.keys, this.words, this.letters, this.lengths]) array.copyWithin(to, from, this.count);
+  }
+}
+
+/** What a word must be like to be worth comparing letter by letter. */
+export interface Likeness {
+  /** {@link lettersOf} what it is compared with. */
+  readonly letters: number;
+  /** How many of those it may lack. */
+  readonly missingLimit: number;
+  /** How many others it may have. */
+  readonly extraLimit: number;
+  readonly shortest: number;
+  readonly longest: number;
 }
 
 export class Vocabulary {
@@ -43,10 +62,11 @@ export class Vocabulary {
     }
     const at = this.lowerBound(block, text, key);
     assert(at === block.count || this.textOf(block.words[at]!) !== text, 'a word is added once', () => text);
-    block.keys.copyWithin(at + 1, at, block.count);
-    block.words.copyWithin(at + 1, at, block.count);
+    block.shift(at, at + 1);
     block.keys[at] = key;
     block.words[at] = word;
+    block.letters[at] = lettersOf(text);
+    block.lengths[at] = Math.min(text.length, 255);
     block.count++;
     this.total++;
   }
@@ -59,8 +79,7 @@ export class Vocabulary {
     const block = this.blocks[index]!;
     const at = this.lowerBound(block, text, key);
     assert(at < block.count && block.words[at] === word, 'only a known word is removed', () => text);
-    block.keys.copyWithin(at, at + 1, block.count);
-    block.words.copyWithin(at, at + 1, block.count);
+    block.shift(at + 1, at);
     block.count--;
     this.total--;
     if (block.count === 0 && this.blocks.length > 1) this.blocks.splice(index, 1);
@@ -86,12 +105,34 @@ export class Vocabulary {
     }
   }
 
+  /** As {@link startingWith}, those words alone that are like it; `onPass` learns how many words were passed each time. */
+  like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): void {
+    const { letters: wanted, missingLimit, extraLimit, shortest, longest } = likeness;
+    const key = keyOf(prefix);
+    let index = this.blockOf(prefix, key);
+    let at = this.lowerBound(this.blocks[index]!, prefix, key);
+    for (; index < this.blocks.length; index++, at = 0) {
+      const { words, letters, lengths, count } = this.blocks[index]!;
+      onPass(count - at);
+      for (; at < count; at++) {
+        const has = letters[at]!;
+        if (!hasAtMost(missingLimit, wanted & ~has) || !hasAtMost(extraLimit, has & ~wanted)) continue;
+        if (lengths[at]! < shortest || lengths[at]! > longest) continue;
+        if (!this.textOf(words[at]!).startsWith(prefix)) return;
+        if (!visit(words[at]!)) return;
+      }
+      if (count > 0 && !this.textOf(words[count - 1]!).startsWith(prefix)) return;
+    }
+  }
+
   private split(index: number): void {
     const block = this.blocks[index]!;
     const right = new Block();
     const half = BLOCK_LIMIT / 2;
     right.keys.set(block.keys.subarray(half));
     right.words.set(block.words.subarray(half));
+    right.letters.set(block.letters.subarray(half));
+    right.lengths.set(block.lengths.subarray(half));
     right.count = BLOCK_LIMIT - half;
     block.count = half;
     this.blocks.splice(index + 1, 0, right);
@@ -135,4 +176,24 @@ function keyOf(text: string): number {
     key = key * 256 + Math.min(unit, 255);
   }
   return key;
+}
+
+/** Whether at most `limit` bits are set; 32: any number. */
+function hasAtMost(limit: number, bits: number): boolean {
+  if (limit === 32 || bits === 0) return true;
+  let rest = bits;
+  for (let i = 0; i < limit; i++) rest &= rest - 1;
+  return rest === 0;
+}
+
+/** One bit for each letter a … z, one for digits, five for all else: what an edit adds or takes is at most one of them. */
+export function lettersOf(text: string): number {
+  let letters = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 97 && unit <= 122) letters |= 1 << (unit - 97);
+    else if (unit >= 48 && unit <= 57) letters |= 1 << 26;
+    else letters |= 1 << (27 + (unit % 5));
+  }
+  return letters;
 }
