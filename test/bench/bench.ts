@@ -1,5 +1,6 @@
 /**
- * What a benchmark is. `npm run bench` runs them, prints their tables and writes them under `docs/benchmarks/`.
+ * What a benchmark is. `npm run bench` runs them, each in a process of its own, prints their tables and writes them under
+ * `docs/benchmarks/`. A benchmark is a file `<name>.bench.ts` in this folder that exports `bench`; loading it runs nothing.
  *
  * Machines are noisy: what counts is the ratio against something measured beside it in the same run, interleaved, and the
  * median of at least five runs. Nothing here is asserted in the test suite.
@@ -19,9 +20,11 @@ export interface BenchResult {
 }
 
 export interface Bench {
-  /** Its file under `docs/benchmarks/`, and what it is called by on the command line. */
+  /** The name of its file; of its page under `docs/benchmarks/`, and what it is called by on the command line. */
   readonly name: string;
   readonly title: string;
+  /** Flags of the node process it runs in: `--expose-gc`. */
+  readonly nodeFlags?: readonly string[];
   run(report: (progress: string) => void): Promise<BenchResult>;
 }
 

@@ -1,0 +1,85 @@
+/** `npm run bench`: runs benchmarks one after another, prints their tables and writes their pages. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { messageOf } from '../../shared/errors/errors.ts';
+import { benchNames, loadBench, projectRoot } from './benches.ts';
+import { describeMachine, describeVersions } from './machine.ts';
+import { type Run, renderPage, renderTable } from './page.ts';
+import { runApart } from './run-apart.ts';
+
+const HELP = `npm run bench -- [options] [name…]
+
+Runs the benchmarks of test/bench (all of them without a name), each in a process of its own, prints each table and writes
+it with the machine, the versions and the date to docs/benchmarks/<name>.md. What counts is the ratio against what was
+measured beside it in the same run.
+
+  --list      names and titles
+  --no-write  print only
+  --help      this text
+
+Exit code: 0 when every benchmark ran, 1 when one failed, 2 for a name there is none of.
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    list: { type: 'boolean', default: false },
+    'no-write': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+async function list(): Promise<void> {
+  const names = benchNames();
+  const width = Math.max(...names.map((name) => name.length));
+  for (const name of names) console.log(`${name.padEnd(width)}  ${(await loadBench(name)).title}`);
+}
+
+async function runAll(names: readonly string[]): Promise<number> {
+  let failed = 0;
+  for (const name of names) {
+    const { title, nodeFlags = [] } = await loadBench(name);
+    const startedMs = Date.now();
+    process.stderr.write(`${name}: ${title}\n`);
+    try {
+      const machine = describeMachine();
+      const result = await runApart(name, nodeFlags);
+      const command = `npm run bench -- ${name}`;
+      const run: Run = { title, command, startedMs, machine, versions: describeVersions(projectRoot), result };
+      console.log(`\n${title}\n\n${renderTable(result)}\n${result.notes.map((note) => `- ${note}\n`).join('')}`);
+      if (!values['no-write']) write(name, renderPage(run));
+    } catch (error) {
+      failed++;
+      process.stderr.write(`${name} failed: ${messageOf(error)}\n`);
+    }
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+function write(name: string, page: string): void {
+  const folder = join(projectRoot, 'docs/benchmarks');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${name}.md`), page);
+  process.stderr.write(`written: docs/benchmarks/${name}.md\n`);
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (values.list) {
+    await list();
+    return 0;
+  }
+  const known = benchNames();
+  const unknown = positionals.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    process.stderr.write(`no benchmark ${unknown.join(', ')}; there are: ${known.join(', ')}\n`);
+    return 2;
+  }
+  return runAll(positionals.length > 0 ? positionals : known);
+}
+
+process.exitCode = await main();
