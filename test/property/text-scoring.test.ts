@@ -50,6 +50,7 @@ describe('text scoring: every way gives the same answer', () => {
   /** By looking up every document. */
   function naive(query: string, selection: Selection | undefined): Scored[] {
     const clauses = text.expand(query);
+    text.scoring.refresh();
     const found: Scored[] = [];
     for (let ordinal = 0; ordinal < entities.size; ordinal++) {
       const score = text.scoring.scoreOf(ordinal, clauses);
@@ -79,6 +80,8 @@ describe('text scoring: every way gives the same answer', () => {
     'lone1* word4',
     '+wor*',
     'word11~1 rare',
+    'lone77 lone78 rare',
+    'title:lone77 body:lone78 title:rare^2',
     'missing',
   ];
   for (const query of queries) {

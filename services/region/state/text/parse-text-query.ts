@@ -61,6 +61,7 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], lex
   if (parsed.length > QUERY_LIMIT_CLAUSES) {
     throw refusal(`the query has ${parsed.length} words`, `at most ${QUERY_LIMIT_CLAUSES} are accepted`, fieldNames);
   }
+  const all = [...fieldNames.keys()];
   const clauses: Clause[] = [];
   for (const clause of parsed) {
     const match = matchOf(clause, lexicon, fieldNames);
@@ -73,7 +74,7 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], lex
       // lunr counts presences from 1.
       presence: presences[clause.presence - 1]!,
       boost: clause.boost,
-      fields: fieldNames.flatMap((name, index) => (clause.fields.includes(name) ? [index] : [])),
+      fields: clause.fields.length === all.length ? all : indexesOf(clause.fields, fieldNames),
     });
   }
   const expansions = clauses.filter(({ match }) => match.kind !== 'term').length;
@@ -85,6 +86,10 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], lex
     );
   }
   return clauses;
+}
+
+function indexesOf(names: readonly string[], fieldNames: readonly string[]): number[] {
+  return [...fieldNames.keys()].filter((index) => names.includes(fieldNames[index]!));
 }
 
 function parse(text: string, fieldNames: readonly string[], lexicon: Lexicon): readonly LunrClause[] {

@@ -13,8 +13,8 @@ export const POSTING_STEPS = 1;
 export const SEVERAL_FIELDS_STEPS = 4;
 /** A word of the vocabulary passed by. */
 export const WORD_STEPS = 1;
-/** A word compared letter by letter, besides its letters. */
-export const COMPARISON_STEPS = 30;
+/** A word compared letter by letter, besides its letters: most often it has to come from far away in memory. */
+export const COMPARISON_STEPS = 80;
 
 export class QueryCost {
   private steps = 0;

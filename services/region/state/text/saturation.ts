@@ -60,6 +60,13 @@ export class Saturation {
     }
   }
 
+  at(code: number, document: number): number {
+    if (code >= TABLE_CODES) return this.of(code, document);
+    const { lengths, fieldNames } = this.index;
+    const length = lengths[document * fieldNames.length + this.fieldInTable[code]!]!;
+    return this.table[code * LENGTHS + length]! || this.of(code, document);
+  }
+
   of(code: number, document: number): number {
     const { frequencies, lengths, fieldNames } = this.index;
     const field = frequencies.fieldOf[code]!;

@@ -4,9 +4,10 @@
  * A document matches when it has every required clause, no prohibited one, and at least one that is not prohibited; a
  * query of prohibited clauses only matches all others, with score 0.
  *
- * Three ways, the cheapest is taken; a score adds up in the order of the query in each, so they agree to the bit:
+ * Four ways, the cheapest is taken; a score adds up in the order of the query in each, so they agree to the bit:
  *
  * - **Windows**: 2,048 documents at a time, term after term into scores that fit the processor's nearest cache.
+ * - **Merge**: where such a window would be nearly empty, all terms side by side, document after document.
  * - **Candidates**: where few documents can match - a selection, a required rare term - each is looked up in every term.
  * - **Around a common term**: rare terms beside one common one. The documents with a rare term are candidates; the others
  *   are counted, not looked at, once the page is full of candidates that beat what the common term alone can give
@@ -16,7 +17,7 @@ import type { RankKey } from '../../../../shared/kernel/ranking.ts';
 import { type Scored, TopScores } from '../../../../shared/kernel/top-scores.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../facets/facets.ts';
-import { PAGE_MASK } from './block-pool.ts';
+import { type Codes, PAGE_MASK } from './block-pool.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import type { Clause } from './parse-text-query.ts';
 import type { Postings } from './postings.ts';
@@ -46,6 +47,9 @@ export interface Answer {
 
 /** What looking a document up in a term costs, in postings passed. */
 const LOOKUP_POSTINGS = 24;
+/** At most so many terms are merged, in at most one of so many documents. */
+const MERGE_TERMS = 8;
+const SPARSE = 32;
 const WINDOW = 2_048;
 const WINDOW_WORDS = WINDOW / 32;
 const WINDOW_MASK = WINDOW - 1;
@@ -71,8 +75,13 @@ export class Scoring {
     this.entities = entities;
   }
 
-  answer(asked: Asked): Answer {
+  /** To be called after a change, before {@link value} or {@link scoreOf} are asked. */
+  refresh(): void {
     this.saturation.refresh();
+  }
+
+  answer(asked: Asked): Answer {
+    this.refresh();
     const { clauses, selection } = asked;
     const { postings } = this.index;
     let all = 0;
@@ -97,6 +106,8 @@ export class Scoring {
     }
     const answer = this.aroundCommonTerm(asked, all);
     if (answer !== undefined) return answer;
+    const isPlain = clauses.every(({ presence }) => presence === 'optional');
+    if (isPlain && terms <= MERGE_TERMS && all * SPARSE < this.entities.size) return this.merge(clauses, results);
     try {
       return this.windows(asked, results);
     } catch (error) {
@@ -113,7 +124,6 @@ export class Scoring {
   /** The document's score; −1 when it does not match. */
   scoreOf(document: number, clauses: readonly ExpandedClause[]): number {
     const { postings } = this.index;
-    this.saturation.refresh();
     let score = 0;
     let matches = false;
     let allProhibited = true;
@@ -138,8 +148,7 @@ export class Scoring {
 
   /** The term's share in a document's score before its weight; −1: it is in none of the fields. */
   value(code: number, document: number, fields: readonly number[] | undefined): number {
-    this.saturation.refresh();
-    return fields === undefined ? this.saturation.of(code, document) : this.saturation.ofFields(code, document, fields);
+    return fields === undefined ? this.saturation.at(code, document) : this.saturation.ofFields(code, document, fields);
   }
 
   private judge(document: number, { clauses }: Asked, results: Results): void {
@@ -165,16 +174,23 @@ export class Scoring {
     if (selection !== undefined) return undefined;
     const { postings } = this.index;
     let common = -1;
+    let ofCommon = 0;
+    let count = 0;
     for (const { terms, presence, fields } of clauses) {
       if (presence !== 'optional' || fields !== undefined) return undefined;
       for (const { term } of terms) {
-        if (common < 0 || postings.documents(term) > postings.documents(common)) common = term;
+        const documents = postings.documents(term);
+        count++;
+        if (term === common) ofCommon += documents;
+        if (common >= 0 && documents <= postings.documents(common)) continue;
+        common = term;
+        ofCommon = documents;
       }
     }
+    const candidates = all - ofCommon;
+    if (candidates < limit || candidates * (count + 1) * LOOKUP_POSTINGS * 2 > all) return undefined;
     const terms = clauses.flatMap((clause) => clause.terms);
     const rare = new Set(terms.filter(({ term }) => term !== common).map(({ term }) => term));
-    const candidates = [...rare].reduce((sum, term) => sum + postings.documents(term), 0);
-    if (candidates < limit || candidates * (terms.length + 1) * LOOKUP_POSTINGS * 2 > all) return undefined;
     const weight = terms.reduce((sum, { term, weight }) => (term === common ? sum + weight : sum), 0);
     const results = new Results(asked, this.entities);
     const seen = new Set<number>();
@@ -196,6 +212,30 @@ export class Scoring {
     // Strictly: among equals the entity decides, and that of the others is not known.
     if (!(results.threshold > weight * this.saturation.limit)) return undefined;
     return { total: postings.documents(common) + more, best: results.answer().best };
+  }
+
+  private merge(clauses: readonly ExpandedClause[], results: Results): Answer {
+    const terms = clauses.flatMap(({ terms, fields }) => terms.map(({ term, weight }) => ({ term, weight, fields })));
+    const cursors = terms.map(({ term }) => new Cursor(this.index.postings, term));
+    for (;;) {
+      let document = NO_MORE;
+      for (let i = 0; i < cursors.length; i++) document = Math.min(document, cursors[i]!.next);
+      if (document === NO_MORE) return results.answer();
+      let score = 0;
+      let matches = false;
+      for (let i = 0; i < cursors.length; i++) {
+        const cursor = cursors[i]!;
+        if (cursor.next !== document) continue;
+        const value = this.value(cursor.codes[cursor.at]!, document, terms[i]!.fields);
+        cursor.at++;
+        cursor.settle();
+        this.work.postings++;
+        if (value < 0) continue;
+        score += terms[i]!.weight * value;
+        matches = true;
+      }
+      if (matches) results.add(document, score);
+    }
   }
 
   private windows({ clauses }: Asked, results: Results): Answer {
@@ -326,10 +366,13 @@ export class Scoring {
   }
 }
 
+const NO_VALUES = new Uint32Array(0);
+const NO_CODES = new Uint8Array(0);
+
 /** Walks through a term's postings, block after block. */
 class Cursor {
-  values: Uint32Array = new Uint32Array(0);
-  codes: Uint8Array | Uint16Array | Uint32Array = new Uint8Array(0);
+  values: Uint32Array = NO_VALUES;
+  codes: Codes = NO_CODES;
   at = 0;
   blockEnd = 0;
   /** The document at `at`; `NO_MORE` at the end. */

@@ -15,6 +15,7 @@ export function significantTerms(
   limit: number,
 ): WeightedTerm[] {
   if (!index.isLive(document)) return [];
+  scoring.refresh();
   const { lexicon, postings } = index;
   const terms = new Set(Array.from(index.wordsOf(document), (word) => lexicon.termOf(word)));
   const shared = [...terms].filter((term) => postings.documents(term) > 1);

@@ -53,6 +53,7 @@ export class LazyTextRanking implements TextRanking {
     const { index, scoring, entities, clauses, selection } = this.options;
     const document = entities.find(entity);
     if (!index.isLive(document) || selection?.has(document) === false) return [];
+    scoring.refresh();
     if (scoring.scoreOf(document, clauses) < 0) return [];
     return clauses.flatMap(({ terms, fields, presence }) => {
       if (presence === 'prohibited') return [];

@@ -131,7 +131,11 @@ export class Lexicon {
 
   /** A normalised lower-case word as the lexicon would have it, and its term; empty: it has none. */
   analyse(word: string): { readonly word: string; readonly term: string } {
-    return { word: this.analysis.trim(word), term: this.analysis.term(word) };
+    const trimmed = this.analysis.trim(word);
+    const known = this.words.find(trimmed);
+    if (known < 0) return { word: trimmed, term: this.analysis.term(trimmed) };
+    const term = this.termOf(known);
+    return { word: trimmed, term: term === NO_TERM ? '' : this.terms.texts[term]! };
   }
 
   /** The number of a word; −1: no live document has it. */
