@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { Selection } from '../../services/region/state/facets/facets.ts';
+import { Lexicon } from '../../services/region/state/text/lexicon/lexicon.ts';
 import { Vocabulary } from '../../services/region/state/text/lexicon/vocabulary.ts';
 import { matchesWildcard, withinDistance } from '../../services/region/state/text/match-terms.ts';
+import { isPlain, type LunrClause, parse, plainClauses } from '../../services/region/state/text/parse-text-query.ts';
 import type { TextIndex } from '../../services/region/state/text/text.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
@@ -226,6 +228,34 @@ describe('text index, whatever came before', () => {
         },
       ),
     );
+  });
+});
+
+describe('queries of words alone', () => {
+  it('are what lunr’s parser makes of them', () => {
+    const lexicon = new Lexicon();
+    const piece = fc.constantFrom('a', 'Jazz', ' ', '  ', '_', '10', 'title', 'x'.repeat(200));
+    const plain = fc.array(piece, { maxLength: 9 }).map((pieces) => pieces.join(''));
+    fc.assert(
+      fc.property(plain, (asked) => {
+        assert.ok(isPlain.test(asked));
+        const shown = ({ term, fields, boost, presence, usePipeline, editDistance }: LunrClause) => ({
+          term,
+          fields,
+          boost,
+          presence,
+          usePipeline,
+          editDistance,
+        });
+        assert.deepEqual(plainClauses(asked, fields).map(shown), parse(asked, fields, lexicon).map(shown));
+      }),
+    );
+  });
+
+  it('are told from all that has another meaning', () => {
+    for (const sign of ['+', '-', ':', '^', '~', '*', '\\', '"', '\t', '\u0301', 'é', '.']) {
+      assert.equal(isPlain.test(`jazz${sign}piano`), false, sign);
+    }
   });
 });
 

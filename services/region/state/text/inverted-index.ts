@@ -232,7 +232,7 @@ export class InvertedIndex {
   }
 
   private growDocuments(limit: number): void {
-    assert(limit < 2 ** 32, 'documents are ordinals', () => limit);
+    assert(limit < 2 ** 31, 'documents are small numbers', () => limit);
     this.wordAddresses = grown(this.wordAddresses, limit);
     this.wordCounts = grown(this.wordCounts, limit);
     this.live = grown(this.live, this.wordCounts.length >>> 5);

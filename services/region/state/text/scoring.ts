@@ -49,11 +49,12 @@ export interface Answer {
 const LOOKUP_POSTINGS = 24;
 /** At most so many terms are merged, in at most one of so many documents. */
 const MERGE_TERMS = 8;
-const SPARSE = 32;
+const SPARSE = 128;
 const WINDOW = 2_048;
 const WINDOW_WORDS = WINDOW / 32;
 const WINDOW_MASK = WINDOW - 1;
-const NO_MORE = 2 ** 32;
+/** Above all documents, and still a small integer to the engine. */
+const NO_MORE = 0x7fff_ffff;
 
 export class Scoring {
   /** What has been looked at since the start: for tests and benchmarks. */
@@ -219,7 +220,7 @@ export class Scoring {
     const cursors = terms.map(({ term }) => new Cursor(this.index.postings, term));
     for (;;) {
       let document = NO_MORE;
-      for (let i = 0; i < cursors.length; i++) document = Math.min(document, cursors[i]!.next);
+      for (let i = 0; i < cursors.length; i++) if (cursors[i]!.next < document) document = cursors[i]!.next;
       if (document === NO_MORE) return results.answer();
       let score = 0;
       let matches = false;
@@ -252,7 +253,7 @@ export class Scoring {
       next = start + WINDOW;
       if (isPlain) {
         for (let i = 0; i < clauses.length; i++) this.addClause(clauses[i]!, cursors[i]!, next, this.touched);
-        this.harvest(start, this.touched, results);
+        this.harvestTouched(start, results);
       } else {
         this.match(clauses, cursors, start);
         this.harvest(start, this.matching, results);
@@ -349,6 +350,22 @@ export class Scoring {
     cursor.at = at;
   }
 
+  /** All that has a score matches. */
+  private harvestTouched(start: number, results: Results): void {
+    const { scores, touched } = this;
+    for (let word = 0; word < WINDOW_WORDS; word++) {
+      let bits = touched[word]! | 0;
+      if (bits === 0) continue;
+      touched[word] = 0;
+      for (; bits !== 0; bits &= bits - 1) {
+        const place = (word << 5) | (31 - Math.clz32(bits & -bits));
+        const score = scores[place]!;
+        scores[place] = 0;
+        results.add(start + place, score);
+      }
+    }
+  }
+
   /** Takes the window's scores, leaving zeros. `matching` ⊆ `touched`, but for a query that matches without scores. */
   private harvest(start: number, matching: Uint32Array, results: Results): void {
     const { scores, touched } = this;
@@ -405,7 +422,7 @@ class Cursor {
       this.blockEnd = this.at + this.postings.blockCount(this.term, this.block);
       this.block++;
     }
-    this.next = this.values[this.at]!;
+    this.next = this.values[this.at]! | 0;
   }
 }
 
@@ -435,7 +452,8 @@ class Results {
     const entity = this.entities.entity(document);
     if (score === this.ceiling && entity <= this.after!.entity) return;
     this.top.add(entity, score);
-    this.threshold = this.top.worst?.score ?? -1;
+    const { worst } = this.top;
+    if (worst !== undefined) this.threshold = worst.score;
   }
 
   answer(): Answer {
