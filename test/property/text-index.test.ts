@@ -70,8 +70,12 @@ function model(live: ReadonlyMap<number, Metadata>, asked: string): { entity: nu
     String(document[field] ?? '')
       .split(' ')
       .filter((word) => word !== '');
-  const average = (field: string): number =>
-    [...live.values()].reduce((sum, document) => sum + wordsOf(document, field).length, 0) / live.size;
+  const average = (field: string): number => {
+    const lengths = [...live.values()]
+      .map((document) => wordsOf(document, field).length)
+      .filter((length) => length > 0);
+    return lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+  };
   const share = (document: Metadata, term: string, inFields: readonly string[], boost: number): number | undefined => {
     const having = [...live.values()].filter((other) => fields.some((field) => wordsOf(other, field).includes(term)));
     let tf = 0;

@@ -53,8 +53,11 @@ describe('text relevance: our BM25 and that of SQLite FTS5', function () {
     fts5 = openFts5();
     const rows: [number, string][] = [];
     for (const [i, written] of texts().entries()) {
-      text.put(i + 1, { text: written });
       const count = lexicon.read(written);
+      // FTS5 counts empty texts among those an average length is made of.
+      if (count === 0) continue;
+      text.put(i + 1, { text: written });
+      lexicon.read(written);
       const terms = Array.from(lexicon.found.subarray(0, count), (word) => lexicon.termOf(word));
       // Tokens that no tokenizer would change: the number of each term.
       rows.push([i + 1, terms.map((term) => `t${term}`).join(' ')]);

@@ -30,6 +30,8 @@ export class InvertedIndex {
   lengths: Uint8Array<ArrayBuffer>;
   /** By field: sum of lengths over the live documents. */
   readonly lengthSums: number[];
+  /** By field: live documents with at least one term in it. */
+  readonly fieldDocuments: number[];
   /** One bit a document: whether it is live. */
   live = new Uint32Array(FIRST_DOCUMENTS / 32);
 
@@ -60,6 +62,7 @@ export class InvertedIndex {
     this.frequencies = new Frequencies(fieldNames.length);
     this.lengths = new Uint8Array(FIRST_DOCUMENTS * fieldNames.length);
     this.lengthSums = fieldNames.map(() => 0);
+    this.fieldDocuments = fieldNames.map(() => 0);
     this.ownFrequencies = new Uint32Array(this.ownTerms.length * fieldNames.length);
   }
 
@@ -150,7 +153,9 @@ export class InvertedIndex {
     if (words.length > LARGEST_BLOCK) this.longWords.delete(document);
     else if (words.length > 0) this.words.release(this.wordAddresses[document]!, classFor(words.length));
     for (let field = 0; field < fieldNames.length; field++) {
-      this.lengthSums[field]! -= this.lengthOf(document, field);
+      const length = this.lengthOf(document, field);
+      this.lengthSums[field]! -= length;
+      if (length > 0) this.fieldDocuments[field]!--;
       this.longLengths.delete(document * fieldNames.length + field);
     }
     this.live[document >>> 5]! &= ~(1 << (document & 31));
@@ -215,6 +220,7 @@ export class InvertedIndex {
     this.lengths[at] = Math.min(length, LONG);
     if (length >= LONG) this.longLengths.set(at, length);
     this.lengthSums[field]! += length;
+    if (length > 0) this.fieldDocuments[field]!++;
   }
 
   private storeWords(document: number): void {

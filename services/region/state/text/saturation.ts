@@ -123,7 +123,7 @@ export class Saturation {
   }
 
   private factor(field: number, length: number): number {
-    const average = this.index.lengthSums[field]! / this.index.size;
+    const average = this.index.lengthSums[field]! / this.index.fieldDocuments[field]!;
     return this.boosts[field]! / (1 - this.b + (this.b * length) / average);
   }
 }

@@ -46,7 +46,7 @@ export interface Answer {
 }
 
 /** What looking a document up in a term costs, in postings passed. */
-const LOOKUP_POSTINGS = 24;
+const LOOKUP_POSTINGS = 20;
 /** At most so many terms are merged, in at most one of so many documents. */
 const MERGE_TERMS = 8;
 const SPARSE = 128;
@@ -189,7 +189,7 @@ export class Scoring {
       }
     }
     const candidates = all - ofCommon;
-    if (candidates < limit || candidates * (count + 1) * LOOKUP_POSTINGS * 2 > all) return undefined;
+    if (candidates < limit || candidates * (count + 1) * LOOKUP_POSTINGS > all) return undefined;
     const terms = clauses.flatMap((clause) => clause.terms);
     const rare = new Set(terms.filter(({ term }) => term !== common).map(({ term }) => term));
     const weight = terms.reduce((sum, { term, weight }) => (term === common ? sum + weight : sum), 0);

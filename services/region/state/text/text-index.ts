@@ -9,7 +9,8 @@
  *     idf(t)      = ln(1 + (N − n(t) + 0.5) / (n(t) + 0.5))
  *     score(d)    = Σ_t boost_t · idf(t) · tf · (k1 + 1) / (k1 + tf)
  *
- * N = live documents, n(t) = those with t in any field, lengths in terms. With one field of boost 1 it is plain BM25. A
+ * N = live documents, n(t) = those with t in any field, lengths in terms, their average over the documents that have the
+ * field at all: few documents having tags must not make their tags long ones. With one field of boost 1 it is plain BM25. A
  * clause with a field sums over that field only; n(t) stays the document's. Fields add up in schema order, terms in query
  * order (of a wildcard or fuzzy word: as `match-terms.ts` has it), so a score does not depend on the order in which documents
  * came.
