@@ -86,7 +86,12 @@ export class MemoryTextIndex implements TextIndex {
   search(query: string, limit: number, accept?: (entity: number) => boolean): TextResult {
     assert(limit >= 1, 'a search asks for at least one hit', () => limit);
     const { entities } = this;
-    const selection = accept && { count: Infinity, has: (o: number) => accept(entities.entity(o)), forEach: () => {} };
+    const selection = accept && {
+      count: Infinity,
+      has: (o: number) => accept(entities.entity(o)),
+      any: () => true,
+      forEach: () => {},
+    };
     const ranking = this.rank(query, selection);
     return { hits: ranking.after(undefined, limit), total: ranking.total };
   }
