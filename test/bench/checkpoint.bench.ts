@@ -62,9 +62,9 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
     const wal = openLog({ store: openLmdbStore({ path: directory }) });
     const entities = new Entities();
     const catalog = createRegisters({ entities });
-    const ledger = createLedger({ schema, entities });
+    const ledger = createLedger({ schema, entities, createdMs: (ordinal) => catalog.createdMs(ordinal) });
     const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
-    const text = createTextIndex({ schema });
+    const text = createTextIndex({ schema, entities });
     const parts = { wal, catalog, ledger, facets, text, vectors: { put() {} } };
     const { floor, indexing } = recover({ clock: systemClock, log: silentLog, ...parts });
     report('telling facets and text of the items');
@@ -107,6 +107,7 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
       log: silentLog,
       wal,
       ledger: {
+        pack: (limitPairs, beforeMs) => ledger.pack(limitPairs, beforeMs),
         changed: (shard) => ledger.changed(shard),
         pack: (...limits) => stepped(() => ledger.pack(...limits)),
         pass() {
