@@ -107,7 +107,6 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
       log: silentLog,
       wal,
       ledger: {
-        pack: (limitPairs, beforeMs) => ledger.pack(limitPairs, beforeMs),
         changed: (shard) => ledger.changed(shard),
         pack: (...limits) => stepped(() => ledger.pack(...limits)),
         pass() {
