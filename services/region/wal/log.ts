@@ -108,6 +108,10 @@ class Log implements Wal {
   }
 
   append(options: AppendOptions): Promise<void> {
+    // Before its turn: what is stamped from now on comes after it in the log.
+    for (const { events } of options.batches) {
+      this.highest = Math.max(this.highest, events[events.length - 1]?.hlc ?? 0);
+    }
     return this.enqueue(() => this.appendNow(options));
   }
 

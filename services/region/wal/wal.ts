@@ -62,7 +62,7 @@ export interface Wal {
   readonly durable: Position;
   /** The stored offset: never ahead of the durable position. */
   readonly offset: StreamOffset | undefined;
-  /** Highest HLC in the log; 0 when it is empty. */
+  /** Highest HLC in the log, and in what it was given and has not flushed yet; 0 when there is nothing. */
   readonly highestHlc: number;
   origins(): readonly OriginInfo[];
   origin(name: string): OriginInfo | undefined;
