@@ -37,6 +37,8 @@ export type FaultEvent = At &
         readonly forMs: number;
       }
     | { readonly kind: 'isolate'; readonly who: string; readonly forMs: number }
+    /** Nothing passes between these and all others. */
+    | { readonly kind: 'split'; readonly side: readonly string[]; readonly forMs: number }
     | { readonly kind: 'broker down'; readonly forMs: number }
     | { readonly kind: 'broker paused'; readonly forMs: number }
     | { readonly kind: 'broker restarts'; readonly lost: number }
@@ -76,6 +78,7 @@ const weights: readonly (readonly [FaultKind, number])[] = [
   ['verify', 2],
   ['way', 8],
   ['isolate', 3],
+  ['split', 4],
   ['broker down', 3],
   ['broker paused', 3],
   ['broker restarts', 2],
@@ -111,9 +114,31 @@ export function planFaults(chance: Chance, horizonMs: number): FaultEvent[] {
   const faults: FaultEvent[] = [];
   for (let index = 0; index < count; index++) {
     const atMs = Math.round(chance.between(1_000, horizonMs));
-    faults.push({ atMs, ...draw(chance, chance.weighted(kinds)) } as FaultEvent);
+    const fault = { atMs, ...draw(chance, chance.weighted(kinds)) } as FaultEvent;
+    faults.push(fault, ...followUps(chance, fault));
   }
   return faults.sort((a, b) => a.atMs - b.atMs);
+}
+
+/**
+ * What people do about a fault, or while another does the same: two that belong together meet far more often than two
+ * that are drawn apart.
+ */
+function followUps(chance: Chance, fault: FaultEvent): FaultEvent[] {
+  if (fault.kind === 'split' && chance.chance(0.6)) {
+    const others = (names: readonly string[]): string[] => names.filter((name) => !fault.side.includes(name));
+    const [who, by] = [others(regionNames), others(routerNames)];
+    const atMs = fault.atMs + Math.round(chance.between(100, 4_000));
+    if (who.length > 0 && by.length > 0) {
+      return [{ atMs, kind: 'promote', who: chance.pick(who), by: chance.pick(by), force: true }];
+    }
+  }
+  if (fault.kind === 'promote' && chance.chance(0.25)) {
+    const atMs = fault.atMs + Math.round(chance.exponential(60));
+    const by = routerNames.find((name) => name !== fault.by)!;
+    return [{ atMs, kind: 'promote', who: chance.pick(regionNames), by, force: chance.chance(0.6) }];
+  }
+  return [];
 }
 
 function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
@@ -151,6 +176,12 @@ function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
     }
     case 'isolate':
       return { kind, who: part, forMs: longMs } as FaultEvent;
+    case 'split': {
+      // Who leads first, leads longest.
+      const one = chance.chance(0.5) ? regionNames[0] : region;
+      const side: readonly string[] = parts.filter((name) => name === one || chance.chance(0.35));
+      return { kind, side, forMs: longMs + 2_000 } as unknown as FaultEvent;
+    }
     case 'broker down':
     case 'broker paused':
       return { kind, forMs: longMs } as FaultEvent;

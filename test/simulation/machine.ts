@@ -4,6 +4,7 @@
  */
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
+import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import { createHttpRegionLink } from '../../services/router/forward/http-region-link.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
@@ -11,7 +12,7 @@ import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
 import type { Log, LogFields } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
-import { aliveKey } from '../../shared/protocol/leadership.ts';
+import { aliveKey, type Leadership } from '../../shared/protocol/leadership.ts';
 import type { MemoryClient } from '../harness/memory-client.ts';
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
@@ -24,6 +25,9 @@ import type { World } from './world.ts';
 const RESTART_MS = 1_000;
 /** An orderly stop that takes longer is a kill. */
 const STOP_LIMIT_MS = 15_000;
+
+/** Of a batch in the log: its origin and first sequence. */
+export type Place = readonly [origin: string, first: number];
 
 export abstract class Machine {
   readonly name: string;
@@ -149,6 +153,12 @@ export class RegionMachine extends Machine {
   heals = 0;
   /** Of all events on its disk. */
   highestHlc = 0;
+  /** The epoch of the leadership record on its disk, and since when it is there. */
+  leadership = { epoch: 0, sinceMs: 0 };
+  /** Since when it answers, virtual ms. */
+  servesSinceMs = Number.POSITIVE_INFINITY;
+  /** Everything in the stream of this `created` up to there is on its disk. */
+  readonly covered = { created: '', sequence: 0 };
   /** Another number, another disk: what the old one had may be gone. */
   disk = 1;
   /** Milliseconds a flush takes at most. */
@@ -194,6 +204,7 @@ export class RegionMachine extends Machine {
     home.store.full = this.full;
     const before = new Map(this.onDisk);
     this.readDisk();
+    for (const [origin, last] of this.onDisk) this.world.noteEver(this.name, origin, last);
     this.world.note(this.name, 'has another store, from a peer');
     for (const [origin, sequence] of before) {
       const now = this.onDisk.get(origin) ?? 0;
@@ -211,7 +222,9 @@ export class RegionMachine extends Machine {
   }
 
   private flushed(changes: Changes): void {
-    for (const [table, , value] of changes) {
+    const trimmed: Place[] = [];
+    for (const [table, key, value] of changes) {
+      if (table === 'batches' && value === undefined) trimmed.push(key as Place);
       if (table !== 'batches' || value === undefined) continue;
       const { origin, first, last } = decodeHeader(value);
       const before = this.onDisk.get(origin) ?? 0;
@@ -221,6 +234,31 @@ export class RegionMachine extends Machine {
       this.onDisk.set(origin, last);
       this.world.flushed(this, value);
     }
+    // What is marked is marked of everything this commit brought.
+    for (const [table, key, value] of changes) {
+      if (table === 'marks' && value !== undefined) this.marked(String(key), value);
+    }
+    if (trimmed.length > 0) this.world.trimmed(this, trimmed);
+  }
+
+  private marked(name: string, value: Uint8Array): void {
+    const { world } = this;
+    if (name === 'offset') world.check(() => world.checkOffset(this, readJson(value) as StreamOffset));
+    if (name === 'leadership') this.learned((readJson(value) as Leadership).epoch);
+  }
+
+  private learned(epoch: number): void {
+    const before = this.leadership;
+    if (epoch < before.epoch) {
+      const went = `the record on the disk of ${this.name} went from ${before.epoch} back to ${epoch}`;
+      this.world.fail(new Violation('epochs only grow', went));
+    }
+    if (epoch !== before.epoch) this.leadership = { epoch, sinceMs: this.world.scheduler.nowMs };
+  }
+
+  /** Bytes the batches take on its disk. */
+  get batchBytes(): number {
+    return this.store.flushed('batches').reduce((sum, [, bytes]) => sum + bytes.length, 0);
   }
 
   /** Another disk is in the machine: an older copy, or an empty one. The process must be down. */
@@ -234,11 +272,21 @@ export class RegionMachine extends Machine {
   private readDisk(): void {
     this.onDisk.clear();
     this.highestHlc = 0;
+    this.covered.sequence = 0;
     for (const [origin, value] of this.store.flushed('origins')) {
-      const { last, lastHlc } = JSON.parse(Buffer.from(value).toString('utf8')) as { last: number; lastHlc: number };
+      const { last, lastHlc } = readJson(value) as { last: number; lastHlc: number };
       this.highestHlc = Math.max(this.highestHlc, lastHlc);
       if (last > 0) this.onDisk.set(origin, last);
     }
+    const marks = new Map(this.store.flushed('marks'));
+    const record = marks.get('leadership');
+    this.leadership = {
+      epoch: record === undefined ? 0 : (readJson(record) as Leadership).epoch,
+      sinceMs: this.world.scheduler.nowMs,
+    };
+    const offset = marks.get('offset');
+    const { world } = this;
+    if (offset !== undefined) world.check(() => world.checkOffset(this, readJson(offset) as StreamOffset));
   }
 
   protected override async run(life: Life): Promise<void> {
@@ -256,7 +304,9 @@ export class RegionMachine extends Machine {
       metrics,
       home: life.home(this.home),
       stream: life.stream(client.stream, (bytes) => this.publishing(bytes)),
-      control: life.control(client.control),
+      control: life.control(client.control, () => {
+        life.confirmed = true;
+      }),
       alive: topology.failover === undefined ? undefined : life.control(client.keys(aliveKey(name))),
       schema: world.schema,
       schemaFile: 'schema.yaml',
@@ -275,6 +325,7 @@ export class RegionMachine extends Machine {
     });
     if (!life.alive) return;
     this.region = region;
+    this.servesSinceMs = world.scheduler.nowMs;
     network.listen(name, life, region.app.callback());
     region.start();
     world.note(name, `serves, with ${names.length - 1} peers`);
@@ -299,11 +350,16 @@ export class RegionMachine extends Machine {
 
   protected override stopped(): void {
     this.region = undefined;
+    this.servesSinceMs = Number.POSITIVE_INFINITY;
     this.heals = 0;
     this.home = this.homeOf(this.home.crash(this.unflushed));
     this.unflushed = 'lost';
     this.readDisk();
   }
+}
+
+function readJson(bytes: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(bytes).toString('utf8'));
 }
 
 export class RouterMachine extends Machine {

@@ -83,6 +83,20 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'drops the epoch check: accepts in the epoch a router names',
+    file: `${region}/role/leadership-role.js`,
+    changes: [
+      ['if (epoch > known.epoch) {', 'if (false) {'],
+      ['if (epoch < known.epoch)\n', 'if (false)\n'],
+      ['hindrance() ?? { epoch: known.epoch }', 'hindrance() ?? { epoch }'],
+    ],
+  },
+  {
+    name: 'accepts while it hands over',
+    file: `${region}/role/leadership-role.js`,
+    changes: [['if (known.handover !== undefined) {', 'if (false) {']],
+  },
+  {
     name: 'accepts after a start before anybody confirmed that it leads',
     file: `${region}/role/leadership-role.js`,
     changes: [['if (!this.confirmed)\n            return new Refusal', 'if (false)\n            return new Refusal']],
@@ -256,6 +270,11 @@ export const mutants: readonly Mutant[] = [
     name: 'a snapshot replaces what is here instead of merging',
     file: `${region}/region-host.js`,
     changes: [['events = await mergeInto(mine, copy);', 'events = 0;']],
+  },
+  {
+    name: 'trims what a lagging region may still ask for',
+    file: `${region}/checkpoint/trimmer.js`,
+    changes: [['wal.batchBytes > retentionBytes', 'wal.batchBytes > 0']],
   },
   {
     name: 'trims what no other region has',

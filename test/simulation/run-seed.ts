@@ -58,6 +58,9 @@ export function planOf(seed: string): Plan {
       keyed: chance.pick([0.1, 0.4, 0.9]),
       bulk: chance.between(0, 0.3),
       strict: chance.pick([0, 0.1, 0.3]),
+      again: chance.pick([0.15, 0.5]),
+      items: chance.pick([3, 12]),
+      documents: chance.pick([3, 3, 15]),
     },
     upkeep: {
       checkpointEvents: chance.pick([10, 60, 1_000_000]),
@@ -230,7 +233,7 @@ class Course {
         id: world.promises.writes.length,
         key: undefined,
         tags: [`signal ${tag}`],
-        entity: 1,
+        bodies: [{ kind: 'signal' as const, entity: 1, signal: 'view', weight: tag, timeMs: undefined }],
         outcome: 'open' as const,
         positions: [],
       };

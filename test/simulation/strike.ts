@@ -29,6 +29,8 @@ export function strike(world: World, fault: FaultEvent): void {
 function inflict(world: World, fault: FaultEvent): void {
   const { scheduler, broker } = world;
   world.note('FAULT', describeFault(fault).slice(11));
+  if (fault.kind === 'broker older copy' || (fault.kind === 'broker restarts' && fault.lost > 0))
+    world.renumbered = true;
   const later = (ms: number, action: () => void): void => {
     scheduler.after(ms, () => {
       if (!world.healed) action();
@@ -73,11 +75,10 @@ function inflict(world: World, fault: FaultEvent): void {
       trouble(world, fault.trouble, fault.from, fault.to, fault.forMs);
       return;
     case 'isolate':
-      for (const other of [...regionNames, ...routerNames, BROKER]) {
-        if (other === fault.who) continue;
-        trouble(world, 'cut', fault.who, other, fault.forMs);
-        trouble(world, 'cut', other, fault.who, fault.forMs);
-      }
+      split(world, [fault.who], fault.forMs);
+      return;
+    case 'split':
+      split(world, fault.side, fault.forMs);
       return;
     case 'broker down':
       void broker.kill();
@@ -171,6 +172,16 @@ function trouble(world: World, what: 'cut' | 'slow' | 'lossy', from: string, to:
     network.end(what, from, to);
     if (what === 'cut' && client !== undefined) broker.hear(client);
   });
+}
+
+function split(world: World, side: readonly string[], forMs: number): void {
+  const others = [...regionNames, ...routerNames, BROKER].filter((name) => !side.includes(name));
+  for (const one of side) {
+    for (const other of others) {
+      trouble(world, 'cut', one, other, forMs);
+      trouble(world, 'cut', other, one, forMs);
+    }
+  }
 }
 
 function changeDisk(world: World, region: RegionMachine, backMs: number, ageMs: number | undefined): void {

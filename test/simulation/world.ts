@@ -2,21 +2,24 @@
  * The whole system in one process: three regions and two routers, every line of them production code, on machines, disks,
  * clocks and a network of the simulation, with the stream's server in memory. One seed decides everything.
  */
+
+import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import type { LogFields } from '../../shared/observe/log.ts';
-import { type Batch, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
+import { type Batch, type BatchHeader, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import type { Leadership } from '../../shared/protocol/leadership.ts';
-import { merge, type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
+import { type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
+import type { StreamMessage } from '../../shared/stream/stream.ts';
 import { type BrokerCopy, MemoryBroker } from '../harness/memory-stream.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { Chance } from './chance.ts';
 import { Chronicle, tagOf } from './chronicle.ts';
 import type { ExchangeReply, ExchangeRequest } from './exchange.ts';
 import { Handovers } from './handovers.ts';
-import { type Machine, RegionMachine, RouterMachine } from './machine.ts';
+import { type Machine, type Place, RegionMachine, RouterMachine } from './machine.ts';
 import { BROKER, Network } from './network.ts';
 import { Promises } from './promises.ts';
 import { Scheduler } from './scheduler.ts';
@@ -31,6 +34,9 @@ export const schema: Schema = {
   ...schemaOf(['view', 'positive', 3_600], ['like', 'positive', 86_400], ['skip', 'negative', 2]),
   textFields: [{ name: 'title', boost: 1 }],
 };
+
+/** A router that makes a record anew has asked the regions within this. */
+const ASKED_WITHIN_MS = 6_000;
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 
@@ -68,6 +74,11 @@ export class World {
   readonly brokerCopies: { readonly atMs: number; readonly copy: BrokerCopy }[] = [];
   /** Every fault has ended. */
   healed = false;
+  /** The stream has lost its end at some time: its sequences are no names any more. */
+  renumbered = false;
+  private readonly contents = new WeakMap<StreamMessage, readonly BatchHeader[]>();
+  /** By `created`: the buckets that had a record. */
+  private readonly buckets = new Set<string>();
   /** The run has ended: nobody starts again. */
   over = false;
   private tags = 0;
@@ -109,13 +120,12 @@ export class World {
       },
       wire: this.network.wire,
       onKey: (name, value) => {
-        if (name === LEADERSHIP_KEY) this.handovers.recorded(value as Leadership);
+        if (name !== LEADERSHIP_KEY) return;
+        this.handovers.recorded(value as Leadership);
+        this.check(() => this.checkRecord(value as Leadership));
       },
-      onStored: ({ bytes }) => {
-        for (const part of splitMessage(bytes)) {
-          const { origin, last } = decodeHeader(part);
-          this.noteEver(BROKER, origin, last);
-        }
+      onStored: (message) => {
+        for (const { origin, last } of this.contentOf(message)) this.noteEver(BROKER, origin, last);
       },
     });
     this.regions = regionNames.map((name) => new RegionMachine(this, name));
@@ -152,7 +162,7 @@ export class World {
     return ++this.tags;
   }
 
-  private noteEver(where: string, origin: string, last: number): void {
+  noteEver(where: string, origin: string, last: number): void {
     const here = this.ever.get(where) ?? new Map<string, number>();
     this.ever.set(where, here);
     here.set(origin, Math.max(last, here.get(origin) ?? 0));
@@ -178,6 +188,84 @@ export class World {
     if (this.violation !== undefined) return;
     this.violation = violation;
     this.note('CHECK', violation.message);
+  }
+
+  /** The batches of a message. */
+  private contentOf(message: StreamMessage): readonly BatchHeader[] {
+    let content = this.contents.get(message);
+    if (content === undefined) {
+      content = splitMessage(message.bytes).map(decodeHeader);
+      this.contents.set(message, content);
+    }
+    return content;
+  }
+
+  /**
+   * A region stores how far it has read the stream: everything up to there is on its disk. A stream that lost its end
+   * gives its sequences again, so that what was true of it no longer says anything.
+   */
+  checkOffset(region: RegionMachine, { created, sequence }: StreamOffset): void {
+    const { stream } = this.broker;
+    if (stream?.created !== created || this.renumbered || sequence > stream.last) return;
+    const { covered } = region;
+    const from = covered.created === created ? covered.sequence + 1 : stream.first;
+    for (let at = Math.max(from, stream.first); at <= sequence; at++) {
+      const message = stream.messages.get(at);
+      if (message === undefined) continue;
+      for (const { origin, last } of this.contentOf(message)) {
+        if (last <= (region.onDisk.get(origin) ?? 0)) continue;
+        const what = `${region.name} has stored the offset ${sequence} and lacks ${origin}:${last}, which is at ${at}`;
+        throw new Violation('the offset is behind the position', what);
+      }
+    }
+    covered.created = created;
+    covered.sequence = sequence;
+  }
+
+  /**
+   * A bucket that was lost is made anew from what the regions remember: no record in it is older than what every router
+   * could have been told for the last few seconds.
+   */
+  private checkRecord(record: Leadership): void {
+    const created = this.broker.bucket?.created;
+    if (created === undefined || this.buckets.has(created)) return;
+    this.buckets.add(created);
+    const sinceMs = this.scheduler.nowMs - ASKED_WITHIN_MS;
+    if (this.routers.some(({ life }) => life?.wasFrozen === true)) return;
+    for (const region of this.regions) {
+      const { name, life, leadership, servesSinceMs } = region;
+      if (life === undefined || life.wasFrozen || Math.max(servesSinceMs, leadership.sinceMs) > sinceMs) continue;
+      if (leadership.epoch < record.epoch) continue;
+      if (!this.routers.every((router) => this.network.wasWhole(name, router.name, sinceMs))) continue;
+      const what = `the new record has epoch ${record.epoch}; ${name} has known ${leadership.epoch} for long`;
+      throw new Violation('a lost record is made of what regions remember', what);
+    }
+  }
+
+  /** Batches left the log of a region: another region has them, and what a lagging one may ask for is still there. */
+  trimmed(region: RegionMachine, places: readonly Place[]): void {
+    this.check(() => {
+      let bytes = 0;
+      for (const [origin, first] of places) {
+        const batch = this.chronicle.origins.get(origin)?.batches.get(first);
+        if (batch === undefined)
+          throw new Violation('the checker itself', `${origin}:${first} was trimmed, never stored`);
+        bytes = batch.bytes.length;
+        if (this.regions.some(({ name }) => name !== region.name && this.everHeld(name, origin) >= batch.last))
+          continue;
+        throw new Violation(
+          'trimmed is what others have',
+          `${region.name} trimmed ${origin}:${first}, nobody else had it`,
+        );
+      }
+      const left = region.batchBytes + bytes;
+      if (left >= this.upkeep.logRetentionBytes) return;
+      throw new Violation('what may be asked for is kept', `${region.name} trimmed its log to ${left} bytes`);
+    });
+  }
+
+  private everHeld(where: string, origin: string): number {
+    return this.ever.get(where)?.get(origin) ?? 0;
   }
 
   /** Runs a check: what it throws is what the run fails with. */
@@ -215,6 +303,10 @@ export class World {
         throw new Violation('a cut region takes nothing', `${machine.name} took ${batch.origin}:${batch.first}`);
       }
       if (batch.last <= known) return;
+      if (machine.life?.confirmed === false) {
+        const what = `${machine.name} took ${batch.origin}:${batch.first} before it was told who leads`;
+        throw new Violation('nothing is taken before the record was read', what);
+      }
       for (const event of batch.events) this.promises.checkEvent(event);
       this.handovers.accepted(batch.epoch);
       this.checkKeys(machine, batch);
@@ -286,15 +378,16 @@ export class World {
     this.said.set(region.name, { disk: region.disk, durable, epoch });
   }
 
-  /** What all disks and the stream have together. */
+  /** What all disks and the stream have together: of every origin as much as has no hole before it. */
   held(): Position {
-    let held: Position = new Map();
-    for (const { onDisk } of this.regions) held = merge(held, onDisk);
-    for (const { bytes } of this.broker.stream?.messages.values() ?? []) {
-      for (const part of splitMessage(bytes)) {
-        const { origin, last } = decodeHeader(part);
-        if (last > (held.get(origin) ?? 0)) held = merge(held, new Map([[origin, last]]));
-      }
+    const held = new Map<string, number>();
+    for (const { onDisk } of this.regions) {
+      for (const [origin, last] of onDisk) held.set(origin, Math.max(last, held.get(origin) ?? 0));
+    }
+    const inStream = [...(this.broker.stream?.messages.values() ?? [])].flatMap((message) => this.contentOf(message));
+    for (const { origin, first, last } of inStream.sort((a, b) => a.first - b.first)) {
+      const before = held.get(origin) ?? 0;
+      if (first <= before + 1 && last > before) held.set(origin, last);
     }
     return held;
   }
