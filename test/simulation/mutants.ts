@@ -111,7 +111,7 @@ export const mutants: readonly Mutant[] = [
     file: `${router}/cluster/leadership.js`,
     changes: [
       [
-        'if (record !== undefined && record.epoch >= (this.highest()?.epoch ?? 0))\n            return this.adopt(record);',
+        'if (record !== undefined && record.epoch >= this.highestEpoch)\n            return this.adopt(record);',
         'if (record !== undefined) { this.record = record; for (const listener of [...this.listeners]) listener(); return; }',
       ],
     ],
