@@ -133,7 +133,7 @@ function followUps(chance: Chance, fault: FaultEvent): FaultEvent[] {
       return [{ atMs, kind: 'promote', who: chance.pick(who), by: chance.pick(by), force: true }];
     }
   }
-  if (fault.kind === 'promote' && chance.chance(0.25)) {
+  if (fault.kind === 'promote' && chance.chance(0.4)) {
     const atMs = fault.atMs + Math.round(chance.exponential(60));
     const by = routerNames.find((name) => name !== fault.by)!;
     return [{ atMs, kind: 'promote', who: chance.pick(regionNames), by, force: chance.chance(0.6) }];
@@ -179,7 +179,11 @@ function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
     case 'split': {
       // Who leads first, leads longest.
       const one = chance.chance(0.5) ? regionNames[0] : region;
-      const side: readonly string[] = parts.filter((name) => name === one || chance.chance(0.35));
+      const router = chance.chance(0.6) ? chance.pick(routerNames) : undefined;
+      const side: readonly string[] = [
+        ...regionNames.filter((name) => name === one || chance.chance(0.25)),
+        ...routerNames.filter((name) => (router === undefined ? chance.chance(0.3) : name === router)),
+      ];
       return { kind, side, forMs: longMs + 2_000 } as unknown as FaultEvent;
     }
     case 'broker down':

@@ -162,7 +162,9 @@ export class RegionMachine extends Machine {
   /** Another number, another disk: what the old one had may be gone. */
   disk = 1;
   /** Milliseconds a flush takes at most. */
-  flushMs = 3;
+  private flushesMs = 3;
+  /** The most a flush has ever taken. */
+  flushLimitMs = 3;
   /** What becomes of commits that were not flushed at the next death. */
   unflushed: 'lost' | 'kept' = 'lost';
   /** Copies of its disk, the newest last. */
@@ -175,10 +177,15 @@ export class RegionMachine extends Machine {
     super(world, name);
     const flushes = this.chance.fork('flushes');
     this.hooks = {
-      flush: () => new Promise((resolve) => void world.scheduler.after(flushes.between(0.1, this.flushMs), resolve)),
+      flush: () => new Promise((resolve) => void world.scheduler.after(flushes.between(0.1, this.flushesMs), resolve)),
       onFlushed: (changes) => this.flushed(changes),
     };
     this.home = this.homeOf(new MemoryStore(undefined, this.hooks));
+  }
+
+  set flushMs(flushMs: number) {
+    this.flushesMs = flushMs;
+    this.flushLimitMs = Math.max(flushMs, this.flushLimitMs);
   }
 
   /** The disk's current store. */

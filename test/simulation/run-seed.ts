@@ -12,6 +12,8 @@ import { routerNames, type Upkeep, World } from './world.ts';
 
 /** After the last fault everything has converged within this. */
 const CONVERGED_WITHIN_MS = 90_000;
+/** After all regions of a cluster that was well have died at once it is well again within this. */
+const RESTARTED_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 1_500;
 const COPY_EVERY_MS = 2_000;
 /** Actions of one run; more is a loop that never waits. */
@@ -27,6 +29,8 @@ export interface Plan {
   readonly pace: Pace;
   readonly upkeep: Upkeep;
   readonly faults: readonly FaultEvent[];
+  /** Every region dies once more when all is well, so that the state is judged as a start finds it. */
+  readonly endsWithRestart: boolean;
 }
 
 export interface Run {
@@ -68,6 +72,7 @@ export function planOf(seed: string): Plan {
       logRetentionBytes,
     },
     faults: planFaults(chance, horizonMs),
+    endsWithRestart: chance.chance(0.5),
   };
 }
 
@@ -188,6 +193,7 @@ class Course {
     const healedMs = scheduler.nowMs - beganMs;
     world.note('HEAL', `well again at ${formatPosition(well)}`);
     await this.writeByEveryRouter(over);
+    if (!over() && this.plan.endsWithRestart) await this.restartAll(over);
     if (!over()) await this.judge(held);
     return healedMs;
   }
@@ -269,6 +275,21 @@ class Course {
         return;
     }
     if (!over()) world.fail(new Violation('liveness', 'a write to the healed cluster did not reach every region'));
+  }
+
+  private async restartAll(over: () => boolean): Promise<void> {
+    const { world } = this;
+    const { scheduler } = world;
+    for (const region of world.regions) region.kill(0);
+    const endMs = scheduler.nowMs + RESTARTED_WITHIN_MS;
+    let why = '';
+    while (!over() && scheduler.nowMs < endMs) {
+      await scheduler.run(scheduler.nowMs + 1_500, over);
+      const found = await this.wellAt();
+      if (typeof found !== 'string') return;
+      why = found;
+    }
+    if (!over()) world.fail(new Violation('liveness', `${RESTARTED_WITHIN_MS} ms after the last restart: ${why}`));
   }
 
   private async judge(held: Position): Promise<void> {

@@ -307,10 +307,19 @@ export class World {
         const what = `${machine.name} took ${batch.origin}:${batch.first} before it was told who leads`;
         throw new Violation('nothing is taken before the record was read', what);
       }
+      this.checkEpoch(machine, batch);
       for (const event of batch.events) this.promises.checkEvent(event);
       this.handovers.accepted(batch.epoch);
       this.checkKeys(machine, batch);
     });
+  }
+
+  /** What is in the log of an epoch was cut before the region knew of a later one; its flush may have taken a while. */
+  private checkEpoch({ name, leadership, flushLimitMs, life }: RegionMachine, { origin, first, epoch }: Batch): void {
+    const knownMs = this.scheduler.nowMs - leadership.sinceMs;
+    if (epoch >= leadership.epoch || knownMs <= 10 * flushLimitMs || life?.wasFrozen !== false) return;
+    const what = `${origin}:${first} was taken in epoch ${epoch}; ${name} has known ${leadership.epoch} for ${knownMs} ms`;
+    throw new Violation('epochs only grow', what);
   }
 
   /** Who has a copy of a keyed write on its disk does not take another. */
