@@ -105,19 +105,47 @@ const parts = [...regionNames, ...routerNames];
 export function planFaults(chance: Chance, horizonMs: number): FaultEvent[] {
   const few = chance.chance(0.75);
   const kinds = weights.filter(() => !few || chance.chance(0.3));
-  if (kinds.length === 0) return [];
-  const count = chance.weighted([
-    [chance.below(4), 1],
-    [3 + chance.below(10), 4],
-    [10 + chance.below(20), 2],
-  ]);
-  const faults: FaultEvent[] = [];
+  const count =
+    kinds.length === 0
+      ? 0
+      : chance.weighted([
+          [chance.below(4), 1],
+          [3 + chance.below(10), 4],
+          [10 + chance.below(20), 2],
+        ]);
+  const faults: FaultEvent[] = theme(chance, horizonMs);
   for (let index = 0; index < count; index++) {
     const atMs = Math.round(chance.between(1_000, horizonMs));
     const fault = { atMs, ...draw(chance, chance.weighted(kinds)) } as FaultEvent;
     faults.push(fault, ...followUps(chance, fault));
   }
   return faults.sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Now and then a run begins with what it takes for two leaders to accept at once, or for two to become leader at once. */
+function theme(chance: Chance, horizonMs: number): FaultEvent[] {
+  const drawn = chance.fraction();
+  if (drawn < 0.12) {
+    const [one, other] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
+    const atMs = Math.round(chance.between(1_200, horizonMs / 2));
+    const [leader, ...others] = regionNames;
+    const promoteMs = atMs + Math.round(chance.between(100, 1_500));
+    return [
+      { atMs, kind: 'split', side: [leader, one!], forMs: Math.round(chance.between(2_500, 9_000)) },
+      { atMs: promoteMs, kind: 'promote', who: chance.pick(others), by: other!, force: true },
+    ];
+  }
+  if (drawn > 0.08 + 0.12) return [];
+  return Array.from({ length: 3 }, () => {
+    const atMs = Math.round(chance.between(1_200, horizonMs));
+    const [one, other] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
+    const [planned, forced] = chance.chance(0.5) ? regionNames.slice(1) : [...regionNames].reverse();
+    const soonMs = atMs + Math.round(chance.between(0, 100));
+    return [
+      { atMs, kind: 'promote' as const, who: planned!, by: one!, force: false },
+      { atMs: soonMs, kind: 'promote' as const, who: forced!, by: other!, force: true },
+    ];
+  }).flat();
 }
 
 /**

@@ -2,6 +2,7 @@
  * A machine with one process on it: a region with its disk, or a router. The process starts, dies and starts again; the
  * machine keeps its disk and its clock.
  */
+import type { Gauge } from 'prom-client';
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
@@ -10,7 +11,7 @@ import { createRouter, type RouterService } from '../../services/router/router.t
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
 import type { Log, LogFields } from '../../shared/observe/log.ts';
-import { createMetrics } from '../../shared/observe/metrics.ts';
+import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
 import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import { aliveKey, type Leadership } from '../../shared/protocol/leadership.ts';
 import type { MemoryClient } from '../harness/memory-client.ts';
@@ -19,7 +20,7 @@ import { MemoryStoreHome } from '../harness/memory-store-home.ts';
 import type { Chance } from './chance.ts';
 import { type DeathAt, Life } from './life.ts';
 import { Violation } from './violation.ts';
-import type { World } from './world.ts';
+import type { Limits, World } from './world.ts';
 
 /** Between the end of a process and its next start, where nobody says otherwise: whoever watches it starts it again. */
 const RESTART_MS = 1_000;
@@ -41,6 +42,7 @@ export abstract class Machine {
   protected readonly world: World;
   protected readonly chance: Chance;
   protected client: MemoryClient | undefined;
+  private readonly readings = new Map<keyof Limits, () => number>();
 
   constructor(world: World, name: string) {
     this.world = world;
@@ -64,8 +66,14 @@ export abstract class Machine {
 
   /** Starts the process, unless it runs. */
   start(): void {
-    if (this.up || this.world.scheduler.nowMs < this.downUntilMs) return;
     const { world } = this;
+    if (this.up) return;
+    const leftMs = this.downUntilMs - world.scheduler.nowMs;
+    if (leftMs > 0) {
+      // It was told to stay away for longer while it was gone.
+      world.scheduler.after(leftMs, () => this.start());
+      return;
+    }
     this.starts++;
     const life = new Life({
       name: this.name,
@@ -79,6 +87,44 @@ export abstract class Machine {
     world.note(this.name, `starts (${this.starts})`);
     this.client = world.broker.connect(this.name);
     this.run(life).catch((error: unknown) => this.exit(life, error));
+  }
+
+  /** The metrics of a process; remembers how full its queues are. */
+  protected metricsOf(process: 'region' | 'router'): Metrics {
+    const metrics = createMetrics({ process, name: this.name, nodeMetrics: false });
+    this.readings.clear();
+    return {
+      ...metrics,
+      gauge: (options) => {
+        const { name, collect } = options;
+        if (name in this.world.limits) {
+          this.readings.set(name as keyof Limits, () => {
+            let reading = 0;
+            const gauge = {
+              set(value: number) {
+                reading = value;
+              },
+            };
+            collect?.(gauge as Gauge<never>);
+            return reading;
+          });
+        }
+        return metrics.gauge(options);
+      },
+    };
+  }
+
+  /** No queue is ever longer than it may be. */
+  checkLimits(): void {
+    if (!this.up) return;
+    const { limits } = this.world;
+    for (const [name, read] of this.readings) {
+      const reading = read();
+      if (reading <= limits[name]) continue;
+      this.world.fail(
+        new Violation('every queue has a limit', `${this.name}: ${name} is ${reading}, of ${limits[name]}`),
+      );
+    }
   }
 
   protected abstract run(life: Life): Promise<void>;
@@ -101,6 +147,8 @@ export abstract class Machine {
     const limit = scheduler.after(STOP_LIMIT_MS, () => life.end());
     const end = (): void => {
       limit.cancel();
+      // Asked twice, it stops once.
+      if (!life.alive) return;
       this.downUntilMs = scheduler.nowMs + backMs;
       life.end();
     };
@@ -301,7 +349,7 @@ export class RegionMachine extends Machine {
     const { names, network, topology } = world;
     const client = this.client!;
     const others = topology.regions.filter((region) => region.name !== name);
-    const metrics = createMetrics({ process: 'region', name, nodeMetrics: false });
+    const metrics = this.metricsOf('region');
     const openPool = network.poolsOf(life);
     const region = await createRegionHost({
       region: name,
@@ -320,8 +368,8 @@ export class RegionMachine extends Machine {
       links: others.map((other) =>
         createHttpPeerLink({ region: other.name, url: other.url, clock: life.clock, openPool }),
       ),
-      intakeQueueLimit: 1_000,
-      intakeQueueBytes: 16 * 1024 * 1024,
+      intakeQueueLimit: world.limits.tidal_intake_waiting_events,
+      intakeQueueBytes: world.limits.tidal_intake_waiting_bytes,
       logMaxBytes: 1e9,
       ...world.upkeep,
       idempotencyKeysLimit: 1_000_000,
@@ -376,7 +424,7 @@ export class RouterMachine extends Machine {
     const { world, name } = this;
     const { network, topology } = world;
     const client = this.client!;
-    const metrics = createMetrics({ process: 'router', name, nodeMetrics: false });
+    const metrics = this.metricsOf('router');
     const openPool = network.poolsOf(life);
     const router = createRouter({
       clock: life.clock,
@@ -395,7 +443,7 @@ export class RouterMachine extends Machine {
       maxBodyBytes: 2 * 1024 * 1024,
       maxBodiesBytes: 64 * 1024 * 1024,
       maxInFlight: 512,
-      heldWritesLimit: 2_000,
+      heldWritesLimit: world.limits.tidal_router_held_writes,
       heldWritesMs: 10_000,
     });
     this.router = router;

@@ -247,6 +247,16 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'takes more writes than its queue has room for',
+    file: `${region}/intake/group-commit.js`,
+    changes: [['if (this.waiting + events > queueLimit) {', 'if (false) {']],
+  },
+  {
+    name: 'a router holds more writes than it may',
+    file: `${router}/forward/writes.js`,
+    changes: [['this.waiting >= this.options.heldLimit)', 'false)']],
+  },
+  {
     name: 'a checkpoint says it stands where its pass ended',
     file: `${region}/checkpoint/checkpointer.js`,
     changes: [

@@ -8,7 +8,7 @@ import { type FaultEvent, planFaults } from './faults.ts';
 import { referenceDigest } from './reference.ts';
 import { operate, strike } from './strike.ts';
 import { Violation } from './violation.ts';
-import { routerNames, type Upkeep, World } from './world.ts';
+import { type Limits, routerNames, type Upkeep, World } from './world.ts';
 
 /** After the last fault everything has converged within this. */
 const CONVERGED_WITHIN_MS = 90_000;
@@ -28,6 +28,7 @@ export interface Plan {
   readonly clients: number;
   readonly pace: Pace;
   readonly upkeep: Upkeep;
+  readonly limits: Limits;
   readonly faults: readonly FaultEvent[];
   /** Every region dies once more when all is well, so that the state is judged as a start finds it. */
   readonly endsWithRestart: boolean;
@@ -71,6 +72,11 @@ export function planOf(seed: string): Plan {
       checkpointIntervalMs: chance.pick([1_000, 4_000, 60_000]),
       logRetentionBytes,
     },
+    limits: {
+      tidal_intake_waiting_events: chance.pick([1_000, 1_000, 8]),
+      tidal_intake_waiting_bytes: 16 * 1024 * 1024,
+      tidal_router_held_writes: chance.pick([2_000, 2_000, 2]),
+    },
     faults: planFaults(chance, horizonMs),
     endsWithRestart: chance.chance(0.5),
   };
@@ -85,7 +91,8 @@ export interface RunOptions {
 
 export async function runSeed(seed: string, { faults, keep = 0 }: RunOptions = {}): Promise<Run> {
   const plan = planOf(seed);
-  const world = new World({ seed, failover: plan.failover, upkeep: plan.upkeep, keep });
+  const { failover, upkeep, limits } = plan;
+  const world = new World({ seed, failover, upkeep, limits, keep });
   const run = new Course(world, { ...plan, faults: faults ?? plan.faults });
   const onRejection = (error: unknown): void => {
     world.fail(new Violation('no unhandled rejection', error instanceof Error ? String(error.stack) : String(error)));
@@ -112,7 +119,10 @@ class Course {
   async run(): Promise<Run> {
     const { world, plan } = this;
     const { scheduler } = world;
-    const over = (): boolean => world.violation !== undefined || scheduler.steps > STEPS_LIMIT;
+    const over = (): boolean => {
+      for (const machine of world.machines) machine.checkLimits();
+      return world.violation !== undefined || scheduler.steps > STEPS_LIMIT;
+    };
     world.start();
     for (let client = 1; client <= plan.clients; client++)
       new Client(world, `client-${client}`, plan.pace, plan.horizonMs);

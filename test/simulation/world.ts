@@ -47,10 +47,18 @@ export interface Upkeep {
   readonly logRetentionBytes: number;
 }
 
+/** Of the queues of a process, by the metric that says how long each is. */
+export interface Limits {
+  readonly tidal_intake_waiting_events: number;
+  readonly tidal_intake_waiting_bytes: number;
+  readonly tidal_router_held_writes: number;
+}
+
 export interface WorldOptions {
   readonly seed: string;
   readonly failover: 'manual' | 'automatic';
   readonly upkeep: Upkeep;
+  readonly limits: Limits;
   /** Lines of the trace to keep; 0: only their hash. */
   readonly keep: number;
 }
@@ -68,6 +76,7 @@ export class World {
   readonly names = regionNames;
   readonly topology: Topology;
   readonly upkeep: Upkeep;
+  readonly limits: Limits;
   readonly regions: readonly RegionMachine[];
   readonly routers: readonly RouterMachine[];
   /** Copies of the stream's disk, the newest last. */
@@ -89,8 +98,9 @@ export class World {
   /** What every region said last: on one disk nothing goes back. */
   private readonly said = new Map<string, { disk: number; durable: Position; epoch: number }>();
 
-  constructor({ seed, failover, upkeep, keep }: WorldOptions) {
+  constructor({ seed, failover, upkeep, limits, keep }: WorldOptions) {
     this.upkeep = upkeep;
+    this.limits = limits;
     this.chance = new Chance(seed);
     this.scheduler = new Scheduler(this.chance.fork('order'));
     this.trace = new Trace(() => this.scheduler.nowMs, keep);
