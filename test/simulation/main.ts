@@ -92,7 +92,7 @@ async function many(): Promise<number> {
   const progress = (): string => {
     const seconds = (performance.now() - startMs) / 1_000;
     return (
-      `${done} seeds, ${(done / seconds).toFixed(1)} seeds/s, ${(cpuMs / done).toFixed(0)} ms of processor a seed, ` +
+      `${done} seeds, ${(done / seconds).toFixed(1)} seeds/s, ${(cpuMs / Math.max(1, done)).toFixed(0)} ms of processor a seed, ` +
       `${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${acknowledged} writes acknowledged, ${failures.length} failed`
     );
   };

@@ -41,6 +41,9 @@ const { values } = parseArgs({
   },
 });
 
+/** Of searches under way. */
+const searching = new Set<Pool>();
+
 interface Found {
   readonly seeds: number;
   readonly check: string;
@@ -74,6 +77,7 @@ function apply({ name, file, changes }: Mutant, index: number): string {
 
 async function search(home: string, first: number, limit: number, sound: Pool): Promise<Found | undefined> {
   const pool = new Pool({ jobs: 1, worker: join(home, 'test', 'simulation', 'worker.js') });
+  searching.add(pool);
   try {
     for (let seeds = 1; seeds <= limit; seeds++) {
       const seed = String(first + seeds - 1);
@@ -86,6 +90,7 @@ async function search(home: string, first: number, limit: number, sound: Pool): 
     }
     return undefined;
   } finally {
+    searching.delete(pool);
     await pool.close();
   }
 }
@@ -118,6 +123,7 @@ async function main(): Promise<number> {
   // Before anything runs: a mutant that does not apply is a failure of the list, not of one search.
   const targets = chosen.map((mutant, index): Target => ({ mutant, home: apply(mutant, index), results: [] }));
   const waiting = targets.flatMap((target) => Array.from({ length: starts }, (_, start) => ({ target, start })));
+  console.log(`${targets.length} mutants, ${waiting.length} searches`);
   const sound = new Pool({ jobs: 1 });
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
@@ -143,6 +149,9 @@ async function main(): Promise<number> {
 if (values.help) process.stdout.write(HELP);
 else if (values.list) for (const { name } of mutants) console.log(name);
 else {
-  onInterrupt(() => rmSync(copies, { recursive: true, force: true }));
+  onInterrupt(() => {
+    for (const pool of searching) pool.kill();
+    rmSync(copies, { recursive: true, force: true });
+  });
   process.exitCode = await main();
 }
