@@ -114,7 +114,7 @@ export class Client {
       this.answered++;
       world.note(this.name, `${what} by ${router}: ${String(body.durability)} at ${String(body.position)}`);
       const position = world.promises.acknowledged(write, String(body.position));
-      if (body.durability === 'stream') world.checkInStream(position);
+      if (body.durability === 'stream') world.holdings.checkInStream(position);
       this.seen = merge(this.seen, position);
       return 'acknowledged';
     }

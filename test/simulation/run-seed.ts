@@ -178,7 +178,7 @@ class Course {
         client.loseControlAnswer = false;
       }
     }
-    const held = world.held();
+    const held = world.holdings.held();
     await scheduler.run(scheduler.nowMs + 3_000, over);
     const endMs = beganMs + CONVERGED_WITHIN_MS;
     let well: Position | undefined;

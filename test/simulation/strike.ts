@@ -1,8 +1,8 @@
 /** Lets a fault of the plan happen, and ends it when its time is over. */
 import type { FaultEvent, FaultKind } from './faults.ts';
 import { describeFault } from './faults.ts';
-import type { RegionMachine } from './machine.ts';
 import { BROKER } from './network.ts';
+import type { RegionMachine } from './region-machine.ts';
 import { Violation } from './violation.ts';
 import { regionNames, routerNames, type World } from './world.ts';
 
@@ -23,14 +23,14 @@ const losses: ReadonlySet<FaultKind> = new Set<FaultKind>([
 export function strike(world: World, fault: FaultEvent): void {
   inflict(world, fault);
   // A restart of the broker takes a moment, though no time.
-  if (losses.has(fault.kind)) world.scheduler.after(0.001, () => world.promises.lost(world.held()));
+  if (losses.has(fault.kind)) world.scheduler.after(0.001, () => world.promises.lost(world.holdings.held()));
 }
 
 function inflict(world: World, fault: FaultEvent): void {
   const { scheduler, broker } = world;
   world.note('FAULT', describeFault(fault).slice(11));
   if (fault.kind === 'broker older copy' || (fault.kind === 'broker restarts' && fault.lost > 0))
-    world.renumbered = true;
+    world.holdings.renumbered = true;
   const later = (ms: number, action: () => void): void => {
     scheduler.after(ms, () => {
       if (!world.healed) action();

@@ -3,25 +3,26 @@
  * clocks and a network of the simulation, with the stream's server in memory. One seed decides everything.
  */
 
-import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import type { LogFields } from '../../shared/observe/log.ts';
-import { type Batch, type BatchHeader, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
+import { type Batch, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import type { Leadership } from '../../shared/protocol/leadership.ts';
 import { type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
-import type { StreamMessage } from '../../shared/stream/stream.ts';
 import { type BrokerCopy, MemoryBroker } from '../harness/memory-stream.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { Chance } from './chance.ts';
 import { Chronicle, tagOf } from './chronicle.ts';
 import type { ExchangeReply, ExchangeRequest } from './exchange.ts';
 import { Handovers } from './handovers.ts';
-import { type Machine, type Place, RegionMachine, RouterMachine } from './machine.ts';
-import { BROKER, Network } from './network.ts';
+import { Holdings } from './holdings.ts';
+import type { Machine } from './machine.ts';
+import { Network } from './network.ts';
 import { Promises } from './promises.ts';
+import { type Place, RegionMachine } from './region-machine.ts';
+import { RouterMachine } from './router-machine.ts';
 import { Scheduler } from './scheduler.ts';
 import { Trace } from './trace.ts';
 import { Violation } from './violation.ts';
@@ -72,6 +73,7 @@ export class World {
   readonly chronicle = new Chronicle();
   readonly promises = new Promises(this.chronicle);
   private readonly handovers: Handovers;
+  readonly holdings: Holdings;
   readonly schema = schema;
   readonly names = regionNames;
   readonly topology: Topology;
@@ -83,16 +85,11 @@ export class World {
   readonly brokerCopies: { readonly atMs: number; readonly copy: BrokerCopy }[] = [];
   /** Every fault has ended. */
   healed = false;
-  /** The stream has lost its end at some time: its sequences are no names any more. */
-  renumbered = false;
-  private readonly contents = new WeakMap<StreamMessage, readonly BatchHeader[]>();
   /** By `created`: the buckets that had a record. */
   private readonly buckets = new Set<string>();
   /** The run has ended: nobody starts again. */
   over = false;
   private tags = 0;
-  /** How much of every origin was ever on the disk of each region, and in the stream. */
-  private readonly ever = new Map<string, Map<string, number>>();
   /** The first thing that was wrong. */
   violation: Violation | undefined;
   /** What every region said last: on one disk nothing goes back. */
@@ -135,9 +132,10 @@ export class World {
         this.check(() => this.checkRecord(value as Leadership));
       },
       onStored: (message) => {
-        for (const { origin, last } of this.contentOf(message)) this.noteEver(BROKER, origin, last);
+        this.holdings.stored(message);
       },
     });
+    this.holdings = new Holdings(this.broker, () => this.regions);
     this.regions = regionNames.map((name) => new RegionMachine(this, name));
     this.routers = routerNames.map((name) => new RouterMachine(this, name));
   }
@@ -172,24 +170,6 @@ export class World {
     return ++this.tags;
   }
 
-  noteEver(where: string, origin: string, last: number): void {
-    const here = this.ever.get(where) ?? new Map<string, number>();
-    this.ever.set(where, here);
-    here.set(origin, Math.max(last, here.get(origin) ?? 0));
-  }
-
-  /** `durability: stream` was answered: the stream took it, or another region has it on its disk as well. */
-  checkInStream(position: Position): void {
-    for (const [origin, sequence] of position) {
-      const places = [...this.ever].filter(([, held]) => (held.get(origin) ?? 0) >= sequence).map(([place]) => place);
-      if (places.length >= 2) continue;
-      throw new Violation(
-        'durability is true',
-        `${origin}:${sequence} was answered as in the stream, and was only in ${places}`,
-      );
-    }
-  }
-
   note(who: string, what: string): void {
     this.trace.note(who, what);
   }
@@ -198,38 +178,6 @@ export class World {
     if (this.violation !== undefined) return;
     this.violation = violation;
     this.note('CHECK', violation.message);
-  }
-
-  /** The batches of a message. */
-  private contentOf(message: StreamMessage): readonly BatchHeader[] {
-    let content = this.contents.get(message);
-    if (content === undefined) {
-      content = splitMessage(message.bytes).map(decodeHeader);
-      this.contents.set(message, content);
-    }
-    return content;
-  }
-
-  /**
-   * A region stores how far it has read the stream: everything up to there is on its disk. A stream that lost its end
-   * gives its sequences again, so that what was true of it no longer says anything.
-   */
-  checkOffset(region: RegionMachine, { created, sequence }: StreamOffset): void {
-    const { stream } = this.broker;
-    if (stream?.created !== created || this.renumbered || sequence > stream.last) return;
-    const { covered } = region;
-    const from = covered.created === created ? covered.sequence + 1 : stream.first;
-    for (let at = Math.max(from, stream.first); at <= sequence; at++) {
-      const message = stream.messages.get(at);
-      if (message === undefined) continue;
-      for (const { origin, last } of this.contentOf(message)) {
-        if (last <= (region.onDisk.get(origin) ?? 0)) continue;
-        const what = `${region.name} has stored the offset ${sequence} and lacks ${origin}:${last}, which is at ${at}`;
-        throw new Violation('the offset is behind the position', what);
-      }
-    }
-    covered.created = created;
-    covered.sequence = sequence;
   }
 
   /**
@@ -261,7 +209,7 @@ export class World {
         if (batch === undefined)
           throw new Violation('the checker itself', `${origin}:${first} was trimmed, never stored`);
         bytes = batch.bytes.length;
-        if (this.regions.some(({ name }) => name !== region.name && this.everHeld(name, origin) >= batch.last))
+        if (this.regions.some(({ name }) => name !== region.name && this.holdings.everHeld(name, origin) >= batch.last))
           continue;
         throw new Violation(
           'trimmed is what others have',
@@ -272,10 +220,6 @@ export class World {
       if (left >= this.upkeep.logRetentionBytes) return;
       throw new Violation('what may be asked for is kept', `${region.name} trimmed its log to ${left} bytes`);
     });
-  }
-
-  private everHeld(where: string, origin: string): number {
-    return this.ever.get(where)?.get(origin) ?? 0;
   }
 
   /** Runs a check: what it throws is what the run fails with. */
@@ -306,7 +250,7 @@ export class World {
     this.check(() => {
       const known = this.chronicle.last(decodeHeader(bytes).origin);
       const batch = this.chronicle.flushed(machine.name, bytes);
-      this.noteEver(machine.name, batch.origin, batch.last);
+      this.holdings.note(machine.name, batch.origin, batch.last);
       checkClock(machine, batch, batch.last > known);
       this.note(machine.name, `has ${batch.origin}:${batch.first}-${batch.last} on disk`);
       if (machine.cutOff && regionOf(batch.origin) !== machine.name) {
@@ -395,20 +339,6 @@ export class World {
       }
     }
     this.said.set(region.name, { disk: region.disk, durable, epoch });
-  }
-
-  /** What all disks and the stream have together: of every origin as much as has no hole before it. */
-  held(): Position {
-    const held = new Map<string, number>();
-    for (const { onDisk } of this.regions) {
-      for (const [origin, last] of onDisk) held.set(origin, Math.max(last, held.get(origin) ?? 0));
-    }
-    const inStream = [...(this.broker.stream?.messages.values() ?? [])].flatMap((message) => this.contentOf(message));
-    for (const { origin, first, last } of inStream.sort((a, b) => a.first - b.first)) {
-      const before = held.get(origin) ?? 0;
-      if (first <= before + 1 && last > before) held.set(origin, last);
-    }
-    return held;
   }
 }
 
