@@ -65,4 +65,18 @@ export const regressions: readonly Regression[] = [
       { atMs: 2_495, kind: 'promote', who: 'eu-west', by: 'router-1', force: true },
     ],
   },
+  {
+    seed: '1433',
+    found:
+      'a region asked for ever for a copy of a store that was made before its peer had what it needs (snapshot-server)',
+    faults: [
+      { atMs: 1_959, kind: 'broker down', forMs: 3_898 },
+      { atMs: 3_519, kind: 'disk lost', who: 'eu-west', backMs: 656 },
+      { atMs: 6_679, kind: 'kill', who: 'ap-south', backMs: 3_131, effect: 0, after: false, unflushed: 'kept' },
+      { atMs: 8_920, kind: 'promote', who: 'eu-west', by: 'router-2', force: false },
+      { atMs: 11_350, kind: 'split', side: ['us-east', 'ap-south'], forMs: 3_157 },
+      { atMs: 11_982, kind: 'disk restored', who: 'eu-west', ageMs: 1_564, backMs: 1_489 },
+      { atMs: 12_449, kind: 'broker older copy', ageMs: 7_829 },
+    ],
+  },
 ];
