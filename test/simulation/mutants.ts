@@ -104,7 +104,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'trusts a bucket that was made anew',
     file: `${router}/cluster/bootstrap.js`,
-    changes: [['if (highest !== undefined) {', 'if (false) {']],
+    changes: [
+      ['if (highest !== undefined) {', 'if (false) {'],
+      ['epoch: loggedEpoch === 0 ? 1 : loggedEpoch + 1 + gap', 'epoch: 1'],
+    ],
   },
   {
     name: 'does not put right a key that fell behind the regions',

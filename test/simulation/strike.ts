@@ -88,6 +88,7 @@ function inflict(world: World, fault: FaultEvent): void {
       return;
     case 'broker paused':
       broker.pause();
+      world.brokerPaused = true;
       later(fault.forMs, () => broker.resume());
       return;
     case 'broker restarts':

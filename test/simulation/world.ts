@@ -85,6 +85,8 @@ export class World {
   readonly brokerCopies: { readonly atMs: number; readonly copy: BrokerCopy }[] = [];
   /** Every fault has ended. */
   healed = false;
+  /** The broker stood still at some time: what was sent to it before is done after. */
+  brokerPaused = false;
   /** By `created`: the buckets that had a record. */
   private readonly buckets = new Set<string>();
   /** The run has ended: nobody starts again. */
@@ -189,7 +191,8 @@ export class World {
     if (created === undefined || this.buckets.has(created)) return;
     this.buckets.add(created);
     const sinceMs = this.scheduler.nowMs - ASKED_WITHIN_MS;
-    if (this.routers.some(({ life }) => life?.wasFrozen === true)) return;
+    // Who is or was stopped may write now what was asked for long ago.
+    if (this.brokerPaused || this.routers.some(({ life }) => life?.wasFrozen === true)) return;
     for (const region of this.regions) {
       const { name, life, leadership, servesSinceMs } = region;
       if (life === undefined || life.wasFrozen || Math.max(servesSinceMs, leadership.sinceMs) > sinceMs) continue;
