@@ -14,6 +14,7 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
+import { decayedSignals } from '../../shared/schema/profile.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
@@ -120,8 +121,13 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
 
   const entities = new Entities();
   const catalog = createRegisters({ entities });
-  const ledger = createLedger({ schema, entities });
-  const facets = createFacets({ entities });
+  const ledger = createLedger({
+    schema,
+    entities,
+    createdMs: (ordinal) => catalog.createdMs(ordinal),
+    decayed: decayedSignals(schema.profiles.values()),
+  });
+  const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
   const text = createTextIndex({ schema });
   const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
   // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
@@ -148,7 +154,11 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     },
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
-  const rank = createRank({ schema, entities, catalog, ledger, vectors });
+  const nowMs = (): number => {
+    const now = clock.nowMs();
+    return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
+  };
+  const rank = createRank({ schema, entities, catalog, ledger, vectors, nowMs });
   const peers: Peers = createPeers({ clock, links });
   const checkpoint = createCheckpointer({
     clock,
@@ -184,7 +194,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onFatal,
     onForgotten: counters.keysForgotten,
   });
-  const background = [checkpoint, trim, keySweep];
+  const background = [checkpoint, trim, keySweep, recovered.indexing];
   const drill = createCutSwitch({
     clock,
     log,
@@ -374,6 +384,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     maxBodyBytes: options.maxBodyBytes,
     bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
+    indexing: recovered.indexing,
     cut: () => drill.cut,
     drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
@@ -381,10 +392,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     digest,
     digests: () => ({ region, schemaHash: schema.hash, ...keptDigest.watch(DIGESTS_LIMIT) }),
     lagEvents,
-    nowMs: () => {
-      const now = clock.nowMs();
-      return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
-    },
+    nowMs,
   };
   registerRegionGauges(metrics, {
     appliedEvents: () => totalOf(apply.applied),
@@ -409,6 +417,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,
     items: () => catalog.size,
+    itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.told),
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => wal.keys,
     clockOffsetSeconds: () => largestOffsetMs(peers) / 1_000,

@@ -56,7 +56,10 @@ export const bench: Bench = {
     catalog.load(
       metadata.map((each, entity): [number, ItemRegister] => {
         const order = { epoch: 1, hlc: 1, origin: 'a@a', sequence: entity + 1 };
-        return [entity, { order, metadata: each, createdMs: AT_MS - below(720 * HOUR_MS) }];
+        return [
+          entity,
+          { order, metadata: Buffer.from(JSON.stringify(each)), createdMs: AT_MS - below(720 * HOUR_MS) },
+        ];
       }),
       [],
     );
@@ -71,16 +74,16 @@ export const bench: Bench = {
     report('indexing');
     globalThis.gc?.();
     const before = used();
-    const facets = createFacets({ entities });
+    const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
     const cpu = process.cpuUsage();
-    for (const [entity, each] of metadata.entries()) facets.put(entity, each);
+    for (const [entity, each] of metadata.entries()) facets.put(entity, each, undefined);
     const { user, system } = process.cpuUsage(cpu);
     globalThis.gc?.();
     const bytes = used() - before;
     const scan = createScanFacets({ entities });
-    for (const [entity, each] of metadata.entries()) scan.put(entity, each);
+    for (const [entity, each] of metadata.entries()) scan.put(entity, each, undefined);
 
-    const rank = createRank({ schema, entities, catalog, ledger, vectors: { nearest: () => [] } });
+    const rank = createRank({ schema, entities, catalog, ledger, vectors: { nearest: () => [] }, nowMs: () => AT_MS });
     const feed = (profile: Profile, window: '24h' | 'all', asked: readonly Filter[]) => (): void => {
       const query = { profile, window, entity: undefined, seed: '' };
       takePage(rank.ranking(query, facets.select(asked), AT_MS), { limit: PAGE, from: firstPlace });
@@ -121,7 +124,7 @@ export const bench: Bench = {
 
 /** As after a write: nothing that was combined is kept. */
 function changed(facets: Facets, metadata: readonly Metadata[]): Facets {
-  facets.put(0, metadata[0]!);
+  facets.put(0, metadata[0]!, metadata[0]);
   return facets;
 }
 

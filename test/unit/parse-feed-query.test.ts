@@ -6,7 +6,7 @@ import { profiles } from '../../services/region/rank/rank.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 
 const cursors = createCursors({ secret: '', schemaHash: 'x' });
-const parse = (query: string): ParsedFeedQuery => parseFeedQuery(new URLSearchParams(query), cursors);
+const parse = (query: string): ParsedFeedQuery => parseFeedQuery(new URLSearchParams(query), { cursors });
 const place: Place = { shown: 5, rest: { score: 0.1, entity: 7 }, kinds: new Map() };
 const cursorOf = ({ query }: ParsedFeedQuery, atMs: number): string => cursors.write(feedIdentity(query), atMs, place);
 
@@ -31,6 +31,7 @@ describe('feed query', () => {
         maxPer: undefined,
         entity: undefined,
         seed: '',
+        explain: false,
       },
       from: firstPlace,
       atMs: undefined,
@@ -55,6 +56,7 @@ describe('feed query', () => {
       maxPer: { field: 'a:b', count: 2 },
       entity: undefined,
       seed: '',
+      explain: false,
     });
     assert.equal(atMs, 1_700_000_000_000);
   });

@@ -3,7 +3,6 @@ import { firstPlace, type Place } from '../../services/region/pages/pages.ts';
 import { parseFilter } from '../../services/region/rank/parse-filter.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
-import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { compileFilters } from '../../shared/protocol/filter.ts';
 import { type FeedAnswer, feedOf } from '../harness/feed.ts';
@@ -20,18 +19,20 @@ const byViews: FeedQuery = {
   maxPer: undefined,
   entity: undefined,
   seed: '',
+  explain: false,
 };
 
 function world() {
   const schema = schemaOf(['view', 'positive', 3_600, ['all', '1h']], ['hide', 'negative', 3_600]);
   const catalog = new TinyCatalog();
-  const ledger = createLedger({ schema, entities: catalog.entities });
+  const ledger = catalog.ledgerOf(schema);
   const rank = createRank({
     schema,
     entities: catalog.entities,
     catalog,
     ledger,
     vectors: new TinyVectors(catalog),
+    nowMs: () => AT_MS,
   });
   const put = (entity: number, views: number, metadata: Metadata = {}): void => {
     catalog.put(entity, metadata);

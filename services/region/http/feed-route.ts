@@ -1,6 +1,7 @@
 /** `GET /feed`. */
 import type Router from '@koa/router';
 import type { Ranking } from '../../../shared/kernel/ranking.ts';
+import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import { takePage } from '../pages/pages.ts';
 import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
 import type { Selection } from '../state/facets/facets.ts';
@@ -8,22 +9,26 @@ import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
-export function addFeedRoute(router: Router, surface: RegionSurface, reading: Reading): void {
+export type FeedSurface = Pick<RegionSurface, 'rank' | 'facets' | 'catalog' | 'cursors' | 'nowMs'>;
+
+export function addFeedRoute(router: Router, surface: FeedSurface, reading: Reading): void {
   const { rank, facets, cursors } = surface;
 
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
-    const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(new URLSearchParams(ctx.querystring), cursors);
+    const search = new URLSearchParams(ctx.querystring);
+    const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(search, { profiles: rank.profiles, cursors });
     const { profile, limit, filters, maxPer } = query;
+    if (filters.length > 0 || profile === 'related') reading.requireIndexes();
     const atMs = pinnedMs ?? surface.nowMs();
-    const rankingOf = (selection: Selection): Ranking => rank.ranking(query, selection, atMs);
-    const ranking = rankingOf(facets.select(filters));
-    const diversity = diversityOf(surface, maxPer, filters, rankingOf);
-    const page = takePage(ranking, { limit, from, diversity });
+    const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, atMs);
+    const ranking = rankingOf(filters.length === 0 ? undefined : facets.select(filters));
+    const explained = query.explain ? { explain: (scored: Scored) => rank.explain(query, scored, atMs) } : {};
+    const page = takePage(ranking, { limit, from, diversity: diversityOf(surface, maxPer, filters, rankingOf) });
     ctx.body = {
       ...reading.context(atMs),
       profile,
-      items: presentItems(surface, page.items, from, atMs),
+      items: presentItems(surface, page.items, { from, atMs, ...explained }),
       next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
       total_scored: ranking.total,
       relaxed: relaxedOf(maxPer, page.relaxed),

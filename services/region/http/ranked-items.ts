@@ -1,5 +1,5 @@
 /** Ranked items as every list of them answers: feeds, text hits, fused results. */
-import type { Ranking } from '../../../shared/kernel/ranking.ts';
+import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import type { Diversity, MaxPer, Place } from '../pages/pages.ts';
@@ -14,14 +14,22 @@ export interface RankedItem {
   readonly score: number;
   readonly metadata: Metadata;
   readonly signals: SignalSummary;
+  /** Where the query asks for it. */
+  readonly explain?: readonly ScorePart[];
+}
+
+export interface Presented {
+  readonly from: Place;
+  readonly atMs: number;
+  /** What a score is made of; absent: nobody asks. */
+  readonly explain?: (scored: Scored) => readonly ScorePart[];
 }
 
 /** The items of the page that begins at `from`. */
 export function presentItems(
   { catalog, rank }: Pick<RegionSurface, 'catalog' | 'rank'>,
   items: readonly Scored[],
-  from: Place,
-  atMs: number,
+  { from, atMs, explain }: Presented,
 ): RankedItem[] {
   return items.map(({ entity, score }, index) => ({
     entity_id: entity,
@@ -29,6 +37,7 @@ export function presentItems(
     score,
     metadata: catalog.item(entity)?.metadata ?? {},
     signals: rank.summary(entity, atMs),
+    ...(explain === undefined ? {} : { explain: explain({ entity, score }) }),
   }));
 }
 

@@ -13,6 +13,7 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
   router.get('/search', async (ctx) => {
     await reading.admit(ctx);
     const asked = parseSearchQuery(new URLSearchParams(ctx.querystring), cursors);
+    reading.requireIndexes();
     const { query, limit, filters, maxPer, from, atMs = surface.nowMs() } = asked;
     const selection = filters.length === 0 ? undefined : facets.select(filters);
     const accept =
@@ -22,7 +23,7 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
     ctx.body = {
       ...reading.context(atMs),
       query,
-      items: presentItems(surface, page.items, from, atMs),
+      items: presentItems(surface, page.items, { from, atMs }),
       next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), atMs, page.next),
       total_matched: total,
       relaxed: relaxedOf(maxPer, page.relaxed),

@@ -19,7 +19,7 @@ import {
   parsePage,
 } from './page-parameters.ts';
 import { defaultWindows } from './profiles.ts';
-import type { FeedQuery, Profile } from './rank.ts';
+import type { FeedQuery } from './rank.ts';
 import { profiles } from './rank.ts';
 
 export interface ParsedFeedQuery extends PageStart {
@@ -38,6 +38,7 @@ const parameters = [
   'window',
   'entity_id',
   'seed',
+  'explain',
   'at',
   'user_id',
   'region',
@@ -45,12 +46,15 @@ const parameters = [
 ] as const;
 type Parameter = (typeof parameters)[number];
 
-/** Throws `Refusal` `unknown_profile` or `invalid_request`. */
-export function parseFeedQuery(search: URLSearchParams, cursors: Cursors): ParsedFeedQuery {
+/** `profiles`: those there are. Throws `Refusal` `unknown_profile` or `invalid_request`. */
+export function parseFeedQuery(
+  search: URLSearchParams,
+  { profiles: known = profiles, cursors }: { readonly profiles?: readonly string[]; readonly cursors: Cursors },
+): ParsedFeedQuery {
   checkParameters(search, { route: '/feed', names: parameters });
   const text = (name: Parameter): string | undefined => search.get(name) ?? undefined;
   const notes: string[] = [];
-  const profile = parseProfile(text('profile'));
+  const profile = parseProfile(text('profile'), known);
   const withoutEffect = (name: Parameter): void => {
     if (search.has(name)) notes.push(`${name} has no effect on profile ${profile}`);
   };
@@ -71,6 +75,7 @@ export function parseFeedQuery(search: URLSearchParams, cursors: Cursors): Parse
     maxPer: parseMaxPer(search),
     entity: profile === 'related' ? entity : undefined,
     seed: profile === 'shuffle' ? (text('seed') ?? '') : '',
+    explain: parseExplain(text('explain')),
   };
   return { query, ...parsePage(search, cursors, feedIdentity(query)), notes };
 }
@@ -80,16 +85,20 @@ export function feedIdentity({ profile, limit, window, filters, maxPer, entity, 
   return ['feed', profile, limit, window, filterIdentity(filters), maxPerIdentity(maxPer), entity ?? null, seed];
 }
 
-function parseProfile(text: string | undefined): Profile {
+function parseProfile(text: string | undefined, known: readonly string[]): string {
   if (text === undefined) return 'trending';
-  const profile = profiles.find((known) => known === text);
-  if (profile === undefined) {
+  if (!known.includes(text)) {
     throw new Refusal('unknown_profile', `profile "${clip(text)}" does not exist`, {
-      hint: `profiles: ${profiles.join(', ')}`,
+      hint: `profiles: ${known.join(', ')}`,
       errors: [{ path: 'profile', message: 'unknown profile' }],
     });
   }
-  return profile;
+  return text;
+}
+
+function parseExplain(text: string | undefined): boolean {
+  if (text !== undefined && text !== 'true' && text !== 'false') throw invalid('explain', 'must be true or false');
+  return text === 'true';
 }
 
 function parseWindow(text: string | undefined): Window | undefined {

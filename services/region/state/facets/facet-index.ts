@@ -6,7 +6,7 @@
  * answered as it is kept. So a filter costs in proportion to what it leaves, an eighth of a byte an item at most, plus what
  * the union of its values costs.
  *
- * Metadata is kept by reference - the catalog has the same object - to know what a put replaces.
+ * What an item has is read where it is kept, in the catalog: nothing is here a second time.
  */
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
 import { compileFilters } from '../../../../shared/protocol/filter.ts';
@@ -18,15 +18,19 @@ import { NumberOrder } from './number-order.ts';
 import { BitSelection, ListSelection, selectionOf } from './selections.ts';
 import { TextTable } from './text-table.ts';
 
-const PAGE_BITS = 12;
-const PAGE_MASK = (1 << PAGE_BITS) - 1;
-/** A filter that leaves at most one in so many items is listed, not combined as bits. */
-const LISTED_ONE_IN = 128;
+/** A filter that leaves at most one in so many items is listed, not combined as bits: the catalog decodes what is looked at. */
+const LISTED_ONE_IN = 1_024;
 /** How many combined selections are kept for whoever asks the same before an item changes. */
 const KEPT = 16;
 
-export function createFacets({ entities }: { entities: Entities }): Facets {
-  return new FacetIndex(entities);
+export interface FacetsOptions {
+  readonly entities: Entities;
+  /** What the live item with this ordinal has; when facets are told of a change, what it has from now on. */
+  readonly metadataOf: (ordinal: number) => Metadata | undefined;
+}
+
+export function createFacets(options: FacetsOptions): Facets {
+  return new FacetIndex(options);
 }
 
 interface Field {
@@ -49,39 +53,47 @@ class FacetIndex implements Facets {
   private readonly fields = new Map<string, Field>();
   private readonly pool = new MemberPool();
   private readonly live = new Bitmap(0);
-  /** By ordinal. */
-  private readonly pages: (Metadata | undefined)[][] = [];
+  private readonly catalogued: (ordinal: number) => Metadata | undefined;
+  /** The item that is being changed, and what of it is here at this moment. */
+  private changing = -1;
+  private changingHas: Metadata = {};
   /** What was combined since an item changed last, by filters; the oldest first. */
   private readonly kept = new Map<string, Selection>();
 
-  constructor(entities: Entities) {
+  constructor({ entities, metadataOf }: FacetsOptions) {
     this.entities = entities;
+    this.catalogued = metadataOf;
   }
 
-  put(entity: number, metadata: Metadata): void {
-    if (this.kept.size > 0) this.kept.clear();
+  put(entity: number, metadata: Metadata, former: Metadata | undefined): void {
     const ordinal = this.entities.ordinal(entity);
-    const former = this.metadataOf(ordinal);
-    // What tells texts apart is the metadata kept here: the former while it is taken out, the new one before it is put in.
-    if (former !== undefined) this.drop(ordinal, former, metadata);
-    const page = ordinal >> PAGE_BITS;
-    while (this.pages.length <= page) this.pages.push(new Array<Metadata | undefined>(1 << PAGE_BITS).fill(undefined));
-    this.pages[page]![ordinal & PAGE_MASK] = metadata;
+    const present = this.live.has(ordinal) ? former : undefined;
+    if (present === undefined && this.live.has(ordinal)) return;
+    if (this.kept.size > 0) this.kept.clear();
+    // What tells texts apart is what the item has: the former while it is taken out, the new one before it is put in.
+    this.changing = ordinal;
+    if (present !== undefined) {
+      this.changingHas = present;
+      this.drop(ordinal, present, metadata);
+    }
+    this.changingHas = metadata;
     for (const field of Object.keys(metadata)) {
       const value = metadata[field]!;
-      if (former !== undefined && isSame(ownValue(former, field), value)) continue;
+      if (present !== undefined && isSame(ownValue(present, field), value)) continue;
       this.add(field, value, ordinal);
     }
+    this.changing = -1;
     this.live.add(ordinal);
   }
 
-  remove(entity: number): void {
+  remove(entity: number, former: Metadata | undefined): void {
     const ordinal = this.entities.find(entity);
-    const former = ordinal < 0 ? undefined : this.metadataOf(ordinal);
-    if (former === undefined) return;
+    if (former === undefined || ordinal < 0 || !this.live.has(ordinal)) return;
     if (this.kept.size > 0) this.kept.clear();
+    this.changing = ordinal;
+    this.changingHas = former;
     this.drop(ordinal, former, {});
-    this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK] = undefined;
+    this.changing = -1;
     this.live.delete(ordinal);
   }
 
@@ -122,7 +134,7 @@ class FacetIndex implements Facets {
     const passing: number[] = [];
     const test = compileFilters(filters);
     const visit = (ordinal: number): void => {
-      if (test(this.metadataOf(ordinal)!)) passing.push(ordinal);
+      if (filters.length === 0 || test(this.metadataOf(ordinal)!)) passing.push(ordinal);
     };
     for (const set of sets) {
       if (set >= 0) visit(set);
@@ -209,7 +221,7 @@ class FacetIndex implements Facets {
   }
 
   private metadataOf(ordinal: number): Metadata | undefined {
-    return this.pages[ordinal >> PAGE_BITS]?.[ordinal & PAGE_MASK];
+    return ordinal === this.changing ? this.changingHas : this.catalogued(ordinal);
   }
 }
 

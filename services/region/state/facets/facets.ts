@@ -23,10 +23,13 @@ export interface Selection {
 }
 
 export interface Facets {
-  /** The live item's metadata, replacing what it had. */
-  put(entity: number, metadata: Metadata): void;
-  /** The item is gone. Idempotent. */
-  remove(entity: number): void;
+  /**
+   * The live item's metadata; `former`, what it had so far: undefined for one that was not live. Nothing happens to an item
+   * that is told a second time as if it were new.
+   */
+  put(entity: number, metadata: Metadata, former: Metadata | undefined): void;
+  /** The item, which had `former`, is gone. Idempotent. */
+  remove(entity: number, former: Metadata | undefined): void;
   /** All filters must hold; without any: every live item. */
   select(filters: readonly Filter[]): Selection;
 }
