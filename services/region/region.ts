@@ -128,7 +128,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     decayed: decayedSignals(schema.profiles.values()),
   });
   const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
-  const text = createTextIndex({ schema });
+  const text = createTextIndex({ schema, entities });
   const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
   // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
   const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;

@@ -26,6 +26,11 @@ export class TopScores {
     return score > worst.score || (score === worst.score && entity < worst.entity);
   }
 
+  /** The one that the next better one replaces; undefined while there is room. */
+  get worst(): Scored | undefined {
+    return this.heap.length < this.limit ? undefined : this.heap[0];
+  }
+
   add(entity: number, score: number): void {
     const { heap } = this;
     if (heap.length < this.limit) {

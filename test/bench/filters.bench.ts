@@ -2,7 +2,7 @@
 import { firstPlace, takePage } from '../../services/region/pages/pages.ts';
 import type { Profile } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
-import type { ItemRegister } from '../../services/region/state/catalog/catalog.ts';
+import { encodeMetadata, type ItemRegister } from '../../services/region/state/catalog/catalog.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFacets } from '../../services/region/state/facets/facet-index.ts';
@@ -56,15 +56,13 @@ export const bench: Bench = {
     catalog.load(
       metadata.map((each, entity): [number, ItemRegister] => {
         const order = { epoch: 1, hlc: 1, origin: 'a@a', sequence: entity + 1 };
-        return [
-          entity,
-          { order, metadata: Buffer.from(JSON.stringify(each)), createdMs: AT_MS - below(720 * HOUR_MS) },
-        ];
+        return [entity, { order, metadata: encodeMetadata(each), createdMs: AT_MS - below(720 * HOUR_MS) }];
       }),
       [],
     );
     const schema = schemaOf(['view', 'positive', 86_400], ['share', 'positive', 86_400]);
-    const ledger = createLedger({ schema, entities });
+    const ledger = createLedger({ schema, entities, createdMs: (ordinal) => catalog.createdMs(ordinal) });
+    ledger.ceilings.fill();
     for (let count = 0; count < ACTIVE; count++) {
       const entity = below(ITEMS);
       ledger.add(entity, 'view', (1 + below(100)) * 1_000, AT_MS - below(48 * HOUR_MS));
@@ -122,7 +120,7 @@ export const bench: Bench = {
 
 /** As after a write: nothing that was combined is kept. */
 function changed(facets: Facets, metadata: readonly Metadata[]): Facets {
-  facets.put(0, metadata[0]!, metadata[0]);
+  facets.put(0, metadata[0]!, metadata[0]!);
   return facets;
 }
 

@@ -48,14 +48,13 @@ export class Stage {
 
   feed(profile: string, query: Partial<FeedQuery> = {}, atMs = STAGE_MS): readonly RankedItem[] {
     const { rank, catalog } = this;
-    const { facets } = catalog;
     const asked = { ...plainQuery, profile, window: defaultWindows[profile] ?? 'all', ...query };
     const { limit, filters, maxPer } = asked;
     const ranking = rank.ranking(asked, catalog.facets.select(filters), atMs);
     const page = takePage(ranking, {
       limit,
       from: firstPlace,
-      diversity: diversityOf({ catalog, facets }, maxPer, filters),
+      diversity: diversityOf({ catalog, facets: catalog.facets }, maxPer, filters),
     });
     const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, atMs) } : {};
     return presentItems({ catalog, rank }, page.items, { from: firstPlace, atMs, ...explained });

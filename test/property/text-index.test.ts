@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { Entities } from '../../services/region/state/entities/entities.ts';
+import type { Selection } from '../../services/region/state/facets/facets.ts';
+import { Lexicon } from '../../services/region/state/text/lexicon/lexicon.ts';
+import { Vocabulary } from '../../services/region/state/text/lexicon/vocabulary.ts';
 import { matchesWildcard, withinDistance } from '../../services/region/state/text/match-terms.ts';
-import type { TextResult } from '../../services/region/state/text/text.ts';
+import { isPlain, type LunrClause, parse, plainClauses } from '../../services/region/state/text/parse-text-query.ts';
+import type { TextIndex } from '../../services/region/state/text/text.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
-import { Vocabulary } from '../../services/region/state/text/vocabulary.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
+import { compareScored } from '../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
+import { selectionOf } from '../harness/selections.ts';
 
 const boosts: Readonly<Record<string, number>> = { title: 3, body: 1, tags: 1.5 };
 const fields = Object.keys(boosts);
@@ -35,8 +41,8 @@ const query = fc.array(clause, { minLength: 1, maxLength: 5 }).map((clauses) => 
 
 type Change = { entity: number; metadata?: Metadata };
 
-function indexAfter(changes: readonly Change[]) {
-  const index = createTextIndex({ schema });
+function indexAfter(changes: readonly Change[], entities = new Entities()): TextIndex {
+  const index = createTextIndex({ schema, entities });
   for (const { entity, metadata } of changes) {
     if (metadata === undefined) index.remove(entity);
     else index.put(entity, metadata);
@@ -53,36 +59,63 @@ function liveAfter(changes: readonly Change[]): Map<number, Metadata> {
   return live;
 }
 
-/** The formula of `text-index.ts` read over whole documents, for optional words without fields. */
-function model(live: ReadonlyMap<number, Metadata>, terms: readonly string[]): TextResult {
+const clauseOf = (text: string) => {
+  const [, sign, field, stem, suffix] = /^([+-]?)(?:(\w+):)?([a-z]+)(.*)$/.exec(text)!;
+  return { sign, inFields: field === undefined ? fields : [field], stem: stem!, suffix };
+};
+
+/** The formula of `text-index.ts` read over whole documents, clause by clause. */
+function model(live: ReadonlyMap<number, Metadata>, asked: string): { entity: number; score: number }[] {
   const wordsOf = (document: Metadata, field: string): string[] =>
     String(document[field] ?? '')
       .split(' ')
       .filter((word) => word !== '');
-  const average = (field: string): number =>
-    [...live.values()].reduce((sum, document) => sum + wordsOf(document, field).length, 0) / live.size;
-  const hits = [...live].flatMap(([entity, document]) => {
+  const average = (field: string): number => {
+    const lengths = [...live.values()]
+      .map((document) => wordsOf(document, field).length)
+      .filter((length) => length > 0);
+    return lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+  };
+  const share = (document: Metadata, term: string, inFields: readonly string[], boost: number): number | undefined => {
+    const having = [...live.values()].filter((other) => fields.some((field) => wordsOf(other, field).includes(term)));
+    let tf = 0;
+    for (const field of inFields) {
+      const all = wordsOf(document, field);
+      const frequency = all.filter((word) => word === term).length;
+      if (frequency > 0) tf += (boosts[field]! * frequency) / (0.25 + (0.75 * all.length) / average(field));
+    }
+    if (tf === 0) return undefined;
+    return (boost * Math.log(1 + (live.size - having.length + 0.5) / (having.length + 0.5)) * tf * 2.2) / (1.2 + tf);
+  };
+  const oneEdit = (a: string, b: string): boolean => withinDistance(a, 1)(b);
+  const written = new Set(
+    [...live.values()].flatMap((document) => fields.flatMap((field) => wordsOf(document, field))),
+  );
+  const clauses = asked.split(' ').map(clauseOf);
+  return [...live].flatMap(([entity, document]) => {
     let score = 0;
-    let matches = false;
-    for (const term of terms) {
-      const having = [...live.values()].filter((other) => fields.some((field) => wordsOf(other, field).includes(term)));
-      let tf = 0;
-      for (const field of fields) {
-        const all = wordsOf(document, field);
-        const frequency = all.filter((word) => word === term).length;
-        if (frequency > 0) tf += (boosts[field]! * frequency) / (0.25 + (0.75 * all.length) / average(field));
-      }
-      if (tf === 0) continue;
-      matches = true;
-      score += (Math.log(1 + (live.size - having.length + 0.5) / (having.length + 0.5)) * tf * 2.2) / (1.2 + tf);
+    let matches = clauses.every(({ sign }) => sign === '-');
+    for (const { sign, inFields, stem, suffix } of clauses) {
+      const terms = [...written].filter((word) => {
+        if (suffix === '*') return word.startsWith(stem);
+        return word === stem || (suffix === '~1' && oneEdit(stem, word));
+      });
+      const shares = terms.map((term) => share(document, term, inFields, suffix === '^2' ? 2 : 1));
+      const found = shares.some((part) => part !== undefined);
+      if (sign === '-' ? found : sign === '+' && !found) return [];
+      if (sign === '-') continue;
+      matches ||= found;
+      for (const part of shares) score += part ?? 0;
     }
     return matches ? [{ entity, score }] : [];
   });
-  return { hits, total: hits.length };
 }
 
+const all = (index: TextIndex, asked: string, selection?: Selection) =>
+  index.rank(asked, selection).after(undefined, 1_000);
+
 describe('text index, whatever came before', () => {
-  it('answers with the ids and the exact scores of a fresh index of the live documents in any order', () => {
+  it('answers as a fresh index of the live documents in any order does, bit for bit', () => {
     fc.assert(
       fc.property(
         fc.array(change, { maxLength: 60 }),
@@ -90,16 +123,22 @@ describe('text index, whatever came before', () => {
         fc.infiniteStream(fc.nat()),
         (changes, queries, order) => {
           const grown = indexAfter(changes);
-          const keyed = [...liveAfter(changes)].map(([entity, metadata]) => ({
-            entity,
-            metadata,
-            key: order.next().value,
-          }));
+          const live = liveAfter(changes);
+          const keyed = [...live].map(([entity, metadata]) => ({ entity, metadata, key: order.next().value }));
           const fresh = indexAfter(keyed.sort((a, b) => a.key - b.key));
           assert.equal(grown.size, fresh.size);
           for (const asked of queries) {
-            assert.deepEqual(grown.search(asked, 5), fresh.search(asked, 5), asked);
-            assert.deepEqual(grown.search(asked, 100), fresh.search(asked, 100), asked);
+            const [a, b] = [grown.rank(asked), fresh.rank(asked)];
+            assert.deepEqual(a.after(undefined, 3), b.after(undefined, 3), asked);
+            assert.deepEqual(a.after(undefined, 100), b.after(undefined, 100), asked);
+            assert.equal(a.total, b.total);
+            for (const entity of live.keys()) assert.deepEqual(a.explain(entity), b.explain(entity));
+          }
+          for (const prefix of ['a', 'p', 'ja', 'fox']) {
+            assert.deepEqual(grown.suggest(prefix, 3), fresh.suggest(prefix, 3));
+          }
+          for (const entity of live.keys()) {
+            assert.deepEqual(grown.significantTerms(entity, 4), fresh.significantTerms(entity, 4));
           }
         },
       ),
@@ -107,24 +146,51 @@ describe('text index, whatever came before', () => {
     );
   });
 
-  it('scores by the formula', () => {
+  it('matches and scores by the formula, explains what it scored, and keeps to the selection', () => {
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 40 }), query, fc.nat(1 << 13), (changes, asked, selected) => {
+        const entities = new Entities();
+        const index = indexAfter(changes, entities);
+        const expected = new Map(model(liveAfter(changes), asked).map(({ entity, score }) => [entity, score]));
+        const hits = all(index, asked);
+        assert.deepEqual(new Set(hits.map(({ entity }) => entity)), new Set(expected.keys()), asked);
+        const ranking = index.rank(asked);
+        assert.equal(ranking.total, expected.size);
+        for (const { entity, score } of hits) {
+          assert.ok(Math.abs(expected.get(entity)! - score) < 1e-9, `${entity}: ${score}, not ${expected.get(entity)}`);
+          const parts = ranking.explain(entity).reduce((sum, { part }) => sum + part, 0);
+          assert.ok(Math.abs(parts - score) < 1e-9);
+        }
+        for (let i = 1; i < hits.length; i++) assert.ok(compareScored(hits[i - 1]!, hits[i]!) < 0);
+        const isSelected = (entity: number): boolean => ((selected >>> entity) & 1) === 1;
+        const members = Array.from({ length: entities.size }, (_, ordinal) => ordinal).filter((ordinal) =>
+          isSelected(entities.entity(ordinal)),
+        );
+        assert.deepEqual(
+          all(index, asked, selectionOf(members)),
+          hits.filter(({ entity }) => isSelected(entity)),
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('completes words by how many documents have them', () => {
     fc.assert(
       fc.property(
-        fc.array(change, { maxLength: 40 }),
-        fc.array(fc.constantFrom(...words), { minLength: 1, maxLength: 4 }),
-        (changes, terms) => {
-          const expected = model(liveAfter(changes), terms);
-          const { hits, total } = indexAfter(changes).search(terms.join(' '), 100);
-          assert.equal(total, expected.total);
-          const scores = new Map(hits.map(({ entity, score }) => [entity, score]));
-          for (const { entity, score } of expected.hits) {
-            const found = scores.get(entity);
-            assert.ok(found !== undefined && Math.abs(found - score) < 1e-9, `${entity}: ${found}, expected ${score}`);
+        fc.array(change, { maxLength: 60 }),
+        fc.constantFrom('', 'a', 'ab', 'p', 'd', 'ja'),
+        (changes, prefix) => {
+          const counts = new Map<string, number>();
+          for (const document of liveAfter(changes).values()) {
+            const written = fields.flatMap((field) => String(document[field] ?? '').split(' '));
+            for (const word of new Set(written)) counts.set(word, (counts.get(word) ?? 0) + 1);
           }
-          for (let i = 1; i < hits.length; i++) {
-            const [a, b] = [hits[i - 1]!, hits[i]!];
-            assert.ok(a.score > b.score || (a.score === b.score && a.entity < b.entity));
-          }
+          const expected = [...counts]
+            .filter(([word]) => prefix !== '' && word.startsWith(prefix))
+            .map(([word, documents]) => ({ completion: `Now ${word}`, documents }))
+            .sort((a, b) => b.documents - a.documents || (a.completion < b.completion ? -1 : 1));
+          assert.deepEqual(indexAfter(changes).suggest(`Now ${prefix.toUpperCase()}`, 2), expected.slice(0, 2));
         },
       ),
     );
@@ -132,7 +198,7 @@ describe('text index, whatever came before', () => {
 
   it('answers or refuses any text as a query, and is unharmed', () => {
     const index = indexAfter(words.map((word, entity) => ({ entity, metadata: { title: word, body: 'jazz' } })));
-    const before = index.search('jazz piano', 100);
+    const before = all(index, 'jazz piano');
     const piece = fc.constantFrom('jazz', 'title', ':', '+', '-', '~', '^', '*', '\\', ' ', '1', '2', '\u0301', '😀');
     const wild = fc.oneof(
       fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join('')),
@@ -141,8 +207,8 @@ describe('text index, whatever came before', () => {
     fc.assert(
       fc.property(wild, (asked) => {
         try {
-          const { hits, total } = index.search(asked, 100);
-          assert.equal(hits.length, total);
+          const hits = all(index, asked);
+          assert.equal(hits.length, index.rank(asked).total);
           for (const { score } of hits) assert.ok(Number.isFinite(score) && score >= 0);
         } catch (error) {
           assert.ok(error instanceof Refusal && error.code === 'invalid_query', String(error));
@@ -150,7 +216,7 @@ describe('text index, whatever came before', () => {
       }),
       { numRuns: 1_000 },
     );
-    assert.deepEqual(index.search('jazz piano', 100), before);
+    assert.deepEqual(all(index, 'jazz piano'), before);
   });
 
   it('takes any text as a document and gives all of it back', () => {
@@ -158,45 +224,93 @@ describe('text index, whatever came before', () => {
       fc.property(
         fc.array(fc.tuple(entity, fc.string({ unit: 'grapheme', maxLength: 40 })), { maxLength: 20 }),
         (puts) => {
-          const index = createTextIndex({ schema });
+          const index = createTextIndex({ schema, entities: new Entities() });
           for (const [entity, title] of puts) index.put(entity, { title });
           for (const [entity] of puts) index.remove(entity);
           assert.equal(index.size, 0);
-          assert.deepEqual(index.search('*', 100), { hits: [], total: 0 });
+          assert.equal(index.rank('*').total, 0);
         },
       ),
     );
   });
 });
 
-describe('vocabulary', () => {
-  it('is the sorted set of its terms', () => {
-    const steps = fc.array(fc.tuple(fc.boolean(), fc.string({ maxLength: 3 })), { maxLength: 200 });
+describe('queries of words alone', () => {
+  it('are what lunr’s parser makes of them', () => {
+    const lexicon = new Lexicon();
+    const piece = fc.constantFrom('a', 'Jazz', ' ', '  ', '_', '10', 'title', 'x'.repeat(200));
+    const plain = fc.array(piece, { maxLength: 9 }).map((pieces) => pieces.join(''));
     fc.assert(
-      fc.property(steps, fc.string({ maxLength: 2 }), (changes, prefix) => {
-        const vocabulary = new Vocabulary();
+      fc.property(plain, (asked) => {
+        assert.ok(isPlain.test(asked));
+        const shown = ({ term, fields, boost, presence, usePipeline, editDistance }: LunrClause) => ({
+          term,
+          fields,
+          boost,
+          presence,
+          usePipeline,
+          editDistance,
+        });
+        assert.deepEqual(plainClauses(asked, fields).map(shown), parse(asked, fields, lexicon).map(shown));
+      }),
+    );
+  });
+
+  it('are told from all that has another meaning', () => {
+    for (const sign of ['+', '-', ':', '^', '~', '*', '\\', '"', '\t', '\u0301', 'é', '.']) {
+      assert.equal(isPlain.test(`jazz${sign}piano`), false, sign);
+    }
+  });
+});
+
+describe('vocabulary', () => {
+  /** A vocabulary whose words are the places of texts in a list. */
+  const vocabularyOf = () => {
+    const texts: string[] = [];
+    const vocabulary = new Vocabulary((word) => texts[word]!);
+    return {
+      vocabulary,
+      add: (text: string) => vocabulary.add(texts.push(text) - 1),
+      remove: (text: string) => vocabulary.remove(texts.lastIndexOf(text)),
+      startingWith(prefix: string): string[] {
+        const found: string[] = [];
+        vocabulary.startingWith(prefix, (word) => found.push(texts[word]!) > 0);
+        return found;
+      },
+    };
+  };
+  const byUnit = (a: string, b: string): number => (a < b ? -1 : 1);
+
+  it('is the sorted set of its words', () => {
+    const word = fc.oneof(
+      fc.string({ maxLength: 3 }),
+      fc.array(fc.constantFrom('a', 'b', 'þ', 'ÿ', 'Ā', '語', '\0'), { maxLength: 9 }).map((units) => units.join('')),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.boolean(), word), { maxLength: 200 }), word, (changes, prefix) => {
+        const { vocabulary, ...words } = vocabularyOf();
         const set = new Set<string>();
-        for (const [add, term] of changes) {
-          if (add && !set.has(term)) vocabulary.add(term);
-          if (!add && set.has(term)) vocabulary.remove(term);
-          if (add) set.add(term);
-          else set.delete(term);
+        for (const [add, text] of changes) {
+          if (add && !set.has(text)) words.add(text);
+          if (!add && set.has(text)) words.remove(text);
+          if (add) set.add(text);
+          else set.delete(text);
         }
-        const expected = [...set].filter((term) => term.startsWith(prefix)).sort((a, b) => (a < b ? -1 : 1));
-        assert.deepEqual([...vocabulary.startingWith(prefix)], expected);
+        const expected = [...set].filter((text) => text.startsWith(prefix)).sort(byUnit);
+        assert.deepEqual(words.startingWith(prefix), expected);
         assert.equal(vocabulary.size, set.size);
       }),
     );
   });
 
   it('stays sorted over many blocks', () => {
-    const vocabulary = new Vocabulary();
-    const terms = Array.from({ length: 5_000 }, (_, i) => `t${String((i * 7_919) % 5_000).padStart(4, '0')}`);
-    for (const term of terms) vocabulary.add(term);
-    assert.deepEqual([...vocabulary.startingWith('')], [...terms].sort());
-    assert.equal([...vocabulary.startingWith('t12')].length, 100);
-    for (const term of terms.slice(0, 4_990)) vocabulary.remove(term);
-    assert.deepEqual([...vocabulary.startingWith('')], terms.slice(4_990).sort());
+    const words = vocabularyOf();
+    const texts = Array.from({ length: 5_000 }, (_, i) => `t${String((i * 7_919) % 5_000).padStart(4, '0')}`);
+    for (const text of texts) words.add(text);
+    assert.deepEqual(words.startingWith(''), [...texts].sort(byUnit));
+    assert.equal(words.startingWith('t12').length, 100);
+    for (const text of texts.slice(0, 4_990)) words.remove(text);
+    assert.deepEqual(words.startingWith(''), texts.slice(4_990).sort(byUnit));
   });
 });
 

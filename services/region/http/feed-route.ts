@@ -19,12 +19,13 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
     const search = new URLSearchParams(ctx.querystring);
     const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(search, { profiles: rank.profiles, cursors });
     const { profile, limit, filters, maxPer } = query;
-    if (filters.length > 0 || profile === 'related') reading.requireIndexes();
+    if (filters.length > 0 || maxPer !== undefined || profile === 'related') reading.requireIndexes();
     const atMs = pinnedMs ?? surface.nowMs();
     const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, atMs);
     const ranking = rankingOf(filters.length === 0 ? undefined : facets.select(filters));
     const explained = query.explain ? { explain: (scored: Scored) => rank.explain(query, scored, atMs) } : {};
-    const page = takePage(ranking, { limit, from, diversity: diversityOf(surface, maxPer, filters, rankingOf) });
+    const diversity = diversityOf(surface, maxPer, filters, rankingOf);
+    const page = takePage(ranking, { limit, from, diversity });
     ctx.body = {
       ...reading.context(atMs),
       profile,

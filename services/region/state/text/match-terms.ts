@@ -1,32 +1,52 @@
-/** Which terms of the vocabulary a clause means: one, or for wildcards and fuzzy words the first few alphabetically. */
+/** Which terms of the index a clause means: one, or for wildcards and fuzzy words those of the first words alphabetically. */
+import type { Lexicon } from './lexicon/lexicon.ts';
 import type { Match } from './parse-text-query.ts';
-import type { Vocabulary } from './vocabulary.ts';
+import { COMPARISON_STEPS, type QueryCost, WORD_STEPS } from './query-cost.ts';
 
 /** How many terms one wildcard or fuzzy word stands for at most: the first alphabetically, the same in every region. */
 export const EXPANSION_LIMIT_TERMS = 64;
+const STAR = 42;
 
-/** Ascending. */
-export function matchTerms(match: Match, vocabulary: Vocabulary): readonly string[] {
-  switch (match.kind) {
-    case 'term':
-      return [match.term];
-    case 'wildcard': {
-      const prefix = match.pattern.slice(0, match.pattern.indexOf('*'));
-      return firstOf(vocabulary.startingWith(prefix), (term) => matchesWildcard(term, match.pattern));
-    }
-    case 'fuzzy':
-      return firstOf(vocabulary.startingWith(''), withinDistance(match.term, match.distance));
+/** Each once, in the alphabetical order of the words they were found by; a fuzzy word's own term first. */
+export function matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): readonly number[] {
+  const own = match.kind === 'wildcard' ? -1 : lexicon.terms.find(match.term);
+  const terms = new Set(own < 0 ? [] : [own]);
+  const onPass = (words: number): void => cost.spend(words * WORD_STEPS);
+  const visitor = (letterSteps: number, accept: (text: string) => boolean) => (word: number) => {
+    const text = lexicon.wordText(word);
+    cost.spend(COMPARISON_STEPS + text.length * letterSteps);
+    if (accept(text)) terms.add(lexicon.termOf(word));
+    return terms.size < EXPANSION_LIMIT_TERMS;
+  };
+  if (match.kind === 'wildcard') {
+    const { pattern } = match;
+    const prefix = pattern.slice(0, pattern.indexOf('*'));
+    const fixed = pattern.replaceAll('*', '');
+    const likeness = {
+      letters: lexicon.lettersOf(fixed),
+      missingLimit: 0,
+      extraLimit: 32,
+      shortest: fixed.length,
+      longest: Infinity,
+    };
+    // Where a piece between two stars almost fits, again and again, each letter may be compared with all of it.
+    const longest = Math.max(...pattern.split('*').map((piece) => piece.length));
+    const accept = (text: string): boolean => matchesWildcard(text, pattern);
+    lexicon.like(prefix, likeness, onPass, visitor(1 + Math.ceil(longest / 4), accept));
   }
-}
-
-function firstOf(terms: Iterable<string>, accept: (term: string) => boolean): string[] {
-  const found: string[] = [];
-  for (const term of terms) {
-    if (!accept(term)) continue;
-    found.push(term);
-    if (found.length === EXPANSION_LIMIT_TERMS) break;
+  if (match.kind === 'fuzzy') {
+    const { word, distance } = match;
+    // One edit brings in at most one letter and takes away at most one.
+    const likeness = {
+      letters: lexicon.lettersOf(word),
+      missingLimit: distance,
+      extraLimit: distance,
+      shortest: word.length - distance,
+      longest: word.length + distance,
+    };
+    lexicon.like('', likeness, onPass, visitor(2 * distance + 1, withinDistance(word, distance)));
   }
-  return found;
+  return [...terms];
 }
 
 /** Greedy, going back to the last `*` only: at most term × pattern steps, where a regular expression may need far more. */
@@ -36,10 +56,11 @@ export function matchesWildcard(term: string, pattern: string): boolean {
   let star = -1;
   let starTerm = 0;
   while (t < term.length) {
-    if (pattern[p] === '*') {
+    const unit = pattern.charCodeAt(p);
+    if (unit === STAR) {
       star = p++;
       starTerm = t;
-    } else if (pattern[p] === term[t]) {
+    } else if (unit === term.charCodeAt(t)) {
       p++;
       t++;
     } else if (star >= 0) {
@@ -49,7 +70,7 @@ export function matchesWildcard(term: string, pattern: string): boolean {
       return false;
     }
   }
-  while (pattern[p] === '*') p++;
+  while (pattern.charCodeAt(p) === STAR) p++;
   return p === pattern.length;
 }
 
@@ -57,48 +78,57 @@ export function matchesWildcard(term: string, pattern: string): boolean {
  * Whether a term's optimal string alignment distance (Levenshtein with swaps of neighbours, no letter edited twice) to the
  * word is at most `limit`. UTF-16 code units.
  *
- * The table of the dynamic programme is kept from term to term: of one that begins like the term before it only the rest
- * is computed, and nothing at all where that beginning is too far off already. Over a sorted vocabulary this is most of it.
+ * Only the band of the dynamic programme's table is filled in which distances can be that small (Ukkonen: Algorithms for
+ * Approximate String Matching, 1985). The table is kept from term to term: of one that begins like the term before it only
+ * the rest is computed, and nothing at all where that beginning is too far off already.
  */
 export function withinDistance(word: string, limit: number): (term: string) => boolean {
+  const far = limit + 1;
   const width = word.length + 1;
-  // Row i: the distances of the first i letters of `previous` to every beginning of the word. Rows 0 … `filled` are valid.
-  const rows: Uint16Array[] = [Uint16Array.from({ length: width }, (_, j) => j)];
-  const best: number[] = [0];
-  let previous = '';
+  const units = Uint16Array.from(word, (_, i) => word.charCodeAt(i));
+  const rowLimit = word.length + limit;
+  // Row i at i · width: the distances of the first i letters of the term to every beginning of the word. Cells outside the
+  // band stay `far`.
+  const table = new Uint16Array((rowLimit + 1) * width).fill(far);
+  for (let j = 0; j <= Math.min(limit, word.length); j++) table[j] = j;
+  const best = new Uint16Array(rowLimit + 1);
+  // Of the term before: the first `filled` letters have valid rows.
+  const previous = new Uint16Array(rowLimit + 1);
   let filled = 0;
+  const fillRow = (i: number): void => {
+    const row = i * width;
+    const above = row - width;
+    const unit = previous[i - 1]!;
+    const last = Math.min(word.length, i + limit);
+    let least = far;
+    for (let j = Math.max(0, i - limit); j <= last; j++) {
+      let distance = table[above + j]! + 1;
+      if (j > 0) {
+        distance = Math.min(distance, table[row + j - 1]! + 1);
+        distance = Math.min(distance, table[above + j - 1]! + (unit === units[j - 1] ? 0 : 1));
+        if (i > 1 && j > 1 && unit === units[j - 2] && previous[i - 2] === units[j - 1]) {
+          distance = Math.min(distance, table[above - width + j - 2]! + 1);
+        }
+      }
+      table[row + j] = Math.min(distance, far);
+      if (distance < least) least = distance;
+    }
+    best[i] = least;
+  };
   return (term) => {
-    if (Math.abs(term.length - word.length) > limit) return false;
+    const length = term.length;
+    if (Math.abs(length - word.length) > limit) return false;
     let i = 0;
-    while (i < filled && term[i] === previous[i]) i++;
-    previous = term;
+    while (i < filled && i < length && term.charCodeAt(i) === previous[i]) i++;
     filled = i;
     // A swap reaches back two rows at the cost of one edit: two rows beyond the limit cannot be mended.
     while (!(i > 0 && best[i]! > limit && best[i - 1]! > limit)) {
-      if (i === term.length) return rows[i]![word.length]! <= limit;
+      if (i === length) return table[i * width + word.length]! <= limit;
+      previous[i] = term.charCodeAt(i);
       i++;
-      best[i] = fillRow(rows, i, term, word);
+      fillRow(i);
       filled = i;
     }
     return false;
   };
-}
-
-/** Computes row `i` from the two before it; answers its least distance. */
-function fillRow(rows: Uint16Array[], i: number, term: string, word: string): number {
-  const row = rows[i] ?? new Uint16Array(word.length + 1);
-  rows[i] = row;
-  const last = rows[i - 1]!;
-  row[0] = i;
-  let best = i;
-  for (let j = 1; j <= word.length; j++) {
-    const cost = term[i - 1] === word[j - 1] ? 0 : 1;
-    let distance = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + cost);
-    if (i > 1 && j > 1 && term[i - 1] === word[j - 2] && term[i - 2] === word[j - 1]) {
-      distance = Math.min(distance, rows[i - 2]![j - 2]! + 1);
-    }
-    row[j] = distance;
-    if (distance < best) best = distance;
-  }
-  return best;
 }

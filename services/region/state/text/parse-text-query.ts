@@ -3,11 +3,12 @@
  *
  * `term`, `field:term`, `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; a backslash takes the meaning from the character
  * after it. Words pass the same analysis as documents, so stop words vanish from a query, required or not. Words with a
- * `*` are not stemmed: they are matched against the index's stems as written.
+ * `*` or an edit distance are compared with words as they were written in documents, and stand for what those mean.
+ * Phrases are refused: the index does not know where in a text a word stands.
  */
 import lunr from 'lunr';
 import { Refusal } from '../../../../shared/errors/errors.ts';
-import { type Analysis, normalise } from './analysis.ts';
+import type { Lexicon } from './lexicon/lexicon.ts';
 
 export const QUERY_LIMIT_CHARACTERS = 1_000;
 export const QUERY_LIMIT_CLAUSES = 32;
@@ -20,8 +21,8 @@ export type Match =
   | { readonly kind: 'term'; readonly term: string }
   /** `*` stands for any number of characters. */
   | { readonly kind: 'wildcard'; readonly pattern: string }
-  /** Insertions, deletions, substitutions and swaps of neighbours up to `distance`. */
-  | { readonly kind: 'fuzzy'; readonly term: string; readonly distance: number };
+  /** The term itself, and words that insertions, deletions, substitutions and swaps of neighbours make of `word`. */
+  | { readonly kind: 'fuzzy'; readonly term: string; readonly word: string; readonly distance: number };
 
 export interface Clause {
   readonly match: Match;
@@ -33,7 +34,7 @@ export interface Clause {
 }
 
 /** What lunr's parser makes of one clause; its types lack `presence`, and the options the text did not give. */
-interface LunrClause {
+export interface LunrClause {
   readonly term: string;
   readonly fields: readonly string[];
   readonly boost: number;
@@ -42,13 +43,16 @@ interface LunrClause {
   readonly editDistance?: number;
 }
 
+/** Most queries: words with nothing that means anything else. They need no parser. */
+export const isPlain = /^[a-z0-9_ ]*$/i;
+
 const presences = ['optional', 'required', 'prohibited'] as const;
 
 /**
  * The clauses in query order; none when nothing in the query can be searched for. `fieldNames` in schema order.
  * Throws `Refusal('invalid_query')`.
  */
-export function parseTextQuery(query: string, fieldNames: readonly string[], analysis: Analysis): Clause[] {
+export function parseTextQuery(query: string, fieldNames: readonly string[], lexicon: Lexicon): Clause[] {
   if (query.length > QUERY_LIMIT_CHARACTERS) {
     throw refusal(
       `the query has ${query.length} characters`,
@@ -56,13 +60,14 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], ana
       fieldNames,
     );
   }
-  const parsed = parse(query, fieldNames);
+  const parsed = isPlain.test(query) ? plainClauses(query, fieldNames) : parse(query, fieldNames, lexicon);
   if (parsed.length > QUERY_LIMIT_CLAUSES) {
     throw refusal(`the query has ${parsed.length} words`, `at most ${QUERY_LIMIT_CLAUSES} are accepted`, fieldNames);
   }
+  const all = [...fieldNames.keys()];
   const clauses: Clause[] = [];
   for (const clause of parsed) {
-    const match = matchOf(clause, analysis, fieldNames);
+    const match = matchOf(clause, lexicon, fieldNames);
     if (match === undefined) continue;
     if (!(clause.boost <= BOOST_LIMIT)) {
       throw refusal(`the boost of "${clause.term}" is too large`, `boosts are 0 to ${BOOST_LIMIT}`, fieldNames);
@@ -72,7 +77,7 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], ana
       // lunr counts presences from 1.
       presence: presences[clause.presence - 1]!,
       boost: clause.boost,
-      fields: fieldNames.flatMap((name, index) => (clause.fields.includes(name) ? [index] : [])),
+      fields: clause.fields.length === all.length ? all : indexesOf(clause.fields, fieldNames),
     });
   }
   const expansions = clauses.filter(({ match }) => match.kind !== 'term').length;
@@ -86,7 +91,20 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], ana
   return clauses;
 }
 
-function parse(text: string, fieldNames: readonly string[]): readonly LunrClause[] {
+/** What lunr's parser makes of words alone. */
+export function plainClauses(text: string, fieldNames: readonly string[]): readonly LunrClause[] {
+  const words = text.toLowerCase().split(' ');
+  return words
+    .filter((term) => term !== '')
+    .map((term) => ({ term, fields: fieldNames, boost: 1, presence: 1, usePipeline: true }));
+}
+
+function indexesOf(names: readonly string[], fieldNames: readonly string[]): number[] {
+  return [...fieldNames.keys()].filter((index) => names.includes(fieldNames[index]!));
+}
+
+/** Throws `Refusal('invalid_query')`. */
+export function parse(text: string, fieldNames: readonly string[], lexicon: Lexicon): readonly LunrClause[] {
   // lunr would take the digits, and what follows them as one more word.
   const [, sign, value] = /(?<!\\)([\^~])(?!\d+(?=[\s^~]|$))([^\s^~]*)/.exec(text) ?? [];
   if (sign !== undefined) {
@@ -96,13 +114,20 @@ function parse(text: string, fieldNames: readonly string[]): readonly LunrClause
       fieldNames,
     );
   }
+  if (/(?<!\\)"/.test(text)) {
+    throw refusal(
+      'phrases in quotation marks are not supported',
+      'ask for all of the words, as in +new +york, and put a backslash before a quotation mark that is meant literally',
+      fieldNames,
+    );
+  }
   const query = new lunr.Query([...fieldNames]);
   // The parser is not in lunr's types.
   const { QueryParser } = lunr as unknown as {
     QueryParser: new (text: string, query: lunr.Query) => { parse(): lunr.Query };
   };
   try {
-    new QueryParser(normalise(text), query).parse();
+    new QueryParser(lexicon.normalise(text), query).parse();
   } catch (error) {
     if (!(error instanceof lunr.QueryParseError)) throw error;
     throw refusal(error.message, 'put a backslash before a character that is meant literally', fieldNames);
@@ -110,7 +135,7 @@ function parse(text: string, fieldNames: readonly string[]): readonly LunrClause
   return query.clauses as unknown as readonly LunrClause[];
 }
 
-function matchOf(clause: LunrClause, analysis: Analysis, fieldNames: readonly string[]): Match | undefined {
+function matchOf(clause: LunrClause, lexicon: Lexicon, fieldNames: readonly string[]): Match | undefined {
   const distance = clause.editDistance ?? 0;
   if (distance > EDIT_DISTANCE_LIMIT) {
     throw refusal(
@@ -123,9 +148,9 @@ function matchOf(clause: LunrClause, analysis: Analysis, fieldNames: readonly st
     if (distance === 0) return { kind: 'wildcard', pattern: clause.term };
     throw refusal(`"${clause.term}" has a wildcard and an edit distance`, 'use one of them', fieldNames);
   }
-  const term = analysis.term(clause.term);
+  const { word, term } = lexicon.analyse(clause.term);
   if (term === '') return undefined;
-  return distance === 0 ? { kind: 'term', term } : { kind: 'fuzzy', term, distance };
+  return distance === 0 ? { kind: 'term', term } : { kind: 'fuzzy', term, word, distance };
 }
 
 function refusal(detail: string, hint: string, fieldNames: readonly string[]): Refusal {

@@ -1,77 +1,328 @@
 /**
- * One term's occurrences in one field: a growable array of (slot, frequency, ordinal), in no order.
+ * Which documents have a term, and how often in which fields: for each term a list of (document, code), ascending by
+ * document; the code stands for the frequencies (`frequencies.ts`).
  *
- * `ordinal` says which of its document's postings this is. A posting is removed by moving the last one into its place and
- * telling that one's document, so removing a document costs in proportion to the document, not to its terms' documents.
+ * The end of a list is a block that grows with it up to 256 postings, its tail: documents that come in order are appended
+ * there at the cost of one look at the term. What is more than a tail stands before it in blocks listed in a directory,
+ * each sorted and never empty. Adding or removing anywhere costs one search and a move within one block, however many
+ * documents have the term.
  */
+import { grown } from '../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
+import { BlockPool, CAPACITIES, classFor, LARGEST_BLOCK, PAGE_BITS, PAGE_MASK, type Page } from './block-pool.ts';
 
-/** Numbers a posting. */
-export const STRIDE = 3;
-const FIRST_CAPACITY = 2;
+/** The blocks before the tail, in order. All have the largest size. */
+interface Directory {
+  readonly addresses: number[];
+  readonly counts: number[];
+  /** The first document of each. */
+  readonly firsts: number[];
+}
+
+const LARGEST_CLASS = classFor(LARGEST_BLOCK);
+const FIRST_TERMS = 1_024;
+
+/** What `records` has of each term: one place in memory to look at. */
+const STRIDE = 4;
+const COUNT = 0;
+const TAIL = 1;
+/** The tail's number of postings, and its size class × 65,536. */
+const SHAPE = 2;
+/** The last document, so that an append reads nothing of the block it writes to. */
+const LAST = 3;
+const CLASS_BITS = 16;
+const COUNT_MASK = 0xffff;
 
 export class Postings {
-  readonly term: Term;
-  readonly field: number;
-  /** `count` postings of `STRIDE` numbers: slot, frequency, ordinal. */
-  data = new Uint32Array(FIRST_CAPACITY * STRIDE);
-  count = 0;
+  private readonly pool = new BlockPool({ withCodes: true });
+  private records = new Uint32Array(FIRST_TERMS * STRIDE);
+  /** By term. */
+  private readonly directories: (Directory | undefined)[] = [];
+  private total = 0;
 
-  constructor(term: Term, field: number) {
-    this.term = term;
-    this.field = field;
+  /** Number of documents that have the term. */
+  documents(term: number): number {
+    return this.records[term * STRIDE + COUNT]!;
   }
 
-  /** Whether the latest posting is the slot's: while a document is being added, whether it has the term already. */
-  endsWith(slot: number): boolean {
-    return this.count > 0 && this.data[(this.count - 1) * STRIDE] === slot;
+  /** Number of postings of all terms. */
+  get size(): number {
+    return this.total;
   }
 
-  /** One more occurrence for the latest posting. */
-  repeat(): void {
-    this.data[(this.count - 1) * STRIDE + 1]! += 1;
+  get sizeBytes(): number {
+    const directories = this.directories.reduce((sum, directory) => sum + (directory?.counts.length ?? 0) * 24 + 8, 0);
+    return this.pool.sizeBytes + this.records.byteLength + directories;
   }
 
-  /** Appends a posting of frequency 1; answers its index. */
-  append(slot: number, ordinal: number): number {
-    if (this.count * STRIDE === this.data.length) this.resize(this.count * 2);
-    const at = this.count * STRIDE;
-    this.data[at] = slot;
-    this.data[at + 1] = 1;
-    this.data[at + 2] = ordinal;
-    return this.count++;
+  /** Makes room for terms below `limit`. */
+  reserve(limit: number): void {
+    while (this.directories.length < limit) this.directories.push(undefined);
+    if (limit * STRIDE > this.records.length) this.records = grown(this.records, limit * STRIDE);
   }
 
-  /** Removes a posting. When another one takes its index, `moved` learns whose: the posting `ordinal` of `slot`. */
-  removeAt(index: number, moved: (slot: number, ordinal: number) => void): void {
-    assert(index < this.count, 'a posting to remove is there', () => ({ index, count: this.count }));
-    this.count--;
-    if (index !== this.count) {
-      const { data } = this;
-      data.copyWithin(index * STRIDE, this.count * STRIDE, (this.count + 1) * STRIDE);
-      moved(data[index * STRIDE]!, data[index * STRIDE + 2]!);
+  /** The document must not be in the list. */
+  add(term: number, document: number, code: number): void {
+    const { records } = this;
+    const at = term * STRIDE;
+    const shape = records[at + SHAPE]!;
+    const count = shape & COUNT_MASK;
+    this.total++;
+    if (records[at + COUNT]!++ === 0) {
+      this.begin(term, document, code);
+      return;
     }
-    if (this.count > FIRST_CAPACITY && this.count * STRIDE * 4 < this.data.length) this.resize(this.count * 2);
+    const address = records[at + TAIL]!;
+    if (document > records[at + LAST]! && count < CAPACITIES[shape >>> CLASS_BITS]! && code < 256) {
+      const { values, codes } = this.pageOf(address);
+      const end = (address & PAGE_MASK) + count;
+      values[end] = document;
+      codes[end] = code;
+      records[at + SHAPE] = shape + 1;
+      records[at + LAST] = document;
+      return;
+    }
+    const directory = this.directories[term];
+    if (directory !== undefined && document < this.firstOf(address)) this.addBeforeTail(directory, document, code);
+    else this.addToTail(term, document, code);
   }
 
-  private resize(capacity: number): void {
-    const data = new Uint32Array(capacity * STRIDE);
-    data.set(this.data.subarray(0, this.count * STRIDE));
-    this.data = data;
+  /** The document must be in the list. Answers the code it had. */
+  remove(term: number, document: number): number {
+    const { records } = this;
+    const at = term * STRIDE;
+    const address = records[at + TAIL]!;
+    const directory = this.directories[term];
+    records[at + COUNT]!--;
+    this.total--;
+    if (directory !== undefined && document < this.firstOf(address)) {
+      const code = this.removeBeforeTail(directory, document);
+      if (directory.counts.length === 0) this.directories[term] = undefined;
+      return code;
+    }
+    const count = this.tailCount(term) - 1;
+    const sizeClass = this.tailClass(term);
+    const code = this.cut(address, count + 1, document);
+    this.setTail(term, address, count, sizeClass);
+    if (count === 0) {
+      this.pool.release(address, sizeClass);
+      if (directory === undefined) return code;
+      this.setTail(term, directory.addresses.pop()!, directory.counts.pop()!, LARGEST_CLASS);
+      directory.firsts.pop();
+      if (directory.counts.length === 0) this.directories[term] = undefined;
+    } else if (directory === undefined && sizeClass >= 2 && count <= CAPACITIES[sizeClass - 2]!) {
+      // Two sizes down, not one: a list that goes up and down by one must not be copied each time.
+      this.moveTail(term, sizeClass - 2);
+    }
+    return code;
+  }
+
+  /** The document's code, −1 when it does not have the term. */
+  find(term: number, document: number): number {
+    if (this.documents(term) === 0) return -1;
+    let count = this.tailCount(term);
+    let address = this.records[term * STRIDE + TAIL]!;
+    const directory = this.directories[term];
+    if (directory !== undefined && document < this.firstOf(address)) {
+      const block = lastAtMost(directory.firsts, document);
+      address = directory.addresses[block]!;
+      count = directory.counts[block]!;
+    }
+    const { values, codes } = this.pageOf(address);
+    const start = address & PAGE_MASK;
+    const at = lowerBound(values, start, start + count, document);
+    return at < start + count && values[at] === document ? codes[at]! : -1;
+  }
+
+  /** Number of blocks of the term's list. */
+  blocks(term: number): number {
+    if (this.documents(term) === 0) return 0;
+    return (this.directories[term]?.counts.length ?? 0) + 1;
+  }
+
+  blockAddress(term: number, block: number): number {
+    return this.directories[term]?.addresses[block] ?? this.records[term * STRIDE + TAIL]!;
+  }
+
+  blockCount(term: number, block: number): number {
+    return this.directories[term]?.counts[block] ?? this.tailCount(term);
+  }
+
+  pageOf(address: number): Page {
+    return this.pool.pages[address >>> PAGE_BITS]!;
+  }
+
+  private firstOf(address: number): number {
+    return this.pageOf(address).values[address & PAGE_MASK]!;
+  }
+
+  private tailCount(term: number): number {
+    return this.records[term * STRIDE + SHAPE]! & COUNT_MASK;
+  }
+
+  private tailClass(term: number): number {
+    return this.records[term * STRIDE + SHAPE]! >>> CLASS_BITS;
+  }
+
+  private setTail(term: number, address: number, count: number, sizeClass: number): void {
+    const at = term * STRIDE;
+    this.records[at + TAIL] = address;
+    this.records[at + SHAPE] = (sizeClass << CLASS_BITS) | count;
+    this.records[at + LAST] = count === 0 ? 0 : this.pageOf(address).values[(address & PAGE_MASK) + count - 1]!;
+  }
+
+  /** The first posting of a term. */
+  private begin(term: number, document: number, code: number): void {
+    const address = this.pool.allocate(0);
+    this.insert(address, 0, document, code);
+    this.setTail(term, address, 1, 0);
+  }
+
+  private addToTail(term: number, document: number, code: number): void {
+    if (this.tailCount(term) === CAPACITIES[this.tailClass(term)]!) {
+      if (this.tailClass(term) === LARGEST_CLASS) this.splitTail(term, document);
+      else this.moveTail(term, this.tailClass(term) + 1);
+    }
+    const address = this.records[term * STRIDE + TAIL]!;
+    const count = this.tailCount(term);
+    const directory = this.directories[term];
+    if (directory !== undefined && count > 0 && document < this.firstOf(address)) {
+      this.addBeforeTail(directory, document, code);
+      return;
+    }
+    this.insert(address, count, document, code);
+    this.setTail(term, address, count + 1, this.tailClass(term));
+  }
+
+  /** Makes room in a full tail: documents that come in order leave full blocks behind, others half full ones. */
+  private splitTail(term: number, document: number): void {
+    const address = this.records[term * STRIDE + TAIL]!;
+    const isNewest = document > this.records[term * STRIDE + LAST]!;
+    const stay = isNewest ? LARGEST_BLOCK : LARGEST_BLOCK / 2;
+    const tail = this.pool.allocate(LARGEST_CLASS);
+    this.copy(address + stay, tail, LARGEST_BLOCK - stay);
+    let directory = this.directories[term];
+    if (directory === undefined) {
+      directory = { addresses: [], counts: [], firsts: [] };
+      this.directories[term] = directory;
+    }
+    directory.addresses.push(address);
+    directory.counts.push(stay);
+    directory.firsts.push(this.firstOf(address));
+    this.setTail(term, tail, LARGEST_BLOCK - stay, LARGEST_CLASS);
+  }
+
+  private moveTail(term: number, toClass: number): void {
+    const from = this.records[term * STRIDE + TAIL]!;
+    const count = this.tailCount(term);
+    const to = this.pool.allocate(toClass);
+    this.copy(from, to, count);
+    this.pool.release(from, this.tailClass(term));
+    this.setTail(term, to, count, toClass);
+  }
+
+  private copy(from: number, to: number, count: number): void {
+    const source = this.pageOf(from);
+    const target = this.pageOf(to);
+    const start = from & PAGE_MASK;
+    const offset = to & PAGE_MASK;
+    for (let i = 0; i < count; i++) {
+      target.values[offset + i] = source.values[start + i]!;
+      this.pool.setCode(target, offset + i, source.codes[start + i]!);
+    }
+  }
+
+  /** Into a block that has room. */
+  private insert(address: number, count: number, document: number, code: number): void {
+    const page = this.pageOf(address);
+    const start = address & PAGE_MASK;
+    let at = start + count;
+    const { values, codes } = page;
+    for (; at > start && values[at - 1]! > document; at--) {
+      values[at] = values[at - 1]!;
+      codes[at] = codes[at - 1]!;
+    }
+    assert(at === start || values[at - 1] !== document, 'a document is added once');
+    values[at] = document;
+    this.pool.setCode(page, at, code);
+  }
+
+  private cut(address: number, count: number, document: number): number {
+    const { values, codes } = this.pageOf(address);
+    const start = address & PAGE_MASK;
+    const end = start + count;
+    const at = lowerBound(values, start, end, document);
+    assert(at < end && values[at] === document, 'a posting to remove is there');
+    const code = codes[at]!;
+    values.copyWithin(at, at + 1, end);
+    codes.copyWithin(at, at + 1, end);
+    return code;
+  }
+
+  private addBeforeTail({ addresses, counts, firsts }: Directory, document: number, code: number): void {
+    let block = lastAtMost(firsts, document);
+    if (counts[block] === LARGEST_BLOCK) {
+      const half = LARGEST_BLOCK / 2;
+      const address = this.pool.allocate(LARGEST_CLASS);
+      this.copy(addresses[block]! + half, address, half);
+      addresses.splice(block + 1, 0, address);
+      counts.splice(block, 1, half, half);
+      firsts.splice(block + 1, 0, this.firstOf(address));
+      if (document >= firsts[block + 1]!) block++;
+    }
+    this.insert(addresses[block]!, counts[block]!, document, code);
+    counts[block]!++;
+    firsts[block] = Math.min(firsts[block]!, document);
+  }
+
+  private removeBeforeTail(directory: Directory, document: number): number {
+    const { addresses, counts, firsts } = directory;
+    const block = lastAtMost(firsts, document);
+    const code = this.cut(addresses[block]!, counts[block]!, document);
+    counts[block]!--;
+    if (counts[block] === 0) {
+      this.dropBlock(directory, block);
+      return code;
+    }
+    firsts[block] = this.firstOf(addresses[block]!);
+    // Two neighbours that fit into half a block become one.
+    const left = block > 0 && counts[block - 1]! + counts[block]! <= LARGEST_BLOCK / 2 ? block - 1 : block;
+    if (left + 1 < counts.length && counts[left]! + counts[left + 1]! <= LARGEST_BLOCK / 2) {
+      this.copy(addresses[left + 1]!, addresses[left]! + counts[left]!, counts[left + 1]!);
+      counts[left]! += counts[left + 1]!;
+      this.dropBlock(directory, left + 1);
+    }
+    return code;
+  }
+
+  private dropBlock({ addresses, counts, firsts }: Directory, block: number): void {
+    this.pool.release(addresses[block]!, LARGEST_CLASS);
+    addresses.splice(block, 1);
+    counts.splice(block, 1);
+    firsts.splice(block, 1);
   }
 }
 
-export class Term {
-  readonly text: string;
-  /** By field; undefined where no document has it. */
-  readonly postings: (Postings | undefined)[];
-  /** Number of live documents that have the term in any field. */
-  documents = 0;
-  /** The last change that counted this term: a document counts once, in however many fields it has the term. */
-  change = 0;
-
-  constructor(text: string, fields: number) {
-    this.text = text;
-    this.postings = new Array<Postings | undefined>(fields).fill(undefined);
+/** Index of the last that is at most `value`; 0 when there is none. */
+function lastAtMost(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! <= value) low = middle;
+    else high = middle;
   }
+  return low;
+}
+
+/** Index of the first in `start` … `end` that is not below `value`. */
+function lowerBound(sorted: Uint32Array, start: number, end: number, value: number): number {
+  let low = start;
+  let high = end;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

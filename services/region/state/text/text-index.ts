@@ -9,48 +9,124 @@
  *     idf(t)      = ln(1 + (N − n(t) + 0.5) / (n(t) + 0.5))
  *     score(d)    = Σ_t boost_t · idf(t) · tf · (k1 + 1) / (k1 + tf)
  *
- * N = live documents, n(t) = those with t in any field, lengths in terms. With one field of boost 1 it is plain BM25. A
+ * N = live documents, n(t) = those with t in any field, lengths in terms, their average over the documents that have the
+ * field at all: few documents having tags must not make their tags long ones. With one field of boost 1 it is plain BM25. A
  * clause with a field sums over that field only; n(t) stays the document's. Fields add up in schema order, terms in query
- * order (of a wildcard or fuzzy word: alphabetically), so a score does not depend on the order in which documents came.
- *
- * All of it lives in memory and is rebuilt from the documents after a restart.
+ * order (of a wildcard or fuzzy word: as `match-terms.ts` has it), so a score does not depend on the order in which documents
+ * came.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
-import { TopScores } from '../../../../shared/kernel/top-scores.ts';
+import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Schema } from '../../../../shared/schema/schema.ts';
-import { Analysis } from './analysis.ts';
+import type { Entities } from '../entities/entities.ts';
+import type { Selection } from '../facets/facets.ts';
 import { InvertedIndex } from './inverted-index.ts';
 import { matchTerms } from './match-terms.ts';
-import { parseTextQuery } from './parse-text-query.ts';
-import { Scoring } from './scoring.ts';
-import type { TextIndex } from './text.ts';
+import { type Clause, parseTextQuery } from './parse-text-query.ts';
+import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
+import { Saturation } from './saturation.ts';
+import { type ExpandedClause, Scoring } from './scoring.ts';
+import { significantTerms } from './significant-terms.ts';
+import { suggest } from './suggest.ts';
+import type { Suggestion, TextIndex, TextRanking, TextResult, WeightedTerm } from './text.ts';
+import { LazyTextRanking } from './text-ranking.ts';
 
-export function createTextIndex({ schema }: { schema: Pick<Schema, 'textFields' | 'bm25'> }): TextIndex {
-  const fieldNames = schema.textFields.map(({ name }) => name);
-  const analysis = new Analysis();
-  const index = new InvertedIndex({ fieldNames, analysis });
-  const scoring = new Scoring({ index, boosts: schema.textFields.map(({ boost }) => boost), bm25: schema.bm25 });
-  return {
-    put: (entity, metadata) => index.put(entity, metadata),
-    remove: (entity) => index.remove(entity),
-    get size() {
-      return index.size;
-    },
-    search(query, limit, accept) {
-      assert(limit >= 1, 'a search asks for at least one hit', () => limit);
-      const clauses = parseTextQuery(query, fieldNames, analysis);
-      if (clauses.length === 0 || index.size === 0) return { hits: [], total: 0 };
-      const best = new TopScores(limit);
-      let total = 0;
-      scoring.run(
-        clauses.map((clause) => ({ ...clause, terms: matchTerms(clause.match, index.vocabulary) })),
-        (entity, score) => {
-          if (accept !== undefined && !accept(entity)) return;
-          total++;
-          best.add(entity, score);
-        },
-      );
-      return { hits: best.sorted(), total };
-    },
-  };
+export interface TextIndexOptions {
+  readonly schema: Pick<Schema, 'textFields' | 'bm25'>;
+  readonly entities: Entities;
+}
+
+export function createTextIndex(options: TextIndexOptions): TextIndex {
+  return new MemoryTextIndex(options);
+}
+
+export class MemoryTextIndex implements TextIndex {
+  // For tests and benchmarks to look into.
+  readonly index: InvertedIndex;
+  readonly scoring: Scoring;
+  /** Of the query ranked last. */
+  lastCost = new QueryCost();
+
+  private readonly entities: Entities;
+
+  constructor({ schema: { textFields, bm25 }, entities }: TextIndexOptions) {
+    this.entities = entities;
+    this.index = new InvertedIndex({ fieldNames: textFields.map(({ name }) => name) });
+    const saturation = new Saturation({ index: this.index, boosts: textFields.map(({ boost }) => boost), bm25 });
+    this.scoring = new Scoring({ index: this.index, saturation, entities });
+  }
+
+  get size(): number {
+    return this.index.size;
+  }
+
+  put(entity: number, metadata: Metadata): void {
+    this.index.put(this.entities.ordinal(entity), metadata);
+  }
+
+  remove(entity: number): void {
+    this.index.remove(this.entities.find(entity));
+  }
+
+  rank(query: string | readonly WeightedTerm[], selection?: Selection): TextRanking {
+    const { index, scoring, entities } = this;
+    const clauses = typeof query === 'string' ? this.expand(query) : this.ofTerms(query);
+    return new LazyTextRanking({ index, scoring, entities, clauses, selection });
+  }
+
+  suggest(prefix: string, limit: number): readonly Suggestion[] {
+    assert(limit >= 1, 'at least one suggestion is asked for', () => limit);
+    return suggest(this.index.lexicon, prefix, limit);
+  }
+
+  significantTerms(entity: number, limit: number): readonly WeightedTerm[] {
+    return significantTerms(this.index, this.scoring, this.entities.find(entity), limit);
+  }
+
+  search(query: string, limit: number, accept?: (entity: number) => boolean): TextResult {
+    assert(limit >= 1, 'a search asks for at least one hit', () => limit);
+    const { entities } = this;
+    const selection = accept && {
+      count: Infinity,
+      has: (o: number) => accept(entities.entity(o)),
+      any: () => true,
+      forEach: () => {},
+    };
+    const ranking = this.rank(query, selection);
+    return { hits: ranking.after(undefined, limit), total: ranking.total };
+  }
+
+  /** The clauses of a query with the terms they stand for. Throws `Refusal('invalid_query')`. */
+  expand(query: string): ExpandedClause[] {
+    const { index } = this;
+    const cost = new QueryCost();
+    this.lastCost = cost;
+    const parsed = parseTextQuery(query, index.fieldNames, index.lexicon);
+    if (parsed.every(({ presence }) => presence === 'prohibited')) cost.spend(index.size * POSTING_STEPS);
+    return parsed.map((clause) => this.expandClause(clause, cost));
+  }
+
+  private expandClause({ match, presence, boost, fields }: Clause, cost: QueryCost): ExpandedClause {
+    const { index, scoring } = this;
+    const terms = matchTerms(match, index.lexicon, cost);
+    const isRestricted = fields.length < index.fieldNames.length;
+    for (const term of terms) {
+      const documents = index.postings.documents(term);
+      cost.spend(documents * POSTING_STEPS);
+      cost.spend((isRestricted ? documents : index.several(term)) * SEVERAL_FIELDS_STEPS);
+    }
+    return {
+      presence,
+      fields: isRestricted ? fields : undefined,
+      terms: terms.map((term) => ({ term, weight: boost * scoring.idf(term) })),
+    };
+  }
+
+  private ofTerms(query: readonly WeightedTerm[]): ExpandedClause[] {
+    return query.flatMap(({ term: text, weight }) => {
+      const term = this.index.lexicon.terms.find(text);
+      if (term < 0) return [];
+      return [{ presence: 'optional', fields: undefined, terms: [{ term, weight: weight * this.scoring.idf(term) }] }];
+    });
+  }
 }

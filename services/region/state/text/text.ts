@@ -5,7 +5,9 @@
  * documents only (document count, lengths and frequencies are integers changed with every put and remove), so every
  * region ranks identically at the same position. Terms add to a score in query order; ties are broken by entity id.
  */
+import type { Ranking, ScorePart } from '../../../../shared/kernel/ranking.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
+import type { Selection } from '../facets/facets.ts';
 
 export interface TextHit {
   readonly entity: number;
@@ -19,15 +21,48 @@ export interface TextResult {
   readonly total: number;
 }
 
+/** A term of the index, as analysis makes it of a word, and how much it counts. */
+export interface WeightedTerm {
+  readonly term: string;
+  /** Factor of its share in the score, > 0. */
+  readonly weight: number;
+}
+
+/** The documents that match, by score. */
+export interface TextRanking extends Ranking {
+  /** What each term gave to the document's score, in query order; empty for one that does not match. */
+  explain(entity: number): readonly ScorePart[];
+}
+
+export interface Suggestion {
+  /** The prefix as it was written, its last word completed to one that somebody wrote. */
+  readonly completion: string;
+  /** How many documents have that word, written as it is there. */
+  readonly documents: number;
+}
+
 export interface TextIndex {
   /** Indexes the document, replacing what the entity had. Fields not in the schema are ignored; arrays are joined. */
   put(entity: number, metadata: Metadata): void;
   /** Idempotent. */
   remove(entity: number): void;
   /**
-   * Searches with lunr's query syntax: `term`, `field:term`, `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; several terms
-   * mean "any". `accept` filters documents; `limit` ≥ 1 best hits are returned. Throws `Refusal('invalid_query')`.
+   * The documents that match, of those in `selection` where there is one. A text is lunr's query syntax: `term`,
+   * `field:term`, `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; several terms mean "any", a list of terms too. Throws
+   * `Refusal('invalid_query')`.
    */
+  rank(query: string | readonly WeightedTerm[], selection?: Selection): TextRanking;
+  /**
+   * At most `limit` ≥ 1 words that begin with the prefix's last word, those most documents have first, ties alphabetically.
+   * Of words that find the same documents, as `run` and `runs`, only the first. None where the prefix ends with no word.
+   */
+  suggest(prefix: string, limit: number): readonly Suggestion[];
+  /**
+   * What tells the document from others: its at most `limit` ≥ 1 terms with the highest tf-idf, best first, as a query. None
+   * where there is no such document or no word in it.
+   */
+  significantTerms(entity: number, limit: number): readonly WeightedTerm[];
+  /** As {@link rank}, filtered by entity. Going away. */
   search(query: string, limit: number, accept?: (entity: number) => boolean): TextResult;
   /** Number of documents. */
   readonly size: number;

@@ -1,0 +1,234 @@
+/**
+ * The words of the live documents as they were written, in lower case, and the term that analysis makes of each.
+ *
+ * Words are what completions and wildcards look through; documents with a term are found by terms. A word is here as long
+ * as a live document has it, a term as long as a word is. Stop words have no term; they are known for ever, being few.
+ *
+ * Texts are read once, unit by unit: a word that is known and plain ASCII is found without cutting it out, all else goes
+ * the way of `analysis.ts`, which defines what a word is. The property test compares the two.
+ */
+import { grown } from '../../../../../shared/kernel/grown.ts';
+import { assert } from '../../../../../shared/kernel/kernel.ts';
+import { Analysis, normalise, TERM_LIMIT_CHARACTERS } from './analysis.ts';
+import { Key, StringTable } from './string-table.ts';
+import { type Likeness, lettersOf, Vocabulary } from './vocabulary.ts';
+
+/** Nothing is found by this word. */
+const NO_TERM = -1;
+/** What `records` has of each word: one place in memory to look at. */
+const STRIDE = 3;
+const TERM = 0;
+const DOCUMENTS = 1;
+const MARK = 2;
+/** Words that so many documents have are kept apart too: who looks for the most frequent need not pass by all others. */
+const FREQUENT_DOCUMENTS = 8;
+const FIRST_WORDS = 1_024;
+/** Texts beyond ASCII whose words are remembered, because taking them apart is dear. */
+const UNUSUAL_LIMIT = 16_384;
+
+const SEPARATOR = 1;
+const EDGE = 2;
+const INNER = 3;
+/** By ASCII unit: what it is to a word. Separators as in lunr's tokenizer. */
+const kinds = Uint8Array.from({ length: 128 }, (_, unit) => {
+  const character = String.fromCharCode(unit);
+  if (/[\s-]/.test(character)) return SEPARATOR;
+  return /[a-z0-9_]/i.test(character) ? INNER : EDGE;
+});
+
+export class Lexicon {
+  private readonly vocabulary: Vocabulary;
+  private readonly frequent: Vocabulary;
+  readonly terms = new StringTable();
+  /** Words of the text read last: the first `read` are valid. Stop words are left out. */
+  found = new Uint32Array(64);
+
+  private records = new Int32Array(FIRST_WORDS * STRIDE);
+  private readonly words = new StringTable();
+  private readonly analysis = new Analysis();
+  /** By term: words that have it. */
+  private wordsOf = new Uint32Array(FIRST_WORDS);
+  private unusual = new Map<string, readonly string[]>();
+  private readonly key = new Key();
+  private foundCount = 0;
+
+  constructor() {
+    this.vocabulary = new Vocabulary((word) => this.words.texts[word]!);
+    this.frequent = new Vocabulary((word) => this.words.texts[word]!);
+  }
+
+  get sizeBytes(): number {
+    return this.words.sizeBytes + this.terms.sizeBytes + this.records.byteLength + this.wordsOf.byteLength;
+  }
+
+  /** Number of words that have a term. */
+  get size(): number {
+    return this.vocabulary.size;
+  }
+
+  /** Visits the words that begin with `prefix`, in alphabetical order, until `visit` answers false. */
+  startingWith(prefix: string, visit: (word: number) => boolean): void {
+    this.vocabulary.startingWith(prefix, visit);
+  }
+
+  /** As {@link startingWith}; leaves out words that fewer documents have than any word it visits. */
+  frequentStartingWith(prefix: string, visit: (word: number) => boolean): void {
+    this.frequent.startingWith(prefix, visit);
+  }
+
+  /** As {@link startingWith}, those words alone that are like it; `onPass` learns how many words were passed each time. */
+  like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): void {
+    this.vocabulary.like(prefix, likeness, onPass, visit);
+  }
+
+  lettersOf(text: string): number {
+    return lettersOf(text);
+  }
+
+  termOf(word: number): number {
+    return this.records[word * STRIDE + TERM]!;
+  }
+
+  /** Live documents that have the word. */
+  documentsOf(word: number): number {
+    return this.records[word * STRIDE + DOCUMENTS]!;
+  }
+
+  /** Counts one more document for the word, unless it is marked already; answers whether it did. */
+  mark(word: number): boolean {
+    const at = word * STRIDE;
+    if (this.records[at + MARK] === 1) return false;
+    this.records[at + MARK] = 1;
+    if (++this.records[at + DOCUMENTS]! === FREQUENT_DOCUMENTS) this.frequent.add(word);
+    return true;
+  }
+
+  unmark(word: number): void {
+    this.records[word * STRIDE + MARK] = 0;
+  }
+
+  /** One document less; without any the word is gone. */
+  discount(word: number): void {
+    const at = word * STRIDE;
+    assert(this.records[at + DOCUMENTS]! > 0, 'a word that is taken from a document was in it');
+    const documents = --this.records[at + DOCUMENTS]!;
+    if (documents === FREQUENT_DOCUMENTS - 1) this.frequent.remove(word);
+    if (documents > 0) return;
+    const term = this.records[at + TERM]!;
+    this.vocabulary.remove(word);
+    this.words.remove(word);
+    if (--this.wordsOf[term]! === 0) this.terms.remove(term);
+  }
+
+  wordText(word: number): string {
+    return this.words.texts[word]!;
+  }
+
+  /** One spelling for characters that have several: what words are made of. */
+  normalise(text: string): string {
+    return normalise(text);
+  }
+
+  /** A normalised lower-case word as the lexicon would have it, and its term; empty: it has none. */
+  analyse(word: string): { readonly word: string; readonly term: string } {
+    const trimmed = this.analysis.trim(word);
+    const known = this.words.find(trimmed);
+    if (known < 0) return { word: trimmed, term: this.analysis.term(trimmed) };
+    const term = this.termOf(known);
+    return { word: trimmed, term: term === NO_TERM ? '' : this.terms.texts[term]! };
+  }
+
+  /** The number of a word; −1: no live document has it. */
+  find(word: string): number {
+    return this.words.find(word);
+  }
+
+  /** Appends the text's words to `found`, those that are new among them added. The caller counts them. */
+  read(text: string): number {
+    this.foundCount = 0;
+    const end = text.length;
+    let at = 0;
+    const { key } = this;
+    while (at < end) {
+      let first = -1;
+      let last = -1;
+      // The key up to the last unit that is not punctuation.
+      let low = 0;
+      let high = 0;
+      let isAscii = true;
+      const start = at;
+      key.begin();
+      for (; at < end; at++) {
+        const unit = text.charCodeAt(at);
+        if (unit >= 128) {
+          isAscii = false;
+          continue;
+        }
+        const kind = kinds[unit];
+        if (kind === SEPARATOR) break;
+        if (kind === INNER) {
+          if (first < 0) first = at;
+          last = at;
+          key.add(unit);
+          low = key.low;
+          high = key.high;
+        } else if (first >= 0) {
+          key.add(unit);
+        }
+      }
+      if (!isAscii || at - start > TERM_LIMIT_CHARACTERS) this.readUnusual(text.slice(start, at));
+      else if (first >= 0) this.readWord(text, first, last + 1, low, high);
+      at++;
+    }
+    return this.foundCount;
+  }
+
+  private readWord(text: string, start: number, end: number, low: number, high: number): void {
+    let word = this.words.findSlice(text, start, end, low, high);
+    if (word < 0) word = this.add(text.slice(start, end).toLowerCase());
+    this.push(word);
+  }
+
+  private readUnusual(text: string): void {
+    let words = this.unusual.get(text);
+    if (words === undefined) {
+      words = this.analysis
+        .words(text)
+        .map((word) => this.analysis.trim(word))
+        .filter((word) => word !== '');
+      if (this.unusual.size >= UNUSUAL_LIMIT) this.unusual.clear();
+      if (text.length <= TERM_LIMIT_CHARACTERS) this.unusual.set(text, words);
+    }
+    for (const text of words) {
+      const word = this.words.find(text);
+      this.push(word < 0 ? this.add(text) : word);
+    }
+  }
+
+  private push(word: number): void {
+    if (this.records[word * STRIDE + TERM] === NO_TERM) return;
+    if (this.foundCount === this.found.length) this.found = grown(this.found, this.foundCount + 1);
+    this.found[this.foundCount++] = word;
+  }
+
+  private add(text: string): number {
+    const word = this.words.add(text);
+    const at = word * STRIDE;
+    if (at >= this.records.length) this.records = grown(this.records, at + STRIDE);
+    this.records[at + DOCUMENTS] = 0;
+    this.records[at + MARK] = 0;
+    const stem = this.analysis.term(text);
+    if (stem === '') {
+      this.records[at + TERM] = NO_TERM;
+      return word;
+    }
+    const known = this.terms.find(stem);
+    const term = known < 0 ? this.terms.add(stem) : known;
+    if (term >= this.wordsOf.length) this.wordsOf = grown(this.wordsOf, term + 1);
+    if (known < 0) this.wordsOf[term] = 0;
+    this.wordsOf[term]!++;
+    this.records[at + TERM] = term;
+    this.vocabulary.add(word);
+    return word;
+  }
+}

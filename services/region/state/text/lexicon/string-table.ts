@@ -1,0 +1,199 @@
+/**
+ * Strings under small numbers of their own, found from a piece of a longer text without cutting it out.
+ *
+ * A string's key is 64 bits. Up to ten of the usual characters are packed into it, six bits each: then the key is the
+ * string. Of others it is a hash, and letters are compared. Open addressing; a string that finds no place near its own -
+ * many with one hash, made so by somebody - goes into a map beside it: finding one costs a bounded number of steps whatever
+ * the strings are. Numbers are used again.
+ */
+import { assert } from '../../../../../shared/kernel/kernel.ts';
+
+const FIRST_PLACES = 2_048;
+const PROBE_LIMIT = 24;
+/** Characters in each half of a packed key. */
+const PACKED = 5;
+/** In the high half of a key that is a hash; no packed key has it. */
+const HASHED = 0x8000_0000 | 0;
+const USUAL = 'abcdefghijklmnopqrstuvwxyz0123456789_\'.,/&+:;!?()*=%$#@"<>[]{}\\';
+
+/** By ASCII unit, capitals as their small letters: 1 … 63; 0: not usual. */
+const codes = Uint8Array.from({ length: 128 }, (_, unit) => USUAL.indexOf(String.fromCharCode(unit).toLowerCase()) + 1);
+
+/** Builds the key of a string, unit by unit. */
+export class Key {
+  low = 0;
+  high = 0;
+  private length = 0;
+  private isHash = false;
+
+  begin(): void {
+    this.low = 0;
+    this.high = 0;
+    this.length = 0;
+    this.isHash = false;
+  }
+
+  /** The string's next UTF-16 unit, ASCII letters in either case. */
+  add(unit: number): void {
+    const code = unit < 128 ? codes[unit]! : 0;
+    if (code > 0 && !this.isHash && this.length < 2 * PACKED) {
+      if (this.length++ < PACKED) this.low = (this.low << 6) | code;
+      else this.high = (this.high << 6) | code;
+      return;
+    }
+    this.isHash = true;
+    // FNV-1a, and a second one beside it.
+    this.low = Math.imul(this.low ^ lower(unit), 0x01000193);
+    this.high = Math.imul(this.high ^ lower(unit), 0x85ebca6b) | HASHED;
+  }
+}
+
+function lower(unit: number): number {
+  return unit >= 65 && unit <= 90 ? unit + 32 : unit;
+}
+
+const STRIDE_BITS = 2;
+/** Numbers a place. */
+const STRIDE = 1 << STRIDE_BITS;
+
+export class StringTable {
+  /** By number; '' where there is none. */
+  readonly texts: string[] = [];
+  /** Places of low half, high half, number + 1 (0: empty), nothing. A power of two of them, at most half full. */
+  private places = new Int32Array(FIRST_PLACES * STRIDE);
+  private readonly aside = new Map<string, number>();
+  private readonly freeIds: number[] = [];
+  private readonly key = new Key();
+  private count = 0;
+
+  get size(): number {
+    return this.count;
+  }
+
+  /** Numbers are below this. */
+  get limit(): number {
+    return this.texts.length;
+  }
+
+  get sizeBytes(): number {
+    // A string: a pointer to it, its header of 16 bytes, its characters.
+    const strings = this.texts.reduce((sum, text) => sum + 24 + text.length, 0);
+    return strings + this.places.byteLength;
+  }
+
+  /** −1: none. */
+  find(text: string): number {
+    const { low, high } = this.keyOf(text);
+    return this.findSlice(text, 0, text.length, low, high);
+  }
+
+  /** The string `text.slice(start, end)`, its ASCII letters in lower case, with that string's key. −1: none. */
+  findSlice(text: string, start: number, end: number, low: number, high: number): number {
+    const { places } = this;
+    const mask = places.length - STRIDE;
+    let place = spread(low, high) & mask;
+    for (let probe = 0; probe < PROBE_LIMIT; probe++, place = (place + STRIDE) & mask) {
+      const id = places[place + 2]! - 1;
+      if (id < 0) break;
+      if (places[place] !== low || places[place + 1] !== high) continue;
+      if (high >= 0 || equals(this.texts[id]!, text, start, end)) return id;
+    }
+    if (this.aside.size === 0) return -1;
+    return this.aside.get(asciiLower(text.slice(start, end))) ?? -1;
+  }
+
+  /** The string must be new. */
+  add(text: string): number {
+    if ((this.count + 1) * 2 * STRIDE > this.places.length) this.growPlaces();
+    this.count++;
+    const id = this.freeIds.pop() ?? this.texts.length;
+    this.texts[id] = own(text);
+    const { low, high } = this.keyOf(text);
+    this.place(id, low, high);
+    return id;
+  }
+
+  remove(id: number): void {
+    const text = this.texts[id]!;
+    this.count--;
+    this.texts[id] = '';
+    this.freeIds.push(id);
+    if (this.aside.delete(text)) return;
+    const { places } = this;
+    const mask = places.length - STRIDE;
+    const { low, high } = this.keyOf(text);
+    let hole = spread(low, high) & mask;
+    for (let probe = 0; places[hole + 2] !== id + 1; probe++, hole = (hole + STRIDE) & mask) {
+      assert(probe < PROBE_LIMIT, 'a string to remove is there', () => text);
+    }
+    // What came past the hole on its way moves back, so that no search ends too early.
+    for (let at = (hole + STRIDE) & mask; places[at + 2] !== 0; at = (at + STRIDE) & mask) {
+      const home = spread(places[at]!, places[at + 1]!) & mask;
+      if (((at - home) & mask) < ((at - hole) & mask)) continue;
+      places.copyWithin(hole, at, at + STRIDE);
+      hole = at;
+    }
+    places[hole + 2] = 0;
+  }
+
+  private keyOf(text: string): Key {
+    this.key.begin();
+    for (let i = 0; i < text.length; i++) this.key.add(text.charCodeAt(i));
+    return this.key;
+  }
+
+  private place(id: number, low: number, high: number): void {
+    const { places } = this;
+    const mask = places.length - STRIDE;
+    let place = spread(low, high) & mask;
+    for (let probe = 0; probe < PROBE_LIMIT; probe++, place = (place + STRIDE) & mask) {
+      if (places[place + 2] !== 0) continue;
+      places[place] = low;
+      places[place + 1] = high;
+      places[place + 2] = id + 1;
+      return;
+    }
+    this.aside.set(this.texts[id]!, id);
+  }
+
+  private growPlaces(): void {
+    const old = this.places;
+    this.places = new Int32Array(old.length * 2);
+    for (let at = 0; at < old.length; at += STRIDE) {
+      if (old[at + 2] !== 0) this.place(old[at + 2]! - 1, old[at]!, old[at + 1]!);
+    }
+  }
+}
+
+/** Whether `known` is `text.slice(start, end)`, its ASCII letters in lower case. */
+function equals(known: string, text: string, start: number, end: number): boolean {
+  if (known.length !== end - start) return false;
+  for (let i = 0; i < known.length; i++) {
+    if (lower(text.charCodeAt(start + i)) !== known.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** Where the search for a key begins, in places × STRIDE once masked. */
+function spread(low: number, high: number): number {
+  const mixed = Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b);
+  return (mixed ^ (mixed >>> 15)) << STRIDE_BITS;
+}
+
+/** For tests: strings with one home are in each other's way. */
+export function homeOf(text: string): number {
+  const key = new Key();
+  for (let i = 0; i < text.length; i++) key.add(text.charCodeAt(i));
+  return spread(key.low, key.high);
+}
+
+function asciiLower(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
+/** A copy: a piece cut out of a text would keep all of it in memory. */
+function own(text: string): string {
+  const units: number[] = [];
+  for (let i = 0; i < text.length; i++) units.push(text.charCodeAt(i));
+  return String.fromCharCode(...units);
+}

@@ -1,0 +1,199 @@
+/**
+ * The words of the live documents in alphabetical order (by UTF-16 code unit, the same on every machine).
+ *
+ * A list of sorted blocks of at most `BLOCK_LIMIT` words: adding and removing cost one search and a move within one
+ * block, however many words there are, and are seen by the next reader. Beside each word stand its first letters as a
+ * number, which decides nearly every comparison.
+ */
+import { assert } from '../../../../../shared/kernel/kernel.ts';
+
+const BLOCK_LIMIT = 512;
+const KEY_CHARACTERS = 6;
+
+class Block {
+  count = 0;
+  readonly keys = new Float64Array(BLOCK_LIMIT);
+  readonly words = new Uint32Array(BLOCK_LIMIT);
+  readonly letters = new Int32Array(BLOCK_LIMIT);
+  readonly lengths = new Uint8Array(BLOCK_LIMIT);
+
+  /** Moves what is at `from` … to `to` …: one place on or one back. */
+  shift(from: number, to: number): void {
+    for (const array of [this.keys, this.words, this.letters, this.lengths]) array.copyWithin(to, from, this.count);
+  }
+}
+
+/** What a word must be like to be worth comparing letter by letter. */
+export interface Likeness {
+  /** {@link lettersOf} what it is compared with. */
+  readonly letters: number;
+  /** How many of those it may lack. */
+  readonly missingLimit: number;
+  /** How many others it may have. */
+  readonly extraLimit: number;
+  readonly shortest: number;
+  readonly longest: number;
+}
+
+export class Vocabulary {
+  private readonly textOf: (word: number) => string;
+  private total = 0;
+  // Never empty blocks, except the only one.
+  private readonly blocks = [new Block()];
+
+  constructor(textOf: (word: number) => string) {
+    this.textOf = textOf;
+  }
+
+  get size(): number {
+    return this.total;
+  }
+
+  /** The word's text must be new. */
+  add(word: number): void {
+    const text = this.textOf(word);
+    const key = keyOf(text);
+    let index = this.blockOf(text, key);
+    let block = this.blocks[index]!;
+    if (block.count === BLOCK_LIMIT) {
+      this.split(index);
+      index = this.blockOf(text, key);
+      block = this.blocks[index]!;
+    }
+    const at = this.lowerBound(block, text, key);
+    assert(at === block.count || this.textOf(block.words[at]!) !== text, 'a word is added once', () => text);
+    block.shift(at, at + 1);
+    block.keys[at] = key;
+    block.words[at] = word;
+    block.letters[at] = lettersOf(text);
+    block.lengths[at] = Math.min(text.length, 255);
+    block.count++;
+    this.total++;
+  }
+
+  /** The word must be there. */
+  remove(word: number): void {
+    const text = this.textOf(word);
+    const key = keyOf(text);
+    const index = this.blockOf(text, key);
+    const block = this.blocks[index]!;
+    const at = this.lowerBound(block, text, key);
+    assert(at < block.count && block.words[at] === word, 'only a known word is removed', () => text);
+    block.shift(at + 1, at);
+    block.count--;
+    this.total--;
+    if (block.count === 0 && this.blocks.length > 1) this.blocks.splice(index, 1);
+  }
+
+  /**
+   * Visits the words that begin with `prefix`, ascending, until `visit` answers false. The vocabulary must not change
+   * meanwhile.
+   */
+  startingWith(prefix: string, visit: (word: number) => boolean): void {
+    const key = keyOf(prefix);
+    let index = this.blockOf(prefix, key);
+    let at = this.lowerBound(this.blocks[index]!, prefix, key);
+    for (; index < this.blocks.length; index++, at = 0) {
+      const { words, count } = this.blocks[index]!;
+      // Only the block in which the prefix ends holds words to be told apart.
+      const isWhole = count > 0 && this.textOf(words[count - 1]!).startsWith(prefix);
+      for (; at < count; at++) {
+        const word = words[at]!;
+        if (!isWhole && !this.textOf(word).startsWith(prefix)) return;
+        if (!visit(word)) return;
+      }
+    }
+  }
+
+  /** As {@link startingWith}, those words alone that are like it; `onPass` learns how many words were passed each time. */
+  like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): void {
+    const { letters: wanted, missingLimit, extraLimit, shortest, longest } = likeness;
+    const key = keyOf(prefix);
+    let index = this.blockOf(prefix, key);
+    let at = this.lowerBound(this.blocks[index]!, prefix, key);
+    for (; index < this.blocks.length; index++, at = 0) {
+      const { words, letters, lengths, count } = this.blocks[index]!;
+      onPass(count - at);
+      for (; at < count; at++) {
+        const has = letters[at]!;
+        if (!hasAtMost(missingLimit, wanted & ~has) || !hasAtMost(extraLimit, has & ~wanted)) continue;
+        if (lengths[at]! < shortest || lengths[at]! > longest) continue;
+        if (!this.textOf(words[at]!).startsWith(prefix)) return;
+        if (!visit(words[at]!)) return;
+      }
+      if (count > 0 && !this.textOf(words[count - 1]!).startsWith(prefix)) return;
+    }
+  }
+
+  private split(index: number): void {
+    const block = this.blocks[index]!;
+    const right = new Block();
+    const half = BLOCK_LIMIT / 2;
+    right.keys.set(block.keys.subarray(half));
+    right.words.set(block.words.subarray(half));
+    right.letters.set(block.letters.subarray(half));
+    right.lengths.set(block.lengths.subarray(half));
+    right.count = BLOCK_LIMIT - half;
+    block.count = half;
+    this.blocks.splice(index + 1, 0, right);
+  }
+
+  /** The last block that begins at or before the text. */
+  private blockOf(text: string, key: number): number {
+    let low = 0;
+    let high = this.blocks.length;
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      const { keys, words } = this.blocks[middle]!;
+      if (keys[0]! < key || (keys[0] === key && this.textOf(words[0]!) <= text)) low = middle;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Index of the first word that is not below the text. */
+  private lowerBound({ keys, words, count }: Block, text: string, key: number): number {
+    let low = 0;
+    let high = count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (keys[middle]! < key || (keys[middle] === key && this.textOf(words[middle]!) < text)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/**
+ * Below another's key: below it; the same: not decided. The first characters, a byte each; one beyond Latin-1 ends the
+ * key as the largest byte, so that what follows it does not count.
+ */
+function keyOf(text: string): number {
+  let key = 0;
+  for (let i = 0, ended = false; i < KEY_CHARACTERS; i++) {
+    const unit: number = !ended && i < text.length ? text.charCodeAt(i) : 0;
+    ended ||= unit >= 255;
+    key = key * 256 + Math.min(unit, 255);
+  }
+  return key;
+}
+
+/** Whether at most `limit` bits are set; 32: any number. */
+function hasAtMost(limit: number, bits: number): boolean {
+  if (limit === 32 || bits === 0) return true;
+  let rest = bits;
+  for (let i = 0; i < limit; i++) rest &= rest - 1;
+  return rest === 0;
+}
+
+/** One bit for each letter a … z, one for digits, five for all else: what an edit adds or takes is at most one of them. */
+export function lettersOf(text: string): number {
+  let letters = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 97 && unit <= 122) letters |= 1 << (unit - 97);
+    else if (unit >= 48 && unit <= 57) letters |= 1 << 26;
+    else letters |= 1 << (27 + (unit % 5));
+  }
+  return letters;
+}

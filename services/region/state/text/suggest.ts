@@ -1,0 +1,64 @@
+/** Completions of a prefix from the words of the live documents. */
+import type { Lexicon } from './lexicon/lexicon.ts';
+import type { Suggestion } from './text.ts';
+
+/**
+ * Words that begin with the last word of the prefix, those most documents have first, then alphabetically; of words with
+ * one term only the first. `limit` ≥ 1.
+ */
+export function suggest(lexicon: Lexicon, prefix: string, limit: number): Suggestion[] {
+  const { lead, beginning } = split(lexicon.normalise(prefix));
+  if (beginning === '') return [];
+  const best = new Best(lexicon, limit);
+  // Words that are not frequent come after all that are: most often there is no need to look at them.
+  lexicon.frequentStartingWith(beginning, best.offer);
+  if (best.words.length < limit) {
+    best.words.length = 0;
+    lexicon.startingWith(beginning, best.offer);
+  }
+  return best.words.map((word) => ({
+    completion: lead + lexicon.wordText(word),
+    documents: lexicon.documentsOf(word),
+  }));
+}
+
+class Best {
+  /** Best first. */
+  readonly words: number[] = [];
+  private readonly lexicon: Lexicon;
+  private readonly limit: number;
+
+  constructor(lexicon: Lexicon, limit: number) {
+    this.lexicon = lexicon;
+    this.limit = limit;
+  }
+
+  /** Words come in alphabetical order: of equals the earlier stays. */
+  readonly offer = (word: number): boolean => {
+    const { lexicon, words } = this;
+    const documents = lexicon.documentsOf(word);
+    const isFull = words.length === this.limit;
+    if (isFull && documents <= lexicon.documentsOf(words[words.length - 1]!)) return true;
+    const term = lexicon.termOf(word);
+    const same = words.findIndex((other) => lexicon.termOf(other) === term);
+    if (same >= 0) {
+      if (lexicon.documentsOf(words[same]!) >= documents) return true;
+      words.splice(same, 1);
+    } else if (isFull) {
+      words.pop();
+    }
+    let at = words.length;
+    while (at > 0 && lexicon.documentsOf(words[at - 1]!) < documents) at--;
+    words.splice(at, 0, word);
+    return true;
+  };
+}
+
+/** The beginning of a word at the end of the text, as the lexicon would have it, and what stands before it. */
+function split(text: string): { readonly lead: string; readonly beginning: string } {
+  let start = text.length;
+  while (start > 0 && !/[\s-]/.test(text[start - 1]!)) start--;
+  const edge = text.slice(start).search(/[\p{L}\p{M}\p{N}_]/u);
+  if (edge < 0) return { lead: text, beginning: '' };
+  return { lead: text.slice(0, start + edge), beginning: text.slice(start + edge).toLowerCase() };
+}

@@ -1,0 +1,89 @@
+/**
+ * The answer to a query, found as far as it is asked for: the first page costs no more than itself and the count of
+ * matches, and what one page found is kept for the next.
+ */
+import type { RankKey, ScorePart } from '../../../../shared/kernel/ranking.ts';
+import { compareScored, type Scored } from '../../../../shared/kernel/top-scores.ts';
+import type { Entities } from '../entities/entities.ts';
+import type { Selection } from '../facets/facets.ts';
+import type { InvertedIndex } from './inverted-index.ts';
+import type { ExpandedClause, Scoring } from './scoring.ts';
+import type { TextRanking } from './text.ts';
+
+/** How many are found when only their number was asked for. */
+const FIRST_HITS = 32;
+
+export interface TextRankingOptions {
+  readonly index: InvertedIndex;
+  readonly scoring: Scoring;
+  readonly entities: Entities;
+  readonly clauses: readonly ExpandedClause[];
+  readonly selection: Selection | undefined;
+}
+
+export class LazyTextRanking implements TextRanking {
+  private readonly options: TextRankingOptions;
+  private matches: number | undefined;
+  /** The best after `from`; `isComplete`: there are no others. */
+  private found: readonly Scored[] = [];
+  private from: RankKey | undefined;
+  private isComplete = false;
+
+  constructor(options: TextRankingOptions) {
+    this.options = options;
+    if (options.clauses.length > 0 && options.index.size > 0) return;
+    this.matches = 0;
+    this.isComplete = true;
+  }
+
+  get total(): number {
+    if (this.matches === undefined) this.find(undefined, FIRST_HITS);
+    return this.matches!;
+  }
+
+  after(key: RankKey | undefined, limit: number): readonly Scored[] {
+    const kept = this.kept(key, limit);
+    if (kept !== undefined) return kept;
+    // Twice as many each time: who pages through all of it pays for a few passes.
+    this.find(key, Math.max(limit, 1, key === undefined ? 0 : this.found.length * 2));
+    return this.found.slice(0, limit);
+  }
+
+  explain(entity: number): readonly ScorePart[] {
+    const { index, scoring, entities, clauses, selection } = this.options;
+    const document = entities.find(entity);
+    if (!index.isLive(document) || selection?.has(document) === false) return [];
+    scoring.refresh();
+    if (scoring.scoreOf(document, clauses) < 0) return [];
+    return clauses.flatMap(({ terms, fields, presence }) => {
+      if (presence === 'prohibited') return [];
+      return terms.flatMap(({ term, weight }) => {
+        const code = index.postings.find(term, document);
+        const value = code < 0 ? -1 : scoring.value(code, document, fields);
+        if (value < 0) return [];
+        const names = fields?.map((field) => index.fieldNames[field]).join('|');
+        const text = index.lexicon.terms.texts[term]!;
+        return [{ term: names === undefined ? text : `${names}:${text}`, value, weight, part: weight * value }];
+      });
+    });
+  }
+
+  /** What is wanted, where it is known already. */
+  private kept(key: RankKey | undefined, limit: number): readonly Scored[] | undefined {
+    if (this.matches === undefined) return undefined;
+    const { from, found } = this;
+    if (from !== undefined && (key === undefined || compareScored(key, from) < 0)) return undefined;
+    let start = 0;
+    if (key !== undefined) while (start < found.length && compareScored(found[start]!, key) <= 0) start++;
+    return this.isComplete || start + limit <= found.length ? found.slice(start, start + limit) : undefined;
+  }
+
+  private find(after: RankKey | undefined, limit: number): void {
+    const { scoring, clauses, selection } = this.options;
+    const { total, best } = scoring.answer({ clauses, selection, after, limit });
+    this.matches = total;
+    this.found = best;
+    this.from = after;
+    this.isComplete = best.length < limit;
+  }
+}

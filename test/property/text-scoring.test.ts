@@ -1,0 +1,143 @@
+/**
+ * The ways to an answer agree: whatever way a query of many documents takes, hits, scores and total are those of looking
+ * every document up, bit for bit. Each way is shown to have been taken by what it looks at.
+ */
+import assert from 'node:assert/strict';
+import { Entities } from '../../services/region/state/entities/entities.ts';
+import type { Selection } from '../../services/region/state/facets/facets.ts';
+import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
+import { compareScored, type Scored } from '../../shared/kernel/top-scores.ts';
+import { drawFraction, seededRandom } from '../harness/seeded-random.ts';
+import { selectionOf } from '../harness/selections.ts';
+
+const DOCUMENTS = 12_000;
+const schema = {
+  textFields: [
+    { name: 'title', boost: 3 },
+    { name: 'body', boost: 1 },
+  ],
+  bm25: { k1: 1.2, b: 0.75 },
+};
+
+/** Words by rank: the first is in most documents, the later ones in fewer and fewer; `lone…` in one each. */
+function build(seed: number): { text: MemoryTextIndex; entities: Entities } {
+  const chance = seededRandom(seed);
+  const random = (): number => drawFraction(chance);
+  const entities = new Entities();
+  const text = new MemoryTextIndex({ schema, entities });
+  const word = (): string => `word${Math.floor(200 * random() ** 3)}`;
+  for (let i = 0; i < DOCUMENTS; i++) {
+    const words = Array.from({ length: 1 + Math.floor(random() * 12) }, word);
+    const body = i % 97 === 0 ? Array.from({ length: 300 }, word).join(' ') : words.join(' ');
+    text.put(i * 3, { title: `${word()} ${i % 400 === 7 ? 'rare' : ''} lone${i}`, body });
+  }
+  for (let i = 0; i < DOCUMENTS; i += 5) text.remove(i * 3);
+  for (let i = 0; i < DOCUMENTS; i += 10) text.put(i * 3, { title: word(), body: 'again rare' });
+  return { text, entities };
+}
+
+describe('text scoring: every way gives the same answer', () => {
+  const { text, entities } = build(20_261_125);
+  const everyOther = selectionOf(Array.from({ length: entities.size / 2 }, (_, i) => i * 2));
+  const few = selectionOf([3, 70, 71, 900, 901, 902, 5_000, 11_999, 40]);
+  const selections: [name: string, selection: Selection | undefined][] = [
+    ['all', undefined],
+    ['every other', everyOther],
+    ['nine', few],
+    ['none', selectionOf([])],
+  ];
+
+  /** By looking up every document. */
+  function naive(query: string, selection: Selection | undefined): Scored[] {
+    const clauses = text.expand(query);
+    text.scoring.refresh();
+    const found: Scored[] = [];
+    for (let ordinal = 0; ordinal < entities.size; ordinal++) {
+      const score = text.scoring.scoreOf(ordinal, clauses);
+      if (score >= 0 && selection?.has(ordinal) !== false) found.push({ entity: entities.entity(ordinal), score });
+    }
+    return found.sort(compareScored);
+  }
+
+  const queries = [
+    'word0',
+    'word3 word9',
+    'word0 word0 word1^2 word2',
+    'rare word0',
+    'word0 rare',
+    'lone77',
+    'lone77 word0',
+    '+rare word0 word1',
+    '+word0 +word1',
+    '+lone77 +word0',
+    '+missing word0',
+    'word5 -word0',
+    '-word0',
+    '-word0 -word1',
+    '+word2 word3 -rare',
+    'title:word0 body:word1',
+    '+title:rare word0',
+    'lone1* word4',
+    '+wor*',
+    'word11~1 rare',
+    'lone77 lone78 rare',
+    'title:lone77 body:lone78 title:rare^2',
+    'missing',
+  ];
+  for (const query of queries) {
+    it(query, () => {
+      for (const [name, selection] of selections) {
+        const expected = naive(query, selection);
+        for (const limit of [1, 10, 1_000, 20_000]) {
+          const ranking = text.rank(query, selection);
+          assert.deepEqual(ranking.after(undefined, limit), expected.slice(0, limit), `${name}, first ${limit}`);
+          assert.equal(ranking.total, expected.length, name);
+        }
+        // From any place on, also one where nobody stands.
+        const ranking = text.rank(query, selection);
+        for (const at of [0, 1, 7, 500]) {
+          const key = expected[at] ?? { entity: 1, score: 0.5 };
+          const after = expected.filter((hit) => compareScored(key, hit) < 0);
+          assert.deepEqual(ranking.after(key, 10), after.slice(0, 10), `${name}, after ${at}`);
+        }
+        let page = ranking.after(undefined, 700);
+        const pages = [...page];
+        while (page.length > 0) {
+          page = ranking.after(page.at(-1), 700);
+          pages.push(...page);
+        }
+        assert.deepEqual(pages, expected, `${name}, page by page`);
+      }
+    });
+  }
+
+  const work = (query: string, selection?: Selection): { postings: number; lookups: number } => {
+    const before = { ...text.scoring.work };
+    text.rank(query, selection).after(undefined, 10);
+    const { postings, lookups } = text.scoring.work;
+    return { postings: postings - before.postings, lookups: lookups - before.lookups };
+  };
+  const documents = (word: string): number => text.rank(word).total;
+
+  it('two common terms: each posting once', () => {
+    assert.deepEqual(work('word3 word9'), { postings: documents('word3') + documents('word9'), lookups: 0 });
+  });
+
+  it('a term in one document beside a required one: that document only', () => {
+    assert.deepEqual(work('+lone77 word0'), { postings: 0, lookups: 2 });
+  });
+
+  it('a few selected documents: those only', () => {
+    const { postings, lookups } = work('word0 word1', few);
+    assert.deepEqual([postings, lookups], [0, 18]);
+  });
+
+  it('a rare term beside a common one: the documents of the rare term only', () => {
+    // Twelve documents, more than a page.
+    for (let i = 0; i < 12; i++) text.put(1_000_000 + i, { title: `scarce${i % 2} scarce` });
+    const { postings, lookups } = work('scarce word0');
+    assert.deepEqual([postings, lookups], [0, 24]);
+    assert.deepEqual(text.rank('scarce word0').after(undefined, 10), naive('scarce word0', undefined).slice(0, 10));
+    assert.equal(text.rank('scarce word0').total, naive('scarce word0', undefined).length);
+  });
+});
