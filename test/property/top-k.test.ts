@@ -222,7 +222,7 @@ describe('top-k', () => {
           }
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 1_000 },
     );
   });
 
