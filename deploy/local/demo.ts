@@ -14,12 +14,13 @@ import { Progress, table } from '../demo/show.ts';
 
 /** Films get the ids from here on: out of the way of items somebody has put by hand. */
 const FIRST_FILM = 1_000_001;
-const help = `npm run demo -- [--url URL] [--limit N] [--signals N] [--seed N]
+const help = `npm run demo -- [--url URL] [--limit N] [--signals N] [--seed N] [--feeds PROFILE,...]
 
   --url      the cluster, default http://127.0.0.1:9500
   --limit    how many of the 3,201 films are loaded, default all
   --signals  how many signals are played, default 60000
   --seed     of the signals' chance, default 1; the same seed plays the same signals
+  --feeds    the profiles whose feeds are printed, default trending; with --limit 0 nothing is loaded before
 `;
 
 interface Settings {
@@ -27,6 +28,7 @@ interface Settings {
   readonly limit: number;
   readonly signals: number;
   readonly seed: number;
+  readonly feeds: readonly string[];
 }
 
 interface Ranked {
@@ -55,7 +57,14 @@ interface Status {
 
 function settingsOf(args: readonly string[]): Settings | undefined {
   const text = { type: 'string' } as const;
-  const options = { url: text, limit: text, signals: text, seed: text, help: { type: 'boolean', short: 'h' } } as const;
+  const options = {
+    url: text,
+    limit: text,
+    signals: text,
+    seed: text,
+    feeds: text,
+    help: { type: 'boolean', short: 'h' },
+  } as const;
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
   try {
     ({ values } = parseArgs({ args: [...args], options }));
@@ -76,6 +85,7 @@ function settingsOf(args: readonly string[]): Settings | undefined {
     limit: count('limit', Number.MAX_SAFE_INTEGER),
     signals: count('signals', 60_000),
     seed: count('seed', 1),
+    feeds: (values.feeds ?? 'trending').split(','),
   };
 }
 
@@ -105,7 +115,7 @@ function rankedTable({ items, region, lag_events }: Ranked): string {
   return `${table(heads, rows)}\n(answered by ${region}, ${lag_events} events behind)`;
 }
 
-async function run({ url, limit, signals, seed }: Settings): Promise<void> {
+async function run({ url, limit, signals, seed, feeds }: Settings): Promise<void> {
   const api = new Api({ url, clock });
   await api.get('/health');
   const films = readFilms()
@@ -122,8 +132,11 @@ async function run({ url, limit, signals, seed }: Settings): Promise<void> {
   const seconds = (clock.monotonicMs() - began) / 1_000;
   console.log(`${2 * films.length + count} writes in ${seconds.toFixed(1)} s`);
 
-  console.log('\nTrending now   GET /feed?profile=trending&limit=10');
-  console.log(rankedTable((await api.get('/feed?profile=trending&limit=10')) as Ranked));
+  for (const profile of feeds) {
+    const path = `/feed?profile=${encodeURIComponent(profile)}&limit=10`;
+    console.log(`\n${profile === 'trending' ? 'Trending now' : 'Feed'}   GET ${path}`);
+    console.log(rankedTable((await api.get(path)) as Ranked));
+  }
 
   console.log('\nSearch   GET /search?query=godfather&limit=5');
   const found = (await api.get('/search?query=godfather&limit=5')) as Ranked;

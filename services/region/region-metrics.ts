@@ -24,6 +24,7 @@ export interface RegionReadings {
   intakeWaitingBytes(): number;
   unshipped(): number;
   items(): number;
+  itemsIndexed(): number;
   ledgerPairs(): number;
   idempotencyKeys(): number;
   clockOffsetSeconds(): number;
@@ -164,6 +165,7 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   gauge('tidal_intake_waiting_bytes', 'Bytes of those, as they will be logged.', read.intakeWaitingBytes);
   gauge('tidal_unshipped_events', 'Own durable events the stream has not acknowledged.', read.unshipped);
   gauge('tidal_items', 'Live items.', read.items);
+  gauge('tidal_items_indexed', 'Live items that filters and search know.', read.itemsIndexed);
   gauge('tidal_ledger_pairs', '(item, signal) pairs with at least one event.', read.ledgerPairs);
   gauge('tidal_idempotency_keys', 'Ids of idempotency keys in the log.', read.idempotencyKeys);
   gauge(

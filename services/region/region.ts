@@ -14,6 +14,7 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
+import { decayedSignals } from '../../shared/schema/profile.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
@@ -25,6 +26,7 @@ import { createRegionApp } from './http/app.ts';
 import type { RegionSurface } from './http/http.ts';
 import { createGroupCommit } from './intake/group-commit.ts';
 import type { Intake } from './intake/intake.ts';
+import { createCursors } from './pages/signed-cursors.ts';
 import { createRank } from './rank/scan-rank.ts';
 import { drain } from './receive/drain.ts';
 import { createIngest } from './receive/ingest.ts';
@@ -53,7 +55,7 @@ import { createSnapshotServer } from './snapshot/snapshot-server.ts';
 import { createRegisters } from './state/catalog/registers.ts';
 import { createDigest } from './state/digest.ts';
 import { Entities } from './state/entities/entities.ts';
-import { createFacets } from './state/facets/scan-facets.ts';
+import { createFacets } from './state/facets/facet-index.ts';
 import { createKeptDigest } from './state/kept-digest.ts';
 import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';
@@ -94,6 +96,8 @@ export interface RegionOptions {
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
   readonly maxInFlight: number;
+  /** The same in every region; absent or empty: the default that everybody knows. See `pages/signed-cursors.ts`. */
+  readonly cursorSecret?: string;
   /** A peer's snapshot is here and can take the place of the store: this region is to be stopped, merged into it, and begun on it. */
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
   /** Monotonic ms before which no snapshot is fetched; absent: at once. */
@@ -117,8 +121,13 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
 
   const entities = new Entities();
   const catalog = createRegisters({ entities });
-  const ledger = createLedger({ schema, entities });
-  const facets = createFacets({ entities });
+  const ledger = createLedger({
+    schema,
+    entities,
+    createdMs: (ordinal) => catalog.createdMs(ordinal),
+    decayed: decayedSignals(schema.profiles.values()),
+  });
+  const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
   const text = createTextIndex({ schema, entities });
   const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
   // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
@@ -145,7 +154,11 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     },
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
-  const rank = createRank({ schema, entities, facets, catalog, ledger, vectors });
+  const nowMs = (): number => {
+    const now = clock.nowMs();
+    return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
+  };
+  const rank = createRank({ schema, entities, catalog, ledger, vectors, nowMs });
   const peers: Peers = createPeers({ clock, links });
   const checkpoint = createCheckpointer({
     clock,
@@ -181,7 +194,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onFatal,
     onForgotten: counters.keysForgotten,
   });
-  const background = [checkpoint, trim, keySweep];
+  const background = [checkpoint, trim, keySweep, recovered.indexing];
   const drill = createCutSwitch({
     clock,
     log,
@@ -366,10 +379,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     facets,
     text,
     rank,
+    cursors: createCursors({ secret: options.cursorSecret ?? '', schemaHash: schema.hash }),
     snapshots,
     maxBodyBytes: options.maxBodyBytes,
     bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
+    indexing: recovered.indexing,
     cut: () => drill.cut,
     drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
@@ -377,10 +392,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     digest,
     digests: () => ({ region, schemaHash: schema.hash, ...keptDigest.watch(DIGESTS_LIMIT) }),
     lagEvents,
-    nowMs: () => {
-      const now = clock.nowMs();
-      return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
-    },
+    nowMs,
   };
   registerRegionGauges(metrics, {
     appliedEvents: () => totalOf(apply.applied),
@@ -405,6 +417,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,
     items: () => catalog.size,
+    itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.told),
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => wal.keys,
     clockOffsetSeconds: () => largestOffsetMs(peers) / 1_000,

@@ -71,6 +71,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     idempotencyKeysLimit: config.idempotencyKeysLimit,
     maxBodyBytes: config.maxBodyBytes,
     maxInFlight: config.maxInFlight,
+    cursorSecret: config.cursorSecret,
     onFatal(error) {
       // What was not flushed was answered to nobody; anything else from here on would be a guess.
       log.error('the log cannot be written: ending', { error: messageOf(error) });

@@ -35,6 +35,7 @@ export interface RegionConfig {
   readonly intakeQueueBytes: number;
   readonly maxBodiesBytes: number;
   readonly maxConnections: number;
+  readonly cursorSecret: string;
 }
 
 const schemaDefault = 'deploy/config/default-schema.yaml';
@@ -190,6 +191,14 @@ const table = {
     fallback: 1_000,
     why: 'requests being answered; more are refused with overloaded',
   },
+  cursor_secret: {
+    env: 'TIDAL_CURSOR_SECRET',
+    flag: 'cursor-secret',
+    kind: 'text',
+    fallback: '',
+    fallbackText: 'a known one',
+    why: 'signs the cursors of pages; the same in every region. The default refuses what was damaged or edited, not what was forged',
+  },
 } as const satisfies Record<string, Setting>;
 
 export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
@@ -221,6 +230,7 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
     maxConnections: values.max_connections,
     maxBodyBytes: values.max_body_bytes,
     maxInFlight: values.max_in_flight,
+    cursorSecret: values.cursor_secret,
   };
   return { config: Object.freeze(config) };
 }

@@ -1,5 +1,5 @@
 /** What is ranked, whatever by: feeds, text hits and fused results page through it in one way. */
-import type { Scored } from './top-scores.ts';
+import { compareScored, type Scored } from './top-scores.ts';
 
 /**
  * A place in a ranking: the score and the entity of one that stands there. Higher scores come first, ties by ascending
@@ -31,11 +31,13 @@ export function rankingOf(best: readonly Scored[], total: number = best.length):
   return {
     total,
     after(key, limit) {
-      if (key === undefined) return best.slice(0, limit);
-      const start = best.findIndex(
-        ({ score, entity }) => score < key.score || (score === key.score && entity > key.entity),
-      );
-      return start < 0 ? [] : best.slice(start, start + limit);
+      let start = 0;
+      for (let end = key === undefined ? 0 : best.length; key !== undefined && start < end; ) {
+        const middle = (start + end) >> 1;
+        if (compareScored(key, best[middle]!) < 0) end = middle;
+        else start = middle + 1;
+      }
+      return best.slice(start, start + limit);
     },
   };
 }

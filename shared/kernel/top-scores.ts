@@ -24,6 +24,13 @@ export class TopScores {
     return this.heap.length < this.limit ? undefined : this.heap[0];
   }
 
+  /** Whether `add` would keep it. */
+  takes(entity: number, score: number): boolean {
+    if (this.heap.length < this.limit) return true;
+    const worst = this.heap[0]!;
+    return score > worst.score || (score === worst.score && entity < worst.entity);
+  }
+
   add(entity: number, score: number): void {
     const { heap } = this;
     if (heap.length < this.limit) {

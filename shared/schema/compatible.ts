@@ -3,7 +3,8 @@
  * a name that changes its meaning or vanishes would make the old events say something else, in this region only.
  *
  * A region stores the description of the schema it last started with and refuses to start with one that does not
- * contain it. Additions are free; boosts, BM25 parameters and text fields are too, because the text index is rebuilt.
+ * contain it. Additions are free; boosts, BM25 parameters and text fields are too, because the text index is rebuilt, and
+ * so are profiles, because they decide what is answered, not what is stored.
  */
 import { createHash } from 'node:crypto';
 import { ConfigError } from '../config/config-error.ts';

@@ -10,3 +10,9 @@ export function parseDurationSeconds(text: string): number | undefined {
   if (count === undefined || unit === undefined) return undefined;
   return Number(count) * unitSeconds[unit]!;
 }
+
+/** In the largest unit that divides it: 86400 → `1d`. The reverse of {@link parseDurationSeconds}. */
+export function formatDuration(seconds: number): string {
+  const [unit, size] = Object.entries(unitSeconds).findLast(([, size]) => seconds % size === 0)!;
+  return `${seconds / size}${unit}`;
+}

@@ -4,6 +4,7 @@
  */
 import { describeSchema, hashOf } from './compatible.ts';
 import { durationPattern, parseDurationSeconds } from './duration.ts';
+import { parseProfiles } from './parse-profiles.ts';
 import { type Schema, type SignalDefinition, type TextField, type Window, windows } from './schema.ts';
 import { type Place, readConfigFile, YamlFile } from './yaml-file.ts';
 
@@ -23,12 +24,17 @@ const nameExpected = '1 to 64 letters, digits and underscores that do not begin 
 /** `file` only names the source in messages. Throws `ConfigError`. */
 export function parseSchema(text: string, file: string): Schema {
   const yaml = new YamlFile(text, file);
-  const top = yaml.mapping(yaml.root, ['version', 'signals', 'text', 'embedding'], ['signals', 'text', 'embedding']);
+  const top = yaml.mapping(
+    yaml.root,
+    ['version', 'signals', 'text', 'embedding', 'profiles'],
+    ['signals', 'text', 'embedding'],
+  );
   const version = top.get('version');
   if (version !== undefined) yaml.number(version, 1, 1, 'integer');
 
   const signals = new Map<string, SignalDefinition>();
-  for (const [name, place] of namedEntries(yaml, top.get('signals'), 1, SIGNAL_LIMIT)) {
+  const signalEntries = namedEntries(yaml, top.get('signals'), 1, SIGNAL_LIMIT);
+  for (const [name, place] of signalEntries) {
     const signal = parseSignal(yaml, name, place);
     if (signal !== undefined) signals.set(name, signal);
   }
@@ -49,8 +55,11 @@ export function parseSchema(text: string, file: string): Schema {
   const dimensions =
     dimensionsPlace === undefined ? undefined : yaml.number(dimensionsPlace, 1, DIMENSION_LIMIT, 'integer');
 
+  const names = new Set(signalEntries.map(([name]) => name));
+  const profiles = parseProfiles(yaml, top.get('profiles'), { names, definitions: signals });
+
   yaml.finish();
-  const parts = { signals, textFields, bm25, embedding: { dimensions: dimensions! } };
+  const parts = { signals, textFields, bm25, embedding: { dimensions: dimensions! }, profiles };
   return { ...parts, hash: hashOf(describeSchema(parts)) };
 }
 

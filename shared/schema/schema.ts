@@ -1,9 +1,12 @@
 /**
- * The schema: which signals exist and how they decay, which metadata is text, how long embeddings are.
+ * The schema: which signals exist and how they decay, which metadata is text, how long embeddings are, and by what items
+ * are ranked besides the built-in profiles.
  * Parsed from YAML by `parse-schema.ts`; this page is the parsed form everything else sees.
  *
  * Schemas only add. Changing the meaning of an old name (half-life, sentiment, dimensions) is refused at start.
  */
+
+import type { ProfileDefinition } from './profile.ts';
 
 export type Sentiment = 'positive' | 'negative';
 
@@ -39,6 +42,8 @@ export interface Schema {
   /** BM25 parameters. */
   readonly bm25: { readonly k1: number; readonly b: number };
   readonly embedding: { readonly dimensions: number };
+  /** By name, in the file's order. */
+  readonly profiles: ReadonlyMap<string, ProfileDefinition>;
   /** 16 hexadecimal digits over everything the log depends on: signals and dimensions, not boosts or profiles. */
   readonly hash: string;
 }

@@ -121,6 +121,13 @@ export class YamlFile {
     return found;
   }
 
+  boolean(place: Place): boolean | undefined {
+    const value = isScalar(place.node) ? place.node.value : undefined;
+    if (typeof value === 'boolean') return value;
+    this.refuse(place, `must be true or false, not ${this.show(place)}`);
+    return undefined;
+  }
+
   /** A number from `min` to `max`, both included. */
   number(place: Place, min: number, max: number, kind: 'integer' | 'number' = 'number'): number | undefined {
     const value = isScalar(place.node) ? place.node.value : undefined;

@@ -97,6 +97,39 @@ describe('reads', function () {
     }
   });
 
+  it('a profile of the schema ranks in every region alike, and explains its scores', async () => {
+    const signals = ['view', 'view', 'view', 'like', 'share'].map((signal) => ({ entity_id: 22, signal }));
+    await write('/items', { entity_id: 22, metadata: { title: 'Clarinet' } });
+    const position = await write('/signals', signals);
+    interface Explained {
+      readonly total_scored: number;
+      readonly items: readonly {
+        readonly entity_id: number;
+        readonly score: number;
+        readonly explain: readonly { readonly term: string; readonly part: number }[];
+      }[];
+    }
+    const now = Date.now();
+    const answers: Explained['items'][] = [];
+    for (const region of cluster.regionNames) {
+      const path = `/feed?profile=fresh_favourites&explain=true&at=${now}&region=${region}&min_position=${position}`;
+      const { status, body } = await cluster.get<Explained>(path);
+      assert.equal(status, 200);
+      // The only item that three have seen this week.
+      assert.deepEqual([body.total_scored, body.items.map(({ entity_id }) => entity_id)], [1, [22]]);
+      answers.push(body.items);
+    }
+    for (const answer of answers) assert.deepEqual(answer, answers[0]);
+    const [{ score, explain }] = answers[0] as [Explained['items'][number]];
+    assert.deepEqual(
+      explain.map(({ term }) => term),
+      ['log10(1 + like decayed)', 'log10(1 + share 7d)', 'log10(1 + skip 7d)', 'recency 7d'],
+    );
+    assert.ok(Math.abs(explain.reduce((sum, { part }) => sum + part, 0) - score) < 1e-12);
+    const refused = await cluster.get('/feed?profile=stale_favourites');
+    assert.deepEqual([refused.status, refused.body.code], [404, 'unknown_profile']);
+  });
+
   it('a deleted item is gone from the next read of every kind; put again, it shows its history', async () => {
     const deleted = await fetch(`${cluster.url}/items/1`, { method: 'DELETE' });
     const { position } = (await deleted.json()) as { position: string };

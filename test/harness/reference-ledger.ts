@@ -2,7 +2,7 @@
  * The ledger as its rules are written, with nothing clever: it keeps every event and computes each answer from all of
  * them with bigints and the closed form of decay. What `services/region/state/ledger` is compared with.
  */
-import { CELL_HALF_LIVES, CELLS, Decay } from '../../services/region/state/ledger/decay.ts';
+import { CELL_HALF_LIVES, CELLS, Decay } from '../../services/region/state/ledger/decay/decay.ts';
 import type { Window } from '../../shared/schema/schema.ts';
 
 export interface LedgerEvent {

@@ -8,6 +8,7 @@ export function selectionOf(ordinals: readonly number[]): Selection {
   return {
     count: sorted.length,
     has: (ordinal) => members.has(ordinal),
+    any: (first, end) => sorted.some((ordinal) => ordinal >= first && ordinal < end),
     forEach(visit) {
       for (const ordinal of sorted) visit(ordinal);
     },

@@ -19,6 +19,7 @@ export function schemaOf(...signals: readonly SignalSketch[]): Schema {
     textFields: [],
     bm25: { k1: 1.2, b: 0.75 },
     embedding: { dimensions: 2 },
+    profiles: new Map(),
     hash: '0123456789abcdef',
   };
 }

@@ -1,19 +1,36 @@
 /** The smallest catalog and vector index that keep their contracts, for tests of what reads them. */
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
+import type { Ceilings } from '../../services/region/state/ceilings/ceilings.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/scan-facets.ts';
+import { createFacets } from '../../services/region/state/facets/facet-index.ts';
+import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
+import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { VectorHit, VectorIndex } from '../../services/region/state/vectors/vectors.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
+import { decayedSignals } from '../../shared/schema/profile.ts';
+import type { Schema } from '../../shared/schema/schema.ts';
 
 export class TinyCatalog implements Catalog {
+  private ceilings: Pick<Ceilings, 'put' | 'remove'> | undefined;
   readonly entities = new Entities();
-  readonly facets = createFacets({ entities: this.entities });
+  readonly facets = createFacets({ entities: this.entities, metadataOf: (ordinal) => this.metadata(ordinal) });
   private readonly live = new Map<number, Item>();
   private readonly embeddings = new Map<number, Float32Array>();
 
+  /** A ledger that knows what is live here. */
+  ledgerOf(schema: Schema): Ledger {
+    const { entities } = this;
+    const decayed = decayedSignals(schema.profiles.values());
+    const ledger = createLedger({ schema, entities, createdMs: (ordinal) => this.createdMs(ordinal), decayed });
+    this.ceilings = ledger.ceilings;
+    return ledger;
+  }
+
   put(entity: number, metadata: Metadata = {}, createdMs = 0): void {
+    const former = this.live.get(entity)?.metadata;
     this.live.set(entity, { entity, metadata, createdMs, updatedMs: createdMs });
-    this.facets.put(entity, metadata);
+    this.facets.put(entity, metadata, former);
+    this.ceilings?.put(entity);
   }
 
   embed(entity: number, values: readonly number[]): void {
@@ -21,12 +38,18 @@ export class TinyCatalog implements Catalog {
   }
 
   remove(entity: number): void {
+    const former = this.live.get(entity)?.metadata;
     this.live.delete(entity);
-    this.facets.remove(entity);
+    this.facets.remove(entity, former);
+    this.ceilings?.remove(entity);
   }
 
   item(entity: number): Item | undefined {
     return this.live.get(entity);
+  }
+
+  metadata(ordinal: number): Metadata | undefined {
+    return ordinal < this.entities.size ? this.live.get(this.entities.entity(ordinal))?.metadata : undefined;
   }
 
   createdMs(ordinal: number): number {

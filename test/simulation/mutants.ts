@@ -104,7 +104,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'sums decay in floats',
-    file: `${region}/state/ledger/signal-pairs.js`,
+    file: `${region}/state/ledger/pair-cells.js`,
     changes: [
       [
         'record[at] = this.fit(slot, age, record[at] + contribution);',
@@ -117,8 +117,8 @@ export const mutants: readonly Mutant[] = [
     file: `${region}/state/ledger/signal-ledger.js`,
     changes: [
       [
-        'return this.bySignal.get(signal)?.read(entity, atMs);',
-        'if (this.bySignal.get(signal)?.read(entity, atMs) !== undefined) this.note(entity, signal, Math.floor(atMs));\n        return this.bySignal.get(signal)?.read(entity, atMs);',
+        'return this.bySignal.get(signal)?.pairs.read(entity, atMs);',
+        'if (this.bySignal.get(signal)?.pairs.read(entity, atMs) !== undefined) this.note(entity, signal, Math.floor(atMs));\n        return this.bySignal.get(signal)?.pairs.read(entity, atMs);',
       ],
     ],
   },

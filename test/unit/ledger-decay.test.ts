@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cellSum, Decay, sortKey } from '../../services/region/state/ledger/decay.ts';
-import { exp2, log2, steps } from '../../services/region/state/ledger/powers-of-two.ts';
+import { cellSum, Decay, sortKey } from '../../services/region/state/ledger/decay/decay.ts';
+import { exp2, log2, steps } from '../../services/region/state/ledger/decay/powers-of-two.ts';
 
 const HOUR_MS = 3_600_000;
 

@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict';
-import { nextSearchCursor, parseSearchQuery, type SearchQuery } from '../../services/region/rank/parse-search-query.ts';
+import { firstPlace, type Place } from '../../services/region/pages/pages.ts';
+import { createCursors } from '../../services/region/pages/signed-cursors.ts';
+import { parseSearchQuery, type SearchQuery, searchIdentity } from '../../services/region/rank/parse-search-query.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 
-const parse = (query: string): SearchQuery => parseSearchQuery(new URLSearchParams(query));
+const cursors = createCursors({ secret: '', schemaHash: 'x' });
+const parse = (query: string): SearchQuery => parseSearchQuery(new URLSearchParams(query), cursors);
+const place: Place = { shown: 5, rest: { score: 0.1, entity: 7 }, kinds: new Map() };
+const cursorOf = (asked: SearchQuery): string => cursors.write(searchIdentity(asked), 1_234, place);
 
 describe('search query', () => {
   it('has defaults for everything but the text', () => {
     assert.deepEqual(parse('query=jazz%20piano'), {
       query: 'jazz piano',
       limit: 20,
-      skip: 0,
       filters: [],
+      maxPer: undefined,
+      from: firstPlace,
       atMs: undefined,
     });
     assert.equal(parse('query=').query, '');
@@ -18,15 +24,18 @@ describe('search query', () => {
 
   it('takes every parameter', () => {
     assert.deepEqual(
-      parse('query=a&limit=5&filter=category:music|film&filter=year>=1990&at=17&region=eu-west&min_position=x:1'),
+      parse(
+        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&at=17&region=eu-west&min_position=x:1',
+      ),
       {
         query: 'a',
         limit: 5,
-        skip: 0,
         filters: [
           { field: 'category', operator: 'in', values: ['music', 'film'] },
           { field: 'year', operator: '>=', values: ['1990'] },
         ],
+        maxPer: { field: 'category', count: 2 },
+        from: firstPlace,
         atMs: 17,
       },
     );
@@ -34,13 +43,12 @@ describe('search query', () => {
 
   it('goes on by cursor, at the moment of the first page', () => {
     const first = parse('query=a&limit=5&filter=x:y');
-    const second = parse(`query=a&limit=5&filter=x:y&cursor=${nextSearchCursor(first, 1_234)}`);
-    assert.deepEqual(second, { ...first, skip: 5, atMs: 1_234 });
-    const third = parse(`query=a&limit=5&filter=x:y&at=1234&cursor=${nextSearchCursor(second, 1_234)}`);
-    assert.equal(third.skip, 10);
+    const cursor = cursorOf(first);
+    assert.deepEqual(parse(`query=a&limit=5&filter=x:y&cursor=${cursor}`), { ...first, from: place, atMs: 1_234 });
+    assert.deepEqual(parse(`query=a&limit=5&filter=x:y&at=1234&cursor=${cursor}`).from, place);
   });
 
-  const cursor = nextSearchCursor(parse('query=a'), 1_234);
+  const cursor = cursorOf(parse('query=a'));
   const refused: [query: string, path: string, detail: RegExp][] = [
     ['', 'query', /^query is required$/],
     ['limit=5', 'query', /required/],
@@ -55,8 +63,8 @@ describe('search query', () => {
     [`query=a&filter=a:${'b'.repeat(1_000)}`, 'filter', /longer than 1000/],
     ['query=a&profile=hot', 'profile', /^profile is not a parameter of \/search$/],
     ['query=a&cursor=nonsense', 'cursor', /not one this service gave/],
-    [`query=a&cursor=${Buffer.from('["x",1,-5]').toString('base64url')}`, 'cursor', /not one this service gave/],
     [`query=b&cursor=${cursor}`, 'cursor', /belongs to another query/],
+    [`query=a&max_per=b:1&cursor=${cursor}`, 'cursor', /belongs to another query/],
     [`query=a&limit=7&cursor=${cursor}`, 'cursor', /belongs to another query/],
     [`query=a&at=99&cursor=${cursor}`, 'at', /differs from the moment/],
   ];

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { diversePage } from '../../services/region/rank/max-per.ts';
+import { firstPlace, type Place } from '../../services/region/pages/pages.ts';
 import { parseFilter } from '../../services/region/rank/parse-filter.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
-import { compileFilters } from '../../services/region/state/facets/metadata-test.ts';
-import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
+import { compileFilters } from '../../shared/protocol/filter.ts';
+import { type FeedAnswer, feedOf } from '../harness/feed.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
 
@@ -14,90 +14,82 @@ const AT_MS = 500_000 * HOUR_MS;
 const byViews: FeedQuery = {
   profile: 'most_viewed',
   limit: 3,
-  skip: 0,
   window: 'all',
   filters: [],
   maxPer: undefined,
   entity: undefined,
   seed: '',
+  explain: false,
 };
 
 function world() {
   const schema = schemaOf(['view', 'positive', 3_600, ['all', '1h']], ['hide', 'negative', 3_600]);
   const catalog = new TinyCatalog();
-  const ledger = createLedger({ schema, entities: catalog.entities });
+  const ledger = catalog.ledgerOf(schema);
   const rank = createRank({
     schema,
     entities: catalog.entities,
-    facets: catalog.facets,
     catalog,
     ledger,
     vectors: new TinyVectors(catalog),
+    nowMs: () => AT_MS,
   });
   const put = (entity: number, views: number, metadata: Metadata = {}): void => {
     catalog.put(entity, metadata);
     ledger.add(entity, 'view', views * 1000, AT_MS);
   };
-  const ids = (query: Partial<FeedQuery> = {}): number[] =>
-    rank.feed({ ...byViews, ...query }, AT_MS).items.map((item) => item.entity_id);
-  return { catalog, ledger, rank, put, ids };
+  const feed = (query: Partial<FeedQuery> = {}, from?: Place): FeedAnswer =>
+    feedOf({ rank, catalog }, { ...byViews, ...query }, AT_MS, from);
+  const ids = (query: Partial<FeedQuery> = {}, from?: Place): number[] =>
+    feed(query, from).items.map(({ entity }) => entity);
+  return { catalog, ledger, rank, put, feed, ids };
 }
 
 describe('feed', () => {
-  it('answers rank, score, metadata and the signal summary', () => {
-    const { rank, put, ledger } = world();
+  it('answers scores, how many were scored, and summaries of signals', () => {
+    const { rank, put, ledger, feed } = world();
     put(7, 2, { title: 'Jazz' });
     put(8, 5);
     ledger.add(7, 'hide', 1_000, AT_MS - HOUR_MS);
-    const result = rank.feed(byViews, AT_MS);
-    assert.deepEqual(result, {
+    assert.deepEqual(feed(), {
       items: [
-        { entity_id: 8, rank: 1, score: 5, metadata: {}, signals: { view: { '1h': 5, all: 5, decayed: 5 } } },
-        {
-          entity_id: 7,
-          rank: 2,
-          score: 2,
-          metadata: { title: 'Jazz' },
-          // `hide` shows all four windows, one half-life old; `view` shows the two its definition names.
-          signals: {
-            view: { '1h': 2, all: 2, decayed: 2 },
-            hide: { '1h': 0, '24h': 1, '7d': 1, all: 1, decayed: 0.5 },
-          },
-        },
+        { entity: 8, score: 5 },
+        { entity: 7, score: 2 },
       ],
       totalScored: 2,
-      relaxed: [],
-      more: false,
+      relaxed: false,
+      next: undefined,
+    });
+    assert.deepEqual(rank.summary(8, AT_MS), { view: { '1h': 5, all: 5, decayed: 5 } });
+    // `hide` shows all four windows, one half-life old; `view` shows the two its definition names.
+    assert.deepEqual(rank.summary(7, AT_MS), {
+      view: { '1h': 2, all: 2, decayed: 2 },
+      hide: { '1h': 0, '24h': 1, '7d': 1, all: 1, decayed: 0.5 },
     });
     assert.deepEqual(rank.summary(99, AT_MS), {});
   });
 
   it('breaks ties by ascending entity id, whatever the order of the catalog', () => {
-    const { put, ids } = world();
+    const { put, feed, ids } = world();
     for (const entity of [50, 10, 40, 20, 30]) put(entity, 1);
     put(60, 2);
     assert.deepEqual(ids(), [60, 10, 20]);
-    assert.deepEqual(ids({ skip: 3 }), [30, 40, 50]);
+    assert.deepEqual(ids({}, feed().next), [30, 40, 50]);
   });
 
   it('pages through everything exactly once', () => {
-    const { put, rank } = world();
+    const { put, feed } = world();
     for (let entity = 1; entity <= 10; entity++) put(entity, (entity * 7) % 5);
     const seen: number[] = [];
-    for (let skip = 0; ; skip += 3) {
-      const { items, more, totalScored } = rank.feed({ ...byViews, skip }, AT_MS);
+    for (let from: Place | undefined = firstPlace; from !== undefined; ) {
+      assert.equal(from.shown, seen.length);
+      const { items, next, totalScored } = feed({}, from);
       assert.equal(totalScored, 10);
-      assert.deepEqual(
-        items.map((item) => item.rank),
-        items.map((_, index) => skip + index + 1),
-      );
-      seen.push(...items.map((item) => item.entity_id));
-      if (!more) break;
+      seen.push(...items.map(({ entity }) => entity));
+      from = next;
     }
     assert.deepEqual(seen, [2, 7, 4, 9, 1, 6, 3, 8, 5, 10]);
-    assert.deepEqual(rank.feed({ ...byViews, skip: 12 }, AT_MS).items, []);
-    assert.equal(rank.feed({ ...byViews, limit: 10 }, AT_MS).more, false);
-    assert.deepEqual(rank.feed({ ...byViews, skip: Number.MAX_SAFE_INTEGER }, AT_MS).items, []);
+    assert.equal(feed({ limit: 10 }).next, undefined);
   });
 
   it('ranks live items only', () => {
@@ -110,13 +102,13 @@ describe('feed', () => {
   });
 
   it('applies filters before counting', () => {
-    const { put, rank } = world();
+    const { put, feed } = world();
     put(1, 5, { category: 'music' });
     put(2, 4, { category: 'film' });
     put(3, 3, { category: 'music' });
     const filters = [parseFilter('category:music')];
-    const result = rank.feed({ ...byViews, filters, limit: 1 }, AT_MS);
-    assert.deepEqual([result.items[0]?.entity_id, result.totalScored, result.more], [1, 2, true]);
+    const { items, totalScored, next } = feed({ filters, limit: 1 });
+    assert.deepEqual([items[0]?.entity, totalScored, next?.shown], [1, 2, 1]);
   });
 });
 
@@ -164,59 +156,5 @@ describe('filters', () => {
     const test = compileFilters([parseFilter('category:music'), parseFilter('year>=1995')]);
     assert.equal(test(metadata), false);
     assert.equal(compileFilters([])(metadata), true);
-  });
-});
-
-describe('max_per', () => {
-  const page = (ranked: string[], limit: number, skip = 0, count = 2): { page: string; relaxed: boolean } => {
-    const { page: items, relaxed } = diversePage(ranked, { count, limit, skip, valuesOf: ([value]) => [value!] });
-    return { page: items.join(' '), relaxed };
-  };
-  const ranked = ['a1', 'a2', 'a3', 'b1', 'a4', 'c1', 'a5', 'a6'];
-
-  it('passes over what has had its share, in rank order', () => {
-    assert.deepEqual(page(ranked, 4), { page: 'a1 a2 b1 c1', relaxed: false });
-    assert.deepEqual(page(ranked, 2), { page: 'a1 a2', relaxed: false });
-    assert.deepEqual(page(ranked, 3, 0, 1), { page: 'a1 b1 c1', relaxed: false });
-  });
-
-  it('never shrinks the page: it fills up with the best it passed over, and says so', () => {
-    assert.deepEqual(page(ranked, 6), { page: 'a1 a2 b1 c1 a3 a4', relaxed: true });
-    assert.deepEqual(page(ranked, 20), { page: 'a1 a2 b1 c1 a3 a4 a5 a6', relaxed: true });
-    assert.deepEqual(page(['a1', 'a2'], 20), { page: 'a1 a2', relaxed: false });
-  });
-
-  it('shows every item once over all pages', () => {
-    assert.deepEqual(page(ranked, 4, 4), { page: 'a3 a4 a5 a6', relaxed: true });
-    assert.deepEqual(page(ranked, 4, 8), { page: '', relaxed: false });
-    assert.deepEqual(page(ranked, 3, 3), { page: 'a3 a4 c1', relaxed: false });
-    assert.deepEqual(page(ranked, 4, 2), { page: 'a3 b1 a4 c1', relaxed: false });
-  });
-
-  it('limits a feed by metadata; items without the field are free, arrays count for each value', () => {
-    const { put, rank } = world();
-    put(1, 9, { tags: ['x', 'y'] });
-    put(2, 8, { tags: ['y'] });
-    put(3, 7);
-    put(4, 6);
-    put(5, 5, { tags: ['z'] });
-    const feed = (limit: number) => rank.feed({ ...byViews, limit, maxPer: { field: 'tags', count: 1 } }, AT_MS);
-    const first = feed(4);
-    assert.deepEqual(
-      first.items.map((item) => [item.entity_id, item.rank]),
-      [
-        [1, 1],
-        [3, 2],
-        [4, 3],
-        [5, 4],
-      ],
-    );
-    assert.deepEqual([first.relaxed, first.more, first.totalScored], [[], true, 5]);
-    const whole = feed(5);
-    assert.deepEqual(
-      whole.items.map((item) => item.entity_id),
-      [1, 3, 4, 5, 2],
-    );
-    assert.deepEqual([whole.relaxed, whole.more], [['max_per=tags:1'], false]);
   });
 });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import type { Place } from '../../services/region/pages/pages.ts';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
-import type { FeedQuery, FeedResult, Profile } from '../../services/region/rank/rank.ts';
+import type { FeedQuery, Profile } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
-import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
+import { type FeedAnswer, feedOf } from '../harness/feed.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
 
@@ -23,14 +24,14 @@ const everySignal = schemaOf(
 
 function world(schema: Schema = everySignal) {
   const catalog = new TinyCatalog();
-  const ledger = createLedger({ schema, entities: catalog.entities });
+  const ledger = catalog.ledgerOf(schema);
   const rank = createRank({
     schema,
     entities: catalog.entities,
-    facets: catalog.facets,
     catalog,
     ledger,
     vectors: new TinyVectors(catalog),
+    nowMs: () => AT_MS,
   });
   return {
     catalog,
@@ -38,29 +39,29 @@ function world(schema: Schema = everySignal) {
     /** `weight` of a signal, `hoursAgo` hours before the moment of the feed. */
     signal: (entity: number, signal: string, weight: number, hoursAgo = 0): void =>
       ledger.add(entity, signal, weight * 1000, AT_MS - hoursAgo * HOUR_MS),
-    feed: (profile: Profile, more: Partial<FeedQuery> = {}): FeedResult =>
-      rank.feed({ ...plain, profile, window: defaultWindows[profile] ?? 'all', ...more }, AT_MS),
+    feed: (profile: Profile, more: Partial<FeedQuery> = {}, from?: Place): FeedAnswer =>
+      feedOf({ rank, catalog }, { ...plain, profile, window: defaultWindows[profile] ?? 'all', ...more }, AT_MS, from),
   };
 }
 
 const plain: FeedQuery = {
   profile: 'trending',
   limit: 20,
-  skip: 0,
   window: 'all',
   filters: [],
   maxPer: undefined,
   entity: undefined,
   seed: '',
+  explain: false,
 };
 
-function scores(result: FeedResult): [number, number][] {
-  return result.items.map((item) => [item.entity_id, item.score]);
+function scores(result: FeedAnswer): [number, number][] {
+  return result.items.map((item) => [item.entity, item.score]);
 }
 
-function closeScores(result: FeedResult, expected: readonly (readonly [number, number])[]): void {
+function closeScores(result: FeedAnswer, expected: readonly (readonly [number, number])[]): void {
   assert.deepEqual(
-    result.items.map((item) => item.entity_id),
+    result.items.map((item) => item.entity),
     expected.map(([entity]) => entity),
   );
   for (const [index, [entity, score]] of expected.entries()) {
@@ -70,34 +71,35 @@ function closeScores(result: FeedResult, expected: readonly (readonly [number, n
 }
 
 describe('ranking profiles', () => {
-  it('trending: 0.5 share velocity + 0.3 view velocity + 0.2 reach', () => {
+  it('trending: 0.5 share velocity + 0.3 view velocity + 0.2 view velocity of seven days', () => {
     const { catalog, signal, feed } = world();
-    catalog.put(1);
-    catalog.put(2);
-    catalog.put(3);
+    for (const entity of [1, 2, 3, 4]) catalog.put(entity);
     signal(1, 'view', 8_640, 2);
     signal(1, 'share', 864, 2);
-    // The same, but 30 hours ago: reach remains, velocity is over.
+    // The same, but 30 hours ago: what remains is reach. And eight days ago: nothing does.
     signal(2, 'view', 8_640, 30);
     signal(2, 'share', 864, 30);
-    // 0.5 · 864/86400 + 0.3 · 8640/86400 + 0.2 · log10(8641)
-    const reach = 0.2 * 3.936564005135266;
+    signal(3, 'view', 8_640, 192);
+    // 0.5 · 864/86,400 + 0.3 · 8,640/86,400 = 0.5 · 0.01 + 0.3 · 0.1; reach = 8,640/604,800 = 1/70.
     closeScores(feed('trending'), [
-      [1, 0.005 + 0.03 + reach],
-      [2, reach],
+      [1, 0.005 + 0.03 + 0.2 / 70],
+      [2, 0.2 / 70],
       [3, 0],
+      [4, 0],
     ]);
-    // Over an hour nothing moves; over seven days both do: 0.5 · 864/604800 + 0.3 · 8640/604800.
+    // In the last hour nothing moved. Over seven days: 0.5 · 864/604,800 + 0.3 · 8,640/604,800 = 0.5/700 + 0.3/70.
     closeScores(feed('trending', { window: '1h' }), [
-      [1, reach],
-      [2, reach],
+      [1, 0.2 / 70],
+      [2, 0.2 / 70],
       [3, 0],
+      [4, 0],
     ]);
-    const week = 0.5 / 700 + 0.3 / 70 + reach;
+    const week = 0.5 / 700 + 0.3 / 70 + 0.2 / 70;
     closeScores(feed('trending', { window: '7d' }), [
       [1, week],
       [2, week],
       [3, 0],
+      [4, 0],
     ]);
   });
 
@@ -107,28 +109,34 @@ describe('ranking profiles', () => {
     catalog.put(2, {}, AT_MS - MINUTE_MS);
     signal(1, 'share', 3_600, 50);
     signal(2, 'share', 3_600, 0);
+    // 0.5 · 3,600/3,600 (created a minute ago, counted as an hour) and 0.5 · 3,600/(100 · 3,600).
     closeScores(feed('trending', { window: 'all' }), [
       [2, 0.5],
       [1, 0.005],
     ]);
   });
 
-  it('hot: log10(max(|pos − neg|, 1)) / (age in hours + 2)^1.8', () => {
+  it('hot: log10(max(|pos − neg|, 1)) / √(age in hours + 2)', () => {
     const { catalog, signal, feed } = world();
-    catalog.put(1, {}, AT_MS);
-    catalog.put(2, {}, AT_MS - 8 * HOUR_MS);
+    catalog.put(1, {}, AT_MS - 2 * HOUR_MS);
+    catalog.put(2, {}, AT_MS - 7 * HOUR_MS);
     catalog.put(3, {}, AT_MS);
-    catalog.put(4, {}, AT_MS - 8 * HOUR_MS);
+    catalog.put(4, {}, AT_MS - 7 * HOUR_MS);
+    catalog.put(5, {}, AT_MS - 62 * HOUR_MS);
+    // 60 + 50 − 10 = 100: log10 = 2, √(2 + 2) = 2.
     signal(1, 'view', 60);
     signal(1, 'like', 50);
     signal(1, 'skip', 10);
+    // log10 = 3, √(7 + 2) = 3; disliked by 1,000 is as hot as liked by 1,000, to the letter of the formula.
     signal(2, 'view', 1_000, 200);
-    // Disliked by 1000: as hot as liked by 1000, to the letter of the formula.
     signal(4, 'hide', 1_000, 200);
+    // Ten thousand, but older: log10 = 4, √(62 + 2) = 8.
+    signal(5, 'view', 10_000, 60);
     closeScores(feed('hot'), [
-      [1, 2 / 2 ** 1.8],
-      [2, 3 / 10 ** 1.8],
-      [4, 3 / 10 ** 1.8],
+      [1, 1],
+      [2, 1],
+      [4, 1],
+      [5, 0.5],
       [3, 0],
     ]);
   });
@@ -150,6 +158,7 @@ describe('ranking profiles', () => {
   it('top: pos − neg within the window', () => {
     const { catalog, signal, feed } = world();
     for (const entity of [1, 2, 3]) catalog.put(entity);
+    // All: 10 + 1; 4 − 1; −2. A day: 1; 4 − 1; −2. An hour: 1; nothing; −2.
     signal(1, 'like', 10, 100);
     signal(1, 'view', 1, 0);
     signal(2, 'completion', 4, 3);
@@ -190,38 +199,55 @@ describe('ranking profiles', () => {
     ]);
   });
 
-  it('controversial: pos · neg / (pos + neg)²', () => {
+  it('controversial: pro · neg / (pro + neg)² · n / (n + 5), views left out', () => {
     const { catalog, signal, feed } = world();
-    for (const entity of [1, 2, 3, 4]) catalog.put(entity);
+    for (const entity of [1, 2, 3, 4, 5]) catalog.put(entity);
+    // All for it: 0, however many have seen it.
     signal(1, 'like', 10);
-    signal(2, 'like', 5, 50);
-    signal(2, 'hide', 5, 0);
-    signal(3, 'view', 3);
+    signal(1, 'view', 1_000);
+    // 20 for, 25 against, 45 opinions: 500/2,025 = 20/81; 45/50 = 9/10; 2/9.
+    signal(2, 'like', 15, 50);
+    signal(2, 'completion', 5, 50);
+    signal(2, 'hide', 25, 50);
+    // 3 for, 1 against: 3/16; 4/9; 1/12.
+    signal(3, 'share', 3);
     signal(3, 'skip', 1);
+    // 1 for, 1 against: 1/4; 2/7; 1/14. Even, but of two.
+    signal(4, 'like', 1);
+    signal(4, 'hide', 1);
     closeScores(feed('controversial'), [
-      [2, 0.25],
-      [3, 3 / 16],
+      [2, 2 / 9],
+      [3, 1 / 12],
+      [4, 1 / 14],
       [1, 0],
-      [4, 0],
+      [5, 0],
     ]);
     closeScores(feed('controversial', { window: '24h' }), [
-      [3, 3 / 16],
+      [3, 1 / 12],
+      [4, 1 / 14],
       [1, 0],
       [2, 0],
-      [4, 0],
+      [5, 0],
     ]);
   });
 
-  it('hidden_gems: share of positive / log10(views + 10)', () => {
+  it('hidden_gems: pro / (pro + neg) · n / (n + 5) / log10(views + 10)', () => {
     const { catalog, signal, feed } = world();
-    for (const entity of [1, 2, 3]) catalog.put(entity);
-    signal(1, 'view', 990);
+    for (const entity of [1, 2, 3, 4]) catalog.put(entity);
+    // 45 of 45 for it: 1 · 45/50 = 0.9; but no secret, seen by 9,990: log10(10,000) = 4.
+    signal(1, 'view', 9_990);
+    signal(1, 'like', 45);
+    // 12 of 15 for it: 0.8 · 15/20 = 0.6; seen by 90: log10(100) = 2.
     signal(2, 'view', 90);
-    signal(2, 'hide', 30);
+    signal(2, 'completion', 12);
+    signal(2, 'hide', 3);
+    // One like and nothing else: 1 · 1/6; log10(10) = 1.
+    signal(3, 'like', 1);
     closeScores(feed('hidden_gems'), [
-      [2, 0.75 / 2],
-      [1, 1 / 3],
-      [3, 0],
+      [2, 0.3],
+      [1, 0.225],
+      [3, 1 / 6],
+      [4, 0],
     ]);
   });
 
@@ -253,8 +279,7 @@ describe('ranking profiles', () => {
   it('shuffle: one order a seed, another seed another order, every place equally likely', () => {
     const { catalog, feed } = world();
     for (let entity = 0; entity < 100; entity++) catalog.put(entity);
-    const order = (seed: string): number[] =>
-      feed('shuffle', { seed, limit: 100 }).items.map(({ entity_id }) => entity_id);
+    const order = (seed: string): number[] => feed('shuffle', { seed, limit: 100 }).items.map(({ entity }) => entity);
     assert.deepEqual(order('a'), order('a'));
     assert.notDeepEqual(order('a'), order('b'));
     assert.deepEqual(
@@ -267,6 +292,16 @@ describe('ranking profiles', () => {
     const deviation = tenths.reduce((sum, count) => sum + (count - 100) ** 2 / 100, 0);
     assert.ok(deviation < 33.7, `${tenths}`);
     for (const { score } of feed('shuffle').items) assert.ok(score >= 0 && score < 1);
+  });
+
+  it('shuffle: what a seed means stays what it means, in every region and version', () => {
+    const { catalog, feed } = world();
+    for (let entity = 1; entity <= 9; entity++) catalog.put(entity);
+    catalog.put(Number.MAX_SAFE_INTEGER);
+    assert.deepEqual(
+      feed('shuffle', { seed: 'tonight' }).items.map(({ entity }) => entity),
+      [4, 3, 1, 5, 9, 8, 6, 2, 7, Number.MAX_SAFE_INTEGER],
+    );
   });
 
   it('related: nearest embeddings of live items, itself excluded', () => {
@@ -291,8 +326,8 @@ describe('ranking profiles', () => {
     const onlyA = feed('related', { entity: 1, filters: [{ field: 'kind', operator: 'in', values: ['a'] }] });
     closeScores(onlyA, [[2, 0]]);
     const paged = feed('related', { entity: 1, limit: 1 });
-    assert.equal(paged.more, true);
-    assert.deepEqual(scores(feed('related', { entity: 1, limit: 1, skip: 1 })), [[2, 0]]);
+    assert.ok(paged.next !== undefined);
+    assert.deepEqual(scores(feed('related', { entity: 1, limit: 1 }, paged.next)), [[2, 0]]);
     assert.deepEqual(
       scores(feed('related', { entity: 3, filters: [{ field: 'x', operator: 'in', values: ['y'] }] })),
       [],
@@ -321,9 +356,9 @@ describe('ranking profiles', () => {
     const { catalog, signal, feed } = world(schemaOf(['view', 'positive', 86_400, ['24h', 'all']]));
     catalog.put(1);
     signal(1, 'view', 99);
-    // No share: 0.3 · 99/86400 + 0.2 · log10(100).
-    closeScores(feed('trending'), [[1, (0.3 * 99) / 86_400 + 0.4]]);
-    closeScores(feed('trending', { window: '7d' }), [[1, 0.4]]);
+    // No share, and no reach without 7d: 0.3 · 99/86,400.
+    closeScores(feed('trending'), [[1, (0.3 * 99) / 86_400]]);
+    closeScores(feed('trending', { window: '7d' }), [[1, 0]]);
     closeScores(feed('most_liked'), [[1, 0]]);
     closeScores(feed('controversial'), [[1, 0]]);
     closeScores(feed('top', { window: '1h' }), [[1, 0]]);

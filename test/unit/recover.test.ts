@@ -71,7 +71,7 @@ describe('recover', () => {
       wal,
       catalog: createRegisters(),
       ledger: createLedger({ schema: testSchema }),
-      facets: { put: (...put) => facets.push(put) },
+      facets: { put: (entity, metadata) => facets.push([entity, metadata]) },
       text: { put: (...put) => texts.push(put) },
       vectors: { put: (...put) => vectors.push(put) },
     });

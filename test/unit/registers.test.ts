@@ -55,7 +55,11 @@ describe('catalog', () => {
     const registers = createRegisters();
     registers.apply(put('one', { ms: 1 }));
     registers.apply(embed(1, { ms: 2 }));
-    assert.deepEqual(registers.apply(remove({ ms: 3 })), { item: 'gone', embedding: 'gone' });
+    assert.deepEqual(registers.apply(remove({ ms: 3 })), {
+      item: 'gone',
+      former: { title: 'one' },
+      embedding: 'gone',
+    });
     assert.deepEqual(registers.apply(embed(4, { ms: 4 })), {});
     assert.equal(registers.item(7), undefined);
     assert.equal(registers.embedding(7), undefined);

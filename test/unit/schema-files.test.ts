@@ -58,6 +58,7 @@ describe('schema file', () => {
       good.replace('[all, 1h]', '[1h, all]'),
       good.replace('boost: 2.5', 'boost: 7'),
       good.replace('24h', '1d'),
+      `${good}\nprofiles: { mine: { terms: [{ signal: view, window: all }] } }`,
       lines(
         'signals:',
         '  hide: { sentiment: negative, half_life: 30m }',
@@ -93,6 +94,7 @@ describe('schema file', () => {
       ['title', 'description', 'category', 'tags'],
     );
     assert.equal(schema.embedding.dimensions, 4);
+    assert.deepEqual([...schema.profiles.keys()], ['fresh_favourites']);
     const topology = loadTopology('deploy/config/default-cluster.yaml');
     assert.equal(topology.firstLeader, 'us-east');
     assert.deepEqual(topology.regions, [
@@ -103,7 +105,11 @@ describe('schema file', () => {
   });
 
   const broken: [name: string, text: string, ...parts: RegExp[]][] = [
-    ['empty file', '', /the file: must be a mapping with the keys version, signals, text, embedding, not nothing/],
+    [
+      'empty file',
+      '',
+      /the file: must be a mapping with the keys version, signals, text, embedding, profiles, not nothing/,
+    ],
     ['a list', '- a', /the file \(line 1\): must be a mapping/],
     ['not YAML', 'signals: {', /bad\.yaml cannot be used/, /line 1: /],
     ['two documents', `${good}\n---\n${good}`, /line \d+: .*multiple documents/],

@@ -77,10 +77,12 @@ class Applier implements Apply {
         const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence };
         const change = catalog.apply({ event, order });
         if (change.item === 'gone') {
-          facets.remove(event.entity);
+          ledger.ceilings.remove(event.entity);
+          facets.remove(event.entity, change.former);
           text.remove(event.entity);
         } else if (change.item !== undefined) {
-          facets.put(event.entity, change.item.metadata);
+          ledger.ceilings.put(event.entity);
+          facets.put(event.entity, change.item.metadata, change.former);
           text.put(event.entity, change.item.metadata);
         }
         if (change.embedding === 'gone') vectors.remove(event.entity);

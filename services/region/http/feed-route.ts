@@ -1,24 +1,34 @@
 /** `GET /feed`. */
 import type Router from '@koa/router';
-import { nextFeedCursor, parseFeedQuery } from '../rank/parse-feed-query.ts';
+import type { Scored } from '../../../shared/kernel/top-scores.ts';
+import { takePage } from '../pages/pages.ts';
+import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
 import type { RegionSurface } from './http.ts';
+import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
-export function addFeedRoute(router: Router, surface: RegionSurface, reading: Reading): void {
-  const { rank } = surface;
+export type FeedSurface = Pick<RegionSurface, 'rank' | 'facets' | 'catalog' | 'cursors' | 'nowMs'>;
+
+export function addFeedRoute(router: Router, surface: FeedSurface, reading: Reading): void {
+  const { rank, facets, cursors } = surface;
 
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
-    const { query, atMs: pinnedMs, notes } = parseFeedQuery(new URLSearchParams(ctx.querystring));
+    const search = new URLSearchParams(ctx.querystring);
+    const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(search, { profiles: rank.profiles, cursors });
+    const { profile, limit, filters, maxPer } = query;
+    if (filters.length > 0 || profile === 'related') reading.requireIndexes();
     const atMs = pinnedMs ?? surface.nowMs();
-    const result = rank.feed(query, atMs);
+    const ranking = rank.ranking(query, filters.length === 0 ? undefined : facets.select(filters), atMs);
+    const explained = query.explain ? { explain: (scored: Scored) => rank.explain(query, scored, atMs) } : {};
+    const page = takePage(ranking, { limit, from, diversity: diversityOf(surface, maxPer) });
     ctx.body = {
       ...reading.context(atMs),
-      profile: query.profile,
-      items: result.items,
-      next_cursor: result.more ? nextFeedCursor(query, atMs) : null,
-      total_scored: result.totalScored,
-      relaxed: result.relaxed,
+      profile,
+      items: presentItems(surface, page.items, { from, atMs, ...explained }),
+      next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
+      total_scored: ranking.total,
+      relaxed: relaxedOf(maxPer, page.relaxed),
       notes,
     };
   });

@@ -6,6 +6,7 @@ import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import type { DigestReply, DigestsReply, RegionStatus } from '../../../shared/protocol/internal.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Intake } from '../intake/intake.ts';
+import type { Cursors } from '../pages/pages.ts';
 import type { Rank } from '../rank/rank.ts';
 import type { Role } from '../role/role.ts';
 import type { SnapshotServer } from '../snapshot/snapshot.ts';
@@ -27,11 +28,14 @@ export interface RegionSurface {
   readonly facets: Facets;
   readonly text: TextIndex;
   readonly rank: Rank;
+  readonly cursors: Cursors;
   readonly snapshots: SnapshotServer;
   readonly maxBodyBytes: number;
   /** Of all bodies in memory together. */
   readonly bodies: BodyBudget;
   ready(): boolean;
+  /** How far filters and search know the items: a while after a start with many not all. */
+  readonly indexing: { readonly complete: boolean; readonly told: number };
   cut(): boolean;
   setCut(cut: boolean, healAfterMs: number | undefined): Promise<void>;
   status(): RegionStatus;

@@ -12,9 +12,13 @@ export interface Reading {
   context(atMs: number): ReadContext;
   /** Waits until this region may answer: it is ready, and has applied what the client has seen (`min_position`). */
   admit(ctx: Context): Promise<void>;
+  /** Refuses what reads facets, text or vectors of all items, while a start is still telling them. */
+  requireIndexes(): void;
 }
 
-export function createReading(surface: Pick<RegionSurface, 'region' | 'apply' | 'lagEvents' | 'ready'>): Reading {
+export function createReading(
+  surface: Pick<RegionSurface, 'region' | 'apply' | 'lagEvents' | 'ready' | 'indexing' | 'catalog'>,
+): Reading {
   const { apply } = surface;
 
   const context = (atMs: number): ReadContext => ({
@@ -58,6 +62,17 @@ export function createReading(surface: Pick<RegionSurface, 'region' | 'apply' | 
     async admit(ctx) {
       requireReady();
       await reachPosition(ctx);
+    },
+    requireIndexes() {
+      const { region, indexing, catalog } = surface;
+      if (indexing.complete) return;
+      throw new Refusal(
+        'not_ready',
+        `${region} has indexed ${indexing.told} of ${catalog.size} items since its start`,
+        {
+          hint: 'ask again in some seconds, or another region; feeds without a filter are answered meanwhile',
+        },
+      );
     },
   };
 }

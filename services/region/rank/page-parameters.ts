@@ -1,19 +1,20 @@
 /**
  * What the queries of `/feed` and `/search` have in common: parameters given once, of bounded length and known names;
- * `limit`, `filter`, `at`; and cursors. A cursor says where the next page begins and the moment it is ranked at; it is
- * bound to its query by a fingerprint, opaque to clients (base64url of a JSON array), and refused with another query.
+ * `limit`, `filter`, `at` and `cursor`. A cursor says where the page begins and the moment it is ranked at; it goes with
+ * the query it was given for.
  */
-import { hash } from 'node:crypto';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { LAST_MOMENT_MS, parseMoment } from '../../../shared/protocol/moment.ts';
-import type { Filter } from '../state/facets/facets.ts';
+import type { Filter } from '../../../shared/protocol/filter.ts';
+import { parseMoment } from '../../../shared/protocol/moment.ts';
+import { type Cursors, firstPlace, type MaxPer, type Place } from '../pages/pages.ts';
 import { parseFilter } from './parse-filter.ts';
 
 const VALUE_LIMIT = 1_000;
+/** A cursor names the kinds of items that a diverse feed passed over. */
+const CURSOR_LIMIT = 8_000;
 const FILTERS_LIMIT = 32;
 const LIMIT_DEFAULT = 20;
-export const LIMIT_MOST = 200;
-const FINGERPRINT_DIGITS = 16;
+const LIMIT_MOST = 200;
 
 export interface KnownParameters {
   readonly route: '/feed' | '/search';
@@ -31,8 +32,9 @@ export function checkParameters(search: URLSearchParams, { route, names, unbound
       throw invalid(clip(name), `is not a parameter of ${route}`, `accepted parameters: ${names.join(', ')}`);
     }
     // A position has an entry for every origin; the router bounds it.
-    if (value.length > VALUE_LIMIT && name !== 'min_position' && !unbounded.includes(name)) {
-      throw invalid(name, `is longer than ${VALUE_LIMIT} characters`);
+    const limit = name === 'cursor' ? CURSOR_LIMIT : VALUE_LIMIT;
+    if (value.length > limit && name !== 'min_position' && !unbounded.includes(name)) {
+      throw invalid(name, `is longer than ${limit} characters`);
     }
     if (seen.has(name) && name !== 'filter') {
       throw invalid(name, 'is given more than once', 'only filter may be repeated');
@@ -57,8 +59,8 @@ export function parseFilters(search: URLSearchParams): readonly Filter[] {
 }
 
 /** Where a page begins, and the moment it is answered for (undefined: the region's own). */
-export interface Page {
-  readonly skip: number;
+export interface PageStart {
+  readonly from: Place;
   readonly atMs: number | undefined;
 }
 
@@ -73,42 +75,29 @@ export function parseAt(search: URLSearchParams): number | undefined {
 }
 
 /** The page asked for by `at` and `cursor`. `identity`: everything that decides the ranking and the size of its pages. */
-export function parsePage(search: URLSearchParams, identity: readonly unknown[]): Page {
+export function parsePage(search: URLSearchParams, cursors: Cursors, identity: readonly unknown[]): PageStart {
   const atMs = parseAt(search);
   const cursor = search.get('cursor');
-  if (cursor === null) return { skip: 0, atMs };
-  const page = decodeCursor(cursor, identity);
-  if (atMs !== undefined && atMs !== page.atMs) {
-    throw invalid('at', 'differs from the moment the cursor is pinned to', 'leave at out when you pass a cursor');
+  if (cursor === null) return { from: firstPlace, atMs };
+  const read = cursors.read(cursor, identity);
+  if (read === 'not_ours') {
+    throw invalid(
+      'cursor',
+      'is not one this service gave, or not with its present schema',
+      'take it unchanged from next_cursor, or leave it out',
+    );
   }
-  return page;
-}
-
-/** The cursor of the page that begins after `skip` entries. */
-export function encodeCursor(identity: readonly unknown[], atMs: number, skip: number): string {
-  return Buffer.from(JSON.stringify([fingerprint(identity), atMs, skip])).toString('base64url');
-}
-
-function decodeCursor(cursor: string, identity: readonly unknown[]): { readonly atMs: number; readonly skip: number } {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-  } catch {
-    value = undefined;
-  }
-  const fields: unknown[] = Array.isArray(value) ? value : [];
-  const [print, atMs, skip] = fields;
-  if (fields.length !== 3 || typeof print !== 'string' || !isCount(atMs) || !isCount(skip)) {
-    throw invalid('cursor', 'is not one this service gave', 'take it unchanged from next_cursor');
-  }
-  if (print !== fingerprint(identity)) {
+  if (read === 'other_query') {
     throw invalid(
       'cursor',
       'belongs to another query',
       'repeat the parameters of the request that gave the cursor, or leave it out',
     );
   }
-  return { atMs, skip };
+  if (atMs !== undefined && atMs !== read.atMs) {
+    throw invalid('at', 'differs from the moment the cursor is pinned to', 'leave at out when you pass a cursor');
+  }
+  return { from: read.place, atMs: read.atMs };
 }
 
 /** A canonical form of filters, for `identity`. */
@@ -116,12 +105,20 @@ export function filterIdentity(filters: readonly Filter[]): readonly unknown[] {
   return filters.map(({ field, operator, values }) => [field, operator, values]);
 }
 
-function fingerprint(identity: readonly unknown[]): string {
-  return hash('sha256', JSON.stringify(identity), 'hex').slice(0, FINGERPRINT_DIGITS);
+export function parseMaxPer(search: URLSearchParams): MaxPer | undefined {
+  const text = search.get('max_per');
+  if (text === null) return undefined;
+  const match = /^(.+):(\d{1,3})$/s.exec(text);
+  const count = Number(match?.[2] ?? 0);
+  if (match === null || count < 1 || count > LIMIT_MOST) {
+    throw invalid('max_per', `must be field:count with a count from 1 to ${LIMIT_MOST}`, 'max_per=category:2');
+  }
+  return { field: match[1]!, count };
 }
 
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= LAST_MOMENT_MS;
+/** For `identity`. */
+export function maxPerIdentity(maxPer: MaxPer | undefined): unknown {
+  return maxPer === undefined ? null : [maxPer.field, maxPer.count];
 }
 
 export function invalid(parameter: string, message: string, hint?: string): Refusal {

@@ -5,25 +5,25 @@
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
 import { windows } from '../../../shared/schema/schema.ts';
+import type { Cursors } from '../pages/pages.ts';
 import {
   checkParameters,
   clip,
-  encodeCursor,
   filterIdentity,
   invalid,
-  LIMIT_MOST,
+  maxPerIdentity,
+  type PageStart,
   parseFilters,
   parseLimit,
+  parseMaxPer,
   parsePage,
 } from './page-parameters.ts';
 import { defaultWindows } from './profiles.ts';
-import type { FeedQuery, Profile } from './rank.ts';
+import type { FeedQuery } from './rank.ts';
 import { profiles } from './rank.ts';
 
-export interface ParsedFeedQuery {
+export interface ParsedFeedQuery extends PageStart {
   readonly query: FeedQuery;
-  /** The moment the client pinned by `at` or a cursor; undefined: the region's own. */
-  readonly atMs: number | undefined;
   /** What the answer should say about parameters that change nothing. */
   readonly notes: readonly string[];
 }
@@ -38,6 +38,7 @@ const parameters = [
   'window',
   'entity_id',
   'seed',
+  'explain',
   'at',
   'user_id',
   'region',
@@ -45,12 +46,15 @@ const parameters = [
 ] as const;
 type Parameter = (typeof parameters)[number];
 
-/** Throws `Refusal` `unknown_profile` or `invalid_request`. */
-export function parseFeedQuery(search: URLSearchParams): ParsedFeedQuery {
+/** `profiles`: those there are. Throws `Refusal` `unknown_profile` or `invalid_request`. */
+export function parseFeedQuery(
+  search: URLSearchParams,
+  { profiles: known = profiles, cursors }: { readonly profiles?: readonly string[]; readonly cursors: Cursors },
+): ParsedFeedQuery {
   checkParameters(search, { route: '/feed', names: parameters });
   const text = (name: Parameter): string | undefined => search.get(name) ?? undefined;
   const notes: string[] = [];
-  const profile = parseProfile(text('profile'));
+  const profile = parseProfile(text('profile'), known);
   const withoutEffect = (name: Parameter): void => {
     if (search.has(name)) notes.push(`${name} has no effect on profile ${profile}`);
   };
@@ -66,38 +70,35 @@ export function parseFeedQuery(search: URLSearchParams): ParsedFeedQuery {
   const query: FeedQuery = {
     profile,
     limit: parseLimit(search),
-    skip: 0,
     window: (Object.hasOwn(defaultWindows, profile) ? window : undefined) ?? defaultWindows[profile] ?? 'all',
     filters: parseFilters(search),
-    maxPer: parseMaxPer(text('max_per')),
+    maxPer: parseMaxPer(search),
     entity: profile === 'related' ? entity : undefined,
     seed: profile === 'shuffle' ? (text('seed') ?? '') : '',
+    explain: parseExplain(text('explain')),
   };
-  const { skip, atMs } = parsePage(search, identity(query));
-  return { query: { ...query, skip }, atMs, notes };
+  return { query, ...parsePage(search, cursors, feedIdentity(query)), notes };
 }
 
-/** The cursor of the page after the one `query` asks for, ranked at the same `atMs`. */
-export function nextFeedCursor(query: FeedQuery, atMs: number): string {
-  return encodeCursor(identity(query), atMs, query.skip + query.limit);
+/** What cursors of this query are bound to: everything that decides the ranking and the size of its pages. */
+export function feedIdentity({ profile, limit, window, filters, maxPer, entity, seed }: FeedQuery): readonly unknown[] {
+  return ['feed', profile, limit, window, filterIdentity(filters), maxPerIdentity(maxPer), entity ?? null, seed];
 }
 
-/** Everything that decides the ranking and the size of its pages. */
-function identity({ profile, limit, window, filters, maxPer, entity, seed }: FeedQuery): readonly unknown[] {
-  const diversity = maxPer === undefined ? null : [maxPer.field, maxPer.count];
-  return ['feed', profile, limit, window, filterIdentity(filters), diversity, entity ?? null, seed];
-}
-
-function parseProfile(text: string | undefined): Profile {
+function parseProfile(text: string | undefined, known: readonly string[]): string {
   if (text === undefined) return 'trending';
-  const profile = profiles.find((known) => known === text);
-  if (profile === undefined) {
+  if (!known.includes(text)) {
     throw new Refusal('unknown_profile', `profile "${clip(text)}" does not exist`, {
-      hint: `profiles: ${profiles.join(', ')}`,
+      hint: `profiles: ${known.join(', ')}`,
       errors: [{ path: 'profile', message: 'unknown profile' }],
     });
   }
-  return profile;
+  return text;
+}
+
+function parseExplain(text: string | undefined): boolean {
+  if (text !== undefined && text !== 'true' && text !== 'false') throw invalid('explain', 'must be true or false');
+  return text === 'true';
 }
 
 function parseWindow(text: string | undefined): Window | undefined {
@@ -105,16 +106,6 @@ function parseWindow(text: string | undefined): Window | undefined {
   const window = windows.find((known) => known === text);
   if (window === undefined) throw invalid('window', `must be one of ${windows.join(', ')}`);
   return window;
-}
-
-function parseMaxPer(text: string | undefined): FeedQuery['maxPer'] {
-  if (text === undefined) return undefined;
-  const match = /^(.+):(\d{1,3})$/s.exec(text);
-  const count = Number(match?.[2] ?? 0);
-  if (match === null || count < 1 || count > LIMIT_MOST) {
-    throw invalid('max_per', `must be field:count with a count from 1 to ${LIMIT_MOST}`, 'max_per=category:2');
-  }
-  return { field: match[1]!, count };
 }
 
 function parseEntity(text: string | undefined): number | undefined {

@@ -2,50 +2,49 @@
  * The query of `GET /search`, from its URL parameters, and the cursor of its pages. The text itself is the text index's to
  * judge; everything else a client can get wrong is refused here, by name, with what would have been accepted.
  */
-
-import type { Filter } from '../state/facets/facets.ts';
+import type { Filter } from '../../../shared/protocol/filter.ts';
+import type { Cursors, MaxPer } from '../pages/pages.ts';
 import {
   checkParameters,
-  encodeCursor,
   filterIdentity,
   invalid,
+  maxPerIdentity,
+  type PageStart,
   parseFilters,
   parseLimit,
+  parseMaxPer,
   parsePage,
 } from './page-parameters.ts';
 
-export interface SearchQuery {
+export interface SearchQuery extends PageStart {
   /** In lunr's syntax; may hold nothing to search for. */
   readonly query: string;
   /** 1 … 200. */
   readonly limit: number;
-  /** How many hits precede the page. */
-  readonly skip: number;
   /** All must hold. */
   readonly filters: readonly Filter[];
-  /** The moment the client pinned by `at` or a cursor; undefined: the region's own. */
-  readonly atMs: number | undefined;
+  readonly maxPer: MaxPer | undefined;
 }
 
 /** In the order refusals list them. `region` and `min_position` are the router's and the http room's to judge. */
-const parameters = ['query', 'limit', 'cursor', 'filter', 'at', 'region', 'min_position'] as const;
+const parameters = ['query', 'limit', 'cursor', 'filter', 'max_per', 'at', 'region', 'min_position'] as const;
 
 /** Throws `Refusal` `invalid_request`. */
-export function parseSearchQuery(search: URLSearchParams): SearchQuery {
+export function parseSearchQuery(search: URLSearchParams, cursors: Cursors): SearchQuery {
   // The text index knows how long a text may be, and how to say so.
   checkParameters(search, { route: '/search', names: parameters, unbounded: ['query'] });
   const query = search.get('query');
   if (query === null) throw invalid('query', 'is required', 'query=jazz%20piano');
-  const asked = { query, limit: parseLimit(search), filters: parseFilters(search) };
-  return { ...asked, ...parsePage(search, identity(asked)) };
+  const asked = { query, limit: parseLimit(search), filters: parseFilters(search), maxPer: parseMaxPer(search) };
+  return { ...asked, ...parsePage(search, cursors, searchIdentity(asked)) };
 }
 
-/** The cursor of the page after the one asked for, answered at the same `atMs`. */
-export function nextSearchCursor(asked: SearchQuery, atMs: number): string {
-  return encodeCursor(identity(asked), atMs, asked.skip + asked.limit);
-}
-
-/** Everything that decides the order of the hits and the size of the pages; apart from those of feeds. */
-function identity({ query, limit, filters }: Pick<SearchQuery, 'query' | 'limit' | 'filters'>): readonly unknown[] {
-  return ['search', query, limit, filterIdentity(filters)];
+/** What cursors of this query are bound to: what decides the order of the hits and the size of the pages. */
+export function searchIdentity({
+  query,
+  limit,
+  filters,
+  maxPer,
+}: Pick<SearchQuery, 'query' | 'limit' | 'filters' | 'maxPer'>): readonly unknown[] {
+  return ['search', query, limit, filterIdentity(filters), maxPerIdentity(maxPer)];
 }

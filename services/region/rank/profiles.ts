@@ -1,16 +1,19 @@
 /**
- * The score of an item under each profile but `related` (whose score is the vector index's similarity).
+ * The built-in profiles but `related`: each as a score of an item and a bound of a group, by one formula.
  *
- * `pos` and `neg` are the sums over all positive and all negative signals of the schema; `views`, `likes` are the sums of
- * the signals `view` and `like`. All sums are of the query's window unless a formula names another. The formulas of `hot`,
- * `controversial`, `hidden_gems` and `trending` are the original's, kept to the letter (docs/architecture.md, section 5); what
- * that page leaves open is decided here.
+ * `pos` and `neg` are the sums over all positive and all negative signals of the schema; `pro` is `pos` without `view`;
+ * `views`, `likes` are the sums of the signals `view` and `like`. All sums are of the query's window unless a formula names
+ * another. The formulas of `hot`, `controversial`, `hidden_gems` and `trending` are the original's (docs/architecture.md,
+ * section 5); what that page leaves open is decided here, and docs/ranking.md says why.
+ *
+ * A bound does with limits what the score does with an item's sums. Additions, multiplications, divisions and square roots
+ * never turn ≤ into >; logarithms and powers may by their last bit, which `SLACK` covers.
  */
 import type { Window } from '../../../shared/schema/schema.ts';
-import type { Item } from '../state/catalog/catalog.ts';
 import type { Profile } from './rank.ts';
+import type { Limits } from './scorer.ts';
 import { shuffler } from './shuffle.ts';
-import type { SignalSums } from './signal-sums.ts';
+import type { Aged, SignalSums } from './signal-sums.ts';
 
 export interface ScoringMoment {
   readonly window: Window;
@@ -18,99 +21,179 @@ export interface ScoringMoment {
   readonly atMs: number;
 }
 
-export type Score = (item: Item) => number;
+export interface Formula {
+  score(item: Aged): number;
+  /** Never below the score of an item within the limits. */
+  bound(limits: Limits): number;
+  /** What every item without a signal scores; absent where that depends on the item. */
+  readonly quiet?: number;
+}
+
 export type ScoredProfile = Exclude<Profile, 'related'>;
 
 /** The window a profile takes when the query names none; a profile that is not here reads no window of the query. */
-export const defaultWindows: Partial<Record<Profile, Window>> = {
+export const defaultWindows: Readonly<Record<string, Window | undefined>> = {
   trending: '24h',
   top: 'all',
   controversial: 'all',
+  debated: 'all',
   hidden_gems: 'all',
   most_viewed: 'all',
   most_liked: 'all',
 };
 
-const HOT_GRAVITY = 1.8;
 const HOUR_MS = 3_600_000;
+const SLACK = 1 + 2 ** -50;
+/** For a bound that is reached by other steps than the score: some dozen roundings apart. */
+const WIDE_SLACK = 1 + 2 ** -47;
+/** Opinions that convince by half. */
+const HALF_CONVINCING = 5;
 
-export const scorers: Readonly<Record<ScoredProfile, (sums: SignalSums, moment: ScoringMoment) => Score>> = {
-  /** 0.5 · share velocity + 0.3 · view velocity + 0.2 · reach; reach = log10(1 + views of all time). */
-  trending:
-    (sums, { window, atMs }) =>
-    (item) => {
+export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment: ScoringMoment) => Formula>> = {
+  /** 0.5 · share velocity + 0.3 · view velocity + 0.2 · reach; reach = view velocity over 7d: all three are events a second. */
+  trending: (sums, { window, atMs }) => ({
+    quiet: 0,
+    score(item) {
       const shares = sums.velocity('share', item, window, atMs);
       const views = sums.velocity('view', item, window, atMs);
-      const reach = Math.log10(1 + sums.of('view', item.entity, 'all', atMs));
+      const reach = sums.velocity('view', item, '7d', atMs);
       return 0.5 * shares + 0.3 * views + 0.2 * reach;
     },
+    bound(limits) {
+      const shares = sums.mostVelocity('share', limits, window, atMs);
+      const views = sums.mostVelocity('view', limits, window, atMs);
+      const reach = sums.mostVelocity('view', limits, '7d', atMs);
+      return 0.5 * shares + 0.3 * views + 0.2 * reach;
+    },
+  }),
 
   /**
-   * log10(max(|pos − neg|, 1)) / (age in hours + 2)^1.8, of all time. An item that much is said against is as hot as one
+   * log10(max(|pos − neg|, 1)) / (age in hours + 2)^gravity, of all time; gravity = 1/2. An item that much is said against is as hot as one
    * that much is said for: that is the original's |…|.
    */
-  hot:
-    (sums, { atMs }) =>
-    ({ entity, createdMs }) => {
+  hot: (sums, { atMs }) => ({
+    quiet: 0,
+    score({ entity, createdMs }) {
       const balance = sums.positive(entity, 'all', atMs) - sums.negative(entity, 'all', atMs);
-      const ageHours = Math.max(0, atMs - createdMs) / HOUR_MS;
-      return Math.log10(Math.max(Math.abs(balance), 1)) / (ageHours + 2) ** HOT_GRAVITY;
+      return Math.log10(Math.max(Math.abs(balance), 1)) / gravity(createdMs, atMs);
     },
+    bound(limits) {
+      if (limits.newestActiveMs < 0) return 0;
+      const most = Math.max(sums.mostPositive(limits, 'all'), sums.mostNegative(limits, 'all'), 1);
+      return (Math.log10(most) / gravity(limits.newestActiveMs, atMs)) * SLACK;
+    },
+  }),
 
   /** The creation time, epoch ms. */
-  new: () => (item) => item.createdMs,
+  new: () => ({ score: ({ createdMs }) => createdMs, bound: ({ newestMs }) => newestMs }),
 
   /** pos − neg. */
-  top:
-    (sums, { window, atMs }) =>
-    ({ entity }) =>
-      sums.positive(entity, window, atMs) - sums.negative(entity, window, atMs),
+  top: (sums, { window, atMs }) => ({
+    quiet: 0,
+    score: ({ entity }) => sums.positive(entity, window, atMs) - sums.negative(entity, window, atMs),
+    bound: (limits) => sums.mostPositive(limits, window),
+  }),
 
   /**
    * The last hour against the day's pace: (pos of 1h − e) / √(e + 1), e = pos of 24h / 24. For events that come at
    * random at a steady pace that is about how many standard deviations the hour lies above it; the 1 keeps an item with
    * no past finite and one lucky event small.
    */
-  rising:
-    (sums, { atMs }) =>
-    ({ entity }) => {
+  rising: (sums, { atMs }) => ({
+    quiet: 0,
+    score({ entity }) {
       const expected = sums.positive(entity, '24h', atMs) / 24;
       return (sums.positive(entity, '1h', atMs) - expected) / Math.sqrt(expected + 1);
     },
+    // The day has at least what the hour has: e is not below pos of 1h / 24. That grows with pos of 1h.
+    bound(limits) {
+      const hour = sums.mostPositive(limits, '1h');
+      if (!sums.dayHasHour) return hour;
+      return ((hour * (23 / 24)) / Math.sqrt(hour / 24 + 1)) * SLACK;
+    },
+  }),
 
-  /** pos · neg / (pos + neg)²: 0.25 where opinion is split evenly, 0 where it is one-sided or absent. */
-  controversial:
-    (sums, { window, atMs }) =>
-    ({ entity }) => {
+  /** pos · neg / (pos + neg)²: 0.25 where they are even, 0 where one is absent. */
+  controversial: (sums, { window, atMs }) => ({
+    quiet: 0,
+    score({ entity }) {
       const positive = sums.positive(entity, window, atMs);
       const negative = sums.negative(entity, window, atMs);
       const total = positive + negative;
-      return total === 0 ? 0 : (positive * negative) / (total * total);
+      // The quotient may round up to more than there is.
+      return total === 0 ? 0 : Math.min(0.25, (positive * negative) / (total * total));
     },
+    // Where they are even somewhere, ties end the search: by the lowest entity.
+    bound: (limits) => (sums.mostPositive(limits, window) > 0 && sums.mostNegative(limits, window) > 0 ? 0.25 : 0),
+  }),
 
-  /** quality / log10(views + 10); quality = pos / (pos + neg), 0 without signals. */
-  hidden_gems:
-    (sums, { window, atMs }) =>
-    ({ entity }) => {
-      const positive = sums.positive(entity, window, atMs);
-      const total = positive + sums.negative(entity, window, atMs);
-      const quality = total === 0 ? 0 : positive / total;
+  /**
+   * pro · neg / (pro + neg)² · confidence: near 0.25 where the opinion of many is split evenly. `controversial` for readers:
+   * it puts 499 and 501 above one and one, and takes no view for an opinion.
+   */
+  debated: (sums, { window, atMs }) => ({
+    quiet: 0,
+    score: ({ entity }) => split(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)),
+    // For n against, the score grows with those for it up to √(n² + 5n) of them (where its derivative is 0), and so the
+    // other way round; the larger both are, the more.
+    bound(limits) {
+      const approving = sums.mostApproving(limits, window);
+      const negative = sums.mostNegative(limits, window);
+      return split(Math.min(approving, balancing(negative)), Math.min(negative, balancing(approving))) * WIDE_SLACK;
+    },
+  }),
+
+  /** quality / log10(views + 10); quality = pro / (pro + neg) · confidence, 0 without opinions. */
+  hidden_gems: (sums, { window, atMs }) => ({
+    quiet: 0,
+    score({ entity }) {
+      const approving = sums.approving(entity, window, atMs);
+      const opinions = approving + sums.negative(entity, window, atMs);
+      const quality = opinions === 0 ? 0 : (approving / opinions) * confidence(opinions);
       return quality / Math.log10(sums.of('view', entity, window, atMs) + 10);
     },
+    // Nobody against it, and as few have seen it as any.
+    bound(limits) {
+      const views = window === 'all' ? sums.leastOf('view', limits) : 0;
+      return (confidence(sums.mostApproving(limits, window)) / Math.log10(views + 10)) * WIDE_SLACK;
+    },
+  }),
 
-  most_viewed:
-    (sums, { window, atMs }) =>
-    ({ entity }) =>
-      sums.of('view', entity, window, atMs),
+  most_viewed: (sums, { window, atMs }) => ({
+    quiet: 0,
+    score: ({ entity }) => sums.of('view', entity, window, atMs),
+    bound: (limits) => sums.mostOf('view', limits, window),
+  }),
 
-  most_liked:
-    (sums, { window, atMs }) =>
-    ({ entity }) =>
-      sums.of('like', entity, window, atMs),
+  most_liked: (sums, { window, atMs }) => ({
+    quiet: 0,
+    score: ({ entity }) => sums.of('like', entity, window, atMs),
+    bound: (limits) => sums.mostOf('like', limits, window),
+  }),
 
   /** A number in [0, 1) drawn from the seed and the entity. */
   shuffle: (_, { seed }) => {
     const draw = shuffler(seed);
-    return ({ entity }) => draw(entity);
+    return { score: ({ entity }) => draw(entity), bound: () => Number.POSITIVE_INFINITY };
   },
 };
+
+/** (age in hours + 2)^gravity; never above what an older item has. */
+function gravity(createdMs: number, atMs: number): number {
+  return Math.sqrt(Math.max(0, atMs - createdMs) / HOUR_MS + 2);
+}
+
+/** How much a share of so many opinions says: 0 of none, 1/2 of five, near 1 of very many. */
+export function confidence(opinions: number): number {
+  return opinions / (opinions + HALF_CONVINCING);
+}
+
+function split(approving: number, negative: number): number {
+  const opinions = approving + negative;
+  return opinions === 0 ? 0 : ((approving * negative) / (opinions * opinions)) * confidence(opinions);
+}
+
+/** As many opinions on the other side make an item the most controversial. */
+function balancing(opinions: number): number {
+  return Math.sqrt(opinions * (opinions + HALF_CONVINCING));
+}

@@ -1,69 +1,53 @@
 /**
- * Ranking: from the catalog and the ledger to a feed. Pure reads of applied state at a pinned moment `atMs`; ties
+ * Ranking: from the catalog and the ledger to what a feed pages through. Pure reads of applied state at a pinned moment `atMs`; ties
  * everywhere by ascending entity id.
  */
-import type { Metadata } from '../../../shared/protocol/events.ts';
+import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
+import type { Scored } from '../../../shared/kernel/top-scores.ts';
+import type { Filter } from '../../../shared/protocol/filter.ts';
+import { type BuiltInProfile, builtInProfiles } from '../../../shared/schema/profile.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
-import type { Filter } from '../state/facets/facets.ts';
+import type { MaxPer } from '../pages/pages.ts';
+import type { Selection } from '../state/facets/facets.ts';
 
-export const profiles = [
-  'trending',
-  'hot',
-  'new',
-  'top',
-  'rising',
-  'controversial',
-  'hidden_gems',
-  'most_viewed',
-  'most_liked',
-  'shuffle',
-  'related',
-] as const;
-export type Profile = (typeof profiles)[number];
+export const profiles = builtInProfiles;
+export type Profile = BuiltInProfile;
 
-/** The parsed query of `GET /feed`. */
-export interface FeedQuery {
-  readonly profile: Profile;
-  /** 1 … 200. */
-  readonly limit: number;
-  /** How many ranked items precede the page. */
-  readonly skip: number;
+/** What decides a feed's ranking. */
+export interface RankingQuery {
+  /** A built-in profile, or one of the schema's. */
+  readonly profile: string;
   readonly window: Window;
-  /** All must hold. */
-  readonly filters: readonly Filter[];
-  /** At most `count` items per value of the metadata field, where the feed has enough others. */
-  readonly maxPer: { readonly field: string; readonly count: number } | undefined;
   /** For `related`. */
   readonly entity: number | undefined;
   /** For `shuffle`. */
   readonly seed: string;
 }
 
+/** The parsed query of `GET /feed`. */
+export interface FeedQuery extends RankingQuery {
+  /** 1 … 200. */
+  readonly limit: number;
+  /** All must hold. */
+  readonly filters: readonly Filter[];
+  readonly maxPer: MaxPer | undefined;
+  /** Whether every item says what its score is made of. */
+  readonly explain: boolean;
+}
+
 /** A signal summary as answered: sums of weights. */
 export type SignalSummary = Readonly<Record<string, Readonly<Record<string, number>>>>;
 
-export interface FeedItem {
-  readonly entity_id: number;
-  /** From 1. */
-  readonly rank: number;
-  readonly score: number;
-  readonly metadata: Metadata;
-  readonly signals: SignalSummary;
-}
-
-export interface FeedResult {
-  readonly items: readonly FeedItem[];
-  /** Number of items that were scored: live, matching the filters, and eligible for the profile. */
-  readonly totalScored: number;
-  /** Constraints that could not be kept within the page, e.g. `max_per=category:2`. */
-  readonly relaxed: readonly string[];
-  /** Whether items follow this page. */
-  readonly more: boolean;
-}
-
 export interface Rank {
-  /** Throws `Refusal` `unknown_item` or `no_embedding` for `related`. */
-  feed(query: FeedQuery, atMs: number): FeedResult;
+  /** The names of the profiles there are, built-in ones first. */
+  readonly profiles: readonly string[];
+  /**
+   * The items of the selection - undefined: all - that are eligible for the profile, as they rank at `atMs`. Throws `Refusal` `unknown_item`
+   * or `no_embedding` for `related`.
+   */
+  ranking(query: RankingQuery, selection: Selection | undefined, atMs: number): Ranking;
+  /** What the score of a ranked item is made of, in the order of the formula. */
+  explain(query: RankingQuery, scored: Scored, atMs: number): readonly ScorePart[];
   /** All signals of an entity that have events, with the windows the schema declares, plus `decayed`. */
   summary(entity: number, atMs: number): SignalSummary;
 }

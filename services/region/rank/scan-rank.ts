@@ -1,81 +1,80 @@
-/**
- * Ranking behind its contract, by scoring every live item that passes the filters and keeping the best in a bounded heap.
- * Exact, and linear in the number of live items.
- */
+/** Ranking behind its contract: every profile as a scorer, the best found by `top-k.ts`. */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
-import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
+import { type Ranking, rankingOf, type ScorePart } from '../../../shared/kernel/ranking.ts';
+import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import { windows } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
-import { type Facets, type Selection, textsOf } from '../state/facets/facets.ts';
+import type { Selection } from '../state/facets/facets.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { VectorIndex } from '../state/vectors/vectors.ts';
-import { diversePage } from './max-per.ts';
-import { scorers } from './profiles.ts';
-import type { FeedItem, FeedQuery, FeedResult, Rank, SignalSummary } from './rank.ts';
+import { compileProfile } from './custom-profile.ts';
+import { explainers } from './explain-profiles.ts';
+import { formulas, type ScoredProfile } from './profiles.ts';
+import { profiles, type Rank, type RankingQuery, type SignalSummary } from './rank.ts';
+import type { Scorer } from './scorer.ts';
 import { SignalSums } from './signal-sums.ts';
+import { TopK } from './top-k.ts';
 
 export interface RankParts {
   readonly schema: Schema;
   readonly entities: Entities;
-  readonly facets: Facets;
   readonly catalog: Catalog;
   readonly ledger: Ledger;
   readonly vectors: Pick<VectorIndex, 'nearest'>;
+  /** The moment reads are answered for where the client names none, epoch ms. */
+  readonly nowMs: () => number;
 }
 
 export function createRank(parts: RankParts): Rank {
-  return new ScanRank(parts);
+  return new ProfileRank(parts);
 }
 
-/** The first `wanted` of the ranking, best first, and the length of the whole ranking. */
-interface Ranking {
-  readonly best: readonly Scored[];
-  readonly total: number;
-}
-
-class ScanRank implements Rank {
-  private readonly entities: Entities;
-  private readonly facets: Facets;
-  private readonly schema: Schema;
-  private readonly catalog: Catalog;
-  private readonly ledger: Ledger;
-  private readonly vectors: Pick<VectorIndex, 'nearest'>;
+class ProfileRank implements Rank {
+  readonly profiles: readonly string[];
+  private readonly parts: RankParts;
+  private readonly custom: ReadonlyMap<string, (atMs: number) => Scorer>;
   private readonly sums: SignalSums;
+  private readonly topK: TopK;
 
   constructor(parts: RankParts) {
-    this.entities = parts.entities;
-    this.facets = parts.facets;
-    this.schema = parts.schema;
-    this.catalog = parts.catalog;
-    this.ledger = parts.ledger;
-    this.vectors = parts.vectors;
+    this.parts = parts;
     this.sums = new SignalSums(parts);
+    this.topK = new TopK({ ...parts, ceilings: parts.ledger.ceilings });
+    this.profiles = [...profiles, ...parts.schema.profiles.keys()];
+    this.custom = new Map([...parts.schema.profiles].map(([name, profile]) => [name, compileProfile(profile, parts)]));
   }
 
-  feed(query: FeedQuery, atMs: number): FeedResult {
-    const { limit, skip, maxPer } = query;
-    // Which items a diverse page passes over is only known from the whole ranking.
-    const wanted = maxPer === undefined ? skip + limit : Number.POSITIVE_INFINITY;
-    const { best, total } = this.rank(query, atMs, wanted);
-    const { page, relaxed } =
-      maxPer === undefined
-        ? { page: best.slice(skip, skip + limit), relaxed: false }
-        : diversePage(best, { ...maxPer, limit, skip, valuesOf: ({ entity }) => this.valuesOf(entity, maxPer.field) });
+  ranking(query: RankingQuery, selected: Selection | undefined, atMs: number): Ranking {
+    if (query.profile === 'related') return this.related(query.entity, selected ?? this.everything());
+    const all = selected?.count === this.parts.catalog.size;
+    return this.topK.ranking(this.scorer(query, atMs), all ? undefined : selected, atMs);
+  }
+
+  explain(query: RankingQuery, { entity, score }: Scored, atMs: number): readonly ScorePart[] {
+    if (query.profile === 'related') return [{ term: 'similarity', value: score, weight: 1, part: score }];
+    const { catalog, entities } = this.parts;
+    return this.scorer(query, atMs).explain(entity, catalog.createdMs(entities.find(entity)));
+  }
+
+  private everything(): Pick<Selection, 'count' | 'has' | 'forEach'> {
+    const { catalog, entities } = this.parts;
+    const has = (ordinal: number): boolean => ordinal >= 0 && catalog.createdMs(ordinal) >= 0;
     return {
-      items: page.map((candidate, index) => this.present(candidate, skip + index + 1, atMs)),
-      totalScored: total,
-      relaxed: relaxed && maxPer !== undefined ? [`max_per=${maxPer.field}:${maxPer.count}`] : [],
-      more: page.length === limit && total > skip + limit,
+      count: catalog.size,
+      has,
+      forEach(visit) {
+        for (let ordinal = 0; ordinal < entities.size; ordinal++) if (has(ordinal)) visit(ordinal);
+      },
     };
   }
 
   summary(entity: number, atMs: number): SignalSummary {
     const summary: Record<string, Record<string, number>> = {};
-    for (const { name, windows: shown } of this.schema.signals.values()) {
-      const reading = this.ledger.read(entity, name, atMs);
+    for (const { name, windows: shown } of this.parts.schema.signals.values()) {
+      const reading = this.parts.ledger.read(entity, name, atMs);
       if (reading === undefined) continue;
       const shownSums = windows
         .filter((window) => shown.includes(window))
@@ -85,23 +84,33 @@ class ScanRank implements Rank {
     return summary;
   }
 
-  private rank(query: FeedQuery, atMs: number, wanted: number): Ranking {
-    const selection = this.facets.select(query.filters);
-    if (query.profile === 'related') return this.rankRelated(query.entity, selection, wanted);
-    const score = scorers[query.profile](this.sums, { window: query.window, seed: query.seed, atMs });
-    const top = new TopScores(Math.max(1, Math.min(wanted, this.catalog.size)));
-    selection.forEach((ordinal) => {
-      const item = this.catalog.item(this.entities.entity(ordinal))!;
-      top.add(item.entity, score(item));
-    });
-    return { best: top.sorted(), total: selection.count };
+  private scorer({ profile, window, seed }: RankingQuery, atMs: number): Scorer {
+    const custom = this.custom.get(profile);
+    if (custom !== undefined) return custom(atMs);
+    assert(Object.hasOwn(formulas, profile), 'the parser refuses unknown profiles', () => profile);
+    const moment = { window, seed, atMs };
+    const { score, bound, quiet } = formulas[profile as ScoredProfile](this.sums, moment);
+    const explain = explainers[profile as ScoredProfile];
+    const item = { entity: 0, createdMs: 0 };
+    return {
+      gated: false,
+      score(entity, createdMs) {
+        item.entity = entity;
+        item.createdMs = createdMs;
+        return score(item);
+      },
+      bound,
+      ...(quiet === undefined ? {} : { quiet }),
+      explain: (entity, createdMs) => explain(this.sums, moment, { entity, createdMs }),
+    };
   }
 
   /** The nearest neighbours of the entity's embedding, itself excluded. */
-  private rankRelated(entity: number | undefined, selection: Selection, wanted: number): Ranking {
+  private related(entity: number | undefined, selection: Pick<Selection, 'has' | 'forEach'>): Ranking {
+    const { catalog, entities, vectors } = this.parts;
     assert(entity !== undefined, 'the parser refuses related without an entity');
-    if (this.catalog.item(entity) === undefined) throw new Refusal('unknown_item', `item ${entity} does not exist`);
-    const values = this.catalog.embedding(entity);
+    if (catalog.item(entity) === undefined) throw new Refusal('unknown_item', `item ${entity} does not exist`);
+    const values = catalog.embedding(entity);
     if (values === undefined) {
       throw new Refusal('no_embedding', `item ${entity} has no embedding to relate others to`, {
         hint: 'give it one with POST /embeddings',
@@ -109,24 +118,22 @@ class ScanRank implements Rank {
     }
     let total = 0;
     selection.forEach((ordinal) => {
-      const other = this.entities.entity(ordinal);
-      if (other !== entity && this.catalog.embedding(other) !== undefined) total += 1;
+      const other = entities.entity(ordinal);
+      if (other !== entity && catalog.embedding(other) !== undefined) total += 1;
     });
-    if (total === 0) return { best: [], total };
-    const hits = this.vectors.nearest(values, Math.min(wanted, total), (other) => {
-      return other !== entity && selection.has(this.entities.find(other));
-    });
-    return { best: hits.map((hit) => ({ entity: hit.entity, score: hit.similarity })), total };
-  }
-
-  private valuesOf(entity: number, field: string): readonly string[] {
-    const metadata = this.catalog.item(entity)?.metadata ?? {};
-    return Object.hasOwn(metadata, field) ? textsOf(metadata[field]) : [];
-  }
-
-  private present({ entity, score }: Scored, rank: number, atMs: number): FeedItem {
-    const item = this.catalog.item(entity);
-    assert(item !== undefined, 'only live items are ranked', () => entity);
-    return { entity_id: entity, rank, score, metadata: item.metadata, signals: this.summary(entity, atMs) };
+    const accept = (other: number): boolean => other !== entity && selection.has(entities.find(other));
+    return {
+      total,
+      after: (key, limit) => {
+        // How many come before the key is only known from the answer.
+        for (let wanted = limit; total > 0; wanted *= 4) {
+          const hits = vectors.nearest(values, Math.min(wanted, total), accept);
+          const best = hits.map((hit) => ({ entity: hit.entity, score: hit.similarity }));
+          const found = rankingOf(best).after(key, limit);
+          if (found.length === limit || wanted >= total) return found;
+        }
+        return [];
+      },
+    };
   }
 }

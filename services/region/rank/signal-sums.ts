@@ -1,57 +1,140 @@
 /**
- * What profiles read from the ledger: sums over a window, of one signal by name or of all signals of one sentiment. A
- * signal the schema lacks, or does not rank by that window, contributes 0.
+ * What profiles read from the ledger: sums over a window, of one signal by name or of all signals of one sentiment - of an
+ * item, and at most of any item within limits. A signal the schema lacks, or does not rank by that window, contributes 0.
  */
-import type { Schema, SignalDefinition, Window } from '../../../shared/schema/schema.ts';
+import { assert } from '../../../shared/kernel/kernel.ts';
+import type { Schema, Window } from '../../../shared/schema/schema.ts';
 import { windowSeconds } from '../../../shared/schema/schema.ts';
-import type { Item } from '../state/catalog/catalog.ts';
-import type { Ledger } from '../state/ledger/ledger.ts';
+import type { Ledger, SignalView } from '../state/ledger/ledger.ts';
+import type { Limits } from './scorer.ts';
 
 /** The shortest life a velocity over `all` is spread over, seconds: a new item's first view is no burst. */
 const SHORTEST_LIFE_SECONDS = 3_600;
 
-export class SignalSums {
-  private readonly schema: Schema;
-  private readonly ledger: Ledger;
-  private readonly positives: readonly SignalDefinition[];
-  private readonly negatives: readonly SignalDefinition[];
+interface Signal {
+  readonly name: string;
+  readonly windows: readonly Window[];
+  /** Its place in the schema's signals. */
+  readonly place: number;
+  readonly view: SignalView;
+}
 
-  constructor(options: { schema: Schema; ledger: Ledger }) {
-    this.schema = options.schema;
-    this.ledger = options.ledger;
-    // By name, so that float additions happen in one order in every region.
-    const definitions = [...this.schema.signals.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    this.positives = definitions.filter(({ sentiment }) => sentiment === 'positive');
-    this.negatives = definitions.filter(({ sentiment }) => sentiment === 'negative');
+/** Signals that add up, each only where it is ranked by the window. */
+class Total {
+  private readonly byWindow = new Map<Window, readonly Signal[]>();
+
+  constructor(signals: readonly Signal[]) {
+    for (const window of ['1h', '24h', '7d', 'all'] as const) {
+      const ranked = signals.filter(({ windows }) => windows.includes(window));
+      this.byWindow.set(window, ranked);
+    }
   }
 
-  of(signal: string, entity: number, window: Window, atMs: number): number {
-    const definition = this.schema.signals.get(signal);
-    return definition === undefined ? 0 : this.sum(definition, entity, window, atMs);
-  }
-
-  positive(entity: number, window: Window, atMs: number): number {
-    return this.total(this.positives, entity, window, atMs);
-  }
-
-  negative(entity: number, window: Window, atMs: number): number {
-    return this.total(this.negatives, entity, window, atMs);
-  }
-
-  /** Windowed sum / window seconds; over `all`, the sum / seconds since the item was created. */
-  velocity(signal: string, item: Item, window: Window, atMs: number): number {
-    const seconds =
-      window === 'all' ? Math.max((atMs - item.createdMs) / 1000, SHORTEST_LIFE_SECONDS) : windowSeconds[window];
-    return this.of(signal, item.entity, window, atMs) / seconds;
-  }
-
-  private total(definitions: readonly SignalDefinition[], entity: number, window: Window, atMs: number): number {
+  of(entity: number, window: Window, atMs: number): number {
     let total = 0;
-    for (const definition of definitions) total += this.sum(definition, entity, window, atMs);
+    for (const { view } of this.byWindow.get(window)!) total += view.sum(entity, window, atMs);
     return total;
   }
 
-  private sum(definition: SignalDefinition, entity: number, window: Window, atMs: number): number {
-    return definition.windows.includes(window) ? this.ledger.sum(entity, definition.name, window, atMs) : 0;
+  /** Over `all`. */
+  least(limits: Limits): number {
+    let total = 0;
+    for (const { place } of this.byWindow.get('all')!) total += limits.least(place);
+    return total;
   }
+
+  most(limits: Limits, window: Window): number {
+    let total = 0;
+    for (const { place } of this.byWindow.get(window)!) total += limits.sum(place, window);
+    return total;
+  }
+}
+
+const NOTHING = new Total([]);
+
+export class SignalSums {
+  private readonly single = new Map<string, Total>();
+  private readonly positives: Total;
+  private readonly negatives: Total;
+  private readonly approvals: Total;
+  /** Whether every positive signal that is ranked by `1h` is ranked by `24h` too. */
+  readonly dayHasHour: boolean;
+
+  constructor({ schema, ledger }: { schema: Pick<Schema, 'signals'>; ledger: Pick<Ledger, 'signal'> }) {
+    const definitions = [...schema.signals.values()].map((definition, place) => {
+      const view = ledger.signal(definition.name);
+      assert(view !== undefined, 'the ledger has the signals of the schema', () => definition.name);
+      return { ...definition, place, view };
+    });
+    for (const signal of definitions) this.single.set(signal.name, new Total([signal]));
+    // By name, so that float additions happen in one order in every region.
+    const sorted = [...definitions].sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.positives = new Total(sorted.filter(({ sentiment }) => sentiment === 'positive'));
+    this.negatives = new Total(sorted.filter(({ sentiment }) => sentiment === 'negative'));
+    this.approvals = new Total(sorted.filter(({ name, sentiment }) => sentiment === 'positive' && name !== 'view'));
+    this.dayHasHour = sorted.every(
+      ({ sentiment, windows }) => sentiment === 'negative' || !windows.includes('1h') || windows.includes('24h'),
+    );
+  }
+
+  of(signal: string, entity: number, window: Window, atMs: number): number {
+    return this.totalOf(signal).of(entity, window, atMs);
+  }
+
+  mostOf(signal: string, limits: Limits, window: Window): number {
+    return this.totalOf(signal).most(limits, window);
+  }
+
+  /** At most what any item has of the signal over `all` that ever had a signal. */
+  leastOf(signal: string, limits: Limits): number {
+    return this.totalOf(signal).least(limits);
+  }
+
+  positive(entity: number, window: Window, atMs: number): number {
+    return this.positives.of(entity, window, atMs);
+  }
+
+  mostPositive(limits: Limits, window: Window): number {
+    return this.positives.most(limits, window);
+  }
+
+  negative(entity: number, window: Window, atMs: number): number {
+    return this.negatives.of(entity, window, atMs);
+  }
+
+  mostNegative(limits: Limits, window: Window): number {
+    return this.negatives.most(limits, window);
+  }
+
+  /** All positive signals but `view`: that an item was seen says nothing for it. */
+  approving(entity: number, window: Window, atMs: number): number {
+    return this.approvals.of(entity, window, atMs);
+  }
+
+  mostApproving(limits: Limits, window: Window): number {
+    return this.approvals.most(limits, window);
+  }
+
+  /** Windowed sum / window seconds; over `all`, the sum / seconds since the item was created. */
+  velocity(signal: string, { entity, createdMs }: Aged, window: Window, atMs: number): number {
+    return this.of(signal, entity, window, atMs) / spanSeconds(window, createdMs, atMs);
+  }
+
+  mostVelocity(signal: string, limits: Limits, window: Window, atMs: number): number {
+    return this.mostOf(signal, limits, window) / spanSeconds(window, limits.newestMs, atMs);
+  }
+
+  private totalOf(signal: string): Total {
+    return this.single.get(signal) ?? NOTHING;
+  }
+}
+
+/** An item by its id and creation time. */
+export interface Aged {
+  readonly entity: number;
+  readonly createdMs: number;
+}
+
+function spanSeconds(window: Window, createdMs: number, atMs: number): number {
+  return window === 'all' ? Math.max((atMs - createdMs) / 1000, SHORTEST_LIFE_SECONDS) : windowSeconds[window];
 }

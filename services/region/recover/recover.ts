@@ -1,7 +1,8 @@
 /**
  * Recover: from the disk to the state in memory, before anything is served. Registers come from the log's documents, the
  * ledger from its stored shards and the log's tail: from the floor on, each shard skipping what it contains
- * (`checkpoint/checkpoint.ts`). Checksum and chain of every batch that is replayed are checked on the way.
+ * (`checkpoint/checkpoint.ts`). Checksum and chain of every batch that is replayed are checked on the way. Facets and text
+ * index are made of the live items, for the most part after the region serves (`item-indexing.ts`).
  *
  * A stored shard that cannot be used is built anew from the log's first batch, where the log still begins there. Where it
  * does not, or lacks a part no checkpoint covers, the region does not start: it comes back from a peer's snapshot.
@@ -18,6 +19,7 @@ import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { VectorIndex } from '../state/vectors/vectors.ts';
 import type { Wal } from '../wal/wal.ts';
+import { ItemIndexing } from './item-indexing.ts';
 import { Replay } from './replay.ts';
 
 /** A line of progress at most this often. */
@@ -41,20 +43,20 @@ export interface Recovered {
   readonly newestMs: number;
   /** The stored floor; before everything where a stored shard could not be used, until a pass has replaced it. */
   readonly floor: Floor;
+  /** Facets and text index have the first items, and get the others from its `start` on. */
+  readonly indexing: ItemIndexing;
 }
 
 /** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` when what is on disk is not what it was. */
 export function recover({ clock, log, wal, catalog, ledger, facets, text, vectors }: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
   catalog.load(wal.itemRegisters(), wal.embeddingRegisters());
-  for (const { entity, metadata } of catalog.items()) {
-    facets.put(entity, metadata);
-    text.put(entity, metadata);
-    const values = catalog.embedding(entity);
-    if (values !== undefined) vectors.put(entity, values);
-  }
+  ledger.ceilings.fill();
+  for (const [entity, values] of catalog.embedded()) vectors.put(entity, values);
+  const documentsMs = clock.monotonicMs();
   const { floor, shards, loaded } = loadShards(wal, ledger, log);
   const total = totalOf(wal.durable) - totalOf(floor.position);
+  const shardsMs = clock.monotonicMs();
   let events = 0;
   let newestMs = 0;
   let reportedMs = startMs;
@@ -73,11 +75,23 @@ export function recover({ clock, log, wal, catalog, ledger, facets, text, vector
     hinted(() => replay.origin(info, sequenceOf(floor.position, info.origin)));
     newestMs = Math.max(newestMs, hlcMs(info.lastHlc));
   }
+  const replayMs = clock.monotonicMs();
+  const indexing = new ItemIndexing({ clock, log, catalog, facets, text });
   if (totalOf(wal.durable) > 0) {
-    const took_ms = Math.round(clock.monotonicMs() - startMs);
-    log.info('log replayed', { events, after: totalOf(floor.position), shards: loaded, items: catalog.size, took_ms });
+    const endMs = clock.monotonicMs();
+    log.info('log replayed', {
+      events,
+      after: totalOf(floor.position),
+      shards: loaded,
+      items: catalog.size,
+      documents_ms: Math.round(documentsMs - startMs),
+      shards_ms: Math.round(shardsMs - documentsMs),
+      replay_ms: Math.round(replayMs - shardsMs),
+      index_ms: Math.round(endMs - replayMs),
+      took_ms: Math.round(endMs - startMs),
+    });
   }
-  return { applied: new Map(wal.durable), newestMs, floor };
+  return { applied: new Map(wal.durable), newestMs, floor, indexing };
 }
 
 interface Loaded {

@@ -1,22 +1,22 @@
-/** How registers and marks lie in the store: JSON, with an embedding's values as f32 behind a length-prefixed head. */
-import type { Order } from '../../../shared/protocol/events.ts';
-import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
+/**
+ * How documents and marks lie in the store. Marks and copies of keys are JSON; registers are read by the million at a start, so
+ * they are fields at fixed places, little-endian:
+ *
+ *     0  u8   form: 1                    3   f64 epoch        27  f64 createdMs of an item; −1: none
+ *     1  u8   1: it is no tombstone      11  f64 HLC          35  the origin, ASCII
+ *     2  u8   length of the origin       19  f64 sequence     …   an item's metadata as JSON, an embedding's values as f32
+ *
+ * Registers of version 0.1 began with JSON, so with another byte than 1. They are read for ever, and written anew in this form
+ * with the next put or delete.
+ */
+import type { Metadata, Order } from '../../../shared/protocol/events.ts';
+import { type EmbeddingRegister, encodeMetadata, type ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
 
-interface StoredOrder {
-  readonly e: number;
-  readonly h: number;
-  readonly o: string;
-  readonly s: number;
-}
-
-const packOrder = (order: Order): StoredOrder => ({ e: order.epoch, h: order.hlc, o: order.origin, s: order.sequence });
-const unpackOrder = (stored: StoredOrder): Order => ({
-  epoch: stored.e,
-  hlc: stored.h,
-  origin: stored.o,
-  sequence: stored.s,
-});
+const FORM = 1;
+const HAS_CONTENT = 1;
+const ORIGIN_AT = 35;
+const NO_PUT_MS = -1;
 
 export function encodeJson(value: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(value), 'utf8');
@@ -26,32 +26,112 @@ export function decodeJson<T>(bytes: Uint8Array): T {
   return JSON.parse(asBuffer(bytes).toString('utf8')) as T;
 }
 
-export function encodeItem(register: ItemRegister): Uint8Array {
-  return encodeJson({ o: packOrder(register.order), m: register.metadata, c: register.createdMs });
+export function encodeItem({ order, metadata, createdMs }: ItemRegister): Uint8Array {
+  return encodeRegister(order, createdMs ?? NO_PUT_MS, metadata);
 }
 
-export function decodeItem(bytes: Uint8Array): ItemRegister {
-  const stored = decodeJson<{ o: StoredOrder; m?: ItemRegister['metadata']; c?: number }>(bytes);
-  return { order: unpackOrder(stored.o), metadata: stored.m, createdMs: stored.c };
+export function decodeItem(stored: Uint8Array): ItemRegister {
+  const bytes = asBuffer(stored);
+  if (bytes[0] !== FORM) return decodeJsonItem(bytes);
+  const createdMs = bytes.readDoubleLE(27);
+  return {
+    order: decodeOrder(bytes),
+    metadata: contentOf(bytes),
+    createdMs: createdMs === NO_PUT_MS ? undefined : createdMs,
+  };
 }
 
 export function encodeEmbedding({ order, values }: EmbeddingRegister): Uint8Array {
-  const head = Buffer.from(JSON.stringify({ o: packOrder(order), n: values?.length }), 'utf8');
-  const bytes = Buffer.alloc(4 + head.length + 4 * (values?.length ?? 0));
-  bytes.writeUInt32LE(head.length, 0);
-  head.copy(bytes, 4);
-  for (const [index, value] of (values ?? []).entries()) bytes.writeFloatLE(value, 4 + head.length + 4 * index);
-  return bytes;
+  return encodeRegister(order, NO_PUT_MS, values && encodeValues(values));
 }
 
 export function decodeEmbedding(stored: Uint8Array): EmbeddingRegister {
   const bytes = asBuffer(stored);
+  if (bytes[0] !== FORM) return decodeJsonEmbedding(bytes);
+  const content = contentOf(bytes);
+  return { order: decodeOrder(bytes), values: content && decodeValues(content) };
+}
+
+function encodeRegister(order: Order, createdMs: number, content: Uint8Array | undefined): Uint8Array {
+  const contentAt = ORIGIN_AT + order.origin.length;
+  const bytes = Buffer.allocUnsafe(contentAt + (content?.length ?? 0));
+  bytes[0] = FORM;
+  bytes[1] = content === undefined ? 0 : HAS_CONTENT;
+  bytes[2] = order.origin.length;
+  bytes.writeDoubleLE(order.epoch, 3);
+  bytes.writeDoubleLE(order.hlc, 11);
+  bytes.writeDoubleLE(order.sequence, 19);
+  bytes.writeDoubleLE(createdMs, 27);
+  bytes.write(order.origin, ORIGIN_AT, 'latin1');
+  if (content !== undefined) bytes.set(content, contentAt);
+  return bytes;
+}
+
+function decodeOrder(bytes: Buffer): Order {
+  return {
+    epoch: bytes.readDoubleLE(3),
+    hlc: bytes.readDoubleLE(11),
+    origin: origins.read(bytes, ORIGIN_AT, bytes[2]!),
+    sequence: bytes.readDoubleLE(19),
+  };
+}
+
+function contentOf(bytes: Buffer): Uint8Array | undefined {
+  return (bytes[1]! & HAS_CONTENT) === 0 ? undefined : bytes.subarray(ORIGIN_AT + bytes[2]!);
+}
+
+/** Registers lie by the thousand under one origin: the last one that was read is not decoded again. */
+class OriginReader {
+  private latest: Uint8Array = new Uint8Array(0);
+  private name = '';
+
+  read(bytes: Buffer, start: number, length: number): string {
+    let same = length === this.latest.length;
+    for (let index = 0; same && index < length; index++) same = bytes[start + index] === this.latest[index];
+    if (!same) {
+      this.latest = Uint8Array.prototype.slice.call(bytes, start, start + length);
+      this.name = bytes.toString('latin1', start, start + length);
+    }
+    return this.name;
+  }
+}
+const origins = new OriginReader();
+
+function encodeValues(values: Float32Array): Uint8Array {
+  const bytes = Buffer.allocUnsafe(4 * values.length);
+  for (let index = 0; index < values.length; index++) bytes.writeFloatLE(values[index]!, 4 * index);
+  return bytes;
+}
+
+function decodeValues(content: Uint8Array): Float32Array {
+  const bytes = asBuffer(content);
+  const values = new Float32Array(bytes.length / 4);
+  for (let index = 0; index < values.length; index++) values[index] = bytes.readFloatLE(4 * index);
+  return values;
+}
+
+interface JsonOrder {
+  readonly e: number;
+  readonly h: number;
+  readonly o: string;
+  readonly s: number;
+}
+
+const orderOf = ({ e, h, o, s }: JsonOrder): Order => ({ epoch: e, hlc: h, origin: o, sequence: s });
+
+function decodeJsonItem(bytes: Uint8Array): ItemRegister {
+  const { o, m, c } = decodeJson<{ o: JsonOrder; m?: Metadata; c?: number }>(bytes);
+  return { order: orderOf(o), metadata: m && encodeMetadata(m), createdMs: c };
+}
+
+/** u32 length of the JSON, between 40 and 250, so its first byte is not {@link FORM} · the JSON, with the number of values · the values. */
+function decodeJsonEmbedding(bytes: Buffer): EmbeddingRegister {
   const start = 4 + bytes.readUInt32LE(0);
-  const head = decodeJson<{ o: StoredOrder; n?: number }>(bytes.subarray(4, start));
-  if (head.n === undefined) return { order: unpackOrder(head.o), values: undefined };
-  const values = new Float32Array(head.n);
-  for (let index = 0; index < head.n; index++) values[index] = bytes.readFloatLE(start + 4 * index);
-  return { order: unpackOrder(head.o), values };
+  const { o, n } = decodeJson<{ o: JsonOrder; n?: number }>(bytes.subarray(4, start));
+  return {
+    order: orderOf(o),
+    values: n === undefined ? undefined : decodeValues(bytes.subarray(start, start + 4 * n)),
+  };
 }
 
 type StoredCopy = readonly [

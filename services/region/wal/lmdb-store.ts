@@ -20,6 +20,24 @@ const FULL_BELOW_BYTES = 4 * 1024 * 1024;
 
 const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
 
+/**
+ * Values are bytes, and a read is a copy of them. lmdb-js's own encoding `binary` gives each an array buffer of its own, which
+ * takes longer than the read and burdens the garbage collector; here small ones come from Node's pool. Its types do not
+ * know the option.
+ */
+const asBytes = {
+  encoder: {
+    encode: (value: Buffer): Buffer => value,
+    /** `shared` is overwritten by the next read; its `length` is the value's, not its own. */
+    decode(shared: Buffer): Buffer {
+      const { length } = shared;
+      const copy = Buffer.allocUnsafe(length);
+      copy.set(new Uint8Array(shared.buffer, shared.byteOffset, length));
+      return copy;
+    },
+  },
+};
+
 export interface LmdbStoreOptions {
   /** Directory of the environment; created when absent. */
   readonly path: string;
@@ -50,7 +68,7 @@ export function openLmdbStore({ path, readOnly = false }: LmdbStoreOptions): Lmd
     eventTurnBatching: false,
   });
   const tables = Object.fromEntries(
-    tableNames.map((name) => [name, root.openDB<Buffer, Key>({ name, encoding: 'binary' })]),
+    tableNames.map((name) => [name, root.openDB<Buffer, Key>({ name, ...asBytes })]),
   ) as Record<TableName, Database<Buffer, Key>>;
   return new LmdbStore(path, root, tables);
 }

@@ -14,6 +14,8 @@ import { entityIdOf } from './entity-id.ts';
 import { unknownRegion } from './region-name.ts';
 
 const PARAMETER_LIMIT = 4_096;
+/** As long as a region's cursor may get. */
+const CURSOR_LIMIT = 8_000;
 /** A position has an entry for every origin a region ever had; with the rest it must fit a request's head. */
 const POSITION_LIMIT = 16_384;
 
@@ -94,7 +96,7 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
 function splitQuery(querystring: string): { readonly region: string | undefined; readonly query: string } {
   const parameters = new URLSearchParams(querystring);
   for (const [name, value] of parameters) {
-    const limit = name === 'min_position' ? POSITION_LIMIT : PARAMETER_LIMIT;
+    const limit = name === 'min_position' ? POSITION_LIMIT : name === 'cursor' ? CURSOR_LIMIT : PARAMETER_LIMIT;
     if (name.length > limit || value.length > limit) throw tooLong(name, limit);
   }
   const asked = parameters.getAll('region');

@@ -9,8 +9,8 @@ import type { Metadata, Order, PlacedEvent } from '../../../../shared/protocol/e
 
 export interface ItemRegister {
   readonly order: Order;
-  /** Undefined: a tombstone. */
-  readonly metadata: Metadata | undefined;
+  /** As JSON in UTF-8 ({@link encodeMetadata}). Undefined: a tombstone. */
+  readonly metadata: Uint8Array | undefined;
   /** Lowest acceptance time of any put seen, epoch ms; undefined when only deletes were seen. */
   readonly createdMs: number | undefined;
 }
@@ -32,11 +32,13 @@ export interface Item {
 
 export interface Catalog {
   item(entity: number): Item | undefined;
+  /** The metadata of the live item with this ordinal; undefined where none is live. */
+  metadata(ordinal: number): Metadata | undefined;
   /** The `createdMs` of the live item with this ordinal; −1 where none is live. The hot path of ranking. */
   createdMs(ordinal: number): number;
   /** The embedding of a live item. */
   embedding(entity: number): Float32Array | undefined;
-  /** All live items, in no promised order. */
+  /** All live items, each decoded when its turn comes. The walk may be paused while events are applied: what they add comes at its end. */
   items(): Iterable<Item>;
   /** Number of live items. */
   readonly size: number;
@@ -46,6 +48,8 @@ export interface Catalog {
 export interface CatalogChange {
   /** The item that is live now, or `gone`. */
   readonly item?: { readonly metadata: Metadata } | 'gone';
+  /** What the item had before, where it was live and `item` changed. */
+  readonly former?: Metadata;
   /** The embedding that is visible now, or `gone`. */
   readonly embedding?: Float32Array | 'gone';
 }
@@ -61,18 +65,25 @@ export interface CatalogWriter extends Catalog {
     items: Iterable<readonly [entity: number, register: ItemRegister]>,
     embeddings: Iterable<readonly [entity: number, register: EmbeddingRegister]>,
   ): void;
+  /** The live items that have an embedding, with it. */
+  embedded(): Iterable<readonly [entity: number, values: Float32Array]>;
   /** Every register, for the digest. */
   describe(sink: RegisterSink): void;
   /** Both registers of one entity, as `describe` feeds them. */
   describeEntity(entity: number, sink: RegisterSink): void;
-  /**
-   * Every entity with a register, some twice. The iteration may be paused while events are applied: what they add comes at
-   * its end.
-   */
+  /** Every entity with a register, once. The iteration may be paused while events are applied: what they add comes at its end. */
   described(): Iterable<number>;
 }
 
-/** The register after one more put or delete. Both are pure, commutative and idempotent. */
+/** Metadata as registers have it. */
+export function encodeMetadata(metadata: Metadata): Uint8Array {
+  return Buffer.from(JSON.stringify(metadata), 'utf8');
+}
+
+/**
+ * The register after one more put or delete. Both are pure, commutative and idempotent. The merged register has
+ * `placed.order` itself when the event won.
+ */
 export function mergeItem(
   present: ItemRegister | undefined,
   placed: PlacedEvent,
@@ -80,7 +91,8 @@ export function mergeItem(
   acceptedMs: number,
 ): ItemRegister {
   const { event, order } = placed;
-  const metadata = event.kind === 'item' ? event.metadata : undefined;
+  const won = present === undefined || compare(order, present.order) > 0;
+  const metadata = won && event.kind === 'item' ? encodeMetadata(event.metadata) : undefined;
   const putMs = event.kind === 'item' ? acceptedMs : undefined;
   if (present === undefined) return { order, metadata, createdMs: putMs };
   const createdMs =
@@ -89,7 +101,7 @@ export function mergeItem(
       : putMs === undefined
         ? present.createdMs
         : Math.min(present.createdMs, putMs);
-  return compare(order, present.order) > 0 ? { order, metadata, createdMs } : { ...present, createdMs };
+  return won ? { order, metadata, createdMs } : { ...present, createdMs };
 }
 
 export function mergeEmbedding(

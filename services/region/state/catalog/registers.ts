@@ -1,68 +1,113 @@
-/** The catalog in memory: both registers of every entity, and what of them is live. */
+/**
+ * The catalog in memory: both registers of every entity in columns by ordinal, and what of them is live. A register takes 20
+ * bytes for its order, an item 8 for its moment and its metadata as JSON; embeddings are objects, for those that have one.
+ */
 import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
 import { Entities } from '../entities/entities.ts';
 import type { CatalogChange, CatalogWriter, EmbeddingRegister, Item, ItemRegister, RegisterSink } from './catalog.ts';
 import { mergeEmbedding, mergeItem } from './catalog.ts';
+import { MetadataArena } from './metadata-arena.ts';
+import { OrderColumn } from './order-column.ts';
 
 const FIRST_ORDINALS = 1_024;
+/** No put was seen. A tombstone over a put seen at t is {@link BURIED} − t. */
+const NEVER = -1;
+const BURIED = -2;
 
 /** An empty catalog; with a numbering of its own where it shares none. */
 export function createRegisters({ entities }: { entities?: Entities } = {}): CatalogWriter {
-  return new InMemoryRegisters(entities ?? new Entities());
+  return new ColumnRegisters(entities ?? new Entities());
 }
 
-class InMemoryRegisters implements CatalogWriter {
-  private readonly itemRegisters = new Map<number, ItemRegister>();
-  private readonly embeddingRegisters = new Map<number, EmbeddingRegister>();
-  private readonly live = new Map<number, Item>();
+class ColumnRegisters implements CatalogWriter {
   private readonly entities: Entities;
-  /** By ordinal; −1 where no item is live. */
-  private created = new Float64Array(FIRST_ORDINALS).fill(-1);
+  private readonly itemOrders = new OrderColumn();
+  private readonly embeddingOrders = new OrderColumn();
+  private readonly arena = new MetadataArena();
+  /** By ordinal, of those that are no tombstones. */
+  private readonly embeddings = new Map<number, Float32Array>();
+  /** By ordinal: lowest acceptance time of any put where the item is live, else negative. */
+  private created = new Float64Array(FIRST_ORDINALS).fill(NEVER);
+  /** Every ordinal with a register, in the order in which it got its first. */
+  private readonly registered: number[] = [];
+  private live = 0;
 
   constructor(entities: Entities) {
     this.entities = entities;
   }
 
   get size(): number {
-    return this.live.size;
+    return this.live;
   }
 
   item(entity: number): Item | undefined {
-    return this.live.get(entity);
+    const ordinal = this.entities.find(entity);
+    if (!this.isLive(ordinal)) return undefined;
+    return this.view(entity, ordinal, this.arena.get(ordinal)!);
   }
 
-  items(): Iterable<Item> {
-    return this.live.values();
+  *items(): Generator<Item> {
+    for (const ordinal of this.registered) {
+      if (this.isLive(ordinal)) yield this.view(this.entities.entity(ordinal), ordinal, this.arena.decode(ordinal)!);
+    }
+  }
+
+  *embedded(): Generator<readonly [number, Float32Array]> {
+    for (const [ordinal, values] of this.embeddings) {
+      if (this.isLive(ordinal)) yield [this.entities.entity(ordinal), values];
+    }
+  }
+
+  private view(entity: number, ordinal: number, metadata: Metadata): Item {
+    return { entity, metadata, createdMs: this.created[ordinal]!, updatedMs: hlcMs(this.itemOrders.hlc(ordinal)) };
+  }
+
+  metadata(ordinal: number): Metadata | undefined {
+    return this.isLive(ordinal) ? this.arena.get(ordinal) : undefined;
   }
 
   createdMs(ordinal: number): number {
-    return ordinal < this.created.length ? this.created[ordinal]! : -1;
+    if (ordinal >= this.created.length) return -1;
+    const createdMs = this.created[ordinal]!;
+    return createdMs >= 0 ? createdMs : -1;
+  }
+
+  private isLive(ordinal: number): boolean {
+    return this.createdMs(ordinal) >= 0;
   }
 
   embedding(entity: number): Float32Array | undefined {
-    return this.live.has(entity) ? this.embeddingRegisters.get(entity)?.values : undefined;
+    return this.visible(this.entities.find(entity));
+  }
+
+  private visible(ordinal: number): Float32Array | undefined {
+    return this.isLive(ordinal) ? this.embeddings.get(ordinal) : undefined;
   }
 
   apply(placed: PlacedEvent): CatalogChange {
     const { event } = placed;
-    const { entity } = event;
-    const wasLive = this.live.has(entity);
-    const formerMetadata = this.live.get(entity)?.metadata;
-    const formerVisible = this.embedding(entity);
+    const ordinal = this.entities.ordinal(event.entity);
+    const wasLive = this.isLive(ordinal);
+    const formerVisible = this.visible(ordinal);
+    let won = false;
+    let former: Metadata | undefined;
     if (event.kind !== 'embedding') {
-      this.itemRegisters.set(entity, mergeItem(this.itemRegisters.get(entity), placed, compareOrder, hlcMs(event.hlc)));
-      this.refresh(entity);
+      const merged = mergeItem(this.itemRegister(ordinal), placed, compareOrder, hlcMs(event.hlc));
+      won = merged.order === placed.order;
+      if (won && wasLive) former = this.arena.get(ordinal);
+      this.storeItem(ordinal, merged, won);
     }
     if (event.kind !== 'item') {
-      this.embeddingRegisters.set(entity, mergeEmbedding(this.embeddingRegisters.get(entity), placed, compareOrder));
+      const present = this.embeddingRegister(ordinal);
+      const merged = mergeEmbedding(present, placed, compareOrder);
+      if (merged !== present) this.storeEmbedding(ordinal, merged);
     }
-    const item = this.live.get(entity);
-    const visible = this.embedding(entity);
+    const visible = this.visible(ordinal);
     return {
-      ...(item?.metadata === formerMetadata && wasLive === (item !== undefined)
-        ? {}
-        : { item: item === undefined ? ('gone' as const) : { metadata: item.metadata } }),
+      ...(won && event.kind === 'item' ? { item: { metadata: event.metadata } } : {}),
+      ...(wasLive && !this.isLive(ordinal) ? { item: 'gone' as const } : {}),
+      ...(former === undefined ? {} : { former }),
       ...(visible === formerVisible ? {} : { embedding: visible ?? ('gone' as const) }),
     };
   }
@@ -71,59 +116,88 @@ class InMemoryRegisters implements CatalogWriter {
     items: Iterable<readonly [number, ItemRegister]>,
     embeddings: Iterable<readonly [number, EmbeddingRegister]>,
   ): void {
-    for (const [entity, register] of items) {
-      this.itemRegisters.set(entity, register);
-      this.refresh(entity);
-    }
-    for (const [entity, register] of embeddings) this.embeddingRegisters.set(entity, register);
+    for (const [entity, register] of items) this.storeItem(this.entities.ordinal(entity), register, true);
+    for (const [entity, register] of embeddings) this.storeEmbedding(this.entities.ordinal(entity), register);
   }
 
-  private refresh(entity: number): void {
-    const register = this.itemRegisters.get(entity);
-    if (register?.metadata === undefined || register.createdMs === undefined) {
-      if (this.live.delete(entity)) this.created[this.entities.find(entity)] = -1;
-      return;
-    }
-    const { metadata, createdMs, order } = register;
-    this.live.set(entity, { entity, metadata, createdMs, updatedMs: hlcMs(order.hlc) });
-    const ordinal = this.entities.ordinal(entity);
+  private itemRegister(ordinal: number): ItemRegister | undefined {
+    const order = this.itemOrders.get(ordinal);
+    return order && { order, metadata: this.arena.json(ordinal), createdMs: firstPutMs(this.created[ordinal]!) };
+  }
+
+  private embeddingRegister(ordinal: number): EmbeddingRegister | undefined {
+    const order = this.embeddingOrders.get(ordinal);
+    return order && { order, values: this.embeddings.get(ordinal) };
+  }
+
+  /** `replaced`: order and metadata are others than those that are there. */
+  private storeItem(ordinal: number, { order, metadata, createdMs }: ItemRegister, replaced: boolean): void {
+    this.noteRegister(ordinal);
     while (ordinal >= this.created.length) this.grow();
-    this.created[ordinal] = createdMs;
+    const wasLive = this.created[ordinal]! >= 0;
+    if (replaced) {
+      this.itemOrders.set(ordinal, order);
+      if (metadata === undefined) this.arena.remove(ordinal);
+      else this.arena.put(ordinal, metadata);
+    }
+    const isLive = metadata !== undefined && createdMs !== undefined;
+    this.created[ordinal] = createdMs === undefined ? NEVER : isLive ? createdMs : BURIED - createdMs;
+    this.live += Number(isLive) - Number(wasLive);
+  }
+
+  private storeEmbedding(ordinal: number, { order, values }: EmbeddingRegister): void {
+    this.noteRegister(ordinal);
+    this.embeddingOrders.set(ordinal, order);
+    if (values === undefined) this.embeddings.delete(ordinal);
+    else this.embeddings.set(ordinal, values);
+  }
+
+  private noteRegister(ordinal: number): void {
+    if (!this.itemOrders.has(ordinal) && !this.embeddingOrders.has(ordinal)) this.registered.push(ordinal);
   }
 
   private grow(): void {
-    const created = new Float64Array(this.created.length * 2).fill(-1);
+    const created = new Float64Array(this.created.length * 2).fill(NEVER);
     created.set(this.created);
     this.created = created;
   }
 
   describe(sink: RegisterSink): void {
-    for (const [entity, register] of this.itemRegisters) describeItem(entity, register, sink);
-    for (const [entity, register] of this.embeddingRegisters) describeEmbedding(entity, register, sink);
+    for (const ordinal of this.registered) this.describeOrdinal(ordinal, sink);
   }
 
   describeEntity(entity: number, sink: RegisterSink): void {
-    const item = this.itemRegisters.get(entity);
-    if (item !== undefined) describeItem(entity, item, sink);
-    const embedding = this.embeddingRegisters.get(entity);
-    if (embedding !== undefined) describeEmbedding(entity, embedding, sink);
+    const ordinal = this.entities.find(entity);
+    if (ordinal >= 0) this.describeOrdinal(ordinal, sink);
   }
 
   *described(): Generator<number> {
-    yield* this.itemRegisters.keys();
-    yield* this.embeddingRegisters.keys();
+    for (const ordinal of this.registered) yield this.entities.entity(ordinal);
+  }
+
+  private describeOrdinal(ordinal: number, sink: RegisterSink): void {
+    const entity = this.entities.entity(ordinal);
+    const item = this.itemOrders.get(ordinal);
+    if (item !== undefined) {
+      const metadata = this.arena.decode(ordinal);
+      const text = metadata === undefined ? 'tombstone' : canonical(metadata);
+      const createdMs = firstPutMs(this.created[ordinal]!) ?? -1;
+      sink(entity, ['item', item.epoch, item.hlc, item.origin, item.sequence, createdMs, text]);
+    }
+    const embedding = this.embeddingOrders.get(ordinal);
+    if (embedding !== undefined) {
+      const values = this.embeddings.get(ordinal);
+      const bytes =
+        values === undefined ? 'tombstone' : new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      const { epoch, hlc, origin, sequence } = embedding;
+      sink(entity, ['embedding', epoch, hlc, origin, sequence, bytes]);
+    }
   }
 }
 
-function describeItem(entity: number, { order, metadata, createdMs }: ItemRegister, sink: RegisterSink): void {
-  const text = metadata === undefined ? 'tombstone' : canonical(metadata);
-  sink(entity, ['item', order.epoch, order.hlc, order.origin, order.sequence, createdMs ?? -1, text]);
-}
-
-function describeEmbedding(entity: number, { order, values }: EmbeddingRegister, sink: RegisterSink): void {
-  const bytes =
-    values === undefined ? 'tombstone' : new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  sink(entity, ['embedding', order.epoch, order.hlc, order.origin, order.sequence, bytes]);
+function firstPutMs(created: number): number | undefined {
+  if (created === NEVER) return undefined;
+  return created >= 0 ? created : BURIED - created;
 }
 
 /** Metadata as text that does not depend on the order its fields were built in. */

@@ -1,19 +1,14 @@
 /**
  * Facets: which live items have which metadata, kept so that a filter costs in proportion to what it leaves.
  *
- * Semantics, the same however a selection is found (`metadata-test.ts` is the definition): `in` and `not_in` compare a
+ * Semantics, the same however a selection is found (`shared/protocol/filter.ts` is the definition): `in` and `not_in` compare a
  * value as text - `true`, `1990`, `music` -, and a `string[]` matches when any element does; the order operators hold for
  * numbers only. A field the item lacks is in nothing: it fails `in` and every order operator, and passes `not_in`.
  */
-import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
+import type { Metadata } from '../../../../shared/protocol/events.ts';
+import type { Filter } from '../../../../shared/protocol/filter.ts';
 
-/** `field:a|b`, `field:!a`, `field>=n` … over metadata. */
-export interface Filter {
-  readonly field: string;
-  readonly operator: 'in' | 'not_in' | '>=' | '<=' | '>' | '<';
-  /** For `in` and `not_in`: texts as written; for the others one number. */
-  readonly values: readonly string[];
-}
+export { type Filter, textsOf } from '../../../../shared/protocol/filter.ts';
 
 /** The live items that pass every filter, as they were when it was made: for use before the next write is applied. */
 export interface Selection {
@@ -21,21 +16,20 @@ export interface Selection {
   readonly count: number;
   /** By {@link Entities} ordinal, as everything else here. */
   has(ordinal: number): boolean;
+  /** Whether any ordinal from `first` to below `end` is among them: one look for up to 32 that are aligned by their number. */
+  any(first: number, end: number): boolean;
   /** Each once, ascending. */
   forEach(visit: (ordinal: number) => void): void;
 }
 
 export interface Facets {
-  /** The live item's metadata, replacing what it had. */
-  put(entity: number, metadata: Metadata): void;
-  /** The item is gone. Idempotent. */
-  remove(entity: number): void;
+  /**
+   * The live item's metadata; `former`, what it had so far: undefined for one that was not live. Nothing happens to an item
+   * that is told a second time as if it were new.
+   */
+  put(entity: number, metadata: Metadata, former: Metadata | undefined): void;
+  /** The item, which had `former`, is gone. Idempotent. */
+  remove(entity: number, former: Metadata | undefined): void;
   /** All filters must hold; without any: every live item. */
   select(filters: readonly Filter[]): Selection;
-}
-
-/** What a value counts as where values are compared as text. */
-export function textsOf(value: MetadataValue | undefined): readonly string[] {
-  if (value === undefined) return [];
-  return typeof value === 'object' ? value : [String(value)];
 }

@@ -1,28 +1,52 @@
 /**
  * Both rings of a busy pair, one 32-bit word a bucket: 66 minutes, 170 hours, and a word that counts the buckets whose
  * sum needs a second limb. Bucket b of a ring of n lives at b mod n.
+ *
+ * Beside them three totals, kept with every change: of all minutes, of the newest 26 hours, of all hours. Each is what a
+ * window sums and two or more buckets on top, so it is never below what a window says that ends where the ring does or a
+ * little earlier: what top-k bounds scores by.
  */
-import { BlockPool } from './block-pool.ts';
+import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
+import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { Carries, exact } from './carries.ts';
 import type { BucketValues, RingKind } from './ring-spans.ts';
-import { HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
-import type { ShardReader, ShardWriter } from './shard-codec.ts';
+import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
 
 const HOURS_START = MINUTES_KEPT;
 const WIDE_COUNT = MINUTES_KEPT + HOURS_KEPT;
 const BLOCK_WORDS = WIDE_COUNT + 1;
 const LIMB = 4_294_967_296;
 
+const PAGE_BITS = 6;
+const PAGE_MASK = (1 << PAGE_BITS) - 1;
+const TOTALS = 3;
+export const MINUTES_TOTAL = 0;
+export const DAY_TOTAL = 1;
+export const HOURS_TOTAL = 2;
+/** Beyond it additions round: the total then counts as unlimited. */
+const TOTAL_LIMIT = 2 ** 52;
+
 export class DenseRings {
   private readonly blocks = new BlockPool({
     blockWords: BLOCK_WORDS,
-    pageBits: 6,
+    pageBits: PAGE_BITS,
     createPage: (words) => new Uint32Array(words),
   });
   private readonly carries = new Carries();
 
+  private readonly totalPages: Float64Array[] = [];
+
   open(): number {
-    return this.blocks.take();
+    const block = this.blocks.take();
+    if (block >> PAGE_BITS === this.totalPages.length) this.totalPages.push(new Float64Array(TOTALS << PAGE_BITS));
+    const start = (block & PAGE_MASK) * TOTALS;
+    this.totals(block).fill(0, start, start + TOTALS);
+    return block;
+  }
+
+  /** Thousandths; `which`: one of the three. */
+  total(block: number, which: number): number {
+    return this.totals(block)[(block & PAGE_MASK) * TOTALS + which]!;
   }
 
   close(block: number): void {
@@ -32,24 +56,53 @@ export class DenseRings {
 
   /** Adds `weight` (an exact integer) to the minute and the hour it lies in, where the rings up to `newest` cover them. */
   add(block: number, minute: number, newest: number, weight: number): void {
-    if (newest - minute < MINUTES_KEPT) this.addWord(block, remainder(minute, MINUTES_KEPT), weight);
+    if (newest - minute < MINUTES_KEPT) {
+      this.addWord(block, remainder(minute, MINUTES_KEPT), weight);
+      this.addTotal(block, MINUTES_TOTAL, weight);
+    }
     const hour = hourOf(minute);
-    if (hourOf(newest) - hour < HOURS_KEPT) this.addWord(block, HOURS_START + remainder(hour, HOURS_KEPT), weight);
+    const age = hourOf(newest) - hour;
+    if (age >= HOURS_KEPT) return;
+    this.addWord(block, HOURS_START + remainder(hour, HOURS_KEPT), weight);
+    this.addTotal(block, HOURS_TOTAL, weight);
+    if (age < DAY_HOURS_KEPT) this.addTotal(block, DAY_TOTAL, weight);
   }
 
   /** Takes out what `add` put there, as far as the rings up to `newest` still cover it. */
   retract(block: number, minute: number, newest: number, weight: number): void {
-    if (newest - minute < MINUTES_KEPT) this.takeFromWord(block, remainder(minute, MINUTES_KEPT), weight);
-    const hour = hourOf(minute);
-    if (hourOf(newest) - hour < HOURS_KEPT) {
-      this.takeFromWord(block, HOURS_START + remainder(hour, HOURS_KEPT), weight);
+    if (newest - minute < MINUTES_KEPT) {
+      this.takeFromWord(block, remainder(minute, MINUTES_KEPT), weight);
+      this.addTotal(block, MINUTES_TOTAL, -weight);
     }
+    const hour = hourOf(minute);
+    const age = hourOf(newest) - hour;
+    if (age >= HOURS_KEPT) return;
+    this.takeFromWord(block, HOURS_START + remainder(hour, HOURS_KEPT), weight);
+    this.addTotal(block, HOURS_TOTAL, -weight);
+    if (age < DAY_HOURS_KEPT) this.addTotal(block, DAY_TOTAL, -weight);
   }
 
-  /** The newest minute rises: what falls out is cleared. */
+  /** The newest minute rises, by less than all hours kept: what falls out is cleared. */
   turn(block: number, from: number, to: number): void {
-    this.clearAfter(block, from, to, 0, MINUTES_KEPT);
-    this.clearAfter(block, hourOf(from), hourOf(to), HOURS_START, HOURS_KEPT);
+    const totals = this.totals(block);
+    const at = (block & PAGE_MASK) * TOTALS;
+    // A total of 0 says that there is nothing to clear.
+    if (totals[at + MINUTES_TOTAL] !== 0) {
+      totals[at + MINUTES_TOTAL] =
+        to - from >= MINUTES_KEPT
+          ? this.clearAll(block, 0, MINUTES_KEPT)
+          : totals[at + MINUTES_TOTAL]! - this.clearAfter(block, from, to, 0, MINUTES_KEPT);
+    }
+    const fromHour = hourOf(from);
+    const toHour = hourOf(to);
+    if (fromHour === toHour) return;
+    if (totals[at + HOURS_TOTAL] !== 0) {
+      totals[at + HOURS_TOTAL]! -= this.clearAfter(block, fromHour, toHour, HOURS_START, HOURS_KEPT);
+    }
+    if (totals[at + DAY_TOTAL] !== 0) {
+      totals[at + DAY_TOTAL] =
+        toHour - fromHour >= DAY_HOURS_KEPT ? 0 : limited(this.sum(block, 'hours', toHour - DAY_HOURS_KEPT, fromHour));
+    }
   }
 
   /** Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
@@ -84,12 +137,12 @@ export class DenseRings {
     return values;
   }
 
-  write(block: number, newest: number, writer: ShardWriter): void {
+  write(block: number, newest: number, writer: VarintWriter): void {
     this.writeRing(block, newest, 0, MINUTES_KEPT, writer);
     this.writeRing(block, hourOf(newest), HOURS_START, HOURS_KEPT, writer);
   }
 
-  private writeRing(block: number, newest: number, base: number, kept: number, writer: ShardWriter): void {
+  private writeRing(block: number, newest: number, base: number, kept: number, writer: VarintWriter): void {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
     const wide = page[start + WIDE_COUNT] !== 0;
@@ -113,12 +166,28 @@ export class DenseRings {
   }
 
   /** Fills an open block, all zero, with what `write` wrote. */
-  read(block: number, newest: number, reader: ShardReader): void {
+  read(block: number, newest: number, reader: VarintReader): void {
     this.readRing(block, newest, 0, MINUTES_KEPT, reader);
     this.readRing(block, hourOf(newest), HOURS_START, HOURS_KEPT, reader);
+    const hour = hourOf(newest);
+    const totals = this.totals(block);
+    const start = (block & PAGE_MASK) * TOTALS;
+    totals[start + MINUTES_TOTAL] = limited(this.sum(block, 'minutes', newest - MINUTES_KEPT, newest));
+    totals[start + DAY_TOTAL] = limited(this.sum(block, 'hours', hour - DAY_HOURS_KEPT, hour));
+    totals[start + HOURS_TOTAL] = limited(this.sum(block, 'hours', hour - HOURS_KEPT, hour));
   }
 
-  private readRing(block: number, newest: number, base: number, kept: number, reader: ShardReader): void {
+  private totals(block: number): Float64Array {
+    return this.totalPages[block >> PAGE_BITS]!;
+  }
+
+  private addTotal(block: number, which: number, weight: number): void {
+    const totals = this.totals(block);
+    const at = (block & PAGE_MASK) * TOTALS + which;
+    totals[at] = limited(totals[at]! + weight);
+  }
+
+  private readRing(block: number, newest: number, base: number, kept: number, reader: VarintReader): void {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
     for (let left = reader.varint(); left > 0; left--) {
@@ -158,25 +227,45 @@ export class DenseRings {
     if (this.carries.take(block * BLOCK_WORDS + position, carry)) page[start + WIDE_COUNT]! -= 1;
   }
 
-  private clearAfter(block: number, from: number, to: number, base: number, kept: number): void {
+  /** Answers what was in the buckets that fell out, thousandths. */
+  private clearAfter(block: number, from: number, to: number, base: number, kept: number): number {
     const count = Math.min(to - from, kept);
-    if (count <= 0) return;
+    if (count <= 0) return 0;
     const first = remainder(from + 1, kept);
     const untilEnd = Math.min(count, kept - first);
-    this.clear(block, base + first, base + first + untilEnd);
-    this.clear(block, base, base + count - untilEnd);
+    return this.clear(block, base + first, base + first + untilEnd) + this.clear(block, base, base + count - untilEnd);
   }
 
-  private clear(block: number, first: number, end: number): void {
+  /** Answers what is left: nothing. */
+  private clearAll(block: number, first: number, end: number): 0 {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
-    // Mostly one bucket: a call of fill costs more than the loop.
-    for (let position = first; position < end; position++) page[start + position] = 0;
-    if (page[start + WIDE_COUNT] === 0) return;
-    for (let position = first; position < end; position++) {
-      if (this.carries.delete(block * BLOCK_WORDS + position)) page[start + WIDE_COUNT]! -= 1;
-    }
+    page.fill(0, start + first, start + end);
+    if (page[start + WIDE_COUNT] !== 0) this.clear(block, first, end);
+    return 0;
   }
+
+  private clear(block: number, first: number, end: number): number {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    let cleared = 0;
+    // Mostly one bucket: a call of fill costs more than the loop.
+    for (let position = first; position < end; position++) {
+      cleared += page[start + position]!;
+      page[start + position] = 0;
+    }
+    if (page[start + WIDE_COUNT] === 0) return cleared;
+    for (let position = first; position < end; position++) {
+      const key = block * BLOCK_WORDS + position;
+      cleared += this.carries.get(key) * LIMB;
+      if (this.carries.delete(key)) page[start + WIDE_COUNT]! -= 1;
+    }
+    return cleared;
+  }
+}
+
+function limited(total: number): number {
+  return total > TOTAL_LIMIT ? Number.POSITIVE_INFINITY : total;
 }
 
 /** `value` mod `divisor` of non-negative integers below 2^53; faster than % on floats. */

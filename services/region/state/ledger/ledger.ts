@@ -16,6 +16,9 @@
  * - Decay: S(at) = Σ w · 2^((t − at)/H), in cells of 8 half-lives; see `decay.ts`.
  */
 import type { Window } from '../../../../shared/schema/schema.ts';
+import type { Ceilings, PairCeiling } from '../ceilings/ceilings.ts';
+
+export type { PairCeiling };
 
 /** What one pair says at a moment. Weights, not thousandths. */
 export interface SignalReading {
@@ -48,6 +51,14 @@ export interface ShardPass {
   encode(shard: number): Uint8Array;
 }
 
+/** One signal's pairs, looked up once: what is read very often. All of 0 for a pair without events. Allocates nothing. */
+export interface SignalView {
+  /** One window's sum of weights at `atMs`. */
+  sum(entity: number, window: Window, atMs: number): number;
+  /** The decayed score at `atMs`. */
+  decayed(entity: number, atMs: number): number;
+}
+
 export type PairSink = (entity: number, parts: readonly (string | number | bigint)[]) => void;
 
 export interface Ledger {
@@ -62,7 +73,16 @@ export interface Ledger {
   retract(entity: number, signal: string, weight: number, timeMs: number): void;
   /** The pair at `atMs`; undefined when no event of it was ever added. */
   read(entity: number, signal: string, atMs: number): SignalReading | undefined;
-  /** One window's sum of weights at `atMs`, 0 without events. The hot path of ranking: allocates nothing. */
+  /** Undefined: the schema has no such signal. */
+  signal(name: string): SignalView | undefined;
+  /** At least what is in every entity's pairs, by block: what bounds the scores of many at once. */
+  readonly ceilings: Ceilings;
+  /**
+   * Gives back bucket memory of pairs without an event since `beforeMs`, looking at about `limitPairs`; the next call goes
+   * on from there. What is read, described and encoded stays the same.
+   */
+  pack(limitPairs: number, beforeMs: number): void;
+  /** One window's sum of weights at `atMs`, 0 without events. Allocates nothing. */
   sum(entity: number, signal: string, window: Window, atMs: number): number;
   /** The decayed score at `atMs`, 0 without events. Allocates nothing. */
   decayed(entity: number, signal: string, atMs: number): number;

@@ -1,66 +1,89 @@
 /**
  * The pairs of one signal: entity → slot, and the fixed record of each slot.
  *
- * Open addressing over slot numbers alone (4 bytes a place); the entity itself is read from the record. Records live in
- * pages that never move. A pair is never removed.
+ * Open addressing over slot numbers alone (4 bytes a place); the low half of the entity is read from the record, the whole
+ * of it from the shared numbering. Records live in pages that never move. A pair is never removed.
+ *
+ * A pair takes 32 bytes of sums and times, 20 of links, and 4.6 to 9.1 of places: 57 to 61 while it is cold.
  */
-import { hashOf } from '../entities/entities.ts';
+import { type Entities, hashOf } from '../entities/entities.ts';
 
-/** Fields of a record, 64-bit floats: integers below 2^53 each. */
-const ENTITY = 0;
-/** Low limb of the sum of all weights, thousandths. */
-export const SUM = 1;
-export const COUNT = 2;
-export const FIRST_MS = 3;
+/** Fields of a record, 64-bit floats: integers below 2^53 each. The first: low limb of the sum of all weights, thousandths. */
+export const SUM = 0;
+export const FIRST_MS = 1;
 /** The latest event time. The newest bucket of every ring and the newest decay cell follow from it. */
-export const LAST_MS = 4;
+export const LAST_MS = 2;
 /** Low limb of the newest decay cell. */
-export const CELL = 5;
-const FIELDS = 6;
+export const CELL = 3;
+const FIELDS = 4;
 
-/** Links of a record: 0 for none. */
+/** Links of a record, 32 bits each; the first two: 0 for none. */
 export const RINGS = 0;
 export const OLDER_CELLS = 1;
-const LINKS = 2;
+/** Low limb of the number of events, unsigned. */
+export const COUNT = 2;
+const ORDINAL = 3;
+const ENTITY_LOW = 4;
+const LINKS = 5;
 
 const PAGE_BITS = 10;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
 const FIRST_PLACES = 64;
+const TWO_32 = 4_294_967_296;
 
 export class PairTable {
-  /** Slot + 1; 0: empty. A power of two, at most three quarters full. */
+  private readonly entities: Entities;
+  /** Slot + 1; 0: empty. A power of two, at most seven eighths full. */
   private places = new Int32Array(FIRST_PLACES);
   private readonly records: Float64Array[] = [];
   private readonly linkPages: Int32Array[] = [];
+  /** Whether low halves alone tell the entities of this table apart. */
+  private lowOnly = true;
   /** Number of pairs; slots are 0 … size − 1. */
   size = 0;
 
+  constructor(entities: Entities) {
+    this.entities = entities;
+  }
+
   /** −1: no such pair. */
   find(entity: number): number {
-    const mask = this.places.length - 1;
+    const { places } = this;
+    const mask = places.length - 1;
     for (let place = hashOf(entity) & mask; ; place = (place + 1) & mask) {
-      const slot = this.places[place]! - 1;
-      if (slot < 0 || this.entity(slot) === entity) return slot;
+      const slot = places[place]! - 1;
+      if (slot < 0 || this.is(slot, entity)) return slot;
     }
   }
 
   /** A pair that was not there before has a count of 0. */
   findOrAdd(entity: number): number {
     const found = this.find(entity);
-    if (found >= 0) return found;
-    if ((this.size + 1) * 4 > this.places.length * 3) this.grow();
+    return found >= 0 ? found : this.add(entity);
+  }
+
+  private add(entity: number): number {
+    if ((this.size + 1) * 8 > this.places.length * 7) this.grow();
     const slot = this.size++;
     if (slot >> PAGE_BITS === this.records.length) {
       this.records.push(new Float64Array(FIELDS << PAGE_BITS));
       this.linkPages.push(new Int32Array(LINKS << PAGE_BITS));
     }
-    this.record(slot)[this.field(slot) + ENTITY] = entity;
+    if (entity >= TWO_32) this.lowOnly = false;
+    const links = this.links(slot);
+    const link = this.link(slot);
+    links[link + ORDINAL] = this.entities.ordinal(entity);
+    links[link + ENTITY_LOW] = entity | 0;
     this.place(entity, slot);
     return slot;
   }
 
+  ordinal(slot: number): number {
+    return this.links(slot)[this.link(slot) + ORDINAL]!;
+  }
+
   entity(slot: number): number {
-    return this.record(slot)[this.field(slot) + ENTITY]!;
+    return this.entities.entity(this.ordinal(slot));
   }
 
   /** The page of the slot's record; it begins at {@link field}. */
@@ -79,6 +102,11 @@ export class PairTable {
 
   link(slot: number): number {
     return (slot & PAGE_MASK) * LINKS;
+  }
+
+  private is(slot: number, entity: number): boolean {
+    if (this.links(slot)[this.link(slot) + ENTITY_LOW] !== (entity | 0)) return false;
+    return (this.lowOnly && entity < TWO_32) || this.entity(slot) === entity;
   }
 
   private place(entity: number, slot: number): void {

@@ -10,6 +10,8 @@ export const MINUTE_MS = 60_000;
 export const MINUTES_PER_HOUR = 60;
 export const MINUTES_KEPT = 66;
 export const HOURS_KEPT = 170;
+/** What a total over a day covers: `24h` and two hours, as the rings exceed their windows. */
+export const DAY_HOURS_KEPT = 26;
 
 export type RingKind = 'minutes' | 'hours';
 
@@ -31,3 +33,10 @@ export function hourOf(minute: number): number {
 
 /** Appends bucket, value, bucket, value … ascending, zero values left out: the canonical content of a ring. */
 export type BucketValues = (number | bigint)[];
+
+/** The three totals of a pair: see `dense-rings.ts`. Thousandths. */
+export interface RingTotals {
+  minutes: number;
+  day: number;
+  hours: number;
+}

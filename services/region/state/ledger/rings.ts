@@ -1,20 +1,24 @@
 /**
  * The rings of one signal's pairs, each pair in the cheapest form that holds it: sparse while it has few minutes with
- * events, dense from then on, sparse again when a later event finds everything fallen out. The form is representation:
- * `values` answers the same for either.
+ * events, dense from then on, packed when it has gone quiet and after a start, dense again with its next event - or sparse,
+ * when that finds everything fallen out. The form is representation: `values` answers the same for each.
  *
- * A pair refers to its rings by an integer: positive, a sparse block + 1; negative, −(a dense block + 1). 0 is left to the
- * caller: a pair whose events all lie in one minute needs no rings at all.
+ * A pair refers to its rings by an integer: positive, a sparse block + 1; negative, −(2 · a dense block + 1) or
+ * −(2 · a packed chunk + 2). 0 is left to the caller: a pair whose events all lie in one minute needs no rings at all.
  */
-import { DenseRings } from './dense-rings.ts';
-import type { BucketValues, RingKind } from './ring-spans.ts';
-import { HOURS_KEPT, hourOf } from './ring-spans.ts';
-import type { ShardReader, ShardWriter } from './shard-codec.ts';
+
+import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
+import { DAY_TOTAL, DenseRings, HOURS_TOTAL, MINUTES_TOTAL } from './dense-rings.ts';
+import { PACKED_LIMIT_BYTES, PackedRings, skipRings } from './packed-rings.ts';
+import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
+import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
 import { SparseRings } from './sparse-rings.ts';
 
 export class Rings {
   private readonly sparse = new SparseRings();
   private readonly dense = new DenseRings();
+  private readonly packed = new PackedRings();
+  private readonly scratch = new VarintWriter(8_192);
 
   /** Rings that hold `sum` thousandths at one minute, the newest. */
   open(minute: number, sum: number): number {
@@ -26,58 +30,105 @@ export class Rings {
    * on.
    */
   add(reference: number, minute: number, newest: number, weight: number): number {
-    let current = reference;
+    let current = isPacked(reference) ? this.unpack(reference, newest) : reference;
     let latest = newest;
     if (minute > newest) {
-      current = this.turn(reference, newest, minute);
+      current = this.turn(current, newest, minute);
       latest = minute;
     }
     if (weight === 0) return current;
     if (current < 0) {
-      this.dense.add(-current - 1, minute, latest, weight);
+      this.dense.add(denseOf(current), minute, latest, weight);
       return current;
     }
     if (hourOf(latest) - hourOf(minute) >= HOURS_KEPT) return current;
     return this.addSparse(current, minute, latest, weight);
   }
 
-  /** Takes out what `add` put at `minute`, where the rings up to `newest` still cover it. */
-  retract(reference: number, minute: number, newest: number, weight: number): void {
-    if (weight === 0 || hourOf(newest) - hourOf(minute) >= HOURS_KEPT) return;
-    if (reference < 0) this.dense.retract(-reference - 1, minute, newest, weight);
-    else this.sparse.retract(reference - 1, minute, weight);
+  /** Takes out what `add` put at `minute`, where the rings up to `newest` still cover it. Answers the reference from now on. */
+  retract(reference: number, minute: number, newest: number, weight: number): number {
+    if (weight === 0 || hourOf(newest) - hourOf(minute) >= HOURS_KEPT) return reference;
+    const current = isPacked(reference) ? this.unpack(reference, newest) : reference;
+    if (current < 0) this.dense.retract(denseOf(current), minute, newest, weight);
+    else this.sparse.retract(current - 1, minute, weight);
+    return current;
   }
 
   /** Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
   sum(reference: number, newest: number, ring: RingKind, above: number, upTo: number): number {
-    return reference < 0
-      ? this.dense.sum(-reference - 1, ring, above, upTo)
-      : this.sparse.sum(reference - 1, newest, ring, above, upTo);
+    if (reference > 0) return this.sparse.sum(reference - 1, newest, ring, above, upTo);
+    if (isPacked(reference)) return this.packed.sum(packedOf(reference), newest, ring, above, upTo);
+    return this.dense.sum(denseOf(reference), ring, above, upTo);
+  }
+
+  /** Writes the totals as of the pair's newest minute to `totals`. */
+  totals(reference: number, newest: number, totals: RingTotals): void {
+    if (reference < 0 && !isPacked(reference)) {
+      const block = denseOf(reference);
+      totals.minutes = this.dense.total(block, MINUTES_TOTAL);
+      totals.day = this.dense.total(block, DAY_TOTAL);
+      totals.hours = this.dense.total(block, HOURS_TOTAL);
+      return;
+    }
+    if (reference > 0) {
+      this.sparse.totals(reference - 1, newest, totals);
+      return;
+    }
+    const hour = hourOf(newest);
+    totals.minutes = this.sum(reference, newest, 'minutes', newest - MINUTES_KEPT, newest);
+    totals.day = this.sum(reference, newest, 'hours', hour - DAY_HOURS_KEPT, hour);
+    totals.hours = this.sum(reference, newest, 'hours', hour - HOURS_KEPT, hour);
   }
 
   /** The ring's content; `newest` is the pair's newest minute. */
   values(reference: number, ring: RingKind, newest: number): BucketValues {
-    return reference < 0
-      ? this.dense.values(-reference - 1, ring, ring === 'minutes' ? newest : hourOf(newest))
-      : this.sparse.values(reference - 1, ring, newest);
+    if (reference > 0) return this.sparse.values(reference - 1, ring, newest);
+    if (isPacked(reference)) return this.packed.values(packedOf(reference), newest, ring);
+    return this.dense.values(denseOf(reference), ring, ring === 'minutes' ? newest : hourOf(newest));
   }
 
-  /** The rings in the form they are in; `newest` is the pair's newest minute. */
-  write(reference: number, newest: number, writer: ShardWriter): void {
-    if (reference < 0) this.dense.write(-reference - 1, newest, writer);
-    else this.sparse.write(reference - 1, newest, writer);
+  /** The rings in the form they are in, packed as dense; `newest` is the pair's newest minute. */
+  write(reference: number, newest: number, writer: VarintWriter): void {
+    if (reference > 0) this.sparse.write(reference - 1, newest, writer);
+    else if (isPacked(reference)) writer.bytes(this.packed.bytes(packedOf(reference)));
+    else this.dense.write(denseOf(reference), newest, writer);
   }
 
-  /** New rings with what `write` wrote. */
-  read(form: 'sparse' | 'dense', newest: number, reader: ShardReader): number {
+  /** New rings with what `write` wrote; dense ones stay packed until they are needed. */
+  read(form: 'sparse' | 'dense', newest: number, reader: VarintReader): number {
     if (form === 'sparse') {
       const block = this.sparse.open();
       this.sparse.read(block, newest, reader);
       return block + 1;
     }
+    const start = reader.position;
+    skipRings(reader);
+    const bytes = reader.since(start);
+    if (bytes.length <= PACKED_LIMIT_BYTES) return packedReference(this.packed.store(bytes));
     const block = this.dense.open();
-    this.dense.read(block, newest, reader);
-    return -(block + 1);
+    this.dense.read(block, newest, new VarintReader(bytes));
+    return denseReference(block);
+  }
+
+  /** Dense rings as packed ones, where that is worth it. Answers the reference from now on. */
+  pack(reference: number, newest: number): number {
+    if (reference >= 0 || isPacked(reference)) return reference;
+    const block = denseOf(reference);
+    this.scratch.drain();
+    this.dense.write(block, newest, this.scratch);
+    const bytes = this.scratch.drain();
+    if (bytes.length > PACKED_LIMIT_BYTES) return reference;
+    const packed = packedReference(this.packed.store(bytes));
+    this.dense.close(block);
+    return packed;
+  }
+
+  private unpack(reference: number, newest: number): number {
+    const chunk = packedOf(reference);
+    const block = this.dense.open();
+    this.dense.read(block, newest, this.packed.read(chunk));
+    this.packed.close(chunk);
+    return denseReference(block);
   }
 
   private turn(reference: number, from: number, to: number): number {
@@ -86,10 +137,10 @@ export class Rings {
       return reference;
     }
     if (hourOf(to) - hourOf(from) >= HOURS_KEPT) {
-      this.dense.close(-reference - 1);
+      this.dense.close(denseOf(reference));
       return this.sparse.open() + 1;
     }
-    this.dense.turn(-reference - 1, from, to);
+    this.dense.turn(denseOf(reference), from, to);
     return reference;
   }
 
@@ -100,6 +151,26 @@ export class Rings {
     this.sparse.visit(block, newest, (entryMinute, sum) => this.dense.add(wider, entryMinute, newest, sum));
     this.dense.add(wider, minute, newest, weight);
     this.sparse.close(block);
-    return -(wider + 1);
+    return denseReference(wider);
   }
+}
+
+function isPacked(reference: number): boolean {
+  return reference < 0 && (reference & 1) === 0;
+}
+
+function denseReference(block: number): number {
+  return -(2 * block + 1);
+}
+
+function denseOf(reference: number): number {
+  return (-reference - 1) / 2;
+}
+
+function packedReference(chunk: number): number {
+  return -(2 * chunk + 2);
+}
+
+function packedOf(reference: number): number {
+  return (-reference - 2) / 2;
 }

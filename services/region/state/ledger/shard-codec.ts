@@ -1,5 +1,5 @@
 /**
- * One ledger shard as bytes, little-endian; varint = LEB128 of a non-negative integer below 2^53:
+ * One ledger shard as bytes, little-endian; varint as in `varints.ts`:
  *
  *     0  u8   format version            4  u32  CRC-32 of everything else
  *     1  u8   shard                     8  varint signals, each: u8 length + name · varint pairs; then their pairs
@@ -16,56 +16,18 @@
 import { crc32 } from 'node:zlib';
 import { Fault } from '../../../../shared/errors/errors.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
+import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 
 const FORMAT_VERSION = 1;
 const HEADER_BYTES = 8;
 const CRC_AT = 4;
-const TWO_28 = 268_435_456;
 
-export class ShardWriter {
-  private buffer: Buffer;
-  private at = HEADER_BYTES;
-
+export class ShardWriter extends VarintWriter {
   constructor(shard: number, capacity: number) {
-    this.buffer = Buffer.allocUnsafe(Math.max(capacity, 1_024));
+    super(capacity, HEADER_BYTES);
     this.buffer.fill(0, 0, HEADER_BYTES);
     this.buffer[0] = FORMAT_VERSION;
     this.buffer[1] = shard;
-  }
-
-  /** Room for `bytes` more: asked for once a pair, so that single values need not look. */
-  room(bytes: number): void {
-    if (this.at + bytes <= this.buffer.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.at + bytes));
-    this.buffer.copy(grown, 0, 0, this.at);
-    this.buffer = grown;
-  }
-
-  byte(value: number): void {
-    this.buffer[this.at++] = value;
-  }
-
-  varint(value: number): void {
-    if (value < TWO_28) {
-      this.small(value);
-      return;
-    }
-    const high = Math.floor(value / TWO_28);
-    let low = value - high * TWO_28;
-    for (let group = 0; group < 4; group++) {
-      this.buffer[this.at++] = (low & 0x7f) | 0x80;
-      low >>>= 7;
-    }
-    this.small(high);
-  }
-
-  private small(value: number): void {
-    let bits = value;
-    while (bits >= 0x80) {
-      this.buffer[this.at++] = (bits & 0x7f) | 0x80;
-      bits >>>= 7;
-    }
-    this.buffer[this.at++] = bits;
   }
 
   name(value: string): void {
@@ -84,9 +46,8 @@ export class ShardWriter {
   }
 }
 
-export class ShardReader {
-  private readonly bytes: Buffer;
-  private at = HEADER_BYTES;
+export class ShardReader extends VarintReader {
+  private readonly text: Buffer;
 
   /** Throws `Fault('damaged_checkpoint')` for what no {@link ShardWriter} made of this shard. */
   constructor(shard: number, source: Uint8Array) {
@@ -96,41 +57,22 @@ export class ShardReader {
     }
     if (bytes[0] !== FORMAT_VERSION) throw damaged(shard, `its format is ${bytes[0]}, not ${FORMAT_VERSION}`);
     if (bytes[1] !== shard) throw damaged(shard, `it is the shard ${bytes[1]}`);
-    this.bytes = bytes;
-  }
-
-  byte(): number {
-    return this.bytes[this.at++]!;
-  }
-
-  varint(): number {
-    let low = 0;
-    for (let shift = 0; shift < 28; shift += 7) {
-      const group = this.bytes[this.at++]!;
-      low |= (group & 0x7f) << shift;
-      if (group < 0x80) return low;
-    }
-    let high = 0;
-    for (let shift = 0; shift < 28; shift += 7) {
-      const group = this.bytes[this.at++]!;
-      high |= (group & 0x7f) << shift;
-      if (group < 0x80) break;
-    }
-    return high * TWO_28 + low;
+    super(bytes, HEADER_BYTES);
+    this.text = bytes;
   }
 
   name(): string {
     const length = this.byte();
-    const name = this.bytes.toString('utf8', this.at, this.at + length);
+    const name = this.text.toString('utf8', this.at, this.at + length);
     this.at += length;
     return name;
   }
 
   /** What a checksum vouches for was written by this program: anything left over or missing is its mistake. */
   end(): void {
-    assert(this.at === this.bytes.length, 'a shard is read to its end', () => ({
+    assert(this.at === this.text.length, 'a shard is read to its end', () => ({
       at: this.at,
-      length: this.bytes.length,
+      length: this.text.length,
     }));
   }
 }

@@ -2,9 +2,10 @@
 import { BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { Schema, Window } from '../../../../shared/schema/schema.ts';
-import type { Entities } from '../entities/entities.ts';
-import { Decay } from './decay.ts';
-import { type Ledger, type PairSink, SHARDS, type ShardPass, type SignalReading } from './ledger.ts';
+import { Ceilings, type PairCeiling } from '../ceilings/ceilings.ts';
+import { Entities } from '../entities/entities.ts';
+import { Decay } from './decay/decay.ts';
+import { type Ledger, type PairSink, SHARDS, type ShardPass, type SignalReading, type SignalView } from './ledger.ts';
 import { shardOf } from './pair-table.ts';
 import { damaged, ShardReader } from './shard-codec.ts';
 import { SlotPass } from './shard-pass.ts';
@@ -12,69 +13,123 @@ import { SignalPairs } from './signal-pairs.ts';
 
 const HEAVIEST = WEIGHT_LIMIT * WEIGHT_SCALE;
 
-/** An empty ledger; with a numbering of its own where it shares none. Throws `BrokenInvariant` for what intake lets nobody write. */
-export function createLedger(options: { schema: Pick<Schema, 'signals'>; entities?: Entities }): Ledger {
+export interface LedgerOptions {
+  readonly schema: Pick<Schema, 'signals'>;
+  /** A numbering of its own where it shares none. */
+  readonly entities?: Entities;
+  /** The creation time of the live item with this ordinal, −1 without one. Absent: nothing is live. */
+  readonly createdMs?: (ordinal: number) => number;
+  /** Signals by whose decayed score is ranked: their ceilings are kept too. */
+  readonly decayed?: ReadonlySet<string>;
+}
+
+/** An empty ledger. Throws `BrokenInvariant` for what intake lets nobody write. */
+export function createLedger(options: LedgerOptions): Ledger {
   return new SignalLedger(options);
 }
 
-class SignalLedger implements Ledger {
-  private readonly bySignal = new Map<string, SignalPairs>();
-  private readonly changedShards = new Uint8Array(SHARDS);
+/** One signal, and its place in the schema. */
+interface Signal {
+  readonly index: number;
+  readonly pairs: SignalPairs;
+  readonly decay: Decay;
+  readonly withDecay: boolean;
+}
 
-  constructor(options: { schema: Pick<Schema, 'signals'>; entities?: Entities }) {
+class SignalLedger implements Ledger {
+  readonly ceilings: Ceilings;
+  private readonly bySignal = new Map<string, Signal>();
+  private readonly inOrder: readonly Signal[];
+  private readonly changedShards = new Uint8Array(SHARDS);
+  private readonly ceiling: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
+  /** Where packing goes on. */
+  private packing = { signal: 0, slot: 0 };
+
+  constructor({ schema, entities = new Entities(), createdMs = () => -1, decayed = new Set() }: LedgerOptions) {
+    this.inOrder = [...schema.signals.values()].map(({ name, halfLifeSeconds }, index) => {
+      const decay = new Decay(halfLifeSeconds);
+      return { index, decay, pairs: new SignalPairs({ decay, entities }), withDecay: decayed.has(name) };
+    });
     // Ascending names: the order in which `describe` speaks must not depend on the schema file's.
-    const definitions = [...options.schema.signals.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-    for (const { name, halfLifeSeconds } of definitions) {
-      this.bySignal.set(name, new SignalPairs(new Decay(halfLifeSeconds)));
-    }
+    const named = [...schema.signals.keys()].map((name, index) => [name, this.inOrder[index]!] as const);
+    for (const [name, signal] of named.sort(([a], [b]) => (a < b ? -1 : 1))) this.bySignal.set(name, signal);
+    this.ceilings = new Ceilings({
+      entities,
+      signals: this.inOrder.length,
+      createdMs,
+      pair: (index, entity, fromMs, ceiling) => {
+        const { pairs, withDecay } = this.inOrder[index]!;
+        return pairs.ceilingFrom(entity, fromMs, ceiling, withDecay);
+      },
+      decayed: (index, key, atMs) => this.inOrder[index]!.decay.ofKey(key, atMs),
+    });
+  }
+
+  signal(name: string): SignalView | undefined {
+    return this.bySignal.get(name)?.pairs;
   }
 
   get pairs(): number {
     let pairs = 0;
-    for (const { table } of this.bySignal.values()) pairs += table.size;
+    for (const signal of this.inOrder) pairs += signal.pairs.table.size;
     return pairs;
   }
 
   add(entity: number, signal: string, weight: number, timeMs: number): void {
-    this.pairsFor(entity, signal, weight, timeMs).put(entity, weight, timeMs, 1);
+    const found = this.signalFor(entity, signal, weight, timeMs);
+    this.raise(found, found.pairs.put(entity, weight, timeMs, 1));
     this.changedShards[shardOf(entity)] = 1;
   }
 
   note(entity: number, signal: string, timeMs: number): void {
-    this.pairsFor(entity, signal, 0, timeMs).put(entity, 0, timeMs, 0);
+    const found = this.signalFor(entity, signal, 0, timeMs);
+    this.raise(found, found.pairs.put(entity, 0, timeMs, 0));
     this.changedShards[shardOf(entity)] = 1;
   }
 
   retract(entity: number, signal: string, weight: number, timeMs: number): void {
-    this.pairsFor(entity, signal, weight, timeMs).retract(entity, weight, timeMs);
+    const { index, pairs } = this.signalFor(entity, signal, weight, timeMs);
+    const slot = pairs.retract(entity, weight, timeMs);
+    // What is highest may stay where it is: it is at least the truth. What is least must not.
+    pairs.ceiling(slot, this.ceiling, false);
+    this.ceilings.lower(index, pairs.table.ordinal(slot), this.ceiling.all);
     this.changedShards[shardOf(entity)] = 1;
   }
 
-  private pairsFor(entity: number, signal: string, weight: number, timeMs: number): SignalPairs {
-    const pairs = this.bySignal.get(signal);
-    if (pairs === undefined) throw new BrokenInvariant(`the ledger only sees signals of its schema: ${signal}`);
+  private raise({ index, pairs, withDecay }: Signal, slot: number): void {
+    pairs.ceiling(slot, this.ceiling, withDecay);
+    this.ceilings.raise(index, pairs.table.ordinal(slot), pairs.newestMinute(slot), this.ceiling);
+  }
+
+  private signalFor(entity: number, signal: string, weight: number, timeMs: number): Signal {
+    const found = this.bySignal.get(signal);
+    if (found === undefined) throw new BrokenInvariant(`the ledger only sees signals of its schema: ${signal}`);
     if (!isCount(weight) || weight > HEAVIEST || !isCount(timeMs) || !isCount(entity)) {
       throw new BrokenInvariant(`the ledger takes integers in range: ${JSON.stringify({ entity, weight, timeMs })}`);
     }
-    return pairs;
+    return found;
+  }
+
+  pack(limitPairs: number, beforeMs: number): void {
+    const { signal, slot } = this.packing;
+    const next = this.inOrder[signal]!.pairs.pack(slot, limitPairs, beforeMs);
+    this.packing = next > 0 ? { signal, slot: next } : { signal: (signal + 1) % this.inOrder.length, slot: 0 };
   }
 
   read(entity: number, signal: string, atMs: number): SignalReading | undefined {
-    return this.bySignal.get(signal)?.read(entity, atMs);
+    return this.bySignal.get(signal)?.pairs.read(entity, atMs);
   }
 
   sum(entity: number, signal: string, window: Window, atMs: number): number {
-    const pairs = this.bySignal.get(signal);
-    return pairs === undefined ? 0 : pairs.sum(entity, window, atMs);
+    return this.bySignal.get(signal)?.pairs.sum(entity, window, atMs) ?? 0;
   }
 
   decayed(entity: number, signal: string, atMs: number): number {
-    const pairs = this.bySignal.get(signal);
-    return pairs === undefined ? 0 : pairs.decayed(entity, atMs);
+    return this.bySignal.get(signal)?.pairs.decayed(entity, atMs) ?? 0;
   }
 
   sortKey(entity: number, signal: string): number {
-    return this.bySignal.get(signal)?.sortKey(entity) ?? Number.NEGATIVE_INFINITY;
+    return this.bySignal.get(signal)?.pairs.sortKey(entity) ?? Number.NEGATIVE_INFINITY;
   }
 
   shardOf(entity: number): number {
@@ -87,7 +142,7 @@ class SignalLedger implements Ledger {
 
   pass(): ShardPass {
     return new SlotPass({
-      pairs: this.bySignal,
+      pairs: [...this.bySignal].map(([name, { pairs }]) => [name, pairs] as const),
       onEncoded: (shard) => {
         this.changedShards[shard] = 0;
       },
@@ -97,18 +152,18 @@ class SignalLedger implements Ledger {
   load(shard: number, bytes: Uint8Array): void {
     const reader = new ShardReader(shard, bytes);
     // Every signal is known before the first pair is opened: bytes that are refused leave the shard empty.
-    const present: { readonly pairs: SignalPairs; readonly count: number }[] = [];
+    const present: { readonly signal: Signal; readonly count: number }[] = [];
     for (let left = reader.varint(); left > 0; left--) {
       const name = reader.name();
-      const pairs = this.bySignal.get(name);
-      if (pairs === undefined) throw damaged(shard, `the schema has no signal ${JSON.stringify(name)}`);
-      present.push({ pairs, count: reader.varint() });
+      const signal = this.bySignal.get(name);
+      if (signal === undefined) throw damaged(shard, `the schema has no signal ${JSON.stringify(name)}`);
+      present.push({ signal, count: reader.varint() });
     }
-    for (const { pairs, count } of present) {
+    for (const { signal, count } of present) {
       let entity = 0;
       for (let left = count; left > 0; left--) {
         entity += reader.varint();
-        pairs.decode(entity, reader);
+        this.raise(signal, signal.pairs.decode(entity, reader));
       }
     }
     reader.end();
@@ -122,13 +177,14 @@ class SignalLedger implements Ledger {
   }
 
   describePair(entity: number, signal: string, sink: PairSink): void {
-    const pairs = this.bySignal.get(signal);
+    const pairs = this.bySignal.get(signal)?.pairs;
     const slot = pairs?.table.find(entity) ?? -1;
     if (pairs !== undefined && slot >= 0) sink(entity, [signal, ...pairs.describe(slot)]);
   }
 
   *described(): Generator<{ entity: number; signal: string }> {
-    for (const [signal, { table }] of this.bySignal) {
+    for (const [signal, { pairs }] of this.bySignal) {
+      const { table } = pairs;
       for (let slot = 0; slot < table.size; slot++) yield { entity: table.entity(slot), signal };
     }
   }
@@ -136,7 +192,8 @@ class SignalLedger implements Ledger {
   /** Ascending, each once. */
   private entities(): Iterable<number> {
     const all = new Set<number>();
-    for (const { table } of this.bySignal.values()) {
+    for (const { pairs } of this.inOrder) {
+      const { table } = pairs;
       for (let slot = 0; slot < table.size; slot++) all.add(table.entity(slot));
     }
     return Float64Array.from(all).sort();

@@ -8,22 +8,22 @@
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { Window } from '../../../../shared/schema/schema.ts';
-import { BlockPool } from './block-pool.ts';
+import type { Entities } from '../entities/entities.ts';
 import { Carries, exact } from './carries.ts';
-import { CELLS, cellSum, type Decay, sortKey } from './decay.ts';
-import type { SignalReading } from './ledger.ts';
-import { CELL, COUNT, FIRST_MS, LAST_MS, OLDER_CELLS, PairTable, RINGS, SUM } from './pair-table.ts';
+import { CELLS, type Decay, sortKey } from './decay/decay.ts';
+import type { PairCeiling, SignalReading } from './ledger.ts';
+import { CARRIES, LIMB, PairCells } from './pair-cells.ts';
+import { CELL, COUNT, FIRST_MS, LAST_MS, PairTable, RINGS, SUM } from './pair-table.ts';
 import type { BucketValues, RingKind } from './ring-spans.ts';
-import { HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT, windowSpans } from './ring-spans.ts';
+import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT, windowSpans } from './ring-spans.ts';
 import { Rings } from './rings.ts';
 import type { ShardReader, ShardWriter } from './shard-codec.ts';
 
-/** Low limbs of sums and cells stay below this; one more event on top of it is still exact in 53 bits. */
-const LIMB = 2 ** 52;
-const OLDER = CELLS - 1;
-/** Carry keys of a slot: its cells by age, then its sum. */
-const CARRIES = CELLS + 1;
 const SUM_CARRY = CELLS;
+const COUNT_CARRY = CELLS + 1;
+/** Carries that are written to a shard: those of the cells and of the sum. */
+const WRITTEN_CARRIES = CELLS + 1;
+const COUNT_LIMB = 4_294_967_296;
 
 /** What follows a pair's fixed fields in a shard. */
 const HAS_OLDER = 1;
@@ -34,38 +34,35 @@ const HAS_DENSE = 8;
 const PAIR_LIMIT_BYTES = (MINUTES_KEPT + HOURS_KEPT) * 18 + 256;
 
 export class SignalPairs {
-  readonly table = new PairTable();
+  readonly table: PairTable;
   private readonly decay: Decay;
   private readonly rings = new Rings();
-  /** Cells newest − 1 … newest − 3 of the pairs that have any. */
-  private readonly olderCells = new BlockPool({
-    blockWords: OLDER,
-    pageBits: 10,
-    createPage: (words) => new Float64Array(words),
-  });
   private readonly carries = new Carries();
+  private readonly cells: PairCells;
 
-  constructor(decay: Decay) {
+  constructor({ decay, entities }: { decay: Decay; entities: Entities }) {
     this.decay = decay;
+    this.table = new PairTable(entities);
+    this.cells = new PairCells({ decay, table: this.table, carries: this.carries });
   }
 
-  /** An event and the 1 it counts; or one that only has its time noted: weight and `counted` 0. */
-  put(entity: number, weight: number, timeMs: number, counted: 0 | 1): void {
+  /** An event and the 1 it counts; or one that only has its time noted: weight and `counted` 0. Answers the slot. */
+  put(entity: number, weight: number, timeMs: number, counted: 0 | 1): number {
     const before = this.table.size;
     const slot = this.table.findOrAdd(entity);
     const record = this.table.record(slot);
     const at = this.table.field(slot);
     if (this.table.size > before) {
       record[at + SUM] = weight;
-      record[at + COUNT] = counted;
       record[at + FIRST_MS] = timeMs;
       record[at + LAST_MS] = timeMs;
       record[at + CELL] = this.decay.contribution(weight, timeMs, this.decay.cellOf(timeMs));
-      return;
+      this.addCount(slot, counted);
+      return slot;
     }
     const lastMs = record[at + LAST_MS]!;
-    this.addToRings(slot, weight, timeMs, lastMs);
-    this.addToCells(slot, weight, timeMs, lastMs);
+    this.addToRings(slot, weight, Math.floor(timeMs / MINUTE_MS), Math.floor(lastMs / MINUTE_MS));
+    this.cells.add(slot, weight, timeMs, lastMs);
     const sum = record[at + SUM]! + weight;
     if (sum < LIMB) {
       record[at + SUM] = sum;
@@ -73,37 +70,114 @@ export class SignalPairs {
       record[at + SUM] = sum - LIMB;
       this.carries.add(slot * CARRIES + SUM_CARRY, 1);
     }
-    record[at + COUNT]! += counted;
+    this.addCount(slot, counted);
     if (timeMs > lastMs) record[at + LAST_MS] = timeMs;
     else if (timeMs < record[at + FIRST_MS]!) record[at + FIRST_MS] = timeMs;
+    return slot;
   }
 
-  /** Takes out what `put` of the same event added and no newer one has cleared since. */
-  retract(entity: number, weight: number, timeMs: number): void {
+  /** Takes out what `put` of the same event added and no newer one has cleared since. Answers the slot. */
+  retract(entity: number, weight: number, timeMs: number): number {
     const slot = this.table.find(entity);
     assert(slot >= 0, 'only what was added is retracted', () => ({ entity }));
     const record = this.table.record(slot);
     const at = this.table.field(slot);
-    assert(record[at + COUNT]! > 0, 'only what counts is retracted', () => ({ entity }));
-    record[at + COUNT]! -= 1;
-    record[at + SUM] = this.takeOut(slot, SUM_CARRY, record[at + SUM]! - weight);
+    assert(this.count(slot) > 0, 'only what counts is retracted', () => ({ entity }));
+    this.addCount(slot, -1);
+    const sum = record[at + SUM]! - weight;
+    record[at + SUM] = sum < 0 ? sum + LIMB : sum;
+    if (sum < 0) this.carries.take(slot * CARRIES + SUM_CARRY, 1);
     const lastMs = record[at + LAST_MS]!;
-    const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
-    if (reference !== 0) {
-      this.rings.retract(reference, Math.floor(timeMs / MINUTE_MS), Math.floor(lastMs / MINUTE_MS), weight);
+    const links = this.table.links(slot);
+    const link = this.table.link(slot) + RINGS;
+    if (links[link] !== 0) {
+      const [minute, newest] = [Math.floor(timeMs / MINUTE_MS), Math.floor(lastMs / MINUTE_MS)];
+      links[link] = this.rings.retract(links[link]!, minute, newest, weight);
     }
-    const cell = this.decay.cellOf(timeMs);
-    const age = this.decay.cellOf(lastMs) - cell;
-    const contribution = this.decay.contribution(weight, timeMs, cell);
-    if (age >= CELLS || contribution === 0) return;
-    this.setCellLow(slot, age, this.takeOut(slot, age, this.cellLow(slot, age) - contribution));
+    this.cells.retract(slot, weight, timeMs, lastMs);
+    return slot;
   }
 
-  /** The low limb of a value that went down; what is missing is taken from its carry. */
-  private takeOut(slot: number, carryOf: number, value: number): number {
-    if (value >= 0) return value;
-    this.carries.take(slot * CARRIES + carryOf, 1);
-    return value + LIMB;
+  private count(slot: number): number {
+    const low = this.table.links(slot)[this.table.link(slot) + COUNT]! >>> 0;
+    return this.carries.any ? this.carries.get(slot * CARRIES + COUNT_CARRY) * COUNT_LIMB + low : low;
+  }
+
+  private addCount(slot: number, step: -1 | 0 | 1): void {
+    const links = this.table.links(slot);
+    const at = this.table.link(slot) + COUNT;
+    const low = (links[at]! >>> 0) + step;
+    if (low === COUNT_LIMB) this.carries.add(slot * CARRIES + COUNT_CARRY, 1);
+    if (low < 0) this.carries.take(slot * CARRIES + COUNT_CARRY, 1);
+    links[at] = low | 0;
+  }
+
+  /** What the pair has for every moment from its latest event on, and a little before. */
+  ceiling(slot: number, ceiling: PairCeiling, withDecay: boolean): void {
+    const all = this.allThousandths(slot);
+    const links = this.table.links(slot);
+    const reference = links[this.table.link(slot) + RINGS]!;
+    if (reference === 0) {
+      ceiling.minutes = all;
+      ceiling.day = all;
+      ceiling.hours = all;
+    } else {
+      this.rings.totals(reference, this.newestMinute(slot), ceiling);
+    }
+    ceiling.all = all;
+    ceiling.decayKey = withDecay ? this.decayKey(slot) : Number.NEGATIVE_INFINITY;
+  }
+
+  /** The same for every moment from `fromMs` on, and a little before; false: there is no such pair. */
+  ceilingFrom(entity: number, fromMs: number, ceiling: PairCeiling, withDecay: boolean): boolean {
+    const slot = this.table.find(entity);
+    if (slot < 0) return false;
+    const minute = Math.floor(fromMs / MINUTE_MS);
+    const hour = hourOf(minute);
+    ceiling.minutes = this.sumAfter(slot, 'minutes', minute - MINUTES_KEPT);
+    ceiling.day = this.sumAfter(slot, 'hours', hour - DAY_HOURS_KEPT);
+    ceiling.hours = this.sumAfter(slot, 'hours', hour - HOURS_KEPT);
+    ceiling.all = this.allThousandths(slot);
+    ceiling.decayKey = withDecay ? this.decayKey(slot) : Number.NEGATIVE_INFINITY;
+    return true;
+  }
+
+  /** Σ of the ring's buckets above `above`, thousandths. */
+  private sumAfter(slot: number, ring: RingKind, above: number): number {
+    const newestMinute = this.newestMinute(slot);
+    const newest = ring === 'minutes' ? newestMinute : hourOf(newestMinute);
+    const kept = ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT;
+    if (above >= newest) return 0;
+    const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
+    if (reference === 0) return this.allThousandths(slot);
+    return this.rings.sum(reference, newestMinute, ring, Math.max(above, newest - kept), newest);
+  }
+
+  private decayKey(slot: number): number {
+    return sortKey(this.cells.newest(slot), this.cells.sum(slot));
+  }
+
+  /**
+   * Dense rings of pairs without an event since `beforeMs` are packed, of about `limit` slots from `from` on; answers where
+   * to go on, 0 at the end. No reading changes.
+   */
+  pack(from: number, limit: number, beforeMs: number): number {
+    const end = Math.min(this.table.size, from + limit);
+    for (let slot = from; slot < end; slot++) {
+      const links = this.table.links(slot);
+      const link = this.table.link(slot) + RINGS;
+      if (links[link]! >= 0 || this.lastMs(slot) >= beforeMs) continue;
+      links[link] = this.rings.pack(links[link]!, this.newestMinute(slot));
+    }
+    return end === this.table.size ? 0 : end;
+  }
+
+  lastMs(slot: number): number {
+    return this.table.record(slot)[this.table.field(slot) + LAST_MS]!;
+  }
+
+  newestMinute(slot: number): number {
+    return Math.floor(this.lastMs(slot) / MINUTE_MS);
   }
 
   /** One window's sum, weights. */
@@ -114,12 +188,12 @@ export class SignalPairs {
 
   decayed(entity: number, atMs: number): number {
     const slot = this.table.find(entity);
-    return slot < 0 ? 0 : this.decay.score(this.newestCell(slot), this.cellSum(slot), atMs);
+    return slot < 0 ? 0 : this.decay.score(this.cells.newest(slot), this.cells.sum(slot), atMs);
   }
 
   sortKey(entity: number): number {
     const slot = this.table.find(entity);
-    return slot < 0 ? Number.NEGATIVE_INFINITY : sortKey(this.newestCell(slot), this.cellSum(slot));
+    return slot < 0 ? Number.NEGATIVE_INFINITY : this.decayKey(slot);
   }
 
   read(entity: number, atMs: number): SignalReading | undefined {
@@ -134,8 +208,8 @@ export class SignalPairs {
         '7d': this.windowSum(slot, '7d', atMs),
         all: this.windowSum(slot, 'all', atMs),
       },
-      count: record[at + COUNT]!,
-      decayed: this.decay.score(this.newestCell(slot), this.cellSum(slot), atMs),
+      count: this.count(slot),
+      decayed: this.decay.score(this.cells.newest(slot), this.cells.sum(slot), atMs),
       firstMs: record[at + FIRST_MS]!,
       lastMs: record[at + LAST_MS]!,
     };
@@ -146,13 +220,13 @@ export class SignalPairs {
     const record = this.table.record(slot);
     const at = this.table.field(slot);
     const parts: (number | bigint)[] = [
-      record[at + COUNT]!,
+      this.count(slot),
       exact(record[at + SUM]!, this.carries.get(slot * CARRIES + SUM_CARRY), LIMB),
       record[at + FIRST_MS]!,
       record[at + LAST_MS]!,
     ];
     for (let age = 0; age < CELLS; age++) {
-      parts.push(exact(this.cellLow(slot, age), this.carries.get(slot * CARRIES + age), LIMB));
+      parts.push(exact(this.cells.low(slot, age), this.carries.get(slot * CARRIES + age), LIMB));
     }
     for (const ring of ['minutes', 'hours'] as const) {
       const values = this.ringValues(slot, ring);
@@ -167,62 +241,56 @@ export class SignalPairs {
     const record = this.table.record(slot);
     const at = this.table.field(slot);
     const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
-    const older = this.hasOlderCells(slot);
+    const older = this.cells.hasOlder(slot);
     const carried = this.carries.any && this.hasCarries(slot);
     const form = reference === 0 ? 0 : reference > 0 ? HAS_SPARSE : HAS_DENSE;
     const lastMs = record[at + LAST_MS]!;
     writer.room(PAIR_LIMIT_BYTES);
     writer.varint(step);
     writer.byte((older ? HAS_OLDER : 0) | (carried ? HAS_CARRIES : 0) | form);
-    writer.varint(record[at + COUNT]!);
+    writer.varint(this.count(slot));
     writer.varint(record[at + SUM]!);
     writer.varint(lastMs);
     writer.varint(lastMs - record[at + FIRST_MS]!);
     writer.varint(record[at + CELL]!);
-    if (older) for (let age = 1; age < CELLS; age++) writer.varint(this.cellLow(slot, age));
-    if (carried) for (let key = 0; key < CARRIES; key++) writer.varint(this.carries.get(slot * CARRIES + key));
+    if (older) for (let age = 1; age < CELLS; age++) writer.varint(this.cells.low(slot, age));
+    if (carried) for (let key = 0; key < WRITTEN_CARRIES; key++) writer.varint(this.carries.get(slot * CARRIES + key));
     if (reference !== 0) this.rings.write(reference, Math.floor(lastMs / MINUTE_MS), writer);
   }
 
-  /** Opens a pair with what `encode` wrote after its step. */
-  decode(entity: number, reader: ShardReader): void {
+  /** Opens a pair with what `encode` wrote after its step. Answers the slot. */
+  decode(entity: number, reader: ShardReader): number {
     const before = this.table.size;
     const slot = this.table.findOrAdd(entity);
     assert(slot === before, 'a shard is loaded into an empty one', () => ({ entity }));
     const record = this.table.record(slot);
     const at = this.table.field(slot);
     const parts = reader.byte();
-    record[at + COUNT] = reader.varint();
+    const count = reader.varint();
+    this.table.links(slot)[this.table.link(slot) + COUNT] = count | 0;
+    if (count >= COUNT_LIMB) this.carries.set(slot * CARRIES + COUNT_CARRY, Math.floor(count / COUNT_LIMB));
     record[at + SUM] = reader.varint();
     const lastMs = reader.varint();
     record[at + LAST_MS] = lastMs;
     record[at + FIRST_MS] = lastMs - reader.varint();
     record[at + CELL] = reader.varint();
-    if ((parts & HAS_OLDER) !== 0) for (let age = 1; age < CELLS; age++) this.setCellLow(slot, age, reader.varint());
+    if ((parts & HAS_OLDER) !== 0) for (let age = 1; age < CELLS; age++) this.cells.setLow(slot, age, reader.varint());
     if ((parts & HAS_CARRIES) !== 0) {
-      for (let key = 0; key < CARRIES; key++) this.carries.set(slot * CARRIES + key, reader.varint());
+      for (let key = 0; key < WRITTEN_CARRIES; key++) this.carries.set(slot * CARRIES + key, reader.varint());
     }
-    if ((parts & (HAS_SPARSE | HAS_DENSE)) === 0) return;
+    if ((parts & (HAS_SPARSE | HAS_DENSE)) === 0) return slot;
     const form = (parts & HAS_DENSE) === 0 ? 'sparse' : 'dense';
     const reference = this.rings.read(form, Math.floor(lastMs / MINUTE_MS), reader);
     this.table.links(slot)[this.table.link(slot) + RINGS] = reference;
-  }
-
-  /** Whether any is not 0: a block may be left over from what was retracted. */
-  private hasOlderCells(slot: number): boolean {
-    if (this.olderBlock(slot) === undefined) return false;
-    for (let age = 1; age < CELLS; age++) if (this.cellLow(slot, age) !== 0) return true;
-    return false;
+    return slot;
   }
 
   private hasCarries(slot: number): boolean {
-    for (let key = 0; key < CARRIES; key++) if (this.carries.get(slot * CARRIES + key) !== 0) return true;
+    for (let key = 0; key < WRITTEN_CARRIES; key++) if (this.carries.get(slot * CARRIES + key) !== 0) return true;
     return false;
   }
 
-  private addToRings(slot: number, weight: number, timeMs: number, lastMs: number): void {
-    const minute = Math.floor(timeMs / MINUTE_MS);
-    const newest = Math.floor(lastMs / MINUTE_MS);
+  private addToRings(slot: number, weight: number, minute: number, newest: number): void {
     const links = this.table.links(slot);
     const link = this.table.link(slot) + RINGS;
     let reference = links[link]!;
@@ -237,98 +305,6 @@ export class SignalPairs {
     links[link] = this.rings.add(reference, minute, newest, weight);
   }
 
-  private addToCells(slot: number, weight: number, timeMs: number, lastMs: number): void {
-    const cell = this.decay.cellOf(timeMs);
-    const newest = this.decay.cellOf(lastMs);
-    if (cell > newest) this.shiftCells(slot, cell - newest);
-    const age = Math.max(0, newest - cell);
-    if (age >= CELLS) return;
-    const contribution = this.decay.contribution(weight, timeMs, cell);
-    if (age > 0) {
-      this.addToOlderCell(slot, age, contribution);
-      return;
-    }
-    const record = this.table.record(slot);
-    const at = this.table.field(slot) + CELL;
-    record[at] = this.fit(slot, age, record[at]! + contribution);
-  }
-
-  private addToOlderCell(slot: number, age: number, contribution: number): void {
-    if (contribution === 0) return;
-    const block = this.olderBlock(slot) ?? this.openOlderBlock(slot);
-    const page = this.olderCells.page(block);
-    const at = this.olderCells.start(block) + age - 1;
-    page[at] = this.fit(slot, age, page[at]! + contribution);
-  }
-
-  /** The low limb of a cell's new value; what exceeds it is carried. */
-  private fit(slot: number, age: number, value: number): number {
-    if (value < LIMB) return value;
-    this.carries.add(slot * CARRIES + age, 1);
-    return value - LIMB;
-  }
-
-  /** The newest cell rises by `by` ≥ 1: every cell ages, the oldest fall out. */
-  private shiftCells(slot: number, by: number): void {
-    for (let age = CELLS - 1; age >= 0; age--) {
-      const from = age - by;
-      this.setCellLow(slot, age, from >= 0 ? this.cellLow(slot, from) : 0);
-      const carry = from >= 0 && this.carries.any ? this.carries.get(slot * CARRIES + from) : 0;
-      if (this.carries.any) this.carries.set(slot * CARRIES + age, carry);
-    }
-    const block = this.olderBlock(slot);
-    if (block === undefined) return;
-    const page = this.olderCells.page(block);
-    const start = this.olderCells.start(block);
-    for (let index = 0; index < OLDER; index++) {
-      if (page[start + index] !== 0 || this.carries.get(slot * CARRIES + index + 1) !== 0) return;
-    }
-    this.olderCells.give(block);
-    this.table.links(slot)[this.table.link(slot) + OLDER_CELLS] = 0;
-  }
-
-  private cellLow(slot: number, age: number): number {
-    if (age === 0) return this.table.record(slot)[this.table.field(slot) + CELL]!;
-    const block = this.olderBlock(slot);
-    return block === undefined ? 0 : this.olderCells.page(block)[this.olderCells.start(block) + age - 1]!;
-  }
-
-  private setCellLow(slot: number, age: number, low: number): void {
-    if (age === 0) {
-      this.table.record(slot)[this.table.field(slot) + CELL] = low;
-      return;
-    }
-    const present = this.olderBlock(slot);
-    if (present === undefined && low === 0) return;
-    const block = present ?? this.openOlderBlock(slot);
-    this.olderCells.page(block)[this.olderCells.start(block) + age - 1] = low;
-  }
-
-  private olderBlock(slot: number): number | undefined {
-    const link = this.table.links(slot)[this.table.link(slot) + OLDER_CELLS]!;
-    return link === 0 ? undefined : link - 1;
-  }
-
-  private openOlderBlock(slot: number): number {
-    const block = this.olderCells.take();
-    this.table.links(slot)[this.table.link(slot) + OLDER_CELLS] = block + 1;
-    return block;
-  }
-
-  private newestCell(slot: number): number {
-    return this.decay.cellOf(this.table.record(slot)[this.table.field(slot) + LAST_MS]!);
-  }
-
-  private cellSum(slot: number): number {
-    if (this.olderBlock(slot) === undefined && !this.carries.any) return this.cellLow(slot, 0);
-    return cellSum(this.cell(slot, 0), this.cell(slot, 1), this.cell(slot, 2), this.cell(slot, 3));
-  }
-
-  private cell(slot: number, age: number): number {
-    const low = this.cellLow(slot, age);
-    return this.carries.any ? this.carries.get(slot * CARRIES + age) * LIMB + low : low;
-  }
-
   private allThousandths(slot: number): number {
     const low = this.table.record(slot)[this.table.field(slot) + SUM]!;
     return this.carries.any ? this.carries.get(slot * CARRIES + SUM_CARRY) * LIMB + low : low;
@@ -337,7 +313,7 @@ export class SignalPairs {
   private windowSum(slot: number, window: Window, atMs: number): number {
     if (window === 'all') return this.allThousandths(slot) / WEIGHT_SCALE;
     const { ring, count } = windowSpans[window];
-    const newestMinute = Math.floor(this.table.record(slot)[this.table.field(slot) + LAST_MS]! / MINUTE_MS);
+    const newestMinute = this.newestMinute(slot);
     const nowMinute = Math.floor(atMs / MINUTE_MS);
     const newest = ring === 'minutes' ? newestMinute : hourOf(newestMinute);
     const now = ring === 'minutes' ? nowMinute : hourOf(nowMinute);
@@ -350,7 +326,7 @@ export class SignalPairs {
   }
 
   private ringValues(slot: number, ring: RingKind): BucketValues {
-    const newestMinute = Math.floor(this.table.record(slot)[this.table.field(slot) + LAST_MS]! / MINUTE_MS);
+    const newestMinute = this.newestMinute(slot);
     const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
     if (reference !== 0) return this.rings.values(reference, ring, newestMinute);
     const low = this.table.record(slot)[this.table.field(slot) + SUM]!;

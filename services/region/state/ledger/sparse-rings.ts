@@ -5,11 +5,12 @@
  * An entry is two 32-bit words: the minute modulo 2^32 (entries lie within 170 hours of the newest minute, so it is
  * unambiguous) and its sum; a sum of 0 is a free entry. What does not fit is the caller's to move into `DenseRings`.
  */
+
+import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
-import { BlockPool } from './block-pool.ts';
-import type { BucketValues, RingKind } from './ring-spans.ts';
-import { HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
-import type { ShardReader, ShardWriter } from './shard-codec.ts';
+import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
+import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
+import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
 
 const ENTRIES = 6;
 const BLOCK_WORDS = ENTRIES * 2;
@@ -92,6 +93,27 @@ export class SparseRings {
     return sum;
   }
 
+  /** The three totals up to `newest`. */
+  totals(block: number, newest: number, totals: RingTotals): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    const newestHour = hourOf(newest);
+    let minutes = 0;
+    let day = 0;
+    let hours = 0;
+    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+      const value = page[at + 1]!;
+      if (value === 0) continue;
+      const minute = minuteAt(page[at]!, newest);
+      hours += value;
+      if (newestHour - hourOf(minute) < DAY_HOURS_KEPT) day += value;
+      if (newest - minute < MINUTES_KEPT) minutes += value;
+    }
+    totals.minutes = minutes;
+    totals.day = day;
+    totals.hours = hours;
+  }
+
   visit(block: number, newest: number, visit: (minute: number, sum: number) => void): void {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
@@ -100,7 +122,7 @@ export class SparseRings {
     }
   }
 
-  write(block: number, newest: number, writer: ShardWriter): void {
+  write(block: number, newest: number, writer: VarintWriter): void {
     const entries: [minute: number, sum: number][] = [];
     this.visit(block, newest, (minute, sum) => entries.push([minute, sum]));
     writer.varint(entries.length);
@@ -111,7 +133,7 @@ export class SparseRings {
   }
 
   /** Fills an open block, all zero, with what `write` wrote. */
-  read(block: number, newest: number, reader: ShardReader): void {
+  read(block: number, newest: number, reader: VarintReader): void {
     for (let left = reader.varint(); left > 0; left--) {
       const minute = newest - reader.varint();
       assert(this.add(block, minute, reader.varint()), 'what fitted into sparse rings fits again');

@@ -27,7 +27,6 @@ import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts'
 import { Saturation } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
-import { suggest } from './suggest.ts';
 import type { Suggestion, TextIndex, TextRanking, TextResult, WeightedTerm } from './text.ts';
 import { LazyTextRanking } from './text-ranking.ts';
 
@@ -76,7 +75,7 @@ export class MemoryTextIndex implements TextIndex {
 
   suggest(prefix: string, limit: number): readonly Suggestion[] {
     assert(limit >= 1, 'at least one suggestion is asked for', () => limit);
-    return suggest(this.index.lexicon, prefix, limit);
+    return this.index.lexicon.suggest(prefix, limit);
   }
 
   significantTerms(entity: number, limit: number): readonly WeightedTerm[] {
@@ -86,7 +85,12 @@ export class MemoryTextIndex implements TextIndex {
   search(query: string, limit: number, accept?: (entity: number) => boolean): TextResult {
     assert(limit >= 1, 'a search asks for at least one hit', () => limit);
     const { entities } = this;
-    const selection = accept && { count: Infinity, has: (o: number) => accept(entities.entity(o)), forEach: () => {} };
+    const selection = accept && {
+      count: Infinity,
+      has: (o: number) => accept(entities.entity(o)),
+      any: () => true,
+      forEach: () => {},
+    };
     const ranking = this.rank(query, selection);
     return { hits: ranking.after(undefined, limit), total: ranking.total };
   }

@@ -1,10 +1,11 @@
-/** Facets by looking at every live item: the plain definition of what a selection is. */
-import type { Metadata } from '../../../../shared/protocol/events.ts';
-import type { Entities } from '../entities/entities.ts';
-import type { Facets, Filter, Selection } from './facets.ts';
-import { compileFilters } from './metadata-test.ts';
+/** Facets by looking at every live item: the plain definition of what a selection is, for the index to be held against. */
 
-export function createFacets({ entities }: { entities: Entities }): Facets {
+import type { Entities } from '../../services/region/state/entities/entities.ts';
+import type { Facets, Filter, Selection } from '../../services/region/state/facets/facets.ts';
+import type { Metadata } from '../../shared/protocol/events.ts';
+import { compileFilters } from '../../shared/protocol/filter.ts';
+
+export function createScanFacets({ entities }: { entities: Entities }): Facets {
   return new ScanFacets(entities);
 }
 
@@ -32,6 +33,7 @@ class ScanFacets implements Facets {
     return {
       count: ordinals.length,
       has: (ordinal) => members.has(ordinal),
+      any: (first, end) => ordinals.some((ordinal) => ordinal >= first && ordinal < end),
       forEach(visit) {
         for (const ordinal of ordinals) visit(ordinal);
       },

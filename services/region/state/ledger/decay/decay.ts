@@ -10,8 +10,8 @@
  * 0.5 / 1,024,000 = 4.9e-7 of it; with the dropped 2^-24 = 6e-8 that stays below 1e-6 of the closed form. The largest
  * event (weight 10,000 at the end of a cell) adds 2.6e12, far below 2^53: every addition is exact.
  */
-import { assert } from '../../../../shared/kernel/kernel.ts';
-import { WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
+import { assert } from '../../../../../shared/kernel/kernel.ts';
+import { WEIGHT_SCALE } from '../../../../../shared/protocol/events.ts';
 import { exp2, log2 } from './powers-of-two.ts';
 
 export const CELL_HALF_LIVES = 8;
@@ -49,6 +49,12 @@ export class Decay {
     if (sum === 0) return 0;
     const scale = exp2((newest * this.cellMs - atMs) / this.halfLifeMs);
     return Math.min((sum * scale) / (WEIGHT_SCALE * DECAY_SCALE), Number.MAX_VALUE);
+  }
+
+  /** The score at `atMs` of a pair with this {@link sortKey}, within 1e-9 of {@link score}. */
+  ofKey(key: number, atMs: number): number {
+    const score = exp2(key - atMs / this.halfLifeMs) / (WEIGHT_SCALE * DECAY_SCALE);
+    return Math.min(score, Number.MAX_VALUE);
   }
 }
 

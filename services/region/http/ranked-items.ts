@@ -1,0 +1,63 @@
+/** Ranked items as every list of them answers: feeds, text hits, fused results. */
+import type { ScorePart } from '../../../shared/kernel/ranking.ts';
+import type { Scored } from '../../../shared/kernel/top-scores.ts';
+import type { Metadata } from '../../../shared/protocol/events.ts';
+import type { Diversity, MaxPer, Place } from '../pages/pages.ts';
+import type { SignalSummary } from '../rank/rank.ts';
+import { textsOf } from '../state/facets/facets.ts';
+import type { RegionSurface } from './http.ts';
+
+export interface RankedItem {
+  readonly entity_id: number;
+  /** From 1, over all pages. */
+  readonly rank: number;
+  readonly score: number;
+  readonly metadata: Metadata;
+  readonly signals: SignalSummary;
+  /** Where the query asks for it. */
+  readonly explain?: readonly ScorePart[];
+}
+
+export interface Presented {
+  readonly from: Place;
+  readonly atMs: number;
+  /** What a score is made of; absent: nobody asks. */
+  readonly explain?: (scored: Scored) => readonly ScorePart[];
+}
+
+/** The items of the page that begins at `from`. */
+export function presentItems(
+  { catalog, rank }: Pick<RegionSurface, 'catalog' | 'rank'>,
+  items: readonly Scored[],
+  { from, atMs, explain }: Presented,
+): RankedItem[] {
+  return items.map(({ entity, score }, index) => ({
+    entity_id: entity,
+    rank: from.shown + index + 1,
+    score,
+    metadata: catalog.item(entity)?.metadata ?? {},
+    signals: rank.summary(entity, atMs),
+    ...(explain === undefined ? {} : { explain: explain({ entity, score }) }),
+  }));
+}
+
+/** `max_per` over the catalog's metadata. */
+export function diversityOf(
+  { catalog }: Pick<RegionSurface, 'catalog'>,
+  maxPer: MaxPer | undefined,
+): Diversity | undefined {
+  if (maxPer === undefined) return undefined;
+  const { field, count } = maxPer;
+  return {
+    count,
+    valuesOf(entity) {
+      const metadata = catalog.item(entity)?.metadata ?? {};
+      return Object.hasOwn(metadata, field) ? textsOf(metadata[field]) : [];
+    },
+  };
+}
+
+/** What `relaxed` says. */
+export function relaxedOf(maxPer: MaxPer | undefined, relaxed: boolean): readonly string[] {
+  return relaxed && maxPer !== undefined ? [`max_per=${maxPer.field}:${maxPer.count}`] : [];
+}

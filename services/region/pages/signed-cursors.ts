@@ -1,0 +1,112 @@
+/**
+ * Cursors as signed bytes, base64url:
+ *
+ *     version 1 · flags 1 · moment 8 · items shown 8 · [rest 16] · kinds 2 · kinds × (fingerprint 6, key 16) ·
+ *     fingerprint of the query 8 · HMAC-SHA256 of all before 16
+ *
+ * where a key is score and entity. They, the moment and the count are float64, bit for bit; numbers are big-endian.
+ *
+ * The HMAC's key is derived from the secret and the schema: every region of a cluster takes every other's cursors, also after
+ * a restart, and none from before the schema changed, whose scores may mean something else. The secret has a default that
+ * everybody can read here. With it, cursors that were damaged, cut or edited are refused; somebody who takes the trouble can
+ * make one. That shows him nothing he could not page to, and costs a region no more than any page does. With a secret of
+ * their own, all regions refuse what none of them gave.
+ */
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { assert } from '../../../shared/kernel/kernel.ts';
+import type { RankKey } from '../../../shared/kernel/ranking.ts';
+import { LAST_MOMENT_MS } from '../../../shared/protocol/moment.ts';
+import { KIND_BYTES, KINDS_LIMIT } from './diverse-page.ts';
+import type { Cursors, Place } from './pages.ts';
+
+const VERSION = 1;
+const HAS_REST = 1;
+const HEAD_BYTES = 1 + 1 + 8 + 8;
+const KEY_BYTES = 16;
+const QUERY_BYTES = 8;
+const TAG_BYTES = 16;
+const TAIL_BYTES = QUERY_BYTES + TAG_BYTES;
+const MOST_BYTES = HEAD_BYTES + KEY_BYTES + 2 + KINDS_LIMIT * (KIND_BYTES + KEY_BYTES) + TAIL_BYTES;
+
+export interface SignedCursorsOptions {
+  /** The same in every region; empty: the default that everybody knows. */
+  readonly secret: string;
+  readonly schemaHash: string;
+}
+
+export function createCursors({ secret, schemaHash }: SignedCursorsOptions): Cursors {
+  return new SignedCursors(createHmac('sha256', secret).update(`tidal cursor ${VERSION} ${schemaHash}`).digest());
+}
+
+class SignedCursors implements Cursors {
+  private readonly key: Uint8Array;
+
+  constructor(key: Uint8Array) {
+    this.key = key;
+  }
+
+  write(identity: readonly unknown[], atMs: number, { shown, rest, kinds }: Place): string {
+    assert(kinds.size <= KINDS_LIMIT, 'a place names few kinds', () => kinds.size);
+    const bytes = Buffer.alloc(MOST_BYTES);
+    let at = bytes.writeUInt8(VERSION);
+    at = bytes.writeUInt8(rest === undefined ? 0 : HAS_REST, at);
+    at = bytes.writeDoubleBE(atMs, at);
+    at = bytes.writeDoubleBE(shown, at);
+    if (rest !== undefined) at = writeKey(bytes, at, rest);
+    at = bytes.writeUInt16BE(kinds.size, at);
+    for (const [kind, key] of kinds) {
+      at += bytes.write(kind, at, 'hex');
+      at = writeKey(bytes, at, key);
+    }
+    at += queryFingerprint(identity).copy(bytes, at);
+    at += this.tag(bytes.subarray(0, at)).copy(bytes, at);
+    return bytes.toString('base64url', 0, at);
+  }
+
+  read(cursor: string, identity: readonly unknown[]): ReturnType<Cursors['read']> {
+    const bytes = Buffer.from(cursor, 'base64url');
+    const signedBytes = bytes.length - TAG_BYTES;
+    // One spelling only: base64url decodes characters it does not know as if they were not there.
+    if (signedBytes < HEAD_BYTES + QUERY_BYTES || bytes.toString('base64url') !== cursor) return 'not_ours';
+    if (!timingSafeEqual(this.tag(bytes.subarray(0, signedBytes)), bytes.subarray(signedBytes))) return 'not_ours';
+    if (!queryFingerprint(identity).equals(bytes.subarray(signedBytes - QUERY_BYTES, signedBytes)))
+      return 'other_query';
+    return parse(bytes, signedBytes - QUERY_BYTES) ?? 'not_ours';
+  }
+
+  private tag(bytes: Uint8Array): Buffer {
+    return createHmac('sha256', this.key).update(bytes).digest().subarray(0, TAG_BYTES);
+  }
+}
+
+/** Undefined: nothing `write` makes, whoever signed it. */
+function parse(bytes: Buffer, end: number): { readonly atMs: number; readonly place: Place } | undefined {
+  const atMs = bytes.readDoubleBE(2);
+  const shown = bytes.readDoubleBE(10);
+  const hasRest = bytes[1] === HAS_REST;
+  const kindsAt = HEAD_BYTES + (hasRest ? KEY_BYTES : 0);
+  if (bytes[0] !== VERSION || kindsAt + 2 > end) return undefined;
+  if (!(atMs >= 0 && atMs <= LAST_MOMENT_MS && Number.isSafeInteger(shown) && shown >= 0)) return undefined;
+  const count = bytes.readUInt16BE(kindsAt);
+  const rest = hasRest ? readKey(bytes, HEAD_BYTES) : undefined;
+  if (count > KINDS_LIMIT || end !== kindsAt + 2 + count * (KIND_BYTES + KEY_BYTES)) return undefined;
+  const kinds = new Map<string, RankKey>();
+  for (let at = kindsAt + 2; at < end; at += KIND_BYTES + KEY_BYTES) {
+    kinds.set(bytes.toString('hex', at, at + KIND_BYTES), readKey(bytes, at + KIND_BYTES));
+  }
+  const keys = [...kinds.values(), ...(rest === undefined ? [] : [rest])];
+  if (keys.some(({ score, entity }) => Number.isNaN(score) || !Number.isSafeInteger(entity))) return undefined;
+  return { atMs, place: { shown, rest, kinds } };
+}
+
+function writeKey(bytes: Buffer, at: number, { score, entity }: RankKey): number {
+  return bytes.writeDoubleBE(entity, bytes.writeDoubleBE(score, at));
+}
+
+function readKey(bytes: Buffer, at: number): RankKey {
+  return { score: bytes.readDoubleBE(at), entity: bytes.readDoubleBE(at + 8) };
+}
+
+function queryFingerprint(identity: readonly unknown[]): Buffer {
+  return hash('sha256', JSON.stringify(identity), 'buffer').subarray(0, QUERY_BYTES);
+}

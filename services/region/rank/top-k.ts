@@ -1,0 +1,259 @@
+/**
+ * The exact best of all items under a scorer, without looking at all of them.
+ *
+ * Best first: from the root of the ceilings down, always the node with the highest bound next, the lowest entity first where
+ * bounds are equal. Once as many items were found as were asked for and no node left can hold a better one than the worst of
+ * them, they are the answer - exactly what scoring every item gives, ties included. A block whose items turn out far below
+ * its bound has its ceilings lowered, so that the next search passes it by.
+ *
+ * Where that does not pay the items are scored one after the other: a selection of few items; a scorer whose bounds tell
+ * nothing, by its own word (Infinity) or when a tenth of the items was scored and the end is not in sight. Of a scorer that gives every item without a signal
+ * the same, only those with one are scored even then.
+ *
+ * Cost: with bounds that tell, about limit · height nodes; else in proportion to the items that ever had a signal.
+ */
+import { assert } from '../../../shared/kernel/kernel.ts';
+import type { Ranking, RankKey } from '../../../shared/kernel/ranking.ts';
+import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
+import type { Window } from '../../../shared/schema/schema.ts';
+import type { Catalog } from '../state/catalog/catalog.ts';
+import { type Ceilings, FAN_OUT, FAN_OUT_BITS, lowestBit } from '../state/ceilings/ceilings.ts';
+import type { Entities } from '../state/entities/entities.ts';
+import type { Selection } from '../state/facets/facets.ts';
+import { NodeHeap } from './node-heap.ts';
+import type { Limits, Scorer } from './scorer.ts';
+
+/** Up to so many items are scored whole. */
+const FEW_ITEMS = 256;
+/** Of the items to choose from, the part that is scored best first at most, and how many it always may be. */
+const BEST_FIRST_PART = 1 / 10;
+const BEST_FIRST_LEAST = 4_096;
+/** A block is lowered when its best item is below this part of its bound. */
+const TIGHTEN_BELOW = 0.9;
+/** A decayed score from its sort key is off by 1e-8 of it at most. */
+const DECAY_SLACK = 1 + 1e-7;
+
+export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'gated' | 'quiet'>;
+
+export interface TopKParts {
+  readonly entities: Entities;
+  readonly catalog: Pick<Catalog, 'size' | 'createdMs'>;
+  readonly ceilings: Ceilings;
+  /** The region's own moment: ceilings are never lowered to a later one, whatever moment a client names. */
+  readonly nowMs: () => number;
+  readonly fewItems?: number;
+}
+
+export class TopK {
+  private readonly parts: TopKParts;
+  private readonly heap = new NodeHeap();
+  /** How many items the last search scored: for tests and benchmarks. */
+  scored = 0;
+
+  constructor(parts: TopKParts) {
+    this.parts = parts;
+  }
+
+  /** `selection` undefined: all live items. */
+  ranking(scorer: TopKScorer, selection: Selection | undefined, atMs: number): Ranking {
+    const total = (): number => {
+      if (scorer.gated) return this.countRanked(scorer, selection, atMs);
+      return selection?.count ?? this.parts.catalog.size;
+    };
+    let counted: number | undefined;
+    return {
+      get total() {
+        counted ??= total();
+        return counted;
+      },
+      after: (key, limit) => new Search({ ...this.searchParts(scorer, selection, atMs), key, limit }).best(),
+    };
+  }
+
+  private searchParts(scorer: TopKScorer, selection: Selection | undefined, atMs: number): SearchParts {
+    return {
+      ...this.parts,
+      scorer,
+      selection,
+      atMs,
+      heap: this.heap,
+      onScored: (count) => {
+        this.scored = count;
+      },
+    };
+  }
+
+  private countRanked(scorer: TopKScorer, selection: Selection | undefined, atMs: number): number {
+    let count = 0;
+    const search = new Search({ ...this.searchParts(scorer, selection, atMs), key: undefined, limit: 1 });
+    search.scan((_, score) => {
+      if (score !== Number.NEGATIVE_INFINITY) count++;
+    });
+    return count;
+  }
+}
+
+interface SearchParts extends TopKParts {
+  readonly scorer: TopKScorer;
+  readonly selection: Selection | undefined;
+  readonly atMs: number;
+  readonly heap: NodeHeap;
+  readonly onScored: (count: number) => void;
+}
+
+class Search {
+  private readonly parts: SearchParts & { readonly key: RankKey | undefined; readonly limit: number };
+  private readonly limits: NodeLimits;
+  private top: TopScores;
+  private scored = 0;
+
+  constructor(parts: SearchParts & { readonly key: RankKey | undefined; readonly limit: number }) {
+    assert(parts.limit >= 1, 'a search asks for at least one item', () => parts.limit);
+    this.parts = parts;
+    this.limits = new NodeLimits(parts.ceilings, parts.atMs);
+    this.top = new TopScores(parts.limit);
+  }
+
+  best(): readonly Scored[] {
+    const { selection, catalog, fewItems = FEW_ITEMS } = this.parts;
+    const items = selection?.count ?? catalog.size;
+    if (items > 0 && (items <= fewItems || !this.bestFirst(Math.max(BEST_FIRST_LEAST, items * BEST_FIRST_PART)))) {
+      this.top = new TopScores(this.parts.limit);
+      if (items <= fewItems && selection !== undefined) this.scoreSelection(selection);
+      else this.scan((entity, score) => this.offer(entity, score));
+    }
+    this.parts.onScored(this.scored);
+    return this.top.sorted();
+  }
+
+  /** False: given up, after about `limitScored` items. */
+  private bestFirst(limitScored: number): boolean {
+    const { ceilings, heap, atMs, nowMs } = this.parts;
+    heap.clear();
+    this.push(ceilings.height, 0);
+    while (heap.pop()) {
+      const { bound, lowest, level, node } = heap;
+      if (bound === Number.POSITIVE_INFINITY) return false;
+      if (!this.top.takes(lowest, bound)) return true;
+      if (level > 0) {
+        const first = node << FAN_OUT_BITS;
+        const end = level === 1 ? Math.min(first + FAN_OUT, ceilings.blocks) : first + FAN_OUT;
+        for (let child = first; child < end; child++) this.push(level - 1, child);
+        continue;
+      }
+      if (this.scored > limitScored) return false;
+      const best = this.scoreBlock(node);
+      if (best < bound * TIGHTEN_BELOW) ceilings.tighten(node, Math.min(atMs, nowMs()));
+    }
+    return true;
+  }
+
+  private push(level: number, node: number): void {
+    const { ceilings, heap, scorer, selection } = this.parts;
+    const newestMs = ceilings.newestMs(level, node);
+    if (newestMs < 0) return;
+    if (level === 0 && selection !== undefined) {
+      const first = node << FAN_OUT_BITS;
+      if (!selection.any(first, first + FAN_OUT)) return;
+    }
+    const bound = scorer.bound(this.limits.of(level, node, newestMs));
+    if (bound === Number.NEGATIVE_INFINITY) return;
+    const lowest = ceilings.lowestEntity(level, node);
+    if (this.top.takes(lowest, bound)) heap.push(bound, lowest, level, node);
+  }
+
+  /** Scores the block's items; answers the best score of all of them, selected or not. */
+  private scoreBlock(block: number): number {
+    const { ceilings, entities, catalog, scorer, selection } = this.parts;
+    let best = Number.NEGATIVE_INFINITY;
+    for (let bits = ceilings.live(block); bits !== 0; bits &= bits - 1) {
+      const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
+      const entity = entities.entity(ordinal);
+      const score = scorer.score(entity, catalog.createdMs(ordinal));
+      this.scored++;
+      if (score > best) best = score;
+      if (selection === undefined || selection.has(ordinal)) this.offer(entity, score);
+    }
+    return best;
+  }
+
+  private scoreSelection(selection: Selection): void {
+    const { entities, catalog, scorer } = this.parts;
+    selection.forEach((ordinal) => {
+      const entity = entities.entity(ordinal);
+      this.scored++;
+      this.offer(entity, scorer.score(entity, catalog.createdMs(ordinal)));
+    });
+  }
+
+  /** Every item of the selection with its score; those without a signal by what all of them score, where that is known. */
+  scan(visit: (entity: number, score: number) => void): void {
+    const { ceilings, entities, catalog, scorer, selection } = this.parts;
+    const { quiet } = scorer;
+    for (let block = 0; block < ceilings.blocks; block++) {
+      const live = ceilings.live(block);
+      if (live === 0) continue;
+      const active = quiet === undefined ? live : ceilings.active(block);
+      for (let bits = live; bits !== 0; bits &= bits - 1) {
+        const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
+        if (selection !== undefined && !selection.has(ordinal)) continue;
+        const entity = entities.entity(ordinal);
+        if ((active & bits & -bits) === 0) {
+          visit(entity, quiet!);
+          continue;
+        }
+        this.scored++;
+        visit(entity, scorer.score(entity, catalog.createdMs(ordinal)));
+      }
+    }
+  }
+
+  private offer(entity: number, score: number): void {
+    const { key } = this.parts;
+    if (score === Number.NEGATIVE_INFINITY) return;
+    if (key !== undefined && (score > key.score || (score === key.score && entity <= key.entity))) return;
+    if (this.top.takes(entity, score)) this.top.add(entity, score);
+  }
+}
+
+/** The limits of one node after the other. */
+class NodeLimits implements Limits {
+  newestMs = -1;
+  newestActiveMs = -1;
+  private level = 0;
+  private node = 0;
+  private readonly ceilings: Ceilings;
+  private readonly atMs: number;
+  private readonly columns: Readonly<Record<Window, number>>;
+
+  constructor(ceilings: Ceilings, atMs: number) {
+    this.ceilings = ceilings;
+    this.atMs = atMs;
+    this.columns = {
+      '1h': ceilings.columnOf('1h', atMs),
+      '24h': ceilings.columnOf('24h', atMs),
+      '7d': ceilings.columnOf('7d', atMs),
+      all: ceilings.columnOf('all', atMs),
+    };
+  }
+
+  of(level: number, node: number, newestMs: number): this {
+    this.level = level;
+    this.node = node;
+    this.newestMs = newestMs;
+    this.newestActiveMs = this.ceilings.newestActiveMs(level, node);
+    return this;
+  }
+
+  sum(signal: number, window: Window): number {
+    return this.ceilings.sum(this.level, this.node, signal, this.columns[window]);
+  }
+
+  least(signal: number): number {
+    return this.ceilings.least(this.level, this.node, signal);
+  }
+
+  decayed(signal: number): number {
+    return this.ceilings.decayed(this.level, this.node, signal, this.atMs) * DECAY_SLACK;
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Metadata by ordinal, as the JSON it is stored and logged in: the garbage collector never sees a million of them.
+ *
+ * Records are written one after another into pages of 1 MiB: ordinal, length, bytes. What is replaced or removed stays where it
+ * is as waste; a page that is more than half waste gives what lives in it to the page being written, and is used again. So the
+ * arena takes at most about twice what lives in it, a record is moved at most about once for each one that goes, and no
+ * change takes longer than reading one page.
+ */
+import { assert } from '../../../../shared/kernel/kernel.ts';
+import type { Metadata } from '../../../../shared/protocol/events.ts';
+
+/** Places count words of 4 bytes. */
+const PAGE_WORD_BITS = 18;
+const PAGE_WORDS = 1 << PAGE_WORD_BITS;
+const PAGES_LIMIT = 2 ** (32 - PAGE_WORD_BITS);
+const WORD_MASK = PAGE_WORDS - 1;
+const HEAD_WORDS = 2;
+const FIRST_ORDINALS = 1_024;
+/** Decoded metadata that are kept: those of the items everybody asks for. A power of two. */
+const KEPT = 4_096;
+
+class Page {
+  readonly bytes = Buffer.allocUnsafeSlow(PAGE_WORDS * 4);
+  readonly words = new Uint32Array(this.bytes.buffer, this.bytes.byteOffset, PAGE_WORDS);
+  /** Words written, and of these the wasted ones. */
+  used = 0;
+  wasted = 0;
+}
+
+export class MetadataArena {
+  private readonly pages: Page[] = [];
+  private readonly free: number[] = [];
+  /** Index of the page being written. */
+  private current = -1;
+  /** By ordinal: page and word of the record + 1; 0: none. */
+  private places = new Uint32Array(FIRST_ORDINALS);
+  private readonly kept: (Metadata | undefined)[] = new Array<Metadata | undefined>(KEPT).fill(undefined);
+  private readonly keptOrdinals = new Int32Array(KEPT).fill(-1);
+
+  has(ordinal: number): boolean {
+    return ordinal < this.places.length && this.places[ordinal] !== 0;
+  }
+
+  /** Bytes of all pages. */
+  get bytes(): number {
+    return this.pages.length * PAGE_WORDS * 4;
+  }
+
+  /** In place of what was there. */
+  put(ordinal: number, json: Uint8Array): void {
+    this.remove(ordinal);
+    this.write(ordinal, json, 0, json.length);
+  }
+
+  /** Idempotent. */
+  remove(ordinal: number): void {
+    if (!this.has(ordinal)) return;
+    if (this.keptOrdinals[ordinal % KEPT] === ordinal) this.keptOrdinals[ordinal % KEPT] = -1;
+    const place = this.places[ordinal]! - 1;
+    this.places[ordinal] = 0;
+    const index = place >>> PAGE_WORD_BITS;
+    const page = this.pages[index]!;
+    page.wasted += wordsOf(page.words[(place & WORD_MASK) + 1]!);
+    if (index !== this.current && page.wasted * 2 > page.used) this.empty(index);
+  }
+
+  /** The bytes as they lie in the arena: for use before the next change. */
+  json(ordinal: number): Uint8Array | undefined {
+    if (!this.has(ordinal)) return undefined;
+    const place = this.places[ordinal]! - 1;
+    const { bytes, words } = this.pages[place >>> PAGE_WORD_BITS]!;
+    const word = place & WORD_MASK;
+    const start = (word + HEAD_WORDS) * 4;
+    return bytes.subarray(start, start + words[word + 1]!);
+  }
+
+  /** Decoded; what is asked for often is decoded once. */
+  get(ordinal: number): Metadata | undefined {
+    const slot = ordinal % KEPT;
+    if (this.keptOrdinals[slot] === ordinal) return this.kept[slot];
+    const metadata = this.decode(ordinal);
+    if (metadata !== undefined) {
+      this.kept[slot] = metadata;
+      this.keptOrdinals[slot] = ordinal;
+    }
+    return metadata;
+  }
+
+  /** Decoded anew: for walks over everything. */
+  decode(ordinal: number): Metadata | undefined {
+    if (!this.has(ordinal)) return undefined;
+    const place = this.places[ordinal]! - 1;
+    const { bytes, words } = this.pages[place >>> PAGE_WORD_BITS]!;
+    const word = place & WORD_MASK;
+    const start = (word + HEAD_WORDS) * 4;
+    return JSON.parse(bytes.toString('utf8', start, start + words[word + 1]!)) as Metadata;
+  }
+
+  private write(ordinal: number, from: Uint8Array, start: number, end: number): void {
+    const words = wordsOf(end - start);
+    let page = this.pages[this.current];
+    if (page === undefined || page.used + words > PAGE_WORDS) page = this.turn();
+    assert(words <= PAGE_WORDS, 'metadata fit a page', () => end - start);
+    page.words[page.used] = ordinal;
+    page.words[page.used + 1] = end - start;
+    const at = (page.used + HEAD_WORDS) * 4;
+    if (start === 0 && end === from.length) page.bytes.set(from, at);
+    else page.bytes.set(from.subarray(start, end), at);
+    while (ordinal >= this.places.length) this.grow();
+    this.places[ordinal] = this.current * PAGE_WORDS + page.used + 1;
+    page.used += words;
+  }
+
+  /** Another page to write to. The one that was written last may be half waste by now, and is looked at with its next waste. */
+  private turn(): Page {
+    const reused = this.free.pop();
+    if (reused === undefined) {
+      assert(this.pages.length < PAGES_LIMIT - 1, 'all metadata fit the arena', () => this.bytes);
+      this.current = this.pages.push(new Page()) - 1;
+    } else {
+      this.current = reused;
+    }
+    return this.pages[this.current]!;
+  }
+
+  /** Moves what lives in the page to the one being written. */
+  private empty(index: number): void {
+    const page = this.pages[index]!;
+    for (let word = 0; word < page.used; ) {
+      const ordinal = page.words[word]!;
+      const length = page.words[word + 1]!;
+      if (this.places[ordinal] === index * PAGE_WORDS + word + 1) {
+        const start = (word + HEAD_WORDS) * 4;
+        this.write(ordinal, page.bytes, start, start + length);
+      }
+      word += wordsOf(length);
+    }
+    page.used = 0;
+    page.wasted = 0;
+    this.free.push(index);
+  }
+
+  private grow(): void {
+    const places = new Uint32Array(this.places.length * 2);
+    places.set(this.places);
+    this.places = places;
+  }
+}
+
+/** Of a record with so many bytes. */
+function wordsOf(bytes: number): number {
+  return HEAD_WORDS + ((bytes + 3) >>> 2);
+}

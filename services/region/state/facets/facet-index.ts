@@ -1,0 +1,255 @@
+/**
+ * Facets by an inverted index: for each field and value who has it, for numbers in order as well.
+ *
+ * A selection starts from the filter that can leave the fewest. When those are few they are listed, and each is tested
+ * against the other filters by its metadata; when they are many, bitmaps are combined, 32 items a step. One value alone is
+ * answered as it is kept. So a filter costs in proportion to what it leaves, an eighth of a byte an item at most, plus what
+ * the union of its values costs.
+ *
+ * What an item has is read where it is kept, in the catalog: nothing is here a second time.
+ */
+import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
+import { compileFilters } from '../../../../shared/protocol/filter.ts';
+import type { Entities } from '../entities/entities.ts';
+import { Bitmap } from './bitmap.ts';
+import type { Facets, Filter, Selection } from './facets.ts';
+import { forEachMember, MemberPool, type MemberSet, type Members, NO_MEMBERS } from './member-pool.ts';
+import { NumberOrder } from './number-order.ts';
+import { BitSelection, ListSelection, selectionOf } from './selections.ts';
+import { TextTable } from './text-table.ts';
+
+/** A filter that leaves at most one in so many items is listed, not combined as bits: the catalog decodes what is looked at. */
+const LISTED_ONE_IN = 1_024;
+/** How many combined selections are kept for whoever asks the same before an item changes. */
+const KEPT = 16;
+
+export interface FacetsOptions {
+  readonly entities: Entities;
+  /** What the live item with this ordinal has; when facets are told of a change, what it has from now on. */
+  readonly metadataOf: (ordinal: number) => Metadata | undefined;
+}
+
+export function createFacets(options: FacetsOptions): Facets {
+  return new FacetIndex(options);
+}
+
+interface Field {
+  readonly texts: TextTable;
+  readonly numbers: NumberOrder;
+}
+
+/** What one filter selects, before it is looked at item by item. */
+interface Part {
+  readonly filter: Filter;
+  /** No more items than this. */
+  readonly atMost: number;
+  readonly sets: readonly MemberSet[];
+  /** Undefined: what is in any of `sets`; else what is in this and in none of them. */
+  readonly outOf?: Members;
+}
+
+class FacetIndex implements Facets {
+  private readonly entities: Entities;
+  private readonly fields = new Map<string, Field>();
+  private readonly pool = new MemberPool();
+  private readonly live = new Bitmap(0);
+  private readonly catalogued: (ordinal: number) => Metadata | undefined;
+  /** The item that is being changed, and what of it is here at this moment. */
+  private changing = -1;
+  private changingHas: Metadata = {};
+  /** What was combined since an item changed last, by filters; the oldest first. */
+  private readonly kept = new Map<string, Selection>();
+
+  constructor({ entities, metadataOf }: FacetsOptions) {
+    this.entities = entities;
+    this.catalogued = metadataOf;
+  }
+
+  put(entity: number, metadata: Metadata, former: Metadata | undefined): void {
+    const ordinal = this.entities.ordinal(entity);
+    const present = this.live.has(ordinal) ? former : undefined;
+    if (present === undefined && this.live.has(ordinal)) return;
+    if (this.kept.size > 0) this.kept.clear();
+    // What tells texts apart is what the item has: the former while it is taken out, the new one before it is put in.
+    this.changing = ordinal;
+    if (present !== undefined) {
+      this.changingHas = present;
+      this.drop(ordinal, present, metadata);
+    }
+    this.changingHas = metadata;
+    for (const field of Object.keys(metadata)) {
+      const value = metadata[field]!;
+      if (present !== undefined && isSame(ownValue(present, field), value)) continue;
+      this.add(field, value, ordinal);
+    }
+    this.changing = -1;
+    this.live.add(ordinal);
+  }
+
+  remove(entity: number, former: Metadata | undefined): void {
+    const ordinal = this.entities.find(entity);
+    if (former === undefined || ordinal < 0 || !this.live.has(ordinal)) return;
+    if (this.kept.size > 0) this.kept.clear();
+    this.changing = ordinal;
+    this.changingHas = former;
+    this.drop(ordinal, former, {});
+    this.changing = -1;
+    this.live.delete(ordinal);
+  }
+
+  select(filters: readonly Filter[]): Selection {
+    if (filters.length === 0) return selectionOf(this.live);
+    const key = JSON.stringify(filters.map(({ field, operator, values }) => [field, operator, values]));
+    const kept = this.kept.get(key);
+    if (kept !== undefined) return kept;
+    const selection = this.combine(filters);
+    if (this.kept.size === KEPT) this.kept.delete(this.kept.keys().next().value!);
+    this.kept.set(key, selection);
+    return selection;
+  }
+
+  private combine(filters: readonly Filter[]): Selection {
+    const parts = filters.map((filter) => this.part(filter)).sort((a, b) => a.atMost - b.atMost);
+    const [{ sets, atMost, outOf }, ...others] = parts as [Part, ...Part[]];
+    if (parts.length === 1 && outOf === undefined && sets.length <= 1) {
+      return selectionOf(this.pool.read(sets[0] ?? NO_MEMBERS));
+    }
+    if (this.isFew(atMost)) {
+      return this.list(
+        sets,
+        others.map(({ filter }) => filter),
+      );
+    }
+    const words = this.bits(parts[0]!).slice(0, this.live.words.length);
+    for (const other of others) {
+      const bits = this.bits(other);
+      const both = Math.min(words.length, bits.length);
+      for (let at = 0; at < both; at++) words[at]! &= bits[at]!;
+      words.fill(0, both);
+    }
+    return new BitSelection(words);
+  }
+
+  private list(sets: readonly MemberSet[], filters: readonly Filter[]): Selection {
+    const passing: number[] = [];
+    const test = compileFilters(filters);
+    const visit = (ordinal: number): void => {
+      if (filters.length === 0 || test(this.metadataOf(ordinal)!)) passing.push(ordinal);
+    };
+    for (const set of sets) {
+      if (set >= 0) visit(set);
+      else forEachMember(this.pool.read(set), visit);
+    }
+    const ordinals = Int32Array.from(passing);
+    if (sets.length === 1) return new ListSelection(ordinals);
+    // An item with several values may be in several sets.
+    ordinals.sort();
+    return new ListSelection(ordinals.filter((ordinal, at) => at === 0 || ordinals[at - 1] !== ordinal));
+  }
+
+  private part(filter: Filter): Part {
+    const { field: name, operator, values } = filter;
+    const field = this.fields.get(name);
+    if (operator === 'in' || operator === 'not_in') {
+      const sets = field === undefined ? [] : [...new Set(values)].flatMap((text) => this.setsOf(field, text));
+      if (operator === 'not_in') return { filter, atMost: this.live.count, sets, outOf: this.live };
+      return { filter, atMost: sets.reduce((sum, set) => sum + this.pool.sizeOf(set), 0), sets };
+    }
+    const sets: MemberSet[] = [];
+    if (field === undefined) return { filter, atMost: 0, sets };
+    const { numbers } = field;
+    const spot = numbers.spotOf(Number(values[0]), operator === '>' || operator === '<=');
+    const below = operator === '<' || operator === '<=';
+    const atMost = below ? numbers.countBetween(undefined, spot) : numbers.countBetween(spot, undefined);
+    // Whichever is less to go through, what is in the range or what is not.
+    const outside = !this.isFew(atMost) && atMost * 2 > this.pool.sizeOf(numbers.everyone);
+    const upTo = below !== outside;
+    numbers.forEachBetween(upTo ? undefined : spot, upTo ? spot : undefined, (set) => void sets.push(set));
+    return { filter, atMost, sets, ...(outside ? { outOf: this.pool.read(numbers.everyone) } : {}) };
+  }
+
+  /** The items of a part as words that may be read only; of any length. */
+  private bits({ sets, outOf }: Part): Int32Array {
+    const only = sets.length === 1 && outOf === undefined ? this.pool.read(sets[0]!) : undefined;
+    if (only instanceof Bitmap) return only.words;
+    const words = new Int32Array(this.live.words.length);
+    if (outOf !== undefined) addBits(words, outOf);
+    for (const set of sets) {
+      if (set >= 0) {
+        if (outOf === undefined) words[set >> 5]! |= 1 << (set & 31);
+        else words[set >> 5]! &= ~(1 << (set & 31));
+      } else if (outOf === undefined) addBits(words, this.pool.read(set));
+      else clearBits(words, this.pool.read(set));
+    }
+    return words;
+  }
+
+  private add(name: string, value: MetadataValue, ordinal: number): void {
+    let field = this.fields.get(name);
+    if (field === undefined) {
+      const hasText = (of: number, text: string): boolean => isText(this.metadataOf(of)![name], text);
+      field = { texts: new TextTable(this.pool, hasText), numbers: new NumberOrder(this.pool) };
+      this.fields.set(name, field);
+    }
+    if (typeof value === 'number') field.numbers.add(value, ordinal);
+    else if (typeof value === 'object') for (const text of value) field.texts.add(text, ordinal);
+    else field.texts.add(String(value), ordinal);
+  }
+
+  /** Takes the item out of what it had and `next` has not. */
+  private drop(ordinal: number, former: Metadata, next: Metadata): void {
+    for (const name of Object.keys(former)) {
+      const value = former[name]!;
+      const field = this.fields.get(name);
+      if (field === undefined || isSame(ownValue(next, name), value)) continue;
+      if (typeof value === 'number') field.numbers.remove(value, ordinal);
+      else if (typeof value === 'object') for (const text of new Set(value)) field.texts.remove(text, ordinal);
+      else field.texts.remove(String(value), ordinal);
+      if (field.texts.size === 0 && field.numbers.everyone === NO_MEMBERS) this.fields.delete(name);
+    }
+  }
+
+  /** A filter compares texts, and a number counts as the text it is written as. */
+  private setsOf({ texts, numbers }: Field, text: string): MemberSet[] {
+    const number = Number(text);
+    const sets = [texts.get(text), String(number) === text ? numbers.get(number) : NO_MEMBERS];
+    return sets.filter((set) => set !== NO_MEMBERS);
+  }
+
+  private isFew(items: number): boolean {
+    return items * LISTED_ONE_IN <= this.live.count;
+  }
+
+  private metadataOf(ordinal: number): Metadata | undefined {
+    return ordinal === this.changing ? this.changingHas : this.catalogued(ordinal);
+  }
+}
+
+/** Whether the text is the value, or one of the values; numbers are not told apart here. */
+function isText(value: MetadataValue | undefined, text: string): boolean {
+  if (typeof value === 'string') return value === text;
+  return typeof value === 'object' ? value.includes(text) : String(value) === text;
+}
+
+function addBits(words: Int32Array, members: Members): void {
+  if (members instanceof Bitmap) {
+    const bits = members.words;
+    for (let at = 0; at < bits.length && at < words.length; at++) words[at]! |= bits[at]!;
+  } else for (const ordinal of members) words[ordinal >> 5]! |= 1 << (ordinal & 31);
+}
+
+function clearBits(words: Int32Array, members: Members): void {
+  if (members instanceof Bitmap) {
+    const bits = members.words;
+    for (let at = 0; at < bits.length && at < words.length; at++) words[at]! &= ~bits[at]!;
+  } else for (const ordinal of members) words[ordinal >> 5]! &= ~(1 << (ordinal & 31));
+}
+
+function ownValue(metadata: Metadata, field: string): MetadataValue | undefined {
+  return Object.hasOwn(metadata, field) ? metadata[field] : undefined;
+}
+
+function isSame(a: MetadataValue | undefined, b: MetadataValue): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object') return a === b;
+  return a.length === b.length && a.every((text, at) => text === b[at]);
+}

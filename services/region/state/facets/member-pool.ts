@@ -1,0 +1,207 @@
+/**
+ * Sets of ordinals, as many as there are values: each in the form that is smallest for how many it holds, and none of them
+ * an object of its own while it is small. A set is known by a number:
+ *
+ *     ordinal ≥ 0                 that ordinal alone
+ *     negative                    ~(place · 32 + class): an ascending list in a block of 4 · 2^class words, its length first;
+ *                                 class 31: a bitmap
+ *
+ * Blocks of one class lie side by side in slabs, and are given back to their class. A list becomes a bitmap when it holds more
+ * than one in 128 ordinals, where inserting would take longer and the bitmap no more than 16 bytes for each member; a bitmap
+ * becomes a list again at half of that.
+ *
+ * Every change answers the set's number from then on; the former one may then belong to another set.
+ */
+import { Bitmap, forEachBit } from './bitmap.ts';
+
+export type MemberSet = number;
+/** A set read at once: dense ones as bits, others in ascending order. */
+export type Members = Bitmap | Int32Array;
+
+export const NO_MEMBERS: MemberSet = -0x80000000;
+
+const CLASS_BITS = 5;
+const CLASS_MASK = (1 << CLASS_BITS) - 1;
+const BITMAP = CLASS_MASK;
+const FIRST_WORDS = 4;
+const SLAB_WORDS = 1 << 14;
+const BITS_A_MEMBER = 128;
+const LEAST_BITMAP = 64;
+
+/** Blocks of one size. */
+interface SizeClass {
+  readonly words: number;
+  readonly blocksASlab: number;
+  readonly slabs: Int32Array[];
+  readonly free: number[];
+  used: number;
+}
+
+export class MemberPool {
+  private readonly classes: SizeClass[] = [];
+  private readonly bitmaps: (Bitmap | undefined)[] = [];
+  private readonly freeBitmaps: number[] = [];
+
+  sizeOf(set: MemberSet): number {
+    if (set >= 0) return 1;
+    if (set === NO_MEMBERS) return 0;
+    const bitmap = this.bitmapOf(set);
+    if (bitmap !== undefined) return bitmap.count;
+    const { slab, start } = this.blockOf(set);
+    return slab[start]!;
+  }
+
+  /** The lowest of them. Not for {@link NO_MEMBERS}. */
+  lowestOf(set: MemberSet): number {
+    if (set >= 0) return set;
+    const bitmap = this.bitmapOf(set);
+    if (bitmap !== undefined) return bitmap.lowest();
+    const { slab, start } = this.blockOf(set);
+    return slab[start + 1]!;
+  }
+
+  /** To be read before the next change. */
+  read(set: MemberSet): Members {
+    if (set >= 0) return Int32Array.of(set);
+    if (set === NO_MEMBERS) return new Int32Array(0);
+    const bitmap = this.bitmapOf(set);
+    if (bitmap !== undefined) return bitmap;
+    const { slab, start } = this.blockOf(set);
+    return slab.subarray(start + 1, start + 1 + slab[start]!);
+  }
+
+  with(set: MemberSet, ordinal: number): MemberSet {
+    if (set === NO_MEMBERS || set === ordinal) return ordinal;
+    if (set >= 0) {
+      const pair = this.takeBlock(0);
+      const { slab, start } = this.blockOf(pair);
+      slab[start] = 2;
+      slab[start + 1] = Math.min(set, ordinal);
+      slab[start + 2] = Math.max(set, ordinal);
+      return pair;
+    }
+    const bitmap = this.bitmapOf(set);
+    if (bitmap !== undefined) {
+      bitmap.add(ordinal);
+      return set;
+    }
+    const block = this.blockOf(set);
+    const length = block.slab[block.start]!;
+    const first = block.start + 1;
+    const place = lowerBound(block.slab, ordinal, first, first + length);
+    if (place < first + length && block.slab[place] === ordinal) return set;
+    const highest = Math.max(ordinal, block.slab[first + length - 1]!);
+    if (length >= LEAST_BITMAP && length * BITS_A_MEMBER > highest) return this.toBitmap(set, ordinal, highest);
+    let { slab, start } = block;
+    let grown = set;
+    let at = place;
+    if (length + 1 === block.words) {
+      grown = this.takeBlock((~set & CLASS_MASK) + 1);
+      const larger = this.blockOf(grown);
+      larger.slab.set(slab.subarray(start, start + length + 1), larger.start);
+      this.giveBack(set);
+      at = place - start + larger.start;
+      ({ slab, start } = larger);
+    }
+    slab.copyWithin(at + 1, at, start + 1 + length);
+    slab[at] = ordinal;
+    slab[start] = length + 1;
+    return grown;
+  }
+
+  without(set: MemberSet, ordinal: number): MemberSet {
+    if (set >= 0 || set === NO_MEMBERS) return set === ordinal ? NO_MEMBERS : set;
+    const bitmap = this.bitmapOf(set);
+    if (bitmap !== undefined) {
+      bitmap.delete(ordinal);
+      const { count } = bitmap;
+      const dense = count * BITS_A_MEMBER * 2 > bitmap.words.length * 32 && count > LEAST_BITMAP / 2;
+      return dense ? set : this.toList(set, bitmap);
+    }
+    const { slab, start } = this.blockOf(set);
+    const end = start + 1 + slab[start]!;
+    const place = lowerBound(slab, ordinal, start + 1, end);
+    if (place === end || slab[place] !== ordinal) return set;
+    slab.copyWithin(place, place + 1, end);
+    slab[start]!--;
+    if (slab[start]! > 1) return set;
+    const last = slab[start + 1]!;
+    this.giveBack(set);
+    return last;
+  }
+
+  private toBitmap(set: MemberSet, ordinal: number, highest: number): MemberSet {
+    const bitmap = new Bitmap(highest);
+    for (const member of this.read(set) as Int32Array) bitmap.add(member);
+    bitmap.add(ordinal);
+    this.giveBack(set);
+    const place = this.freeBitmaps.pop() ?? this.bitmaps.length;
+    this.bitmaps[place] = bitmap;
+    return ~((place << CLASS_BITS) | BITMAP);
+  }
+
+  /** Of a bitmap with more than one member. */
+  private toList(set: MemberSet, bitmap: Bitmap): MemberSet {
+    const sizeClass = Math.max(0, Math.ceil(Math.log2((bitmap.count + 1) / FIRST_WORDS)));
+    const list = this.takeBlock(sizeClass);
+    const { slab, start } = this.blockOf(list);
+    let at = start;
+    slab[at++] = bitmap.count;
+    forEachBit(bitmap.words, (ordinal) => {
+      slab[at++] = ordinal;
+    });
+    const place = ~set >> CLASS_BITS;
+    this.bitmaps[place] = undefined;
+    this.freeBitmaps.push(place);
+    return list;
+  }
+
+  private bitmapOf(set: MemberSet): Bitmap | undefined {
+    return (~set & CLASS_MASK) === BITMAP ? this.bitmaps[~set >> CLASS_BITS] : undefined;
+  }
+
+  private blockOf(set: MemberSet): { readonly slab: Int32Array; readonly start: number; readonly words: number } {
+    const { slabs, blocksASlab, words } = this.classes[~set & CLASS_MASK]!;
+    const place = ~set >> CLASS_BITS;
+    return { slab: slabs[Math.floor(place / blocksASlab)]!, start: (place % blocksASlab) * words, words };
+  }
+
+  private takeBlock(sizeClass: number): MemberSet {
+    while (this.classes.length <= sizeClass) {
+      const words = FIRST_WORDS << this.classes.length;
+      this.classes.push({ words, blocksASlab: Math.max(1, SLAB_WORDS / words), slabs: [], free: [], used: 0 });
+    }
+    const blocks = this.classes[sizeClass]!;
+    let place = blocks.free.pop();
+    if (place === undefined) {
+      place = blocks.used++;
+      if (place === blocks.slabs.length * blocks.blocksASlab) {
+        blocks.slabs.push(new Int32Array(blocks.blocksASlab * blocks.words));
+      }
+    }
+    return ~((place << CLASS_BITS) | sizeClass);
+  }
+
+  private giveBack(set: MemberSet): void {
+    this.classes[~set & CLASS_MASK]!.free.push(~set >> CLASS_BITS);
+  }
+}
+
+/** Each once, ascending. */
+export function forEachMember(members: Members, visit: (ordinal: number) => void): void {
+  if (members instanceof Bitmap) forEachBit(members.words, visit);
+  else for (let at = 0; at < members.length; at++) visit(members[at]!);
+}
+
+/** The first place from `first` to `end` whose ordinal is not below `ordinal`; `end`: there is none. */
+export function lowerBound(ordinals: Int32Array, ordinal: number, first = 0, end = ordinals.length): number {
+  let low = first;
+  let high = end;
+  if (high > low && ordinals[high - 1]! < ordinal) return high;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ordinals[middle]! < ordinal) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,57 @@
+/** Selections as a bitmap or an ascending list. */
+import { anyBit, Bitmap, countBits, forEachBit } from './bitmap.ts';
+import type { Selection } from './facets.ts';
+import { lowerBound, type Members } from './member-pool.ts';
+
+export function selectionOf(members: Members): Selection {
+  return members instanceof Bitmap ? new BitSelection(members.words, members.count) : new ListSelection(members);
+}
+
+export class BitSelection implements Selection {
+  readonly count: number;
+  private readonly words: Int32Array;
+
+  constructor(words: Int32Array, count = countBits(words)) {
+    this.words = words;
+    this.count = count;
+  }
+
+  has(ordinal: number): boolean {
+    return (this.words[ordinal >> 5]! & (1 << (ordinal & 31))) !== 0;
+  }
+
+  any(first: number, end: number): boolean {
+    return anyBit(this.words, first, end);
+  }
+
+  forEach(visit: (ordinal: number) => void): void {
+    forEachBit(this.words, visit);
+  }
+}
+
+export class ListSelection implements Selection {
+  private readonly ordinals: Int32Array;
+
+  /** Ascending, each once. */
+  constructor(ordinals: Int32Array) {
+    this.ordinals = ordinals;
+  }
+
+  get count(): number {
+    return this.ordinals.length;
+  }
+
+  has(ordinal: number): boolean {
+    return this.ordinals[lowerBound(this.ordinals, ordinal)] === ordinal;
+  }
+
+  any(first: number, end: number): boolean {
+    // Beyond the last there is nothing, and nothing is below any bound.
+    return this.ordinals[lowerBound(this.ordinals, first)]! < end;
+  }
+
+  forEach(visit: (ordinal: number) => void): void {
+    const { ordinals } = this;
+    for (let at = 0; at < ordinals.length; at++) visit(ordinals[at]!);
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Both rings of a pair that was busy and went quiet, or that was just loaded: the bytes `DenseRings.write` makes of them,
+ * some tens instead of 970. They are read as they are; the pair's next event has them unpacked.
+ *
+ * Bytes lie in chunks of 16, bump-allocated from pages, with a free list for each number of chunks. A reference is the
+ * number of its first chunk, over all pages.
+ */
+import { assert } from '../../../../shared/kernel/kernel.ts';
+import { VarintReader } from '../../../../shared/kernel/varints.ts';
+import { exact } from './carries.ts';
+import type { BucketValues, RingKind } from './ring-spans.ts';
+import { hourOf } from './ring-spans.ts';
+
+const CHUNK_BYTES = 16;
+const PAGE_CHUNKS = 4_096;
+/** Of the length before the bytes. */
+const HEAD_BYTES = 2;
+/** What is longer is left dense. */
+export const PACKED_LIMIT_BYTES = 480 - HEAD_BYTES;
+const LIMB = 4_294_967_296;
+
+export class PackedRings {
+  private readonly pages: Uint8Array[] = [];
+  /** By number of chunks: first chunks of what was given back. */
+  private readonly free: number[][] = [];
+  private next = 0;
+  private readonly reader = new VarintReader();
+
+  store(bytes: Uint8Array): number {
+    assert(bytes.length <= PACKED_LIMIT_BYTES, 'what is packed is short', () => bytes.length);
+    const chunks = chunksOf(bytes.length);
+    const chunk = this.free[chunks]?.pop() ?? this.bump(chunks);
+    const page = this.page(chunk);
+    const start = startOf(chunk);
+    page[start] = bytes.length & 0xff;
+    page[start + 1] = bytes.length >> 8;
+    page.set(bytes, start + HEAD_BYTES);
+    return chunk;
+  }
+
+  close(chunk: number): void {
+    const chunks = chunksOf(this.length(chunk));
+    this.free[chunks] ??= [];
+    this.free[chunks].push(chunk);
+  }
+
+  /** As they were stored. */
+  bytes(chunk: number): Uint8Array {
+    const start = startOf(chunk) + HEAD_BYTES;
+    return this.page(chunk).subarray(start, start + this.length(chunk));
+  }
+
+  /** A reader at their beginning; it is the only one. */
+  read(chunk: number): VarintReader {
+    this.reader.seek(this.page(chunk), startOf(chunk) + HEAD_BYTES);
+    return this.reader;
+  }
+
+  /** Σ of the buckets in (above, upTo]; `newest` is the pair's newest minute. Thousandths. */
+  sum(chunk: number, newest: number, ring: RingKind, above: number, upTo: number): number {
+    let sum = 0;
+    this.visit(chunk, newest, ring, (bucket, low, carry) => {
+      if (bucket > above && bucket <= upTo) sum += carry * LIMB + low;
+    });
+    return sum;
+  }
+
+  values(chunk: number, newest: number, ring: RingKind): BucketValues {
+    const values: [bucket: number, value: number | bigint][] = [];
+    this.visit(chunk, newest, ring, (bucket, low, carry) => values.push([bucket, exact(low, carry, LIMB)]));
+    return values.reverse().flat();
+  }
+
+  /** Newest bucket first. */
+  private visit(
+    chunk: number,
+    newest: number,
+    ring: RingKind,
+    visit: (bucket: number, low: number, carry: number) => void,
+  ): void {
+    const reader = this.read(chunk);
+    for (const kind of ['minutes', 'hours'] as const) {
+      const newestBucket = kind === 'minutes' ? newest : hourOf(newest);
+      for (let left = reader.varint(); left > 0; left--) {
+        const bucket = newestBucket - reader.varint();
+        const marked = reader.varint();
+        const low = Math.floor(marked / 2);
+        const carry = marked === low * 2 ? 0 : reader.varint();
+        if (kind === ring) visit(bucket, low, carry);
+      }
+      if (kind === ring) return;
+    }
+  }
+
+  private length(chunk: number): number {
+    const page = this.page(chunk);
+    const start = startOf(chunk);
+    return page[start]! | (page[start + 1]! << 8);
+  }
+
+  private page(chunk: number): Uint8Array {
+    return this.pages[Math.floor(chunk / PAGE_CHUNKS)]!;
+  }
+
+  private bump(chunks: number): number {
+    // What is left of a page is too short for this one: it is lost, at most 30 chunks of 4,096.
+    if ((this.next % PAGE_CHUNKS) + chunks > PAGE_CHUNKS) this.next += PAGE_CHUNKS - (this.next % PAGE_CHUNKS);
+    if (this.next % PAGE_CHUNKS === 0) this.pages.push(new Uint8Array(PAGE_CHUNKS * CHUNK_BYTES));
+    const chunk = this.next;
+    this.next += chunks;
+    return chunk;
+  }
+}
+
+function chunksOf(length: number): number {
+  return Math.ceil((HEAD_BYTES + length) / CHUNK_BYTES);
+}
+
+function startOf(chunk: number): number {
+  return (chunk % PAGE_CHUNKS) * CHUNK_BYTES;
+}
+
+/** Reads over what `DenseRings.write` wrote. */
+export function skipRings(reader: VarintReader): void {
+  for (let ring = 0; ring < 2; ring++) {
+    for (let left = reader.varint(); left > 0; left--) {
+      reader.varint();
+      if (reader.varint() % 2 === 1) reader.varint();
+    }
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Row 7: from `kill -9` to serving. The region's whole store is in the page cache, as it is after the death of a process; reading
+ * the same file from disk past the cache, and from the cache, is timed beside it.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { freePort, NatsServer } from '../harness/nats-server.ts';
+import { NodeProcess } from '../harness/node-process.ts';
+import { requestJson } from '../harness/request-json.ts';
+import { type Bench, median } from './bench.ts';
+import type { BuiltStore } from './restart/build-store.ts';
+
+const ITEMS = 1_000_000;
+const PAST = 10_000_000;
+const SINCE = 300_000;
+const SEED = 7;
+const ROUNDS = 5;
+const MEBIBYTE = 1024 * 1024;
+
+/** One start, ms from spawning the process; and what it took then. */
+interface Start {
+  readonly readyMs: number;
+  readonly feedMs: number;
+  readonly searchMs: number;
+  readonly phases: Readonly<Record<string, number>>;
+  readonly residentBytes: number;
+  /** Without pages of the store's file, which the system may take back at any time. */
+  readonly ownBytes: number;
+  readonly directReadMs: number;
+  readonly cachedReadMs: number;
+}
+
+async function run(report: (progress: string) => void): ReturnType<Bench['run']> {
+  const directory = mkdtempSync(join(tmpdir(), 'tidal-bench-restart-'));
+  const nats = await NatsServer.start();
+  try {
+    report(`filling a store: ${ITEMS} items, ${PAST} signals, a checkpoint, ${SINCE} events, kill -9`);
+    const built = await build(join(directory, 'built'));
+    const storeBytes = statSync(join(directory, 'built', 'data.mdb')).size;
+    const starts: Start[] = [];
+    for (let round = 0; round <= ROUNDS; round++) {
+      cpSync(join(directory, 'built'), join(directory, 'run'), { recursive: true });
+      const start = await startOnce(directory, nats);
+      report(`start ${round}: ready after ${ms(start.readyMs)}, ${JSON.stringify(start.phases)}`);
+      if (round > 0) starts.push(start);
+      rmSync(join(directory, 'run'), { recursive: true });
+    }
+    return result(built, storeBytes, starts);
+  } finally {
+    await nats.stop();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function build(directory: string): Promise<BuiltStore> {
+  const script = fileURLToPath(new URL('./restart/build-store.js', import.meta.url));
+  const child = spawn(process.execPath, [script, directory, ...[ITEMS, PAST, SINCE, SEED].map(String)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let printed = '';
+  child.stdout.on('data', (data: Buffer) => {
+    printed += data.toString();
+  });
+  await once(child, 'close');
+  if (child.signalCode !== 'SIGKILL') throw new Error(`the store was not filled: ${child.exitCode} ${printed}`);
+  return JSON.parse(printed) as BuiltStore;
+}
+
+async function startOnce(directory: string, nats: NatsServer): Promise<Start> {
+  const port = await freePort();
+  const topology = join(directory, 'topology.yaml');
+  writeFileSync(topology, `leader: us-east\nregions:\n  - name: us-east\n    url: http://127.0.0.1:${port}\n`);
+  const file = join(directory, 'run', 'data.mdb');
+  const region = new NodeProcess({
+    name: 'us-east',
+    main: 'services/region/main.js',
+    flags: [
+      ...['--region', 'us-east', '--listen', `127.0.0.1:${port}`, '--topology', topology, '--nats', nats.url],
+      // Every start replays the same events: none begins a checkpoint.
+      ...['--data-dir', join(directory, 'run'), '--checkpoint-events', '1000000000'],
+    ],
+  });
+  const url = `http://127.0.0.1:${port}`;
+  const startMs = performance.now();
+  const answered = async (path: string): Promise<number> => {
+    let answer = await requestJson(url + path);
+    while (answer.status === 503) {
+      await pause(5);
+      answer = await requestJson(url + path);
+    }
+    if (answer.status !== 200) throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    return performance.now() - startMs;
+  };
+  try {
+    await region.start();
+    const readyMs = await answered('/health/ready');
+    const feedMs = await answered('/feed?profile=trending&limit=10');
+    const searchMs = await answered('/search?query=title%3Aba*&limit=10');
+    const status = readFileSync(`/proc/${region.pid}/status`, 'utf8');
+    return {
+      readyMs,
+      feedMs,
+      searchMs,
+      phases: phasesOf(region.lines),
+      residentBytes: kilobytes(status, 'VmRSS') * 1024,
+      ownBytes: kilobytes(status, 'RssAnon') * 1024,
+      directReadMs: readOnce(file, ['iflag=direct']),
+      cachedReadMs: readOnce(file, []),
+    };
+  } finally {
+    await region.end('SIGKILL');
+  }
+}
+
+function phasesOf(lines: readonly string[]): Record<string, number> {
+  const line = lines.findLast((one) => one.includes('log replayed')) ?? '';
+  return Object.fromEntries(
+    [...line.matchAll(/"?(\w+_ms)"?[=:]\s*(\d+)/g)].map(([, name, value]) => [name!, Number(value)]),
+  );
+}
+
+function kilobytes(status: string, field: string): number {
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]);
+}
+
+/** Reads a file once with `dd`, ms. */
+function readOnce(file: string, options: readonly string[]): number {
+  const startMs = performance.now();
+  const { status, stderr } = spawnSync('dd', [`if=${file}`, 'of=/dev/null', 'bs=4M', ...options]);
+  if (status !== 0) throw new Error(`dd: ${String(stderr)}`);
+  return performance.now() - startMs;
+}
+
+function result(built: BuiltStore, storeBytes: number, starts: readonly Start[]): Awaited<ReturnType<Bench['run']>> {
+  const middle = (of: (start: Start) => number): number => median(starts.map(of));
+  const directReadMs = middle((start) => start.directReadMs);
+  const row = (what: string, of: (start: Start) => number) => ({
+    what,
+    cells: [
+      ms(middle(of)),
+      `${ms(Math.min(...starts.map(of)))} … ${ms(Math.max(...starts.map(of)))}`,
+      (middle(of) / directReadMs).toFixed(1),
+    ],
+  });
+  const phases = Object.keys(starts[0]!.phases);
+  const mebibytes = (bytes: number): string => `${Math.round(bytes / MEBIBYTE)} MiB`;
+  return {
+    columns: ['median', 'range', '× reading the file from disk'],
+    rows: [
+      row('`/health/ready` answers', (start) => start.readyMs),
+      row('`/feed` (trending) has answered', (start) => start.feedMs),
+      row('`/search` (a wildcard) has answered', (start) => start.searchMs),
+      ...phases.map((phase) => row(`of this: \`${phase}\``, (start) => start.phases[phase] ?? 0)),
+      row('reading the store’s file from disk, past the cache', (start) => start.directReadMs),
+      row('reading it from the page cache', (start) => start.cachedReadMs),
+    ],
+    notes: [
+      `Time from spawning the process, ${ROUNDS} starts after one that does not count, each on a fresh copy of the store.`,
+      `${ITEMS} items (titles of 4 to 6 words, category, year, 2 to 4 tags), ${PAST} signals of six kinds Zipf over them within seven days: ` +
+        `${built.pairs} pairs; a checkpoint; ${SINCE} events since, one in a hundred an item; \`kill -9\`. Seed ${SEED}.`,
+      `The store's file: ${mebibytes(storeBytes)}, of which ${mebibytes(built.logBytes)} batches and ${mebibytes(built.shardBytes)} shards of the ledger. One region, a real nats-server, no peers.`,
+      `Memory when it serves: ${mebibytes(middle((start) => start.ownBytes))} of its own, ${mebibytes(middle((start) => start.residentBytes))} resident with the pages of the store's file that it has mapped.`,
+    ],
+  };
+}
+
+function ms(value: number): string {
+  return value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`;
+}
+
+export const bench: Bench = {
+  name: 'restart',
+  title: 'Restart after kill -9 with a million items',
+  run,
+};

@@ -1,0 +1,74 @@
+/** A catalog and a ledger around one moment, to score what the documentation shows with the code that ranks. */
+
+import { diversityOf, presentItems, type RankedItem } from '../../services/region/http/ranked-items.ts';
+import { firstPlace, takePage } from '../../services/region/pages/pages.ts';
+import { defaultWindows } from '../../services/region/rank/profiles.ts';
+import type { FeedQuery } from '../../services/region/rank/rank.ts';
+import { createRank } from '../../services/region/rank/scan-rank.ts';
+import type { Scored } from '../../shared/kernel/top-scores.ts';
+import type { Metadata } from '../../shared/protocol/events.ts';
+import type { Schema } from '../../shared/schema/schema.ts';
+import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
+
+export const HOUR_MS = 3_600_000;
+/** The full hour, so that windows end where they are said to. */
+export const STAGE_MS = Date.UTC(2026, 0, 15, 20, 0, 0);
+
+export class Stage {
+  readonly catalog = new TinyCatalog();
+  private readonly ledger;
+  private readonly rank;
+
+  constructor(schema: Schema) {
+    const { catalog } = this;
+    const { entities } = catalog;
+    this.ledger = catalog.ledgerOf(schema);
+    this.rank = createRank({
+      schema,
+      entities,
+      catalog,
+      ledger: this.ledger,
+      vectors: new TinyVectors(catalog),
+      nowMs: () => STAGE_MS,
+    });
+  }
+
+  /** Hours before the stage's moment; negative: after it. */
+  put(entity: number, metadata: Metadata = {}, hoursAgo = 0): void {
+    this.catalog.put(entity, metadata, Math.round(STAGE_MS - hoursAgo * HOUR_MS));
+  }
+
+  /** As many events of weight 1 as asked for; a fraction is one of that weight. */
+  signal(entity: number, signal: string, count: number, hoursAgo = 0): void {
+    const timeMs = Math.round(STAGE_MS - hoursAgo * HOUR_MS);
+    for (let left = count; left > 0; left -= 10_000) {
+      this.ledger.add(entity, signal, Math.round(Math.min(left, 10_000) * 1_000), timeMs);
+    }
+  }
+
+  feed(profile: string, query: Partial<FeedQuery> = {}, atMs = STAGE_MS): readonly RankedItem[] {
+    const { rank, catalog } = this;
+    const asked = { ...plainQuery, profile, window: defaultWindows[profile] ?? 'all', ...query };
+    const { limit, filters, maxPer } = asked;
+    const ranking = rank.ranking(asked, catalog.facets.select(filters), atMs);
+    const page = takePage(ranking, { limit, from: firstPlace, diversity: diversityOf({ catalog }, maxPer) });
+    const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, atMs) } : {};
+    return presentItems({ catalog, rank }, page.items, { from: firstPlace, atMs, ...explained });
+  }
+
+  /** The item's score, or undefined where the profile does not rank it. */
+  score(entity: number, profile: string, query: Partial<FeedQuery> = {}, atMs = STAGE_MS): number | undefined {
+    return this.feed(profile, { limit: 200, ...query }, atMs).find((item) => item.entity_id === entity)?.score;
+  }
+}
+
+const plainQuery: FeedQuery = {
+  profile: 'trending',
+  limit: 10,
+  window: 'all',
+  filters: [],
+  maxPer: undefined,
+  entity: undefined,
+  seed: '',
+  explain: false,
+};

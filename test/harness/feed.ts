@@ -1,0 +1,31 @@
+/** `GET /feed` without HTTP: a query through facets, ranking and pages. */
+import { firstPlace, type Place, takePage } from '../../services/region/pages/pages.ts';
+import type { FeedQuery, Rank } from '../../services/region/rank/rank.ts';
+import { textsOf } from '../../services/region/state/facets/facets.ts';
+import type { Scored } from '../../shared/kernel/top-scores.ts';
+import type { TinyCatalog } from './tiny-state.ts';
+
+export interface FeedAnswer {
+  readonly items: readonly Scored[];
+  readonly totalScored: number;
+  readonly relaxed: boolean;
+  readonly next: Place | undefined;
+}
+
+export function feedOf(
+  { rank, catalog }: { rank: Rank; catalog: TinyCatalog },
+  query: FeedQuery,
+  atMs: number,
+  from: Place = firstPlace,
+): FeedAnswer {
+  const { limit, filters, maxPer } = query;
+  const ranking = rank.ranking(query, catalog.facets.select(filters), atMs);
+  const diversity =
+    maxPer === undefined
+      ? undefined
+      : {
+          count: maxPer.count,
+          valuesOf: (entity: number) => textsOf(catalog.item(entity)?.metadata[maxPer.field]),
+        };
+  return { ...takePage(ranking, { limit, from, diversity }), totalScored: ranking.total };
+}

@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { Entities } from '../../services/region/state/entities/entities.ts';
+import { createFacets } from '../../services/region/state/facets/facet-index.ts';
+import type { Facets, Filter, Selection } from '../../services/region/state/facets/facets.ts';
+import { forEachMember, MemberPool } from '../../services/region/state/facets/member-pool.ts';
+import { NumberOrder } from '../../services/region/state/facets/number-order.ts';
+import type { Metadata } from '../../shared/protocol/events.ts';
+import { createScanFacets } from '../harness/scan-facets.ts';
+
+const text = fc.constantFrom('a', 'b', 'true', '1', '-0', '1.5', '1e21', '');
+const number = fc.oneof(fc.constantFrom(-1, -0, 0, 1, 1.5, 2, 1e21), fc.integer({ min: -20, max: 20 }));
+const field = fc.constantFrom('x', 'y', '__proto__', 'constructor');
+const value = fc.oneof(text, number, fc.boolean(), fc.array(text, { maxLength: 4 }));
+const metadata: fc.Arbitrary<Metadata> = fc
+  .array(fc.tuple(field, value), { maxLength: 4 })
+  .map((entries) => Object.fromEntries(entries));
+const filter: fc.Arbitrary<Filter> = fc.oneof(
+  fc.record({
+    field,
+    operator: fc.constantFrom('in' as const, 'not_in' as const),
+    values: fc.array(fc.oneof(text, number.map(String)), { minLength: 1, maxLength: 4 }),
+  }),
+  fc.record({
+    field,
+    operator: fc.constantFrom('>=' as const, '<=' as const, '>' as const, '<' as const),
+    values: number.map((bound) => [String(bound)]),
+  }),
+);
+
+function ordinalsOf(selection: Selection): number[] {
+  const ordinals: number[] = [];
+  selection.forEach((ordinal) => void ordinals.push(ordinal));
+  return ordinals;
+}
+
+/** All a selection says, held against the plain one. */
+function assertSame(facets: Facets, scan: Facets, filters: readonly Filter[], size: number): void {
+  const ordinals = ordinalsOf(scan.select(filters));
+  const selection = facets.select(filters);
+  assert.deepEqual(ordinalsOf(selection), ordinals);
+  assert.equal(selection.count, ordinals.length);
+  const members = new Set(ordinals);
+  for (let ordinal = -1; ordinal <= size + 40; ordinal++) assert.equal(selection.has(ordinal), members.has(ordinal));
+  for (let first = 0; first <= size + 40; first += 16) {
+    const end = first + 16;
+    assert.equal(
+      selection.any(first, end),
+      ordinals.some((ordinal) => ordinal >= first && ordinal < end),
+    );
+  }
+  for (const [first, end] of [
+    [3, 4],
+    [0, size],
+    [5, 75],
+    [31, 33],
+    [7, 7],
+    [size, size + 1],
+  ] as const) {
+    assert.equal(
+      selection.any(first, end),
+      ordinals.some((ordinal) => ordinal >= first && ordinal < end),
+    );
+  }
+}
+
+/** Facets over a catalog, and the plain ones, told the same. */
+class Both {
+  readonly entities = new Entities();
+  private readonly catalog = new Map<number, Metadata>();
+  readonly facets = createFacets({ entities: this.entities, metadataOf: (ordinal) => this.catalog.get(ordinal) });
+  readonly scan = createScanFacets({ entities: this.entities });
+
+  put(entity: number, metadata: Metadata): void {
+    const ordinal = this.entities.ordinal(entity);
+    const former = this.catalog.get(ordinal);
+    this.catalog.set(ordinal, metadata);
+    for (const each of [this.facets, this.scan]) each.put(entity, metadata, former);
+    // As a start tells what was told of a change before its turn came.
+    if (entity % 3 === 0) this.facets.put(entity, metadata, undefined);
+  }
+
+  remove(entity: number): void {
+    const ordinal = this.entities.find(entity);
+    const former = this.catalog.get(ordinal);
+    this.catalog.delete(ordinal);
+    for (const each of [this.facets, this.scan]) each.remove(entity, former);
+  }
+
+  assertSame(filters: readonly Filter[]): void {
+    assertSame(this.facets, this.scan, filters, this.entities.size);
+  }
+}
+
+describe('facets', () => {
+  it('count and find the items between two numbers', () => {
+    const pairs = fc.array(fc.tuple(fc.integer({ min: -600, max: 600 }), fc.boolean()), {
+      maxLength: 2_000,
+      size: 'max',
+    });
+    fc.assert(
+      fc.property(pairs, number, fc.boolean(), (changes, bound, above) => {
+        const pool = new MemberPool();
+        const order = new NumberOrder(pool);
+        const numbers = new Map<number, number>();
+        for (const [ordinal, [number, stays]] of changes.entries()) {
+          order.add(number, ordinal);
+          if (stays) numbers.set(ordinal, number);
+          else order.remove(number, ordinal);
+        }
+        const passing = [...numbers].filter(([, number]) => (above ? number > bound : number >= bound));
+        const spot = order.spotOf(bound, above);
+        assert.equal(order.countBetween(spot, undefined), passing.length);
+        assert.equal(order.countBetween(undefined, spot), numbers.size - passing.length);
+        const found: number[] = [];
+        order.forEachBetween(spot, undefined, (set) => forEachMember(pool.read(set), (each) => void found.push(each)));
+        assert.deepEqual(
+          found.sort((a, b) => a - b),
+          passing.map(([ordinal]) => ordinal),
+        );
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('select what a look at every item selects, after any puts and removes', () => {
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.record({ entity: fc.nat(40), metadata }) },
+      { weight: 1, arbitrary: fc.record({ entity: fc.nat(40) }) },
+      { weight: 2, arbitrary: fc.record({ filters: fc.array(filter, { maxLength: 3 }) }) },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const both = new Both();
+        for (const step of steps) {
+          if ('filters' in step) both.assertSame(step.filters);
+          else if ('metadata' in step) both.put(step.entity, step.metadata);
+          else both.remove(step.entity);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('of thousands: values of one item, of some and of most, numbers in chunks, all removed again', () => {
+    const size = 6_000;
+    fc.assert(
+      fc.property(fc.integer(), fc.array(filter, { maxLength: 2 }), (seed, some) => {
+        const both = new Both();
+        let state = seed | 1;
+        const below = (limit: number): number => {
+          state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+          return (state >>> 8) % limit;
+        };
+        const drawn = (entity: number): Metadata => ({
+          id: `item ${entity}`,
+          author: `author ${below(800)}`,
+          category: ['music', 'music', 'music', 'film', 'rare'][below(5)]!,
+          tags: ['a', 'b', 'c', 'd'].slice(below(4), 1 + below(4)),
+          year: 1_950 + below(70),
+          price: below(1_000_000) / 100,
+          ...(below(200) === 0 ? { x: below(3), odd: true } : {}),
+        });
+        const queries: Filter[][] = [
+          [{ field: 'id', operator: 'in', values: ['item 17', 'item 5999', 'item x'] }],
+          [{ field: 'author', operator: 'in', values: ['author 3', 'author 4'] }],
+          [{ field: 'category', operator: 'not_in', values: ['music'] }],
+          [{ field: 'category', operator: 'in', values: ['music'] }],
+          [{ field: 'tags', operator: 'in', values: ['a', 'c'] }],
+          [
+            { field: 'year', operator: '>=', values: ['1990'] },
+            { field: 'year', operator: '<', values: ['2000'] },
+          ],
+          [{ field: 'price', operator: '>', values: ['20'] }],
+          [
+            { field: 'price', operator: '<=', values: ['9000'] },
+            { field: 'tags', operator: 'not_in', values: ['b'] },
+          ],
+          [
+            { field: 'odd', operator: 'in', values: ['true'] },
+            { field: 'year', operator: '>', values: ['1960'] },
+          ],
+          [{ field: 'x', operator: '>=', values: ['0'] }],
+          [...some, { field: 'year', operator: 'in', values: ['1999', '2000'] }],
+          [],
+        ];
+        const check = (): void => {
+          for (const filters of queries) both.assertSame(filters);
+        };
+        const put = (entity: number): void => {
+          const metadata = drawn(entity);
+          both.put(entity, metadata);
+        };
+        const remove = (entity: number): void => {
+          both.remove(entity);
+        };
+        for (let entity = 0; entity < size; entity++) put(entity);
+        check();
+        for (let count = 0; count < size; count++) (below(3) === 0 ? remove : put)(below(size));
+        check();
+        // Bitmaps whose lowest members go and come back, until others have gone.
+        for (let entity = 0; entity < size / 2; entity++) remove(entity);
+        for (let entity = 0; entity < 5; entity++) put(below(size));
+        for (let entity = 0; entity < size / 2; entity++) put(entity);
+        for (let entity = size / 2; entity < size; entity++) remove(entity);
+        check();
+        for (let entity = size / 2; entity < size; entity++) put(entity);
+        // From most to few to none, and back.
+        for (let entity = 0; entity < size; entity++) if (entity % 97 !== 0) remove(entity);
+        check();
+        for (let entity = 0; entity < size; entity++) remove(entity);
+        check();
+        for (let entity = 0; entity < size; entity += 3) put(entity);
+        check();
+      }),
+      { numRuns: 3 },
+    );
+  }).timeout(60_000);
+});

@@ -1,0 +1,130 @@
+/** The bounds of the built-in profiles: never below any score within the limits, and where it matters hardly above the best. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { explainers } from '../../services/region/rank/explain-profiles.ts';
+import { type Formula, formulas, type ScoredProfile } from '../../services/region/rank/profiles.ts';
+import type { Limits } from '../../services/region/rank/scorer.ts';
+import { SignalSums } from '../../services/region/rank/signal-sums.ts';
+import { windows } from '../../shared/schema/schema.ts';
+import { schemaOf } from '../harness/signals-schema.ts';
+import { TinyCatalog } from '../harness/tiny-state.ts';
+
+const HOUR_MS = 3_600_000;
+const AT_MS = 500_000 * HOUR_MS + 1_234_567;
+const DAY_SECONDS = 86_400;
+const signals = ['view', 'like', 'share', 'skip', 'hide'] as const;
+const schema = schemaOf(
+  ['view', 'positive', DAY_SECONDS],
+  ['like', 'positive', DAY_SECONDS],
+  ['share', 'positive', DAY_SECONDS],
+  ['skip', 'negative', DAY_SECONDS],
+  ['hide', 'negative', DAY_SECONDS],
+);
+
+interface Sketch {
+  readonly ageMs: number;
+  readonly events: readonly (readonly [signal: string, weight: number, ageMs: number])[];
+}
+const item: fc.Arbitrary<Sketch> = fc.record({
+  ageMs: fc.integer({ min: -1e6, max: 2e9 }),
+  events: fc.array(
+    fc.tuple(
+      fc.constantFrom(...signals),
+      fc.oneof(
+        fc.nat(10).map((units) => units * 1_000),
+        fc.nat(10_000_000),
+      ),
+      fc.oneof(fc.nat(HOUR_MS), fc.nat(1e9)),
+    ),
+    { maxLength: 8 },
+  ),
+});
+const moment = fc.record({ window: fc.constantFrom(...windows), seed: fc.string(), atMs: fc.constant(AT_MS) });
+
+function worldOf(items: readonly Sketch[]) {
+  const catalog = new TinyCatalog();
+  const ledger = catalog.ledgerOf(schema);
+  for (const [entity, { ageMs, events }] of items.entries()) {
+    catalog.put(entity, {}, AT_MS - ageMs);
+    for (const [signal, weight, agoMs] of events) ledger.add(entity, signal, weight, AT_MS - agoMs);
+  }
+  const entities = [...items.keys()];
+  const newest = (among: readonly Sketch[]): number => Math.max(-1, ...among.map(({ ageMs }) => AT_MS - ageMs));
+  const limits: Limits = {
+    sum: (place, window) => Math.max(...entities.map((entity) => ledger.sum(entity, signals[place]!, window, AT_MS))),
+    least: (place) =>
+      Math.min(
+        ...entities
+          .filter((entity) => items[entity]!.events.length > 0)
+          .map((entity) => ledger.sum(entity, signals[place]!, 'all', AT_MS)),
+      ),
+    decayed: () => assert.fail('no built-in profile decays'),
+    newestMs: newest(items),
+    newestActiveMs: newest(items.filter(({ events }) => events.length > 0)),
+  };
+  return { sums: new SignalSums({ schema, ledger }), limits };
+}
+
+describe('bounds of the built-in profiles', () => {
+  for (const profile of Object.keys(formulas) as ScoredProfile[]) {
+    it(`${profile}: never below a score within the limits; what is explained adds up to the score`, () => {
+      fc.assert(
+        fc.property(fc.array(item, { minLength: 1, maxLength: 6 }), moment, (items, moment) => {
+          const { sums, limits } = worldOf(items);
+          const formula = formulas[profile](sums, moment);
+          const bound = formula.bound(limits);
+          for (const [entity, { ageMs, events }] of items.entries()) {
+            const aged = { entity, createdMs: AT_MS - ageMs };
+            const score = formula.score(aged);
+            assert.ok(score <= bound, `score ${score} is above the bound ${bound}`);
+            if (events.length === 0 && formula.quiet !== undefined) assert.equal(score, formula.quiet);
+            const parts = explainers[profile](sums, moment, aged);
+            const sum = parts.reduce((sum, { part }) => sum + part, 0);
+            const size = parts.reduce((size, { part }) => size + Math.abs(part), 0);
+            assert.ok(Math.abs(sum - score) <= 1e-12 * size, `${sum} is not ${score}`);
+          }
+        }),
+        { numRuns: 300 },
+      );
+    });
+  }
+
+  /** One item with this many for and against it, as limits and as an item. */
+  function opinions(profile: 'controversial' | 'hidden_gems', approving: number, negative: number) {
+    const { sums, limits } = worldOf([
+      {
+        ageMs: 0,
+        events: [
+          ['like', approving * 1_000, 0],
+          ['hide', negative * 1_000, 0],
+        ],
+      },
+    ]);
+    const formula: Formula = formulas[profile](sums, { window: 'all', seed: '', atMs: AT_MS });
+    return { score: formula.score({ entity: 0, createdMs: AT_MS }), bound: formula.bound(limits) };
+  }
+
+  it('controversial: the bound is that of the most controversial item there could be', () => {
+    fc.assert(
+      fc.property(fc.nat(60), fc.nat(60), (approving, negative) => {
+        const { bound } = opinions('controversial', approving, negative);
+        let best = 0;
+        for (let a = 0; a <= approving; a++) {
+          for (let n = 0; n <= negative; n++) {
+            if (a + n > 0) best = Math.max(best, ((a * n) / (a + n) ** 2) * ((a + n) / (a + n + 5)));
+          }
+        }
+        // Between whole numbers of opinions there may be a little more.
+        assert.ok(bound >= best && bound <= best * 1.05, `bound ${bound}, best ${best}`);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('hidden_gems: with nobody against it the bound is the score', () => {
+    for (const approving of [0, 1, 7, 1_000]) {
+      const { score, bound } = opinions('hidden_gems', approving, 0);
+      assert.ok(bound >= score && bound <= score * (1 + 1e-12), `bound ${bound}, score ${score}`);
+    }
+  });
+});
