@@ -1,6 +1,6 @@
 /**
  * Blocks of equal size carved from typed-array pages, with a free list. Pages are never moved, so growing copies nothing;
- * a block comes zeroed. Blocks are numbered from 0.
+ * a block comes zeroed. Blocks are numbered from 0. A page whose blocks were all given back is let go.
  */
 
 interface Words {
@@ -13,7 +13,10 @@ export class BlockPool<Page extends Words> {
   private readonly pageBits: number;
   private readonly pageMask: number;
   private readonly createPage: (words: number) => Page;
-  private readonly pages: Page[] = [];
+  /** Undefined: let go. */
+  private readonly pages: (Page | undefined)[] = [];
+  /** Blocks of each page that are taken. */
+  private readonly taken: number[] = [];
   private readonly free: number[] = [];
   private opened = 0;
 
@@ -27,19 +30,24 @@ export class BlockPool<Page extends Words> {
 
   take(): number {
     const reused = this.free.pop();
-    if (reused !== undefined) {
-      const start = this.start(reused);
-      this.page(reused).fill(0, start, start + this.blockWords);
-      return reused;
+    const block = reused ?? this.opened++;
+    const number = block >> this.pageBits;
+    this.taken[number] = (this.taken[number] ?? 0) + 1;
+    const page = this.pages[number];
+    if (page === undefined) {
+      this.pages[number] = this.createPage(this.blockWords << this.pageBits);
+    } else if (reused !== undefined) {
+      const start = this.start(block);
+      page.fill(0, start, start + this.blockWords);
     }
-    const block = this.opened++;
-    if (block >> this.pageBits === this.pages.length)
-      this.pages.push(this.createPage(this.blockWords << this.pageBits));
     return block;
   }
 
   give(block: number): void {
+    const number = block >> this.pageBits;
     this.free.push(block);
+    this.taken[number]! -= 1;
+    if (this.taken[number] === 0) this.pages[number] = undefined;
   }
 
   page(block: number): Page {

@@ -19,16 +19,16 @@ export class TopScores {
     this.limit = limit;
   }
 
-  /** The one that the next better one replaces; undefined while there is room. */
-  get worst(): Scored | undefined {
-    return this.heap.length < this.limit ? undefined : this.heap[0];
-  }
-
   /** Whether `add` would keep it. */
   takes(entity: number, score: number): boolean {
     if (this.heap.length < this.limit) return true;
     const worst = this.heap[0]!;
     return score > worst.score || (score === worst.score && entity < worst.entity);
+  }
+
+  /** The one that the next better one replaces; undefined while there is room. */
+  get worst(): Scored | undefined {
+    return this.heap.length < this.limit ? undefined : this.heap[0];
   }
 
   add(entity: number, score: number): void {

@@ -15,6 +15,7 @@ const PROFILES: readonly ScoredProfile[] = [
   'rising',
   'hidden_gems',
   'controversial',
+  'debated',
   'shuffle',
 ];
 const WORLDS = [

@@ -2,18 +2,17 @@
  * Row 7: from `kill -9` to serving. The region's whole store is in the page cache, as it is after the death of a process; reading
  * the same file from disk past the cache, and from the cache, is timed beside it.
  */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { freePort, NatsServer } from '../harness/nats-server.ts';
 import { NodeProcess } from '../harness/node-process.ts';
 import { requestJson } from '../harness/request-json.ts';
 import { type Bench, median } from './bench.ts';
 import type { BuiltStore } from './restart/build-store.ts';
+import { fillStore } from './restart/fill-store.ts';
 
 const ITEMS = 1_000_000;
 const PAST = 10_000_000;
@@ -27,6 +26,8 @@ interface Start {
   readonly readyMs: number;
   readonly feedMs: number;
   readonly searchMs: number;
+  /** Of the process, all threads, when it was ready. */
+  readonly processorMs: number;
   readonly phases: Readonly<Record<string, number>>;
   readonly residentBytes: number;
   /** Without pages of the store's file, which the system may take back at any time. */
@@ -40,7 +41,13 @@ async function run(report: (progress: string) => void): ReturnType<Bench['run']>
   const nats = await NatsServer.start();
   try {
     report(`filling a store: ${ITEMS} items, ${PAST} signals, a checkpoint, ${SINCE} events, kill -9`);
-    const built = await build(join(directory, 'built'));
+    const built = await fillStore({
+      directory: join(directory, 'built'),
+      items: ITEMS,
+      past: PAST,
+      since: SINCE,
+      seed: SEED,
+    });
     const storeBytes = statSync(join(directory, 'built', 'data.mdb')).size;
     const starts: Start[] = [];
     for (let round = 0; round <= ROUNDS; round++) {
@@ -55,20 +62,6 @@ async function run(report: (progress: string) => void): ReturnType<Bench['run']>
     await nats.stop();
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-async function build(directory: string): Promise<BuiltStore> {
-  const script = fileURLToPath(new URL('./restart/build-store.js', import.meta.url));
-  const child = spawn(process.execPath, [script, directory, ...[ITEMS, PAST, SINCE, SEED].map(String)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let printed = '';
-  child.stdout.on('data', (data: Buffer) => {
-    printed += data.toString();
-  });
-  await once(child, 'close');
-  if (child.signalCode !== 'SIGKILL') throw new Error(`the store was not filled: ${child.exitCode} ${printed}`);
-  return JSON.parse(printed) as BuiltStore;
 }
 
 async function startOnce(directory: string, nats: NatsServer): Promise<Start> {
@@ -99,6 +92,7 @@ async function startOnce(directory: string, nats: NatsServer): Promise<Start> {
   try {
     await region.start();
     const readyMs = await answered('/health/ready');
+    const processorMs = processorTimeMs(region.pid!);
     const feedMs = await answered('/feed?profile=trending&limit=10');
     const searchMs = await answered('/search?query=title%3Aba*&limit=10');
     const status = readFileSync(`/proc/${region.pid}/status`, 'utf8');
@@ -106,6 +100,7 @@ async function startOnce(directory: string, nats: NatsServer): Promise<Start> {
       readyMs,
       feedMs,
       searchMs,
+      processorMs,
       phases: phasesOf(region.lines),
       residentBytes: kilobytes(status, 'VmRSS') * 1024,
       ownBytes: kilobytes(status, 'RssAnon') * 1024,
@@ -122,6 +117,12 @@ function phasesOf(lines: readonly string[]): Record<string, number> {
   return Object.fromEntries(
     [...line.matchAll(/"?(\w+_ms)"?[=:]\s*(\d+)/g)].map(([, name, value]) => [name!, Number(value)]),
   );
+}
+
+/** Ticks of user and system time, 100 a second on every Linux that Node runs on. */
+function processorTimeMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 function kilobytes(status: string, field: string): number {
@@ -153,6 +154,7 @@ function result(built: BuiltStore, storeBytes: number, starts: readonly Start[])
     columns: ['median', 'range', '× reading the file from disk'],
     rows: [
       row('`/health/ready` answers', (start) => start.readyMs),
+      row('processor time of the process until then', (start) => start.processorMs),
       row('`/feed` (trending) has answered', (start) => start.feedMs),
       row('`/search` (a wildcard) has answered', (start) => start.searchMs),
       ...phases.map((phase) => row(`of this: \`${phase}\``, (start) => start.phases[phase] ?? 0)),

@@ -54,7 +54,11 @@ export function filmFeeds(schema: Schema): string {
     { profile: 'top', says: 'The canon, as the votes say.' },
     {
       profile: 'controversial',
-      says: 'Blockbusters people are of two minds about, rated about 6 to 7. Without the weight of confidence ten films with one like and one skip stood here.',
+      says: `The formula to the letter: ${tiesOfFew(stage)}`,
+    },
+    {
+      profile: 'debated',
+      says: 'Blockbusters people are of two minds about, rated about 6 to 7: by likes, shares and completions against skips and hides, and with the weight of confidence.',
     },
     {
       profile: 'hidden_gems',
@@ -83,7 +87,7 @@ export function filmFeeds(schema: Schema): string {
     'latest last; what would be a reaction to a film that is not there yet is left out. What the formulas are: [ranking.md](../ranking.md).',
     '',
     '`npm run docs:ranking` prints these tables into this page. The same from a running cluster, where all films are as old as',
-    'the demo is: `npm run demo -- --feeds hot,rising,controversial,hidden_gems`.',
+    'the demo is: `npm run demo -- --feeds hot,rising,debated,hidden_gems`.',
     '',
     '“for” counts likes, shares and completions, “against” skips and hides, both of all time; “age” is in hours.',
     ...feeds.flatMap(({ profile, asked, query, says }) => [
@@ -100,6 +104,23 @@ export function filmFeeds(schema: Schema): string {
     ]),
     '',
   ].join('\n');
+}
+
+/** What leads `controversial`, and where it has the film that leads `debated`. */
+function tiesOfFew(stage: Stage): string {
+  const all = stage.feed('controversial', { limit: stage.catalog.size });
+  const counts = all
+    .filter(({ score }) => score === 0.25)
+    .map(({ signals }) => Object.values(signals).reduce((sum, windows) => sum + windows.all!, 0))
+    .sort((a, b) => a - b);
+  const ofTwo = counts.filter((count) => count === 2).length;
+  const [debated] = stage.feed('debated', { limit: 1 });
+  const { rank } = all.find(({ entity_id }) => entity_id === debated!.entity_id)!;
+  return (
+    `${counts.length} films share the most there is, 0.25, and the lower id comes first. None of them has more than ` +
+    `${counts.at(-1)} signals, ${ofTwo} have two: a view or a like, and a skip or a hide. *${debated!.metadata.title}*, first ` +
+    `in \`debated\`, is number ${rank} here, because every view counts for it.`
+  );
 }
 
 function filmStage(schema: Schema): Stage {

@@ -12,6 +12,7 @@ export function rankingPlots(schema: Schema): ReadonlyMap<string, string> {
     'windows.svg': windows(schema),
     'rising.svg': rising(schema),
     'controversial.svg': controversial(schema),
+    'debated.svg': debated(schema),
     'hidden_gems.svg': hiddenGems(schema),
     'fresh_favourites.svg': freshFavourites(schema),
   };
@@ -140,12 +141,34 @@ function rising(schema: Schema): Plot {
   };
 }
 
+const shareTicks = [0, 0.25, 0.5, 0.75, 1].map((share) => [share, `${100 * share} %`] as const);
+
 function controversial(schema: Schema): Plot {
   return {
-    title: 'controversial: how evenly split, and of how many',
+    title: 'controversial: how evenly split, views among the positive',
+    xLabel: 'share of likes among likes and hides',
+    yLabel: 'score',
+    xTicks: shareTicks,
+    lines: [0, 1, 3, 10].map((views) => ({
+      label: views === 0 ? 'no views' : `${views} view${views === 1 ? '' : 's'} an opinion`,
+      points: steps(0, 1, 0.02).map((share) => {
+        const stage = staged(schema, (stage) => {
+          stage.signal(1, 'like', share);
+          stage.signal(1, 'hide', 1 - share);
+          stage.signal(1, 'view', views);
+        });
+        return [share, stage.score(1, 'controversial')!] as const;
+      }),
+    })),
+  };
+}
+
+function debated(schema: Schema): Plot {
+  return {
+    title: 'debated: how evenly split, and of how many',
     xLabel: 'share of positive among the opinions',
     yLabel: 'score',
-    xTicks: [0, 0.25, 0.5, 0.75, 1].map((share) => [share, `${100 * share} %`]),
+    xTicks: shareTicks,
     lines: [1_000, 100, 20, 5, 2].map((opinions) => ({
       label: `${opinions.toLocaleString('en')} opinions`,
       points: steps(0, 1, 0.02).map((share) => {
@@ -153,7 +176,7 @@ function controversial(schema: Schema): Plot {
           stage.signal(1, 'like', share * opinions);
           stage.signal(1, 'hide', (1 - share) * opinions);
         });
-        return [share, stage.score(1, 'controversial')!] as const;
+        return [share, stage.score(1, 'debated')!] as const;
       }),
     })),
   };

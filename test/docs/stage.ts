@@ -51,7 +51,11 @@ export class Stage {
     const asked = { ...plainQuery, profile, window: defaultWindows[profile] ?? 'all', ...query };
     const { limit, filters, maxPer } = asked;
     const ranking = rank.ranking(asked, catalog.facets.select(filters), atMs);
-    const page = takePage(ranking, { limit, from: firstPlace, diversity: diversityOf({ catalog }, maxPer) });
+    const page = takePage(ranking, {
+      limit,
+      from: firstPlace,
+      diversity: diversityOf({ catalog, facets: catalog.facets }, maxPer, filters),
+    });
     const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, atMs) } : {};
     return presentItems({ catalog, rank }, page.items, { from: firstPlace, atMs, ...explained });
   }

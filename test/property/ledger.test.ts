@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createDigest } from '../../services/region/state/digest.ts';
-import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
+import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { windows } from '../../shared/schema/schema.ts';
 import type { LedgerEvent } from '../harness/reference-ledger.ts';
@@ -127,6 +127,44 @@ describe('ledger properties', () => {
         });
       }),
       { numRuns: 1_000 },
+    );
+  });
+
+  it('is the same ledger whether quiet rings are packed in between or not, also written and read back', () => {
+    const breaks = fc.array(fc.tuple(fc.nat(79), fc.integer({ min: -2 * HOUR_MS, max: 3 * HOUR_MS })), {
+      maxLength: 8,
+    });
+    fc.assert(
+      fc.property(events, breaks, (list, packs) => {
+        const kept = createLedger({ schema });
+        const packed = createLedger({ schema });
+        for (const [index, { entity, signal, weight, timeMs }] of list.entries()) {
+          kept.add(entity, signal, weight, timeMs);
+          packed.add(entity, signal, weight, timeMs);
+          for (const [at, beforeMs] of packs) {
+            if (at !== index) continue;
+            for (let calls = 0; calls < schema.signals.size; calls++) packed.pack(100, timeMs + beforeMs);
+          }
+        }
+        assert.deepEqual(described(packed), described(kept));
+        const back = createLedger({ schema });
+        const [pass, same] = [packed.pass(), kept.pass()];
+        while (!pass.prepare(1_000));
+        while (!same.prepare(1_000));
+        for (let shard = 0; shard < SHARDS; shard++) {
+          const bytes = pass.encode(shard);
+          assert.deepEqual(bytes, same.encode(shard));
+          back.load(shard, bytes);
+        }
+        assert.deepEqual(described(back), described(kept));
+        for (const { entity, signal, timeMs } of list) {
+          for (const atMs of [timeMs, timeMs + HOUR_MS]) {
+            assert.deepEqual(packed.read(entity, signal, atMs), kept.read(entity, signal, atMs));
+            assert.deepEqual(back.read(entity, signal, atMs), kept.read(entity, signal, atMs));
+          }
+        }
+      }),
+      { numRuns: 300 },
     );
   });
 

@@ -119,6 +119,59 @@ describe('pages', () => {
     );
   });
 
+  it('find other values far down by a ranking without those that have had their share', () => {
+    const most = 500;
+    const sizes = fc.record({
+      seed: fc.integer(),
+      limit: fc.integer({ min: 10, max: 200 }),
+      count,
+      strays: fc.double({ min: 0, max: 0.5, noNaN: true }),
+      writes: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(sizes, ({ seed, limit, count, strays, writes }) => {
+        const draw = mulberry(seed);
+        // Long runs of one value, one after another, and some of any kind in between.
+        const drawn = (rank: number): string[] => {
+          const run = `run ${Math.floor(rank / most)}`;
+          if (draw() >= strays) return [run];
+          if (draw() < 0.2) return [];
+          return draw() < 0.3 ? [run, `own ${rank}`] : [`kind ${Math.floor(draw() * 4)}`];
+        };
+        const item = (entity: number, rank: number) => ({ entity, score: -Math.floor(rank), values: drawn(rank) });
+        const live = new Map(Array.from({ length: 6 * most }, (_, entity) => [entity, item(entity, entity)]));
+        const still = new Set(live.keys());
+        let ranked = best(live.values());
+        const valuesOf = (entity: number): string[] => live.get(entity)!.values;
+        const ranking = (without: readonly string[]): Ranking =>
+          rankingOf(ranked.filter(({ entity }) => !valuesOf(entity).some((value) => without.includes(value))));
+        const diversity = { count, valuesOf, without: ranking };
+        const seen = new Map<number, number>();
+        let left: readonly Scored[] = ranked;
+        for (let from: Place | undefined = firstPlace; from !== undefined; ) {
+          const page: Page = takePage(rankingOf(ranked), { limit, from, diversity });
+          // Later pages look at too many that were shown: they may relax before they have come so far down.
+          if (!writes && from.shown < 300) {
+            const plain = plainPage(left, limit, diversity);
+            assert.deepEqual(page.items, plain.page);
+            assert.equal(page.relaxed, plain.relaxed);
+            left = plain.left;
+          }
+          for (const { entity } of page.items) seen.set(entity, (seen.get(entity) ?? 0) + 1);
+          for (let times = writes ? 3 : 0; times > 0; times--) {
+            const entity = Math.floor(draw() * live.size);
+            still.delete(entity);
+            live.set(entity, item(entity, draw() * live.size));
+          }
+          if (writes) ranked = best(live.values());
+          from = handedOut(page);
+        }
+        for (const entity of still) assert.equal(seen.get(entity), 1, `item ${entity}`);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
   it('ask a ranking for what they look at, and for other values not for ever', () => {
     const list = Array.from({ length: 100_000 }, (_, entity) => ({ entity, score: -entity }));
     const whole = rankingOf(list);

@@ -89,14 +89,33 @@ describe('bounds of the built-in profiles', () => {
     });
   }
 
-  /** One item with this many for and against it, as limits and as an item. */
-  function opinions(profile: 'controversial' | 'hidden_gems', approving: number, negative: number) {
+  it('controversial: the bound is a quarter where any item has anything for it and any anything against it, else 0', () => {
+    const seen = new Set<number>();
+    fc.assert(
+      fc.property(fc.array(item, { minLength: 1, maxLength: 3 }), moment, (items, moment) => {
+        const { sums, limits } = worldOf(items);
+        const has = (sentiment: string): boolean =>
+          signals.some((signal, place) => {
+            return schema.signals.get(signal)!.sentiment === sentiment && limits.sum(place, moment.window) > 0;
+          });
+        const bound = formulas.controversial(sums, moment).bound(limits);
+        assert.equal(bound, has('positive') && has('negative') ? 0.25 : 0);
+        seen.add(bound);
+      }),
+      { numRuns: 300 },
+    );
+    assert.deepEqual([...seen].sort(), [0, 0.25]);
+  });
+
+  /** One item with this many for and against it and as many views, as limits and as an item. */
+  function opinions(profile: 'debated' | 'hidden_gems', approving: number, negative: number, views = 0) {
     const { sums, limits } = worldOf([
       {
         ageMs: 0,
         events: [
           ['like', approving * 1_000, 0],
           ['hide', negative * 1_000, 0],
+          ['view', views * 1_000, 0],
         ],
       },
     ]);
@@ -104,10 +123,10 @@ describe('bounds of the built-in profiles', () => {
     return { score: formula.score({ entity: 0, createdMs: AT_MS }), bound: formula.bound(limits) };
   }
 
-  it('controversial: the bound is that of the most controversial item there could be', () => {
+  it('debated: the bound is that of the most debated item there could be', () => {
     fc.assert(
       fc.property(fc.nat(60), fc.nat(60), (approving, negative) => {
-        const { bound } = opinions('controversial', approving, negative);
+        const { bound } = opinions('debated', approving, negative);
         let best = 0;
         for (let a = 0; a <= approving; a++) {
           for (let n = 0; n <= negative; n++) {
@@ -121,10 +140,12 @@ describe('bounds of the built-in profiles', () => {
     );
   });
 
-  it('hidden_gems: with nobody against it the bound is the score', () => {
+  it('hidden_gems: of an item that nobody is against the bound is the score, however many have seen it', () => {
     for (const approving of [0, 1, 7, 1_000]) {
-      const { score, bound } = opinions('hidden_gems', approving, 0);
-      assert.ok(bound >= score && bound <= score * (1 + 1e-12), `bound ${bound}, score ${score}`);
+      for (const views of [0, 90, 9_990]) {
+        const { score, bound } = opinions('hidden_gems', approving, 0, views);
+        assert.ok(bound >= score && bound <= score * (1 + 1e-12), `bound ${bound}, score ${score}`);
+      }
     }
   });
 });

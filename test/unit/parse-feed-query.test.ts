@@ -70,6 +70,7 @@ describe('feed query', () => {
       top: 'all',
       rising: 'all',
       controversial: 'all',
+      debated: 'all',
       hidden_gems: 'all',
       most_viewed: 'all',
       most_liked: 'all',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Place } from '../../services/region/pages/pages.ts';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
-import type { FeedQuery, Profile } from '../../services/region/rank/rank.ts';
+import { type FeedQuery, type Profile, profiles } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
@@ -199,7 +199,56 @@ describe('ranking profiles', () => {
     ]);
   });
 
-  it('controversial: pro · neg / (pro + neg)² · n / (n + 5), views left out', () => {
+  it('controversial: pos · neg / (pos + neg)², views among the positive, however few there are', () => {
+    const { catalog, signal, feed } = world();
+    for (const entity of [1, 2, 3, 4, 5]) catalog.put(entity);
+    // All for it: 0.
+    signal(1, 'like', 10);
+    // 20 for, 25 against: 500/2,025 = 20/81.
+    signal(2, 'like', 15, 50);
+    signal(2, 'completion', 5, 50);
+    signal(2, 'hide', 25, 50);
+    // A view and two shares for, 1 against: 3/16.
+    signal(3, 'view', 1);
+    signal(3, 'share', 2);
+    signal(3, 'skip', 1);
+    // 1 for, 1 against: 1/4, and first.
+    signal(4, 'like', 1);
+    signal(4, 'hide', 1);
+    closeScores(feed('controversial'), [
+      [4, 1 / 4],
+      [2, 20 / 81],
+      [3, 3 / 16],
+      [1, 0],
+      [5, 0],
+    ]);
+    closeScores(feed('controversial', { window: '24h' }), [
+      [4, 1 / 4],
+      [3, 3 / 16],
+      [1, 0],
+      [2, 0],
+      [5, 0],
+    ]);
+  });
+
+  it('controversial: 0.25 at most, also where the quotient rounds up', () => {
+    const { catalog, signal, feed } = world();
+    for (const entity of [1, 2]) catalog.put(entity);
+    for (let times = 0; times < 9; times++) {
+      signal(1, 'like', 10_000);
+      signal(1, 'hide', 10_000);
+    }
+    signal(1, 'hide', 0.001);
+    assert.ok((90_000 * 90_000.001) / 180_000.001 ** 2 > 0.25);
+    signal(2, 'like', 7);
+    signal(2, 'hide', 7);
+    assert.deepEqual(scores(feed('controversial')), [
+      [1, 0.25],
+      [2, 0.25],
+    ]);
+  });
+
+  it('debated: pro · neg / (pro + neg)² · n / (n + 5), views left out', () => {
     const { catalog, signal, feed } = world();
     for (const entity of [1, 2, 3, 4, 5]) catalog.put(entity);
     // All for it: 0, however many have seen it.
@@ -215,14 +264,14 @@ describe('ranking profiles', () => {
     // 1 for, 1 against: 1/4; 2/7; 1/14. Even, but of two.
     signal(4, 'like', 1);
     signal(4, 'hide', 1);
-    closeScores(feed('controversial'), [
+    closeScores(feed('debated'), [
       [2, 2 / 9],
       [3, 1 / 12],
       [4, 1 / 14],
       [1, 0],
       [5, 0],
     ]);
-    closeScores(feed('controversial', { window: '24h' }), [
+    closeScores(feed('debated', { window: '24h' }), [
       [3, 1 / 12],
       [4, 1 / 14],
       [1, 0],
@@ -361,13 +410,14 @@ describe('ranking profiles', () => {
     closeScores(feed('trending', { window: '7d' }), [[1, 0]]);
     closeScores(feed('most_liked'), [[1, 0]]);
     closeScores(feed('controversial'), [[1, 0]]);
+    closeScores(feed('debated'), [[1, 0]]);
     closeScores(feed('top', { window: '1h' }), [[1, 0]]);
   });
 
   it('gives finite scores to items without a single signal, under every profile', () => {
     const { catalog, feed } = world(schemaOf());
     catalog.put(1, {}, AT_MS + HOUR_MS);
-    for (const profile of ['trending', 'hot', 'new', 'top', 'rising', 'controversial', 'hidden_gems'] as const) {
+    for (const profile of profiles.filter((profile) => profile !== 'related')) {
       const [item] = feed(profile).items;
       assert.ok(item !== undefined && Number.isFinite(item.score), profile);
     }

@@ -7,6 +7,8 @@
  *
  * After each shard it pauses for as long as the shard took, encoding and flush: the event loop and the store's one writer are
  * at least half of the time free for writes.
+ *
+ * In between it has the ledger give back the bucket memory of pairs that went quiet.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
@@ -20,6 +22,9 @@ import { type Checkpoint, type Floor, floorMark, packShard } from './checkpoint.
 const LOOK_MS = 1_000;
 /** A pass that was given up is tried again after this long, ms. */
 const RETRY_MS = 30_000;
+/** Pairs without an event for this long give their bucket memory back, some of them looked at each time. */
+const QUIET_MS = 2 * 3_600_000;
+const PACK_PAIRS = 20_000;
 /** Pairs sorted at once: a few milliseconds. */
 const PREPARE_PAIRS = 50_000;
 
@@ -27,7 +32,7 @@ export interface CheckpointerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly wal: Pick<Wal, 'storeShard' | 'storeMark'>;
-  readonly ledger: Pick<Ledger, 'changed' | 'pass'>;
+  readonly ledger: Pick<Ledger, 'changed' | 'pass' | 'pack'>;
   /** What the ledger contains. */
   readonly applied: () => Position;
   /** Where recovery found the floor; empty where it could not use all of what was stored. */
@@ -91,8 +96,9 @@ class Checkpointer implements Checkpoint {
   }
 
   private async run(): Promise<void> {
-    const { clock } = this.options;
+    const { clock, ledger } = this.options;
     while (!this.stopped.signal.aborted) {
+      ledger.pack(PACK_PAIRS, clock.nowMs() - QUIET_MS);
       if (this.due()) await this.now();
       await sleep(clock, LOOK_MS, this.stopped.signal);
     }

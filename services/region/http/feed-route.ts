@@ -1,8 +1,10 @@
 /** `GET /feed`. */
 import type Router from '@koa/router';
+import type { Ranking } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import { takePage } from '../pages/pages.ts';
 import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
+import type { Selection } from '../state/facets/facets.ts';
 import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
@@ -17,11 +19,13 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
     const search = new URLSearchParams(ctx.querystring);
     const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(search, { profiles: rank.profiles, cursors });
     const { profile, limit, filters, maxPer } = query;
-    if (filters.length > 0 || profile === 'related') reading.requireIndexes();
+    if (filters.length > 0 || maxPer !== undefined || profile === 'related') reading.requireIndexes();
     const atMs = pinnedMs ?? surface.nowMs();
-    const ranking = rank.ranking(query, filters.length === 0 ? undefined : facets.select(filters), atMs);
+    const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, atMs);
+    const ranking = rankingOf(filters.length === 0 ? undefined : facets.select(filters));
     const explained = query.explain ? { explain: (scored: Scored) => rank.explain(query, scored, atMs) } : {};
-    const page = takePage(ranking, { limit, from, diversity: diversityOf(surface, maxPer) });
+    const diversity = diversityOf(surface, maxPer, filters, rankingOf);
+    const page = takePage(ranking, { limit, from, diversity });
     ctx.body = {
       ...reading.context(atMs),
       profile,

@@ -1,10 +1,10 @@
 /** Ranked items as every list of them answers: feeds, text hits, fused results. */
-import type { ScorePart } from '../../../shared/kernel/ranking.ts';
+import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import type { Diversity, MaxPer, Place } from '../pages/pages.ts';
 import type { SignalSummary } from '../rank/rank.ts';
-import { textsOf } from '../state/facets/facets.ts';
+import { type Filter, type Selection, textsOf } from '../state/facets/facets.ts';
 import type { RegionSurface } from './http.ts';
 
 export interface RankedItem {
@@ -41,10 +41,12 @@ export function presentItems(
   }));
 }
 
-/** `max_per` over the catalog's metadata. */
+/** `max_per` over the catalog's metadata. `rankingOf`: what is ranked, of any selection; absent where that costs too much. */
 export function diversityOf(
-  { catalog }: Pick<RegionSurface, 'catalog'>,
+  { catalog, facets }: Pick<RegionSurface, 'catalog' | 'facets'>,
   maxPer: MaxPer | undefined,
+  filters: readonly Filter[],
+  rankingOf?: (selection: Selection) => Ranking,
 ): Diversity | undefined {
   if (maxPer === undefined) return undefined;
   const { field, count } = maxPer;
@@ -54,6 +56,9 @@ export function diversityOf(
       const metadata = catalog.item(entity)?.metadata ?? {};
       return Object.hasOwn(metadata, field) ? textsOf(metadata[field]) : [];
     },
+    ...(rankingOf === undefined
+      ? {}
+      : { without: (values) => rankingOf(facets.select([...filters, { field, operator: 'not_in', values }])) }),
   };
 }
 

@@ -19,7 +19,7 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
     const accept =
       selection === undefined ? undefined : (entity: number): boolean => selection.has(entities.find(entity));
     const { hits, total } = text.search(query, Math.max(1, catalog.size), accept);
-    const page = takePage(rankingOf(hits, total), { limit, from, diversity: diversityOf(surface, maxPer) });
+    const page = takePage(rankingOf(hits, total), { limit, from, diversity: diversityOf(surface, maxPer, filters) });
     ctx.body = {
       ...reading.context(atMs),
       query,

@@ -12,6 +12,9 @@ export const KINDS_LIMIT = 256;
 /** Bytes of a kind's fingerprint: of 10,000 kinds two are taken for one in one feed of five million. */
 export const KIND_BYTES = 6;
 
+/** So many items passed over, and the ranking is asked for without the values that have had their share. */
+const PATIENCE = 128;
+
 const PULL_LEAST = 64;
 const PULL_MOST = 1_024;
 
@@ -34,13 +37,21 @@ export function takeDiverse(ranking: Ranking, limit: number, from: Place, divers
   const shares = new Shares(diversity.count);
   const taken: Unshown[] = [];
   const passedOver: Unshown[] = [];
+  let narrowedAt = 0;
   while (taken.length < limit && (pass.looks < REACH || taken.length + passedOver.length < limit)) {
     const found = pass.next();
     if (found === undefined) break;
     if (shares.left(found.kind)) {
       shares.take(found.kind);
       taken.push(found);
-    } else passedOver.push(found);
+      continue;
+    }
+    passedOver.push(found);
+    if (passedOver.length - narrowedAt < PATIENCE || taken.length + passedOver.length <= limit) continue;
+    // Whatever comes, the page is full and one is left over, all of them seen already: what is not looked at now is not missed.
+    const narrower = diversity.without?.(shares.spent);
+    if (narrower !== undefined) pass.narrow(narrower);
+    narrowedAt = passedOver.length;
   }
   const filled = passedOver.splice(0, limit - taken.length);
   const page = [...taken, ...filled];
@@ -64,7 +75,7 @@ export function takeDiverse(ranking: Ranking, limit: number, from: Place, divers
 
 /** Down the ranking, past what was shown. */
 class Pass {
-  private readonly ranking: Ranking;
+  private ranking: Ranking;
   private readonly from: Place;
   private readonly diversity: Diversity;
   private readonly kinds = new Map<string, Kind>();
@@ -74,6 +85,8 @@ class Pass {
   private pull: number;
   /** The last item looked at; before the first one, where shown and unshown items begin to be mixed. */
   private seenTo: RankKey | undefined;
+  /** Where it was narrowed first: from there on not everything was looked at. */
+  private narrowedAt: RankKey | undefined;
   looks = 0;
 
   constructor(ranking: Ranking, limit: number, from: Place, diversity: Diversity) {
@@ -105,7 +118,20 @@ class Pass {
     }
   }
 
-  /** The place after `page`, where of all this pass has looked at `left` remains unshown, in rank order and not empty. */
+  /** From here on, down another ranking: the same without kinds of which something was passed over. */
+  narrow(ranking: Ranking): void {
+    this.narrowedAt ??= this.seenTo;
+    this.ranking = ranking;
+    this.pulled = [];
+    this.at = 0;
+    this.ended = false;
+    this.pull = PULL_LEAST;
+  }
+
+  /**
+   * The place after `page`, where of all this pass has looked at `left` remains unshown, in rank order and not empty. Before it
+   * was narrowed, it saw the first of `left`.
+   */
   placeAfter(page: readonly Unshown[], left: readonly Unshown[]): Place {
     const { rest } = this.from;
     const shownTo = new Map(this.from.kinds);
@@ -113,7 +139,7 @@ class Pass {
     // Of each kind that has one, in rank order: the first of it that remains.
     const remains = new Map<string, Unshown>();
     for (const unshown of left) if (!remains.has(unshown.kind.id)) remains.set(unshown.kind.id, unshown);
-    const places = [rest, left[0]!.before, this.seenTo]
+    const places = [rest, left[0]!.before, this.seenAllTo]
       .filter((key) => !above(key, rest))
       .map((key) => ({ rest: key, kinds: this.kindsBeside(key, shownTo, remains) }));
     const place = places.reduce((best, each) => (each.kinds.size < best.kinds.size ? each : best));
@@ -127,7 +153,7 @@ class Pass {
     remains: ReadonlyMap<string, Unshown>,
   ): Map<string, RankKey> {
     const named = new Map<string, RankKey>();
-    const allSeen = !above(this.seenTo, rest);
+    const allSeen = !above(this.seenAllTo, rest);
     for (const [id, key] of shownTo) {
       // Above the rest: only what this pass has seen to have nothing between may be said to stand at the rest.
       if (above(rest, key) || (above(key, rest) && !allSeen)) named.set(id, key);
@@ -138,6 +164,10 @@ class Pass {
       named.set(id, before);
     }
     return named;
+  }
+
+  private get seenAllTo(): RankKey | undefined {
+    return this.narrowedAt ?? this.seenTo;
   }
 
   private kindOf(entity: number): Kind {
@@ -168,6 +198,11 @@ class Shares {
 
   left({ values }: Kind): boolean {
     return values.every((value) => (this.had.get(value) ?? 0) < this.count);
+  }
+
+  /** Values that have had their share. */
+  get spent(): string[] {
+    return [...this.had].filter(([, count]) => count >= this.count).map(([value]) => value);
   }
 
   take({ values }: Kind): void {

@@ -13,7 +13,8 @@
  * Why a place stays small: of the items with the same set of values, a *kind*, those that were shown are always the first
  * of their kind, whatever was passed over. One key a kind says it all, and kinds that stand where the rest stands need none.
  * Two bounds keep it so, and both only ever relax: a pass that has looked at 2,000 items fills its page from what it
- * has passed over, and a page whose place would need more kinds than a cursor may name is taken in rank order instead.
+ * has passed over, and a page whose place would need more kinds than a cursor may name is taken in rank order instead. The
+ * first is hardly ever met where the ranking can be asked for `without` the values that have had their share.
  */
 import type { Ranking, RankKey } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
@@ -48,6 +49,8 @@ export interface Diversity {
   readonly count: number;
   /** An item's values of the field; the same for one entity while the page is made. */
   valuesOf(entity: number): readonly string[];
+  /** The same ranking without the items that have any of these values, where that is cheaper than to pass over them. */
+  without?(values: readonly string[]): Ranking;
 }
 
 export interface Page {

@@ -193,7 +193,7 @@ function split(approving: number, negative: number): number {
   return opinions === 0 ? 0 : ((approving * negative) / (opinions * opinions)) * confidence(opinions);
 }
 
-/** As many opinions on the other side make an item the most controversial. */
+/** As many opinions on the other side make an item the most debated. */
 function balancing(opinions: number): number {
   return Math.sqrt(opinions * (opinions + HALF_CONVINCING));
 }

@@ -7,7 +7,7 @@
  *                                 class 31: a bitmap
  *
  * Blocks of one class lie side by side in slabs, and are given back to their class. A list becomes a bitmap when it holds more
- * than one in 128 ordinals, where inserting would take longer and the bitmap no more than 16 bytes for each member; a bitmap
+ * than one in 64 ordinals, where inserting would take longer and the bitmap takes 8 bytes a member at most; a bitmap
  * becomes a list again at half of that.
  *
  * Every change answers the set's number from then on; the former one may then belong to another set.
@@ -25,7 +25,7 @@ const CLASS_MASK = (1 << CLASS_BITS) - 1;
 const BITMAP = CLASS_MASK;
 const FIRST_WORDS = 4;
 const SLAB_WORDS = 1 << 14;
-const BITS_A_MEMBER = 128;
+const BITS_A_MEMBER = 64;
 const LEAST_BITMAP = 64;
 
 /** Blocks of one size. */

@@ -24,6 +24,8 @@ const COUNT_CARRY = CELLS + 1;
 /** Carries that are written to a shard: those of the cells and of the sum. */
 const WRITTEN_CARRIES = CELLS + 1;
 const COUNT_LIMB = 4_294_967_296;
+/** Rings packed in one go: a few milliseconds. */
+const PACK_LIMIT = 1_000;
 
 /** What follows a pair's fixed fields in a shard. */
 const HAS_OLDER = 1;
@@ -158,18 +160,21 @@ export class SignalPairs {
   }
 
   /**
-   * Dense rings of pairs without an event since `beforeMs` are packed, of about `limit` slots from `from` on; answers where
-   * to go on, 0 at the end. No reading changes.
+   * Dense rings of pairs without an event since `beforeMs` are packed, of up to `limit` slots from `from` on, a thousand at
+   * most; answers where to go on, 0 at the end. No reading changes.
    */
   pack(from: number, limit: number, beforeMs: number): number {
     const end = Math.min(this.table.size, from + limit);
-    for (let slot = from; slot < end; slot++) {
+    let slot = from;
+    for (let packed = 0; slot < end && packed < PACK_LIMIT; slot++) {
       const links = this.table.links(slot);
       const link = this.table.link(slot) + RINGS;
       if (links[link]! >= 0 || this.lastMs(slot) >= beforeMs) continue;
-      links[link] = this.rings.pack(links[link]!, this.newestMinute(slot));
+      const before = links[link]!;
+      links[link] = this.rings.pack(before, this.newestMinute(slot));
+      if (links[link] !== before) packed++;
     }
-    return end === this.table.size ? 0 : end;
+    return slot === this.table.size ? 0 : slot;
   }
 
   lastMs(slot: number): number {
