@@ -1,17 +1,68 @@
-/** Parts of a region's status that are worked out from what others keep. */
+/** A region's status, worked out from what its rooms keep. */
 import type { Refusal } from '../../shared/errors/errors.ts';
+import type { Clock } from '../../shared/kernel/kernel.ts';
+import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { missing, parsePosition } from '../../shared/protocol/position.ts';
+import { formatPosition, missing, parsePosition } from '../../shared/protocol/position.ts';
+import type { Schema } from '../../shared/schema/schema.ts';
+import type { Stream } from '../../shared/stream/stream.ts';
 import type { Apply } from './apply/apply.ts';
+import type { Ingest } from './receive/receive.ts';
 import type { Peers } from './repair/repair.ts';
 import type { Role } from './role/role.ts';
+import type { Ship } from './ship/ship.ts';
+import type { Bootstrap } from './snapshot/snapshot.ts';
+import type { Catalog } from './state/catalog/catalog.ts';
 import type { Wal } from './wal/wal.ts';
 
-export function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {
-  return refusal === undefined ? {} : { hindrance: { code: refusal.code, detail: refusal.message } };
+export interface StatusParts {
+  readonly region: string;
+  readonly clock: Clock;
+  readonly wal: Wal;
+  readonly stream: Stream;
+  readonly schema: Schema;
+  readonly role: Role;
+  readonly ingest: Ingest;
+  readonly apply: Apply;
+  readonly ship: Ship;
+  readonly catalog: Catalog;
+  readonly drill: { readonly cut: boolean; readonly healAtMs: number | undefined };
+  readonly ready: boolean;
+  readonly snapshot: Bootstrap['progress'];
+  /** Why it would refuse a write now. */
+  readonly hindrance: Refusal | undefined;
 }
 
-export function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {
+export function describeRegion(parts: StatusParts): RegionStatus {
+  const { role, ingest, apply, wal, stream, drill, snapshot, hindrance, schema } = parts;
+  return {
+    region: parts.region,
+    role: role.leads ? 'leader' : 'follower',
+    ready: parts.ready && ingest.stopped === undefined,
+    ...(role.leadership === undefined ? {} : { leadership: role.leadership }),
+    cut: drill.cut,
+    ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
+    durable: formatPosition(wal.durable),
+    applied: formatPosition(apply.applied),
+    offset: wal.offset?.sequence ?? 0,
+    streamConnected: stream.connected,
+    ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
+      ? { streamLimitBytes: stream.messageLimitBytes }
+      : {}),
+    unshipped: parts.ship.unshipped,
+    items: parts.catalog.size,
+    clockMs: parts.clock.nowMs(),
+    newestMs: apply.newestMs,
+    ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
+    ...newestEpoch(wal),
+    schemaHash: schema.hash,
+    signals: [...schema.signals.keys()],
+  };
+}
+
+function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {
   let newest: RegionStatus['newestEpoch'];
   for (const { epoch, last } of wal.origins()) {
     if (newest === undefined || epoch > newest.epoch) newest = { epoch, events: last };

@@ -11,7 +11,6 @@ import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
-import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
 import { decayedSignals } from '../../shared/schema/profile.ts';
@@ -35,7 +34,7 @@ import { createStreamReceiver } from './receive/stream-receiver.ts';
 import { recover } from './recover/recover.ts';
 import { checkDirectory, requireAccepted } from './region-directory.ts';
 import { createRegionCounters, registerRegionGauges } from './region-metrics.ts';
-import { describeHindrance, lagBehindLeader, newestEpoch } from './region-status.ts';
+import { describeRegion, lagBehindLeader } from './region-status.ts';
 import { createPeerRepair } from './repair/peer-repair.ts';
 import { createPeers } from './repair/peers.ts';
 import type { PeerLink, Peers, Repair } from './repair/repair.ts';
@@ -335,31 +334,23 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
 
   const { lagEvents, lagSeconds } = lagBehindLeader({ role, peers, apply });
 
-  const status = (): RegionStatus => ({
-    region,
-    role: role.leads ? 'leader' : 'follower',
-    ready: readiness.ready && ingest.stopped === undefined,
-    ...(role.leadership === undefined ? {} : { leadership: role.leadership }),
-    cut: drill.cut,
-    ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
-    durable: formatPosition(wal.durable),
-    applied: formatPosition(apply.applied),
-    offset: wal.offset?.sequence ?? 0,
-    streamConnected: stream.connected,
-    ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
-      ? { streamLimitBytes: stream.messageLimitBytes }
-      : {}),
-    unshipped: ship.unshipped,
-    items: catalog.size,
-    clockMs: clock.nowMs(),
-    newestMs: apply.newestMs,
-    ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
-    ...(bootstrap.progress === undefined ? {} : { snapshot: bootstrap.progress }),
-    ...describeHindrance(hindrance()),
-    ...newestEpoch(wal),
-    schemaHash: schema.hash,
-    signals: [...schema.signals.keys()],
-  });
+  const status = (): RegionStatus =>
+    describeRegion({
+      region,
+      clock,
+      wal,
+      stream,
+      schema,
+      role,
+      ingest,
+      apply,
+      ship,
+      catalog,
+      drill,
+      ready: readiness.ready,
+      snapshot: bootstrap.progress,
+      hindrance: hindrance(),
+    });
 
   const digest = (): DigestReply => {
     const sum = createDigest();

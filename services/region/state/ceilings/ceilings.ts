@@ -170,13 +170,16 @@ export class Ceilings {
   fill(): void {
     const { entities, createdMs } = this.options;
     for (let ordinal = 0; ordinal < entities.size; ordinal++) {
-      if (createdMs(ordinal) >= 0) this.put(entities.entity(ordinal));
+      if (createdMs(ordinal) >= 0) this.putOrdinal(ordinal, entities.entity(ordinal));
     }
   }
 
   /** The item is live now. */
   put(entity: number): void {
-    const ordinal = this.options.entities.ordinal(entity);
+    this.putOrdinal(this.options.entities.ordinal(entity), entity);
+  }
+
+  private putOrdinal(ordinal: number, entity: number): void {
     const block = ordinal >> FAN_OUT_BITS;
     if (block >= this.capacityBlocks) this.reserve(block);
     const bit = 1 << (ordinal & (FAN_OUT - 1));

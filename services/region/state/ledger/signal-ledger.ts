@@ -1,5 +1,5 @@
 /** The ledger behind its contract: one {@link SignalPairs} for each signal of the schema. */
-import { BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
+import { assert, BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { Schema, Window } from '../../../../shared/schema/schema.ts';
 import { Ceilings, type PairCeiling } from '../ceilings/ceilings.ts';
@@ -41,6 +41,7 @@ class SignalLedger implements Ledger {
   private readonly bySignal = new Map<string, Signal>();
   private readonly inOrder: readonly Signal[];
   private readonly changedShards = new Uint8Array(SHARDS);
+  private readonly loadedShards = new Uint8Array(SHARDS);
   private readonly ceiling: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
   /** Where packing goes on. */
   private packing = { signal: 0, slot: 0 };
@@ -151,6 +152,8 @@ class SignalLedger implements Ledger {
   }
 
   load(shard: number, bytes: Uint8Array): void {
+    const isEmpty = this.changedShards[shard] === 0 && this.loadedShards[shard] === 0;
+    assert(isEmpty, 'a shard is loaded into an empty one', () => ({ shard }));
     const reader = new ShardReader(shard, bytes);
     // Every signal is known before the first pair is opened: bytes that are refused leave the shard empty.
     const present: { readonly signal: Signal; readonly count: number }[] = [];
@@ -160,10 +163,13 @@ class SignalLedger implements Ledger {
       if (signal === undefined) throw damaged(shard, `the schema has no signal ${JSON.stringify(name)}`);
       present.push({ signal, count: reader.varint() });
     }
+    this.loadedShards[shard] = 1;
     for (const { signal, count } of present) {
       let entity = 0;
-      for (let left = count; left > 0; left--) {
-        entity += reader.varint();
+      for (let pair = 0; pair < count; pair++) {
+        const step = reader.varint();
+        assert(step > 0 || pair === 0, 'a shard has each pair once', () => ({ shard, entity }));
+        entity += step;
         this.raise(signal, signal.pairs.decode(entity, reader), Number.POSITIVE_INFINITY);
       }
     }
