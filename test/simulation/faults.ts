@@ -163,11 +163,16 @@ function followUps(chance: Chance, fault: FaultEvent): FaultEvent[] {
     }
   }
   if (fault.kind === 'promote' && !fault.force) {
-    // The target stops in the middle of the hand-over, for longer than the old leader would like to wait.
+    // The target stops in the middle of the hand-over, for longer than the old leader would like to wait; or the old leader
+    // has writes under way that take their time.
     const pause = chance.fork(`pause at ${fault.atMs}`);
     if (pause.chance(0.5)) {
       const atMs = fault.atMs + Math.round(pause.between(25, 75));
       return [{ atMs, kind: 'freeze', who: fault.who, forMs: Math.round(pause.between(3_500, 7_400)) }];
+    }
+    if (pause.chance(0.4)) {
+      const flushMs = Math.round(pause.between(50, 800));
+      return [{ atMs: fault.atMs - 100, kind: 'disk slow', who: regionNames[0], flushMs, forMs: 1_000 }];
     }
   }
   if (fault.kind === 'promote' && chance.chance(0.4)) {
