@@ -119,7 +119,8 @@ export function planFaults(chance: Chance, horizonMs: number): FaultEvent[] {
     const fault = { atMs, ...draw(chance, chance.weighted(kinds)) } as FaultEvent;
     faults.push(fault, ...followUps(chance, fault));
   }
-  return faults.sort((a, b) => a.atMs - b.atMs);
+  // What would follow up later is left out: by then every fault has ended.
+  return faults.filter(({ atMs }) => atMs < horizonMs).sort((a, b) => a.atMs - b.atMs);
 }
 
 /** Now and then a run begins with what it takes for two leaders to accept at once, or for two to become leader at once. */
@@ -159,6 +160,19 @@ function followUps(chance: Chance, fault: FaultEvent): FaultEvent[] {
     const atMs = fault.atMs + Math.round(chance.between(100, 4_000));
     if (who.length > 0 && by.length > 0) {
       return [{ atMs, kind: 'promote', who: chance.pick(who), by: chance.pick(by), force: true }];
+    }
+  }
+  if (fault.kind === 'promote' && !fault.force) {
+    // The target stops in the middle of the hand-over, for longer than the old leader would like to wait; or the old leader
+    // has writes under way that take their time.
+    const pause = chance.fork(`pause at ${fault.atMs}`);
+    if (pause.chance(0.5)) {
+      const atMs = fault.atMs + Math.round(pause.between(25, 75));
+      return [{ atMs, kind: 'freeze', who: fault.who, forMs: Math.round(pause.between(3_500, 7_400)) }];
+    }
+    if (pause.chance(0.4)) {
+      const flushMs = Math.round(pause.between(50, 800));
+      return [{ atMs: fault.atMs - 100, kind: 'disk slow', who: regionNames[0], flushMs, forMs: 1_000 }];
     }
   }
   if (fault.kind === 'promote' && chance.chance(0.4)) {

@@ -32,6 +32,8 @@ export class RegionMachine extends Machine {
   readonly covered = { created: '', sequence: 0 };
   /** Another number, another disk: what the old one had may be gone. */
   disk = 1;
+  /** Since when it is in the machine; the first one: for ever. */
+  diskSinceMs = Number.NEGATIVE_INFINITY;
   /** Milliseconds a flush takes at most. */
   private flushesMs = 3;
   /** The most a flush has ever taken. */
@@ -143,6 +145,7 @@ export class RegionMachine extends Machine {
   replaceDisk(store?: MemoryStore): void {
     this.home = this.homeOf(store?.backup() ?? new MemoryStore(undefined, this.hooks));
     this.disk++;
+    this.diskSinceMs = this.world.scheduler.nowMs;
     this.cutOff = false;
     this.readDisk();
   }

@@ -39,6 +39,9 @@ export const schema: Schema = {
 /** A router that makes a record anew has asked the regions within this. */
 const ASKED_WITHIN_MS = 6_000;
 
+/** From the first step of a hand-over to its last, at most. */
+const HANDOVER_LIMIT_MS = 15_000;
+
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 
 /** How often the ledger is written down, and how much of the log is kept. */
@@ -130,7 +133,7 @@ export class World {
       wire: this.network.wire,
       onKey: (name, value) => {
         if (name !== LEADERSHIP_KEY) return;
-        this.handovers.recorded(value as Leadership);
+        this.handovers.recorded(value as Leadership, () => this.lacking(value as Leadership));
         this.check(() => this.checkRecord(value as Leadership));
       },
       onStored: (message) => {
@@ -201,6 +204,20 @@ export class World {
       const what = `the new record has epoch ${record.epoch}; ${name} has known ${leadership.epoch} for long`;
       throw new Violation('a lost record is made of what regions remember', what);
     }
+  }
+
+  /** What the leader of a record lacks of what its predecessor has on its disk of the epoch before. */
+  private lacking({ leader, epoch }: Leadership): string | undefined {
+    const target = this.region(leader);
+    // It had what it said it has, on a disk that is gone.
+    if (this.scheduler.nowMs - target.diskSinceMs < HANDOVER_LIMIT_MS) return undefined;
+    for (const { name, epoch: of } of this.chronicle.origins.values()) {
+      const last = this.region(regionOf(name)).onDisk.get(name) ?? 0;
+      const there = target.onDisk.get(name) ?? 0;
+      if (of === epoch - 1 && there < last)
+        return `${leader} leads epoch ${epoch} and has ${name} up to ${there} of ${last}`;
+    }
+    return undefined;
   }
 
   /** Batches left the log of a region: another region has them, and what a lagging one may ask for is still there. */
