@@ -292,11 +292,11 @@ class ItemLimits implements Limits {
   }
 
   sum(signal: number): number {
-    return this.ceilings.atMost(this.ordinal, signal);
+    return this.ceilings.sketches.atMost(this.ordinal, signal);
   }
 
   least(signal: number): number {
-    return this.ceilings.atLeast(this.ordinal, signal);
+    return this.ceilings.sketches.atLeast(this.ordinal, signal);
   }
 
   decayed(): number {

@@ -20,6 +20,7 @@
  */
 import type { Window } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
+import { Sketches } from './sketches.ts';
 
 /** Entities a block, and children a node. */
 export const FAN_OUT_BITS = 4;
@@ -53,9 +54,6 @@ const MINUTES_PER_HOUR = 60;
 const WEIGHT_SCALE = 1_000;
 
 const FIRST_BLOCKS = 64;
-const TWO_32 = 4_294_967_296;
-/** By number of bits: what every number of so many bits is below; 0 for none. */
-const POWERS = Float64Array.from({ length: 65 }, (_, bits) => (bits === 0 ? 0 : 2 ** bits));
 
 export interface CeilingsOptions {
   readonly entities: Entities;
@@ -86,8 +84,7 @@ export class Ceilings {
   /** By block: one bit an ordinal that is a live item, and one that ever had a signal. */
   private liveBits = new Uint16Array(0);
   private activeBits = new Uint16Array(0);
-  /** By ordinal, then signal: the number of bits of the sum of everything, thousandths. */
-  private sketches = new Uint8Array(0);
+  readonly sketches: Sketches;
   /** By block: the minute it was tightened last. */
   private tightenedMinute = new Int32Array(0);
   /** Wide sums hold for moments from these buckets on. */
@@ -97,6 +94,7 @@ export class Ceilings {
 
   constructor(options: CeilingsOptions) {
     this.options = options;
+    this.sketches = new Sketches(options.signals);
     this.reserve(0);
   }
 
@@ -112,9 +110,7 @@ export class Ceilings {
         this.lower(other, ordinal, other === signal ? ceiling.all : 0);
       }
     }
-    // Mostly the same: then the sketch is not even looked at.
-    const bits = bitsOf(ceiling.all);
-    if (bits !== bitsOf(before)) this.sketches[ordinal * this.options.signals + signal] = bits;
+    this.sketches.change(ordinal, signal, before, ceiling.all);
     this.holdFrom(newestMinute);
     const { minutes, day, hours, all, decayKey } = ceiling;
     let node = block;
@@ -150,7 +146,7 @@ export class Ceilings {
 
   /** Some of a pair was taken back: `all` is left, thousandths. What is highest may stay, it is at least the truth. */
   took(signal: number, ordinal: number, all: number): void {
-    this.sketches[ordinal * this.options.signals + signal] = bitsOf(all);
+    this.sketches.set(ordinal, signal, all);
     this.lower(signal, ordinal, all);
   }
 
@@ -248,16 +244,6 @@ export class Ceilings {
       upper.lowestEntity[node] = lowest;
       return !same;
     });
-  }
-
-  /** What one entity has of a signal in all is less than this, or both are 0; weights. */
-  atMost(ordinal: number, signal: number): number {
-    return POWERS[this.sketches[ordinal * this.options.signals + signal]!]! / WEIGHT_SCALE;
-  }
-
-  /** And it is not below this. */
-  atLeast(ordinal: number, signal: number): number {
-    return this.atMost(ordinal, signal) / 2;
   }
 
   /** Levels above the blocks; the root is node 0 of level `height`. */
@@ -393,7 +379,7 @@ export class Ceilings {
     this.capacityBlocks = blocks;
     this.liveBits = grown(this.liveBits, new Uint16Array(blocks));
     this.activeBits = grown(this.activeBits, new Uint16Array(blocks));
-    this.sketches = grown(this.sketches, new Uint8Array((blocks << FAN_OUT_BITS) * this.options.signals));
+    this.sketches.reserve(blocks << FAN_OUT_BITS);
     this.tightenedMinute = grown(this.tightenedMinute, new Int32Array(blocks));
     for (let level = 0, nodes = blocks; ; level++, nodes = (nodes + FAN_OUT - 1) >> FAN_OUT_BITS) {
       const room = nodes === 1 ? 1 : (nodes + FAN_OUT - 1) & ~(FAN_OUT - 1);
@@ -441,17 +427,12 @@ export class Ceilings {
   }
 }
 
-function grown<Numbers extends Float64Array | Uint8Array | Uint16Array | Int32Array>(
+function grown<Numbers extends Float64Array | Uint16Array | Int32Array>(
   present: Numbers | undefined,
   larger: Numbers,
 ): Numbers {
   if (present !== undefined) larger.set(present);
   return larger;
-}
-
-/** 0 for 0; else 1 + the place of the highest bit, of an integer below 2^64. */
-function bitsOf(value: number): number {
-  return value < TWO_32 ? 32 - Math.clz32(value) : 64 - Math.clz32(value / TWO_32);
 }
 
 /** The place of the lowest bit of a number that has one. */
