@@ -78,28 +78,29 @@ class SignalLedger implements Ledger {
 
   add(entity: number, signal: string, weight: number, timeMs: number): void {
     const found = this.signalFor(entity, signal, weight, timeMs);
-    this.raise(found, found.pairs.put(entity, weight, timeMs, 1));
+    this.raise(found, found.pairs.put(entity, weight, timeMs, 1), weight);
     this.changedShards[shardOf(entity)] = 1;
   }
 
   note(entity: number, signal: string, timeMs: number): void {
     const found = this.signalFor(entity, signal, 0, timeMs);
-    this.raise(found, found.pairs.put(entity, 0, timeMs, 0));
+    this.raise(found, found.pairs.put(entity, 0, timeMs, 0), 0);
     this.changedShards[shardOf(entity)] = 1;
   }
 
   retract(entity: number, signal: string, weight: number, timeMs: number): void {
     const { index, pairs } = this.signalFor(entity, signal, weight, timeMs);
     const slot = pairs.retract(entity, weight, timeMs);
-    // What is highest may stay where it is: it is at least the truth. What is least must not.
     pairs.ceiling(slot, this.ceiling, false);
-    this.ceilings.lower(index, pairs.table.ordinal(slot), this.ceiling.all);
+    this.ceilings.took(index, pairs.table.ordinal(slot), this.ceiling.all);
     this.changedShards[shardOf(entity)] = 1;
   }
 
-  private raise({ index, pairs, withDecay }: Signal, slot: number): void {
+  /** `by`: what was added to the pair; Infinity: all of it. */
+  private raise({ index, pairs, withDecay }: Signal, slot: number, by: number): void {
     pairs.ceiling(slot, this.ceiling, withDecay);
-    this.ceilings.raise(index, pairs.table.ordinal(slot), pairs.newestMinute(slot), this.ceiling);
+    const before = Math.max(0, this.ceiling.all - by);
+    this.ceilings.raise(index, pairs.table.ordinal(slot), pairs.newestMinute(slot), this.ceiling, before);
   }
 
   private signalFor(entity: number, signal: string, weight: number, timeMs: number): Signal {
@@ -169,7 +170,7 @@ class SignalLedger implements Ledger {
         const step = reader.varint();
         assert(step > 0 || pair === 0, 'a shard has each pair once', () => ({ shard, entity }));
         entity += step;
-        this.raise(signal, signal.pairs.decode(entity, reader));
+        this.raise(signal, signal.pairs.decode(entity, reader), Number.POSITIVE_INFINITY);
       }
     }
     reader.end();
