@@ -1,17 +1,71 @@
-/** Parts of a region's status that are worked out from what others keep. */
+/** A region's status, worked out from what others keep. */
 import type { Refusal } from '../../shared/errors/errors.ts';
+import type { Clock } from '../../shared/kernel/kernel.ts';
+import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { missing, parsePosition } from '../../shared/protocol/position.ts';
+import { formatPosition, missing, parsePosition } from '../../shared/protocol/position.ts';
+import type { Schema } from '../../shared/schema/schema.ts';
+import type { Stream } from '../../shared/stream/stream.ts';
 import type { Apply } from './apply/apply.ts';
+import type { Ingest } from './receive/receive.ts';
 import type { Peers } from './repair/repair.ts';
 import type { Role } from './role/role.ts';
+import type { Ship } from './ship/ship.ts';
+import type { Bootstrap } from './snapshot/snapshot.ts';
+import type { Catalog } from './state/catalog/catalog.ts';
 import type { Wal } from './wal/wal.ts';
 
-export function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {
+export interface StatusParts {
+  readonly region: string;
+  readonly schema: Schema;
+  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly wal: Wal;
+  readonly apply: Apply;
+  readonly role: Role;
+  readonly drill: { readonly cut: boolean; readonly healAtMs: number | undefined };
+  readonly stream: Stream;
+  readonly ship: Ship;
+  readonly ingest: Ingest;
+  readonly catalog: Pick<Catalog, 'size'>;
+  readonly readiness: { readonly ready: boolean };
+  readonly bootstrap: Pick<Bootstrap, 'progress'>;
+  readonly hindrance: () => Refusal | undefined;
+}
+
+export function createStatus(parts: StatusParts): () => RegionStatus {
+  const { region, schema, clock, wal, apply, role, drill, stream, ship, ingest, catalog, readiness, bootstrap } = parts;
+  return () => ({
+    region,
+    role: role.leads ? 'leader' : 'follower',
+    ready: readiness.ready && ingest.stopped === undefined,
+    ...(role.leadership === undefined ? {} : { leadership: role.leadership }),
+    cut: drill.cut,
+    ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
+    durable: formatPosition(wal.durable),
+    applied: formatPosition(apply.applied),
+    offset: wal.offset?.sequence ?? 0,
+    streamConnected: stream.connected,
+    ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
+      ? { streamLimitBytes: stream.messageLimitBytes }
+      : {}),
+    unshipped: ship.unshipped,
+    items: catalog.size,
+    clockMs: clock.nowMs(),
+    newestMs: apply.newestMs,
+    ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
+    ...(bootstrap.progress === undefined ? {} : { snapshot: bootstrap.progress }),
+    ...describeHindrance(parts.hindrance()),
+    ...newestEpoch(wal),
+    schemaHash: schema.hash,
+    signals: [...schema.signals.keys()],
+  });
+}
+
+function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {
   return refusal === undefined ? {} : { hindrance: { code: refusal.code, detail: refusal.message } };
 }
 
-export function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {
+function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {
   let newest: RegionStatus['newestEpoch'];
   for (const { epoch, last } of wal.origins()) {
     if (newest === undefined || epoch > newest.epoch) newest = { epoch, events: last };

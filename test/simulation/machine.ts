@@ -4,6 +4,7 @@
  */
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
+import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
 import { createHttpRegionLink } from '../../services/router/forward/http-region-link.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
@@ -266,6 +267,7 @@ export class RegionMachine extends Machine {
       intakeQueueLimit: 1_000,
       intakeQueueBytes: 16 * 1024 * 1024,
       logMaxBytes: 1e9,
+      openVectors: inProcessVectors(),
       ...world.upkeep,
       idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 * 1024 * 1024,
