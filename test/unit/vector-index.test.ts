@@ -199,7 +199,7 @@ describe('vector index beside its graph', () => {
     index.finish();
     const chosen = [...vectors.keys()].filter((entity) => entity % 10 !== 0);
     const selected = new Map(chosen.map((entity) => [entity, vectors.get(entity)!]));
-    // 10,800² > 60 · 160 · 12,000
+    // 10,800² > 60 · 96 · 12,000
     const among = index.bitmap(chosen);
     const found = recallOf((query) => index.nearest(query, 10, among), selected, vectorsFrom(34, 50, dimensions));
     assert.ok(found >= 0.95, `recall ${found}`);

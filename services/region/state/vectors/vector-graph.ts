@@ -13,7 +13,7 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 const LINKS = 16;
 const EF_CONSTRUCTION = 200;
 /** How widely is searched, at least. */
-const EF_MINIMUM = 128;
+const EF_MINIMUM = 96;
 /** Levels are drawn from this seed: graphs built by the same steps are the same. */
 const SEED = 100;
 const GONE = -1;

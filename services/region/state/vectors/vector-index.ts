@@ -26,7 +26,7 @@ const STEP = 4;
  * `count`² > `FILTER_COST` · searched widely · live on the graph is cheaper (measured: test/bench/vectors.bench.ts).
  */
 const FILTER_COST = 60;
-const FILTER_WIDTH = 128;
+const FILTER_WIDTH = 96;
 
 export interface VectorIndexOptions {
   readonly dimensions: number;
