@@ -11,7 +11,7 @@ import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
-import { DIGESTS_LIMIT, type DigestReply, type RegionStatus } from '../../shared/protocol/internal.ts';
+import { DIGESTS_LIMIT, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
 import { decayedSignals } from '../../shared/schema/profile.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
@@ -44,6 +44,7 @@ import { Heartbeat } from './role/heartbeat.ts';
 import { createLeadershipRole } from './role/leadership-role.ts';
 import { createReadiness, type Readiness } from './role/readiness.ts';
 import type { Role } from './role/role.ts';
+import { createSearch } from './search/fused-search.ts';
 import { lowestAtPeers } from './ship/lowest-at-peers.ts';
 import type { Ship } from './ship/ship.ts';
 import { createShipper } from './ship/shipper.ts';
@@ -52,13 +53,14 @@ import { CATCHING_UP_INSTALLED } from './snapshot/merge.ts';
 import type { ArrivedSnapshot, Bootstrap } from './snapshot/snapshot.ts';
 import { createSnapshotServer } from './snapshot/snapshot-server.ts';
 import { createRegisters } from './state/catalog/registers.ts';
-import { createDigest } from './state/digest.ts';
+import { digestOf } from './state/digest.ts';
 import { Entities } from './state/entities/entities.ts';
 import { createFacets } from './state/facets/facet-index.ts';
 import { createKeptDigest } from './state/kept-digest.ts';
 import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';
-import { createVectorIndex } from './state/vectors/vector-index.ts';
+import { createVectors } from './state/vectors/vector-client.ts';
+import type { OpenVectorWorker } from './state/vectors/vector-worker.ts';
 import { openLog } from './wal/log.ts';
 import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
 import type { Store } from './wal/store.ts';
@@ -99,6 +101,8 @@ export interface RegionOptions {
   readonly cursorSecret?: string;
   /** A peer's snapshot is here and can take the place of the store: this region is to be stopped, merged into it, and begun on it. */
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
+  /** Where the vector index lives: a thread of its own, or here. */
+  readonly openVectors: OpenVectorWorker;
   /** Monotonic ms before which no snapshot is fetched; absent: at once. */
   readonly snapshotsNotBeforeMs?: number;
   /** The process must end at once, answering nobody. */
@@ -128,12 +132,13 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   });
   const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
   const text = createTextIndex({ schema, entities });
-  const vectors = createVectorIndex({ dimensions: schema.embedding.dimensions });
+  const { dimensions } = schema.embedding;
+  const vectors = createVectors({ clock, log, metrics, dimensions, entities, catalog, open: options.openVectors });
   // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
   const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;
   const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true || installed;
   if (startedEmpty && !installed && links.length > 0) await wal.storeMark('catching_up', true);
-  const recovered = recover({ clock, log, wal, catalog, ledger, facets, text, vectors });
+  const recovered = recover({ clock, log, wal, catalog, ledger, facets, text });
 
   const counters = createRegionCounters(metrics);
   const apply: Apply = createApplier({
@@ -157,7 +162,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     const now = clock.nowMs();
     return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
   };
-  const rank = createRank({ schema, entities, catalog, ledger, vectors, nowMs });
+  const rank = createRank({ schema, entities, catalog, ledger, nowMs });
+  const search = createSearch({ dimensions, catalog, facets, text, vectors });
   const peers: Peers = createPeers({ clock, links });
   const checkpoint = createCheckpointer({
     clock,
@@ -352,13 +358,6 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       hindrance: hindrance(),
     });
 
-  const digest = (): DigestReply => {
-    const sum = createDigest();
-    catalog.describe((entity, parts) => sum.add(entity, parts));
-    ledger.describe((entity, parts) => sum.add(entity, parts));
-    return { region, position: formatPosition(apply.applied), digest: sum.hex() };
-  };
-
   const surface: RegionSurface = {
     region,
     intake,
@@ -370,6 +369,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     facets,
     text,
     rank,
+    search,
     cursors: createCursors({ secret: options.cursorSecret ?? '', schemaHash: schema.hash }),
     snapshots,
     maxBodyBytes: options.maxBodyBytes,
@@ -380,7 +380,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
     status,
-    digest,
+    digest: () => ({ region, position: formatPosition(apply.applied), digest: digestOf(catalog, ledger) }),
     digests: () => ({ region, schemaHash: schema.hash, ...keptDigest.watch(DIGESTS_LIMIT) }),
     lagEvents,
     nowMs,
@@ -419,6 +419,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   return {
     app: createRegionApp({ log, metrics, clock, random, inFlightLimit: options.maxInFlight, surface }),
     start() {
+      vectors.start();
       peers.start();
       role.start();
       ship.start();
@@ -440,6 +441,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
         peers.stop(),
         bootstrap.stop(),
         snapshots.stop(),
+        vectors.stop(),
       ]);
       await Promise.all([ship.stop(), ...background.map((work) => work.stop())]);
       await wal.close();

@@ -1,4 +1,5 @@
 /** Joins configuration, the real clock, LMDB, NATS and the peers into one running region. */
+import { join } from 'node:path';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import type { RegionConfig } from '../../shared/config/region-config.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
@@ -15,6 +16,7 @@ import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import { createRegionHost } from './region-host.ts';
 import { createHttpPeerLink } from './repair/http-peer-link.ts';
+import { threadVectors } from './state/vectors/vector-thread.ts';
 import { createLmdbStoreHome } from './wal/lmdb-store-home.ts';
 import type { Store } from './wal/store.ts';
 
@@ -72,6 +74,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     maxBodyBytes: config.maxBodyBytes,
     maxInFlight: config.maxInFlight,
     cursorSecret: config.cursorSecret,
+    openVectors: threadVectors({ path: join(config.dataDir, 'vectors') }),
     onFatal(error) {
       // What was not flushed was answered to nobody; anything else from here on would be a guess.
       log.error('the log cannot be written: ending', { error: messageOf(error) });

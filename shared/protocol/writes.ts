@@ -43,7 +43,7 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
     case 'items':
       return { kind: 'item', entity: entity + 0, metadata: parseMetadata(fields.metadata, invalid) };
     case 'embeddings':
-      return { kind: 'embedding', entity: entity + 0, values: parseValues(fields.values, invalid) };
+      return { kind: 'embedding', entity: entity + 0, values: parseVector('values', fields.values, invalid) };
     case 'signals': {
       for (const context of ['user_id', 'creator_id']) {
         if (fields[context] === undefined) continue;
@@ -101,12 +101,13 @@ function isMetadataValue(value: unknown): value is MetadataValue {
   return typeof value === 'string' || typeof value === 'boolean';
 }
 
-function parseValues(value: unknown, invalid: Invalid): Float32Array {
-  if (!Array.isArray(value) || value.length === 0) throw invalid('values', 'must be an array of numbers');
+/** `name`: the field it comes from. Throws what `invalid` makes. */
+export function parseVector(name: string, value: unknown, invalid: Invalid): Float32Array {
+  if (!Array.isArray(value) || value.length === 0) throw invalid(name, 'must be an array of numbers');
   const values = new Float32Array(value.length);
   for (const [index, element] of value.entries()) {
     if (typeof element !== 'number' || !Number.isFinite(Math.fround(element))) {
-      throw invalid(`values[${index}]`, 'must be a finite number within 32-bit floating point');
+      throw invalid(`${name}[${index}]`, 'must be a finite number within 32-bit floating point');
     }
     // −0 and 0 are one value: state is compared bit by bit.
     values[index] = element + 0 === 0 ? 0 : element;

@@ -65,7 +65,7 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
     const ledger = createLedger({ schema, entities, createdMs: (ordinal) => catalog.createdMs(ordinal) });
     const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
     const text = createTextIndex({ schema, entities });
-    const parts = { wal, catalog, ledger, facets, text, vectors: { put() {} } };
+    const parts = { wal, catalog, ledger, facets, text };
     const { floor, indexing } = recover({ clock: systemClock, log: silentLog, ...parts });
     report('telling facets and text of the items');
     indexing.start();

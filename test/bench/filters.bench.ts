@@ -79,7 +79,7 @@ export const bench: Bench = {
     const scan = createScanFacets({ entities });
     for (const [entity, each] of metadata.entries()) scan.put(entity, each, undefined);
 
-    const rank = createRank({ schema, entities, catalog, ledger, vectors: { nearest: () => [] }, nowMs: () => AT_MS });
+    const rank = createRank({ schema, entities, catalog, ledger, nowMs: () => AT_MS });
     const feed = (profile: Profile, window: '24h' | 'all', asked: readonly Filter[]) => (): void => {
       const query = { profile, window, entity: undefined, seed: '' };
       takePage(rank.ranking(query, facets.select(asked), AT_MS), { limit: PAGE, from: firstPlace });

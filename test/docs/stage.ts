@@ -8,7 +8,7 @@ import { createRank } from '../../services/region/rank/scan-rank.ts';
 import type { Scored } from '../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
-import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
+import { TinyCatalog } from '../harness/tiny-state.ts';
 
 export const HOUR_MS = 3_600_000;
 /** The full hour, so that windows end where they are said to. */
@@ -28,7 +28,6 @@ export class Stage {
       entities,
       catalog,
       ledger: this.ledger,
-      vectors: new TinyVectors(catalog),
       nowMs: () => STAGE_MS,
     });
   }

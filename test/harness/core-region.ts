@@ -21,7 +21,7 @@ import type { Ship } from '../../services/region/ship/ship.ts';
 import { createShipper } from '../../services/region/ship/shipper.ts';
 import type { CatalogWriter } from '../../services/region/state/catalog/catalog.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
-import { createDigest } from '../../services/region/state/digest.ts';
+import { digestOf } from '../../services/region/state/digest.ts';
 import { createKeptDigest, type KeptDigest } from '../../services/region/state/kept-digest.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
@@ -279,10 +279,7 @@ export class CoreRegion {
   }
 
   digest(): string {
-    const sum = createDigest();
-    this.catalog.describe((entity, parts) => sum.add(entity, parts));
-    this.ledger.describe((entity, parts) => sum.add(entity, parts));
-    return sum.hex();
+    return digestOf(this.catalog, this.ledger);
   }
 
   status(): RegionStatus {
@@ -347,7 +344,7 @@ function noIndexes(): Pick<ApplierOptions, 'facets' | 'text' | 'vectors'> {
   return {
     facets: { put() {}, remove() {} },
     text: { put() {}, remove() {} },
-    vectors: { put() {}, remove() {} },
+    vectors: { changed() {}, touched() {} },
   };
 }
 

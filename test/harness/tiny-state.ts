@@ -1,11 +1,10 @@
-/** The smallest catalog and vector index that keep their contracts, for tests of what reads them. */
+/** The smallest catalog that keeps its contract, for tests of what reads them. */
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
 import type { Ceilings } from '../../services/region/state/ceilings/ceilings.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFacets } from '../../services/region/state/facets/facet-index.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import type { VectorHit, VectorIndex } from '../../services/region/state/vectors/vectors.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { decayedSignals } from '../../shared/schema/profile.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
@@ -64,33 +63,11 @@ export class TinyCatalog implements Catalog {
     return this.live.values();
   }
 
+  *embedded(): Generator<readonly [number, Float32Array]> {
+    for (const [entity, values] of this.embeddings) if (this.live.has(entity)) yield [entity, values];
+  }
+
   get size(): number {
     return this.live.size;
   }
-}
-
-/** Exact cosine similarity over a catalog's embeddings. */
-export class TinyVectors implements Pick<VectorIndex, 'nearest'> {
-  private readonly catalog: TinyCatalog;
-
-  constructor(catalog: TinyCatalog) {
-    this.catalog = catalog;
-  }
-
-  nearest(values: Float32Array, limit: number, accept?: (entity: number) => boolean): readonly VectorHit[] {
-    const hits: VectorHit[] = [];
-    for (const { entity } of this.catalog.items()) {
-      const other = this.catalog.embedding(entity);
-      if (other === undefined || accept?.(entity) === false) continue;
-      hits.push({ entity, similarity: cosine(values, other) });
-    }
-    hits.sort((a, b) => b.similarity - a.similarity || a.entity - b.entity);
-    return hits.slice(0, limit);
-  }
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  const dot = (x: Float32Array, y: Float32Array): number => x.reduce((sum, value, index) => sum + value * y[index]!, 0);
-  const lengths = Math.sqrt(dot(a, a) * dot(b, b));
-  return lengths === 0 ? 0 : dot(a, b) / lengths;
 }

@@ -59,7 +59,7 @@ function rig(clock: ManualClock, copies: (id: string) => readonly Copy[] = () =>
     ledger,
     facets: { put() {}, remove() {} },
     text: { put() {}, remove() {} },
-    vectors: { put() {}, remove() {} },
+    vectors: { changed() {}, touched() {} },
     copies,
     applied: new Map(),
     newestMs: 0,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { createVectorIndex } from '../../services/region/state/vectors/vector-index.ts';
+import { LoneIndex } from '../harness/vectors.ts';
 
 const component = fc.constantFrom(-2, -1, 0, 1, 3);
 const vector = fc.tuple(component, component, component);
@@ -25,7 +25,7 @@ describe('vector index, whatever came before', () => {
         fc.integer({ min: 1, max: 12 }),
         fc.constantFrom(2, 10, 1_000),
         (changes, query, limit, exactLimit) => {
-          const index = createVectorIndex({ dimensions: 3, exactLimit });
+          const index = new LoneIndex({ dimensions: 3, exactLimit });
           const live = new Map<number, Vector>();
           for (const step of changes as readonly { entity: number; vector?: Vector }[]) {
             if (step.vector === undefined) {

@@ -1,6 +1,7 @@
 /** A region's machine: it sees what reaches its disk, and takes the disk away. */
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
+import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import { aliveKey, type Leadership } from '../../shared/protocol/leadership.ts';
@@ -197,6 +198,7 @@ export class RegionMachine extends Machine {
       intakeQueueLimit: world.limits.tidal_intake_waiting_events,
       intakeQueueBytes: world.limits.tidal_intake_waiting_bytes,
       logMaxBytes: 1e9,
+      openVectors: inProcessVectors(),
       ...world.upkeep,
       idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 * 1024 * 1024,

@@ -5,13 +5,15 @@ import { addFeedRoute } from '../../services/region/http/feed-route.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { profiles } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
+import { createSearch } from '../../services/region/search/fused-search.ts';
+import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import type { ScorePart } from '../../shared/kernel/ranking.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
 import { createHttpApp, type Listening, listen } from '../../shared/observe/http-server.ts';
 import { silentLog as log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { parseSchema } from '../../shared/schema/parse-schema.ts';
-import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
+import { TinyCatalog } from '../harness/tiny-state.ts';
 
 const HOUR_MS = 3_600_000;
 const AT_MS = 500_000 * HOUR_MS + HOUR_MS / 2;
@@ -61,7 +63,6 @@ describe('explained feeds', () => {
       entities: catalog.entities,
       catalog,
       ledger,
-      vectors: new TinyVectors(catalog),
       nowMs: () => AT_MS,
     });
     const add = (entity: number, signal: string, weight: number, hoursAgo = 0): void => {
@@ -87,7 +88,17 @@ describe('explained feeds', () => {
     const router = new Router();
     const context = { region: 'test', position: '', lag_events: 0, at: '' };
     const cursors = createCursors({ secret: '', schemaHash: 'x' });
-    const surface = { rank, catalog, facets: catalog.facets, cursors, nowMs: () => AT_MS };
+    const { facets } = catalog;
+    const search = createSearch({
+      dimensions: 2,
+      catalog,
+      facets,
+      text: createTextIndex({ schema, entities: catalog.entities }),
+      vectors: {
+        nearest: async (_, answer) => answer([1, 2, 3].map((entity) => ({ entity, similarity: 1 / entity }))),
+      },
+    });
+    const surface = { rank, search, catalog, facets, cursors, nowMs: () => AT_MS };
     addFeedRoute(router, surface, { context: () => context, admit: async () => {}, requireIndexes: () => {} });
     app.use(router.routes());
     server = await listen({ app, metrics, maxConnections: 10, host: '127.0.0.1', port: 0, log, clock });

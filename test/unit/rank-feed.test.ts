@@ -7,7 +7,7 @@ import type { Metadata } from '../../shared/protocol/events.ts';
 import { compileFilters } from '../../shared/protocol/filter.ts';
 import { type FeedAnswer, feedOf } from '../harness/feed.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
-import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
+import { TinyCatalog } from '../harness/tiny-state.ts';
 
 const HOUR_MS = 3_600_000;
 const AT_MS = 500_000 * HOUR_MS;
@@ -31,7 +31,6 @@ function world() {
     entities: catalog.entities,
     catalog,
     ledger,
-    vectors: new TinyVectors(catalog),
     nowMs: () => AT_MS,
   });
   const put = (entity: number, views: number, metadata: Metadata = {}): void => {

@@ -3,11 +3,10 @@ import type { Place } from '../../services/region/pages/pages.ts';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
 import { type FeedQuery, type Profile, profiles } from '../../services/region/rank/rank.ts';
 import { createRank } from '../../services/region/rank/scan-rank.ts';
-import { Refusal } from '../../shared/errors/errors.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import { type FeedAnswer, feedOf } from '../harness/feed.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
-import { TinyCatalog, TinyVectors } from '../harness/tiny-state.ts';
+import { TinyCatalog } from '../harness/tiny-state.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -30,7 +29,6 @@ function world(schema: Schema = everySignal) {
     entities: catalog.entities,
     catalog,
     ledger,
-    vectors: new TinyVectors(catalog),
     nowMs: () => AT_MS,
   });
   return {
@@ -351,54 +349,6 @@ describe('ranking profiles', () => {
       feed('shuffle', { seed: 'tonight' }).items.map(({ entity }) => entity),
       [4, 3, 1, 5, 9, 8, 6, 2, 7, Number.MAX_SAFE_INTEGER],
     );
-  });
-
-  it('related: nearest embeddings of live items, itself excluded', () => {
-    const { catalog, feed } = world();
-    catalog.put(1, { kind: 'a' });
-    catalog.put(2, { kind: 'a' });
-    catalog.put(3, { kind: 'b' });
-    catalog.put(4, { kind: 'a' });
-    catalog.put(5, { kind: 'a' });
-    catalog.embed(1, [1, 0]);
-    catalog.embed(2, [0, 2]);
-    catalog.embed(3, [3, 4]);
-    catalog.embed(5, [1, 0]);
-    catalog.remove(5);
-    catalog.embed(6, [1, 0]);
-    const result = feed('related', { entity: 1 });
-    closeScores(result, [
-      [3, 0.6],
-      [2, 0],
-    ]);
-    assert.equal(result.totalScored, 2);
-    const onlyA = feed('related', { entity: 1, filters: [{ field: 'kind', operator: 'in', values: ['a'] }] });
-    closeScores(onlyA, [[2, 0]]);
-    const paged = feed('related', { entity: 1, limit: 1 });
-    assert.ok(paged.next !== undefined);
-    assert.deepEqual(scores(feed('related', { entity: 1, limit: 1 }, paged.next)), [[2, 0]]);
-    assert.deepEqual(
-      scores(feed('related', { entity: 3, filters: [{ field: 'x', operator: 'in', values: ['y'] }] })),
-      [],
-    );
-  });
-
-  it('related refuses what does not exist and what has no embedding', () => {
-    const { catalog, feed } = world();
-    catalog.put(1);
-    catalog.embed(2, [1, 0]);
-    const refused = (entity: number): string => {
-      try {
-        feed('related', { entity });
-      } catch (error) {
-        assert.ok(error instanceof Refusal);
-        return error.code;
-      }
-      return 'none';
-    };
-    assert.equal(refused(1), 'no_embedding');
-    assert.equal(refused(2), 'unknown_item');
-    assert.equal(refused(3), 'unknown_item');
   });
 
   it('counts a signal the schema lacks, or does not rank by the window, as 0', () => {

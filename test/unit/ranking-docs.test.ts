@@ -126,7 +126,7 @@ describe('the documentation of ranking', () => {
     }
   });
 
-  it('every built-in profile has its formula and an example; that of related is of the vector index', () => {
+  it('every built-in profile has its formula and an example; that of related is in docs/search.md', () => {
     const headings = [...page.matchAll(/^### (.+)$/gm)].flatMap(([, heading]) => heading!.split(', '));
     assert.deepEqual([...headings].sort(), [...profiles].sort());
     for (const profile of profiles) {

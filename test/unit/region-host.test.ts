@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
+import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
@@ -70,6 +71,7 @@ describe('region host', () => {
       control: client.control,
       schema: testSchema,
       schemaFile: 'schema.yaml',
+      openVectors: inProcessVectors(),
       links,
       intakeQueueLimit: 1_000,
       intakeQueueBytes: 2 ** 24,

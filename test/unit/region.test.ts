@@ -7,6 +7,7 @@ import { createRegion, type Region } from '../../services/region/region.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import type { PeerLink } from '../../services/region/repair/repair.ts';
 import { clockHindrance, largestOffsetMs } from '../../services/region/role/clock-check.ts';
+import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
@@ -66,6 +67,7 @@ describe('region', () => {
       control: client.control,
       schema: testSchema,
       schemaFile: 'schema.yaml',
+      openVectors: inProcessVectors(),
       links,
       intakeQueueLimit: 1_000,
       intakeQueueBytes: 64 * 1024 * 1024,

@@ -169,19 +169,24 @@ const rows: readonly Row[] = [
   },
   { what: 'a parameter name of 10,000', path: `/search?${'x'.repeat(10_000)}=1`, status: 400, code: 'invalid_request' },
   { what: 'an unknown route', path: '/nothing', status: 404, code: 'unknown_route' },
-  { what: 'a route of a later release', path: '/suggest?prefix=a', status: 404, code: 'unknown_route' },
   { what: 'the root', path: '/', status: 404, code: 'unknown_route' },
   { what: 'a path of 10,000', path: `/${'x'.repeat(10_000)}`, status: 404, code: 'unknown_route' },
   { what: 'a path that cannot be decoded', path: '/items/%E0%A4%A', status: 400, code: 'invalid_request' },
   { what: 'a wrong method', method: 'PUT', path: '/items', status: 405, code: 'method_not_allowed', says: /POST/ },
   {
-    what: 'search by POST',
-    method: 'POST',
+    what: 'a search by PUT',
+    method: 'PUT',
     path: '/search',
     status: 405,
     code: 'method_not_allowed',
-    says: /GET, HEAD/,
+    says: /GET, HEAD, POST|HEAD, GET, POST/,
   },
+  post('a search with a parameter', '/search?limit=3', '{"query":"a"}', 'invalid_request', 400, /limit is not/),
+  post('a search that is no JSON', '/search', '{"query"', 'invalid_json'),
+  post('a search in an unknown region', '/search', '{"query":"a","region":"mars"}', 'unknown_region', 404, /us-east/),
+  post('a search in a region without a name', '/search', '{"query":"a","region":7}', 'invalid_request', 400, /region/),
+  post('a search beyond 2 MiB', '/search', `"${'x'.repeat(2 * 1024 * 1024)}"`, 'body_too_large', 413),
+  { ...post('a search in lines', '/search', '{"query":"a"}', 'unsupported_media_type', 415), headers: ndjson },
   post('promotion of an unknown region', '/cluster/promote', '{"region":"mars"}', 'unknown_region', 404, /us-east/),
   post('promotion without a region', '/cluster/promote', '{}', 'invalid_request', 400, /region/),
   post('promotion by a text', '/cluster/promote', '"eu-west"', 'invalid_request'),
@@ -415,8 +420,29 @@ describe('the public HTTP surface', () => {
     );
     await fetch(`${server.url}/items/7?region=ap-south`);
     assert.equal(cluster.apSouth.reads.at(-1)?.path, '/items/7');
+    await fetch(`${server.url}/suggest?prefix=ja&region=ap-south`);
+    assert.deepEqual(
+      [cluster.apSouth.reads.at(-1)?.path, cluster.apSouth.reads.at(-1)?.query],
+      ['/suggest', 'prefix=ja'],
+    );
     const head = await fetch(`${server.url}/feed`, { method: 'HEAD' });
     assert.deepEqual([head.status, await head.text()], [200, '']);
+  });
+
+  it('passes a search with its body on as it came, whatever the region makes of it', async () => {
+    const headers = { ...json, 'x-tidal-position': 'us-east@aaaaaaaaaa:1', 'x-request-id': 'read-2' };
+    const body = '{"query": "jazz", "vector": [1, 0.5], "nonsense": {"a": []}}';
+    const answer = await fetch(`${server.url}/search`, { method: 'POST', headers, body });
+    assert.equal(answer.status, 200);
+    const { 'content-type': _, ...passed } = headers;
+    assert.deepEqual(cluster.usEast.reads.at(-1), { path: '/search', query: '', headers: passed, body });
+    const elsewhere = '{"query":"jazz","region":"eu-west"}';
+    await fetch(`${server.url}/search`, { method: 'POST', headers: json, body: elsewhere });
+    assert.equal(cluster.euWest.reads.at(-1)?.body, elsewhere);
+    for (const odd of ['[1,2]', 'null', '7', '"text"']) {
+      await fetch(`${server.url}/search`, { method: 'POST', headers: json, body: odd });
+      assert.equal(cluster.usEast.reads.at(-1)?.body, odd);
+    }
   });
 
   it("answers with the region's problem as it came", async () => {

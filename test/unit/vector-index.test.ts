@@ -1,54 +1,12 @@
 import assert from 'node:assert/strict';
 import { VectorGraph } from '../../services/region/state/vectors/vector-graph.ts';
-import { createVectorIndex } from '../../services/region/state/vectors/vector-index.ts';
-
-/** mulberry32: the same numbers in every run. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-function vectorsFrom(seed: number, count: number, dimensions: number): Float32Array[] {
-  const random = randomFrom(seed);
-  return Array.from({ length: count }, () => Float32Array.from({ length: dimensions }, () => random() * 2 - 1));
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  const dot = (x: Float32Array, y: Float32Array): number => x.reduce((sum, value, i) => sum + value * y[i]!, 0);
-  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
-}
-
-function bruteForce(vectors: ReadonlyMap<number, Float32Array>, query: Float32Array, limit: number): number[] {
-  return [...vectors]
-    .map(([entity, vector]) => ({ entity, similarity: cosine(vector, query) }))
-    .sort((a, b) => b.similarity - a.similarity || a.entity - b.entity)
-    .slice(0, limit)
-    .map(({ entity }) => entity);
-}
-
-function recall(
-  index: ReturnType<typeof createVectorIndex>,
-  vectors: ReadonlyMap<number, Float32Array>,
-  queries: readonly Float32Array[],
-): number {
-  let found = 0;
-  for (const query of queries) {
-    const hits = new Set(index.nearest(query, 10).map(({ entity }) => entity));
-    found += bruteForce(vectors, query, 10).filter((entity) => hits.has(entity)).length;
-  }
-  return found / (10 * queries.length);
-}
+import { bruteForce, cosine, LoneIndex, recallOf, vectorsFrom } from '../harness/vectors.ts';
 
 const entitiesOf = (hits: readonly { entity: number }[]): number[] => hits.map(({ entity }) => entity);
 
 describe('vector index', () => {
   it('is exact while it is small', () => {
-    const index = createVectorIndex({ dimensions: 16 });
+    const index = new LoneIndex({ dimensions: 16 });
     const vectors = new Map(vectorsFrom(1, 2_000, 16).map((vector, i) => [i * 3, vector]));
     for (const [entity, vector] of vectors) index.put(entity, vector);
     for (const query of vectorsFrom(2, 20, 16)) {
@@ -60,15 +18,17 @@ describe('vector index', () => {
     }
   });
 
-  it('finds at least 9 of the 10 nearest among 3,000, whatever their lengths', () => {
-    const index = createVectorIndex({ dimensions: 16 });
+  it('finds at least 9 of the 10 nearest among 6,000, whatever their lengths', () => {
+    const index = new LoneIndex({ dimensions: 16 });
     const vectors = new Map(
-      vectorsFrom(3, 3_000, 16).map((vector, i) => [i, vector.map((value) => value * (1 + (i % 100)))]),
+      vectorsFrom(3, 6_000, 16).map((vector, i) => [i, vector.map((value) => value * (1 + (i % 100)))]),
     );
     for (const [entity, vector] of vectors) index.put(entity, vector);
-    const found = recall(index, vectors, vectorsFrom(4, 100, 16));
+    index.finish();
+    assert.equal(index.index.graphed, 6_000);
+    const found = recallOf((query, limit) => index.nearest(query, limit), vectors, vectorsFrom(4, 100, 16));
     assert.ok(found >= 0.9, `recall ${found}`);
-    for (const entity of [0, 1_500, 2_999]) {
+    for (const entity of [0, 1_500, 5_999]) {
       const [first] = index.nearest(vectors.get(entity)!, 1);
       assert.equal(first?.entity, entity);
       assert.ok(Math.abs(first.similarity - 1) < 1e-6);
@@ -76,7 +36,7 @@ describe('vector index', () => {
   });
 
   it('grows far beyond its first capacity, keeps its recall over replacements, and never answers with what was', () => {
-    const index = createVectorIndex({ dimensions: 8, exactLimit: 100 });
+    const index = new LoneIndex({ dimensions: 8, exactLimit: 100 });
     const vectors = new Map<number, Float32Array>();
     for (const [round, seed] of [5, 6, 7, 8].entries()) {
       for (const [i, vector] of vectorsFrom(seed, 1_000, 8).entries()) {
@@ -96,13 +56,13 @@ describe('vector index', () => {
         const [first] = index.nearest(vector, 1);
         assert.ok(first !== undefined && first.similarity > 0.999, `${entity}: ${first?.entity} ${first?.similarity}`);
       }
-      const found = recall(index, vectors, vectorsFrom(10 + round, 50, 8));
+      const found = recallOf((query, limit) => index.nearest(query, limit), vectors, vectorsFrom(10 + round, 50, 8));
       assert.ok(found >= 0.9, `recall ${found} in round ${round}`);
     }
   });
 
   it('breaks ties by entity id', () => {
-    const index = createVectorIndex({ dimensions: 2 });
+    const index = new LoneIndex({ dimensions: 2 });
     for (const entity of [7, 3, 5, 9]) index.put(entity, Float32Array.of(entity, 0));
     index.put(1, Float32Array.of(0, 1));
     assert.deepEqual(entitiesOf(index.nearest(Float32Array.of(1, 0), 3)), [3, 5, 7]);
@@ -115,33 +75,30 @@ describe('vector index', () => {
   ] as const) {
     describe(name, () => {
       const dimensions = 4;
-      function filled(): ReturnType<typeof createVectorIndex> {
-        const index = createVectorIndex({ dimensions, exactLimit });
+      function filled(): LoneIndex {
+        const index = new LoneIndex({ dimensions, exactLimit });
         for (const [i, vector] of vectorsFrom(20, 300, dimensions).entries()) index.put(i, vector);
         return index;
       }
       const query = Float32Array.of(0.3, -0.2, 0.5, 0.1);
 
-      it('answers what is accepted only', () => {
+      it('answers the selected only, from a list or a bitmap', () => {
         const index = filled();
-        const even = index.nearest(query, 10, (entity) => entity % 2 === 0);
-        const all = index.nearest(query, 40).filter(({ entity }) => entity % 2 === 0);
-        assert.deepEqual(even, all.slice(0, 10));
-        assert.deepEqual(entitiesOf(index.nearest(query, 10, (entity) => entity === 123)), [123]);
-        assert.deepEqual(
-          index.nearest(query, 10, () => false),
-          [],
-        );
+        const all = index.nearest(query, 300).map(({ entity }) => entity);
+        for (const pick of [(entity: number) => entity % 2 === 0, (entity: number) => entity === 123, () => false]) {
+          const expected = all.filter(pick).slice(0, 10);
+          const selected = Array.from({ length: 300 }, (_, entity) => entity).filter(pick);
+          assert.deepEqual(entitiesOf(index.nearest(query, 10, index.list(selected))), expected);
+          assert.deepEqual(entitiesOf(index.nearest(query, 10, index.bitmap(selected))), expected);
+        }
       });
 
-      it('passes on what a filter throws, and is unharmed', () => {
+      it('a selection may name entities without a vector, and some that were met after it', () => {
         const index = filled();
-        const before = index.nearest(query, 10);
-        const filter = (): boolean => {
-          throw new Error('from the filter');
-        };
-        assert.throws(() => index.nearest(query, 10, filter), /^Error: from the filter$/);
-        assert.deepEqual(index.nearest(query, 10), before);
+        const selected = [1, 2, 5_000, 5_001];
+        const among = [index.list(selected), index.bitmap(selected)];
+        index.put(6_000, query);
+        for (const one of among) assert.deepEqual(entitiesOf(index.nearest(query, 10, one)).sort(), [1, 2]);
       });
 
       it('knows vectors of length 0: similar by 0 to everything', () => {
@@ -164,7 +121,7 @@ describe('vector index', () => {
       });
 
       it('forgets that a vector was of length 0 once it is replaced or removed', () => {
-        const index = createVectorIndex({ dimensions: 2, exactLimit });
+        const index = new LoneIndex({ dimensions: 2, exactLimit });
         for (let i = 1; i <= 20; i++) index.put(i, Float32Array.of(-1, i));
         for (let i = 101; i <= 104; i++) index.put(i, new Float32Array(2));
         const away = Float32Array.of(1, 0);
@@ -194,9 +151,67 @@ describe('vector index', () => {
   }
 });
 
+describe('vector index beside its graph', () => {
+  const dimensions = 8;
+
+  it('finds what the graph does not have yet, and nothing that it still has', () => {
+    const index = new LoneIndex({ dimensions, exactLimit: 50 });
+    const vectors = vectorsFrom(30, 400, dimensions);
+    for (const [entity, vector] of vectors.entries()) index.index.put(index.ordinal(entity), entity, vector);
+    for (let steps = 0; steps < 40; steps++) assert.ok(index.index.work());
+    const { graphed } = index.index;
+    assert.ok(graphed > 100 && graphed < 300, `${graphed} in the graph`);
+    index.index.remove(index.ordinal(7));
+    index.index.put(index.ordinal(8), 8, vectors[399]!);
+    for (const [entity, vector] of vectors.entries()) {
+      const [first, second] = index.nearest(vector, 2);
+      if (entity === 7 || entity === 8) assert.notEqual(first?.entity, entity);
+      else if (entity === 399) assert.deepEqual([first?.entity, second?.entity], [8, 399]);
+      else assert.equal(first?.entity, entity);
+    }
+  });
+
+  it('builds a new graph when half of one is deleted, answering all the while', () => {
+    const index = new LoneIndex({ dimensions, exactLimit: 50 });
+    const vectors = new Map(vectorsFrom(31, 600, dimensions).entries());
+    for (const [entity, vector] of vectors) index.put(entity, vector);
+    index.finish();
+    assert.equal(index.index.graphed, 600);
+    for (let entity = 0; entity < 350; entity++) {
+      index.index.remove(index.ordinal(entity));
+      vectors.delete(entity);
+    }
+    assert.equal(index.index.deleted, 350);
+    const query = vectorsFrom(32, 1, dimensions)[0]!;
+    let steps = 0;
+    do {
+      assert.deepEqual(entitiesOf(index.nearest(query, 5)), bruteForce(vectors, query, 5));
+      steps++;
+    } while (index.index.work());
+    assert.ok(steps > 50, `${steps} steps`);
+    assert.deepEqual([index.index.graphed, index.index.deleted], [250, 0]);
+  });
+
+  it('takes a bitmap through the graph where that is cheaper than the scan, and finds the same', () => {
+    const index = new LoneIndex({ dimensions, exactLimit: 50 });
+    const vectors = new Map(vectorsFrom(33, 12_000, dimensions).entries());
+    for (const [entity, vector] of vectors) index.put(entity, vector);
+    index.finish();
+    const chosen = [...vectors.keys()].filter((entity) => entity % 10 !== 0);
+    const selected = new Map(chosen.map((entity) => [entity, vectors.get(entity)!]));
+    // 10,800² > 60 · 96 · 12,000
+    const among = index.bitmap(chosen);
+    const found = recallOf((query) => index.nearest(query, 10, among), selected, vectorsFrom(34, 50, dimensions));
+    assert.ok(found >= 0.95, `recall ${found}`);
+    for (const query of vectorsFrom(35, 20, dimensions)) {
+      for (const { entity } of index.nearest(query, 10, among)) assert.ok(selected.has(entity), `${entity} is not`);
+    }
+  });
+});
+
 describe('vector graph', () => {
   it('resizes before it is full and counts what it holds', () => {
-    const graph = new VectorGraph({ dimensions: 2, capacity: 2 });
+    const graph = VectorGraph.empty({ dimensions: 2, capacity: 2 });
     for (let slot = 0; slot < 50; slot++) graph.add(slot, Float32Array.of(Math.cos(slot / 50), Math.sin(slot / 50)));
     for (let slot = 0; slot < 30; slot++) graph.remove(slot);
     graph.remove(0);

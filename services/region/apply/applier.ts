@@ -10,7 +10,7 @@ import type { Facets } from '../state/facets/facets.ts';
 import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { TextIndex } from '../state/text/text.ts';
-import type { VectorIndex } from '../state/vectors/vectors.ts';
+import type { VectorChanges } from '../state/vectors/vectors.ts';
 import type { Apply } from './apply.ts';
 
 export interface ApplierOptions {
@@ -19,7 +19,7 @@ export interface ApplierOptions {
   readonly ledger: Ledger;
   readonly facets: Pick<Facets, 'put' | 'remove'>;
   readonly text: Pick<TextIndex, 'put' | 'remove'>;
-  readonly vectors: Pick<VectorIndex, 'put' | 'remove'>;
+  readonly vectors: VectorChanges;
   /** Every durable copy of the writes under an idempotency key's id. */
   readonly copies: (id: string) => readonly Copy[];
   /** Where recovery left the state. */
@@ -85,8 +85,8 @@ class Applier implements Apply {
           facets.put(event.entity, change.item.metadata, change.former);
           text.put(event.entity, change.item.metadata);
         }
-        if (change.embedding === 'gone') vectors.remove(event.entity);
-        else if (change.embedding !== undefined) vectors.put(event.entity, change.embedding);
+        if (change.embedding !== undefined) vectors.changed(event.entity);
+        else if (change.item !== undefined) vectors.touched(event.entity);
       }
       sequence++;
       this.newestMs = Math.max(this.newestMs, hlcMs(event.hlc));

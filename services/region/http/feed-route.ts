@@ -1,6 +1,6 @@
 /** `GET /feed`. */
 import type Router from '@koa/router';
-import type { Ranking } from '../../../shared/kernel/ranking.ts';
+import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import { takePage } from '../pages/pages.ts';
 import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
@@ -9,31 +9,49 @@ import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
-export type FeedSurface = Pick<RegionSurface, 'rank' | 'facets' | 'catalog' | 'cursors' | 'nowMs'>;
+export type FeedSurface = Pick<RegionSurface, 'rank' | 'search' | 'facets' | 'catalog' | 'cursors' | 'nowMs'>;
+
+/** What a feed shows, and how. */
+interface Ranked {
+  readonly ranking: Ranking;
+  /** The same of any selection; absent where that costs too much. */
+  readonly rankingOf?: (selection: Selection) => Ranking;
+  readonly explain: (scored: Scored) => readonly ScorePart[];
+  readonly atMs: number;
+}
 
 export function addFeedRoute(router: Router, surface: FeedSurface, reading: Reading): void {
-  const { rank, facets, cursors } = surface;
+  const { rank, search, facets, cursors } = surface;
 
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
-    const search = new URLSearchParams(ctx.querystring);
-    const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(search, { profiles: rank.profiles, cursors });
+    const parameters = new URLSearchParams(ctx.querystring);
+    const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(parameters, { profiles: rank.profiles, cursors });
     const { profile, limit, filters, maxPer } = query;
     if (filters.length > 0 || maxPer !== undefined || profile === 'related') reading.requireIndexes();
+    const answer = ({ ranking, rankingOf, explain, atMs }: Ranked): void => {
+      const diversity = diversityOf(surface, maxPer, filters, rankingOf);
+      const page = takePage(ranking, { limit, from, diversity });
+      ctx.body = {
+        ...reading.context(atMs),
+        profile,
+        items: presentItems(surface, page.items, { from, atMs, ...(query.explain ? { explain } : {}) }),
+        next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
+        total_scored: ranking.total,
+        relaxed: relaxedOf(maxPer, page.relaxed),
+        notes,
+      };
+    };
+    if (query.entity !== undefined) {
+      await search.related(query.entity, filters, (found) => {
+        const explain = ({ entity }: Scored): readonly ScorePart[] => found.explain(entity);
+        answer({ ranking: found, explain, atMs: pinnedMs ?? surface.nowMs() });
+      });
+      return;
+    }
     const atMs = pinnedMs ?? surface.nowMs();
     const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, atMs);
     const ranking = rankingOf(filters.length === 0 ? undefined : facets.select(filters));
-    const explained = query.explain ? { explain: (scored: Scored) => rank.explain(query, scored, atMs) } : {};
-    const diversity = diversityOf(surface, maxPer, filters, rankingOf);
-    const page = takePage(ranking, { limit, from, diversity });
-    ctx.body = {
-      ...reading.context(atMs),
-      profile,
-      items: presentItems(surface, page.items, { from, atMs, ...explained }),
-      next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
-      total_scored: ranking.total,
-      relaxed: relaxedOf(maxPer, page.relaxed),
-      notes,
-    };
+    answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, atMs), atMs });
   });
 }

@@ -9,6 +9,7 @@ import type { Intake } from '../intake/intake.ts';
 import type { Cursors } from '../pages/pages.ts';
 import type { Rank } from '../rank/rank.ts';
 import type { Role } from '../role/role.ts';
+import type { Search } from '../search/search.ts';
 import type { SnapshotServer } from '../snapshot/snapshot.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
@@ -28,6 +29,7 @@ export interface RegionSurface {
   readonly facets: Facets;
   readonly text: TextIndex;
   readonly rank: Rank;
+  readonly search: Search;
   readonly cursors: Cursors;
   readonly snapshots: SnapshotServer;
   readonly maxBodyBytes: number;

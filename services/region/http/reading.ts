@@ -10,8 +10,11 @@ const POSITION_WAIT_MS = 2_000;
 export interface Reading {
   /** To be taken in the same turn of the event loop as what is answered. */
   context(atMs: number): ReadContext;
-  /** Waits until this region may answer: it is ready, and has applied what the client has seen (`min_position`). */
-  admit(ctx: Context): Promise<void>;
+  /**
+   * Waits until this region may answer: it is ready, and has applied what the client has seen: `min_position` of the query,
+   * the one handed over (from a body), or the header.
+   */
+  admit(ctx: Context, minPosition?: string): Promise<void>;
   /** Refuses what reads facets, text or vectors of all items, while a start is still telling them. */
   requireIndexes(): void;
 }
@@ -36,9 +39,9 @@ export function createReading(
   };
 
   /** Read your own writes: waits until this region has applied what the client has seen. */
-  const reachPosition = async (ctx: Context): Promise<void> => {
+  const reachPosition = async (ctx: Context, given?: string): Promise<void> => {
     const parameters = new URLSearchParams(ctx.querystring).getAll('min_position');
-    const token = parameters.at(-1) ?? ctx.get('x-tidal-position');
+    const token = given ?? parameters.at(-1) ?? ctx.get('x-tidal-position');
     if (token === '') return;
     const wanted = parsePosition(token);
     if (parameters.length > 1 || wanted === undefined) {
@@ -59,9 +62,9 @@ export function createReading(
 
   return {
     context,
-    async admit(ctx) {
+    async admit(ctx, minPosition) {
       requireReady();
-      await reachPosition(ctx);
+      await reachPosition(ctx, minPosition);
     },
     requireIndexes() {
       const { region, indexing, catalog } = surface;

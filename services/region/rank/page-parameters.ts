@@ -17,7 +17,7 @@ const LIMIT_DEFAULT = 20;
 const LIMIT_MOST = 200;
 
 export interface KnownParameters {
-  readonly route: '/feed' | '/search';
+  readonly route: '/feed' | '/search' | '/suggest';
   /** In the order refusals list them. */
   readonly names: readonly string[];
   /** Parameters whose length somebody else judges. */

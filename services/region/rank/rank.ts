@@ -42,8 +42,8 @@ export interface Rank {
   /** The names of the profiles there are, built-in ones first. */
   readonly profiles: readonly string[];
   /**
-   * The items of the selection - undefined: all - that are eligible for the profile, as they rank at `atMs`. Throws `Refusal` `unknown_item`
-   * or `no_embedding` for `related`.
+   * The items of the selection - undefined: all - that are eligible for the profile, as they rank at `atMs`. Not for `related`,
+   * which is found by search (`search/search.ts`).
    */
   ranking(query: RankingQuery, selection: Selection | undefined, atMs: number): Ranking;
   /** What the score of a ranked item is made of, in the order of the formula. */

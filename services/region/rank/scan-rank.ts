@@ -1,7 +1,6 @@
 /** Ranking behind its contract: every profile as a scorer, the best found by `top-k.ts`. */
-import { Refusal } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
-import { type Ranking, rankingOf, type ScorePart } from '../../../shared/kernel/ranking.ts';
+import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import { windows } from '../../../shared/schema/schema.ts';
@@ -9,7 +8,6 @@ import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/facets/facets.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
-import type { VectorIndex } from '../state/vectors/vectors.ts';
 import { compileProfile } from './custom-profile.ts';
 import { explainers } from './explain-profiles.ts';
 import { formulas, type ScoredProfile } from './profiles.ts';
@@ -23,7 +21,6 @@ export interface RankParts {
   readonly entities: Entities;
   readonly catalog: Catalog;
   readonly ledger: Ledger;
-  readonly vectors: Pick<VectorIndex, 'nearest'>;
   /** The moment reads are answered for where the client names none, epoch ms. */
   readonly nowMs: () => number;
 }
@@ -48,27 +45,14 @@ class ProfileRank implements Rank {
   }
 
   ranking(query: RankingQuery, selected: Selection | undefined, atMs: number): Ranking {
-    if (query.profile === 'related') return this.related(query.entity, selected ?? this.everything());
+    assert(query.profile !== 'related', 'what is related is found by search');
     const all = selected?.count === this.parts.catalog.size;
     return this.topK.ranking(this.scorer(query, atMs), all ? undefined : selected, atMs);
   }
 
-  explain(query: RankingQuery, { entity, score }: Scored, atMs: number): readonly ScorePart[] {
-    if (query.profile === 'related') return [{ term: 'similarity', value: score, weight: 1, part: score }];
+  explain(query: RankingQuery, { entity }: Scored, atMs: number): readonly ScorePart[] {
     const { catalog, entities } = this.parts;
     return this.scorer(query, atMs).explain(entity, catalog.createdMs(entities.find(entity)));
-  }
-
-  private everything(): Pick<Selection, 'count' | 'has' | 'forEach'> {
-    const { catalog, entities } = this.parts;
-    const has = (ordinal: number): boolean => ordinal >= 0 && catalog.createdMs(ordinal) >= 0;
-    return {
-      count: catalog.size,
-      has,
-      forEach(visit) {
-        for (let ordinal = 0; ordinal < entities.size; ordinal++) if (has(ordinal)) visit(ordinal);
-      },
-    };
   }
 
   summary(entity: number, atMs: number): SignalSummary {
@@ -102,38 +86,6 @@ class ProfileRank implements Rank {
       bound,
       ...(quiet === undefined ? {} : { quiet }),
       explain: (entity, createdMs) => explain(this.sums, moment, { entity, createdMs }),
-    };
-  }
-
-  /** The nearest neighbours of the entity's embedding, itself excluded. */
-  private related(entity: number | undefined, selection: Pick<Selection, 'has' | 'forEach'>): Ranking {
-    const { catalog, entities, vectors } = this.parts;
-    assert(entity !== undefined, 'the parser refuses related without an entity');
-    if (catalog.item(entity) === undefined) throw new Refusal('unknown_item', `item ${entity} does not exist`);
-    const values = catalog.embedding(entity);
-    if (values === undefined) {
-      throw new Refusal('no_embedding', `item ${entity} has no embedding to relate others to`, {
-        hint: 'give it one with POST /embeddings',
-      });
-    }
-    let total = 0;
-    selection.forEach((ordinal) => {
-      const other = entities.entity(ordinal);
-      if (other !== entity && catalog.embedding(other) !== undefined) total += 1;
-    });
-    const accept = (other: number): boolean => other !== entity && selection.has(entities.find(other));
-    return {
-      total,
-      after: (key, limit) => {
-        // How many come before the key is only known from the answer.
-        for (let wanted = limit; total > 0; wanted *= 4) {
-          const hits = vectors.nearest(values, Math.min(wanted, total), accept);
-          const best = hits.map((hit) => ({ entity: hit.entity, score: hit.similarity }));
-          const found = rankingOf(best).after(key, limit);
-          if (found.length === limit || wanted >= total) return found;
-        }
-        return [];
-      },
     };
   }
 }

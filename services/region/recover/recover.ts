@@ -17,7 +17,6 @@ import type { CatalogWriter } from '../state/catalog/catalog.ts';
 import type { Facets } from '../state/facets/facets.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { TextIndex } from '../state/text/text.ts';
-import type { VectorIndex } from '../state/vectors/vectors.ts';
 import type { Wal } from '../wal/wal.ts';
 import { ItemIndexing } from './item-indexing.ts';
 import { Replay } from './replay.ts';
@@ -35,7 +34,6 @@ export interface RecoverOptions {
   readonly ledger: Ledger;
   readonly facets: Pick<Facets, 'put'>;
   readonly text: Pick<TextIndex, 'put'>;
-  readonly vectors: Pick<VectorIndex, 'put'>;
 }
 
 export interface Recovered {
@@ -48,7 +46,7 @@ export interface Recovered {
 }
 
 /** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` when what is on disk is not what it was. */
-export function recover({ clock, log, wal, catalog, ledger, facets, text, vectors }: RecoverOptions): Recovered {
+export function recover({ clock, log, wal, catalog, ledger, facets, text }: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
   // Shards before documents: entities of one shard then are neighbours in every table, and stay in the processor's cache.
   const { floor, shards, loaded } = loadShards(wal, ledger, log);
@@ -56,7 +54,6 @@ export function recover({ clock, log, wal, catalog, ledger, facets, text, vector
   const shardsMs = clock.monotonicMs();
   catalog.load(wal.itemRegisters(), wal.embeddingRegisters());
   ledger.ceilings.fill();
-  for (const [entity, values] of catalog.embedded()) vectors.put(entity, values);
   const documentsMs = clock.monotonicMs();
   let events = 0;
   let newestMs = 0;

@@ -20,6 +20,15 @@ export function createDigest(): Digest {
   return new SummedDigest();
 }
 
+/** Of everything these describe, counted anew. */
+export function digestOf(
+  ...described: readonly { describe(sink: (entity: number, parts: readonly DigestPart[]) => void): void }[]
+): string {
+  const sum = createDigest();
+  for (const one of described) one.describe((entity, parts) => sum.add(entity, parts));
+  return sum.hex();
+}
+
 /** What one value adds to the digest: 0 ≤ n < 2^128. */
 export interface ValueHash {
   of(entity: number, parts: readonly DigestPart[]): bigint;

@@ -28,6 +28,8 @@ import type { WireWrite } from '../../../shared/protocol/writes.ts';
 export interface ReadRequest {
   /** `/feed`, `/search`, `/items/7`. */
   readonly path: string;
+  /** JSON of a read that is a POST; a GET without it. */
+  readonly body?: string;
   /** Without the question mark; may be empty. */
   readonly query: string;
   /** Passed on: request id and position token. */

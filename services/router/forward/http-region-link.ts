@@ -41,6 +41,7 @@ interface Call {
   readonly pool: 'control' | 'reads';
   readonly method: 'GET' | 'POST';
   readonly path: string;
+  /** A text is JSON already. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly limitMs: number;
@@ -65,7 +66,7 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
         path,
         signal: ended.signal,
         headers: body === undefined ? { ...headers } : { ...headers, 'content-type': 'application/json' },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       const kept: Record<string, string> = {};
       for (const name of passedOn) {
@@ -127,12 +128,13 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
       ask({ method: 'POST', path: '/internal/drain', body: request, limitMs: request.limitMs + limits.statusMs }),
     cut: (request) => askStatus({ method: 'POST', path: '/internal/cut', body: request, limitMs: limits.cutMs }),
     digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: limits.statusMs }),
-    read: ({ path, query, headers }) =>
+    read: ({ path, query, headers, body }) =>
       call({
         pool: 'reads',
-        method: 'GET',
+        method: body === undefined ? 'GET' : 'POST',
         path: query === '' ? path : `${path}?${query}`,
         headers,
+        body,
         limitMs: limits.readMs,
       }),
     close: () => connections.close(),

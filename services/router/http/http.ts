@@ -42,7 +42,7 @@ export function addRoutes(app: Koa, options: RoutesOptions): void {
   const router = new Router();
   const budget = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics: options.metrics });
   addWriteRoutes(router, { ...options, budget });
-  addReadRoutes(router, options);
+  addReadRoutes(router, { ...options, budget });
   addClusterRoutes(router, options);
   addHealthRoutes(router, options);
   if (options.broker !== undefined) addBrokerRoute(router, options.broker);

@@ -5,11 +5,13 @@
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
+import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
 import { requestIdOf } from '../../../shared/observe/http-server.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type { LeadershipView, RegionsView } from '../cluster/cluster.ts';
-import type { ReadAnswer, RegionLink, RegionLinks } from '../forward/forward.ts';
+import type { ReadAnswer, ReadRequest, RegionLink, RegionLinks } from '../forward/forward.ts';
 import { entityIdOf } from './entity-id.ts';
 import { unknownRegion } from './region-name.ts';
 
@@ -24,10 +26,12 @@ export interface ReadRoutesOptions {
   readonly links: RegionLinks;
   readonly leadership: LeadershipView;
   readonly regions: RegionsView;
+  readonly maxBodyBytes: number;
+  readonly budget: BodyBudget;
 }
 
 export function addReadRoutes(router: Router, options: ReadRoutesOptions): void {
-  const { topology, links, leadership, regions } = options;
+  const { topology, links, leadership, regions, maxBodyBytes, budget } = options;
 
   /** Whom to ask without `region=`, best first. */
   const candidates = (): RegionLink[] => {
@@ -42,12 +46,12 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
     return ranked.sort((a, b) => (a.rank === b.rank ? 0 : b.rank - a.rank)).map(({ link }) => link);
   };
 
-  const pass = async (ctx: Context, path: string): Promise<void> => {
-    const { region, query } = splitQuery(ctx.querystring);
+  const pass = (ctx: Context, path: string): Promise<void> => passTo(ctx, { path, ...splitQuery(ctx.querystring) });
+
+  const passTo = async (ctx: Context, { region, ...what }: Passed): Promise<void> => {
     const position = ctx.get('x-tidal-position');
     const request = {
-      path,
-      query,
+      ...what,
       headers: { 'x-request-id': requestIdOf(ctx), ...(position === '' ? {} : { 'x-tidal-position': position }) },
     };
     if (position.length > POSITION_LIMIT) throw tooLong('x-tidal-position', POSITION_LIMIT);
@@ -89,7 +93,32 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
 
   router.get('/feed', (ctx) => pass(ctx, '/feed'));
   router.get('/search', (ctx) => pass(ctx, '/search'));
+  router.get('/suggest', (ctx) => pass(ctx, '/suggest'));
+  router.post('/search', async (ctx) => {
+    requireType(ctx, ['application/json']);
+    const share = budget.share();
+    try {
+      const body = decodeText(await readBody(ctx, maxBodyBytes, share.take));
+      await passTo(ctx, { path: '/search', query: '', region: regionOf(parseJson(body)), body });
+    } finally {
+      share.giveBack();
+    }
+  });
   router.get('/items/:id', (ctx) => pass(ctx, `/items/${entityIdOf(ctx.params.id)}`));
+}
+
+interface Passed extends Pick<ReadRequest, 'path' | 'query' | 'body'> {
+  /** Whom the client asked for. */
+  readonly region: string | undefined;
+}
+
+/** The region a body asks for; everything else in it is the region's to judge. */
+function regionOf(body: unknown): string | undefined {
+  const region = typeof body === 'object' && body !== null && 'region' in body ? body.region : undefined;
+  if (region === undefined || typeof region === 'string') return region;
+  throw new Refusal('invalid_request', 'region must be a name', {
+    errors: [{ path: 'region', message: 'not a name' }],
+  });
 }
 
 /** Takes `region` out; what remains goes on as it came. */

@@ -18,6 +18,8 @@ export interface Selection {
   has(ordinal: number): boolean;
   /** Whether any ordinal from `first` to below `end` is among them: one look for up to 32 that are aligned by their number. */
   any(first: number, end: number): boolean;
+  /** The same as a bitmap, 32 ordinals a word, where it is one: to be copied, not changed. */
+  readonly words?: Int32Array;
   /** Each once, ascending. */
   forEach(visit: (ordinal: number) => void): void;
 }

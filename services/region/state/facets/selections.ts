@@ -9,7 +9,7 @@ export function selectionOf(members: Members): Selection {
 
 export class BitSelection implements Selection {
   readonly count: number;
-  private readonly words: Int32Array;
+  readonly words: Int32Array;
 
   constructor(words: Int32Array, count = countBits(words)) {
     this.words = words;

@@ -1,9 +1,10 @@
 /**
  * An hnswlib graph over unit vectors by inner product, which is their cosine similarity.
  *
- * A vector is added under a label never used before and, when it is replaced or removed, marked deleted for good: a label
- * never means two vectors. Deleted vectors stay in the graph as way-points; who owns the graph builds a new one when they
- * become too many.
+ * A vector is added under a label never used before and, when it is gone, marked deleted for good: a label never means
+ * two vectors. Deleted vectors stay in the graph as way-points; who owns the graph builds a new one when they become too
+ * many. While the graph is written to a file nothing in it changes: what goes meanwhile is left out of every answer at
+ * once, and marked when the file is there.
  */
 import hnswlib from 'hnswlib-node';
 import { assert } from '../../../../shared/kernel/kernel.ts';
@@ -12,7 +13,7 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 const LINKS = 16;
 const EF_CONSTRUCTION = 200;
 /** How widely is searched, at least. */
-const EF_MINIMUM = 64;
+const EF_MINIMUM = 96;
 /** Levels are drawn from this seed: graphs built by the same steps are the same. */
 const SEED = 100;
 const GONE = -1;
@@ -21,57 +22,134 @@ export class VectorGraph {
   private readonly index: hnswlib.HierarchicalNSW;
   private capacity: number;
   /** By label; `GONE` once deleted. */
-  private readonly slotOf: number[] = [];
-  private readonly labelOf = new Map<number, number>();
+  private slots: Int32Array;
+  private labels = 0;
+  /** By slot; `GONE` where the slot's vector is not in the graph. */
+  private labelOf = new Int32Array(1_024).fill(GONE);
+  private count = 0;
+  /** Labels to be marked deleted once the file is written; undefined while none is. */
+  private deferred: number[] | undefined;
+
+  private constructor(index: hnswlib.HierarchicalNSW, capacity: number) {
+    this.index = index;
+    this.capacity = capacity;
+    this.slots = new Int32Array(capacity).fill(GONE);
+  }
 
   /** `capacity` is only where it starts: it doubles when it is used up. */
-  constructor({ dimensions, capacity }: { dimensions: number; capacity: number }) {
-    this.capacity = capacity;
-    this.index = new hnswlib.HierarchicalNSW('ip', dimensions);
-    this.index.initIndex(capacity, LINKS, EF_CONSTRUCTION, SEED);
+  static empty({ dimensions, capacity }: { dimensions: number; capacity: number }): VectorGraph {
+    const index = new hnswlib.HierarchicalNSW('ip', dimensions);
+    index.initIndex(capacity, LINKS, EF_CONSTRUCTION, SEED);
+    return new VectorGraph(index, capacity);
+  }
+
+  /**
+   * The graph in a file that {@link write} made, whose bytes were checked: hnswlib believes whatever it reads. Its labels
+   * 0 … count − 1 stand for nothing yet.
+   */
+  static async read({ file, dimensions }: { file: string; dimensions: number }): Promise<VectorGraph> {
+    const index = new hnswlib.HierarchicalNSW('ip', dimensions);
+    await index.readIndex(file);
+    const graph = new VectorGraph(index, index.getMaxElements());
+    graph.labels = index.getCurrentCount();
+    return graph;
   }
 
   /** Number of vectors that can be found. */
   get live(): number {
-    return this.labelOf.size;
+    return this.count;
   }
 
   get deleted(): number {
-    return this.slotOf.length - this.live;
+    return this.labels - this.count;
+  }
+
+  /** False while it is written to a file: nothing may be added. */
+  get open(): boolean {
+    return this.deferred === undefined;
   }
 
   has(slot: number): boolean {
-    return this.labelOf.has(slot);
+    return slot < this.labelOf.length && this.labelOf[slot] !== GONE;
   }
 
-  /** The slot must not be in the graph. */
+  /** The slot must not be in the graph, and the graph open. */
   add(slot: number, vector: Float32Array): void {
-    assert(!this.has(slot), 'a slot is added once', () => slot);
-    const label = this.slotOf.length;
-    if (label === this.capacity) {
-      this.capacity *= 2;
-      this.index.resizeIndex(this.capacity);
+    assert(this.open && !this.has(slot), 'a slot is added once, to an open graph', () => slot);
+    const label = this.labels;
+    if (label === this.capacity) this.grow();
+    this.index.addPoint(Array.from(vector), label);
+    this.labels++;
+    this.adopt(label, slot);
+  }
+
+  /** From now on a label read from a file stands for this slot. */
+  adopt(label: number, slot: number): void {
+    while (slot >= this.labelOf.length) {
+      const grown = new Int32Array(this.labelOf.length * 2).fill(GONE);
+      grown.set(this.labelOf);
+      this.labelOf = grown;
     }
-    this.index.addPoint([...vector], label);
-    this.slotOf.push(slot);
-    this.labelOf.set(slot, label);
+    this.slots[label] = slot;
+    this.labelOf[slot] = label;
+    this.count++;
+  }
+
+  /** A label read from a file stands for nothing. It must not be deleted already. */
+  drop(label: number): void {
+    this.index.markDelete(label);
   }
 
   /** Idempotent. */
   remove(slot: number): void {
-    const label = this.labelOf.get(slot);
-    if (label === undefined) return;
-    this.index.markDelete(label);
-    this.slotOf[label] = GONE;
-    this.labelOf.delete(slot);
+    if (!this.has(slot)) return;
+    const label = this.labelOf[slot]!;
+    if (this.deferred === undefined) this.index.markDelete(label);
+    else this.deferred.push(label);
+    this.slots[label] = GONE;
+    this.labelOf[slot] = GONE;
+    this.count--;
   }
 
-  /** About the `limit` nearest slots, in no promised order; fewer when it finds no more. */
-  nearest(query: Float64Array, limit: number): readonly number[] {
-    const count = Math.min(limit, this.live);
-    if (count === 0) return [];
-    this.index.setEf(Math.max(EF_MINIMUM, 2 * count));
-    const { neighbors } = this.index.searchKnn([...query], count);
-    return neighbors.map((label) => this.slotOf[label]!).filter((slot) => slot !== GONE);
+  /**
+   * About the `limit` nearest slots of those `accept` takes, in no promised order; fewer when it finds no more. A filter
+   * that takes few makes it walk the whole graph.
+   */
+  nearest(query: Float64Array, limit: number, accept?: (slot: number) => boolean): readonly number[] {
+    const count = Math.min(limit + (this.deferred?.length ?? 0), this.labels);
+    if (count === 0 || this.count === 0) return [];
+    this.index.setEf(Math.max(EF_MINIMUM, count));
+    const filter =
+      accept === undefined
+        ? undefined
+        : (label: number): boolean => this.slots[label] !== GONE && accept(this.slots[label]!);
+    const { neighbors } = this.index.searchKnn(Array.from(query), count, filter);
+    return neighbors.map((label) => this.slots[label]!).filter((slot) => slot !== GONE);
+  }
+
+  /** By label: the slot it stands for; negative where it is deleted. */
+  get slotsByLabel(): Int32Array {
+    return this.slots.subarray(0, this.labels);
+  }
+
+  /** Writes it as it is at this moment, in another thread. One at a time. */
+  async write(file: string): Promise<void> {
+    assert(this.open, 'a graph is written once at a time');
+    this.deferred = [];
+    try {
+      await this.index.writeIndex(file);
+    } finally {
+      for (const label of this.deferred) this.index.markDelete(label);
+      this.deferred = undefined;
+    }
+  }
+
+  /** hnswlib moves pages of memory, not vectors. */
+  private grow(): void {
+    this.capacity *= 2;
+    this.index.resizeIndex(this.capacity);
+    const slots = new Int32Array(this.capacity).fill(GONE);
+    slots.set(this.slots);
+    this.slots = slots;
   }
 }

@@ -1,154 +1,231 @@
 /**
- * The vector index in memory: a table that is scanned while it is small, and a graph over it beyond `EXACT_LIMIT`.
+ * The index itself, in whatever thread it lives: a table that is scanned while it is small, and a graph over it beyond
+ * `exactLimit`. Everything here is synchronous and bounded: {@link VectorIndex.work} does a little of what is left to do.
  *
- * A graph is never built in one go, which would hold up every request of the process for seconds: a new one is filled by
- * a few vectors with every change, and takes over when it holds all of them. Until then the former graph answers, or the
- * scan. Similarities always come from the table, so a hit's similarity is the same whichever way it was found.
+ * Promise: an answer holds what was put and nothing that was removed, at once; similarities always come from the table, so
+ * a hit's similarity is the same whichever way it was found. What the graph does not have yet is scanned beside it. When
+ * half of a graph is deleted a new one is filled beside it, and takes over when it is complete.
  *
- * Vectors of length 0 have no direction and stay out of the graph, whose paths they would break; they are similar by 0 to
- * everything. After a restart all of it is built again from the stored embeddings.
+ * Vectors of length 0 have no direction: they are similar by 0 to everything.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
-import { TopScores } from '../../../../shared/kernel/top-scores.ts';
+import { type Scored, TopScores } from '../../../../shared/kernel/top-scores.ts';
+import { isZero, unit } from './cosine.ts';
+import { GraphCover } from './graph-cover.ts';
+import { DELETED, type GraphLabels } from './vector-file.ts';
 import { VectorGraph } from './vector-graph.ts';
-import { unit, VectorTable } from './vector-table.ts';
-import type { VectorHit, VectorIndex } from './vectors.ts';
+import { VectorTable } from './vector-table.ts';
+import type { Among } from './vector-worker.ts';
 
 /** Up to here a scan is fast enough, and exact. */
-const EXACT_LIMIT = 2_000;
-/** How many vectors a change moves into a graph being filled: it takes over before the table has grown by half. */
-const FILL_STEP = 4;
-/** How many times the hits wanted are looked up in the graph before a filter. */
-const FILTERED_FACTOR = 8;
+const EXACT_LIMIT = 4_000;
+/** Vectors that one `work` adds to a graph: about a millisecond. */
+const STEP = 4;
+/**
+ * A filter makes a graph look at 1/share as many vectors, each by a call; the scan looks at the share that is selected. From
+ * `count`² > `FILTER_COST` · searched widely · live on the graph is cheaper (measured: test/bench/vectors.bench.ts).
+ */
+const FILTER_COST = 60;
+const FILTER_WIDTH = 96;
 
-/** `exactLimit`: more vectors than this are searched by graph. */
-export function createVectorIndex({
-  dimensions,
-  exactLimit = EXACT_LIMIT,
-}: {
-  dimensions: number;
-  exactLimit?: number;
-}): VectorIndex {
-  return new TableAndGraph(dimensions, exactLimit);
+export interface VectorIndexOptions {
+  readonly dimensions: number;
+  /** More vectors than this are searched by graph. */
+  readonly exactLimit?: number | undefined;
 }
 
-class TableAndGraph implements VectorIndex {
+export interface Nearest {
+  /** Nearest first, ties by entity id. */
+  readonly hits: readonly Scored[];
+  /** These are all there are. */
+  readonly whole: boolean;
+}
+
+export class VectorIndex {
   private readonly exactLimit: number;
   private readonly table: VectorTable;
-  private readonly zeroSlots = new Set<number>();
-  /** Holds every live vector that is not zero. */
-  private graph: VectorGraph | undefined;
-  /** Holds every such vector in the slots below `cursor`, and none beyond. */
-  private filling: { readonly graph: VectorGraph; cursor: number } | undefined;
+  private readonly zeros = new Set<number>();
+  private serving: GraphCover | undefined;
+  /** To take the place of `serving` once it is complete. */
+  private fresh: GraphCover | undefined;
+  /** Grows with every vector that enters or leaves the graph. */
+  revision = 0;
 
-  constructor(dimensions: number, exactLimit: number) {
+  constructor({ dimensions, exactLimit = EXACT_LIMIT }: VectorIndexOptions) {
     this.exactLimit = exactLimit;
     this.table = new VectorTable(dimensions);
   }
 
-  get size(): number {
+  get live(): number {
     return this.table.size;
   }
 
-  put(entity: number, values: Float32Array): void {
-    assert(values.length === this.table.dimensions, 'a vector has the dimensions of the schema', () => values.length);
-    this.drop(entity);
-    const slot = this.table.add(entity, values);
-    if (this.table.isZeroAt(slot)) {
-      this.zeroSlots.add(slot);
-    } else {
-      this.graph?.add(slot, this.table.vectorAt(slot));
-      if (this.filling !== undefined && slot < this.filling.cursor) {
-        this.filling.graph.add(slot, this.table.vectorAt(slot));
-      }
+  get graphed(): number {
+    return this.serving?.graph.live ?? 0;
+  }
+
+  get deleted(): number {
+    return this.serving?.graph.deleted ?? 0;
+  }
+
+  put(ordinal: number, entity: number, values: Float32Array): void {
+    const { table } = this;
+    assert(values.length === table.dimensions, 'a vector has the dimensions of the schema', () => values.length);
+    this.remove(ordinal);
+    const slot = table.add(ordinal, entity, values);
+    if (isZero(table.vectorAt(slot))) {
+      this.zeros.add(slot);
+      return;
     }
-    this.maintain();
+    this.serving?.put(slot);
+    this.fresh?.put(slot);
   }
 
-  remove(entity: number): void {
-    if (this.drop(entity)) this.maintain();
+  /** Idempotent. */
+  remove(ordinal: number): void {
+    const slot = this.table.remove(ordinal);
+    if (slot === undefined) return;
+    this.zeros.delete(slot);
+    if (this.serving?.graph.has(slot)) this.revision++;
+    this.serving?.remove(slot);
+    this.fresh?.remove(slot);
   }
 
-  nearest(values: Float32Array, limit: number, accept?: (entity: number) => boolean): readonly VectorHit[] {
-    assert(values.length === this.table.dimensions, 'a query has the dimensions of the schema', () => values.length);
+  nearest(values: Float32Array, limit: number, among?: Among): Nearest {
+    const { table, serving, exactLimit } = this;
+    assert(values.length === table.dimensions, 'a query has the dimensions of the schema', () => values.length);
     assert(limit >= 1, 'a search asks for at least one hit', () => limit);
     const query = unit(values);
+    if (among !== undefined && 'ordinals' in among) return this.scanOrdinals(query, limit, among.ordinals);
+    const accept = among === undefined ? undefined : accepting(among.words, table);
     // To a vector without direction all are equally near: no graph leads to the lowest ids.
-    const isZero = query.every((value) => value === 0);
-    const best = (isZero ? undefined : this.search(query, limit, accept)) ?? this.scan(query, limit, accept);
-    return best.sorted().map(({ entity, score }) => ({ entity, similarity: score }));
+    if (serving === undefined || table.size <= exactLimit || 2 * limit > serving.graph.live || isZero(query)) {
+      return this.scan(query, limit, accept);
+    }
+    if (among !== undefined) {
+      const width = Math.max(limit, FILTER_WIDTH);
+      if (among.count ** 2 <= FILTER_COST * width * table.size) return this.scan(query, limit, accept);
+    }
+    const found = serving.graph.nearest(query, limit, accept);
+    if (found.length < limit) return this.scan(query, limit, accept);
+    const best = new TopScores(limit);
+    const look = (slot: number): void => {
+      if (accept === undefined || accept(slot)) best.add(table.entityAt(slot)!, table.similarity(slot, query));
+    };
+    for (const slot of found) best.add(table.entityAt(slot)!, table.similarity(slot, query));
+    serving.forEachUncovered(look);
+    for (const slot of this.zeros) look(slot);
+    return { hits: best.sorted(), whole: false };
   }
 
-  private scan(query: Float64Array, limit: number, accept?: (entity: number) => boolean): TopScores {
-    const best = new TopScores(limit);
-    for (let slot = 0; slot < this.table.slotLimit; slot++) {
-      const entity = this.table.entityAt(slot);
-      if (entity === undefined || (accept !== undefined && !accept(entity))) continue;
-      best.add(entity, this.table.similarity(slot, query));
+  /** Does a little of what is left to do; false when nothing is. */
+  work(): boolean {
+    const { table, exactLimit } = this;
+    if (table.size <= exactLimit / 2) {
+      if (this.serving !== undefined) this.revision++;
+      this.serving = undefined;
+      this.fresh = undefined;
+      return false;
     }
-    return best;
+    if (this.serving === undefined) {
+      if (table.size <= exactLimit) return false;
+      this.serving = this.emptyCover();
+    }
+    const { serving } = this;
+    if (this.fresh === undefined && serving.graph.deleted > serving.graph.live) this.fresh = this.emptyCover();
+    if (this.fresh !== undefined) {
+      this.fresh.grow(STEP);
+      if (this.fresh.complete) {
+        this.serving = this.fresh;
+        this.fresh = undefined;
+        this.revision += this.serving.graph.live;
+      }
+      return true;
+    }
+    if (!serving.graph.open) return false;
+    this.revision += serving.grow(STEP);
+    return !serving.complete;
+  }
+
+  /** What a file must say of the graph, and the graph; undefined where there is none. */
+  saved(): { readonly graph: VectorGraph; readonly labels: GraphLabels } | undefined {
+    const { table } = this;
+    const graph = this.serving?.graph;
+    if (graph === undefined || graph.live === 0) return undefined;
+    const slots = graph.slotsByLabel;
+    const entities = new Float64Array(slots.length).fill(DELETED);
+    const prints = new Uint32Array(2 * slots.length);
+    for (const [label, slot] of slots.entries()) {
+      if (slot < 0) continue;
+      entities[label] = table.entityAt(slot)!;
+      prints.set(table.printAt(slot), 2 * label);
+    }
+    return { graph, labels: { entities, prints } };
   }
 
   /**
-   * Undefined when there is no graph, or when it did not find as many as were asked for. The filter sees only what the
-   * graph found: inside hnswlib a filter that takes few vectors makes it walk the whole graph, dearer than the scan.
+   * Takes over a graph that was read: keeps of it what the table has as well, bit for bit. Answers how many those are; 0
+   * and nothing taken where no graph is due.
    */
-  private search(query: Float64Array, limit: number, accept?: (entity: number) => boolean): TopScores | undefined {
-    const { graph, table } = this;
-    const wanted = accept === undefined ? limit : limit * FILTERED_FACTOR;
-    if (graph === undefined || wanted * 2 > table.size) return undefined;
+  adopt(graph: VectorGraph, { entities, prints }: GraphLabels): number {
+    const { table } = this;
+    if (table.size <= this.exactLimit) return 0;
+    const slotOf = new Map<number, number>();
+    for (let slot = 0; slot < table.slotLimit; slot++) {
+      const entity = table.entityAt(slot);
+      if (entity !== undefined && !this.zeros.has(slot)) slotOf.set(entity, slot);
+    }
+    for (const [label, entity] of entities.entries()) {
+      if (entity === DELETED) continue;
+      const slot = slotOf.get(entity);
+      const [low, high] = slot === undefined ? [] : table.printAt(slot);
+      const same = low === prints[2 * label] && high === prints[2 * label + 1];
+      if (slot !== undefined && same) graph.adopt(label, slot);
+      else graph.drop(label);
+    }
+    const cover = new GraphCover({ graph, table, zeros: this.zeros });
+    cover.coverAll();
+    this.serving = cover;
+    this.fresh = undefined;
+    return graph.live;
+  }
+
+  private emptyCover(): GraphCover {
+    const { table, zeros } = this;
+    const graph = VectorGraph.empty({ dimensions: table.dimensions, capacity: 2 * table.size });
+    return new GraphCover({ graph, table, zeros });
+  }
+
+  private scan(query: Float64Array, limit: number, accept?: (slot: number) => boolean): Nearest {
+    const { table } = this;
     const best = new TopScores(limit);
-    let found = 0;
-    for (const slot of graph.nearest(query, wanted)) {
-      const entity = table.entityAt(slot)!;
-      if (accept !== undefined && !accept(entity)) continue;
+    let seen = 0;
+    for (let slot = 0; slot < table.slotLimit; slot++) {
+      const entity = table.entityAt(slot);
+      if (entity === undefined || (accept !== undefined && !accept(slot))) continue;
       best.add(entity, table.similarity(slot, query));
-      found++;
+      seen++;
     }
-    if (found < limit) return undefined;
-    for (const slot of this.zeroSlots) {
-      const entity = table.entityAt(slot)!;
-      if (accept === undefined || accept(entity)) best.add(entity, 0);
-    }
-    return best;
+    return { hits: best.sorted(), whole: seen <= limit };
   }
 
-  /** Takes the entity's vector out of everything; whether there was one. */
-  private drop(entity: number): boolean {
-    const slot = this.table.remove(entity);
-    if (slot === undefined) return false;
-    this.zeroSlots.delete(slot);
-    this.graph?.remove(slot);
-    this.filling?.graph.remove(slot);
-    return true;
-  }
-
-  /** After each change: begins a graph where one is due, fills the one begun, gives up the one not needed. */
-  private maintain(): void {
+  private scanOrdinals(query: Float64Array, limit: number, ordinals: Uint32Array): Nearest {
     const { table } = this;
-    if (table.size <= this.exactLimit / 2) {
-      this.graph = undefined;
-      this.filling = undefined;
-      return;
+    const best = new TopScores(limit);
+    let seen = 0;
+    for (const ordinal of ordinals) {
+      const slot = table.slotAt(ordinal);
+      if (slot === undefined) continue;
+      best.add(table.entityAt(slot)!, table.similarity(slot, query));
+      seen++;
     }
-    const isDue = this.graph === undefined ? table.size > this.exactLimit : this.graph.deleted > this.graph.live;
-    if (this.filling === undefined && isDue) {
-      const graph = new VectorGraph({ dimensions: table.dimensions, capacity: 2 * table.size });
-      this.filling = { graph, cursor: 0 };
-    }
-    if (this.filling !== undefined) this.fill(this.filling);
+    return { hits: best.sorted(), whole: seen <= limit };
   }
+}
 
-  private fill(filling: { readonly graph: VectorGraph; cursor: number }): void {
-    const { table } = this;
-    for (let added = 0; added < FILL_STEP && filling.cursor < table.slotLimit; filling.cursor++) {
-      const slot = filling.cursor;
-      if (table.entityAt(slot) === undefined || this.zeroSlots.has(slot)) continue;
-      filling.graph.add(slot, table.vectorAt(slot));
-      added++;
-    }
-    if (filling.cursor < table.slotLimit) return;
-    this.graph = filling.graph;
-    this.filling = undefined;
-  }
+function accepting(words: Int32Array, table: VectorTable): (slot: number) => boolean {
+  return (slot) => {
+    const ordinal = table.ordinalAt(slot);
+    return ordinal >> 5 < words.length && (words[ordinal >> 5]! & (1 << (ordinal & 31))) !== 0;
+  };
 }

@@ -1,29 +1,39 @@
 /**
- * The vectors themselves, of length 1 (or 0), in one typed array: the exact truth the graph is built from.
+ * The vectors themselves, of length 1 (or 0), in typed arrays: the exact truth the graph is built from and every
+ * similarity comes from.
  *
- * Slots are small numbers that stand for entities; a slot is used again after its entity is removed.
+ * Slots are small numbers that stand for entities; a slot is used again after its entity's vector is gone. Vectors lie in
+ * pages that never move: growing copies none of them.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
+import { similarity, unit } from './cosine.ts';
 
-const FIRST_SLOTS = 1_024;
-const FREE = -1;
+const PAGE_BITS = 12;
+const PAGE_MASK = (1 << PAGE_BITS) - 1;
+const FIRST_SLOTS = 1 << PAGE_BITS;
+const NONE = -1;
 
 export class VectorTable {
   readonly dimensions: number;
-  private values: Float32Array;
-  /** By slot; `FREE` where there is none. */
-  private entities = new Float64Array(FIRST_SLOTS).fill(FREE);
-  private readonly slots = new Map<number, number>();
+  private readonly pages: Float32Array[] = [];
+  /** By slot; `NONE` where there is none. */
+  private entities = new Float64Array(FIRST_SLOTS).fill(NONE);
+  /** By slot. */
+  private ordinals = new Int32Array(FIRST_SLOTS);
+  /** Two words a slot. */
+  private prints = new Uint32Array(2 * FIRST_SLOTS);
+  /** By ordinal; `NONE` where there is no vector. */
+  private slots = new Int32Array(FIRST_SLOTS).fill(NONE);
   private readonly freeSlots: number[] = [];
   private usedSlots = 0;
+  private count = 0;
 
   constructor(dimensions: number) {
     this.dimensions = dimensions;
-    this.values = new Float32Array(FIRST_SLOTS * dimensions);
   }
 
   get size(): number {
-    return this.slots.size;
+    return this.count;
   }
 
   /** Slots in use are below this. */
@@ -31,67 +41,114 @@ export class VectorTable {
     return this.usedSlots;
   }
 
-  /** The slot the entity has now. It must have none. */
-  add(entity: number, values: Float32Array): number {
-    assert(!this.slots.has(entity), 'an entity has one vector', () => entity);
+  /** The slot the vector has now. The ordinal must have none. */
+  add(ordinal: number, entity: number, values: Float32Array): number {
+    assert(this.slotAt(ordinal) === undefined, 'an entity has one vector', () => entity);
     const slot = this.freeSlots.pop() ?? this.usedSlots++;
-    if (slot === this.entities.length) this.grow();
-    this.slots.set(entity, slot);
+    if (slot === this.entities.length) this.growSlots();
+    if (slot >> PAGE_BITS === this.pages.length) {
+      this.pages.push(new Float32Array((1 << PAGE_BITS) * this.dimensions));
+    }
+    while (ordinal >= this.slots.length) this.growOrdinals();
+    this.slots[ordinal] = slot;
     this.entities[slot] = entity;
-    this.values.set(unit(values), slot * this.dimensions);
+    this.ordinals[slot] = ordinal;
+    const page = this.pages[slot >> PAGE_BITS]!;
+    const at = (slot & PAGE_MASK) * this.dimensions;
+    page.set(unit(values), at);
+    fingerprint(entity, page, at, this.dimensions, this.prints, 2 * slot);
+    this.count++;
     return slot;
   }
 
-  /** The slot the entity had, if it had one. */
-  remove(entity: number): number | undefined {
-    const slot = this.slots.get(entity);
+  /** The slot the vector had, if there was one. */
+  remove(ordinal: number): number | undefined {
+    const slot = this.slotAt(ordinal);
     if (slot === undefined) return undefined;
-    this.slots.delete(entity);
-    this.entities[slot] = FREE;
+    this.slots[ordinal] = NONE;
+    this.entities[slot] = NONE;
     this.freeSlots.push(slot);
+    this.count--;
     return slot;
+  }
+
+  slotAt(ordinal: number): number | undefined {
+    const slot = ordinal < this.slots.length ? this.slots[ordinal]! : NONE;
+    return slot === NONE ? undefined : slot;
   }
 
   /** The entity of a slot, if one has it. */
   entityAt(slot: number): number | undefined {
     const entity = this.entities[slot]!;
-    return entity === FREE ? undefined : entity;
+    return entity === NONE ? undefined : entity;
+  }
+
+  /** Of a slot in use. */
+  ordinalAt(slot: number): number {
+    return this.ordinals[slot]!;
   }
 
   vectorAt(slot: number): Float32Array {
-    return this.values.subarray(slot * this.dimensions, (slot + 1) * this.dimensions);
+    const at = (slot & PAGE_MASK) * this.dimensions;
+    return this.pages[slot >> PAGE_BITS]!.subarray(at, at + this.dimensions);
   }
 
-  isZeroAt(slot: number): boolean {
-    return this.vectorAt(slot).every((value) => value === 0);
+  /** 64 bits, in two words, that stand for entity and vector. */
+  printAt(slot: number): readonly [number, number] {
+    return [this.prints[2 * slot]!, this.prints[2 * slot + 1]!];
   }
 
-  /** Cosine similarity of a slot's vector to a `unit` vector. */
+  /** Of the slot's vector to a `unit` vector. */
   similarity(slot: number, query: Float64Array): number {
-    const { values, dimensions } = this;
-    let sum = 0;
-    for (let i = 0, at = slot * dimensions; i < dimensions; i++, at++) sum += values[at]! * query[i]!;
-    // Rounding to 32 bits may leave a length a little above 1.
-    return Math.min(1, Math.max(-1, sum));
+    return similarity(query, this.pages[slot >> PAGE_BITS]!, (slot & PAGE_MASK) * this.dimensions);
   }
 
-  private grow(): void {
-    const capacity = this.entities.length * 2;
-    const entities = new Float64Array(capacity).fill(FREE);
+  private growSlots(): void {
+    const entities = new Float64Array(this.entities.length * 2).fill(NONE);
     entities.set(this.entities);
     this.entities = entities;
-    const values = new Float32Array(capacity * this.dimensions);
-    values.set(this.values);
-    this.values = values;
+    const ordinals = new Int32Array(this.ordinals.length * 2);
+    ordinals.set(this.ordinals);
+    this.ordinals = ordinals;
+    const prints = new Uint32Array(this.prints.length * 2);
+    prints.set(this.prints);
+    this.prints = prints;
+  }
+
+  private growOrdinals(): void {
+    const slots = new Int32Array(this.slots.length * 2).fill(NONE);
+    slots.set(this.slots);
+    this.slots = slots;
   }
 }
 
-/** The vector of length 1 in the same direction; one of length 0 stays what it is. */
-export function unit(values: Float32Array): Float64Array {
-  let squares = 0;
-  for (const value of values) squares += value * value;
-  const length = Math.sqrt(squares);
-  const result = new Float64Array(values.length);
-  if (length > 0) for (const [i, value] of values.entries()) result[i] = value / length;
-  return result;
+const ENTITY = new Float64Array(1);
+const ENTITY_WORDS = new Uint32Array(ENTITY.buffer);
+
+/** Two runs of MurmurHash3's mixing (32 bits each, another seed) over the entity and the bits of its vector. */
+function fingerprint(
+  entity: number,
+  page: Float32Array,
+  at: number,
+  dimensions: number,
+  into: Uint32Array,
+  index: number,
+): void {
+  const bits = new Uint32Array(page.buffer, page.byteOffset + 4 * at, dimensions);
+  ENTITY[0] = entity;
+  let low = mix(mix(0x9747b28c, ENTITY_WORDS[0]!), ENTITY_WORDS[1]!);
+  let high = mix(mix(0x3c6ef372, ENTITY_WORDS[1]!), ENTITY_WORDS[0]!);
+  for (let i = 0; i < dimensions; i++) {
+    low = mix(low, bits[i]!);
+    high = mix(high, bits[dimensions - 1 - i]!);
+  }
+  into[index] = low;
+  into[index + 1] = high;
+}
+
+function mix(state: number, word: number): number {
+  let k = Math.imul(word, 0xcc9e2d51);
+  k = Math.imul((k << 15) | (k >>> 17), 0x1b873593);
+  const h = state ^ k;
+  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
 }

@@ -1,0 +1,136 @@
+/**
+ * `POST /search`: by text, by vector, or by both. The body says what the parameters of `GET /search` say, and the vector,
+ * which does not fit a request line; what they have in common is judged by the same code.
+ */
+import type Router from '@koa/router';
+import { Refusal } from '../../../shared/errors/errors.ts';
+import type { Scored } from '../../../shared/kernel/top-scores.ts';
+import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { parseVector } from '../../../shared/protocol/writes.ts';
+import { type Cursors, takePage } from '../pages/pages.ts';
+import {
+  checkParameters,
+  clip,
+  filterIdentity,
+  invalid,
+  maxPerIdentity,
+  parseFilters,
+  parseLimit,
+  parseMaxPer,
+  parsePage,
+} from '../rank/page-parameters.ts';
+import type { Found } from '../search/search.ts';
+import type { RegionSurface } from './http.ts';
+import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
+import type { Reading } from './reading.ts';
+
+/** In the order refusals list them. `region` is the router's to judge. */
+const fields = [
+  'query',
+  'vector',
+  'limit',
+  'cursor',
+  'filter',
+  'max_per',
+  'explain',
+  'at',
+  'region',
+  'min_position',
+] as const;
+type Field = (typeof fields)[number];
+
+export function addHybridRoute(router: Router, surface: RegionSurface, reading: Reading): void {
+  const { search, cursors, bodies, maxBodyBytes } = surface;
+
+  router.post('/search', async (ctx) => {
+    requireType(ctx, ['application/json']);
+    const share = bodies.share();
+    let body: unknown;
+    try {
+      body = parseJson(decodeText(await readBody(ctx, maxBodyBytes, share.take)));
+    } finally {
+      share.giveBack();
+    }
+    const asked = parseBody(body, cursors);
+    await reading.admit(ctx, asked.minPosition);
+    const { query, vector, filters, maxPer, limit, from } = asked;
+    if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
+    await search.find({ text: query, vector, filters }, (found: Found) => {
+      const atMs = asked.atMs ?? surface.nowMs();
+      const page = takePage(found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
+      const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
+      ctx.body = {
+        ...reading.context(atMs),
+        ...(query === undefined ? {} : { query }),
+        items: presentItems(surface, page.items, { from, atMs, ...explain }),
+        next_cursor: page.next === undefined ? null : cursors.write(asked.identity, atMs, page.next),
+        total_matched: found.total,
+        candidates: found.candidates,
+        relaxed: relaxedOf(maxPer, page.relaxed),
+      };
+    });
+  });
+}
+
+function parseBody(body: unknown, cursors: Cursors) {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new Refusal('invalid_request', 'the body must be a JSON object', {
+      hint: 'for example {"query": "jazz piano", "limit": 10}',
+    });
+  }
+  const given = body as Partial<Record<Field, unknown>>;
+  for (const name of Object.keys(given)) {
+    if ((fields as readonly string[]).includes(name)) continue;
+    throw new Refusal('unknown_field', `${clip(name)} is not a field of POST /search`, {
+      hint: `accepted fields: ${fields.join(', ')}`,
+      errors: [{ path: clip(name), message: 'unknown field' }],
+    });
+  }
+  const text = (name: Field): string | undefined => {
+    const value = given[name];
+    if (value !== undefined && typeof value !== 'string') throw invalid(name, 'must be a text');
+    return value;
+  };
+  const query = text('query');
+  const vector = given.vector === undefined ? undefined : parseVector('vector', given.vector, invalid);
+  if (query === undefined && vector === undefined) {
+    throw invalid('query', 'or vector is required: a text, an array of numbers, or both');
+  }
+  const { explain = false } = given;
+  if (typeof explain !== 'boolean') throw invalid('explain', 'must be true or false');
+  const parameters = new URLSearchParams();
+  for (const filter of textsOf('filter', given.filter)) parameters.append('filter', filter);
+  for (const name of ['cursor', 'max_per'] as const) {
+    const value = text(name);
+    if (value !== undefined) parameters.append(name, value);
+  }
+  for (const name of ['limit', 'at'] as const) {
+    const value = given[name];
+    if (value === undefined) continue;
+    if (typeof value !== 'number' && !(name === 'at' && typeof value === 'string')) {
+      throw invalid(name, name === 'limit' ? 'must be an integer from 1 to 200' : 'must be a time');
+    }
+    parameters.append(name, String(value));
+  }
+  checkParameters(parameters, { route: '/search', names: fields });
+  const limit = parseLimit(parameters);
+  const filters = parseFilters(parameters);
+  const maxPer = parseMaxPer(parameters);
+  const identity = [
+    'hybrid',
+    query ?? null,
+    vector === undefined ? null : [...vector],
+    limit,
+    filterIdentity(filters),
+    maxPerIdentity(maxPer),
+  ];
+  const page = parsePage(parameters, cursors, identity);
+  return { query, vector, limit, filters, maxPer, explain, identity, minPosition: text('min_position'), ...page };
+}
+
+function textsOf(name: Field, value: unknown): readonly string[] {
+  if (value === undefined) return [];
+  const texts = Array.isArray(value) ? value : [value];
+  if (!texts.every((text) => typeof text === 'string')) throw invalid(name, 'must be a text or an array of texts');
+  return texts;
+}

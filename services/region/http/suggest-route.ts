@@ -1,0 +1,35 @@
+/** `GET /suggest`: how what is being typed may go on. */
+import type Router from '@koa/router';
+import { checkParameters, invalid } from '../rank/page-parameters.ts';
+import type { RegionSurface } from './http.ts';
+import type { Reading } from './reading.ts';
+
+/** In the order refusals list them. `region` and `min_position` are the router's and `reading`'s to judge. */
+const parameters = ['prefix', 'limit', 'region', 'min_position'] as const;
+const PREFIX_LIMIT = 100;
+const LIMIT_DEFAULT = 10;
+const LIMIT_MOST = 50;
+
+export function addSuggestRoute(router: Router, surface: RegionSurface, reading: Reading): void {
+  const { text } = surface;
+
+  router.get('/suggest', async (ctx) => {
+    await reading.admit(ctx);
+    const search = new URLSearchParams(ctx.querystring);
+    checkParameters(search, { route: '/suggest', names: parameters });
+    const prefix = search.get('prefix') ?? '';
+    if (prefix.trim() === '') throw invalid('prefix', 'is required', 'prefix=ja');
+    if (prefix.length > PREFIX_LIMIT) throw invalid('prefix', `is longer than ${PREFIX_LIMIT} characters`);
+    const asked = search.get('limit') ?? String(LIMIT_DEFAULT);
+    const limit = /^\d{1,2}$/.test(asked) ? Number(asked) : 0;
+    if (limit < 1 || limit > LIMIT_MOST) throw invalid('limit', `must be an integer from 1 to ${LIMIT_MOST}`);
+    reading.requireIndexes();
+    const { region, position } = reading.context(surface.nowMs());
+    ctx.body = {
+      region,
+      position,
+      prefix,
+      suggestions: text.suggest(prefix, limit).map(({ completion, documents }) => ({ text: completion, documents })),
+    };
+  });
+}

@@ -1,0 +1,132 @@
+/** Search behind its contract: asks the index of vectors, then ranks by text in the turn its answer is true in. */
+import { Refusal } from '../../../shared/errors/errors.ts';
+import { assert } from '../../../shared/kernel/kernel.ts';
+import { rankingOf } from '../../../shared/kernel/ranking.ts';
+import type { Filter } from '../../../shared/protocol/filter.ts';
+import type { Catalog } from '../state/catalog/catalog.ts';
+import type { Facets, Selection } from '../state/facets/facets.ts';
+import type { TextIndex, TextRanking, WeightedTerm } from '../state/text/text.ts';
+import type { VectorHit, Vectors } from '../state/vectors/vectors.ts';
+import { type Fused, fuse } from './fusion.ts';
+import { CANDIDATES, type Found, type Search, type SearchQuestion } from './search.ts';
+
+/** How many of an item's words look for what is related to it. */
+const RELATED_TERMS = 16;
+
+export interface SearchParts {
+  readonly dimensions: number;
+  readonly catalog: Pick<Catalog, 'item' | 'embedding'>;
+  readonly facets: Pick<Facets, 'select'>;
+  readonly text: Pick<TextIndex, 'rank' | 'significantTerms'>;
+  readonly vectors: Pick<Vectors, 'nearest'>;
+}
+
+export function createSearch(parts: SearchParts): Search {
+  return new FusedSearch(parts);
+}
+
+/** What ranks a search, and whom it leaves out. */
+interface Lists {
+  readonly text?: TextRanking | undefined;
+  readonly hits?: readonly VectorHit[] | undefined;
+  readonly without?: number;
+}
+
+class FusedSearch implements Search {
+  private readonly parts: SearchParts;
+
+  constructor(parts: SearchParts) {
+    this.parts = parts;
+  }
+
+  async find<T>({ text, vector, filters }: SearchQuestion, answer: (found: Found) => T): Promise<T> {
+    const { dimensions, vectors } = this.parts;
+    const select = (): Selection | undefined => this.select(filters);
+    const ranked = (): TextRanking | undefined =>
+      text === undefined ? undefined : this.parts.text.rank(text, select());
+    if (vector === undefined) {
+      assert(text !== undefined, 'a search has a text or a vector');
+      return answer(found({ text: ranked() }));
+    }
+    if (vector.length !== dimensions) {
+      throw new Refusal('wrong_dimensions', `the vector has ${vector.length} values; the schema says ${dimensions}`, {
+        errors: [{ path: 'vector', message: `must have ${dimensions} numbers` }],
+      });
+    }
+    // What is wrong with the text is said before anything is asked.
+    if (text !== undefined) ranked();
+    return vectors.nearest({ values: vector, limit: CANDIDATES, select }, (hits) =>
+      answer(found({ text: ranked(), hits })),
+    );
+  }
+
+  async related<T>(entity: number, filters: readonly Filter[], answer: (found: Found) => T): Promise<T> {
+    const { catalog, text, vectors } = this.parts;
+    const select = (): Selection | undefined => this.select(filters);
+    /** As the item is in that turn: it may have gone, or changed its words, while its neighbours were looked for. */
+    const ranked = (hits: readonly VectorHit[] | undefined): Found => {
+      const terms = this.termsOf(entity);
+      return found({ text: terms.length === 0 ? undefined : text.rank(terms, select()), hits, without: entity });
+    };
+    const terms = this.termsOf(entity);
+    const values = catalog.embedding(entity);
+    if (values !== undefined) {
+      return vectors.nearest({ values, limit: CANDIDATES, select }, (hits) => answer(ranked(hits)));
+    }
+    if (terms.length === 0) {
+      throw new Refusal('no_embedding', `item ${entity} has neither an embedding nor words to relate others to`, {
+        hint: 'give it an embedding with POST /embeddings, or a text in a field that is searched',
+      });
+    }
+    return answer(ranked(undefined));
+  }
+
+  /** Throws `unknown_item`. */
+  private termsOf(entity: number): readonly WeightedTerm[] {
+    const { catalog, text } = this.parts;
+    if (catalog.item(entity) === undefined) throw new Refusal('unknown_item', `item ${entity} does not exist`);
+    return text.significantTerms(entity, RELATED_TERMS);
+  }
+
+  private select(filters: readonly Filter[]): Selection | undefined {
+    return filters.length === 0 ? undefined : this.parts.facets.select(filters);
+  }
+}
+
+function found({ text, hits, without }: Lists): Found {
+  if (text !== undefined && hits === undefined && without === undefined) {
+    return {
+      total: text.total,
+      after: (key, limit) => text.after(key, limit),
+      explain: (entity) => text.explain(entity),
+      candidates: { text: text.total },
+    };
+  }
+  const others = ({ entity }: { readonly entity: number }): boolean => entity !== without;
+  const nearest = hits?.filter(others);
+  if (text === undefined && nearest !== undefined && without === undefined) {
+    const best = nearest.map(({ entity, similarity }) => ({ entity, score: similarity }));
+    return {
+      ...rankingOf(best),
+      explain(entity) {
+        const score = best.find((hit) => hit.entity === entity)?.score;
+        return score === undefined ? [] : [{ term: 'cosine similarity', value: score, weight: 1, part: score }];
+      },
+      candidates: { vector: best.length },
+    };
+  }
+  const words = text?.after(undefined, CANDIDATES).filter(others);
+  const list = (name: string, ranked: readonly { readonly entity: number }[] | undefined) =>
+    ranked === undefined ? [] : [{ name, entities: ranked.map(({ entity }) => entity) }];
+  return {
+    ...asRanking(fuse([...list('text', words), ...list('vector', nearest)])),
+    candidates: {
+      ...(words === undefined ? {} : { text: words.length }),
+      ...(nearest === undefined ? {} : { vector: nearest.length }),
+    },
+  };
+}
+
+function asRanking({ best, explain }: Fused): Omit<Found, 'candidates'> {
+  return { ...rankingOf(best), explain };
+}

@@ -1,0 +1,39 @@
+/** The thread of the vector index: messages first, work in between. */
+import { setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import { VectorFile } from './vector-file.ts';
+import { VectorServer } from './vector-server.ts';
+import type { VectorThreadData } from './vector-thread.ts';
+import type { ToVectors } from './vector-worker.ts';
+
+/** Building graphs gives way to the threads that answer requests: on Linux a priority is a thread's own. */
+const NICE = 10;
+
+const { dimensions, path } = workerData as VectorThreadData;
+const port = parentPort!;
+try {
+  if (process.platform === 'linux') setPriority(NICE);
+} catch {
+  // Where that is not allowed it works as well.
+}
+
+let working = false;
+const work = (): void => {
+  if (server.work()) setImmediate(work);
+  else working = false;
+};
+const wake = (): void => {
+  if (working) return;
+  working = true;
+  setImmediate(work);
+};
+const server = new VectorServer({
+  dimensions,
+  file: new VectorFile({ path, dimensions }),
+  reply: (message) => port.postMessage(message),
+  onWork: wake,
+});
+port.on('message', (message: ToVectors) => {
+  server.take(message);
+  wake();
+});

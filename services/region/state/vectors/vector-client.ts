@@ -1,0 +1,396 @@
+/**
+ * The vector index as the region's thread has it: it knows what changed and what is asked, and nothing of where vectors lie.
+ *
+ * Out go batches of changes, each entity once with what the catalog has of it at that moment, at most `BATCHES` on their
+ * way; what waits is a set of entities, however often they change. A question goes out once everything has that changed
+ * before it was asked. When its answer arrives, every entity that changed since is looked at anew, here: what went or was
+ * replaced is left out, and what came is compared with what was found. So the answer is true for the moment it is given.
+ *
+ * When the index is gone its questions are refused, and another one is opened and filled from the catalog, after a pause
+ * that doubles while it keeps dying. What was not sent yet waits for it.
+ */
+import { messageOf, Refusal } from '../../../../shared/errors/errors.ts';
+import { assert, type Clock, type Timer, within } from '../../../../shared/kernel/kernel.ts';
+import { compareScored, type Scored } from '../../../../shared/kernel/top-scores.ts';
+import type { Log } from '../../../../shared/observe/log.ts';
+import type { Metrics } from '../../../../shared/observe/metrics.ts';
+import type { CatalogWriter } from '../catalog/catalog.ts';
+import type { Entities } from '../entities/entities.ts';
+import type { Selection } from '../facets/facets.ts';
+import { similarity, unit } from './cosine.ts';
+import { createVectorMeters, type VectorMeters } from './vector-metrics.ts';
+import type { Among, FromVectors, OpenVectorWorker, VectorCounts, VectorWorker } from './vector-worker.ts';
+import { NEAREST_MOST, type VectorHit, type VectorQuestion, type VectorStats, type Vectors } from './vectors.ts';
+
+/** Changes that travel together, and such batches on their way. */
+const BATCH = 512;
+const BATCHES = 4;
+const WAITING_LIMIT = 256;
+const ANSWER_MS = 5_000;
+/** Asked for beyond what is wanted: room for what changes meanwhile. */
+const SLACK = 16;
+/** How often a question is asked again because too much of its answer had changed; then it is answered with what is left. */
+const ASKED_MOST = 3;
+/** One that lived for less is opened again after a pause. */
+const SHORT_LIFE_MS = 60_000;
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
+/** The graph is written when a tenth of it changed, at least so many vectors, and at most so often. */
+const SAVE_SHARE = 0.1;
+const SAVE_LEAST = 1_000;
+const SAVE_EVERY_MS = 60_000;
+/** A stop waits so long for the last writing; what is not written is built anew. */
+const LAST_SAVE_MS = 5_000;
+
+const NOTHING: VectorCounts = { live: 0, graphed: 0, deleted: 0, unsaved: 0 };
+
+export interface VectorClientOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly dimensions: number;
+  readonly entities: Entities;
+  readonly catalog: Pick<CatalogWriter, 'embedding' | 'embedded'>;
+  readonly open: OpenVectorWorker;
+}
+
+export function createVectors(options: VectorClientOptions): Vectors {
+  return new VectorClient(options);
+}
+
+interface Waiting {
+  readonly id: number;
+  readonly question: VectorQuestion;
+  /** The index has everything up to this version when it is asked, and perhaps no more. */
+  since: number;
+  readonly askedMs: number;
+  readonly settle: (hits: readonly VectorHit[]) => void;
+  readonly refuse: (error: unknown) => void;
+  readonly timer: Timer;
+  asked: number;
+  /** The index has it now. */
+  isAsked: boolean;
+}
+
+class VectorClient implements Vectors {
+  private readonly options: VectorClientOptions;
+  private readonly meters: VectorMeters;
+  private worker: VectorWorker | undefined;
+  private counts = NOTHING;
+  private savedMs = 0;
+  private stopping = false;
+  /** Counts changes. */
+  private version = 0;
+  /** Entities the index has not been told of, by ordinal, with the version of their last change; oldest first. */
+  private readonly unsent = new Map<number, number>();
+  /** What is left of all embeddings, while an index is being filled. */
+  private filling: Iterator<readonly [entity: number, values: Float32Array]> | undefined;
+  private onTheirWay = 0;
+  private sending = false;
+  private readonly waiting = new Map<number, Waiting>();
+  private ids = 0;
+  /** What changed since the oldest question, oldest first. */
+  private changes: { readonly version: number; readonly ordinal: number }[] = [];
+  private openedMs = 0;
+  private pauseMs = 0;
+  private reopening: Timer | undefined;
+  private saveTimer: Timer | undefined;
+  private onSaved: (() => void) | undefined;
+
+  constructor(options: VectorClientOptions) {
+    this.options = options;
+    const { clock } = options;
+    this.meters = createVectorMeters(options.metrics, { clock, stats: () => this.stats });
+  }
+
+  get stats(): VectorStats {
+    const { live, graphed, deleted } = this.counts;
+    return { live, graphed, deleted, waiting: this.waiting.size, savedMs: this.savedMs };
+  }
+
+  changed(entity: number): void {
+    const ordinal = this.options.entities.ordinal(entity);
+    this.note(ordinal);
+    // To the end: what was asked in between is compared with it when the answer is here.
+    this.unsent.delete(ordinal);
+    this.unsent.set(ordinal, this.version);
+    this.wake();
+  }
+
+  touched(entity: number): void {
+    this.note(this.options.entities.ordinal(entity));
+  }
+
+  private note(ordinal: number): void {
+    this.version++;
+    if (this.waiting.size > 0) this.changes.push({ version: this.version, ordinal });
+  }
+
+  nearest<T>(question: VectorQuestion, answer: (hits: readonly VectorHit[]) => T): Promise<T> {
+    const { clock, dimensions } = this.options;
+    assert(question.values.length === dimensions, 'a query has the dimensions of the schema', () => question.values);
+    assert(question.limit >= 1 && question.limit <= NEAREST_MOST, 'as many neighbours as may be asked for');
+    return new Promise((resolve, reject) => {
+      if (this.stopping) throw new Refusal('shutting_down', 'the region is shutting down');
+      if (this.waiting.size >= WAITING_LIMIT) {
+        throw new Refusal('overloaded', `${WAITING_LIMIT} vector searches are waiting already`);
+      }
+      const id = ++this.ids;
+      const end = (settle: () => void): void => {
+        waiting.timer.cancel();
+        this.waiting.delete(id);
+        if (this.waiting.size === 0) this.changes = [];
+        settle();
+      };
+      const refuse = (error: unknown): void => end(() => reject(error));
+      const waiting: Waiting = {
+        id,
+        question,
+        since: this.version,
+        askedMs: clock.monotonicMs(),
+        settle: (hits) => {
+          try {
+            const value = answer(hits);
+            end(() => resolve(value));
+          } catch (error) {
+            refuse(error);
+          }
+        },
+        refuse,
+        timer: clock.after(ANSWER_MS, () =>
+          refuse(new Refusal('overloaded', `the vector index did not answer within ${ANSWER_MS} ms`)),
+        ),
+        asked: 0,
+        isAsked: false,
+      };
+      this.waiting.set(id, waiting);
+      this.wake();
+    });
+  }
+
+  start(): void {
+    if (this.stopping || this.worker !== undefined) return;
+    const { clock, dimensions, open } = this.options;
+    this.openedMs = clock.monotonicMs();
+    this.counts = NOTHING;
+    this.onTheirWay = 0;
+    // What changes while it is read is unsent, whether it was passed or not.
+    this.filling = this.options.catalog.embedded()[Symbol.iterator]();
+    const worker = open({
+      dimensions,
+      onMessage: (message) => {
+        if (worker === this.worker) this.take(message);
+      },
+      onGone: (error) => {
+        if (worker === this.worker) this.gone(error);
+      },
+    });
+    this.worker = worker;
+    this.saveSoon();
+    this.wake();
+  }
+
+  async stop(): Promise<void> {
+    const { clock } = this.options;
+    this.stopping = true;
+    this.reopening?.cancel();
+    this.saveTimer?.cancel();
+    for (const { refuse } of [...this.waiting.values()]) {
+      refuse(new Refusal('shutting_down', 'the region is shutting down'));
+    }
+    const { worker } = this;
+    if (worker === undefined) return;
+    if (this.counts.unsaved > 0) {
+      const saved = new Promise<void>((resolve) => {
+        this.onSaved = resolve;
+      });
+      worker.post({ kind: 'save', atMs: clock.nowMs() });
+      await within(clock, LAST_SAVE_MS, saved, undefined);
+    }
+    this.worker = undefined;
+    await worker.end();
+  }
+
+  private take(message: FromVectors): void {
+    const { log, clock } = this.options;
+    if (message.kind === 'taken') {
+      this.onTheirWay--;
+      this.wake();
+    } else if (message.kind === 'counts') {
+      this.counts = message.counts;
+    } else if (message.kind === 'saved') {
+      this.savedMs = message.atMs;
+      this.onSaved?.();
+    } else if (message.kind === 'log') {
+      log[message.level](message.message, message.fields);
+    } else {
+      const waiting = this.waiting.get(message.id);
+      if (waiting === undefined) return;
+      const hits = this.reconcile(waiting, message);
+      if (hits === undefined) {
+        waiting.isAsked = false;
+        waiting.since = this.version;
+        this.wake();
+        return;
+      }
+      this.meters.answered(clock.monotonicMs() - waiting.askedMs);
+      waiting.settle(hits);
+    }
+  }
+
+  /** The answer as it is true now; undefined: too much of it has changed, it is to be asked again. */
+  private reconcile(
+    { question, since, asked }: Waiting,
+    found: Extract<FromVectors, { kind: 'hits' }>,
+  ): readonly VectorHit[] | undefined {
+    const { entities, catalog } = this.options;
+    const { limit, values } = question;
+    const changed = new Set(this.changes.filter(({ version }) => version > since).map(({ ordinal }) => ordinal));
+    let hits: Scored[] = Array.from(found.entities, (entity, index) => ({ entity, score: found.similarities[index]! }));
+    if (changed.size > 0) {
+      // Further away than the last one found there may be others, which are not known here.
+      const worst = found.whole ? undefined : hits.at(-1);
+      hits = hits.filter(({ entity }) => !changed.has(entities.find(entity)));
+      const selection = question.select?.();
+      const query = unit(values);
+      for (const ordinal of changed) {
+        const entity = entities.entity(ordinal);
+        const present = catalog.embedding(entity);
+        if (present === undefined || selection?.has(ordinal) === false) continue;
+        const hit = { entity, score: similarity(query, Float32Array.from(unit(present)), 0) };
+        if (worst === undefined ? found.whole : compareScored(hit, worst) < 0) hits.push(hit);
+      }
+      hits.sort(compareScored);
+    }
+    if (hits.length < limit && !found.whole && asked < ASKED_MOST) return undefined;
+    return hits.slice(0, limit).map(({ entity, score }) => ({ entity, similarity: score }));
+  }
+
+  private gone(error: unknown): void {
+    const { clock, log } = this.options;
+    this.worker = undefined;
+    this.counts = NOTHING;
+    this.saveTimer?.cancel();
+    this.onSaved?.();
+    // One of these may be what ended it: they are not asked again.
+    for (const { isAsked, refuse } of [...this.waiting.values()]) {
+      if (isAsked) refuse(new Refusal('overloaded', 'the vector index is being opened again'));
+    }
+    if (this.stopping) return;
+    const shortLived = clock.monotonicMs() - this.openedMs < SHORT_LIFE_MS;
+    this.pauseMs = shortLived ? Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.pauseMs * 2)) : 0;
+    log.error('the vector index is gone: another one is opened', { error: messageOf(error), pause_ms: this.pauseMs });
+    this.reopening = clock.after(this.pauseMs, () => {
+      this.meters.reopened();
+      this.start();
+    });
+  }
+
+  /** Sends at the end of the turn, so that what is applied together travels together. */
+  private wake(): void {
+    if (this.sending || this.worker === undefined) return;
+    this.sending = true;
+    queueMicrotask(() => {
+      this.sending = false;
+      this.send();
+    });
+  }
+
+  private send(): void {
+    const { worker } = this;
+    if (worker === undefined) return;
+    while (this.onTheirWay < BATCHES && this.filling !== undefined) {
+      this.post(worker, this.nextFilling(this.filling));
+      if (this.filling === undefined) worker.post({ kind: 'filled' });
+    }
+    while (this.onTheirWay < BATCHES && this.unsent.size > 0) this.post(worker, this.nextUnsent());
+    if (this.filling !== undefined) return;
+    const [oldest] = this.unsent.values();
+    for (const waiting of this.waiting.values()) {
+      if (waiting.isAsked) continue;
+      if (oldest !== undefined && oldest <= waiting.since) return;
+      waiting.since = oldest === undefined ? this.version : oldest - 1;
+      this.ask(worker, waiting);
+    }
+  }
+
+  private nextFilling(embedded: Iterator<readonly [number, Float32Array]>): readonly number[] {
+    const batch: number[] = [];
+    while (batch.length < BATCH) {
+      const { value, done } = embedded.next();
+      if (done === true) {
+        this.filling = undefined;
+        break;
+      }
+      batch.push(this.options.entities.ordinal(value[0]));
+    }
+    return batch;
+  }
+
+  private nextUnsent(): readonly number[] {
+    const batch: number[] = [];
+    for (const ordinal of this.unsent.keys()) {
+      if (batch.length >= BATCH) break;
+      this.unsent.delete(ordinal);
+      batch.push(ordinal);
+    }
+    return batch;
+  }
+
+  private post(worker: VectorWorker, batch: readonly number[]): void {
+    const { entities, catalog, dimensions } = this.options;
+    const vectors = batch.map((ordinal) => catalog.embedding(entities.entity(ordinal)));
+    const values = new Float32Array(vectors.filter((vector) => vector !== undefined).length * dimensions);
+    let at = 0;
+    for (const vector of vectors) {
+      if (vector === undefined) continue;
+      values.set(vector, at);
+      at += dimensions;
+    }
+    this.onTheirWay++;
+    worker.post({
+      kind: 'changes',
+      ordinals: Uint32Array.from(batch),
+      entities: Float64Array.from(batch, (ordinal) => entities.entity(ordinal)),
+      present: Uint8Array.from(vectors, (vector) => (vector === undefined ? 0 : 1)),
+      values,
+    });
+  }
+
+  private ask(worker: VectorWorker, waiting: Waiting): void {
+    const { question, id } = waiting;
+    waiting.asked++;
+    waiting.isAsked = true;
+    const selection = question.select?.();
+    worker.post({
+      kind: 'nearest',
+      id,
+      // A view would take its whole buffer along.
+      values: question.values.slice(),
+      limit: question.limit + SLACK * waiting.asked,
+      ...(selection === undefined ? {} : { among: amongOf(selection) }),
+    });
+  }
+
+  private saveSoon(): void {
+    const { clock } = this.options;
+    this.saveTimer = clock.after(SAVE_EVERY_MS, () => {
+      const { live, unsaved } = this.counts;
+      if (unsaved >= SAVE_LEAST && unsaved >= SAVE_SHARE * live) {
+        this.worker?.post({ kind: 'save', atMs: clock.nowMs() });
+      }
+      this.saveSoon();
+    });
+  }
+}
+
+function amongOf(selection: Selection): Among {
+  const { words, count } = selection;
+  if (words !== undefined && count > words.length) return { words: words.slice(), count };
+  const ordinals = new Uint32Array(count);
+  let at = 0;
+  selection.forEach((ordinal) => {
+    ordinals[at++] = ordinal;
+  });
+  return { ordinals };
+}

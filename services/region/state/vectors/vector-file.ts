@@ -1,0 +1,202 @@
+/**
+ * The graph on disk: two files in a directory of their own, beside the store and no part of it - a copy of the store does
+ * without them.
+ *
+ *     graph-<n>   as hnswlib writes it
+ *     index       little endian: "TVEC" · version u32 · dimensions u32 · labels u32 · saved at f64 (epoch ms) · n f64 ·
+ *                 bytes of graph-<n> f64 · its SHA-256 · labels × (entity f64, −1: deleted · fingerprint u64) ·
+ *                 SHA-256 of everything before
+ *
+ * Order of effects: graph-<n> is written, flushed and digested → index.tmp is written and flushed → renamed over index →
+ * the directory is flushed → other graphs are removed. A crash leaves the former pair whole, or the new one.
+ *
+ * hnswlib believes whatever it reads, up to addresses of memory: it is given a file only after size and SHA-256 of both
+ * agree. What does not is removed, and the graph is built anew from the documents.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Fault } from '../../../../shared/errors/errors.ts';
+
+/** Stands for no entity. */
+export const DELETED = -1;
+
+const MAGIC = 0x43455654;
+const VERSION = 1;
+const HEAD_BYTES = 40 + 32;
+const ENTRY_BYTES = 16;
+const DIGEST_BYTES = 32;
+const READ_BYTES = 1024 * 1024;
+/** Left free on the disk: the log needs room. */
+const RESERVE_BYTES = 64 * 1024 * 1024;
+const INDEX = 'index';
+const graphPattern = /^graph-(\d{1,15})$/;
+
+/** What each label of a graph stands for. */
+export interface GraphLabels {
+  /** By label; `DELETED` where it is. */
+  readonly entities: Float64Array;
+  /** Two words a label: what stands for entity and vector. */
+  readonly prints: Uint32Array;
+}
+
+export interface SavedGraph {
+  readonly labels: GraphLabels;
+  /** Checked, to be given to hnswlib. */
+  readonly file: string;
+  readonly atMs: number;
+}
+
+export class VectorFile {
+  private readonly path: string;
+  private readonly dimensions: number;
+
+  /** `path`: the directory; made when something is written. */
+  constructor({ path, dimensions }: { path: string; dimensions: number }) {
+    this.path = path;
+    this.dimensions = dimensions;
+  }
+
+  /** Undefined: there is none. Throws `Fault('damaged_index')` for one that cannot be used, which is removed. */
+  async read(): Promise<SavedGraph | undefined> {
+    let bytes: Buffer;
+    try {
+      bytes = await readFile(join(this.path, INDEX));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw new Fault('damaged_index', `it cannot be read: ${String(error)}`, { cause: error });
+    }
+    try {
+      return await this.check(bytes);
+    } catch (error) {
+      await this.remove();
+      throw error instanceof Fault ? error : new Fault('damaged_index', String(error), { cause: error });
+    }
+  }
+
+  private async check(bytes: Buffer): Promise<SavedGraph> {
+    const damaged = (why: string): Fault => new Fault('damaged_index', why);
+    if (bytes.length < HEAD_BYTES + DIGEST_BYTES || bytes.readUInt32LE(0) !== MAGIC) throw damaged('it is no index');
+    const end = bytes.length - DIGEST_BYTES;
+    if (!digest(bytes.subarray(0, end)).equals(bytes.subarray(end))) throw damaged('its checksum does not fit');
+    const version = bytes.readUInt32LE(4);
+    if (version !== VERSION) throw damaged(`it is of version ${version}, not ${VERSION}`);
+    const dimensions = bytes.readUInt32LE(8);
+    if (dimensions !== this.dimensions) throw damaged(`it has ${dimensions} dimensions, not ${this.dimensions}`);
+    const labels = bytes.readUInt32LE(12);
+    if (end !== HEAD_BYTES + labels * ENTRY_BYTES) throw damaged('its length does not fit');
+    const file = join(this.path, `graph-${bytes.readDoubleLE(24)}`);
+    const size = bytes.readDoubleLE(32);
+    const found = await stat(file).catch(() => undefined);
+    if (found?.size !== size) throw damaged(`its graph has ${found?.size ?? 0} bytes, not ${size}`);
+    if (!(await digestOf(file)).equals(bytes.subarray(40, HEAD_BYTES))) {
+      throw damaged('the checksum of its graph does not fit');
+    }
+    const entities = new Float64Array(labels);
+    const prints = new Uint32Array(2 * labels);
+    for (let label = 0; label < labels; label++) {
+      const at = HEAD_BYTES + label * ENTRY_BYTES;
+      entities[label] = bytes.readDoubleLE(at);
+      prints[2 * label] = bytes.readUInt32LE(at + 8);
+      prints[2 * label + 1] = bytes.readUInt32LE(at + 12);
+    }
+    return { labels: { entities, prints }, file, atMs: bytes.readDoubleLE(16) };
+  }
+
+  /**
+   * `write` makes the graph's file at the path it is given, and answers its labels; `bytes`: about how large it will be.
+   * Throws `Fault` `storage_full` or what `write` throws, and leaves what was there.
+   */
+  async save(graph: {
+    readonly atMs: number;
+    readonly bytes: number;
+    readonly write: (file: string) => Promise<GraphLabels>;
+  }): Promise<void> {
+    const { path } = this;
+    await mkdir(path, { recursive: true });
+    const { bavail, bsize } = await statfs(path);
+    if (bavail * bsize < graph.bytes + RESERVE_BYTES) {
+      throw new Fault('storage_full', `it needs ${graph.bytes} bytes and ${RESERVE_BYTES} beside it`);
+    }
+    const names = await readdir(path);
+    const number = 1 + Math.max(0, ...names.map((name) => Number(graphPattern.exec(name)?.[1] ?? 0)));
+    const name = `graph-${number}`;
+    const file = join(path, name);
+    try {
+      const labels = await graph.write(file);
+      await flush(file);
+      const { size } = await stat(file);
+      const bytes = this.encode({ labels, atMs: graph.atMs, number, size, sha256: await digestOf(file) });
+      await writeFile(join(path, `${INDEX}.tmp`), bytes);
+      await flush(join(path, `${INDEX}.tmp`));
+      await rename(join(path, `${INDEX}.tmp`), join(path, INDEX));
+      await flush(path);
+    } catch (error) {
+      await rm(file, { force: true });
+      throw error;
+    }
+    for (const other of names) if (other !== name && graphPattern.test(other)) await rm(join(path, other));
+  }
+
+  /** There is no graph any more. */
+  async remove(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+
+  private encode(graph: {
+    readonly labels: GraphLabels;
+    readonly atMs: number;
+    readonly number: number;
+    readonly size: number;
+    readonly sha256: Buffer;
+  }): Buffer {
+    const { entities, prints } = graph.labels;
+    const bytes = Buffer.alloc(HEAD_BYTES + entities.length * ENTRY_BYTES + DIGEST_BYTES);
+    bytes.writeUInt32LE(MAGIC, 0);
+    bytes.writeUInt32LE(VERSION, 4);
+    bytes.writeUInt32LE(this.dimensions, 8);
+    bytes.writeUInt32LE(entities.length, 12);
+    bytes.writeDoubleLE(graph.atMs, 16);
+    bytes.writeDoubleLE(graph.number, 24);
+    bytes.writeDoubleLE(graph.size, 32);
+    graph.sha256.copy(bytes, 40);
+    let at = HEAD_BYTES;
+    for (const [label, entity] of entities.entries()) {
+      bytes.writeDoubleLE(entity, at);
+      bytes.writeUInt32LE(prints[2 * label]!, at + 8);
+      bytes.writeUInt32LE(prints[2 * label + 1]!, at + 12);
+      at += ENTRY_BYTES;
+    }
+    digest(bytes.subarray(0, at)).copy(bytes, at);
+    return bytes;
+  }
+}
+
+function digest(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}
+
+/** Read in pieces, so that searches are answered in between. */
+async function digestOf(path: string): Promise<Buffer> {
+  const hash = createHash('sha256');
+  const file = await open(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, READ_BYTES, null);
+      if (bytesRead === 0) return hash.digest();
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

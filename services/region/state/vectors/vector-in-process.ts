@@ -1,0 +1,42 @@
+/**
+ * The index without a thread: the same code, in turns of the caller's own event loop, in an order that is always the same.
+ * For the simulation, and for tests.
+ */
+import { VectorServer } from './vector-server.ts';
+import type { OpenVectorWorker, ToVectors } from './vector-worker.ts';
+
+/** Steps of work after each message: a graph grows faster than what is put. */
+const STEPS = 2;
+
+export function inProcessVectors({ exactLimit }: { exactLimit?: number } = {}): OpenVectorWorker {
+  return ({ dimensions, onMessage }) => {
+    const waiting: ToVectors[] = [];
+    let running = false;
+    let ended = false;
+    const server = new VectorServer({
+      dimensions,
+      exactLimit,
+      reply: (message) => {
+        if (!ended) onMessage(message);
+      },
+    });
+    const run = (): void => {
+      for (let message = waiting.shift(); message !== undefined && !ended; message = waiting.shift()) {
+        server.take(message);
+        for (let step = 0; step < STEPS && server.work(); step++);
+      }
+      running = false;
+    };
+    return {
+      post(message) {
+        waiting.push(message);
+        if (running) return;
+        running = true;
+        queueMicrotask(run);
+      },
+      async end() {
+        ended = true;
+      },
+    };
+  };
+}

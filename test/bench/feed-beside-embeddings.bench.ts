@@ -1,0 +1,178 @@
+/**
+ * How long a feed takes at rest, and while embeddings arrive and enter the graph: real processes (nats-server, one region,
+ * router) on this machine, the feed asked for at a steady rate through the router, each answer timed from the moment it was
+ * due to be asked for.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Pool } from 'undici';
+import { Cluster } from '../harness/cluster.ts';
+import { vectorsFrom } from '../harness/vectors.ts';
+import type { Bench, BenchRow } from './bench.ts';
+
+const EMBEDDINGS = 10_000;
+/** Each part takes its turn so often, one after another: what else the machine does falls on all of them alike. */
+const SLICES = 30;
+const SLICE_EMBEDDINGS = 1_000;
+const REST_MS = 1_000;
+const DIMENSIONS = 128;
+const BULK = 10;
+const PACED_PER_SECOND = 1_000;
+const EVERY_MS = 10;
+const LOOK_MS = 500;
+
+const schema = `
+signals:
+  view: { sentiment: positive, half_life: 24h }
+  share: { sentiment: positive, half_life: 24h }
+text: { fields: { title: {} } }
+embedding: { dimensions: ${DIMENSIONS} }
+`;
+
+export const bench: Bench = {
+  name: 'feed-beside-embeddings',
+  title: `Feed while ${EMBEDDINGS.toLocaleString('en')} embeddings arrive, beside the same feed at rest`,
+  async run(report) {
+    const directory = mkdtempSync(join(tmpdir(), 'tidal-bench-'));
+    const schemaFile = join(directory, 'schema.yaml');
+    writeFileSync(schemaFile, schema);
+    const cluster = await Cluster.start({ regions: ['us-east'], schemaFile });
+    const feeds = new Pool(cluster.url, { connections: 64, pipelining: 1 });
+    try {
+      await fill(cluster, EMBEDDINGS, report);
+      // A graph is there from the first slice on.
+      for (let slice = 0; slice < 20; slice += 2) await embed(cluster, bulks(slice), 0);
+      const rest: number[] = [];
+      const paced: number[] = [];
+      const flooded: number[] = [];
+      for (let slice = -2; slice < SLICES; slice++) {
+        const [some, others] = [bulks(2 * slice), bulks(2 * slice + 1)];
+        const one = await feedUntil(feeds, new Promise((resolve) => setTimeout(resolve, REST_MS)));
+        const two = await feedUntil(feeds, embed(cluster, some, (1_000 * BULK) / PACED_PER_SECOND));
+        const three = await feedUntil(feeds, embed(cluster, others, 0));
+        if (slice < 0) continue;
+        rest.push(...one);
+        paced.push(...two);
+        flooded.push(...three);
+        const p99s = [rest, paced, flooded].map((all) => ms(quantile(all, 0.99)));
+        if (slice % 10 === 9) report(`p99 so far: ${p99s[0]} at rest, ${p99s[1]} paced, ${p99s[2]} as fast as taken`);
+      }
+      const row = (what: string, latencies: readonly number[]): BenchRow => ({
+        what,
+        cells: [0.5, 0.9, 0.99].flatMap((share) => [
+          ms(quantile(latencies, share)),
+          `${(quantile(latencies, share) / quantile(rest, share)).toFixed(2)}×`,
+        ]),
+      });
+      return {
+        columns: ['p50', 'to rest', 'p90', 'to rest', 'p99', 'to rest'],
+        rows: [
+          row('at rest', rest),
+          row(`${PACED_PER_SECOND.toLocaleString('en')} embeddings a second`, paced),
+          row('embeddings as fast as they are taken', flooded),
+        ],
+        notes: [
+          `${SLICES} slices of each in turn, of ${SLICE_EMBEDDINGS.toLocaleString('en')} embeddings of ${DIMENSIONS} dimensions in bulks of ${BULK}: ` +
+            `each of ${EMBEDDINGS.toLocaleString('en')} items gets another one several times; a slice lasts until its vectors are in the graph`,
+          `GET /feed?profile=trending&limit=20 every ${EVERY_MS} ms, timed from when it was due: ${rest.length} at rest, ` +
+            `${paced.length} beside the paced ones, ${flooded.length} beside the others`,
+          'nats-server, one region, router, and the client that asks and writes share the machine',
+        ],
+      };
+    } finally {
+      await feeds.destroy();
+      await cluster.stop();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  },
+};
+
+async function write(cluster: Cluster, path: string, writes: unknown): Promise<void> {
+  const { status, body } = await cluster.post(path, writes);
+  if (status !== 200) throw new Error(`${path}: ${JSON.stringify(body)}`);
+}
+
+async function fill(cluster: Cluster, count: number, report: (progress: string) => void): Promise<void> {
+  for (let from = 0; from < count; from += 2_000) {
+    const entities = Array.from({ length: 2_000 }, (_, index) => from + index);
+    await write(
+      cluster,
+      '/items',
+      entities.map((entity_id) => ({
+        entity_id,
+        metadata: { title: `item ${entity_id}`, category: `c${entity_id % 7}` },
+      })),
+    );
+    await write(
+      cluster,
+      '/signals',
+      entities
+        .filter((entity) => entity % 10 === 0)
+        .map((entity_id) => ({ entity_id, signal: 'view', weight: (entity_id % 97) + 1 })),
+    );
+  }
+  report(`${count} items are there`);
+}
+
+/** Bodies of a slice's bulks, made before anything is timed: the client that asks runs in the same thread. */
+function bulks(slice: number): string[] {
+  const first = (((slice >> 1) + 2) * SLICE_EMBEDDINGS) % EMBEDDINGS;
+  const writes = vectorsFrom(slice + 100, SLICE_EMBEDDINGS, DIMENSIONS).map((values, index) => ({
+    entity_id: first + index,
+    values: Array.from(values, (value) => Number(value.toFixed(6))),
+  }));
+  return Array.from({ length: SLICE_EMBEDDINGS / BULK }, (_, bulk) =>
+    JSON.stringify(writes.slice(bulk * BULK, (bulk + 1) * BULK)),
+  );
+}
+
+/** `everyMs`: a bulk is sent so often; 0: as soon as the one before was taken. */
+async function embed(cluster: Cluster, bodies: readonly string[], everyMs: number): Promise<void> {
+  for (let at = 0, dueMs = performance.now(); at < bodies.length; at++, dueMs += everyMs) {
+    if (everyMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - performance.now())));
+    await write(cluster, '/embeddings', bodies[at]!);
+  }
+  // Seldom: a look at the metrics takes the region's thread some milliseconds.
+  do await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  while (!(await isComplete(cluster)));
+}
+
+async function isComplete(cluster: Cluster): Promise<boolean> {
+  const { body } = await cluster.region<string>('us-east', '/metrics');
+  const of = (name: string): number => Number(new RegExp(`^${name}\\{[^}]*\\} (\\S+)$`, 'm').exec(body)?.[1]);
+  // The first ones are too few for a graph.
+  return of('tidal_vectors') < EMBEDDINGS || of('tidal_vectors_in_graph') === EMBEDDINGS;
+}
+
+/** Asks for a feed at a steady rate until `end` resolves. */
+async function feedUntil(feeds: Pool, end: Promise<unknown>): Promise<number[]> {
+  const latencies: number[] = [];
+  const waiting = new Set<Promise<void>>();
+  let over = false;
+  const ended = end.then(() => {
+    over = true;
+  });
+  for (let dueMs = performance.now(); !over; dueMs += EVERY_MS) {
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - performance.now())));
+    const one = (async () => {
+      const { statusCode, body } = await feeds.request({ method: 'GET', path: '/feed?profile=trending&limit=20' });
+      await body.text();
+      if (statusCode !== 200) throw new Error(`the feed answered ${statusCode}`);
+      latencies.push(performance.now() - dueMs);
+    })();
+    waiting.add(one);
+    void one.finally(() => waiting.delete(one));
+  }
+  await ended;
+  await Promise.all(waiting);
+  return latencies;
+}
+
+function quantile(values: readonly number[], share: number): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length * share)]!;
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(2)} ms`;
+}
