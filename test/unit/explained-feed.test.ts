@@ -4,7 +4,7 @@ import { Router } from '@koa/router';
 import { addFeedRoute } from '../../services/region/http/feed-route.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { profiles } from '../../services/region/rank/rank.ts';
-import { createRank } from '../../services/region/rank/scan-rank.ts';
+import { createRank } from '../../services/region/rank/profile-rank.ts';
 import { createSearch } from '../../services/region/search/fused-search.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import type { ScorePart } from '../../shared/kernel/ranking.ts';
