@@ -6,7 +6,7 @@ import { drawSignal, fastRandom, HOUR_MS, NOW_MS, zipf } from './ranking-world.t
 
 const SEED = 20_261_125;
 const EVENTS = 1_000_000;
-const ITEMS = 100_000;
+const SIZES = [10_000, 100_000, 1_000_000];
 /** 10,000 events a second. */
 const EVENTS_PER_MS = 10;
 const ROUNDS = 7;
@@ -21,22 +21,22 @@ interface Traffic {
 }
 
 /** Zipf over the items, in time order but for the few seconds that events of several regions are apart. */
-function traffic(): Traffic {
+function traffic(items: number): Traffic {
   const random = fastRandom(SEED);
-  const draw = zipf(random, ITEMS);
+  const draw = zipf(random, items);
   const entities = new Float64Array(EVENTS);
   const times = new Float64Array(EVENTS);
   const signals: string[] = [];
   for (let event = 0; event < EVENTS; event++) {
-    entities[event] = (draw() * 7_919) % ITEMS;
+    entities[event] = (draw() * 7_919) % items;
     signals.push(drawSignal(random));
     times[event] = NOW_MS + Math.floor(event / EVENTS_PER_MS) - Math.floor(random() * 5_000);
   }
   return { entities, signals, times };
 }
 
-function speed(report: (progress: string) => void): BenchRow[] {
-  const { entities, signals, times } = traffic();
+function speed(items: number, report: (progress: string) => void): BenchRow[] {
+  const { entities, signals, times } = traffic(items);
   const ledger = createLedger({ schema, createdMs: () => NOW_MS });
   const counters = new Map<number, number>();
   let shiftMs = 0;
@@ -53,7 +53,7 @@ function speed(report: (progress: string) => void): BenchRow[] {
       counters.set(entity, (counters.get(entity) ?? 0) + 1);
     }
   };
-  report(`${ROUNDS} rounds of ${EVENTS} signals`);
+  report(`${ROUNDS} rounds of ${EVENTS} signals over ${items} items`);
   const [ours, theirs] = interleaved([count, increment], ROUNDS).map(median) as [number, number];
   const row = (what: string, ms: number): BenchRow => ({
     what,
@@ -63,7 +63,11 @@ function speed(report: (progress: string) => void): BenchRow[] {
       `${(ms / theirs).toFixed(1)}×`,
     ],
   });
-  return [row('signal: count, sum, 4 windows, decay, ceilings', ours), row('`Map` counter increment', theirs)];
+  const over = `over ${items.toLocaleString('en')} items`;
+  return [
+    row(`signal ${over}: count, sum, 4 windows, decay, ceilings`, ours),
+    row(`\`Map\` counter increment ${over}`, theirs),
+  ];
 }
 
 /** What is held once nothing more is collected. */
@@ -121,7 +125,7 @@ export const bench: Bench = {
   title: 'The ledger: what a signal costs, and what a pair takes',
   nodeFlags: ['--expose-gc'],
   async run(report) {
-    const rows = speed(report);
+    const rows = SIZES.flatMap((items) => speed(items, report));
     report('memory');
     rows.push(
       await memory('cold pair: all its events in one minute', PAIRS, (add) => {
@@ -143,7 +147,7 @@ export const bench: Bench = {
       columns: ['each', 'rate / size', 'beside'],
       rows,
       notes: [
-        `Signals: Zipf over ${ITEMS.toLocaleString('en')} items and six signals, 10,000 events a second, ${ROUNDS} rounds in turn; beside: the counter.`,
+        `Signals: Zipf over the items and six signals, 10,000 events a second, ${ROUNDS} rounds in turn; beside: the counter.`,
         'Memory: what the process holds after a collection, less the numbering of entities and the ceilings, which all signals of an item share (about 35 bytes an entity); beside: the 1,088 bytes a pair of the original.',
         `Seed ${SEED}.`,
       ],
