@@ -1,4 +1,4 @@
-/** A region's status, worked out from what others keep. */
+/** A region's status, worked out from what its rooms keep. */
 import type { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
@@ -17,27 +17,28 @@ import type { Wal } from './wal/wal.ts';
 
 export interface StatusParts {
   readonly region: string;
-  readonly schema: Schema;
-  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly clock: Clock;
   readonly wal: Wal;
-  readonly apply: Apply;
-  readonly role: Role;
-  readonly drill: { readonly cut: boolean; readonly healAtMs: number | undefined };
   readonly stream: Stream;
-  readonly ship: Ship;
+  readonly schema: Schema;
+  readonly role: Role;
   readonly ingest: Ingest;
-  readonly catalog: Pick<Catalog, 'size'>;
-  readonly readiness: { readonly ready: boolean };
-  readonly bootstrap: Pick<Bootstrap, 'progress'>;
-  readonly hindrance: () => Refusal | undefined;
+  readonly apply: Apply;
+  readonly ship: Ship;
+  readonly catalog: Catalog;
+  readonly drill: { readonly cut: boolean; readonly healAtMs: number | undefined };
+  readonly ready: boolean;
+  readonly snapshot: Bootstrap['progress'];
+  /** Why it would refuse a write now. */
+  readonly hindrance: Refusal | undefined;
 }
 
-export function createStatus(parts: StatusParts): () => RegionStatus {
-  const { region, schema, clock, wal, apply, role, drill, stream, ship, ingest, catalog, readiness, bootstrap } = parts;
-  return () => ({
-    region,
+export function describeRegion(parts: StatusParts): RegionStatus {
+  const { role, ingest, apply, wal, stream, drill, snapshot, hindrance, schema } = parts;
+  return {
+    region: parts.region,
     role: role.leads ? 'leader' : 'follower',
-    ready: readiness.ready && ingest.stopped === undefined,
+    ready: parts.ready && ingest.stopped === undefined,
     ...(role.leadership === undefined ? {} : { leadership: role.leadership }),
     cut: drill.cut,
     ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
@@ -48,21 +49,17 @@ export function createStatus(parts: StatusParts): () => RegionStatus {
     ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
       ? { streamLimitBytes: stream.messageLimitBytes }
       : {}),
-    unshipped: ship.unshipped,
-    items: catalog.size,
-    clockMs: clock.nowMs(),
+    unshipped: parts.ship.unshipped,
+    items: parts.catalog.size,
+    clockMs: parts.clock.nowMs(),
     newestMs: apply.newestMs,
     ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
-    ...(bootstrap.progress === undefined ? {} : { snapshot: bootstrap.progress }),
-    ...describeHindrance(parts.hindrance()),
+    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
     ...newestEpoch(wal),
     schemaHash: schema.hash,
     signals: [...schema.signals.keys()],
-  });
-}
-
-function describeHindrance(refusal: Refusal | undefined): Pick<RegionStatus, 'hindrance'> {
-  return refusal === undefined ? {} : { hindrance: { code: refusal.code, detail: refusal.message } };
+  };
 }
 
 function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {

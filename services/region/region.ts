@@ -11,7 +11,7 @@ import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
-import { DIGESTS_LIMIT } from '../../shared/protocol/internal.ts';
+import { DIGESTS_LIMIT, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
 import { decayedSignals } from '../../shared/schema/profile.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
@@ -34,7 +34,7 @@ import { createStreamReceiver } from './receive/stream-receiver.ts';
 import { recover } from './recover/recover.ts';
 import { checkDirectory, requireAccepted } from './region-directory.ts';
 import { createRegionCounters, registerRegionGauges } from './region-metrics.ts';
-import { createStatus, lagBehindLeader } from './region-status.ts';
+import { describeRegion, lagBehindLeader } from './region-status.ts';
 import { createPeerRepair } from './repair/peer-repair.ts';
 import { createPeers } from './repair/peers.ts';
 import type { PeerLink, Peers, Repair } from './repair/repair.ts';
@@ -340,22 +340,23 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
 
   const { lagEvents, lagSeconds } = lagBehindLeader({ role, peers, apply });
 
-  const status = createStatus({
-    region,
-    schema,
-    clock,
-    wal,
-    apply,
-    role,
-    drill,
-    stream,
-    ship,
-    ingest,
-    catalog,
-    readiness,
-    bootstrap,
-    hindrance,
-  });
+  const status = (): RegionStatus =>
+    describeRegion({
+      region,
+      clock,
+      wal,
+      stream,
+      schema,
+      role,
+      ingest,
+      apply,
+      ship,
+      catalog,
+      drill,
+      ready: readiness.ready,
+      snapshot: bootstrap.progress,
+      hindrance: hindrance(),
+    });
 
   const surface: RegionSurface = {
     region,

@@ -69,7 +69,7 @@ export function createRouter(options: RouterOptions): RouterService {
     clock,
     log,
     metrics,
-    onLeadership: (record) => leadership.report(record),
+    onStatus: (status) => leadership.report(status),
   });
   const leadership = new LeadershipFollower({ control, topology, regions, clock, random, log, metrics });
   const forwarding = new WriteForwarder({

@@ -19,6 +19,11 @@ export class TopScores {
     this.limit = limit;
   }
 
+  /** Whether the next one that is kept takes the place of another. */
+  get isFull(): boolean {
+    return this.heap.length === this.limit;
+  }
+
   /** Whether `add` would keep it. */
   takes(entity: number, score: number): boolean {
     if (this.heap.length < this.limit) return true;

@@ -12,7 +12,7 @@
  * | `POST /internal/drain` | {@link DrainRequest} → {@link DrainReply}: waits for what the stream holds now |
  * | `POST /internal/cut` | {@link CutRequest} → {@link RegionStatus} |
  * | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that holds n, back to back; 410 `log_trimmed` when they were trimmed; 503 while cut |
- * | `GET /internal/snapshot` | → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served; 503 `not_ready` while it is being made: ask again; 503 while cut |
+ * | `GET /internal/snapshot?covering=<position>` | → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served, unless a new one would cover the position and it does not; 503 `not_ready` while it is being made: ask again; 503 while cut |
  * | `GET /internal/snapshot/<id>?offset=n` | → bytes of the copy from n on; 410 `snapshot_gone` when it is not served any more |
  * | `GET /internal/digest` | → {@link DigestReply}: counted anew at once, which stalls a large region |
  * | `GET /internal/digests` | → {@link DigestsReply}: counted in the background, then kept with every batch for 15 s |

@@ -49,7 +49,7 @@ interface Delays {
 interface Pass extends Delays {
   readonly durationMs: number;
   readonly bytes: number;
-  /** Longest step that works without a break, ms of processor time: sorting pairs, encoding a shard. */
+  /** Longest step that works without a break, ms of processor time: sorting pairs, encoding a shard, packing quiet pairs. */
   readonly stepMs: number;
 }
 
@@ -107,8 +107,8 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
       log: silentLog,
       wal,
       ledger: {
-        pack: (limitPairs, beforeMs) => ledger.pack(limitPairs, beforeMs),
         changed: (shard) => ledger.changed(shard),
+        pack: (...limits) => stepped(() => ledger.pack(...limits)),
         pass() {
           const pass = ledger.pass();
           return {

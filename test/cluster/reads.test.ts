@@ -6,7 +6,9 @@ interface Page {
   readonly region: string;
   readonly at: string;
   readonly position: string;
-  readonly items: readonly { readonly entity_id: number }[];
+  readonly items: readonly { readonly entity_id: number; readonly rank: number }[];
+  readonly next_cursor: string | null;
+  readonly relaxed: readonly string[];
 }
 
 describe('reads', function () {
@@ -36,6 +38,41 @@ describe('reads', function () {
       );
       assert.equal(body.region, region);
       assert.ok(ids(body).includes(entity), 'the first search after it was applied finds it');
+    }
+  });
+
+  it('pages go on in another region, each item once, and end with what was left over', async () => {
+    const kinds = ['reed', 'reed', 'reed', 'reed', 'brass', 'string'];
+    let position = '';
+    for (const [index, kind] of kinds.entries()) {
+      position = await write('/items', {
+        entity_id: 40 + index,
+        metadata: { title: `Paged ${index}`, kind, paged: true },
+      });
+    }
+    for (const query of ['/feed?profile=new&', '/search?query=paged&']) {
+      const seen: number[] = [];
+      const relaxed: (readonly string[])[] = [];
+      let cursor = '';
+      for (const region of ['us-east', 'eu-west', 'ap-south']) {
+        const { status, body } = await cluster.get<Page>(
+          `${query}filter=paged:true&max_per=kind:1&limit=2&region=${region}&min_position=${position}${cursor}`,
+        );
+        assert.equal(status, 200, JSON.stringify(body));
+        assert.deepEqual(
+          body.items.map(({ rank }) => rank),
+          [seen.length + 1, seen.length + 2],
+        );
+        seen.push(...ids(body));
+        relaxed.push(body.relaxed);
+        assert.equal(body.next_cursor === null, seen.length === kinds.length);
+        cursor = `&cursor=${body.next_cursor}`;
+      }
+      assert.deepEqual([...new Set(seen)].sort(), [40, 41, 42, 43, 44, 45]);
+      // There are others at first; of the most frequent kind are the last two.
+      assert.deepEqual([relaxed[0], relaxed[2]], [[], ['max_per=kind:1']]);
+      const edited = await cluster.get(`${query}filter=paged:true&max_per=kind:1&limit=2${cursor}x`);
+      assert.deepEqual([edited.status, edited.body.code], [400, 'invalid_request']);
     }
   });
 

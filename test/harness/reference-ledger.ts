@@ -72,11 +72,15 @@ export class ReferenceLedger {
     return { firstMs: Math.min(...times), lastMs: Math.max(...times) };
   }
 
-  /** What `Ledger.describe` must say of the pair after its name. */
-  describe(entity: number, signal: string, halfLifeSeconds: number): (number | bigint)[] {
+  /** What `Ledger.describe` must say of the pair after its name. The last bits of a large weight need the ledger's own 2^x. */
+  describe(
+    entity: number,
+    signal: string,
+    halfLifeSeconds: number,
+    decay: Pick<Decay, 'cellOf' | 'contribution'> = new Decay(halfLifeSeconds),
+  ): (number | bigint)[] {
     const own = this.of(entity, signal);
     const { firstMs, lastMs } = this.times(entity, signal);
-    const decay = new Decay(halfLifeSeconds);
     const cells = new Array<bigint>(CELLS).fill(0n);
     for (const { weight, timeMs } of own) {
       const cell = decay.cellOf(timeMs);

@@ -6,6 +6,7 @@ import type { Facets, Filter, Selection } from '../../services/region/state/face
 import { forEachMember, MemberPool } from '../../services/region/state/facets/member-pool.ts';
 import { NumberOrder } from '../../services/region/state/facets/number-order.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
+import { compileFilters } from '../../shared/protocol/filter.ts';
 import { createScanFacets } from '../harness/scan-facets.ts';
 
 const text = fc.constantFrom('a', 'b', 'true', '1', '-0', '1.5', '1e21', '');
@@ -93,13 +94,21 @@ class Both {
 }
 
 describe('facets', () => {
-  it('count and find the items between two numbers', () => {
+  it('count and find the items within bounds of a number, and outside of them', () => {
     const pairs = fc.array(fc.tuple(fc.integer({ min: -600, max: 600 }), fc.boolean()), {
       maxLength: 2_000,
       size: 'max',
     });
+    const bounds = fc.array(
+      fc.record({
+        field: fc.constant('x'),
+        operator: fc.constantFrom('>=' as const, '<=' as const, '>' as const, '<' as const),
+        values: number.map((bound) => [String(bound)]),
+      }),
+      { minLength: 1, maxLength: 3 },
+    );
     fc.assert(
-      fc.property(pairs, number, fc.boolean(), (changes, bound, above) => {
+      fc.property(pairs, bounds, (changes, filters) => {
         const pool = new MemberPool();
         const order = new NumberOrder(pool);
         const numbers = new Map<number, number>();
@@ -108,18 +117,26 @@ describe('facets', () => {
           if (stays) numbers.set(ordinal, number);
           else order.remove(number, ordinal);
         }
-        const passing = [...numbers].filter(([, number]) => (above ? number > bound : number >= bound));
-        const spot = order.spotOf(bound, above);
-        assert.equal(order.countBetween(spot, undefined), passing.length);
-        assert.equal(order.countBetween(undefined, spot), numbers.size - passing.length);
-        const found: number[] = [];
-        order.forEachBetween(spot, undefined, (set) => forEachMember(pool.read(set), (each) => void found.push(each)));
+        const test = compileFilters(filters);
+        const ordinals = (passing: boolean): number[] =>
+          [...numbers].filter(([, x]) => test({ x }) === passing).map(([ordinal]) => ordinal);
+        const collected = (walk: (visit: (set: number) => void) => void): number[] => {
+          const found: number[] = [];
+          walk((set) => forEachMember(pool.read(set), (each) => void found.push(each)));
+          return found.sort((a, b) => a - b);
+        };
+        const range = order.range(filters);
+        assert.equal(order.countIn(range), ordinals(true).length);
         assert.deepEqual(
-          found.sort((a, b) => a - b),
-          passing.map(([ordinal]) => ordinal),
+          collected((visit) => order.forEachIn(range, visit)),
+          ordinals(true),
+        );
+        assert.deepEqual(
+          collected((visit) => order.forEachOutside(range, visit)),
+          ordinals(false),
         );
       }),
-      { numRuns: 50 },
+      { numRuns: 100 },
     );
   });
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { type Formula, formulas, type ScoredProfile } from '../../services/region/rank/profiles.ts';
 import { SignalSums } from '../../services/region/rank/signal-sums.ts';
 import { TopK, type TopKScorer } from '../../services/region/rank/top-k.ts';
+import { SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { type Scored, TopScores } from '../../shared/kernel/top-scores.ts';
 import { windows } from '../../shared/schema/schema.ts';
 import { drawBetween, drawFraction, seededRandom } from '../harness/seeded-random.ts';
@@ -37,6 +38,7 @@ type Step =
   | { readonly do: 'retract' }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'pack' }
+  | { readonly do: 'restart' }
   | {
       readonly do: 'feed';
       readonly profile: ScoredProfile;
@@ -70,6 +72,7 @@ const steps = fc.array(
     },
     { weight: 1, arbitrary: fc.constant({ do: 'retract' as const }) },
     { weight: 1, arbitrary: fc.constant({ do: 'pack' as const }) },
+    { weight: 1, arbitrary: fc.constant({ do: 'restart' as const }) },
     {
       weight: 2,
       arbitrary: fc.record({
@@ -98,17 +101,32 @@ const steps = fc.array(
 
 class World {
   readonly catalog = new TinyCatalog();
-  readonly ledger = this.catalog.ledgerOf(schema);
+  ledger = this.catalog.ledgerOf(schema);
   nowMs = START_MS;
-  readonly sums = new SignalSums({ schema, ledger: this.ledger });
-  readonly topK = new TopK({
-    entities: this.catalog.entities,
-    catalog: this.catalog,
-    ceilings: this.ledger.ceilings,
-    nowMs: () => this.nowMs,
-    fewItems: 0,
-  });
+  sums = new SignalSums({ schema, ledger: this.ledger });
+  topK = this.search();
   private readonly standing: (Step & { do: 'signal'; timeMs: number })[] = [];
+
+  private search(): TopK {
+    return new TopK({
+      entities: this.catalog.entities,
+      catalog: this.catalog,
+      ceilings: this.ledger.ceilings,
+      nowMs: () => this.nowMs,
+      fewItems: 0,
+    });
+  }
+
+  /** The ledger as it is read back from its shards, over the items that are there. */
+  private restart(): void {
+    const pass = this.ledger.pass();
+    while (!pass.prepare(1_000));
+    this.ledger = this.catalog.ledgerOf(schema);
+    this.ledger.ceilings.fill();
+    for (let shard = 0; shard < SHARDS; shard++) this.ledger.load(shard, pass.encode(shard));
+    this.sums = new SignalSums({ schema, ledger: this.ledger });
+    this.topK = this.search();
+  }
 
   play(step: Exclude<Step, { do: 'feed' }>): void {
     const { catalog, ledger } = this;
@@ -133,6 +151,9 @@ class World {
       }
       case 'wait':
         this.nowMs += step.ms;
+        return;
+      case 'restart':
+        this.restart();
         return;
       case 'pack':
         for (let signal = 0; signal < schema.signals.size; signal++) ledger.pack(1_000, this.nowMs - HOUR_MS);
@@ -201,7 +222,7 @@ describe('top-k', () => {
           }
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 1_000 },
     );
   });
 

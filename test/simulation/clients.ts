@@ -4,6 +4,7 @@
  */
 
 import type { HttpReply } from '../../shared/observe/http-pool.ts';
+import type { EventBody } from '../../shared/protocol/events.ts';
 import { covers, formatPosition, merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
 import type { Chance } from './chance.ts';
 import type { Write } from './promises.ts';
@@ -15,7 +16,6 @@ import { regionNames, routerNames, type World } from './world.ts';
 const ANSWER_LIMIT_MS = 35_000;
 const KEYED_ATTEMPTS = 12;
 
-const ITEMS = 12;
 /** What a client may ask for besides its items. */
 const profiles = ['trending', 'hot', 'new', 'top', 'rising', 'most_viewed', 'shuffle'];
 
@@ -39,6 +39,12 @@ export interface Pace {
   readonly keyed: number;
   readonly bulk: number;
   readonly strict: number;
+  /** Of keyed writes that were acknowledged: sent again all the same. */
+  readonly again: number;
+  /** Entities that are written and read. */
+  readonly items: number;
+  /** How often a document is written, against 10 signals. */
+  readonly documents: number;
 }
 
 export class Client {
@@ -86,8 +92,7 @@ export class Client {
       const outcome = await this.send(request, write);
       if (before !== 'acknowledged') write.outcome = worse(before, outcome);
       if (key === undefined || attempt >= KEYED_ATTEMPTS) return;
-      // Now and then it is sent again although it was answered.
-      if (outcome === 'acknowledged' && !chance.chance(0.15)) return;
+      if (outcome === 'acknowledged' && !chance.chance(pace.again)) return;
       if (world.scheduler.nowMs > this.endMs) return;
       await new Promise<void>((resolve) => void world.scheduler.after(chance.exponential(400), resolve));
     }
@@ -109,7 +114,7 @@ export class Client {
       this.answered++;
       world.note(this.name, `${what} by ${router}: ${String(body.durability)} at ${String(body.position)}`);
       const position = world.promises.acknowledged(write, String(body.position));
-      if (body.durability === 'stream') world.checkInStream(position);
+      if (body.durability === 'stream') world.holdings.checkInStream(position);
       this.seen = merge(this.seen, position);
       return 'acknowledged';
     }
@@ -126,39 +131,46 @@ export class Client {
     const bulk = chance.chance(pace.bulk);
     const kind = chance.weighted([
       ['signals', 10],
-      ['items', 3],
-      ['embeddings', 1],
-      ['delete', bulk ? 0 : 1],
+      ['items', pace.documents],
+      ['embeddings', pace.documents / 3],
+      ['delete', bulk ? 0 : pace.documents / 3],
     ] as const);
-    const entity = 1 + chance.below(ITEMS);
+    const entity = 1 + chance.below(pace.items);
     const headers: Record<string, string> = {};
     if (key !== undefined) headers['idempotency-key'] = key;
     if (chance.chance(pace.strict)) headers.prefer = 'durability=stream';
     const tags: string[] = [];
+    const bodies: EventBody[] = [];
     const done = (request: Request): { request: Request; write: Write } => ({
       request,
-      write: { id, key, tags, entity, outcome: 'open', positions: [] },
+      write: { id, key, tags, bodies, outcome: 'open', positions: [] },
     });
     if (kind === 'delete') {
       tags.push(`delete ${entity}${key === undefined ? '' : ' by key'}`);
+      bodies.push({ kind: 'delete', entity });
       return done({ method: 'DELETE', route: `/items/${entity}`, headers });
     }
     const one = (): unknown => {
       const tag = world.nextTag();
-      const of = bulk ? 1 + chance.below(ITEMS) : entity;
+      const of = bulk ? 1 + chance.below(pace.items) : entity;
       if (kind === 'items') {
         tags.push(`item ${tag}`);
-        return { entity_id: of, metadata: { title: `${chance.pick(['jazz', 'rock', 'folk'])} number ${tag}`, tag } };
+        const metadata = { title: `${chance.pick(['jazz', 'rock', 'folk'])} number ${tag}`, tag };
+        bodies.push({ kind: 'item', entity: of, metadata });
+        return { entity_id: of, metadata };
       }
       if (kind === 'embeddings') {
         tags.push(`embedding ${tag}`);
-        return { entity_id: of, values: [tag, chance.below(100)] };
+        const values = [tag, chance.below(100)];
+        bodies.push({ kind: 'embedding', entity: of, values: Float32Array.from(values) });
+        return { entity_id: of, values };
       }
       tags.push(`signal ${tag}`);
-      const late = chance.chance(0.2)
-        ? { timestamp: Math.floor(world.wallMs() - chance.exponential(2 * 3_600_000)) }
-        : {};
-      return { entity_id: of, signal: chance.pick(['view', 'like', 'skip']), weight: tag / 1_000, ...late };
+      const late = chance.chance(0.2);
+      const timeMs = late ? Math.floor(world.wallMs() - chance.exponential(2 * 3_600_000)) : undefined;
+      const signal = chance.pick(['view', 'like', 'skip']);
+      bodies.push({ kind: 'signal', entity: of, signal, weight: tag, timeMs });
+      return { entity_id: of, signal, weight: tag / 1_000, ...(timeMs === undefined ? {} : { timestamp: timeMs }) };
     };
     headers['content-type'] = 'application/json';
     const body = bulk ? Array.from({ length: 1 + chance.below(8) }, one) : one();
@@ -167,8 +179,8 @@ export class Client {
 
   /** A read at least as new as everything seen so far, judged by the union of the logs at the position it names. */
   private async read(): Promise<void> {
-    const { chance, world } = this;
-    const entity = 1 + chance.below(ITEMS);
+    const { chance, world, pace } = this;
+    const entity = 1 + chance.below(pace.items);
     const own = chance.chance(0.8);
     const item = chance.chance(0.7);
     const query = new URLSearchParams();

@@ -37,6 +37,8 @@ export type FaultEvent = At &
         readonly forMs: number;
       }
     | { readonly kind: 'isolate'; readonly who: string; readonly forMs: number }
+    /** Nothing passes between these and all others. */
+    | { readonly kind: 'split'; readonly side: readonly string[]; readonly forMs: number }
     | { readonly kind: 'broker down'; readonly forMs: number }
     | { readonly kind: 'broker paused'; readonly forMs: number }
     | { readonly kind: 'broker restarts'; readonly lost: number }
@@ -76,6 +78,7 @@ const weights: readonly (readonly [FaultKind, number])[] = [
   ['verify', 2],
   ['way', 8],
   ['isolate', 3],
+  ['split', 4],
   ['broker down', 3],
   ['broker paused', 3],
   ['broker restarts', 2],
@@ -102,18 +105,82 @@ const parts = [...regionNames, ...routerNames];
 export function planFaults(chance: Chance, horizonMs: number): FaultEvent[] {
   const few = chance.chance(0.75);
   const kinds = weights.filter(() => !few || chance.chance(0.3));
-  if (kinds.length === 0) return [];
-  const count = chance.weighted([
-    [chance.below(4), 1],
-    [3 + chance.below(10), 4],
-    [10 + chance.below(20), 2],
-  ]);
-  const faults: FaultEvent[] = [];
+  const count =
+    kinds.length === 0
+      ? 0
+      : chance.weighted([
+          [chance.below(4), 1],
+          [3 + chance.below(10), 4],
+          [10 + chance.below(20), 2],
+        ]);
+  const faults: FaultEvent[] = theme(chance, horizonMs);
   for (let index = 0; index < count; index++) {
     const atMs = Math.round(chance.between(1_000, horizonMs));
-    faults.push({ atMs, ...draw(chance, chance.weighted(kinds)) } as FaultEvent);
+    const fault = { atMs, ...draw(chance, chance.weighted(kinds)) } as FaultEvent;
+    faults.push(fault, ...followUps(chance, fault));
   }
-  return faults.sort((a, b) => a.atMs - b.atMs);
+  // What would follow up later is left out: by then every fault has ended.
+  return faults.filter(({ atMs }) => atMs < horizonMs).sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Now and then a run begins with what it takes for two leaders to accept at once, or for two to become leader at once. */
+function theme(chance: Chance, horizonMs: number): FaultEvent[] {
+  const drawn = chance.fraction();
+  if (drawn < 0.12) {
+    const [one, other] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
+    const atMs = Math.round(chance.between(1_200, horizonMs / 2));
+    const [leader, ...others] = regionNames;
+    const promoteMs = atMs + Math.round(chance.between(100, 1_500));
+    return [
+      { atMs, kind: 'split', side: [leader, one!], forMs: Math.round(chance.between(2_500, 9_000)) },
+      { atMs: promoteMs, kind: 'promote', who: chance.pick(others), by: other!, force: true },
+    ];
+  }
+  if (drawn > 0.08 + 0.12) return [];
+  return Array.from({ length: 3 }, () => {
+    const atMs = Math.round(chance.between(1_200, horizonMs));
+    const [one, other] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
+    const [planned, forced] = chance.chance(0.5) ? regionNames.slice(1) : [...regionNames].reverse();
+    const soonMs = atMs + Math.round(chance.between(0, 100));
+    return [
+      { atMs, kind: 'promote' as const, who: planned!, by: one!, force: false },
+      { atMs: soonMs, kind: 'promote' as const, who: forced!, by: other!, force: true },
+    ];
+  }).flat();
+}
+
+/**
+ * What people do about a fault, or while another does the same: two that belong together meet far more often than two
+ * that are drawn apart.
+ */
+function followUps(chance: Chance, fault: FaultEvent): FaultEvent[] {
+  if (fault.kind === 'split' && chance.chance(0.6)) {
+    const others = (names: readonly string[]): string[] => names.filter((name) => !fault.side.includes(name));
+    const [who, by] = [others(regionNames), others(routerNames)];
+    const atMs = fault.atMs + Math.round(chance.between(100, 4_000));
+    if (who.length > 0 && by.length > 0) {
+      return [{ atMs, kind: 'promote', who: chance.pick(who), by: chance.pick(by), force: true }];
+    }
+  }
+  if (fault.kind === 'promote' && !fault.force) {
+    // The target stops in the middle of the hand-over, for longer than the old leader would like to wait; or the old leader
+    // has writes under way that take their time.
+    const pause = chance.fork(`pause at ${fault.atMs}`);
+    if (pause.chance(0.5)) {
+      const atMs = fault.atMs + Math.round(pause.between(25, 75));
+      return [{ atMs, kind: 'freeze', who: fault.who, forMs: Math.round(pause.between(3_500, 7_400)) }];
+    }
+    if (pause.chance(0.4)) {
+      const flushMs = Math.round(pause.between(50, 800));
+      return [{ atMs: fault.atMs - 100, kind: 'disk slow', who: regionNames[0], flushMs, forMs: 1_000 }];
+    }
+  }
+  if (fault.kind === 'promote' && chance.chance(0.4)) {
+    const atMs = fault.atMs + Math.round(chance.exponential(60));
+    const by = routerNames.find((name) => name !== fault.by)!;
+    return [{ atMs, kind: 'promote', who: chance.pick(regionNames), by, force: chance.chance(0.6) }];
+  }
+  return [];
 }
 
 function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
@@ -151,6 +218,16 @@ function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
     }
     case 'isolate':
       return { kind, who: part, forMs: longMs } as FaultEvent;
+    case 'split': {
+      // Who leads first, leads longest.
+      const one = chance.chance(0.5) ? regionNames[0] : region;
+      const router = chance.chance(0.6) ? chance.pick(routerNames) : undefined;
+      const side: readonly string[] = [
+        ...regionNames.filter((name) => name === one || chance.chance(0.25)),
+        ...routerNames.filter((name) => (router === undefined ? chance.chance(0.3) : name === router)),
+      ];
+      return { kind, side, forMs: longMs + 2_000 } as unknown as FaultEvent;
+    }
     case 'broker down':
     case 'broker paused':
       return { kind, forMs: longMs } as FaultEvent;

@@ -1,4 +1,7 @@
-/** Planned promotions leave nothing behind: once the record names the new leader, the old epoch has ended on every disk. */
+/**
+ * Planned promotions leave nothing behind: when the record names the new leader, it has on its disk what the old one has of the
+ * old epoch, and no disk gets anything of that epoch afterwards.
+ */
 import type { Leadership } from '../../shared/protocol/leadership.ts';
 import { Violation } from './violation.ts';
 
@@ -7,6 +10,8 @@ export class Handovers {
   /** By epoch: when the record of it was first stored, and when something accepted in it reached a disk last. */
   private readonly recordedMs = new Map<number, number>();
   private readonly acceptedMs = new Map<number, number>();
+  /** By epoch: what the leader of the next one lacked when the record named it. */
+  private readonly lacked = new Map<number, string>();
   /** Epochs that ended by a planned promotion. */
   private readonly ended = new Set<number>();
 
@@ -14,8 +19,12 @@ export class Handovers {
     this.nowMs = nowMs;
   }
 
-  recorded({ epoch }: Leadership): void {
-    if (!this.recordedMs.has(epoch)) this.recordedMs.set(epoch, this.nowMs());
+  /** `lacking` answers what the leader of this record lacks of the epoch before. */
+  recorded({ epoch }: Leadership, lacking: () => string | undefined): void {
+    if (this.recordedMs.has(epoch)) return;
+    this.recordedMs.set(epoch, this.nowMs());
+    const lacks = lacking();
+    if (lacks !== undefined) this.lacked.set(epoch - 1, lacks);
   }
 
   accepted(epoch: number): void {
@@ -32,6 +41,8 @@ export class Handovers {
   private judge(epoch: number): void {
     const endedMs = this.recordedMs.get(epoch + 1);
     const lastMs = this.acceptedMs.get(epoch);
+    const lacked = this.lacked.get(epoch);
+    if (lacked !== undefined) throw new Violation('a planned promotion leaves nothing behind', lacked);
     if (endedMs === undefined || lastMs === undefined || lastMs <= endedMs) return;
     throw new Violation(
       'a planned promotion leaves nothing behind',

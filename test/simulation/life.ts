@@ -37,6 +37,8 @@ export class Life {
   alive = true;
   /** Effects so far. */
   effects = 0;
+  /** It has read the leadership record, or heard from a region that stands in for it. */
+  confirmed = false;
   wasFrozen = false;
   private readonly options: LifeOptions;
   private frozen: (() => void)[] | undefined;
@@ -183,7 +185,7 @@ export class Life {
       },
       onConnection: (listener) =>
         stream.onConnection((connected) => {
-          if (this.alive) listener(connected);
+          this.enter(() => listener(connected));
         }),
       ensure: () => this.ask(() => stream.ensure()),
       info: () => this.ask(() => stream.info()),
@@ -198,19 +200,23 @@ export class Life {
         this.ask(async () => {
           const attachment = await stream.attach({
             from,
-            onMessage: (message) => (this.alive ? onMessage(message) : forever()),
-            onDetached: (reason, detail) => {
-              if (this.alive) onDetached(reason, detail);
-            },
+            onMessage: (message) =>
+              new Promise((resolve, reject) => this.enter(() => onMessage(message).then(resolve, reject))),
+            onDetached: (reason, detail) => this.enter(() => onDetached(reason, detail)),
           });
           return { close: () => this.ask(() => attachment.close()) };
         }),
     };
   }
 
-  control(control: Control): Control {
+  /** `onRead` is told when there is such a key and it was read. */
+  control(control: Control, onRead?: () => void): Control {
     return {
-      read: () => this.ask(() => control.read()),
+      read: async () => {
+        const entry = await this.ask(() => control.read());
+        if (entry !== 'missing') onRead?.();
+        return entry;
+      },
       create: (value) => this.ask(() => control.create(value)),
       update: (value, revision) => this.ask(() => control.update(value, revision)),
     };

@@ -2,24 +2,16 @@
  * A machine with one process on it: a region with its disk, or a router. The process starts, dies and starts again; the
  * machine keeps its disk and its clock.
  */
-import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
-import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
-import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
-import { createHttpRegionLink } from '../../services/router/forward/http-region-link.ts';
-import { createRouter, type RouterService } from '../../services/router/router.ts';
+import type { Gauge } from 'prom-client';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
 import type { Log, LogFields } from '../../shared/observe/log.ts';
-import { createMetrics } from '../../shared/observe/metrics.ts';
-import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
-import { aliveKey } from '../../shared/protocol/leadership.ts';
+import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
 import type { MemoryClient } from '../harness/memory-client.ts';
-import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
-import { MemoryStoreHome } from '../harness/memory-store-home.ts';
 import type { Chance } from './chance.ts';
 import { type DeathAt, Life } from './life.ts';
 import { Violation } from './violation.ts';
-import type { World } from './world.ts';
+import type { Limits, World } from './world.ts';
 
 /** Between the end of a process and its next start, where nobody says otherwise: whoever watches it starts it again. */
 const RESTART_MS = 1_000;
@@ -38,6 +30,7 @@ export abstract class Machine {
   protected readonly world: World;
   protected readonly chance: Chance;
   protected client: MemoryClient | undefined;
+  private readonly readings = new Map<keyof Limits, () => number>();
 
   constructor(world: World, name: string) {
     this.world = world;
@@ -61,8 +54,14 @@ export abstract class Machine {
 
   /** Starts the process, unless it runs. */
   start(): void {
-    if (this.up || this.world.scheduler.nowMs < this.downUntilMs) return;
     const { world } = this;
+    if (this.up) return;
+    const leftMs = this.downUntilMs - world.scheduler.nowMs;
+    if (leftMs > 0) {
+      // It was told to stay away for longer while it was gone.
+      world.scheduler.after(leftMs, () => this.start());
+      return;
+    }
     this.starts++;
     const life = new Life({
       name: this.name,
@@ -76,6 +75,44 @@ export abstract class Machine {
     world.note(this.name, `starts (${this.starts})`);
     this.client = world.broker.connect(this.name);
     this.run(life).catch((error: unknown) => this.exit(life, error));
+  }
+
+  /** The metrics of a process; remembers how full its queues are. */
+  protected metricsOf(process: 'region' | 'router'): Metrics {
+    const metrics = createMetrics({ process, name: this.name, nodeMetrics: false });
+    this.readings.clear();
+    return {
+      ...metrics,
+      gauge: (options) => {
+        const { name, collect } = options;
+        if (name in this.world.limits) {
+          this.readings.set(name as keyof Limits, () => {
+            let reading = 0;
+            const gauge = {
+              set(value: number) {
+                reading = value;
+              },
+            };
+            collect?.(gauge as Gauge<never>);
+            return reading;
+          });
+        }
+        return metrics.gauge(options);
+      },
+    };
+  }
+
+  /** No queue is ever longer than it may be. */
+  checkLimits(): void {
+    if (!this.up) return;
+    const { limits } = this.world;
+    for (const [name, read] of this.readings) {
+      const reading = read();
+      if (reading <= limits[name]) continue;
+      this.world.fail(
+        new Violation('every queue has a limit', `${this.name}: ${name} is ${reading}, of ${limits[name]}`),
+      );
+    }
   }
 
   protected abstract run(life: Life): Promise<void>;
@@ -98,6 +135,8 @@ export abstract class Machine {
     const limit = scheduler.after(STOP_LIMIT_MS, () => life.end());
     const end = (): void => {
       limit.cancel();
+      // Asked twice, it stops once.
+      if (!life.alive) return;
       this.downUntilMs = scheduler.nowMs + backMs;
       life.end();
     };
@@ -137,222 +176,5 @@ export abstract class Machine {
     const { world, name } = this;
     const note = (level: string) => (message: string, fields?: LogFields) => world.logged(name, level, message, fields);
     return { debug: () => {}, info: note('info'), warn: note('warn'), error: note('error') };
-  }
-}
-
-export class RegionMachine extends Machine {
-  region: RegionHost | undefined;
-  /** How much of every origin is on its disk. */
-  readonly onDisk = new Map<string, number>();
-  /** It has answered that it is cut off, and nobody has asked to heal it since. */
-  cutOff = false;
-  /** Requests to heal it that are not answered yet. */
-  heals = 0;
-  /** Of all events on its disk. */
-  highestHlc = 0;
-  /** Another number, another disk: what the old one had may be gone. */
-  disk = 1;
-  /** Milliseconds a flush takes at most. */
-  flushMs = 3;
-  /** What becomes of commits that were not flushed at the next death. */
-  unflushed: 'lost' | 'kept' = 'lost';
-  /** Copies of its disk, the newest last. */
-  readonly backups: { readonly atMs: number; readonly store: MemoryStore }[] = [];
-  private readonly hooks: StoreHooks;
-  private full = false;
-  private home: MemoryStoreHome;
-
-  constructor(world: World, name: string) {
-    super(world, name);
-    const flushes = this.chance.fork('flushes');
-    this.hooks = {
-      flush: () => new Promise((resolve) => void world.scheduler.after(flushes.between(0.1, this.flushMs), resolve)),
-      onFlushed: (changes) => this.flushed(changes),
-    };
-    this.home = this.homeOf(new MemoryStore(undefined, this.hooks));
-  }
-
-  /** The disk's current store. */
-  get store(): MemoryStore {
-    return this.home.store;
-  }
-
-  private homeOf(store: MemoryStore | MemoryStoreHome): MemoryStoreHome {
-    const home = store instanceof MemoryStore ? new MemoryStoreHome(store) : store;
-    const { flush } = this.hooks;
-    if (flush !== undefined) home.incomingHooks = { flush };
-    home.store.full = this.full;
-    home.incomingFull = this.full;
-    home.onStep = (step) => {
-      if (step === 'after the switch') this.installed(home);
-    };
-    return home;
-  }
-
-  /** A store that came from a peer is the current one now: nothing of what was here may be missing in it. */
-  private installed(home: MemoryStoreHome): void {
-    home.store.hooks = this.hooks;
-    home.store.full = this.full;
-    const before = new Map(this.onDisk);
-    this.readDisk();
-    this.world.note(this.name, 'has another store, from a peer');
-    for (const [origin, sequence] of before) {
-      const now = this.onDisk.get(origin) ?? 0;
-      if (now >= sequence) continue;
-      this.world.fail(
-        new Violation('durable never goes back', `${this.name} had ${origin}:${sequence}, its snapshot ends at ${now}`),
-      );
-    }
-  }
-
-  setFull(full: boolean): void {
-    this.full = full;
-    this.store.full = full;
-    this.home.incomingFull = full;
-  }
-
-  private flushed(changes: Changes): void {
-    for (const [table, , value] of changes) {
-      if (table !== 'batches' || value === undefined) continue;
-      const { origin, first, last } = decodeHeader(value);
-      const before = this.onDisk.get(origin) ?? 0;
-      if (first !== before + 1) {
-        this.world.fail(new Violation('no gaps', `${this.name} has ${origin} up to ${before} and flushed ${first}`));
-      }
-      this.onDisk.set(origin, last);
-      this.world.flushed(this, value);
-    }
-  }
-
-  /** Another disk is in the machine: an older copy, or an empty one. The process must be down. */
-  replaceDisk(store?: MemoryStore): void {
-    this.home = this.homeOf(store?.backup() ?? new MemoryStore(undefined, this.hooks));
-    this.disk++;
-    this.cutOff = false;
-    this.readDisk();
-  }
-
-  private readDisk(): void {
-    this.onDisk.clear();
-    this.highestHlc = 0;
-    for (const [origin, value] of this.store.flushed('origins')) {
-      const { last, lastHlc } = JSON.parse(Buffer.from(value).toString('utf8')) as { last: number; lastHlc: number };
-      this.highestHlc = Math.max(this.highestHlc, lastHlc);
-      if (last > 0) this.onDisk.set(origin, last);
-    }
-  }
-
-  protected override async run(life: Life): Promise<void> {
-    const { world, name } = this;
-    const { names, network, topology } = world;
-    const client = this.client!;
-    const others = topology.regions.filter((region) => region.name !== name);
-    const metrics = createMetrics({ process: 'region', name, nodeMetrics: false });
-    const openPool = network.poolsOf(life);
-    const region = await createRegionHost({
-      region: name,
-      clock: life.clock,
-      random: life.chance.fork('random'),
-      log: this.log(),
-      metrics,
-      home: life.home(this.home),
-      stream: life.stream(client.stream, (bytes) => this.publishing(bytes)),
-      control: life.control(client.control),
-      alive: topology.failover === undefined ? undefined : life.control(client.keys(aliveKey(name))),
-      schema: world.schema,
-      schemaFile: 'schema.yaml',
-      links: others.map((other) =>
-        createHttpPeerLink({ region: other.name, url: other.url, clock: life.clock, openPool }),
-      ),
-      intakeQueueLimit: 1_000,
-      intakeQueueBytes: 16 * 1024 * 1024,
-      logMaxBytes: 1e9,
-      openVectors: inProcessVectors(),
-      ...world.upkeep,
-      idempotencyKeysLimit: 1_000_000,
-      maxBodyBytes: 2 * 1024 * 1024,
-      maxBodiesBytes: 64 * 1024 * 1024,
-      maxInFlight: 512,
-      onFatal: (error) => this.exit(life, error),
-    });
-    if (!life.alive) return;
-    this.region = region;
-    network.listen(name, life, region.app.callback());
-    region.start();
-    world.note(name, `serves, with ${names.length - 1} peers`);
-  }
-
-  private publishing(bytes: Uint8Array): void {
-    for (const part of splitMessage(bytes)) {
-      const { origin, last } = decodeHeader(part);
-      if (last <= (this.onDisk.get(origin) ?? 0)) continue;
-      this.world.fail(new Violation('flushed before it is shipped', `${this.name} ships ${origin}:${last}`));
-    }
-  }
-
-  protected override get serves(): boolean {
-    return this.region !== undefined;
-  }
-
-  protected override async stopping(): Promise<void> {
-    this.world.network.unlisten(this.name, true);
-    await this.region?.stop();
-  }
-
-  protected override stopped(): void {
-    this.region = undefined;
-    this.heals = 0;
-    this.home = this.homeOf(this.home.crash(this.unflushed));
-    this.unflushed = 'lost';
-    this.readDisk();
-  }
-}
-
-export class RouterMachine extends Machine {
-  router: RouterService | undefined;
-
-  protected override async run(life: Life): Promise<void> {
-    const { world, name } = this;
-    const { network, topology } = world;
-    const client = this.client!;
-    const metrics = createMetrics({ process: 'router', name, nodeMetrics: false });
-    const openPool = network.poolsOf(life);
-    const router = createRouter({
-      clock: life.clock,
-      random: life.chance.fork('random'),
-      log: this.log(),
-      metrics,
-      control: life.control(client.control),
-      failover:
-        topology.failover === undefined
-          ? undefined
-          : { ...topology.failover, keys: (key) => life.control(client.keys(key)) },
-      topology,
-      links: new Map(
-        topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock: life.clock, openPool })]),
-      ),
-      maxBodyBytes: 2 * 1024 * 1024,
-      maxBodiesBytes: 64 * 1024 * 1024,
-      maxInFlight: 512,
-      heldWritesLimit: 2_000,
-      heldWritesMs: 10_000,
-    });
-    this.router = router;
-    network.listen(name, life, router.app.callback());
-    router.start();
-  }
-
-  protected override get serves(): boolean {
-    return this.router !== undefined;
-  }
-
-  protected override async stopping(): Promise<void> {
-    this.world.network.unlisten(this.name, true);
-    this.router?.drain();
-    await this.router?.close();
-  }
-
-  protected override stopped(): void {
-    this.router = undefined;
   }
 }

@@ -1,49 +1,67 @@
 /** `npm run sim:mutants`: applies each deliberate bug to a copy of the build, and counts the seeds until it is found. */
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { onInterrupt } from './interrupt.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { Pool } from './pool.ts';
 
 const HELP = `npm run sim:mutants -- [options]
 
 Applies each deliberate bug of test/simulation/mutants.ts to a copy of the build and runs seeds until a checker finds it.
-A mutant that is not found, or that does not apply exactly once, is a failure.
+A mutant that is not found, or that does not apply exactly once, is a failure. Ends with the table of docs/simulation.md.
 
   --limit N   seeds until a mutant counts as surviving (default 2000)
   --starts K  searches a mutant, each from its own first seed; the median is printed (default 3)
   --first S   the first seed (default 1)
-  --only TEXT mutants whose name contains it
+  --jobs N    searches side by side, each in a process of its own (default: processors, at most 4)
+  --only TEXT mutants whose name contains it; may be given several times
   --list      names only
   --help      this text
+
+Exit code: 0 when every mutant was found and nothing failed without one, 1 otherwise, 130 when it was interrupted.
 `;
 
-/** One search after the other in each of these. */
-const PROCESSES = 2;
 const SEARCH_SPACING = 1_000_000;
 
 const dist = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const copies = join(dist, '.mutants');
 
 const { values } = parseArgs({
   options: {
     limit: { type: 'string', default: '2000' },
     starts: { type: 'string', default: '3' },
     first: { type: 'string', default: '1' },
-    only: { type: 'string', default: '' },
+    jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+    only: { type: 'string', multiple: true, default: [''] },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
+
+/** Seeds that failed without any mutant. */
+let unsound = 0;
+
+/** Of searches under way. */
+const searching = new Set<Pool>();
 
 interface Found {
   readonly seeds: number;
   readonly check: string;
 }
 
+interface Target {
+  readonly mutant: Mutant;
+  readonly home: string;
+  /** Of its searches that are over; undefined: it survived one. */
+  readonly results: (Found | undefined)[];
+}
+
 /** A copy of the build with the mutant in it; answers its folder. */
 function apply({ name, file, changes }: Mutant, index: number): string {
-  const home = join(dist, '.mutants', String(index));
+  const home = join(copies, String(index));
   rmSync(home, { recursive: true, force: true });
   mkdirSync(home, { recursive: true });
   for (const folder of ['services', 'shared', 'test']) {
@@ -60,9 +78,9 @@ function apply({ name, file, changes }: Mutant, index: number): string {
   return home;
 }
 
-async function search(home: string, first: number, limit: number): Promise<Found | undefined> {
+async function search(home: string, first: number, limit: number, sound: Pool): Promise<Found | undefined> {
   const pool = new Pool({ jobs: 1, worker: join(home, 'test', 'simulation', 'worker.js') });
-  const sound = new Pool({ jobs: 1 });
+  searching.add(pool);
   try {
     for (let seeds = 1; seeds <= limit; seeds++) {
       const seed = String(first + seeds - 1);
@@ -71,11 +89,13 @@ async function search(home: string, first: number, limit: number): Promise<Found
       // What fails without the mutant too says nothing about it.
       const without = await sound.run({ seed, keep: 0 });
       if (without.violation === undefined) return { seeds, check: violation.check };
-      throw new Error(`seed ${seed} fails without any mutant: ${without.violation.message}`);
+      console.log(`seed ${seed} fails without any mutant: ${without.violation.message.slice(0, 300)}`);
+      unsound++;
     }
     return undefined;
   } finally {
-    await Promise.all([pool.close(), sound.close()]);
+    searching.delete(pool);
+    await pool.close();
   }
 }
 
@@ -83,39 +103,59 @@ function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[(numbers.length - 1) >> 1]!;
 }
 
+/** What is known of a mutant whose searches are all over. */
+function told({ mutant, results }: Target): { readonly found: boolean; readonly line: string; readonly row: string } {
+  const found = results.filter((result) => result !== undefined);
+  if (found.length < results.length) {
+    const line = `SURVIVED ${values.limit} seeds: ${mutant.name}`;
+    return { found: false, line, row: `| ${mutant.name} | not found in ${values.limit} | |` };
+  }
+  const seeds = found.map((one) => one.seeds);
+  const checks = [...new Set(found.map(({ check }) => check))].sort().join('; ');
+  return {
+    found: true,
+    line: `found after ${String(median(seeds)).padStart(4)} seeds (${seeds}): ${mutant.name} [${checks}]`,
+    row: `| ${mutant.name} | ${median(seeds)} | ${checks} |`,
+  };
+}
+
 async function main(): Promise<number> {
   const limit = Number(values.limit);
   const starts = Number(values.starts);
-  const chosen = mutants.filter(({ name }) => name.includes(values.only));
+  const startMs = performance.now();
+  const chosen = mutants.filter(({ name }) => values.only.some((text) => name.includes(text)));
   // Before anything runs: a mutant that does not apply is a failure of the list, not of one search.
-  const homes = chosen.map(apply);
-  const waiting = chosen.map((mutant, index) => ({ mutant, home: homes[index]! }));
-  let survivors = 0;
+  const targets = chosen.map((mutant, index): Target => ({ mutant, home: apply(mutant, index), results: [] }));
+  const waiting = targets.flatMap((target) => Array.from({ length: starts }, (_, start) => ({ target, start })));
+  console.log(`${targets.length} mutants, ${waiting.length} searches`);
+  const sound = new Pool({ jobs: 1 });
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const found: Found[] = [];
-      for (let start = 0; start < starts; start++) {
-        const one = await search(next.home, Number(values.first) + start * SEARCH_SPACING, limit);
-        if (one === undefined) break;
-        found.push(one);
-      }
-      rmSync(next.home, { recursive: true, force: true });
-      if (found.length < starts) {
-        survivors++;
-        console.log(`SURVIVED ${limit} seeds: ${next.mutant.name}`);
-        continue;
-      }
-      const seeds = found.map((one) => one.seeds);
-      const checks = [...new Set(found.map(({ check }) => check))].join('; ');
-      console.log(`found after ${String(median(seeds)).padStart(4)} seeds (${seeds}): ${next.mutant.name} [${checks}]`);
+      const { target, start } = next;
+      target.results.push(await search(target.home, Number(values.first) + start * SEARCH_SPACING, limit, sound));
+      if (target.results.length === starts) console.log(told(target).line);
     }
   };
-  await Promise.all(Array.from({ length: PROCESSES }, work));
-  rmSync(join(dist, '.mutants'), { recursive: true, force: true });
-  console.log(`${chosen.length} mutants, ${survivors} not found`);
-  return survivors === 0 ? 0 : 1;
+  try {
+    await Promise.all(Array.from({ length: Number(values.jobs) }, work));
+  } finally {
+    await sound.close();
+    rmSync(copies, { recursive: true, force: true });
+  }
+  const survivors = targets.filter((target) => !told(target).found).length;
+  console.log('\n| mutant | seeds | found by |\n|---|---|---|');
+  for (const target of targets) console.log(told(target).row);
+  const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
+  console.log(`\n${chosen.length} mutants, ${survivors} not found, ${minutes} minutes`);
+  return survivors + unsound === 0 ? 0 : 1;
 }
 
 if (values.help) process.stdout.write(HELP);
 else if (values.list) for (const { name } of mutants) console.log(name);
-else process.exitCode = await main();
+else {
+  onInterrupt(() => {
+    for (const pool of searching) pool.kill();
+    rmSync(copies, { recursive: true, force: true });
+  });
+  process.exitCode = await main();
+}

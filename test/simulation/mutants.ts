@@ -83,6 +83,20 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'drops the epoch check: accepts in the epoch a router names',
+    file: `${region}/role/leadership-role.js`,
+    changes: [
+      ['if (epoch > known.epoch) {', 'if (false) {'],
+      ['if (epoch < known.epoch)\n', 'if (false)\n'],
+      ['hindrance() ?? { epoch: known.epoch }', 'hindrance() ?? { epoch }'],
+    ],
+  },
+  {
+    name: 'accepts while it hands over',
+    file: `${region}/role/leadership-role.js`,
+    changes: [['if (known.handover !== undefined) {', 'if (false) {']],
+  },
+  {
     name: 'accepts after a start before anybody confirmed that it leads',
     file: `${region}/role/leadership-role.js`,
     changes: [['if (!this.confirmed)\n            return new Refusal', 'if (false)\n            return new Refusal']],
@@ -90,14 +104,17 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'trusts a bucket that was made anew',
     file: `${router}/cluster/bootstrap.js`,
-    changes: [['if (highest !== undefined) {', 'if (false) {']],
+    changes: [
+      ['if (highest !== undefined) {', 'if (false) {'],
+      ['epoch: loggedEpoch === 0 ? 1 : loggedEpoch + 1 + gap', 'epoch: 1'],
+    ],
   },
   {
     name: 'does not put right a key that fell behind the regions',
     file: `${router}/cluster/leadership.js`,
     changes: [
       [
-        'if (record !== undefined && record.epoch >= (this.highest()?.epoch ?? 0))\n            return this.adopt(record);',
+        'if (record !== undefined && record.epoch >= this.highestEpoch)\n            return this.adopt(record);',
         'if (record !== undefined) { this.record = record; for (const listener of [...this.listeners]) listener(); return; }',
       ],
     ],
@@ -233,6 +250,16 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'takes more writes than its queue has room for',
+    file: `${region}/intake/group-commit.js`,
+    changes: [['if (this.waiting + events > queueLimit) {', 'if (false) {']],
+  },
+  {
+    name: 'a router holds more writes than it may',
+    file: `${router}/forward/writes.js`,
+    changes: [['this.waiting >= this.options.heldLimit)', 'false)']],
+  },
+  {
     name: 'a checkpoint says it stands where its pass ended',
     file: `${region}/checkpoint/checkpointer.js`,
     changes: [
@@ -256,6 +283,11 @@ export const mutants: readonly Mutant[] = [
     name: 'a snapshot replaces what is here instead of merging',
     file: `${region}/region-host.js`,
     changes: [['events = await mergeInto(mine, copy);', 'events = 0;']],
+  },
+  {
+    name: 'trims what a lagging region may still ask for',
+    file: `${region}/checkpoint/trimmer.js`,
+    changes: [['wal.batchBytes > retentionBytes', 'wal.batchBytes > 0']],
   },
   {
     name: 'trims what no other region has',

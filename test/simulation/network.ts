@@ -127,7 +127,12 @@ export class Network {
     return ({ url, connectMs }) => {
       const to = new URL(url).hostname;
       return {
-        request: (call) => life.ask(() => this.call(life.name, to, call, connectMs)),
+        request: async (call) => {
+          const reply = await life.ask(() => this.call(life.name, to, call, connectMs));
+          // What a region says of itself may stand in for the leadership record.
+          if (reply.statusCode === 200 && call.path === '/internal/status') life.confirmed = true;
+          return reply;
+        },
         close: async () => {},
         destroy: async () => {},
       };

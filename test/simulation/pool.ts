@@ -40,8 +40,12 @@ export class Pool {
 
   async close(): Promise<void> {
     const exits = [...this.all].map((child) => once(child, 'exit'));
-    for (const child of this.all) child.kill('SIGKILL');
+    this.kill();
     await Promise.all(exits);
+  }
+
+  kill(): void {
+    for (const child of this.all) child.kill('SIGKILL');
   }
 
   private next(): void {

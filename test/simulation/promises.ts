@@ -2,7 +2,8 @@
  * What clients were told, held against what the disks have (invariants 1, 7 and 8): acknowledged writes are there, once
  * where they may count once; refused ones are not; what became of the rest is unknown, but it is there at most once.
  */
-import type { Event } from '../../shared/protocol/events.ts';
+import { inspect, isDeepStrictEqual } from 'node:util';
+import { type Event, type EventBody, hlcMs } from '../../shared/protocol/events.ts';
 import { type Position, parsePosition, sequenceOf } from '../../shared/protocol/position.ts';
 import { type Chronicle, tagOf } from './chronicle.ts';
 import { Violation } from './violation.ts';
@@ -13,9 +14,9 @@ export type Outcome = 'open' | 'refused' | 'acknowledged' | 'unknown';
 export interface Write {
   readonly id: number;
   readonly key: string | undefined;
-  /** Of its events, in order. */
+  /** Of its events, in order, and what the client meant by each. */
   readonly tags: readonly string[];
-  readonly entity: number;
+  readonly bodies: readonly EventBody[];
   outcome: Outcome;
   /** Its position token, of any attempt that was acknowledged. */
   positions: string[];
@@ -75,6 +76,14 @@ export class Promises {
     const tag = tagOf(event);
     const asked = this.byTag.get(tag);
     if (asked === undefined) throw new Violation('nothing from nowhere', `nobody wrote ${tag}`);
+    const [{ tags, bodies }] = asked as [Write];
+    const meant = bodies[tags.indexOf(tag)]!;
+    if (!isDeepStrictEqual(contentOf(event), { ...meant, ...timeOf(meant, event) })) {
+      throw new Violation(
+        'what was written is what is logged',
+        `${inspect(event)} is in the log for ${inspect(meant)}`,
+      );
+    }
     const here = this.chronicle.byTag.get(tag)?.length ?? 0;
     const unkeyed = asked.filter(({ key }) => key === undefined);
     if (event.key !== undefined) return;
@@ -131,4 +140,14 @@ export class Promises {
       );
     }
   }
+}
+
+/** An event without what the log gave it. */
+function contentOf({ hlc: _hlc, key: _key, ...content }: Event): object {
+  return content;
+}
+
+/** A signal is of the time its client says, but never later than it was accepted. */
+function timeOf(meant: EventBody, { hlc }: Event): { readonly timeMs?: number } {
+  return meant.kind === 'signal' ? { timeMs: Math.min(meant.timeMs ?? hlcMs(hlc), hlcMs(hlc)) } : {};
 }

@@ -1,8 +1,9 @@
 /**
- * The state at a position, from its rules and the union of all logs alone: registers by comparing every event with every
- * other, the ledger by `reference-ledger.ts`, copies of keyed writes by their definition.
+ * The state at a position, from its rules and the union of all logs alone, with no code of the regions: registers by
+ * comparing every event with every other, the ledger by `reference-ledger.ts` with the closed form of decay, copies of
+ * keyed writes and the digest by their definitions.
  */
-import { createDigest } from '../../services/region/state/digest.ts';
+import { createHash } from 'node:crypto';
 import type { Event, Metadata } from '../../shared/protocol/events.ts';
 import { hlcMs } from '../../shared/protocol/events.ts';
 import type { Position } from '../../shared/protocol/position.ts';
@@ -11,6 +12,44 @@ import { ReferenceLedger } from '../harness/reference-ledger.ts';
 import type { Chronicle, Placed } from './chronicle.ts';
 
 const SEVEN_DAYS_MS = 7 * 24 * 3_600_000;
+
+/** Weights are small here: what `Math.pow` is off by never reaches the integer it is rounded to. */
+function closedForm(halfLifeSeconds: number) {
+  const halfLifeMs = halfLifeSeconds * 1_000;
+  return {
+    cellOf: (timeMs: number) => Math.floor(timeMs / (8 * halfLifeMs)),
+    contribution: (weight: number, timeMs: number, cell: number) =>
+      Math.round(weight * 1_024 * 2 ** ((timeMs - 8 * cell * halfLifeMs) / halfLifeMs)),
+  };
+}
+
+type Part = string | number | bigint | Uint8Array;
+
+function tagged(tag: number, bytes: Uint8Array, withLength: boolean): Buffer {
+  const length = Buffer.alloc(withLength ? 4 : 0);
+  if (withLength) length.writeUInt32BE(bytes.length);
+  return Buffer.concat([Buffer.of(tag), length, bytes]);
+}
+
+function double(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(value);
+  return bytes;
+}
+
+/** What one value of the state adds to the digest: half of a SHA-256 over its parts, each with its type and length. */
+function hashOf(entity: number, parts: readonly Part[]): bigint {
+  const count = Buffer.alloc(4);
+  count.writeUInt32BE(parts.length);
+  const encoded = parts.map((part) => {
+    if (typeof part === 'number') return tagged(1, double(part), false);
+    if (typeof part === 'string') return tagged(2, Buffer.from(part, 'utf16le'), true);
+    if (typeof part === 'bigint') return tagged(3, Buffer.from(part.toString(16)), true);
+    return tagged(4, part, true);
+  });
+  const whole = Buffer.concat([double(entity), count, ...encoded]);
+  return BigInt(`0x${createHash('sha256').update(whole).digest('hex').slice(0, 32)}`);
+}
 
 type Signal = Event & { kind: 'signal' };
 
@@ -68,7 +107,10 @@ function canonical(metadata: Metadata): string {
 
 /** The digest of the whole state at a position. */
 export function referenceDigest(chronicle: Chronicle, position: Position, schema: Schema): string {
-  const sum = createDigest();
+  let sum = 0n;
+  const add = (entity: number, parts: readonly Part[]): void => {
+    sum += hashOf(entity, parts);
+  };
   const byEntity = new Map<number, Placed[]>();
   for (const placed of chronicle.upTo(position)) {
     const { entity } = placed.event;
@@ -84,13 +126,13 @@ export function referenceDigest(chronicle: Chronicle, position: Position, schema
       const createdMs = Math.min(...puts.map((put) => hlcMs(put.event.hlc)));
       const text = event.kind === 'item' ? canonical(event.metadata) : 'tombstone';
       const created = puts.length === 0 ? -1 : createdMs;
-      sum.add(entity, ['item', origin.epoch, event.hlc, origin.name, sequence, created, text]);
+      add(entity, ['item', origin.epoch, event.hlc, origin.name, sequence, created, text]);
     }
     const embedding = winner(all.filter(({ event }) => event.kind === 'embedding' || event.kind === 'delete'));
     if (embedding !== undefined) {
       const { event, origin, sequence } = embedding;
       const value = event.kind === 'embedding' ? new Uint8Array(Float32Array.from(event.values).buffer) : 'tombstone';
-      sum.add(entity, ['embedding', origin.epoch, event.hlc, origin.name, sequence, value]);
+      add(entity, ['embedding', origin.epoch, event.hlc, origin.name, sequence, value]);
     }
     const signals = all.filter(({ event }) => event.kind === 'signal');
     const counted = counting(signals);
@@ -103,10 +145,11 @@ export function referenceDigest(chronicle: Chronicle, position: Position, schema
       else ledger.note({ entity, signal, weight, timeMs });
     }
     for (const name of names) {
-      sum.add(entity, [name, ...ledger.describe(entity, name, schema.signals.get(name)!.halfLifeSeconds)]);
+      const { halfLifeSeconds } = schema.signals.get(name)!;
+      add(entity, [name, ...ledger.describe(entity, name, halfLifeSeconds, closedForm(halfLifeSeconds))]);
     }
   }
-  return sum.hex();
+  return (sum % 2n ** 128n).toString(16).padStart(32, '0');
 }
 
 /** What a read of one item answers at a position: its metadata while it lives, and the exact sum of each signal's weights. */

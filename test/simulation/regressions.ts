@@ -30,4 +30,53 @@ export const regressions: readonly Regression[] = [
       { atMs: 3_209, kind: 'disk restored', who: 'eu-west', ageMs: 73, backMs: 38 },
     ],
   },
+  {
+    seed: '763',
+    found: 'a keyed write was taken again while another copy of it was on its way into the log (group-commit)',
+    faults: [
+      { atMs: 1_547, kind: 'publish fault', who: 'us-east', what: 'late', landsMs: 164 },
+      { atMs: 1_658, kind: 'kill', who: 'router-1', backMs: 68, effect: 3, after: true, unflushed: 'kept' },
+      { atMs: 6_131, kind: 'freeze', who: 'router-2', forMs: 4_603 },
+      { atMs: 7_437, kind: 'kill all', backMs: 381, unflushed: 'kept' },
+      { atMs: 8_076, kind: 'freeze', who: 'router-2', forMs: 16_004 },
+      { atMs: 8_094, kind: 'split', side: ['us-east', 'ap-south', 'router-1'], forMs: 2_226 },
+      { atMs: 10_409, kind: 'disk slow', who: 'eu-west', flushMs: 446, forMs: 4_634 },
+      { atMs: 10_591, kind: 'promote', who: 'eu-west', by: 'router-2', force: true },
+    ],
+  },
+  {
+    seed: '198',
+    found:
+      'an epoch was given to a second leader when all that was left of it was what its first had shipped (leadership)',
+    faults: [
+      { atMs: 1_153, kind: 'split', side: ['us-east', 'router-1'], forMs: 9_734 },
+      { atMs: 1_286, kind: 'promote', who: 'eu-west', by: 'router-2', force: true },
+      { atMs: 3_969, kind: 'disk restored', who: 'ap-south', ageMs: 1_078, backMs: 5_779 },
+      { atMs: 8_281, kind: 'bucket deleted' },
+      { atMs: 8_513, kind: 'split', side: ['us-east', 'eu-west'], forMs: 4_217 },
+      { atMs: 10_264, kind: 'disk lost', who: 'eu-west', backMs: 5_285 },
+    ],
+  },
+  {
+    seed: '349',
+    found: 'a router held more writes than it may, of those a former leader had refused (writes)',
+    faults: [
+      { atMs: 2_416, kind: 'isolate', who: 'us-east', forMs: 2_150 },
+      { atMs: 2_495, kind: 'promote', who: 'eu-west', by: 'router-1', force: true },
+    ],
+  },
+  {
+    seed: '1433',
+    found:
+      'a region asked for ever for a copy of a store that was made before its peer had what it needs (snapshot-server)',
+    faults: [
+      { atMs: 1_959, kind: 'broker down', forMs: 3_898 },
+      { atMs: 3_519, kind: 'disk lost', who: 'eu-west', backMs: 656 },
+      { atMs: 6_679, kind: 'kill', who: 'ap-south', backMs: 3_131, effect: 0, after: false, unflushed: 'kept' },
+      { atMs: 8_920, kind: 'promote', who: 'eu-west', by: 'router-2', force: false },
+      { atMs: 11_350, kind: 'split', side: ['us-east', 'ap-south'], forMs: 3_157 },
+      { atMs: 11_982, kind: 'disk restored', who: 'eu-west', ageMs: 1_564, backMs: 1_489 },
+      { atMs: 12_449, kind: 'broker older copy', ageMs: 7_829 },
+    ],
+  },
 ];

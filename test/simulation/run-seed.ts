@@ -8,10 +8,12 @@ import { type FaultEvent, planFaults } from './faults.ts';
 import { referenceDigest } from './reference.ts';
 import { operate, strike } from './strike.ts';
 import { Violation } from './violation.ts';
-import { routerNames, type Upkeep, World } from './world.ts';
+import { type Limits, routerNames, type Upkeep, World } from './world.ts';
 
 /** After the last fault everything has converged within this. */
 const CONVERGED_WITHIN_MS = 90_000;
+/** After all regions of a cluster that was well have died at once it is well again within this. */
+const RESTARTED_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 1_500;
 const COPY_EVERY_MS = 2_000;
 /** Actions of one run; more is a loop that never waits. */
@@ -26,7 +28,10 @@ export interface Plan {
   readonly clients: number;
   readonly pace: Pace;
   readonly upkeep: Upkeep;
+  readonly limits: Limits;
   readonly faults: readonly FaultEvent[];
+  /** Every region dies once more when all is well, so that the state is judged as a start finds it. */
+  readonly endsWithRestart: boolean;
 }
 
 export interface Run {
@@ -58,13 +63,22 @@ export function planOf(seed: string): Plan {
       keyed: chance.pick([0.1, 0.4, 0.9]),
       bulk: chance.between(0, 0.3),
       strict: chance.pick([0, 0.1, 0.3]),
+      again: chance.pick([0.15, 0.5]),
+      items: chance.pick([3, 12]),
+      documents: chance.pick([3, 3, 15]),
     },
     upkeep: {
       checkpointEvents: chance.pick([10, 60, 1_000_000]),
       checkpointIntervalMs: chance.pick([1_000, 4_000, 60_000]),
       logRetentionBytes,
     },
+    limits: {
+      tidal_intake_waiting_events: chance.pick([1_000, 1_000, 8]),
+      tidal_intake_waiting_bytes: 16 * 1024 * 1024,
+      tidal_router_held_writes: chance.pick([2_000, 2_000, 2]),
+    },
     faults: planFaults(chance, horizonMs),
+    endsWithRestart: chance.chance(0.5),
   };
 }
 
@@ -77,7 +91,8 @@ export interface RunOptions {
 
 export async function runSeed(seed: string, { faults, keep = 0 }: RunOptions = {}): Promise<Run> {
   const plan = planOf(seed);
-  const world = new World({ seed, failover: plan.failover, upkeep: plan.upkeep, keep });
+  const { failover, upkeep, limits } = plan;
+  const world = new World({ seed, failover, upkeep, limits, keep });
   const run = new Course(world, { ...plan, faults: faults ?? plan.faults });
   const onRejection = (error: unknown): void => {
     world.fail(new Violation('no unhandled rejection', error instanceof Error ? String(error.stack) : String(error)));
@@ -104,7 +119,10 @@ class Course {
   async run(): Promise<Run> {
     const { world, plan } = this;
     const { scheduler } = world;
-    const over = (): boolean => world.violation !== undefined || scheduler.steps > STEPS_LIMIT;
+    const over = (): boolean => {
+      for (const machine of world.machines) machine.checkLimits();
+      return world.violation !== undefined || scheduler.steps > STEPS_LIMIT;
+    };
     world.start();
     for (let client = 1; client <= plan.clients; client++)
       new Client(world, `client-${client}`, plan.pace, plan.horizonMs);
@@ -160,7 +178,7 @@ class Course {
         client.loseControlAnswer = false;
       }
     }
-    const held = world.held();
+    const held = world.holdings.held();
     await scheduler.run(scheduler.nowMs + 3_000, over);
     const endMs = beganMs + CONVERGED_WITHIN_MS;
     let well: Position | undefined;
@@ -185,6 +203,7 @@ class Course {
     const healedMs = scheduler.nowMs - beganMs;
     world.note('HEAL', `well again at ${formatPosition(well)}`);
     await this.writeByEveryRouter(over);
+    if (!over() && this.plan.endsWithRestart) await this.restartAll(over);
     if (!over()) await this.judge(held);
     return healedMs;
   }
@@ -230,7 +249,7 @@ class Course {
         id: world.promises.writes.length,
         key: undefined,
         tags: [`signal ${tag}`],
-        entity: 1,
+        bodies: [{ kind: 'signal' as const, entity: 1, signal: 'view', weight: tag, timeMs: undefined }],
         outcome: 'open' as const,
         positions: [],
       };
@@ -266,6 +285,21 @@ class Course {
         return;
     }
     if (!over()) world.fail(new Violation('liveness', 'a write to the healed cluster did not reach every region'));
+  }
+
+  private async restartAll(over: () => boolean): Promise<void> {
+    const { world } = this;
+    const { scheduler } = world;
+    for (const region of world.regions) region.kill(0);
+    const endMs = scheduler.nowMs + RESTARTED_WITHIN_MS;
+    let why = '';
+    while (!over() && scheduler.nowMs < endMs) {
+      await scheduler.run(scheduler.nowMs + 1_500, over);
+      const found = await this.wellAt();
+      if (typeof found !== 'string') return;
+      why = found;
+    }
+    if (!over()) world.fail(new Violation('liveness', `${RESTARTED_WITHIN_MS} ms after the last restart: ${why}`));
   }
 
   private async judge(held: Position): Promise<void> {

@@ -1,8 +1,8 @@
 /** Lets a fault of the plan happen, and ends it when its time is over. */
 import type { FaultEvent, FaultKind } from './faults.ts';
 import { describeFault } from './faults.ts';
-import type { RegionMachine } from './machine.ts';
 import { BROKER } from './network.ts';
+import type { RegionMachine } from './region-machine.ts';
 import { Violation } from './violation.ts';
 import { regionNames, routerNames, type World } from './world.ts';
 
@@ -23,12 +23,14 @@ const losses: ReadonlySet<FaultKind> = new Set<FaultKind>([
 export function strike(world: World, fault: FaultEvent): void {
   inflict(world, fault);
   // A restart of the broker takes a moment, though no time.
-  if (losses.has(fault.kind)) world.scheduler.after(0.001, () => world.promises.lost(world.held()));
+  if (losses.has(fault.kind)) world.scheduler.after(0.001, () => world.promises.lost(world.holdings.held()));
 }
 
 function inflict(world: World, fault: FaultEvent): void {
   const { scheduler, broker } = world;
   world.note('FAULT', describeFault(fault).slice(11));
+  if (fault.kind === 'broker older copy' || (fault.kind === 'broker restarts' && fault.lost > 0))
+    world.holdings.renumbered = true;
   const later = (ms: number, action: () => void): void => {
     scheduler.after(ms, () => {
       if (!world.healed) action();
@@ -73,11 +75,10 @@ function inflict(world: World, fault: FaultEvent): void {
       trouble(world, fault.trouble, fault.from, fault.to, fault.forMs);
       return;
     case 'isolate':
-      for (const other of [...regionNames, ...routerNames, BROKER]) {
-        if (other === fault.who) continue;
-        trouble(world, 'cut', fault.who, other, fault.forMs);
-        trouble(world, 'cut', other, fault.who, fault.forMs);
-      }
+      split(world, [fault.who], fault.forMs);
+      return;
+    case 'split':
+      split(world, fault.side, fault.forMs);
       return;
     case 'broker down':
       void broker.kill();
@@ -87,6 +88,7 @@ function inflict(world: World, fault: FaultEvent): void {
       return;
     case 'broker paused':
       broker.pause();
+      world.brokerPaused = true;
       later(fault.forMs, () => broker.resume());
       return;
     case 'broker restarts':
@@ -171,6 +173,16 @@ function trouble(world: World, what: 'cut' | 'slow' | 'lossy', from: string, to:
     network.end(what, from, to);
     if (what === 'cut' && client !== undefined) broker.hear(client);
   });
+}
+
+function split(world: World, side: readonly string[], forMs: number): void {
+  const others = [...regionNames, ...routerNames, BROKER].filter((name) => !side.includes(name));
+  for (const one of side) {
+    for (const other of others) {
+      trouble(world, 'cut', one, other, forMs);
+      trouble(world, 'cut', other, one, forMs);
+    }
+  }
 }
 
 function changeDisk(world: World, region: RegionMachine, backMs: number, ageMs: number | undefined): void {

@@ -2,11 +2,12 @@
  * The whole system in one process: three regions and two routers, every line of them production code, on machines, disks,
  * clocks and a network of the simulation, with the stream's server in memory. One seed decides everything.
  */
+
 import type { LogFields } from '../../shared/observe/log.ts';
 import { type Batch, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import type { Leadership } from '../../shared/protocol/leadership.ts';
-import { merge, type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
+import { type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
@@ -16,9 +17,12 @@ import { Chance } from './chance.ts';
 import { Chronicle, tagOf } from './chronicle.ts';
 import type { ExchangeReply, ExchangeRequest } from './exchange.ts';
 import { Handovers } from './handovers.ts';
-import { type Machine, RegionMachine, RouterMachine } from './machine.ts';
-import { BROKER, Network } from './network.ts';
+import { Holdings } from './holdings.ts';
+import type { Machine } from './machine.ts';
+import { Network } from './network.ts';
 import { Promises } from './promises.ts';
+import { type Place, RegionMachine } from './region-machine.ts';
+import { RouterMachine } from './router-machine.ts';
 import { Scheduler } from './scheduler.ts';
 import { Trace } from './trace.ts';
 import { Violation } from './violation.ts';
@@ -32,6 +36,12 @@ export const schema: Schema = {
   textFields: [{ name: 'title', boost: 1 }],
 };
 
+/** A router that makes a record anew has asked the regions within this. */
+const ASKED_WITHIN_MS = 6_000;
+
+/** From the first step of a hand-over to its last, at most. */
+const HANDOVER_LIMIT_MS = 15_000;
+
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 
 /** How often the ledger is written down, and how much of the log is kept. */
@@ -41,10 +51,18 @@ export interface Upkeep {
   readonly logRetentionBytes: number;
 }
 
+/** Of the queues of a process, by the metric that says how long each is. */
+export interface Limits {
+  readonly tidal_intake_waiting_events: number;
+  readonly tidal_intake_waiting_bytes: number;
+  readonly tidal_router_held_writes: number;
+}
+
 export interface WorldOptions {
   readonly seed: string;
   readonly failover: 'manual' | 'automatic';
   readonly upkeep: Upkeep;
+  readonly limits: Limits;
   /** Lines of the trace to keep; 0: only their hash. */
   readonly keep: number;
 }
@@ -58,28 +76,33 @@ export class World {
   readonly chronicle = new Chronicle();
   readonly promises = new Promises(this.chronicle);
   private readonly handovers: Handovers;
+  readonly holdings: Holdings;
   readonly schema = schema;
   readonly names = regionNames;
   readonly topology: Topology;
   readonly upkeep: Upkeep;
+  readonly limits: Limits;
   readonly regions: readonly RegionMachine[];
   readonly routers: readonly RouterMachine[];
   /** Copies of the stream's disk, the newest last. */
   readonly brokerCopies: { readonly atMs: number; readonly copy: BrokerCopy }[] = [];
   /** Every fault has ended. */
   healed = false;
+  /** The broker stood still at some time: what was sent to it before is done after. */
+  brokerPaused = false;
+  /** By `created`: the buckets that had a record. */
+  private readonly buckets = new Set<string>();
   /** The run has ended: nobody starts again. */
   over = false;
   private tags = 0;
-  /** How much of every origin was ever on the disk of each region, and in the stream. */
-  private readonly ever = new Map<string, Map<string, number>>();
   /** The first thing that was wrong. */
   violation: Violation | undefined;
   /** What every region said last: on one disk nothing goes back. */
   private readonly said = new Map<string, { disk: number; durable: Position; epoch: number }>();
 
-  constructor({ seed, failover, upkeep, keep }: WorldOptions) {
+  constructor({ seed, failover, upkeep, limits, keep }: WorldOptions) {
     this.upkeep = upkeep;
+    this.limits = limits;
     this.chance = new Chance(seed);
     this.scheduler = new Scheduler(this.chance.fork('order'));
     this.trace = new Trace(() => this.scheduler.nowMs, keep);
@@ -109,15 +132,15 @@ export class World {
       },
       wire: this.network.wire,
       onKey: (name, value) => {
-        if (name === LEADERSHIP_KEY) this.handovers.recorded(value as Leadership);
+        if (name !== LEADERSHIP_KEY) return;
+        this.handovers.recorded(value as Leadership, () => this.lacking(value as Leadership));
+        this.check(() => this.checkRecord(value as Leadership));
       },
-      onStored: ({ bytes }) => {
-        for (const part of splitMessage(bytes)) {
-          const { origin, last } = decodeHeader(part);
-          this.noteEver(BROKER, origin, last);
-        }
+      onStored: (message) => {
+        this.holdings.stored(message);
       },
     });
+    this.holdings = new Holdings(this.broker, () => this.regions);
     this.regions = regionNames.map((name) => new RegionMachine(this, name));
     this.routers = routerNames.map((name) => new RouterMachine(this, name));
   }
@@ -152,24 +175,6 @@ export class World {
     return ++this.tags;
   }
 
-  private noteEver(where: string, origin: string, last: number): void {
-    const here = this.ever.get(where) ?? new Map<string, number>();
-    this.ever.set(where, here);
-    here.set(origin, Math.max(last, here.get(origin) ?? 0));
-  }
-
-  /** `durability: stream` was answered: the stream took it, or another region has it on its disk as well. */
-  checkInStream(position: Position): void {
-    for (const [origin, sequence] of position) {
-      const places = [...this.ever].filter(([, held]) => (held.get(origin) ?? 0) >= sequence).map(([place]) => place);
-      if (places.length >= 2) continue;
-      throw new Violation(
-        'durability is true',
-        `${origin}:${sequence} was answered as in the stream, and was only in ${places}`,
-      );
-    }
-  }
-
   note(who: string, what: string): void {
     this.trace.note(who, what);
   }
@@ -178,6 +183,63 @@ export class World {
     if (this.violation !== undefined) return;
     this.violation = violation;
     this.note('CHECK', violation.message);
+  }
+
+  /**
+   * A bucket that was lost is made anew from what the regions remember: no record in it is older than what every router
+   * could have been told for the last few seconds.
+   */
+  private checkRecord(record: Leadership): void {
+    const created = this.broker.bucket?.created;
+    if (created === undefined || this.buckets.has(created)) return;
+    this.buckets.add(created);
+    const sinceMs = this.scheduler.nowMs - ASKED_WITHIN_MS;
+    // Who is or was stopped may write now what was asked for long ago.
+    if (this.brokerPaused || this.routers.some(({ life }) => life?.wasFrozen === true)) return;
+    for (const region of this.regions) {
+      const { name, life, leadership, servesSinceMs } = region;
+      if (life === undefined || life.wasFrozen || Math.max(servesSinceMs, leadership.sinceMs) > sinceMs) continue;
+      if (leadership.epoch < record.epoch) continue;
+      if (!this.routers.every((router) => this.network.wasWhole(name, router.name, sinceMs))) continue;
+      const what = `the new record has epoch ${record.epoch}; ${name} has known ${leadership.epoch} for long`;
+      throw new Violation('a lost record is made of what regions remember', what);
+    }
+  }
+
+  /** What the leader of a record lacks of what its predecessor has on its disk of the epoch before. */
+  private lacking({ leader, epoch }: Leadership): string | undefined {
+    const target = this.region(leader);
+    // It had what it said it has, on a disk that is gone.
+    if (this.scheduler.nowMs - target.diskSinceMs < HANDOVER_LIMIT_MS) return undefined;
+    for (const { name, epoch: of } of this.chronicle.origins.values()) {
+      const last = this.region(regionOf(name)).onDisk.get(name) ?? 0;
+      const there = target.onDisk.get(name) ?? 0;
+      if (of === epoch - 1 && there < last)
+        return `${leader} leads epoch ${epoch} and has ${name} up to ${there} of ${last}`;
+    }
+    return undefined;
+  }
+
+  /** Batches left the log of a region: another region has them, and what a lagging one may ask for is still there. */
+  trimmed(region: RegionMachine, places: readonly Place[]): void {
+    this.check(() => {
+      let bytes = 0;
+      for (const [origin, first] of places) {
+        const batch = this.chronicle.origins.get(origin)?.batches.get(first);
+        if (batch === undefined)
+          throw new Violation('the checker itself', `${origin}:${first} was trimmed, never stored`);
+        bytes = batch.bytes.length;
+        if (this.regions.some(({ name }) => name !== region.name && this.holdings.everHeld(name, origin) >= batch.last))
+          continue;
+        throw new Violation(
+          'trimmed is what others have',
+          `${region.name} trimmed ${origin}:${first}, nobody else had it`,
+        );
+      }
+      const left = region.batchBytes + bytes;
+      if (left >= this.upkeep.logRetentionBytes) return;
+      throw new Violation('what may be asked for is kept', `${region.name} trimmed its log to ${left} bytes`);
+    });
   }
 
   /** Runs a check: what it throws is what the run fails with. */
@@ -208,17 +270,30 @@ export class World {
     this.check(() => {
       const known = this.chronicle.last(decodeHeader(bytes).origin);
       const batch = this.chronicle.flushed(machine.name, bytes);
-      this.noteEver(machine.name, batch.origin, batch.last);
+      this.holdings.note(machine.name, batch.origin, batch.last);
       checkClock(machine, batch, batch.last > known);
       this.note(machine.name, `has ${batch.origin}:${batch.first}-${batch.last} on disk`);
       if (machine.cutOff && regionOf(batch.origin) !== machine.name) {
         throw new Violation('a cut region takes nothing', `${machine.name} took ${batch.origin}:${batch.first}`);
       }
       if (batch.last <= known) return;
+      if (machine.life?.confirmed === false) {
+        const what = `${machine.name} took ${batch.origin}:${batch.first} before it was told who leads`;
+        throw new Violation('nothing is taken before the record was read', what);
+      }
+      this.checkEpoch(machine, batch);
       for (const event of batch.events) this.promises.checkEvent(event);
       this.handovers.accepted(batch.epoch);
       this.checkKeys(machine, batch);
     });
+  }
+
+  /** What is in the log of an epoch was cut before the region knew of a later one; its flush may have taken a while. */
+  private checkEpoch({ name, leadership, flushLimitMs, life }: RegionMachine, { origin, first, epoch }: Batch): void {
+    const knownMs = this.scheduler.nowMs - leadership.sinceMs;
+    if (epoch >= leadership.epoch || knownMs <= 10 * flushLimitMs || life?.wasFrozen !== false) return;
+    const what = `${origin}:${first} was taken in epoch ${epoch}; ${name} has known ${leadership.epoch} for ${knownMs} ms`;
+    throw new Violation('epochs only grow', what);
   }
 
   /** Who has a copy of a keyed write on its disk does not take another. */
@@ -284,19 +359,6 @@ export class World {
       }
     }
     this.said.set(region.name, { disk: region.disk, durable, epoch });
-  }
-
-  /** What all disks and the stream have together. */
-  held(): Position {
-    let held: Position = new Map();
-    for (const { onDisk } of this.regions) held = merge(held, onDisk);
-    for (const { bytes } of this.broker.stream?.messages.values() ?? []) {
-      for (const part of splitMessage(bytes)) {
-        const { origin, last } = decodeHeader(part);
-        if (last > (held.get(origin) ?? 0)) held = merge(held, new Map([[origin, last]]));
-      }
-    }
-    return held;
   }
 }
 

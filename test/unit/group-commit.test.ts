@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { type Fault, Refusal } from '../../shared/errors/errors.ts';
 import { decodeBatch } from '../../shared/protocol/batch.ts';
-import type { EventBody } from '../../shared/protocol/events.ts';
+import { type EventBody, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { isRefused } from '../../shared/protocol/internal.ts';
+import { chainOf } from '../harness/batches.ts';
 import { CoreRegion, item, outcomes, sequences, view, views } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
@@ -143,6 +144,21 @@ describe('group commit', () => {
     assert.deepEqual(outcomes(await during(clock, writing)), ['stream']);
     assert.equal(broker.stream?.last, 2);
     assert.equal(region.ledger.read(2, 'view', clock.nowMs())?.count, 1);
+  });
+
+  it('what is accepted is later than what is being written at that moment, though nobody sees that yet', async () => {
+    const { clock, region } = await leading();
+    await during(clock, region.write([view(1)]));
+    const late = (clock.nowMs() + 400) * HLC_PER_MS;
+    const other = chainOf({ origin: 'eu-west@aaaaaaaaaaaaa' }, [[{ kind: 'delete', hlc: late, entity: 1 }]]);
+    region.store.holdFlushes();
+    const received = region.wal.append({ batches: other });
+    const writing = region.write([view(2)]);
+    await clock.settle();
+    region.store.releaseFlushes();
+    await during(clock, Promise.all([received, writing]));
+    const [own] = region.wal.origins().filter(({ origin }) => origin.startsWith('us-east@'));
+    assert.ok(own!.lastHlc > late, `${own!.lastHlc} is not later than ${late}`);
   });
 
   it('a refusal at the cut - the gate closed while a write waited - takes no sequence (schedules 7 and 15)', async () => {

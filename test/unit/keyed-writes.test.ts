@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { createKeyLimit } from '../../services/region/wal/storage-limit.ts';
 import { decodeBatch } from '../../shared/protocol/batch.ts';
-import type { EventBody } from '../../shared/protocol/events.ts';
+import { type EventBody, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
 import { isRefused, type WriteAccepted, type WritesReply } from '../../shared/protocol/internal.ts';
 import { fromWire, toWire } from '../../shared/protocol/writes.ts';
+import { chainOf } from '../harness/batches.ts';
 import { CoreRegion, item, outcomes, view, views } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
@@ -69,6 +70,30 @@ describe('keyed writes at intake', () => {
     assert.ok(first.every((answer) => answer.replayed === undefined));
     assert.equal(total(region), 3);
     assert.equal(region.ledger.read(1, 'view', clock.nowMs())?.count, 2);
+  });
+
+  it('a copy that comes while the write waits, or is on its way when it comes, is the answer', async () => {
+    for (const first of ['the copy', 'the write'] as const) {
+      const { clock, region } = await leading();
+      await during(clock, region.write([view(9)]));
+      const body = keyed('k', [view(1)]) as [EventBody & { kind: 'signal' }];
+      const hlc = clock.nowMs() * HLC_PER_MS;
+      const copy = chainOf({ origin: 'eu-west@aaaaaaaaaaaaa' }, [[{ ...body[0], hlc, timeMs: clock.nowMs() }]]);
+      region.store.holdFlushes();
+      const before = first === 'the copy' ? undefined : region.write([view(2)]);
+      await clock.settle();
+      const early = first === 'the copy' ? undefined : region.write(body);
+      await clock.settle();
+      const received = region.wal.append({ batches: copy }).then(() => region.apply.apply(copy));
+      await clock.settle();
+      const writing = early ?? region.write(body);
+      await clock.settle();
+      region.store.releaseFlushes();
+      await during(clock, Promise.all([before, received]));
+      const [answer] = accepted(await during(clock, writing));
+      assert.deepEqual([answer!.position, answer!.replayed], ['eu-west@aaaaaaaaaaaaa:1', true], first);
+      assert.equal(total(region), first === 'the copy' ? 2 : 3);
+    }
   });
 
   it('at the limit of keys new ones are refused, known ones answered and writes without one taken', async () => {

@@ -11,7 +11,8 @@ describe('who leads when the key is missing', () => {
     answers: Record<string, Leadership | 'never'>,
     missingForMs = 0,
     remembered: Leadership | undefined = undefined,
-  ) => chooseRecord({ topology, answers: new Map(Object.entries(answers)), remembered, missingForMs });
+    loggedEpoch = 0,
+  ) => chooseRecord({ topology, answers: new Map(Object.entries(answers)), remembered, loggedEpoch, missingForMs });
 
   it('the topology decides only when nobody ever saw a record', () => {
     assert.deepEqual(choose({ 'us-east': 'never', 'eu-west': 'never', 'ap-south': 'never' }), {
@@ -33,6 +34,14 @@ describe('who leads when the key is missing', () => {
     assert.deepEqual(choose(all), { leader: 'eu-west', epoch: 5 });
     assert.deepEqual(choose({ 'us-east': led('us-east', 3) }), { leader: 'us-east', epoch: 1_004 });
     assert.deepEqual(choose({}, 0, led('ap-south', 7)), { leader: 'ap-south', epoch: 1_008 });
+  });
+
+  it('an epoch that has an origin in some log is not given again, though nobody has its record any more', () => {
+    const all = { 'us-east': led('us-east', 1), 'eu-west': 'never', 'ap-south': led('us-east', 1) } as const;
+    assert.deepEqual(choose(all, 0, undefined, 2), { leader: 'us-east', epoch: 3 });
+    const never = { 'us-east': 'never', 'eu-west': 'never', 'ap-south': 'never' } as const;
+    assert.deepEqual(choose(never, 0, undefined, 2), { leader: 'us-east', epoch: 3 });
+    assert.deepEqual(choose({}, MAJORITY_AFTER_MS, undefined, 2), undefined);
   });
 });
 
@@ -97,6 +106,22 @@ describe('following the leadership', () => {
     await cluster.clock.advance(1_100);
     assert.deepEqual([record()?.leader, record()?.epoch], ['eu-west', 10]);
     assert.equal(cluster.router.leadership.current?.epoch, 10);
+  });
+
+  it('a record that is behind an origin in some log is put right, kept or made anew', async () => {
+    for (const led of [true, false]) {
+      begin({ led });
+      for (const region of cluster.regions.values()) region.remembered = { leader: 'us-east', epoch: 1, nonce: 'old' };
+      // It led epoch 2; its disk and the record went, and what it shipped is here.
+      cluster.apSouth.newestEpoch = { epoch: 2, events: 9 };
+      await start();
+      await cluster.clock.advance(1_100);
+      assert.deepEqual([record()?.leader, record()?.epoch], ['us-east', 3]);
+      if (led) {
+        cluster.router.drain();
+        await cluster.clock.run(cluster.router.close());
+      }
+    }
   });
 
   it('an older copy is put right with room for what a silent region may know', async () => {

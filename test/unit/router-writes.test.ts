@@ -189,6 +189,28 @@ describe('writes on their way to the leader', () => {
     assert.equal(cluster.usEast.taken.length, 5);
   });
 
+  it('what a former leader refuses is within the limit too when its successor takes nothing yet', async () => {
+    await cluster.clock.run(cluster.router.close());
+    await start({ heldWritesLimit: 2 });
+    const submit = (entity: number) => cluster.router.forwarding.submit(view(entity));
+    const answer = stall();
+    const first = outcomes([1, 2].map(submit));
+    await settle();
+    cluster.control.put({ leader: 'eu-west', epoch: 2, nonce: 'n2' });
+    cluster.euWest.state = 'not_sent';
+    await cluster.clock.advance(1_100);
+    const second = outcomes([3, 4].map(submit));
+    await settle();
+    answer();
+    await settle();
+    assert.match((await cluster.metrics.render()).text, /tidal_router_held_writes\{[^}]*\} 2/);
+    cluster.euWest.state = 'up';
+    await cluster.clock.advance(3_000);
+    const counts = [...(await first), ...(await second)];
+    assert.deepEqual(counts.filter((outcome) => outcome === 'accepted').length, 2, String(counts));
+    assert.equal(cluster.euWest.taken.length, 2);
+  });
+
   it('after a broken connection the outcome is unknown, and nothing is sent again', async () => {
     cluster.usEast.state = 'no_answer';
     const before = cluster.usEast.requests.length;

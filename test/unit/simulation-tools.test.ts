@@ -99,6 +99,18 @@ describe('simulation: plan and shrinking', () => {
 });
 
 describe('simulation: mutants', () => {
+  it('are those of the table in docs/simulation.md, in its order', () => {
+    const text = readFileSync(join(dist, '..', 'docs', 'simulation.md'), 'utf8');
+    const [, table] = text.split('| mutant | seeds | found by |\n|---|---|---|\n');
+    const rows = table!.split('\n').filter((line) => line.startsWith('|'));
+    const names = rows.map((row) => row.split(' | ')[0]!.slice(2));
+    assert.deepEqual(
+      names,
+      mutants.map(({ name }) => name),
+    );
+    for (const row of rows) assert.match(row, /^\| .* \| \d+ \| .+ \|$/, 'each was found');
+  });
+
   for (const { name, file, changes } of mutants) {
     it(`applies exactly once: ${name}`, () => {
       const text = readFileSync(join(dist, file), 'utf8');

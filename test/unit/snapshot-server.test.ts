@@ -76,6 +76,26 @@ describe('snapshot server', () => {
     await server.stop();
   });
 
+  it('an asker who cannot use the copy gets a new one once that would help, unless somebody reads the old one', async () => {
+    const first = await server.offer();
+    const wanted = new Map([[x, 8]]);
+    await clock.advance(10_000);
+    assert.equal((await server.offer(wanted)).id, first.id, 'a new one would not hold it either');
+    durable.set(x, 9);
+    assert.equal((await server.offer()).id, first.id, 'who can use it shares it');
+    await server.read(first.id, 0);
+    assert.equal((await server.offer(wanted)).id, first.id, 'it is being read');
+    for (let times = 0; times < 2; times++) {
+      await clock.advance(10_000);
+      assert.equal((await server.offer(wanted)).id, first.id);
+    }
+    await clock.advance(10_000);
+    const second = await server.offer(wanted);
+    assert.equal(second.position, `${x}:9`);
+    assert.equal((await server.offer(wanted)).id, second.id);
+    await server.stop();
+  });
+
   it('is gone a minute after it was read last; the log from its position on is needed five minutes longer', async () => {
     assert.equal(server.needed, undefined);
     const info = await server.offer();

@@ -1,11 +1,13 @@
 /** Serving the copy of the store, as `shared/protocol/internal.ts` words it. */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
+import { parsePosition } from '../../../shared/protocol/position.ts';
 import type { RegionSurface } from './http.ts';
 
 export function addSnapshotRoutes(router: Router, { snapshots }: Pick<RegionSurface, 'snapshots'>): void {
   router.get('/internal/snapshot', async (ctx) => {
-    ctx.body = await snapshots.offer();
+    const { covering } = ctx.query;
+    ctx.body = await snapshots.offer(typeof covering === 'string' ? parsePosition(covering) : undefined);
   });
 
   router.get('/internal/snapshot/:id', async (ctx) => {

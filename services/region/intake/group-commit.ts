@@ -54,8 +54,13 @@ interface Waiting {
   readonly bodies: readonly EventBody[];
   readonly epoch: number;
   readonly bytes: number;
-  readonly resolve: (outcome: Refusal | Placed) => void;
+  /** The log's {@link Wal.received} when it was admitted. */
+  readonly received: number;
+  readonly resolve: (outcome: Outcome) => void;
 }
+
+/** `come meanwhile`: another region's copy of a keyed write has; nothing was taken. */
+type Outcome = Refusal | Placed | 'come meanwhile';
 
 /** Where writes landed: one entry, unless a bulk was taken in two parts. */
 interface Placed {
@@ -83,7 +88,11 @@ class GroupCommit implements Intake {
   constructor(options: GroupCommitOptions) {
     this.options = options;
     this.hlc = new HybridClock(options.clock, options.wal.highestHlc);
-    this.keyed = new KeyedWrites({ copies: (id) => options.wal.copies(id), nowMs: () => this.hlc.nowMs() });
+    this.keyed = new KeyedWrites({
+      copies: (id) => options.wal.copies(id),
+      arriving: (id) => options.wal.arriving(id),
+      nowMs: () => this.hlc.nowMs(),
+    });
     this.idle = new Condition(options.clock);
   }
 
@@ -126,14 +135,12 @@ class GroupCommit implements Intake {
 
   /** Takes writes that stand or fall together, unless their idempotency keys say that they were taken already. */
   private take(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> {
-    if (bodies.every(({ key }) => key === undefined)) return this.enqueue(bodies, epoch);
+    // Without a key nothing can come meanwhile.
+    if (bodies.every(({ key }) => key === undefined)) return this.enqueue(bodies, epoch) as Promise<Refusal | Placed>;
     const met = this.keyed.meet(bodies);
     switch (met.is) {
       case 'busy':
-        return met.over.then(() => {
-          if (this.stopped) return shuttingDown();
-          return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch);
-        });
+        return met.over.then(() => this.takeAfterAll(bodies, epoch));
       case 'conflict':
         this.options.onKeyConflict?.();
         return Promise.resolve(met.refusal);
@@ -145,12 +152,19 @@ class GroupCommit implements Intake {
         if (refusal !== undefined) return Promise.resolve(refusal);
         const outcome = this.enqueue(met.bodies, epoch);
         this.keyed.waitFor(met.bodies, outcome);
-        if (met.known.size === 0) return outcome;
-        return outcome.then((placed) =>
-          placed instanceof Refusal ? placed : { position: merge(met.known, placed.position) },
-        );
+        return outcome.then((placed) => {
+          if (placed === 'come meanwhile') return this.takeAfterAll(bodies, epoch);
+          if (met.known.size === 0 || placed instanceof Refusal) return placed;
+          return { position: merge(met.known, placed.position) };
+        });
       }
     }
+  }
+
+  /** The keys that were waited for are known by now, one way or the other. */
+  private takeAfterAll(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> | Refusal {
+    if (this.stopped) return shuttingDown();
+    return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch);
   }
 
   private validate(body: EventBody): Refusal | undefined {
@@ -179,10 +193,11 @@ class GroupCommit implements Intake {
     return undefined;
   }
 
-  private enqueue(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> {
+  private enqueue(bodies: readonly EventBody[], epoch: number): Promise<Outcome> {
     const bytes = bytesOf(bodies);
+    const { received } = this.options.wal;
     return new Promise((resolve) => {
-      this.queue.push({ bodies, epoch, bytes, resolve });
+      this.queue.push({ bodies, epoch, bytes, received, resolve });
       this.waiting += bodies.length;
       this.waitingBytes += bytes;
       if (!this.committing) void this.commitAll();
@@ -255,31 +270,35 @@ class GroupCommit implements Intake {
   private async commitGroup(group: readonly Waiting[]): Promise<void> {
     const { wal, apply, ship, clock, gate, onCommit } = this.options;
     const startMs = clock.monotonicMs();
-    const taken: Waiting[] = [];
+    const admitted: Waiting[] = [];
+    let taken: readonly Waiting[] = [];
     let epoch = 0;
     // The last moment a refusal is possible: from here on every entry gets its sequences.
     for (const entry of group) {
       this.waiting -= entry.bodies.length;
       this.waitingBytes -= entry.bytes;
-      const admitted = gate(entry.epoch);
-      if (admitted instanceof Refusal) entry.resolve(admitted);
+      const opened = gate(entry.epoch);
+      if (opened instanceof Refusal) entry.resolve(opened);
       else {
-        epoch = admitted.epoch;
-        taken.push(entry);
+        epoch = opened.epoch;
+        admitted.push(entry);
       }
     }
-    if (taken.length === 0) return;
+    if (admitted.length === 0) return;
     let origin: string;
     let cut: { batches: Batch[]; placed: number[] };
     try {
       origin = await this.originFor(epoch);
+      // From here to the append nothing is waited for: what is not on its way by now comes after it in the log.
+      taken = this.withoutCopies(admitted);
+      if (taken.length === 0) return;
       cut = this.cut(origin, epoch, taken);
       await wal.append({ batches: cut.batches, own: true });
     } catch (error) {
       if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
       // The transaction was rolled back: nothing is in the log, so refusing is true and the sequences are still free.
       const refusal = new Refusal('storage_full', 'the disk of the leader is full', { hint: messageOf(error) });
-      for (const entry of taken) entry.resolve(refusal);
+      for (const entry of taken.length > 0 ? taken : admitted) entry.resolve(refusal);
       return;
     }
     apply.apply(cut.batches);
@@ -291,6 +310,16 @@ class GroupCommit implements Intake {
     for (const [index, entry] of taken.entries()) {
       entry.resolve({ position: new Map([[origin, cut.placed[index]!]]) });
     }
+  }
+
+  /** Those of which another region's copy has come since they were admitted are answered with it. */
+  private withoutCopies(admitted: readonly Waiting[]): readonly Waiting[] {
+    const { received } = this.options.wal;
+    return admitted.filter((entry) => {
+      if (entry.received === received || !this.keyed.haveCome(entry.bodies)) return true;
+      entry.resolve('come meanwhile');
+      return false;
+    });
   }
 
   /** This process's origin of the epoch, opened at its first write. */

@@ -1,6 +1,7 @@
 /**
- * What intake knows of idempotency keys: the log's copies, and the writes that wait for their commit. Between the two
- * nothing falls through: a write leaves `waiting` only after its commit resolved, and then the log knows it.
+ * What intake knows of idempotency keys: the log's copies, those that are on their way into it from another region, and the
+ * writes that wait for their commit. Between them nothing falls through: a write leaves `waiting` only after its commit
+ * resolved, and then the log knows it; a copy that comes while it waits is looked for again when its batch is cut.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
@@ -10,6 +11,8 @@ import { type Copy, recall } from '../state/keys/keys.ts';
 export interface KeyedWritesOptions {
   /** Every durable copy in the log under an id. */
   readonly copies: (id: string) => readonly Copy[];
+  /** While a copy under an id is being appended: resolves when that is over. */
+  readonly arriving: (id: string) => Promise<void> | undefined;
   /** Epoch ms; a write taken after the call is accepted no earlier. */
   readonly nowMs: () => number;
 }
@@ -20,7 +23,7 @@ export interface KeyedWritesOptions {
  * - `fresh`: `bodies` are to be taken; where the log has the others already - a forced promotion left a bulk cut in two -
  *   they are at `known`.
  * - `known`: all were taken before, and are at `known`.
- * - `busy`: some are waiting for their commit; look again after `over`.
+ * - `busy`: some are waiting for their commit, or come from another region; look again after `over`.
  */
 export type Met =
   | { readonly is: 'fresh'; readonly bodies: readonly EventBody[]; readonly known: Position }
@@ -48,11 +51,13 @@ export class KeyedWrites {
     for (const body of bodies) {
       const { key } = body;
       const waiting = key === undefined ? undefined : this.inFlight.get(key.id);
+      const arriving = key === undefined ? undefined : this.options.arriving(key.id);
       if (key === undefined) fresh.push(body);
       else if (waiting !== undefined) {
         if (waiting.bodyHash !== key.bodyHash) return { is: 'conflict', refusal: conflict() };
         busy = waiting.over;
-      } else {
+      } else if (arriving !== undefined) busy = arriving;
+      else {
         const met = recall(this.options.copies(key.id), key, this.options.nowMs());
         if (met === 'conflict') return { is: 'conflict', refusal: conflict() };
         if (met === undefined) fresh.push(body);
@@ -61,6 +66,15 @@ export class KeyedWrites {
     }
     if (busy !== undefined) return { is: 'busy', over: busy };
     return fresh.length === 0 ? { is: 'known', known } : { is: 'fresh', bodies: fresh, known };
+  }
+
+  /** Whether a copy of one of these, which were fresh, has come meanwhile or is on its way. */
+  haveCome(bodies: readonly EventBody[]): boolean {
+    const { arriving, copies, nowMs } = this.options;
+    return bodies.some(
+      ({ key }) =>
+        key !== undefined && (arriving(key.id) !== undefined || recall(copies(key.id), key, nowMs()) !== undefined),
+    );
   }
 
   /** These wait for their commit from now on, until `outcome` is there. */

@@ -7,7 +7,7 @@
  * where a key is score and entity. They, the moment and the count are float64, bit for bit; numbers are big-endian.
  *
  * The HMAC's key is derived from the secret and the schema: every region of a cluster takes every other's cursors, also after
- * a restart, and none from before the schema changed, whose scores may mean something else. The secret has a default that
+ * a restart, and none from under a schema with other signals, whose scores may mean something else. The secret has a default that
  * everybody can read here. With it, cursors that were damaged, cut or edited are refused; somebody who takes the trouble can
  * make one. That shows him nothing he could not page to, and costs a region no more than any page does. With a secret of
  * their own, all regions refuse what none of them gave.

@@ -104,6 +104,7 @@ interface SearchParts extends TopKParts {
 class Search {
   private readonly parts: SearchParts & { readonly key: RankKey | undefined; readonly limit: number };
   private readonly limits: NodeLimits;
+  private readonly ownLimits: ItemLimits;
   private top: TopScores;
   private scored = 0;
 
@@ -111,6 +112,7 @@ class Search {
     assert(parts.limit >= 1, 'a search asks for at least one item', () => parts.limit);
     this.parts = parts;
     this.limits = new NodeLimits(parts.ceilings, parts.atMs);
+    this.ownLimits = new ItemLimits(parts.ceilings);
     this.top = new TopScores(parts.limit);
   }
 
@@ -120,7 +122,7 @@ class Search {
     if (items > 0 && (items <= fewItems || !this.bestFirst(Math.max(BEST_FIRST_LEAST, items * BEST_FIRST_PART)))) {
       this.top = new TopScores(this.parts.limit);
       if (items <= fewItems && selection !== undefined) this.scoreSelection(selection);
-      else this.scan((entity, score) => this.offer(entity, score));
+      else this.scan((entity, score) => this.offer(entity, score), true);
     }
     this.parts.onScored(this.scored);
     return this.top.sorted();
@@ -162,14 +164,22 @@ class Search {
     if (this.top.takes(lowest, bound)) heap.push(bound, lowest, level, node);
   }
 
-  /** Scores the block's items; answers the best score of all of them, selected or not. */
+  /** Whether the item's sketch says that it is not among the best. */
+  private isBelow(ordinal: number, entity: number, createdMs: number, active: boolean): boolean {
+    if (!this.top.isFull) return false;
+    return !this.top.takes(entity, this.parts.scorer.bound(this.ownLimits.of(ordinal, createdMs, active)));
+  }
+
+  /** Scores the block's items that may be among the best; answers the best score of them, selected or not. */
   private scoreBlock(block: number): number {
     const { ceilings, entities, catalog, scorer, selection } = this.parts;
     let best = Number.NEGATIVE_INFINITY;
     for (let bits = ceilings.live(block); bits !== 0; bits &= bits - 1) {
       const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
       const entity = entities.entity(ordinal);
-      const score = scorer.score(entity, catalog.createdMs(ordinal));
+      const createdMs = catalog.createdMs(ordinal);
+      if (this.isBelow(ordinal, entity, createdMs, (ceilings.active(block) & bits & -bits) !== 0)) continue;
+      const score = scorer.score(entity, createdMs);
       this.scored++;
       if (score > best) best = score;
       if (selection === undefined || selection.has(ordinal)) this.offer(entity, score);
@@ -186,8 +196,11 @@ class Search {
     });
   }
 
-  /** Every item of the selection with its score; those without a signal by what all of them score, where that is known. */
-  scan(visit: (entity: number, score: number) => void): void {
+  /**
+   * Every item of the selection with its score; those without a signal by what all of them score, where that is known.
+   * `bestOnly`: those that are certainly not among the best may be left out.
+   */
+  scan(visit: (entity: number, score: number) => void, bestOnly = false): void {
     const { ceilings, entities, catalog, scorer, selection } = this.parts;
     const { quiet } = scorer;
     for (let block = 0; block < ceilings.blocks; block++) {
@@ -202,8 +215,10 @@ class Search {
           visit(entity, quiet!);
           continue;
         }
+        const createdMs = catalog.createdMs(ordinal);
+        if (bestOnly && quiet !== undefined && this.isBelow(ordinal, entity, createdMs, true)) continue;
         this.scored++;
-        visit(entity, scorer.score(entity, catalog.createdMs(ordinal)));
+        visit(entity, scorer.score(entity, createdMs));
       }
     }
   }
@@ -255,5 +270,36 @@ class NodeLimits implements Limits {
 
   decayed(signal: number): number {
     return this.ceilings.decayed(this.level, this.node, signal, this.atMs) * DECAY_SLACK;
+  }
+}
+
+/** The limits of one item: what its sketch says. Windows hold no more than everything does. */
+class ItemLimits implements Limits {
+  newestMs = -1;
+  newestActiveMs = -1;
+  private ordinal = 0;
+  private readonly ceilings: Ceilings;
+
+  constructor(ceilings: Ceilings) {
+    this.ceilings = ceilings;
+  }
+
+  of(ordinal: number, createdMs: number, active: boolean): this {
+    this.ordinal = ordinal;
+    this.newestMs = createdMs;
+    this.newestActiveMs = active ? createdMs : -1;
+    return this;
+  }
+
+  sum(signal: number): number {
+    return this.ceilings.sketches.atMost(this.ordinal, signal);
+  }
+
+  least(signal: number): number {
+    return this.ceilings.sketches.atLeast(this.ordinal, signal);
+  }
+
+  decayed(): number {
+    return Number.POSITIVE_INFINITY;
   }
 }

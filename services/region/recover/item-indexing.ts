@@ -3,8 +3,8 @@
  * everything else together, so only the first items are told before the region serves; the others follow in slices of the
  * event loop. Until `complete` what reads these indexes is refused (`not_ready`): an answer is whole or there is none.
  *
- * Meanwhile `apply` tells the indexes of what changes, as ever. An item may so be told twice, which is the same as once: each
- * time it is the live item as the catalog has it at that moment.
+ * Meanwhile `apply` tells the indexes of what changes, as ever, so the walk may miss what is new. An item may be told twice,
+ * which is the same as once: each time it is the live item as the catalog has it at that moment.
  *
  * What a crash leaves: nothing; the next start begins anew.
  */
@@ -15,7 +15,7 @@ import type { Facets } from '../state/facets/facets.ts';
 import type { TextIndex } from '../state/text/text.ts';
 
 /** Told before the region serves. */
-const FIRST_ITEMS = 20_000;
+const FIRST_ITEMS = 5_000;
 /** How long a slice may hold up everything else, and how long it then leaves to it. */
 const SLICE_MS = 5;
 const PAUSE_MS = 1;

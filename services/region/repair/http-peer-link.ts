@@ -3,6 +3,7 @@ import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/err
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
 import type { RegionStatus, SnapshotInfo } from '../../../shared/protocol/internal.ts';
+import { formatPosition } from '../../../shared/protocol/position.ts';
 import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { PeerLink } from './repair.ts';
 
@@ -53,8 +54,9 @@ export function createHttpPeerLink({
       return JSON.parse((await get('/internal/status', STATUS_TIMEOUT_MS)).toString('utf8')) as RegionStatus;
     },
     log: (origin, from) => get(`/internal/log/${encodeURIComponent(origin)}?from=${from}`, LOG_TIMEOUT_MS),
-    async snapshot() {
-      return JSON.parse((await get('/internal/snapshot', LOG_TIMEOUT_MS)).toString('utf8')) as SnapshotInfo;
+    async snapshot(covering = new Map()) {
+      const path = `/internal/snapshot?covering=${encodeURIComponent(formatPosition(covering))}`;
+      return JSON.parse((await get(path, LOG_TIMEOUT_MS)).toString('utf8')) as SnapshotInfo;
     },
     snapshotPart: (id, offset) => get(`/internal/snapshot/${encodeURIComponent(id)}?offset=${offset}`, LOG_TIMEOUT_MS),
     close: () => connections.close(),

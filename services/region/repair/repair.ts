@@ -7,6 +7,7 @@
  * What a crash leaves: nothing of its own; what was taken was appended.
  */
 import type { RegionStatus, SnapshotInfo } from '../../../shared/protocol/internal.ts';
+import type { Position } from '../../../shared/protocol/position.ts';
 
 /** Another region, as this one reaches it. Every call throws `Fault` when it does not answer in time. */
 export interface PeerLink {
@@ -17,8 +18,11 @@ export interface PeerLink {
    * the peer has none, `cut` when either side is cut off. Throws `Fault('log_trimmed')` when the peer had it and keeps it no more.
    */
   log(origin: string, from: number): Promise<Uint8Array>;
-  /** A copy of the peer's store to fetch. Throws `Fault('not_ready')` while it is being made or the peer restarts: ask again. */
-  snapshot(): Promise<SnapshotInfo>;
+  /**
+   * A copy of the peer's store to fetch, one that holds `covering` if the peer can make it. Throws `Fault('not_ready')` while it
+   * is being made or the peer restarts: ask again.
+   */
+  snapshot(covering?: Position): Promise<SnapshotInfo>;
   /** Its bytes from `offset` on. Throws `Fault('snapshot_gone')` when the peer does not serve it any more. */
   snapshotPart(id: string, offset: number): Promise<Uint8Array>;
 }

@@ -20,7 +20,7 @@ import type { Store } from '../wal/store.ts';
 import type { IncomingStore } from '../wal/store-home.ts';
 import type { Wal } from '../wal/wal.ts';
 import { checkLog } from './check-log.ts';
-import { lackOf, obstacleOf } from './merge.ts';
+import { lackOf, obstacleOf, trimmedUpTo } from './merge.ts';
 import type { ArrivedSnapshot, Bootstrap, SnapshotProgress } from './snapshot.ts';
 
 /** How long a peer may stay away before another one is asked. */
@@ -197,7 +197,7 @@ class SnapshotBootstrap implements Bootstrap {
   private async fetchFrom(link: PeerLink): Promise<Outcome> {
     const { wal, log } = this.options;
     for (let begun = 0; begun < BEGIN_LIMIT; begun++) {
-      const info = await this.ask(link, () => link.snapshot());
+      const info = await this.ask(link, () => link.snapshot(trimmedUpTo(wal)));
       if (info === undefined) return 'interrupted';
       const lack = lackOf(wal, parsePosition(info.position) ?? new Map());
       if (lack !== undefined) throw new Fault('snapshot_unfit', lack);

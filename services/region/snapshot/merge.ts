@@ -19,13 +19,17 @@ const READ_BYTES = 4 * 1024 * 1024;
 /** The value of the mark `catching_up` once a snapshot was installed: what is missing now comes by stream and repair. */
 export const CATCHING_UP_INSTALLED = 'installed';
 
+/** What this region has trimmed: a copy that is merged with its log must hold at least that. */
+export function trimmedUpTo(mine: Wal): Position {
+  const trimmed = mine.origins().filter(({ first, last }) => last > 0 && first > 1);
+  return new Map(trimmed.map(({ origin, first }) => [origin, first - 1]));
+}
+
 /** Why a copy at `position` cannot be merged with this region's log; undefined: nothing trimmed is missing from it. */
 export function lackOf(mine: Wal, position: Position): string | undefined {
-  for (const { origin, first, last } of mine.origins()) {
+  for (const [origin, trimmed] of trimmedUpTo(mine)) {
     const reached = sequenceOf(position, origin);
-    if (last > 0 && first > 1 && reached < first - 1) {
-      return `it holds ${origin} up to ${reached}, and the log here begins at ${first}`;
-    }
+    if (reached < trimmed) return `it holds ${origin} up to ${reached}, and the log here begins at ${trimmed + 1}`;
   }
   return undefined;
 }

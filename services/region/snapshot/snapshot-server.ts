@@ -3,7 +3,14 @@ import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, type Timer, within } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
-import { formatPosition, merge, type Position, sequenceOf } from '../../../shared/protocol/position.ts';
+import {
+  covers,
+  formatPosition,
+  merge,
+  type Position,
+  parsePosition,
+  sequenceOf,
+} from '../../../shared/protocol/position.ts';
 import type { StoreCopy } from '../wal/store-home.ts';
 import { PART_LIMIT_BYTES, type SnapshotServer } from './snapshot.ts';
 
@@ -33,6 +40,8 @@ interface Served {
   readonly copy: StoreCopy;
   readonly madeMs: number;
   readMs: number;
+  /** When a part of it was read last. */
+  partMs?: number;
   /** Reads under way; the copy is not disposed of below them. */
   reading: number;
   gone: boolean;
@@ -74,14 +83,15 @@ class CopyServer implements SnapshotServer {
     return lowest;
   }
 
-  async offer(): Promise<SnapshotInfo> {
+  async offer(covering: Position = new Map()): Promise<SnapshotInfo> {
     const { clock, region } = this.options;
     this.refuseWhileCut();
     if (this.making === undefined) {
       const { served } = this;
       const nowMs = clock.monotonicMs();
       if (served !== undefined) {
-        if (nowMs - served.madeMs < KEPT_MS || nowMs - served.readMs < READ_LATELY_MS) {
+        const young = nowMs - served.madeMs < KEPT_MS || nowMs - served.readMs < READ_LATELY_MS;
+        if (young && !this.outdated(served, covering, nowMs)) {
           served.readMs = nowMs;
           return served.info;
         }
@@ -96,6 +106,12 @@ class CopyServer implements SnapshotServer {
     const info = await within(clock, PATIENCE_MS, this.making, undefined);
     if (info === undefined) throw new Refusal('not_ready', `${region} is making the copy`);
     return info;
+  }
+
+  /** The asker cannot use it, and could use a new one. Without this it would be told of the same one as often as it asks. */
+  private outdated({ info, partMs }: Served, covering: Position, nowMs: number): boolean {
+    if (partMs !== undefined && nowMs - partMs < READ_LATELY_MS) return false;
+    return !covers(parsePosition(info.position) ?? new Map(), covering) && covers(this.options.durable(), covering);
   }
 
   private async make(): Promise<SnapshotInfo> {
@@ -149,14 +165,14 @@ class CopyServer implements SnapshotServer {
     if (served === undefined || served.info.id !== id) {
       throw new Refusal('snapshot_gone', `${region} does not serve the snapshot ${id}`);
     }
-    served.readMs = clock.monotonicMs();
+    served.readMs = served.partMs = clock.monotonicMs();
     served.reading++;
     try {
       const bytes = await served.copy.read(offset, PART_LIMIT_BYTES);
       onServed?.(bytes.length);
       return bytes;
     } finally {
-      served.readMs = clock.monotonicMs();
+      served.readMs = served.partMs = clock.monotonicMs();
       served.reading--;
       if (served.gone && served.reading === 0) this.dispose(served);
     }

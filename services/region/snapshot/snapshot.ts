@@ -20,10 +20,11 @@ import type { IncomingStore } from '../wal/store-home.ts';
 
 export interface SnapshotServer {
   /**
-   * The copy to fetch: the one being served, else a new one. Refuses while cut, with `not_ready` while the copy is being
+   * The copy to fetch: the one being served, else a new one; a new one too where the one being served does not hold
+   * `covering`, the region does by now, and nobody reads it. Refuses while cut, with `not_ready` while the copy is being
    * made (ask again), and with `storage_full` without room for it.
    */
-  offer(): Promise<SnapshotInfo>;
+  offer(covering?: Position): Promise<SnapshotInfo>;
   /** Its bytes from `offset` on, at most {@link PART_LIMIT_BYTES}; `Refusal('snapshot_gone')` when it is not served any more. */
   read(id: string, offset: number): Promise<Uint8Array>;
   /** The lowest position a fetcher of a copy may still ask the log for; undefined: nobody fetches. Trimming stays above it. */

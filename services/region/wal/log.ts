@@ -61,6 +61,9 @@ class Log implements Wal {
   private storedOffset: StreamOffset | undefined;
   private notedOffset: StreamOffset | undefined;
   private highest = 0;
+  /** By id: the last append of a received copy that is not over. */
+  private readonly coming = new Map<string, Promise<void>>();
+  received = 0;
   private queue: Promise<void> = Promise.resolve();
 
   constructor(store: Store) {
@@ -108,7 +111,24 @@ class Log implements Wal {
   }
 
   append(options: AppendOptions): Promise<void> {
-    return this.enqueue(() => this.appendNow(options));
+    // Before its turn: what is stamped from now on comes after it in the log.
+    for (const { events } of options.batches) {
+      this.highest = Math.max(this.highest, events[events.length - 1]?.hlc ?? 0);
+    }
+    const run = this.enqueue(() => this.appendNow(options));
+    if (options.own !== true) this.noteArriving(options.batches, run);
+    return run;
+  }
+
+  private noteArriving(batches: readonly Batch[], run: Promise<void>): void {
+    this.received++;
+    const ids = batches.flatMap(({ events }) => events.flatMap(({ key }) => (key === undefined ? [] : [key.id])));
+    if (ids.length === 0) return;
+    const forget = (): void => {
+      for (const id of ids) if (this.coming.get(id) === over) this.coming.delete(id);
+    };
+    const over = run.then(forget, forget);
+    for (const id of ids) this.coming.set(id, over);
   }
 
   private async appendNow({ batches, own, offset }: AppendOptions): Promise<void> {
@@ -284,6 +304,10 @@ class Log implements Wal {
     if (bytes === undefined) return [];
     // A commit may be seen before it is flushed; only what is flushed exists.
     return decodeCopies(bytes).filter(({ origin, sequence }) => sequence <= (this.durablePosition.get(origin) ?? 0));
+  }
+
+  arriving(id: string): Promise<void> | undefined {
+    return this.coming.get(id);
   }
 
   get keys(): number {

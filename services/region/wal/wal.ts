@@ -62,7 +62,7 @@ export interface Wal {
   readonly durable: Position;
   /** The stored offset: never ahead of the durable position. */
   readonly offset: StreamOffset | undefined;
-  /** Highest HLC in the log; 0 when it is empty. */
+  /** Highest HLC in the log, and in what it was given and has not flushed yet; 0 when there is nothing. */
   readonly highestHlc: number;
   origins(): readonly OriginInfo[];
   origin(name: string): OriginInfo | undefined;
@@ -99,6 +99,10 @@ export interface Wal {
   shards(): Iterable<readonly [shard: number, bytes: Uint8Array]>;
   /** Every durable copy in the log of the writes under an idempotency key's id, in no promised order. */
   copies(id: string): readonly Copy[];
+  /** While a copy of the write under this id, received from another region, is being appended: resolves when that is over. */
+  arriving(id: string): Promise<void> | undefined;
+  /** Appends of what others accepted, so far: while it stays, no copy has come that was not {@link arriving} before. */
+  readonly received: number;
   /** Ids of idempotency keys in the log. */
   readonly keys: number;
   /**

@@ -1,7 +1,8 @@
 /**
  * Follows the leadership record: reads the control key every second and at need. While control is away it follows the
  * highest record the regions report. Creates the key where it is missing, and puts it right where it fell behind what
- * the regions remember (an older copy of the NATS volume was put back).
+ * the regions remember (an older copy of the NATS volume was put back). Regions remember by their logs too: an epoch that
+ * has an origin is over or under way, whatever became of its record, and nobody else may accept in it.
  *
  * Invariants: `current` never goes to a lower epoch; every change of the key is a compare-and-set on a revision read just
  * before. Several routers may race: one of them wins, the others read its record.
@@ -11,6 +12,7 @@ import { type Clock, type Random, randomName } from '../../../shared/kernel/kern
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
+import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { type Leadership, parseLeadership } from '../../../shared/protocol/leadership.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type { Control, ControlEntry } from '../../../shared/stream/stream.ts';
@@ -35,6 +37,8 @@ export class LeadershipFollower implements LeadershipView {
   private record: Leadership | undefined;
   /** The highest record any region reported. */
   private reported: Leadership | undefined;
+  /** The highest epoch of an origin in any region's log. */
+  private loggedEpoch = 0;
   private answered = false;
   private missingSinceMs: number | undefined;
   private reading: Promise<void> | undefined;
@@ -69,7 +73,7 @@ export class LeadershipFollower implements LeadershipView {
   }
 
   get highestEpoch(): number {
-    return this.highest()?.epoch ?? 0;
+    return Math.max(this.highest()?.epoch ?? 0, this.loggedEpoch);
   }
 
   get controlAvailable(): boolean {
@@ -99,8 +103,9 @@ export class LeadershipFollower implements LeadershipView {
     for (const listener of [...this.listeners]) listener();
   }
 
-  /** What a region remembers. Followed only while the key itself cannot be read. */
-  report(record: Leadership | undefined): void {
+  /** What a region remembers. Its record is followed only while the key itself cannot be read. */
+  report({ leadership: record, newestEpoch }: Pick<RegionStatus, 'leadership' | 'newestEpoch'>): void {
+    this.loggedEpoch = Math.max(this.loggedEpoch, newestEpoch?.epoch ?? 0);
     if (record === undefined || record.epoch <= (this.reported?.epoch ?? 0)) return;
     this.reported = record;
     if (!this.answered) this.followReports();
@@ -142,14 +147,14 @@ export class LeadershipFollower implements LeadershipView {
     const { control, log } = this.options;
     this.missingSinceMs = undefined;
     const record = parseLeadership(entry.value);
-    if (record !== undefined && record.epoch >= (this.highest()?.epoch ?? 0)) return this.adopt(record);
+    if (record !== undefined && record.epoch >= this.highestEpoch) return this.adopt(record);
     const silent = await this.silentRegions();
-    const highest = this.highest();
+    const highest = this.highest() ?? record;
     if (highest === undefined) {
       log.error('the leadership key holds no record, and no region reports one', { value: entry.value });
       return;
     }
-    const epoch = highest.epoch + 1 + (silent > 0 ? SILENT_EPOCH_GAP : 0);
+    const epoch = Math.max(highest.epoch, this.loggedEpoch) + 1 + (silent > 0 ? SILENT_EPOCH_GAP : 0);
     const repaired = { leader: highest.leader, epoch, nonce: this.nonce() };
     if ((await control.update(repaired, entry.revision)) === 'conflict') return;
     log.warn('the leadership key was behind the regions and is put right', {
@@ -180,6 +185,7 @@ export class LeadershipFollower implements LeadershipView {
       topology,
       answers,
       remembered: this.highest(),
+      loggedEpoch: this.loggedEpoch,
       missingForMs: clock.monotonicMs() - this.missingSinceMs,
     });
     if (chosen === undefined) {

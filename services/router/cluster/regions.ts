@@ -8,7 +8,6 @@ import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import type { Leadership } from '../../../shared/protocol/leadership.ts';
 import { type Position, parsePosition, totalOf } from '../../../shared/protocol/position.ts';
 import type { RegionLinks } from '../forward/forward.ts';
 import type { KnownRegion, RegionsView } from './cluster.ts';
@@ -20,8 +19,8 @@ export interface RegionMonitorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Every record a region reports. */
-  readonly onLeadership: (record: Leadership | undefined) => void;
+  /** Told of every answer. */
+  readonly onStatus: (status: RegionStatus) => void;
 }
 
 export class RegionMonitor implements RegionsView {
@@ -85,7 +84,7 @@ export class RegionMonitor implements RegionsView {
   }
 
   private take(status: RegionStatus): KnownRegion {
-    const { log, onLeadership } = this.options;
+    const { log, onStatus } = this.options;
     const before = this.last.get(status.region);
     const known: KnownRegion = {
       status,
@@ -95,7 +94,7 @@ export class RegionMonitor implements RegionsView {
     };
     this.last.set(status.region, known);
     if (before?.reachable !== true) log.info('region answers', { region: status.region });
-    onLeadership(status.leadership);
+    onStatus(status);
     return known;
   }
 

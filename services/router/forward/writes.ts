@@ -289,6 +289,8 @@ export class WriteForwarder implements WriteForwarding {
     lane.queue = [...group, ...lane.queue];
     // A newer record may have arrived while the request was under way: then there is somebody else to ask at once.
     if (this.options.leadership.current?.nonce === record.nonce) this.hold(code, detail);
+    // Unless it is known by now that it does not take writes either.
+    else if (this.block !== undefined) this.refuseNewest(this.waiting - this.options.heldLimit, this.block);
     if (this.stopped) this.stop();
   }
 

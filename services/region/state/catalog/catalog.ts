@@ -38,7 +38,10 @@ export interface Catalog {
   createdMs(ordinal: number): number;
   /** The embedding of a live item. */
   embedding(entity: number): Float32Array | undefined;
-  /** All live items, each decoded when its turn comes. The walk may be paused while events are applied: what they add comes at its end. */
+  /**
+   * All live items by ascending ordinal, each decoded when its turn comes. The walk may be paused while events are applied:
+   * what they add is met later in it, or not at all.
+   */
   items(): Iterable<Item>;
   /** Number of live items. */
   readonly size: number;

@@ -48,7 +48,7 @@ class ColumnRegisters implements CatalogWriter {
   }
 
   *items(): Generator<Item> {
-    for (const ordinal of this.registered) {
+    for (let ordinal = 0; ordinal < this.entities.size; ordinal++) {
       if (this.isLive(ordinal)) yield this.view(this.entities.entity(ordinal), ordinal, this.arena.decode(ordinal)!);
     }
   }

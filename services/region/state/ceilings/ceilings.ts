@@ -11,13 +11,16 @@
  * Sums that fall as time passes are kept a few buckets wider than the windows (`dense-rings.ts`), so that they hold for every
  * moment from a little before the newest event or tightening on; for an earlier moment the sum of everything stands in.
  *
- * Beside them the least that any active entity has of each signal: for profiles that favour what few have seen.
+ * Beside them the least that any active entity has of each signal, for profiles that favour what few have seen; and of every
+ * single entity a sketch, one byte a signal: between which powers of two its sum of everything lies. It passes by most items of
+ * a block without a look at their pairs.
  *
  * Cost: an event compares four numbers in its block, and goes up as long as it is the highest. Memory: 2 bytes an entity, and
- * 3.2 for each signal.
+ * 4.2 for each signal.
  */
 import type { Window } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
+import { Sketches } from './sketches.ts';
 
 /** Entities a block, and children a node. */
 export const FAN_OUT_BITS = 4;
@@ -81,6 +84,7 @@ export class Ceilings {
   /** By block: one bit an ordinal that is a live item, and one that ever had a signal. */
   private liveBits = new Uint16Array(0);
   private activeBits = new Uint16Array(0);
+  readonly sketches: Sketches;
   /** By block: the minute it was tightened last. */
   private tightenedMinute = new Int32Array(0);
   /** Wide sums hold for moments from these buckets on. */
@@ -90,11 +94,12 @@ export class Ceilings {
 
   constructor(options: CeilingsOptions) {
     this.options = options;
+    this.sketches = new Sketches(options.signals);
     this.reserve(0);
   }
 
-  /** A pair changed; `newestMinute` is that of its latest event, since 1970. */
-  raise(signal: number, ordinal: number, newestMinute: number, ceiling: PairCeiling): void {
+  /** A pair changed; `newestMinute` is that of its latest event, since 1970, `before` what it had of everything, thousandths. */
+  raise(signal: number, ordinal: number, newestMinute: number, ceiling: PairCeiling, before: number): void {
     const block = ordinal >> FAN_OUT_BITS;
     if (block >= this.capacityBlocks) this.reserve(block);
     const bit = 1 << (ordinal & (FAN_OUT - 1));
@@ -105,6 +110,7 @@ export class Ceilings {
         this.lower(other, ordinal, other === signal ? ceiling.all : 0);
       }
     }
+    this.sketches.change(ordinal, signal, before, ceiling.all);
     this.holdFrom(newestMinute);
     const { minutes, day, hours, all, decayKey } = ceiling;
     let node = block;
@@ -138,8 +144,14 @@ export class Ceilings {
     }
   }
 
-  /** An active entity may have as little as `all` of the signal: some of it was taken back, or it just became active. */
-  lower(signal: number, ordinal: number, all: number): void {
+  /** Some of a pair was taken back: `all` is left, thousandths. What is highest may stay, it is at least the truth. */
+  took(signal: number, ordinal: number, all: number): void {
+    this.sketches.set(ordinal, signal, all);
+    this.lower(signal, ordinal, all);
+  }
+
+  /** An active entity may have as little as `all` of the signal. */
+  private lower(signal: number, ordinal: number, all: number): void {
     let node = ordinal >> FAN_OUT_BITS;
     for (const { sums } of this.levels) {
       const numbers = sums[signal]!;
@@ -154,13 +166,16 @@ export class Ceilings {
   fill(): void {
     const { entities, createdMs } = this.options;
     for (let ordinal = 0; ordinal < entities.size; ordinal++) {
-      if (createdMs(ordinal) >= 0) this.put(entities.entity(ordinal));
+      if (createdMs(ordinal) >= 0) this.putOrdinal(ordinal, entities.entity(ordinal));
     }
   }
 
   /** The item is live now. */
   put(entity: number): void {
-    const ordinal = this.options.entities.ordinal(entity);
+    this.putOrdinal(this.options.entities.ordinal(entity), entity);
+  }
+
+  private putOrdinal(ordinal: number, entity: number): void {
     const block = ordinal >> FAN_OUT_BITS;
     if (block >= this.capacityBlocks) this.reserve(block);
     const bit = 1 << (ordinal & (FAN_OUT - 1));
@@ -364,6 +379,7 @@ export class Ceilings {
     this.capacityBlocks = blocks;
     this.liveBits = grown(this.liveBits, new Uint16Array(blocks));
     this.activeBits = grown(this.activeBits, new Uint16Array(blocks));
+    this.sketches.reserve(blocks << FAN_OUT_BITS);
     this.tightenedMinute = grown(this.tightenedMinute, new Int32Array(blocks));
     for (let level = 0, nodes = blocks; ; level++, nodes = (nodes + FAN_OUT - 1) >> FAN_OUT_BITS) {
       const room = nodes === 1 ? 1 : (nodes + FAN_OUT - 1) & ~(FAN_OUT - 1);

@@ -36,13 +36,17 @@ export class Entities {
 
   /** The entity's ordinal, given now where it had none. */
   ordinal(entity: number): number {
-    const found = this.find(entity);
-    if (found >= 0) return found;
-    if ((this.count + 1) * 4 > this.places.length * 3) this.grow();
+    const mask = this.places.length - 1;
+    let place = hashOf(entity) & mask;
+    for (; this.places[place] !== 0; place = (place + 1) & mask) {
+      const known = this.places[place]! - 1;
+      if (this.entity(known) === entity) return known;
+    }
     const ordinal = this.count++;
     if (ordinal >> PAGE_BITS === this.pages.length) this.pages.push(new Float64Array(1 << PAGE_BITS));
     this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK] = entity;
-    this.place(entity, ordinal);
+    if (this.count * 4 > this.places.length * 3) this.grow();
+    else this.places[place] = ordinal + 1;
     return ordinal;
   }
 

@@ -38,12 +38,14 @@ interface Field {
   readonly numbers: NumberOrder;
 }
 
-/** What one filter selects, before it is looked at item by item. */
+/** What a filter selects, or all that bound one field's numbers, before it is looked at item by item. */
 interface Part {
-  readonly filter: Filter;
+  readonly filters: readonly Filter[];
   /** No more items than this. */
   readonly atMost: number;
-  readonly sets: readonly MemberSet[];
+  readonly sets: { forEach(visit: (set: MemberSet) => void): void };
+  /** Where `sets` is known to be this one; {@link NO_MEMBERS}: none. */
+  readonly only?: MemberSet;
   /** Undefined: what is in any of `sets`; else what is in this and in none of them. */
   readonly outOf?: Members;
 }
@@ -109,18 +111,18 @@ class FacetIndex implements Facets {
   }
 
   private combine(filters: readonly Filter[]): Selection {
-    const parts = filters.map((filter) => this.part(filter)).sort((a, b) => a.atMost - b.atMost);
-    const [{ sets, atMost, outOf }, ...others] = parts as [Part, ...Part[]];
-    if (parts.length === 1 && outOf === undefined && sets.length <= 1) {
-      return selectionOf(this.pool.read(sets[0] ?? NO_MEMBERS));
+    const parts = this.parts(filters).sort((a, b) => a.atMost - b.atMost);
+    const [fewest, ...others] = parts as [Part, ...Part[]];
+    if (parts.length === 1 && fewest.only !== undefined && fewest.outOf === undefined) {
+      return selectionOf(this.pool.read(fewest.only));
     }
-    if (this.isFew(atMost)) {
+    if (this.isFew(fewest.atMost)) {
       return this.list(
-        sets,
-        others.map(({ filter }) => filter),
+        fewest,
+        others.flatMap((part) => part.filters),
       );
     }
-    const words = this.bits(parts[0]!).slice(0, this.live.words.length);
+    const words = this.bits(fewest).slice(0, this.live.words.length);
     for (const other of others) {
       const bits = this.bits(other);
       const both = Math.min(words.length, bits.length);
@@ -130,56 +132,77 @@ class FacetIndex implements Facets {
     return new BitSelection(words);
   }
 
-  private list(sets: readonly MemberSet[], filters: readonly Filter[]): Selection {
+  private list({ sets, only }: Part, filters: readonly Filter[]): Selection {
     const passing: number[] = [];
     const test = compileFilters(filters);
     const visit = (ordinal: number): void => {
       if (filters.length === 0 || test(this.metadataOf(ordinal)!)) passing.push(ordinal);
     };
-    for (const set of sets) {
+    sets.forEach((set) => {
       if (set >= 0) visit(set);
       else forEachMember(this.pool.read(set), visit);
-    }
+    });
     const ordinals = Int32Array.from(passing);
-    if (sets.length === 1) return new ListSelection(ordinals);
+    if (only !== undefined) return new ListSelection(ordinals);
     // An item with several values may be in several sets.
     ordinals.sort();
     return new ListSelection(ordinals.filter((ordinal, at) => at === 0 || ordinals[at - 1] !== ordinal));
   }
 
-  private part(filter: Filter): Part {
-    const { field: name, operator, values } = filter;
-    const field = this.fields.get(name);
-    if (operator === 'in' || operator === 'not_in') {
-      const sets = field === undefined ? [] : [...new Set(values)].flatMap((text) => this.setsOf(field, text));
-      if (operator === 'not_in') return { filter, atMost: this.live.count, sets, outOf: this.live };
-      return { filter, atMost: sets.reduce((sum, set) => sum + this.pool.sizeOf(set), 0), sets };
+  /** One for each filter by text, one for each field that is bounded by numbers: a range is less than its two halves. */
+  private parts(filters: readonly Filter[]): Part[] {
+    const parts: Part[] = [];
+    const bounds = new Map<string, Filter[]>();
+    for (const filter of filters) {
+      const { field, operator } = filter;
+      if (operator === 'in' || operator === 'not_in') parts.push(this.textPart(filter));
+      else bounds.set(field, [...(bounds.get(field) ?? []), filter]);
     }
-    const sets: MemberSet[] = [];
-    if (field === undefined) return { filter, atMost: 0, sets };
-    const { numbers } = field;
-    const spot = numbers.spotOf(Number(values[0]), operator === '>' || operator === '<=');
-    const below = operator === '<' || operator === '<=';
-    const atMost = below ? numbers.countBetween(undefined, spot) : numbers.countBetween(spot, undefined);
+    for (const [name, ofField] of bounds) parts.push(this.numberPart(name, ofField));
+    return parts;
+  }
+
+  private textPart(filter: Filter): Part {
+    const field = this.fields.get(filter.field);
+    const sets = field === undefined ? [] : [...new Set(filter.values)].flatMap((text) => this.setsOf(field, text));
+    const only = sets.length > 1 ? {} : { only: sets[0] ?? NO_MEMBERS };
+    const part = { filters: [filter], sets, ...only };
+    if (filter.operator === 'not_in') return { ...part, atMost: this.live.count, outOf: this.live };
+    return { ...part, atMost: sets.reduce((sum, set) => sum + this.pool.sizeOf(set), 0) };
+  }
+
+  private numberPart(name: string, filters: readonly Filter[]): Part {
+    const numbers = this.fields.get(name)?.numbers;
+    if (numbers === undefined) return { filters, atMost: 0, sets: [], only: NO_MEMBERS };
+    const range = numbers.range(filters);
+    const atMost = numbers.countIn(range);
     // Whichever is less to go through, what is in the range or what is not.
     const outside = !this.isFew(atMost) && atMost * 2 > this.pool.sizeOf(numbers.everyone);
-    const upTo = below !== outside;
-    numbers.forEachBetween(upTo ? undefined : spot, upTo ? spot : undefined, (set) => void sets.push(set));
-    return { filter, atMost, sets, ...(outside ? { outOf: this.pool.read(numbers.everyone) } : {}) };
+    if (!outside) return { filters, atMost, sets: { forEach: (visit) => numbers.forEachIn(range, visit) } };
+    return {
+      filters,
+      atMost,
+      sets: { forEach: (visit) => numbers.forEachOutside(range, visit) },
+      outOf: this.pool.read(numbers.everyone),
+    };
   }
 
   /** The items of a part as words that may be read only; of any length. */
-  private bits({ sets, outOf }: Part): Int32Array {
-    const only = sets.length === 1 && outOf === undefined ? this.pool.read(sets[0]!) : undefined;
-    if (only instanceof Bitmap) return only.words;
+  private bits({ sets, only, outOf }: Part): Int32Array {
+    const members = only === undefined || outOf !== undefined ? undefined : this.pool.read(only);
+    if (members instanceof Bitmap) return members.words;
     const words = new Int32Array(this.live.words.length);
-    if (outOf !== undefined) addBits(words, outOf);
-    for (const set of sets) {
-      if (set >= 0) {
-        if (outOf === undefined) words[set >> 5]! |= 1 << (set & 31);
-        else words[set >> 5]! &= ~(1 << (set & 31));
-      } else if (outOf === undefined) addBits(words, this.pool.read(set));
-      else clearBits(words, this.pool.read(set));
+    if (outOf !== undefined) {
+      addBits(words, outOf);
+      sets.forEach((set) => {
+        if (set >= 0) words[set >> 5]! &= ~(1 << (set & 31));
+        else clearBits(words, this.pool.read(set));
+      });
+    } else {
+      sets.forEach((set) => {
+        if (set >= 0) words[set >> 5]! |= 1 << (set & 31);
+        else addBits(words, this.pool.read(set));
+      });
     }
     return words;
   }

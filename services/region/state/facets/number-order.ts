@@ -2,6 +2,7 @@
  * Numbers of one field in ascending order, and who has them: chunks of up to 256 distinct numbers, found by their first.
  * A put moves the rest of one chunk; a range is read chunk by chunk.
  */
+import type { Filter } from './facets.ts';
 import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
 
 const CHUNK = 256;
@@ -19,6 +20,16 @@ interface Chunk {
 interface Spot {
   readonly chunk: number;
   readonly at: number;
+}
+
+/** From a number on to before another one. */
+export interface NumberRange {
+  readonly from: Spot;
+  readonly to: Spot;
+}
+
+function isBefore(a: Spot, b: Spot): boolean {
+  return a.chunk < b.chunk || (a.chunk === b.chunk && a.at < b.at);
 }
 
 export class NumberOrder {
@@ -73,40 +84,50 @@ export class NumberOrder {
     if (chunk.numbers.length === 0) this.chunks.splice(index, 1);
   }
 
+  /** What all of the filters, each of which bounds a number, leave. */
+  range(filters: readonly Filter[]): NumberRange {
+    let from: Spot = { chunk: 0, at: 0 };
+    let to: Spot = { chunk: this.chunks.length, at: 0 };
+    for (const { operator, values } of filters) {
+      const spot = this.spotOf(Number(values[0]), operator === '>' || operator === '<=');
+      if (operator === '>' || operator === '>=') from = isBefore(from, spot) ? spot : from;
+      else to = isBefore(spot, to) ? spot : to;
+    }
+    return isBefore(from, to) ? { from, to } : { from, to: from };
+  }
+
+  /** Items in the range. */
+  countIn({ from, to }: NumberRange): number {
+    let count = 0;
+    for (let index = from.chunk; index <= to.chunk && index < this.chunks.length; index++) {
+      const { sets, items } = this.chunks[index]!;
+      const first = index === from.chunk ? from.at : 0;
+      const end = index === to.chunk ? to.at : sets.length;
+      if (end - first === sets.length) count += items;
+      else for (let at = first; at < end; at++) count += this.pool.sizeOf(sets[at]!);
+    }
+    return count;
+  }
+
+  forEachIn({ from, to }: NumberRange, visit: (set: MemberSet) => void): void {
+    for (let index = from.chunk; index <= to.chunk && index < this.chunks.length; index++) {
+      const { sets } = this.chunks[index]!;
+      const end = index === to.chunk ? to.at : sets.length;
+      for (let at = index === from.chunk ? from.at : 0; at < end; at++) visit(sets[at]!);
+    }
+  }
+
+  forEachOutside({ from, to }: NumberRange, visit: (set: MemberSet) => void): void {
+    this.forEachIn({ from: { chunk: 0, at: 0 }, to: from }, visit);
+    this.forEachIn({ from: to, to: { chunk: this.chunks.length, at: 0 } }, visit);
+  }
+
   /** The first number that is not below `bound`, or above it. */
-  spotOf(bound: number, above: boolean): Spot {
+  private spotOf(bound: number, above: boolean): Spot {
     const spot = this.spot(bound);
     if (!above || this.chunks[spot.chunk]?.numbers[spot.at] !== bound) return spot;
     const next = { chunk: spot.chunk, at: spot.at + 1 };
     return next.at < this.chunks[spot.chunk]!.numbers.length ? next : { chunk: spot.chunk + 1, at: 0 };
-  }
-
-  /** Items with numbers from `from` on (undefined: from the first) to before `to` (undefined: to the last). */
-  countBetween(from: Spot | undefined, to: Spot | undefined): number {
-    let count = 0;
-    this.forEachPart(from, to, (chunk, first, end) => {
-      if (end - first === chunk.sets.length) count += chunk.items;
-      else for (let at = first; at < end; at++) count += this.pool.sizeOf(chunk.sets[at]!);
-    });
-    return count;
-  }
-
-  forEachBetween(from: Spot | undefined, to: Spot | undefined, visit: (set: MemberSet) => void): void {
-    this.forEachPart(from, to, (chunk, first, end) => {
-      for (let at = first; at < end; at++) visit(chunk.sets[at]!);
-    });
-  }
-
-  private forEachPart(
-    from: Spot | undefined,
-    to: Spot | undefined,
-    visit: (chunk: Chunk, first: number, end: number) => void,
-  ): void {
-    const last = Math.min(to?.chunk ?? this.chunks.length, this.chunks.length - 1);
-    for (let index = from?.chunk ?? 0; index <= last; index++) {
-      const chunk = this.chunks[index]!;
-      visit(chunk, index === from?.chunk ? from.at : 0, index === to?.chunk ? to.at : chunk.numbers.length);
-    }
   }
 
   /** Where the number is; where it is not, the first above it; beyond the last chunk: it is above all. */

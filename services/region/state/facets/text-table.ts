@@ -1,7 +1,8 @@
 /**
- * The texts of one field, and who has them, without a copy of the texts: a place holds a hash and a set of members, and what
- * the text is is read off any member. Open addressing over 256 parts that grow each for itself, so that a million texts never
- * halt the process to be moved; 11 to 21 bytes a text.
+ * The texts of one field, and who has them. A place holds a hash and a set of members; what the text is is read off its member
+ * while there is one, and kept from the second on: titles and ids cost no copy, and a shared text is not read again with every
+ * put. Open addressing over 256 parts that grow each for itself, so that a million texts never halt the process to be moved; 11
+ * to 21 bytes a text, and the shared ones themselves.
  *
  * `hasText` must be true, for each member of each set here, of the text it is in for.
  */
@@ -14,6 +15,8 @@ interface Part {
   /** A power of two; {@link NO_MEMBERS}: empty. At most three quarters are in use. */
   sets: Int32Array;
   hashes: Int32Array;
+  /** By place, of those whose set had a second member once; empty: of none. */
+  texts: (string | undefined)[];
   used: number;
 }
 
@@ -45,7 +48,12 @@ export class TextTable {
     const number = hash >>> (32 - PART_BITS);
     let part = this.parts[number];
     if (part === undefined) {
-      part = { sets: new Int32Array(FIRST_PLACES).fill(NO_MEMBERS), hashes: new Int32Array(FIRST_PLACES), used: 0 };
+      part = {
+        sets: new Int32Array(FIRST_PLACES).fill(NO_MEMBERS),
+        hashes: new Int32Array(FIRST_PLACES),
+        texts: [],
+        used: 0,
+      };
       this.parts[number] = part;
     }
     let place = this.find(part, hash, text);
@@ -58,7 +66,13 @@ export class TextTable {
       part.hashes[place] = hash;
       this.count++;
     }
-    part.sets[place] = this.pool.with(part.sets[place]!, ordinal);
+    const set = this.pool.with(part.sets[place]!, ordinal);
+    part.sets[place] = set;
+    if (set < 0 && part.texts[place] === undefined) {
+      if (part.texts.length === 0) part.texts = new Array<undefined>(part.sets.length).fill(undefined);
+      // A copy: the text may be a slice of a large one.
+      part.texts[place] = Buffer.from(text, 'utf16le').toString('utf16le');
+    }
   }
 
   /** The item still has the text, by `hasText`. Idempotent as long as it has. */
@@ -76,12 +90,14 @@ export class TextTable {
   }
 
   /** The text's place, or the empty one where it would go. */
-  private find({ sets, hashes }: Part, hash: number, text: string): number {
+  private find({ sets, hashes, texts }: Part, hash: number, text: string): number {
     const mask = sets.length - 1;
     for (let place = hash & mask; ; place = (place + 1) & mask) {
       const set = sets[place]!;
       if (set === NO_MEMBERS) return place;
-      if (hashes[place] === hash && this.hasText(this.pool.lowestOf(set), text)) return place;
+      if (hashes[place] !== hash) continue;
+      const known = texts[place];
+      if (known === undefined ? this.hasText(this.pool.lowestOf(set), text) : known === text) return place;
     }
   }
 }
@@ -94,7 +110,8 @@ function freePlace({ sets }: Part, hash: number): number {
 }
 
 function grow(part: Part): void {
-  const { sets, hashes } = part;
+  const { sets, hashes, texts } = part;
+  part.texts = texts.length === 0 ? [] : new Array<undefined>(sets.length * 2).fill(undefined);
   part.sets = new Int32Array(sets.length * 2).fill(NO_MEMBERS);
   part.hashes = new Int32Array(sets.length * 2);
   for (const [from, set] of sets.entries()) {
@@ -102,11 +119,12 @@ function grow(part: Part): void {
     const place = freePlace(part, hashes[from]!);
     part.sets[place] = set;
     part.hashes[place] = hashes[from]!;
+    if (texts.length > 0) part.texts[place] = texts[from];
   }
 }
 
 /** Moves up what was pushed beyond the place that is empty now (Knuth 6.4, algorithm R). */
-function closeGap({ sets, hashes }: Part, empty: number): void {
+function closeGap({ sets, hashes, texts }: Part, empty: number): void {
   const mask = sets.length - 1;
   let gap = empty;
   for (let place = (gap + 1) & mask; sets[place] !== NO_MEMBERS; place = (place + 1) & mask) {
@@ -114,9 +132,11 @@ function closeGap({ sets, hashes }: Part, empty: number): void {
     if (((place - home) & mask) < ((place - gap) & mask)) continue;
     sets[gap] = sets[place]!;
     hashes[gap] = hashes[place]!;
+    if (texts.length > 0) texts[gap] = texts[place];
     sets[place] = NO_MEMBERS;
     gap = place;
   }
+  if (texts.length > 0) texts[gap] = undefined;
 }
 
 /** 32 bits of a text: FNV-1a over its UTF-16 units, mixed as MurmurHash3 ends. */

@@ -8,8 +8,8 @@
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { VarintReader } from '../../../../shared/kernel/varints.ts';
 import { exact } from './carries.ts';
-import type { BucketValues, RingKind } from './ring-spans.ts';
-import { hourOf } from './ring-spans.ts';
+import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
+import { DAY_HOURS_KEPT, hourOf } from './ring-spans.ts';
 
 const CHUNK_BYTES = 16;
 const PAGE_CHUNKS = 4_096;
@@ -54,6 +54,27 @@ export class PackedRings {
   read(chunk: number): VarintReader {
     this.reader.seek(this.page(chunk), startOf(chunk) + HEAD_BYTES);
     return this.reader;
+  }
+
+  /** The three totals, as of the newest minute. */
+  totals(chunk: number, totals: RingTotals): void {
+    const reader = this.read(chunk);
+    let minutes = 0;
+    for (let left = reader.varint(); left > 0; left--) {
+      reader.varint();
+      minutes += sumOf(reader);
+    }
+    let day = 0;
+    let hours = 0;
+    for (let left = reader.varint(); left > 0; left--) {
+      const age = reader.varint();
+      const sum = sumOf(reader);
+      hours += sum;
+      if (age < DAY_HOURS_KEPT) day += sum;
+    }
+    totals.minutes = minutes;
+    totals.day = day;
+    totals.hours = hours;
   }
 
   /** Σ of the buckets in (above, upTo]; `newest` is the pair's newest minute. Thousandths. */
@@ -110,6 +131,13 @@ export class PackedRings {
     this.next += chunks;
     return chunk;
   }
+}
+
+/** A bucket's sum, after its age was read. */
+function sumOf(reader: VarintReader): number {
+  const marked = reader.varint();
+  const low = Math.floor(marked / 2);
+  return marked === low * 2 ? low : reader.varint() * LIMB + low;
 }
 
 function chunksOf(length: number): number {

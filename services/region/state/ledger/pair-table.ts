@@ -62,7 +62,8 @@ export class PairTable {
     return found >= 0 ? found : this.add(entity);
   }
 
-  private add(entity: number): number {
+  /** A pair that is known not to be there; its count is 0. Answers its slot. */
+  add(entity: number): number {
     if ((this.size + 1) * 8 > this.places.length * 7) this.grow();
     const slot = this.size++;
     if (slot >> PAGE_BITS === this.records.length) {

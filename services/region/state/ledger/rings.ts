@@ -11,7 +11,7 @@ import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts
 import { DAY_TOTAL, DenseRings, HOURS_TOTAL, MINUTES_TOTAL } from './dense-rings.ts';
 import { PACKED_LIMIT_BYTES, PackedRings, skipRings } from './packed-rings.ts';
 import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
-import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
+import { HOURS_KEPT, hourOf } from './ring-spans.ts';
 import { SparseRings } from './sparse-rings.ts';
 
 export class Rings {
@@ -74,10 +74,7 @@ export class Rings {
       this.sparse.totals(reference - 1, newest, totals);
       return;
     }
-    const hour = hourOf(newest);
-    totals.minutes = this.sum(reference, newest, 'minutes', newest - MINUTES_KEPT, newest);
-    totals.day = this.sum(reference, newest, 'hours', hour - DAY_HOURS_KEPT, hour);
-    totals.hours = this.sum(reference, newest, 'hours', hour - HOURS_KEPT, hour);
+    this.packed.totals(packedOf(reference), totals);
   }
 
   /** The ring's content; `newest` is the pair's newest minute. */

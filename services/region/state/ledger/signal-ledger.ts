@@ -1,5 +1,5 @@
 /** The ledger behind its contract: one {@link SignalPairs} for each signal of the schema. */
-import { BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
+import { assert, BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { Schema, Window } from '../../../../shared/schema/schema.ts';
 import { Ceilings, type PairCeiling } from '../ceilings/ceilings.ts';
@@ -41,6 +41,7 @@ class SignalLedger implements Ledger {
   private readonly bySignal = new Map<string, Signal>();
   private readonly inOrder: readonly Signal[];
   private readonly changedShards = new Uint8Array(SHARDS);
+  private readonly loadedShards = new Uint8Array(SHARDS);
   private readonly ceiling: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
   /** Where packing goes on. */
   private packing = { signal: 0, slot: 0 };
@@ -77,28 +78,29 @@ class SignalLedger implements Ledger {
 
   add(entity: number, signal: string, weight: number, timeMs: number): void {
     const found = this.signalFor(entity, signal, weight, timeMs);
-    this.raise(found, found.pairs.put(entity, weight, timeMs, 1));
+    this.raise(found, found.pairs.put(entity, weight, timeMs, 1), weight);
     this.changedShards[shardOf(entity)] = 1;
   }
 
   note(entity: number, signal: string, timeMs: number): void {
     const found = this.signalFor(entity, signal, 0, timeMs);
-    this.raise(found, found.pairs.put(entity, 0, timeMs, 0));
+    this.raise(found, found.pairs.put(entity, 0, timeMs, 0), 0);
     this.changedShards[shardOf(entity)] = 1;
   }
 
   retract(entity: number, signal: string, weight: number, timeMs: number): void {
     const { index, pairs } = this.signalFor(entity, signal, weight, timeMs);
     const slot = pairs.retract(entity, weight, timeMs);
-    // What is highest may stay where it is: it is at least the truth. What is least must not.
     pairs.ceiling(slot, this.ceiling, false);
-    this.ceilings.lower(index, pairs.table.ordinal(slot), this.ceiling.all);
+    this.ceilings.took(index, pairs.table.ordinal(slot), this.ceiling.all);
     this.changedShards[shardOf(entity)] = 1;
   }
 
-  private raise({ index, pairs, withDecay }: Signal, slot: number): void {
+  /** `by`: what was added to the pair; Infinity: all of it. */
+  private raise({ index, pairs, withDecay }: Signal, slot: number, by: number): void {
     pairs.ceiling(slot, this.ceiling, withDecay);
-    this.ceilings.raise(index, pairs.table.ordinal(slot), pairs.newestMinute(slot), this.ceiling);
+    const before = Math.max(0, this.ceiling.all - by);
+    this.ceilings.raise(index, pairs.table.ordinal(slot), pairs.newestMinute(slot), this.ceiling, before);
   }
 
   private signalFor(entity: number, signal: string, weight: number, timeMs: number): Signal {
@@ -150,6 +152,8 @@ class SignalLedger implements Ledger {
   }
 
   load(shard: number, bytes: Uint8Array): void {
+    const isEmpty = this.changedShards[shard] === 0 && this.loadedShards[shard] === 0;
+    assert(isEmpty, 'a shard is loaded into an empty one', () => ({ shard }));
     const reader = new ShardReader(shard, bytes);
     // Every signal is known before the first pair is opened: bytes that are refused leave the shard empty.
     const present: { readonly signal: Signal; readonly count: number }[] = [];
@@ -159,11 +163,14 @@ class SignalLedger implements Ledger {
       if (signal === undefined) throw damaged(shard, `the schema has no signal ${JSON.stringify(name)}`);
       present.push({ signal, count: reader.varint() });
     }
+    this.loadedShards[shard] = 1;
     for (const { signal, count } of present) {
       let entity = 0;
-      for (let left = count; left > 0; left--) {
-        entity += reader.varint();
-        this.raise(signal, signal.pairs.decode(entity, reader));
+      for (let pair = 0; pair < count; pair++) {
+        const step = reader.varint();
+        assert(step > 0 || pair === 0, 'a shard has each pair once', () => ({ shard, entity }));
+        entity += step;
+        this.raise(signal, signal.pairs.decode(entity, reader), Number.POSITIVE_INFINITY);
       }
     }
     reader.end();

@@ -9,7 +9,16 @@
  */
 import { grown } from '../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
-import { BlockPool, CAPACITIES, classFor, LARGEST_BLOCK, PAGE_BITS, PAGE_MASK, type Page } from './block-pool.ts';
+import {
+  BlockPool,
+  CAPACITIES,
+  type Codes,
+  classFor,
+  LARGEST_BLOCK,
+  PAGE_BITS,
+  PAGE_MASK,
+  type Page,
+} from './block-pool.ts';
 
 /** The blocks before the tail, in order. All have the largest size. */
 interface Directory {
@@ -325,4 +334,49 @@ function lowerBound(sorted: Uint32Array, start: number, end: number, value: numb
     else high = middle;
   }
   return low;
+}
+
+/** Above all documents, and still a small integer to the engine. */
+export const NO_MORE = 0x7fff_ffff;
+const NO_VALUES = new Uint32Array(0);
+const NO_CODES = new Uint8Array(0);
+
+/** Walks through a term's postings, block after block. */
+export class Cursor {
+  values: Uint32Array = NO_VALUES;
+  codes: Codes = NO_CODES;
+  at = 0;
+  blockEnd = 0;
+  /** The document at `at`; `NO_MORE` at the end. */
+  next = NO_MORE;
+
+  private readonly postings: Postings;
+  private readonly term: number;
+  private readonly blocks: number;
+  private block = 0;
+
+  constructor(postings: Postings, term: number) {
+    this.postings = postings;
+    this.term = term;
+    this.blocks = postings.blocks(term);
+    this.settle();
+  }
+
+  /** After `at` has moved. */
+  settle(): void {
+    if (this.at === this.blockEnd) {
+      if (this.block === this.blocks) {
+        this.next = NO_MORE;
+        return;
+      }
+      const address = this.postings.blockAddress(this.term, this.block);
+      const page = this.postings.pageOf(address);
+      this.values = page.values;
+      this.codes = page.codes;
+      this.at = address & PAGE_MASK;
+      this.blockEnd = this.at + this.postings.blockCount(this.term, this.block);
+      this.block++;
+    }
+    this.next = this.values[this.at]! | 0;
+  }
 }

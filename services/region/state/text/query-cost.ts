@@ -14,7 +14,7 @@ export const SEVERAL_FIELDS_STEPS = 4;
 /** A word of the vocabulary passed by. */
 export const WORD_STEPS = 1;
 /** A word compared letter by letter, besides its letters: most often it has to come from far away in memory. */
-export const COMPARISON_STEPS = 80;
+export const COMPARISON_STEPS = 120;
 
 export class QueryCost {
   private steps = 0;

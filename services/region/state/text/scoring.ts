@@ -13,14 +13,12 @@
  *   are counted, not looked at, once the page is full of candidates that beat what the common term alone can give
  *   (Turtle and Flood: Query Evaluation: Strategies and Optimizations, 1995, calls this MaxScore).
  */
-import type { RankKey } from '../../../../shared/kernel/ranking.ts';
-import { type Scored, TopScores } from '../../../../shared/kernel/top-scores.ts';
 import type { Entities } from '../entities/entities.ts';
-import type { Selection } from '../facets/facets.ts';
-import { type Codes, PAGE_MASK } from './block-pool.ts';
+import { PAGE_MASK } from './block-pool.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import type { Clause } from './parse-text-query.ts';
-import type { Postings } from './postings.ts';
+import { Cursor, NO_MORE } from './postings.ts';
+import { type Answer, Results, type Wanted } from './results.ts';
 import { type Saturation, TABLE_CODES } from './saturation.ts';
 
 /** A clause with the terms it stands for. */
@@ -30,19 +28,8 @@ export interface ExpandedClause extends Pick<Clause, 'presence'> {
   readonly terms: readonly { readonly term: number /** Boost × idf. */; readonly weight: number }[];
 }
 
-export interface Asked {
+export interface Asked extends Wanted {
   readonly clauses: readonly ExpandedClause[];
-  readonly selection: Selection | undefined;
-  /** Only what ranks after it is wanted. */
-  readonly after: RankKey | undefined;
-  /** ≥ 1. */
-  readonly limit: number;
-}
-
-export interface Answer {
-  /** Number of documents that match, wherever they rank. */
-  readonly total: number;
-  readonly best: readonly Scored[];
 }
 
 /** What looking a document up in a term costs, in postings passed. */
@@ -53,8 +40,6 @@ const SPARSE = 128;
 const WINDOW = 2_048;
 const WINDOW_WORDS = WINDOW / 32;
 const WINDOW_MASK = WINDOW - 1;
-/** Above all documents, and still a small integer to the engine. */
-const NO_MORE = 0x7fff_ffff;
 
 export class Scoring {
   /** What has been looked at since the start: for tests and benchmarks. */
@@ -380,83 +365,5 @@ export class Scoring {
       touched[word] = 0;
       matching[word] = 0;
     }
-  }
-}
-
-const NO_VALUES = new Uint32Array(0);
-const NO_CODES = new Uint8Array(0);
-
-/** Walks through a term's postings, block after block. */
-class Cursor {
-  values: Uint32Array = NO_VALUES;
-  codes: Codes = NO_CODES;
-  at = 0;
-  blockEnd = 0;
-  /** The document at `at`; `NO_MORE` at the end. */
-  next = NO_MORE;
-
-  private readonly postings: Postings;
-  private readonly term: number;
-  private readonly blocks: number;
-  private block = 0;
-
-  constructor(postings: Postings, term: number) {
-    this.postings = postings;
-    this.term = term;
-    this.blocks = postings.blocks(term);
-    this.settle();
-  }
-
-  /** After `at` has moved. */
-  settle(): void {
-    if (this.at === this.blockEnd) {
-      if (this.block === this.blocks) {
-        this.next = NO_MORE;
-        return;
-      }
-      const address = this.postings.blockAddress(this.term, this.block);
-      const page = this.postings.pageOf(address);
-      this.values = page.values;
-      this.codes = page.codes;
-      this.at = address & PAGE_MASK;
-      this.blockEnd = this.at + this.postings.blockCount(this.term, this.block);
-      this.block++;
-    }
-    this.next = this.values[this.at]! | 0;
-  }
-}
-
-/** What matched, so far. */
-class Results {
-  private total = 0;
-  /** A score below it is not wanted. */
-  threshold = -1;
-  private readonly top: TopScores;
-  private readonly selection: Selection | undefined;
-  private readonly entities: Entities;
-  private readonly after: RankKey | undefined;
-  private readonly ceiling: number;
-
-  constructor({ selection, after, limit }: Asked, entities: Entities) {
-    this.top = new TopScores(limit);
-    this.selection = selection;
-    this.after = after;
-    this.ceiling = after?.score ?? Infinity;
-    this.entities = entities;
-  }
-
-  add(document: number, score: number): void {
-    if (this.selection !== undefined && !this.selection.has(document)) return;
-    this.total++;
-    if (score < this.threshold || score > this.ceiling) return;
-    const entity = this.entities.entity(document);
-    if (score === this.ceiling && entity <= this.after!.entity) return;
-    this.top.add(entity, score);
-    const { worst } = this.top;
-    if (worst !== undefined) this.threshold = worst.score;
-  }
-
-  answer(): Answer {
-    return { total: this.total, best: this.top.sorted() };
   }
 }

@@ -27,7 +27,6 @@ import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts'
 import { Saturation } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
-import { suggest } from './suggest.ts';
 import type { Suggestion, TextIndex, TextRanking, TextResult, WeightedTerm } from './text.ts';
 import { LazyTextRanking } from './text-ranking.ts';
 
@@ -76,7 +75,7 @@ export class MemoryTextIndex implements TextIndex {
 
   suggest(prefix: string, limit: number): readonly Suggestion[] {
     assert(limit >= 1, 'at least one suggestion is asked for', () => limit);
-    return suggest(this.index.lexicon, prefix, limit);
+    return this.index.lexicon.suggest(prefix, limit);
   }
 
   significantTerms(entity: number, limit: number): readonly WeightedTerm[] {

@@ -9,8 +9,10 @@
  */
 import { grown } from '../../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../../shared/kernel/kernel.ts';
+import type { Suggestion } from '../text.ts';
 import { Analysis, normalise, TERM_LIMIT_CHARACTERS } from './analysis.ts';
 import { Key, StringTable } from './string-table.ts';
+import { suggest } from './suggest.ts';
 import { type Likeness, lettersOf, Vocabulary } from './vocabulary.ts';
 
 /** Nothing is found by this word. */
@@ -59,6 +61,11 @@ export class Lexicon {
 
   get sizeBytes(): number {
     return this.words.sizeBytes + this.terms.sizeBytes + this.records.byteLength + this.wordsOf.byteLength;
+  }
+
+  /** As the contract of the text index has it. */
+  suggest(prefix: string, limit: number): readonly Suggestion[] {
+    return suggest(this, prefix, limit);
   }
 
   /** Number of words that have a term. */

@@ -118,7 +118,7 @@ export class Vocabulary {
         const has = letters[at]!;
         if (!hasAtMost(missingLimit, wanted & ~has) || !hasAtMost(extraLimit, has & ~wanted)) continue;
         if (lengths[at]! < shortest || lengths[at]! > longest) continue;
-        if (!this.textOf(words[at]!).startsWith(prefix)) return;
+        if (prefix !== '' && !this.textOf(words[at]!).startsWith(prefix)) return;
         if (!visit(words[at]!)) return;
       }
       if (count > 0 && !this.textOf(words[count - 1]!).startsWith(prefix)) return;

@@ -1,6 +1,6 @@
 /** Completions of a prefix from the words of the live documents. */
-import type { Lexicon } from './lexicon/lexicon.ts';
-import type { Suggestion } from './text.ts';
+import type { Suggestion } from '../text.ts';
+import type { Lexicon } from './lexicon.ts';
 
 /**
  * Words that begin with the last word of the prefix, those most documents have first, then alphabetically; of words with

@@ -1,0 +1,55 @@
+/** Gathering an answer: documents are offered in any order, each once. */
+import type { RankKey } from '../../../../shared/kernel/ranking.ts';
+import { type Scored, TopScores } from '../../../../shared/kernel/top-scores.ts';
+import type { Entities } from '../entities/entities.ts';
+import type { Selection } from '../facets/facets.ts';
+
+/** Which of the matches. */
+export interface Wanted {
+  readonly selection: Selection | undefined;
+  /** Only what ranks after it is wanted. */
+  readonly after: RankKey | undefined;
+  /** ≥ 1. */
+  readonly limit: number;
+}
+
+export interface Answer {
+  /** Number of documents that match, wherever they rank. */
+  readonly total: number;
+  readonly best: readonly Scored[];
+}
+
+/** What matched, so far: how many, and the best of those that are wanted. */
+export class Results {
+  private total = 0;
+  /** A score below it is not wanted. */
+  threshold = -1;
+  private readonly top: TopScores;
+  private readonly selection: Selection | undefined;
+  private readonly entities: Entities;
+  private readonly after: RankKey | undefined;
+  private readonly ceiling: number;
+
+  constructor({ selection, after, limit }: Wanted, entities: Entities) {
+    this.top = new TopScores(limit);
+    this.selection = selection;
+    this.after = after;
+    this.ceiling = after?.score ?? Infinity;
+    this.entities = entities;
+  }
+
+  add(document: number, score: number): void {
+    if (this.selection !== undefined && !this.selection.has(document)) return;
+    this.total++;
+    if (score < this.threshold || score > this.ceiling) return;
+    const entity = this.entities.entity(document);
+    if (score === this.ceiling && entity <= this.after!.entity) return;
+    this.top.add(entity, score);
+    const { worst } = this.top;
+    if (worst !== undefined) this.threshold = worst.score;
+  }
+
+  answer(): Answer {
+    return { total: this.total, best: this.top.sorted() };
+  }
+}

@@ -1,0 +1,246 @@
+/** A region's machine: it sees what reaches its disk, and takes the disk away. */
+import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
+import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
+import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
+import type { StreamOffset } from '../../services/region/wal/wal.ts';
+import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
+import { aliveKey, type Leadership } from '../../shared/protocol/leadership.ts';
+import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
+import { MemoryStoreHome } from '../harness/memory-store-home.ts';
+import type { Life } from './life.ts';
+import { Machine } from './machine.ts';
+import { Violation } from './violation.ts';
+import type { World } from './world.ts';
+
+/** Of a batch in the log: its origin and first sequence. */
+export type Place = readonly [origin: string, first: number];
+
+export class RegionMachine extends Machine {
+  region: RegionHost | undefined;
+  /** How much of every origin is on its disk. */
+  readonly onDisk = new Map<string, number>();
+  /** It has answered that it is cut off, and nobody has asked to heal it since. */
+  cutOff = false;
+  /** Requests to heal it that are not answered yet. */
+  heals = 0;
+  /** Of all events on its disk. */
+  highestHlc = 0;
+  /** The epoch of the leadership record on its disk, and since when it is there. */
+  leadership = { epoch: 0, sinceMs: 0 };
+  /** Since when it answers, virtual ms. */
+  servesSinceMs = Number.POSITIVE_INFINITY;
+  /** Everything in the stream of this `created` up to there is on its disk. */
+  readonly covered = { created: '', sequence: 0 };
+  /** Another number, another disk: what the old one had may be gone. */
+  disk = 1;
+  /** Since when it is in the machine; the first one: for ever. */
+  diskSinceMs = Number.NEGATIVE_INFINITY;
+  /** Milliseconds a flush takes at most. */
+  private flushesMs = 3;
+  /** The most a flush has ever taken. */
+  flushLimitMs = 3;
+  /** What becomes of commits that were not flushed at the next death. */
+  unflushed: 'lost' | 'kept' = 'lost';
+  /** Copies of its disk, the newest last. */
+  readonly backups: { readonly atMs: number; readonly store: MemoryStore }[] = [];
+  private readonly hooks: StoreHooks;
+  private full = false;
+  private home: MemoryStoreHome;
+
+  constructor(world: World, name: string) {
+    super(world, name);
+    const flushes = this.chance.fork('flushes');
+    this.hooks = {
+      flush: () => new Promise((resolve) => void world.scheduler.after(flushes.between(0.1, this.flushesMs), resolve)),
+      onFlushed: (changes) => this.flushed(changes),
+    };
+    this.home = this.homeOf(new MemoryStore(undefined, this.hooks));
+  }
+
+  set flushMs(flushMs: number) {
+    this.flushesMs = flushMs;
+    this.flushLimitMs = Math.max(flushMs, this.flushLimitMs);
+  }
+
+  /** The disk's current store. */
+  get store(): MemoryStore {
+    return this.home.store;
+  }
+
+  private homeOf(store: MemoryStore | MemoryStoreHome): MemoryStoreHome {
+    const home = store instanceof MemoryStore ? new MemoryStoreHome(store) : store;
+    const { flush } = this.hooks;
+    if (flush !== undefined) home.incomingHooks = { flush };
+    home.store.full = this.full;
+    home.incomingFull = this.full;
+    home.onStep = (step) => {
+      if (step === 'after the switch') this.installed(home);
+    };
+    return home;
+  }
+
+  /** A store that came from a peer is the current one now: nothing of what was here may be missing in it. */
+  private installed(home: MemoryStoreHome): void {
+    home.store.hooks = this.hooks;
+    home.store.full = this.full;
+    const before = new Map(this.onDisk);
+    this.readDisk();
+    for (const [origin, last] of this.onDisk) this.world.holdings.note(this.name, origin, last);
+    this.world.note(this.name, 'has another store, from a peer');
+    for (const [origin, sequence] of before) {
+      const now = this.onDisk.get(origin) ?? 0;
+      if (now >= sequence) continue;
+      this.world.fail(
+        new Violation('durable never goes back', `${this.name} had ${origin}:${sequence}, its snapshot ends at ${now}`),
+      );
+    }
+  }
+
+  setFull(full: boolean): void {
+    this.full = full;
+    this.store.full = full;
+    this.home.incomingFull = full;
+  }
+
+  private flushed(changes: Changes): void {
+    const trimmed: Place[] = [];
+    for (const [table, key, value] of changes) {
+      if (table === 'batches' && value === undefined) trimmed.push(key as Place);
+      if (table !== 'batches' || value === undefined) continue;
+      const { origin, first, last } = decodeHeader(value);
+      const before = this.onDisk.get(origin) ?? 0;
+      if (first !== before + 1) {
+        this.world.fail(new Violation('no gaps', `${this.name} has ${origin} up to ${before} and flushed ${first}`));
+      }
+      this.onDisk.set(origin, last);
+      this.world.flushed(this, value);
+    }
+    // What is marked is marked of everything this commit brought.
+    for (const [table, key, value] of changes) {
+      if (table === 'marks' && value !== undefined) this.marked(String(key), value);
+    }
+    if (trimmed.length > 0) this.world.trimmed(this, trimmed);
+  }
+
+  private marked(name: string, value: Uint8Array): void {
+    const { world } = this;
+    if (name === 'offset') world.check(() => world.holdings.checkOffset(this, readJson(value) as StreamOffset));
+    if (name === 'leadership') this.learned((readJson(value) as Leadership).epoch);
+  }
+
+  private learned(epoch: number): void {
+    const before = this.leadership;
+    if (epoch < before.epoch) {
+      const went = `the record on the disk of ${this.name} went from ${before.epoch} back to ${epoch}`;
+      this.world.fail(new Violation('epochs only grow', went));
+    }
+    if (epoch !== before.epoch) this.leadership = { epoch, sinceMs: this.world.scheduler.nowMs };
+  }
+
+  /** Bytes the batches take on its disk. */
+  get batchBytes(): number {
+    return this.store.flushed('batches').reduce((sum, [, bytes]) => sum + bytes.length, 0);
+  }
+
+  /** Another disk is in the machine: an older copy, or an empty one. The process must be down. */
+  replaceDisk(store?: MemoryStore): void {
+    this.home = this.homeOf(store?.backup() ?? new MemoryStore(undefined, this.hooks));
+    this.disk++;
+    this.diskSinceMs = this.world.scheduler.nowMs;
+    this.cutOff = false;
+    this.readDisk();
+  }
+
+  private readDisk(): void {
+    this.onDisk.clear();
+    this.highestHlc = 0;
+    this.covered.sequence = 0;
+    for (const [origin, value] of this.store.flushed('origins')) {
+      const { last, lastHlc } = readJson(value) as { last: number; lastHlc: number };
+      this.highestHlc = Math.max(this.highestHlc, lastHlc);
+      if (last > 0) this.onDisk.set(origin, last);
+    }
+    const marks = new Map(this.store.flushed('marks'));
+    const record = marks.get('leadership');
+    this.leadership = {
+      epoch: record === undefined ? 0 : (readJson(record) as Leadership).epoch,
+      sinceMs: this.world.scheduler.nowMs,
+    };
+    const offset = marks.get('offset');
+    const { world } = this;
+    if (offset !== undefined) world.check(() => world.holdings.checkOffset(this, readJson(offset) as StreamOffset));
+  }
+
+  protected override async run(life: Life): Promise<void> {
+    const { world, name } = this;
+    const { names, network, topology } = world;
+    const client = this.client!;
+    const others = topology.regions.filter((region) => region.name !== name);
+    const metrics = this.metricsOf('region');
+    const openPool = network.poolsOf(life);
+    const region = await createRegionHost({
+      region: name,
+      clock: life.clock,
+      random: life.chance.fork('random'),
+      log: this.log(),
+      metrics,
+      home: life.home(this.home),
+      stream: life.stream(client.stream, (bytes) => this.publishing(bytes)),
+      control: life.control(client.control, () => {
+        life.confirmed = true;
+      }),
+      alive: topology.failover === undefined ? undefined : life.control(client.keys(aliveKey(name))),
+      schema: world.schema,
+      schemaFile: 'schema.yaml',
+      links: others.map((other) =>
+        createHttpPeerLink({ region: other.name, url: other.url, clock: life.clock, openPool }),
+      ),
+      intakeQueueLimit: world.limits.tidal_intake_waiting_events,
+      intakeQueueBytes: world.limits.tidal_intake_waiting_bytes,
+      logMaxBytes: 1e9,
+      openVectors: inProcessVectors(),
+      ...world.upkeep,
+      idempotencyKeysLimit: 1_000_000,
+      maxBodyBytes: 2 * 1024 * 1024,
+      maxBodiesBytes: 64 * 1024 * 1024,
+      maxInFlight: 512,
+      onFatal: (error) => this.exit(life, error),
+    });
+    if (!life.alive) return;
+    this.region = region;
+    this.servesSinceMs = world.scheduler.nowMs;
+    network.listen(name, life, region.app.callback());
+    region.start();
+    world.note(name, `serves, with ${names.length - 1} peers`);
+  }
+
+  private publishing(bytes: Uint8Array): void {
+    for (const part of splitMessage(bytes)) {
+      const { origin, last } = decodeHeader(part);
+      if (last <= (this.onDisk.get(origin) ?? 0)) continue;
+      this.world.fail(new Violation('flushed before it is shipped', `${this.name} ships ${origin}:${last}`));
+    }
+  }
+
+  protected override get serves(): boolean {
+    return this.region !== undefined;
+  }
+
+  protected override async stopping(): Promise<void> {
+    this.world.network.unlisten(this.name, true);
+    await this.region?.stop();
+  }
+
+  protected override stopped(): void {
+    this.region = undefined;
+    this.servesSinceMs = Number.POSITIVE_INFINITY;
+    this.heals = 0;
+    this.home = this.homeOf(this.home.crash(this.unflushed));
+    this.unflushed = 'lost';
+    this.readDisk();
+  }
+}
+
+function readJson(bytes: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(bytes).toString('utf8'));
+}

@@ -1,0 +1,54 @@
+/** A router's machine: it has nothing to lose. */
+import { createHttpRegionLink } from '../../services/router/forward/http-region-link.ts';
+import { createRouter, type RouterService } from '../../services/router/router.ts';
+import type { Life } from './life.ts';
+import { Machine } from './machine.ts';
+
+export class RouterMachine extends Machine {
+  router: RouterService | undefined;
+
+  protected override async run(life: Life): Promise<void> {
+    const { world, name } = this;
+    const { network, topology } = world;
+    const client = this.client!;
+    const metrics = this.metricsOf('router');
+    const openPool = network.poolsOf(life);
+    const router = createRouter({
+      clock: life.clock,
+      random: life.chance.fork('random'),
+      log: this.log(),
+      metrics,
+      control: life.control(client.control),
+      failover:
+        topology.failover === undefined
+          ? undefined
+          : { ...topology.failover, keys: (key) => life.control(client.keys(key)) },
+      topology,
+      links: new Map(
+        topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock: life.clock, openPool })]),
+      ),
+      maxBodyBytes: 2 * 1024 * 1024,
+      maxBodiesBytes: 64 * 1024 * 1024,
+      maxInFlight: 512,
+      heldWritesLimit: world.limits.tidal_router_held_writes,
+      heldWritesMs: 10_000,
+    });
+    this.router = router;
+    network.listen(name, life, router.app.callback());
+    router.start();
+  }
+
+  protected override get serves(): boolean {
+    return this.router !== undefined;
+  }
+
+  protected override async stopping(): Promise<void> {
+    this.world.network.unlisten(this.name, true);
+    this.router?.drain();
+    await this.router?.close();
+  }
+
+  protected override stopped(): void {
+    this.router = undefined;
+  }
+}
