@@ -26,7 +26,7 @@ import type { RegionSurface } from './http/http.ts';
 import { createGroupCommit } from './intake/group-commit.ts';
 import type { Intake } from './intake/intake.ts';
 import { createCursors } from './pages/signed-cursors.ts';
-import { createRank } from './rank/scan-rank.ts';
+import { createRank } from './rank/profile-rank.ts';
 import { drain } from './receive/drain.ts';
 import { createIngest } from './receive/ingest.ts';
 import type { Ingest, Receiver } from './receive/receive.ts';

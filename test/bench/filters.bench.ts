@@ -1,7 +1,7 @@
 /** Filters over a million items: what a put costs, what a selection costs, and what it spares a feed. */
 import { firstPlace, takePage } from '../../services/region/pages/pages.ts';
+import { createRank } from '../../services/region/rank/profile-rank.ts';
 import type { Profile } from '../../services/region/rank/rank.ts';
-import { createRank } from '../../services/region/rank/scan-rank.ts';
 import { encodeMetadata, type ItemRegister } from '../../services/region/state/catalog/catalog.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';

@@ -2,9 +2,9 @@
 
 import { diversityOf, presentItems, type RankedItem } from '../../services/region/http/ranked-items.ts';
 import { firstPlace, takePage } from '../../services/region/pages/pages.ts';
+import { createRank } from '../../services/region/rank/profile-rank.ts';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
-import { createRank } from '../../services/region/rank/scan-rank.ts';
 import type { Scored } from '../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import type { Schema } from '../../shared/schema/schema.ts';

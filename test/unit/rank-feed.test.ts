@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { firstPlace, type Place } from '../../services/region/pages/pages.ts';
 import { parseFilter } from '../../services/region/rank/parse-filter.ts';
+import { createRank } from '../../services/region/rank/profile-rank.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
-import { createRank } from '../../services/region/rank/scan-rank.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { compileFilters } from '../../shared/protocol/filter.ts';
 import { type FeedAnswer, feedOf } from '../harness/feed.ts';

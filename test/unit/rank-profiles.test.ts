@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Place } from '../../services/region/pages/pages.ts';
+import { createRank } from '../../services/region/rank/profile-rank.ts';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
 import { type FeedQuery, type Profile, profiles } from '../../services/region/rank/rank.ts';
-import { createRank } from '../../services/region/rank/scan-rank.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import { type FeedAnswer, feedOf } from '../harness/feed.ts';
 import { schemaOf } from '../harness/signals-schema.ts';

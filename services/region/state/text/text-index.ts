@@ -27,7 +27,7 @@ import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts'
 import { Saturation } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
-import type { Suggestion, TextIndex, TextRanking, TextResult, WeightedTerm } from './text.ts';
+import type { Suggestion, TextIndex, TextRanking, WeightedTerm } from './text.ts';
 import { LazyTextRanking } from './text-ranking.ts';
 
 export interface TextIndexOptions {
@@ -80,19 +80,6 @@ export class MemoryTextIndex implements TextIndex {
 
   significantTerms(entity: number, limit: number): readonly WeightedTerm[] {
     return significantTerms(this.index, this.scoring, this.entities.find(entity), limit);
-  }
-
-  search(query: string, limit: number, accept?: (entity: number) => boolean): TextResult {
-    assert(limit >= 1, 'a search asks for at least one hit', () => limit);
-    const { entities } = this;
-    const selection = accept && {
-      count: Infinity,
-      has: (o: number) => accept(entities.entity(o)),
-      any: () => true,
-      forEach: () => {},
-    };
-    const ranking = this.rank(query, selection);
-    return { hits: ranking.after(undefined, limit), total: ranking.total };
   }
 
   /** The clauses of a query with the terms they stand for. Throws `Refusal('invalid_query')`. */

@@ -13,18 +13,6 @@ import type { Ranking, ScorePart } from '../../../../shared/kernel/ranking.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Selection } from '../facets/facets.ts';
 
-export interface TextHit {
-  readonly entity: number;
-  readonly score: number;
-}
-
-export interface TextResult {
-  /** Best first, at most the asked number. */
-  readonly hits: readonly TextHit[];
-  /** Number of documents that matched. */
-  readonly total: number;
-}
-
 /** A term of the index, as analysis makes it of a word, and how much it counts. */
 export interface WeightedTerm {
   readonly term: string;
@@ -66,8 +54,6 @@ export interface TextIndex {
    * where there is no such document or no word in it.
    */
   significantTerms(entity: number, limit: number): readonly WeightedTerm[];
-  /** As {@link rank}, filtered by entity. Going away. */
-  search(query: string, limit: number, accept?: (entity: number) => boolean): TextResult;
   /** Number of documents. */
   readonly size: number;
 }
