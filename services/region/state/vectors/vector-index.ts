@@ -23,7 +23,7 @@ const EXACT_LIMIT = 4_000;
 const STEP = 4;
 /**
  * A filter makes a graph look at 1/share as many vectors, each by a call; the scan looks at the share that is selected. From
- * `count`² > `FILTER_COST` · searched widely · live on the graph is cheaper (measured: test/bench/vectors.bench.ts).
+ * `count`² > `FILTER_COST` · searched widely · live on the graph is cheaper, by an estimate: test/bench/vectors.bench.ts has a filter on either side of it.
  */
 const FILTER_COST = 60;
 const FILTER_WIDTH = 96;
