@@ -75,6 +75,11 @@ export class Chronicle {
     return opened;
   }
 
+  /** Nobody knows any more of an epoch above this one: whoever led it, it may be given again. */
+  forgetLeaders(remembered: number): void {
+    for (const epoch of this.leaders.keys()) if (epoch > remembered) this.leaders.delete(epoch);
+  }
+
   /** How much of an origin ever reached a disk. */
   last(origin: string): number {
     return this.origins.get(origin)?.events.length ?? 0;

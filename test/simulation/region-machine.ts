@@ -142,6 +142,16 @@ export class RegionMachine extends Machine {
     return this.store.flushed('batches').reduce((sum, [, bytes]) => sum + bytes.length, 0);
   }
 
+  /** Where the log on its disk begins, by origin; after its end where all of it was trimmed. */
+  get logBegins(): ReadonlyMap<string, number> {
+    const begins = new Map([...this.onDisk].map(([origin, last]) => [origin, last + 1]));
+    for (const [, value] of this.store.flushed('batches')) {
+      const { origin, first } = decodeHeader(value);
+      begins.set(origin, Math.min(first, begins.get(origin) ?? first));
+    }
+    return begins;
+  }
+
   /** Another disk is in the machine: an older copy, or an empty one. The process must be down. */
   replaceDisk(store?: MemoryStore): void {
     this.home = this.homeOf(store?.backup() ?? new MemoryStore(undefined, this.hooks));

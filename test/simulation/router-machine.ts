@@ -50,5 +50,6 @@ export class RouterMachine extends Machine {
 
   protected override stopped(): void {
     this.router = undefined;
+    this.world.forgetEpochs();
   }
 }

@@ -196,6 +196,10 @@ class Course {
       }
     }
     if (over()) return 0;
+    if (well === undefined && world.irreconcilable !== undefined) {
+      world.note('HEAL', `cannot be merged: ${world.irreconcilable}`);
+      return scheduler.nowMs - beganMs;
+    }
     if (well === undefined) {
       world.fail(new Violation('liveness', `${CONVERGED_WITHIN_MS} ms after the last fault: ${why}`));
       return 0;

@@ -23,7 +23,7 @@ const losses: ReadonlySet<FaultKind> = new Set<FaultKind>([
 export function strike(world: World, fault: FaultEvent): void {
   inflict(world, fault);
   // A restart of the broker takes a moment, though no time.
-  if (losses.has(fault.kind)) world.scheduler.after(0.001, () => world.promises.lost(world.holdings.held()));
+  if (losses.has(fault.kind)) world.scheduler.after(0.001, () => world.lost());
 }
 
 function inflict(world: World, fault: FaultEvent): void {

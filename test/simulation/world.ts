@@ -6,7 +6,7 @@
 import type { LogFields } from '../../shared/observe/log.ts';
 import { type Batch, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import type { Leadership } from '../../shared/protocol/leadership.ts';
+import { type Leadership, parseLeadership } from '../../shared/protocol/leadership.ts';
 import { type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
@@ -173,6 +173,48 @@ export class World {
   /** Told to no other event. */
   nextTag(): number {
     return ++this.tags;
+  }
+
+  /**
+   * Two regions of which each has trimmed what the other has lost with a disk that was put back from a backup: no log can
+   * bring the one to the other (docs/failure-modes.md). Who they are, if there are two.
+   */
+  get irreconcilable(): string | undefined {
+    if (!this.regions.some(({ disk }) => disk > 1)) return undefined;
+    const lacks = (one: RegionMachine, other: RegionMachine): string | undefined => {
+      for (const [origin, begins] of other.logBegins) {
+        if ((one.onDisk.get(origin) ?? 0) < begins - 1) return `${one.name} lacks ${origin}, trimmed by ${other.name}`;
+      }
+      return undefined;
+    };
+    for (const one of this.regions) {
+      for (const other of this.regions) {
+        const [there, back] = [lacks(one, other), lacks(other, one)];
+        if (there !== undefined && back !== undefined) return `${there}; ${back}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** A disk or the broker has lost something. */
+  lost(): void {
+    this.promises.lost(this.holdings.held());
+    this.forgetEpochs();
+  }
+
+  /**
+   * What the last disk, the bucket or the last process took with it is gone: no rule can keep an epoch from being given again
+   * that nothing is left of.
+   */
+  forgetEpochs(): void {
+    const epochs = [0, ...this.routers.map(({ router }) => router?.leadership.highestEpoch ?? 0)];
+    const entry = this.broker.bucket?.entries.get('leadership');
+    if (entry !== undefined) epochs.push(parseLeadership(JSON.parse(entry.json))?.epoch ?? 0);
+    for (const { leadership, onDisk } of this.regions) {
+      epochs.push(leadership.epoch);
+      for (const origin of onDisk.keys()) epochs.push(this.chronicle.origins.get(origin)?.epoch ?? 0);
+    }
+    this.chronicle.forgetLeaders(Math.max(...epochs));
   }
 
   note(who: string, what: string): void {
