@@ -82,7 +82,8 @@ export class Pool {
     const timer = setTimeout(() => child.kill('SIGKILL'), RUN_LIMIT_MS);
     child.on('message', answered);
     child.on('exit', died);
-    child.send(request);
+    // One that has died already - interrupted before it could say no - is heard of by its exit.
+    child.send(request, () => {});
   }
 }
 
