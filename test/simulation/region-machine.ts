@@ -5,6 +5,7 @@ import { inProcessVectors } from '../../services/region/state/vectors/vector-in-
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import { aliveKey, type Leadership } from '../../shared/protocol/leadership.ts';
+import type { Position } from '../../shared/protocol/position.ts';
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
 import type { Life } from './life.ts';
@@ -14,6 +15,13 @@ import type { World } from './world.ts';
 
 /** Of a batch in the log: its origin and first sequence. */
 export type Place = readonly [origin: string, first: number];
+
+/** What another region had on a disk of its. */
+export interface Owed {
+  readonly region: RegionMachine;
+  readonly disk: number;
+  readonly position: Position;
+}
 
 export class RegionMachine extends Machine {
   region: RegionHost | undefined;
@@ -31,6 +39,8 @@ export class RegionMachine extends Machine {
   servesSinceMs = Number.POSITIVE_INFINITY;
   /** Everything in the stream of this `created` up to there is on its disk. */
   readonly covered = { created: '', sequence: 0 };
+  /** It started with nothing on its disk: what every other region had on its own at that moment. Until it says that it is ready. */
+  owed: readonly Owed[] | undefined;
   /** Another number, another disk: what the old one had may be gone. */
   disk = 1;
   /** Since when it is in the machine; the first one: for ever. */
@@ -156,6 +166,7 @@ export class RegionMachine extends Machine {
   replaceDisk(store?: MemoryStore): void {
     this.home = this.homeOf(store?.backup() ?? new MemoryStore(undefined, this.hooks));
     this.disk++;
+    this.owed = undefined;
     this.diskSinceMs = this.world.scheduler.nowMs;
     this.cutOff = false;
     this.readDisk();
@@ -186,6 +197,10 @@ export class RegionMachine extends Machine {
     const { names, network, topology } = world;
     const client = this.client!;
     const others = topology.regions.filter((region) => region.name !== name);
+    if (this.onDisk.size === 0) {
+      const peers = world.regions.filter((region) => region !== this);
+      this.owed = peers.map((region) => ({ region, disk: region.disk, position: new Map(region.onDisk) }));
+    }
     const metrics = this.metricsOf('region');
     const openPool = network.poolsOf(life);
     const region = await createRegionHost({

@@ -7,7 +7,7 @@ import type { LogFields } from '../../shared/observe/log.ts';
 import { type Batch, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { type Leadership, parseLeadership } from '../../shared/protocol/leadership.ts';
-import { type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
+import { covers, formatPosition, type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
@@ -378,6 +378,20 @@ export class World {
     }
   }
 
+  /**
+   * Who started with an empty disk beside others that have a past serves once it has caught up with at least one of them as
+   * it was then; it cannot know of more where the others do not answer.
+   */
+  private checkReady(region: RegionMachine, durable: Position): void {
+    const { owed } = region;
+    region.owed = undefined;
+    if (owed === undefined || owed.length === 0) return;
+    if (owed.some(({ region: peer, disk, position }) => peer.disk !== disk || position.size === 0)) return;
+    if (owed.some(({ position }) => covers(durable, position))) return;
+    const at = formatPosition(durable);
+    throw new Violation('nobody serves without the past', `${region.name} started empty and is ready at "${at}"`);
+  }
+
   private checkStatus(region: RegionMachine, status: RegionStatus): void {
     const durable = parsePosition(status.durable)!;
     const applied = parsePosition(status.applied)!;
@@ -389,6 +403,7 @@ export class World {
       if (sequence <= (durable.get(origin) ?? 0)) continue;
       throw new Violation('applied is never ahead of durable', `${region.name} applied ${origin}:${sequence}`);
     }
+    if (status.ready) this.checkReady(region, durable);
     const epoch = status.leadership?.epoch ?? 0;
     const before = this.said.get(region.name);
     if (before !== undefined && before.disk === region.disk) {
