@@ -85,6 +85,17 @@ async function heldBytes(): Promise<number> {
   return least;
 }
 
+/** Bytes an entity of what all its signals share. */
+async function sharedMemory(entities: number): Promise<BenchRow> {
+  const before = await heldBytes();
+  const ledger = createLedger({ schema, createdMs: () => NOW_MS });
+  for (let entity = 0; entity < entities; entity++) ledger.ceilings.put(entity);
+  const bytes = ((await heldBytes()) - before) / entities;
+  ledger.ceilings.remove(0);
+  const cells = [`${bytes.toFixed(0)} bytes`, `${entities.toLocaleString('en')} entities`, ''];
+  return { what: 'numbering and ceilings, an entity of six signals', cells };
+}
+
 /**
  * Bytes a pair of one signal over `pairs` entities that `fill` fills, less the numbering of entities and the ceilings, which
  * all signals share. `quiet`: after it was looked at by `pack`.
@@ -128,6 +139,7 @@ export const bench: Bench = {
     const rows = SIZES.flatMap((items) => speed(items, report));
     report('memory');
     rows.push(
+      await sharedMemory(PAIRS),
       await memory('cold pair: all its events in one minute', PAIRS, (add) => {
         for (let entity = 0; entity < PAIRS; entity++) add(entity, NOW_MS + entity);
       }),
@@ -148,7 +160,7 @@ export const bench: Bench = {
       rows,
       notes: [
         `Signals: Zipf over the items and six signals, 10,000 events a second, ${ROUNDS} rounds in turn; beside: the counter.`,
-        'Memory: what the process holds after a collection, less the numbering of entities and the ceilings, which all signals of an item share (about 35 bytes an entity); beside: the 1,088 bytes a pair of the original.',
+        'Memory: what the process holds after a collection, less the numbering of entities and the ceilings, which all signals of an item share; beside: the 1,088 bytes a pair of the original.',
         `Seed ${SEED}.`,
       ],
     };

@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
+import { HOUR_SLACK, MINUTE_SLACK } from '../../services/region/state/ceilings/ceilings.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
+import {
+  DAY_HOURS_KEPT,
+  HOURS_KEPT,
+  MINUTES_KEPT,
+  windowSpans,
+} from '../../services/region/state/ledger/ring-spans.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
@@ -238,5 +245,15 @@ describe('ledger', () => {
     assert.throws(() => ledger.add(1, 'view', 1, -1), BrokenInvariant);
     assert.throws(() => ledger.add(-1, 'view', 1, NOON_MS), BrokenInvariant);
     assert.equal(ledger.pairs, 0);
+  });
+});
+
+describe('ceilings', () => {
+  it('hold a little longer than the windows: totals are wider than they are by what is relied on', () => {
+    const minutes = windowSpans['1h'].count;
+    const [day, week] = [windowSpans['24h'].count, windowSpans['7d'].count];
+    assert.ok(MINUTES_KEPT - minutes >= MINUTE_SLACK);
+    assert.ok(DAY_HOURS_KEPT - day >= HOUR_SLACK);
+    assert.ok(HOURS_KEPT - week >= HOUR_SLACK);
   });
 });
