@@ -71,6 +71,27 @@ describe('search over HTTP', () => {
     assert.deepEqual([next.body.items.length, next.body.items[0]!.rank, next.body.next_cursor], [1, 3, null]);
   });
 
+  it('GET /search?explain=true says what each word gave', async () => {
+    const { body } = await region.get<Page>('/search?query=tags:none+night^2+train&limit=2&explain=true');
+    const posted = await search({ query: 'tags:none night^2 train', limit: 2, explain: true });
+    assert.deepEqual(body.items, posted.body.items);
+    const [night, train] = body.items;
+    assert.deepEqual(
+      night!.explain!.map(({ term }) => term),
+      ['night', 'train'],
+    );
+    assert.deepEqual(
+      train!.explain!.map(({ term }) => term),
+      ['train'],
+    );
+    for (const { score, explain } of body.items) {
+      assert.ok(Math.abs(explain!.reduce((sum, { part }) => sum + part, 0) - score) < 1e-12);
+    }
+    assert.ok(!('explain' in (await region.get<Page>('/search?query=train&explain=false')).body.items[0]!));
+    const wrong = await region.get<Problem>('/search?query=train&explain=1');
+    assert.deepEqual([wrong.status, wrong.body.detail], [400, 'explain must be true or false']);
+  });
+
   it('by vector answers the nearest, page by page', async () => {
     const first = await search({ vector: [1, 0], limit: 3 });
     assert.deepEqual(ids(first), [1, 2, 3]);
