@@ -22,6 +22,7 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../errors/errors.ts';
+import { floatBytes, floatsOf } from '../kernel/floats.ts';
 import { assert } from '../kernel/kernel.ts';
 import type { Event, EventBody, EventKey, Metadata } from './events.ts';
 import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, hlcMs } from './events.ts';
@@ -118,8 +119,7 @@ class Writer {
   }
 
   floats(values: Float32Array): void {
-    this.room(values.length * 4);
-    for (const value of values) this.length = this.buffer.writeFloatLE(value, this.length);
+    this.bytes(floatBytes(values));
   }
 
   take(): Buffer {
@@ -295,10 +295,7 @@ class Reader {
   }
 
   floats(count: number): Float32Array {
-    const bytes = this.slice(count * 4);
-    const values = new Float32Array(count);
-    for (let index = 0; index < count; index++) values[index] = bytes.readFloatLE(index * 4);
-    return values;
+    return floatsOf(this.slice(count * 4));
   }
 
   get done(): boolean {

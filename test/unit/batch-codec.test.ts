@@ -56,6 +56,13 @@ describe('batch codec', () => {
     assert.equal(decodeHeader(batch!.bytes).last, 5);
   });
 
+  it('writes the values of an embedding as little-endian floats, whatever the machine', () => {
+    const [batch] = chainOf({ origin, epoch: 7 }, [
+      [{ ...viewEvent(1), kind: 'embedding', values: Float32Array.of(1, -2) }],
+    ]);
+    assert.equal(Buffer.from(batch!.bytes.subarray(-8)).toString('hex'), '0000803f000000c0');
+  });
+
   it('gives back the idempotency keys of events, next to events without', () => {
     const mixed = [...one, ...keyed.map((event, index): Event => ({ ...event, hlc: hlc + 10 + index }))];
     const [batch] = chainOf({ origin }, [mixed]);

@@ -13,8 +13,6 @@ import { entityIdOf } from './entity-id.ts';
 
 /** Writes of one bulk: below what a region's intake queue takes at all. */
 const BULK_LIMIT = 20_000;
-/** One value of an embedding as JSON, at most: a 32-bit value printed as a 64-bit one, and its comma. */
-const VALUE_BYTES = 26;
 /** Names and braces around one write. */
 const FRAME_BYTES = 48;
 
@@ -120,7 +118,7 @@ function checkCount(count: number, what: string): void {
 /** What a write takes on its way beyond the bytes it came in. */
 function extraBytes(write: WireWrite, key: string | undefined): number {
   const frame = key === undefined ? FRAME_BYTES : FRAME_BYTES + WIRE_KEY_BYTES;
-  return write.k === 'v' ? frame + write.f.length * VALUE_BYTES : frame;
+  return write.k === 'v' ? frame + write.f.length : frame;
 }
 
 function keyOf(ctx: Context): string | undefined {
