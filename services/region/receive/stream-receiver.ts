@@ -227,10 +227,9 @@ class StreamReceiver implements Receiver {
   }
 
   private async onMessage(message: StreamMessage): Promise<void> {
-    const batches = this.decode(message);
-    const last = batches[batches.length - 1];
+    const { batches, last } = this.decode(message);
     if (last !== undefined) {
-      const offset = { sequence: message.sequence, origin: last.origin, last: last.last, created: this.created };
+      const offset = { sequence: message.sequence, origin: message.origin, last, created: this.created };
       this.closeGaps();
       const { gaps } = await this.options.ingest
         .take(batches, this.passedOver.size === 0 ? offset : undefined)
@@ -266,22 +265,28 @@ class StreamReceiver implements Receiver {
   }
 
   /**
-   * A damaged message is passed over: peers hold what it should have held. The offset does not wait for that, because
-   * reading the message again would not help.
+   * The batches of a message that are not here yet, and the last sequence in it: the events of what is known - everything
+   * this region accepted itself - are not read. A damaged message is passed over: peers hold what it should have held. The
+   * offset does not wait for that, because reading the message again would not help.
    */
-  private decode(message: StreamMessage): Batch[] {
+  private decode(message: StreamMessage): { readonly batches: readonly Batch[]; readonly last?: number } {
     try {
-      const batches = splitMessage(message.bytes).map(decodeBatch);
-      for (const batch of batches) {
-        if (batch.origin !== message.origin)
-          throw new Error(`a batch of ${batch.origin} under the subject of ${message.origin}`);
+      const durable = this.durable(message.origin);
+      const batches: Batch[] = [];
+      let last: number | undefined;
+      for (const bytes of splitMessage(message.bytes)) {
+        const header = decodeHeader(bytes);
+        if (header.origin !== message.origin)
+          throw new Error(`a batch of ${header.origin} under the subject of ${message.origin}`);
+        if (header.last > durable) batches.push(decodeBatch(bytes));
+        last = header.last;
       }
-      return batches;
+      return last === undefined ? { batches } : { batches, last };
     } catch (error) {
       if (error instanceof UnknownFormat) {
         this.options.ingest.stop({ code: 'schema_behind', detail: messageOf(error) });
         this.detach?.('stopped');
-        return [];
+        return { batches: [] };
       }
       this.options.log.error('damaged message in the stream', {
         sequence: message.sequence,
@@ -289,7 +294,7 @@ class StreamReceiver implements Receiver {
         error: messageOf(error),
       });
       this.options.onGap({ origin: message.origin, first: this.durable(message.origin) + 1 });
-      return [];
+      return { batches: [] };
     }
   }
 }
