@@ -41,7 +41,8 @@ export class SignalPacker {
     body.varint(entity);
     body.varint(kind);
     body.varint(weight);
-    body.varint(timeMs === undefined ? 0 : timeMs + 1);
+    // The last of all times would be one too many; both are capped at the acceptance.
+    body.varint(timeMs === undefined ? 0 : Math.min(timeMs, Number.MAX_SAFE_INTEGER - 1) + 1);
     this.count++;
   }
 

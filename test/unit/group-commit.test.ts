@@ -1,5 +1,6 @@
 /** Group commit: order, refusals, and nothing before the flush. */
 import assert from 'node:assert/strict';
+import { digestOf } from '../../services/region/state/digest.ts';
 import { type Fault, Refusal } from '../../shared/errors/errors.ts';
 import { decodeBatch } from '../../shared/protocol/batch.ts';
 import { type EventBody, HLC_PER_MS } from '../../shared/protocol/events.ts';
@@ -142,7 +143,7 @@ describe('group commit', () => {
           Promise.all(writing.map((bodies) => region.write(bodies, { atomic: true }))),
         );
         return {
-          digest: region.digest(),
+          digest: digestOf(region.ledger),
           newest: region.apply.newestMs,
           log: logged(region).map(({ entity }) => entity),
           sequences: replies.flatMap(sequences),
