@@ -48,6 +48,6 @@ function canonical(write: WireWrite): readonly unknown[] {
     case 'd':
       return ['d', write.e];
     case 'v':
-      return ['v', write.e, [...valuesOf(write.f)]];
+      return ['v', write.e, [...valuesOf(write.b)]];
   }
 }

@@ -143,6 +143,11 @@ describe('codec', () => {
       }),
     );
   });
+
+  it('an embedding as earlier routers sent it is refused, not taken for other values', () => {
+    const earlier = JSON.parse('{"k":"v","e":7,"f":[0.5,1]}');
+    assert.throws(() => fromWire(earlier), /values in base64/);
+  });
 });
 
 /** Events as JSON carries them: −0 is 0 in metadata. Intake gets its metadata from JSON as well. */

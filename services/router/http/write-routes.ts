@@ -118,7 +118,7 @@ function checkCount(count: number, what: string): void {
 /** What a write takes on its way beyond the bytes it came in. */
 function extraBytes(write: WireWrite, key: string | undefined): number {
   const frame = key === undefined ? FRAME_BYTES : FRAME_BYTES + WIRE_KEY_BYTES;
-  return write.k === 'v' ? frame + write.f.length : frame;
+  return write.k === 'v' ? frame + write.b.length : frame;
 }
 
 function keyOf(ctx: Context): string | undefined {
