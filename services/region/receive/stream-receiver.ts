@@ -16,7 +16,14 @@ import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { Condition } from '../../../shared/kernel/condition.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Batch, decodeBatch, decodeHeader, splitMessage, UnknownFormat } from '../../../shared/protocol/batch.ts';
+import {
+  type Batch,
+  type BatchHeader,
+  decodeBatch,
+  decodeHeader,
+  splitMessage,
+  UnknownFormat,
+} from '../../../shared/protocol/batch.ts';
 import type { Attachment, Stream, StreamInfo, StreamMessage } from '../../../shared/stream/stream.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Receiver } from './receive.ts';
@@ -227,9 +234,10 @@ class StreamReceiver implements Receiver {
   }
 
   private async onMessage(message: StreamMessage): Promise<void> {
-    const { batches, last } = this.decode(message);
-    if (last !== undefined) {
-      const offset = { sequence: message.sequence, origin: message.origin, last, created: this.created };
+    const read = this.decode(message);
+    if (read !== undefined) {
+      const { batches, last } = read;
+      const offset = { sequence: message.sequence, origin: last.origin, last: last.last, created: this.created };
       this.closeGaps();
       const { gaps } = await this.options.ingest
         .take(batches, this.passedOver.size === 0 ? offset : undefined)
@@ -265,28 +273,26 @@ class StreamReceiver implements Receiver {
   }
 
   /**
-   * The batches of a message that are not here yet, and the last sequence in it: the events of what is known - everything
-   * this region accepted itself - are not read. A damaged message is passed over: peers hold what it should have held. The
-   * offset does not wait for that, because reading the message again would not help.
+   * What of the message is not here yet, and its last batch; a region's own batches all come back to it, so the events of
+   * what is here are not even looked at. A damaged message is passed over: peers hold what it should have held. The offset
+   * does not wait for that, because reading the message again would not help.
    */
-  private decode(message: StreamMessage): { readonly batches: readonly Batch[]; readonly last?: number } {
+  private decode(message: StreamMessage): { batches: readonly Batch[]; last: BatchHeader } | undefined {
     try {
-      const durable = this.durable(message.origin);
-      const batches: Batch[] = [];
-      let last: number | undefined;
-      for (const bytes of splitMessage(message.bytes)) {
-        const header = decodeHeader(bytes);
-        if (header.origin !== message.origin)
-          throw new Error(`a batch of ${header.origin} under the subject of ${message.origin}`);
-        if (header.last > durable) batches.push(decodeBatch(bytes));
-        last = header.last;
+      const parts = splitMessage(message.bytes);
+      const headers = parts.map(decodeHeader);
+      for (const { origin } of headers) {
+        if (origin !== message.origin) throw new Error(`a batch of ${origin} under the subject of ${message.origin}`);
       }
-      return last === undefined ? { batches } : { batches, last };
+      const durable = this.durable(message.origin);
+      const unknown = parts.filter((_, index) => headers[index]!.last > durable);
+      const last = headers.at(-1);
+      return last && { batches: unknown.map(decodeBatch), last };
     } catch (error) {
       if (error instanceof UnknownFormat) {
         this.options.ingest.stop({ code: 'schema_behind', detail: messageOf(error) });
         this.detach?.('stopped');
-        return { batches: [] };
+        return undefined;
       }
       this.options.log.error('damaged message in the stream', {
         sequence: message.sequence,
@@ -294,7 +300,7 @@ class StreamReceiver implements Receiver {
         error: messageOf(error),
       });
       this.options.onGap({ origin: message.origin, first: this.durable(message.origin) + 1 });
-      return { batches: [] };
+      return undefined;
     }
   }
 }
