@@ -49,7 +49,7 @@ export const bench: Bench = {
     const notes: string[] = [];
     for (const items of SIZES) rows.push(...(await measure(items, report, notes)));
     return {
-      columns: ['items', 'events/s, median', 'range', 'to Redis', ...COST_COLUMNS],
+      columns: ['events/s, median', 'range', 'to Redis', ...COST_COLUMNS],
       rows,
       notes: [
         `A round: ${EVENTS.toLocaleString('en')} signals, Zipf over the items, of the six default signals. ${ROUNDS} rounds of each in turn after one that does not count; every item is there and had one signal before.`,
@@ -180,9 +180,8 @@ function row(what: string, items: number, rounds: readonly Round[], ratio: strin
     (rounds.reduce((sum, { spent }) => sum + (spent.get(name) ?? 0), 0) / rounds.length / EVENTS) * 1_000;
   const all = names.filter((name) => name !== '').reduce((sum, name) => sum + perEvent(name), 0);
   return {
-    what,
+    what: `${what}, ${items.toLocaleString('en')} items`,
     cells: [
-      items.toLocaleString('en'),
       rate(median(rates)),
       `${rate(Math.min(...rates))} - ${rate(Math.max(...rates))}`,
       ratio,
