@@ -119,6 +119,17 @@ describe('text scoring: every way gives the same answer', () => {
   };
   const documents = (word: string): number => text.rank(word).total;
 
+  it('a page looks at no more than its query was charged for', () => {
+    // A lookup is charged as 20 postings; where looking up candidates was not enough, all is passed after it.
+    for (const query of queries) {
+      for (const [name, selection] of selections) {
+        const { postings, lookups } = work(query, selection);
+        const { spent } = text.lastCost;
+        assert.ok(postings + 20 * lookups <= 2 * spent, `${query}, ${name}: ${postings}, ${lookups}, ${spent}`);
+      }
+    }
+  });
+
   it('two common terms: each posting once', () => {
     assert.deepEqual(work('word3 word9'), { postings: documents('word3') + documents('word9'), lookups: 0 });
   });
