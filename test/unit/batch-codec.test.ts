@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import {
-  BatchBuilder,
   chainHash,
   DamagedBatch,
   decodeBatch,
@@ -12,6 +11,7 @@ import {
   splitMessage,
   UnknownFormat,
 } from '../../shared/protocol/batch.ts';
+import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
 import {
   BATCH_LIMIT_BYTES,
   BATCH_LIMIT_EVENTS,
