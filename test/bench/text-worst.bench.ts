@@ -29,8 +29,9 @@ export const bench: Bench = {
     }));
     const once = indexOf(() => ({ title: common.join(' ') }));
     const everywhere = indexOf(() => Object.fromEntries(fields.map((name) => [name, common.join(' ')])));
-    const cases: [what: string, text: MemoryTextIndex, query: string][] = [
+    const cases: [what: string, text: MemoryTextIndex, query: string, passedOver?: number][] = [
       ['32 words, each in every document', once, common.join(' ')],
+      ['the same, and `max_per` passes over 2,000 of them', once, common.join(' '), 2_000],
       ['32 required words, each in every document', once, common.map((of) => `+${of}`).join(' ')],
       [
         '31 prohibited words beside one, each in every document',
@@ -59,14 +60,15 @@ export const bench: Bench = {
       ['32 words, 1,000 characters', wide, times(31, `${'a'.repeat(30)}`)],
     ];
     const rows: BenchRow[] = [];
-    for (const [what, text, query] of cases) {
+    for (const [what, text, query, passedOver] of cases) {
       report(what);
       let outcome = '';
       const ms = Array.from({ length: ROUNDS }, () =>
         timed(() => {
           try {
             const ranking = text.rank(query);
-            ranking.after(undefined, 10);
+            const page = ranking.after(undefined, 10);
+            if (passedOver !== undefined) ranking.after(page.at(-1), passedOver);
             outcome = `${ranking.total.toLocaleString('en')} found`;
           } catch (error) {
             if (!(error instanceof Refusal)) throw error;

@@ -130,6 +130,18 @@ describe('text scoring: every way gives the same answer', () => {
     }
   });
 
+  it('a page that passes over many goes through the matches once more, and not again', () => {
+    const once = documents('word0') + documents('word1');
+    const before = text.scoring.work.postings;
+    const ranking = text.rank('word0 word1');
+    const expected = naive('word0 word1', undefined);
+    const found: Scored[] = [];
+    for (const limit of [201, 402, 804, 593]) found.push(...ranking.after(found.at(-1), limit));
+    assert.deepEqual(found, expected.slice(0, 2_000));
+    assert.equal(ranking.total, expected.length);
+    assert.equal(text.scoring.work.postings - before, 2 * once);
+  });
+
   it('two common terms: each posting once', () => {
     assert.deepEqual(work('word3 word9'), { postings: documents('word3') + documents('word9'), lookups: 0 });
   });
