@@ -119,6 +119,29 @@ describe('text scoring: every way gives the same answer', () => {
   };
   const documents = (word: string): number => text.rank(word).total;
 
+  it('a page looks at no more than its query was charged for', () => {
+    // A lookup is charged as 20 postings; where looking up candidates was not enough, all is passed after it.
+    for (const query of queries) {
+      for (const [name, selection] of selections) {
+        const { postings, lookups } = work(query, selection);
+        const { spent } = text.lastCost;
+        assert.ok(postings + 20 * lookups <= 2 * spent, `${query}, ${name}: ${postings}, ${lookups}, ${spent}`);
+      }
+    }
+  });
+
+  it('a page that passes over many goes through the matches once more, and not again', () => {
+    const once = documents('word0') + documents('word1');
+    const before = text.scoring.work.postings;
+    const ranking = text.rank('word0 word1');
+    const expected = naive('word0 word1', undefined);
+    const found: Scored[] = [];
+    for (const limit of [201, 402, 804, 593]) found.push(...ranking.after(found.at(-1), limit));
+    assert.deepEqual(found, expected.slice(0, 2_000));
+    assert.equal(ranking.total, expected.length);
+    assert.equal(text.scoring.work.postings - before, 2 * once);
+  });
+
   it('two common terms: each posting once', () => {
     assert.deepEqual(work('word3 word9'), { postings: documents('word3') + documents('word9'), lookups: 0 });
   });

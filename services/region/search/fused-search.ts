@@ -128,11 +128,16 @@ class FusedSearch implements Search {
 
 function found({ text, hits, without }: Lists): Found {
   if (text !== undefined && hits === undefined && without === undefined) {
+    // Only once a page was taken: with it, the count is found in the same pass.
     return {
-      total: text.total,
+      get total() {
+        return text.total;
+      },
       after: (key, limit) => text.after(key, limit),
       explain: (entity) => text.explain(entity),
-      candidates: { text: text.total },
+      get candidates() {
+        return { text: text.total };
+      },
     };
   }
   const others = ({ entity }: { readonly entity: number }): boolean => entity !== without;

@@ -12,6 +12,8 @@ import type { TextRanking } from './text.ts';
 
 /** How many are found when only their number was asked for. */
 const FIRST_HITS = 32;
+/** How many are found at least once more is asked for than was found: whoever passes over many is done with one more pass. */
+const FURTHER_HITS = 2_048;
 
 export interface TextRankingOptions {
   readonly index: InvertedIndex;
@@ -44,8 +46,9 @@ export class LazyTextRanking implements TextRanking {
   after(key: RankKey | undefined, limit: number): readonly Scored[] {
     const kept = this.kept(key, limit);
     if (kept !== undefined) return kept;
-    // Twice as many each time: who pages through all of it pays for a few passes.
-    this.find(key, Math.max(limit, 1, key === undefined ? 0 : this.found.length * 2));
+    // Then twice as many each time: who goes through all of it pays for a few passes.
+    const further = this.matches === undefined ? 0 : Math.max(FURTHER_HITS, this.found.length * 2);
+    this.find(key, Math.max(limit, 1, further));
     return this.found.slice(0, limit);
   }
 

@@ -107,17 +107,14 @@ export class Vocabulary {
 
   /** As {@link startingWith}, those words alone that are like it; `onPass` learns how many words were passed each time. */
   like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): void {
-    const { letters: wanted, missingLimit, extraLimit, shortest, longest } = likeness;
     const key = keyOf(prefix);
     let index = this.blockOf(prefix, key);
     let at = this.lowerBound(this.blocks[index]!, prefix, key);
     for (; index < this.blocks.length; index++, at = 0) {
-      const { words, letters, lengths, count } = this.blocks[index]!;
+      const block = this.blocks[index]!;
+      const { words, count } = block;
       onPass(count - at);
-      for (; at < count; at++) {
-        const has = letters[at]!;
-        if (!hasAtMost(missingLimit, wanted & ~has) || !hasAtMost(extraLimit, has & ~wanted)) continue;
-        if (lengths[at]! < shortest || lengths[at]! > longest) continue;
+      for (at = nextLike(block, at, likeness); at < count; at = nextLike(block, at + 1, likeness)) {
         if (prefix !== '' && !this.textOf(words[at]!).startsWith(prefix)) return;
         if (!visit(words[at]!)) return;
       }
@@ -176,6 +173,21 @@ function keyOf(text: string): number {
     key = key * 256 + Math.min(unit, 255);
   }
   return key;
+}
+
+/**
+ * Index of the first word from `at` on whose letters and length leave it open; beyond the last: there is none. A function of
+ * its own, so that the engine compiles the loop that passes most words as soon as it is met.
+ */
+function nextLike({ letters, lengths, count }: Block, from: number, likeness: Likeness): number {
+  const { letters: wanted, missingLimit, extraLimit, shortest, longest } = likeness;
+  let at = from;
+  for (; at < count; at++) {
+    const has = letters[at]!;
+    if (!hasAtMost(missingLimit, wanted & ~has) || !hasAtMost(extraLimit, has & ~wanted)) continue;
+    if (lengths[at]! >= shortest && lengths[at]! <= longest) break;
+  }
+  return at;
 }
 
 /** Whether at most `limit` bits are set; 32: any number. */
