@@ -8,6 +8,7 @@ import { aliveKey, type Leadership } from '../../shared/protocol/leadership.ts';
 import type { Position } from '../../shared/protocol/position.ts';
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
+import { rebuildOf } from '../harness/rebuilds.ts';
 import type { Life } from './life.ts';
 import { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
@@ -224,6 +225,7 @@ export class RegionMachine extends Machine {
       intakeQueueBytes: world.limits.tidal_intake_waiting_bytes,
       logMaxBytes: 1e9,
       openVectors: inProcessVectors(),
+      openRebuild: () => rebuildOf(world.schema.textFields.map(({ name: field }) => field)),
       ...world.upkeep,
       idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 * 1024 * 1024,

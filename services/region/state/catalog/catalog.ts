@@ -63,11 +63,15 @@ export type RegisterSink = (entity: number, parts: readonly (string | number | U
 export interface CatalogWriter extends Catalog {
   /** Merges an item put, a delete or an embedding put. */
   apply(placed: PlacedEvent): CatalogChange;
-  /** Recovery: takes registers as the log's documents have them, into an empty catalog. */
+  /**
+   * Recovery: takes registers as the log's documents have them, into an empty catalog. `onLive` is told the metadata of each
+   * live item as it is read. Answers the ordinals of these items, in that order.
+   */
   load(
     items: Iterable<readonly [entity: number, register: ItemRegister]>,
     embeddings: Iterable<readonly [entity: number, register: EmbeddingRegister]>,
-  ): void;
+    onLive?: (metadata: Uint8Array) => void,
+  ): Int32Array;
   /** The live items that have an embedding, with it. */
   embedded(): Iterable<readonly [entity: number, values: Float32Array]>;
   /** Every register, for the digest. */

@@ -64,6 +64,20 @@ export class MetadataArena {
     if (index !== this.current && page.wasted * 2 > page.used) this.empty(index);
   }
 
+  /** Each metadata are under their number in `ordinals` from now on instead of their ordinal. None was looked at so far. */
+  renumber(ordinals: Int32Array): void {
+    const former = this.places;
+    this.places = new Uint32Array(FIRST_ORDINALS);
+    for (let from = 0; from < ordinals.length && from < former.length; from++) {
+      const place = former[from]! - 1;
+      if (place < 0) continue;
+      const ordinal = ordinals[from]!;
+      while (ordinal >= this.places.length) this.grow();
+      this.places[ordinal] = place + 1;
+      this.pages[place >>> PAGE_WORD_BITS]!.words[place & WORD_MASK] = ordinal;
+    }
+  }
+
   /** The bytes as they lie in the arena: for use before the next change. */
   json(ordinal: number): Uint8Array | undefined {
     if (!this.has(ordinal)) return undefined;

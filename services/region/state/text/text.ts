@@ -12,6 +12,15 @@
 import type { Ranking, ScorePart } from '../../../../shared/kernel/ranking.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Selection } from '../facets/facets.ts';
+import type { InvertedIndexImage } from './inverted-index.ts';
+
+/** A text index as plain data: built in one thread (`InvertedIndex.gather`), adopted in another. */
+export type TextImage = InvertedIndexImage;
+
+export interface AdoptsText {
+  /** Takes over what was built of the live items; nothing was put so far. */
+  adopt(image: TextImage): void;
+}
 
 /** A term of the index, as analysis makes it of a word, and how much it counts. */
 export interface WeightedTerm {

@@ -56,6 +56,15 @@ const STRIDE_BITS = 2;
 /** Numbers a place. */
 const STRIDE = 1 << STRIDE_BITS;
 
+/** A table as plain data, to be handed to another thread. */
+export interface StringTableImage {
+  readonly texts: string[];
+  readonly places: Int32Array<ArrayBuffer>;
+  readonly aside: Map<string, number>;
+  readonly freeIds: number[];
+  readonly count: number;
+}
+
 export class StringTable {
   /** By number; '' where there is none. */
   readonly texts: string[] = [];
@@ -65,6 +74,15 @@ export class StringTable {
   private readonly freeIds: number[] = [];
   private readonly key = new Key();
   private count = 0;
+
+  image(): StringTableImage {
+    const { texts, places, aside, freeIds, count } = this;
+    return { texts, places, aside, freeIds, count };
+  }
+
+  adopt(image: StringTableImage): void {
+    Object.assign(this, image);
+  }
 
   get size(): number {
     return this.count;

@@ -1,0 +1,59 @@
+/** Rebuilds in the test's own thread, of however little. */
+import type { Gatherings } from '../../services/region/rebuild/builder.ts';
+import type { Rebuild, Rebuilt } from '../../services/region/rebuild/rebuild.ts';
+import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-process.ts';
+import { FacetGathering } from '../../services/region/state/facets/facet-gathering.ts';
+import { InvertedIndex } from '../../services/region/state/text/inverted-index.ts';
+import type { Metadata } from '../../shared/protocol/events.ts';
+
+export function rebuildOf(fieldNames: readonly string[], bytes = 64): Rebuild {
+  const create = (metadataOf: (number: number) => Metadata): Gatherings => ({
+    text: new InvertedIndex({ fieldNames }),
+    facets: new FacetGathering({ metadataOf }),
+  });
+  return inProcessRebuild({ create, bytes });
+}
+
+/** One that hands over nothing before it is let go, or is gone then. */
+export class HeldRebuild implements Rebuild {
+  private readonly rebuild: Rebuild;
+  private release!: () => void;
+  private readonly released = new Promise<void>((resolve) => {
+    this.release = resolve;
+  });
+  private error: Error | undefined;
+  ended = false;
+
+  constructor(rebuild: Rebuild) {
+    this.rebuild = rebuild;
+  }
+
+  get begun(): boolean {
+    return this.rebuild.begun;
+  }
+
+  get told(): number {
+    return this.rebuild.told;
+  }
+
+  add(json: Uint8Array): void {
+    this.rebuild.add(json);
+  }
+
+  async finish(ordinals: Int32Array): Promise<Rebuilt> {
+    const rebuilt = await this.rebuild.finish(ordinals);
+    await this.released;
+    if (this.error !== undefined) throw this.error;
+    return rebuilt;
+  }
+
+  letGo(error?: Error): void {
+    this.error = error;
+    this.release();
+  }
+
+  async end(): Promise<void> {
+    this.ended = true;
+    await this.rebuild.end();
+  }
+}
