@@ -25,14 +25,19 @@ export class MetadataScan {
   count = 0;
   // By value.
   readonly names: string[] = [];
+  /** Of its name: 0, 1, 2 … in the order names were met, the same as long as this scan lives. */
+  readonly nameIds: number[] = [];
   readonly starts: number[] = [];
   readonly ends: number[] = [];
   /** {@link textHash} of the piece. */
   readonly hashes: number[] = [];
   /** NaN: it is no number. A number's piece is `String` of it. */
   readonly numbers: number[] = [];
-  /** Names of the item before: the next one is likely to have the same. */
+  /** Names of the item before, with their number: the next one is likely to have the same. */
   private readonly expected: string[] = [];
+  private readonly expectedIds: number[] = [];
+  private readonly ids = new Map<string, number>();
+  private nameId = 0;
 
   /** `text.slice(start, end)` is the JSON; for one that is not plain ASCII, `decode` answers it anew. */
   read(text: string, start: number, end: number, decode: () => string): void {
@@ -51,6 +56,7 @@ export class MetadataScan {
     };
     for (const name of Object.keys(metadata)) {
       const value = metadata[name]!;
+      this.nameId = this.idOf(name);
       if (typeof value === 'object') for (const text of value) add(name, text, Number.NaN);
       else add(name, String(value), typeof value === 'number' ? value : Number.NaN);
     }
@@ -59,6 +65,7 @@ export class MetadataScan {
   private push(name: string, start: number, end: number, hash: number, number: number): void {
     const at = this.count++;
     this.names[at] = name;
+    this.nameIds[at] = this.nameId;
     this.starts[at] = start;
     this.ends[at] = end;
     this.hashes[at] = hash;
@@ -93,7 +100,10 @@ export class MetadataScan {
     const expected = this.expected[field];
     if (expected !== undefined && isAt(expected, text, at + 1)) {
       const end = at + 1 + expected.length;
-      if (text.charCodeAt(end) === QUOTE && text.charCodeAt(end + 1) === COLON) return expected;
+      if (text.charCodeAt(end) === QUOTE && text.charCodeAt(end + 1) === COLON) {
+        this.nameId = this.expectedIds[field]!;
+        return expected;
+      }
     }
     let end = at + 1;
     for (let unit = text.charCodeAt(end); unit !== QUOTE; unit = text.charCodeAt(++end)) {
@@ -101,8 +111,16 @@ export class MetadataScan {
     }
     if (text.charCodeAt(end + 1) !== COLON) return undefined;
     const name = text.slice(at + 1, end);
+    this.nameId = this.idOf(name);
     this.expected[field] = name;
+    this.expectedIds[field] = this.nameId;
     return name;
+  }
+
+  private idOf(name: string): number {
+    const known = this.ids.get(name) ?? this.ids.size;
+    this.ids.set(name, known);
+    return known;
   }
 
   /** Of the quote at `at`; answers what comes after the closing one, −1: it is not plain. */

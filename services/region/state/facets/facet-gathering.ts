@@ -17,18 +17,17 @@ export class FacetGathering {
   private readonly gathering = new MemberGathering();
   private readonly metadataOf: (number: number) => Metadata;
   private readonly items: number[] = [];
-  private latestName: string | undefined;
-  private latest: Field | undefined;
+  private readonly byNameId: (Field | undefined)[] = [];
 
   /** `metadataOf` an item by the number it was gathered under. */
   constructor({ metadataOf }: { metadataOf: (number: number) => Metadata }) {
     this.metadataOf = metadataOf;
   }
 
-  gather(number: number, { text, count, names, starts, ends, hashes, numbers }: MetadataScan): void {
+  gather(number: number, { text, count, names, nameIds, starts, ends, hashes, numbers }: MetadataScan): void {
     this.items.push(number);
     for (let value = 0; value < count; value++) {
-      const field = this.field(names[value]!);
+      const field = this.byNameId[nameIds[value]!] ?? this.field(nameIds[value]!, names[value]!);
       const found = numbers[value]!;
       if (Number.isNaN(found)) field.texts.addPiece(text, starts[value]!, ends[value]!, hashes[value]!, number);
       else field.numbers.add(found, number);
@@ -49,14 +48,7 @@ export class FacetGathering {
     return { pool: pool.image(), live: live.image(), fields };
   }
 
-  private field(name: string): Field {
-    if (name === this.latestName) return this.latest!;
-    this.latestName = name;
-    this.latest = this.fieldOf(name);
-    return this.latest;
-  }
-
-  private fieldOf(name: string): Field {
+  private field(nameId: number, name: string): Field {
     let field = this.fields.get(name);
     if (field === undefined) {
       const { gathering } = this;
@@ -64,6 +56,7 @@ export class FacetGathering {
       field = { texts: new TextTable(gathering, hasText), numbers: new NumberOrder(gathering) };
       this.fields.set(name, field);
     }
+    this.byNameId[nameId] = field;
     return field;
   }
 }

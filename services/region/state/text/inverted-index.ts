@@ -79,7 +79,7 @@ export class InvertedIndex {
   /** By place × fields + field. */
   private ownFrequencies: Uint32Array<ArrayBuffer>;
 
-  private gathered = new Gathering(this.lexicon);
+  private gathering: Gathering | undefined;
 
   constructor({ fieldNames }: { fieldNames: readonly string[] }) {
     this.fieldNames = fieldNames;
@@ -173,14 +173,16 @@ export class InvertedIndex {
    * As {@link put} of a document that is not here, but for its postings, which {@link settle} adds: of very many documents, in
    * any order, in a fraction of the time. Until then there is neither `remove` nor anything to be found.
    */
-  gather(document: number, { text, count, names, starts, ends, hashes }: MetadataScan): void {
+  gather(document: number, { text, count, names, nameIds, starts, ends, hashes }: MetadataScan): void {
     assert(!this.isLive(document), 'a document is gathered once', () => document);
-    const { gathered, fieldNames } = this;
+    const { fieldNames } = this;
+    this.gathering ??= new Gathering(this.lexicon, fieldNames);
+    const gathered = this.gathering;
     this.begin();
     if (document >= this.wordCounts.length) this.growDocuments(document + 1);
     gathered.lengths.fill(0, 0, fieldNames.length);
     for (let value = 0; value < count; value++) {
-      const field = fieldNames.indexOf(names[value]!);
+      const field = gathered.fieldOf(nameIds[value]!, names[value]!);
       if (field < 0) continue;
       const words = gathered.read(text, starts[value]!, ends[value]!, hashes[value]!);
       gathered.lengths[field]! += this.note(words, gathered.found, field);
@@ -193,60 +195,42 @@ export class InvertedIndex {
 
   /**
    * Gives every document that was gathered its number in the end, by its number so far, and their postings to an index that has
-   * none. A document's codes lie in the order in which its terms were met, which is that of its words: the documents are walked
-   * once more, ascending, and every posting has its place already.
+   * none. Everything is read in the order it was gathered in and written in the new one: there are far more documents than the
+   * processor's cache holds.
    */
   settle(numbers: Int32Array): void {
-    const { postings, lexicon } = this;
-    const limit = lexicon.terms.limit;
+    const { postings, lexicon, fieldNames } = this;
+    const gathered = this.gathering ?? new Gathering(lexicon, fieldNames);
     assert(postings.size === 0, 'an index without postings settles');
     // No word stays marked: whoever adopts the index knows nothing of the document that was read last.
     this.begin();
-    const formers = this.renumber(numbers);
-    const { gathered, wordCounts, wordAddresses, words } = this;
+    const { terms, codes, starts } = gathered.inOrder(numbers, this.frequencies.limit);
+    this.renumber(numbers);
+    const limit = lexicon.terms.limit;
     postings.reserve(limit);
-    const nexts = gathered.starts(limit);
-    const documents = new Uint32Array(gathered.size);
-    const codes = this.frequencies.limit > 256 ? new Uint32Array(gathered.size) : new Uint8Array(gathered.size);
-    /** By term: the document that had it last, + 1. */
-    const latest = new Uint32Array(limit);
-    for (let document = 0; document < formers.length; document++) {
-      if (formers[document]! < 0) continue;
-      const count = wordCounts[document]!;
-      const isLong = count > LARGEST_BLOCK;
-      const address = wordAddresses[document]!;
-      const own = isLong ? this.longWords.get(document)! : words.pages[address >>> PAGE_BITS]?.values;
-      const start = isLong ? 0 : address & PAGE_MASK;
-      let codeAt = gathered.startOf(formers[document]!);
-      for (let at = start; at < start + count; at++) {
-        const term = lexicon.termOf(own![at]!);
-        if (latest[term] === document + 1) continue;
-        latest[term] = document + 1;
-        const to = nexts[term]!++;
+    const nexts = gathered.postingStarts(limit);
+    const documents = new Uint32Array(terms.length);
+    const ofPostings = codes.slice();
+    for (let document = 0; document + 1 < starts.length; document++) {
+      for (let at = starts[document]!; at < starts[document + 1]!; at++) {
+        const to = nexts[terms[at]!]!++;
         documents[to] = document;
-        codes[to] = gathered.codes[codeAt++]!;
+        ofPostings[to] = codes[at]!;
       }
     }
     for (let term = 0, from = 0; term < limit; term++) {
       const end = nexts[term]!;
-      if (end > from) postings.fill(term, documents.subarray(from, end), codes.subarray(from, end));
+      if (end > from) postings.fill(term, documents.subarray(from, end), ofPostings.subarray(from, end));
       from = end;
     }
-    this.gathered = new Gathering(lexicon);
+    this.gathering = undefined;
   }
 
-  /** Answers the number so far of each document by the one it has now; −1: none has it. */
-  private renumber(numbers: Int32Array): Int32Array {
-    const { wordAddresses, wordCounts, lengths, fieldNames } = this;
+  private renumber(numbers: Int32Array): void {
+    const { wordAddresses, wordCounts, live, lengths, fieldNames } = this;
     const [longLengths, longWords] = [new Map(this.longLengths), new Map(this.longWords)];
     let limit = 0;
-    for (let former = 0; former < numbers.length; former++) {
-      if (this.isLive(former)) limit = Math.max(limit, numbers[former]! + 1);
-    }
-    const formers = new Int32Array(limit).fill(-1);
-    for (let former = 0; former < numbers.length; former++) {
-      if (this.isLive(former)) formers[numbers[former]!] = former;
-    }
+    for (let former = 0; former < numbers.length; former++) limit = Math.max(limit, numbers[former]! + 1);
     this.wordAddresses = new Uint32Array(FIRST_DOCUMENTS);
     this.wordCounts = new Uint32Array(FIRST_DOCUMENTS);
     this.live = new Uint32Array(FIRST_DOCUMENTS / 32);
@@ -254,23 +238,21 @@ export class InvertedIndex {
     this.longLengths.clear();
     this.longWords.clear();
     this.growDocuments(limit);
-    let seen = 0;
-    for (let document = 0; document < limit; document++) {
-      const former = formers[document]!;
-      if (former < 0) continue;
-      seen++;
+    for (let former = 0; former < numbers.length; former++) {
+      if (((live[former >>> 5]! >>> (former & 31)) & 1) === 0) continue;
+      const document = numbers[former]!;
+      assert(!this.isLive(document), 'every document has a number of its own', () => document);
+      this.live[document >>> 5]! |= 1 << (document & 31);
       this.wordAddresses[document] = wordAddresses[former]!;
       this.wordCounts[document] = wordCounts[former]!;
-      this.live[document >>> 5]! |= 1 << (document & 31);
-      const [at, from] = [document * fieldNames.length, former * fieldNames.length];
-      for (let field = 0; field < fieldNames.length; field++) {
-        this.lengths[at + field] = lengths[from + field]!;
-        if (lengths[from + field] === LONG) this.longLengths.set(at + field, longLengths.get(from + field)!);
-      }
-      if (wordCounts[former]! > LARGEST_BLOCK) this.longWords.set(document, longWords.get(former)!);
+      const [to, from] = [document * fieldNames.length, former * fieldNames.length];
+      for (let field = 0; field < fieldNames.length; field++) this.lengths[to + field] = lengths[from + field]!;
     }
-    assert(seen === this.count, 'every document has a number of its own', () => ({ seen, count: this.count }));
-    return formers;
+    for (const [at, length] of longLengths) {
+      const former = Math.floor(at / fieldNames.length);
+      this.longLengths.set(numbers[former]! * fieldNames.length + (at % fieldNames.length), length);
+    }
+    for (const [former, words] of longWords) this.longWords.set(numbers[former]!, words);
   }
 
   /** Everything of a document but its postings. */
