@@ -1,6 +1,7 @@
 /** Indexes that were built at once are those that were told one item after another, whatever happens to them later. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-process.ts';
 import { ItemIndexing } from '../../services/region/recover/item-indexing.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
@@ -13,8 +14,8 @@ import { silentLog } from '../../shared/observe/log.ts';
 import type { Event, Metadata } from '../../shared/protocol/events.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { MetadataScan } from '../../shared/protocol/metadata-scan.ts';
+import { HeldRebuild } from '../harness/held-rebuild.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
-import { HeldRebuild, rebuildOf } from '../harness/rebuilds.ts';
 import { createScanFacets } from '../harness/scan-facets.ts';
 
 const schema = {
@@ -195,7 +196,7 @@ describe('indexes built at once', () => {
         fc.boolean(),
         async (entries, during, between, after, asked, dies) => {
           const clock = new ManualClock();
-          const rebuild = new HeldRebuild(rebuildOf(fieldNames));
+          const rebuild = new HeldRebuild(inProcessRebuild({ fieldNames, bytes: 64 }));
           const live = new Map(Object.entries(entries).map(([entity, value]) => [Number(entity), value]));
           const { indexes, ordinals } = loaded(live, rebuild);
           const { catalog, facets, text } = indexes;
@@ -228,7 +229,7 @@ describe('indexes built at once', () => {
           assert.equal(rebuild.ended, rebuild.begun);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 120 },
     );
   });
 });

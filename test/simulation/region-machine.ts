@@ -1,4 +1,6 @@
 /** A region's machine: it sees what reaches its disk, and takes the disk away. */
+
+import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-process.ts';
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
@@ -8,7 +10,6 @@ import { aliveKey, type Leadership } from '../../shared/protocol/leadership.ts';
 import type { Position } from '../../shared/protocol/position.ts';
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
-import { rebuildOf } from '../harness/rebuilds.ts';
 import type { Life } from './life.ts';
 import { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
@@ -225,7 +226,8 @@ export class RegionMachine extends Machine {
       intakeQueueBytes: world.limits.tidal_intake_waiting_bytes,
       logMaxBytes: 1e9,
       openVectors: inProcessVectors(),
-      openRebuild: () => rebuildOf(world.schema.textFields.map(({ name: field }) => field)),
+      openRebuild: () =>
+        inProcessRebuild({ fieldNames: world.schema.textFields.map((field) => field.name), bytes: 64 }),
       ...world.upkeep,
       idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 * 1024 * 1024,

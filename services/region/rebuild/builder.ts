@@ -1,31 +1,24 @@
 /** The far side of a rebuild: gathers what the items have as they come, and puts it in order when those were all. */
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import { MetadataScan } from '../../../shared/protocol/metadata-scan.ts';
-import type { FacetsImage } from '../state/facets/facets.ts';
-import type { TextImage } from '../state/text/text.ts';
-import type { FromBuilder, ToBuilder } from './rebuild.ts';
+import type { FromBuilder, Rebuilt, ToBuilder } from './rebuild.ts';
 
-/** What is made of the items. */
-export interface Gatherings {
-  readonly text: {
-    gather(number: number, metadata: MetadataScan): void;
-    settle(ordinals: Int32Array): void;
-    image(): TextImage;
-  };
-  readonly facets: {
-    gather(number: number, metadata: MetadataScan): void;
-    image(ordinals: Int32Array): FacetsImage;
-  };
+/** What gathers for one index. */
+export interface Gatherer {
+  gather(number: number, metadata: MetadataScan): void;
+  /** Everything in order, each item under its ordinal, which is at its number in `ordinals`. */
+  finish(ordinals: Int32Array): Partial<Rebuilt>;
 }
 
 export interface BuilderOptions {
-  readonly create: (metadataOf: (number: number) => Metadata) => Gatherings;
+  /** `metadataOf` an item that was gathered, by its number. */
+  readonly create: (metadataOf: (number: number) => Metadata) => Gatherer;
   readonly reply: (message: FromBuilder) => void;
 }
 
 export class Builder {
   private readonly options: BuilderOptions;
-  private readonly gatherings: Gatherings;
+  private readonly gatherer: Gatherer;
   /** All items: facets look again at what some have. `first`: the number of the first one. */
   private readonly chunks: { readonly first: number; readonly bytes: Buffer; readonly ends: Uint32Array }[] = [];
   private readonly scan = new MetadataScan();
@@ -33,33 +26,30 @@ export class Builder {
 
   constructor(options: BuilderOptions) {
     this.options = options;
-    this.gatherings = options.create((number) => this.metadataOf(number));
+    this.gatherer = options.create((number) => this.metadataOf(number));
   }
 
   take(message: ToBuilder): void {
-    const { text, facets } = this.gatherings;
+    const { scan, gatherer } = this;
     const { reply } = this.options;
-    const { scan } = this;
-    if (message.kind === 'items') {
-      const { buffer, byteOffset, length } = message.bytes;
-      const bytes = Buffer.from(buffer, byteOffset, length);
-      this.chunks.push({ first: this.items, bytes, ends: message.ends });
-      let start = 0;
-      // A byte a unit: plain ASCII, as nearly all is, stands there as it is.
-      const units = bytes.toString('latin1');
-      for (const end of message.ends) {
-        const from = start;
-        scan.read(units, from, end, () => bytes.toString('utf8', from, end));
-        text.gather(this.items, scan);
-        facets.gather(this.items, scan);
-        this.items++;
-        start = end;
-      }
-      reply({ kind: 'told', items: this.items });
-    } else {
-      text.settle(message.ordinals);
-      reply({ kind: 'built', rebuilt: { text: text.image(), facets: facets.image(message.ordinals) } });
+    if (message.kind === 'all') {
+      reply({ kind: 'built', rebuilt: gatherer.finish(message.ordinals) });
+      return;
     }
+    const { buffer, byteOffset, length } = message.bytes;
+    const bytes = Buffer.from(buffer, byteOffset, length);
+    this.chunks.push({ first: this.items, bytes, ends: message.ends });
+    // A unit a byte: plain ASCII, as nearly all is, stands there as it is.
+    const units = bytes.toString('latin1');
+    let start = 0;
+    for (const end of message.ends) {
+      const from = start;
+      scan.read(units, from, end, () => bytes.toString('utf8', from, end));
+      gatherer.gather(this.items, scan);
+      this.items++;
+      start = end;
+    }
+    reply({ kind: 'told', items: this.items });
   }
 
   private metadataOf(number: number): Metadata {

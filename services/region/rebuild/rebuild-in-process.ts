@@ -1,16 +1,17 @@
-/** The builder in this thread: the same code, and what travels is copied as it is between threads. For tests. */
-import { Builder, type BuilderOptions } from './builder.ts';
+/** The builders in this thread: the same code, and what travels is copied as it is between threads. For tests and the simulation. */
+import { Builder } from './builder.ts';
 import { createRebuild } from './chunked-rebuild.ts';
+import { gathererOf } from './gatherers.ts';
 import { buffersOf } from './moved-buffers.ts';
 import type { OpenBuilder, Rebuild, ToBuilder } from './rebuild.ts';
+import type { ThreadRebuildOptions } from './rebuild-thread.ts';
 
-/** `bytes`: of a chunk, and so from how much metadata on there is a builder at all. */
-export function inProcessRebuild({ create, bytes }: Pick<BuilderOptions, 'create'> & { bytes: number }): Rebuild {
-  const open: OpenBuilder = ({ onMessage, onGone }) => {
+export function inProcessRebuild({ fieldNames, bytes }: ThreadRebuildOptions): Rebuild {
+  const open: OpenBuilder = ({ build, onMessage, onGone }) => {
     const waiting: ToBuilder[] = [];
     let over = false;
     const builder = new Builder({
-      create,
+      create: (metadataOf) => gathererOf(build, { fieldNames, metadataOf }),
       reply: (message) => {
         if (!over) onMessage(structuredClone(message, { transfer: buffersOf(message) }));
       },
@@ -27,7 +28,7 @@ export function inProcessRebuild({ create, bytes }: Pick<BuilderOptions, 'create
     };
     return {
       post(message) {
-        waiting.push(structuredClone(message));
+        waiting.push(message);
         queueMicrotask(run);
       },
       async end() {

@@ -1,19 +1,25 @@
-/** The builder in a thread of its own (`main.ts`). */
+/** Each builder in a thread of its own (`main.ts`). */
 import { Worker } from 'node:worker_threads';
 import { createRebuild } from './chunked-rebuild.ts';
-import type { FromBuilder, OpenBuilder, Rebuild, ToBuilder } from './rebuild.ts';
+import type { Built, FromBuilder, OpenBuilder, Rebuild } from './rebuild.ts';
 
-/** What the thread is started with. */
+/** What a thread is started with. */
 export interface BuilderThreadData {
+  readonly build: Built;
   /** The schema's text fields, in its order. */
   readonly fieldNames: readonly string[];
 }
 
-/** `bytes`: of a chunk, and so from how much metadata on there is a thread at all. */
-export function threadRebuild({ fieldNames, bytes }: BuilderThreadData & { readonly bytes?: number }): Rebuild {
-  const open: OpenBuilder = ({ onMessage, onGone }) => {
-    const workerData: BuilderThreadData = { fieldNames };
-    const worker = new Worker(new URL('./main.js', import.meta.url), { workerData, name: 'rebuild' });
+export interface ThreadRebuildOptions {
+  readonly fieldNames: readonly string[];
+  /** Of a chunk, and so from how much metadata on there are threads at all. */
+  readonly bytes?: number;
+}
+
+export function threadRebuild({ fieldNames, bytes }: ThreadRebuildOptions): Rebuild {
+  const open: OpenBuilder = ({ build, onMessage, onGone }) => {
+    const workerData: BuilderThreadData = { build, fieldNames };
+    const worker = new Worker(new URL('./main.js', import.meta.url), { workerData, name: `rebuild-${build}` });
     // A start that fails is not kept alive by it.
     worker.unref();
     let over = false;
@@ -28,7 +34,7 @@ export function threadRebuild({ fieldNames, bytes }: BuilderThreadData & { reado
     worker.on('error', gone);
     worker.on('exit', (code) => gone(new Error(`the thread ended with code ${code}`)));
     return {
-      post: (message) => worker.postMessage(message, buffersGiven(message)),
+      post: (message) => worker.postMessage(message),
       async end() {
         over = true;
         await worker.terminate();
@@ -36,9 +42,4 @@ export function threadRebuild({ fieldNames, bytes }: BuilderThreadData & { reado
     };
   };
   return createRebuild({ open, bytes });
-}
-
-/** What changes hands instead of being copied. */
-function buffersGiven(message: ToBuilder): ArrayBuffer[] {
-  return message.kind === 'items' ? [message.bytes.buffer as ArrayBuffer] : [];
 }

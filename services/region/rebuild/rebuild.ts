@@ -1,12 +1,12 @@
 /**
  * Facets and text index of very many items, built beside everything else while a region starts: told the live items as their
- * registers are read, a thread of its own gathers what they have; told their ordinals in the end, it puts everything in order
- * and hands over both indexes as plain data, which is moved, not copied.
+ * registers are read, a thread for each index gathers what they have; told their ordinals in the end, it puts everything in
+ * order and hands over its index as plain data, which is moved, not copied.
  *
  * Promise: what is handed over is what telling the indexes each of these items would have made. Nothing of it is kept
  * anywhere: a start makes it anew from the registers.
  *
- * What can go wrong with the thread is told by `finish`, which then rejects: the items are indexed one by one instead.
+ * What can go wrong with a thread is told by `finish`, which then rejects: the items are indexed one by one instead.
  */
 import type { FacetsImage } from '../state/facets/facets.ts';
 import type { TextImage } from '../state/text/text.ts';
@@ -19,34 +19,38 @@ export interface Rebuilt {
 export interface Rebuild {
   /** The next live item's metadata as JSON; the bytes are copied. Items are numbered 0, 1, 2 … */
   add(json: Uint8Array): void;
-  /** Whether enough items came for a thread to be worth it; otherwise there is nothing to finish. */
+  /** Whether enough items came for threads to be worth it; otherwise there is nothing to finish. */
   readonly begun: boolean;
   /** Items that were gathered so far, as far as it is known here. */
   readonly told: number;
-  /** Those were all; `ordinals` of the items, by number. Once. Rejects when the thread is gone. */
+  /** Those were all; `ordinals` of the items, by number. Once. Rejects when a thread is gone. */
   finish(ordinals: Int32Array): Promise<Rebuilt>;
-  /** Ends the thread, whatever it does; `finish` then never settles. Idempotent. */
+  /** Ends the threads, whatever they do; `finish` then never settles. Idempotent. */
   end(): Promise<void>;
 }
 
 /** Everything is taken in the order it was sent. */
 export type ToBuilder =
-  /** The JSON of items one after another, each up to its end in `ends`. */
+  /** The JSON of items one after another, each up to its end in `ends`. Shared by all builders: nobody writes to it any more. */
   | { readonly kind: 'items'; readonly bytes: Uint8Array; readonly ends: Uint32Array }
   /** Those were all. */
   | { readonly kind: 'all'; readonly ordinals: Int32Array };
 
+/** What a builder builds. */
+export type Built = keyof Rebuilt;
+
 export type FromBuilder =
   | { readonly kind: 'told'; readonly items: number }
-  | { readonly kind: 'built'; readonly rebuilt: Rebuilt };
+  | { readonly kind: 'built'; readonly rebuilt: Partial<Rebuilt> };
 
-/** Where the builder is: an ordered pipe either way. */
+/** Where a builder is: an ordered pipe either way. */
 export interface BuilderPipe {
   post(message: ToBuilder): void;
   end(): Promise<void>;
 }
 
 export type OpenBuilder = (options: {
+  readonly build: Built;
   readonly onMessage: (message: FromBuilder) => void;
   /** It is gone, and nobody has ended it. Once. */
   readonly onGone: (error: unknown) => void;

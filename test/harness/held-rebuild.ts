@@ -1,18 +1,5 @@
-/** Rebuilds in the test's own thread, of however little. */
-import type { Gatherings } from '../../services/region/rebuild/builder.ts';
+/** A rebuild whose end a test decides on. */
 import type { Rebuild, Rebuilt } from '../../services/region/rebuild/rebuild.ts';
-import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-process.ts';
-import { FacetGathering } from '../../services/region/state/facets/facet-gathering.ts';
-import { InvertedIndex } from '../../services/region/state/text/inverted-index.ts';
-import type { Metadata } from '../../shared/protocol/events.ts';
-
-export function rebuildOf(fieldNames: readonly string[], bytes = 64): Rebuild {
-  const create = (metadataOf: (number: number) => Metadata): Gatherings => ({
-    text: new InvertedIndex({ fieldNames }),
-    facets: new FacetGathering({ metadataOf }),
-  });
-  return inProcessRebuild({ create, bytes });
-}
 
 /** One that hands over nothing before it is let go, or is gone then. */
 export class HeldRebuild implements Rebuild {
