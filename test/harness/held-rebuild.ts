@@ -1,5 +1,6 @@
 /** A rebuild whose end a test decides on. */
 import type { Rebuild, Rebuilt } from '../../services/region/rebuild/rebuild.ts';
+import type { MetadataPage } from '../../services/region/state/catalog/catalog.ts';
 
 /** One that hands over nothing before it is let go, or is gone then. */
 export class HeldRebuild implements Rebuild {
@@ -23,8 +24,8 @@ export class HeldRebuild implements Rebuild {
     return this.rebuild.told;
   }
 
-  add(json: Uint8Array): void {
-    this.rebuild.add(json);
+  add(page: MetadataPage): void {
+    this.rebuild.add(page);
   }
 
   async finish(ordinals: Int32Array): Promise<Rebuilt> {

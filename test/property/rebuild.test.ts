@@ -174,7 +174,7 @@ function loaded(
     const order = { epoch: 1, hlc: HLC_PER_MS, origin: 'us-east@aaaaaaaaaa', sequence: index + 1 - items.size };
     return [entity, { order, metadata: jsonOf(value), createdMs: 1 }] as const;
   });
-  const ordinals = indexes.catalog.load(rows, [], (json) => rebuild.add(json));
+  const ordinals = indexes.catalog.load(rows, [], (page) => rebuild.add(page));
   for (const [entity, value] of items) indexes.scan.put(entity, JSON.parse(JSON.stringify(value)), undefined);
   return { indexes, ordinals };
 }
@@ -196,7 +196,7 @@ describe('indexes built at once', () => {
         fc.boolean(),
         async (entries, during, between, after, asked, dies) => {
           const clock = new ManualClock();
-          const rebuild = new HeldRebuild(inProcessRebuild({ fieldNames, bytes: 64 }));
+          const rebuild = new HeldRebuild(inProcessRebuild({ fieldNames, leastPages: 1 }));
           const live = new Map(Object.entries(entries).map(([entity, value]) => [Number(entity), value]));
           const { indexes, ordinals } = loaded(live, rebuild);
           const { catalog, facets, text } = indexes;

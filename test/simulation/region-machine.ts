@@ -227,7 +227,7 @@ export class RegionMachine extends Machine {
       logMaxBytes: 1e9,
       openVectors: inProcessVectors(),
       openRebuild: () =>
-        inProcessRebuild({ fieldNames: world.schema.textFields.map((field) => field.name), bytes: 64 }),
+        inProcessRebuild({ fieldNames: world.schema.textFields.map((field) => field.name), leastPages: 1 }),
       ...world.upkeep,
       idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 * 1024 * 1024,

@@ -1,6 +1,7 @@
 /** The far side of a rebuild: gathers what the items have as they come, and puts it in order when those were all. */
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import { MetadataScan } from '../../../shared/protocol/metadata-scan.ts';
+import { forEachMetadata } from '../state/catalog/catalog.ts';
 import type { FromBuilder, Rebuilt, ToBuilder } from './rebuild.ts';
 
 /** What gathers for one index. */
@@ -19,8 +20,8 @@ export interface BuilderOptions {
 export class Builder {
   private readonly options: BuilderOptions;
   private readonly gatherer: Gatherer;
-  /** All items: facets look again at what some have. `first`: the number of the first one. */
-  private readonly chunks: { readonly first: number; readonly bytes: Buffer; readonly ends: Uint32Array }[] = [];
+  /** All items: facets look at some again. `first`: the number of the first one. */
+  private readonly pages: { readonly first: number; readonly bytes: Buffer; readonly bounds: readonly number[] }[] = [];
   private readonly scan = new MetadataScan();
   private items = 0;
 
@@ -36,32 +37,32 @@ export class Builder {
       reply({ kind: 'built', rebuilt: gatherer.finish(message.ordinals) });
       return;
     }
-    const { buffer, byteOffset, length } = message.bytes;
-    const bytes = Buffer.from(buffer, byteOffset, length);
-    this.chunks.push({ first: this.items, bytes, ends: message.ends });
+    const { words } = message.page;
+    const bytes = Buffer.from(words.buffer, words.byteOffset, words.byteLength);
+    const bounds: number[] = [];
+    forEachMetadata(message.page, (start, end) => void bounds.push(start, end));
+    this.pages.push({ first: this.items, bytes, bounds });
     // A unit a byte: plain ASCII, as nearly all is, stands there as it is.
     const units = bytes.toString('latin1');
-    let start = 0;
-    for (const end of message.ends) {
-      const from = start;
-      scan.read(units, from, end, () => bytes.toString('utf8', from, end));
+    for (let at = 0; at < bounds.length; at += 2) {
+      const [start, end] = [bounds[at]!, bounds[at + 1]!];
+      scan.read(units, start, end, () => bytes.toString('utf8', start, end));
       gatherer.gather(this.items, scan);
       this.items++;
-      start = end;
     }
     reply({ kind: 'told', items: this.items });
   }
 
   private metadataOf(number: number): Metadata {
     let low = 0;
-    let high = this.chunks.length;
+    let high = this.pages.length;
     while (high - low > 1) {
       const middle = (low + high) >>> 1;
-      if (this.chunks[middle]!.first <= number) low = middle;
+      if (this.pages[middle]!.first <= number) low = middle;
       else high = middle;
     }
-    const { first, bytes, ends } = this.chunks[low]!;
-    const at = number - first;
-    return JSON.parse(bytes.toString('utf8', at === 0 ? 0 : ends[at - 1]!, ends[at]!)) as Metadata;
+    const { first, bytes, bounds } = this.pages[low]!;
+    const at = (number - first) * 2;
+    return JSON.parse(bytes.toString('utf8', bounds[at]!, bounds[at + 1]!)) as Metadata;
   }
 }

@@ -1,12 +1,12 @@
 /** The builders in this thread: the same code, and what travels is copied as it is between threads. For tests and the simulation. */
 import { Builder } from './builder.ts';
-import { createRebuild } from './chunked-rebuild.ts';
 import { gathererOf } from './gatherers.ts';
 import { buffersOf } from './moved-buffers.ts';
+import { createRebuild } from './paged-rebuild.ts';
 import type { OpenBuilder, Rebuild, ToBuilder } from './rebuild.ts';
 import type { ThreadRebuildOptions } from './rebuild-thread.ts';
 
-export function inProcessRebuild({ fieldNames, bytes }: ThreadRebuildOptions): Rebuild {
+export function inProcessRebuild({ fieldNames, leastPages }: ThreadRebuildOptions): Rebuild {
   const open: OpenBuilder = ({ build, onMessage, onGone }) => {
     const waiting: ToBuilder[] = [];
     let over = false;
@@ -36,5 +36,5 @@ export function inProcessRebuild({ fieldNames, bytes }: ThreadRebuildOptions): R
       },
     };
   };
-  return createRebuild({ open, bytes });
+  return createRebuild({ open, leastPages });
 }

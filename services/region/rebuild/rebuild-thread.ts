@@ -1,6 +1,6 @@
 /** Each builder in a thread of its own (`main.ts`). */
 import { Worker } from 'node:worker_threads';
-import { createRebuild } from './chunked-rebuild.ts';
+import { createRebuild } from './paged-rebuild.ts';
 import type { Built, FromBuilder, OpenBuilder, Rebuild } from './rebuild.ts';
 
 /** What a thread is started with. */
@@ -12,11 +12,11 @@ export interface BuilderThreadData {
 
 export interface ThreadRebuildOptions {
   readonly fieldNames: readonly string[];
-  /** Of a chunk, and so from how much metadata on there are threads at all. */
-  readonly bytes?: number;
+  /** From how many pages of metadata on there are threads at all. */
+  readonly leastPages?: number;
 }
 
-export function threadRebuild({ fieldNames, bytes }: ThreadRebuildOptions): Rebuild {
+export function threadRebuild({ fieldNames, leastPages }: ThreadRebuildOptions): Rebuild {
   const open: OpenBuilder = ({ build, onMessage, onGone }) => {
     const workerData: BuilderThreadData = { build, fieldNames };
     const worker = new Worker(new URL('./main.js', import.meta.url), { workerData, name: `rebuild-${build}` });
@@ -41,5 +41,5 @@ export function threadRebuild({ fieldNames, bytes }: ThreadRebuildOptions): Rebu
       },
     };
   };
-  return createRebuild({ open, bytes });
+  return createRebuild({ open, leastPages });
 }

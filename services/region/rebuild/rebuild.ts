@@ -1,6 +1,6 @@
 /**
- * Facets and text index of very many items, built beside everything else while a region starts: told the live items as their
- * registers are read, a thread for each index gathers what they have; told their ordinals in the end, it puts everything in
+ * Facets and text index of very many items, built beside everything else while a region starts: a thread for each index gathers
+ * what the live items have, in the catalog's own memory and as it is filled; told their ordinals in the end, it puts everything in
  * order and hands over its index as plain data, which is moved, not copied.
  *
  * Promise: what is handed over is what telling the indexes each of these items would have made. Nothing of it is kept
@@ -8,6 +8,7 @@
  *
  * What can go wrong with a thread is told by `finish`, which then rejects: the items are indexed one by one instead.
  */
+import type { MetadataPage } from '../state/catalog/catalog.ts';
 import type { FacetsImage } from '../state/facets/facets.ts';
 import type { TextImage } from '../state/text/text.ts';
 
@@ -17,9 +18,9 @@ export interface Rebuilt {
 }
 
 export interface Rebuild {
-  /** The next live item's metadata as JSON; the bytes are copied. Items are numbered 0, 1, 2 … */
-  add(json: Uint8Array): void;
-  /** Whether enough items came for threads to be worth it; otherwise there is nothing to finish. */
+  /** The next live items, numbered 0, 1, 2 … over all pages. Nobody writes to the page before {@link end} has resolved. */
+  add(page: MetadataPage): void;
+  /** Whether enough items came for threads to be worth it, more than a page; otherwise there is nothing to finish. */
   readonly begun: boolean;
   /** Items that were gathered so far, as far as it is known here. */
   readonly told: number;
@@ -31,8 +32,7 @@ export interface Rebuild {
 
 /** Everything is taken in the order it was sent. */
 export type ToBuilder =
-  /** The JSON of items one after another, each up to its end in `ends`. Shared by all builders: nobody writes to it any more. */
-  | { readonly kind: 'items'; readonly bytes: Uint8Array; readonly ends: Uint32Array }
+  | { readonly kind: 'items'; readonly page: MetadataPage }
   /** Those were all. */
   | { readonly kind: 'all'; readonly ordinals: Int32Array };
 

@@ -17,7 +17,7 @@ import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import type { Rebuild, Rebuilt } from '../rebuild/rebuild.ts';
-import type { Catalog, Item } from '../state/catalog/catalog.ts';
+import type { CatalogWriter, Item } from '../state/catalog/catalog.ts';
 import type { AdoptsFacets, Facets } from '../state/facets/facets.ts';
 import type { AdoptsText, TextIndex } from '../state/text/text.ts';
 
@@ -35,7 +35,7 @@ export type ToldText = Pick<TextIndex, 'put' | 'remove'>;
 export interface ItemIndexingOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly catalog: Pick<Catalog, 'items' | 'item' | 'size'>;
+  readonly catalog: Pick<CatalogWriter, 'items' | 'item' | 'size' | 'takeBack'>;
   readonly facets: ToldFacets & AdoptsFacets;
   readonly text: ToldText & AdoptsText;
   /** Was told all live items, and their ordinals are here. */
@@ -118,8 +118,11 @@ export class ItemIndexing {
   private adopt({ text, facets }: Rebuilt): void {
     if (this.stopped) return;
     this.options.text.adopt(text);
-    this.options.facets.adopt(facets, (entity) => this.noted.get(entity));
-    this.slice(() => this.tellNoted());
+    // Either takes some milliseconds.
+    this.timer = this.options.clock.after(PAUSE_MS, () => {
+      this.options.facets.adopt(facets, (entity) => this.noted.get(entity));
+      this.slice(() => this.tellNoted());
+    });
   }
 
   private goOnAlone(error: unknown): void {
@@ -134,7 +137,8 @@ export class ItemIndexing {
   }
 
   private endRebuild(): void {
-    void this.rebuild?.end();
+    const { catalog } = this.options;
+    void this.rebuild?.end().then(() => catalog.takeBack());
     this.rebuild = undefined;
   }
 

@@ -14,7 +14,7 @@ import { hlcMs } from '../../../shared/protocol/events.ts';
 import { type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
 import { type Floor, readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { Rebuild } from '../rebuild/rebuild.ts';
-import type { CatalogWriter } from '../state/catalog/catalog.ts';
+import type { CatalogWriter, MetadataPage } from '../state/catalog/catalog.ts';
 import type { AdoptsFacets } from '../state/facets/facets.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { AdoptsText } from '../state/text/text.ts';
@@ -65,8 +65,9 @@ function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }:
   const startMs = clock.monotonicMs();
   // Documents first: what is built of them has the rest of the start. The catalog numbers the entities of one shard side by side, so
   // that a shard, when it is loaded, stays in the processor's cache.
-  const onLive = rebuild && ((metadata: Uint8Array) => rebuild.add(metadata));
-  const live = catalog.load(wal.itemRegisters(), wal.embeddingRegisters(), onLive);
+  const lend = rebuild && ((page: MetadataPage) => rebuild.add(page));
+  const live = catalog.load(wal.itemRegisters(), wal.embeddingRegisters(), lend);
+  if (rebuild?.begun !== true) catalog.takeBack();
   const building = rebuild?.begun === true ? { rebuild, ordinals: live } : undefined;
   const documentsMs = clock.monotonicMs();
   const { floor, shards, loaded } = loadShards(wal, ledger, log);

@@ -7,7 +7,15 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
 import { Entities, hashOf } from '../entities/entities.ts';
-import type { CatalogChange, CatalogWriter, EmbeddingRegister, Item, ItemRegister, RegisterSink } from './catalog.ts';
+import type {
+  CatalogChange,
+  CatalogWriter,
+  EmbeddingRegister,
+  Item,
+  ItemRegister,
+  MetadataPage,
+  RegisterSink,
+} from './catalog.ts';
 import { mergeEmbedding, mergeItem } from './catalog.ts';
 import { MetadataArena } from './metadata-arena.ts';
 import { OrderColumn } from './order-column.ts';
@@ -119,7 +127,7 @@ class ColumnRegisters implements CatalogWriter {
   load(
     items: Iterable<readonly [number, ItemRegister]>,
     embeddings: Iterable<readonly [number, EmbeddingRegister]>,
-    onLive: (metadata: Uint8Array) => void = () => {},
+    lend?: (page: MetadataPage) => void,
   ): Int32Array {
     assert(this.registered.length === 0, 'registers are loaded into an empty catalog');
     // As the rows come at first, each under its number: columns are written one after another.
@@ -130,16 +138,21 @@ class ColumnRegisters implements CatalogWriter {
       if (rows === entities.length) entities = grown(entities, rows + 1);
       entities[rows] = entity;
       this.storeItem(rows, register, true);
-      if (this.created[rows]! >= 0) {
-        live.push(rows);
-        onLive(register.metadata!);
-      }
+      // One that was put was accepted once: metadata are a live item's.
+      assert(this.arena.has(rows) === this.created[rows]! >= 0, 'an item with metadata is live', () => entity);
+      if (this.created[rows]! >= 0) live.push(rows);
+      if (lend !== undefined) this.arena.lend(lend, false);
       rows++;
     }
+    if (lend !== undefined) this.arena.lend(lend, true);
     const ordinals = this.number(entities.subarray(0, rows));
     this.renumber(ordinals);
     for (const [entity, register] of embeddings) this.storeEmbedding(this.entities.ordinal(entity), register);
     return Int32Array.from(live, (row) => ordinals[row]!);
+  }
+
+  takeBack(): void {
+    this.arena.takeBack();
   }
 
   /**

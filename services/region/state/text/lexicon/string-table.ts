@@ -58,7 +58,9 @@ const STRIDE = 1 << STRIDE_BITS;
 
 /** A table as plain data, to be handed to another thread. */
 export interface StringTableImage {
-  readonly texts: string[];
+  /** One after another: a million strings by themselves would take long to arrive. */
+  readonly joined: string;
+  readonly lengths: Uint32Array;
   readonly places: Int32Array<ArrayBuffer>;
   readonly aside: Map<string, number>;
   readonly freeIds: number[];
@@ -77,11 +79,17 @@ export class StringTable {
 
   image(): StringTableImage {
     const { texts, places, aside, freeIds, count } = this;
-    return { texts, places, aside, freeIds, count };
+    const lengths = Uint32Array.from(texts, ({ length }) => length);
+    return { joined: texts.join(''), lengths, places, aside, freeIds, count };
   }
 
-  adopt(image: StringTableImage): void {
+  adopt({ joined, lengths, ...image }: StringTableImage): void {
     Object.assign(this, image);
+    let at = 0;
+    for (const length of lengths) {
+      this.texts.push(joined.slice(at, at + length));
+      at += length;
+    }
   }
 
   get size(): number {
