@@ -80,8 +80,13 @@ export class MetadataArena {
     }
   }
 
+  /** Nobody reads them any more. What became waste meanwhile is given back at once: a page that is all waste has no next one. */
   takeBack(): void {
+    if (!this.isLent) return;
     this.isLent = false;
+    for (const [index, { used, wasted }] of this.pages.entries()) {
+      if (index !== this.current && wasted * 2 > used) this.empty(index);
+    }
   }
 
   /** Each metadata are under their number in `ordinals` from now on instead of their ordinal. None was looked at so far. */
