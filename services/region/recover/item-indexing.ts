@@ -49,6 +49,8 @@ export class ItemIndexing {
   private readonly startMs: number;
   private left: Iterator<Item> | undefined;
   private walked = 0;
+  /** Items that were told one by one, all or those that changed while threads built. */
+  private singly = 0;
   private timer: Timer | undefined;
   private stopped = false;
   private rebuild: Rebuild | undefined;
@@ -154,7 +156,7 @@ export class ItemIndexing {
     } while (!this.complete && clock.monotonicMs() < endMs);
     if (this.complete) {
       const took_ms = Math.round(clock.monotonicMs() - this.startMs);
-      log.info('filters and search are complete', { items: catalog.size, took_ms });
+      log.info('filters and search are complete', { items: catalog.size, one_by_one: this.singly, took_ms });
     } else {
       this.timer = clock.after(PAUSE_MS, () => this.slice(tellOne));
     }
@@ -171,6 +173,7 @@ export class ItemIndexing {
     facets.put(entity, metadata, undefined);
     text.put(entity, metadata);
     this.walked++;
+    this.singly++;
   }
 
   /** The next of what has changed meanwhile, as the catalog has it now. */
@@ -186,6 +189,7 @@ export class ItemIndexing {
         text.put(entity, item.metadata);
       }
       this.noted.delete(entity);
+      this.singly++;
       return;
     }
     this.endRebuild();
