@@ -150,7 +150,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ...recovered,
     copies: (id) => wal.copies(id),
     onApplied: (batch) => {
-      counters.applied(batch.events.length);
+      counters.applied(batch.last - batch.first + 1);
       keptDigest.applied(batch);
       // An origin of this region that comes back from a peer is this region's to ship.
       if (regionOf(batch.origin) === region) ship.notify();

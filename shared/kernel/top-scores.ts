@@ -1,4 +1,8 @@
-/** The best of many: a heap of at most `limit`, the worst on top. Higher scores first, ties by ascending entity. */
+/**
+ * The best of many: a heap of at most `limit`, the worst on top. Higher scores first, ties by ascending entity.
+ *
+ * Most that come in are soon replaced by better ones, so they are two numbers in two arrays and no objects.
+ */
 
 export interface Scored {
   readonly entity: number;
@@ -12,7 +16,9 @@ export function compareScored(a: Scored, b: Scored): number {
 
 export class TopScores {
   private readonly limit: number;
-  private readonly heap: Scored[] = [];
+  // The heap.
+  private readonly entities: number[] = [];
+  private readonly scores: number[] = [];
 
   /** `limit` ≥ 1. */
   constructor(limit: number) {
@@ -21,65 +27,77 @@ export class TopScores {
 
   /** Whether the next one that is kept takes the place of another. */
   get isFull(): boolean {
-    return this.heap.length === this.limit;
+    return this.scores.length === this.limit;
   }
 
   /** Whether `add` would keep it. */
   takes(entity: number, score: number): boolean {
-    if (this.heap.length < this.limit) return true;
-    const worst = this.heap[0]!;
-    return score > worst.score || (score === worst.score && entity < worst.entity);
+    if (this.scores.length < this.limit) return true;
+    const worst = this.scores[0]!;
+    return score > worst || (score === worst && entity < this.entities[0]!);
   }
 
-  /** The one that the next better one replaces; undefined while there is room. */
-  get worst(): Scored | undefined {
-    return this.heap.length < this.limit ? undefined : this.heap[0];
+  /** A score below it is not kept; −Infinity while there is room. */
+  get threshold(): number {
+    return this.scores.length < this.limit ? Number.NEGATIVE_INFINITY : this.scores[0]!;
   }
 
   add(entity: number, score: number): void {
-    const { heap } = this;
-    if (heap.length < this.limit) {
-      heap.push({ entity, score });
-      this.rise(heap.length - 1);
-      return;
+    if (!this.isFull) {
+      this.entities.push(entity);
+      this.scores.push(score);
+      this.rise(this.scores.length - 1, entity, score);
+    } else if (this.takes(entity, score)) {
+      sink(this.entities, this.scores, this.limit, entity, score);
     }
-    const worst = heap[0]!;
-    if (score < worst.score || (score === worst.score && entity > worst.entity)) return;
-    heap[0] = { entity, score };
-    this.sink();
   }
 
   /** Best first. */
   sorted(): Scored[] {
-    return [...this.heap].sort(compareScored);
+    const entities = this.entities.slice();
+    const scores = this.scores.slice();
+    const best: Scored[] = [];
+    for (let size = scores.length; size > 0; size--) {
+      best.push({ entity: entities[0]!, score: scores[0]! });
+      sink(entities, scores, size - 1, entities[size - 1]!, scores[size - 1]!);
+    }
+    return best.reverse();
   }
 
-  private rise(from: number): void {
-    const { heap } = this;
-    for (let at = from; at > 0; ) {
+  /** Puts one in at the end, from where it goes up to its place. */
+  private rise(from: number, entity: number, score: number): void {
+    const { entities, scores } = this;
+    let at = from;
+    while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (compareScored(heap[at]!, heap[parent]!) <= 0) return;
-      this.swap(at, parent);
+      const of = scores[parent]!;
+      if (of < score || (of === score && entities[parent]! > entity)) break;
+      entities[at] = entities[parent]!;
+      scores[at] = of;
       at = parent;
     }
+    entities[at] = entity;
+    scores[at] = score;
   }
+}
 
-  private sink(): void {
-    const { heap } = this;
-    for (let at = 0; ; ) {
-      const left = 2 * at + 1;
-      if (left >= heap.length) return;
-      const right = left + 1;
-      const child = right < heap.length && compareScored(heap[right]!, heap[left]!) > 0 ? right : left;
-      if (compareScored(heap[child]!, heap[at]!) <= 0) return;
-      this.swap(at, child);
-      at = child;
-    }
+/** Puts one in on top of a heap of `size`, in place of the one there, from where it goes down to its place. */
+function sink(entities: number[], scores: number[], size: number, entity: number, score: number): void {
+  let at = 0;
+  for (;;) {
+    let child = 2 * at + 1;
+    if (child >= size) break;
+    const right = child + 1;
+    if (right < size && isWorse(scores[right]!, entities[right]!, scores[child]!, entities[child]!)) child = right;
+    if (!isWorse(scores[child]!, entities[child]!, score, entity)) break;
+    entities[at] = entities[child]!;
+    scores[at] = scores[child]!;
+    at = child;
   }
+  entities[at] = entity;
+  scores[at] = score;
+}
 
-  private swap(a: number, b: number): void {
-    const held = this.heap[a]!;
-    this.heap[a] = this.heap[b]!;
-    this.heap[b] = held;
-  }
+function isWorse(score: number, entity: number, thanScore: number, thanEntity: number): boolean {
+  return score < thanScore || (score === thanScore && entity > thanEntity);
 }

@@ -17,33 +17,34 @@
  *       embedding:             varint count · count × f32
  *     A keyed event, one under an idempotency key, has the highest bit of its kind set.
  *
- * A reader that meets another version or kind stops there (`UnknownFormat`): nothing is skipped.
+ * A reader that meets another version or kind stops there (`UnknownFormat`): nothing is skipped. `batch-builder.ts` writes
+ * what is read here.
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../errors/errors.ts';
-import { assert } from '../kernel/kernel.ts';
+import { floatsOf } from '../kernel/floats.ts';
 import type { Event, EventBody, EventKey, Metadata } from './events.ts';
-import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, hlcMs } from './events.ts';
+import { BATCH_LIMIT_EVENTS, hlcMs } from './events.ts';
+import { type SignalColumns, signalColumns } from './signal-columns.ts';
 
 export const FORMAT_VERSION = 1;
-const MAGIC = 0x4254;
-const HEADER_BYTES = 36;
-/** Room for the header with the longest origin, epoch, counts and the name table's count. */
-const HEADER_LIMIT_BYTES = HEADER_BYTES + 1 + 65 + 4 * 8 + 2;
+export const MAGIC = 0x4254;
+export const HEADER_BYTES = 36;
 export const CHAIN_BYTES = 16;
 export const NO_PREDECESSOR: Uint8Array = new Uint8Array(CHAIN_BYTES);
 
-const KIND_SIGNAL = 1;
-const KIND_SIGNAL_TIMED = 2;
-const KIND_ITEM = 3;
-const KIND_DELETE = 4;
-const KIND_EMBEDDING = 5;
+export const KIND_SIGNAL = 1;
+export const KIND_SIGNAL_TIMED = 2;
+export const KIND_ITEM = 3;
+export const KIND_DELETE = 4;
+export const KIND_EMBEDDING = 5;
 /** Flag in the kind byte. */
-const KEYED = 0x80;
-const KEY_ID_BYTES = 16;
+export const KEYED = 0x80;
+export const KEY_ID_BYTES = 16;
 const KEY_HASH_BYTES = 8;
-const KEY_BYTES = KEY_ID_BYTES + KEY_HASH_BYTES;
+const TWO_28 = 268_435_456;
+export const KEY_BYTES = KEY_ID_BYTES + KEY_HASH_BYTES;
 
 export interface BatchHeader {
   readonly origin: string;
@@ -59,7 +60,64 @@ export interface BatchHeader {
 
 export interface Batch extends BatchHeader {
   readonly bytes: Uint8Array;
+  /** HLC of its last event, the highest. */
+  readonly lastHlc: number;
+  /** What its successor carries as `chain`: {@link chainHash} of the bytes, counted once. */
+  readonly hash: Uint8Array;
+  /** The same events by column, where all are signals without keys: whoever handles many reads these. */
+  readonly signals: SignalColumns | undefined;
+  /** Made from the bytes when first asked for. */
   readonly events: readonly Event[];
+}
+
+interface BatchParts {
+  readonly header: BatchHeader;
+  readonly bytes: Uint8Array;
+  readonly lastHlc: number;
+  readonly signals?: SignalColumns | undefined;
+  readonly events?: readonly Event[] | undefined;
+}
+
+/** A batch of bytes that are known to be one. */
+export function batchOf(parts: BatchParts): Batch {
+  return new LazyBatch(parts);
+}
+
+class LazyBatch implements Batch {
+  readonly origin: string;
+  readonly epoch: number;
+  readonly first: number;
+  readonly last: number;
+  readonly schemaHash: string;
+  readonly chain: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly lastHlc: number;
+  readonly signals: SignalColumns | undefined;
+  private made: readonly Event[] | undefined;
+  private counted: Uint8Array | undefined;
+
+  constructor({ header, bytes, lastHlc, signals, events }: BatchParts) {
+    this.origin = header.origin;
+    this.epoch = header.epoch;
+    this.first = header.first;
+    this.last = header.last;
+    this.schemaHash = header.schemaHash;
+    this.chain = header.chain;
+    this.bytes = bytes;
+    this.lastHlc = lastHlc;
+    this.signals = signals;
+    this.made = events;
+  }
+
+  get events(): readonly Event[] {
+    this.made ??= readEvents(readHead(this.bytes)).events;
+    return this.made;
+  }
+
+  get hash(): Uint8Array {
+    this.counted ??= chainHash(this.bytes);
+    return this.counted;
+  }
 }
 
 /** The bytes are not a batch, or not the batch they claim to be. */
@@ -81,156 +139,6 @@ export function chainHash(bytes: Uint8Array): Uint8Array {
   return createHash('sha256').update(bytes).digest().subarray(0, CHAIN_BYTES);
 }
 
-class Writer {
-  private buffer: Buffer;
-  length = 0;
-
-  constructor(capacity: number) {
-    this.buffer = Buffer.allocUnsafe(capacity);
-  }
-
-  private room(bytes: number): void {
-    if (this.length + bytes <= this.buffer.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.length + bytes));
-    this.buffer.copy(grown, 0, 0, this.length);
-    this.buffer = grown;
-  }
-
-  byte(value: number): void {
-    this.room(1);
-    this.buffer[this.length++] = value;
-  }
-
-  varint(value: number): void {
-    this.room(8);
-    let rest = value;
-    while (rest >= 0x80) {
-      this.buffer[this.length++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
-    this.buffer[this.length++] = rest;
-  }
-
-  bytes(value: Uint8Array): void {
-    this.room(value.length);
-    this.buffer.set(value, this.length);
-    this.length += value.length;
-  }
-
-  floats(values: Float32Array): void {
-    this.room(values.length * 4);
-    for (const value of values) this.length = this.buffer.writeFloatLE(value, this.length);
-  }
-
-  take(): Buffer {
-    return this.buffer.subarray(0, this.length);
-  }
-}
-
-/** Encodes the events of one batch in order; `add` says no when the batch is full. */
-export class BatchBuilder {
-  private readonly body = new Writer(4096);
-  private readonly names = new Map<string, number>();
-  private namesBytes = 0;
-  private readonly events: Event[] = [];
-  private previousHlc: number | undefined;
-
-  get count(): number {
-    return this.events.length;
-  }
-
-  /** Takes the event, or leaves the builder unchanged and answers false: cut this batch and begin another. */
-  add(event: Event): boolean {
-    if (this.events.length >= BATCH_LIMIT_EVENTS) return false;
-    const before = this.body.length;
-    const base = this.previousHlc ?? event.hlc;
-    assert(event.hlc >= base, 'the HLC grows within a batch');
-    let newName: string | undefined;
-    const head = (kind: number): void => {
-      this.body.byte(event.key === undefined ? kind : kind | KEYED);
-      this.body.varint(event.hlc - base);
-      this.body.varint(event.entity);
-      if (event.key !== undefined) this.body.bytes(encodeKey(event.key));
-    };
-    switch (event.kind) {
-      case 'signal': {
-        const accepted = hlcMs(event.hlc);
-        assert(event.timeMs <= accepted, 'a signal is never later than its acceptance');
-        head(event.timeMs === accepted ? KIND_SIGNAL : KIND_SIGNAL_TIMED);
-        let index = this.names.get(event.signal);
-        if (index === undefined) {
-          index = this.names.size;
-          newName = event.signal;
-        }
-        this.body.varint(index);
-        this.body.varint(event.weight);
-        if (event.timeMs !== accepted) this.body.varint(accepted - event.timeMs);
-        break;
-      }
-      case 'item': {
-        head(KIND_ITEM);
-        const json = Buffer.from(JSON.stringify(event.metadata), 'utf8');
-        this.body.varint(json.length);
-        this.body.bytes(json);
-        break;
-      }
-      case 'delete':
-        head(KIND_DELETE);
-        break;
-      case 'embedding':
-        head(KIND_EMBEDDING);
-        this.body.varint(event.values.length);
-        this.body.floats(event.values);
-        break;
-    }
-    const nameBytes = newName === undefined ? 0 : Buffer.byteLength(newName) + 1;
-    if (
-      this.events.length > 0 &&
-      HEADER_LIMIT_BYTES + this.namesBytes + nameBytes + this.body.length > BATCH_LIMIT_BYTES
-    ) {
-      this.body.length = before;
-      return false;
-    }
-    if (newName !== undefined) this.names.set(newName, this.names.size);
-    this.namesBytes += nameBytes;
-    this.previousHlc = event.hlc;
-    this.events.push(event);
-    return true;
-  }
-
-  /** The finished batch. `first` is the sequence of its first event. */
-  build(header: Omit<BatchHeader, 'last'>): Batch {
-    const firstEvent = this.events[0];
-    assert(firstEvent !== undefined, 'a batch holds at least one event');
-    const writer = new Writer(HEADER_LIMIT_BYTES + this.namesBytes + this.body.length);
-    for (let index = 0; index < HEADER_BYTES; index++) writer.byte(0);
-    const origin = Buffer.from(header.origin, 'latin1');
-    writer.byte(origin.length);
-    writer.bytes(origin);
-    writer.varint(header.epoch);
-    writer.varint(header.first);
-    writer.varint(this.events.length);
-    writer.varint(firstEvent.hlc);
-    writer.varint(this.names.size);
-    for (const name of this.names.keys()) {
-      const text = Buffer.from(name, 'utf8');
-      assert(text.length <= 255, 'the name of a signal fits its length byte', () => ({ name }));
-      writer.byte(text.length);
-      writer.bytes(text);
-    }
-    writer.bytes(this.body.take());
-    const bytes = writer.take();
-    bytes.writeUInt16LE(MAGIC, 0);
-    bytes[2] = FORMAT_VERSION;
-    bytes.writeUInt32LE(bytes.length, 4);
-    bytes.set(header.chain, 12);
-    bytes.write(header.schemaHash, 28, 8, 'hex');
-    bytes.writeUInt32LE(crc32(bytes.subarray(12)), 8);
-    assert(bytes.length <= BATCH_LIMIT_BYTES || this.events.length === 1, 'a batch respects its limit');
-    return { ...header, last: header.first + this.events.length - 1, bytes, events: this.events };
-  }
-}
-
 /** Encoded size of one event, bytes: what the 256 KiB limit is about. */
 export function eventBytes(event: Event | EventBody): number {
   const frame = event.key === undefined ? 24 : 24 + KEY_BYTES;
@@ -242,13 +150,6 @@ export function eventBytes(event: Event | EventBody): number {
     default:
       return frame + 16;
   }
-}
-
-function encodeKey({ id, bodyHash }: EventKey): Buffer {
-  const bytes = Buffer.concat([Buffer.from(id, 'base64url'), Buffer.from(bodyHash, 'base64url')]);
-  const same = bytes.toString('base64url', 0, KEY_ID_BYTES) === id;
-  assert(same && bytes.length === KEY_BYTES, 'an idempotency key is logged as it is known', () => ({ id, bodyHash }));
-  return bytes;
 }
 
 function decodeKey(reader: Reader): EventKey {
@@ -273,16 +174,22 @@ class Reader {
   }
 
   varint(): number {
-    let value = 0;
-    let scale = 1;
-    for (let count = 0; count < 8; count++) {
-      const byte = this.byte();
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        if (!Number.isSafeInteger(value)) break;
-        return value;
-      }
-      scale *= 0x80;
+    let byte = this.byte();
+    if (byte < 0x80) return byte;
+    let low = byte & 0x7f;
+    for (let shift = 7; shift < 28; shift += 7) {
+      byte = this.byte();
+      low |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return low;
+    }
+    let high = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      byte = this.byte();
+      high |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      const value = high * TWO_28 + low;
+      if (!Number.isSafeInteger(value)) break;
+      return value;
     }
     throw new DamagedBatch('a number of the batch is out of range');
   }
@@ -295,10 +202,7 @@ class Reader {
   }
 
   floats(count: number): Float32Array {
-    const bytes = this.slice(count * 4);
-    const values = new Float32Array(count);
-    for (let index = 0; index < count; index++) values[index] = bytes.readFloatLE(index * 4);
-    return values;
+    return floatsOf(this.slice(count * 4));
   }
 
   get done(): boolean {
@@ -324,10 +228,43 @@ export function splitMessage(message: Uint8Array): Uint8Array[] {
 
 /** Decodes and checks one batch: magic, version, length, CRC, and that its events fill it exactly. */
 export function decodeBatch(bytes: Uint8Array): Batch {
-  const { header, reader, count, baseHlc } = readHead(bytes);
+  const head = readHead(bytes);
+  const start = head.reader.offset;
+  const columns = readSignals(head);
+  if (columns !== undefined) return batchOf({ header: head.header, bytes, ...columns });
+  head.reader.offset = start;
+  return batchOf({ header: head.header, bytes, ...readEvents(head) });
+}
+
+function readNames(reader: Reader): string[] {
   const names: string[] = [];
-  const nameCount = reader.varint();
-  for (let index = 0; index < nameCount; index++) names.push(reader.slice(reader.byte()).toString('utf8'));
+  for (let left = reader.varint(); left > 0; left--) names.push(reader.slice(reader.byte()).toString('utf8'));
+  return names;
+}
+
+/** Undefined at the first event that is no signal, or has a key. */
+function readSignals({ reader, count, baseHlc }: Head): { signals: SignalColumns; lastHlc: number } | undefined {
+  const names = readNames(reader);
+  const signals = signalColumns(count, names);
+  const { entities, kinds, weights, timesMs } = signals;
+  let lastHlc = baseHlc;
+  for (let index = 0; index < count; index++) {
+    const tag = reader.byte();
+    if (tag !== KIND_SIGNAL && tag !== KIND_SIGNAL_TIMED) return undefined;
+    lastHlc += reader.varint();
+    entities[index] = reader.varint();
+    const kind = reader.varint();
+    if (kind >= names.length) throw new DamagedBatch('an event names a signal outside the name table');
+    kinds[index] = kind;
+    weights[index] = reader.varint();
+    timesMs[index] = hlcMs(lastHlc) - (tag === KIND_SIGNAL_TIMED ? reader.varint() : 0);
+  }
+  if (!reader.done) throw new DamagedBatch('the batch is longer than its events');
+  return { signals, lastHlc };
+}
+
+function readEvents({ reader, count, baseHlc }: Head): { events: readonly Event[]; lastHlc: number } {
+  const names = readNames(reader);
   const events: Event[] = [];
   let hlc = baseHlc;
   for (let index = 0; index < count; index++) {
@@ -361,7 +298,7 @@ export function decodeBatch(bytes: Uint8Array): Batch {
     }
   }
   if (!reader.done) throw new DamagedBatch('the batch is longer than its events');
-  return { ...header, bytes, events };
+  return { events, lastHlc: hlc };
 }
 
 function withKey(event: Event, keyed: { readonly key: EventKey } | undefined): Event {
@@ -381,7 +318,14 @@ export function decodeHeader(bytes: Uint8Array): BatchHeader {
   return readHead(bytes).header;
 }
 
-function readHead(bytes: Uint8Array): { header: BatchHeader; reader: Reader; count: number; baseHlc: number } {
+interface Head {
+  readonly header: BatchHeader;
+  readonly reader: Reader;
+  readonly count: number;
+  readonly baseHlc: number;
+}
+
+function readHead(bytes: Uint8Array): Head {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.length <= HEADER_BYTES || view.readUInt16LE(0) !== MAGIC) throw new DamagedBatch('not a batch');
   if (view[2] !== FORMAT_VERSION)

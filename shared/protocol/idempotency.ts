@@ -8,7 +8,7 @@
  */
 import { hash } from 'node:crypto';
 import { Refusal } from '../errors/errors.ts';
-import type { WireWrite, WriteRoute } from './writes.ts';
+import { valuesOf, type WireWrite, type WriteRoute } from './writes.ts';
 
 const ID_BYTES = 16;
 const BODY_HASH_BYTES = 8;
@@ -48,6 +48,6 @@ function canonical(write: WireWrite): readonly unknown[] {
     case 'd':
       return ['d', write.e];
     case 'v':
-      return ['v', write.e, write.f];
+      return ['v', write.e, [...valuesOf(write.b)]];
   }
 }

@@ -39,6 +39,8 @@ export interface WritesRequest {
   /** `stream`: the client insists (`Prefer: durability=stream`). */
   readonly durability?: 'stream';
   readonly writes: readonly WireWrite[];
+  /** Beside no writes: a bulk of signals without keys (`packed-signals.ts`), all or nothing. */
+  readonly signals?: string;
 }
 
 export interface WriteAccepted {

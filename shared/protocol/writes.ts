@@ -4,6 +4,7 @@
  */
 import type { FieldError } from '../errors/errors.ts';
 import { Refusal } from '../errors/errors.ts';
+import { floatBytes, floatsOf } from '../kernel/floats.ts';
 import type { EventBody, Metadata, MetadataValue } from './events.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from './events.ts';
 
@@ -105,7 +106,8 @@ function isMetadataValue(value: unknown): value is MetadataValue {
 export function parseVector(name: string, value: unknown, invalid: Invalid): Float32Array {
   if (!Array.isArray(value) || value.length === 0) throw invalid(name, 'must be an array of numbers');
   const values = new Float32Array(value.length);
-  for (const [index, element] of value.entries()) {
+  for (let index = 0; index < values.length; index++) {
+    const element: unknown = value[index];
     if (typeof element !== 'number' || !Number.isFinite(Math.fround(element))) {
       throw invalid(`${name}[${index}]`, 'must be a finite number within 32-bit floating point');
     }
@@ -145,7 +147,11 @@ type UnkeyedWire =
   | { k: 's'; e: number; s: string; w: number; t?: number }
   | { k: 'i'; e: number; m: Metadata }
   | { k: 'd'; e: number }
-  | { k: 'v'; e: number; f: number[] };
+  /**
+   * Values as {@link floatBytes} in base64: a third of the length of numbers, and a tenth of the work on either side. A name
+   * of their own, because earlier routers sent numbers as `f`: neither side may take the one for the other.
+   */
+  | { k: 'v'; e: number; b: string };
 
 export function toWire(event: EventBody): WireWrite {
   switch (event.kind) {
@@ -158,7 +164,7 @@ export function toWire(event: EventBody): WireWrite {
     case 'delete':
       return { k: 'd', e: event.entity };
     case 'embedding':
-      return { k: 'v', e: event.entity, f: [...event.values] };
+      return { k: 'v', e: event.entity, b: floatBytes(event.values).toString('base64') };
   }
 }
 
@@ -177,6 +183,10 @@ export function fromWire(write: WireWrite): EventBody {
   return { ...body, key: { id, bodyHash } };
 }
 
+export function valuesOf(wire: string): Float32Array {
+  return floatsOf(Buffer.from(wire, 'base64'));
+}
+
 function unkeyedFromWire(write: WireWrite): EventBody {
   switch (write.k) {
     case 's':
@@ -186,6 +196,7 @@ function unkeyedFromWire(write: WireWrite): EventBody {
     case 'd':
       return { kind: 'delete', entity: write.e };
     case 'v':
-      return { kind: 'embedding', entity: write.e, values: Float32Array.from(write.f) };
+      if (typeof write.b !== 'string') throw new Refusal('invalid_request', 'b must be the values in base64');
+      return { kind: 'embedding', entity: write.e, values: valuesOf(write.b) };
   }
 }

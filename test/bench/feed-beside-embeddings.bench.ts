@@ -13,12 +13,20 @@ import type { Bench, BenchRow } from './bench.ts';
 
 const EMBEDDINGS = 10_000;
 /** Each part takes its turn so often, one after another: what else the machine does falls on all of them alike. */
-const SLICES = 30;
+const SLICES = 20;
 const SLICE_EMBEDDINGS = 1_000;
 const REST_MS = 1_000;
 const DIMENSIONS = 128;
-const BULK = 10;
 const PACED_PER_SECOND = 1_000;
+/** How embeddings arrive: so many together, so often. 0: as soon as those before were taken. */
+const ARRIVALS = [10, 100].flatMap((bulk) => [
+  {
+    what: `bulks of ${bulk}, ${PACED_PER_SECOND.toLocaleString('en')} a second`,
+    bulk,
+    everyMs: (1_000 * bulk) / PACED_PER_SECOND,
+  },
+  { what: `bulks of ${bulk}, as fast as they are taken`, bulk, everyMs: 0 },
+]);
 const EVERY_MS = 10;
 const LOOK_MS = 500;
 
@@ -42,41 +50,35 @@ export const bench: Bench = {
     try {
       await fill(cluster, EMBEDDINGS, report);
       // A graph is there from the first slice on.
-      for (let slice = 0; slice < 20; slice += 2) await embed(cluster, bulks(slice), 0);
-      const rest: number[] = [];
-      const paced: number[] = [];
-      const flooded: number[] = [];
-      for (let slice = -2; slice < SLICES; slice++) {
-        const [some, others] = [bulks(2 * slice), bulks(2 * slice + 1)];
-        const one = await feedUntil(feeds, new Promise((resolve) => setTimeout(resolve, REST_MS)));
-        const two = await feedUntil(feeds, embed(cluster, some, (1_000 * BULK) / PACED_PER_SECOND));
-        const three = await feedUntil(feeds, embed(cluster, others, 0));
+      for (let slice = 0; slice < EMBEDDINGS / SLICE_EMBEDDINGS; slice++) await embed(cluster, bulks(slice, 100), 0);
+      const atRest: number[] = [];
+      const arriving = ARRIVALS.map((): number[] => []);
+      for (let slice = -2, written = 0; slice < SLICES; slice++) {
+        const latencies = [await feedUntil(feeds, rest(cluster))];
+        for (const { bulk, everyMs } of ARRIVALS) {
+          const bodies = bulks(written++, bulk);
+          latencies.push(await feedUntil(feeds, embed(cluster, bodies, everyMs)));
+        }
         if (slice < 0) continue;
-        rest.push(...one);
-        paced.push(...two);
-        flooded.push(...three);
-        const p99s = [rest, paced, flooded].map((all) => ms(quantile(all, 0.99)));
-        if (slice % 10 === 9) report(`p99 so far: ${p99s[0]} at rest, ${p99s[1]} paced, ${p99s[2]} as fast as taken`);
+        for (const [index, all] of [atRest, ...arriving].entries()) all.push(...latencies[index]!);
+        const [own, ...p99s] = [atRest, ...arriving].map((all) => ms(quantile(all, 0.99)));
+        if (slice % 5 === 4) report(`p99 so far: ${own} at rest, ${p99s.join(', ')} beside embeddings`);
       }
       const row = (what: string, latencies: readonly number[]): BenchRow => ({
         what,
         cells: [0.5, 0.9, 0.99].flatMap((share) => [
           ms(quantile(latencies, share)),
-          `${(quantile(latencies, share) / quantile(rest, share)).toFixed(2)}×`,
+          `${(quantile(latencies, share) / quantile(atRest, share)).toFixed(2)}×`,
         ]),
       });
       return {
         columns: ['p50', 'to rest', 'p90', 'to rest', 'p99', 'to rest'],
-        rows: [
-          row('at rest', rest),
-          row(`${PACED_PER_SECOND.toLocaleString('en')} embeddings a second`, paced),
-          row('embeddings as fast as they are taken', flooded),
-        ],
+        rows: [row('at rest', atRest), ...ARRIVALS.map(({ what }, index) => row(what, arriving[index]!))],
         notes: [
-          `${SLICES} slices of each in turn, of ${SLICE_EMBEDDINGS.toLocaleString('en')} embeddings of ${DIMENSIONS} dimensions in bulks of ${BULK}: ` +
+          `${SLICES} slices of each in turn, of ${SLICE_EMBEDDINGS.toLocaleString('en')} embeddings of ${DIMENSIONS} dimensions: ` +
             `each of ${EMBEDDINGS.toLocaleString('en')} items gets another one several times; a slice lasts until its vectors are in the graph`,
-          `GET /feed?profile=trending&limit=20 every ${EVERY_MS} ms, timed from when it was due: ${rest.length} at rest, ` +
-            `${paced.length} beside the paced ones, ${flooded.length} beside the others`,
+          `GET /feed?profile=trending&limit=20 every ${EVERY_MS} ms, timed from when it was due: ${atRest.length} at rest, ` +
+            `${arriving.map(({ length }) => length).join(', ')} beside embeddings`,
           'nats-server, one region, router, and the client that asks and writes share the machine',
         ],
       };
@@ -116,14 +118,14 @@ async function fill(cluster: Cluster, count: number, report: (progress: string) 
 }
 
 /** Bodies of a slice's bulks, made before anything is timed: the client that asks runs in the same thread. */
-function bulks(slice: number): string[] {
-  const first = (((slice >> 1) + 2) * SLICE_EMBEDDINGS) % EMBEDDINGS;
+function bulks(slice: number, size: number): string[] {
+  const first = (slice * SLICE_EMBEDDINGS) % EMBEDDINGS;
   const writes = vectorsFrom(slice + 100, SLICE_EMBEDDINGS, DIMENSIONS).map((values, index) => ({
     entity_id: first + index,
     values: Array.from(values, (value) => Number(value.toFixed(6))),
   }));
-  return Array.from({ length: SLICE_EMBEDDINGS / BULK }, (_, bulk) =>
-    JSON.stringify(writes.slice(bulk * BULK, (bulk + 1) * BULK)),
+  return Array.from({ length: SLICE_EMBEDDINGS / size }, (_, bulk) =>
+    JSON.stringify(writes.slice(bulk * size, (bulk + 1) * size)),
   );
 }
 
@@ -133,9 +135,16 @@ async function embed(cluster: Cluster, bodies: readonly string[], everyMs: numbe
     if (everyMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - performance.now())));
     await write(cluster, '/embeddings', bodies[at]!);
   }
-  // Seldom: a look at the metrics takes the region's thread some milliseconds.
   do await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   while (!(await isComplete(cluster)));
+}
+
+/** Nothing but the looks that there are beside embeddings as well: each takes the region's thread some milliseconds. */
+async function rest(cluster: Cluster): Promise<void> {
+  for (let look = 0; look < REST_MS / LOOK_MS; look++) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await isComplete(cluster);
+  }
 }
 
 async function isComplete(cluster: Cluster): Promise<boolean> {

@@ -1,5 +1,5 @@
 /** A ledger and live items of a size, filled by seeded Zipf traffic: what the benchmarks of ranking look at. */
-import { formulas, type ScoredProfile } from '../../services/region/rank/profiles.ts';
+import { profileScorer, type ScoredProfile } from '../../services/region/rank/profiles.ts';
 import { SignalSums } from '../../services/region/rank/signal-sums.ts';
 import { TopK, type TopKScorer } from '../../services/region/rank/top-k.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
@@ -85,18 +85,7 @@ export class RankingWorld {
   }
 
   scorer(profile: ScoredProfile, window: Window = '24h'): TopKScorer {
-    const { score, bound, quiet } = formulas[profile](this.sums, { window, seed: '', atMs: NOW_MS });
-    const item = { entity: 0, createdMs: 0 };
-    return {
-      gated: false,
-      score(entity, createdMs) {
-        item.entity = entity;
-        item.createdMs = createdMs;
-        return score(item);
-      },
-      bound,
-      ...(quiet === undefined ? {} : { quiet }),
-    };
+    return profileScorer(profile, this.sums, { window, seed: '', atMs: NOW_MS });
   }
 
   createdMs(ordinal: number): number {

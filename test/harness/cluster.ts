@@ -29,6 +29,8 @@ export interface ClusterOptions {
   readonly mains?: Readonly<Record<string, { readonly main: string; readonly env: Readonly<Record<string, string>> }>>;
   /** Every process reaches nats-server and the regions through a wire of its own that can fail: see `network`. */
   readonly wires?: { readonly seed: number };
+  /** nats-server acknowledges what is on its disk: see `NatsServer.start`. */
+  readonly syncAlways?: boolean;
 }
 
 export interface StatusRegion {
@@ -122,8 +124,9 @@ export class Cluster {
     topology = [],
     mains = {},
     wires,
+    syncAlways = false,
   }: ClusterOptions = {}): Promise<Cluster> {
-    const nats = await NatsServer.start();
+    const nats = await NatsServer.start({ syncAlways });
     const directory = mkdtempSync(join(tmpdir(), 'tidal-cluster-'));
     const regionUrls = new Map<string, string>();
     const routerUrls: string[] = [];

@@ -5,7 +5,7 @@
 import { type ApplierOptions, createApplier } from '../../services/region/apply/applier.ts';
 import type { Apply } from '../../services/region/apply/apply.ts';
 import { createGroupCommit } from '../../services/region/intake/group-commit.ts';
-import type { Intake } from '../../services/region/intake/intake.ts';
+import type { Intake, IntakeRequest } from '../../services/region/intake/intake.ts';
 import { createIngest } from '../../services/region/receive/ingest.ts';
 import type { Gap, Ingest, Receiver, Stopped } from '../../services/region/receive/receive.ts';
 import { createStreamReceiver } from '../../services/region/receive/stream-receiver.ts';
@@ -265,7 +265,7 @@ export class CoreRegion {
     return new CoreRegion({ ...this.options, seed: seeds++ * 7_919, ...options, store }, [...this.linked]);
   }
 
-  write(bodies: readonly EventBody[], options: { atomic?: boolean; strict?: boolean; epoch?: number } = {}) {
+  write(bodies: IntakeRequest['bodies'], options: { atomic?: boolean; strict?: boolean; epoch?: number } = {}) {
     const { atomic = false, strict = false, epoch = this.role.leadership?.epoch ?? 1 } = options;
     return this.intake.submit({ epoch, atomic, strict, bodies });
   }

@@ -9,7 +9,7 @@ import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { isRefused, type RegionStatus, type WritesReply } from '../../shared/protocol/internal.ts';
-import type { WireWrite } from '../../shared/protocol/writes.ts';
+import { toWire, type WireWrite } from '../../shared/protocol/writes.ts';
 import { parseSchema } from '../../shared/schema/parse-schema.ts';
 import { eventually } from './eventually.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -105,7 +105,7 @@ export async function leadingRegion({
     post,
     write,
     put: (entity, metadata) => write({ k: 'i', e: entity, m: metadata }),
-    embed: (entity, values) => write({ k: 'v', e: entity, f: [...values] }),
+    embed: (entity, values) => write(toWire({ kind: 'embedding', entity, values: Float32Array.from(values) })),
     remove: (entity) => write({ k: 'd', e: entity }),
     metrics: async () => await (await fetch(`${url}/metrics`)).text(),
     async stop() {

@@ -20,9 +20,11 @@ import type {
   WritesRequest,
 } from '../../shared/protocol/internal.ts';
 import { type Leadership, parseLeadership } from '../../shared/protocol/leadership.ts';
+import { unpackSignals } from '../../shared/protocol/packed-signals.ts';
 import { covers, formatPosition, merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
 import type { WireWrite } from '../../shared/protocol/writes.ts';
 import type { MemoryControl } from './memory-control.ts';
+import { wireSignals } from './wire-signals.ts';
 
 /** `answer_lost`: writes are taken, their answer never arrives; everything else is as `no_answer`. */
 export type LinkState = 'up' | 'not_sent' | 'no_answer' | 'answer_lost';
@@ -94,13 +96,14 @@ export class MemoryRegion implements RegionLink {
     if (record?.leader !== this.region) throw new Refusal('not_leader', `${this.region} is not the leader`);
     if (request.epoch < record.epoch) throw new Refusal('stale_epoch', `the epoch is ${record.epoch}`);
     if (record.handover !== undefined) throw new Refusal('handing_over', `to ${record.handover.to}`);
-    const bad = request.writes.findIndex((write) => write.k === 's' && write.s === 'unknown');
+    const writes = request.signals === undefined ? request.writes : wireSignals(unpackSignals(request.signals));
+    const bad = writes.findIndex((write) => write.k === 's' && write.s === 'unknown');
     const refused = (index: number): WriteRefused => ({
       problem: new Refusal('unknown_signal', 'no such signal').toProblem(),
       index,
     });
     if (request.atomic && bad >= 0) return { results: [refused(bad)] };
-    const results: (WriteAccepted | WriteRefused)[] = request.writes.map((write) =>
+    const results: (WriteAccepted | WriteRefused)[] = writes.map((write) =>
       write.k === 's' && write.s === 'unknown' ? { problem: refused(0).problem } : this.accept(write),
     );
     return { results: request.atomic ? results.slice(-1) : results };

@@ -23,17 +23,25 @@ export async function freePort(): Promise<number> {
 export class NatsServer {
   readonly port: number;
   private readonly directory: string;
+  private readonly settings: string;
   private child: ChildProcess | undefined;
 
-  private constructor(port: number, directory: string) {
+  private constructor(port: number, directory: string, settings: string) {
     this.port = port;
     this.directory = directory;
+    this.settings = settings;
   }
 
-  static async start(): Promise<NatsServer> {
-    const server = new NatsServer(await freePort(), mkdtempSync(join(tmpdir(), 'tidal-nats-')));
+  /** `syncAlways`: acknowledges what is on the disk, as the server of `npm start` does; without it tests are faster. */
+  static async start({ syncAlways = false } = {}): Promise<NatsServer> {
+    const settings = syncAlways ? 'sync_interval: always' : '';
+    const server = new NatsServer(await freePort(), mkdtempSync(join(tmpdir(), 'tidal-nats-')), settings);
     await server.run();
     return server;
+  }
+
+  get pid(): number | undefined {
+    return this.child?.pid;
   }
 
   get url(): string {
@@ -108,7 +116,7 @@ export class NatsServer {
   private async run(): Promise<void> {
     const file = join(this.directory, 'nats.conf');
     const store = JSON.stringify(this.storeDirectory);
-    writeFileSync(file, `listen: "127.0.0.1:${this.port}"\njetstream { store_dir: ${store} }\n`);
+    writeFileSync(file, `listen: "127.0.0.1:${this.port}"\njetstream {\n store_dir: ${store}\n ${this.settings}\n}\n`);
     const child = spawn(await natsBinary(), ['--config', file], { stdio: 'ignore' });
     this.child = child;
     watchChild('nats-server', child);

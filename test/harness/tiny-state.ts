@@ -3,6 +3,7 @@ import type { Catalog, Item } from '../../services/region/state/catalog/catalog.
 import type { Ceilings } from '../../services/region/state/ceilings/ceilings.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFacets } from '../../services/region/state/facets/facet-index.ts';
+import type { Selection } from '../../services/region/state/facets/facets.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
@@ -53,6 +54,11 @@ export class TinyCatalog implements Catalog {
 
   createdMs(ordinal: number): number {
     return ordinal < this.entities.size ? (this.live.get(this.entities.entity(ordinal))?.createdMs ?? -1) : -1;
+  }
+
+  embeddedAmong(selection?: Selection): number {
+    const visible = [...this.embeddings.keys()].filter((entity) => this.live.has(entity));
+    return visible.filter((entity) => selection?.has(this.entities.find(entity)) !== false).length;
   }
 
   embedding(entity: number): Float32Array | undefined {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { HybridClock } from '../../services/region/intake/hybrid-clock.ts';
-import { BatchBuilder, decodeBatch, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
+import { decodeBatch, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
+import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
 import type { Event, EventBody } from '../../shared/protocol/events.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { covers, formatPosition, merge, missing, parsePosition, totalOf } from '../../shared/protocol/position.ts';
@@ -142,6 +143,11 @@ describe('codec', () => {
         assert.deepEqual(fromWire(travelled), asJsonCarries([one])[0]);
       }),
     );
+  });
+
+  it('an embedding as earlier routers sent it is refused, not taken for other values', () => {
+    const earlier = JSON.parse('{"k":"v","e":7,"f":[0.5,1]}');
+    assert.throws(() => fromWire(earlier), /values in base64/);
   });
 });
 

@@ -1,10 +1,12 @@
 /** The catalog's registers: what is live is a function of the set of events, not of their order or their copies. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { OrdinalSet } from '../../services/region/state/catalog/ordinal-set.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { createDigest } from '../../services/region/state/digest.ts';
 import type { Event, PlacedEvent } from '../../shared/protocol/events.ts';
 import { compareOrder, HLC_PER_MS, hlcMs } from '../../shared/protocol/events.ts';
+import { selectionOf } from '../harness/selections.ts';
 
 const origins = ['us-east@aaaaaaaaaa', 'eu-west@bbbbbbbbbb', 'us-east@cccccccccc'] as const;
 
@@ -81,6 +83,33 @@ function expected(events: readonly PlacedEvent[]): unknown {
   });
 }
 
+/** Ordinals of a few words, so that they lie in one another's words and beyond them. */
+const ordinal = fc.oneof(fc.nat(70), fc.nat(2_000));
+
+describe('sets of ordinals', () => {
+  it('count what they share with a selection, be it a list or a bitmap', () => {
+    const change = fc.record({ ordinal, isIn: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 200 }), fc.array(ordinal), (changes, chosen) => {
+        const set = new OrdinalSet();
+        const naive = new Set<number>();
+        for (const { ordinal, isIn } of changes) {
+          set.set(ordinal, isIn);
+          if (isIn) naive.add(ordinal);
+          else naive.delete(ordinal);
+        }
+        assert.equal(set.count, naive.size);
+        const list = selectionOf(chosen);
+        const words = new Int32Array(chosen.length === 0 ? 0 : (Math.max(...chosen) >> 5) + 1);
+        for (const one of chosen) words[one >> 5]! |= 1 << (one & 31);
+        const shared = [...new Set(chosen)].filter((one) => naive.has(one)).length;
+        assert.equal(set.countAmong(list), shared);
+        assert.equal(set.countAmong({ ...list, words }), shared);
+      }),
+    );
+  });
+});
+
 describe('catalog registers', () => {
   it('any order and any repetition of the same events gives the same bits (schedules 12 and 22)', () => {
     const cases = history.chain((events) =>
@@ -121,6 +150,7 @@ describe('catalog registers', () => {
               assert.deepEqual(items.get(one), registers.item(one)?.metadata);
               assert.deepEqual(vectors.get(one), registers.embedding(one));
             }
+            assert.equal(registers.embeddedAmong(), vectors.size);
           }
         },
       ),

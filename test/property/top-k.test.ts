@@ -1,7 +1,7 @@
 /** The best-first search answers exactly what scoring every item answers, whatever the ledger, the moment and the filter. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type Formula, formulas, type ScoredProfile } from '../../services/region/rank/profiles.ts';
+import { formulas, profileScorer, type ScoredProfile } from '../../services/region/rank/profiles.ts';
 import { SignalSums } from '../../services/region/rank/signal-sums.ts';
 import { TopK, type TopKScorer } from '../../services/region/rank/top-k.ts';
 import { SHARDS } from '../../services/region/state/ledger/ledger.ts';
@@ -160,13 +160,8 @@ class World {
     }
   }
 
-  scorer(profile: ScoredProfile, moment: { window: (typeof windows)[number]; atMs: number }): TopKScorer & Formula {
-    const formula = formulas[profile](this.sums, { ...moment, seed: 'seed' });
-    return {
-      ...formula,
-      gated: false,
-      score: ((one: number, createdMs: number) => formula.score({ entity: one, createdMs })) as never,
-    };
+  scorer(profile: ScoredProfile, moment: { window: (typeof windows)[number]; atMs: number }): TopKScorer {
+    return profileScorer(profile, this.sums, { ...moment, seed: 'seed' });
   }
 
   scan(scorer: TopKScorer, accept: (entity: number) => boolean, limit: number): Scored[] {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import {
-  BatchBuilder,
   chainHash,
   DamagedBatch,
   decodeBatch,
@@ -12,6 +11,7 @@ import {
   splitMessage,
   UnknownFormat,
 } from '../../shared/protocol/batch.ts';
+import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
 import {
   BATCH_LIMIT_BYTES,
   BATCH_LIMIT_EVENTS,
@@ -54,6 +54,13 @@ describe('batch codec', () => {
     assert.deepEqual([decoded.origin, decoded.epoch, decoded.first, decoded.last], [origin, 7, 1, 5]);
     assert.equal(decoded.schemaHash, '0123456789abcdef');
     assert.equal(decodeHeader(batch!.bytes).last, 5);
+  });
+
+  it('writes the values of an embedding as little-endian floats, whatever the machine', () => {
+    const [batch] = chainOf({ origin, epoch: 7 }, [
+      [{ ...viewEvent(1), kind: 'embedding', values: Float32Array.of(1, -2) }],
+    ]);
+    assert.equal(Buffer.from(batch!.bytes.subarray(-8)).toString('hex'), '0000803f000000c0');
   });
 
   it('gives back the idempotency keys of events, next to events without', () => {

@@ -76,6 +76,7 @@ function world({
         neighbours
           .filter(([entity]) => catalog.embedding(entity) !== undefined)
           .filter(([entity]) => selection?.has(catalog.entities.find(entity)) !== false)
+          .slice(0, question.limit)
           .map(([entity, similarity]) => ({ entity, similarity })),
       );
     },
@@ -131,6 +132,92 @@ describe('search', () => {
     assert.deepEqual(found.explain(4), [{ term: 'cosine similarity', value: 0.8, weight: 1, part: 0.8 }]);
     assert.deepEqual(found.explain(2), []);
     assert.deepEqual(asked, [{ limit: CANDIDATES, values: [1, 0] }]);
+  });
+
+  describe('by vector alone', () => {
+    /** Items 1 … `count`, the lower the nearer; every third is of kind a. */
+    function many(count: number) {
+      const entities = Array.from({ length: count }, (_, index) => index + 1);
+      const one = world({ texts: [], neighbours: entities.map((entity) => [entity, 1 - entity / 10_000]) });
+      for (const entity of entities) {
+        one.catalog.put(entity, { kind: entity % 3 === 0 ? 'a' : 'b' });
+        one.catalog.embed(entity, [entity, 1]);
+      }
+      return one;
+    }
+    const limits = ({ asked }: ReturnType<typeof many>): number[] => asked.map(({ limit }) => limit);
+
+    it('looks for what is needed, and says how many there are', async () => {
+      const here = many(1_500);
+      for (const [reach, limit] of [
+        [2, 128],
+        [64, 128],
+        [65, 256],
+        [256, 512],
+        [257, CANDIDATES],
+        [5_000, CANDIDATES],
+      ] as const) {
+        here.asked.length = 0;
+        const found = await here.search.find({ vector, filters: [], reach }, (answer) => {
+          assert.equal(answer.after(undefined, Math.min(reach, CANDIDATES)).length, Math.min(reach, CANDIDATES));
+          return answer;
+        });
+        assert.deepEqual([limits(here), found.total, found.candidates], [[limit], CANDIDATES, { vector: CANDIDATES }]);
+      }
+      const filtered = await here.search.find({ vector, filters: kindA, reach: 21 }, (answer) => answer);
+      assert.deepEqual([filtered.total, here.asked.at(-1)?.limit], [500, 128]);
+      const few = await many(130).search.find({ vector, filters: [], reach: 21 }, (answer) => answer);
+      assert.equal(few.total, 130);
+    });
+
+    it('looks further when more is asked for, and answers once with all of it', async () => {
+      const here = many(1_500);
+      const seen: number[] = [];
+      const answered = await here.search.find({ vector, filters: [], reach: 21 }, (found) => {
+        const first = found.after(undefined, 100);
+        const more = found.after(first.at(-1), 250);
+        seen.push(more.length);
+        return more.map(({ entity }) => entity);
+      });
+      assert.deepEqual(
+        [limits(here), seen],
+        [
+          [128, 256, 512],
+          [28, 156, 250],
+        ],
+      );
+      assert.deepEqual(
+        answered,
+        Array.from({ length: 250 }, (_, index) => 101 + index),
+      );
+    });
+
+    it('does not look further where there is no more', async () => {
+      const here = many(140);
+      for (const entity of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]) here.catalog.remove(entity);
+      const last = await here.search.find({ vector, filters: [], reach: 21 }, (found) =>
+        found.after(undefined, 1_000).at(-1),
+      );
+      assert.deepEqual([last?.entity, limits(here)], [140, [128]]);
+    });
+
+    it('looks further where the index had less than it should, and is content with what there is in the end', async () => {
+      const entities = Array.from({ length: 90 }, (_, index) => index);
+      const here = world({ texts: [], neighbours: entities.map((entity) => [entity, 1]) });
+      for (let entity = 0; entity < 300; entity++) {
+        here.catalog.put(entity, {});
+        here.catalog.embed(entity, [1, 1]);
+      }
+      const totals: number[] = [];
+      await here.search.find({ vector, filters: [], reach: 21 }, (found) => totals.push(found.total));
+      assert.deepEqual(
+        [here.asked.map(({ limit }) => limit), totals],
+        [
+          [128, 256, 512, CANDIDATES],
+          [300, 300, 300, 90],
+        ],
+      );
+    });
   });
 
   it('by both fuses them; a filter holds for both', async () => {

@@ -1,13 +1,16 @@
 /** Group commit: order, refusals, and nothing before the flush. */
 import assert from 'node:assert/strict';
+import { digestOf } from '../../services/region/state/digest.ts';
 import { type Fault, Refusal } from '../../shared/errors/errors.ts';
 import { decodeBatch } from '../../shared/protocol/batch.ts';
 import { type EventBody, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { isRefused } from '../../shared/protocol/internal.ts';
+import { fromWire } from '../../shared/protocol/writes.ts';
 import { chainOf } from '../harness/batches.ts';
 import { CoreRegion, item, outcomes, sequences, view, views } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
+import { columnsOf } from '../harness/wire-signals.ts';
 
 const leader = { leader: 'us-east', epoch: 1, nonce: 'first' };
 
@@ -122,6 +125,48 @@ describe('group commit', () => {
     assert.deepEqual([sequences(bulk!), sequences(single!)], [[12_000], [12_001]]);
     const sizes = region.wal.read(region.wal.origins()[0]!.origin, 1, 1e9).map((bytes) => decodeBatch(bytes));
     assert.ok(sizes.every(({ events }) => events.length <= 5_000));
+  });
+
+  it('a bulk of signals by column is what the same signals are one by one, between other writes too', async () => {
+    const signals = Array.from({ length: 12_000 }, (_, n) => ({
+      ...({ k: 's', e: n % 500, s: n % 3 === 0 ? 'skip' : 'view', w: 1_000 + (n % 7) } as const),
+      ...(n % 5 === 0 ? { t: 1_000_000 + n } : n % 11 === 0 ? { t: Number.MAX_SAFE_INTEGER - 1 } : {}),
+    }));
+    const bulks = [signals.map(fromWire), columnsOf(signals)];
+    const states = await Promise.all(
+      bulks.map(async (bulk) => {
+        const { clock, region } = await leading({ queueLimit: 50_000 });
+        await during(clock, region.write([view(0)]));
+        const writing = [[view(1)], bulk, [item(2, 'two')], bulk, [view(3)]];
+        const replies = await during(
+          clock,
+          Promise.all(writing.map((bodies) => region.write(bodies, { atomic: true }))),
+        );
+        return {
+          digest: digestOf(region.ledger),
+          newest: region.apply.newestMs,
+          log: logged(region).map(({ entity }) => entity),
+          sequences: replies.flatMap(sequences),
+        };
+      }),
+    );
+    assert.deepEqual(states[1], states[0]);
+    assert.deepEqual(states[0]!.sequences, [2, 12_002, 12_003, 24_003, 24_004]);
+  });
+
+  it('a bulk of signals by column with an unknown one changes nothing and names the first', async () => {
+    const { clock, region } = await leading();
+    const bulk = columnsOf(['view', 'skip', 'applaud', 'boo', 'applaud'].map((s, e) => ({ k: 's', e, s, w: 1 })));
+    const reply = await during(clock, region.write(bulk, { atomic: true }));
+    assert.deepEqual(outcomes(reply), ['unknown_signal']);
+    assert.equal((reply.results[0] as { index?: number }).index, 2);
+    assert.equal(region.wal.durable.size, 0);
+  });
+
+  it('a bulk of signals by column that finds no room is refused', async () => {
+    const { clock, region } = await leading({ queueLimit: 10 });
+    const bulk = columnsOf(Array.from({ length: 11 }, (_, e) => ({ k: 's', e, s: 'view', w: 1 })));
+    await assert.rejects(during(clock, region.write(bulk)), { code: 'overloaded' });
   });
 
   it('nobody acts on what is not flushed: not apply, not ship, not the answer (schedule 7)', async () => {

@@ -1,5 +1,6 @@
 /** Idempotency keys at intake: a request sent again is answered as the first time, and nothing is taken twice. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { createKeyLimit } from '../../services/region/wal/storage-limit.ts';
 import { decodeBatch } from '../../shared/protocol/batch.ts';
 import { type EventBody, HLC_PER_MS } from '../../shared/protocol/events.ts';
@@ -57,6 +58,14 @@ function total(region: CoreRegion): number {
 }
 
 describe('keyed writes at intake', () => {
+  it('an embedding is hashed by its numbers, however they travel: a key is known for days', () => {
+    const [one] = keyed('k', [{ kind: 'embedding', entity: 7, values: Float32Array.of(0.1, -2.5) }]);
+    const sha256 = createHash('sha256')
+      .update(JSON.stringify([0, 'v', 7, [Math.fround(0.1), -2.5]]))
+      .digest();
+    assert.equal(one!.key!.bodyHash, sha256.subarray(0, 8).toString('base64url'));
+  });
+
   it('a repeat answers as the first did, and says so; nothing is logged again', async () => {
     const { clock, region } = await leading();
     const bodies = [...keyed('k', [view(1)]), ...keyed('l', [item(2, 'two')])];

@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
-import type { Batch } from '../../shared/protocol/batch.ts';
-import { decodeBatch } from '../../shared/protocol/batch.ts';
+import { type Batch, batchOf, decodeBatch } from '../../shared/protocol/batch.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
@@ -43,7 +42,13 @@ describe('log', () => {
     const later = viewChain(a, 2, 5, 2)[1]!;
     await wal.append({ batches: [first] });
     const rows = [...store.range('batches', {})].length;
-    for (const batches of [[third], [first], [second, second], [{ ...fork, first: 6, last: 6 }], [later]]) {
+    for (const batches of [
+      [third],
+      [first],
+      [second, second],
+      [batchOf({ ...fork, header: { ...fork, first: 6, last: 6 } })],
+      [later],
+    ]) {
       await assert.rejects(wal.append({ batches }), BrokenInvariant);
     }
     assert.equal([...store.range('batches', {})].length, rows);

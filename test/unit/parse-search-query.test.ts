@@ -16,6 +16,7 @@ describe('search query', () => {
       limit: 20,
       filters: [],
       maxPer: undefined,
+      explain: false,
       from: firstPlace,
       atMs: undefined,
     });
@@ -25,7 +26,7 @@ describe('search query', () => {
   it('takes every parameter', () => {
     assert.deepEqual(
       parse(
-        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&at=17&region=eu-west&min_position=x:1',
+        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&explain=true&at=17&region=eu-west&min_position=x:1',
       ),
       {
         query: 'a',
@@ -35,6 +36,7 @@ describe('search query', () => {
           { field: 'year', operator: '>=', values: ['1990'] },
         ],
         maxPer: { field: 'category', count: 2 },
+        explain: true,
         from: firstPlace,
         atMs: 17,
       },
@@ -46,6 +48,8 @@ describe('search query', () => {
     const cursor = cursorOf(first);
     assert.deepEqual(parse(`query=a&limit=5&filter=x:y&cursor=${cursor}`), { ...first, from: place, atMs: 1_234 });
     assert.deepEqual(parse(`query=a&limit=5&filter=x:y&at=1234&cursor=${cursor}`).from, place);
+    // Who wants to know why may ask on any page.
+    assert.deepEqual(parse(`query=a&limit=5&filter=x:y&explain=true&cursor=${cursor}`).from, place);
   });
 
   const cursor = cursorOf(parse('query=a'));
@@ -57,6 +61,7 @@ describe('search query', () => {
     ['query=a&limit=201', 'limit', /integer from 1 to 200/],
     ['query=a&limit=-1', 'limit', /integer from 1 to 200/],
     ['query=a&limit=ten', 'limit', /integer from 1 to 200/],
+    ['query=a&explain=yes', 'explain', /must be true or false/],
     ['query=a&at=yesterday', 'at', /RFC 3339/],
     ['query=a&filter=music', 'filter', /must name a field/],
     [`query=a${'&filter=a:b'.repeat(33)}`, 'filter', /at most 32 times/],

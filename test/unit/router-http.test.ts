@@ -5,7 +5,7 @@ import { systemClock } from '../../shared/kernel/system.ts';
 import { type Listening, listen } from '../../shared/observe/http-server.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
-import { fromWire } from '../../shared/protocol/writes.ts';
+import { fromWire, toWire } from '../../shared/protocol/writes.ts';
 import { eventually } from '../harness/eventually.ts';
 import { type MemoryCluster, memoryCluster } from '../harness/memory-cluster.ts';
 
@@ -314,8 +314,8 @@ describe('the public HTTP surface', () => {
       { k: 'i', e: 1, m: { title: 'Jazz Piano', tags: ['a'] } },
       { k: 's', e: 1, s: 'view', w: 1_000 },
       { k: 's', e: 2, s: 'like', w: 500 },
-      { k: 'v', e: 1, f: [1, 2] },
-      { k: 'v', e: 2, f: [3, 4] },
+      toWire({ kind: 'embedding', entity: 1, values: Float32Array.of(1, 2) }),
+      toWire({ kind: 'embedding', entity: 2, values: Float32Array.of(3, 4) }),
       { k: 'd', e: 1 },
     ]);
   });

@@ -71,6 +71,27 @@ describe('search over HTTP', () => {
     assert.deepEqual([next.body.items.length, next.body.items[0]!.rank, next.body.next_cursor], [1, 3, null]);
   });
 
+  it('GET /search?explain=true says what each word gave', async () => {
+    const { body } = await region.get<Page>('/search?query=tags:none+night^2+train&limit=2&explain=true');
+    const posted = await search({ query: 'tags:none night^2 train', limit: 2, explain: true });
+    assert.deepEqual(body.items, posted.body.items);
+    const [night, train] = body.items;
+    assert.deepEqual(
+      night!.explain!.map(({ term }) => term),
+      ['night', 'train'],
+    );
+    assert.deepEqual(
+      train!.explain!.map(({ term }) => term),
+      ['train'],
+    );
+    for (const { score, explain } of body.items) {
+      assert.ok(Math.abs(explain!.reduce((sum, { part }) => sum + part, 0) - score) < 1e-12);
+    }
+    assert.ok(!('explain' in (await region.get<Page>('/search?query=train&explain=false')).body.items[0]!));
+    const wrong = await region.get<Problem>('/search?query=train&explain=1');
+    assert.deepEqual([wrong.status, wrong.body.detail], [400, 'explain must be true or false']);
+  });
+
   it('by vector answers the nearest, page by page', async () => {
     const first = await search({ vector: [1, 0], limit: 3 });
     assert.deepEqual(ids(first), [1, 2, 3]);
@@ -78,6 +99,41 @@ describe('search over HTTP', () => {
     assert.deepEqual([first.body.total_matched, first.body.candidates], [4, { vector: 4 }]);
     const second = await search({ vector: [1, 0], limit: 3, cursor: first.body.next_cursor });
     assert.deepEqual([ids(second), second.body.items[0]!.rank, second.body.next_cursor], [[4], 4, null]);
+  });
+
+  it('by vector goes through many pages, each item once and all of them, whatever a page has to look for', async () => {
+    const writes = Array.from({ length: 400 }, (_, index) => {
+      const angle = ((index * 173) % 400) * 0.003;
+      return { entity: 1_000 + index, near: Math.cos(angle), values: [Math.cos(angle), Math.sin(angle)] };
+    });
+    for (const { entity, values } of writes) {
+      await region.put(entity, { title: 'many', kind: `k${entity % 7}` });
+      await region.embed(entity, values);
+    }
+    const nearest = [...writes].sort((a, b) => b.near - a.near).map(({ entity }) => entity);
+    const through = async (asked: object): Promise<number[]> => {
+      const found: number[] = [];
+      let cursor: string | null | undefined;
+      while (cursor !== null) {
+        const { status, body } = await search({
+          vector: [1, 0],
+          ...asked,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        assert.equal(status, 200);
+        assert.deepEqual([body.items[0]!.rank, body.total_matched], [found.length + 1, nearest.length]);
+        assert.deepEqual(body.candidates, { vector: nearest.length });
+        found.push(...body.items.map(({ entity_id }) => entity_id));
+        cursor = body.next_cursor;
+      }
+      return found;
+    };
+    const many = { filter: 'title:many' };
+    assert.deepEqual(await through({ ...many, limit: 30 }), nearest);
+    assert.deepEqual(await through({ ...many, limit: 200 }), nearest);
+    const diverse = await through({ ...many, limit: 20, max_per: 'kind:3' });
+    assert.deepEqual([...diverse].sort(), [...nearest].sort());
+    for (const { entity } of writes) await region.remove(entity);
   });
 
   it('by both fuses them, and explains both ranks', async () => {

@@ -1,5 +1,7 @@
 /** Writes that travel together or apart: none waits for, or falls with, another client's. */
+
 import assert from 'node:assert/strict';
+import { countOf } from '../../services/region/intake/bulk.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
 import { CoreCluster } from '../harness/core-cluster.ts';
@@ -117,7 +119,7 @@ describe('writes of many clients', () => {
     let most = 0;
     const sizes: number[] = [];
     intake.submit = async (request) => {
-      sizes.push(request.bodies.length);
+      sizes.push(countOf(request.bodies));
       most = Math.max(most, ++inside);
       await new Promise<void>((resolve) => clock.after(20, resolve));
       return submit(request).finally(() => inside--);

@@ -5,6 +5,7 @@ import type { Batch } from '../../../shared/protocol/batch.ts';
 import { hlcMs } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import { covers } from '../../../shared/protocol/position.ts';
+import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
 import type { Facets } from '../state/facets/facets.ts';
 import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
@@ -66,6 +67,19 @@ class Applier implements Apply {
   }
 
   private applyEvents(batch: Batch): void {
+    if (batch.signals === undefined) this.applyOneByOne(batch);
+    else this.count(batch.signals);
+    this.newestMs = Math.max(this.newestMs, hlcMs(batch.lastHlc));
+  }
+
+  private count({ count, names, kinds, entities, weights, timesMs }: SignalColumns): void {
+    const { ledger } = this.options;
+    for (let index = 0; index < count; index++) {
+      ledger.add(entities[index]!, names[kinds[index]!]!, weights[index]!, timesMs[index]!);
+    }
+  }
+
+  private applyOneByOne(batch: Batch): void {
     const { ledger, catalog, facets, text, vectors } = this.options;
     let sequence = batch.first;
     for (const event of batch.events) {
@@ -89,7 +103,6 @@ class Applier implements Apply {
         else if (change.item !== undefined) vectors.touched(event.entity);
       }
       sequence++;
-      this.newestMs = Math.max(this.newestMs, hlcMs(event.hlc));
     }
   }
 

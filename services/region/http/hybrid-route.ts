@@ -55,7 +55,7 @@ export function addHybridRoute(router: Router, surface: RegionSurface, reading: 
     await reading.admit(ctx, asked.minPosition);
     const { query, vector, filters, maxPer, limit, from } = asked;
     if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
-    await search.find({ text: query, vector, filters }, (found: Found) => {
+    await search.find({ text: query, vector, filters, reach: from.shown + limit + 1 }, (found: Found) => {
       const atMs = asked.atMs ?? surface.nowMs();
       const page = takePage(found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};

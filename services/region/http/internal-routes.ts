@@ -13,12 +13,20 @@ import {
   HEAL_AFTER_LIMIT_MS,
   type WritesRequest,
 } from '../../../shared/protocol/internal.ts';
+import { unpackSignals } from '../../../shared/protocol/packed-signals.ts';
 import { formatPosition, originPattern, parsePosition } from '../../../shared/protocol/position.ts';
 import { fromWire } from '../../../shared/protocol/writes.ts';
+import type { IntakeRequest } from '../intake/intake.ts';
 import type { RegionSurface } from './http.ts';
 
 /** Longest an `await` may hold its connection. */
 const AWAIT_LIMIT_MS = 30_000;
+
+function bulkOf({ writes, signals }: WritesRequest): IntakeRequest['bodies'] {
+  if (typeof signals === 'string') return unpackSignals(signals);
+  if (Array.isArray(writes) && writes.length > 0) return writes.map(fromWire);
+  throw new Refusal('invalid_request', 'writes must be a non-empty array');
+}
 
 export function addInternalRoutes(router: Router, surface: RegionSurface): void {
   const { role, intake, apply, wal, maxBodyBytes, bodies } = surface;
@@ -32,14 +40,11 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
     const share = bodies.share();
     try {
       const request = await body<WritesRequest>(ctx, share.take);
-      if (!Array.isArray(request.writes) || request.writes.length === 0) {
-        throw new Refusal('invalid_request', 'writes must be a non-empty array');
-      }
       ctx.body = await intake.submit({
         epoch: request.epoch,
         atomic: request.atomic,
         strict: request.durability === 'stream',
-        bodies: request.writes.map(fromWire),
+        bodies: bulkOf(request),
       });
     } finally {
       share.giveBack();

@@ -1,5 +1,6 @@
 /** `GET /search`. */
 import type Router from '@koa/router';
+import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import { takePage } from '../pages/pages.ts';
 import { parseSearchQuery, searchIdentity } from '../rank/parse-search-query.ts';
 import type { RegionSurface } from './http.ts';
@@ -17,10 +18,11 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
     await search.find({ text: query, filters }, (found) => {
       const atMs = asked.atMs ?? surface.nowMs();
       const page = takePage(found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
+      const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       ctx.body = {
         ...reading.context(atMs),
         query,
-        items: presentItems(surface, page.items, { from, atMs }),
+        items: presentItems(surface, page.items, { from, atMs, ...explain }),
         next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), atMs, page.next),
         total_matched: found.total,
         relaxed: relaxedOf(maxPer, page.relaxed),

@@ -6,15 +6,18 @@ import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { Condition } from '../../../shared/kernel/condition.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Batch, BatchBuilder, chainHash, eventBytes, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { type Batch, eventBytes, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { BatchBuilder } from '../../../shared/protocol/batch-builder.ts';
 import type { Event, EventBody } from '../../../shared/protocol/events.ts';
 import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, EVENT_LIMIT_BYTES, hlcMs } from '../../../shared/protocol/events.ts';
 import type { WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
 import { formatPosition, merge, type Position, regionOf } from '../../../shared/protocol/position.ts';
+import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Ship } from '../ship/ship.ts';
 import type { Wal } from '../wal/wal.ts';
+import { type Bulk, bytesOf, countOf, isColumns } from './bulk.ts';
 import { HybridClock } from './hybrid-clock.ts';
 import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { KeyedWrites } from './keyed-writes.ts';
@@ -51,7 +54,7 @@ export interface GroupCommitOptions {
 
 /** Writes admitted together: one atomic request, or one write of another. */
 interface Waiting {
-  readonly bodies: readonly EventBody[];
+  readonly bodies: Bulk;
   readonly epoch: number;
   readonly bytes: number;
   /** The log's {@link Wal.received} when it was admitted. */
@@ -107,10 +110,12 @@ class GroupCommit implements Intake {
         hint: 'leave out Prefer: durability=stream to accept local durability',
       });
     }
-    const tooMany = this.noRoom(bodies.length, 0);
+    const count = countOf(bodies);
+    const tooMany = this.noRoom(count, 0);
     if (tooMany !== undefined) throw tooMany;
+    if (isColumns(bodies)) return this.submitSignals(bodies, epoch, strict);
     const refusals = bodies.map((body) => this.validate(body));
-    const tooLarge = this.noRoom(bodies.length, bytesOf(bodies));
+    const tooLarge = this.noRoom(count, bytesOf(bodies));
     if (tooLarge !== undefined) throw tooLarge;
     if (atomic) {
       const index = refusals.findIndex((refusal) => refusal !== undefined);
@@ -120,6 +125,18 @@ class GroupCommit implements Intake {
     }
     const outcomes = bodies.map((body, index) => refusals[index] ?? this.take([body], epoch));
     return { results: await this.finish(await Promise.all(outcomes), strict, bodies) };
+  }
+
+  private async submitSignals(signals: SignalColumns, epoch: number, strict: boolean): Promise<WritesReply> {
+    const unknown = signals.names.map((name) => this.unknownSignal(name));
+    const index = signals.kinds.findIndex((kind) => unknown[kind] !== undefined);
+    const refusal = unknown[signals.kinds[index] ?? -1];
+    if (refusal !== undefined) return { results: [{ problem: refusal.toProblem(), index }] };
+    const tooLarge = this.noRoom(signals.count, bytesOf(signals));
+    if (tooLarge !== undefined) throw tooLarge;
+    // Without keys nothing can come meanwhile.
+    const placed = (await this.enqueue(signals, epoch)) as Refusal | Placed;
+    return { results: await this.finish([placed], strict, []) };
   }
 
   private noRoom(events: number, bytes: number): Refusal | undefined {
@@ -167,16 +184,22 @@ class GroupCommit implements Intake {
     return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch);
   }
 
+  private unknownSignal(name: string): Refusal | undefined {
+    const { signals } = this.options.schema;
+    if (signals.has(name)) return undefined;
+    const known = [...signals.keys()].join(', ');
+    return new Refusal('unknown_signal', `the signal ${JSON.stringify(name)} is not declared by the schema`, {
+      hint: `known signals: ${known}`,
+      errors: [{ path: 'signal', message: `must be one of: ${known}` }],
+    });
+  }
+
   private validate(body: EventBody): Refusal | undefined {
-    const { schema } = this.options;
-    if (body.kind === 'signal' && !schema.signals.has(body.signal)) {
-      const known = [...schema.signals.keys()].join(', ');
-      return new Refusal('unknown_signal', `the signal ${JSON.stringify(body.signal)} is not declared by the schema`, {
-        hint: `known signals: ${known}`,
-        errors: [{ path: 'signal', message: `must be one of: ${known}` }],
-      });
+    if (body.kind === 'signal') {
+      const unknown = this.unknownSignal(body.signal);
+      if (unknown !== undefined) return unknown;
     }
-    const { dimensions } = schema.embedding;
+    const { dimensions } = this.options.schema.embedding;
     if (body.kind === 'embedding' && body.values.length !== dimensions) {
       return new Refusal(
         'wrong_dimensions',
@@ -193,12 +216,12 @@ class GroupCommit implements Intake {
     return undefined;
   }
 
-  private enqueue(bodies: readonly EventBody[], epoch: number): Promise<Outcome> {
+  private enqueue(bodies: Bulk, epoch: number): Promise<Outcome> {
     const bytes = bytesOf(bodies);
     const { received } = this.options.wal;
     return new Promise((resolve) => {
       this.queue.push({ bodies, epoch, bytes, received, resolve });
-      this.waiting += bodies.length;
+      this.waiting += countOf(bodies);
       this.waitingBytes += bytes;
       if (!this.committing) void this.commitAll();
     });
@@ -259,7 +282,7 @@ class GroupCommit implements Intake {
     let bytes = 0;
     let count = 0;
     for (const entry of this.queue) {
-      events += entry.bodies.length;
+      events += countOf(entry.bodies);
       bytes += entry.bytes;
       if (count > 0 && (events > BATCH_LIMIT_EVENTS || bytes > BATCH_LIMIT_BYTES)) break;
       count++;
@@ -275,7 +298,7 @@ class GroupCommit implements Intake {
     let epoch = 0;
     // The last moment a refusal is possible: from here on every entry gets its sequences.
     for (const entry of group) {
-      this.waiting -= entry.bodies.length;
+      this.waiting -= countOf(entry.bodies);
       this.waitingBytes -= entry.bytes;
       const opened = gate(entry.epoch);
       if (opened instanceof Refusal) entry.resolve(opened);
@@ -304,7 +327,7 @@ class GroupCommit implements Intake {
     apply.apply(cut.batches);
     ship.notify();
     onCommit?.({
-      events: taken.reduce((sum, entry) => sum + entry.bodies.length, 0),
+      events: taken.reduce((sum, entry) => sum + countOf(entry.bodies), 0),
       durationMs: clock.monotonicMs() - startMs,
     });
     for (const [index, entry] of taken.entries()) {
@@ -316,7 +339,7 @@ class GroupCommit implements Intake {
   private withoutCopies(admitted: readonly Waiting[]): readonly Waiting[] {
     const { received } = this.options.wal;
     return admitted.filter((entry) => {
-      if (entry.received === received || !this.keyed.haveCome(entry.bodies)) return true;
+      if (entry.received === received || isColumns(entry.bodies) || !this.keyed.haveCome(entry.bodies)) return true;
       entry.resolve('come meanwhile');
       return false;
     });
@@ -347,17 +370,29 @@ class GroupCommit implements Intake {
     const build = (): void => {
       const batch = builder.build({ origin, epoch, first, schemaHash: schema.hash, chain });
       batches.push(batch);
-      chain = chainHash(batch.bytes);
+      chain = batch.hash;
       first = batch.last + 1;
       builder = new BatchBuilder();
     };
-    for (const entry of taken) {
-      for (const body of entry.bodies) {
+    const add = (bodies: readonly EventBody[]): void => {
+      for (const body of bodies) {
         const event = this.stamp(body);
         if (builder.add(event)) continue;
         build();
         builder.add(event);
       }
+    };
+    const addSignals = (signals: SignalColumns): void => {
+      const hlc = this.hlc.take(signals.count);
+      for (let at = 0; at < signals.count; ) {
+        const taken = builder.addSignals(signals, at, hlc + at);
+        if (taken === 0) build();
+        at += taken;
+      }
+    };
+    for (const { bodies } of taken) {
+      if (isColumns(bodies)) addSignals(bodies);
+      else add(bodies);
       placed.push(first + builder.count - 1);
     }
     build();
@@ -382,12 +417,6 @@ class GroupCommit implements Intake {
     this.stopped = true;
     await this.settle();
   }
-}
-
-function bytesOf(bodies: readonly EventBody[]): number {
-  let bytes = 0;
-  for (const body of bodies) bytes += eventBytes(body);
-  return bytes;
 }
 
 function shuttingDown(): Refusal {

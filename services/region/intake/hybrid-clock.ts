@@ -17,6 +17,13 @@ export class HybridClock {
     return this.highest;
   }
 
+  /** The first of `count` values that follow one another, ≥ 1. */
+  take(count: number): Hlc {
+    const first = this.next();
+    this.highest = first + count - 1;
+    return first;
+  }
+
   /** The present moment, epoch ms: every value given from now on is at least as late. */
   nowMs(): number {
     this.highest = Math.max(this.clock.nowMs() * HLC_PER_MS, this.highest);

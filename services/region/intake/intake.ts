@@ -10,9 +10,9 @@
  * writers never got an answer.
  */
 import type { Refusal } from '../../../shared/errors/errors.ts';
-import type { EventBody } from '../../../shared/protocol/events.ts';
 import type { WritesReply } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+import type { Bulk } from './bulk.ts';
 
 export interface IntakeRequest {
   readonly epoch: number;
@@ -20,7 +20,8 @@ export interface IntakeRequest {
   readonly atomic: boolean;
   /** The client insists on the stream's acknowledgement. */
   readonly strict: boolean;
-  readonly bodies: readonly EventBody[];
+  /** Signals by column are always atomic. */
+  readonly bodies: Bulk;
 }
 
 /** What the role says of accepting at this moment: the epoch to accept in, or the refusal. */

@@ -116,6 +116,13 @@ export function parseMaxPer(search: URLSearchParams): MaxPer | undefined {
   return { field: match[1]!, count };
 }
 
+/** Whether items are to say what their scores are made of; false when absent. */
+export function parseExplain(search: URLSearchParams): boolean {
+  const text = search.get('explain');
+  if (text !== null && text !== 'true' && text !== 'false') throw invalid('explain', 'must be true or false');
+  return text === 'true';
+}
+
 /** For `identity`. */
 export function maxPerIdentity(maxPer: MaxPer | undefined): unknown {
   return maxPer === undefined ? null : [maxPer.field, maxPer.count];

@@ -13,6 +13,7 @@ import {
   invalid,
   maxPerIdentity,
   type PageStart,
+  parseExplain,
   parseFilters,
   parseLimit,
   parseMaxPer,
@@ -75,7 +76,7 @@ export function parseFeedQuery(
     maxPer: parseMaxPer(search),
     entity: profile === 'related' ? entity : undefined,
     seed: profile === 'shuffle' ? (text('seed') ?? '') : '',
-    explain: parseExplain(text('explain')),
+    explain: parseExplain(search),
   };
   return { query, ...parsePage(search, cursors, feedIdentity(query)), notes };
 }
@@ -94,11 +95,6 @@ function parseProfile(text: string | undefined, known: readonly string[]): strin
     });
   }
   return text;
-}
-
-function parseExplain(text: string | undefined): boolean {
-  if (text !== undefined && text !== 'true' && text !== 'false') throw invalid('explain', 'must be true or false');
-  return text === 'true';
 }
 
 function parseWindow(text: string | undefined): Window | undefined {

@@ -10,6 +10,7 @@ import {
   invalid,
   maxPerIdentity,
   type PageStart,
+  parseExplain,
   parseFilters,
   parseLimit,
   parseMaxPer,
@@ -24,10 +25,22 @@ export interface SearchQuery extends PageStart {
   /** All must hold. */
   readonly filters: readonly Filter[];
   readonly maxPer: MaxPer | undefined;
+  /** Whether each hit says what its score is made of. */
+  readonly explain: boolean;
 }
 
 /** In the order refusals list them. `region` and `min_position` are the router's and the http room's to judge. */
-const parameters = ['query', 'limit', 'cursor', 'filter', 'max_per', 'at', 'region', 'min_position'] as const;
+const parameters = [
+  'query',
+  'limit',
+  'cursor',
+  'filter',
+  'max_per',
+  'explain',
+  'at',
+  'region',
+  'min_position',
+] as const;
 
 /** Throws `Refusal` `invalid_request`. */
 export function parseSearchQuery(search: URLSearchParams, cursors: Cursors): SearchQuery {
@@ -35,7 +48,13 @@ export function parseSearchQuery(search: URLSearchParams, cursors: Cursors): Sea
   checkParameters(search, { route: '/search', names: parameters, unbounded: ['query'] });
   const query = search.get('query');
   if (query === null) throw invalid('query', 'is required', 'query=jazz%20piano');
-  const asked = { query, limit: parseLimit(search), filters: parseFilters(search), maxPer: parseMaxPer(search) };
+  const asked = {
+    query,
+    limit: parseLimit(search),
+    filters: parseFilters(search),
+    maxPer: parseMaxPer(search),
+    explain: parseExplain(search),
+  };
   return { ...asked, ...parsePage(search, cursors, searchIdentity(asked)) };
 }
 

@@ -10,7 +10,7 @@ import type { Selection } from '../state/facets/facets.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import { compileProfile } from './custom-profile.ts';
 import { explainers } from './explain-profiles.ts';
-import { formulas, type ScoredProfile } from './profiles.ts';
+import { formulas, profileScorer, type ScoredProfile } from './profiles.ts';
 import { profiles, type Rank, type RankingQuery, type SignalSummary } from './rank.ts';
 import type { Scorer } from './scorer.ts';
 import { SignalSums } from './signal-sums.ts';
@@ -72,20 +72,11 @@ class ProfileRank implements Rank {
     const custom = this.custom.get(profile);
     if (custom !== undefined) return custom(atMs);
     assert(Object.hasOwn(formulas, profile), 'the parser refuses unknown profiles', () => profile);
+    const known = profile as ScoredProfile;
     const moment = { window, seed, atMs };
-    const { score, bound, quiet } = formulas[profile as ScoredProfile](this.sums, moment);
-    const explain = explainers[profile as ScoredProfile];
-    const item = { entity: 0, createdMs: 0 };
     return {
-      gated: false,
-      score(entity, createdMs) {
-        item.entity = entity;
-        item.createdMs = createdMs;
-        return score(item);
-      },
-      bound,
-      ...(quiet === undefined ? {} : { quiet }),
-      explain: (entity, createdMs) => explain(this.sums, moment, { entity, createdMs }),
+      ...profileScorer(known, this.sums, moment),
+      explain: (entity, createdMs) => explainers[known](this.sums, moment, { entity, createdMs }),
     };
   }
 }

@@ -11,7 +11,7 @@
  */
 import type { Window } from '../../../shared/schema/schema.ts';
 import type { Profile } from './rank.ts';
-import type { Limits } from './scorer.ts';
+import type { Limits, Scorer } from './scorer.ts';
 import { shuffler } from './shuffle.ts';
 import type { Aged, SignalSums } from './signal-sums.ts';
 
@@ -48,6 +48,26 @@ const SLACK = 1 + 2 ** -50;
 const WIDE_SLACK = 1 + 2 ** -47;
 /** Opinions that convince by half. */
 const HALF_CONVINCING = 5;
+
+/** A built-in profile as a scorer: one item at a time, in one object however many are scored. */
+export function profileScorer(
+  profile: ScoredProfile,
+  sums: SignalSums,
+  moment: ScoringMoment,
+): Omit<Scorer, 'explain'> {
+  const { score, bound, quiet } = formulas[profile](sums, moment);
+  const item = { entity: 0, createdMs: 0 };
+  return {
+    gated: false,
+    score(entity, createdMs) {
+      item.entity = entity;
+      item.createdMs = createdMs;
+      return score(item);
+    },
+    bound,
+    ...(quiet === undefined ? {} : { quiet }),
+  };
+}
 
 export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment: ScoringMoment) => Formula>> = {
   /** 0.5 · share velocity + 0.3 · view velocity + 0.2 · reach; reach = view velocity over 7d: all three are events a second. */

@@ -1,6 +1,5 @@
 /** Taking foreign batches by position. See `receive.ts`. */
-import { type Batch, chainHash, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
-import type { Event } from '../../../shared/protocol/events.ts';
+import { type Batch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
@@ -62,7 +61,7 @@ class PositionIngest implements Ingest {
       wal.noteOffset(settled);
     }
     let events = 0;
-    for (const batch of next) events += batch.events.length;
+    for (const { first, last } of next) events += last - first + 1;
     return { events, gaps };
   }
 
@@ -70,22 +69,27 @@ class PositionIngest implements Ingest {
   private check(batch: Batch, before: readonly Batch[]): Taken | undefined {
     const earlier = before.findLast(({ origin }) => origin === batch.origin);
     const here = this.options.wal.origin(batch.origin);
-    const chain = earlier === undefined ? (here?.chain ?? NO_PREDECESSOR) : chainHash(earlier.bytes);
+    const chain = earlier === undefined ? (here?.chain ?? NO_PREDECESSOR) : earlier.hash;
     if (Buffer.compare(chain, batch.chain) !== 0)
       return this.stopAt('damaged_log', batch, 'does not chain to its predecessor here');
     const epoch = earlier?.epoch ?? here?.epoch ?? batch.epoch;
     if (epoch !== batch.epoch)
       return this.stopAt('damaged_log', batch, `is of epoch ${batch.epoch}, its origin of epoch ${epoch}`);
-    const missing = this.missingFromSchema(batch.events);
+    const missing = this.missingFromSchema(batch);
     return missing === undefined ? undefined : this.stopAt('schema_behind', batch, missing);
   }
 
-  private missingFromSchema(events: readonly Event[]): string | undefined {
+  private missingFromSchema(batch: Batch): string | undefined {
     const { schema } = this.options;
-    for (const event of events) {
-      if (event.kind === 'signal' && !schema.signals.has(event.signal)) {
-        return `uses the signal ${JSON.stringify(event.signal)}, which this region's schema does not declare`;
-      }
+    const unknown = (signal: string): string =>
+      `uses the signal ${JSON.stringify(signal)}, which this region's schema does not declare`;
+    if (batch.signals !== undefined) {
+      // A batch names the signals it uses, and no others.
+      const name = batch.signals.names.find((signal) => !schema.signals.has(signal));
+      return name === undefined ? undefined : unknown(name);
+    }
+    for (const event of batch.events) {
+      if (event.kind === 'signal' && !schema.signals.has(event.signal)) return unknown(event.signal);
       if (event.kind === 'embedding' && event.values.length !== schema.embedding.dimensions) {
         return `has an embedding of ${event.values.length} dimensions; this region's schema says ${schema.embedding.dimensions}`;
       }

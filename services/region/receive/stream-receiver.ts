@@ -16,7 +16,14 @@ import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { Condition } from '../../../shared/kernel/condition.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Batch, decodeBatch, decodeHeader, splitMessage, UnknownFormat } from '../../../shared/protocol/batch.ts';
+import {
+  type Batch,
+  type BatchHeader,
+  decodeBatch,
+  decodeHeader,
+  splitMessage,
+  UnknownFormat,
+} from '../../../shared/protocol/batch.ts';
 import type { Attachment, Stream, StreamInfo, StreamMessage } from '../../../shared/stream/stream.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Receiver } from './receive.ts';
@@ -227,9 +234,9 @@ class StreamReceiver implements Receiver {
   }
 
   private async onMessage(message: StreamMessage): Promise<void> {
-    const batches = this.decode(message);
-    const last = batches[batches.length - 1];
-    if (last !== undefined) {
+    const read = this.decode(message);
+    if (read !== undefined) {
+      const { batches, last } = read;
       const offset = { sequence: message.sequence, origin: last.origin, last: last.last, created: this.created };
       this.closeGaps();
       const { gaps } = await this.options.ingest
@@ -266,22 +273,26 @@ class StreamReceiver implements Receiver {
   }
 
   /**
-   * A damaged message is passed over: peers hold what it should have held. The offset does not wait for that, because
-   * reading the message again would not help.
+   * What of the message is not here yet, and its last batch; a region's own batches all come back to it, so the events of
+   * what is here are not even looked at. A damaged message is passed over: peers hold what it should have held. The offset
+   * does not wait for that, because reading the message again would not help.
    */
-  private decode(message: StreamMessage): Batch[] {
+  private decode(message: StreamMessage): { batches: readonly Batch[]; last: BatchHeader } | undefined {
     try {
-      const batches = splitMessage(message.bytes).map(decodeBatch);
-      for (const batch of batches) {
-        if (batch.origin !== message.origin)
-          throw new Error(`a batch of ${batch.origin} under the subject of ${message.origin}`);
+      const parts = splitMessage(message.bytes);
+      const headers = parts.map(decodeHeader);
+      for (const { origin } of headers) {
+        if (origin !== message.origin) throw new Error(`a batch of ${origin} under the subject of ${message.origin}`);
       }
-      return batches;
+      const durable = this.durable(message.origin);
+      const unknown = parts.filter((_, index) => headers[index]!.last > durable);
+      const last = headers.at(-1);
+      return last && { batches: unknown.map(decodeBatch), last };
     } catch (error) {
       if (error instanceof UnknownFormat) {
         this.options.ingest.stop({ code: 'schema_behind', detail: messageOf(error) });
         this.detach?.('stopped');
-        return [];
+        return undefined;
       }
       this.options.log.error('damaged message in the stream', {
         sequence: message.sequence,
@@ -289,7 +300,7 @@ class StreamReceiver implements Receiver {
         error: messageOf(error),
       });
       this.options.onGap({ origin: message.origin, first: this.durable(message.origin) + 1 });
-      return [];
+      return undefined;
     }
   }
 }

@@ -10,6 +10,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Batch, chainHash, decodeBatch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
+import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
 import { type Copy, copyOf, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
@@ -61,7 +62,7 @@ export class Replay {
         this.batch(batch, covered);
         chain = chainHash(bytes);
         next = batch.last + 1;
-        events += batch.events.length;
+        events += batch.last - batch.first + 1;
       }
       onRead(events);
     }
@@ -71,15 +72,33 @@ export class Replay {
     this.done.add(origin);
   }
 
-  private batch({ origin, epoch, first, events }: Batch, covered: Float64Array): void {
+  private batch(batch: Batch, covered: Float64Array): void {
     const { ledger } = this.options;
-    for (const [index, event] of events.entries()) {
+    const { origin, epoch, first } = batch;
+    if (batch.signals !== undefined) {
+      this.signals(batch.signals, first, covered);
+      return;
+    }
+    for (const [index, event] of batch.events.entries()) {
       if (event.kind !== 'signal') continue;
       const sequence = first + index;
       const shard = ledger.shardOf(event.entity);
       if (sequence <= covered[shard]!) continue;
       if (isKeyedSignal(event)) this.countKeyed(event, { origin, epoch, sequence }, shard);
       else ledger.add(event.entity, event.signal, event.weight, event.timeMs);
+    }
+  }
+
+  private signals(
+    { count, names, kinds, entities, weights, timesMs }: SignalColumns,
+    first: number,
+    covered: Float64Array,
+  ): void {
+    const { ledger } = this.options;
+    for (let index = 0; index < count; index++) {
+      const entity = entities[index]!;
+      if (first + index <= covered[ledger.shardOf(entity)]!) continue;
+      ledger.add(entity, names[kinds[index]!]!, weights[index]!, timesMs[index]!);
     }
   }
 

@@ -12,10 +12,15 @@ import { CANDIDATES, type Found, type Search, type SearchQuestion } from './sear
 
 /** How many of an item's words look for what is related to it. */
 const RELATED_TERMS = 16;
+/**
+ * By vector alone, so many are looked for: twice what the page needs, as what a graph finds last is found least surely; and
+ * as few different numbers as may be, so that pages that follow each other go through the same.
+ */
+const DEPTHS = [128, 256, 512, CANDIDATES] as const;
 
 export interface SearchParts {
   readonly dimensions: number;
-  readonly catalog: Pick<Catalog, 'item' | 'embedding'>;
+  readonly catalog: Pick<Catalog, 'item' | 'embedding' | 'embeddedAmong'>;
   readonly facets: Pick<Facets, 'select'>;
   readonly text: Pick<TextIndex, 'rank' | 'significantTerms'>;
   readonly vectors: Pick<Vectors, 'nearest'>;
@@ -39,7 +44,7 @@ class FusedSearch implements Search {
     this.parts = parts;
   }
 
-  async find<T>({ text, vector, filters }: SearchQuestion, answer: (found: Found) => T): Promise<T> {
+  async find<T>({ text, vector, filters, reach }: SearchQuestion, answer: (found: Found) => T): Promise<T> {
     const { dimensions, vectors } = this.parts;
     const select = (): Selection | undefined => this.select(filters);
     const ranked = (): TextRanking | undefined =>
@@ -53,11 +58,39 @@ class FusedSearch implements Search {
         errors: [{ path: 'vector', message: `must have ${dimensions} numbers` }],
       });
     }
+    if (text === undefined) return this.findNearest(vector, { select, reach: reach ?? CANDIDATES }, answer);
     // What is wrong with the text is said before anything is asked.
-    if (text !== undefined) ranked();
+    ranked();
     return vectors.nearest({ values: vector, limit: CANDIDATES, select }, (hits) =>
       answer(found({ text: ranked(), hits })),
     );
+  }
+
+  private async findNearest<T>(
+    values: Float32Array,
+    { select, reach }: { readonly select: () => Selection | undefined; readonly reach: number },
+    answer: (found: Found) => T,
+  ): Promise<T> {
+    const { catalog, vectors } = this.parts;
+    let isShort = false;
+    const nearest = (limit: number): Promise<T> =>
+      vectors.nearest({ values, limit, select }, (hits) => {
+        const all = limit === CANDIDATES ? hits.length : Math.min(CANDIDATES, catalog.embeddedAmong(select()));
+        const ranking = nearestRanking(hits, all);
+        isShort = hits.length < Math.min(limit, all);
+        return answer({
+          ...ranking,
+          after(key, wanted) {
+            const ranked = ranking.after(key, wanted);
+            isShort ||= ranked.length < wanted && hits.length < all;
+            return ranked;
+          },
+        });
+      });
+    let at = DEPTHS.findIndex((depth) => depth >= Math.min(2 * reach, CANDIDATES));
+    let answered = await nearest(DEPTHS[at]!);
+    while (isShort && ++at < DEPTHS.length) answered = await nearest(DEPTHS[at]!);
+    return answered;
   }
 
   async related<T>(entity: number, filters: readonly Filter[], answer: (found: Found) => T): Promise<T> {
@@ -104,17 +137,6 @@ function found({ text, hits, without }: Lists): Found {
   }
   const others = ({ entity }: { readonly entity: number }): boolean => entity !== without;
   const nearest = hits?.filter(others);
-  if (text === undefined && nearest !== undefined && without === undefined) {
-    const best = nearest.map(({ entity, similarity }) => ({ entity, score: similarity }));
-    return {
-      ...rankingOf(best),
-      explain(entity) {
-        const score = best.find((hit) => hit.entity === entity)?.score;
-        return score === undefined ? [] : [{ term: 'cosine similarity', value: score, weight: 1, part: score }];
-      },
-      candidates: { vector: best.length },
-    };
-  }
   const words = text?.after(undefined, CANDIDATES).filter(others);
   const list = (name: string, ranked: readonly { readonly entity: number }[] | undefined) =>
     ranked === undefined ? [] : [{ name, entities: ranked.map(({ entity }) => entity) }];
@@ -124,6 +146,19 @@ function found({ text, hits, without }: Lists): Found {
       ...(words === undefined ? {} : { text: words.length }),
       ...(nearest === undefined ? {} : { vector: nearest.length }),
     },
+  };
+}
+
+/** By similarity alone; `total` of them could be found, of which `hits` were. */
+function nearestRanking(hits: readonly VectorHit[], total: number): Found {
+  const best = hits.map(({ entity, similarity }) => ({ entity, score: similarity }));
+  return {
+    ...rankingOf(best, total),
+    explain(entity) {
+      const score = best.find((hit) => hit.entity === entity)?.score;
+      return score === undefined ? [] : [{ term: 'cosine similarity', value: score, weight: 1, part: score }];
+    },
+    candidates: { vector: total },
   };
 }
 

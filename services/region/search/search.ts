@@ -12,7 +12,10 @@ import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Filter } from '../../../shared/protocol/filter.ts';
 import { NEAREST_MOST } from '../state/vectors/vectors.ts';
 
-/** How far down a list ranks count: further down they add less than 0.001 to a score. */
+/**
+ * How far down a list ranks count: further down they add less than 0.001 to a score. By vector alone, how far there is
+ * anything to page through.
+ */
 export const CANDIDATES = NEAREST_MOST;
 
 export interface SearchQuestion {
@@ -22,6 +25,8 @@ export interface SearchQuestion {
   readonly vector?: Float32Array | undefined;
   /** All must hold. */
   readonly filters: readonly Filter[];
+  /** How many from the top the answer is expected to look at; that far and further at least it is looked for at first. */
+  readonly reach?: number;
 }
 
 /** What was found, as it is in this turn of the event loop. */
@@ -34,7 +39,8 @@ export interface Found extends Ranking {
 
 export interface Search {
   /**
-   * By text, by vector, or fused; one of them at least. `answer` is called in the turn in which what was found is true.
+   * By text, by vector, or fused; one of them at least. `answer` is called in the turn in which what was found is true. By
+   * vector alone it may be called again: when it asked for more than was looked for, with what was found then.
    * Rejects with `Refusal` `invalid_query`, `wrong_dimensions`, `overloaded`, and with what `answer` throws.
    */
   find<T>(question: SearchQuestion, answer: (found: Found) => T): Promise<T>;

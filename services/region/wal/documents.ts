@@ -9,6 +9,7 @@
  * Registers of version 0.1 began with JSON, so with another byte than 1. They are read for ever, and written anew in this form
  * with the next put or delete.
  */
+import { floatBytes, floatsOf } from '../../../shared/kernel/floats.ts';
 import type { Metadata, Order } from '../../../shared/protocol/events.ts';
 import { type EmbeddingRegister, encodeMetadata, type ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
@@ -42,14 +43,14 @@ export function decodeItem(stored: Uint8Array): ItemRegister {
 }
 
 export function encodeEmbedding({ order, values }: EmbeddingRegister): Uint8Array {
-  return encodeRegister(order, NO_PUT_MS, values && encodeValues(values));
+  return encodeRegister(order, NO_PUT_MS, values && floatBytes(values));
 }
 
 export function decodeEmbedding(stored: Uint8Array): EmbeddingRegister {
   const bytes = asBuffer(stored);
   if (bytes[0] !== FORM) return decodeJsonEmbedding(bytes);
   const content = contentOf(bytes);
-  return { order: decodeOrder(bytes), values: content && decodeValues(content) };
+  return { order: decodeOrder(bytes), values: content && floatsOf(content) };
 }
 
 function encodeRegister(order: Order, createdMs: number, content: Uint8Array | undefined): Uint8Array {
@@ -97,19 +98,6 @@ class OriginReader {
 }
 const origins = new OriginReader();
 
-function encodeValues(values: Float32Array): Uint8Array {
-  const bytes = Buffer.allocUnsafe(4 * values.length);
-  for (let index = 0; index < values.length; index++) bytes.writeFloatLE(values[index]!, 4 * index);
-  return bytes;
-}
-
-function decodeValues(content: Uint8Array): Float32Array {
-  const bytes = asBuffer(content);
-  const values = new Float32Array(bytes.length / 4);
-  for (let index = 0; index < values.length; index++) values[index] = bytes.readFloatLE(4 * index);
-  return values;
-}
-
 interface JsonOrder {
   readonly e: number;
   readonly h: number;
@@ -130,7 +118,7 @@ function decodeJsonEmbedding(bytes: Buffer): EmbeddingRegister {
   const { o, n } = decodeJson<{ o: JsonOrder; n?: number }>(bytes.subarray(4, start));
   return {
     order: orderOf(o),
-    values: n === undefined ? undefined : decodeValues(bytes.subarray(start, start + 4 * n)),
+    values: n === undefined ? undefined : floatsOf(bytes.subarray(start, start + 4 * n)),
   };
 }
 

@@ -9,7 +9,7 @@
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { Batch } from '../../../shared/protocol/batch.ts';
-import { chainHash, decodeHeader, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { decodeHeader, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
@@ -112,9 +112,7 @@ class Log implements Wal {
 
   append(options: AppendOptions): Promise<void> {
     // Before its turn: what is stamped from now on comes after it in the log.
-    for (const { events } of options.batches) {
-      this.highest = Math.max(this.highest, events[events.length - 1]?.hlc ?? 0);
-    }
+    for (const { lastHlc } of options.batches) this.highest = Math.max(this.highest, lastHlc);
     const run = this.enqueue(() => this.appendNow(options));
     if (options.own !== true) this.noteArriving(options.batches, run);
     return run;
@@ -122,7 +120,9 @@ class Log implements Wal {
 
   private noteArriving(batches: readonly Batch[], run: Promise<void>): void {
     this.received++;
-    const ids = batches.flatMap(({ events }) => events.flatMap(({ key }) => (key === undefined ? [] : [key.id])));
+    const ids = batches.flatMap((batch) =>
+      batch.signals === undefined ? batch.events.flatMap(({ key }) => (key === undefined ? [] : [key.id])) : [],
+    );
     if (ids.length === 0) return;
     const forget = (): void => {
       for (const id of ids) if (this.coming.get(id) === over) this.coming.delete(id);
@@ -166,15 +166,15 @@ class Log implements Wal {
       );
       assert(before === undefined || before.epoch === epoch, 'an origin has one epoch', () => ({ origin, epoch }));
       assert(this.owned.has(origin) === own, 'only the process that opened an origin extends it', () => ({ origin }));
-      const lastEvent = batch.events[batch.events.length - 1];
-      assert(lastEvent !== undefined && last === first + batch.events.length - 1, 'a batch is as long as it says');
+      const count = batch.signals?.count ?? batch.events.length;
+      assert(count > 0 && last === first + count - 1, 'a batch is as long as it says');
       after.set(origin, {
         origin,
         epoch,
         first: before?.first ?? 1,
         last,
-        chain: chainHash(batch.bytes),
-        lastHlc: lastEvent.hlc,
+        chain: batch.hash,
+        lastHlc: batch.lastHlc,
       });
     }
     return after;
@@ -408,6 +408,7 @@ function putOrigin(transaction: StoreTransaction, { origin, epoch, last, chain, 
  * is rebuilt from the log.
  */
 function putDocuments(transaction: StoreTransaction, batch: Batch): void {
+  if (batch.signals !== undefined) return;
   for (const [index, event] of batch.events.entries()) {
     if (event.key !== undefined) {
       const place = { origin: batch.origin, epoch: batch.epoch, sequence: batch.first + index };

@@ -23,6 +23,7 @@ import type {
   WritesReply,
   WritesRequest,
 } from '../../../shared/protocol/internal.ts';
+import type { PackedSignals } from '../../../shared/protocol/packed-signals.ts';
 import type { WireWrite } from '../../../shared/protocol/writes.ts';
 
 export interface ReadRequest {
@@ -70,6 +71,8 @@ export function wasNotSent(error: unknown): boolean {
 /** One client request with writes. */
 export interface Submission {
   readonly writes: readonly WireWrite[];
+  /** Beside no writes: a bulk of signals without keys. */
+  readonly signals?: PackedSignals;
   /** What they take in an internal request, an estimate from above. */
   readonly bytes: number;
   /** All or nothing, and alone in its internal request. */

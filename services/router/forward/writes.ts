@@ -206,6 +206,8 @@ export class WriteForwarder implements WriteForwarding {
     const { clock } = this.options;
     const startMs = clock.monotonicMs();
     const writes = group.flatMap(({ submission }) => submission.writes);
+    // A bulk travels alone.
+    const signals = group[0]?.submission.signals;
     countInFlight(lane, record.leader, 1);
     let outcome: 'answered' | 'refused' | 'held' | 'unknown';
     try {
@@ -214,6 +216,7 @@ export class WriteForwarder implements WriteForwarding {
         atomic: lane.name === 'bulk',
         ...(group[0]?.submission.strict === true ? { durability: 'stream' as const } : {}),
         writes,
+        ...(signals === undefined ? {} : { signals: signals.packed }),
       };
       const reply = await link.writes(request, group[0]?.submission.requestId ?? '');
       outcome = this.answer(group, reply, record);
@@ -222,7 +225,7 @@ export class WriteForwarder implements WriteForwarding {
     }
     countInFlight(lane, record.leader, -1);
     this.requests.inc({ lane: lane.name, outcome });
-    this.groups.observe({ lane: lane.name }, writes.length);
+    this.groups.observe({ lane: lane.name }, signals?.count ?? writes.length);
     this.durations.observe({ lane: lane.name }, (clock.monotonicMs() - startMs) / 1_000);
     this.send(lane);
     this.look();

@@ -7,14 +7,14 @@ import { decodeText, parseJson, readBody, requireType } from '../../../shared/ob
 import { requestIdOf } from '../../../shared/observe/http-server.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
 import type { WriteAccepted } from '../../../shared/protocol/internal.ts';
+import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
 import { parseWrite, toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
 import { entityIdOf } from './entity-id.ts';
+import { readSignalLines } from './signal-lines.ts';
 
 /** Writes of one bulk: below what a region's intake queue takes at all. */
 const BULK_LIMIT = 20_000;
-/** One value of an embedding as JSON, at most: a 32-bit value printed as a 64-bit one, and its comma. */
-const VALUE_BYTES = 26;
 /** Names and braces around one write. */
 const FRAME_BYTES = 48;
 
@@ -30,6 +30,8 @@ interface ParsedBody {
   readonly writes: readonly WireWrite[];
   readonly bulk: boolean;
   readonly label: (index: number) => string;
+  /** Beside no writes. */
+  readonly signals?: PackedSignals;
 }
 
 export function addWriteRoutes(router: Router, { forwarding, maxBodyBytes, budget }: WriteRoutesOptions): void {
@@ -41,14 +43,22 @@ export function addWriteRoutes(router: Router, { forwarding, maxBodyBytes, budge
       const share = budget.share();
       try {
         const body = await readBody(ctx, maxBodyBytes, share.take);
-        const parsed = parseBody(route, type, decodeText(body));
+        const request = { keyed: key !== undefined, strict, requestId: requestIdOf(ctx) };
+        const lines = route === 'signals' && type === 'application/x-ndjson' && key === undefined;
+        const parsed = (lines ? plainLines(body) : undefined) ?? parseBody(route, type, decodeText(body));
+        const signals = parsed.signals ?? (key === undefined ? packed(parsed) : undefined);
+        if (signals !== undefined) {
+          const { label } = parsed;
+          const bytes = signals.packed.length + FRAME_BYTES;
+          const accepted = await forwarding.submit({ ...request, writes: [], signals, bytes, atomic: true, label });
+          ctx.body = answer(accepted, signals.count, undefined);
+          return;
+        }
         const accepted = await forwarding.submit({
+          ...request,
           writes: key === undefined ? parsed.writes : withKeys(key, route, parsed.writes, parsed.bulk),
           bytes: parsed.writes.reduce((sum, write) => sum + extraBytes(write, key), body.length),
-          keyed: key !== undefined,
           atomic: parsed.bulk,
-          strict,
-          requestId: requestIdOf(ctx),
           ...(parsed.bulk ? { label: parsed.label } : {}),
         });
         ctx.body = answer(accepted, parsed.writes.length, parsed.bulk ? undefined : parsed.writes[0]?.e);
@@ -84,11 +94,29 @@ function answer({ position, durability, replayed }: WriteAccepted, accepted: num
   };
 }
 
+const lineLabel = (index: number): string => `line ${index + 1}`;
+
+function plainLines(body: Uint8Array): ParsedBody | undefined {
+  const signals = readSignalLines(body, BULK_LIMIT);
+  return signals === undefined ? undefined : { writes: [], signals, bulk: true, label: lineLabel };
+}
+
+/** Undefined where it is not a bulk of signals. */
+function packed({ writes, bulk }: ParsedBody): PackedSignals | undefined {
+  if (!bulk) return undefined;
+  const packer = new SignalPacker();
+  for (const write of writes) {
+    if (write.k !== 's') return undefined;
+    packer.add(write.e, packer.kind(write.s), write.w, write.t);
+  }
+  return packer.pack();
+}
+
 function parseBody(route: Route, type: string, text: string): ParsedBody {
   if (type === 'application/x-ndjson') {
     const lines = text.split('\n');
     if (lines.at(-1)?.trim() === '') lines.pop();
-    const label = (index: number): string => `line ${index + 1}`;
+    const label = lineLabel;
     checkCount(lines.length, 'lines');
     const writes = lines.map((line, index) => parseOne(route, parseJson(line, label(index)), label(index)));
     return { writes, bulk: true, label };
@@ -120,7 +148,7 @@ function checkCount(count: number, what: string): void {
 /** What a write takes on its way beyond the bytes it came in. */
 function extraBytes(write: WireWrite, key: string | undefined): number {
   const frame = key === undefined ? FRAME_BYTES : FRAME_BYTES + WIRE_KEY_BYTES;
-  return write.k === 'v' ? frame + write.f.length * VALUE_BYTES : frame;
+  return write.k === 'v' ? frame + write.b.length : frame;
 }
 
 function keyOf(ctx: Context): string | undefined {

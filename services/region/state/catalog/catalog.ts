@@ -6,6 +6,7 @@
  * put ever seen, whatever won. Only a live item is visible; an embedding without its item is stored and waits.
  */
 import type { Metadata, Order, PlacedEvent } from '../../../../shared/protocol/events.ts';
+import type { Selection } from '../facets/facets.ts';
 
 export interface ItemRegister {
   readonly order: Order;
@@ -38,6 +39,8 @@ export interface Catalog {
   createdMs(ordinal: number): number;
   /** The embedding of a live item. */
   embedding(entity: number): Float32Array | undefined;
+  /** How many live items have an embedding; of those in `selection` where there is one. */
+  embeddedAmong(selection?: Selection): number;
   /**
    * All live items by ascending ordinal, each decoded when its turn comes. The walk may be paused while events are applied:
    * what they add is met later in it, or not at all.

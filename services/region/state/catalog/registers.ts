@@ -7,6 +7,7 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
 import { Entities, hashOf } from '../entities/entities.ts';
+import type { Selection } from '../facets/facets.ts';
 import type {
   CatalogChange,
   CatalogWriter,
@@ -19,6 +20,7 @@ import type {
 import { mergeEmbedding, mergeItem } from './catalog.ts';
 import { MetadataArena } from './metadata-arena.ts';
 import { OrderColumn } from './order-column.ts';
+import { OrdinalSet } from './ordinal-set.ts';
 
 const FIRST_ORDINALS = 1_024;
 /** As many as the ledger has shards. */
@@ -39,6 +41,8 @@ class ColumnRegisters implements CatalogWriter {
   private readonly arena = new MetadataArena();
   /** By ordinal, of those that are no tombstones. */
   private readonly embeddings = new Map<number, Float32Array>();
+  /** Ordinals whose embedding is visible. */
+  private readonly embeddedOnes = new OrdinalSet();
   /** By ordinal: lowest acceptance time of any put where the item is live, else negative. */
   private created = new Float64Array(FIRST_ORDINALS).fill(NEVER);
   /** Every ordinal with a register, in the order in which it got its first. */
@@ -91,6 +95,10 @@ class ColumnRegisters implements CatalogWriter {
 
   embedding(entity: number): Float32Array | undefined {
     return this.visible(this.entities.find(entity));
+  }
+
+  embeddedAmong(selection?: Selection): number {
+    return selection === undefined ? this.embeddedOnes.count : this.embeddedOnes.countAmong(selection);
   }
 
   private visible(ordinal: number): Float32Array | undefined {
@@ -206,6 +214,7 @@ class ColumnRegisters implements CatalogWriter {
     const isLive = metadata !== undefined && createdMs !== undefined;
     this.created[ordinal] = createdMs === undefined ? NEVER : isLive ? createdMs : BURIED - createdMs;
     this.live += Number(isLive) - Number(wasLive);
+    this.noteVisible(ordinal);
   }
 
   private storeEmbedding(ordinal: number, { order, values }: EmbeddingRegister): void {
@@ -213,6 +222,11 @@ class ColumnRegisters implements CatalogWriter {
     this.embeddingOrders.set(ordinal, order);
     if (values === undefined) this.embeddings.delete(ordinal);
     else this.embeddings.set(ordinal, values);
+    this.noteVisible(ordinal);
+  }
+
+  private noteVisible(ordinal: number): void {
+    this.embeddedOnes.set(ordinal, this.visible(ordinal) !== undefined);
   }
 
   private noteRegister(ordinal: number): void {

@@ -34,7 +34,7 @@ export interface Clause {
 }
 
 /** What lunr's parser makes of one clause; its types lack `presence`, and the options the text did not give. */
-export interface LunrClause {
+interface LunrClause {
   readonly term: string;
   readonly fields: readonly string[];
   readonly boost: number;
@@ -42,9 +42,6 @@ export interface LunrClause {
   readonly usePipeline: boolean;
   readonly editDistance?: number;
 }
-
-/** Most queries: words with nothing that means anything else. They need no parser. */
-export const isPlain = /^[a-z0-9_ ]*$/i;
 
 const presences = ['optional', 'required', 'prohibited'] as const;
 
@@ -60,7 +57,7 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], lex
       fieldNames,
     );
   }
-  const parsed = isPlain.test(query) ? plainClauses(query, fieldNames) : parse(query, fieldNames, lexicon);
+  const parsed = parse(query, fieldNames, lexicon);
   if (parsed.length > QUERY_LIMIT_CLAUSES) {
     throw refusal(`the query has ${parsed.length} words`, `at most ${QUERY_LIMIT_CLAUSES} are accepted`, fieldNames);
   }
@@ -91,20 +88,12 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], lex
   return clauses;
 }
 
-/** What lunr's parser makes of words alone. */
-export function plainClauses(text: string, fieldNames: readonly string[]): readonly LunrClause[] {
-  const words = text.toLowerCase().split(' ');
-  return words
-    .filter((term) => term !== '')
-    .map((term) => ({ term, fields: fieldNames, boost: 1, presence: 1, usePipeline: true }));
-}
-
 function indexesOf(names: readonly string[], fieldNames: readonly string[]): number[] {
   return [...fieldNames.keys()].filter((index) => names.includes(fieldNames[index]!));
 }
 
 /** Throws `Refusal('invalid_query')`. */
-export function parse(text: string, fieldNames: readonly string[], lexicon: Lexicon): readonly LunrClause[] {
+function parse(text: string, fieldNames: readonly string[], lexicon: Lexicon): readonly LunrClause[] {
   // lunr would take the digits, and what follows them as one more word.
   const [, sign, value] = /(?<!\\)([\^~])(?!\d+(?=[\s^~]|$))([^\s^~]*)/.exec(text) ?? [];
   if (sign !== undefined) {

@@ -23,7 +23,7 @@ export interface Answer {
 export class Results {
   private total = 0;
   /** A score below it is not wanted. */
-  threshold = -1;
+  threshold = Number.NEGATIVE_INFINITY;
   private readonly top: TopScores;
   private readonly selection: Selection | undefined;
   private readonly entities: Entities;
@@ -45,8 +45,7 @@ export class Results {
     const entity = this.entities.entity(document);
     if (score === this.ceiling && entity <= this.after!.entity) return;
     this.top.add(entity, score);
-    const { worst } = this.top;
-    if (worst !== undefined) this.threshold = worst.score;
+    this.threshold = this.top.threshold;
   }
 
   answer(): Answer {

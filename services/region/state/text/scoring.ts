@@ -7,7 +7,8 @@
  * Four ways, the cheapest is taken; a score adds up in the order of the query in each, so they agree to the bit:
  *
  * - **Windows**: 2,048 documents at a time, term after term into scores that fit the processor's nearest cache.
- * - **Merge**: where such a window would be nearly empty, all terms side by side, document after document.
+ * - **Merge**: where such a window would be nearly empty, or one term has most of the documents: all terms side by side, a
+ *   term as far by itself as no other has a document.
  * - **Candidates**: where few documents can match - a selection, a required rare term - each is looked up in every term.
  * - **Around a common term**: rare terms beside one common one. The documents with a rare term are candidates; the others
  *   are counted, not looked at, once the page is full of candidates that beat what the common term alone can give
@@ -34,9 +35,8 @@ export interface Asked extends Wanted {
 
 /** What looking a document up in a term costs, in postings passed. */
 const LOOKUP_POSTINGS = 20;
-/** At most so many terms are merged, in at most one of so many documents. */
-const MERGE_TERMS = 8;
-const SPARSE = 128;
+/** What the windows of so many documents cost, in postings passed in a merge. */
+const WINDOW_DOCUMENTS_POSTING = 32;
 const WINDOW = 2_048;
 const WINDOW_WORDS = WINDOW / 32;
 const WINDOW_MASK = WINDOW - 1;
@@ -71,11 +71,16 @@ export class Scoring {
     const { clauses, selection } = asked;
     const { postings } = this.index;
     let all = 0;
+    let most = 0;
     let terms = 0;
     let fewest = selection?.count ?? NO_MORE;
     let rarest: ExpandedClause | undefined;
     for (const clause of clauses) {
-      for (const { term } of clause.terms) all += postings.documents(term);
+      for (const { term } of clause.terms) {
+        const documents = postings.documents(term);
+        all += documents;
+        if (documents > most) most = documents;
+      }
       terms += clause.terms.length;
       if (clause.presence !== 'required') continue;
       const documents = clause.terms.reduce((sum, { term }) => sum + postings.documents(term), 0);
@@ -93,7 +98,10 @@ export class Scoring {
     const answer = this.aroundCommonTerm(asked, all);
     if (answer !== undefined) return answer;
     const isPlain = clauses.every(({ presence }) => presence === 'optional');
-    if (isPlain && terms <= MERGE_TERMS && all * SPARSE < this.entities.size) return this.merge(clauses, results);
+    // A merge passes a posting faster, but pays for each change from list to list, and more the more lists there are.
+    const merging = (all - most) * terms;
+    const withoutWindows = 2 * all + this.entities.size / WINDOW_DOCUMENTS_POSTING;
+    if (isPlain && merging < withoutWindows) return this.merge(clauses, results);
     try {
       return this.windows(asked, results);
     } catch (error) {
@@ -200,28 +208,90 @@ export class Scoring {
     return { total: postings.documents(common) + more, best: results.answer().best };
   }
 
+  /** The list that is behind runs alone up to where the next one stands; where several stand they add up. */
   private merge(clauses: readonly ExpandedClause[], results: Results): Answer {
-    const terms = clauses.flatMap(({ terms, fields }) => terms.map(({ term, weight }) => ({ term, weight, fields })));
-    const cursors = terms.map(({ term }) => new Cursor(this.index.postings, term));
+    const terms: {
+      readonly weight: number;
+      readonly fields: readonly number[] | undefined;
+      readonly cursor: Cursor;
+    }[] = [];
+    for (const { terms: own, fields } of clauses) {
+      for (const { term, weight } of own) {
+        terms.push({ weight, fields, cursor: new Cursor(this.index.postings, term) });
+      }
+    }
     for (;;) {
+      let first = 0;
       let document = NO_MORE;
-      for (let i = 0; i < cursors.length; i++) if (cursors[i]!.next < document) document = cursors[i]!.next;
+      let until = NO_MORE;
+      for (let i = 0; i < terms.length; i++) {
+        const { next } = terms[i]!.cursor;
+        if (next < document) {
+          until = document;
+          document = next;
+          first = i;
+        } else if (next < until) {
+          until = next;
+        }
+      }
       if (document === NO_MORE) return results.answer();
+      if (document < until) {
+        const { cursor, weight, fields } = terms[first]!;
+        if (fields === undefined) this.offerBlock(cursor, weight, until, results);
+        else this.offerFields(cursor, weight, fields, until, results);
+        cursor.settle();
+        continue;
+      }
       let score = 0;
       let matches = false;
-      for (let i = 0; i < cursors.length; i++) {
-        const cursor = cursors[i]!;
+      for (let i = first; i < terms.length; i++) {
+        const { cursor, weight, fields } = terms[i]!;
         if (cursor.next !== document) continue;
-        const value = this.value(cursor.codes[cursor.at]!, document, terms[i]!.fields);
+        const value = this.value(cursor.codes[cursor.at]!, document, fields);
         cursor.at++;
         cursor.settle();
         this.work.postings++;
         if (value < 0) continue;
-        score += terms[i]!.weight * value;
+        score += weight * value;
         matches = true;
       }
       if (matches) results.add(document, score);
     }
+  }
+
+  /** The postings of the cursor's block below `end`, which are in no other list. */
+  private offerBlock(cursor: Cursor, weight: number, end: number, results: Results): void {
+    const { saturation } = this;
+    const { table, fieldInTable } = saturation;
+    const { lengths, fieldNames } = this.index;
+    const fields = fieldNames.length;
+    const { values, codes, blockEnd } = cursor;
+    let at = cursor.at;
+    for (; at < blockEnd; at++) {
+      const document = values[at]!;
+      if (document >= end) break;
+      const code = codes[at]!;
+      let value = 0;
+      if (code < TABLE_CODES) value = table[(code << 8) | lengths[document * fields + fieldInTable[code]!]!]!;
+      if (value === 0) value = saturation.of(code, document);
+      results.add(document, weight * value);
+    }
+    this.work.postings += at - cursor.at;
+    cursor.at = at;
+  }
+
+  private offerFields(cursor: Cursor, weight: number, fields: readonly number[], end: number, results: Results): void {
+    const { saturation } = this;
+    const { values, codes, blockEnd } = cursor;
+    let at = cursor.at;
+    for (; at < blockEnd; at++) {
+      const document = values[at]!;
+      if (document >= end) break;
+      const value = saturation.ofFields(codes[at]!, document, fields);
+      if (value >= 0) results.add(document, weight * value);
+    }
+    this.work.postings += at - cursor.at;
+    cursor.at = at;
   }
 
   private windows({ clauses }: Asked, results: Results): Answer {

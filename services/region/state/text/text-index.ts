@@ -22,7 +22,7 @@ import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../facets/facets.ts';
 import { InvertedIndex } from './inverted-index.ts';
 import { matchTerms } from './match-terms.ts';
-import { type Clause, parseTextQuery } from './parse-text-query.ts';
+import { type Clause, parseTextQuery, QUERY_LIMIT_CHARACTERS, QUERY_LIMIT_CLAUSES } from './parse-text-query.ts';
 import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
 import { Saturation } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
@@ -91,25 +91,43 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     const { index } = this;
     const cost = new QueryCost();
     this.lastCost = cost;
+    // Most queries are words with nothing that means anything else: they need no parser.
+    const plain =
+      query.length > QUERY_LIMIT_CHARACTERS ? undefined : index.lexicon.plainTerms(query, QUERY_LIMIT_CLAUSES);
+    if (plain !== undefined) return plain.map((term) => this.plainClause(term, cost));
+    return this.expandParsed(query, cost);
+  }
+
+  private expandParsed(query: string, cost: QueryCost): ExpandedClause[] {
+    const { index } = this;
     const parsed = parseTextQuery(query, index.fieldNames, index.lexicon);
     if (parsed.every(({ presence }) => presence === 'prohibited')) cost.spend(index.size * POSTING_STEPS);
     return parsed.map((clause) => this.expandClause(clause, cost));
+  }
+
+  private plainClause(term: number, cost: QueryCost): ExpandedClause {
+    if (term < 0) return { presence: 'optional', fields: undefined, terms: [] };
+    this.spend(term, false, cost);
+    return { presence: 'optional', fields: undefined, terms: [{ term, weight: this.scoring.idf(term) }] };
   }
 
   private expandClause({ match, presence, boost, fields }: Clause, cost: QueryCost): ExpandedClause {
     const { index, scoring } = this;
     const terms = matchTerms(match, index.lexicon, cost);
     const isRestricted = fields.length < index.fieldNames.length;
-    for (const term of terms) {
-      const documents = index.postings.documents(term);
-      cost.spend(documents * POSTING_STEPS);
-      cost.spend((isRestricted ? documents : index.several(term)) * SEVERAL_FIELDS_STEPS);
-    }
+    for (const term of terms) this.spend(term, isRestricted, cost);
     return {
       presence,
       fields: isRestricted ? fields : undefined,
       terms: terms.map((term) => ({ term, weight: boost * scoring.idf(term) })),
     };
+  }
+
+  private spend(term: number, isRestricted: boolean, cost: QueryCost): void {
+    const { index } = this;
+    const documents = index.postings.documents(term);
+    cost.spend(documents * POSTING_STEPS);
+    cost.spend((isRestricted ? documents : index.several(term)) * SEVERAL_FIELDS_STEPS);
   }
 
   private ofTerms(query: readonly WeightedTerm[]): ExpandedClause[] {

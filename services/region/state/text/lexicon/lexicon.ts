@@ -28,6 +28,7 @@ const FIRST_WORDS = 1_024;
 /** Texts beyond ASCII whose words are remembered, because taking them apart is dear. */
 const UNUSUAL_LIMIT = 16_384;
 
+const SPACE = 32;
 const SEPARATOR = 1;
 const EDGE = 2;
 const INNER = 3;
@@ -177,6 +178,37 @@ export class Lexicon {
   /** The number of a word; −1: no live document has it. */
   find(word: string): number {
     return this.words.find(word);
+  }
+
+  /**
+   * The term of each word that has one, −1 where no live document has it. Of words of ASCII letters, digits and `_` with
+   * spaces between them alone; undefined for any other text, and for one of more than `limitWords` words.
+   */
+  plainTerms(text: string, limitWords: number): readonly number[] | undefined {
+    const { key } = this;
+    const terms: number[] = [];
+    let words = 0;
+    for (let at = 0; at < text.length; at++) {
+      const start = at;
+      key.begin();
+      for (; at < text.length; at++) {
+        const unit = text.charCodeAt(at);
+        if (unit === SPACE) break;
+        if (unit >= 128 || kinds[unit] !== INNER) return undefined;
+        key.add(unit);
+      }
+      if (at === start) continue;
+      if (++words > limitWords) return undefined;
+      const known = at - start > TERM_LIMIT_CHARACTERS ? -1 : this.words.findSlice(text, start, at, key.low, key.high);
+      if (known >= 0) {
+        const term = this.records[known * STRIDE + TERM]!;
+        if (term !== NO_TERM) terms.push(term);
+        continue;
+      }
+      const stem = this.analysis.term(text.slice(start, at).toLowerCase());
+      if (stem !== '') terms.push(this.terms.find(stem));
+    }
+    return terms;
   }
 
   /** Appends the words of `text.slice(from, end)` to `found`, those that are new among them added. The caller counts them. */

@@ -1,0 +1,30 @@
+/**
+ * Signals without idempotency keys, column by column: bulks of them go from the router through the log to the ledger
+ * without an object each, which the garbage collector would have to look after.
+ */
+
+export interface SignalColumns {
+  readonly count: number;
+  /** Signals by name: what {@link kinds} point to. */
+  readonly names: readonly string[];
+  /** Entities, 0 … 2^53 − 1. */
+  readonly entities: Float64Array;
+  /** Indexes into {@link names}. */
+  readonly kinds: Uint16Array;
+  /** Thousandths of a weight. */
+  readonly weights: Float64Array;
+  /** Event times, epoch ms. Of writes on their way to the log: the client’s, or Infinity for the moment of acceptance. */
+  readonly timesMs: Float64Array;
+}
+
+/** Room for `count` signals, to be filled. */
+export function signalColumns(count: number, names: readonly string[]): SignalColumns {
+  return {
+    count,
+    names,
+    entities: new Float64Array(count),
+    kinds: new Uint16Array(count),
+    weights: new Float64Array(count),
+    timesMs: new Float64Array(count),
+  };
+}
