@@ -174,6 +174,7 @@ class ColumnRegisters implements CatalogWriter {
     const inOrder = new Uint32Array(entities.length);
     for (let row = entities.length - 1; row >= 0; row--) inOrder[--ends[neighbourhoodOf(entities[row]!)]!] = row;
     const ordinals = new Int32Array(entities.length);
+    this.entities.reserve(this.entities.size + entities.length);
     for (let at = 0; at < inOrder.length; at++) {
       const row = inOrder[at]!;
       ordinals[row] = this.entities.ordinal(entities[row]!);
