@@ -111,7 +111,7 @@ const table = {
     min: 1_000,
     max: 1_000_000_000,
     fallback: 250_000,
-    why: 'a checkpoint is written after so many events; a start replays about as many',
+    why: 'a checkpoint is written after so many events, with many pairs up to four times as many; a start replays about as many',
   },
   checkpoint_interval: {
     env: 'TIDAL_CHECKPOINT_INTERVAL_MS',

@@ -4,7 +4,7 @@
  *
  * | route | body → answer |
  * |---|---|
- * | `POST /internal/writes` | {@link WritesRequest} → {@link WritesReply} |
+ * | `POST /internal/writes` | {@link WritesRequest} → {@link WritesReply}; a bulk of signals is packed (`packed-signals.ts`) |
  * | `GET /internal/status` | → {@link RegionStatus} |
  * | `POST /internal/leadership` | `{}` → {@link RegionStatus}: reads the record now instead of within the second |
  * | `POST /internal/handover` | {@link HandoverRequest} → {@link HandoverReply} |

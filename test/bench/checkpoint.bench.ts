@@ -108,6 +108,7 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
       log: silentLog,
       wal,
       ledger: {
+        pairs: ledger.pairs,
         changed: (shard) => ledger.changed(shard),
         pack: (...limits) => stepped(() => ledger.pack(...limits)),
         pass() {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../shared/errors/errors.ts';
 import { benchNames, loadBench, projectRoot } from './benches.ts';
+import { writtenContents } from './contents.ts';
 import { describeMachine, describeVersions } from './machine.ts';
 import { type Run, renderPage, renderTable } from './page.ts';
 import { runApart } from './run-apart.ts';
@@ -16,6 +17,7 @@ measured beside it in the same run.
 
   --list      names and titles
   --no-write  print only
+  --contents  runs nothing, writes docs/benchmarks/README.md from the pages
   --help      this text
 
 Exit code: 0 when every benchmark ran, 1 when one failed, 2 for a name there is none of.
@@ -26,6 +28,7 @@ const { values, positionals } = parseArgs({
   options: {
     list: { type: 'boolean', default: false },
     'no-write': { type: 'boolean', default: false },
+    contents: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -62,6 +65,12 @@ function write(name: string, page: string): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${name}.md`), page);
   process.stderr.write(`written: docs/benchmarks/${name}.md\n`);
+  writeContents();
+}
+
+function writeContents(): void {
+  const folder = join(projectRoot, 'docs/benchmarks');
+  writeFileSync(join(folder, 'README.md'), writtenContents(folder));
 }
 
 async function main(): Promise<number> {
@@ -71,6 +80,10 @@ async function main(): Promise<number> {
   }
   if (values.list) {
     await list();
+    return 0;
+  }
+  if (values.contents) {
+    writeContents();
     return 0;
   }
   const known = benchNames();

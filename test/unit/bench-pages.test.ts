@@ -1,6 +1,9 @@
 /** What `npm run bench` prints and writes, and that every benchmark can be found by its name. */
 import assert from 'node:assert/strict';
-import { benchNames, loadBench } from '../bench/benches.ts';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { benchNames, loadBench, projectRoot } from '../bench/benches.ts';
+import { entries, PageTable, writtenContents } from '../bench/contents.ts';
 import { renderPage, renderTable } from '../bench/page.ts';
 
 const result = {
@@ -49,6 +52,25 @@ describe('benchmark pages', () => {
     ]) {
       assert.ok(page.includes(part), `${part} in\n${page}`);
     }
+  });
+
+  it('the contents name every benchmark, each has its page, and what they say was measured is what the pages say', () => {
+    assert.deepEqual(
+      entries.map(({ name }) => name),
+      benchNames(),
+    );
+    const folder = join(projectRoot, 'docs/benchmarks');
+    for (const name of benchNames()) assert.ok(existsSync(join(folder, `${name}.md`)), `docs/benchmarks/${name}.md`);
+    const contents = readFileSync(join(folder, 'README.md'), 'utf8');
+    assert.equal(contents, writtenContents(folder), 'npm run bench -- --contents writes it');
+  });
+
+  it('a table is found again in its page', () => {
+    const page = new PageTable(`# Title\n\n${renderTable(result)}\n- note\n`);
+    assert.equal(page.cell('a | b', 'rat'), '20');
+    assert.equal(page.of('ours', '1.5 ms', 'ratio'), '1');
+    assert.equal(page.of('ours', '30 ms', 'ratio'), '…');
+    assert.equal(page.cell('theirs', 'ratio'), '…');
   });
 
   it('every benchmark in the folder exports itself under its file’s name', async () => {

@@ -69,6 +69,7 @@ describe('a checkpoint of a million pairs', function () {
       log: silentLog,
       wal,
       ledger: {
+        pairs: ledger.pairs,
         pack: () => {},
         changed: (shard) => ledger.changed(shard),
         pass() {

@@ -95,6 +95,48 @@ describe('checkpointer', () => {
     assert.equal(rig.clock.pending, 0, 'no timer is left');
   });
 
+  it('a pass waits for as many events as there are pairs, within four times the limit', async () => {
+    const rig = new Rig();
+    rig.checkpoint.start();
+    const batches = Array.from({ length: 9 }, (_, n) =>
+      Array.from({ length: 10 }, (_, i) => viewEvent(n * 10 + i + 1, n * 10 + i)),
+    );
+    const chain = chainOf({ origin: x }, [
+      ...batches,
+      ...batches.map((group, n) => group.map((_, i) => viewEvent(900 + n * 10 + i, i))),
+    ]);
+    await rig.take(chain.slice(0, 9));
+    await rig.clock.advance(2_000);
+    assert.deepEqual([rig.passes, rig.floor], [1, `${x}:90`], 'ninety pairs, ninety events');
+    await rig.take(chain.slice(9, 17));
+    await rig.clock.advance(2_000);
+    assert.deepEqual([rig.passes, rig.checkpoint.behind], [1, 80], 'more than the limit, fewer than pairs');
+    await rig.take(chain.slice(17));
+    await rig.clock.advance(2_000);
+    assert.deepEqual([rig.passes, rig.floor], [2, `${x}:180`]);
+    await rig.checkpoint.stop();
+    const many = new Rig();
+    many.checkpoint.start();
+    const views = chainOf({ origin: x }, [
+      Array.from({ length: 600 }, (_, n) => viewEvent(n + 1, n)),
+      ...batches.map((group, n) => group.map((_, i) => viewEvent(900 + n * 10 + i, i))),
+      Array.from({ length: 110 }, (_, n) => viewEvent(2_000 + n, n)),
+    ]);
+    await many.take(views.slice(0, 1));
+    await many.clock.advance(2_000);
+    await many.take(views.slice(1, 10));
+    await many.clock.advance(2_000);
+    assert.deepEqual([many.passes, many.checkpoint.behind], [1, 90]);
+    await many.take(views.slice(10));
+    await many.clock.advance(2_000);
+    assert.deepEqual(
+      [many.passes, many.checkpoint.behind],
+      [2, 0],
+      'two hundred events, four times the limit, for 600 pairs',
+    );
+    await many.checkpoint.stop();
+  });
+
   it('only shards that changed are written, and a start replays the tail alone', async () => {
     const rig = new Rig();
     await rig.take(tens(x, 3));

@@ -25,6 +25,8 @@ const RETRY_MS = 30_000;
 /** Pairs without an event for this long give their bucket memory back, some of them looked at each time. */
 const QUIET_MS = 2 * 3_600_000;
 const PACK_PAIRS = 20_000;
+/** Where there are many pairs, a pass waits for up to this many times as many events. */
+const MANY = 4;
 /** Pairs sorted at once: a few milliseconds. */
 const PREPARE_PAIRS = 50_000;
 
@@ -32,12 +34,16 @@ export interface CheckpointerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly wal: Pick<Wal, 'storeShard' | 'storeMark'>;
-  readonly ledger: Pick<Ledger, 'changed' | 'pass' | 'pack'>;
+  readonly ledger: Pick<Ledger, 'changed' | 'pass' | 'pack' | 'pairs'>;
   /** What the ledger contains. */
   readonly applied: () => Position;
   /** Where recovery found the floor; empty where it could not use all of what was stored. */
   readonly floor: Floor;
-  /** A pass is due after this many events, and after this long when there was any. */
+  /**
+   * A pass is due after this many events, and after this long when there was any. It costs as much as there are pairs: with
+   * more of them than this it waits for as many events, within {@link MANY} times the limit, so that what it adds to the cost
+   * of an event does not grow with the ledger.
+   */
   readonly eventsLimit: number;
   readonly intervalMs: number;
   /** The store failed: the process must end. */
@@ -105,10 +111,11 @@ class Checkpointer implements Checkpoint {
   }
 
   private due(): boolean {
-    const { clock, eventsLimit } = this.options;
+    const { clock, ledger, eventsLimit } = this.options;
     const nowMs = clock.monotonicMs();
     const { behind } = this;
-    return nowMs >= this.retryMs && (behind >= eventsLimit || (behind > 0 && nowMs >= this.nextMs));
+    const enough = Math.min(Math.max(eventsLimit, ledger.pairs), MANY * eventsLimit);
+    return nowMs >= this.retryMs && (behind >= enough || (behind > 0 && nowMs >= this.nextMs));
   }
 
   private async pass(): Promise<void> {

@@ -402,8 +402,12 @@ class GroupCommit implements Intake {
   private stamp(body: EventBody): Event {
     const hlc = this.hlc.next();
     if (body.kind !== 'signal') return { ...body, hlc };
+    const { kind, entity, signal, weight, key } = body;
     const acceptedMs = hlcMs(hlc);
-    return { ...body, hlc, timeMs: Math.min(body.timeMs ?? acceptedMs, acceptedMs) };
+    const timeMs = Math.min(body.timeMs ?? acceptedMs, acceptedMs);
+    // One shape, written out: a spread of what came takes longer than everything else that is done to a signal here.
+    const event = { kind, hlc, entity, signal, weight, timeMs };
+    return key === undefined ? event : { ...event, key };
   }
 
   async settle(): Promise<Position> {

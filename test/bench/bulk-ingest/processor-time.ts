@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 
 const TICK_MS = 10;
 const LOOK_MS = 200;
+const REST_MS = 3_000;
 /** Of one core, all processes together: less than this is nothing but their heartbeats. */
 const QUIET_SHARE = 0.15;
 const QUIET_LIMIT_MS = 20_000;
@@ -33,6 +34,15 @@ export function spentSince(before: Times, processes: Processes): Times {
 
 export function total(times: Times): number {
   return [...times.values()].reduce((sum, ms) => sum + ms, 0);
+}
+
+/** What they spend at rest, ms a ms by name: heartbeats and looks at each other. */
+export async function spentAtRest(processes: Processes): Promise<Times> {
+  const before = timesOf(processes);
+  const startMs = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  const tookMs = performance.now() - startMs;
+  return new Map([...spentSince(before, processes)].map(([name, ms]) => [name, ms / tookMs]));
 }
 
 /** Resolves when these processes have done what they had to do after the last request: checkpoints, flushes. */

@@ -1,0 +1,177 @@
+/**
+ * The contents page of `docs/benchmarks/`: what each benchmark asks, what it is to reach, and what its page says was
+ * measured. Everything measured is read from the pages, so that it is written in one place.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Entry {
+  readonly name: string;
+  readonly asks: string;
+  /** Absent: it only shows. */
+  readonly reach?: string;
+  measured(page: PageTable): string;
+}
+
+/** The table of a page. */
+export class PageTable {
+  private readonly columns: readonly string[];
+  private readonly rows: readonly (readonly string[])[];
+
+  constructor(page: string) {
+    const lines = page.split('\n').filter((line) => line.startsWith('| '));
+    const [head = [], ...rows] = lines.map((line) =>
+      line
+        .slice(1, -1)
+        .split(/(?<!\\)\|/)
+        .map((cell) => cell.trim().replaceAll('\\|', '|')),
+    );
+    this.columns = head;
+    this.rows = rows;
+  }
+
+  /** The cell in the first row and the last column whose names begin so; where there is none, the page has the word. */
+  cell(row: string, column: string): string {
+    return this.found(([what]) => what?.startsWith(row) === true, column);
+  }
+
+  /** The cell of the row of that name whose second column says `size`. */
+  of(row: string, size: string, column: string): string {
+    return this.found(([what, items]) => what === row && items === size, column);
+  }
+
+  private found(is: (row: readonly string[]) => boolean, column: string): string {
+    const index = this.columns.findLastIndex((name) => name.startsWith(column));
+    return (index < 0 ? undefined : this.rows.find(is)?.[index]) ?? '…';
+  }
+}
+
+const SIZES = ['10,000', '100,000', '1,000,000'] as const;
+
+/** In the order of the names. */
+export const entries: readonly Entry[] = [
+  {
+    name: 'bulk-ingest',
+    asks: 'bulks of signals over 100,000 items, from the client until three regions have applied them, beside Redis with two replicas',
+    reach: '≥ 5× its events/s',
+    measured: (page) =>
+      `${page.cell('tidalDB, 100,000 items', 'to Redis')}: ${page.cell('tidalDB, 100,000 items', 'events/s')} events/s`,
+  },
+  {
+    name: 'checkpoint',
+    asks: 'the longest delay of the event loop while a checkpoint of 1,000,000 items is written',
+    reach: '≤ 50 ms',
+    measured: (page) => page.cell('longest delay of the event loop during', 'median'),
+  },
+  {
+    name: 'feed-beside-embeddings',
+    asks: 'p99 of a feed while 10,000 embeddings arrive, beside the same at rest',
+    reach: '≤ 3×',
+    measured: (page) =>
+      `${page.cell('1,000 embeddings a second', 'to rest')}; ${page.cell('embeddings as fast', 'to rest')} as fast as they are taken`,
+  },
+  {
+    name: 'filters',
+    asks: 'feeds of 1,000,000 items with filters',
+    reach: 'a selective filter is faster than none',
+    measured: (page) =>
+      `trending: ${page.cell('none', 'trending')} ms without, ${page.cell('author:author 7', 'trending')} ms with one for a few items`,
+  },
+  {
+    name: 'ledger',
+    asks: 'one signal into the ledger, beside a counter in a `Map`; the memory of a pair',
+    reach: '≤ 5×, ≥ 3 M/s; ≤ 64 bytes a cold pair, ≤ 1,088 a hot one',
+    measured: (page) =>
+      `${page.cell('signal over 1,000,000', 'beside')}, ${page.cell('signal over 1,000,000', 'rate')} over 1,000,000 items; ` +
+      `${page.cell('cold pair', 'each')}, ${page.cell('hot pair', 'each')}`,
+  },
+  {
+    name: 'ranking',
+    asks: 'the exact trending top 10 of 1,000,000 items, beside a full scan',
+    reach: '≤ 128 µs, ≥ 50×',
+    measured: (page) => `${page.of('trending', '1,000,000', 'top 10')}, ${page.of('trending', '1,000,000', 'ratio')}`,
+  },
+  {
+    name: 'restart',
+    asks: 'a region with 1,000,000 items and 10,000,000 signals serves again after `kill -9`',
+    reach: '≤ 5 s',
+    measured: (page) => page.cell('`/feed` (trending) has answered', 'median'),
+  },
+  {
+    name: 'text-growth',
+    asks: 'a search for a rare word as the documents grow',
+    reach: 'less than the documents',
+    measured: (page) => SIZES.map((size) => `${page.cell(`${size} documents`, 'rare, µs')} µs`).join(', '),
+  },
+  {
+    name: 'text-indexing',
+    asks: '1,000,000 short documents into the text index, from nothing',
+    measured: (page) => `${page.cell('into the index', 'documents/s')} documents/s of processor time`,
+  },
+  {
+    name: 'text-search',
+    asks: 'the best 10 of a two-word search over real texts, 10,000 and 100,000 of them',
+    reach: '≤ 0.2 ms at 10,000; ≥ 50× lunr, ≥ 10× MiniSearch, ≥ 2× SQLite’s FTS5',
+    measured: (page) =>
+      `${page.cell('10,000, words as they come: ours', 'ms a query')} ms at 10,000; at 100,000 ` +
+      ['lunr', 'MiniSearch', 'SQLite']
+        .map((peer) => `${page.cell(`100,000, words as they come: ${peer}`, 'of ours')} ${peer}`)
+        .join(', '),
+  },
+  {
+    name: 'text-worst',
+    asks: 'the dearest searches we know of, 100,000 documents',
+    measured: (page) => `32 words that are in every document: ${page.cell('32 words, each in', 'median')} ms`,
+  },
+  {
+    name: 'vectors',
+    asks: 'the 10 nearest of 100,000 vectors of 128 dimensions, beside brute force',
+    reach: 'recall ≥ 0.95, ≥ 20×',
+    measured: (page) =>
+      `recall ${page.cell('structured, k = 10', 'recall')}, ${page.cell('structured, k = 10', 'faster')}`,
+  },
+];
+
+/** `read`: the page of a benchmark, undefined where there is none. */
+export function renderContents(read: (name: string) => string | undefined): string {
+  const table = (name: string): PageTable => new PageTable(read(name) ?? '');
+  const rows = entries.map(({ name, asks, reach = '', measured }) => {
+    const page = table(name);
+    return `| ${asks} | ${reach} | ${measured(page)} | [${name}](${name}.md) |`;
+  });
+  const growth = SIZES.map((size) => {
+    const ingest = table('bulk-ingest').cell(`tidalDB, ${size} items`, 'µs of processor');
+    const rare = table('text-growth').cell(`${size} documents`, 'rare, µs');
+    return `| ${size} | ${ingest} µs | ${table('ranking').of('trending', size, 'top 10')} | ${rare} µs |`;
+  });
+  return `# Benchmarks
+
+What things cost, each beside something that was measured in the same run, and how it grows. \`npm run bench -- <name>\` runs one
+and writes its page; \`npm run bench\` runs all. Absolute figures are of the machine that the page names; ratios travel.
+
+| what | reach | measured | page |
+|---|---|---|---|
+${rows.join('\n')}
+
+## Growth
+
+At ten and a hundred times the items: the cost of a signal is meant to stay the same, a feed's not to follow the number of
+items, and that of a rare word not to follow the number of documents.
+
+| items | a signal in a bulk, processor time of the whole cluster | trending, top 10 | search for a rare word, top 10 |
+|---:|---:|---:|---:|
+${growth.join('\n')}
+
+Written by \`npm run bench\` from the pages; \`npm run bench -- --contents\` writes this one alone. Do not edit.
+`;
+}
+
+export function writtenContents(folder: string): string {
+  return renderContents((name) => {
+    try {
+      return readFileSync(join(folder, `${name}.md`), 'utf8');
+    } catch {
+      return undefined;
+    }
+  });
+}
