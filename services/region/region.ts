@@ -27,6 +27,7 @@ import { createGroupCommit } from './intake/group-commit.ts';
 import type { Intake } from './intake/intake.ts';
 import { createCursors } from './pages/signed-cursors.ts';
 import { createRank } from './rank/profile-rank.ts';
+import type { Rebuild } from './rebuild/rebuild.ts';
 import { drain } from './receive/drain.ts';
 import { createIngest } from './receive/ingest.ts';
 import type { Ingest, Receiver } from './receive/receive.ts';
@@ -103,6 +104,8 @@ export interface RegionOptions {
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
   /** Where the vector index lives: a thread of its own, or here. */
   readonly openVectors: OpenVectorWorker;
+  /** What builds facets and text index of many items at a start; absent: they are told them one by one. */
+  readonly openRebuild?: () => Rebuild;
   /** Monotonic ms before which no snapshot is fetched; absent: at once. */
   readonly snapshotsNotBeforeMs?: number;
   /** The process must end at once, answering nobody. */
@@ -138,16 +141,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;
   const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true || installed;
   if (startedEmpty && !installed && links.length > 0) await wal.storeMark('catching_up', true);
-  const recovered = recover({ clock, log, wal, catalog, ledger, facets, text });
+  const rebuild = options.openRebuild?.();
+  const recovered = recover({ clock, log, wal, catalog, ledger, facets, text, rebuild });
 
   const counters = createRegionCounters(metrics);
   const apply: Apply = createApplier({
-    clock,
-    catalog,
-    ledger,
-    facets,
-    text,
-    vectors,
+    ...{ clock, catalog, ledger, vectors },
     ...recovered,
     copies: (id) => wal.copies(id),
     onApplied: (batch) => {

@@ -14,6 +14,7 @@ import { loadSchema } from '../../shared/schema/parse-schema.ts';
 import { loadTopology } from '../../shared/schema/parse-topology.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
+import { threadRebuild } from './rebuild/rebuild-thread.ts';
 import { createRegionHost } from './region-host.ts';
 import { createHttpPeerLink } from './repair/http-peer-link.ts';
 import { threadVectors } from './state/vectors/vector-thread.ts';
@@ -75,6 +76,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     maxInFlight: config.maxInFlight,
     cursorSecret: config.cursorSecret,
     openVectors: threadVectors({ path: join(config.dataDir, 'vectors') }),
+    openRebuild: () => threadRebuild({ fieldNames: schema.textFields.map(({ name }) => name) }),
     onFatal(error) {
       // What was not flushed was answered to nobody; anything else from here on would be a guess.
       log.error('the log cannot be written: ending', { error: messageOf(error) });

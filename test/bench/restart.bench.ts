@@ -26,6 +26,8 @@ interface Start {
   readonly readyMs: number;
   readonly feedMs: number;
   readonly searchMs: number;
+  /** A filter, `max_per`, a text and a suggestion have been answered as well. */
+  readonly allMs: number;
   /** Of the process, all threads, when it was ready. */
   readonly processorMs: number;
   readonly phases: Readonly<Record<string, number>>;
@@ -95,11 +97,15 @@ async function startOnce(directory: string, nats: NatsServer): Promise<Start> {
     const processorMs = processorTimeMs(region.pid!);
     const feedMs = await answered('/feed?profile=trending&limit=10');
     const searchMs = await answered('/search?query=title%3Aba*&limit=10');
+    await answered('/feed?profile=trending&limit=10&filter=category%3Amusic&max_per=category%3A2');
+    await answered('/search?query=tag&limit=10&filter=year%3E%3D2000');
+    const allMs = await answered('/suggest?prefix=ba');
     const status = readFileSync(`/proc/${region.pid}/status`, 'utf8');
     return {
       readyMs,
       feedMs,
       searchMs,
+      allMs,
       processorMs,
       phases: phasesOf(region.lines),
       residentBytes: kilobytes(status, 'VmRSS') * 1024,
@@ -157,6 +163,7 @@ function result(built: BuiltStore, storeBytes: number, starts: readonly Start[])
       row('processor time of the process until then', (start) => start.processorMs),
       row('`/feed` (trending) has answered', (start) => start.feedMs),
       row('`/search` (a wildcard) has answered', (start) => start.searchMs),
+      row('a filter, `max_per`, a text and `/suggest` have answered too', (start) => start.allMs),
       ...phases.map((phase) => row(`of this: \`${phase}\``, (start) => start.phases[phase] ?? 0)),
       row('reading the store’s file from disk, past the cache', (start) => start.directReadMs),
       row('reading it from the page cache', (start) => start.cachedReadMs),

@@ -113,6 +113,56 @@ describe('hybrid search', function () {
     assert.match(parameter.body.detail, /limit is not a parameter of POST \/search/);
   });
 
+  it('after kill -9 filters, texts and suggestions are answered as before, from indexes that threads built of many items', async () => {
+    const region = 'ap-south';
+    // More metadata than is told one by one.
+    const padding = Array.from({ length: 90 }, (_, word) => `filling${word}`).join(' ');
+    const many = Array.from({ length: 3_000 }, (_, index) => ({
+      entity_id: 20_000 + index,
+      metadata: {
+        title: `volume ${index} “naïve” ${index % 7 === 0 ? 'rare' : 'common'}`,
+        description: padding,
+        category: `shelf-${index % 5}`,
+        year: 1900 + (index % 120),
+      },
+    }));
+    for (let from = 0; from < many.length; from += 500) await write('/items', many.slice(from, from + 500));
+    await write('/items', [{ entity_id: 20_001, metadata: { title: 'another rare volume', category: 'shelf-9' } }]);
+    const deleted = await fetch(`${cluster.url}/items/20007`, { method: 'DELETE' });
+    assert.equal(deleted.status, 200);
+    await cluster.converged();
+    const ask = async (): Promise<unknown[]> => {
+      const answers: unknown[] = [];
+      for (const path of [
+        '/search?query=rare&filter=category:shelf-1&limit=50',
+        '/search?query=title:volume%20-common&filter=year>=1950&limit=50',
+        '/search?query=na%C3%AFve&limit=50',
+        '/search?query=vol*&filter=category:shelf-9',
+        '/feed?profile=new&filter=category:shelf-2&max_per=year:1&limit=50',
+      ]) {
+        const { status, body } = await cluster.get<Page>(`${path}&region=${region}`);
+        assert.equal(status, 200, `${path}: ${JSON.stringify(body)}`);
+        answers.push([path, ids(body), body.total_matched]);
+      }
+      const { status, body } = await cluster.get(`/suggest?prefix=fill&limit=5&region=${region}`);
+      assert.equal(status, 200, JSON.stringify(body));
+      return [...answers, body.suggestions];
+    };
+    const before = await ask();
+    await cluster.kill(region);
+    await cluster.restart(region);
+    await cluster.settled();
+    const complete = (): string | undefined =>
+      cluster.process(region).lines.findLast((line) => line.includes('filters and search are complete'));
+    await eventually('its indexes are whole', () => complete() !== undefined, 30_000);
+    assert.match(complete()!, /one_by_one"?[=:]\s*0\b/);
+    assert.deepEqual(await ask(), before);
+    await write('/items', [{ entity_id: 20_014, metadata: { title: 'a rare one', category: 'shelf-1' } }]);
+    await cluster.converged();
+    const { body } = await cluster.get<Page>(`/search?query=rare&filter=category:shelf-1&limit=200&region=${region}`);
+    assert.ok(ids(body).includes(20_014));
+  });
+
   it('a graph is built beside the requests, kept over a stop, rebuilt when it was damaged, and gone vectors stay gone', async () => {
     const vectors = new Map(vectorsFrom(80, 6_000, 4).map((values, index) => [1_000 + index, values]));
     const all = [...vectors];

@@ -9,7 +9,7 @@ import type { Intake, IntakeRequest } from '../../services/region/intake/intake.
 import { createIngest } from '../../services/region/receive/ingest.ts';
 import type { Gap, Ingest, Receiver, Stopped } from '../../services/region/receive/receive.ts';
 import { createStreamReceiver } from '../../services/region/receive/stream-receiver.ts';
-import { type Recovered, recover } from '../../services/region/recover/recover.ts';
+import { type Recovered, type RecoverOptions, recover } from '../../services/region/recover/recover.ts';
 import { createPeerRepair } from '../../services/region/repair/peer-repair.ts';
 import { createPeers } from '../../services/region/repair/peers.ts';
 import type { PeerLink, Peers, Repair } from '../../services/region/repair/repair.ts';
@@ -340,10 +340,10 @@ export function noSnapshots(region: string): Pick<PeerLink, 'snapshot' | 'snapsh
   return { snapshot: refuse, snapshotPart: refuse };
 }
 
-function noIndexes(): Pick<ApplierOptions, 'facets' | 'text' | 'vectors'> {
+function noIndexes(): Pick<RecoverOptions, 'facets' | 'text'> & Pick<ApplierOptions, 'vectors'> {
   return {
-    facets: { put() {}, remove() {} },
-    text: { put() {}, remove() {} },
+    facets: { put() {}, remove() {}, adopt() {} },
+    text: { put() {}, remove() {}, adopt() {} },
     vectors: { changed() {}, touched() {} },
   };
 }

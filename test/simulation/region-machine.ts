@@ -1,4 +1,6 @@
 /** A region's machine: it sees what reaches its disk, and takes the disk away. */
+
+import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-process.ts';
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
@@ -224,6 +226,8 @@ export class RegionMachine extends Machine {
       intakeQueueBytes: world.limits.tidal_intake_waiting_bytes,
       logMaxBytes: 1e9,
       openVectors: inProcessVectors(),
+      openRebuild: () =>
+        inProcessRebuild({ fieldNames: world.schema.textFields.map((field) => field.name), leastPages: 1 }),
       ...world.upkeep,
       idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 * 1024 * 1024,

@@ -10,6 +10,7 @@ import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 
 const ITEMS = 200;
+const nothing = { remove() {}, adopt() {} };
 
 /** A catalog with items, an index that is told of what is applied to it, and a clock that goes on a ms with every put. */
 function setUp(): {
@@ -46,7 +47,13 @@ describe('indexing items after a start', () => {
     const { clock, catalog, index, write, put } = setUp();
     for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
     index.clear();
-    const indexing = new ItemIndexing({ clock, log: silentLog, catalog, facets: { put }, text: { put() {} } });
+    const indexing = new ItemIndexing({
+      clock,
+      log: silentLog,
+      catalog,
+      facets: { put, ...nothing },
+      text: { put() {}, ...nothing },
+    });
     assert.equal(indexing.complete, true);
     assert.equal(index.size, ITEMS);
   });
@@ -55,7 +62,14 @@ describe('indexing items after a start', () => {
     const { clock, catalog, index, write, put } = setUp();
     for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
     index.clear();
-    const options = { clock, log: silentLog, catalog, facets: { put }, text: { put() {} }, firstItems: 10 };
+    const options = {
+      clock,
+      log: silentLog,
+      catalog,
+      facets: { put, ...nothing },
+      text: { put() {}, ...nothing },
+      firstItems: 10,
+    };
     const indexing = new ItemIndexing(options);
     assert.deepEqual([indexing.complete, indexing.told, index.size], [false, 10, 10]);
     indexing.start();
@@ -82,7 +96,7 @@ describe('indexing items after a start', () => {
     const { clock, catalog, write, put } = setUp();
     for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
     const indexing = new ItemIndexing({
-      ...{ clock, log: silentLog, catalog, facets: { put }, text: { put() {} } },
+      ...{ clock, log: silentLog, catalog, facets: { put, ...nothing }, text: { put() {}, ...nothing } },
       firstItems: 1,
     });
     indexing.start();

@@ -1,7 +1,7 @@
 /** The arena against a map: whatever is put, replaced and removed, every ordinal has its latest JSON, and waste stays bounded. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { encodeMetadata } from '../../services/region/state/catalog/catalog.ts';
+import { encodeMetadata, forEachMetadata, type MetadataPage } from '../../services/region/state/catalog/catalog.ts';
 import { MetadataArena } from '../../services/region/state/catalog/metadata-arena.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -54,5 +54,41 @@ describe('metadata arena', function () {
     const before = arena.bytes;
     for (let ordinal = 0; ordinal < items; ordinal++) arena.put(ordinal, text(ordinal, 1_000));
     assert.ok(arena.bytes <= before, 'pages that are all waste are used again');
+  });
+
+  it('writes to nothing that was lent before it is taken back, and gives back its waste afterwards', () => {
+    const arena = new MetadataArena();
+    const items = 3_000;
+    const pages: { readonly words: Uint32Array; readonly before: Uint32Array }[] = [];
+    const lend = (page: MetadataPage): void => void pages.push({ words: page.words, before: page.words.slice() });
+    for (let ordinal = 0; ordinal < items; ordinal++) {
+      arena.put(ordinal, text(ordinal, 1_000));
+      arena.lend(lend, false);
+    }
+    const full = pages.length;
+    arena.lend(lend, true);
+    assert.equal(pages.length, full + 1);
+    const lent: string[] = [];
+    for (const page of pages) {
+      const bytes = Buffer.from(page.words.buffer, page.words.byteOffset, page.words.byteLength);
+      forEachMetadata(page, (start, end) => void lent.push(bytes.toString('utf8', start, end)));
+    }
+    assert.deepEqual(
+      lent,
+      Array.from({ length: items }, (_, ordinal) => Buffer.from(text(ordinal, 1_000)).toString()),
+    );
+    for (let version = 1; version < 4; version++) {
+      for (let ordinal = 0; ordinal < items; ordinal++) arena.put(ordinal, text(ordinal, 1_000 + version));
+    }
+    for (const { words, before } of pages) assert.deepEqual(words, before);
+    arena.takeBack();
+    const most = arena.bytes;
+    for (let version = 4; version < 20; version++) {
+      for (let ordinal = 0; ordinal < items; ordinal++) arena.put(ordinal, text(ordinal, 1_000 + version));
+    }
+    assert.ok(arena.bytes <= most, `${arena.bytes} after ${most}`);
+    for (let ordinal = 0; ordinal < items; ordinal++) {
+      assert.equal(JSON.stringify(arena.decode(ordinal)), Buffer.from(text(ordinal, 1_019)).toString());
+    }
   });
 });

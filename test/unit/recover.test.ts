@@ -14,6 +14,8 @@ import { MemoryStore } from '../harness/memory-store.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
 import { seededRandom } from '../harness/seeded-random.ts';
 
+const nothing = { remove() {}, adopt() {} };
+
 describe('recover', () => {
   for (let seed = 1; seed <= 12; seed++) {
     it(`catalog, ledger and digest after a restart, and in another interleaving, are those of before (seed ${seed})`, async () => {
@@ -70,8 +72,8 @@ describe('recover', () => {
       wal,
       catalog: createRegisters(),
       ledger: createLedger({ schema: testSchema }),
-      facets: { put: (entity, metadata) => facets.push([entity, metadata]) },
-      text: { put: (...put) => texts.push(put) },
+      facets: { put: (entity, metadata) => facets.push([entity, metadata]), ...nothing },
+      text: { put: (...put) => texts.push(put), ...nothing },
     });
     assert.deepEqual(facets, texts);
     assert.deepEqual(texts, [[1, { title: 'kept' }]]);
@@ -99,8 +101,8 @@ describe('recover', () => {
           wal: damaged,
           catalog: createRegisters(),
           ledger: createLedger({ schema: testSchema }),
-          facets: { put() {} },
-          text: { put() {} },
+          facets: { put() {}, ...nothing },
+          text: { put() {}, ...nothing },
         });
       assert.throws(restart, { code: 'damaged_log', message: /us-east@aaaaaaaaaa:6/ }, harm);
     }

@@ -15,6 +15,7 @@ const joiners = new Set([
   'services/region/start-region.ts',
   'services/region/region.ts',
   'services/region/region-host.ts',
+  'services/region/rebuild/gatherers.ts',
   'services/router/main.ts',
   'services/router/start-router.ts',
   'services/router/router.ts',

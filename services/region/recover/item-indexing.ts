@@ -1,20 +1,27 @@
 /**
- * Telling facets and text index of every live item after a start. Both are made of the items alone and take longer to make than
- * everything else together, so only the first items are told before the region serves; the others follow in slices of the
- * event loop. Until `complete` what reads these indexes is refused (`not_ready`): an answer is whole or there is none.
+ * Facets and text index of every live item after a start. Both are made of the items alone, and to tell them one item after another
+ * takes longer than everything else together. So where there are many a thread builds them beside the rest of the start
+ * (`rebuild/rebuild.ts`), and here they are adopted; few are told at once. Until `complete` what reads these indexes is refused
+ * (`not_ready`): an answer is whole or there is none.
  *
- * Meanwhile `apply` tells the indexes of what changes, as ever, so the walk may miss what is new. An item may be told twice,
- * which is the same as once: each time it is the live item as the catalog has it at that moment.
+ * What `apply` changes until they are adopted is noted: the entity, and what the item had when the registers were read. Then the indexes
+ * are told of it, in slices of the event loop, and of what was applied in between, until nothing is left.
+ *
+ * Where the thread is gone, or there never was one, the items are told in slices one after another, while `apply` tells of changes
+ * as ever. An item may then be told twice, which is the same as once: each time it is the live item as the catalog has it.
  *
  * What a crash leaves: nothing; the next start begins anew.
  */
+import { messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import type { Catalog, Item } from '../state/catalog/catalog.ts';
-import type { Facets } from '../state/facets/facets.ts';
-import type { TextIndex } from '../state/text/text.ts';
+import type { Metadata } from '../../../shared/protocol/events.ts';
+import type { Rebuild, Rebuilt } from '../rebuild/rebuild.ts';
+import type { CatalogWriter, Item } from '../state/catalog/catalog.ts';
+import type { AdoptsFacets, Facets } from '../state/facets/facets.ts';
+import type { AdoptsText, TextIndex } from '../state/text/text.ts';
 
-/** Told before the region serves. */
+/** Told before the region serves, where no thread builds. */
 const FIRST_ITEMS = 5_000;
 /** How long a slice may hold up everything else, and how long it then leaves to it. */
 const SLICE_MS = 5;
@@ -22,60 +29,141 @@ const PAUSE_MS = 1;
 /** Items between two looks at the clock. */
 const LOOK_EVERY = 32;
 
+export type ToldFacets = Pick<Facets, 'put' | 'remove'>;
+export type ToldText = Pick<TextIndex, 'put' | 'remove'>;
+
 export interface ItemIndexingOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly catalog: Pick<Catalog, 'items'>;
-  readonly facets: Pick<Facets, 'put'>;
-  readonly text: Pick<TextIndex, 'put'>;
+  readonly catalog: Pick<CatalogWriter, 'items' | 'item' | 'size' | 'takeBack'>;
+  readonly facets: ToldFacets & AdoptsFacets;
+  readonly text: ToldText & AdoptsText;
+  /** Was told all live items, and their ordinals are here. */
+  readonly building?: { readonly rebuild: Rebuild; readonly ordinals: Int32Array } | undefined;
   /** Of the items, those told at once. */
   readonly firstItems?: number;
 }
 
 export class ItemIndexing {
   private readonly options: ItemIndexingOptions;
-  private readonly left: Iterator<Item>;
   private readonly startMs: number;
+  private left: Iterator<Item> | undefined;
+  private walked = 0;
+  /** Items that were told one by one, all or those that changed while threads built. */
+  private singly = 0;
   private timer: Timer | undefined;
+  private stopped = false;
+  private rebuild: Rebuild | undefined;
+  /** Changed since the registers were read, and not told: what the item had then, undefined where it was not live. */
+  private readonly noted = new Map<number, Metadata | undefined>();
   /** Every live item was told. */
   complete = false;
-  /** Items told so far. */
-  told = 0;
 
-  /** Tells the first ones. */
+  /** What `apply` tells instead of facets and text index. */
+  readonly facets: ToldFacets = {
+    put: (entity, metadata, former) => {
+      if (this.rebuild === undefined) this.options.facets.put(entity, metadata, former);
+      else this.note(entity, former);
+    },
+    remove: (entity, former) => {
+      if (this.rebuild === undefined) this.options.facets.remove(entity, former);
+      else this.note(entity, former);
+    },
+  };
+  readonly text: ToldText = {
+    put: (entity, metadata) => {
+      if (this.rebuild === undefined) this.options.text.put(entity, metadata);
+    },
+    remove: (entity) => {
+      if (this.rebuild === undefined) this.options.text.remove(entity);
+    },
+  };
+
+  /** Tells the first ones where no thread builds. */
   constructor(options: ItemIndexingOptions) {
     this.options = options;
     this.startMs = options.clock.monotonicMs();
-    this.left = options.catalog.items()[Symbol.iterator]();
-    const { firstItems = FIRST_ITEMS } = options;
-    while (!this.complete && this.told < firstItems) this.tellNext();
+    const { building, firstItems = FIRST_ITEMS } = options;
+    if (building === undefined) {
+      this.walk();
+      while (!this.complete && this.walked < firstItems) this.tellNext();
+      return;
+    }
+    const { rebuild, ordinals } = building;
+    this.rebuild = rebuild;
+    rebuild.finish(ordinals).then(
+      (rebuilt) => this.adopt(rebuilt),
+      (error: unknown) => this.goOnAlone(error),
+    );
+  }
+
+  /** Items told so far. */
+  get told(): number {
+    return this.rebuild?.told ?? this.walked;
   }
 
   /** The others, from now on. */
   start(): void {
-    if (!this.complete) this.slice();
+    if (this.left !== undefined && !this.complete) this.slice(() => this.tellNext());
   }
 
   async stop(): Promise<void> {
+    this.stopped = true;
     this.timer?.cancel();
+    await this.rebuild?.end();
   }
 
-  private slice(): void {
-    const { clock, log } = this.options;
+  private note(entity: number, former: Metadata | undefined): void {
+    if (!this.noted.has(entity)) this.noted.set(entity, former);
+  }
+
+  private adopt({ text, facets }: Rebuilt): void {
+    if (this.stopped) return;
+    this.options.text.adopt(text);
+    // Either takes some milliseconds.
+    this.timer = this.options.clock.after(PAUSE_MS, () => {
+      this.options.facets.adopt(facets, (entity) => this.noted.get(entity));
+      this.slice(() => this.tellNoted());
+    });
+  }
+
+  private goOnAlone(error: unknown): void {
+    if (this.stopped) return;
+    this.options.log.error('the indexes are not being built any more: items are told one by one', {
+      error: messageOf(error),
+    });
+    this.endRebuild();
+    this.noted.clear();
+    this.walk();
+    this.start();
+  }
+
+  private endRebuild(): void {
+    const { catalog } = this.options;
+    void this.rebuild?.end().then(() => catalog.takeBack());
+    this.rebuild = undefined;
+  }
+
+  private walk(): void {
+    this.left = this.options.catalog.items()[Symbol.iterator]();
+  }
+
+  private slice(tellOne: () => void): void {
+    const { clock, log, catalog } = this.options;
     const endMs = clock.monotonicMs() + SLICE_MS;
     do {
-      for (let count = 0; count < LOOK_EVERY && !this.complete; count++) this.tellNext();
+      for (let count = 0; count < LOOK_EVERY && !this.complete; count++) tellOne();
     } while (!this.complete && clock.monotonicMs() < endMs);
     if (this.complete) {
       const took_ms = Math.round(clock.monotonicMs() - this.startMs);
-      log.info('filters and search are complete', { items: this.told, took_ms });
+      log.info('filters and search are complete', { items: catalog.size, one_by_one: this.singly, took_ms });
     } else {
-      this.timer = clock.after(PAUSE_MS, () => this.slice());
+      this.timer = clock.after(PAUSE_MS, () => this.slice(tellOne));
     }
   }
 
   private tellNext(): void {
-    const next = this.left.next();
+    const next = this.left!.next();
     if (next.done === true) {
       this.complete = true;
       return;
@@ -84,6 +172,27 @@ export class ItemIndexing {
     const { entity, metadata } = next.value;
     facets.put(entity, metadata, undefined);
     text.put(entity, metadata);
-    this.told++;
+    this.walked++;
+    this.singly++;
+  }
+
+  /** The next of what has changed meanwhile, as the catalog has it now. */
+  private tellNoted(): void {
+    const { catalog, facets, text } = this.options;
+    for (const [entity, former] of this.noted) {
+      const item = catalog.item(entity);
+      if (item === undefined) {
+        facets.remove(entity, former);
+        text.remove(entity);
+      } else {
+        facets.put(entity, item.metadata, former);
+        text.put(entity, item.metadata);
+      }
+      this.noted.delete(entity);
+      this.singly++;
+      return;
+    }
+    this.endRebuild();
+    this.complete = true;
   }
 }

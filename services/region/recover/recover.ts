@@ -2,7 +2,7 @@
  * Recover: from the disk to the state in memory, before anything is served. Registers come from the log's documents, the
  * ledger from its stored shards and the log's tail: from the floor on, each shard skipping what it contains
  * (`checkpoint/checkpoint.ts`). Checksum and chain of every batch that is replayed are checked on the way. Facets and text
- * index are made of the live items, for the most part after the region serves (`item-indexing.ts`).
+ * index are made of the live items: where there are many, by a thread beside all of this (`item-indexing.ts`).
  *
  * A stored shard that cannot be used is built anew from the log's first batch, where the log still begins there. Where it
  * does not, or lacks a part no checkpoint covers, the region does not start: it comes back from a peer's snapshot.
@@ -13,12 +13,13 @@ import type { Log } from '../../../shared/observe/log.ts';
 import { hlcMs } from '../../../shared/protocol/events.ts';
 import { type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
 import { type Floor, readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
-import type { CatalogWriter } from '../state/catalog/catalog.ts';
-import type { Facets } from '../state/facets/facets.ts';
+import type { Rebuild } from '../rebuild/rebuild.ts';
+import type { CatalogWriter, MetadataPage } from '../state/catalog/catalog.ts';
+import type { AdoptsFacets } from '../state/facets/facets.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
-import type { TextIndex } from '../state/text/text.ts';
+import type { AdoptsText } from '../state/text/text.ts';
 import type { Wal } from '../wal/wal.ts';
-import { ItemIndexing } from './item-indexing.ts';
+import { ItemIndexing, type ToldFacets, type ToldText } from './item-indexing.ts';
 import { Replay } from './replay.ts';
 
 /** A line of progress at most this often. */
@@ -32,8 +33,10 @@ export interface RecoverOptions {
   readonly wal: Wal;
   readonly catalog: CatalogWriter;
   readonly ledger: Ledger;
-  readonly facets: Pick<Facets, 'put'>;
-  readonly text: Pick<TextIndex, 'put'>;
+  readonly facets: ToldFacets & AdoptsFacets;
+  readonly text: ToldText & AdoptsText;
+  /** Absent: items are told one by one, however many there are. */
+  readonly rebuild?: Rebuild | undefined;
 }
 
 export interface Recovered {
@@ -43,18 +46,34 @@ export interface Recovered {
   readonly floor: Floor;
   /** Facets and text index have the first items, and get the others from its `start` on. */
   readonly indexing: ItemIndexing;
+  /** What is told of changes from now on in their place. */
+  readonly facets: ToldFacets;
+  readonly text: ToldText;
 }
 
 /** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` when what is on disk is not what it was. */
-export function recover({ clock, log, wal, catalog, ledger, facets, text }: RecoverOptions): Recovered {
+export function recover(options: RecoverOptions): Recovered {
+  try {
+    return recoverAll(options);
+  } catch (error) {
+    void options.rebuild?.end();
+    throw error;
+  }
+}
+
+function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
-  // Shards before documents: entities of one shard then are neighbours in every table, and stay in the processor's cache.
+  // Documents first: what is built of them has the rest of the start. The catalog numbers the entities of one shard side by side, so
+  // that a shard, when it is loaded, stays in the processor's cache.
+  const lend = rebuild && ((page: MetadataPage) => rebuild.add(page));
+  const live = catalog.load(wal.itemRegisters(), wal.embeddingRegisters(), lend);
+  if (rebuild?.begun !== true) catalog.takeBack();
+  const building = rebuild?.begun === true ? { rebuild, ordinals: live } : undefined;
+  const documentsMs = clock.monotonicMs();
   const { floor, shards, loaded } = loadShards(wal, ledger, log);
   const total = totalOf(wal.durable) - totalOf(floor.position);
-  const shardsMs = clock.monotonicMs();
-  catalog.load(wal.itemRegisters(), wal.embeddingRegisters());
   ledger.ceilings.fill();
-  const documentsMs = clock.monotonicMs();
+  const shardsMs = clock.monotonicMs();
   let events = 0;
   let newestMs = 0;
   let reportedMs = startMs;
@@ -74,7 +93,7 @@ export function recover({ clock, log, wal, catalog, ledger, facets, text }: Reco
     newestMs = Math.max(newestMs, hlcMs(info.lastHlc));
   }
   const replayMs = clock.monotonicMs();
-  const indexing = new ItemIndexing({ clock, log, catalog, facets, text });
+  const indexing = new ItemIndexing({ clock, log, catalog, facets, text, building });
   if (totalOf(wal.durable) > 0) {
     const endMs = clock.monotonicMs();
     log.info('log replayed', {
@@ -82,14 +101,21 @@ export function recover({ clock, log, wal, catalog, ledger, facets, text }: Reco
       after: totalOf(floor.position),
       shards: loaded,
       items: catalog.size,
-      shards_ms: Math.round(shardsMs - startMs),
-      documents_ms: Math.round(documentsMs - shardsMs),
-      replay_ms: Math.round(replayMs - documentsMs),
+      documents_ms: Math.round(documentsMs - startMs),
+      shards_ms: Math.round(shardsMs - documentsMs),
+      replay_ms: Math.round(replayMs - shardsMs),
       index_ms: Math.round(endMs - replayMs),
       took_ms: Math.round(endMs - startMs),
     });
   }
-  return { applied: new Map(wal.durable), newestMs, floor, indexing };
+  return {
+    applied: new Map(wal.durable),
+    newestMs,
+    floor,
+    indexing,
+    facets: indexing.facets,
+    text: indexing.text,
+  };
 }
 
 interface Loaded {

@@ -62,15 +62,38 @@ export interface CatalogChange {
 
 export type RegisterSink = (entity: number, parts: readonly (string | number | Uint8Array)[]) => void;
 
+/** Metadata of items one after another, in memory that threads share. */
+export interface MetadataPage {
+  /** Records, each in words of four bytes: one that is the catalog's own, the number of bytes, the JSON. */
+  readonly words: Uint32Array;
+}
+
+/** Calls `visit` with where each JSON begins and ends in the page's bytes. */
+export function forEachMetadata({ words }: MetadataPage, visit: (start: number, end: number) => void): void {
+  for (let word = 0; word < words.length; ) {
+    const start = (word + 2) * 4;
+    const length = words[word + 1]!;
+    visit(start, start + length);
+    word += 2 + ((length + 3) >>> 2);
+  }
+}
+
 /** The catalog as `apply` and `recover` see it. */
 export interface CatalogWriter extends Catalog {
   /** Merges an item put, a delete or an embedding put. */
   apply(placed: PlacedEvent): CatalogChange;
-  /** Recovery: takes registers as the log's documents have them, into an empty catalog. */
+  /**
+   * Recovery: takes registers as the log's documents have them, into an empty catalog. `lend` is given the metadata of the live items
+   * as they are read, for other threads to read too: until {@link takeBack} nothing that was lent is written to. Answers the
+   * ordinals of these items, in the order in which they were lent.
+   */
   load(
     items: Iterable<readonly [entity: number, register: ItemRegister]>,
     embeddings: Iterable<readonly [entity: number, register: EmbeddingRegister]>,
-  ): void;
+    lend?: (page: MetadataPage) => void,
+  ): Int32Array;
+  /** Nobody reads any more what was lent. Idempotent. */
+  takeBack(): void;
   /** The live items that have an embedding, with it. */
   embedded(): Iterable<readonly [entity: number, values: Float32Array]>;
   /** Every register, for the digest. */

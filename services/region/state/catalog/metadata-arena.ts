@@ -8,6 +8,7 @@
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
+import type { MetadataPage } from './catalog.ts';
 
 /** Places count words of 4 bytes. */
 const PAGE_WORD_BITS = 18;
@@ -20,8 +21,9 @@ const FIRST_ORDINALS = 1_024;
 const KEPT = 4_096;
 
 class Page {
-  readonly bytes = Buffer.allocUnsafeSlow(PAGE_WORDS * 4);
-  readonly words = new Uint32Array(this.bytes.buffer, this.bytes.byteOffset, PAGE_WORDS);
+  /** Other threads may read it. */
+  readonly bytes = Buffer.from(new SharedArrayBuffer(PAGE_WORDS * 4));
+  readonly words = new Uint32Array(this.bytes.buffer, 0, PAGE_WORDS);
   /** Words written, and of these the wasted ones. */
   used = 0;
   wasted = 0;
@@ -34,6 +36,10 @@ export class MetadataArena {
   private current = -1;
   /** By ordinal: page and word of the record + 1; 0: none. */
   private places = new Uint32Array(FIRST_ORDINALS);
+  /** Somebody reads the pages: none is emptied, and so none is written to twice. */
+  private isLent = false;
+  /** Pages that were lent so far are below it. */
+  private lentPages = 0;
   private readonly kept: (Metadata | undefined)[] = new Array<Metadata | undefined>(KEPT).fill(undefined);
   private readonly keptOrdinals = new Int32Array(KEPT).fill(-1);
 
@@ -61,7 +67,40 @@ export class MetadataArena {
     const index = place >>> PAGE_WORD_BITS;
     const page = this.pages[index]!;
     page.wasted += wordsOf(page.words[(place & WORD_MASK) + 1]!);
-    if (index !== this.current && page.wasted * 2 > page.used) this.empty(index);
+    if (index !== this.current && page.wasted * 2 > page.used && !this.isLent) this.empty(index);
+  }
+
+  /** What was written so far and not lent; with `all` also what is in the page being written. */
+  lend(lend: (page: MetadataPage) => void, all: boolean): void {
+    this.isLent = true;
+    const end = all ? this.pages.length : this.pages.length - 1;
+    for (; this.lentPages < end; this.lentPages++) {
+      const { words, used } = this.pages[this.lentPages]!;
+      lend({ words: words.subarray(0, used) });
+    }
+  }
+
+  /** Nobody reads them any more. What became waste meanwhile is given back at once: a page that is all waste has no next one. */
+  takeBack(): void {
+    if (!this.isLent) return;
+    this.isLent = false;
+    for (const [index, { used, wasted }] of this.pages.entries()) {
+      if (index !== this.current && wasted * 2 > used) this.empty(index);
+    }
+  }
+
+  /** Each metadata are under their number in `ordinals` from now on instead of their ordinal. None was looked at so far. */
+  renumber(ordinals: Int32Array): void {
+    const former = this.places;
+    this.places = new Uint32Array(FIRST_ORDINALS);
+    for (let from = 0; from < ordinals.length && from < former.length; from++) {
+      const place = former[from]! - 1;
+      if (place < 0) continue;
+      const ordinal = ordinals[from]!;
+      while (ordinal >= this.places.length) this.grow();
+      this.places[ordinal] = place + 1;
+      this.pages[place >>> PAGE_WORD_BITS]!.words[place & WORD_MASK] = ordinal;
+    }
   }
 
   /** The bytes as they lie in the arena: for use before the next change. */

@@ -52,6 +52,25 @@ export class OrderColumn {
     page.terms[at] = this.termOf(epoch, origin) + 1;
   }
 
+  /** The same orders, each under its number in `ordinals` instead of its ordinal. */
+  renumbered(ordinals: Int32Array): OrderColumn {
+    const column = new OrderColumn();
+    column.terms.push(...this.terms);
+    for (const [origin, known] of this.byOrigin) column.byOrigin.set(origin, known);
+    for (let former = 0; former < ordinals.length; former++) {
+      const from = this.pages[former >> PAGE_BITS];
+      const source = former & PAGE_MASK;
+      if (from === undefined || from.terms[source] === 0) continue;
+      const ordinal = ordinals[former]!;
+      const to = column.pages[ordinal >> PAGE_BITS] ?? column.addPage(ordinal >> PAGE_BITS);
+      const at = ordinal & PAGE_MASK;
+      to.hlcs[at] = from.hlcs[source]!;
+      to.sequences[at] = from.sequences[source]!;
+      to.terms[at] = from.terms[source]!;
+    }
+    return column;
+  }
+
   private termOf(epoch: number, origin: string): number {
     const latest = this.terms[this.latest];
     if (latest?.origin !== origin || latest.epoch !== epoch) this.latest = this.find(epoch, origin);

@@ -2,17 +2,29 @@
  * The catalog in memory: both registers of every entity in columns by ordinal, and what of them is live. A register takes 20
  * bytes for its order, an item 8 for its moment and its metadata as JSON; embeddings are objects, for those that have one.
  */
+import { grown } from '../../../../shared/kernel/grown.ts';
+import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
-import { Entities } from '../entities/entities.ts';
+import { Entities, hashOf } from '../entities/entities.ts';
 import type { Selection } from '../facets/facets.ts';
-import type { CatalogChange, CatalogWriter, EmbeddingRegister, Item, ItemRegister, RegisterSink } from './catalog.ts';
+import type {
+  CatalogChange,
+  CatalogWriter,
+  EmbeddingRegister,
+  Item,
+  ItemRegister,
+  MetadataPage,
+  RegisterSink,
+} from './catalog.ts';
 import { mergeEmbedding, mergeItem } from './catalog.ts';
 import { MetadataArena } from './metadata-arena.ts';
 import { OrderColumn } from './order-column.ts';
 import { OrdinalSet } from './ordinal-set.ts';
 
 const FIRST_ORDINALS = 1_024;
+/** As many as the ledger has shards. */
+const NEIGHBOURHOODS = 256;
 /** No put was seen. A tombstone over a put seen at t is {@link BURIED} − t. */
 const NEVER = -1;
 const BURIED = -2;
@@ -24,7 +36,7 @@ export function createRegisters({ entities }: { entities?: Entities } = {}): Cat
 
 class ColumnRegisters implements CatalogWriter {
   private readonly entities: Entities;
-  private readonly itemOrders = new OrderColumn();
+  private itemOrders = new OrderColumn();
   private readonly embeddingOrders = new OrderColumn();
   private readonly arena = new MetadataArena();
   /** By ordinal, of those that are no tombstones. */
@@ -123,9 +135,61 @@ class ColumnRegisters implements CatalogWriter {
   load(
     items: Iterable<readonly [number, ItemRegister]>,
     embeddings: Iterable<readonly [number, EmbeddingRegister]>,
-  ): void {
-    for (const [entity, register] of items) this.storeItem(this.entities.ordinal(entity), register, true);
+    lend?: (page: MetadataPage) => void,
+  ): Int32Array {
+    assert(this.registered.length === 0, 'registers are loaded into an empty catalog');
+    // As the rows come at first, each under its number: columns are written one after another.
+    let entities = new Float64Array(FIRST_ORDINALS);
+    let rows = 0;
+    const live: number[] = [];
+    for (const [entity, register] of items) {
+      if (rows === entities.length) entities = grown(entities, rows + 1);
+      entities[rows] = entity;
+      this.storeItem(rows, register, true);
+      // One that was put was accepted once: metadata are a live item's.
+      assert(this.arena.has(rows) === this.created[rows]! >= 0, 'an item with metadata is live', () => entity);
+      if (this.created[rows]! >= 0) live.push(rows);
+      if (lend !== undefined) this.arena.lend(lend, false);
+      rows++;
+    }
+    if (lend !== undefined) this.arena.lend(lend, true);
+    const ordinals = this.number(entities.subarray(0, rows));
+    this.renumber(ordinals);
     for (const [entity, register] of embeddings) this.storeEmbedding(this.entities.ordinal(entity), register);
+    return Int32Array.from(live, (row) => ordinals[row]!);
+  }
+
+  takeBack(): void {
+    this.arena.takeBack();
+  }
+
+  /**
+   * Ordinals of these entities. Those without one get theirs in the order of a part of their hash, by which the ledger is cut into
+   * shards: what is loaded together then lies side by side in every table.
+   */
+  private number(entities: Float64Array): Int32Array {
+    const ends = new Uint32Array(NEIGHBOURHOODS);
+    for (let row = 0; row < entities.length; row++) ends[neighbourhoodOf(entities[row]!)]!++;
+    for (let index = 1; index < NEIGHBOURHOODS; index++) ends[index]! += ends[index - 1]!;
+    const inOrder = new Uint32Array(entities.length);
+    for (let row = entities.length - 1; row >= 0; row--) inOrder[--ends[neighbourhoodOf(entities[row]!)]!] = row;
+    const ordinals = new Int32Array(entities.length);
+    this.entities.reserve(this.entities.size + entities.length);
+    for (let at = 0; at < inOrder.length; at++) {
+      const row = inOrder[at]!;
+      ordinals[row] = this.entities.ordinal(entities[row]!);
+    }
+    return ordinals;
+  }
+
+  private renumber(ordinals: Int32Array): void {
+    const { created } = this;
+    this.created = new Float64Array(FIRST_ORDINALS).fill(NEVER);
+    while (this.entities.size > this.created.length) this.grow();
+    for (let row = 0; row < ordinals.length; row++) this.created[ordinals[row]!] = created[row]!;
+    this.itemOrders = this.itemOrders.renumbered(ordinals);
+    this.arena.renumber(ordinals);
+    for (let row = 0; row < ordinals.length; row++) this.registered[row] = ordinals[row]!;
   }
 
   private itemRegister(ordinal: number): ItemRegister | undefined {
@@ -207,6 +271,10 @@ class ColumnRegisters implements CatalogWriter {
       sink(entity, ['embedding', epoch, hlc, origin, sequence, bytes]);
     }
   }
+}
+
+function neighbourhoodOf(entity: number): number {
+  return hashOf(entity) >>> 24;
 }
 
 function firstPutMs(created: number): number | undefined {

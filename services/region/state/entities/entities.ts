@@ -45,7 +45,7 @@ export class Entities {
     const ordinal = this.count++;
     if (ordinal >> PAGE_BITS === this.pages.length) this.pages.push(new Float64Array(1 << PAGE_BITS));
     this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK] = entity;
-    if (this.count * 4 > this.places.length * 3) this.grow();
+    if (this.count * 4 > this.places.length * 3) this.growTo(this.places.length * 2);
     else this.places[place] = ordinal + 1;
     return ordinal;
   }
@@ -55,6 +55,13 @@ export class Entities {
     return this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK]!;
   }
 
+  /** Makes room for so many, that growing does not place them again and again. */
+  reserve(count: number): void {
+    let length = this.places.length;
+    while (count * 4 > length * 3) length *= 2;
+    if (length > this.places.length) this.growTo(length);
+  }
+
   private place(entity: number, ordinal: number): void {
     const mask = this.places.length - 1;
     let place = hashOf(entity) & mask;
@@ -62,8 +69,8 @@ export class Entities {
     this.places[place] = ordinal + 1;
   }
 
-  private grow(): void {
-    this.places = new Int32Array(this.places.length * 2);
+  private growTo(length: number): void {
+    this.places = new Int32Array(length);
     for (let ordinal = 0; ordinal < this.count; ordinal++) this.place(this.entity(ordinal), ordinal);
   }
 }

@@ -1,3 +1,9 @@
+/** A bitmap as plain data. */
+export interface BitmapImage {
+  readonly words: Int32Array;
+  readonly count: number;
+}
+
 /** A set of ordinals as bits: an eighth of a byte an ordinal up to the highest one, whatever is in it. */
 export class Bitmap {
   /** Ordinal o is bit o & 31 of word o >> 5. */
@@ -8,6 +14,18 @@ export class Bitmap {
 
   constructor(highest: number) {
     this.words = new Int32Array((highest >> 5) + 1);
+  }
+
+  static of({ words, count }: BitmapImage): Bitmap {
+    const bitmap = new Bitmap(0);
+    bitmap.words = words;
+    bitmap.count = count;
+    return bitmap;
+  }
+
+  image(): BitmapImage {
+    const { words, count } = this;
+    return { words, count };
   }
 
   has(ordinal: number): boolean {

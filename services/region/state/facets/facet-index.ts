@@ -8,11 +8,12 @@
  *
  * What an item has is read where it is kept, in the catalog: nothing is here a second time.
  */
+import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
 import { compileFilters } from '../../../../shared/protocol/filter.ts';
 import type { Entities } from '../entities/entities.ts';
 import { Bitmap } from './bitmap.ts';
-import type { Facets, Filter, Selection } from './facets.ts';
+import type { AdoptsFacets, Facets, FacetsImage, Filter, Selection } from './facets.ts';
 import { forEachMember, MemberPool, type MemberSet, type Members, NO_MEMBERS } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
 import { BitSelection, ListSelection, selectionOf } from './selections.ts';
@@ -29,11 +30,12 @@ export interface FacetsOptions {
   readonly metadataOf: (ordinal: number) => Metadata | undefined;
 }
 
-export function createFacets(options: FacetsOptions): Facets {
+export function createFacets(options: FacetsOptions): Facets & AdoptsFacets {
   return new FacetIndex(options);
 }
 
-interface Field {
+/** What is of one field. */
+export interface Field {
   readonly texts: TextTable;
   readonly numbers: NumberOrder;
 }
@@ -50,12 +52,13 @@ interface Part {
   readonly outOf?: Members;
 }
 
-class FacetIndex implements Facets {
+class FacetIndex implements Facets, AdoptsFacets {
   private readonly entities: Entities;
   private readonly fields = new Map<string, Field>();
-  private readonly pool = new MemberPool();
-  private readonly live = new Bitmap(0);
+  private pool = new MemberPool();
+  private live = new Bitmap(0);
   private readonly catalogued: (ordinal: number) => Metadata | undefined;
+  private formerOf: (entity: number) => Metadata | undefined = () => undefined;
   /** The item that is being changed, and what of it is here at this moment. */
   private changing = -1;
   private changingHas: Metadata = {};
@@ -65,6 +68,19 @@ class FacetIndex implements Facets {
   constructor({ entities, metadataOf }: FacetsOptions) {
     this.entities = entities;
     this.catalogued = metadataOf;
+  }
+
+  adopt({ pool, live, fields }: FacetsImage, formerOf: (entity: number) => Metadata | undefined): void {
+    assert(this.live.count === 0 && this.fields.size === 0, 'facets of nothing adopt others');
+    this.formerOf = formerOf;
+    this.pool = new MemberPool(pool);
+    this.live = Bitmap.of(live);
+    for (const { name, texts, numbers } of fields) {
+      this.fields.set(name, {
+        texts: new TextTable(this.pool, this.hasTextIn(name), texts),
+        numbers: new NumberOrder(this.pool, numbers),
+      });
+    }
   }
 
   put(entity: number, metadata: Metadata, former: Metadata | undefined): void {
@@ -210,13 +226,16 @@ class FacetIndex implements Facets {
   private add(name: string, value: MetadataValue, ordinal: number): void {
     let field = this.fields.get(name);
     if (field === undefined) {
-      const hasText = (of: number, text: string): boolean => isText(this.metadataOf(of)![name], text);
-      field = { texts: new TextTable(this.pool, hasText), numbers: new NumberOrder(this.pool) };
+      field = { texts: new TextTable(this.pool, this.hasTextIn(name)), numbers: new NumberOrder(this.pool) };
       this.fields.set(name, field);
     }
     if (typeof value === 'number') field.numbers.add(value, ordinal);
     else if (typeof value === 'object') for (const text of value) field.texts.add(text, ordinal);
     else field.texts.add(String(value), ordinal);
+  }
+
+  private hasTextIn(name: string): (ordinal: number, text: string) => boolean {
+    return (ordinal, text) => isText(this.metadataOf(ordinal)![name], text);
   }
 
   /** Takes the item out of what it had and `next` has not. */
@@ -244,12 +263,13 @@ class FacetIndex implements Facets {
   }
 
   private metadataOf(ordinal: number): Metadata | undefined {
-    return ordinal === this.changing ? this.changingHas : this.catalogued(ordinal);
+    if (ordinal === this.changing) return this.changingHas;
+    return this.formerOf(this.entities.entity(ordinal)) ?? this.catalogued(ordinal);
   }
 }
 
 /** Whether the text is the value, or one of the values; numbers are not told apart here. */
-function isText(value: MetadataValue | undefined, text: string): boolean {
+export function isText(value: MetadataValue | undefined, text: string): boolean {
   if (typeof value === 'string') return value === text;
   return typeof value === 'object' ? value.includes(text) : String(value) === text;
 }

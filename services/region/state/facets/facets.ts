@@ -7,6 +7,10 @@
  */
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Filter } from '../../../../shared/protocol/filter.ts';
+import type { BitmapImage } from './bitmap.ts';
+import type { MemberPoolImage } from './member-pool.ts';
+import type { NumberOrderImage } from './number-order.ts';
+import type { TextTableImage } from './text-table.ts';
 
 export { type Filter, textsOf } from '../../../../shared/protocol/filter.ts';
 
@@ -34,4 +38,23 @@ export interface Facets {
   remove(entity: number, former: Metadata | undefined): void;
   /** All filters must hold; without any: every live item. */
   select(filters: readonly Filter[]): Selection;
+}
+
+/** Facets as plain data: built in one thread (`facet-gathering.ts`), adopted in another. */
+export interface FacetsImage {
+  readonly pool: MemberPoolImage;
+  readonly live: BitmapImage;
+  readonly fields: readonly {
+    readonly name: string;
+    readonly texts: TextTableImage;
+    readonly numbers: NumberOrderImage;
+  }[];
+}
+
+export interface AdoptsFacets {
+  /**
+   * Takes over what was built of the live items; nothing was told so far. `formerOf` answers, as long as there is such an
+   * item, what one had then that is another by now and was not told since; undefined for all others.
+   */
+  adopt(image: FacetsImage, formerOf: (entity: number) => Metadata | undefined): void;
 }

@@ -12,7 +12,7 @@
  *
  * Every change answers the set's number from then on; the former one may then belong to another set.
  */
-import { Bitmap, forEachBit } from './bitmap.ts';
+import { Bitmap, type BitmapImage, forEachBit } from './bitmap.ts';
 
 export type MemberSet = number;
 /** A set read at once: dense ones as bits, others in ascending order. */
@@ -37,10 +37,28 @@ interface SizeClass {
   used: number;
 }
 
+/** A pool as plain data, to be handed to another thread. */
+export interface MemberPoolImage {
+  readonly classes: SizeClass[];
+  readonly bitmaps: (BitmapImage | undefined)[];
+  readonly freeBitmaps: number[];
+}
+
 export class MemberPool {
-  private readonly classes: SizeClass[] = [];
-  private readonly bitmaps: (Bitmap | undefined)[] = [];
-  private readonly freeBitmaps: number[] = [];
+  private readonly classes: SizeClass[];
+  private readonly bitmaps: (Bitmap | undefined)[];
+  private readonly freeBitmaps: number[];
+
+  constructor({ classes, bitmaps, freeBitmaps }: MemberPoolImage = { classes: [], bitmaps: [], freeBitmaps: [] }) {
+    this.classes = classes;
+    this.bitmaps = bitmaps.map((image) => image && Bitmap.of(image));
+    this.freeBitmaps = freeBitmaps;
+  }
+
+  image(): MemberPoolImage {
+    const { classes, freeBitmaps } = this;
+    return { classes, bitmaps: this.bitmaps.map((bitmap) => bitmap?.image()), freeBitmaps };
+  }
 
   sizeOf(set: MemberSet): number {
     if (set >= 0) return 1;
@@ -130,11 +148,34 @@ export class MemberPool {
     return last;
   }
 
+  /** A set of these, each once, in any order; they are sorted where they lie. */
+  of(ordinals: Int32Array): MemberSet {
+    const { length } = ordinals;
+    if (length === 0) return NO_MEMBERS;
+    if (length === 1) return ordinals[0]!;
+    let highest = 0;
+    for (let at = 0; at < length; at++) highest = Math.max(highest, ordinals[at]!);
+    if (length > LEAST_BITMAP && length * BITS_A_MEMBER > highest) {
+      const bitmap = new Bitmap(highest);
+      for (let at = 0; at < length; at++) bitmap.add(ordinals[at]!);
+      return this.keep(bitmap);
+    }
+    const list = this.takeBlock(classFor(length));
+    const { slab, start } = this.blockOf(list);
+    slab[start] = length;
+    slab.set(ordinals.sort(), start + 1);
+    return list;
+  }
+
   private toBitmap(set: MemberSet, ordinal: number, highest: number): MemberSet {
     const bitmap = new Bitmap(highest);
     for (const member of this.read(set) as Int32Array) bitmap.add(member);
     bitmap.add(ordinal);
     this.giveBack(set);
+    return this.keep(bitmap);
+  }
+
+  private keep(bitmap: Bitmap): MemberSet {
     const place = this.freeBitmaps.pop() ?? this.bitmaps.length;
     this.bitmaps[place] = bitmap;
     return ~((place << CLASS_BITS) | BITMAP);
@@ -142,8 +183,7 @@ export class MemberPool {
 
   /** Of a bitmap with more than one member. */
   private toList(set: MemberSet, bitmap: Bitmap): MemberSet {
-    const sizeClass = Math.max(0, Math.ceil(Math.log2((bitmap.count + 1) / FIRST_WORDS)));
-    const list = this.takeBlock(sizeClass);
+    const list = this.takeBlock(classFor(bitmap.count));
     const { slab, start } = this.blockOf(list);
     let at = start;
     slab[at++] = bitmap.count;
@@ -185,6 +225,11 @@ export class MemberPool {
   private giveBack(set: MemberSet): void {
     this.classes[~set & CLASS_MASK]!.free.push(~set >> CLASS_BITS);
   }
+}
+
+/** Of the smallest block that holds so many members and their number. */
+function classFor(members: number): number {
+  return Math.max(0, Math.ceil(Math.log2((members + 1) / FIRST_WORDS)));
 }
 
 /** Each once, ascending. */

@@ -32,14 +32,52 @@ function isBefore(a: Spot, b: Spot): boolean {
   return a.chunk < b.chunk || (a.chunk === b.chunk && a.at < b.at);
 }
 
+/** An order as plain data: its chunks one after another; `sets` are those of the pool it is handed over with. */
+export interface NumberOrderImage {
+  readonly numbers: Float64Array;
+  readonly sets: Int32Array;
+  /** Of each chunk: where it ends in `numbers`, and its items. */
+  readonly ends: readonly number[];
+  readonly items: readonly number[];
+  readonly everyone: MemberSet;
+}
+
+/** Where the sets are: of a gathering the order is only added to. */
+export type NumberSets = Pick<MemberPool, 'sizeOf' | 'with' | 'without'>;
+
 export class NumberOrder {
   private readonly chunks: Chunk[] = [];
   /** Items that have a number here, whichever. */
   everyone = NO_MEMBERS;
-  private readonly pool: MemberPool;
+  private readonly pool: NumberSets;
 
-  constructor(pool: MemberPool) {
+  constructor(pool: NumberSets, image?: NumberOrderImage) {
     this.pool = pool;
+    if (image === undefined) return;
+    const { numbers, sets, ends, items } = image;
+    this.everyone = image.everyone;
+    for (const [index, end] of ends.entries()) {
+      const from = index === 0 ? 0 : ends[index - 1]!;
+      this.chunks.push({
+        numbers: Array.from(numbers.subarray(from, end)),
+        sets: Array.from(sets.subarray(from, end)),
+        items: items[index]!,
+      });
+    }
+  }
+
+  /** With `become` of each set in its place. */
+  image(become: (set: MemberSet) => MemberSet): NumberOrderImage {
+    const { chunks } = this;
+    const ends: number[] = [];
+    for (const { numbers } of chunks) ends.push((ends.at(-1) ?? 0) + numbers.length);
+    return {
+      numbers: Float64Array.from(chunks.flatMap(({ numbers }) => numbers)),
+      sets: Int32Array.from(chunks.flatMap(({ sets }) => sets.map(become))),
+      ends,
+      items: chunks.map(({ items }) => items),
+      everyone: become(this.everyone),
+    };
   }
 
   get(number: number): MemberSet {

@@ -6,6 +6,8 @@
  *
  * `hasText` must be true, for each member of each set here, of the text it is in for.
  */
+import { textHash } from '../../../../shared/kernel/text-hash.ts';
+import { isAt } from '../../../../shared/protocol/metadata-scan.ts';
 import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
 
 const PART_BITS = 8;
@@ -20,15 +22,45 @@ interface Part {
   used: number;
 }
 
+/** A table as plain data; `sets` are those of the pool it is handed over with. */
+export interface TextTableImage {
+  readonly parts: (PartImage | undefined)[];
+  readonly count: number;
+}
+
+interface PartImage extends Omit<Part, 'texts'> {
+  /** Texts that are kept, and the places they stand at. */
+  readonly kept: readonly string[];
+  readonly places: Int32Array;
+}
+
+/** Where the sets are: of a gathering the table is only added to. */
+export type TextSets = Pick<MemberPool, 'lowestOf' | 'with' | 'without'>;
+
 export class TextTable {
-  private readonly pool: MemberPool;
+  private readonly pool: TextSets;
   private readonly hasText: (ordinal: number, text: string) => boolean;
   private parts: (Part | undefined)[] = [];
   private count = 0;
 
-  constructor(pool: MemberPool, hasText: (ordinal: number, text: string) => boolean) {
+  constructor(pool: TextSets, hasText: (ordinal: number, text: string) => boolean, image?: TextTableImage) {
     this.pool = pool;
     this.hasText = hasText;
+    if (image === undefined) return;
+    this.count = image.count;
+    this.parts = image.parts.map((part) => part && partOf(part));
+  }
+
+  /** With `become` of each set in its place. */
+  image(become: (set: MemberSet) => MemberSet): TextTableImage {
+    const parts = this.parts.map((part) => {
+      if (part === undefined) return undefined;
+      const { sets, hashes, texts, used } = part;
+      const places = Int32Array.from(texts.keys()).filter((place) => texts[place] !== undefined);
+      const kept = Array.from(places, (place) => texts[place]!);
+      return { sets: sets.map((set) => become(set)), hashes, used, kept, places };
+    });
+    return { parts, count: this.count };
   }
 
   /** Number of texts. */
@@ -37,14 +69,18 @@ export class TextTable {
   }
 
   get(text: string): MemberSet {
-    const hash = hashOf(text);
+    const hash = textHash(text);
     const part = this.parts[hash >>> (32 - PART_BITS)];
     return part === undefined ? NO_MEMBERS : part.sets[this.find(part, hash, text)]!;
   }
 
   /** The item has the text already, by `hasText`. */
   add(text: string, ordinal: number): void {
-    const hash = hashOf(text);
+    this.addPiece(text, 0, text.length, textHash(text), ordinal);
+  }
+
+  /** As {@link add} of `text.slice(start, end)`, whose hash is known. */
+  addPiece(text: string, start: number, end: number, hash: number, ordinal: number): void {
     const number = hash >>> (32 - PART_BITS);
     let part = this.parts[number];
     if (part === undefined) {
@@ -56,7 +92,7 @@ export class TextTable {
       };
       this.parts[number] = part;
     }
-    let place = this.find(part, hash, text);
+    let place = this.find(part, hash, text, start, end);
     if (part.sets[place] === NO_MEMBERS) {
       if ((part.used + 1) * 4 > part.sets.length * 3) {
         grow(part);
@@ -71,13 +107,13 @@ export class TextTable {
     if (set < 0 && part.texts[place] === undefined) {
       if (part.texts.length === 0) part.texts = new Array<undefined>(part.sets.length).fill(undefined);
       // A copy: the text may be a slice of a large one.
-      part.texts[place] = Buffer.from(text, 'utf16le').toString('utf16le');
+      part.texts[place] = Buffer.from(text.slice(start, end), 'utf16le').toString('utf16le');
     }
   }
 
   /** The item still has the text, by `hasText`. Idempotent as long as it has. */
   remove(text: string, ordinal: number): void {
-    const hash = hashOf(text);
+    const hash = textHash(text);
     const part = this.parts[hash >>> (32 - PART_BITS)];
     if (part === undefined) return;
     const place = this.find(part, hash, text);
@@ -90,16 +126,24 @@ export class TextTable {
   }
 
   /** The text's place, or the empty one where it would go. */
-  private find({ sets, hashes, texts }: Part, hash: number, text: string): number {
+  private find({ sets, hashes, texts }: Part, hash: number, text: string, start = 0, end = text.length): number {
     const mask = sets.length - 1;
     for (let place = hash & mask; ; place = (place + 1) & mask) {
       const set = sets[place]!;
       if (set === NO_MEMBERS) return place;
       if (hashes[place] !== hash) continue;
       const known = texts[place];
-      if (known === undefined ? this.hasText(this.pool.lowestOf(set), text) : known === text) return place;
+      if (known === undefined) {
+        if (this.hasText(this.pool.lowestOf(set), text.slice(start, end))) return place;
+      } else if (known.length === end - start && isAt(known, text, start)) return place;
     }
   }
+}
+
+function partOf({ sets, hashes, used, kept, places }: PartImage): Part {
+  const texts = kept.length === 0 ? [] : new Array<string | undefined>(sets.length).fill(undefined);
+  for (const [index, place] of places.entries()) texts[place] = kept[index];
+  return { sets, hashes, used, texts };
 }
 
 function freePlace({ sets }: Part, hash: number): number {
@@ -137,13 +181,4 @@ function closeGap({ sets, hashes, texts }: Part, empty: number): void {
     gap = place;
   }
   if (texts.length > 0) texts[gap] = undefined;
-}
-
-/** 32 bits of a text: FNV-1a over its UTF-16 units, mixed as MurmurHash3 ends. */
-function hashOf(text: string): number {
-  let bits = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) bits = Math.imul(bits ^ text.charCodeAt(at), 0x01000193);
-  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
-  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-  return bits ^ (bits >>> 16);
 }

@@ -64,7 +64,7 @@ export class PairTable {
 
   /** A pair that is known not to be there; its count is 0. Answers its slot. */
   add(entity: number): number {
-    if ((this.size + 1) * 4 > this.places.length * 3) this.grow();
+    if ((this.size + 1) * 4 > this.places.length * 3) this.growTo(this.places.length * 2);
     const slot = this.size++;
     if (slot >> PAGE_BITS === this.records.length) {
       this.records.push(new Float64Array(FIELDS << PAGE_BITS));
@@ -105,6 +105,13 @@ export class PairTable {
     return (slot & PAGE_MASK) * LINKS;
   }
 
+  /** Makes room for so many, that growing does not place them again and again. */
+  reserve(count: number): void {
+    let length = this.places.length;
+    while (count * 4 > length * 3) length *= 2;
+    if (length > this.places.length) this.growTo(length);
+  }
+
   private is(slot: number, entity: number): boolean {
     if (this.links(slot)[this.link(slot) + ENTITY_LOW] !== (entity | 0)) return false;
     return (this.lowOnly && entity < TWO_32) || this.entity(slot) === entity;
@@ -117,8 +124,8 @@ export class PairTable {
     this.places[place] = slot + 1;
   }
 
-  private grow(): void {
-    this.places = new Int32Array(this.places.length * 2);
+  private growTo(length: number): void {
+    this.places = new Int32Array(length);
     for (let slot = 0; slot < this.size; slot++) this.place(this.entity(slot), slot);
   }
 }

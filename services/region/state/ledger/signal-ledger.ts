@@ -165,6 +165,8 @@ class SignalLedger implements Ledger {
     }
     this.loadedShards[shard] = 1;
     for (const { signal, count } of present) {
+      // Shards are cut by a hash: the others have about as many.
+      if (signal.pairs.table.size === 0) signal.pairs.table.reserve(count * SHARDS);
       let entity = 0;
       for (let pair = 0; pair < count; pair++) {
         const step = reader.varint();

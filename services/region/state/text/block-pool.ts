@@ -37,15 +37,31 @@ export interface Page {
 
 const NONE = PAGE_NUMBERS;
 
-export class BlockPool {
-  readonly pages: Page[] = [];
-  private readonly withCodes: boolean;
-  private readonly emptyPages: number[] = [];
-  /** By size class: pages with a block to give; the last one is next. */
-  private readonly roomy: number[][] = CAPACITIES.map(() => []);
+/** A pool as plain data, to be handed to another thread. */
+export interface BlockPoolImage {
+  readonly pages: Page[];
+  readonly withCodes: boolean;
+  readonly emptyPages: number[];
+  readonly roomy: number[][];
+}
 
-  constructor({ withCodes }: { withCodes: boolean }) {
+export class BlockPool {
+  readonly pages: Page[];
+  private readonly withCodes: boolean;
+  private readonly emptyPages: number[];
+  /** By size class: pages with a block to give; the last one is next. */
+  private readonly roomy: number[][];
+
+  constructor({ withCodes, pages, emptyPages, roomy }: Partial<BlockPoolImage> & { withCodes: boolean }) {
     this.withCodes = withCodes;
+    this.pages = pages ?? [];
+    this.emptyPages = emptyPages ?? [];
+    this.roomy = roomy ?? CAPACITIES.map(() => []);
+  }
+
+  image(): BlockPoolImage {
+    const { withCodes, pages, emptyPages, roomy } = this;
+    return { withCodes, pages, emptyPages, roomy };
   }
 
   allocate(sizeClass: number): number {

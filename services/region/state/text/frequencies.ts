@@ -15,6 +15,17 @@ const SMALL_KEYS = 4_096;
 /** Above this, one more field would not fit a number exactly. */
 const KEY_LIMIT = 2 ** 50;
 
+/** Frequencies as plain data, to be handed to another thread. */
+export interface FrequenciesImage {
+  readonly fieldOf: Uint8Array<ArrayBuffer>;
+  readonly byField: Uint32Array<ArrayBuffer>;
+  readonly uses: Uint32Array<ArrayBuffer>;
+  readonly smallCodes: Uint32Array;
+  readonly codes: Map<number | string, number>;
+  readonly freeCodes: number[];
+  readonly codeLimit: number;
+}
+
 export class Frequencies {
   private readonly fieldCount: number;
   /** By code: the only field with the term, or {@link SEVERAL}. */
@@ -32,6 +43,15 @@ export class Frequencies {
   constructor(fieldCount: number) {
     this.fieldCount = fieldCount;
     this.byField = new Uint32Array(FIRST_CODES * fieldCount);
+  }
+
+  image(): FrequenciesImage {
+    const { fieldOf, byField, uses, smallCodes, codes, freeCodes, codeLimit } = this;
+    return { fieldOf, byField, uses, smallCodes, codes, freeCodes, codeLimit };
+  }
+
+  adopt(image: FrequenciesImage): void {
+    Object.assign(this, image);
   }
 
   /** Of the frequencies at `start` …, one a field, not all 0. */

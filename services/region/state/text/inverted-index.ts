@@ -8,18 +8,40 @@
  * frequencies are those of the live documents and of nothing else; no posting names a document that is gone; a word or
  * term without documents is in no dictionary.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { grown } from '../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
-import { BlockPool, classFor, LARGEST_BLOCK, PAGE_BITS, PAGE_MASK } from './block-pool.ts';
-import { Frequencies, SEVERAL } from './frequencies.ts';
-import { Lexicon } from './lexicon/lexicon.ts';
-import { Postings } from './postings.ts';
+import type { MetadataScan } from '../../../../shared/protocol/metadata-scan.ts';
+import { BlockPool, type BlockPoolImage, classFor, LARGEST_BLOCK, PAGE_BITS, PAGE_MASK } from './block-pool.ts';
+import { Frequencies, type FrequenciesImage, SEVERAL } from './frequencies.ts';
+import { Gathering } from './gathering/gathering.ts';
+import { Lexicon, type LexiconImage } from './lexicon/lexicon.ts';
+import { Postings, type PostingsImage } from './postings.ts';
 
 /** In `lengths`: that many or more; the number is in `longLengths`. */
 export const LONG = 255;
 const FIRST_DOCUMENTS = 1_024;
 const FIRST_TERMS = 1_024;
+
+/** An index as plain data: built in one thread, adopted in another. */
+export interface InvertedIndexImage {
+  readonly fieldNames: readonly string[];
+  readonly lexicon: LexiconImage;
+  readonly postings: PostingsImage;
+  readonly frequencies: FrequenciesImage;
+  readonly words: BlockPoolImage;
+  readonly longWords: Map<number, Uint32Array>;
+  readonly longLengths: Map<number, number>;
+  readonly lengths: Uint8Array<ArrayBuffer>;
+  readonly lengthSums: number[];
+  readonly fieldDocuments: number[];
+  readonly live: Uint32Array<ArrayBuffer>;
+  readonly count: number;
+  readonly wordAddresses: Uint32Array<ArrayBuffer>;
+  readonly wordCounts: Uint32Array<ArrayBuffer>;
+  readonly severals: Uint32Array<ArrayBuffer>;
+}
 
 export class InvertedIndex {
   readonly fieldNames: readonly string[];
@@ -39,7 +61,7 @@ export class InvertedIndex {
   private count = 0;
   private changes = 0;
   /** The words of each document, in blocks; longer lists than the largest block apart. */
-  private readonly words = new BlockPool({ withCodes: false });
+  private words = new BlockPool({ withCodes: false });
   private readonly longWords = new Map<number, Uint32Array>();
   // By document.
   private wordAddresses = new Uint32Array(FIRST_DOCUMENTS);
@@ -57,6 +79,8 @@ export class InvertedIndex {
   /** By place × fields + field. */
   private ownFrequencies: Uint32Array<ArrayBuffer>;
 
+  private gathering: Gathering | undefined;
+
   constructor({ fieldNames }: { fieldNames: readonly string[] }) {
     this.fieldNames = fieldNames;
     this.frequencies = new Frequencies(fieldNames.length);
@@ -64,6 +88,32 @@ export class InvertedIndex {
     this.lengthSums = fieldNames.map(() => 0);
     this.fieldDocuments = fieldNames.map(() => 0);
     this.ownFrequencies = new Uint32Array(this.ownTerms.length * fieldNames.length);
+  }
+
+  image(): InvertedIndexImage {
+    const { fieldNames, longWords, longLengths, lengths, lengthSums, fieldDocuments, live, count } = this;
+    const { wordAddresses, wordCounts, severals } = this;
+    return {
+      ...{ fieldNames, longWords, longLengths, lengths, lengthSums, fieldDocuments, live, count },
+      ...{ wordAddresses, wordCounts, severals },
+      lexicon: this.lexicon.image(),
+      postings: this.postings.image(),
+      frequencies: this.frequencies.image(),
+      words: this.words.image(),
+    };
+  }
+
+  /** Takes over what another index of the same fields has; nothing was put here so far. */
+  adopt({ lexicon, postings, frequencies, words, fieldNames, ...image }: InvertedIndexImage): void {
+    assert(this.changes === 0, 'only an index without documents adopts others');
+    assert(isDeepStrictEqual(fieldNames, this.fieldNames), 'an index has its fields', () => fieldNames);
+    Object.assign(this, image);
+    this.lexicon.adopt(lexicon);
+    this.postings.adopt(postings);
+    this.frequencies.adopt(frequencies);
+    this.words = new BlockPool(words);
+    this.places = new Uint32Array(this.severals.length);
+    this.changes++;
   }
 
   /** Number of live documents. */
@@ -111,6 +161,102 @@ export class InvertedIndex {
 
   put(document: number, metadata: Metadata): void {
     this.remove(document);
+    this.read(document, metadata);
+    const { postings } = this;
+    postings.reserve(this.lexicon.terms.limit);
+    for (let place = 0; place < this.ownTermCount; place++) {
+      postings.add(this.ownTerms[place]!, document, this.takeCode(place));
+    }
+  }
+
+  /**
+   * As {@link put} of a document that is not here, but for its postings, which {@link settle} adds: of very many documents, in
+   * any order, in a fraction of the time. Until then there is neither `remove` nor anything to be found.
+   */
+  gather(document: number, { text, count, names, nameIds, starts, ends, hashes }: MetadataScan): void {
+    assert(!this.isLive(document), 'a document is gathered once', () => document);
+    const { fieldNames } = this;
+    this.gathering ??= new Gathering(this.lexicon, fieldNames);
+    const gathered = this.gathering;
+    this.begin();
+    if (document >= this.wordCounts.length) this.growDocuments(document + 1);
+    gathered.lengths.fill(0, 0, fieldNames.length);
+    for (let value = 0; value < count; value++) {
+      const field = gathered.fieldOf(nameIds[value]!, names[value]!);
+      if (field < 0) continue;
+      const words = gathered.read(text, starts[value]!, ends[value]!, hashes[value]!);
+      gathered.lengths[field]! += this.note(words, gathered.found, field);
+    }
+    for (let field = 0; field < fieldNames.length; field++) this.setLength(document, field, gathered.lengths[field]!);
+    this.finishReading(document);
+    gathered.begin(document, this.ownTermCount, this.lexicon.terms.limit);
+    for (let place = 0; place < this.ownTermCount; place++) gathered.add(this.ownTerms[place]!, this.takeCode(place));
+  }
+
+  /**
+   * Gives every document that was gathered its number in the end, by its number so far, and their postings to an index that has
+   * none. Everything is read in the order it was gathered in and written in the new one: there are far more documents than the
+   * processor's cache holds.
+   */
+  settle(numbers: Int32Array): void {
+    const { postings, lexicon, fieldNames } = this;
+    const gathered = this.gathering ?? new Gathering(lexicon, fieldNames);
+    assert(postings.size === 0, 'an index without postings settles');
+    // No word stays marked: whoever adopts the index knows nothing of the document that was read last.
+    this.begin();
+    const { terms, codes, starts } = gathered.inOrder(numbers, this.frequencies.limit);
+    this.renumber(numbers);
+    const limit = lexicon.terms.limit;
+    postings.reserve(limit);
+    const nexts = gathered.postingStarts(limit);
+    const documents = new Uint32Array(terms.length);
+    const ofPostings = codes.slice();
+    for (let document = 0; document + 1 < starts.length; document++) {
+      for (let at = starts[document]!; at < starts[document + 1]!; at++) {
+        const to = nexts[terms[at]!]!++;
+        documents[to] = document;
+        ofPostings[to] = codes[at]!;
+      }
+    }
+    for (let term = 0, from = 0; term < limit; term++) {
+      const end = nexts[term]!;
+      if (end > from) postings.fill(term, documents.subarray(from, end), ofPostings.subarray(from, end));
+      from = end;
+    }
+    this.gathering = undefined;
+  }
+
+  private renumber(numbers: Int32Array): void {
+    const { wordAddresses, wordCounts, live, lengths, fieldNames } = this;
+    const [longLengths, longWords] = [new Map(this.longLengths), new Map(this.longWords)];
+    let limit = 0;
+    for (let former = 0; former < numbers.length; former++) limit = Math.max(limit, numbers[former]! + 1);
+    this.wordAddresses = new Uint32Array(FIRST_DOCUMENTS);
+    this.wordCounts = new Uint32Array(FIRST_DOCUMENTS);
+    this.live = new Uint32Array(FIRST_DOCUMENTS / 32);
+    this.lengths = new Uint8Array(FIRST_DOCUMENTS * fieldNames.length);
+    this.longLengths.clear();
+    this.longWords.clear();
+    this.growDocuments(limit);
+    for (let former = 0; former < numbers.length; former++) {
+      if (((live[former >>> 5]! >>> (former & 31)) & 1) === 0) continue;
+      const document = numbers[former]!;
+      assert(!this.isLive(document), 'every document has a number of its own', () => document);
+      this.live[document >>> 5]! |= 1 << (document & 31);
+      this.wordAddresses[document] = wordAddresses[former]!;
+      this.wordCounts[document] = wordCounts[former]!;
+      const [to, from] = [document * fieldNames.length, former * fieldNames.length];
+      for (let field = 0; field < fieldNames.length; field++) this.lengths[to + field] = lengths[from + field]!;
+    }
+    for (const [at, length] of longLengths) {
+      const former = Math.floor(at / fieldNames.length);
+      this.longLengths.set(numbers[former]! * fieldNames.length + (at % fieldNames.length), length);
+    }
+    for (const [former, words] of longWords) this.longWords.set(numbers[former]!, words);
+  }
+
+  /** Everything of a document but its postings. */
+  private read(document: number, metadata: Metadata): void {
     this.begin();
     if (document >= this.wordCounts.length) this.growDocuments(document + 1);
     const { fieldNames } = this;
@@ -120,17 +266,21 @@ export class InvertedIndex {
       const isThere = value !== undefined && Object.hasOwn(metadata, name);
       this.setLength(document, field, isThere ? this.readField(value, field) : 0);
     }
+    this.finishReading(document);
+  }
+
+  private finishReading(document: number): void {
     this.storeWords(document);
-    const { postings, frequencies } = this;
-    postings.reserve(this.lexicon.terms.limit);
-    for (let place = 0; place < this.ownTermCount; place++) {
-      const code = frequencies.take(this.ownFrequencies, place * fieldNames.length);
-      const term = this.ownTerms[place]!;
-      if (frequencies.fieldOf[code] === SEVERAL) this.severals[term]!++;
-      postings.add(term, document, code);
-    }
     this.live[document >>> 5]! |= 1 << (document & 31);
     this.count++;
+  }
+
+  /** Of the document being put: the code of a term in it. */
+  private takeCode(place: number): number {
+    const { frequencies } = this;
+    const code = frequencies.take(this.ownFrequencies, place * this.fieldNames.length);
+    if (frequencies.fieldOf[code] === SEVERAL) this.severals[this.ownTerms[place]!]!++;
+    return code;
   }
 
   /** Idempotent. */
@@ -179,13 +329,16 @@ export class InvertedIndex {
   }
 
   private readText(text: string, field: number): number {
+    return this.note(this.lexicon.read(text), this.lexicon.found, field);
+  }
+
+  /** Counts the first `length` words of `found` for the document being put. */
+  private note(length: number, found: Uint32Array, field: number): number {
     const { lexicon } = this;
-    const length = lexicon.read(text);
     if (lexicon.terms.limit > this.places.length) {
       this.places = grown(this.places, lexicon.terms.limit);
       this.severals = grown(this.severals, lexicon.terms.limit);
     }
-    const { found } = lexicon;
     for (let i = 0; i < length; i++) {
       const word = found[i]!;
       if (lexicon.mark(word)) this.addWord(word);

@@ -11,6 +11,7 @@ import { grown } from '../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import {
   BlockPool,
+  type BlockPoolImage,
   CAPACITIES,
   type Codes,
   classFor,
@@ -42,8 +43,16 @@ const LAST = 3;
 const CLASS_BITS = 16;
 const COUNT_MASK = 0xffff;
 
+/** Postings as plain data, to be handed to another thread. */
+export interface PostingsImage {
+  readonly pool: BlockPoolImage;
+  readonly records: Uint32Array;
+  readonly directories: readonly (Directory | undefined)[];
+  readonly total: number;
+}
+
 export class Postings {
-  private readonly pool = new BlockPool({ withCodes: true });
+  private pool = new BlockPool({ withCodes: true });
   private records = new Uint32Array(FIRST_TERMS * STRIDE);
   /** By term. */
   private readonly directories: (Directory | undefined)[] = [];
@@ -62,6 +71,16 @@ export class Postings {
   get sizeBytes(): number {
     const directories = this.directories.reduce((sum, directory) => sum + (directory?.counts.length ?? 0) * 24 + 8, 0);
     return this.pool.sizeBytes + this.records.byteLength + directories;
+  }
+
+  image(): PostingsImage {
+    const { records, directories, total } = this;
+    return { pool: this.pool.image(), records, directories, total };
+  }
+
+  adopt({ pool, ...image }: PostingsImage): void {
+    Object.assign(this, image);
+    this.pool = new BlockPool(pool);
   }
 
   /** Makes room for terms below `limit`. */
@@ -94,6 +113,35 @@ export class Postings {
     const directory = this.directories[term];
     if (directory !== undefined && document < this.firstOf(address)) this.addBeforeTail(directory, document, code);
     else this.addToTail(term, document, code);
+  }
+
+  /** All postings of a term that has none: documents ascending, a code each. */
+  fill(term: number, documents: Uint32Array, codes: Uint8Array | Uint32Array): void {
+    const count = documents.length;
+    const write = (from: number, sizeClass: number): number => {
+      const end = Math.min(count, from + CAPACITIES[sizeClass]!);
+      const address = this.pool.allocate(sizeClass);
+      const page = this.pageOf(address);
+      const offset = address & PAGE_MASK;
+      page.values.set(documents.subarray(from, end), offset);
+      for (let at = from; at < end; at++) this.pool.setCode(page, offset + at - from, codes[at]!);
+      return address;
+    };
+    assert(this.documents(term) === 0, 'a term without postings is filled', () => term);
+    const inTail = ((count - 1) % LARGEST_BLOCK) + 1;
+    if (count > inTail) {
+      const directory: Directory = { addresses: [], counts: [], firsts: [] };
+      for (let from = 0; from < count - inTail; from += LARGEST_BLOCK) {
+        directory.addresses.push(write(from, LARGEST_CLASS));
+        directory.counts.push(LARGEST_BLOCK);
+        directory.firsts.push(documents[from]!);
+      }
+      this.directories[term] = directory;
+    }
+    const sizeClass = classFor(inTail);
+    this.setTail(term, write(count - inTail, sizeClass), inTail, sizeClass);
+    this.records[term * STRIDE + COUNT] = count;
+    this.total += count;
   }
 
   /** The document must be in the list. Answers the code it had. */

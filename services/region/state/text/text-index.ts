@@ -27,7 +27,7 @@ import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts'
 import { Saturation } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
-import type { Suggestion, TextIndex, TextRanking, WeightedTerm } from './text.ts';
+import type { AdoptsText, Suggestion, TextImage, TextIndex, TextRanking, WeightedTerm } from './text.ts';
 import { LazyTextRanking } from './text-ranking.ts';
 
 export interface TextIndexOptions {
@@ -35,11 +35,11 @@ export interface TextIndexOptions {
   readonly entities: Entities;
 }
 
-export function createTextIndex(options: TextIndexOptions): TextIndex {
+export function createTextIndex(options: TextIndexOptions): TextIndex & AdoptsText {
   return new MemoryTextIndex(options);
 }
 
-export class MemoryTextIndex implements TextIndex {
+export class MemoryTextIndex implements TextIndex, AdoptsText {
   // For tests and benchmarks to look into.
   readonly index: InvertedIndex;
   readonly scoring: Scoring;
@@ -57,6 +57,10 @@ export class MemoryTextIndex implements TextIndex {
 
   get size(): number {
     return this.index.size;
+  }
+
+  adopt(image: TextImage): void {
+    this.index.adopt(image);
   }
 
   put(entity: number, metadata: Metadata): void {

@@ -5,13 +5,21 @@
  * documents only (document count, lengths and frequencies are integers changed with every put and remove), so every
  * region ranks identically at the same position. Terms add to a score in query order; ties are broken by entity id.
  *
- * Nothing is stored: after a restart every live item is put again, in about twice the time that splitting its texts into words
- * and counting them takes (`npm run bench -- text-indexing`). Putting items in the order of their ordinals, as they are
- * met, is fastest: postings are appended.
+ * Nothing is stored: a restart builds the index anew, of many items by a thread beside the rest of the start
+ * (`rebuild/rebuild.ts`). Putting items in the order of their ordinals, as they are met, is fastest: postings are appended.
  */
 import type { Ranking, ScorePart } from '../../../../shared/kernel/ranking.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Selection } from '../facets/facets.ts';
+import type { InvertedIndexImage } from './inverted-index.ts';
+
+/** A text index as plain data: built in one thread (`InvertedIndex.gather`), adopted in another. */
+export type TextImage = InvertedIndexImage;
+
+export interface AdoptsText {
+  /** Takes over what was built of the live items; nothing was put so far. */
+  adopt(image: TextImage): void;
+}
 
 /** A term of the index, as analysis makes it of a word, and how much it counts. */
 export interface WeightedTerm {

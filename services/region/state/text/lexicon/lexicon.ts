@@ -11,9 +11,9 @@ import { grown } from '../../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../../shared/kernel/kernel.ts';
 import type { Suggestion } from '../text.ts';
 import { Analysis, normalise, TERM_LIMIT_CHARACTERS } from './analysis.ts';
-import { Key, StringTable } from './string-table.ts';
+import { Key, StringTable, type StringTableImage } from './string-table.ts';
 import { suggest } from './suggest.ts';
-import { type Likeness, lettersOf, Vocabulary } from './vocabulary.ts';
+import { type Likeness, lettersOf, Vocabulary, type VocabularyImage } from './vocabulary.ts';
 
 /** Nothing is found by this word. */
 const NO_TERM = -1;
@@ -39,6 +39,16 @@ const kinds = Uint8Array.from({ length: 128 }, (_, unit) => {
   return /[a-z0-9_]/i.test(character) ? INNER : EDGE;
 });
 
+/** A lexicon as plain data, to be handed to another thread. */
+export interface LexiconImage {
+  readonly vocabulary: VocabularyImage;
+  readonly frequent: VocabularyImage;
+  readonly terms: StringTableImage;
+  readonly words: StringTableImage;
+  readonly records: Int32Array<ArrayBuffer>;
+  readonly wordsOf: Uint32Array<ArrayBuffer>;
+}
+
 export class Lexicon {
   private readonly vocabulary: Vocabulary;
   private readonly frequent: Vocabulary;
@@ -58,6 +68,25 @@ export class Lexicon {
   constructor() {
     this.vocabulary = new Vocabulary((word) => this.words.texts[word]!);
     this.frequent = new Vocabulary((word) => this.words.texts[word]!);
+  }
+
+  image(): LexiconImage {
+    const { records, wordsOf } = this;
+    return {
+      ...{ records, wordsOf },
+      vocabulary: this.vocabulary.image(),
+      frequent: this.frequent.image(),
+      terms: this.terms.image(),
+      words: this.words.image(),
+    };
+  }
+
+  adopt({ vocabulary, frequent, terms, words, ...image }: LexiconImage): void {
+    Object.assign(this, image);
+    this.vocabulary.adopt(vocabulary);
+    this.frequent.adopt(frequent);
+    this.terms.adopt(terms);
+    this.words.adopt(words);
   }
 
   get sizeBytes(): number {
@@ -182,11 +211,10 @@ export class Lexicon {
     return terms;
   }
 
-  /** Appends the text's words to `found`, those that are new among them added. The caller counts them. */
-  read(text: string): number {
+  /** Appends the words of `text.slice(from, end)` to `found`, those that are new among them added. The caller counts them. */
+  read(text: string, from = 0, end = text.length): number {
     this.foundCount = 0;
-    const end = text.length;
-    let at = 0;
+    let at = from;
     const { key } = this;
     while (at < end) {
       let first = -1;

@@ -56,6 +56,17 @@ const STRIDE_BITS = 2;
 /** Numbers a place. */
 const STRIDE = 1 << STRIDE_BITS;
 
+/** A table as plain data, to be handed to another thread. */
+export interface StringTableImage {
+  /** One after another: a million strings by themselves would take long to arrive. */
+  readonly joined: string;
+  readonly lengths: Uint32Array;
+  readonly places: Int32Array<ArrayBuffer>;
+  readonly aside: Map<string, number>;
+  readonly freeIds: number[];
+  readonly count: number;
+}
+
 export class StringTable {
   /** By number; '' where there is none. */
   readonly texts: string[] = [];
@@ -65,6 +76,21 @@ export class StringTable {
   private readonly freeIds: number[] = [];
   private readonly key = new Key();
   private count = 0;
+
+  image(): StringTableImage {
+    const { texts, places, aside, freeIds, count } = this;
+    const lengths = Uint32Array.from(texts, ({ length }) => length);
+    return { joined: texts.join(''), lengths, places, aside, freeIds, count };
+  }
+
+  adopt({ joined, lengths, ...image }: StringTableImage): void {
+    Object.assign(this, image);
+    let at = 0;
+    for (const length of lengths) {
+      this.texts.push(joined.slice(at, at + length));
+      at += length;
+    }
+  }
 
   get size(): number {
     return this.count;

@@ -35,14 +35,37 @@ export interface Likeness {
   readonly longest: number;
 }
 
+/** A vocabulary as plain data, to be handed to another thread. */
+export interface VocabularyImage {
+  readonly total: number;
+  readonly blocks: Pick<Block, 'count' | 'keys' | 'words' | 'letters' | 'lengths'>[];
+}
+
 export class Vocabulary {
   private readonly textOf: (word: number) => string;
   private total = 0;
   // Never empty blocks, except the only one.
-  private readonly blocks = [new Block()];
+  private blocks = [new Block()];
 
   constructor(textOf: (word: number) => string) {
     this.textOf = textOf;
+  }
+
+  image(): VocabularyImage {
+    const { total } = this;
+    const blocks = this.blocks.map(({ count, keys, words, letters, lengths }) => ({
+      count,
+      keys,
+      words,
+      letters,
+      lengths,
+    }));
+    return { total, blocks };
+  }
+
+  adopt({ total, blocks }: VocabularyImage): void {
+    this.total = total;
+    this.blocks = blocks.map((block) => Object.assign(new Block(), block));
   }
 
   get size(): number {

@@ -1,0 +1,30 @@
+/** Joins the implementations of both indexes. */
+import type { Metadata } from '../../../shared/protocol/events.ts';
+import { FacetGathering } from '../state/facets/facet-gathering.ts';
+import { InvertedIndex } from '../state/text/inverted-index.ts';
+import type { Gatherer } from './builder.ts';
+import type { Built } from './rebuild.ts';
+
+export interface GathererOptions {
+  /** The schema's text fields, in its order. */
+  readonly fieldNames: readonly string[];
+  readonly metadataOf: (number: number) => Metadata;
+}
+
+export function gathererOf(build: Built, { fieldNames, metadataOf }: GathererOptions): Gatherer {
+  if (build === 'facets') {
+    const facets = new FacetGathering({ metadataOf });
+    return {
+      gather: (number, metadata) => facets.gather(number, metadata),
+      finish: (ordinals) => ({ facets: facets.image(ordinals) }),
+    };
+  }
+  const index = new InvertedIndex({ fieldNames });
+  return {
+    gather: (number, metadata) => index.gather(number, metadata),
+    finish(ordinals) {
+      index.settle(ordinals);
+      return { text: index.image() };
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/** A thread that builds one of the indexes of a start. Joins their implementations. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert } from '../../../shared/kernel/kernel.ts';
+import { Builder } from './builder.ts';
+import { gathererOf } from './gatherers.ts';
+import { buffersOf } from './moved-buffers.ts';
+import type { ToBuilder } from './rebuild.ts';
+import type { BuilderThreadData } from './rebuild-thread.ts';
+
+const port = parentPort;
+assert(port !== null, 'a builder is a thread');
+const { build, fieldNames } = workerData as BuilderThreadData;
+const builder = new Builder({
+  create: (metadataOf) => gathererOf(build, { fieldNames, metadataOf }),
+  reply: (message) => port.postMessage(message, message.kind === 'built' ? buffersOf(message) : []),
+});
+port.on('message', (message: ToBuilder) => builder.take(message));

@@ -1,0 +1,40 @@
+/** The builders in this thread: the same code, and what travels is copied as it is between threads. For tests and the simulation. */
+import { Builder } from './builder.ts';
+import { gathererOf } from './gatherers.ts';
+import { buffersOf } from './moved-buffers.ts';
+import { createRebuild } from './paged-rebuild.ts';
+import type { OpenBuilder, Rebuild, ToBuilder } from './rebuild.ts';
+import type { ThreadRebuildOptions } from './rebuild-thread.ts';
+
+export function inProcessRebuild({ fieldNames, leastPages }: ThreadRebuildOptions): Rebuild {
+  const open: OpenBuilder = ({ build, onMessage, onGone }) => {
+    const waiting: ToBuilder[] = [];
+    let over = false;
+    const builder = new Builder({
+      create: (metadataOf) => gathererOf(build, { fieldNames, metadataOf }),
+      reply: (message) => {
+        if (!over) onMessage(structuredClone(message, { transfer: buffersOf(message) }));
+      },
+    });
+    const run = (): void => {
+      const message = waiting.shift();
+      if (message === undefined || over) return;
+      try {
+        builder.take(message);
+      } catch (error) {
+        over = true;
+        onGone(error);
+      }
+    };
+    return {
+      post(message) {
+        waiting.push(message);
+        queueMicrotask(run);
+      },
+      async end() {
+        over = true;
+      },
+    };
+  };
+  return createRebuild({ open, leastPages });
+}

@@ -1,0 +1,62 @@
+/**
+ * Facets of very many items at once: told them one after another in any order, it puts its sets in order at the end, which
+ * takes a fraction of the time. Made to be adopted by a {@link Facets}.
+ */
+import type { Metadata } from '../../../../shared/protocol/events.ts';
+import type { MetadataScan } from '../../../../shared/protocol/metadata-scan.ts';
+import { Bitmap } from './bitmap.ts';
+import { type Field, isText } from './facet-index.ts';
+import type { FacetsImage } from './facets.ts';
+import { MemberGathering } from './member-gathering.ts';
+import { MemberPool } from './member-pool.ts';
+import { NumberOrder } from './number-order.ts';
+import { TextTable } from './text-table.ts';
+
+export class FacetGathering {
+  private readonly fields = new Map<string, Field>();
+  private readonly gathering = new MemberGathering();
+  private readonly metadataOf: (number: number) => Metadata;
+  private readonly items: number[] = [];
+  private readonly byNameId: (Field | undefined)[] = [];
+
+  /** `metadataOf` an item by the number it was gathered under. */
+  constructor({ metadataOf }: { metadataOf: (number: number) => Metadata }) {
+    this.metadataOf = metadataOf;
+  }
+
+  gather(number: number, { text, count, names, nameIds, starts, ends, hashes, numbers }: MetadataScan): void {
+    this.items.push(number);
+    for (let value = 0; value < count; value++) {
+      const field = this.byNameId[nameIds[value]!] ?? this.field(nameIds[value]!, names[value]!);
+      const found = numbers[value]!;
+      if (Number.isNaN(found)) field.texts.addPiece(text, starts[value]!, ends[value]!, hashes[value]!, number);
+      else field.numbers.add(found, number);
+    }
+  }
+
+  /** Of what was gathered, each item under its ordinal, which is at its number in `ordinals`. */
+  image(ordinals: Int32Array): FacetsImage {
+    const pool = new MemberPool();
+    const become = this.gathering.settle(pool, ordinals);
+    const live = new Bitmap(0);
+    for (const number of this.items) live.add(ordinals[number]!);
+    const fields = [...this.fields].map(([name, { texts, numbers }]) => ({
+      name,
+      texts: texts.image(become),
+      numbers: numbers.image(become),
+    }));
+    return { pool: pool.image(), live: live.image(), fields };
+  }
+
+  private field(nameId: number, name: string): Field {
+    let field = this.fields.get(name);
+    if (field === undefined) {
+      const { gathering } = this;
+      const hasText = (number: number, text: string): boolean => isText(this.metadataOf(number)[name], text);
+      field = { texts: new TextTable(gathering, hasText), numbers: new NumberOrder(gathering) };
+      this.fields.set(name, field);
+    }
+    this.byNameId[nameId] = field;
+    return field;
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Sets of very many members that only grow, in whatever order they come: what a {@link MemberPool} keeps in order with each
+ * member is put in order once, at the end. A set of one is that member; of others each member is written down with its set.
+ */
+import { grown } from '../../../../shared/kernel/grown.ts';
+import { BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
+import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
+
+const FIRST_NOTES = 1_024;
+const FIRST_SETS = 64;
+
+export class MemberGathering {
+  /** Members, and beside each the number of its set. */
+  private members = new Int32Array(FIRST_NOTES);
+  private sets = new Int32Array(FIRST_NOTES);
+  private notes = 0;
+  /** By number of a set. */
+  private counts = new Int32Array(FIRST_SETS);
+  private latest = new Int32Array(FIRST_SETS);
+  private setCount = 0;
+
+  sizeOf(set: MemberSet): number {
+    if (set >= 0) return 1;
+    return set === NO_MEMBERS ? 0 : this.counts[~set]!;
+  }
+
+  /** Any of them. Not for {@link NO_MEMBERS}. */
+  lowestOf(set: MemberSet): number {
+    return set >= 0 ? set : this.latest[~set]!;
+  }
+
+  /** What one item has is told without another in between: that it is in a set already is seen by the last one. */
+  with(set: MemberSet, member: number): MemberSet {
+    if (set === NO_MEMBERS || set === member) return member;
+    if (set < 0) {
+      if (this.latest[~set] !== member) this.note(~set, member);
+      return set;
+    }
+    const number = this.setCount++;
+    if (number === this.counts.length) {
+      this.counts = grown(this.counts, number + 1);
+      this.latest = grown(this.latest, number + 1);
+    }
+    this.note(number, set);
+    this.note(number, member);
+    return ~number;
+  }
+
+  without(): never {
+    throw new BrokenInvariant('what is gathered is not taken away');
+  }
+
+  private note(number: number, member: number): void {
+    if (this.notes === this.members.length) {
+      this.members = grown(this.members, this.notes + 1);
+      this.sets = grown(this.sets, this.notes + 1);
+    }
+    this.members[this.notes] = member;
+    this.sets[this.notes++] = number;
+    this.counts[number]!++;
+    this.latest[number] = member;
+  }
+
+  /** Puts all sets into a pool, each member as `numbers` has it; answers what became of a set. */
+  settle(pool: MemberPool, numbers: Int32Array): (set: MemberSet) => MemberSet {
+    const ends = new Int32Array(this.setCount);
+    for (let number = 1; number < this.setCount; number++) ends[number] = ends[number - 1]! + this.counts[number - 1]!;
+    const ordinals = new Int32Array(this.notes);
+    for (let note = 0; note < this.notes; note++) {
+      ordinals[ends[this.sets[note]!]!++] = numbers[this.members[note]!]!;
+    }
+    const settled = new Int32Array(this.setCount);
+    for (let number = 0; number < this.setCount; number++) {
+      const end = ends[number]!;
+      settled[number] = pool.of(ordinals.subarray(end - this.counts[number]!, end));
+    }
+    return (set) => {
+      if (set === NO_MEMBERS) return NO_MEMBERS;
+      return set >= 0 ? numbers[set]! : settled[~set]!;
+    };
+  }
+}
