@@ -7,11 +7,13 @@
  * from region to region and from start to start: nothing that is answered, stored or digested may depend on it.
  *
  * Open addressing over ordinals alone (4 bytes a place, at most three quarters full), entities in pages that never move:
- * 13 to 19 bytes an entity.
+ * 13 to 19 bytes an entity, and up to 8 more while the table grows.
  */
 const PAGE_BITS = 12;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
 const FIRST_PLACES = 1_024;
+/** Entities that move to the grown table with each new one: growing never takes long. */
+const MOVED_AT_ONCE = 8;
 const TWO_32 = 4_294_967_296;
 
 export class Entities {
@@ -19,6 +21,10 @@ export class Entities {
   private places = new Int32Array(FIRST_PLACES);
   private readonly pages: Float64Array[] = [];
   private count = 0;
+  /** While the table grows: the places as they were before, which still tell of ordinals from `moved` on. */
+  private former: Int32Array | undefined;
+  private formerCount = 0;
+  private moved = 0;
 
   /** Ordinals are 0 … size − 1. */
   get size(): number {
@@ -27,9 +33,14 @@ export class Entities {
 
   /** −1: never met. */
   find(entity: number): number {
-    const mask = this.places.length - 1;
+    const ordinal = this.findIn(this.places, entity);
+    return ordinal >= 0 || this.former === undefined ? ordinal : this.findIn(this.former, entity);
+  }
+
+  private findIn(places: Int32Array, entity: number): number {
+    const mask = places.length - 1;
     for (let place = hashOf(entity) & mask; ; place = (place + 1) & mask) {
-      const ordinal = this.places[place]! - 1;
+      const ordinal = places[place]! - 1;
       if (ordinal < 0 || this.entity(ordinal) === entity) return ordinal;
     }
   }
@@ -42,11 +53,14 @@ export class Entities {
       const known = this.places[place]! - 1;
       if (this.entity(known) === entity) return known;
     }
+    const former = this.former === undefined ? -1 : this.findIn(this.former, entity);
+    if (former >= 0) return former;
     const ordinal = this.count++;
     if (ordinal >> PAGE_BITS === this.pages.length) this.pages.push(new Float64Array(1 << PAGE_BITS));
     this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK] = entity;
-    if (this.count * 4 > this.places.length * 3) this.growTo(this.places.length * 2);
-    else this.places[place] = ordinal + 1;
+    this.places[place] = ordinal + 1;
+    if (this.former !== undefined) this.moveSome();
+    else if (this.count * 4 > this.places.length * 3) this.growTo(this.places.length * 2);
     return ordinal;
   }
 
@@ -59,7 +73,9 @@ export class Entities {
   reserve(count: number): void {
     let length = this.places.length;
     while (count * 4 > length * 3) length *= 2;
-    if (length > this.places.length) this.growTo(length);
+    if (length === this.places.length) return;
+    while (this.former !== undefined) this.moveSome();
+    this.growTo(length);
   }
 
   private place(entity: number, ordinal: number): void {
@@ -70,8 +86,17 @@ export class Entities {
   }
 
   private growTo(length: number): void {
+    this.former = this.places;
+    this.formerCount = this.count;
+    this.moved = 0;
     this.places = new Int32Array(length);
-    for (let ordinal = 0; ordinal < this.count; ordinal++) this.place(this.entity(ordinal), ordinal);
+  }
+
+  /** Long before the table has to grow again all are moved. */
+  private moveSome(): void {
+    const end = Math.min(this.formerCount, this.moved + MOVED_AT_ONCE);
+    for (; this.moved < end; this.moved++) this.place(this.entity(this.moved), this.moved);
+    if (this.moved === this.formerCount) this.former = undefined;
   }
 }
 
