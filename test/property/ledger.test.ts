@@ -227,21 +227,4 @@ describe('ledger properties', () => {
       { numRuns: 300 },
     );
   });
-
-  it('orders pairs by their sort key as by their score, at any moment', () => {
-    fc.assert(
-      fc.property(events, fc.integer({ min: 0, max: 48 * HOUR_MS }), (list, delayMs) => {
-        const ledger = ledgerOf(list);
-        const atMs = Math.max(...list.map((event) => event.timeMs)) + delayMs;
-        const [a, b] = [1, 2].map((entity) => ({
-          key: ledger.sortKey(entity, 'like'),
-          score: ledger.decayed(entity, 'like', atMs),
-        })) as [{ key: number; score: number }, { key: number; score: number }];
-        // Scores that have sunk below the smallest float no longer tell pairs apart; keys still do.
-        if (a.score === 0 || b.score === 0 || Math.abs(a.score - b.score) <= 1e-9 * Math.max(a.score, b.score)) return;
-        assert.equal(a.key > b.key, a.score > b.score);
-      }),
-      { numRuns: 300 },
-    );
-  });
 });

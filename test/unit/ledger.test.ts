@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { HOUR_SLACK, MINUTE_SLACK } from '../../services/region/state/ceilings/ceilings.ts';
-import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
+import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import {
   DAY_HOURS_KEPT,
   HOURS_KEPT,
@@ -9,6 +9,7 @@ import {
 } from '../../services/region/state/ledger/ring-spans.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
+import { signalColumns } from '../../shared/protocol/signal-columns.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 
 const MINUTE_MS = 60_000;
@@ -35,7 +36,6 @@ describe('ledger', () => {
     assert.equal(ledger.read(1, 'unheard', NOON_MS), undefined);
     assert.equal(ledger.sum(1, 'view', 'all', NOON_MS), 0);
     assert.equal(ledger.decayed(1, 'view', NOON_MS), 0);
-    assert.equal(ledger.sortKey(1, 'view'), Number.NEGATIVE_INFINITY);
     assert.equal(ledger.pairs, 0);
     assert.deepEqual(describeLedger(ledger), []);
   });
@@ -224,7 +224,12 @@ describe('ledger', () => {
     const entities = Array.from({ length: 5_000 }, (_, index) =>
       index % 2 === 0 ? index : Number.MAX_SAFE_INTEGER - index * 4_294_967_296,
     );
-    for (const [index, entity] of entities.entries()) ledger.add(entity, 'view', index, NOON_MS);
+    for (const [index, entity] of entities.entries()) {
+      ledger.add(entity, 'view', index, NOON_MS);
+      // Any earlier one, also while the table grows.
+      const earlier = (index * 7_919) % (index + 1);
+      assert.equal(ledger.sum(entities[earlier]!, 'view', 'all', NOON_MS), earlier / 1000);
+    }
     assert.equal(ledger.pairs, 5_000);
     for (const [index, entity] of entities.entries()) {
       assert.equal(ledger.sum(entity, 'view', 'all', NOON_MS), index / 1000);
@@ -234,6 +239,24 @@ describe('ledger', () => {
       described,
       [...entities].sort((a, b) => a - b),
     );
+  });
+
+  it('adds signals by column as it adds them one by one', () => {
+    const [one, bulk] = [viewLedger(), viewLedger()];
+    const columns = signalColumns(300, ['like', 'view']);
+    for (let index = 0; index < columns.count; index++) {
+      columns.entities[index] = index % 7 === 0 ? Number.MAX_SAFE_INTEGER - index : index % 20;
+      columns.kinds[index] = index % 2;
+      columns.weights[index] = index;
+      columns.timesMs[index] = NOON_MS + (index % 11) * 13_000;
+      one.add(columns.entities[index]!, index % 2 === 0 ? 'like' : 'view', index, columns.timesMs[index]!);
+    }
+    bulk.addColumns(columns);
+    assert.deepEqual(describeLedger(bulk), describeLedger(one));
+    for (let shard = 0; shard < SHARDS; shard++) assert.equal(bulk.changed(shard), one.changed(shard));
+    columns.weights[0] = 0.5;
+    assert.throws(() => bulk.addColumns(columns), BrokenInvariant);
+    assert.throws(() => bulk.addColumns(signalColumns(1, ['unheard'])), BrokenInvariant);
   });
 
   it('stops the process rather than take what intake refuses', () => {

@@ -5,7 +5,6 @@ import type { Batch } from '../../../shared/protocol/batch.ts';
 import { hlcMs } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import { covers } from '../../../shared/protocol/position.ts';
-import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
 import type { Facets } from '../state/facets/facets.ts';
 import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
@@ -68,15 +67,8 @@ class Applier implements Apply {
 
   private applyEvents(batch: Batch): void {
     if (batch.signals === undefined) this.applyOneByOne(batch);
-    else this.count(batch.signals);
+    else this.options.ledger.addColumns(batch.signals);
     this.newestMs = Math.max(this.newestMs, hlcMs(batch.lastHlc));
-  }
-
-  private count({ count, names, kinds, entities, weights, timesMs }: SignalColumns): void {
-    const { ledger } = this.options;
-    for (let index = 0; index < count; index++) {
-      ledger.add(entities[index]!, names[kinds[index]!]!, weights[index]!, timesMs[index]!);
-    }
   }
 
   private applyOneByOne(batch: Batch): void {

@@ -17,7 +17,7 @@ import type { Ranking, RankKey } from '../../../shared/kernel/ranking.ts';
 import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
-import { type Ceilings, FAN_OUT, FAN_OUT_BITS, lowestBit } from '../state/ceilings/ceilings.ts';
+import { type Ceilings, FAN_OUT, FAN_OUT_BITS, indexIn, lowestBit, type NodePage } from '../state/ceilings/ceilings.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/facets/facets.ts';
 import { NodeHeap } from './node-heap.ts';
@@ -111,6 +111,7 @@ class Search {
   constructor(parts: SearchParts & { readonly key: RankKey | undefined; readonly limit: number }) {
     assert(parts.limit >= 1, 'a search asks for at least one item', () => parts.limit);
     this.parts = parts;
+    parts.ceilings.catchUp();
     this.limits = new NodeLimits(parts.ceilings, parts.atMs);
     this.ownLimits = new ItemLimits(parts.ceilings);
     this.top = new TopScores(parts.limit);
@@ -152,15 +153,16 @@ class Search {
 
   private push(level: number, node: number): void {
     const { ceilings, heap, scorer, selection } = this.parts;
-    const newestMs = ceilings.newestMs(level, node);
+    const page = ceilings.page(level, node);
+    const newestMs = page.newestMs[indexIn(node)]!;
     if (newestMs < 0) return;
     if (level === 0 && selection !== undefined) {
       const first = node << FAN_OUT_BITS;
       if (!selection.any(first, first + FAN_OUT)) return;
     }
-    const bound = scorer.bound(this.limits.of(level, node, newestMs));
+    const bound = scorer.bound(this.limits.of(page, node, newestMs));
     if (bound === Number.NEGATIVE_INFINITY) return;
-    const lowest = ceilings.lowestEntity(level, node);
+    const lowest = page.lowestEntity[indexIn(node)]!;
     if (this.top.takes(lowest, bound)) heap.push(bound, lowest, level, node);
   }
 
@@ -235,7 +237,7 @@ class Search {
 class NodeLimits implements Limits {
   newestMs = -1;
   newestActiveMs = -1;
-  private level = 0;
+  private page: NodePage;
   private node = 0;
   private readonly ceilings: Ceilings;
   private readonly atMs: number;
@@ -243,6 +245,7 @@ class NodeLimits implements Limits {
 
   constructor(ceilings: Ceilings, atMs: number) {
     this.ceilings = ceilings;
+    this.page = ceilings.page(0, 0);
     this.atMs = atMs;
     this.columns = {
       '1h': ceilings.columnOf('1h', atMs),
@@ -252,24 +255,24 @@ class NodeLimits implements Limits {
     };
   }
 
-  of(level: number, node: number, newestMs: number): this {
-    this.level = level;
+  of(page: NodePage, node: number, newestMs: number): this {
+    this.page = page;
     this.node = node;
     this.newestMs = newestMs;
-    this.newestActiveMs = this.ceilings.newestActiveMs(level, node);
+    this.newestActiveMs = page.newestActiveMs[indexIn(node)]!;
     return this;
   }
 
   sum(signal: number, window: Window): number {
-    return this.ceilings.sum(this.level, this.node, signal, this.columns[window]);
+    return this.ceilings.sum(this.page, this.node, signal, this.columns[window]);
   }
 
   least(signal: number): number {
-    return this.ceilings.least(this.level, this.node, signal);
+    return this.ceilings.least(this.page, this.node, signal);
   }
 
   decayed(signal: number): number {
-    return this.ceilings.decayed(this.level, this.node, signal, this.atMs) * DECAY_SLACK;
+    return this.ceilings.decayed(this.page, this.node, signal, this.atMs) * DECAY_SLACK;
   }
 }
 

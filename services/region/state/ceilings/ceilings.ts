@@ -4,9 +4,9 @@
  * the lowest entity. A search for the best that takes the node with the highest bound first looks at little more than what
  * it answers (`rank/top-k.ts`).
  *
- * Promise: never below the truth. `limits` at a node and a moment are at least what any entity under it has at that moment.
- * They may be above it: an event that falls out of a window lowers nothing until `tighten` looks at its block again. Nothing
- * that is answered depends on how far above it they are.
+ * Promise: after `catchUp`, and until the next event, never below the truth. What a node says for a moment is at least what any
+ * entity under it has at that moment. It may be above it: an event that falls out of a window lowers nothing until `tighten`
+ * looks at its block again. Nothing that is answered depends on how far above it they are.
  *
  * Sums that fall as time passes are kept a few buckets wider than the windows (`dense-rings.ts`), so that they hold for every
  * moment from a little before the newest event or tightening on; for an earlier moment the sum of everything stands in.
@@ -15,16 +15,31 @@
  * single entity a sketch, one byte a signal: between which powers of two its sum of everything lies. It passes by most items of
  * a block without a look at their pairs.
  *
- * Cost: an event compares four numbers in its block, and goes up as long as it is the highest. Memory: 2 bytes an entity, and
- * 4.2 for each signal.
+ * Cost: a pair that changed compares four numbers in its block, and goes up as long as it is the highest: once for all its events
+ * since the last search, or since a few thousand pairs changed. Memory: 2 bytes an entity, and 4.2 for each signal.
  */
 import type { Window } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
+import {
+  ALL,
+  columnsIn,
+  DAY,
+  DECAY_KEY,
+  FAN_OUT,
+  FAN_OUT_BITS,
+  HOURS,
+  indexIn,
+  LEAST,
+  Level,
+  MINUTES,
+  type NodePage,
+  PAGE_NODES,
+  settleItems,
+  settleSums,
+} from './level.ts';
 import { Sketches } from './sketches.ts';
 
-/** Entities a block, and children a node. */
-export const FAN_OUT_BITS = 4;
-export const FAN_OUT = 1 << FAN_OUT_BITS;
+export { FAN_OUT, FAN_OUT_BITS, indexIn, type NodePage };
 
 /** What one pair has, thousandths; `decayKey` as `decay.ts` orders pairs. */
 export interface PairCeiling {
@@ -35,14 +50,6 @@ export interface PairCeiling {
   decayKey: number;
 }
 
-const MINUTES = 0;
-const DAY = 1;
-const HOURS = 2;
-const ALL = 3;
-const DECAY_KEY = 4;
-/** At most the sum of everything that any entity has which ever had a signal, of whatever kind. */
-const LEAST = 5;
-const COLUMNS = 6;
 const column: Readonly<Record<Window, number>> = { '1h': MINUTES, '24h': DAY, '7d': HOURS, all: ALL };
 
 /** How many buckets earlier than the newest one a wide sum still holds. */
@@ -60,26 +67,18 @@ export interface CeilingsOptions {
   readonly signals: number;
   /** The creation time of the live item with this ordinal; −1: none is live. */
   readonly createdMs: (ordinal: number) => number;
+  /** Raises the ceilings of pairs that changed and were not raised yet. */
+  readonly catchUp: () => void;
   /** Fills in what the pair has for every moment from `fromMs` on; false: there is no such pair. */
   readonly pair: (signal: number, entity: number, fromMs: number, ceiling: PairCeiling) => boolean;
   /** A decayed score in weights, from its key. */
   readonly decayed: (signal: number, key: number, atMs: number) => number;
 }
 
-/** One level's numbers, by node. */
-interface Level {
-  /** By signal: six columns a node. */
-  readonly sums: Float64Array[];
-  newestMs: Float64Array;
-  /** Of the live items that ever had a signal. */
-  newestActiveMs: Float64Array;
-  lowestEntity: Float64Array;
-}
-
 export class Ceilings {
   private readonly options: CeilingsOptions;
   /** From blocks up; the last has one node, the root. */
-  private levels: Level[] = [];
+  private readonly levels: Level[] = [];
   private capacityBlocks = 0;
   /** By block: one bit an ordinal that is a live item, and one that ever had a signal. */
   private liveBits = new Uint16Array(0);
@@ -98,8 +97,30 @@ export class Ceilings {
     this.reserve(0);
   }
 
-  /** A pair changed; `newestMinute` is that of its latest event, since 1970, `before` what it had of everything, thousandths. */
-  raise(signal: number, ordinal: number, newestMinute: number, ceiling: PairCeiling, before: number): void {
+  /** Before anything is read: events may be ahead of the ceilings. */
+  catchUp(): void {
+    this.options.catchUp();
+  }
+
+  /**
+   * Whether nothing is left to {@link raise} for a pair that has `all` of everything, thousandths, decay aside: its sums are no
+   * more than that, and no sum of its block is less.
+   */
+  covers(signal: number, ordinal: number, newestMinute: number, all: number): boolean {
+    const block = ordinal >> FAN_OUT_BITS;
+    if (block >= this.capacityBlocks) return false;
+    if ((this.activeBits[block]! & (1 << (ordinal & (FAN_OUT - 1)))) === 0) return false;
+    const numbers = this.levels[0]!.page(block).sums[signal]!;
+    const at = columnsIn(block);
+    if (all > numbers[at + MINUTES]! || all > numbers[at + DAY]!) return false;
+    if (all > numbers[at + HOURS]! || all > numbers[at + ALL]!) return false;
+    this.sketches.set(ordinal, signal, all);
+    this.holdFrom(newestMinute);
+    return true;
+  }
+
+  /** A pair changed; `newestMinute` is that of its latest event, since 1970. */
+  raise(signal: number, ordinal: number, newestMinute: number, ceiling: PairCeiling): void {
     const block = ordinal >> FAN_OUT_BITS;
     if (block >= this.capacityBlocks) this.reserve(block);
     const bit = 1 << (ordinal & (FAN_OUT - 1));
@@ -110,14 +131,14 @@ export class Ceilings {
         this.lower(other, ordinal, other === signal ? ceiling.all : 0);
       }
     }
-    this.sketches.change(ordinal, signal, before, ceiling.all);
+    this.sketches.set(ordinal, signal, ceiling.all);
     this.holdFrom(newestMinute);
     const { minutes, day, hours, all, decayKey } = ceiling;
     let node = block;
     const { levels } = this;
     for (let level = 0; level < levels.length; level++) {
-      const numbers = levels[level]!.sums[signal]!;
-      const at = node * COLUMNS;
+      const numbers = levels[level]!.page(node).sums[signal]!;
+      const at = columnsIn(node);
       let higher = false;
       if (minutes > numbers[at + MINUTES]!) {
         numbers[at + MINUTES] = minutes;
@@ -153,9 +174,9 @@ export class Ceilings {
   /** An active entity may have as little as `all` of the signal. */
   private lower(signal: number, ordinal: number, all: number): void {
     let node = ordinal >> FAN_OUT_BITS;
-    for (const { sums } of this.levels) {
-      const numbers = sums[signal]!;
-      const at = node * COLUMNS + LEAST;
+    for (const level of this.levels) {
+      const numbers = level.page(node).sums[signal]!;
+      const at = columnsIn(node) + LEAST;
       if (all >= numbers[at]!) return;
       numbers[at] = all;
       node >>= FAN_OUT_BITS;
@@ -184,13 +205,15 @@ export class Ceilings {
     if ((this.activeBits[block]! & bit) !== 0) this.raiseNewestActive(block, createdMs);
     let node = block;
     for (const level of this.levels) {
+      const { newestMs, lowestEntity } = level.page(node);
+      const at = indexIn(node);
       let further = false;
-      if (createdMs > level.newestMs[node]!) {
-        level.newestMs[node] = createdMs;
+      if (createdMs > newestMs[at]!) {
+        newestMs[at] = createdMs;
         further = true;
       }
-      if (entity < level.lowestEntity[node]!) {
-        level.lowestEntity[node] = entity;
+      if (entity < lowestEntity[at]!) {
+        lowestEntity[at] = entity;
         further = true;
       }
       if (!further) return;
@@ -200,9 +223,11 @@ export class Ceilings {
 
   private raiseNewestActive(block: number, createdMs: number): void {
     let node = block;
-    for (const { newestActiveMs } of this.levels) {
-      if (createdMs <= newestActiveMs[node]!) return;
-      newestActiveMs[node] = createdMs;
+    for (const level of this.levels) {
+      const { newestActiveMs } = level.page(node);
+      const at = indexIn(node);
+      if (createdMs <= newestActiveMs[at]!) return;
+      newestActiveMs[at] = createdMs;
       node >>= FAN_OUT_BITS;
     }
   }
@@ -213,37 +238,21 @@ export class Ceilings {
     const block = ordinal >> FAN_OUT_BITS;
     if (ordinal < 0 || block >= this.capacityBlocks) return;
     this.liveBits[block]! &= ~(1 << (ordinal & (FAN_OUT - 1)));
-    const [level] = this.levels;
-    level!.newestMs[block] = -1;
-    level!.newestActiveMs[block] = -1;
-    level!.lowestEntity[block] = Number.POSITIVE_INFINITY;
+    let newestMs = -1;
+    let newestActiveMs = -1;
+    let lowest = Number.POSITIVE_INFINITY;
     for (let bits = this.liveBits[block]!; bits !== 0; bits &= bits - 1) {
       const other = (block << FAN_OUT_BITS) + lowestBit(bits);
       const createdMs = this.options.createdMs(other);
-      level!.newestMs[block] = Math.max(level!.newestMs[block]!, createdMs);
-      if ((this.activeBits[block]! & bits & -bits) !== 0) {
-        level!.newestActiveMs[block] = Math.max(level!.newestActiveMs[block]!, createdMs);
-      }
-      level!.lowestEntity[block] = Math.min(level!.lowestEntity[block]!, this.options.entities.entity(other));
+      newestMs = Math.max(newestMs, createdMs);
+      if ((this.activeBits[block]! & bits & -bits) !== 0) newestActiveMs = Math.max(newestActiveMs, createdMs);
+      lowest = Math.min(lowest, this.options.entities.entity(other));
     }
-    this.settle(block, (lower, upper, first, node) => {
-      let newestMs = -1;
-      let newestActiveMs = -1;
-      let lowest = Number.POSITIVE_INFINITY;
-      for (let child = first; child < first + FAN_OUT; child++) {
-        newestMs = Math.max(newestMs, lower.newestMs[child]!);
-        newestActiveMs = Math.max(newestActiveMs, lower.newestActiveMs[child]!);
-        lowest = Math.min(lowest, lower.lowestEntity[child]!);
-      }
-      const same =
-        upper.newestMs[node] === newestMs &&
-        upper.newestActiveMs[node] === newestActiveMs &&
-        upper.lowestEntity[node] === lowest;
-      upper.newestMs[node] = newestMs;
-      upper.newestActiveMs[node] = newestActiveMs;
-      upper.lowestEntity[node] = lowest;
-      return !same;
-    });
+    const page = this.levels[0]!.page(block);
+    page.newestMs[indexIn(block)] = newestMs;
+    page.newestActiveMs[indexIn(block)] = newestActiveMs;
+    page.lowestEntity[indexIn(block)] = lowest;
+    this.settle(block, settleItems);
   }
 
   /** Levels above the blocks; the root is node 0 of level `height`. */
@@ -266,18 +275,9 @@ export class Ceilings {
     return Math.min(this.capacityBlocks, (this.options.entities.size + FAN_OUT - 1) >> FAN_OUT_BITS);
   }
 
-  /** −1: no live item. */
-  newestMs(level: number, node: number): number {
-    return this.levels[level]!.newestMs[node]!;
-  }
-
-  /** −1: no live item that ever had a signal. */
-  newestActiveMs(level: number, node: number): number {
-    return this.levels[level]!.newestActiveMs[node]!;
-  }
-
-  lowestEntity(level: number, node: number): number {
-    return this.levels[level]!.lowestEntity[node]!;
+  /** Where the node's numbers are. */
+  page(level: number, node: number): NodePage {
+    return this.levels[level]!.page(node);
   }
 
   /** Which column says what the window sums at most at a moment: its own, or everything for a moment before it holds. */
@@ -289,18 +289,18 @@ export class Ceilings {
   }
 
   /** In weights; `columnNumber` from {@link columnOf}. */
-  sum(level: number, node: number, signal: number, columnNumber: number): number {
-    return this.levels[level]!.sums[signal]![node * COLUMNS + columnNumber]! / WEIGHT_SCALE;
+  sum(page: NodePage, node: number, signal: number, columnNumber: number): number {
+    return page.sums[signal]![columnsIn(node) + columnNumber]! / WEIGHT_SCALE;
   }
 
   /** At most the sum of everything that any entity under the node has which ever had a signal; weights, Infinity without any. */
-  least(level: number, node: number, signal: number): number {
-    return this.levels[level]!.sums[signal]![node * COLUMNS + LEAST]! / WEIGHT_SCALE;
+  least(page: NodePage, node: number, signal: number): number {
+    return page.sums[signal]![columnsIn(node) + LEAST]! / WEIGHT_SCALE;
   }
 
   /** In weights. */
-  decayed(level: number, node: number, signal: number, atMs: number): number {
-    const key = this.levels[level]!.sums[signal]![node * COLUMNS + DECAY_KEY]!;
+  decayed(page: NodePage, node: number, signal: number, atMs: number): number {
+    const key = page.sums[signal]![columnsIn(node) + DECAY_KEY]!;
     return key === Number.NEGATIVE_INFINITY ? 0 : this.options.decayed(signal, key, atMs);
   }
 
@@ -312,11 +312,10 @@ export class Ceilings {
     if (minute <= this.tightenedMinute[block]!) return;
     this.tightenedMinute[block] = minute;
     this.holdFrom(minute);
-    const [level] = this.levels;
-    for (const [signal, numbers] of level!.sums.entries()) this.recount(signal, numbers, block, atMs);
+    for (let signal = 0; signal < this.options.signals; signal++) this.recount(signal, block, atMs);
   }
 
-  private recount(signal: number, numbers: Float64Array, block: number, atMs: number): void {
+  private recount(signal: number, block: number, atMs: number): void {
     const { scratch } = this;
     const most: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: Number.NEGATIVE_INFINITY };
     let least = Number.POSITIVE_INFINITY;
@@ -333,33 +332,25 @@ export class Ceilings {
       most.all = Math.max(most.all, scratch.all);
       most.decayKey = Math.max(most.decayKey, scratch.decayKey);
     }
-    const at = block * COLUMNS;
+    const numbers = this.levels[0]!.page(block).sums[signal]!;
+    const at = columnsIn(block);
     const values = [most.minutes, most.day, most.hours, most.all, most.decayKey, least];
     if (values.every((value, index) => numbers[at + index] === value)) return;
     numbers.set(values, at);
-    this.settle(block, (lowerLevel, upperLevel, first, node) => {
-      const lower = lowerLevel.sums[signal]!;
-      const upper = upperLevel.sums[signal]!;
-      let changed = false;
-      for (let index = 0; index < COLUMNS; index++) {
-        let extreme = lower[first * COLUMNS + index]!;
-        for (let child = first + 1; child < first + FAN_OUT; child++) {
-          const value = lower[child * COLUMNS + index]!;
-          if (index === LEAST ? value < extreme : value > extreme) extreme = value;
-        }
-        if (upper[node * COLUMNS + index] === extreme) continue;
-        upper[node * COLUMNS + index] = extreme;
-        changed = true;
-      }
-      return changed;
-    });
+    this.settle(block, (lower, first, upper, node) =>
+      settleSums(lower.sums[signal]!, columnsIn(first), upper.sums[signal]!, columnsIn(node)),
+    );
   }
 
   /** Goes from a block up, as long as a node changes. */
-  private settle(block: number, recount: (lower: Level, upper: Level, first: number, node: number) => boolean): void {
+  private settle(
+    block: number,
+    settle: (lower: NodePage, first: number, upper: NodePage, node: number) => boolean,
+  ): void {
     let node = block >> FAN_OUT_BITS;
     for (let level = 1; level < this.levels.length; level++) {
-      if (!recount(this.levels[level - 1]!, this.levels[level]!, node << FAN_OUT_BITS, node)) return;
+      const first = node << FAN_OUT_BITS;
+      if (!settle(this.levels[level - 1]!.page(first), first, this.levels[level]!.page(node), node)) return;
       node >>= FAN_OUT_BITS;
     }
   }
@@ -371,67 +362,45 @@ export class Ceilings {
     if (hour > this.fromHour) this.fromHour = hour;
   }
 
-  /** Makes room for a block, doubling; every level but the root is a whole number of nodes' children long. */
+  /**
+   * Makes room for a block: twice as many up to a page of them, then a page more. Every level but the root is a whole number of
+   * nodes' children long.
+   */
   private reserve(block: number): void {
     let blocks = Math.max(FIRST_BLOCKS, this.capacityBlocks);
-    while (blocks <= block) blocks *= 2;
+    while (blocks <= block) blocks = blocks < PAGE_NODES ? blocks * 2 : blocks + PAGE_NODES;
     if (blocks === this.capacityBlocks) return;
     this.capacityBlocks = blocks;
     this.liveBits = grown(this.liveBits, new Uint16Array(blocks));
     this.activeBits = grown(this.activeBits, new Uint16Array(blocks));
-    this.sketches.reserve(blocks << FAN_OUT_BITS);
     this.tightenedMinute = grown(this.tightenedMinute, new Int32Array(blocks));
+    this.sketches.reserve(blocks << FAN_OUT_BITS);
     for (let level = 0, nodes = blocks; ; level++, nodes = (nodes + FAN_OUT - 1) >> FAN_OUT_BITS) {
-      const room = nodes === 1 ? 1 : (nodes + FAN_OUT - 1) & ~(FAN_OUT - 1);
       const isNew = level === this.levels.length;
-      this.levels[level] = this.grownLevel(this.levels[level], room);
+      if (isNew) this.levels.push(new Level(this.options.signals));
+      this.levels[level]!.reserve(nodes === 1 ? 1 : (nodes + FAN_OUT - 1) & ~(FAN_OUT - 1));
       if (isNew && level > 0) this.fillLevel(level);
       if (nodes === 1) break;
     }
   }
 
-  private grownLevel(present: Level | undefined, room: number): Level {
-    const sums = Array.from({ length: this.options.signals }, (_, signal) => {
-      const numbers = new Float64Array(room * COLUMNS);
-      for (let at = 0; at < numbers.length; at += COLUMNS) {
-        numbers[at + DECAY_KEY] = Number.NEGATIVE_INFINITY;
-        numbers[at + LEAST] = Number.POSITIVE_INFINITY;
-      }
-      return grown(present?.sums[signal], numbers);
-    });
-    return {
-      sums,
-      newestMs: grown(present?.newestMs, new Float64Array(room).fill(-1)),
-      newestActiveMs: grown(present?.newestActiveMs, new Float64Array(room).fill(-1)),
-      lowestEntity: grown(present?.lowestEntity, new Float64Array(room).fill(Number.POSITIVE_INFINITY)),
-    };
-  }
-
   /** A level that was not there: from the one below it. */
   private fillLevel(level: number): void {
-    const lower = this.levels[level - 1]!;
-    const upper = this.levels[level]!;
-    for (let child = 0; child < lower.newestMs.length; child++) {
-      const node = child >> FAN_OUT_BITS;
-      upper.newestMs[node] = Math.max(upper.newestMs[node]!, lower.newestMs[child]!);
-      upper.newestActiveMs[node] = Math.max(upper.newestActiveMs[node]!, lower.newestActiveMs[child]!);
-      upper.lowestEntity[node] = Math.min(upper.lowestEntity[node]!, lower.lowestEntity[child]!);
+    const { levels } = this;
+    for (let first = 0; first < levels[level - 1]!.room; first += FAN_OUT) {
+      const node = first >> FAN_OUT_BITS;
+      const lower = levels[level - 1]!.page(first);
+      const upper = levels[level]!.page(node);
+      settleItems(lower, first, upper, node);
       for (const [signal, numbers] of upper.sums.entries()) {
-        for (let index = 0; index < COLUMNS; index++) {
-          const at = node * COLUMNS + index;
-          const value = lower.sums[signal]![child * COLUMNS + index]!;
-          numbers[at] = index === LEAST ? Math.min(numbers[at]!, value) : Math.max(numbers[at]!, value);
-        }
+        settleSums(lower.sums[signal]!, columnsIn(first), numbers, columnsIn(node));
       }
     }
   }
 }
 
-function grown<Numbers extends Float64Array | Uint16Array | Int32Array>(
-  present: Numbers | undefined,
-  larger: Numbers,
-): Numbers {
-  if (present !== undefined) larger.set(present);
+function grown<Numbers extends Uint16Array | Int32Array>(present: Numbers, larger: Numbers): Numbers {
+  larger.set(present);
   return larger;
 }
 

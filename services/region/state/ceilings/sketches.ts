@@ -1,14 +1,17 @@
 /** Of every entity, one byte a signal: between which powers of two its sum of everything lies. */
 
 const WEIGHT_SCALE = 1_000;
+const PAGE_BITS = 16;
+const PAGE_ORDINALS = 1 << PAGE_BITS;
+const PAGE_MASK = PAGE_ORDINALS - 1;
 const TWO_32 = 4_294_967_296;
 /** By number of bits: what every number of so many bits is below; 0 for none. */
 const POWERS = Float64Array.from({ length: 65 }, (_, bits) => (bits === 0 ? 0 : 2 ** bits));
 
 export class Sketches {
   private readonly signals: number;
-  /** By ordinal, then signal: the number of bits of the sum, thousandths. */
-  private bits = new Uint8Array(0);
+  /** By ordinal, then signal: the number of bits of the sum, thousandths. Pages never move once they are full. */
+  private readonly pages: Uint8Array[] = [];
 
   constructor(signals: number) {
     this.signals = signals;
@@ -16,24 +19,26 @@ export class Sketches {
 
   /** Room for ordinals below this. */
   reserve(ordinals: number): void {
-    const bits = new Uint8Array(ordinals * this.signals);
-    bits.set(this.bits);
-    this.bits = bits;
+    const first = Math.min(ordinals, PAGE_ORDINALS) * this.signals;
+    if ((this.pages[0]?.length ?? 0) < first) {
+      const bits = new Uint8Array(first);
+      bits.set(this.pages[0] ?? []);
+      this.pages[0] = bits;
+    }
+    while (this.pages.length * PAGE_ORDINALS < ordinals) {
+      this.pages.push(new Uint8Array(PAGE_ORDINALS * this.signals));
+    }
   }
 
-  /** Thousandths; where the sketch stays as it was before, it is not even looked at. */
-  change(ordinal: number, signal: number, before: number, after: number): void {
-    const bits = bitsOf(after);
-    if (bits !== bitsOf(before)) this.bits[ordinal * this.signals + signal] = bits;
-  }
-
+  /** Thousandths. */
   set(ordinal: number, signal: number, sum: number): void {
-    this.bits[ordinal * this.signals + signal] = bitsOf(sum);
+    this.pages[ordinal >> PAGE_BITS]![(ordinal & PAGE_MASK) * this.signals + signal] = bitsOf(sum);
   }
 
   /** The sum is less than this, or both are 0; weights. */
   atMost(ordinal: number, signal: number): number {
-    return POWERS[this.bits[ordinal * this.signals + signal]!]! / WEIGHT_SCALE;
+    const bits = this.pages[ordinal >> PAGE_BITS]![(ordinal & PAGE_MASK) * this.signals + signal]!;
+    return POWERS[bits]! / WEIGHT_SCALE;
   }
 
   /** And it is not below this. */

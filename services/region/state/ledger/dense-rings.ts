@@ -9,7 +9,7 @@
 import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { Carries, exact } from './carries.ts';
-import type { BucketValues, RingKind } from './ring-spans.ts';
+import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
 
 const HOURS_START = MINUTES_KEPT;
@@ -19,10 +19,12 @@ const LIMB = 4_294_967_296;
 
 const PAGE_BITS = 6;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
-const TOTALS = 3;
-export const MINUTES_TOTAL = 0;
-export const DAY_TOTAL = 1;
-export const HOURS_TOTAL = 2;
+const TOTALS = 4;
+const MINUTES_TOTAL = 0;
+const DAY_TOTAL = 1;
+const HOURS_TOTAL = 2;
+/** Beside the totals: what is settled (see `rings.ts`). */
+const SETTLED = 3;
 /** Beyond it additions round: the total then counts as unlimited. */
 const TOTAL_LIMIT = 2 ** 52;
 
@@ -40,13 +42,24 @@ export class DenseRings {
     const block = this.blocks.take();
     if (block >> PAGE_BITS === this.totalPages.length) this.totalPages.push(new Float64Array(TOTALS << PAGE_BITS));
     const start = (block & PAGE_MASK) * TOTALS;
-    this.totals(block).fill(0, start, start + TOTALS);
+    this.totalsPage(block).fill(0, start, start + TOTALS);
     return block;
   }
 
-  /** Thousandths; `which`: one of the three. */
-  total(block: number, which: number): number {
-    return this.totals(block)[(block & PAGE_MASK) * TOTALS + which]!;
+  settled(block: number): number {
+    return this.totalsPage(block)[(block & PAGE_MASK) * TOTALS + SETTLED]!;
+  }
+
+  settle(block: number, sum: number): void {
+    this.totalsPage(block)[(block & PAGE_MASK) * TOTALS + SETTLED] = sum;
+  }
+
+  totals(block: number, totals: RingTotals): void {
+    const page = this.totalsPage(block);
+    const at = (block & PAGE_MASK) * TOTALS;
+    totals.minutes = page[at + MINUTES_TOTAL]!;
+    totals.day = page[at + DAY_TOTAL]!;
+    totals.hours = page[at + HOURS_TOTAL]!;
   }
 
   close(block: number): void {
@@ -56,35 +69,29 @@ export class DenseRings {
 
   /** Adds `weight` (an exact integer) to the minute and the hour it lies in, where the rings up to `newest` cover them. */
   add(block: number, minute: number, newest: number, weight: number): void {
-    if (newest - minute < MINUTES_KEPT) {
-      this.addWord(block, remainder(minute, MINUTES_KEPT), weight);
-      this.addTotal(block, MINUTES_TOTAL, weight);
-    }
+    const inMinutes = newest - minute < MINUTES_KEPT;
+    if (inMinutes) this.addWord(block, remainder(minute, MINUTES_KEPT), weight);
     const hour = hourOf(minute);
     const age = hourOf(newest) - hour;
     if (age >= HOURS_KEPT) return;
     this.addWord(block, HOURS_START + remainder(hour, HOURS_KEPT), weight);
-    this.addTotal(block, HOURS_TOTAL, weight);
-    if (age < DAY_HOURS_KEPT) this.addTotal(block, DAY_TOTAL, weight);
+    this.addToTotals(block, weight, inMinutes, age < DAY_HOURS_KEPT);
   }
 
   /** Takes out what `add` put there, as far as the rings up to `newest` still cover it. */
   retract(block: number, minute: number, newest: number, weight: number): void {
-    if (newest - minute < MINUTES_KEPT) {
-      this.takeFromWord(block, remainder(minute, MINUTES_KEPT), weight);
-      this.addTotal(block, MINUTES_TOTAL, -weight);
-    }
+    const inMinutes = newest - minute < MINUTES_KEPT;
+    if (inMinutes) this.takeFromWord(block, remainder(minute, MINUTES_KEPT), weight);
     const hour = hourOf(minute);
     const age = hourOf(newest) - hour;
     if (age >= HOURS_KEPT) return;
     this.takeFromWord(block, HOURS_START + remainder(hour, HOURS_KEPT), weight);
-    this.addTotal(block, HOURS_TOTAL, -weight);
-    if (age < DAY_HOURS_KEPT) this.addTotal(block, DAY_TOTAL, -weight);
+    this.addToTotals(block, -weight, inMinutes, age < DAY_HOURS_KEPT);
   }
 
   /** The newest minute rises, by less than all hours kept: what falls out is cleared. */
   turn(block: number, from: number, to: number): void {
-    const totals = this.totals(block);
+    const totals = this.totalsPage(block);
     const at = (block & PAGE_MASK) * TOTALS;
     // A total of 0 says that there is nothing to clear.
     if (totals[at + MINUTES_TOTAL] !== 0) {
@@ -105,14 +112,14 @@ export class DenseRings {
     }
   }
 
-  /** Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
-  sum(block: number, ring: RingKind, above: number, upTo: number): number {
+  /** `pending` + Σ of the buckets in (above, upTo], which the ring must cover; thousandths, rounded once. */
+  sum(block: number, ring: RingKind, above: number, upTo: number, pending = 0): number {
     const base = ring === 'minutes' ? 0 : HOURS_START;
     const kept = ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT;
     const page = this.blocks.page(block);
     const start = this.blocks.start(block) + base;
     let position = remainder(above + 1, kept);
-    let low = 0;
+    let low = pending;
     const wide = page[start - base + WIDE_COUNT] !== 0;
     let carry = 0;
     for (let bucket = above + 1; bucket <= upTo; bucket++) {
@@ -170,21 +177,23 @@ export class DenseRings {
     this.readRing(block, newest, 0, MINUTES_KEPT, reader);
     this.readRing(block, hourOf(newest), HOURS_START, HOURS_KEPT, reader);
     const hour = hourOf(newest);
-    const totals = this.totals(block);
+    const totals = this.totalsPage(block);
     const start = (block & PAGE_MASK) * TOTALS;
     totals[start + MINUTES_TOTAL] = limited(this.sum(block, 'minutes', newest - MINUTES_KEPT, newest));
     totals[start + DAY_TOTAL] = limited(this.sum(block, 'hours', hour - DAY_HOURS_KEPT, hour));
     totals[start + HOURS_TOTAL] = limited(this.sum(block, 'hours', hour - HOURS_KEPT, hour));
   }
 
-  private totals(block: number): Float64Array {
+  private totalsPage(block: number): Float64Array {
     return this.totalPages[block >> PAGE_BITS]!;
   }
 
-  private addTotal(block: number, which: number, weight: number): void {
-    const totals = this.totals(block);
-    const at = (block & PAGE_MASK) * TOTALS + which;
-    totals[at] = limited(totals[at]! + weight);
+  private addToTotals(block: number, weight: number, inMinutes: boolean, inDay: boolean): void {
+    const totals = this.totalsPage(block);
+    const at = (block & PAGE_MASK) * TOTALS;
+    if (inMinutes) totals[at + MINUTES_TOTAL] = limited(totals[at + MINUTES_TOTAL]! + weight);
+    if (inDay) totals[at + DAY_TOTAL] = limited(totals[at + DAY_TOTAL]! + weight);
+    totals[at + HOURS_TOTAL] = limited(totals[at + HOURS_TOTAL]! + weight);
   }
 
   private readRing(block: number, newest: number, base: number, kept: number, reader: VarintReader): void {

@@ -15,6 +15,7 @@
  *   have to bring back what the move cleared.
  * - Decay: S(at) = Σ w · 2^((t − at)/H), in cells of 8 half-lives; see `decay.ts`.
  */
+import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
 import type { Window } from '../../../../shared/schema/schema.ts';
 import type { Ceilings, PairCeiling } from '../ceilings/ceilings.ts';
 
@@ -67,6 +68,8 @@ export interface Ledger {
    * caller has stopped at `schema_behind` before.
    */
   add(entity: number, signal: string, weight: number, timeMs: number): void;
+  /** Adds each of them, as {@link add} does; `names` are signals of the schema. */
+  addColumns(signals: SignalColumns): void;
   /** The time of an event that does not count: it moves what is newest, first and last, and no sum. */
   note(entity: number, signal: string, timeMs: number): void;
   /** Takes an event out of every sum and out of the count that was added before, exactly. Its time stays noted. */
@@ -86,11 +89,6 @@ export interface Ledger {
   sum(entity: number, signal: string, window: Window, atMs: number): number;
   /** The decayed score at `atMs`, 0 without events. Allocates nothing. */
   decayed(entity: number, signal: string, atMs: number): number;
-  /**
-   * Orders the pairs of one signal as `decayed` does at any moment, and is free of the moment (see `decay.ts`): what an
-   * exact top-k can keep sorted. −Infinity without events.
-   */
-  sortKey(entity: number, signal: string): number;
   /** Number of pairs with at least one event. */
   readonly pairs: number;
   /** The entity's shard, 0 … {@link SHARDS} − 1: the same in every process, for ever. */

@@ -48,10 +48,10 @@ export class PairCells {
     return false;
   }
 
-  /** Adds an event of `weight` thousandths; `lastMs` is the pair's latest time before it. */
-  add(slot: number, weight: number, timeMs: number, lastMs: number): void {
+  /** Adds an event of `weight` thousandths, before its time goes into the pair's record. */
+  add(slot: number, weight: number, timeMs: number): void {
     const cell = this.decay.cellOf(timeMs);
-    const newest = this.decay.cellOf(lastMs);
+    const newest = this.newest(slot);
     if (cell > newest) this.shift(slot, cell - newest);
     const age = Math.max(0, newest - cell);
     if (age >= CELLS) return;

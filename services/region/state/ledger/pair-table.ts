@@ -22,6 +22,7 @@ export const RINGS = 0;
 export const OLDER_CELLS = 1;
 /** Low limb of the number of events, unsigned. */
 export const COUNT = 2;
+/** Its highest bit: the pair is marked. */
 const ORDINAL = 3;
 const ENTITY_LOW = 4;
 const LINKS = 5;
@@ -29,14 +30,24 @@ const LINKS = 5;
 const PAGE_BITS = 10;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
 const FIRST_PLACES = 64;
+/** Pairs that move to the grown table with each new one: growing never takes long. */
+const MOVED_AT_ONCE = 8;
+const MARK = 1 << 31;
 const TWO_32 = 4_294_967_296;
 
 export class PairTable {
   private readonly entities: Entities;
-  /** Slot + 1; 0: empty. A power of two, at most three quarters full. */
+  /**
+   * 0: empty. A power of two, at most three quarters full, so that slot + 1 fits the bits that say where a hash belongs; the
+   * other bits are those of the hash, and tell most entities apart without a look at their records.
+   */
   private places = new Int32Array(FIRST_PLACES);
   private readonly records: Float64Array[] = [];
   private readonly linkPages: Int32Array[] = [];
+  /** While the table grows: the places as they were before, which still tell of slots from `moved` on. */
+  private former: Int32Array | undefined;
+  private formerSize = 0;
+  private moved = 0;
   /** Whether low halves alone tell the entities of this table apart. */
   private lowOnly = true;
   /** Number of pairs; slots are 0 … size − 1. */
@@ -48,23 +59,24 @@ export class PairTable {
 
   /** −1: no such pair. */
   find(entity: number): number {
-    const { places } = this;
-    const mask = places.length - 1;
-    for (let place = hashOf(entity) & mask; ; place = (place + 1) & mask) {
-      const slot = places[place]! - 1;
-      if (slot < 0 || this.is(slot, entity)) return slot;
-    }
+    const slot = this.findIn(this.places, entity);
+    return slot >= 0 || this.former === undefined ? slot : this.findIn(this.former, entity);
   }
 
-  /** A pair that was not there before has a count of 0. */
-  findOrAdd(entity: number): number {
-    const found = this.find(entity);
-    return found >= 0 ? found : this.add(entity);
+  private findIn(places: Int32Array, entity: number): number {
+    const mask = places.length - 1;
+    const hash = hashOf(entity);
+    for (let place = hash & mask; ; place = (place + 1) & mask) {
+      const content = places[place]!;
+      if (content === 0) return -1;
+      if (((content ^ hash) & ~mask) === 0 && this.is((content & mask) - 1, entity)) return (content & mask) - 1;
+    }
   }
 
   /** A pair that is known not to be there; its count is 0. Answers its slot. */
   add(entity: number): number {
-    if ((this.size + 1) * 4 > this.places.length * 3) this.growTo(this.places.length * 2);
+    if (this.former !== undefined) this.moveSome();
+    else if ((this.size + 1) * 4 > this.places.length * 3) this.growTo(this.places.length * 2);
     const slot = this.size++;
     if (slot >> PAGE_BITS === this.records.length) {
       this.records.push(new Float64Array(FIELDS << PAGE_BITS));
@@ -80,7 +92,20 @@ export class PairTable {
   }
 
   ordinal(slot: number): number {
-    return this.links(slot)[this.link(slot) + ORDINAL]!;
+    return this.links(slot)[this.link(slot) + ORDINAL]! & ~MARK;
+  }
+
+  /** Marks the pair; false: it is already. */
+  mark(slot: number): boolean {
+    const links = this.links(slot);
+    const at = this.link(slot) + ORDINAL;
+    if (links[at]! < 0) return false;
+    links[at]! |= MARK;
+    return true;
+  }
+
+  unmark(slot: number): void {
+    this.links(slot)[this.link(slot) + ORDINAL]! &= ~MARK;
   }
 
   entity(slot: number): number {
@@ -109,7 +134,9 @@ export class PairTable {
   reserve(count: number): void {
     let length = this.places.length;
     while (count * 4 > length * 3) length *= 2;
-    if (length > this.places.length) this.growTo(length);
+    if (length === this.places.length) return;
+    while (this.former !== undefined) this.moveSome();
+    this.growTo(length);
   }
 
   private is(slot: number, entity: number): boolean {
@@ -119,14 +146,24 @@ export class PairTable {
 
   private place(entity: number, slot: number): void {
     const mask = this.places.length - 1;
-    let place = hashOf(entity) & mask;
+    const hash = hashOf(entity);
+    let place = hash & mask;
     while (this.places[place] !== 0) place = (place + 1) & mask;
-    this.places[place] = slot + 1;
+    this.places[place] = (hash & ~mask) | (slot + 1);
   }
 
   private growTo(length: number): void {
+    this.former = this.places;
+    this.formerSize = this.size;
+    this.moved = 0;
     this.places = new Int32Array(length);
-    for (let slot = 0; slot < this.size; slot++) this.place(this.entity(slot), slot);
+  }
+
+  /** Long before the table has to grow again all are moved. */
+  private moveSome(): void {
+    const end = Math.min(this.formerSize, this.moved + MOVED_AT_ONCE);
+    for (; this.moved < end; this.moved++) this.place(this.entity(this.moved), this.moved);
+    if (this.moved === this.formerSize) this.former = undefined;
   }
 }
 

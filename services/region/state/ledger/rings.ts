@@ -5,10 +5,15 @@
  *
  * A pair refers to its rings by an integer: positive, a sparse block + 1; negative, −(2 · a dense block + 1) or
  * −(2 · a packed chunk + 2). 0 is left to the caller: a pair whose events all lie in one minute needs no rings at all.
+ *
+ * Rings may be behind their pair: an event in the pair's newest minute adds to its sum alone, and is put into the buckets
+ * together with all others of that minute once a later one begins or something else needs them. What the rings have is
+ * what is *settled*: the low limb of the pair's sum as it was then. What the sum is now beyond it is *pending*, and belongs
+ * to the newest minute. In packed rings nothing is pending.
  */
 
 import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
-import { DAY_TOTAL, DenseRings, HOURS_TOTAL, MINUTES_TOTAL } from './dense-rings.ts';
+import { DenseRings } from './dense-rings.ts';
 import { PACKED_LIMIT_BYTES, PackedRings, skipRings } from './packed-rings.ts';
 import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
 import { HOURS_KEPT, hourOf } from './ring-spans.ts';
@@ -20,14 +25,40 @@ export class Rings {
   private readonly packed = new PackedRings();
   private readonly scratch = new VarintWriter(8_192);
 
-  /** Rings that hold `sum` thousandths at one minute, the newest. */
-  open(minute: number, sum: number): number {
-    return this.addSparse(this.sparse.open() + 1, minute, minute, sum);
+  /** Empty rings, nothing settled. */
+  open(): number {
+    return this.sparse.open() + 1;
+  }
+
+  isPacked(reference: number): boolean {
+    return isPacked(reference);
+  }
+
+  /** Of rings that are not packed. */
+  settled(reference: number): number {
+    return reference > 0 ? this.sparse.settled(reference - 1) : this.dense.settled(denseOf(reference));
+  }
+
+  /** Of rings that are not packed: all of `sum` is in them. */
+  settle(reference: number, sum: number): void {
+    if (reference > 0) this.sparse.settle(reference - 1, sum);
+    else this.dense.settle(denseOf(reference), sum);
   }
 
   /**
-   * Adds `weight` (at most 2^52 at once) at `minute`; `newest` is the newest minute so far. Answers the rings' reference from now
-   * on.
+   * Rings that are not packed, of a pair with this `sum`: a later minute is the newest. Puts in what is pending. Answers the
+   * reference from now on.
+   */
+  roll(reference: number, from: number, to: number, sum: number): number {
+    const pending = sum - this.settled(reference);
+    const turned = this.turn(this.add(reference, from, from, pending), from, to);
+    this.settle(turned, sum);
+    return turned;
+  }
+
+  /**
+   * Adds `weight` (at most 2^52 at once) at `minute`; `newest` is the newest minute so far, nothing is pending. Answers the
+   * rings' reference from now on; what is settled is for the caller to say then.
    */
   add(reference: number, minute: number, newest: number, weight: number): number {
     let current = isPacked(reference) ? this.unpack(reference, newest) : reference;
@@ -45,7 +76,10 @@ export class Rings {
     return this.addSparse(current, minute, latest, weight);
   }
 
-  /** Takes out what `add` put at `minute`, where the rings up to `newest` still cover it. Answers the reference from now on. */
+  /**
+   * Takes out what `add` put at `minute`, where the rings up to `newest` still cover it. Answers the reference from now on;
+   * what is settled is for the caller to say then.
+   */
   retract(reference: number, minute: number, newest: number, weight: number): number {
     if (weight === 0 || hourOf(newest) - hourOf(minute) >= HOURS_KEPT) return reference;
     const current = isPacked(reference) ? this.unpack(reference, newest) : reference;
@@ -54,20 +88,17 @@ export class Rings {
     return current;
   }
 
-  /** Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
-  sum(reference: number, newest: number, ring: RingKind, above: number, upTo: number): number {
-    if (reference > 0) return this.sparse.sum(reference - 1, newest, ring, above, upTo);
+  /** `pending` + Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
+  sum(reference: number, newest: number, ring: RingKind, above: number, upTo: number, pending: number): number {
+    if (reference > 0) return this.sparse.sum(reference - 1, newest, ring, above, upTo, pending);
     if (isPacked(reference)) return this.packed.sum(packedOf(reference), newest, ring, above, upTo);
-    return this.dense.sum(denseOf(reference), ring, above, upTo);
+    return this.dense.sum(denseOf(reference), ring, above, upTo, pending);
   }
 
-  /** Writes the totals as of the pair's newest minute to `totals`. */
+  /** Writes the totals as of the pair's newest minute, without what is pending, to `totals`. */
   totals(reference: number, newest: number, totals: RingTotals): void {
     if (reference < 0 && !isPacked(reference)) {
-      const block = denseOf(reference);
-      totals.minutes = this.dense.total(block, MINUTES_TOTAL);
-      totals.day = this.dense.total(block, DAY_TOTAL);
-      totals.hours = this.dense.total(block, HOURS_TOTAL);
+      this.dense.totals(denseOf(reference), totals);
       return;
     }
     if (reference > 0) {
@@ -77,25 +108,26 @@ export class Rings {
     this.packed.totals(packedOf(reference), totals);
   }
 
-  /** The ring's content; `newest` is the pair's newest minute. */
+  /** The ring's content, nothing being pending; `newest` is the pair's newest minute. */
   values(reference: number, ring: RingKind, newest: number): BucketValues {
     if (reference > 0) return this.sparse.values(reference - 1, ring, newest);
     if (isPacked(reference)) return this.packed.values(packedOf(reference), newest, ring);
     return this.dense.values(denseOf(reference), ring, ring === 'minutes' ? newest : hourOf(newest));
   }
 
-  /** The rings in the form they are in, packed as dense; `newest` is the pair's newest minute. */
+  /** The rings in the form they are in, packed as dense, nothing being pending; `newest` is the pair's newest minute. */
   write(reference: number, newest: number, writer: VarintWriter): void {
     if (reference > 0) this.sparse.write(reference - 1, newest, writer);
     else if (isPacked(reference)) writer.bytes(this.packed.bytes(packedOf(reference)));
     else this.dense.write(denseOf(reference), newest, writer);
   }
 
-  /** New rings with what `write` wrote; dense ones stay packed until they are needed. */
-  read(form: 'sparse' | 'dense', newest: number, reader: VarintReader): number {
+  /** New rings with what `write` wrote of a pair with this `sum`; dense ones stay packed until they are needed. */
+  read(form: 'sparse' | 'dense', newest: number, sum: number, reader: VarintReader): number {
     if (form === 'sparse') {
       const block = this.sparse.open();
       this.sparse.read(block, newest, reader);
+      this.sparse.settle(block, sum);
       return block + 1;
     }
     const start = reader.position;
@@ -104,10 +136,11 @@ export class Rings {
     if (bytes.length <= PACKED_LIMIT_BYTES) return packedReference(this.packed.store(bytes));
     const block = this.dense.open();
     this.dense.read(block, newest, new VarintReader(bytes));
+    this.dense.settle(block, sum);
     return denseReference(block);
   }
 
-  /** Dense rings as packed ones, where that is worth it. Answers the reference from now on. */
+  /** Dense rings, nothing being pending, as packed ones, where that is worth it. Answers the reference from now on. */
   pack(reference: number, newest: number): number {
     if (reference >= 0 || isPacked(reference)) return reference;
     const block = denseOf(reference);

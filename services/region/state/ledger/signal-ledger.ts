@@ -1,6 +1,7 @@
 /** The ledger behind its contract: one {@link SignalPairs} for each signal of the schema. */
 import { assert, BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
+import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
 import type { Schema, Window } from '../../../../shared/schema/schema.ts';
 import { Ceilings, type PairCeiling } from '../ceilings/ceilings.ts';
 import { Entities } from '../entities/entities.ts';
@@ -11,6 +12,8 @@ import { damaged, ShardReader } from './shard-codec.ts';
 import { SlotPass } from './shard-pass.ts';
 import { SignalPairs } from './signal-pairs.ts';
 
+/** Pairs that may wait for their ceilings to be raised: the next search pays for as many, some tenths of a millisecond. */
+const WAITING_LIMIT = 4_096;
 const HEAVIEST = WEIGHT_LIMIT * WEIGHT_SCALE;
 
 export interface LedgerOptions {
@@ -43,6 +46,9 @@ class SignalLedger implements Ledger {
   private readonly changedShards = new Uint8Array(SHARDS);
   private readonly loadedShards = new Uint8Array(SHARDS);
   private readonly ceiling: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
+  /** Marked pairs, whose ceilings are not raised yet: signal and slot of each. */
+  private readonly waiting = new Int32Array(2 * WAITING_LIMIT);
+  private waitingWords = 0;
   /** Where packing goes on. */
   private packing = { signal: 0, slot: 0 };
 
@@ -58,6 +64,7 @@ class SignalLedger implements Ledger {
       entities,
       signals: this.inOrder.length,
       createdMs,
+      catchUp: () => this.raiseWaiting(),
       pair: (index, entity, fromMs, ceiling) => {
         const { pairs, withDecay } = this.inOrder[index]!;
         return pairs.ceilingFrom(entity, fromMs, ceiling, withDecay);
@@ -78,13 +85,24 @@ class SignalLedger implements Ledger {
 
   add(entity: number, signal: string, weight: number, timeMs: number): void {
     const found = this.signalFor(entity, signal, weight, timeMs);
-    this.raise(found, found.pairs.put(entity, weight, timeMs, 1), weight);
+    this.raiseLater(found, found.pairs.put(entity, weight, timeMs, 1));
     this.changedShards[shardOf(entity)] = 1;
+  }
+
+  addColumns({ count, names, kinds, entities, weights, timesMs }: SignalColumns): void {
+    const signals = names.map((name) => this.signalOf(name));
+    for (let index = 0; index < count; index++) {
+      const signal = signals[kinds[index]!]!;
+      const entity = entities[index]!;
+      checkNumbers(entity, weights[index]!, timesMs[index]!);
+      this.raiseLater(signal, signal.pairs.put(entity, weights[index]!, timesMs[index]!, 1));
+      this.changedShards[shardOf(entity)] = 1;
+    }
   }
 
   note(entity: number, signal: string, timeMs: number): void {
     const found = this.signalFor(entity, signal, 0, timeMs);
-    this.raise(found, found.pairs.put(entity, 0, timeMs, 0), 0);
+    this.raiseLater(found, found.pairs.put(entity, 0, timeMs, 0));
     this.changedShards[shardOf(entity)] = 1;
   }
 
@@ -96,19 +114,40 @@ class SignalLedger implements Ledger {
     this.changedShards[shardOf(entity)] = 1;
   }
 
-  /** `by`: what was added to the pair; Infinity: all of it. */
-  private raise({ index, pairs, withDecay }: Signal, slot: number, by: number): void {
+  /** A pair with many events between two searches has its ceilings raised once. */
+  private raiseLater({ index, pairs }: Signal, slot: number): void {
+    if (!pairs.table.mark(slot)) return;
+    this.waiting[this.waitingWords++] = index;
+    this.waiting[this.waitingWords++] = slot;
+    if (this.waitingWords === this.waiting.length) this.raiseWaiting();
+  }
+
+  private raiseWaiting(): void {
+    for (let at = 0; at < this.waitingWords; at += 2) {
+      const signal = this.inOrder[this.waiting[at]!]!;
+      const slot = this.waiting[at + 1]!;
+      signal.pairs.table.unmark(slot);
+      this.raise(signal, slot);
+    }
+    this.waitingWords = 0;
+  }
+
+  private raise({ index, pairs, withDecay }: Signal, slot: number): void {
+    const ordinal = pairs.table.ordinal(slot);
+    const newest = pairs.newestMinute(slot);
+    if (!withDecay && this.ceilings.covers(index, ordinal, newest, pairs.all(slot))) return;
     pairs.ceiling(slot, this.ceiling, withDecay);
-    const before = Math.max(0, this.ceiling.all - by);
-    this.ceilings.raise(index, pairs.table.ordinal(slot), pairs.newestMinute(slot), this.ceiling, before);
+    this.ceilings.raise(index, ordinal, newest, this.ceiling);
   }
 
   private signalFor(entity: number, signal: string, weight: number, timeMs: number): Signal {
-    const found = this.bySignal.get(signal);
-    if (found === undefined) throw new BrokenInvariant(`the ledger only sees signals of its schema: ${signal}`);
-    if (!isCount(weight) || weight > HEAVIEST || !isCount(timeMs) || !isCount(entity)) {
-      throw new BrokenInvariant(`the ledger takes integers in range: ${JSON.stringify({ entity, weight, timeMs })}`);
-    }
+    checkNumbers(entity, weight, timeMs);
+    return this.signalOf(signal);
+  }
+
+  private signalOf(name: string): Signal {
+    const found = this.bySignal.get(name);
+    if (found === undefined) throw new BrokenInvariant(`the ledger only sees signals of its schema: ${name}`);
     return found;
   }
 
@@ -128,10 +167,6 @@ class SignalLedger implements Ledger {
 
   decayed(entity: number, signal: string, atMs: number): number {
     return this.bySignal.get(signal)?.pairs.decayed(entity, atMs) ?? 0;
-  }
-
-  sortKey(entity: number, signal: string): number {
-    return this.bySignal.get(signal)?.pairs.sortKey(entity) ?? Number.NEGATIVE_INFINITY;
   }
 
   shardOf(entity: number): number {
@@ -172,7 +207,7 @@ class SignalLedger implements Ledger {
         const step = reader.varint();
         assert(step > 0 || pair === 0, 'a shard has each pair once', () => ({ shard, entity }));
         entity += step;
-        this.raise(signal, signal.pairs.decode(entity, reader), Number.POSITIVE_INFINITY);
+        this.raise(signal, signal.pairs.decode(entity, reader));
       }
     }
     reader.end();
@@ -207,6 +242,11 @@ class SignalLedger implements Ledger {
     }
     return Float64Array.from(all).sort();
   }
+}
+
+function checkNumbers(entity: number, weight: number, timeMs: number): void {
+  if (isCount(weight) && weight <= HEAVIEST && isCount(timeMs) && isCount(entity)) return;
+  throw new BrokenInvariant(`the ledger takes integers in range: ${JSON.stringify({ entity, weight, timeMs })}`);
 }
 
 function isCount(value: number): boolean {

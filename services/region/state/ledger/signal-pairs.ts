@@ -2,8 +2,8 @@
  * The pairs of one signal: applies events to their records, decay cells and rings, and reads them.
  *
  * A pair's newest minute, hour and decay cell are those of its latest event time, so the record holds only that. In the
- * common case - a known pair, the newest cell, a minute already seen - an event writes a few words in place and allocates
- * nothing.
+ * common case - a known pair, the newest cell, the newest minute - an event writes a few words of the record in place and
+ * nothing else: its rings follow when the minute is over (`rings.ts`). Nothing is allocated.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
@@ -41,6 +41,9 @@ export class SignalPairs {
   private readonly rings = new Rings();
   private readonly carries = new Carries();
   private readonly cells: PairCells;
+  /** The minute of the event put last, and its first millisecond. */
+  private minute = 0;
+  private minuteMs = 0;
 
   constructor({ decay, entities }: { decay: Decay; entities: Entities }) {
     this.decay = decay;
@@ -50,31 +53,39 @@ export class SignalPairs {
 
   /** An event and the 1 it counts; or one that only has its time noted: weight and `counted` 0. Answers the slot. */
   put(entity: number, weight: number, timeMs: number, counted: 0 | 1): number {
-    const before = this.table.size;
-    const slot = this.table.findOrAdd(entity);
+    if (timeMs < this.minuteMs || timeMs >= this.minuteMs + MINUTE_MS) {
+      this.minute = Math.floor(timeMs / MINUTE_MS);
+      this.minuteMs = this.minute * MINUTE_MS;
+    }
+    const slot = this.table.find(entity);
+    if (slot < 0) return this.open(entity, weight, timeMs, counted);
     const record = this.table.record(slot);
     const at = this.table.field(slot);
-    if (this.table.size > before) {
-      record[at + SUM] = weight;
-      record[at + FIRST_MS] = timeMs;
-      record[at + LAST_MS] = timeMs;
-      record[at + CELL] = this.decay.contribution(weight, timeMs, this.decay.cellOf(timeMs));
-      this.addCount(slot, counted);
-      return slot;
-    }
     const lastMs = record[at + LAST_MS]!;
-    this.addToRings(slot, weight, Math.floor(timeMs / MINUTE_MS), Math.floor(lastMs / MINUTE_MS));
-    this.cells.add(slot, weight, timeMs, lastMs);
+    this.cells.add(slot, weight, timeMs);
     const sum = record[at + SUM]! + weight;
-    if (sum < LIMB) {
-      record[at + SUM] = sum;
+    const reference = this.ringsOf(slot);
+    if (sum >= LIMB || lastMs >= this.minuteMs + MINUTE_MS || this.rings.isPacked(reference)) {
+      this.addToRings(slot, weight, Math.floor(lastMs / MINUTE_MS));
     } else {
-      record[at + SUM] = sum - LIMB;
-      this.carries.add(slot * CARRIES + SUM_CARRY, 1);
+      if (lastMs < this.minuteMs) this.roll(slot, reference, Math.floor(lastMs / MINUTE_MS));
+      record[at + SUM] = sum;
     }
     this.addCount(slot, counted);
     if (timeMs > lastMs) record[at + LAST_MS] = timeMs;
     else if (timeMs < record[at + FIRST_MS]!) record[at + FIRST_MS] = timeMs;
+    return slot;
+  }
+
+  private open(entity: number, weight: number, timeMs: number, counted: 0 | 1): number {
+    const slot = this.table.add(entity);
+    const record = this.table.record(slot);
+    const at = this.table.field(slot);
+    record[at + SUM] = weight;
+    record[at + FIRST_MS] = timeMs;
+    record[at + LAST_MS] = timeMs;
+    record[at + CELL] = this.decay.contribution(weight, timeMs, this.decay.cellOf(timeMs));
+    this.addCount(slot, counted);
     return slot;
   }
 
@@ -86,15 +97,16 @@ export class SignalPairs {
     const at = this.table.field(slot);
     assert(this.count(slot) > 0, 'only what counts is retracted', () => ({ entity }));
     this.addCount(slot, -1);
+    const lastMs = record[at + LAST_MS]!;
+    const newest = Math.floor(lastMs / MINUTE_MS);
+    let reference = this.settle(slot, newest);
     const sum = record[at + SUM]! - weight;
     record[at + SUM] = sum < 0 ? sum + LIMB : sum;
     if (sum < 0) this.carries.take(slot * CARRIES + SUM_CARRY, 1);
-    const lastMs = record[at + LAST_MS]!;
-    const links = this.table.links(slot);
-    const link = this.table.link(slot) + RINGS;
-    if (links[link] !== 0) {
-      const [minute, newest] = [Math.floor(timeMs / MINUTE_MS), Math.floor(lastMs / MINUTE_MS)];
-      links[link] = this.rings.retract(links[link]!, minute, newest, weight);
+    if (reference !== 0) {
+      reference = this.rings.retract(reference, Math.floor(timeMs / MINUTE_MS), newest, weight);
+      if (!this.rings.isPacked(reference)) this.rings.settle(reference, record[at + SUM]!);
+      this.setRings(slot, reference);
     }
     this.cells.retract(slot, weight, timeMs, lastMs);
     return slot;
@@ -116,15 +128,18 @@ export class SignalPairs {
 
   /** What the pair has for every moment from its latest event on, and a little before. */
   ceiling(slot: number, ceiling: PairCeiling, withDecay: boolean): void {
-    const all = this.allThousandths(slot);
-    const links = this.table.links(slot);
-    const reference = links[this.table.link(slot) + RINGS]!;
+    const all = this.all(slot);
+    const reference = this.ringsOf(slot);
     if (reference === 0) {
       ceiling.minutes = all;
       ceiling.day = all;
       ceiling.hours = all;
     } else {
       this.rings.totals(reference, this.newestMinute(slot), ceiling);
+      const pending = this.pending(slot, reference);
+      ceiling.minutes += pending;
+      ceiling.day += pending;
+      ceiling.hours += pending;
     }
     ceiling.all = all;
     ceiling.decayKey = withDecay ? this.decayKey(slot) : Number.NEGATIVE_INFINITY;
@@ -139,7 +154,7 @@ export class SignalPairs {
     ceiling.minutes = this.sumAfter(slot, 'minutes', minute - MINUTES_KEPT);
     ceiling.day = this.sumAfter(slot, 'hours', hour - DAY_HOURS_KEPT);
     ceiling.hours = this.sumAfter(slot, 'hours', hour - HOURS_KEPT);
-    ceiling.all = this.allThousandths(slot);
+    ceiling.all = this.all(slot);
     ceiling.decayKey = withDecay ? this.decayKey(slot) : Number.NEGATIVE_INFINITY;
     return true;
   }
@@ -150,9 +165,10 @@ export class SignalPairs {
     const newest = ring === 'minutes' ? newestMinute : hourOf(newestMinute);
     const kept = ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT;
     if (above >= newest) return 0;
-    const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
-    if (reference === 0) return this.allThousandths(slot);
-    return this.rings.sum(reference, newestMinute, ring, Math.max(above, newest - kept), newest);
+    const reference = this.ringsOf(slot);
+    if (reference === 0) return this.all(slot);
+    const pending = this.pending(slot, reference);
+    return this.rings.sum(reference, newestMinute, ring, Math.max(above, newest - kept), newest, pending);
   }
 
   private decayKey(slot: number): number {
@@ -167,12 +183,12 @@ export class SignalPairs {
     const end = Math.min(this.table.size, from + limit);
     let slot = from;
     for (let packed = 0; slot < end && packed < PACK_LIMIT; slot++) {
-      const links = this.table.links(slot);
-      const link = this.table.link(slot) + RINGS;
-      if (links[link]! >= 0 || this.lastMs(slot) >= beforeMs) continue;
-      const before = links[link]!;
-      links[link] = this.rings.pack(before, this.newestMinute(slot));
-      if (links[link] !== before) packed++;
+      const before = this.ringsOf(slot);
+      if (before >= 0 || this.rings.isPacked(before) || this.lastMs(slot) >= beforeMs) continue;
+      const newest = this.newestMinute(slot);
+      const after = this.rings.pack(this.settle(slot, newest), newest);
+      this.setRings(slot, after);
+      if (this.rings.isPacked(after)) packed++;
     }
     return slot === this.table.size ? 0 : slot;
   }
@@ -196,11 +212,6 @@ export class SignalPairs {
     return slot < 0 ? 0 : this.decay.score(this.cells.newest(slot), this.cells.sum(slot), atMs);
   }
 
-  sortKey(entity: number): number {
-    const slot = this.table.find(entity);
-    return slot < 0 ? Number.NEGATIVE_INFINITY : this.decayKey(slot);
-  }
-
   read(entity: number, atMs: number): SignalReading | undefined {
     const slot = this.table.find(entity);
     if (slot < 0) return undefined;
@@ -222,6 +233,7 @@ export class SignalPairs {
 
   /** Every stored value, by value: count, sum, first, last, four cells newest first, then each ring's length and content. */
   describe(slot: number): (number | bigint)[] {
+    this.settle(slot, this.newestMinute(slot));
     const record = this.table.record(slot);
     const at = this.table.field(slot);
     const parts: (number | bigint)[] = [
@@ -245,11 +257,11 @@ export class SignalPairs {
     const slot = this.table.find(entity);
     const record = this.table.record(slot);
     const at = this.table.field(slot);
-    const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
+    const lastMs = record[at + LAST_MS]!;
+    const reference = this.settle(slot, Math.floor(lastMs / MINUTE_MS));
     const older = this.cells.hasOlder(slot);
     const carried = this.carries.any && this.hasCarries(slot);
     const form = reference === 0 ? 0 : reference > 0 ? HAS_SPARSE : HAS_DENSE;
-    const lastMs = record[at + LAST_MS]!;
     writer.room(PAIR_LIMIT_BYTES);
     writer.varint(step);
     writer.byte((older ? HAS_OLDER : 0) | (carried ? HAS_CARRIES : 0) | form);
@@ -283,8 +295,7 @@ export class SignalPairs {
     }
     if ((parts & (HAS_SPARSE | HAS_DENSE)) === 0) return slot;
     const form = (parts & HAS_DENSE) === 0 ? 'sparse' : 'dense';
-    const reference = this.rings.read(form, Math.floor(lastMs / MINUTE_MS), reader);
-    this.table.links(slot)[this.table.link(slot) + RINGS] = reference;
+    this.setRings(slot, this.rings.read(form, Math.floor(lastMs / MINUTE_MS), record[at + SUM]!, reader));
     return slot;
   }
 
@@ -293,28 +304,75 @@ export class SignalPairs {
     return false;
   }
 
-  private addToRings(slot: number, weight: number, minute: number, newest: number): void {
-    const links = this.table.links(slot);
-    const link = this.table.link(slot) + RINGS;
-    let reference = links[link]!;
-    if (reference === 0) {
-      if (minute === newest) return;
-      const low = this.table.record(slot)[this.table.field(slot) + SUM]!;
-      reference = this.rings.open(newest, low);
-      for (let carry = this.carries.get(slot * CARRIES + SUM_CARRY); carry > 0; carry--) {
-        reference = this.rings.add(reference, newest, newest, LIMB);
-      }
-    }
-    links[link] = this.rings.add(reference, minute, newest, weight);
+  /** {@link minute} is later than all events of the pair; its rings are not packed. */
+  private roll(slot: number, reference: number, newest: number): void {
+    const opened = reference === 0 ? this.openRings(slot, newest) : reference;
+    const sum = this.table.record(slot)[this.table.field(slot) + SUM]!;
+    this.setRings(slot, this.rings.roll(opened, newest, this.minute, sum));
   }
 
-  private allThousandths(slot: number): number {
+  /**
+   * An event that cannot stay pending: a late one, one that makes the sum carry, or one of a pair whose rings are packed. Adds
+   * to the sum, and at {@link minute} to the rings, which a pair with all its events in one minute needs not have.
+   */
+  private addToRings(slot: number, weight: number, newest: number): void {
+    const record = this.table.record(slot);
+    const at = this.table.field(slot) + SUM;
+    let reference = this.settle(slot, newest);
+    if (reference === 0 && this.minute !== newest) reference = this.openRings(slot, newest);
+    if (reference !== 0) reference = this.rings.add(reference, this.minute, newest, weight);
+    const sum = record[at]! + weight;
+    record[at] = sum < LIMB ? sum : sum - LIMB;
+    if (sum >= LIMB) this.carries.add(slot * CARRIES + SUM_CARRY, 1);
+    if (reference === 0) return;
+    this.rings.settle(reference, record[at]!);
+    this.setRings(slot, reference);
+  }
+
+  /** Rings that have all of the sum at the newest minute. */
+  private openRings(slot: number, newest: number): number {
+    const low = this.table.record(slot)[this.table.field(slot) + SUM]!;
+    let reference = this.rings.add(this.rings.open(), newest, newest, low);
+    for (let carry = this.carries.get(slot * CARRIES + SUM_CARRY); carry > 0; carry--) {
+      reference = this.rings.add(reference, newest, newest, LIMB);
+    }
+    this.rings.settle(reference, low);
+    return reference;
+  }
+
+  /** Puts what is pending into the rings. Answers them. */
+  private settle(slot: number, newest: number): number {
+    const before = this.ringsOf(slot);
+    const pending = before === 0 ? 0 : this.pending(slot, before);
+    if (pending === 0) return before;
+    const reference = this.rings.add(before, newest, newest, pending);
+    this.rings.settle(reference, this.table.record(slot)[this.table.field(slot) + SUM]!);
+    this.setRings(slot, reference);
+    return reference;
+  }
+
+  /** What the newest minute has of the sum that is not in these rings of the pair yet. */
+  private pending(slot: number, reference: number): number {
+    if (this.rings.isPacked(reference)) return 0;
+    return this.table.record(slot)[this.table.field(slot) + SUM]! - this.rings.settled(reference);
+  }
+
+  private ringsOf(slot: number): number {
+    return this.table.links(slot)[this.table.link(slot) + RINGS]!;
+  }
+
+  private setRings(slot: number, reference: number): void {
+    this.table.links(slot)[this.table.link(slot) + RINGS] = reference;
+  }
+
+  /** The sum of everything, thousandths. */
+  all(slot: number): number {
     const low = this.table.record(slot)[this.table.field(slot) + SUM]!;
     return this.carries.any ? this.carries.get(slot * CARRIES + SUM_CARRY) * LIMB + low : low;
   }
 
   private windowSum(slot: number, window: Window, atMs: number): number {
-    if (window === 'all') return this.allThousandths(slot) / WEIGHT_SCALE;
+    if (window === 'all') return this.all(slot) / WEIGHT_SCALE;
     const { ring, count } = windowSpans[window];
     const newestMinute = this.newestMinute(slot);
     const nowMinute = Math.floor(atMs / MINUTE_MS);
@@ -323,14 +381,15 @@ export class SignalPairs {
     const above = Math.max(now - count, newest - (ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT), -1);
     const upTo = Math.min(now, newest);
     if (upTo <= above) return 0;
-    const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
-    if (reference !== 0) return this.rings.sum(reference, newestMinute, ring, above, upTo) / WEIGHT_SCALE;
-    return newest <= upTo ? this.allThousandths(slot) / WEIGHT_SCALE : 0;
+    const reference = this.ringsOf(slot);
+    if (reference === 0) return newest <= upTo ? this.all(slot) / WEIGHT_SCALE : 0;
+    const pending = newest <= upTo ? this.pending(slot, reference) : 0;
+    return this.rings.sum(reference, newestMinute, ring, above, upTo, pending) / WEIGHT_SCALE;
   }
 
   private ringValues(slot: number, ring: RingKind): BucketValues {
     const newestMinute = this.newestMinute(slot);
-    const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
+    const reference = this.ringsOf(slot);
     if (reference !== 0) return this.rings.values(reference, ring, newestMinute);
     const low = this.table.record(slot)[this.table.field(slot) + SUM]!;
     const sum = exact(low, this.carries.get(slot * CARRIES + SUM_CARRY), LIMB);

@@ -13,7 +13,10 @@ import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
 
 const ENTRIES = 6;
-const BLOCK_WORDS = ENTRIES * 2;
+const ENTRY_WORDS = ENTRIES * 2;
+/** After the entries: what is settled (see `rings.ts`), its low and its high word. */
+const SETTLED = ENTRY_WORDS;
+const BLOCK_WORDS = ENTRY_WORDS + 2;
 const LIMIT = 4_294_967_296;
 
 export class SparseRings {
@@ -31,13 +34,26 @@ export class SparseRings {
     this.blocks.give(block);
   }
 
+  settled(block: number): number {
+    const page = this.blocks.page(block);
+    const at = this.blocks.start(block) + SETTLED;
+    return page[at]! + page[at + 1]! * LIMIT;
+  }
+
+  settle(block: number, sum: number): void {
+    const page = this.blocks.page(block);
+    const at = this.blocks.start(block) + SETTLED;
+    page[at] = sum;
+    page[at + 1] = sum / LIMIT;
+  }
+
   /** Adds `weight` > 0 at a minute the hour ring up to `newest` covers; false, and nothing done, when it does not fit. */
   add(block: number, minute: number, weight: number): boolean {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
     const key = minute >>> 0;
     let free = -1;
-    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+    for (let at = start; at < start + ENTRY_WORDS; at += 2) {
       const present = page[at + 1]!;
       if (present === 0) {
         free = at;
@@ -58,7 +74,7 @@ export class SparseRings {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
     const key = minute >>> 0;
-    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+    for (let at = start; at < start + ENTRY_WORDS; at += 2) {
       if (page[at + 1] === 0 || page[at] !== key) continue;
       assert(page[at + 1]! >= weight, 'no more is taken from a minute than it holds', () => ({ minute, weight }));
       page[at + 1]! -= weight;
@@ -73,17 +89,17 @@ export class SparseRings {
     if (hourOf(from) === hourOf(to)) return;
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
-    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+    for (let at = start; at < start + ENTRY_WORDS; at += 2) {
       if (page[at + 1] !== 0 && hourOf(minuteAt(page[at]!, from)) < oldestHour) page[at + 1] = 0;
     }
   }
 
-  /** Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
-  sum(block: number, newest: number, ring: RingKind, above: number, upTo: number): number {
+  /** `pending` + Σ of the buckets in (above, upTo], which the ring must cover; thousandths. */
+  sum(block: number, newest: number, ring: RingKind, above: number, upTo: number, pending: number): number {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
-    let sum = 0;
-    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+    let sum = pending;
+    for (let at = start; at < start + ENTRY_WORDS; at += 2) {
       const value = page[at + 1]!;
       if (value === 0) continue;
       const minute = minuteAt(page[at]!, newest);
@@ -101,23 +117,23 @@ export class SparseRings {
     let minutes = 0;
     let day = 0;
     let hours = 0;
-    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+    for (let at = start; at < start + ENTRY_WORDS; at += 2) {
       const value = page[at + 1]!;
       if (value === 0) continue;
       const minute = minuteAt(page[at]!, newest);
-      hours += value;
-      if (newestHour - hourOf(minute) < DAY_HOURS_KEPT) day += value;
       if (newest - minute < MINUTES_KEPT) minutes += value;
+      else if (newestHour - hourOf(minute) < DAY_HOURS_KEPT) day += value;
+      else hours += value;
     }
     totals.minutes = minutes;
-    totals.day = day;
-    totals.hours = hours;
+    totals.day = minutes + day;
+    totals.hours = minutes + day + hours;
   }
 
   visit(block: number, newest: number, visit: (minute: number, sum: number) => void): void {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
-    for (let at = start; at < start + BLOCK_WORDS; at += 2) {
+    for (let at = start; at < start + ENTRY_WORDS; at += 2) {
       if (page[at + 1] !== 0) visit(minuteAt(page[at]!, newest), page[at + 1]!);
     }
   }
