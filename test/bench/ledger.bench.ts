@@ -1,5 +1,6 @@
 /** Rows 5 and 10: what a signal costs to count, and what a pair takes in memory. */
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
+import { type SignalColumns, signalColumns } from '../../shared/protocol/signal-columns.ts';
 import { loadSchema } from '../../shared/schema/parse-schema.ts';
 import { type Bench, type BenchRow, interleaved, median } from './bench.ts';
 import { drawSignal, fastRandom, HOUR_MS, NOW_MS, zipf } from './ranking-world.ts';
@@ -10,51 +11,64 @@ const SIZES = [10_000, 100_000, 1_000_000];
 /** 10,000 events a second. */
 const EVENTS_PER_MS = 10;
 const ROUNDS = 7;
+/** Signals that are applied at once. */
+const BULK = 1_000;
 const PAIRS = 1_000_000;
 
 const schema = loadSchema('deploy/config/default-schema.yaml');
 
-interface Traffic {
-  readonly entities: Float64Array;
-  readonly signals: readonly string[];
-  readonly times: Float64Array;
-}
-
-/** Zipf over the items, in time order but for the few seconds that events of several regions are apart. */
-function traffic(items: number): Traffic {
+/** Zipf over the items, in time order but for the few seconds that events of several regions are apart; in bulks. */
+function traffic(items: number): readonly SignalColumns[] {
   const random = fastRandom(SEED);
   const draw = zipf(random, items);
-  const entities = new Float64Array(EVENTS);
-  const times = new Float64Array(EVENTS);
-  const signals: string[] = [];
-  for (let event = 0; event < EVENTS; event++) {
-    entities[event] = (draw() * 7_919) % items;
-    signals.push(drawSignal(random));
-    times[event] = NOW_MS + Math.floor(event / EVENTS_PER_MS) - Math.floor(random() * 5_000);
-  }
-  return { entities, signals, times };
+  const names = [...schema.signals.keys()];
+  return Array.from({ length: EVENTS / BULK }, (_, bulk) => {
+    const columns = signalColumns(BULK, names);
+    for (let index = 0; index < BULK; index++) {
+      columns.entities[index] = (draw() * 7_919) % items;
+      columns.kinds[index] = names.indexOf(drawSignal(random));
+      columns.weights[index] = 1_000;
+      const event = bulk * BULK + index;
+      columns.timesMs[index] = NOW_MS + Math.floor(event / EVENTS_PER_MS) - Math.floor(random() * 5_000);
+    }
+    return columns;
+  });
 }
 
 function speed(items: number, report: (progress: string) => void): BenchRow[] {
-  const { entities, signals, times } = traffic(items);
+  const bulks = traffic(items);
   const ledger = createLedger({ schema, createdMs: () => NOW_MS });
   const counters = new Map<number, number>();
-  let shiftMs = 0;
-  const count = (): void => {
-    for (let event = 0; event < EVENTS; event++) {
-      ledger.add(entities[event]!, signals[event]!, 1_000, times[event]! + shiftMs);
+  const countersOfSignals = [...schema.signals.keys()].map(() => new Map<number, number>());
+  /** Each round is later than the one before. */
+  const goOn = (): void => {
+    for (const { timesMs } of bulks) {
+      for (let index = 0; index < BULK; index++) timesMs[index]! += EVENTS / EVENTS_PER_MS;
     }
-    // Each round is later than the one before.
-    shiftMs += EVENTS / EVENTS_PER_MS;
+  };
+  const count = (): void => {
+    for (const bulk of bulks) ledger.addColumns(bulk);
   };
   const increment = (): void => {
-    for (let event = 0; event < EVENTS; event++) {
-      const entity = entities[event]!;
-      counters.set(entity, (counters.get(entity) ?? 0) + 1);
+    for (const { entities } of bulks) {
+      for (let index = 0; index < BULK; index++) {
+        const entity = entities[index]!;
+        counters.set(entity, (counters.get(entity) ?? 0) + 1);
+      }
+    }
+  };
+  const incrementOfSignal = (): void => {
+    for (const { entities, kinds } of bulks) {
+      for (let index = 0; index < BULK; index++) {
+        const entity = entities[index]!;
+        const countersOfSignal = countersOfSignals[kinds[index]!]!;
+        countersOfSignal.set(entity, (countersOfSignal.get(entity) ?? 0) + 1);
+      }
     }
   };
   report(`${ROUNDS} rounds of ${EVENTS} signals over ${items} items`);
-  const [ours, theirs] = interleaved([count, increment], ROUNDS).map(median) as [number, number];
+  const contenders = [goOn, count, increment, incrementOfSignal];
+  const [, ours, theirs, ofSignal] = interleaved(contenders, ROUNDS).map(median) as [number, number, number, number];
   const row = (what: string, ms: number): BenchRow => ({
     what,
     cells: [
@@ -67,6 +81,7 @@ function speed(items: number, report: (progress: string) => void): BenchRow[] {
   return [
     row(`signal ${over}: count, sum, 4 windows, decay, ceilings`, ours),
     row(`\`Map\` counter increment ${over}`, theirs),
+    row(`\`Map\` of its signal, counter increment ${over}`, ofSignal),
   ];
 }
 
@@ -159,7 +174,7 @@ export const bench: Bench = {
       columns: ['each', 'rate / size', 'beside'],
       rows,
       notes: [
-        `Signals: Zipf over the items and six signals, 10,000 events a second, ${ROUNDS} rounds in turn; beside: the counter.`,
+        `Signals: Zipf over the items and six signals, 10,000 events a second, ${ROUNDS} rounds in turn; beside: the counter of items, which counts the same events but not by signal; below it one that does, as the ledger has to. All read them as apply does, from columns of ${BULK.toLocaleString('en')}.`,
         'Memory: what the process holds after a collection, less the numbering of entities and the ceilings, which all signals of an item share; beside: the 1,088 bytes a pair of the original.',
         `Seed ${SEED}.`,
       ],
