@@ -124,8 +124,8 @@ export const mutants: readonly Mutant[] = [
     file: `${region}/state/ledger/pair-cells.js`,
     changes: [
       [
-        'record[at] = this.fit(slot, age, record[at] + contribution);',
-        'record[at] = this.fit(slot, age, Math.fround(record[at] + contribution));',
+        'record[field + CELL] = this.fit(slot, 0, record[field + CELL] + this.decay.contribution(weight, timeMs, cell));',
+        'record[field + CELL] = this.fit(slot, 0, Math.fround(record[field + CELL] + this.decay.contribution(weight, timeMs, cell)));',
       ],
     ],
   },

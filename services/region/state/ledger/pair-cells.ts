@@ -50,8 +50,20 @@ export class PairCells {
 
   /** Adds an event of `weight` thousandths, before its time goes into the pair's record. */
   add(slot: number, weight: number, timeMs: number): void {
+    const record = this.table.record(slot);
+    const field = this.table.field(slot);
     const cell = this.decay.cellOf(timeMs);
-    const newest = this.newest(slot);
+    const newest = this.decay.cellOf(record[field + LAST_MS]!);
+    if (cell !== newest) {
+      this.addApart(slot, weight, timeMs, newest);
+      return;
+    }
+    record[field + CELL] = this.fit(slot, 0, record[field + CELL]! + this.decay.contribution(weight, timeMs, cell));
+  }
+
+  /** In another cell than the newest. */
+  private addApart(slot: number, weight: number, timeMs: number, newest: number): void {
+    const cell = this.decay.cellOf(timeMs);
     if (cell > newest) this.shift(slot, cell - newest);
     const age = Math.max(0, newest - cell);
     if (age >= CELLS) return;

@@ -64,14 +64,18 @@ export class SignalPairs {
     const lastMs = record[at + LAST_MS]!;
     this.cells.add(slot, weight, timeMs);
     const sum = record[at + SUM]! + weight;
-    const reference = this.ringsOf(slot);
+    const links = this.table.links(slot);
+    const link = this.table.link(slot);
+    const reference = links[link + RINGS]!;
+    const count = (links[link + COUNT]! >>> 0) + counted;
+    if (count < COUNT_LIMB) links[link + COUNT] = count;
+    else this.addCount(slot, counted);
     if (sum >= LIMB || lastMs >= this.minuteMs + MINUTE_MS || this.rings.isPacked(reference)) {
       this.addToRings(slot, weight, Math.floor(lastMs / MINUTE_MS));
     } else {
       if (lastMs < this.minuteMs) this.roll(slot, reference, Math.floor(lastMs / MINUTE_MS));
       record[at + SUM] = sum;
     }
-    this.addCount(slot, counted);
     if (timeMs > lastMs) record[at + LAST_MS] = timeMs;
     else if (timeMs < record[at + FIRST_MS]!) record[at + FIRST_MS] = timeMs;
     return slot;
