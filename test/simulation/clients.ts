@@ -173,8 +173,12 @@ export class Client {
       return { entity_id: of, signal, weight: tag / 1_000, ...(timeMs === undefined ? {} : { timestamp: timeMs }) };
     };
     headers['content-type'] = 'application/json';
-    const body = bulk ? Array.from({ length: 1 + chance.below(8) }, one) : one();
-    return done({ method: 'POST', route: `/${kind}`, headers, body: JSON.stringify(body) });
+    const all = Array.from({ length: bulk ? 1 + chance.below(8) : 1 }, one);
+    if (!bulk) return done({ method: 'POST', route: `/${kind}`, headers, body: JSON.stringify(all[0]) });
+    if (id % 2 === 0) return done({ method: 'POST', route: `/${kind}`, headers, body: JSON.stringify(all) });
+    headers['content-type'] = 'application/x-ndjson';
+    const body = all.map((write) => `${JSON.stringify(write)}\n`).join('');
+    return done({ method: 'POST', route: `/${kind}`, headers, body });
   }
 
   /** A read at least as new as everything seen so far, judged by the union of the logs at the position it names. */
