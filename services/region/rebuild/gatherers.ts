@@ -9,17 +9,19 @@ export interface GathererOptions {
   /** The schema's text fields, in its order. */
   readonly fieldNames: readonly string[];
   readonly metadataOf: (number: number) => Metadata;
+  /** For so many values without growing. */
+  readonly room?: number;
 }
 
-export function gathererOf(build: Built, { fieldNames, metadataOf }: GathererOptions): Gatherer {
+export function gathererOf(build: Built, { fieldNames, metadataOf, room }: GathererOptions): Gatherer {
   if (build === 'facets') {
-    const facets = new FacetGathering({ metadataOf });
+    const facets = new FacetGathering({ metadataOf, room });
     return {
       gather: (number, metadata) => facets.gather(number, metadata),
       finish: (ordinals) => ({ facets: facets.image(ordinals) }),
     };
   }
-  const index = new InvertedIndex({ fieldNames });
+  const index = new InvertedIndex({ fieldNames, room });
   return {
     gather: (number, metadata) => index.gather(number, metadata),
     finish(ordinals) {

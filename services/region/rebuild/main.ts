@@ -10,6 +10,8 @@ import type { BuilderThreadData } from './rebuild-thread.ts';
 
 /** Nice value: a third of the region's share of a processor they both want. */
 const BEHIND = 5;
+/** Arrays of so many numbers go back to the system as a whole, and of what is not used nothing is taken. */
+const ROOM = 10 * 1024 * 1024;
 
 const port = parentPort;
 assert(port !== null, 'a builder is a thread');
@@ -17,7 +19,7 @@ assert(port !== null, 'a builder is a thread');
 if (process.platform === 'linux') setPriority(BEHIND);
 const { build, fieldNames } = workerData as BuilderThreadData;
 const builder = new Builder({
-  create: (metadataOf) => gathererOf(build, { fieldNames, metadataOf }),
+  create: (metadataOf) => gathererOf(build, { fieldNames, metadataOf, room: ROOM }),
   reply: (message) => port.postMessage(message, message.kind === 'built' ? buffersOf(message) : []),
 });
 port.on('message', (message: ToBuilder) => builder.take(message));

@@ -74,6 +74,8 @@ class PagedRebuild implements Rebuild {
     }
     this.rebuilt = { ...this.rebuilt, ...message.rebuilt };
     const { text, facets } = this.rebuilt;
-    if (text !== undefined && facets !== undefined) this.settle?.resolve({ text, facets });
+    if (text === undefined || facets === undefined) return;
+    this.rebuilt = {};
+    this.settle?.resolve({ text, facets });
   }
 }

@@ -14,14 +14,15 @@ import { TextTable } from './text-table.ts';
 
 export class FacetGathering {
   private readonly fields = new Map<string, Field>();
-  private readonly gathering = new MemberGathering();
+  private readonly gathering: MemberGathering;
   private readonly metadataOf: (number: number) => Metadata;
   private readonly items: number[] = [];
   private readonly byNameId: (Field | undefined)[] = [];
 
-  /** `metadataOf` an item by the number it was gathered under. */
-  constructor({ metadataOf }: { metadataOf: (number: number) => Metadata }) {
+  /** `metadataOf` an item by the number it was gathered under; `room`: for so many members of sets without growing. */
+  constructor({ metadataOf, room }: { metadataOf: (number: number) => Metadata; room?: number | undefined }) {
     this.metadataOf = metadataOf;
+    this.gathering = new MemberGathering({ room });
   }
 
   gather(number: number, { text, count, names, nameIds, starts, ends, hashes, numbers }: MetadataScan): void {

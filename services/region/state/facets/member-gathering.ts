@@ -11,13 +11,19 @@ const FIRST_SETS = 64;
 
 export class MemberGathering {
   /** Members, and beside each the number of its set. */
-  private members = new Int32Array(FIRST_NOTES);
-  private sets = new Int32Array(FIRST_NOTES);
+  private members: Int32Array<ArrayBuffer>;
+  private sets: Int32Array<ArrayBuffer>;
   private notes = 0;
   /** By number of a set. */
   private counts = new Int32Array(FIRST_SETS);
   private latest = new Int32Array(FIRST_SETS);
   private setCount = 0;
+
+  /** `room`: for so many members without growing. The system gives memory when it is touched. */
+  constructor({ room = FIRST_NOTES }: { room?: number | undefined } = {}) {
+    this.members = new Int32Array(room);
+    this.sets = new Int32Array(room);
+  }
 
   sizeOf(set: MemberSet): number {
     if (set >= 0) return 1;

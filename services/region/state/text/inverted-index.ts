@@ -79,9 +79,12 @@ export class InvertedIndex {
   /** By place × fields + field. */
   private ownFrequencies: Uint32Array<ArrayBuffer>;
 
+  private readonly room: number | undefined;
   private gathering: Gathering | undefined;
 
-  constructor({ fieldNames }: { fieldNames: readonly string[] }) {
+  /** `room`: for how many postings there is room before what is gathered has to grow. */
+  constructor({ fieldNames, room }: { fieldNames: readonly string[]; room?: number | undefined }) {
+    this.room = room;
     this.fieldNames = fieldNames;
     this.frequencies = new Frequencies(fieldNames.length);
     this.lengths = new Uint8Array(FIRST_DOCUMENTS * fieldNames.length);
@@ -176,7 +179,7 @@ export class InvertedIndex {
   gather(document: number, { text, count, names, nameIds, starts, ends, hashes }: MetadataScan): void {
     assert(!this.isLive(document), 'a document is gathered once', () => document);
     const { fieldNames } = this;
-    this.gathering ??= new Gathering(this.lexicon, fieldNames);
+    this.gathering ??= new Gathering(this.lexicon, fieldNames, this.room);
     const gathered = this.gathering;
     this.begin();
     if (document >= this.wordCounts.length) this.growDocuments(document + 1);

@@ -14,8 +14,8 @@ const UNKNOWN = -2;
 export class Gathering {
   private readonly lexicon: Pick<Lexicon, 'read' | 'found'>;
   /** Of each document one after another: its terms, and a code for each. */
-  private terms = new Uint32Array(FIRST_TERMS);
-  private codes = new Uint32Array(FIRST_TERMS);
+  private terms: Uint32Array<ArrayBuffer>;
+  private codes: Uint32Array<ArrayBuffer>;
   private size = 0;
   /** Documents in the order they came: each one's number, and where its terms end. */
   private documents = new Uint32Array(FIRST_DOCUMENTS);
@@ -34,8 +34,11 @@ export class Gathering {
   /** By the number of a name: its field, −1: none. */
   private readonly fields: number[] = [];
 
-  constructor(lexicon: Pick<Lexicon, 'read' | 'found'>, fieldNames: readonly string[]) {
+  /** `room`: for so many postings without growing. The system gives memory when it is touched. */
+  constructor(lexicon: Pick<Lexicon, 'read' | 'found'>, fieldNames: readonly string[], room = FIRST_TERMS) {
     this.lexicon = lexicon;
+    this.terms = new Uint32Array(room);
+    this.codes = new Uint32Array(room);
     this.fieldNames = fieldNames;
   }
 
