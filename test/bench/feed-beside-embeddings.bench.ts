@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pool } from 'undici';
 import { Cluster } from '../harness/cluster.ts';
-import { vectorsFrom } from '../harness/vectors.ts';
 import type { Bench, BenchRow } from './bench.ts';
+import { EmbeddingWriter } from './embedding-writer.ts';
 
 const EMBEDDINGS = 10_000;
 /** Each part takes its turn so often, one after another: what else the machine does falls on all of them alike. */
@@ -47,17 +47,29 @@ export const bench: Bench = {
     writeFileSync(schemaFile, schema);
     const cluster = await Cluster.start({ regions: ['us-east'], schemaFile });
     const feeds = new Pool(cluster.url, { connections: 64, pipelining: 1 });
+    const writer = new EmbeddingWriter();
+    let written = 0;
+    const prepare = (bulk: number, everyMs: number): Promise<void> => {
+      const slice = written++;
+      const first = (slice * SLICE_EMBEDDINGS) % EMBEDDINGS;
+      const { url } = cluster;
+      const size = { first, count: SLICE_EMBEDDINGS, dimensions: DIMENSIONS };
+      return writer.prepare({ url, seed: slice + 100, ...size, bulk, everyMs });
+    };
     try {
       await fill(cluster, EMBEDDINGS, report);
       // A graph is there from the first slice on.
-      for (let slice = 0; slice < EMBEDDINGS / SLICE_EMBEDDINGS; slice++) await embed(cluster, bulks(slice, 100), 0);
+      while (written < EMBEDDINGS / SLICE_EMBEDDINGS) {
+        await prepare(100, 0);
+        await embed(cluster, writer);
+      }
       const atRest: number[] = [];
       const arriving = ARRIVALS.map((): number[] => []);
-      for (let slice = -2, written = 0; slice < SLICES; slice++) {
+      for (let slice = -2; slice < SLICES; slice++) {
         const latencies = [await feedUntil(feeds, rest(cluster))];
         for (const { bulk, everyMs } of ARRIVALS) {
-          const bodies = bulks(written++, bulk);
-          latencies.push(await feedUntil(feeds, embed(cluster, bodies, everyMs)));
+          await prepare(bulk, everyMs);
+          latencies.push(await feedUntil(feeds, embed(cluster, writer)));
         }
         if (slice < 0) continue;
         for (const [index, all] of [atRest, ...arriving].entries()) all.push(...latencies[index]!);
@@ -79,10 +91,11 @@ export const bench: Bench = {
             `each of ${EMBEDDINGS.toLocaleString('en')} items gets another one several times; a slice lasts until its vectors are in the graph`,
           `GET /feed?profile=trending&limit=20 every ${EVERY_MS} ms, timed from when it was due: ${atRest.length} at rest, ` +
             `${arriving.map(({ length }) => length).join(', ')} beside embeddings`,
-          'nats-server, one region, router, and the client that asks and writes share the machine',
+          'nats-server, one region, router, the client that asks and the one that writes share the machine; the two clients are threads of one process',
         ],
       };
     } finally {
+      await writer.stop();
       await feeds.destroy();
       await cluster.stop();
       rmSync(directory, { recursive: true, force: true });
@@ -117,24 +130,9 @@ async function fill(cluster: Cluster, count: number, report: (progress: string) 
   report(`${count} items are there`);
 }
 
-/** Bodies of a slice's bulks, made before anything is timed: the client that asks runs in the same thread. */
-function bulks(slice: number, size: number): string[] {
-  const first = (slice * SLICE_EMBEDDINGS) % EMBEDDINGS;
-  const writes = vectorsFrom(slice + 100, SLICE_EMBEDDINGS, DIMENSIONS).map((values, index) => ({
-    entity_id: first + index,
-    values: Array.from(values, (value) => Number(value.toFixed(6))),
-  }));
-  return Array.from({ length: SLICE_EMBEDDINGS / size }, (_, bulk) =>
-    JSON.stringify(writes.slice(bulk * size, (bulk + 1) * size)),
-  );
-}
-
-/** `everyMs`: a bulk is sent so often; 0: as soon as the one before was taken. */
-async function embed(cluster: Cluster, bodies: readonly string[], everyMs: number): Promise<void> {
-  for (let at = 0, dueMs = performance.now(); at < bodies.length; at++, dueMs += everyMs) {
-    if (everyMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueMs - performance.now())));
-    await write(cluster, '/embeddings', bodies[at]!);
-  }
+/** Until the vectors of the slice are in the graph. */
+async function embed(cluster: Cluster, writer: EmbeddingWriter): Promise<void> {
+  await writer.send();
   do await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   while (!(await isComplete(cluster)));
 }
