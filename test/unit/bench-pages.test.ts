@@ -63,6 +63,7 @@ describe('benchmark pages', () => {
     for (const name of benchNames()) assert.ok(existsSync(join(folder, `${name}.md`)), `docs/benchmarks/${name}.md`);
     const contents = readFileSync(join(folder, 'README.md'), 'utf8');
     assert.equal(contents, writtenContents(folder), 'npm run bench -- --contents writes it');
+    assert.ok(!contents.includes('…'), 'every cell is found in its page');
   });
 
   it('a table is found again in its page', () => {
