@@ -64,6 +64,8 @@ describe('the data volume lost of', function () {
       const { answers } = writes;
       const confirmed = answers.get('200 stream') ?? 0;
       await eventually('confirmed by the stream', () => (answers.get('200 stream') ?? 0) > confirmed + 20, 30_000);
+      // The stream does not wait for the record, and the record is to be made while a region is away.
+      await eventually('a record', async () => (await cluster.status()).epoch > epoch, 30_000);
       await cluster.start(away);
       await more(writes);
       await cluster.settled();
