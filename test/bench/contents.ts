@@ -153,7 +153,8 @@ export function renderContents(read: (name: string) => string | undefined): stri
   return `# Benchmarks
 
 What things cost, each beside something that was measured in the same run, and how it grows. \`npm run bench -- <name>\` runs one
-and writes its page; \`npm run bench\` runs all. Absolute figures are of the machine that the page names; ratios travel.
+and writes its page; \`npm run bench\` runs all. \`bulk-ingest\` needs the package \`redis-server\`, those of texts
+\`wordnet-base\`, and \`text-search\` Python 3; they say so where one is missing. Absolute figures are of the machine that the page names; ratios travel.
 
 | what | reach | measured | page |
 |---|---|---|---|

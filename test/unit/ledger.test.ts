@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { HOUR_SLACK, MINUTE_SLACK } from '../../services/region/state/ceilings/ceilings.ts';
+import { FAN_OUT_BITS, HOUR_SLACK, MINUTE_SLACK } from '../../services/region/state/ceilings/ceilings.ts';
+import { Entities } from '../../services/region/state/entities/entities.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import {
   DAY_HOURS_KEPT,
@@ -278,5 +279,22 @@ describe('ceilings', () => {
     assert.ok(MINUTES_KEPT - minutes >= MINUTE_SLACK);
     assert.ok(DAY_HOURS_KEPT - day >= HOUR_SLACK);
     assert.ok(HOURS_KEPT - week >= HOUR_SLACK);
+  });
+
+  it('an event is taken back before any ceiling has room for its entity', () => {
+    const entities = new Entities();
+    const many = 200_000;
+    for (let entity = 0; entity < many; entity++) entities.ordinal(entity);
+    const ledger = createLedger({ schema: schemaOf(['view', 'positive', 3600]), entities });
+    const last = many - 1;
+    ledger.add(last, 'view', 2_000, 1_000);
+    ledger.add(last, 'view', 5_000, 2_000);
+    ledger.retract(last, 'view', 5_000, 2_000);
+    assert.equal(ledger.sum(last, 'view', 'all', 2_000), 2);
+    const { ceilings } = ledger;
+    ceilings.catchUp();
+    const block = last >> FAN_OUT_BITS;
+    assert.equal(ceilings.sum(ceilings.page(0, block), block, 0, ceilings.columnOf('all', 2_000)), 2);
+    assert.equal(ceilings.least(ceilings.page(0, block), block, 0), 2);
   });
 });

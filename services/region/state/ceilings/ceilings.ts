@@ -167,6 +167,8 @@ export class Ceilings {
 
   /** Some of a pair was taken back: `all` is left, thousandths. What is highest may stay, it is at least the truth. */
   took(signal: number, ordinal: number, all: number): void {
+    // Nothing of the entity was raised yet, so the pair waits for it, and will be raised as it is then.
+    if (ordinal >> FAN_OUT_BITS >= this.capacityBlocks) return;
     this.sketches.set(ordinal, signal, all);
     this.lower(signal, ordinal, all);
   }
