@@ -1,6 +1,16 @@
-/** LEB128 varints of non-negative integers below 2^53, to and from bytes in memory. */
+/**
+ * LEB128 varints of non-negative integers below 2^53, to and from bytes in memory. A writer throws `BrokenInvariant` for
+ * anything else: what is written can be read back.
+ */
+import { BrokenInvariant } from './kernel.ts';
 
 const TWO_28 = 268_435_456;
+
+/** Throws where a varint cannot hold the value. */
+export function requireVarint(value: number): void {
+  if (Number.isSafeInteger(value) && value >= 0) return;
+  throw new BrokenInvariant(`a varint holds an integer from 0 to 2^53 - 1, not ${value}`);
+}
 
 export class VarintWriter {
   protected buffer: Buffer;
@@ -29,10 +39,11 @@ export class VarintWriter {
   }
 
   varint(value: number): void {
-    if (value < TWO_28) {
+    if (value >>> 0 === value && value < TWO_28) {
       this.small(value);
       return;
     }
+    requireVarint(value);
     const high = Math.floor(value / TWO_28);
     let low = value - high * TWO_28;
     for (let group = 0; group < 4; group++) {

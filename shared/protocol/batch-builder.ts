@@ -1,9 +1,13 @@
 /**
  * Encodes the events of one batch in order, as `batch.ts` lays them out: one by one, or a bulk of signals by column.
+ *
+ * What is written can be read: every value is asserted by the reader's rules, because bytes that cannot be read are out of
+ * reach once they are in the log, and so is everything behind them.
  */
 import { crc32 } from 'node:zlib';
 import { floatBytes } from '../kernel/floats.ts';
 import { assert } from '../kernel/kernel.ts';
+import { requireVarint } from '../kernel/varints.ts';
 import {
   type Batch,
   type BatchHeader,
@@ -21,7 +25,17 @@ import {
   MAGIC,
 } from './batch.ts';
 import type { Event, EventKey } from './events.ts';
-import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, hlcMs } from './events.ts';
+import {
+  areValues,
+  BATCH_LIMIT_BYTES,
+  BATCH_LIMIT_EVENTS,
+  hlcMs,
+  isCount,
+  isMetadata,
+  isSignalName,
+  isThousandths,
+} from './events.ts';
+import { originPattern } from './position.ts';
 import { type SignalColumns, signalColumns } from './signal-columns.ts';
 
 /** Room for the header with the longest origin, epoch, counts and the name table's count. */
@@ -57,6 +71,7 @@ class Writer {
 
   /** A varint where room was made before. */
   private put(value: number): void {
+    requireVarint(value);
     let rest = value;
     while (rest >= TWO_28) {
       this.buffer[this.length++] = (rest % 0x80) | 0x80;
@@ -110,6 +125,7 @@ export class BatchBuilder {
     const before = this.body.length;
     const base = this.count === 0 ? event.hlc : this.lastHlc;
     assert(event.hlc >= base, 'the HLC grows within a batch');
+    requireReadable(event);
     let newName: string | undefined;
     const head = (kind: number): void => {
       this.body.byte(event.key === undefined ? kind : kind | KEYED);
@@ -120,7 +136,6 @@ export class BatchBuilder {
     switch (event.kind) {
       case 'signal': {
         const accepted = hlcMs(event.hlc);
-        assert(event.timeMs <= accepted, 'a signal is never later than its acceptance');
         head(event.timeMs === accepted ? KIND_SIGNAL : KIND_SIGNAL_TIMED);
         let index = this.names.get(event.signal);
         if (index === undefined) {
@@ -181,6 +196,7 @@ export class BatchBuilder {
       let name = nameOf[kind]!;
       if (name < 0) {
         const text = given.names[kind]!;
+        assert(isSignalName(text), 'the name of a signal can be read back', () => ({ text }));
         const bytes = this.names.has(text) ? 0 : Buffer.byteLength(text) + 1;
         if (!this.hasRoom(bytes)) break;
         if (bytes > 0) this.names.set(text, this.names.size);
@@ -192,6 +208,7 @@ export class BatchBuilder {
       const timeMs = Math.min(given.timesMs[index]!, acceptedMs);
       const entity = given.entities[index]!;
       const weight = given.weights[index]!;
+      assert(isThousandths(weight) && timeMs >= 0, 'a signal can be read back', () => ({ entity, weight, timeMs }));
       this.body.signal(this.count === 0 ? 0 : accepted - this.lastHlc, entity, name, weight, acceptedMs - timeMs);
       if (columns !== undefined) {
         columns.entities[this.count] = entity;
@@ -241,6 +258,16 @@ export class BatchBuilder {
   /** The finished batch. `first` is the sequence of its first event. */
   build(header: Omit<BatchHeader, 'last'>): Batch {
     assert(this.count > 0, 'a batch holds at least one event');
+    const { epoch, first } = header;
+    const isCounted = isCount(this.lastHlc) && isCount(first - 1 + this.count);
+    assert(
+      originPattern.test(header.origin) && epoch >= 1 && first >= 1 && isCounted,
+      'a header can be read back',
+      () => ({
+        ...header,
+        lastHlc: this.lastHlc,
+      }),
+    );
     const writer = new Writer(HEADER_LIMIT_BYTES + this.namesBytes + this.body.length);
     for (let index = 0; index < HEADER_BYTES; index++) writer.byte(0);
     const origin = Buffer.from(header.origin, 'latin1');
@@ -265,9 +292,29 @@ export class BatchBuilder {
     bytes.set(header.chain, 12);
     bytes.write(header.schemaHash, 28, 8, 'hex');
     bytes.writeUInt32LE(crc32(bytes.subarray(12)), 8);
-    assert(bytes.length <= BATCH_LIMIT_BYTES || this.count === 1, 'a batch respects its limit');
+    assert(bytes.length <= BATCH_LIMIT_BYTES, 'a batch respects its limit', () => ({ bytes: bytes.length }));
     const { lastHlc, signals, events } = this;
     return batchOf({ header: { ...header, last: header.first + this.count - 1 }, bytes, lastHlc, signals, events });
+  }
+}
+
+/** What `batch.ts` refuses to read. Numbers are asserted where they are written. */
+function requireReadable(event: Event): void {
+  switch (event.kind) {
+    case 'signal': {
+      const { signal, weight, timeMs, hlc } = event;
+      const readable = isSignalName(signal) && isThousandths(weight) && isCount(timeMs) && timeMs <= hlcMs(hlc);
+      assert(readable, 'a signal can be read back, and is never later than its acceptance', () => event);
+      return;
+    }
+    case 'item':
+      assert(isMetadata(event.metadata), 'the metadata of an item can be read back', () => event);
+      return;
+    case 'embedding':
+      assert(areValues(event.values), 'the values of an embedding can be read back', () => event);
+      return;
+    case 'delete':
+      return;
   }
 }
 

@@ -17,15 +17,26 @@
  *       embedding:             varint count · count × f32
  *     A keyed event, one under an idempotency key, has the highest bit of its kind set.
  *
- * A reader that meets another version or kind stops there (`UnknownFormat`): nothing is skipped. `batch-builder.ts` writes
- * what is read here.
+ * Magic, length and CRC stay where they are in every version, so that damage is told apart from a later version. A reader
+ * that meets another version or kind behind a right CRC stops there (`UnknownFormat`): nothing is skipped. What an event may
+ * hold is checked here by the rules of every door (`events.ts`), so that a decoded batch can be applied as far as the
+ * schema allows. `batch-builder.ts` writes what is read here.
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { Fault } from '../errors/errors.ts';
 import { floatsOf } from '../kernel/floats.ts';
 import type { Event, EventBody, EventKey, Metadata } from './events.ts';
-import { BATCH_LIMIT_EVENTS, hlcMs } from './events.ts';
+import {
+  areValues,
+  BATCH_LIMIT_BYTES,
+  BATCH_LIMIT_EVENTS,
+  hlcMs,
+  isMetadata,
+  isSignalName,
+  isThousandths,
+} from './events.ts';
+import { originPattern } from './position.ts';
 import { type SignalColumns, signalColumns } from './signal-columns.ts';
 
 export const FORMAT_VERSION = 1;
@@ -226,7 +237,7 @@ export function splitMessage(message: Uint8Array): Uint8Array[] {
   return parts;
 }
 
-/** Decodes and checks one batch: magic, version, length, CRC, and that its events fill it exactly. */
+/** Decodes and checks one batch: magic, length, CRC, version, that its events fill it exactly, and what each of them holds. */
 export function decodeBatch(bytes: Uint8Array): Batch {
   const head = readHead(bytes);
   const start = head.reader.offset;
@@ -239,7 +250,26 @@ export function decodeBatch(bytes: Uint8Array): Batch {
 function readNames(reader: Reader): string[] {
   const names: string[] = [];
   for (let left = reader.varint(); left > 0; left--) names.push(reader.slice(reader.byte()).toString('utf8'));
+  if (!names.every(isSignalName)) throw new DamagedBatch('the name of a signal is not one');
   return names;
+}
+
+/** A client's time lies between 1970 and the acceptance. */
+function timeBefore(acceptedMs: number, agoMs: number): number {
+  if (agoMs > acceptedMs) throw new DamagedBatch('a signal is older than 1970');
+  return acceptedMs - agoMs;
+}
+
+function readWeight(reader: Reader): number {
+  const weight = reader.varint();
+  if (!isThousandths(weight)) throw new DamagedBatch('the weight of a signal is out of range');
+  return weight;
+}
+
+/** The HLC of the last event; what is added up to it only grows. */
+function checkedHlc(hlc: number): number {
+  if (!Number.isSafeInteger(hlc)) throw new DamagedBatch('a clock value of the batch is out of range');
+  return hlc;
 }
 
 /** Undefined at the first event that is no signal, or has a key. */
@@ -256,11 +286,12 @@ function readSignals({ reader, count, baseHlc }: Head): { signals: SignalColumns
     const kind = reader.varint();
     if (kind >= names.length) throw new DamagedBatch('an event names a signal outside the name table');
     kinds[index] = kind;
-    weights[index] = reader.varint();
-    timesMs[index] = hlcMs(lastHlc) - (tag === KIND_SIGNAL_TIMED ? reader.varint() : 0);
+    weights[index] = readWeight(reader);
+    const acceptedMs = hlcMs(lastHlc);
+    timesMs[index] = tag === KIND_SIGNAL_TIMED ? timeBefore(acceptedMs, reader.varint()) : acceptedMs;
   }
   if (!reader.done) throw new DamagedBatch('the batch is longer than its events');
-  return { signals, lastHlc };
+  return { signals, lastHlc: checkedHlc(lastHlc) };
 }
 
 function readEvents({ reader, count, baseHlc }: Head): { events: readonly Event[]; lastHlc: number } {
@@ -279,8 +310,9 @@ function readEvents({ reader, count, baseHlc }: Head): { events: readonly Event[
       case KIND_SIGNAL_TIMED: {
         const signal = names[reader.varint()];
         if (signal === undefined) throw new DamagedBatch('an event names a signal outside the name table');
-        const weight = reader.varint();
-        const timeMs = hlcMs(hlc) - (kind === KIND_SIGNAL_TIMED ? reader.varint() : 0);
+        const weight = readWeight(reader);
+        const acceptedMs = hlcMs(hlc);
+        const timeMs = kind === KIND_SIGNAL_TIMED ? timeBefore(acceptedMs, reader.varint()) : acceptedMs;
         events.push(withKey({ kind: 'signal', hlc, entity, signal, weight, timeMs }, keyed));
         break;
       }
@@ -293,12 +325,18 @@ function readEvents({ reader, count, baseHlc }: Head): { events: readonly Event[
         events.push(withKey({ kind: 'delete', hlc, entity }, keyed));
         break;
       case KIND_EMBEDDING:
-        events.push(withKey({ kind: 'embedding', hlc, entity, values: reader.floats(reader.varint()) }, keyed));
+        events.push(withKey({ kind: 'embedding', hlc, entity, values: readValues(reader) }, keyed));
         break;
     }
   }
   if (!reader.done) throw new DamagedBatch('the batch is longer than its events');
-  return { events, lastHlc: hlc };
+  return { events, lastHlc: checkedHlc(hlc) };
+}
+
+function readValues(reader: Reader): Float32Array {
+  const values = reader.floats(reader.varint());
+  if (!areValues(values)) throw new DamagedBatch('an embedding has no values, or one that is not finite');
+  return values;
 }
 
 function withKey(event: Event, keyed: { readonly key: EventKey } | undefined): Event {
@@ -306,11 +344,14 @@ function withKey(event: Event, keyed: { readonly key: EventKey } | undefined): E
 }
 
 function parseMetadata(bytes: Buffer): Metadata {
+  let value: unknown;
   try {
-    return JSON.parse(bytes.toString('utf8')) as Metadata;
+    value = JSON.parse(bytes.toString('utf8'));
   } catch {
     throw new DamagedBatch('the metadata of an item is not JSON');
   }
+  if (!isMetadata(value)) throw new DamagedBatch('the metadata of an item is not flat');
+  return value;
 }
 
 /** The header alone, after the same checks of magic, version, length and CRC. */
@@ -328,18 +369,22 @@ interface Head {
 function readHead(bytes: Uint8Array): Head {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.length <= HEADER_BYTES || view.readUInt16LE(0) !== MAGIC) throw new DamagedBatch('not a batch');
+  if (view.readUInt32LE(4) !== view.length) throw new DamagedBatch('the batch is not as long as it says');
+  if (view.length > BATCH_LIMIT_BYTES) throw new DamagedBatch('the batch is larger than a batch may be');
+  if (view.readUInt32LE(8) !== crc32(view.subarray(12))) throw new DamagedBatch('the checksum of the batch is wrong');
   if (view[2] !== FORMAT_VERSION)
     throw new UnknownFormat(`batch format ${view[2]}; this program knows ${FORMAT_VERSION}`);
   if (view[3] !== 0) throw new DamagedBatch('a byte that is always 0 is not');
-  if (view.readUInt32LE(4) !== view.length) throw new DamagedBatch('the batch is not as long as it says');
-  if (view.readUInt32LE(8) !== crc32(view.subarray(12))) throw new DamagedBatch('the checksum of the batch is wrong');
   const reader = new Reader(view, HEADER_BYTES, view.length);
   const origin = reader.slice(reader.byte()).toString('latin1');
   const epoch = reader.varint();
   const first = reader.varint();
   const count = reader.varint();
   const baseHlc = reader.varint();
-  if (first < 1 || count < 1 || count > BATCH_LIMIT_EVENTS) throw new DamagedBatch('the batch counts are out of range');
+  if (!originPattern.test(origin)) throw new DamagedBatch('the origin of the batch is not a name of one');
+  if (epoch < 1 || first < 1 || count < 1 || count > BATCH_LIMIT_EVENTS || !Number.isSafeInteger(first - 1 + count)) {
+    throw new DamagedBatch('the batch counts are out of range');
+  }
   const header: BatchHeader = {
     origin,
     epoch,

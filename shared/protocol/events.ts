@@ -101,3 +101,80 @@ export const BATCH_LIMIT_EVENTS = 5_000;
 export const BATCH_LIMIT_BYTES = 512 * 1024;
 /** Largest message: whole batches; also at most the server's `max_payload` − 8 KiB. */
 export const MESSAGE_LIMIT_BYTES = 768 * 1024;
+
+/*
+ * What an event may hold, whichever door it enters by: a request (`writes.ts`, `packed-signals.ts`), a message of the stream,
+ * a peer's answer or a snapshot (`batch.ts`). Whatever breaks one of these rules cannot be applied, so it is refused before
+ * it is appended.
+ *
+ * These rules bind what is in logs already and are therefore never tightened. A stricter limit for clients belongs into
+ * `parseWrite`.
+ */
+
+export const METADATA_FIELDS_LIMIT = 256;
+/** Characters of the name of a signal or of a metadata field. */
+export const NAME_LIMIT = 128;
+/** Bytes of the name of a signal: its length is logged in one byte. */
+export const NAME_LIMIT_BYTES = 255;
+/** The highest weight, in thousandths. */
+export const THOUSANDTHS_LIMIT = WEIGHT_LIMIT * WEIGHT_SCALE;
+
+/** A non-negative integer that a varint can hold: entities, times in ms, clock values, sequences, epochs. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+export function isThousandths(value: unknown): value is number {
+  return isCount(value) && value <= THOUSANDTHS_LIMIT;
+}
+
+export function isSignalName(value: unknown): value is string {
+  if (typeof value !== 'string' || value === '' || value.length > NAME_LIMIT) return false;
+  return value.length * 3 <= NAME_LIMIT_BYTES || Buffer.byteLength(value) <= NAME_LIMIT_BYTES;
+}
+
+/** What is wrong with a value, and where in it. */
+export interface Flaw {
+  /** Relative to the value; empty: the value itself. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Undefined: it is {@link Metadata}. */
+export function metadataFlaw(value: unknown): Flaw | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { path: '', message: 'must be a flat JSON object' };
+  }
+  const names = Object.keys(value);
+  if (names.length > METADATA_FIELDS_LIMIT) {
+    return { path: '', message: `must have at most ${METADATA_FIELDS_LIMIT} fields` };
+  }
+  for (const name of names) {
+    if (name === '' || name.length > NAME_LIMIT) {
+      return { path: '', message: `field names have 1 to ${NAME_LIMIT} characters` };
+    }
+    if (!isMetadataValue((value as Record<string, unknown>)[name])) {
+      return { path: clip(name), message: 'must be a string, a finite number, a boolean or an array of strings' };
+    }
+  }
+  return undefined;
+}
+
+export function isMetadata(value: unknown): value is Metadata {
+  return metadataFlaw(value) === undefined;
+}
+
+function isMetadataValue(value: unknown): value is MetadataValue {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (Array.isArray(value)) return value.every((element) => typeof element === 'string');
+  return typeof value === 'string' || typeof value === 'boolean';
+}
+
+/** Of an embedding: at least one value, all finite. How many there must be is the schema's to say. */
+export function areValues(values: Float32Array): boolean {
+  return values.length > 0 && values.every(Number.isFinite);
+}
+
+export function clip(name: string): string {
+  return name.length > 64 ? `${name.slice(0, 64)}…` : name;
+}

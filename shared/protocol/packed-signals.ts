@@ -6,7 +6,7 @@
  */
 import { Refusal } from '../errors/errors.ts';
 import { VarintReader, VarintWriter } from '../kernel/varints.ts';
-import { WEIGHT_LIMIT, WEIGHT_SCALE } from './events.ts';
+import { isCount, isSignalName, isThousandths } from './events.ts';
 import { type SignalColumns, signalColumns } from './signal-columns.ts';
 
 export interface PackedSignals {
@@ -75,6 +75,7 @@ export function unpackSignals(packed: string): SignalColumns {
     names.push(bytes.toString('utf8', start, start + length));
     reader.seek(bytes, start + length);
   }
+  if (!names.every(isSignalName)) throw unreadable();
   const count = reader.varint();
   if (!(count > 0 && count <= (bytes.length - reader.position) / SIGNAL_LEAST_BYTES)) throw unreadable();
   const signals = signalColumns(count, names);
@@ -84,8 +85,8 @@ export function unpackSignals(packed: string): SignalColumns {
     const kind = reader.varint();
     const weight = reader.varint();
     const time = reader.varint();
-    if (kind >= names.length || weight > WEIGHT_LIMIT * WEIGHT_SCALE) throw unreadable();
-    if (!Number.isSafeInteger(entity) || !Number.isSafeInteger(time)) throw unreadable();
+    if (!(kind < names.length) || !isThousandths(weight)) throw unreadable();
+    if (!isCount(entity) || !isCount(time)) throw unreadable();
     entities[index] = entity;
     kinds[index] = kind;
     weights[index] = weight;

@@ -5,8 +5,19 @@
 import type { FieldError } from '../errors/errors.ts';
 import { Refusal } from '../errors/errors.ts';
 import { floatBytes, floatsOf } from '../kernel/floats.ts';
-import type { EventBody, Metadata, MetadataValue } from './events.ts';
-import { WEIGHT_LIMIT, WEIGHT_SCALE } from './events.ts';
+import type { EventBody, Metadata } from './events.ts';
+import {
+  areValues,
+  clip,
+  isCount,
+  isSignalName,
+  isThousandths,
+  metadataFlaw,
+  NAME_LIMIT,
+  THOUSANDTHS_LIMIT,
+  WEIGHT_LIMIT,
+  WEIGHT_SCALE,
+} from './events.ts';
 
 export type WriteRoute = 'items' | 'delete' | 'embeddings' | 'signals';
 
@@ -15,9 +26,6 @@ const known: Record<Exclude<WriteRoute, 'delete'>, readonly string[]> = {
   embeddings: ['entity_id', 'values'],
   signals: ['entity_id', 'signal', 'weight', 'timestamp', 'user_id', 'creator_id'],
 };
-
-const MAX_METADATA_FIELDS = 256;
-const MAX_NAME_LENGTH = 128;
 
 /** Checks one write and answers the event it asks for. `at` prefixes error paths in bulks: `line 3` or `[2]`. */
 export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, at = ''): EventBody {
@@ -37,9 +45,7 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
     });
   }
   const entity = fields.entity_id;
-  if (typeof entity !== 'number' || !Number.isSafeInteger(entity) || entity < 0) {
-    throw invalid('entity_id', 'must be an integer from 0 to 9007199254740991');
-  }
+  if (!isCount(entity)) throw invalid('entity_id', 'must be an integer from 0 to 9007199254740991');
   switch (route) {
     case 'items':
       return { kind: 'item', entity: entity + 0, metadata: parseMetadata(fields.metadata, invalid) };
@@ -58,9 +64,7 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
         );
       }
       const signal = fields.signal;
-      if (typeof signal !== 'string' || signal === '' || signal.length > MAX_NAME_LENGTH) {
-        throw invalid('signal', `must be a name of 1 to ${MAX_NAME_LENGTH} characters`);
-      }
+      if (!isSignalName(signal)) throw invalid('signal', `must be a name of 1 to ${NAME_LIMIT} characters`);
       const weight = fields.weight ?? 1;
       if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0 || weight > WEIGHT_LIMIT) {
         throw invalid('weight', `must be a number from 0 to ${WEIGHT_LIMIT}`);
@@ -82,24 +86,9 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
 type Invalid = (path: string, message: string) => Refusal;
 
 function parseMetadata(value: unknown, invalid: Invalid): Metadata {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalid('metadata', 'must be a flat JSON object');
-  const entries = Object.entries(value);
-  if (entries.length > MAX_METADATA_FIELDS)
-    throw invalid('metadata', `must have at most ${MAX_METADATA_FIELDS} fields`);
-  for (const [name, field] of entries) {
-    if (name === '' || name.length > MAX_NAME_LENGTH)
-      throw invalid('metadata', `field names have 1 to ${MAX_NAME_LENGTH} characters`);
-    if (!isMetadataValue(field))
-      throw invalid(`metadata.${clip(name)}`, 'must be a string, a finite number, a boolean or an array of strings');
-  }
+  const flaw = metadataFlaw(value);
+  if (flaw !== undefined) throw invalid(flaw.path === '' ? 'metadata' : `metadata.${flaw.path}`, flaw.message);
   return value as Metadata;
-}
-
-function isMetadataValue(value: unknown): value is MetadataValue {
-  if (typeof value === 'number') return Number.isFinite(value);
-  if (Array.isArray(value)) return value.every((element) => typeof element === 'string');
-  return typeof value === 'string' || typeof value === 'boolean';
 }
 
 /** `name`: the field it comes from. Throws what `invalid` makes. */
@@ -131,10 +120,6 @@ function parseTimestamp(value: unknown, invalid: Invalid): number | undefined {
   if (!Number.isFinite(timeMs) || timeMs < 0 || timeMs > Number.MAX_SAFE_INTEGER) throw refusal();
   if (typeof value === 'number' && !Number.isInteger(value)) throw refusal();
   return Math.floor(timeMs);
-}
-
-function clip(name: string): string {
-  return name.length > 64 ? `${name.slice(0, 64)}…` : name;
 }
 
 /** What travels from router to leader: plain JSON, one per write. The inverse is {@link fromWire}. */
@@ -172,13 +157,23 @@ export function toWire(event: EventBody): WireWrite {
 const idPattern = /^[A-Za-z0-9_-]{21}[AQgw]$/;
 const bodyHashPattern = /^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$/;
 
-/** Throws a `Refusal` for a key that is none: the log has room for nothing else. */
-export function fromWire(write: WireWrite): EventBody {
-  const body = unkeyedFromWire(write);
-  if (write.key === undefined) return body;
-  const [id, bodyHash] = write.key;
-  if (!idPattern.test(id) || !bodyHashPattern.test(bodyHash)) {
-    throw new Refusal('invalid_request', 'key must be an id of 16 bytes and a hash of 8, in base64url');
+/**
+ * The event a router asks for, checked by the rules of `parseWrite`: what comes over a region's port is trusted no further
+ * than what comes over the router's. Throws a `Refusal`.
+ */
+export function fromWire(write: unknown): EventBody {
+  if (typeof write !== 'object' || write === null) throw malformed('a write must be an object');
+  const body = unkeyedFromWire(write as Readonly<Record<string, unknown>>);
+  const { key } = write as { readonly key?: unknown };
+  if (key === undefined) return body;
+  const [id, bodyHash] = Array.isArray(key) && key.length === 2 ? (key as readonly unknown[]) : [];
+  if (
+    typeof id !== 'string' ||
+    typeof bodyHash !== 'string' ||
+    !idPattern.test(id) ||
+    !bodyHashPattern.test(bodyHash)
+  ) {
+    throw malformed('key must be an id of 16 bytes and a hash of 8, in base64url');
   }
   return { ...body, key: { id, bodyHash } };
 }
@@ -187,16 +182,38 @@ export function valuesOf(wire: string): Float32Array {
   return floatsOf(Buffer.from(wire, 'base64'));
 }
 
-function unkeyedFromWire(write: WireWrite): EventBody {
-  switch (write.k) {
-    case 's':
-      return { kind: 'signal', entity: write.e, signal: write.s, weight: write.w, timeMs: write.t };
-    case 'i':
-      return { kind: 'item', entity: write.e, metadata: write.m };
+function unkeyedFromWire(write: Readonly<Record<string, unknown>>): EventBody {
+  const { k, e } = write;
+  if (!isCount(e)) throw malformed('e must be an integer from 0 to 9007199254740991');
+  const entity = e + 0;
+  switch (k) {
+    case 's': {
+      const { s: signal, w: weight, t: timeMs } = write;
+      if (!isSignalName(signal)) throw malformed(`s must be a name of 1 to ${NAME_LIMIT} characters`);
+      if (!isThousandths(weight)) throw malformed(`w must be an integer from 0 to ${THOUSANDTHS_LIMIT}`);
+      if (timeMs !== undefined && !isCount(timeMs)) throw malformed('t must be milliseconds since 1970');
+      return { kind: 'signal', entity, signal, weight: weight + 0, timeMs: timeMs === undefined ? timeMs : timeMs + 0 };
+    }
+    case 'i': {
+      const flaw = metadataFlaw(write.m);
+      if (flaw !== undefined) throw malformed(`${flaw.path === '' ? 'm' : `m.${flaw.path}`} ${flaw.message}`);
+      return { kind: 'item', entity, metadata: write.m as Metadata };
+    }
     case 'd':
-      return { kind: 'delete', entity: write.e };
-    case 'v':
-      if (typeof write.b !== 'string') throw new Refusal('invalid_request', 'b must be the values in base64');
-      return { kind: 'embedding', entity: write.e, values: valuesOf(write.b) };
+      return { kind: 'delete', entity };
+    case 'v': {
+      if (typeof write.b !== 'string') throw malformed('b must be the values in base64');
+      const values = valuesOf(write.b);
+      if (!areValues(values)) throw malformed('b must hold at least one value, and finite ones only');
+      // −0 and 0 are one value: state is compared bit by bit.
+      for (let index = 0; index < values.length; index++) if (values[index] === 0) values[index] = 0;
+      return { kind: 'embedding', entity, values };
+    }
+    default:
+      throw malformed('k must be one of: s, i, d, v');
   }
+}
+
+function malformed(detail: string): Refusal {
+  return new Refusal('invalid_request', detail);
 }

@@ -2,7 +2,7 @@
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
-import { MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
+import { isCount, MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
 import {
   type AwaitReply,
   type AwaitRequest,
@@ -22,30 +22,57 @@ import type { RegionSurface } from './http.ts';
 /** Longest an `await` may hold its connection. */
 const AWAIT_LIMIT_MS = 30_000;
 
-function bulkOf({ writes, signals }: WritesRequest): IntakeRequest['bodies'] {
-  if (typeof signals === 'string') return unpackSignals(signals);
+/** A body as it came: no field of it may be taken for what its type says. */
+type Fields<T> = { readonly [K in keyof T]?: unknown };
+
+function bulkOf({ writes, signals }: Fields<WritesRequest>): IntakeRequest['bodies'] {
+  if (signals !== undefined) {
+    if (typeof signals !== 'string') throw invalid('signals must be what a router packs, in base64');
+    if (writes !== undefined && !(Array.isArray(writes) && writes.length === 0)) {
+      throw invalid('writes must be empty beside signals');
+    }
+    return unpackSignals(signals);
+  }
   if (Array.isArray(writes) && writes.length > 0) return writes.map(fromWire);
-  throw new Refusal('invalid_request', 'writes must be a non-empty array');
+  throw invalid('writes must be a non-empty array');
+}
+
+function intakeRequestOf(request: Fields<WritesRequest>): IntakeRequest {
+  const { epoch, atomic, durability } = request;
+  // Compared with the region's own: anything but a number would be neither lower nor higher, and pass.
+  if (!isCount(epoch) || epoch < 1) throw invalid('epoch must be an integer from 1 to 9007199254740991');
+  if (typeof atomic !== 'boolean') throw invalid('atomic must be true or false');
+  if (durability !== undefined && durability !== 'stream') throw invalid('durability must be stream, or be left out');
+  return { epoch, atomic, strict: durability === 'stream', bodies: bulkOf(request) };
+}
+
+function limitOf(limitMs: unknown): number {
+  if (typeof limitMs === 'number' && limitMs >= 0 && limitMs <= AWAIT_LIMIT_MS) return limitMs;
+  throw invalid(`limitMs must be a number from 0 to ${AWAIT_LIMIT_MS}`);
+}
+
+function invalid(detail: string): Refusal {
+  return new Refusal('invalid_request', detail);
 }
 
 export function addInternalRoutes(router: Router, surface: RegionSurface): void {
   const { role, intake, apply, wal, maxBodyBytes, bodies } = surface;
 
-  const body = async <T>(ctx: Parameters<typeof readBody>[0], reserve?: (bytes: number) => void): Promise<T> => {
+  const body = async <T>(
+    ctx: Parameters<typeof readBody>[0],
+    reserve?: (bytes: number) => void,
+  ): Promise<Fields<T>> => {
     requireType(ctx, ['application/json']);
-    return parseJson(decodeText(await readBody(ctx, maxBodyBytes, reserve))) as T;
+    const value = parseJson(decodeText(await readBody(ctx, maxBodyBytes, reserve)));
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw invalid('the body must be a JSON object');
+    return value;
   };
 
   router.post('/internal/writes', async (ctx) => {
     const share = bodies.share();
     try {
-      const request = await body<WritesRequest>(ctx, share.take);
-      ctx.body = await intake.submit({
-        epoch: request.epoch,
-        atomic: request.atomic,
-        strict: request.durability === 'stream',
-        bodies: bulkOf(request),
-      });
+      ctx.body = await intake.submit(intakeRequestOf(await body<WritesRequest>(ctx, share.take)));
     } finally {
       share.giveBack();
     }
@@ -62,38 +89,34 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
 
   router.post('/internal/handover', async (ctx) => {
     const { id } = await body<HandoverRequest>(ctx);
-    if (typeof id !== 'string') throw new Refusal('invalid_request', 'id must be a text');
+    if (typeof id !== 'string') throw invalid('id must be a text');
     ctx.body = await role.handOver(id);
   });
 
   router.post('/internal/await', async (ctx) => {
     const { position, limitMs } = await body<AwaitRequest>(ctx);
     const wanted = typeof position === 'string' ? parsePosition(position) : undefined;
-    if (wanted === undefined) throw new Refusal('invalid_request', 'position must be a position token');
-    if (typeof limitMs !== 'number' || !(limitMs >= 0 && limitMs <= AWAIT_LIMIT_MS)) {
-      throw new Refusal('invalid_request', `limitMs must be a number from 0 to ${AWAIT_LIMIT_MS}`);
-    }
-    const reached = await apply.reached(wanted, limitMs);
+    if (wanted === undefined) throw invalid('position must be a position token');
+    const reached = await apply.reached(wanted, limitOf(limitMs));
     const reply: AwaitReply = { reached, applied: formatPosition(apply.applied) };
     ctx.body = reply;
   });
 
   router.post('/internal/drain', async (ctx) => {
     const { limitMs } = await body<DrainRequest>(ctx);
-    if (typeof limitMs !== 'number' || !(limitMs >= 0 && limitMs <= AWAIT_LIMIT_MS)) {
-      throw new Refusal('invalid_request', `limitMs must be a number from 0 to ${AWAIT_LIMIT_MS}`);
-    }
-    const drained = await surface.drain(limitMs);
+    const drained = await surface.drain(limitOf(limitMs));
     const reply: DrainReply = { drained, durable: formatPosition(wal.durable) };
     ctx.body = reply;
   });
 
   router.post('/internal/cut', async (ctx) => {
     const { cut, healAfterMs } = await body<CutRequest>(ctx);
-    if (typeof cut !== 'boolean') throw new Refusal('invalid_request', 'cut must be true or false');
-    const bounded = typeof healAfterMs === 'number' && healAfterMs > 0 && healAfterMs <= HEAL_AFTER_LIMIT_MS;
-    if (healAfterMs !== undefined && !(cut && bounded)) {
-      throw new Refusal('invalid_request', `healAfterMs goes with a cut, above 0 to ${HEAL_AFTER_LIMIT_MS}`);
+    if (typeof cut !== 'boolean') throw invalid('cut must be true or false');
+    if (
+      healAfterMs !== undefined &&
+      !(cut && typeof healAfterMs === 'number' && healAfterMs > 0 && healAfterMs <= HEAL_AFTER_LIMIT_MS)
+    ) {
+      throw invalid(`healAfterMs goes with a cut, above 0 to ${HEAL_AFTER_LIMIT_MS}`);
     }
     await surface.setCut(cut, healAfterMs);
     ctx.body = surface.status();
@@ -110,8 +133,8 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
   router.get('/internal/log/:origin', (ctx) => {
     const origin = String(ctx.params.origin);
     const from = Number(ctx.query.from);
-    if (!originPattern.test(origin)) throw new Refusal('invalid_request', 'no such origin');
-    if (!Number.isSafeInteger(from) || from < 1) throw new Refusal('invalid_request', 'from must be a sequence');
+    if (!originPattern.test(origin)) throw invalid('no such origin');
+    if (!Number.isSafeInteger(from) || from < 1) throw invalid('from must be a sequence');
     if (surface.cut()) throw new Refusal('region_unreachable', `${surface.region} is cut off by a drill`);
     const kept = wal.origin(origin)?.first ?? 1;
     if (from < kept) throw new Refusal('log_trimmed', `${surface.region} keeps ${origin} from ${kept} on`);

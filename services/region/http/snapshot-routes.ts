@@ -6,8 +6,10 @@ import type { RegionSurface } from './http.ts';
 
 export function addSnapshotRoutes(router: Router, { snapshots }: Pick<RegionSurface, 'snapshots'>): void {
   router.get('/internal/snapshot', async (ctx) => {
-    const { covering } = ctx.query;
-    ctx.body = await snapshots.offer(typeof covering === 'string' ? parsePosition(covering) : undefined);
+    const { covering = '' } = ctx.query;
+    const position = typeof covering === 'string' ? parsePosition(covering) : undefined;
+    if (position === undefined) throw new Refusal('invalid_request', 'covering must be a position token');
+    ctx.body = await snapshots.offer(position);
   });
 
   router.get('/internal/snapshot/:id', async (ctx) => {

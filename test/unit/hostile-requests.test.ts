@@ -1,0 +1,135 @@
+/** A region's own port: a body that breaks the rules of the public surface is refused with 400, whatever it is, and changes nothing. */
+import assert from 'node:assert/strict';
+import { isCount, isThousandths, metadataFlaw } from '../../shared/protocol/events.ts';
+import type { RegionStatus } from '../../shared/protocol/internal.ts';
+import { fromWire } from '../../shared/protocol/writes.ts';
+import { type LeadingRegion, leadingRegion } from '../harness/leading-region.ts';
+import { drawBetween, drawOne, seededRandom } from '../harness/seeded-random.ts';
+
+const schema = `
+signals:
+  view: { sentiment: positive, half_life: 7d }
+text: { fields: { title: {} } }
+embedding: { dimensions: 3 }
+`;
+
+const nested = { k: 'i', e: 77, m: { a: { b: 1 }, tags: [1, null] } };
+const view = { k: 's', e: 77, s: 'view', w: 1_000 };
+const whole = { epoch: 1, atomic: true, writes: [view] };
+const writes = (...list: readonly unknown[]) => ({ epoch: 1, atomic: true, writes: list });
+/** What JSON has no word for. */
+const infinite = '{"epoch":1,"atomic":true,"writes":[{"k":"d","e":1e400}]}';
+
+const refused: readonly [path: string, body: unknown][] = [
+  ...['writes', 'handover', 'await', 'drain', 'cut'].flatMap((route): [string, unknown][] =>
+    ['null', '[]', '5', '"text"', '{}'].map((body) => [`/internal/${route}`, body]),
+  ),
+  ['/internal/writes', writes(null)],
+  ['/internal/writes', writes(5)],
+  ['/internal/writes', writes([])],
+  ['/internal/writes', writes({ k: 'x', e: 1 })],
+  ['/internal/writes', writes({ e: 1 })],
+  ['/internal/writes', writes({ ...view, key: 5 })],
+  ['/internal/writes', writes({ ...view, key: null })],
+  ['/internal/writes', writes({ ...view, key: ['a', 'b'] })],
+  ['/internal/writes', writes({ ...view, key: [{}, []] })],
+  ['/internal/writes', writes({ k: 'i', e: 77, m: null })],
+  ['/internal/writes', writes({ k: 'i', e: 77 })],
+  ['/internal/writes', writes({ k: 'i', e: 77, m: [] })],
+  ['/internal/writes', writes(nested)],
+  ['/internal/writes', writes({ k: 'i', e: 77, m: { '': 1 } })],
+  ['/internal/writes', writes({ k: 'i', e: 77, m: { ['n'.repeat(129)]: 1 } })],
+  ['/internal/writes', writes({ ...view, w: 1e308 })],
+  ['/internal/writes', writes({ ...view, w: -7, e: -5 })],
+  ['/internal/writes', writes({ ...view, w: 10_000_001 })],
+  ['/internal/writes', writes({ ...view, w: '1' })],
+  ['/internal/writes', writes({ ...view, t: -1 })],
+  ['/internal/writes', writes({ ...view, t: 0.5 })],
+  ['/internal/writes', writes({ ...view, s: 5 })],
+  ['/internal/writes', writes({ ...view, s: '' })],
+  ['/internal/writes', writes({ ...view, s: 'no_such_signal' }, { k: 'd', e: -1 })],
+  ['/internal/writes', infinite],
+  ['/internal/writes', writes({ k: 'v', e: 1, b: 5 })],
+  ['/internal/writes', writes({ k: 'v', e: 1, b: '' })],
+  ['/internal/writes', writes({ k: 'v', e: 1, b: Buffer.alloc(12, 0xff).toString('base64') })],
+  ['/internal/writes', { ...whole, epoch: undefined }],
+  ['/internal/writes', { ...whole, epoch: '1' }],
+  ['/internal/writes', { ...whole, epoch: null }],
+  ['/internal/writes', { ...whole, epoch: 1.5 }],
+  ['/internal/writes', { ...whole, atomic: 'yes' }],
+  ['/internal/writes', { ...whole, durability: 'disk' }],
+  ['/internal/writes', { ...whole, writes: {} }],
+  ['/internal/writes', { ...whole, signals: 5 }],
+  ['/internal/writes', { ...whole, signals: 'AAAA' }],
+  ['/internal/writes', { epoch: 1, atomic: true, signals: Buffer.alloc(64, 0xff).toString('base64') }],
+  ['/internal/handover', { id: null }],
+  ['/internal/await', { position: 5, limitMs: 1 }],
+  ['/internal/await', { position: 'e,v:i:1', limitMs: 1 }],
+  ['/internal/await', { position: '', limitMs: '1' }],
+  ['/internal/drain', { limitMs: null }],
+  ['/internal/cut', { cut: 'yes' }],
+  ['/internal/cut', { cut: true, healAfterMs: null }],
+];
+
+describe('hostile requests to a region', () => {
+  let region: LeadingRegion;
+
+  before(async () => {
+    region = await leadingRegion({ schema });
+  });
+
+  after(() => region.stop());
+
+  for (const [path, body] of refused) {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    it(`400: ${path} ${text.slice(0, 90)}`, async () => {
+      const before = await region.get<RegionStatus>('/internal/status');
+      const { status, body: problem } = await region.post(path, text);
+      assert.deepEqual([status, problem.code], [400, 'invalid_request'], JSON.stringify(problem));
+      const after = await region.get<RegionStatus>('/internal/status');
+      assert.deepEqual([after.body.durable, after.body.cut], [before.body.durable, false], 'nothing changed');
+    });
+  }
+
+  it('a position that is not one is no position before everything', async () => {
+    assert.equal((await region.get('/internal/snapshot?covering=garbage')).status, 400);
+    assert.equal((await region.get('/internal/log/garbage?from=1')).status, 400);
+    assert.equal((await region.get('/internal/log/us-east@aaaaaaaaaa?from=x')).status, 400);
+  });
+
+  it('whatever is drawn in place of a value, a write is refused or is an event by the rules', () => {
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    const random = seededRandom(seed);
+    const odd = [null, -0, -1, 0.5, 2 ** 53, 1e308, '', 'view', true, [], {}, [null], { a: {} }, Number.NaN];
+    const shapes: readonly Record<string, unknown>[] = [
+      view,
+      { ...view, t: 5 },
+      { k: 'i', e: 1, m: { a: 1, b: ['x'] } },
+      { k: 'd', e: 1 },
+      { k: 'v', e: 1, b: 'AACAPwAAgD8AAIA/' },
+    ];
+    for (let round = 0; round < 5_000; round++) {
+      const write = { ...drawOne(random, shapes) };
+      for (let n = drawBetween(random, 0, 2); n > 0; n--) {
+        write[drawOne(random, [...Object.keys(write), 'key', 'x'])] = drawOne(random, odd);
+      }
+      let event: ReturnType<typeof fromWire>;
+      try {
+        event = fromWire(write);
+      } catch (error) {
+        assert.equal((error as { code?: unknown }).code, 'invalid_request', `seed ${seed}: ${String(error)}`);
+        continue;
+      }
+      const where = `seed ${seed}: ${JSON.stringify(write)}`;
+      assert.ok(isCount(event.entity) && !Object.is(event.entity, -0), where);
+      if (event.kind === 'item') assert.equal(metadataFlaw(event.metadata), undefined, where);
+      if (event.kind === 'signal') assert.ok(isThousandths(event.weight) && event.signal !== '', where);
+    }
+  });
+
+  it('afterwards it goes on taking writes, and its process lives', async () => {
+    const { status } = await region.post('/internal/writes', whole);
+    assert.equal(status, 200);
+    assert.deepEqual(region.fatal, []);
+  });
+});
