@@ -18,6 +18,7 @@ import {
   WEIGHT_LIMIT,
   WEIGHT_SCALE,
 } from './events.ts';
+import { momentOf } from './moment.ts';
 
 export type WriteRoute = 'items' | 'delete' | 'embeddings' | 'signals';
 
@@ -26,6 +27,9 @@ const known: Record<Exclude<WriteRoute, 'delete'>, readonly string[]> = {
   embeddings: ['entity_id', 'values'],
   signals: ['entity_id', 'signal', 'weight', 'timestamp', 'user_id', 'creator_id'],
 };
+
+/** Of a weight, in parts of it: some thousand additions of steps stay within. */
+const STEP_TOLERANCE = 1e-12;
 
 /** Checks one write and answers the event it asks for. `at` prefixes error paths in bulks: `line 3` or `[2]`. */
 export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, at = ''): EventBody {
@@ -65,13 +69,12 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
       }
       const signal = fields.signal;
       if (!isSignalName(signal)) throw invalid('signal', `must be a name of 1 to ${NAME_LIMIT} characters`);
-      const weight = fields.weight ?? 1;
+      const weight = fields.weight === undefined ? 1 : fields.weight;
       if (typeof weight !== 'number' || !Number.isFinite(weight) || weight < 0 || weight > WEIGHT_LIMIT) {
         throw invalid('weight', `must be a number from 0 to ${WEIGHT_LIMIT}`);
       }
       const thousandths = Math.round(weight * WEIGHT_SCALE);
-      if (thousandths === 0 && weight !== 0)
-        throw invalid('weight', 'must be 0 or at least 0.0005: weights have steps of 0.001');
+      if (!isStep(weight, thousandths)) throw invalid('weight', 'must be a multiple of 0.001');
       return {
         kind: 'signal',
         entity: entity + 0,
@@ -81,6 +84,14 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
       };
     }
   }
+}
+
+/**
+ * What floating-point arithmetic leaves of a multiple of 0.001 (0.1 + 0.2 is 0.30000000000000004) is that multiple; a weight that
+ * means another value is not.
+ */
+function isStep(weight: number, thousandths: number): boolean {
+  return thousandths === 0 ? weight === 0 : Math.abs(weight - thousandths / WEIGHT_SCALE) <= weight * STEP_TOLERANCE;
 }
 
 type Invalid = (path: string, message: string) => Refusal;
@@ -106,20 +117,11 @@ export function parseVector(name: string, value: unknown, invalid: Invalid): Flo
   return values;
 }
 
-const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
-
 function parseTimestamp(value: unknown, invalid: Invalid): number | undefined {
   if (value === undefined) return undefined;
-  const refusal = (): Refusal => invalid('timestamp', 'must be an RFC 3339 time or integer milliseconds since 1970');
-  const timeMs =
-    typeof value === 'number'
-      ? value
-      : typeof value === 'string' && rfc3339.test(value)
-        ? Date.parse(value)
-        : Number.NaN;
-  if (!Number.isFinite(timeMs) || timeMs < 0 || timeMs > Number.MAX_SAFE_INTEGER) throw refusal();
-  if (typeof value === 'number' && !Number.isInteger(value)) throw refusal();
-  return Math.floor(timeMs);
+  const moment = momentOf(value);
+  if (typeof moment === 'string') throw invalid('timestamp', moment);
+  return moment;
 }
 
 /** What travels from router to leader: plain JSON, one per write. The inverse is {@link fromWire}. */

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { readSignalLines } from '../../services/router/http/signal-lines.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
-import { decodeText, parseJson } from '../../shared/observe/http-body.ts';
+import { decodeText } from '../../shared/observe/http-body.ts';
+import { parseJson } from '../../shared/observe/json-text.ts';
 import { type Batch, decodeBatch, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
 import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
@@ -124,8 +125,9 @@ describe('bulks of signals', () => {
 /** As the thorough way reads it; undefined: refused. */
 function thorough(body: Uint8Array): unknown {
   try {
-    const lines = decodeText(body).split('\n');
-    if (lines.at(-1)?.trim() === '') lines.pop();
+    const lines = decodeText(body)
+      .split('\n')
+      .filter((line) => !/^[ \t\r]*$/.test(line));
     return lines.length === 0 ? undefined : lines.map((line) => toWire(parseWrite('signals', parseJson(line))));
   } catch {
     return undefined;
@@ -144,6 +146,12 @@ describe('bulks of signals from lines', () => {
   const space = fc.constantFrom('', '', '', ' ', '\t', '  ', '\r');
   const integer = fc.oneof(fc.nat(1_000), fc.maxSafeNat(), fc.constantFrom(0, 10 ** 15 - 1, 10 ** 15)).map(String);
   const odd = fc.constantFrom('-1', '-0', '01', '1.0', '1e2', '1E+2', '""', 'null', 'true', '[]', '{}', '1.', '.5', '');
+  const moment = fc
+    .oneof(
+      fc.integer({ min: startMs - 5, max: startMs + 5 }),
+      fc.constantFrom(0, 1_768_507_200, 946_684_799_999, 946_684_800_000, 253_402_300_799_999, 253_402_300_800_000),
+    )
+    .map(String);
   const weight = fc.oneof(
     fc.integer({ min: 0, max: 10_000_000 }).map((thousandths) => String(thousandths / 1_000)),
     fc.integer({ min: 0, max: 10_000_000 }).map((thousandths) => (thousandths / 1_000).toFixed(3)),
@@ -169,7 +177,7 @@ describe('bulks of signals from lines', () => {
     fc.tuple(fc.constant('entity_id'), fc.oneof({ weight: 9, arbitrary: integer }, odd)),
     fc.tuple(fc.constant('signal'), fc.oneof({ weight: 9, arbitrary: name.map((text) => `"${text}"`) }, odd)),
     fc.tuple(fc.constant('weight'), weight),
-    fc.tuple(fc.constant('timestamp'), fc.oneof(integer, odd, fc.constant('"2026-01-02T03:04:05Z"'))),
+    fc.tuple(fc.constant('timestamp'), fc.oneof(moment, integer, odd, fc.constant('"2026-01-02T03:04:05Z"'))),
     fc.tuple(fc.constantFrom('user_id', 'entity', 'weigh', 'Signal', '__proto__'), integer),
   );
   const line = fc

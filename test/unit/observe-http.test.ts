@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { Router } from '@koa/router';
-import fc from 'fast-check';
 import { Refusal } from '../../shared/errors/errors.ts';
 import { systemClock, systemRandom } from '../../shared/kernel/system.ts';
-import { jsonErrorPosition, parseJson, readBody, requireType } from '../../shared/observe/http-body.ts';
+import { readBody, requireType } from '../../shared/observe/http-body.ts';
 import { createHttpApp, type Listening, listen, requestIdOf } from '../../shared/observe/http-server.ts';
+import { parseJson } from '../../shared/observe/json-text.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
 
@@ -252,54 +252,5 @@ describe('listening', () => {
     await server.close();
     await ended;
     assert.ok(Date.now() - startMs < 2_000);
-  });
-});
-
-describe('reading JSON', () => {
-  it('says where a text stops being JSON', () => {
-    const cases: [string, number][] = [
-      ['{"weight": NaN}', 11],
-      ['{"a":1,}', 7],
-      ['[1,2', 4],
-      ['{"a" 1}', 5],
-      ['[01]', 1],
-      ['"a\nb"', 0],
-      ['[1]]', 3],
-      ['{"a":1 "b":2}', 7],
-      ['[Infinity]', 1],
-      ["{'a':1}", 1],
-      ['["\\x"]', 1],
-      ['nul', 0],
-    ];
-    for (const [text, position] of cases) {
-      assert.equal(jsonErrorPosition(text), position, text);
-      assert.throws(
-        () => parseJson(text),
-        (error: Refusal) => error.code === 'invalid_json' && error.message.includes(`position ${position}`),
-      );
-    }
-    assert.throws(() => parseJson(' ', 'line 3'), /line 3: the body is empty/);
-  });
-
-  it('agrees with the engine on which prefix is still JSON', () => {
-    fc.assert(
-      fc.property(fc.json(), fc.nat(), fc.string({ minLength: 1, maxLength: 2 }), (json, at, noise) => {
-        const cut = at % (json.length + 1);
-        const text = json.slice(0, cut) + noise + json.slice(cut);
-        let valid = true;
-        try {
-          JSON.parse(text);
-        } catch {
-          valid = false;
-        }
-        if (valid) return;
-        const position = jsonErrorPosition(text);
-        assert.ok(position >= 0 && position <= text.length);
-      }),
-    );
-  });
-
-  it('reads a nesting as deep as the body limit allows', () => {
-    assert.equal(jsonErrorPosition('['.repeat(100_000)), 100_000);
   });
 });

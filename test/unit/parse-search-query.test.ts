@@ -26,7 +26,7 @@ describe('search query', () => {
   it('takes every parameter', () => {
     assert.deepEqual(
       parse(
-        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&explain=true&at=17&region=eu-west&min_position=x:1',
+        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&explain=true&at=1700000000017&region=eu-west&min_position=x:1',
       ),
       {
         query: 'a',
@@ -38,7 +38,7 @@ describe('search query', () => {
         maxPer: { field: 'category', count: 2 },
         explain: true,
         from: firstPlace,
-        atMs: 17,
+        atMs: 1_700_000_000_017,
       },
     );
   });
@@ -47,7 +47,7 @@ describe('search query', () => {
     const first = parse('query=a&limit=5&filter=x:y');
     const cursor = cursorOf(first);
     assert.deepEqual(parse(`query=a&limit=5&filter=x:y&cursor=${cursor}`), { ...first, from: place, atMs: 1_234 });
-    assert.deepEqual(parse(`query=a&limit=5&filter=x:y&at=1234&cursor=${cursor}`).from, place);
+    assert.deepEqual(parse(`query=a&limit=5&filter=x:y&at=1970-01-01T00:00:01.234Z&cursor=${cursor}`).from, place);
     // Who wants to know why may ask on any page.
     assert.deepEqual(parse(`query=a&limit=5&filter=x:y&explain=true&cursor=${cursor}`).from, place);
   });
@@ -71,7 +71,7 @@ describe('search query', () => {
     [`query=b&cursor=${cursor}`, 'cursor', /belongs to another query/],
     [`query=a&max_per=b:1&cursor=${cursor}`, 'cursor', /belongs to another query/],
     [`query=a&limit=7&cursor=${cursor}`, 'cursor', /belongs to another query/],
-    [`query=a&at=99&cursor=${cursor}`, 'at', /differs from the moment/],
+    [`query=a&at=1700000000099&cursor=${cursor}`, 'at', /differs from the moment/],
   ];
   for (const [query, path, detail] of refused) {
     it(`refuses ${query.slice(0, 50)}`, () => {

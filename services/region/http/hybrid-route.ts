@@ -5,7 +5,8 @@
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
-import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { parseJson } from '../../../shared/observe/json-text.ts';
 import { parseVector } from '../../../shared/protocol/writes.ts';
 import { type Cursors, takePage } from '../pages/pages.ts';
 import {
@@ -47,7 +48,8 @@ export function addHybridRoute(router: Router, surface: RegionSurface, reading: 
     const share = bodies.share();
     let body: unknown;
     try {
-      body = parseJson(decodeText(await readBody(ctx, maxBodyBytes, share.take)));
+      const text = decodeText(await readBody(ctx, maxBodyBytes, share.take));
+      body = parseJson(text);
     } finally {
       share.giveBack();
     }

@@ -1,8 +1,11 @@
 /** The internal API, as `shared/protocol/internal.ts` words it. */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
+
+import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { parseJson } from '../../../shared/observe/json-text.ts';
 import { isCount, MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
+
 import {
   type AwaitReply,
   type AwaitRequest,
@@ -63,7 +66,7 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
     reserve?: (bytes: number) => void,
   ): Promise<Fields<T>> => {
     requireType(ctx, ['application/json']);
-    const value = parseJson(decodeText(await readBody(ctx, maxBodyBytes, reserve)));
+    const value = parseJson(decodeText(await readBody(ctx, maxBodyBytes, reserve)), '', { inexact: 'allowed' });
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw invalid('the body must be a JSON object');
     return value;

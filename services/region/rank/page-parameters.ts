@@ -5,7 +5,7 @@
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Filter } from '../../../shared/protocol/filter.ts';
-import { parseMoment } from '../../../shared/protocol/moment.ts';
+import { momentOfParameter } from '../../../shared/protocol/moment.ts';
 import { type Cursors, firstPlace, type MaxPer, type Place } from '../pages/pages.ts';
 import { parseFilter } from './parse-filter.ts';
 
@@ -67,11 +67,10 @@ export interface PageStart {
 /** The moment asked for by `at`, epoch ms; undefined without it. */
 export function parseAt(search: URLSearchParams): number | undefined {
   const at = search.get('at');
-  const atMs = at === null ? undefined : parseMoment(at);
-  if (at !== null && atMs === undefined) {
-    throw invalid('at', 'must be integer milliseconds since 1970 or an RFC 3339 time');
-  }
-  return atMs;
+  if (at === null) return undefined;
+  const moment = momentOfParameter(at);
+  if (typeof moment === 'string') throw invalid('at', moment);
+  return moment;
 }
 
 /** The page asked for by `at` and `cursor`. `identity`: everything that decides the ranking and the size of its pages. */

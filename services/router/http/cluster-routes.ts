@@ -2,7 +2,8 @@
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { parseJson } from '../../../shared/observe/json-text.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
 import { parseDurationSeconds } from '../../../shared/schema/duration.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';

@@ -6,8 +6,9 @@ import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
-import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
 import { requestIdOf } from '../../../shared/observe/http-server.ts';
+import { parseJson } from '../../../shared/observe/json-text.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type { LeadershipView, RegionsView } from '../cluster/cluster.ts';
@@ -99,7 +100,12 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
     const share = budget.share();
     try {
       const body = decodeText(await readBody(ctx, maxBodyBytes, share.take));
-      await passTo(ctx, { path: '/search', query: '', region: regionOf(parseJson(body)), body });
+      await passTo(ctx, {
+        path: '/search',
+        query: '',
+        region: regionOf(parseJson(body)),
+        body,
+      });
     } finally {
       share.giveBack();
     }

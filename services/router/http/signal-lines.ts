@@ -7,6 +7,7 @@
  * body the thorough way (`parseWrite`), which knows what to say of it. What it takes, it reads as that would.
  */
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../shared/protocol/events.ts';
+import { FIRST_NUMBER_MS, LAST_NUMBER_MS } from '../../../shared/protocol/moment.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
 
 const LF = 0x0a;
@@ -73,7 +74,7 @@ class LineReader {
         if (weight < 0) return false;
       } else if (field === TIME) {
         timeMs = this.integer();
-        if (timeMs < 0) return false;
+        if (timeMs < FIRST_NUMBER_MS || timeMs > LAST_NUMBER_MS) return false;
       } else return false;
     }
     if (this.body[this.at - 1] !== CLOSE || entity < 0 || kind < 0) return false;

@@ -3,8 +3,9 @@ import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
-import { decodeText, parseJson, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
 import { requestIdOf } from '../../../shared/observe/http-server.ts';
+import { parseJson } from '../../../shared/observe/json-text.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
 import type { WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
@@ -94,11 +95,11 @@ function answer({ position, durability, replayed }: WriteAccepted, accepted: num
   };
 }
 
-const lineLabel = (index: number): string => `line ${index + 1}`;
-
 function plainLines(body: Uint8Array): ParsedBody | undefined {
   const signals = readSignalLines(body, BULK_LIMIT);
-  return signals === undefined ? undefined : { writes: [], signals, bulk: true, label: lineLabel };
+  if (signals === undefined) return undefined;
+  // None of them is blank.
+  return { writes: [], signals, bulk: true, label: (index) => `line ${index + 1}` };
 }
 
 /** Undefined where it is not a bulk of signals. */
@@ -114,11 +115,10 @@ function packed({ writes, bulk }: ParsedBody): PackedSignals | undefined {
 
 function parseBody(route: Route, type: string, text: string): ParsedBody {
   if (type === 'application/x-ndjson') {
-    const lines = text.split('\n');
-    if (lines.at(-1)?.trim() === '') lines.pop();
-    const label = lineLabel;
+    const lines = linesOf(text);
     checkCount(lines.length, 'lines');
-    const writes = lines.map((line, index) => parseOne(route, parseJson(line, label(index)), label(index)));
+    const label = (index: number): string => `line ${lines[index]!.number}`;
+    const writes = lines.map(({ line }, index) => parseOne(route, parseJson(line, label(index)), label(index)));
     return { writes, bulk: true, label };
   }
   const value = parseJson(text);
@@ -126,6 +126,30 @@ function parseBody(route: Route, type: string, text: string): ParsedBody {
   if (!Array.isArray(value)) return { writes: [parseOne(route, value, '')], bulk: false, label };
   checkCount(value.length, 'elements');
   return { writes: value.map((one, index) => parseOne(route, one, label(index))), bulk: true, label };
+}
+
+interface Line {
+  readonly line: string;
+  /** From 1, blank lines counted. */
+  readonly number: number;
+}
+
+/** Those that are not blank; at most one more than a bulk may have. */
+function linesOf(text: string): Line[] {
+  const lines: Line[] = [];
+  let number = 1;
+  for (let at = 0; at < text.length && lines.length <= BULK_LIMIT; number++) {
+    const found = text.indexOf('\n', at);
+    const end = found < 0 ? text.length : found;
+    if (!isBlank(text, at, end)) lines.push({ line: text.slice(at, end), number });
+    at = end + 1;
+  }
+  return lines;
+}
+
+function isBlank(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (!' \t\r'.includes(text[at]!)) return false;
+  return true;
 }
 
 function parseOne(route: Route, value: unknown, at: string): WireWrite {
@@ -137,7 +161,7 @@ function checkCount(count: number, what: string): void {
   if (count > BULK_LIMIT) {
     throw new Refusal(
       'invalid_request',
-      `the body has ${count} ${what}; at most ${BULK_LIMIT} writes travel together`,
+      `the body has more than ${BULK_LIMIT} ${what}; at most ${BULK_LIMIT} writes travel together`,
       {
         hint: 'send it in smaller parts',
       },
