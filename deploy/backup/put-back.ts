@@ -1,13 +1,15 @@
 /** Putting a backup in place of a region's store, or where there is none. */
 import { createReadStream, statSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import type { StoreHome } from '../../services/region/wal/store-home.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../shared/kernel/kernel.ts';
 import { type CheckedCopy, checkBackup } from './check-copy.ts';
-import { isEmpty, openUnused, storeDirectory } from './data-dir.ts';
+import { isEmpty, storeDirectory } from './data-dir.ts';
 import type { Manifest } from './manifest.ts';
 
 export interface PutBackOptions {
@@ -25,20 +27,38 @@ export interface PutBackOptions {
 
 /**
  * Checks the backup first; the present store, if there is one, is the current one until the restored one is on the disk
- * whole, and removed then. Throws `ConfigError` and `Fault`; nothing is changed then.
+ * whole, and removed then. The store that is replaced is held open all the while - where there is none, an empty one - so
+ * that no region starts on the directory meanwhile. Throws `ConfigError` and `Fault`; nothing is changed then.
  */
 export async function putBack(options: PutBackOptions): Promise<CheckedCopy> {
-  const { clock, random, from, manifest, dataDir, region, replace, say } = options;
-  if (!isEmpty(dataDir)) {
-    if (!replace)
-      throw new ConfigError(`${dataDir} is not empty; --replace puts the backup in the place of what is there`);
-    const directory = storeDirectory(dataDir);
-    if (directory !== undefined) await (await openUnused(dataDir, directory)).close();
+  const { clock, from, manifest, dataDir, replace, say } = options;
+  if (!isEmpty(dataDir) && !replace) {
+    throw new ConfigError(`${dataDir} is not empty; --replace puts the backup in the place of what is there`);
   }
-  say(`checking ${from}`);
-  const checked = await checkBackup(clock, from, manifest, (file) => statSync(file).size);
-  await mkdir(dataDir, { recursive: true });
   const home = createLmdbStoreHome({ path: dataDir, clock });
+  const replaced = storeDirectory(dataDir) === undefined ? undefined : home.open();
+  let held = replaced;
+  let done = false;
+  try {
+    say(`checking ${from}`);
+    const checked = await checkBackup(clock, from, manifest, (file) => statSync(file).size);
+    await mkdir(dataDir, { recursive: true });
+    held ??= home.open();
+    await install(home, options);
+    done = true;
+    return checked;
+  } finally {
+    await held?.close();
+    if (!done && replaced === undefined && held !== undefined) {
+      for (const name of ['data.mdb', 'lock.mdb']) await rm(join(dataDir, name), { force: true });
+    }
+  }
+}
+
+async function install(
+  home: StoreHome,
+  { random, from, manifest, dataDir, region, say }: PutBackOptions,
+): Promise<void> {
   const incoming = await home.incoming(randomName(random, 13), manifest.bytes);
   say(`writing ${manifest.bytes} bytes to ${dataDir}`);
   for await (const bytes of createReadStream(from, { highWaterMark: 4 * 1024 * 1024 })) {
@@ -51,5 +71,4 @@ export async function putBack(options: PutBackOptions): Promise<CheckedCopy> {
   await wal.storeMark('region', region);
   await wal.close();
   await incoming.makeCurrent();
-  return checked;
 }

@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { appendFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
-import { digestOf, flush } from '../../services/region/wal/lmdb-store-home.ts';
+import { digestOf, flush, openAlone } from '../../services/region/wal/lmdb-store-home.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import type { SnapshotInfo } from '../../shared/protocol/internal.ts';
 import { checkCopy } from './check-copy.ts';
-import { openUnused, storeDirectory } from './data-dir.ts';
+import { storeDirectory } from './data-dir.ts';
 import { BACKUP_FORMAT, type Manifest, manifestFile, writeManifest } from './manifest.ts';
 
 /** How long the region may stay away on the way, and the pause between two tries. */
@@ -120,7 +120,7 @@ interface CopyOptions extends TakeOptions {
 async function copyDirectory({ dataDir, part, say }: CopyOptions): Promise<string> {
   const directory = storeDirectory(dataDir);
   if (directory === undefined) throw new ConfigError(`${dataDir} holds no region's store`);
-  const store = await openUnused(dataDir, directory);
+  const store = openAlone(dataDir, directory);
   const copy = `${part}.d`;
   try {
     say(`copying ${dataDir}`);

@@ -1,21 +1,71 @@
-/** What a data directory may be opened as, before anything of it is used. */
+/** What a data directory may be opened as, before anything of it is used, and what a start has to store in it. */
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from '../../shared/config/config-error.ts';
+import { Fault } from '../../shared/errors/errors.ts';
+import { type Random, randomName } from '../../shared/kernel/kernel.ts';
+import type { Log } from '../../shared/observe/log.ts';
+import { DISK_ID_LENGTH } from '../../shared/protocol/disks.ts';
+import { totalOf } from '../../shared/protocol/position.ts';
 import { describeSchema, requireCompatible, type SchemaDescription } from '../../shared/schema/compatible.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
+import { CATCHING_UP_INSTALLED } from './snapshot/snapshot.ts';
 import type { Wal } from './wal/wal.ts';
 
-/** A directory belongs to one region, and a schema only adds to the one the log was written under. */
-export async function checkDirectory(wal: Wal, region: string, schema: Schema, schemaFile: string): Promise<void> {
+export interface DirectoryOptions {
+  readonly wal: Wal;
+  readonly region: string;
+  readonly random: Random;
+  readonly log: Log;
+  readonly schema: Schema;
+  readonly schemaFile: string;
+  /** There is no other region to catch up with. */
+  readonly alone: boolean;
+}
+
+export interface Directory {
+  /** The log is empty, or has been since before it was whole: a part of the truth, not an old truth. */
+  readonly startedEmpty: boolean;
+  /** A snapshot was installed since: what is missing now comes by stream and repair. */
+  readonly installed: boolean;
+}
+
+/**
+ * A directory belongs to one region, has an id, and a schema only adds to the one the log was written under. What is new is
+ * noted: it is on the disk before the first write that goes by it, and a full disk does not keep the region from starting.
+ */
+export async function takeDirectory(options: DirectoryOptions): Promise<Directory> {
+  const { wal, region, random, log, schema, schemaFile, alone } = options;
   const owner = wal.mark('region');
   if (owner !== undefined && owner !== region) {
     throw new ConfigError(`the data directory belongs to the region ${String(owner)}, not to ${region}`);
   }
-  if (owner === undefined) await wal.storeMark('region', region);
   requireAccepted(wal, schema, schemaFile);
-  // Only what is new is written: a region with a full disk starts and serves reads.
+  if (owner === undefined) wal.noteMark('region', region);
+  if (typeof wal.mark('disk') !== 'string') wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
   const description = describeSchema(schema);
-  if (!isDeepStrictEqual(wal.mark('schema'), description)) await wal.storeMark('schema', description);
+  if (!isDeepStrictEqual(wal.mark('schema'), description)) wal.noteMark('schema', description);
+  const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;
+  const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true || installed;
+  if (startedEmpty && !installed && !alone) wal.noteMark('catching_up', true);
+  await storeNotes(wal, log);
+  return { startedEmpty, installed };
+}
+
+/** The region has caught up. */
+export async function markCaughtUp(wal: Wal, log: Log): Promise<void> {
+  if ((wal.mark('catching_up') ?? false) === false) return;
+  wal.noteMark('catching_up', false);
+  await storeNotes(wal, log);
+}
+
+/** Without room they stay noted. Throws `Fault` when the store failed. */
+export async function storeNotes(wal: Pick<Wal, 'flushNotes' | 'noted'>, log: Log): Promise<void> {
+  try {
+    await wal.flushNotes();
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
+    log.warn('the disk is full: marks are stored with the next write', { marks: [...wal.noted] });
+  }
 }
 
 /** Throws `ConfigError` where the schema may not follow the one that this log, or a copy of one, was written under. */

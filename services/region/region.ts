@@ -6,7 +6,7 @@
  * Time, chance, store, stream and links come in from outside, so that a simulation can run many regions in one process.
  */
 import type Koa from 'koa';
-import { Fault, Refusal } from '../../shared/errors/errors.ts';
+import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { Log } from '../../shared/observe/log.ts';
@@ -33,7 +33,7 @@ import { createIngest } from './receive/ingest.ts';
 import type { Ingest, Receiver } from './receive/receive.ts';
 import { createStreamReceiver } from './receive/stream-receiver.ts';
 import { recover } from './recover/recover.ts';
-import { checkDirectory, requireAccepted } from './region-directory.ts';
+import { markCaughtUp, requireAccepted, takeDirectory } from './region-directory.ts';
 import { createRegionCounters, registerRegionGauges } from './region-metrics.ts';
 import { describeRegion, lagBehindLeader } from './region-status.ts';
 import { createPeerRepair } from './repair/peer-repair.ts';
@@ -50,7 +50,6 @@ import { lowestAtPeers } from './ship/lowest-at-peers.ts';
 import type { Ship } from './ship/ship.ts';
 import { createShipper } from './ship/shipper.ts';
 import { createBootstrap } from './snapshot/bootstrap.ts';
-import { CATCHING_UP_INSTALLED } from './snapshot/merge.ts';
 import type { ArrivedSnapshot, Bootstrap } from './snapshot/snapshot.ts';
 import { createSnapshotServer } from './snapshot/snapshot-server.ts';
 import { createRegisters } from './state/catalog/registers.ts';
@@ -123,7 +122,11 @@ export interface Region {
 export async function createRegion(options: RegionOptions): Promise<Region> {
   const { region, clock, random, log, metrics, schema, stream, control, links, onFatal } = options;
   const wal = openLog({ store: options.store });
-  await checkDirectory(wal, region, schema, options.schemaFile);
+  const { startedEmpty, installed } = await takeDirectory({
+    ...{ wal, region, random, log, schema },
+    schemaFile: options.schemaFile,
+    alone: links.length === 0,
+  });
 
   const entities = new Entities();
   const catalog = createRegisters({ entities });
@@ -137,10 +140,6 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const text = createTextIndex({ schema, entities });
   const { dimensions } = schema.embedding;
   const vectors = createVectors({ clock, log, metrics, dimensions, entities, catalog, open: options.openVectors });
-  // A process that ends while it catches up from nothing leaves a part of the truth, not an old truth.
-  const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;
-  const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true || installed;
-  if (startedEmpty && !installed && links.length > 0) await wal.storeMark('catching_up', true);
   const rebuild = options.openRebuild?.();
   const recovered = recover({ clock, log, wal, catalog, ledger, facets, text, rebuild });
 
@@ -291,11 +290,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     applied: () => apply.applied,
     onReady: () => {
       log.info('ready');
-      if ((wal.mark('catching_up') ?? false) === false) return;
-      wal.storeMark('catching_up', false).catch((error: unknown) => {
-        // Without room it stays: the next start then asks the peers once more what they hold.
-        if (!(error instanceof Fault && error.code === 'storage_full')) onFatal(error);
-      });
+      markCaughtUp(wal, log).catch(onFatal);
     },
   });
 

@@ -4,13 +4,14 @@
  * and pulls the plug.
  */
 
-import type {
-  RangeOptions,
-  Store,
-  StoreSizes,
-  StoreTables,
-  StoreTransaction,
-  TableName,
+import {
+  type RangeOptions,
+  type Store,
+  type StoreSizes,
+  type StoreTables,
+  type StoreTransaction,
+  type TableName,
+  writtenByAnother,
 } from '../../services/region/wal/store.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 
@@ -42,6 +43,8 @@ export class MemoryStore implements Store {
   private failures: StorageFailure[] = [];
   private unflushed: Change[][] = [];
   private dead = false;
+  /** The disk's newest commit that is in what this store sees. */
+  private version: number;
   /** What a simulation has to do with it. */
   hooks: StoreHooks;
   /** While set, no commit finds room. */
@@ -55,6 +58,12 @@ export class MemoryStore implements Store {
     this.disk = disk;
     this.hooks = hooks;
     this.visible = disk.copy();
+    this.version = disk.flushed;
+  }
+
+  /** The same disk, opened by a second process while this one goes on: whichever writes first, the other one writes no more. */
+  again(hooks: StoreHooks = this.hooks): MemoryStore {
+    return new MemoryStore(this.disk, hooks);
   }
 
   /** Commits from now on run but do not resolve, until `releaseFlushes`. */
@@ -138,6 +147,7 @@ export class MemoryStore implements Store {
     const written = new Disk();
     const removed = new Set<string>();
     const name = (table: TableName, key: Key): string => JSON.stringify([table, key]);
+    if (this.disk.begun !== this.version) throw writtenByAnother('this disk');
     work({
       get: (table, key) => {
         if (removed.size > 0 && removed.has(name(table, key))) return undefined;
@@ -159,11 +169,13 @@ export class MemoryStore implements Store {
     const failure = this.failures.shift() ?? (this.full ? 'storage_full' : undefined);
     if (failure !== undefined) throw new Fault(failure, `injected: ${failure}`);
     this.visible.write(changes);
+    if (changes.length > 0) this.version = ++this.disk.begun;
     this.unflushed.push(changes);
     await this.flushGate;
     await this.hooks.flush?.();
     if (this.dead) return forever();
     this.disk.write(changes);
+    if (changes.length > 0) this.disk.flushed++;
     this.unflushed.shift();
     this.commits++;
     this.hooks.onFlushed?.(changes);
@@ -188,6 +200,9 @@ export class MemoryStore implements Store {
 
 /** Tables of sorted keys. */
 class Disk {
+  /** Commits of all processes that have it open: those that took effect, and those that are flushed. */
+  begun = 0;
+  flushed = 0;
   private readonly tables = new Map<TableName, { keys: Key[]; values: Uint8Array[] }>(
     tableNames.map((name) => [name, { keys: [], values: [] }]),
   );

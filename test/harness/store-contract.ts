@@ -5,7 +5,18 @@ import type { Store, StoreTransaction, TableName } from '../../services/region/w
 /** A store under test: `open` opens what is on its disk; before another `open` the former store is closed. */
 export interface StoreUnderTest {
   open(): Store;
+  /** Another process opens the same disk, beside whoever has it open. */
+  second(): Promise<SecondProcess>;
   dispose(): Promise<void>;
+}
+
+/** A process of its own: LMDB knows no two stores on one disk in one process. */
+export interface SecondProcess {
+  /** Puts a mark, or removes one; the code of the `Fault` it failed with. */
+  put(name: string): Promise<string | undefined>;
+  remove(name: string): Promise<string | undefined>;
+  /** It dies where it stands. */
+  kill(): Promise<void>;
 }
 
 const origin = 'us-east@aaaaaaaaaa';
@@ -210,6 +221,42 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       assert.equal(store.bytes('batches'), full);
       assert.ok(after.usedBytes - after.freeBytes <= 1.1 * (before.usedBytes - before.freeBytes) + 1e6);
       assert.ok(after.usedBytes <= 3 * before.usedBytes, `${before.usedBytes} grew to ${after.usedBytes}`);
+    });
+
+    it('once a second process has written, nothing of this one is written any more, whatever it is', async () => {
+      await store.commit((transaction) => {
+        for (const put of puts) put(transaction);
+      });
+      const second = await under.second();
+      assert.equal(await second.put('second'), undefined, 'what was committed before it opened is no hindrance');
+      const removal = (transaction: StoreTransaction): void => transaction.remove('marks', 'offset');
+      for (const work of [...puts, removal]) {
+        await assert.rejects(store.commit(work), { code: 'storage_failed', message: /another process has written/ });
+      }
+      assert.equal(await second.put('again'), undefined, 'one of them goes on');
+      assert.equal(await second.remove('again'), undefined);
+      assert.equal(await second.remove('never was there'), undefined);
+      assert.equal(await second.put('again'), undefined);
+      await second.kill();
+      await reopen();
+      assert.equal(rows(store), puts.length + 2);
+      await store.commit((transaction) =>
+        transaction.put('marks', 'offset', bytes('a killed process holds nothing up')),
+      );
+    });
+
+    it('a second process that opened before the first wrote again writes nothing; the first one goes on', async () => {
+      await store.commit((transaction) => transaction.put('marks', 'offset', bytes('1')));
+      const second = await under.second();
+      await store.commit((transaction) => transaction.put('marks', 'offset', bytes('2')));
+      assert.equal(await second.put('second'), 'storage_failed');
+      assert.equal(await second.remove('offset'), 'storage_failed');
+      await store.commit((transaction) => transaction.remove('marks', 'offset'));
+      await store.commit((transaction) => transaction.remove('marks', 'offset'));
+      await store.commit((transaction) => transaction.put('marks', 'cut', bytes('3')));
+      await second.kill();
+      await reopen();
+      assert.equal(rows(store), 1);
     });
 
     it('close waits for the commits under way', async () => {

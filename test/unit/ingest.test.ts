@@ -85,7 +85,7 @@ describe('ingest', () => {
     await one.ingest.take([batches[0]!], offset(2));
     assert.equal(one.wal.offset?.sequence, 1, 'noted');
     await one.ingest.take([batches[2]!], offset(3));
-    await one.wal.flushOffset();
+    await one.wal.flushNotes();
     assert.equal(one.wal.offset?.sequence, 2);
     await one.ingest.take([batches[1]!, batches[3]!], offset(4));
     assert.equal(one.durable, `${a}:10`);

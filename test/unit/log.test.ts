@@ -193,10 +193,10 @@ describe('log', () => {
     assert.equal(wal.offset?.sequence, 3);
     wal.noteOffset(offset(4));
     await wal.append({ batches: [second], offset: offset(5) });
-    await wal.flushOffset();
+    await wal.flushNotes();
     assert.equal(wal.offset?.sequence, 5);
     wal.noteOffset(offset(6));
-    await wal.flushOffset();
+    await wal.flushNotes();
     assert.equal(openLog({ store: store.crash() }).offset?.sequence, 6);
   });
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { packShard } from '../../services/region/checkpoint/checkpoint.ts';
 import { checkLog } from '../../services/region/snapshot/check-log.ts';
-import { CATCHING_UP_INSTALLED, lackOf, mergeInto, obstacleOf } from '../../services/region/snapshot/merge.ts';
+import { lackOf, mergeInto, obstacleOf } from '../../services/region/snapshot/merge.ts';
+import { CATCHING_UP_INSTALLED } from '../../services/region/snapshot/snapshot.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';

@@ -4,14 +4,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { Fault } from '../../shared/errors/errors.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
+import { secondProcess } from '../harness/second-process.ts';
 import { storeContract } from '../harness/store-contract.ts';
 
 storeContract('lmdb', () => {
   const path = mkdtempSync(join(tmpdir(), 'tidal-store-'));
   return {
     open: () => openLmdbStore({ path }),
+    second: () => secondProcess(path),
     dispose: async () => rmSync(path, { recursive: true, force: true }),
   };
 });
@@ -22,6 +25,19 @@ storeContract('in memory', () => {
     open: () => {
       store = store.crash();
       return store;
+    },
+    second: async () => {
+      const process = store.again();
+      const codeOf = async (commit: Promise<void>): Promise<string | undefined> =>
+        commit.then(
+          () => undefined,
+          (error: unknown) => (error instanceof Fault ? error.code : String(error)),
+        );
+      return {
+        put: (name) => codeOf(process.commit((transaction) => transaction.put('marks', name, Buffer.from(name)))),
+        remove: (name) => codeOf(process.commit((transaction) => transaction.remove('marks', name))),
+        kill: async () => void process.crash(),
+      };
     },
     dispose: async () => {},
   };

@@ -203,7 +203,7 @@ class StreamReceiver implements Receiver {
   private async flushOffset(): Promise<void> {
     const { wal, log, onFatal } = this.options;
     try {
-      await wal.flushOffset();
+      await wal.flushNotes();
     } catch (error) {
       if (isFull(error)) log.warn('the stream offset cannot be stored', { error: messageOf(error) });
       else onFatal(error);

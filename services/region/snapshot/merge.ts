@@ -13,11 +13,9 @@ import { type Batch, decodeBatch } from '../../../shared/protocol/batch.ts';
 import { parseLeadership } from '../../../shared/protocol/leadership.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Wal } from '../wal/wal.ts';
+import { CATCHING_UP_INSTALLED } from './snapshot.ts';
 
 const READ_BYTES = 4 * 1024 * 1024;
-
-/** The value of the mark `catching_up` once a snapshot was installed: what is missing now comes by stream and repair. */
-export const CATCHING_UP_INSTALLED = 'installed';
 
 /** What this region has trimmed: a copy that is merged with its log must hold at least that. */
 export function trimmedUpTo(mine: Wal): Position {

@@ -18,6 +18,9 @@ import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { IncomingStore } from '../wal/store-home.ts';
 
+/** The value of the mark `catching_up` once a snapshot was installed: what is missing now comes by stream and repair. */
+export const CATCHING_UP_INSTALLED = 'installed';
+
 export interface SnapshotServer {
   /**
    * The copy to fetch: the one being served, else a new one; a new one too where the one being served does not hold

@@ -10,6 +10,11 @@
  * Order of effects of a switch: the new store's file and directory are flushed → CURRENT.tmp is written and flushed → renamed
  * → the directory is flushed → the former store is removed. What a crash leaves in between: the former store current and
  * leftovers of the new one, or the new one current and leftovers of the former; `open` removes either.
+ *
+ * One process at a time: `open` refuses a directory that another running process has open, before it changes anything there.
+ * LMDB's table of readers tells (`openAlone`): an entry counts as long as the kernel holds its process's lock, so one that was
+ * killed needs no clean-up. Where locks do not reach - LMDB must not be used on a file system of the network, but somebody
+ * may - or two start at the same moment, the store refuses every write that comes after one of another process (`store.ts`).
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -17,6 +22,7 @@ import { appendFile, type FileHandle, mkdir, open, rename, rm, stat, statfs, wri
 import { join } from 'node:path';
 import { ConfigError } from '../../../shared/config/config-error.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { storageFault } from '../../../shared/errors/storage-fault.ts';
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
 import { type LmdbEnvironment, openLmdbStore } from './lmdb-store.ts';
 import type { Store } from './store.ts';
@@ -64,9 +70,16 @@ class LmdbStoreHome implements StoreHome {
     const { path } = this.options;
     mkdirSync(path, { recursive: true });
     const current = this.current();
+    const store = openAlone(path, join(path, current));
+    if (this.current() !== current) {
+      store.close().catch(() => undefined);
+      throw new ConfigError(
+        `${path} was given another store while it was being opened: a restore has just ended there`,
+      );
+    }
     this.removeLeftovers(current);
-    this.store = openLmdbStore({ path: join(path, current) });
-    return this.store;
+    this.store = store;
+    return store;
   }
 
   private current(): string {
@@ -106,7 +119,7 @@ class LmdbStoreHome implements StoreHome {
       return new FileCopy(directory, await open(file, 'r'), size, sha256);
     } catch (error) {
       await rm(directory, { recursive: true, force: true });
-      throw translate(error);
+      throw storageFault(error);
     }
   }
 
@@ -139,7 +152,7 @@ class LmdbStoreHome implements StoreHome {
       await this.requireRoom(bytes - incoming.received, 'the store coming in');
       return incoming;
     } catch (error) {
-      throw translate(error);
+      throw storageFault(error);
     }
   }
 }
@@ -201,7 +214,7 @@ class IncomingDirectory implements IncomingStore {
     } catch (error) {
       // What was written of these bytes would shift everything that is appended after them.
       await rm(this.directory, { recursive: true, force: true });
-      throw translate(error);
+      throw storageFault(error);
     }
     this.received += bytes.length;
   }
@@ -214,7 +227,7 @@ class IncomingDirectory implements IncomingStore {
         return true;
       }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw translate(error);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw storageFault(error);
     }
     await this.discard();
     return false;
@@ -227,14 +240,20 @@ class IncomingDirectory implements IncomingStore {
 
   async makeCurrent(): Promise<void> {
     const { home, name, former, onStep } = this.options;
-    await flush(join(this.directory, DATA));
-    await flush(this.directory);
-    await flush(home);
-    onStep?.('store flushed');
     const pointer = join(home, CURRENT);
-    await writeFile(`${pointer}.tmp`, `${name}\n`);
-    await flush(`${pointer}.tmp`);
-    onStep?.('pointer written');
+    try {
+      await flush(join(this.directory, DATA));
+      await flush(this.directory);
+      await flush(home);
+      onStep?.('store flushed');
+      await writeFile(`${pointer}.tmp`, `${name}\n`);
+      await flush(`${pointer}.tmp`);
+      onStep?.('pointer written');
+    } catch (error) {
+      // The former store is current. From the rename on it may be neither: then only a start can tell.
+      await rm(`${pointer}.tmp`, { force: true });
+      throw storageFault(error);
+    }
     await rename(`${pointer}.tmp`, pointer);
     onStep?.('pointer renamed');
     await flush(home);
@@ -247,6 +266,35 @@ class IncomingDirectory implements IncomingStore {
   async discard(): Promise<void> {
     this.received = 0;
     await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Opens the store of the data directory `path` that lies in `directory`, if no other running process has it open. Throws
+ * `ConfigError`.
+ */
+export function openAlone(path: string, directory: string): LmdbEnvironment {
+  let store: LmdbEnvironment;
+  try {
+    store = openLmdbStore({ path: directory });
+  } catch (error) {
+    throw new ConfigError(`${path} cannot be opened: ${messageOf(error)}; is a region running on it?`);
+  }
+  // The own entry first: of two that start together at least one then sees the other.
+  const others = isRead(store) ? store.readers().filter((pid) => pid !== process.pid) : undefined;
+  if (others?.length === 0) return store;
+  store.close().catch(() => undefined);
+  const who = others === undefined ? 'a process of another container' : `process ${others.join(', ')}`;
+  throw new ConfigError(`${path} is in use by ${who}: stop that region first`);
+}
+
+/** A process of another container may have the number of this one: the kernel then refuses this one a place in the table. */
+function isRead(store: LmdbEnvironment): boolean {
+  try {
+    store.get('marks', 'region');
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -294,10 +342,4 @@ export async function flush(path: string): Promise<void> {
 
 function exists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
-}
-
-function translate(error: unknown): Fault {
-  if (error instanceof Fault) return error;
-  const full = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | null)?.code ?? '');
-  return new Fault(full ? 'storage_full' : 'storage_failed', messageOf(error), { cause: error });
 }

@@ -7,16 +7,30 @@
  * the flush, and `flushed` does not wait for synchronous transactions at all. `childTransaction` because a throw inside
  * plain `transaction()` commits what was put before it.
  */
-import { mkdirSync, statfsSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { isNoRoom, isStorageError, storageFault } from '../../../shared/errors/storage-fault.ts';
 import { BrokenInvariant } from '../../../shared/kernel/kernel.ts';
-import type { RangeOptions, Store, StoreSizes, StoreTables, StoreTransaction, TableName } from './store.ts';
+import {
+  type RangeOptions,
+  type Store,
+  type StoreSizes,
+  type StoreTables,
+  type StoreTransaction,
+  type TableName,
+  writtenByAnother,
+} from './store.ts';
 
 type Key = string | number | (string | number)[];
 
-/** LMDB calls a write that was cut short an I/O error: below this much free room it was the disk's end. */
-const FULL_BELOW_BYTES = 4 * 1024 * 1024;
+/**
+ * LMDB reports a write that the end of the disk or of a quota cut short as an I/O error: where this much cannot be written
+ * beside the data, for want of room, it was that.
+ */
+const PROBE_BYTES = 4 * 1024 * 1024;
+const PROBE = 'room-probe';
 
 const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
 
@@ -79,21 +93,33 @@ class LmdbStore implements LmdbEnvironment {
   private readonly tables: Record<TableName, Database<Buffer, Key>>;
   private readonly transaction: StoreTransaction;
   private last: Promise<void> = Promise.resolve();
+  /** Id of the last transaction that was committed when this process opened the store or wrote to it last. */
+  private version: number;
+  /** The transaction under way has changed something: only then LMDB gives it an id. */
+  private changed = false;
 
   constructor(path: string, root: RootDatabase<Buffer, Key>, tables: Record<TableName, Database<Buffer, Key>>) {
     this.path = path;
     this.root = root;
     this.tables = tables;
+    this.version = this.lastTransaction();
     this.transaction = {
       get: (table, key) => this.get(table, key),
       put: (table, key, value) => {
+        this.changed = true;
         // Inside the transaction's callback a put is immediate; its promise is the transaction's.
         void this.tables[table].put(key as Key, value as Buffer);
       },
       remove: (table, key) => {
+        if (!this.tables[table].doesExist(key as Key)) return;
+        this.changed = true;
         void this.tables[table].remove(key as Key);
       },
     };
+  }
+
+  private lastTransaction(): number {
+    return (this.root.getStats() as LmdbStats).lastTxnId;
   }
 
   get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined {
@@ -127,6 +153,8 @@ class LmdbStore implements LmdbEnvironment {
     try {
       await this.root.childTransaction(() => {
         try {
+          this.changed = false;
+          this.requireAlone();
           work(this.transaction);
         } catch (error) {
           thrown = { error };
@@ -134,20 +162,40 @@ class LmdbStore implements LmdbEnvironment {
         }
       });
     } catch (error) {
-      if (thrown !== undefined && !isStorageError(thrown.error)) throw thrown.error;
+      if (thrown !== undefined && !this.metTheDisk(thrown.error)) throw thrown.error;
       throw this.translate(thrown?.error ?? (await causeOf(error)));
     }
+    if (this.changed) this.version++;
+  }
+
+  /** Transaction ids are LMDB's own, the same in every process: one that is not known here is somebody else's. */
+  private requireAlone(): void {
+    if (this.lastTransaction() !== this.version) throw writtenByAnother(this.path);
+  }
+
+  /** A get or put inside `work` that failed on the disk; what the caller's own code threw comes out as it is. */
+  private metTheDisk(error: unknown): boolean {
+    return !(error instanceof BrokenInvariant) && !(error instanceof Fault) && isStorageError(error);
   }
 
   private translate(error: unknown): Fault {
     const text = messageOf(error);
-    const full = /MDB_MAP_FULL|No space left|ENOSPC/i.test(text) || (/Input\/output/.test(text) && this.diskIsFull());
-    return new Fault(full ? 'storage_full' : 'storage_failed', text, { cause: error });
+    if (/Input\/output|I\/O error|\bEIO\b/.test(text) && this.diskIsFull()) {
+      return new Fault('storage_full', text, { cause: error });
+    }
+    return storageFault(error);
   }
 
   private diskIsFull(): boolean {
-    const { bavail, bsize } = statfsSync(this.path);
-    return bavail * bsize < FULL_BELOW_BYTES;
+    const probe = join(this.path, PROBE);
+    try {
+      writeFileSync(probe, Buffer.alloc(PROBE_BYTES));
+      return false;
+    } catch (error) {
+      return isNoRoom(error);
+    } finally {
+      rmSync(probe, { force: true });
+    }
   }
 
   sizes(): StoreSizes {
@@ -197,14 +245,9 @@ interface TreeStats {
   readonly overflowPages: number;
 }
 interface LmdbStats extends TreeStats {
+  readonly lastTxnId: number;
   readonly lastPageNumber: number;
   readonly free: TreeStats;
-}
-
-/** A get or put inside `work` that met the disk; what the caller's own code threw comes out as it is. */
-function isStorageError(error: unknown): boolean {
-  if (error instanceof BrokenInvariant) return false;
-  return /^MDB_|No space left|ENOSPC|Input\/output|\bEIO\b/.test(messageOf(error));
 }
 
 /**

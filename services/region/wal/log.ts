@@ -12,7 +12,6 @@ import type { Batch } from '../../../shared/protocol/batch.ts';
 import { decodeHeader, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../shared/protocol/events.ts';
-import type { Position } from '../../../shared/protocol/position.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import { mergeEmbedding, mergeItem } from '../state/catalog/catalog.ts';
 import { type Copy, copyOf } from '../state/keys/keys.ts';
@@ -26,8 +25,9 @@ import {
   encodeItem,
   encodeJson,
 } from './documents.ts';
+import { KeyTable } from './key-table.ts';
 import type { Store, StoreTransaction } from './store.ts';
-import type { AppendOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
+import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
 
 /** Rows of this size lie on whole pages, and a run of this many pages is easily found among freed ones. */
 const PART_BYTES = 16 * 4_096 - 16;
@@ -58,16 +58,16 @@ class Log implements Wal {
   private readonly marks = new Map<string, unknown>();
   /** Origins this process opened. */
   private readonly owned = new Set<string>();
+  private readonly notes = new Map<MarkName, unknown>();
   private storedOffset: StreamOffset | undefined;
   private notedOffset: StreamOffset | undefined;
   private highest = 0;
-  /** By id: the last append of a received copy that is not over. */
-  private readonly coming = new Map<string, Promise<void>>();
-  received = 0;
+  private readonly keyTable: KeyTable;
   private queue: Promise<void> = Promise.resolve();
 
   constructor(store: Store) {
     this.store = store;
+    this.keyTable = new KeyTable(store, this.durablePosition);
     for (const { key, value } of store.range('origins', {})) {
       const stored = decodeJson<StoredOrigin>(value);
       const first = this.firstStored(key) ?? stored.last + 1;
@@ -101,7 +101,7 @@ class Log implements Wal {
     return this.enqueue(async () => {
       assert(!this.known.has(origin), 'an origin is opened once', () => ({ origin }));
       const info: OriginInfo = { origin, epoch, first: 1, last: 0, chain: NO_PREDECESSOR, lastHlc: 0 };
-      await this.store.commit((transaction) => {
+      await this.commitWithNotes((transaction) => {
         assert(transaction.get('origins', origin) === undefined, 'an origin is opened once', () => ({ origin }));
         putOrigin(transaction, info);
       });
@@ -114,27 +114,14 @@ class Log implements Wal {
     // Before its turn: what is stamped from now on comes after it in the log.
     for (const { lastHlc } of options.batches) this.highest = Math.max(this.highest, lastHlc);
     const run = this.enqueue(() => this.appendNow(options));
-    if (options.own !== true) this.noteArriving(options.batches, run);
+    if (options.own !== true) this.keyTable.noteArriving(options.batches, run);
     return run;
-  }
-
-  private noteArriving(batches: readonly Batch[], run: Promise<void>): void {
-    this.received++;
-    const ids = batches.flatMap((batch) =>
-      batch.signals === undefined ? batch.events.flatMap(({ key }) => (key === undefined ? [] : [key.id])) : [],
-    );
-    if (ids.length === 0) return;
-    const forget = (): void => {
-      for (const id of ids) if (this.coming.get(id) === over) this.coming.delete(id);
-    };
-    const over = run.then(forget, forget);
-    for (const id of ids) this.coming.set(id, over);
   }
 
   private async appendNow({ batches, own, offset }: AppendOptions): Promise<void> {
     const after = this.plan(batches, own === true);
     const newOffset = offset ?? this.notedOffset;
-    await this.store.commit((transaction) => {
+    await this.commitWithNotes((transaction) => {
       for (const origin of after.keys()) this.assertStored(transaction, origin);
       for (const batch of batches) {
         transaction.put('batches', [batch.origin, batch.first], batch.bytes);
@@ -191,13 +178,28 @@ class Log implements Wal {
     this.notedOffset = offset;
   }
 
-  flushOffset(): Promise<void> {
+  flushNotes(): Promise<void> {
     return this.enqueue(async () => {
       const noted = this.notedOffset;
-      if (noted === undefined) return;
-      await this.store.commit((transaction) => transaction.put('marks', OFFSET, encodeJson(noted)));
+      if (noted === undefined && this.notes.size === 0) return;
+      await this.commitWithNotes((transaction) => {
+        if (noted !== undefined) transaction.put('marks', OFFSET, encodeJson(noted));
+      });
       this.offsetStored(noted);
     });
+  }
+
+  /** One commit, with the marks that were noted before it. */
+  private async commitWithNotes(work: (transaction: StoreTransaction) => void): Promise<void> {
+    const notes = [...this.notes];
+    await this.store.commit((transaction) => {
+      for (const [name, value] of notes) transaction.put('marks', name, encodeJson(value));
+      work(transaction);
+    });
+    for (const [name, value] of notes) {
+      this.marks.set(name, value);
+      if (this.notes.get(name) === value) this.notes.delete(name);
+    }
   }
 
   private offsetStored(offset: StreamOffset | undefined): void {
@@ -300,55 +302,27 @@ class Log implements Wal {
   }
 
   copies(id: string): readonly Copy[] {
-    const bytes = this.store.get('keys', id);
-    if (bytes === undefined) return [];
-    // A commit may be seen before it is flushed; only what is flushed exists.
-    return decodeCopies(bytes).filter(({ origin, sequence }) => sequence <= (this.durablePosition.get(origin) ?? 0));
+    return this.keyTable.copies(id);
   }
 
   arriving(id: string): Promise<void> | undefined {
-    return this.coming.get(id);
+    return this.keyTable.arriving(id);
+  }
+
+  get received(): number {
+    return this.keyTable.received;
   }
 
   get keys(): number {
-    return this.store.count('keys');
+    return this.keyTable.count;
   }
 
-  async forgetKeys({
-    from,
-    limit,
-    beforeMs,
-    upTo,
-  }: {
-    from: string | undefined;
-    limit: number;
-    beforeMs: number;
-    upTo: Position;
-  }): Promise<{ next: string | undefined; forgotten: number }> {
-    const old = (value: Uint8Array): boolean =>
-      decodeCopies(value).every(
-        ({ acceptedMs, origin, sequence }) => acceptedMs < beforeMs && sequence <= (upTo.get(origin) ?? 0),
-      );
-    const found: string[] = [];
-    let next: string | undefined;
-    let looked = 0;
-    for (const { key, value } of this.store.range('keys', {
-      ...(from === undefined ? {} : { from }),
-      limit: limit + 1,
-    })) {
-      if (++looked > limit) next = key;
-      else if (old(value)) found.push(key);
-    }
-    if (found.length > 0) {
-      await this.store.commit((transaction) => {
-        for (const id of found) {
-          // A copy may have come since it was looked at.
-          const value = transaction.get('keys', id);
-          if (value !== undefined && old(value)) transaction.remove('keys', id);
-        }
-      });
-    }
-    return { next, forgotten: found.length };
+  get keysForgottenMs(): number {
+    return this.keyTable.forgottenMs;
+  }
+
+  forgetKeys(options: ForgetOptions): Promise<{ next: string | undefined; forgotten: number }> {
+    return this.keyTable.forget(options);
   }
 
   *itemRegisters(): Iterable<readonly [number, ItemRegister]> {
@@ -360,19 +334,28 @@ class Log implements Wal {
   }
 
   mark(name: MarkName): unknown {
-    return this.marks.get(name);
+    return this.notes.has(name) ? this.notes.get(name) : this.marks.get(name);
   }
 
   storeMark(name: MarkName, value: unknown): Promise<void> {
     return this.enqueue(async () => {
-      await this.store.commit((transaction) => transaction.put('marks', name, encodeJson(value)));
+      await this.commitWithNotes((transaction) => transaction.put('marks', name, encodeJson(value)));
       this.marks.set(name, value);
+      this.notes.delete(name);
     });
+  }
+
+  noteMark(name: MarkName, value: unknown): void {
+    this.notes.set(name, value);
+  }
+
+  get noted(): ReadonlySet<MarkName> {
+    return new Set(this.notes.keys());
   }
 
   async close(): Promise<void> {
     try {
-      await this.flushOffset();
+      await this.flushNotes();
     } catch (error) {
       // A hint that is not stored only makes the next start read more.
       if (!(error instanceof Fault && error.code === 'storage_full')) throw error;

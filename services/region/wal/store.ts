@@ -3,7 +3,14 @@
  *
  * Crash semantics every implementation keeps (`test/harness/store-contract.ts`): a commit is whole or absent; a commit
  * that resolved is there after a power cut; a commit whose work threw left nothing. `lmdb-store.ts` is the real one.
+ *
+ * One process at a time: what a process keeps in memory is worked out from what it has read, so nothing it writes may land on
+ * what another one wrote since. Every commit, whatever is in it, fails with `Fault('storage_failed')` and changes nothing when
+ * anything was committed since this `Store` was opened that did not go through it. Nothing is written to claim a store: a
+ * process that was killed leaves nothing to be cleaned up, and a start on a full disk is as safe as any.
  */
+
+import { Fault } from '../../../shared/errors/errors.ts';
 
 /** The tables and the keys they are ordered by. */
 export interface StoreTables {
@@ -54,8 +61,8 @@ export interface Store {
   ): Iterable<{ readonly key: StoreTables[T]; readonly value: Uint8Array }>;
   /**
    * Runs `work` in one write transaction and resolves when it is durable. A throw in `work` rolls everything back and
-   * rejects with that error; a failed commit or flush rejects with `Fault('storage_failed')`, a full disk or map with
-   * `Fault('storage_full')`. Commits run one after another in call order.
+   * rejects with that error; a failed commit or flush, and any commit after one of another process, rejects with
+   * `Fault('storage_failed')`, a full disk or map with `Fault('storage_full')`. Commits run one after another in call order.
    */
   commit(work: (transaction: StoreTransaction) => void): Promise<void>;
   sizes(): StoreSizes;
@@ -65,4 +72,12 @@ export interface Store {
   bytes(table: TableName): number;
   /** Waits for commits under way. */
   close(): Promise<void>;
+}
+
+/** Two processes have one store open, and the other one has written: this one must end. */
+export function writtenByAnother(path: string): Fault {
+  return new Fault(
+    'storage_failed',
+    `another process has written to ${path} since this one opened it: two processes run on one data directory; this one ends, stop one of them`,
+  );
 }

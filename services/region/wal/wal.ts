@@ -55,7 +55,14 @@ export interface AppendOptions {
 }
 
 /** A small value that survives restarts, by name. */
-export type MarkName = 'region' | 'leadership' | 'cut' | 'schema' | 'catching_up' | 'checkpoint';
+export type MarkName = 'region' | 'leadership' | 'cut' | 'schema' | 'catching_up' | 'checkpoint' | 'disk' | 'disks';
+
+export interface ForgetOptions {
+  readonly from: string | undefined;
+  readonly limit: number;
+  readonly beforeMs: number;
+  readonly upTo: Position;
+}
 
 export interface Wal {
   /** Highest durable sequence of every origin held. Only completed flushes move it, and never back. */
@@ -74,9 +81,10 @@ export interface Wal {
    * must end in both cases, without answering anyone.
    */
   append(options: AppendOptions): Promise<void>;
-  /** The stream moved over messages this region already had: stored with the next append, or by `flushOffset`. */
+  /** The stream moved over messages this region already had: stored with the next append, or by `flushNotes`. */
   noteOffset(offset: StreamOffset): void;
-  flushOffset(): Promise<void>;
+  /** Stores what was noted, offset and marks. */
+  flushNotes(): Promise<void>;
   /**
    * Durable batches of an origin from the one that holds `from`, whole, at most `limitBytes` but at least one; none when
    * `from` lies beyond the durable position or before what was trimmed (`OriginInfo.first`).
@@ -108,19 +116,27 @@ export interface Wal {
   /**
    * One step through the table of keys: looks at `limit` ids from `from` on and forgets those whose newest copy was accepted
    * before `beforeMs` and whose copies all lie at or below `upTo`, which is durable. Answers where the next step begins, undefined at the end. Forgetting is sound only where no copy
-   * within seven days of a forgotten one can come any more (`checkpoint/checkpoint.ts`).
+   * within seven days of a forgotten one can come any more (`checkpoint/key-sweep.ts`).
    */
-  forgetKeys(options: {
-    readonly from: string | undefined;
-    readonly limit: number;
-    readonly beforeMs: number;
-    readonly upTo: Position;
-  }): Promise<{ readonly next: string | undefined; readonly forgotten: number }>;
+  forgetKeys(options: ForgetOptions): Promise<{ readonly next: string | undefined; readonly forgotten: number }>;
+  /**
+   * Keys whose newest copy was accepted before this moment may have been forgotten here, epoch ms; 0: none was. Never goes
+   * back, and is as lasting as their absence.
+   */
+  readonly keysForgottenMs: number;
   /** Documents, for recovery: the registers as the log made them. */
   itemRegisters(): Iterable<readonly [entity: number, register: ItemRegister]>;
   embeddingRegisters(): Iterable<readonly [entity: number, register: EmbeddingRegister]>;
+  /** As it was stored or noted last. */
   mark(name: MarkName): unknown;
   /** Flushed when resolved. */
   storeMark(name: MarkName, value: unknown): Promise<void>;
+  /**
+   * Counts from now on, and is on the disk no later than anything that is written after it: stored with the next append,
+   * opened origin or mark, or by `flushNotes`. For what a start has to say: a full disk does not keep it from serving reads.
+   */
+  noteMark(name: MarkName, value: unknown): void;
+  /** Noted marks that are not on the disk yet. */
+  readonly noted: ReadonlySet<MarkName>;
   close(): Promise<void>;
 }

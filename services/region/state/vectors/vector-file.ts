@@ -17,6 +17,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Fault } from '../../../../shared/errors/errors.ts';
+import { storageFault } from '../../../../shared/errors/storage-fault.ts';
 
 /** Stands for no entity. */
 export const DELETED = -1;
@@ -105,7 +106,7 @@ export class VectorFile {
 
   /**
    * `write` makes the graph's file at the path it is given, and answers its labels; `bytes`: about how large it will be.
-   * Throws `Fault` `storage_full` or what `write` throws, and leaves what was there.
+   * Throws `Fault`, `storage_full` where there is no room, and leaves what was there.
    */
   async save(graph: {
     readonly atMs: number;
@@ -132,8 +133,9 @@ export class VectorFile {
       await rename(join(path, `${INDEX}.tmp`), join(path, INDEX));
       await flush(path);
     } catch (error) {
-      await rm(file, { force: true });
-      throw error;
+      // What was begun takes room that the log needs.
+      for (const begun of [file, join(path, `${INDEX}.tmp`)]) await rm(begun, { force: true });
+      throw storageFault(error);
     }
     for (const other of names) if (other !== name && graphPattern.test(other)) await rm(join(path, other));
   }
