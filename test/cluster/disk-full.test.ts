@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Acknowledged } from '../harness/acknowledged.ts';
 import { Cluster } from '../harness/cluster.ts';
@@ -16,6 +17,8 @@ describe('the disk of a region is full', function () {
   this.timeout(120_000);
   let cluster: Cluster;
   const mounted: string[] = [];
+  const standard = readFileSync(new URL('../../../deploy/config/default-schema.yaml', import.meta.url), 'utf8');
+  let schemas: string;
 
   before(async function () {
     if (process.platform !== 'linux' || process.getuid?.() !== 0) {
@@ -24,7 +27,9 @@ describe('the disk of a region is full', function () {
       console.log(`SKIPPED: ${why}`);
       this.skip();
     }
-    cluster = await Cluster.start();
+    schemas = mkdtempSync(join(tmpdir(), 'tidal-schemas-'));
+    writeFileSync(join(schemas, 'schema.yaml'), standard);
+    cluster = await Cluster.start({ schemaFile: join(schemas, 'schema.yaml') });
     for (const name of ['us-east', 'eu-west']) await moveToSmallDisk(name);
     await cluster.settled();
   });
@@ -34,6 +39,7 @@ describe('the disk of a region is full', function () {
       for (const path of mounted) execFileSync('umount', [path]);
       await cluster.stop();
     }
+    if (schemas !== undefined) rmSync(schemas, { recursive: true });
   });
 
   async function moveToSmallDisk(name: string): Promise<void> {
@@ -130,6 +136,32 @@ describe('the disk of a region is full', function () {
       async () => (await cluster.get('/items/100?region=eu-west')).status === 200,
     );
     rmSync(ballast('eu-west'));
+    await told.check(cluster);
+  });
+
+  it('a follower that is started on a full disk with a schema that has grown serves reads, and stores the schema when there is room', async () => {
+    const told = new Acknowledged();
+    const grown = standard.replace(
+      /^signals:\n/m,
+      'signals:\n  applause: { half_life: 12h, sentiment: positive, windows: [1h, 24h, 7d, all] }\n',
+    );
+    assert.notEqual(grown, standard);
+    await cluster.kill('eu-west');
+    fill('eu-west', 0);
+    writeFileSync(join(schemas, 'schema.yaml'), grown);
+    await cluster.restart('eu-west');
+    assert.equal((await cluster.get('/items/100?region=eu-west')).status, 200);
+    const { body } = await cluster.region<{ signals: string[] }>('eu-west', '/internal/status');
+    assert.ok(body.signals.includes('applause'));
+    rmSync(ballast('eu-west'));
+    for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 700 + (n % 5)), 200);
+    await told.check(cluster);
+
+    await cluster.kill('eu-west');
+    writeFileSync(join(schemas, 'schema.yaml'), standard);
+    await assert.rejects(cluster.restart('eu-west'), /applause/, 'what was accepted once is not given up');
+    writeFileSync(join(schemas, 'schema.yaml'), grown);
+    await cluster.restart('eu-west');
     await told.check(cluster);
   });
 });

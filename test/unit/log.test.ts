@@ -210,6 +210,50 @@ describe('log', () => {
     assert.equal(openLog({ store: store.crash() }).mark('cut'), true);
   });
 
+  it('a noted mark counts at once, and is on the disk no later than what is written after it', async () => {
+    for (const write of ['append', 'open', 'mark', 'flush'] as const) {
+      const store = new MemoryStore();
+      const wal = openLog({ store });
+      wal.noteMark('schema', { version: 1 });
+      wal.noteMark('schema', { version: 2 });
+      assert.deepEqual(wal.mark('schema'), { version: 2 });
+      assert.deepEqual([...wal.noted], ['schema']);
+      const [batch] = viewChain(a, 1) as [Batch];
+      const writing = {
+        append: () => wal.append({ batches: [batch] }),
+        open: () => wal.openOrigin(b, 1),
+        mark: () => wal.storeMark('cut', true),
+        flush: () => wal.flushNotes(),
+      }[write];
+      store.full = true;
+      await assert.rejects(writing(), { code: 'storage_full' });
+      assert.deepEqual(wal.mark('schema'), { version: 2 });
+      assert.deepEqual([...wal.noted], ['schema'], 'not on the disk yet');
+      store.full = false;
+      store.holdFlushes();
+      void writing();
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(openLog({ store: store.backup() }).mark('schema'), undefined);
+      const after = openLog({ store: store.crash('kept') });
+      assert.deepEqual(after.mark('schema'), { version: 2 }, `with the ${write}, in one transaction`);
+    }
+  });
+
+  it('a mark that is stored takes the place of a noted one, and a note made while it is stored stays noted', async () => {
+    const store = new MemoryStore();
+    const wal = openLog({ store });
+    wal.noteMark('cut', false);
+    await wal.storeMark('cut', true);
+    assert.deepEqual([wal.mark('cut'), wal.noted.size], [true, 0]);
+    wal.noteMark('disk', 'one');
+    const flush = wal.flushNotes();
+    await Promise.resolve();
+    wal.noteMark('disk', 'two');
+    await flush;
+    await wal.close();
+    assert.equal(openLog({ store: store.crash() }).mark('disk'), 'two');
+  });
+
   it('trims whole batches from the beginning of an origin, and goes on from its end as ever', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });

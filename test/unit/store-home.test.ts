@@ -16,6 +16,7 @@ import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.t
 import type { Store } from '../../services/region/wal/store.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
+import { secondProcess } from '../harness/second-process.ts';
 import { storeHomeContract } from '../harness/store-home-contract.ts';
 
 storeHomeContract('lmdb', () => {
@@ -89,6 +90,23 @@ describe('store home on lmdb', () => {
     );
     writeFileSync(join(path, 'CURRENT'), '../elsewhere\n');
     assert.throws(() => createLmdbStoreHome({ path, clock }).open(), /no store is there/);
+  });
+
+  it('a directory that another process has open is refused and left as it is; once that one was killed it is opened', async () => {
+    await createLmdbStoreHome({ path, clock }).open().close();
+    mkdirSync(join(path, 'copy-1'));
+    const second = await secondProcess(path);
+    assert.equal(await second.put('running'), undefined);
+    assert.throws(
+      () => createLmdbStoreHome({ path, clock }).open(),
+      /is in use by process \d+: stop that region first/,
+    );
+    assert.ok(existsSync(join(path, 'copy-1')), 'it may be the other process’s');
+    await second.kill();
+    const store = createLmdbStoreHome({ path, clock }).open();
+    assert.ok(!existsSync(join(path, 'copy-1')));
+    await store.commit((transaction) => transaction.put('marks', 'mine', Uint8Array.of(1)));
+    await store.close();
   });
 
   it('an id is a name, never a path', async () => {

@@ -21,8 +21,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { appendFile, type FileHandle, mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../../../shared/config/config-error.ts';
+import { storageFault } from '../../../shared/disks/storage-fault.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { storageFault } from '../../../shared/errors/storage-fault.ts';
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
 import { type LmdbEnvironment, openLmdbStore } from './lmdb-store.ts';
 import type { Store } from './store.ts';

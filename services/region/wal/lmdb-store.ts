@@ -10,8 +10,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { isNoRoom, isStorageError, storageFault } from '../../../shared/disks/storage-fault.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { isNoRoom, isStorageError, storageFault } from '../../../shared/errors/storage-fault.ts';
 import { BrokenInvariant } from '../../../shared/kernel/kernel.ts';
 import {
   type RangeOptions,

@@ -16,8 +16,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { storageFault } from '../../../../shared/disks/storage-fault.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
-import { storageFault } from '../../../../shared/errors/storage-fault.ts';
 
 /** Stands for no entity. */
 export const DELETED = -1;

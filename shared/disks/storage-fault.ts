@@ -8,7 +8,7 @@
  * Not among them, though operators meet them on full disks: an I/O error, and a file system that has become read-only
  * (EROFS, what Linux does after an I/O error). Room does not mend those, and what was written before is in doubt.
  */
-import { Fault, messageOf } from './errors.ts';
+import { Fault, messageOf } from '../errors/errors.ts';
 
 const fullCodes: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** LMDB and hnswlib give texts only: of the C library (glibc and musl word EDQUOT differently), or LMDB's own. */
