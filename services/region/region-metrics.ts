@@ -22,11 +22,13 @@ export interface RegionReadings {
   checkpointAgeSeconds(): number;
   intakeWaiting(): number;
   intakeWaitingBytes(): number;
-  unshipped(): number;
+  /** Undefined: not known. */
+  unshipped(): number | undefined;
   items(): number;
   itemsIndexed(): number;
   ledgerPairs(): number;
   idempotencyKeys(): number;
+  positionWaits(): number;
   clockOffsetSeconds(): number;
   snapshotBytes(): number;
   snapshotOfBytes(): number;
@@ -163,11 +165,20 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   );
   gauge('tidal_intake_waiting_events', 'Events waiting for their group commit.', read.intakeWaiting);
   gauge('tidal_intake_waiting_bytes', 'Bytes of those, as they will be logged.', read.intakeWaitingBytes);
-  gauge('tidal_unshipped_events', 'Own durable events the stream has not acknowledged.', read.unshipped);
+  metrics.gauge({
+    name: 'tidal_unshipped_events',
+    help: 'Own durable events the stream has not acknowledged; absent after a start until the stream was asked.',
+    collect(gauge) {
+      const events = read.unshipped();
+      if (events === undefined) gauge.remove();
+      else gauge.set(events);
+    },
+  });
   gauge('tidal_items', 'Live items.', read.items);
   gauge('tidal_items_indexed', 'Live items that filters and search know.', read.itemsIndexed);
   gauge('tidal_ledger_pairs', '(item, signal) pairs with at least one event.', read.ledgerPairs);
   gauge('tidal_idempotency_keys', 'Ids of idempotency keys in the log.', read.idempotencyKeys);
+  gauge('tidal_position_waits', 'Requests that wait for a position to be applied here.', read.positionWaits);
   gauge(
     'tidal_clock_offset_seconds',
     'Largest distance of a reachable peer’s clock from this one.',

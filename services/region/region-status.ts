@@ -3,7 +3,7 @@ import type { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { formatPosition, missing, parsePosition } from '../../shared/protocol/position.ts';
+import { formatPosition, missing, type Position, reportedApplied, totalOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import type { Apply } from './apply/apply.ts';
@@ -49,7 +49,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
       ? { streamLimitBytes: stream.messageLimitBytes }
       : {}),
-    unshipped: parts.ship.unshipped,
+    unshipped: parts.ship.unshipped ?? null,
     items: parts.catalog.size,
     clockMs: parts.clock.nowMs(),
     newestMs: apply.newestMs,
@@ -87,10 +87,18 @@ export function lagBehindLeader({ role, peers, apply }: LagOptions): {
     const leader = role.leadership?.leader;
     return leader === undefined ? undefined : peers.views.get(leader)?.status;
   };
+  // Every read says the lag, and it goes through all origins: it is counted when one of the two positions has moved.
+  let counted: { readonly leader: Position; readonly here: number; readonly lag: number } | undefined;
   const lagEvents = (): number | undefined => {
     if (role.leads) return 0;
     const status = leaderStatus();
-    return status === undefined ? undefined : missing(parsePosition(status.applied) ?? new Map(), apply.applied);
+    const leader = status && (reportedApplied(status) ?? new Map());
+    if (leader === undefined) return undefined;
+    const here = totalOf(apply.applied);
+    if (counted?.leader !== leader || counted.here !== here) {
+      counted = { leader, here, lag: missing(leader, apply.applied) };
+    }
+    return counted.lag;
   };
   return {
     lagEvents,

@@ -152,7 +152,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       counters.applied(batch.last - batch.first + 1);
       keptDigest.applied(batch);
       // An origin of this region that comes back from a peer is this region's to ship.
-      if (regionOf(batch.origin) === region) ship.notify();
+      if (regionOf(batch.origin) === region) ship.notify(batch.origin);
     },
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
@@ -405,6 +405,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.told),
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => wal.keys,
+    positionWaits: () => apply.waiting,
     clockOffsetSeconds: () => largestOffsetMs(peers) / 1_000,
     snapshotBytes: () => bootstrap.progress?.bytes ?? 0,
     snapshotOfBytes: () => bootstrap.progress?.of ?? 0,

@@ -86,8 +86,11 @@ export interface RegionStatus {
   readonly streamConnected: boolean;
   /** The largest message the broker takes, where that is less than a batch may have; absent: every batch can be shipped. */
   readonly streamLimitBytes?: number;
-  /** Events this region accepted that the stream has not acknowledged. */
-  readonly unshipped: number;
+  /**
+   * Events this region accepted that the stream has not acknowledged; null after a start, until the stream was asked how far it
+   * holds what was in the log then.
+   */
+  readonly unshipped: number | null;
   /** Live items. */
   readonly items: number;
   /** Its own clock when it answered, epoch ms. */

@@ -17,8 +17,52 @@ export function sequenceOf(position: Position, origin: string): number {
   return position.get(origin) ?? 0;
 }
 
+/**
+ * A position that is set again and again, and asked for its text and its total after each change: a change costs its own
+ * origin, the text besides one join, however many origins there are.
+ */
+export class GrowingPosition extends Map<string, number> {
+  /** {@link totalOf} it. */
+  total = 0;
+  /** By origin: where its part stands in {@link parts}; empty while an origin is missing there. */
+  private readonly places = new Map<string, number>();
+  private parts: string[] = [];
+  private written: string | undefined = '';
+
+  constructor(position: Position = new Map()) {
+    super();
+    for (const [origin, sequence] of position) this.set(origin, sequence);
+  }
+
+  override set(origin: string, sequence: number): this {
+    this.total += sequence - (this.get(origin) ?? 0);
+    super.set(origin, sequence);
+    this.written = undefined;
+    const place = this.places.get(origin);
+    if (place === undefined || sequence === 0) this.places.clear();
+    else this.parts[place] = `${origin}:${sequence}`;
+    return this;
+  }
+
+  /** {@link formatPosition} of it. */
+  get text(): string {
+    if (this.written === undefined) {
+      if (this.places.size === 0) this.write();
+      this.written = this.parts.join(',');
+    }
+    return this.written;
+  }
+
+  private write(): void {
+    const entries = sortedEntries(this);
+    for (const [place, [origin]] of entries.entries()) this.places.set(origin, place);
+    this.parts = entries.map(([origin, sequence]) => `${origin}:${sequence}`);
+  }
+}
+
 /** Σ of all sequences: how many events the position covers. */
 export function totalOf(position: Position): number {
+  if (position instanceof GrowingPosition) return position.total;
   let total = 0;
   for (const sequence of position.values()) total += sequence;
   return total;
@@ -45,11 +89,14 @@ export function merge(a: Position, b: Position): Map<string, number> {
 }
 
 export function formatPosition(position: Position): string {
-  return [...position]
-    .filter(([, sequence]) => sequence > 0)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
+  if (position instanceof GrowingPosition) return position.text;
+  return sortedEntries(position)
     .map(([origin, sequence]) => `${origin}:${sequence}`)
     .join(',');
+}
+
+function sortedEntries(position: Position): [string, number][] {
+  return [...position].filter(([, sequence]) => sequence > 0).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** Undefined when the text is not a position. The empty text is the position before everything. */
@@ -66,4 +113,33 @@ export function parsePosition(text: string): Map<string, number> | undefined {
     position.set(origin, Math.max(sequence, sequenceOf(position, origin)));
   }
   return position;
+}
+
+interface Parsed {
+  readonly text: string;
+  readonly position: Position | undefined;
+}
+
+const durables = new WeakMap<object, Parsed>();
+const applieds = new WeakMap<object, Parsed>();
+
+/**
+ * The positions in a status, parsed once however many parts of a process ask for them: there is an entry for every term there
+ * ever was. Undefined where the text is no position.
+ */
+export function reportedDurable(status: { readonly durable: string }): Position | undefined {
+  return parsedOnce(durables, status, status.durable);
+}
+
+export function reportedApplied(status: { readonly applied: string }): Position | undefined {
+  return parsedOnce(applieds, status, status.applied);
+}
+
+function parsedOnce(known: WeakMap<object, Parsed>, status: object, text: string): Position | undefined {
+  let parsed = known.get(status);
+  if (parsed === undefined || parsed.text !== text) {
+    parsed = { text, position: parsePosition(text) };
+    known.set(status, parsed);
+  }
+  return parsed.position;
 }

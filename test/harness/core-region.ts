@@ -295,7 +295,7 @@ export class CoreRegion {
       applied: this.applied,
       offset: this.wal.offset?.sequence ?? 0,
       streamConnected: this.client.stream.connected,
-      unshipped: this.ship.unshipped,
+      unshipped: this.ship.unshipped ?? null,
       items: this.catalog.size,
       clockMs: this.clock.nowMs() + this.clockOffsetMs,
       newestMs: this.apply.newestMs,

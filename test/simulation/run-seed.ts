@@ -229,7 +229,7 @@ class Course {
       if (status.stopped !== undefined) return `${status.region} has stopped: ${status.stopped.detail}`;
       if (status.applied !== first.applied)
         return `${status.region} is at ${status.applied}, ${first.region} at ${first.applied}`;
-      if (status.unshipped > 0) return `${status.region} has ${status.unshipped} events unshipped`;
+      if (status.unshipped !== 0) return `${status.region} has ${status.unshipped ?? 'unknown'} events unshipped`;
       if (!status.streamConnected) return `${status.region} is not connected to the stream`;
       if (status.leadership?.nonce !== first.leadership?.nonce) return `${status.region} knows another record`;
       if (status.leadership?.handover !== undefined) return 'a hand-over is under way';

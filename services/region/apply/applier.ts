@@ -1,10 +1,8 @@
 /** Apply on the in-memory state. See `apply.ts`. */
-import { Condition } from '../../../shared/kernel/condition.ts';
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
 import type { Batch } from '../../../shared/protocol/batch.ts';
 import { hlcMs } from '../../../shared/protocol/events.ts';
-import type { Position } from '../../../shared/protocol/position.ts';
-import { covers } from '../../../shared/protocol/position.ts';
+import { GrowingPosition, type Position } from '../../../shared/protocol/position.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
 import type { Facets } from '../state/facets/facets.ts';
 import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
@@ -12,6 +10,7 @@ import type { Ledger } from '../state/ledger/ledger.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { VectorChanges } from '../state/vectors/vectors.ts';
 import type { Apply } from './apply.ts';
+import { PositionWaits } from './position-waits.ts';
 
 export interface ApplierOptions {
   readonly clock: Clock;
@@ -35,19 +34,23 @@ export function createApplier(options: ApplierOptions): Apply {
 
 class Applier implements Apply {
   private readonly options: ApplierOptions;
-  private readonly position: Map<string, number>;
-  private readonly progress: Condition;
+  private readonly position: GrowingPosition;
+  private readonly waits: PositionWaits;
   newestMs: number;
 
   constructor(options: ApplierOptions) {
     this.options = options;
-    this.position = new Map(options.applied);
+    this.position = new GrowingPosition(options.applied);
     this.newestMs = options.newestMs;
-    this.progress = new Condition(options.clock);
+    this.waits = new PositionWaits(options.clock, this.position);
   }
 
   get applied(): Position {
     return this.position;
+  }
+
+  get waiting(): number {
+    return this.waits.size;
   }
 
   apply(batches: readonly Batch[]): void {
@@ -62,7 +65,7 @@ class Applier implements Apply {
       this.position.set(batch.origin, batch.last);
       this.options.onApplied?.(batch);
     }
-    this.progress.notify();
+    for (const origin of new Set(batches.map((batch) => batch.origin))) this.waits.advanced(origin);
   }
 
   private applyEvents(batch: Batch): void {
@@ -108,6 +111,6 @@ class Applier implements Apply {
   }
 
   reached(position: Position, limitMs: number): Promise<boolean> {
-    return this.progress.until(() => covers(this.position, position), limitMs);
+    return this.waits.until(position, limitMs);
   }
 }

@@ -14,6 +14,8 @@ export interface Apply {
   readonly newestMs: number;
   /** Applies flushed batches, each the next of its origin. */
   apply(batches: readonly Batch[]): void;
+  /** How many wait for a position now: the caller's to limit. */
+  readonly waiting: number;
   /** True once `applied` covers `position`, false after `limitMs`. */
   reached(position: Position, limitMs: number): Promise<boolean>;
 }

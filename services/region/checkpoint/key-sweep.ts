@@ -12,7 +12,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { covers, type Position, parsePosition } from '../../../shared/protocol/position.ts';
+import { covers, type Position, reportedDurable } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../repair/repair.ts';
 import { KEY_KEPT_MS } from '../state/keys/keys.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -74,7 +74,7 @@ class KeySweep implements Sweep {
   private look(): void {
     const { peers, applied } = this.options;
     for (const [region, { status, reachable }] of peers.views) {
-      const durable = reachable ? parsePosition(status.durable) : undefined;
+      const durable = reachable ? reportedDurable(status) : undefined;
       if (durable !== undefined && !this.waiting.has(region)) {
         this.waiting.set(region, { durable, clockMs: status.clockMs });
       }

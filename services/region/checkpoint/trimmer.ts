@@ -11,7 +11,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Position, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
+import { type Position, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../repair/repair.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
 import type { Trim } from './checkpoint.ts';
@@ -95,9 +95,13 @@ class Trimmer implements Trim {
     const { wal, retentionBytes } = this.options;
     // Half of what is too much: on its pages a batch takes up to twice its own bytes.
     const limitBytes = Math.min(STEP_BYTES, (wal.batchBytes - retentionBytes) / 2);
-    const oldestFirst = [...wal.origins()].sort((a, b) => a.epoch - b.epoch || a.lastHlc - b.lastHlc);
+    const rule = this.rule();
+    const oldestFirst = wal
+      .origins()
+      .filter(({ first, last }) => first <= last)
+      .sort((a, b) => a.epoch - b.epoch || a.lastHlc - b.lastHlc);
     for (const info of oldestFirst) {
-      const upTo = this.allowed(info);
+      const upTo = allowed(rule, info);
       if (upTo < info.first) continue;
       const { batches } = await wal.trim(info.origin, upTo, limitBytes);
       // None: the batch at its beginning reaches beyond what is allowed.
@@ -106,23 +110,32 @@ class Trimmer implements Trim {
     return 0;
   }
 
-  /** Highest sequence that may go. */
-  private allowed({ origin }: OriginInfo): number {
+  /** What decides at this moment, gathered once for all origins. */
+  private rule(): Rule {
     const { floor, needed, peers } = this.options;
-    const fetched = needed();
-    return Math.min(
-      sequenceOf(floor(), origin),
-      fetched === undefined ? Number.MAX_SAFE_INTEGER : sequenceOf(fetched, origin),
-      peers.expected === 0 ? Number.MAX_SAFE_INTEGER : heldElsewhere(peers, origin),
-    );
+    const reports = [...peers.views.values()]
+      .filter(({ reachable }) => reachable)
+      .map(({ status }) => reportedDurable(status) ?? new Map());
+    return { floor: floor(), fetched: needed(), peers: { expected: peers.expected, reports } };
   }
 }
 
+interface Rule {
+  readonly floor: Position;
+  readonly fetched: Position | undefined;
+  readonly peers: { readonly expected: number; readonly reports: readonly Position[] };
+}
+
+/** Highest sequence that may go. */
+function allowed({ floor, fetched, peers }: Rule, { origin }: OriginInfo): number {
+  return Math.min(
+    sequenceOf(floor, origin),
+    fetched === undefined ? Number.MAX_SAFE_INTEGER : sequenceOf(fetched, origin),
+    peers.expected === 0 ? Number.MAX_SAFE_INTEGER : heldElsewhere(peers, origin),
+  );
+}
+
 /** Highest durable sequence another region reports now. */
-function heldElsewhere(peers: Pick<Peers, 'views'>, origin: string): number {
-  let highest = 0;
-  for (const { status, reachable } of peers.views.values()) {
-    if (reachable) highest = Math.max(highest, sequenceOf(parsePosition(status.durable) ?? new Map(), origin));
-  }
-  return highest;
+function heldElsewhere({ reports }: Rule['peers'], origin: string): number {
+  return reports.reduce((highest, durable) => Math.max(highest, sequenceOf(durable, origin)), 0);
 }

@@ -325,7 +325,7 @@ class GroupCommit implements Intake {
       return;
     }
     apply.apply(cut.batches);
-    ship.notify();
+    ship.notify(origin);
     onCommit?.({
       events: taken.reduce((sum, entry) => sum + countOf(entry.bodies), 0),
       durationMs: clock.monotonicMs() - startMs,

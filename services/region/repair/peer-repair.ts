@@ -4,7 +4,7 @@ import { Condition } from '../../../shared/kernel/condition.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { type Batch, decodeBatch, splitMessage, UnknownFormat } from '../../../shared/protocol/batch.ts';
-import { type Position, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
+import { type Position, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Ingest } from '../receive/receive.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { PeerLink, Peers, Repair } from './repair.ts';
@@ -14,6 +14,10 @@ import type { PeerLink, Peers, Repair } from './repair.ts';
  * is left to the stream, so that a busy leader is not asked twice for everything.
  */
 const PATIENCE_MS = 2_000;
+/** Answers of one origin in a row: then it is the next one's turn, and the reports that came meanwhile are looked at. */
+const TURN_ANSWERS = 4;
+/** What a peer has trimmed is asked for again after this long: then it may hold another store. */
+const TRIMMED_AGAIN_MS = 30_000;
 
 export interface PeerRepairOptions {
   readonly clock: Clock;
@@ -52,6 +56,10 @@ class PeerRepair implements Repair {
   private readonly options: PeerRepairOptions;
   private readonly wake: Condition;
   private readonly behind = new Map<string, Behind>();
+  /** Origins to be fetched, in the order of their turns, with whoever holds more of them. */
+  private readonly turns = new Map<string, readonly Holder[]>();
+  /** By origin and peer: where the origin stood when the peer had trimmed what comes next, and when to ask again. */
+  private readonly trimmed = new Map<string, { readonly sequence: number; readonly againMs: number }>();
   private enabled: boolean;
   private stopping = false;
   private urgent = false;
@@ -80,6 +88,8 @@ class PeerRepair implements Repair {
   setEnabled(enabled: boolean): void {
     this.enabled = enabled;
     this.behind.clear();
+    this.turns.clear();
+    this.trimmed.clear();
     this.wake.notify();
   }
 
@@ -90,26 +100,59 @@ class PeerRepair implements Repair {
   }
 
   private async run(): Promise<void> {
-    const { log, held, onTrimmed } = this.options;
+    const { held } = this.options;
     while (!this.stopping) {
-      await this.wake.until(() => this.stopping || (this.enabled && (this.urgent || this.polled)), 60_000);
+      const due = (): boolean => this.urgent || this.polled || this.turns.size > 0;
+      await this.wake.until(() => this.stopping || (this.enabled && due()), 60_000);
       if (this.stopping) return;
-      const urgent = this.urgent;
-      this.urgent = false;
+      if (!this.enabled || held?.() === true) this.turns.clear();
+      else this.lookAtReports();
       this.polled = false;
-      if (!this.enabled || held?.() === true) continue;
-      for (const [origin, holders] of this.wanted(urgent)) {
-        for (const { link, last } of holders) {
-          if (last <= sequenceOf(this.options.wal.durable, origin)) continue;
-          try {
-            await this.fetch(origin, link);
-          } catch (error) {
-            if (error instanceof Fault && error.code === 'log_trimmed') onTrimmed?.(link.region, origin);
-            log.warn('repair from a peer failed', { origin, peer: link.region, error: messageOf(error) });
-          }
-        }
+      this.urgent = false;
+      for (const [origin, holders] of this.turns) {
+        this.turns.delete(origin);
+        if (await this.turn(origin, holders)) this.turns.set(origin, holders);
+        break;
       }
     }
+  }
+
+  private lookAtReports(): void {
+    const { urgent, polled } = this;
+    if (!urgent && !polled) return;
+    for (const [origin, holders] of this.wanted(urgent)) {
+      this.turns.set(origin, holders);
+    }
+  }
+
+  /** Fetches some of the origin; answers whether there is more of it to be had. */
+  private async turn(origin: string, holders: readonly Holder[]): Promise<boolean> {
+    const { log, wal, clock, onTrimmed } = this.options;
+    for (const { link, last } of holders) {
+      const sequence = sequenceOf(wal.durable, origin);
+      const name = `${origin} ${link.region}`;
+      const trimmed = this.trimmed.get(name);
+      const gone = trimmed?.sequence === sequence && clock.monotonicMs() < trimmed.againMs;
+      if (last <= sequence || gone) continue;
+      this.trimmed.delete(name);
+      try {
+        if (await this.fetch(origin, link)) return true;
+      } catch (error) {
+        const isTrimmed = error instanceof Fault && error.code === 'log_trimmed';
+        if (isTrimmed) {
+          this.trimmed.set(name, {
+            sequence: sequenceOf(wal.durable, origin),
+            againMs: clock.monotonicMs() + TRIMMED_AGAIN_MS,
+          });
+          onTrimmed?.(link.region, origin);
+        }
+        const fields = { origin, peer: link.region, error: messageOf(error) };
+        // Of thousands of origins that were trimmed the snapshot that is fetched then tells in one line.
+        if (isTrimmed) log.debug('repair from a peer failed', fields);
+        else log.warn('repair from a peer failed', fields);
+      }
+    }
+    return false;
   }
 
   /** Origins reachable peers hold more of, each with those peers, the one that holds most first. */
@@ -119,7 +162,7 @@ class PeerRepair implements Repair {
     for (const link of links) {
       const view = peers.views.get(link.region);
       if (view === undefined || !view.reachable || view.status.cut) continue;
-      const durable: Position = parsePosition(view.status.durable) ?? new Map();
+      const durable: Position = reportedDurable(view.status) ?? new Map();
       for (const [origin, last] of durable) {
         if (last <= sequenceOf(wal.durable, origin)) continue;
         const holders = ahead.get(origin) ?? [];
@@ -143,10 +186,14 @@ class PeerRepair implements Repair {
     return wanted;
   }
 
-  private async fetch(origin: string, link: PeerLink): Promise<void> {
+  /** Takes a turn's answers of the origin from this peer; answers whether it may have more. */
+  private async fetch(origin: string, link: PeerLink): Promise<boolean> {
     const { wal, ingest, log, onFatal, onRepaired } = this.options;
     const start = sequenceOf(wal.durable, origin);
-    while (!this.stopping && this.enabled && ingest.stopped === undefined) {
+    let more = false;
+    for (let answers = 0; answers < TURN_ANSWERS; answers++) {
+      more = false;
+      if (this.stopping || !this.enabled || ingest.stopped !== undefined) break;
       const before = sequenceOf(wal.durable, origin);
       const bytes = await link.log(origin, before + 1);
       // Cut off or stopped while the peer answered: what it sent is not taken any more.
@@ -156,10 +203,12 @@ class PeerRepair implements Repair {
         throw error;
       });
       onRepaired?.(events);
-      if (sequenceOf(wal.durable, origin) === before) break;
+      more = sequenceOf(wal.durable, origin) > before;
+      if (!more) break;
     }
     const end = sequenceOf(wal.durable, origin);
     if (end > start) log.info('repaired from a peer', { origin, peer: link.region, from: start + 1, to: end });
+    return more;
   }
 
   private decode(bytes: Uint8Array): Batch[] {

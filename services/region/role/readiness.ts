@@ -7,7 +7,7 @@
  * log is ready once that log is replayed: it is an old truth, and says how old (`lag_events`).
  */
 import type { Log } from '../../../shared/observe/log.ts';
-import { covers, type Position, parsePosition, totalOf } from '../../../shared/protocol/position.ts';
+import { covers, type Position, reportedDurable, totalOf } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../repair/repair.ts';
 
 export interface ReadinessOptions {
@@ -31,7 +31,7 @@ export function createReadiness({ log, peers, startedEmpty, applied, onReady }: 
     if (ready) return;
     for (const [region, { status, reachable }] of peers.views) {
       if (!reachable) continue;
-      const position = parsePosition(status.durable) ?? new Map();
+      const position = reportedDurable(status) ?? new Map();
       const before = reported.get(region);
       if (before !== undefined && covers(position, before)) continue;
       reported.set(region, position);

@@ -1,6 +1,10 @@
 /**
  * Ship: this region's own origins - the present one and, after a restart, older tails - from the log to the stream.
  *
+ * A log has an own origin for every term there ever was, nearly all of them long complete everywhere. So the present one has
+ * every other turn, and the first one after a connect; older ones share the rest, one request each in turn; and those that
+ * every other region reports, or that are trimmed whole, are not asked for at all.
+ *
  * Per origin one message in flight, with the stream sequence of the subject's last message as expectation. After any
  * error or disconnect the mark is *unknown* and is read again from the stream (`lastOf`). Only durable batches leave.
  *
@@ -11,11 +15,14 @@
 export interface Ship {
   /** The stream takes messages: connected, not cut, and it owes no answer for more than a second. */
   readonly healthy: boolean;
-  /** Own durable events the stream has not acknowledged, as far as this process knows. */
-  readonly unshipped: number;
+  /**
+   * Own durable events the stream has not acknowledged, as far as this process knows; undefined while the stream was not
+   * asked yet for an origin that was in the log at the start.
+   */
+  readonly unshipped: number | undefined;
   start(): void;
-  /** New durable batches are in the log. */
-  notify(): void;
+  /** New durable batches are in the log: of this own origin; absent: of any. */
+  notify(origin?: string): void;
   /** Highest sequence of an own origin that the stream acknowledged, as far as this process knows; 0 when none. */
   acknowledged(origin: string): number;
   /**

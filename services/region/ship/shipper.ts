@@ -54,6 +54,18 @@ class Shipper implements Ship {
   private readonly options: ShipperOptions;
   private readonly wake: Condition;
   private readonly marks = new Map<string, Mark>();
+  /** Own origins with something to find out or to send, in the order of their turns. */
+  private readonly waiting = new Set<string>();
+  /** The same after a failure, by when they are tried again; all wait equally long, so the first is due first. */
+  private readonly later = new Map<string, number>();
+  /** Own origins that were in the log at the start and that nothing is known of yet; undefined before the start. */
+  private unread: Set<string> | undefined;
+  /** The newest own origin: what strict writes wait for. */
+  private present: string | undefined;
+  /** The newest message that was sent was the present origin's: it is the others' turn. */
+  private othersTurn = false;
+  /** The stream was seen to be there on this connection. */
+  private ensured = false;
   private enabled: boolean;
   private stopping = false;
   private loop: Promise<void> | undefined;
@@ -75,16 +87,18 @@ class Shipper implements Ship {
     return this.enabled && stream.connected && waiting <= OUTSTANDING_MS;
   }
 
-  get unshipped(): number {
+  get unshipped(): number | undefined {
+    if (this.unread === undefined || this.unread.size > 0) return undefined;
     let events = 0;
-    for (const origin of this.ownOrigins()) {
-      const mark = this.marks.get(origin);
-      events += Math.max(0, sequenceOf(this.options.wal.durable, origin) - (mark?.acknowledged ?? 0));
+    for (const origins of [this.waiting, this.later.keys()]) {
+      for (const origin of origins) events += Math.max(0, this.durable(origin) - this.acknowledged(origin));
     }
     return events;
   }
 
   start(): void {
+    this.lookAtAll();
+    this.unread = new Set(this.waiting);
     this.stopListening = this.options.stream.onConnection((connected) => {
       if (connected) this.tryAllAtOnce();
       else this.forget();
@@ -93,7 +107,9 @@ class Shipper implements Ship {
     this.loop = this.run();
   }
 
-  notify(): void {
+  notify(origin?: string): void {
+    if (origin === undefined) this.lookAtAll();
+    else this.look(origin);
     this.wake.notify();
   }
 
@@ -121,59 +137,121 @@ class Shipper implements Ship {
     await this.loop;
   }
 
+  /** Another stream may be there when the connection is back. */
   private forget(): void {
+    this.ensured = false;
     for (const mark of this.marks.values()) mark.shipped = undefined;
   }
 
   private tryAllAtOnce(): void {
-    for (const mark of this.marks.values()) mark.retryAtMs = 0;
+    this.later.clear();
+    this.lookAtAll();
+    this.othersTurn = false;
   }
 
-  private ownOrigins(): string[] {
+  private lookAtAll(): void {
     const { wal, region } = this.options;
-    return wal
-      .origins()
-      .map(({ origin }) => origin)
-      .filter((origin) => regionOf(origin) === region);
+    for (const { origin } of wal.origins()) if (regionOf(origin) === region) this.look(origin);
   }
 
-  /** Own origins with something to find out or to send, whether or not it is their time to be tried. */
-  private unfinished(): string[] {
+  /** Gives the origin a turn if there is something to do for it. */
+  private look(origin: string): void {
+    if (this.isNewest(origin)) this.present = origin;
+    if (this.isUnfinished(origin) && !this.later.has(origin)) this.waiting.add(origin);
+  }
+
+  private isNewest(origin: string): boolean {
     const { wal } = this.options;
-    return this.ownOrigins().filter((origin) => {
-      const shipped = this.marks.get(origin)?.shipped;
-      const durable = sequenceOf(wal.durable, origin);
-      return durable > 0 && (shipped === undefined || shipped < durable);
-    });
+    if (origin === this.present) return false;
+    const info = wal.origin(origin);
+    const present = this.present === undefined ? undefined : wal.origin(this.present);
+    if (info === undefined || present === undefined) return info !== undefined;
+    return info.epoch > present.epoch || (info.epoch === present.epoch && info.lastHlc > present.lastHlc);
   }
 
+  private isUnfinished(origin: string): boolean {
+    const shipped = this.marks.get(origin)?.shipped;
+    const durable = this.durable(origin);
+    return durable > 0 && (shipped === undefined || shipped < durable);
+  }
+
+  private durable(origin: string): number {
+    return sequenceOf(this.options.wal.durable, origin);
+  }
+
+  /** Whose turn it is. */
   private next(): string | undefined {
     const now = this.options.clock.monotonicMs();
-    return this.unfinished().find((origin) => (this.marks.get(origin)?.retryAtMs ?? 0) <= now);
+    for (const [origin, dueMs] of this.later) {
+      if (dueMs > now) break;
+      this.later.delete(origin);
+      this.waiting.add(origin);
+    }
+    const present = this.present !== undefined && this.waiting.has(this.present) ? this.present : undefined;
+    if (present !== undefined && !this.othersTurn) return present;
+    for (const origin of this.waiting) {
+      if (origin === present) continue;
+      if (!this.isSafeElsewhere(origin)) return origin;
+      this.waiting.delete(origin);
+    }
+    return present;
+  }
+
+  /**
+   * An older origin that every other region reports to its end, or that was trimmed to its end because another region has it,
+   * needs the stream no more: it counts as acknowledged, without asking.
+   */
+  private isSafeElsewhere(origin: string): boolean {
+    const { wal, floorOf } = this.options;
+    const mark = this.markOf(origin);
+    const info = wal.origin(origin);
+    if (mark.shipped !== undefined || info === undefined) return false;
+    if (info.first <= info.last && floorOf(origin) < info.last) return false;
+    this.know(origin, mark, info.last);
+    return true;
+  }
+
+  private know(origin: string, mark: Mark, shipped: number): void {
+    mark.shipped = shipped;
+    mark.acknowledged = Math.max(mark.acknowledged, shipped);
+    this.unread?.delete(origin);
   }
 
   private async run(): Promise<void> {
     const { stream, clock, log } = this.options;
+    const open = (): boolean => this.enabled && stream.connected;
     while (!this.stopping) {
-      const open = (): boolean => this.enabled && stream.connected;
-      const limitMs = open() && this.unfinished().length > 0 ? RETRY_MS : 60_000;
+      const limitMs = open() && this.waiting.size + this.later.size > 0 ? RETRY_MS : 60_000;
       await this.wake.until(() => this.stopping || (open() && this.next() !== undefined), limitMs);
-      const origin = this.next();
-      if (this.stopping || !open() || origin === undefined) continue;
+      const origin = open() ? this.next() : undefined;
+      if (this.stopping || origin === undefined) continue;
       try {
         await this.shipOnce(origin);
       } catch (error) {
         log.debug('shipping failed', { origin, error: messageOf(error) });
+        this.ensured = false;
         this.markOf(origin).retryAtMs = clock.monotonicMs() + RETRY_MS;
       }
+      this.endTurn(origin);
       // Whoever waits for a confirmation, or for nothing to be in flight, looks again, failed or not.
       this.wake.notify();
     }
   }
 
+  private endTurn(origin: string): void {
+    const { retryAtMs } = this.markOf(origin);
+    this.waiting.delete(origin);
+    if (!this.isUnfinished(origin)) return;
+    if (retryAtMs > this.options.clock.monotonicMs()) this.later.set(origin, retryAtMs);
+    else this.waiting.add(origin);
+  }
+
   /** Finds out where the stream stands with the origin, or sends one message. */
   private async shipOnce(origin: string): Promise<void> {
     const mark = this.markOf(origin);
+    mark.retryAtMs = 0;
+    // What is found out of the present origin is followed by its message: only that is its turn.
+    this.othersTurn = origin === this.present && mark.shipped !== undefined;
     if (mark.shipped === undefined) await this.readMark(origin, mark);
     else await this.publish(origin, mark, mark.shipped);
   }
@@ -190,18 +268,18 @@ class Shipper implements Ship {
   private async readMark(origin: string, mark: Mark): Promise<void> {
     const { stream, clock, floorOf, log } = this.options;
     this.silentSinceMs ??= clock.monotonicMs();
-    await stream.ensure();
+    if (!this.ensured) await stream.ensure();
+    this.ensured = true;
     const last = await stream.lastOf(origin);
     this.silentSinceMs = undefined;
     if (last === undefined) {
       mark.lastMessage = 0;
-      mark.shipped = floorOf(origin);
+      this.know(origin, mark, floorOf(origin));
     } else {
       mark.lastMessage = last.sequence;
       // A message that cannot be read tells nothing: it is followed, not believed.
-      mark.shipped = lastSequenceOf(last) ?? floorOf(origin);
+      this.know(origin, mark, lastSequenceOf(last) ?? floorOf(origin));
     }
-    mark.acknowledged = Math.max(mark.acknowledged, mark.shipped);
     log.debug('stream mark read', { origin, shipped: mark.shipped, last_message: mark.lastMessage });
   }
 
@@ -214,8 +292,7 @@ class Shipper implements Ship {
     const first = wal.origin(origin)?.first ?? 1;
     if (first <= shipped + 1) throw new Fault('damaged_log', `the log lacks ${origin}:${shipped + 1}`);
     log.info('shipping goes on after what was trimmed', { origin, from: first });
-    mark.shipped = first - 1;
-    mark.acknowledged = Math.max(mark.acknowledged, mark.shipped);
+    this.know(origin, mark, first - 1);
   }
 
   private async publish(origin: string, mark: Mark, shipped: number): Promise<void> {
@@ -234,6 +311,7 @@ class Shipper implements Ship {
       const result = await stream.publish(origin, bytes, mark.lastMessage);
       if ('failure' in result) {
         if (result.failure !== 'wrong_last') log.warn('the stream did not confirm', { origin, detail: result.detail });
+        this.ensured = false;
         // A wrong mark is read again at once, but only once: twice in a row somebody else is at it.
         if (result.failure !== 'wrong_last' || mark.wrong) mark.retryAtMs = clock.monotonicMs() + RETRY_MS;
         mark.wrong = result.failure === 'wrong_last';

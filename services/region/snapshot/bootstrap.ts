@@ -14,7 +14,14 @@ import { Condition } from '../../../shared/kernel/condition.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
-import { missing, type Position, parsePosition, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
+import {
+  missing,
+  type Position,
+  parsePosition,
+  reportedDurable,
+  sequenceOf,
+  totalOf,
+} from '../../../shared/protocol/position.ts';
 import type { PeerLink, Peers } from '../repair/repair.ts';
 import type { Store } from '../wal/store.ts';
 import type { IncomingStore } from '../wal/store-home.ts';
@@ -176,7 +183,7 @@ class SnapshotBootstrap implements Bootstrap {
       .flatMap((link) => {
         const view = peers.views.get(link.region);
         if (view === undefined || !view.reachable || view.status.cut) return [];
-        return [{ link, durable: parsePosition(view.status.durable) ?? new Map<string, number>() }];
+        return [{ link, durable: reportedDurable(view.status) ?? new Map<string, number>() }];
       })
       .sort((a, b) => totalOf(b.durable) - totalOf(a.durable));
   }

@@ -12,6 +12,7 @@ import type { Batch } from '../../../shared/protocol/batch.ts';
 import { decodeHeader, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
 import { compareOrder, hlcMs } from '../../../shared/protocol/events.ts';
+import { GrowingPosition } from '../../../shared/protocol/position.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import { mergeEmbedding, mergeItem } from '../state/catalog/catalog.ts';
 import { type Copy, copyOf } from '../state/keys/keys.ts';
@@ -54,7 +55,7 @@ export function openLog({ store }: LogOptions): Wal {
 class Log implements Wal {
   private readonly store: Store;
   private readonly known = new Map<string, OriginInfo>();
-  private readonly durablePosition = new Map<string, number>();
+  private readonly durablePosition = new GrowingPosition();
   private readonly marks = new Map<string, unknown>();
   /** Origins this process opened. */
   private readonly owned = new Set<string>();

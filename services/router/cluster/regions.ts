@@ -8,7 +8,7 @@ import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import { type Position, parsePosition, totalOf } from '../../../shared/protocol/position.ts';
+import { reportedApplied, reportedDurable, totalOf } from '../../../shared/protocol/position.ts';
 import type { RegionLinks } from '../forward/forward.ts';
 import type { KnownRegion, RegionsView } from './cluster.ts';
 
@@ -88,8 +88,8 @@ export class RegionMonitor implements RegionsView {
     const before = this.last.get(status.region);
     const known: KnownRegion = {
       status,
-      durable: tokenOf(status.durable),
-      applied: tokenOf(status.applied),
+      durable: reportedDurable(status) ?? new Map(),
+      applied: reportedApplied(status) ?? new Map(),
       reachable: true,
     };
     this.last.set(status.region, known);
@@ -104,8 +104,4 @@ export class RegionMonitor implements RegionsView {
     this.last.set(region, { ...before, reachable: false });
     this.options.log.warn('region does not answer', { region, detail });
   }
-}
-
-function tokenOf(text: string): Position {
-  return parsePosition(text) ?? new Map();
 }

@@ -3,11 +3,12 @@
  * of reads never delays a hand-over. Every call has a time limit on the given clock. After one without an answer no
  * connection of before is used again.
  */
+
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import { parsePosition } from '../../../shared/protocol/position.ts';
+import { reportedApplied, reportedDurable } from '../../../shared/protocol/position.ts';
 import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { RegionEntry } from '../../../shared/schema/topology.ts';
 import type { ReadAnswer, RegionLink } from './forward.ts';
@@ -97,7 +98,7 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
     if (status.region !== entry.name) {
       throw new Fault('no_answer', `${entry.url} is ${String(status.region)}, not ${entry.name}`);
     }
-    if (parsePosition(status.durable) === undefined || parsePosition(status.applied) === undefined) {
+    if (reportedDurable(status) === undefined || reportedApplied(status) === undefined) {
       throw new Fault('no_answer', `${entry.name} reported a position that is not one`);
     }
     return status;
