@@ -20,7 +20,11 @@ const SLOW_MS = 1_000;
 /** How long a client may take to send its whole request. */
 const REQUEST_LIMIT_MS = 30_000;
 const KEEP_ALIVE_MS = 30_000;
+/** All headers but the one that may hold a position. */
 const HEADER_LIMIT_BYTES = 32 * 1024;
+/** With it, or with the query: a position of 2,000 origins is 128 KiB at most, and a tenth more where it is percent-encoded. */
+const HEAD_LIMIT_BYTES = 192 * 1024;
+const POSITION_HEADER = 'x-tidal-position';
 
 const requestIdPattern = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
 
@@ -196,19 +200,21 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     collect: (gauge) => gauge.set(open.size),
   });
   const server = createServer(
-    { maxHeaderSize: HEADER_LIMIT_BYTES, requestTimeout: REQUEST_LIMIT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+    { maxHeaderSize: HEAD_LIMIT_BYTES, requestTimeout: REQUEST_LIMIT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
     (request, response) => {
       // A kept connection would outlive the drain.
       if (closing !== undefined) response.setHeader('connection', 'close');
       if (over.has(request.socket)) {
         response.setHeader('connection', 'close');
         if (!isExempt(request.url ?? '')) {
-          request.resume();
-          const refusal = new Refusal('overloaded', `${maxConnections} connections are open already`);
-          const answer = bareProblem(refusal);
-          response.writeHead(refusal.status, answer.headers).end(answer.body);
+          refuse(request, response, new Refusal('overloaded', `${maxConnections} connections are open already`));
           return;
         }
+      }
+      if (headerBytes(request) > HEADER_LIMIT_BYTES) {
+        response.setHeader('connection', 'close');
+        refuse(request, response, headersTooLarge(HEADER_LIMIT_BYTES, 'headers'));
+        return;
       }
       void handler(request, response);
     },
@@ -241,6 +247,26 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   };
 }
 
+function headerBytes({ rawHeaders }: IncomingMessage): number {
+  let bytes = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    if (name.toLowerCase() !== POSITION_HEADER) bytes += name.length + rawHeaders[at + 1]!.length;
+  }
+  return bytes;
+}
+
+function headersTooLarge(limitBytes: number, what: string): Refusal {
+  return new Refusal('headers_too_large', `the ${what} may have at most ${limitBytes} bytes`);
+}
+
+/** Answers what does not reach the application. */
+function refuse(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+  request.resume();
+  const answer = bareProblem(refusal);
+  response.writeHead(refusal.status, answer.headers).end(answer.body);
+}
+
 /** What cannot be parsed as a request never reaches the application; it is answered like everything else. */
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -257,7 +283,7 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void
 function refusalOf({ code, message }: NodeJS.ErrnoException): Refusal {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new Refusal('headers_too_large', `the headers may have at most ${HEADER_LIMIT_BYTES} bytes`);
+      return headersTooLarge(HEAD_LIMIT_BYTES, 'request line and headers');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new Refusal(
         'request_timeout',

@@ -216,6 +216,12 @@ describe('listening', () => {
       431,
       'headers_too_large',
     ],
+    [
+      'a request line beyond the limit',
+      `GET /?x=${'a'.repeat(200_000)} HTTP/1.1\r\nhost: x\r\n\r\n`,
+      431,
+      'headers_too_large',
+    ],
     ['a method nobody knows', 'FETCH / HTTP/1.1\r\nhost: x\r\n\r\n', 400, 'invalid_request'],
   ] as const) {
     it(`${what} is answered with a problem too`, async () => {

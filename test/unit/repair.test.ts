@@ -1,5 +1,6 @@
 /** Repair: holes are filled by position, from whoever holds the range. */
 import assert from 'node:assert/strict';
+import { Fault } from '../../shared/errors/errors.ts';
 import { bytesOf, viewChain } from '../harness/batches.ts';
 import { CoreRegion } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
@@ -162,6 +163,49 @@ describe('repair', () => {
     }
     assert.equal(a.durable, `${x}:50`);
     assert.equal(fetched, 0);
+  });
+
+  it('an origin a peer has without end does not keep the others waiting, and is followed all the same (schedule 35)', async () => {
+    const it = await rig();
+    const y = 'us-east@zzzzzzzzzz';
+    const batches = viewChain(x, 400);
+    const a = it.region('eu-west');
+    const b = it.region('ap-south');
+    await b.ingest.take(batches.slice(0, 100));
+    let taken = 100;
+    const order: string[] = [];
+    b.serve = async (origin, from) => {
+      order.push(origin);
+      // The peer accepts faster than it is asked.
+      if (origin === x && taken < batches.length) {
+        await b.ingest.take(batches.slice(taken, taken + 2));
+        taken += 2;
+      }
+      return b.wal.read(origin, from, 1)[0] ?? Buffer.alloc(0);
+    };
+    await b.ingest.take(viewChain(y, 8));
+    a.start();
+    await it.clock.until('both are whole', () => a.durable === `${x}:2000,${y}:40`);
+    const [first, last] = [order.indexOf(y), order.lastIndexOf(y)];
+    assert.ok(first <= 8 && last <= 24, `${y} was asked for in the places ${first} to ${last}`);
+    assert.ok(order.length <= 420, `${order.length} questions for 408 batches`);
+  });
+
+  it('what a peer has trimmed is not asked for at every report', async () => {
+    const it = await rig();
+    const a = it.region('eu-west');
+    const b = it.region('ap-south');
+    await b.ingest.take(viewChain(x, 2));
+    let asked = 0;
+    b.serve = async () => {
+      asked++;
+      throw new Fault('log_trimmed', 'the test trimmed it');
+    };
+    a.start();
+    await it.clock.advance(25_000);
+    assert.equal(asked, 1);
+    b.serve = undefined;
+    await it.reaches(a, `${x}:10`);
   });
 
   it('when the peer that holds most serves damage, the next best is asked', async () => {

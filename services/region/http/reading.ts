@@ -1,11 +1,13 @@
 /** What every read of this region does before it answers, and says besides its result. */
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { formatPosition, parsePosition } from '../../../shared/protocol/position.ts';
+import { covers, formatPosition, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { ReadContext, RegionSurface } from './http.ts';
 
 /** How long a read waits for `min_position`. */
 const POSITION_WAIT_MS = 2_000;
+/** How many reads may wait for one: each keeps a place among the requests being answered. */
+const POSITION_WAITS_LIMIT = 500;
 
 export interface Reading {
   /** To be taken in the same turn of the event loop as what is answered. */
@@ -49,11 +51,17 @@ export function createReading(
         errors: [{ path: 'min_position', message: 'origin:sequence[,origin:sequence…]' }],
       });
     }
+    if (apply.waiting >= POSITION_WAITS_LIMIT && !covers(apply.applied, wanted)) {
+      throw new Refusal('overloaded', `${apply.waiting} reads wait for their position at ${surface.region} already`, {
+        hint: 'ask again, ask the leader, or leave out min_position',
+      });
+    }
     if (await apply.reached(wanted, POSITION_WAIT_MS)) return;
-    const position = formatPosition(apply.applied);
+    const lacking = [...wanted].find(([origin, sequence]) => sequenceOf(apply.applied, origin) < sequence);
+    const [origin, sequence] = lacking ?? ['', 0];
     throw new Refusal(
       'position_not_reached',
-      `${surface.region} is at ${position || 'the beginning'} after ${POSITION_WAIT_MS} ms`,
+      `${surface.region} has ${origin} up to ${sequenceOf(apply.applied, origin)}, not ${sequence}, after ${POSITION_WAIT_MS} ms`,
       {
         hint: 'ask again, ask the leader, or leave out min_position',
       },

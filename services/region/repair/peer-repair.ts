@@ -111,7 +111,8 @@ class PeerRepair implements Repair {
       this.urgent = false;
       for (const [origin, holders] of this.turns) {
         this.turns.delete(origin);
-        if (await this.turn(origin, holders)) this.turns.set(origin, holders);
+        const next = await this.turn(origin, holders);
+        if (next !== undefined) this.turns.set(origin, next);
         break;
       }
     }
@@ -125,8 +126,8 @@ class PeerRepair implements Repair {
     }
   }
 
-  /** Fetches some of the origin; answers whether there is more of it to be had. */
-  private async turn(origin: string, holders: readonly Holder[]): Promise<boolean> {
+  /** Fetches some of the origin; answers who may have more of it. */
+  private async turn(origin: string, holders: readonly Holder[]): Promise<readonly Holder[] | undefined> {
     const { log, wal, clock, onTrimmed } = this.options;
     for (const { link, last } of holders) {
       const sequence = sequenceOf(wal.durable, origin);
@@ -136,7 +137,8 @@ class PeerRepair implements Repair {
       if (last <= sequence || gone) continue;
       this.trimmed.delete(name);
       try {
-        if (await this.fetch(origin, link)) return true;
+        // It may have taken more since its report: it is asked until it has nothing.
+        if (await this.fetch(origin, link)) return [{ link, last: Number.MAX_SAFE_INTEGER }];
       } catch (error) {
         const isTrimmed = error instanceof Fault && error.code === 'log_trimmed';
         if (isTrimmed) {
@@ -152,7 +154,7 @@ class PeerRepair implements Repair {
         else log.warn('repair from a peer failed', fields);
       }
     }
-    return false;
+    return undefined;
   }
 
   /** Origins reachable peers hold more of, each with those peers, the one that holds most first. */

@@ -19,8 +19,11 @@ import { unknownRegion } from './region-name.ts';
 const PARAMETER_LIMIT = 4_096;
 /** As long as a region's cursor may get. */
 const CURSOR_LIMIT = 8_000;
-/** A position has an entry for every origin a region ever had; with the rest it must fit a request's head. */
-const POSITION_LIMIT = 16_384;
+/**
+ * A position has an entry for every term a region ever had: 2,000 of the longest fit, and with them, percent-encoded, and the
+ * rest of a query the head of a request (`shared/observe/http-server.ts`), here and at the region.
+ */
+const POSITION_LIMIT = 131_072;
 
 export interface ReadRoutesOptions {
   readonly topology: Topology;
