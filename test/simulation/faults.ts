@@ -24,6 +24,8 @@ export type FaultEvent = At &
       }
     | { readonly kind: 'stop'; readonly who: string; readonly backMs: number }
     | { readonly kind: 'freeze'; readonly who: string; readonly forMs: number }
+    /** It computes for that long, before the effect of that number from then on. */
+    | { readonly kind: 'stall'; readonly who: string; readonly effect: number; readonly forMs: number }
     | { readonly kind: 'kill all'; readonly backMs: number; readonly unflushed: 'lost' | 'kept' }
     | { readonly kind: 'partition'; readonly who: string; readonly by: string; readonly healAfter: number | undefined }
     | { readonly kind: 'heal'; readonly who: string; readonly by: string; readonly wait: boolean }
@@ -60,14 +62,31 @@ export type FaultEvent = At &
     | { readonly kind: 'disk fails'; readonly who: string; readonly how: 'storage_full' | 'storage_failed' }
     | { readonly kind: 'disk slow'; readonly who: string; readonly flushMs: number; readonly forMs: number }
     | { readonly kind: 'disk lost'; readonly who: string; readonly backMs: number }
+    /** The last disk that was lost was only taken out. */
+    | { readonly kind: 'disk put back'; readonly who: string; readonly backMs: number }
     | { readonly kind: 'disk restored'; readonly who: string; readonly ageMs: number; readonly backMs: number }
+    /** Every clock goes on by days, as if nothing had happened in them. */
+    | { readonly kind: 'days pass'; readonly days: number }
+    /** What is sent from one to another reaches a third instead: an address that was copied or given to somebody else. */
+    | {
+        readonly kind: 'wrong address';
+        readonly from: string;
+        readonly to: string;
+        readonly instead: string;
+        readonly forMs: number;
+      }
+    /** Once all is well, nothing happens for a while; then every region dies. */
+    | { readonly kind: 'quiet end'; readonly forMs: number }
     | { readonly kind: 'clock steps'; readonly who: string; readonly byMs: number; readonly forMs: number }
   );
 
 export type FaultKind = FaultEvent['kind'];
 
+/** Those that are drawn by themselves; others only belong to a theme (`themes.ts`). */
+type Single = Exclude<FaultKind, 'quiet end' | 'days pass' | 'disk put back' | 'wrong address' | 'stall'>;
+
 /** How often each is drawn in a run that has it at all. */
-const weights: readonly (readonly [FaultKind, number])[] = [
+const weights: readonly (readonly [Single, number])[] = [
   ['kill', 14],
   ['stop', 3],
   ['freeze', 5],
@@ -120,7 +139,11 @@ export function planFaults(chance: Chance, horizonMs: number): FaultEvent[] {
     faults.push(fault, ...followUps(chance, fault));
   }
   // What would follow up later is left out: by then every fault has ended.
-  return faults.filter(({ atMs }) => atMs < horizonMs).sort((a, b) => a.atMs - b.atMs);
+  return faults.filter(({ atMs }) => atMs < horizonMs);
+}
+
+export function inOrder(faults: readonly FaultEvent[]): FaultEvent[] {
+  return [...faults].sort((a, b) => a.atMs - b.atMs);
 }
 
 /** Now and then a run begins with what it takes for two leaders to accept at once, or for two to become leader at once. */
@@ -183,7 +206,7 @@ function followUps(chance: Chance, fault: FaultEvent): FaultEvent[] {
   return [];
 }
 
-function draw(chance: Chance, kind: FaultKind): Omit<FaultEvent, 'atMs'> {
+function draw(chance: Chance, kind: Single): Omit<FaultEvent, 'atMs'> {
   const region = chance.pick(regionNames);
   const part = chance.chance(0.8) ? region : chance.pick(routerNames);
   const by = chance.pick(routerNames);

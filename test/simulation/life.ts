@@ -40,9 +40,12 @@ export class Life {
   /** It has read the leadership record, or heard from a region that stands in for it. */
   confirmed = false;
   wasFrozen = false;
+  /** When it last stood still, virtual ms. */
+  stoodStillMs = Number.NEGATIVE_INFINITY;
   private readonly options: LifeOptions;
   private frozen: (() => void)[] | undefined;
   private death: { left: number; after: boolean } | undefined;
+  private stall: { left: number; readonly ms: number } | undefined;
 
   constructor(options: LifeOptions) {
     const { scheduler, wallMs } = options;
@@ -68,8 +71,28 @@ export class Life {
 
   thaw(): void {
     const waiting = this.frozen;
+    if (waiting !== undefined) this.stoodStillMs = this.options.scheduler.nowMs;
     this.frozen = undefined;
     for (const run of waiting ?? []) run();
+  }
+
+  /**
+   * It computes for that long before one of its next effects: what it decided before comes about after, and whatever reaches it
+   * meanwhile waits.
+   */
+  stallAt(effect: number, ms: number): void {
+    this.stall = { left: effect, ms };
+  }
+
+  /** Whether an effect that is about to begin has to wait: the process computes. */
+  private get waits(): boolean {
+    const { stall } = this;
+    if (this.alive && stall !== undefined && --stall.left <= 0) {
+      this.stall = undefined;
+      this.freeze();
+      this.options.scheduler.after(stall.ms, () => this.thaw());
+    }
+    return this.frozen !== undefined;
   }
 
   /** Runs it in the process: now, once it is thawed, or never. */
@@ -79,9 +102,10 @@ export class Life {
     else this.frozen.push(() => this.enter(run));
   }
 
-  /** It does not die where it was to. */
+  /** It neither dies nor stalls where it was to. */
   live(): void {
     this.death = undefined;
+    this.stall = undefined;
   }
 
   end(): void {
@@ -90,8 +114,17 @@ export class Life {
     this.options.onEnd();
   }
 
+  /** One effect without an answer. */
+  act(effect: () => void): void {
+    if (this.waits) this.enter(() => this.act(effect));
+    else if (this.begin()) {
+      effect();
+      this.done();
+    }
+  }
+
   /** Begins an effect: false when the process is dead, or dies of it before it happens. */
-  begin(): boolean {
+  private begin(): boolean {
     if (!this.alive) return false;
     this.effects++;
     if (this.death === undefined || --this.death.left > 0) return true;
@@ -100,12 +133,15 @@ export class Life {
   }
 
   /** The effect has happened. */
-  done(): void {
+  private done(): void {
     if (this.death !== undefined && this.death.left <= 0) this.end();
   }
 
   /** One effect with an answer, which a dead process never gets. */
   ask<T>(effect: () => Promise<T>): Promise<T> {
+    if (this.waits) {
+      return new Promise((resolve, reject) => this.enter(() => void this.ask(effect).then(resolve, reject)));
+    }
     if (!this.begin()) return forever();
     const answer = effect();
     this.done();

@@ -22,6 +22,8 @@ export abstract class Machine {
   readonly name: string;
   /** Its clock against the true one, ms. */
   clockOffsetMs: number;
+  /** It was set at some time. */
+  clockStepped = false;
   life: Life | undefined;
   /** Starts so far. */
   starts = 0;
@@ -42,6 +44,11 @@ export abstract class Machine {
   /** Its connection to the stream's server. */
   get broker(): MemoryClient | undefined {
     return this.client;
+  }
+
+  /** When its process last stood still, virtual ms. */
+  get stoodStillMs(): number {
+    return this.life?.stoodStillMs ?? Number.NEGATIVE_INFINITY;
   }
 
   get up(): boolean {

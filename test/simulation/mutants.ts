@@ -299,4 +299,19 @@ export const mutants: readonly Mutant[] = [
       ],
     ],
   },
+  {
+    name: 'a router replaces a leader that it alone cannot reach',
+    file: `${router}/failover/silence.js`,
+    changes: [[' || revision !== before.revision', '']],
+  },
+  {
+    name: 'a leader that is partitioned by a drill counts as silent',
+    file: `${router}/failover/silence.js`,
+    changes: [[' || cut || ', ' || ']],
+  },
+  {
+    name: 'a checkpoint forgets a shard that was encoded and found no room',
+    file: `${region}/checkpoint/checkpointer.js`,
+    changes: [[' && !this.unwritten.has(shard)', '']],
+  },
 ];

@@ -39,6 +39,8 @@ const SLOW_MS = 2_500;
 export interface NetworkOptions {
   readonly scheduler: Scheduler;
   readonly chance: Chance;
+  /** Sees every request as it leaves its process. */
+  readonly onCall: (from: string, call: HttpCall) => void;
   /** Sees every request as it arrives. */
   readonly onRequest: (to: string, request: ExchangeRequest) => void;
   /** Sees every answer as it leaves its process. */
@@ -49,6 +51,8 @@ export class Network {
   private readonly options: NetworkOptions;
   private readonly ways = new Map<string, Way>();
   private readonly servers = new Map<string, Server>();
+  /** Whom a name leads to, where it leads to another; by `from>to`. */
+  private readonly leads = new Map<string, string>();
 
   constructor(options: NetworkOptions) {
     this.options = options;
@@ -77,7 +81,13 @@ export class Network {
     way.changedMs = this.options.scheduler.nowMs;
   }
 
+  /** From then on `from` reaches `instead` under the address it has for `to`. */
+  lead(from: string, to: string, instead: string): void {
+    this.leads.set(`${from}>${to}`, instead);
+  }
+
   healAll(): void {
+    this.leads.clear();
     for (const way of this.ways.values()) way.cut = way.slow = way.lossy = 0;
   }
 
@@ -140,7 +150,8 @@ export class Network {
   }
 
   call(from: string, to: string, call: HttpCall, connectMs: number): Promise<HttpReply> {
-    const { scheduler, chance } = this.options;
+    const { scheduler, chance, onCall } = this.options;
+    onCall(from, call);
     return new Promise((resolve, reject) => {
       let over = false;
       const end = (settle: () => void): void => {
@@ -164,11 +175,12 @@ export class Network {
         return;
       }
       scheduler.after(delayMs, () => {
-        const server = this.servers.get(to);
+        const reached = this.leads.get(`${from}>${to}`) ?? to;
+        const server = this.servers.get(reached);
         if (server === undefined) return back(() => fail('ECONNREFUSED'));
         const reset = (): void => back(() => fail('UND_ERR_SOCKET'));
         server.resets.add(reset);
-        this.serve(to, server, call, (reply) => {
+        this.serve(reached, server, call, (reply) => {
           server.resets.delete(reset);
           back(() => end(() => resolve(asHttp(reply))));
         });
@@ -185,12 +197,12 @@ export class Network {
     const { life, handler } = server;
     life.enter(() => {
       this.options.onRequest(name, request);
-      exchange(handler, request, (reply) => {
-        if (!life.begin()) return;
-        this.options.onAnswer(name, request, reply);
-        answered(reply);
-        life.done();
-      });
+      exchange(handler, request, (reply) =>
+        life.act(() => {
+          this.options.onAnswer(name, request, reply);
+          answered(reply);
+        }),
+      );
     });
   }
 

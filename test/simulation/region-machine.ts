@@ -53,6 +53,8 @@ export class RegionMachine extends Machine {
   flushLimitMs = 3;
   /** What becomes of commits that were not flushed at the next death. */
   unflushed: 'lost' | 'kept' = 'lost';
+  /** The disk that was taken out of it last. */
+  takenOut: MemoryStore | undefined;
   /** Copies of its disk, the newest last. */
   readonly backups: { readonly atMs: number; readonly store: MemoryStore }[] = [];
   private readonly hooks: StoreHooks;

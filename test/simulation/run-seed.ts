@@ -4,9 +4,10 @@ import type { DigestReply, RegionStatus } from '../../shared/protocol/internal.t
 import { formatPosition, type Position, parsePosition, sequenceOf } from '../../shared/protocol/position.ts';
 import { Chance } from './chance.ts';
 import { Client, type Pace } from './clients.ts';
-import { type FaultEvent, planFaults } from './faults.ts';
+import { type FaultEvent, inOrder, planFaults } from './faults.ts';
 import { referenceDigest } from './reference.ts';
 import { operate, strike } from './strike.ts';
+import { planTheme } from './themes.ts';
 import { Violation } from './violation.ts';
 import { type Limits, routerNames, type Upkeep, World } from './world.ts';
 
@@ -52,9 +53,10 @@ export function planOf(seed: string): Plan {
   const chance = new Chance(seed).fork('plan');
   const logRetentionBytes = chance.pick([KEEP_ALL, KEEP_ALL, 4_000, 0]);
   const horizonMs = Math.round(chance.between(5_000, 18_000));
+  const failover = chance.chance(0.5) ? 'automatic' : 'manual';
   return {
     seed,
-    failover: chance.chance(0.5) ? 'automatic' : 'manual',
+    failover,
     horizonMs,
     clients: 2 + chance.below(4),
     pace: {
@@ -77,7 +79,7 @@ export function planOf(seed: string): Plan {
       tidal_intake_waiting_bytes: 16 * 1024 * 1024,
       tidal_router_held_writes: chance.pick([2_000, 2_000, 2]),
     },
-    faults: planFaults(chance, horizonMs),
+    faults: inOrder([...planFaults(chance, horizonMs), ...planTheme(chance.fork('theme'), { horizonMs, failover })]),
     endsWithRestart: chance.chance(0.5),
   };
 }
@@ -207,7 +209,8 @@ class Course {
     const healedMs = scheduler.nowMs - beganMs;
     world.note('HEAL', `well again at ${formatPosition(well)}`);
     await this.writeByEveryRouter(over);
-    if (!over() && this.plan.endsWithRestart) await this.restartAll(over);
+    if (!over()) await scheduler.run(scheduler.nowMs + world.quietMs, over);
+    if (!over() && (this.plan.endsWithRestart || world.quietMs > 0)) await this.restartAll(over);
     if (!over()) await this.judge(held);
     return healedMs;
   }

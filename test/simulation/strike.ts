@@ -18,6 +18,7 @@ const losses: ReadonlySet<FaultKind> = new Set<FaultKind>([
   'stream trimmed',
   'disk lost',
   'disk restored',
+  'disk put back',
 ]);
 
 export function strike(world: World, fault: FaultEvent): void {
@@ -31,6 +32,7 @@ function inflict(world: World, fault: FaultEvent): void {
   world.note('FAULT', describeFault(fault).slice(11));
   if (fault.kind === 'broker older copy' || (fault.kind === 'broker restarts' && fault.lost > 0))
     world.holdings.renumbered = true;
+  if (/broker|bucket/.test(fault.kind)) world.failovers.disturbed();
   const later = (ms: number, action: () => void): void => {
     scheduler.after(ms, () => {
       if (!world.healed) action();
@@ -53,6 +55,9 @@ function inflict(world: World, fault: FaultEvent): void {
       later(fault.forMs, () => life?.thaw());
       return;
     }
+    case 'stall':
+      world.machine(fault.who).life?.stallAt(fault.effect, fault.forMs);
+      return;
     case 'kill all':
       for (const region of world.regions) region.unflushed = fault.unflushed;
       for (const machine of world.machines) machine.kill(fault.backMs);
@@ -146,15 +151,34 @@ function inflict(world: World, fault: FaultEvent): void {
       });
       return;
     }
+    case 'days pass':
+      world.passedMs += fault.days * 86_400_000;
+      return;
+    case 'wrong address':
+      world.network.lead(fault.from, fault.to, fault.instead);
+      later(fault.forMs, () => world.network.lead(fault.from, fault.to, fault.to));
+      return;
+    case 'disk put back': {
+      const region = world.region(fault.who);
+      const { takenOut } = region;
+      if (takenOut === undefined) return;
+      region.kill(fault.backMs);
+      region.replaceDisk(takenOut);
+      return;
+    }
     case 'disk lost':
       changeDisk(world, world.region(fault.who), fault.backMs, undefined);
       return;
     case 'disk restored':
       changeDisk(world, world.region(fault.who), fault.backMs, fault.ageMs);
       return;
+    case 'quiet end':
+      world.quietMs = fault.forMs;
+      return;
     case 'clock steps': {
       const machine = world.machine(fault.who);
       machine.clockOffsetMs += fault.byMs;
+      machine.clockStepped = true;
       later(fault.forMs, () => {
         machine.clockOffsetMs -= fault.byMs;
       });
@@ -190,6 +214,7 @@ function changeDisk(world: World, region: RegionMachine, backMs: number, ageMs: 
   const backup = ageMs === undefined ? undefined : region.backups.findLast((one) => one.atMs <= atMs);
   if (ageMs !== undefined && backup === undefined) return;
   region.kill(backMs);
+  if (backup === undefined) region.takenOut = region.store;
   region.replaceDisk(backup?.store);
 }
 

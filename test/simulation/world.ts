@@ -6,7 +6,7 @@
 import type { LogFields } from '../../shared/observe/log.ts';
 import { type Batch, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { type Leadership, parseLeadership } from '../../shared/protocol/leadership.ts';
+import { aliveKey, type Leadership, parseAlive, parseLeadership } from '../../shared/protocol/leadership.ts';
 import { covers, formatPosition, type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
@@ -16,6 +16,7 @@ import { schemaOf } from '../harness/signals-schema.ts';
 import { Chance } from './chance.ts';
 import { Chronicle, tagOf } from './chronicle.ts';
 import type { ExchangeReply, ExchangeRequest } from './exchange.ts';
+import { Failovers } from './failovers.ts';
 import { Handovers } from './handovers.ts';
 import { Holdings } from './holdings.ts';
 import type { Machine } from './machine.ts';
@@ -43,6 +44,8 @@ const ASKED_WITHIN_MS = 6_000;
 const HANDOVER_LIMIT_MS = 15_000;
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
+
+const FAILOVER_AFTER_MS = 5_000;
 
 /** How often the ledger is written down, and how much of the log is kept. */
 export interface Upkeep {
@@ -76,6 +79,7 @@ export class World {
   readonly chronicle = new Chronicle();
   readonly promises = new Promises(this.chronicle);
   private readonly handovers: Handovers;
+  readonly failovers: Failovers;
   readonly holdings: Holdings;
   readonly schema = schema;
   readonly names = regionNames;
@@ -88,6 +92,10 @@ export class World {
   readonly brokerCopies: { readonly atMs: number; readonly copy: BrokerCopy }[] = [];
   /** Every fault has ended. */
   healed = false;
+  /** Days in which nothing happened, ms. */
+  passedMs = 0;
+  /** Once all is well it is left alone for this long, and then every region dies once more. */
+  quietMs = 0;
   /** The broker stood still at some time: what was sent to it before is done after. */
   brokerPaused = false;
   /** By `created`: the buckets that had a record. */
@@ -107,14 +115,22 @@ export class World {
     this.scheduler = new Scheduler(this.chance.fork('order'));
     this.trace = new Trace(() => this.scheduler.nowMs, keep);
     this.handovers = new Handovers(() => this.scheduler.nowMs);
+    this.failovers = new Failovers({
+      nowMs: () => this.scheduler.nowMs,
+      afterMs: FAILOVER_AFTER_MS,
+      machine: (name) => this.machine(name),
+    });
     this.topology = {
       regions: regionNames.map((name) => ({ name, url: `http://${name}:9510` })),
       firstLeader: 'us-east',
-      ...(failover === 'automatic' ? { failover: { afterMs: 5_000 } } : {}),
+      ...(failover === 'automatic' ? { failover: { afterMs: FAILOVER_AFTER_MS } } : {}),
     };
     this.network = new Network({
       scheduler: this.scheduler,
       chance: this.chance.fork('network'),
+      onCall: (from, { path }) => {
+        if (path === '/internal/drain') this.failovers.drains(from);
+      },
       onRequest: (to, { path, body }) => {
         const region = this.regions.find(({ name }) => name === to);
         if (region !== undefined && isHeal(path, body)) {
@@ -132,6 +148,8 @@ export class World {
       },
       wire: this.network.wire,
       onKey: (name, value) => {
+        const alive = parseAlive(value);
+        if (alive !== undefined && name === aliveKey(alive.region)) this.failovers.beat(alive);
         if (name !== LEADERSHIP_KEY) return;
         this.handovers.recorded(value as Leadership, () => this.lacking(value as Leadership));
         this.check(() => this.checkRecord(value as Leadership));
@@ -145,8 +163,9 @@ export class World {
     this.routers = routerNames.map((name) => new RouterMachine(this, name));
   }
 
+  /** The true time. */
   wallMs(): number {
-    return EPOCH_MS + this.scheduler.nowMs;
+    return EPOCH_MS + this.passedMs + this.scheduler.nowMs;
   }
 
   get machines(): readonly Machine[] {
@@ -302,6 +321,7 @@ export class World {
         : ` ${JSON.stringify(fields, (_, value) => (value instanceof Error ? value.message : value))}`;
     this.note(who, `${level === 'info' ? '' : `${level}: `}${message}${shown}`);
     if (message === 'leader handed over') this.check(() => this.handovers.over(Number(fields?.epoch)));
+    if (message === 'a silent leader was replaced') this.check(() => this.failovers.replaced(who, fields ?? {}));
     if (level !== 'error' || expectedErrors.some((expected) => `${message}${shown}`.includes(expected))) return;
     const stack = fields?.error instanceof Error ? `\n${fields.error.stack}` : '';
     this.fail(new Violation('no error is logged', `${who}: ${message}${shown}${stack}`));

@@ -70,13 +70,28 @@ describe('simulation: life of a process', () => {
   it('frozen, it does nothing; thawed, it goes on with what came meanwhile', async () => {
     const { scheduler, life, done, act } = born();
     life.clock.after(1, () => done.push('a timer'));
-    life.freeze();
     void act('asked').then(() => done.push('answered'));
+    life.freeze();
     await scheduler.run(10);
     assert.deepEqual(done, ['asked']);
     life.thaw();
     await scheduler.run(20);
     assert.deepEqual(done.sort(), ['a timer', 'answered', 'asked']);
+  });
+
+  it('stalls before a chosen effect: what it decided before comes about after, in the same order', async () => {
+    const { scheduler, life, done, act } = born();
+    life.clock.after(1, () => done.push('a timer'));
+    life.stallAt(2, 50);
+    const step = async (): Promise<void> => {
+      void act('two');
+      void act('three');
+    };
+    void act('one').then(step);
+    await scheduler.run(40);
+    assert.deepEqual(done, ['one']);
+    await scheduler.run(60);
+    assert.deepEqual(done, ['one', 'two', 'three', 'a timer']);
   });
 });
 

@@ -1,0 +1,84 @@
+/**
+ * Automatic failover replaces who gives no sign of life, and nobody else: a router whose own network is broken replaces
+ * nobody, and a leader that is partitioned by a drill is not silent. Judged by what the leaders themselves wrote into the
+ * control bucket, not by what a router made of it.
+ */
+import type { LogFields } from '../../shared/observe/log.ts';
+import type { Alive } from '../../shared/protocol/leadership.ts';
+import type { Machine } from './machine.ts';
+import { Violation } from './violation.ts';
+
+/** What a router reads is at most this old when it decides: a request without an answer by then says nothing. */
+const REQUEST_MS = 2_000;
+/** From the decision to the drain of the candidate: every region was asked once more. */
+const ASKED_MS = 2_100;
+const SLACK_MS = 100;
+const REMEMBERED_MS = 60_000;
+
+interface Beat {
+  readonly atMs: number;
+  readonly cut: boolean;
+}
+
+export interface FailoversOptions {
+  readonly nowMs: () => number;
+  /** How long a leader must be silent. */
+  readonly afterMs: number;
+  readonly machine: (name: string) => Machine;
+}
+
+export class Failovers {
+  private readonly options: FailoversOptions;
+  /** By region: what it wrote into its alive key, the newest last. */
+  private readonly beats = new Map<string, Beat[]>();
+  /** By router: when it last asked a candidate to drain the stream, which it does before it replaces a leader. */
+  private readonly drainedMs = new Map<string, number>();
+  /** The bucket lost something: revisions that were read before say nothing. */
+  private disturbedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: FailoversOptions) {
+    this.options = options;
+  }
+
+  /** A region has rewritten its alive key. */
+  beat({ region, cut }: Alive): void {
+    const beats = this.beats.get(region) ?? [];
+    this.beats.set(region, beats);
+    const atMs = this.options.nowMs();
+    beats.push({ atMs, cut });
+    while (beats.length > 1 && beats[1]!.atMs < atMs - REMEMBERED_MS) beats.shift();
+  }
+
+  disturbed(): void {
+    this.disturbedMs = this.options.nowMs();
+  }
+
+  drains(router: string): void {
+    this.drainedMs.set(router, this.options.nowMs());
+  }
+
+  /** A router says that it replaced a leader. */
+  replaced(router: string, { from, epoch }: LogFields): void {
+    const { afterMs, machine } = this.options;
+    const decidedMs = this.drainedMs.get(router);
+    const leader = machine(String(from));
+    if (decidedMs === undefined) return;
+    const sinceMs = decidedMs - ASKED_MS - afterMs;
+    // Who stood still decided longer ago than it seems.
+    if (this.disturbedMs >= sinceMs || machine(router).stoodStillMs >= sinceMs) return;
+    const beats = this.beats.get(leader.name) ?? [];
+    const before = beats.findLastIndex(({ atMs }) => atMs <= sinceMs);
+    if (before < 0) return;
+    const during = beats.slice(before).filter(({ atMs }) => atMs <= decidedMs);
+    const moments = [...during.map(({ atMs }) => Math.max(atMs, sinceMs)), decidedMs];
+    const silentMs = Math.max(...moments.slice(1).map((atMs, index) => atMs - moments[index]!));
+    const who = `${router} replaced ${leader.name} (epoch ${String(epoch)})`;
+    if (silentMs < afterMs - REQUEST_MS - SLACK_MS) {
+      const what = `${who}, which was never silent for longer than ${silentMs.toFixed(0)} ms`;
+      throw new Violation('a router whose own network is broken replaces nobody', what);
+    }
+    // What a clock that was set back says last is not what it said last.
+    if (leader.clockStepped || !during.every(({ cut }) => cut)) return;
+    throw new Violation('a partitioned leader is not silent', `${who}, which is partitioned by a drill`);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * Faults that only together are a danger, drawn together: a theme is a short story, and a run has one of them or none. It
+ * comes in addition to what `faults.ts` draws, from chance of its own.
+ */
+import type { Chance } from './chance.ts';
+import type { FaultEvent } from './faults.ts';
+import { regionNames, routerNames } from './world.ts';
+
+export interface Stage {
+  readonly horizonMs: number;
+  readonly failover: 'manual' | 'automatic';
+}
+
+type Theme = (chance: Chance, stage: Stage) => FaultEvent[];
+
+/** How often a run has a theme at all. */
+const THEMES = 0.5;
+
+/** Who leads first, leads longest. */
+function likelyLeader(chance: Chance): string {
+  return chance.chance(0.7) ? regionNames[0] : chance.pick(regionNames);
+}
+
+/** One router, or its network, is cut off from the leader for longer than failover waits; everybody else is not. */
+const aRouterAlone: Theme = (chance, { horizonMs }) => {
+  const [router, leader] = [chance.pick(routerNames), likelyLeader(chance)];
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 9_000)));
+  const forMs = Math.round(chance.between(7_500, 16_000));
+  return [
+    { atMs, kind: 'way', trouble: 'cut', from: router, to: leader, forMs },
+    { atMs, kind: 'way', trouble: 'cut', from: leader, to: router, forMs },
+  ];
+};
+
+/** A leader is partitioned by a drill and is then really away for longer than failover waits. */
+const aPartitionedLeaderIsAway: Theme = (chance, { horizonMs }) => {
+  const who = likelyLeader(chance);
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 12_000)));
+  // Its key has said so for longer than what a router read of it can be old.
+  const awayMs = atMs + Math.round(chance.between(3_200, 4_500));
+  const backMs = Math.round(chance.between(7_500, 12_000));
+  return [
+    { atMs, kind: 'partition', who, by: chance.pick(routerNames), healAfter: undefined },
+    chance.chance(0.5)
+      ? { atMs: awayMs, kind: 'kill', who, backMs, effect: 0, after: false, unflushed: 'lost' }
+      : { atMs: awayMs, kind: 'freeze', who, forMs: backMs },
+  ];
+};
+
+/**
+ * A disk has no room while a checkpoint is written and has room again for the next one, when nobody has touched since then
+ * what found no room; and the region starts from what was written.
+ */
+const aCheckpointFindsNoRoom: Theme = (chance, { horizonMs }) => {
+  const atMs = Math.round(chance.between(horizonMs - 2_500, horizonMs - 200));
+  return [
+    { atMs, kind: 'disk full', who: chance.pick(regionNames), forMs: horizonMs },
+    // Longer than a checkpoint that was given up waits before it is tried again.
+    { atMs: 0, kind: 'quiet end', forMs: 33_000 },
+  ];
+};
+
+/** Processes that compute for long, at a moment at which they are about to do something. */
+const computing: Theme = (chance, { horizonMs }) =>
+  Array.from({ length: 1 + chance.below(4) }, () => ({
+    atMs: Math.round(chance.between(1_000, horizonMs)),
+    kind: 'stall',
+    who: chance.chance(0.5) ? likelyLeader(chance) : chance.pick([...regionNames, ...routerNames]),
+    effect: 1 + chance.below(60),
+    forMs: Math.round(chance.pick([300, 1_500, 4_500, 12_000]) * chance.between(0.5, 1.5)),
+  }));
+
+/** One of those who hand over computes for long between two of its steps. */
+const aHandoverStalls: Theme = (chance, { horizonMs }) => {
+  const atMs = Math.round(chance.between(1_500, Math.max(2_000, horizonMs - 4_000)));
+  const by = chance.pick(routerNames);
+  const who = chance.pick(regionNames.slice(1));
+  return [
+    { atMs, kind: 'promote', who, by, force: false },
+    {
+      atMs: atMs + Math.round(chance.between(0, 40)),
+      kind: 'stall',
+      who: chance.pick([by, who, regionNames[0]]),
+      effect: 1 + chance.below(10),
+      forMs: Math.round(chance.pick([2_500, 9_000, 11_500]) * chance.between(0.8, 1.2)),
+    },
+  ];
+};
+
+const DAY_MS = 86_400_000;
+
+function daysOff(chance: Chance): number {
+  return Math.round(chance.pick([1, 1, -1]) * chance.between(1, 40) * DAY_MS);
+}
+
+/** The clock of a region is days off, and whoever led is away: it is asked to take over. */
+const aWrongClockTakesOver: Theme = (chance, { horizonMs }) => {
+  const who = chance.pick(regionNames.slice(1));
+  const atMs = Math.round(chance.between(0, 2_000));
+  const awayMs = atMs + Math.round(chance.between(200, 2_000));
+  const forMs = Math.round(chance.between(2_000, horizonMs - 1_500));
+  const backMs = Math.round(chance.between(4_000, 14_000));
+  return [
+    { atMs, kind: 'clock steps', who, byMs: daysOff(chance), forMs },
+    { atMs: awayMs, kind: 'kill', who: regionNames[0], backMs, effect: 0, after: false, unflushed: 'lost' },
+    ...(chance.chance(0.6)
+      ? [{ atMs: awayMs + 500, kind: 'promote', who, by: chance.pick(routerNames), force: true } as const]
+      : []),
+  ];
+};
+
+/** Everything is started anew, the leader first, alone, with a clock that is days off. */
+const aWrongClockIsUpFirst: Theme = (chance, { horizonMs }) => {
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs / 2)));
+  const [leader, ...others] = regionNames;
+  const forMs = Math.round(chance.between(1_500, 9_000));
+  const dies = (who: string, backMs: number): FaultEvent => ({
+    ...{ atMs, kind: 'kill', who, backMs, effect: 0, after: false, unflushed: 'lost' },
+  });
+  return [
+    { atMs, kind: 'clock steps', who: leader, byMs: daysOff(chance), forMs },
+    dies(leader, 0),
+    ...[...others, ...routerNames].map((who) => dies(who, Math.round(chance.between(0, 8_000)))),
+  ];
+};
+
+/** The clock of the leader is set to another day while it takes writes, and set right again. */
+const aLeadersClockIsSet: Theme = (chance, { horizonMs }) => {
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
+  const forMs = Math.round(chance.between(200, 5_000));
+  return [{ atMs, kind: 'clock steps', who: regionNames[0], byMs: daysOff(chance), forMs }];
+};
+
+/** For a while a region has the address of another, or its own, for that of a third. */
+const aWrongAddress: Theme = (chance, { horizonMs }) => {
+  const from = chance.chance(0.8) ? chance.pick(regionNames) : chance.pick(routerNames);
+  const to = chance.pick(regionNames.filter((name) => name !== from));
+  return [
+    {
+      atMs: chance.chance(0.5) ? 0 : Math.round(chance.between(0, horizonMs / 2)),
+      kind: 'wrong address',
+      from,
+      to,
+      instead: chance.pick(regionNames.filter((name) => name !== to)),
+      forMs: Math.round(chance.between(2_000, horizonMs)),
+    },
+  ];
+};
+
+/**
+ * A leader takes keyed writes while it is cut off; its disk is taken out, and what it took is sent again to its successor.
+ * When every copy's days are over, and some region has forgotten the keys, the old disk is put back.
+ */
+const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
+  if (horizonMs < 12_000) return [];
+  const [leader, other, third] = chance.chance(0.5) ? regionNames : [regionNames[0], regionNames[2], regionNames[1]];
+  const [router, otherRouter] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
+  const at = (ms: number): number => Math.round(1_500 + ms + chance.between(0, 300));
+  return [
+    { atMs: at(0), kind: 'split', side: [leader, router!], forMs: 2_200 },
+    { atMs: at(400), kind: 'promote', who: other, by: otherRouter!, force: true },
+    { atMs: at(1_600), kind: 'disk lost', who: leader, backMs: 200 },
+    { atMs: at(6_500), kind: 'days pass', days: 9 },
+    // Whoever is started forgets at once, who runs within ten minutes.
+    {
+      atMs: at(6_800),
+      kind: 'kill',
+      who: chance.pick([other, third]),
+      backMs: 0,
+      effect: 0,
+      after: false,
+      unflushed: 'lost',
+    },
+    { atMs: at(9_800), kind: 'disk put back', who: leader, backMs: 200 },
+  ];
+};
+
+const themes: readonly (readonly [Theme, number, ('automatic' | undefined)?])[] = [
+  [aRouterAlone, 3, 'automatic'],
+  [aPartitionedLeaderIsAway, 2, 'automatic'],
+  [aCheckpointFindsNoRoom, 2],
+  [computing, 2],
+  [aHandoverStalls, 2],
+  [aWrongClockTakesOver, 0],
+  [aWrongClockIsUpFirst, 0],
+  [aLeadersClockIsSet, 0],
+  [aWrongAddress, 0],
+  [anOldDiskComesBack, 0],
+];
+
+export function planTheme(chance: Chance, stage: Stage): FaultEvent[] {
+  if (!chance.chance(THEMES)) return [];
+  const possible = themes.filter(([, , failover]) => failover === undefined || failover === stage.failover);
+  const theme = chance.weighted(possible.map(([theme, weight]) => [theme, weight] as const));
+  return theme(chance, stage).filter(({ atMs }) => atMs < stage.horizonMs);
+}
