@@ -173,6 +173,21 @@ export class MemoryBroker {
     this.stream?.messages.set(sequence, { ...message, bytes: change(message.bytes.slice()) });
   }
 
+  /** A message of somebody who expects nothing: it is the last one now. */
+  publish(origin: string, bytes: Uint8Array): StreamMessage {
+    const { stream } = this;
+    if (stream === undefined) throw new Error('there is no stream');
+    const message = { sequence: ++stream.last, origin, bytes };
+    stream.messages.set(message.sequence, message);
+    this.delivered();
+    return message;
+  }
+
+  /** A value of somebody who does not look at what is there; any text. */
+  writeKey(name: string, text: string): void {
+    this.bucket?.entries.set(name, { revision: ++this.bucket.last, json: text });
+  }
+
   /** What timed out earlier arrives now, in the order it was sent. */
   landLate(): void {
     for (const run of this.late.splice(0)) run();

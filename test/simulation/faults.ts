@@ -3,6 +3,7 @@
  * it needs, so that any of them can be left out and the rest stays what it is (`shrink.ts`).
  */
 import type { Chance } from './chance.ts';
+import type { Into } from './intruder.ts';
 import type { Trouble } from './network.ts';
 import { regionNames, routerNames } from './world.ts';
 
@@ -75,6 +76,10 @@ export type FaultEvent = At &
         readonly instead: string;
         readonly forMs: number;
       }
+    /** Somebody who is no part of the system; `draw` decides what it is. */
+    | { readonly kind: 'garbage published'; readonly into: Into; readonly draw: number }
+    | { readonly kind: 'garbage key'; readonly key: string; readonly draw: number }
+    | { readonly kind: 'garbage posted'; readonly who: string; readonly draw: number }
     /** Once all is well, nothing happens for a while; then every region dies. */
     | { readonly kind: 'quiet end'; readonly forMs: number }
     | { readonly kind: 'clock steps'; readonly who: string; readonly byMs: number; readonly forMs: number }
@@ -83,7 +88,17 @@ export type FaultEvent = At &
 export type FaultKind = FaultEvent['kind'];
 
 /** Those that are drawn by themselves; others only belong to a theme (`themes.ts`). */
-type Single = Exclude<FaultKind, 'quiet end' | 'days pass' | 'disk put back' | 'wrong address' | 'stall'>;
+type Single = Exclude<
+  FaultKind,
+  | 'quiet end'
+  | 'days pass'
+  | 'disk put back'
+  | 'wrong address'
+  | 'stall'
+  | 'garbage published'
+  | 'garbage key'
+  | 'garbage posted'
+>;
 
 /** How often each is drawn in a run that has it at all. */
 const weights: readonly (readonly [Single, number])[] = [

@@ -22,6 +22,11 @@ export class Holdings {
     this.regions = regions;
   }
 
+  /** Nobody who has this message has anything. */
+  isGarbage(message: StreamMessage): void {
+    this.contents.set(message, []);
+  }
+
   note(where: string, origin: string, last: number): void {
     const here = this.ever.get(where) ?? new Map<string, number>();
     this.ever.set(where, here);

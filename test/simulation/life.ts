@@ -69,6 +69,10 @@ export class Life {
     this.frozen ??= [];
   }
 
+  get standsStill(): boolean {
+    return this.frozen !== undefined;
+  }
+
   thaw(): void {
     const waiting = this.frozen;
     if (waiting !== undefined) this.stoodStillMs = this.options.scheduler.nowMs;

@@ -6,6 +6,7 @@ import { onInterrupt } from './interrupt.ts';
 import { Pool } from './pool.ts';
 import type { Result } from './result.ts';
 import { shrink } from './shrink.ts';
+import { themeNames } from './themes.ts';
 
 const HELP = `npm run sim -- [options]
 
@@ -15,6 +16,7 @@ faults drawn from a seed, and checks every promise of docs/INVARIANTS.md (docs/s
   --seeds N   how many seeds (default 1000)
   --first S   the first of them (default: a random one, printed)
   --seed S    one seed again, exactly, with its whole trace
+  --theme T   every run has this theme (test/simulation/themes.ts); a name that is none lists them
   --jobs N    processes side by side (default: processors, at most 4)
   --lines N   lines of the trace to print for a failure (default 60)
   --no-shrink do not look for the faults it takes
@@ -30,12 +32,21 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1000' },
     first: { type: 'string' },
     seed: { type: 'string' },
+    theme: { type: 'string' },
     jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
     lines: { type: 'string', default: '60' },
     'no-shrink': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
+
+const { theme } = values;
+if (theme !== undefined && !themeNames.includes(theme)) {
+  process.stderr.write(`--theme must be one of: ${themeNames.join(', ')}\n`);
+  process.exit(2);
+}
+const again = (seed: string): string =>
+  `npm run sim -- --seed ${seed}${theme === undefined ? '' : ` --theme "${theme}"`}`;
 
 function numberOf(name: 'seeds' | 'jobs' | 'lines' | 'first', low: number): number {
   const value = Number(values[name]);
@@ -50,21 +61,21 @@ async function report(pool: Pool, failed: Result, lines: number): Promise<void> 
   let needed = faults;
   if (!values['no-shrink']) {
     needed = await shrink(faults, async (candidate) => {
-      const again = await pool.run({ seed, faults: candidate, keep: 0 });
-      return again.violation?.check === violation!.check;
+      const shrunk = await pool.run({ seed, faults: candidate, keep: 0 });
+      return shrunk.violation?.check === violation!.check;
     });
   }
-  const again = await pool.run({ seed, faults: needed, keep: lines });
+  const last = await pool.run({ seed, faults: needed, keep: lines });
   console.log(`it takes ${needed.length} of its ${faults.length} faults:`);
   for (const fault of needed) console.log(`  ${describeFault(fault)}`);
   console.log(`the last of its trace with these:`);
-  for (const line of again.trace.slice(-lines)) console.log(`  ${line}`);
-  console.log(`again, with all its faults: npm run sim -- --seed ${seed}\n`);
+  for (const line of last.trace.slice(-lines)) console.log(`  ${line}`);
+  console.log(`again, with all its faults: ${again(seed)}\n`);
 }
 
 async function one(seed: string): Promise<number> {
   const pool = new Pool({ jobs: 1 });
-  const result = await pool.run({ seed, keep: 1_000_000 });
+  const result = await pool.run({ seed, theme, keep: 1_000_000 });
   for (const line of result.trace) console.log(line);
   console.log(`\nfaults of seed ${seed}:`);
   for (const fault of result.faults) console.log(`  ${describeFault(fault)}`);
@@ -99,7 +110,7 @@ async function many(): Promise<number> {
   onInterrupt(() => console.log(`interrupted: ${progress()}`));
   await Promise.all(
     Array.from({ length: seeds }, async (_, index) => {
-      const result = await pool.run({ seed: String(first + index), keep: 0 });
+      const result = await pool.run({ seed: String(first + index), theme, keep: 0 });
       done++;
       cpuMs += result.cpuMs;
       virtualMs += result.virtualMs;

@@ -5,6 +5,7 @@ import type { Run } from './run-seed.ts';
 export interface SeedRequest {
   readonly seed: string;
   readonly faults?: readonly FaultEvent[] | undefined;
+  readonly theme?: string | undefined;
   /** Lines of the trace to send back. */
   readonly keep: number;
 }

@@ -49,7 +49,8 @@ export interface Run {
   readonly healedMs: number;
 }
 
-export function planOf(seed: string): Plan {
+/** `theme`: the one it has, whatever the seed says. */
+export function planOf(seed: string, theme?: string): Plan {
   const chance = new Chance(seed).fork('plan');
   const logRetentionBytes = chance.pick([KEEP_ALL, KEEP_ALL, 4_000, 0]);
   const horizonMs = Math.round(chance.between(5_000, 18_000));
@@ -79,7 +80,10 @@ export function planOf(seed: string): Plan {
       tidal_intake_waiting_bytes: 16 * 1024 * 1024,
       tidal_router_held_writes: chance.pick([2_000, 2_000, 2]),
     },
-    faults: inOrder([...planFaults(chance, horizonMs), ...planTheme(chance.fork('theme'), { horizonMs, failover })]),
+    faults: inOrder([
+      ...planFaults(chance, horizonMs),
+      ...planTheme(chance.fork('theme'), { horizonMs, failover }, theme),
+    ]),
     endsWithRestart: chance.chance(0.5),
   };
 }
@@ -87,12 +91,14 @@ export function planOf(seed: string): Plan {
 export interface RunOptions {
   /** Instead of the seed's own. */
   readonly faults?: readonly FaultEvent[];
+  /** Instead of the seed's own (`themes.ts`). */
+  readonly theme?: string | undefined;
   /** Trace lines to keep. */
   readonly keep?: number;
 }
 
-export async function runSeed(seed: string, { faults, keep = 0 }: RunOptions = {}): Promise<Run> {
-  const plan = planOf(seed);
+export async function runSeed(seed: string, { faults, theme, keep = 0 }: RunOptions = {}): Promise<Run> {
+  const plan = planOf(seed, theme);
   const { failover, upkeep, limits } = plan;
   const world = new World({ seed, failover, upkeep, limits, keep });
   const run = new Course(world, { ...plan, faults: faults ?? plan.faults });

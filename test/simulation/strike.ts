@@ -1,6 +1,7 @@
 /** Lets a fault of the plan happen, and ends it when its time is over. */
 import type { FaultEvent, FaultKind } from './faults.ts';
 import { describeFault } from './faults.ts';
+import { postGarbage, publishGarbage, putGarbageKey } from './intruder.ts';
 import { BROKER } from './network.ts';
 import type { RegionMachine } from './region-machine.ts';
 import { Violation } from './violation.ts';
@@ -151,6 +152,15 @@ function inflict(world: World, fault: FaultEvent): void {
       });
       return;
     }
+    case 'garbage published':
+      publishGarbage(world, fault.into, fault.draw);
+      return;
+    case 'garbage key':
+      putGarbageKey(world, fault.key, fault.draw);
+      return;
+    case 'garbage posted':
+      void postGarbage(world, world.region(fault.who), fault.draw);
+      return;
     case 'days pass':
       world.passedMs += fault.days * 86_400_000;
       return;

@@ -2,6 +2,7 @@
  * Faults that only together are a danger, drawn together: a theme is a short story, and a run has one of them or none. It
  * comes in addition to what `faults.ts` draws, from chance of its own.
  */
+import { aliveKey } from '../../shared/protocol/leadership.ts';
 import type { Chance } from './chance.ts';
 import type { FaultEvent } from './faults.ts';
 import { regionNames, routerNames } from './world.ts';
@@ -175,22 +176,66 @@ const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
   ];
 };
 
-const themes: readonly (readonly [Theme, number, ('automatic' | undefined)?])[] = [
-  [aRouterAlone, 3, 'automatic'],
-  [aPartitionedLeaderIsAway, 2, 'automatic'],
-  [aCheckpointFindsNoRoom, 2],
-  [computing, 2],
-  [aHandoverStalls, 2],
-  [aWrongClockTakesOver, 0],
-  [aWrongClockIsUpFirst, 0],
-  [aLeadersClockIsSet, 0],
-  [aWrongAddress, 0],
-  [anOldDiskComesBack, 0],
+/** Somebody who is no part of the system publishes what nobody wrote. */
+const garbageInTheStream: Theme = (chance, { horizonMs }) =>
+  Array.from({ length: 1 + chance.below(6) }, (_, draw) => ({
+    atMs: Math.round(chance.between(500, horizonMs)),
+    kind: 'garbage published',
+    into: chance.pick(['the present origin', 'the present origin', 'an old origin', 'a forged origin'] as const),
+    draw,
+  }));
+
+const garbageInTheKeys: Theme = (chance, { horizonMs }) =>
+  Array.from({ length: 1 + chance.below(4) }, (_, draw) => ({
+    atMs: Math.round(chance.between(500, horizonMs)),
+    kind: 'garbage key',
+    key: chance.pick(['leadership', 'leadership', 'lease', aliveKey(chance.pick(regionNames))]),
+    draw,
+  }));
+
+const garbageAtTheDoors: Theme = (chance, { horizonMs }) =>
+  Array.from({ length: 5 + chance.below(20) }, (_, draw) => ({
+    atMs: Math.round(chance.between(500, horizonMs)),
+    kind: 'garbage posted',
+    who: chance.pick(regionNames),
+    draw,
+  }));
+
+/** A weight of 0: only where it is asked for. */
+interface Choice {
+  readonly name: string;
+  readonly theme: Theme;
+  readonly weight: number;
+  /** Says nothing with manual failover. */
+  readonly automatic?: true;
+}
+
+const themes: readonly Choice[] = [
+  { name: 'a router alone', theme: aRouterAlone, weight: 3, automatic: true },
+  { name: 'a partitioned leader is away', theme: aPartitionedLeaderIsAway, weight: 2, automatic: true },
+  { name: 'a checkpoint finds no room', theme: aCheckpointFindsNoRoom, weight: 2 },
+  { name: 'computing', theme: computing, weight: 2 },
+  { name: 'a hand-over stalls', theme: aHandoverStalls, weight: 2 },
+  { name: 'a wrong clock takes over', theme: aWrongClockTakesOver, weight: 0 },
+  { name: 'a wrong clock is up first', theme: aWrongClockIsUpFirst, weight: 0 },
+  { name: "the leader's clock is set", theme: aLeadersClockIsSet, weight: 0 },
+  { name: 'a wrong address', theme: aWrongAddress, weight: 0 },
+  { name: 'an old disk comes back', theme: anOldDiskComesBack, weight: 0 },
+  { name: 'garbage in the stream', theme: garbageInTheStream, weight: 0 },
+  { name: 'garbage in the keys', theme: garbageInTheKeys, weight: 0 },
+  { name: 'garbage at the doors', theme: garbageAtTheDoors, weight: 1 },
 ];
 
-export function planTheme(chance: Chance, stage: Stage): FaultEvent[] {
-  if (!chance.chance(THEMES)) return [];
-  const possible = themes.filter(([, , failover]) => failover === undefined || failover === stage.failover);
-  const theme = chance.weighted(possible.map(([theme, weight]) => [theme, weight] as const));
-  return theme(chance, stage).filter(({ atMs }) => atMs < stage.horizonMs);
+export const themeNames: readonly string[] = themes.map(({ name }) => name);
+
+/** With `only`, that one and no other; without, one that is drawn, or none. */
+export function planTheme(chance: Chance, stage: Stage, only?: string): FaultEvent[] {
+  const drawn = chance.chance(THEMES);
+  if (!drawn && only === undefined) return [];
+  const possible = themes.filter(({ automatic }) => automatic !== true || stage.failover === 'automatic');
+  const theme =
+    only === undefined
+      ? chance.weighted(possible.map((choice) => [choice.theme, choice.weight] as const))
+      : possible.find(({ name }) => name === only)?.theme;
+  return theme?.(chance, stage).filter(({ atMs }) => atMs < stage.horizonMs) ?? [];
 }

@@ -3,9 +3,9 @@ import { resultOf, type SeedRequest } from './result.ts';
 import { runSeed } from './run-seed.ts';
 
 process.on('message', (request: SeedRequest) => {
-  const { seed, faults, keep } = request;
+  const { seed, faults, theme, keep } = request;
   const started = process.cpuUsage();
-  void runSeed(seed, { keep, ...(faults === undefined ? {} : { faults }) }).then((run) => {
+  void runSeed(seed, { keep, theme, ...(faults === undefined ? {} : { faults }) }).then((run) => {
     const { user, system } = process.cpuUsage(started);
     process.send?.(resultOf(run, (user + system) / 1_000));
   });

@@ -1,0 +1,125 @@
+/**
+ * Somebody who is no part of the system and reaches all of its inner doors: publishes to the stream, writes into the control
+ * bucket, posts to a region's own port. Nothing of it is true, so nothing of it may have an effect; a program of another
+ * release, or a bug of this one, does the same.
+ */
+import { HLC_PER_MS } from '../../shared/protocol/events.ts';
+import { drawGarbage, type Garbage, rawBatch, rawSignal, type Target } from '../harness/garbage.ts';
+import { hostileRequests } from '../harness/hostile-requests.ts';
+import type { Chance } from './chance.ts';
+import type { Origin } from './chronicle.ts';
+import type { RegionMachine } from './region-machine.ts';
+import { Violation } from './violation.ts';
+import { regionNames, type World } from './world.ts';
+
+const YEAR_MS = 365 * 86_400_000;
+const HIGHEST = 2 ** 53 - 1;
+
+/** Of an origin there is, or of one nobody opened. */
+export type Into = 'the present origin' | 'an old origin' | 'a forged origin';
+
+export function publishGarbage(world: World, into: Into, draw: number): void {
+  const { broker, chronicle, holdings } = world;
+  const chance = world.chance.fork(`garbage ${draw}`);
+  const { stream } = broker;
+  if (stream === undefined || !broker.up) return;
+  const known = [...chronicle.origins.values()];
+  const origin =
+    into === 'the present origin' ? known.at(-1) : into === 'an old origin' ? chance.pick(known) : undefined;
+  const garbage = chance.chance(0.25) ? absurd(world, chance, origin) : undefined;
+  const some = [...stream.messages.values()];
+  const genuine = some.length === 0 ? undefined : chance.pick(some).bytes;
+  const { name, origin: subject, bytes } = garbage ?? drawGarbage(chance, targetOf(chance, origin), genuine);
+  world.intruded = true;
+  world.note('intruder', `publishes ${name} as ${subject}`);
+  holdings.isGarbage(broker.publish(subject, bytes));
+}
+
+function targetOf(chance: Chance, origin: Origin | undefined): Target {
+  if (origin === undefined)
+    return { origin: `${chance.pick(regionNames)}@${'abcdefg'.charAt(chance.below(7)).repeat(13)}` };
+  return { origin: origin.name, epoch: origin.epoch, first: origin.events.length + 1, chain: origin.chain };
+}
+
+/** Whole and well-formed, with an epoch or a clock that cannot be true. */
+function absurd(world: World, chance: Chance, present: Origin | undefined): Garbage {
+  const { origin, epoch = 1, first = 1, chain } = targetOf(chance, present);
+  const highest = Math.max(...[...world.chronicle.origins.values()].map((known) => known.epoch), epoch);
+  const aheadMs = chance.pick([1, 30, 400]) * YEAR_MS;
+  const wrongClock = present !== undefined || chance.chance(0.5);
+  return {
+    name: wrongClock ? 'a clock that cannot be' : 'an epoch that cannot be',
+    origin,
+    bytes: rawBatch({
+      origin,
+      first,
+      ...(chain === undefined ? {} : { chain }),
+      epoch: wrongClock ? epoch : chance.pick([highest + 1_000_000, 2 ** 40, HIGHEST]),
+      hlc: Math.floor(world.wallMs() + (wrongClock ? aheadMs : 0)) * HLC_PER_MS,
+      schemaHash: world.schema.hash,
+      signals: ['view'],
+      events: [rawSignal(1_000)],
+    }),
+  };
+}
+
+const keyGarbage: readonly string[] = [
+  '',
+  'garbage',
+  'null',
+  '[]',
+  '5',
+  '{}',
+  '{"leader":"mars","epoch":2,"nonce":"n"}',
+  '{"leader":"us-east","epoch":0,"nonce":"n"}',
+  '{"leader":"us-east","epoch":1.5,"nonce":"n"}',
+  '{"leader":"us-east","epoch":"7","nonce":"n"}',
+  '{"leader":7,"epoch":2,"nonce":"n"}',
+  '{"leader":"eu-west","epoch":9007199254740991,"nonce":"n"}',
+  '{"leader":"us-east","epoch":9007199254740992,"nonce":"n"}',
+  '{"leader":"eu-west","epoch":1000000000000,"nonce":"n"}',
+  '{"leader":"eu-west","epoch":3}',
+  '{"leader":"eu-west","epoch":3,"nonce":"n","handover":{"to":"mars","id":"i"}}',
+  '{"leader":"eu-west","epoch":3,"nonce":"n","handover":5}',
+  '{"region":"us-east","cut":"yes","clockMs":null}',
+  '{"holder":{}}',
+];
+
+export function putGarbageKey(world: World, key: string, draw: number): void {
+  const chance = world.chance.fork(`garbage ${draw}`);
+  const text = chance.pick(keyGarbage);
+  if (!world.broker.up) return;
+  world.intruded = true;
+  world.note('intruder', `writes ${text} into ${key}`);
+  world.broker.writeKey(key, text);
+}
+
+/** A refusal is judged where it is given: nothing of the region is another than before. */
+export async function postGarbage(world: World, region: RegionMachine, draw: number): Promise<void> {
+  const chance = world.chance.fork(`garbage ${draw}`);
+  const [path, body] = chance.pick(hostileRequests);
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const { name, life } = region;
+  if (life?.alive !== true || life.standsStill) return;
+  const before = await stateOf(world, region);
+  const headers = { 'content-type': 'application/json' };
+  const reply = await world.network.look(name, { method: 'POST', path, headers, body: text });
+  world.note('intruder', `posts ${text} to ${name}${path}: ${reply?.status ?? 'no answer'}`);
+  if (reply === undefined || before === undefined) return;
+  world.check(() => {
+    if (reply.status >= 400 && reply.status !== 500) return;
+    const what = `${name} answered ${reply.status} to ${path} ${text}: ${reply.body.toString()}`;
+    throw new Violation('what breaks the rules is refused', what);
+  });
+  const after = await stateOf(world, region);
+  world.check(() => {
+    if (after === undefined || after === before) return;
+    throw new Violation('a refusal changes nothing', `${path} ${text} made of ${before}: ${after}`);
+  });
+}
+
+/** All a region says of itself, and how often it has written to its disk. */
+async function stateOf(world: World, { name, store }: RegionMachine): Promise<string | undefined> {
+  const reply = await world.network.look(name, { method: 'GET', path: '/internal/status' });
+  return reply?.status === 200 ? `${reply.body.toString()} after ${store.commits} commits` : undefined;
+}
