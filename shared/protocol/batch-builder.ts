@@ -13,6 +13,7 @@ import {
   type BatchHeader,
   batchOf,
   FORMAT_VERSION,
+  FORMAT_VERSION_AHEAD,
   HEADER_BYTES,
   KEY_BYTES,
   KEY_ID_BYTES,
@@ -26,9 +27,11 @@ import {
 } from './batch.ts';
 import type { Event, EventKey } from './events.ts';
 import {
+  acceptedMs,
   areValues,
   BATCH_LIMIT_BYTES,
   BATCH_LIMIT_EVENTS,
+  HLC_LIMIT,
   hlcMs,
   isCount,
   isMetadata,
@@ -38,8 +41,8 @@ import {
 import { originPattern } from './position.ts';
 import { type SignalColumns, signalColumns } from './signal-columns.ts';
 
-/** Room for the header with the longest origin, epoch, counts and the name table's count. */
-const HEADER_LIMIT_BYTES = HEADER_BYTES + 1 + 65 + 4 * 8 + 2;
+/** Room for the header with the longest origin, three numbers of 8 bytes, one of 2 (events), one of 6 (ms ahead) and the name table's count. */
+const HEADER_LIMIT_BYTES = HEADER_BYTES + 1 + 65 + 3 * 8 + 2 + 6 + 2;
 /** The longest a signal can be: its kind and five numbers of eight bytes. */
 const SIGNAL_LIMIT_BYTES = 1 + 5 * 8;
 const TWO_28 = 268_435_456;
@@ -118,13 +121,20 @@ export class BatchBuilder {
   /** What it was made of, for those who read the finished batch, as long as all of it came one by one, or all by column. */
   private events: Event[] | undefined;
   private columns: SignalColumns | undefined;
+  private readonly aheadMs: number;
+
+  /** `aheadMs`: by how much the HLC of these events is ahead of the wall clock that they are accepted at. */
+  constructor(aheadMs = 0) {
+    this.aheadMs = aheadMs;
+  }
 
   /** Takes the event, or leaves the builder unchanged and answers false: cut this batch and begin another. */
   add(event: Event): boolean {
     if (this.count >= BATCH_LIMIT_EVENTS) return false;
     const before = this.body.length;
     const base = this.count === 0 ? event.hlc : this.lastHlc;
-    assert(event.hlc >= base, 'the HLC grows within a batch');
+    assert(event.hlc >= base && event.hlc <= HLC_LIMIT, 'the HLC grows within a batch, and stays readable');
+    assert((event.aheadMs ?? 0) === this.aheadMs, 'the events of a batch are accepted at one moment');
     requireReadable(event);
     let newName: string | undefined;
     const head = (kind: number): void => {
@@ -135,7 +145,7 @@ export class BatchBuilder {
     };
     switch (event.kind) {
       case 'signal': {
-        const accepted = hlcMs(event.hlc);
+        const accepted = acceptedMs(event);
         head(event.timeMs === accepted ? KIND_SIGNAL : KIND_SIGNAL_TIMED);
         let index = this.names.get(event.signal);
         if (index === undefined) {
@@ -187,6 +197,7 @@ export class BatchBuilder {
    */
   addSignals(given: SignalColumns, from: number, hlc: number): number {
     assert(this.count === 0 || hlc > this.lastHlc, 'the HLC grows within a batch');
+    assert(hlc + given.count - from - 1 <= HLC_LIMIT, 'the HLC stays readable');
     if (this.count === 0) this.firstHlc = hlc;
     const columns = this.columnsFor(given.count - from);
     const nameOf = new Int32Array(given.names.length).fill(-1);
@@ -204,12 +215,12 @@ export class BatchBuilder {
         name = this.names.get(text)!;
         nameOf[kind] = name;
       } else if (!this.hasRoom(0)) break;
-      const acceptedMs = hlcMs(accepted);
-      const timeMs = Math.min(given.timesMs[index]!, acceptedMs);
+      const atMs = hlcMs(accepted) - this.aheadMs;
+      const timeMs = Math.min(given.timesMs[index]!, atMs);
       const entity = given.entities[index]!;
       const weight = given.weights[index]!;
       assert(isThousandths(weight) && timeMs >= 0, 'a signal can be read back', () => ({ entity, weight, timeMs }));
-      this.body.signal(this.count === 0 ? 0 : accepted - this.lastHlc, entity, name, weight, acceptedMs - timeMs);
+      this.body.signal(this.count === 0 ? 0 : accepted - this.lastHlc, entity, name, weight, atMs - timeMs);
       if (columns !== undefined) {
         columns.entities[this.count] = entity;
         columns.kinds[this.count] = name;
@@ -277,6 +288,7 @@ export class BatchBuilder {
     writer.varint(header.first);
     writer.varint(this.count);
     writer.varint(this.firstHlc);
+    if (this.aheadMs > 0) writer.varint(this.aheadMs);
     writer.varint(this.names.size);
     for (const name of this.names.keys()) {
       const text = Buffer.from(name, 'utf8');
@@ -287,14 +299,15 @@ export class BatchBuilder {
     writer.bytes(this.body.take());
     const bytes = writer.take();
     bytes.writeUInt16LE(MAGIC, 0);
-    bytes[2] = FORMAT_VERSION;
+    bytes[2] = this.aheadMs > 0 ? FORMAT_VERSION_AHEAD : FORMAT_VERSION;
     bytes.writeUInt32LE(bytes.length, 4);
     bytes.set(header.chain, 12);
     bytes.write(header.schemaHash, 28, 8, 'hex');
     bytes.writeUInt32LE(crc32(bytes.subarray(12)), 8);
     assert(bytes.length <= BATCH_LIMIT_BYTES, 'a batch respects its limit', () => ({ bytes: bytes.length }));
-    const { lastHlc, signals, events } = this;
-    return batchOf({ header: { ...header, last: header.first + this.count - 1 }, bytes, lastHlc, signals, events });
+    const { lastHlc, aheadMs, signals, events } = this;
+    const last = header.first + this.count - 1;
+    return batchOf({ header: { ...header, last }, bytes, lastHlc, aheadMs, signals, events });
   }
 }
 
@@ -302,8 +315,8 @@ export class BatchBuilder {
 function requireReadable(event: Event): void {
   switch (event.kind) {
     case 'signal': {
-      const { signal, weight, timeMs, hlc } = event;
-      const readable = isSignalName(signal) && isThousandths(weight) && isCount(timeMs) && timeMs <= hlcMs(hlc);
+      const { signal, weight, timeMs } = event;
+      const readable = isSignalName(signal) && isThousandths(weight) && isCount(timeMs) && timeMs <= acceptedMs(event);
       assert(readable, 'a signal can be read back, and is never later than its acceptance', () => event);
       return;
     }

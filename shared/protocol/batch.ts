@@ -8,6 +8,7 @@
  *     3  u8   reserved, 0               12  16 B chain: SHA-256 of the predecessor's bytes, cut to 16 (zeros for the first)
  *                                       28  8 B  schema hash
  *     36 u8 length + origin · varint epoch · varint first · varint count · varint base HLC
+ *     format 2 alone: varint ms by which the HLC was ahead of the wall clock when the batch was accepted, ≥ 1
  *     varint names, each u8 length + UTF-8: the signals used here (names are logged, never ordinals)
  *     per event: u8 kind · varint HLC − previous HLC · varint entity · keyed: 16 B id, 8 B body hash · by kind:
  *       signal, accepted time: varint name index · varint weight
@@ -16,6 +17,9 @@
  *       delete:                nothing
  *       embedding:             varint count · count × f32
  *     A keyed event, one under an idempotency key, has the highest bit of its kind set.
+ *
+ * The acceptance time of an event is the millisecond of its HLC less what the HLC was ahead (`acceptedMs` in `events.ts`).
+ * Format 2 is written only where it was ahead: every other batch is of format 1, byte for byte.
  *
  * Magic, length and CRC stay where they are in every version, so that damage is told apart from a later version. A reader
  * that meets another version or kind behind a right CRC stops there (`UnknownFormat`): nothing is skipped. What an event may
@@ -40,6 +44,8 @@ import { originPattern } from './position.ts';
 import { type SignalColumns, signalColumns } from './signal-columns.ts';
 
 export const FORMAT_VERSION = 1;
+/** With the field that says how far the HLC was ahead. A program that does not know it must not misread the times. */
+export const FORMAT_VERSION_AHEAD = 2;
 export const MAGIC = 0x4254;
 export const HEADER_BYTES = 36;
 export const CHAIN_BYTES = 16;
@@ -73,6 +79,8 @@ export interface Batch extends BatchHeader {
   readonly bytes: Uint8Array;
   /** HLC of its last event, the highest. */
   readonly lastHlc: number;
+  /** By how much the HLC was ahead of the wall clock when these events were accepted, ms. */
+  readonly aheadMs: number;
   /** What its successor carries as `chain`: {@link chainHash} of the bytes, counted once. */
   readonly hash: Uint8Array;
   /** The same events by column, where all are signals without keys: whoever handles many reads these. */
@@ -85,6 +93,7 @@ interface BatchParts {
   readonly header: BatchHeader;
   readonly bytes: Uint8Array;
   readonly lastHlc: number;
+  readonly aheadMs: number;
   readonly signals?: SignalColumns | undefined;
   readonly events?: readonly Event[] | undefined;
 }
@@ -103,11 +112,12 @@ class LazyBatch implements Batch {
   readonly chain: Uint8Array;
   readonly bytes: Uint8Array;
   readonly lastHlc: number;
+  readonly aheadMs: number;
   readonly signals: SignalColumns | undefined;
   private made: readonly Event[] | undefined;
   private counted: Uint8Array | undefined;
 
-  constructor({ header, bytes, lastHlc, signals, events }: BatchParts) {
+  constructor({ header, bytes, lastHlc, aheadMs, signals, events }: BatchParts) {
     this.origin = header.origin;
     this.epoch = header.epoch;
     this.first = header.first;
@@ -116,6 +126,7 @@ class LazyBatch implements Batch {
     this.chain = header.chain;
     this.bytes = bytes;
     this.lastHlc = lastHlc;
+    this.aheadMs = aheadMs;
     this.signals = signals;
     this.made = events;
   }
@@ -143,6 +154,11 @@ export class UnknownFormat extends Fault {
   constructor(message: string) {
     super('unknown_format', message);
   }
+}
+
+/** The latest acceptance time of its events, epoch ms. */
+export function newestMsOf({ lastHlc, aheadMs }: Pick<Batch, 'lastHlc' | 'aheadMs'>): number {
+  return hlcMs(lastHlc) - aheadMs;
 }
 
 /** What the successor of a batch carries as `chain`. */
@@ -242,9 +258,10 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   const head = readHead(bytes);
   const start = head.reader.offset;
   const columns = readSignals(head);
-  if (columns !== undefined) return batchOf({ header: head.header, bytes, ...columns });
+  const { header, aheadMs } = head;
+  if (columns !== undefined) return batchOf({ header, bytes, aheadMs, ...columns });
   head.reader.offset = start;
-  return batchOf({ header: head.header, bytes, ...readEvents(head) });
+  return batchOf({ header, bytes, aheadMs, ...readEvents(head) });
 }
 
 function readNames(reader: Reader): string[] {
@@ -273,7 +290,12 @@ function checkedHlc(hlc: number): number {
 }
 
 /** Undefined at the first event that is no signal, or has a key. */
-function readSignals({ reader, count, baseHlc }: Head): { signals: SignalColumns; lastHlc: number } | undefined {
+function readSignals({
+  reader,
+  count,
+  baseHlc,
+  aheadMs,
+}: Head): { signals: SignalColumns; lastHlc: number } | undefined {
   const names = readNames(reader);
   const signals = signalColumns(count, names);
   const { entities, kinds, weights, timesMs } = signals;
@@ -287,14 +309,14 @@ function readSignals({ reader, count, baseHlc }: Head): { signals: SignalColumns
     if (kind >= names.length) throw new DamagedBatch('an event names a signal outside the name table');
     kinds[index] = kind;
     weights[index] = readWeight(reader);
-    const acceptedMs = hlcMs(lastHlc);
+    const acceptedMs = hlcMs(lastHlc) - aheadMs;
     timesMs[index] = tag === KIND_SIGNAL_TIMED ? timeBefore(acceptedMs, reader.varint()) : acceptedMs;
   }
   if (!reader.done) throw new DamagedBatch('the batch is longer than its events');
   return { signals, lastHlc: checkedHlc(lastHlc) };
 }
 
-function readEvents({ reader, count, baseHlc }: Head): { events: readonly Event[]; lastHlc: number } {
+function readEvents({ reader, count, baseHlc, aheadMs }: Head): { events: readonly Event[]; lastHlc: number } {
   const names = readNames(reader);
   const events: Event[] = [];
   let hlc = baseHlc;
@@ -304,28 +326,31 @@ function readEvents({ reader, count, baseHlc }: Head): { events: readonly Event[
     if (kind < KIND_SIGNAL || kind > KIND_EMBEDDING) throw new UnknownFormat(`event kind ${tag} of a later version`);
     hlc += reader.varint();
     const entity = reader.varint();
-    const keyed = tag === kind ? undefined : { key: decodeKey(reader) };
+    const extra: Extra = {
+      ...(tag === kind ? {} : { key: decodeKey(reader) }),
+      ...(aheadMs === 0 ? {} : { aheadMs }),
+    };
     switch (kind) {
       case KIND_SIGNAL:
       case KIND_SIGNAL_TIMED: {
         const signal = names[reader.varint()];
         if (signal === undefined) throw new DamagedBatch('an event names a signal outside the name table');
         const weight = readWeight(reader);
-        const acceptedMs = hlcMs(hlc);
+        const acceptedMs = hlcMs(hlc) - aheadMs;
         const timeMs = kind === KIND_SIGNAL_TIMED ? timeBefore(acceptedMs, reader.varint()) : acceptedMs;
-        events.push(withKey({ kind: 'signal', hlc, entity, signal, weight, timeMs }, keyed));
+        events.push(withExtra({ kind: 'signal', hlc, entity, signal, weight, timeMs }, extra));
         break;
       }
       case KIND_ITEM: {
         const metadata = parseMetadata(reader.slice(reader.varint()));
-        events.push(withKey({ kind: 'item', hlc, entity, metadata }, keyed));
+        events.push(withExtra({ kind: 'item', hlc, entity, metadata }, extra));
         break;
       }
       case KIND_DELETE:
-        events.push(withKey({ kind: 'delete', hlc, entity }, keyed));
+        events.push(withExtra({ kind: 'delete', hlc, entity }, extra));
         break;
       case KIND_EMBEDDING:
-        events.push(withKey({ kind: 'embedding', hlc, entity, values: readValues(reader) }, keyed));
+        events.push(withExtra({ kind: 'embedding', hlc, entity, values: readValues(reader) }, extra));
         break;
     }
   }
@@ -339,8 +364,11 @@ function readValues(reader: Reader): Float32Array {
   return values;
 }
 
-function withKey(event: Event, keyed: { readonly key: EventKey } | undefined): Event {
-  return keyed === undefined ? event : { ...event, ...keyed };
+type Extra = Pick<Event, 'key' | 'aheadMs'>;
+
+/** Most events have nothing extra: they are not copied. */
+function withExtra(event: Event, extra: Extra): Event {
+  return extra.key === undefined && extra.aheadMs === undefined ? event : { ...event, ...extra };
 }
 
 function parseMetadata(bytes: Buffer): Metadata {
@@ -364,6 +392,7 @@ interface Head {
   readonly reader: Reader;
   readonly count: number;
   readonly baseHlc: number;
+  readonly aheadMs: number;
 }
 
 function readHead(bytes: Uint8Array): Head {
@@ -372,8 +401,11 @@ function readHead(bytes: Uint8Array): Head {
   if (view.readUInt32LE(4) !== view.length) throw new DamagedBatch('the batch is not as long as it says');
   if (view.length > BATCH_LIMIT_BYTES) throw new DamagedBatch('the batch is larger than a batch may be');
   if (view.readUInt32LE(8) !== crc32(view.subarray(12))) throw new DamagedBatch('the checksum of the batch is wrong');
-  if (view[2] !== FORMAT_VERSION)
-    throw new UnknownFormat(`batch format ${view[2]}; this program knows ${FORMAT_VERSION}`);
+  const version = view[2];
+  if (version !== FORMAT_VERSION && version !== FORMAT_VERSION_AHEAD)
+    throw new UnknownFormat(
+      `batch format ${version}; this program knows ${FORMAT_VERSION} and ${FORMAT_VERSION_AHEAD}`,
+    );
   if (view[3] !== 0) throw new DamagedBatch('a byte that is always 0 is not');
   const reader = new Reader(view, HEADER_BYTES, view.length);
   const origin = reader.slice(reader.byte()).toString('latin1');
@@ -381,6 +413,9 @@ function readHead(bytes: Uint8Array): Head {
   const first = reader.varint();
   const count = reader.varint();
   const baseHlc = reader.varint();
+  const aheadMs = version === FORMAT_VERSION_AHEAD ? reader.varint() : 0;
+  if (aheadMs > hlcMs(baseHlc) || (version === FORMAT_VERSION_AHEAD && aheadMs === 0))
+    throw new DamagedBatch('the batch says that its clock was ahead by what it cannot have been');
   if (!originPattern.test(origin)) throw new DamagedBatch('the origin of the batch is not a name of one');
   if (epoch < 1 || first < 1 || count < 1 || count > BATCH_LIMIT_EVENTS || !Number.isSafeInteger(first - 1 + count)) {
     throw new DamagedBatch('the batch counts are out of range');
@@ -393,5 +428,5 @@ function readHead(bytes: Uint8Array): Head {
     schemaHash: view.toString('hex', 28, 36),
     chain: view.subarray(12, 12 + CHAIN_BYTES),
   };
-  return { header, reader, count, baseHlc };
+  return { header, reader, count, baseHlc, aheadMs };
 }

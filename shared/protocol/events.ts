@@ -6,9 +6,21 @@ export type Hlc = number;
 /** How many HLC values one millisecond holds; a full counter carries into the next millisecond. */
 export const HLC_PER_MS = 2048;
 
-/** The acceptance time of an event in epoch milliseconds, from its HLC. */
+/** The millisecond an HLC value belongs to, epoch ms. It gives the order; when an event was accepted says {@link acceptedMs}. */
 export function hlcMs(hlc: Hlc): number {
   return Math.floor(hlc / HLC_PER_MS);
+}
+
+/** The year 2100: no clock is right beyond it, and far enough below 2^53 that a batch never reaches what cannot be encoded. */
+export const TIME_LIMIT_MS = Date.UTC(2100, 0);
+export const HLC_LIMIT: Hlc = TIME_LIMIT_MS * HLC_PER_MS;
+
+/**
+ * When an event was accepted, by the wall clock of the region that accepted it, epoch ms. The HLC keeps the order and never
+ * steps back, so after a wrong clock it stays ahead; the batch then says by how much, and the time is right again.
+ */
+export function acceptedMs({ hlc, aheadMs = 0 }: Pick<Event, 'hlc' | 'aheadMs'>): number {
+  return hlcMs(hlc) - aheadMs;
 }
 
 /** Weights are logged as integer thousandths: `round(1000 * weight)`, 0 … 10,000,000. */
@@ -54,7 +66,12 @@ type UnkeyedBody =
  * An event of the log. `timeMs` of a signal is min(the client's, the acceptance time); `hlc` is unique within its
  * origin and grows with the sequence.
  */
-export type Event = MaybeKeyed & UnkeyedEvent;
+export type Event = MaybeKeyed & MaybeAhead & UnkeyedEvent;
+
+interface MaybeAhead {
+  /** By how much the HLC was ahead of the wall clock at the acceptance, ms; absent: by nothing worth mentioning. */
+  readonly aheadMs?: number;
+}
 
 type UnkeyedEvent =
   | {

@@ -56,7 +56,8 @@ export const bench: Bench = {
     catalog.load(
       metadata.map((each, entity): [number, ItemRegister] => {
         const order = { epoch: 1, hlc: 1, origin: 'a@a', sequence: entity + 1 };
-        return [entity, { order, metadata: encodeMetadata(each), createdMs: AT_MS - below(720 * HOUR_MS) }];
+        const createdMs = AT_MS - below(720 * HOUR_MS);
+        return [entity, { order, metadata: encodeMetadata(each), createdMs, updatedMs: 0 }];
       }),
       [],
     );

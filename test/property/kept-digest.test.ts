@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createApplier } from '../../services/region/apply/applier.ts';
+import { NOTHING_YET } from '../../services/region/apply/apply.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { createDigest } from '../../services/region/state/digest.ts';
 import { createKeptDigest } from '../../services/region/state/kept-digest.ts';
@@ -62,7 +63,7 @@ function rig(clock: ManualClock, copies: (id: string) => readonly Copy[] = () =>
     vectors: { changed() {}, touched() {} },
     copies,
     applied: new Map(),
-    newestMs: 0,
+    newest: NOTHING_YET,
     onApplied: (batch) => {
       keptDigest.applied(batch);
       recount();

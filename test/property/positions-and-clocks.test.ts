@@ -1,11 +1,11 @@
 /** Positions are vectors; hybrid clock values grow whatever the wall clock does; the codec gives back any batch. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { HybridClock } from '../../services/region/intake/hybrid-clock.ts';
+import { AHEAD_IGNORED_MS, HybridClock } from '../../services/region/intake/hybrid-clock.ts';
 import { decodeBatch, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
 import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
 import type { Event, EventBody } from '../../shared/protocol/events.ts';
-import { HLC_PER_MS } from '../../shared/protocol/events.ts';
+import { HLC_PER_MS, hlcMs } from '../../shared/protocol/events.ts';
 import { covers, formatPosition, merge, missing, parsePosition, totalOf } from '../../shared/protocol/position.ts';
 import { fromWire, toWire } from '../../shared/protocol/writes.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
@@ -100,14 +100,19 @@ describe('hybrid clock', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), fc.nat(), (steps, seen) => {
         const clock = new ManualClock();
-        const hlc = new HybridClock(clock, 0);
+        const hlc = new HybridClock(clock);
+        let above = 0;
         let before = 0;
         for (const ms of steps) {
           clock.stepWall(ms);
-          if (ms === 7) hlc.observe(seen);
-          const value = hlc.next();
+          if (ms === 7) above = seen;
+          const stamp = hlc.read(above);
+          hlc.take(stamp, 1);
+          const { hlc: value, aheadMs, atMs } = stamp;
           assert.ok(value > before && Number.isSafeInteger(value));
           assert.ok(value >= clock.nowMs() * HLC_PER_MS, 'never behind the clock');
+          assert.equal(hlcMs(value) - aheadMs, atMs);
+          assert.ok(atMs >= clock.nowMs() && atMs - clock.nowMs() <= AHEAD_IGNORED_MS, 'the time is the wall clock’s');
           before = value;
         }
       }),
@@ -115,23 +120,28 @@ describe('hybrid clock', () => {
   });
 });
 
+const ahead = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1_700_000_000_000 }));
+
 describe('codec', () => {
   it('gives back any batch, bit by bit', () => {
     fc.assert(
-      fc.property(fc.array(body, { minLength: 1, maxLength: 30 }), fc.nat(5_000), (bodies, gap) => {
-        const builder = new BatchBuilder();
+      fc.property(fc.array(body, { minLength: 1, maxLength: 30 }), fc.nat(5_000), ahead, (bodies, gap, aheadMs) => {
+        const builder = new BatchBuilder(aheadMs);
+        const extra = aheadMs === 0 ? {} : { aheadMs };
         let hlc = 1_750_000_000_000 * HLC_PER_MS;
         const events: Event[] = bodies.map((one) => {
           hlc += 1 + gap;
-          const acceptedMs = Math.floor(hlc / HLC_PER_MS);
+          const acceptedMs = hlcMs(hlc) - aheadMs;
           return one.kind === 'signal'
-            ? { ...one, hlc, timeMs: Math.min(one.timeMs ?? acceptedMs, acceptedMs) }
-            : { ...one, hlc };
+            ? { ...one, ...extra, hlc, timeMs: Math.min(one.timeMs ?? acceptedMs, acceptedMs) }
+            : { ...one, ...extra, hlc };
         });
         for (const event of events) assert.ok(builder.add(event));
         const header = { origin: 'us-east@aaaaaaaaaa', epoch: 3, first: 2 ** 40, schemaHash: 'f'.repeat(16) };
         const batch = builder.build({ ...header, chain: NO_PREDECESSOR });
-        assert.deepEqual(decodeBatch(batch.bytes).events, asJsonCarries(events));
+        const decoded = decodeBatch(batch.bytes);
+        assert.deepEqual(decoded.events, asJsonCarries(events));
+        assert.equal(decoded.aheadMs, aheadMs);
       }),
     );
   });

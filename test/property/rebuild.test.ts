@@ -172,7 +172,7 @@ function loaded(
   const indexes = new Indexes();
   const rows = [...items].map(([entity, value], index) => {
     const order = { epoch: 1, hlc: HLC_PER_MS, origin: 'us-east@aaaaaaaaaa', sequence: index + 1 - items.size };
-    return [entity, { order, metadata: jsonOf(value), createdMs: 1 }] as const;
+    return [entity, { order, metadata: jsonOf(value), createdMs: 1, updatedMs: 1 }] as const;
   });
   const ordinals = indexes.catalog.load(rows, [], (page) => rebuild.add(page));
   for (const [entity, value] of items) indexes.scan.put(entity, JSON.parse(JSON.stringify(value)), undefined);

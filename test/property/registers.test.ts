@@ -5,7 +5,7 @@ import { OrdinalSet } from '../../services/region/state/catalog/ordinal-set.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { createDigest } from '../../services/region/state/digest.ts';
 import type { Event, PlacedEvent } from '../../shared/protocol/events.ts';
-import { compareOrder, HLC_PER_MS, hlcMs } from '../../shared/protocol/events.ts';
+import { acceptedMs, compareOrder, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { selectionOf } from '../harness/selections.ts';
 
 const origins = ['us-east@aaaaaaaaaa', 'eu-west@bbbbbbbbbb', 'us-east@cccccccccc'] as const;
@@ -22,6 +22,7 @@ const history: fc.Arbitrary<PlacedEvent[]> = fc
         // Few values, so that clocks tie between origins.
         stepMs: fc.integer({ min: 0, max: 2 }),
         value: fc.integer({ min: 0, max: 3 }),
+        aheadMs: fc.constantFrom(0, 0, 1, 900),
       }),
       { minLength: 1, maxLength: 14 },
     ),
@@ -29,10 +30,10 @@ const history: fc.Arbitrary<PlacedEvent[]> = fc
   .map(([epochs, sketches]) => {
     const sequence = [0, 0, 0];
     const hlc = [1000, 1000, 1000].map((ms) => ms * HLC_PER_MS);
-    return sketches.map(({ origin, kind, entity, stepMs, value }) => {
+    return sketches.map(({ origin, kind, entity, stepMs, value, aheadMs }) => {
       sequence[origin]!++;
       hlc[origin]! += stepMs * HLC_PER_MS + 1;
-      const base = { hlc: hlc[origin]!, entity };
+      const base = { hlc: hlc[origin]!, entity, ...(aheadMs === 0 ? {} : { aheadMs }) };
       const event: Event =
         kind === 'item'
           ? { ...base, kind, metadata: { value } }
@@ -70,13 +71,13 @@ function expected(events: readonly PlacedEvent[]): unknown {
     const item = mine.findLast(({ event }) => event.kind !== 'embedding')?.event;
     const vector = mine.findLast(({ event }) => event.kind !== 'item')?.event;
     if (item?.kind !== 'item') return [];
-    const puts = mine.filter(({ event }) => event.kind === 'item').map(({ event }) => hlcMs(event.hlc));
+    const puts = mine.filter(({ event }) => event.kind === 'item').map(({ event }) => acceptedMs(event));
     return [
       {
         entity,
         metadata: item.metadata,
         createdMs: Math.min(...puts),
-        updatedMs: hlcMs(item.hlc),
+        updatedMs: acceptedMs(item),
         embedding: vector?.kind === 'embedding' ? vector.values : undefined,
       },
     ];

@@ -152,7 +152,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'does not ask the log for the copies of a key',
     file: `${region}/intake/keyed-writes.js`,
-    changes: [['recall(this.options.copies(key.id), key, this.options.nowMs())', 'undefined']],
+    changes: [['recall(this.options.copies(key.id), key, atMs)', 'undefined']],
   },
   {
     name: 'resumes the old leader by a timer, without compare-and-set',
@@ -234,10 +234,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the clock of a new term begins anew, below what the log has',
     file: `${region}/intake/hybrid-clock.js`,
-    changes: [
-      ['this.highest = highest;\n    }', 'this.highest = 0;\n    }'],
-      ['this.highest = Math.max(this.highest, hlc);', ''],
-    ],
+    changes: [[', above + 1)', ')']],
   },
   {
     name: 'a group that found no room is written after all',
@@ -245,7 +242,7 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'entry.resolve(refusal);\n            return;',
-        'entry.resolve(refusal);\n            this.queue.push(...taken);\n            return;',
+        'entry.resolve(refusal);\n            this.queue.push(...remaining);\n            return;',
       ],
     ],
   },

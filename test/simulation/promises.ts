@@ -3,7 +3,7 @@
  * where they may count once; refused ones are not; what became of the rest is unknown, but it is there at most once.
  */
 import { inspect, isDeepStrictEqual } from 'node:util';
-import { type Event, type EventBody, hlcMs } from '../../shared/protocol/events.ts';
+import { acceptedMs, type Event, type EventBody } from '../../shared/protocol/events.ts';
 import { type Position, parsePosition, sequenceOf } from '../../shared/protocol/position.ts';
 import { type Chronicle, tagOf } from './chronicle.ts';
 import { Violation } from './violation.ts';
@@ -143,11 +143,12 @@ export class Promises {
 }
 
 /** An event without what the log gave it. */
-function contentOf({ hlc: _hlc, key: _key, ...content }: Event): object {
+function contentOf({ hlc: _hlc, key: _key, aheadMs: _aheadMs, ...content }: Event): object {
   return content;
 }
 
 /** A signal is of the time its client says, but never later than it was accepted. */
-function timeOf(meant: EventBody, { hlc }: Event): { readonly timeMs?: number } {
-  return meant.kind === 'signal' ? { timeMs: Math.min(meant.timeMs ?? hlcMs(hlc), hlcMs(hlc)) } : {};
+function timeOf(meant: EventBody, event: Event): { readonly timeMs?: number } {
+  const atMs = acceptedMs(event);
+  return meant.kind === 'signal' ? { timeMs: Math.min(meant.timeMs ?? atMs, atMs) } : {};
 }

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Event, Metadata } from '../../shared/protocol/events.ts';
-import { hlcMs } from '../../shared/protocol/events.ts';
+import { acceptedMs, hlcMs } from '../../shared/protocol/events.ts';
 import type { Position } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import { ReferenceLedger } from '../harness/reference-ledger.ts';
@@ -84,10 +84,10 @@ function counting(signals: readonly Placed[]): Set<Placed> {
     else copies.push(placed);
   }
   for (const copies of byRequest.values()) {
-    copies.sort((a, b) => hlcMs(a.event.hlc) - hlcMs(b.event.hlc));
+    copies.sort((a, b) => acceptedMs(a.event) - acceptedMs(b.event));
     while (copies.length > 0) {
-      const firstMs = hlcMs(copies[0]!.event.hlc);
-      const within = copies.filter(({ event }) => hlcMs(event.hlc) < firstMs + SEVEN_DAYS_MS);
+      const firstMs = acceptedMs(copies[0]!.event);
+      const within = copies.filter(({ event }) => acceptedMs(event) < firstMs + SEVEN_DAYS_MS);
       counted.add(within.reduce((least, copy) => (lower(copy, least) ? copy : least)));
       copies.splice(0, within.length);
     }
@@ -123,10 +123,11 @@ export function referenceDigest(chronicle: Chronicle, position: Position, schema
     const item = winner(all.filter(({ event }) => event.kind === 'item' || event.kind === 'delete'));
     if (item !== undefined) {
       const { event, origin, sequence } = item;
-      const createdMs = Math.min(...puts.map((put) => hlcMs(put.event.hlc)));
+      const createdMs = Math.min(...puts.map((put) => acceptedMs(put.event)));
       const text = event.kind === 'item' ? canonical(event.metadata) : 'tombstone';
       const created = puts.length === 0 ? -1 : createdMs;
-      add(entity, ['item', origin.epoch, event.hlc, origin.name, sequence, created, text]);
+      const apart = acceptedMs(event) === hlcMs(event.hlc) ? [] : [acceptedMs(event)];
+      add(entity, ['item', origin.epoch, event.hlc, origin.name, sequence, created, ...apart, text]);
     }
     const embedding = winner(all.filter(({ event }) => event.kind === 'embedding' || event.kind === 'delete'));
     if (embedding !== undefined) {

@@ -34,7 +34,8 @@ export class RegionMachine extends Machine {
   /** Requests to heal it that are not answered yet. */
   heals = 0;
   /** Of all events on its disk. */
-  highestHlc = 0;
+  /** On its disk, by epoch. */
+  private readonly highestHlc = new Map<number, number>();
   /** The epoch of the leadership record on its disk, and since when it is there. */
   leadership = { epoch: 0, sinceMs: 0 };
   /** Since when it answers, virtual ms. */
@@ -176,13 +177,21 @@ export class RegionMachine extends Machine {
     this.readDisk();
   }
 
+  highestHlcOf(epoch: number): number {
+    return this.highestHlc.get(epoch) ?? 0;
+  }
+
+  noteHlc(epoch: number, hlc: number): void {
+    this.highestHlc.set(epoch, Math.max(this.highestHlcOf(epoch), hlc));
+  }
+
   private readDisk(): void {
     this.onDisk.clear();
-    this.highestHlc = 0;
+    this.highestHlc.clear();
     this.covered.sequence = 0;
     for (const [origin, value] of this.store.flushed('origins')) {
-      const { last, lastHlc } = readJson(value) as { last: number; lastHlc: number };
-      this.highestHlc = Math.max(this.highestHlc, lastHlc);
+      const { last, epoch, lastHlc } = readJson(value) as { last: number; epoch: number; lastHlc: number };
+      this.noteHlc(epoch, lastHlc);
       if (last > 0) this.onDisk.set(origin, last);
     }
     const marks = new Map(this.store.flushed('marks'));

@@ -444,13 +444,13 @@ export class World {
   }
 }
 
-/** What a region accepts is later than everything on its disk, whatever its clock says. */
-function checkClock(machine: RegionMachine, { origin, first, events }: Batch, accepted: boolean): void {
+/** What a region accepts comes after everything of its epoch on its disk, whatever its clock says. */
+function checkClock(machine: RegionMachine, { origin, epoch, first, events }: Batch, accepted: boolean): void {
   for (const [index, { hlc }] of events.entries()) {
-    if (accepted && hlc <= machine.highestHlc) {
+    if (accepted && hlc <= machine.highestHlcOf(epoch)) {
       throw new Violation('later than everything before', `${origin}:${first + index} in ${machine.name} is not`);
     }
-    machine.highestHlc = Math.max(machine.highestHlc, hlc);
+    machine.noteHlc(epoch, hlc);
   }
 }
 

@@ -8,11 +8,13 @@ import {
   decodeHeader,
   eventBytes,
   NO_PREDECESSOR,
+  newestMsOf,
   splitMessage,
   UnknownFormat,
 } from '../../shared/protocol/batch.ts';
 import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
 import {
+  acceptedMs,
   BATCH_LIMIT_BYTES,
   BATCH_LIMIT_EVENTS,
   EVENT_LIMIT_BYTES,
@@ -56,6 +58,53 @@ describe('batch codec', () => {
     assert.equal(decodeHeader(batch!.bytes).last, 5);
   });
 
+  it('a batch of an ordinary clock is written byte for byte as it always was', () => {
+    const [plain] = chainOf({ origin, epoch: 7 }, [one]);
+    const [withKeys] = chainOf({ origin, epoch: 7 }, [keyed]);
+    assert.equal(
+      Buffer.from(plain!.bytes).toString('hex'),
+      '54420100af000000be538de7000000000000000000000000000000000123456789abcdef1275732d656173744061616161616161616161070105818080b790f4ae0602047669657704736b697001000100e807020102010088270301ffffffffffffff0f3b7b227469746c65223a22c3a45c75303030305c22222c2279656172223a313939392e352c226f6b223a747275652c2274616773223a5b2278225d7d04010005010302cdcccc3d000020c0',
+    );
+    assert.equal(Buffer.from(withKeys!.hash).toString('hex'), '8078a975fdca709ae1608e834d324c16');
+  });
+
+  it('a batch whose HLC is ahead says by how much: order by the HLC, times by the wall clock, by event and by column', () => {
+    const aheadMs = 30 * 86_400_000;
+    const wallMs = startMs - aheadMs;
+    const late = [
+      { ...viewEvent(1), aheadMs, timeMs: wallMs },
+      { ...viewEvent(2), aheadMs, timeMs: wallMs - 5_000 },
+    ] as Event[];
+    const item: Event = { kind: 'item', hlc: hlc + 3, entity: 4, metadata: {}, aheadMs };
+    const [mixed, signals] = [[...late, item], late].map((events) => {
+      const builder = new BatchBuilder(aheadMs);
+      for (const event of events) assert.equal(builder.add(event), true);
+      return builder.build({ origin, epoch: 1, first: 1, schemaHash: '0'.repeat(16), chain: NO_PREDECESSOR });
+    });
+    assert.equal(mixed!.bytes[2], 2, 'format 2: a program that knows only format 1 stops, and misreads nothing');
+    const decoded = decodeBatch(mixed!.bytes);
+    assert.deepEqual(decoded.events, [...late, item]);
+    assert.deepEqual(decoded.events.map(acceptedMs), [wallMs, wallMs, wallMs]);
+    assert.equal(newestMsOf(decoded), wallMs);
+    const columns = decodeBatch(signals!.bytes).signals!;
+    assert.deepEqual([...columns.timesMs], [wallMs, wallMs - 5_000]);
+    const builder = new BatchBuilder(aheadMs);
+    assert.equal(builder.addSignals({ ...columns, timesMs: Float64Array.of(Infinity, wallMs - 5_000) }, 0, hlc + 1), 2);
+    const header = { origin, epoch: 1, first: 1, schemaHash: '0'.repeat(16), chain: NO_PREDECESSOR };
+    assert.deepEqual(builder.build(header).bytes, signals!.bytes);
+    assert.throws(() => builder.add(viewEvent(9)), /accepted at one moment/);
+  });
+
+  it('a clock that was ahead by nothing, or by more than there was time, is damage', () => {
+    const builder = new BatchBuilder(1);
+    builder.add({ kind: 'delete', hlc: HLC_PER_MS, entity: 1, aheadMs: 1 });
+    const { bytes } = builder.build({ origin, epoch: 1, first: 1, schemaHash: '0'.repeat(16), chain: NO_PREDECESSOR });
+    const at = bytes.length - 5;
+    assert.equal(bytes[at], 1, 'where the field lies');
+    assert.equal(acceptedMs(decodeBatch(bytes).events[0]!), 0);
+    for (const ms of [0, 2]) assert.throws(() => decodeBatch(resealed(bytes, at, ms)), DamagedBatch);
+  });
+
   it('writes the values of an embedding as little-endian floats, whatever the machine', () => {
     const [batch] = chainOf({ origin, epoch: 7 }, [
       [{ ...viewEvent(1), kind: 'embedding', values: Float32Array.of(1, -2) }],
@@ -95,7 +144,7 @@ describe('batch codec', () => {
 
   it('a later format or event kind is an unknown format, not damage (schedule 24)', () => {
     const { bytes } = chainOf({ origin }, [[{ kind: 'delete', hlc, entity: 1 }]])[0]!;
-    assert.throws(() => decodeBatch(resealed(bytes, 2, 2)), UnknownFormat);
+    for (const version of [0, 3, 255]) assert.throws(() => decodeBatch(resealed(bytes, 2, version)), UnknownFormat);
     const kindAt = bytes.length - 3;
     assert.equal(bytes[kindAt], 4, 'where the kind of the only event lies');
     for (const kind of [0, 6, 9, 0x80, 0x86, 0xff]) {

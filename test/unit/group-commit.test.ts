@@ -340,16 +340,91 @@ describe('group commit', () => {
     );
   });
 
-  it('a restart opens another origin, above every clock value of the log (schedules 4 and 12)', async () => {
+  it('a restart opens another origin, above every clock value of the epoch (schedules 4 and 12)', async () => {
     const { clock, region } = await leading();
     await during(clock, region.write(views(3)));
-    const highest = region.wal.highestHlc;
+    const highest = region.wal.highestHlcOf(1);
     clock.stepWall(-60_000);
     const again = region.crash().start();
     await clock.until('it leads again', () => 'epoch' in again.role.gate(1));
     assert.deepEqual(sequences(await during(clock, again.write([view(9)]))), [1]);
     assert.equal(again.wal.origins().length, 2);
-    assert.ok(again.wal.highestHlc > highest);
+    assert.ok(again.wal.highestHlcOf(1) > highest);
+  });
+
+  it('what is accepted after a wrong clock was set right has the right time, behind what came before it', async () => {
+    const { clock, broker, region } = await leading();
+    const days = 30 * 86_400_000;
+    clock.stepWall(days);
+    await during(clock, region.write([view(1), item(2, 'old'), view(7)]));
+    clock.stepWall(-days);
+    await during(
+      clock,
+      region.write([view(3), item(2, 'new'), item(4, 'made'), { ...view(5), timeMs: 1_000 } as EventBody]),
+    );
+    const wire = { k: 's', e: 6, s: 'view', w: 1_000 } as const;
+    const columns = columnsOf([wire, wire]);
+    await during(clock, region.intake.submit({ epoch: 1, atomic: true, strict: false, bodies: columns }));
+    const nowMs = clock.nowMs();
+    const about = (ms: number | undefined): boolean => ms !== undefined && Math.abs(ms - nowMs) < 2_000;
+    const judge = (one: CoreRegion): void => {
+      for (const entity of [3, 6]) {
+        const read = one.ledger.read(entity, 'view', nowMs)!;
+        assert.deepEqual([read.sums['1h'], read.sums.all], entity === 3 ? [1, 1] : [2, 2]);
+        assert.ok(about(read.lastMs), `${read.lastMs}`);
+      }
+      assert.equal(one.ledger.read(5, 'view', nowMs)!.lastMs, 1_000);
+      assert.ok(about(one.catalog.item(4)!.createdMs));
+      const replaced = one.catalog.item(2)!;
+      assert.deepEqual(replaced.metadata, { title: 'new' });
+      assert.ok(about(replaced.updatedMs) && about(replaced.createdMs), 'created: the lowest acceptance time');
+      assert.ok(about(one.apply.newestMs), `${one.apply.newestMs}`);
+    };
+    judge(region);
+    const again = region.crash();
+    judge(again);
+    assert.equal(again.digest(), region.digest());
+    const events = [...region.wal.durable].flatMap(([origin]) =>
+      region.wal.read(origin, 1, 1e9).flatMap((bytes) => decodeBatch(bytes).events),
+    );
+    const hlcs = events.map(({ hlc }) => hlc);
+    assert.deepEqual(
+      hlcs,
+      [...hlcs].sort((a, b) => a - b),
+      'the order is kept',
+    );
+    await broker.kill();
+  });
+
+  it('another epoch begins at the wall clock, whatever an earlier one was stamped with', async () => {
+    const { clock, region } = await leading();
+    clock.stepWall(30 * 86_400_000);
+    await during(clock, region.write([item(1, 'old')]));
+    clock.stepWall(-30 * 86_400_000);
+    const { control } = region.client;
+    const entry = await control.read();
+    assert.notEqual(entry, 'missing');
+    await control.update({ leader: 'us-east', epoch: 2, nonce: 'second' }, (entry as { revision: number }).revision);
+    await clock.until('it leads in epoch 2', () => 'epoch' in region.role.gate(2));
+    await during(clock, region.write([item(1, 'new')], { epoch: 2 }));
+    assert.ok(Math.abs(region.wal.highestHlcOf(2) / HLC_PER_MS - clock.nowMs()) < 10_000);
+    assert.deepEqual(region.catalog.item(1)!.metadata, { title: 'new' });
+    assert.equal(region.digest(), region.crash().digest());
+  });
+
+  it('a clock beyond what the log can be read at accepts nothing, and the process goes on', async () => {
+    const { clock, region } = await leading();
+    await during(clock, region.write([view(1)]));
+    const beyond = Date.UTC(2110, 0) - clock.nowMs();
+    clock.stepWall(beyond);
+    assert.deepEqual(outcomes(await during(clock, region.write(views(3)))), Array(3).fill('clock_unsafe'));
+    const columns = columnsOf([{ k: 's', e: 6, s: 'view', w: 1_000 }]);
+    const bulk = region.intake.submit({ epoch: 1, atomic: true, strict: false, bodies: columns });
+    assert.deepEqual(outcomes(await during(clock, bulk)), ['clock_unsafe']);
+    clock.stepWall(-beyond);
+    assert.deepEqual(sequences(await during(clock, region.write([view(2)]))), [2]);
+    assert.deepEqual(region.fatal, []);
+    assert.equal(region.digest(), region.crash().digest());
   });
 
   it('settling waits for everything admitted and answers what is durable', async () => {

@@ -268,6 +268,40 @@ describe('keyed writes at intake', () => {
     assert.equal(region.digest(), region.crash().digest());
   });
 
+  it('a key whose seven days were over by a clock that is set back meanwhile is known again, and nothing is lost', async () => {
+    const { clock, region } = await leading();
+    const bodies = keyed('k', [view(1)]);
+    await during(clock, region.write(bodies));
+    clock.stepWall(7 * DAY_MS);
+    region.store.holdFlushes();
+    const before = region.write([view(9)]);
+    await clock.settle();
+    const late = region.write(bodies);
+    await clock.settle();
+    clock.stepWall(-DAY_MS);
+    region.store.releaseFlushes();
+    await during(clock, before);
+    assert.equal(accepted(await during(clock, late))[0]?.replayed, true);
+    assert.equal(region.ledger.read(1, 'view', clock.nowMs())?.count, 1);
+    assert.equal(region.digest(), region.crash().digest());
+  });
+
+  it('what was accepted under a wrong clock is known for its seven days once the clock is right', async () => {
+    const { clock, region } = await leading();
+    clock.stepWall(30 * DAY_MS);
+    await during(clock, region.write(keyed('wrong', [view(1)])));
+    clock.stepWall(-30 * DAY_MS);
+    await during(clock, region.write(keyed('right', [view(1)])));
+    clock.stepWall(7 * DAY_MS - 60_000);
+    for (const key of ['wrong', 'right']) {
+      assert.equal(accepted(await during(clock, region.write(keyed(key, [view(1)]))))[0]?.replayed, true, key);
+    }
+    clock.stepWall(120_000);
+    assert.equal(accepted(await during(clock, region.write(keyed('right', [view(1)]))))[0]?.replayed, undefined);
+    assert.equal(region.ledger.read(1, 'view', clock.nowMs())?.count, 3);
+    assert.equal(region.digest(), region.crash().digest());
+  });
+
   it('an invalid write does not use up its key', async () => {
     const { clock, region } = await leading();
     const bad: EventBody = { kind: 'signal', entity: 1, signal: 'applaud', weight: 1, timeMs: undefined };

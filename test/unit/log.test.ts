@@ -153,7 +153,7 @@ describe('log', () => {
     assert.deepEqual(wal.read(a, 1, 1e9), []);
     assert.equal(wal.durable.size, 0);
     assert.equal(wal.offset?.sequence, undefined);
-    assert.equal(wal.highestHlc, viewEvent(5).hlc, 'only the clock of what is accepted next knows of it');
+    assert.equal(wal.highestHlcOf(1), viewEvent(5).hlc, 'only the clock of what is accepted next knows of it');
     store.releaseFlushes();
     await append;
     assert.deepEqual(firsts(wal.read(a, 1, 1e9)), [1]);

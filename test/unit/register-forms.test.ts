@@ -8,6 +8,7 @@ import {
   encodeItem,
   encodeJson,
 } from '../../services/region/wal/documents.ts';
+import { hlcMs } from '../../shared/protocol/events.ts';
 
 const order = { epoch: 3, hlc: 2 ** 53 - 1, origin: 'us-east@aaaaaaaaaa', sequence: 12_345_678_901 };
 const other = { epoch: 4, hlc: 1, origin: 'eu@bbbbbbbbbbbb', sequence: 1 };
@@ -24,12 +25,13 @@ describe('stored registers', () => {
   it('items and embeddings come out as they went in, tombstones and both origins in turn', () => {
     for (const one of [order, other, order]) {
       for (const register of [
-        { order: one, metadata, createdMs: 1_750_000_000_000 },
-        { order: one, metadata: undefined, createdMs: 0 },
-        { order: one, metadata: undefined, createdMs: undefined },
+        { order: one, metadata, createdMs: 1_750_000_000_000, updatedMs: hlcMs(one.hlc) },
+        { order: one, metadata, createdMs: 1_750_000_000_000, updatedMs: 1_750_000_000_001 },
+        { order: one, metadata: undefined, createdMs: 0, updatedMs: hlcMs(one.hlc) },
+        { order: one, metadata: undefined, createdMs: undefined, updatedMs: 0.5 },
       ]) {
         const { metadata: json, ...rest } = decodeItem(encodeItem(register));
-        assert.deepEqual(rest, { order: one, createdMs: register.createdMs });
+        assert.deepEqual(rest, { order: one, createdMs: register.createdMs, updatedMs: register.updatedMs });
         assert.deepEqual(json && new Uint8Array(json), register.metadata && new Uint8Array(register.metadata));
       }
       for (const register of [
@@ -41,16 +43,26 @@ describe('stored registers', () => {
     }
   });
 
+  it('an item whose winner was accepted when its HLC says so is written as ever', () => {
+    const register = { order: other, metadata: encodeMetadata({ a: 1 }), createdMs: 7, updatedMs: 0 };
+    assert.equal(
+      Buffer.from(encodeItem(register)).toString('hex'),
+      '01010f0000000000001040000000000000f03f000000000000f03f0000000000001c40' +
+        Buffer.from('eu@bbbbbbbbbbbb{"a":1}').toString('hex'),
+    );
+  });
+
   it('what was written as JSON is read as it was meant', () => {
     const item = decodeItem(encodeJson({ o: packed(order), m: { title: 'one' }, c: 5 }));
     assert.deepEqual(
       { ...item, metadata: Buffer.from(item.metadata!).toString() },
-      { order, metadata: '{"title":"one"}', createdMs: 5 },
+      { order, metadata: '{"title":"one"}', createdMs: 5, updatedMs: hlcMs(order.hlc) },
     );
     assert.deepEqual(decodeItem(encodeJson({ o: packed(order) })), {
       order,
       metadata: undefined,
       createdMs: undefined,
+      updatedMs: hlcMs(order.hlc),
     });
     const head = encodeJson({ o: packed(order), n: values.length });
     const bytes = Buffer.concat([Buffer.alloc(4), head, Buffer.from(values.buffer)]);

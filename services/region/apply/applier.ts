@@ -1,7 +1,6 @@
 /** Apply on the in-memory state. See `apply.ts`. */
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
-import type { Batch } from '../../../shared/protocol/batch.ts';
-import { hlcMs } from '../../../shared/protocol/events.ts';
+import { type Batch, newestMsOf } from '../../../shared/protocol/batch.ts';
 import { GrowingPosition, type Position } from '../../../shared/protocol/position.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
 import type { Facets } from '../state/facets/facets.ts';
@@ -9,7 +8,7 @@ import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } f
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { VectorChanges } from '../state/vectors/vectors.ts';
-import type { Apply } from './apply.ts';
+import { type Apply, laterOf, type Newest } from './apply.ts';
 import { PositionWaits } from './position-waits.ts';
 
 export interface ApplierOptions {
@@ -23,7 +22,7 @@ export interface ApplierOptions {
   readonly copies: (id: string) => readonly Copy[];
   /** Where recovery left the state. */
   readonly applied: Position;
-  readonly newestMs: number;
+  readonly newest: Newest;
   /** Told after each batch, and before the next. */
   readonly onApplied?: (batch: Batch) => void;
 }
@@ -36,13 +35,17 @@ class Applier implements Apply {
   private readonly options: ApplierOptions;
   private readonly position: GrowingPosition;
   private readonly waits: PositionWaits;
-  newestMs: number;
+  private newest: Newest;
 
   constructor(options: ApplierOptions) {
     this.options = options;
     this.position = new GrowingPosition(options.applied);
-    this.newestMs = options.newestMs;
+    this.newest = options.newest;
     this.waits = new PositionWaits(options.clock, this.position);
+  }
+
+  get newestMs(): number {
+    return this.newest.acceptedMs;
   }
 
   get applied(): Position {
@@ -71,7 +74,8 @@ class Applier implements Apply {
   private applyEvents(batch: Batch): void {
     if (batch.signals === undefined) this.applyOneByOne(batch);
     else this.options.ledger.addColumns(batch.signals);
-    this.newestMs = Math.max(this.newestMs, hlcMs(batch.lastHlc));
+    const { epoch, lastHlc } = batch;
+    this.newest = laterOf(this.newest, { epoch, hlc: lastHlc, acceptedMs: newestMsOf(batch) });
   }
 
   private applyOneByOne(batch: Batch): void {

@@ -5,12 +5,31 @@
  * Promise: `applied` is never ahead of the log's durable position, and state is a function of it (invariant 4).
  */
 import type { Batch } from '../../../shared/protocol/batch.ts';
+import type { Hlc } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+
+/** The last of some events in the order of epochs and clocks: how far they have come in time. */
+export interface Newest {
+  readonly epoch: number;
+  readonly hlc: Hlc;
+  /** When it was accepted, epoch ms. */
+  readonly acceptedMs: number;
+}
+
+export const NOTHING_YET: Newest = { epoch: 0, hlc: 0, acceptedMs: 0 };
+
+/**
+ * The later of two. Not the one with the later acceptance time: what was accepted under a wrong clock would be the newest until
+ * the calendar has caught up, whatever came after it.
+ */
+export function laterOf(a: Newest, b: Newest): Newest {
+  return (a.epoch - b.epoch || a.hlc - b.hlc || a.acceptedMs - b.acceptedMs) >= 0 ? a : b;
+}
 
 export interface Apply {
   /** What the state contains. */
   readonly applied: Position;
-  /** Acceptance time of the newest applied event, epoch ms; 0 before the first. */
+  /** Acceptance time of the {@link Newest} applied event, epoch ms; 0 before the first. */
   readonly newestMs: number;
   /** Applies flushed batches, each the next of its origin. */
   apply(batches: readonly Batch[]): void;

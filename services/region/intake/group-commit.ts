@@ -6,10 +6,9 @@ import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { Condition } from '../../../shared/kernel/condition.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Batch, eventBytes, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
-import { BatchBuilder } from '../../../shared/protocol/batch-builder.ts';
-import type { Event, EventBody } from '../../../shared/protocol/events.ts';
-import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, EVENT_LIMIT_BYTES, hlcMs } from '../../../shared/protocol/events.ts';
+import { eventBytes } from '../../../shared/protocol/batch.ts';
+import type { EventBody } from '../../../shared/protocol/events.ts';
+import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, EVENT_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
 import type { WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
 import { formatPosition, merge, type Position, regionOf } from '../../../shared/protocol/position.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
@@ -18,7 +17,8 @@ import type { Apply } from '../apply/apply.ts';
 import type { Ship } from '../ship/ship.ts';
 import type { Wal } from '../wal/wal.ts';
 import { type Bulk, bytesOf, countOf, isColumns } from './bulk.ts';
-import { HybridClock } from './hybrid-clock.ts';
+import { type Cut, cutBatches } from './cut-batches.ts';
+import { HybridClock, type Stamp } from './hybrid-clock.ts';
 import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { KeyedWrites } from './keyed-writes.ts';
 
@@ -59,6 +59,8 @@ interface Waiting {
   readonly bytes: number;
   /** The log's {@link Wal.received} when it was admitted. */
   readonly received: number;
+  /** The acceptance time it would have had when it was admitted, epoch ms. */
+  readonly atMs: number;
   readonly resolve: (outcome: Outcome) => void;
 }
 
@@ -72,29 +74,34 @@ interface Placed {
   readonly replayed?: true;
 }
 
+/** This process's origin of an epoch. */
+interface Open {
+  readonly origin: string;
+  readonly epoch: number;
+}
+
 export function createGroupCommit(options: GroupCommitOptions): Intake {
   return new GroupCommit(options);
 }
 
 class GroupCommit implements Intake {
   private readonly options: GroupCommitOptions;
-  private readonly hlc: HybridClock;
+  private hlc: HybridClock;
   private readonly keyed: KeyedWrites;
   private readonly idle: Condition;
   private queue: Waiting[] = [];
   private committing = false;
   private stopped = false;
-  private open: { readonly origin: string; readonly epoch: number } | undefined;
+  private open: Open | undefined;
   waiting = 0;
   waitingBytes = 0;
 
   constructor(options: GroupCommitOptions) {
     this.options = options;
-    this.hlc = new HybridClock(options.clock, options.wal.highestHlc);
+    this.hlc = new HybridClock(options.clock);
     this.keyed = new KeyedWrites({
       copies: (id) => options.wal.copies(id),
       arriving: (id) => options.wal.arriving(id),
-      nowMs: () => this.hlc.nowMs(),
     });
     this.idle = new Condition(options.clock);
   }
@@ -154,7 +161,7 @@ class GroupCommit implements Intake {
   private take(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> {
     // Without a key nothing can come meanwhile.
     if (bodies.every(({ key }) => key === undefined)) return this.enqueue(bodies, epoch) as Promise<Refusal | Placed>;
-    const met = this.keyed.meet(bodies);
+    const met = this.keyed.meet(bodies, this.stampNow().atMs);
     switch (met.is) {
       case 'busy':
         return met.over.then(() => this.takeAfterAll(bodies, epoch));
@@ -219,8 +226,9 @@ class GroupCommit implements Intake {
   private enqueue(bodies: Bulk, epoch: number): Promise<Outcome> {
     const bytes = bytesOf(bodies);
     const { received } = this.options.wal;
+    const { atMs } = this.stampNow();
     return new Promise((resolve) => {
-      this.queue.push({ bodies, epoch, bytes, received, resolve });
+      this.queue.push({ bodies, epoch, bytes, received, atMs, resolve });
       this.waiting += countOf(bodies);
       this.waitingBytes += bytes;
       if (!this.committing) void this.commitAll();
@@ -291,39 +299,48 @@ class GroupCommit implements Intake {
   }
 
   private async commitGroup(group: readonly Waiting[]): Promise<void> {
-    const { wal, apply, ship, clock, gate, onCommit } = this.options;
+    const { wal, schema, apply, ship, clock, onCommit } = this.options;
     const startMs = clock.monotonicMs();
-    const admitted: Waiting[] = [];
-    let taken: readonly Waiting[] = [];
-    let epoch = 0;
-    // The last moment a refusal is possible: from here on every entry gets its sequences.
     for (const entry of group) {
       this.waiting -= countOf(entry.bodies);
       this.waitingBytes -= entry.bytes;
-      const opened = gate(entry.epoch);
-      if (opened instanceof Refusal) entry.resolve(opened);
-      else {
-        epoch = opened.epoch;
-        admitted.push(entry);
-      }
     }
-    if (admitted.length === 0) return;
+    let { remaining, epoch } = this.admit(group);
     let origin: string;
-    let cut: { batches: Batch[]; placed: number[] };
+    let cut: Cut;
     try {
-      origin = await this.originFor(epoch);
-      // From here to the append nothing is waited for: what is not on its way by now comes after it in the log.
-      taken = this.withoutCopies(admitted);
-      if (taken.length === 0) return;
-      cut = this.cut(origin, epoch, taken);
+      while (epoch !== undefined && this.open?.epoch !== epoch) {
+        await this.openOrigin(epoch);
+        // Opening took time: the leadership or the clock may have changed.
+        ({ remaining, epoch } = this.admit(remaining));
+      }
+      // From here to the append nothing is waited for: what is not on its way by now comes after it in the log, and the clock
+      // that was judged is the one that is read.
+      const stamp = this.stampNow();
+      remaining = this.withoutCopies(remaining, stamp);
+      if (this.open === undefined || remaining.length === 0) return;
+      ({ origin } = this.open);
+      // The last moment a refusal is possible: from here on every entry gets its sequences.
+      this.hlc.take(
+        stamp,
+        remaining.reduce((sum, { bodies }) => sum + countOf(bodies), 0),
+      );
+      cut = cutBatches({
+        ...this.open,
+        stamp,
+        after: wal.origin(origin),
+        schemaHash: schema.hash,
+        bulks: remaining.map(({ bodies }) => bodies),
+      });
       await wal.append({ batches: cut.batches, own: true });
     } catch (error) {
-      if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
-      // The transaction was rolled back: nothing is in the log, so refusing is true and the sequences are still free.
-      const refusal = new Refusal('storage_full', 'the disk of the leader is full', { hint: messageOf(error) });
-      for (const entry of taken.length > 0 ? taken : admitted) entry.resolve(refusal);
+      const refusal = refusalFor(error);
+      if (refusal === undefined) throw error;
+      // Nothing was appended, or the transaction was rolled back: refusing is true and the sequences are still free.
+      for (const entry of remaining) entry.resolve(refusal);
       return;
     }
+    const taken = remaining;
     apply.apply(cut.batches);
     ship.notify(origin);
     onCommit?.({
@@ -335,79 +352,48 @@ class GroupCommit implements Intake {
     }
   }
 
-  /** Those of which another region's copy has come since they were admitted are answered with it. */
-  private withoutCopies(admitted: readonly Waiting[]): readonly Waiting[] {
+  /** Those that may be taken at this moment; the others are refused. */
+  private admit(entries: readonly Waiting[]): { remaining: readonly Waiting[]; epoch: number | undefined } {
+    let epoch: number | undefined;
+    const remaining = entries.filter((entry) => {
+      const opened = this.options.gate(entry.epoch);
+      if (opened instanceof Refusal) {
+        entry.resolve(opened);
+        return false;
+      }
+      epoch = opened.epoch;
+      return true;
+    });
+    return { remaining, epoch };
+  }
+
+  /**
+   * Those of which another region's copy has come since they were admitted are answered with it. The same goes for a key whose
+   * seven days were over by a clock that has stepped back since: accepted now, it would not count.
+   */
+  private withoutCopies(admitted: readonly Waiting[], { atMs }: Stamp): readonly Waiting[] {
     const { received } = this.options.wal;
     return admitted.filter((entry) => {
-      if (entry.received === received || isColumns(entry.bodies) || !this.keyed.haveCome(entry.bodies)) return true;
+      if (isColumns(entry.bodies) || (entry.received === received && entry.atMs <= atMs)) return true;
+      if (!this.keyed.haveCome(entry.bodies, atMs)) return true;
       entry.resolve('come meanwhile');
       return false;
     });
   }
 
+  private stampNow(): Stamp {
+    return this.hlc.read(this.open === undefined ? 0 : this.options.wal.highestHlcOf(this.open.epoch));
+  }
+
   /** This process's origin of the epoch, opened at its first write. */
-  private async originFor(epoch: number): Promise<string> {
-    if (this.open?.epoch === epoch) return this.open.origin;
+  private async openOrigin(epoch: number): Promise<void> {
     const { wal, region, random, log } = this.options;
     const origin = `${region}@${randomName(random, 13)}`;
     await wal.openOrigin(origin, epoch);
-    this.hlc.observe(wal.highestHlc);
     this.open = { origin, epoch };
+    // The values of another epoch are not this one's.
+    this.hlc = new HybridClock(this.options.clock);
     log.info('origin opened', { origin, epoch });
-    return origin;
-  }
-
-  /** Stamps and encodes: batches in log order, and the last sequence of every entry. */
-  private cut(origin: string, epoch: number, taken: readonly Waiting[]): { batches: Batch[]; placed: number[] } {
-    const { wal, schema } = this.options;
-    const info = wal.origin(origin);
-    let chain = info?.chain ?? NO_PREDECESSOR;
-    let first = (info?.last ?? 0) + 1;
-    let builder = new BatchBuilder();
-    const batches: Batch[] = [];
-    const placed: number[] = [];
-    this.hlc.observe(wal.highestHlc);
-    const build = (): void => {
-      const batch = builder.build({ origin, epoch, first, schemaHash: schema.hash, chain });
-      batches.push(batch);
-      chain = batch.hash;
-      first = batch.last + 1;
-      builder = new BatchBuilder();
-    };
-    const add = (bodies: readonly EventBody[]): void => {
-      for (const body of bodies) {
-        const event = this.stamp(body);
-        if (builder.add(event)) continue;
-        build();
-        builder.add(event);
-      }
-    };
-    const addSignals = (signals: SignalColumns): void => {
-      const hlc = this.hlc.take(signals.count);
-      for (let at = 0; at < signals.count; ) {
-        const taken = builder.addSignals(signals, at, hlc + at);
-        if (taken === 0) build();
-        at += taken;
-      }
-    };
-    for (const { bodies } of taken) {
-      if (isColumns(bodies)) addSignals(bodies);
-      else add(bodies);
-      placed.push(first + builder.count - 1);
-    }
-    build();
-    return { batches, placed };
-  }
-
-  private stamp(body: EventBody): Event {
-    const hlc = this.hlc.next();
-    if (body.kind !== 'signal') return { ...body, hlc };
-    const { kind, entity, signal, weight, key } = body;
-    const acceptedMs = hlcMs(hlc);
-    const timeMs = Math.min(body.timeMs ?? acceptedMs, acceptedMs);
-    // One shape, written out: a spread of what came takes longer than everything else that is done to a signal here.
-    const event = { kind, hlc, entity, signal, weight, timeMs };
-    return key === undefined ? event : { ...event, key };
   }
 
   async settle(): Promise<Position> {
@@ -421,6 +407,13 @@ class GroupCommit implements Intake {
     this.stopped = true;
     await this.settle();
   }
+}
+
+/** What refuses a group before anything of it is in the log; undefined: the process must end. */
+function refusalFor(error: unknown): Refusal | undefined {
+  if (error instanceof Refusal) return error;
+  if (!(error instanceof Fault && error.code === 'storage_full')) return undefined;
+  return new Refusal('storage_full', 'the disk of the leader is full', { hint: messageOf(error) });
 }
 
 function shuttingDown(): Refusal {

@@ -13,8 +13,6 @@ export interface KeyedWritesOptions {
   readonly copies: (id: string) => readonly Copy[];
   /** While a copy under an id is being appended: resolves when that is over. */
   readonly arriving: (id: string) => Promise<void> | undefined;
-  /** Epoch ms; a write taken after the call is accepted no earlier. */
-  readonly nowMs: () => number;
 }
 
 /**
@@ -44,7 +42,8 @@ export class KeyedWrites {
     this.options = options;
   }
 
-  meet(bodies: readonly EventBody[]): Met {
+  /** `atMs`: the acceptance time they would have. One that is earlier in the end asks again ({@link haveCome}). */
+  meet(bodies: readonly EventBody[], atMs: number): Met {
     const known = new Map<string, number>();
     const fresh: EventBody[] = [];
     let busy: Promise<void> | undefined;
@@ -58,7 +57,7 @@ export class KeyedWrites {
         busy = waiting.over;
       } else if (arriving !== undefined) busy = arriving;
       else {
-        const met = recall(this.options.copies(key.id), key, this.options.nowMs());
+        const met = recall(this.options.copies(key.id), key, atMs);
         if (met === 'conflict') return { is: 'conflict', refusal: conflict() };
         if (met === undefined) fresh.push(body);
         else known.set(met.origin, Math.max(met.sequence, known.get(met.origin) ?? 0));
@@ -68,12 +67,12 @@ export class KeyedWrites {
     return fresh.length === 0 ? { is: 'known', known } : { is: 'fresh', bodies: fresh, known };
   }
 
-  /** Whether a copy of one of these, which were fresh, has come meanwhile or is on its way. */
-  haveCome(bodies: readonly EventBody[]): boolean {
-    const { arriving, copies, nowMs } = this.options;
+  /** Whether a copy of one of these, which were fresh, is known by now or on its way; `atMs` as in {@link meet}. */
+  haveCome(bodies: readonly EventBody[], atMs: number): boolean {
+    const { arriving, copies } = this.options;
     return bodies.some(
       ({ key }) =>
-        key !== undefined && (arriving(key.id) !== undefined || recall(copies(key.id), key, nowMs()) !== undefined),
+        key !== undefined && (arriving(key.id) !== undefined || recall(copies(key.id), key, atMs) !== undefined),
     );
   }
 

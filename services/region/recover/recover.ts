@@ -10,8 +10,8 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { hlcMs } from '../../../shared/protocol/events.ts';
 import { type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
+import { laterOf, type Newest, NOTHING_YET } from '../apply/apply.ts';
 import { type Floor, readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { Rebuild } from '../rebuild/rebuild.ts';
 import type { CatalogWriter, MetadataPage } from '../state/catalog/catalog.ts';
@@ -41,7 +41,7 @@ export interface RecoverOptions {
 
 export interface Recovered {
   readonly applied: Position;
-  readonly newestMs: number;
+  readonly newest: Newest;
   /** The stored floor; before everything where a stored shard could not be used, until a pass has replaced it. */
   readonly floor: Floor;
   /** Facets and text index have the first items, and get the others from its `start` on. */
@@ -75,7 +75,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }:
   ledger.ceilings.fill();
   const shardsMs = clock.monotonicMs();
   let events = 0;
-  let newestMs = 0;
+  let newest = NOTHING_YET;
   let reportedMs = startMs;
   const replay = new Replay({
     wal,
@@ -90,7 +90,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }:
   });
   for (const info of wal.origins()) {
     hinted(() => replay.origin(info, sequenceOf(floor.position, info.origin)));
-    newestMs = Math.max(newestMs, hlcMs(info.lastHlc));
+    newest = laterOf(newest, { epoch: info.epoch, hlc: info.lastHlc, acceptedMs: info.lastMs });
   }
   const replayMs = clock.monotonicMs();
   const indexing = new ItemIndexing({ clock, log, catalog, facets, text, building });
@@ -110,7 +110,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }:
   }
   return {
     applied: new Map(wal.durable),
-    newestMs,
+    newest,
     floor,
     indexing,
     facets: indexing.facets,

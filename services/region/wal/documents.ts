@@ -6,17 +6,21 @@
  *     1  u8   1: it is no tombstone      11  f64 HLC          35  the origin, ASCII
  *     2  u8   length of the origin       19  f64 sequence     …   an item's metadata as JSON, an embedding's values as f32
  *
+ * Form 2 is that of an item whose winner was accepted at another moment than its HLC says: f64 updatedMs at 35, then the origin.
+ *
  * Registers of version 0.1 began with JSON, so with another byte than 1. They are read for ever, and written anew in this form
  * with the next put or delete.
  */
 import { floatBytes, floatsOf } from '../../../shared/kernel/floats.ts';
-import type { Metadata, Order } from '../../../shared/protocol/events.ts';
+import { hlcMs, type Metadata, type Order } from '../../../shared/protocol/events.ts';
 import { type EmbeddingRegister, encodeMetadata, type ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
 
 const FORM = 1;
+const FORM_UPDATED_APART = 2;
 const HAS_CONTENT = 1;
 const ORIGIN_AT = 35;
+const UPDATED_BYTES = 8;
 const NO_PUT_MS = -1;
 
 export function encodeJson(value: unknown): Uint8Array {
@@ -27,23 +31,25 @@ export function decodeJson<T>(bytes: Uint8Array): T {
   return JSON.parse(asBuffer(bytes).toString('utf8')) as T;
 }
 
-export function encodeItem({ order, metadata, createdMs }: ItemRegister): Uint8Array {
-  return encodeRegister(order, createdMs ?? NO_PUT_MS, metadata);
+export function encodeItem({ order, metadata, createdMs, updatedMs }: ItemRegister): Uint8Array {
+  return encodeRegister(order, metadata, createdMs, updatedMs === hlcMs(order.hlc) ? undefined : updatedMs);
 }
 
 export function decodeItem(stored: Uint8Array): ItemRegister {
   const bytes = asBuffer(stored);
-  if (bytes[0] !== FORM) return decodeJsonItem(bytes);
+  if (bytes[0] !== FORM && bytes[0] !== FORM_UPDATED_APART) return decodeJsonItem(bytes);
   const createdMs = bytes.readDoubleLE(27);
+  const order = decodeOrder(bytes);
   return {
-    order: decodeOrder(bytes),
+    order,
     metadata: contentOf(bytes),
     createdMs: createdMs === NO_PUT_MS ? undefined : createdMs,
+    updatedMs: bytes[0] === FORM ? hlcMs(order.hlc) : bytes.readDoubleLE(ORIGIN_AT),
   };
 }
 
 export function encodeEmbedding({ order, values }: EmbeddingRegister): Uint8Array {
-  return encodeRegister(order, NO_PUT_MS, values && floatBytes(values));
+  return encodeRegister(order, values && floatBytes(values));
 }
 
 export function decodeEmbedding(stored: Uint8Array): EmbeddingRegister {
@@ -53,32 +59,45 @@ export function decodeEmbedding(stored: Uint8Array): EmbeddingRegister {
   return { order: decodeOrder(bytes), values: content && floatsOf(content) };
 }
 
-function encodeRegister(order: Order, createdMs: number, content: Uint8Array | undefined): Uint8Array {
-  const contentAt = ORIGIN_AT + order.origin.length;
+/** `updatedMs`: where it is not the millisecond of the order's HLC. */
+function encodeRegister(
+  order: Order,
+  content: Uint8Array | undefined,
+  createdMs = NO_PUT_MS,
+  updatedMs?: number,
+): Uint8Array {
+  const form = updatedMs === undefined ? FORM : FORM_UPDATED_APART;
+  const originAt = originAtOf(form);
+  const contentAt = originAt + order.origin.length;
   const bytes = Buffer.allocUnsafe(contentAt + (content?.length ?? 0));
-  bytes[0] = FORM;
+  bytes[0] = form;
   bytes[1] = content === undefined ? 0 : HAS_CONTENT;
   bytes[2] = order.origin.length;
   bytes.writeDoubleLE(order.epoch, 3);
   bytes.writeDoubleLE(order.hlc, 11);
   bytes.writeDoubleLE(order.sequence, 19);
   bytes.writeDoubleLE(createdMs, 27);
-  bytes.write(order.origin, ORIGIN_AT, 'latin1');
+  if (updatedMs !== undefined) bytes.writeDoubleLE(updatedMs, ORIGIN_AT);
+  bytes.write(order.origin, originAt, 'latin1');
   if (content !== undefined) bytes.set(content, contentAt);
   return bytes;
+}
+
+function originAtOf(form: number): number {
+  return form === FORM ? ORIGIN_AT : ORIGIN_AT + UPDATED_BYTES;
 }
 
 function decodeOrder(bytes: Buffer): Order {
   return {
     epoch: bytes.readDoubleLE(3),
     hlc: bytes.readDoubleLE(11),
-    origin: origins.read(bytes, ORIGIN_AT, bytes[2]!),
+    origin: origins.read(bytes, originAtOf(bytes[0]!), bytes[2]!),
     sequence: bytes.readDoubleLE(19),
   };
 }
 
 function contentOf(bytes: Buffer): Uint8Array | undefined {
-  return (bytes[1]! & HAS_CONTENT) === 0 ? undefined : bytes.subarray(ORIGIN_AT + bytes[2]!);
+  return (bytes[1]! & HAS_CONTENT) === 0 ? undefined : bytes.subarray(originAtOf(bytes[0]!) + bytes[2]!);
 }
 
 /** Registers lie by the thousand under one origin: the last one that was read is not decoded again. */
@@ -109,7 +128,8 @@ const orderOf = ({ e, h, o, s }: JsonOrder): Order => ({ epoch: e, hlc: h, origi
 
 function decodeJsonItem(bytes: Uint8Array): ItemRegister {
   const { o, m, c } = decodeJson<{ o: JsonOrder; m?: Metadata; c?: number }>(bytes);
-  return { order: orderOf(o), metadata: m && encodeMetadata(m), createdMs: c };
+  const order = orderOf(o);
+  return { order, metadata: m && encodeMetadata(m), createdMs: c, updatedMs: hlcMs(order.hlc) };
 }
 
 /** u32 length of the JSON, between 40 and 250, so its first byte is not {@link FORM} · the JSON, with the number of values · the values. */

@@ -9,9 +9,9 @@
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { Batch } from '../../../shared/protocol/batch.ts';
-import { decodeHeader, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { decodeHeader, NO_PREDECESSOR, newestMsOf } from '../../../shared/protocol/batch.ts';
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
-import { compareOrder, hlcMs } from '../../../shared/protocol/events.ts';
+import { acceptedMs, compareOrder } from '../../../shared/protocol/events.ts';
 import { GrowingPosition } from '../../../shared/protocol/position.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import { mergeEmbedding, mergeItem } from '../state/catalog/catalog.ts';
@@ -27,6 +27,7 @@ import {
   encodeJson,
 } from './documents.ts';
 import { KeyTable } from './key-table.ts';
+import { decodeOrigin, encodeOrigin, openedOrigin } from './origin-records.ts';
 import type { Store, StoreTransaction } from './store.ts';
 import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
 
@@ -35,13 +36,6 @@ const PART_BYTES = 16 * 4_096 - 16;
 
 /** The store's name of the stored offset; the other marks are {@link MarkName}s. */
 const OFFSET = 'offset';
-
-interface StoredOrigin {
-  readonly epoch: number;
-  readonly last: number;
-  readonly chain: string;
-  readonly lastHlc: number;
-}
 
 export interface LogOptions {
   readonly store: Store;
@@ -62,7 +56,8 @@ class Log implements Wal {
   private readonly notes = new Map<MarkName, unknown>();
   private storedOffset: StreamOffset | undefined;
   private notedOffset: StreamOffset | undefined;
-  private highest = 0;
+  /** By epoch. */
+  private readonly highest = new Map<number, number>();
   private readonly keyTable: KeyTable;
   private queue: Promise<void> = Promise.resolve();
 
@@ -70,9 +65,7 @@ class Log implements Wal {
     this.store = store;
     this.keyTable = new KeyTable(store, this.durablePosition);
     for (const { key, value } of store.range('origins', {})) {
-      const stored = decodeJson<StoredOrigin>(value);
-      const first = this.firstStored(key) ?? stored.last + 1;
-      this.learn({ origin: key, ...stored, first, chain: Buffer.from(stored.chain, 'hex') });
+      this.learn(decodeOrigin(key, value, this.firstStored(key)));
     }
     for (const { key, value } of store.range('marks', {})) this.marks.set(key, decodeJson(value));
     this.storedOffset = this.marks.get(OFFSET) as StreamOffset | undefined;
@@ -86,8 +79,8 @@ class Log implements Wal {
     return this.storedOffset;
   }
 
-  get highestHlc(): number {
-    return this.highest;
+  highestHlcOf(epoch: number): number {
+    return this.highest.get(epoch) ?? 0;
   }
 
   origins(): readonly OriginInfo[] {
@@ -101,10 +94,10 @@ class Log implements Wal {
   openOrigin(origin: string, epoch: number): Promise<void> {
     return this.enqueue(async () => {
       assert(!this.known.has(origin), 'an origin is opened once', () => ({ origin }));
-      const info: OriginInfo = { origin, epoch, first: 1, last: 0, chain: NO_PREDECESSOR, lastHlc: 0 };
+      const info = openedOrigin(origin, epoch);
       await this.commitWithNotes((transaction) => {
         assert(transaction.get('origins', origin) === undefined, 'an origin is opened once', () => ({ origin }));
-        putOrigin(transaction, info);
+        transaction.put('origins', info.origin, encodeOrigin(info));
       });
       this.learn(info);
       this.owned.add(origin);
@@ -113,7 +106,7 @@ class Log implements Wal {
 
   append(options: AppendOptions): Promise<void> {
     // Before its turn: what is stamped from now on comes after it in the log.
-    for (const { lastHlc } of options.batches) this.highest = Math.max(this.highest, lastHlc);
+    for (const { epoch, lastHlc } of options.batches) this.noteHlc(epoch, lastHlc);
     const run = this.enqueue(() => this.appendNow(options));
     if (options.own !== true) this.keyTable.noteArriving(options.batches, run);
     return run;
@@ -128,7 +121,7 @@ class Log implements Wal {
         transaction.put('batches', [batch.origin, batch.first], batch.bytes);
         putDocuments(transaction, batch);
       }
-      for (const info of after.values()) putOrigin(transaction, info);
+      for (const info of after.values()) transaction.put('origins', info.origin, encodeOrigin(info));
       if (newOffset !== undefined) transaction.put('marks', OFFSET, encodeJson(newOffset));
     });
     for (const info of after.values()) this.learn(info);
@@ -163,6 +156,8 @@ class Log implements Wal {
         last,
         chain: batch.hash,
         lastHlc: batch.lastHlc,
+        lastMs: newestMsOf(batch),
+        newestMs: Math.max(before?.newestMs ?? 0, newestMsOf(batch)),
       });
     }
     return after;
@@ -170,7 +165,7 @@ class Log implements Wal {
 
   private assertStored(transaction: StoreTransaction, origin: string): void {
     const bytes = transaction.get('origins', origin);
-    const stored = bytes === undefined ? 0 : decodeJson<StoredOrigin>(bytes).last;
+    const stored = bytes === undefined ? 0 : decodeOrigin(origin, bytes).last;
     const expected = this.known.get(origin)?.last ?? 0;
     assert(stored === expected, 'nobody else writes to this directory', () => ({ origin, stored, expected }));
   }
@@ -368,7 +363,11 @@ class Log implements Wal {
   private learn(info: OriginInfo): void {
     this.known.set(info.origin, info);
     if (info.last > 0) this.durablePosition.set(info.origin, info.last);
-    this.highest = Math.max(this.highest, info.lastHlc);
+    this.noteHlc(info.epoch, info.lastHlc);
+  }
+
+  private noteHlc(epoch: number, hlc: number): void {
+    this.highest.set(epoch, Math.max(this.highestHlcOf(epoch), hlc));
   }
 
   /** One after another, so that a plan is made on what the one before left. */
@@ -380,11 +379,6 @@ class Log implements Wal {
     );
     return run;
   }
-}
-
-function putOrigin(transaction: StoreTransaction, { origin, epoch, last, chain, lastHlc }: OriginInfo): void {
-  const stored: StoredOrigin = { epoch, last, chain: Buffer.from(chain).toString('hex'), lastHlc };
-  transaction.put('origins', origin, encodeJson(stored));
 }
 
 /**
@@ -405,7 +399,7 @@ function putDocuments(transaction: StoreTransaction, batch: Batch): void {
     const placed: PlacedEvent = { event, order };
     if (event.kind !== 'embedding') {
       const present = transaction.get('items', event.entity);
-      const merged = mergeItem(present && decodeItem(present), placed, compareOrder, hlcMs(event.hlc));
+      const merged = mergeItem(present && decodeItem(present), placed, compareOrder, acceptedMs(event));
       transaction.put('items', event.entity, encodeItem(merged));
     }
     if (event.kind !== 'item') {

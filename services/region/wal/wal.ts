@@ -32,6 +32,10 @@ export interface OriginInfo {
   readonly chain: Uint8Array;
   /** HLC of its last event. */
   readonly lastHlc: number;
+  /** When that event was accepted, epoch ms. */
+  readonly lastMs: number;
+  /** The latest acceptance time of any of its events, epoch ms; 0 when it has none. */
+  readonly newestMs: number;
 }
 
 /** Where this region stands in the stream. A hint, checked against the stream before it is used. */
@@ -69,8 +73,8 @@ export interface Wal {
   readonly durable: Position;
   /** The stored offset: never ahead of the durable position. */
   readonly offset: StreamOffset | undefined;
-  /** Highest HLC in the log, and in what it was given and has not flushed yet; 0 when there is nothing. */
-  readonly highestHlc: number;
+  /** Highest HLC of the epoch in the log, and in what it was given and has not flushed yet; 0 when there is nothing. */
+  highestHlcOf(epoch: number): number;
   origins(): readonly OriginInfo[];
   origin(name: string): OriginInfo | undefined;
   /** Opens an origin for this process: its record is flushed before its first event. No process opens one twice. */

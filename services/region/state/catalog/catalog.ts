@@ -14,6 +14,8 @@ export interface ItemRegister {
   readonly metadata: Uint8Array | undefined;
   /** Lowest acceptance time of any put seen, epoch ms; undefined when only deletes were seen. */
   readonly createdMs: number | undefined;
+  /** Acceptance time of the put or delete that won, epoch ms. */
+  readonly updatedMs: number;
 }
 
 export interface EmbeddingRegister {
@@ -117,20 +119,20 @@ export function mergeItem(
   present: ItemRegister | undefined,
   placed: PlacedEvent,
   compare: (a: Order, b: Order) => number,
-  acceptedMs: number,
+  atMs: number,
 ): ItemRegister {
   const { event, order } = placed;
   const won = present === undefined || compare(order, present.order) > 0;
   const metadata = won && event.kind === 'item' ? encodeMetadata(event.metadata) : undefined;
-  const putMs = event.kind === 'item' ? acceptedMs : undefined;
-  if (present === undefined) return { order, metadata, createdMs: putMs };
+  const putMs = event.kind === 'item' ? atMs : undefined;
+  if (present === undefined) return { order, metadata, createdMs: putMs, updatedMs: atMs };
   const createdMs =
     present.createdMs === undefined
       ? putMs
       : putMs === undefined
         ? present.createdMs
         : Math.min(present.createdMs, putMs);
-  return won ? { order, metadata, createdMs } : { ...present, createdMs };
+  return won ? { order, metadata, createdMs, updatedMs: atMs } : { ...present, createdMs };
 }
 
 export function mergeEmbedding(

@@ -5,7 +5,7 @@
 import { grown } from '../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
-import { compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
+import { acceptedMs, compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
 import { Entities, hashOf } from '../entities/entities.ts';
 import type { Selection } from '../facets/facets.ts';
 import type {
@@ -45,6 +45,8 @@ class ColumnRegisters implements CatalogWriter {
   private readonly embeddedOnes = new OrdinalSet();
   /** By ordinal: lowest acceptance time of any put where the item is live, else negative. */
   private created = new Float64Array(FIRST_ORDINALS).fill(NEVER);
+  /** By ordinal: the acceptance time of the item's winner, where it is not the millisecond of its HLC. */
+  private updatedApart = new Map<number, number>();
   /** Every ordinal with a register, in the order in which it got its first. */
   private readonly registered: number[] = [];
   private live = 0;
@@ -76,7 +78,11 @@ class ColumnRegisters implements CatalogWriter {
   }
 
   private view(entity: number, ordinal: number, metadata: Metadata): Item {
-    return { entity, metadata, createdMs: this.created[ordinal]!, updatedMs: hlcMs(this.itemOrders.hlc(ordinal)) };
+    return { entity, metadata, createdMs: this.created[ordinal]!, updatedMs: this.updatedMs(ordinal) };
+  }
+
+  private updatedMs(ordinal: number): number {
+    return this.updatedApart.get(ordinal) ?? hlcMs(this.itemOrders.hlc(ordinal));
   }
 
   metadata(ordinal: number): Metadata | undefined {
@@ -113,7 +119,7 @@ class ColumnRegisters implements CatalogWriter {
     let won = false;
     let former: Metadata | undefined;
     if (event.kind !== 'embedding') {
-      const merged = mergeItem(this.itemRegister(ordinal), placed, compareOrder, hlcMs(event.hlc));
+      const merged = mergeItem(this.itemRegister(ordinal), placed, compareOrder, acceptedMs(event));
       won = merged.order === placed.order;
       if (won && wasLive) former = this.arena.get(ordinal);
       this.storeItem(ordinal, merged, won);
@@ -188,13 +194,16 @@ class ColumnRegisters implements CatalogWriter {
     while (this.entities.size > this.created.length) this.grow();
     for (let row = 0; row < ordinals.length; row++) this.created[ordinals[row]!] = created[row]!;
     this.itemOrders = this.itemOrders.renumbered(ordinals);
+    this.updatedApart = new Map([...this.updatedApart].map(([row, updatedMs]) => [ordinals[row]!, updatedMs]));
     this.arena.renumber(ordinals);
     for (let row = 0; row < ordinals.length; row++) this.registered[row] = ordinals[row]!;
   }
 
   private itemRegister(ordinal: number): ItemRegister | undefined {
     const order = this.itemOrders.get(ordinal);
-    return order && { order, metadata: this.arena.json(ordinal), createdMs: firstPutMs(this.created[ordinal]!) };
+    if (order === undefined) return undefined;
+    const createdMs = firstPutMs(this.created[ordinal]!);
+    return { order, metadata: this.arena.json(ordinal), createdMs, updatedMs: this.updatedMs(ordinal) };
   }
 
   private embeddingRegister(ordinal: number): EmbeddingRegister | undefined {
@@ -203,12 +212,15 @@ class ColumnRegisters implements CatalogWriter {
   }
 
   /** `replaced`: order and metadata are others than those that are there. */
-  private storeItem(ordinal: number, { order, metadata, createdMs }: ItemRegister, replaced: boolean): void {
+  private storeItem(ordinal: number, register: ItemRegister, replaced: boolean): void {
+    const { order, metadata, createdMs, updatedMs } = register;
     this.noteRegister(ordinal);
     while (ordinal >= this.created.length) this.grow();
     const wasLive = this.created[ordinal]! >= 0;
     if (replaced) {
       this.itemOrders.set(ordinal, order);
+      if (updatedMs === hlcMs(order.hlc)) this.updatedApart.delete(ordinal);
+      else this.updatedApart.set(ordinal, updatedMs);
       if (metadata === undefined) this.arena.remove(ordinal);
       else this.arena.put(ordinal, metadata);
     }
@@ -260,7 +272,9 @@ class ColumnRegisters implements CatalogWriter {
       const metadata = this.arena.decode(ordinal);
       const text = metadata === undefined ? 'tombstone' : canonical(metadata);
       const createdMs = firstPutMs(this.created[ordinal]!) ?? -1;
-      sink(entity, ['item', item.epoch, item.hlc, item.origin, item.sequence, createdMs, text]);
+      const apart = this.updatedApart.get(ordinal);
+      const updated = apart === undefined ? [] : [apart];
+      sink(entity, ['item', item.epoch, item.hlc, item.origin, item.sequence, createdMs, ...updated, text]);
     }
     const embedding = this.embeddingOrders.get(ordinal);
     if (embedding !== undefined) {

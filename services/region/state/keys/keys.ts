@@ -14,7 +14,7 @@
  * Signals alone are counted. A put or delete that is in the log twice is merged twice into its register, which is the same
  * as once: both copies write the same value, and the later one says where it stands among the others.
  */
-import { type Event, type EventBody, type EventKey, hlcMs } from '../../../../shared/protocol/events.ts';
+import { acceptedMs, type Event, type EventBody, type EventKey } from '../../../../shared/protocol/events.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
 /** How long a key is known: seven days from the first copy's acceptance, ms. */
@@ -40,9 +40,9 @@ export interface Place {
 }
 
 export function copyOf(event: Event, key: EventKey, { origin, epoch, sequence }: Place): Copy {
-  const acceptedMs = hlcMs(event.hlc);
-  const timeMs = event.kind === 'signal' ? event.timeMs : acceptedMs;
-  return { origin, sequence, epoch, acceptedMs, timeMs, bodyHash: key.bodyHash };
+  const atMs = acceptedMs(event);
+  const timeMs = event.kind === 'signal' ? event.timeMs : atMs;
+  return { origin, sequence, epoch, acceptedMs: atMs, timeMs, bodyHash: key.bodyHash };
 }
 
 /** Copies of one id and body, as requests: a copy accepted seven days or more after a request's first begins another. */

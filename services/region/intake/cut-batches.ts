@@ -1,0 +1,76 @@
+/** From what was admitted to batches of the log: stamps and encodes. */
+import { type Batch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { BatchBuilder } from '../../../shared/protocol/batch-builder.ts';
+import { type Event, type EventBody, type Hlc, hlcMs } from '../../../shared/protocol/events.ts';
+import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
+import type { OriginInfo } from '../wal/wal.ts';
+import { type Bulk, isColumns } from './bulk.ts';
+import type { Stamp } from './hybrid-clock.ts';
+
+export interface CutOptions {
+  readonly origin: string;
+  readonly epoch: number;
+  readonly schemaHash: string;
+  /** Where the origin stands. */
+  readonly after: Pick<OriginInfo, 'last' | 'chain'> | undefined;
+  readonly stamp: Stamp;
+  readonly bulks: readonly Bulk[];
+}
+
+export interface Cut {
+  /** In log order. */
+  readonly batches: readonly Batch[];
+  /** The last sequence of every bulk. */
+  readonly placed: readonly number[];
+}
+
+export function cutBatches({ origin, epoch, schemaHash, after, stamp, bulks }: CutOptions): Cut {
+  const { aheadMs } = stamp;
+  let { hlc } = stamp;
+  let chain = after?.chain ?? NO_PREDECESSOR;
+  let first = (after?.last ?? 0) + 1;
+  let builder = new BatchBuilder(aheadMs);
+  const batches: Batch[] = [];
+  const placed: number[] = [];
+  const build = (): void => {
+    const batch = builder.build({ origin, epoch, first, schemaHash, chain });
+    batches.push(batch);
+    chain = batch.hash;
+    first = batch.last + 1;
+    builder = new BatchBuilder(aheadMs);
+  };
+  const add = (bodies: readonly EventBody[]): void => {
+    for (const body of bodies) {
+      const event = stamped(body, hlc++, aheadMs);
+      if (builder.add(event)) continue;
+      build();
+      builder.add(event);
+    }
+  };
+  const addSignals = (signals: SignalColumns): void => {
+    for (let at = 0; at < signals.count; ) {
+      const added = builder.addSignals(signals, at, hlc);
+      if (added === 0) build();
+      at += added;
+      hlc += added;
+    }
+  };
+  for (const bulk of bulks) {
+    if (isColumns(bulk)) addSignals(bulk);
+    else add(bulk);
+    placed.push(first + builder.count - 1);
+  }
+  build();
+  return { batches, placed };
+}
+
+function stamped(body: EventBody, hlc: Hlc, aheadMs: number): Event {
+  const ahead = aheadMs === 0 ? {} : { aheadMs };
+  if (body.kind !== 'signal') return { ...body, hlc, ...ahead };
+  const { kind, entity, signal, weight, key } = body;
+  const atMs = hlcMs(hlc) - aheadMs;
+  const timeMs = Math.min(body.timeMs ?? atMs, atMs);
+  // One shape, written out: a spread of what came takes longer than everything else that is done to a signal here.
+  const event = { kind, hlc, entity, signal, weight, timeMs };
+  return key === undefined && aheadMs === 0 ? event : { ...event, ...(key === undefined ? {} : { key }), ...ahead };
+}
