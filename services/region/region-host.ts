@@ -104,7 +104,7 @@ class Host implements RegionHost {
   }
 
   private async change(arrived: ArrivedSnapshot): Promise<void> {
-    const { log, clock, random, region, maxInFlight } = this.options;
+    const { log, clock, random, region, httpLimits } = this.options;
     if (this.stopping) return;
     const startMs = clock.monotonicMs();
     log.info('changing to the store that was fetched', { peer: arrived.peer, id: arrived.info.id });
@@ -113,7 +113,7 @@ class Host implements RegionHost {
       metrics: this.metrics,
       clock,
       random,
-      inFlightLimit: maxInFlight,
+      limits: httpLimits,
       region,
     }).callback();
     const former = this.region;

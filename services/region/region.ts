@@ -9,6 +9,7 @@ import type Koa from 'koa';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { BodyBudget } from '../../shared/observe/body-budget.ts';
+import type { HttpLimits } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import { DIGESTS_LIMIT, type RegionStatus } from '../../shared/protocol/internal.ts';
@@ -96,7 +97,7 @@ export interface RegionOptions {
   readonly idempotencyKeysLimit: number;
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
-  readonly maxInFlight: number;
+  readonly httpLimits: HttpLimits;
   /** The same in every region; absent or empty: the default that everybody knows. See `pages/signed-cursors.ts`. */
   readonly cursorSecret?: string;
   /** A peer's snapshot is here and can take the place of the store: this region is to be stopped, merged into it, and begun on it. */
@@ -412,7 +413,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   });
 
   return {
-    app: createRegionApp({ log, metrics, clock, random, inFlightLimit: options.maxInFlight, surface }),
+    app: createRegionApp({ log, metrics, clock, random, limits: options.httpLimits, surface }),
     start() {
       vectors.start();
       peers.start();

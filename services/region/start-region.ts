@@ -73,7 +73,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     checkpointIntervalMs: config.checkpointIntervalMs,
     idempotencyKeysLimit: config.idempotencyKeysLimit,
     maxBodyBytes: config.maxBodyBytes,
-    maxInFlight: config.maxInFlight,
+    httpLimits: config.httpLimits,
     cursorSecret: config.cursorSecret,
     openVectors: threadVectors({ path: join(config.dataDir, 'vectors') }),
     openRebuild: () => threadRebuild({ fieldNames: schema.textFields.map(({ name }) => name) }),
@@ -88,8 +88,10 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     ...config.listen,
     log,
     clock,
+    random,
     metrics,
     maxConnections: config.maxConnections,
+    keepAliveMs: config.keepAliveMs,
   });
   region.start();
   return {

@@ -6,7 +6,7 @@
  */
 import type Koa from 'koa';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
-import { createHttpApp } from '../../shared/observe/http-server.ts';
+import { createHttpApp, type HttpLimits } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
@@ -40,7 +40,7 @@ export interface RouterOptions {
   readonly links: RegionLinks;
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
-  readonly maxInFlight: number;
+  readonly httpLimits: HttpLimits;
   readonly heldWritesLimit: number;
   readonly heldWritesMs: number;
 }
@@ -101,7 +101,7 @@ export function createRouter(options: RouterOptions): RouterService {
   });
   const drills = createDrills({ links, regions, clock });
   const verify = createVerify({ links, regions, clock, log, metrics });
-  const app = createHttpApp({ log, metrics, clock, random, inFlightLimit: options.maxInFlight });
+  const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits });
   addRoutes(app, {
     topology,
     links,

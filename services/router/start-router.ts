@@ -50,7 +50,7 @@ export async function startRouter({ config, log }: StartRouterOptions): Promise<
     links: new Map(topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock })])),
     maxBodyBytes: config.maxBodyBytes,
     maxBodiesBytes: config.maxBodiesBytes,
-    maxInFlight: config.maxInFlight,
+    httpLimits: config.httpLimits,
     heldWritesLimit: config.heldWritesLimit,
     heldWritesMs: config.heldWritesMs,
   });
@@ -64,8 +64,10 @@ export async function startRouter({ config, log }: StartRouterOptions): Promise<
       ...config.listen,
       log,
       clock,
+      random,
       metrics,
       maxConnections: config.maxConnections,
+      keepAliveMs: config.keepAliveMs,
     });
     router.start();
     return {

@@ -1,4 +1,5 @@
 /** The settings of a region process, parsed once and frozen. */
+import type { HttpLimits } from '../observe/http-server.ts';
 import type { LogLevel } from '../observe/log.ts';
 import { logLevels } from '../observe/log.ts';
 import { regionPattern } from '../schema/topology.ts';
@@ -31,7 +32,8 @@ export interface RegionConfig {
   readonly idempotencyKeysLimit: number;
   readonly intakeQueueLimit: number;
   readonly maxBodyBytes: number;
-  readonly maxInFlight: number;
+  readonly httpLimits: HttpLimits;
+  readonly keepAliveMs: number;
   readonly intakeQueueBytes: number;
   readonly maxBodiesBytes: number;
   readonly maxConnections: number;
@@ -161,6 +163,35 @@ const table = {
     fallback: 256 * mebibyte,
     why: 'all bodies of internal write requests in memory together; more are refused with overloaded',
   },
+  max_arriving_bodies: {
+    env: 'TIDAL_MAX_ARRIVING_BODIES',
+    flag: 'max-arriving-bodies',
+    kind: 'integer',
+    unit: 'requests',
+    min: 16,
+    max: 100_000,
+    fallback: 512,
+    why: 'request bodies on their way; one more ends the oldest of the address that has the most',
+  },
+  max_answers_bytes: {
+    env: 'TIDAL_MAX_ANSWERS_BYTES',
+    flag: 'max-answers-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 256 * mebibyte,
+    why: 'all answers in memory together; more are refused with overloaded',
+  },
+  keep_alive_ms: {
+    env: 'TIDAL_KEEP_ALIVE_MS',
+    flag: 'keep-alive-ms',
+    kind: 'integer',
+    unit: 'ms',
+    min: 5_000,
+    max: 3_600_000,
+    fallback: 75_000,
+    why: 'how long a kept connection may be idle; routers and peers drop theirs after 20 s',
+  },
   max_connections: {
     env: 'TIDAL_MAX_CONNECTIONS',
     flag: 'max-connections',
@@ -229,7 +260,12 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
     maxBodiesBytes: values.max_bodies_bytes,
     maxConnections: values.max_connections,
     maxBodyBytes: values.max_body_bytes,
-    maxInFlight: values.max_in_flight,
+    httpLimits: Object.freeze({
+      inFlight: values.max_in_flight,
+      arrivingBodies: values.max_arriving_bodies,
+      answersBytes: values.max_answers_bytes,
+    }),
+    keepAliveMs: values.keep_alive_ms,
     cursorSecret: values.cursor_secret,
   };
   return { config: Object.freeze(config) };

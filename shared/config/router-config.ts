@@ -1,4 +1,5 @@
 /** The settings of a router process, parsed once and frozen. */
+import type { HttpLimits } from '../observe/http-server.ts';
 import type { LogLevel } from '../observe/log.ts';
 import { logLevels } from '../observe/log.ts';
 import { ConfigError } from './config-error.ts';
@@ -23,7 +24,8 @@ export interface RouterConfig {
   readonly logLevel: LogLevel;
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
-  readonly maxInFlight: number;
+  readonly httpLimits: HttpLimits;
+  readonly keepAliveMs: number;
   readonly maxConnections: number;
   readonly heldWritesLimit: number;
   readonly heldWritesMs: number;
@@ -92,6 +94,35 @@ const table = {
     fallback: 4_096,
     why: 'requests being answered; more are refused with overloaded. Above held-writes-limit, so that holding fits in',
   },
+  max_arriving_bodies: {
+    env: 'TIDAL_MAX_ARRIVING_BODIES',
+    flag: 'max-arriving-bodies',
+    kind: 'integer',
+    unit: 'requests',
+    min: 16,
+    max: 100_000,
+    fallback: 1_024,
+    why: 'request bodies on their way; one more ends the oldest of the address that has the most',
+  },
+  max_answers_bytes: {
+    env: 'TIDAL_MAX_ANSWERS_BYTES',
+    flag: 'max-answers-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * 1024 * 1024,
+    fallback: 128 * 1024 * 1024,
+    why: 'all answers in memory together; more are refused with overloaded',
+  },
+  keep_alive_ms: {
+    env: 'TIDAL_KEEP_ALIVE_MS',
+    flag: 'keep-alive-ms',
+    kind: 'integer',
+    unit: 'ms',
+    min: 5_000,
+    max: 3_600_000,
+    fallback: 75_000,
+    why: 'how long a kept connection may be idle; above the idle time-out of a balancer in front, often 60 s',
+  },
   max_connections: {
     env: 'TIDAL_MAX_CONNECTIONS',
     flag: 'max-connections',
@@ -136,7 +167,12 @@ export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
     logLevel: values.log_level as LogLevel,
     maxBodyBytes: values.max_body_bytes,
     maxBodiesBytes: values.max_bodies_bytes,
-    maxInFlight: values.max_in_flight,
+    httpLimits: Object.freeze({
+      inFlight: values.max_in_flight,
+      arrivingBodies: values.max_arriving_bodies,
+      answersBytes: values.max_answers_bytes,
+    }),
+    keepAliveMs: values.keep_alive_ms,
     maxConnections: values.max_connections,
     heldWritesLimit: values.held_writes_limit,
     heldWritesMs: values.held_writes_ms,

@@ -36,6 +36,7 @@ export const problems = {
   snapshot_gone: [410, 'This snapshot is not served any more'],
   body_too_large: [413, 'The body is too large'],
   event_too_large: [413, 'One event is too large'],
+  expectation_failed: [417, 'An expectation of the request cannot be met'],
   headers_too_large: [431, 'The headers of the request are too large'],
   request_timeout: [408, 'The request did not arrive in time'],
   unsupported_media_type: [415, 'The content type is not supported'],

@@ -1,6 +1,8 @@
 /** Reading request bodies: bounded, of the accepted types, and with errors that say where. */
+import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
 import { Refusal } from '../errors/errors.ts';
+import { arrivingBodyOf } from './arriving-bodies.ts';
 
 /** Refuses with 415 unless the content type is one of `accepted` (UTF-8, not compressed). Answers which one it is. */
 export function requireType<T extends string>(ctx: Context, accepted: readonly T[]): T {
@@ -35,6 +37,11 @@ export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: num
     });
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > limitBytes) return Promise.reject(tooLarge());
+  if (expectsContinue(request)) {
+    ctx.state.continued = true;
+    ctx.res.writeContinue();
+  }
+  const arrival = arrivingBodyOf(ctx);
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -43,6 +50,7 @@ export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: num
       request.off('end', onEnd);
       request.off('error', onBroken);
       request.off('close', onBroken);
+      arrival?.left();
       settle();
     };
     const onData = (chunk: Buffer): void => {
@@ -56,17 +64,37 @@ export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: num
         request.resume();
       }
     };
-    const onEnd = (): void => end(() => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    const onEnd = (): void =>
+      end(() => {
+        try {
+          arrival?.arrived();
+        } catch (error) {
+          reject(error);
+          return;
+        }
+        resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+      });
     // Nobody is left to read the answer; the refusal only ends the handler.
     const onBroken = (): void => {
       request.on('error', () => {});
       end(() => reject(new Refusal('invalid_request', 'the request ended before its body')));
     };
+    arrival?.arriving((refusal) => {
+      // What it has of its body may never come; its socket is worth more than its next request.
+      ctx.set('connection', 'close');
+      request.resume();
+      end(() => reject(refusal));
+    });
     request.on('data', onData);
     request.on('end', onEnd);
     request.on('error', onBroken);
     request.on('close', onBroken);
   });
+}
+
+/** The client waits for a word before it sends the body: "100 Continue" is said once the request is known to be read. */
+export function expectsContinue({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion === '1.1' && headers.expect?.toLowerCase() === '100-continue';
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -12,19 +12,27 @@ import Koa, { type Context, type Next } from 'koa';
 import { ConfigError } from '../config/config-error.ts';
 import { messageOf, Refusal } from '../errors/errors.ts';
 import { type Clock, type Random, randomName, sleep } from '../kernel/kernel.ts';
+import { AnswerBudget } from './answer-budget.ts';
+import { ArrivingBodies, arrivingBodyOf } from './arriving-bodies.ts';
+import { expectsContinue } from './http-body.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
 /** A request that takes longer is logged as slow. */
 const SLOW_MS = 1_000;
 /** How long a client may take to send its whole request. */
-const REQUEST_LIMIT_MS = 30_000;
-const KEEP_ALIVE_MS = 30_000;
+const ARRIVAL_MS = 15_000;
+/** Common balancers keep a connection for 60 s. */
+export const KEEP_ALIVE_MS = 75_000;
 /** All headers but the one that may hold a position. */
 const HEADER_LIMIT_BYTES = 32 * 1024;
 /** With it, or with the query: a position of 2,000 origins is 128 KiB at most, and a tenth more where it is percent-encoded. */
 const HEAD_LIMIT_BYTES = 192 * 1024;
 const POSITION_HEADER = 'x-tidal-position';
+/** Node would drop further ones silently. */
+const HEADERS_LIMIT = 1_000;
+/** How often node looks for requests whose time is over: at most so much later they are ended. */
+const LOOK_EVERY_MS = 1_000;
 
 const requestIdPattern = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
 
@@ -33,9 +41,20 @@ export interface HttpAppOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly random: Random;
-  /** Requests answered at one time; more are refused with `overloaded`. `/health*` and `/metrics*` are exempt. */
-  readonly inFlightLimit: number;
+  readonly limits: HttpLimits;
 }
+
+/** Of one process. Beyond them requests are refused with `overloaded`, but for `/health*` and `/metrics*`. */
+export interface HttpLimits {
+  /** Requests being answered: those whose body has arrived. */
+  readonly inFlight: number;
+  readonly arrivingBodies: number;
+  /** Answers in memory, all together. */
+  readonly answersBytes: number;
+}
+
+/** Found by the listener, to be answered by the application. */
+const refusedUpFront = new WeakMap<IncomingMessage, Refusal>();
 
 /** The id under which this request is logged, here and in the region it is forwarded to. */
 export function requestIdOf(ctx: Context): string {
@@ -43,7 +62,7 @@ export function requestIdOf(ctx: Context): string {
 }
 
 /** A Koa application with the ground laid; add `@koa/router` routes to it. */
-export function createHttpApp({ log, metrics, clock, random, inFlightLimit }: HttpAppOptions): Koa {
+export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOptions): Koa {
   const requests = metrics.counter({
     name: 'tidal_http_requests_total',
     help: 'HTTP requests answered, by route pattern, method and status.',
@@ -60,6 +79,9 @@ export function createHttpApp({ log, metrics, clock, random, inFlightLimit }: Ht
     help: 'HTTP requests being answered now.',
     collect: (gauge) => gauge.set(inFlight),
   });
+  const bodies = new ArrivingBodies({ limit: limits.arrivingBodies, metrics });
+  const answers = new AnswerBudget({ limitBytes: limits.answersBytes, metrics });
+  const busy = (): Refusal => new Refusal('overloaded', `${limits.inFlight} requests are being answered already`);
 
   const app = new Koa();
   app.on('error', (error: unknown, ctx?: Context) => {
@@ -74,19 +96,35 @@ export function createHttpApp({ log, metrics, clock, random, inFlightLimit }: Ht
     ctx.state.requestId = requestId;
     ctx.set('x-request-id', requestId);
     const exempt = isExempt(ctx.path);
-    inFlight += 1;
+    let admitted = false;
+    const admit = (): void => {
+      if (inFlight >= limits.inFlight && !exempt) throw busy();
+      admitted = true;
+      inFlight += 1;
+    };
+    const answer = answers.share();
+    ctx.state.answerShare = answer;
     let failure: unknown;
     try {
-      if (inFlight > inFlightLimit && !exempt) {
-        throw new Refusal('overloaded', `${inFlightLimit} requests are being answered already`);
-      }
+      const refusal = refusedUpFront.get(ctx.req);
+      if (refusal !== undefined) throw refusal;
+      if (!hasBody(ctx.req)) admit();
+      else if (inFlight >= limits.inFlight && !exempt) throw busy();
+      else ctx.state.arrivingBody = bodies.of(ctx.req.socket.remoteAddress ?? '', admit);
       await next();
       refuseUnmatched(ctx);
+      serialize(ctx);
+      if (!exempt) answer.grow(ctx.length ?? 0);
     } catch (error) {
       failure = error;
       answerProblem(ctx, error);
     } finally {
-      inFlight -= 1;
+      arrivingBodyOf(ctx)?.left();
+      ctx.res.once('finish', answer.giveBack);
+      ctx.res.once('close', answer.giveBack);
+      // The client was not told to send its body, so what it sends next may be a body or a request.
+      if (expectsContinue(ctx.req) && ctx.state.continued !== true) ctx.set('connection', 'close');
+      if (admitted) inFlight -= 1;
       const durationMs = clock.monotonicMs() - startMs;
       const route = routeOf(ctx);
       requests.inc({ route, method: ctx.method, status: String(ctx.status) });
@@ -95,6 +133,18 @@ export function createHttpApp({ log, metrics, clock, random, inFlightLimit }: Ht
     }
   });
   return app;
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** As Koa would on its way out, where its size comes too late to be refused. */
+function serialize(ctx: Context): void {
+  const { body } = ctx;
+  if (typeof body !== 'object' || body === null || Buffer.isBuffer(body)) return;
+  ctx.body = JSON.stringify(body);
+  ctx.type = 'json';
 }
 
 function routeOf(ctx: Context): string {
@@ -171,6 +221,11 @@ export interface ListenOptions {
   readonly port: number;
   readonly log: Log;
   readonly clock: Clock;
+  readonly random: Random;
+  /** How long a kept connection may be idle: above what balancers keep theirs, or they would meet it just being closed. */
+  readonly keepAliveMs?: number;
+  /** How long a client may take to send a whole request. Does not count while a kept connection is idle. */
+  readonly arrivalMs?: number;
   /** How long requests under way may take after `close`; then their connections are cut. */
   readonly drainLimitMs?: number;
 }
@@ -184,7 +239,8 @@ export interface Listening {
 
 /** Resolves when the port is open; throws `ConfigError` when it cannot be. */
 export async function listen(options: ListenOptions): Promise<Listening> {
-  const { app, host, port, log, clock, metrics, maxConnections, drainLimitMs = 5_000 } = options;
+  const { app, host, port, log, clock, random, metrics, maxConnections } = options;
+  const { drainLimitMs = 5_000, keepAliveMs = KEEP_ALIVE_MS, arrivalMs = ARRIVAL_MS } = options;
   const handler = app.callback();
   let closing: Promise<void> | undefined;
   const refused = metrics.counter({
@@ -199,26 +255,46 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     help: 'Open connections.',
     collect: (gauge) => gauge.set(open.size),
   });
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const isOver = over.has(request.socket);
+    // A kept connection would outlive the drain.
+    if (closing !== undefined || isOver) response.setHeader('connection', 'close');
+    const refusal =
+      isOver && !isExempt(request.url ?? '')
+        ? new Refusal('overloaded', `${maxConnections} connections are open already`)
+        : flawOf(request);
+    if (refusal !== undefined) {
+      refusedUpFront.set(request, refusal);
+      request.resume();
+    }
+    void handler(request, response);
+  };
   const server = createServer(
-    { maxHeaderSize: HEAD_LIMIT_BYTES, requestTimeout: REQUEST_LIMIT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
-    (request, response) => {
-      // A kept connection would outlive the drain.
-      if (closing !== undefined) response.setHeader('connection', 'close');
-      if (over.has(request.socket)) {
-        response.setHeader('connection', 'close');
-        if (!isExempt(request.url ?? '')) {
-          refuse(request, response, new Refusal('overloaded', `${maxConnections} connections are open already`));
-          return;
-        }
-      }
-      if (headerBytes(request) > HEADER_LIMIT_BYTES) {
-        response.setHeader('connection', 'close');
-        refuse(request, response, headersTooLarge(HEADER_LIMIT_BYTES, 'headers'));
-        return;
-      }
-      void handler(request, response);
+    {
+      maxHeaderSize: HEAD_LIMIT_BYTES,
+      requestTimeout: arrivalMs,
+      headersTimeout: arrivalMs,
+      keepAliveTimeout: keepAliveMs,
+      connectionsCheckingInterval: Math.min(LOOK_EVERY_MS, arrivalMs),
+      // Refused by the application instead, as everything else is.
+      requireHostHeader: false,
     },
+    onRequest,
   );
+  // All of them are seen: one that was dropped could be the idempotency key.
+  server.maxHeadersCount = 0;
+  // A client that has sent everything may say so and still wants its answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  // Without a listener node says "100 Continue" before anybody has looked at the request, or answers 417 by itself.
+  server.on('checkContinue', onRequest);
+  server.on('checkExpectation', onRequest);
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    answerBare(
+      socket,
+      new Refusal('method_not_allowed', 'this is no proxy: there is no CONNECT', { allow: ['GET'] }),
+      random,
+    );
+  });
   server.maxConnections = 2 * maxConnections;
   server.on('drop', () => refused.inc());
   server.on('connection', (socket) => {
@@ -229,7 +305,10 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     open.add(socket);
     socket.on('close', () => open.delete(socket));
   });
-  server.on('clientError', answerBrokenRequest);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    else answerBare(socket, refusalOf(error, arrivalMs), random);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(translate(error, host, port)));
     server.listen({ host, port }, resolve);
@@ -247,62 +326,58 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   };
 }
 
-function headerBytes({ rawHeaders }: IncomingMessage): number {
-  let bytes = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]!;
-    if (name.toLowerCase() !== POSITION_HEADER) bytes += name.length + rawHeaders[at + 1]!.length;
+/** What node would answer by itself, without a body, or take although it may be another request for somebody in between. */
+function flawOf(request: IncomingMessage): Refusal | undefined {
+  const { rawHeaders, headers } = request;
+  const count = rawHeaders.length / 2;
+  if (count > HEADERS_LIMIT) {
+    return new Refusal('headers_too_large', `the request has ${count} headers; at most ${HEADERS_LIMIT} are taken`);
   }
-  return bytes;
+  let bytes = 0;
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!.toLowerCase();
+    if (name !== POSITION_HEADER) bytes += name.length + rawHeaders[at + 1]!.length;
+    if (name === 'host') hosts++;
+  }
+  if (bytes > HEADER_LIMIT_BYTES) return headersTooLarge(HEADER_LIMIT_BYTES, 'headers');
+  if (request.httpVersion !== '1.1') return undefined;
+  if (hosts !== 1) return new Refusal('invalid_request', `the request has ${hosts} Host headers; one is required`);
+  if (/[\s/?#@\\,]/.test(headers.host ?? '')) return new Refusal('invalid_request', 'the Host header is not a host');
+  if (headers.expect !== undefined && !expectsContinue(request)) {
+    return new Refusal('expectation_failed', 'no expectation but 100-continue can be met');
+  }
+  return undefined;
 }
 
 function headersTooLarge(limitBytes: number, what: string): Refusal {
   return new Refusal('headers_too_large', `the ${what} may have at most ${limitBytes} bytes`);
 }
 
-/** Answers what does not reach the application. */
-function refuse(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
-  request.resume();
-  const answer = bareProblem(refusal);
-  response.writeHead(refusal.status, answer.headers).end(answer.body);
-}
-
 /** What cannot be parsed as a request never reaches the application; it is answered like everything else. */
-function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const refusal = refusalOf(error);
-  const { headers, body } = bareProblem(refusal);
-  const lines = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+function answerBare(socket: Duplex, refusal: Refusal, random: Random): void {
+  const body = JSON.stringify(refusal.toProblem());
+  const headers = {
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    'x-request-id': randomName(random, 16),
+    connection: 'close',
+    ...(refusal.extras.allow === undefined ? {} : { allow: refusal.extras.allow.join(', ') }),
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   const reason = STATUS_CODES[refusal.status] ?? '';
   socket.end(`HTTP/1.1 ${refusal.status} ${reason}\r\n${lines.join('')}\r\n${body}`);
 }
 
-function refusalOf({ code, message }: NodeJS.ErrnoException): Refusal {
+function refusalOf({ code, message }: NodeJS.ErrnoException, arrivalMs: number): Refusal {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return headersTooLarge(HEAD_LIMIT_BYTES, 'request line and headers');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Refusal(
-        'request_timeout',
-        `the request was not here ${REQUEST_LIMIT_MS / 1_000} s after its beginning`,
-      );
+      return new Refusal('request_timeout', `the request was not here ${arrivalMs / 1_000} s after its beginning`);
     default:
       return new Refusal('invalid_request', `this is no HTTP request: ${message}`);
   }
-}
-
-/** A refusal as it is sent where no context of the application is at hand. */
-function bareProblem(refusal: Refusal): { headers: Record<string, string>; body: string } {
-  const body = JSON.stringify(refusal.toProblem());
-  const headers: Record<string, string> = {
-    'content-type': 'application/problem+json',
-    'content-length': String(Buffer.byteLength(body)),
-  };
-  if (refusal.status === 503) headers['retry-after'] = '1';
-  return { headers, body };
 }
 
 function isExempt(path: string): boolean {

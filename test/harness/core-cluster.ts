@@ -51,7 +51,7 @@ export class CoreRouter {
       links: new Map(names.map((name) => [name, this.linkTo(cluster, name)])),
       maxBodyBytes: 2 * 1024 * 1024,
       maxBodiesBytes: 64 * 1024 * 1024,
-      maxInFlight: 4_096,
+      httpLimits: { inFlight: 4_096, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
       heldWritesLimit: 2_000,
       heldWritesMs: 10_000,
     });

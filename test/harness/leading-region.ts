@@ -74,7 +74,7 @@ export async function leadingRegion({
     checkpointIntervalMs: 600_000,
     idempotencyKeysLimit: 1_000,
     maxBodyBytes: 2 ** 20,
-    maxInFlight: 1_000,
+    httpLimits: { inFlight: 1_000, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
     onFatal: (error) => fatal.push(error),
   });
   const server = createServer(region.app.callback());

@@ -87,7 +87,7 @@ export function memoryCluster(
     links: regions,
     maxBodyBytes: 2 * 1024 * 1024,
     maxBodiesBytes,
-    maxInFlight: 4_096,
+    httpLimits: { inFlight: 4_096, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
     heldWritesLimit,
     heldWritesMs,
   });

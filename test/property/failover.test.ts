@@ -49,7 +49,7 @@ describe('failover by two routers through any sequence of faults', () => {
           links: regions,
           maxBodyBytes: 1_000,
           maxBodiesBytes: 10_000,
-          maxInFlight: 100,
+          httpLimits: { inFlight: 100, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
           heldWritesLimit: 100,
           heldWritesMs: 1_000,
         });

@@ -243,7 +243,7 @@ export class RegionMachine extends Machine {
       idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 * 1024 * 1024,
       maxBodiesBytes: 64 * 1024 * 1024,
-      maxInFlight: 512,
+      httpLimits: { inFlight: 512, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
       onFatal: (error) => this.exit(life, error),
     });
     if (!life.alive) return;

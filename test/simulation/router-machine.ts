@@ -29,7 +29,7 @@ export class RouterMachine extends Machine {
       ),
       maxBodyBytes: 2 * 1024 * 1024,
       maxBodiesBytes: 64 * 1024 * 1024,
-      maxInFlight: 512,
+      httpLimits: { inFlight: 512, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
       heldWritesLimit: world.limits.tidal_router_held_writes,
       heldWritesMs: 10_000,
     });

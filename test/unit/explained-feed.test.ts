@@ -84,7 +84,13 @@ describe('explained feeds', () => {
     for (const entity of [1, 2, 3]) catalog.embed(entity, [1, entity]);
 
     const metrics = createMetrics({ process: 'region', name: 'test' });
-    const app = createHttpApp({ log, metrics, clock, random, inFlightLimit: 10 });
+    const app = createHttpApp({
+      log,
+      metrics,
+      clock,
+      random,
+      limits: { inFlight: 10, arrivingBodies: 64, answersBytes: 64 * 1024 * 1024 },
+    });
     const router = new Router();
     const context = { region: 'test', position: '', lag_events: 0, at: '' };
     const cursors = createCursors({ secret: '', schemaHash: 'x' });
@@ -101,7 +107,7 @@ describe('explained feeds', () => {
     const surface = { rank, search, catalog, facets, cursors, nowMs: () => AT_MS };
     addFeedRoute(router, surface, { context: () => context, admit: async () => {}, requireIndexes: () => {} });
     app.use(router.routes());
-    server = await listen({ app, metrics, maxConnections: 10, host: '127.0.0.1', port: 0, log, clock });
+    server = await listen({ app, metrics, maxConnections: 10, host: '127.0.0.1', port: 0, log, clock, random });
   });
   after(() => server.close());
 

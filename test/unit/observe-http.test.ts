@@ -24,7 +24,7 @@ describe('the HTTP ground', () => {
       metrics,
       clock: systemClock,
       random: systemRandom,
-      inFlightLimit: 2,
+      limits: { inFlight: 2, arrivingBodies: 64, answersBytes: 64 * 1024 * 1024 },
     });
     const router = new Router();
     router.get('/things/:id', (ctx) => {
@@ -56,6 +56,7 @@ describe('the HTTP ground', () => {
       port: 0,
       log: silentLog,
       clock: systemClock,
+      random: systemRandom,
     });
   });
   after(() => server.close());
@@ -153,13 +154,19 @@ describe('the HTTP ground', () => {
 describe('listening', () => {
   const options = (maxConnections = 100) => {
     const metrics = createMetrics({ process: 'router', name: 'router', nodeMetrics: false });
-    const app = createHttpApp({ log: silentLog, metrics, clock: systemClock, random: systemRandom, inFlightLimit: 10 });
+    const app = createHttpApp({
+      log: silentLog,
+      metrics,
+      clock: systemClock,
+      random: systemRandom,
+      limits: { inFlight: 10, arrivingBodies: 64, answersBytes: 64 * 1024 * 1024 },
+    });
     const router = new Router();
     router.get('/health', (ctx) => {
       ctx.body = { status: 'ok' };
     });
     app.use(router.routes());
-    return { app, metrics, maxConnections, host: '127.0.0.1', clock: systemClock };
+    return { app, metrics, maxConnections, host: '127.0.0.1', clock: systemClock, random: systemRandom };
   };
   const opened: Socket[] = [];
   const open = (url: string): Promise<Socket> =>

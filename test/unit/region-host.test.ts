@@ -82,7 +82,7 @@ describe('region host', () => {
       idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 ** 20,
       maxBodiesBytes: 2 ** 24,
-      maxInFlight: 100,
+      httpLimits: { inFlight: 100, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
       onFatal: (error) => fatal.push(error),
     });
     const handler = host.app.callback();

@@ -78,7 +78,7 @@ describe('region', () => {
       checkpointIntervalMs: 60_000,
       idempotencyKeysLimit: 1_000,
       maxBodyBytes: 2 ** 20,
-      maxInFlight: 100,
+      httpLimits: { inFlight: 100, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
       onFatal: (error) => fatal.push(error),
     });
     region.start();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Problem, ProblemCode } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
-import { systemClock } from '../../shared/kernel/system.ts';
+import { systemClock, systemRandom } from '../../shared/kernel/system.ts';
 import { type Listening, listen } from '../../shared/observe/http-server.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
@@ -339,6 +339,7 @@ describe('the public HTTP surface', () => {
       port: 0,
       log: silentLog,
       clock: systemClock,
+      random: systemRandom,
     });
   });
   after(async () => {
@@ -613,6 +614,7 @@ describe('the public HTTP surface', () => {
       port: 0,
       log: silentLog,
       clock: systemClock,
+      random: systemRandom,
     });
     const used = async (bytes: number): Promise<boolean> =>
       (await small.metrics.render()).text.includes(`tidal_http_body_bytes{process="router",name="router"} ${bytes}\n`);
@@ -653,6 +655,7 @@ describe('the public HTTP surface', () => {
       port: 0,
       log: silentLog,
       clock: systemClock,
+      random: systemRandom,
     });
     assert.equal((await fetch(`${listening.url}/health/live`)).status, 200);
     assert.equal((await fetch(`${listening.url}/health`)).status, 503);

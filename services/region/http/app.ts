@@ -2,7 +2,7 @@
 import Router from '@koa/router';
 import type Koa from 'koa';
 import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
-import { createHttpApp } from '../../../shared/observe/http-server.ts';
+import { createHttpApp, type HttpLimits } from '../../../shared/observe/http-server.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { RegionSurface } from './http.ts';
@@ -15,12 +15,12 @@ export interface RegionAppOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly random: Random;
-  readonly inFlightLimit: number;
+  readonly limits: HttpLimits;
   readonly surface: RegionSurface;
 }
 
-export function createRegionApp({ log, metrics, clock, random, inFlightLimit, surface }: RegionAppOptions): Koa {
-  const app = createHttpApp({ log, metrics, clock, random, inFlightLimit });
+export function createRegionApp({ log, metrics, clock, random, limits, surface }: RegionAppOptions): Koa {
+  const app = createHttpApp({ log, metrics, clock, random, limits });
   const router = new Router();
   addInternalRoutes(router, surface);
   addSnapshotRoutes(router, surface);
