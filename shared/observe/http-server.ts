@@ -264,6 +264,8 @@ export async function listen(options: ListenOptions): Promise<Listening> {
         ? new Refusal('overloaded', `${maxConnections} connections are open already`)
         : flawOf(request);
     if (refusal !== undefined) {
+      // Whoever sends such a request does not mean the next one either.
+      response.setHeader('connection', 'close');
       refusedUpFront.set(request, refusal);
       request.resume();
     }
