@@ -2,8 +2,8 @@
 import { compareScored, type Scored } from './top-scores.ts';
 
 /**
- * A place in a ranking: the score and the entity of one that stands there. Higher scores come first, ties by ascending
- * entity, so that a place means the same while others come and go.
+ * A place in a ranking: the score, the tie and the entity of one that stands there, in the order of `compareScored`, so that
+ * a place means the same while others come and go.
  */
 export type RankKey = Scored;
 

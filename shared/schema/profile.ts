@@ -14,6 +14,7 @@ export const builtInProfiles = [
   'hot',
   'new',
   'top',
+  'best',
   'rising',
   'controversial',
   'debated',

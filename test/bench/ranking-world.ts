@@ -68,7 +68,12 @@ export class RankingWorld {
     }
     this.sums = new SignalSums({ schema, ledger: this.ledger });
     const catalog = { size: items, createdMs };
-    this.topK = new TopK({ entities: this.entities, catalog, ceilings: this.ledger.ceilings, nowMs: () => NOW_MS });
+    this.topK = new TopK({
+      entities: this.entities,
+      catalog,
+      ceilings: this.ledger.ceilings,
+      nowMs: () => NOW_MS,
+    });
   }
 
   /** Events of the last two days over `active` of the items, spread among all of them. */

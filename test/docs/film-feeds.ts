@@ -53,6 +53,10 @@ export function filmFeeds(schema: Schema): string {
     },
     { profile: 'top', says: 'The canon, as the votes say.' },
     {
+      profile: 'best',
+      says: 'What most would approve of, as far as few or many opinions tell: *Monty Python and the Holy Grail*, with nobody against it, before *The Dark Knight*, which more than three times as many like and fifteen do not.',
+    },
+    {
       profile: 'controversial',
       says: `The formula to the letter: ${tiesOfFew(stage)}`,
     },

@@ -12,6 +12,7 @@ export function rankingPlots(schema: Schema): ReadonlyMap<string, string> {
     'windows.svg': windows(schema),
     'rising.svg': rising(schema),
     'controversial.svg': controversial(schema),
+    'best.svg': best(schema),
     'debated.svg': debated(schema),
     'hidden_gems.svg': hiddenGems(schema),
     'fresh_favourites.svg': freshFavourites(schema),
@@ -158,6 +159,25 @@ function controversial(schema: Schema): Plot {
           stage.signal(1, 'view', views);
         });
         return [share, stage.score(1, 'controversial')!] as const;
+      }),
+    })),
+  };
+}
+
+function best(schema: Schema): Plot {
+  return {
+    title: 'best: at least so many would say yes',
+    xLabel: 'share of positive among the opinions',
+    yLabel: 'score',
+    xTicks: shareTicks,
+    lines: [1_000, 100, 20, 5, 2].map((opinions) => ({
+      label: `${opinions.toLocaleString('en')} opinions`,
+      points: steps(0, 1, 0.02).map((share) => {
+        const stage = staged(schema, (stage) => {
+          stage.signal(1, 'like', share * opinions);
+          stage.signal(1, 'hide', (1 - share) * opinions);
+        });
+        return [share, stage.score(1, 'best')!] as const;
       }),
     })),
   };

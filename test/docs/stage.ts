@@ -49,14 +49,15 @@ export class Stage {
     const { rank, catalog } = this;
     const asked = { ...plainQuery, profile, window: defaultWindows[profile] ?? 'all', ...query };
     const { limit, filters, maxPer } = asked;
-    const ranking = rank.ranking(asked, catalog.facets.select(filters), atMs);
+    const moment = { atMs, past: false };
+    const ranking = rank.ranking(asked, catalog.facets.select(filters), moment);
     const page = takePage(ranking, {
       limit,
       from: firstPlace,
       diversity: diversityOf({ catalog, facets: catalog.facets }, maxPer, filters),
     });
-    const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, atMs) } : {};
-    return presentItems({ catalog, rank }, page.items, { from: firstPlace, atMs, ...explained });
+    const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, moment) } : {};
+    return presentItems({ catalog, rank }, page.items, { from: firstPlace, moment, ...explained });
   }
 
   /** The item's score, or undefined where the profile does not rank it. */

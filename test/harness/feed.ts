@@ -19,7 +19,7 @@ export function feedOf(
   from: Place = firstPlace,
 ): FeedAnswer {
   const { limit, filters, maxPer } = query;
-  const ranking = rank.ranking(query, catalog.facets.select(filters), atMs);
+  const ranking = rank.ranking(query, catalog.facets.select(filters), { atMs, past: false });
   const diversity =
     maxPer === undefined
       ? undefined

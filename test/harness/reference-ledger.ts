@@ -13,6 +13,8 @@ export interface LedgerEvent {
   readonly timeMs: number;
 }
 
+const MINUTE_MS = 60_000;
+
 const rings: Record<Exclude<Window, 'all'>, { bucketMs: number; kept: number; read: number }> = {
   '1h': { bucketMs: 60_000, kept: 66, read: 60 },
   '24h': { bucketMs: 3_600_000, kept: 170, read: 24 },
@@ -34,7 +36,17 @@ export class ReferenceLedger {
 
   /** Exact sum in thousandths. */
   thousandths(entity: number, signal: string, window: Window, atMs: number): bigint {
-    const own = this.of(entity, signal);
+    return this.sum(this.of(entity, signal), entity, signal, window, atMs);
+  }
+
+  /** The same of the past: without the events that do not count at that moment. */
+  pastThousandths(entity: number, signal: string, window: Window, atMs: number): bigint {
+    const later = this.laterThan(entity, signal, atMs);
+    const own = this.of(entity, signal).filter((event) => !later(event));
+    return this.sum(own, entity, signal, window, atMs);
+  }
+
+  private sum(own: readonly LedgerEvent[], entity: number, signal: string, window: Window, atMs: number): bigint {
     if (window === 'all') return own.reduce((sum, event) => sum + BigInt(event.weight), 0n);
     const { bucketMs, kept, read } = rings[window];
     const bucket = (timeMs: number): number => Math.floor(timeMs / bucketMs);
@@ -43,6 +55,27 @@ export class ReferenceLedger {
       .filter((event) => bucket(event.timeMs) > newest - kept)
       .filter((event) => bucket(event.timeMs) > bucket(atMs) - read && bucket(event.timeMs) <= bucket(atMs))
       .reduce((sum, event) => sum + BigInt(event.weight), 0n);
+  }
+
+  /** Which events do not count at a moment: those of a later minute, of a later hour where the minutes are not kept. */
+  private laterThan(entity: number, signal: string, atMs: number): (event: LedgerEvent) => boolean {
+    const { firstMs, lastMs } = this.times(entity, signal);
+    if (atMs >= lastMs) return () => false;
+    if (atMs < firstMs) return () => true;
+    const minutes = Math.floor(lastMs / MINUTE_MS) - Math.floor(atMs / MINUTE_MS) < 66;
+    const { bucketMs, kept } = minutes ? rings['1h'] : rings['7d'];
+    const bucket = (timeMs: number): number => Math.floor(timeMs / bucketMs);
+    // What has left the ring cannot be told from what was before.
+    return ({ timeMs }) => bucket(timeMs) > bucket(atMs) && bucket(timeMs) > bucket(lastMs) - kept;
+  }
+
+  /** Whether the window is known at a moment, as docs/ranking.md says. */
+  knows(entity: number, signal: string, window: Window, atMs: number): boolean {
+    const { firstMs, lastMs } = this.times(entity, signal);
+    if (atMs >= lastMs || atMs < firstMs) return true;
+    const { bucketMs, kept, read } = window === 'all' ? { ...rings['7d'], read: 0 } : rings[window];
+    // The first bucket whose whole window the ring still holds.
+    return Math.floor(atMs / bucketMs) >= Math.floor(lastMs / bucketMs) - kept + read;
   }
 
   /** The closed form over the events of the kept cells, and apart from it over those that were dropped. */

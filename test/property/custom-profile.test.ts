@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { compileProfile } from '../../services/region/rank/custom-profile.ts';
 import type { Limits } from '../../services/region/rank/scorer.ts';
+import type { SignalReading } from '../../services/region/state/ledger/ledger.ts';
 import { compileFilters, readFilter } from '../../shared/protocol/filter.ts';
 import type { Boost, Gate, ProfileDefinition, ProfileTerm, SignalTerm } from '../../shared/schema/profile.ts';
-import { type Window, windowSeconds, windows } from '../../shared/schema/schema.ts';
+import { windowSeconds, windows } from '../../shared/schema/schema.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { TinyCatalog } from '../harness/tiny-state.ts';
 
@@ -203,7 +204,7 @@ describe('profiles of a schema, properties', () => {
 function naiveScore(
   { terms, gates, boosts }: ProfileDefinition,
   { createdMs, metadata }: Sketch,
-  read: (signal: string) => { sums: Readonly<Record<Window, number>>; decayed: number } | undefined,
+  read: (signal: string) => Pick<SignalReading, 'sums' | 'decayed'> | undefined,
 ): { score: number; size: number } {
   for (const gate of gates) {
     const passes =
@@ -223,8 +224,8 @@ function naiveScore(
       reading === undefined
         ? 0
         : measure.of === 'decayed'
-          ? reading.decayed
-          : reading.sums[measure.window] / (measure.of === 'velocity' ? windowSeconds[measure.window] : 1);
+          ? reading.decayed!
+          : reading.sums[measure.window]! / (measure.of === 'velocity' ? windowSeconds[measure.window] : 1);
     return term.weight * (term.log ? Math.log10(1 + plain) : plain);
   });
   const factors = boosts.filter(({ filter }) => compileFilters([filter])(metadata)).map(({ factor }) => factor);

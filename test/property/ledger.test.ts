@@ -196,8 +196,78 @@ describe('ledger properties', () => {
               const expected = Number(reference.thousandths(entity, signal, window, atMs)) / 1000;
               assert.equal(reading.sums[window], expected, `${window} at ${atMs}`);
               assert.equal(ledger.sum(entity, signal, window, atMs), expected);
+              const past = Number(reference.pastThousandths(entity, signal, window, atMs)) / 1000;
+              const known = reference.knows(entity, signal, window, atMs);
+              const pastReading = ledger.past.read(entity, signal, atMs);
+              assert.equal(pastReading?.sums[window], known ? past : undefined, `past ${window} at ${atMs}`);
+              assert.equal(ledger.past.sum(entity, signal, window, atMs), past, `past ${window} at ${atMs}`);
             }
           }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('counts no event after the moment that is asked for, or says within which minute or hour it cannot tell', () => {
+    const spanMs = { '1h': HOUR_MS, '24h': 24 * HOUR_MS, '7d': 168 * HOUR_MS, all: Number.POSITIVE_INFINITY };
+    fc.assert(
+      fc.property(events, fc.array(times, { minLength: 1, maxLength: 8 }), (list, offsets) => {
+        const ledger = ledgerOf(list);
+        for (const { entity, signal } of pairsOf(list).values()) {
+          const own = list.filter((event) => event.entity === entity && event.signal === signal);
+          for (const offset of offsets) {
+            const askedMs = START_MS + offset;
+            const read = (atMs: number) =>
+              ledger.past.watch(() => ({
+                atMs,
+                sums: windows.map((window) => [window, ledger.past.sum(entity, signal, window, atMs)] as const),
+                decayed: ledger.past.decayed(entity, signal, atMs),
+              }));
+            const first = read(askedMs);
+            const { withinMs } = first.doubt;
+            const { value, doubt } = withinMs === 0 ? first : read(Math.floor(askedMs / withinMs) * withinMs - 1);
+            assert.ok([0, MINUTE_MS, HOUR_MS].includes(withinMs));
+            assert.equal(withinMs === 0 ? 0 : doubt.withinMs, 0, 'the end of a minute or hour leaves no doubt');
+            const { atMs } = value;
+            const earlier = own.filter(({ timeMs }) => timeMs <= atMs);
+            const weight = earlier.reduce((sum, event) => sum + event.weight, 0);
+            for (const [window, sum] of value.sums) {
+              if (doubt.knownSince.has(window)) continue;
+              assert.ok(Math.round(sum * 1000) <= weight, `${window} at ${atMs}: ${sum}`);
+              const bucketMs = window === '1h' ? MINUTE_MS : HOUR_MS;
+              const from = Math.floor(atMs / bucketMs) * bucketMs + bucketMs - spanMs[window];
+              const inside = earlier.filter(({ timeMs }) => timeMs >= from);
+              const expected = inside.reduce((total, event) => total + event.weight, 0);
+              assert.equal(Math.round(sum * 1000), expected, `${window} at ${atMs}`);
+            }
+            if (doubt.knownSince.has('all')) continue;
+            assert.ok(value.decayed <= (weight / 1000) * (1 + 1e-6), `decayed ${value.decayed} of ${weight / 1000}`);
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('a decayed score of the last hour is the closed form over the earlier events, within half a minute of decay', () => {
+    const recent = events.map((list) =>
+      list.map((event) => ({ ...event, signal: 'like', timeMs: START_MS + (event.timeMs % (60 * MINUTE_MS)) })),
+    );
+    fc.assert(
+      fc.property(recent, fc.integer({ min: 1, max: 60 }), (list, minutesAgo) => {
+        const ledger = ledgerOf(list);
+        for (const { entity } of pairsOf(list).values()) {
+          const own = list.filter((event) => event.entity === entity);
+          const newestMs = Math.max(...own.map(({ timeMs }) => timeMs));
+          const atMs = Math.floor((newestMs - minutesAgo * MINUTE_MS) / MINUTE_MS) * MINUTE_MS - 1;
+          const closed = own
+            .filter(({ timeMs }) => timeMs <= atMs)
+            .reduce((sum, { weight, timeMs }) => sum + (weight / 1000) * 2 ** ((timeMs - atMs) / 86_400_000), 0);
+          const everything = own.reduce((sum, { weight }) => sum + weight / 1000, 0);
+          const actual = ledger.past.decayed(entity, 'like', atMs);
+          const allowed = everything * (2 ** (MINUTE_MS / 86_400_000) - 1) + 1e-6 * everything;
+          assert.ok(Math.abs(actual - closed) <= allowed, `${actual}, closed form ${closed}`);
         }
       }),
       { numRuns: 300 },

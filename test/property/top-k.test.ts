@@ -45,6 +45,8 @@ type Step =
       readonly window: (typeof windows)[number];
       readonly limit: number;
       readonly atAgoMs: number;
+      /** Whether events after the moment are left out. */
+      readonly past: boolean;
       /** Of a selection: entities that leave this remainder; undefined: all. */
       readonly divisor: number | undefined;
       readonly after: number;
@@ -91,6 +93,7 @@ const steps = fc.array(
           { weight: 4, arbitrary: fc.constant(0) },
           { weight: 1, arbitrary: fc.integer({ min: -40 * HOUR_MS, max: 40 * HOUR_MS }) },
         ),
+        past: fc.boolean(),
         divisor: fc.option(fc.integer({ min: 2, max: 9 }), { nil: undefined }),
         after: fc.nat(20),
       }),
@@ -104,6 +107,7 @@ class World {
   ledger = this.catalog.ledgerOf(schema);
   nowMs = START_MS;
   sums = new SignalSums({ schema, ledger: this.ledger });
+  pastSums = new SignalSums({ schema, ledger: this.ledger.past });
   topK = this.search();
   private readonly standing: (Step & { do: 'signal'; timeMs: number })[] = [];
 
@@ -125,6 +129,7 @@ class World {
     this.ledger.ceilings.fill();
     for (let shard = 0; shard < SHARDS; shard++) this.ledger.load(shard, pass.encode(shard));
     this.sums = new SignalSums({ schema, ledger: this.ledger });
+    this.pastSums = new SignalSums({ schema, ledger: this.ledger.past });
     this.topK = this.search();
   }
 
@@ -160,14 +165,19 @@ class World {
     }
   }
 
-  scorer(profile: ScoredProfile, moment: { window: (typeof windows)[number]; atMs: number }): TopKScorer {
-    return profileScorer(profile, this.sums, { ...moment, seed: 'seed' });
+  scorer(
+    profile: ScoredProfile,
+    { past = false, ...moment }: { window: (typeof windows)[number]; atMs: number; past?: boolean },
+  ): TopKScorer {
+    return profileScorer(profile, past ? this.pastSums : this.sums, { ...moment, seed: 'seed' });
   }
 
   scan(scorer: TopKScorer, accept: (entity: number) => boolean, limit: number): Scored[] {
     const top = new TopScores(limit);
     for (const item of this.catalog.items()) {
-      if (accept(item.entity)) top.add(item.entity, scorer.score(item.entity, item.createdMs));
+      if (!accept(item.entity)) continue;
+      const tie = scorer.ties?.of(item.entity, item.createdMs) ?? item.createdMs;
+      top.add(item.entity, scorer.score(item.entity, item.createdMs), tie);
     }
     return top.sorted();
   }
@@ -203,11 +213,11 @@ describe('top-k', () => {
             continue;
           }
           const atMs = world.nowMs - step.atAgoMs;
-          const scorer = world.scorer(step.profile, { window: step.window, atMs });
+          const scorer = world.scorer(step.profile, { window: step.window, atMs, past: step.past });
           const { divisor } = step;
           const selection = divisor === undefined ? undefined : world.selection(divisor);
           const accept = (one: number): boolean => divisor === undefined || one % divisor === 1;
-          const ranking = world.topK.ranking(scorer, selection, atMs);
+          const ranking = world.topK.ranking(scorer, selection, atMs, step.past);
           const all = world.scan(scorer, accept, 1_000);
           assert.equal(ranking.total, all.length);
           assert.deepEqual(ranking.after(undefined, step.limit), all.slice(0, step.limit));

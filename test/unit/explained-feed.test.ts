@@ -105,7 +105,12 @@ describe('explained feeds', () => {
       },
     });
     const surface = { rank, search, catalog, facets, cursors, nowMs: () => AT_MS };
-    addFeedRoute(router, surface, { context: () => context, admit: async () => {}, requireIndexes: () => {} });
+    addFeedRoute(router, surface, {
+      context: () => context,
+      at: (_, answer) => answer({ atMs: AT_MS, past: false }),
+      admit: async () => {},
+      requireIndexes: () => {},
+    });
     app.use(router.routes());
     server = await listen({ app, metrics, maxConnections: 10, host: '127.0.0.1', port: 0, log, clock, random });
   });

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { FAN_OUT_BITS, HOUR_SLACK, MINUTE_SLACK } from '../../services/region/state/ceilings/ceilings.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
+import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import {
   DAY_HOURS_KEPT,
   HOURS_KEPT,
   MINUTES_KEPT,
   windowSpans,
-} from '../../services/region/state/ledger/ring-spans.ts';
-import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
+} from '../../services/region/state/ledger/spans/spans.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
 import { signalColumns } from '../../shared/protocol/signal-columns.ts';
 import { schemaOf } from '../harness/signals-schema.ts';

@@ -35,6 +35,7 @@ describe('feed query', () => {
       },
       from: firstPlace,
       atMs: undefined,
+      continued: false,
       notes: [],
     });
   });
@@ -68,6 +69,7 @@ describe('feed query', () => {
       hot: 'all',
       new: 'all',
       top: 'all',
+      best: 'all',
       rising: 'all',
       controversial: 'all',
       debated: 'all',
@@ -198,14 +200,21 @@ describe('feed cursor', () => {
     assert.deepEqual(from, firstPlace);
     const cursor = cursorOf(parse(first), 1_700_000_000_000);
     assert.match(cursor, /^[\w-]+$/);
-    assert.deepEqual(parse(`${first}&cursor=${cursor}`), { query, from: place, atMs: 1_700_000_000_000, notes: [] });
+    assert.deepEqual(parse(`${first}&cursor=${cursor}`), {
+      ...{ query, from: place, atMs: 1_700_000_000_000, continued: true },
+      notes: [],
+    });
   });
 
   it('goes on when the first request pinned its moment itself', () => {
     const parsed = parse(`${first}&at=1700000000000`);
     const cursor = cursorOf(parsed, parsed.atMs ?? 0);
     assert.deepEqual(parse(`${first}&at=1700000000000&cursor=${cursor}`).from, place);
-    assert.match(refusal(() => parse(`${first}&at=1700000000001&cursor=${cursor}`)).message, /differs/);
+    // The page may have been answered for the last whole hour before it.
+    assert.deepEqual(parse(`${first}&at=1700003600000&cursor=${cursor}`).atMs, 1_700_000_000_000);
+    for (const at of [1_700_003_600_001, 1_699_999_999_999]) {
+      assert.match(refusal(() => parse(`${first}&at=${at}&cursor=${cursor}`)).message, /differs/);
+    }
   });
 
   it('belongs to one query; region and user do not matter', () => {

@@ -19,6 +19,7 @@ describe('search query', () => {
       explain: false,
       from: firstPlace,
       atMs: undefined,
+      continued: false,
     });
     assert.equal(parse('query=').query, '');
   });
@@ -39,6 +40,7 @@ describe('search query', () => {
         explain: true,
         from: firstPlace,
         atMs: 1_700_000_000_017,
+        continued: false,
       },
     );
   });
@@ -46,7 +48,12 @@ describe('search query', () => {
   it('goes on by cursor, at the moment of the first page', () => {
     const first = parse('query=a&limit=5&filter=x:y');
     const cursor = cursorOf(first);
-    assert.deepEqual(parse(`query=a&limit=5&filter=x:y&cursor=${cursor}`), { ...first, from: place, atMs: 1_234 });
+    assert.deepEqual(parse(`query=a&limit=5&filter=x:y&cursor=${cursor}`), {
+      ...first,
+      from: place,
+      atMs: 1_234,
+      continued: true,
+    });
     assert.deepEqual(parse(`query=a&limit=5&filter=x:y&at=1970-01-01T00:00:01.234Z&cursor=${cursor}`).from, place);
     // Who wants to know why may ask on any page.
     assert.deepEqual(parse(`query=a&limit=5&filter=x:y&explain=true&cursor=${cursor}`).from, place);

@@ -59,13 +59,13 @@ describe('feed', () => {
       relaxed: false,
       next: undefined,
     });
-    assert.deepEqual(rank.summary(8, AT_MS), { view: { '1h': 5, all: 5, decayed: 5 } });
+    assert.deepEqual(rank.summary(8, { atMs: AT_MS, past: false }), { view: { '1h': 5, all: 5, decayed: 5 } });
     // `hide` shows all four windows, one half-life old; `view` shows the two its definition names.
-    assert.deepEqual(rank.summary(7, AT_MS), {
+    assert.deepEqual(rank.summary(7, { atMs: AT_MS, past: false }), {
       view: { '1h': 2, all: 2, decayed: 2 },
       hide: { '1h': 0, '24h': 1, '7d': 1, all: 1, decayed: 0.5 },
     });
-    assert.deepEqual(rank.summary(99, AT_MS), {});
+    assert.deepEqual(rank.summary(99, { atMs: AT_MS, past: false }), {});
   });
 
   it('breaks ties by ascending entity id, whatever the order of the catalog', () => {

@@ -4,6 +4,7 @@ import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import { takePage } from '../pages/pages.ts';
 import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
+import type { Moment } from '../rank/rank.ts';
 import type { Selection } from '../state/facets/facets.ts';
 import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
@@ -17,7 +18,7 @@ interface Ranked {
   /** The same of any selection; absent where that costs too much. */
   readonly rankingOf?: (selection: Selection) => Ranking;
   readonly explain: (scored: Scored) => readonly ScorePart[];
-  readonly atMs: number;
+  readonly moment: Moment;
 }
 
 export function addFeedRoute(router: Router, surface: FeedSurface, reading: Reading): void {
@@ -26,16 +27,18 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
     const parameters = new URLSearchParams(ctx.querystring);
-    const { query, from, atMs: pinnedMs, notes } = parseFeedQuery(parameters, { profiles: rank.profiles, cursors });
+    const asked = parseFeedQuery(parameters, { profiles: rank.profiles, cursors });
+    const { query, from, notes } = asked;
     const { profile, limit, filters, maxPer } = query;
     if (filters.length > 0 || maxPer !== undefined || profile === 'related') reading.requireIndexes();
-    const answer = ({ ranking, rankingOf, explain, atMs }: Ranked): void => {
+    const answer = ({ ranking, rankingOf, explain, moment }: Ranked): void => {
+      const { atMs } = moment;
       const diversity = diversityOf(surface, maxPer, filters, rankingOf);
       const page = takePage(ranking, { limit, from, diversity });
       ctx.body = {
         ...reading.context(atMs),
         profile,
-        items: presentItems(surface, page.items, { from, atMs, ...(query.explain ? { explain } : {}) }),
+        items: presentItems(surface, page.items, { from, moment, ...(query.explain ? { explain } : {}) }),
         next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
         total_scored: ranking.total,
         relaxed: relaxedOf(maxPer, page.relaxed),
@@ -45,13 +48,14 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
     if (query.entity !== undefined) {
       await search.related(query.entity, filters, (found) => {
         const explain = ({ entity }: Scored): readonly ScorePart[] => found.explain(entity);
-        answer({ ranking: found, explain, atMs: pinnedMs ?? surface.nowMs() });
+        reading.at(asked, (moment) => answer({ ranking: found, explain, moment }));
       });
       return;
     }
-    const atMs = pinnedMs ?? surface.nowMs();
-    const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, atMs);
-    const ranking = rankingOf(filters.length === 0 ? undefined : facets.select(filters));
-    answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, atMs), atMs });
+    reading.at(asked, (moment) => {
+      const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, moment);
+      const ranking = rankingOf(filters.length === 0 ? undefined : facets.select(filters));
+      answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, moment), moment });
+    });
   });
 }

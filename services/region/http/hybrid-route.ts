@@ -58,18 +58,17 @@ export function addHybridRoute(router: Router, surface: RegionSurface, reading: 
     const { query, vector, filters, maxPer, limit, from } = asked;
     if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
     await search.find({ text: query, vector, filters, reach: from.shown + limit + 1 }, (found: Found) => {
-      const atMs = asked.atMs ?? surface.nowMs();
       const page = takePage(found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
-      ctx.body = {
-        ...reading.context(atMs),
+      ctx.body = reading.at(asked, (moment) => ({
+        ...reading.context(moment.atMs),
         ...(query === undefined ? {} : { query }),
-        items: presentItems(surface, page.items, { from, atMs, ...explain }),
-        next_cursor: page.next === undefined ? null : cursors.write(asked.identity, atMs, page.next),
+        items: presentItems(surface, page.items, { from, moment, ...explain }),
+        next_cursor: page.next === undefined ? null : cursors.write(asked.identity, moment.atMs, page.next),
         total_matched: found.total,
         candidates: found.candidates,
         relaxed: relaxedOf(maxPer, page.relaxed),
-      };
+      }));
     });
   });
 }

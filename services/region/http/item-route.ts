@@ -26,16 +26,16 @@ export function addItemRoute(router: Router, surface: RegionSurface, reading: Re
     }
     const item = catalog.item(entity);
     if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${surface.region}`);
-    const atMs = parseAt(new URLSearchParams(ctx.querystring)) ?? surface.nowMs();
+    const askedMs = parseAt(new URLSearchParams(ctx.querystring));
     const embedding = catalog.embedding(entity);
-    ctx.body = {
-      ...reading.context(atMs),
+    ctx.body = reading.at({ atMs: askedMs, continued: false }, (moment) => ({
+      ...reading.context(moment.atMs),
       entity_id: entity,
       metadata: item.metadata,
       created_at: new Date(item.createdMs).toISOString(),
       updated_at: new Date(item.updatedMs).toISOString(),
       embedding: embedding === undefined ? null : [...embedding],
-      signals: rank.summary(entity, atMs),
-    };
+      signals: rank.summary(entity, moment, true),
+    }));
   });
 }

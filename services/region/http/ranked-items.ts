@@ -3,7 +3,7 @@ import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import type { Diversity, MaxPer, Place } from '../pages/pages.ts';
-import type { SignalSummary } from '../rank/rank.ts';
+import type { Moment, SignalSummary } from '../rank/rank.ts';
 import { type Filter, type Selection, textsOf } from '../state/facets/facets.ts';
 import type { RegionSurface } from './http.ts';
 
@@ -20,7 +20,7 @@ export interface RankedItem {
 
 export interface Presented {
   readonly from: Place;
-  readonly atMs: number;
+  readonly moment: Moment;
   /** What a score is made of; absent: nobody asks. */
   readonly explain?: (scored: Scored) => readonly ScorePart[];
 }
@@ -29,14 +29,14 @@ export interface Presented {
 export function presentItems(
   { catalog, rank }: Pick<RegionSurface, 'catalog' | 'rank'>,
   items: readonly Scored[],
-  { from, atMs, explain }: Presented,
+  { from, moment, explain }: Presented,
 ): RankedItem[] {
   return items.map(({ entity, score }, index) => ({
     entity_id: entity,
     rank: from.shown + index + 1,
     score,
     metadata: catalog.item(entity)?.metadata ?? {},
-    signals: rank.summary(entity, atMs),
+    signals: rank.summary(entity, moment),
     ...(explain === undefined ? {} : { explain: explain({ entity, score }) }),
   }));
 }

@@ -2,6 +2,8 @@
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { covers, formatPosition, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
+import type { PageStart } from '../rank/page-parameters.ts';
+import type { Moment } from '../rank/rank.ts';
 import type { ReadContext, RegionSurface } from './http.ts';
 
 /** How long a read waits for `min_position`. */
@@ -10,6 +12,8 @@ const POSITION_WAIT_MS = 2_000;
 const POSITION_WAITS_LIMIT = 500;
 
 export interface Reading {
+  /** Answers for the moment that is asked for; `answer` is to say it, and may be called twice. */
+  at<T>(page: Pick<PageStart, 'atMs' | 'continued'>, answer: (moment: Moment) => T): T;
   /** To be taken in the same turn of the event loop as what is answered. */
   context(atMs: number): ReadContext;
   /**
@@ -22,7 +26,7 @@ export interface Reading {
 }
 
 export function createReading(
-  surface: Pick<RegionSurface, 'region' | 'apply' | 'lagEvents' | 'ready' | 'indexing' | 'catalog'>,
+  surface: Pick<RegionSurface, 'region' | 'apply' | 'lagEvents' | 'ready' | 'indexing' | 'catalog' | 'rank' | 'nowMs'>,
 ): Reading {
   const { apply } = surface;
 
@@ -69,6 +73,10 @@ export function createReading(
   };
 
   return {
+    at({ atMs, continued }, answer) {
+      if (atMs === undefined) return answer({ atMs: surface.nowMs(), past: false });
+      return continued ? answer({ atMs, past: true }) : surface.rank.past(atMs, answer);
+    },
     context,
     async admit(ctx, minPosition) {
       requireReady();

@@ -16,17 +16,16 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
     reading.requireIndexes();
     const { query, limit, filters, maxPer, from } = asked;
     await search.find({ text: query, filters }, (found) => {
-      const atMs = asked.atMs ?? surface.nowMs();
       const page = takePage(found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
-      ctx.body = {
-        ...reading.context(atMs),
+      ctx.body = reading.at(asked, (moment) => ({
+        ...reading.context(moment.atMs),
         query,
-        items: presentItems(surface, page.items, { from, atMs, ...explain }),
-        next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), atMs, page.next),
+        items: presentItems(surface, page.items, { from, moment, ...explain }),
+        next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), moment.atMs, page.next),
         total_matched: found.total,
         relaxed: relaxedOf(maxPer, page.relaxed),
-      };
+      }));
     });
   });
 }

@@ -8,7 +8,7 @@ import type { Diversity, Page, Place } from './pages.ts';
 /** How many items a page looks at for values that have not had their share. */
 export const REACH = 2_000;
 /** Kinds a place names at most: a cursor fits a request line. */
-export const KINDS_LIMIT = 256;
+export const KINDS_LIMIT = 200;
 /** Bytes of a kind's fingerprint: of 10,000 kinds two are taken for one in one feed of five million. */
 export const KIND_BYTES = 6;
 

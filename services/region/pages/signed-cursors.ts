@@ -1,10 +1,11 @@
 /**
  * Cursors as signed bytes, base64url:
  *
- *     version 1 · flags 1 · moment 8 · items shown 8 · [rest 16] · kinds 2 · kinds × (fingerprint 6, key 16) ·
+ *     version 1 · flags 1 · moment 8 · items shown 8 · [rest 22] · kinds 2 · kinds × (fingerprint 6, key 22) ·
  *     fingerprint of the query 8 · HMAC-SHA256 of all before 16
  *
- * where a key is score and entity. They, the moment and the count are float64, bit for bit; numbers are big-endian.
+ * where a key is score and entity, 8 bytes each, and tie, 6. Score, entity, the moment and the count are float64, bit for bit, the
+ * tie an integer; numbers are big-endian.
  *
  * The HMAC's key is derived from the secret and the schema: every region of a cluster takes every other's cursors, also after
  * a restart, and none from under a schema with other signals, whose scores may mean something else. The secret has a default that
@@ -19,10 +20,11 @@ import { LAST_MOMENT_MS } from '../../../shared/protocol/moment.ts';
 import { KIND_BYTES, KINDS_LIMIT } from './diverse-page.ts';
 import type { Cursors, Place } from './pages.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 const HAS_REST = 1;
 const HEAD_BYTES = 1 + 1 + 8 + 8;
-const KEY_BYTES = 16;
+const TIE_BYTES = 6;
+const KEY_BYTES = 8 + 8 + TIE_BYTES;
 const QUERY_BYTES = 8;
 const TAG_BYTES = 16;
 const TAIL_BYTES = QUERY_BYTES + TAG_BYTES;
@@ -99,12 +101,14 @@ function parse(bytes: Buffer, end: number): { readonly atMs: number; readonly pl
   return { atMs, place: { shown, rest, kinds } };
 }
 
-function writeKey(bytes: Buffer, at: number, { score, entity }: RankKey): number {
-  return bytes.writeDoubleBE(entity, bytes.writeDoubleBE(score, at));
+function writeKey(bytes: Buffer, at: number, { score, entity, tie = 0 }: RankKey): number {
+  return bytes.writeUIntBE(tie, bytes.writeDoubleBE(entity, bytes.writeDoubleBE(score, at)), TIE_BYTES);
 }
 
 function readKey(bytes: Buffer, at: number): RankKey {
-  return { score: bytes.readDoubleBE(at), entity: bytes.readDoubleBE(at + 8) };
+  const tie = bytes.readUIntBE(at + 16, TIE_BYTES);
+  const key = { score: bytes.readDoubleBE(at), entity: bytes.readDoubleBE(at + 8) };
+  return tie === 0 ? key : { ...key, tie };
 }
 
 function queryFingerprint(identity: readonly unknown[]): Buffer {

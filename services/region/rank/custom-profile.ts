@@ -13,7 +13,7 @@ import { formatDuration } from '../../../shared/schema/duration.ts';
 import type { Gate, ProfileDefinition, ProfileTerm, SignalTerm } from '../../../shared/schema/profile.ts';
 import { type Schema, windowSeconds } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
-import type { Ledger } from '../state/ledger/ledger.ts';
+import type { LedgerView } from '../state/ledger/ledger.ts';
 import type { Limits, Scorer } from './scorer.ts';
 
 /** Decayed scores read at a moment long past are as large as numbers get: no sum of parts may become infinite. */
@@ -23,7 +23,7 @@ const SLACK = 1 + 2 ** -50;
 
 export interface CustomProfileParts {
   readonly schema: Schema;
-  readonly ledger: Pick<Ledger, 'sum' | 'decayed'>;
+  readonly ledger: Pick<LedgerView, 'sum' | 'decayed'>;
   readonly catalog: Pick<Catalog, 'item'>;
 }
 

@@ -6,7 +6,7 @@
  * by; the measurements the weight is made of follow with weight 0.
  */
 import type { ScorePart } from '../../../shared/kernel/ranking.ts';
-import { confidence, type ScoredProfile, type ScoringMoment } from './profiles.ts';
+import { confidence, type ScoredProfile, type ScoringMoment, wilson } from './profiles.ts';
 import { shuffler } from './shuffle.ts';
 import type { SignalSums } from './signal-sums.ts';
 
@@ -55,6 +55,16 @@ export const explainers: Readonly<Record<ScoredProfile, Explain>> = {
     weighted(`positive ${window}`, sums.positive(entity, window, atMs), 1),
     weighted(`negative ${window}`, sums.negative(entity, window, atMs), -1),
   ],
+
+  best(sums, { window, atMs }, { entity }) {
+    const approving = sums.approving(entity, window, atMs);
+    const negative = sums.negative(entity, window, atMs);
+    return [
+      weighted('lower bound of the positive share', wilson(approving, negative), 1),
+      measurement(`positive without views ${window}`, approving),
+      measurement(`negative ${window}`, negative),
+    ];
+  },
 
   rising(sums, { atMs }, { entity }) {
     const day = sums.positive(entity, '24h', atMs);

@@ -1,16 +1,21 @@
-/** Nodes to look at, highest bound first, lowest entity first where bounds are equal. Typed arrays: nothing is allocated. */
+/**
+ * Nodes to look at: highest bound first, then the highest tie, then the lowest entity - the order of `compareScored`. Typed
+ * arrays: nothing is allocated.
+ */
 
 const FIRST_CAPACITY = 256;
 
 export class NodeHeap {
   /** What `pop` took out last. */
   bound = 0;
+  tie = 0;
   lowest = 0;
   level = 0;
   node = 0;
 
   private size = 0;
   private bounds = new Float64Array(FIRST_CAPACITY);
+  private ties = new Float64Array(FIRST_CAPACITY);
   private lowests = new Float64Array(FIRST_CAPACITY);
   /** level · 2^28 + node. */
   private nodes = new Float64Array(FIRST_CAPACITY);
@@ -19,22 +24,23 @@ export class NodeHeap {
     this.size = 0;
   }
 
-  push(bound: number, lowest: number, level: number, node: number): void {
+  push(bound: number, tie: number, lowest: number, level: number, node: number): void {
     if (this.size === this.bounds.length) this.grow();
     let at = this.size++;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (!this.precedes(bound, lowest, parent)) break;
+      if (!this.precedes(bound, tie, lowest, parent)) break;
       this.move(parent, at);
       at = parent;
     }
-    this.set(at, bound, lowest, level * NODES + node);
+    this.set(at, bound, tie, lowest, level * NODES + node);
   }
 
   /** False: there is none left. */
   pop(): boolean {
     if (this.size === 0) return false;
     this.bound = this.bounds[0]!;
+    this.tie = this.ties[0]!;
     this.lowest = this.lowests[0]!;
     const packed = this.nodes[0]!;
     this.level = Math.floor(packed / NODES);
@@ -42,31 +48,39 @@ export class NodeHeap {
     const last = --this.size;
     if (last === 0) return true;
     const bound = this.bounds[last]!;
+    const tie = this.ties[last]!;
     const lowest = this.lowests[last]!;
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= last) break;
-      if (child + 1 < last && this.precedes(this.bounds[child + 1]!, this.lowests[child + 1]!, child)) child++;
-      if (!this.precedes(this.bounds[child]!, this.lowests[child]!, last)) break;
+      if (child + 1 < last && this.nodePrecedes(child + 1, child)) child++;
+      if (!this.nodePrecedes(child, last)) break;
       this.move(child, at);
       at = child;
     }
-    this.set(at, bound, lowest, this.nodes[last]!);
+    this.set(at, bound, tie, lowest, this.nodes[last]!);
     return true;
   }
 
-  private precedes(bound: number, lowest: number, other: number): boolean {
+  private nodePrecedes(at: number, other: number): boolean {
+    return this.precedes(this.bounds[at]!, this.ties[at]!, this.lowests[at]!, other);
+  }
+
+  private precedes(bound: number, tie: number, lowest: number, other: number): boolean {
     const otherBound = this.bounds[other]!;
-    return bound > otherBound || (bound === otherBound && lowest < this.lowests[other]!);
+    if (bound !== otherBound) return bound > otherBound;
+    const otherTie = this.ties[other]!;
+    return tie > otherTie || (tie === otherTie && lowest < this.lowests[other]!);
   }
 
   private move(from: number, to: number): void {
-    this.set(to, this.bounds[from]!, this.lowests[from]!, this.nodes[from]!);
+    this.set(to, this.bounds[from]!, this.ties[from]!, this.lowests[from]!, this.nodes[from]!);
   }
 
-  private set(at: number, bound: number, lowest: number, packed: number): void {
+  private set(at: number, bound: number, tie: number, lowest: number, packed: number): void {
     this.bounds[at] = bound;
+    this.ties[at] = tie;
     this.lowests[at] = lowest;
     this.nodes[at] = packed;
   }
@@ -78,6 +92,7 @@ export class NodeHeap {
       return larger;
     };
     this.bounds = grown(this.bounds);
+    this.ties = grown(this.ties);
     this.lowests = grown(this.lowests);
     this.nodes = grown(this.nodes);
   }

@@ -15,6 +15,7 @@ const CURSOR_LIMIT = 8_000;
 const FILTERS_LIMIT = 32;
 const LIMIT_DEFAULT = 20;
 const LIMIT_MOST = 200;
+const HOUR_MS = 3_600_000;
 
 export interface KnownParameters {
   readonly route: '/feed' | '/search' | '/suggest';
@@ -62,6 +63,8 @@ export function parseFilters(search: URLSearchParams): readonly Filter[] {
 export interface PageStart {
   readonly from: Place;
   readonly atMs: number | undefined;
+  /** Whether the moment is a cursor's: that of the first page, whatever has been written since. */
+  readonly continued: boolean;
 }
 
 /** The moment asked for by `at`, epoch ms; undefined without it. */
@@ -77,7 +80,7 @@ export function parseAt(search: URLSearchParams): number | undefined {
 export function parsePage(search: URLSearchParams, cursors: Cursors, identity: readonly unknown[]): PageStart {
   const atMs = parseAt(search);
   const cursor = search.get('cursor');
-  if (cursor === null) return { from: firstPlace, atMs };
+  if (cursor === null) return { from: firstPlace, atMs, continued: false };
   const read = cursors.read(cursor, identity);
   if (read === 'not_ours') {
     throw invalid(
@@ -93,10 +96,11 @@ export function parsePage(search: URLSearchParams, cursors: Cursors, identity: r
       'repeat the parameters of the request that gave the cursor, or leave it out',
     );
   }
-  if (atMs !== undefined && atMs !== read.atMs) {
+  // The first page may have been answered for the end of the last whole hour before the moment it asked for.
+  if (atMs !== undefined && (atMs < read.atMs || atMs > read.atMs + HOUR_MS)) {
     throw invalid('at', 'differs from the moment the cursor is pinned to', 'leave at out when you pass a cursor');
   }
-  return { from: read.place, atMs: read.atMs };
+  return { from: read.place, atMs: read.atMs, continued: true };
 }
 
 /** A canonical form of filters, for `identity`. */

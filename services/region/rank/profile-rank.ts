@@ -7,11 +7,12 @@ import { windows } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/facets/facets.ts';
-import type { Ledger } from '../state/ledger/ledger.ts';
+import type { Ledger, LedgerView } from '../state/ledger/ledger.ts';
 import { compileProfile } from './custom-profile.ts';
 import { explainers } from './explain-profiles.ts';
+import { invalid } from './page-parameters.ts';
 import { formulas, profileScorer, type ScoredProfile } from './profiles.ts';
-import { profiles, type Rank, type RankingQuery, type SignalSummary } from './rank.ts';
+import { type Moment, profiles, type Rank, type RankingQuery, type SignalSummary } from './rank.ts';
 import type { Scorer } from './scorer.ts';
 import { SignalSums } from './signal-sums.ts';
 import { TopK } from './top-k.ts';
@@ -29,54 +30,90 @@ export function createRank(parts: RankParts): Rank {
   return new ProfileRank(parts);
 }
 
+/** What scores are read from: everything, or the past alone. */
+interface Readings {
+  readonly sums: SignalSums;
+  readonly custom: ReadonlyMap<string, (atMs: number) => Scorer>;
+}
+
 class ProfileRank implements Rank {
   readonly profiles: readonly string[];
   private readonly parts: RankParts;
-  private readonly custom: ReadonlyMap<string, (atMs: number) => Scorer>;
-  private readonly sums: SignalSums;
+  private readonly everything: Readings;
+  private readonly untilThen: Readings;
   private readonly topK: TopK;
 
   constructor(parts: RankParts) {
     this.parts = parts;
-    this.sums = new SignalSums(parts);
+    this.everything = readingsOf(parts, parts.ledger);
+    this.untilThen = readingsOf(parts, parts.ledger.past);
     this.topK = new TopK({ ...parts, ceilings: parts.ledger.ceilings });
     this.profiles = [...profiles, ...parts.schema.profiles.keys()];
-    this.custom = new Map([...parts.schema.profiles].map(([name, profile]) => [name, compileProfile(profile, parts)]));
   }
 
-  ranking(query: RankingQuery, selected: Selection | undefined, atMs: number): Ranking {
+  ranking(query: RankingQuery, selected: Selection | undefined, moment: Moment): Ranking {
     assert(query.profile !== 'related', 'what is related is found by search');
     const all = selected?.count === this.parts.catalog.size;
-    return this.topK.ranking(this.scorer(query, atMs), all ? undefined : selected, atMs);
+    return this.topK.ranking(this.scorer(query, moment), all ? undefined : selected, moment.atMs, moment.past);
   }
 
-  explain(query: RankingQuery, { entity }: Scored, atMs: number): readonly ScorePart[] {
+  explain(query: RankingQuery, { entity }: Scored, moment: Moment): readonly ScorePart[] {
     const { catalog, entities } = this.parts;
-    return this.scorer(query, atMs).explain(entity, catalog.createdMs(entities.find(entity)));
+    return this.scorer(query, moment).explain(entity, catalog.createdMs(entities.find(entity)));
   }
 
-  summary(entity: number, atMs: number): SignalSummary {
-    const summary: Record<string, Record<string, number>> = {};
+  past<T>(askedMs: number, answer: (moment: Moment) => T): T {
+    const { past } = this.parts.ledger;
+    const run = (atMs: number) => past.watch(() => answer({ atMs, past: true }));
+    const asked = run(askedMs);
+    const { withinMs, knownSince } = asked.doubt;
+    const whole = withinMs === 0 || knownSince.size > 0;
+    const { value, doubt } = whole ? asked : run(Math.floor(askedMs / withinMs) * withinMs - 1);
+    if (doubt.knownSince.size === 0) return value;
+    const since = new Date(Math.max(...doubt.knownSince.values())).toISOString();
+    throw invalid(
+      'at',
+      `is too far back: ${[...doubt.knownSince.keys()].join(' and ')} of a moment before ${since} is not known any more`,
+      'newer events have been counted since; ask for a later moment, or leave at out',
+    );
+  }
+
+  summary(entity: number, { atMs, past }: Moment, whole = false): SignalSummary {
+    const ledger = past ? this.parts.ledger.past : this.parts.ledger;
+    const summary: Record<string, Record<string, number | null>> = {};
     for (const { name, windows: shown } of this.parts.schema.signals.values()) {
-      const reading = this.parts.ledger.read(entity, name, atMs);
+      const reading = ledger.read(entity, name, atMs);
       if (reading === undefined) continue;
       const shownSums = windows
         .filter((window) => shown.includes(window))
-        .map((window) => [window, reading.sums[window]]);
-      summary[name] = { ...Object.fromEntries(shownSums), decayed: reading.decayed };
+        .map((window) => [window, whole ? ledger.sum(entity, name, window, atMs) : (reading.sums[window] ?? null)]);
+      summary[name] = {
+        ...Object.fromEntries(shownSums),
+        decayed: whole ? ledger.decayed(entity, name, atMs) : (reading.decayed ?? null),
+      };
     }
     return summary;
   }
 
-  private scorer({ profile, window, seed }: RankingQuery, atMs: number): Scorer {
-    const custom = this.custom.get(profile);
-    if (custom !== undefined) return custom(atMs);
+  private scorer({ profile, window, seed }: RankingQuery, { atMs, past }: Moment): Scorer {
+    const { sums, custom } = past ? this.untilThen : this.everything;
+    const compiled = custom.get(profile);
+    if (compiled !== undefined) return compiled(atMs);
     assert(Object.hasOwn(formulas, profile), 'the parser refuses unknown profiles', () => profile);
     const known = profile as ScoredProfile;
     const moment = { window, seed, atMs };
     return {
-      ...profileScorer(known, this.sums, moment),
-      explain: (entity, createdMs) => explainers[known](this.sums, moment, { entity, createdMs }),
+      ...profileScorer(known, sums, moment),
+      explain: (entity, createdMs) => explainers[known](sums, moment, { entity, createdMs }),
     };
   }
+}
+
+function readingsOf({ schema, catalog }: RankParts, ledger: LedgerView): Readings {
+  return {
+    sums: new SignalSums({ schema, ledger }),
+    custom: new Map(
+      [...schema.profiles].map(([name, profile]) => [name, compileProfile(profile, { schema, catalog, ledger })]),
+    ),
+  };
 }

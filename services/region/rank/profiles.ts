@@ -11,7 +11,7 @@
  */
 import type { Window } from '../../../shared/schema/schema.ts';
 import type { Profile } from './rank.ts';
-import type { Limits, Scorer } from './scorer.ts';
+import type { Limits, Scorer, Ties } from './scorer.ts';
 import { shuffler } from './shuffle.ts';
 import type { Aged, SignalSums } from './signal-sums.ts';
 
@@ -25,6 +25,8 @@ export interface Formula {
   score(item: Aged): number;
   /** Never below the score of an item within the limits. */
   bound(limits: Limits): number;
+  /** Decides between equal scores; absent: the newer item comes first. */
+  readonly ties?: Ties;
   /** What every item without a signal scores; absent where that depends on the item. */
   readonly quiet?: number;
 }
@@ -35,6 +37,7 @@ export type ScoredProfile = Exclude<Profile, 'related'>;
 export const defaultWindows: Readonly<Record<string, Window | undefined>> = {
   trending: '24h',
   top: 'all',
+  best: 'all',
   controversial: 'all',
   debated: 'all',
   hidden_gems: 'all',
@@ -48,6 +51,10 @@ const SLACK = 1 + 2 ** -50;
 const WIDE_SLACK = 1 + 2 ** -47;
 /** Opinions that convince by half. */
 const HALF_CONVINCING = 5;
+/** The quantile of the normal distribution that leaves 2.5 % on either side: `best` is the lower end of a 95 % interval. */
+const WILSON_Z = 1.959963984540054;
+/** Above every creation time: lifts what has a reaction above what has none. */
+const REACTED = 2 ** 46;
 
 /** A built-in profile as a scorer: one item at a time, in one object however many are scored. */
 export function profileScorer(
@@ -55,7 +62,7 @@ export function profileScorer(
   sums: SignalSums,
   moment: ScoringMoment,
 ): Omit<Scorer, 'explain'> {
-  const { score, bound, quiet } = formulas[profile](sums, moment);
+  const { score, bound, ties, quiet } = formulas[profile](sums, moment);
   const item = { entity: 0, createdMs: 0 };
   return {
     gated: false,
@@ -65,6 +72,7 @@ export function profileScorer(
       return score(item);
     },
     bound,
+    ...(ties === undefined ? {} : { ties }),
     ...(quiet === undefined ? {} : { quiet }),
   };
 }
@@ -89,7 +97,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
 
   /**
    * log10(max(|pos − neg|, 1)) / (age in hours + 2)^gravity, of all time; gravity = 1/2. An item that much is said against is as hot as one
-   * that much is said for: that is the original's |…|.
+   * that much is said for: that is the original's |…|. One reaction scores what none does: among equals, items with one come first.
    */
   hot: (sums, { atMs }) => ({
     quiet: 0,
@@ -102,6 +110,13 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
       const most = Math.max(sums.mostPositive(limits, 'all'), sums.mostNegative(limits, 'all'), 1);
       return (Math.log10(most) / gravity(limits.newestActiveMs, atMs)) * SLACK;
     },
+    ties: {
+      of(entity, createdMs) {
+        const reacted = sums.positive(entity, 'all', atMs) + sums.negative(entity, 'all', atMs) > 0;
+        return reacted ? REACTED + createdMs : createdMs;
+      },
+      bound: ({ newestMs, newestActiveMs }) => (newestActiveMs < 0 ? newestMs : REACTED + newestActiveMs),
+    },
   }),
 
   /** The creation time, epoch ms. */
@@ -112,6 +127,13 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
     quiet: 0,
     score: ({ entity }) => sums.positive(entity, window, atMs) - sums.negative(entity, window, atMs),
     bound: (limits) => sums.mostPositive(limits, window),
+  }),
+
+  /** The lower end of the 95 % Wilson interval of pro / (pro + neg): {@link wilson}. Nobody against it is the bound. */
+  best: (sums, { window, atMs }) => ({
+    quiet: 0,
+    score: ({ entity }) => wilson(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)),
+    bound: (limits) => wilson(sums.mostApproving(limits, window), 0) * WIDE_SLACK,
   }),
 
   /**
@@ -143,7 +165,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
       // The quotient may round up to more than there is.
       return total === 0 ? 0 : Math.min(0.25, (positive * negative) / (total * total));
     },
-    // Where they are even somewhere, ties end the search: by the lowest entity.
+    // Where they are even somewhere, ties end the search: by the newest.
     bound: (limits) => (sums.mostPositive(limits, window) > 0 && sums.mostNegative(limits, window) > 0 ? 0.25 : 0),
   }),
 
@@ -206,6 +228,19 @@ function gravity(createdMs: number, atMs: number): number {
 /** How much a share of so many opinions says: 0 of none, 1/2 of five, near 1 of very many. */
 export function confidence(opinions: number): number {
   return opinions / (opinions + HALF_CONVINCING);
+}
+
+/**
+ * The lower end of the score interval of a share (E. B. Wilson, “Probable inference, the law of succession, and statistical
+ * inference”, JASA 22, 1927), z = 1.96: what share of opinions an item has at least, with 97.5 % confidence. 0 without any.
+ */
+export function wilson(approving: number, negative: number): number {
+  const opinions = approving + negative;
+  if (approving === 0) return 0;
+  const share = approving / opinions;
+  const spread = (WILSON_Z * WILSON_Z) / opinions;
+  const deviation = Math.sqrt(spread * (share * (1 - share) + spread / 4));
+  return Math.max(0, (share + spread / 2 - deviation) / (1 + spread));
 }
 
 function split(approving: number, negative: number): number {

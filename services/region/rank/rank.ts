@@ -13,6 +13,14 @@ import type { Selection } from '../state/facets/facets.ts';
 export const profiles = builtInProfiles;
 export type Profile = BuiltInProfile;
 
+/** The moment that a read is answered for. */
+export interface Moment {
+  /** Epoch ms. */
+  readonly atMs: number;
+  /** Asked for by name, or by a cursor: no event after it counts. Otherwise every event does. */
+  readonly past: boolean;
+}
+
 /** What decides a feed's ranking. */
 export interface RankingQuery {
   /** A built-in profile, or one of the schema's. */
@@ -35,8 +43,8 @@ export interface FeedQuery extends RankingQuery {
   readonly explain: boolean;
 }
 
-/** A signal summary as answered: sums of weights. */
-export type SignalSummary = Readonly<Record<string, Readonly<Record<string, number>>>>;
+/** A signal summary as answered: sums of weights; null: not known for that moment any more. */
+export type SignalSummary = Readonly<Record<string, Readonly<Record<string, number | null>>>>;
 
 export interface Rank {
   /** The names of the profiles there are, built-in ones first. */
@@ -45,9 +53,15 @@ export interface Rank {
    * The items of the selection - undefined: all - that are eligible for the profile, as they rank at `atMs`. Not for `related`,
    * which is found by search (`search/search.ts`).
    */
-  ranking(query: RankingQuery, selection: Selection | undefined, atMs: number): Ranking;
+  ranking(query: RankingQuery, selection: Selection | undefined, moment: Moment): Ranking;
   /** What the score of a ranked item is made of, in the order of the formula. */
-  explain(query: RankingQuery, scored: Scored, atMs: number): readonly ScorePart[];
-  /** All signals of an entity that have events, with the windows the schema declares, plus `decayed`. */
-  summary(entity: number, atMs: number): SignalSummary;
+  explain(query: RankingQuery, scored: Scored, moment: Moment): readonly ScorePart[];
+  /**
+   * Answers for a moment that a client names: for itself, or for the end of the last whole minute or hour before it, where events
+   * of that one may lie on either side of it - then `answer` is called twice. Throws `invalid_request` where newer events have
+   * pushed out of the ledger what a score was made of; in a summary such a sum is null.
+   */
+  past<T>(askedMs: number, answer: (moment: Moment) => T): T;
+  /** All signals of an entity that have events, with the windows the schema declares, plus `decayed`. `whole`: what is not known is refused (`past`). */
+  summary(entity: number, moment: Moment, whole?: boolean): SignalSummary;
 }

@@ -23,12 +23,20 @@ export interface Limits {
   newestActiveMs: number;
 }
 
+export interface Ties {
+  of(entity: number, createdMs: number): number;
+  /** Never below what an item within the limits has. */
+  bound(limits: Limits): number;
+}
+
 /** A profile, ready to score at one moment. */
 export interface Scorer {
   /** −Infinity: not ranked. */
   score(entity: number, createdMs: number): number;
   /** Never below the score of an item that is within the limits. Infinity is allowed, costs a scan. */
   bound(limits: Limits): number;
+  /** Decides between equal scores, see `Scored`; absent: the newer item comes first. */
+  readonly ties?: Ties;
   /** The parts of the item's score, in formula order; their `part`s add up to the score within rounding. */
   explain(entity: number, createdMs: number): readonly ScorePart[];
   /** What every item without a signal scores; absent where that depends on the item. */

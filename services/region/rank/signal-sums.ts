@@ -5,7 +5,7 @@
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { Schema, Window } from '../../../shared/schema/schema.ts';
 import { windowSeconds } from '../../../shared/schema/schema.ts';
-import type { Ledger, SignalView } from '../state/ledger/ledger.ts';
+import type { LedgerView, SignalView } from '../state/ledger/ledger.ts';
 import type { Limits } from './scorer.ts';
 
 /** The shortest life a velocity over `all` is spread over, seconds: a new item's first view is no burst. */
@@ -60,7 +60,7 @@ export class SignalSums {
   /** Whether every positive signal that is ranked by `1h` is ranked by `24h` too. */
   readonly dayHasHour: boolean;
 
-  constructor({ schema, ledger }: { schema: Pick<Schema, 'signals'>; ledger: Pick<Ledger, 'signal'> }) {
+  constructor({ schema, ledger }: { schema: Pick<Schema, 'signals'>; ledger: Pick<LedgerView, 'signal'> }) {
     const definitions = [...schema.signals.values()].map((definition, place) => {
       const view = ledger.signal(definition.name);
       assert(view !== undefined, 'the ledger has the signals of the schema', () => definition.name);

@@ -1,8 +1,8 @@
 /**
  * The exact best of all items under a scorer, without looking at all of them.
  *
- * Best first: from the root of the ceilings down, always the node with the highest bound next, the lowest entity first where
- * bounds are equal. Once as many items were found as were asked for and no node left can hold a better one than the worst of
+ * Best first: from the root of the ceilings down, always the node with the highest bound next; where bounds are equal, the one
+ * whose items may come first among equals. Once as many items were found as were asked for and no node left can hold a better one than the worst of
  * them, they are the answer - exactly what scoring every item gives, ties included. A block whose items turn out far below
  * its bound has its ceilings lowered, so that the next search passes it by.
  *
@@ -21,7 +21,7 @@ import { type Ceilings, FAN_OUT, FAN_OUT_BITS, indexIn, lowestBit, type NodePage
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/facets/facets.ts';
 import { NodeHeap } from './node-heap.ts';
-import type { Limits, Scorer } from './scorer.ts';
+import type { Limits, Scorer, Ties } from './scorer.ts';
 
 /** Up to so many items are scored whole. */
 const FEW_ITEMS = 256;
@@ -33,7 +33,9 @@ const TIGHTEN_BELOW = 0.9;
 /** A decayed score from its sort key is off by 1e-8 of it at most. */
 const DECAY_SLACK = 1 + 1e-7;
 
-export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'gated' | 'quiet'>;
+export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'ties' | 'gated' | 'quiet'>;
+
+const NEWER_FIRST: Ties = { of: (_, createdMs) => createdMs, bound: ({ newestMs }) => newestMs };
 
 export interface TopKParts {
   readonly entities: Entities;
@@ -54,10 +56,11 @@ export class TopK {
     this.parts = parts;
   }
 
-  /** `selection` undefined: all live items. */
-  ranking(scorer: TopKScorer, selection: Selection | undefined, atMs: number): Ranking {
+  /** `selection` undefined: all live items. `past`: scores count no event after `atMs`. */
+  ranking(scorer: TopKScorer, selection: Selection | undefined, atMs: number, past = false): Ranking {
+    const asked = this.searchParts(scorer, selection, atMs, past);
     const total = (): number => {
-      if (scorer.gated) return this.countRanked(scorer, selection, atMs);
+      if (scorer.gated) return this.countRanked(asked);
       return selection?.count ?? this.parts.catalog.size;
     };
     let counted: number | undefined;
@@ -66,16 +69,17 @@ export class TopK {
         counted ??= total();
         return counted;
       },
-      after: (key, limit) => new Search({ ...this.searchParts(scorer, selection, atMs), key, limit }).best(),
+      after: (key, limit) => new Search({ ...asked, key, limit }).best(),
     };
   }
 
-  private searchParts(scorer: TopKScorer, selection: Selection | undefined, atMs: number): SearchParts {
+  private searchParts(scorer: TopKScorer, selection: Selection | undefined, atMs: number, past: boolean): SearchParts {
     return {
       ...this.parts,
       scorer,
       selection,
       atMs,
+      past,
       heap: this.heap,
       onScored: (count) => {
         this.scored = count;
@@ -83,9 +87,9 @@ export class TopK {
     };
   }
 
-  private countRanked(scorer: TopKScorer, selection: Selection | undefined, atMs: number): number {
+  private countRanked(asked: SearchParts): number {
     let count = 0;
-    const search = new Search({ ...this.searchParts(scorer, selection, atMs), key: undefined, limit: 1 });
+    const search = new Search({ ...asked, key: undefined, limit: 1 });
     search.scan((_, score) => {
       if (score !== Number.NEGATIVE_INFINITY) count++;
     });
@@ -97,6 +101,7 @@ interface SearchParts extends TopKParts {
   readonly scorer: TopKScorer;
   readonly selection: Selection | undefined;
   readonly atMs: number;
+  readonly past: boolean;
   readonly heap: NodeHeap;
   readonly onScored: (count: number) => void;
 }
@@ -105,6 +110,7 @@ class Search {
   private readonly parts: SearchParts & { readonly key: RankKey | undefined; readonly limit: number };
   private readonly limits: NodeLimits;
   private readonly ownLimits: ItemLimits;
+  private readonly ties: Ties;
   private top: TopScores;
   private scored = 0;
 
@@ -112,8 +118,9 @@ class Search {
     assert(parts.limit >= 1, 'a search asks for at least one item', () => parts.limit);
     this.parts = parts;
     parts.ceilings.catchUp();
-    this.limits = new NodeLimits(parts.ceilings, parts.atMs);
-    this.ownLimits = new ItemLimits(parts.ceilings);
+    this.limits = new NodeLimits(parts.ceilings, parts.atMs, parts.past);
+    this.ownLimits = new ItemLimits(parts.ceilings, parts.past);
+    this.ties = parts.scorer.ties ?? NEWER_FIRST;
     this.top = new TopScores(parts.limit);
   }
 
@@ -123,7 +130,7 @@ class Search {
     if (items > 0 && (items <= fewItems || !this.bestFirst(Math.max(BEST_FIRST_LEAST, items * BEST_FIRST_PART)))) {
       this.top = new TopScores(this.parts.limit);
       if (items <= fewItems && selection !== undefined) this.scoreSelection(selection);
-      else this.scan((entity, score) => this.offer(entity, score), true);
+      else this.scan((entity, score, createdMs) => this.offer(entity, score, createdMs), true);
     }
     this.parts.onScored(this.scored);
     return this.top.sorted();
@@ -135,9 +142,9 @@ class Search {
     heap.clear();
     this.push(ceilings.height, 0);
     while (heap.pop()) {
-      const { bound, lowest, level, node } = heap;
+      const { bound, tie, lowest, level, node } = heap;
       if (bound === Number.POSITIVE_INFINITY) return false;
-      if (!this.top.takes(lowest, bound)) return true;
+      if (!this.top.takes(lowest, bound, tie)) return true;
       if (level > 0) {
         const first = node << FAN_OUT_BITS;
         const end = level === 1 ? Math.min(first + FAN_OUT, ceilings.blocks) : first + FAN_OUT;
@@ -160,16 +167,19 @@ class Search {
       const first = node << FAN_OUT_BITS;
       if (!selection.any(first, first + FAN_OUT)) return;
     }
-    const bound = scorer.bound(this.limits.of(page, node, newestMs));
+    const limits = this.limits.of(page, node, newestMs);
+    const bound = scorer.bound(limits);
     if (bound === Number.NEGATIVE_INFINITY) return;
+    const tie = this.ties.bound(limits);
     const lowest = page.lowestEntity[indexIn(node)]!;
-    if (this.top.takes(lowest, bound)) heap.push(bound, lowest, level, node);
+    if (this.top.takes(lowest, bound, tie)) heap.push(bound, tie, lowest, level, node);
   }
 
   /** Whether the item's sketch says that it is not among the best. */
   private isBelow(ordinal: number, entity: number, createdMs: number, active: boolean): boolean {
     if (!this.top.isFull) return false;
-    return !this.top.takes(entity, this.parts.scorer.bound(this.ownLimits.of(ordinal, createdMs, active)));
+    const limits = this.ownLimits.of(ordinal, createdMs, active);
+    return !this.top.takes(entity, this.parts.scorer.bound(limits), this.ties.bound(limits));
   }
 
   /** Scores the block's items that may be among the best; answers the best score of them, selected or not. */
@@ -184,7 +194,7 @@ class Search {
       const score = scorer.score(entity, createdMs);
       this.scored++;
       if (score > best) best = score;
-      if (selection === undefined || selection.has(ordinal)) this.offer(entity, score);
+      if (selection === undefined || selection.has(ordinal)) this.offer(entity, score, createdMs);
     }
     return best;
   }
@@ -193,8 +203,9 @@ class Search {
     const { entities, catalog, scorer } = this.parts;
     selection.forEach((ordinal) => {
       const entity = entities.entity(ordinal);
+      const createdMs = catalog.createdMs(ordinal);
       this.scored++;
-      this.offer(entity, scorer.score(entity, catalog.createdMs(ordinal)));
+      this.offer(entity, scorer.score(entity, createdMs), createdMs);
     });
   }
 
@@ -202,7 +213,7 @@ class Search {
    * Every item of the selection with its score; those without a signal by what all of them score, where that is known.
    * `bestOnly`: those that are certainly not among the best may be left out.
    */
-  scan(visit: (entity: number, score: number) => void, bestOnly = false): void {
+  scan(visit: (entity: number, score: number, createdMs: number) => void, bestOnly = false): void {
     const { ceilings, entities, catalog, scorer, selection } = this.parts;
     const { quiet } = scorer;
     for (let block = 0; block < ceilings.blocks; block++) {
@@ -213,24 +224,33 @@ class Search {
         const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
         if (selection !== undefined && !selection.has(ordinal)) continue;
         const entity = entities.entity(ordinal);
+        const createdMs = catalog.createdMs(ordinal);
         if ((active & bits & -bits) === 0) {
-          visit(entity, quiet!);
+          visit(entity, quiet!, createdMs);
           continue;
         }
-        const createdMs = catalog.createdMs(ordinal);
         if (bestOnly && quiet !== undefined && this.isBelow(ordinal, entity, createdMs, true)) continue;
         this.scored++;
-        visit(entity, scorer.score(entity, createdMs));
+        visit(entity, scorer.score(entity, createdMs), createdMs);
       }
     }
   }
 
-  private offer(entity: number, score: number): void {
+  private offer(entity: number, score: number, createdMs: number): void {
     const { key } = this.parts;
-    if (score === Number.NEGATIVE_INFINITY) return;
-    if (key !== undefined && (score > key.score || (score === key.score && entity <= key.entity))) return;
-    if (this.top.takes(entity, score)) this.top.add(entity, score);
+    // Most of what is looked at is below the worst of the best: then its tie need not be known.
+    if (score === Number.NEGATIVE_INFINITY || score < this.top.threshold) return;
+    const tie = this.ties.of(entity, createdMs);
+    if (key !== undefined && !isAfter(key, score, tie, entity)) return;
+    if (this.top.takes(entity, score, tie)) this.top.add(entity, score, tie);
   }
+}
+
+/** Whether an item ranks after the key, as `compareScored` orders them. */
+function isAfter(key: RankKey, score: number, tie: number, entity: number): boolean {
+  if (score !== key.score) return score < key.score;
+  const keyTie = key.tie ?? 0;
+  return tie < keyTie || (tie === keyTie && entity > key.entity);
 }
 
 /** The limits of one node after the other. */
@@ -241,10 +261,13 @@ class NodeLimits implements Limits {
   private node = 0;
   private readonly ceilings: Ceilings;
   private readonly atMs: number;
+  /** Least sums are of all events: in the past an item may have had less. */
+  private readonly past: boolean;
   private readonly columns: Readonly<Record<Window, number>>;
 
-  constructor(ceilings: Ceilings, atMs: number) {
+  constructor(ceilings: Ceilings, atMs: number, past: boolean) {
     this.ceilings = ceilings;
+    this.past = past;
     this.page = ceilings.page(0, 0);
     this.atMs = atMs;
     this.columns = {
@@ -268,7 +291,7 @@ class NodeLimits implements Limits {
   }
 
   least(signal: number): number {
-    return this.ceilings.least(this.page, this.node, signal);
+    return this.past ? 0 : this.ceilings.least(this.page, this.node, signal);
   }
 
   decayed(signal: number): number {
@@ -282,9 +305,11 @@ class ItemLimits implements Limits {
   newestActiveMs = -1;
   private ordinal = 0;
   private readonly ceilings: Ceilings;
+  private readonly past: boolean;
 
-  constructor(ceilings: Ceilings) {
+  constructor(ceilings: Ceilings, past: boolean) {
     this.ceilings = ceilings;
+    this.past = past;
   }
 
   of(ordinal: number, createdMs: number, active: boolean): this {
@@ -299,7 +324,7 @@ class ItemLimits implements Limits {
   }
 
   least(signal: number): number {
-    return this.ceilings.sketches.atLeast(this.ordinal, signal);
+    return this.past ? 0 : this.ceilings.sketches.atLeast(this.ordinal, signal);
   }
 
   decayed(): number {

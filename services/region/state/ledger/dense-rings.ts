@@ -9,8 +9,8 @@
 import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { Carries, exact } from './carries.ts';
-import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
-import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
+import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
+import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';
 
 const HOURS_START = MINUTES_KEPT;
 const WIDE_COUNT = MINUTES_KEPT + HOURS_KEPT;

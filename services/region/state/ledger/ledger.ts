@@ -7,7 +7,8 @@
  * - `all`: Σ weight of every event.
  * - Rings: `1h` by minutes, `24h` and `7d` by hours. Per pair and ring, newest = highest bucket number among its events;
  *   the ring covers (newest − n, newest], n = 66 minutes and 170 hours. An event older than that adds to `all` only; a
- *   higher newest clears what falls out. A read at `atMs` sums floor(at/b) − N < i ≤ floor(at/b), N = 60, 24, 168.
+ *   higher newest clears what falls out. A read at `atMs` sums floor(at/b) − N < i ≤ floor(at/b), N = 60, 24, 168. `all` and decay
+ *   have every event in them, also later ones: a read of the past asks `past`.
  * - An event may be taken back (`retract`), or known only by its time (`note`): how a request that was logged twice under
  *   one idempotency key counts once. What is *newest*, and first and last, goes by the times of all events, counting or
  *   not; sums and count by the counting ones. Both are functions of sets, so any order of adding, noting and retracting
@@ -23,12 +24,12 @@ export type { PairCeiling };
 
 /** What one pair says at a moment. Weights, not thousandths. */
 export interface SignalReading {
-  /** Sum of weights per window. */
-  readonly sums: Readonly<Record<Window, number>>;
+  /** Sum of weights per window; undefined: not known for that moment any more. */
+  readonly sums: Readonly<Record<Window, number | undefined>>;
   /** Number of events ever, whatever their weight. */
   readonly count: number;
-  /** Decayed score at the moment of reading: 1.0 for a weight-1 event that happens right then. */
-  readonly decayed: number;
+  /** Decayed score at the moment of reading: 1.0 for a weight-1 event that happens right then; undefined: not known any more. */
+  readonly decayed: number | undefined;
   /** Earliest and latest event time, epoch ms. */
   readonly firstMs: number;
   readonly lastMs: number;
@@ -62,7 +63,38 @@ export interface SignalView {
 
 export type PairSink = (entity: number, parts: readonly (string | number | bigint)[]) => void;
 
-export interface Ledger {
+/** What is read of the pairs. */
+export interface LedgerView {
+  /** The pair at `atMs`; undefined when no event of it was ever added. */
+  read(entity: number, signal: string, atMs: number): SignalReading | undefined;
+  /** Undefined: the schema has no such signal. */
+  signal(name: string): SignalView | undefined;
+  /** One window's sum of weights at `atMs`, 0 without events. */
+  sum(entity: number, signal: string, window: Window, atMs: number): number;
+  /** The decayed score at `atMs`, 0 without events. */
+  decayed(entity: number, signal: string, atMs: number): number;
+}
+
+/** What reads of the past have met. */
+export interface Doubt {
+  /**
+   * Events of the moment's minute or hour may lie on either side of it: readings are exact for the end of the last whole one.
+   * Its length, ms; 0: they are exact as they are.
+   */
+  readonly withinMs: number;
+  /** Windows of which newer events have pushed out what was read, and since when each is known, epoch ms. */
+  readonly knownSince: ReadonlyMap<Window, number>;
+}
+
+export interface Past extends LedgerView {
+  /** Runs a read, and says what it met. Sums and decayed scores are refused by `knownSince`; readings say it themselves. */
+  watch<T>(read: () => T): { readonly value: T; readonly doubt: Doubt };
+}
+
+/** As a {@link LedgerView} it allocates nothing but readings, and `all` and decay have every event in them. */
+export interface Ledger extends LedgerView {
+  /** The same at a moment of the past: no event after it counts. */
+  readonly past: Past;
   /**
    * Adds one event. `weight` in thousandths (integer ≥ 0), `timeMs` epoch ms. The signal is one of the schema's: the
    * caller has stopped at `schema_behind` before.
@@ -74,10 +106,6 @@ export interface Ledger {
   note(entity: number, signal: string, timeMs: number): void;
   /** Takes an event out of every sum and out of the count that was added before, exactly. Its time stays noted. */
   retract(entity: number, signal: string, weight: number, timeMs: number): void;
-  /** The pair at `atMs`; undefined when no event of it was ever added. */
-  read(entity: number, signal: string, atMs: number): SignalReading | undefined;
-  /** Undefined: the schema has no such signal. */
-  signal(name: string): SignalView | undefined;
   /** At least what is in every entity's pairs, by block: what bounds the scores of many at once. */
   readonly ceilings: Ceilings;
   /**
@@ -85,10 +113,6 @@ export interface Ledger {
    * on from there. What is read, described and encoded stays the same.
    */
   pack(limitPairs: number, beforeMs: number): void;
-  /** One window's sum of weights at `atMs`, 0 without events. Allocates nothing. */
-  sum(entity: number, signal: string, window: Window, atMs: number): number;
-  /** The decayed score at `atMs`, 0 without events. Allocates nothing. */
-  decayed(entity: number, signal: string, atMs: number): number;
   /** Number of pairs with at least one event. */
   readonly pairs: number;
   /** The entity's shard, 0 … {@link SHARDS} − 1: the same in every process, for ever. */

@@ -8,8 +8,8 @@
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { VarintReader } from '../../../../shared/kernel/varints.ts';
 import { exact } from './carries.ts';
-import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
-import { DAY_HOURS_KEPT, hourOf } from './ring-spans.ts';
+import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
+import { DAY_HOURS_KEPT, hourOf } from './spans/spans.ts';
 
 const CHUNK_BYTES = 16;
 const PAGE_CHUNKS = 4_096;

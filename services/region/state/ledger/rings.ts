@@ -15,8 +15,8 @@
 import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { DenseRings } from './dense-rings.ts';
 import { PACKED_LIMIT_BYTES, PackedRings, skipRings } from './packed-rings.ts';
-import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
-import { HOURS_KEPT, hourOf } from './ring-spans.ts';
+import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
+import { HOURS_KEPT, hourOf } from './spans/spans.ts';
 import { SparseRings } from './sparse-rings.ts';
 
 export class Rings {

@@ -6,8 +6,17 @@ import type { Schema, Window } from '../../../../shared/schema/schema.ts';
 import { Ceilings, type PairCeiling } from '../ceilings/ceilings.ts';
 import { Entities } from '../entities/entities.ts';
 import { Decay } from './decay/decay.ts';
-import { type Ledger, type PairSink, SHARDS, type ShardPass, type SignalReading, type SignalView } from './ledger.ts';
+import {
+  type Ledger,
+  type PairSink,
+  type Past,
+  SHARDS,
+  type ShardPass,
+  type SignalReading,
+  type SignalView,
+} from './ledger.ts';
 import { shardOf } from './pair-table.ts';
+import { PastLedger } from './past/past.ts';
 import { damaged, ShardReader } from './shard-codec.ts';
 import { SlotPass } from './shard-pass.ts';
 import { SignalPairs } from './signal-pairs.ts';
@@ -41,6 +50,7 @@ interface Signal {
 
 class SignalLedger implements Ledger {
   readonly ceilings: Ceilings;
+  readonly past: Past;
   private readonly bySignal = new Map<string, Signal>();
   private readonly inOrder: readonly Signal[];
   private readonly changedShards = new Uint8Array(SHARDS);
@@ -60,6 +70,7 @@ class SignalLedger implements Ledger {
     // Ascending names: the order in which `describe` speaks must not depend on the schema file's.
     const named = [...schema.signals.keys()].map((name, index) => [name, this.inOrder[index]!] as const);
     for (const [name, signal] of named.sort(([a], [b]) => (a < b ? -1 : 1))) this.bySignal.set(name, signal);
+    this.past = new PastLedger([...this.bySignal].map(([name, { pairs }]) => [name, pairs] as const));
     this.ceilings = new Ceilings({
       entities,
       signals: this.inOrder.length,

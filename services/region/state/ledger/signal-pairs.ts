@@ -14,10 +14,11 @@ import { CELLS, type Decay, sortKey } from './decay/decay.ts';
 import type { PairCeiling, SignalReading } from './ledger.ts';
 import { CARRIES, LIMB, PairCells } from './pair-cells.ts';
 import { CELL, COUNT, FIRST_MS, LAST_MS, PairTable, RINGS, SUM } from './pair-table.ts';
-import type { BucketValues, RingKind } from './ring-spans.ts';
-import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT, windowSpans } from './ring-spans.ts';
+import type { TimedPairs } from './past/past.ts';
 import { Rings } from './rings.ts';
 import type { ShardReader, ShardWriter } from './shard-codec.ts';
+import type { BucketValues, RingKind } from './spans/spans.ts';
+import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT, windowSpans } from './spans/spans.ts';
 
 const SUM_CARRY = CELLS;
 const COUNT_CARRY = CELLS + 1;
@@ -35,9 +36,9 @@ const HAS_DENSE = 8;
 /** Most bytes of a pair: both dense rings full of wide sums, and the rest. */
 const PAIR_LIMIT_BYTES = (MINUTES_KEPT + HOURS_KEPT) * 18 + 256;
 
-export class SignalPairs {
+export class SignalPairs implements TimedPairs {
   readonly table: PairTable;
-  private readonly decay: Decay;
+  readonly decay: Decay;
   private readonly rings = new Rings();
   private readonly carries = new Carries();
   private readonly cells: PairCells;
@@ -116,7 +117,7 @@ export class SignalPairs {
     return slot;
   }
 
-  private count(slot: number): number {
+  count(slot: number): number {
     const low = this.table.links(slot)[this.table.link(slot) + COUNT]! >>> 0;
     return this.carries.any ? this.carries.get(slot * CARRIES + COUNT_CARRY) * COUNT_LIMB + low : low;
   }
@@ -164,7 +165,7 @@ export class SignalPairs {
   }
 
   /** Σ of the ring's buckets above `above`, thousandths. */
-  private sumAfter(slot: number, ring: RingKind, above: number): number {
+  sumAfter(slot: number, ring: RingKind, above: number): number {
     const newestMinute = this.newestMinute(slot);
     const newest = ring === 'minutes' ? newestMinute : hourOf(newestMinute);
     const kept = ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT;
@@ -197,6 +198,14 @@ export class SignalPairs {
     return slot === this.table.size ? 0 : slot;
   }
 
+  find(entity: number): number {
+    return this.table.find(entity);
+  }
+
+  firstMs(slot: number): number {
+    return this.table.record(slot)[this.table.field(slot) + FIRST_MS]!;
+  }
+
   lastMs(slot: number): number {
     return this.table.record(slot)[this.table.field(slot) + LAST_MS]!;
   }
@@ -213,14 +222,16 @@ export class SignalPairs {
 
   decayed(entity: number, atMs: number): number {
     const slot = this.table.find(entity);
-    return slot < 0 ? 0 : this.decay.score(this.cells.newest(slot), this.cells.sum(slot), atMs);
+    return slot < 0 ? 0 : this.score(slot, atMs);
+  }
+
+  score(slot: number, atMs: number): number {
+    return this.decay.score(this.cells.newest(slot), this.cells.sum(slot), atMs);
   }
 
   read(entity: number, atMs: number): SignalReading | undefined {
     const slot = this.table.find(entity);
     if (slot < 0) return undefined;
-    const record = this.table.record(slot);
-    const at = this.table.field(slot);
     return {
       sums: {
         '1h': this.windowSum(slot, '1h', atMs),
@@ -229,15 +240,14 @@ export class SignalPairs {
         all: this.windowSum(slot, 'all', atMs),
       },
       count: this.count(slot),
-      decayed: this.decay.score(this.cells.newest(slot), this.cells.sum(slot), atMs),
-      firstMs: record[at + FIRST_MS]!,
-      lastMs: record[at + LAST_MS]!,
+      decayed: this.score(slot, atMs),
+      firstMs: this.firstMs(slot),
+      lastMs: this.lastMs(slot),
     };
   }
 
   /** Every stored value, by value: count, sum, first, last, four cells newest first, then each ring's length and content. */
   describe(slot: number): (number | bigint)[] {
-    this.settle(slot, this.newestMinute(slot));
     const record = this.table.record(slot);
     const at = this.table.field(slot);
     const parts: (number | bigint)[] = [
@@ -250,7 +260,7 @@ export class SignalPairs {
       parts.push(exact(this.cells.low(slot, age), this.carries.get(slot * CARRIES + age), LIMB));
     }
     for (const ring of ['minutes', 'hours'] as const) {
-      const values = this.ringValues(slot, ring);
+      const values = this.values(slot, ring);
       parts.push(values.length / 2, ...values);
     }
     return parts;
@@ -391,9 +401,10 @@ export class SignalPairs {
     return this.rings.sum(reference, newestMinute, ring, above, upTo, pending) / WEIGHT_SCALE;
   }
 
-  private ringValues(slot: number, ring: RingKind): BucketValues {
+  /** What a ring holds. */
+  values(slot: number, ring: RingKind): BucketValues {
     const newestMinute = this.newestMinute(slot);
-    const reference = this.ringsOf(slot);
+    const reference = this.settle(slot, newestMinute);
     if (reference !== 0) return this.rings.values(reference, ring, newestMinute);
     const low = this.table.record(slot)[this.table.field(slot) + SUM]!;
     const sum = exact(low, this.carries.get(slot * CARRIES + SUM_CARRY), LIMB);

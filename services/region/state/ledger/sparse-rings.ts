@@ -9,8 +9,8 @@
 import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
-import type { BucketValues, RingKind, RingTotals } from './ring-spans.ts';
-import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './ring-spans.ts';
+import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
+import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';
 
 const ENTRIES = 6;
 const ENTRY_WORDS = ENTRIES * 2;

@@ -41,9 +41,14 @@ export class Decay {
     return Math.round(weight * DECAY_SCALE * exp2((timeMs - cell * this.cellMs) / this.halfLifeMs));
   }
 
+  /** What a weight of 1 at `timeMs` is worth at `atMs`: above 1 where that is earlier. */
+  factor(timeMs: number, atMs: number): number {
+    return exp2((timeMs - atMs) / this.halfLifeMs);
+  }
+
   /**
    * The score at `atMs` of a pair with this newest cell and {@link cellSum}, in weights. Above the plain sum when events
-   * lie after `atMs`; never infinite, so that it can always be sent.
+   * lie after `atMs` (`past/past.ts` takes them out); never infinite, so that it can always be sent.
    */
   score(newest: number, sum: number, atMs: number): number {
     if (sum === 0) return 0;

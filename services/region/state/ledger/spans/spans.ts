@@ -4,10 +4,11 @@
  * A ring of n buckets covers (newest − n, newest], newest = the bucket of the pair's latest event. n exceeds the widest
  * window by a few buckets, so that an event of another region that arrives a little late is still counted.
  */
-import type { Window } from '../../../../shared/schema/schema.ts';
+import type { Window } from '../../../../../shared/schema/schema.ts';
 
 export const MINUTE_MS = 60_000;
 export const MINUTES_PER_HOUR = 60;
+export const HOUR_MS = MINUTES_PER_HOUR * MINUTE_MS;
 export const MINUTES_KEPT = 66;
 export const HOURS_KEPT = 170;
 /** What a total over a day covers: `24h` and two hours, as the rings exceed their windows. */
@@ -26,6 +27,17 @@ export const windowSpans: Readonly<Record<Exclude<Window, 'all'>, WindowSpan>> =
   '24h': { ring: 'hours', count: 24 },
   '7d': { ring: 'hours', count: 168 },
 };
+
+/**
+ * The earliest moment that a window is known for of a pair whose latest event is at `newestMs`: from the first minute or hour on of
+ * which later events have pushed nothing out of the rings. Decayed scores are known for as long as `all`.
+ */
+export function knownSince(window: Window, newestMs: number): number {
+  const newestMinute = Math.floor(newestMs / MINUTE_MS);
+  const { ring, count } = window === 'all' ? { ring: 'hours', count: 0 } : windowSpans[window];
+  if (ring === 'minutes') return (newestMinute - MINUTES_KEPT + count) * MINUTE_MS;
+  return (hourOf(newestMinute) - HOURS_KEPT + count) * HOUR_MS;
+}
 
 export function hourOf(minute: number): number {
   return Math.floor(minute / MINUTES_PER_HOUR);

@@ -1,0 +1,205 @@
+/**
+ * Readings at a moment before events that are applied already: no event after the moment counts.
+ *
+ * What a pair knows of the times of its events: the first and the latest exactly, to the minute for an hour before the latest,
+ * to the hour for a week. So a reading is exact at and after the latest event, before the first, where the moment's minute (its
+ * hour, where the minutes are gone) holds no event, and at the end of any: `Doubt.withinMs` says where it is not. What newer events
+ * have pushed out of the rings is not known any more (`Doubt.knownSince`).
+ */
+import { WEIGHT_SCALE } from '../../../../../shared/protocol/events.ts';
+import type { Window } from '../../../../../shared/schema/schema.ts';
+import type { Decay } from '../decay/decay.ts';
+import type { Doubt, Past, SignalReading, SignalView } from '../ledger.ts';
+import {
+  type BucketValues,
+  HOUR_MS,
+  hourOf,
+  knownSince,
+  MINUTE_MS,
+  MINUTES_KEPT,
+  type RingKind,
+  windowSpans,
+} from '../spans/spans.ts';
+
+/** The pairs of one signal, as far as their past is concerned. Sums in thousandths. */
+export interface TimedPairs {
+  readonly decay: Decay;
+  /** The pair's slot; −1 without one. */
+  find(entity: number): number;
+  firstMs(slot: number): number;
+  lastMs(slot: number): number;
+  count(slot: number): number;
+  /** Of everything. */
+  all(slot: number): number;
+  /** Of the ring's buckets above `above`. */
+  sumAfter(slot: number, ring: RingKind, above: number): number;
+  values(slot: number, ring: RingKind): BucketValues;
+  /** The decayed score with every event in it, weights. */
+  score(slot: number, atMs: number): number;
+}
+
+/** The bucket that a moment lies in, in the finest ring that still has it. */
+interface Place {
+  readonly ring: RingKind;
+  readonly bucket: number;
+  readonly bucketMs: number;
+}
+
+class Doubts implements Doubt {
+  withinMs = 0;
+  readonly knownSince = new Map<Window, number>();
+
+  within(bucketMs: number): void {
+    this.withinMs = Math.max(this.withinMs, bucketMs);
+  }
+
+  gone(window: Window, sinceMs: number): void {
+    this.knownSince.set(window, Math.max(sinceMs, this.knownSince.get(window) ?? 0));
+  }
+}
+
+class PastPairs implements SignalView {
+  private readonly pairs: TimedPairs;
+  private readonly doubts: () => Doubts;
+
+  constructor(pairs: TimedPairs, doubts: () => Doubts) {
+    this.pairs = pairs;
+    this.doubts = doubts;
+  }
+
+  sum(entity: number, window: Window, atMs: number): number {
+    const slot = this.pairs.find(entity);
+    if (slot < 0) return 0;
+    this.requireKnown(slot, window, atMs);
+    return this.sumOf(slot, window, atMs);
+  }
+
+  decayed(entity: number, atMs: number): number {
+    const slot = this.pairs.find(entity);
+    if (slot < 0) return 0;
+    this.requireKnown(slot, 'all', atMs);
+    return this.decayedOf(slot, atMs);
+  }
+
+  read(entity: number, atMs: number): SignalReading | undefined {
+    const { pairs } = this;
+    const slot = pairs.find(entity);
+    if (slot < 0) return undefined;
+    const sum = (window: Window): number | undefined =>
+      this.knows(slot, window, atMs) ? this.sumOf(slot, window, atMs) : undefined;
+    return {
+      sums: { '1h': sum('1h'), '24h': sum('24h'), '7d': sum('7d'), all: sum('all') },
+      count: pairs.count(slot),
+      decayed: this.knows(slot, 'all', atMs) ? this.decayedOf(slot, atMs) : undefined,
+      firstMs: pairs.firstMs(slot),
+      lastMs: pairs.lastMs(slot),
+    };
+  }
+
+  private knows(slot: number, window: Window, atMs: number): boolean {
+    const lastMs = this.pairs.lastMs(slot);
+    return atMs >= lastMs || atMs < this.pairs.firstMs(slot) || atMs >= knownSince(window, lastMs);
+  }
+
+  private requireKnown(slot: number, window: Window, atMs: number): void {
+    if (!this.knows(slot, window, atMs)) this.doubts().gone(window, knownSince(window, this.pairs.lastMs(slot)));
+  }
+
+  private sumOf(slot: number, window: Window, atMs: number): number {
+    const { pairs } = this;
+    if (atMs < pairs.firstMs(slot)) return 0;
+    const minute = Math.floor(atMs / MINUTE_MS);
+    const later = atMs >= pairs.lastMs(slot) ? 0 : this.laterThan(slot, atMs);
+    if (window === 'all') return (pairs.all(slot) - later) / WEIGHT_SCALE;
+    const { ring, count } = windowSpans[window];
+    if (ring === 'hours') return Math.max(0, pairs.sumAfter(slot, ring, hourOf(minute) - count) - later) / WEIGHT_SCALE;
+    return (pairs.sumAfter(slot, ring, minute - count) - pairs.sumAfter(slot, ring, minute)) / WEIGHT_SCALE;
+  }
+
+  /** What lies in later buckets than the moment's; what lies in that one may be on either side. */
+  private laterThan(slot: number, atMs: number): number {
+    const { ring, bucket, bucketMs } = this.placeOf(slot, atMs);
+    const later = this.pairs.sumAfter(slot, ring, bucket);
+    const isWhole = (atMs + 1) % bucketMs === 0;
+    if (!isWhole && this.pairs.sumAfter(slot, ring, bucket - 1) > later) this.doubts().within(bucketMs);
+    return later;
+  }
+
+  private placeOf(slot: number, atMs: number): Place {
+    const minute = Math.floor(atMs / MINUTE_MS);
+    const newestMinute = Math.floor(this.pairs.lastMs(slot) / MINUTE_MS);
+    // One more than the ring holds: the bucket before its oldest is known to be over.
+    if (newestMinute - minute < MINUTES_KEPT) return { ring: 'minutes', bucket: minute, bucketMs: MINUTE_MS };
+    return { ring: 'hours', bucket: hourOf(minute), bucketMs: HOUR_MS };
+  }
+
+  /**
+   * The cells hold later events too, mixed with the earlier ones, and the rings know their times only to the bucket. So the
+   * score lies in an interval, from two sides: the cells less what the rings know of later events; and what the rings know of
+   * the earlier ones, with what is older than the rings, which weighs at most what it would at their beginning. Each is off by
+   * the decay over half a bucket. The middle of what both allow is the answer, never above the plain sum.
+   */
+  private decayedOf(slot: number, atMs: number): number {
+    const { pairs } = this;
+    const { decay } = pairs;
+    if (atMs < pairs.firstMs(slot)) return 0;
+    if (atMs >= pairs.lastMs(slot)) return pairs.score(slot, atMs);
+    const { ring, bucket: upTo, bucketMs } = this.placeOf(slot, atMs);
+    const values = pairs.values(slot, ring);
+    let known = 0;
+    let knownWeight = 0;
+    let later = 0;
+    for (let at = 0; at < values.length; at += 2) {
+      const bucket = Number(values[at]!);
+      const weight = Number(values[at + 1]!) / WEIGHT_SCALE;
+      const worth = weight * decay.factor((bucket + 0.5) * bucketMs, atMs);
+      if (bucket > upTo) later += worth;
+      else {
+        known += worth;
+        knownWeight += weight;
+      }
+    }
+    const earlier = this.sumOf(slot, 'all', atMs);
+    const oldest = Math.min(upTo, Number(values[0] ?? upTo));
+    const older = Math.max(0, earlier - knownWeight) * decay.factor(oldest * bucketMs, atMs);
+    const cells = pairs.score(slot, atMs);
+    const off = decay.factor(bucketMs / 2, 0);
+    const lowest = Math.max(0, known / off, cells - later * off);
+    const highest = Math.min(earlier, known * off + older, cells - later / off);
+    // Rounding, or numbers beyond all bounds, may leave nothing between: then the rings alone decide.
+    return Math.min(earlier, highest >= lowest ? (lowest + highest) / 2 : known);
+  }
+}
+
+/** The past of all signals. */
+export class PastLedger implements Past {
+  private readonly bySignal: ReadonlyMap<string, PastPairs>;
+  private doubts = new Doubts();
+
+  constructor(pairs: Iterable<readonly [signal: string, pairs: TimedPairs]>) {
+    const doubts = (): Doubts => this.doubts;
+    this.bySignal = new Map(Array.from(pairs, ([signal, timed]) => [signal, new PastPairs(timed, doubts)]));
+  }
+
+  watch<T>(read: () => T): { readonly value: T; readonly doubt: Doubt } {
+    const doubt = new Doubts();
+    this.doubts = doubt;
+    return { value: read(), doubt };
+  }
+
+  signal(name: string): SignalView | undefined {
+    return this.bySignal.get(name);
+  }
+
+  read(entity: number, signal: string, atMs: number): SignalReading | undefined {
+    return this.bySignal.get(signal)?.read(entity, atMs);
+  }
+
+  sum(entity: number, signal: string, window: Window, atMs: number): number {
+    return this.bySignal.get(signal)?.sum(entity, window, atMs) ?? 0;
+  }
+
+  decayed(entity: number, signal: string, atMs: number): number {
+    return this.bySignal.get(signal)?.decayed(entity, atMs) ?? 0;
+  }
+}
