@@ -13,6 +13,7 @@ import type { Role } from './role/role.ts';
 import type { Ship } from './ship/ship.ts';
 import type { Bootstrap } from './snapshot/snapshot.ts';
 import type { Catalog } from './state/catalog/catalog.ts';
+import type { Vectors } from './state/vectors/vectors.ts';
 import type { Wal } from './wal/wal.ts';
 
 export interface StatusParts {
@@ -26,6 +27,7 @@ export interface StatusParts {
   readonly apply: Apply;
   readonly ship: Ship;
   readonly catalog: Catalog;
+  readonly vectors: Pick<Vectors, 'stats'>;
   readonly drill: { readonly cut: boolean; readonly healAtMs: number | undefined };
   readonly ready: boolean;
   readonly snapshot: Bootstrap['progress'];
@@ -35,6 +37,7 @@ export interface StatusParts {
 
 export function describeRegion(parts: StatusParts): RegionStatus {
   const { role, ingest, apply, wal, stream, drill, snapshot, hindrance, schema } = parts;
+  const { scanOnly } = parts.vectors.stats;
   return {
     region: parts.region,
     role: role.leads ? 'leader' : 'follower',
@@ -56,6 +59,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
+    ...(scanOnly === undefined ? {} : { scanOnly }),
     ...newestEpoch(wal),
     schemaHash: schema.hash,
     signals: [...schema.signals.keys()],

@@ -347,6 +347,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       apply,
       ship,
       catalog,
+      vectors,
       drill,
       ready: readiness.ready,
       snapshot: bootstrap.progress,

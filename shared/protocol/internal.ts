@@ -103,6 +103,8 @@ export interface RegionStatus {
   readonly stopped?: { readonly code: string; readonly detail: string };
   /** Why this region would refuse writes if it led; absent: it would not. */
   readonly hindrance?: { readonly code: string; readonly detail: string };
+  /** Why its vector search has no graph and compares every vector: exact, and slower. Absent: it has one where one is due. */
+  readonly scanOnly?: string;
   /** The highest epoch among the origins in its log, and its durable events of that epoch; absent: the log is empty. */
   readonly newestEpoch?: { readonly epoch: number; readonly events: number };
   readonly schemaHash: string;

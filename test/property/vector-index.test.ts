@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { itWithGraphs } from '../harness/graphs.ts';
 import { LoneIndex } from '../harness/vectors.ts';
 
 const component = fc.constantFrom(-2, -1, 0, 1, 3);
@@ -17,7 +18,7 @@ function cosine(a: Vector, b: Vector): number {
 }
 
 describe('vector index, whatever came before', () => {
-  it('answers with the similarities of the live vectors only, by scan and by graph', () => {
+  itWithGraphs('answers with the similarities of the live vectors only, by scan and by graph', () => {
     fc.assert(
       fc.property(
         fc.array(change, { maxLength: 200 }),

@@ -83,6 +83,17 @@ describe('cluster status, health and drills', () => {
     assert.match(notes.join(), /eu-west: the broker takes messages of at most 100000 bytes/);
   });
 
+  it('says which region searches vectors without a graph, and is healthy all the same', async () => {
+    const { euWest } = cluster;
+    const status = euWest.status.bind(euWest);
+    euWest.status = async () => ({ ...(await status()), scanOnly: "Cannot find module 'hnswlib-node'" });
+    const { status: word, notes } = await health();
+    assert.equal(word, 'ok');
+    assert.deepEqual(notes, [
+      "eu-west: vector search has no graph and compares every vector (Cannot find module 'hnswlib-node')",
+    ]);
+  });
+
   it('a drill without an answer may have been done, and says so: only what was not sent is 503 (schedule 26)', async () => {
     cluster.apSouth.state = 'no_answer';
     for (const ask of [

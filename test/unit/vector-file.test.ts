@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { VectorFile } from '../../services/region/state/vectors/vector-file.ts';
 import { VectorServer } from '../../services/region/state/vectors/vector-server.ts';
 import type { FromVectors } from '../../services/region/state/vectors/vector-worker.ts';
+import { needGraphs } from '../harness/graphs.ts';
 import { bruteForce, vectorsFrom } from '../harness/vectors.ts';
 
 const dimensions = 8;
@@ -89,6 +90,10 @@ function isRight(server: Server, all: ReadonlyMap<number, Float32Array>): void {
 
 describe('file of the vector index', () => {
   let path: string;
+
+  before(function () {
+    needGraphs(this);
+  });
 
   beforeEach(() => {
     path = join(mkdtempSync(join(tmpdir(), 'tidal-vectors-')), 'vectors');

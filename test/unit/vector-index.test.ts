@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { VectorGraph } from '../../services/region/state/vectors/vector-graph.ts';
+import { itWithGraphs, needGraphs } from '../harness/graphs.ts';
 import { bruteForce, cosine, LoneIndex, recallOf, vectorsFrom } from '../harness/vectors.ts';
 
 const entitiesOf = (hits: readonly { entity: number }[]): number[] => hits.map(({ entity }) => entity);
@@ -18,7 +19,7 @@ describe('vector index', () => {
     }
   });
 
-  it('finds at least 9 of the 10 nearest among 6,000, whatever their lengths', () => {
+  itWithGraphs('finds at least 9 of the 10 nearest among 6,000, whatever their lengths', () => {
     const index = new LoneIndex({ dimensions: 16 });
     const vectors = new Map(
       vectorsFrom(3, 6_000, 16).map((vector, i) => [i, vector.map((value) => value * (1 + (i % 100)))]),
@@ -35,31 +36,37 @@ describe('vector index', () => {
     }
   });
 
-  it('grows far beyond its first capacity, keeps its recall over replacements, and never answers with what was', () => {
-    const index = new LoneIndex({ dimensions: 8, exactLimit: 100 });
-    const vectors = new Map<number, Float32Array>();
-    for (const [round, seed] of [5, 6, 7, 8].entries()) {
-      for (const [i, vector] of vectorsFrom(seed, 1_000, 8).entries()) {
-        vectors.set(i, vector);
-        index.put(i, vector);
-        if (i % 50 !== 0) continue;
-        const gone = round * 10 + i / 50;
-        vectors.delete(gone);
-        index.remove(gone);
-        assert.equal(index.size, vectors.size);
+  itWithGraphs(
+    'grows far beyond its first capacity, keeps its recall over replacements, and never answers with what was',
+    () => {
+      const index = new LoneIndex({ dimensions: 8, exactLimit: 100 });
+      const vectors = new Map<number, Float32Array>();
+      for (const [round, seed] of [5, 6, 7, 8].entries()) {
+        for (const [i, vector] of vectorsFrom(seed, 1_000, 8).entries()) {
+          vectors.set(i, vector);
+          index.put(i, vector);
+          if (i % 50 !== 0) continue;
+          const gone = round * 10 + i / 50;
+          vectors.delete(gone);
+          index.remove(gone);
+          assert.equal(index.size, vectors.size);
+        }
+        for (const { entity, similarity } of vectorsFrom(9, 20, 8).flatMap((query) => index.nearest(query, 10))) {
+          assert.ok(vectors.has(entity), `${entity} was removed`);
+          assert.ok(similarity <= 1);
+        }
+        for (const [entity, vector] of vectors) {
+          const [first] = index.nearest(vector, 1);
+          assert.ok(
+            first !== undefined && first.similarity > 0.999,
+            `${entity}: ${first?.entity} ${first?.similarity}`,
+          );
+        }
+        const found = recallOf((query, limit) => index.nearest(query, limit), vectors, vectorsFrom(10 + round, 50, 8));
+        assert.ok(found >= 0.9, `recall ${found} in round ${round}`);
       }
-      for (const { entity, similarity } of vectorsFrom(9, 20, 8).flatMap((query) => index.nearest(query, 10))) {
-        assert.ok(vectors.has(entity), `${entity} was removed`);
-        assert.ok(similarity <= 1);
-      }
-      for (const [entity, vector] of vectors) {
-        const [first] = index.nearest(vector, 1);
-        assert.ok(first !== undefined && first.similarity > 0.999, `${entity}: ${first?.entity} ${first?.similarity}`);
-      }
-      const found = recallOf((query, limit) => index.nearest(query, limit), vectors, vectorsFrom(10 + round, 50, 8));
-      assert.ok(found >= 0.9, `recall ${found} in round ${round}`);
-    }
-  });
+    },
+  );
 
   it('breaks ties by entity id', () => {
     const index = new LoneIndex({ dimensions: 2 });
@@ -74,6 +81,9 @@ describe('vector index', () => {
     ['by graph', 10],
   ] as const) {
     describe(name, () => {
+      before(function () {
+        if (name === 'by graph') needGraphs(this);
+      });
       const dimensions = 4;
       function filled(): LoneIndex {
         const index = new LoneIndex({ dimensions, exactLimit });
@@ -154,7 +164,7 @@ describe('vector index', () => {
 describe('vector index beside its graph', () => {
   const dimensions = 8;
 
-  it('finds what the graph does not have yet, and nothing that it still has', () => {
+  itWithGraphs('finds what the graph does not have yet, and nothing that it still has', () => {
     const index = new LoneIndex({ dimensions, exactLimit: 50 });
     const vectors = vectorsFrom(30, 400, dimensions);
     for (const [entity, vector] of vectors.entries()) index.index.put(index.ordinal(entity), entity, vector);
@@ -171,7 +181,7 @@ describe('vector index beside its graph', () => {
     }
   });
 
-  it('builds a new graph when half of one is deleted, answering all the while', () => {
+  itWithGraphs('builds a new graph when half of one is deleted, answering all the while', () => {
     const index = new LoneIndex({ dimensions, exactLimit: 50 });
     const vectors = new Map(vectorsFrom(31, 600, dimensions).entries());
     for (const [entity, vector] of vectors) index.put(entity, vector);
@@ -192,7 +202,7 @@ describe('vector index beside its graph', () => {
     assert.deepEqual([index.index.graphed, index.index.deleted], [250, 0]);
   });
 
-  it('takes a bitmap through the graph where that is cheaper than the scan, and finds the same', () => {
+  itWithGraphs('takes a bitmap through the graph where that is cheaper than the scan, and finds the same', () => {
     const index = new LoneIndex({ dimensions, exactLimit: 50 });
     const vectors = new Map(vectorsFrom(33, 7_000, dimensions).entries());
     for (const [entity, vector] of vectors) index.put(entity, vector);
@@ -210,7 +220,7 @@ describe('vector index beside its graph', () => {
 });
 
 describe('vector graph', () => {
-  it('resizes before it is full and counts what it holds', () => {
+  itWithGraphs('resizes before it is full and counts what it holds', () => {
     const graph = VectorGraph.empty({ dimensions: 2, capacity: 2 });
     for (let slot = 0; slot < 50; slot++) graph.add(slot, Float32Array.of(Math.cos(slot / 50), Math.sin(slot / 50)));
     for (let slot = 0; slot < 30; slot++) graph.remove(slot);

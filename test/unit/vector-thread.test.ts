@@ -14,6 +14,7 @@ import { systemClock as clock } from '../../shared/kernel/system.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { eventually } from '../harness/eventually.ts';
+import { itWithGraphs } from '../harness/graphs.ts';
 import { TinyCatalog } from '../harness/tiny-state.ts';
 import { bruteForce, recallOf, vectorsFrom } from '../harness/vectors.ts';
 
@@ -60,7 +61,7 @@ describe('vector index in a thread', function () {
     return { index, catalog, nearest, logged, workers };
   }
 
-  it('answers at once, exactly, and by its graph when that is there', async () => {
+  itWithGraphs('answers at once, exactly, and by its graph when that is there', async () => {
     const vectors = new Map(vectorsFrom(60, 6_000, dimensions).entries());
     const { index, nearest } = open(vectors);
     const queries = vectorsFrom(61, 30, dimensions);
@@ -76,7 +77,7 @@ describe('vector index in a thread', function () {
     assert.ok(recall >= 0.95, `recall ${recall}`);
   });
 
-  it('takes its graph from the file at the next start, though vectors changed between', async () => {
+  itWithGraphs('takes its graph from the file at the next start, though vectors changed between', async () => {
     const vectors = new Map(vectorsFrom(62, 5_000, dimensions).entries());
     const first = open(vectors);
     await eventually('the graph is complete', () => first.index.stats.graphed === 5_000, 30_000);
@@ -122,7 +123,7 @@ describe('vector index in a thread', function () {
     await assert.rejects(nearest(query!, 1), refused);
   });
 
-  it('is gone when it is stopped, also while it builds its graph: a process with one ends by itself', () => {
+  itWithGraphs('is gone when it is stopped, also while it builds its graph: a process with one ends by itself', () => {
     const program = fileURLToPath(new URL('../harness/vector-process.js', import.meta.url));
     const { status, stdout } = spawnSync(process.execPath, [program], { timeout: 45_000, encoding: 'utf8' });
     assert.match(stdout, /^stopped with \d{1,5} of 20000\n$/);

@@ -64,6 +64,8 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     const leader = record === undefined ? undefined : known.get(record.leader);
     const all = [...known.values()].filter((region) => region.reachable);
     const notes: string[] = [];
+    /** What an operator may want to know, and nothing is wrong with. */
+    const remarks: string[] = [];
     for (const name of names) {
       const region = known.get(name);
       if (region?.reachable !== true) notes.push(`${name} does not answer`);
@@ -78,6 +80,10 @@ export function createReports({ topology, leadership, regions, failover }: Repor
         notes.push(`${name}: the broker takes ${limit}; larger batches wait for other regions to fetch them`);
       }
     }
+    for (const { status } of all) {
+      if (status.scanOnly === undefined) continue;
+      remarks.push(`${status.region}: vector search has no graph and compares every vector (${status.scanOnly})`);
+    }
     if (record === undefined) notes.push('no leader is known');
     if (!leadership.controlAvailable) notes.push('the leadership key cannot be read');
     const serving = leader?.reachable === true && leader.status.ready;
@@ -91,7 +97,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
         reachable: all.length,
         ready: all.filter((region) => region.status.ready).length,
       },
-      notes,
+      notes: [...notes, ...remarks],
     };
   };
 

@@ -78,6 +78,7 @@ class VectorClient implements Vectors {
   private worker: VectorWorker | undefined;
   private counts = NOTHING;
   private savedMs = 0;
+  private scanOnly: string | undefined;
   private stopping = false;
   /** Counts changes. */
   private version = 0;
@@ -105,7 +106,7 @@ class VectorClient implements Vectors {
 
   get stats(): VectorStats {
     const { live, graphed, deleted } = this.counts;
-    return { live, graphed, deleted, waiting: this.waiting.size, savedMs: this.savedMs };
+    return { live, graphed, deleted, waiting: this.waiting.size, savedMs: this.savedMs, scanOnly: this.scanOnly };
   }
 
   changed(entity: number): void {
@@ -221,6 +222,13 @@ class VectorClient implements Vectors {
     } else if (message.kind === 'saved') {
       this.savedMs = message.atMs;
       this.onSaved?.();
+    } else if (message.kind === 'scan_only') {
+      if (this.scanOnly === undefined) {
+        log.warn('vector search has no graph here: it compares every vector, which is exact and slower', {
+          why: message.why,
+        });
+      }
+      this.scanOnly = message.why;
     } else if (message.kind === 'log') {
       log[message.level](message.message, message.fields);
     } else {

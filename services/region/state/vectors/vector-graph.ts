@@ -6,8 +6,44 @@
  * many. While the graph is written to a file nothing in it changes: what goes meanwhile is left out of every answer at
  * once, and marked when the file is there.
  */
-import hnswlib from 'hnswlib-node';
+import { createRequire } from 'node:module';
+import { messageOf } from '../../../../shared/errors/errors.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
+
+/** What is used of hnswlib-node. Its own types are there only where the package is. */
+interface HnswIndex {
+  initIndex(capacity: number, links: number, efConstruction: number, seed: number): void;
+  readIndex(file: string): Promise<boolean>;
+  writeIndex(file: string): Promise<boolean>;
+  resizeIndex(capacity: number): void;
+  getMaxElements(): number;
+  getCurrentCount(): number;
+  addPoint(vector: number[], label: number): void;
+  markDelete(label: number): void;
+  setEf(ef: number): void;
+  searchKnn(query: number[], count: number, filter?: (label: number) => boolean): { readonly neighbors: number[] };
+}
+interface Hnswlib {
+  readonly HierarchicalNSW: new (space: 'ip', dimensions: number) => HnswIndex;
+}
+
+/** hnswlib-node is compiled when it is installed, and therefore optional: a machine without a compiler does without it. */
+function loadHnswlib(): { readonly hnswlib: Hnswlib } | { readonly missing: string } {
+  try {
+    return { hnswlib: createRequire(import.meta.url)('hnswlib-node') as Hnswlib };
+  } catch (error) {
+    return { missing: messageOf(error).split('\n', 1)[0] ?? '' };
+  }
+}
+const loaded = loadHnswlib();
+
+/** Why there are no graphs on this machine, in the words of the loader; undefined: there are. */
+export const graphsMissing: string | undefined = 'missing' in loaded ? loaded.missing : undefined;
+
+function newIndex(dimensions: number): HnswIndex {
+  assert('hnswlib' in loaded, 'a graph is built only where hnswlib-node can be loaded', () => graphsMissing);
+  return new loaded.hnswlib.HierarchicalNSW('ip', dimensions);
+}
 
 /** Links a vector: hnswlib's usual value. */
 const LINKS = 16;
@@ -20,7 +56,7 @@ const SEED = 100;
 const GONE = -1;
 
 export class VectorGraph {
-  private readonly index: hnswlib.HierarchicalNSW;
+  private readonly index: HnswIndex;
   private capacity: number;
   /** By label; `GONE` once deleted. */
   private slots: Int32Array;
@@ -31,7 +67,7 @@ export class VectorGraph {
   /** Labels to be marked deleted once the file is written; undefined while none is. */
   private deferred: number[] | undefined;
 
-  private constructor(index: hnswlib.HierarchicalNSW, capacity: number) {
+  private constructor(index: HnswIndex, capacity: number) {
     this.index = index;
     this.capacity = capacity;
     this.slots = new Int32Array(capacity).fill(GONE);
@@ -39,7 +75,7 @@ export class VectorGraph {
 
   /** `capacity` is only where it starts: it doubles when it is used up. */
   static empty({ dimensions, capacity }: { dimensions: number; capacity: number }): VectorGraph {
-    const index = new hnswlib.HierarchicalNSW('ip', dimensions);
+    const index = newIndex(dimensions);
     index.initIndex(capacity, LINKS, EF_CONSTRUCTION, SEED);
     return new VectorGraph(index, capacity);
   }
@@ -49,7 +85,7 @@ export class VectorGraph {
    * 0 … count − 1 stand for nothing yet.
    */
   static async read({ file, dimensions }: { file: string; dimensions: number }): Promise<VectorGraph> {
-    const index = new hnswlib.HierarchicalNSW('ip', dimensions);
+    const index = newIndex(dimensions);
     await index.readIndex(file);
     const graph = new VectorGraph(index, index.getMaxElements());
     graph.labels = index.getCurrentCount();

@@ -8,7 +8,13 @@ import type { OpenVectorWorker, ToVectors } from './vector-worker.ts';
 /** Steps of work after each message: a graph grows faster than what is put. */
 const STEPS = 2;
 
-export function inProcessVectors({ exactLimit }: { exactLimit?: number } = {}): OpenVectorWorker {
+export interface InProcessVectors {
+  readonly exactLimit?: number;
+  /** See `VectorServerOptions`. */
+  readonly missing?: string;
+}
+
+export function inProcessVectors({ exactLimit, missing }: InProcessVectors = {}): OpenVectorWorker {
   return ({ dimensions, onMessage }) => {
     const waiting: ToVectors[] = [];
     let running = false;
@@ -16,6 +22,7 @@ export function inProcessVectors({ exactLimit }: { exactLimit?: number } = {}): 
     const server = new VectorServer({
       dimensions,
       exactLimit,
+      missing,
       reply: (message) => {
         if (!ended) onMessage(message);
       },

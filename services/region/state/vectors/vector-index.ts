@@ -13,12 +13,12 @@ import { type Scored, TopScores } from '../../../../shared/kernel/top-scores.ts'
 import { isZero, unit } from './cosine.ts';
 import { GraphCover } from './graph-cover.ts';
 import { DELETED, type GraphLabels } from './vector-file.ts';
-import { VectorGraph } from './vector-graph.ts';
+import { graphsMissing, VectorGraph } from './vector-graph.ts';
 import { VectorTable } from './vector-table.ts';
 import type { Among } from './vector-worker.ts';
 
-/** Up to here a scan is fast enough, and exact. */
-const EXACT_LIMIT = 4_000;
+/** Up to here a scan is fast enough, and exact. Without graphs everything is scanned. */
+const EXACT_LIMIT = graphsMissing === undefined ? 4_000 : Number.POSITIVE_INFINITY;
 /** Vectors that one `work` adds to a graph: about a millisecond. */
 const STEP = 4;
 /**
@@ -30,7 +30,7 @@ const FILTER_WIDTH = 96;
 
 export interface VectorIndexOptions {
   readonly dimensions: number;
-  /** More vectors than this are searched by graph. */
+  /** More vectors than this are searched by graph; absent: 4,000, or any number where there are no graphs. */
   readonly exactLimit?: number | undefined;
 }
 

@@ -6,7 +6,7 @@
  */
 import { Fault, messageOf } from '../../../../shared/errors/errors.ts';
 import type { GraphLabels, VectorFile } from './vector-file.ts';
-import { VectorGraph } from './vector-graph.ts';
+import { graphsMissing, VectorGraph } from './vector-graph.ts';
 import { VectorIndex } from './vector-index.ts';
 import type { FromVectors, ToVectors, VectorCounts } from './vector-worker.ts';
 
@@ -20,6 +20,8 @@ export interface VectorServerOptions {
   readonly exactLimit?: number | undefined;
   /** Where the graph is kept; absent: nowhere. */
   readonly file?: VectorFile | undefined;
+  /** Why there are no graphs; absent: what loading hnswlib-node has shown. */
+  readonly missing?: string | undefined;
   readonly reply: (message: FromVectors) => void;
   /** There may be work again, without a message having come. */
   readonly onWork?: () => void;
@@ -40,9 +42,15 @@ export class VectorServer {
   private steps = 0;
   private reported: VectorCounts = { live: 0, graphed: 0, deleted: 0, unsaved: 0 };
 
-  constructor(options: VectorServerOptions) {
+  constructor(given: VectorServerOptions) {
+    const { missing = graphsMissing } = given;
+    // A graph that an earlier process wrote stays as it is: whoever can read it again checks it first.
+    const options: VectorServerOptions =
+      missing === undefined ? given : { ...given, exactLimit: Number.POSITIVE_INFINITY, file: undefined };
     this.options = options;
     this.index = new VectorIndex(options);
+    // Not in this turn: who opens it does not have it yet.
+    if (missing !== undefined) queueMicrotask(() => options.reply({ kind: 'scan_only', why: missing }));
     if (options.file === undefined) return;
     this.loading = this.load(options.file).finally(() => {
       this.loading = undefined;

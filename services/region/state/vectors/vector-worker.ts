@@ -52,6 +52,8 @@ export type FromVectors =
       readonly whole: boolean;
     }
   | { readonly kind: 'counts'; readonly counts: VectorCounts }
+  /** There are no graphs on this machine, and why: every search is a scan. Once, at first. */
+  | { readonly kind: 'scan_only'; readonly why: string }
   /** `atMs` of what the file has now; 0: there is none. */
   | { readonly kind: 'saved'; readonly atMs: number }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn'; readonly message: string; readonly fields: LogFields };

@@ -43,6 +43,8 @@ export interface VectorStats {
   readonly waiting: number;
   /** When the graph was last written to its file, epoch ms; 0: there is none. */
   readonly savedMs: number;
+  /** Why there is no graph on this machine, so that every search is a scan; undefined: there is one where one is due. */
+  readonly scanOnly: string | undefined;
 }
 
 /** What the applier tells: whatever may change an answer. */
