@@ -1,7 +1,9 @@
 /** What the two programs here share: reading their arguments, and leaving with an exit code that says what happened. */
+import { rmSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
+import { onInterrupt } from '../../shared/kernel/ending.ts';
 
 export type Given = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -25,8 +27,24 @@ export function required(given: Given, name: string): string {
   return value;
 }
 
-/** Exit codes: 0 done; 2 for what the operator can change; 1 for what failed or is damaged. */
+const leftovers = new Set<string>();
+
+/** Files and directories that are of no use unless the command gets further: an interrupted one removes them. */
+export function removedWhenInterrupted(...paths: readonly string[]): { release(): void } {
+  for (const path of paths) leftovers.add(path);
+  return {
+    release() {
+      for (const path of paths) leftovers.delete(path);
+    },
+  };
+}
+
+/** Exit codes: 0 done; 2 for what the operator can change; 1 for what failed or is damaged; 128 + n after the signal n. */
 export async function leaveWith(program: string, run: () => Promise<void>): Promise<never> {
+  onInterrupt(() => {
+    for (const path of leftovers) rmSync(path, { recursive: true, force: true });
+    process.stderr.write(`${program}: interrupted\n`);
+  });
   try {
     await run();
     process.exit(0);

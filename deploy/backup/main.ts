@@ -6,7 +6,7 @@ import { packageRoot } from '../../shared/config/settings-table.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { loadTopology } from '../../shared/schema/parse-topology.ts';
 import { checkBackup } from './check-copy.ts';
-import { argumentsOf, type Given, leaveWith, required, say } from './command.ts';
+import { argumentsOf, type Given, leaveWith, removedWhenInterrupted, required, say } from './command.ts';
 import { type Counts, readManifest } from './manifest.ts';
 import { takeBackup } from './take.ts';
 
@@ -60,7 +60,10 @@ async function backup(args: readonly string[]): Promise<void> {
     dataDir === undefined
       ? { url: url === undefined ? urlOf(region, given) : required(given, 'from-url').replace(/\/+$/, '') }
       : { dataDir: resolve(required(given, 'data-dir')) };
-  const { bytes, position, counts } = await takeBackup({ clock, region, to, source, say });
+  const { bytes, position, counts } = await takeBackup({
+    ...{ clock, region, to, source, say },
+    unfinished: removedWhenInterrupted,
+  });
   say(`${to}: ${bytes} bytes, ${summary(counts)}`);
   say(`position ${position}`);
 }

@@ -1,11 +1,13 @@
 /** Putting a backup in place of a region's store, or where there is none. */
+
 import { createReadStream, statSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import type { StoreHome } from '../../services/region/wal/store-home.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
+import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../shared/kernel/kernel.ts';
 import { type CheckedCopy, checkBackup } from './check-copy.ts';
@@ -23,6 +25,8 @@ export interface PutBackOptions {
   /** An existing store is replaced. */
   readonly replace: boolean;
   readonly say: (line: string) => void;
+  /** Told of what is of no use unless this gets further, until it is released. */
+  readonly unfinished: (...paths: readonly string[]) => { release(): void };
 }
 
 /**
@@ -42,7 +46,8 @@ export async function putBack(options: PutBackOptions): Promise<CheckedCopy> {
   try {
     say(`checking ${from}`);
     const checked = await checkBackup(clock, from, manifest, (file) => statSync(file).size);
-    await mkdir(dataDir, { recursive: true });
+    makeDirectory(dataDir);
+    if (replaced === undefined) options.unfinished(join(dataDir, 'data.mdb'), join(dataDir, 'lock.mdb'));
     held ??= home.open();
     await install(home, options);
     done = true;
@@ -57,9 +62,11 @@ export async function putBack(options: PutBackOptions): Promise<CheckedCopy> {
 
 async function install(
   home: StoreHome,
-  { random, from, manifest, dataDir, region, say }: PutBackOptions,
+  { random, from, manifest, dataDir, region, say, unfinished }: PutBackOptions,
 ): Promise<void> {
-  const incoming = await home.incoming(randomName(random, 13), manifest.bytes);
+  const id = randomName(random, 13);
+  const half = unfinished(join(dataDir, `store-${id}`));
+  const incoming = await home.incoming(id, manifest.bytes);
   say(`writing ${manifest.bytes} bytes to ${dataDir}`);
   for await (const bytes of createReadStream(from, { highWaterMark: 4 * 1024 * 1024 })) {
     await incoming.append(bytes as Buffer);
@@ -70,5 +77,6 @@ async function install(
   const wal = openLog({ store: incoming.open() });
   await wal.storeMark('region', region);
   await wal.close();
+  half.release();
   await incoming.makeCurrent();
 }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
 import { regionPattern } from '../../shared/schema/topology.ts';
-import { argumentsOf, leaveWith, required, say } from './command.ts';
+import { argumentsOf, leaveWith, removedWhenInterrupted, required, say } from './command.ts';
 import { readManifest } from './manifest.ts';
 import { putBack } from './put-back.ts';
 
@@ -43,6 +43,7 @@ await leaveWith('restore', async () => {
     region,
     replace: given.replace === true,
     say,
+    unfinished: removedWhenInterrupted,
   });
   say(
     `${dataDir} holds the store of ${region} as of ${manifest.created}: ${counts.events} events, ${counts.items} items`,

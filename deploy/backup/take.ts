@@ -1,10 +1,12 @@
 /** Taking a copy of a region's store: of a running one through its internal API, of a stopped one from its directory. */
+
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import { digestOf, flush, openAlone } from '../../services/region/wal/lmdb-store-home.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
+import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import type { SnapshotInfo } from '../../shared/protocol/internal.ts';
@@ -24,6 +26,8 @@ export interface TakeOptions {
   readonly to: string;
   readonly source: { readonly url: string } | { readonly dataDir: string };
   readonly say: (line: string) => void;
+  /** Told of what is of no use unless this gets to its end. */
+  readonly unfinished: (...paths: readonly string[]) => void;
 }
 
 /** Answers the manifest; the file and its manifest are flushed and checked then. Throws `ConfigError` and `Fault`. */
@@ -32,9 +36,10 @@ export async function takeBackup(options: TakeOptions): Promise<Manifest> {
   for (const path of [to, manifestFile(to)]) {
     if (existsSync(path)) throw new ConfigError(`${path} exists already; a backup is never written over`);
   }
-  await mkdir(dirname(to), { recursive: true });
+  makeDirectory(dirname(to));
   const part = `${to}.part`;
   await rm(part, { force: true });
+  options.unfinished(part, `${part}.d`, to, manifestFile(to));
   try {
     const sha256 =
       'url' in source

@@ -3,9 +3,11 @@
  * signals drawn from their votes, and prints what a person would ask first. Run again, it replaces the items and adds
  * the signals once more.
  */
+
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
+import { onInterrupt } from '../../shared/kernel/ending.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { Api, bodiesOf } from '../demo/api.ts';
 import { filmOf, readFilms } from '../demo/films.ts';
@@ -167,6 +169,7 @@ async function run({ url, limit, signals, seed, feeds }: Settings): Promise<void
   );
 }
 
+onInterrupt(() => {});
 try {
   const settings = settingsOf(process.argv.slice(2));
   if (settings === undefined) process.stdout.write(help);

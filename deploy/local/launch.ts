@@ -5,9 +5,11 @@
  * What a crash leaves: a killed launcher takes its children along (they watch its pipe); a killed child is started
  * again. Everything durable is in the data folder, and the next launch on it goes on where this one was.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+
+import { writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { LauncherConfig } from '../../shared/config/launcher-config.ts';
+import { makeDirectory } from '../../shared/config/make-directory.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { natsConfig } from './nats-config.ts';
 import { addressText, type Plan, urlOf } from './plan.ts';
@@ -66,8 +68,8 @@ export class Cluster {
   /** Resolves true when every process listens; false when one never can, or `stop` came first. */
   async start(): Promise<boolean> {
     const { plan, nats } = this.options;
-    for (const { dataDir } of plan.regions) mkdirSync(dataDir, { recursive: true });
-    mkdirSync(dirname(plan.nats.configFile), { recursive: true });
+    for (const { dataDir } of plan.regions) makeDirectory(dataDir);
+    makeDirectory(dirname(plan.nats.configFile));
     writeFileSync(plan.topologyFile, plan.topologyText);
     writeFileSync(plan.nats.configFile, natsConfig({ ...plan.nats, syncAlways: nats.syncAlways }));
     if (!(await this.nats.start())) return false;

@@ -1,7 +1,10 @@
 /** `npm start`, and the image's `cluster`: the whole cluster on this machine until Ctrl+C. */
+import '../../shared/kernel/ending.ts';
 import { join } from 'node:path';
-import { packageRoot } from '../../shared/config/settings-table.ts';
-import { launchUntilAsked } from './run.ts';
+
+// What takes long to load comes when signals are heard already.
+const { packageRoot } = await import('../../shared/config/settings-table.ts');
+const { launchUntilAsked } = await import('./run.ts');
 
 const built = (path: string): string => join(packageRoot, 'dist', path);
 await launchUntilAsked({

@@ -7,6 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { onEndAsked } from '../../shared/kernel/ending.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';
 import { endLeftover } from './own-process.ts';
@@ -46,8 +47,4 @@ server.on('exit', (code, signal) => {
   else log.error('nats-server ended by itself', { code, signal });
   process.exit(asked ? 0 : 1);
 });
-process.on('SIGTERM', () => end('SIGTERM'));
-process.on('SIGINT', () => end('SIGINT'));
-process.stdin.on('end', () => end('parent ended'));
-process.stdin.on('error', () => end('parent ended'));
-process.stdin.resume();
+onEndAsked(end);

@@ -1,8 +1,10 @@
 /** From the flags to an exit code: check, provision, run the cluster until a signal, stop it in order. */
-import { mkdirSync } from 'node:fs';
+
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { type LauncherConfig, loadLauncherConfig } from '../../shared/config/launcher-config.ts';
+import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { Fault } from '../../shared/errors/errors.ts';
+import { onEndAsked } from '../../shared/kernel/ending.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { loadTopology } from '../../shared/schema/parse-topology.ts';
 import { Cluster, type Programs } from './launch.ts';
@@ -31,21 +33,19 @@ async function run(config: LauncherConfig, { programs, marker }: LauncherOptions
   const say = (name: string, text: string): void => console.log(`${name.padEnd(width)}  ${text}`);
 
   let cluster: Cluster | undefined;
-  let signals = 0;
+  let endings = 0;
   const asked = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        signals += 1;
-        if (signals === 1) say('launcher', 'shutdown signal received');
-        else cluster?.hurry();
-        // Nothing runs yet that would have to be stopped in order.
-        if (cluster === undefined) process.exit(0);
-        resolve();
-      });
-    }
+    onEndAsked((cause) => {
+      endings += 1;
+      if (endings === 1) say('launcher', `shutdown signal received (${cause})`);
+      else cluster?.hurry();
+      // Nothing runs yet that would have to be stopped in order.
+      if (cluster === undefined) process.exit(0);
+      resolve();
+    });
   });
 
-  mkdirSync(config.dataDir, { recursive: true });
+  makeDirectory(config.dataDir);
   const lock = lockDataDir({ dataDir: config.dataDir, marker });
   process.on('exit', () => lock.release());
   if (lock.takenOver) {

@@ -51,11 +51,15 @@ export class Child {
     });
   }
 
-  /** SIGTERM, a bounded wait, SIGKILL. Resolves when it is gone and stays gone. */
+  /**
+   * SIGTERM, a bounded wait, SIGKILL. Resolves when it is gone and stays gone. The pipe is closed as well: it says that
+   * this is no stop of one process while the others go on, and that nothing is to be handed to them.
+   */
   async stop(): Promise<void> {
     const { clock, stopLimitMs, onEvent } = this.options;
     this.stopping.abort();
     this.child?.kill('SIGTERM');
+    this.child?.stdin?.end();
     const stopped = this.running.then(() => true);
     const hurry = new Promise<boolean>((resolve) => {
       if (this.hurrying.signal.aborted) resolve(false);

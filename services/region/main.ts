@@ -1,10 +1,11 @@
 /** The region process. */
-import { loadRegionConfig } from '../../shared/config/region-config.ts';
 import { runService } from '../../shared/kernel/lifecycle.ts';
-import { createLog } from '../../shared/observe/log.ts';
-import { startRegion } from './start-region.ts';
 
+// What takes long to load comes when signals are heard already.
+const { loadRegionConfig } = await import('../../shared/config/region-config.ts');
+const { createLog } = await import('../../shared/observe/log.ts');
 const config = loadRegionConfig();
 const log = createLog({ name: config.region, level: config.logLevel });
+const { startRegion } = await import('./start-region.ts');
 
 await runService({ log, start: () => startRegion({ config, log }) });

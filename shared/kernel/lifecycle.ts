@@ -4,12 +4,16 @@
  * Exit codes: 0 after an orderly stop; 2 when what the operator gave cannot be used (`ConfigError`, printed in plain
  * words); 1 for everything else, at once: a broken invariant must not go on and must not answer.
  */
+import { type EndCause, onEndAsked } from './ending.ts';
 import type { Clock } from './kernel.ts';
 import { systemClock } from './system.ts';
 
 export interface Service {
-  /** Stops accepting, finishes what it took, closes. */
-  stop(): Promise<void>;
+  /**
+   * Stops accepting, finishes what it took, closes. `together` is aborted, now or on the way, when whoever started this
+   * process ends too, or asks for haste: nothing is handed to others then, and nobody is waited for.
+   */
+  stop(together: AbortSignal): Promise<void>;
 }
 
 export interface RunOptions {
@@ -34,30 +38,28 @@ export async function runService({ log, start, stopLimitMs = 15_000, clock = sys
 
   let service: Service | undefined;
   let asked = false;
-  const leave = async (running: Service): Promise<void> => {
-    await running.stop();
+  const together = new AbortController();
+  const stopped = (): never => {
     log.info('stopped');
     process.exit(0);
   };
-  // A terminal sends Ctrl+C to the launcher and to every child, and the launcher sends its own: the first one counts.
-  const shutDown = (cause: string): void => {
-    if (asked) return;
-    asked = true;
-    log.info('shutdown signal received', { cause });
+  const limit = (): void => {
     clock.after(stopLimitMs, () => {
       log.error('the orderly stop took too long', { limitMs: stopLimitMs });
       process.exit(1);
     });
-    if (service !== undefined) leave(service).catch(crash('the orderly stop failed'));
   };
-  process.on('SIGINT', () => shutDown('SIGINT'));
-  process.on('SIGTERM', () => shutDown('SIGTERM'));
-  if (process.env.TIDAL_PARENT_PIPE === '1') {
-    // The launcher holds the other end: however it dies, the pipe closes.
-    process.stdin.on('end', () => shutDown('parent ended'));
-    process.stdin.on('error', () => shutDown('parent ended'));
-    process.stdin.resume();
-  }
+  onEndAsked((cause: EndCause) => {
+    // Asked again, it hurries.
+    if (asked || cause === 'parent ended') together.abort();
+    if (asked) return;
+    asked = true;
+    log.info('shutdown signal received', { cause });
+    // What a start has done by then is what a crash at that moment leaves: nobody was answered.
+    if (service === undefined) stopped();
+    limit();
+    service?.stop(together.signal).then(stopped, crash('the orderly stop failed'));
+  });
 
   try {
     service = await start();
@@ -68,5 +70,4 @@ export async function runService({ log, start, stopLimitMs = 15_000, clock = sys
     }
     crash('start failed')(error);
   }
-  if (asked && service !== undefined) await leave(service).catch(crash('the orderly stop failed'));
 }

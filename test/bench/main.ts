@@ -1,8 +1,12 @@
 /** `npm run bench`: runs benchmarks one after another, prints their tables and writes their pages. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
+import { onInterrupt } from '../../shared/kernel/ending.ts';
+import { endWatched } from '../harness/children-watch.ts';
 import { benchNames, loadBench, projectRoot } from './benches.ts';
 import { writtenContents } from './contents.ts';
 import { describeMachine, describeVersions } from './machine.ts';
@@ -62,7 +66,7 @@ async function runAll(names: readonly string[]): Promise<number> {
 
 function write(name: string, page: string): void {
   const folder = join(projectRoot, 'docs/benchmarks');
-  mkdirSync(folder, { recursive: true });
+  makeDirectory(folder);
   writeFileSync(join(folder, `${name}.md`), page);
   process.stderr.write(`written: docs/benchmarks/${name}.md\n`);
   writeContents();
@@ -95,4 +99,5 @@ async function main(): Promise<number> {
   return runAll(positionals.length > 0 ? positionals : known);
 }
 
+onInterrupt(() => endWatched('SIGTERM'));
 process.exitCode = await main();

@@ -2,8 +2,10 @@
  * Runs one benchmark in a process of its own, with its node flags: no heap, no compiled code and no thread of another one
  * beside it. Progress goes to stderr, the result back over the process channel.
  */
+
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { watchChild } from '../harness/children-watch.ts';
 import type { BenchResult } from './bench.ts';
 
 export function runApart(name: string, nodeFlags: readonly string[]): Promise<BenchResult> {
@@ -12,6 +14,7 @@ export function runApart(name: string, nodeFlags: readonly string[]): Promise<Be
       execArgv: [...process.execArgv, ...nodeFlags],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
+    watchChild(`benchmark ${name}`, child);
     let result: BenchResult | undefined;
     child.on('message', (message) => {
       result = message as BenchResult;

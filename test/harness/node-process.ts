@@ -41,8 +41,9 @@ export class NodeProcess {
   async start(): Promise<void> {
     const { main, flags, env = {} } = this.options;
     const child = spawn(process.execPath, ['--enable-source-maps', fileURLToPath(new URL(main, built)), ...flags], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
+      // However this process dies, its children hear of it.
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, TIDAL_PARENT_PIPE: '1', ...env },
     });
     this.child = child;
     watchChild(this.name, child);

@@ -1,5 +1,8 @@
 /** `npm run nemesis -- --minutes N --seed S`. Exit code 1 when the nemesis won. */
+
 import { parseArgs } from 'node:util';
+import { onInterrupt } from '../../shared/kernel/ending.ts';
+import { endWatched } from '../harness/children-watch.ts';
 import { describeReport, runNemesis } from './nemesis.ts';
 
 const usage = `npm run nemesis -- [--minutes N] [--seed S] [--runs R] [--events]
@@ -27,6 +30,7 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
+onInterrupt(() => endWatched());
 const [minutes, seed, runs] = [Number(values.minutes), Number(values.seed), Number(values.runs)];
 if (values.help) {
   console.log(usage);

@@ -3,10 +3,12 @@
  * once, drawn from a seed. Then all faults are healed, the cluster must converge by itself within a bound, and every checker
  * must find nothing.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { Watch } from '../checkers/watch.ts';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
 import { Cluster, defaultRegions } from '../harness/cluster.ts';
@@ -156,7 +158,7 @@ class Run {
 
   describeFailure(error: unknown): string {
     const folder = mkdtempSync(join(tmpdir(), `tidal-nemesis-${this.seed}-`));
-    mkdirSync(folder, { recursive: true });
+    makeDirectory(folder);
     for (const [name, service] of this.cluster.processes) {
       writeFileSync(join(folder, `${name}.log`), `${service.lines.join('\n')}\n`);
     }

@@ -1,8 +1,8 @@
 /** `npm run sim`: many seeds, or one again. */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { onInterrupt } from '../../shared/kernel/ending.ts';
 import { describeFault } from './faults.ts';
-import { onInterrupt } from './interrupt.ts';
 import { Pool } from './pool.ts';
 import type { Result } from './result.ts';
 import { shrink } from './shrink.ts';

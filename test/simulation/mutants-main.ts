@@ -1,10 +1,12 @@
 /** `npm run sim:mutants`: applies each deliberate bug to a copy of the build, and counts the seeds until it is found. */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { onInterrupt } from './interrupt.ts';
+import { makeDirectory } from '../../shared/config/make-directory.ts';
+import { onInterrupt } from '../../shared/kernel/ending.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { Pool } from './pool.ts';
 
@@ -63,7 +65,7 @@ interface Target {
 function apply({ name, file, changes }: Mutant, index: number): string {
   const home = join(copies, String(index));
   rmSync(home, { recursive: true, force: true });
-  mkdirSync(home, { recursive: true });
+  makeDirectory(home);
   for (const folder of ['services', 'shared', 'test']) {
     cpSync(join(dist, folder), join(home, folder), { recursive: true, filter: (path) => !path.endsWith('.map') });
   }

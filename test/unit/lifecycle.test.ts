@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 const sample = fileURLToPath(new URL('../harness/service-process.js', import.meta.url));
@@ -38,7 +39,7 @@ function run(
 }
 
 describe('the life of a service process', () => {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     it(`${signal} stops in order and exits 0, once, however often it comes`, async () => {
       const ended = await run('plain', (child) => {
         child.kill(signal);
@@ -48,6 +49,47 @@ describe('the life of a service process', () => {
       assert.deepEqual(ended.messages, ['started', 'shutdown signal received', 'stopped']);
     });
   }
+
+  it('a signal during the start ends it at once: what a start has done by then is what a crash leaves', async () => {
+    const ended = await run('slow-start', (child) => child.kill('SIGTERM'));
+    assert.equal(ended.code, 0);
+    assert.deepEqual(ended.messages, ['started', 'shutdown signal received', 'stopped']);
+  });
+
+  it('a stop that hands over is not waited for once whoever started the process ends as well', async () => {
+    const ended = await run(
+      'hands-over',
+      (child) => {
+        child.stdout?.on('data', (chunk) => {
+          if (String(chunk).includes('handing over')) child.stdin?.end();
+        });
+        child.kill('SIGTERM');
+      },
+      { TIDAL_PARENT_PIPE: '1' },
+    );
+    assert.equal(ended.code, 0);
+    assert.deepEqual(ended.messages, ['started', 'shutdown signal received', 'handing over', 'hurried', 'stopped']);
+  });
+
+  it('where the pipe of the parent ends first, nothing is handed over', async () => {
+    const ended = await run('hands-over', (child) => child.stdin?.end(), { TIDAL_PARENT_PIPE: '1' });
+    assert.deepEqual(ended.messages.slice(2), ['handing over', 'hurried', 'stopped']);
+  });
+
+  it('a process npm started ends in order when npm is gone', async () => {
+    const shell = spawn('sh', ['-c', `"${process.execPath}" "${sample}" plain & wait`], {
+      env: { ...process.env, npm_lifecycle_event: 'start' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    shell.stdout.on('data', (chunk) => {
+      if (said === '') shell.kill('SIGKILL');
+      said += chunk;
+    });
+    // The pipe stays open as long as the process that was left behind has it.
+    await once(shell.stdout, 'end');
+    assert.match(said, /"cause":"parent ended"[\s\S]*"msg":"stopped"/);
+  });
 
   it('the end of the parent pipe counts as a signal', async () => {
     const ended = await run('plain', (child) => child.stdin?.end(), { TIDAL_PARENT_PIPE: '1' });

@@ -1,6 +1,8 @@
 /** Where a nats-server may come from, in the order in which it is looked for: from what is there to what must be fetched. */
-import { existsSync, mkdirSync } from 'node:fs';
+
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '../../../shared/config/make-directory.ts';
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { NatsSource } from '../provision-nats.ts';
 import { downloadRelease } from './download.ts';
@@ -22,7 +24,7 @@ export function natsSources({ tools, cacheDir, natsServer }: SourceOptions): rea
   const fetched = (name: string, fetch: (target: string) => Promise<boolean>): NatsSource => ({
     name,
     async find() {
-      mkdirSync(cacheDir, { recursive: true });
+      makeDirectory(cacheDir);
       return (await fetch(cached)) ? cached : undefined;
     },
   });

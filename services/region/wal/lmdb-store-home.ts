@@ -16,11 +16,13 @@
  * killed needs no clean-up. Where locks do not reach - LMDB must not be used on a file system of the network, but somebody
  * may - or two start at the same moment, the store refuses every write that comes after one of another process (`store.ts`).
  */
+
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { appendFile, type FileHandle, mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../../../shared/config/config-error.ts';
+import { makeDirectory } from '../../../shared/config/make-directory.ts';
 import { storageFault } from '../../../shared/disks/storage-fault.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
@@ -68,7 +70,7 @@ class LmdbStoreHome implements StoreHome {
 
   open(): Store {
     const { path } = this.options;
-    mkdirSync(path, { recursive: true });
+    makeDirectory(path);
     const current = this.current();
     const store = openAlone(path, join(path, current));
     if (this.current() !== current) {
@@ -145,7 +147,7 @@ class LmdbStoreHome implements StoreHome {
         if (other === name && !exists(join(path, other, DATA))) continue;
         await rm(join(path, other), { recursive: true, force: true });
       }
-      await mkdir(join(path, name), { recursive: true });
+      makeDirectory(join(path, name));
       this.arriving = name;
       const options = { home: path, name, former: current, ...(onStep === undefined ? {} : { onStep }) };
       const incoming = new IncomingDirectory(options);

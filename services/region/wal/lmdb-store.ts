@@ -7,9 +7,11 @@
  * the flush, and `flushed` does not wait for synchronous transactions at all. `childTransaction` because a throw inside
  * plain `transaction()` commits what was put before it.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { makeDirectory } from '../../../shared/config/make-directory.ts';
 import { isNoRoom, isStorageError, storageFault } from '../../../shared/disks/storage-fault.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { BrokenInvariant } from '../../../shared/kernel/kernel.ts';
@@ -71,7 +73,7 @@ export interface LmdbEnvironment extends Store {
 }
 
 export function openLmdbStore({ path, readOnly = false }: LmdbStoreOptions): LmdbEnvironment {
-  mkdirSync(path, { recursive: true });
+  makeDirectory(path);
   const root: RootDatabase<Buffer, Key> = open<Buffer, Key>({
     path,
     readOnly,

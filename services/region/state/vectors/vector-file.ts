@@ -13,9 +13,11 @@
  * hnswlib believes whatever it reads, up to addresses of memory: it is given a file only after size and SHA-256 of both
  * agree. What does not is removed, and the graph is built anew from the documents.
  */
+
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '../../../../shared/config/make-directory.ts';
 import { storageFault } from '../../../../shared/disks/storage-fault.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
 
@@ -114,7 +116,7 @@ export class VectorFile {
     readonly write: (file: string) => Promise<GraphLabels>;
   }): Promise<void> {
     const { path } = this;
-    await mkdir(path, { recursive: true });
+    makeDirectory(path);
     const { bavail, bsize } = await statfs(path);
     if (bavail * bsize < graph.bytes + RESERVE_BYTES) {
       throw new Fault('storage_full', `it needs ${graph.bytes} bytes and ${RESERVE_BYTES} beside it`);

@@ -1,0 +1,58 @@
+/**
+ * Makes a directory and what is missing above it. Every program makes its directories here: Node's own recursive
+ * `mkdirSync` never comes back where the system answers ENOENT although the parent is there (below /proc, for one).
+ */
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { ConfigError } from './config-error.ts';
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'not permitted to this user',
+  EPERM: 'not permitted to this user',
+  ENOTDIR: 'something on its path is no directory',
+  EEXIST: 'there is something of that name that is no directory',
+  ENOENT: 'the file system there takes no directories',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the quota of this user is used up',
+  ENAMETOOLONG: 'a name on its path is too long',
+  ELOOP: 'the symbolic links on its path go round in a circle',
+};
+
+/** Throws `ConfigError`, one line: which directory, and why it cannot be made or written to. One that is there is left as it is. */
+export function makeDirectory(path: string, mkdir: (path: string) => void = mkdirSync): void {
+  const absolute = resolve(path);
+  attempt(path, 'made', () => make(absolute, mkdir));
+  attempt(path, 'written to', () => accessSync(absolute, constants.W_OK | constants.X_OK));
+}
+
+function attempt(path: string, what: string, step: () => void): void {
+  try {
+    step();
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const reason = REASONS[code] === undefined ? message : `${REASONS[code]} (${code})`;
+    throw new ConfigError(`the directory ${path} cannot be ${what}: ${reason}`, { cause: error });
+  }
+}
+
+function make(path: string, mkdir: (path: string) => void): void {
+  try {
+    mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (isDirectory(path)) return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path || isDirectory(parent)) throw error;
+    make(parent, mkdir);
+    mkdir(path);
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * `npm start` under a supervisor, a terminal and a kill: the whole cluster goes with it. Real npm, real processes; the build
+ * that precedes it is left out, the tests run on one.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually } from '../harness/eventually.ts';
+import { natsBinary } from '../harness/nats-binary.ts';
+import { freePort } from '../harness/nats-server.ts';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** Processes whose command line names the folder. */
+function processesOf(folder: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        return command.includes(folder) ? [`${pid} ${command}`] : [];
+      } catch {
+        return [];
+      }
+    });
+}
+
+describe('npm start', function () {
+  this.timeout(90_000);
+  let folder: string;
+  let npm: ChildProcess;
+  let said: string;
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'tidal-npm-start-'));
+    said = '';
+    const port = 21_000 + ((await freePort()) % 400) * 25;
+    const flags = ['--data-dir', join(folder, 'data'), '--listen', `127.0.0.1:${port}`];
+    npm = spawn('npm', ['start', '--ignore-scripts', '--', ...flags], {
+      cwd: root,
+      // A process group of its own, as a shell gives it.
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NATS_SERVER: await natsBinary() },
+    });
+    for (const stream of [npm.stdout!, npm.stderr!]) {
+      stream.setEncoding('utf8').on('data', (chunk: string) => {
+        said += chunk;
+      });
+    }
+    const up = (): boolean => said.includes('cluster ready') || npm.exitCode !== null;
+    await eventually('the cluster is up', up, 60_000);
+    assert.match(said, /cluster ready/);
+  });
+
+  afterEach(async () => {
+    try {
+      process.kill(-npm.pid!, 'SIGKILL');
+    } catch {
+      // It is gone, as it should be.
+    }
+    await eventually('every process has left', () => processesOf(folder).length === 0, 25_000);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('SIGTERM to npm alone stops everything in order before npm ends, with exit code 0', async () => {
+    npm.kill('SIGTERM');
+    const [code] = await once(npm, 'close');
+    assert.equal(code, 0, said);
+    assert.match(said, /launcher +stopped/);
+    assert.deepEqual(processesOf(folder), []);
+    assert.doesNotMatch(said, /killed|leadership epoch=2/);
+  });
+
+  it('Ctrl+C, which reaches npm and the launcher both, stops everything in order with exit code 0', async () => {
+    process.kill(-npm.pid!, 'SIGINT');
+    const [code] = await once(npm, 'close');
+    assert.equal(code, 0, said);
+    assert.match(said, /launcher +stopped/);
+    assert.doesNotMatch(said, /killed/);
+    assert.deepEqual(processesOf(folder), []);
+  });
+
+  it('kill -9 of npm leaves nobody behind', async () => {
+    npm.kill('SIGKILL');
+    await eventually('the launcher has stopped', () => /launcher +stopped/.test(said), 30_000);
+    await eventually('every process has left', () => processesOf(folder).length === 0, 10_000);
+  });
+});
