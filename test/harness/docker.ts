@@ -33,9 +33,9 @@ export interface Ended {
 }
 
 /** Runs a `docker` command to its end whatever its exit code, with `input` on its standard input. */
-export function dockerEnded(args: readonly string[], input = ''): Promise<Ended> {
+export function dockerEnded(args: readonly string[], input = '', limitMs = 60_000): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn('docker', args, { cwd: root, timeout: 60_000, killSignal: 'SIGKILL' });
+    const child = spawn('docker', args, { cwd: root, timeout: limitMs, killSignal: 'SIGKILL' });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8');
