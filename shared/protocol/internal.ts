@@ -12,7 +12,8 @@
  * | `POST /internal/drain` | {@link DrainRequest} → {@link DrainReply}: waits for what the stream holds now |
  * | `POST /internal/cut` | {@link CutRequest} → {@link RegionStatus} |
  * | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that holds n, back to back; 410 `log_trimmed` when they were trimmed; 503 while cut |
- * | `GET /internal/snapshot?covering=<position>` | → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served, unless a new one would cover the position and it does not; 503 `not_ready` while it is being made: ask again; 503 while cut |
+ * | `POST /internal/snapshot` | {@link SnapshotRequest} → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served, unless a new one would cover the position and it does not; 503 `not_ready` while it is being made: ask again; 503 while cut |
+ * | `GET /internal/snapshot?covering=<position>` | the same, as regions of older versions ask; a long position does not fit |
  * | `GET /internal/snapshot/<id>?offset=n` | → bytes of the copy from n on; 410 `snapshot_gone` when it is not served any more |
  * | `GET /internal/digest` | → {@link DigestReply}: counted anew at once, which stalls a large region |
  * | `GET /internal/digests` | → {@link DigestsReply}: counted in the background, then kept with every batch for 15 s |
@@ -158,6 +159,11 @@ export interface DigestReply {
   readonly digest: string;
 }
 
+export interface SnapshotRequest {
+  /** What the asker has trimmed itself, as a position token: an entry for every term there ever was. */
+  readonly covering: string;
+}
+
 /** A copy of a region's store, being served. */
 export interface SnapshotInfo {
   readonly id: string;
@@ -172,6 +178,8 @@ export interface SnapshotInfo {
 
 /** Positions of one {@link DigestsReply}, at most. */
 export const DIGESTS_LIMIT = 256;
+/** Characters of those that are written out, at most, but for one. */
+export const DIGESTS_LIMIT_TEXT = 256 * 1024;
 
 export interface DigestsReply {
   readonly region: string;
@@ -180,4 +188,9 @@ export interface DigestsReply {
   readonly counting: boolean;
   /** The digest at the positions passed since it was counted, the newest first. */
   readonly kept: readonly { readonly position: string; readonly digest: string }[];
+  /**
+   * Those before them that would not fit written out, the newest first: each position is the one that comes before it in this
+   * reply, but for one origin, which stood at this sequence. Absent: there are none.
+   */
+  readonly former?: readonly { readonly origin: string; readonly sequence: number; readonly digest: string }[];
 }

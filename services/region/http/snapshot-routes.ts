@@ -1,15 +1,30 @@
 /** Serving the copy of the store, as `shared/protocol/internal.ts` words it. */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
+import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
+import { parseJson } from '../../../shared/observe/json-text.ts';
+import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import { parsePosition } from '../../../shared/protocol/position.ts';
 import type { RegionSurface } from './http.ts';
 
-export function addSnapshotRoutes(router: Router, { snapshots }: Pick<RegionSurface, 'snapshots'>): void {
-  router.get('/internal/snapshot', async (ctx) => {
-    const { covering = '' } = ctx.query;
+export function addSnapshotRoutes(
+  router: Router,
+  { snapshots, maxBodyBytes }: Pick<RegionSurface, 'snapshots' | 'maxBodyBytes'>,
+): void {
+  const offer = (covering: unknown): Promise<SnapshotInfo> => {
     const position = typeof covering === 'string' ? parsePosition(covering) : undefined;
     if (position === undefined) throw new Refusal('invalid_request', 'covering must be a position token');
-    ctx.body = await snapshots.offer(position);
+    return snapshots.offer(position);
+  };
+
+  router.post('/internal/snapshot', async (ctx) => {
+    requireType(ctx, ['application/json']);
+    const body = parseJson(decodeText(await readBody(ctx, maxBodyBytes)));
+    ctx.body = await offer(typeof body === 'object' && body !== null && 'covering' in body ? body.covering : undefined);
+  });
+
+  router.get('/internal/snapshot', async (ctx) => {
+    ctx.body = await offer(ctx.query.covering ?? '');
   });
 
   router.get('/internal/snapshot/:id', async (ctx) => {

@@ -1,8 +1,8 @@
 /** A peer over its internal HTTP API. */
 import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
-import type { RegionStatus, SnapshotInfo } from '../../../shared/protocol/internal.ts';
+import type { HttpCall, OpenHttpPool } from '../../../shared/observe/http-pool.ts';
+import type { RegionStatus, SnapshotInfo, SnapshotRequest } from '../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../shared/protocol/position.ts';
 import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { PeerLink } from './repair.ts';
@@ -12,6 +12,8 @@ const LOG_TIMEOUT_MS = 10_000;
 
 /** Refusals of a peer that mean different things to whoever asked; all others are `peer_refused`. */
 const toldApart: ReadonlySet<string> = new Set<ProblemCode>(['log_trimmed', 'snapshot_gone', 'not_ready']);
+
+type Question = Omit<HttpCall, 'signal'>;
 
 export interface HttpPeerLinkOptions {
   readonly region: string;
@@ -29,17 +31,18 @@ export function createHttpPeerLink({
   openPool,
 }: HttpPeerLinkOptions): PeerLink & { close(): Promise<void> } {
   const connections = new RegionConnections({ url, limits: { peer: 2 }, connectMs: STATUS_TIMEOUT_MS, openPool });
-  const get = async (path: string, timeoutMs: number): Promise<Buffer> => {
+  const get = (path: string, timeoutMs: number): Promise<Buffer> => call({ method: 'GET', path }, timeoutMs);
+  const call = async (question: Question, timeoutMs: number): Promise<Buffer> => {
     const pools = connections.current;
     const ended = new AbortController();
     const timer = clock.after(timeoutMs, () => ended.abort());
     try {
-      const { statusCode, body } = await pools.peer.request({ path, method: 'GET', signal: ended.signal });
+      const { statusCode, body } = await pools.peer.request({ ...question, signal: ended.signal });
       const bytes = Buffer.from(await body.arrayBuffer());
       if (statusCode === 200) return bytes;
       const code = refusalIn(bytes)?.code;
       const told = code !== undefined && toldApart.has(code) ? code : 'peer_refused';
-      throw new Fault(told, `${region} answered ${statusCode} ${code ?? ''} to ${path}`);
+      throw new Fault(told, `${region} answered ${statusCode} ${code ?? ''} to ${question.path}`);
     } catch (error) {
       if (error instanceof Fault) throw error;
       connections.leave(pools);
@@ -55,8 +58,17 @@ export function createHttpPeerLink({
     },
     log: (origin, from) => get(`/internal/log/${encodeURIComponent(origin)}?from=${from}`, LOG_TIMEOUT_MS),
     async snapshot(covering = new Map()) {
-      const path = `/internal/snapshot?covering=${encodeURIComponent(formatPosition(covering))}`;
-      return JSON.parse((await get(path, LOG_TIMEOUT_MS)).toString('utf8')) as SnapshotInfo;
+      const request: SnapshotRequest = { covering: formatPosition(covering) };
+      const bytes = await call(
+        {
+          method: 'POST',
+          path: '/internal/snapshot',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(request),
+        },
+        LOG_TIMEOUT_MS,
+      );
+      return JSON.parse(bytes.toString('utf8')) as SnapshotInfo;
     },
     snapshotPart: (id, offset) => get(`/internal/snapshot/${encodeURIComponent(id)}?offset=${offset}`, LOG_TIMEOUT_MS),
     close: () => connections.close(),

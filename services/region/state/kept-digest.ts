@@ -15,12 +15,13 @@
  */
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import type { Batch } from '../../../shared/protocol/batch.ts';
-import { formatPosition, type Position } from '../../../shared/protocol/position.ts';
+import { DIGESTS_LIMIT_TEXT, type DigestsReply } from '../../../shared/protocol/internal.ts';
+import { GrowingPosition, type Position } from '../../../shared/protocol/position.ts';
 import type { CatalogWriter } from './catalog/catalog.ts';
 import { createValueHash, type DigestPart, digestHex, type ValueHash } from './digest.ts';
 import type { Ledger } from './ledger/ledger.ts';
 
-/** Positions kept; the oldest go first. */
+/** Positions kept, each as what its batch moved: they take no more room for many origins. The oldest go first. */
 const KEPT_LIMIT = 4_096;
 /** Kept on without being asked for. */
 const WATCH_MS = 15_000;
@@ -30,15 +31,19 @@ const PAUSE_MS = 5;
 /** Values between two looks at the clock. */
 const LOOK_EVERY = 32;
 
-export interface DigestAt {
-  readonly position: string;
+/** The digest after a batch, and where its origin stood before. */
+interface Note {
+  readonly origin: string;
+  readonly before: number;
   /** 32 hexadecimal digits. */
   readonly digest: string;
 }
 
+type Watched = Pick<DigestsReply, 'counting' | 'kept' | 'former'>;
+
 export interface KeptDigest {
   /** Begins to keep, or goes on. Answers at most `limit` positions, the newest first; none while it is counting. */
-  watch(limit: number): { readonly counting: boolean; readonly kept: readonly DigestAt[] };
+  watch(limit: number): Watched;
   /** After each applied batch. */
   applied(batch: Batch): void;
   stop(): void;
@@ -64,11 +69,11 @@ class WatchedDigest implements KeptDigest {
     this.options = options;
   }
 
-  watch(limit: number): { readonly counting: boolean; readonly kept: readonly DigestAt[] } {
+  watch(limit: number): Watched {
     this.expiry?.cancel();
     this.expiry = this.options.clock.after(WATCH_MS, () => this.stop());
     this.session ??= new Session(this.options);
-    return { counting: !this.session.counted, kept: this.session.newest(limit) };
+    return { counting: !this.session.counted, ...this.session.newest(limit) };
   }
 
   applied(batch: Batch): void {
@@ -90,7 +95,7 @@ class Session {
   private readonly pairs = new Map<string, Map<number, bigint>>();
   private readonly left: Iterator<void>;
   private sum = 0n;
-  private kept: DigestAt[] = [];
+  private kept: Note[] = [];
   private timer: Timer | undefined;
 
   constructor(options: KeptDigestOptions) {
@@ -99,16 +104,29 @@ class Session {
     this.slice();
   }
 
-  /** The newest first. */
-  newest(limit: number): readonly DigestAt[] {
-    return this.kept.slice(-limit).reverse();
+  newest(limit: number): Pick<DigestsReply, 'kept' | 'former'> {
+    const kept: DigestsReply['kept'][number][] = [];
+    const former: NonNullable<DigestsReply['former']>[number][] = [];
+    const position = new GrowingPosition(this.options.position());
+    let characters = 0;
+    let after: Note | undefined;
+    for (const note of this.kept.slice(-limit).reverse()) {
+      if (after !== undefined) position.set(after.origin, after.before);
+      const text = former.length === 0 ? position.text : '';
+      characters += text.length;
+      if (after === undefined || (former.length === 0 && characters <= DIGESTS_LIMIT_TEXT)) {
+        kept.push({ position: text, digest: note.digest });
+      } else former.push({ origin: after.origin, sequence: after.before, digest: note.digest });
+      after = note;
+    }
+    return former.length === 0 ? { kept } : { kept, former };
   }
 
   end(): void {
     this.timer?.cancel();
   }
 
-  applied({ events }: Batch): void {
+  applied({ events, origin, first }: Batch): void {
     const touched = new Set<number>();
     const signalled = new Map<string, Set<number>>();
     for (const event of events) {
@@ -117,7 +135,7 @@ class Session {
     }
     for (const entity of touched) this.countRegisters(entity);
     for (const [signal, entities] of signalled) for (const entity of entities) this.countPair(entity, signal);
-    if (this.counted) this.note();
+    if (this.counted) this.note(origin, first - 1);
   }
 
   private slice(): void {
@@ -127,7 +145,7 @@ class Session {
       for (let count = 0; count < LOOK_EVERY; count++) {
         if (this.left.next().done !== true) continue;
         this.counted = true;
-        this.note();
+        this.note('', 0);
         return;
       }
     } while (clock.monotonicMs() < endMs);
@@ -168,9 +186,9 @@ class Session {
     contributions.set(entity, present);
   }
 
-  private note(): void {
+  private note(origin: string, before: number): void {
     if (this.kept.length >= 2 * KEPT_LIMIT) this.kept = this.kept.slice(-KEPT_LIMIT);
-    this.kept.push({ position: formatPosition(this.options.position()), digest: digestHex(this.sum) });
+    this.kept.push({ origin, before, digest: digestHex(this.sum) });
   }
 }
 

@@ -4,7 +4,7 @@
  * From the first question on each region notes the digest at every position it passes (`GET /internal/digests`). While
  * writes go on the regions are asked again and again, and what each has noted is collected, until there is a position that
  * all of them passed and that covers what any of them had when the question came; the newest one counts. With writes to one origin at a time, the usual case, every region passes every
- * batch's end. While two origins grow at once (two leaders of a split brain) they interleave differently everywhere, and
+ * batch's end. A position is known by what it has beyond what was asked for: that is short, however many origins there are. While two origins grow at once (two leaders of a split brain) they interleave differently everywhere, and
  * there may be none before one of them has ended.
  *
  * Promise: `true` is said of all regions of the topology or not at all; `false` only of two digests at one position under
@@ -15,7 +15,15 @@ import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { DigestsReply } from '../../../shared/protocol/internal.ts';
-import { covers, merge, type Position, parsePosition, totalOf } from '../../../shared/protocol/position.ts';
+import {
+  covers,
+  formatPosition,
+  merge,
+  type Position,
+  parsePosition,
+  sequenceOf,
+  totalOf,
+} from '../../../shared/protocol/position.ts';
 import type { RegionLink, RegionLinks } from '../forward/forward.ts';
 import type { RegionsView, Verify, VerifyAnswer } from './cluster.ts';
 
@@ -24,6 +32,8 @@ const LOOK_MS = 5_000;
 /** Counting a large state for the first time takes long; altogether no longer than this. */
 const LIMIT_MS = 30_000;
 const PAUSE_MS = 200;
+/** Of a position in a reason. */
+const SHOWN_CHARACTERS = 400;
 
 export interface VerifyOptions {
   readonly links: RegionLinks;
@@ -36,7 +46,7 @@ export interface VerifyOptions {
 /** What one region has said so far. */
 interface Said {
   readonly link: RegionLink;
-  /** Digest by position. */
+  /** By what a position has beyond what was asked for, as a token; none of those that do not cover it. */
   readonly digests: Map<string, string>;
   newest: DigestsReply | undefined;
   /** Why the last question was not answered. */
@@ -52,11 +62,11 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
     labels: ['outcome'],
   });
 
-  const ask = async (said: Said): Promise<void> => {
+  const ask = async (said: Said, asked: Position): Promise<void> => {
     try {
       said.newest = await said.link.digests();
       said.silent = undefined;
-      for (const { position, digest } of said.newest.kept) said.digests.set(position, digest);
+      collect(said.digests, said.newest, asked);
     } catch (error) {
       said.silent = messageOf(error);
     }
@@ -80,9 +90,9 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
     const startMs = clock.monotonicMs();
     let countedMs: number | undefined;
     for (;;) {
-      await Promise.all(all.map(ask));
-      const position = newestCommon(all, asked);
-      if (position !== undefined) return compare(all, position, leftOut);
+      await Promise.all(all.map((said) => ask(said, asked)));
+      const beyond = newestCommon(all);
+      if (beyond !== undefined) return compare(all, { asked, beyond }, leftOut);
       const nowMs = clock.monotonicMs();
       if (all.every(({ newest }) => newest?.counting === false)) countedMs ??= nowMs;
       if (nowMs - startMs >= LIMIT_MS || nowMs - (countedMs ?? nowMs) >= LOOK_MS) {
@@ -102,21 +112,45 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
   };
 }
 
-/** The newest position all have noted that covers `asked`. */
-function newestCommon(all: readonly Said[], asked: Position): string | undefined {
+/** Adds what the reply notes of positions that cover `asked`. */
+function collect(digests: Map<string, string>, { kept, former = [] }: DigestsReply, asked: Position): void {
+  let beyond: Map<string, number> | undefined;
+  for (const { position, digest } of kept) {
+    const parsed = parsePosition(position) ?? new Map<string, number>();
+    beyond = covers(parsed, asked)
+      ? new Map([...parsed].filter(([origin, sequence]) => sequence > sequenceOf(asked, origin)))
+      : undefined;
+    if (beyond !== undefined) digests.set(formatPosition(beyond), digest);
+  }
+  for (const { origin, sequence, digest } of former) {
+    // What lies before a position that does not cover it does not either.
+    if (beyond === undefined || sequence < sequenceOf(asked, origin)) return;
+    if (sequence === sequenceOf(asked, origin)) beyond.delete(origin);
+    else beyond.set(origin, sequence);
+    digests.set(formatPosition(beyond), digest);
+  }
+}
+
+/** The newest position all have noted, as what it has beyond `asked`. */
+function newestCommon(all: readonly Said[]): string | undefined {
   const [first, ...others] = all as [Said, ...Said[]];
   let newest: string | undefined;
   let most = -1;
-  for (const position of first.digests.keys()) {
-    if (!others.every(({ digests }) => digests.has(position))) continue;
-    const parsed = parsePosition(position) ?? new Map();
-    if (covers(parsed, asked) && totalOf(parsed) > most) [newest, most] = [position, totalOf(parsed)];
+  for (const beyond of first.digests.keys()) {
+    if (!others.every(({ digests }) => digests.has(beyond))) continue;
+    const total = totalOf(parsePosition(beyond) ?? new Map());
+    if (total > most) [newest, most] = [beyond, total];
   }
   return newest;
 }
 
-function compare(all: readonly Said[], position: string, leftOut: readonly string[]): Judgement {
-  const digests = Object.fromEntries(all.map((said) => [said.link.region, said.digests.get(position) as string]));
+function compare(
+  all: readonly Said[],
+  { asked, beyond }: { readonly asked: Position; readonly beyond: string },
+  leftOut: readonly string[],
+): Judgement {
+  const position = formatPosition(merge(asked, parsePosition(beyond) ?? new Map()));
+  const digests = Object.fromEntries(all.map((said) => [said.link.region, said.digests.get(beyond) as string]));
   const schemas = new Set(all.map(({ newest }) => newest?.schemaHash));
   if (schemas.size > 1) {
     const reason = 'the regions run different schemas, under which digests are not compared';
@@ -137,8 +171,14 @@ function whyNone(all: readonly Said[]): string[] {
     else if (newest?.counting !== false) reasons.push(`${link.region} is still counting its state`);
   }
   if (reasons.length > 0) return reasons;
-  const stand = all.map(({ link, newest }) => `${link.region} at ${newest?.kept[0]?.position || 'the beginning'}`);
+  const stand = all.map(({ link, newest }) => `${link.region} at ${shortened(newest?.kept[0]?.position ?? '')}`);
   return [`the regions passed no position in common within ${LOOK_MS / 1_000} s (${stand.join('; ')})`];
+}
+
+/** For a sentence: a position may have thousands of entries. */
+function shortened(position: string): string {
+  if (position === '') return 'the beginning';
+  return position.length <= SHOWN_CHARACTERS ? position : `${position.slice(0, SHOWN_CHARACTERS)}…`;
 }
 
 function unknown(reasons: readonly string[]): Judgement {

@@ -10,7 +10,7 @@ import type { FacetsImage } from './facets.ts';
 import { MemberGathering } from './member-gathering.ts';
 import { MemberPool } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
-import { TextTable } from './text-table.ts';
+import { LONG_LIST, TextTable } from './text-table.ts';
 
 export class FacetGathering {
   private readonly fields = new Map<string, Field>();
@@ -27,10 +27,16 @@ export class FacetGathering {
 
   gather(number: number, { text, count, names, nameIds, starts, ends, hashes, numbers }: MetadataScan): void {
     this.items.push(number);
+    let listEnd = 0;
+    let long = false;
     for (let value = 0; value < count; value++) {
+      if (value === listEnd) {
+        while (listEnd < count && nameIds[listEnd] === nameIds[value]) listEnd++;
+        long = listEnd - value > LONG_LIST;
+      }
       const field = this.byNameId[nameIds[value]!] ?? this.field(nameIds[value]!, names[value]!);
       const found = numbers[value]!;
-      if (Number.isNaN(found)) field.texts.addPiece(text, starts[value]!, ends[value]!, hashes[value]!, number);
+      if (Number.isNaN(found)) field.texts.addPiece(text, starts[value]!, ends[value]!, hashes[value]!, number, long);
       else field.numbers.add(found, number);
     }
   }

@@ -17,7 +17,7 @@ import type { AdoptsFacets, Facets, FacetsImage, Filter, Selection } from './fac
 import { forEachMember, MemberPool, type MemberSet, type Members, NO_MEMBERS } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
 import { BitSelection, ListSelection, selectionOf } from './selections.ts';
-import { TextTable } from './text-table.ts';
+import { LONG_LIST, TextTable } from './text-table.ts';
 
 /** A filter that leaves at most one in so many items is listed, not combined as bits: the catalog decodes what is looked at. */
 const LISTED_ONE_IN = 1_024;
@@ -230,8 +230,9 @@ class FacetIndex implements Facets, AdoptsFacets {
       this.fields.set(name, field);
     }
     if (typeof value === 'number') field.numbers.add(value, ordinal);
-    else if (typeof value === 'object') for (const text of value) field.texts.add(text, ordinal);
-    else field.texts.add(String(value), ordinal);
+    else if (typeof value === 'object')
+      for (const text of value) field.texts.add(text, ordinal, value.length > LONG_LIST);
+    else field.texts.add(String(value), ordinal, false);
   }
 
   private hasTextIn(name: string): (ordinal: number, text: string) => boolean {

@@ -1,7 +1,7 @@
 /**
  * The texts of one field, and who has them. A place holds a hash and a set of members; what the text is is read off its member
  * while there is one, and kept from the second on: titles and ids cost no copy, and a shared text is not read again with every
- * put. Open addressing over 256 parts that grow each for itself, so that a million texts never halt the process to be moved; 11
+ * put. Of a long list it is kept from the first: to read off each of its texts that the list has it would take its square. Open addressing over 256 parts that grow each for itself, so that a million texts never halt the process to be moved; 11
  * to 21 bytes a text, and the shared ones themselves.
  *
  * `hasText` must be true, for each member of each set here, of the text it is in for.
@@ -13,11 +13,14 @@ import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
 const PART_BITS = 8;
 const FIRST_PLACES = 4;
 
+/** A list of more texts than this is not searched for each of them. */
+export const LONG_LIST = 16;
+
 interface Part {
   /** A power of two; {@link NO_MEMBERS}: empty. At most three quarters are in use. */
   sets: Int32Array;
   hashes: Int32Array;
-  /** By place, of those whose set had a second member once; empty: of none. */
+  /** By place, of those whose set had a second member once, or that are of a long list; empty: of none. */
   texts: (string | undefined)[];
   used: number;
 }
@@ -75,12 +78,12 @@ export class TextTable {
   }
 
   /** The item has the text already, by `hasText`. */
-  add(text: string, ordinal: number): void {
-    this.addPiece(text, 0, text.length, textHash(text), ordinal);
+  add(text: string, ordinal: number, keep: boolean): void {
+    this.addPiece(text, 0, text.length, textHash(text), ordinal, keep);
   }
 
-  /** As {@link add} of `text.slice(start, end)`, whose hash is known. */
-  addPiece(text: string, start: number, end: number, hash: number, ordinal: number): void {
+  /** As {@link add} of `text.slice(start, end)`, whose hash is known; `keep`: it is one of a {@link LONG_LIST}. */
+  addPiece(text: string, start: number, end: number, hash: number, ordinal: number, keep: boolean): void {
     const number = hash >>> (32 - PART_BITS);
     let part = this.parts[number];
     if (part === undefined) {
@@ -104,7 +107,7 @@ export class TextTable {
     }
     const set = this.pool.with(part.sets[place]!, ordinal);
     part.sets[place] = set;
-    if (set < 0 && part.texts[place] === undefined) {
+    if ((set < 0 || keep) && part.texts[place] === undefined) {
       if (part.texts.length === 0) part.texts = new Array<undefined>(part.sets.length).fill(undefined);
       // A copy: the text may be a slice of a large one.
       part.texts[place] = Buffer.from(text.slice(start, end), 'utf16le').toString('utf16le');
