@@ -3,15 +3,16 @@ import { createRegisters } from '../../services/region/state/catalog/registers.t
 import { createKeptDigest } from '../../services/region/state/kept-digest.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { Batch } from '../../shared/protocol/batch.ts';
+import { formatPosition, parsePosition } from '../../shared/protocol/position.ts';
 import { startMs, viewChain } from '../harness/batches.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
+import { oldOrigins } from '../harness/old-origins.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 
 const origin = 'us-east@aaaaaaaaaa';
 
-function rig(clock = new ManualClock()) {
+function rig(clock = new ManualClock(), position = new Map<string, number>()) {
   const ledger = createLedger({ schema: schemaOf(['view', 'positive', 3_600]) });
-  const position = new Map<string, number>();
   const keptDigest = createKeptDigest({ clock, catalog: createRegisters(), ledger, position: () => position });
   const take = (batches: readonly Batch[]): void => {
     for (const batch of batches) {
@@ -49,6 +50,35 @@ describe('keeping the digest', () => {
     assert.ok(kept.length >= 4_096 && kept.length <= 8_192, String(kept.length));
     assert.equal(kept[0]?.position, `${origin}:10000`);
     assert.equal(kept[4_095]?.position, `${origin}:${10_000 - 4_095}`);
+    keptDigest.stop();
+  });
+
+  it('with 2,000 origins an answer stays small, and tells every position all the same', () => {
+    const before = new Map(oldOrigins().map(({ origin: name, last }) => [name, last]));
+    const { keptDigest, take } = rig(new ManualClock(), new Map(before));
+    keptDigest.watch(9);
+    const other = 'eu-west@bbbbbbbbbb';
+    const after: string[] = [];
+    const at = new Map(before);
+    for (const name of [origin, other]) {
+      for (const batch of viewChain(name, 150)) {
+        take([batch]);
+        at.set(name, batch.last);
+        after.push(formatPosition(at));
+      }
+    }
+    const { kept, former = [] } = keptDigest.watch(256);
+    assert.equal(kept.length + former.length, 256);
+    assert.ok(JSON.stringify({ kept, former }).length < 400_000);
+    const told = kept.map(({ position }) => position);
+    const walk = parsePosition(told.at(-1)!)!;
+    for (const { origin: name, sequence } of former) {
+      if (sequence === 0) walk.delete(name);
+      else walk.set(name, sequence);
+      told.push(formatPosition(walk));
+    }
+    assert.deepEqual(told, after.reverse().slice(0, 256));
+    assert.equal(new Set([...kept, ...former].map(({ digest }) => digest)).size, 256);
     keptDigest.stop();
   });
 

@@ -18,6 +18,7 @@ import type { MemoryClient } from '../harness/memory-client.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
 import { freePort } from '../harness/nats-server.ts';
+import { storeOfOldOrigins } from '../harness/old-origins.ts';
 
 /** Of a region that is not there: nobody ships it, so nothing but a peer has it. */
 const x = 'ap-south@aaaaaaaaaa';
@@ -216,6 +217,19 @@ describe('region host', () => {
       assert.equal(second.host.generation, step === 'before the switch' ? 2 : 1);
     });
   }
+
+  it('a region that has trimmed 2,000 origins, and is behind what its peer has trimmed of another one, comes back', async () => {
+    const [a, b] = [await freePort(), await freePort()];
+    const old = { regions: ['ap-south'], trimmed: true };
+    const home = async (count: number): Promise<MemoryStoreHome> =>
+      new MemoryStoreHome(await storeOfOldOrigins({ ...old, count }));
+    const holder = await start('us-east', a, await home(2_001), { 'eu-west': b });
+    const behind = await start('eu-west', b, await home(2_000), { 'us-east': a });
+    await eventually('the snapshot is installed', () => behind.host.generation === 2);
+    await eventually('it is ready', async () => (await behind.status()).ready);
+    assert.equal((await behind.status()).applied, (await holder.status()).applied);
+    assert.equal(await digest(behind), await digest(holder));
+  }).timeout(30_000);
 
   it('what cannot be installed is dropped: the former store goes on, and is filled by the logs', async () => {
     const [a, b] = [await freePort(), await freePort()];

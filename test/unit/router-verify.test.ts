@@ -4,6 +4,7 @@ import { Fault } from '../../shared/errors/errors.ts';
 import type { WireWrite } from '../../shared/protocol/writes.ts';
 import { type ManualClock, settle } from '../harness/manual-clock.ts';
 import { type MemoryCluster, memoryCluster } from '../harness/memory-cluster.ts';
+import { oldOrigins } from '../harness/old-origins.ts';
 
 const write: WireWrite = { k: 'd', e: 1 };
 
@@ -59,6 +60,35 @@ describe('verification', () => {
     }
     const { converged, position } = await verify();
     assert.deepEqual([converged, position], [true, 'us-east@aaaaaaaaaa:5']);
+  });
+
+  it('of positions told by what came after them as well, though a region tells them otherwise', async () => {
+    const x = 'us-east@aaaaaaaaaa';
+    const y = 'eu-west@bbbbbbbbbb';
+    accept(3);
+    const old = oldOrigins().map(({ origin, last }) => `${origin}:${last}`);
+    const token = (atX: number, atY: number): string =>
+      [...old, `${x}:${atX}`, ...(atY === 0 ? [] : [`${y}:${atY}`])].sort().join(',');
+    const at = (position: string) => ({ position, digest: `digest of ${position}` });
+    const step = (origin: string, sequence: number, position: string) => ({
+      origin,
+      sequence,
+      digest: `digest of ${position}`,
+    });
+    const replies = {
+      'us-east': {
+        kept: [at(token(9, 4))],
+        former: [step(y, 0, token(9, 0)), step(x, 6, token(6, 0)), step(x, 3, token(3, 0)), step(x, 2, token(2, 0))],
+      },
+      'eu-west': { kept: [at(token(7, 0))], former: [step(x, 6, token(6, 0)), step(x, 3, token(3, 0))] },
+      'ap-south': { kept: [at(token(6, 8)), at(token(6, 0)), at(token(3, 0))] },
+    };
+    for (const region of cluster.regions.values()) {
+      const reply = replies[region.region as keyof typeof replies];
+      region.digests = async () => ({ region: region.region, schemaHash: '0', counting: false, ...reply });
+    }
+    const { converged, position } = await verify();
+    assert.deepEqual([converged, position], [true, token(6, 0)]);
   });
 
   it('collects what they note until there is such a position', async () => {
