@@ -16,6 +16,9 @@ import type { Catalog } from './state/catalog/catalog.ts';
 import type { Vectors } from './state/vectors/vectors.ts';
 import type { Wal } from './wal/wal.ts';
 
+/** Names of stopped origins in a status. */
+const STOPPED_SHOWN = 16;
+
 export interface StatusParts {
   readonly region: string;
   readonly clock: Clock;
@@ -31,6 +34,8 @@ export interface StatusParts {
   readonly drill: { readonly cut: boolean; readonly healAtMs: number | undefined };
   readonly ready: boolean;
   readonly snapshot: Bootstrap['progress'];
+  /** Why no peer's snapshot can be installed here. */
+  readonly schemaBehind: Bootstrap['schemaBehind'];
   /** Why it would refuse a write now. */
   readonly hindrance: Refusal | undefined;
 }
@@ -41,7 +46,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
   return {
     region: parts.region,
     role: role.leads ? 'leader' : 'follower',
-    ready: parts.ready && ingest.stopped === undefined,
+    ready: parts.ready,
     ...(role.leadership === undefined ? {} : { leadership: role.leadership }),
     cut: drill.cut,
     ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
@@ -56,7 +61,8 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     items: parts.catalog.size,
     clockMs: parts.clock.nowMs(),
     newestMs: apply.newestMs,
-    ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
+    ...stoppedIn(parts),
+    ...(ingest.refused === undefined ? {} : { refused: ingest.refused }),
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
     ...(scanOnly === undefined ? {} : { scanOnly }),
@@ -64,6 +70,14 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     schemaHash: schema.hash,
     signals: [...schema.signals.keys()],
   };
+}
+
+/** The first that stopped gives the reason; of the others the names. */
+function stoppedIn({ ingest, schemaBehind }: StatusParts): Pick<RegionStatus, 'stopped'> {
+  const [first] = ingest.stopped.values();
+  const origins = [...ingest.stopped.keys()].slice(0, STOPPED_SHOWN);
+  if (first !== undefined) return { stopped: { code: first.code, detail: first.detail, origins } };
+  return schemaBehind === undefined ? {} : { stopped: { code: 'schema_behind', detail: schemaBehind, origins } };
 }
 
 function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {
@@ -96,7 +110,7 @@ export function lagBehindLeader({ role, peers, apply }: LagOptions): {
   const lagEvents = (): number | undefined => {
     if (role.leads) return 0;
     const status = leaderStatus();
-    const leader = status && (reportedApplied(status) ?? new Map());
+    const leader = status && reportedApplied(status);
     if (leader === undefined) return undefined;
     const here = totalOf(apply.applied);
     if (counted?.leader !== leader || counted.here !== here) {
