@@ -3,7 +3,14 @@ import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { Condition } from '../../../shared/kernel/condition.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Batch, DamagedBatch, decodeBatch, splitMessage, UnknownFormat } from '../../../shared/protocol/batch.ts';
+import {
+  type Batch,
+  DamagedBatch,
+  decodeBatch,
+  InvalidBatch,
+  splitMessage,
+  UnknownFormat,
+} from '../../../shared/protocol/batch.ts';
 import { type Position, regionOf, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Ingest, Stopped } from '../receive/receive.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -259,15 +266,18 @@ class PeerRepair implements Repair {
     try {
       for (const part of splitMessage(bytes)) {
         const batch = decodeBatch(part);
-        if (batch.origin !== origin) throw new DamagedBatch(`a batch of ${batch.origin} in its place`);
+        if (batch.origin !== origin) throw new InvalidBatch(`a batch of ${batch.origin} in its place`);
         batches.push(batch);
       }
     } catch (error) {
       const later = error instanceof UnknownFormat;
       if (!later && !(error instanceof DamagedBatch)) throw error;
       if (batches.length > 0) return batches;
+      // It may have been damaged on the way, or on that peer's disk alone.
+      const isWhole = later || error instanceof InvalidBatch;
       const detail = `${peer} serves of ${origin}: ${error.message}`;
       this.options.ingest.refuse({ origin, reason: later ? 'later_version' : 'damaged', detail });
+      if (!isWhole) throw error;
       return { origin, code: later ? 'schema_behind' : 'invalid_event', detail };
     }
     return batches;
