@@ -267,9 +267,12 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   return batchOf({ header, bytes, aheadMs, ...readEvents(head) });
 }
 
-function readNames(reader: Reader): string[] {
+/** A batch names the signals it uses, each once. */
+function readNames(reader: Reader, count: number): string[] {
   const names: string[] = [];
-  for (let left = reader.varint(); left > 0; left--) names.push(reader.slice(reader.byte()).toString('utf8'));
+  let left = reader.varint();
+  if (left > count) throw new InvalidBatch('the batch names more signals than it has events');
+  for (; left > 0; left--) names.push(reader.slice(reader.byte()).toString('utf8'));
   if (!names.every(isSignalName)) throw new InvalidBatch('the name of a signal is not one');
   return names;
 }
@@ -299,7 +302,7 @@ function readSignals({
   baseHlc,
   aheadMs,
 }: Head): { signals: SignalColumns; lastHlc: number } | undefined {
-  const names = readNames(reader);
+  const names = readNames(reader, count);
   const signals = signalColumns(count, names);
   const { entities, kinds, weights, timesMs } = signals;
   let lastHlc = baseHlc;
@@ -320,7 +323,7 @@ function readSignals({
 }
 
 function readEvents({ reader, count, baseHlc, aheadMs }: Head): { events: readonly Event[]; lastHlc: number } {
-  const names = readNames(reader);
+  const names = readNames(reader, count);
   const events: Event[] = [];
   let hlc = baseHlc;
   for (let index = 0; index < count; index++) {

@@ -75,8 +75,8 @@ export function unpackSignals(packed: string): SignalColumns {
     names.push(bytes.toString('utf8', start, start + length));
     reader.seek(bytes, start + length);
   }
-  if (!names.every(isSignalName)) throw unreadable();
   const count = reader.varint();
+  if (names.length > count || !names.every(isSignalName)) throw unreadable();
   if (!(count > 0 && count <= (bytes.length - reader.position) / SIGNAL_LEAST_BYTES)) throw unreadable();
   const signals = signalColumns(count, names);
   const { entities, kinds, weights, timesMs } = signals;

@@ -332,7 +332,7 @@ describe('receiver', () => {
       await it.position(`${a}:10`);
       const later = viewChain(b, 1)[0]!;
       const bytes = Buffer.from(later.bytes);
-      bytes[2] = 2;
+      bytes[2] = 9;
       await it.send({ ...later, bytes });
       await it.clock.until('refused', () => it.region.refused.length > 0);
       assert.deepEqual(it.region.refused, ['later_version']);
