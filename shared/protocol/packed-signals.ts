@@ -18,6 +18,8 @@ export interface PackedSignals {
 /** Four numbers of eight bytes. */
 const SIGNAL_LIMIT_BYTES = 4 * 8;
 const SIGNAL_LEAST_BYTES = 4;
+/** A column of kinds holds 16 bits each. */
+const KINDS_LIMIT = 0x1_0000;
 
 export class SignalPacker {
   private readonly body = new VarintWriter(16 * 1024);
@@ -76,7 +78,7 @@ export function unpackSignals(packed: string): SignalColumns {
     reader.seek(bytes, start + length);
   }
   const count = reader.varint();
-  if (names.length > count || !names.every(isSignalName)) throw unreadable();
+  if (names.length > KINDS_LIMIT || !names.every(isSignalName)) throw unreadable();
   if (!(count > 0 && count <= (bytes.length - reader.position) / SIGNAL_LEAST_BYTES)) throw unreadable();
   const signals = signalColumns(count, names);
   const { entities, kinds, weights, timesMs } = signals;
