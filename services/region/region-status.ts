@@ -1,5 +1,5 @@
 /** A region's status, worked out from what its rooms keep. */
-import type { Refusal } from '../../shared/errors/errors.ts';
+import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
@@ -16,9 +16,6 @@ import type { Catalog } from './state/catalog/catalog.ts';
 import type { Vectors } from './state/vectors/vectors.ts';
 import type { Wal } from './wal/wal.ts';
 
-/** Names of stopped origins in a status. */
-const STOPPED_SHOWN = 16;
-
 export interface StatusParts {
   readonly region: string;
   readonly clock: Clock;
@@ -33,9 +30,9 @@ export interface StatusParts {
   readonly vectors: Pick<Vectors, 'stats'>;
   readonly drill: { readonly cut: boolean; readonly healAtMs: number | undefined };
   readonly ready: boolean;
+  /** What is not as it should be; see `RegionStatus`. */
+  readonly streamSettings: readonly string[];
   readonly snapshot: Bootstrap['progress'];
-  /** Why no peer's snapshot can be installed here. */
-  readonly schemaBehind: Bootstrap['schemaBehind'];
   /** Why it would refuse a write now. */
   readonly hindrance: Refusal | undefined;
 }
@@ -46,7 +43,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
   return {
     region: parts.region,
     role: role.leads ? 'leader' : 'follower',
-    ready: parts.ready,
+    ready: parts.ready && ingest.stopped === undefined,
     ...(role.leadership === undefined ? {} : { leadership: role.leadership }),
     cut: drill.cut,
     ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
@@ -57,32 +54,33 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...(stream.connected && stream.messageLimitBytes < BATCH_LIMIT_BYTES
       ? { streamLimitBytes: stream.messageLimitBytes }
       : {}),
+    ...(parts.streamSettings.length === 0 ? {} : { streamSettings: parts.streamSettings }),
     unshipped: parts.ship.unshipped ?? null,
     items: parts.catalog.size,
     clockMs: parts.clock.nowMs(),
     newestMs: apply.newestMs,
-    ...stoppedIn(parts),
-    ...(ingest.refused === undefined ? {} : { refused: ingest.refused }),
+    ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
     ...(scanOnly === undefined ? {} : { scanOnly }),
-    ...newestEpoch(wal),
+    ...refusesAsLeader(role),
+    ...(role.refused.length === 0 ? {} : { refusedValues: role.refused }),
+    ...newestEpoch(wal, role.knownEpoch),
     schemaHash: schema.hash,
     signals: [...schema.signals.keys()],
   };
 }
 
-/** The first that stopped gives the reason; of the others the names. */
-function stoppedIn({ ingest, schemaBehind }: StatusParts): Pick<RegionStatus, 'stopped'> {
-  const [first] = ingest.stopped.values();
-  const origins = [...ingest.stopped.keys()].slice(0, STOPPED_SHOWN);
-  if (first !== undefined) return { stopped: { code: first.code, detail: first.detail, origins } };
-  return schemaBehind === undefined ? {} : { stopped: { code: 'schema_behind', detail: schemaBehind, origins } };
+function refusesAsLeader(role: Role): Pick<RegionStatus, 'refuses'> {
+  if (!role.leads || role.leadership === undefined) return {};
+  const gate = role.gate(role.leadership.epoch);
+  return gate instanceof Refusal ? { refuses: { code: gate.code, detail: gate.message } } : {};
 }
 
-function newestEpoch(wal: Wal): Pick<RegionStatus, 'newestEpoch'> {
+function newestEpoch(wal: Wal, knownEpoch: number): Pick<RegionStatus, 'newestEpoch'> {
   let newest: RegionStatus['newestEpoch'];
   for (const { epoch, last } of wal.origins()) {
+    if (epoch > knownEpoch) continue;
     if (newest === undefined || epoch > newest.epoch) newest = { epoch, events: last };
     else if (epoch === newest.epoch) newest = { epoch, events: newest.events + last };
   }
@@ -110,7 +108,7 @@ export function lagBehindLeader({ role, peers, apply }: LagOptions): {
   const lagEvents = (): number | undefined => {
     if (role.leads) return 0;
     const status = leaderStatus();
-    const leader = status && reportedApplied(status);
+    const leader = status && (reportedApplied(status) ?? new Map());
     if (leader === undefined) return undefined;
     const here = totalOf(apply.applied);
     if (counted?.leader !== leader || counted.here !== here) {

@@ -48,6 +48,7 @@ import { createReadiness, type Readiness } from './role/readiness.ts';
 import type { Role } from './role/role.ts';
 import { createSearch } from './search/fused-search.ts';
 import { lowestAtPeers } from './ship/lowest-at-peers.ts';
+import { SettingsWatch } from './ship/settings-watch.ts';
 import type { Ship } from './ship/ship.ts';
 import { createShipper } from './ship/shipper.ts';
 import { createBootstrap } from './snapshot/bootstrap.ts';
@@ -88,8 +89,6 @@ export interface RegionOptions {
   readonly schemaFile: string;
   /** To every other region of the topology. */
   readonly links: readonly PeerLink[];
-  /** Regions whose origins are taken, present and former; absent: whoever opens them. */
-  readonly regions?: readonly string[];
   readonly intakeQueueLimit: number;
   readonly intakeQueueBytes: number;
   readonly logMaxBytes: number;
@@ -123,7 +122,7 @@ export interface Region {
 
 /** Opens the log and recovers the state; throws `ConfigError` where this directory or schema cannot be served. */
 export async function createRegion(options: RegionOptions): Promise<Region> {
-  const { region, regions, clock, random, log, metrics, schema, stream, control, links, onFatal } = options;
+  const { region, clock, random, log, metrics, schema, stream, control, links, onFatal } = options;
   const wal = openLog({ store: options.store });
   const { startedEmpty, installed } = await takeDirectory({
     ...{ wal, region, random, log, schema },
@@ -200,7 +199,11 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onFatal,
     onForgotten: counters.keysForgotten,
   });
-  const background = [checkpoint, trim, keySweep, recovered.indexing];
+  const settings = new SettingsWatch({
+    ...{ clock, log, stream, onChanged: counters.streamSettingChanged },
+    mends: () => role.leads,
+  });
+  const background = [checkpoint, trim, keySweep, recovered.indexing, settings];
   const drill = createCutSwitch({
     clock,
     log,
@@ -228,12 +231,20 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onShipped: counters.shipped,
   });
   const ingest: Ingest = createIngest({
-    ...{ clock, log, wal, apply, schema, regions },
-    onStopped: ({ origin, code, detail }) => log.error('origin stopped here', { origin, code, detail }),
-    onRefused: counters.refused,
+    wal,
+    apply,
+    schema,
+    onStopped: ({ code, detail }) => log.error('replication stopped here', { code, detail }),
   });
   const repair: Repair = createPeerRepair({
-    ...{ region, clock, log, wal, ingest, peers, links, enabled, onFatal },
+    clock,
+    log,
+    wal,
+    ingest,
+    peers,
+    links,
+    enabled,
+    onFatal,
     onRepaired: counters.repaired,
     held: () => bootstrap.holdsRepair,
     onTrimmed: (peer, origin) => bootstrap.trimmedAt(peer, origin),
@@ -249,9 +260,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     startedEmpty: startedEmpty && !installed,
     ready: () => readiness.ready,
     notBeforeMs: options.snapshotsNotBeforeMs ?? 0,
-    hindered: () => drill.cut,
+    hindered: () => drill.cut || ingest.stopped !== undefined,
     requireSchema: (copy) => requireAccepted(copy, schema, options.schemaFile),
-    regions,
+    onSchemaBehind: (detail) => ingest.stop({ code: 'schema_behind', detail }),
     onReleased: () => repair.nudge(),
     onArrived: options.onArrived,
     onReceived: counters.snapshotReceived,
@@ -273,7 +284,6 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     stream,
     wal,
     ingest,
-    regions,
     enabled,
     onGap: () => repair.nudge(),
     onFatal,
@@ -293,20 +303,14 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const storageLimit = createStorageLimit({ clock, store: options.store, limitBytes: options.logMaxBytes, region });
   const hindrance = (): Refusal | undefined => {
     if (!readiness.ready) return new Refusal('not_ready', `${region} is still catching up with its peers`);
+    if (ingest.stopped !== undefined) return new Refusal('schema_behind', ingest.stopped.detail);
     return storageLimit() ?? clockHindrance(region, peers);
   };
   const role: Role = createLeadershipRole({
-    clock,
-    random,
-    log,
-    region,
-    wal,
-    control,
-    stream,
-    peers,
-    hindrance,
+    ...{ clock, random, log, region, wal, control, stream, peers, hindrance, onFatal },
     settle: () => intake.settle(),
-    onFatal,
+    regions: [region, ...links.map((link) => link.region)],
+    onRefused: counters.controlValueRefused,
   });
   const intake: Intake = createGroupCommit({
     clock,
@@ -345,8 +349,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       drill,
       ready: readiness.ready,
       snapshot: bootstrap.progress,
-      schemaBehind: bootstrap.schemaBehind,
       hindrance: hindrance(),
+      streamSettings: settings.findings,
     });
 
   const surface: RegionSurface = {
@@ -385,10 +389,10 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     streamConnected: () => stream.connected,
     epoch: () => role.leadership?.epoch ?? 0,
     leads: () => role.leads,
+    accepting: () => role.leads && !(role.gate(role.leadership?.epoch ?? 0) instanceof Refusal),
     cut: () => drill.cut,
     ready: () => readiness.ready,
-    stoppedOrigins: () => ingest.stopped.size,
-    schemaBehind: () => bootstrap.schemaBehind !== undefined,
+    stopped: () => ingest.stopped !== undefined,
     storeUsedBytes: () => options.store.sizes().usedBytes,
     storeFreeBytes: () => options.store.sizes().freeBytes,
     storeLimitBytes: () => options.logMaxBytes,

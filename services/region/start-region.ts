@@ -6,10 +6,10 @@ import { messageOf } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
 import { systemRandom as random, systemClock } from '../../shared/kernel/system.ts';
+import { aliveKey } from '../../shared/leadership/leadership.ts';
 import { listen } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
-import { aliveKey } from '../../shared/protocol/leadership.ts';
 import { loadSchema } from '../../shared/schema/parse-schema.ts';
 import { loadTopology } from '../../shared/schema/parse-topology.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
@@ -64,7 +64,6 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     schema,
     schemaFile: config.schemaFile,
     links,
-    regions: [...names, ...(topology.formerRegions ?? [])],
     intakeQueueLimit: config.intakeQueueLimit,
     intakeQueueBytes: config.intakeQueueBytes,
     maxBodiesBytes: config.maxBodiesBytes,

@@ -6,6 +6,7 @@
  */
 import type Koa from 'koa';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import { RefusedValues } from '../../shared/leadership/refused-values.ts';
 import { createHttpApp, type HttpLimits } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
@@ -64,6 +65,11 @@ export interface RouterService {
 
 export function createRouter(options: RouterOptions): RouterService {
   const { clock, random, log, metrics, control, topology, links } = options;
+  const refused = metrics.counter({
+    name: 'tidal_router_control_values_refused_total',
+    help: 'Readings of a value of the control bucket, or of a record a region reports, that was refused.',
+  });
+  const refusals = new RefusedValues({ clock, log, count: () => refused.inc() });
   const regions = new RegionMonitor({
     links,
     clock,
@@ -71,7 +77,16 @@ export function createRouter(options: RouterOptions): RouterService {
     metrics,
     onStatus: (status) => leadership.report(status),
   });
-  const leadership = new LeadershipFollower({ control, topology, regions, clock, random, log, metrics });
+  const leadership = new LeadershipFollower({
+    control,
+    topology,
+    regions,
+    clock,
+    random,
+    log,
+    metrics,
+    refusals,
+  });
   const forwarding = new WriteForwarder({
     leadership,
     links,
@@ -94,6 +109,7 @@ export function createRouter(options: RouterOptions): RouterService {
     regions,
     links,
     replace,
+    refusals,
     clock,
     random,
     log,

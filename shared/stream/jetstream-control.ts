@@ -2,15 +2,18 @@
  * A control key in JetStream: a KV bucket by its stream, with plain requests. The library's KV view would re-create a
  * lost bucket behind the caller's back, and tells a missing bucket from a missing server by luck.
  *
- * A revision is a sequence of the bucket's stream, and a bucket made anew after a loss counts from 1 again. So a revision
- * counts only together with the bucket it was read from: an update first looks whether that bucket is still the one.
- * What is left is a bucket lost and made anew between that look and the update behind it.
+ * The server compares sequences only, and those are counted again by a bucket that was made anew (another `created`) or put
+ * back from an older copy (the same `created`, other writes at the same sequences). So a revision is the bucket's `created`,
+ * the sequence and a digest of the value, and an update looks for all three just before it writes, on the connection it
+ * writes on: a bucket is put back by another server process, which ends that connection. What is left is a bucket that
+ * somebody deletes and makes anew on the running server within the milliseconds between.
  */
+import { createHash } from 'node:crypto';
 import { Fault, messageOf } from '../errors/errors.ts';
 import { type ApiError, errorCodes } from './jetstream-errors.ts';
 import type { Answer, Link } from './jetstream-link.ts';
 import { bucketConfiguration, CONTROL_BUCKET } from './settings.ts';
-import type { Control, ControlEntry } from './stream.ts';
+import type { Control, ControlEntry, Revision } from './stream.ts';
 
 const bucketStream = `KV_${CONTROL_BUCKET}`;
 
@@ -20,43 +23,49 @@ interface StoredMessage {
   readonly hdrs?: string;
 }
 
+const DIGEST_CHARACTERS = 16;
+
+function revisionOf(created: string, sequence: number, bytes: Uint8Array): Revision {
+  const digest = createHash('sha256').update(bytes).digest('hex').slice(0, DIGEST_CHARACTERS);
+  return `${created}/${sequence}/${digest}` as Revision;
+}
+
 export class JetStreamControl implements Control {
   private readonly link: Link;
   private readonly subject: string;
-  /** `created` of the bucket this process last read or wrote: its revisions are the only ones that count. */
-  private bucket: string | undefined;
-
   constructor(link: Link, key: string) {
     this.link = link;
     this.subject = `$KV.${CONTROL_BUCKET}.${key}`;
   }
 
   async read(): Promise<ControlEntry | 'missing'> {
-    const created = await this.bucketCreated();
-    if (created === undefined) return 'missing';
-    const stored = await this.last();
-    this.bucket = created;
-    if (stored === undefined || isDeletion(stored)) return 'missing';
-    return { revision: stored.seq, value: parse(stored) };
+    const found = await this.look();
+    if (found?.stored === undefined || isDeletion(found.stored)) return 'missing';
+    return { revision: revisionIn(found.created, found.stored), value: parse(found.stored) };
   }
 
-  async create(value: unknown): Promise<{ readonly revision: number } | 'conflict'> {
+  async create(value: unknown): Promise<{ readonly revision: Revision } | 'conflict'> {
     const answer = await this.api(`STREAM.CREATE.${bucketStream}`, bucketConfiguration);
-    // Another configuration than ours, made by another release or by hand: the bucket is there, and that is enough.
+    // Another configuration than ours: the bucket is there, and the regions put its settings right.
     if (answer.error !== undefined && answer.error.err_code !== errorCodes.streamConfigDiffers)
       throw fault(answer.error);
-    const created = await this.bucketCreated();
-    if (created === undefined) throw new Fault('control_unavailable', 'the bucket vanished while it was created');
-    this.bucket = created;
-    const stored = await this.last();
-    if (stored !== undefined && !isDeletion(stored)) return 'conflict';
-    return this.put(value, stored?.seq ?? 0);
+    const found = await this.look();
+    if (found === undefined) throw new Fault('control_unavailable', 'the bucket vanished while it was created');
+    if (found.stored !== undefined && !isDeletion(found.stored)) return 'conflict';
+    return this.put(value, found);
   }
 
-  async update(value: unknown, revision: number): Promise<{ readonly revision: number } | 'conflict'> {
+  async update(value: unknown, revision: Revision): Promise<{ readonly revision: Revision } | 'conflict'> {
+    const found = await this.look();
+    if (found?.stored === undefined || revisionIn(found.created, found.stored) !== revision) return 'conflict';
+    return this.put(value, found);
+  }
+
+  /** The bucket and the key's newest message, over one connection; undefined when the server says that there is no bucket. */
+  private async look(): Promise<Found | undefined> {
+    const { connections } = this.link;
     const created = await this.bucketCreated();
-    if (created === undefined || created !== this.bucket) return 'conflict';
-    return this.put(value, revision);
+    return created === undefined ? undefined : { created, stored: await this.last(), connections };
   }
 
   /** Undefined when the server says that there is no bucket. */
@@ -75,20 +84,38 @@ export class JetStreamControl implements Control {
     return answer.message as StoredMessage;
   }
 
-  private async put(value: unknown, expectedLast: number): Promise<{ readonly revision: number } | 'conflict'> {
+  private async put(
+    value: unknown,
+    { created, stored, connections }: Found,
+  ): Promise<{ readonly revision: Revision } | 'conflict'> {
     const bytes = new TextEncoder().encode(JSON.stringify(value));
+    const expectedLast = stored?.seq ?? 0;
+    if (this.link.connections !== connections) {
+      throw new Fault('control_unavailable', 'the connection was lost between the look at the key and the write');
+    }
     const answer = await silenceIsUnavailable(this.link.publish(this.subject, bytes, expectedLast));
     if (answer.error?.err_code === errorCodes.wrongLastSequence) return 'conflict';
     if (answer.error !== undefined) throw fault(answer.error);
     if (typeof answer.seq !== 'number' || answer.duplicate === true) {
       throw new Fault('control_unavailable', `not an acknowledgement: ${JSON.stringify(answer)}`);
     }
-    return { revision: answer.seq };
+    return { revision: revisionOf(created, answer.seq, bytes) };
   }
 
   private api(what: string, body?: unknown): Promise<Answer> {
     return silenceIsUnavailable(this.link.api(what, body));
   }
+}
+
+/** What a look at the key found, and over which connection. */
+interface Found {
+  readonly created: string;
+  readonly stored: StoredMessage | undefined;
+  readonly connections: number;
+}
+
+function revisionIn(created: string, { seq, data }: StoredMessage): Revision {
+  return revisionOf(created, seq, Buffer.from(data ?? '', 'base64'));
 }
 
 async function silenceIsUnavailable(request: Promise<Answer>): Promise<Answer> {

@@ -35,6 +35,8 @@ export class Link {
   private readonly listeners = new Set<(connected: boolean) => void>();
   private readonly running: Promise<void>;
   private current: NatsConnection | undefined;
+  /** Connections so far: another count is another connection. */
+  connections = 0;
   private payloadLimit = 0;
   private outageReported = false;
 
@@ -136,6 +138,7 @@ export class Link {
     if (this.closing.signal.aborted) return connection.close();
     void this.destroyWhenStale(connection);
     this.current = connection;
+    this.connections++;
     this.payloadLimit = connection.info?.max_payload ?? 0;
     this.outageReported = false;
     log?.info(`connected to the stream at ${url}`);

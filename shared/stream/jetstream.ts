@@ -14,13 +14,22 @@ import { openAttachment } from './jetstream-attach.ts';
 import { JetStreamControl } from './jetstream-control.ts';
 import { errorCodes, faultOfApiError } from './jetstream-errors.ts';
 import { Link, type LinkLog } from './jetstream-link.ts';
-import { connection, LEADERSHIP_KEY, STREAM_NAME, type StreamSettings, streamConfiguration } from './settings.ts';
+import { checkSettings } from './jetstream-settings.ts';
+import {
+  bucketConfiguration,
+  connection,
+  LEADERSHIP_KEY,
+  STREAM_NAME,
+  type StreamSettings,
+  streamConfiguration,
+} from './settings.ts';
 import {
   type Attachment,
   type AttachOptions,
   type Control,
   type ControlKeys,
   type PublishResult,
+  type SettingsDifference,
   type Stream,
   type StreamInfo,
   type StreamMessage,
@@ -94,6 +103,11 @@ class JetStream implements Stream {
     if (created.error.err_code !== errorCodes.streamConfigDiffers) throw faultOfApiError(created.error, 'create');
     const updated = await this.link.api(`STREAM.UPDATE.${STREAM_NAME}`, configuration);
     if (updated.error !== undefined) throw faultOfApiError(updated.error, 'update');
+  }
+
+  async checkSettings(mend: boolean): Promise<readonly SettingsDifference[]> {
+    const stream = await checkSettings(this.link, streamConfiguration(this.settings), mend);
+    return [...stream, ...(await checkSettings(this.link, bucketConfiguration, mend))];
   }
 
   async info(): Promise<StreamInfo> {

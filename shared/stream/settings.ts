@@ -33,6 +33,20 @@ export interface StreamSettings {
   readonly maxBytes: number;
 }
 
+/** What neither stream limits or switches on. An update without these would mean the same; named, they are compared. */
+const unlimited = {
+  max_age: 0,
+  max_consumers: -1,
+  max_msg_size: -1,
+  no_ack: false,
+  sealed: false,
+  deny_purge: false,
+  discard_new_per_subject: false,
+} as const;
+
+/** What neither stream may have: others' messages in it, or its messages elsewhere. */
+export const absentSettings = ['mirror', 'sources', 'republish', 'subject_transform'] as const;
+
 /** The stream's configuration as the server takes it. `duplicate_window` does not matter: no message carries an id. */
 export function streamConfiguration(settings: StreamSettings): Readonly<Record<string, unknown>> {
   return {
@@ -43,9 +57,10 @@ export function streamConfiguration(settings: StreamSettings): Readonly<Record<s
     discard: 'old',
     max_bytes: settings.maxBytes,
     max_msgs: -1,
-    max_age: 0,
-    max_consumers: -1,
+    ...unlimited,
     num_replicas: 1,
+    max_msgs_per_subject: -1,
+    allow_rollup_hdrs: false,
     // A direct get may answer from before the last acknowledgement; the shipper's mark must not.
     allow_direct: false,
     // A deleted last message makes some servers say a subject is empty although older messages stand.
@@ -63,6 +78,9 @@ export const bucketConfiguration: Readonly<Record<string, unknown>> = {
   retention: 'limits',
   storage: 'file',
   discard: 'new',
+  max_bytes: -1,
+  max_msgs: -1,
+  ...unlimited,
   // The last leaderships stay readable for whoever looks into an incident.
   max_msgs_per_subject: 16,
   num_replicas: 1,

@@ -57,6 +57,16 @@ export interface AttachOptions {
   readonly onDetached: (reason: DetachReason, detail: string) => void;
 }
 
+/** One setting that somebody changed. */
+export interface SettingsDifference {
+  /** Which one, what it is and what it should be. */
+  readonly what: string;
+  /** `left`: nobody tried to put it right. `stuck`: the server does not take it back. */
+  readonly outcome: 'mended' | 'left' | 'stuck';
+  /** Why it is stuck. */
+  readonly why?: string;
+}
+
 /**
  * Every call may throw `Fault` with one of these codes: `stream_unavailable` (not connected, timed out), `stream_missing`
  * (connected, but there is no such stream), `stream_error`.
@@ -70,6 +80,11 @@ export interface Stream {
   onConnection(listener: (connected: boolean) => void): () => void;
   /** Creates the stream, or updates it to the table in `settings.ts`. Idempotent. */
   ensure(): Promise<void>;
+  /**
+   * What of the settings of stream and control bucket is not as in `settings.ts`; with `mend` it is put right as far as the
+   * server lets it. Creates nothing.
+   */
+  checkSettings(mend: boolean): Promise<readonly SettingsDifference[]>;
   info(): Promise<StreamInfo>;
   /** The message at a stream sequence; undefined when the stream does not hold it. */
   message(sequence: number): Promise<StreamMessage | undefined>;
@@ -80,8 +95,15 @@ export interface Stream {
   attach(options: AttachOptions): Promise<Attachment>;
 }
 
+/**
+ * One write of one key, in one bucket. Opaque: two are the same write exactly if they are equal, and nothing else can be
+ * read off them. A bucket made anew or put back from an older copy counts its sequences again, so a sequence alone names
+ * no write.
+ */
+export type Revision = string & { readonly opaque: unique symbol };
+
 export interface ControlEntry {
-  readonly revision: number;
+  readonly revision: Revision;
   /** The parsed JSON value. */
   readonly value: unknown;
 }
@@ -96,10 +118,10 @@ export type ControlKeys = (name: string) => Control;
 export interface Control {
   read(): Promise<ControlEntry | 'missing'>;
   /** Creates the bucket if need be and the key if it does not exist. `conflict` = somebody else did. */
-  create(value: unknown): Promise<{ readonly revision: number } | 'conflict'>;
+  create(value: unknown): Promise<{ readonly revision: Revision } | 'conflict'>;
   /**
-   * Compare-and-set on a revision that this client read or wrote last. `conflict` also when the bucket is not the one that
-   * revision came from (lost, made anew): revisions of a new bucket count from 1 again.
+   * Compare-and-set: the key gets the value if its newest write is the one `revision` names. Otherwise `conflict`, also when
+   * another write stands at that place because the bucket was lost and made anew or put back from an older copy.
    */
-  update(value: unknown, revision: number): Promise<{ readonly revision: number } | 'conflict'>;
+  update(value: unknown, revision: Revision): Promise<{ readonly revision: Revision } | 'conflict'>;
 }

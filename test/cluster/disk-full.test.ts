@@ -102,6 +102,33 @@ describe('the disk of a region is full', function () {
     await told.check(cluster);
   });
 
+  it('the leader’s: a planned promotion hands over what it has, and back it leads again once there is room', async () => {
+    const told = new Acknowledged();
+    for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 700 + (n % 5)), 200);
+    const before = await cluster.status();
+    assert.equal(before.leader, 'us-east');
+    // Nothing at all: a record of a hundred bytes finds no room either.
+    fill('us-east', 0);
+    let refused = 200;
+    for (let n = 0; n < 200 && refused === 200; n++) refused = await told.view(cluster, 700 + (n % 5));
+    assert.equal(refused, 507);
+    assert.equal((await cluster.get('/health')).status, 503);
+    const promoted = await cluster.post('/cluster/promote', { region: 'eu-west' });
+    assert.deepEqual([promoted.status, promoted.body.epoch], [200, before.epoch + 1], JSON.stringify(promoted.body));
+    for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 700 + (n % 5)), 200);
+    const { regions } = await cluster.status();
+    assert.equal(regions.find(({ name }) => name === 'us-east')?.role, 'follower');
+
+    rmSync(ballast('us-east'));
+    await told.check(cluster);
+    await eventually('it can lead again', async () => {
+      const { status } = await cluster.post('/cluster/promote', { region: 'us-east' });
+      return status === 200;
+    });
+    assert.equal(await told.view(cluster, 700), 200);
+    await told.check(cluster);
+  });
+
   it('a follower’s: it falls behind and says so, the leader goes on; with room again it catches up, without a restart', async () => {
     const told = new Acknowledged();
     const { pid } = cluster.process('eu-west');

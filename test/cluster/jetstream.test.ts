@@ -35,10 +35,17 @@ async function startBroker(): Promise<Broker> {
     connect: (name) => open(server.url, name),
     kill: () => server.kill(),
     restart: (options) => server.restart(options),
+    backUp: () => server.backUp(),
+    restoreBackup: () => server.restoreBackup(),
     pause: () => server.pause(),
     resume: () => server.resume(),
     deleteStream: () => demand(`STREAM.DELETE.${STREAM_NAME}`),
     purgeStream: () => demand(`STREAM.PURGE.${STREAM_NAME}`),
+    changeSettings: async () => {
+      const { config } = await ask(server.url, `STREAM.INFO.${STREAM_NAME}`);
+      const changed = { ...(config as object), max_msg_size: 10 };
+      assert.equal((await ask(server.url, `STREAM.UPDATE.${STREAM_NAME}`, changed)).error, undefined);
+    },
     deleteBucket: () => demand(`STREAM.DELETE.KV_${CONTROL_BUCKET}`),
     stop: () => server.stop(),
   };

@@ -8,12 +8,12 @@ import type { RegionLink, Submission } from '../../services/router/forward/forwa
 import { createRouter, type RouterService } from '../../services/router/router.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import type { Timer } from '../../shared/kernel/kernel.ts';
+import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
 import { DIGESTS_LIMIT, type WriteAccepted } from '../../shared/protocol/internal.ts';
-import type { Leadership } from '../../shared/protocol/leadership.ts';
 import { formatPosition, parsePosition } from '../../shared/protocol/position.ts';
 import { fromWire, toWire, type WireWrite } from '../../shared/protocol/writes.ts';
 import type { Control } from '../../shared/stream/stream.ts';

@@ -79,12 +79,12 @@ export class CoreRegion {
   /** What `onFatal` was told: the process would be gone. */
   readonly fatal: unknown[] = [];
   readonly stopped: Stopped[] = [];
-  /** Why batches were refused. */
-  readonly refused: string[] = [];
   readonly gaps: Gap[] = [];
   /** As recovery left it. */
   readonly recovered: Recovered;
   attaches = 0;
+  /** Leadership records it refused to take for one. */
+  refusals = 0;
   /** Nobody reaches this region any more. */
   down = false;
   /** Refuses to accept, where set. */
@@ -147,14 +147,8 @@ export class CoreRegion {
       enabled,
       floorOf: (origin) => this.floorOf(origin),
     });
-    const regions = ['us-east', 'eu-west', 'ap-south', region, ...others];
-    this.ingest = createIngest({
-      ...{ clock, log, wal, apply: this.apply, schema, regions },
-      onStopped: (why) => this.stopped.push(why),
-      onRefused: (reason) => this.refused.push(reason),
-    });
+    this.ingest = createIngest({ wal, apply: this.apply, schema, onStopped: (why) => this.stopped.push(why) });
     this.repair = createPeerRepair({
-      region,
       clock,
       log,
       wal,
@@ -170,7 +164,6 @@ export class CoreRegion {
       stream,
       wal,
       ingest: this.ingest,
-      regions,
       enabled,
       onGap: (gap) => {
         this.gaps.push(gap);
@@ -200,6 +193,8 @@ export class CoreRegion {
       peers: this.peers,
       hindrance: () => this.hindrance,
       settle: () => this.intake.settle(),
+      regions: ['us-east', 'eu-west', 'ap-south'],
+      onRefused: () => void this.refusals++,
       onFatal,
     });
     this.intake = createGroupCommit({
@@ -308,7 +303,6 @@ export class CoreRegion {
       items: this.catalog.size,
       clockMs: this.clock.nowMs() + this.clockOffsetMs,
       newestMs: this.apply.newestMs,
-      ...(this.ingest.refused === undefined ? {} : { refused: this.ingest.refused }),
       schemaHash: (this.options.schema ?? testSchema).hash,
       signals: [...(this.options.schema ?? testSchema).signals.keys()],
     };

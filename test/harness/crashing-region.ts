@@ -66,6 +66,7 @@ function wrapStream(stream: Stream): Stream {
     },
     onConnection: (listener) => stream.onConnection(listener),
     ensure: () => stream.ensure(),
+    checkSettings: (mend) => stream.checkSettings(mend),
     info: () => stream.info(),
     message: (sequence) => stream.message(sequence),
     lastOf: (origin) => stream.lastOf(origin),

@@ -44,6 +44,11 @@ export class ManualClock implements Clock {
     this.wallMs += ms;
   }
 
+  /** Time passes and nothing runs, as for a process that is paused; what fell due meanwhile runs at the next move. */
+  stand(ms: number): void {
+    this.elapsedMs += ms;
+  }
+
   /** Lets everything run that needs no time. */
   settle(): Promise<void> {
     return settle();

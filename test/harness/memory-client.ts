@@ -10,6 +10,7 @@ import type {
   ControlKeys,
   DetachReason,
   PublishResult,
+  Revision,
   Stream,
   StreamInfo,
   StreamMessage,
@@ -177,6 +178,12 @@ export class MemoryClient {
         ask(() => {
           broker.stream ??= { created: broker.nextCreated(), first: 1, last: 0, messages: new Map() };
         }),
+      checkSettings: (mend) =>
+        ask(() => {
+          const found = [...broker.changedSettings];
+          if (mend) broker.changedSettings = [];
+          return found.map((what) => ({ what, outcome: mend ? ('mended' as const) : ('left' as const) }));
+        }),
       info: () =>
         ask((): StreamInfo => {
           const { created, first, last } = held();
@@ -234,8 +241,6 @@ export class MemoryClient {
 
   private createKey(name: string): Control {
     const { broker } = this;
-    /** The bucket this key was read from last: its revisions are the only ones that count. */
-    let known: string | undefined;
     const ask = async <T>(work: () => T): Promise<T> => {
       if (this.controlAway) throw new Fault('control_unavailable', 'the control key does not answer');
       try {
@@ -244,16 +249,15 @@ export class MemoryClient {
         throw new Fault('control_unavailable', messageOf(error), { cause: error });
       }
     };
-    const write = async (work: () => { readonly revision: number } | 'conflict') => {
+    const write = async (work: () => { readonly revision: Revision } | 'conflict') => {
       const result = await ask(work);
       if (!this.loseControlAnswer) return result;
       this.loseControlAnswer = false;
       throw new Fault('control_unavailable', 'no answer in time');
     };
-    const put = (value: unknown): { readonly revision: number } => {
-      const bucket = broker.bucket!;
-      const revision = ++bucket.last;
-      bucket.entries.set(name, { revision, json: JSON.stringify(value) });
+    const put = (value: unknown): { readonly revision: Revision } => {
+      const revision = broker.nextRevision();
+      broker.bucket?.entries.set(name, { revision, json: JSON.stringify(value) });
       broker.onKey?.(name, value);
       return { revision };
     };
@@ -261,24 +265,27 @@ export class MemoryClient {
       read: () => {
         if (name === LEADERSHIP_KEY) this.controlReads++;
         return ask((): ControlEntry | 'missing' => {
-          known = broker.bucket?.created;
           const entry = broker.bucket?.entries.get(name);
-          return entry === undefined ? 'missing' : { revision: entry.revision, value: JSON.parse(entry.json) };
+          return entry === undefined ? 'missing' : { revision: entry.revision, value: parsed(entry.json) };
         });
       },
       create: (value) =>
         write(() => {
-          broker.bucket ??= { created: broker.nextCreated(), last: 0, entries: new Map() };
-          known = broker.bucket.created;
+          broker.bucket ??= { created: broker.nextCreated(), entries: new Map() };
           return broker.bucket.entries.has(name) ? 'conflict' : put(value);
         }),
       update: (value, revision) =>
-        write(() => {
-          const { bucket } = broker;
-          if (bucket === undefined || bucket.created !== known) return 'conflict';
-          return bucket.entries.get(name)?.revision === revision ? put(value) : 'conflict';
-        }),
+        write(() => (broker.bucket?.entries.get(name)?.revision === revision ? put(value) : 'conflict')),
     };
+  }
+}
+
+/** Undefined for what is not JSON. */
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
   }
 }
 

@@ -2,9 +2,9 @@
 import { Heartbeat } from '../../services/region/role/heartbeat.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
+import { aliveKey } from '../../shared/leadership/leadership.ts';
 import { type Log, silentLog } from '../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
-import { aliveKey } from '../../shared/protocol/leadership.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
 import { ManualClock } from './manual-clock.ts';
 import { MemoryControl, MemoryKeys } from './memory-control.ts';

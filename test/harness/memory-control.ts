@@ -1,6 +1,9 @@
 /** The control key in memory, with the failures that matter: away, request lost, acknowledgement lost. */
 import { Fault } from '../../shared/errors/errors.ts';
-import type { Control, ControlEntry } from '../../shared/stream/stream.ts';
+import type { Control, ControlEntry, Revision } from '../../shared/stream/stream.ts';
+
+/** Of all keys of all tests in this process: no two writes have the same revision. */
+let writes = 0;
 
 /** All keys of a bucket; they are away together. */
 export class MemoryKeys {
@@ -30,7 +33,8 @@ export class MemoryControl implements Control {
   changes = 0;
 
   put(value: unknown): void {
-    this.entry = { revision: (this.entry?.revision ?? 0) + 1, value };
+    writes++;
+    this.entry = { revision: `write ${writes}` as Revision, value };
   }
 
   async read(): Promise<ControlEntry | 'missing'> {
@@ -38,19 +42,19 @@ export class MemoryControl implements Control {
     return this.entry ?? 'missing';
   }
 
-  async create(value: unknown): Promise<{ revision: number } | 'conflict'> {
+  async create(value: unknown): Promise<{ revision: Revision } | 'conflict'> {
     this.answer();
     if (this.entry !== undefined) return 'conflict';
     return this.change(value);
   }
 
-  async update(value: unknown, revision: number): Promise<{ revision: number } | 'conflict'> {
+  async update(value: unknown, revision: Revision): Promise<{ revision: Revision } | 'conflict'> {
     this.answer();
     if (this.entry?.revision !== revision) return 'conflict';
     return this.change(value);
   }
 
-  private change(value: unknown): { revision: number } {
+  private change(value: unknown): { revision: Revision } {
     const failure = this.failures.shift();
     if (failure !== 'lost') {
       this.put(value);

@@ -6,6 +6,7 @@
 import type { ReadAnswer, ReadRequest, RegionLink } from '../../services/router/forward/forward.ts';
 import { Fault, Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
+import type { Leadership } from '../../shared/leadership/leadership.ts';
 import type {
   AwaitReply,
   AwaitRequest,
@@ -19,12 +20,13 @@ import type {
   WritesReply,
   WritesRequest,
 } from '../../shared/protocol/internal.ts';
-import { type Leadership, parseLeadership } from '../../shared/protocol/leadership.ts';
 import { unpackSignals } from '../../shared/protocol/packed-signals.ts';
 import { covers, formatPosition, merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
 import type { WireWrite } from '../../shared/protocol/writes.ts';
 import type { MemoryControl } from './memory-control.ts';
 import { wireSignals } from './wire-signals.ts';
+
+const names = new Set(['us-east', 'eu-west', 'ap-south']);
 
 /** `answer_lost`: writes are taken, their answer never arrives; everything else is as `no_answer`. */
 export type LinkState = 'up' | 'not_sent' | 'no_answer' | 'answer_lost';
@@ -46,6 +48,10 @@ export class MemoryRegion implements RegionLink {
   drains = 0;
   /** Why it would refuse writes. */
   hindrance: { readonly code: string; readonly detail: string } | undefined;
+  /** More that its status says. */
+  said: Pick<RegionStatus, 'refusedValues' | 'streamSettings'> = {};
+  /** Why it refuses writes although it leads. */
+  refuses: { readonly code: string; readonly detail: string } | undefined;
   newestEpoch: { readonly epoch: number; readonly events: number } | undefined;
   state: LinkState = 'up';
   ready = true;
@@ -131,11 +137,14 @@ export class MemoryRegion implements RegionLink {
     this.reach();
     this.catchUp();
     const position = formatPosition(this.position);
+    const known = this.remembered ?? this.recordInKey();
     return {
       region: this.region,
       role: this.remembered?.leader === this.region ? 'leader' : 'follower',
       ready: this.ready,
-      ...(this.remembered === undefined ? {} : { leadership: this.remembered }),
+      ...(known === undefined ? {} : { leadership: known }),
+      ...(this.refuses === undefined ? {} : { refuses: this.refuses }),
+      ...this.said,
       cut: this.isCut,
       ...(this.healAtMs === undefined ? {} : { healAtMs: this.healAtMs }),
       durable: position,
@@ -208,8 +217,14 @@ export class MemoryRegion implements RegionLink {
   async close(): Promise<void> {}
 
   private refreshRecord(): void {
-    if (this.control.away || this.control.entry === undefined) return;
-    this.remembered = parseLeadership(this.control.entry.value);
+    this.remembered = this.recordInKey() ?? this.remembered;
+  }
+
+  private recordInKey(): Leadership | undefined {
+    const record = (this.control.away ? undefined : this.control.entry?.value) as Leadership | undefined;
+    const sound =
+      names.has(record?.leader ?? '') && Number.isInteger(record?.epoch) && (record?.epoch ?? 0) < 3_000_000;
+    return sound ? record : undefined;
   }
 
   private catchUp(): void {

@@ -1,15 +1,14 @@
 /**
  * Stream and control key in memory, with JetStream's semantics where they hurt: the expectation is compared with the
  * *stream* sequence of the subject's last remaining message; a publish can land without its acknowledgement, or after
- * its time-out; `created` survives a restart and a restored older copy, and changes with a new stream; a new bucket
- * counts its revisions from 1 again; a consumer asked for more than there is waits for that sequence.
+ * its time-out; `created` survives a restart and a restored older copy, and changes with a new stream; a consumer asked for more than there is waits for that sequence.
  *
  * Passes `stream-contract.ts`, as the real one does. Requests take no time unless the broker is paused.
  */
 import { Fault } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { connection } from '../../shared/stream/settings.ts';
-import type { DetachReason, StreamMessage } from '../../shared/stream/stream.ts';
+import type { DetachReason, Revision, StreamMessage } from '../../shared/stream/stream.ts';
 import { type MemoryAttachment, MemoryClient } from './memory-client.ts';
 
 /** What happens to a client's next publish. */
@@ -31,9 +30,8 @@ export interface StreamState {
 
 export interface BucketState {
   readonly created: string;
-  last: number;
-  /** By key. Revisions are counted over all of them, as sequences of one stream. */
-  readonly entries: Map<string, { readonly revision: number; readonly json: string }>;
+  /** By key. No two writes of a broker have the same revision, whatever was lost, copied or put back between them. */
+  readonly entries: Map<string, { readonly revision: Revision; readonly json: string }>;
 }
 
 /** The way between a client and the server, where it takes time and may be cut: in a simulation. */
@@ -64,12 +62,15 @@ export class MemoryBroker {
   payloadLimitBytes: number;
   stream: StreamState | undefined;
   bucket: BucketState | undefined;
+  /** Settings that somebody changed, as sentences. */
+  changedSettings: string[] = [];
   up = true;
   paused = false;
   private readonly clients = new Set<MemoryClient>();
   private waiting: (() => void)[] = [];
   private late: (() => void)[] = [];
   private creations = 0;
+  private keyWrites = 0;
   /** Of the server's process: what was on its way to an earlier one never arrives. */
   private starts = 0;
 
@@ -123,6 +124,18 @@ export class MemoryBroker {
     };
   }
 
+  private backup: BrokerCopy | undefined;
+
+  /** As an operator's backup: the server is stopped for it. */
+  async backUp(): Promise<void> {
+    this.backup = this.copy();
+    await this.restart();
+  }
+
+  async restoreBackup(): Promise<void> {
+    await this.restart(this.backup === undefined ? {} : { from: this.backup });
+  }
+
   /** The server stops answering; what was sent waits in its sockets. */
   pause(): void {
     if (this.paused || !this.up) return;
@@ -162,6 +175,10 @@ export class MemoryBroker {
     for (const sequence of [...stream.messages.keys()]) if (sequence < stream.first) stream.messages.delete(sequence);
   }
 
+  async changeSettings(): Promise<void> {
+    this.changedSettings = ['max_msg_size of TIDAL_WAL is 10, not -1'];
+  }
+
   async deleteBucket(): Promise<void> {
     this.bucket = undefined;
   }
@@ -185,7 +202,7 @@ export class MemoryBroker {
 
   /** A value of somebody who does not look at what is there; any text. */
   writeKey(name: string, text: string): void {
-    this.bucket?.entries.set(name, { revision: ++this.bucket.last, json: text });
+    this.bucket?.entries.set(name, { revision: this.nextRevision(), json: text });
   }
 
   /** What timed out earlier arrives now, in the order it was sent. */
@@ -276,6 +293,11 @@ export class MemoryBroker {
   nextCreated(): string {
     this.creations++;
     return new Date(Date.UTC(2026, 0, 1) + this.creations).toISOString();
+  }
+
+  nextRevision(): Revision {
+    this.keyWrites++;
+    return `write ${this.keyWrites}` as Revision;
   }
 
   /** For clients: wakes every attachment. */

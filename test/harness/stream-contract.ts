@@ -7,6 +7,7 @@ import type { Fault } from '../../shared/errors/errors.ts';
 import type {
   Attachment,
   Control,
+  ControlEntry,
   ControlKeys,
   DetachReason,
   Stream,
@@ -28,10 +29,15 @@ export interface Broker {
   kill(): Promise<void>;
   /** After `kill`, or in one go. With `wiped`, nothing is left of stream and bucket. */
   restart(options?: { wiped?: boolean }): Promise<void>;
+  /** Copies the broker's disk aside, and puts the copy back: what came between never happened, for it. */
+  backUp(): Promise<void>;
+  restoreBackup(): Promise<void>;
   pause(): void;
   resume(): void;
   deleteStream(): Promise<void>;
   purgeStream(): Promise<void>;
+  /** Limits the stream's messages to 10 bytes, as an operator's tool could. */
+  changeSettings(): Promise<void>;
   /** Deletes the control bucket under the clients' feet. */
   deleteBucket(): Promise<void>;
   stop(): Promise<void>;
@@ -412,18 +418,28 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
       });
     });
 
+    it('a setting of the stream that somebody changed is named, put right where asked to, and then is as it should be', async () => {
+      const { stream } = await open();
+      assert.deepEqual(await stream.checkSettings(false), []);
+      await broker.changeSettings();
+      const what = 'max_msg_size of TIDAL_WAL is 10, not -1';
+      assert.deepEqual(await stream.checkSettings(false), [{ what, outcome: 'left' }]);
+      assert.deepEqual(await stream.checkSettings(true), [{ what, outcome: 'mended' }]);
+      assert.deepEqual(await stream.checkSettings(true), []);
+      await put(stream, a, 'more than ten bytes', 0);
+    });
+
     describe('control', () => {
       it('is missing, is created once, is read and updated under its revision only', async () => {
         const { control } = await open('one');
         const { control: other } = await open('two');
         assert.equal(await control.read(), 'missing');
-        assert.equal(await control.update({ epoch: 1 }, 1), 'conflict');
         const created = await control.create({ epoch: 1 });
         assert.ok(created !== 'conflict');
         assert.equal(await other.create({ epoch: 9 }), 'conflict');
         assert.deepEqual(await other.read(), { revision: created.revision, value: { epoch: 1 } });
         const updated = await other.update({ epoch: 2 }, created.revision);
-        assert.ok(updated !== 'conflict' && updated.revision > created.revision);
+        assert.ok(updated !== 'conflict' && updated.revision !== created.revision);
         assert.equal(await control.update({ epoch: 3 }, created.revision), 'conflict');
         assert.deepEqual(await control.read(), { revision: updated.revision, value: { epoch: 2 } });
       });
@@ -433,7 +449,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         const { control: other } = await open('two');
         const created = await control.create({ n: 0 });
         assert.ok(created !== 'conflict');
-        assert.equal(((await other.read()) as { revision: number }).revision, created.revision);
+        assert.equal(((await other.read()) as ControlEntry).revision, created.revision);
         const results = await Promise.all([
           control.update({ n: 1 }, created.revision),
           other.update({ n: 2 }, created.revision),
@@ -500,6 +516,52 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.ok(anew !== 'conflict');
         assert.equal(await control.update({ epoch: 8 }, old.revision), 'conflict');
         assert.deepEqual(await other.read(), { revision: anew.revision, value: { epoch: 1 } });
+      });
+
+      it('a client that has read the bucket made anew does not take a revision of the lost one, whatever its number', async () => {
+        const { control } = await open('one');
+        const { control: other } = await open('two');
+        const created = await control.create({ leader: 'us-east', nonce: 'a' });
+        assert.ok(created !== 'conflict');
+        const announced = await control.update({ leader: 'us-east', nonce: 'b' }, created.revision);
+        assert.ok(announced !== 'conflict');
+        await broker.deleteBucket();
+        const anew = await other.create({ leader: 'us-east', nonce: 'c' });
+        assert.ok(anew !== 'conflict');
+        // The second write of its bucket too.
+        const second = await other.update({ leader: 'us-east', nonce: 'd' }, anew.revision);
+        assert.ok(second !== 'conflict');
+        assert.deepEqual(await control.read(), await other.read());
+        assert.equal(await control.update({ leader: 'eu-west', nonce: 'e' }, announced.revision), 'conflict');
+        assert.deepEqual(await other.read(), { revision: second.revision, value: { leader: 'us-east', nonce: 'd' } });
+        assert.ok((await control.update({ leader: 'eu-west', nonce: 'f' }, second.revision)) !== 'conflict');
+      });
+
+      it('an older copy of the bucket put back does not take a revision of after the copy, whatever its number', async () => {
+        const one = await open('one');
+        const two = await open('two');
+        const created = await one.control.create({ leader: 'us-east', nonce: 'a' });
+        assert.ok(created !== 'conflict');
+        await broker.backUp();
+        await eventually('connected again', () => one.stream.connected && two.stream.connected);
+        const announced = await one.control.update({ leader: 'us-east', nonce: 'b' }, created.revision);
+        assert.ok(announced !== 'conflict');
+        await broker.restoreBackup();
+        await eventually('connected again', () => one.stream.connected && two.stream.connected);
+        await eventually('the copy is read', async () => {
+          const entry = await two.control.read();
+          return entry !== 'missing' && entry.revision === created.revision;
+        });
+        assert.equal(await one.control.update({ leader: 'eu-west', nonce: 'e' }, announced.revision), 'conflict');
+        // The write after the copy, as the announcement was.
+        const other = await two.control.update({ leader: 'us-east', nonce: 'c' }, created.revision);
+        assert.ok(other !== 'conflict');
+        await one.control.read();
+        assert.equal(await one.control.update({ leader: 'eu-west', nonce: 'e' }, announced.revision), 'conflict');
+        assert.deepEqual(await two.control.read(), {
+          revision: other.revision,
+          value: { leader: 'us-east', nonce: 'c' },
+        });
       });
     });
   });

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createRouter } from '../../services/router/router.ts';
+import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
-import type { Leadership } from '../../shared/protocol/leadership.ts';
 import { settle } from '../harness/manual-clock.ts';
 import { memoryCluster, names, topology } from '../harness/memory-cluster.ts';
 import { seededRandom } from '../harness/seeded-random.ts';

@@ -3,8 +3,9 @@
  * nobody, and a leader that is partitioned by a drill is not silent. Judged by what the leaders themselves wrote into the
  * control bucket, not by what a router made of it.
  */
+
+import type { Alive } from '../../shared/leadership/leadership.ts';
 import type { LogFields } from '../../shared/observe/log.ts';
-import type { Alive } from '../../shared/protocol/leadership.ts';
 import type { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
 

@@ -2,7 +2,7 @@
  * Planned promotions leave nothing behind: when the record names the new leader, it has on its disk what the old one has of the
  * old epoch, and no disk gets anything of that epoch afterwards.
  */
-import type { Leadership } from '../../shared/protocol/leadership.ts';
+import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { Violation } from './violation.ts';
 
 export class Handovers {

@@ -228,6 +228,7 @@ export class Life {
           this.enter(() => listener(connected));
         }),
       ensure: () => this.ask(() => stream.ensure()),
+      checkSettings: (mend) => this.ask(() => stream.checkSettings(mend)),
       info: () => this.ask(() => stream.info()),
       message: (sequence) => this.ask(() => stream.message(sequence)),
       lastOf: (origin) => this.ask(() => stream.lastOf(origin)),

@@ -38,7 +38,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'takes a batch after a gap',
     file: `${region}/receive/ingest.js`,
-    changes: [['if (first > durable + 1) {', 'if (Number.isNaN(first)) {']],
+    changes: [['if (batch.first !== durable + 1) {', 'if (batch.first <= durable) {']],
   },
   {
     name: 'moves the offset past a missing range',
@@ -105,8 +105,8 @@ export const mutants: readonly Mutant[] = [
     name: 'trusts a bucket that was made anew',
     file: `${router}/cluster/bootstrap.js`,
     changes: [
-      ['if (highest !== undefined) {', 'if (false) {'],
-      ['epoch: loggedEpoch === 0 ? 1 : loggedEpoch + 1 + gap', 'epoch: 1'],
+      ['if (highest !== undefined)\n        return after(', 'if (false)\n        return after('],
+      ['return loggedEpoch === 0 ? {', 'return true ? {'],
     ],
   },
   {
@@ -114,8 +114,8 @@ export const mutants: readonly Mutant[] = [
     file: `${router}/cluster/leadership.js`,
     changes: [
       [
-        'if (record !== undefined && record.epoch >= this.highestEpoch)\n            return this.adopt(record);',
-        'if (record !== undefined) { this.record = record; for (const listener of [...this.listeners]) listener(); return; }',
+        'if (!this.repairs.due)',
+        'if (record !== undefined) { this.record = record; for (const listener of [...this.listeners]) listener(); return; }\n            if (!this.repairs.due)',
       ],
     ],
   },
@@ -167,8 +167,8 @@ export const mutants: readonly Mutant[] = [
         'clock.monotonicMs() - this.stoppedSinceMs < RESUME_MS / 5',
       ],
       [
-        'const fromKey = revision !== undefined;',
-        'const fromKey = revision !== undefined;\n        if (this.resumed !== undefined && record.handover?.id === this.resumed) return;',
+        'const fromKey = from !== undefined;',
+        'const fromKey = from !== undefined;\n        if (this.resumed !== undefined && record.handover?.id === this.resumed) return;',
       ],
     ],
   },

@@ -5,8 +5,8 @@ import { createRegionHost, type RegionHost } from '../../services/region/region-
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
+import { aliveKey, type Leadership } from '../../shared/leadership/leadership.ts';
 import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
-import { aliveKey, type Leadership } from '../../shared/protocol/leadership.ts';
 import type { Position } from '../../shared/protocol/position.ts';
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';

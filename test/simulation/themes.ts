@@ -2,7 +2,7 @@
  * Faults that only together are a danger, drawn together: a theme is a short story, and a run has one of them or none. It
  * comes in addition to what `faults.ts` draws, from chance of its own.
  */
-import { aliveKey } from '../../shared/protocol/leadership.ts';
+import { aliveKey } from '../../shared/leadership/leadership.ts';
 import type { Chance } from './chance.ts';
 import type { FaultEvent } from './faults.ts';
 import { regionNames, routerNames } from './world.ts';
@@ -222,7 +222,7 @@ const themes: readonly Choice[] = [
   { name: 'a wrong address', theme: aWrongAddress, weight: 0 },
   { name: 'an old disk comes back', theme: anOldDiskComesBack, weight: 0 },
   { name: 'garbage in the stream', theme: garbageInTheStream, weight: 0 },
-  { name: 'garbage in the keys', theme: garbageInTheKeys, weight: 0 },
+  { name: 'garbage in the keys', theme: garbageInTheKeys, weight: 1 },
   { name: 'garbage at the doors', theme: garbageAtTheDoors, weight: 1 },
 ];
 

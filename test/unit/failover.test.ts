@@ -1,9 +1,9 @@
 /** Automatic failover: what is silence and what is not, who takes over, and what is checked once more before. */
 import assert from 'node:assert/strict';
 import { Fault } from '../../shared/errors/errors.ts';
+import type { Leadership } from '../../shared/leadership/leadership.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import type { Leadership } from '../../shared/protocol/leadership.ts';
 import type { WireWrite } from '../../shared/protocol/writes.ts';
 import { type ManualClock, settle } from '../harness/manual-clock.ts';
 import { type MemoryCluster, memoryCluster } from '../harness/memory-cluster.ts';
@@ -46,6 +46,25 @@ describe('automatic failover', () => {
 
   beforeEach(() => open(AFTER_MS));
   afterEach(() => close());
+
+  it('garbage written again and again into a dead leader’s key is no sign of life', async () => {
+    await kill('us-east');
+    for (let second = 0; second < AFTER_MS / 1_000 + 3; second++) {
+      const garbage = [
+        { region: 'us-east', cut: true, clockMs: 1e300 },
+        { region: 'eu-west', cut: true, clockMs: 1 },
+        null,
+      ];
+      cluster.keys.key('alive.us-east').put(garbage[second % garbage.length]);
+      await advance(1_000);
+    }
+    assert.deepEqual(leader(), ['eu-west', 2]);
+    assert.ok(
+      lines.some(
+        ({ message, fields }) => message === 'control value refused' && /alive\.us-east/.test(String(fields.source)),
+      ),
+    );
+  });
 
   it('a killed leader is replaced once, not before its time and not long after', async () => {
     for (let count = 0; count < 3; count += 1) cluster.usEast.accept(write);

@@ -6,6 +6,7 @@ import { decodeBatch } from '../../shared/protocol/batch.ts';
 import { type EventBody, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { isRefused } from '../../shared/protocol/internal.ts';
 import { fromWire } from '../../shared/protocol/writes.ts';
+import type { ControlEntry } from '../../shared/stream/stream.ts';
 import { chainOf } from '../harness/batches.ts';
 import { CoreRegion, item, outcomes, sequences, view, views } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
@@ -404,7 +405,7 @@ describe('group commit', () => {
     const { control } = region.client;
     const entry = await control.read();
     assert.notEqual(entry, 'missing');
-    await control.update({ leader: 'us-east', epoch: 2, nonce: 'second' }, (entry as { revision: number }).revision);
+    await control.update({ leader: 'us-east', epoch: 2, nonce: 'second' }, (entry as ControlEntry).revision);
     await clock.until('it leads in epoch 2', () => 'epoch' in region.role.gate(2));
     await during(clock, region.write([item(1, 'new')], { epoch: 2 }));
     assert.ok(Math.abs(region.wal.highestHlcOf(2) / HLC_PER_MS - clock.nowMs()) < 10_000);

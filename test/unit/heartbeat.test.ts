@@ -1,8 +1,8 @@
 /** The sign of life: a key that changes every second while the process runs and reaches the bucket. */
 import assert from 'node:assert/strict';
 import { Heartbeat } from '../../services/region/role/heartbeat.ts';
+import { parseAlive } from '../../shared/leadership/leadership.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import { parseAlive } from '../../shared/protocol/leadership.ts';
 import type { ControlEntry } from '../../shared/stream/stream.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
@@ -32,12 +32,21 @@ async function rig() {
 }
 
 describe('heartbeat', () => {
+  it('what is malformed, of another region or of no time is no sign of life', () => {
+    const good = { region: 'us-east', cut: false, clockMs: 7 };
+    assert.deepEqual(parseAlive(good, 'us-east'), good);
+    const bad = [null, 'us-east', { ...good, region: 'eu-west' }, { ...good, cut: 1 }];
+    const times = ['7', -1, Number.NaN, Number.POSITIVE_INFINITY, 1e300].map((clockMs) => ({ ...good, clockMs }));
+    for (const value of [...bad, ...times])
+      assert.equal(parseAlive(value, 'us-east'), undefined, JSON.stringify(value));
+  });
+
   it('rewrites its key every second, and leaves the leadership key alone', async () => {
     const it = await rig();
     const heart = it.open();
     heart.start();
     await it.clock.settle();
-    const revisions = new Set<number>();
+    const revisions = new Set<string>();
     for (let second = 0; second < 5; second += 1) {
       revisions.add((await it.read()).revision);
       await it.clock.advance(1_000);
@@ -61,7 +70,7 @@ describe('heartbeat', () => {
     const again = it.open();
     again.start();
     await it.clock.settle();
-    assert.ok((await it.read()).revision > revision);
+    assert.notEqual((await it.read()).revision, revision);
     await again.stop();
     await it.broker.stop();
   });
@@ -71,11 +80,15 @@ describe('heartbeat', () => {
     const heart = it.open();
     heart.start();
     await it.clock.settle();
-    const first = parseAlive((await it.read()).value);
+    const first = parseAlive((await it.read()).value, 'us-east');
     assert.deepEqual(first, { region: 'us-east', cut: false, clockMs: it.clock.nowMs() });
     it.state.cut = true;
     await it.clock.advance(1_000);
-    assert.deepEqual(parseAlive((await it.read()).value), { region: 'us-east', cut: true, clockMs: it.clock.nowMs() });
+    assert.deepEqual(parseAlive((await it.read()).value, 'us-east'), {
+      region: 'us-east',
+      cut: true,
+      clockMs: it.clock.nowMs(),
+    });
     await heart.stop();
     await it.broker.stop();
   });

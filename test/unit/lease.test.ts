@@ -1,6 +1,7 @@
 /** The lease: one of several routers, judged by each one's own monotonic clock. */
 import assert from 'node:assert/strict';
 import { Lease } from '../../services/router/failover/lease.ts';
+import { RefusedValues } from '../../shared/leadership/refused-values.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryControl } from '../harness/memory-control.ts';
@@ -8,11 +9,24 @@ import { MemoryControl } from '../harness/memory-control.ts';
 function rig() {
   const clock = new ManualClock();
   const key = new MemoryControl();
-  const lease = (holder: string) => new Lease({ key, holder, clock, log: silentLog });
-  return { clock, key, one: lease('one'), two: lease('two') };
+  let refused = 0;
+  const refusals = new RefusedValues({ clock, log: silentLog, count: () => void refused++ });
+  const lease = (holder: string) => new Lease({ key, holder, clock, log: silentLog, refusals });
+  return { clock, key, refused: () => refused, one: lease('one'), two: lease('two') };
 }
 
 describe('the failover lease', () => {
+  it('a value that names no holder is no lease: it is written over at once, and counted', async () => {
+    for (const value of [undefined, null, 7, {}, { holder: 7 }, { holder: '' }, { holder: 'x'.repeat(1_000) }]) {
+      const { clock, key, one, refused } = rig();
+      key.put(value);
+      one.start();
+      await clock.settle();
+      assert.deepEqual([one.held, refused()], [true, 1]);
+      await one.stop();
+    }
+  });
+
   it('has one holder, and keeps it while it is renewed', async () => {
     const { clock, one, two } = rig();
     one.start();

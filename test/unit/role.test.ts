@@ -1,7 +1,7 @@
 /** The role: what the leadership record, read or remembered, lets a region do. */
 import assert from 'node:assert/strict';
 import { Refusal } from '../../shared/errors/errors.ts';
-import type { Leadership } from '../../shared/protocol/leadership.ts';
+import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { CoreRegion, outcomes, view } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import type { MemoryClient } from '../harness/memory-client.ts';
@@ -167,25 +167,208 @@ describe('role', () => {
     await it.clock.until('it steps down', () => gate(it.region, 4) === 'not_leader');
   });
 
-  it('a value that is no record is ignored', async () => {
-    const it = await rig(lead('us-east', 1));
+  it('what is no record of this cluster is refused in the key, and in the report of a peer: it leads on', async () => {
+    const it = await rig(lead('us-east', 1), ['eu-west']);
     it.region.start();
     await it.clock.until('it leads', () => gate(it.region, 1) === 1);
-    await it.write({ leader: 'eu-west', epoch: 'many' });
-    await it.clock.advance(3_000);
+    const hostile = [
+      { leader: 'eu-west', epoch: 'many' },
+      { leader: 'nobody', epoch: 50, nonce: 'x' },
+      { leader: 'eu-west', epoch: Number.MAX_SAFE_INTEGER, nonce: 'z' },
+      { leader: 'us-east', epoch: 1_000_002, nonce: 'z' },
+      { leader: 'us-east', epoch: 1, nonce: 'z', handover: { to: 'nobody', id: 'i' } },
+      { leader: 'us-east', epoch: 1, nonce: 'z', handover: null },
+      null,
+    ];
+    for (const value of hostile) {
+      const before = it.region.refusals;
+      await it.write(value);
+      await it.clock.advance(2_000);
+      assert.equal(gate(it.region, 1), 1, JSON.stringify(value));
+      assert.ok(it.region.refusals > before);
+      assert.match(it.region.role.refused.join(), /the leadership key is refused/);
+    }
+    await it.write(lead('us-east', 1, 'again'));
+    const peer = new CoreRegion({ region: 'eu-west', clock: it.clock, broker: it.broker });
+    const status = peer.status.bind(peer);
+    peer.status = () => ({ ...status(), leadership: lead('eu-west', Number.MAX_SAFE_INTEGER) });
+    it.region.meet(peer);
+    await it.clock.until('it is refused', () => it.region.role.refused.some((each) => each.includes('of eu-west is')));
     assert.equal(gate(it.region, 1), 1);
+    assert.equal(it.region.crash().role.leadership?.epoch, 1, 'and nothing of it was stored');
   });
 
-  it('a disk too full to remember a record accepts nothing against it, and does not end', async () => {
-    const it = await rig(lead('us-east', 1));
+  it('an absurd record that an earlier release stored is refused at the start, and replaced by the next sound one', async () => {
+    for (const absurd of [lead('eu-west', Number.MAX_SAFE_INTEGER), lead('nobody', 50)]) {
+      const it = await rig(lead('us-east', 1));
+      it.region.start();
+      await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+      await it.region.write([view(1)]);
+      await it.region.wal.storeMark('leadership', absurd);
+      await it.write(absurd);
+      const again = it.region.crash().start();
+      await it.clock.advance(2_000);
+      assert.deepEqual([again.role.leadership, again.role.knownEpoch], [undefined, 1]);
+      assert.match(again.role.refused.join(), /on the disk of us-east is refused/);
+      // As a router puts it right.
+      await it.write(lead('us-east', 2));
+      await it.clock.until('it leads', () => gate(again, 2) === 2);
+      await it.clock.advance(61_000);
+      assert.deepEqual(again.role.refused, []);
+      assert.equal(again.crash().role.leadership?.epoch, 2);
+    }
+  });
+
+  it('a new disk judges epochs by the lowest its peers know, as far as they can be believed at all', async () => {
+    const it = await rig(undefined, ['eu-west', 'ap-south']);
+    const { clock, broker } = it;
+    const one = new CoreRegion({ region: 'eu-west', clock, broker });
+    const two = new CoreRegion({ region: 'ap-south', clock, broker });
+    const reports = new Map([
+      [one, lead('eu-west', Number.MAX_SAFE_INTEGER)],
+      [two, lead('eu-west', 3_000_000)],
+    ]);
+    for (const [peer, leadership] of reports) {
+      const status = peer.status.bind(peer);
+      peer.status = () => ({ ...status(), leadership });
+    }
+    it.region.meet(one, two);
+    it.region.start();
+    await clock.until('it knows', () => it.region.role.leadership !== undefined);
+    assert.equal(it.region.role.leadership?.epoch, 3_000_000);
+  });
+
+  it('that it leads in a higher epoch it takes from the key only: what a peer remembers may have been replaced there', async () => {
+    const it = await rig(lead('us-east', 1), ['eu-west']);
     it.region.start();
     await it.clock.until('it leads', () => gate(it.region, 1) === 1);
-    await it.write(lead('eu-west', 2));
-    it.region.store.failNext('storage_full', 'storage_full');
-    await it.clock.until('it refuses', () => gate(it.region, 1) === 'not_leader', 2_000);
-    assert.equal(it.region.role.leadership?.epoch, 1);
-    await it.clock.until('it remembers', () => it.region.role.leadership?.epoch === 2);
-    assert.equal(it.region.fatal.length, 0);
+    it.region.client.controlAway = true;
+    await it.write(lead('eu-west', 2, 'in the key'));
+    const peer = new CoreRegion({ region: 'eu-west', clock: it.clock, broker: it.broker });
+    await peer.wal.storeMark('leadership', lead('us-east', 2, 'replaced since'));
+    it.region.meet(peer.crash());
+    let admitted: number | string | undefined;
+    await it.clock.until('it was told', () => {
+      admitted = gate(it.region, 2);
+      return it.region.role.leadership?.epoch === 2;
+    });
+    assert.equal(admitted, 'not_leader');
+    it.region.client.controlAway = false;
+    await it.clock.until('it follows', () => it.region.role.leadership?.leader === 'eu-west');
+  });
+
+  describe('on a full disk', () => {
+    async function full(): Promise<Rig> {
+      const it = await rig(lead('us-east', 1));
+      it.region.start();
+      await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+      it.region.store.failNext(...Array.from({ length: 1_000 }, () => 'storage_full' as const));
+      return it;
+    }
+
+    it('a record of another leader is acted on and not stored; a crash takes back no more than that, and nothing is accepted before the key was read', async () => {
+      const it = await full();
+      await it.write(lead('eu-west', 2));
+      await it.clock.until('it follows', () => it.region.role.leadership?.epoch === 2, 2_000);
+      assert.equal(gate(it.region, 1), 'not_leader');
+      assert.equal(it.region.fatal.length, 0);
+      const again = it.region.crash();
+      assert.deepEqual([again.role.leadership?.epoch, again.role.leads], [1, true], 'its disk knows the old one');
+      assert.equal(gate(again, 1), 'not_leader', 'before anything was read');
+      const { control } = again.client;
+      const read = control.read.bind(control);
+      control.read = () => new Promise(() => {});
+      again.start();
+      await it.clock.advance(30_000);
+      assert.equal(gate(again, 1), 'not_leader', 'while the key is being read');
+      control.read = read;
+    });
+
+    it('the leader hands over, and taken back it is a leader without room again', async () => {
+      const it = await full();
+      await it.write(handing(1, 'a'));
+      const { durable } = await it.clock.run(it.region.role.handOver('a'));
+      assert.equal(durable, it.region.durable);
+      assert.equal(gate(it.region, 1), 'handing_over');
+      await it.write(lead('us-east', 1, 'taken back'));
+      await it.clock.until('it accepts as before', () => gate(it.region, 1) === 1);
+      const refused = await it.clock.run(it.region.write([view(1)]).then(outcomes, (error: Refusal) => [error.code]));
+      assert.deepEqual(refused, ['storage_full']);
+    });
+
+    it('an epoch that its disk cannot remember it leads is refused with 507, and accepted when there is room', async () => {
+      const it = await full();
+      await it.write(lead('us-east', 2));
+      await it.clock.until('it knows', () => it.region.role.leadership?.epoch === 2, 2_000);
+      assert.equal(gate(it.region, 2), 'storage_full');
+      it.region.store.mend();
+      await it.clock.until('it accepts', () => gate(it.region, 2) === 2, 2_000);
+      assert.equal(it.region.crash().role.leadership?.epoch, 2);
+    });
+  });
+
+  describe('a process that stood still', () => {
+    it('accepts nothing before it has read the key again, and then follows whoever leads by now', async () => {
+      const it = await rig(lead('us-east', 1));
+      it.region.start();
+      await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+      await it.write(lead('eu-west', 2));
+      it.clock.stand(5_000);
+      assert.equal(gate(it.region, 1), 'not_leader', 'what lay in its socket while it stood');
+      await it.clock.until('it follows', () => it.region.role.leadership?.leader === 'eu-west');
+    });
+
+    it('goes on leading where nobody replaced it, within the time of one reading', async () => {
+      const it = await rig(lead('us-east', 1));
+      it.region.start();
+      await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+      it.clock.stand(5_000);
+      assert.equal(gate(it.region, 1), 'not_leader');
+      await it.clock.settle();
+      assert.equal(gate(it.region, 1), 1);
+      it.clock.stand(400);
+      assert.equal(gate(it.region, 1), 1, 'a short pause is none');
+    });
+
+    it('a reading that began before it does not count', async () => {
+      const it = await rig(lead('us-east', 1));
+      it.region.start();
+      await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+      const { control } = it.region.client;
+      const read = control.read.bind(control);
+      let answer: (() => void) | undefined;
+      control.read = async () => {
+        const entry = await read();
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+        return entry;
+      };
+      await it.clock.until('a reading is under way', () => answer !== undefined);
+      control.read = () => new Promise(() => {});
+      it.clock.stand(5_000);
+      assert.equal(gate(it.region, 1), 'not_leader');
+      answer?.();
+      await it.clock.settle();
+      assert.equal(gate(it.region, 1), 'not_leader');
+    });
+
+    it('with the key away a peer that was asked afterwards stands in for it, one that answered before does not', async () => {
+      const it = await rig(lead('us-east', 1), ['eu-west']);
+      const peer = new CoreRegion({ region: 'eu-west', clock: it.clock, broker: it.broker });
+      it.region.meet(peer);
+      it.region.start();
+      await it.clock.until('it leads', () => gate(it.region, 1) === 1);
+      it.region.client.controlAway = true;
+      await it.clock.advance(2_000);
+      assert.equal(gate(it.region, 1), 1);
+      peer.down = true;
+      it.clock.stand(5_000);
+      await it.clock.advance(10_000);
+      assert.equal(gate(it.region, 1), 'not_leader');
+      peer.down = false;
+      await it.clock.until('confirmed', () => gate(it.region, 1) === 1, 10_000);
+    });
   });
 
   describe('hand-over (schedule 15)', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ProblemCode, Refusal } from '../../shared/errors/errors.ts';
-import type { Leadership } from '../../shared/protocol/leadership.ts';
+import type { Leadership } from '../../shared/leadership/leadership.ts';
 import type { WireWrite } from '../../shared/protocol/writes.ts';
 import { type ManualClock, settle } from '../harness/manual-clock.ts';
 import { type MemoryCluster, memoryCluster } from '../harness/memory-cluster.ts';

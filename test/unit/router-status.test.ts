@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Leadership } from '../../shared/leadership/leadership.ts';
 import type { WireWrite } from '../../shared/protocol/writes.ts';
 import { type ManualClock, settle } from '../harness/manual-clock.ts';
 import { type MemoryCluster, memoryCluster } from '../harness/memory-cluster.ts';
@@ -165,5 +166,41 @@ describe('cluster status, health and drills', () => {
       'eu-west is not connected to the stream',
       'ap-south is cut off by a drill',
     ]);
+  });
+
+  it('is unavailable while the leader, reachable and ready, refuses writes, and says why', async () => {
+    for (const code of ['storage_full', 'clock_unsafe', 'not_leader', 'schema_behind']) {
+      cluster.usEast.refuses = { code, detail: `because of ${code}` };
+      const answer = await health();
+      assert.deepEqual(
+        [answer.status, answer.notes],
+        ['unavailable', [`us-east leads and refuses writes: because of ${code}`]],
+      );
+    }
+    // Writes are held by the router until the hand-over has ended.
+    cluster.usEast.refuses = { code: 'handing_over', detail: 'us-east is handing over to eu-west' };
+    assert.equal((await health()).status, 'degraded');
+    cluster.usEast.refuses = undefined;
+    assert.equal((await health()).status, 'ok');
+  });
+
+  it('is unavailable while the leader does not know the epoch that writes are sent in', async () => {
+    const record = cluster.control.entry?.value as Leadership;
+    cluster.control.put({ ...record, epoch: 7, nonce: 'raised' });
+    for (const region of cluster.regions.values()) region.remembered = record;
+    await cluster.clock.advance(1_100);
+    const answer = await health();
+    assert.deepEqual([answer.status, answer.notes], ['unavailable', ['us-east knows epoch 1, not 7']]);
+    for (const region of cluster.regions.values()) await region.refreshLeadership();
+    assert.equal((await health()).status, 'ok');
+  });
+
+  it('names what regions refuse and which settings of the stream were changed, once each', async () => {
+    const said = ['the value of the leadership key is refused: it is not an object'];
+    cluster.usEast.said = { refusedValues: said, streamSettings: ['max_age of TIDAL_WAL is 1, not 0'] };
+    cluster.apSouth.said = { refusedValues: said };
+    const answer = await health();
+    assert.equal(answer.status, 'degraded');
+    assert.deepEqual(answer.notes, [`us-east, ap-south: ${said[0]}`, 'us-east: max_age of TIDAL_WAL is 1, not 0']);
   });
 });

@@ -8,9 +8,9 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import type { Alive } from '../../../shared/leadership/leadership.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import type { Alive } from '../../../shared/protocol/leadership.ts';
-import type { Control } from '../../../shared/stream/stream.ts';
+import type { Control, Revision } from '../../../shared/stream/stream.ts';
 
 const BEAT_MS = 1_000;
 
@@ -25,7 +25,7 @@ export interface HeartbeatOptions {
 
 export class Heartbeat {
   private readonly options: HeartbeatOptions;
-  private revision: number | undefined;
+  private revision: Revision | undefined;
   private loop: Repetition | undefined;
 
   constructor(options: HeartbeatOptions) {

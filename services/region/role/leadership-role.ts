@@ -1,19 +1,25 @@
 /** The role by the leadership record. See `role.ts`. */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, sleep } from '../../../shared/kernel/kernel.ts';
+import { credibleInLog, highestCredible } from '../../../shared/leadership/epochs.ts';
+import { isUnsound, type Leadership, parseLeadership, parseRemembered } from '../../../shared/leadership/leadership.ts';
+import { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { HandoverReply } from '../../../shared/protocol/internal.ts';
-import { type Leadership, parseLeadership } from '../../../shared/protocol/leadership.ts';
 import { formatPosition, type Position } from '../../../shared/protocol/position.ts';
-import type { Control, Stream } from '../../../shared/stream/stream.ts';
+import type { Control, Revision, Stream } from '../../../shared/stream/stream.ts';
 import type { Gate } from '../intake/intake.ts';
 import type { Peers } from '../repair/repair.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Role } from './role.ts';
+import { StallWatch } from './stall-watch.ts';
 
 const READ_MS = 1_000;
 /** An old leader whose hand-over neither committed nor rolled back resumes by itself after this long. */
 const RESUME_MS = 10_000;
+/** A peer's answer that comes this long after a question cannot be to one of before: beyond the time limit of asking it. */
+const PEER_ANSWER_MS = 2_000;
+const KEY = 'the leadership key';
 
 export interface LeadershipRoleOptions {
   readonly clock: Clock;
@@ -29,6 +35,10 @@ export interface LeadershipRoleOptions {
   /** Settles intake; see `Intake.settle`. */
   readonly settle: () => Promise<Position>;
   readonly onChange?: (leadership: Leadership) => void;
+  /** Names of the topology; a record of others is none. */
+  readonly regions: readonly string[];
+  /** A record was read that is none of this cluster. */
+  readonly onRefused?: () => void;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -40,10 +50,19 @@ export function createLeadershipRole(options: LeadershipRoleOptions): Role {
 class LeadershipRole implements Role {
   private readonly options: LeadershipRoleOptions;
   private known: Leadership | undefined;
-  /** The key was read, or stood in for, in this process. */
+  /** What is on the disk: `known`, unless the disk was too full. */
+  private stored: Leadership | undefined;
+  /** The record whose storing was reported to have found no room. */
+  private reportedUnstored: string | undefined;
+  private readonly refusals: RefusedValues;
+  private readonly stall: StallWatch;
+  /** How often this process stood still, and when it noticed last, monotonic ms. */
+  private stalls = 0;
+  private stalledMs = Number.NEGATIVE_INFINITY;
+  /** The key was read, or stood in for, in this process and since it last stood still. */
   private confirmed = false;
   /** Revision of the key when `known` was last read from it; undefined: `known` came from elsewhere. */
-  private revision: number | undefined;
+  private revision: Revision | undefined;
   /** Monotonic ms since when a hand-over has stopped this leader. */
   private stoppedSinceMs: number | undefined;
   private refreshing: Promise<void> | undefined;
@@ -55,9 +74,37 @@ class LeadershipRole implements Role {
   private loop: Promise<void> = Promise.resolve();
 
   constructor(options: LeadershipRoleOptions) {
+    const { clock, log, wal, regions, region, onRefused = () => {} } = options;
     this.options = options;
-    this.known = parseLeadership(options.wal.mark('leadership'));
+    this.refusals = new RefusedValues({ clock, log, count: onRefused });
+    this.stall = new StallWatch({ clock, onStall: (stoodMs) => this.doubt(stoodMs) });
+    const mark = wal.mark('leadership');
+    const logged = wal.origins().map(({ epoch }) => epoch);
+    const remembered = mark === undefined ? undefined : parseRemembered(mark, logged, regions);
+    if (remembered !== undefined && isUnsound(remembered)) {
+      this.refusals.refuse(onDiskOf(region), mark, remembered.unsound);
+    } else {
+      this.known = remembered;
+      this.stored = remembered;
+    }
     this.noteHandover(undefined);
+  }
+
+  get refused(): readonly string[] {
+    return this.refusals.reasons;
+  }
+
+  get knownEpoch(): number {
+    const { wal, peers } = this.options;
+    const logged = wal.origins().map(({ epoch }) => epoch);
+    const own = this.known === undefined ? credibleInLog(logged) : highestCredible(this.known.epoch, logged);
+    if (own > 0) return own;
+    // A new disk knows nothing to judge by. Its peers do; the lowest of them, because a forged epoch is a high one.
+    const told = [...peers.views.values()].map(({ status }) =>
+      Math.max(numberOf(status.leadership?.epoch), numberOf(status.newestEpoch?.epoch)),
+    );
+    const epochs = told.filter((epoch) => epoch > 0);
+    return epochs.length === 0 ? 0 : Math.min(...epochs);
   }
 
   get leadership(): Leadership | undefined {
@@ -70,6 +117,7 @@ class LeadershipRole implements Role {
 
   gate(epoch: number): Gate {
     const { region, hindrance } = this.options;
+    this.stall.check();
     const known = this.known;
     if (known === undefined) return new Refusal('not_leader', `${region} knows of no leader yet`);
     if (epoch > known.epoch) {
@@ -82,7 +130,13 @@ class LeadershipRole implements Role {
       return new Refusal('handing_over', `${region} is handing over to ${known.handover.to}`);
     }
     if (!this.confirmed)
-      return new Refusal('not_leader', `${region} has not confirmed since its start that it still leads`);
+      return new Refusal('not_leader', `${region} has not confirmed since it last stood still that it still leads`);
+    if (this.stored?.leader !== region || this.stored.epoch !== known.epoch) {
+      return new Refusal(
+        'storage_full',
+        `the disk of ${region} is full: it cannot remember that it leads epoch ${known.epoch}`,
+      );
+    }
     return hindrance() ?? { epoch: known.epoch };
   }
 
@@ -92,6 +146,7 @@ class LeadershipRole implements Role {
       if (connected) void this.refresh();
     });
     peers.onPolled(() => void this.learnFromPeers());
+    this.stall.start();
     this.loop = this.run();
   }
 
@@ -107,7 +162,7 @@ class LeadershipRole implements Role {
   async stop(): Promise<void> {
     this.ending.abort();
     this.stopListening?.();
-    await this.loop;
+    await Promise.all([this.loop, this.stall.stop()]);
     await (this.following ?? this.refreshing);
     await this.adopting;
   }
@@ -134,6 +189,7 @@ class LeadershipRole implements Role {
 
   private async readKey(): Promise<void> {
     const { control, log } = this.options;
+    const { stalls } = this;
     let entry: Awaited<ReturnType<Control['read']>>;
     try {
       entry = await control.read();
@@ -146,19 +202,37 @@ class LeadershipRole implements Role {
     // A change is made on a revision that was read just before, of the record that is acted on; no older one counts.
     this.revision = undefined;
     if (entry === 'missing') return;
-    const record = parseLeadership(entry.value);
-    if (record === undefined) {
-      log.error('the leadership record is not one', { value: entry.value });
-      return;
+    const record = this.parse(KEY, entry.value);
+    if (record !== undefined) await this.adopt(record, { revision: entry.revision, stalls });
+  }
+
+  private parse(source: string, value: unknown): Leadership | undefined {
+    const parsed = parseLeadership(value, { regions: this.options.regions, knownEpoch: this.knownEpoch });
+    if (isUnsound(parsed)) {
+      this.refusals.refuse(source, value, parsed.unsound);
+      return undefined;
     }
-    await this.adopt(record, entry.revision);
+    this.refusals.accept(source);
+    return parsed;
+  }
+
+  /** It stood still: another region may lead by now, and no answer to a question of before says otherwise. */
+  private doubt(stoodMs: number): void {
+    const { clock, log } = this.options;
+    this.stalls++;
+    this.stalledMs = clock.monotonicMs();
+    this.confirmed = false;
+    if (this.leads)
+      log.warn('process stalled, leadership is read again before a write is accepted', { for_ms: stoodMs });
+    void this.refresh();
   }
 
   private async learnFromPeers(): Promise<void> {
     if (this.ending.signal.aborted) return;
-    for (const { status, reachable } of this.options.peers.views.values()) {
-      const record = parseLeadership(status.leadership);
-      if (!reachable || record === undefined) continue;
+    for (const [peer, { status, reachable }] of this.options.peers.views) {
+      if (!reachable || status.leadership === undefined) continue;
+      const record = this.parse(`the report of ${peer}`, status.leadership);
+      if (record === undefined) continue;
       await this.adopt(record, undefined).catch((error: unknown) =>
         this.options.log.error('leadership', { error: messageOf(error) }),
       );
@@ -170,7 +244,7 @@ class LeadershipRole implements Role {
     const { peers, log } = this.options;
     if (this.confirmed || this.known === undefined) return;
     const epochs = [...peers.views.values()]
-      .filter(({ reachable }) => reachable)
+      .filter(({ reachable, atMs }) => reachable && atMs >= this.stalledMs + PEER_ANSWER_MS)
       .map(({ status }) => status.leadership?.epoch ?? 0);
     if (peers.expected > 0 && epochs.length === 0) return;
     if (epochs.some((epoch) => epoch > (this.known?.epoch ?? 0))) return;
@@ -179,30 +253,19 @@ class LeadershipRole implements Role {
   }
 
   /** Remembers on disk first, then acts; one record at a time, so that the disk never ends on an older one. */
-  private adopt(record: Leadership, revision: number | undefined): Promise<void> {
-    const run = this.adopting.then(() => this.adoptNow(record, revision));
+  private adopt(record: Leadership, from: KeyReading | undefined): Promise<void> {
+    const run = this.adopting.then(() => this.adoptNow(record, from));
     this.adopting = run.catch(() => undefined);
     return run;
   }
 
-  private async adoptNow(record: Leadership, revision: number | undefined): Promise<void> {
-    const { wal, log, onChange, onFatal } = this.options;
+  private async adoptNow(record: Leadership, from: KeyReading | undefined): Promise<void> {
+    const { log, onChange, region } = this.options;
     const before = this.known;
-    const fromKey = revision !== undefined;
+    const fromKey = from !== undefined;
     if (before !== undefined && (record.epoch < before.epoch || (record.epoch === before.epoch && !fromKey))) return;
-    if (before === undefined || before.nonce !== record.nonce || before.epoch !== record.epoch) {
-      try {
-        await wal.storeMark('leadership', record);
-      } catch (error) {
-        if (!(error instanceof Fault && error.code === 'storage_full')) {
-          onFatal(error);
-          throw error;
-        }
-        // What cannot be remembered is not acted on, but nothing is accepted against it either.
-        this.confirmed = false;
-        log.error('the disk is full: the leadership record cannot be stored', { epoch: record.epoch });
-        return;
-      }
+    if (!isSame(this.stored, record)) await this.remember(record);
+    if (!isSame(before, record)) {
       this.known = record;
       this.noteHandover(before);
       if (before?.epoch !== record.epoch || before.leader !== record.leader) {
@@ -210,8 +273,31 @@ class LeadershipRole implements Role {
       }
       onChange?.(record);
     }
-    this.revision = revision;
-    if (fromKey) this.confirmed = true;
+    this.revision = from?.revision;
+    if (fromKey && from.stalls === this.stalls) this.confirmed = true;
+    // What a peer remembers may have been replaced in the key; only the key says that this region leads now.
+    if (!fromKey && record.leader === region) this.confirmed = false;
+  }
+
+  /**
+   * On a full disk the record is acted on all the same: whatever it says, this region then accepts in no epoch that its disk
+   * does not name it the leader of (`gate`), and after a restart in none before it has read the key.
+   */
+  private async remember(record: Leadership): Promise<void> {
+    const { wal, log, onFatal, region } = this.options;
+    try {
+      await wal.storeMark('leadership', record);
+      this.stored = record;
+      this.refusals.accept(onDiskOf(region));
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === 'storage_full')) {
+        onFatal(error);
+        throw error;
+      }
+      if (this.reportedUnstored === record.nonce) return;
+      this.reportedUnstored = record.nonce;
+      log.error('disk full, leadership record acted on and not stored', { leader: record.leader, epoch: record.epoch });
+    }
   }
 
   /** A hand-over stops this leader from now on, or from when it saw it first; after a restart, from the start. */
@@ -252,4 +338,23 @@ class LeadershipRole implements Role {
     }
     await this.refresh();
   }
+}
+
+/** A reading of the key: its revision, and how often the process had stood still when it began. */
+interface KeyReading {
+  readonly revision: Revision;
+  readonly stalls: number;
+}
+
+function isSame(one: Leadership | undefined, other: Leadership): boolean {
+  return one !== undefined && one.nonce === other.nonce && one.epoch === other.epoch;
+}
+
+function onDiskOf(region: string): string {
+  return `the record on the disk of ${region}`;
+}
+
+/** What a peer reports was not checked; 0 for what is no number. */
+function numberOf(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : 0;
 }

@@ -9,8 +9,8 @@
  * Nothing of the present store is changed.
  */
 import { Fault } from '../../../shared/errors/errors.ts';
+import { isUnsound, parseRemembered } from '../../../shared/leadership/leadership.ts';
 import { type Batch, decodeBatch } from '../../../shared/protocol/batch.ts';
-import { parseLeadership } from '../../../shared/protocol/leadership.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Wal } from '../wal/wal.ts';
 import { CATCHING_UP_INSTALLED } from './snapshot.ts';
@@ -77,8 +77,12 @@ async function carryMarks(mine: Wal, copy: Wal): Promise<void> {
   const waiting = mine.mark('catching_up');
   const caughtUp = waiting === undefined || waiting === false;
   await copy.storeMark('catching_up', caughtUp ? false : CATCHING_UP_INSTALLED);
-  const known = parseLeadership(mine.mark('leadership'));
-  const theirs = parseLeadership(copy.mark('leadership'));
+  // By now the copy's log holds everything of both.
+  const logged = copy.origins().map(({ epoch }) => epoch);
+  const known = parseRemembered(mine.mark('leadership'), logged);
+  const theirs = parseRemembered(copy.mark('leadership'), logged);
   // As the role does: of two records of one epoch the one that was here stays, until the key says otherwise.
-  if (known !== undefined && known.epoch >= (theirs?.epoch ?? 0)) await copy.storeMark('leadership', known);
+  if (!isUnsound(known) && (isUnsound(theirs) || known.epoch >= theirs.epoch)) {
+    await copy.storeMark('leadership', known);
+  }
 }

@@ -1,15 +1,14 @@
 /**
- * Who leads when the control key is missing. The key may be missing because the cluster is new, or
+ * Who leads when the control key is missing or holds no record. The key may be missing because the cluster is new, or
  * because the NATS volume was lost: then the regions' memory decides, never the topology's default. What they remember is
  * the record and, where disks were lost or put back from backups too, the epochs of the origins in their logs.
  */
-import type { Leadership } from '../../../shared/protocol/leadership.ts';
+import { nextEpoch } from '../../../shared/leadership/epochs.ts';
+import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 
 /** A majority that never saw a record is enough after the key was missing this long. */
 export const MAJORITY_AFTER_MS = 30_000;
-/** Room for epochs that a silent region may know of. */
-export const SILENT_EPOCH_GAP = 1_000;
 
 export interface MissingKey {
   readonly topology: Topology;
@@ -19,7 +18,7 @@ export interface MissingKey {
   readonly remembered: Leadership | undefined;
   /** The highest epoch of an origin in any region's log; 0 when there is none. */
   readonly loggedEpoch: number;
-  /** How long the key has been seen missing, without interruption. */
+  /** How long the key has been seen without a record, without interruption. */
   readonly missingForMs: number;
 }
 
@@ -32,11 +31,14 @@ export function chooseRecord(missing: MissingKey): { readonly leader: string; re
   }
   const total = topology.regions.length;
   const silent = total - answers.size;
-  const gap = silent > 0 ? SILENT_EPOCH_GAP : 0;
-  if (highest !== undefined) {
-    return { leader: highest.leader, epoch: Math.max(highest.epoch, loggedEpoch) + 1 + gap };
-  }
+  const names = topology.regions.map(({ name }) => name);
+  const after = (highestEpoch: number, leader: string) => ({
+    leader,
+    epoch: nextEpoch({ highest: highestEpoch, silent: silent > 0, leader, regions: names }),
+  });
+  if (highest !== undefined) return after(Math.max(highest.epoch, loggedEpoch), highest.leader);
   const agreed = silent === 0 || (answers.size * 2 > total && missingForMs >= MAJORITY_AFTER_MS);
   if (!agreed) return undefined;
-  return { leader: topology.firstLeader, epoch: loggedEpoch === 0 ? 1 : loggedEpoch + 1 + gap };
+  // Epoch 1 is the topology's first leader's own: whoever is silent cannot know another one's.
+  return loggedEpoch === 0 ? { leader: topology.firstLeader, epoch: 1 } : after(loggedEpoch, topology.firstLeader);
 }

@@ -2,8 +2,9 @@
  * What the router knows about the cluster: who leads, how far each region is; and how to change who leads.
  * Contract of this room.
  */
+
+import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import type { Leadership } from '../../../shared/protocol/leadership.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 
 export interface LeadershipView {
@@ -11,6 +12,10 @@ export interface LeadershipView {
   readonly current: Leadership | undefined;
   /** Of all records known from the key and from the regions' memory; 0 before the first. */
   readonly highestEpoch: number;
+  /** What the key holds or regions report that is no record of this cluster, one sentence each. */
+  readonly refused: readonly string[];
+  /** The value of the leadership key as a record; undefined, and refused, when it is none of this cluster. */
+  parse(value: unknown): Leadership | undefined;
   /** Whether the last reading of the control key was answered. */
   readonly controlAvailable: boolean;
   /** Reads the record now; resolves when it is read or cannot be. Never throws a fault. */
@@ -97,10 +102,8 @@ export interface RegionReport {
   readonly lag_seconds: number | null;
   readonly ahead_events: number | null;
   readonly unshipped_events: number | null;
-  /** Why something other regions hold is not taken there, and of which origins. */
-  readonly stopped?: RegionStatus['stopped'];
-  /** Messages it refused within the last minute. */
-  readonly refused?: RegionStatus['refused'];
+  /** Why replication stands still there. */
+  readonly stopped?: { readonly code: string; readonly detail: string };
 }
 
 /** `GET /cluster/status`, as sent. */

@@ -2,7 +2,9 @@
  * Follows the leadership record: reads the control key every second and at need. While control is away it follows the
  * highest record the regions report. Creates the key where it is missing, and puts it right where it fell behind what
  * the regions remember (an older copy of the NATS volume was put back). Regions remember by their logs too: an epoch that
- * has an origin is over or under way, whatever became of its record, and nobody else may accept in it.
+ * has an origin is over or under way, whatever became of its record, and nobody else may accept in it. A value that is no
+ * record of this cluster is put right the same way; putting right pauses longer each time, so that a writer of garbage
+ * is answered ever more seldom.
  *
  * Invariants: `current` never goes to a lower epoch; every change of the key is a compare-and-set on a revision read just
  * before. Several routers may race: one of them wins, the others read its record.
@@ -10,16 +12,20 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import { highestCredible, nextEpoch } from '../../../shared/leadership/epochs.ts';
+import { isUnsound, type Leadership, parseLeadership } from '../../../shared/leadership/leadership.ts';
+import type { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import { type Leadership, parseLeadership } from '../../../shared/protocol/leadership.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type { Control, ControlEntry } from '../../../shared/stream/stream.ts';
-import { chooseRecord, SILENT_EPOCH_GAP } from './bootstrap.ts';
+import { chooseRecord } from './bootstrap.ts';
 import type { LeadershipView, RegionsView } from './cluster.ts';
+import { RepairPause } from './repair-pause.ts';
 
 const READ_EVERY_MS = 1_000;
+const KEY = 'the leadership key';
 
 export interface LeadershipFollowerOptions {
   readonly control: Control;
@@ -29,6 +35,7 @@ export interface LeadershipFollowerOptions {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly refusals: RefusedValues;
 }
 
 export class LeadershipFollower implements LeadershipView {
@@ -39,6 +46,10 @@ export class LeadershipFollower implements LeadershipView {
   private reported: Leadership | undefined;
   /** The highest epoch of an origin in any region's log. */
   private loggedEpoch = 0;
+  /** The highest epoch each region reported last, believed or not. */
+  private readonly told = new Map<string, number>();
+  private readonly refusals: RefusedValues;
+  private readonly repairs: RepairPause;
   private answered = false;
   private missingSinceMs: number | undefined;
   private reading: Promise<void> | undefined;
@@ -46,7 +57,9 @@ export class LeadershipFollower implements LeadershipView {
 
   constructor(options: LeadershipFollowerOptions) {
     this.options = options;
-    const { metrics } = options;
+    const { metrics, refusals, clock } = options;
+    this.refusals = refusals;
+    this.repairs = new RepairPause(clock);
     metrics.gauge({
       name: 'tidal_router_epoch',
       help: 'Epoch of the newest leadership record this router knows; 0 before the first.',
@@ -74,6 +87,31 @@ export class LeadershipFollower implements LeadershipView {
 
   get highestEpoch(): number {
     return Math.max(this.highest()?.epoch ?? 0, this.loggedEpoch);
+  }
+
+  get refused(): readonly string[] {
+    return this.refusals.reasons;
+  }
+
+  parse(value: unknown, source = KEY): Leadership | undefined {
+    const regions = this.options.topology.regions.map(({ name }) => name);
+    const parsed = parseLeadership(value, { regions, knownEpoch: this.knownEpoch });
+    if (isUnsound(parsed)) {
+      this.refusals.refuse(source, value, parsed.unsound);
+      return undefined;
+    }
+    this.refusals.accept(source);
+    return parsed;
+  }
+
+  /**
+   * What epochs are judged by. A router that has just started knows none: then the middle one of those the regions report,
+   * so that neither one region's forged record nor one old disk decides.
+   */
+  private get knownEpoch(): number {
+    const told = [...this.told.values()].filter((epoch) => epoch > 0).sort((a, b) => a - b);
+    const own = Math.max(this.record?.epoch ?? 0, this.reported?.epoch ?? 0, this.loggedEpoch);
+    return highestCredible(own > 0 ? own : (told[Math.floor((told.length - 1) / 2)] ?? 0), told);
   }
 
   get controlAvailable(): boolean {
@@ -104,8 +142,12 @@ export class LeadershipFollower implements LeadershipView {
   }
 
   /** What a region remembers. Its record is followed only while the key itself cannot be read. */
-  report({ leadership: record, newestEpoch }: Pick<RegionStatus, 'leadership' | 'newestEpoch'>): void {
-    this.loggedEpoch = Math.max(this.loggedEpoch, newestEpoch?.epoch ?? 0);
+  report({ region, leadership, newestEpoch }: Pick<RegionStatus, 'region' | 'leadership' | 'newestEpoch'>): void {
+    const logged = numberOf(newestEpoch?.epoch);
+    this.told.set(region, Math.max(numberOf(leadership?.epoch), logged));
+    if (logged <= this.knownEpoch) this.loggedEpoch = Math.max(this.loggedEpoch, logged);
+    if (leadership === undefined) this.refusals.accept(reportOf(region));
+    const record = leadership === undefined ? undefined : this.parse(leadership, reportOf(region));
     if (record === undefined || record.epoch <= (this.reported?.epoch ?? 0)) return;
     this.reported = record;
     if (!this.answered) this.followReports();
@@ -124,7 +166,7 @@ export class LeadershipFollower implements LeadershipView {
       const entry = await control.read();
       if (!this.answered) log.info('the leadership key can be read');
       this.answered = true;
-      if (entry === 'missing') await this.bootstrap();
+      if (entry === 'missing') await this.bootstrap(undefined);
       else await this.take(entry);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
@@ -145,24 +187,39 @@ export class LeadershipFollower implements LeadershipView {
 
   private async take(entry: ControlEntry): Promise<void> {
     const { control, log } = this.options;
-    this.missingSinceMs = undefined;
-    const record = parseLeadership(entry.value);
-    if (record !== undefined && record.epoch >= this.highestEpoch) return this.adopt(record);
-    const silent = await this.silentRegions();
-    const highest = this.highest() ?? record;
-    if (highest === undefined) {
-      log.error('the leadership key holds no record, and no region reports one', { value: entry.value });
-      return;
+    let record = this.parse(entry.value);
+    if (record === undefined || record.epoch < this.highestEpoch) {
+      if (!this.repairs.due) return;
+      const silent = await this.silentRegions();
+      // What they say may be what the record is to be judged by.
+      record = this.parse(entry.value);
+      const highest = this.highest() ?? record;
+      if (highest === undefined) return this.bootstrap(entry);
+      if (record === undefined || record.epoch < this.highestEpoch) {
+        // Over garbage the highest record is written as it was, so that its leader goes on. A record that is behind is another
+        // history, whose epochs may have been given already.
+        const repaired =
+          record === undefined && highest.epoch >= this.loggedEpoch
+            ? { leader: highest.leader, epoch: highest.epoch, nonce: this.nonce() }
+            : this.next(highest.leader, Math.max(highest.epoch, this.loggedEpoch), silent > 0);
+        if ((await control.update(repaired, entry.revision)) === 'conflict') return;
+        this.repairs.done();
+        log.warn('leadership key repaired', {
+          found_epoch: record?.epoch ?? null,
+          epoch: repaired.epoch,
+          leader: repaired.leader,
+        });
+        record = repaired;
+      }
     }
-    const epoch = Math.max(highest.epoch, this.loggedEpoch) + 1 + (silent > 0 ? SILENT_EPOCH_GAP : 0);
-    const repaired = { leader: highest.leader, epoch, nonce: this.nonce() };
-    if ((await control.update(repaired, entry.revision)) === 'conflict') return;
-    log.warn('the leadership key was behind the regions and is put right', {
-      found_epoch: record?.epoch ?? null,
-      epoch: repaired.epoch,
-      leader: repaired.leader,
-    });
-    this.adopt(repaired);
+    this.missingSinceMs = undefined;
+    this.refusals.accept(KEY);
+    this.adopt(record);
+  }
+
+  private next(leader: string, highest: number, silent: boolean): Leadership {
+    const regions = this.options.topology.regions.map(({ name }) => name);
+    return { leader, epoch: nextEpoch({ highest, silent, leader, regions }), nonce: this.nonce() };
   }
 
   /** Asks all regions what they remember; answers how many said nothing. */
@@ -172,13 +229,16 @@ export class LeadershipFollower implements LeadershipView {
     return answers.filter((answer) => answer === undefined).length;
   }
 
-  private async bootstrap(): Promise<void> {
+  /** No record anywhere yet, or none left. `entry`: what the key holds instead; undefined: there is no key. */
+  private async bootstrap(entry: ControlEntry | undefined): Promise<void> {
     const { control, topology, regions, clock, log } = this.options;
     this.missingSinceMs ??= clock.monotonicMs();
     const answers = new Map<string, Leadership | 'never'>();
     const asked = topology.regions.map(async ({ name }) => {
       const known = await regions.ask(name);
-      if (known !== undefined) answers.set(name, known.status.leadership ?? 'never');
+      if (known === undefined) return;
+      const { leadership } = known.status;
+      answers.set(name, (leadership === undefined ? undefined : this.parse(leadership, reportOf(name))) ?? 'never');
     });
     await Promise.all(asked);
     const chosen = chooseRecord({
@@ -193,9 +253,12 @@ export class LeadershipFollower implements LeadershipView {
       return;
     }
     const record: Leadership = { ...chosen, nonce: this.nonce() };
+    const written = entry === undefined ? control.create(record) : control.update(record, entry.revision);
     // A conflict is another router's record: the next reading finds it.
-    if ((await control.create(record)) === 'conflict') return;
+    if ((await written) === 'conflict') return;
+    if (entry !== undefined) this.repairs.done();
     this.missingSinceMs = undefined;
+    this.refusals.accept(KEY);
     log.info('leadership record created', { leader: record.leader, epoch: record.epoch });
     this.adopt(record);
   }
@@ -203,4 +266,13 @@ export class LeadershipFollower implements LeadershipView {
   private nonce(): string {
     return randomName(this.options.random, 16);
   }
+}
+
+function reportOf(region: string): string {
+  return `the record that ${region} reports`;
+}
+
+/** What a region reports was not checked; 0 for what is no epoch. */
+function numberOf(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : 0;
 }

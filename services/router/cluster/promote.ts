@@ -14,11 +14,12 @@
  */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, sleep, within } from '../../../shared/kernel/kernel.ts';
+import { nextEpoch } from '../../../shared/leadership/epochs.ts';
+import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
-import { type Leadership, parseLeadership } from '../../../shared/protocol/leadership.ts';
 import { missing, type Position, parsePosition } from '../../../shared/protocol/position.ts';
-import type { Control, ControlEntry } from '../../../shared/stream/stream.ts';
+import type { Control, ControlEntry, Revision } from '../../../shared/stream/stream.ts';
 import type { RegionLinks } from '../forward/forward.ts';
 import type {
   KnownRegion,
@@ -52,10 +53,12 @@ export interface PromotionOptions {
 
 interface Found {
   readonly record: Leadership;
-  readonly revision: number;
+  /** Whether a region that does not lead said nothing: it may know an epoch that nobody else does. */
+  readonly silent: boolean;
+  readonly revision: Revision;
 }
 
-type Swapped = { readonly revision: number } | 'conflict' | 'unknown';
+type Swapped = { readonly revision: Revision } | 'conflict' | 'unknown';
 
 export class Promotion {
   private readonly options: PromotionOptions;
@@ -155,21 +158,30 @@ export class Promotion {
   private async find(): Promise<Found> {
     const { control, leadership } = this.options;
     const behind = (entry: ControlEntry | 'missing'): boolean =>
-      entry === 'missing' || (parseLeadership(entry.value)?.epoch ?? 0) < leadership.highestEpoch;
+      entry === 'missing' || (leadership.parse(entry.value)?.epoch ?? 0) < leadership.highestEpoch;
     try {
-      await this.hearAll();
+      const heard = await this.hearAll();
       let entry = await control.read();
       if (behind(entry)) {
         await leadership.refresh();
         entry = await control.read();
       }
-      const record = entry === 'missing' ? undefined : parseLeadership(entry.value);
-      if (entry === 'missing' || record === undefined) {
+      const record = entry === 'missing' ? undefined : leadership.parse(entry.value);
+      if (entry === 'missing') {
         throw new Refusal('no_leader', 'there is no leadership record yet; the regions have not all answered');
+      }
+      if (record === undefined) {
+        throw new Refusal('control_unavailable', 'the leadership key holds no record of this cluster', {
+          hint: 'GET /health says why; the key is put right within 30 s; try again',
+        });
       }
       this.refuseIfBehind(record);
       this.watchHandover(record);
-      return { record, revision: entry.revision };
+      return {
+        record,
+        revision: entry.revision,
+        silent: !this.names.every((name) => name === record.leader || heard.has(name)),
+      };
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       throw new Refusal('control_unavailable', `the leadership key cannot be read: ${error.message}`);
@@ -187,10 +199,24 @@ export class Promotion {
     );
   }
 
-  /** Every region that can answer has said once which record it remembers. */
-  private async hearAll(): Promise<void> {
-    const { regions, links } = this.options;
-    await Promise.all([...links.keys()].map(async (name) => regions.known(name) ?? regions.ask(name)));
+  /** Who has said now which record it remembers. The leader is not waited for if it is known to be silent. */
+  private async hearAll(): Promise<ReadonlySet<string>> {
+    const { regions, leadership } = this.options;
+    const heard = new Set<string>();
+    const ask = async (name: string): Promise<void> => {
+      if (name === leadership.current?.leader && regions.known(name)?.reachable === false) return;
+      if ((await regions.ask(name)) !== undefined) heard.add(name);
+    };
+    await Promise.all(this.names.map(ask));
+    return heard;
+  }
+
+  private get names(): readonly string[] {
+    return [...this.options.links.keys()];
+  }
+
+  private successor(leader: string, { record, silent }: Found): Leadership {
+    return this.next(leader, nextEpoch({ highest: record.epoch, silent, leader, regions: this.names }));
   }
 
   private watchHandover(record: Leadership | undefined): void {
@@ -223,13 +249,9 @@ export class Promotion {
       if (force) return undefined;
       throw refusedUnlessForced('target_unreachable', `${region} does not answer`);
     }
-    const { ready, stopped } = target.status;
-    if (!ready || stopped?.code === 'schema_behind') {
-      const why = stopped?.detail ?? 'it is still catching up after its start';
+    if (!target.status.ready || target.status.stopped !== undefined) {
+      const why = target.status.stopped?.detail ?? 'it is still catching up after its start';
       throw new Refusal('target_not_ready', `${region} cannot lead: ${why}`, { hint: 'wait until it is ready' });
-    }
-    if (stopped !== undefined && !force) {
-      throw refusedUnlessForced('target_not_ready', `${region} lacks what others hold: ${stopped.detail}`);
     }
     const { hindrance } = target.status;
     if (hindrance !== undefined && !force) {
@@ -243,7 +265,7 @@ export class Promotion {
     const { regions, log } = this.options;
     const { record } = found;
     const old = regions.known(record.leader);
-    const next = this.next(region, record.epoch + 1);
+    const next = this.successor(region, found);
     await this.commit(next, found.revision);
     const leftBehind = old === undefined || target === undefined ? null : missing(old.durable, target.durable);
     log.warn('leader changed by force', {
@@ -281,7 +303,7 @@ export class Promotion {
 
     const endMs = clock.monotonicMs() + HANDOVER_LIMIT_MS;
     const leftMs = (): number => Math.max(1, Math.ceil(endMs - clock.monotonicMs()));
-    const next = this.next(region, record.epoch + 1);
+    const next = this.successor(region, found);
     const handedOver = (final: Position) => {
       log.info('leader handed over', { from: record.leader, to: region, epoch: next.epoch });
       return { record: next, handedOver: missing(final, target.durable), leftBehind: undefined };
@@ -307,7 +329,7 @@ export class Promotion {
     }
   }
 
-  private async rollBack(record: Leadership, revision: number, cause: unknown): Promise<void> {
+  private async rollBack(record: Leadership, revision: Revision, cause: unknown): Promise<void> {
     const { leadership, log } = this.options;
     const back = this.next(record.leader, record.epoch);
     const result = await this.swap(back, revision);
@@ -317,7 +339,7 @@ export class Promotion {
   }
 
   /** The last step. Throws unless the record is known to be ours. */
-  private async commit(next: Leadership, revision: number): Promise<void> {
+  private async commit(next: Leadership, revision: Revision): Promise<void> {
     const result = await this.swap(next, revision);
     if (result === 'conflict') throw inProgress('the record changed before the last step');
     if (result === 'unknown') {
@@ -328,7 +350,7 @@ export class Promotion {
   }
 
   /** Compare-and-set. After an error, or a conflict that may be our own attempt, the key is read for our nonce. */
-  private async swap(value: Leadership, revision: number): Promise<Swapped> {
+  private async swap(value: Leadership, revision: Revision): Promise<Swapped> {
     const { control, clock, log } = this.options;
     try {
       const result = await control.update(value, revision);
@@ -342,7 +364,7 @@ export class Promotion {
       try {
         const entry = await control.read();
         if (entry === 'missing') return 'unknown';
-        if (parseLeadership(entry.value)?.nonce === value.nonce) return { revision: entry.revision };
+        if (this.options.leadership.parse(entry.value)?.nonce === value.nonce) return { revision: entry.revision };
         if (entry.revision !== revision) return 'conflict';
         // Still as before: the change was lost, or is yet to land. Only a bounded wait can tell.
       } catch (error) {

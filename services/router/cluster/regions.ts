@@ -88,8 +88,8 @@ export class RegionMonitor implements RegionsView {
     const before = this.last.get(status.region);
     const known: KnownRegion = {
       status,
-      durable: reportedDurable(status),
-      applied: reportedApplied(status),
+      durable: reportedDurable(status) ?? new Map(),
+      applied: reportedApplied(status) ?? new Map(),
       reachable: true,
     };
     this.last.set(status.region, known);

@@ -6,6 +6,7 @@
  * relay_log_len = Σ of the leader's applied; ahead = events the region has and the leader lacks. Hence applied + lag =
  * relay_log_len + ahead.
  */
+import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { missing, totalOf } from '../../../shared/protocol/position.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
@@ -69,10 +70,12 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     const remarks: string[] = [];
     for (const name of names) {
       const region = known.get(name);
-      if (region?.reachable === true) notes.push(...doubtsOf(name, region.status));
       if (region?.reachable !== true) notes.push(`${name} does not answer`);
+      else if (region.status.stopped !== undefined) notes.push(`${name} has stopped: ${region.status.stopped.detail}`);
       else if (region.status.cut) notes.push(`${name} is cut off by a drill`);
       else if (!region.status.ready) notes.push(`${name} is not ready`);
+      else if (region.status.refuses !== undefined)
+        notes.push(`${name} leads and refuses writes: ${region.status.refuses.detail}`);
       else if (region.status.hindrance !== undefined)
         notes.push(`${name} would refuse writes: ${region.status.hindrance.detail}`);
       else if (!region.status.streamConnected) notes.push(`${name} is not connected to the stream`);
@@ -85,9 +88,18 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       if (status.scanOnly === undefined) continue;
       remarks.push(`${status.region}: vector search has no graph and compares every vector (${status.scanOnly})`);
     }
+    const by = (read: (status: RegionStatus) => readonly string[] | undefined) => saidBy(known, read);
+    notes.push(...leadership.refused, ...by(({ refusedValues }) => refusedValues));
+    notes.push(...by(({ streamSettings }) => streamSettings));
     if (record === undefined) notes.push('no leader is known');
     if (!leadership.controlAvailable) notes.push('the leadership key cannot be read');
-    const serving = leader?.reachable === true && leader.status.ready;
+    const serving = record !== undefined && leader !== undefined && accepts(leader, record);
+    if (!serving && leader?.reachable === true && leader.status.leadership?.epoch !== record?.epoch) {
+      const known = leader.status.leadership?.epoch;
+      notes.push(
+        `${record?.leader} knows ${known === undefined ? 'no epoch' : `epoch ${known}`}, not ${record?.epoch}`,
+      );
+    }
     return {
       status: !serving ? 'unavailable' : notes.length === 0 ? 'ok' : 'degraded',
       leader: record?.leader ?? null,
@@ -105,19 +117,24 @@ export function createReports({ topology, leadership, regions, failover }: Repor
   return { status, health };
 }
 
-/** What others hold and the region does not take, and what was published that nobody should take. */
-function doubtsOf(name: string, { stopped, refused }: RegionStatus): string[] {
-  const notes: string[] = [];
-  if (stopped !== undefined) {
-    const origins = stopped.origins?.length ? ` taking ${stopped.origins.join(', ')}` : '';
-    notes.push(`${name} has stopped${origins}: ${stopped.detail}`);
+/** Whether a write that is sent now is taken: by the leader in its epoch, or held until its hand-over has ended. */
+function accepts({ reachable, status }: KnownRegion, { leader, epoch }: Leadership): boolean {
+  const { ready, leadership: known, refuses } = status;
+  if (!reachable || !ready || known?.leader !== leader || known.epoch !== epoch) return false;
+  return refuses === undefined || refuses.code === 'handing_over';
+}
+
+/** What reachable regions say, once each, however many of them say it. */
+function saidBy(
+  known: ReadonlyMap<string, KnownRegion>,
+  read: (status: RegionStatus) => readonly string[] | undefined,
+): string[] {
+  const names = new Map<string, string[]>();
+  for (const [name, { status, reachable }] of known) {
+    if (!reachable) continue;
+    for (const sentence of read(status) ?? []) names.set(sentence, [...(names.get(sentence) ?? []), name]);
   }
-  if (refused !== undefined) {
-    notes.push(
-      `${name} refused ${refused.count} messages within a minute, the last of ${refused.origin}: ${refused.detail}`,
-    );
-  }
-  return notes;
+  return [...names].map(([sentence, by]) => `${by.join(', ')}: ${sentence}`);
 }
 
 function reportOf(
@@ -150,6 +167,5 @@ function reportOf(
     ahead_events: leads ? 0 : leader === undefined ? null : missing(applied, leader.applied),
     unshipped_events: status.unshipped,
     ...(status.stopped === undefined ? {} : { stopped: status.stopped }),
-    ...(status.refused === undefined ? {} : { refused: status.refused }),
   };
 }

@@ -2,9 +2,10 @@
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import { LEASE_KEY, type Leadership } from '../../../shared/leadership/leadership.ts';
+import type { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
-import { LEASE_KEY, type Leadership } from '../../../shared/protocol/leadership.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
 import type { KnownRegion, LeadershipView, RegionsView, Replace } from '../cluster/cluster.ts';
 import type { RegionLinks } from '../forward/forward.ts';
@@ -23,6 +24,7 @@ export interface AutomaticFailoverOptions {
   readonly regions: RegionsView;
   readonly links: RegionLinks;
   readonly replace: Replace;
+  readonly refusals: RefusedValues;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -66,12 +68,12 @@ class AutomaticFailover implements Failover {
   private reported = 0;
 
   constructor(options: AutomaticFailoverOptions, settings: FailoverSettings, count: (outcome: Outcome) => void) {
-    const { clock, random, log, regions, links } = options;
+    const { clock, random, log, regions, links, refusals } = options;
     this.options = options;
     this.settings = settings;
     this.count = count;
-    this.lease = new Lease({ key: settings.keys(LEASE_KEY), holder: randomName(random, 16), clock, log });
-    this.silence = new Silence({ keys: settings.keys, regions, names: [...links.keys()], clock });
+    this.lease = new Lease({ key: settings.keys(LEASE_KEY), holder: randomName(random, 16), clock, log, refusals });
+    this.silence = new Silence({ keys: settings.keys, regions, names: [...links.keys()], clock, refusals });
   }
 
   get holdsLease(): boolean {

@@ -7,8 +7,10 @@
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import { type LeaseValue, parseLease } from '../../../shared/leadership/leadership.ts';
+import type { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import type { Control } from '../../../shared/stream/stream.ts';
+import type { Control, Revision } from '../../../shared/stream/stream.ts';
 
 const RENEW_MS = 1_000;
 export const LEASE_EXPIRES_MS = 5_000;
@@ -20,13 +22,14 @@ export interface LeaseOptions {
   readonly holder: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly refusals: RefusedValues;
 }
 
 export class Lease {
   private readonly options: LeaseOptions;
   private heldUntilMs = Number.NEGATIVE_INFINITY;
   /** Another's lease, and since when it has not changed. */
-  private seen: { readonly revision: number; readonly sinceMs: number } | undefined;
+  private seen: { readonly revision: Revision; readonly sinceMs: number } | undefined;
   private loop: Repetition | undefined;
 
   constructor(options: LeaseOptions) {
@@ -48,12 +51,13 @@ export class Lease {
 
   private async renew(): Promise<void> {
     const { key, holder, clock, log } = this.options;
-    const value = { holder };
+    const value: LeaseValue = { holder };
     const startMs = clock.monotonicMs();
     const wasHeld = this.held;
     try {
       const entry = await key.read();
-      if (entry !== 'missing' && holderOf(entry.value) !== holder && !this.expired(entry.revision)) return;
+      const other = entry === 'missing' ? undefined : this.holderIn(entry.value);
+      if (entry !== 'missing' && other !== undefined && other !== holder && !this.expired(entry.revision)) return;
       const written = entry === 'missing' ? await key.create(value) : await key.update(value, entry.revision);
       if (written === 'conflict') return;
       this.seen = undefined;
@@ -66,13 +70,18 @@ export class Lease {
     }
   }
 
-  private expired(revision: number): boolean {
+  /** Undefined where nobody holds it: what is no lease is written over. */
+  private holderIn(value: unknown): string | undefined {
+    const { refusals } = this.options;
+    const lease = parseLease(value);
+    if (lease === undefined) refusals.refuse('the lease key', value, 'it names no holder');
+    else refusals.accept('the lease key');
+    return lease?.holder;
+  }
+
+  private expired(revision: Revision): boolean {
     const nowMs = this.options.clock.monotonicMs();
     if (this.seen?.revision !== revision) this.seen = { revision, sinceMs: nowMs };
     return nowMs - this.seen.sinceMs >= LEASE_EXPIRES_MS;
   }
-}
-
-function holderOf(value: unknown): unknown {
-  return (value as { readonly holder?: unknown } | null | undefined)?.holder;
 }

@@ -1,8 +1,9 @@
 /** How long the leader has given no sign of life: no answer to this router, and no change of its alive key. */
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import { type Alive, aliveKey, type Leadership, parseAlive } from '../../../shared/protocol/leadership.ts';
-import type { Control, ControlEntry, ControlKeys } from '../../../shared/stream/stream.ts';
+import { type Alive, aliveKey, type Leadership, parseAlive } from '../../../shared/leadership/leadership.ts';
+import type { RefusedValues } from '../../../shared/leadership/refused-values.ts';
+import type { Control, ControlEntry, ControlKeys, Revision } from '../../../shared/stream/stream.ts';
 import type { RegionsView } from '../cluster/cluster.ts';
 
 export interface SilenceOptions {
@@ -11,6 +12,7 @@ export interface SilenceOptions {
   /** Of the topology. */
   readonly names: readonly string[];
   readonly clock: Clock;
+  readonly refusals: RefusedValues;
 }
 
 /** What is known of the leader that is watched. */
@@ -18,7 +20,7 @@ interface Watched {
   readonly leader: string;
   readonly epoch: number;
   /** Of its alive key; undefined: it has none. */
-  readonly revision: number | undefined;
+  readonly revision: Revision | undefined;
   /** The last sign of life, monotonic ms. */
   readonly signMs: number;
   /** Looks without a sign since then: a process that stood still has not watched. */
@@ -53,12 +55,23 @@ export class Silence {
       this.watched = undefined;
       return;
     }
-    const revision = entry === 'missing' ? undefined : entry.revision;
-    const cut = this.saysItIsCut(leader, entry === 'missing' ? undefined : parseAlive(entry.value));
+    const alive = entry === 'missing' ? undefined : this.aliveIn(leader, entry.value);
+    // What is no sign of life is none, however often somebody writes it anew.
+    const revision = entry === 'missing' ? undefined : alive === undefined ? before?.revision : entry.revision;
+    const cut = this.saysItIsCut(leader, alive);
     const sign = before === undefined || answer !== undefined || cut || revision !== before.revision;
     this.watched = sign
       ? { leader, epoch, revision, signMs: clock.monotonicMs(), looks: 0 }
       : { ...before, looks: before.looks + 1 };
+  }
+
+  private aliveIn(region: string, value: unknown): Alive | undefined {
+    const { refusals } = this.options;
+    const alive = parseAlive(value, region);
+    const source = `the key ${aliveKey(region)}`;
+    if (alive === undefined) refusals.refuse(source, value, `it is no sign of life of ${region}`);
+    else refusals.accept(source);
+    return alive;
   }
 
   /** Whichever it said last, by its own clock, to this router or in its key. */

@@ -15,6 +15,7 @@
  */
 import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { type Metrics, sizeBuckets } from '../../../shared/observe/metrics.ts';
 import {
@@ -25,7 +26,6 @@ import {
   type WriteRefused,
   type WritesReply,
 } from '../../../shared/protocol/internal.ts';
-import type { Leadership } from '../../../shared/protocol/leadership.ts';
 import type { LeadershipView } from '../cluster/cluster.ts';
 import { type RegionLink, type RegionLinks, type Submission, type WriteForwarding, wasNotSent } from './forward.ts';
 

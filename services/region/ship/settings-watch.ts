@@ -1,0 +1,66 @@
+/**
+ * Watches the settings of the stream and of the control bucket: a message size or a retention that somebody changed keeps
+ * batches from being shipped while everything seems well. Every region looks and says what it finds; the leader puts it
+ * right, so that regions with different settings do not take turns.
+ */
+import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { SettingsDifference, Stream } from '../../../shared/stream/stream.ts';
+
+export const CHECK_MS = 10_000;
+
+export interface SettingsWatchOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly stream: Pick<Stream, 'connected' | 'checkSettings'>;
+  /** Whether this region puts right what it finds. */
+  readonly mends: () => boolean;
+  /** Runs once for each setting that is found changed. */
+  readonly onChanged: () => void;
+}
+
+export class SettingsWatch {
+  private readonly options: SettingsWatchOptions;
+  private found: readonly SettingsDifference[] = [];
+  private loop: Repetition | undefined;
+
+  constructor(options: SettingsWatchOptions) {
+    this.options = options;
+  }
+
+  /** What the last look found changed, one sentence each; what was put right by it is named until the next. */
+  get findings(): readonly string[] {
+    return this.found.map(({ what, outcome, why }) => {
+      if (outcome === 'mended') return `${what}; it has just been put right`;
+      return outcome === 'left' ? what : `${what}; it cannot be put right: ${why}`;
+    });
+  }
+
+  start(): void {
+    this.loop ??= repeat({ clock: this.options.clock, pauseMs: CHECK_MS, action: () => this.check() });
+  }
+
+  async stop(): Promise<void> {
+    await this.loop?.stop();
+  }
+
+  private async check(): Promise<void> {
+    const { log, stream, mends, onChanged } = this.options;
+    if (!stream.connected) return;
+    const before = new Set(this.found.map(({ what }) => what));
+    try {
+      this.found = await stream.checkSettings(mends());
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      log.debug('stream settings not checked', { error: messageOf(error) });
+      return;
+    }
+    for (const { what, outcome, why } of this.found) {
+      if (before.has(what)) continue;
+      onChanged();
+      log.error('stream setting changed by another', { what, outcome, ...(why === undefined ? {} : { reason: why }) });
+    }
+  }
+}

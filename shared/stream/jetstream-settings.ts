@@ -1,0 +1,53 @@
+/**
+ * The settings of stream and bucket on the server, compared with the table in `settings.ts` and put right. Anybody with
+ * access to the server can change them; some changes the server does not take back.
+ */
+import { type ApiError, errorCodes, faultOfApiError } from './jetstream-errors.ts';
+import type { Link } from './jetstream-link.ts';
+import { absentSettings } from './settings.ts';
+import type { SettingsDifference } from './stream.ts';
+
+type Configuration = Readonly<Record<string, unknown>>;
+
+/** Of one stream of the server. Nothing differs where there is no such stream; it is made by whoever needs it. */
+export async function checkSettings(
+  link: Link,
+  wanted: Configuration,
+  mend: boolean,
+): Promise<readonly SettingsDifference[]> {
+  const name = String(wanted.name);
+  const found = await differences(link, name, wanted);
+  if (found.length === 0 || !mend) return found.map((what) => ({ what, outcome: 'left' }));
+  const { error } = await link.api(`STREAM.UPDATE.${name}`, wanted);
+  const left = new Set(await differences(link, name, wanted));
+  const why = error === undefined ? 'the server took the update and kept the setting' : reasonOf(error);
+  return found.map((what) => (left.has(what) ? { what, outcome: 'stuck', why } : { what, outcome: 'mended' }));
+}
+
+async function differences(link: Link, name: string, wanted: Configuration): Promise<readonly string[]> {
+  const { error, config } = await link.api(`STREAM.INFO.${name}`);
+  if (error?.err_code === errorCodes.streamNotFound) return [];
+  if (error !== undefined) throw faultOfApiError(error, 'info');
+  const actual = config as Configuration;
+  const changed = Object.keys(wanted)
+    .filter((key) => textOf(actual[key]) !== textOf(wanted[key]))
+    .map((key) => `${key} of ${name} is ${shown(actual[key])}, not ${shown(wanted[key])}`);
+  const added = absentSettings
+    .filter((key) => textOf(actual[key]) !== textOf(undefined))
+    .map((key) => `${name} has a ${key}`);
+  return [...changed, ...added];
+}
+
+/** The server leaves out what is 0 or false. */
+function textOf(value: unknown): string {
+  if (value === undefined || value === null || value === false || value === 0) return 'unset';
+  return Array.isArray(value) && value.length === 0 ? 'unset' : JSON.stringify(value);
+}
+
+function shown(value: unknown): string {
+  return (JSON.stringify(value) ?? 'unset').slice(0, 100);
+}
+
+function reasonOf({ description, err_code: code }: ApiError): string {
+  return `${description ?? 'no reason given'} (${code ?? 'no code'})`;
+}

@@ -1,0 +1,144 @@
+/**
+ * Somebody with access to the NATS server writes what is no record into the control bucket and changes settings of the
+ * stream; and a region starts with an absurd record that an earlier release stored. The cluster goes on, `/health` names it.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { connect, type NatsConnection } from 'nats';
+import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.ts';
+import { openLog } from '../../services/region/wal/log.ts';
+import { systemClock } from '../../shared/kernel/system.ts';
+import { Acknowledged } from '../harness/acknowledged.ts';
+import { Cluster } from '../harness/cluster.ts';
+import { eventually } from '../harness/eventually.ts';
+import { keepWriting } from '../harness/keep-writing.ts';
+
+interface Health {
+  readonly status: string;
+  readonly notes: readonly string[];
+}
+
+describe('somebody writes garbage into the control bucket', function () {
+  this.timeout(180_000);
+  let cluster: Cluster;
+  let nats: NatsConnection;
+  const told = new Acknowledged();
+
+  before(async () => {
+    cluster = await Cluster.start();
+    nats = await connect({ servers: cluster.nats.url });
+  });
+  after(async () => {
+    await nats?.close();
+    await cluster?.stop();
+  });
+
+  const health = async (): Promise<Health> => (await cluster.get<Health & Record<string, unknown>>('/health')).body;
+  const api = async (what: string, body: object = {}): Promise<Record<string, unknown>> =>
+    (await nats.request(`$JS.API.${what}`, JSON.stringify(body))).json();
+  const put = async (value: unknown): Promise<void> => {
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    const { error } = (await nats.request('$KV.TIDAL_CONTROL.leadership', text)).json<{ error?: unknown }>();
+    assert.equal(error, undefined);
+  };
+  const named = (reason: RegExp): Promise<void> =>
+    eventually(`/health names ${reason}`, async () => (await health()).notes.some((note) => reason.test(note)));
+  const inKey = async (): Promise<unknown> => {
+    const { message } = await api('STREAM.MSG.GET.KV_TIDAL_CONTROL', {
+      last_by_subj: '$KV.TIDAL_CONTROL.leadership',
+    });
+    const { data } = message as { data: string };
+    return JSON.parse(Buffer.from(data, 'base64').toString('utf8'));
+  };
+
+  const hostile: [what: string, value: unknown, reason: RegExp][] = [
+    [
+      'a leader that is no region',
+      { leader: 'nobody', epoch: 50, nonce: 'x' },
+      /"nobody" is no region of the topology/,
+    ],
+    [
+      'the largest epoch',
+      { leader: 'eu-west', epoch: Number.MAX_SAFE_INTEGER, nonce: 'z' },
+      /epoch 9007199254740991 is beyond/,
+    ],
+    ['an epoch of half a billion', { leader: 'eu-west', epoch: 500_000_000, nonce: 'z' }, /epoch 500000000 is beyond/],
+    [
+      'a hand-over to nobody',
+      { leader: 'us-east', epoch: 1, nonce: 'z', handover: { to: 'x', id: 'i' } },
+      /handover to "x"/,
+    ],
+    ['what is not JSON', '{"leader":', /it is not an object/],
+  ];
+
+  for (const [what, value, reason] of hostile) {
+    it(`${what}: writes go on, the health names it, the key is put right, and a promotion is as ever`, async () => {
+      const stop = keepWriting(cluster, told);
+      const refused = told.refused.length;
+      const before = await cluster.status();
+      await put(value);
+      await named(reason);
+      await eventually('the key is put right', async () => {
+        const record = (await inKey()) as { leader?: string; epoch?: number };
+        return record.leader === before.leader && record.epoch === before.epoch;
+      });
+      await stop();
+      assert.deepEqual(told.refused.slice(refused), []);
+      const after = await cluster.status();
+      assert.deepEqual([after.leader, after.epoch], [before.leader, before.epoch]);
+      const target = before.leader === 'us-east' ? 'eu-west' : 'us-east';
+      const promoted = await cluster.post('/cluster/promote', { region: target });
+      assert.deepEqual([promoted.status, promoted.body.epoch], [200, before.epoch + 1], JSON.stringify(promoted.body));
+      assert.equal(await told.view(cluster, 1), 200);
+      await told.check(cluster);
+    });
+  }
+
+  it('settings of stream and bucket that were changed are named and put right, and writes reach the stream again', async () => {
+    for (const [stream, change, reason] of [
+      ['TIDAL_WAL', { max_msg_size: 10, max_bytes: 1_000 }, /max_msg_size of TIDAL_WAL is 10, not -1/],
+      ['TIDAL_WAL', { discard: 'new' }, /discard of TIDAL_WAL is "new", not "old"/],
+      ['KV_TIDAL_CONTROL', { max_msgs_per_subject: 1 }, /max_msgs_per_subject of KV_TIDAL_CONTROL is 1, not 16/],
+    ] as const) {
+      const { config } = await api(`STREAM.INFO.${stream}`);
+      assert.equal((await api(`STREAM.UPDATE.${stream}`, { ...(config as object), ...change })).error, undefined);
+      await named(reason);
+      await eventually('all is well', async () => (await health()).status === 'ok', 90_000);
+      const written = await cluster.post('/signals', { entity_id: 3, signal: 'view' });
+      assert.deepEqual([written.status, written.body.durability], [200, 'stream'], JSON.stringify(written.body));
+      told.acknowledge(3, written.body);
+    }
+    await told.check(cluster);
+  });
+
+  it('a setting that the server does not take back is named for as long as it lasts', async () => {
+    const { config } = await api('STREAM.INFO.KV_TIDAL_CONTROL');
+    const { error } = await api('STREAM.UPDATE.KV_TIDAL_CONTROL', { ...(config as object), deny_purge: true });
+    assert.equal(error, undefined);
+    await named(/deny_purge of KV_TIDAL_CONTROL is true, not false; it cannot be put right: .+/);
+    assert.equal(await told.view(cluster, 1), 200);
+    assert.equal((await health()).status, 'degraded');
+  });
+
+  it('a region starts with an absurd record that an earlier release stored: it refuses it, and takes the cluster’s', async () => {
+    const { leader, epoch } = await cluster.status();
+    const name = cluster.regionNames.find((region) => region !== leader)!;
+    await cluster.kill(name);
+    const home = createLmdbStoreHome({ path: join(cluster.directory, name), clock: systemClock });
+    const wal = openLog({ store: home.open() });
+    await wal.storeMark('leadership', { leader: name, epoch: Number.MAX_SAFE_INTEGER, nonce: 'absurd' });
+    await wal.close();
+    await cluster.restart(name);
+    await named(new RegExp(`${name}: .*the record on the disk of ${name}.*epoch 9007199254740991 is beyond`));
+    await eventually('it knows who leads', async () => {
+      const { body } = await cluster.region<{ leadership?: { leader: string; epoch: number } }>(
+        name,
+        '/internal/status',
+      );
+      return body.leadership?.leader === leader && body.leadership.epoch === epoch;
+    });
+    const promoted = await cluster.post('/cluster/promote', { region: name });
+    assert.deepEqual([promoted.status, promoted.body.epoch], [200, epoch + 1], JSON.stringify(promoted.body));
+    await told.check(cluster);
+  });
+});
