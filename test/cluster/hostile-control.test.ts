@@ -111,13 +111,18 @@ describe('somebody writes garbage into the control bucket', function () {
     await told.check(cluster);
   });
 
-  it('a setting that the server does not take back is named for as long as it lasts', async () => {
-    const { config } = await api('STREAM.INFO.KV_TIDAL_CONTROL');
-    const { error } = await api('STREAM.UPDATE.KV_TIDAL_CONTROL', { ...(config as object), deny_purge: true });
+  it('a setting that the server does not take back is named for as long as it lasts; a stream made anew loses nothing', async () => {
+    const { config } = await api('STREAM.INFO.TIDAL_WAL');
+    const { error } = await api('STREAM.UPDATE.TIDAL_WAL', { ...(config as object), deny_purge: true });
     assert.equal(error, undefined);
-    await named(/deny_purge of KV_TIDAL_CONTROL is true, not false; it cannot be put right: .+/);
+    await named(/deny_purge of TIDAL_WAL is true, not false; it cannot be put right: .+/);
     assert.equal(await told.view(cluster, 1), 200);
     assert.equal((await health()).status, 'degraded');
+    // What the runbook says: the regions make it anew.
+    assert.equal((await api('STREAM.DELETE.TIDAL_WAL')).error, undefined);
+    await eventually('all is well', async () => (await health()).status === 'ok', 60_000);
+    assert.equal(await told.view(cluster, 1), 200);
+    await told.check(cluster);
   });
 
   it('a region starts with an absurd record that an earlier release stored: it refuses it, and takes the cluster’s', async () => {
