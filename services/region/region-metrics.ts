@@ -1,5 +1,6 @@
 /** The region's metrics: one table of names, units and meanings (`docs/runbook.md` shows it to operators). */
 import type { Metrics } from '../../shared/observe/metrics.ts';
+import { refusedFor } from './receive/receive.ts';
 
 /** What the gauges read at each scrape. */
 export interface RegionReadings {
@@ -14,7 +15,8 @@ export interface RegionReadings {
   accepting(): boolean;
   cut(): boolean;
   ready(): boolean;
-  stopped(): boolean;
+  stoppedOrigins(): number;
+  schemaBehind(): boolean;
   storeUsedBytes(): number;
   storeFreeBytes(): number;
   storeLimitBytes(): number;
@@ -40,6 +42,7 @@ export interface RegionCounters {
   shipped(shipped: { readonly events: number; readonly bytes: number; readonly durationMs: number }): void;
   applied(events: number): void;
   repaired(events: number): void;
+  refused(reason: string): void;
   attached(): void;
   replayed(writes: number): void;
   keyConflict(): void;
@@ -77,6 +80,13 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     name: 'tidal_applied_events_total',
     help: 'Events applied to the state since the process started, recovery not counted.',
   });
+  const refused = metrics.counter({
+    name: 'tidal_refused_batches_total',
+    help: 'Messages of the stream, or batches of peers, that were not taken because of what they held, by reason.',
+    labels: ['reason'],
+  });
+  // A rate is of a series that was there before.
+  for (const reason of refusedFor) refused.inc({ reason }, 0);
   const repaired = metrics.counter({ name: 'tidal_repaired_events_total', help: 'Events fetched from a peer.' });
   const attaches = metrics.counter({ name: 'tidal_stream_attaches_total', help: 'Attachments to the stream.' });
   const replays = metrics.counter({
@@ -108,7 +118,7 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     name: 'tidal_idempotency_keys_forgotten_total',
     help: 'Idempotency keys forgotten because their seven days were over.',
   });
-  const refused = metrics.counter({
+  const refusedValues = metrics.counter({
     name: 'tidal_control_values_refused_total',
     help: 'Readings of a leadership record, in the key, on the disk or reported by a peer, that was refused.',
   });
@@ -128,6 +138,7 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     },
     applied: (events) => applied.inc(events),
     repaired: (events) => repaired.inc(events),
+    refused: (reason) => refused.inc({ reason }),
     attached: () => attaches.inc(),
     replayed: (writes) => replays.inc(writes),
     keyConflict: () => conflicts.inc(),
@@ -136,7 +147,7 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     checkpointed: ({ durationMs }) => checkpointSeconds.observe(durationMs / 1_000),
     trimmed: (events) => trimmed.inc(events),
     keysForgotten: (keys) => forgotten.inc(keys),
-    controlValueRefused: () => refused.inc(),
+    controlValueRefused: () => refusedValues.inc(),
     streamSettingChanged: () => settings.inc(),
   };
 }
@@ -160,9 +171,10 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   gauge('tidal_accepting', '1 while this region is the leader and takes writes.', () => Number(read.accepting()));
   gauge('tidal_cut', '1 while a drill cuts this region off.', () => Number(read.cut()));
   gauge('tidal_ready', '1 once this region serves as truth.', () => Number(read.ready()));
-  gauge('tidal_stopped', '1 while replication stands still here: schema behind or damaged log.', () =>
-    Number(read.stopped()),
+  gauge('tidal_stopped', '1 while something a peer holds cannot be taken here: schema behind, damaged log.', () =>
+    Number(read.stoppedOrigins() > 0 || read.schemaBehind()),
   );
+  gauge('tidal_stopped_origins', 'Origins of which a peer holds more that cannot be taken here.', read.stoppedOrigins);
   gauge('tidal_store_used_bytes', 'Size of the LMDB file.', read.storeUsedBytes);
   gauge('tidal_store_free_bytes', 'Bytes of the LMDB file that are free for reuse.', read.storeFreeBytes);
   gauge('tidal_store_limit_bytes', 'Size the LMDB file may grow to, as configured.', read.storeLimitBytes);

@@ -16,6 +16,9 @@ import type { Catalog } from './state/catalog/catalog.ts';
 import type { Vectors } from './state/vectors/vectors.ts';
 import type { Wal } from './wal/wal.ts';
 
+/** Names of stopped origins in a status. */
+const STOPPED_SHOWN = 16;
+
 export interface StatusParts {
   readonly region: string;
   readonly clock: Clock;
@@ -33,6 +36,8 @@ export interface StatusParts {
   /** What is not as it should be; see `RegionStatus`. */
   readonly streamSettings: readonly string[];
   readonly snapshot: Bootstrap['progress'];
+  /** Why no peer's snapshot can be installed here. */
+  readonly schemaBehind: Bootstrap['schemaBehind'];
   /** Why it would refuse a write now. */
   readonly hindrance: Refusal | undefined;
 }
@@ -43,7 +48,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
   return {
     region: parts.region,
     role: role.leads ? 'leader' : 'follower',
-    ready: parts.ready && ingest.stopped === undefined,
+    ready: parts.ready,
     ...(role.leadership === undefined ? {} : { leadership: role.leadership }),
     cut: drill.cut,
     ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
@@ -59,7 +64,8 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     items: parts.catalog.size,
     clockMs: parts.clock.nowMs(),
     newestMs: apply.newestMs,
-    ...(ingest.stopped === undefined ? {} : { stopped: ingest.stopped }),
+    ...stoppedIn(parts),
+    ...(ingest.refused === undefined ? {} : { refused: ingest.refused }),
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
     ...(scanOnly === undefined ? {} : { scanOnly }),
@@ -69,6 +75,14 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     schemaHash: schema.hash,
     signals: [...schema.signals.keys()],
   };
+}
+
+/** The first that stopped gives the reason; of the others the names. */
+function stoppedIn({ ingest, schemaBehind }: StatusParts): Pick<RegionStatus, 'stopped'> {
+  const [first] = ingest.stopped.values();
+  const origins = [...ingest.stopped.keys()].slice(0, STOPPED_SHOWN);
+  if (first !== undefined) return { stopped: { code: first.code, detail: first.detail, origins } };
+  return schemaBehind === undefined ? {} : { stopped: { code: 'schema_behind', detail: schemaBehind, origins } };
 }
 
 function refusesAsLeader(role: Role): Pick<RegionStatus, 'refuses'> {
@@ -108,7 +122,7 @@ export function lagBehindLeader({ role, peers, apply }: LagOptions): {
   const lagEvents = (): number | undefined => {
     if (role.leads) return 0;
     const status = leaderStatus();
-    const leader = status && (reportedApplied(status) ?? new Map());
+    const leader = status && reportedApplied(status);
     if (leader === undefined) return undefined;
     const here = totalOf(apply.applied);
     if (counted?.leader !== leader || counted.here !== here) {

@@ -8,6 +8,7 @@
 import type Koa from 'koa';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import { epochRefusal } from '../../shared/leadership/epochs.ts';
 import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { HttpLimits } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
@@ -89,6 +90,8 @@ export interface RegionOptions {
   readonly schemaFile: string;
   /** To every other region of the topology. */
   readonly links: readonly PeerLink[];
+  /** Regions whose origins are taken, present and former; absent: whoever opens them. */
+  readonly regions?: readonly string[];
   readonly intakeQueueLimit: number;
   readonly intakeQueueBytes: number;
   readonly logMaxBytes: number;
@@ -122,7 +125,7 @@ export interface Region {
 
 /** Opens the log and recovers the state; throws `ConfigError` where this directory or schema cannot be served. */
 export async function createRegion(options: RegionOptions): Promise<Region> {
-  const { region, clock, random, log, metrics, schema, stream, control, links, onFatal } = options;
+  const { region, regions, clock, random, log, metrics, schema, stream, control, links, onFatal } = options;
   const wal = openLog({ store: options.store });
   const { startedEmpty, installed } = await takeDirectory({
     ...{ wal, region, random, log, schema },
@@ -231,20 +234,14 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onShipped: counters.shipped,
   });
   const ingest: Ingest = createIngest({
-    wal,
-    apply,
-    schema,
-    onStopped: ({ code, detail }) => log.error('replication stopped here', { code, detail }),
+    ...{ clock, log, wal, apply, schema, regions },
+    onStopped: ({ origin, code, detail }) => log.error('origin stopped here', { origin, code, detail }),
+    onRefused: counters.refused,
+    implausible: ({ origin, epoch }) =>
+      wal.origin(origin) === undefined ? epochRefusal(epoch, role.knownEpoch) : undefined,
   });
   const repair: Repair = createPeerRepair({
-    clock,
-    log,
-    wal,
-    ingest,
-    peers,
-    links,
-    enabled,
-    onFatal,
+    ...{ region, clock, log, wal, ingest, peers, links, enabled, onFatal },
     onRepaired: counters.repaired,
     held: () => bootstrap.holdsRepair,
     onTrimmed: (peer, origin) => bootstrap.trimmedAt(peer, origin),
@@ -260,9 +257,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     startedEmpty: startedEmpty && !installed,
     ready: () => readiness.ready,
     notBeforeMs: options.snapshotsNotBeforeMs ?? 0,
-    hindered: () => drill.cut || ingest.stopped !== undefined,
+    hindered: () => drill.cut,
     requireSchema: (copy) => requireAccepted(copy, schema, options.schemaFile),
-    onSchemaBehind: (detail) => ingest.stop({ code: 'schema_behind', detail }),
+    regions,
     onReleased: () => repair.nudge(),
     onArrived: options.onArrived,
     onReceived: counters.snapshotReceived,
@@ -284,6 +281,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     stream,
     wal,
     ingest,
+    regions,
     enabled,
     onGap: () => repair.nudge(),
     onFatal,
@@ -303,7 +301,6 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const storageLimit = createStorageLimit({ clock, store: options.store, limitBytes: options.logMaxBytes, region });
   const hindrance = (): Refusal | undefined => {
     if (!readiness.ready) return new Refusal('not_ready', `${region} is still catching up with its peers`);
-    if (ingest.stopped !== undefined) return new Refusal('schema_behind', ingest.stopped.detail);
     return storageLimit() ?? clockHindrance(region, peers);
   };
   const role: Role = createLeadershipRole({
@@ -349,6 +346,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       drill,
       ready: readiness.ready,
       snapshot: bootstrap.progress,
+      schemaBehind: bootstrap.schemaBehind,
       hindrance: hindrance(),
       streamSettings: settings.findings,
     });
@@ -392,7 +390,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     accepting: () => role.leads && !(role.gate(role.leadership?.epoch ?? 0) instanceof Refusal),
     cut: () => drill.cut,
     ready: () => readiness.ready,
-    stopped: () => ingest.stopped !== undefined,
+    stoppedOrigins: () => ingest.stopped.size,
+    schemaBehind: () => bootstrap.schemaBehind !== undefined,
     storeUsedBytes: () => options.store.sizes().usedBytes,
     storeFreeBytes: () => options.store.sizes().freeBytes,
     storeLimitBytes: () => options.logMaxBytes,

@@ -64,6 +64,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     schema,
     schemaFile: config.schemaFile,
     links,
+    regions: [...names, ...(topology.formerRegions ?? [])],
     intakeQueueLimit: config.intakeQueueLimit,
     intakeQueueBytes: config.intakeQueueBytes,
     maxBodiesBytes: config.maxBodiesBytes,

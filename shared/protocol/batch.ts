@@ -149,6 +149,9 @@ export class DamagedBatch extends Fault {
   }
 }
 
+/** The checksum is right, so it is what was written: a batch with something in it that none may have. */
+export class InvalidBatch extends DamagedBatch {}
+
 /** A batch of a later version of this program. */
 export class UnknownFormat extends Fault {
   constructor(message: string) {
@@ -196,7 +199,7 @@ class Reader {
   }
 
   byte(): number {
-    if (this.offset >= this.end) throw new DamagedBatch('the batch ends within a value');
+    if (this.offset >= this.end) throw new InvalidBatch('the batch ends within a value');
     return this.buffer[this.offset++]!;
   }
 
@@ -218,11 +221,11 @@ class Reader {
       if (!Number.isSafeInteger(value)) break;
       return value;
     }
-    throw new DamagedBatch('a number of the batch is out of range');
+    throw new InvalidBatch('a number of the batch is out of range');
   }
 
   slice(length: number): Buffer {
-    if (this.offset + length > this.end) throw new DamagedBatch('the batch ends within a value');
+    if (this.offset + length > this.end) throw new InvalidBatch('the batch ends within a value');
     const slice = this.buffer.subarray(this.offset, this.offset + length);
     this.offset += length;
     return slice;
@@ -264,28 +267,31 @@ export function decodeBatch(bytes: Uint8Array): Batch {
   return batchOf({ header, bytes, aheadMs, ...readEvents(head) });
 }
 
-function readNames(reader: Reader): string[] {
+/** A batch names the signals it uses, each once. */
+function readNames(reader: Reader, count: number): string[] {
   const names: string[] = [];
-  for (let left = reader.varint(); left > 0; left--) names.push(reader.slice(reader.byte()).toString('utf8'));
-  if (!names.every(isSignalName)) throw new DamagedBatch('the name of a signal is not one');
+  let left = reader.varint();
+  if (left > count) throw new InvalidBatch('the batch names more signals than it has events');
+  for (; left > 0; left--) names.push(reader.slice(reader.byte()).toString('utf8'));
+  if (!names.every(isSignalName)) throw new InvalidBatch('the name of a signal is not one');
   return names;
 }
 
 /** A client's time lies between 1970 and the acceptance. */
 function timeBefore(acceptedMs: number, agoMs: number): number {
-  if (agoMs > acceptedMs) throw new DamagedBatch('a signal is older than 1970');
+  if (agoMs > acceptedMs) throw new InvalidBatch('a signal is older than 1970');
   return acceptedMs - agoMs;
 }
 
 function readWeight(reader: Reader): number {
   const weight = reader.varint();
-  if (!isThousandths(weight)) throw new DamagedBatch('the weight of a signal is out of range');
+  if (!isThousandths(weight)) throw new InvalidBatch('the weight of a signal is out of range');
   return weight;
 }
 
 /** The HLC of the last event; what is added up to it only grows. */
 function checkedHlc(hlc: number): number {
-  if (!Number.isSafeInteger(hlc)) throw new DamagedBatch('a clock value of the batch is out of range');
+  if (!Number.isSafeInteger(hlc)) throw new InvalidBatch('a clock value of the batch is out of range');
   return hlc;
 }
 
@@ -296,7 +302,7 @@ function readSignals({
   baseHlc,
   aheadMs,
 }: Head): { signals: SignalColumns; lastHlc: number } | undefined {
-  const names = readNames(reader);
+  const names = readNames(reader, count);
   const signals = signalColumns(count, names);
   const { entities, kinds, weights, timesMs } = signals;
   let lastHlc = baseHlc;
@@ -306,18 +312,18 @@ function readSignals({
     lastHlc += reader.varint();
     entities[index] = reader.varint();
     const kind = reader.varint();
-    if (kind >= names.length) throw new DamagedBatch('an event names a signal outside the name table');
+    if (kind >= names.length) throw new InvalidBatch('an event names a signal outside the name table');
     kinds[index] = kind;
     weights[index] = readWeight(reader);
     const acceptedMs = hlcMs(lastHlc) - aheadMs;
     timesMs[index] = tag === KIND_SIGNAL_TIMED ? timeBefore(acceptedMs, reader.varint()) : acceptedMs;
   }
-  if (!reader.done) throw new DamagedBatch('the batch is longer than its events');
+  if (!reader.done) throw new InvalidBatch('the batch is longer than its events');
   return { signals, lastHlc: checkedHlc(lastHlc) };
 }
 
 function readEvents({ reader, count, baseHlc, aheadMs }: Head): { events: readonly Event[]; lastHlc: number } {
-  const names = readNames(reader);
+  const names = readNames(reader, count);
   const events: Event[] = [];
   let hlc = baseHlc;
   for (let index = 0; index < count; index++) {
@@ -334,7 +340,7 @@ function readEvents({ reader, count, baseHlc, aheadMs }: Head): { events: readon
       case KIND_SIGNAL:
       case KIND_SIGNAL_TIMED: {
         const signal = names[reader.varint()];
-        if (signal === undefined) throw new DamagedBatch('an event names a signal outside the name table');
+        if (signal === undefined) throw new InvalidBatch('an event names a signal outside the name table');
         const weight = readWeight(reader);
         const acceptedMs = hlcMs(hlc) - aheadMs;
         const timeMs = kind === KIND_SIGNAL_TIMED ? timeBefore(acceptedMs, reader.varint()) : acceptedMs;
@@ -354,13 +360,13 @@ function readEvents({ reader, count, baseHlc, aheadMs }: Head): { events: readon
         break;
     }
   }
-  if (!reader.done) throw new DamagedBatch('the batch is longer than its events');
+  if (!reader.done) throw new InvalidBatch('the batch is longer than its events');
   return { events, lastHlc: checkedHlc(hlc) };
 }
 
 function readValues(reader: Reader): Float32Array {
   const values = reader.floats(reader.varint());
-  if (!areValues(values)) throw new DamagedBatch('an embedding has no values, or one that is not finite');
+  if (!areValues(values)) throw new InvalidBatch('an embedding has no values, or one that is not finite');
   return values;
 }
 
@@ -376,9 +382,9 @@ function parseMetadata(bytes: Buffer): Metadata {
   try {
     value = JSON.parse(bytes.toString('utf8'));
   } catch {
-    throw new DamagedBatch('the metadata of an item is not JSON');
+    throw new InvalidBatch('the metadata of an item is not JSON');
   }
-  if (!isMetadata(value)) throw new DamagedBatch('the metadata of an item is not flat');
+  if (!isMetadata(value)) throw new InvalidBatch('the metadata of an item is not flat');
   return value;
 }
 
@@ -406,7 +412,7 @@ function readHead(bytes: Uint8Array): Head {
     throw new UnknownFormat(
       `batch format ${version}; this program knows ${FORMAT_VERSION} and ${FORMAT_VERSION_AHEAD}`,
     );
-  if (view[3] !== 0) throw new DamagedBatch('a byte that is always 0 is not');
+  if (view[3] !== 0) throw new InvalidBatch('a byte that is always 0 is not');
   const reader = new Reader(view, HEADER_BYTES, view.length);
   const origin = reader.slice(reader.byte()).toString('latin1');
   const epoch = reader.varint();
@@ -415,10 +421,10 @@ function readHead(bytes: Uint8Array): Head {
   const baseHlc = reader.varint();
   const aheadMs = version === FORMAT_VERSION_AHEAD ? reader.varint() : 0;
   if (aheadMs > hlcMs(baseHlc) || (version === FORMAT_VERSION_AHEAD && aheadMs === 0))
-    throw new DamagedBatch('the batch says that its clock was ahead by what it cannot have been');
-  if (!originPattern.test(origin)) throw new DamagedBatch('the origin of the batch is not a name of one');
+    throw new InvalidBatch('the batch says that its clock was ahead by what it cannot have been');
+  if (!originPattern.test(origin)) throw new InvalidBatch('the origin of the batch is not a name of one');
   if (epoch < 1 || first < 1 || count < 1 || count > BATCH_LIMIT_EVENTS || !Number.isSafeInteger(first - 1 + count)) {
-    throw new DamagedBatch('the batch counts are out of range');
+    throw new InvalidBatch('the batch counts are out of range');
   }
   const header: BatchHeader = {
     origin,

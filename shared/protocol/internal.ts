@@ -22,8 +22,9 @@
  *
  * Refusals travel as problem+json with their public codes.
  */
-import type { Problem } from '../errors/errors.ts';
+import { Fault, type Problem } from '../errors/errors.ts';
 import type { Leadership } from '../leadership/leadership.ts';
+import { parsePosition, reportedApplied, reportedDurable } from './position.ts';
 import type { WireWrite } from './writes.ts';
 
 export type Durability = 'stream' | 'local';
@@ -102,8 +103,18 @@ export interface RegionStatus {
   readonly newestMs: number;
   /** A snapshot it is fetching: from whom, bytes that are here, and bytes in all. */
   readonly snapshot?: { readonly peer: string; readonly bytes: number; readonly of: number };
-  /** Why replication stands still here, where it does: `schema_behind` or `damaged_log`. */
-  readonly stopped?: { readonly code: string; readonly detail: string };
+  /**
+   * Why something a peer holds cannot be taken here: `schema_behind`, `damaged_log`, `invalid_event` or `implausible`. Of the
+   * origins named nothing more is taken (the first 16); all others go on.
+   */
+  readonly stopped?: { readonly code: string; readonly detail: string; readonly origins?: readonly string[] };
+  /** Messages of the stream, or peers' answers, that were refused within the last minute; the newest of them. */
+  readonly refused?: {
+    readonly count: number;
+    readonly reason: string;
+    readonly origin: string;
+    readonly detail: string;
+  };
   /** Why this region would refuse writes if it led; absent: it would not. */
   readonly hindrance?: { readonly code: string; readonly detail: string };
   /** Why its vector search has no graph and compares every vector: exact, and slower. Absent: it has one where one is due. */
@@ -117,6 +128,45 @@ export interface RegionStatus {
   readonly schemaHash: string;
   /** Signals of its schema: a region that lacks one of the leader's cannot lead. */
   readonly signals: readonly string[];
+}
+
+/**
+ * What a region answered, where it is that region's status. Whoever trims, promotes or judges by a status relies on its position and on
+ * whose it is: an address that leads elsewhere, or an answer that is none, is no answer. Throws `Fault('no_answer')`.
+ */
+export function statusOf(region: string, answer: unknown): RegionStatus {
+  const status = (typeof answer === 'object' && answer !== null ? answer : {}) as Partial<RegionStatus>;
+  const wrong = (detail: string): Fault => new Fault('no_answer', `${region} ${detail}`);
+  if (status.region !== region) throw wrong(`answered with the status of ${String(status.region).slice(0, 64)}`);
+  try {
+    reportedDurable(status as RegionStatus);
+    reportedApplied(status as RegionStatus);
+  } catch {
+    throw wrong('reported a position that is not one');
+  }
+  // What an earlier version did not report is left out; what is reported is what its type says.
+  for (const name of ['ready', 'cut', 'streamConnected'] as const) {
+    if (!['boolean', 'undefined'].includes(typeof status[name]))
+      throw wrong(`reported ${name} that is not true or false`);
+  }
+  for (const name of ['offset', 'items', 'clockMs', 'newestMs'] as const) {
+    const value = status[name];
+    if (value !== undefined && !Number.isFinite(value)) throw wrong(`reported ${name} that is not a number`);
+  }
+  const { signals = [] } = status;
+  if (!Array.isArray(signals) || !signals.every((signal) => typeof signal === 'string')) {
+    throw wrong('reported signals that are not names');
+  }
+  // Whether it is a record of this cluster is judged where it is read (`shared/leadership`), and named in `/health`.
+  if (status.leadership !== undefined && !looksLikeRecord(status.leadership)) {
+    throw wrong('reported a leadership record that is not one');
+  }
+  return status as RegionStatus;
+}
+
+function looksLikeRecord(value: unknown): boolean {
+  const { leader, epoch, nonce } = (value ?? {}) as Partial<Record<keyof Leadership, unknown>>;
+  return typeof leader === 'string' && typeof epoch === 'number' && typeof nonce === 'string';
 }
 
 export interface HandoverRequest {
@@ -180,6 +230,20 @@ export interface SnapshotInfo {
   /** Position token of what the copy holds at least. */
   readonly position: string;
   readonly schemaHash: string;
+}
+
+/** What a region answered, where it offers a copy of its own store. Throws `Fault('no_answer')`. */
+export function snapshotOf(region: string, answer: unknown): SnapshotInfo {
+  const { id, bytes, sha256, position, ...info } = (answer ?? {}) as Partial<SnapshotInfo>;
+  const wrong = (detail: string): Fault => new Fault('no_answer', `${region} ${detail}`);
+  if (info.region !== region) throw wrong(`offered a snapshot of ${String(info.region).slice(0, 64)}`);
+  if (typeof id !== 'string' || !/^[a-z2-7]{1,64}$/.test(id)) throw wrong('offered a snapshot without an id');
+  if (!Number.isSafeInteger(bytes) || (bytes as number) < 1) throw wrong('offered a snapshot of no size');
+  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) throw wrong('offered a snapshot without a digest');
+  if (typeof position !== 'string' || parsePosition(position) === undefined) {
+    throw wrong('offered a snapshot at a position that is not one');
+  }
+  return answer as SnapshotInfo;
 }
 
 /** Positions of one {@link DigestsReply}, at most. */

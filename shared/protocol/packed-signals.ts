@@ -18,6 +18,8 @@ export interface PackedSignals {
 /** Four numbers of eight bytes. */
 const SIGNAL_LIMIT_BYTES = 4 * 8;
 const SIGNAL_LEAST_BYTES = 4;
+/** A column of kinds holds 16 bits each. */
+const KINDS_LIMIT = 0x1_0000;
 
 export class SignalPacker {
   private readonly body = new VarintWriter(16 * 1024);
@@ -75,8 +77,8 @@ export function unpackSignals(packed: string): SignalColumns {
     names.push(bytes.toString('utf8', start, start + length));
     reader.seek(bytes, start + length);
   }
-  if (!names.every(isSignalName)) throw unreadable();
   const count = reader.varint();
+  if (names.length > KINDS_LIMIT || !names.every(isSignalName)) throw unreadable();
   if (!(count > 0 && count <= (bytes.length - reader.position) / SIGNAL_LEAST_BYTES)) throw unreadable();
   const signals = signalColumns(count, names);
   const { entities, kinds, weights, timesMs } = signals;

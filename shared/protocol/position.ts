@@ -3,6 +3,9 @@
  * a client has seen. Written `origin:sequence[,origin:sequence…]`, origins in ascending order.
  */
 
+import { Fault } from '../errors/errors.ts';
+import { clip } from './events.ts';
+
 export type Position = ReadonlyMap<string, number>;
 
 /** The name of an origin: `<region>@<10 or more base32 characters>`. */
@@ -115,9 +118,16 @@ export function parsePosition(text: string): Map<string, number> | undefined {
   return position;
 }
 
+/** The position a token names. Throws `Fault('no_position')`: where something is decided by it, no token counts as "holds nothing". */
+export function positionOf(token: string): Position {
+  const position = parsePosition(token);
+  if (position === undefined) throw new Fault('no_position', `${clip(token)} is not a position`);
+  return position;
+}
+
 interface Parsed {
   readonly text: string;
-  readonly position: Position | undefined;
+  readonly position: Position;
 }
 
 const durables = new WeakMap<object, Parsed>();
@@ -125,20 +135,20 @@ const applieds = new WeakMap<object, Parsed>();
 
 /**
  * The positions in a status, parsed once however many parts of a process ask for them: there is an entry for every term there
- * ever was. Undefined where the text is no position.
+ * ever was. Throw as {@link positionOf} does; statuses that came over the network were checked (`statusOf`).
  */
-export function reportedDurable(status: { readonly durable: string }): Position | undefined {
+export function reportedDurable(status: { readonly durable: string }): Position {
   return parsedOnce(durables, status, status.durable);
 }
 
-export function reportedApplied(status: { readonly applied: string }): Position | undefined {
+export function reportedApplied(status: { readonly applied: string }): Position {
   return parsedOnce(applieds, status, status.applied);
 }
 
-function parsedOnce(known: WeakMap<object, Parsed>, status: object, text: string): Position | undefined {
+function parsedOnce(known: WeakMap<object, Parsed>, status: object, text: string): Position {
   let parsed = known.get(status);
   if (parsed === undefined || parsed.text !== text) {
-    parsed = { text, position: parsePosition(text) };
+    parsed = { text, position: positionOf(text) };
     known.set(status, parsed);
   }
   return parsed.position;

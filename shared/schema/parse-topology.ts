@@ -4,6 +4,7 @@ import { type RegionEntry, regionPattern, type Topology } from './topology.ts';
 import { type Place, readConfigFile, YamlFile } from './yaml-file.ts';
 
 const REGION_LIMIT = 16;
+const FORMER_LIMIT = 64;
 /** Where a region answers when the file says nothing else. */
 const DEFAULT_PORT = 9510;
 const FAILOVER_AFTER_SECONDS = 4;
@@ -14,7 +15,7 @@ export function parseTopology(text: string, file: string): Topology {
   const yaml = new YamlFile(text, file);
   const top = yaml.mapping(
     yaml.root,
-    ['version', 'leader', 'failover', 'failover_after', 'regions'],
+    ['version', 'leader', 'failover', 'failover_after', 'regions', 'former_regions'],
     ['leader', 'regions'],
   );
   const version = top.get('version');
@@ -40,6 +41,7 @@ export function parseTopology(text: string, file: string): Topology {
     regions.push({ name, url });
   }
 
+  const formerRegions = parseFormer(yaml, top.get('former_regions'), regions);
   const leaderPlace = top.get('leader');
   const leader = leaderPlace === undefined ? undefined : yaml.text(leaderPlace, regionPattern, nameExpected);
   // Without a readable list of regions there is nothing to compare with, and that was told already.
@@ -49,12 +51,28 @@ export function parseTopology(text: string, file: string): Topology {
   }
   const failover = parseFailover(yaml, top.get('failover'), top.get('failover_after'));
   yaml.finish();
-  return { regions, firstLeader: leader!, ...(failover === undefined ? {} : { failover }) };
+  return {
+    regions,
+    ...(formerRegions.length === 0 ? {} : { formerRegions }),
+    firstLeader: leader!,
+    ...(failover === undefined ? {} : { failover }),
+  };
 }
 
 /** Reads and parses the file. Throws `ConfigError`. */
 export function loadTopology(path: string): Topology {
   return parseTopology(readConfigFile(path), path);
+}
+
+function parseFormer(yaml: YamlFile, list: Place | undefined, present: readonly RegionEntry[]): string[] {
+  const former: string[] = [];
+  for (const element of (list === undefined ? undefined : yaml.list(list, 1, FORMER_LIMIT)) ?? []) {
+    const name = yaml.text(element, regionPattern, nameExpected);
+    if (name === undefined) continue;
+    if (present.some((region) => region.name === name)) yaml.refuse(element, `is ${name}, which is a region still`);
+    else former.push(name);
+  }
+  return former;
 }
 
 function parseFailover(

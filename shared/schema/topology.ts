@@ -12,6 +12,8 @@ export interface RegionEntry {
 export interface Topology {
   /** In the order of the file: the order of `/cluster/status`. */
   readonly regions: readonly RegionEntry[];
+  /** Regions that were removed: what they accepted is still in the logs. */
+  readonly formerRegions?: readonly string[];
   /** Leads epoch 1, and is never asked again. */
   readonly firstLeader: string;
   /** Automatic failover: a leader silent for this long is replaced. Absent: failover is manual. */

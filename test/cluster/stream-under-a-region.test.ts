@@ -51,13 +51,15 @@ class Side {
     const apply = { apply() {} } as never;
     this.ship = createShipper({ clock, log, region, wal, stream, enabled: true, floorOf: () => 0 });
     const onFatal = (error: unknown): void => void fatal.push(error);
-    const ingest = createIngest({ wal, apply, schema: testSchema, onStopped: onFatal });
+    const regions = ['us-east', 'eu-west', 'ap-south'];
+    const ingest = createIngest({ clock, log, wal, apply, schema: testSchema, regions, onStopped: onFatal });
     this.receiver = createStreamReceiver({
       clock,
       log,
       stream,
       wal,
       ingest,
+      regions,
       enabled: true,
       onGap: ({ origin, first }) => void gaps.push(`${origin}:${first}`),
       onFatal,

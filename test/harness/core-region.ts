@@ -79,6 +79,8 @@ export class CoreRegion {
   /** What `onFatal` was told: the process would be gone. */
   readonly fatal: unknown[] = [];
   readonly stopped: Stopped[] = [];
+  /** Why batches were refused. */
+  readonly refused: string[] = [];
   readonly gaps: Gap[] = [];
   /** As recovery left it. */
   readonly recovered: Recovered;
@@ -147,8 +149,14 @@ export class CoreRegion {
       enabled,
       floorOf: (origin) => this.floorOf(origin),
     });
-    this.ingest = createIngest({ wal, apply: this.apply, schema, onStopped: (why) => this.stopped.push(why) });
+    const regions = ['us-east', 'eu-west', 'ap-south', region, ...others];
+    this.ingest = createIngest({
+      ...{ clock, log, wal, apply: this.apply, schema, regions },
+      onStopped: (why) => this.stopped.push(why),
+      onRefused: (reason) => this.refused.push(reason),
+    });
     this.repair = createPeerRepair({
+      region,
       clock,
       log,
       wal,
@@ -164,6 +172,7 @@ export class CoreRegion {
       stream,
       wal,
       ingest: this.ingest,
+      regions,
       enabled,
       onGap: (gap) => {
         this.gaps.push(gap);
@@ -303,6 +312,7 @@ export class CoreRegion {
       items: this.catalog.size,
       clockMs: this.clock.nowMs() + this.clockOffsetMs,
       newestMs: this.apply.newestMs,
+      ...(this.ingest.refused === undefined ? {} : { refused: this.ingest.refused }),
       schemaHash: (this.options.schema ?? testSchema).hash,
       signals: [...(this.options.schema ?? testSchema).signals.keys()],
     };

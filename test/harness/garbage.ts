@@ -181,6 +181,7 @@ export function garbageFor({ origin, epoch = 1, first = 1, chain, signal = 'view
     header('an origin that is none', { origin: 'e,v:i' }),
     header('an origin of no region', { origin: 'evil@aaaaaaaaaaaaa' }),
     header('an empty name of a signal', { signals: [''] }),
+    header('more names of signals than events', { signals: [signal, 'skip'] }),
   ];
 }
 

@@ -38,7 +38,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'takes a batch after a gap',
     file: `${region}/receive/ingest.js`,
-    changes: [['if (batch.first !== durable + 1) {', 'if (batch.first <= durable) {']],
+    changes: [['if (first > durable + 1) {', 'if (Number.isNaN(first)) {']],
   },
   {
     name: 'moves the offset past a missing range',

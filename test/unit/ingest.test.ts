@@ -1,10 +1,12 @@
 /** The one door for foreign batches: by position, each event once, the position only forward. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { createIngest } from '../../services/region/receive/ingest.ts';
+import { silentLog } from '../../shared/observe/log.ts';
 import type { Batch } from '../../shared/protocol/batch.ts';
 import { formatPosition, sequenceOf } from '../../shared/protocol/position.ts';
 import { chainOf, viewChain, viewEvent } from '../harness/batches.ts';
-import { CoreRegion } from '../harness/core-region.ts';
+import { CoreRegion, testSchema } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
 
@@ -92,21 +94,57 @@ describe('ingest', () => {
     assert.equal(one.wal.offset?.sequence, 2, 'a part was taken, the hole counts');
   });
 
-  it('once stopped it takes nothing more, and the first reason stays', async () => {
+  it('a doubtful batch of the stream is passed over and stops nothing; a peer is to be asked', async () => {
     const one = region();
     const fork = chainOf({ origin: a }, [[viewEvent(1, 9)], [viewEvent(2)]])[1] as Batch;
     await one.ingest.take(viewChain(a, 1, 1));
-    await one.ingest.take([fork]);
+    const { doubted, gaps } = await one.ingest.take([fork]);
+    assert.deepEqual([doubted.map(({ origin }) => origin), gaps.length, one.refused], [[a], 0, ['not_next']]);
     await one.ingest.take(viewChain(b, 1));
-    one.ingest.stop({ code: 'schema_behind', detail: 'later' });
-    assert.deepEqual([one.durable, one.stopped.length, one.ingest.stopped?.code], [`${a}:1`, 1, 'damaged_log']);
+    assert.deepEqual([one.durable, one.stopped.length], [`${b}:5,${a}:1`, 0]);
+    assert.deepEqual([one.ingest.refused?.origin, one.ingest.refused?.count], [a, 1]);
+  });
+
+  it('a stop is of its origin only, and the next batch that is right ends it', async () => {
+    const one = region();
+    const right = viewChain(a, 2, 1);
+    await one.ingest.take([right[0]!]);
+    one.ingest.stop({ origin: a, code: 'damaged_log', detail: 'no peer has the right one' });
+    await one.ingest.take(viewChain(b, 1));
+    assert.deepEqual([one.durable, one.ingest.stopped.get(a)?.code], [`${b}:5,${a}:1`, 'damaged_log']);
+    await one.ingest.take([right[1]!]);
+    assert.deepEqual([one.durable, one.ingest.stopped.size], [`${b}:5,${a}:2`, 0]);
   });
 
   it('a batch that overlaps what is here in part is a damaged log', async () => {
     const one = region();
     await one.ingest.take(viewChain(a, 1, 3));
-    await one.ingest.take([viewChain(a, 2, 2)[1]!]);
-    assert.equal(one.ingest.stopped?.code, 'damaged_log');
-    assert.match(one.ingest.stopped?.detail ?? '', /us-east@aaaaaaaaaa:3-4 overlaps/);
+    const { doubted } = await one.ingest.take([viewChain(a, 2, 2)[1]!]);
+    assert.equal(doubted[0]?.code, 'damaged_log');
+    assert.match(doubted[0]?.detail ?? '', /us-east@aaaaaaaaaa:3-4 overlaps/);
+  });
+
+  it('whoever sends it, nothing is taken of a region the topology does not name, nor of an origin this process extends', async () => {
+    const one = region();
+    await one.wal.openOrigin('eu-west@ccccccccccccc', 1);
+    for (const origin of ['evil@aaaaaaaaaaaaa', 'eu-west@ccccccccccccc']) {
+      const { gaps, doubted } = await one.ingest.take(viewChain(origin, 2).slice(1));
+      assert.deepEqual([gaps, doubted], [[], []], 'nothing is waited for');
+      await one.ingest.take(viewChain(origin, 1));
+    }
+    assert.deepEqual(one.refused, ['foreign', 'foreign', 'own_origin', 'own_origin']);
+    assert.deepEqual([one.durable, one.ingest.stopped.size, one.fatal.length], ['', 0, 0]);
+  });
+
+  it('what cannot be true of a clock or an epoch is refused as well, by the rule that was plugged in', async () => {
+    const { clock, wal, apply } = region();
+    const ingest = createIngest({
+      ...{ clock, wal, apply, schema: testSchema, log: silentLog, regions: ['us-east'], onStopped() {} },
+      implausible: ({ epoch }) => (epoch > 9 ? 'is of a far epoch' : undefined),
+    });
+    await ingest.take(viewChain(a, 1, 1, 10));
+    assert.deepEqual([formatPosition(wal.durable), ingest.refused?.reason], ['', 'implausible']);
+    await ingest.take(viewChain(a, 1, 1, 9));
+    assert.equal(formatPosition(wal.durable), `${a}:1`);
   });
 });

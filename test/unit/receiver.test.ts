@@ -5,6 +5,7 @@ import { type Batch, chainHash, NO_PREDECESSOR } from '../../shared/protocol/bat
 import type { DetachReason } from '../../shared/stream/stream.ts';
 import { bytesOf, chainOf, viewChain, viewEvent } from '../harness/batches.ts';
 import { CoreRegion, type CoreRegionOptions } from '../harness/core-region.ts';
+import { garbageFor } from '../harness/garbage.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import type { MemoryClient } from '../harness/memory-client.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
@@ -296,7 +297,7 @@ describe('receiver', () => {
     });
   });
 
-  describe('stops, rather than skip', () => {
+  describe('takes nothing more of an origin, rather than skip', () => {
     it('at a signal its schema lacks (schedule 24)', async () => {
       const it = await rig({ schema: schemaOf(['skip', 'negative', 3_600]) });
       it.region.receiver.start();
@@ -304,10 +305,12 @@ describe('receiver', () => {
       await it.clock.until('stopped', () => it.region.stopped.length > 0);
       assert.equal(it.region.stopped[0]?.code, 'schema_behind');
       assert.match(it.region.stopped[0]?.detail ?? '', /us-east@aaaaaaaaaa:1-5 .*"view"/);
-      await it.send(...chainOf({ origin: b }, [[{ ...viewEvent(1), signal: 'skip' } as never]]));
+      const known = chainOf({ origin: b }, [[{ ...viewEvent(1), signal: 'skip' } as never]]);
+      await it.send(...known);
+      await it.position(`${b}:1`);
       await it.clock.advance(10_000);
-      assert.equal(it.region.durable, '', 'nothing after it is taken either');
-      assert.equal(it.region.wal.offset, undefined);
+      assert.equal(it.region.wal.offset, undefined, 'the stream may be the only one that has what was passed over');
+      assert.equal(it.region.attaches, 1, 'reading it again does not help before an upgrade');
       assert.equal(it.region.fatal.length, 0);
     });
 
@@ -329,11 +332,14 @@ describe('receiver', () => {
       await it.position(`${a}:10`);
       const later = viewChain(b, 1)[0]!;
       const bytes = Buffer.from(later.bytes);
-      bytes[2] = 2;
+      bytes[2] = 9;
       await it.send({ ...later, bytes });
-      await it.clock.until('stopped', () => it.region.stopped.length > 0);
-      assert.equal(it.region.stopped[0]?.code, 'schema_behind');
+      await it.clock.until('refused', () => it.region.refused.length > 0);
+      assert.deepEqual(it.region.refused, ['later_version']);
+      assert.deepEqual(it.region.gaps, [{ origin: b, first: 2, upTo: 1 }], 'a peer is asked');
+      await it.clock.advance(10_000);
       assert.equal(it.region.wal.offset?.sequence, 2);
+      assert.equal(it.region.attaches, 1);
       it.broker.damage(3, () => later.bytes);
       const upgraded = restarted(it);
       upgraded.region.receiver.start();
@@ -354,8 +360,12 @@ describe('receiver', () => {
           await it.send(first);
           await it.send(fork);
         }
-        await it.clock.until('stopped', () => it.region.stopped.length > 0);
-        assert.equal(it.region.stopped[0]?.code, 'damaged_log');
+        await it.clock.until('refused', () => it.region.refused.length > 0);
+        assert.deepEqual(it.region.refused, ['not_next']);
+        await it.clock.until('a peer is asked', () =>
+          it.region.gaps.some(({ origin, first }) => origin === a && first === 6),
+        );
+        assert.equal(it.region.durable, `${a}:5`);
         assert.equal(it.region.fatal.length, 0, 'what others send does not end this process');
       }
     });
@@ -368,9 +378,9 @@ describe('receiver', () => {
       it.region.receiver.start();
       const [changed] = relabelled(other, 2);
       await it.send(first, changed!);
-      await it.clock.until('stopped', () => it.region.stopped.length > 0);
-      assert.equal(it.region.stopped[0]?.code, 'damaged_log');
-      assert.match(it.region.stopped[0]?.detail ?? '', /epoch 2/);
+      await it.clock.until('refused', () => it.region.refused.length > 0);
+      assert.deepEqual(it.region.refused, ['not_next']);
+      assert.match(it.region.ingest.refused?.detail ?? '', /epoch 2/);
       assert.equal(it.region.fatal.length, 0);
     });
   });
@@ -394,6 +404,31 @@ describe('receiver', () => {
     await it.clock.advance(10_000);
     assert.equal(it.region.attaches, 1, 'reading it again would not help');
     assert.equal(it.region.wal.offset?.sequence, 3);
+  });
+
+  it('whatever is published, nothing of it is taken, no origin stops, and what regions publish is', async () => {
+    const it = await rig();
+    it.region.receiver.start();
+    await it.send(viewChain(a, 1)[0]!);
+    await it.position(`${a}:5`);
+    const chain = it.region.wal.origin(a)!.chain;
+    const garbage = garbageFor({ origin: a, first: 6, chain }).filter(({ origin }) => /^[a-z0-9@-]+$/.test(origin));
+    for (const { origin, bytes } of garbage) {
+      const expected = (await it.sender.stream.lastOf(origin))?.sequence ?? 0;
+      assert.ok('sequence' in (await it.sender.stream.publish(origin, bytes, expected)));
+    }
+    await it.send(...viewChain(b, 1));
+    await it.position(`${b}:5,${a}:5`);
+    assert.ok(it.region.refused.length >= garbage.length - 1, `${it.region.refused.length} refused`);
+    await it.send(viewChain(a, 2)[1]!);
+    await it.position(`${b}:5,${a}:10`);
+    await it.clock.until('the offset is stored', () => it.region.wal.offset?.sequence === garbage.length + 3, 10_000);
+    assert.deepEqual([it.region.stopped.length, it.region.fatal.length, it.region.attaches], [0, 0, 1]);
+    assert.equal(
+      it.region.crash().durable,
+      `${b}:5,${a}:10`,
+      'nor is anything in the log that a start could not replay',
+    );
   });
 
   it('a batch under the subject of another origin is damage', async () => {

@@ -233,7 +233,7 @@ describe('repair', () => {
     await b.ingest.take(viewChain(x, 1));
     b.serve = (_, from) => {
       const bytes = Buffer.concat(b.wal.read(x, from, 1_000_000));
-      bytes[2] = 2;
+      bytes[2] = 9;
       return bytes;
     };
     a.start();

@@ -115,7 +115,7 @@ class Trimmer implements Trim {
     const { floor, needed, peers } = this.options;
     const reports = [...peers.views.values()]
       .filter(({ reachable }) => reachable)
-      .map(({ status }) => reportedDurable(status) ?? new Map());
+      .map(({ status }) => reportedDurable(status));
     return { floor: floor(), fetched: needed(), peers: { expected: peers.expected, reports } };
   }
 }

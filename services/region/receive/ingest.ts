@@ -1,15 +1,38 @@
 /** Taking foreign batches by position. See `receive.ts`. */
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
 import { type Batch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
-import type { Gap, Ingest, Stopped, Taken } from './receive.ts';
+import type { Gap, Ingest, Refused, RefusedFor, StopCode, Stopped, Taken } from './receive.ts';
+
+/** Origins that may be stopped; what is refused of further ones is counted only. */
+const STOPPED_LIMIT = 1_000;
+/** A refusal is reported in the status for this long, and logged at most this often for each reason. */
+const RECENT_MS = 60_000;
+
+/** What is wrong with a batch that is otherwise whole. */
+export interface Doubt {
+  readonly reason: RefusedFor;
+  readonly code: StopCode;
+  readonly detail: string;
+}
 
 export interface IngestOptions {
+  readonly clock: Clock;
+  readonly log: Log;
   readonly wal: Wal;
   readonly apply: Apply;
   readonly schema: Schema;
+  /** Regions of the topology, present and former: only they open origins. Absent: whoever does. */
+  readonly regions?: readonly string[] | undefined;
+  /** Why the batch cannot be true, by what is known of clocks and epochs; undefined: it may be. */
+  readonly implausible?: (batch: Batch) => string | undefined;
+  /** The origin stopped, or stopped for another reason than before. */
   readonly onStopped: (stopped: Stopped) => void;
+  readonly onRefused?: (reason: RefusedFor) => void;
 }
 
 export function createIngest(options: IngestOptions): Ingest {
@@ -18,11 +41,24 @@ export function createIngest(options: IngestOptions): Ingest {
 
 class PositionIngest implements Ingest {
   private readonly options: IngestOptions;
+  private readonly byOrigin = new Map<string, Stopped>();
+  /** By reason: when it was logged last, and how often it was refused since. */
+  private readonly logged = new Map<RefusedFor, { atMs: number; since: number }>();
+  private newest: (Refused & { readonly count: number; readonly atMs: number; readonly sinceMs: number }) | undefined;
   private queue: Promise<void> = Promise.resolve();
-  stopped: Stopped | undefined;
 
   constructor(options: IngestOptions) {
     this.options = options;
+  }
+
+  get stopped(): ReadonlyMap<string, Stopped> {
+    return this.byOrigin;
+  }
+
+  get refused(): (Refused & { readonly count: number }) | undefined {
+    if (this.newest === undefined || this.options.clock.monotonicMs() - this.newest.atMs >= RECENT_MS) return undefined;
+    const { origin, reason, detail, count } = this.newest;
+    return { origin, reason, detail, count };
   }
 
   take(batches: readonly Batch[], offset?: StreamOffset): Promise<Taken> {
@@ -36,47 +72,77 @@ class PositionIngest implements Ingest {
 
   private async takeNow(batches: readonly Batch[], offset: StreamOffset | undefined): Promise<Taken> {
     const { wal, apply } = this.options;
-    if (this.stopped !== undefined) return { events: 0, gaps: [] };
     const next: Batch[] = [];
     const gaps: Gap[] = [];
+    const doubted: Stopped[] = [];
     const ends = new Map<string, number>();
     for (const batch of batches) {
-      const durable = ends.get(batch.origin) ?? wal.durable.get(batch.origin) ?? 0;
-      if (batch.last <= durable) continue;
-      if (batch.first !== durable + 1) {
-        if (batch.first <= durable) return this.stopAt('damaged_log', batch, `overlaps what is here up to ${durable}`);
-        gaps.push({ origin: batch.origin, first: batch.first });
+      const { origin, first, last } = batch;
+      const durable = ends.get(origin) ?? sequenceOf(wal.durable, origin);
+      if (last <= durable) continue;
+      const doubt = this.intruder(batch) ?? (first > durable + 1 ? undefined : this.doubt(batch, durable, next));
+      if (doubt !== undefined) {
+        const detail = `the batch ${origin}:${first}-${last} ${doubt.detail}`;
+        const stopped = { origin, code: doubt.code, detail };
+        this.refuse({ origin, reason: doubt.reason, detail });
+        if (doubt.reason === 'schema') {
+          // It is the origin's next batch, whoever brings it. The stream may be the only one that has it, and is read from
+          // before it once the region was upgraded.
+          this.stop(stopped);
+          gaps.push({ origin, first: last + 1, upTo: first });
+        } else if (!isIntruder(doubt.reason)) doubted.push(stopped);
         continue;
       }
-      const stopped = this.check(batch, next);
-      if (stopped !== undefined) return stopped;
-      ends.set(batch.origin, batch.last);
+      if (first > durable + 1) {
+        gaps.push({ origin, first });
+        continue;
+      }
+      ends.set(origin, last);
       next.push(batch);
     }
     const settled = gaps.length === 0 ? offset : undefined;
     if (next.length > 0) {
       await wal.append({ batches: next, ...(settled === undefined ? {} : { offset: settled }) });
       apply.apply(next);
+      for (const origin of ends.keys()) this.release(origin);
     } else if (settled !== undefined) {
       wal.noteOffset(settled);
     }
     let events = 0;
     for (const { first, last } of next) events += last - first + 1;
-    return { events, gaps };
+    return { events, gaps, doubted };
   }
 
-  /** What stops this region at a batch: nothing may be skipped, so nothing after it is taken either. */
-  private check(batch: Batch, before: readonly Batch[]): Taken | undefined {
+  /** What nobody but a forger can have sent, wherever it stands. */
+  private intruder({ origin }: Batch): Doubt | undefined {
+    if (this.options.regions?.includes(regionOf(origin)) === false) {
+      return {
+        reason: 'foreign',
+        code: 'damaged_log',
+        detail: `is of the region ${regionOf(origin)}, which the topology does not name`,
+      };
+    }
+    // What this process accepted is durable here before it is shipped: nobody else knows more of it.
+    if (this.options.wal.owns(origin)) {
+      return { reason: 'own_origin', code: 'damaged_log', detail: 'extends an origin only this process extends' };
+    }
+    return undefined;
+  }
+
+  /** Why a batch that should be the next of its origin is not taken. */
+  private doubt(batch: Batch, durable: number, before: readonly Batch[]): Doubt | undefined {
+    const notNext = (detail: string): Doubt => ({ reason: 'not_next', code: 'damaged_log', detail });
+    if (batch.first <= durable) return notNext(`overlaps what is here up to ${durable}`);
     const earlier = before.findLast(({ origin }) => origin === batch.origin);
     const here = this.options.wal.origin(batch.origin);
     const chain = earlier === undefined ? (here?.chain ?? NO_PREDECESSOR) : earlier.hash;
-    if (Buffer.compare(chain, batch.chain) !== 0)
-      return this.stopAt('damaged_log', batch, 'does not chain to its predecessor here');
+    if (Buffer.compare(chain, batch.chain) !== 0) return notNext('does not chain to its predecessor here');
     const epoch = earlier?.epoch ?? here?.epoch ?? batch.epoch;
-    if (epoch !== batch.epoch)
-      return this.stopAt('damaged_log', batch, `is of epoch ${batch.epoch}, its origin of epoch ${epoch}`);
+    if (epoch !== batch.epoch) return notNext(`is of epoch ${batch.epoch}, its origin of epoch ${epoch}`);
+    const untrue = this.options.implausible?.(batch);
+    if (untrue !== undefined) return { reason: 'implausible', code: 'implausible', detail: untrue };
     const missing = this.missingFromSchema(batch);
-    return missing === undefined ? undefined : this.stopAt('schema_behind', batch, missing);
+    return missing === undefined ? undefined : { reason: 'schema', code: 'schema_behind', detail: missing };
   }
 
   private missingFromSchema(batch: Batch): string | undefined {
@@ -97,14 +163,39 @@ class PositionIngest implements Ingest {
     return undefined;
   }
 
-  private stopAt(code: Stopped['code'], batch: Batch, why: string): Taken {
-    this.stop({ code, detail: `the batch ${batch.origin}:${batch.first}-${batch.last} ${why}` });
-    return { events: 0, gaps: [] };
+  release(origin: string): void {
+    if (this.byOrigin.delete(origin)) this.options.log.info('origin goes on', { origin });
   }
 
   stop(stopped: Stopped): void {
-    if (this.stopped !== undefined) return;
-    this.stopped = stopped;
-    this.options.onStopped(stopped);
+    const before = this.byOrigin.get(stopped.origin);
+    if (before === undefined && this.byOrigin.size >= STOPPED_LIMIT) return;
+    this.byOrigin.set(stopped.origin, stopped);
+    if (before?.code !== stopped.code || before.detail !== stopped.detail) this.options.onStopped(stopped);
   }
+
+  refuse({ origin, reason, detail }: Refused): void {
+    const { clock, log, onRefused } = this.options;
+    onRefused?.(reason);
+    const atMs = clock.monotonicMs();
+    const { newest } = this;
+    const continues = newest !== undefined && atMs - newest.sinceMs < RECENT_MS;
+    this.newest = {
+      ...{ origin, reason, detail, atMs },
+      count: continues ? newest.count + 1 : 1,
+      sinceMs: continues ? newest.sinceMs : atMs,
+    };
+    const logged = this.logged.get(reason);
+    if (logged !== undefined && atMs - logged.atMs < RECENT_MS) {
+      logged.since++;
+      return;
+    }
+    log.error('batch refused', { reason, origin, detail, unlogged_before: logged?.since ?? 0 });
+    this.logged.set(reason, { atMs, since: 0 });
+  }
+}
+
+/** No peer holds anything better: there is nothing to ask for, and no origin to stop. */
+function isIntruder(reason: RefusedFor): boolean {
+  return reason === 'foreign' || reason === 'own_origin';
 }

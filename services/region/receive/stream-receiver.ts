@@ -19,11 +19,14 @@ import type { Log } from '../../../shared/observe/log.ts';
 import {
   type Batch,
   type BatchHeader,
+  DamagedBatch,
   decodeBatch,
   decodeHeader,
   splitMessage,
   UnknownFormat,
 } from '../../../shared/protocol/batch.ts';
+import { clip } from '../../../shared/protocol/events.ts';
+import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
 import type { Attachment, Stream, StreamInfo, StreamMessage } from '../../../shared/stream/stream.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Receiver } from './receive.ts';
@@ -34,6 +37,8 @@ const STALL_MS = 2_000;
 const RETRY_MS = 250;
 /** Wait before the next attempt on a full disk: somebody has to make room first. */
 const FULL_DISK_MS = 5_000;
+/** Origins with a hole that the stored offset waits for. Holes of further ones are left to the peers. */
+const HOLES_LIMIT = 1_000;
 
 export interface StreamReceiverOptions {
   readonly clock: Clock;
@@ -41,6 +46,8 @@ export interface StreamReceiverOptions {
   readonly stream: Stream;
   readonly wal: Wal;
   readonly ingest: Ingest;
+  /** Regions of the topology, present and former; absent: whoever publishes. */
+  readonly regions?: readonly string[] | undefined;
   /** A hole was met: repair should look for it. */
   readonly onGap: (gap: Gap) => void;
   /** The store failed: the process must end. */
@@ -54,7 +61,7 @@ export function createStreamReceiver(options: StreamReceiverOptions): Receiver {
   return new StreamReceiver(options);
 }
 
-/** First sequences of the first and of the last batch of an origin that were passed over. */
+/** From where on an origin is to be read again, and the first sequence of the last batch of it that was passed over. */
 interface PassedOver {
   readonly first: number;
   readonly upTo: number;
@@ -108,7 +115,7 @@ class StreamReceiver implements Receiver {
   }
 
   private mayAttach(): boolean {
-    return this.enabled && this.options.stream.connected && this.options.ingest.stopped === undefined;
+    return this.enabled && this.options.stream.connected;
   }
 
   private async run(): Promise<void> {
@@ -239,24 +246,33 @@ class StreamReceiver implements Receiver {
       const { batches, last } = read;
       const offset = { sequence: message.sequence, origin: last.origin, last: last.last, created: this.created };
       this.closeGaps();
-      const { gaps } = await this.options.ingest
+      const { gaps, doubted } = await this.options.ingest
         .take(batches, this.passedOver.size === 0 ? offset : undefined)
         .catch((error: unknown) => {
           if (isFull(error)) this.diskFull = true;
           else this.options.onFatal(error);
           throw error;
         });
-      if (this.options.ingest.stopped !== undefined) return this.detach?.('stopped');
-      for (const gap of gaps) {
-        this.passedOver.set(gap.origin, {
-          first: this.passedOver.get(gap.origin)?.first ?? gap.first,
-          upTo: gap.first,
-        });
-        this.options.onGap(gap);
-      }
+      for (const { origin } of doubted) this.askPeers(origin);
+      for (const gap of gaps) this.passOver(gap);
       this.held = this.passedOver.size === 0 ? undefined : offset;
     }
     this.delivered = message.sequence;
+  }
+
+  /** The stored offset waits for a hole: the stream may be the only one that has what fills it, or what lies behind. */
+  private passOver(gap: Gap): void {
+    const { origin, first, upTo = first } = gap;
+    const before = this.passedOver.get(origin);
+    if (before !== undefined || this.passedOver.size < HOLES_LIMIT) {
+      this.passedOver.set(origin, { first: before?.first ?? first, upTo });
+    }
+    this.options.onGap(gap);
+  }
+
+  /** What the stream brought of the origin is not to be believed: a peer may hold the right batch. */
+  private askPeers(origin: string): void {
+    this.options.onGap({ origin, first: this.durable(origin) + 1 });
   }
 
   private durable(origin: string): number {
@@ -274,32 +290,39 @@ class StreamReceiver implements Receiver {
 
   /**
    * What of the message is not here yet, and its last batch; a region's own batches all come back to it, so the events of
-   * what is here are not even looked at. A damaged message is passed over: peers hold what it should have held. The offset
-   * does not wait for that, because reading the message again would not help.
+   * what is here are not even looked at. A message that cannot be read is passed over: peers hold what it should have held.
+   * The offset does not wait for that, because reading the message again would not help - unless it is of a later version.
    */
   private decode(message: StreamMessage): { batches: readonly Batch[]; last: BatchHeader } | undefined {
+    const { origin, sequence } = message;
+    const { ingest, regions } = this.options;
+    if (!originPattern.test(origin) || regions?.includes(regionOf(origin)) === false) {
+      ingest.refuse({
+        origin: clip(origin),
+        reason: 'foreign',
+        detail: `message ${sequence} is of no region of the topology`,
+      });
+      return undefined;
+    }
     try {
       const parts = splitMessage(message.bytes);
       const headers = parts.map(decodeHeader);
-      for (const { origin } of headers) {
-        if (origin !== message.origin) throw new Error(`a batch of ${origin} under the subject of ${message.origin}`);
+      for (const header of headers) {
+        if (header.origin !== origin)
+          throw new DamagedBatch(`a batch of ${header.origin} under the subject of ${origin}`);
       }
-      const durable = this.durable(message.origin);
+      const durable = this.durable(origin);
       const unknown = parts.filter((_, index) => headers[index]!.last > durable);
       const last = headers.at(-1);
-      return last && { batches: unknown.map(decodeBatch), last };
+      return last && { batches: unknown.map((bytes) => decodeBatch(bytes)), last };
     } catch (error) {
-      if (error instanceof UnknownFormat) {
-        this.options.ingest.stop({ code: 'schema_behind', detail: messageOf(error) });
-        this.detach?.('stopped');
-        return undefined;
-      }
-      this.options.log.error('damaged message in the stream', {
-        sequence: message.sequence,
-        origin: message.origin,
-        error: messageOf(error),
-      });
-      this.options.onGap({ origin: message.origin, first: this.durable(message.origin) + 1 });
+      const later = error instanceof UnknownFormat;
+      if (!later && !(error instanceof DamagedBatch)) throw error;
+      const detail = `message ${sequence}: ${error.message}`;
+      ingest.refuse({ origin, reason: later ? 'later_version' : 'damaged', detail });
+      const next = this.durable(origin) + 1;
+      if (later) this.passOver({ origin, first: next + 1, upTo: next });
+      else this.askPeers(origin);
       return undefined;
     }
   }

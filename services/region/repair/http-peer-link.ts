@@ -2,7 +2,7 @@
 import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { HttpCall, OpenHttpPool } from '../../../shared/observe/http-pool.ts';
-import type { RegionStatus, SnapshotInfo, SnapshotRequest } from '../../../shared/protocol/internal.ts';
+import { type SnapshotRequest, snapshotOf, statusOf } from '../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../shared/protocol/position.ts';
 import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { PeerLink } from './repair.ts';
@@ -54,7 +54,7 @@ export function createHttpPeerLink({
   return {
     region,
     async status() {
-      return JSON.parse((await get('/internal/status', STATUS_TIMEOUT_MS)).toString('utf8')) as RegionStatus;
+      return statusOf(region, json(await get('/internal/status', STATUS_TIMEOUT_MS), region));
     },
     log: (origin, from) => get(`/internal/log/${encodeURIComponent(origin)}?from=${from}`, LOG_TIMEOUT_MS),
     async snapshot(covering = new Map()) {
@@ -68,11 +68,19 @@ export function createHttpPeerLink({
         },
         LOG_TIMEOUT_MS,
       );
-      return JSON.parse(bytes.toString('utf8')) as SnapshotInfo;
+      return snapshotOf(region, json(bytes, region));
     },
     snapshotPart: (id, offset) => get(`/internal/snapshot/${encodeURIComponent(id)}?offset=${offset}`, LOG_TIMEOUT_MS),
     close: () => connections.close(),
   };
+}
+
+function json(bytes: Buffer, region: string): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw new Fault('no_answer', `${region} answered without JSON`);
+  }
 }
 
 /** Undefined when the answer is no problem this program knows. */

@@ -3,9 +3,16 @@ import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { Condition } from '../../../shared/kernel/condition.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Batch, decodeBatch, splitMessage, UnknownFormat } from '../../../shared/protocol/batch.ts';
-import { type Position, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
-import type { Ingest } from '../receive/receive.ts';
+import {
+  type Batch,
+  DamagedBatch,
+  decodeBatch,
+  InvalidBatch,
+  splitMessage,
+  UnknownFormat,
+} from '../../../shared/protocol/batch.ts';
+import { type Position, regionOf, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
+import type { Ingest, Stopped } from '../receive/receive.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { PeerLink, Peers, Repair } from './repair.ts';
 
@@ -18,8 +25,12 @@ const PATIENCE_MS = 2_000;
 const TURN_ANSWERS = 4;
 /** What a peer has trimmed is asked for again after this long: then it may hold another store. */
 const TRIMMED_AGAIN_MS = 30_000;
+/** What was refused of every holder is asked for again after this long: a peer may have been upgraded, or have another disk. */
+const REFUSED_AGAIN_MS = 10_000;
 
 export interface PeerRepairOptions {
+  /** This one. */
+  readonly region: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly wal: Wal;
@@ -60,6 +71,8 @@ class PeerRepair implements Repair {
   private readonly turns = new Map<string, readonly Holder[]>();
   /** By origin and peer: where the origin stood when the peer had trimmed what comes next, and when to ask again. */
   private readonly trimmed = new Map<string, { readonly sequence: number; readonly againMs: number }>();
+  /** By origin of which no holder had anything that could be taken: when that was, monotonic ms. */
+  private readonly refusedMs = new Map<string, number>();
   private enabled: boolean;
   private stopping = false;
   private urgent = false;
@@ -128,7 +141,8 @@ class PeerRepair implements Repair {
 
   /** Fetches some of the origin; answers who may have more of it. */
   private async turn(origin: string, holders: readonly Holder[]): Promise<readonly Holder[] | undefined> {
-    const { log, wal, clock, onTrimmed } = this.options;
+    const { log, wal, clock, ingest, onTrimmed } = this.options;
+    let doubt: Stopped | undefined;
     for (const { link, last } of holders) {
       const sequence = sequenceOf(wal.durable, origin);
       const name = `${origin} ${link.region}`;
@@ -138,7 +152,9 @@ class PeerRepair implements Repair {
       this.trimmed.delete(name);
       try {
         // It may have taken more since its report: it is asked until it has nothing.
-        if (await this.fetch(origin, link)) return [{ link, last: Number.MAX_SAFE_INTEGER }];
+        const outcome = await this.fetch(origin, link);
+        if (outcome === 'more') return [{ link, last: Number.MAX_SAFE_INTEGER }];
+        if (outcome !== 'nothing') doubt = outcome;
       } catch (error) {
         const isTrimmed = error instanceof Fault && error.code === 'log_trimmed';
         if (isTrimmed) {
@@ -154,6 +170,10 @@ class PeerRepair implements Repair {
         else log.warn('repair from a peer failed', fields);
       }
     }
+    if (doubt !== undefined) {
+      ingest.stop(doubt);
+      this.refusedMs.set(origin, clock.monotonicMs());
+    }
     return undefined;
   }
 
@@ -164,7 +184,7 @@ class PeerRepair implements Repair {
     for (const link of links) {
       const view = peers.views.get(link.region);
       if (view === undefined || !view.reachable || view.status.cut) continue;
-      const durable: Position = reportedDurable(view.status) ?? new Map();
+      const durable: Position = reportedDurable(view.status);
       for (const [origin, last] of durable) {
         if (last <= sequenceOf(wal.durable, origin)) continue;
         const holders = ahead.get(origin) ?? [];
@@ -176,8 +196,10 @@ class PeerRepair implements Repair {
     }
     const now = clock.monotonicMs();
     for (const origin of [...this.behind.keys()]) if (!ahead.has(origin)) this.behind.delete(origin);
+    this.review(ahead, now);
     const wanted = new Map<string, readonly Holder[]>();
     for (const [origin, holders] of ahead) {
+      if (now - (this.refusedMs.get(origin) ?? Number.NEGATIVE_INFINITY) < REFUSED_AGAIN_MS) continue;
       const sequence = sequenceOf(wal.durable, origin);
       const since = this.behind.get(origin);
       if (since === undefined || since.sequence !== sequence) this.behind.set(origin, { sinceMs: now, sequence });
@@ -188,37 +210,76 @@ class PeerRepair implements Repair {
     return wanted;
   }
 
-  /** Takes a turn's answers of the origin from this peer; answers whether it may have more. */
-  private async fetch(origin: string, link: PeerLink): Promise<boolean> {
+  /**
+   * An origin stays stopped while a peer holds more of it. Where its own region answers and no peer does, what was refused is in
+   * no log: what published it is no region.
+   */
+  private review(ahead: ReadonlyMap<string, unknown>, now: number): void {
+    const { ingest, peers, region } = this.options;
+    for (const origin of [...this.refusedMs.keys()]) {
+      if (!ahead.has(origin) && !ingest.stopped.has(origin)) this.refusedMs.delete(origin);
+    }
+    for (const origin of [...ingest.stopped.keys()]) {
+      if (ahead.has(origin)) continue;
+      const home = regionOf(origin);
+      const isHomeHeard = home === region || peers.views.get(home)?.reachable === true;
+      const sinceMs = this.refusedMs.get(origin);
+      // Reports from before the refusal say nothing of it.
+      if (sinceMs === undefined) this.refusedMs.set(origin, now);
+      else if (isHomeHeard && now - sinceMs >= PATIENCE_MS) ingest.release(origin);
+    }
+  }
+
+  /** Takes a turn's answers of the origin from this peer; answers whether it may have more, or why its next batch was refused. */
+  private async fetch(origin: string, link: PeerLink): Promise<'more' | 'nothing' | Stopped> {
     const { wal, ingest, log, onFatal, onRepaired } = this.options;
     const start = sequenceOf(wal.durable, origin);
-    let more = false;
+    let outcome: 'more' | 'nothing' | Stopped = 'nothing';
     for (let answers = 0; answers < TURN_ANSWERS; answers++) {
-      more = false;
-      if (this.stopping || !this.enabled || ingest.stopped !== undefined) break;
+      outcome = 'nothing';
+      if (this.stopping || !this.enabled) break;
       const before = sequenceOf(wal.durable, origin);
       const bytes = await link.log(origin, before + 1);
       // Cut off or stopped while the peer answered: what it sent is not taken any more.
       if (bytes.length === 0 || this.stopping || !this.enabled) break;
-      const { events } = await ingest.take(this.decode(bytes)).catch((error: unknown) => {
+      const batches = this.decode(bytes, origin, link.region);
+      if (!Array.isArray(batches)) {
+        outcome = batches;
+        break;
+      }
+      const { events, doubted } = await ingest.take(batches).catch((error: unknown) => {
         if (!(error instanceof Fault && error.code === 'storage_full')) onFatal(error);
         throw error;
       });
       onRepaired?.(events);
-      more = sequenceOf(wal.durable, origin) > before;
-      if (!more) break;
+      outcome = sequenceOf(wal.durable, origin) > before ? 'more' : (doubted[0] ?? 'nothing');
+      if (outcome !== 'more') break;
     }
     const end = sequenceOf(wal.durable, origin);
     if (end > start) log.info('repaired from a peer', { origin, peer: link.region, from: start + 1, to: end });
-    return more;
+    return outcome;
   }
 
-  private decode(bytes: Uint8Array): Batch[] {
+  /** The batches of the origin that was asked for, up to the first that cannot be read; where that is the first, why. */
+  private decode(bytes: Uint8Array, origin: string, peer: string): Batch[] | Stopped {
+    const batches: Batch[] = [];
     try {
-      return splitMessage(bytes).map(decodeBatch);
+      for (const part of splitMessage(bytes)) {
+        const batch = decodeBatch(part);
+        if (batch.origin !== origin) throw new InvalidBatch(`a batch of ${batch.origin} in its place`);
+        batches.push(batch);
+      }
     } catch (error) {
-      if (error instanceof UnknownFormat) this.options.ingest.stop({ code: 'schema_behind', detail: error.message });
-      throw error;
+      const later = error instanceof UnknownFormat;
+      if (!later && !(error instanceof DamagedBatch)) throw error;
+      if (batches.length > 0) return batches;
+      // It may have been damaged on the way, or on that peer's disk alone.
+      const isWhole = later || error instanceof InvalidBatch;
+      const detail = `${peer} serves of ${origin}: ${error.message}`;
+      this.options.ingest.refuse({ origin, reason: later ? 'later_version' : 'damaged', detail });
+      if (!isWhole) throw error;
+      return { origin, code: later ? 'schema_behind' : 'invalid_event', detail };
     }
+    return batches;
   }
 }

@@ -31,7 +31,7 @@ export function createReadiness({ log, peers, startedEmpty, applied, onReady }: 
     if (ready) return;
     for (const [region, { status, reachable }] of peers.views) {
       if (!reachable) continue;
-      const position = reportedDurable(status) ?? new Map();
+      const position = reportedDurable(status);
       const before = reported.get(region);
       if (before !== undefined && covers(position, before)) continue;
       reported.set(region, position);

@@ -6,6 +6,6 @@ import type { Peers } from '../repair/repair.ts';
 export function lowestAtPeers(peers: Peers, origin: string): number {
   const reachable = [...peers.views.values()].filter((view) => view.reachable);
   if (reachable.length < peers.expected) return 0;
-  const sequences = reachable.map(({ status }) => sequenceOf(reportedDurable(status) ?? new Map(), origin));
+  const sequences = reachable.map(({ status }) => sequenceOf(reportedDurable(status), origin));
   return sequences.length === 0 ? 0 : Math.min(...sequences);
 }

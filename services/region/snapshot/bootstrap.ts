@@ -17,7 +17,7 @@ import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import {
   missing,
   type Position,
-  parsePosition,
+  positionOf,
   reportedDurable,
   sequenceOf,
   totalOf,
@@ -55,11 +55,12 @@ export interface BootstrapOptions {
   readonly ready: () => boolean;
   /** Monotonic ms before which none is fetched: one that could not be installed would be fetched again and again. */
   readonly notBeforeMs: number;
-  /** Nothing is fetched: the region is cut off, or its replication stands still. */
+  /** Nothing is fetched: the region is cut off. */
   readonly hindered: () => boolean;
   /** Throws `ConfigError` where this region's schema may not follow the copy's. */
   readonly requireSchema: (copy: Wal) => void;
-  readonly onSchemaBehind: (detail: string) => void;
+  /** Regions of the topology, present and former: a copy holds origins of no others. Absent: it may. */
+  readonly regions?: readonly string[] | undefined;
   /** Repair may go on. */
   readonly onReleased: () => void;
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
@@ -90,6 +91,7 @@ class SnapshotBootstrap implements Bootstrap {
   private reportedMs = Number.NEGATIVE_INFINITY;
   private loop: Promise<void> = Promise.resolve();
   progress: SnapshotProgress | undefined;
+  schemaBehind: string | undefined;
 
   constructor(options: BootstrapOptions) {
     this.options = options;
@@ -103,7 +105,7 @@ class SnapshotBootstrap implements Bootstrap {
   }
 
   get holdsRepair(): boolean {
-    return this.empty && !this.early && !this.options.ready();
+    return this.empty && !this.early && !this.options.ready() && this.schemaBehind === undefined;
   }
 
   trimmedAt(peer: string, origin: string): void {
@@ -152,7 +154,7 @@ class SnapshotBootstrap implements Bootstrap {
 
   /** Whether, why, and from whom a snapshot is to be fetched now. */
   private wanted(): { readonly why: string; readonly from: readonly PeerLink[] } | undefined {
-    if (this.done || this.early || this.interrupted) return undefined;
+    if (this.done || this.early || this.interrupted || this.schemaBehind !== undefined) return undefined;
     const { wal, ready } = this.options;
     const peers = this.reachable();
     if (this.empty) {
@@ -183,7 +185,7 @@ class SnapshotBootstrap implements Bootstrap {
       .flatMap((link) => {
         const view = peers.views.get(link.region);
         if (view === undefined || !view.reachable || view.status.cut) return [];
-        return [{ link, durable: reportedDurable(view.status) ?? new Map<string, number>() }];
+        return [{ link, durable: reportedDurable(view.status) }];
       })
       .sort((a, b) => totalOf(b.durable) - totalOf(a.durable));
   }
@@ -206,7 +208,7 @@ class SnapshotBootstrap implements Bootstrap {
     for (let begun = 0; begun < BEGIN_LIMIT; begun++) {
       const info = await this.ask(link, () => link.snapshot(trimmedUpTo(wal)));
       if (info === undefined) return 'interrupted';
-      const lack = lackOf(wal, parsePosition(info.position) ?? new Map());
+      const lack = lackOf(wal, positionOf(info.position));
       if (lack !== undefined) throw new Fault('snapshot_unfit', lack);
       const incoming = await this.options.incoming(info.id, info.bytes);
       log.info('fetching a snapshot', { peer: link.region, id: info.id, bytes: info.bytes, from: incoming.received });
@@ -278,19 +280,21 @@ class SnapshotBootstrap implements Bootstrap {
   }
 
   private async handOver(arrived: ArrivedSnapshot): Promise<Outcome> {
-    const { clock, log, wal, openLog, requireSchema, onSchemaBehind, onArrived } = this.options;
+    const { clock, log, wal, openLog, requireSchema, onReleased, onArrived } = this.options;
     const copy = openLog(arrived.incoming.open());
     try {
       const obstacle = obstacleOf(wal, copy);
       if (obstacle !== undefined) throw new Fault('snapshot_unfit', obstacle);
       requireSchema(copy);
-      const checked = await checkLog(clock, copy, this.stopped.signal);
+      const checked = await checkLog(clock, copy, { regions: this.options.regions, signal: this.stopped.signal });
       log.info('a snapshot has arrived and is whole', { peer: arrived.peer, id: arrived.info.id, ...checked });
     } catch (error) {
       await copy.close();
       await arrived.incoming.discard();
       if (!(error instanceof ConfigError)) throw error;
-      onSchemaBehind(error.message);
+      this.schemaBehind = error.message;
+      log.error('schema behind a peer, no snapshot can be installed', { peer: arrived.peer, error: error.message });
+      onReleased();
       return 'interrupted';
     }
     await copy.close();

@@ -5,6 +5,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { type BatchHeader, chainHash, decodeBatch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
 import { readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { Wal } from '../wal/wal.ts';
 
@@ -20,12 +21,25 @@ export interface CheckedLog {
   readonly shards: number;
 }
 
-/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` naming the first place that is not what it was; ends early once `signal` aborts. */
-export async function checkLog(clock: Clock, wal: Wal, signal?: AbortSignal): Promise<CheckedLog> {
+export interface CheckLogOptions {
+  /** Whose origins it may hold; absent: anybody's. */
+  readonly regions?: readonly string[] | undefined;
+  /** Ends the check early. */
+  readonly signal?: AbortSignal;
+}
+
+/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` naming the first place that is not what it was. */
+export async function checkLog(clock: Clock, wal: Wal, { regions, signal }: CheckLogOptions = {}): Promise<CheckedLog> {
   let batches = 0;
   let events = 0;
   let turnMs = clock.monotonicMs();
   for (const { origin, first, last, chain, epoch } of wal.origins()) {
+    if (!originPattern.test(origin) || regions?.includes(regionOf(origin)) === false) {
+      throw new Fault(
+        'damaged_log',
+        `the log holds ${origin}, which is of no region of the topology (see former_regions)`,
+      );
+    }
     let expected: Uint8Array | undefined = first === 1 ? NO_PREDECESSOR : undefined;
     for (let next = first; next <= last; ) {
       const parts = checked(`${origin}:${next}`, () => wal.read(origin, next, READ_BYTES));

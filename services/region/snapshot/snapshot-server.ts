@@ -8,7 +8,7 @@ import {
   formatPosition,
   merge,
   type Position,
-  parsePosition,
+  positionOf,
   sequenceOf,
 } from '../../../shared/protocol/position.ts';
 import type { StoreCopy } from '../wal/store-home.ts';
@@ -111,7 +111,7 @@ class CopyServer implements SnapshotServer {
   /** The asker cannot use it, and could use a new one. Without this it would be told of the same one as often as it asks. */
   private outdated({ info, partMs }: Served, covering: Position, nowMs: number): boolean {
     if (partMs !== undefined && nowMs - partMs < READ_LATELY_MS) return false;
-    return !covers(parsePosition(info.position) ?? new Map(), covering) && covers(this.options.durable(), covering);
+    return !covers(positionOf(info.position), covering) && covers(this.options.durable(), covering);
   }
 
   private async make(): Promise<SnapshotInfo> {

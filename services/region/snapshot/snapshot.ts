@@ -52,6 +52,8 @@ export interface Bootstrap {
   trimmedAt(peer: string, origin: string): void;
   /** This region is empty and a snapshot is what it waits for: repair would fetch the same, batch by batch. */
   readonly holdsRepair: boolean;
+  /** Why this region's schema may not follow the peers'; nothing more is fetched then. */
+  readonly schemaBehind: string | undefined;
   /** Bytes fetched of bytes to fetch, while it fetches. */
   readonly progress: SnapshotProgress | undefined;
   stop(): Promise<void>;

@@ -91,6 +91,10 @@ class Log implements Wal {
     return this.known.get(name);
   }
 
+  owns(origin: string): boolean {
+    return this.owned.has(origin);
+  }
+
   openOrigin(origin: string, epoch: number): Promise<void> {
     return this.enqueue(async () => {
       assert(!this.known.has(origin), 'an origin is opened once', () => ({ origin }));

@@ -77,6 +77,8 @@ export interface Wal {
   highestHlcOf(epoch: number): number;
   origins(): readonly OriginInfo[];
   origin(name: string): OriginInfo | undefined;
+  /** Whether this process opened the origin: nobody else extends it. */
+  owns(origin: string): boolean;
   /** Opens an origin for this process: its record is flushed before its first event. No process opens one twice. */
   openOrigin(origin: string, epoch: number): Promise<void>;
   /**

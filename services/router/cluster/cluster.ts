@@ -102,8 +102,10 @@ export interface RegionReport {
   readonly lag_seconds: number | null;
   readonly ahead_events: number | null;
   readonly unshipped_events: number | null;
-  /** Why replication stands still there. */
-  readonly stopped?: { readonly code: string; readonly detail: string };
+  /** Why something other regions hold is not taken there, and of which origins. */
+  readonly stopped?: RegionStatus['stopped'];
+  /** Messages it refused within the last minute. */
+  readonly refused?: RegionStatus['refused'];
 }
 
 /** `GET /cluster/status`, as sent. */

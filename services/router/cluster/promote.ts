@@ -249,9 +249,13 @@ export class Promotion {
       if (force) return undefined;
       throw refusedUnlessForced('target_unreachable', `${region} does not answer`);
     }
-    if (!target.status.ready || target.status.stopped !== undefined) {
-      const why = target.status.stopped?.detail ?? 'it is still catching up after its start';
+    const { ready, stopped } = target.status;
+    if (!ready || stopped?.code === 'schema_behind') {
+      const why = stopped?.detail ?? 'it is still catching up after its start';
       throw new Refusal('target_not_ready', `${region} cannot lead: ${why}`, { hint: 'wait until it is ready' });
+    }
+    if (stopped !== undefined && !force) {
+      throw refusedUnlessForced('target_not_ready', `${region} lacks what others hold: ${stopped.detail}`);
     }
     const { hindrance } = target.status;
     if (hindrance !== undefined && !force) {

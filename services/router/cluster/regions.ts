@@ -88,8 +88,8 @@ export class RegionMonitor implements RegionsView {
     const before = this.last.get(status.region);
     const known: KnownRegion = {
       status,
-      durable: reportedDurable(status) ?? new Map(),
-      applied: reportedApplied(status) ?? new Map(),
+      durable: reportedDurable(status),
+      applied: reportedApplied(status),
       reachable: true,
     };
     this.last.set(status.region, known);

@@ -70,8 +70,8 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     const remarks: string[] = [];
     for (const name of names) {
       const region = known.get(name);
+      if (region?.reachable === true) notes.push(...doubtsOf(name, region.status));
       if (region?.reachable !== true) notes.push(`${name} does not answer`);
-      else if (region.status.stopped !== undefined) notes.push(`${name} has stopped: ${region.status.stopped.detail}`);
       else if (region.status.cut) notes.push(`${name} is cut off by a drill`);
       else if (!region.status.ready) notes.push(`${name} is not ready`);
       else if (region.status.refuses !== undefined)
@@ -115,6 +115,21 @@ export function createReports({ topology, leadership, regions, failover }: Repor
   };
 
   return { status, health };
+}
+
+/** What others hold and the region does not take, and what was published that nobody should take. */
+function doubtsOf(name: string, { stopped, refused }: RegionStatus): string[] {
+  const notes: string[] = [];
+  if (stopped !== undefined) {
+    const origins = stopped.origins?.length ? ` taking ${stopped.origins.join(', ')}` : '';
+    notes.push(`${name} has stopped${origins}: ${stopped.detail}`);
+  }
+  if (refused !== undefined) {
+    notes.push(
+      `${name} refused ${refused.count} messages within a minute, the last of ${refused.origin}: ${refused.detail}`,
+    );
+  }
+  return notes;
 }
 
 /** Whether a write that is sent now is taken: by the leader in its epoch, or held until its hand-over has ended. */
@@ -167,5 +182,6 @@ function reportOf(
     ahead_events: leads ? 0 : leader === undefined ? null : missing(applied, leader.applied),
     unshipped_events: status.unshipped,
     ...(status.stopped === undefined ? {} : { stopped: status.stopped }),
+    ...(status.refused === undefined ? {} : { refused: status.refused }),
   };
 }

@@ -138,8 +138,8 @@ function newestCommon(all: readonly Said[]): string | undefined {
   let most = -1;
   for (const beyond of first.digests.keys()) {
     if (!others.every(({ digests }) => digests.has(beyond))) continue;
-    const total = totalOf(parsePosition(beyond) ?? new Map());
-    if (total > most) [newest, most] = [beyond, total];
+    const position = parsePosition(beyond);
+    if (position !== undefined && totalOf(position) > most) [newest, most] = [beyond, totalOf(position)];
   }
   return newest;
 }

@@ -13,6 +13,7 @@ import {
   missing,
   type Position,
   parsePosition,
+  positionOf,
 } from '../../../shared/protocol/position.ts';
 import type { RegionsView } from '../cluster/cluster.ts';
 import { type RegionLink, type RegionLinks, wasNotSent } from '../forward/forward.ts';
@@ -106,7 +107,7 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
       asked.push(name);
       theirs = merge(theirs, known.durable);
     }
-    const own = parsePosition(healed.durable) ?? new Map();
+    const own = positionOf(healed.durable);
     const goals = [
       { link: links.get(region) as RegionLink, position: theirs },
       ...asked.map((name) => ({ link: links.get(name) as RegionLink, position: own })),

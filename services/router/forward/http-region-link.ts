@@ -7,8 +7,7 @@
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
-import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import { reportedApplied, reportedDurable } from '../../../shared/protocol/position.ts';
+import { type RegionStatus, statusOf } from '../../../shared/protocol/internal.ts';
 import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { RegionEntry } from '../../../shared/schema/topology.ts';
 import type { ReadAnswer, RegionLink } from './forward.ts';
@@ -94,14 +93,7 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
     throw Refusal.fromProblem(value) ?? new Fault('no_answer', `${entry.name} answered ${status} without a known code`);
   };
   const askStatus = async (request: Omit<Call, 'pool'>): Promise<RegionStatus> => {
-    const status = await ask<RegionStatus>(request);
-    if (status.region !== entry.name) {
-      throw new Fault('no_answer', `${entry.url} is ${String(status.region)}, not ${entry.name}`);
-    }
-    if (reportedDurable(status) === undefined || reportedApplied(status) === undefined) {
-      throw new Fault('no_answer', `${entry.name} reported a position that is not one`);
-    }
-    return status;
+    return statusOf(entry.name, await ask<unknown>(request));
   };
 
   return {
