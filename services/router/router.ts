@@ -129,6 +129,7 @@ export function createRouter(options: RouterOptions): RouterService {
     verify,
     forwarding,
     metrics,
+    clock,
     broker: options.broker,
     maxBodyBytes: options.maxBodyBytes,
     maxBodiesBytes: options.maxBodiesBytes,

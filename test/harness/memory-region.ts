@@ -29,7 +29,7 @@ import { wireSignals } from './wire-signals.ts';
 const names = new Set(['us-east', 'eu-west', 'ap-south']);
 
 /** `answer_lost`: writes are taken, their answer never arrives; everything else is as `no_answer`. */
-export type LinkState = 'up' | 'not_sent' | 'no_answer' | 'answer_lost';
+export type LinkState = 'up' | 'not_sent' | 'no_answer' | 'timed_out' | 'answer_lost';
 
 export interface MemoryRegionOptions {
   readonly region: string;
@@ -210,7 +210,8 @@ export class MemoryRegion implements RegionLink {
 
   async read(request: ReadRequest): Promise<ReadAnswer> {
     this.reach();
-    this.reads.push(request);
+    const { unwanted: _, reserve: __, ...asked } = request;
+    this.reads.push(asked);
     return this.readAnswer;
   }
 
@@ -235,6 +236,6 @@ export class MemoryRegion implements RegionLink {
   private reach(): void {
     this.calls += 1;
     if (this.state === 'up') return;
-    throw new Fault(this.state === 'not_sent' ? 'not_sent' : 'no_answer', `${this.region} is ${this.state}`);
+    throw new Fault(this.state === 'answer_lost' ? 'no_answer' : this.state, `${this.region} is ${this.state}`);
   }
 }

@@ -52,6 +52,10 @@ export class TinyCatalog implements Catalog {
     return ordinal < this.entities.size ? this.live.get(this.entities.entity(ordinal))?.metadata : undefined;
   }
 
+  metadataBytes(entity: number): number {
+    return JSON.stringify(this.live.get(entity)?.metadata ?? '').length;
+  }
+
   createdMs(ordinal: number): number {
     return ordinal < this.entities.size ? (this.live.get(this.entities.entity(ordinal))?.createdMs ?? -1) : -1;
   }

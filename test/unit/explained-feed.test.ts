@@ -110,6 +110,7 @@ describe('explained feeds', () => {
       at: (_, answer) => answer({ atMs: AT_MS, past: false }),
       admit: async () => {},
       requireIndexes: () => {},
+      requireClient: () => {},
     });
     app.use(router.routes());
     server = await listen({ app, metrics, maxConnections: 10, host: '127.0.0.1', port: 0, log, clock, random });

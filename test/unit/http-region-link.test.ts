@@ -131,7 +131,7 @@ describe('the HTTP link to a region', () => {
     }
   });
 
-  it('everything after that means no answer: broken, silent, unreadable, unknown', async () => {
+  it('everything after that means no answer: broken, unreadable, unknown; silence has a word of its own', async () => {
     const cases: [string, typeof answer][] = [
       ['broken connection', (request) => request.socket.destroy()],
       [
@@ -152,9 +152,42 @@ describe('the HTTP link to a region', () => {
     }
     const impatient = open(url(), hasty);
     answer = () => {};
-    await assert.rejects(impatient.status(), faultCode('no_answer'));
-    await assert.rejects(impatient.writes({ epoch: 1, atomic: false, writes: [] }, 'r'), faultCode('no_answer'));
+    await assert.rejects(impatient.status(), faultCode('timed_out'));
+    await assert.rejects(impatient.writes({ epoch: 1, atomic: false, writes: [] }, 'r'), faultCode('timed_out'));
     await impatient.close();
+  });
+
+  it('an answer without room is not read, one that nobody waits for is given up, and other connections are kept', async () => {
+    const fresh = open(url());
+    const sockets = new Set<unknown>();
+    server.on('connection', (socket) => sockets.add(socket));
+    const reads = { path: '/feed', query: '', headers: {} };
+    answer = (_request, response) => {
+      response.writeHead(200, { 'content-length': '4000000' });
+      response.write('x'.repeat(1_000));
+    };
+    const noRoom = new Refusal('overloaded', 'no room');
+    const reserved: number[] = [];
+    const reserve = (bytes: number): void => {
+      reserved.push(bytes);
+      throw noRoom;
+    };
+    await assert.rejects(fresh.read({ ...reads, reserve }), noRoom);
+    assert.deepEqual(reserved, [4_000_000]);
+    const unwanted = new AbortController();
+    let closed: Promise<unknown> = Promise.resolve();
+    answer = (request) => {
+      closed = new Promise((resolve) => request.socket.once('close', resolve));
+      unwanted.abort();
+    };
+    await assert.rejects(fresh.read({ ...reads, unwanted: unwanted.signal }), faultCode('no_answer'));
+    await closed;
+    answer = json(status);
+    const before = sockets.size;
+    await fresh.read(reads);
+    await fresh.read(reads);
+    assert.ok(sockets.size <= before + 1);
+    await fresh.close();
   });
 
   it('keeps its connections', async () => {
@@ -180,7 +213,7 @@ describe('the HTTP link to a region', () => {
       }
       vanishing.vanish();
       clock = hasty;
-      await assert.rejects(kept.status(), faultCode('no_answer'));
+      await assert.rejects(kept.status(), faultCode('timed_out'));
       clock = systemClock;
       vanishing.comeBack();
       // On a connection of before each would end in its own time limit.

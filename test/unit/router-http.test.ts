@@ -8,6 +8,7 @@ import { createMetrics } from '../../shared/observe/metrics.ts';
 import { fromWire, toWire } from '../../shared/protocol/writes.ts';
 import { eventually } from '../harness/eventually.ts';
 import { type MemoryCluster, memoryCluster } from '../harness/memory-cluster.ts';
+import type { MemoryRegion } from '../harness/memory-region.ts';
 
 const json = { 'content-type': 'application/json' };
 const ndjson = { 'content-type': 'application/x-ndjson' };
@@ -635,6 +636,58 @@ describe('the public HTTP surface', () => {
     assert.ok(await used(0));
     await listening.close();
     await small.router.close();
+  });
+
+  describe('a read without region=', () => {
+    const counts = (): number[] => [...cluster.regions.values()].map(({ reads }) => reads.length);
+    /** How many reads each region has got from the request. */
+    const readsOf = async (
+      path = '/feed',
+    ): Promise<{ readonly status: number; readonly problem: Problem; readonly got: number[] }> => {
+      const before = counts();
+      const answer = await fetch(`${server.url}${path}`);
+      const problem = (await answer.json()) as Problem;
+      return { status: answer.status, problem, got: counts().map((count, index) => count - before[index]!) };
+    };
+    const callsOf = (): number => [...cluster.regions.values()].reduce((sum, region) => sum + region.calls, 0);
+    const firstAsked = async (): Promise<MemoryRegion> => {
+      const { got } = await readsOf();
+      return [...cluster.regions.values()][got.indexOf(1)]!;
+    };
+    afterEach(() => {
+      for (const region of cluster.regions.values()) region.state = 'up';
+    });
+
+    for (const state of ['not_sent', 'no_answer'] as const) {
+      it(`is asked of the next region where the first one could not be reached: ${state}`, async () => {
+        (await firstAsked()).state = state;
+        const { status, got } = await readsOf();
+        assert.deepEqual([status, got.toSorted()], [200, [0, 0, 1]]);
+      });
+    }
+
+    it('that took too long in one region is not repeated in the others, and the hint names what helps', async () => {
+      (await firstAsked()).state = 'timed_out';
+      const before = callsOf();
+      const { status, problem } = await readsOf();
+      assert.deepEqual([status, problem.code, problem.hint], [503, 'region_unreachable', 'ask again, or for less']);
+      assert.equal(callsOf(), before + 1);
+    });
+
+    it('that no region answers is refused with what each of them said, without a hint at region=', async () => {
+      for (const region of cluster.regions.values()) region.state = 'not_sent';
+      const { status, problem } = await readsOf();
+      assert.equal(status, 503);
+      for (const name of cluster.regions.keys())
+        assert.ok(problem.detail.includes(`${name} is not_sent`), problem.detail);
+      assert.ok(!problem.hint?.includes('region='), problem.hint);
+    });
+
+    it('with region= is told to leave it out', async () => {
+      cluster.usEast.state = 'not_sent';
+      const { status, problem } = await readsOf('/feed?region=us-east');
+      assert.deepEqual([status, problem.hint], [503, 'leave out region= to be answered by any region that can']);
+    });
   });
 
   it('answers /metrics as Prometheus text', async () => {

@@ -2,12 +2,11 @@
 import type Router from '@koa/router';
 import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
-import { takePage } from '../pages/pages.ts';
 import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
 import type { Moment } from '../rank/rank.ts';
 import type { Selection } from '../state/facets/facets.ts';
 import type { RegionSurface } from './http.ts';
-import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
+import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
 export type FeedSurface = Pick<RegionSurface, 'rank' | 'search' | 'facets' | 'catalog' | 'cursors' | 'nowMs'>;
@@ -34,7 +33,7 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
     const answer = ({ ranking, rankingOf, explain, moment }: Ranked): void => {
       const { atMs } = moment;
       const diversity = diversityOf(surface, maxPer, filters, rankingOf);
-      const page = takePage(ranking, { limit, from, diversity });
+      const page = takeBoundedPage(surface, ranking, { limit, from, diversity });
       ctx.body = {
         ...reading.context(atMs),
         profile,
@@ -47,6 +46,7 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
     };
     if (query.entity !== undefined) {
       await search.related(query.entity, filters, (found) => {
+        reading.requireClient(ctx);
         const explain = ({ entity }: Scored): readonly ScorePart[] => found.explain(entity);
         reading.at(asked, (moment) => answer({ ranking: found, explain, moment }));
       });

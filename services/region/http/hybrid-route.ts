@@ -8,7 +8,7 @@ import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
 import { parseJson } from '../../../shared/observe/json-text.ts';
 import { parseVector } from '../../../shared/protocol/writes.ts';
-import { type Cursors, takePage } from '../pages/pages.ts';
+import type { Cursors } from '../pages/pages.ts';
 import {
   checkParameters,
   clip,
@@ -22,7 +22,7 @@ import {
 } from '../rank/page-parameters.ts';
 import type { Found } from '../search/search.ts';
 import type { RegionSurface } from './http.ts';
-import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
+import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
 /** In the order refusals list them. `region` is the router's to judge. */
@@ -58,7 +58,8 @@ export function addHybridRoute(router: Router, surface: RegionSurface, reading: 
     const { query, vector, filters, maxPer, limit, from } = asked;
     if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
     await search.find({ text: query, vector, filters, reach: from.shown + limit + 1 }, (found: Found) => {
-      const page = takePage(found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
+      reading.requireClient(ctx);
+      const page = takeBoundedPage(surface, found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       ctx.body = reading.at(asked, (moment) => ({
         ...reading.context(moment.atMs),

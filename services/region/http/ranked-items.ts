@@ -2,7 +2,7 @@
 import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
-import type { Diversity, MaxPer, Place } from '../pages/pages.ts';
+import { type Diversity, type MaxPer, type Page, type PageOptions, type Place, takePage } from '../pages/pages.ts';
 import type { Moment, SignalSummary } from '../rank/rank.ts';
 import { type Filter, type Selection, textsOf } from '../state/facets/facets.ts';
 import type { RegionSurface } from './http.ts';
@@ -23,6 +23,26 @@ export interface Presented {
   readonly moment: Moment;
   /** What a score is made of; absent: nobody asks. */
   readonly explain?: (scored: Scored) => readonly ScorePart[];
+}
+
+/** Items and their frames of a page, as JSON. A page is at least one item, which has a limit of its own. */
+export const PAGE_LIMIT_BYTES = 4 * 1024 * 1024;
+/** Of an item beside its metadata: sums of its signals, and what its score is made of. */
+const FRAME_BYTES = 2 * 1024;
+
+/** A page of at most {@link PAGE_LIMIT_BYTES}: a shorter one where its items are large; the next one goes on where it ends. */
+export function takeBoundedPage(
+  { catalog }: Pick<RegionSurface, 'catalog'>,
+  ranking: Ranking,
+  options: PageOptions,
+): Page {
+  const page = takePage(ranking, options);
+  let bytes = 0;
+  for (const [index, { entity }] of page.items.entries()) {
+    bytes += catalog.metadataBytes(entity) + FRAME_BYTES;
+    if (bytes > PAGE_LIMIT_BYTES && index > 0) return takePage(ranking, { ...options, limit: index });
+  }
+  return page;
 }
 
 /** The items of the page that begins at `from`. */

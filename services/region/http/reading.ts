@@ -21,6 +21,8 @@ export interface Reading {
    * the one handed over (from a body), or the header.
    */
   admit(ctx: Context, minPosition?: string): Promise<void>;
+  /** Throws where the client, or the router, has gone away: what it asked for is worth no work any more. */
+  requireClient(ctx: Context): void;
   /** Refuses what reads facets, text or vectors of all items, while a start is still telling them. */
   requireIndexes(): void;
 }
@@ -42,6 +44,10 @@ export function createReading(
     throw new Refusal('not_ready', `${surface.region} is still catching up with its peers`, {
       hint: 'read from another region',
     });
+  };
+
+  const requireClient = (ctx: Context): void => {
+    if (ctx.req.socket.destroyed) throw new Refusal('invalid_request', 'nobody waits for the answer any more');
   };
 
   /** Read your own writes: waits until this region has applied what the client has seen. */
@@ -81,7 +87,9 @@ export function createReading(
     async admit(ctx, minPosition) {
       requireReady();
       await reachPosition(ctx, minPosition);
+      requireClient(ctx);
     },
+    requireClient,
     requireIndexes() {
       const { region, indexing, catalog } = surface;
       if (indexing.complete) return;

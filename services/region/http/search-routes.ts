@@ -1,10 +1,9 @@
 /** `GET /search`. */
 import type Router from '@koa/router';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
-import { takePage } from '../pages/pages.ts';
 import { parseSearchQuery, searchIdentity } from '../rank/parse-search-query.ts';
 import type { RegionSurface } from './http.ts';
-import { diversityOf, presentItems, relaxedOf } from './ranked-items.ts';
+import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
 export function addSearchRoutes(router: Router, surface: RegionSurface, reading: Reading): void {
@@ -16,7 +15,7 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
     reading.requireIndexes();
     const { query, limit, filters, maxPer, from } = asked;
     await search.find({ text: query, filters }, (found) => {
-      const page = takePage(found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
+      const page = takeBoundedPage(surface, found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       ctx.body = reading.at(asked, (moment) => ({
         ...reading.context(moment.atMs),

@@ -2,11 +2,13 @@
  * The router's way to the regions.
  *
  * A {@link RegionLink} speaks the internal API to one region; a simulation replaces it. Every call throws either the
- * region's own `Refusal`, or a `Fault` with one of two codes, and the difference is law:
+ * region's own `Refusal`, or a `Fault` with one of three codes, and the difference is law:
  *
  * - `not_sent`: nothing left this process (no connection). Nothing was taken; it may be sent again.
  * - `no_answer`: it was sent, and no answer that can be read came back. It may have been taken. A write is never sent
  *   again after it.
+ * - `timed_out`: as `no_answer`, because the time was over: the region may be working on it still. Nobody else is asked for
+ *   the same work.
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 import type {
@@ -35,6 +37,10 @@ export interface ReadRequest {
   readonly query: string;
   /** Passed on: request id and position token. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly unwanted?: AbortSignal;
+  /** Told how long the answer is before it is read into memory; may throw a `Refusal`. */
+  readonly reserve?: (bytes: number) => void;
 }
 
 /** A region's answer as it came, problems included. */
@@ -63,6 +69,10 @@ export interface RegionLink {
 
 /** In topology order. */
 export type RegionLinks = ReadonlyMap<string, RegionLink>;
+
+export function hasTimedOut(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'timed_out';
+}
 
 export function wasNotSent(error: unknown): boolean {
   return error instanceof Fault && error.code === 'not_sent';

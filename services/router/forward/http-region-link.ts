@@ -45,6 +45,8 @@ interface Call {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly limitMs: number;
+  readonly unwanted?: AbortSignal | undefined;
+  readonly reserve?: ((bytes: number) => void) | undefined;
 }
 
 export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkOptions): RegionLink {
@@ -56,8 +58,11 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
     openPool,
   });
 
-  const call = async ({ pool, method, path, body, headers, limitMs }: Call): Promise<ReadAnswer> => {
+  const call = async (request: Call): Promise<ReadAnswer> => {
+    const { pool, method, path, body, headers, limitMs, unwanted, reserve } = request;
     const ended = new AbortController();
+    const giveUp = (): void => ended.abort();
+    unwanted?.addEventListener('abort', giveUp, { once: true });
     const timer = clock.after(limitMs, () => ended.abort());
     const pools = connections.current;
     try {
@@ -68,6 +73,16 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
         headers: body === undefined ? { ...headers } : { ...headers, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
+      if (reserve !== undefined) {
+        try {
+          reserve(Number(answer.headers['content-length'] ?? 0));
+        } catch (error) {
+          // Its bytes are not wanted, and an error of theirs is nobody's.
+          answer.body.arrayBuffer().catch(() => {});
+          ended.abort();
+          throw error;
+        }
+      }
       const kept: Record<string, string> = {};
       for (const name of passedOn) {
         const value = answer.headers[name];
@@ -75,10 +90,13 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
       }
       return { status: answer.statusCode, headers: kept, body: Buffer.from(await answer.body.arrayBuffer()) };
     } catch (error) {
+      if (error instanceof Refusal) throw error;
+      if (unwanted?.aborted === true) throw new Fault('no_answer', 'nobody waits for the answer any more');
       connections.leave(pools);
       throw translate(entry.name, error, limitMs);
     } finally {
       timer.cancel();
+      unwanted?.removeEventListener('abort', giveUp);
     }
   };
   const ask = async <T>(request: Omit<Call, 'pool'>): Promise<T> => {
@@ -121,7 +139,7 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
       ask({ method: 'POST', path: '/internal/drain', body: request, limitMs: request.limitMs + limits.statusMs }),
     cut: (request) => askStatus({ method: 'POST', path: '/internal/cut', body: request, limitMs: limits.cutMs }),
     digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: limits.statusMs }),
-    read: ({ path, query, headers, body }) =>
+    read: ({ path, query, headers, body, unwanted, reserve }) =>
       call({
         pool: 'reads',
         method: body === undefined ? 'GET' : 'POST',
@@ -129,6 +147,8 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
         headers,
         body,
         limitMs: limits.readMs,
+        unwanted,
+        reserve,
       }),
     close: () => connections.close(),
   };
@@ -142,6 +162,7 @@ function translate(region: string, error: unknown, limitMs: number): Fault {
   if ((typeof code === 'string' && refusedConnections.has(code)) || syscall === 'connect') {
     return new Fault('not_sent', `${region} cannot be reached: ${messageOf(error)}`, { cause: error });
   }
-  const text = name === 'AbortError' ? `did not answer within ${limitMs} ms` : `did not answer: ${messageOf(error)}`;
-  return new Fault('no_answer', `${region} ${text}`, { cause: error });
+  if (name === 'AbortError')
+    return new Fault('timed_out', `${region} did not answer within ${limitMs} ms`, { cause: error });
+  return new Fault('no_answer', `${region} did not answer: ${messageOf(error)}`, { cause: error });
 }

@@ -6,6 +6,7 @@
 import { Router } from '@koa/router';
 import type Koa from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
@@ -33,6 +34,7 @@ export interface RoutesOptions {
   /** Absent: there is no `/metrics/nats`. */
   readonly broker?: BrokerMetrics | undefined;
   readonly maxBodyBytes: number;
+  readonly clock: Clock;
   /** Of all bodies together. */
   readonly maxBodiesBytes: number;
 }

@@ -1,10 +1,13 @@
 /**
  * The read routes: passed on to one region, answered as it answers. `region=` picks it; else the leader, else the most
- * advanced region that answers. Reads may be asked again elsewhere: they change nothing.
+ * advanced region that answers. A read may be asked again elsewhere, it changes nothing, but only where the region did no work for
+ * it: what one region did not finish in time would keep the next one just as busy.
  */
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { answerShareOf } from '../../../shared/observe/answer-budget.ts';
 import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
 import { requestIdOf } from '../../../shared/observe/http-server.ts';
@@ -12,10 +15,18 @@ import { parseJson } from '../../../shared/observe/json-text.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type { LeadershipView, RegionsView } from '../cluster/cluster.ts';
-import type { ReadAnswer, ReadRequest, RegionLink, RegionLinks } from '../forward/forward.ts';
+import {
+  hasTimedOut,
+  type ReadAnswer,
+  type ReadRequest,
+  type RegionLink,
+  type RegionLinks,
+} from '../forward/forward.ts';
 import { entityIdOf } from './entity-id.ts';
 import { unknownRegion } from './region-name.ts';
 
+/** A refusal that took longer came after work, or after a wait that would be the same elsewhere. */
+const REFUSAL_MS = 1_000;
 const PARAMETER_LIMIT = 4_096;
 /** As long as a region's cursor may get. */
 const CURSOR_LIMIT = 8_000;
@@ -32,10 +43,11 @@ export interface ReadRoutesOptions {
   readonly regions: RegionsView;
   readonly maxBodyBytes: number;
   readonly budget: BodyBudget;
+  readonly clock: Clock;
 }
 
 export function addReadRoutes(router: Router, options: ReadRoutesOptions): void {
-  const { topology, links, leadership, regions, maxBodyBytes, budget } = options;
+  const { topology, links, leadership, regions, clock, maxBodyBytes, budget } = options;
 
   /** Whom to ask without `region=`, best first. */
   const candidates = (): RegionLink[] => {
@@ -53,45 +65,59 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
   const pass = (ctx: Context, path: string): Promise<void> => passTo(ctx, { path, ...splitQuery(ctx.querystring) });
 
   const passTo = async (ctx: Context, { region, ...what }: Passed): Promise<void> => {
-    const position = ctx.get('x-tidal-position');
-    const request = {
-      ...what,
-      headers: { 'x-request-id': requestIdOf(ctx), ...(position === '' ? {} : { 'x-tidal-position': position }) },
-    };
-    if (position.length > POSITION_LIMIT) throw tooLong('x-tidal-position', POSITION_LIMIT);
+    const request = requestOf(ctx, what);
     if (region !== undefined) {
       const link = links.get(region);
       if (link === undefined) throw unknownRegion(region, topology);
-      send(ctx, await read(link));
+      send(ctx, await readFrom(link, request));
       return;
     }
-    let last: Refusal | undefined;
+    const failures: string[] = [];
     let refused: ReadAnswer | undefined;
     for (const link of candidates()) {
+      const startMs = clock.monotonicMs();
       try {
-        const answer = await read(link);
-        if (answer.status !== 503) {
+        const answer = await link.read(request);
+        if (answer.status !== 503 || clock.monotonicMs() - startMs > REFUSAL_MS) {
           send(ctx, answer);
           return;
         }
         refused ??= answer;
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
-        last = error;
+        if (!(error instanceof Fault)) throw error;
+        failures.push(messageOf(error));
+        if (hasTimedOut(error)) break;
       }
     }
-    if (refused === undefined) throw last ?? new Refusal('region_unreachable', 'no region answers');
-    send(ctx, refused);
+    if (refused !== undefined) send(ctx, refused);
+    else throw unreachable(failures.join('; ') || 'no region answers', 'ask again, or for less');
+  };
 
-    async function read(link: RegionLink): Promise<ReadAnswer> {
-      try {
-        return await link.read(request);
-      } catch (error) {
-        if (!(error instanceof Fault)) throw error;
-        throw new Refusal('region_unreachable', messageOf(error), {
-          hint: 'leave out region= to be answered by any region that can',
-        });
-      }
+  /** What a region is asked on behalf of this client, for as long as the client waits. */
+  const requestOf = (ctx: Context, what: Omit<Passed, 'region'>): ReadRequest => {
+    const position = ctx.get('x-tidal-position');
+    if (position.length > POSITION_LIMIT) throw tooLong('x-tidal-position', POSITION_LIMIT);
+    const unwanted = new AbortController();
+    ctx.res.once('close', () => {
+      if (!ctx.res.writableFinished) unwanted.abort();
+    });
+    return {
+      ...what,
+      headers: { 'x-request-id': requestIdOf(ctx), ...(position === '' ? {} : { 'x-tidal-position': position }) },
+      unwanted: unwanted.signal,
+      reserve: (bytes) => answerShareOf(ctx).grow(bytes),
+    };
+  };
+
+  const readFrom = async (link: RegionLink, request: ReadRequest): Promise<ReadAnswer> => {
+    try {
+      return await link.read(request);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      const hint = hasTimedOut(error)
+        ? 'ask again, or for less'
+        : 'leave out region= to be answered by any region that can';
+      throw unreachable(messageOf(error), hint);
     }
   };
 
@@ -142,6 +168,10 @@ function splitQuery(querystring: string): { readonly region: string | undefined;
   if (asked.length === 0) return { region: undefined, query: querystring };
   parameters.delete('region');
   return { region: asked[0], query: parameters.toString() };
+}
+
+function unreachable(detail: string, hint: string): Refusal {
+  return new Refusal('region_unreachable', detail, { hint });
 }
 
 function tooLong(name: string, limit: number): Refusal {

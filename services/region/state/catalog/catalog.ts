@@ -37,6 +37,8 @@ export interface Catalog {
   item(entity: number): Item | undefined;
   /** The metadata of the live item with this ordinal; undefined where none is live. */
   metadata(ordinal: number): Metadata | undefined;
+  /** Of a live item's metadata as JSON; 0 where none is live. */
+  metadataBytes(entity: number): number;
   /** The `createdMs` of the live item with this ordinal; −1 where none is live. The hot path of ranking. */
   createdMs(ordinal: number): number;
   /** The embedding of a live item. */

@@ -103,6 +103,13 @@ export class MetadataArena {
     }
   }
 
+  /** Bytes of the JSON; 0 where there is none. */
+  size(ordinal: number): number {
+    if (!this.has(ordinal)) return 0;
+    const place = this.places[ordinal]! - 1;
+    return this.pages[place >>> PAGE_WORD_BITS]!.words[(place & WORD_MASK) + 1]!;
+  }
+
   /** The bytes as they lie in the arena: for use before the next change. */
   json(ordinal: number): Uint8Array | undefined {
     if (!this.has(ordinal)) return undefined;

@@ -89,6 +89,11 @@ class ColumnRegisters implements CatalogWriter {
     return this.isLive(ordinal) ? this.arena.get(ordinal) : undefined;
   }
 
+  metadataBytes(entity: number): number {
+    const ordinal = this.entities.find(entity);
+    return this.isLive(ordinal) ? this.arena.size(ordinal) : 0;
+  }
+
   createdMs(ordinal: number): number {
     if (ordinal >= this.created.length) return -1;
     const createdMs = this.created[ordinal]!;
