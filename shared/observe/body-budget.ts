@@ -4,7 +4,7 @@ import type { Metrics } from './metrics.ts';
 
 /** What one request has taken of the budget. */
 export interface BodyShare {
-  /** Throws `overloaded` when the budget is used up; nothing is taken then. */
+  /** Throws `overloaded` when the budget is used up, `body_too_large` when it alone is more; nothing is taken then. */
   readonly take: (bytes: number) => void;
   readonly giveBack: () => void;
 }
@@ -26,6 +26,11 @@ export class BodyBudget {
     let taken = 0;
     return {
       take: (bytes) => {
+        if (taken + bytes > this.limitBytes) {
+          throw new Refusal('body_too_large', `all bodies together may have at most ${this.limitBytes} bytes`, {
+            hint: 'send it in smaller parts',
+          });
+        }
         if (this.usedBytes + bytes > this.limitBytes) {
           throw new Refusal('overloaded', `${this.usedBytes} bytes of bodies are in memory already`, {
             hint: 'send less at one time',

@@ -166,8 +166,30 @@ describe('group commit', () => {
 
   it('a bulk of signals by column that finds no room is refused', async () => {
     const { clock, region } = await leading({ queueLimit: 10 });
+    const bulk = columnsOf(Array.from({ length: 8 }, (_, e) => ({ k: 's', e, s: 'view', w: 1 })));
+    region.store.holdFlushes();
+    const first = region.write(views(1));
+    await clock.settle();
+    const waiting = region.write(views(3));
+    await assert.rejects(region.write(bulk), { code: 'overloaded' });
+    region.store.releaseFlushes();
+    await during(clock, Promise.all([first, waiting]));
+  });
+
+  it('a bulk larger than all that may wait is told the limit, not to come again', async () => {
+    const tooMany = /11 writes; at most 10 may wait/;
+    const { clock, region } = await leading({ queueLimit: 10, queueLimitBytes: 2_000 });
     const bulk = columnsOf(Array.from({ length: 11 }, (_, e) => ({ k: 's', e, s: 'view', w: 1 })));
-    await assert.rejects(during(clock, region.write(bulk)), { code: 'overloaded' });
+    await assert.rejects(during(clock, region.write(bulk)), { code: 'body_too_large', message: tooMany });
+    await assert.rejects(during(clock, region.write(views(11))), { code: 'body_too_large', message: tooMany });
+    const metadata = { title: 'x'.repeat(1_100) };
+    const large = [1, 2].map((entity): EventBody => ({ kind: 'item', entity, metadata }));
+    await assert.rejects(during(clock, region.write(large)), {
+      code: 'body_too_large',
+      message: /bytes of events; at most 2000 may wait/,
+    });
+    assert.equal(region.wal.durable.size, 0);
+    assert.equal((await during(clock, region.write(views(10)))).results.length, 10);
   });
 
   it('nobody acts on what is not flushed: not apply, not ship, not the answer (schedule 7)', async () => {

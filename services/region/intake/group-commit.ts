@@ -148,6 +148,10 @@ class GroupCommit implements Intake {
 
   private noRoom(events: number, bytes: number): Refusal | undefined {
     const { queueLimit, queueLimitBytes } = this.options;
+    // Room that there never is must not be waited for.
+    if (events > queueLimit) return neverRoom(`${events} writes`, `${queueLimit} may wait to be written`);
+    if (bytes > queueLimitBytes)
+      return neverRoom(`${bytes} bytes of events`, `${queueLimitBytes} may wait to be written`);
     if (this.waiting + events > queueLimit) {
       return new Refusal('overloaded', `${queueLimit} events wait to be written already`);
     }
@@ -414,6 +418,12 @@ function refusalFor(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error;
   if (!(error instanceof Fault && error.code === 'storage_full')) return undefined;
   return new Refusal('storage_full', 'the disk of the leader is full', { hint: messageOf(error) });
+}
+
+function neverRoom(given: string, limit: string): Refusal {
+  return new Refusal('body_too_large', `the request has ${given}; at most ${limit}`, {
+    hint: 'send it in smaller parts',
+  });
 }
 
 function shuttingDown(): Refusal {
