@@ -31,6 +31,8 @@ export interface ClusterOptions {
   readonly wires?: { readonly seed: number };
   /** nats-server acknowledges what is on its disk: see `NatsServer.start`. */
   readonly syncAlways?: boolean;
+  /** Fills each region's data directory before its first start. */
+  readonly fill?: (dataDir: string, region: string) => Promise<void>;
 }
 
 export interface StatusRegion {
@@ -125,6 +127,7 @@ export class Cluster {
     mains = {},
     wires,
     syncAlways = false,
+    fill,
   }: ClusterOptions = {}): Promise<Cluster> {
     const nats = await NatsServer.start({ syncAlways });
     const directory = mkdtempSync(join(tmpdir(), 'tidal-cluster-'));
@@ -145,6 +148,7 @@ export class Cluster {
       cluster.processes.set(name, new NodeProcess({ name, main: 'services/router/main.js', flags }));
     }
     try {
+      for (const name of regionUrls.keys()) await fill?.(join(directory, name), name);
       await Promise.all([...cluster.processes.values()].map((service) => service.start()));
       await cluster.settled();
     } catch (error) {

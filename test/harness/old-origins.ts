@@ -10,6 +10,7 @@ import { createRegisters } from '../../services/region/state/catalog/registers.t
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import type { TableName } from '../../services/region/wal/store.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { randomName } from '../../shared/kernel/kernel.ts';
 import { silentLog } from '../../shared/observe/log.ts';
@@ -118,13 +119,15 @@ async function makeStore(options: OldOriginsOptions): Promise<MemoryStore> {
   return store;
 }
 
-/** A data directory as a region process leaves it. Copies of it are those of the other regions. */
-export async function directoryOfOldOrigins(path: string, options: OldOriginsOptions = {}): Promise<readonly Batch[]> {
+const tables: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
+
+/** A data directory that begins with them: the same rows, in one transaction instead of thousands of flushes. */
+export async function directoryOfOldOrigins(path: string, options: OldOriginsOptions = {}): Promise<void> {
+  const made = await storeOfOldOrigins(options);
   mkdirSync(path, { recursive: true });
-  const wal = openLog({ store: openLmdbStore({ path }) });
-  try {
-    return await writeOldOrigins(wal, options);
-  } finally {
-    await wal.close();
-  }
+  const store = openLmdbStore({ path });
+  await store.commit((transaction) => {
+    for (const table of tables) for (const [key, value] of made.flushed(table)) transaction.put(table, key, value);
+  });
+  await store.close();
 }
