@@ -33,6 +33,7 @@ export interface RegionReadings {
   idempotencyKeys(): number;
   positionWaits(): number;
   clockOffsetSeconds(): number;
+  logAheadSeconds(): number;
   snapshotBytes(): number;
   snapshotOfBytes(): number;
 }
@@ -209,6 +210,11 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
     'tidal_clock_offset_seconds',
     'Largest distance of a reachable peer’s clock from this one.',
     read.clockOffsetSeconds,
+  );
+  gauge(
+    'tidal_log_ahead_seconds',
+    'How far the latest acceptance time in the log is ahead of this region’s clock.',
+    read.logAheadSeconds,
   );
   gauge(
     'tidal_snapshot_bytes',

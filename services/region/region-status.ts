@@ -9,7 +9,7 @@ import type { Stream } from '../../shared/stream/stream.ts';
 import type { Apply } from './apply/apply.ts';
 import type { Ingest } from './receive/receive.ts';
 import type { Peers } from './repair/repair.ts';
-import type { Role } from './role/role.ts';
+import { logAheadMs, type Role, UNSAFE_MS } from './role/role.ts';
 import type { Ship } from './ship/ship.ts';
 import type { Bootstrap } from './snapshot/snapshot.ts';
 import type { Catalog } from './state/catalog/catalog.ts';
@@ -45,6 +45,8 @@ export interface StatusParts {
 export function describeRegion(parts: StatusParts): RegionStatus {
   const { role, ingest, apply, wal, stream, drill, snapshot, hindrance, schema } = parts;
   const { scanOnly } = parts.vectors.stats;
+  const clockMs = parts.clock.nowMs();
+  const aheadMs = logAheadMs(wal, clockMs);
   return {
     region: parts.region,
     role: role.leads ? 'leader' : 'follower',
@@ -62,8 +64,9 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...(parts.streamSettings.length === 0 ? {} : { streamSettings: parts.streamSettings }),
     unshipped: parts.ship.unshipped ?? null,
     items: parts.catalog.size,
-    clockMs: parts.clock.nowMs(),
+    clockMs,
     newestMs: apply.newestMs,
+    ...(aheadMs > UNSAFE_MS ? { logAheadMs: aheadMs } : {}),
     ...stoppedIn(parts),
     ...(ingest.refused === undefined ? {} : { refused: ingest.refused }),
     ...(snapshot === undefined ? {} : { snapshot }),

@@ -13,6 +13,7 @@ import { BodyBudget } from '../../shared/observe/body-budget.ts';
 import type { HttpLimits } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
+import { hlcRefusal } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
 import { decayedSignals } from '../../shared/schema/profile.ts';
@@ -41,12 +42,12 @@ import { describeRegion, lagBehindLeader } from './region-status.ts';
 import { createPeerRepair } from './repair/peer-repair.ts';
 import { createPeers } from './repair/peers.ts';
 import type { PeerLink, Peers, Repair } from './repair/repair.ts';
-import { clockHindrance, largestOffsetMs } from './role/clock-check.ts';
+import { ClockCheck } from './role/clock-check.ts';
 import { createCutSwitch } from './role/cut-switch.ts';
 import { Heartbeat } from './role/heartbeat.ts';
 import { createLeadershipRole } from './role/leadership-role.ts';
 import { createReadiness, type Readiness } from './role/readiness.ts';
-import type { Role } from './role/role.ts';
+import { logAheadMs, type Role } from './role/role.ts';
 import { createSearch } from './search/fused-search.ts';
 import { lowestAtPeers } from './ship/lowest-at-peers.ts';
 import { SettingsWatch } from './ship/settings-watch.ts';
@@ -168,6 +169,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const rank = createRank({ schema, entities, catalog, ledger, nowMs });
   const search = createSearch({ dimensions, catalog, facets, text, vectors });
   const peers: Peers = createPeers({ clock, links });
+  const clockCheck = new ClockCheck({ clock, region, peers });
   const checkpoint = createCheckpointer({
     clock,
     log,
@@ -237,8 +239,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ...{ clock, log, wal, apply, schema, regions },
     onStopped: ({ origin, code, detail }) => log.error('origin stopped here', { origin, code, detail }),
     onRefused: counters.refused,
-    implausible: ({ origin, epoch }) =>
-      wal.origin(origin) === undefined ? epochRefusal(epoch, role.knownEpoch) : undefined,
+    implausible: ({ origin, epoch, lastHlc }) =>
+      hlcRefusal(lastHlc) ?? (wal.origin(origin) === undefined ? epochRefusal(epoch, role.knownEpoch) : undefined),
   });
   const repair: Repair = createPeerRepair({
     ...{ region, clock, log, wal, ingest, peers, links, enabled, onFatal },
@@ -301,7 +303,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const storageLimit = createStorageLimit({ clock, store: options.store, limitBytes: options.logMaxBytes, region });
   const hindrance = (): Refusal | undefined => {
     if (!readiness.ready) return new Refusal('not_ready', `${region} is still catching up with its peers`);
-    return storageLimit() ?? clockHindrance(region, peers);
+    return storageLimit() ?? clockCheck.hindrance;
   };
   const role: Role = createLeadershipRole({
     ...{ clock, random, log, region, wal, control, stream, peers, hindrance, onFatal },
@@ -377,6 +379,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     digests: () => ({ region, schemaHash: schema.hash, ...keptDigest.watch(DIGESTS_LIMIT) }),
     lagEvents,
     nowMs,
+    onRouterClock: (heard) => clockCheck.heard(heard),
   };
   registerRegionGauges(metrics, {
     appliedEvents: () => totalOf(apply.applied),
@@ -407,7 +410,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => wal.keys,
     positionWaits: () => apply.waiting,
-    clockOffsetSeconds: () => largestOffsetMs(peers) / 1_000,
+    logAheadSeconds: () => logAheadMs(wal, clock.nowMs()) / 1_000,
+    clockOffsetSeconds: () => clockCheck.largestOffsetMs / 1_000,
     snapshotBytes: () => bootstrap.progress?.bytes ?? 0,
     snapshotOfBytes: () => bootstrap.progress?.of ?? 0,
   });

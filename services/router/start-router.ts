@@ -3,6 +3,7 @@
  * not NATS and the regions are there.
  */
 import type { RouterConfig } from '../../shared/config/router-config.ts';
+import { randomName } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
 import { listen } from '../../shared/observe/http-server.ts';
@@ -29,6 +30,7 @@ const brokerMetrics = (url: string): BrokerMetrics => createBrokerMetrics({ ask:
 
 export async function startRouter({ config, log }: StartRouterOptions): Promise<RunningRouter> {
   const topology = loadTopology(config.topologyFile);
+  const name = randomName(random, 8);
   const metrics = createMetrics({ process: 'router', name: 'router' });
   const nats = connectJetStream({
     url: config.natsUrl,
@@ -47,7 +49,7 @@ export async function startRouter({ config, log }: StartRouterOptions): Promise<
     failover: topology.failover === undefined ? undefined : { ...topology.failover, keys: nats.keys },
     broker: config.natsMonitorUrl === undefined ? undefined : brokerMetrics(config.natsMonitorUrl),
     topology,
-    links: new Map(topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock })])),
+    links: new Map(topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock, router: name })])),
     maxBodyBytes: config.maxBodyBytes,
     maxBodiesBytes: config.maxBodiesBytes,
     httpLimits: config.httpLimits,

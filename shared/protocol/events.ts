@@ -15,6 +15,11 @@ export function hlcMs(hlc: Hlc): number {
 export const TIME_LIMIT_MS = Date.UTC(2100, 0);
 export const HLC_LIMIT: Hlc = TIME_LIMIT_MS * HLC_PER_MS;
 
+/** Why what another region stamped is not taken; undefined: it may be right. A leader has to go above what it takes. */
+export function hlcRefusal(hlc: Hlc): string | undefined {
+  return hlc > HLC_LIMIT ? 'is of a time beyond the year 2100' : undefined;
+}
+
 /**
  * When an event was accepted, by the wall clock of the region that accepted it, epoch ms. The HLC keeps the order and never
  * steps back, so after a wrong clock it stays ahead; the batch then says by how much, and the time is right again.

@@ -20,7 +20,8 @@
  * | `GET /feed`, `/search`, `/items/:id` | the public reads, same query, same answers |
  * | `GET /metrics`, `/health/live`, `/health/ready` | for Prometheus and orchestrators |
  *
- * Refusals travel as problem+json with their public codes.
+ * Refusals travel as problem+json with their public codes. Every request of a router says what time it is there
+ * ({@link ROUTER_CLOCK_HEADER}): a region judges its own clock by it.
  */
 import { Fault, type Problem } from '../errors/errors.ts';
 import type { Leadership } from '../leadership/leadership.ts';
@@ -101,6 +102,8 @@ export interface RegionStatus {
   readonly clockMs: number;
   /** Acceptance time of the newest applied event, epoch ms; 0 before the first. */
   readonly newestMs: number;
+  /** How far the latest acceptance time of its log is ahead of its clock, ms; absent: by no more than clocks may differ. */
+  readonly logAheadMs?: number;
   /** A snapshot it is fetching: from whom, bytes that are here, and bytes in all. */
   readonly snapshot?: { readonly peer: string; readonly bytes: number; readonly of: number };
   /**
@@ -167,6 +170,24 @@ export function statusOf(region: string, answer: unknown): RegionStatus {
 function looksLikeRecord(value: unknown): boolean {
   const { leader, epoch, nonce } = (value ?? {}) as Partial<Record<keyof Leadership, unknown>>;
   return typeof leader === 'string' && typeof epoch === 'number' && typeof nonce === 'string';
+}
+
+/** `<router> <epoch ms>`, each router with a name of its own. */
+export const ROUTER_CLOCK_HEADER = 'x-tidal-router-clock';
+
+export interface RouterClock {
+  readonly router: string;
+  readonly clockMs: number;
+}
+
+export function formatRouterClock({ router, clockMs }: RouterClock): string {
+  return `${router} ${clockMs}`;
+}
+
+/** Undefined for a text that is none. */
+export function parseRouterClock(text: string): RouterClock | undefined {
+  const match = /^([a-z0-9-]{1,32}) (\d{1,15})$/.exec(text);
+  return match === null ? undefined : { router: match[1]!, clockMs: Number(match[2]) };
 }
 
 export interface HandoverRequest {

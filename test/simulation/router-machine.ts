@@ -25,7 +25,10 @@ export class RouterMachine extends Machine {
           : { ...topology.failover, keys: (key) => life.control(client.keys(key)) },
       topology,
       links: new Map(
-        topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock: life.clock, openPool })]),
+        topology.regions.map((entry) => [
+          entry.name,
+          createHttpRegionLink({ entry, clock: life.clock, router: name, openPool }),
+        ]),
       ),
       maxBodyBytes: 2 * 1024 * 1024,
       maxBodiesBytes: 64 * 1024 * 1024,

@@ -107,6 +107,7 @@ class Rig {
       log: silentLog,
       peers: {
         views: this.views,
+        asked: true,
         expected: links.length,
         start() {},
         poll: async () => {},

@@ -26,7 +26,7 @@ describe('the HTTP link to a region', () => {
   const seen: { method: string; url: string; body: string; headers: IncomingMessage['headers'] }[] = [];
 
   const open = (url: string, clock: Clock = systemClock): RegionLink =>
-    createHttpRegionLink({ entry: { name: 'us-east', url }, clock });
+    createHttpRegionLink({ entry: { name: 'us-east', url }, clock, router: 'router-1' });
   const url = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const json =
     (value: unknown, code = 200): typeof answer =>

@@ -6,7 +6,6 @@ import { floorMark } from '../../services/region/checkpoint/checkpoint.ts';
 import { createRegion, type Region } from '../../services/region/region.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import type { PeerLink } from '../../services/region/repair/repair.ts';
-import { clockHindrance, largestOffsetMs } from '../../services/region/role/clock-check.ts';
 import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { Fault } from '../../shared/errors/errors.ts';
@@ -286,39 +285,5 @@ describe('region', () => {
     const store = new MemoryStore();
     await openLog({ store }).storeMark('region', 'eu-west');
     await assert.rejects(start(store), /eu-west/);
-  });
-});
-
-describe('clock check (schedule 21)', () => {
-  const peers = (...offsets: readonly number[]) => {
-    const views = new Map(
-      offsets.map((clockOffsetMs, index) => [
-        String(index),
-        { clockOffsetMs, reachable: true, atMs: 0, status: undefined as never },
-      ]),
-    );
-    return { views, expected: offsets.length, start() {}, poll: async () => {}, onPolled() {}, stop: async () => {} };
-  };
-
-  it('off the median of two others by more than 30 s: no accepting', () => {
-    assert.equal(clockHindrance('us-east', peers(31_000, 30_500))?.code, 'clock_unsafe');
-    assert.equal(clockHindrance('us-east', peers(-31_000, -40_000))?.code, 'clock_unsafe');
-    assert.equal(clockHindrance('us-east', peers(29_000, 30_500)), undefined);
-    assert.equal(clockHindrance('us-east', peers(0, 500_000, 100)), undefined, 'one bad clock among the others');
-  });
-
-  it('of three clocks the wrong one is found wrong by its own region only', () => {
-    for (const off of [300_000, -300_000]) {
-      assert.equal(clockHindrance('us-east', peers(off, 0)), undefined, 'the other two agree');
-      assert.equal(clockHindrance('us-east', peers(off, off + 100))?.code, 'clock_unsafe');
-    }
-  });
-
-  it('one other alone proves nothing, an unreachable one does not count', () => {
-    assert.equal(clockHindrance('us-east', peers(3_600_000)), undefined);
-    const both = peers(40_000, 40_000);
-    both.views.set('1', { ...both.views.get('1')!, reachable: false });
-    assert.equal(clockHindrance('us-east', both), undefined);
-    assert.equal(largestOffsetMs(peers(-5_000, 1_000)), 5_000);
   });
 });

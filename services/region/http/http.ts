@@ -3,7 +3,7 @@
  * It parses, asks one part, and words the answer; it decides nothing.
  */
 import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
-import type { DigestReply, DigestsReply, RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { DigestReply, DigestsReply, RegionStatus, RouterClock } from '../../../shared/protocol/internal.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Cursors } from '../pages/pages.ts';
@@ -51,6 +51,8 @@ export interface RegionSurface {
   lagEvents(): number | undefined;
   /** The moment reads are answered for, epoch ms. */
   nowMs(): number;
+  /** A router told what time it is there. */
+  onRouterClock(heard: RouterClock): void;
 }
 
 /** What every read answers besides its result. */

@@ -14,6 +14,8 @@ import {
   type DrainRequest,
   type HandoverRequest,
   HEAL_AFTER_LIMIT_MS,
+  parseRouterClock,
+  ROUTER_CLOCK_HEADER,
   type WritesRequest,
 } from '../../../shared/protocol/internal.ts';
 import { unpackSignals } from '../../../shared/protocol/packed-signals.ts';
@@ -71,6 +73,12 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
       throw invalid('the body must be a JSON object');
     return value;
   };
+
+  router.use(async (ctx, next) => {
+    const heard = parseRouterClock(ctx.get(ROUTER_CLOCK_HEADER));
+    if (heard !== undefined) surface.onRouterClock(heard);
+    await next();
+  });
 
   router.post('/internal/writes', async (ctx) => {
     const share = bodies.share();

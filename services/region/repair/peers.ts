@@ -20,6 +20,7 @@ class PolledPeers implements Peers {
   private readonly stopped = new AbortController();
   private loop: Promise<void> = Promise.resolve();
   private polling: Promise<void> | undefined;
+  asked = false;
 
   constructor(options: PeersOptions) {
     this.options = options;
@@ -58,6 +59,7 @@ class PolledPeers implements Peers {
   private async pollAll(): Promise<void> {
     await Promise.all(this.options.links.map((link) => this.ask(link)));
     if (this.stopped.signal.aborted) return;
+    this.asked = true;
     for (const listener of this.listeners) listener();
   }
 

@@ -44,6 +44,8 @@ export interface Peers {
   readonly views: ReadonlyMap<string, PeerView>;
   /** Number of peers in the topology. */
   readonly expected: number;
+  /** Every peer was asked once since the start, and answered or did not. */
+  readonly asked: boolean;
   start(): void;
   /** Asks everybody now; resolves when each answered or failed. */
   poll(): Promise<void>;

@@ -91,6 +91,11 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     const by = (read: (status: RegionStatus) => readonly string[] | undefined) => saidBy(known, read);
     notes.push(...leadership.refused, ...by(({ refusedValues }) => refusedValues));
     notes.push(...by(({ streamSettings }) => streamSettings));
+    for (const [name, { status, reachable }] of known) {
+      if (!reachable || status.logAheadMs === undefined) continue;
+      const seconds = Math.round(status.logAheadMs / 1_000);
+      notes.push(`${name}: its log has events from ${seconds} s ahead of its clock, written under a wrong clock`);
+    }
     if (record === undefined) notes.push('no leader is known');
     if (!leadership.controlAvailable) notes.push('the leadership key cannot be read');
     const serving = record !== undefined && leader !== undefined && accepts(leader, record);

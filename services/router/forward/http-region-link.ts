@@ -7,7 +7,12 @@
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
-import { type RegionStatus, statusOf } from '../../../shared/protocol/internal.ts';
+import {
+  formatRouterClock,
+  type RegionStatus,
+  ROUTER_CLOCK_HEADER,
+  statusOf,
+} from '../../../shared/protocol/internal.ts';
 import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
 import type { RegionEntry } from '../../../shared/schema/topology.ts';
 import type { ReadAnswer, RegionLink } from './forward.ts';
@@ -33,6 +38,8 @@ const passedOn = ['content-type', 'retry-after', 'x-tidal-position'] as const;
 export interface HttpRegionLinkOptions {
   readonly entry: RegionEntry;
   readonly clock: Clock;
+  /** This router's own name: no two routers have one. */
+  readonly router: string;
   /** The production pool when absent. */
   readonly openPool?: OpenHttpPool;
 }
@@ -49,7 +56,7 @@ interface Call {
   readonly reserve?: ((bytes: number) => void) | undefined;
 }
 
-export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkOptions): RegionLink {
+export function createHttpRegionLink({ entry, clock, router, openPool }: HttpRegionLinkOptions): RegionLink {
   const connections = new RegionConnections({
     url: entry.url,
     limits: { control: limits.controlConnections, reads: limits.readConnections },
@@ -70,7 +77,11 @@ export function createHttpRegionLink({ entry, clock, openPool }: HttpRegionLinkO
         method,
         path,
         signal: ended.signal,
-        headers: body === undefined ? { ...headers } : { ...headers, 'content-type': 'application/json' },
+        headers: {
+          ...headers,
+          [ROUTER_CLOCK_HEADER]: formatRouterClock({ router, clockMs: clock.nowMs() }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       if (reserve !== undefined) {
