@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { decodeBatch, splitMessage } from '../../shared/protocol/batch.ts';
 import { bytesOf, viewChain } from '../harness/batches.ts';
 import { CoreRegion } from '../harness/core-region.ts';
+import { rawBatch } from '../harness/garbage.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
 
@@ -191,15 +192,27 @@ describe('shipper', () => {
     assert.equal(it.region.ship.unshipped, 5);
   });
 
-  it('a last message of the subject that cannot be read is followed, not believed', async () => {
-    const it = await rig();
-    await it.region.wal.append({ batches: viewChain(older, 2) });
-    await it.region.client.stream.ensure();
-    await it.region.client.stream.publish(older, Buffer.from('not a batch'), 0);
-    it.region.ship.start();
-    await allShipped(it);
-    assert.equal(it.broker.stream?.last, 2);
-  });
+  const claimed = [{ kind: 4 }, { kind: 4 }, { kind: 4 }, { kind: 4 }, { kind: 4 }];
+  const notOurs: readonly (readonly [what: string, bytes: Uint8Array])[] = [
+    ['nothing', new Uint8Array()],
+    ['not a batch', Buffer.from('not a batch')],
+    ['of a later version', rawBatch({ origin: older, events: claimed, version: 200 })],
+    ['a batch of what comes next', rawBatch({ origin: older, events: claimed, first: 11 })],
+    ['a batch in the place of our last one', rawBatch({ origin: older, events: claimed, first: 6 })],
+    ['a batch of another origin', viewChain(own, 2)[1]!.bytes],
+  ];
+  for (const [what, bytes] of notOurs) {
+    it(`a last message of the subject that is not ours is followed, not believed: ${what}`, async () => {
+      const it = await rig();
+      await it.region.wal.append({ batches: viewChain(older, 2) });
+      await it.region.client.stream.ensure();
+      await it.region.client.stream.publish(older, bytes, 0);
+      it.region.ship.start();
+      await allShipped(it);
+      assert.equal(it.broker.stream?.last, 2);
+      assert.deepEqual(Buffer.compare(it.broker.stream.messages.get(2)!.bytes, bytesOf(viewChain(older, 2))), 0);
+    });
+  }
 
   it('messages hold whole batches within the server’s limit (schedule 10)', async () => {
     const it = await rig();

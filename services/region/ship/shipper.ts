@@ -3,7 +3,7 @@ import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { Condition } from '../../../shared/kernel/condition.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { DamagedBatch, decodeHeader, splitMessage } from '../../../shared/protocol/batch.ts';
+import { DamagedBatch, decodeHeader, splitMessage, UnknownFormat } from '../../../shared/protocol/batch.ts';
 import { MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Stream, StreamMessage } from '../../../shared/stream/stream.ts';
@@ -277,10 +277,26 @@ class Shipper implements Ship {
       this.know(origin, mark, floorOf(origin));
     } else {
       mark.lastMessage = last.sequence;
-      // A message that cannot be read tells nothing: it is followed, not believed.
-      this.know(origin, mark, lastSequenceOf(last) ?? floorOf(origin));
+      this.know(origin, mark, this.lastOwnOf(last) ?? floorOf(origin));
     }
     log.debug('stream mark read', { origin, shipped: mark.shipped, last_message: mark.lastMessage });
+  }
+
+  /**
+   * How far the stream is shipped by its last message; undefined where that is none of this log's: anybody can publish there. Such
+   * a message tells nothing: it is followed, not believed.
+   */
+  private lastOwnOf({ origin, bytes }: StreamMessage): number | undefined {
+    try {
+      const last = splitMessage(bytes).at(-1);
+      if (last === undefined) return undefined;
+      const header = decodeHeader(last);
+      const [own] = header.origin === origin ? this.options.wal.read(origin, header.first, 1) : [];
+      return own !== undefined && Buffer.compare(own, last) === 0 ? header.last : undefined;
+    } catch (error) {
+      if (error instanceof DamagedBatch || error instanceof UnknownFormat) return undefined;
+      throw error;
+    }
   }
 
   /**
@@ -327,16 +343,5 @@ class Shipper implements Ship {
     } finally {
       this.publishing = false;
     }
-  }
-}
-
-/** Undefined when the message is damaged. */
-function lastSequenceOf(message: StreamMessage): number | undefined {
-  try {
-    const parts = splitMessage(message.bytes);
-    return decodeHeader(parts[parts.length - 1]!).last;
-  } catch (error) {
-    if (error instanceof DamagedBatch) return undefined;
-    throw error;
   }
 }
