@@ -27,7 +27,7 @@ export const KEEP_ALIVE_MS = 75_000;
 /** All headers but the one that may hold a position. */
 const HEADER_LIMIT_BYTES = 32 * 1024;
 /** With it, or with the query: a position of 2,000 origins is 128 KiB at most, and a tenth more where it is percent-encoded. */
-const HEAD_LIMIT_BYTES = 192 * 1024;
+export const HEAD_LIMIT_BYTES = 192 * 1024;
 const POSITION_HEADER = 'x-tidal-position';
 /** Node would drop further ones silently. */
 const HEADERS_LIMIT = 1_000;

@@ -79,7 +79,7 @@ export class Failovers {
       throw new Violation('a router whose own network is broken replaces nobody', what);
     }
     // What a clock that was set back says last is not what it said last.
-    if (leader.clockStepped || !during.every(({ cut }) => cut)) return;
+    if (leader.clockSetMs >= 0 || !during.every(({ cut }) => cut)) return;
     throw new Violation('a partitioned leader is not silent', `${who}, which is partitioned by a drill`);
   }
 }

@@ -76,8 +76,11 @@ export type FaultEvent = At &
         readonly instead: string;
         readonly forMs: number;
       }
+    | { readonly kind: 'second process'; readonly who: string; readonly forMs: number }
+    /** Before anything runs: every disk has the origins of many terms gone by. */
+    | { readonly kind: 'old origins'; readonly count: number; readonly trimmed: boolean }
     /** Somebody who is no part of the system; `draw` decides what it is. */
-    | { readonly kind: 'garbage published'; readonly into: Into; readonly draw: number }
+    | { readonly kind: 'garbage published'; readonly into: Into; readonly draw: number; readonly absurd: boolean }
     | { readonly kind: 'garbage key'; readonly key: string; readonly draw: number }
     | { readonly kind: 'garbage posted'; readonly who: string; readonly draw: number }
     /** Once all is well, nothing happens for a while; then every region dies. */
@@ -98,6 +101,8 @@ type Single = Exclude<
   | 'garbage published'
   | 'garbage key'
   | 'garbage posted'
+  | 'second process'
+  | 'old origins'
 >;
 
 /** How often each is drawn in a run that has it at all. */

@@ -18,7 +18,8 @@ const HIGHEST = 2 ** 53 - 1;
 /** Of an origin there is, or of one nobody opened. */
 export type Into = 'the present origin' | 'an old origin' | 'a forged origin';
 
-export function publishGarbage(world: World, into: Into, draw: number): void {
+/** `absurd`: whole and well-formed, of a clock or an epoch that cannot be. */
+export function publishGarbage(world: World, into: Into, draw: number, isAbsurd: boolean): void {
   const { broker, chronicle, holdings } = world;
   const chance = world.chance.fork(`garbage ${draw}`);
   const { stream } = broker;
@@ -26,7 +27,7 @@ export function publishGarbage(world: World, into: Into, draw: number): void {
   const known = [...chronicle.origins.values()];
   const origin =
     into === 'the present origin' ? known.at(-1) : into === 'an old origin' ? chance.pick(known) : undefined;
-  const garbage = chance.chance(0.25) ? absurd(world, chance, origin) : undefined;
+  const garbage = isAbsurd ? absurd(world, chance, origin) : undefined;
   const some = [...stream.messages.values()];
   const genuine = some.length === 0 ? undefined : chance.pick(some).bytes;
   const { name, origin: subject, bytes } = garbage ?? drawGarbage(chance, targetOf(chance, origin), genuine);

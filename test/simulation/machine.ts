@@ -18,12 +18,14 @@ const RESTART_MS = 1_000;
 /** An orderly stop that takes longer is a kill. */
 const STOP_LIMIT_MS = 15_000;
 
+/** Off the true time by less, a clock is right. */
+const RIGHT_MS = 1_000;
+
 export abstract class Machine {
   readonly name: string;
-  /** Its clock against the true one, ms. */
-  clockOffsetMs: number;
-  /** It was set at some time. */
-  clockStepped = false;
+  /** When its clock was set last, virtual ms. */
+  clockSetMs = Number.NEGATIVE_INFINITY;
+  private offsetMs: number;
   life: Life | undefined;
   /** Starts so far. */
   starts = 0;
@@ -38,7 +40,24 @@ export abstract class Machine {
     this.world = world;
     this.name = name;
     this.chance = world.chance.fork(name);
-    this.clockOffsetMs = Math.round(this.chance.between(-400, 400));
+    this.offsetMs = Math.round(this.chance.between(-400, 400));
+  }
+
+  /** Its clock against the true one, ms. */
+  get clockOffsetMs(): number {
+    return this.offsetMs;
+  }
+
+  set clockOffsetMs(offsetMs: number) {
+    this.offsetMs = offsetMs;
+    this.clockSetMs = this.world.scheduler.nowMs;
+  }
+
+  /** Whether its clock was right, and its process ran, from that moment until now. */
+  toldTimeSince(sinceMs: number): boolean {
+    const { life } = this;
+    if (life === undefined || life.standsStill || life.stoodStillMs >= sinceMs) return false;
+    return Math.abs(this.offsetMs) <= RIGHT_MS && this.clockSetMs < sinceMs && this.world.passedAtMs < sinceMs;
   }
 
   /** Its connection to the stream's server. */

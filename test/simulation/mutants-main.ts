@@ -20,6 +20,7 @@ A mutant that is not found, or that does not apply exactly once, is a failure. E
   --first S   the first seed (default 1)
   --jobs N    searches side by side, each in a process of its own (default: processors, at most 4)
   --only TEXT mutants whose name contains it; may be given several times
+  --theme T   every run has this theme: whether it can find the mutant at all, not how soon it does
   --list      names only
   --help      this text
 
@@ -37,11 +38,14 @@ const { values } = parseArgs({
     starts: { type: 'string', default: '3' },
     first: { type: 'string', default: '1' },
     jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+    theme: { type: 'string' },
     only: { type: 'string', multiple: true, default: [''] },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
+
+const { theme } = values;
 
 /** Seeds that failed without any mutant. */
 let unsound = 0;
@@ -86,10 +90,10 @@ async function search(home: string, first: number, limit: number, sound: Pool): 
   try {
     for (let seeds = 1; seeds <= limit; seeds++) {
       const seed = String(first + seeds - 1);
-      const { violation } = await pool.run({ seed, keep: 0 });
+      const { violation } = await pool.run({ seed, theme, keep: 0 });
       if (violation === undefined) continue;
       // What fails without the mutant too says nothing about it.
-      const without = await sound.run({ seed, keep: 0 });
+      const without = await sound.run({ seed, theme, keep: 0 });
       if (without.violation === undefined) return { seeds, check: violation.check };
       console.log(`seed ${seed} fails without any mutant: ${without.violation.message.slice(0, 300)}`);
       unsound++;

@@ -3,7 +3,9 @@
  * may be slow, lossy or cut by itself. Calls are HTTP requests below the parsing; what a caller sees of a failure is
  * what undici would throw.
  */
+
 import type { HttpCall, HttpReply, OpenHttpPool } from '../../shared/observe/http-pool.ts';
+import { HEAD_LIMIT_BYTES } from '../../shared/observe/http-server.ts';
 import type { Wire } from '../harness/memory-stream.ts';
 import type { Chance } from './chance.ts';
 import { type ExchangeReply, type ExchangeRequest, exchange, type Handler } from './exchange.ts';
@@ -33,6 +35,8 @@ interface Server {
 }
 
 /** A connection that is silent is noticed by the caller's own time limit only. */
+/** What the other headers of a request take, at most. */
+const HEADERS_BYTES = 1_024;
 const LOSS = 0.3;
 const SLOW_MS = 2_500;
 
@@ -195,6 +199,11 @@ export class Network {
     answered: (reply: ExchangeReply) => void,
   ): void {
     const { life, handler } = server;
+    // The server of a process answers so before anybody in it is asked.
+    if (request.path.length + HEADERS_BYTES > HEAD_LIMIT_BYTES) {
+      answered({ status: 431, headers: {}, body: Buffer.alloc(0) });
+      return;
+    }
     life.enter(() => {
       this.options.onRequest(name, request);
       exchange(handler, request, (reply) =>

@@ -71,6 +71,14 @@ export class Promises {
     return sequence >= (this.lostFrom.get(origin) ?? Number.POSITIVE_INFINITY);
   }
 
+  /** The time its client gave a signal. */
+  timeMeant(event: Event): number | undefined {
+    const tag = tagOf(event);
+    const write = this.byTag.get(tag)?.[0];
+    const meant = write?.bodies[write.tags.indexOf(tag)];
+    return event.kind === 'signal' && meant?.kind === 'signal' ? meant.timeMs : undefined;
+  }
+
   /** An event reached a disk for the first time: somebody must have asked for it, and it may not be there yet. */
   checkEvent(event: Event): void {
     const tag = tagOf(event);

@@ -4,13 +4,16 @@ import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-proce
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
+import type { StoreHome } from '../../services/region/wal/store-home.ts';
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import { aliveKey, type Leadership } from '../../shared/leadership/leadership.ts';
+import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
 import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { Position } from '../../shared/protocol/position.ts';
+import type { MemoryClient } from '../harness/memory-client.ts';
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
-import type { Life } from './life.ts';
+import { forever, Life } from './life.ts';
 import { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
@@ -25,6 +28,14 @@ export interface Owed {
   readonly position: Position;
 }
 
+interface ProcessOptions {
+  readonly life: Life;
+  readonly client: MemoryClient;
+  readonly metrics: Metrics;
+  readonly home: StoreHome;
+  readonly onFatal: (error: unknown) => void;
+}
+
 export class RegionMachine extends Machine {
   region: RegionHost | undefined;
   /** How much of every origin is on its disk. */
@@ -33,8 +44,7 @@ export class RegionMachine extends Machine {
   cutOff = false;
   /** Requests to heal it that are not answered yet. */
   heals = 0;
-  /** Of all events on its disk. */
-  /** On its disk, by epoch. */
+  /** Of all events on its disk, by epoch. */
   private readonly highestHlc = new Map<number, number>();
   /** The epoch of the leadership record on its disk, and since when it is there. */
   leadership = { epoch: 0, sinceMs: 0 };
@@ -60,6 +70,8 @@ export class RegionMachine extends Machine {
   readonly backups: { readonly atMs: number; readonly store: MemoryStore }[] = [];
   private readonly hooks: StoreHooks;
   private full = false;
+  /** Of the second process on its disk. */
+  second: Life | undefined;
   private home: MemoryStoreHome;
 
   constructor(world: World, name: string) {
@@ -96,6 +108,7 @@ export class RegionMachine extends Machine {
 
   /** A store that came from a peer is the current one now: nothing of what was here may be missing in it. */
   private installed(home: MemoryStoreHome): void {
+    this.second?.end();
     home.store.hooks = this.hooks;
     home.store.full = this.full;
     const before = new Map(this.onDisk);
@@ -167,6 +180,14 @@ export class RegionMachine extends Machine {
     return begins;
   }
 
+  /** What is on the disk when the machine starts for the first time. */
+  beginWith(store: MemoryStore): void {
+    store.hooks = this.hooks;
+    this.home = this.homeOf(store);
+    this.readDisk();
+    for (const [origin, last] of this.onDisk) this.world.holdings.note(this.name, origin, last);
+  }
+
   /** Another disk is in the machine: an older copy, or an empty one. The process must be down. */
   replaceDisk(store?: MemoryStore): void {
     this.home = this.homeOf(store?.backup() ?? new MemoryStore(undefined, this.hooks));
@@ -207,22 +228,38 @@ export class RegionMachine extends Machine {
 
   protected override async run(life: Life): Promise<void> {
     const { world, name } = this;
-    const { names, network, topology } = world;
+    const { names, network } = world;
     const client = this.client!;
-    const others = topology.regions.filter((region) => region.name !== name);
     if (this.onDisk.size === 0) {
       const peers = world.regions.filter((region) => region !== this);
       this.owed = peers.map((region) => ({ region, disk: region.disk, position: new Map(region.onDisk) }));
     }
-    const metrics = this.metricsOf('region');
+    const region = await this.create({
+      ...{ life, client },
+      metrics: this.metricsOf('region'),
+      home: life.home(this.home),
+      onFatal: (error) => this.exit(life, error),
+    });
+    if (!life.alive) return;
+    this.region = region;
+    this.servesSinceMs = world.scheduler.nowMs;
+    network.listen(name, life, region.app.callback());
+    region.start();
+    world.note(name, `serves, with ${names.length - 1} peers`);
+  }
+
+  private create({ life, client, metrics, home, onFatal }: ProcessOptions): Promise<RegionHost> {
+    const { world, name } = this;
+    const { network, topology } = world;
+    const others = topology.regions.filter((region) => region.name !== name);
     const openPool = network.poolsOf(life);
-    const region = await createRegionHost({
+    return createRegionHost({
       region: name,
       clock: life.clock,
       random: life.chance.fork('random'),
       log: this.log(),
       metrics,
-      home: life.home(this.home),
+      home,
       stream: life.stream(client.stream, (bytes) => this.publishing(bytes)),
       control: life.control(client.control, () => {
         life.confirmed = true;
@@ -244,14 +281,41 @@ export class RegionMachine extends Machine {
       maxBodyBytes: 2 * 1024 * 1024,
       maxBodiesBytes: 64 * 1024 * 1024,
       httpLimits: { inFlight: 512, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
-      onFatal: (error) => this.exit(life, error),
+      onFatal,
     });
-    if (!life.alive) return;
-    this.region = region;
-    this.servesSinceMs = world.scheduler.nowMs;
-    network.listen(name, life, region.app.callback());
-    region.start();
-    world.note(name, `serves, with ${names.length - 1} peers`);
+  }
+
+  /**
+   * A second process is started on this disk while the first one runs, under an address nobody has. It is gone when either of
+   * the two ends.
+   */
+  startAgain(forMs: number): void {
+    const { world, name } = this;
+    if (!this.serves || this.second !== undefined) return;
+    const client = world.broker.connect(name);
+    const store = this.store.again();
+    const life: Life = new Life({
+      ...{ name, scheduler: world.scheduler, wallMs: () => this.wallMs() },
+      chance: this.chance.fork(`second ${world.scheduler.nowMs}`),
+      onUncaught: (error) => end(error),
+      onEnd: () => {
+        client.vanish();
+        store.crash();
+        this.second = undefined;
+      },
+    });
+    const end = (error: unknown): void => {
+      this.exit(life, error);
+    };
+    this.second = life;
+    const home: StoreHome = { open: () => life.store(store), copy: forever, incoming: forever };
+    const metrics = createMetrics({ process: 'region', name, nodeMetrics: false });
+    this.create({ life, client, metrics, home, onFatal: end }).then((region) => {
+      if (!life.alive) return;
+      world.note(name, 'runs twice');
+      region.start();
+    }, end);
+    world.scheduler.after(forMs, () => life.end());
   }
 
   private publishing(bytes: Uint8Array): void {
@@ -272,6 +336,7 @@ export class RegionMachine extends Machine {
   }
 
   protected override stopped(): void {
+    this.second?.end();
     this.region = undefined;
     this.servesSinceMs = Number.POSITIVE_INFINITY;
     this.heals = 0;

@@ -5,6 +5,7 @@ import { formatPosition, type Position, parsePosition, sequenceOf } from '../../
 import { Chance } from './chance.ts';
 import { Client, type Pace } from './clients.ts';
 import { type FaultEvent, inOrder, planFaults } from './faults.ts';
+import { beginWithOldOrigins } from './old-terms.ts';
 import { referenceDigest } from './reference.ts';
 import { operate, strike } from './strike.ts';
 import { planTheme } from './themes.ts';
@@ -131,6 +132,7 @@ class Course {
       for (const machine of world.machines) machine.checkLimits();
       return world.violation !== undefined || scheduler.steps > STEPS_LIMIT;
     };
+    for (const fault of plan.faults) if (fault.kind === 'old origins') await beginWithOldOrigins(world, fault);
     world.start();
     for (let client = 1; client <= plan.clients; client++)
       new Client(world, `client-${client}`, plan.pace, plan.horizonMs);
@@ -169,12 +171,13 @@ class Course {
     if (!broker.up) void broker.restart();
     broker.resume();
     for (const region of world.regions) {
+      region.second?.end();
       region.setFull(false);
       region.store.mend();
       region.flushMs = 3;
     }
     for (const machine of world.machines) {
-      machine.clockOffsetMs = 0;
+      if (machine.clockOffsetMs !== 0) machine.clockOffsetMs = 0;
       machine.downUntilMs = 0;
       machine.life?.live();
       machine.life?.thaw();

@@ -152,8 +152,14 @@ function inflict(world: World, fault: FaultEvent): void {
       });
       return;
     }
+    case 'second process':
+      world.region(fault.who).startAgain(fault.forMs);
+      return;
+    case 'old origins':
+      // They are there already.
+      return;
     case 'garbage published':
-      publishGarbage(world, fault.into, fault.draw);
+      publishGarbage(world, fault.into, fault.draw, fault.absurd);
       return;
     case 'garbage key':
       putGarbageKey(world, fault.key, fault.draw);
@@ -162,7 +168,7 @@ function inflict(world: World, fault: FaultEvent): void {
       void postGarbage(world, world.region(fault.who), fault.draw);
       return;
     case 'days pass':
-      world.passedMs += fault.days * 86_400_000;
+      world.pass(fault.days);
       return;
     case 'wrong address':
       world.network.lead(fault.from, fault.to, fault.instead);
@@ -188,7 +194,6 @@ function inflict(world: World, fault: FaultEvent): void {
     case 'clock steps': {
       const machine = world.machine(fault.who);
       machine.clockOffsetMs += fault.byMs;
-      machine.clockStepped = true;
       later(fault.forMs, () => {
         machine.clockOffsetMs -= fault.byMs;
       });

@@ -88,6 +88,55 @@ const aHandoverStalls: Theme = (chance, { horizonMs }) => {
   ];
 };
 
+/**
+ * A hand-over waits for its target while the control bucket is lost and made anew, and somebody announces another one in the
+ * new bucket, whose revisions are counted from the beginning.
+ */
+const aHandoverLosesItsBucket: Theme = (chance, { horizonMs }) => {
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 7_000)));
+  const [by, other] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
+  const [who, third] = chance.chance(0.5) ? regionNames.slice(1) : [...regionNames.slice(1)].reverse();
+  const lostMs = atMs + Math.round(chance.between(40, 600));
+  const againMs = lostMs + Math.round(chance.between(1_200, 3_500));
+  // They answer, so that nobody takes them for silent, and get to no position for a while.
+  const slow = (name: string): FaultEvent => ({
+    ...{
+      atMs: atMs - 400,
+      kind: 'disk slow',
+      who: name,
+      flushMs: Math.round(chance.between(2_500, 7_000)),
+      forMs: 5_000,
+    },
+  });
+  return [
+    ...regionNames.slice(1).map(slow),
+    { atMs, kind: 'promote', who: who!, by: by!, force: false },
+    chance.chance(0.7)
+      ? { atMs: lostMs, kind: 'bucket deleted' }
+      : { atMs: lostMs, kind: 'broker wiped', downMs: Math.round(chance.between(50, 500)) },
+    { atMs: againMs, kind: 'promote', who: third!, by: other!, force: false },
+  ];
+};
+
+/** A leader whose record is in no bucket any more is away with its disk, and another one is promoted. */
+const anEpochIsOnOneDisk: Theme = (chance, { horizonMs }) => {
+  if (horizonMs < 11_000) return [];
+  const [who, third] = chance.chance(0.5) ? regionNames.slice(1) : [...regionNames.slice(1)].reverse();
+  const at = (ms: number): number => Math.round(4_100 + ms + chance.between(0, 200));
+  const dies = (atMs: number, part: string, backMs: number): FaultEvent => ({
+    ...{ atMs, kind: 'kill', who: part, backMs, effect: 0, after: false, unflushed: 'kept' },
+  });
+  return [
+    dies(at(0), regionNames[0], 3_000),
+    dies(at(0), third!, 3_000),
+    { atMs: at(300), kind: 'promote', who: who!, by: chance.pick(routerNames), force: true },
+    dies(at(2_300), who!, 9_000),
+    ...routerNames.map((name) => dies(at(2_300), name, 100)),
+    { atMs: at(2_400), kind: 'broker older copy', ageMs: 2_300 },
+    { atMs: at(5_200), kind: 'promote', who: third!, by: chance.pick(routerNames), force: true },
+  ];
+};
+
 const DAY_MS = 86_400_000;
 
 function daysOff(chance: Chance): number {
@@ -176,14 +225,32 @@ const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
   ];
 };
 
+/** Somebody starts a second process on the disk of a region. */
+const twoProcesses: Theme = (chance, { horizonMs }) => [
+  {
+    atMs: Math.round(chance.between(1_000, horizonMs)),
+    kind: 'second process',
+    who: chance.pick(regionNames),
+    forMs: Math.round(chance.between(1_500, 9_000)),
+  },
+];
+
+/** The cluster has run for years. */
+const manyTerms: Theme = (chance) => [
+  { atMs: 0, kind: 'old origins', count: chance.pick([150, 700, 1_300]), trimmed: chance.chance(0.5) },
+];
+
 /** Somebody who is no part of the system publishes what nobody wrote. */
-const garbageInTheStream: Theme = (chance, { horizonMs }) =>
-  Array.from({ length: 1 + chance.below(6) }, (_, draw) => ({
-    atMs: Math.round(chance.between(500, horizonMs)),
-    kind: 'garbage published',
-    into: chance.pick(['the present origin', 'the present origin', 'an old origin', 'a forged origin'] as const),
-    draw,
-  }));
+const garbage =
+  (absurd: boolean): Theme =>
+  (chance, { horizonMs }) =>
+    Array.from({ length: 1 + chance.below(6) }, (_, draw) => ({
+      absurd,
+      atMs: Math.round(chance.between(500, horizonMs)),
+      kind: 'garbage published',
+      into: chance.pick(['the present origin', 'the present origin', 'an old origin', 'a forged origin'] as const),
+      draw,
+    }));
 
 const garbageInTheKeys: Theme = (chance, { horizonMs }) =>
   Array.from({ length: 1 + chance.below(4) }, (_, draw) => ({
@@ -216,12 +283,17 @@ const themes: readonly Choice[] = [
   { name: 'a checkpoint finds no room', theme: aCheckpointFindsNoRoom, weight: 2 },
   { name: 'computing', theme: computing, weight: 2 },
   { name: 'a hand-over stalls', theme: aHandoverStalls, weight: 2 },
-  { name: 'a wrong clock takes over', theme: aWrongClockTakesOver, weight: 0 },
-  { name: 'a wrong clock is up first', theme: aWrongClockIsUpFirst, weight: 0 },
-  { name: "the leader's clock is set", theme: aLeadersClockIsSet, weight: 0 },
-  { name: 'a wrong address', theme: aWrongAddress, weight: 0 },
+  { name: 'a hand-over loses its bucket', theme: aHandoverLosesItsBucket, weight: 1 },
+  { name: 'an epoch is on one disk', theme: anEpochIsOnOneDisk, weight: 1 },
+  { name: 'a wrong clock takes over', theme: aWrongClockTakesOver, weight: 1 },
+  { name: 'a wrong clock is up first', theme: aWrongClockIsUpFirst, weight: 1 },
+  { name: "the leader's clock is set", theme: aLeadersClockIsSet, weight: 1 },
+  { name: 'a wrong address', theme: aWrongAddress, weight: 1 },
   { name: 'an old disk comes back', theme: anOldDiskComesBack, weight: 0 },
-  { name: 'garbage in the stream', theme: garbageInTheStream, weight: 0 },
+  { name: 'two processes', theme: twoProcesses, weight: 1 },
+  { name: 'many terms', theme: manyTerms, weight: 1 },
+  { name: 'garbage in the stream', theme: garbage(false), weight: 2 },
+  { name: 'a clock or an epoch that cannot be', theme: garbage(true), weight: 0 },
   { name: 'garbage in the keys', theme: garbageInTheKeys, weight: 1 },
   { name: 'garbage at the doors', theme: garbageAtTheDoors, weight: 1 },
 ];

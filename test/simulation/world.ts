@@ -12,6 +12,7 @@ import {
 } from '../../shared/leadership/leadership.ts';
 import type { LogFields } from '../../shared/observe/log.ts';
 import { type Batch, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
+import { acceptedMs } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { covers, formatPosition, type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
@@ -51,6 +52,11 @@ const ASKED_WITHIN_MS = 6_000;
 const HANDOVER_LIMIT_MS = 15_000;
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
+
+const KEY_KEPT_MS = 7 * 86_400_000;
+
+/** By how much the time of an event may differ from the true one. */
+const TIME_LIMIT_MS = 60_000;
 
 const FAILOVER_AFTER_MS = 5_000;
 
@@ -102,7 +108,9 @@ export class World {
   /** Somebody who is no part of the system has published or written something. */
   intruded = false;
   /** Days in which nothing happened, ms. */
-  passedMs = 0;
+  private passedMs = 0;
+  /** When the last of them did, virtual ms. */
+  passedAtMs = Number.NEGATIVE_INFINITY;
   /** Once all is well it is left alone for this long, and then every region dies once more. */
   quietMs = 0;
   /** The broker stood still at some time: what was sent to it before is done after. */
@@ -178,6 +186,11 @@ export class World {
     return EPOCH_MS + this.passedMs + this.scheduler.nowMs;
   }
 
+  pass(days: number): void {
+    this.passedMs += days * 86_400_000;
+    this.passedAtMs = this.scheduler.nowMs;
+  }
+
   get machines(): readonly Machine[] {
     return [...this.regions, ...this.routers];
   }
@@ -197,6 +210,11 @@ export class World {
   end(): void {
     this.over = true;
     for (const machine of this.machines) machine.life?.end();
+  }
+
+  /** Tags are above this one. */
+  tagsFrom(tag: number): void {
+    this.tags = tag;
   }
 
   /** Told to no other event. */
@@ -356,6 +374,7 @@ export class World {
         throw new Violation('nothing is taken before the record was read', what);
       }
       this.checkEpoch(machine, batch);
+      this.checkTimes(machine, batch);
       for (const event of batch.events) this.promises.checkEvent(event);
       this.handovers.accepted(batch.epoch);
       this.checkKeys(machine, batch);
@@ -370,7 +389,20 @@ export class World {
     throw new Violation('epochs only grow', what);
   }
 
-  /** Who has a copy of a keyed write on its disk does not take another. */
+  /** Once a clock is right, what is accepted by it is of the present: whatever stood in the log before. */
+  private checkTimes(machine: RegionMachine, { origin, first, events }: Batch): void {
+    if (!machine.toldTimeSince(this.scheduler.nowMs - 10 * machine.flushLimitMs)) return;
+    const nowMs = this.wallMs();
+    for (const [index, event] of events.entries()) {
+      const askedMs = this.promises.timeMeant(event) ?? nowMs;
+      const offMs = (event.kind === 'signal' ? event.timeMs : acceptedMs(event)) - Math.min(askedMs, nowMs);
+      if (Math.abs(offMs) <= TIME_LIMIT_MS) continue;
+      const what = `${origin}:${first + index}, accepted by a clock that is right, is of ${Math.round(offMs / 1_000)} s later`;
+      throw new Violation('an accepted event is of its time', what);
+    }
+  }
+
+  /** Who has a copy of a keyed write on its disk does not take another, for as long as a key is kept by the clocks there are. */
   private checkKeys(machine: RegionMachine, { origin, first, events }: Batch): void {
     for (const [index, event] of events.entries()) {
       const { key } = event;
@@ -378,6 +410,7 @@ export class World {
       const before = this.chronicle.byTag.get(tagOf(event))!.find((copy) => {
         if (copy.event.key?.id !== key.id || (copy.origin.name === origin && copy.sequence === first + index))
           return false;
+        if (Math.abs(acceptedMs(copy.event) - acceptedMs(event)) >= KEY_KEPT_MS) return false;
         return copy.sequence <= (machine.onDisk.get(copy.origin.name) ?? 0);
       });
       if (before === undefined) continue;
