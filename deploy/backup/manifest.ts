@@ -33,6 +33,8 @@ export interface Manifest {
   /** Hexadecimal, of the file. */
   readonly sha256: string;
   readonly counts: Counts;
+  /** Events the region had accepted and the stream had not acknowledged when it was made; absent: that is not known. */
+  readonly unshipped_events?: number;
 }
 
 export function manifestFile(file: string): string {

@@ -5,9 +5,12 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import type { Store } from '../../services/region/wal/store.ts';
 import type { StoreHome } from '../../services/region/wal/store-home.ts';
+import type { Wal } from '../../services/region/wal/wal.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
+import { isDiskId, joinDisks, parseDisks } from '../../shared/disks/known-disks.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../shared/kernel/kernel.ts';
 import { type CheckedCopy, checkBackup } from './check-copy.ts';
@@ -29,12 +32,17 @@ export interface PutBackOptions {
   readonly unfinished: (...paths: readonly string[]) => { release(): void };
 }
 
+export interface PutBack extends CheckedCopy {
+  /** The disk the backup was made of, where it may still exist: it holds back the forgetting of idempotency keys until it is retired. */
+  readonly missed: string | undefined;
+}
+
 /**
  * Checks the backup first; the present store, if there is one, is the current one until the restored one is on the disk
  * whole, and removed then. The store that is replaced is held open all the while - where there is none, an empty one - so
  * that no region starts on the directory meanwhile. Throws `ConfigError` and `Fault`; nothing is changed then.
  */
-export async function putBack(options: PutBackOptions): Promise<CheckedCopy> {
+export async function putBack(options: PutBackOptions): Promise<PutBack> {
   const { clock, from, manifest, dataDir, replace, say } = options;
   if (!isEmpty(dataDir) && !replace) {
     throw new ConfigError(`${dataDir} is not empty; --replace puts the backup in the place of what is there`);
@@ -49,9 +57,9 @@ export async function putBack(options: PutBackOptions): Promise<CheckedCopy> {
     makeDirectory(dataDir);
     if (replaced === undefined) options.unfinished(join(dataDir, 'data.mdb'), join(dataDir, 'lock.mdb'));
     held ??= home.open();
-    await install(home, options);
+    const missed = await install(home, options, replaced === undefined ? undefined : diskOf(replaced));
     done = true;
-    return checked;
+    return { ...checked, missed };
   } finally {
     await held?.close();
     if (!done && replaced === undefined && held !== undefined) {
@@ -63,7 +71,8 @@ export async function putBack(options: PutBackOptions): Promise<CheckedCopy> {
 async function install(
   home: StoreHome,
   { random, from, manifest, dataDir, region, say, unfinished }: PutBackOptions,
-): Promise<void> {
+  replacedDisk: string | undefined,
+): Promise<string | undefined> {
   const id = randomName(random, 13);
   const half = unfinished(join(dataDir, `store-${id}`));
   const incoming = await home.incoming(id, manifest.bytes);
@@ -76,7 +85,33 @@ async function install(
   }
   const wal = openLog({ store: incoming.open() });
   await wal.storeMark('region', region);
+  const missed = await nameDisk(wal, manifest.region, replacedDisk);
   await wal.close();
   half.release();
   await incoming.makeCurrent();
+  return missed;
+}
+
+/**
+ * The disk the backup was made of may still be somewhere, with more than the backup has: the restored store is another disk.
+ * The store it replaces is gone for good, so that one's id goes on. Answers the id that is missed from now on.
+ */
+async function nameDisk(wal: Wal, region: string, replaced: string | undefined): Promise<string | undefined> {
+  const made = wal.mark('disk');
+  const missed = isDiskId(made) && made !== replaced ? made : undefined;
+  if (missed !== undefined) {
+    const known = parseDisks(wal.mark('disks')) ?? [];
+    const { disks } = joinDisks(known, [{ id: missed, region, knownMs: 0, retired: false }]);
+    await wal.storeMark(
+      'disks',
+      disks.filter(({ id }) => id !== replaced),
+    );
+  }
+  await wal.storeMark('disk', replaced ?? null);
+  return missed;
+}
+
+function diskOf(store: Store): string | undefined {
+  const disk = openLog({ store }).mark('disk');
+  return isDiskId(disk) ? disk : undefined;
 }

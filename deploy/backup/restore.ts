@@ -22,6 +22,9 @@ Exit code 0: done. 1: it failed, or the backup is damaged; the directory is as i
 `;
 
 const text = { type: 'string' } as const;
+const DAY_MS = 86_400_000;
+/** Regions forget idempotency keys after this long. */
+const KEYS_FORGOTTEN_DAYS = 8;
 
 await leaveWith('restore', async () => {
   const options = { from: text, 'data-dir': text, region: text, replace: { type: 'boolean' } } as const;
@@ -34,7 +37,7 @@ await leaveWith('restore', async () => {
   const region = given.region === undefined ? manifest.region : required(given, 'region');
   if (!regionPattern.test(region))
     throw new ConfigError(`--region must match ${regionPattern.source}, not "${region}"`);
-  const { counts } = await putBack({
+  const { counts, missed } = await putBack({
     clock,
     random,
     from,
@@ -48,4 +51,17 @@ await leaveWith('restore', async () => {
   say(
     `${dataDir} holds the store of ${region} as of ${manifest.created}: ${counts.events} events, ${counts.items} items`,
   );
+  const days = (clock.nowMs() - Date.parse(manifest.created)) / DAY_MS;
+  if (days > KEYS_FORGOTTEN_DAYS && manifest.unshipped_events !== 0) {
+    const held =
+      manifest.unshipped_events === undefined ? 'may hold events' : `holds ${manifest.unshipped_events} events`;
+    say(
+      `warning: it is ${Math.floor(days)} days old and ${held} that no other region had; where other regions have forgotten the idempotency keys of that time they stop with keys_forgotten (docs/runbook.md)`,
+    );
+  }
+  if (missed !== undefined) {
+    say(
+      `it was made of the disk ${missed}: if that one will not come back, POST /cluster/retire-disk {"disk":"${missed}"}; idempotency keys are kept until then`,
+    );
+  }
 });

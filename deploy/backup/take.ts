@@ -41,10 +41,10 @@ export async function takeBackup(options: TakeOptions): Promise<Manifest> {
   await rm(part, { force: true });
   options.unfinished(part, `${part}.d`, to, manifestFile(to));
   try {
-    const sha256 =
+    const { sha256, unshipped } =
       'url' in source
         ? await fetchCopy({ ...options, url: source.url, part })
-        : await copyDirectory({ ...options, dataDir: source.dataDir, part });
+        : { sha256: await copyDirectory({ ...options, dataDir: source.dataDir, part }), unshipped: undefined };
     await flush(part);
     say('checking every batch');
     const checked = await checkCopy(clock, part);
@@ -61,6 +61,7 @@ export async function takeBackup(options: TakeOptions): Promise<Manifest> {
       bytes: size,
       sha256,
       counts: checked.counts,
+      ...(unshipped === undefined ? {} : { unshipped_events: unshipped }),
     };
     await writeManifest(to, manifest);
     return manifest;
@@ -74,8 +75,13 @@ interface FetchOptions extends TakeOptions {
   readonly part: string;
 }
 
-/** Answers the digest of what was fetched, compared with what the region named. */
-async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promise<string> {
+interface Fetched {
+  /** Of what was fetched, compared with what the region named. */
+  readonly sha256: string;
+  readonly unshipped: number | undefined;
+}
+
+async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promise<Fetched> {
   const link = createHttpPeerLink({ region, url, clock });
   const ask = async <T>(question: () => Promise<T>): Promise<T> => {
     let answeredMs = clock.monotonicMs();
@@ -95,6 +101,8 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
     say(`asking ${url} for a copy of its store`);
     const info: SnapshotInfo = await ask(() => link.snapshot());
     if (info.region !== region) throw new ConfigError(`${url} is the region ${info.region}, not ${region}`);
+    // Once the copy is made: what the stream has by then of all that was accepted, it has of the copy.
+    const unshipped: unknown = (await ask(() => link.status())).unshipped;
     let saidMs = Number.NEGATIVE_INFINITY;
     for (let received = 0; received < info.bytes; ) {
       if (clock.monotonicMs() - saidMs >= PROGRESS_MS) {
@@ -111,7 +119,7 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
     say(`${info.bytes} of ${info.bytes} bytes`);
     const sha256 = await digestOf(part);
     if (sha256 !== info.sha256) throw new Fault('damaged_backup', 'what arrived is not what was sent: try again');
-    return sha256;
+    return { sha256, unshipped: typeof unshipped === 'number' ? unshipped : undefined };
   } finally {
     await link.close();
   }

@@ -32,6 +32,8 @@ export interface RegionReadings {
   ledgerPairs(): number;
   idempotencyKeys(): number;
   positionWaits(): number;
+  disks(): number;
+  silentDisks(): number;
   clockOffsetSeconds(): number;
   logAheadSeconds(): number;
   snapshotBytes(): number;
@@ -206,6 +208,12 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   gauge('tidal_ledger_pairs', '(item, signal) pairs with at least one event.', read.ledgerPairs);
   gauge('tidal_idempotency_keys', 'Ids of idempotency keys in the log.', read.idempotencyKeys);
   gauge('tidal_position_waits', 'Requests that wait for a position to be applied here.', read.positionWaits);
+  gauge('tidal_disks', 'Disks of other regions in the account, retired ones included.', read.disks);
+  gauge(
+    'tidal_disks_silent',
+    'Disks that were not retired, and of which nothing was known for a day: they hold back the forgetting of idempotency keys.',
+    read.silentDisks,
+  );
   gauge(
     'tidal_clock_offset_seconds',
     'Largest distance of a reachable peer’s clock from this one.',

@@ -7,6 +7,7 @@ import { formatPosition, missing, type Position, reportedApplied, totalOf } from
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import type { Apply } from './apply/apply.ts';
+import type { Disks } from './checkpoint/checkpoint.ts';
 import type { Ingest } from './receive/receive.ts';
 import type { Peers } from './repair/repair.ts';
 import { logAheadMs, type Role, UNSAFE_MS } from './role/role.ts';
@@ -32,10 +33,11 @@ export interface StatusParts {
   readonly catalog: Catalog;
   readonly vectors: Pick<Vectors, 'stats'>;
   readonly drill: { readonly cut: boolean; readonly healAtMs: number | undefined };
+  readonly disks: Pick<Disks, 'own' | 'known'>;
   readonly ready: boolean;
   /** What is not as it should be; see `RegionStatus`. */
   readonly streamSettings: readonly string[];
-  readonly snapshot: Bootstrap['progress'];
+  readonly snapshot: Pick<Bootstrap, 'progress' | 'obstacle'>;
   /** Why no peer's snapshot can be installed here. */
   readonly schemaBehind: Bootstrap['schemaBehind'];
   /** Why it would refuse a write now. */
@@ -43,7 +45,7 @@ export interface StatusParts {
 }
 
 export function describeRegion(parts: StatusParts): RegionStatus {
-  const { role, ingest, apply, wal, stream, drill, snapshot, hindrance, schema } = parts;
+  const { role, ingest, apply, wal, stream, drill, disks, snapshot, hindrance, schema } = parts;
   const { scanOnly } = parts.vectors.stats;
   const clockMs = parts.clock.nowMs();
   const aheadMs = logAheadMs(wal, clockMs);
@@ -69,12 +71,15 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...(aheadMs > UNSAFE_MS ? { logAheadMs: aheadMs } : {}),
     ...stoppedIn(parts),
     ...(ingest.refused === undefined ? {} : { refused: ingest.refused }),
-    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(snapshot.progress === undefined ? {} : { snapshot: snapshot.progress }),
+    ...(snapshot.obstacle === undefined ? {} : { snapshotObstacle: snapshot.obstacle }),
     ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
     ...(scanOnly === undefined ? {} : { scanOnly }),
     ...refusesAsLeader(role),
     ...(role.refused.length === 0 ? {} : { refusedValues: role.refused }),
     ...newestEpoch(wal, role.knownEpoch),
+    ...(disks.own === undefined ? {} : { disk: disks.own }),
+    disks: disks.known,
     schemaHash: schema.hash,
     signals: [...schema.signals.keys()],
   };

@@ -22,6 +22,7 @@ import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
 import type { Apply } from './apply/apply.ts';
 import { createCheckpointer } from './checkpoint/checkpointer.ts';
+import { createDiskAccount, silentDisks } from './checkpoint/disk-account.ts';
 import { createKeySweep } from './checkpoint/key-sweep.ts';
 import { createTrimmer } from './checkpoint/trimmer.ts';
 import { createRegionApp } from './http/app.ts';
@@ -171,10 +172,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const peers: Peers = createPeers({ clock, links });
   const clockCheck = new ClockCheck({ clock, region, peers });
   const checkpoint = createCheckpointer({
-    clock,
-    log,
-    wal,
-    ledger,
+    ...{ clock, log, wal, ledger },
     applied: () => apply.applied,
     floor: recovered.floor,
     eventsLimit: options.checkpointEvents,
@@ -184,26 +182,18 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   });
   const floor = (): Position => checkpoint.floor;
   const trim = createTrimmer({
-    clock,
-    log,
-    wal,
-    peers,
-    floor,
+    ...{ clock, log, wal, peers, floor },
     needed: () => snapshots.needed,
     retentionBytes: options.logRetentionBytes,
     onFatal,
     onTrimmed: counters.trimmed,
   });
-  const keySweep = createKeySweep({
-    clock,
-    log,
-    wal,
-    peers,
+  const disks = createDiskAccount({
+    ...{ clock, random, log, region, wal, peers },
+    others: links.map((link) => link.region),
     applied: () => apply.applied,
-    floor,
-    onFatal,
-    onForgotten: counters.keysForgotten,
   });
+  const keySweep = createKeySweep({ clock, log, wal, disks, floor, onFatal, onForgotten: counters.keysForgotten });
   const settings = new SettingsWatch({
     ...{ clock, log, stream, onChanged: counters.streamSettingChanged },
     mends: () => role.leads,
@@ -267,12 +257,10 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onReceived: counters.snapshotReceived,
   });
   const snapshots = createSnapshotServer({
-    clock,
-    random,
-    log,
-    region,
+    ...{ clock, random, log, region },
     schemaHash: schema.hash,
     durable: () => wal.durable,
+    keysForgottenMs: () => wal.keysForgottenMs,
     cut: () => drill.cut,
     copy: () => options.home.copy(),
     onServed: counters.snapshotServed,
@@ -346,8 +334,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       catalog,
       vectors,
       drill,
+      disks,
       ready: readiness.ready,
-      snapshot: bootstrap.progress,
+      snapshot: bootstrap,
       schemaBehind: bootstrap.schemaBehind,
       hindrance: hindrance(),
       streamSettings: settings.findings,
@@ -374,6 +363,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     cut: () => drill.cut,
     drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
+    retireDisk: (id) => disks.retire(id),
     status,
     digest: () => ({ region, position: formatPosition(apply.applied), digest: digestOf(catalog, ledger) }),
     digests: () => ({ region, schemaHash: schema.hash, ...keptDigest.watch(DIGESTS_LIMIT) }),
@@ -410,6 +400,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => wal.keys,
     positionWaits: () => apply.waiting,
+    disks: () => disks.known.length,
+    silentDisks: () => silentDisks(disks.known, clock.nowMs()),
     logAheadSeconds: () => logAheadMs(wal, clock.nowMs()) / 1_000,
     clockOffsetSeconds: () => clockCheck.largestOffsetMs / 1_000,
     snapshotBytes: () => bootstrap.progress?.bytes ?? 0,

@@ -13,10 +13,11 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
 import type { Control } from '../../shared/stream/stream.ts';
 import type { BrokerMetrics } from './broker/broker.ts';
-import type { ClusterReports, LeadershipView, Promote, RegionsView, Verify } from './cluster/cluster.ts';
+import type { ClusterReports, LeadershipView, Promote, RegionsView, RetireDisk, Verify } from './cluster/cluster.ts';
 import { LeadershipFollower } from './cluster/leadership.ts';
 import { Promotion } from './cluster/promote.ts';
 import { RegionMonitor } from './cluster/regions.ts';
+import { createRetireDisk } from './cluster/retire-disk.ts';
 import { createReports } from './cluster/status.ts';
 import { createVerify } from './cluster/verify.ts';
 import { createDrills, type Drills } from './drills/drills.ts';
@@ -56,6 +57,7 @@ export interface RouterService {
   readonly promote: Promote;
   readonly drills: Drills;
   readonly verify: Verify;
+  readonly retireDisk: RetireDisk;
   /** Begins to follow the leadership and the regions. */
   start(): void;
   /** Refuses what waits, and what comes after it. The server is closed after this, `close` comes last. */
@@ -117,6 +119,7 @@ export function createRouter(options: RouterOptions): RouterService {
   });
   const drills = createDrills({ links, regions, clock });
   const verify = createVerify({ links, regions, clock, log, metrics });
+  const retireDisk = createRetireDisk({ links, regions });
   const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits });
   addRoutes(app, {
     topology,
@@ -127,6 +130,7 @@ export function createRouter(options: RouterOptions): RouterService {
     promote,
     drills,
     verify,
+    retireDisk,
     forwarding,
     metrics,
     clock,
@@ -143,6 +147,7 @@ export function createRouter(options: RouterOptions): RouterService {
     promote,
     drills,
     verify,
+    retireDisk,
     start() {
       regions.start();
       leadership.start();

@@ -47,3 +47,32 @@ export function parseDisks(value: unknown): readonly KnownDisk[] | undefined {
     ? (value as KnownDisk[]).map(({ id, region, knownMs, retired }) => ({ id, region, knownMs, retired }))
     : undefined;
 }
+
+/**
+ * What two accounts know together: of each disk the later moment, retired where either says so. Beyond {@link DISKS_LIMIT}
+ * retired disks are left out first, the ones that have been known longest; `left`: how many were left out that are not retired.
+ */
+export function joinDisks(
+  known: readonly KnownDisk[],
+  news: readonly KnownDisk[],
+): { readonly disks: readonly KnownDisk[]; readonly left: number } {
+  const joined = new Map(known.map((disk) => [disk.id, disk]));
+  for (const disk of news) {
+    const before = joined.get(disk.id);
+    if (before === undefined) joined.set(disk.id, disk);
+    else if (disk.knownMs > before.knownMs || (disk.retired && !before.retired)) {
+      const region = disk.knownMs > before.knownMs ? disk.region : before.region;
+      const knownMs = Math.max(disk.knownMs, before.knownMs);
+      joined.set(disk.id, { id: disk.id, region, knownMs, retired: disk.retired || before.retired });
+    }
+  }
+  let excess = joined.size - DISKS_LIMIT;
+  for (const [id, { retired }] of joined) {
+    if (excess <= 0) break;
+    if (!retired) continue;
+    joined.delete(id);
+    excess--;
+  }
+  const disks = [...joined.values()];
+  return { disks: disks.slice(0, DISKS_LIMIT), left: Math.max(0, excess) };
+}

@@ -11,6 +11,7 @@
  * | `POST /internal/await` | {@link AwaitRequest} → {@link AwaitReply} |
  * | `POST /internal/drain` | {@link DrainRequest} → {@link DrainReply}: waits for what the stream holds now |
  * | `POST /internal/cut` | {@link CutRequest} → {@link RegionStatus} |
+ * | `POST /internal/retire-disk` | {@link RetireDiskRequest} → {@link RegionStatus}: the disk will not come back |
  * | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that holds n, back to back; 410 `log_trimmed` when they were trimmed; 503 while cut |
  * | `POST /internal/snapshot` | {@link SnapshotRequest} → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served, unless a new one would cover the position and it does not; 503 `not_ready` while it is being made: ask again; 503 while cut |
  * | `GET /internal/snapshot?covering=<position>` | the same, as regions of older versions ask; a long position does not fit |
@@ -23,6 +24,7 @@
  * Refusals travel as problem+json with their public codes. Every request of a router says what time it is there
  * ({@link ROUTER_CLOCK_HEADER}): a region judges its own clock by it.
  */
+import type { KnownDisk } from '../disks/known-disks.ts';
 import { Fault, type Problem } from '../errors/errors.ts';
 import type { Leadership } from '../leadership/leadership.ts';
 import { parsePosition, reportedApplied, reportedDurable } from './position.ts';
@@ -106,9 +108,11 @@ export interface RegionStatus {
   readonly logAheadMs?: number;
   /** A snapshot it is fetching: from whom, bytes that are here, and bytes in all. */
   readonly snapshot?: { readonly peer: string; readonly bytes: number; readonly of: number };
+  /** Why it cannot have a snapshot although it needs one: each peer's reason. */
+  readonly snapshotObstacle?: string;
   /**
-   * Why something a peer holds cannot be taken here: `schema_behind`, `damaged_log`, `invalid_event` or `implausible`. Of the
-   * origins named nothing more is taken (the first 16); all others go on.
+   * Why something a peer holds cannot be taken here: `schema_behind`, `damaged_log`, `invalid_event`, `implausible` or
+   * `keys_forgotten`. Of the origins named nothing more is taken (the first 16); all others go on.
    */
   readonly stopped?: { readonly code: string; readonly detail: string; readonly origins?: readonly string[] };
   /** Messages of the stream, or peers' answers, that were refused within the last minute; the newest of them. */
@@ -128,6 +132,10 @@ export interface RegionStatus {
   readonly refusedValues?: readonly string[];
   /** The highest epoch it believes among the origins in its log, and its durable events of that epoch; absent: the log is empty. */
   readonly newestEpoch?: { readonly epoch: number; readonly events: number };
+  /** The id of the disk its log lies on; absent: it is not on the disk yet, or the region is of an older version. */
+  readonly disk?: string;
+  /** The other disks events may come from, as far as it knows. */
+  readonly disks?: readonly KnownDisk[];
   readonly schemaHash: string;
   /** Signals of its schema: a region that lacks one of the leader's cannot lead. */
   readonly signals: readonly string[];
@@ -228,6 +236,10 @@ export interface CutRequest {
   readonly healAfterMs?: number;
 }
 
+export interface RetireDiskRequest {
+  readonly disk: string;
+}
+
 export interface DigestReply {
   readonly region: string;
   /** The applied position the digest belongs to. */
@@ -250,6 +262,8 @@ export interface SnapshotInfo {
   readonly sha256: string;
   /** Position token of what the copy holds at least. */
   readonly position: string;
+  /** Idempotency keys it lacks were accepted before this moment, epoch ms (`Wal.keysForgottenMs`); absent: an older version. */
+  readonly keysForgottenMs?: number;
   readonly schemaHash: string;
 }
 

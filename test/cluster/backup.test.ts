@@ -5,9 +5,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { AbsentDisk } from '../../services/router/cluster/cluster.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { Acknowledged } from '../harness/acknowledged.ts';
 import { Cluster } from '../harness/cluster.ts';
+import { eventually } from '../harness/eventually.ts';
 import { keepWriting } from '../harness/keep-writing.ts';
 
 interface Ended {
@@ -126,13 +128,19 @@ describe('backup and restore', function () {
     const taken = await run('main', args);
     assert.equal(taken.code, 0, taken.output);
     for (let count = 0; count < 16; count++) assert.equal(await told.view(cluster, 1 + (count % 8)), 200);
+    const { disk } = (await cluster.status()).regions.find(({ name }) => name === 'eu-west')!;
+    assert.match(String(disk), /^[a-z2-7]{13}$/);
     const restored = await run('restore', ['--from', file('live'), '--data-dir', dataDir('eu-west'), '--replace']);
     assert.equal(restored.code, 0, restored.output);
     const names = readdirSync(dataDir('eu-west'));
     assert.ok(names.length === 2 && names.includes('CURRENT'), `only the restored store is left: ${names.join(', ')}`);
+    assert.doesNotMatch(restored.output, /retire-disk|warning/, 'the store it was made of is the one that is gone');
     await cluster.restart('eu-west');
     await cluster.settled();
     await told.check(cluster);
+    const { regions, absent_disks } = await cluster.status();
+    assert.equal(regions.find(({ name }) => name === 'eu-west')!.disk, disk, 'what replaces a store has its disk');
+    assert.deepEqual(absent_disks, []);
   });
 
   it('a backup of one region starts another one, under its own name', async () => {
@@ -144,5 +152,60 @@ describe('backup and restore', function () {
     await cluster.restart('ap-south');
     await cluster.settled();
     await told.check(cluster);
+  });
+
+  it('a disk that was lost is named until an operator retires it; one that a region runs on is not retired', async () => {
+    const retire = (disk: unknown) => cluster.post('/cluster/retire-disk', { disk });
+    const { regions, absent_disks } = await cluster.status();
+    assert.deepEqual(
+      absent_disks.map(({ region }) => region),
+      ['ap-south'],
+      'its directory was removed',
+    );
+    const [{ disk, known_until }] = absent_disks as [AbsentDisk];
+    assert.ok(!regions.some((region) => region.disk === disk));
+    assert.ok(known_until !== null && Date.parse(known_until) > 0);
+    for (const region of regions) {
+      const refused = await retire(region.disk);
+      assert.deepEqual([refused.status, refused.body.code], [409, 'disk_in_use']);
+    }
+    for (const [wrong, status, code] of [
+      ['nosuchdisk234', 404, 'unknown_disk'],
+      ['No Disk', 400, 'invalid_request'],
+      [undefined, 400, 'invalid_request'],
+    ] as const) {
+      const refused = await retire(wrong);
+      assert.deepEqual([refused.status, refused.body.code], [status, code]);
+    }
+    for (let time = 0; time < 2; time++) {
+      const { status, body } = await retire(disk);
+      assert.equal(status, 200, JSON.stringify(body));
+      assert.deepEqual([body.disk, body.region, body.not_reached], [disk, 'ap-south', []]);
+      assert.ok((body.retired_by as string[]).length > 0);
+    }
+    assert.deepEqual((await cluster.status()).absent_disks, []);
+    await eventually('all regions know', async () => {
+      const statuses = await Promise.all(
+        cluster.regionNames.map((name) => cluster.region<RegionStatus>(name, '/internal/status')),
+      );
+      return statuses.every(({ body }) => body.disks?.find(({ id }) => id === disk)?.retired === true);
+    });
+  });
+
+  it('a backup of more than eight days that may hold what no other region had is restored with a warning', async () => {
+    const manifest = JSON.parse(readFileSync(file('cold.json'), 'utf8')) as Record<string, unknown>;
+    const created = new Date(Date.now() - 9 * 86_400_000).toISOString();
+    for (const [name, unshipped_events, warns] of [
+      ['unknown', undefined, /warning: it is 9 days old and may hold events that no other region had/],
+      ['some', 3, /warning: it is 9 days old and holds 3 events/],
+      ['none', 0, undefined],
+    ] as const) {
+      writeFileSync(file('cold.json'), JSON.stringify({ ...manifest, created, unshipped_events }));
+      const restored = await run('restore', ['--from', file('cold'), '--data-dir', file(name)]);
+      assert.equal(restored.code, 0, restored.output);
+      if (warns === undefined) assert.doesNotMatch(restored.output, /warning/);
+      else assert.match(restored.output, warns);
+      assert.match(restored.output, /it was made of the disk [a-z2-7]{13}: if that one will not come back/);
+    }
   });
 });

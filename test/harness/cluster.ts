@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { AbsentDisk } from '../../services/router/cluster/cluster.ts';
 import { eventually } from './eventually.ts';
 import { freePort, NatsServer } from './nats-server.ts';
 import { NATS, Network } from './network.ts';
@@ -46,6 +47,7 @@ export interface StatusRegion {
   readonly role: string;
   readonly position: string;
   readonly offset: number;
+  readonly disk: string | null;
 }
 
 export interface ClusterStatus {
@@ -53,6 +55,7 @@ export interface ClusterStatus {
   readonly epoch: number;
   readonly relay_log_len: number;
   readonly regions: readonly StatusRegion[];
+  readonly absent_disks: readonly AbsentDisk[];
 }
 
 /** What the processes of a cluster are started with. */

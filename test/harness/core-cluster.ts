@@ -140,6 +140,7 @@ export class CoreRouter {
           await region.setCut(cut, healAfterMs);
           return region.status();
         }),
+      retireDisk: () => Promise.reject(new Fault('no_answer', 'this harness has no account of disks')),
       digests: () =>
         ask(undefined, ({ region, keptDigest }) => ({
           region,

@@ -4,6 +4,9 @@
  */
 import { type ApplierOptions, createApplier } from '../../services/region/apply/applier.ts';
 import type { Apply } from '../../services/region/apply/apply.ts';
+import type { Disks, Sweep } from '../../services/region/checkpoint/checkpoint.ts';
+import { createDiskAccount } from '../../services/region/checkpoint/disk-account.ts';
+import { createKeySweep } from '../../services/region/checkpoint/key-sweep.ts';
 import { createGroupCommit } from '../../services/region/intake/group-commit.ts';
 import type { Intake, IntakeRequest } from '../../services/region/intake/intake.ts';
 import { createIngest } from '../../services/region/receive/ingest.ts';
@@ -28,7 +31,9 @@ import { createLedger } from '../../services/region/state/ledger/signal-ledger.t
 import { openLog } from '../../services/region/wal/log.ts';
 import { createKeyLimit } from '../../services/region/wal/storage-limit.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
+import { DISK_ID_LENGTH } from '../../shared/disks/known-disks.ts';
 import { Fault, type Refusal } from '../../shared/errors/errors.ts';
+import { randomName } from '../../shared/kernel/kernel.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
 import { isRefused, type RegionStatus, type WritesReply } from '../../shared/protocol/internal.ts';
@@ -53,6 +58,8 @@ export interface CoreRegionOptions {
   readonly queueLimit?: number;
   readonly queueLimitBytes?: number;
   readonly keysLimit?: number;
+  /** Its disk has an id, and what is old enough of its idempotency keys is forgotten. */
+  readonly forgetsKeys?: boolean;
 }
 
 let seeds = 1;
@@ -76,6 +83,8 @@ export class CoreRegion {
   readonly readiness: Readiness;
   readonly drill: CutSwitch;
   readonly keptDigest: KeptDigest;
+  readonly disks: Disks | undefined;
+  private readonly keySweep: Sweep | undefined;
   /** What `onFatal` was told: the process would be gone. */
   readonly fatal: unknown[] = [];
   readonly stopped: Stopped[] = [];
@@ -191,6 +200,14 @@ export class CoreRegion {
       onReady: () => {},
     });
     const random = seededRandom(options.seed ?? seeds++ * 7_919);
+    if (options.forgetsKeys === true) {
+      if (wal.mark('disk') === undefined) wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
+      this.disks = createDiskAccount({
+        ...{ clock, random, log, region, wal, others, peers: this.peers },
+        applied: () => this.apply.applied,
+      });
+      this.keySweep = createKeySweep({ clock, log, wal, disks: this.disks, floor: () => this.apply.applied, onFatal });
+    }
     this.role = createLeadershipRole({
       clock,
       random,
@@ -236,6 +253,8 @@ export class CoreRegion {
     this.receiver.start();
     this.repair.start();
     this.drill.start();
+    if (this.keySweep !== undefined) void this.wal.flushNotes();
+    this.keySweep?.start();
     return this;
   }
 
@@ -258,6 +277,7 @@ export class CoreRegion {
       this.receiver.stop(),
       this.peers.stop(),
       this.ship.stop(),
+      this.keySweep?.stop(),
     ]);
     await this.client.close();
   }
@@ -274,6 +294,7 @@ export class CoreRegion {
       this.receiver.stop(),
       this.peers.stop(),
       this.ship.stop(),
+      this.keySweep?.stop(),
     ]);
     return new CoreRegion({ ...this.options, seed: seeds++ * 7_919, ...options, store }, [...this.linked]);
   }
@@ -313,6 +334,8 @@ export class CoreRegion {
       clockMs: this.clock.nowMs() + this.clockOffsetMs,
       newestMs: this.apply.newestMs,
       ...(this.ingest.refused === undefined ? {} : { refused: this.ingest.refused }),
+      ...(this.disks?.own === undefined ? {} : { disk: this.disks.own }),
+      ...(this.disks === undefined ? {} : { disks: this.disks.known }),
       schemaHash: (this.options.schema ?? testSchema).hash,
       signals: [...(this.options.schema ?? testSchema).signals.keys()],
     };

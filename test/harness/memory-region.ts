@@ -4,6 +4,7 @@
  */
 
 import type { ReadAnswer, ReadRequest, RegionLink } from '../../services/router/forward/forward.ts';
+import type { KnownDisk } from '../../shared/disks/known-disks.ts';
 import { Fault, Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import type { Leadership } from '../../shared/leadership/leadership.ts';
@@ -15,6 +16,7 @@ import type {
   DrainReply,
   HandoverReply,
   RegionStatus,
+  RetireDiskRequest,
   WriteAccepted,
   WriteRefused,
   WritesReply,
@@ -65,6 +67,9 @@ export class MemoryRegion implements RegionLink {
   counting = false;
   /** The digest of a position: the same in every region that is as it should be. */
   digestOf: (position: string) => string = (position) => `digest of ${position}`;
+  disk: string | undefined;
+  /** What it knows of other disks. */
+  disks: readonly KnownDisk[] = [];
   items = 0;
   newestMs = 0;
   streamConnected = true;
@@ -157,6 +162,8 @@ export class MemoryRegion implements RegionLink {
       newestMs: this.newestMs,
       ...(this.hindrance === undefined ? {} : { hindrance: this.hindrance }),
       ...(this.newestEpoch === undefined ? {} : { newestEpoch: this.newestEpoch }),
+      ...(this.disk === undefined ? {} : { disk: this.disk }),
+      disks: this.disks,
       schemaHash: this.schemaHash,
       signals: this.signals,
     };
@@ -185,6 +192,13 @@ export class MemoryRegion implements RegionLink {
     this.reach();
     this.isCut = cut;
     this.healAtMs = cut ? healAfterMs : undefined;
+    return this.status();
+  }
+
+  async retireDisk({ disk }: RetireDiskRequest): Promise<RegionStatus> {
+    this.reach();
+    if (!this.disks.some(({ id }) => id === disk)) throw new Refusal('unknown_disk', `${this.region} knows of none`);
+    this.disks = this.disks.map((each) => (each.id === disk ? { ...each, retired: true } : each));
     return this.status();
   }
 

@@ -8,9 +8,10 @@ import { ConfigError } from '../../shared/config/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import type { Batch } from '../../shared/protocol/batch.ts';
+import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import type { RegionStatus, SnapshotInfo } from '../../shared/protocol/internal.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
-import { viewChain } from '../harness/batches.ts';
+import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
@@ -29,6 +30,7 @@ class Peer implements PeerLink {
   fails: ((call: 'status' | 'snapshot' | 'part', offset: number) => string | undefined) | undefined;
   damaged = false;
   id = 'aaaa';
+  keysForgottenMs: number | undefined;
   readonly offsets: number[] = [];
   asked = 0;
 
@@ -62,6 +64,7 @@ class Peer implements PeerLink {
       bytes,
       sha256,
       position: formatPosition(this.wal.durable),
+      ...(this.keysForgottenMs === undefined ? {} : { keysForgottenMs: this.keysForgottenMs }),
       schemaHash: '0',
     };
   }
@@ -447,6 +450,31 @@ describe('bootstrap past a trimmed log', () => {
       rig.arrived.map(({ peer }) => peer),
       ['a'],
     );
+    await rig.clock.run(bootstrap.stop());
+  });
+
+  it('a copy whose keys are forgotten of a time that the tail here is from is not fetched, and that is named until it is over', async () => {
+    const rig = new Rig('eu-west');
+    const hlc = startMs * HLC_PER_MS;
+    const key = { id: 'k'.padEnd(22, 'A'), bodyHash: 'AAAAAAAAAAA' };
+    await rig.hold(0, viewChain(y, 3));
+    await rig.wal.append({ batches: viewChain(y, 1) });
+    await rig.wal.append({ batches: chainOf({ origin: x }, [[{ ...viewEvent(0), hlc, key }]]) });
+    rig.peers[0]!.keysForgottenMs = startMs;
+    const bootstrap = rig.start(false);
+    await rig.poll();
+    bootstrap.trimmedAt('eu-west', y);
+    await rig.clock.advance(6_000);
+    await rig.poll();
+    await rig.clock.advance(1_000);
+    assert.deepEqual(rig.peers[0]!.offsets, [], 'nothing was transferred');
+    assert.match(
+      bootstrap.obstacle ?? '',
+      /eu-west: us-east@aaaaaaaaaa, beyond it .* holds a signal under an idempotency key/,
+    );
+    await rig.wal.append({ batches: viewChain(y, 3).slice(1) });
+    await rig.poll();
+    assert.equal(bootstrap.obstacle, undefined, 'the log brought it after all');
     await rig.clock.run(bootstrap.stop());
   });
 });

@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { packShard } from '../../services/region/checkpoint/checkpoint.ts';
 import { checkLog } from '../../services/region/snapshot/check-log.ts';
-import { lackOf, mergeInto, obstacleOf } from '../../services/region/snapshot/merge.ts';
+import { lackOf, mergeInto, obstacleOf, repetitionBeyond } from '../../services/region/snapshot/merge.ts';
 import { CATCHING_UP_INSTALLED } from '../../services/region/snapshot/snapshot.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import type { Batch } from '../../shared/protocol/batch.ts';
+import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
-import { viewChain } from '../harness/batches.ts';
+import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 
 const x = 'us-east@aaaaaaaaaa';
@@ -74,6 +75,71 @@ describe('merging a snapshot', () => {
     await mergeInto(mine, copy);
     assert.equal(copy.mark('catching_up'), CATCHING_UP_INSTALLED);
     assert.deepEqual(copy.mark('cut'), { healAtMs: 17 });
+  });
+
+  it('the disk keeps its id; the peer’s is one of the others, and of all others what either side knew is known', async () => {
+    const disk = (id: string, knownMs: number, retired = false) => ({
+      ...{ id: id.repeat(13), region: 'ap-south', knownMs, retired },
+    });
+    const mine = await logOf();
+    const copy = await logOf(xs);
+    await mine.storeMark('disk', 'a'.repeat(13));
+    await mine.storeMark('disks', [disk('b', 5), disk('c', 9)]);
+    await copy.storeMark('region', 'eu-west');
+    await copy.storeMark('disk', 'b'.repeat(13));
+    await copy.storeMark('disks', [disk('a', 7), disk('c', 3, true), disk('d', 2)]);
+    await mergeInto(mine, copy);
+    assert.equal(copy.mark('disk'), 'a'.repeat(13));
+    assert.deepEqual(copy.mark('disks'), [disk('b', 5), disk('c', 9, true), disk('d', 2)]);
+    const without = await logOf();
+    const other = await logOf(xs);
+    await other.storeMark('disk', 'b'.repeat(13));
+    await mergeInto(without, other);
+    assert.equal(
+      typeof other.mark('disk'),
+      'object',
+      'one that had no id yet gets one at the next start, never the peer’s',
+    );
+  });
+
+  it('signals under keys that the copy has forgotten the time of are not appended to it: they might count twice', async () => {
+    const day = 86_400_000;
+    const keyed = (kind: 'signal' | 'item', acceptedMs: number): Event => {
+      const key = { id: 'k'.padEnd(22, 'A'), bodyHash: 'AAAAAAAAAAA' };
+      const hlc = acceptedMs * HLC_PER_MS;
+      return kind === 'item'
+        ? { kind, hlc, entity: 1, metadata: {}, key }
+        : { kind, hlc, entity: 1, signal: 'view', weight: 1_000, timeMs: acceptedMs, key };
+    };
+    const forgetting = async (): Promise<Wal> => {
+      const copy = await logOf(chainOf({ origin: y }, [[keyed('signal', startMs)]]));
+      await copy.forgetKeys({ from: undefined, limit: 9, beforeMs: startMs + day, upTo: copy.durable });
+      assert.deepEqual([copy.keys, copy.keysForgottenMs], [0, startMs + day]);
+      return copy;
+    };
+    for (const [event, fits] of [
+      [keyed('signal', startMs), false],
+      [keyed('signal', startMs + 8 * day - 1), false],
+      [keyed('signal', startMs + 8 * day), true],
+      [keyed('item', startMs), true],
+      [viewEvent(1), true],
+    ] as const) {
+      const mine = await logOf(chainOf({ origin: x }, [[event]]));
+      const copy = await forgetting();
+      const found = await repetitionBeyond(clock, mine, copy.durable, copy.keysForgottenMs);
+      assert.equal(found === undefined, fits, JSON.stringify(event));
+      if (fits) assert.equal(await mergeInto(mine, copy), 1);
+      else {
+        assert.match(found!, /us-east@.*, beyond it in this region's log, holds a signal under an idempotency key/);
+        await assert.rejects(mergeInto(mine, copy), { code: 'snapshot_unfit' });
+        const whole = openLog({ store: mine.store.backup() });
+        assert.equal(
+          await repetitionBeyond(clock, whole, mine.durable, copy.keysForgottenMs),
+          undefined,
+          'the copy has it',
+        );
+      }
+    }
   });
 
   it('where the own log begins later, the copy must reach that far', async () => {

@@ -34,6 +34,7 @@ describe('snapshot server', () => {
       region: 'us-east',
       schemaHash: '0123456789abcdef',
       durable: () => durable,
+      keysForgottenMs: () => 0,
       cut: () => cut,
       copy: () => home.copy(),
     });

@@ -1,19 +1,17 @@
-/** What may be trimmed from the log, what never, and which keys may be forgotten. */
+/** What may be trimmed from the log, and what never. */
 import assert from 'node:assert/strict';
-import { createKeySweep } from '../../services/region/checkpoint/key-sweep.ts';
 import { createTrimmer, type TrimmerOptions } from '../../services/region/checkpoint/trimmer.ts';
 import type { PeerView } from '../../services/region/repair/repair.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { formatPosition, type Position } from '../../shared/protocol/position.ts';
-import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
+import { viewChain } from '../harness/batches.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 
 const old = 'eu-west@aaaaaaaaaa';
 const young = 'us-east@bbbbbbbbbb';
-const DAY_MS = 86_400_000;
 
 const at = (oldest: number, youngest: number): Position =>
   new Map([
@@ -31,8 +29,8 @@ class Polled {
     this.expected = expected;
   }
 
-  report(region: string, durable: Position, { reachable = true, clockMs = 0 } = {}): void {
-    const status = { durable: formatPosition(durable), clockMs } as PeerView['status'];
+  report(region: string, durable: Position, { reachable = true } = {}): void {
+    const status = { durable: formatPosition(durable) } as PeerView['status'];
     this.views.set(region, { status, atMs: 0, clockOffsetMs: 0, reachable });
     for (const listener of this.listeners) listener();
   }
@@ -133,73 +131,5 @@ describe('trimmer', () => {
     const fatal: unknown[] = [];
     await trimmed(other.wal, { onFatal: (error) => fatal.push(error) });
     assert.equal((fatal[0] as { code?: string }).code, 'storage_failed');
-  });
-});
-
-describe('idempotency keys that grow old', () => {
-  const now = startMs;
-  const keyed = (id: string, acceptedMs: number, entity = 1) => ({
-    ...viewEvent(0, entity),
-    hlc: acceptedMs * 2048,
-    timeMs: acceptedMs,
-    key: { id: id.padEnd(22, 'A'), bodyHash: 'AAAAAAAAAAA' },
-  });
-
-  async function sweeping(peers: Polled, applied: Position, floor: Position) {
-    const clock = new ManualClock(now);
-    const wal = openLog({ store: new MemoryStore() });
-    const ages = [20, 9, 7.5, 0];
-    const events = ages.map((days, index) => keyed('abcd'[index]!, now - days * DAY_MS));
-    await wal.append({ batches: chainOf({ origin: old }, [events]) });
-    const fatal: unknown[] = [];
-    const onFatal = (error: unknown): void => void fatal.push(error);
-    const sweep = createKeySweep({
-      clock,
-      log: silentLog,
-      wal,
-      peers,
-      applied: () => applied,
-      floor: () => floor,
-      onFatal,
-    });
-    sweep.start();
-    const left = async (): Promise<number> => {
-      await clock.advance(1_000_000);
-      assert.deepEqual(fatal, []);
-      return wal.keys;
-    };
-    return { left, stop: () => sweep.stop() };
-  }
-
-  it('are forgotten eight days after everything every region accepted until then is known here', async () => {
-    const peers = new Polled(2);
-    const everything = new Map([[old, 4]]);
-    const it = await sweeping(peers, everything, everything);
-    assert.equal(await it.left(), 4, 'no peer has reported');
-    peers.report('eu-west', everything, { clockMs: now });
-    assert.equal(await it.left(), 4, 'one of two has');
-    peers.report('ap-south', new Map([[young, 1]]), { clockMs: now });
-    assert.equal(await it.left(), 4, 'the other has something that is not here');
-    peers.report('ap-south', everything, { clockMs: now });
-    assert.equal(await it.left(), 4, 'and what it had is not here yet');
-    await it.stop();
-    const again = new Polled(2);
-    const second = await sweeping(again, everything, everything);
-    again.report('eu-west', everything, { clockMs: now });
-    again.report('ap-south', everything, { clockMs: now - 3 * DAY_MS });
-    assert.equal(await second.left(), 3, 'up to three days ago: the one of twenty days');
-    again.report('ap-south', everything, { clockMs: now });
-    assert.equal(await second.left(), 2, 'now also the one of nine');
-    await second.stop();
-  });
-
-  it('are kept while a restart would replay them', async () => {
-    const it = await sweeping(new Polled(0), new Map([[old, 4]]), new Map([[old, 3]]));
-    // All lie in one batch; the floor says which of them a restart would not meet again.
-    assert.equal(await it.left(), 2);
-    await it.stop();
-    const none = await sweeping(new Polled(0), new Map([[old, 4]]), new Map());
-    assert.equal(await none.left(), 4);
-    await none.stop();
   });
 });

@@ -28,6 +28,7 @@
  * A shard without a row is the second case with P the position before everything.
  */
 import { crc32 } from 'node:zlib';
+import type { KnownDisk } from '../../../shared/disks/known-disks.ts';
 import { Fault } from '../../../shared/errors/errors.ts';
 import { formatPosition, merge, type Position, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
 
@@ -57,6 +58,20 @@ export interface Trim {
 export interface Sweep {
   start(): void;
   stop(): Promise<void>;
+}
+
+/** Which disks events may still come from (`disk-account.ts`). */
+export interface Disks {
+  /** The id of this region's own disk; undefined: it is not on the disk yet. */
+  readonly own: string | undefined;
+  /** All others that were ever seen, retired ones among them. */
+  readonly known: readonly KnownDisk[];
+  /** The earliest moment up to which everything that was accepted on any disk is known here, epoch ms; undefined: that cannot be told. */
+  readonly knownMs: number | undefined;
+  /** Stores what is known of them. What is decided by it is stored later. */
+  store(): Promise<void>;
+  /** An operator says that the disk will not come back. Stored when resolved. Throws a `Refusal`: `unknown_disk`, `disk_in_use`. */
+  retire(id: string): Promise<void>;
 }
 
 /** The floor of the last finished pass. */

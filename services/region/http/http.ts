@@ -39,6 +39,7 @@ export interface RegionSurface {
   /** How far filters and search know the items: a while after a start with many not all. */
   readonly indexing: { readonly complete: boolean; readonly told: number };
   cut(): boolean;
+  retireDisk(id: string): Promise<void>;
   setCut(cut: boolean, healAfterMs: number | undefined): Promise<void>;
   status(): RegionStatus;
   /** True once everything the stream holds now was handled; false after `limitMs`. */

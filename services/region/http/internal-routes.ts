@@ -1,5 +1,6 @@
 /** The internal API, as `shared/protocol/internal.ts` words it. */
 import type Router from '@koa/router';
+import { isDiskId } from '../../../shared/disks/known-disks.ts';
 import { Refusal } from '../../../shared/errors/errors.ts';
 
 import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
@@ -15,6 +16,7 @@ import {
   type HandoverRequest,
   HEAL_AFTER_LIMIT_MS,
   parseRouterClock,
+  type RetireDiskRequest,
   ROUTER_CLOCK_HEADER,
   type WritesRequest,
 } from '../../../shared/protocol/internal.ts';
@@ -130,6 +132,13 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
       throw invalid(`healAfterMs goes with a cut, above 0 to ${HEAL_AFTER_LIMIT_MS}`);
     }
     await surface.setCut(cut, healAfterMs);
+    ctx.body = surface.status();
+  });
+
+  router.post('/internal/retire-disk', async (ctx) => {
+    const { disk } = await body<RetireDiskRequest>(ctx);
+    if (!isDiskId(disk)) throw invalid('disk must be the id of a disk');
+    await surface.retireDisk(disk);
     ctx.body = surface.status();
   });
 

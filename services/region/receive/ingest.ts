@@ -5,6 +5,7 @@ import { type Batch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import type { Apply } from '../apply/apply.ts';
+import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Refused, RefusedFor, StopCode, Stopped, Taken } from './receive.ts';
 
@@ -142,7 +143,10 @@ class PositionIngest implements Ingest {
     const untrue = this.options.implausible?.(batch);
     if (untrue !== undefined) return { reason: 'implausible', code: 'implausible', detail: untrue };
     const missing = this.missingFromSchema(batch);
-    return missing === undefined ? undefined : { reason: 'schema', code: 'schema_behind', detail: missing };
+    if (missing !== undefined) return { reason: 'schema', code: 'schema_behind', detail: missing };
+    const { keysForgottenMs } = this.options.wal;
+    const copy = mayBeForgotten(batch, keysForgottenMs);
+    return copy && { reason: 'keys_forgotten', code: 'keys_forgotten', detail: forgottenText(copy, keysForgottenMs) };
   }
 
   private missingFromSchema(batch: Batch): string | undefined {

@@ -14,9 +14,10 @@ import type { StreamOffset } from '../wal/wal.ts';
 
 /**
  * Why nothing more of an origin is taken here, although a peer holds more of it: the schema or the program of this region lacks
- * something, the logs differ, an event is none that could be applied, or a clock or an epoch cannot be true.
+ * something, the logs differ, an event is none that could be applied, a clock or an epoch cannot be true, or whether it repeats
+ * a write whose idempotency key is forgotten here cannot be told.
  */
-export type StopCode = 'schema_behind' | 'damaged_log' | 'invalid_event' | 'implausible';
+export type StopCode = 'schema_behind' | 'damaged_log' | 'invalid_event' | 'implausible' | 'keys_forgotten';
 
 export interface Stopped {
   readonly origin: string;
@@ -33,6 +34,7 @@ export const refusedFor = [
   'not_next',
   'schema',
   'implausible',
+  'keys_forgotten',
 ] as const;
 export type RefusedFor = (typeof refusedFor)[number];
 

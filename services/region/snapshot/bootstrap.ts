@@ -27,7 +27,7 @@ import type { Store } from '../wal/store.ts';
 import type { IncomingStore } from '../wal/store-home.ts';
 import type { Wal } from '../wal/wal.ts';
 import { checkLog } from './check-log.ts';
-import { lackOf, obstacleOf, trimmedUpTo } from './merge.ts';
+import { lackOf, obstacleOf, repetitionBeyond, trimmedUpTo } from './merge.ts';
 import type { ArrivedSnapshot, Bootstrap, SnapshotProgress } from './snapshot.ts';
 
 /** How long a peer may stay away before another one is asked. */
@@ -85,6 +85,8 @@ class SnapshotBootstrap implements Bootstrap {
   private readonly options: BootstrapOptions;
   private readonly wake: Condition;
   private readonly trimmed = new Map<string, Trimmed>();
+  /** Why each peer could not serve it, in the newest attempt. */
+  private readonly refusals = new Map<string, string>();
   private readonly stopped = new AbortController();
   private empty: boolean;
   private done = false;
@@ -92,6 +94,8 @@ class SnapshotBootstrap implements Bootstrap {
   private loop: Promise<void> = Promise.resolve();
   progress: SnapshotProgress | undefined;
   schemaBehind: string | undefined;
+  /** Why the newest attempt came to nothing. */
+  private failed: string | undefined;
 
   constructor(options: BootstrapOptions) {
     this.options = options;
@@ -102,6 +106,10 @@ class SnapshotBootstrap implements Bootstrap {
   start(): void {
     this.options.peers.onPolled(() => this.wake.notify());
     this.loop = this.run();
+  }
+
+  get obstacle(): string | undefined {
+    return this.failed !== undefined && this.wanted() !== undefined ? this.failed : undefined;
   }
 
   get holdsRepair(): boolean {
@@ -137,8 +145,13 @@ class SnapshotBootstrap implements Bootstrap {
       const wanted = this.wanted();
       if (wanted === undefined || this.stopped.signal.aborted) continue;
       log.info('a snapshot is needed', { because: wanted.why });
+      this.refusals.clear();
       const outcome = await this.fetch(wanted.from);
       this.progress = undefined;
+      this.failed =
+        outcome === 'failed' && !this.empty
+          ? `${wanted.why}; ${[...this.refusals].map(([peer, why]) => `${peer}: ${why}`).join('; ')}`
+          : undefined;
       if (outcome === 'failed') {
         log.warn(
           'no peer could serve a snapshot',
@@ -194,6 +207,7 @@ class SnapshotBootstrap implements Bootstrap {
     for (const link of from) {
       const outcome = await this.fetchFrom(link).catch((error: unknown): Outcome => {
         this.options.log.warn('a snapshot could not be fetched', { peer: link.region, error: messageOf(error) });
+        this.refusals.set(link.region, messageOf(error));
         return 'failed';
       });
       if (outcome !== 'failed') return outcome;
@@ -204,11 +218,12 @@ class SnapshotBootstrap implements Bootstrap {
 
   /** Throws `Fault` with the reason why this peer is given up. */
   private async fetchFrom(link: PeerLink): Promise<Outcome> {
-    const { wal, log } = this.options;
+    const { clock, wal, log } = this.options;
     for (let begun = 0; begun < BEGIN_LIMIT; begun++) {
       const info = await this.ask(link, () => link.snapshot(trimmedUpTo(wal)));
       if (info === undefined) return 'interrupted';
-      const lack = lackOf(wal, positionOf(info.position));
+      const position = positionOf(info.position);
+      const lack = lackOf(wal, position) ?? (await repetitionBeyond(clock, wal, position, info.keysForgottenMs ?? 0));
       if (lack !== undefined) throw new Fault('snapshot_unfit', lack);
       const incoming = await this.options.incoming(info.id, info.bytes);
       log.info('fetching a snapshot', { peer: link.region, id: info.id, bytes: info.bytes, from: incoming.received });

@@ -4,14 +4,18 @@
  * Every copy of an origin is a prefix of it, so for each origin one of the two is the longer. Where it is this region's,
  * its batches from the copy's end on are appended to the copy, by the log's own append: checked against their predecessor,
  * their documents and copies of keys merged as ever. Where this region has trimmed the beginning of an origin, the copy must
- * reach at least to where the trimming ended: what was trimmed cannot be appended.
+ * reach at least to where the trimming ended: what was trimmed cannot be appended. Where it holds signals under idempotency keys
+ * from a time whose keys are forgotten in the copy, nothing is merged: they might count twice.
  *
  * Nothing of the present store is changed.
  */
+import { isDiskId, joinDisks, type KnownDisk, parseDisks } from '../../../shared/disks/known-disks.ts';
 import { Fault } from '../../../shared/errors/errors.ts';
+import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { isUnsound, parseRemembered } from '../../../shared/leadership/leadership.ts';
 import { type Batch, decodeBatch } from '../../../shared/protocol/batch.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
+import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
 import type { Wal } from '../wal/wal.ts';
 import { CATCHING_UP_INSTALLED } from './snapshot.ts';
 
@@ -50,27 +54,67 @@ export function obstacleOf(mine: Wal, copy: Wal): string | undefined {
   return undefined;
 }
 
-/**
- * Appends to the copy what only this region has, and carries over the marks that are its own. Answers how many events were
- * appended. Throws `Fault('storage_full')` when there is no room; the copy is of no use then.
- */
-export async function mergeInto(mine: Wal, copy: Wal): Promise<number> {
-  let events = 0;
+/** What this region has beyond the position, origin by origin, some batches at a time. Throws `Fault('damaged_log')`. */
+function* beyond(mine: Wal, position: Position): Iterable<readonly Batch[]> {
   for (const { origin, last } of mine.origins()) {
-    for (let next = sequenceOf(copy.durable, origin) + 1; next <= last; ) {
+    for (let next = sequenceOf(position, origin) + 1; next <= last; ) {
       const batches: Batch[] = mine.read(origin, next, READ_BYTES).map(decodeBatch);
       const end = batches[batches.length - 1]?.last;
       if (end === undefined) throw new Fault('damaged_log', `the log lacks ${origin}:${next}`);
-      await copy.append({ batches });
-      events += end - next + 1;
+      yield batches;
       next = end + 1;
     }
+  }
+}
+
+/** Why what this region has beyond a copy may have been counted in it already; undefined: it was not. */
+function repetitionIn(batches: readonly Batch[], keysForgottenMs: number): string | undefined {
+  for (const batch of batches) {
+    const copy = mayBeForgotten(batch, keysForgottenMs);
+    if (copy === undefined) continue;
+    return `${batch.origin}, beyond it in this region's log, ${forgottenText(copy, keysForgottenMs)} there`;
+  }
+  return undefined;
+}
+
+/**
+ * Why a copy at `position` in which keys used up to `keysForgottenMs` are forgotten cannot be merged with this region's log;
+ * undefined: nothing beyond it was accepted so long ago. Pauses, so that requests are answered in between.
+ */
+export async function repetitionBeyond(
+  clock: Clock,
+  mine: Wal,
+  position: Position,
+  keysForgottenMs: number,
+): Promise<string | undefined> {
+  if (keysForgottenMs === 0) return undefined;
+  for (const batches of beyond(mine, position)) {
+    const repetition = repetitionIn(batches, keysForgottenMs);
+    if (repetition !== undefined) return repetition;
+    await sleep(clock, 0);
+  }
+  return undefined;
+}
+
+/**
+ * Appends to the copy what only this region has, and carries over the marks that are its own. Answers how many events were
+ * appended. Throws `Fault('storage_full')` when there is no room, `Fault('snapshot_unfit')` when what is appended may have
+ * been counted there; the copy is of no use then.
+ */
+export async function mergeInto(mine: Wal, copy: Wal): Promise<number> {
+  let events = 0;
+  for (const batches of beyond(mine, copy.durable)) {
+    const repetition = repetitionIn(batches, copy.keysForgottenMs);
+    if (repetition !== undefined) throw new Fault('snapshot_unfit', repetition);
+    await copy.append({ batches });
+    for (const { first, last } of batches) events += last - first + 1;
   }
   await carryMarks(mine, copy);
   return events;
 }
 
 async function carryMarks(mine: Wal, copy: Wal): Promise<void> {
+  await carryDisks(mine, copy);
   const region = mine.mark('region');
   if (region !== undefined) await copy.storeMark('region', region);
   await copy.storeMark('cut', mine.mark('cut') ?? false);
@@ -85,4 +129,24 @@ async function carryMarks(mine: Wal, copy: Wal): Promise<void> {
   if (!isUnsound(known) && (isUnsound(theirs) || known.epoch >= theirs.epoch)) {
     await copy.storeMark('leadership', known);
   }
+}
+
+/**
+ * The store that comes in has everything this one had, so it lies on this disk: it keeps its id, or gets one at the next
+ * start where it had none. The peer's disk is one of the others; what is known of those is what either knew, since the
+ * merged log is both.
+ */
+async function carryDisks(mine: Wal, copy: Wal): Promise<void> {
+  const own = mine.mark('disk');
+  const theirs = copy.mark('disk');
+  const region = copy.mark('region');
+  const peer: KnownDisk[] =
+    isDiskId(theirs) && typeof region === 'string' ? [{ id: theirs, region, knownMs: 0, retired: false }] : [];
+  const known = parseDisks(copy.mark('disks')) ?? [];
+  const { disks } = joinDisks(parseDisks(mine.mark('disks')) ?? [], [...peer, ...known]);
+  await copy.storeMark(
+    'disks',
+    disks.filter(({ id }) => id !== own),
+  );
+  await copy.storeMark('disk', own ?? null);
 }

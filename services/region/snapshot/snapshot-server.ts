@@ -30,6 +30,7 @@ export interface SnapshotServerOptions {
   readonly region: string;
   readonly schemaHash: string;
   readonly durable: () => Position;
+  readonly keysForgottenMs: () => number;
   readonly cut: () => boolean;
   readonly copy: () => Promise<StoreCopy>;
   readonly onServed?: (bytes: number) => void;
@@ -138,6 +139,8 @@ class CopyServer implements SnapshotServer {
       bytes: copy.bytes,
       sha256: copy.sha256,
       position: formatPosition(need.position),
+      // After the copy: what it lacks was forgotten before.
+      keysForgottenMs: this.options.keysForgottenMs(),
       schemaHash,
     };
     const served: Served = { info, copy, madeMs, readMs: madeMs, reading: 0, gone: false };

@@ -56,6 +56,8 @@ export interface Bootstrap {
   readonly schemaBehind: string | undefined;
   /** Bytes fetched of bytes to fetch, while it fetches. */
   readonly progress: SnapshotProgress | undefined;
+  /** Why a snapshot that is needed cannot be had from any peer; undefined: none is needed, or it may be had. */
+  readonly obstacle: string | undefined;
   stop(): Promise<void>;
 }
 

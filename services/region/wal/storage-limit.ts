@@ -5,6 +5,7 @@
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { KEY_KEPT_MS } from '../state/keys/keys.ts';
 import type { Store } from './store.ts';
 import type { Wal } from './wal.ts';
 
@@ -45,7 +46,7 @@ export function createStorageLimit({
 
 export interface KeyLimitOptions {
   readonly clock: Clock;
-  readonly wal: Pick<Wal, 'keys'>;
+  readonly wal: Pick<Wal, 'keys' | 'keysForgottenMs'>;
   /** Ids of idempotency keys that may be known. */
   readonly limit: number;
   /** Named in the refusal. */
@@ -57,6 +58,12 @@ export function createKeyLimit({ clock, wal, limit, region }: KeyLimitOptions): 
   let lookedMs = Number.NEGATIVE_INFINITY;
   let refusal: Refusal | undefined;
   return () => {
+    // What is accepted at such a time might repeat a write whose key is forgotten; the other regions would not take it.
+    if (clock.nowMs() < wal.keysForgottenMs + KEY_KEPT_MS) {
+      return new Refusal('clock_unsafe', `the clock of ${region} is more than a day behind what it was`, {
+        hint: 'set it; writes without a key go on',
+      });
+    }
     const nowMs = clock.monotonicMs();
     if (nowMs - lookedMs < LOOK_EVERY_MS) return refusal;
     lookedMs = nowMs;

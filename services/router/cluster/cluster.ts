@@ -86,6 +86,27 @@ export interface VerifyAnswer {
 
 export type Verify = () => Promise<VerifyAnswer>;
 
+/** The answer of `POST /cluster/retire-disk`, as sent. */
+export interface RetireDiskAnswer {
+  readonly disk: string;
+  /** The region that ran on it last; null where that is not known. */
+  readonly region: string | null;
+  readonly retired_by: readonly string[];
+  /** They hear of it from the others. */
+  readonly not_reached: readonly string[];
+}
+
+export type RetireDisk = (disk: string) => Promise<RetireDiskAnswer>;
+
+/** A disk that no region runs on, as far as is known, and that was not retired: one of `GET /cluster/status`, as sent. */
+export interface AbsentDisk {
+  readonly disk: string;
+  /** The region that ran on it last. */
+  readonly region: string;
+  /** What was accepted on it until then is known to every region that answers, RFC 3339; null: that cannot be told. */
+  readonly known_until: string | null;
+}
+
 /** One region of `GET /cluster/status`, as sent. Null: never known to this router. */
 export interface RegionReport {
   readonly name: string;
@@ -102,6 +123,8 @@ export interface RegionReport {
   readonly lag_seconds: number | null;
   readonly ahead_events: number | null;
   readonly unshipped_events: number | null;
+  /** The id of the disk its log lies on; null: not known, or not stored yet. */
+  readonly disk: string | null;
   /** Why something other regions hold is not taken there, and of which origins. */
   readonly stopped?: RegionStatus['stopped'];
   /** Messages it refused within the last minute. */
@@ -116,6 +139,8 @@ export interface ClusterStatus {
   readonly epoch: number | null;
   readonly stream: { readonly connected: boolean; readonly offset: number };
   readonly failover: 'manual' | 'automatic';
+  /** They hold back the forgetting of idempotency keys until they are back, or retired. */
+  readonly absent_disks: readonly AbsentDisk[];
   /** The leader does not answer: its numbers are the last known ones. */
   readonly stale?: true;
   /** A planned promotion is under way. */

@@ -6,11 +6,14 @@
  * relay_log_len = Σ of the leader's applied; ahead = events the region has and the leader lacks. Hence applied + lag =
  * relay_log_len + ahead.
  */
+
+import { parseDisks } from '../../../shared/disks/known-disks.ts';
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { missing, totalOf } from '../../../shared/protocol/position.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type {
+  AbsentDisk,
   ClusterHealth,
   ClusterReports,
   ClusterStatus,
@@ -55,6 +58,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       epoch: record?.epoch ?? null,
       stream: { connected: leader?.status.streamConnected ?? false, offset: Math.max(0, ...offsets) },
       failover,
+      absent_disks: absentDisks([...known.values()]),
       ...(leader?.reachable === true ? {} : { stale: true as const }),
       ...(record?.handover === undefined ? {} : { handover: { to: record.handover.to } }),
     };
@@ -73,6 +77,8 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       if (region?.reachable === true) notes.push(...doubtsOf(name, region.status));
       if (region?.reachable !== true) notes.push(`${name} does not answer`);
       else if (region.status.cut) notes.push(`${name} is cut off by a drill`);
+      else if (region.status.snapshotObstacle !== undefined)
+        notes.push(`${name} needs a snapshot and cannot have one: ${region.status.snapshotObstacle}`);
       else if (!region.status.ready) notes.push(`${name} is not ready`);
       else if (region.status.refuses !== undefined)
         notes.push(`${name} leads and refuses writes: ${region.status.refuses.detail}`);
@@ -157,6 +163,24 @@ function saidBy(
   return [...names].map(([sentence, by]) => `${by.join(', ')}: ${sentence}`);
 }
 
+function absentDisks(regions: readonly KnownRegion[]): AbsentDisk[] {
+  const present = new Set(regions.map(({ status }) => status.disk));
+  const accounts = regions.filter(({ reachable }) => reachable).map(({ status }) => parseDisks(status.disks) ?? []);
+  const retired = new Set(accounts.flatMap((disks) => disks.filter((disk) => disk.retired).map(({ id }) => id)));
+  const absent = new Map<string, { region: string; knownMs: number }>();
+  for (const { id, region, knownMs } of accounts.flat()) {
+    if (present.has(id) || retired.has(id)) continue;
+    absent.set(id, { region, knownMs: Math.min(knownMs, absent.get(id)?.knownMs ?? knownMs) });
+  }
+  return [...absent]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([disk, { region, knownMs }]) => ({
+      disk,
+      region,
+      known_until: knownMs === 0 ? null : new Date(knownMs).toISOString(),
+    }));
+}
+
 function reportOf(
   name: string,
   region: KnownRegion | undefined,
@@ -166,7 +190,14 @@ function reportOf(
   const role = leads ? 'leader' : 'follower';
   if (region === undefined) {
     const unknown = { applied_events: null, lag_events: null, partitioned: null };
-    const rest = { position: null, offset: null, lag_seconds: null, ahead_events: null, unshipped_events: null };
+    const rest = {
+      position: null,
+      offset: null,
+      lag_seconds: null,
+      ahead_events: null,
+      unshipped_events: null,
+      disk: null,
+    };
     return { name, ...unknown, role, reachable: false, ready: false, ...rest };
   }
   const { status, applied, reachable } = region;
@@ -186,6 +217,7 @@ function reportOf(
     lag_seconds: lag === null ? null : lag === 0 ? 0 : Math.max(0, behindMs) / 1_000,
     ahead_events: leads ? 0 : leader === undefined ? null : missing(applied, leader.applied),
     unshipped_events: status.unshipped,
+    disk: status.disk ?? null,
     ...(status.stopped === undefined ? {} : { stopped: status.stopped }),
     ...(status.refused === undefined ? {} : { refused: status.refused }),
   };

@@ -21,6 +21,7 @@ import type {
   HandoverReply,
   HandoverRequest,
   RegionStatus,
+  RetireDiskRequest,
   WriteAccepted,
   WritesReply,
   WritesRequest,
@@ -61,6 +62,7 @@ export interface RegionLink {
   await(request: AwaitRequest): Promise<AwaitReply>;
   drain(request: DrainRequest): Promise<DrainReply>;
   cut(request: CutRequest): Promise<RegionStatus>;
+  retireDisk(request: RetireDiskRequest): Promise<RegionStatus>;
   digests(): Promise<DigestsReply>;
   /** Never throws the region's refusal: it is part of the answer. */
   read(request: ReadRequest): Promise<ReadAnswer>;

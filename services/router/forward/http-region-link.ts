@@ -149,6 +149,8 @@ export function createHttpRegionLink({ entry, clock, router, openPool }: HttpReg
     drain: (request) =>
       ask({ method: 'POST', path: '/internal/drain', body: request, limitMs: request.limitMs + limits.statusMs }),
     cut: (request) => askStatus({ method: 'POST', path: '/internal/cut', body: request, limitMs: limits.cutMs }),
+    retireDisk: (request) =>
+      askStatus({ method: 'POST', path: '/internal/retire-disk', body: request, limitMs: limits.cutMs }),
     digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: limits.statusMs }),
     read: ({ path, query, headers, body, unwanted, reserve }) =>
       call({

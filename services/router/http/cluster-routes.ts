@@ -1,13 +1,14 @@
 /** The cluster routes: status, promotion, partition drills. */
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
+import { isDiskId } from '../../../shared/disks/known-disks.ts';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
 import { parseJson } from '../../../shared/observe/json-text.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
 import { parseDurationSeconds } from '../../../shared/schema/duration.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
-import type { ClusterReports, Promote, Verify } from '../cluster/cluster.ts';
+import type { ClusterReports, Promote, RetireDisk, Verify } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
 import { unknownRegion } from './region-name.ts';
 
@@ -20,11 +21,12 @@ export interface ClusterRoutesOptions {
   readonly promote: Promote;
   readonly drills: Drills;
   readonly verify: Verify;
+  readonly retireDisk: RetireDisk;
 }
 
 export function addClusterRoutes(
   router: Router,
-  { topology, reports, promote, drills, verify }: ClusterRoutesOptions,
+  { topology, reports, promote, drills, verify, retireDisk }: ClusterRoutesOptions,
 ): void {
   const regionIn = (fields: Readonly<Record<string, unknown>>): string => {
     const { region } = fields;
@@ -51,6 +53,11 @@ export function addClusterRoutes(
     const { wait = false } = fields;
     if (typeof wait !== 'boolean') throw invalid('wait', 'must be true or false');
     ctx.body = await drills.heal(regionIn(fields), wait);
+  });
+  router.post('/cluster/retire-disk', async (ctx) => {
+    const { disk } = await fieldsOf(ctx, ['disk']);
+    if (!isDiskId(disk)) throw invalid('disk', 'must be the id of a disk, as absent_disks in /cluster/status names it');
+    ctx.body = await retireDisk(disk);
   });
   router.post('/cluster/verify', async (ctx) => {
     // There is nothing to say, so nothing needs to be sent.

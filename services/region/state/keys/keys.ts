@@ -14,6 +14,7 @@
  * Signals alone are counted. A put or delete that is in the log twice is merged twice into its register, which is the same
  * as once: both copies write the same value, and the later one says where it stands among the others.
  */
+import type { Batch } from '../../../../shared/protocol/batch.ts';
 import { acceptedMs, type Event, type EventBody, type EventKey } from '../../../../shared/protocol/events.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
@@ -120,4 +121,26 @@ export function recall(
     conflict = true;
   }
   return conflict ? 'conflict' : undefined;
+}
+
+/**
+ * The first keyed signal of a batch that may be a copy of one whose key was forgotten, where keys were whose newest copy was
+ * accepted before `forgottenMs`: accepted less than seven days after that moment, so within seven days of what is not known
+ * any more. Puts and deletes need no key to be known: merged twice they are the same as once.
+ */
+export function mayBeForgotten(batch: Batch, forgottenMs: number): Copy | undefined {
+  if (forgottenMs === 0 || batch.signals !== undefined) return undefined;
+  const { origin, epoch } = batch;
+  for (const [index, event] of batch.events.entries()) {
+    if (!isKeyedSignal(event)) continue;
+    const copy = copyOf(event, event.key, { origin, epoch, sequence: batch.first + index });
+    if (copy.acceptedMs < forgottenMs + KEY_KEPT_MS) return copy;
+  }
+  return undefined;
+}
+
+/** Of such a copy, for whoever has to look after it. */
+export function forgottenText({ sequence, acceptedMs }: Copy, forgottenMs: number): string {
+  const [accepted, forgotten] = [acceptedMs, forgottenMs].map((ms) => new Date(ms).toISOString());
+  return `holds a signal under an idempotency key, its event ${sequence}, accepted at ${accepted}, and keys used up to ${forgotten} are forgotten: whether it was counted already cannot be told`;
 }

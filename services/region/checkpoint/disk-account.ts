@@ -1,0 +1,168 @@
+/**
+ * Which disks events may still come from, and up to when everything that was accepted on each is known here.
+ *
+ * A disk is learnt from its region's status, or from what another region knows of it, and stays listed - on this disk, over
+ * restarts - until an operator retires it: a disk that is not heard of any more may hold a tail that nobody has, and be put
+ * back. A report counts once everything its region had is applied here. Then everything accepted on that disk until the report
+ * is known here, and so is whatever that region knew of other disks. Retiring, and what regions know, spread with the reports.
+ *
+ * A disk that was retired and is back goes on under a new id.
+ */
+import { DISK_ID_LENGTH, isDiskId, joinDisks, type KnownDisk, parseDisks } from '../../../shared/disks/known-disks.ts';
+import { Fault, Refusal } from '../../../shared/errors/errors.ts';
+import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { covers, type Position, reportedDurable } from '../../../shared/protocol/position.ts';
+import type { Peers } from '../repair/repair.ts';
+import type { Wal } from '../wal/wal.ts';
+import type { Disks } from './checkpoint.ts';
+
+export interface DiskAccountOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly region: string;
+  /** The other regions of the topology. */
+  readonly others: readonly string[];
+  readonly wal: Pick<Wal, 'mark' | 'noteMark' | 'noted' | 'storeMark' | 'flushNotes'>;
+  readonly peers: Pick<Peers, 'views' | 'onPolled'>;
+  readonly applied: () => Position;
+}
+
+const SILENT_MS = 86_400_000;
+
+/** How many disks nothing was heard of for a day. */
+export function silentDisks(disks: readonly KnownDisk[], nowMs: number): number {
+  return disks.filter(({ knownMs, retired }) => !retired && knownMs < nowMs - SILENT_MS).length;
+}
+
+export function createDiskAccount(options: DiskAccountOptions): Disks {
+  return new DiskAccount(options);
+}
+
+/** A report that is not applied here yet. */
+interface Report {
+  readonly durable: Position;
+  readonly atMs: number;
+  readonly disks: readonly KnownDisk[];
+}
+
+class DiskAccount implements Disks {
+  private readonly options: DiskAccountOptions;
+  private disks: readonly KnownDisk[];
+  /** Of each disk the oldest report that is not applied here: a busy region's newest one never would be. */
+  private readonly waiting = new Map<string, Report>();
+  /** Somebody reports a disk that found no place in the list. */
+  private unlisted = false;
+
+  constructor(options: DiskAccountOptions) {
+    this.options = options;
+    this.disks = this.others(parseDisks(options.wal.mark('disks')) ?? []);
+    options.peers.onPolled(() => this.look());
+  }
+
+  get own(): string | undefined {
+    const { wal } = this.options;
+    const id = wal.mark('disk');
+    return isDiskId(id) && !wal.noted.has('disk') ? id : undefined;
+  }
+
+  get known(): readonly KnownDisk[] {
+    return this.disks;
+  }
+
+  get knownMs(): number | undefined {
+    const { others, clock } = this.options;
+    const present = this.disks.filter(({ retired }) => !retired);
+    if (this.unlisted || !others.every((name) => present.some(({ region }) => region === name))) return undefined;
+    return Math.min(clock.nowMs(), ...present.map(({ knownMs }) => knownMs));
+  }
+
+  async store(): Promise<void> {
+    const { wal } = this.options;
+    wal.noteMark('disks', this.disks);
+    await wal.flushNotes();
+  }
+
+  async retire(id: string): Promise<void> {
+    const { region, wal, peers, log } = this.options;
+    const reported = [...peers.views.values()].find(({ status, reachable }) => reachable && status.disk === id);
+    const user = wal.mark('disk') === id ? region : reported?.status.region;
+    if (user !== undefined) {
+      throw new Refusal('disk_in_use', `${user} runs on the disk ${id}`, {
+        hint: 'only a disk that will not come back is retired',
+      });
+    }
+    const disk = this.disks.find((each) => each.id === id);
+    if (disk === undefined) throw new Refusal('unknown_disk', `${region} knows of no disk ${id}`);
+    if (disk.retired) return;
+    const after = this.disks.map((each) => (each === disk ? { ...disk, retired: true } : each));
+    try {
+      await wal.storeMark('disks', after);
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
+      throw new Refusal('storage_full', `the disk of ${region} is full: it cannot store that ${id} was retired`);
+    }
+    log.info('disk retired', { disk: id, region: disk.region });
+    this.learn([{ ...disk, retired: true }]);
+  }
+
+  private look(): void {
+    const { peers, clock } = this.options;
+    this.unlisted = false;
+    for (const [region, { status, reachable }] of peers.views) {
+      const durable = reachable ? reportedDurable(status) : undefined;
+      const disks = parseDisks(status.disks);
+      const { disk } = status;
+      if (durable === undefined || disks === undefined || !isDiskId(disk)) continue;
+      this.learn([{ id: disk, region, knownMs: 0, retired: false }, ...disks.map((each) => ({ ...each, knownMs: 0 }))]);
+      const before = this.waiting.get(disk);
+      // A disk that has less than it had was put back to an earlier state: what it had then may never come.
+      if (before !== undefined && covers(durable, before.durable)) continue;
+      // A clock that is ahead does not make anything known that is yet to be accepted.
+      this.waiting.set(disk, { durable, atMs: Math.min(status.clockMs, clock.nowMs()), disks });
+    }
+    this.settle();
+  }
+
+  private settle(): void {
+    const { applied } = this.options;
+    for (const [id, { durable, atMs, disks }] of this.waiting) {
+      const disk = this.disks.find((each) => each.id === id);
+      const known = disk !== undefined && covers(applied(), durable);
+      if (disk !== undefined && !disk.retired && !known) continue;
+      this.waiting.delete(id);
+      if (!known) continue;
+      this.learn([
+        { ...disk, knownMs: atMs },
+        ...disks.map((each) => ({ ...each, knownMs: Math.min(each.knownMs, atMs) })),
+      ]);
+    }
+  }
+
+  /** The own disk is not in the list: everything accepted on it is known here. */
+  private others(disks: readonly KnownDisk[]): readonly KnownDisk[] {
+    const own = this.options.wal.mark('disk');
+    return disks.filter(({ id }) => id !== own);
+  }
+
+  private learn(news: readonly KnownDisk[]): void {
+    const { wal, log, random } = this.options;
+    const own = wal.mark('disk');
+    if (news.some(({ id, retired }) => retired && id === own)) {
+      wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
+      log.warn('this disk was retired: it goes on under a new id', {
+        retired: String(own),
+        disk: String(wal.mark('disk')),
+      });
+    }
+    const before = this.disks;
+    const { disks, left } = joinDisks(before, this.others(news));
+    this.disks = disks;
+    if (left > 0) this.unlisted = true;
+    const same = ({ id, retired }: KnownDisk): boolean =>
+      before.some((disk) => disk.id === id && disk.retired === retired);
+    // Moments are stored when something is forgotten by them; an older one only forgets less.
+    if (disks.length !== before.length || !disks.every(same)) wal.noteMark('disks', disks);
+  }
+}

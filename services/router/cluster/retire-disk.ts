@@ -1,0 +1,59 @@
+/**
+ * Telling all regions that a disk will not come back, so that they forget idempotency keys without waiting for it
+ * (`services/region/checkpoint/disk-account.ts`). One region that takes it is enough: it spreads with what they report.
+ */
+import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { RegionLinks } from '../forward/forward.ts';
+import type { RegionsView, RetireDisk } from './cluster.ts';
+
+export interface RetireDiskOptions {
+  readonly links: RegionLinks;
+  readonly regions: RegionsView;
+}
+
+export function createRetireDisk({ links, regions }: RetireDiskOptions): RetireDisk {
+  return async (disk) => {
+    const names = [...links.keys()];
+    const known = await Promise.all(names.map((name) => regions.ask(name)));
+    // All are asked before any is told: the region that runs on it may be the last one.
+    const user = known.find((region) => region?.reachable === true && region.status.disk === disk)?.status.region;
+    if (user !== undefined) {
+      throw new Refusal('disk_in_use', `${user} runs on the disk ${disk}`, {
+        hint: 'only a disk that will not come back is retired',
+      });
+    }
+    const taken = new Map<string, RegionStatus>();
+    const failed = new Map<string, unknown>();
+    await Promise.all(
+      [...links].map(async ([name, link]) => {
+        try {
+          taken.set(name, await link.retireDisk({ disk }));
+        } catch (error) {
+          // A region that has never heard of it hears of it retired.
+          if (!(error instanceof Refusal && error.code === 'unknown_disk')) failed.set(name, error);
+        }
+      }),
+    );
+    if (taken.size > 0) {
+      const disks = [...taken.values()].flatMap((status) => status.disks ?? []);
+      return {
+        disk,
+        region: disks.find(({ id }) => id === disk)?.region ?? null,
+        retired_by: names.filter((name) => taken.has(name)),
+        not_reached: names.filter((name) => failed.has(name)),
+      };
+    }
+    const errors = [...failed.values()];
+    const refusal = errors.find((error) => error instanceof Refusal);
+    if (refusal !== undefined) throw refusal;
+    if (errors.length > 0) {
+      throw new Refusal('region_unreachable', `no region took it: ${errors.map(messageOf).join('; ')}`, {
+        hint: 'ask again: retiring a disk twice does no harm',
+      });
+    }
+    throw new Refusal('unknown_disk', `no region knows of a disk ${disk}`, {
+      hint: 'absent_disks in /cluster/status lists those that can be retired',
+    });
+  };
+}
