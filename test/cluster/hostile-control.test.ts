@@ -8,9 +8,11 @@ import { connect, type NatsConnection } from 'nats';
 import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
+import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { Acknowledged } from '../harness/acknowledged.ts';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
+import { rawBatch, rawSignal } from '../harness/garbage.ts';
 import { keepWriting } from '../harness/keep-writing.ts';
 
 interface Health {
@@ -43,6 +45,13 @@ describe('somebody writes garbage into the control bucket', function () {
   };
   const named = (reason: RegExp): Promise<void> =>
     eventually(`/health names ${reason}`, async () => (await health()).notes.some((note) => reason.test(note)));
+  /** As an earlier release would have: stores a record on the disk of a region that is not running. */
+  const remember = async (name: string, record: object): Promise<void> => {
+    const home = createLmdbStoreHome({ path: join(cluster.directory, name), clock: systemClock });
+    const wal = openLog({ store: home.open() });
+    await wal.storeMark('leadership', record);
+    await wal.close();
+  };
   const inKey = async (): Promise<unknown> => {
     const { message } = await api('STREAM.MSG.GET.KV_TIDAL_CONTROL', {
       last_by_subj: '$KV.TIDAL_CONTROL.leadership',
@@ -94,6 +103,38 @@ describe('somebody writes garbage into the control bucket', function () {
     });
   }
 
+  for (const [what, epochOf] of [
+    ['the largest epoch', () => Number.MAX_SAFE_INTEGER],
+    ['an epoch a million and one above the known one', (known: number) => known + 1_000_001],
+  ] as const) {
+    it(`a batch of ${what} on the stream: it is refused and named, the epoch stays, and a promotion is as ever`, async () => {
+      const stop = keepWriting(cluster, told);
+      const refused = told.refused.length;
+      const before = await cluster.status();
+      const { body } = await cluster.region<{ schemaHash: string }>('eu-west', '/internal/status');
+      const origin = `us-east@${'a'.repeat(12)}${epochOf(1) === Number.MAX_SAFE_INTEGER ? 'a' : 'b'}`;
+      const bytes = rawBatch({
+        origin,
+        epoch: epochOf(before.epoch),
+        hlc: Date.now() * HLC_PER_MS,
+        schemaHash: body.schemaHash,
+        signals: ['view'],
+        events: [rawSignal(1_000, { entity: 9 })],
+      });
+      const ack = (await nats.request(`tidal.wal.${origin}`, bytes)).json<{ error?: unknown }>();
+      assert.equal(ack.error, undefined);
+      await named(new RegExp(`of ${origin}.*epoch ${epochOf(before.epoch)} is beyond`));
+      await stop();
+      assert.deepEqual(told.refused.slice(refused), []);
+      const after = await cluster.status();
+      assert.deepEqual([after.leader, after.epoch], [before.leader, before.epoch]);
+      const target = before.leader === 'us-east' ? 'eu-west' : 'us-east';
+      const promoted = await cluster.post('/cluster/promote', { region: target });
+      assert.deepEqual([promoted.status, promoted.body.epoch], [200, before.epoch + 1], JSON.stringify(promoted.body));
+      await told.check(cluster);
+    });
+  }
+
   it('settings of stream and bucket that were changed are named and put right, and writes reach the stream again', async () => {
     for (const [stream, change, reason] of [
       ['TIDAL_WAL', { max_msg_size: 10, max_bytes: 1_000 }, /max_msg_size of TIDAL_WAL is 10, not -1/],
@@ -129,10 +170,7 @@ describe('somebody writes garbage into the control bucket', function () {
     const { leader, epoch } = await cluster.status();
     const name = cluster.regionNames.find((region) => region !== leader)!;
     await cluster.kill(name);
-    const home = createLmdbStoreHome({ path: join(cluster.directory, name), clock: systemClock });
-    const wal = openLog({ store: home.open() });
-    await wal.storeMark('leadership', { leader: name, epoch: Number.MAX_SAFE_INTEGER, nonce: 'absurd' });
-    await wal.close();
+    await remember(name, { leader: name, epoch: Number.MAX_SAFE_INTEGER, nonce: 'absurd' });
     await cluster.restart(name);
     await named(new RegExp(`${name}: .*the record on the disk of ${name}.*epoch 9007199254740991 is beyond`));
     await eventually('it knows who leads', async () => {
@@ -144,6 +182,27 @@ describe('somebody writes garbage into the control bucket', function () {
     });
     const promoted = await cluster.post('/cluster/promote', { region: name });
     assert.deepEqual([promoted.status, promoted.body.epoch], [200, epoch + 1], JSON.stringify(promoted.body));
+    await told.check(cluster);
+  });
+
+  it('every region and the key hold an absurd record: the first leader leads again by itself, and the runbook’s step names another one', async () => {
+    const before = await cluster.status();
+    for (const name of cluster.regionNames) await cluster.kill(name);
+    for (const name of cluster.regionNames) await remember(name, { leader: 'eu-west', epoch: 2 ** 53 - 1, nonce: 'z' });
+    await put({ leader: 'eu-west', epoch: 2 ** 53 - 1, nonce: 'z' });
+    // A router remembers the record it has seen; one that has just started knows what the regions say.
+    await cluster.kill('router');
+    for (const name of [...cluster.regionNames, 'router']) await cluster.restart(name);
+    await eventually('it takes writes', async () => (await cluster.get('/health')).status === 200, 60_000);
+    const after = await cluster.status();
+    assert.equal(after.leader, 'us-east');
+    assert.ok(
+      after.epoch > before.epoch && after.epoch < before.epoch + 10,
+      `epoch ${after.epoch} after ${before.epoch}`,
+    );
+    const promoted = await cluster.post('/cluster/promote', { region: 'eu-west' });
+    assert.deepEqual([promoted.status, promoted.body.epoch], [200, after.epoch + 1], JSON.stringify(promoted.body));
+    assert.equal(await told.view(cluster, 1), 200);
     await told.check(cluster);
   });
 });
