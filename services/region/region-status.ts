@@ -75,7 +75,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...(snapshot.obstacle === undefined ? {} : { snapshotObstacle: snapshot.obstacle }),
     ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
     ...(scanOnly === undefined ? {} : { scanOnly }),
-    ...refusesAsLeader(role),
+    ...refusesAsLeader(parts),
     ...(role.refused.length === 0 ? {} : { refusedValues: role.refused }),
     ...newestEpoch(wal, role.knownEpoch),
     ...(disks.own === undefined ? {} : { disk: disks.own }),
@@ -93,10 +93,11 @@ function stoppedIn({ ingest, schemaBehind }: StatusParts): Pick<RegionStatus, 's
   return schemaBehind === undefined ? {} : { stopped: { code: 'schema_behind', detail: schemaBehind, origins } };
 }
 
-function refusesAsLeader(role: Role): Pick<RegionStatus, 'refuses'> {
+function refusesAsLeader({ role, hindrance }: StatusParts): Pick<RegionStatus, 'refuses'> {
   if (!role.leads || role.leadership === undefined) return {};
   const gate = role.gate(role.leadership.epoch);
-  return gate instanceof Refusal ? { refuses: { code: gate.code, detail: gate.message } } : {};
+  const refusal = gate instanceof Refusal ? gate : hindrance;
+  return refusal === undefined ? {} : { refuses: { code: refusal.code, detail: refusal.message } };
 }
 
 function newestEpoch(wal: Wal, knownEpoch: number): Pick<RegionStatus, 'newestEpoch'> {

@@ -67,6 +67,7 @@ import { createTextIndex } from './state/text/text-index.ts';
 import { createVectors } from './state/vectors/vector-client.ts';
 import type { OpenVectorWorker } from './state/vectors/vector-worker.ts';
 import { openLog } from './wal/log.ts';
+import { RoomWatch } from './wal/room-watch.ts';
 import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
 import type { Store } from './wal/store.ts';
 import type { StoreHome } from './wal/store-home.ts';
@@ -128,7 +129,8 @@ export interface Region {
 /** Opens the log and recovers the state; throws `ConfigError` where this directory or schema cannot be served. */
 export async function createRegion(options: RegionOptions): Promise<Region> {
   const { region, regions, clock, random, log, metrics, schema, stream, control, links, onFatal } = options;
-  const wal = openLog({ store: options.store });
+  const room = new RoomWatch({ clock, region, store: options.store, onFatal });
+  const wal = openLog({ store: room.store });
   const { startedEmpty, installed } = await takeDirectory({
     ...{ wal, region, random, log, schema },
     schemaFile: options.schemaFile,
@@ -198,7 +200,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ...{ clock, log, stream, onChanged: counters.streamSettingChanged },
     mends: () => role.leads,
   });
-  const background = [checkpoint, trim, keySweep, recovered.indexing, settings];
+  const background = [checkpoint, trim, keySweep, recovered.indexing, settings, room];
   const drill = createCutSwitch({
     clock,
     log,
@@ -300,19 +302,11 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onRefused: counters.controlValueRefused,
   });
   const intake: Intake = createGroupCommit({
-    clock,
-    random,
-    log,
-    region,
-    schema,
-    wal,
-    apply,
-    ship,
+    ...{ clock, random, log, region, schema, wal, apply, ship, onFatal },
     gate: (epoch) => role.gate(epoch),
     keyRefusal: createKeyLimit({ clock, wal, limit: options.idempotencyKeysLimit, region }),
     queueLimit: options.intakeQueueLimit,
     queueLimitBytes: options.intakeQueueBytes,
-    onFatal,
     onCommit: counters.committed,
     onReplayed: counters.replayed,
     onKeyConflict: counters.keyConflict,
@@ -338,7 +332,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       ready: readiness.ready,
       snapshot: bootstrap,
       schemaBehind: bootstrap.schemaBehind,
-      hindrance: hindrance(),
+      hindrance: hindrance() ?? room.refusal,
       streamSettings: settings.findings,
     });
 
@@ -380,7 +374,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     streamConnected: () => stream.connected,
     epoch: () => role.leadership?.epoch ?? 0,
     leads: () => role.leads,
-    accepting: () => role.leads && !(role.gate(role.leadership?.epoch ?? 0) instanceof Refusal),
+    accepting: () =>
+      role.leads && room.refusal === undefined && !(role.gate(role.leadership?.epoch ?? 0) instanceof Refusal),
     cut: () => drill.cut,
     ready: () => readiness.ready,
     stoppedOrigins: () => ingest.stopped.size,

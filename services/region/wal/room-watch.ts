@@ -1,0 +1,82 @@
+/**
+ * Whether the disk takes a write: what the last commit found. A full disk shows at a commit only, and a leader that nobody
+ * writes to any more would never see that there is room again; so while it is full a row is written anew now and then.
+ */
+import { Fault, Refusal } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import type { Store } from './store.ts';
+
+const PROBE_MS = 5_000;
+
+export interface RoomWatchOptions {
+  readonly clock: Clock;
+  /** Named in the refusal. */
+  readonly region: string;
+  readonly store: Store;
+  /** The store failed: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export class RoomWatch {
+  /** The store it was given, watched. */
+  readonly store: Store;
+  private readonly options: RoomWatchOptions;
+  private noRoom = false;
+  private loop: Repetition | undefined;
+
+  constructor(options: RoomWatchOptions) {
+    const { store } = options;
+    this.options = options;
+    this.store = {
+      get: (table, key) => store.get(table, key),
+      range: (table, range) => store.range(table, range),
+      commit: (work) => this.noting(store.commit(work)),
+      sizes: () => store.sizes(),
+      count: (table) => store.count(table),
+      bytes: (table) => store.bytes(table),
+      close: () => store.close(),
+    };
+  }
+
+  /** Why a write would be refused: the last commit found no room. Writes are tried all the same, small ones may find some. */
+  get refusal(): Refusal | undefined {
+    if (!this.noRoom) return undefined;
+    return new Refusal('storage_full', `the disk of ${this.options.region} is full`);
+  }
+
+  start(): void {
+    this.loop ??= repeat({ clock: this.options.clock, pauseMs: PROBE_MS, action: () => this.probe() });
+  }
+
+  async stop(): Promise<void> {
+    await this.loop?.stop();
+  }
+
+  private async noting(commit: Promise<void>): Promise<void> {
+    try {
+      await commit;
+      this.noRoom = false;
+    } catch (error) {
+      if (isFull(error)) this.noRoom = true;
+      throw error;
+    }
+  }
+
+  /** The row of the region's name as it is: nothing changes, and the store has to find pages for it. */
+  private async probe(): Promise<void> {
+    if (!this.noRoom) return;
+    try {
+      await this.store.commit((transaction) => {
+        const row = transaction.get('marks', 'region');
+        if (row !== undefined) transaction.put('marks', 'region', row);
+      });
+    } catch (error) {
+      if (!isFull(error)) this.options.onFatal(error);
+    }
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'storage_full';
+}
