@@ -53,7 +53,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     region: parts.region,
     role: role.leads ? 'leader' : 'follower',
     ready: parts.ready,
-    ...(role.leadership === undefined ? {} : { leadership: role.leadership }),
+    ...(role.remembered === undefined ? {} : { leadership: role.remembered }),
     cut: drill.cut,
     ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
     durable: formatPosition(wal.durable),

@@ -1,5 +1,5 @@
 /** The keys of the control bucket: the leadership record, signs of life, the lease; and the only parsers of their values. */
-import { credibleInLog, epochRefusal } from './epochs.ts';
+import { epochRefusal } from './epochs.ts';
 
 /** One key in the control bucket, remembered by every region. */
 export interface Leadership {
@@ -51,14 +51,14 @@ export function parseLeadership(value: unknown, { regions, knownEpoch }: Leaders
 
 /**
  * A record remembered on a disk. An earlier release stored whatever the key held, so it is judged like any other: against
- * the epochs of the origins in the log beside it.
+ * the highest epoch that can be believed of the log beside it.
  */
 export function parseRemembered(
   value: unknown,
-  loggedEpochs: readonly number[],
+  loggedEpoch: number,
   regions?: readonly string[],
 ): Leadership | Unsound {
-  return parseLeadership(value, { regions, knownEpoch: credibleInLog(loggedEpochs) });
+  return parseLeadership(value, { regions, knownEpoch: loggedEpoch });
 }
 
 export function isUnsound(parsed: Leadership | Unsound): parsed is Unsound {

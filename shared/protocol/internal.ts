@@ -78,7 +78,7 @@ export interface RegionStatus {
   readonly role: RegionRole;
   /** Serves reads truthfully and may take part in promotions. */
   readonly ready: boolean;
-  /** The highest leadership record this region has seen, from any source; absent: it never saw one. */
+  /** The highest leadership record on this region's disk, from any source; absent: none ever. */
   readonly leadership?: Leadership;
   readonly cut: boolean;
   /** When the cut ends by itself, epoch ms on the region's clock; absent: when it is healed. */

@@ -317,7 +317,7 @@ export class CoreRegion {
   }
 
   status(): RegionStatus {
-    const { leadership, leads } = this.role;
+    const { remembered: leadership, leads } = this.role;
     return {
       region: this.region,
       role: leads ? 'leader' : 'follower',

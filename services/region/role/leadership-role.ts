@@ -1,7 +1,6 @@
 /** The role by the leadership record. See `role.ts`. */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, sleep } from '../../../shared/kernel/kernel.ts';
-import { credibleInLog, highestCredible } from '../../../shared/leadership/epochs.ts';
 import { isUnsound, type Leadership, parseLeadership, parseRemembered } from '../../../shared/leadership/leadership.ts';
 import { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -79,8 +78,7 @@ class LeadershipRole implements Role {
     this.refusals = new RefusedValues({ clock, log, count: onRefused });
     this.stall = new StallWatch({ clock, onStall: (stoodMs) => this.doubt(stoodMs) });
     const mark = wal.mark('leadership');
-    const logged = wal.origins().map(({ epoch }) => epoch);
-    const remembered = mark === undefined ? undefined : parseRemembered(mark, logged, regions);
+    const remembered = mark === undefined ? undefined : parseRemembered(mark, wal.credibleEpoch, regions);
     if (remembered !== undefined && isUnsound(remembered)) {
       this.refusals.refuse(onDiskOf(region), mark, remembered.unsound);
     } else {
@@ -90,14 +88,17 @@ class LeadershipRole implements Role {
     this.noteHandover(undefined);
   }
 
+  get remembered(): Leadership | undefined {
+    return this.stored;
+  }
+
   get refused(): readonly string[] {
     return this.refusals.reasons;
   }
 
   get knownEpoch(): number {
     const { wal, peers } = this.options;
-    const logged = wal.origins().map(({ epoch }) => epoch);
-    const own = this.known === undefined ? credibleInLog(logged) : highestCredible(this.known.epoch, logged);
+    const own = Math.max(this.known?.epoch ?? 0, wal.credibleEpoch);
     if (own > 0) return own;
     // A new disk knows nothing to judge by. Its peers do; the lowest of them, because a forged epoch is a high one.
     const told = [...peers.views.values()].map(({ status }) =>

@@ -41,6 +41,8 @@ export interface Role {
   /** The highest record seen; undefined: none ever. */
   readonly leadership: Leadership | undefined;
   readonly leads: boolean;
+  /** The record on its disk, which it reports; older than `leadership` only while the disk is full. */
+  readonly remembered: Leadership | undefined;
   /** The highest epoch this region believes: of records and of its log. Nothing far beyond it is believed. */
   readonly knownEpoch: number;
   /** What is refused now as no record of this cluster, one sentence each. */

@@ -122,9 +122,8 @@ async function carryMarks(mine: Wal, copy: Wal): Promise<void> {
   const caughtUp = waiting === undefined || waiting === false;
   await copy.storeMark('catching_up', caughtUp ? false : CATCHING_UP_INSTALLED);
   // By now the copy's log holds everything of both.
-  const logged = copy.origins().map(({ epoch }) => epoch);
-  const known = parseRemembered(mine.mark('leadership'), logged);
-  const theirs = parseRemembered(copy.mark('leadership'), logged);
+  const known = parseRemembered(mine.mark('leadership'), copy.credibleEpoch);
+  const theirs = parseRemembered(copy.mark('leadership'), copy.credibleEpoch);
   // As the role does: of two records of one epoch the one that was here stays, until the key says otherwise.
   if (!isUnsound(known) && (isUnsound(theirs) || known.epoch >= theirs.epoch)) {
     await copy.storeMark('leadership', known);

@@ -8,6 +8,7 @@
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
+import { credibleInLog } from '../../../shared/leadership/epochs.ts';
 import type { Batch } from '../../../shared/protocol/batch.ts';
 import { decodeHeader, NO_PREDECESSOR, newestMsOf } from '../../../shared/protocol/batch.ts';
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
@@ -58,6 +59,8 @@ class Log implements Wal {
   private notedOffset: StreamOffset | undefined;
   /** By epoch. */
   private readonly highest = new Map<number, number>();
+  /** For how many epochs it was worked out. */
+  private credible = { epochs: 0, epoch: 0 };
   private readonly keyTable: KeyTable;
   private queue: Promise<void> = Promise.resolve();
 
@@ -85,6 +88,12 @@ class Log implements Wal {
 
   origins(): readonly OriginInfo[] {
     return [...this.known.values()];
+  }
+
+  get credibleEpoch(): number {
+    const epochs = this.highest.size;
+    if (this.credible.epochs !== epochs) this.credible = { epochs, epoch: credibleInLog([...this.highest.keys()]) };
+    return this.credible.epoch;
   }
 
   origin(name: string): OriginInfo | undefined {

@@ -76,6 +76,8 @@ export interface Wal {
   /** Highest HLC of the epoch in the log, and in what it was given and has not flushed yet; 0 when there is nothing. */
   highestHlcOf(epoch: number): number;
   origins(): readonly OriginInfo[];
+  /** The highest epoch of its origins that can be believed (`credibleInLog`); 0 when there is none. */
+  readonly credibleEpoch: number;
   origin(name: string): OriginInfo | undefined;
   /** Whether this process opened the origin: nobody else extends it. */
   owns(origin: string): boolean;
