@@ -13,7 +13,7 @@ import { createLog } from '../../shared/observe/log.ts';
 import { endLeftover } from './own-process.ts';
 
 const [program, configFile, pidFile, url] = process.argv.slice(2) as [string, string, string, string];
-const log = createLog({ name: 'nats', level: 'info' });
+const log = createLog({ name: 'nats', level: 'info', clock });
 const endLimitMs = 5_000;
 
 if (await endLeftover(pidFile, configFile, clock)) log.warn('ended a nats-server that an earlier run had left');

@@ -1,11 +1,12 @@
 /** The region process. */
 import { runService } from '../../shared/kernel/lifecycle.ts';
+import { systemClock } from '../../shared/kernel/system.ts';
 
 // What takes long to load comes when signals are heard already.
 const { loadRegionConfig } = await import('../../shared/config/region-config.ts');
 const { createLog } = await import('../../shared/observe/log.ts');
 const config = loadRegionConfig();
-const log = createLog({ name: config.region, level: config.logLevel });
+const log = createLog({ name: config.region, level: config.logLevel, clock: systemClock });
 const { startRegion } = await import('./start-region.ts');
 
 await runService({ log, start: () => startRegion({ config, log }) });

@@ -30,7 +30,7 @@ export interface RegionReadings {
   items(): number;
   itemsIndexed(): number;
   ledgerPairs(): number;
-  idempotencyKeys(): number;
+  idempotencyKeys(): { readonly known: number; readonly limit: number };
   positionWaits(): number;
   disks(): number;
   silentDisks(): number;
@@ -206,7 +206,12 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   gauge('tidal_items', 'Live items.', read.items);
   gauge('tidal_items_indexed', 'Live items that filters and search know.', read.itemsIndexed);
   gauge('tidal_ledger_pairs', '(item, signal) pairs with at least one event.', read.ledgerPairs);
-  gauge('tidal_idempotency_keys', 'Ids of idempotency keys in the log.', read.idempotencyKeys);
+  gauge('tidal_idempotency_keys', 'Ids of idempotency keys in the log.', () => read.idempotencyKeys().known);
+  gauge(
+    'tidal_idempotency_keys_limit',
+    'Ids of idempotency keys that may be in the log.',
+    () => read.idempotencyKeys().limit,
+  );
   gauge('tidal_position_waits', 'Requests that wait for a position to be applied here.', read.positionWaits);
   gauge('tidal_disks', 'Disks of other regions in the account, retired ones included.', read.disks);
   gauge(

@@ -393,7 +393,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     items: () => catalog.size,
     itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.told),
     ledgerPairs: () => ledger.pairs,
-    idempotencyKeys: () => wal.keys,
+    idempotencyKeys: () => ({ known: wal.keys, limit: options.idempotencyKeysLimit }),
     positionWaits: () => apply.waiting,
     disks: () => disks.known.length,
     silentDisks: () => silentDisks(disks.known, clock.nowMs()),

@@ -1,11 +1,12 @@
 /** The router process: joins configuration, log, the control key in NATS and HTTP links to the regions. */
 import { runService } from '../../shared/kernel/lifecycle.ts';
+import { systemClock } from '../../shared/kernel/system.ts';
 
 // What takes long to load comes when signals are heard already.
 const { loadRouterConfig } = await import('../../shared/config/router-config.ts');
 const { createLog } = await import('../../shared/observe/log.ts');
 const config = loadRouterConfig();
-const log = createLog({ name: 'router', level: config.logLevel });
+const log = createLog({ name: 'router', level: config.logLevel, clock: systemClock });
 const { startRouter } = await import('./start-router.ts');
 
 await runService({ log, start: () => startRouter({ config, log }) });

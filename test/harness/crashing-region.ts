@@ -7,6 +7,7 @@ import { startRegion } from '../../services/region/start-region.ts';
 import type { Store } from '../../services/region/wal/store.ts';
 import { loadRegionConfig } from '../../shared/config/region-config.ts';
 import { runService } from '../../shared/kernel/lifecycle.ts';
+import { systemClock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 
@@ -82,7 +83,7 @@ function wrapStream(stream: Stream): Stream {
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   const config = loadRegionConfig();
-  const log = createLog({ name: config.region, level: config.logLevel });
+  const log = createLog({ name: config.region, level: config.logLevel, clock: systemClock });
   process.on('SIGUSR2', () => {
     armed = true;
     log.info('armed');

@@ -6,13 +6,14 @@ import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { runService } from '../../shared/kernel/lifecycle.ts';
+import { systemClock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';
 
 const text = { type: 'string' } as const;
 const options = { region: text, listen: text, 'data-dir': text, schema: text, nats: text, topology: text };
 const { values } = parseArgs({ options });
 const name = values.region ?? 'router';
-const log = createLog({ name, level: 'info' });
+const log = createLog({ name, level: 'info', clock: systemClock });
 const journal = (what: string): void =>
   appendFileSync(process.env.FAKE_JOURNAL ?? '/dev/null', `${name} ${what} ${process.pid}\n`);
 const [exitName, exitCode] = (process.env.FAKE_EXIT ?? '').split(':');

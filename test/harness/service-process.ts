@@ -2,10 +2,11 @@
 import { once } from 'node:events';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { runService } from '../../shared/kernel/lifecycle.ts';
+import { systemClock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';
 
 const mode = process.argv[2] ?? '';
-const log = createLog({ name: 'sample', level: 'debug' });
+const log = createLog({ name: 'sample', level: 'debug', clock: systemClock });
 await runService({
   log,
   stopLimitMs: mode === 'hands-over' ? 20_000 : 200,

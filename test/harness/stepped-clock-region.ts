@@ -20,7 +20,7 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
     after: (delayMs, action) => systemClock.after(delayMs, action),
   };
   const config = loadRegionConfig();
-  const log = createLog({ name: config.region, level: config.logLevel });
+  const log = createLog({ name: config.region, level: config.logLevel, clock: systemClock });
   process.on('SIGUSR2', () => {
     offMs = read();
     log.info('the clock was set', { off_ms: offMs });

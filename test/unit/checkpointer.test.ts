@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type Checkpoint, packShard, unpackShard } from '../../services/region/checkpoint/checkpoint.ts';
 import { createCheckpointer } from '../../services/region/checkpoint/checkpointer.ts';
+import { systemClock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';
 import type { Batch } from '../../shared/protocol/batch.ts';
 import { formatPosition, totalOf } from '../../shared/protocol/position.ts';
@@ -38,7 +39,7 @@ class Rig {
     const { wal, ledger, apply, recovered } = this.region;
     return createCheckpointer({
       clock: this.clock,
-      log: createLog({ name: 'test', level: 'error' }),
+      log: createLog({ name: 'test', level: 'error', clock: systemClock }),
       wal,
       ledger,
       applied: () => apply.applied,

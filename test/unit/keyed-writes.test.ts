@@ -118,8 +118,34 @@ describe('keyed writes at intake', () => {
     codes.push(await write([view(1)]));
     assert.deepEqual(codes, ['taken', 'taken', 'storage_full', 'replayed', 'taken']);
     assert.equal(total(region), 3);
-    const refusal = createKeyLimit({ clock, wal: region.wal, limit: 2, region: 'us-east' })();
+    const refusal = createKeyLimit({ clock, wal: region.wal, limit: 2, region: 'us-east' })(1);
     assert.match(refusal?.extras.hint ?? '', /--idempotency-keys-limit/);
+  });
+
+  it('bulks may take half of the keys: single writes of others go on, bulks are told why, and known ones are answered', async () => {
+    const { clock, region } = await leading({ keysLimit: 40 });
+    const views = (count: number): EventBody[] => Array.from({ length: count }, (_, entity) => view(entity + 1));
+    const bulk = async (key: string, count: number): Promise<string> => {
+      const { results } = await during(clock, region.write(keyed(key, views(count), true), { atomic: true }));
+      const result = results[0]!;
+      return isRefused(result) ? result.problem.code : result.replayed === true ? 'replayed' : 'taken';
+    };
+    assert.equal(await bulk('too large', 21), 'body_too_large');
+    assert.equal(await bulk('first', 12), 'taken');
+    // At once: the number that was looked at a moment ago is not what counts.
+    assert.equal(await bulk('second', 9), 'storage_full');
+    assert.equal(await bulk('third', 8), 'taken');
+    await clock.advance(300);
+    assert.equal(await bulk('fourth', 2), 'storage_full');
+    assert.equal(await bulk('first', 12), 'replayed');
+    for (let count = 0; count < 20; count++) {
+      const { results } = await during(clock, region.write(keyed(`single ${count}`, [view(1)])));
+      assert.ok(!isRefused(results[0]!));
+    }
+    await clock.advance(300);
+    assert.deepEqual(outcomes(await during(clock, region.write(keyed('last', [view(1)])))), ['storage_full']);
+    const unkeyed = await during(clock, region.write(views(10)));
+    assert.ok(unkeyed.results.every((result) => !isRefused(result)));
   });
 
   it('another body under the key is refused and changes nothing', async () => {

@@ -38,8 +38,8 @@ export interface GroupCommitOptions {
   readonly ship: Ship;
   /** Asked before every admission and again when a group is cut. */
   readonly gate: (epoch: number) => Gate;
-  /** Why no write under a key that is not known is taken now; absent: there is no limit. */
-  readonly keyRefusal?: () => Refusal | undefined;
+  /** Why no writes that need so many new keys are taken now; absent: there is no limit. */
+  readonly keyRefusal?: (ids: number) => Refusal | undefined;
   /** Events that may wait; more are refused. */
   readonly queueLimit: number;
   /** Their bytes as logged. */
@@ -176,7 +176,8 @@ class GroupCommit implements Intake {
         this.options.onReplayed?.(bodies.length);
         return Promise.resolve({ position: met.known, replayed: true });
       case 'fresh': {
-        const refusal = met.bodies.some(({ key }) => key !== undefined) ? this.options.keyRefusal?.() : undefined;
+        const ids = met.bodies.filter(({ key }) => key !== undefined).length;
+        const refusal = ids === 0 ? undefined : this.options.keyRefusal?.(ids);
         if (refusal !== undefined) return Promise.resolve(refusal);
         const outcome = this.enqueue(met.bodies, epoch);
         this.keyed.waitFor(met.bodies, outcome);

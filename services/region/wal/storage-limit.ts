@@ -53,11 +53,18 @@ export interface KeyLimitOptions {
   readonly region: string;
 }
 
-/** Why no write under a new key is accepted now. Overshoots by what is written within {@link LOOK_EVERY_MS}. */
-export function createKeyLimit({ clock, wal, limit, region }: KeyLimitOptions): () => Refusal | undefined {
+/** What part of them bulks may take: a few hundred requests of 20,000 writes each must not close keyed writes to everybody else. */
+const BULK_SHARE = 1 / 2;
+
+/**
+ * Why a request that needs so many new keys is not accepted now. Overshoots by what single writes bring within
+ * {@link LOOK_EVERY_MS}, and by no bulk.
+ */
+export function createKeyLimit({ clock, wal, limit, region }: KeyLimitOptions): (ids: number) => Refusal | undefined {
+  const bulkLimit = Math.floor(limit * BULK_SHARE);
   let lookedMs = Number.NEGATIVE_INFINITY;
-  let refusal: Refusal | undefined;
-  return () => {
+  let known = 0;
+  return (ids) => {
     // What is accepted at such a time might repeat a write whose key is forgotten; the other regions would not take it.
     if (clock.nowMs() < wal.keysForgottenMs + KEY_KEPT_MS) {
       return new Refusal('clock_unsafe', `the clock of ${region} is more than a day behind what it was`, {
@@ -65,14 +72,31 @@ export function createKeyLimit({ clock, wal, limit, region }: KeyLimitOptions): 
       });
     }
     const nowMs = clock.monotonicMs();
-    if (nowMs - lookedMs < LOOK_EVERY_MS) return refusal;
-    lookedMs = nowMs;
-    refusal =
-      wal.keys < limit
-        ? undefined
-        : new Refusal('storage_full', `${region} knows ${limit} idempotency keys, its limit`, {
-            hint: 'raise --idempotency-keys-limit of the regions, or wait: keys are forgotten after eight days; writes without a key go on',
-          });
-    return refusal;
+    if (nowMs - lookedMs >= LOOK_EVERY_MS) {
+      lookedMs = nowMs;
+      known = wal.keys;
+    }
+    if (known >= limit) {
+      return new Refusal('storage_full', `${region} knows ${limit} idempotency keys, its limit`, {
+        hint: 'raise --idempotency-keys-limit of the regions, or wait: keys are forgotten after eight days; writes without a key go on',
+      });
+    }
+    if (ids === 1) return undefined;
+    if (ids > bulkLimit) {
+      return new Refusal('body_too_large', `a bulk of ${ids} writes needs as many keys; bulks may have ${bulkLimit}`, {
+        hint: 'send it in smaller parts, or raise --idempotency-keys-limit of the regions',
+      });
+    }
+    if (known + ids > bulkLimit) {
+      return new Refusal(
+        'storage_full',
+        `${region} knows ${known} idempotency keys; bulks may bring them to ${bulkLimit}`,
+        {
+          hint: 'send the writes one by one, each under a key, or without keys; or raise --idempotency-keys-limit of the regions',
+        },
+      );
+    }
+    known += ids;
+    return undefined;
   };
 }
