@@ -45,8 +45,9 @@ export async function takeDirectory(options: DirectoryOptions): Promise<Director
   const description = describeSchema(schema);
   if (!isDeepStrictEqual(wal.mark('schema'), description)) wal.noteMark('schema', description);
   const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;
-  const startedEmpty = totalOf(wal.durable) === 0 || wal.mark('catching_up') === true || installed;
-  if (startedEmpty && !installed && !alone) wal.noteMark('catching_up', true);
+  const catchingUp = wal.mark('catching_up') === true;
+  const startedEmpty = totalOf(wal.durable) === 0 || catchingUp || installed;
+  if (startedEmpty && !catchingUp && !installed && !alone) wal.noteMark('catching_up', true);
   await storeNotes(wal, log);
   return { startedEmpty, installed };
 }

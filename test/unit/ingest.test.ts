@@ -4,8 +4,9 @@ import fc from 'fast-check';
 import { createIngest } from '../../services/region/receive/ingest.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import type { Batch } from '../../shared/protocol/batch.ts';
+import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { formatPosition, sequenceOf } from '../../shared/protocol/position.ts';
-import { chainOf, viewChain, viewEvent } from '../harness/batches.ts';
+import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
 import { CoreRegion, testSchema } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
@@ -146,5 +147,50 @@ describe('ingest', () => {
     assert.deepEqual([formatPosition(wal.durable), ingest.refused?.reason], ['', 'implausible']);
     await ingest.take(viewChain(a, 1, 1, 9));
     assert.equal(formatPosition(wal.durable), `${a}:1`);
+  });
+
+  it('a signal under a key from a time whose keys are forgotten here is not taken, nor what follows it; anything else is', async () => {
+    const day = 86_400_000;
+    const keyed = (acceptedMs: number, id = 'k'): Event => ({
+      ...{ kind: 'signal', entity: 1, signal: 'view', weight: 1_000, hlc: acceptedMs * HLC_PER_MS, timeMs: acceptedMs },
+      key: { id: id.padEnd(22, 'A'), bodyHash: 'AAAAAAAAAAA' },
+    });
+    const item: Event = { kind: 'item', hlc: startMs * HLC_PER_MS, entity: 1, metadata: {}, key: keyed(startMs).key! };
+    for (const [event, taken] of [
+      [keyed(startMs), false],
+      [keyed(startMs + 8 * day - 1), false],
+      [keyed(startMs + 8 * day), true],
+      [item, true],
+      [viewEvent(1), true],
+    ] as const) {
+      const one = region();
+      await one.ingest.take(chainOf({ origin: b }, [[keyed(startMs)]]));
+      assert.equal(count(one, 1), 1);
+      await one.wal.forgetKeys({ from: undefined, limit: 9, beforeMs: startMs + day, upTo: one.wal.durable });
+      const chain = chainOf({ origin: a }, [[event], [viewEvent(2)]]);
+      const { events, doubted } = await one.ingest.take(chain);
+      assert.equal(events, taken ? 2 : 0, JSON.stringify(event));
+      assert.equal(doubted[0]?.code, taken ? undefined : 'keys_forgotten');
+      assert.equal((await one.ingest.take(viewChain('ap-south@cccccccccc', 1))).events, 5, 'other origins go on');
+      const again = new CoreRegion({ ...one.options, store: one.store.crash() });
+      assert.equal((await again.ingest.take(chain)).events, 0, 'the same after a restart');
+    }
+  });
+
+  it('a key whose copy is on its way in is not forgotten meanwhile', async () => {
+    const one = region();
+    const key = { id: 'k'.padEnd(22, 'A'), bodyHash: 'AAAAAAAAAAA' };
+    const event = (n: number): Event => ({ ...viewEvent(n), key }) as Event;
+    await one.ingest.take(chainOf({ origin: a }, [[event(1)]]));
+    // Decided and enqueued first, committed last: the sweep's commit runs between the check of the copy and its append.
+    const taking = one.wal.append({ batches: chainOf({ origin: b }, [[event(2)]]) });
+    const forgetting = one.wal.forgetKeys({
+      from: undefined,
+      limit: 9,
+      beforeMs: startMs + 86_400_000,
+      upTo: one.wal.durable,
+    });
+    await Promise.all([taking, forgetting]);
+    assert.equal(one.wal.copies(key.id).length, 2);
   });
 });

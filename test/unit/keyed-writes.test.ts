@@ -349,4 +349,23 @@ describe('keyed writes at intake', () => {
     assert.deepEqual(outcomes(reply), ['stream']);
     assert.deepEqual(outcomes(other), ['shutting_down']);
   });
+
+  it('a leader whose clock is days behind what it was takes no new keys, and anything else', async () => {
+    const { clock, region } = await leading({ keysLimit: 100 });
+    await during(clock, region.write(keyed('old', [view(1)])));
+    clock.stepWall(9 * DAY_MS);
+    await region.wal.forgetKeys({
+      ...{ from: undefined, limit: 9, upTo: region.wal.durable },
+      beforeMs: clock.nowMs() - 8 * DAY_MS,
+    });
+    assert.equal(region.wal.keys, 0);
+    accepted(await during(clock, region.write(keyed('new', [view(1)]))));
+    clock.stepWall(-3 * DAY_MS);
+    const refused = await during(clock, region.write(keyed('newer', [view(1)])));
+    assert.deepEqual(outcomes(refused), ['clock_unsafe']);
+    accepted(await during(clock, region.write([view(2)])));
+    assert.equal(accepted(await during(clock, region.write(keyed('new', [view(1)]))))[0]?.replayed, true);
+    clock.stepWall(3 * DAY_MS);
+    accepted(await during(clock, region.write(keyed('newer', [view(1)]))));
+  });
 });

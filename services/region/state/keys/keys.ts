@@ -133,8 +133,8 @@ export function mayBeForgotten(batch: Batch, forgottenMs: number): Copy | undefi
   const { origin, epoch } = batch;
   for (const [index, event] of batch.events.entries()) {
     if (!isKeyedSignal(event)) continue;
-    const copy = copyOf(event, event.key, { origin, epoch, sequence: batch.first + index });
-    if (copy.acceptedMs < forgottenMs + KEY_KEPT_MS) return copy;
+    if (acceptedMs(event) >= forgottenMs + KEY_KEPT_MS) continue;
+    return copyOf(event, event.key, { origin, epoch, sequence: batch.first + index });
   }
   return undefined;
 }
