@@ -1,5 +1,5 @@
 /** The region process. */
-import { runService } from '../../shared/kernel/lifecycle.ts';
+import { runService, STOP_LIMIT_MS } from '../../shared/kernel/lifecycle.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 
 // What takes long to load comes when signals are heard already.
@@ -9,4 +9,8 @@ const config = loadRegionConfig();
 const log = createLog({ name: config.region, level: config.logLevel, clock: systemClock });
 const { startRegion } = await import('./start-region.ts');
 
-await runService({ log, start: () => startRegion({ config, log }) });
+await runService({
+  log,
+  start: () => startRegion({ config, log }),
+  stopLimitMs: STOP_LIMIT_MS + config.handOverMs,
+});

@@ -38,6 +38,8 @@ export interface RegionHost {
   /** Generations begun, this process's first included. */
   readonly generation: number;
   start(): void;
+  /** Before a stop: hands over if it leads. In the middle of a change there is nothing to hand over. */
+  stepDown(limitMs: number, together: AbortSignal): Promise<void>;
   /** Finishes a change under way, then stops the region and closes its store. */
   stop(): Promise<void>;
 }
@@ -152,6 +154,10 @@ class Host implements RegionHost {
     }
     await incoming.makeCurrent();
     return events;
+  }
+
+  async stepDown(limitMs: number, together: AbortSignal): Promise<void> {
+    await this.region?.stepDown.run(limitMs, together);
   }
 
   async stop(): Promise<void> {

@@ -40,12 +40,14 @@ export interface StatusParts {
   readonly snapshot: Pick<Bootstrap, 'progress' | 'obstacle'>;
   /** Why no peer's snapshot can be installed here. */
   readonly schemaBehind: Bootstrap['schemaBehind'];
+  readonly stepDown: { readonly draining: boolean; readonly hindrance: Refusal | undefined };
   /** Why it would refuse a write now. */
   readonly hindrance: Refusal | undefined;
 }
 
 export function describeRegion(parts: StatusParts): RegionStatus {
-  const { role, ingest, apply, wal, stream, drill, disks, snapshot, hindrance, schema } = parts;
+  const { role, ingest, apply, wal, stream, drill, disks, snapshot, schema, stepDown } = parts;
+  const hindrance = parts.hindrance ?? stepDown.hindrance;
   const { scanOnly } = parts.vectors.stats;
   const clockMs = parts.clock.nowMs();
   const aheadMs = logAheadMs(wal, clockMs);
@@ -74,6 +76,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...(snapshot.progress === undefined ? {} : { snapshot: snapshot.progress }),
     ...(snapshot.obstacle === undefined ? {} : { snapshotObstacle: snapshot.obstacle }),
     ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
+    ...(stepDown.draining ? { draining: true as const } : {}),
     ...(scanOnly === undefined ? {} : { scanOnly }),
     ...refusesAsLeader(parts),
     ...(role.refused.length === 0 ? {} : { refusedValues: role.refused }),

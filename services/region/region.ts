@@ -49,6 +49,7 @@ import { Heartbeat } from './role/heartbeat.ts';
 import { createLeadershipRole } from './role/leadership-role.ts';
 import { createReadiness, type Readiness } from './role/readiness.ts';
 import { logAheadMs, type Role } from './role/role.ts';
+import { StepDown } from './role/step-down.ts';
 import { createSearch } from './search/fused-search.ts';
 import { lowestAtPeers } from './ship/lowest-at-peers.ts';
 import { SettingsWatch } from './ship/settings-watch.ts';
@@ -122,6 +123,8 @@ export interface RegionOptions {
 export interface Region {
   readonly app: Koa;
   start(): void;
+  /** Comes before `stop`: see `role/step-down.ts`. */
+  readonly stepDown: StepDown;
   /** Stops accepting, finishes what it took, closes the store. */
   stop(): Promise<void>;
 }
@@ -312,23 +315,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onKeyConflict: counters.keyConflict,
   });
 
+  const stepDown = new StepDown({ clock, log, region, role, peers, stream, cut: () => drill.cut });
   const { lagEvents, lagSeconds } = lagBehindLeader({ role, peers, apply });
 
   const status = (): RegionStatus =>
     describeRegion({
-      region,
-      clock,
-      wal,
-      stream,
-      schema,
-      role,
-      ingest,
-      apply,
-      ship,
-      catalog,
-      vectors,
-      drill,
-      disks,
+      ...{ region, clock, wal, stream, schema, role, ingest, apply, ship, catalog, vectors, drill, disks, stepDown },
       ready: readiness.ready,
       snapshot: bootstrap,
       schemaBehind: bootstrap.schemaBehind,
@@ -353,6 +345,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     maxBodyBytes: options.maxBodyBytes,
     bodies: new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics }),
     ready: () => readiness.ready,
+    draining: () => stepDown.draining,
     indexing: recovered.indexing,
     cut: () => drill.cut,
     drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
@@ -417,6 +410,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       heartbeat?.start();
       for (const work of background) work.start();
     },
+    stepDown,
     async stop() {
       await intake.stop();
       keptDigest.stop();

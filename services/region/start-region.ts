@@ -96,7 +96,8 @@ export async function startRegion(options: StartOptions): Promise<Service> {
   });
   region.start();
   return {
-    async stop() {
+    async stop(together) {
+      await region.stepDown(config.handOverMs, together);
       await server.close();
       await region.stop();
       await nats.close();

@@ -1,5 +1,5 @@
 /** The router process: joins configuration, log, the control key in NATS and HTTP links to the regions. */
-import { runService } from '../../shared/kernel/lifecycle.ts';
+import { runService, STOP_LIMIT_MS } from '../../shared/kernel/lifecycle.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 
 // What takes long to load comes when signals are heard already.
@@ -9,4 +9,8 @@ const config = loadRouterConfig();
 const log = createLog({ name: 'router', level: config.logLevel, clock: systemClock });
 const { startRouter } = await import('./start-router.ts');
 
-await runService({ log, start: () => startRouter({ config, log }) });
+await runService({
+  log,
+  start: () => startRouter({ config, log }),
+  stopLimitMs: STOP_LIMIT_MS + config.drainMs,
+});

@@ -23,6 +23,7 @@ import { createVerify } from './cluster/verify.ts';
 import { createDrills, type Drills } from './drills/drills.ts';
 import { createFailover } from './failover/automatic-failover.ts';
 import type { FailoverSettings } from './failover/failover.ts';
+import { Succession } from './failover/succession.ts';
 import type { RegionLinks, WriteForwarding } from './forward/forward.ts';
 import { WriteForwarder } from './forward/writes.ts';
 import { addRoutes } from './http/http.ts';
@@ -60,7 +61,9 @@ export interface RouterService {
   readonly retireDisk: RetireDisk;
   /** Begins to follow the leadership and the regions. */
   start(): void;
-  /** Refuses what waits, and what comes after it. The server is closed after this, `close` comes last. */
+  /** From now on it says that it is not ready, and serves on: before a stop, for balancers. */
+  leave(): void;
+  /** Refuses what waits, and what comes after it. `close` comes last. */
   drain(): void;
   close(): Promise<void>;
 }
@@ -77,7 +80,10 @@ export function createRouter(options: RouterOptions): RouterService {
     clock,
     log,
     metrics,
-    onStatus: (status) => leadership.report(status),
+    onStatus: (status) => {
+      leadership.report(status);
+      succession.consider(status);
+    },
   });
   const leadership = new LeadershipFollower({
     control,
@@ -99,6 +105,7 @@ export function createRouter(options: RouterOptions): RouterService {
     heldMs: options.heldWritesMs,
   });
   const { promote, replace } = new Promotion({ control, leadership, regions, links, clock, random, log, metrics });
+  const succession = new Succession({ leadership, regions, names: [...links.keys()], promote, log });
   const reports = createReports({
     topology,
     leadership,
@@ -121,7 +128,9 @@ export function createRouter(options: RouterOptions): RouterService {
   const verify = createVerify({ links, regions, clock, log, metrics });
   const retireDisk = createRetireDisk({ links, regions });
   const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits });
+  let draining = false;
   addRoutes(app, {
+    draining: () => draining,
     topology,
     links,
     leadership,
@@ -153,11 +162,16 @@ export function createRouter(options: RouterOptions): RouterService {
       leadership.start();
       failover.start();
     },
+    leave() {
+      draining = true;
+    },
     drain() {
+      draining = true;
       forwarding.stop();
     },
     async close() {
       await Promise.all([regions.stop(), leadership.stop(), failover.stop()]);
+      await succession.stop();
       await Promise.all([...links.values()].map((link) => link.close()));
     },
   };

@@ -3,7 +3,7 @@
  * not NATS and the regions are there.
  */
 import type { RouterConfig } from '../../shared/config/router-config.ts';
-import { randomName } from '../../shared/kernel/kernel.ts';
+import { randomName, sleep } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
 import { listen } from '../../shared/observe/http-server.ts';
@@ -16,6 +16,9 @@ import type { BrokerMetrics } from './broker/broker.ts';
 import { createBrokerMetrics } from './broker/broker-metrics.ts';
 import { createHttpRegionLink } from './forward/http-region-link.ts';
 import { createRouter } from './router.ts';
+
+/** Of a stop, for held writes: below the limit after which the server breaks its connections. */
+const HELD_LIMIT_MS = 4_000;
 
 export interface StartRouterOptions {
   readonly config: RouterConfig;
@@ -74,9 +77,14 @@ export async function startRouter({ config, log }: StartRouterOptions): Promise<
     router.start();
     return {
       url: server.url,
-      async stop() {
+      async stop(together) {
+        router.leave();
+        await sleep(clock, config.drainMs, together);
+        // Writes that wait out a change of leader get a while; then they are refused, not cut off.
+        const closed = server.close();
+        await Promise.race([closed, sleep(clock, HELD_LIMIT_MS, together)]);
         router.drain();
-        await server.close();
+        await closed;
         await close();
       },
     };

@@ -38,6 +38,7 @@ export interface RegionConfig {
   readonly maxBodiesBytes: number;
   readonly maxConnections: number;
   readonly cursorSecret: string;
+  readonly handOverMs: number;
 }
 
 const schemaDefault = 'deploy/config/default-schema.yaml';
@@ -230,6 +231,16 @@ const table = {
     fallbackText: 'a known one',
     why: 'signs the cursors of pages; the same in every region. The default refuses what was damaged or edited, not what was forged',
   },
+  hand_over_ms: {
+    env: 'TIDAL_HAND_OVER_MS',
+    flag: 'hand-over-ms',
+    kind: 'integer',
+    unit: 'ms',
+    min: 0,
+    max: 60_000,
+    fallback: 6_000,
+    why: 'how long a leader that is told to stop waits to be relieved; 0: it stops at once. With the rest of a stop below the 10 s of docker stop',
+  },
 } as const satisfies Record<string, Setting>;
 
 export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
@@ -267,6 +278,7 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
     }),
     keepAliveMs: values.keep_alive_ms,
     cursorSecret: values.cursor_secret,
+    handOverMs: values.hand_over_ms,
   };
   return { config: Object.freeze(config) };
 }

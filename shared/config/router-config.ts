@@ -29,6 +29,7 @@ export interface RouterConfig {
   readonly maxConnections: number;
   readonly heldWritesLimit: number;
   readonly heldWritesMs: number;
+  readonly drainMs: number;
 }
 
 const topologyDefault = 'deploy/config/default-cluster.yaml';
@@ -153,6 +154,16 @@ const table = {
     fallback: 10_000,
     why: 'how long a write waits out a change of leader: as long as an old leader takes to resume by itself',
   },
+  drain_ms: {
+    env: 'TIDAL_DRAIN_MS',
+    flag: 'drain-ms',
+    kind: 'integer',
+    unit: 'ms',
+    min: 0,
+    max: 300_000,
+    fallback: 3_000,
+    why: 'how long a router that is told to stop goes on serving while /health/ready answers 503, so that balancers take it out first',
+  },
 } as const satisfies Record<string, Setting>;
 
 export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
@@ -176,6 +187,7 @@ export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
     maxConnections: values.max_connections,
     heldWritesLimit: values.held_writes_limit,
     heldWritesMs: values.held_writes_ms,
+    drainMs: values.drain_ms,
   };
   return { config: Object.freeze(config) };
 }

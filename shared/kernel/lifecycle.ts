@@ -16,6 +16,9 @@ export interface Service {
   stop(together: AbortSignal): Promise<void>;
 }
 
+/** How long an orderly stop may take, besides what was configured to be waited for. */
+export const STOP_LIMIT_MS = 15_000;
+
 export interface RunOptions {
   readonly log: {
     info(message: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -28,7 +31,12 @@ export interface RunOptions {
 }
 
 /** Never resolves with a value worth having: the process leaves from inside. */
-export async function runService({ log, start, stopLimitMs = 15_000, clock = systemClock }: RunOptions): Promise<void> {
+export async function runService({
+  log,
+  start,
+  stopLimitMs = STOP_LIMIT_MS,
+  clock = systemClock,
+}: RunOptions): Promise<void> {
   const crash = (kind: string) => (error: unknown) => {
     log.error(kind, { error });
     process.exit(1);

@@ -28,6 +28,8 @@ export interface ClusterOptions {
   readonly topology?: readonly string[];
   /** Another program for some regions, relative to the root of the build, with more environment. */
   readonly mains?: Readonly<Record<string, { readonly main: string; readonly env: Readonly<Record<string, string>> }>>;
+  /** More environment of every process. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Every process reaches nats-server and the regions through a wire of its own that can fail: see `network`. */
   readonly wires?: { readonly seed: number };
   /** nats-server acknowledges what is on its disk: see `NatsServer.start`. */
@@ -67,6 +69,7 @@ interface SetUp {
   readonly natsPort: number;
   readonly regionUrls: Map<string, string>;
   readonly network: Network | undefined;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** Writes what the process is told of the others and answers the flags that say so; with wires, each one dials its own. */
@@ -93,7 +96,7 @@ async function regionProcess(
   return new NodeProcess({
     name,
     main: program?.main ?? 'services/region/main.js',
-    env: program?.env ?? {},
+    env: { ...setUp.environment, ...program?.env },
     flags: [...flags, ...(await surroundings(setUp, name)), '--data-dir', join(directory, name)],
   });
 }
@@ -131,6 +134,7 @@ export class Cluster {
     wires,
     syncAlways = false,
     fill,
+    environment = {},
   }: ClusterOptions = {}): Promise<Cluster> {
     const nats = await NatsServer.start({ syncAlways });
     const directory = mkdtempSync(join(tmpdir(), 'tidal-cluster-'));
@@ -142,13 +146,13 @@ export class Cluster {
     const promised = [...regionUrls.values(), ...routerUrls].map((url) => Number(new URL(url).port));
     const network = wires === undefined ? undefined : new Network(seededRandom(wires.seed), promised);
     const leader = regions[0]!;
-    const setUp: SetUp = { directory, topology, leader, schema, natsPort: nats.port, regionUrls, network };
+    const setUp: SetUp = { directory, topology, leader, schema, natsPort: nats.port, regionUrls, network, environment };
     const cluster = new Cluster(nats, setUp, routerUrls);
     for (const name of regionUrls.keys()) cluster.processes.set(name, await regionProcess(setUp, name, mains[name]));
     for (const [index, url] of routerUrls.entries()) {
       const name = index === 0 ? 'router' : `router-${index + 1}`;
       const flags = ['--listen', new URL(url).host, ...(await surroundings(setUp, name))];
-      cluster.processes.set(name, new NodeProcess({ name, main: 'services/router/main.js', flags }));
+      cluster.processes.set(name, new NodeProcess({ name, main: 'services/router/main.js', flags, env: environment }));
     }
     try {
       for (const name of regionUrls.keys()) await fill?.(join(directory, name), name);

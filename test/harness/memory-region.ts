@@ -58,6 +58,8 @@ export class MemoryRegion implements RegionLink {
   state: LinkState = 'up';
   ready = true;
   isCut = false;
+  /** It is about to stop. */
+  draining = false;
   /** Of the last cut that named one. */
   healAtMs: number | undefined;
   schemaHash = '0';
@@ -160,6 +162,7 @@ export class MemoryRegion implements RegionLink {
       items: this.items,
       clockMs: this.clock?.nowMs() ?? 0,
       newestMs: this.newestMs,
+      ...(this.draining ? { draining: true as const } : {}),
       ...(this.hindrance === undefined ? {} : { hindrance: this.hindrance }),
       ...(this.newestEpoch === undefined ? {} : { newestEpoch: this.newestEpoch }),
       ...(this.disk === undefined ? {} : { disk: this.disk }),

@@ -9,6 +9,9 @@ import { eventually } from './eventually.ts';
 /** dist/, where the built services lie beside the built tests. */
 const built = new URL('../../', import.meta.url);
 
+/** A suite that is about stopping says otherwise: the others stop a process to have it away, and nothing handed over. */
+const shortStops = { TIDAL_PARENT_PIPE: '1', TIDAL_DRAIN_MS: '0', TIDAL_HAND_OVER_MS: '0' };
+
 export interface NodeProcessOptions {
   readonly name: string;
   /** Relative to the root of the build: `services/region/main.js`. */
@@ -43,7 +46,7 @@ export class NodeProcess {
     const child = spawn(process.execPath, ['--enable-source-maps', fileURLToPath(new URL(main, built)), ...flags], {
       // However this process dies, its children hear of it.
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, TIDAL_PARENT_PIPE: '1', ...env },
+      env: { ...process.env, ...shortStops, ...env },
     });
     this.child = child;
     watchChild(this.name, child);

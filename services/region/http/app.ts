@@ -29,9 +29,9 @@ export function createRegionApp({ log, metrics, clock, random, limits, surface }
     ctx.body = { status: 'ok' };
   });
   router.get('/health/ready', (ctx) => {
-    const ready = surface.ready();
-    ctx.status = ready ? 200 : 503;
-    ctx.body = { status: ready ? 'ok' : 'starting', region: surface.region };
+    const status = surface.draining() ? 'draining' : surface.ready() ? 'ok' : 'starting';
+    ctx.status = status === 'ok' ? 200 : 503;
+    ctx.body = { status, region: surface.region };
   });
   router.get('/metrics', async (ctx) => {
     const { contentType, text } = await metrics.render();

@@ -36,6 +36,8 @@ export interface RegionSurface {
   /** Of all bodies in memory together. */
   readonly bodies: BodyBudget;
   ready(): boolean;
+  /** About to stop. */
+  draining(): boolean;
   /** How far filters and search know the items: a while after a start with many not all. */
   readonly indexing: { readonly complete: boolean; readonly told: number };
   cut(): boolean;

@@ -8,10 +8,12 @@ export interface HealthRoutesOptions {
   readonly leadership: LeadershipView;
   readonly regions: RegionsView;
   readonly metrics: Metrics;
+  /** About to stop: it serves, and wants no new clients. */
+  readonly draining: () => boolean;
 }
 
 export function addHealthRoutes(router: Router, options: HealthRoutesOptions): void {
-  const { reports, leadership, regions, metrics } = options;
+  const { reports, leadership, regions, metrics, draining } = options;
 
   router.get('/health', async (ctx) => {
     const health = await reports.health();
@@ -27,9 +29,10 @@ export function addHealthRoutes(router: Router, options: HealthRoutesOptions): v
   /** Writes can go somewhere: the leader is known and, when last asked, it answered and was ready. */
   router.get('/health/ready', (ctx) => {
     const leader = leadership.current === undefined ? undefined : regions.known(leadership.current.leader);
-    const ready = leader?.reachable === true && leader.status.ready;
-    ctx.status = ready ? 200 : 503;
-    ctx.body = { status: ready ? 'ready' : 'starting', leader: leadership.current?.leader ?? null };
+    const able = leader?.reachable === true && leader.status.ready;
+    const status = draining() ? 'draining' : able ? 'ready' : 'starting';
+    ctx.status = status === 'ready' ? 200 : 503;
+    ctx.body = { status, leader: leadership.current?.leader ?? null };
   });
   router.get('/metrics', async (ctx) => {
     const { contentType, text } = await metrics.render();

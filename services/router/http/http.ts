@@ -32,6 +32,8 @@ export interface RoutesOptions {
   readonly retireDisk: RetireDisk;
   readonly forwarding: WriteForwarding;
   readonly metrics: Metrics;
+  /** See `HealthRoutesOptions`. */
+  readonly draining: () => boolean;
   /** Absent: there is no `/metrics/nats`. */
   readonly broker?: BrokerMetrics | undefined;
   readonly maxBodyBytes: number;

@@ -1,0 +1,63 @@
+/**
+ * Finds the successor of a leader that is about to stop: sees `draining` in the leader's status, chooses as failover does,
+ * and promotes by the planned procedure, with manual failover too. Tried again with every status until the leader is
+ * another one or gone. Several routers may try: the compare-and-set lets one.
+ */
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { LeadershipView, Promote, RegionsView } from '../cluster/cluster.ts';
+import { chooseCandidate, disqualified } from './choose-candidate.ts';
+
+export interface SuccessionOptions {
+  readonly leadership: LeadershipView;
+  readonly regions: RegionsView;
+  /** Of the topology, in its order. */
+  readonly names: readonly string[];
+  readonly promote: Promote;
+  readonly log: Log;
+}
+
+export class Succession {
+  private readonly options: SuccessionOptions;
+  private underWay: Promise<void> | undefined;
+
+  constructor(options: SuccessionOptions) {
+    this.options = options;
+  }
+
+  /** To be told of every status. */
+  consider(status: RegionStatus): void {
+    const { leadership } = this.options;
+    const record = leadership.current;
+    if (status.draining !== true || record?.leader !== status.region || record.handover !== undefined) return;
+    this.underWay ??= this.find(status, record.epoch).finally(() => {
+      this.underWay = undefined;
+    });
+  }
+
+  /** Resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    await this.underWay;
+  }
+
+  private async find({ region: leader, signals }: RegionStatus, epoch: number): Promise<void> {
+    const { regions, names, promote, log } = this.options;
+    try {
+      const others = await Promise.all(names.filter((name) => name !== leader).map((name) => regions.ask(name)));
+      const asked = others.filter((region) => region !== undefined);
+      const candidate = chooseCandidate(asked, { epoch, signals });
+      if (candidate === undefined) {
+        const why = asked.map((region) => `${region.status.region} ${disqualified(region)}`);
+        log.warn('the leader is about to stop and nobody can take over', { leader, others: why });
+        return;
+      }
+      const { region } = candidate.status;
+      const answer = await promote({ region, force: false });
+      log.info('a leader that is about to stop was relieved', { from: leader, to: region, epoch: answer.epoch });
+    } catch (error) {
+      if (!(error instanceof Fault || error instanceof Refusal)) throw error;
+      log.info('the leader is about to stop; not relieved yet', { leader, detail: messageOf(error) });
+    }
+  }
+}
