@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the image runs: a command, then its flags. `exec`, so that signals reach the process itself.
+# What the image runs: a command, then its flags. `exec`, so that signals reach the process itself; as process 1 it would
+# hear none before it asks for it, so there the shell stays in front and passes them on.
 set -eu
 
 # The original's image was run as `tidal-server cluster …`; its command lines go on working.
@@ -20,4 +21,13 @@ case $command in
 esac
 shift
 export TIDAL_LISTEN="${TIDAL_LISTEN:-0.0.0.0:$port}"
-exec node "/app/dist/$main" "$@"
+if [ $$ -ne 1 ]; then exec node "/app/dist/$main" "$@"; fi
+node "/app/dist/$main" "$@" &
+child=$!
+trap 'kill -TERM $child 2>/dev/null || true' HUP INT TERM
+while :; do
+  code=0
+  wait $child || code=$?
+  # A signal ends the wait, not the child.
+  kill -0 $child 2>/dev/null || exit $code
+done

@@ -77,9 +77,8 @@ async function run(config: LauncherConfig, { programs, marker }: LauncherOptions
 
 /** Leaves the process with 0 after an orderly stop, 2 for what cannot be used, 1 for what failed. */
 export async function launchUntilAsked(options: LauncherOptions): Promise<never> {
-  const config = loadLauncherConfig();
   try {
-    process.exit(await run(config, options));
+    process.exit(await run(loadLauncherConfig(), options));
   } catch (error) {
     if (!(error instanceof ConfigError || error instanceof Fault)) throw error;
     process.stderr.write(`${error.message}\n`);

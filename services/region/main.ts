@@ -1,11 +1,13 @@
 /** The region process. */
+
 import { runService, STOP_LIMIT_MS } from '../../shared/kernel/lifecycle.ts';
+import { configured } from '../../shared/kernel/refused.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 
 // What takes long to load comes when signals are heard already.
 const { loadRegionConfig } = await import('../../shared/config/region-config.ts');
 const { createLog } = await import('../../shared/observe/log.ts');
-const config = loadRegionConfig();
+const config = await configured(loadRegionConfig);
 const log = createLog({ name: config.region, level: config.logLevel, clock: systemClock });
 const { startRegion } = await import('./start-region.ts');
 

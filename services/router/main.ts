@@ -1,11 +1,13 @@
 /** The router process: joins configuration, log, the control key in NATS and HTTP links to the regions. */
+
 import { runService, STOP_LIMIT_MS } from '../../shared/kernel/lifecycle.ts';
+import { configured } from '../../shared/kernel/refused.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 
 // What takes long to load comes when signals are heard already.
 const { loadRouterConfig } = await import('../../shared/config/router-config.ts');
 const { createLog } = await import('../../shared/observe/log.ts');
-const config = loadRouterConfig();
+const config = await configured(loadRouterConfig);
 const log = createLog({ name: 'router', level: config.logLevel, clock: systemClock });
 const { startRouter } = await import('./start-router.ts');
 

@@ -3,7 +3,7 @@ import { ConfigError } from './config-error.ts';
 import {
   type Address,
   type ConfigSource,
-  configOrExit,
+  configOrHelp,
   type Parsed,
   parseAddress,
   readSettings,
@@ -92,5 +92,5 @@ export function parseLauncherConfig(source: ConfigSource): Parsed<LauncherConfig
 }
 
 export function loadLauncherConfig(): LauncherConfig {
-  return configOrExit(parseLauncherConfig);
+  return configOrHelp(parseLauncherConfig);
 }

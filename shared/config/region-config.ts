@@ -7,7 +7,7 @@ import { ConfigError } from './config-error.ts';
 import {
   type Address,
   type ConfigSource,
-  configOrExit,
+  configOrHelp,
   type Parsed,
   parseAddress,
   readSettings,
@@ -284,5 +284,5 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
 }
 
 export function loadRegionConfig(): RegionConfig {
-  return configOrExit(parseRegionConfig);
+  return configOrHelp(parseRegionConfig);
 }

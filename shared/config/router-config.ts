@@ -6,7 +6,7 @@ import { ConfigError } from './config-error.ts';
 import {
   type Address,
   type ConfigSource,
-  configOrExit,
+  configOrHelp,
   type Parsed,
   parseAddress,
   readSettings,
@@ -199,5 +199,5 @@ function parseMonitorUrl(text: string): string {
 }
 
 export function loadRouterConfig(): RouterConfig {
-  return configOrExit(parseRouterConfig);
+  return configOrHelp(parseRouterConfig);
 }

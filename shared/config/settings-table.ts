@@ -90,8 +90,8 @@ export function readSettings<const T extends Record<string, Setting>>(
   return { values: values as Values<T> };
 }
 
-/** Prints the help and exits 0, or prints what is wrong and exits 2, or answers the configuration. */
-export function configOrExit<T>(parse: (source: ConfigSource) => Parsed<T>): T {
+/** Prints the help and exits 0, or answers the configuration. Throws `ConfigError`. */
+export function configOrHelp<T>(parse: (source: ConfigSource) => Parsed<T>): T {
   try {
     const parsed = parse({ args: process.argv.slice(2), env: process.env });
     if ('config' in parsed) return parsed.config;
@@ -99,8 +99,7 @@ export function configOrExit<T>(parse: (source: ConfigSource) => Parsed<T>): T {
     process.exit(0);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\nTry --help.\n`);
-    process.exit(2);
+    throw new ConfigError(`${error.message}\nTry --help.`);
   }
 }
 

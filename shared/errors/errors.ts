@@ -50,6 +50,7 @@ export const problems = {
   control_unavailable: [503, 'The leadership record cannot be read or written'],
   overloaded: [503, 'A limit on waiting work was reached'],
   shutting_down: [503, 'The process is shutting down'],
+  configuration_refused: [503, 'The process was started with what cannot be used'],
   stream_unavailable: [503, 'The stream is not healthy'],
   schema_behind: [503, 'The region lacks a part of the schema that the log uses'],
   clock_unsafe: [503, 'The clock of this region is too far off'],

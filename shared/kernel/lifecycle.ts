@@ -2,10 +2,11 @@
  * The life of a service process: start, wait for a signal, stop in order, leave.
  *
  * Exit codes: 0 after an orderly stop; 2 when what the operator gave cannot be used (`ConfigError`, printed in plain
- * words); 1 for everything else, at once: a broken invariant must not go on and must not answer.
+ * words; see `refused.ts` for supervisors that start everything again); 1 for everything else, at once: a broken invariant must not go on and must not answer.
  */
 import { type EndCause, onEndAsked } from './ending.ts';
 import type { Clock } from './kernel.ts';
+import { leaveRefused } from './refused.ts';
 import { systemClock } from './system.ts';
 
 export interface Service {
@@ -72,10 +73,7 @@ export async function runService({
   try {
     service = await start();
   } catch (error) {
-    if (error instanceof Error && error.name === 'ConfigError') {
-      process.stderr.write(`${error.message}\n`);
-      process.exit(2);
-    }
+    if (error instanceof Error && error.name === 'ConfigError') await leaveRefused(error.message);
     crash('start failed')(error);
   }
 }

@@ -37,6 +37,8 @@ export interface KnownRegion {
 export interface RegionsView {
   /** Undefined: it has never answered this process. */
   known(region: string): KnownRegion | undefined;
+  /** Why the region's process does not serve, in its own words, where it says so: its configuration was refused. */
+  refused(region: string): string | undefined;
   /** Asks the region now. Undefined: it did not answer; what was known stays, marked unreachable. */
   ask(region: string): Promise<KnownRegion | undefined>;
 }

@@ -2,7 +2,7 @@
  * Asks every region for its status once a second and at need, and remembers the last answer of each: an unreachable
  * region is shown with its last known numbers.
  */
-import { messageOf } from '../../../shared/errors/errors.ts';
+import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -26,6 +26,7 @@ export interface RegionMonitorOptions {
 export class RegionMonitor implements RegionsView {
   private readonly options: RegionMonitorOptions;
   private readonly last = new Map<string, KnownRegion>();
+  private readonly refusals = new Map<string, string>();
   private loops: readonly Repetition[] = [];
 
   constructor(options: RegionMonitorOptions) {
@@ -71,6 +72,10 @@ export class RegionMonitor implements RegionsView {
     return this.last.get(region);
   }
 
+  refused(region: string): string | undefined {
+    return this.refusals.get(region);
+  }
+
   async ask(region: string): Promise<KnownRegion | undefined> {
     const link = this.options.links.get(region);
     if (link === undefined) return undefined;
@@ -78,6 +83,10 @@ export class RegionMonitor implements RegionsView {
       return this.take(await link.status());
     } catch (error) {
       // A refusal is no status either: whatever the region means, its numbers are not known to be new.
+      const refused = error instanceof Refusal && error.code === 'configuration_refused';
+      if (!refused) this.refusals.delete(region);
+      else if (!this.refusals.has(region)) this.options.log.warn(error.message, { region });
+      if (refused) this.refusals.set(region, error.message);
       this.lose(region, messageOf(error));
       return undefined;
     }
@@ -93,6 +102,7 @@ export class RegionMonitor implements RegionsView {
       reachable: true,
     };
     this.last.set(status.region, known);
+    this.refusals.delete(status.region);
     if (before?.reachable !== true) log.info('region answers', { region: status.region });
     onStatus(status);
     return known;

@@ -75,7 +75,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     for (const name of names) {
       const region = known.get(name);
       if (region?.reachable === true) notes.push(...doubtsOf(name, region.status));
-      if (region?.reachable !== true) notes.push(`${name} does not answer`);
+      if (region?.reachable !== true) notes.push(`${name}${refusalOr(' does not answer', regions.refused(name))}`);
       else if (region.status.draining === true) notes.push(`${name} is about to stop`);
       else if (region.status.cut) notes.push(`${name} is cut off by a drill`);
       else if (region.status.snapshotObstacle !== undefined)
@@ -180,6 +180,10 @@ function absentDisks(regions: readonly KnownRegion[]): AbsentDisk[] {
       region,
       known_until: knownMs === 0 ? null : new Date(knownMs).toISOString(),
     }));
+}
+
+function refusalOr(text: string, refusal: string | undefined): string {
+  return refusal === undefined ? text : `: ${refusal}`;
 }
 
 function reportOf(

@@ -39,7 +39,14 @@ const LOOK_EVERY_MS = 50;
 const PROBE_EVERY_MS = 250;
 
 /** Refusals after which asking again, or asking somebody else, may succeed, and which say that nothing was taken. */
-const held = new Set<ProblemCode>(['not_leader', 'handing_over', 'stale_epoch', 'not_ready', 'shutting_down']);
+const held = new Set<ProblemCode>([
+  'not_leader',
+  'handing_over',
+  'stale_epoch',
+  'not_ready',
+  'shutting_down',
+  'configuration_refused',
+]);
 
 interface Waiting {
   readonly submission: Submission;

@@ -29,7 +29,14 @@ describe('a command that is interrupted', function () {
       if (request.url?.startsWith('/internal/snapshot/') === true) {
         if (request.url.endsWith('offset=0')) response.end(Buffer.alloc(1024 * 1024));
       } else if (request.url?.startsWith('/internal/snapshot') === true) {
-        const info = { id: 'a', region: 'us-east', bytes: 4_194_304, sha256: '', position: '', schemaHash: '' };
+        const info = {
+          id: 'a',
+          region: 'us-east',
+          bytes: 4_194_304,
+          sha256: 'a'.repeat(64),
+          position: '',
+          schemaHash: '',
+        };
         response.setHeader('content-type', 'application/json').end(JSON.stringify(info));
       }
     });
