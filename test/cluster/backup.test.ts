@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { AbsentDisk } from '../../services/router/cluster/cluster.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
+import { Cluster, type StatusRegion } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
 import { keepWriting } from '../harness/keep-writing.ts';
 
@@ -156,15 +156,21 @@ describe('backup and restore', function () {
 
   it('a disk that was lost is named until an operator retires it; one that a region runs on is not retired', async () => {
     const retire = (disk: unknown) => cluster.post('/cluster/retire-disk', { disk });
-    const { regions, absent_disks } = await cluster.status();
+    let regions: readonly StatusRegion[] = [];
+    let absent: readonly AbsentDisk[] = [];
+    await eventually('every region knows how far the disk is known that lay in the removed directory', async () => {
+      const status = await cluster.status();
+      regions = status.regions;
+      absent = status.absent_disks;
+      return absent.length > 0 && absent.every(({ known_until }) => known_until !== null);
+    });
     assert.deepEqual(
-      absent_disks.map(({ region }) => region),
+      absent.map(({ region }) => region),
       ['ap-south'],
-      'its directory was removed',
     );
-    const [{ disk, known_until }] = absent_disks as [AbsentDisk];
+    const [{ disk, known_until }] = absent as [AbsentDisk];
     assert.ok(!regions.some((region) => region.disk === disk));
-    assert.ok(known_until !== null && Date.parse(known_until) > 0);
+    assert.ok(Date.parse(String(known_until)) > 0);
     for (const region of regions) {
       const refused = await retire(region.disk);
       assert.deepEqual([refused.status, refused.body.code], [409, 'disk_in_use']);

@@ -72,7 +72,7 @@ function repetitionIn(batches: readonly Batch[], keysForgottenMs: number): strin
   for (const batch of batches) {
     const copy = mayBeForgotten(batch, keysForgottenMs);
     if (copy === undefined) continue;
-    return `${batch.origin}, beyond it in this region's log, ${forgottenText(copy, keysForgottenMs)} there`;
+    return `${batch.origin}, beyond it in this region's log, ${forgottenText(copy, keysForgottenMs)}`;
   }
   return undefined;
 }

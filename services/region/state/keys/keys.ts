@@ -142,5 +142,5 @@ export function mayBeForgotten(batch: Batch, forgottenMs: number): Copy | undefi
 /** Of such a copy, for whoever has to look after it. */
 export function forgottenText({ sequence, acceptedMs }: Copy, forgottenMs: number): string {
   const [accepted, forgotten] = [acceptedMs, forgottenMs].map((ms) => new Date(ms).toISOString());
-  return `holds a signal under an idempotency key, its event ${sequence}, accepted at ${accepted}, and keys used up to ${forgotten} are forgotten: whether it was counted already cannot be told`;
+  return `holds a signal under an idempotency key, its event ${sequence}, accepted at ${accepted}, and keys used up to ${forgotten} are forgotten: whether it was counted already cannot be told; docs/runbook.md says under keys_forgotten what to do`;
 }
