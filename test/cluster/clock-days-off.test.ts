@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { HLC_PER_MS, TIME_LIMIT_MS } from '../../shared/protocol/events.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
-import { chainOf } from '../harness/batches.ts';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
+import { rawBatch, rawSignal } from '../harness/garbage.ts';
 
 const DAY_MS = 86_400_000;
 const AHEAD_MS = 30 * DAY_MS;
@@ -96,10 +96,14 @@ describe('a clock is 30 days ahead', function () {
     const { url } = cluster.nats;
     const client = connectJetStream({ url, name: 'old-program', clock: systemClock, settings: { maxBytes: -1 } });
     await eventually('connected', () => client.stream.connected);
-    const [batch] = chainOf({ origin, epoch }, [
-      [{ kind: 'signal', hlc: timeMs * HLC_PER_MS + 1, entity: 1, signal: 'view', weight: 1_000, timeMs }],
-    ]);
-    await client.stream.publish(origin, batch!.bytes, 0);
+    const bytes = rawBatch({
+      origin,
+      epoch,
+      hlc: timeMs * HLC_PER_MS + 1,
+      signals: ['view'],
+      events: [rawSignal(1_000)],
+    });
+    await client.stream.publish(origin, bytes, 0);
     await client.close();
   };
 
