@@ -40,6 +40,9 @@ export async function takeDirectory(options: DirectoryOptions): Promise<Director
     throw new ConfigError(`the data directory belongs to the region ${String(owner)}, not to ${region}`);
   }
   requireAccepted(wal, schema, schemaFile);
+  if ((wal.mark('mending') ?? false) !== false) {
+    throw new ConfigError('mending this data directory was interrupted: run it again (docs/runbook.md)');
+  }
   if (owner === undefined) wal.noteMark('region', region);
   if (typeof wal.mark('disk') !== 'string') wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
   const description = describeSchema(schema);

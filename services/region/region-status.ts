@@ -3,6 +3,7 @@ import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
+import { mendedOf } from '../../shared/protocol/mended.ts';
 import { formatPosition, missing, type Position, reportedApplied, totalOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
@@ -51,6 +52,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
   const { scanOnly } = parts.vectors.stats;
   const clockMs = parts.clock.nowMs();
   const aheadMs = logAheadMs(wal, clockMs);
+  const mended = mendedOf(wal.mark('mended'));
   return {
     region: parts.region,
     role: role.leads ? 'leader' : 'follower',
@@ -71,6 +73,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     clockMs,
     newestMs: apply.newestMs,
     ...(aheadMs > UNSAFE_MS ? { logAheadMs: aheadMs } : {}),
+    ...(mended === undefined ? {} : { mended: { count: mended.count, id: mended.id } }),
     ...stoppedIn(parts),
     ...(ingest.refused === undefined ? {} : { refused: ingest.refused }),
     ...(snapshot.progress === undefined ? {} : { snapshot: snapshot.progress }),

@@ -244,11 +244,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onTrimmed: (peer, origin) => bootstrap.trimmedAt(peer, origin),
   });
   const bootstrap: Bootstrap = createBootstrap({
-    clock,
-    log,
-    peers,
-    links,
-    wal,
+    ...{ clock, log, peers, links, wal },
+    leads: () => role.leads,
     openLog: (store) => openLog({ store }),
     incoming: (id, bytes) => options.home.incoming(id, bytes),
     startedEmpty: startedEmpty && !installed,

@@ -106,6 +106,8 @@ export interface RegionStatus {
   readonly newestMs: number;
   /** How far the latest acceptance time of its log is ahead of its clock, ms; absent: by no more than clocks may differ. */
   readonly logAheadMs?: number;
+  /** Its state was mended, or is of a region that was (`mended.ts`). */
+  readonly mended?: { readonly count: number; readonly id: string };
   /** A snapshot it is fetching: from whom, bytes that are here, and bytes in all. */
   readonly snapshot?: { readonly peer: string; readonly bytes: number; readonly of: number };
   /** Why it cannot have a snapshot although it needs one: each peer's reason. */

@@ -3,9 +3,11 @@
  * future all the same, what is accepted afterwards has the right time.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { HLC_PER_MS, TIME_LIMIT_MS } from '../../shared/protocol/events.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
@@ -158,5 +160,37 @@ describe('a clock is 30 days ahead', function () {
     });
     assert.equal((await view(cluster, 7)).status, 200);
     await cluster.converged();
+  });
+
+  it('the way out of the runbook: one region is mended, promoted, and the others take its state over', async () => {
+    const viewsOf = async (region: string): Promise<readonly (number | undefined)[]> => {
+      const { body } = await cluster.get<ItemAnswer>(`/items/1?region=${region}`);
+      const { '1h': hour, all } = body.signals.view!;
+      return [hour, all];
+    };
+    assert.equal((await cluster.post('/items', { id: 1, metadata: { title: 'one' } })).status, 200);
+    assert.equal((await view(cluster, 1)).status, 200);
+    await cluster.converged();
+    const [stuck, all] = await viewsOf('us-east');
+    assert.equal(stuck, 0, 'the window of a touched pair stands still');
+    await cluster.process('us-east').end('SIGTERM');
+    const mend = fileURLToPath(new URL('../../deploy/mend/main.js', import.meta.url));
+    const schema = fileURLToPath(new URL('../../../deploy/config/default-schema.yaml', import.meta.url));
+    const said = execFileSync(process.execPath, [
+      ...[mend, '--data-dir', join(cluster.directory, 'us-east'), '--schema', schema],
+    ]).toString();
+    assert.match(said, /[1-9]\d* pairs/);
+    await cluster.restart('us-east');
+    await eventually('us-east has caught up', async () => (await promote('us-east')).status === 200);
+    await eventually('all have the mended state', async () => {
+      const answers = await Promise.all(
+        cluster.regionNames.map((name) => cluster.region<{ mended?: { count: number } }>(name, '/internal/status')),
+      );
+      return answers.every(({ body }) => body.mended?.count === 1);
+    });
+    await cluster.settled();
+    assert.equal((await view(cluster, 1)).status, 200);
+    await cluster.converged();
+    for (const region of cluster.regionNames) assert.deepEqual(await viewsOf(region), [1, all! + 1], region);
   });
 });

@@ -57,6 +57,66 @@ function pairsOf(list: readonly LedgerEvent[]): Map<string, LedgerEvent> {
   return new Map(list.map((event) => [`${event.entity} ${event.signal}`, event]));
 }
 
+describe('a ledger without its future', () => {
+  const upToMs = START_MS + 200 * HOUR_MS + 17 * MINUTE_MS;
+
+  it('keeps every sum of all time and every count, has nothing later than the moment, and is done once', () => {
+    fc.assert(
+      fc.property(events, (list) => {
+        const ledger = ledgerOf(list);
+        const before = [...pairsOf(list).values()].map(({ entity, signal }) => ledger.read(entity, signal, upToMs)!);
+        const future = new Set(
+          list.filter(({ timeMs }) => timeMs > upToMs).map((one) => `${one.entity} ${one.signal}`),
+        );
+        assert.equal(ledger.withoutFuture(upToMs), future.size);
+        for (const [index, { entity, signal }] of [...pairsOf(list).values()].entries()) {
+          const after = ledger.read(entity, signal, upToMs)!;
+          assert.deepEqual([after.sums.all, after.count], [before[index]!.sums.all, before[index]!.count]);
+          assert.ok(after.lastMs <= upToMs);
+          for (const window of ['1h', '24h', '7d'] as const) assert.ok(after.sums[window]! <= after.sums.all!);
+          if (!future.has(`${entity} ${signal}`)) assert.deepEqual(after, before[index]);
+        }
+        const once = described(ledger).digest;
+        assert.equal(ledger.withoutFuture(upToMs), 0);
+        assert.equal(described(ledger).digest, once);
+      }),
+    );
+  });
+
+  it('is the same however its events interleaved, comes back from its shards, and counts what comes next', () => {
+    fc.assert(
+      fc.property(
+        events.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),
+        ([list, shuffled]) => {
+          const [one, other] = [ledgerOf(list), ledgerOf(shuffled)];
+          for (const ledger of [one, other]) ledger.withoutFuture(upToMs);
+          assert.equal(described(one).parts, described(other).parts);
+          const loaded = createLedger({ schema });
+          const pass = one.pass();
+          while (!pass.prepare(1_000));
+          for (let shard = 0; shard < SHARDS; shard++) loaded.load(shard, pass.encode(shard));
+          const { entity, signal } = list[0]!;
+          for (const ledger of [one, other, loaded]) ledger.add(entity, signal, 1_000, upToMs + 1_000);
+          assert.equal(described(loaded).parts, described(one).parts);
+          assert.equal(described(other).parts, described(one).parts);
+          assert.ok(one.read(entity, signal, upToMs + 2_000)!.sums['1h']! >= 1);
+        },
+      ),
+    );
+  });
+
+  it('keeps what its rings still have of before the moment where it was', () => {
+    const ledger = createLedger({ schema });
+    const at = (hours: number, weight = 1_000): void => ledger.add(1, 'view', weight, START_MS + hours * HOUR_MS);
+    for (const hours of [100, 190, 199]) at(hours);
+    at(202);
+    at(201, 5_000);
+    ledger.withoutFuture(upToMs);
+    const { sums, count } = ledger.read(1, 'view', upToMs)!;
+    assert.deepEqual([sums['24h'], sums['7d'], sums.all, count], [2, 3, 9, 5]);
+  });
+});
+
 describe('ledger properties', () => {
   it('holds the same bits whatever the order and interleaving of the events', () => {
     const shuffled = events.chain((list) =>

@@ -10,6 +10,7 @@ import { silentLog } from '../../shared/observe/log.ts';
 import type { Batch } from '../../shared/protocol/batch.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import type { RegionStatus, SnapshotInfo } from '../../shared/protocol/internal.ts';
+import { mendedOf } from '../../shared/protocol/mended.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
@@ -46,7 +47,14 @@ class Peer implements PeerLink {
 
   async status(): Promise<RegionStatus> {
     this.meet('status');
-    return { region: this.region, cut: this.cut, durable: formatPosition(this.wal.durable) } as RegionStatus;
+    const mended = mendedOf(this.wal.mark('mended'));
+    const durable = formatPosition(this.wal.durable);
+    return {
+      region: this.region,
+      cut: this.cut,
+      durable,
+      ...(mended === undefined ? {} : { mended }),
+    } as unknown as RegionStatus;
   }
 
   async log(): Promise<Uint8Array> {
@@ -87,6 +95,7 @@ class Rig {
   readonly arrived: ArrivedSnapshot[] = [];
   released = 0;
   isReady = false;
+  leads = false;
   hindered = false;
   notBeforeMs = 0;
   schemaError: string | undefined;
@@ -121,6 +130,7 @@ class Rig {
       wal: this.wal,
       openLog: (store) => openLog({ store }),
       incoming: (id, bytes) => this.home.incoming(id, bytes),
+      leads: () => this.leads,
       startedEmpty,
       ready: () => this.isReady,
       notBeforeMs: this.notBeforeMs,
@@ -204,6 +214,35 @@ describe('bootstrap of an empty region', () => {
     await rig.seconds(5);
     assert.equal(rig.peers[0]!.asked, 0);
     assert.equal(bootstrap.holdsRepair, false);
+    await rig.clock.run(bootstrap.stop());
+  });
+
+  it('a region whose peer was mended takes the mended state over, whatever another one holds; a leader does not', async () => {
+    const rig = new Rig('a', 'b');
+    await rig.wal.append({ batches: viewChain(y, 2) });
+    await rig.hold(0, viewChain(x, 9), viewChain(y, 1));
+    await rig.hold(1, viewChain(x, 2));
+    await rig.peers[1]!.wal.storeMark('mended', { count: 1, id: 'one', future: {} });
+    rig.leads = true;
+    const bootstrap = rig.start(false);
+    await rig.seconds(3);
+    assert.equal(rig.peers[1]!.asked, 0);
+    rig.leads = false;
+    await rig.seconds(3);
+    assert.deepEqual(
+      rig.arrived.map(({ peer }) => peer),
+      ['b'],
+    );
+    await rig.clock.run(bootstrap.stop());
+  });
+
+  it('a region that was mended fetches nothing from one that was not', async () => {
+    const rig = new Rig('a');
+    await rig.wal.storeMark('mended', { count: 1, id: 'one', future: {} });
+    await rig.hold(0, viewChain(x, 9));
+    const bootstrap = rig.start();
+    await rig.seconds(5);
+    assert.equal(rig.peers[0]!.asked, 0);
     await rig.clock.run(bootstrap.stop());
   });
 

@@ -127,11 +127,13 @@ interface Loaded {
 }
 
 function loadShards(wal: Wal, ledger: Ledger, log: Log): Loaded {
-  const whole = wal.origins().every(({ first }) => first === 1);
+  // What was mended the log does not make again.
+  const whole = wal.mark('mended') === undefined && wal.origins().every(({ first }) => first === 1);
   /** Goes on without what is damaged, if the log can replace it. */
   const orReplay = (error: unknown): void => {
     if (!(error instanceof Fault && error.code === 'damaged_checkpoint')) throw error;
-    if (!whole) throw new Fault(error.code, `${error.message}; the log begins later; ${HINT}`, { cause: error });
+    if (!whole)
+      throw new Fault(error.code, `${error.message}; the log alone does not make it again; ${HINT}`, { cause: error });
     log.warn('a checkpoint cannot be used: the whole log is replayed', { error: messageOf(error) });
   };
   let damaged = false;

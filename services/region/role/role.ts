@@ -24,16 +24,23 @@
 
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { HandoverReply } from '../../../shared/protocol/internal.ts';
+import { mendedOf } from '../../../shared/protocol/mended.ts';
 import type { Gate } from '../intake/intake.ts';
 import type { Wal } from '../wal/wal.ts';
 
 /** Clocks that differ by no more than this agree. */
 export const UNSAFE_MS = 30_000;
 
-/** How far the latest acceptance time of the log is ahead of a clock, ms, ≥ 0: one of the two is wrong where that is much. */
-export function logAheadMs(wal: Pick<Wal, 'origins'>, nowMs: number): number {
+/**
+ * How far the latest acceptance time of the log is ahead of a clock, ms, ≥ 0: one of the two is wrong where that is much. What was
+ * mended does not count.
+ */
+export function logAheadMs(wal: Pick<Wal, 'origins' | 'mark'>, nowMs: number): number {
+  const future = mendedOf(wal.mark('mended'))?.future ?? {};
   let aheadMs = 0;
-  for (const { newestMs } of wal.origins()) aheadMs = Math.max(aheadMs, newestMs - nowMs);
+  for (const { origin, newestMs } of wal.origins()) {
+    if (newestMs > (future[origin] ?? 0)) aheadMs = Math.max(aheadMs, newestMs - nowMs);
+  }
   return aheadMs;
 }
 

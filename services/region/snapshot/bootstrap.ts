@@ -14,6 +14,7 @@ import { Condition } from '../../../shared/kernel/condition.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
+import { compareMended, type Mended, mendedOf } from '../../../shared/protocol/mended.ts';
 import {
   missing,
   type Position,
@@ -57,6 +58,8 @@ export interface BootstrapOptions {
   readonly notBeforeMs: number;
   /** Nothing is fetched: the region is cut off. */
   readonly hindered: () => boolean;
+  /** A leader takes no mended state over: another region is promoted first. */
+  readonly leads: () => boolean;
   /** Throws `ConfigError` where this region's schema may not follow the copy's. */
   readonly requireSchema: (copy: Wal) => void;
   /** Regions of the topology, present and former: a copy holds origins of no others. Absent: it may. */
@@ -69,6 +72,12 @@ export interface BootstrapOptions {
 
 export function createBootstrap(options: BootstrapOptions): Bootstrap {
   return new SnapshotBootstrap(options);
+}
+
+interface Reachable {
+  readonly link: PeerLink;
+  readonly mended: Mended | undefined;
+  readonly durable: Position;
 }
 
 /** What became of fetching from one peer. `interrupted`: a cut or a stop came in between. */
@@ -177,6 +186,11 @@ class SnapshotBootstrap implements Bootstrap {
         return { why: 'this region started empty', from: ahead.map(({ link }) => link) };
       }
     }
+    const own = mendedOf(wal.mark('mended'));
+    const mended = peers.filter((peer) => compareMended(peer.mended, own) > 0);
+    if (mended.length > 0 && !this.options.leads()) {
+      return { why: 'the state of a peer was mended', from: mended.map(({ link }) => link) };
+    }
     const nowMs = this.options.clock.monotonicMs();
     for (const [origin, { sequence, sinceMs, peers: without }] of this.trimmed) {
       const here = sequenceOf(wal.durable, origin);
@@ -191,16 +205,21 @@ class SnapshotBootstrap implements Bootstrap {
     return undefined;
   }
 
-  /** Reachable peers that are not cut off, the one that holds most first, then in the topology's order. */
-  private reachable(): { readonly link: PeerLink; readonly durable: Position }[] {
-    const { peers, links } = this.options;
+  /**
+   * Reachable peers that are not cut off, and whose state lacks nothing that was mended here: the one that was mended last
+   * first, then the one that holds most, then in the topology's order.
+   */
+  private reachable(): Reachable[] {
+    const { peers, links, wal } = this.options;
+    const own = mendedOf(wal.mark('mended'));
     return links
       .flatMap((link) => {
         const view = peers.views.get(link.region);
         if (view === undefined || !view.reachable || view.status.cut) return [];
-        return [{ link, durable: reportedDurable(view.status) }];
+        const mended = mendedOf(view.status.mended);
+        return compareMended(mended, own) < 0 ? [] : [{ link, mended, durable: reportedDurable(view.status) }];
       })
-      .sort((a, b) => totalOf(b.durable) - totalOf(a.durable));
+      .sort((a, b) => compareMended(b.mended, a.mended) || totalOf(b.durable) - totalOf(a.durable));
   }
 
   private async fetch(from: readonly PeerLink[]): Promise<Outcome> {

@@ -14,6 +14,7 @@ import { Fault } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { isUnsound, parseRemembered } from '../../../shared/leadership/leadership.ts';
 import { type Batch, decodeBatch } from '../../../shared/protocol/batch.ts';
+import { compareMended, mendedOf } from '../../../shared/protocol/mended.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -38,6 +39,9 @@ export function lackOf(mine: Wal, position: Position): string | undefined {
 
 /** Why an opened copy cannot take this region's place; undefined: it can. */
 export function obstacleOf(mine: Wal, copy: Wal): string | undefined {
+  if (compareMended(mendedOf(copy.mark('mended')), mendedOf(mine.mark('mended'))) < 0) {
+    return 'it was made before the state here was mended';
+  }
   const lack = lackOf(mine, copy.durable);
   if (lack !== undefined) return lack;
   for (const { origin, epoch, last } of mine.origins()) {

@@ -59,7 +59,17 @@ export interface AppendOptions {
 }
 
 /** A small value that survives restarts, by name. */
-export type MarkName = 'region' | 'leadership' | 'cut' | 'schema' | 'catching_up' | 'checkpoint' | 'disk' | 'disks';
+export type MarkName =
+  | 'region'
+  | 'leadership'
+  | 'cut'
+  | 'schema'
+  | 'catching_up'
+  | 'checkpoint'
+  | 'disk'
+  | 'disks'
+  | 'mending'
+  | 'mended';
 
 export interface ForgetOptions {
   readonly from: string | undefined;

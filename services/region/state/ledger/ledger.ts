@@ -126,6 +126,11 @@ export interface Ledger extends LedgerView {
    * for bytes that are none of these; pairs of a signal the schema does not know are one too.
    */
   load(shard: number, bytes: Uint8Array): void;
+  /**
+   * Takes the future out of every pair that has an event after `upToMs`: see `long-past.ts`. No sum of all time and no count
+   * changes. Answers how many pairs it was. For a ledger that nothing is ranked from: ceilings are not kept.
+   */
+  withoutFuture(upToMs: number): number;
   /** Feeds every stored value of every pair, entities ascending, to the digest. */
   describe(sink: PairSink): void;
   /** One pair, as `describe` feeds it; nothing when it has no events. */

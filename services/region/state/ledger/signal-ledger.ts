@@ -151,6 +151,18 @@ class SignalLedger implements Ledger {
     this.ceilings.raise(index, ordinal, newest, this.ceiling);
   }
 
+  withoutFuture(upToMs: number): number {
+    let changed = 0;
+    for (const { pairs } of this.inOrder) {
+      for (let slot = 0; slot < pairs.table.size; slot++) {
+        if (!pairs.withoutFuture(slot, upToMs)) continue;
+        this.changedShards[shardOf(pairs.table.entity(slot))] = 1;
+        changed++;
+      }
+    }
+    return changed;
+  }
+
   private signalFor(entity: number, signal: string, weight: number, timeMs: number): Signal {
     checkNumbers(entity, weight, timeMs);
     return this.signalOf(signal);

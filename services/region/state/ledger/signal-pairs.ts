@@ -12,6 +12,7 @@ import type { Entities } from '../entities/entities.ts';
 import { Carries, exact } from './carries.ts';
 import { CELLS, type Decay, sortKey } from './decay/decay.ts';
 import type { PairCeiling, SignalReading } from './ledger.ts';
+import { LONG_PAST_MS, placedUpTo } from './long-past.ts';
 import { CARRIES, LIMB, PairCells } from './pair-cells.ts';
 import { CELL, COUNT, FIRST_MS, LAST_MS, PairTable, RINGS, SUM } from './pair-table.ts';
 import type { TimedPairs } from './past/past.ts';
@@ -115,6 +116,39 @@ export class SignalPairs implements TimedPairs {
     }
     this.cells.retract(slot, weight, timeMs, lastMs);
     return slot;
+  }
+
+  /** See `Ledger.withoutFuture`. False: the pair has no event after `upToMs`, and nothing changed. */
+  withoutFuture(slot: number, upToMs: number): boolean {
+    const record = this.table.record(slot);
+    const at = this.table.field(slot);
+    if (record[at + LAST_MS]! <= upToMs) return false;
+    const firstMs = record[at + FIRST_MS]!;
+    let uncounted = this.count(slot);
+    this.settle(slot, this.newestMinute(slot));
+    const all = exact(record[at + SUM]!, this.carries.get(slot * CARRIES + SUM_CARRY), LIMB);
+    const values = { all, minutes: this.values(slot, 'minutes'), hours: this.values(slot, 'hours') };
+    this.clear(slot, upToMs - LONG_PAST_MS);
+    for (const { weight, timeMs } of placedUpTo(values, upToMs)) {
+      this.put(this.table.entity(slot), weight, timeMs, uncounted > 0 ? 1 : 0);
+      uncounted--;
+    }
+    for (; uncounted > 0; uncounted--) this.addCount(slot, 1);
+    record[at + FIRST_MS] = Math.min(firstMs, record[at + FIRST_MS]!);
+    return true;
+  }
+
+  /** As a pair with one event of no weight at `timeMs`. */
+  private clear(slot: number, timeMs: number): void {
+    const record = this.table.record(slot);
+    const at = this.table.field(slot);
+    for (let key = 0; key < CARRIES; key++) this.carries.set(slot * CARRIES + key, 0);
+    for (let age = 0; age < CELLS; age++) this.cells.setLow(slot, age, 0);
+    record[at + SUM] = 0;
+    record[at + FIRST_MS] = timeMs;
+    record[at + LAST_MS] = timeMs;
+    this.table.links(slot)[this.table.link(slot) + COUNT] = 0;
+    this.setRings(slot, 0);
   }
 
   count(slot: number): number {

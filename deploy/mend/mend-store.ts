@@ -1,0 +1,130 @@
+/**
+ * Takes events from the future out of windows, decay and creation times of a region that does not run. What the store holds
+ * afterwards cannot be made of its log again: it is a new base, marked as one (`shared/protocol/mended.ts`), which the other
+ * regions take over as a snapshot, and on which all of them apply the same log.
+ *
+ * Order of effects: the mark `mending`, with the moment → the ledger as a start would have it, mended, shard by shard, and the
+ * checkpoint that covers everything → items → idempotency records → the mark `mended` → `mending` is taken away. What
+ * a crash leaves in between: a directory that does not start before the command was run again, which goes on with the same
+ * moment; each step is the same when it is done twice.
+ */
+import { floorMark, packShard, readFloor } from '../../services/region/checkpoint/checkpoint.ts';
+import { recover } from '../../services/region/recover/recover.ts';
+import { createRegisters } from '../../services/region/state/catalog/registers.ts';
+import { counting } from '../../services/region/state/keys/keys.ts';
+import { SHARDS } from '../../services/region/state/ledger/ledger.ts';
+import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
+import { decodeCopies, decodeItem, encodeCopies, encodeItem } from '../../services/region/wal/documents.ts';
+import { openLog } from '../../services/region/wal/log.ts';
+import type { Store } from '../../services/region/wal/store.ts';
+import { ConfigError } from '../../shared/config/config-error.ts';
+import { type Clock, type Random, randomName } from '../../shared/kernel/kernel.ts';
+import type { Log } from '../../shared/observe/log.ts';
+import { type Mended, mendedOf } from '../../shared/protocol/mended.ts';
+import type { Schema } from '../../shared/schema/schema.ts';
+
+/** Rows changed in one transaction. */
+const STEP_ROWS = 1_000;
+const PAIRS_AT_ONCE = 10_000;
+/** Below every epoch: the copy that counts keeps counting, so that nothing is taken out of a window it is in no more. */
+const SETTLED_EPOCH = 0;
+
+export interface MendOptions {
+  /** Open, and only here. Stays open. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly schema: Schema;
+  /** What is later than this, epoch ms, is the future. */
+  readonly upToMs: number;
+}
+
+export interface MendReport {
+  readonly upToMs: number;
+  /** (item, signal) pairs, and items, that had something from the future. */
+  readonly pairs: number;
+  readonly items: number;
+  readonly mended: Mended;
+}
+
+export async function mendStore({
+  store,
+  clock,
+  random,
+  log,
+  schema,
+  upToMs: given,
+}: MendOptions): Promise<MendReport> {
+  const wal = openLog({ store });
+  if ((wal.mark('catching_up') ?? false) !== false) {
+    throw new ConfigError('this region had not caught up with its peers: mend another one');
+  }
+  const { upToMs } = (wal.mark('mending') || { upToMs: given }) as { upToMs: number };
+  await wal.storeMark('mending', { upToMs });
+
+  const ledger = createLedger({ schema });
+  const told = { put() {}, remove() {}, adopt() {} };
+  recover({ clock, log, wal, catalog: createRegisters(), ledger, facets: told, text: told });
+  const pairs = ledger.withoutFuture(upToMs);
+  const pass = ledger.pass();
+  while (!pass.prepare(PAIRS_AT_ONCE));
+  const { position: floor } = readFloor(wal.mark('checkpoint'));
+  for (let shard = 0; shard < SHARDS; shard++) {
+    await wal.storeShard(shard, packShard(pass.encode(shard), wal.durable, floor));
+  }
+  await wal.storeMark('checkpoint', floorMark({ position: wal.durable, atMs: upToMs }));
+
+  const items = await changeRows(store, 'items', (value) => {
+    const { createdMs, updatedMs, ...rest } = decodeItem(value);
+    if ((createdMs ?? 0) <= upToMs && updatedMs <= upToMs) return undefined;
+    const created = createdMs === undefined ? undefined : Math.min(createdMs, upToMs);
+    return encodeItem({ ...rest, createdMs: created, updatedMs: Math.min(updatedMs, upToMs) });
+  });
+  await changeRows(store, 'keys', (value) => {
+    const copies = decodeCopies(value);
+    const counts = new Set(
+      [...new Set(copies.map(({ bodyHash }) => bodyHash))].flatMap((hash) => {
+        return counting(copies.filter(({ bodyHash }) => bodyHash === hash));
+      }),
+    );
+    return encodeCopies(copies.map((copy) => (counts.has(copy) ? { ...copy, epoch: SETTLED_EPOCH } : copy)));
+  });
+
+  const before = mendedOf(wal.mark('mended'));
+  const future = wal.origins().filter(({ newestMs }) => newestMs > upToMs);
+  const mended: Mended = {
+    count: (before?.count ?? 0) + 1,
+    id: randomName(random, 13),
+    future: { ...before?.future, ...Object.fromEntries(future.map(({ origin, newestMs }) => [origin, newestMs])) },
+  };
+  await wal.storeMark('mended', mended);
+  await wal.storeMark('mending', false);
+  return { upToMs, pairs, items, mended };
+}
+
+/** Puts what `change` makes of each row in its place; undefined: it stays. Answers how many changed. */
+async function changeRows(
+  store: Store,
+  table: 'items' | 'keys',
+  change: (value: Uint8Array) => Uint8Array | undefined,
+): Promise<number> {
+  let changed = 0;
+  let from: number | string | undefined;
+  do {
+    const range = from === undefined ? {} : { from };
+    const rows = [...store.range(table, { ...range, limit: STEP_ROWS + 1 } as never)];
+    from = rows.length > STEP_ROWS ? rows.pop()!.key : undefined;
+    const after = rows.flatMap(({ key, value }) => {
+      const bytes = change(value);
+      return bytes === undefined ? [] : [{ key, bytes }];
+    });
+    if (after.length > 0) {
+      await store.commit((transaction) => {
+        for (const { key, bytes } of after) transaction.put(table, key as never, bytes);
+      });
+    }
+    changed += after.length;
+  } while (from !== undefined);
+  return changed;
+}
