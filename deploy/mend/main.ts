@@ -35,7 +35,7 @@ await leaveWith('mend', async () => {
     throw new ConfigError('--up-to must be a time that is not in the future');
   const store = createLmdbStoreHome({ path, clock }).open();
   try {
-    const log = createLog({ name: 'mend', level: 'warn' });
+    const log = createLog({ name: 'mend', level: 'warn', clock });
     const report = await mendStore({ store, clock, random, log, schema, upToMs });
     say(
       `${path}: ${report.pairs} pairs and ${report.items} items had something after ${new Date(report.upToMs).toISOString()}`,
