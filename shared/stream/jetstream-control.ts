@@ -15,6 +15,9 @@ import type { Answer, Link } from './jetstream-link.ts';
 import { bucketConfiguration, CONTROL_BUCKET } from './settings.ts';
 import type { Control, ControlEntry, Revision } from './stream.ts';
 
+/** What of a connection a key needs. */
+export type ControlLink = Pick<Link, 'api' | 'publish' | 'connections'>;
+
 const bucketStream = `KV_${CONTROL_BUCKET}`;
 
 interface StoredMessage {
@@ -31,9 +34,9 @@ function revisionOf(created: string, sequence: number, bytes: Uint8Array): Revis
 }
 
 export class JetStreamControl implements Control {
-  private readonly link: Link;
+  private readonly link: ControlLink;
   private readonly subject: string;
-  constructor(link: Link, key: string) {
+  constructor(link: ControlLink, key: string) {
     this.link = link;
     this.subject = `$KV.${CONTROL_BUCKET}.${key}`;
   }

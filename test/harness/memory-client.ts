@@ -256,8 +256,7 @@ export class MemoryClient {
       throw new Fault('control_unavailable', 'no answer in time');
     };
     const put = (value: unknown): { readonly revision: Revision } => {
-      const revision = broker.nextRevision();
-      broker.bucket?.entries.set(name, { revision, json: JSON.stringify(value) });
+      const { revision } = broker.writeKey(name, JSON.stringify(value));
       broker.onKey?.(name, value);
       return { revision };
     };
@@ -271,8 +270,7 @@ export class MemoryClient {
       },
       create: (value) =>
         write(() => {
-          broker.bucket ??= { created: broker.nextCreated(), entries: new Map() };
-          return broker.bucket.entries.has(name) ? 'conflict' : put(value);
+          return broker.makeBucket().entries.has(name) ? 'conflict' : put(value);
         }),
       update: (value, revision) =>
         write(() => (broker.bucket?.entries.get(name)?.revision === revision ? put(value) : 'conflict')),

@@ -31,7 +31,9 @@ export interface StreamState {
 export interface BucketState {
   readonly created: string;
   /** By key. No two writes of a broker have the same revision, whatever was lost, copied or put back between them. */
-  readonly entries: Map<string, { readonly revision: Revision; readonly json: string }>;
+  readonly entries: Map<string, { readonly revision: Revision; readonly sequence: number; readonly json: string }>;
+  /** Of its stream: writes of all keys. A copy that is put back counts on from where it was. */
+  last: number;
 }
 
 /** The way between a client and the server, where it takes time and may be cut: in a simulation. */
@@ -201,8 +203,18 @@ export class MemoryBroker {
   }
 
   /** A value of somebody who does not look at what is there; any text. */
-  writeKey(name: string, text: string): void {
-    this.bucket?.entries.set(name, { revision: this.nextRevision(), json: text });
+  writeKey(name: string, text: string): { readonly revision: Revision; readonly sequence: number } {
+    const { bucket } = this;
+    if (bucket === undefined) throw new Error('there is no bucket');
+    this.keyWrites++;
+    const written = { revision: `write ${this.keyWrites}` as Revision, sequence: ++bucket.last };
+    bucket.entries.set(name, { ...written, json: text });
+    return written;
+  }
+
+  makeBucket(): BucketState {
+    this.bucket ??= { created: this.nextCreated(), entries: new Map(), last: 0 };
+    return this.bucket;
   }
 
   /** What timed out earlier arrives now, in the order it was sent. */
@@ -293,11 +305,6 @@ export class MemoryBroker {
   nextCreated(): string {
     this.creations++;
     return new Date(Date.UTC(2026, 0, 1) + this.creations).toISOString();
-  }
-
-  nextRevision(): Revision {
-    this.keyWrites++;
-    return `write ${this.keyWrites}` as Revision;
   }
 
   /** For clients: wakes every attachment. */

@@ -66,6 +66,8 @@ export type FaultEvent = At &
     /** The last disk that was lost was only taken out. */
     | { readonly kind: 'disk put back'; readonly who: string; readonly backMs: number }
     | { readonly kind: 'disk restored'; readonly who: string; readonly ageMs: number; readonly backMs: number }
+    /** An operator says that the disks that no region runs on will not come back. */
+    | { readonly kind: 'disks retired'; readonly by: string }
     /** Every clock goes on by days, as if nothing had happened in them. */
     | { readonly kind: 'days pass'; readonly days: number }
     /** What is sent from one to another reaches a third instead: an address that was copied or given to somebody else. */
@@ -83,6 +85,16 @@ export type FaultEvent = At &
     | { readonly kind: 'garbage published'; readonly into: Into; readonly draw: number; readonly absurd: boolean }
     | { readonly kind: 'garbage key'; readonly key: string; readonly draw: number }
     | { readonly kind: 'garbage posted'; readonly who: string; readonly draw: number }
+    /** A client puts an item with so many texts in a list, and so many words that no other item has. */
+    | {
+        readonly kind: 'hostile item';
+        readonly by: string;
+        readonly entity: number;
+        readonly texts: number;
+        readonly words: number;
+      }
+    /** Once all is well the disk of the leader is full, and somebody promotes another region. */
+    | { readonly kind: 'full disk hands over' }
     /** Once all is well, nothing happens for a while; then every region dies. */
     | { readonly kind: 'quiet end'; readonly forMs: number }
     | { readonly kind: 'clock steps'; readonly who: string; readonly byMs: number; readonly forMs: number }
@@ -103,6 +115,9 @@ type Single = Exclude<
   | 'garbage posted'
   | 'second process'
   | 'old origins'
+  | 'hostile item'
+  | 'disks retired'
+  | 'full disk hands over'
 >;
 
 /** How often each is drawn in a run that has it at all. */

@@ -89,7 +89,7 @@ const keyGarbage: readonly string[] = [
 export function putGarbageKey(world: World, key: string, draw: number): void {
   const chance = world.chance.fork(`garbage ${draw}`);
   const text = chance.pick(keyGarbage);
-  if (!world.broker.up) return;
+  if (!world.broker.up || world.broker.bucket === undefined) return;
   world.intruded = true;
   world.note('intruder', `writes ${text} into ${key}`);
   world.broker.writeKey(key, text);

@@ -28,6 +28,8 @@ export interface LifeOptions {
   /** Something threw where nothing may. */
   readonly onUncaught: (error: unknown) => void;
   readonly onEnd: () => void;
+  /** It goes on after it stood still for so long. */
+  readonly onThaw?: (stoodMs: number) => void;
 }
 
 export class Life {
@@ -43,6 +45,7 @@ export class Life {
   /** When it last stood still, virtual ms. */
   stoodStillMs = Number.NEGATIVE_INFINITY;
   private readonly options: LifeOptions;
+  private frozenMs = 0;
   private frozen: (() => void)[] | undefined;
   private death: { left: number; after: boolean } | undefined;
   private stall: { left: number; readonly ms: number } | undefined;
@@ -66,6 +69,7 @@ export class Life {
   /** Stops it as it is, as a debugger or a paused container does; what comes meanwhile waits. */
   freeze(): void {
     this.wasFrozen = true;
+    if (this.frozen === undefined) this.frozenMs = this.options.scheduler.nowMs;
     this.frozen ??= [];
   }
 
@@ -75,8 +79,12 @@ export class Life {
 
   thaw(): void {
     const waiting = this.frozen;
-    if (waiting !== undefined) this.stoodStillMs = this.options.scheduler.nowMs;
     this.frozen = undefined;
+    if (waiting !== undefined) {
+      const { nowMs } = this.options.scheduler;
+      this.stoodStillMs = nowMs;
+      this.options.onThaw?.(nowMs - this.frozenMs);
+    }
     for (const run of waiting ?? []) run();
   }
 

@@ -7,6 +7,8 @@ import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
 import type { Log, LogFields } from '../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
+import type { ControlKeys } from '../../shared/stream/stream.ts';
+import { keysOfServer } from '../harness/key-server.ts';
 import type { MemoryClient } from '../harness/memory-client.ts';
 import type { Chance } from './chance.ts';
 import { type DeathAt, Life } from './life.ts';
@@ -96,11 +98,17 @@ export abstract class Machine {
       wallMs: () => this.wallMs(),
       onUncaught: (error) => this.exit(life, error),
       onEnd: () => this.died(),
+      onThaw: (stoodMs) => this.thawed(stoodMs),
     });
     this.life = life;
     world.note(this.name, `starts (${this.starts})`);
     this.client = world.broker.connect(this.name);
     this.run(life).catch((error: unknown) => this.exit(life, error));
+  }
+
+  /** The keys of the control bucket, by the production code. */
+  protected keysOf(client: MemoryClient): ControlKeys {
+    return keysOfServer(this.world.broker, client);
   }
 
   /** The metrics of a process; remembers how full its queues are. */
@@ -145,6 +153,8 @@ export abstract class Machine {
   /** Ends in order what the process does; resolves when it has. */
   protected abstract stopping(): Promise<void>;
   protected abstract stopped(): void;
+  /** Its process goes on. */
+  protected thawed(_stoodMs: number): void {}
 
   /** Kills the process now, or at one of its next effects. */
   kill(backMs: number, at?: DeathAt): void {

@@ -19,6 +19,8 @@ faults drawn from a seed, and checks every promise of docs/INVARIANTS.md (docs/s
   --theme T   every run has this theme (test/simulation/themes.ts); a name that is none lists them
   --jobs N    processes side by side (default: processors, at most 4)
   --lines N   lines of the trace to print for a failure (default 60)
+  --turns     say how long the longest turns of the event loop took, in real time: with --theme "hostile items", what
+              one request can make every region compute
   --no-shrink do not look for the faults it takes
   --help      this text
 
@@ -35,6 +37,7 @@ const { values } = parseArgs({
     theme: { type: 'string' },
     jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
     lines: { type: 'string', default: '60' },
+    turns: { type: 'boolean', default: false },
     'no-shrink': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -95,6 +98,7 @@ async function many(): Promise<number> {
   console.log(`seeds ${first} to ${first + seeds - 1}`);
   const startMs = performance.now();
   const failures: Result[] = [];
+  const turns: Result[] = [];
   let done = 0;
   let cpuMs = 0;
   let virtualMs = 0;
@@ -115,6 +119,7 @@ async function many(): Promise<number> {
       cpuMs += result.cpuMs;
       virtualMs += result.virtualMs;
       acknowledged += result.acknowledged;
+      turns.push({ ...result, trace: [] });
       if (result.violation !== undefined) {
         failures.push(result);
         console.log(`seed ${result.seed}: ${result.violation.message.slice(0, 300)}`);
@@ -125,6 +130,11 @@ async function many(): Promise<number> {
     }),
   );
   console.log(progress());
+  if (values.turns) {
+    const longest = turns.sort((a, b) => b.longestTurnMs - a.longestTurnMs).slice(0, 5);
+    for (const { seed, longestTurnMs } of longest)
+      console.log(`seed ${seed}: a turn of ${longestTurnMs.toFixed(1)} ms`);
+  }
   failures.sort((a, b) => Number(a.seed) - Number(b.seed));
   for (const failed of failures.slice(0, 3)) await report(pool, failed, numberOf('lines', 1));
   await pool.close();

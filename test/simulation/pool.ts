@@ -99,6 +99,7 @@ function hung({ seed, faults = [] }: SeedRequest, how: string): Result {
     acknowledged: 0,
     events: 0,
     healedMs: 0,
+    longestTurnMs: 0,
     cpuMs: 0,
   };
 }

@@ -10,6 +10,7 @@ import { aliveKey, type Leadership } from '../../shared/leadership/leadership.ts
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
 import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { Position } from '../../shared/protocol/position.ts';
+import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
 import type { MemoryClient } from '../harness/memory-client.ts';
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
@@ -17,6 +18,9 @@ import { forever, Life } from './life.ts';
 import { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
+
+/** Longer than a process may stand still and not ask whether it still leads, by far. */
+const STOOD_STILL_MS = 3_000;
 
 /** Of a batch in the log: its origin and first sequence. */
 export type Place = readonly [origin: string, first: number];
@@ -70,6 +74,8 @@ export class RegionMachine extends Machine {
   readonly backups: { readonly atMs: number; readonly store: MemoryStore }[] = [];
   private readonly hooks: StoreHooks;
   private full = false;
+  /** When its process went on after it stood still for long, and the epoch that was in the control bucket at that moment. */
+  awake = { sinceMs: Number.NEGATIVE_INFINITY, epoch: 0 };
   /** Of the second process on its disk. */
   second: Life | undefined;
   private home: MemoryStoreHome;
@@ -261,10 +267,10 @@ export class RegionMachine extends Machine {
       metrics,
       home,
       stream: life.stream(client.stream, (bytes) => this.publishing(bytes)),
-      control: life.control(client.control, () => {
+      control: life.control(this.keysOf(client)(LEADERSHIP_KEY), () => {
         life.confirmed = true;
       }),
-      alive: topology.failover === undefined ? undefined : life.control(client.keys(aliveKey(name))),
+      alive: topology.failover === undefined ? undefined : life.control(this.keysOf(client)(aliveKey(name))),
       schema: world.schema,
       schemaFile: 'schema.yaml',
       links: others.map((other) =>
@@ -324,6 +330,11 @@ export class RegionMachine extends Machine {
       if (last <= (this.onDisk.get(origin) ?? 0)) continue;
       this.world.fail(new Violation('flushed before it is shipped', `${this.name} ships ${origin}:${last}`));
     }
+  }
+
+  protected override thawed(stoodMs: number): void {
+    const { world } = this;
+    if (stoodMs > STOOD_STILL_MS) this.awake = { sinceMs: world.scheduler.nowMs, epoch: world.epochInBucket };
   }
 
   protected override get serves(): boolean {

@@ -1,6 +1,7 @@
 /** A router's machine: it has nothing to lose. */
 import { createHttpRegionLink } from '../../services/router/forward/http-region-link.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
+import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
 import type { Life } from './life.ts';
 import { Machine } from './machine.ts';
 
@@ -18,11 +19,11 @@ export class RouterMachine extends Machine {
       random: life.chance.fork('random'),
       log: this.log(),
       metrics,
-      control: life.control(client.control),
+      control: life.control(this.keysOf(client)(LEADERSHIP_KEY)),
       failover:
         topology.failover === undefined
           ? undefined
-          : { ...topology.failover, keys: (key) => life.control(client.keys(key)) },
+          : { ...topology.failover, keys: (key) => life.control(this.keysOf(client)(key)) },
       topology,
       links: new Map(
         topology.regions.map((entry) => [

@@ -16,6 +16,7 @@ import { type Limits, routerNames, type Upkeep, World } from './world.ts';
 const CONVERGED_WITHIN_MS = 90_000;
 /** After all regions of a cluster that was well have died at once it is well again within this. */
 const RESTARTED_WITHIN_MS = 30_000;
+const PROMOTED_WITHIN_MS = 15_000;
 const LOOK_EVERY_MS = 1_500;
 const COPY_EVERY_MS = 2_000;
 /** Actions of one run; more is a loop that never waits. */
@@ -48,6 +49,8 @@ export interface Run {
   readonly events: number;
   /** Virtual ms from the last fault until all was well. */
   readonly healedMs: number;
+  /** Real time of the longest turn of the event loop. */
+  readonly longestTurnMs: number;
 }
 
 /** `theme`: the one it has, whatever the seed says. */
@@ -154,6 +157,7 @@ class Course {
       acknowledged: world.promises.writes.filter(({ outcome }) => outcome === 'acknowledged').length,
       events: [...world.chronicle.origins.values()].reduce((sum, { events }) => sum + events.length, 0),
       healedMs,
+      longestTurnMs: scheduler.longestTurnMs,
     };
     world.end();
     return run;
@@ -202,11 +206,15 @@ class Course {
         why = found;
         for (const region of world.regions) {
           if (found === `${region.name} is cut off`)
-            operate(world, 'router-1', '/cluster/heal', { region: region.name });
+            void operate(world, 'router-1', '/cluster/heal', { region: region.name });
         }
       }
     }
     if (over()) return 0;
+    if (well === undefined && world.disksRetired && why.includes('keys_forgotten')) {
+      world.note('HEAL', `cannot be merged: ${why}`);
+      return scheduler.nowMs - beganMs;
+    }
     if (well === undefined && world.irreconcilable !== undefined) {
       world.note('HEAL', `cannot be merged: ${world.irreconcilable}`);
       return scheduler.nowMs - beganMs;
@@ -218,6 +226,7 @@ class Course {
     const healedMs = scheduler.nowMs - beganMs;
     world.note('HEAL', `well again at ${formatPosition(well)}`);
     await this.writeByEveryRouter(over);
+    if (!over() && world.fullDiskHandsOver) await this.handOverOnFullDisk(over);
     if (!over()) await scheduler.run(scheduler.nowMs + world.quietMs, over);
     if (!over() && (this.plan.endsWithRestart || world.quietMs > 0)) await this.restartAll(over);
     if (!over()) await this.judge(held);
@@ -238,7 +247,8 @@ class Course {
     if (cut !== undefined) return `${cut.region} is cut off`;
     for (const status of all) {
       if (!status.ready) return `${status.region} is not ready`;
-      if (status.stopped !== undefined) return `${status.region} has stopped: ${status.stopped.detail}`;
+      if (status.stopped !== undefined)
+        return `${status.region} has stopped (${status.stopped.code}): ${status.stopped.detail}`;
       if (status.applied !== first.applied)
         return `${status.region} is at ${status.applied}, ${first.region} at ${first.applied}`;
       if (status.unshipped !== 0) return `${status.region} has ${status.unshipped ?? 'unknown'} events unshipped`;
@@ -309,6 +319,27 @@ class Course {
         return;
     }
     if (!over()) world.fail(new Violation('liveness', 'a write to the healed cluster did not reach every region'));
+  }
+
+  /** The remedy that is documented for a leader whose disk is full: another region is promoted, and loses nothing. */
+  private async handOverOnFullDisk(over: () => boolean): Promise<void> {
+    const { world } = this;
+    const { scheduler } = world;
+    const leader = world.routers[0]?.router?.leadership.current?.leader;
+    const full = world.regions.find(({ name }) => name === leader);
+    const target = world.names.find((name) => name !== leader)!;
+    if (full === undefined) return;
+    world.note('FAULT', `the disk of ${full.name} is full`);
+    full.setFull(true);
+    await scheduler.run(scheduler.nowMs + 500, over);
+    const answers: (number | undefined)[] = [];
+    void operate(world, 'router-1', '/cluster/promote', { region: target }).then((status) => answers.push(status));
+    await scheduler.run(scheduler.nowMs + PROMOTED_WITHIN_MS, () => over() || answers.length > 0);
+    full.setFull(false);
+    if (over()) return;
+    if (answers[0] === 200) return this.writeByEveryRouter(over);
+    const what = `${full.name} could not hand over to ${target}: ${answers[0] ?? 'no answer'}`;
+    world.fail(new Violation('a leader with a full disk hands over', what));
   }
 
   private async restartAll(over: () => boolean): Promise<void> {

@@ -33,6 +33,8 @@ export class Scheduler {
   nowMs = 0;
   /** Actions that ran. */
   steps = 0;
+  /** Real time that the longest action took, with all it set in motion at once; says nothing about the run, and is in no hash. */
+  longestTurnMs = 0;
   private readonly heap: Waiting[] = [];
   private readonly chance: Chance;
   private order = 0;
@@ -69,8 +71,10 @@ export class Scheduler {
       this.steps++;
       const { action } = next;
       next.action = undefined;
+      const startMs = performance.now();
       action?.();
       await settled();
+      this.longestTurnMs = Math.max(this.longestTurnMs, performance.now() - startMs);
     }
     return true;
   }

@@ -1,6 +1,7 @@
 /** Lets a fault of the plan happen, and ends it when its time is over. */
 import type { FaultEvent, FaultKind } from './faults.ts';
 import { describeFault } from './faults.ts';
+import { putHostileItem } from './hostile-item.ts';
 import { postGarbage, publishGarbage, putGarbageKey } from './intruder.ts';
 import { BROKER } from './network.ts';
 import type { RegionMachine } from './region-machine.ts';
@@ -65,17 +66,17 @@ function inflict(world: World, fault: FaultEvent): void {
       return;
     case 'partition': {
       const body = fault.healAfter === undefined ? {} : { heal_after: fault.healAfter };
-      operate(world, fault.by, '/cluster/partition', { region: fault.who, ...body });
+      void operate(world, fault.by, '/cluster/partition', { region: fault.who, ...body });
       return;
     }
     case 'heal':
-      operate(world, fault.by, '/cluster/heal', { region: fault.who, wait: fault.wait });
+      void operate(world, fault.by, '/cluster/heal', { region: fault.who, wait: fault.wait });
       return;
     case 'promote':
-      operate(world, fault.by, '/cluster/promote', { region: fault.who, force: fault.force });
+      void operate(world, fault.by, '/cluster/promote', { region: fault.who, force: fault.force });
       return;
     case 'verify':
-      operate(world, fault.by, '/cluster/verify', {});
+      void operate(world, fault.by, '/cluster/verify', {});
       return;
     case 'way':
       trouble(world, fault.trouble, fault.from, fault.to, fault.forMs);
@@ -170,6 +171,12 @@ function inflict(world: World, fault: FaultEvent): void {
     case 'days pass':
       world.pass(fault.days);
       return;
+    case 'hostile item':
+      void putHostileItem(world, fault);
+      return;
+    case 'disks retired':
+      void retireDisks(world, fault.by);
+      return;
     case 'wrong address':
       world.network.lead(fault.from, fault.to, fault.instead);
       later(fault.forMs, () => world.network.lead(fault.from, fault.to, fault.to));
@@ -187,6 +194,9 @@ function inflict(world: World, fault: FaultEvent): void {
       return;
     case 'disk restored':
       changeDisk(world, world.region(fault.who), fault.backMs, fault.ageMs);
+      return;
+    case 'full disk hands over':
+      world.fullDiskHandsOver = true;
       return;
     case 'quiet end':
       world.quietMs = fault.forMs;
@@ -233,8 +243,23 @@ function changeDisk(world: World, region: RegionMachine, backMs: number, ageMs: 
   region.replaceDisk(backup?.store);
 }
 
-/** An operator's request; its answer is judged as far as it says something that must be true. */
-export function operate(world: World, router: string, path: string, fields: Record<string, unknown>): void {
+async function retireDisks(world: World, router: string): Promise<void> {
+  const reply = await world.network.look(router, { method: 'GET', path: '/cluster/status' });
+  if (reply?.status !== 200) return;
+  const { absent_disks } = JSON.parse(reply.body.toString()) as { absent_disks: readonly { readonly disk: string }[] };
+  for (const { disk } of absent_disks) {
+    world.disksRetired = true;
+    void operate(world, router, '/cluster/retire-disk', { disk });
+  }
+}
+
+/** An operator's request; its answer is judged as far as it says something that must be true. Answers its status, if it has one. */
+export function operate(
+  world: World,
+  router: string,
+  path: string,
+  fields: Record<string, unknown>,
+): Promise<number | undefined> {
   const ended = new AbortController();
   const limit = world.scheduler.after(OPERATOR_LIMIT_MS, () => ended.abort());
   const call = {
@@ -245,15 +270,19 @@ export function operate(world: World, router: string, path: string, fields: Reco
     signal: ended.signal,
   };
   const asked = `${path} ${JSON.stringify(fields)} by ${router}`;
-  world.network
+  return world.network
     .call('operator', router, call, 1_000)
     .then(
       async ({ statusCode, body }) => {
         const text = Buffer.from(await body.arrayBuffer()).toString();
         world.note('operator', `${asked}: ${statusCode} ${text}`);
         world.check(() => judge(asked, statusCode, JSON.parse(text) as Record<string, unknown>));
+        return statusCode;
       },
-      (error: unknown) => world.note('operator', `${asked}: ${(error as Error).message}`),
+      (error: unknown) => {
+        world.note('operator', `${asked}: ${(error as Error).message}`);
+        return undefined;
+      },
     )
     .finally(() => limit.cancel());
 }

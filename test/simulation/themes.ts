@@ -71,6 +71,26 @@ const computing: Theme = (chance, { horizonMs }) =>
     forMs: Math.round(chance.pick([300, 1_500, 4_500, 12_000]) * chance.between(0.5, 1.5)),
   }));
 
+/** A leader stands still and is replaced; what lay in its socket reaches it when it goes on. */
+const aLeaderStandsStill: Theme = (chance, { horizonMs }) => {
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
+  const forMs = Math.round(chance.between(3_100, 7_000));
+  const promoteMs = atMs + Math.round(chance.between(400, 2_500));
+  return [
+    { atMs, kind: 'freeze', who: regionNames[0], forMs },
+    {
+      atMs: promoteMs,
+      kind: 'promote',
+      who: chance.pick(regionNames.slice(1)),
+      by: chance.pick(routerNames),
+      force: true,
+    },
+  ];
+};
+
+/** The disk of the leader is full and stays so until another region leads. */
+const aFullDiskHandsOver: Theme = () => [{ atMs: 0, kind: 'full disk hands over' }];
+
 /** One of those who hand over computes for long between two of its steps. */
 const aHandoverStalls: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(1_500, Math.max(2_000, horizonMs - 4_000)));
@@ -210,6 +230,7 @@ const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
     { atMs: at(0), kind: 'split', side: [leader, router!], forMs: 2_200 },
     { atMs: at(400), kind: 'promote', who: other, by: otherRouter!, force: true },
     { atMs: at(1_600), kind: 'disk lost', who: leader, backMs: 200 },
+    ...(chance.chance(0.4) ? [{ atMs: at(5_600), kind: 'disks retired', by: otherRouter! } as const] : []),
     { atMs: at(6_500), kind: 'days pass', days: 9 },
     // Whoever is started forgets at once, who runs within ten minutes.
     {
@@ -224,6 +245,18 @@ const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
     { atMs: at(9_800), kind: 'disk put back', who: leader, backMs: 200 },
   ];
 };
+
+/** Items that are much work for every region. */
+const hostileItems: Theme = (chance, { horizonMs }) =>
+  Array.from({ length: 1 + chance.below(3) }, () => ({
+    atMs: Math.round(chance.between(1_000, horizonMs)),
+    kind: 'hostile item',
+    by: chance.pick(routerNames),
+    // Of those that clients write, too.
+    entity: 1 + chance.below(3),
+    texts: chance.pick([10, 1_000]),
+    words: chance.pick([10, 3_000]),
+  }));
 
 /** Somebody starts a second process on the disk of a region. */
 const twoProcesses: Theme = (chance, { horizonMs }) => [
@@ -283,13 +316,16 @@ const themes: readonly Choice[] = [
   { name: 'a checkpoint finds no room', theme: aCheckpointFindsNoRoom, weight: 2 },
   { name: 'computing', theme: computing, weight: 2 },
   { name: 'a hand-over stalls', theme: aHandoverStalls, weight: 2 },
+  { name: 'a leader stands still', theme: aLeaderStandsStill, weight: 1 },
+  { name: 'a full disk hands over', theme: aFullDiskHandsOver, weight: 1 },
   { name: 'a hand-over loses its bucket', theme: aHandoverLosesItsBucket, weight: 1 },
   { name: 'an epoch is on one disk', theme: anEpochIsOnOneDisk, weight: 1 },
   { name: 'a wrong clock takes over', theme: aWrongClockTakesOver, weight: 1 },
   { name: 'a wrong clock is up first', theme: aWrongClockIsUpFirst, weight: 1 },
   { name: "the leader's clock is set", theme: aLeadersClockIsSet, weight: 1 },
   { name: 'a wrong address', theme: aWrongAddress, weight: 1 },
-  { name: 'an old disk comes back', theme: anOldDiskComesBack, weight: 0 },
+  { name: 'an old disk comes back', theme: anOldDiskComesBack, weight: 1 },
+  { name: 'hostile items', theme: hostileItems, weight: 1 },
   { name: 'two processes', theme: twoProcesses, weight: 1 },
   { name: 'many terms', theme: manyTerms, weight: 1 },
   { name: 'garbage in the stream', theme: garbage(false), weight: 2 },

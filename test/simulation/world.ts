@@ -28,7 +28,7 @@ import { Failovers } from './failovers.ts';
 import { Handovers } from './handovers.ts';
 import { Holdings } from './holdings.ts';
 import type { Machine } from './machine.ts';
-import { Network } from './network.ts';
+import { BROKER, Network } from './network.ts';
 import { Promises } from './promises.ts';
 import { type Place, RegionMachine } from './region-machine.ts';
 import { RouterMachine } from './router-machine.ts';
@@ -111,6 +111,10 @@ export class World {
   private passedMs = 0;
   /** When the last of them did, virtual ms. */
   passedAtMs = Number.NEGATIVE_INFINITY;
+  /** A disk was said to be gone for good: what it brings back all the same may stop its origin. */
+  disksRetired = false;
+  /** Once all is well the disk of the leader is full, and it hands over. */
+  fullDiskHandsOver = false;
   /** Once all is well it is left alone for this long, and then every region dies once more. */
   quietMs = 0;
   /** The broker stood still at some time: what was sent to it before is done after. */
@@ -375,6 +379,7 @@ export class World {
       }
       this.checkEpoch(machine, batch);
       this.checkTimes(machine, batch);
+      this.checkAwake(machine, batch);
       for (const event of batch.events) this.promises.checkEvent(event);
       this.handovers.accepted(batch.epoch);
       this.checkKeys(machine, batch);
@@ -387,6 +392,25 @@ export class World {
     if (epoch >= leadership.epoch || knownMs <= 10 * flushLimitMs || life?.wasFrozen !== false) return;
     const what = `${origin}:${first} was taken in epoch ${epoch}; ${name} has known ${leadership.epoch} for ${knownMs} ms`;
     throw new Violation('epochs only grow', what);
+  }
+
+  /** Who stood still and goes on accepts in no epoch that was over by then, as far as it can read the record. */
+  private checkAwake({ name, awake, flushLimitMs }: RegionMachine, { origin, first, epoch }: Batch): void {
+    // What was cut before is flushed by then.
+    if (this.scheduler.nowMs <= awake.sinceMs + flushLimitMs || epoch >= awake.epoch) return;
+    if (!this.broker.up || this.broker.paused || !this.network.wasWhole(name, BROKER, awake.sinceMs)) return;
+    const what = `${name} took ${origin}:${first} in epoch ${epoch} after it stood still; the record said ${awake.epoch}`;
+    throw new Violation('who stood still reads the record first', what);
+  }
+
+  /** Of the record in the control bucket, whatever else is there; 0: none. */
+  get epochInBucket(): number {
+    try {
+      const record = JSON.parse(this.broker.bucket?.entries.get(LEADERSHIP_KEY)?.json ?? '{}') as Partial<Leadership>;
+      return Number(record.epoch ?? 0);
+    } catch {
+      return 0;
+    }
   }
 
   /** Once a clock is right, what is accepted by it is of the present: whatever stood in the log before. */
