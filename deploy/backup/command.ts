@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { ConfigError } from '../../shared/config/config-error.ts';
+import { systemReason } from '../../shared/config/make-directory.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
 
@@ -49,10 +50,25 @@ export async function leaveWith(program: string, run: () => Promise<void>): Prom
     await run();
     process.exit(0);
   } catch (error) {
-    if (!(error instanceof ConfigError || error instanceof Fault)) throw error;
-    process.stderr.write(`${program}: ${error.message}\n`);
+    const { syscall, path, dest } = error as NodeJS.ErrnoException & { readonly dest?: string };
+    const isSystem = syscall !== undefined && (path !== undefined || dest !== undefined);
+    if (!(error instanceof ConfigError || error instanceof Fault || isSystem)) throw error;
+    // What is wrong with a file is the operator's to mend, and a stack trace does not help with it.
+    const line = isSystem ? `${syscall} ${dest ?? path}: ${fileReason(error)}` : messageOf(error);
+    process.stderr.write(`${program}: ${line}\n`);
     if (error instanceof ConfigError) process.stderr.write('Try --help.\n');
     process.exit(error instanceof ConfigError ? 2 : 1);
+  }
+}
+
+function fileReason(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return 'it does not exist (ENOENT)';
+    case 'EISDIR':
+      return 'it is a directory (EISDIR)';
+    default:
+      return systemReason(error) ?? messageOf(error);
   }
 }
 

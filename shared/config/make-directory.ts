@@ -26,12 +26,17 @@ export function makeDirectory(path: string, mkdir: (path: string) => void = mkdi
   attempt(path, 'written to', () => accessSync(absolute, constants.W_OK | constants.X_OK));
 }
 
+/** What the system said, in words; undefined: it was not the system, or it said something unusual. */
+export function systemReason(error: unknown): string | undefined {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return REASONS[code] === undefined ? undefined : `${REASONS[code]} (${code})`;
+}
+
 function attempt(path: string, what: string, step: () => void): void {
   try {
     step();
   } catch (error) {
-    const { code = '', message } = error as NodeJS.ErrnoException;
-    const reason = REASONS[code] === undefined ? message : `${REASONS[code]} (${code})`;
+    const reason = systemReason(error) ?? (error as Error).message;
     throw new ConfigError(`the directory ${path} cannot be ${what}: ${reason}`, { cause: error });
   }
 }

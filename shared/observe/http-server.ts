@@ -186,7 +186,7 @@ interface Outcome {
 
 function report(log: Log, ctx: Context, { route, durationMs, failure }: Outcome): void {
   const unexpected = failure !== undefined && !(failure instanceof Refusal);
-  const slow = durationMs > SLOW_MS;
+  const slow = durationMs > SLOW_MS && ctx.state.waits !== true && !isExempt(ctx.path);
   if (failure === undefined && !slow) return;
   const fields = {
     request_id: requestIdOf(ctx),

@@ -22,6 +22,8 @@ export function parseTopology(text: string, file: string): Topology {
   if (version !== undefined) yaml.number(version, 1, 1, 'integer');
 
   const regions: RegionEntry[] = [];
+  /** Of all of them, also where an address cannot be read; undefined: not all names can. */
+  let names: string[] | undefined = [];
   const list = top.get('regions');
   for (const element of (list === undefined ? undefined : yaml.list(list, 1, REGION_LIMIT)) ?? []) {
     const keys = yaml.mapping(element, ['name', 'url'], ['name']);
@@ -29,11 +31,16 @@ export function parseTopology(text: string, file: string): Topology {
     const name = namePlace === undefined ? undefined : yaml.text(namePlace, regionPattern, nameExpected);
     const urlPlace = keys.get('url');
     const url = urlPlace === undefined ? `http://${name}:${DEFAULT_PORT}` : parseUrl(yaml, urlPlace);
-    if (name === undefined || url === undefined) continue;
-    if (regions.some((region) => region.name === name)) {
+    if (name === undefined) {
+      names = undefined;
+      continue;
+    }
+    if (names?.includes(name) === true) {
       yaml.refuse(namePlace!, `is the second region named ${name}; names must differ`);
       continue;
     }
+    names?.push(name);
+    if (url === undefined) continue;
     const twin = regions.find((region) => region.url === url);
     if (twin !== undefined) {
       yaml.refuse(urlPlace ?? element, `is the address of ${twin.name} too; regions are separate processes`);
@@ -41,13 +48,12 @@ export function parseTopology(text: string, file: string): Topology {
     regions.push({ name, url });
   }
 
-  const formerRegions = parseFormer(yaml, top.get('former_regions'), regions);
+  const formerRegions = parseFormer(yaml, top.get('former_regions'), names ?? []);
   const leaderPlace = top.get('leader');
   const leader = leaderPlace === undefined ? undefined : yaml.text(leaderPlace, regionPattern, nameExpected);
-  // Without a readable list of regions there is nothing to compare with, and that was told already.
-  if (leader !== undefined && regions.length > 0 && !regions.some(({ name }) => name === leader)) {
-    const names = regions.map(({ name }) => name).join(', ');
-    yaml.refuse(leaderPlace!, `must be one of the regions ${names}, not ${leader}`);
+  // Where a name cannot be read it may be the leader's, and that was told already.
+  if (leader !== undefined && names !== undefined && names.length > 0 && !names.includes(leader)) {
+    yaml.refuse(leaderPlace!, `must be one of the regions ${names.join(', ')}, not ${leader}`);
   }
   const failover = parseFailover(yaml, top.get('failover'), top.get('failover_after'));
   yaml.finish();
@@ -64,12 +70,12 @@ export function loadTopology(path: string): Topology {
   return parseTopology(readConfigFile(path), path);
 }
 
-function parseFormer(yaml: YamlFile, list: Place | undefined, present: readonly RegionEntry[]): string[] {
+function parseFormer(yaml: YamlFile, list: Place | undefined, present: readonly string[]): string[] {
   const former: string[] = [];
   for (const element of (list === undefined ? undefined : yaml.list(list, 1, FORMER_LIMIT)) ?? []) {
     const name = yaml.text(element, regionPattern, nameExpected);
     if (name === undefined) continue;
-    if (present.some((region) => region.name === name)) yaml.refuse(element, `is ${name}, which is a region still`);
+    if (present.includes(name)) yaml.refuse(element, `is ${name}, which is a region still`);
     else former.push(name);
   }
   return former;

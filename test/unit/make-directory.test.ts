@@ -1,7 +1,7 @@
 /** A directory that cannot be made: one line that says which and why, exit code 2, at once, in every program that makes one. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -87,4 +87,24 @@ describe('a directory that cannot be made', () => {
       );
     });
   }
+
+  it('a backup whose files cannot be read or written ends in a sentence, not in a stack trace', () => {
+    const from = join(folder, 'backup');
+    mkdirSync(join(from, 'inside'), { recursive: true });
+    mkdirSync(`${from}.json`);
+    const to = join(folder, 'n'.repeat(300));
+    for (const [program, flags, says] of [
+      ['deploy/backup/restore.js', ['--from', from, '--data-dir', join(folder, 'restored')], /EISDIR/],
+      ['deploy/backup/main.js', ['--region', 'us-east', '--data-dir', folder, '--to', to], /ENAMETOOLONG/],
+    ] as const) {
+      const { status, stderr } = spawnSync(process.execPath, [built(program), ...flags], {
+        timeout: 15_000,
+        encoding: 'utf8',
+      });
+      assert.ok(status === 1 || status === 2, stderr);
+      assert.match(stderr, says);
+      assert.doesNotMatch(stderr, /\n\s+at /);
+      assert.ok(stderr.trimEnd().split('\n').length <= 2, stderr);
+    }
+  });
 });

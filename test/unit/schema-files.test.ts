@@ -355,4 +355,20 @@ describe('topology file', () => {
       for (const part of parts) assert.match(message, part);
     });
   }
+
+  it('one mistake is told once: a region whose address cannot be read is a region all the same', () => {
+    for (const url of ['ftp://a', 'http://:x', 'https://10.0.0.1:9511/api', '7']) {
+      const message = messageOf(() => parseTopology(topology.replace('https://10.0.0.1:9511/', url), 'bad.yaml'));
+      assert.match(message, /regions\[0\]\.url/);
+      assert.doesNotMatch(message, /leader/, url);
+    }
+    const unnamed = messageOf(() => parseTopology(topology.replace('name: us-east', 'name: US'), 'bad.yaml'));
+    assert.match(unnamed, /regions\[0\]\.name/);
+    assert.doesNotMatch(unnamed, /leader/);
+    const twice = topology.replace('https://10.0.0.1:9511/', 'ftp://a').replace('eu-west', 'us-east');
+    assert.match(
+      messageOf(() => parseTopology(twice, 'bad.yaml')),
+      /is the second region named us-east/,
+    );
+  });
 });

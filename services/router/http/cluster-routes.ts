@@ -42,6 +42,7 @@ export function addClusterRoutes(
     const fields = await fieldsOf(ctx, ['region', 'force']);
     const { force = false } = fields;
     if (typeof force !== 'boolean') throw invalid('force', 'must be true or false');
+    waits(ctx);
     ctx.body = await promote({ region: regionIn(fields), force });
   });
   router.post('/cluster/partition', async (ctx) => {
@@ -52,6 +53,7 @@ export function addClusterRoutes(
     const fields = await fieldsOf(ctx, ['region', 'wait']);
     const { wait = false } = fields;
     if (typeof wait !== 'boolean') throw invalid('wait', 'must be true or false');
+    if (wait) waits(ctx);
     ctx.body = await drills.heal(regionIn(fields), wait);
   });
   router.post('/cluster/retire-disk', async (ctx) => {
@@ -64,6 +66,11 @@ export function addClusterRoutes(
     if (ctx.request.length !== 0 && ctx.get('content-type') !== '') await fieldsOf(ctx, []);
     ctx.body = await verify();
   });
+}
+
+/** It takes as long as it takes: a slow one is nothing to warn of. */
+function waits(ctx: Context): void {
+  ctx.state.waits = true;
 }
 
 async function fieldsOf(ctx: Context, known: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
