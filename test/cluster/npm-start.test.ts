@@ -5,29 +5,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../harness/eventually.ts';
 import { natsBinary } from '../harness/nats-binary.ts';
 import { freePort } from '../harness/nats-server.ts';
+import { processesOf } from '../harness/processes-of.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-
-/** Processes whose command line names the folder. */
-function processesOf(folder: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-        return command.includes(folder) ? [`${pid} ${command}`] : [];
-      } catch {
-        return [];
-      }
-    });
-}
 
 describe('npm start', function () {
   this.timeout(90_000);
