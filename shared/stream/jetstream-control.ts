@@ -67,8 +67,9 @@ export class JetStreamControl implements Control {
   /** The bucket and the key's newest message, over one connection; undefined when the server says that there is no bucket. */
   private async look(): Promise<Found | undefined> {
     const { connections } = this.link;
-    const created = await this.bucketCreated();
-    return created === undefined ? undefined : { created, stored: await this.last(), connections };
+    // A bucket made anew between the two answers gives a revision that names no write: a conflict later, and no harm.
+    const [created, stored] = await Promise.all([this.bucketCreated(), this.last()]);
+    return created === undefined ? undefined : { created, stored, connections };
   }
 
   /** Undefined when the server says that there is no bucket. */

@@ -191,8 +191,8 @@ export const mutants: readonly Mutant[] = [
         'const latest = await control.read(); await this.commit(next, latest === "missing" ? step.revision : latest.revision);',
       ],
       [
-        'const { clock, regions, links, leadership, log } = this.options;\n        const { record } = found;\n        const old',
-        'const { clock, regions, links, leadership, log, control } = this.options;\n        const { record } = found;\n        const old',
+        'const { clock, links, leadership, log } = this.options;\n        const { record } = found;\n        const old',
+        'const { clock, links, leadership, log, control } = this.options;\n        const { record } = found;\n        const old',
       ],
     ],
   },

@@ -55,6 +55,8 @@ interface Found {
   readonly record: Leadership;
   /** Whether a region that does not lead said nothing: it may know an epoch that nobody else does. */
   readonly silent: boolean;
+  /** Those who answered just before. */
+  readonly heard: ReadonlySet<string>;
   readonly revision: Revision;
 }
 
@@ -98,7 +100,7 @@ export class Promotion {
   }
 
   private async run({ region, force }: PromoteRequest): Promise<PromoteAnswer> {
-    const { clock, regions } = this.options;
+    const { clock } = this.options;
     const startMs = clock.monotonicMs();
     const found = await this.find();
     const { record } = found;
@@ -108,8 +110,8 @@ export class Promotion {
       await this.keepLeader(found);
       return { leader: region, previous: region, epoch: record.epoch, handed_over_events: 0, took_ms: tookMs() };
     }
-    const target = await this.checkTarget(region, force);
-    if (force) await regions.ask(record.leader);
+    const target = await this.checkTarget(region, force, found);
+    if (force) await this.lastAnswer(record.leader, found);
     this.refuseIfBehind(record);
     const moved = force
       ? await this.force(found, region, target)
@@ -133,7 +135,7 @@ export class Promotion {
     if (record.leader !== judged.leader || record.epoch !== judged.epoch) return 'withdrawn';
     // Whoever began it finishes it, takes it back, or is dead: then it is abandoned after a while.
     if (record.handover !== undefined && !this.abandoned()) return 'withdrawn';
-    const target = await this.checkTarget(region, false);
+    const target = await this.checkTarget(region, false, found);
     if ((await regions.ask(record.leader)) !== undefined || !stillMine()) return 'withdrawn';
     this.refuseIfBehind(record);
     const { record: next, leftBehind } = await this.force(found, region, target);
@@ -180,6 +182,7 @@ export class Promotion {
       return {
         record,
         revision: entry.revision,
+        heard,
         silent: !this.names.every((name) => name === record.leader || heard.has(name)),
       };
     } catch (error) {
@@ -243,8 +246,13 @@ export class Promotion {
     this.options.leadership.adopt(back);
   }
 
-  private async checkTarget(region: string, force: boolean): Promise<KnownRegion | undefined> {
-    const target = await this.options.regions.ask(region);
+  private async lastAnswer(region: string, { heard }: Found): Promise<KnownRegion | undefined> {
+    const { regions } = this.options;
+    return heard.has(region) ? regions.known(region) : regions.ask(region);
+  }
+
+  private async checkTarget(region: string, force: boolean, found: Found): Promise<KnownRegion | undefined> {
+    const target = await this.lastAnswer(region, found);
     if (target === undefined) {
       if (force) return undefined;
       throw refusedUnlessForced('target_unreachable', `${region} does not answer`);
@@ -282,9 +290,9 @@ export class Promotion {
   }
 
   private async handOver(found: Found, region: string, target: KnownRegion) {
-    const { clock, regions, links, leadership, log } = this.options;
+    const { clock, links, leadership, log } = this.options;
     const { record } = found;
-    const old = await regions.ask(record.leader);
+    const old = await this.lastAnswer(record.leader, found);
     const oldLink = links.get(record.leader);
     const targetLink = links.get(region);
     if (old === undefined || oldLink === undefined || targetLink === undefined) {
