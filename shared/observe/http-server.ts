@@ -14,6 +14,7 @@ import { messageOf, Refusal } from '../errors/errors.ts';
 import { type Clock, type Random, randomName, sleep } from '../kernel/kernel.ts';
 import { AnswerBudget } from './answer-budget.ts';
 import { ArrivingBodies, arrivingBodyOf } from './arriving-bodies.ts';
+import { ArrivingHeads } from './arriving-heads.ts';
 import { expectsContinue } from './http-body.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -28,6 +29,8 @@ export const KEEP_ALIVE_MS = 75_000;
 const HEADER_LIMIT_BYTES = 32 * 1024;
 /** With it, or with the query: a position of 2,000 origins is 128 KiB at most, and a tenth more where it is percent-encoded. */
 export const HEAD_LIMIT_BYTES = 192 * 1024;
+/** All heads on their way together. */
+const HEADS_LIMIT_BYTES = 64 * 1024 * 1024;
 const POSITION_HEADER = 'x-tidal-position';
 /** Node would drop further ones silently. */
 const HEADERS_LIMIT = 1_000;
@@ -226,6 +229,8 @@ export interface ListenOptions {
   readonly keepAliveMs?: number;
   /** How long a client may take to send a whole request. Does not count while a kept connection is idle. */
   readonly arrivalMs?: number;
+  /** What the heads of requests on their way may hold together. */
+  readonly headsBytes?: number;
   /** How long requests under way may take after `close`; then their connections are cut. */
   readonly drainLimitMs?: number;
 }
@@ -241,6 +246,7 @@ export interface Listening {
 export async function listen(options: ListenOptions): Promise<Listening> {
   const { app, host, port, log, clock, random, metrics, maxConnections } = options;
   const { drainLimitMs = 5_000, keepAliveMs = KEEP_ALIVE_MS, arrivalMs = ARRIVAL_MS } = options;
+  const { headsBytes = HEADS_LIMIT_BYTES } = options;
   const handler = app.callback();
   let closing: Promise<void> | undefined;
   const refused = metrics.counter({
@@ -255,7 +261,11 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     help: 'Open connections.',
     collect: (gauge) => gauge.set(open.size),
   });
+  const heads = new ArrivingHeads({ clock, metrics, open, limitBytes: headsBytes, headBytes: HEAD_LIMIT_BYTES });
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    heads.began(socket);
+    response.once('close', () => heads.answered(socket));
     const isOver = over.has(request.socket);
     // A kept connection would outlive the drain.
     if (closing !== undefined || isOver) response.setHeader('connection', 'close');
@@ -315,6 +325,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     server.once('error', (error) => reject(translate(error, host, port)));
     server.listen({ host, port }, resolve);
   });
+  heads.start();
   server.on('error', (error) => log.error('the listening socket failed', { error }));
   const { port: bound } = server.address() as AddressInfo;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
@@ -322,6 +333,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   return {
     url,
     close() {
+      heads.stop();
       closing ??= drain(server, clock, drainLimitMs, log);
       return closing;
     },

@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import { PositionWaits } from '../../services/region/apply/position-waits.ts';
 import { createTrimmer } from '../../services/region/checkpoint/trimmer.ts';
+import { createReading } from '../../services/region/http/reading.ts';
 import type { PeerView } from '../../services/region/repair/repair.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import type { Refusal } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { formatPosition, GrowingPosition, type Position, totalOf } from '../../shared/protocol/position.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
@@ -252,6 +254,30 @@ describe('with 2,000 old origins', function () {
     await clock.advance(2_000);
     assert.equal(results.filter((result) => result === 'never false').length, 400);
     assert.deepEqual([waits.size, clock.pending], [0, 0]);
+  });
+
+  it('beyond 500 reads that wait a further one is refused, unless its position is there', async () => {
+    const applied: Position = new Map(oldOrigins({ count: 3 }).map(({ origin, last }) => [origin, last]));
+    const apply = { applied, waiting: 499, reached: async () => false };
+    const surface = { region: 'us-east', apply, ready: () => true };
+    const reading = createReading(surface as unknown as Parameters<typeof createReading>[0]);
+    const beyond = formatPosition(new Map([...applied].map(([origin, last]) => [origin, last + 1])));
+    const admit = async (position: string): Promise<string> => {
+      const ctx = { querystring: '', get: () => '', req: { socket: {} } } as unknown as Parameters<
+        typeof reading.admit
+      >[0];
+      try {
+        await reading.admit(ctx, position);
+        return 'admitted';
+      } catch (error) {
+        return (error as Refusal).code;
+      }
+    };
+    assert.equal(await admit(beyond), 'position_not_reached');
+    apply.waiting = 500;
+    assert.equal(await admit(beyond), 'overloaded');
+    apply.reached = async () => true;
+    assert.equal(await admit(formatPosition(applied)), 'admitted');
   });
 
   it('a position that grows has the text and the total of any other', () => {

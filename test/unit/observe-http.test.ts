@@ -192,6 +192,26 @@ describe('listening', () => {
     for (const socket of opened.splice(0)) socket.destroy();
   });
 
+  it('heads on their way that hold too much together: the longest are closed, the others end as ever', async () => {
+    const under = options();
+    const server = await listen({ ...under, port: 0, log: silentLog, headsBytes: 300_000 });
+    const answers = [];
+    for (const bytes of [60_000, 150_000, 90_000, 120_000]) {
+      const socket = await open(server.url);
+      // A request before it is no part of it.
+      await exchange(socket, 'GET /health HTTP/1.1\r\nhost: x\r\n\r\n', (got) => got.includes('}'));
+      const answer = exchange(socket, `GET /health?x=${'a'.repeat(bytes)}`, (got) => got.split('}').length > 1);
+      answers.push({ socket, answer });
+    }
+    assert.equal(await answers[1]!.answer, '', 'the longest is closed');
+    for (const at of [0, 2, 3]) answers[at]!.socket.write(' HTTP/1.1\r\nhost: x\r\n\r\n');
+    for (const at of [0, 2, 3]) assert.match(await answers[at]!.answer, /^HTTP\/1.1 200 /);
+    const { text } = await under.metrics.render();
+    assert.match(text, /tidal_http_heads_ended_total\{[^}]*\} 1\n/);
+    assert.match(text, /tidal_http_head_bytes\{[^}]*\} 0\n/);
+    await server.close();
+  });
+
   it('connections over the limit are refused at their first request, twice as many not accepted', async () => {
     const under = options(16);
     const server = await listen({ ...under, port: 0, log: silentLog });
