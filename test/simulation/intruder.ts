@@ -46,7 +46,7 @@ function targetOf(chance: Chance, origin: Origin | undefined): Target {
 function absurd(world: World, chance: Chance, present: Origin | undefined): Garbage {
   const { origin, epoch = 1, first = 1, chain } = targetOf(chance, present);
   const highest = Math.max(...[...world.chronicle.origins.values()].map((known) => known.epoch), epoch);
-  const aheadMs = chance.pick([1, 30, 400]) * YEAR_MS;
+  const aheadMs = chance.pick([100, 400]) * YEAR_MS;
   const wrongClock = present !== undefined || chance.chance(0.5);
   return {
     name: wrongClock ? 'a clock that cannot be' : 'an epoch that cannot be',
@@ -55,7 +55,7 @@ function absurd(world: World, chance: Chance, present: Origin | undefined): Garb
       origin,
       first,
       ...(chain === undefined ? {} : { chain }),
-      epoch: wrongClock ? epoch : chance.pick([highest + 1_000_000, 2 ** 40, HIGHEST]),
+      epoch: wrongClock ? epoch : chance.pick([highest + 2_000_000, 2 ** 40, HIGHEST]),
       hlc: Math.floor(world.wallMs() + (wrongClock ? aheadMs : 0)) * HLC_PER_MS,
       schemaHash: world.schema.hash,
       signals: ['view'],

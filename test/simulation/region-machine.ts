@@ -75,7 +75,7 @@ export class RegionMachine extends Machine {
   private readonly hooks: StoreHooks;
   private full = false;
   /** When its process went on after it stood still for long, and the epoch that was in the control bucket at that moment. */
-  awake = { sinceMs: Number.NEGATIVE_INFINITY, epoch: 0 };
+  awake = { sinceMs: Number.NEGATIVE_INFINITY, wallMs: 0, epoch: 0 };
   /** Of the second process on its disk. */
   second: Life | undefined;
   private home: MemoryStoreHome;
@@ -334,7 +334,8 @@ export class RegionMachine extends Machine {
 
   protected override thawed(stoodMs: number): void {
     const { world } = this;
-    if (stoodMs > STOOD_STILL_MS) this.awake = { sinceMs: world.scheduler.nowMs, epoch: world.epochInBucket };
+    if (stoodMs > STOOD_STILL_MS)
+      this.awake = { sinceMs: world.scheduler.nowMs, wallMs: this.wallMs(), epoch: world.epochInBucket };
   }
 
   protected override get serves(): boolean {

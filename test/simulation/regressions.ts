@@ -7,7 +7,9 @@ import type { FaultEvent } from './faults.ts';
 export interface Regression {
   readonly seed: string;
   readonly found: string;
-  /** Absent: the seed's own. */
+  /** Its faults are those of the seed with this theme. */
+  readonly theme?: string;
+  /** Absent: the seed's own, or its theme's. */
   readonly faults?: readonly FaultEvent[];
 }
 
@@ -78,5 +80,20 @@ export const regressions: readonly Regression[] = [
       { atMs: 11_982, kind: 'disk restored', who: 'eu-west', ageMs: 1_564, backMs: 1_489 },
       { atMs: 12_449, kind: 'broker older copy', ageMs: 7_829 },
     ],
+  },
+  {
+    seed: '4',
+    theme: 'garbage in the stream',
+    found: 'what somebody else published at the end of a subject counted as shipped (shipper)',
+  },
+  {
+    seed: '332',
+    theme: 'an epoch is on one disk',
+    found: 'an epoch was given to a second region while the disk of its first was away (epochs)',
+  },
+  {
+    seed: '334',
+    theme: 'a hand-over loses its bucket',
+    found: 'a hand-over was committed in the bucket that took the place of its own (jetstream-control)',
   },
 ];

@@ -64,9 +64,9 @@ describe('simulation', function () {
     await run(first, FRESH);
   });
 
-  for (const { seed, found, faults } of regressions) {
+  for (const { seed, found, theme, faults } of regressions) {
     it(`seed ${seed}, which found: ${found}`, async () => {
-      const result = await pool.run({ seed, faults, keep: 0 });
+      const result = await pool.run({ seed, theme, faults, keep: 0 });
       assert.equal(result.violation, undefined, told(result));
     });
   }

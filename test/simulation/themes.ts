@@ -270,7 +270,7 @@ const twoProcesses: Theme = (chance, { horizonMs }) => [
 
 /** The cluster has run for years. */
 const manyTerms: Theme = (chance) => [
-  { atMs: 0, kind: 'old origins', count: chance.pick([150, 700, 1_300]), trimmed: chance.chance(0.5) },
+  { atMs: 0, kind: 'old origins', count: chance.pick([150, 700]), trimmed: chance.chance(0.5) },
 ];
 
 /** Somebody who is no part of the system publishes what nobody wrote. */
@@ -329,7 +329,7 @@ const themes: readonly Choice[] = [
   { name: 'two processes', theme: twoProcesses, weight: 1 },
   { name: 'many terms', theme: manyTerms, weight: 1 },
   { name: 'garbage in the stream', theme: garbage(false), weight: 2 },
-  { name: 'a clock or an epoch that cannot be', theme: garbage(true), weight: 0 },
+  { name: 'a clock or an epoch that cannot be', theme: garbage(true), weight: 1 },
   { name: 'garbage in the keys', theme: garbageInTheKeys, weight: 1 },
   { name: 'garbage at the doors', theme: garbageAtTheDoors, weight: 1 },
 ];

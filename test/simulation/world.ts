@@ -55,6 +55,11 @@ const EPOCH_MS = Date.UTC(2026, 0, 1);
 
 const KEY_KEPT_MS = 7 * 86_400_000;
 
+/** Without the bucket the other regions may stand in for the record, but not before. */
+const AWAKE_MS = 1_500;
+/** The clock of a log may be ahead of the wall clock by so much, and nobody says so. */
+const CLOCK_AHEAD_MS = 1_500;
+
 /** By how much the time of an event may differ from the true one. */
 const TIME_LIMIT_MS = 60_000;
 
@@ -379,6 +384,7 @@ export class World {
       }
       this.checkEpoch(machine, batch);
       this.checkTimes(machine, batch);
+      this.checkWitnesses(machine, batch);
       this.checkAwake(machine, batch);
       for (const event of batch.events) this.promises.checkEvent(event);
       this.handovers.accepted(batch.epoch);
@@ -395,10 +401,12 @@ export class World {
   }
 
   /** Who stood still and goes on accepts in no epoch that was over by then, as far as it can read the record. */
-  private checkAwake({ name, awake, flushLimitMs }: RegionMachine, { origin, first, epoch }: Batch): void {
-    // What was cut before is flushed by then.
-    if (this.scheduler.nowMs <= awake.sinceMs + flushLimitMs || epoch >= awake.epoch) return;
-    if (!this.broker.up || this.broker.paused || !this.network.wasWhole(name, BROKER, awake.sinceMs)) return;
+  private checkAwake({ name, awake, clockSetMs }: RegionMachine, { origin, first, epoch, events }: Batch): void {
+    const { broker, network, scheduler } = this;
+    if (epoch >= awake.epoch || clockSetMs >= awake.sinceMs || scheduler.nowMs > awake.sinceMs + AWAKE_MS) return;
+    // What was cut before it stood still was accepted before, by its clock.
+    if (acceptedMs(events[0]!) < awake.wallMs - CLOCK_AHEAD_MS) return;
+    if (!broker.up || broker.paused || !network.wasWhole(name, BROKER, awake.sinceMs)) return;
     const what = `${name} took ${origin}:${first} in epoch ${epoch} after it stood still; the record said ${awake.epoch}`;
     throw new Violation('who stood still reads the record first', what);
   }
@@ -411,6 +419,16 @@ export class World {
     } catch {
       return 0;
     }
+  }
+
+  /** A clock that is wrong beside others that nobody has set accepts nothing: whoever brings a write brings the time. */
+  private checkWitnesses(machine: RegionMachine, { origin, first }: Batch): void {
+    const { clockOffsetMs, flushLimitMs, clockSetMs, stoodStillMs } = machine;
+    const sinceMs = this.scheduler.nowMs - 10 * flushLimitMs;
+    if (Math.abs(clockOffsetMs) <= TIME_LIMIT_MS || clockSetMs >= sinceMs || stoodStillMs >= sinceMs) return;
+    if (this.machines.some((other) => other !== machine && other.clockSetMs >= 0)) return;
+    const what = `${machine.name} took ${origin}:${first} with a clock that is ${Math.round(clockOffsetMs / 1_000)} s off`;
+    throw new Violation('a wrong clock accepts nothing', what);
   }
 
   /** Once a clock is right, what is accepted by it is of the present: whatever stood in the log before. */
@@ -538,6 +556,7 @@ const expectedErrors = [
   'the disk is full: the heal cannot be stored yet',
   'the leader is silent and nobody can take over',
   // The process ends of it, as it must.
+  'another process has written to this disk',
   'injected: storage_failed',
 ];
 
