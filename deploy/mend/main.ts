@@ -40,7 +40,8 @@ await leaveWith('mend', async () => {
     say(
       `${path}: ${report.pairs} pairs and ${report.items} items had something after ${new Date(report.upToMs).toISOString()}`,
     );
-    say(`mended for the ${report.mended.count}. time: ${report.mended.id}`);
+    if (report.mended === undefined) say('nothing was changed');
+    else say(`mended for the ${report.mended.count}. time: ${report.mended.id}`);
   } finally {
     await store.close();
   }

@@ -45,7 +45,8 @@ export interface MendReport {
   /** (item, signal) pairs, and items, that had something from the future. */
   readonly pairs: number;
   readonly items: number;
-  readonly mended: Mended;
+  /** Undefined: there was nothing, and nothing changed. */
+  readonly mended: Mended | undefined;
 }
 
 export async function mendStore({
@@ -67,6 +68,14 @@ export async function mendStore({
   const told = { put() {}, remove() {}, adopt() {} };
   recover({ clock, log, wal, catalog: createRegisters(), ledger, facets: told, text: told });
   const pairs = ledger.withoutFuture(upToMs);
+  const before = mendedOf(wal.mark('mended'));
+  const future = wal
+    .origins()
+    .filter(({ origin, newestMs }) => newestMs > Math.max(upToMs, before?.future[origin] ?? 0));
+  if (pairs === 0 && future.length === 0) {
+    await wal.storeMark('mending', false);
+    return { upToMs, pairs, items: 0, mended: undefined };
+  }
   const pass = ledger.pass();
   while (!pass.prepare(PAIRS_AT_ONCE));
   const { position: floor } = readFloor(wal.mark('checkpoint'));
@@ -91,8 +100,6 @@ export async function mendStore({
     return encodeCopies(copies.map((copy) => (counts.has(copy) ? { ...copy, epoch: SETTLED_EPOCH } : copy)));
   });
 
-  const before = mendedOf(wal.mark('mended'));
-  const future = wal.origins().filter(({ newestMs }) => newestMs > upToMs);
   const mended: Mended = {
     count: (before?.count ?? 0) + 1,
     id: randomName(random, 13),

@@ -97,7 +97,7 @@ describe('mending events from the future', () => {
     await assert.rejects(takeDirectory(directory), /interrupted: run it again/);
     const second = await mend(clock.nowMs() + 999, once.store);
     assert.equal(second.upToMs, upToMs, 'it goes on with the moment it began with');
-    assert.deepEqual([second.pairs, second.items, second.mended.count], [0, 0, 2]);
+    assert.deepEqual([second.pairs, second.items, second.mended], [0, 0, undefined]);
     assert.equal(once.crash('kept').digest(), digest);
   });
 
