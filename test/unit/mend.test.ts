@@ -5,6 +5,7 @@ import { takeDirectory } from '../../services/region/region-directory.ts';
 import { logAheadMs } from '../../services/region/role/role.ts';
 import { obstacleOf } from '../../services/region/snapshot/merge.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import type { Store } from '../../services/region/wal/store.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { compareMended, mendedOf } from '../../shared/protocol/mended.ts';
 import { CoreRegion, item, testSchema, view, views } from '../harness/core-region.ts';
@@ -99,6 +100,34 @@ describe('mending events from the future', () => {
     assert.equal(second.upToMs, upToMs, 'it goes on with the moment it began with');
     assert.deepEqual([second.pairs, second.items, second.mended], [0, 0, undefined]);
     assert.equal(once.crash('kept').digest(), digest);
+  });
+
+  it('interrupted at any step and run again, it ends in the same state', async () => {
+    const { clock, region, mend } = await touched();
+    await region.stop();
+    const upToMs = clock.nowMs();
+    let store = region.store.crash('kept');
+    const digests = new Set<string>();
+    for (const steps of [Number.POSITIVE_INFINITY, 1, 2, 100, 257, 258, 259, 260]) {
+      const whole = store.crash('kept');
+      store = whole.crash('kept');
+      assert.equal(openLog({ store }).mark('mended'), undefined, 'each begins on the store as it was');
+      let left = steps;
+      const failing: Store = Object.create(store, {
+        commit: {
+          value: (work: Parameters<Store['commit']>[0]) => {
+            if (left-- <= 0) throw new Error('the power is off');
+            return store.commit(work);
+          },
+        },
+      });
+      await mend(upToMs, failing as never).catch(() => undefined);
+      const after = new CoreRegion({ ...region.options, store: store.crash('kept') });
+      await mend(upToMs + 1_000, after.store);
+      digests.add(after.crash('kept').digest());
+      store = whole.crash('kept');
+    }
+    assert.equal(digests.size, 1);
   });
 
   it('a damaged shard is not built anew from the log, which would bring the future back', async () => {
