@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { systemReason } from '../../shared/config/make-directory.ts';
+import { isStorageError, storageFault } from '../../shared/disks/storage-fault.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
 
@@ -52,9 +53,11 @@ export async function leaveWith(program: string, run: () => Promise<void>): Prom
   } catch (error) {
     const { syscall, path, dest } = error as NodeJS.ErrnoException & { readonly dest?: string };
     const isSystem = syscall !== undefined && (path !== undefined || dest !== undefined);
-    if (!(error instanceof ConfigError || error instanceof Fault || isSystem)) throw error;
+    if (!(error instanceof ConfigError || error instanceof Fault || isSystem || isStorageError(error))) throw error;
     // What is wrong with a file is the operator's to mend, and a stack trace does not help with it.
-    const line = isSystem ? `${syscall} ${dest ?? path}: ${fileReason(error)}` : messageOf(error);
+    const full = !(error instanceof ConfigError) && storageFault(error).code === 'storage_full';
+    const text = full ? `the disk is full: ${messageOf(error)}` : messageOf(error);
+    const line = isSystem ? `${syscall} ${dest ?? path}: ${fileReason(error)}` : text;
     process.stderr.write(`${program}: ${line}\n`);
     if (error instanceof ConfigError) process.stderr.write('Try --help.\n');
     process.exit(error instanceof ConfigError ? 2 : 1);

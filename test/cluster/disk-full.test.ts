@@ -3,10 +3,21 @@
  * left. Needs the right to mount (root on Linux).
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Acknowledged } from '../harness/acknowledged.ts';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -198,5 +209,18 @@ describe('the disk of a region is full', function () {
     writeFileSync(join(schemas, 'schema.yaml'), grown);
     await cluster.restart('eu-west');
     await told.check(cluster);
+  });
+
+  it('a backup that finds no room where it is to be made fails in one line, and leaves nothing', async () => {
+    const to = join(cluster.directory, 'eu-west', 'backup');
+    fill('eu-west', 16 * 1024);
+    const main = fileURLToPath(new URL('../../deploy/backup/main.js', import.meta.url));
+    const args = [main, '--region', 'us-east', '--to', to, '--from-url', cluster.regionUrls.get('us-east')!];
+    const ended = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 });
+    assert.equal(ended.status, 1, ended.stderr);
+    assert.match(ended.stderr, /^backup: .*the disk is full.*\n$/);
+    assert.deepEqual([`${to}.part`, to, `${to}.json`].filter(existsSync), []);
+    rmSync(ballast('eu-west'));
+    assert.equal(cluster.process('eu-west').running, true);
   });
 });
