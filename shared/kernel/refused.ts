@@ -22,7 +22,12 @@ export async function leaveRefused(message: string): Promise<never> {
     .replaceAll('\n', '; ')
     .slice(0, DETAIL_LIMIT);
   const body = JSON.stringify(new Refusal('configuration_refused', `configuration refused: ${detail}`).toProblem());
-  const headers = { 'content-type': 'application/problem+json', 'retry-after': '1', connection: 'close' };
+  const headers = {
+    'content-type': 'application/problem+json',
+    'content-length': String(Buffer.byteLength(body)),
+    'retry-after': '1',
+    connection: 'close',
+  };
   const server = createServer((request, response) => {
     request.resume();
     response.writeHead(503, headers).end(body);
