@@ -27,7 +27,7 @@ describe('a planned stop', function () {
         const after = await cluster.status();
         if (leader === name) {
           assert.notEqual(after.leader, name);
-          assert.equal(after.epoch, epoch + 1);
+          assert.ok(after.epoch > epoch);
         } else {
           assert.deepEqual([after.leader, after.epoch], [leader, epoch]);
         }
@@ -57,8 +57,10 @@ describe('a planned stop', function () {
     assert.deepEqual(codes, [0, 0, 0, 0]);
     await Promise.all([...cluster.processes.values()].map((service) => service.start()));
     await cluster.settled();
-    const { epoch } = await cluster.status();
-    assert.ok(epoch <= 2, `epoch ${epoch}: leadership went round`);
+    const relieved = [...cluster.processes.values()].flatMap(({ lines }) =>
+      lines.filter((line) => line.includes('leadership handed over before the stop')),
+    );
+    assert.ok(relieved.length <= 1, `leadership went round:\n${relieved.join('\n')}`);
   });
 
   it('of a router: not ready at once, serving on for a while, then gone with exit code 0', async () => {
