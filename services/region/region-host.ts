@@ -6,14 +6,20 @@
  * the arrived copy is checked against it and takes what only this region has → both are closed, the pointer switches → the
  * next generation begins on it. Meanwhile requests are refused with `not_ready`: routers hold writes.
  *
+ * A generation whose log has an event that cannot be applied does not begin: until the event is set aside the host answers with the
+ * region's status and takes that command, and nothing else.
+ *
  * What a crash leaves: before the pointer switched, the former store, whole; after it, the merged one, whole.
  * What cannot be merged is dropped, and the former store goes on.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Fault, messageOf } from '../../shared/errors/errors.ts';
+import { Fault, messageOf, Refusal } from '../../shared/errors/errors.ts';
 import { lastingMetrics } from '../../shared/observe/lasting-metrics.ts';
+import { createBlockedApp } from './http/blocked-app.ts';
 import { createSwitchingApp } from './http/switching-app.ts';
+import { checkpointed, setAside, UnappliableEvent } from './recover/unappliable.ts';
 import { createRegion, type Region, type RegionOptions } from './region.ts';
+import { describeBlocked } from './region-status.ts';
 import { mergeInto, obstacleOf } from './snapshot/merge.ts';
 import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
 import { openLog } from './wal/log.ts';
@@ -54,12 +60,15 @@ export async function createRegionHost(options: RegionHostOptions): Promise<Regi
 class Host implements RegionHost {
   private readonly options: RegionHostOptions;
   private readonly metrics: ReturnType<typeof lastingMetrics>;
+  private readonly blocked: (is: boolean) => void;
   private readonly installed: (generation: 'installed' | 'dropped') => void;
   private handler: Handler | undefined;
   private region: Region | undefined;
   private changing: Promise<void> = Promise.resolve();
   private started = false;
   private stopping = false;
+  /** Set while an event cannot be applied. */
+  private closeBlocked: (() => Promise<void>) | undefined;
   private notBeforeMs = Number.NEGATIVE_INFINITY;
   generation = 0;
 
@@ -76,6 +85,11 @@ class Host implements RegionHost {
       labels: ['outcome'],
     });
     this.installed = (outcome) => changes.inc({ outcome });
+    const blocked = this.metrics.gauge({
+      name: 'tidal_blocked',
+      help: '1 while the region serves nothing because an event of its log cannot be applied.',
+    });
+    this.blocked = (is) => blocked.set(Number(is));
   }
 
   async begin(): Promise<void> {
@@ -93,11 +107,43 @@ class Host implements RegionHost {
       });
     } catch (error) {
       await store.close();
-      throw error;
+      if (!(error instanceof UnappliableEvent)) throw error;
+      this.block(error);
+      return;
     }
+    this.blocked(false);
     this.generation++;
     this.handler = this.region.app.callback();
     if (this.started && !this.stopping) this.region.start();
+  }
+
+  /** Serves what a region serves that cannot build its state, until the event is set aside. */
+  private block({ message: detail, range }: UnappliableEvent): void {
+    const { log, clock, random, region, httpLimits: limits, schema, home } = this.options;
+    log.error('an event of the log cannot be applied, waiting for its quarantine', { ...range, error: detail });
+    this.blocked(true);
+    const store = home.open();
+    const wal = openLog({ store });
+    const contained = checkpointed(wal);
+    this.closeBlocked = () => wal.close();
+    this.handler = createBlockedApp({
+      ...{ log, metrics: this.metrics, clock, random, limits, region, detail },
+      status: () => describeBlocked({ region, clock, wal, schema, contained, origin: range.origin, detail }),
+      setAside: (aside) => {
+        const run = this.changing.then(async () => {
+          if (this.stopping || this.closeBlocked === undefined) throw new Refusal('not_ready', `${region} is changing`);
+          await setAside(wal, aside, contained);
+          await this.closeBlocked();
+          this.closeBlocked = undefined;
+          this.metrics.pause();
+          await this.begin();
+        });
+        this.changing = run.catch((error: unknown) => {
+          if (!(error instanceof Refusal)) this.options.onFatal(error);
+        });
+        return run;
+      },
+    }).callback();
   }
 
   start(): void {
@@ -164,5 +210,6 @@ class Host implements RegionHost {
     this.stopping = true;
     await this.changing;
     await this.region?.stop();
+    await this.closeBlocked?.();
   }
 }

@@ -3,6 +3,7 @@ import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
+import { isUnsound, parseRemembered } from '../../shared/leadership/leadership.ts';
 import { mendedOf } from '../../shared/protocol/mended.ts';
 import { formatPosition, missing, type Position, reportedApplied, totalOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
@@ -86,6 +87,45 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...newestEpoch(wal, role.knownEpoch),
     ...(disks.own === undefined ? {} : { disk: disks.own }),
     disks: disks.known,
+    ...(wal.quarantine.text === '' ? {} : { quarantined: wal.quarantine.text }),
+    schemaHash: schema.hash,
+    signals: [...schema.signals.keys()],
+  };
+}
+
+/** Of a region that cannot build its state: an event of its log cannot be applied (`recover/unappliable.ts`). */
+export function describeBlocked(options: {
+  readonly region: string;
+  readonly clock: Clock;
+  readonly wal: Wal;
+  readonly schema: Schema;
+  /** What the stored checkpoint contains. */
+  readonly contained: Position;
+  readonly origin: string;
+  readonly detail: string;
+}): RegionStatus {
+  const { region, clock, wal, schema, contained, origin, detail } = options;
+  const remembered = parseRemembered(wal.mark('leadership'), wal.credibleEpoch);
+  const leadership = isUnsound(remembered) ? undefined : remembered;
+  return {
+    region,
+    role: 'follower',
+    ready: false,
+    ...(leadership === undefined ? {} : { leadership }),
+    cut: (wal.mark('cut') ?? false) !== false,
+    durable: formatPosition(wal.durable),
+    // What a state of it would contain for certain.
+    applied: formatPosition(contained),
+    offset: wal.offset?.sequence ?? 0,
+    streamConnected: false,
+    unshipped: null,
+    items: 0,
+    clockMs: clock.nowMs(),
+    newestMs: 0,
+    stopped: { code: 'unappliable_event', detail, origins: [origin] },
+    hindrance: { code: 'not_ready', detail },
+    ...newestEpoch(wal, wal.credibleEpoch),
+    ...(wal.quarantine.text === '' ? {} : { quarantined: wal.quarantine.text }),
     schemaHash: schema.hash,
     signals: [...schema.signals.keys()],
   };

@@ -37,6 +37,7 @@ import { createIngest } from './receive/ingest.ts';
 import type { Ingest, Receiver } from './receive/receive.ts';
 import { createStreamReceiver } from './receive/stream-receiver.ts';
 import { recover } from './recover/recover.ts';
+import { setAside } from './recover/unappliable.ts';
 import { markCaughtUp, requireAccepted, takeDirectory } from './region-directory.ts';
 import { createRegionCounters, registerRegionGauges } from './region-metrics.ts';
 import { describeRegion, lagBehindLeader } from './region-status.ts';
@@ -268,13 +269,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onServed: counters.snapshotServed,
   });
   const receiver: Receiver = createStreamReceiver({
-    clock,
-    log,
-    stream,
-    wal,
-    ingest,
-    regions,
-    enabled,
+    ...{ clock, log, stream, wal, ingest, regions, enabled },
     onGap: () => repair.nudge(),
     onFatal,
     onAttached: counters.attached,
@@ -348,9 +343,18 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
     setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
     retireDisk: (id) => disks.retire(id),
+    async setAside(range) {
+      await setAside(wal, range, apply.applied);
+      // What was refused for it may be taken now.
+      ingest.release(range.origin);
+      repair.nudge();
+    },
     status,
     digest: () => ({ region, position: formatPosition(apply.applied), digest: digestOf(catalog, ledger) }),
-    digests: () => ({ region, schemaHash: schema.hash, ...keptDigest.watch(DIGESTS_LIMIT) }),
+    digests: () => ({
+      ...{ region, schemaHash: schema.hash, quarantined: wal.quarantine.text },
+      ...keptDigest.watch(DIGESTS_LIMIT),
+    }),
     lagEvents,
     nowMs,
     onRouterClock: (heard) => clockCheck.heard(heard),

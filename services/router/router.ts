@@ -13,9 +13,18 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { Topology } from '../../shared/schema/topology.ts';
 import type { Control } from '../../shared/stream/stream.ts';
 import type { BrokerMetrics } from './broker/broker.ts';
-import type { ClusterReports, LeadershipView, Promote, RegionsView, RetireDisk, Verify } from './cluster/cluster.ts';
+import type {
+  ClusterQuarantine,
+  ClusterReports,
+  LeadershipView,
+  Promote,
+  RegionsView,
+  RetireDisk,
+  Verify,
+} from './cluster/cluster.ts';
 import { LeadershipFollower } from './cluster/leadership.ts';
 import { Promotion } from './cluster/promote.ts';
+import { createClusterQuarantine } from './cluster/quarantine.ts';
 import { RegionMonitor } from './cluster/regions.ts';
 import { createRetireDisk } from './cluster/retire-disk.ts';
 import { createReports } from './cluster/status.ts';
@@ -59,6 +68,7 @@ export interface RouterService {
   readonly drills: Drills;
   readonly verify: Verify;
   readonly retireDisk: RetireDisk;
+  readonly quarantine: ClusterQuarantine;
   /** Begins to follow the leadership and the regions. */
   start(): void;
   /** From now on it says that it is not ready, and serves on: before a stop, for balancers. */
@@ -125,6 +135,7 @@ export function createRouter(options: RouterOptions): RouterService {
     metrics,
   });
   const drills = createDrills({ links, regions, clock });
+  const quarantine = createClusterQuarantine({ links, regions, log });
   const verify = createVerify({ links, regions, clock, log, metrics });
   const retireDisk = createRetireDisk({ links, regions });
   const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits });
@@ -140,6 +151,7 @@ export function createRouter(options: RouterOptions): RouterService {
     drills,
     verify,
     retireDisk,
+    quarantine,
     forwarding,
     metrics,
     clock,
@@ -157,6 +169,7 @@ export function createRouter(options: RouterOptions): RouterService {
     drills,
     verify,
     retireDisk,
+    quarantine,
     start() {
       regions.start();
       leadership.start();

@@ -327,6 +327,7 @@ function requireReadable(event: Event): void {
       assert(areValues(event.values), 'the values of an embedding can be read back', () => event);
       return;
     case 'delete':
+      assert(event.aside === undefined, 'what is in quarantine is in the log already', () => event);
       return;
   }
 }

@@ -28,8 +28,8 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { Fault } from '../errors/errors.ts';
-import { floatsOf } from '../kernel/floats.ts';
+import { NO_QUARANTINE, type Quarantine } from '../quarantine/quarantine.ts';
+import { DamagedBatch, InvalidBatch, Reader, UnknownFormat, UnreadableBatch } from '../reader/reader.ts';
 import type { Event, EventBody, EventKey, Metadata } from './events.ts';
 import {
   areValues,
@@ -42,6 +42,8 @@ import {
 } from './events.ts';
 import { originPattern } from './position.ts';
 import { type SignalColumns, signalColumns } from './signal-columns.ts';
+
+export { DamagedBatch, UnknownFormat };
 
 export const FORMAT_VERSION = 1;
 /** With the field that says how far the HLC was ahead. A program that does not know it must not misread the times. */
@@ -60,7 +62,6 @@ export const KIND_EMBEDDING = 5;
 export const KEYED = 0x80;
 export const KEY_ID_BYTES = 16;
 const KEY_HASH_BYTES = 8;
-const TWO_28 = 268_435_456;
 export const KEY_BYTES = KEY_ID_BYTES + KEY_HASH_BYTES;
 
 export interface BatchHeader {
@@ -132,30 +133,13 @@ class LazyBatch implements Batch {
   }
 
   get events(): readonly Event[] {
-    this.made ??= readEvents(readHead(this.bytes)).events;
+    this.made ??= readEvents(readHead(this.bytes), NO_QUARANTINE).events;
     return this.made;
   }
 
   get hash(): Uint8Array {
     this.counted ??= chainHash(this.bytes);
     return this.counted;
-  }
-}
-
-/** The bytes are not a batch, or not the batch they claim to be. */
-export class DamagedBatch extends Fault {
-  constructor(message: string) {
-    super('damaged_batch', message);
-  }
-}
-
-/** The checksum is right, so it is what was written: a batch with something in it that none may have. */
-export class InvalidBatch extends DamagedBatch {}
-
-/** A batch of a later version of this program. */
-export class UnknownFormat extends Fault {
-  constructor(message: string) {
-    super('unknown_format', message);
   }
 }
 
@@ -187,59 +171,6 @@ function decodeKey(reader: Reader): EventKey {
   return { id, bodyHash: reader.slice(KEY_HASH_BYTES).toString('base64url') };
 }
 
-class Reader {
-  private readonly buffer: Buffer;
-  offset: number;
-  private readonly end: number;
-
-  constructor(buffer: Buffer, offset: number, end: number) {
-    this.buffer = buffer;
-    this.offset = offset;
-    this.end = end;
-  }
-
-  byte(): number {
-    if (this.offset >= this.end) throw new InvalidBatch('the batch ends within a value');
-    return this.buffer[this.offset++]!;
-  }
-
-  varint(): number {
-    let byte = this.byte();
-    if (byte < 0x80) return byte;
-    let low = byte & 0x7f;
-    for (let shift = 7; shift < 28; shift += 7) {
-      byte = this.byte();
-      low |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return low;
-    }
-    let high = 0;
-    for (let shift = 0; shift < 28; shift += 7) {
-      byte = this.byte();
-      high |= (byte & 0x7f) << shift;
-      if (byte >= 0x80) continue;
-      const value = high * TWO_28 + low;
-      if (!Number.isSafeInteger(value)) break;
-      return value;
-    }
-    throw new InvalidBatch('a number of the batch is out of range');
-  }
-
-  slice(length: number): Buffer {
-    if (this.offset + length > this.end) throw new InvalidBatch('the batch ends within a value');
-    const slice = this.buffer.subarray(this.offset, this.offset + length);
-    this.offset += length;
-    return slice;
-  }
-
-  floats(count: number): Float32Array {
-    return floatsOf(this.slice(count * 4));
-  }
-
-  get done(): boolean {
-    return this.offset === this.end;
-  }
-}
-
 /** Splits a message into the bytes of its batches. Throws {@link DamagedBatch} where the framing does not hold. */
 export function splitMessage(message: Uint8Array): Uint8Array[] {
   const view = Buffer.from(message.buffer, message.byteOffset, message.length);
@@ -258,13 +189,28 @@ export function splitMessage(message: Uint8Array): Uint8Array[] {
 
 /** Decodes and checks one batch: magic, length, CRC, version, that its events fill it exactly, and what each of them holds. */
 export function decodeBatch(bytes: Uint8Array): Batch {
+  return decodeBatchUnder(NO_QUARANTINE, bytes);
+}
+
+/** The same where events in quarantine may hold anything, and are what the quarantine makes of them. */
+export function decodeBatchUnder(quarantine: Quarantine, bytes: Uint8Array): Batch {
   const head = readHead(bytes);
-  const start = head.reader.offset;
-  const columns = readSignals(head);
-  const { header, aheadMs } = head;
+  const { header, aheadMs, reader } = head;
+  const start = reader.offset;
+  const columns = quarantine.touches(header.origin, header.first, header.last) ? undefined : signalsOf(head);
   if (columns !== undefined) return batchOf({ header, bytes, aheadMs, ...columns });
-  head.reader.offset = start;
-  return batchOf({ header, bytes, aheadMs, ...readEvents(head) });
+  reader.offset = start;
+  return batchOf({ header, bytes, aheadMs, ...readEvents(head, quarantine) });
+}
+
+/** Undefined where not all are plain signals, or one of them is none: read one by one it says which. */
+function signalsOf(head: Head): { signals: SignalColumns; lastHlc: number } | undefined {
+  try {
+    return readSignals(head);
+  } catch (error) {
+    if (error instanceof InvalidBatch) return undefined;
+    throw error;
+  }
 }
 
 /** A batch names the signals it uses, each once. */
@@ -322,52 +268,101 @@ function readSignals({
   return { signals, lastHlc: checkedHlc(lastHlc) };
 }
 
-function readEvents({ reader, count, baseHlc, aheadMs }: Head): { events: readonly Event[]; lastHlc: number } {
-  const names = readNames(reader, count);
+function readEvents(head: Head, quarantine: Quarantine): { events: readonly Event[]; lastHlc: number } {
+  const { reader, count, baseHlc, header } = head;
   const events: Event[] = [];
+  let names: readonly string[] = [];
   let hlc = baseHlc;
-  for (let index = 0; index < count; index++) {
-    const tag = reader.byte();
-    const kind = tag & ~KEYED;
-    if (kind < KIND_SIGNAL || kind > KIND_EMBEDDING) throw new UnknownFormat(`event kind ${tag} of a later version`);
-    hlc += reader.varint();
-    const entity = reader.varint();
-    const extra: Extra = {
-      ...(tag === kind ? {} : { key: decodeKey(reader) }),
-      ...(aheadMs === 0 ? {} : { aheadMs }),
-    };
-    switch (kind) {
-      case KIND_SIGNAL:
-      case KIND_SIGNAL_TIMED: {
-        const signal = names[reader.varint()];
-        if (signal === undefined) throw new InvalidBatch('an event names a signal outside the name table');
-        const weight = readWeight(reader);
-        const acceptedMs = hlcMs(hlc) - aheadMs;
-        const timeMs = kind === KIND_SIGNAL_TIMED ? timeBefore(acceptedMs, reader.varint()) : acceptedMs;
-        events.push(withExtra({ kind: 'signal', hlc, entity, signal, weight, timeMs }, extra));
-        break;
-      }
-      case KIND_ITEM: {
-        const metadata = parseMetadata(reader.slice(reader.varint()));
-        events.push(withExtra({ kind: 'item', hlc, entity, metadata }, extra));
-        break;
-      }
-      case KIND_DELETE:
-        events.push(withExtra({ kind: 'delete', hlc, entity }, extra));
-        break;
-      case KIND_EMBEDDING:
-        events.push(withExtra({ kind: 'embedding', hlc, entity, values: readValues(reader) }, extra));
-        break;
-    }
+  // Once the place of the next event is lost, all that follow are.
+  let lost: InvalidBatch | UnknownFormat | undefined;
+  try {
+    names = readNames(reader, count);
+  } catch (error) {
+    if (!(error instanceof InvalidBatch)) throw error;
+    lost = error;
   }
-  if (!reader.done) throw new InvalidBatch('the batch is longer than its events');
-  return { events, lastHlc: checkedHlc(hlc) };
+  for (let index = 0; index < count; index++) {
+    const sequence = header.first + index;
+    const isAside = quarantine.has(header.origin, sequence);
+    let read: ReadEvent | undefined;
+    let flaw = lost;
+    if (lost === undefined) {
+      try {
+        read = readEvent(head, names, hlc);
+        hlc = read.event.hlc;
+        flaw = read.flaw;
+      } catch (error) {
+        if (!(error instanceof UnreadableBatch || error instanceof UnknownFormat)) throw error;
+        flaw = lost = error;
+      }
+    }
+    if (flaw !== undefined && !isAside) {
+      if (flaw instanceof UnknownFormat) throw flaw;
+      const last = lost === undefined ? sequence : header.last;
+      throw new InvalidBatch(`${header.origin}:${sequence}: ${flaw.message}`, { first: sequence, last });
+    }
+    if (isAside) events.push(setAside(read?.event, hlc));
+    else events.push((read as ReadEvent).event);
+  }
+  if (lost === undefined && !reader.done) throw new InvalidBatch('the batch is longer than its events');
+  return { events, lastHlc: hlc };
 }
 
-function readValues(reader: Reader): Float32Array {
-  const values = reader.floats(reader.varint());
-  if (!areValues(values)) throw new InvalidBatch('an embedding has no values, or one that is not finite');
-  return values;
+interface ReadEvent {
+  readonly event: Event;
+  /** What no event may hold; the next one can be read all the same. */
+  readonly flaw: InvalidBatch | undefined;
+}
+
+function setAside(event: Event | undefined, lastHlc: number): Event {
+  if (event === undefined || event.kind === 'signal') {
+    return { kind: 'delete', hlc: event?.hlc ?? lastHlc, entity: 0, aside: 'nothing' };
+  }
+  if (event.kind === 'delete') return event;
+  const { kind: aside, hlc, entity, aheadMs } = event;
+  return { kind: 'delete', hlc, entity, aside, ...(aheadMs === undefined ? {} : { aheadMs }) };
+}
+
+/** Throws where it cannot be told what the next event begins with. */
+function readEvent({ reader, aheadMs }: Head, names: readonly string[], lastHlc: number): ReadEvent {
+  const tag = reader.byte();
+  const kind = tag & ~KEYED;
+  if (kind < KIND_SIGNAL || kind > KIND_EMBEDDING) throw new UnknownFormat(`event kind ${tag} of a later version`);
+  const hlc = lastHlc + reader.varint();
+  if (!Number.isSafeInteger(hlc)) throw new UnreadableBatch('a clock value of the batch is out of range');
+  const entity = reader.varint();
+  const extra: Extra = {
+    ...(tag === kind ? {} : { key: decodeKey(reader) }),
+    ...(aheadMs === 0 ? {} : { aheadMs }),
+  };
+  const whole = (event: Event, flaw?: string): ReadEvent => ({
+    event: withExtra(event, extra),
+    flaw: flaw === undefined ? undefined : new InvalidBatch(flaw),
+  });
+  switch (kind) {
+    case KIND_ITEM: {
+      const metadata = parseMetadata(reader.slice(reader.varint()));
+      const flaw = metadata === undefined ? 'the metadata of an item is not flat JSON' : undefined;
+      return whole({ kind: 'item', hlc, entity, metadata: metadata ?? {} }, flaw);
+    }
+    case KIND_DELETE:
+      return whole({ kind: 'delete', hlc, entity });
+    case KIND_EMBEDDING: {
+      const values = reader.floats(reader.varint());
+      const flaw = areValues(values) ? undefined : 'an embedding has no values, or one that is not finite';
+      return whole({ kind: 'embedding', hlc, entity, values }, flaw);
+    }
+    default: {
+      const signal = names[reader.varint()];
+      const weight = reader.varint();
+      const acceptedMs = hlcMs(hlc) - aheadMs;
+      const timeMs = kind === KIND_SIGNAL_TIMED ? acceptedMs - reader.varint() : acceptedMs;
+      const event = { kind: 'signal', hlc, entity, signal: signal ?? '', weight, timeMs } as const;
+      if (signal === undefined) return whole(event, 'an event names a signal outside the name table');
+      if (!isThousandths(weight)) return whole(event, 'the weight of a signal is out of range');
+      return whole(event, timeMs < 0 ? 'a signal is older than 1970' : undefined);
+    }
+  }
 }
 
 type Extra = Pick<Event, 'key' | 'aheadMs'>;
@@ -377,15 +372,14 @@ function withExtra(event: Event, extra: Extra): Event {
   return extra.key === undefined && extra.aheadMs === undefined ? event : { ...event, ...extra };
 }
 
-function parseMetadata(bytes: Buffer): Metadata {
-  let value: unknown;
+/** Undefined: it is no metadata. */
+function parseMetadata(bytes: Buffer): Metadata | undefined {
   try {
-    value = JSON.parse(bytes.toString('utf8'));
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    return isMetadata(value) ? value : undefined;
   } catch {
-    throw new InvalidBatch('the metadata of an item is not JSON');
+    return undefined;
   }
-  if (!isMetadata(value)) throw new InvalidBatch('the metadata of an item is not flat');
-  return value;
 }
 
 /** The header alone, after the same checks of magic, version, length and CRC. */

@@ -88,7 +88,13 @@ type UnkeyedEvent =
       readonly timeMs: number;
     }
   | { readonly kind: 'item'; readonly hlc: Hlc; readonly entity: number; readonly metadata: Metadata }
-  | { readonly kind: 'delete'; readonly hlc: Hlc; readonly entity: number }
+  | {
+      readonly kind: 'delete';
+      readonly hlc: Hlc;
+      readonly entity: number;
+      /** In place of an event in quarantine (`shared/quarantine`): deletes what that one would have written, and nothing else. */
+      readonly aside?: 'item' | 'embedding' | 'nothing';
+    }
   | { readonly kind: 'embedding'; readonly hlc: Hlc; readonly entity: number; readonly values: Float32Array };
 
 /**

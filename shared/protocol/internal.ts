@@ -16,6 +16,7 @@
  * | `POST /internal/snapshot` | {@link SnapshotRequest} → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served, unless a new one would cover the position and it does not; 503 `not_ready` while it is being made: ask again; 503 while cut |
  * | `GET /internal/snapshot?covering=<position>` | the same, as regions of older versions ask; a long position does not fit |
  * | `GET /internal/snapshot/<id>?offset=n` | → bytes of the copy from n on; 410 `snapshot_gone` when it is not served any more |
+ * | `POST /internal/quarantine` | `{origin, first, last}` → `{region, quarantined}`: events no region can apply are set aside |
  * | `GET /internal/digest` | → {@link DigestReply}: counted anew at once, which stalls a large region |
  * | `GET /internal/digests` | → {@link DigestsReply}: counted in the background, then kept with every batch for 15 s |
  * | `GET /feed`, `/search`, `/items/:id` | the public reads, same query, same answers |
@@ -117,7 +118,7 @@ export interface RegionStatus {
    * `keys_forgotten`. Of the origins named nothing more is taken (the first 16); all others go on.
    */
   readonly stopped?: { readonly code: string; readonly detail: string; readonly origins?: readonly string[] };
-  /** Messages of the stream, or peers' answers, that were refused within the last minute; the newest of them. */
+  /** Messages of the stream, or peers' answers, that were refused in the last 30 s; the newest of them. */
   readonly refused?: {
     readonly count: number;
     readonly reason: string;
@@ -140,6 +141,8 @@ export interface RegionStatus {
   readonly disk?: string;
   /** The other disks events may come from, as far as it knows. */
   readonly disks?: readonly KnownDisk[];
+  /** The text of its quarantine; absent: nothing is set aside. */
+  readonly quarantined?: string;
   readonly schemaHash: string;
   /** Signals of its schema: a region that lacks one of the leader's cannot lead. */
   readonly signals: readonly string[];
@@ -293,6 +296,8 @@ export const DIGESTS_LIMIT_TEXT = 256 * 1024;
 export interface DigestsReply {
   readonly region: string;
   readonly schemaHash: string;
+  /** The text of its quarantine, without which a digest says nothing; absent: nothing is set aside. */
+  readonly quarantined?: string;
   /** The state is still being counted; `kept` is empty. */
   readonly counting: boolean;
   /** The digest at the positions passed since it was counted, the newest first. */

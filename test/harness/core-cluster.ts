@@ -3,7 +3,9 @@
  * the test's. Bodies go through JSON between them, as on the wire. A router can be stopped for good in the middle of what
  * it does, a region's disk pulled, a wire cut.
  */
+
 import { drain } from '../../services/region/receive/drain.ts';
+import { setAside } from '../../services/region/recover/unappliable.ts';
 import type { RegionLink, Submission } from '../../services/router/forward/forward.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
 import { Fault } from '../../shared/errors/errors.ts';
@@ -147,6 +149,7 @@ export class CoreRouter {
           schemaHash: testSchema.hash,
           ...keptDigest.watch(DIGESTS_LIMIT),
         })),
+      quarantine: (range) => ask(undefined, ({ wal, apply }) => setAside(wal, range, apply.applied)),
       read: () => Promise.reject(new Fault('no_answer', 'this harness has no reads')),
       close: async () => {},
     };

@@ -25,6 +25,7 @@ import type {
 import { unpackSignals } from '../../shared/protocol/packed-signals.ts';
 import { covers, formatPosition, merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
 import type { WireWrite } from '../../shared/protocol/writes.ts';
+import { Quarantine, type QuarantinedRange } from '../../shared/quarantine/quarantine.ts';
 import type { MemoryControl } from './memory-control.ts';
 import { wireSignals } from './wire-signals.ts';
 
@@ -48,6 +49,13 @@ export class MemoryRegion implements RegionLink {
   readonly reads: ReadRequest[] = [];
   calls = 0;
   drains = 0;
+  quarantined = new Quarantine();
+  /** What it holds and has not applied. */
+  unapplied: Position = new Map();
+  /** Refuses where the test says so. */
+  setAside = (range: QuarantinedRange): void => {
+    this.quarantined = this.quarantined.with(range);
+  };
   /** Why it would refuse writes. */
   hindrance: { readonly code: string; readonly detail: string } | undefined;
   /** More that its status says. */
@@ -154,7 +162,7 @@ export class MemoryRegion implements RegionLink {
       ...this.said,
       cut: this.isCut,
       ...(this.healAtMs === undefined ? {} : { healAtMs: this.healAtMs }),
-      durable: position,
+      durable: formatPosition(merge(this.position, this.unapplied)),
       applied: position,
       offset: 5,
       streamConnected: this.streamConnected,
@@ -167,6 +175,7 @@ export class MemoryRegion implements RegionLink {
       ...(this.newestEpoch === undefined ? {} : { newestEpoch: this.newestEpoch }),
       ...(this.disk === undefined ? {} : { disk: this.disk }),
       disks: this.disks,
+      ...(this.quarantined.text === '' ? {} : { quarantined: this.quarantined.text }),
       schemaHash: this.schemaHash,
       signals: this.signals,
     };
@@ -220,9 +229,15 @@ export class MemoryRegion implements RegionLink {
     return {
       region: this.region,
       schemaHash: this.schemaHash,
+      quarantined: this.quarantined.text,
       counting: this.counting,
       kept: this.counting ? [] : this.kept,
     };
+  }
+
+  async quarantine(range: QuarantinedRange): Promise<void> {
+    this.reach();
+    this.setAside(range);
   }
 
   async read(request: ReadRequest): Promise<ReadAnswer> {

@@ -2,7 +2,7 @@
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
 import { type Batch, newestMsOf } from '../../../shared/protocol/batch.ts';
 import { GrowingPosition, type Position } from '../../../shared/protocol/position.ts';
-import type { CatalogWriter } from '../state/catalog/catalog.ts';
+import { type CatalogWriter, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
 import type { Facets } from '../state/facets/facets.ts';
 import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
@@ -86,7 +86,7 @@ class Applier implements Apply {
         this.countKeyed(event, { origin: batch.origin, epoch: batch.epoch, sequence });
       } else if (event.kind === 'signal') {
         ledger.add(event.entity, event.signal, event.weight, event.timeMs);
-      } else {
+      } else if (writesItem(event) || writesEmbedding(event)) {
         const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence };
         const change = catalog.apply({ event, order });
         if (change.item === 'gone') {

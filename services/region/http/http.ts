@@ -4,6 +4,7 @@
  */
 import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import type { DigestReply, DigestsReply, RegionStatus, RouterClock } from '../../../shared/protocol/internal.ts';
+import type { QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Cursors } from '../pages/pages.ts';
@@ -44,6 +45,8 @@ export interface RegionSurface {
   retireDisk(id: string): Promise<void>;
   setCut(cut: boolean, healAfterMs: number | undefined): Promise<void>;
   status(): RegionStatus;
+  /** Puts events that cannot be applied into the quarantine. */
+  setAside(range: QuarantinedRange): Promise<void>;
   /** True once everything the stream holds now was handled; false after `limitMs`. */
   drain(limitMs: number): Promise<boolean>;
   /** Counts everything anew, at once. */

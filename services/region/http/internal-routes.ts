@@ -23,6 +23,7 @@ import {
 import { unpackSignals } from '../../../shared/protocol/packed-signals.ts';
 import { formatPosition, originPattern, parsePosition } from '../../../shared/protocol/position.ts';
 import { fromWire } from '../../../shared/protocol/writes.ts';
+import { type QuarantinedRange, rangeOf } from '../../../shared/quarantine/quarantine.ts';
 import type { IntakeRequest } from '../intake/intake.ts';
 import type { RegionSurface } from './http.ts';
 
@@ -140,6 +141,12 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
     if (!isDiskId(disk)) throw invalid('disk must be the id of a disk');
     await surface.retireDisk(disk);
     ctx.body = surface.status();
+  });
+
+  router.post('/internal/quarantine', async (ctx) => {
+    const range = rangeOf(await body<QuarantinedRange>(ctx));
+    await surface.setAside(range);
+    ctx.body = { region: surface.region, quarantined: range };
   });
 
   router.get('/internal/digest', (ctx) => {

@@ -12,7 +12,7 @@ import type { Gap, Ingest, Refused, RefusedFor, StopCode, Stopped, Taken } from 
 /** Origins that may be stopped; what is refused of further ones is counted only. */
 const STOPPED_LIMIT = 1_000;
 /** A refusal is reported in the status for this long, and logged at most this often for each reason. */
-const RECENT_MS = 60_000;
+const RECENT_MS = 30_000;
 
 /** What is wrong with a batch that is otherwise whole. */
 export interface Doubt {

@@ -74,7 +74,7 @@ export interface Taken {
 export interface Ingest {
   /** Origins of which nothing more is taken, by name. */
   readonly stopped: ReadonlyMap<string, Stopped>;
-  /** What was refused within the last minute: how often, and the newest. */
+  /** What was refused in the last 30 s: how often, and the newest. */
   readonly refused: (Refused & { readonly count: number }) | undefined;
   /**
    * Takes what is next, skips what is known. `offset` is stored with the last append, or noted when all was known; it is

@@ -20,7 +20,7 @@ import {
   type Batch,
   type BatchHeader,
   DamagedBatch,
-  decodeBatch,
+  decodeBatchUnder,
   decodeHeader,
   splitMessage,
   UnknownFormat,
@@ -314,7 +314,7 @@ class StreamReceiver implements Receiver {
       const durable = this.durable(origin);
       const unknown = parts.filter((_, index) => headers[index]!.last > durable);
       const last = headers.at(-1);
-      return last && { batches: unknown.map((bytes) => decodeBatch(bytes)), last };
+      return last && { batches: unknown.map((bytes) => decodeBatchUnder(this.options.wal.quarantine, bytes)), last };
     } catch (error) {
       const later = error instanceof UnknownFormat;
       if (!later && !(error instanceof DamagedBatch)) throw error;

@@ -8,12 +8,15 @@
  * copy of its request is, so remembering what was met is enough.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { type Batch, chainHash, decodeBatch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { type Batch, chainHash, decodeBatchUnder, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
+import type { Quarantine } from '../../../shared/quarantine/quarantine.ts';
+import { InvalidBatch } from '../../../shared/reader/reader.ts';
 import { type Copy, copyOf, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
+import { UnappliableEvent } from './unappliable.ts';
 
 const READ_BYTES = 4 * 1024 * 1024;
 
@@ -54,7 +57,7 @@ export class Replay {
       if (parts.length === 0) throw new Fault('damaged_log', `the log lacks ${origin}:${next}`);
       let events = 0;
       for (const bytes of parts) {
-        const batch = decode(bytes, `${origin}:${next}`);
+        const batch = decode(wal.quarantine, bytes, origin, next);
         const follows = chain === undefined ? batch.first <= next && batch.last >= next : batch.first === next;
         if (!follows || (chain !== undefined && Buffer.compare(batch.chain, chain) !== 0)) {
           throw new Fault('damaged_log', `the log breaks at ${origin}:${next}`);
@@ -76,7 +79,7 @@ export class Replay {
     const { ledger } = this.options;
     const { origin, epoch, first } = batch;
     if (batch.signals !== undefined) {
-      this.signals(batch.signals, first, covered);
+      this.signals(batch.signals, origin, first, covered);
       return;
     }
     for (const [index, event] of batch.events.entries()) {
@@ -84,21 +87,29 @@ export class Replay {
       const sequence = first + index;
       const shard = ledger.shardOf(event.entity);
       if (sequence <= covered[shard]!) continue;
-      if (isKeyedSignal(event)) this.countKeyed(event, { origin, epoch, sequence }, shard);
-      else ledger.add(event.entity, event.signal, event.weight, event.timeMs);
+      applying(origin, sequence, () => {
+        if (isKeyedSignal(event)) this.countKeyed(event, { origin, epoch, sequence }, shard);
+        else ledger.add(event.entity, event.signal, event.weight, event.timeMs);
+      });
     }
   }
 
   private signals(
     { count, names, kinds, entities, weights, timesMs }: SignalColumns,
+    origin: string,
     first: number,
     covered: Float64Array,
   ): void {
     const { ledger } = this.options;
-    for (let index = 0; index < count; index++) {
-      const entity = entities[index]!;
-      if (first + index <= covered[ledger.shardOf(entity)]!) continue;
-      ledger.add(entity, names[kinds[index]!]!, weights[index]!, timesMs[index]!);
+    let index = 0;
+    try {
+      for (; index < count; index++) {
+        const entity = entities[index]!;
+        if (first + index <= covered[ledger.shardOf(entity)]!) continue;
+        ledger.add(entity, names[kinds[index]!]!, weights[index]!, timesMs[index]!);
+      }
+    } catch (error) {
+      throw unappliable(origin, first + index, error);
     }
   }
 
@@ -117,10 +128,25 @@ export class Replay {
   }
 }
 
-function decode(bytes: Uint8Array, where: string): Batch {
+function decode(quarantine: Quarantine, bytes: Uint8Array, origin: string, next: number): Batch {
   try {
-    return decodeBatch(bytes);
+    return decodeBatchUnder(quarantine, bytes);
   } catch (error) {
-    throw new Fault('damaged_log', `the log breaks at ${where}: ${messageOf(error)}`, { cause: error });
+    if (error instanceof InvalidBatch && error.events !== undefined) {
+      throw new UnappliableEvent({ origin, ...error.events }, error.message);
+    }
+    throw new Fault('damaged_log', `the log breaks at ${origin}:${next}: ${messageOf(error)}`, { cause: error });
   }
+}
+
+function applying(origin: string, sequence: number, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw unappliable(origin, sequence, error);
+  }
+}
+
+function unappliable(origin: string, sequence: number, error: unknown): UnappliableEvent {
+  return new UnappliableEvent({ origin, first: sequence, last: sequence }, messageOf(error));
 }

@@ -3,15 +3,9 @@ import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { Condition } from '../../../shared/kernel/condition.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import {
-  type Batch,
-  DamagedBatch,
-  decodeBatch,
-  InvalidBatch,
-  splitMessage,
-  UnknownFormat,
-} from '../../../shared/protocol/batch.ts';
+import { type Batch, decodeBatchUnder, splitMessage } from '../../../shared/protocol/batch.ts';
 import { type Position, regionOf, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
+import { DamagedBatch, InvalidBatch, UnknownFormat } from '../../../shared/reader/reader.ts';
 import type { Ingest, Stopped } from '../receive/receive.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { PeerLink, Peers, Repair } from './repair.ts';
@@ -217,7 +211,7 @@ class PeerRepair implements Repair {
   private review(ahead: ReadonlyMap<string, unknown>, now: number): void {
     const { ingest, peers, region } = this.options;
     for (const origin of [...this.refusedMs.keys()]) {
-      if (!ahead.has(origin) && !ingest.stopped.has(origin)) this.refusedMs.delete(origin);
+      if (!ingest.stopped.has(origin)) this.refusedMs.delete(origin);
     }
     for (const origin of [...ingest.stopped.keys()]) {
       if (ahead.has(origin)) continue;
@@ -265,7 +259,7 @@ class PeerRepair implements Repair {
     const batches: Batch[] = [];
     try {
       for (const part of splitMessage(bytes)) {
-        const batch = decodeBatch(part);
+        const batch = decodeBatchUnder(this.options.wal.quarantine, part);
         if (batch.origin !== origin) throw new InvalidBatch(`a batch of ${batch.origin} in its place`);
         batches.push(batch);
       }

@@ -4,7 +4,7 @@
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
-import { type BatchHeader, chainHash, decodeBatch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
+import { type BatchHeader, chainHash, decodeBatchUnder, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
 import { readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -45,7 +45,7 @@ export async function checkLog(clock: Clock, wal: Wal, { regions, signal }: Chec
       const parts = checked(`${origin}:${next}`, () => wal.read(origin, next, READ_BYTES));
       if (parts.length === 0) throw new Fault('damaged_log', `the log lacks ${origin}:${next}`);
       for (const bytes of parts) {
-        const batch: BatchHeader = checked(`${origin}:${next}`, () => decodeBatch(bytes));
+        const batch: BatchHeader = checked(`${origin}:${next}`, () => decodeBatchUnder(wal.quarantine, bytes));
         const follows = expected === undefined || Buffer.compare(batch.chain, expected) === 0;
         if (batch.origin !== origin || batch.epoch !== epoch || batch.first !== next || !follows) {
           throw new Fault('damaged_log', `the log breaks at ${origin}:${next}`);

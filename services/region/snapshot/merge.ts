@@ -13,9 +13,10 @@ import { isDiskId, joinDisks, type KnownDisk, parseDisks } from '../../../shared
 import { Fault } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { isUnsound, parseRemembered } from '../../../shared/leadership/leadership.ts';
-import { type Batch, decodeBatch } from '../../../shared/protocol/batch.ts';
+import { type Batch, decodeBatchUnder, decodeHeader } from '../../../shared/protocol/batch.ts';
 import { compareMended, mendedOf } from '../../../shared/protocol/mended.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
+import type { Quarantine } from '../../../shared/quarantine/quarantine.ts';
 import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
 import type { Wal } from '../wal/wal.ts';
 import { CATCHING_UP_INSTALLED } from './snapshot.ts';
@@ -50,7 +51,7 @@ export function obstacleOf(mine: Wal, copy: Wal): string | undefined {
     if (theirs.epoch !== epoch) return `it has ${origin} in epoch ${theirs.epoch}, here it is ${epoch}`;
     if (theirs.last >= last) continue;
     const next = mine.read(origin, theirs.last + 1, 1)[0];
-    const batch = next === undefined ? undefined : decodeBatch(next);
+    const batch = next === undefined ? undefined : decodeHeader(next);
     if (batch?.first !== theirs.last + 1 || (theirs.last > 0 && Buffer.compare(batch.chain, theirs.chain) !== 0)) {
       return `its ${origin} ends at ${theirs.last} with another batch than here`;
     }
@@ -59,10 +60,10 @@ export function obstacleOf(mine: Wal, copy: Wal): string | undefined {
 }
 
 /** What this region has beyond the position, origin by origin, some batches at a time. Throws `Fault('damaged_log')`. */
-function* beyond(mine: Wal, position: Position): Iterable<readonly Batch[]> {
+function* beyond(mine: Wal, position: Position, quarantine: Quarantine): Iterable<readonly Batch[]> {
   for (const { origin, last } of mine.origins()) {
     for (let next = sequenceOf(position, origin) + 1; next <= last; ) {
-      const batches: Batch[] = mine.read(origin, next, READ_BYTES).map(decodeBatch);
+      const batches: Batch[] = mine.read(origin, next, READ_BYTES).map((bytes) => decodeBatchUnder(quarantine, bytes));
       const end = batches[batches.length - 1]?.last;
       if (end === undefined) throw new Fault('damaged_log', `the log lacks ${origin}:${next}`);
       yield batches;
@@ -92,7 +93,7 @@ export async function repetitionBeyond(
   keysForgottenMs: number,
 ): Promise<string | undefined> {
   if (keysForgottenMs === 0) return undefined;
-  for (const batches of beyond(mine, position)) {
+  for (const batches of beyond(mine, position, mine.quarantine)) {
     const repetition = repetitionIn(batches, keysForgottenMs);
     if (repetition !== undefined) return repetition;
     await sleep(clock, 0);
@@ -107,7 +108,9 @@ export async function repetitionBeyond(
  */
 export async function mergeInto(mine: Wal, copy: Wal): Promise<number> {
   let events = 0;
-  for (const batches of beyond(mine, copy.durable)) {
+  // Before anything is appended: what is set aside here is no event of the merged log either.
+  for (const range of mine.quarantine.ranges) await copy.setAside(range);
+  for (const batches of beyond(mine, copy.durable, copy.quarantine)) {
     const repetition = repetitionIn(batches, copy.keysForgottenMs);
     if (repetition !== undefined) throw new Fault('snapshot_unfit', repetition);
     await copy.append({ batches });

@@ -8,6 +8,7 @@
  */
 import type { Batch } from '../../../shared/protocol/batch.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+import type { Quarantine } from '../../../shared/quarantine/quarantine.ts';
 import type { Copy } from '../state/keys/keys.ts';
 import { decodeCopies, decodeJson, encodeJson } from './documents.ts';
 import type { Store } from './store.ts';
@@ -19,6 +20,7 @@ const FORGOTTEN = 'keys_forgotten';
 export class KeyTable {
   private readonly store: Store;
   private readonly durable: Position;
+  private readonly quarantine: () => Quarantine;
   /** By id: the last append of a received copy that is not over. */
   private readonly coming = new Map<string, Promise<void>>();
   /** Records whose newest copy was accepted before this moment may be forgotten, epoch ms; 0: none are. */
@@ -26,9 +28,10 @@ export class KeyTable {
   /** Appends of what others accepted, so far. */
   received = 0;
 
-  constructor(store: Store, durable: Position) {
+  constructor(store: Store, durable: Position, quarantine: () => Quarantine) {
     this.store = store;
     this.durable = durable;
+    this.quarantine = quarantine;
     const stored = store.get('marks', FORGOTTEN);
     this.forgottenMs = stored === undefined ? 0 : decodeJson<number>(stored);
   }
@@ -40,8 +43,11 @@ export class KeyTable {
   copies(id: string): readonly Copy[] {
     const bytes = this.store.get('keys', id);
     if (bytes === undefined) return [];
-    // A commit may be seen before it is flushed; only what is flushed exists.
-    return decodeCopies(bytes).filter(({ origin, sequence }) => sequence <= (this.durable.get(origin) ?? 0));
+    // A commit may be seen before it is flushed; only what is flushed exists. What was set aside was never taken.
+    const aside = this.quarantine();
+    return decodeCopies(bytes).filter(
+      ({ origin, sequence }) => sequence <= (this.durable.get(origin) ?? 0) && !aside.has(origin, sequence),
+    );
   }
 
   arriving(id: string): Promise<void> | undefined {

@@ -14,8 +14,9 @@ import { decodeHeader, NO_PREDECESSOR, newestMsOf } from '../../../shared/protoc
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
 import { acceptedMs, compareOrder } from '../../../shared/protocol/events.ts';
 import { GrowingPosition } from '../../../shared/protocol/position.ts';
+import { type Quarantine, type QuarantinedRange, quarantineOf } from '../../../shared/quarantine/quarantine.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
-import { mergeEmbedding, mergeItem } from '../state/catalog/catalog.ts';
+import { mergeEmbedding, mergeItem, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
 import { type Copy, copyOf } from '../state/keys/keys.ts';
 import {
   decodeCopies,
@@ -29,6 +30,7 @@ import {
 } from './documents.ts';
 import { KeyTable } from './key-table.ts';
 import { decodeOrigin, encodeOrigin, openedOrigin } from './origin-records.ts';
+import { registersSetAside } from './set-aside.ts';
 import type { Store, StoreTransaction } from './store.ts';
 import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
 
@@ -63,15 +65,35 @@ class Log implements Wal {
   private credible = { epochs: 0, epoch: 0 };
   private readonly keyTable: KeyTable;
   private queue: Promise<void> = Promise.resolve();
+  quarantine: Quarantine;
 
   constructor(store: Store) {
     this.store = store;
-    this.keyTable = new KeyTable(store, this.durablePosition);
+    this.keyTable = new KeyTable(store, this.durablePosition, () => this.quarantine);
     for (const { key, value } of store.range('origins', {})) {
       this.learn(decodeOrigin(key, value, this.firstStored(key)));
     }
     for (const { key, value } of store.range('marks', {})) this.marks.set(key, decodeJson(value));
     this.storedOffset = this.marks.get(OFFSET) as StreamOffset | undefined;
+    this.quarantine = quarantineOf(this.marks.get('quarantine'));
+  }
+
+  setAside(range: QuarantinedRange): Promise<void> {
+    return this.enqueue(async () => {
+      const next = this.quarantine.with(range);
+      if (next.text === this.quarantine.text) return;
+      const isHere = (this.durablePosition.get(range.origin) ?? 0) >= range.first;
+      const read = (origin: string, from: number): readonly Uint8Array[] => this.read(origin, from, 1);
+      const registers = isHere ? registersSetAside(this.store, range, read) : [];
+      await this.commitWithNotes((transaction) => {
+        transaction.put('marks', 'quarantine', encodeJson(next));
+        for (const [table, entity, value] of registers) {
+          if (value === undefined) transaction.remove(table, entity);
+          else transaction.put(table, entity, value);
+        }
+      });
+      this.quarantine = next;
+    });
   }
 
   get durable(): ReadonlyMap<string, number> {
@@ -410,12 +432,12 @@ function putDocuments(transaction: StoreTransaction, batch: Batch): void {
     if (event.kind === 'signal') continue;
     const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence: batch.first + index };
     const placed: PlacedEvent = { event, order };
-    if (event.kind !== 'embedding') {
+    if (writesItem(event)) {
       const present = transaction.get('items', event.entity);
       const merged = mergeItem(present && decodeItem(present), placed, compareOrder, acceptedMs(event));
       transaction.put('items', event.entity, encodeItem(merged));
     }
-    if (event.kind !== 'item') {
+    if (writesEmbedding(event)) {
       const present = transaction.get('embeddings', event.entity);
       const merged = mergeEmbedding(present && decodeEmbedding(present), placed, compareOrder);
       transaction.put('embeddings', event.entity, encodeEmbedding(merged));

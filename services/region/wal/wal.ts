@@ -17,6 +17,7 @@
  */
 import type { Batch } from '../../../shared/protocol/batch.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+import type { Quarantine, QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
 
@@ -60,6 +61,7 @@ export interface AppendOptions {
 
 /** A small value that survives restarts, by name. */
 export type MarkName =
+  | 'quarantine'
   | 'region'
   | 'leadership'
   | 'cut'
@@ -147,6 +149,13 @@ export interface Wal {
   embeddingRegisters(): Iterable<readonly [entity: number, register: EmbeddingRegister]>;
   /** As it was stored or noted last. */
   mark(name: MarkName): unknown;
+  /** Events that are in this log and in no state. */
+  readonly quarantine: Quarantine;
+  /**
+   * Adds to the quarantine, in one flushed transaction with what it makes of the registers. Whether it may is the caller's to know
+   * (`recover/unappliable.ts`).
+   */
+  setAside(range: QuarantinedRange): Promise<void>;
   /** Flushed when resolved. */
   storeMark(name: MarkName, value: unknown): Promise<void>;
   /**

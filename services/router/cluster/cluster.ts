@@ -6,6 +6,7 @@
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+import type { QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
 
 export interface LeadershipView {
   /** The newest record known; absent before the first one was read or reported. */
@@ -109,6 +110,31 @@ export interface AbsentDisk {
   readonly known_until: string | null;
 }
 
+/** The answer of `POST /cluster/quarantine`, as sent. */
+export interface QuarantineAnswer {
+  readonly origin: string;
+  readonly sequence: number;
+  readonly last: number;
+  /** Where it is set aside now. */
+  readonly regions: readonly string[];
+  /** Where it is not, and why: ask again once they answer. */
+  readonly not_reached: Readonly<Record<string, string>>;
+}
+
+/** The answer of `GET /cluster/quarantine`, as sent. */
+export interface QuarantineList {
+  /** By region that answers: what it has set aside, as `origin:first-last`. */
+  readonly regions: Readonly<Record<string, readonly string[]>>;
+  /** Whether all regions of the topology answered and have set aside the same; null: not all answered. */
+  readonly same: boolean | null;
+  readonly not_reached: readonly string[];
+}
+
+export interface ClusterQuarantine {
+  add(range: QuarantinedRange): Promise<QuarantineAnswer>;
+  list(): Promise<QuarantineList>;
+}
+
 /** One region of `GET /cluster/status`, as sent. Null: never known to this router. */
 export interface RegionReport {
   readonly name: string;
@@ -129,7 +155,7 @@ export interface RegionReport {
   readonly disk: string | null;
   /** Why something other regions hold is not taken there, and of which origins. */
   readonly stopped?: RegionStatus['stopped'];
-  /** Messages it refused within the last minute. */
+  /** Messages it refused in the last 30 s. */
   readonly refused?: RegionStatus['refused'];
 }
 

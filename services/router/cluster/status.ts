@@ -138,7 +138,7 @@ function doubtsOf(name: string, { stopped, refused }: RegionStatus): string[] {
   }
   if (refused !== undefined) {
     notes.push(
-      `${name} refused ${refused.count} messages within a minute, the last of ${refused.origin}: ${refused.detail}`,
+      `${name} refused ${refused.count} messages in the last 30 s, the newest of ${refused.origin}: ${refused.detail}`,
     );
   }
   return notes;

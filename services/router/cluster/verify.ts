@@ -21,6 +21,7 @@ import {
   merge,
   type Position,
   parsePosition,
+  positionOf,
   sequenceOf,
   totalOf,
 } from '../../../shared/protocol/position.ts';
@@ -116,7 +117,8 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
 function collect(digests: Map<string, string>, { kept, former = [] }: DigestsReply, asked: Position): void {
   let beyond: Map<string, number> | undefined;
   for (const { position, digest } of kept) {
-    const parsed = parsePosition(position) ?? new Map<string, number>();
+    const parsed = parsePosition(position);
+    if (parsed === undefined) continue;
     beyond = covers(parsed, asked)
       ? new Map([...parsed].filter(([origin, sequence]) => sequence > sequenceOf(asked, origin)))
       : undefined;
@@ -149,9 +151,15 @@ function compare(
   { asked, beyond }: { readonly asked: Position; readonly beyond: string },
   leftOut: readonly string[],
 ): Judgement {
-  const position = formatPosition(merge(asked, parsePosition(beyond) ?? new Map()));
+  const position = formatPosition(merge(asked, positionOf(beyond)));
   const digests = Object.fromEntries(all.map((said) => [said.link.region, said.digests.get(beyond) as string]));
   const schemas = new Set(all.map(({ newest }) => newest?.schemaHash));
+  const sets = new Set(all.map(({ newest }) => newest?.quarantined ?? ''));
+  if (sets.size > 1) {
+    const stand = all.map(({ link, newest }) => `${link.region}: ${newest?.quarantined || 'nothing'}`).join('; ');
+    const reason = `the regions have not set aside the same events, so their states need not be the same (${stand})`;
+    return { converged: null, position, digests, reason };
+  }
   if (schemas.size > 1) {
     const reason = 'the regions run different schemas, under which digests are not compared';
     return { converged: null, position, digests, reason };

@@ -28,6 +28,7 @@ import type {
 } from '../../../shared/protocol/internal.ts';
 import type { PackedSignals } from '../../../shared/protocol/packed-signals.ts';
 import type { WireWrite } from '../../../shared/protocol/writes.ts';
+import type { QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
 
 export interface ReadRequest {
   /** `/feed`, `/search`, `/items/7`. */
@@ -64,6 +65,8 @@ export interface RegionLink {
   cut(request: CutRequest): Promise<RegionStatus>;
   retireDisk(request: RetireDiskRequest): Promise<RegionStatus>;
   digests(): Promise<DigestsReply>;
+  /** Sets events aside there. */
+  quarantine(range: QuarantinedRange): Promise<void>;
   /** Never throws the region's refusal: it is part of the answer. */
   read(request: ReadRequest): Promise<ReadAnswer>;
   close(): Promise<void>;

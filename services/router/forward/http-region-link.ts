@@ -22,6 +22,8 @@ const limits = {
   /** A busy region is not an unreachable one. */
   statusMs: 2_000,
   cutMs: 5_000,
+  /** A region looks through its items, and a blocked one builds its state. */
+  quarantineMs: 60_000,
   /** Above what a region waits for the stream's acknowledgement of a strict write (5 s). */
   writesMs: 10_000,
   /** Above what a region waits for `min_position` (2 s). */
@@ -152,6 +154,9 @@ export function createHttpRegionLink({ entry, clock, router, openPool }: HttpReg
     retireDisk: (request) =>
       askStatus({ method: 'POST', path: '/internal/retire-disk', body: request, limitMs: limits.cutMs }),
     digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: limits.statusMs }),
+    async quarantine(range) {
+      await ask({ method: 'POST', path: '/internal/quarantine', body: range, limitMs: limits.quarantineMs });
+    },
     read: ({ path, query, headers, body, unwanted, reserve }) =>
       call({
         pool: 'reads',

@@ -6,9 +6,11 @@ import { Refusal } from '../../../shared/errors/errors.ts';
 import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
 import { parseJson } from '../../../shared/observe/json-text.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
+import { regionOf } from '../../../shared/protocol/position.ts';
+import { rangeOf } from '../../../shared/quarantine/quarantine.ts';
 import { parseDurationSeconds } from '../../../shared/schema/duration.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
-import type { ClusterReports, Promote, RetireDisk, Verify } from '../cluster/cluster.ts';
+import type { ClusterQuarantine, ClusterReports, Promote, RetireDisk, Verify } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
 import { unknownRegion } from './region-name.ts';
 
@@ -22,11 +24,12 @@ export interface ClusterRoutesOptions {
   readonly drills: Drills;
   readonly verify: Verify;
   readonly retireDisk: RetireDisk;
+  readonly quarantine: ClusterQuarantine;
 }
 
 export function addClusterRoutes(
   router: Router,
-  { topology, reports, promote, drills, verify, retireDisk }: ClusterRoutesOptions,
+  { topology, reports, promote, drills, verify, retireDisk, quarantine }: ClusterRoutesOptions,
 ): void {
   const regionIn = (fields: Readonly<Record<string, unknown>>): string => {
     const { region } = fields;
@@ -60,6 +63,17 @@ export function addClusterRoutes(
     const { disk } = await fieldsOf(ctx, ['disk']);
     if (!isDiskId(disk)) throw invalid('disk', 'must be the id of a disk, as absent_disks in /cluster/status names it');
     ctx.body = await retireDisk(disk);
+  });
+  router.get('/cluster/quarantine', async (ctx) => {
+    ctx.body = await quarantine.list();
+  });
+  router.post('/cluster/quarantine', async (ctx) => {
+    const { origin, sequence, last } = await fieldsOf(ctx, ['origin', 'sequence', 'last']);
+    const range = rangeOf({ origin, first: sequence, ...(last === undefined ? {} : { last }) });
+    const opener = regionOf(range.origin);
+    const known = [...topology.regions.map(({ name }) => name), ...(topology.formerRegions ?? [])];
+    if (!known.includes(opener)) throw unknownRegion(opener, topology);
+    ctx.body = await quarantine.add(range);
   });
   router.post('/cluster/verify', async (ctx) => {
     // There is nothing to say, so nothing needs to be sent.

@@ -11,7 +11,15 @@ import { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Topology } from '../../../shared/schema/topology.ts';
 import type { BrokerMetrics } from '../broker/broker.ts';
-import type { ClusterReports, LeadershipView, Promote, RegionsView, RetireDisk, Verify } from '../cluster/cluster.ts';
+import type {
+  ClusterQuarantine,
+  ClusterReports,
+  LeadershipView,
+  Promote,
+  RegionsView,
+  RetireDisk,
+  Verify,
+} from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
 import type { RegionLinks, WriteForwarding } from '../forward/forward.ts';
 import { addBrokerRoute } from './broker-route.ts';
@@ -30,6 +38,7 @@ export interface RoutesOptions {
   readonly drills: Drills;
   readonly verify: Verify;
   readonly retireDisk: RetireDisk;
+  readonly quarantine: ClusterQuarantine;
   readonly forwarding: WriteForwarding;
   readonly metrics: Metrics;
   /** See `HealthRoutesOptions`. */

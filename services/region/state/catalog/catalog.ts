@@ -5,7 +5,7 @@
  * delete writes a tombstone to both; tombstones are never collected. `createdMs` is the lowest acceptance time of any
  * put ever seen, whatever won. Only a live item is visible; an embedding without its item is stored and waits.
  */
-import type { Metadata, Order, PlacedEvent } from '../../../../shared/protocol/events.ts';
+import type { Event, Metadata, Order, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import type { Selection } from '../facets/facets.ts';
 
 export interface ItemRegister {
@@ -113,6 +113,15 @@ export function encodeMetadata(metadata: Metadata): Uint8Array {
   return Buffer.from(JSON.stringify(metadata), 'utf8');
 }
 
+/** Whether the event writes the item's register. */
+export function writesItem(event: Event): boolean {
+  return event.kind === 'item' || (event.kind === 'delete' && (event.aside ?? 'item') === 'item');
+}
+
+export function writesEmbedding(event: Event): boolean {
+  return event.kind === 'embedding' || (event.kind === 'delete' && (event.aside ?? 'embedding') === 'embedding');
+}
+
 /**
  * The register after one more put or delete. Both are pure, commutative and idempotent. The merged register has
  * `placed.order` itself when the event won.
@@ -126,7 +135,8 @@ export function mergeItem(
   const { event, order } = placed;
   const won = present === undefined || compare(order, present.order) > 0;
   const metadata = won && event.kind === 'item' ? encodeMetadata(event.metadata) : undefined;
-  const putMs = event.kind === 'item' ? atMs : undefined;
+  // One that was set aside was a put all the same: regions may have taken it for one before.
+  const putMs = event.kind === 'item' || (event.kind === 'delete' && event.aside === 'item') ? atMs : undefined;
   if (present === undefined) return { order, metadata, createdMs: putMs, updatedMs: atMs };
   const createdMs =
     present.createdMs === undefined

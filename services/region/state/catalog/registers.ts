@@ -17,7 +17,7 @@ import type {
   MetadataPage,
   RegisterSink,
 } from './catalog.ts';
-import { mergeEmbedding, mergeItem } from './catalog.ts';
+import { mergeEmbedding, mergeItem, writesEmbedding, writesItem } from './catalog.ts';
 import { MetadataArena } from './metadata-arena.ts';
 import { OrderColumn } from './order-column.ts';
 import { OrdinalSet } from './ordinal-set.ts';
@@ -123,13 +123,13 @@ class ColumnRegisters implements CatalogWriter {
     const formerVisible = this.visible(ordinal);
     let won = false;
     let former: Metadata | undefined;
-    if (event.kind !== 'embedding') {
+    if (writesItem(event)) {
       const merged = mergeItem(this.itemRegister(ordinal), placed, compareOrder, acceptedMs(event));
       won = merged.order === placed.order;
       if (won && wasLive) former = this.arena.get(ordinal);
       this.storeItem(ordinal, merged, won);
     }
-    if (event.kind !== 'item') {
+    if (writesEmbedding(event)) {
       const present = this.embeddingRegister(ordinal);
       const merged = mergeEmbedding(present, placed, compareOrder);
       if (merged !== present) this.storeEmbedding(ordinal, merged);

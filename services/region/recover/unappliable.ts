@@ -1,0 +1,56 @@
+/**
+ * Events that cannot be applied: what a start does with one, and how it is set aside.
+ *
+ * A log may hold such an event although every door checks what comes in: a program of an earlier version wrote it, or this one has a
+ * fault of its own. The region then serves nothing but its status, and waits until the event is in quarantine
+ * (`shared/quarantine/quarantine.ts`), instead of ending and meeting it again at the next start.
+ */
+import { Fault, Refusal } from '../../../shared/errors/errors.ts';
+import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
+import { QUARANTINE_LIMIT, type QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
+import { readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
+import type { Wal } from '../wal/wal.ts';
+
+/** Thrown by recovery: the state cannot be built as long as these events are in it. */
+export class UnappliableEvent extends Fault {
+  readonly range: QuarantinedRange;
+
+  constructor(range: QuarantinedRange, why: string) {
+    const { origin, first, last } = range;
+    super('unappliable_event', `${origin}:${first === last ? first : `${first}-${last}`} cannot be applied: ${why}`);
+    this.range = range;
+  }
+}
+
+/** What the stored checkpoint contains: no event of it may be set aside any more. */
+export function checkpointed(wal: Wal): Position {
+  const { position: floor } = readFloor(wal.mark('checkpoint'));
+  const contained = new Map(floor);
+  for (const [, row] of wal.shards()) {
+    for (const [origin, sequence] of unpackShard(row, floor).at) {
+      contained.set(origin, Math.max(sequence, sequenceOf(contained, origin)));
+    }
+  }
+  return contained;
+}
+
+/** Puts the range into this region's quarantine. Idempotent. Throws a `Refusal` where `contained` has some of it. */
+export async function setAside(wal: Wal, range: QuarantinedRange, contained: Position): Promise<void> {
+  const { origin, first, last } = range;
+  if (wal.quarantine.covers(range)) return;
+  if (sequenceOf(contained, origin) >= first) {
+    throw new Refusal('event_applied', `${origin}:${first} is in the state already: it could be applied`, {
+      hint: 'only what no region has applied can be set aside',
+    });
+  }
+  if (wal.owns(origin)) throw new Refusal('unknown_event', `${origin}:${last} was not accepted yet`);
+  if (wal.quarantine.with(range).ranges.length > QUARANTINE_LIMIT) {
+    throw new Refusal('quarantine_full', `the quarantine has ${QUARANTINE_LIMIT} ranges already`);
+  }
+  try {
+    await wal.setAside(range);
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
+    throw new Refusal('storage_full', 'the disk of the region is full, so that the quarantine cannot be stored');
+  }
+}
