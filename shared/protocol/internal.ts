@@ -175,6 +175,13 @@ export function statusOf(region: string, answer: unknown): RegionStatus {
   if (!Array.isArray(signals) || !signals.every((signal) => typeof signal === 'string')) {
     throw wrong('reported signals that are not names');
   }
+  const { quarantined = '', stopped, refused } = status;
+  if (typeof quarantined !== 'string') throw wrong('reported a quarantine that is not one');
+  for (const reason of [stopped, refused]) {
+    if (reason === undefined) continue;
+    const { detail, origins = [] } = (reason ?? {}) as { readonly detail?: unknown; readonly origins?: unknown };
+    if (typeof detail !== 'string' || !Array.isArray(origins)) throw wrong('reported a stop that is not one');
+  }
   // Whether it is a record of this cluster is judged where it is read (`shared/leadership`), and named in `/health`.
   if (status.leadership !== undefined && !looksLikeRecord(status.leadership)) {
     throw wrong('reported a leadership record that is not one');
