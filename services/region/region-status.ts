@@ -1,6 +1,7 @@
 /** A region's status, worked out from what its rooms keep. */
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
+import { isUnsound, parseRemembered } from '../../shared/leadership/leadership.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { isUnsound, parseRemembered } from '../../shared/leadership/leadership.ts';

@@ -10,9 +10,9 @@ import { bytesOf, chainOf, startMs } from '../harness/batches.ts';
 import { CoreRegion } from '../harness/core-region.ts';
 import { drawGarbage, mutated } from '../harness/garbage.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
+import { MemoryStore } from '../harness/memory-store.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';
 import { appendUnchecked } from '../harness/poisoned-log.ts';
-import { MemoryStore } from '../harness/memory-store.ts';
 import { drawBetween, drawOne, seededRandom } from '../harness/seeded-random.ts';
 
 const origin = 'us-east@aaaaaaaaaa';
@@ -87,7 +87,8 @@ describe('the doors of a log', () => {
       region.start();
       await clock.advance(60_000);
       await assertApplicable(region, where);
-      if (round % 2 === 1) assert.equal(region.applied, `${origin}:6`, 'what was only damaged on the way comes in the end');
+      if (round % 2 === 1)
+        assert.equal(region.applied, `${origin}:6`, 'what was only damaged on the way comes in the end');
       await clock.run(region.stop());
     }
   });
@@ -106,7 +107,24 @@ describe('the doors of a log', () => {
   });
 
   it('a request: changed writes are refused, or can be logged and read back', () => {
-    const odd = [null, -1, 0.5, 2 ** 53, 1e308, -0, '', 'x', true, [], {}, [null], { a: { b: 1 } }, { '': 1 }, 'AAAA', ['a', 'b']];
+    const odd = [
+      null,
+      -1,
+      0.5,
+      2 ** 53,
+      1e308,
+      -0,
+      '',
+      'x',
+      true,
+      [],
+      {},
+      [null],
+      { a: { b: 1 } },
+      { '': 1 },
+      'AAAA',
+      ['a', 'b'],
+    ];
     const writes = chain()
       .flatMap(({ events }) => events)
       .map((event) => toWire(event as never));
@@ -124,7 +142,8 @@ describe('the doors of a log', () => {
         continue;
       }
       const hlc = startMs * HLC_PER_MS;
-      const event = body.kind === 'signal' ? { ...body, hlc, timeMs: Math.min(body.timeMs ?? startMs, startMs) } : { ...body, hlc };
+      const event =
+        body.kind === 'signal' ? { ...body, hlc, timeMs: Math.min(body.timeMs ?? startMs, startMs) } : { ...body, hlc };
       const builder = new BatchBuilder();
       builder.add(event as Event);
       builder.build({ origin, epoch: 1, first: 1, schemaHash: '0123456789abcdef', chain: new Uint8Array(16) });

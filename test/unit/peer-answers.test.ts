@@ -79,7 +79,14 @@ describe('answers of a peer', () => {
     await peer.close();
   });
 
-  const info = { id: 'abcdefg234567', region: 'eu-west', bytes: 10, sha256: 'a'.repeat(64), position: '', schemaHash: '0' };
+  const info = {
+    id: 'abcdefg234567',
+    region: 'eu-west',
+    bytes: 10,
+    sha256: 'a'.repeat(64),
+    position: '',
+    schemaHash: '0',
+  };
   for (const [what, change] of [
     ['of another region', { region: 'us-east' }],
     ['at a position that is not one', { position: 'x' }],

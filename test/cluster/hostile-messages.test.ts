@@ -1,0 +1,201 @@
+/**
+ * Everything nobody should send, sent to a real nats-server and to the regions' own ports: the cluster goes on taking writes, all
+ * regions have one state, also after restarts. And logs that hold such events already: set aside, the cluster goes on.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { storeDirectory } from '../../deploy/backup/data-dir.ts';
+import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { openLog } from '../../services/region/wal/log.ts';
+import { systemClock as clock } from '../../shared/kernel/system.ts';
+import { silentLog } from '../../shared/observe/log.ts';
+import { chainHash, splitMessage } from '../../shared/protocol/batch.ts';
+import type { RegionStatus } from '../../shared/protocol/internal.ts';
+import { connectJetStream } from '../../shared/stream/jetstream.ts';
+import { Cluster } from '../harness/cluster.ts';
+import { eventually } from '../harness/eventually.ts';
+import { garbageFor, rawBatch, rawItem, rawSignal } from '../harness/garbage.ts';
+import { poisonedBatches } from '../harness/poisoned-log.ts';
+import { requestJson } from '../harness/request-json.ts';
+
+describe('hostile messages', function () {
+  this.timeout(240_000);
+  let cluster: Cluster;
+  let nats: ReturnType<typeof connectJetStream>;
+
+  before(async () => {
+    cluster = await Cluster.start();
+    nats = connectJetStream({
+      url: cluster.nats.url,
+      name: 'nobody',
+      clock,
+      settings: { maxBytes: -1 },
+      log: silentLog,
+    });
+    await eventually('the publisher is connected', () => nats.stream.connected);
+  });
+
+  after(async () => {
+    await nats?.close();
+    await cluster?.stop();
+  });
+
+  const publish = async (origin: string, bytes: Uint8Array): Promise<void> => {
+    const expected = (await nats.stream.lastOf(origin))?.sequence ?? 0;
+    await nats.stream.publish(origin, bytes, expected);
+  };
+  const write = async (entity: number): Promise<string> => {
+    const { status, body } = await cluster.post<{ position: string }>('/items', {
+      entity_id: entity,
+      metadata: { title: `item ${entity}` },
+    });
+    assert.equal(status, 200, JSON.stringify(body));
+    return body.position;
+  };
+  const verified = (): Promise<void> =>
+    eventually('all regions have one state', async () => {
+      const { body } = await cluster.post('/cluster/verify', {});
+      if (body.converged === false) throw new Error(JSON.stringify(body));
+      return body.converged === true;
+    });
+  /** The origin the leader extends, and what its next batch would chain to. */
+  const present = async (): Promise<{ origin: string; first: number; chain: Uint8Array }> => {
+    const [origin = '', last = ''] = (await write(1)).split(':');
+    const leader = cluster.regionUrls.get((await cluster.status()).leader)!;
+    const response = await fetch(`${leader}/internal/log/${origin}?from=${last}`);
+    const bytes = splitMessage(new Uint8Array(await response.arrayBuffer())).at(-1)!;
+    return { origin, first: Number(last) + 1, chain: chainHash(bytes) };
+  };
+
+  it('on the stream: the cluster takes writes as ever, nothing of it is in any log, and its regions come back from restarts', async () => {
+    const { origin, first, chain } = await present();
+    const idle = 'eu-west@bbbbbbbbbbbbb';
+    const own = { origin, first, chain, signals: ['view'] };
+    const messages = [
+      ...garbageFor({ origin, first, chain }),
+      ...garbageFor({ origin: idle }),
+      ...garbageFor({ origin: 'evil@aaaaaaaaaaaaa' }),
+      { origin, bytes: rawBatch({ ...own, chain: new Uint8Array(16), events: [rawSignal(9_000)] }) },
+      {
+        origin,
+        bytes: rawBatch({ ...own, first: 1, chain: new Uint8Array(16), events: [rawItem('{"a":1}'), rawItem('{}')] }),
+      },
+      { origin: 'evil@aaaaaaaaaaaaa', bytes: rawBatch({ origin: 'evil@aaaaaaaaaaaaa', events: [rawItem('null')] }) },
+    ];
+    let entity = 100;
+    for (const [index, { origin: subject, bytes }] of messages.entries()) {
+      await publish(subject, bytes);
+      if (index % 10 === 0) await write(entity++);
+    }
+    await write(entity);
+    await verified();
+    const { body } = await cluster.get<{ status: string; notes: readonly string[] }>('/health');
+    assert.equal(body.status, 'degraded', 'it is named');
+    assert.ok(
+      body.notes.some((note) => /eu-west refused \d+ messages/.test(note)),
+      JSON.stringify(body.notes),
+    );
+    const position = (await cluster.status()).regions.map((region) => region.position).join();
+    assert.doesNotMatch(position, /evil|bbbbbbbbbbbbb/);
+    for (const name of cluster.regionNames) {
+      await cluster.kill(name);
+      await cluster.restart(name);
+    }
+    await cluster.settled(60_000);
+    await write(entity + 1);
+    await verified();
+    for (const name of cluster.regionNames) {
+      const { body: status } = await cluster.region<RegionStatus>(name, '/internal/status');
+      assert.equal(status.stopped, undefined, `${name}: ${JSON.stringify(status.stopped)}`);
+    }
+  });
+
+  it('to a region’s own port: 400 and nothing else', async () => {
+    const epoch = (await cluster.status()).epoch;
+    const bodies = [
+      'null',
+      '{"epoch":1,"atomic":true,"writes":[{"k":"d","e":1e400}]}',
+      ...[
+        { epoch, atomic: true, writes: [{ k: 'i', e: 77, m: null }] },
+        { epoch, atomic: true, writes: [{ k: 'i', e: 77, m: { a: { b: 1 }, tags: [1, null] } }] },
+        { epoch, atomic: true, writes: [{ k: 's', e: 77, s: 'view', w: 1e308 }] },
+        { epoch, atomic: true, writes: [{ k: 's', e: -5, s: 'view', w: -7 }] },
+        { epoch, atomic: true, writes: [null] },
+        { epoch, atomic: true, writes: [{ k: 'x' }] },
+        { epoch, atomic: true, writes: [{ k: 'd', e: 1, key: 5 }] },
+        { atomic: true, writes: [{ k: 'd', e: 1 }] },
+        { epoch: '1', atomic: true, writes: [{ k: 'd', e: 1 }] },
+      ].map((body) => JSON.stringify(body)),
+    ];
+    for (const name of cluster.regionNames) {
+      for (const route of ['writes', 'handover', 'cut', 'await', 'drain', 'quarantine']) {
+        for (const body of bodies) {
+          const { status } = await requestJson(`${cluster.regionUrls.get(name)}/internal/${route}`, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body,
+          });
+          assert.equal(status, 400, `${name} ${route} ${body}`);
+        }
+      }
+    }
+    await write(2);
+    await verified();
+  });
+
+  it('events that cannot be applied, in the logs of all regions: one command sets them aside everywhere, nothing else is lost', async () => {
+    await write(3);
+    await cluster.converged();
+    const before = (await cluster.status()).relay_log_len;
+    for (const name of cluster.regionNames) await cluster.process(name).end('SIGTERM');
+    const origin = 'ap-south@ccccccccccccc';
+    for (const name of cluster.regionNames) {
+      const store = openLmdbStore({ path: storeDirectory(join(cluster.directory, name))! });
+      await openLog({ store }).append({ batches: poisonedBatches(origin, Date.now() - 60_000).all });
+      await store.close();
+    }
+    await Promise.all(cluster.regionNames.map((name) => cluster.restart(name)));
+    const stopped = async (): Promise<string> => {
+      const { body } = await cluster.get<{ regions: readonly { stopped?: { code: string; detail: string } }[] }>(
+        '/cluster/status',
+      );
+      return body.regions.map((region) => `${region.stopped?.code} ${region.stopped?.detail}`).join('\n');
+    };
+    await eventually('the status names the event in every region', async () => {
+      return (await stopped()).split(`unappliable_event ${origin}:3 `).length === 4;
+    });
+    assert.equal((await cluster.get('/health')).status, 503);
+    const early = await cluster.post('/cluster/quarantine', { origin: 'evil@aaaaaaaaaaaaa', sequence: 1 });
+    assert.deepEqual([early.status, early.body.code], [404, 'unknown_region']);
+    assert.equal((await cluster.post('/cluster/quarantine', { origin, sequence: 1.5 })).status, 400);
+    assert.equal((await cluster.post('/cluster/quarantine', { origin, sequence: 9 })).body.code, 'unknown_event');
+    for (const body of [
+      { origin, sequence: 3 },
+      { origin, sequence: 5 },
+      { origin, sequence: 6, last: 7 },
+    ]) {
+      const answer = await cluster.post('/cluster/quarantine', body);
+      assert.deepEqual([answer.status, answer.body.regions], [200, cluster.regionNames], JSON.stringify(answer.body));
+    }
+    await cluster.settled(60_000);
+    await verified();
+    assert.equal((await cluster.status()).relay_log_len, before + 8);
+    const { body: list } = await cluster.get('/cluster/quarantine');
+    assert.deepEqual(list, {
+      regions: Object.fromEntries(cluster.regionNames.map((name) => [name, [`${origin}:3-3`, `${origin}:5-7`]])),
+      same: true,
+      not_reached: [],
+    });
+    const refused = await cluster.post('/cluster/quarantine', { origin, sequence: 8 });
+    assert.deepEqual([refused.status, refused.body.code], [409, 'event_applied']);
+    assert.equal((await cluster.get('/items/3')).status, 200, 'what was acknowledged is there');
+    assert.equal((await cluster.get('/items/7')).status, 404);
+    for (const name of cluster.regionNames) {
+      await cluster.kill(name);
+      await cluster.restart(name);
+    }
+    await cluster.settled(60_000);
+    await write(4);
+    await verified();
+  });
+});
