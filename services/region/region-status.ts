@@ -4,7 +4,6 @@ import type { Clock } from '../../shared/kernel/kernel.ts';
 import { isUnsound, parseRemembered } from '../../shared/leadership/leadership.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { isUnsound, parseRemembered } from '../../shared/leadership/leadership.ts';
 import { mendedOf } from '../../shared/protocol/mended.ts';
 import { formatPosition, missing, type Position, reportedApplied, totalOf } from '../../shared/protocol/position.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
