@@ -128,7 +128,7 @@ describe('a clock is 30 days ahead', function () {
     const metrics = await (await fetch(`${cluster.regionUrls.get('us-east')}/metrics`)).text();
     assert.match(metrics, /^tidal_log_ahead_seconds\{.*\} 2\.?59\d+/m);
 
-    assert.equal((await cluster.post('/items', { id: 7, metadata: { title: 'seven' } })).status, 200);
+    assert.equal((await cluster.post('/items', { entity_id: 7, metadata: { title: 'seven' } })).status, 200);
     for (let n = 0; n < 11; n++) assert.equal((await view(cluster, 7)).status, 200);
     const lines = Array.from({ length: 9 }, () => JSON.stringify({ entity_id: 7, signal: 'view' })).join('\n');
     const bulk = await cluster.post('/signals', lines, { 'content-type': 'application/x-ndjson' });
@@ -168,7 +168,7 @@ describe('a clock is 30 days ahead', function () {
       const { '1h': hour, all } = body.signals.view!;
       return [hour, all];
     };
-    assert.equal((await cluster.post('/items', { id: 1, metadata: { title: 'one' } })).status, 200);
+    assert.equal((await cluster.post('/items', { entity_id: 1, metadata: { title: 'one' } })).status, 200);
     assert.equal((await view(cluster, 1)).status, 200);
     await cluster.converged();
     const [stuck, all] = await viewsOf('us-east');
