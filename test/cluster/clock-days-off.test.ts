@@ -20,7 +20,7 @@ const AHEAD_MS = 30 * DAY_MS;
 
 interface Feed {
   readonly at: string;
-  readonly items: readonly { readonly id: number; readonly created_at?: string }[];
+  readonly items: readonly { readonly entity_id: number }[];
 }
 interface ItemAnswer {
   readonly at: string;
@@ -143,7 +143,7 @@ describe('a clock is 30 days ahead', function () {
       assert.ok(Math.abs(Date.parse(body.at) - Date.now()) < 60_000, `reads answer for ${body.at}`);
       const feed = await cluster.get<Feed>(`/feed?profile=trending&region=${region}`);
       assert.ok(
-        feed.body.items.some(({ id }) => id === 7),
+        feed.body.items.some(({ entity_id }) => entity_id === 7),
         JSON.stringify(feed.body),
       );
     }
