@@ -6,7 +6,9 @@ import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { onEndAsked } from '../../shared/kernel/ending.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
+import { loadSchema } from '../../shared/schema/parse-schema.ts';
 import { loadTopology } from '../../shared/schema/parse-topology.ts';
+import type { Topology } from '../../shared/schema/topology.ts';
 import { Cluster, type Programs } from './launch.ts';
 import { lockDataDir } from './lock.ts';
 import { natsSources } from './nats-sources/sources.ts';
@@ -25,9 +27,27 @@ export interface LauncherOptions {
   readonly marker: string;
 }
 
+/** Both files are read before anything starts, and everything that is wrong in them is said at once. */
+function readFiles({ topologyFile, schemaFile }: LauncherConfig): Topology {
+  const wrong: string[] = [];
+  const read = <T>(load: () => T): T | undefined => {
+    try {
+      return load();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      wrong.push(error.message);
+      return undefined;
+    }
+  };
+  const topology = read(() => loadTopology(topologyFile));
+  read(() => loadSchema(schemaFile));
+  if (topology === undefined || wrong.length > 0) throw new ConfigError(wrong.join('\n'));
+  return topology;
+}
+
 /** The exit code. Throws `ConfigError` and `Fault` for what the operator can change. */
 async function run(config: LauncherConfig, { programs, marker }: LauncherOptions): Promise<number> {
-  const topology = loadTopology(config.topologyFile);
+  const topology = readFiles(config);
   const plan = planCluster(config, topology);
   const width = Math.max(8, ...topology.regions.map(({ name }) => name.length));
   const say = (name: string, text: string): void => console.log(`${name.padEnd(width)}  ${text}`);

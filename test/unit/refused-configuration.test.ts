@@ -78,6 +78,18 @@ describe('a refused configuration', function () {
     });
   }
 
+  it('npm start names what is wrong in the topology and in the schema at once, and starts nothing', async () => {
+    const { child, said } = start('deploy/local/main.js', [
+      '--topology',
+      '/no-topology.yaml',
+      '--schema',
+      '/no-schema.yaml',
+    ]);
+    const [code] = await once(child, 'close');
+    assert.equal(code, 2);
+    assert.match(said.text, /no-topology\.yaml[\s\S]*no-schema\.yaml/);
+  });
+
   it('a router says in /health why a region does not serve, and holds writes for a leader of which that is true', async () => {
     const cluster = memoryCluster({ heldWritesMs: 5_000 });
     const detail = 'configuration refused: /srv/schema.yaml: line 3: no such signal';
