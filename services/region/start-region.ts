@@ -93,6 +93,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     metrics,
     maxConnections: config.maxConnections,
     keepAliveMs: config.keepAliveMs,
+    halfOpen: false,
   });
   region.start();
   return {

@@ -10,6 +10,7 @@ export interface AnswerShare {
   /** The answer takes so many bytes in all. Throws `overloaded` where there is no room for them; nothing is taken then. */
   grow(bytes: number): void;
   giveBack(): void;
+  readonly taken: number;
 }
 
 export class AnswerBudget {
@@ -28,6 +29,9 @@ export class AnswerBudget {
   share(): AnswerShare {
     let taken = 0;
     return {
+      get taken() {
+        return taken;
+      },
       grow: (bytes) => {
         const more = Math.max(0, bytes - taken);
         if (this.usedBytes + more > this.limitBytes) {

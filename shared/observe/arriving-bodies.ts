@@ -19,6 +19,8 @@ export interface ArrivingBody {
   arrived(): void;
 }
 
+const ADDRESSES = 1_024;
+
 interface Arrival {
   readonly address: string;
   readonly end: (refusal: Refusal) => void;
@@ -26,7 +28,7 @@ interface Arrival {
 
 export class ArrivingBodies {
   private readonly limit: number;
-  /** Oldest first. */
+  /** Oldest first. An address stays for its next request, unless there are many. */
   private readonly byAddress = new Map<string, Set<Arrival>>();
   private readonly ended;
   private count = 0;
@@ -96,7 +98,7 @@ export class ArrivingBodies {
   private remove(arrival: Arrival): void {
     const same = this.byAddress.get(arrival.address);
     if (same?.delete(arrival) !== true) return;
-    if (same.size === 0) this.byAddress.delete(arrival.address);
+    if (same.size === 0 && this.byAddress.size > ADDRESSES) this.byAddress.delete(arrival.address);
     this.count--;
   }
 }

@@ -32,6 +32,8 @@ export const HEAD_LIMIT_BYTES = 192 * 1024;
 /** All heads on their way together. */
 const HEADS_LIMIT_BYTES = 64 * 1024 * 1024;
 const POSITION_HEADER = 'x-tidal-position';
+/** Answers up to it are not counted: all connections together have less of them than the budget. */
+const SMALL_BYTES = 4 * 1024;
 /** Node would drop further ones silently. */
 const HEADERS_LIMIT = 1_000;
 /** How often node looks for requests whose time is over: at most so much later they are ended. */
@@ -117,14 +119,19 @@ export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOp
       await next();
       refuseUnmatched(ctx);
       serialize(ctx);
-      if (!exempt) answer.grow(ctx.length ?? 0);
+      const length = ctx.length ?? 0;
+      if (length > SMALL_BYTES && !exempt) answer.grow(length);
     } catch (error) {
       failure = error;
       answerProblem(ctx, error);
     } finally {
       arrivingBodyOf(ctx)?.left();
-      ctx.res.once('finish', answer.giveBack);
-      ctx.res.once('close', answer.giveBack);
+      // Nobody is left to take it, and nothing will say so any more.
+      if (ctx.res.destroyed) answer.giveBack();
+      else if (answer.taken > 0) {
+        ctx.res.once('finish', answer.giveBack);
+        ctx.res.once('close', answer.giveBack);
+      }
       // The client was not told to send its body, so what it sends next may be a body or a request.
       if (expectsContinue(ctx.req) && ctx.state.continued !== true) ctx.set('connection', 'close');
       if (admitted) inFlight -= 1;
@@ -146,8 +153,9 @@ function hasBody({ headers }: IncomingMessage): boolean {
 function serialize(ctx: Context): void {
   const { body } = ctx;
   if (typeof body !== 'object' || body === null || Buffer.isBuffer(body)) return;
-  ctx.body = JSON.stringify(body);
+  // Before the body, which would set another one.
   ctx.type = 'json';
+  ctx.body = JSON.stringify(body);
 }
 
 function routeOf(ctx: Context): string {
@@ -231,6 +239,11 @@ export interface ListenOptions {
   readonly arrivalMs?: number;
   /** What the heads of requests on their way may hold together. */
   readonly headsBytes?: number;
+  /**
+   * Whether a client that closes its half after a request still wants the answer. Between processes it does not: there it is how
+   * one hears that nobody waits any more.
+   */
+  readonly halfOpen?: boolean;
   /** How long requests under way may take after `close`; then their connections are cut. */
   readonly drainLimitMs?: number;
 }
@@ -245,7 +258,7 @@ export interface Listening {
 /** Resolves when the port is open; throws `ConfigError` when it cannot be. */
 export async function listen(options: ListenOptions): Promise<Listening> {
   const { app, host, port, log, clock, random, metrics, maxConnections } = options;
-  const { drainLimitMs = 5_000, keepAliveMs = KEEP_ALIVE_MS, arrivalMs = ARRIVAL_MS } = options;
+  const { drainLimitMs = 5_000, keepAliveMs = KEEP_ALIVE_MS, arrivalMs = ARRIVAL_MS, halfOpen = true } = options;
   const { headsBytes = HEADS_LIMIT_BYTES } = options;
   const handler = app.callback();
   let closing: Promise<void> | undefined;
@@ -295,8 +308,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   );
   // All of them are seen: one that was dropped could be the idempotency key.
   server.maxHeadersCount = 0;
-  // A client that has sent everything may say so and still wants its answer.
-  Object.assign(server, { httpAllowHalfOpen: true });
+  Object.assign(server, { httpAllowHalfOpen: halfOpen });
   // Without a listener node says "100 Continue" before anybody has looked at the request, or answers 417 by itself.
   server.on('checkContinue', onRequest);
   server.on('checkExpectation', onRequest);

@@ -20,6 +20,7 @@ interface ServerOptions {
   readonly limits?: Partial<HttpLimits>;
   readonly keepAliveMs?: number;
   readonly arrivalMs?: number;
+  readonly halfOpen?: boolean;
 }
 
 describe('the edge of HTTP', () => {
@@ -27,6 +28,7 @@ describe('the edge of HTTP', () => {
   const sockets: Socket[] = [];
   let metrics: Metrics;
   let answered = 0;
+  let answerLater: () => void = () => {};
 
   async function serve({ limits, ...options }: ServerOptions = {}): Promise<Listening> {
     metrics = createMetrics({ process: 'router', name: 'router', nodeMetrics: false });
@@ -43,6 +45,12 @@ describe('the edge of HTTP', () => {
       ctx.body = { small: true };
     });
     router.get('/big', (ctx) => {
+      ctx.body = Buffer.alloc(BIG, 'x');
+    });
+    router.get('/later', async (ctx) => {
+      await new Promise<void>((resolve) => {
+        answerLater = resolve;
+      });
       ctx.body = Buffer.alloc(BIG, 'x');
     });
     router.post('/things', async (ctx) => {
@@ -248,6 +256,18 @@ describe('the edge of HTTP', () => {
       assert.match(await client.until('closed'), /^HTTP\/1.1 200 .*\{"bytes":2\}$/s);
     });
 
+    it('is gone where processes talk to each other', async () => {
+      const client = new Client((await serve({ halfOpen: false })).url).send(get('/later'));
+      await eventually('it is being answered', async () =>
+        /tidal_http_requests_in_flight\{[^}]*\} 1\n/.test((await metrics.render()).text),
+      );
+      client.socket.end();
+      await eventually('it is gone', async () =>
+        /tidal_http_connections\{[^}]*\} 0\n/.test((await metrics.render()).text),
+      );
+      answerLater();
+    });
+
     it('after several whole requests gets all answers', async () => {
       const client = new Client((await serve()).url);
       client.socket.end(get('/small').repeat(3));
@@ -345,6 +365,23 @@ describe('the edge of HTTP', () => {
       other.write('}'.padStart(899));
       await eventually('the other one is answered', () => Promise.resolve(got.includes('{"bytes":900}')));
     });
+  });
+
+  it('an answer to a client that has gone away meanwhile keeps no room', async () => {
+    const client = new Client((await serve()).url);
+    client.send(get('/later'));
+    await eventually('it is being answered', async () =>
+      /tidal_http_requests_in_flight\{[^}]*\} 1\n/.test((await metrics.render()).text),
+    );
+    client.socket.resetAndDestroy();
+    await eventually('it is gone', async () =>
+      /tidal_http_connections\{[^}]*\} 0\n/.test((await metrics.render()).text),
+    );
+    answerLater();
+    await eventually('nothing is being answered', async () =>
+      /tidal_http_requests_in_flight\{[^}]*\} 0\n/.test((await metrics.render()).text),
+    );
+    assert.match((await metrics.render()).text, /tidal_http_answer_bytes\{[^}]*\} 0\n/);
   });
 
   describe('answers that nobody reads', () => {
