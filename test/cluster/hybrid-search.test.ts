@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Problem } from '../../shared/errors/errors.ts';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
+import { itWithGraphs } from '../harness/graphs.ts';
 import { bruteForce, vectorsFrom } from '../harness/vectors.ts';
 
 interface Page {
@@ -163,70 +164,77 @@ describe('hybrid search', function () {
     assert.ok(ids(body).includes(20_014));
   });
 
-  it('a graph is built beside the requests, kept over a stop, rebuilt when it was damaged, and gone vectors stay gone', async () => {
-    const vectors = new Map(vectorsFrom(80, 6_000, 4).map((values, index) => [1_000 + index, values]));
-    const all = [...vectors];
-    for (let from = 0; from < all.length; from += 2_000) {
-      const part = all.slice(from, from + 2_000);
-      await write(
-        '/items',
-        part.map(([entity_id]) => ({ entity_id, metadata: { category: entity_id % 2 === 0 ? 'even' : 'odd' } })),
-      );
-      await write(
-        '/embeddings',
-        part.map(([entity_id, values]) => ({ entity_id, values: [...values] })),
-      );
-    }
-    for (const entity of [1, 2, 3, 4]) vectors.set(entity, new Float32Array(4));
-    const region = 'eu-west';
-    const queries = vectorsFrom(81, 20, 4);
-    const recall = async (): Promise<number> => {
-      let found = 0;
-      for (const query of queries) {
-        const { status, body } = await cluster.post<Page>('/search', { vector: [...query], limit: 14, region });
-        assert.equal(status, 200);
-        const mine = ids(body).filter((entity) => entity >= 1_000);
-        assert.ok(
-          mine.every((entity) => vectors.has(entity)),
-          'a vector that is gone came back',
+  itWithGraphs(
+    'a graph is built beside the requests, kept over a stop, rebuilt when it was damaged, and gone vectors stay gone',
+    async () => {
+      const vectors = new Map(vectorsFrom(80, 6_000, 4).map((values, index) => [1_000 + index, values]));
+      const all = [...vectors];
+      for (let from = 0; from < all.length; from += 2_000) {
+        const part = all.slice(from, from + 2_000);
+        await write(
+          '/items',
+          part.map(([entity_id]) => ({ entity_id, metadata: { category: entity_id % 2 === 0 ? 'even' : 'odd' } })),
         );
-        found += bruteForce(vectors, query, 10).filter((entity) => mine.includes(entity)).length;
+        await write(
+          '/embeddings',
+          part.map(([entity_id, values]) => ({ entity_id, values: [...values] })),
+        );
       }
-      return found / (10 * queries.length);
-    };
-    await cluster.converged();
-    assert.ok((await recall()) >= 0.95);
-    await eventually(
-      'the graph is complete',
-      async () => (await metric(region, 'tidal_vectors_in_graph')) >= 6_000,
-      60_000,
-    );
-    assert.ok((await recall()) >= 0.95);
+      for (const entity of [1, 2, 3, 4]) vectors.set(entity, new Float32Array(4));
+      const region = 'eu-west';
+      const queries = vectorsFrom(81, 20, 4);
+      const recall = async (): Promise<number> => {
+        let found = 0;
+        for (const query of queries) {
+          const { status, body } = await cluster.post<Page>('/search', { vector: [...query], limit: 14, region });
+          assert.equal(status, 200);
+          const mine = ids(body).filter((entity) => entity >= 1_000);
+          assert.ok(
+            mine.every((entity) => vectors.has(entity)),
+            'a vector that is gone came back',
+          );
+          found += bruteForce(vectors, query, 10).filter((entity) => mine.includes(entity)).length;
+        }
+        return found / (10 * queries.length);
+      };
+      await cluster.converged();
+      assert.ok((await recall()) >= 0.95);
+      await eventually(
+        'the graph is complete',
+        async () => (await metric(region, 'tidal_vectors_in_graph')) >= 6_000,
+        60_000,
+      );
+      assert.ok((await recall()) >= 0.95);
 
-    const logged = (text: string): boolean => cluster.process(region).lines.some((line) => line.includes(text));
-    const directory = join(cluster.directory, region, 'vectors');
-    assert.equal(await cluster.process(region).end('SIGTERM'), 0);
-    assert.ok(existsSync(join(directory, 'index')));
-    const deleted = await fetch(`${cluster.url}/items/1500`, { method: 'DELETE' });
-    assert.equal(deleted.status, 200);
-    vectors.delete(1_500);
-    await cluster.restart(region);
-    await cluster.settled();
-    await cluster.converged();
-    await eventually('it is read', async () => (await metric(region, 'tidal_vectors_in_graph')) >= 5_999, 30_000);
-    await eventually('it says so', () => logged('vector index read'));
-    assert.ok((await recall()) >= 0.95);
+      const logged = (text: string): boolean => cluster.process(region).lines.some((line) => line.includes(text));
+      const directory = join(cluster.directory, region, 'vectors');
+      assert.equal(await cluster.process(region).end('SIGTERM'), 0);
+      assert.ok(existsSync(join(directory, 'index')));
+      const deleted = await fetch(`${cluster.url}/items/1500`, { method: 'DELETE' });
+      assert.equal(deleted.status, 200);
+      vectors.delete(1_500);
+      await cluster.restart(region);
+      await cluster.settled();
+      await cluster.converged();
+      await eventually('it is read', async () => (await metric(region, 'tidal_vectors_in_graph')) >= 5_999, 30_000);
+      await eventually('it says so', () => logged('vector index read'));
+      assert.ok((await recall()) >= 0.95);
 
-    assert.equal(await cluster.process(region).end('SIGTERM'), 0);
-    const graph = join(directory, readdirSync(directory).find((name) => name.startsWith('graph-'))!);
-    const bytes = readFileSync(graph);
-    bytes[bytes.length >> 1]! ^= 1;
-    writeFileSync(graph, bytes);
-    await cluster.restart(region);
-    await cluster.settled();
-    assert.ok((await recall()) >= 0.95);
-    await eventually('it is built anew', async () => (await metric(region, 'tidal_vectors_in_graph')) >= 5_999, 60_000);
-    await eventually('it says why', () => logged('the vector index on disk cannot be used'));
-    assert.ok((await recall()) >= 0.95);
-  });
+      assert.equal(await cluster.process(region).end('SIGTERM'), 0);
+      const graph = join(directory, readdirSync(directory).find((name) => name.startsWith('graph-'))!);
+      const bytes = readFileSync(graph);
+      bytes[bytes.length >> 1]! ^= 1;
+      writeFileSync(graph, bytes);
+      await cluster.restart(region);
+      await cluster.settled();
+      assert.ok((await recall()) >= 0.95);
+      await eventually(
+        'it is built anew',
+        async () => (await metric(region, 'tidal_vectors_in_graph')) >= 5_999,
+        60_000,
+      );
+      await eventually('it says why', () => logged('the vector index on disk cannot be used'));
+      assert.ok((await recall()) >= 0.95);
+    },
+  );
 });
