@@ -149,9 +149,10 @@ describe('hostile messages', function () {
     const before = (await cluster.status()).relay_log_len;
     for (const name of cluster.regionNames) await cluster.process(name).end('SIGTERM');
     const origin = 'ap-south@ccccccccccccc';
+    const poisoned = poisonedBatches(origin, Date.now() - 60_000);
     for (const name of cluster.regionNames) {
       const store = openLmdbStore({ path: storeDirectory(join(cluster.directory, name))! });
-      await openLog({ store }).append({ batches: poisonedBatches(origin, Date.now() - 60_000).all });
+      await openLog({ store }).append({ batches: poisoned.all });
       await store.close();
     }
     await Promise.all(cluster.regionNames.map((name) => cluster.restart(name)));
