@@ -8,7 +8,13 @@ import { systemClock as clock, systemRandom as random } from '../../shared/kerne
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { isRefused, type RegionStatus, type WritesReply } from '../../shared/protocol/internal.ts';
+import {
+  formatRouterClock,
+  isRefused,
+  type RegionStatus,
+  ROUTER_CLOCK_HEADER,
+  type WritesReply,
+} from '../../shared/protocol/internal.ts';
 import { toWire, type WireWrite } from '../../shared/protocol/writes.ts';
 import { parseSchema } from '../../shared/schema/parse-schema.ts';
 import { eventually } from './eventually.ts';
@@ -81,11 +87,16 @@ export async function leadingRegion({
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   region.start();
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const get = <T>(path: string): Promise<Answer<T>> => requestJson<T>(url + path);
+  // As a router asks: it brings the clock that the region judges its own by.
+  const headers = (): Record<string, string> => ({
+    'content-type': 'application/json',
+    [ROUTER_CLOCK_HEADER]: formatRouterClock({ router: 'router', clockMs: clock.nowMs() }),
+  });
+  const get = <T>(path: string): Promise<Answer<T>> => requestJson<T>(url + path, { headers: headers() });
   const post = <T>(path: string, body: unknown): Promise<Answer<T>> =>
     requestJson<T>(url + path, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: headers(),
       body: typeof body === 'string' ? body : JSON.stringify(body),
     });
   const write = async (...writes: readonly WireWrite[]): Promise<string> => {
