@@ -42,21 +42,21 @@ function targetOf(chance: Chance, origin: Origin | undefined): Target {
   return { origin: origin.name, epoch: origin.epoch, first: origin.events.length + 1, chain: origin.chain };
 }
 
-/** Whole and well-formed, with an epoch or a clock that cannot be true. */
+/** Whole and well-formed, with an epoch or a clock that cannot be, or in the place of what follows another batch. */
 function absurd(world: World, chance: Chance, present: Origin | undefined): Garbage {
   const { origin, epoch = 1, first = 1, chain } = targetOf(chance, present);
   const highest = Math.max(...[...world.chronicle.origins.values()].map((known) => known.epoch), epoch);
-  const aheadMs = chance.pick([100, 400]) * YEAR_MS;
-  const wrongClock = present !== undefined || chance.chance(0.5);
+  const what = chance.pick(present === undefined ? (['epoch', 'clock'] as const) : (['chain', 'clock'] as const));
+  const aheadMs = what === 'clock' ? chance.pick([100, 400]) * YEAR_MS : 0;
   return {
-    name: wrongClock ? 'a clock that cannot be' : 'an epoch that cannot be',
+    name: `a batch of a ${what} that cannot be`,
     origin,
     bytes: rawBatch({
       origin,
       first,
-      ...(chain === undefined ? {} : { chain }),
-      epoch: wrongClock ? epoch : chance.pick([highest + 2_000_000, 2 ** 40, HIGHEST]),
-      hlc: Math.floor(world.wallMs() + (wrongClock ? aheadMs : 0)) * HLC_PER_MS,
+      ...(chain === undefined ? {} : { chain: what === 'chain' ? chance.bytes(chain.length) : chain }),
+      epoch: what === 'epoch' ? chance.pick([highest + 2_000_000, 2 ** 40, HIGHEST]) : epoch,
+      hlc: Math.floor(world.wallMs() + aheadMs) * HLC_PER_MS,
       schemaHash: world.schema.hash,
       signals: ['view'],
       events: [rawSignal(1_000)],

@@ -311,4 +311,82 @@ export const mutants: readonly Mutant[] = [
     file: `${region}/checkpoint/checkpointer.js`,
     changes: [[' && !this.unwritten.has(shard)', '']],
   },
+  {
+    name: 'the time of an event is that of the clock that keeps the order',
+    file: `${region}/intake/hybrid-clock.js`,
+    changes: [['const aheadMs = hlcMs(hlc) - nowMs;', 'const aheadMs = 0;']],
+  },
+  {
+    // LMDB's own code is not simulated: this is the store in memory, which keeps the rule of `lmdb-store.ts`.
+    name: 'a second process on a disk is not noticed',
+    file: 'test/harness/memory-store.js',
+    changes: [['if (this.disk.begun !== this.version)', 'if (false)']],
+  },
+  {
+    name: 'a position of many terms is answered and not taken back',
+    file: `${router}/http/read-routes.js`,
+    changes: [['const POSITION_LIMIT = 131_072;', 'const POSITION_LIMIT = 16_384;']],
+  },
+  {
+    name: 'a weight that no write may have is taken from the stream',
+    file: 'shared/protocol/batch.js',
+    changes: [['if (!isThousandths(weight))', 'if (false)']],
+  },
+  {
+    name: 'a batch that does not chain to its predecessor is taken',
+    file: `${region}/receive/ingest.js`,
+    changes: [['if (Buffer.compare(chain, batch.chain) !== 0)', 'if (false)']],
+  },
+  {
+    name: 'the status of another region is taken for that of a peer',
+    file: 'shared/protocol/internal.js',
+    changes: [['if (status.region !== region)', 'if (false)']],
+  },
+  {
+    name: 'a compare-and-set lands on a revision of another bucket',
+    file: 'shared/stream/jetstream-control.js',
+    changes: [
+      ["const digest = createHash('sha256')", "return String(sequence);\n    const digest = createHash('sha256')"],
+    ],
+  },
+  {
+    name: 'an epoch is given again that a silent region may know',
+    file: 'shared/leadership/epochs.js',
+    changes: [['if (silent || (epoch >=', 'if ((epoch >=']],
+  },
+  {
+    name: 'a leader whose disk is full does not act on a record that it cannot store',
+    file: `${region}/role/leadership-role.js`,
+    changes: [['if (this.reportedUnstored === record.nonce)\n                return;', 'throw error;']],
+  },
+  {
+    name: 'a leader that stood still accepts before it reads the record',
+    file: `${region}/role/leadership-role.js`,
+    changes: [['this.confirmed = false;\n        if (this.leads)', 'if (this.leads)']],
+  },
+  {
+    name: 'keys are forgotten although a disk that may hold copies is away',
+    file: `${region}/checkpoint/disk-account.js`,
+    changes: [
+      ['[{ id: disk, region, knownMs: 0, retired: false }', '[{ id: disk, region, knownMs: 9e15, retired: false }'],
+      ['({ ...each, knownMs: 0 })', '({ ...each, knownMs: 9e15 })'],
+    ],
+  },
+  {
+    name: 'what somebody else published last counts as shipped',
+    file: `${region}/ship/shipper.js`,
+    changes: [
+      ['return own !== undefined && Buffer.compare(own, last) === 0 ? header.last : undefined;', 'return header.last;'],
+    ],
+  },
+  {
+    name: 'a clock is not judged by those of the others',
+    file: `${region}/role/clock-check.js`,
+    changes: [['if ((known - far.length) * 2 > known)', 'if (true)']],
+  },
+  {
+    name: 'an epoch far beyond every known one is believed',
+    file: 'shared/leadership/epochs.js',
+    changes: [['if (epoch <= limit)', 'if (true)']],
+  },
 ];
