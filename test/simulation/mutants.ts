@@ -330,7 +330,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a weight that no write may have is taken from the stream',
     file: 'shared/protocol/batch.js',
-    changes: [['if (!isThousandths(weight))', 'if (false)']],
+    changes: [['if (!isThousandths(weight))\n        throw', 'if (false)\n        throw']],
   },
   {
     name: 'a batch that does not chain to its predecessor is taken',
