@@ -2,6 +2,7 @@
  * Everything that ever reached a disk, of all regions together: what answers, states and positions are judged by. It is
  * told of flushes by the stores and knows nothing of the code under test but the format of a batch.
  */
+import { messageOf } from '../../shared/errors/errors.ts';
 import { type Batch, chainHash, decodeBatch, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
 import type { Event } from '../../shared/protocol/events.ts';
 import { type Position, regionOf } from '../../shared/protocol/position.ts';
@@ -30,7 +31,7 @@ export class Chronicle {
 
   /** A batch reached the disk of `region` for the first time there. */
   flushed(region: string, bytes: Uint8Array): Batch {
-    const batch = decodeBatch(bytes);
+    const batch = readable(bytes);
     const { origin, first, last, epoch } = batch;
     const known = this.origins.get(origin) ?? this.open(batch, region);
     if (known.epoch !== epoch) {
@@ -104,6 +105,17 @@ export class Chronicle {
       if (origin === undefined) continue;
       for (let at = 1; at <= sequence; at++) yield { origin, sequence: at, event: origin.events[at - 1]! };
     }
+  }
+}
+
+/** What is in a log can be read, every event of it. */
+function readable(bytes: Uint8Array): Batch {
+  try {
+    const batch = decodeBatch(bytes);
+    void batch.events;
+    return batch;
+  } catch (error) {
+    throw new Violation('nothing that cannot be applied is in any log', messageOf(error));
   }
 }
 
