@@ -261,6 +261,7 @@ export class RegionMachine extends Machine {
     const openPool = network.poolsOf(life);
     return createRegionHost({
       region: name,
+      regions: world.names,
       clock: life.clock,
       random: life.chance.fork('random'),
       log: this.log(),
