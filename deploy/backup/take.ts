@@ -7,7 +7,7 @@ import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.
 import { digestOf, flush, openAlone } from '../../services/region/wal/lmdb-store-home.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
-import { Fault } from '../../shared/errors/errors.ts';
+import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import type { SnapshotInfo } from '../../shared/protocol/internal.ts';
 import { checkCopy } from './check-copy.ts';
@@ -91,6 +91,7 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
       } catch (error) {
         const code = error instanceof Fault ? error.code : undefined;
         if (code === 'not_ready') answeredMs = clock.monotonicMs();
+        if (code === 'wrong_region') throw new ConfigError(`${url}: ${messageOf(error)}`);
         if (code !== 'not_ready' && code !== 'peer_unreachable') throw error;
         if (clock.monotonicMs() - answeredMs >= AWAY_MS) throw error;
         await sleep(clock, RETRY_MS);
@@ -100,7 +101,6 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
   try {
     say(`asking ${url} for a copy of its store`);
     const info: SnapshotInfo = await ask(() => link.snapshot());
-    if (info.region !== region) throw new ConfigError(`${url} is the region ${info.region}, not ${region}`);
     // Once the copy is made: what the stream has by then of all that was accepted, it has of the copy.
     const unshipped: unknown = (await ask(() => link.status())).unshipped;
     let saidMs = Number.NEGATIVE_INFINITY;

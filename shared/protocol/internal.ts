@@ -281,11 +281,16 @@ export interface SnapshotInfo {
   readonly schemaHash: string;
 }
 
-/** What a region answered, where it offers a copy of its own store. Throws `Fault('no_answer')`. */
+/** What a region answered, where it offers a copy of its own store. Throws `Fault`: `wrong_region` or `no_answer`. */
 export function snapshotOf(region: string, answer: unknown): SnapshotInfo {
   const { id, bytes, sha256, position, ...info } = (answer ?? {}) as Partial<SnapshotInfo>;
   const wrong = (detail: string): Fault => new Fault('no_answer', `${region} ${detail}`);
-  if (info.region !== region) throw wrong(`offered a snapshot of ${String(info.region).slice(0, 64)}`);
+  if (info.region !== region) {
+    throw new Fault(
+      'wrong_region',
+      `the answer is of the region ${String(info.region).slice(0, 64)}, not of ${region}`,
+    );
+  }
   if (typeof id !== 'string' || !/^[a-z2-7]{1,64}$/.test(id)) throw wrong('offered a snapshot without an id');
   if (!Number.isSafeInteger(bytes) || (bytes as number) < 1) throw wrong('offered a snapshot of no size');
   if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) throw wrong('offered a snapshot without a digest');

@@ -76,7 +76,10 @@ describe('backup and restore', function () {
         ['--region', 'eu-west', '--to', file('x'), '--data-dir', dataDir('eu-west')],
         /in use by process \d+: stop that region/,
       ],
-      [['--region', 'us-east', '--to', file('x'), '--from-url', url], /is the region eu-west, not us-east/],
+      [
+        ['--region', 'us-east', '--to', file('x'), '--from-url', url],
+        /the answer is of the region eu-west, not of us-east/,
+      ],
       [['--region', 'eu-west', '--to', file('live'), '--from-url', url], /exists already/],
       [['--region', 'eu-west', '--to', file('x'), '--from-url', url, '--data-dir', '/x'], /give one of them/],
       [['--region', 'eu-west', '--to', file('x'), '--data-dir', directory], /holds no region's store/],
