@@ -100,7 +100,7 @@ describe('answers of a peer', () => {
         answer = JSON.stringify(info);
         assert.equal((await peer.snapshot()).id, info.id);
         answer = JSON.stringify({ ...info, ...change });
-        await assert.rejects(peer.snapshot(), { code: 'no_answer' });
+        await assert.rejects(peer.snapshot(), { code: 'region' in change ? 'wrong_region' : 'no_answer' });
       } finally {
         await peer.close();
       }
