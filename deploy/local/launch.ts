@@ -10,7 +10,7 @@ import { writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { LauncherConfig } from '../../shared/config/launcher-config.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
-import type { Clock } from '../../shared/kernel/kernel.ts';
+import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import { natsConfig } from './nats-config.ts';
 import { addressText, type Plan, urlOf } from './plan.ts';
 import type { NatsBinary } from './provision-nats.ts';
@@ -36,6 +36,9 @@ export interface LaunchOptions {
 
 /** The services' own bound is 15 s; after that nothing more is to be expected of them. */
 const stopLimitMs = 17_000;
+/** How long a start waits for a leader that takes writes before it says that the processes are up. */
+const SERVING_LIMIT_MS = 15_000;
+const SERVING_PAUSE_MS = 200;
 
 export class Cluster {
   private readonly options: LaunchOptions;
@@ -65,7 +68,7 @@ export class Cluster {
     this.router = this.child('router', [programs.router, ...['--listen', addressText(plan.router)], ...shared]);
   }
 
-  /** Resolves true when every process listens; false when one never can, or `stop` came first. */
+  /** Resolves true when every process listens and writes are taken; false when one never can, or `stop` came first. */
   async start(): Promise<boolean> {
     const { plan, nats } = this.options;
     for (const { dataDir } of plan.regions) makeDirectory(dataDir);
@@ -74,7 +77,21 @@ export class Cluster {
     writeFileSync(plan.nats.configFile, natsConfig({ ...plan.nats, syncAlways: nats.syncAlways }));
     if (!(await this.nats.start())) return false;
     if (!(await allOrFirstFailure(this.regions.map((region) => region.start())))) return false;
-    return this.stopped === undefined && (await this.router.start());
+    if (this.stopped !== undefined || !(await this.router.start())) return false;
+    await this.serving();
+    return this.stopped === undefined;
+  }
+
+  /** Waits until the router says that writes are taken: the leader has to read its record first. */
+  private async serving(): Promise<void> {
+    const { clock, plan } = this.options;
+    for (const startMs = clock.monotonicMs(); clock.monotonicMs() - startMs < SERVING_LIMIT_MS; ) {
+      if (this.stopped !== undefined) return;
+      // Whoever is told that the cluster is ready asks for it; what else may be wrong, `/health` says then.
+      const health = await fetch(`${urlOf(plan.router)}/health`).catch(() => undefined);
+      if (health?.status !== 503) return;
+      await sleep(clock, SERVING_PAUSE_MS);
+    }
   }
 
   /** Router, regions, nats-server, each with a bounded wait. Idempotent. */

@@ -184,7 +184,7 @@ describe('an old disk comes back from a backup', function () {
         body: JSON.stringify({
           epoch: alone.leadership?.epoch,
           atomic: false,
-          writes: [{ kind: 'signal', entity: 1, signal: 'view', weight: 1_000 }],
+          writes: [{ k: 's', e: 1, s: 'view', w: 1_000 }],
         }),
       });
       assert.match(JSON.stringify(await refused.json()), /not_leader/);
