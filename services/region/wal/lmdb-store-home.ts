@@ -276,28 +276,20 @@ class IncomingDirectory implements IncomingStore {
  * `ConfigError`.
  */
 export function openAlone(path: string, directory: string): LmdbEnvironment {
+  const inUse = (who: string): ConfigError => new ConfigError(`${path} is in use by ${who}: stop that region first`);
   let store: LmdbEnvironment;
   try {
     store = openLmdbStore({ path: directory });
   } catch (error) {
+    // One of another container may have the number of this one: the kernel then refuses this one a place in LMDB's table.
+    if (error instanceof Fault && error.code === 'no_place_to_read') throw inUse('a process of another container');
     throw new ConfigError(`${path} cannot be opened: ${messageOf(error)}; is a region running on it?`);
   }
   // The own entry first: of two that start together at least one then sees the other.
-  const others = isRead(store) ? store.readers().filter((pid) => pid !== process.pid) : undefined;
-  if (others?.length === 0) return store;
+  const others = store.readers().filter((pid) => pid !== process.pid);
+  if (others.length === 0) return store;
   store.close().catch(() => undefined);
-  const who = others === undefined ? 'a process of another container' : `process ${others.join(', ')}`;
-  throw new ConfigError(`${path} is in use by ${who}: stop that region first`);
-}
-
-/** A process of another container may have the number of this one: the kernel then refuses this one a place in the table. */
-function isRead(store: LmdbEnvironment): boolean {
-  try {
-    store.get('marks', 'region');
-    return true;
-  } catch {
-    return false;
-  }
+  throw inUse(`process ${others.join(', ')}`);
 }
 
 /** The subdirectory of the current store of a data directory; empty: the directory itself. Throws `ConfigError`. */

@@ -86,7 +86,23 @@ export function openLmdbStore({ path, readOnly = false }: LmdbStoreOptions): Lmd
   const tables = Object.fromEntries(
     tableNames.map((name) => [name, root.openDB<Buffer, Key>({ name, ...asBytes })]),
   ) as Record<TableName, Database<Buffer, Key>>;
-  return new LmdbStore(path, root, tables);
+  try {
+    return new LmdbStore(path, root, tables);
+  } catch (error) {
+    abandon(root);
+    throw new Fault('no_place_to_read', `LMDB gives this process no place to read ${path}: ${messageOf(error)}`);
+  }
+}
+
+/** Closes an environment that nothing can be read from. */
+function abandon(root: RootDatabase<Buffer, Key>): void {
+  try {
+    // lmdb-js would reset the read that it could not begin in a timer, and end the process with a TypeError.
+    root.resetReadTxn();
+  } catch {
+    // That is the TypeError: there is nothing to reset any more.
+  }
+  root.close().catch(() => undefined);
 }
 
 class LmdbStore implements LmdbEnvironment {
