@@ -233,6 +233,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   });
   const ingest: Ingest = createIngest({
     ...{ clock, log, wal, apply, schema, regions },
+    receives: () => drill.receives,
     onStopped: ({ origin, code, detail }) => log.error('origin stopped here', { origin, code, detail }),
     onRefused: counters.refused,
     implausible: ({ origin, epoch, lastHlc }) =>

@@ -52,6 +52,22 @@ describe('a cut with a deadline', () => {
     assert.equal(it.clock.pending, 0);
   });
 
+  it('takes nothing from the moment on that it begins to be stored, and again where it cannot be stored', async () => {
+    const it = rig();
+    const { drill, disk } = open(it);
+    assert.equal(drill.receives, true);
+    const cutting = drill.set(true);
+    await Promise.resolve();
+    assert.deepEqual([drill.cut, drill.receives], [false, false], 'what is appended now comes after the mark');
+    await cutting;
+    assert.deepEqual([drill.cut, drill.receives], [true, false]);
+    await drill.set(false);
+    assert.equal(drill.receives, true);
+    disk.full = 1;
+    await assert.rejects(drill.set(true), { code: 'storage_full' });
+    assert.deepEqual([drill.cut, drill.receives], [false, true]);
+  });
+
   it('a restart keeps what is left of it', async () => {
     const it = rig();
     const before = open(it);

@@ -29,6 +29,8 @@ export interface IngestOptions {
   readonly schema: Schema;
   /** Regions of the topology, present and former: only they open origins. Absent: whoever does. */
   readonly regions?: readonly string[] | undefined;
+  /** False: the region is partitioned, or about to be, and takes nothing. Absent: it always takes. */
+  readonly receives?: () => boolean;
   /** Why the batch cannot be true, by what is known of clocks and epochs; undefined: it may be. */
   readonly implausible?: (batch: Batch) => string | undefined;
   /** The origin stopped, or stopped for another reason than before. */
@@ -72,7 +74,11 @@ class PositionIngest implements Ingest {
   }
 
   private async takeNow(batches: readonly Batch[], offset: StreamOffset | undefined): Promise<Taken> {
-    const { wal, apply } = this.options;
+    const { wal, apply, receives } = this.options;
+    if (receives?.() === false) {
+      // As if they had not come: the stored offset stays before them.
+      return { events: 0, gaps: batches.map(({ origin, first }) => ({ origin, first })), doubted: [] };
+    }
     const next: Batch[] = [];
     const gaps: Gap[] = [];
     const doubted: Stopped[] = [];

@@ -31,6 +31,8 @@ export interface CutSwitchOptions {
 
 export interface CutSwitch {
   readonly cut: boolean;
+  /** False from the moment on that a partition begins to be stored: what is appended later is not taken. */
+  readonly receives: boolean;
   /** When the cut ends by itself, epoch ms; undefined: when it is healed. */
   readonly healAtMs: number | undefined;
   /** Takes up the deadline that was stored before a restart. */
@@ -52,6 +54,8 @@ class StoredCut implements CutSwitch {
   private value: StoredValue;
   private timer: Timer | undefined;
   private stopping = false;
+  /** A partition is being stored. */
+  private cutting = false;
   private switching: Promise<void> = Promise.resolve();
 
   constructor(options: CutSwitchOptions) {
@@ -61,6 +65,10 @@ class StoredCut implements CutSwitch {
 
   get cut(): boolean {
     return this.value !== false;
+  }
+
+  get receives(): boolean {
+    return !this.cut && !this.cutting;
   }
 
   get healAtMs(): number | undefined {
@@ -96,8 +104,14 @@ class StoredCut implements CutSwitch {
     const before = this.value;
     const next = !cut ? false : healAfterMs === undefined ? true : { healAtMs: clock.nowMs() + healAfterMs };
     if (before === next) return;
-    await wal.storeMark('cut', next);
-    this.value = next;
+    // What is taken from now on would come after the mark in the log.
+    this.cutting = cut;
+    try {
+      await wal.storeMark('cut', next);
+      this.value = next;
+    } finally {
+      this.cutting = false;
+    }
     this.timer?.cancel();
     this.timer = undefined;
     if (healAfterMs !== undefined && cut) this.healAfter(healAfterMs);
