@@ -73,7 +73,11 @@ export class ReferenceLedger {
   knows(entity: number, signal: string, window: Window, atMs: number): boolean {
     const { firstMs, lastMs } = this.times(entity, signal);
     if (atMs >= lastMs || atMs < firstMs) return true;
-    const { bucketMs, kept, read } = window === 'all' ? { ...rings['7d'], read: 0 } : rings[window];
+    if (window === 'all') {
+      const { bucketMs, kept } = rings['7d'];
+      return Math.floor((atMs + 1) / bucketMs) > Math.floor(lastMs / bucketMs) - kept;
+    }
+    const { bucketMs, kept, read } = rings[window];
     // The first bucket whose whole window the ring still holds.
     return Math.floor(atMs / bucketMs) >= Math.floor(lastMs / bucketMs) - kept + read;
   }

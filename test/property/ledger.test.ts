@@ -306,7 +306,20 @@ describe('ledger properties', () => {
           }
         }
       }),
-      { numRuns: 500 },
+      {
+        numRuns: 500,
+        // A moment in the hour before the oldest one kept: what came later within it is gone from the rings.
+        examples: [
+          [
+            [
+              { entity: 1, signal: 'view', weight: 1, timeMs: 1_700_002_800_001 },
+              { entity: 1, signal: 'view', weight: 9_990_000, timeMs: START_MS },
+              { entity: 1, signal: 'view', weight: 0, timeMs: 1_700_614_800_000 },
+            ],
+            [2_800_000, 2_799_999],
+          ],
+        ],
+      },
     );
   });
 

@@ -128,7 +128,6 @@ class PastPairs implements SignalView {
   private placeOf(slot: number, atMs: number): Place {
     const minute = Math.floor(atMs / MINUTE_MS);
     const newestMinute = Math.floor(this.pairs.lastMs(slot) / MINUTE_MS);
-    // One more than the ring holds: the bucket before its oldest is known to be over.
     if (newestMinute - minute < MINUTES_KEPT) return { ring: 'minutes', bucket: minute, bucketMs: MINUTE_MS };
     return { ring: 'hours', bucket: hourOf(minute), bucketMs: HOUR_MS };
   }

@@ -30,11 +30,13 @@ export const windowSpans: Readonly<Record<Exclude<Window, 'all'>, WindowSpan>> =
 
 /**
  * The earliest moment that a window is known for of a pair whose latest event is at `newestMs`: from the first minute or hour on of
- * which later events have pushed nothing out of the rings. Decayed scores are known for as long as `all`.
+ * which later events have pushed nothing out of the rings; for `all`, the end of the hour before the oldest one kept, since all
+ * later hours are subtracted. Decayed scores are known for as long as `all`.
  */
 export function knownSince(window: Window, newestMs: number): number {
   const newestMinute = Math.floor(newestMs / MINUTE_MS);
-  const { ring, count } = window === 'all' ? { ring: 'hours', count: 0 } : windowSpans[window];
+  if (window === 'all') return (hourOf(newestMinute) - HOURS_KEPT + 1) * HOUR_MS - 1;
+  const { ring, count } = windowSpans[window];
   if (ring === 'minutes') return (newestMinute - MINUTES_KEPT + count) * MINUTE_MS;
   return (hourOf(newestMinute) - HOURS_KEPT + count) * HOUR_MS;
 }
