@@ -177,16 +177,6 @@ export function planFaults(chance: Chance, horizonMs: number): FaultEvent[] {
   return faults.filter(({ atMs }) => atMs < horizonMs);
 }
 
-/**
- * Two findings are open: a leader that was frozen, and the leadership key put back to an older copy (seed 911467: a promotion is
- * said to leave something behind) or overwritten with garbage (seed 910216: it accepts before it has read the record). Until
- * they are mended, or the checkers are, no run has both.
- */
-export function withoutOpenFindings(faults: readonly FaultEvent[]): readonly FaultEvent[] {
-  if (!faults.some(({ kind }) => kind === 'freeze' || kind === 'stall')) return faults;
-  return faults.filter(({ kind }) => kind !== 'broker older copy' && kind !== 'garbage key');
-}
-
 export function inOrder(faults: readonly FaultEvent[]): FaultEvent[] {
   return [...faults].sort((a, b) => a.atMs - b.atMs);
 }

@@ -1,6 +1,7 @@
 /**
  * Planned promotions leave nothing behind: when the record names the new leader, it has on its disk what the old one has of the
- * old epoch, and no disk gets anything of that epoch afterwards.
+ * old epoch, and no disk gets anything of that epoch afterwards - unless the record is lost with the bucket: whoever puts back a
+ * copy that was made before a promotion takes the promotion back.
  */
 import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { Violation } from './violation.ts';
@@ -15,6 +16,9 @@ export class Handovers {
   /** Epochs that ended by a planned promotion. */
   private readonly ended = new Set<number>();
 
+  /** The bucket lost the records of these epochs after they were stored. */
+  private readonly lost = new Set<number>();
+
   constructor(nowMs: () => number) {
     this.nowMs = nowMs;
   }
@@ -25,6 +29,11 @@ export class Handovers {
     this.recordedMs.set(epoch, this.nowMs());
     const lacks = lacking();
     if (lacks !== undefined) this.lacked.set(epoch - 1, lacks);
+  }
+
+  /** What the bucket has after a loss; 0: no record. */
+  bucketHas(newestEpoch: number): void {
+    for (const epoch of this.recordedMs.keys()) if (epoch > newestEpoch) this.lost.add(epoch);
   }
 
   accepted(epoch: number): void {
@@ -43,6 +52,7 @@ export class Handovers {
     const lastMs = this.acceptedMs.get(epoch);
     const lacked = this.lacked.get(epoch);
     if (lacked !== undefined) throw new Violation('a planned promotion leaves nothing behind', lacked);
+    if (this.lost.has(epoch + 1)) return;
     if (endedMs === undefined || lastMs === undefined || lastMs <= endedMs) return;
     throw new Violation(
       'a planned promotion leaves nothing behind',

@@ -4,7 +4,7 @@ import type { DigestReply, RegionStatus } from '../../shared/protocol/internal.t
 import { formatPosition, type Position, parsePosition, sequenceOf } from '../../shared/protocol/position.ts';
 import { Chance } from './chance.ts';
 import { Client, type Pace } from './clients.ts';
-import { type FaultEvent, inOrder, planFaults, withoutOpenFindings } from './faults.ts';
+import { type FaultEvent, inOrder, planFaults } from './faults.ts';
 import { beginWithOldOrigins } from './old-terms.ts';
 import { referenceDigest } from './reference.ts';
 import { operate, strike } from './strike.ts';
@@ -84,12 +84,10 @@ export function planOf(seed: string, theme?: string): Plan {
       tidal_intake_waiting_bytes: 16 * 1024 * 1024,
       tidal_router_held_writes: chance.pick([2_000, 2_000, 2]),
     },
-    faults: inOrder(
-      withoutOpenFindings([
-        ...planFaults(chance, horizonMs),
-        ...planTheme(chance.fork('theme'), { horizonMs, failover }, theme),
-      ]),
-    ),
+    faults: inOrder([
+      ...planFaults(chance, horizonMs),
+      ...planTheme(chance.fork('theme'), { horizonMs, failover }, theme),
+    ]),
     endsWithRestart: chance.chance(0.5),
   };
 }

@@ -255,6 +255,7 @@ export class World {
   /** A disk or the broker has lost something. */
   lost(): void {
     this.promises.lost(this.holdings.held());
+    this.handovers.bucketHas(this.epochInBucket);
     this.forgetEpochs();
   }
 
@@ -264,8 +265,7 @@ export class World {
    */
   forgetEpochs(): void {
     const epochs = [0, ...this.routers.map(({ router }) => router?.leadership.highestEpoch ?? 0)];
-    const entry = this.broker.bucket?.entries.get('leadership');
-    if (entry !== undefined) epochs.push(epochIn(entry.json));
+    epochs.push(this.epochInBucket);
     for (const { leadership, onDisk } of this.regions) {
       epochs.push(leadership.epoch);
       for (const origin of onDisk.keys()) epochs.push(this.chronicle.origins.get(origin)?.epoch ?? 0);
@@ -416,14 +416,10 @@ export class World {
     throw new Violation('who stood still reads the record first', what);
   }
 
-  /** Of the record in the control bucket, whatever else is there; 0: none. */
+  /** Of the record in the control bucket; 0 where there is none. */
   get epochInBucket(): number {
-    try {
-      const record = JSON.parse(this.broker.bucket?.entries.get(LEADERSHIP_KEY)?.json ?? '{}') as Partial<Leadership>;
-      return Number(record.epoch ?? 0);
-    } catch {
-      return 0;
-    }
+    const entry = this.broker.bucket?.entries.get(LEADERSHIP_KEY);
+    return entry === undefined ? 0 : epochIn(entry.json);
   }
 
   /** A clock that is wrong beside others that nobody has set accepts nothing: whoever brings a write brings the time. */
@@ -545,7 +541,6 @@ function isHeal(path: string, body: string | undefined): boolean {
   return path === '/internal/cut' && body?.includes('false') === true;
 }
 
-/** Logged as errors because an operator must know; not wrong in a world that fails like this one. */
 /** Of what the key holds, whoever wrote it; 0 where it is no record. */
 function epochIn(json: string): number {
   try {
@@ -556,6 +551,7 @@ function epochIn(json: string): number {
   }
 }
 
+/** Logged as errors because an operator must know; not wrong in a world that fails like this one. */
 const expectedErrors = [
   'disk full, leadership record acted on and not stored',
   'the disk is full: the heal cannot be stored yet',
