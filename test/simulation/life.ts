@@ -80,7 +80,7 @@ export class Life {
   thaw(): void {
     const waiting = this.frozen;
     this.frozen = undefined;
-    if (waiting !== undefined) {
+    if (waiting !== undefined && this.alive) {
       const { nowMs } = this.options.scheduler;
       this.stoodStillMs = nowMs;
       this.options.onThaw?.(nowMs - this.frozenMs);

@@ -21,6 +21,7 @@ import type { World } from './world.ts';
 
 /** Longer than a process may stand still and not ask whether it still leads, by far. */
 const STOOD_STILL_MS = 3_000;
+const NEVER_PAUSED = { sinceMs: Number.NEGATIVE_INFINITY, wallMs: 0, epoch: 0 };
 
 /** Of a batch in the log: its origin and first sequence. */
 export type Place = readonly [origin: string, first: number];
@@ -75,7 +76,7 @@ export class RegionMachine extends Machine {
   private readonly hooks: StoreHooks;
   private full = false;
   /** When its process went on after it stood still for long, and the epoch that was in the control bucket at that moment. */
-  awake = { sinceMs: Number.NEGATIVE_INFINITY, wallMs: 0, epoch: 0 };
+  awake = NEVER_PAUSED;
   /** Of the second process on its disk. */
   second: Life | undefined;
   private home: MemoryStoreHome;
@@ -339,6 +340,11 @@ export class RegionMachine extends Machine {
       this.awake = { sinceMs: world.scheduler.nowMs, wallMs: this.wallMs(), epoch: world.epochInBucket };
   }
 
+  /** The newest epoch in the bucket after a loss: no later one can be read there any more. */
+  bucketHas(epoch: number): void {
+    this.awake = { ...this.awake, epoch: Math.min(this.awake.epoch, epoch) };
+  }
+
   protected override get serves(): boolean {
     return this.region !== undefined;
   }
@@ -352,6 +358,7 @@ export class RegionMachine extends Machine {
     this.second?.end();
     this.region = undefined;
     this.servesSinceMs = Number.POSITIVE_INFINITY;
+    this.awake = NEVER_PAUSED;
     this.heals = 0;
     this.home = this.homeOf(this.home.crash(this.unflushed));
     this.unflushed = 'lost';

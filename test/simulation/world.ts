@@ -255,7 +255,9 @@ export class World {
   /** A disk or the broker has lost something. */
   lost(): void {
     this.promises.lost(this.holdings.held());
-    this.handovers.bucketHas(this.epochInBucket);
+    const { epochInBucket } = this;
+    this.handovers.bucketHas(epochInBucket);
+    for (const region of this.regions) region.bucketHas(epochInBucket);
     this.forgetEpochs();
   }
 
