@@ -16,7 +16,7 @@ const [program, configFile, pidFile, url] = process.argv.slice(2) as [string, st
 const log = createLog({ name: 'nats', level: 'info', clock });
 const endLimitMs = 5_000;
 
-if (await endLeftover(pidFile, configFile, clock)) log.warn('ended a nats-server that an earlier run had left');
+if (await endLeftover(pidFile, configFile, clock)) log.warn('stopped a nats-server left by an earlier run');
 // It logs to standard error. Were our standard output its own too, the launcher could not tell that this process died.
 const server = spawn(program, ['--config', configFile], { stdio: ['ignore', 'ignore', 'pipe'] });
 let asked = false;
@@ -39,12 +39,12 @@ createInterface({ input: server.stderr }).on('line', (line) => {
   else log.error(text);
 });
 server.on('error', (error) => {
-  log.error('nats-server cannot be run', { error });
+  log.error('nats-server not started', { error });
   process.exit(1);
 });
 server.on('exit', (code, signal) => {
   if (asked) log.info('stopped');
-  else log.error('nats-server ended by itself', { code, signal });
+  else log.error('nats-server exited', { code, signal });
   process.exit(asked ? 0 : 1);
 });
 onEndAsked(end);

@@ -6,8 +6,18 @@ export interface ShownLine {
   readonly always: boolean;
 }
 
-/** Messages that tell a change of a process's state. */
-const stateChange = /^(listening on |shutdown signal received|stopped|ready|leading|following|cut|healed)/;
+/** Messages of a change of state, each written by some process (`test/unit/launcher/show-and-lock.test.ts`). */
+export const stateChanges: readonly string[] = [
+  'ready',
+  'leadership record created',
+  'leadership changed',
+  'leader handed over',
+  'partitioned',
+  'healed',
+  'partition expired, healing',
+  'shutdown signal received',
+  'stopped',
+];
 const metadata = new Set(['level', 'time', 'name', 'msg', 'pid', 'hostname', 'error']);
 
 /** One line of a process's standard output. What is no JSON is shown as it is. */
@@ -23,7 +33,9 @@ export function showLogLine(line: string): ShownLine {
       .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`),
     record.error === undefined ? '' : `: ${errorText(record.error)}`,
   ].join('');
-  return { text, always: level === 'warn' || level === 'error' || stateChange.test(String(record.msg)) };
+  const message = String(record.msg);
+  const isStateChange = message.startsWith('listening on ') || stateChanges.includes(message);
+  return { text, always: level === 'warn' || level === 'error' || isStateChange };
 }
 
 /** The message of a JSON log line. */

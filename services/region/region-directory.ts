@@ -68,7 +68,7 @@ export async function storeNotes(wal: Pick<Wal, 'flushNotes' | 'noted'>, log: Lo
     await wal.flushNotes();
   } catch (error) {
     if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
-    log.warn('the disk is full: marks are stored with the next write', { marks: [...wal.noted] });
+    log.warn('marks not stored, disk full', { marks: [...wal.noted] });
   }
 }
 

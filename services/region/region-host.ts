@@ -120,7 +120,7 @@ class Host implements RegionHost {
   /** Serves what a region serves that cannot build its state, until the event is set aside. */
   private block({ message: detail, range }: UnappliableEvent): void {
     const { log, clock, random, region, httpLimits: limits, schema, home } = this.options;
-    log.error('an event of the log cannot be applied, waiting for its quarantine', { ...range, error: detail });
+    log.error('event cannot be applied, waiting for its quarantine', { ...range, error: detail });
     this.blocked(true);
     const store = home.open();
     const wal = openLog({ store });
@@ -155,7 +155,7 @@ class Host implements RegionHost {
     const { log, clock, random, region, httpLimits } = this.options;
     if (this.stopping) return;
     const startMs = clock.monotonicMs();
-    log.info('changing to the store that was fetched', { peer: arrived.peer, id: arrived.info.id });
+    log.info('switching to the fetched store', { peer: arrived.peer, id: arrived.info.id });
     this.handler = createSwitchingApp({
       log,
       metrics: this.metrics,
@@ -171,12 +171,15 @@ class Host implements RegionHost {
     try {
       const events = await this.install(arrived);
       this.installed('installed');
-      log.info('the store is changed', { appended: events, took_ms: Math.round(clock.monotonicMs() - startMs) });
+      log.info('switched to the fetched store', {
+        appended: events,
+        took_ms: Math.round(clock.monotonicMs() - startMs),
+      });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       this.installed('dropped');
       this.notBeforeMs = clock.monotonicMs() + DROPPED_MS;
-      log.error('the snapshot cannot be installed; the former store goes on', { error: messageOf(error) });
+      log.error('snapshot not installed, keeping the current store', { error: messageOf(error) });
       await arrived.incoming.discard();
     }
     await this.begin();

@@ -234,7 +234,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const ingest: Ingest = createIngest({
     ...{ clock, log, wal, apply, schema, regions },
     receives: () => drill.receives,
-    onStopped: ({ origin, code, detail }) => log.error('origin stopped here', { origin, code, detail }),
+    onStopped: ({ origin, code, detail }) => log.error('origin stopped', { origin, code, detail }),
     onRefused: counters.refused,
     implausible: ({ origin, epoch, lastHlc }) =>
       hlcRefusal(lastHlc) ?? (wal.origin(origin) === undefined ? epochRefusal(epoch, role.knownEpoch) : undefined),

@@ -80,7 +80,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     openRebuild: () => threadRebuild({ fieldNames: schema.textFields.map(({ name }) => name) }),
     onFatal(error) {
       // What was not flushed was answered to nobody; anything else from here on would be a guess.
-      log.error('the log cannot be written: ending', { error: messageOf(error) });
+      log.error('log not writable, stopping', { error: messageOf(error) });
       process.exit(1);
     },
   });

@@ -54,7 +54,7 @@ export async function runService({
   };
   const limit = (): void => {
     clock.after(stopLimitMs, () => {
-      log.error('the orderly stop took too long', { limitMs: stopLimitMs });
+      log.error('graceful shutdown timed out', { limitMs: stopLimitMs });
       process.exit(1);
     });
   };

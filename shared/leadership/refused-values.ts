@@ -45,7 +45,7 @@ export class RefusedValues {
     if (this.logged.has(key)) return;
     if (this.logged.size >= REMEMBERED) this.logged.clear();
     this.logged.add(key);
-    log.error('control value refused', { source, reason: why, value: text });
+    log.error('malformed value in the control bucket', { source, reason: why, value: text });
   }
 
   /** What the source holds now is sound. */

@@ -92,7 +92,7 @@ export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOp
   app.on('error', (error: unknown, ctx?: Context) => {
     // The client hung up; nothing of ours failed.
     if (isHangUp(error)) return;
-    log.error('an answer could not be sent', { error, request_id: ctx === undefined ? undefined : requestIdOf(ctx) });
+    log.error('response not sent', { error, request_id: ctx === undefined ? undefined : requestIdOf(ctx) });
   });
   app.use(async (ctx: Context, next: Next) => {
     const startMs = clock.monotonicMs();
@@ -338,7 +338,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     server.listen({ host, port }, resolve);
   });
   heads.start();
-  server.on('error', (error) => log.error('the listening socket failed', { error }));
+  server.on('error', (error) => log.error('listening socket failed', { error }));
   const { port: bound } = server.address() as AddressInfo;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
   log.info(`listening on ${url}`);
@@ -424,7 +424,7 @@ async function drain(server: Server, clock: Clock, limitMs: number, log: Log): P
     await sleep(clock, 20, closed.signal);
   }
   if (!closed.signal.aborted) {
-    log.warn('requests were still under way when the drain ended', { limit_ms: limitMs });
+    log.warn('requests still in flight when the drain ended', { limit_ms: limitMs });
     server.closeAllConnections();
   }
   await done;

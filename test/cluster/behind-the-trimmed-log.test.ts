@@ -74,8 +74,8 @@ describe('a region returns behind the trimmed log', function () {
 
     assert.equal((await cluster.post('/cluster/heal', { region: 'us-east' })).status, 200);
     const lines = (text: string): string[] => cluster.process('us-east').lines.filter((line) => line.includes(text));
-    await eventually('it changes to a snapshot', () => lines('the store is changed').length === 1, LIMIT_MS);
-    assert.match(lines('a snapshot is needed')[0]!, /no peer keeps eu-west@/);
+    await eventually('it changes to a snapshot', () => lines('switched to the fetched store').length === 1, LIMIT_MS);
+    assert.match(lines('snapshot needed')[0]!, /no peer keeps eu-west@/);
     await cluster.settled();
     await cluster.converged(LIMIT_MS);
     for (const region of cluster.regionNames) {

@@ -74,7 +74,7 @@ describe('automatic failover', function () {
     }
     assert.equal(await replacements(), 1);
     const lines = [...cluster.process('router').lines, ...cluster.process('router-2').lines];
-    assert.equal(lines.filter((line) => line.includes('a silent leader was replaced')).length, 1);
+    assert.equal(lines.filter((line) => line.includes('unresponsive leader replaced')).length, 1);
   });
 
   it('the old leader is back: it follows, ships its tail and merges; every acknowledged write is there once', async () => {

@@ -154,7 +154,7 @@ describe('hybrid search', function () {
     await cluster.restart(region);
     await cluster.settled();
     const complete = (): string | undefined =>
-      cluster.process(region).lines.findLast((line) => line.includes('filters and search are complete'));
+      cluster.process(region).lines.findLast((line) => line.includes('filters and search ready'));
     await eventually('its indexes are whole', () => complete() !== undefined, 30_000);
     assert.match(complete()!, /one_by_one"?[=:]\s*0\b/);
     assert.deepEqual(await ask(), before);

@@ -170,7 +170,7 @@ describe('launcher', function () {
     process.kill(nats, 'SIGKILL');
     await says(/nats {6}died \(exit code 1\)/);
     await eventually('nats-server runs again', () => natsPid() !== nats && alive(natsPid()));
-    assert.ok(said.text.includes('error: nats-server ended by itself'), said.text);
+    assert.ok(said.text.includes('error: nats-server exited'), said.text);
     const left = natsPid();
     process.kill(parentOf(left), 'SIGKILL');
     await says('nats      died (SIGKILL); starting it again in', 25_000);

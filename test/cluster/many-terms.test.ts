@@ -119,7 +119,11 @@ describe('a cluster after 2,000 terms', function () {
       LIMIT_MS,
     );
     await cluster.restart('ap-south');
-    await eventually('a snapshot is installed', () => lines('ap-south', 'the store is changed') === 1, LIMIT_MS);
+    await eventually(
+      'a snapshot is installed',
+      () => lines('ap-south', 'switched to the fetched store') === 1,
+      LIMIT_MS,
+    );
     await cluster.converged(LIMIT_MS);
     assert.ok(lines('ap-south', 'no peer keeps') >= 1);
   });
@@ -129,7 +133,7 @@ describe('a cluster after 2,000 terms', function () {
     rmSync(join(cluster.directory, 'eu-west'), { recursive: true });
     await cluster.restart('eu-west');
     await eventually('it is ready', async () => (await statusOf('eu-west')).ready, LIMIT_MS);
-    assert.equal(lines('eu-west', 'the store is changed'), 1);
+    assert.equal(lines('eu-west', 'switched to the fetched store'), 1);
     await cluster.converged(LIMIT_MS);
   });
 

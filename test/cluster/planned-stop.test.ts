@@ -47,7 +47,7 @@ describe('a planned stop', function () {
     await Promise.all(['eu-west', 'ap-south'].map((name) => cluster.kill(name)));
     const leader = cluster.process('us-east');
     assert.equal(await leader.end('SIGTERM'), 0);
-    const why = leader.lines.find((line) => line.includes('the leader stops without a successor'));
+    const why = leader.lines.find((line) => line.includes('leader stopping without a successor'));
     assert.match(why ?? '', /no other region can lead/);
   });
 
@@ -58,7 +58,7 @@ describe('a planned stop', function () {
     await Promise.all([...cluster.processes.values()].map((service) => service.start()));
     await cluster.settled();
     const relieved = [...cluster.processes.values()].flatMap(({ lines }) =>
-      lines.filter((line) => line.includes('leadership handed over before the stop')),
+      lines.filter((line) => line.includes('leadership handed over before stopping')),
     );
     assert.ok(relieved.length <= 1, `leadership went round:\n${relieved.join('\n')}`);
   });

@@ -65,7 +65,7 @@ describe('a region comes back by a snapshot', function () {
       try {
         await cluster.process(victim).end('SIGTERM');
         loseDisk(cluster, victim);
-        const installed = lines(cluster, victim, 'the store is changed');
+        const installed = lines(cluster, victim, 'switched to the fetched store');
         await cluster.restart(victim);
         let early = 0;
         await eventually(
@@ -82,7 +82,7 @@ describe('a region comes back by a snapshot', function () {
           LIMIT_MS,
         );
         assert.ok(early > 0, 'it was not ready before');
-        assert.equal(lines(cluster, victim, 'the store is changed'), installed + 1);
+        assert.equal(lines(cluster, victim, 'switched to the fetched store'), installed + 1);
         const { applied } = await statusOf(cluster, victim);
         for (const part of before.split(',')) {
           const [origin, sequence] = part.split(':');
@@ -122,11 +122,11 @@ describe('a region comes back by a snapshot', function () {
         const at = cluster.process(victim).lines.length;
         await cluster.restart(victim);
         const since = (): string[] => cluster.process(victim).lines.slice(at);
-        await eventually('it fetches', () => since().some((line) => line.includes('fetching a snapshot')), LIMIT_MS);
+        await eventually('it fetches', () => since().some((line) => line.includes('snapshot fetch started')), LIMIT_MS);
         // From here to the end of the install takes some 100 ms.
         const end = performance.now() + chance() * 400;
         await eventually('a random moment', () => performance.now() >= end, LIMIT_MS);
-        const peer = since().find((line) => line.includes('fetching a snapshot'));
+        const peer = since().find((line) => line.includes('snapshot fetch started'));
         const serving = (JSON.parse(peer!) as { peer: string }).peer;
         const killed = chance() < 0.5 ? victim : serving;
         await cluster.kill(killed);
@@ -237,7 +237,7 @@ describe('a region is added', function () {
       await cluster.restart('router');
       await cluster.settled();
       await cluster.converged(LIMIT_MS);
-      assert.equal(lines(cluster, 'ap-south', 'the store is changed'), 1);
+      assert.equal(lines(cluster, 'ap-south', 'switched to the fetched store'), 1);
       assert.ok(existsSync(join(dataDir, 'CURRENT')));
       assert.equal((await cluster.status()).regions.length, 3);
       await told.check(cluster);

@@ -46,7 +46,7 @@ describe('docker compose', function () {
     await cluster.settled();
     const relieved = async (): Promise<number> => {
       const logs = await Promise.all(regions.map((name) => cluster.logs(name)));
-      return logs.join('').split('leadership handed over before the stop').length - 1;
+      return logs.join('').split('leadership handed over before stopping').length - 1;
     };
     const before = await relieved();
     const startMs = performance.now();

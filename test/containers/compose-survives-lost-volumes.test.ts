@@ -41,7 +41,7 @@ describe('the data volume lost of', function () {
         60_000,
       );
       assert.ok(covers(parsePosition(status.applied)!, held), 'ready before it has caught up');
-      assert.match(await cluster.logs(follower), /not ready before this peer is caught up with/);
+      assert.match(await cluster.logs(follower), /catching up with peer before becoming ready/);
       await more(writes);
       await cluster.settled();
     });

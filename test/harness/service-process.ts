@@ -28,7 +28,7 @@ await runService({
       async stop(together: AbortSignal) {
         clearInterval(alive);
         if (mode === 'hands-over') {
-          log.info('handing over');
+          log.info('handover started');
           if (!together.aborted) await once(together, 'abort');
           log.info('hurried');
         }

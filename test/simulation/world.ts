@@ -360,7 +360,7 @@ export class World {
         : ` ${JSON.stringify(fields, (_, value) => (value instanceof Error ? value.message : value))}`;
     this.note(who, `${level === 'info' ? '' : `${level}: `}${message}${shown}`);
     if (message === 'leader handed over') this.check(() => this.handovers.over(Number(fields?.epoch)));
-    if (message === 'a silent leader was replaced') this.check(() => this.failovers.replaced(who, fields ?? {}));
+    if (message === 'unresponsive leader replaced') this.check(() => this.failovers.replaced(who, fields ?? {}));
     const expected = [
       ...expectedErrors,
       ...(this.intruded ? errorsOfGarbage : []),
@@ -555,13 +555,13 @@ function epochIn(json: string): number {
 
 /** Logged as errors because an operator must know; not wrong in a world that fails like this one. */
 const expectedErrors = [
-  'disk full, leadership record acted on and not stored',
-  'the disk is full: the heal cannot be stored yet',
-  'the leader is silent and nobody can take over',
+  'leadership record not stored, disk full',
+  'heal not stored, disk full',
+  'leader unresponsive, no region can take over',
   // The process ends of it, as it must.
   'another process has written to this disk',
   'injected: storage_failed',
 ];
 
 /** Garbage that reached a door is an error to be looked at, and no more. */
-const errorsOfGarbage = ['damaged message in the stream', 'batch refused', 'control value refused'];
+const errorsOfGarbage = ['damaged message in the stream', 'batch refused', 'malformed value in the control bucket'];

@@ -61,7 +61,8 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['eu-west', 2]);
     assert.ok(
       lines.some(
-        ({ message, fields }) => message === 'control value refused' && /alive\.us-east/.test(String(fields.source)),
+        ({ message, fields }) =>
+          message === 'malformed value in the control bucket' && /alive\.us-east/.test(String(fields.source)),
       ),
     );
   });
@@ -80,7 +81,7 @@ describe('automatic failover', () => {
     for (const region of [cluster.euWest, cluster.apSouth]) assert.equal(region.remembered?.epoch, 2, 'all were told');
     await advance(20_000);
     assert.deepEqual(leader(), ['eu-west', 2]);
-    const told = lines.filter(({ message }) => message === 'a silent leader was replaced');
+    const told = lines.filter(({ message }) => message === 'unresponsive leader replaced');
     assert.equal(told.length, 1);
     const { from, to, epoch, silent_ms, why, left_behind } = told[0]!.fields;
     assert.deepEqual([from, to, epoch, left_behind], ['us-east', 'eu-west', 2, 0]);
@@ -213,7 +214,7 @@ describe('automatic failover', () => {
     await kill('us-east');
     await advance(20_000);
     assert.deepEqual(leader(), ['us-east', 1]);
-    const told = lines.filter(({ message }) => /nobody can take over/.test(message));
+    const told = lines.filter(({ message }) => /no region can take over/.test(message));
     assert.equal(told.length, 1);
     assert.deepEqual(told[0]!.fields.others, ['eu-west is cut off by a drill', 'ap-south is not ready']);
     assert.ok((await metric(/failovers_total\{outcome="no_candidate"[^}]*\} (\d+)/)) > 5);

@@ -61,19 +61,19 @@ describe('the life of a service process', () => {
       'hands-over',
       (child) => {
         child.stdout?.on('data', (chunk) => {
-          if (String(chunk).includes('handing over')) child.stdin?.end();
+          if (String(chunk).includes('handover started')) child.stdin?.end();
         });
         child.kill('SIGTERM');
       },
       { TIDAL_PARENT_PIPE: '1' },
     );
     assert.equal(ended.code, 0);
-    assert.deepEqual(ended.messages, ['started', 'shutdown signal received', 'handing over', 'hurried', 'stopped']);
+    assert.deepEqual(ended.messages, ['started', 'shutdown signal received', 'handover started', 'hurried', 'stopped']);
   });
 
   it('where the pipe of the parent ends first, nothing is handed over', async () => {
     const ended = await run('hands-over', (child) => child.stdin?.end(), { TIDAL_PARENT_PIPE: '1' });
-    assert.deepEqual(ended.messages.slice(2), ['handing over', 'hurried', 'stopped']);
+    assert.deepEqual(ended.messages.slice(2), ['handover started', 'hurried', 'stopped']);
   });
 
   it('a process npm started ends in order when npm is gone', async () => {
@@ -100,7 +100,7 @@ describe('the life of a service process', () => {
   it('a stop that hangs ends with 1', async () => {
     const ended = await run('never-stops', (child) => child.kill('SIGTERM'));
     assert.equal(ended.code, 1);
-    assert.equal(ended.messages.at(-1), 'the orderly stop took too long');
+    assert.equal(ended.messages.at(-1), 'graceful shutdown timed out');
   });
 
   it('a configuration that cannot be used is printed in plain words and exits 2', async () => {

@@ -187,7 +187,7 @@ describe('following the leadership', () => {
         assert.deepEqual([record()?.leader, record()?.epoch], ['us-east', 1], `round ${round}`);
         assert.equal(cluster.router.leadership.current?.leader, 'us-east');
       }
-      const refused = lines.filter(([message]) => message === 'control value refused');
+      const refused = lines.filter(([message]) => message === 'malformed value in the control bucket');
       assert.equal(refused.length, 1, JSON.stringify(refused));
       assert.match(String(refused[0]?.[1].reason), reason);
       const { text } = await cluster.metrics.render();

@@ -202,7 +202,7 @@ describe('vectors, seen from the region’s thread', () => {
     assert.equal(held.opened, 2);
     assert.deepEqual(await patient, [11, 1]);
     assert.equal(vectors.stats.live, 11);
-    assert.ok(logged.some((line) => line.includes('the vector index is gone')));
+    assert.ok(logged.some((line) => line.includes('vector index failed')));
     assert.match((await metrics.render()).text, /tidal_vector_index_reopened_total\{.*\} 1/);
   });
 

@@ -44,7 +44,7 @@ describe('vector search without graphs', () => {
     }
     const { live, graphed, scanOnly } = vectors.stats;
     assert.deepEqual({ live, graphed, scanOnly }, { live: 500, graphed: 0, scanOnly: missing });
-    assert.deepEqual(warned, ['vector search has no graph here: it compares every vector, which is exact and slower']);
+    assert.deepEqual(warned, ['vector search runs without a graph, comparing every vector (exact, slower)']);
     await vectors.stop();
   });
 

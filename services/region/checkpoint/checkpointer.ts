@@ -125,7 +125,7 @@ class Checkpointer implements Checkpoint {
     } catch (error) {
       if (error instanceof Fault && error.code === 'storage_full') {
         // Stored shards are whole and newer than the floor: nothing is lost but the work.
-        log.warn('a checkpoint was given up: the disk is full', { error: messageOf(error) });
+        log.warn('checkpoint abandoned, disk full', { error: messageOf(error) });
         this.retryMs = clock.monotonicMs() + RETRY_MS;
       } else {
         onFatal(error);

@@ -151,7 +151,7 @@ class DiskAccount implements Disks {
     const own = wal.mark('disk');
     if (news.some(({ id, retired }) => retired && id === own)) {
       wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
-      log.warn('this disk was retired: it goes on under a new id', {
+      log.warn('disk was retired, continuing under a new disk id', {
         retired: String(own),
         disk: String(wal.mark('disk')),
       });

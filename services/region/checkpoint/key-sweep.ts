@@ -69,13 +69,13 @@ class KeySweep implements Sweep {
     while (!this.stopped.signal.aborted) {
       try {
         const forgotten = await this.walk();
-        if (forgotten > 0) log.info('idempotency keys forgotten', { keys: forgotten });
+        if (forgotten > 0) log.info('idempotency records expired', { keys: forgotten });
       } catch (error) {
         if (!(error instanceof Fault && error.code === 'storage_full')) {
           onFatal(error);
           return;
         }
-        log.warn('no idempotency keys were forgotten: the disk is full', { error: messageOf(error) });
+        log.warn('idempotency records not expired, disk full', { error: messageOf(error) });
       }
       await sleep(clock, REST_MS, this.stopped.signal);
     }

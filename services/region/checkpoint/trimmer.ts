@@ -68,7 +68,7 @@ class Trimmer implements Trim {
           onFatal(error);
           return;
         }
-        log.warn('the log was not trimmed: the disk is full', { error: messageOf(error) });
+        log.warn('log not trimmed, disk full', { error: messageOf(error) });
       }
       await sleep(clock, LOOK_MS, this.stopped.signal);
     }

@@ -403,7 +403,7 @@ class GroupCommit implements Intake {
 
   async settle(): Promise<Position> {
     while (!(await this.idle.until(() => !this.committing && this.queue.length === 0, 60_000))) {
-      this.options.log.warn('writes are still waiting for their flush', { waiting: this.waiting });
+      this.options.log.warn('writes still waiting for the flush', { waiting: this.waiting });
     }
     return new Map(this.options.wal.durable);
   }

@@ -174,7 +174,7 @@ class PositionIngest implements Ingest {
   }
 
   release(origin: string): void {
-    if (this.byOrigin.delete(origin)) this.options.log.info('origin goes on', { origin });
+    if (this.byOrigin.delete(origin)) this.options.log.info('origin resumed', { origin });
   }
 
   stop(stopped: Stopped): void {

@@ -125,9 +125,9 @@ class StreamReceiver implements Receiver {
       this.attached = true;
       try {
         const reason = await this.attachOnce();
-        log.debug('stream detached', { reason });
+        log.debug('stream subscription ended', { reason });
       } catch (error) {
-        log.debug('attach failed', { error: messageOf(error) });
+        log.debug('stream subscription failed', { error: messageOf(error) });
         if (error instanceof Fault && error.code === 'stream_missing') await this.ensureStream();
       }
       this.attached = false;
@@ -144,7 +144,7 @@ class StreamReceiver implements Receiver {
       await stream.ensure();
       log.info('stream created');
     } catch (error) {
-      log.debug('the stream could not be created', { error: messageOf(error) });
+      log.debug('stream not created', { error: messageOf(error) });
     }
   }
 
@@ -170,7 +170,7 @@ class StreamReceiver implements Receiver {
         onMessage: (message) => this.onMessage(message),
         onDetached: (reason, detail) => ended?.(detail === '' ? reason : `${reason}: ${detail}`),
       });
-      log.info('stream attached', { from, last: info.last });
+      log.info('subscribed to the stream', { from, last: info.last });
       this.options.onAttached?.();
       if (!this.enabled || this.stopping) return 'switched off';
       return await Promise.race([end, this.watchProgress(over.signal)]);
@@ -212,7 +212,7 @@ class StreamReceiver implements Receiver {
     try {
       await wal.flushNotes();
     } catch (error) {
-      if (isFull(error)) log.warn('the stream offset cannot be stored', { error: messageOf(error) });
+      if (isFull(error)) log.warn('stream offset not stored', { error: messageOf(error) });
       else onFatal(error);
     }
   }
@@ -232,7 +232,7 @@ class StreamReceiver implements Receiver {
     };
     const reason = await doubt();
     if (reason === undefined) return offset.sequence + 1;
-    log.warn('stored offset not used: starting at the first message of the stream', {
+    log.warn('stored stream offset rejected, reading the stream from its start', {
       reason,
       offset: offset.sequence,
       first: info.first,

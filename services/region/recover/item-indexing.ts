@@ -129,7 +129,7 @@ export class ItemIndexing {
 
   private goOnAlone(error: unknown): void {
     if (this.stopped) return;
-    this.options.log.error('the indexes are not being built any more: items are told one by one', {
+    this.options.log.error('index rebuild failed, indexing items one by one', {
       error: messageOf(error),
     });
     this.endRebuild();
@@ -156,7 +156,7 @@ export class ItemIndexing {
     } while (!this.complete && clock.monotonicMs() < endMs);
     if (this.complete) {
       const took_ms = Math.round(clock.monotonicMs() - this.startMs);
-      log.info('filters and search are complete', { items: catalog.size, one_by_one: this.singly, took_ms });
+      log.info('filters and search ready', { items: catalog.size, one_by_one: this.singly, took_ms });
     } else {
       this.timer = clock.after(PAUSE_MS, () => this.slice(tellOne));
     }

@@ -85,7 +85,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }:
       events += count;
       if (clock.monotonicMs() - reportedMs <= PROGRESS_MS) return;
       reportedMs = clock.monotonicMs();
-      log.info('replaying the log', { events, of: total });
+      log.info('log replay started', { events, of: total });
     },
   });
   for (const info of wal.origins()) {
@@ -134,7 +134,7 @@ function loadShards(wal: Wal, ledger: Ledger, log: Log): Loaded {
     if (!(error instanceof Fault && error.code === 'damaged_checkpoint')) throw error;
     if (!whole)
       throw new Fault(error.code, `${error.message}; the log alone does not make it again; ${HINT}`, { cause: error });
-    log.warn('a checkpoint cannot be used: the whole log is replayed', { error: messageOf(error) });
+    log.warn('checkpoint unusable, replaying the whole log', { error: messageOf(error) });
   };
   let damaged = false;
   let floor: Floor = { position: NOWHERE, atMs: 0 };

@@ -160,8 +160,8 @@ class PeerRepair implements Repair {
         }
         const fields = { origin, peer: link.region, error: messageOf(error) };
         // Of thousands of origins that were trimmed the snapshot that is fetched then tells in one line.
-        if (isTrimmed) log.debug('repair from a peer failed', fields);
-        else log.warn('repair from a peer failed', fields);
+        if (isTrimmed) log.debug('repair from peer failed', fields);
+        else log.warn('repair from peer failed', fields);
       }
     }
     if (doubt !== undefined) {
@@ -250,7 +250,7 @@ class PeerRepair implements Repair {
       if (outcome !== 'more') break;
     }
     const end = sequenceOf(wal.durable, origin);
-    if (end > start) log.info('repaired from a peer', { origin, peer: link.region, from: start + 1, to: end });
+    if (end > start) log.info('repaired from peer', { origin, peer: link.region, from: start + 1, to: end });
     return outcome;
   }
 

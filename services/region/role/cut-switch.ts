@@ -117,7 +117,7 @@ class StoredCut implements CutSwitch {
     if (healAfterMs !== undefined && cut) this.healAfter(healAfterMs);
     if (cut) {
       const healAt = this.healAtMs === undefined ? {} : { heal_at: new Date(this.healAtMs).toISOString() };
-      log.info('cut off by a drill', healAt);
+      log.info('partitioned', healAt);
     } else log.info('healed');
     if (cut !== (before !== false)) await onSwitched(cut);
   }
@@ -128,14 +128,14 @@ class StoredCut implements CutSwitch {
     const heal = async (): Promise<void> => {
       // Another request came first: its deadline, if it has one, is another timer's.
       if (this.value !== due || this.stopping) return;
-      this.options.log.info('the drill ends by itself: its time is over');
+      this.options.log.info('partition expired, healing');
       await this.setNow(false, undefined);
     };
     this.timer = this.options.clock.after(Math.min(Math.max(0, ms), HEAL_AFTER_LIMIT_MS), () => {
       const run = this.switching.then(heal);
       this.switching = run.catch((error: unknown) => {
         if (!isFull(error)) return this.options.onFatal(error);
-        this.options.log.error('the disk is full: the heal cannot be stored yet');
+        this.options.log.error('heal not stored, disk full');
         this.healAfter(RETRY_MS);
       });
     });

@@ -54,7 +54,7 @@ export class Heartbeat {
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       this.revision = undefined;
-      log.debug('the sign of life cannot be written', { error: messageOf(error) });
+      log.debug('heartbeat not written', { error: messageOf(error) });
     }
   }
 }

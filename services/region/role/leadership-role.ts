@@ -181,7 +181,7 @@ class LeadershipRole implements Role {
   private readNow(): Promise<void> {
     if (this.ending.signal.aborted) return Promise.resolve();
     this.refreshing = this.readKey()
-      .catch((error: unknown) => this.options.log.error('leadership', { error: messageOf(error) }))
+      .catch((error: unknown) => this.options.log.error('leadership record not processed', { error: messageOf(error) }))
       .finally(() => {
         this.refreshing = undefined;
       });
@@ -195,7 +195,7 @@ class LeadershipRole implements Role {
     try {
       entry = await control.read();
     } catch (error) {
-      log.debug('the leadership record cannot be read', { error: messageOf(error) });
+      log.debug('leadership record unreadable', { error: messageOf(error) });
       this.revision = undefined;
       this.confirmByPeers();
       return;
@@ -224,7 +224,7 @@ class LeadershipRole implements Role {
     this.stalledMs = clock.monotonicMs();
     this.confirmed = false;
     if (this.leads)
-      log.warn('process stalled, leadership is read again before a write is accepted', { for_ms: stoodMs });
+      log.warn('process was paused, leadership is read again before accepting writes', { for_ms: stoodMs });
     void this.refresh();
   }
 
@@ -235,7 +235,7 @@ class LeadershipRole implements Role {
       const record = this.parse(`the report of ${peer}`, status.leadership);
       if (record === undefined) continue;
       await this.adopt(record, undefined).catch((error: unknown) =>
-        this.options.log.error('leadership', { error: messageOf(error) }),
+        this.options.log.error('leadership record not processed', { error: messageOf(error) }),
       );
     }
   }
@@ -250,7 +250,7 @@ class LeadershipRole implements Role {
     if (peers.expected > 0 && epochs.length === 0) return;
     if (epochs.some((epoch) => epoch > (this.known?.epoch ?? 0))) return;
     this.confirmed = true;
-    log.warn('the leadership record cannot be read; confirmed by the other regions', { epoch: this.known.epoch });
+    log.warn('leadership record unreadable, confirmed by peers', { epoch: this.known.epoch });
   }
 
   /** Remembers on disk first, then acts; one record at a time, so that the disk never ends on an older one. */
@@ -270,7 +270,7 @@ class LeadershipRole implements Role {
       this.known = record;
       this.noteHandover(before);
       if (before?.epoch !== record.epoch || before.leader !== record.leader) {
-        log.info('leadership', { leader: record.leader, epoch: record.epoch });
+        log.info('leadership changed', { leader: record.leader, epoch: record.epoch });
       }
       onChange?.(record);
     }
@@ -297,7 +297,7 @@ class LeadershipRole implements Role {
       }
       if (this.reportedUnstored === record.nonce) return;
       this.reportedUnstored = record.nonce;
-      log.error('disk full, leadership record acted on and not stored', { leader: record.leader, epoch: record.epoch });
+      log.error('leadership record not stored, disk full', { leader: record.leader, epoch: record.epoch });
     }
   }
 
@@ -317,7 +317,7 @@ class LeadershipRole implements Role {
     if (known.handover?.id !== id) {
       throw new Refusal('control_unavailable', `${region} does not see the hand-over ${id} in the leadership record`);
     }
-    log.info('handing over', { to: known.handover.to, epoch: known.epoch });
+    log.info('handover started', { to: known.handover.to, epoch: known.epoch });
     return { durable: formatPosition(await settle()) };
   }
 
@@ -330,12 +330,12 @@ class LeadershipRole implements Role {
     const record: Leadership = { leader: region, epoch: known.epoch, nonce: randomName(random, 13) };
     try {
       const result = await control.update(record, this.revision);
-      log.warn('the hand-over was neither finished nor taken back; resuming', {
+      log.warn('handover abandoned, leadership resumed', {
         to: known.handover.to,
         resumed: result !== 'conflict',
       });
     } catch (error) {
-      log.warn('the hand-over cannot be taken back yet', { error: messageOf(error) });
+      log.warn('handover not rolled back yet', { error: messageOf(error) });
     }
     await this.refresh();
   }

@@ -36,7 +36,7 @@ export function createReadiness({ log, peers, startedEmpty, applied, onReady }: 
       if (before !== undefined && covers(position, before)) continue;
       reported.set(region, position);
       if (totalOf(position) > 0)
-        log.info('not ready before this peer is caught up with', { peer: region, events: totalOf(position) });
+        log.info('catching up with peer before becoming ready', { peer: region, events: totalOf(position) });
     }
     if (reported.size === 0) return;
     for (const position of reported.values()) if (!covers(applied(), position)) return;

@@ -64,12 +64,12 @@ export class StepDown {
       const waitedMs = clock.monotonicMs() - startMs;
       const why = this.alone(waitedMs, limitMs);
       if (why !== undefined) {
-        log.warn('the leader stops without a successor', { why, waited_ms: Math.round(waitedMs) });
+        log.warn('leader stopping without a successor', { why, waited_ms: Math.round(waitedMs) });
         return;
       }
       await sleep(clock, LOOK_MS, together);
     }
-    log.info('leadership handed over before the stop', {
+    log.info('leadership handed over before stopping', {
       to: role.leadership?.leader,
       took_ms: Math.round(clock.monotonicMs() - startMs),
     });

@@ -54,13 +54,17 @@ export class SettingsWatch {
       this.found = await stream.checkSettings(mends());
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      log.debug('stream settings not checked', { error: messageOf(error) });
+      log.debug('stream settings check failed', { error: messageOf(error) });
       return;
     }
     for (const { what, outcome, why } of this.found) {
       if (before.has(what)) continue;
       onChanged();
-      log.error('stream setting changed by another', { what, outcome, ...(why === undefined ? {} : { reason: why }) });
+      log.error('stream setting changed by another client', {
+        what,
+        outcome,
+        ...(why === undefined ? {} : { reason: why }),
+      });
     }
   }
 }

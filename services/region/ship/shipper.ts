@@ -279,7 +279,7 @@ class Shipper implements Ship {
       mark.lastMessage = last.sequence;
       this.know(origin, mark, this.lastOwnOf(last) ?? floorOf(origin));
     }
-    log.debug('stream mark read', { origin, shipped: mark.shipped, last_message: mark.lastMessage });
+    log.debug('shipped mark read', { origin, shipped: mark.shipped, last_message: mark.lastMessage });
   }
 
   /**
@@ -307,7 +307,7 @@ class Shipper implements Ship {
     const { wal, log } = this.options;
     const first = wal.origin(origin)?.first ?? 1;
     if (first <= shipped + 1) throw new Fault('damaged_log', `the log lacks ${origin}:${shipped + 1}`);
-    log.info('shipping goes on after what was trimmed', { origin, from: first });
+    log.info('shipping resumed after the trimmed range', { origin, from: first });
     this.know(origin, mark, first - 1);
   }
 
@@ -326,7 +326,8 @@ class Shipper implements Ship {
     try {
       const result = await stream.publish(origin, bytes, mark.lastMessage);
       if ('failure' in result) {
-        if (result.failure !== 'wrong_last') log.warn('the stream did not confirm', { origin, detail: result.detail });
+        if (result.failure !== 'wrong_last')
+          log.warn('stream acknowledgement timed out', { origin, detail: result.detail });
         this.ensured = false;
         // A wrong mark is read again at once, but only once: twice in a row somebody else is at it.
         if (result.failure !== 'wrong_last' || mark.wrong) mark.retryAtMs = clock.monotonicMs() + RETRY_MS;

@@ -153,7 +153,7 @@ class SnapshotBootstrap implements Bootstrap {
       await this.wake.until(() => this.stopped.signal.aborted || this.wanted() !== undefined, 60_000);
       const wanted = this.wanted();
       if (wanted === undefined || this.stopped.signal.aborted) continue;
-      log.info('a snapshot is needed', { because: wanted.why });
+      log.info('snapshot needed', { because: wanted.why });
       this.refusals.clear();
       const outcome = await this.fetch(wanted.from);
       this.progress = undefined;
@@ -163,7 +163,7 @@ class SnapshotBootstrap implements Bootstrap {
           : undefined;
       if (outcome === 'failed') {
         log.warn(
-          'no peer could serve a snapshot',
+          'no peer can serve a snapshot',
           this.empty ? { instead: 'the peers’ logs' } : { again_in_ms: AGAIN_MS },
         );
         if (this.empty) {
@@ -225,7 +225,7 @@ class SnapshotBootstrap implements Bootstrap {
   private async fetch(from: readonly PeerLink[]): Promise<Outcome> {
     for (const link of from) {
       const outcome = await this.fetchFrom(link).catch((error: unknown): Outcome => {
-        this.options.log.warn('a snapshot could not be fetched', { peer: link.region, error: messageOf(error) });
+        this.options.log.warn('snapshot fetch failed', { peer: link.region, error: messageOf(error) });
         this.refusals.set(link.region, messageOf(error));
         return 'failed';
       });
@@ -245,12 +245,17 @@ class SnapshotBootstrap implements Bootstrap {
       const lack = lackOf(wal, position) ?? (await repetitionBeyond(clock, wal, position, info.keysForgottenMs ?? 0));
       if (lack !== undefined) throw new Fault('snapshot_unfit', lack);
       const incoming = await this.options.incoming(info.id, info.bytes);
-      log.info('fetching a snapshot', { peer: link.region, id: info.id, bytes: info.bytes, from: incoming.received });
+      log.info('snapshot fetch started', {
+        peer: link.region,
+        id: info.id,
+        bytes: info.bytes,
+        from: incoming.received,
+      });
       const outcome = await this.transfer(link, info, incoming);
       if (outcome === 'gone') continue;
       if (outcome === 'interrupted') return outcome;
       if (!(await incoming.complete(info.bytes, info.sha256))) {
-        log.warn('a snapshot did not arrive as it was sent', { peer: link.region, id: info.id });
+        log.warn('snapshot checksum mismatch, retrying', { peer: link.region, id: info.id });
         continue;
       }
       return this.handOver({ peer: link.region, info, incoming });
@@ -287,7 +292,7 @@ class SnapshotBootstrap implements Bootstrap {
     this.progress = { peer: link.region, bytes: incoming.received, of: info.bytes };
     if (clock.monotonicMs() - this.reportedMs < PROGRESS_MS) return;
     this.reportedMs = clock.monotonicMs();
-    log.info('snapshot', { peer: link.region, bytes: incoming.received, of: info.bytes });
+    log.info('snapshot fetch progress', { peer: link.region, bytes: incoming.received, of: info.bytes });
   }
 
   /**
@@ -321,13 +326,13 @@ class SnapshotBootstrap implements Bootstrap {
       if (obstacle !== undefined) throw new Fault('snapshot_unfit', obstacle);
       requireSchema(copy);
       const checked = await checkLog(clock, copy, { regions: this.options.regions, signal: this.stopped.signal });
-      log.info('a snapshot has arrived and is whole', { peer: arrived.peer, id: arrived.info.id, ...checked });
+      log.info('snapshot fetched', { peer: arrived.peer, id: arrived.info.id, ...checked });
     } catch (error) {
       await copy.close();
       await arrived.incoming.discard();
       if (!(error instanceof ConfigError)) throw error;
       this.schemaBehind = error.message;
-      log.error('schema behind a peer, no snapshot can be installed', { peer: arrived.peer, error: error.message });
+      log.error("schema older than the peer's, snapshot not installed", { peer: arrived.peer, error: error.message });
       onReleased();
       return 'interrupted';
     }

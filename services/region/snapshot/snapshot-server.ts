@@ -126,7 +126,7 @@ class CopyServer implements SnapshotServer {
       copy = await this.options.copy();
     } catch (error) {
       need.untilMs = clock.monotonicMs();
-      log.warn('a snapshot cannot be made', { error: messageOf(error) });
+      log.warn('snapshot not created', { error: messageOf(error) });
       if (error instanceof Fault && error.code === 'storage_full') {
         throw new Refusal('storage_full', `${region} has no room for a copy of its store: ${error.message}`);
       }
@@ -145,7 +145,7 @@ class CopyServer implements SnapshotServer {
     };
     const served: Served = { info, copy, madeMs, readMs: madeMs, reading: 0, gone: false };
     this.served = served;
-    log.info('serving a snapshot', { id: info.id, bytes: info.bytes, took_ms: Math.round(madeMs - startMs) });
+    log.info('snapshot created', { id: info.id, bytes: info.bytes, took_ms: Math.round(madeMs - startMs) });
     if (this.stopping) this.withdraw(served);
     else this.expireLater(served, need);
     return info;
@@ -197,7 +197,7 @@ class CopyServer implements SnapshotServer {
     const { log } = this.options;
     const disposal = served.copy.dispose().catch((error: unknown) => {
       // What is left of it is removed at the next start.
-      log.warn('a snapshot could not be removed', { error: messageOf(error) });
+      log.warn('snapshot not removed', { error: messageOf(error) });
     });
     this.disposals = this.disposals.then(() => disposal);
   }

@@ -164,13 +164,13 @@ export class LeadershipFollower implements LeadershipView {
     const { control, log } = this.options;
     try {
       const entry = await control.read();
-      if (!this.answered) log.info('the leadership key can be read');
+      if (!this.answered) log.info('leadership key readable');
       this.answered = true;
       if (entry === 'missing') await this.bootstrap(undefined);
       else await this.take(entry);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      if (this.answered) log.warn('the leadership key cannot be read', { detail: messageOf(error) });
+      if (this.answered) log.warn('leadership key unreadable', { detail: messageOf(error) });
       this.answered = false;
       this.missingSinceMs = undefined;
       this.followReports();
@@ -249,7 +249,7 @@ export class LeadershipFollower implements LeadershipView {
       missingForMs: clock.monotonicMs() - this.missingSinceMs,
     });
     if (chosen === undefined) {
-      log.info('no leadership record yet; waiting for every region to answer', { answered: [...answers.keys()] });
+      log.info('no leadership record yet, waiting for every region to answer', { answered: [...answers.keys()] });
       return;
     }
     const record: Leadership = { ...chosen, nonce: this.nonce() };

@@ -280,7 +280,7 @@ export class Promotion {
     const next = this.successor(region, found);
     await this.commit(next, found.revision);
     const leftBehind = old === undefined || target === undefined ? null : missing(old.durable, target.durable);
-    log.warn('leader changed by force', {
+    log.warn('leader changed by forced promotion', {
       from: record.leader,
       to: region,
       epoch: next.epoch,
@@ -347,7 +347,7 @@ export class Promotion {
     const result = await this.swap(back, revision);
     if (typeof result === 'object') leadership.adopt(back);
     else await leadership.refresh();
-    log.warn('hand-over not finished', { leader: record.leader, roll_back: result, detail: messageOf(cause) });
+    log.warn('handover failed', { leader: record.leader, roll_back: result, detail: messageOf(cause) });
   }
 
   /** The last step. Throws unless the record is known to be ours. */
@@ -369,7 +369,7 @@ export class Promotion {
       if (result !== 'conflict') return result;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      log.warn('a change of the leadership key got no answer', { detail: error.message });
+      log.warn('leadership key update timed out', { detail: error.message });
     }
     const endMs = clock.monotonicMs() + LOOK_AGAIN_MS;
     for (;;) {

@@ -57,7 +57,7 @@ export function createClusterQuarantine({ links, regions, log }: ClusterQuaranti
         }),
       );
       for (const name of done) await regions.ask(name);
-      log.warn('events set aside', { ...range, regions: done, missed });
+      log.warn('events quarantined', { ...range, regions: done, missed });
       const inOrder = [...links.keys()].filter((name) => done.includes(name));
       return { origin, sequence: first, last, regions: inOrder, not_reached: missed };
     },

@@ -103,7 +103,7 @@ export class RegionMonitor implements RegionsView {
     };
     this.last.set(status.region, known);
     this.refusals.delete(status.region);
-    if (before?.reachable !== true) log.info('region answers', { region: status.region });
+    if (before?.reachable !== true) log.info('region reachable', { region: status.region });
     onStatus(status);
     return known;
   }
@@ -112,6 +112,6 @@ export class RegionMonitor implements RegionsView {
     const before = this.last.get(region);
     if (before?.reachable !== true) return;
     this.last.set(region, { ...before, reachable: false });
-    this.options.log.warn('region does not answer', { region, detail });
+    this.options.log.warn('region unreachable', { region, detail });
   }
 }

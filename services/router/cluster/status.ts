@@ -104,7 +104,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       notes.push(`${name}: its log has events from ${seconds} s ahead of its clock, written under a wrong clock`);
     }
     if (record === undefined) notes.push('no leader is known');
-    if (!leadership.controlAvailable) notes.push('the leadership key cannot be read');
+    if (!leadership.controlAvailable) notes.push('leadership key unreadable');
     const serving = record !== undefined && leader !== undefined && accepts(leader, record);
     if (!serving && leader?.reachable === true && leader.status.leadership?.epoch !== record?.epoch) {
       const known = leader.status.leadership?.epoch;

@@ -108,7 +108,7 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
     const judgement = await judge();
     const { converged, position, digests, reason } = judgement;
     outcomes.inc({ outcome: converged === null ? 'unknown' : converged ? 'converged' : 'diverged' });
-    if (converged === false) log.error('the regions differ at one position', { position, digests, detail: reason });
+    if (converged === false) log.error('regions differ at the same position', { position, digests, detail: reason });
     return { ...judgement, took_ms: Math.round(clock.monotonicMs() - startMs) };
   };
 }

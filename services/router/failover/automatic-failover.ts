@@ -104,7 +104,7 @@ class AutomaticFailover implements Failover {
     } catch (error) {
       if (!(error instanceof Fault || error instanceof Refusal)) throw error;
       this.count('failed');
-      log.warn('the silent leader could not be replaced', { leader: record.leader, detail: messageOf(error) });
+      log.warn('unresponsive leader not replaced', { leader: record.leader, detail: messageOf(error) });
     }
   }
 
@@ -125,7 +125,7 @@ class AutomaticFailover implements Failover {
     const drained = await this.drain(region);
     const answer = await replace(record, region, () => this.lease.held);
     if (answer === 'withdrawn') return 'withdrawn';
-    log.warn('a silent leader was replaced', {
+    log.warn('unresponsive leader replaced', {
       from: record.leader,
       to: region,
       epoch: answer.epoch,
@@ -152,6 +152,6 @@ class AutomaticFailover implements Failover {
     if (this.reported === epoch) return;
     this.reported = epoch;
     const why = asked.map((region) => `${region.status.region} ${disqualified(region)}`);
-    this.options.log.error('the leader is silent and nobody can take over', { leader, epoch, others: why });
+    this.options.log.error('leader unresponsive, no region can take over', { leader, epoch, others: why });
   }
 }

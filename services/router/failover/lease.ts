@@ -62,7 +62,7 @@ export class Lease {
       if (written === 'conflict') return;
       this.seen = undefined;
       this.heldUntilMs = startMs + HELD_MS;
-      if (!wasHeld) log.info('this router holds the failover lease');
+      if (!wasHeld) log.info('failover lease acquired');
     } catch (error) {
       // What cannot be renewed runs out by itself.
       if (!(error instanceof Fault)) throw error;

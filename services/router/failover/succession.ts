@@ -49,15 +49,15 @@ export class Succession {
       const candidate = chooseCandidate(asked, { epoch, signals });
       if (candidate === undefined) {
         const why = asked.map((region) => `${region.status.region} ${disqualified(region)}`);
-        log.warn('the leader is about to stop and nobody can take over', { leader, others: why });
+        log.warn('leader stopping, no region can take over', { leader, others: why });
         return;
       }
       const { region } = candidate.status;
       const answer = await promote({ region, force: false });
-      log.info('a leader that is about to stop was relieved', { from: leader, to: region, epoch: answer.epoch });
+      log.info('stopping leader handed over', { from: leader, to: region, epoch: answer.epoch });
     } catch (error) {
       if (!(error instanceof Fault || error instanceof Refusal)) throw error;
-      log.info('the leader is about to stop; not relieved yet', { leader, detail: messageOf(error) });
+      log.info('stopping leader not handed over yet', { leader, detail: messageOf(error) });
     }
   }
 }

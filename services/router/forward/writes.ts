@@ -241,7 +241,7 @@ export class WriteForwarder implements WriteForwarding {
   private answer(group: readonly Waiting[], reply: WritesReply, record: Leadership): 'answered' | 'held' | 'unknown' {
     const results = (reply as Partial<WritesReply> | undefined)?.results;
     if (!Array.isArray(results) || results.length !== group.length) {
-      this.options.log.error('a region answered a write request with the wrong number of results', {
+      this.options.log.error('region answered a write request with the wrong number of results', {
         leader: record.leader,
         writes: group.length,
       });
@@ -286,7 +286,7 @@ export class WriteForwarder implements WriteForwarding {
       this.putBack(group, 'no_leader', messageOf(error), record);
       return 'held';
     }
-    if (!(error instanceof Fault)) this.options.log.error('a write request failed in this router', { error });
+    if (!(error instanceof Fault)) this.options.log.error('write request failed', { error });
     for (const waiting of group) waiting.reject(unknownOutcome(messageOf(error), waiting.submission));
     return 'unknown';
   }
@@ -318,7 +318,7 @@ export class WriteForwarder implements WriteForwarding {
 
   private hold(code: ProblemCode, detail: string): void {
     const { leadership, clock, log } = this.options;
-    if (this.block === undefined) log.debug('writes are held', { code, detail });
+    if (this.block === undefined) log.debug('writes held', { code, detail });
     const nonce = leadership.current?.nonce;
     this.block = { code, detail, nonce, probeMs: clock.monotonicMs() + PROBE_EVERY_MS };
     this.refuseNewest(this.waiting - this.options.heldLimit, this.block);

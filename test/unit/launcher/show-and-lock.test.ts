@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lockDataDir } from '../../../deploy/local/lock.ts';
 import { endLeftover, runsAs } from '../../../deploy/local/own-process.ts';
-import { showLogLine } from '../../../deploy/local/show.ts';
+import { showLogLine, stateChanges } from '../../../deploy/local/show.ts';
 import { systemClock } from '../../../shared/kernel/system.ts';
 import { eventually } from '../../harness/eventually.ts';
 
@@ -29,9 +29,22 @@ describe('shown log lines', () => {
       text: 'error: failed: ENOSPC',
       always: true,
     });
+    for (const msg of stateChanges) assert.ok(showLogLine(line({ level: 'info', msg })).always, msg);
     for (const text of ['(node:1) Warning', '{"half":', '{"no":"message"}']) {
       assert.deepEqual(showLogLine(text), { text, always: true });
     }
+  });
+});
+
+describe('changes of state', () => {
+  it('each is a message that a process writes, so that none is waited for in vain', () => {
+    const sources = ['services', 'shared'].flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .filter((file) => file.endsWith('.ts'))
+        .map((file) => readFileSync(join(folder, file), 'utf8')),
+    );
+    const written = stateChanges.filter((message) => sources.some((source) => source.includes(`'${message}'`)));
+    assert.deepEqual(written, stateChanges);
   });
 });
 

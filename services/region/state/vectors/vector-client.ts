@@ -224,7 +224,7 @@ class VectorClient implements Vectors {
       this.onSaved?.();
     } else if (message.kind === 'scan_only') {
       if (this.scanOnly === undefined) {
-        log.warn('vector search has no graph here: it compares every vector, which is exact and slower', {
+        log.warn('vector search runs without a graph, comparing every vector (exact, slower)', {
           why: message.why,
         });
       }
@@ -287,7 +287,7 @@ class VectorClient implements Vectors {
     if (this.stopping) return;
     const shortLived = clock.monotonicMs() - this.openedMs < SHORT_LIFE_MS;
     this.pauseMs = shortLived ? Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.pauseMs * 2)) : 0;
-    log.error('the vector index is gone: another one is opened', { error: messageOf(error), pause_ms: this.pauseMs });
+    log.error('vector index failed, reopening', { error: messageOf(error), pause_ms: this.pauseMs });
     this.reopening = clock.after(this.pauseMs, () => {
       this.meters.reopened();
       this.start();
