@@ -11,7 +11,7 @@
 import { floorMark, packShard, readFloor } from '../../services/region/checkpoint/checkpoint.ts';
 import { recover } from '../../services/region/recover/recover.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
-import { counting } from '../../services/region/state/keys/keys.ts';
+import { counting, SETTLED_EPOCH } from '../../services/region/state/keys/keys.ts';
 import { SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { decodeCopies, decodeItem, encodeCopies, encodeItem } from '../../services/region/wal/documents.ts';
@@ -26,8 +26,6 @@ import type { Schema } from '../../shared/schema/schema.ts';
 /** Rows changed in one transaction. */
 const STEP_ROWS = 1_000;
 const PAIRS_AT_ONCE = 10_000;
-/** Below every epoch: the copy that counts keeps counting, so that nothing is taken out of a window it is in no more. */
-const SETTLED_EPOCH = 0;
 
 export interface MendOptions {
   /** Open, and only here. Stays open. */

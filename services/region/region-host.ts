@@ -25,6 +25,7 @@ import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
 import { openLog } from './wal/log.ts';
 import type { Store } from './wal/store.ts';
 import type { StoreHome } from './wal/store-home.ts';
+import type { Wal } from './wal/wal.ts';
 
 /** After a snapshot that could not be installed none is fetched for this long: the logs may fill the region meanwhile. */
 const DROPPED_MS = 60_000;
@@ -194,7 +195,7 @@ class Host implements RegionHost {
       try {
         const obstacle = obstacleOf(mine, copy);
         if (obstacle !== undefined) throw new Fault('snapshot_unfit', obstacle);
-        events = await mergeInto(mine, copy);
+        events = await merged(mine, copy);
       } finally {
         await copy.close();
       }
@@ -214,5 +215,15 @@ class Host implements RegionHost {
     await this.changing;
     await this.region?.stop();
     await this.closeBlocked?.();
+  }
+}
+
+/** What cannot be appended to a copy makes the copy useless, whatever it is; the store of this region is whole. */
+async function merged(mine: Wal, copy: Wal): Promise<number> {
+  try {
+    return await mergeInto(mine, copy);
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault('snapshot_unfit', `it cannot be merged with: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -51,6 +51,7 @@ export interface RegionCounters {
   keyConflict(): void;
   snapshotServed(bytes: number): void;
   snapshotReceived(bytes: number): void;
+  snapshotRefused(): void;
   checkpointed(pass: { readonly durationMs: number }): void;
   trimmed(events: number): void;
   keysForgotten(keys: number): void;
@@ -108,6 +109,10 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     name: 'tidal_snapshot_received_bytes_total',
     help: 'Bytes of snapshots fetched from peers.',
   });
+  const refusedSnapshots = metrics.counter({
+    name: 'tidal_snapshots_refused_total',
+    help: 'Snapshots of peers that were not taken because of what they hold.',
+  });
   const checkpointSeconds = metrics.histogram({
     name: 'tidal_checkpoint_duration_seconds',
     help: 'Time of one finished checkpoint, pauses included.',
@@ -147,6 +152,7 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     keyConflict: () => conflicts.inc(),
     snapshotServed: (bytes) => served.inc(bytes),
     snapshotReceived: (bytes) => received.inc(bytes),
+    snapshotRefused: () => refusedSnapshots.inc(),
     checkpointed: ({ durationMs }) => checkpointSeconds.observe(durationMs / 1_000),
     trimmed: (events) => trimmed.inc(events),
     keysForgotten: (keys) => forgotten.inc(keys),

@@ -16,6 +16,7 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import { hlcRefusal } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
+import { describeSchema } from '../../shared/schema/compatible.ts';
 import { decayedSignals } from '../../shared/schema/profile.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
@@ -256,9 +257,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     hindered: () => drill.cut,
     requireSchema: (copy) => requireAccepted(copy, schema, options.schemaFile),
     regions,
+    schema: describeSchema(schema),
+    knownEpoch: () => role.knownEpoch,
     onReleased: () => repair.nudge(),
     onArrived: options.onArrived,
     onReceived: counters.snapshotReceived,
+    onRefused: counters.snapshotRefused,
   });
   const snapshots = createSnapshotServer({
     ...{ clock, random, log, region },

@@ -8,6 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { ConfigError } from '../config/config-error.ts';
+import type { Batch } from '../protocol/batch.ts';
 import type { Schema } from './schema.ts';
 
 /** What the log depends on: plain JSON, kept between starts. Signals by name, ascending. */
@@ -29,6 +30,48 @@ export function describeSchema(schema: Pick<Schema, 'signals' | 'embedding'>): S
       .map(({ name, sentiment, halfLifeSeconds, windows }) => ({ name, sentiment, halfLifeSeconds, windows })),
     dimensions: schema.embedding.dimensions,
   };
+}
+
+/** What a log may use. */
+export interface Declared {
+  hasSignal(name: string): boolean;
+  readonly dimensions: number;
+}
+
+export function declaredBy({ signals, dimensions }: SchemaDescription): Declared {
+  const names = new Set(signals.map(({ name }) => name));
+  return { hasSignal: (name) => names.has(name), dimensions };
+}
+
+/** What the batch uses that is not declared; undefined: nothing. */
+export function undeclaredIn(batch: Batch, declared: Declared): string | undefined {
+  const unknown = (signal: string): string =>
+    `uses the signal ${JSON.stringify(signal)}, which this region's schema does not declare`;
+  if (batch.signals !== undefined) {
+    // A batch names the signals it uses, and no others.
+    const name = batch.signals.names.find((signal) => !declared.hasSignal(signal));
+    return name === undefined ? undefined : unknown(name);
+  }
+  for (const event of batch.events) {
+    if (event.kind === 'signal' && !declared.hasSignal(event.signal)) return unknown(event.signal);
+    if (event.kind === 'embedding' && event.values.length !== declared.dimensions) {
+      return `has an embedding of ${event.values.length} dimensions; this region's schema says ${declared.dimensions}`;
+    }
+  }
+  return undefined;
+}
+
+/** Of a description that comes from elsewhere. */
+export function isDescription(value: unknown): value is SchemaDescription {
+  const { signals, dimensions } = (value ?? {}) as Partial<SchemaDescription>;
+  if (!Number.isSafeInteger(dimensions) || !Array.isArray(signals)) return false;
+  return (signals as Partial<SchemaDescription['signals'][number]>[]).every(
+    (signal) =>
+      typeof signal?.name === 'string' &&
+      typeof signal.sentiment === 'string' &&
+      Number.isFinite(signal.halfLifeSeconds) &&
+      Array.isArray(signal.windows),
+  );
 }
 
 /** The schema hash of a description: 16 hexadecimal digits. */

@@ -91,8 +91,15 @@ export class MemoryStoreHome implements StoreHome {
           drop();
           return false;
         }
-        arriving.store = MemoryStore.fromImage(image, home.incomingHooks);
+        try {
+          arriving.store = MemoryStore.fromImage(image, home.incomingHooks);
+        } catch {
+          // As on a disk, whose bytes nobody has read yet.
+        }
         return true;
+      },
+      async probe() {
+        if (arriving.store === undefined) throw new Fault('damaged_store', 'the bytes are no image of a store');
       },
       open() {
         assert(arriving.store !== undefined, 'a copy is opened when it is complete');

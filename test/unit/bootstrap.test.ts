@@ -12,7 +12,9 @@ import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import type { RegionStatus, SnapshotInfo } from '../../shared/protocol/internal.ts';
 import { mendedOf } from '../../shared/protocol/mended.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
+import { describeSchema } from '../../shared/schema/compatible.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
+import { testSchema } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
@@ -94,6 +96,7 @@ class Rig {
   readonly views = new Map<string, PeerView>();
   readonly arrived: ArrivedSnapshot[] = [];
   released = 0;
+  refusedCopies = 0;
   isReady = false;
   leads = false;
   hindered = false;
@@ -139,10 +142,15 @@ class Rig {
         if (this.schemaError !== undefined) throw new ConfigError(this.schemaError);
       },
       regions: ['us-east', 'eu-west', 'ap-south'],
+      schema: describeSchema(testSchema),
+      knownEpoch: () => this.wal.credibleEpoch,
       onReleased: () => {
         this.released++;
       },
       onArrived: (arrived) => this.arrived.push(arrived),
+      onRefused: () => {
+        this.refusedCopies++;
+      },
     });
     this.bootstrap.start();
     return this.bootstrap;

@@ -28,6 +28,10 @@ const contractSurface: readonly { readonly file: RegExp; readonly why: string }[
     why: 'the query language of feed and search is what the HTTP surface hands to rank: parsing it is rank’s knowledge',
   },
   {
+    file: /^services\/region\/state\/ledger\/shard-check\.ts$/,
+    why: 'what a snapshot holds of a ledger is checked before any ledger is made of it, and only the ledger knows its bytes',
+  },
+  {
     file: /^services\/region\/wal\/store(-home)?\.ts$/,
     why: 'a snapshot is a whole store: copying, receiving and merging one needs the contract below the log',
   },

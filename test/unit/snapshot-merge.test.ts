@@ -4,6 +4,7 @@ import { packShard } from '../../services/region/checkpoint/checkpoint.ts';
 import { checkLog } from '../../services/region/snapshot/check-log.ts';
 import { lackOf, mergeInto, obstacleOf, repetitionBeyond } from '../../services/region/snapshot/merge.ts';
 import { CATCHING_UP_INSTALLED } from '../../services/region/snapshot/snapshot.ts';
+import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
@@ -11,6 +12,7 @@ import type { Batch } from '../../shared/protocol/batch.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
+import { testSchema } from '../harness/core-region.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 
 const x = 'us-east@aaaaaaaaaa';
@@ -159,6 +161,7 @@ describe('merging a snapshot', () => {
   it('a trimmed copy takes the own tail too, and stays trimmed', async () => {
     const mine = await logOf(xs);
     const copy = await logOf(xs.slice(0, 6), ys);
+    await copy.storeMark('checkpoint', { position: `${y}:30,${x}:30`, atMs: startMs });
     await copy.trim(x, 30, 2 ** 30);
     assert.equal(obstacleOf(mine, copy), undefined);
     await mergeInto(mine, copy);
@@ -213,13 +216,18 @@ describe('checking a log', () => {
 
   it('finds a damaged byte in a stored ledger shard', async () => {
     const wal = await logOf(viewChain(x, 5));
-    const row = packShard(Uint8Array.of(1, 2, 3), new Map([[x, 20]]), new Map());
-    await wal.storeShard(7, row);
+    const ledger = createLedger({ schema: testSchema });
+    const shard = ledger.shardOf(1);
+    ledger.add(1, 'view', 1_000, startMs);
+    const pass = ledger.pass();
+    while (!pass.prepare(1));
+    const row = packShard(pass.encode(shard), new Map([[x, 20]]), new Map());
+    await wal.storeShard(shard, row);
     assert.equal((await checkLog(clock, wal)).shards, 1);
     for (let at = 1; at < row.length; at++) {
       const damaged = Uint8Array.from(row);
       damaged[at]! ^= 1;
-      await wal.storeShard(7, damaged);
+      await wal.storeShard(shard, damaged);
       await assert.rejects(checkLog(clock, wal), { code: 'damaged_checkpoint' });
     }
   });

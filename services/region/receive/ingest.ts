@@ -3,6 +3,7 @@ import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { type Batch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
+import { type Declared, declaredBy, describeSchema, undeclaredIn } from '../../../shared/schema/compatible.ts';
 import type { Schema } from '../../../shared/schema/schema.ts';
 import type { Apply } from '../apply/apply.ts';
 import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
@@ -49,9 +50,11 @@ class PositionIngest implements Ingest {
   private readonly logged = new Map<RefusedFor, { atMs: number; since: number }>();
   private newest: (Refused & { readonly count: number; readonly atMs: number; readonly sinceMs: number }) | undefined;
   private queue: Promise<void> = Promise.resolve();
+  private readonly declared: Declared;
 
   constructor(options: IngestOptions) {
     this.options = options;
+    this.declared = declaredBy(describeSchema(options.schema));
   }
 
   get stopped(): ReadonlyMap<string, Stopped> {
@@ -148,29 +151,11 @@ class PositionIngest implements Ingest {
     if (epoch !== batch.epoch) return notNext(`is of epoch ${batch.epoch}, its origin of epoch ${epoch}`);
     const untrue = this.options.implausible?.(batch);
     if (untrue !== undefined) return { reason: 'implausible', code: 'implausible', detail: untrue };
-    const missing = this.missingFromSchema(batch);
+    const missing = undeclaredIn(batch, this.declared);
     if (missing !== undefined) return { reason: 'schema', code: 'schema_behind', detail: missing };
     const { keysForgottenMs } = this.options.wal;
     const copy = mayBeForgotten(batch, keysForgottenMs);
     return copy && { reason: 'keys_forgotten', code: 'keys_forgotten', detail: forgottenText(copy, keysForgottenMs) };
-  }
-
-  private missingFromSchema(batch: Batch): string | undefined {
-    const { schema } = this.options;
-    const unknown = (signal: string): string =>
-      `uses the signal ${JSON.stringify(signal)}, which this region's schema does not declare`;
-    if (batch.signals !== undefined) {
-      // A batch names the signals it uses, and no others.
-      const name = batch.signals.names.find((signal) => !schema.signals.has(signal));
-      return name === undefined ? undefined : unknown(name);
-    }
-    for (const event of batch.events) {
-      if (event.kind === 'signal' && !schema.signals.has(event.signal)) return unknown(event.signal);
-      if (event.kind === 'embedding' && event.values.length !== schema.embedding.dimensions) {
-        return `has an embedding of ${event.values.length} dimensions; this region's schema says ${schema.embedding.dimensions}`;
-      }
-    }
-    return undefined;
   }
 
   release(origin: string): void {

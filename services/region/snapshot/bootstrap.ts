@@ -6,7 +6,9 @@
  *        └────────────────────────── nobody could serve it ◄────────────┘   (empty: repair goes on by log; else again later)
  *
  * A transfer goes on where it ended: after a lost connection, and after a restart of either side while the peer still
- * serves that copy. It is checked whole (SHA-256), then opened and its log checked batch by batch, before it is handed over.
+ * serves that copy. It is checked whole (SHA-256), then that it can be read at all, then everything in it (`check-log.ts`),
+ * before it is handed over. What fails is removed; its peer is asked for another one after a pause that doubles, the
+ * others meanwhile.
  */
 import { ConfigError } from '../../../shared/config/config-error.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
@@ -23,10 +25,12 @@ import {
   sequenceOf,
   totalOf,
 } from '../../../shared/protocol/position.ts';
+import type { SchemaDescription } from '../../../shared/schema/compatible.ts';
 import type { PeerLink, Peers } from '../repair/repair.ts';
 import type { Store } from '../wal/store.ts';
 import type { IncomingStore } from '../wal/store-home.ts';
 import type { Wal } from '../wal/wal.ts';
+import { checkRecords } from './check-contents.ts';
 import { checkLog } from './check-log.ts';
 import { lackOf, obstacleOf, repetitionBeyond, trimmedUpTo } from './merge.ts';
 import type { ArrivedSnapshot, Bootstrap, SnapshotProgress } from './snapshot.ts';
@@ -39,6 +43,9 @@ const PROGRESS_MS = 2_000;
 const TRIMMED_MS = 5_000;
 /** Wait after nobody could serve a snapshot. */
 const AGAIN_MS = 10_000;
+/** A peer whose copy was refused for what it holds is not asked again so soon, the second time twice as long, and so on. */
+const REFUSED_MS = 60_000;
+const REFUSED_LONGEST_MS = 15 * 60_000;
 /** New copies begun from one peer, in one attempt: each time the one before was gone or did not arrive whole. */
 const BEGIN_LIMIT = 5;
 
@@ -64,10 +71,16 @@ export interface BootstrapOptions {
   readonly requireSchema: (copy: Wal) => void;
   /** Regions of the topology, present and former: a copy holds origins of no others. Absent: it may. */
   readonly regions?: readonly string[] | undefined;
+  /** What a copy is to be used under. */
+  readonly schema: SchemaDescription;
+  /** The highest epoch known here. */
+  readonly knownEpoch: () => number;
   /** Repair may go on. */
   readonly onReleased: () => void;
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
   readonly onReceived?: (bytes: number) => void;
+  /** A copy was not taken for what it holds. */
+  readonly onRefused?: () => void;
 }
 
 export function createBootstrap(options: BootstrapOptions): Bootstrap {
@@ -90,12 +103,21 @@ interface Trimmed {
   readonly peers: Set<string>;
 }
 
+/** A peer whose copy was refused. */
+interface RefusedCopy {
+  readonly why: string;
+  readonly untilMs: number;
+  readonly pauseMs: number;
+}
+
 class SnapshotBootstrap implements Bootstrap {
   private readonly options: BootstrapOptions;
   private readonly wake: Condition;
   private readonly trimmed = new Map<string, Trimmed>();
   /** Why each peer could not serve it, in the newest attempt. */
   private readonly refusals = new Map<string, string>();
+  /** By peer. */
+  private readonly refused = new Map<string, RefusedCopy>();
   private readonly stopped = new AbortController();
   private empty: boolean;
   private done = false;
@@ -224,6 +246,11 @@ class SnapshotBootstrap implements Bootstrap {
 
   private async fetch(from: readonly PeerLink[]): Promise<Outcome> {
     for (const link of from) {
+      const refused = this.refused.get(link.region);
+      if (refused !== undefined && this.options.clock.monotonicMs() < refused.untilMs) {
+        this.refusals.set(link.region, refused.why);
+        continue;
+      }
       const outcome = await this.fetchFrom(link).catch((error: unknown): Outcome => {
         this.options.log.warn('snapshot fetch failed', { peer: link.region, error: messageOf(error) });
         this.refusals.set(link.region, messageOf(error));
@@ -319,24 +346,17 @@ class SnapshotBootstrap implements Bootstrap {
   }
 
   private async handOver(arrived: ArrivedSnapshot): Promise<Outcome> {
-    const { clock, log, wal, openLog, requireSchema, onReleased, onArrived } = this.options;
-    const copy = openLog(arrived.incoming.open());
+    const { log, onReleased, onArrived } = this.options;
     try {
-      const obstacle = obstacleOf(wal, copy);
-      if (obstacle !== undefined) throw new Fault('snapshot_unfit', obstacle);
-      requireSchema(copy);
-      const checked = await checkLog(clock, copy, { regions: this.options.regions, signal: this.stopped.signal });
-      log.info('snapshot fetched', { peer: arrived.peer, id: arrived.info.id, ...checked });
+      await this.check(arrived);
     } catch (error) {
-      await copy.close();
       await arrived.incoming.discard();
-      if (!(error instanceof ConfigError)) throw error;
+      if (!(error instanceof ConfigError)) throw this.refuse(arrived.peer, error);
       this.schemaBehind = error.message;
       log.error("schema older than the peer's, snapshot not installed", { peer: arrived.peer, error: error.message });
       onReleased();
       return 'interrupted';
     }
-    await copy.close();
     if (this.interrupted) {
       await arrived.incoming.discard();
       return 'interrupted';
@@ -344,5 +364,35 @@ class SnapshotBootstrap implements Bootstrap {
     this.done = true;
     onArrived(arrived);
     return 'arrived';
+  }
+
+  /** Throws `ConfigError` where the schema here may not follow the copy's; anything else says why it cannot take this place. */
+  private async check({ peer, info, incoming }: ArrivedSnapshot): Promise<void> {
+    const { clock, log, wal, openLog, requireSchema, regions, schema, knownEpoch } = this.options;
+    const { signal } = this.stopped;
+    await incoming.probe(signal);
+    if (signal.aborted) return;
+    const store = incoming.open();
+    try {
+      const copy = openLog(store);
+      checkRecords(clock, copy, { regions, knownEpoch: knownEpoch() });
+      const obstacle = obstacleOf(wal, copy);
+      if (obstacle !== undefined) throw new Fault('snapshot_unfit', obstacle);
+      requireSchema(copy);
+      const checked = await checkLog(clock, copy, { regions, schema, knownEpoch: knownEpoch(), signal });
+      if (!signal.aborted) log.info('snapshot fetched', { peer, id: info.id, ...checked });
+    } finally {
+      await store.close();
+    }
+  }
+
+  private refuse(peer: string, error: unknown): Fault {
+    const { clock, onRefused } = this.options;
+    const why = `its snapshot was refused: ${messageOf(error)}`;
+    const before = this.refused.get(peer)?.pauseMs ?? 0;
+    const pauseMs = Math.min(REFUSED_LONGEST_MS, Math.max(REFUSED_MS, 2 * before));
+    this.refused.set(peer, { why, pauseMs, untilMs: clock.monotonicMs() + pauseMs });
+    onRefused?.();
+    return new Fault('snapshot_refused', why, { cause: error });
   }
 }

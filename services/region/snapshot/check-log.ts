@@ -1,13 +1,15 @@
 /**
- * Checking a whole log before it is trusted: every batch's checksum, that it follows its predecessor by sequence and by
- * chain, that each origin ends where its record says, and that a checkpoint can be read. For a copy that came from elsewhere.
+ * Checking a whole store before it is trusted: every batch's checksum, what it holds, that it follows its predecessor by
+ * sequence and by chain, that each origin ends where and when its record says, and everything that lies beside the log
+ * (`check-contents.ts`). For a copy that came from elsewhere.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
-import { type BatchHeader, chainHash, decodeBatchUnder, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
-import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
-import { readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
+import { type Batch, chainHash, decodeBatchUnder, NO_PREDECESSOR, newestMsOf } from '../../../shared/protocol/batch.ts';
+import { hlcRefusal } from '../../../shared/protocol/events.ts';
+import { declaredBy, type SchemaDescription, undeclaredIn } from '../../../shared/schema/compatible.ts';
 import type { Wal } from '../wal/wal.ts';
+import { type ContentRules, checkContents, checkRecords } from './check-contents.ts';
 
 const READ_BYTES = 1024 * 1024;
 /** Others get a turn at least this often. */
@@ -21,36 +23,32 @@ export interface CheckedLog {
   readonly shards: number;
 }
 
-export interface CheckLogOptions {
-  /** Whose origins it may hold; absent: anybody's. */
-  readonly regions?: readonly string[] | undefined;
-  /** Ends the check early. */
-  readonly signal?: AbortSignal;
-}
-
-/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` naming the first place that is not what it was. */
-export async function checkLog(clock: Clock, wal: Wal, { regions, signal }: CheckLogOptions = {}): Promise<CheckedLog> {
+/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` naming the first place that is not what it may be. */
+export async function checkLog(clock: Clock, wal: Wal, rules: ContentRules = {}): Promise<CheckedLog> {
+  checkRecords(clock, wal, rules);
+  const { signal } = rules;
+  const schema = rules.schema ?? (wal.mark('schema') as SchemaDescription | undefined);
+  const declared = schema && declaredBy(schema);
+  const origins = wal.origins();
   let batches = 0;
   let events = 0;
   let turnMs = clock.monotonicMs();
-  for (const { origin, first, last, chain, epoch } of wal.origins()) {
-    if (!originPattern.test(origin) || regions?.includes(regionOf(origin)) === false) {
-      throw new Fault(
-        'damaged_log',
-        `the log holds ${origin}, which is of no region of the topology (see former_regions)`,
-      );
-    }
+  for (const { origin, first, last, chain, epoch, lastHlc, lastMs } of origins) {
     let expected: Uint8Array | undefined = first === 1 ? NO_PREDECESSOR : undefined;
+    let end: Batch | undefined;
     for (let next = first; next <= last; ) {
       const parts = checked(`${origin}:${next}`, () => wal.read(origin, next, READ_BYTES));
       if (parts.length === 0) throw new Fault('damaged_log', `the log lacks ${origin}:${next}`);
       for (const bytes of parts) {
-        const batch: BatchHeader = checked(`${origin}:${next}`, () => decodeBatchUnder(wal.quarantine, bytes));
+        const batch = checked(`${origin}:${next}`, () => decodeBatchUnder(wal.quarantine, bytes));
         const follows = expected === undefined || Buffer.compare(batch.chain, expected) === 0;
         if (batch.origin !== origin || batch.epoch !== epoch || batch.first !== next || !follows) {
           throw new Fault('damaged_log', `the log breaks at ${origin}:${next}`);
         }
+        const flaw = hlcRefusal(batch.lastHlc) ?? (declared && undeclaredIn(batch, declared));
+        if (flaw !== undefined) throw new Fault('damaged_log', `the batch ${origin}:${next} ${flaw}`);
         expected = chainHash(bytes);
+        end = batch;
         next = batch.last + 1;
         batches++;
         events += batch.last - batch.first + 1;
@@ -59,20 +57,23 @@ export async function checkLog(clock: Clock, wal: Wal, { regions, signal }: Chec
         await sleep(clock, 0);
         turnMs = clock.monotonicMs();
       }
-      if (signal?.aborted) return { origins: wal.origins().length, batches, events, shards: 0 };
+      if (signal?.aborted) return { origins: origins.length, batches, events, shards: 0 };
     }
-    if (first <= last && expected !== undefined && Buffer.compare(expected, chain) !== 0) {
+    if (end === undefined) continue;
+    if (expected === undefined || Buffer.compare(expected, chain) !== 0 || end.last !== last) {
       throw new Fault('damaged_log', `${origin} does not end with the batch its record names`);
     }
+    // What cannot be read of it is in quarantine, its time with it.
+    const isTold = !wal.quarantine.touches(origin, end.first, end.last);
+    if (isTold && (end.lastHlc !== lastHlc || newestMsOf(end) !== lastMs)) {
+      throw new Fault('damaged_log', `${origin} does not end at the time its record names`);
+    }
   }
-  const { position: floor } = readFloor(wal.mark('checkpoint'));
-  let shards = 0;
-  for (const [, row] of wal.shards()) {
-    unpackShard(row, floor);
-    shards++;
-    await sleep(clock, 0);
+  if (batches !== wal.batches) {
+    throw new Fault('damaged_log', `the store has ${wal.batches} batches, ${batches} of them in the log`);
   }
-  return { origins: wal.origins().length, batches, events, shards };
+  const { shards } = await checkContents(clock, wal, rules);
+  return { origins: origins.length, batches, events, shards };
 }
 
 function checked<T>(where: string, read: () => T): T {

@@ -27,6 +27,7 @@ import { storageFault } from '../../../shared/disks/storage-fault.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
 import { type LmdbEnvironment, openLmdbStore } from './lmdb-store.ts';
+import { probeStore } from './probe-store.ts';
 import type { Store } from './store.ts';
 import type { IncomingStore, StoreCopy, StoreHome } from './store-home.ts';
 
@@ -233,6 +234,10 @@ class IncomingDirectory implements IncomingStore {
     }
     await this.discard();
     return false;
+  }
+
+  probe(signal?: AbortSignal): Promise<void> {
+    return probeStore(this.directory, signal);
   }
 
   open(): Store {

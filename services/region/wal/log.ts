@@ -172,14 +172,8 @@ class Log implements Wal {
       const { origin, epoch, first, last } = batch;
       const before = after.get(origin) ?? this.known.get(origin);
       assert(first === (before?.last ?? 0) + 1, 'a batch is the next of its origin', () => ({ origin, first, before }));
-      assert(
-        Buffer.compare(batch.chain, before?.chain ?? NO_PREDECESSOR) === 0,
-        'a batch chains to its predecessor',
-        () => ({
-          origin,
-          first,
-        }),
-      );
+      const follows = Buffer.compare(batch.chain, before?.chain ?? NO_PREDECESSOR) === 0;
+      assert(follows, 'a batch chains to its predecessor', () => ({ origin, first }));
       assert(before === undefined || before.epoch === epoch, 'an origin has one epoch', () => ({ origin, epoch }));
       assert(this.owned.has(origin) === own, 'only the process that opened an origin extends it', () => ({ origin }));
       const count = batch.signals?.count ?? batch.events.length;
@@ -297,14 +291,13 @@ class Log implements Wal {
     return this.store.bytes('batches');
   }
 
+  get batches(): number {
+    return this.store.count('batches');
+  }
+
   private firstStored(origin: string): number | undefined {
-    for (const { key } of this.store.range('batches', {
-      from: [origin, 0],
-      to: [origin, Number.MAX_SAFE_INTEGER],
-      limit: 1,
-    })) {
-      return key[1];
-    }
+    const to = [origin, Number.MAX_SAFE_INTEGER] as const;
+    for (const { key } of this.store.range('batches', { from: [origin, 0], to, limit: 1 })) return key[1];
     return undefined;
   }
 
@@ -321,15 +314,20 @@ class Log implements Wal {
   *shards(): Iterable<readonly [number, Uint8Array]> {
     let shard: number | undefined;
     let parts: Uint8Array[] = [];
+    let isWhole = true;
+    // Where a part is missing none is right: bytes that no checksum holds for.
+    const row = (): Uint8Array => (isWhole ? Buffer.concat(parts) : Buffer.alloc(0));
     for (const { key, value } of this.store.range('shards', {})) {
       if (shard !== undefined && key[0] !== shard) {
-        yield [shard, Buffer.concat(parts)];
+        yield [shard, row()];
         parts = [];
+        isWhole = true;
       }
       shard = key[0];
+      if (key[1] !== parts.length) isWhole = false;
       parts.push(value);
     }
-    if (shard !== undefined) yield [shard, Buffer.concat(parts)];
+    if (shard !== undefined) yield [shard, row()];
   }
 
   copies(id: string): readonly Copy[] {
@@ -362,6 +360,10 @@ class Log implements Wal {
 
   *embeddingRegisters(): Iterable<readonly [number, EmbeddingRegister]> {
     for (const { key, value } of this.store.range('embeddings', {})) yield [key, decodeEmbedding(value)];
+  }
+
+  *idempotencyRecords(): Iterable<readonly [string, readonly Copy[]]> {
+    for (const { key, value } of this.store.range('keys', {})) yield [key, decodeCopies(value)];
   }
 
   mark(name: MarkName): unknown {

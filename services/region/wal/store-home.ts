@@ -37,7 +37,12 @@ export interface IncomingStore {
   append(bytes: Uint8Array): Promise<void>;
   /** Whether what is here is the whole copy with this digest; removes it when it is not. From then on it is no part any more. */
   complete(bytes: number, sha256: string): Promise<boolean>;
-  /** Opens the complete copy, to be merged into, and only there. */
+  /**
+   * Reads the complete copy from end to end as far as it may end the process that does: LMDB trusts its pages. Throws
+   * `Fault('damaged_store')` where it is no store; does nothing once `signal` is aborted.
+   */
+  probe(signal?: AbortSignal): Promise<void>;
+  /** Opens the complete copy, to be merged into, and only there. Comes after `probe`. */
   open(): Store;
   /** Makes it the current one, after both were closed; the former one is removed. Flushed when resolved. */
   makeCurrent(): Promise<void>;

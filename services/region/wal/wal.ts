@@ -116,8 +116,9 @@ export interface Wal {
    * they made - registers, copies of keys, the origin's record - stays.
    */
   trim(origin: string, upTo: number, limitBytes: number): Promise<{ readonly batches: number; readonly bytes: number }>;
-  /** Bytes the batches take on disk. */
+  /** Bytes the batches take on disk, and how many they are. */
   readonly batchBytes: number;
+  readonly batches: number;
   /**
    * Writes one ledger shard in one flushed transaction, in place of what was stored of it before. The bytes are the
    * caller's: they name the position they stand at, and carry a checksum.
@@ -147,6 +148,8 @@ export interface Wal {
   /** Documents, for recovery: the registers as the log made them. */
   itemRegisters(): Iterable<readonly [entity: number, register: ItemRegister]>;
   embeddingRegisters(): Iterable<readonly [entity: number, register: EmbeddingRegister]>;
+  /** For a check of everything: by id, all copies of each, durable or not. */
+  idempotencyRecords(): Iterable<readonly [id: string, copies: readonly Copy[]]>;
   /** As it was stored or noted last. */
   mark(name: MarkName): unknown;
   /** Events that are in this log and in no state. */

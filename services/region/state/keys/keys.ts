@@ -21,6 +21,9 @@ import type { Ledger } from '../ledger/ledger.ts';
 /** How long a key is known: seven days from the first copy's acceptance, ms. */
 export const KEY_KEPT_MS = 7 * 86_400_000;
 
+/** Of a copy that counts in a mended state (`shared/protocol/mended.ts`): below every epoch, so that it goes on counting. */
+export const SETTLED_EPOCH = 0;
+
 /** One event of the log under an idempotency key. */
 export interface Copy {
   readonly origin: string;

@@ -30,10 +30,10 @@ const COUNT_LIMB = 4_294_967_296;
 const PACK_LIMIT = 1_000;
 
 /** What follows a pair's fixed fields in a shard. */
-const HAS_OLDER = 1;
-const HAS_CARRIES = 2;
-const HAS_SPARSE = 4;
-const HAS_DENSE = 8;
+export const HAS_OLDER = 1;
+export const HAS_CARRIES = 2;
+export const HAS_SPARSE = 4;
+export const HAS_DENSE = 8;
 /** Most bytes of a pair: both dense rings full of wide sums, and the rest. */
 const PAIR_LIMIT_BYTES = (MINUTES_KEPT + HOURS_KEPT) * 18 + 256;
 

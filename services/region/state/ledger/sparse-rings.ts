@@ -12,7 +12,7 @@ import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varin
 import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';
 
-const ENTRIES = 6;
+export const ENTRIES = 6;
 const ENTRY_WORDS = ENTRIES * 2;
 /** After the entries: what is settled (see `rings.ts`), its low and its high word. */
 const SETTLED = ENTRY_WORDS;

@@ -1,0 +1,38 @@
+/**
+ * Reading a store that came from elsewhere in a process of its own (`probe-main.ts`). LMDB trusts the pages it is given: one that a peer's
+ * disk had damaged before the copy was made ends whoever reads it, with a signal and without a word. What is read here without
+ * harm is read the same way afterwards.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Fault } from '../../../shared/errors/errors.ts';
+
+/** Of what it says: LMDB's own words when it ends itself. */
+const TEXT_LIMIT = 300;
+
+/** Throws `Fault('damaged_store')`. Ends early once `signal` is aborted. */
+export async function probeStore(directory: string, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return;
+  const main = fileURLToPath(new URL('./probe-main.js', import.meta.url));
+  const child = spawn(process.execPath, [main, directory], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const end = (): void => void child.kill('SIGKILL');
+  signal?.addEventListener('abort', end, { once: true });
+  let text = '';
+  child.stderr.setEncoding('utf8').on('data', (part: string) => {
+    text = (text + part).slice(0, TEXT_LIMIT);
+  });
+  try {
+    const how = await new Promise<string | undefined>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code, killed) => resolve(code === 0 ? undefined : (killed ?? `exit code ${code}`)));
+    });
+    if (how === undefined || signal?.aborted) return;
+    const said = text.trim().split('\n')[0] ?? '';
+    throw new Fault(
+      'damaged_store',
+      `the file is no store that can be read: ${said === '' ? `its reader ended with ${how}` : said}`,
+    );
+  } finally {
+    signal?.removeEventListener('abort', end);
+  }
+}
