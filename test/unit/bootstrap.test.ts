@@ -1,8 +1,10 @@
 /** When a snapshot is fetched, from whom, and that its transfer survives what happens to either side. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import type { PeerLink, PeerView } from '../../services/region/repair/repair.ts';
 import { createBootstrap } from '../../services/region/snapshot/bootstrap.ts';
 import type { ArrivedSnapshot, Bootstrap } from '../../services/region/snapshot/snapshot.ts';
+import { encodeItem } from '../../services/region/wal/documents.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
@@ -28,6 +30,7 @@ class Peer implements PeerLink {
   readonly region: string;
   readonly wal;
   private readonly store = new MemoryStore();
+  private served: Uint8Array | undefined;
   cut = false;
   /** Throws instead of answering, where set. */
   fails: ((call: 'status' | 'snapshot' | 'part', offset: number) => string | undefined) | undefined;
@@ -40,6 +43,16 @@ class Peer implements PeerLink {
   constructor(region: string) {
     this.region = region;
     this.wal = openLog({ store: this.store });
+  }
+
+  /** What it serves: its store as it is now; from then on this very one. */
+  get image(): Uint8Array {
+    this.served ??= this.store.image();
+    return this.served;
+  }
+
+  put(table: 'marks' | 'origins', key: string, json: string): Promise<void> {
+    return this.store.commit((transaction) => transaction.put(table, key, Buffer.from(json)));
   }
 
   private meet(call: 'status' | 'snapshot' | 'part', offset = 0): void {
@@ -66,8 +79,8 @@ class Peer implements PeerLink {
   async snapshot(): Promise<SnapshotInfo> {
     this.asked++;
     this.meet('snapshot');
-    const copy = await new MemoryStoreHome(this.store).copy();
-    const { bytes, sha256 } = copy;
+    const image = this.served ?? this.store.image();
+    const [bytes, sha256] = [image.length, createHash('sha256').update(image).digest('hex')];
     return {
       id: this.id,
       region: this.region,
@@ -83,7 +96,7 @@ class Peer implements PeerLink {
     this.meet('part', offset);
     if (id !== this.id) throw new Fault('snapshot_gone', `${this.region} does not serve ${id}`);
     this.offsets.push(offset);
-    const part = Uint8Array.from(this.store.image().subarray(offset, offset + PART_BYTES));
+    const part = Uint8Array.from((this.served ?? this.store.image()).subarray(offset, offset + PART_BYTES));
     if (this.damaged) part[0]! ^= 1;
     return part;
   }
@@ -348,6 +361,59 @@ describe('bootstrap of an empty region', () => {
     );
     assert.equal(rig.peers[0]!.asked, 5, 'a bound on beginning anew');
     await bootstrap.stop();
+  });
+
+  it('one whose contents break a rule is refused, counted and named; another peer is asked, and that one again ever later', async () => {
+    const rig = new Rig('a', 'b');
+    await rig.wal.append({ batches: viewChain(y, 1) });
+    await rig.hold(0, viewChain(x, 9), viewChain(y, 3));
+    const { store } = rig.peers[0]! as unknown as { store: MemoryStore };
+    const order = { epoch: 1, hlc: startMs * HLC_PER_MS, origin: x, sequence: 3 };
+    const register = { order, metadata: Buffer.from('null'), createdMs: startMs, updatedMs: startMs };
+    await store.commit((transaction) => transaction.put('items', 7, encodeItem(register)));
+    const bootstrap = rig.start(false);
+    await rig.poll();
+    bootstrap.trimmedAt('a', y);
+    const before = rig.home.store.image();
+    await rig.seconds(8);
+    assert.match(
+      bootstrap.obstacle ?? '',
+      /a: its snapshot was refused: the item 7 cannot be used: metadata must be a flat/,
+    );
+    assert.deepEqual([rig.refusedCopies, rig.peers[0]!.asked, rig.arrived.length], [1, 1, 0]);
+    await rig.seconds(150);
+    assert.equal(rig.refusedCopies, 2, 'a minute later, then two minutes later, and so on');
+    assert.deepEqual(rig.home.store.image(), before, 'the own store is as it was');
+    await rig.hold(1, viewChain(x, 2), viewChain(y, 3));
+    await rig.poll();
+    bootstrap.trimmedAt('b', y);
+    await rig.seconds(20);
+    assert.deepEqual(
+      rig.arrived.map(({ peer }) => peer),
+      ['b'],
+    );
+    await rig.clock.run(bootstrap.stop());
+  });
+
+  it('bytes that are no store are refused, and so are origins and marks that cannot be decoded', async () => {
+    for (const [harm, says] of [
+      [(at: Peer) => at.image.fill(0x20), /refused: the bytes are no image/],
+      [(at: Peer) => at.put('marks', 'checkpoint', '{'), /refused: an origin or a mark of it cannot be decoded/],
+      [(at: Peer) => at.put('origins', x, '{}'), /refused: an origin or a mark of it cannot be decoded/],
+      [(at: Peer) => at.put('marks', 'mending', '{"upToMs":1}'), /refused: the mark mending cannot be used/],
+    ] as const) {
+      const rig = new Rig('a');
+      await rig.wal.append({ batches: viewChain(y, 1) });
+      await rig.hold(0, viewChain(x, 2), viewChain(y, 3));
+      await harm(rig.peers[0]!);
+      const bootstrap = rig.start(false);
+      await rig.poll();
+      bootstrap.trimmedAt('a', y);
+      await rig.seconds(8);
+      assert.match(bootstrap.obstacle ?? '', says);
+      assert.equal(rig.refusedCopies, 1);
+      await rig.clock.run(bootstrap.stop());
+    }
   });
 
   it('nobody can serve one: repair goes on by the logs', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mendStore } from '../../deploy/mend/mend-store.ts';
 import { takeDirectory } from '../../services/region/region-directory.ts';
 import { logAheadMs } from '../../services/region/role/role.ts';
+import { checkLog } from '../../services/region/snapshot/check-log.ts';
 import { obstacleOf } from '../../services/region/snapshot/merge.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import type { Store } from '../../services/region/wal/store.ts';
@@ -49,6 +50,8 @@ describe('mending events from the future', () => {
     await region.stop();
     const report = await mend();
     assert.deepEqual([report.pairs, report.items], [1, 1]);
+    // The other regions take it over as a snapshot, which they check.
+    await clock.run(checkLog(clock, openLog({ store: region.store })));
     const again = region.crash('kept');
     const nowMs = clock.nowMs();
     assert.equal(again.ledger.read(1, 'view', nowMs)!.sums.all, 9);

@@ -1,5 +1,6 @@
 /** Both homes of stores, and what only the one on disk can get wrong. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -17,7 +18,10 @@ import type { Store } from '../../services/region/wal/store.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
 import { secondProcess } from '../harness/second-process.ts';
+import { drawBetween, seededRandom } from '../harness/seeded-random.ts';
 import { storeHomeContract } from '../harness/store-home-contract.ts';
+
+const PAGE_BYTES = 4_096;
 
 storeHomeContract('lmdb', () => {
   const path = mkdtempSync(join(tmpdir(), 'tidal-home-'));
@@ -139,6 +143,54 @@ describe('store home on lmdb', () => {
     await createLmdbStoreHome({ path, clock }).open().close();
     assert.deepEqual(readdirSync(path).sort(), ['data.mdb', 'lock.mdb']);
     await copy.dispose();
+  });
+
+  it('a copy whose pages are damaged, its digest being right, ends nobody but the process that looks first', async () => {
+    const home = createLmdbStoreHome({ path, clock });
+    const store = home.open();
+    await store.commit((transaction) => {
+      for (let n = 0; n < 500; n++) transaction.put('items', n, new Uint8Array(300).fill(n));
+      transaction.put('batches', ['us-east@aaaaaaaaaa', 1], new Uint8Array(20_000));
+    });
+    const copy = await home.copy();
+    const image = await copy.read(0, copy.bytes);
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    const random = seededRandom(seed);
+    let refused = 0;
+    for (let round = 0; round < 8; round++) {
+      const harmed = Uint8Array.from(image);
+      for (let n = 0; n < round; n++) {
+        // Behind the two pages that say where the trees begin: LMDB checks those itself.
+        const page = drawBetween(random, 2, image.length / PAGE_BYTES - 1);
+        harmed[page * PAGE_BYTES + drawBetween(random, 8, 63)] = drawBetween(random, 0, 255);
+      }
+      const incoming = await home.incoming('aaaa', harmed.length);
+      await incoming.append(harmed);
+      assert.ok(await incoming.complete(harmed.length, createHash('sha256').update(harmed).digest('hex')));
+      try {
+        await incoming.probe();
+        const opened = incoming.open();
+        for (const table of ['items', 'batches', 'marks'] as const) for (const _ of opened.range(table, {}));
+        await opened.close();
+      } catch (error) {
+        const { code, message } = error as { code?: string; message: string };
+        assert.equal(code, 'damaged_store', `seed ${seed}: ${message}`);
+        assert.match(message, /^the file is no store that can be read: .{5,}/);
+        assert.ok(round > 0, message);
+        refused++;
+      }
+      await incoming.discard();
+    }
+    assert.ok(refused > 0, `seed ${seed}`);
+    const stopped = new AbortController();
+    const incoming = await home.incoming('bbbb', image.length);
+    await incoming.append(image);
+    assert.ok(await incoming.complete(image.length, copy.sha256));
+    const probing = incoming.probe(stopped.signal);
+    stopped.abort();
+    await probing;
+    await copy.dispose();
+    await store.close();
   });
 
   it('files of others in the directory are left alone', async () => {

@@ -374,7 +374,7 @@ class SnapshotBootstrap implements Bootstrap {
     if (signal.aborted) return;
     const store = incoming.open();
     try {
-      const copy = openLog(store);
+      const copy = opened(openLog, store);
       checkRecords(clock, copy, { regions, knownEpoch: knownEpoch() });
       const obstacle = obstacleOf(wal, copy);
       if (obstacle !== undefined) throw new Fault('snapshot_unfit', obstacle);
@@ -394,5 +394,14 @@ class SnapshotBootstrap implements Bootstrap {
     this.refused.set(peer, { why, pauseMs, untilMs: clock.monotonicMs() + pauseMs });
     onRefused?.();
     return new Fault('snapshot_refused', why, { cause: error });
+  }
+}
+
+/** Opening reads origins and marks. */
+function opened(openLog: (store: Store) => Wal, store: Store): Wal {
+  try {
+    return openLog(store);
+  } catch (error) {
+    throw new Fault('damaged_log', 'an origin or a mark of it cannot be decoded', { cause: error });
   }
 }

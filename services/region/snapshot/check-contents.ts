@@ -230,7 +230,8 @@ function placeFlaw(
   { origin, sequence }: { origin: string; sequence: number },
 ): string | undefined {
   if (info !== undefined && isCount(sequence) && sequence >= 1 && sequence <= info.last) return undefined;
-  return `it is of ${clip(String(origin))}:${sequence}, which the log does not have`;
+  if (typeof origin !== 'string' || !isCount(sequence)) return 'it names no event of the log';
+  return `it is of ${clip(origin)}:${sequence}, which the log does not have`;
 }
 
 function copiesFlaw(wal: Wal, id: string, copies: readonly Copy[]): string | undefined {
@@ -269,7 +270,7 @@ function readable<T>(rows: Iterator<T>, where: () => string): IteratorResult<T> 
   try {
     return rows.next();
   } catch (error) {
-    throw wrong(where(), messageOf(error));
+    throw wrong(where(), error instanceof Fault ? error.message : 'it cannot be decoded');
   }
 }
 
