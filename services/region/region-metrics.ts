@@ -29,6 +29,7 @@ export interface RegionReadings {
   unshipped(): number | undefined;
   items(): number;
   itemsIndexed(): number;
+  failedIndexes(): number;
   ledgerPairs(): number;
   idempotencyKeys(): { readonly known: number; readonly limit: number };
   positionWaits(): number;
@@ -211,6 +212,7 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   });
   gauge('tidal_items', 'Live items.', read.items);
   gauge('tidal_items_indexed', 'Live items that filters and search know.', read.itemsIndexed);
+  gauge('tidal_failed_indexes', 'Indexes that cannot be read until the region is started again.', read.failedIndexes);
   gauge('tidal_ledger_pairs', '(item, signal) pairs with at least one event.', read.ledgerPairs);
   gauge('tidal_idempotency_keys', 'Ids of idempotency keys in the log.', () => read.idempotencyKeys().known);
   gauge(

@@ -39,6 +39,8 @@ export interface StatusParts {
   readonly ready: boolean;
   /** What is not as it should be; see `RegionStatus`. */
   readonly streamSettings: readonly string[];
+  /** Why filters and search cannot be answered. */
+  readonly indexing: { readonly failed: string | undefined };
   readonly snapshot: Pick<Bootstrap, 'progress' | 'obstacle'>;
   /** Why no peer's snapshot can be installed here. */
   readonly schemaBehind: Bootstrap['schemaBehind'];
@@ -50,7 +52,8 @@ export interface StatusParts {
 export function describeRegion(parts: StatusParts): RegionStatus {
   const { role, ingest, apply, wal, stream, drill, disks, snapshot, schema, stepDown } = parts;
   const hindrance = parts.hindrance ?? stepDown.hindrance;
-  const { scanOnly } = parts.vectors.stats;
+  const { scanOnly, failed } = parts.vectors.stats;
+  const failedIndexes = [parts.indexing.failed, failed].filter((why) => why !== undefined);
   const clockMs = parts.clock.nowMs();
   const aheadMs = logAheadMs(wal, clockMs);
   const mended = mendedOf(wal.mark('mended'));
@@ -82,6 +85,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
     ...(stepDown.draining ? { draining: true as const } : {}),
     ...(scanOnly === undefined ? {} : { scanOnly }),
+    ...(failedIndexes.length === 0 ? {} : { failedIndexes }),
     ...refusesAsLeader(parts),
     ...(role.refused.length === 0 ? {} : { refusedValues: role.refused }),
     ...newestEpoch(wal, role.knownEpoch),

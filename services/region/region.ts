@@ -321,6 +321,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       ready: readiness.ready,
       snapshot: bootstrap,
       schemaBehind: bootstrap.schemaBehind,
+      indexing: recovered.indexing,
       hindrance: hindrance() ?? room.refusal,
       streamSettings: settings.findings,
     });
@@ -390,6 +391,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,
     items: () => catalog.size,
+    failedIndexes: () => [recovered.indexing.failed, vectors.stats.failed].filter((why) => why !== undefined).length,
     itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.told),
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => ({ known: wal.keys, limit: options.idempotencyKeysLimit }),

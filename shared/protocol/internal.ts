@@ -131,6 +131,8 @@ export interface RegionStatus {
   readonly hindrance?: { readonly code: string; readonly detail: string };
   /** Why its vector search has no graph and compares every vector: exact, and slower. Absent: it has one where one is due. */
   readonly scanOnly?: string;
+  /** Why its indexes cannot be read until it is started again, one sentence each; absent: they can. Everything else goes on. */
+  readonly failedIndexes?: readonly string[];
   /** Why this region refuses writes now although it leads; absent: it takes them, or does not lead as far as it knows. */
   readonly refuses?: { readonly code: string; readonly detail: string };
   /** Values of the control bucket, reports of peers and its own memory that it refuses, one sentence each; absent: none. */
@@ -175,6 +177,8 @@ export function statusOf(region: string, answer: unknown): RegionStatus {
   if (!Array.isArray(signals) || !signals.every((signal) => typeof signal === 'string')) {
     throw wrong('reported signals that are not names');
   }
+  const { failedIndexes = [] } = status;
+  if (!Array.isArray(failedIndexes)) throw wrong('reported indexes that are no list');
   const { quarantined = '', stopped, refused } = status;
   if (typeof quarantined !== 'string') throw wrong('reported a quarantine that is not one');
   for (const reason of [stopped, refused]) {

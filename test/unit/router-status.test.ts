@@ -195,6 +195,13 @@ describe('cluster status, health and drills', () => {
     assert.equal((await health()).status, 'ok');
   });
 
+  it('an index of a region that has failed is named, and the cluster serves on, degraded', async () => {
+    cluster.euWest.said = { failedIndexes: ['the indexes cannot take the item 7: no words'] };
+    const { status: said, notes } = await health();
+    assert.equal(said, 'degraded');
+    assert.deepEqual(notes, ['eu-west: the indexes cannot take the item 7: no words']);
+  });
+
   it('names what regions refuse and which settings of the stream were changed, once each', async () => {
     const said = ['the value of the leadership key is refused: it is not an object'];
     cluster.usEast.said = { refusedValues: said, streamSettings: ['max_age of TIDAL_WAL is 1, not 0'] };

@@ -92,6 +92,11 @@ export function createReading(
     requireClient,
     requireIndexes() {
       const { region, indexing, catalog } = surface;
+      if (indexing.failed !== undefined) {
+        throw new Refusal('not_ready', `${region}: ${indexing.failed}`, {
+          hint: 'ask another region; feeds without a filter are answered; docs/runbook.md, section 6, says what to do',
+        });
+      }
       if (indexing.complete) return;
       throw new Refusal(
         'not_ready',

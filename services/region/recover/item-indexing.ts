@@ -10,6 +10,10 @@
  * Where the thread is gone, or there never was one, the items are told in slices one after another, while `apply` tells of changes
  * as ever. An item may then be told twice, which is the same as once: each time it is the live item as the catalog has it.
  *
+ * An item that an index cannot take ends neither the process nor what the indexes are beside: its register is stored, the ledger and
+ * the log know nothing of words and filters. The indexes count as failed then, with a reason that names the item; nothing is told to
+ * them or read of them any more until the next start, which builds them of the items as they are by then.
+ *
  * What a crash leaves: nothing; the next start begins anew.
  */
 import { messageOf } from '../../../shared/errors/errors.ts';
@@ -58,24 +62,26 @@ export class ItemIndexing {
   private readonly noted = new Map<number, Metadata | undefined>();
   /** Every live item was told. */
   complete = false;
+  /** Why the indexes cannot be read until the next start; undefined: they can, once they are complete. */
+  failed: string | undefined;
 
   /** What `apply` tells instead of facets and text index. */
   readonly facets: ToldFacets = {
     put: (entity, metadata, former) => {
-      if (this.rebuild === undefined) this.options.facets.put(entity, metadata, former);
-      else this.note(entity, former);
+      if (this.rebuild !== undefined) this.note(entity, former);
+      else this.tell(entity, () => this.options.facets.put(entity, metadata, former));
     },
     remove: (entity, former) => {
-      if (this.rebuild === undefined) this.options.facets.remove(entity, former);
-      else this.note(entity, former);
+      if (this.rebuild !== undefined) this.note(entity, former);
+      else this.tell(entity, () => this.options.facets.remove(entity, former));
     },
   };
   readonly text: ToldText = {
     put: (entity, metadata) => {
-      if (this.rebuild === undefined) this.options.text.put(entity, metadata);
+      if (this.rebuild === undefined) this.tell(entity, () => this.options.text.put(entity, metadata));
     },
     remove: (entity) => {
-      if (this.rebuild === undefined) this.options.text.remove(entity);
+      if (this.rebuild === undefined) this.tell(entity, () => this.options.text.remove(entity));
     },
   };
 
@@ -86,7 +92,7 @@ export class ItemIndexing {
     const { building, firstItems = FIRST_ITEMS } = options;
     if (building === undefined) {
       this.walk();
-      while (!this.complete && this.walked < firstItems) this.tellNext();
+      while (!this.over && this.walked < firstItems) this.tellNext();
       return;
     }
     const { rebuild, ordinals } = building;
@@ -104,7 +110,7 @@ export class ItemIndexing {
 
   /** The others, from now on. */
   start(): void {
-    if (this.left !== undefined && !this.complete) this.slice(() => this.tellNext());
+    if (this.left !== undefined && !this.over) this.slice(() => this.tellNext());
   }
 
   async stop(): Promise<void> {
@@ -113,17 +119,37 @@ export class ItemIndexing {
     await this.rebuild?.end();
   }
 
+  private get over(): boolean {
+    return this.complete || this.failed !== undefined;
+  }
+
+  /** Tells the indexes of an item. What is half told when one of them throws is of no use, whatever comes after it. */
+  private tell(entity: number | undefined, work: () => void): void {
+    if (this.failed !== undefined) return;
+    try {
+      work();
+    } catch (error) {
+      const what = entity === undefined ? 'what was built of the items' : `the item ${entity}`;
+      this.failed = `filters and search are not available: the indexes cannot take ${what}: ${messageOf(error)}`;
+      this.options.log.error('index failed, filters and search refused until the next start', {
+        ...{ entity, error },
+      });
+      this.noted.clear();
+      if (this.rebuild !== undefined) this.endRebuild();
+    }
+  }
+
   private note(entity: number, former: Metadata | undefined): void {
     if (!this.noted.has(entity)) this.noted.set(entity, former);
   }
 
   private adopt({ text, facets }: Rebuilt): void {
     if (this.stopped) return;
-    this.options.text.adopt(text);
+    this.tell(undefined, () => this.options.text.adopt(text));
     // Either takes some milliseconds.
     this.timer = this.options.clock.after(PAUSE_MS, () => {
-      this.options.facets.adopt(facets, (entity) => this.noted.get(entity));
-      this.slice(() => this.tellNoted());
+      this.tell(undefined, () => this.options.facets.adopt(facets, (entity) => this.noted.get(entity)));
+      if (!this.over) this.slice(() => this.tellNoted());
     });
   }
 
@@ -152,12 +178,12 @@ export class ItemIndexing {
     const { clock, log, catalog } = this.options;
     const endMs = clock.monotonicMs() + SLICE_MS;
     do {
-      for (let count = 0; count < LOOK_EVERY && !this.complete; count++) tellOne();
-    } while (!this.complete && clock.monotonicMs() < endMs);
+      for (let count = 0; count < LOOK_EVERY && !this.over; count++) tellOne();
+    } while (!this.over && clock.monotonicMs() < endMs);
     if (this.complete) {
       const took_ms = Math.round(clock.monotonicMs() - this.startMs);
       log.info('filters and search ready', { items: catalog.size, one_by_one: this.singly, took_ms });
-    } else {
+    } else if (this.failed === undefined) {
       this.timer = clock.after(PAUSE_MS, () => this.slice(tellOne));
     }
   }
@@ -170,8 +196,10 @@ export class ItemIndexing {
     }
     const { facets, text } = this.options;
     const { entity, metadata } = next.value;
-    facets.put(entity, metadata, undefined);
-    text.put(entity, metadata);
+    this.tell(entity, () => {
+      facets.put(entity, metadata, undefined);
+      text.put(entity, metadata);
+    });
     this.walked++;
     this.singly++;
   }
@@ -181,13 +209,15 @@ export class ItemIndexing {
     const { catalog, facets, text } = this.options;
     for (const [entity, former] of this.noted) {
       const item = catalog.item(entity);
-      if (item === undefined) {
-        facets.remove(entity, former);
-        text.remove(entity);
-      } else {
-        facets.put(entity, item.metadata, former);
-        text.put(entity, item.metadata);
-      }
+      this.tell(entity, () => {
+        if (item === undefined) {
+          facets.remove(entity, former);
+          text.remove(entity);
+        } else {
+          facets.put(entity, item.metadata, former);
+          text.put(entity, item.metadata);
+        }
+      });
       this.noted.delete(entity);
       this.singly++;
       return;

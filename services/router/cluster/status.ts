@@ -129,9 +129,9 @@ export function createReports({ topology, leadership, regions, failover }: Repor
   return { status, health };
 }
 
-/** What others hold and the region does not take, and what was published that nobody should take. */
-function doubtsOf(name: string, { stopped, refused }: RegionStatus): string[] {
-  const notes: string[] = [];
+/** What others hold and the region does not take, what was published that nobody should take, and what it cannot answer. */
+function doubtsOf(name: string, { stopped, refused, failedIndexes = [] }: RegionStatus): string[] {
+  const notes = failedIndexes.map((why) => `${name}: ${why}`);
   if (stopped !== undefined) {
     const origins = stopped.origins?.length ? ` taking ${stopped.origins.join(', ')}` : '';
     notes.push(`${name} has stopped${origins}: ${stopped.detail}`);

@@ -35,6 +35,8 @@ const ASKED_MOST = 3;
 const SHORT_LIFE_MS = 60_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
+/** An index that ended so often soon after it was opened has failed: what is put into it ends it. It is opened on, ever more seldom. */
+const SHORT_LIVES = 3;
 /** The graph is written when a tenth of it changed, at least so many vectors, and at most so often. */
 const SAVE_SHARE = 0.1;
 const SAVE_LEAST = 1_000;
@@ -79,6 +81,8 @@ class VectorClient implements Vectors {
   private counts = NOTHING;
   private savedMs = 0;
   private scanOnly: string | undefined;
+  private failed: string | undefined;
+  private shortLives = 0;
   private stopping = false;
   /** Counts changes. */
   private version = 0;
@@ -106,7 +110,13 @@ class VectorClient implements Vectors {
 
   get stats(): VectorStats {
     const { live, graphed, deleted } = this.counts;
-    return { live, graphed, deleted, waiting: this.waiting.size, savedMs: this.savedMs, scanOnly: this.scanOnly };
+    return { live, graphed, deleted, waiting: this.waiting.size, savedMs: this.savedMs, ...this.doubts };
+  }
+
+  private get doubts(): Pick<VectorStats, 'scanOnly' | 'failed'> {
+    // One that has lived long enough by now has taken what the others ended of.
+    const lives = this.worker !== undefined && this.options.clock.monotonicMs() - this.openedMs >= SHORT_LIFE_MS;
+    return { scanOnly: this.scanOnly, failed: lives ? undefined : this.failed };
   }
 
   changed(entity: number): void {
@@ -133,6 +143,9 @@ class VectorClient implements Vectors {
     assert(question.limit >= 1 && question.limit <= NEAREST_MOST, 'as many neighbours as may be asked for');
     return new Promise((resolve, reject) => {
       if (this.stopping) throw new Refusal('shutting_down', 'the region is shutting down');
+      const { failed } = this.doubts;
+      if (failed !== undefined)
+        throw new Refusal('not_ready', failed, { hint: 'ask another region, or by text alone' });
       if (this.waiting.size >= WAITING_LIMIT) {
         throw new Refusal('overloaded', `${WAITING_LIMIT} vector searches are waiting already`);
       }
@@ -286,6 +299,11 @@ class VectorClient implements Vectors {
     }
     if (this.stopping) return;
     const shortLived = clock.monotonicMs() - this.openedMs < SHORT_LIFE_MS;
+    this.shortLives = shortLived ? this.shortLives + 1 : 0;
+    this.failed =
+      this.shortLives < SHORT_LIVES
+        ? undefined
+        : `search by vector is not available: the vector index has ended ${this.shortLives} times soon after it was opened: ${messageOf(error)}`;
     this.pauseMs = shortLived ? Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.pauseMs * 2)) : 0;
     log.error('vector index failed, reopening', { error: messageOf(error), pause_ms: this.pauseMs });
     this.reopening = clock.after(this.pauseMs, () => {
@@ -300,7 +318,14 @@ class VectorClient implements Vectors {
     this.sending = true;
     queueMicrotask(() => {
       this.sending = false;
-      this.send();
+      const { worker } = this;
+      try {
+        this.send();
+      } catch (error) {
+        // What cannot be sent to this one cannot be sent to the next one: it counts as having ended it.
+        void worker?.end();
+        if (worker !== undefined && worker === this.worker) this.gone(error);
+      }
     });
   }
 

@@ -45,6 +45,8 @@ export interface VectorStats {
   readonly savedMs: number;
   /** Why there is no graph on this machine, so that every search is a scan; undefined: there is one where one is due. */
   readonly scanOnly: string | undefined;
+  /** Why the index ends again and again, so that there is none but for moments; undefined: it does not. */
+  readonly failed: string | undefined;
 }
 
 /** What the applier tells: whatever may change an answer. */
@@ -59,7 +61,7 @@ export interface Vectors extends VectorChanges {
   /**
    * `answer` is called with the nearest, nearest first, ties by entity id, in the very turn of the event loop in which they
    * are true; what it answers is answered. Rejects with `Refusal('overloaded')` when too many wait, when no answer came in
-   * time or the index died of it, with `shutting_down`, and with what `answer` throws.
+   * time or the index died of it, with `not_ready` while it has failed, with `shutting_down`, and with what `answer` throws.
    */
   nearest<T>(question: VectorQuestion, answer: (hits: readonly VectorHit[]) => T): Promise<T>;
   readonly stats: VectorStats;
