@@ -3,9 +3,9 @@
  * not NATS and the regions are there.
  */
 import type { RouterConfig } from '../../shared/config/router-config.ts';
-import { randomName, sleep } from '../../shared/kernel/kernel.ts';
+import { type Clock, randomName, sleep } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
-import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
+import { systemRandom as random, systemClock } from '../../shared/kernel/system.ts';
 import { listen } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
@@ -23,15 +23,16 @@ const HELD_LIMIT_MS = 4_000;
 export interface StartRouterOptions {
   readonly config: RouterConfig;
   readonly log: Log;
+  /** A test sets it wrong. */
+  readonly clock?: Clock;
 }
 
 export interface RunningRouter extends Service {
   readonly url: string;
 }
 
-const brokerMetrics = (url: string): BrokerMetrics => createBrokerMetrics({ ask: createAskBroker({ url, clock }) });
-
-export async function startRouter({ config, log }: StartRouterOptions): Promise<RunningRouter> {
+export async function startRouter({ config, log, clock = systemClock }: StartRouterOptions): Promise<RunningRouter> {
+  const brokerMetrics = (url: string): BrokerMetrics => createBrokerMetrics({ ask: createAskBroker({ url, clock }) });
   const topology = loadTopology(config.topologyFile);
   const name = randomName(random, 8);
   const metrics = createMetrics({ process: 'router', name: 'router' });

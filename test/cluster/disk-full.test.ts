@@ -1,88 +1,48 @@
 /**
- * A region's disk is full, really: its data lies on a small file system of its own, and a file takes the room that is
- * left. Needs the right to mount (root on Linux).
+ * A region's disk is full, really: its data lies on a small file system of its own, which shrinks to what is
+ * on it. Needs the right to mount (root on Linux).
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Acknowledged } from '../harness/acknowledged.ts';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
-
-const DISK_BYTES = 48 * 1024 * 1024;
+import { smallDiskObstacle } from '../harness/small-disk.ts';
 
 describe('the disk of a region is full', function () {
   this.timeout(120_000);
   let cluster: Cluster;
-  const mounted: string[] = [];
   const standard = readFileSync(new URL('../../../deploy/config/default-schema.yaml', import.meta.url), 'utf8');
   let schemas: string;
 
   before(async function () {
-    if (process.platform !== 'linux' || process.getuid?.() !== 0) {
-      const why = 'the test of a full disk needs root on Linux, to mount a small file system';
-      if (process.env.CI !== undefined) throw new Error(why);
-      console.log(`SKIPPED: ${why}`);
+    if (smallDiskObstacle !== undefined) {
+      if (process.env.CI !== undefined) throw new Error(smallDiskObstacle);
+      console.log(`SKIPPED: ${smallDiskObstacle}`);
       this.skip();
     }
     schemas = mkdtempSync(join(tmpdir(), 'tidal-schemas-'));
     writeFileSync(join(schemas, 'schema.yaml'), standard);
-    cluster = await Cluster.start({ schemaFile: join(schemas, 'schema.yaml') });
-    for (const name of ['us-east', 'eu-west']) await moveToSmallDisk(name);
-    await cluster.settled();
+    cluster = await Cluster.start({ schemaFile: join(schemas, 'schema.yaml'), smallDisks: ['us-east', 'eu-west'] });
   });
   after(async () => {
-    if (cluster !== undefined) {
-      await Promise.all([...cluster.processes.values()].map((process) => process.end('SIGKILL')));
-      for (const path of mounted) execFileSync('umount', [path]);
-      await cluster.stop();
-    }
+    await cluster?.stop();
     if (schemas !== undefined) rmSync(schemas, { recursive: true });
   });
 
-  async function moveToSmallDisk(name: string): Promise<void> {
-    await cluster.process(name).end('SIGTERM');
-    const path = join(cluster.directory, name);
-    const aside = `${path}.aside`;
-    renameSync(path, aside);
-    mkdirSync(path);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', path]);
-    mounted.push(path);
-    cpSync(aside, path, { recursive: true });
-    rmSync(aside, { recursive: true });
-    await cluster.restart(name);
-  }
-
   afterEach(() => {
-    for (const name of ['us-east', 'eu-west']) rmSync(ballast(name), { force: true });
+    for (const name of ['us-east', 'eu-west']) cluster?.disk(name).makeRoom();
   });
-
-  const ballast = (name: string): string => join(cluster.directory, name, 'ballast');
-
-  /** Leaves `freeBytes` on the region's disk. */
-  function fill(name: string, freeBytes: number): void {
-    const { bavail, bsize } = statfsSync(join(cluster.directory, name));
-    writeFileSync(ballast(name), Buffer.alloc(bavail * bsize - freeBytes));
-  }
 
   it('the leader’s: writes are refused and change nothing, reads go on; with room again it accepts, without a restart', async () => {
     const told = new Acknowledged();
     const { pid } = cluster.process('us-east');
     for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 1 + (n % 5)), 200);
-    fill('us-east', 256 * 1024);
+    cluster.disk('us-east').leave(256 * 1024);
     let refused: Record<string, unknown> | undefined;
     let accepted = 0;
     for (let entity = 100; refused === undefined && entity < 400; entity++) {
@@ -106,7 +66,7 @@ describe('the disk of a region is full', function () {
     assert.equal((await cluster.get('/feed?profile=new')).status, 200);
     assert.equal((await cluster.status()).relay_log_len, before.relay_log_len);
 
-    rmSync(ballast('us-east'));
+    cluster.disk('us-east').makeRoom();
     await eventually('the leader accepts again', async () => (await told.view(cluster, 1)) === 200, 20_000);
     assert.ok(cluster.process('us-east').running && cluster.process('us-east').pid === pid, 'not restarted');
     await told.check(cluster);
@@ -122,7 +82,7 @@ describe('the disk of a region is full', function () {
     for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 900 + (n % 5)), 200);
     const before = await cluster.status();
     assert.equal(before.leader, 'us-east');
-    fill('us-east', 0);
+    cluster.disk('us-east').leave(0);
     // The store reuses its own pages: ever smaller writes, until a record of a hundred bytes finds no room either.
     let status = 200;
     for (const size of [100_000, 10_000, 1_000, 10]) {
@@ -139,7 +99,7 @@ describe('the disk of a region is full', function () {
     const { regions } = await cluster.status();
     assert.equal(regions.find(({ name }) => name === 'us-east')?.role, 'follower');
 
-    rmSync(ballast('us-east'));
+    cluster.disk('us-east').makeRoom();
     await told.check(cluster);
     await eventually('it can lead again', async () => {
       return (await cluster.post('/cluster/promote', { region: 'us-east' })).status === 200;
@@ -151,7 +111,7 @@ describe('the disk of a region is full', function () {
   it('a follower’s: it falls behind and says so, the leader goes on; with room again it catches up, without a restart', async () => {
     const told = new Acknowledged();
     const { pid } = cluster.process('eu-west');
-    fill('eu-west', 64 * 1024);
+    cluster.disk('eu-west').leave(64 * 1024);
     for (let entity = 500; entity < 505; entity++) {
       const { status } = await cluster.post('/items', { entity_id: entity, metadata: { note: 'z'.repeat(100_000) } });
       assert.equal(status, 200);
@@ -165,7 +125,7 @@ describe('the disk of a region is full', function () {
     const drill = await cluster.post('/cluster/partition', { region: 'eu-west' });
     assert.ok(drill.status === 200 || drill.body.code === 'storage_full', JSON.stringify(drill.body));
     await cluster.post('/cluster/heal', { region: 'eu-west' });
-    rmSync(ballast('eu-west'));
+    cluster.disk('eu-west').makeRoom();
     await cluster.post('/cluster/heal', { region: 'eu-west' });
     await told.check(cluster);
     assert.ok(cluster.process('eu-west').running && cluster.process('eu-west').pid === pid, 'not restarted');
@@ -175,13 +135,13 @@ describe('the disk of a region is full', function () {
     const told = new Acknowledged();
     await cluster.kill('eu-west');
     for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 600 + (n % 5)), 200);
-    fill('eu-west', 0);
+    cluster.disk('eu-west').leave(0);
     await cluster.restart('eu-west');
     await eventually(
       'the follower serves',
       async () => (await cluster.get('/items/100?region=eu-west')).status === 200,
     );
-    rmSync(ballast('eu-west'));
+    cluster.disk('eu-west').makeRoom();
     await told.check(cluster);
   });
 
@@ -193,13 +153,13 @@ describe('the disk of a region is full', function () {
     );
     assert.notEqual(grown, standard);
     await cluster.kill('eu-west');
-    fill('eu-west', 0);
+    cluster.disk('eu-west').leave(0);
     writeFileSync(join(schemas, 'schema.yaml'), grown);
     await cluster.restart('eu-west');
     assert.equal((await cluster.get('/items/100?region=eu-west')).status, 200);
     const { body } = await cluster.region<{ signals: string[] }>('eu-west', '/internal/status');
     assert.ok(body.signals.includes('applause'));
-    rmSync(ballast('eu-west'));
+    cluster.disk('eu-west').makeRoom();
     for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 700 + (n % 5)), 200);
     await told.check(cluster);
 
@@ -213,7 +173,7 @@ describe('the disk of a region is full', function () {
 
   it('a backup that finds no room where it is to be made fails in one line, and leaves nothing', async () => {
     const to = join(cluster.directory, 'eu-west', 'backup');
-    fill('eu-west', 16 * 1024);
+    cluster.disk('eu-west').leave(16 * 1024);
     const main = fileURLToPath(new URL('../../deploy/backup/main.js', import.meta.url));
     // ap-south has room for the copy that it serves.
     const args = [main, '--region', 'ap-south', '--to', to, '--from-url', cluster.regionUrls.get('ap-south')!];
@@ -221,7 +181,7 @@ describe('the disk of a region is full', function () {
     assert.equal(ended.status, 1, ended.stderr);
     assert.match(ended.stderr, /^backup: .*the disk is full.*\n$/);
     assert.deepEqual([`${to}.part`, to, `${to}.json`].filter(existsSync), []);
-    rmSync(ballast('eu-west'));
+    cluster.disk('eu-west').makeRoom();
     assert.equal(cluster.process('eu-west').running, true);
   });
 });

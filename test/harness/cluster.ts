@@ -13,6 +13,7 @@ import { NATS, Network } from './network.ts';
 import { NodeProcess } from './node-process.ts';
 import { type Answer, requestJson } from './request-json.ts';
 import { seededRandom } from './seeded-random.ts';
+import { SmallDisk } from './small-disk.ts';
 
 export type { Answer };
 
@@ -26,7 +27,7 @@ export interface ClusterOptions {
   readonly routers?: number;
   /** More lines of the topology file: `failover: automatic`. */
   readonly topology?: readonly string[];
-  /** Another program for some regions, relative to the root of the build, with more environment. */
+  /** Another program for some regions or routers, relative to the root of the build, with more environment. */
   readonly mains?: Readonly<Record<string, { readonly main: string; readonly env: Readonly<Record<string, string>> }>>;
   /** More environment of every process. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -34,6 +35,8 @@ export interface ClusterOptions {
   readonly wires?: { readonly seed: number };
   /** nats-server acknowledges what is on its disk: see `NatsServer.start`. */
   readonly syncAlways?: boolean;
+  /** Regions whose data directory lies on a disk of its own that can be full: see `disk`. */
+  readonly smallDisks?: readonly string[];
   /** Fills each region's data directory before its first start. */
   readonly fill?: (dataDir: string, region: string) => Promise<void>;
 }
@@ -110,6 +113,7 @@ export class Cluster {
   readonly routerUrls: readonly string[];
   readonly regionUrls: ReadonlyMap<string, string>;
   private readonly setUp: SetUp;
+  private readonly disks = new Map<string, SmallDisk>();
 
   private constructor(nats: NatsServer, setUp: SetUp, routerUrls: readonly string[]) {
     this.nats = nats;
@@ -133,6 +137,7 @@ export class Cluster {
     mains = {},
     wires,
     syncAlways = false,
+    smallDisks = [],
     fill,
     environment = {},
   }: ClusterOptions = {}): Promise<Cluster> {
@@ -152,9 +157,11 @@ export class Cluster {
     for (const [index, url] of routerUrls.entries()) {
       const name = index === 0 ? 'router' : `router-${index + 1}`;
       const flags = ['--listen', new URL(url).host, ...(await surroundings(setUp, name))];
-      cluster.processes.set(name, new NodeProcess({ name, main: 'services/router/main.js', flags, env: environment }));
+      const { main = 'services/router/main.js', env = {} } = mains[name] ?? {};
+      cluster.processes.set(name, new NodeProcess({ name, main, flags, env: { ...environment, ...env } }));
     }
     try {
+      for (const name of smallDisks) cluster.disks.set(name, SmallDisk.mount(join(directory, name)));
       for (const name of regionUrls.keys()) await fill?.(join(directory, name), name);
       await Promise.all([...cluster.processes.values()].map((service) => service.start()));
       await cluster.settled();
@@ -170,6 +177,13 @@ export class Cluster {
     const { network } = this.setUp;
     if (network === undefined) throw new Error('this cluster was started without wires');
     return network;
+  }
+
+  /** The region's disk; only of those in the option `smallDisks`. */
+  disk(region: string): SmallDisk {
+    const disk = this.disks.get(region);
+    if (disk === undefined) throw new Error(`${region} was started without a small disk`);
+    return disk;
   }
 
   /** In the order of `routerUrls`. */
@@ -270,6 +284,7 @@ export class Cluster {
     await Promise.all([...this.processes.values()].map((service) => service.end('SIGKILL')));
     await this.setUp.network?.close();
     await this.nats.stop();
+    for (const disk of this.disks.values()) disk.unmount();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

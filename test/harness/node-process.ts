@@ -24,8 +24,12 @@ export class NodeProcess {
   readonly name: string;
   /** Every line it printed, over all its lives. */
   readonly lines: string[] = [];
+  /** Each of its ends that nobody asked for: how it ended, and its last lines. */
+  readonly ownEnds: string[] = [];
   private readonly options: NodeProcessOptions;
   private child: ChildProcess | undefined;
+  private listening = false;
+  private ending = false;
 
   constructor(options: NodeProcessOptions) {
     this.options = options;
@@ -34,6 +38,11 @@ export class NodeProcess {
 
   get running(): boolean {
     return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** It runs and has logged `listening on`. */
+  get serving(): boolean {
+    return this.running && this.listening;
   }
 
   get pid(): number | undefined {
@@ -49,7 +58,15 @@ export class NodeProcess {
       env: { ...process.env, ...shortStops, ...env },
     });
     this.child = child;
+    this.listening = false;
+    this.ending = false;
     watchChild(this.name, child);
+    child.once('exit', (code, signal) => {
+      if (this.ending) return;
+      this.ownEnds.push(
+        `${this.name} ended by itself, ${signal ?? `code ${code}`}: ${this.lines.slice(-8).join('\n')}`,
+      );
+    });
     const from = this.lines.length;
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream! }).on('line', (line) => this.lines.push(line));
@@ -57,6 +74,7 @@ export class NodeProcess {
     const listening = (): boolean => this.lines.slice(from).some((line) => line.includes('listening on http://'));
     await eventually(`${this.name} listens or ends`, () => listening() || !this.running, 60_000);
     if (!this.running) throw new Error(`${this.name} ended: ${this.lines.slice(from).join('\n')}`);
+    this.listening = true;
   }
 
   /** Signals the process and answers its exit code; null after a kill. */
@@ -64,6 +82,7 @@ export class NodeProcess {
     const { child } = this;
     if (child === undefined || !this.running) return child?.exitCode ?? null;
     const exited = once(child, 'exit');
+    this.ending = true;
     child.kill(signal);
     await exited;
     return child.exitCode;
