@@ -42,22 +42,31 @@ async function readOrigin(cluster: Cluster, region: string, origin: string): Pro
   const hash = createHash('sha256');
   let epoch: number | undefined;
   let last = 0;
+  for await (const batch of batchesOf(cluster, region, origin)) {
+    const header = decodeHeader(batch);
+    assert.equal(header.origin, origin);
+    assert.equal(header.first, last + 1, `${region}: ${origin} has a hole behind ${last}`);
+    epoch ??= header.epoch;
+    assert.equal(header.epoch, epoch, `${region}: ${origin} belongs to two epochs`);
+    last = header.last;
+    hash.update(batch);
+  }
+  assert.ok(epoch !== undefined, `${region}: ${origin} is empty`);
+  return { epoch, last, hash: hash.digest('hex') };
+}
+
+/** The whole log of an origin in that region. */
+export async function* batchesOf(cluster: Cluster, region: string, origin: string): AsyncGenerator<Uint8Array> {
+  let last = 0;
   for (;;) {
     const url = `${cluster.regionUrls.get(region)}/internal/log/${origin}?from=${last + 1}`;
     const response = await fetch(url, { signal: AbortSignal.timeout(20_000) });
     assert.equal(response.status, 200, `${region}: the log of ${origin} from ${last + 1}`);
     const batches = splitMessage(new Uint8Array(await response.arrayBuffer()));
-    if (batches.length === 0) break;
+    if (batches.length === 0) return;
     for (const batch of batches) {
-      const header = decodeHeader(batch);
-      assert.equal(header.origin, origin);
-      assert.equal(header.first, last + 1, `${region}: ${origin} has a hole behind ${last}`);
-      epoch ??= header.epoch;
-      assert.equal(header.epoch, epoch, `${region}: ${origin} belongs to two epochs`);
-      last = header.last;
-      hash.update(batch);
+      last = decodeHeader(batch).last;
+      yield batch;
     }
   }
-  assert.ok(epoch !== undefined, `${region}: ${origin} is empty`);
-  return { epoch, last, hash: hash.digest('hex') };
 }

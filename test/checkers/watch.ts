@@ -23,6 +23,10 @@ export class Watch {
   readonly leaders = new Map<number, Set<string>>();
   readonly violations: string[] = [];
   looks = 0;
+  /** Regions that said they had refused messages. */
+  readonly refusedMessages = new Set<string>();
+  /** Regions and routers that said they refuse a leadership record. */
+  readonly refusedRecords = new Set<string>();
   private readonly seen = new Map<string, Seen>();
   private stopping = false;
   private readonly looking: Promise<unknown>;
@@ -82,6 +86,8 @@ export class Watch {
       applied: merge(before.applied, applied),
       epoch: Math.max(epoch, before.epoch),
     });
+    if (status.refused !== undefined) this.refusedMessages.add(name);
+    if (status.refusedValues !== undefined) this.refusedRecords.add(name);
     this.noteLeader(name, status.leadership?.epoch, status.leadership?.leader);
   }
 

@@ -3,15 +3,19 @@ import type { Acknowledged } from '../harness/acknowledged.ts';
 import type { Cluster } from '../harness/cluster.ts';
 import { checkAcknowledged } from './acknowledged-writes.ts';
 import { checkLogs } from './logs.ts';
+import { checkTimes } from './times.ts';
 
-/** Answers which region accepted in each epoch. */
-export async function checkWholeCluster(
-  cluster: Cluster,
-  told: Acknowledged,
-  limitMs = 60_000,
-): Promise<ReadonlyMap<number, string>> {
+export interface Checked {
+  /** Which region accepted in each epoch. */
+  readonly accepting: ReadonlyMap<number, string>;
+  /** Events in the log. */
+  readonly events: number;
+}
+
+export async function checkWholeCluster(cluster: Cluster, told: Acknowledged, limitMs = 60_000): Promise<Checked> {
   await cluster.settled(limitMs);
   await cluster.converged(limitMs);
   await checkAcknowledged(cluster, told);
-  return checkLogs(cluster);
+  const accepting = await checkLogs(cluster);
+  return { accepting, events: await checkTimes(cluster, told) };
 }

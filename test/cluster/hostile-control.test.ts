@@ -13,6 +13,7 @@ import { Acknowledged } from '../harness/acknowledged.ts';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
 import { rawBatch, rawSignal } from '../harness/garbage.ts';
+import { hostileRecords } from '../harness/hostile-records.ts';
 import { keepWriting } from '../harness/keep-writing.ts';
 
 interface Health {
@@ -60,27 +61,7 @@ describe('somebody writes garbage into the control bucket', function () {
     return JSON.parse(Buffer.from(data, 'base64').toString('utf8'));
   };
 
-  const hostile: [what: string, value: unknown, reason: RegExp][] = [
-    [
-      'a leader that is no region',
-      { leader: 'nobody', epoch: 50, nonce: 'x' },
-      /"nobody" is no region of the topology/,
-    ],
-    [
-      'the largest epoch',
-      { leader: 'eu-west', epoch: Number.MAX_SAFE_INTEGER, nonce: 'z' },
-      /epoch 9007199254740991 is beyond/,
-    ],
-    ['an epoch of half a billion', { leader: 'eu-west', epoch: 500_000_000, nonce: 'z' }, /epoch 500000000 is beyond/],
-    [
-      'a hand-over to nobody',
-      { leader: 'us-east', epoch: 1, nonce: 'z', handover: { to: 'x', id: 'i' } },
-      /handover to "x"/,
-    ],
-    ['what is not JSON', '{"leader":', /it is not an object/],
-  ];
-
-  for (const [what, value, reason] of hostile) {
+  for (const [what, value, reason] of hostileRecords) {
     it(`${what}: writes go on, the health names it, the key is put right, and a promotion is as ever`, async () => {
       const stop = keepWriting(cluster, told);
       const refused = told.refused.length;

@@ -64,7 +64,7 @@ describe('split brain', function () {
       }
       assert.equal(minority.told.acknowledgements.at(-1)?.position.split('@')[0], 'eu-west', 'the old leader follows');
       told.add(apart);
-      const accepting = await checkWholeCluster(cluster, told);
+      const { accepting } = await checkWholeCluster(cluster, told);
       assert.deepEqual([accepting.get(epoch), accepting.get(epoch + 1)], ['us-east', 'eu-west']);
       await watch.stop();
       const verified = await cluster.post('/cluster/verify', {});

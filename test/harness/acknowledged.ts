@@ -15,6 +15,8 @@ export interface Acknowledgement {
   readonly durability: string;
   /** It was taken before, under the same idempotency key. */
   readonly replayed: boolean;
+  /** When the answer came, epoch ms. */
+  readonly atMs: number;
 }
 
 /** What one request came to. `status` 0: no answer; `sent` false: it certainly never left. */
@@ -60,12 +62,18 @@ export class Acknowledged {
 
   acknowledge(entity: number, body: Told['body']): void {
     add(this.sure, entity);
+    this.acknowledgePlace(entity, body);
+  }
+
+  /** A write that is not counted: what was told is its place in the log. */
+  acknowledgePlace(entity: number, body: Told['body']): void {
     const { position, durability, replayed } = body;
     this.acknowledgements.push({
       entity,
       position: String(position),
       durability: String(durability),
       replayed: replayed === true,
+      atMs: Date.now(),
     });
   }
 

@@ -16,36 +16,37 @@ import { eventually } from '../harness/eventually.ts';
 import { NATS } from '../harness/network.ts';
 import { requestJson } from '../harness/request-json.ts';
 import { drawOne, seededRandom } from '../harness/seeded-random.ts';
+import { smallDiskObstacle } from '../harness/small-disk.ts';
 import { Workload } from '../harness/workload.ts';
-import { describeFault, drawPlan, type Fault, type PlannedFault, resourcesOf } from './plan.ts';
+import { Intruder } from './intruder.ts';
+import { describeFault, drawPlan, type Fault, type FaultName, type PlannedFault, resourcesOf } from './plan.ts';
+import type { NemesisReport } from './report.ts';
 
 /** From the last heal until everything must be well. */
 const CONVERGE_LIMIT_MS = 90_000;
 const WRITERS = 12;
 const WRITES_PER_SECOND = 100;
+/** Keyed writes that are sent again in the end. */
+const SENT_AGAIN = 300;
+/** What fills a disk that is nearly full, besides the writers. */
+const LARGE_ITEMS = 24;
+const LARGE_ITEM_CHARACTERS = 50_000;
+/** Its entities are not those of the writers. */
+const LARGE_ITEM_ENTITY = 1_000;
+const steppedClocks = {
+  region: 'test/harness/stepped-clock-region.js',
+  router: 'test/harness/stepped-clock-router.js',
+};
 
 export interface NemesisOptions {
   readonly seed: number;
   readonly minutes: number;
+  /** Absent: all. */
+  readonly faults?: readonly FaultName[];
   /** A line now and then. */
   readonly say?: (line: string) => void;
   /** Every event, when it happens. */
   readonly onEvent?: (line: string) => void;
-}
-
-export interface NemesisReport {
-  readonly seed: number;
-  readonly faults: ReadonlyMap<string, number>;
-  readonly acknowledged: number;
-  /** Keyed writes that were sent more than once. */
-  readonly repeated: number;
-  /** Unkeyed writes whose outcome nobody was told. */
-  readonly unknown: number;
-  /** Answers other than 200, and missing ones, by status and code. */
-  readonly failures: ReadonlyMap<string, number>;
-  /** In which writes were accepted. */
-  readonly epochs: number;
-  readonly convergedMs: number;
 }
 
 /** Throws with the seed and the trace of events when anything is not as promised. */
@@ -60,30 +61,25 @@ export async function runNemesis(options: NemesisOptions): Promise<NemesisReport
   }
 }
 
-export function describeReport(report: NemesisReport): string {
-  const total = [...report.faults.values()].reduce((sum, count) => sum + count, 0);
-  const named = (counts: ReadonlyMap<string, number>): string =>
-    [...counts]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([kind, count]) => `${kind} ${count}`)
-      .join(', ');
-  return [
-    `seed ${report.seed}: ${total} faults (${named(report.faults)})`,
-    `${report.acknowledged} writes acknowledged, ${report.repeated} of them sent more than once under their key, ` +
-      `${report.unknown} of unknown outcome; ${report.epochs} epochs accepted writes`,
-    `other answers: ${named(report.failures) || 'none'}`,
-    `converged ${(report.convergedMs / 1_000).toFixed(1)} s after the last heal; nothing lost, nothing doubled`,
-  ].join('\n');
+interface Surroundings {
+  readonly cluster: Cluster;
+  /** Where the files lie that say how wrong each clock is. */
+  readonly clocks: string;
+  /** Regions whose disk can be full. */
+  readonly disks: readonly string[];
+  readonly intruder: Intruder;
 }
 
 class Run {
   private readonly seed: number;
+  private readonly faults: readonly FaultName[] | undefined;
   private readonly say: (line: string) => void;
   private readonly onEvent: (line: string) => void;
   private readonly cluster: Cluster;
   private readonly clocks: string;
   private readonly load: Workload;
   private readonly watch: Watch;
+  private readonly intruder: Intruder;
   private readonly random;
   private readonly trace: string[] = [];
   private readonly counts = new Map<string, number>();
@@ -92,12 +88,16 @@ class Run {
   private readonly ending = new AbortController();
   private running: readonly Promise<void>[] = [];
   private hasBackup = false;
+  private readonly disks: readonly string[];
   /** The first thing that went wrong in a fault itself: a process that does not start again. */
   private broken: unknown;
 
-  private constructor(options: NemesisOptions, cluster: Cluster, clocks: string) {
+  private constructor(options: NemesisOptions, { cluster, clocks, disks, intruder }: Surroundings) {
     const { seed } = options;
     this.seed = seed;
+    this.faults = options.faults;
+    this.disks = disks;
+    this.intruder = intruder;
     this.say = options.say ?? (() => {});
     this.onEvent = options.onEvent ?? (() => {});
     this.cluster = cluster;
@@ -115,15 +115,22 @@ class Run {
   static async start(options: NemesisOptions): Promise<Run> {
     const { seed } = options;
     const clocks = mkdtempSync(join(tmpdir(), 'tidal-clocks-'));
-    const main = 'test/harness/stepped-clock-region.js';
-    const mains = defaultRegions.map((name) => [name, { main, env: { TIDAL_TEST_CLOCK_FILE: join(clocks, name) } }]);
+    const stepped = (main: string, names: readonly string[]) =>
+      names.map((name) => [name, { main, env: { TIDAL_TEST_CLOCK_FILE: join(clocks, name) } }] as const);
+    // The last one has a disk as it is on this machine.
+    const disks = smallDiskObstacle === undefined ? defaultRegions.slice(0, -1) : [];
+    if (smallDiskObstacle !== undefined) options.say?.(`SKIPPED: ${smallDiskObstacle}`);
     const cluster = await Cluster.start({
       routers: 2,
       wires: { seed },
       topology: seed % 2 === 0 ? [] : ['failover: automatic'],
-      mains: Object.fromEntries(mains),
+      mains: Object.fromEntries([
+        ...stepped(steppedClocks.region, defaultRegions),
+        ...stepped(steppedClocks.router, ['router', 'router-2']),
+      ]),
+      smallDisks: disks,
     });
-    return new Run(options, cluster, clocks);
+    return new Run(options, { cluster, clocks, disks, intruder: await Intruder.enter(cluster) });
   }
 
   async through(lengthMs: number): Promise<NemesisReport> {
@@ -135,15 +142,23 @@ class Run {
       regions: cluster.regionNames,
       routers: cluster.routerNames,
       wires: cluster.network.names,
+      disks: this.disks,
+      ...(this.faults === undefined ? {} : { faults: this.faults }),
     });
     await this.carryOut(plan);
     const healedMs = performance.now();
     await this.healAll();
     await load.flows(50, CONVERGE_LIMIT_MS);
     await load.stop();
-    const accepting = await checkWholeCluster(cluster, load.told, CONVERGE_LIMIT_MS);
+    const sentAgain = await load.sendAgain(SENT_AGAIN);
+    const { accepting, events } = await checkWholeCluster(cluster, load.told, CONVERGE_LIMIT_MS);
     const convergedMs = performance.now() - healedMs;
+    await this.verify();
     await this.watch.stop();
+    this.lookForTheDead();
+    if (this.broken !== undefined) throw this.broken;
+    this.checkGarbageWasSeen();
+    const { messages, records, requests } = this.intruder;
     return {
       seed: this.seed,
       faults: this.counts,
@@ -153,6 +168,8 @@ class Run {
       failures: load.failures,
       epochs: accepting.size,
       convergedMs,
+      garbage: { messages, records, requests },
+      checks: { places: load.told.acknowledgements.length, events, sentAgain, looks: this.watch.looks },
     };
   }
 
@@ -173,6 +190,7 @@ class Run {
     void this.load.stop();
     this.ending.abort();
     await Promise.all(this.running);
+    await this.intruder.leave();
     this.cluster.nats.resume();
     for (const service of this.cluster.processes.values()) service.signal('SIGCONT');
     await this.cluster.stop();
@@ -206,9 +224,8 @@ class Run {
 
   /** A process that nobody killed must not have ended. */
   private lookForTheDead(): void {
-    for (const [name, service] of this.cluster.processes) {
-      if (this.busy.has(name) || service.running) continue;
-      this.broken ??= new Error(`${name} ended by itself: ${service.lines.slice(-8).join('\n')}`);
+    for (const { ownEnds } of this.cluster.processes.values()) {
+      if (ownEnds.length > 0) this.broken ??= new Error(ownEnds.join('\n'));
     }
   }
 
@@ -243,7 +260,7 @@ class Run {
       case 'kill': {
         if (fault.process === NATS) return nats.kill().then(() => () => nats.restart());
         await cluster.kill(fault.process);
-        return () => cluster.restart(fault.process);
+        return () => this.restart(fault.process);
       }
       case 'stand still': {
         if (fault.process === NATS) {
@@ -255,7 +272,7 @@ class Run {
       }
       case 'kill all':
         await Promise.all([nats.kill(), ...[...processes.keys()].map((name) => cluster.kill(name))]);
-        return () => Promise.all([nats.restart(), ...[...processes.keys()].map((name) => cluster.restart(name))]);
+        return () => Promise.all([nats.restart(), ...[...processes.keys()].map((name) => this.restart(name))]);
       case 'wipe nats':
         await nats.kill();
         return () => nats.restart({ wiped: true });
@@ -293,8 +310,26 @@ class Run {
         await this.ask('/cluster/promote', { region: fault.region, force: fault.kind === 'force' });
         return undefined;
       case 'clock':
-        this.setClock(fault.region, fault.offMs);
-        return () => this.setClock(fault.region, 0);
+        this.setClock(fault.process, fault.offMs);
+        return () => this.setClock(fault.process, 0);
+      case 'full disk':
+        cluster.disk(fault.region).leave(fault.freeBytes);
+        this.running = [...this.running, this.writeLargeItems(fault.region)];
+        return () => cluster.disk(fault.region).makeRoom();
+      case 'stream garbage': {
+        const position = this.load.told.acknowledgements.at(-1)?.position;
+        const taken = await this.intruder.publish(seededRandom(fault.seed), fault.count, position);
+        this.note(`the stream took ${taken} messages of garbage about ${position}`);
+        return undefined;
+      }
+      case 'key garbage':
+        this.note(`the key took ${await this.intruder.overwriteKey(seededRandom(fault.seed), fault.count)} values`);
+        return undefined;
+      case 'request garbage': {
+        const answered = await this.intruder.request(seededRandom(fault.seed), fault.count, fault.region);
+        this.note(`${fault.region} refused ${answered} requests`);
+        return undefined;
+      }
     }
   }
 
@@ -302,11 +337,56 @@ class Run {
     await Promise.all(wires.map((wire) => this.cluster.network.named(wire).heal()));
   }
 
-  private setClock(region: string, offMs: number): void {
-    writeFileSync(join(this.clocks, region), String(offMs));
-    const service = this.cluster.process(region);
-    // One that starts has not said what the signal means yet; it reads the file anyway.
-    if (service.running && !this.busy.has(region)) service.signal('SIGUSR2');
+  private setClock(name: string, offMs: number): void {
+    writeFileSync(join(this.clocks, name), String(offMs));
+    const service = this.cluster.process(name);
+    // One that starts has not said what the signal means yet: `restart` makes up for it.
+    if (service.serving) service.signal('SIGUSR2');
+  }
+
+  private async restart(name: string): Promise<void> {
+    await this.cluster.restart(name);
+    // Its clock may have been set while it started.
+    this.cluster.process(name).signal('SIGUSR2');
+  }
+
+  /** Until the disk of whichever region takes them is full. They count in no sum; what is told of them is their places. */
+  private async writeLargeItems(region: string): Promise<void> {
+    const metadata = { note: 'x'.repeat(LARGE_ITEM_CHARACTERS) };
+    const names = [...this.cluster.regionNames];
+    const entity = LARGE_ITEM_ENTITY + names.indexOf(region);
+    const full = `disk of ${region}`;
+    for (let left = LARGE_ITEMS; left > 0 && this.busy.has(full) && !this.ending.signal.aborted; left--) {
+      const url = drawOne(this.random, this.cluster.routerUrls);
+      const answer = await requestJson<Record<string, unknown>>(`${url}/items`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ entity_id: entity, metadata }),
+      }).catch(() => undefined);
+      if (answer?.status === 200) this.load.told.acknowledgePlace(entity, answer.body);
+      if (answer?.status === 507) return this.note(`a large item is refused: ${String(answer.body.detail)}`);
+    }
+  }
+
+  private async verify(): Promise<void> {
+    await eventually(
+      'all regions have one state',
+      async () => {
+        const { body } = await this.cluster.post('/cluster/verify', {});
+        if (body.converged === false) throw new Error(JSON.stringify(body));
+        return body.converged === true;
+      },
+      CONVERGE_LIMIT_MS,
+    );
+    await this.cluster.settled(CONVERGE_LIMIT_MS);
+  }
+
+  /** What was refused was named: a run that is long enough has been asked in time. */
+  private checkGarbageWasSeen(): void {
+    const { messages, records } = this.intruder;
+    const { refusedMessages, refusedRecords } = this.watch;
+    if (messages >= 20 && refusedMessages.size === 0) throw new Error('no region has named a refused message');
+    if (records >= 20 && refusedRecords.size === 0) throw new Error('no region has named a refused leadership record');
   }
 
   /** An operator's request through one of the routers, whatever comes of it. */
@@ -330,7 +410,8 @@ class Run {
     this.note('all faults are healed');
     this.say('all faults are healed');
     await cluster.network.heal();
-    for (const region of cluster.regionNames) this.setClock(region, 0);
+    for (const name of cluster.processes.keys()) this.setClock(name, 0);
+    for (const region of this.disks) cluster.disk(region).makeRoom();
     for (const region of cluster.regionNames) {
       await eventually(
         `${region} is healed`,

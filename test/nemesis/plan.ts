@@ -13,7 +13,15 @@ export type Fault =
   | { readonly kind: 'delay'; readonly wires: readonly string[]; readonly mostMs: number }
   | { readonly kind: 'drill'; readonly region: string }
   | { readonly kind: 'promote' | 'force'; readonly region: string }
-  | { readonly kind: 'clock'; readonly region: string; readonly offMs: number };
+  | { readonly kind: 'clock'; readonly process: string; readonly offMs: number }
+  | { readonly kind: 'full disk'; readonly region: string; readonly freeBytes: number }
+  | { readonly kind: 'stream garbage' | 'key garbage'; readonly count: number; readonly seed: number }
+  | {
+      readonly kind: 'request garbage';
+      readonly region: string;
+      readonly count: number;
+      readonly seed: number;
+    };
 
 export interface PlannedFault {
   readonly fault: Fault;
@@ -29,30 +37,46 @@ export interface PlanOptions {
   readonly routers: readonly string[];
   /** Names of the wires, `from > to`. */
   readonly wires: readonly string[];
+  /** Regions whose disk can be full. */
+  readonly disks: readonly string[];
+  /** The faults to draw from; absent: all. */
+  readonly faults?: readonly FaultName[];
 }
 
-/** Drawn as often as it is named. */
-const kinds = [
-  ...[
-    'kill',
-    'kill',
-    'kill',
-    'kill',
-    'stand still',
-    'stand still',
-    'kill all',
-    'wipe nats',
-    'back up nats',
-    'restore nats',
-  ],
-  ...['wire', 'wire', 'split', 'split', 'split', 'delay', 'delay', 'drill', 'drill', 'clock'],
-  ...['promote', 'promote', 'promote', 'promote', 'force', 'force', 'force'],
-] as const;
+/** How often each is in the deck that faults are drawn from. */
+const deck = {
+  kill: 4,
+  'stand still': 2,
+  'kill all': 1,
+  'wipe nats': 1,
+  'back up nats': 1,
+  'restore nats': 1,
+  wire: 2,
+  split: 3,
+  delay: 2,
+  drill: 2,
+  promote: 4,
+  force: 3,
+  clock: 3,
+  'full disk': 3,
+  'stream garbage': 2,
+  'key garbage': 2,
+  'request garbage': 2,
+} as const;
+
+export type FaultName = keyof typeof deck;
+export const faultNames = Object.keys(deck) as readonly FaultName[];
+
+const SECOND_MS = 1_000;
+const HOUR_MS = 3_600 * SECOND_MS;
+const clockStepsMs = [2 * SECOND_MS, 20 * SECOND_MS, 300 * SECOND_MS, 2 * HOUR_MS, 30 * HOUR_MS, 30 * 24 * HOUR_MS];
+const freeSizes = [0, 64 * 1024, 256 * 1024, 1024 * 1024] as const;
 
 const GAP_MS = [100, 3_000] as const;
 const LENGTH_MS = [200, 8_000] as const;
 
-export function drawPlan({ seed, lengthMs, regions, routers, wires }: PlanOptions): PlannedFault[] {
+export function drawPlan(options: PlanOptions): PlannedFault[] {
+  const { seed, lengthMs, regions, routers, wires, disks, faults = faultNames } = options;
   const random = seededRandom(seed * 2 + 1);
   // Seeds that are close begin alike.
   random.bytes(64);
@@ -70,8 +94,18 @@ export function drawPlan({ seed, lengthMs, regions, routers, wires }: PlanOption
     kind: drawOne(random, ['cut', 'cut', 'black hole', 'black hole', 'black hole there', 'black hole back'] as const),
     wires: some,
   });
+  const possible = faults.filter((name) => name !== 'full disk' || disks.length > 0);
+  const whole = possible.flatMap((name) => Array.from({ length: deck[name] }, () => name));
+  let left: FaultName[] = [];
+  /** From a deck that is new when it is used up: a run of a few minutes has every kind. */
+  const drawName = (): FaultName => {
+    if (left.length === 0) left = [...whole];
+    const [name] = left.splice(drawBetween(random, 0, left.length - 1), 1);
+    if (name === undefined) throw new Error('no fault to draw');
+    return name;
+  };
   const draw = (): Fault => {
-    const kind = drawOne(random, kinds);
+    const kind = drawName();
     switch (kind) {
       case 'kill':
       case 'stand still':
@@ -92,7 +126,23 @@ export function drawPlan({ seed, lengthMs, regions, routers, wires }: PlanOption
       case 'force':
         return { kind, region: drawOne(random, regions) };
       case 'clock':
-        return { kind, region: drawOne(random, regions), offMs: drawOne(random, [-300_000, -20_000, 20_000, 300_000]) };
+        return {
+          kind,
+          process: drawOne(random, [...regions, ...routers]),
+          offMs: drawOne(random, clockStepsMs) * drawOne(random, [1, -1]),
+        };
+      case 'full disk':
+        return { kind, region: drawOne(random, disks), freeBytes: drawOne(random, freeSizes) };
+      case 'stream garbage':
+      case 'key garbage':
+        return { kind, count: drawBetween(random, 1, 12), seed: drawBetween(random, 0, 2 ** 31) };
+      case 'request garbage':
+        return {
+          kind,
+          region: drawOne(random, regions),
+          count: drawBetween(random, 1, 24),
+          seed: drawBetween(random, 0, 2 ** 31),
+        };
     }
   };
 
@@ -124,9 +174,15 @@ export function resourcesOf(fault: Fault, processes: readonly string[]): readonl
     case 'drill':
       return [`drill of ${fault.region}`];
     case 'clock':
-      return [`clock of ${fault.region}`];
+      // One at a time: most clocks are right.
+      return ['clock'];
+    case 'full disk':
+      return [`disk of ${fault.region}`];
     case 'promote':
     case 'force':
+    case 'stream garbage':
+    case 'key garbage':
+    case 'request garbage':
       return [];
   }
 }

@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { checkAcknowledged } from '../checkers/acknowledged-writes.ts';
+import { checkTimes } from '../checkers/times.ts';
 import { Watch } from '../checkers/watch.ts';
 import { Acknowledged, type CheckedCluster } from '../harness/acknowledged.ts';
 import type { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
+import { rawBatch, rawSignal } from '../harness/garbage.ts';
 
 const origin = 'us-east@aaaaaaaaaa';
 
@@ -50,6 +53,41 @@ describe('checkers', () => {
       assert.rejects(checkAcknowledged(showing(2, `${origin}:1`), two()), /lacks/));
     it('one place for two writes', () =>
       assert.rejects(checkAcknowledged(showing(2, `${origin}:2`), told(`${origin}:2`, `${origin}:2`)), /two writes/));
+  });
+
+  describe('times', () => {
+    const hour = 3_600_000;
+    /** A region whose log is one view, accepted `offMs` off the present time, and that shows it in those windows. */
+    const check = async (offMs: number, shown: object = {}, atMs = Date.now()): Promise<number> => {
+      const hlc = (Date.now() + offMs) * HLC_PER_MS;
+      const log = rawBatch({ origin, hlc, signals: ['view'], events: [rawSignal(1_000)] });
+      const server = createServer(({ url = '' }, response) => {
+        response.end(url.endsWith('from=1') ? log : '');
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const view = { '1h': 1, '24h': 1, '7d': 1, all: 1, decayed: 0.9999, ...shown };
+      const cluster = {
+        regionNames: ['us-east'],
+        regionUrls: new Map([['us-east', `http://127.0.0.1:${(server.address() as { port: number }).port}`]]),
+        region: async () => ({ status: 200, body: { durable: `${origin}:1` } }),
+        get: async () => ({ status: 200, body: { at: new Date(atMs).toISOString(), signals: { view } } }),
+      };
+      const told = new Acknowledged();
+      told.acknowledge(1, { position: `${origin}:1`, durability: 'stream' });
+      try {
+        return await checkTimes(cluster as unknown as Cluster, told);
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    };
+
+    it('right ones', async () => assert.equal(await check(-5_000), 1));
+    it('of the future', () => assert.rejects(check(hour), /of the future/));
+    it('of the past', () => assert.rejects(check(-hour), /accepted -36\d+ ms off/));
+    it('a window that lacks what was written just now', () => assert.rejects(check(0, { '1h': 0 }), /shows/));
+    it('a sum that has decayed too much', () => assert.rejects(check(0, { decayed: 0.5 }), /shows/));
+    it('an answer for another time', () => assert.rejects(check(0, {}, Date.now() - hour), /shows/));
   });
 
   describe('the watch', () => {

@@ -1,0 +1,163 @@
+/**
+ * Somebody who can reach nats-server and the regions' own ports, past all wires, and sends what no part of the system would:
+ * garbage on the stream, in the leadership key, and as requests. Nothing of it may be believed. What could pass for a
+ * region's own message by all rules is not sent: nobody could tell it from one.
+ */
+import { connect, type NatsConnection } from 'nats';
+import type { Random } from '../../shared/kernel/kernel.ts';
+import { CHAIN_BYTES, chainHash, splitMessage } from '../../shared/protocol/batch.ts';
+import { HLC_PER_MS } from '../../shared/protocol/events.ts';
+import { regionOf } from '../../shared/protocol/position.ts';
+import type { Cluster } from '../harness/cluster.ts';
+import { drawGarbage, type Garbage, rawBatch, rawSignal } from '../harness/garbage.ts';
+import { hostileRecords } from '../harness/hostile-records.ts';
+import { hostileRequests } from '../harness/hostile-requests.ts';
+import { requestJson } from '../harness/request-json.ts';
+import { drawBetween, drawOne } from '../harness/seeded-random.ts';
+
+const ANSWER_LIMIT_MS = 2_000;
+/** Above every epoch a cluster could have come to. */
+const FAR_EPOCHS = [2_000_000, 500_000_000, Number.MAX_SAFE_INTEGER] as const;
+
+/** The end of an origin, as a region has it. */
+interface End {
+  readonly origin: string;
+  readonly first: number;
+  /** Its last batch. */
+  readonly bytes?: Uint8Array;
+}
+
+export class Intruder {
+  /** Stored by nats-server. */
+  messages = 0;
+  records = 0;
+  /** Requests that were answered: all refused. */
+  requests = 0;
+  private readonly cluster: Cluster;
+  private readonly nats: NatsConnection;
+
+  private constructor(cluster: Cluster, nats: NatsConnection) {
+    this.cluster = cluster;
+    this.nats = nats;
+  }
+
+  static async enter(cluster: Cluster): Promise<Intruder> {
+    const nats = await connect({ servers: cluster.nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
+    return new Intruder(cluster, nats);
+  }
+
+  leave(): Promise<void> {
+    return this.nats.close();
+  }
+
+  /** About the origin of `position`, about others and about none. Returns how many messages the stream has taken. */
+  async publish(random: Random, count: number, position: string | undefined): Promise<number> {
+    const end = position === undefined ? undefined : await this.endOf(position);
+    let taken = 0;
+    for (let left = count; left > 0; left--) {
+      const { origin, bytes } = this.drawMessage(random, end);
+      if (await this.store(`tidal.wal.${origin}`, bytes)) taken += 1;
+    }
+    this.messages += taken;
+    return taken;
+  }
+
+  /** Returns how many values the key has taken. */
+  async overwriteKey(random: Random, count: number): Promise<number> {
+    let taken = 0;
+    for (let left = count; left > 0; left--) {
+      const [, value] = drawOne(random, hostileRecords);
+      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      if (await this.store('$KV.TIDAL_CONTROL.leadership', Buffer.from(text))) taken += 1;
+    }
+    this.records += taken;
+    return taken;
+  }
+
+  /** Returns how many requests were answered. Throws where one was not refused. */
+  async request(random: Random, count: number, region: string): Promise<number> {
+    const drawn = Array.from({ length: count }, () => drawOne(random, hostileRequests));
+    const answers = await Promise.all(drawn.map(([path, body]) => this.ask(region, path, body)));
+    const answered = answers.filter((answer) => answer).length;
+    this.requests += answered;
+    return answered;
+  }
+
+  private drawMessage(random: Random, end: End | undefined): Garbage {
+    const {
+      origin,
+      first = 2,
+      bytes = undefined,
+    } = end ?? { origin: `${drawOne(random, this.cluster.regionNames)}@bbbbbbbbbbbbb` };
+    const chain = bytes === undefined ? {} : { chain: chainHash(bytes) };
+    const region = regionOf(origin);
+    switch (drawBetween(random, 0, 7)) {
+      case 0:
+        return drawGarbage(random, { origin: `${drawOne(random, this.cluster.regionNames)}@bbbbbbbbbbbbb` });
+      case 1:
+        return drawGarbage(random, { origin: 'evil@aaaaaaaaaaaaa' });
+      case 2:
+        return forged(`${region}@ccccccccccccc`, { epoch: drawOne(random, FAR_EPOCHS) });
+      case 3:
+        return forged('evil@aaaaaaaaaaaaa', {});
+      case 4:
+        return forged(origin, { first, chain: random.bytes(CHAIN_BYTES) });
+      default:
+        return drawGarbage(random, { origin, first, ...chain }, bytes);
+    }
+  }
+
+  private async store(subject: string, bytes: Uint8Array): Promise<boolean> {
+    try {
+      const answer = await this.nats.request(subject, bytes, { timeout: ANSWER_LIMIT_MS });
+      return answer.json<{ error?: unknown }>().error === undefined;
+    } catch {
+      // The server is away, or has no stream at present.
+      return false;
+    }
+  }
+
+  private async endOf(position: string): Promise<End> {
+    const at = position.lastIndexOf(':');
+    const [origin, last] = [position.slice(0, at), Number(position.slice(at + 1))];
+    const end = { origin, first: last + 1 };
+    const url = `${this.cluster.regionUrls.get(regionOf(origin))}/internal/log/${origin}?from=${last}`;
+    try {
+      const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
+      const bytes = splitMessage(new Uint8Array(await response.arrayBuffer())).at(-1);
+      return bytes === undefined ? end : { ...end, bytes };
+    } catch {
+      return end;
+    }
+  }
+
+  private async ask(region: string, path: string, body: unknown): Promise<boolean> {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    let status: number;
+    try {
+      ({ status } = await requestJson(this.cluster.regionUrls.get(region)! + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: text,
+      }));
+    } catch {
+      // The region is away.
+      return false;
+    }
+    // 503: not ready, whatever is asked.
+    if (status !== 400 && status !== 503) throw new Error(`${region} answered ${status} to ${path} ${text}`);
+    return true;
+  }
+}
+
+/** Whole in itself: only what it claims is wrong. */
+function forged(origin: string, claim: { epoch?: number; first?: number; chain?: Uint8Array }): Garbage {
+  const bytes = rawBatch({
+    origin,
+    hlc: Date.now() * HLC_PER_MS,
+    signals: ['view'],
+    events: [rawSignal(9_000)],
+    ...claim,
+  });
+  return { name: 'a forged batch', origin, bytes };
+}
