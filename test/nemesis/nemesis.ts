@@ -29,8 +29,8 @@ const WRITES_PER_SECOND = 100;
 /** Keyed writes that are sent again in the end. */
 const SENT_AGAIN = 300;
 /** What fills a disk that is nearly full, besides the writers. */
-const LARGE_ITEMS = 24;
-const LARGE_ITEM_CHARACTERS = 50_000;
+const LARGE_ITEMS = 12;
+const LARGE_ITEM_CHARACTERS = 200_000;
 /** Its entities are not those of the writers. */
 const LARGE_ITEM_ENTITY = 1_000;
 const steppedClocks = {

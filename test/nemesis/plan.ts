@@ -70,7 +70,7 @@ export const faultNames = Object.keys(deck) as readonly FaultName[];
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600 * SECOND_MS;
 const clockStepsMs = [2 * SECOND_MS, 20 * SECOND_MS, 300 * SECOND_MS, 2 * HOUR_MS, 30 * HOUR_MS, 30 * 24 * HOUR_MS];
-const freeSizes = [0, 64 * 1024, 256 * 1024, 1024 * 1024] as const;
+const freeSizes = [0, 64 * 1024, 256 * 1024] as const;
 
 const GAP_MS = [100, 3_000] as const;
 const LENGTH_MS = [200, 8_000] as const;
