@@ -16,13 +16,12 @@ disks, garbage on the stream, in the leadership key and as requests to regions. 
 acknowledged is lost, nothing counted twice, nothing ever went back, no process ended by itself, every event has its true time,
 all regions are the same bit for bit.
 
-  --minutes N  how long faults are inflicted, a run (3)
-  --seed S     draws the same faults again (a fresh one)
-  --runs R     runs one behind the other, with seeds S, S+1, … (1)
-  --faults LIST  only these, separated by commas (all):
-               ${faultNames.join(', ')}
-  --events     prints every fault and what operators were answered, when it happens
-  --help       this text
+  --minutes N    how long faults are inflicted, a run (3)
+  --seed S       draws the same faults again (a fresh one)
+  --runs R       runs one behind the other, with seeds S, S+1, … (1)
+  --faults LIST  only these, separated by commas, of (all):
+${faultNames.map((name) => `                 ${name}\n`).join('')}  --events       prints every fault and what operators were answered, when it happens
+  --help         this text
 
 Odd seeds run with automatic failover, even ones with manual. Exit code 0: nothing was found. 1: the seed, what happened, and
 where the logs of all processes are, are printed.`;
