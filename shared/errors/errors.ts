@@ -54,7 +54,6 @@ export const problems = {
   shutting_down: [503, 'The process is shutting down'],
   configuration_refused: [503, 'The process was started with what cannot be used'],
   stream_unavailable: [503, 'The stream is not healthy'],
-  schema_behind: [503, 'The region lacks a part of the schema that the log uses'],
   clock_unsafe: [503, 'The clock of this region is too far off'],
   storage_full: [507, 'The disk is full'],
   quarantine_full: [507, 'The quarantine is full'],

@@ -73,8 +73,12 @@ describe('the documents', () => {
       .flatMap((folder) => files(join(root, folder)))
       .filter((file) => !file.endsWith('errors.ts'));
     const text = sources.map((file) => readFileSync(file, 'utf8')).join('\n');
-    const unused = Object.keys(problems).filter((code) => !text.includes(`'${code}'`));
-    assert.deepEqual(unused, []);
+    // Where one is made, not where it is met: `stopped` in a status has codes of its own. That none is made which the table lacks is its type.
+    const made = new Set([...text.matchAll(/(?:new Refusal|refused\w*)\(\s*'([a-z_]+)'/g)].map(([, code]) => code));
+    assert.deepEqual(
+      Object.keys(problems).filter((code) => !made.has(code)),
+      [],
+    );
   });
 
   it('docs/failure-modes.md: every fault names tests that exist', () => {

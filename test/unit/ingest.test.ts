@@ -79,6 +79,34 @@ describe('ingest', () => {
     );
   });
 
+  it('nothing is taken from the moment on that a partition begins to be stored: as if it had not come, and it can come again', async () => {
+    const one = region();
+    let receives = true;
+    const { clock, wal, apply } = one;
+    const ingest = createIngest({
+      ...{ clock, log: silentLog, wal, apply, schema: testSchema },
+      receives: () => receives,
+      onStopped: (stopped) => assert.fail(stopped.detail),
+      onRefused: assert.fail,
+    });
+    const [first, second, third] = viewChain(a, 3);
+    const offset = (sequence: number, last: number) => ({ sequence, origin: a, last, created: 'then' });
+    const before = ingest.take([first!], offset(1, 5));
+    // Asked for while the first is on its way to the disk; its turn comes when the region receives no more.
+    const waiting = ingest.take([second!], offset(2, 10));
+    await before;
+    receives = false;
+    assert.deepEqual(await waiting, { events: 0, gaps: [{ origin: a, first: 6 }], doubted: [] });
+    assert.deepEqual(await ingest.take([third!], offset(3, 15)), {
+      ...{ events: 0, gaps: [{ origin: a, first: 11 }], doubted: [] },
+    });
+    await wal.flushNotes();
+    assert.deepEqual([one.durable, one.applied, wal.offset?.sequence], [`${a}:5`, `${a}:5`, 1]);
+    receives = true;
+    assert.deepEqual(await ingest.take([second!, third!], offset(3, 15)), { events: 10, gaps: [], doubted: [] });
+    assert.deepEqual([one.durable, wal.offset?.sequence], [`${a}:15`, 3]);
+  });
+
   it('an offset goes with what was taken, is noted when all was known, and is left out at a hole', async () => {
     const one = region();
     const batches = viewChain(a, 4);
