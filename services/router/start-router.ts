@@ -73,6 +73,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
       random,
       metrics,
       maxConnections: config.maxConnections,
+      maxAddressConnections: config.maxAddressConnections,
       keepAliveMs: config.keepAliveMs,
     });
     router.start();

@@ -27,6 +27,8 @@ export interface RouterConfig {
   readonly httpLimits: HttpLimits;
   readonly keepAliveMs: number;
   readonly maxConnections: number;
+  /** Of one client address; 0: no limit. */
+  readonly maxAddressConnections: number;
   readonly heldWritesLimit: number;
   readonly heldWritesMs: number;
   readonly drainMs: number;
@@ -134,6 +136,16 @@ const table = {
     fallback: 10_000,
     why: 'open connections; requests on more are refused with overloaded',
   },
+  max_address_connections: {
+    env: 'TIDAL_MAX_ADDRESS_CONNECTIONS',
+    flag: 'max-address-connections',
+    kind: 'integer',
+    unit: 'connections',
+    min: 0,
+    max: 100_000,
+    fallback: 2_500,
+    why: 'open connections of one client address; more are refused and closed. 0: no limit, where all clients come through one balancer',
+  },
   held_writes_limit: {
     env: 'TIDAL_HELD_WRITES_LIMIT',
     flag: 'held-writes-limit',
@@ -185,6 +197,7 @@ export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
     }),
     keepAliveMs: values.keep_alive_ms,
     maxConnections: values.max_connections,
+    maxAddressConnections: values.max_address_connections,
     heldWritesLimit: values.held_writes_limit,
     heldWritesMs: values.held_writes_ms,
     drainMs: values.drain_ms,

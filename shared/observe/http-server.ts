@@ -5,16 +5,18 @@
  * Promise: every failure is answered as RFC 9457 problem details with a code of the one table; nothing of an internal
  * error reaches the client but its request id.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import Koa, { type Context, type Next } from 'koa';
 import { ConfigError } from '../config/config-error.ts';
 import { messageOf, Refusal } from '../errors/errors.ts';
 import { type Clock, type Random, randomName, sleep } from '../kernel/kernel.ts';
+import { AddressLimit } from './address-limit.ts';
 import { AnswerBudget } from './answer-budget.ts';
 import { ArrivingBodies, arrivingBodyOf } from './arriving-bodies.ts';
 import { ArrivingHeads } from './arriving-heads.ts';
+import { answerBare } from './bare-answer.ts';
 import { expectsContinue } from './http-body.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -36,6 +38,8 @@ const POSITION_HEADER = 'x-tidal-position';
 const SMALL_BYTES = 4 * 1024;
 /** Node would drop further ones silently. */
 const HEADERS_LIMIT = 1_000;
+/** A connection that is refused at once is closed after this long: closed any sooner, the answer may be lost with it. */
+const REFUSED_OPEN_MS = 1_000;
 /** How often node looks for requests whose time is over: at most so much later they are ended. */
 const LOOK_EVERY_MS = 1_000;
 
@@ -227,6 +231,8 @@ export interface ListenOptions {
    * connections closed; twice as many are not accepted at all.
    */
   readonly maxConnections: number;
+  /** Of one client address; further ones are answered `overloaded` and closed at once. Absent or 0: no limit of its own. */
+  readonly maxAddressConnections?: number;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
@@ -259,14 +265,17 @@ export interface Listening {
 export async function listen(options: ListenOptions): Promise<Listening> {
   const { app, host, port, log, clock, random, metrics, maxConnections } = options;
   const { drainLimitMs = 5_000, keepAliveMs = KEEP_ALIVE_MS, arrivalMs = ARRIVAL_MS, halfOpen = true } = options;
-  const { headsBytes = HEADS_LIMIT_BYTES } = options;
+  const { headsBytes = HEADS_LIMIT_BYTES, maxAddressConnections = 0 } = options;
   const handler = app.callback();
   let closing: Promise<void> | undefined;
   const refused = metrics.counter({
     name: 'tidal_http_connections_refused_total',
     help: 'Connections over the limit: closed after a refusal, or not accepted.',
   });
+  const addresses = new AddressLimit({ limit: maxAddressConnections, metrics });
   const open = new Set<Socket>();
+  /** Answered before they asked: what arrives on them is nothing. */
+  const answered = new WeakSet<Socket>();
   /** Those that came when there were enough already. */
   const over = new WeakSet<Socket>();
   metrics.gauge({
@@ -277,6 +286,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   const heads = new ArrivingHeads({ clock, metrics, open, limitBytes: headsBytes, headBytes: HEAD_LIMIT_BYTES });
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request;
+    if (answered.has(socket)) return void request.resume();
     heads.began(socket);
     response.once('close', () => heads.answered(socket));
     const isOver = over.has(request.socket);
@@ -322,6 +332,14 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   server.maxConnections = 2 * maxConnections;
   server.on('drop', () => refused.inc());
   server.on('connection', (socket) => {
+    if (!addresses.admits(socket)) {
+      answered.add(socket);
+      const detail = `${maxAddressConnections} connections of this address are open already`;
+      answerBare(socket, new Refusal('overloaded', detail), random);
+      const timer = clock.after(REFUSED_OPEN_MS, () => socket.destroy());
+      socket.on('close', () => timer.cancel());
+      return;
+    }
     if (open.size >= maxConnections) {
       over.add(socket);
       refused.inc();
@@ -378,21 +396,6 @@ function flawOf(request: IncomingMessage): Refusal | undefined {
 
 function headersTooLarge(limitBytes: number, what: string): Refusal {
   return new Refusal('headers_too_large', `the ${what} may have at most ${limitBytes} bytes`);
-}
-
-/** What cannot be parsed as a request never reaches the application; it is answered like everything else. */
-function answerBare(socket: Duplex, refusal: Refusal, random: Random): void {
-  const body = JSON.stringify(refusal.toProblem());
-  const headers = {
-    'content-type': 'application/problem+json',
-    'content-length': Buffer.byteLength(body),
-    'x-request-id': randomName(random, 16),
-    connection: 'close',
-    ...(refusal.extras.allow === undefined ? {} : { allow: refusal.extras.allow.join(', ') }),
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const reason = STATUS_CODES[refusal.status] ?? '';
-  socket.end(`HTTP/1.1 ${refusal.status} ${reason}\r\n${lines.join('')}\r\n${body}`);
 }
 
 function refusalOf({ code, message }: NodeJS.ErrnoException, arrivalMs: number): Refusal {

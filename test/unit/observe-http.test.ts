@@ -8,6 +8,7 @@ import { createHttpApp, type Listening, listen, requestIdOf } from '../../shared
 import { parseJson } from '../../shared/observe/json-text.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
+import { eventually } from '../harness/eventually.ts';
 
 describe('the HTTP ground', () => {
   let server: Listening;
@@ -232,6 +233,32 @@ describe('listening', () => {
     const { text } = await under.metrics.render();
     assert.match(text, /tidal_http_connections\{[^}]*\} 32\n/);
     assert.match(text, /tidal_http_connections_refused_total\{[^}]*\} 19\n/);
+    await server.close();
+  });
+
+  it('of one address so many connections are served; further ones are answered before they ask, and closed, until one ends', async () => {
+    const under = options();
+    const server = await listen({ ...under, port: 0, log: silentLog, maxAddressConnections: 3 });
+    const request = 'GET /health HTTP/1.1\r\nhost: x\r\n\r\n';
+    const whole = (got: string): boolean => got.includes('}');
+    const kept = [await open(server.url), await open(server.url), await open(server.url)];
+    for (const socket of kept) assert.match(await exchange(socket, request, whole), /^HTTP\/1.1 200 /);
+    for (const sent of ['', request, `POST /things HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n`]) {
+      const got = await exchange(await open(server.url), sent);
+      const [head = '', body = ''] = got.split('\r\n\r\n');
+      assert.match(head, /^HTTP\/1.1 503 .*application\/problem\+json.*retry-after: 1/s);
+      assert.match(body, /"code":"overloaded".*3 connections of this address/);
+    }
+    const other = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1', localAddress: '127.0.0.2' });
+    opened.push(other);
+    assert.match(await exchange(other, request, whole), /^HTTP\/1.1 200 /, 'another address has its own');
+    for (const socket of kept) assert.match(await exchange(socket, request, whole), /^HTTP\/1.1 200 /);
+    kept[0]!.destroy();
+    await eventually('another one is served', async () => {
+      return (await exchange(await open(server.url), request, whole)).startsWith('HTTP/1.1 200 ');
+    });
+    const { text } = await under.metrics.render();
+    assert.match(text, /tidal_http_address_connections_refused_total\{[^}]*\} [3-9]\n/);
     await server.close();
   });
 
