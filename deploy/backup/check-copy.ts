@@ -64,7 +64,10 @@ export async function checkBackup(
   if (size !== manifest.bytes) throw new Fault('damaged_backup', `${file} has ${size} bytes, not ${manifest.bytes}`);
   const sha256 = await digestOf(file);
   if (sha256 !== manifest.sha256) {
-    throw new Fault('damaged_backup', `${file} is not what it was: its SHA-256 is ${sha256}, not ${manifest.sha256}`);
+    throw new Fault(
+      'damaged_backup',
+      `${file} has a checksum mismatch: its SHA-256 is ${sha256}, not ${manifest.sha256}`,
+    );
   }
   const checked = await checkCopy(clock, file);
   for (const [name, said, is] of [

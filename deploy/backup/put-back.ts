@@ -81,7 +81,7 @@ async function install(
     await incoming.append(bytes as Buffer);
   }
   if (!(await incoming.complete(manifest.bytes, manifest.sha256))) {
-    throw new Fault('damaged_backup', `${dataDir} did not take the backup as it is: look at the disk`);
+    throw new Fault('damaged_backup', `${dataDir} did not store the backup unchanged: check the disk`);
   }
   const wal = openLog({ store: incoming.open() });
   await wal.storeMark('region', region);

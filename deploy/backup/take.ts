@@ -34,7 +34,7 @@ export interface TakeOptions {
 export async function takeBackup(options: TakeOptions): Promise<Manifest> {
   const { clock, region, to, source, say } = options;
   for (const path of [to, manifestFile(to)]) {
-    if (existsSync(path)) throw new ConfigError(`${path} exists already; a backup is never written over`);
+    if (existsSync(path)) throw new ConfigError(`${path} exists already; a backup is never overwritten`);
   }
   makeDirectory(dirname(to));
   const part = `${to}.part`;
@@ -118,7 +118,8 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
     }
     say(`${info.bytes} of ${info.bytes} bytes`);
     const sha256 = await digestOf(part);
-    if (sha256 !== info.sha256) throw new Fault('damaged_backup', 'what arrived is not what was sent: try again');
+    if (sha256 !== info.sha256)
+      throw new Fault('damaged_backup', 'checksum mismatch of the received backup: try again');
     return { sha256, unshipped: typeof unshipped === 'number' ? unshipped : undefined };
   } finally {
     await link.close();

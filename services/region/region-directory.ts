@@ -41,7 +41,7 @@ export async function takeDirectory(options: DirectoryOptions): Promise<Director
   }
   requireAccepted(wal, schema, schemaFile);
   if ((wal.mark('mending') ?? false) !== false) {
-    throw new ConfigError('mending this data directory was interrupted: run it again (docs/runbook.md)');
+    throw new ConfigError('a mend of this data directory was interrupted: run it again (docs/runbook.md)');
   }
   if (owner === undefined) wal.noteMark('region', region);
   if (typeof wal.mark('disk') !== 'string') wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));

@@ -35,8 +35,8 @@ export class AnswerBudget {
       grow: (bytes) => {
         const more = Math.max(0, bytes - taken);
         if (this.usedBytes + more > this.limitBytes) {
-          throw new Refusal('overloaded', `${this.usedBytes} bytes of answers are on their way to clients already`, {
-            hint: 'read answers as they come, and ask for less at one time',
+          throw new Refusal('overloaded', `${this.usedBytes} bytes of answers are already being sent to clients`, {
+            hint: 'read answers as they arrive, and request less at a time',
           });
         }
         this.usedBytes += more;

@@ -80,7 +80,7 @@ export class ArrivingBodies {
     oldest?.end(
       new Refusal(
         'overloaded',
-        `${this.limit} request bodies are on their way already, this one for the longest time`,
+        `${this.limit} request bodies are already being received, this one for the longest time`,
         {
           hint: 'send the body at once',
         },

@@ -27,12 +27,12 @@ export class BodyBudget {
     return {
       take: (bytes) => {
         if (taken + bytes > this.limitBytes) {
-          throw new Refusal('body_too_large', `all bodies together may have at most ${this.limitBytes} bytes`, {
+          throw new Refusal('body_too_large', `all bodies together are limited to ${this.limitBytes} bytes`, {
             hint: 'send it in smaller parts',
           });
         }
         if (this.usedBytes + bytes > this.limitBytes) {
-          throw new Refusal('overloaded', `${this.usedBytes} bytes of bodies are in memory already`, {
+          throw new Refusal('overloaded', `${this.usedBytes} bytes of bodies are already in memory`, {
             hint: 'send less at one time',
           });
         }

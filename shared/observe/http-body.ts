@@ -32,7 +32,7 @@ export function requireType<T extends string>(ctx: Context, accepted: readonly T
 export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: number) => void): Promise<Buffer> {
   const request = ctx.req;
   const tooLarge = (): Refusal =>
-    new Refusal('body_too_large', `the body may have at most ${limitBytes} bytes`, {
+    new Refusal('body_too_large', `the body is limited to ${limitBytes} bytes`, {
       hint: 'send it in smaller parts',
     });
   const declared = Number(request.headers['content-length'] ?? 0);
@@ -77,7 +77,7 @@ export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: num
     // Nobody is left to read the answer; the refusal only ends the handler.
     const onBroken = (): void => {
       request.on('error', () => {});
-      end(() => reject(new Refusal('invalid_request', 'the request ended before its body')));
+      end(() => reject(new Refusal('invalid_request', 'the connection closed before the end of the body')));
     };
     arrival?.arriving((refusal) => {
       // What it has of its body may never come; its socket is worth more than its next request.

@@ -90,7 +90,7 @@ export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOp
   });
   const bodies = new ArrivingBodies({ limit: limits.arrivingBodies, metrics });
   const answers = new AnswerBudget({ limitBytes: limits.answersBytes, metrics });
-  const busy = (): Refusal => new Refusal('overloaded', `${limits.inFlight} requests are being answered already`);
+  const busy = (): Refusal => new Refusal('overloaded', `${limits.inFlight} requests are already in flight`);
 
   const app = new Koa();
   app.on('error', (error: unknown, ctx?: Context) => {
@@ -181,7 +181,7 @@ function answerProblem(ctx: Context, error: unknown): void {
   const refusal =
     error instanceof Refusal
       ? error
-      : new Refusal('internal', 'the server made a mistake; the log has it under this request id', {
+      : new Refusal('internal', 'internal error; the log has the details under this request id', {
           hint: `request id ${requestIdOf(ctx)}`,
         });
   ctx.status = refusal.status;
@@ -294,7 +294,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     if (closing !== undefined || isOver) response.setHeader('connection', 'close');
     const refusal =
       isOver && !isExempt(request.url ?? '')
-        ? new Refusal('overloaded', `${maxConnections} connections are open already`)
+        ? new Refusal('overloaded', `${maxConnections} connections are already open`)
         : flawOf(request);
     if (refusal !== undefined) {
       // Whoever sends such a request does not mean the next one either.
@@ -325,7 +325,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     answerBare(
       socket,
-      new Refusal('method_not_allowed', 'this is no proxy: there is no CONNECT', { allow: ['GET'] }),
+      new Refusal('method_not_allowed', 'CONNECT is not supported: this is not a proxy', { allow: ['GET'] }),
       random,
     );
   });
@@ -375,7 +375,7 @@ function flawOf(request: IncomingMessage): Refusal | undefined {
   const { rawHeaders, headers } = request;
   const count = rawHeaders.length / 2;
   if (count > HEADERS_LIMIT) {
-    return new Refusal('headers_too_large', `the request has ${count} headers; at most ${HEADERS_LIMIT} are taken`);
+    return new Refusal('headers_too_large', `the request has ${count} headers; the limit is ${HEADERS_LIMIT}`);
   }
   let bytes = 0;
   let hosts = 0;
@@ -389,13 +389,13 @@ function flawOf(request: IncomingMessage): Refusal | undefined {
   if (hosts !== 1) return new Refusal('invalid_request', `the request has ${hosts} Host headers; one is required`);
   if (/[\s/?#@\\,]/.test(headers.host ?? '')) return new Refusal('invalid_request', 'the Host header is not a host');
   if (headers.expect !== undefined && !expectsContinue(request)) {
-    return new Refusal('expectation_failed', 'no expectation but 100-continue can be met');
+    return new Refusal('expectation_failed', 'the only supported expectation is 100-continue');
   }
   return undefined;
 }
 
 function headersTooLarge(limitBytes: number, what: string): Refusal {
-  return new Refusal('headers_too_large', `the ${what} may have at most ${limitBytes} bytes`);
+  return new Refusal('headers_too_large', `the ${what} is limited to ${limitBytes} bytes`);
 }
 
 function refusalOf({ code, message }: NodeJS.ErrnoException, arrivalMs: number): Refusal {
@@ -403,9 +403,9 @@ function refusalOf({ code, message }: NodeJS.ErrnoException, arrivalMs: number):
     case 'HPE_HEADER_OVERFLOW':
       return headersTooLarge(HEAD_LIMIT_BYTES, 'request line and headers');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Refusal('request_timeout', `the request was not here ${arrivalMs / 1_000} s after its beginning`);
+      return new Refusal('request_timeout', `request not fully received within ${arrivalMs / 1_000} s`);
     default:
-      return new Refusal('invalid_request', `this is no HTTP request: ${message}`);
+      return new Refusal('invalid_request', `malformed HTTP request: ${message}`);
   }
 }
 

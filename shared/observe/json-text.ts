@@ -48,7 +48,7 @@ function notKept(text: string, position: number, where: string): Refusal {
   const shown = number.length > 40 ? `${number.slice(0, 40)}…` : number;
   const message = `is ${shown}, which would not come back as it was sent`;
   return new Refusal('invalid_request', `${where}${path === '' ? 'the number' : path} ${message}`, {
-    hint: 'numbers are whole ones up to ±9007199254740991 or decimals of about 15 digits (64-bit floating point); send others as a text',
+    hint: 'numbers are integers up to ±9007199254740991 or decimals of about 15 digits (64-bit floating point); send others as strings',
     errors: [{ path: `${where}${path}`, message }],
   });
 }
@@ -114,7 +114,7 @@ const numbers = /[\d\-+.eE,\s]*\]/y;
 
 function tooDeep(where: string): Refusal {
   return new Refusal('invalid_request', `${where}the JSON is nested more than ${JSON_DEPTH_LIMIT} deep`, {
-    hint: 'no route takes more than 4',
+    hint: 'no route needs more than 4 levels',
   });
 }
 

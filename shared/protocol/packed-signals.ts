@@ -99,5 +99,5 @@ export function unpackSignals(packed: string): SignalColumns {
 }
 
 function unreadable(): Refusal {
-  return new Refusal('invalid_request', 'signals must be what a router of this version packs');
+  return new Refusal('invalid_request', 'signals must be packed by a router of this version');
 }

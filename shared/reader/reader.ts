@@ -22,7 +22,7 @@ export class InvalidBatch extends DamagedBatch {
   }
 }
 
-/** Where the next value begins cannot be told: nothing behind it can be read. */
+/** Where the next value begins cannot be reached: nothing behind it can be read. */
 export class UnreadableBatch extends InvalidBatch {}
 
 /** A batch of a later version of this program. */

@@ -109,7 +109,7 @@ describe('backup and restore', function () {
     damaged[Math.floor(damaged.length / 2)]! ^= 1;
     const other = JSON.stringify({ ...(JSON.parse(manifest) as object), position: 'us-east@aaaaaaaaaa:1' });
     for (const [bytes, text, says] of [
-      [damaged, manifest, /is not what it was: its SHA-256/],
+      [damaged, manifest, /has a checksum mismatch: its SHA-256/],
       [whole.subarray(0, -1), manifest, /has \d+ bytes, not \d+/],
       [whole, other, /position is/],
     ] as const) {

@@ -48,7 +48,7 @@ describe('the NATS volume is lost while a region is away', function () {
       await cluster.restart('ap-south');
     }).then(() => undefined));
 
-  it('wiped while a follower is cut off by a drill', () =>
+  it('wiped while a follower is partitioned', () =>
     underLoad(async (load) => {
       assert.equal((await cluster.post('/cluster/partition', { region: 'eu-west' })).status, 200);
       await load.flows(100);

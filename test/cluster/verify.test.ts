@@ -69,7 +69,7 @@ describe('verification of the regions', function () {
     await cluster.post('/signals', { entity_id: 1, signal: 'like' });
     const during = await verify();
     assert.equal(during.converged, null);
-    assert.match(during.reason ?? '', /eu-west is cut off by a drill/);
+    assert.match(during.reason ?? '', /eu-west is partitioned/);
     await cluster.post('/cluster/heal', { region: 'eu-west', wait: true });
     assert.equal((await verify()).converged, true);
     await cluster.kill('ap-south');

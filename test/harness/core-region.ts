@@ -355,7 +355,7 @@ export class CoreRegion {
       status: async () => peer().status(),
       log: async (origin, from) => {
         const { cut, serve, wal } = peer();
-        if (cut || this.cut) throw new Fault('peer_refused', `${region} is cut off by a drill`);
+        if (cut || this.cut) throw new Fault('peer_refused', `${region} is partitioned`);
         return serve?.(origin, from) ?? Buffer.concat(wal.read(origin, from, 768 * 1024));
       },
       ...noSnapshots(region),

@@ -74,7 +74,7 @@ describe('answers of the vector index', () => {
             }
             answers++;
           });
-          questions.push(asked.catch((error: unknown) => assert.match(String(error), /opened again/)));
+          questions.push(asked.catch((error: unknown) => assert.match(String(error), /is reopening/)));
         };
         for (const each of steps) {
           if (each.do === 'put') {

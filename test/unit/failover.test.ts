@@ -216,7 +216,7 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['us-east', 1]);
     const told = lines.filter(({ message }) => /no region can take over/.test(message));
     assert.equal(told.length, 1);
-    assert.deepEqual(told[0]!.fields.others, ['eu-west is cut off by a drill', 'ap-south is not ready']);
+    assert.deepEqual(told[0]!.fields.others, ['eu-west is partitioned', 'ap-south is not ready']);
     assert.ok((await metric(/failovers_total\{outcome="no_candidate"[^}]*\} (\d+)/)) > 5);
     cluster.apSouth.ready = true;
     await advance(3_000);

@@ -24,7 +24,7 @@ const refused = (index: number) => ({
   status: 503,
   code: 'overloaded',
   duration_ms: index,
-  detail: `${index} requests are being answered already`,
+  detail: `${index} requests are already in flight`,
 });
 
 describe('the log', () => {

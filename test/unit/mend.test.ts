@@ -143,7 +143,7 @@ describe('mending events from the future', () => {
     });
     assert.throws(() => region.crash('kept'), {
       code: 'damaged_checkpoint',
-      message: /the log alone does not make it again/,
+      message: /the state cannot be rebuilt from the log alone/,
     });
   });
 

@@ -71,8 +71,8 @@ describe('cluster status, health and drills', () => {
 
   it('a drill on an unreachable region is 503 and says that nothing was done', async () => {
     cluster.apSouth.state = 'not_sent';
-    await assert.rejects(cluster.router.drills.partition('ap-south'), /cannot be told/);
-    await assert.rejects(cluster.router.drills.heal('ap-south'), /cannot be told/);
+    await assert.rejects(cluster.router.drills.partition('ap-south'), /cannot be reached/);
+    await assert.rejects(cluster.router.drills.heal('ap-south'), /cannot be reached/);
   });
 
   it('is degraded, and says why, where the broker takes less than a batch (schedule 10)', async () => {
@@ -164,7 +164,7 @@ describe('cluster status, health and drills', () => {
     assert.deepEqual(answer.notes, [
       'us-east would refuse writes: its clock is 300 s off',
       'eu-west is not connected to the stream',
-      'ap-south is cut off by a drill',
+      'ap-south is partitioned',
     ]);
   });
 

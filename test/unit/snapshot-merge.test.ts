@@ -205,12 +205,12 @@ describe('checking a log', () => {
     for (const index of [1, 3, 4]) {
       await damage(
         (store) => store.commit((transaction) => transaction.remove('batches', [x, 1 + index * 5])),
-        new RegExp(`(lacks|breaks at) ${x}:${1 + index * 5}$`),
+        new RegExp(`(lacks|is damaged at) ${x}:${1 + index * 5}$`),
       );
     }
     await damage(
       (store) => store.commit((transaction) => transaction.put('batches', [x, 21], viewChain(x, 5, 5, 9)[4]!.bytes)),
-      /breaks at/,
+      /is damaged at/,
     );
   });
 

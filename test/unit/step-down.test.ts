@@ -125,7 +125,7 @@ describe('a leader that is told to stop', () => {
       ({ state }) => {
         state.cut = true;
       },
-      'this region is cut off by a drill',
+      'this region is partitioned',
     ],
   ];
   for (const [what, statuses, arrange, why] of alone) {

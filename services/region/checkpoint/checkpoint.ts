@@ -92,7 +92,7 @@ export function readFloor(mark: unknown): Floor {
   const { position, atMs } = mark as { readonly position?: unknown; readonly atMs?: unknown };
   const parsed = typeof position === 'string' ? parsePosition(position) : undefined;
   if (parsed === undefined || typeof atMs !== 'number') {
-    throw new Fault('damaged_checkpoint', `the stored floor is no position: ${JSON.stringify(mark)}`);
+    throw new Fault('damaged_checkpoint', `the stored checkpoint position is not a position: ${JSON.stringify(mark)}`);
   }
   return { position: parsed, atMs };
 }
@@ -120,7 +120,7 @@ export function packShard(shard: Uint8Array, at: Position, floor: Position): Uin
 export function unpackShard(row: Uint8Array, floor: Position): { readonly at: Position; readonly shard: Uint8Array } {
   const bytes = Buffer.from(row.buffer, row.byteOffset, row.length);
   if (bytes.length < ROW_HEAD_BYTES || bytes.readUInt32LE(CRC_AT) !== crc32(bytes.subarray(LENGTH_AT))) {
-    throw new Fault('damaged_checkpoint', 'the checksum of a stored ledger shard does not hold');
+    throw new Fault('damaged_checkpoint', 'checksum mismatch of a stored ledger shard');
   }
   const start = ROW_HEAD_BYTES + bytes.readUInt32LE(LENGTH_AT);
   const entries = parsePosition(bytes.toString('ascii', ROW_HEAD_BYTES, start));

@@ -90,11 +90,11 @@ class DiskAccount implements Disks {
     const user = wal.mark('disk') === id ? region : reported?.status.region;
     if (user !== undefined) {
       throw new Refusal('disk_in_use', `${user} runs on the disk ${id}`, {
-        hint: 'only a disk that will not come back is retired',
+        hint: 'retire only a disk that will never be used again',
       });
     }
     const disk = this.disks.find((each) => each.id === id);
-    if (disk === undefined) throw new Refusal('unknown_disk', `${region} knows of no disk ${id}`);
+    if (disk === undefined) throw new Refusal('unknown_disk', `${region} knows no disk ${id}`);
     if (disk.retired) return;
     const after = this.disks.map((each) => (each === disk ? { ...disk, retired: true } : each));
     try {

@@ -162,7 +162,7 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
     const from = Number(ctx.query.from);
     if (!originPattern.test(origin)) throw invalid('no such origin');
     if (!Number.isSafeInteger(from) || from < 1) throw invalid('from must be a sequence');
-    if (surface.cut()) throw new Refusal('region_unreachable', `${surface.region} is cut off by a drill`);
+    if (surface.cut()) throw new Refusal('region_unreachable', `${surface.region} is partitioned`);
     const kept = wal.origin(origin)?.first ?? 1;
     if (from < kept) throw new Refusal('log_trimmed', `${surface.region} keeps ${origin} from ${kept} on`);
     ctx.type = 'application/octet-stream';

@@ -47,7 +47,7 @@ export function createReading(
   };
 
   const requireClient = (ctx: Context): void => {
-    if (ctx.req.socket.destroyed) throw new Refusal('invalid_request', 'nobody waits for the answer any more');
+    if (ctx.req.socket.destroyed) throw new Refusal('invalid_request', 'the client has closed the connection');
   };
 
   /** Read your own writes: waits until this region has applied what the client has seen. */
@@ -57,14 +57,18 @@ export function createReading(
     if (token === '') return;
     const wanted = parsePosition(token);
     if (parameters.length > 1 || wanted === undefined) {
-      throw new Refusal('invalid_request', 'min_position must be one position token, as writes and reads answer it', {
+      throw new Refusal('invalid_request', 'min_position must be one position token, as returned by writes and reads', {
         errors: [{ path: 'min_position', message: 'origin:sequence[,origin:sequence…]' }],
       });
     }
     if (apply.waiting >= POSITION_WAITS_LIMIT && !covers(apply.applied, wanted)) {
-      throw new Refusal('overloaded', `${apply.waiting} reads wait for their position at ${surface.region} already`, {
-        hint: 'ask again, ask the leader, or leave out min_position',
-      });
+      throw new Refusal(
+        'overloaded',
+        `${apply.waiting} reads are already waiting for their position at ${surface.region}`,
+        {
+          hint: 'ask again, ask the leader, or leave out min_position',
+        },
+      );
     }
     if (await apply.reached(wanted, POSITION_WAIT_MS)) return;
     const lacking = [...wanted].find(([origin, sequence]) => sequenceOf(apply.applied, origin) < sequence);

@@ -26,7 +26,7 @@ export function createSwitchingApp({
   });
   app.use(router.routes());
   app.use(() => {
-    throw new Refusal('not_ready', `${region} is changing to a store it fetched from a peer`);
+    throw new Refusal('not_ready', `${region} is switching to a store it fetched from a peer`);
   });
   return app;
 }

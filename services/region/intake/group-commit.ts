@@ -113,7 +113,7 @@ class GroupCommit implements Intake {
     const admitted = gate(epoch);
     if (admitted instanceof Refusal) throw admitted;
     if (strict && !ship.healthy) {
-      throw new Refusal('stream_unavailable', 'the stream is not healthy, so no write can be confirmed by it', {
+      throw new Refusal('stream_unavailable', 'the stream is unavailable, so it cannot acknowledge writes', {
         hint: 'leave out Prefer: durability=stream to accept local durability',
       });
     }
@@ -153,10 +153,10 @@ class GroupCommit implements Intake {
     if (bytes > queueLimitBytes)
       return neverRoom(`${bytes} bytes of events`, `${queueLimitBytes} may wait to be written`);
     if (this.waiting + events > queueLimit) {
-      return new Refusal('overloaded', `${queueLimit} events wait to be written already`);
+      return new Refusal('overloaded', `${queueLimit} events are already waiting to be written`);
     }
     if (this.waitingBytes + bytes > queueLimitBytes) {
-      return new Refusal('overloaded', `${queueLimitBytes} bytes of events wait to be written already`);
+      return new Refusal('overloaded', `${queueLimitBytes} bytes of events are already waiting to be written`);
     }
     return undefined;
   }
@@ -434,10 +434,10 @@ function shuttingDown(): Refusal {
 function unconfirmed(position: string, keyed: boolean): Refusal {
   return new Refusal(
     'stream_unconfirmed',
-    `the write is durable here at ${position}; the stream did not confirm in time`,
+    `the write is durable here at ${position}; the stream acknowledgement timed out`,
     {
       hint: keyed
-        ? 'the write counts; sent again with the same Idempotency-Key, it is asked for again and not counted twice'
+        ? 'the write counts; it may be sent again with the same Idempotency-Key and is not counted twice'
         : 'the write counts; do not send it again',
     },
   );

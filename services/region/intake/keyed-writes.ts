@@ -87,7 +87,11 @@ export class KeyedWrites {
 }
 
 function conflict(): Refusal {
-  return new Refusal('idempotency_conflict', 'the Idempotency-Key was used within seven days for another write', {
-    hint: 'send a new key with a new write, and the same body with the same key',
-  });
+  return new Refusal(
+    'idempotency_conflict',
+    'the Idempotency-Key was used for another write within the last seven days',
+    {
+      hint: 'send a new key with a new write, and the same body with the same key',
+    },
+  );
 }

@@ -133,7 +133,9 @@ function loadShards(wal: Wal, ledger: Ledger, log: Log): Loaded {
   const orReplay = (error: unknown): void => {
     if (!(error instanceof Fault && error.code === 'damaged_checkpoint')) throw error;
     if (!whole)
-      throw new Fault(error.code, `${error.message}; the log alone does not make it again; ${HINT}`, { cause: error });
+      throw new Fault(error.code, `${error.message}; the state cannot be rebuilt from the log alone; ${HINT}`, {
+        cause: error,
+      });
     log.warn('checkpoint unusable, replaying the whole log', { error: messageOf(error) });
   };
   let damaged = false;

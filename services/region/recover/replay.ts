@@ -60,7 +60,7 @@ export class Replay {
         const batch = decode(wal.quarantine, bytes, origin, next);
         const follows = chain === undefined ? batch.first <= next && batch.last >= next : batch.first === next;
         if (!follows || (chain !== undefined && Buffer.compare(batch.chain, chain) !== 0)) {
-          throw new Fault('damaged_log', `the log breaks at ${origin}:${next}`);
+          throw new Fault('damaged_log', `the log is damaged at ${origin}:${next}`);
         }
         this.batch(batch, covered);
         chain = chainHash(bytes);
@@ -70,7 +70,10 @@ export class Replay {
       onRead(events);
     }
     if (lowest < last && chain !== undefined && Buffer.compare(chain, end) !== 0) {
-      throw new Fault('damaged_log', `the log breaks at ${origin}:${last}: it is not the batch that was written there`);
+      throw new Fault(
+        'damaged_log',
+        `the log is damaged at ${origin}:${last}: it is not the batch that was written there`,
+      );
     }
     this.done.add(origin);
   }
@@ -135,7 +138,7 @@ function decode(quarantine: Quarantine, bytes: Uint8Array, origin: string, next:
     if (error instanceof InvalidBatch && error.events !== undefined) {
       throw new UnappliableEvent({ origin, ...error.events }, error.message);
     }
-    throw new Fault('damaged_log', `the log breaks at ${origin}:${next}: ${messageOf(error)}`, { cause: error });
+    throw new Fault('damaged_log', `the log is damaged at ${origin}:${next}: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -39,11 +39,11 @@ export async function setAside(wal: Wal, range: QuarantinedRange, contained: Pos
   const { origin, first, last } = range;
   if (wal.quarantine.covers(range)) return;
   if (sequenceOf(contained, origin) >= first) {
-    throw new Refusal('event_applied', `${origin}:${first} is in the state already: it could be applied`, {
-      hint: 'only what no region has applied can be set aside',
+    throw new Refusal('event_applied', `${origin}:${first} is already applied`, {
+      hint: 'only events that no region has applied can be quarantined',
     });
   }
-  if (wal.owns(origin)) throw new Refusal('unknown_event', `${origin}:${last} was not accepted yet`);
+  if (wal.owns(origin)) throw new Refusal('unknown_event', `${origin}:${last} has not been accepted yet`);
   if (wal.quarantine.with(range).ranges.length > QUARANTINE_LIMIT) {
     throw new Refusal('quarantine_full', `the quarantine has ${QUARANTINE_LIMIT} ranges already`);
   }
@@ -51,6 +51,6 @@ export async function setAside(wal: Wal, range: QuarantinedRange, contained: Pos
     await wal.setAside(range);
   } catch (error) {
     if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
-    throw new Refusal('storage_full', 'the disk of the region is full, so that the quarantine cannot be stored');
+    throw new Refusal('storage_full', 'the disk of the region is full, the quarantine cannot be stored');
   }
 }

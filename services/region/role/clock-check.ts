@@ -71,12 +71,12 @@ export class ClockCheck {
   get hindrance(): Refusal | undefined {
     const { region, peers } = this.options;
     if (!peers.asked) {
-      return new Refusal('not_ready', `${region} has not asked every other region for its clock since its start`);
+      return new Refusal('not_ready', `${region} has not compared its clock with every other region since its start`);
     }
     const witnesses = this.witnesses();
     if (witnesses.length === 0) {
-      return new Refusal('clock_unsafe', `the clock of ${region} cannot be judged: no other clock is known`, {
-        hint: 'writes come through a router, which brings its clock; or let another region answer',
+      return new Refusal('clock_unsafe', `the clock of ${region} cannot be verified: no other clock is known`, {
+        hint: 'send writes through a router, which carries its clock, or start another region',
       });
     }
     const far = witnesses.filter(({ offsetMs }) => Math.abs(offsetMs) > UNSAFE_MS);

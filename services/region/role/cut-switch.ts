@@ -87,8 +87,8 @@ class StoredCut implements CutSwitch {
         if (error instanceof Fault && error.code === 'storage_failed') this.options.onFatal(error);
         throw error;
       }
-      throw new Refusal('storage_full', 'the disk of the region is full, so that the drill cannot be stored', {
-        hint: 'nothing was switched',
+      throw new Refusal('storage_full', 'the disk of the region is full, the partition cannot be stored', {
+        hint: 'nothing was changed',
       });
     });
   }

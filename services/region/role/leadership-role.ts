@@ -120,7 +120,7 @@ class LeadershipRole implements Role {
     const { region, hindrance } = this.options;
     this.stall.check();
     const known = this.known;
-    if (known === undefined) return new Refusal('not_leader', `${region} knows of no leader yet`);
+    if (known === undefined) return new Refusal('not_leader', `${region} knows no leader yet`);
     if (epoch > known.epoch) {
       void this.refresh();
       return new Refusal('not_leader', `${region} knows epoch ${known.epoch}, not yet ${epoch}`);
@@ -131,7 +131,7 @@ class LeadershipRole implements Role {
       return new Refusal('handing_over', `${region} is handing over to ${known.handover.to}`);
     }
     if (!this.confirmed)
-      return new Refusal('not_leader', `${region} has not confirmed since it last stood still that it still leads`);
+      return new Refusal('not_leader', `${region} was paused and has not yet confirmed that it still leads`);
     if (this.stored?.leader !== region || this.stored.epoch !== known.epoch) {
       return new Refusal(
         'storage_full',
@@ -315,7 +315,7 @@ class LeadershipRole implements Role {
     const known = this.known;
     if (known?.leader !== region) throw new Refusal('not_leader', `${region} is not the leader`);
     if (known.handover?.id !== id) {
-      throw new Refusal('control_unavailable', `${region} does not see the hand-over ${id} in the leadership record`);
+      throw new Refusal('control_unavailable', `${region} does not see the handover ${id} in the leadership record`);
     }
     log.info('handover started', { to: known.handover.to, epoch: known.epoch });
     return { durable: formatPosition(await settle()) };

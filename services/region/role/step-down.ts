@@ -48,7 +48,7 @@ export class StepDown {
   get hindrance(): Refusal | undefined {
     const { region, role } = this.options;
     if (!this.draining || role.leads) return undefined;
-    return new Refusal('shutting_down', `${region} is about to stop`);
+    return new Refusal('shutting_down', `${region} is stopping`);
   }
 
   /** Resolves when this region may stop: within `limitMs` and {@link LINGER_MS}, at once when `together` is aborted. Never throws. */
@@ -81,7 +81,7 @@ export class StepDown {
     const { role, peers, stream, cut } = this.options;
     if (waitedMs >= limitMs) return `nobody has taken over within ${limitMs} ms`;
     if (role.leadership?.handover !== undefined) return undefined;
-    if (cut()) return 'this region is cut off by a drill';
+    if (cut()) return 'this region is partitioned';
     if (!stream.connected) return 'the broker is away';
     const able = [...peers.views.values()].some(({ status, reachable }) => reachable && canLead(status));
     if (!able) return 'no other region can lead';

@@ -107,8 +107,8 @@ class FusedSearch implements Search {
       return vectors.nearest({ values, limit: CANDIDATES, select }, (hits) => answer(ranked(hits)));
     }
     if (terms.length === 0) {
-      throw new Refusal('no_embedding', `item ${entity} has neither an embedding nor words to relate others to`, {
-        hint: 'give it an embedding with POST /embeddings, or a text in a field that is searched',
+      throw new Refusal('no_embedding', `item ${entity} has neither an embedding nor text to find related items by`, {
+        hint: 'add an embedding with POST /embeddings, or text in a searched field',
       });
     }
     return answer(ranked(undefined));

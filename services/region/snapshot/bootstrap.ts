@@ -287,7 +287,7 @@ class SnapshotBootstrap implements Bootstrap {
       }
       return this.handOver({ peer: link.region, info, incoming });
     }
-    throw new Fault('snapshot_gone', `its copies were gone before they had arrived, ${BEGIN_LIMIT} times`);
+    throw new Fault('snapshot_gone', `its snapshots expired before they were fetched, ${BEGIN_LIMIT} times`);
   }
 
   private async transfer(

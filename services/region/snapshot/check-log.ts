@@ -43,7 +43,7 @@ export async function checkLog(clock: Clock, wal: Wal, rules: ContentRules = {})
         const batch = checked(`${origin}:${next}`, () => decodeBatchUnder(wal.quarantine, bytes));
         const follows = expected === undefined || Buffer.compare(batch.chain, expected) === 0;
         if (batch.origin !== origin || batch.epoch !== epoch || batch.first !== next || !follows) {
-          throw new Fault('damaged_log', `the log breaks at ${origin}:${next}`);
+          throw new Fault('damaged_log', `the log is damaged at ${origin}:${next}`);
         }
         const flaw = hlcRefusal(batch.lastHlc) ?? (declared && undeclaredIn(batch, declared));
         if (flaw !== undefined) throw new Fault('damaged_log', `the batch ${origin}:${next} ${flaw}`);
@@ -61,7 +61,7 @@ export async function checkLog(clock: Clock, wal: Wal, rules: ContentRules = {})
     }
     if (end === undefined) continue;
     if (expected === undefined || Buffer.compare(expected, chain) !== 0 || end.last !== last) {
-      throw new Fault('damaged_log', `${origin} does not end with the batch its record names`);
+      throw new Fault('damaged_log', `${origin} does not end with the batch that its record names`);
     }
     // What cannot be read of it is in quarantine, its time with it.
     const isTold = !wal.quarantine.touches(origin, end.first, end.last);
@@ -80,6 +80,6 @@ function checked<T>(where: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    throw new Fault('damaged_log', `the log breaks at ${where}: ${messageOf(error)}`, { cause: error });
+    throw new Fault('damaged_log', `the log is damaged at ${where}: ${messageOf(error)}`, { cause: error });
   }
 }

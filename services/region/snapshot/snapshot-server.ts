@@ -105,7 +105,7 @@ class CopyServer implements SnapshotServer {
       this.making.catch(() => undefined);
     }
     const info = await within(clock, PATIENCE_MS, this.making, undefined);
-    if (info === undefined) throw new Refusal('not_ready', `${region} is making the copy`);
+    if (info === undefined) throw new Refusal('not_ready', `${region} is creating the snapshot`);
     return info;
   }
 
@@ -128,7 +128,7 @@ class CopyServer implements SnapshotServer {
       need.untilMs = clock.monotonicMs();
       log.warn('snapshot not created', { error: messageOf(error) });
       if (error instanceof Fault && error.code === 'storage_full') {
-        throw new Refusal('storage_full', `${region} has no room for a copy of its store: ${error.message}`);
+        throw new Refusal('storage_full', `${region} has no disk space for a copy of its store: ${error.message}`);
       }
       throw error;
     }
@@ -184,7 +184,7 @@ class CopyServer implements SnapshotServer {
   private refuseWhileCut(): void {
     const { region, cut } = this.options;
     if (this.stopping) throw new Refusal('not_ready', `${region} is stopping`);
-    if (cut()) throw new Refusal('region_unreachable', `${region} is cut off by a drill`);
+    if (cut()) throw new Refusal('region_unreachable', `${region} is partitioned`);
   }
 
   private withdraw(served: Served): void {

@@ -138,7 +138,8 @@ class LmdbStoreHome implements StoreHome {
   async incoming(id: string, bytes: number): Promise<IncomingStore> {
     const { path, onStep } = this.options;
     // The id comes from another process and becomes a name on this disk.
-    if (!/^[a-z2-7]{1,32}$/.test(id)) throw new Fault('peer_refused', `${JSON.stringify(id)} names no copy`);
+    if (!/^[a-z2-7]{1,32}$/.test(id))
+      throw new Fault('peer_refused', `${JSON.stringify(id)} is not the name of a snapshot`);
     const current = this.current();
     // A copy that was installed before may be fetched again: its own directory is the current one then.
     const name = current === `store-${id}` ? `store-${id}-again` : `store-${id}`;

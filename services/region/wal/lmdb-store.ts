@@ -95,7 +95,7 @@ export function openLmdbStore({ path, readOnly = false }: LmdbStoreOptions): Lmd
     return new LmdbStore(path, root, tables);
   } catch (error) {
     abandon(root);
-    throw new Fault('no_place_to_read', `LMDB gives this process no place to read ${path}: ${messageOf(error)}`);
+    throw new Fault('no_place_to_read', `LMDB has no free reader slot for ${path}: ${messageOf(error)}`);
   }
 }
 

@@ -67,7 +67,7 @@ export function createKeyLimit({ clock, wal, limit, region }: KeyLimitOptions): 
   return (ids) => {
     // What is accepted at such a time might repeat a write whose key is forgotten; the other regions would not take it.
     if (clock.nowMs() < wal.keysForgottenMs + KEY_KEPT_MS) {
-      return new Refusal('clock_unsafe', `the clock of ${region} is more than a day behind what it was`, {
+      return new Refusal('clock_unsafe', `the clock of ${region} was set back by more than a day`, {
         hint: 'set it; writes without a key go on',
       });
     }

@@ -170,11 +170,11 @@ export class Promotion {
       }
       const record = entry === 'missing' ? undefined : leadership.parse(entry.value);
       if (entry === 'missing') {
-        throw new Refusal('no_leader', 'there is no leadership record yet; the regions have not all answered');
+        throw new Refusal('no_leader', 'there is no leadership record yet: not every region has answered');
       }
       if (record === undefined) {
-        throw new Refusal('control_unavailable', 'the leadership key holds no record of this cluster', {
-          hint: 'GET /health says why; the key is put right within 30 s; try again',
+        throw new Refusal('control_unavailable', 'the leadership key does not hold a record of this cluster', {
+          hint: 'GET /health says why; the key is repaired within 30 s; try again',
         });
       }
       this.refuseIfBehind(record);
@@ -187,7 +187,7 @@ export class Promotion {
       };
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      throw new Refusal('control_unavailable', `the leadership key cannot be read: ${error.message}`);
+      throw new Refusal('control_unavailable', `the leadership key is unreadable: ${error.message}`);
     }
   }
 
@@ -198,7 +198,7 @@ export class Promotion {
     throw new Refusal(
       'control_unavailable',
       `the leadership key is at epoch ${record.epoch}, and a region knows epoch ${highestEpoch}`,
-      { hint: 'the key is put right within seconds; try again' },
+      { hint: 'the key is repaired within seconds; try again' },
     );
   }
 
@@ -269,7 +269,7 @@ export class Promotion {
     if (hindrance !== undefined && !force) {
       throw refusedUnlessForced('target_not_ready', `${region} would refuse writes: ${hindrance.detail}`);
     }
-    if (target.status.cut && !force) throw refusedUnlessForced('target_cut', `${region} is cut off by a drill`);
+    if (target.status.cut && !force) throw refusedUnlessForced('target_cut', `${region} is partitioned`);
     return target;
   }
 
@@ -304,13 +304,13 @@ export class Promotion {
         hint: `upgrade the schema of ${region} first; followers first, the leader last`,
       });
     }
-    if (old.status.cut) throw refusedUnlessForced('leader_cut', `the leader ${record.leader} is cut off by a drill`);
+    if (old.status.cut) throw refusedUnlessForced('leader_cut', `the leader ${record.leader} is partitioned`);
 
     const id = randomName(this.options.random, 16);
     const announced: Leadership = { ...this.next(record.leader, record.epoch), handover: { to: region, id } };
     const step = await this.swap(announced, found.revision);
     if (step === 'conflict') throw inProgress('the record changed just now');
-    if (step === 'unknown') throw new Refusal('control_unavailable', 'the hand-over could not be announced');
+    if (step === 'unknown') throw new Refusal('control_unavailable', 'the handover could not be announced');
     leadership.adopt(announced);
 
     const endMs = clock.monotonicMs() + HANDOVER_LIMIT_MS;
@@ -324,7 +324,7 @@ export class Promotion {
     try {
       const { durable } = await oldLink.handover({ id }, leftMs());
       const parsed = parsePosition(durable);
-      if (parsed === undefined) throw new Fault('no_answer', `${record.leader} answered no position`);
+      if (parsed === undefined) throw new Fault('no_answer', `${record.leader} did not return a position`);
       final = parsed;
       const { reached, applied } = await targetLink.await({ position: durable, limitMs: leftMs() });
       if (!reached) throw new Fault('not_reached', `${region} got to ${applied || 'nothing'}, not to ${durable}`);
@@ -335,8 +335,8 @@ export class Promotion {
       // The commit's own acknowledgement may have been lost, and its late landing beaten the roll-back.
       if (leadership.current?.nonce === next.nonce) return handedOver(final);
       if (!(error instanceof Fault || error instanceof Refusal)) throw error;
-      throw new Refusal('handover_timeout', `the hand-over did not finish: ${error.message}`, {
-        hint: 'ask /cluster/status who leads; a leader that was stopped for it resumes within 10 s',
+      throw new Refusal('handover_timeout', `the handover did not finish: ${error.message}`, {
+        hint: 'GET /cluster/status names the leader; a leader stopped for the handover resumes within 10 s',
       });
     }
   }
@@ -355,8 +355,8 @@ export class Promotion {
     const result = await this.swap(next, revision);
     if (result === 'conflict') throw inProgress('the record changed before the last step');
     if (result === 'unknown') {
-      throw new Refusal('outcome_unknown', 'the leadership key did not answer the last step', {
-        hint: 'ask /cluster/status who leads',
+      throw new Refusal('outcome_unknown', 'the last step on the leadership key got no answer', {
+        hint: 'GET /cluster/status names the leader',
       });
     }
   }
@@ -393,8 +393,8 @@ export class Promotion {
 }
 
 function inProgress(why: string): Refusal {
-  return new Refusal('promotion_in_progress', `a promotion is under way: ${why}`, {
-    hint: 'ask /cluster/status and try again when it has ended',
+  return new Refusal('promotion_in_progress', `a promotion is in progress: ${why}`, {
+    hint: 'see GET /cluster/status and try again when it has finished',
   });
 }
 
@@ -403,6 +403,6 @@ function refusedUnlessForced(
   detail: string,
 ): Refusal {
   return new Refusal(code, detail, {
-    hint: 'with "force": true it is promoted nevertheless; events only the old leader has are merged when it is back',
+    hint: '"force": true promotes it anyway; events that only the old leader has are merged when it returns',
   });
 }

@@ -35,8 +35,8 @@ export function createClusterQuarantine({ links, regions, log }: ClusterQuaranti
         if (known === undefined) continue;
         isHeld ||= isAside || sequenceOf(known.durable, origin) >= last;
         if (isAside || sequenceOf(known.applied, origin) < first) continue;
-        throw new Refusal('event_applied', `${name} has applied ${origin}:${first}: it could be applied`, {
-          hint: 'only what no region has applied can be set aside; a region that cannot apply it needs another version of the program',
+        throw new Refusal('event_applied', `${name} has applied ${origin}:${first}: it applied`, {
+          hint: 'only events that no region has applied can be quarantined; a region that cannot apply it needs another version of the program',
         });
       }
       if (!isHeld) throw new Refusal('unknown_event', `no region that answers holds ${origin}:${last}`);

@@ -20,7 +20,7 @@ export function createRetireDisk({ links, regions }: RetireDiskOptions): RetireD
     const user = known.find((region) => region?.reachable === true && region.status.disk === disk)?.status.region;
     if (user !== undefined) {
       throw new Refusal('disk_in_use', `${user} runs on the disk ${disk}`, {
-        hint: 'only a disk that will not come back is retired',
+        hint: 'retire only a disk that will never be used again',
       });
     }
     const taken = new Map<string, RegionStatus>();
@@ -48,11 +48,11 @@ export function createRetireDisk({ links, regions }: RetireDiskOptions): RetireD
     const refusal = errors.find((error) => error instanceof Refusal);
     if (refusal !== undefined) throw refusal;
     if (errors.length > 0) {
-      throw new Refusal('region_unreachable', `no region took it: ${errors.map(messageOf).join('; ')}`, {
+      throw new Refusal('region_unreachable', `no region accepted it: ${errors.map(messageOf).join('; ')}`, {
         hint: 'ask again: retiring a disk twice does no harm',
       });
     }
-    throw new Refusal('unknown_disk', `no region knows of a disk ${disk}`, {
+    throw new Refusal('unknown_disk', `no region knows a disk ${disk}`, {
       hint: 'absent_disks in /cluster/status lists those that can be retired',
     });
   };

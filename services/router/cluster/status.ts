@@ -76,8 +76,8 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       const region = known.get(name);
       if (region?.reachable === true) notes.push(...doubtsOf(name, region.status));
       if (region?.reachable !== true) notes.push(`${name}${refusalOr(' does not answer', regions.refused(name))}`);
-      else if (region.status.draining === true) notes.push(`${name} is about to stop`);
-      else if (region.status.cut) notes.push(`${name} is cut off by a drill`);
+      else if (region.status.draining === true) notes.push(`${name} is stopping`);
+      else if (region.status.cut) notes.push(`${name} is partitioned`);
       else if (region.status.snapshotObstacle !== undefined)
         notes.push(`${name} needs a snapshot and cannot have one: ${region.status.snapshotObstacle}`);
       else if (!region.status.ready) notes.push(`${name} is not ready`);

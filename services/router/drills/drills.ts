@@ -70,7 +70,7 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if (wasNotSent(error)) throw unreachable(region, error.message);
-      throw new Refusal('outcome_unknown', `${region} may or may not have been switched: ${error.message}`, {
+      throw new Refusal('outcome_unknown', `${region} may or may not have been changed: ${error.message}`, {
         hint: 'ask again: doing it twice does no harm; /cluster/status shows whether it is partitioned',
       });
     }
@@ -157,7 +157,7 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
 }
 
 function unreachable(region: string, detail: string): Refusal {
-  return new Refusal('region_unreachable', `${region} cannot be told: ${detail}`, {
-    hint: 'a cut is kept on the region itself; try again when it answers',
+  return new Refusal('region_unreachable', `${region} cannot be reached: ${detail}`, {
+    hint: 'the partition is stored by the region itself; try again when it answers',
   });
 }

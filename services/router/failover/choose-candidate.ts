@@ -6,7 +6,7 @@ import type { KnownRegion } from '../cluster/cluster.ts';
 export function disqualified({ status, reachable }: KnownRegion): string | undefined {
   if (!reachable) return 'does not answer';
   if (!status.ready) return 'is not ready';
-  if (status.cut) return 'is cut off by a drill';
+  if (status.cut) return 'is partitioned';
   if (status.stopped !== undefined) return `has stopped: ${status.stopped.detail}`;
   return status.hindrance === undefined ? undefined : `could not accept: ${status.hindrance.detail}`;
 }

@@ -7,7 +7,7 @@
  * - Judged by this process's monotonic clock alone; no two clocks are compared. Every router watches, one acts: the holder
  *   of the lease key. The lease only spares the others the work: that no epoch has two leaders is the compare-and-set's doing.
  * - A leader that answers nobody here but rewrites its key is not silent (this router's network is broken, not the leader),
- *   and neither is one that is cut off by a drill. A leader that never wrote a key is not judged, unless others did.
+ *   and neither is one that is partitioned. A leader that never wrote a key is not judged, unless others did.
  * - Without the control bucket nothing is judged, and what was judged before is forgotten.
  * - Candidates answer, are ready, neither cut nor stopped nor hindered. Of those whose schema has all the leader's signals (of
  *   all, if none has) the one with most of the current epoch durable, then with most of everything, then the topology's first.

@@ -39,7 +39,7 @@ export interface ReadRequest {
   readonly query: string;
   /** Passed on: request id and position token. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Aborted when nobody waits for the answer any more. */
+  /** Aborted when the client has closed the connection. */
   readonly unwanted?: AbortSignal;
   /** Told how long the answer is before it is read into memory; may throw a `Refusal`. */
   readonly reserve?: (bytes: number) => void;

@@ -104,7 +104,7 @@ export function createHttpRegionLink({ entry, clock, router, openPool }: HttpReg
       return { status: answer.statusCode, headers: kept, body: Buffer.from(await answer.body.arrayBuffer()) };
     } catch (error) {
       if (error instanceof Refusal) throw error;
-      if (unwanted?.aborted === true) throw new Fault('no_answer', 'nobody waits for the answer any more');
+      if (unwanted?.aborted === true) throw new Fault('no_answer', 'the client has closed the connection');
       connections.leave(pools);
       throw translate(entry.name, error, limitMs);
     } finally {

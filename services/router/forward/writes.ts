@@ -156,7 +156,7 @@ export class WriteForwarder implements WriteForwarding {
     this.forget();
     this.dropWhere(
       () => true,
-      () => new Refusal('shutting_down', 'this router is shutting down; nothing was taken'),
+      () => new Refusal('shutting_down', 'this router is shutting down; the write was not accepted'),
     );
   }
 
@@ -164,15 +164,15 @@ export class WriteForwarder implements WriteForwarding {
     if (this.stopped) return new Refusal('shutting_down', 'this router is shutting down');
     if (this.block !== undefined && this.waiting >= this.options.heldLimit) return this.given(this.block);
     if (this.waiting >= WAITING_LIMIT || this.waitingBytes + bytes > WAITING_LIMIT_BYTES) {
-      return new Refusal('overloaded', `${this.waiting} write requests are waiting for the leader already`);
+      return new Refusal('overloaded', `${this.waiting} write requests are already waiting for the leader`);
     }
     return undefined;
   }
 
   /** What a client is told when the wait is over or cannot begin. */
   private given({ code, detail }: Block): Refusal {
-    return new Refusal(code === 'stale_epoch' ? 'no_leader' : code, `no leader takes writes: ${detail}`, {
-      hint: 'nothing was taken; try again',
+    return new Refusal(code === 'stale_epoch' ? 'no_leader' : code, `no leader accepts writes: ${detail}`, {
+      hint: 'the write was not accepted; try again',
     });
   }
 
@@ -375,7 +375,7 @@ function countInFlight(lane: Lane, region: string, by: 1 | -1): void {
 }
 
 function unknownOutcome(detail: string, { keyed }: Submission): Refusal {
-  return new Refusal('outcome_unknown', `the write may or may not have been taken: ${detail}`, {
+  return new Refusal('outcome_unknown', `the write may or may not have been accepted: ${detail}`, {
     hint:
       keyed === true
         ? 'send it again with the same Idempotency-Key: it counts once'

@@ -161,7 +161,7 @@ function checkCount(count: number, what: string): void {
   if (count > BULK_LIMIT) {
     throw new Refusal(
       'invalid_request',
-      `the body has more than ${BULK_LIMIT} ${what}; at most ${BULK_LIMIT} writes travel together`,
+      `the body has more than ${BULK_LIMIT} ${what}; the limit of a bulk is ${BULK_LIMIT} writes`,
       {
         hint: 'send it in smaller parts',
       },
@@ -185,8 +185,8 @@ function wantsStream(ctx: Context): boolean {
     const [name = '', value = ''] = preference.split(';')[0]?.split('=') ?? [];
     if (name.trim().toLowerCase() !== 'durability') continue;
     if (value.trim().replaceAll('"', '') === 'stream') return true;
-    throw new Refusal('invalid_request', 'Prefer: durability takes the value stream', {
-      hint: 'without it a write is answered as soon as it is durable in the leader region',
+    throw new Refusal('invalid_request', 'Prefer: durability accepts the value stream', {
+      hint: 'without it a write is acknowledged as soon as it is durable in the leader region',
     });
   }
   return false;

@@ -27,8 +27,8 @@ export class QueryCost {
   spend(steps: number): void {
     this.steps += steps;
     if (this.steps <= QUERY_LIMIT_STEPS) return;
-    throw new Refusal('invalid_query', 'the query has too many matches to look at, in words or in documents', {
-      hint: 'use fewer words, rarer ones, or wildcards that begin with more letters',
+    throw new Refusal('invalid_query', 'the query matches too many words or documents', {
+      hint: 'use fewer or rarer words, or wildcards with longer prefixes',
     });
   }
 }

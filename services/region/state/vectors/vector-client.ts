@@ -147,7 +147,7 @@ class VectorClient implements Vectors {
       if (failed !== undefined)
         throw new Refusal('not_ready', failed, { hint: 'ask another region, or by text alone' });
       if (this.waiting.size >= WAITING_LIMIT) {
-        throw new Refusal('overloaded', `${WAITING_LIMIT} vector searches are waiting already`);
+        throw new Refusal('overloaded', `${WAITING_LIMIT} vector searches are already waiting`);
       }
       const id = ++this.ids;
       const end = (settle: () => void): void => {
@@ -295,7 +295,7 @@ class VectorClient implements Vectors {
     this.onSaved?.();
     // One of these may be what ended it: they are not asked again.
     for (const { isAsked, refuse } of [...this.waiting.values()]) {
-      if (isAsked) refuse(new Refusal('overloaded', 'the vector index is being opened again'));
+      if (isAsked) refuse(new Refusal('overloaded', 'the vector index is reopening'));
     }
     if (this.stopping) return;
     const shortLived = clock.monotonicMs() - this.openedMs < SHORT_LIFE_MS;
