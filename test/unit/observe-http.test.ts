@@ -223,7 +223,7 @@ describe('listening', () => {
     const refused = await exchange(over, get('/things'));
     assert.match(refused, /^HTTP\/1.1 503 /);
     assert.match(refused, /application\/problem\+json/);
-    assert.match(refused, /"code":"overloaded".*16 connections are open/);
+    assert.match(refused, /"code":"overloaded".*16 connections are already open/);
     const looking = await open(server.url);
     assert.match(await exchange(looking, get('/health')), /^HTTP\/1.1 200 /);
     assert.match(await exchange(first, get('/health'), (got) => got.includes('}')), /^HTTP\/1.1 200 .*keep-alive/s);

@@ -70,7 +70,7 @@ describe('a leader that is about to stop', () => {
   it('is a note of health', async () => {
     cluster.usEast.draining = true;
     const { notes } = await cluster.clock.run(cluster.router.reports.health());
-    assert.deepEqual(notes, ['us-east is about to stop']);
+    assert.deepEqual(notes, ['us-east is stopping']);
   });
 });
 
