@@ -198,7 +198,14 @@ const rows: readonly Row[] = [
   post('a nested region', '/cluster/promote', `{"region":${'{"a":'.repeat(2_000)}`, 'invalid_request', 400, /nested/),
   post('200,000 members', '/items', `{${'"k":1,'.repeat(200_000)}"k":1}`, 'invalid_request', 400, /1024 members/),
   { ...post('no line', '/signals', '', 'invalid_request', 400, /at least one/), headers: ndjson },
-  post('too many writes', '/items', `[${'1,'.repeat(20_000)}1]`, 'invalid_request', 400, /limit of a bulk is 20000 writes/),
+  post(
+    'too many writes',
+    '/items',
+    `[${'1,'.repeat(20_000)}1]`,
+    'invalid_request',
+    400,
+    /limit of a bulk is 20000 writes/,
+  ),
   post('a body beyond 2 MiB', '/items', `"${'x'.repeat(2 * 1024 * 1024)}"`, 'body_too_large', 413, /2097152/),
   {
     ...post('another content type', '/items', signal, 'unsupported_media_type', 415),
