@@ -11,20 +11,23 @@
 import { floorMark, packShard, readFloor } from '../../services/region/checkpoint/checkpoint.ts';
 import { recover } from '../../services/region/recover/recover.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
-import { counting, SETTLED_EPOCH } from '../../services/region/state/keys/keys.ts';
+import { type Copy, counting, SETTLED_EPOCH } from '../../services/region/state/keys/keys.ts';
 import { SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import { decodeCopies, decodeItem, encodeCopies, encodeItem } from '../../services/region/wal/documents.ts';
+import { decodeItem, encodeItem } from '../../services/region/wal/documents.ts';
+import { decodeEarlierCopies, encodeCopies, KeyRow, type WriteCopy } from '../../services/region/wal/key-rows.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import type { Store } from '../../services/region/wal/store.ts';
+import type { Store, StoreTables, StoreTransaction, TableName } from '../../services/region/wal/store.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
 import { type Clock, type Random, randomName } from '../../shared/kernel/kernel.ts';
 import type { Log } from '../../shared/observe/log.ts';
+import { keyIdOf, writeIndexOf } from '../../shared/protocol/idempotency.ts';
 import { type Mended, mendedOf } from '../../shared/protocol/mended.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 
-/** Rows changed in one transaction. */
+/** What one transaction changes at most; at least one row. */
 const STEP_ROWS = 1_000;
+const STEP_BYTES = 4 * 1024 * 1024;
 const PAIRS_AT_ONCE = 10_000;
 
 export interface MendOptions {
@@ -82,20 +85,24 @@ export async function mendStore({
   }
   await wal.storeMark('checkpoint', floorMark({ position: wal.durable, atMs: upToMs }));
 
-  const items = await changeRows(store, 'items', (value) => {
+  const items = await changeRows(store, 'items', (key, value) => {
     const { createdMs, updatedMs, ...rest } = decodeItem(value);
     if ((createdMs ?? 0) <= upToMs && updatedMs <= upToMs) return undefined;
     const created = createdMs === undefined ? undefined : Math.min(createdMs, upToMs);
-    return encodeItem({ ...rest, createdMs: created, updatedMs: Math.min(updatedMs, upToMs) });
+    const item = encodeItem({ ...rest, createdMs: created, updatedMs: Math.min(updatedMs, upToMs) });
+    return (transaction) => transaction.put('items', key, item);
   });
-  await changeRows(store, 'keys', (value) => {
-    const copies = decodeCopies(value);
-    const counts = new Set(
-      [...new Set(copies.map(({ bodyHash }) => bodyHash))].flatMap((hash) => {
-        return counting(copies.filter(({ bodyHash }) => bodyHash === hash));
-      }),
-    );
-    return encodeCopies(copies.map((copy) => (counts.has(copy) ? { ...copy, epoch: SETTLED_EPOCH } : copy)));
+  await changeRows(store, 'keyed', (keyId, value) => {
+    const row = encodeCopies(settled([...new KeyRow(value).copies()]));
+    return (transaction) => transaction.put('keyed', keyId, row);
+  });
+  await changeRows(store, 'keys', (id, value) => {
+    const index = writeIndexOf(id);
+    const row = encodeCopies(settled(decodeEarlierCopies(value).map((copy) => ({ index, ...copy }))));
+    return (transaction) => {
+      transaction.put('keyed', keyIdOf(id), Buffer.concat([transaction.get('keyed', keyIdOf(id)) ?? Buffer.of(), row]));
+      transaction.remove('keys', id);
+    };
   });
 
   const mended: Mended = {
@@ -108,28 +115,49 @@ export async function mendStore({
   return { upToMs, pairs, items, mended };
 }
 
-/** Puts what `change` makes of each row in its place; undefined: it stays. Answers how many changed. */
-async function changeRows(
+/** The same copies; those that count keep counting. */
+function settled(copies: readonly WriteCopy[]): WriteCopy[] {
+  const writes = new Map<string, WriteCopy[]>();
+  for (const copy of copies) {
+    const name = `${copy.index} ${copy.bodyHash}`;
+    const write = writes.get(name);
+    if (write === undefined) writes.set(name, [copy]);
+    else write.push(copy);
+  }
+  const counts = new Set([...writes.values()].flatMap<Copy>(counting));
+  return copies.map((copy) => (counts.has(copy) ? { ...copy, epoch: SETTLED_EPOCH } : copy));
+}
+
+/** Does what `change` makes of each row, in transactions of some rows; undefined: it stays. Answers how many changed. */
+async function changeRows<T extends TableName>(
   store: Store,
-  table: 'items' | 'keys',
-  change: (value: Uint8Array) => Uint8Array | undefined,
+  table: T,
+  change: (key: StoreTables[T], value: Uint8Array) => ((transaction: StoreTransaction) => void) | undefined,
 ): Promise<number> {
   let changed = 0;
-  let from: number | string | undefined;
+  let from: StoreTables[T] | undefined;
   do {
-    const range = from === undefined ? {} : { from };
-    const rows = [...store.range(table, { ...range, limit: STEP_ROWS + 1 } as never)];
-    from = rows.length > STEP_ROWS ? rows.pop()!.key : undefined;
-    const after = rows.flatMap(({ key, value }) => {
-      const bytes = change(value);
-      return bytes === undefined ? [] : [{ key, bytes }];
-    });
-    if (after.length > 0) {
+    const changes: ((transaction: StoreTransaction) => void)[] = [];
+    let rows = 0;
+    let bytes = 0;
+    let next: StoreTables[T] | undefined;
+    for (const { key, value } of store.range(table, from === undefined ? {} : { from })) {
+      if (rows === STEP_ROWS || bytes > STEP_BYTES) {
+        next = key;
+        break;
+      }
+      rows++;
+      bytes += value.length;
+      const one = change(key, value);
+      if (one !== undefined) changes.push(one);
+    }
+    if (changes.length > 0) {
       await store.commit((transaction) => {
-        for (const { key, bytes } of after) transaction.put(table, key as never, bytes);
+        for (const one of changes) one(transaction);
       });
     }
-    changed += after.length;
+    changed += changes.length;
+    from = next;
   } while (from !== undefined);
   return changed;
 }

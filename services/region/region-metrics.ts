@@ -31,7 +31,7 @@ export interface RegionReadings {
   itemsIndexed(): number;
   failedIndexes(): number;
   ledgerPairs(): number;
-  idempotencyKeys(): { readonly known: number; readonly limit: number };
+  idempotencyKeys(): { readonly known: number; readonly bytes: number; readonly limit: number };
   positionWaits(): number;
   disks(): number;
   silentDisks(): number;
@@ -214,12 +214,9 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   gauge('tidal_items_indexed', 'Live items that filters and search know.', read.itemsIndexed);
   gauge('tidal_failed_indexes', 'Indexes that cannot be read until the region is started again.', read.failedIndexes);
   gauge('tidal_ledger_pairs', '(item, signal) pairs with at least one event.', read.ledgerPairs);
-  gauge('tidal_idempotency_keys', 'Ids of idempotency keys in the log.', () => read.idempotencyKeys().known);
-  gauge(
-    'tidal_idempotency_keys_limit',
-    'Ids of idempotency keys that may be in the log.',
-    () => read.idempotencyKeys().limit,
-  );
+  gauge('tidal_idempotency_keys', 'Idempotency keys the log knows.', () => read.idempotencyKeys().known);
+  gauge('tidal_idempotency_keys_bytes', 'Bytes they take in the store.', () => read.idempotencyKeys().bytes);
+  gauge('tidal_idempotency_keys_limit', 'Idempotency keys it may know.', () => read.idempotencyKeys().limit);
   gauge('tidal_position_waits', 'Requests that wait for a position to be applied here.', read.positionWaits);
   gauge('tidal_disks', 'Disks of other regions in the account, retired ones included.', read.disks);
   gauge(

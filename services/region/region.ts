@@ -304,7 +304,11 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const intake: Intake = createGroupCommit({
     ...{ clock, random, log, region, schema, wal, apply, ship, onFatal },
     gate: (epoch) => role.gate(epoch),
-    keyRefusal: createKeyLimit({ clock, wal, limit: options.idempotencyKeysLimit, region }),
+    keyRefusal: createKeyLimit({
+      ...{ clock, wal, region },
+      limit: options.idempotencyKeysLimit,
+      storeLimitBytes: options.logMaxBytes,
+    }),
     queueLimit: options.intakeQueueLimit,
     queueLimitBytes: options.intakeQueueBytes,
     onCommit: counters.committed,
@@ -394,7 +398,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     failedIndexes: () => [recovered.indexing.failed, vectors.stats.failed].filter((why) => why !== undefined).length,
     itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.told),
     ledgerPairs: () => ledger.pairs,
-    idempotencyKeys: () => ({ known: wal.keys, limit: options.idempotencyKeysLimit }),
+    idempotencyKeys: () => ({ known: wal.keys, bytes: wal.keyBytes, limit: options.idempotencyKeysLimit }),
     positionWaits: () => apply.waiting,
     disks: () => disks.known.length,
     silentDisks: () => silentDisks(disks.known, clock.nowMs()),

@@ -134,7 +134,7 @@ const table = {
     min: 1,
     max: 1_000_000_000,
     fallback: 20_000_000,
-    why: 'idempotency keys kept on disk; writes under more are refused with storage_full until old ones are forgotten',
+    why: 'idempotency keys kept on disk, a bulk counting once; writes under more are refused with storage_full until old ones are forgotten',
   },
   intake_queue_limit: {
     env: 'TIDAL_INTAKE_QUEUE_LIMIT',

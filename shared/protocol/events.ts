@@ -41,7 +41,7 @@ export type Metadata = Readonly<Record<string, MetadataValue>>;
  * JSON and 24 bytes of a batch alike.
  */
 export interface EventKey {
-  /** Names the write: 16 bytes, 22 characters. */
+  /** Names the write: the key on its route, 12 bytes, and which write of its request it is, 4; 22 characters. */
   readonly id: string;
   /** Tells two writes under one name apart: 8 bytes, 11 characters. */
   readonly bodyHash: string;

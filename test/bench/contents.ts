@@ -83,6 +83,17 @@ export const entries: readonly Entry[] = [
       `trending: ${page.cell('none', 'trending')} ms without, ${page.cell('author:author 7', 'trending')} ms with one for a few items`,
   },
   {
+    name: 'keyed-writes',
+    asks: 'a signal in a bulk of 20,000 under an idempotency key, beside the same without: at intake, and on disk',
+    measured: (page) =>
+      ['a key each', 'no keys']
+        .map((keys) => {
+          const of = (column: string): string => page.cell(`bulks of 20,000, ${keys}`, column);
+          return `${of('taken, µs')} µs of processor and ${of('bytes on disk')} bytes with ${keys}`;
+        })
+        .join('; '),
+  },
+  {
     name: 'ledger',
     asks: 'one signal into the ledger, beside a counter in a `Map`; the memory of a pair',
     reach: '≤ 5×, ≥ 3 M/s; ≤ 64 bytes a cold pair, ≤ 1,088 a hot one',

@@ -157,6 +157,43 @@ describe('keyed retries', function () {
       assert.equal(body.signals.view.all, 7);
     });
 
+    it('a bulk of 20,000 under one key is one key in every region, and after all of them have started again', async () => {
+      const keysKnown = async (): Promise<number[]> =>
+        Promise.all(
+          [...cluster.regionUrls.values()].map(async (url) => {
+            const text = await (await fetch(`${url}/metrics`)).text();
+            return Number(/^tidal_idempotency_keys\{[^}]*\} (\d+)$/m.exec(text)?.[1]);
+          }),
+        );
+      const bulk = Array.from({ length: 20_000 }, () => ({ entity_id: 700, signal: 'view' }));
+      const send = async (url: string): Promise<Record<string, unknown>> => {
+        const response = await fetch(`${url}/signals`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'idempotency-key': 'a-bulk' },
+          body: JSON.stringify(bulk),
+        });
+        return { status: response.status, ...((await response.json()) as Record<string, unknown>) };
+      };
+      await cluster.converged();
+      const before = await keysKnown();
+      const first = await send(cluster.routerUrls[0]!);
+      assert.deepEqual([first.status, first.accepted], [200, 20_000], JSON.stringify(first));
+      await cluster.converged();
+      const after = before.map((known) => known + 1);
+      assert.deepEqual(await keysKnown(), after);
+      for (const name of cluster.regionNames) {
+        await cluster.kill(name);
+        await cluster.restart(name);
+      }
+      await cluster.settled();
+      assert.deepEqual(await keysKnown(), after);
+      const again = await send(cluster.routerUrls[1]!);
+      assert.deepEqual(again, { ...first, durability: 'stream', replayed: true });
+      assert.deepEqual(await keysKnown(), after);
+      clients.counts.set(700, 20_000);
+      await clients.check();
+    });
+
     it('the same key through two routers at once counts once', async () => {
       const answers = await Promise.all(
         Array.from({ length: 40 }, (_, index) =>

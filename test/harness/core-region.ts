@@ -58,6 +58,8 @@ export interface CoreRegionOptions {
   readonly queueLimit?: number;
   readonly queueLimitBytes?: number;
   readonly keysLimit?: number;
+  /** With a limit of keys: what the store may take. */
+  readonly storeLimitBytes?: number;
   /** Its disk has an id, and what is old enough of its idempotency keys is forgotten. */
   readonly forgetsKeys?: boolean;
 }
@@ -235,7 +237,15 @@ export class CoreRegion {
       gate: (epoch) => this.role.gate(epoch),
       ...(options.keysLimit === undefined
         ? {}
-        : { keyRefusal: createKeyLimit({ clock, wal, limit: options.keysLimit, region }) }),
+        : {
+            keyRefusal: createKeyLimit({
+              clock,
+              wal,
+              limit: options.keysLimit,
+              storeLimitBytes: options.storeLimitBytes ?? 1e12,
+              region,
+            }),
+          }),
       queueLimit: options.queueLimit ?? 10_000,
       queueLimitBytes: options.queueLimitBytes ?? 64 * 1024 * 1024,
       onFatal,

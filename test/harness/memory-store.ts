@@ -31,7 +31,16 @@ export interface StoreHooks {
   readonly onFlushed?: (changes: Changes) => void;
 }
 
-const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
+const tableNames: readonly TableName[] = [
+  'batches',
+  'origins',
+  'items',
+  'embeddings',
+  'keyed',
+  'keys',
+  'shards',
+  'marks',
+];
 
 export class MemoryStore implements Store {
   /** What reads see: includes commits that are not flushed yet, as LMDB's does. */

@@ -119,7 +119,7 @@ async function makeStore(options: OldOriginsOptions): Promise<MemoryStore> {
   return store;
 }
 
-const tables: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
+const tables: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keyed', 'keys', 'shards', 'marks'];
 
 /** A data directory that begins with them: the same rows, in one transaction instead of thousands of flushes. */
 export async function directoryOfOldOrigins(path: string, options: OldOriginsOptions = {}): Promise<void> {

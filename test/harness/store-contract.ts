@@ -36,11 +36,12 @@ const puts: readonly ((transaction: StoreTransaction) => void)[] = [
   (transaction) => transaction.put('items', 7, bytes('item')),
   (transaction) => transaction.put('embeddings', 7, bytes('embedding')),
   (transaction) => transaction.put('origins', origin, bytes('origin')),
+  (transaction) => transaction.put('keyed', 'aaaaaaaaaaaaaaaa', bytes('copies')),
   (transaction) => transaction.put('keys', 'aaaaaaaaaaaaaaaaaaaaaa', bytes('copies')),
   (transaction) => transaction.put('shards', [255, 0], bytes('shard')),
   (transaction) => transaction.put('marks', 'offset', bytes('offset')),
 ];
-const tables: readonly TableName[] = ['batches', 'items', 'embeddings', 'origins', 'keys', 'shards', 'marks'];
+const tables: readonly TableName[] = ['batches', 'items', 'embeddings', 'origins', 'keyed', 'keys', 'shards', 'marks'];
 
 function rows(store: Store): number {
   return tables.reduce((count, table) => count + [...store.range(table, {})].length, 0);

@@ -21,6 +21,7 @@ import { createFacets } from '../../services/region/state/facets/facet-index.ts'
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import { decodeEmbedding, decodeItem, encodeEmbedding, encodeItem } from '../../services/region/wal/documents.ts';
+import { encodeCopies, KeyRow, type WriteCopy } from '../../services/region/wal/key-rows.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import type { StoreTables, TableName } from '../../services/region/wal/store.ts';
 import { type Log, silentLog } from '../../shared/observe/log.ts';
@@ -48,7 +49,7 @@ const schema: Schema = {
   ...schemaOf(['view', 'positive', 3_600], ['skip', 'negative', 86_400]),
   textFields: [{ name: 'title', boost: 1 }] as never,
 };
-const tables: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
+const tables: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keyed', 'keys', 'shards', 'marks'];
 
 type Row = { [T in TableName]: readonly [T, StoreTables[T], Uint8Array] }[TableName];
 
@@ -178,6 +179,13 @@ async function peerStore(clock: ManualClock): Promise<MemoryStore> {
   await state.wal.trim(a, 200, 1e9);
   await state.take([...batches.slice(250), ...chainB()]);
   const { wal } = state;
+  // Records of idempotency keys as an earlier version wrote them.
+  await store.commit((transaction) => {
+    for (const sequence of [3, 4]) {
+      const copies = [[a, sequence, 1, startMs, 0, 'AAAAAAAAAAA']];
+      transaction.put('keys', Buffer.alloc(16, sequence).toString('base64url'), Buffer.from(JSON.stringify(copies)));
+    }
+  });
   await wal.setAside({ origin: 'us-east@zzzzzzzzzz', first: 4, last: 5 });
   await wal.storeMark('region', 'us-east');
   await wal.storeMark('schema', describeSchema(schema));
@@ -256,6 +264,7 @@ function changedRow([table, , value]: Row): Uint8Array {
     const isOther = drawBetween(random, 0, 1) === 0;
     return encoded(() => encodeEmbedding({ order: changed(order) as typeof order, values: isOther ? other : values }));
   }
+  if (table === 'keyed') return encoded(() => encodeCopies(changed([...new KeyRow(value).copies()]) as WriteCopy[]));
   return encoded(() => Buffer.from(JSON.stringify(changed(JSON.parse(Buffer.from(value).toString('utf8')))) ?? ''));
 }
 

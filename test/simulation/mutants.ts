@@ -155,6 +155,16 @@ export const mutants: readonly Mutant[] = [
     changes: [['recall(this.options.copies(key.id), key, atMs)', 'undefined']],
   },
   {
+    name: 'rows of keys are remembered over an append',
+    file: `${region}/wal/log.js`,
+    changes: [['this.keyTable.changed();', '']],
+  },
+  {
+    name: 'a row of keys keeps the newest copies only',
+    file: `${region}/wal/key-table.js`,
+    changes: [['present === undefined ? row : Buffer.concat([present, row])', 'row']],
+  },
+  {
     name: 'resumes the old leader by a timer, without compare-and-set',
     file: `${region}/role/leadership-role.js`,
     changes: [

@@ -253,7 +253,13 @@ describe('checkpointer', () => {
     const digest = rig.region.digest();
     const upTo = rig.checkpoint.floor;
     const beforeMs = Number.MAX_SAFE_INTEGER;
-    const { forgotten } = await rig.region.wal.forgetKeys({ from: undefined, limit: 10, beforeMs, upTo });
+    const { forgotten } = await rig.region.wal.forgetKeys({
+      from: undefined,
+      limit: 10,
+      limitBytes: 1e6,
+      beforeMs,
+      upTo,
+    });
     assert.equal(forgotten, 1);
     const [row] = rig.region.store.range('shards', { limit: 1 });
     await rig.region.store.commit((transaction) => transaction.put('shards', row!.key, row!.value.subarray(1)));

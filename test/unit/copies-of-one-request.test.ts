@@ -1,5 +1,6 @@
 /** One request under one key that reaches the log more than once, or nearly: through two routers, over a forced promotion. */
 import assert from 'node:assert/strict';
+import { decodeBatch } from '../../shared/protocol/batch.ts';
 import { CoreCluster } from '../harness/core-cluster.ts';
 import { view, views } from '../harness/core-region.ts';
 import { names } from '../harness/memory-cluster.ts';
@@ -80,4 +81,51 @@ describe('copies of one request', () => {
       for (const name of names) assert.equal(cluster.region(name).crash('lost').digest(), digest, 'recovered the same');
     });
   }
+
+  it('a bulk is one key in every region, also where it came by repair, after restarts, and where two leaders took a part of it each', async () => {
+    const cluster = await CoreCluster.start();
+    const { clock } = cluster;
+    const router = await cluster.router();
+    const keysKnown = (): number[] => names.map((name) => cluster.region(name).wal.keys);
+    const bulk = views(20_000, 7);
+    const first = await clock.run(router.submit(bulk, { key: 'k' }));
+    await cluster.converge();
+    assert.deepEqual(keysKnown(), [1, 1, 1]);
+    cluster.kill('ap-south');
+    cluster.start('ap-south', 'new');
+    cluster.kill('us-east');
+    cluster.start('us-east');
+    await clock.until('it leads again', () => 'epoch' in cluster.region('us-east').role.gate(1));
+    await cluster.converge();
+    assert.deepEqual(keysKnown(), [1, 1, 1]);
+    assert.deepEqual(await clock.run(router.submit(bulk, { key: 'k' })), {
+      ...first,
+      durability: 'stream',
+      replayed: true,
+    });
+
+    // The leader takes a bulk that nobody gets, and one of its batches is all that is known of it where it is sent again.
+    const x = cluster.region('us-east');
+    await clock.run(x.setCut(true));
+    const local = await clock.run(router.submit(views(20_000, 8), { key: 'l' }));
+    const [origin, last] = local.position.split(':') as [string, string];
+    const part = x.wal.read(origin, Number(last) - 19_999, 1).map(decodeBatch);
+    await clock.run(router.service.promote({ region: 'eu-west', force: true }));
+    await cluster.region('eu-west').ingest.take(part);
+    const completed = await clock.run(router.submit(views(20_000, 8), { key: 'l' }));
+    assert.equal(completed.replayed, undefined);
+    assert.equal(completed.position.split(',').length, 2, 'where both parts are');
+    assert.equal(cluster.region('eu-west').ledger.read(8, 'view', clock.nowMs())?.count, 20_000);
+    await clock.run(x.setCut(false));
+    await cluster.converge();
+    assert.deepEqual(keysKnown(), [2, 2, 2]);
+    assert.deepEqual([cluster.count(7), cluster.count(8)], [20_000, 20_000]);
+    const again = await clock.run(router.submit(views(20_000, 8), { key: 'l' }));
+    assert.deepEqual([again.position, again.replayed], [local.position, true], 'the lowest copies are the answer');
+    const digest = cluster.region('us-east').digest();
+    for (const name of names) {
+      const after = cluster.region(name).crash('lost');
+      assert.deepEqual([after.digest(), after.wal.keys], [digest, 2], 'recovered the same');
+    }
+  });
 });

@@ -194,7 +194,13 @@ describe('ingest', () => {
       const one = region();
       await one.ingest.take(chainOf({ origin: b }, [[keyed(startMs)]]));
       assert.equal(count(one, 1), 1);
-      await one.wal.forgetKeys({ from: undefined, limit: 9, beforeMs: startMs + day, upTo: one.wal.durable });
+      await one.wal.forgetKeys({
+        from: undefined,
+        limit: 9,
+        limitBytes: 1e6,
+        beforeMs: startMs + day,
+        upTo: one.wal.durable,
+      });
       const chain = chainOf({ origin: a }, [[event], [viewEvent(2)]]);
       const { events, doubted } = await one.ingest.take(chain);
       assert.equal(events, taken ? 2 : 0, JSON.stringify(event));
@@ -215,6 +221,7 @@ describe('ingest', () => {
     const forgetting = one.wal.forgetKeys({
       from: undefined,
       limit: 9,
+      limitBytes: 1e6,
       beforeMs: startMs + 86_400_000,
       upTo: one.wal.durable,
     });

@@ -20,7 +20,9 @@ interface Rig {
   readonly region: CoreRegion;
 }
 
-async function leading(options: { queueLimit?: number; keysLimit?: number } = {}): Promise<Rig> {
+async function leading(
+  options: { queueLimit?: number; keysLimit?: number; storeLimitBytes?: number } = {},
+): Promise<Rig> {
   const clock = new ManualClock();
   const broker = new MemoryBroker({ clock });
   const setup = broker.connect('setup');
@@ -118,34 +120,63 @@ describe('keyed writes at intake', () => {
     codes.push(await write([view(1)]));
     assert.deepEqual(codes, ['taken', 'taken', 'storage_full', 'replayed', 'taken']);
     assert.equal(total(region), 3);
-    const refusal = createKeyLimit({ clock, wal: region.wal, limit: 2, region: 'us-east' })(1);
-    assert.match(refusal?.extras.hint ?? '', /--idempotency-keys-limit/);
+    const limits = { clock, wal: region.wal, region: 'us-east', storeLimitBytes: 1e12 };
+    assert.match(createKeyLimit({ ...limits, limit: 2 })()?.extras.hint ?? '', /--idempotency-keys-limit/);
+    assert.equal(createKeyLimit({ ...limits, limit: 3 })(), undefined);
   });
 
-  it('bulks may take half of the keys: single writes of others go on, bulks are told why, and known ones are answered', async () => {
-    const { clock, region } = await leading({ keysLimit: 40 });
-    const views = (count: number): EventBody[] => Array.from({ length: count }, (_, entity) => view(entity + 1));
+  it('a bulk of any size is one key, also when it has several batches, and after a restart', async () => {
+    const { clock, region } = await leading({ queueLimit: 20_000, keysLimit: 3 });
     const bulk = async (key: string, count: number): Promise<string> => {
-      const { results } = await during(clock, region.write(keyed(key, views(count), true), { atomic: true }));
-      const result = results[0]!;
+      const reply = await during(clock, region.write(keyed(key, views(count), true), { atomic: true }));
+      await clock.advance(300);
+      const result = reply.results[0]!;
       return isRefused(result) ? result.problem.code : result.replayed === true ? 'replayed' : 'taken';
     };
-    assert.equal(await bulk('too large', 21), 'body_too_large');
-    assert.equal(await bulk('first', 12), 'taken');
-    // At once: the number that was looked at a moment ago is not what counts.
-    assert.equal(await bulk('second', 9), 'storage_full');
-    assert.equal(await bulk('third', 8), 'taken');
+    assert.equal(await bulk('first', 20_000), 'taken');
+    assert.equal(region.wal.keys, 1);
+    assert.equal(await bulk('second', 2), 'taken');
+    accepted(await during(clock, region.write(keyed('single', [view(1)]))));
+    assert.equal(region.wal.keys, 3);
     await clock.advance(300);
-    assert.equal(await bulk('fourth', 2), 'storage_full');
-    assert.equal(await bulk('first', 12), 'replayed');
-    for (let count = 0; count < 20; count++) {
-      const { results } = await during(clock, region.write(keyed(`single ${count}`, [view(1)])));
-      assert.ok(!isRefused(results[0]!));
-    }
-    await clock.advance(300);
+    assert.deepEqual([await bulk('third', 2), await bulk('first', 20_000)], ['storage_full', 'replayed']);
     assert.deepEqual(outcomes(await during(clock, region.write(keyed('last', [view(1)])))), ['storage_full']);
-    const unkeyed = await during(clock, region.write(views(10)));
-    assert.ok(unkeyed.results.every((result) => !isRefused(result)));
+    assert.equal(outcomes(await during(clock, region.write(views(1_000)))).length, 1_000);
+    const again = region.crash('lost');
+    assert.equal(again.wal.keys, 3);
+    assert.equal(again.digest(), region.digest());
+    assert.equal(again.ledger.read(1, 'view', clock.nowMs())?.count, 21_003);
+  });
+
+  it('rows of keys take half of the store at most: then new keys are refused, and writes without one taken', async () => {
+    const { clock, region } = await leading({ keysLimit: 1_000, storeLimitBytes: 20_000 });
+    accepted(await during(clock, region.write(keyed('bulk', views(1_000), true), { atomic: true })));
+    await clock.advance(300);
+    const refused = await during(clock, region.write(keyed('new', [view(1)])));
+    assert.deepEqual(outcomes(refused), ['storage_full']);
+    assert.match(JSON.stringify(refused), /--log-max-bytes/);
+    const known = await during(clock, region.write(keyed('bulk', views(1_000), true), { atomic: true }));
+    assert.equal(accepted(known)[0]?.replayed, true);
+    accepted(await during(clock, region.write([view(1)])));
+  });
+
+  it('a bulk reads its row once, not for each of its writes', async () => {
+    const { clock, region } = await leading();
+    const bulk = keyed('k', views(5_000), true);
+    await during(clock, region.write(bulk, { atomic: true }));
+    await during(clock, region.write([view(1)]));
+    const { store } = region;
+    const get = store.get.bind(store);
+    let reads = 0;
+    store.get = (table, key) => {
+      if (table === 'keyed') reads++;
+      return get(table, key);
+    };
+    const again = await during(clock, region.write(bulk, { atomic: true }));
+    assert.equal(accepted(again)[0]?.replayed, true);
+    assert.equal(reads, 1);
+    await during(clock, region.write(keyed('l', views(5_000), true), { atomic: true }));
+    assert.equal(reads, 3, 'before it is taken, and when it is applied');
   });
 
   it('another body under the key is refused and changes nothing', async () => {
@@ -246,7 +277,7 @@ describe('keyed writes at intake', () => {
       assert.deepEqual(outcomes(reply), ['idempotency_conflict']);
     }
     assert.equal(total(region), 12_000);
-    assert.equal(region.wal.keys, 12_000);
+    assert.equal(region.wal.keys, 1);
   });
 
   it('a bulk that a forced promotion left cut in two is completed, and counts once when the rest comes back', async () => {
@@ -355,7 +386,7 @@ describe('keyed writes at intake', () => {
     await during(clock, region.write(keyed('old', [view(1)])));
     clock.stepWall(9 * DAY_MS);
     await region.wal.forgetKeys({
-      ...{ from: undefined, limit: 9, upTo: region.wal.durable },
+      ...{ from: undefined, limit: 9, limitBytes: 1e6, upTo: region.wal.durable },
       beforeMs: clock.nowMs() - 8 * DAY_MS,
     });
     assert.equal(region.wal.keys, 0);

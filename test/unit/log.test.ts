@@ -7,6 +7,7 @@ import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
 import { type Batch, batchOf, decodeBatch } from '../../shared/protocol/batch.ts';
+import { keyIdOf } from '../../shared/protocol/idempotency.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
@@ -326,10 +327,10 @@ describe('log', () => {
     const batches = chainOf({ origin: a }, [[keyed(1, 'a'), keyed(2, 'b'), keyed(3, 'c'), keyed(9, 'a')]]);
     await wal.append({ batches });
     const step = (from: string | undefined, beforeMs: number, upTo = 4) =>
-      wal.forgetKeys({ from, limit: 2, beforeMs, upTo: new Map([[a, upTo]]) });
-    assert.deepEqual(await step(undefined, startMs + 3, 1), { next: idOf('c'), forgotten: 0 }, 'not covered');
-    assert.deepEqual(await step(undefined, startMs + 3), { next: idOf('c'), forgotten: 1 });
-    assert.deepEqual(await step(idOf('c'), startMs + 3), { next: undefined, forgotten: 0 });
+      wal.forgetKeys({ from, limit: 2, limitBytes: 1e6, beforeMs, upTo: new Map([[a, upTo]]) });
+    assert.deepEqual(await step(undefined, startMs + 3, 1), { next: keyIdOf(idOf('c')), forgotten: 0 }, 'not covered');
+    assert.deepEqual(await step(undefined, startMs + 3), { next: keyIdOf(idOf('c')), forgotten: 1 });
+    assert.deepEqual(await step(keyIdOf(idOf('c')), startMs + 3), { next: undefined, forgotten: 0 });
     assert.equal(wal.keys, 2);
     assert.equal(wal.copies(idOf('a')).length, 2);
     assert.deepEqual(wal.copies(idOf('b')), []);

@@ -115,7 +115,13 @@ describe('merging a snapshot', () => {
     };
     const forgetting = async (): Promise<Wal> => {
       const copy = await logOf(chainOf({ origin: y }, [[keyed('signal', startMs)]]));
-      await copy.forgetKeys({ from: undefined, limit: 9, beforeMs: startMs + day, upTo: copy.durable });
+      await copy.forgetKeys({
+        from: undefined,
+        limit: 9,
+        limitBytes: 1e6,
+        beforeMs: startMs + day,
+        upTo: copy.durable,
+      });
       assert.deepEqual([copy.keys, copy.keysForgottenMs], [0, startMs + day]);
       return copy;
     };

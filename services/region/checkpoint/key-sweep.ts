@@ -2,9 +2,9 @@
  * Forgetting idempotency keys whose seven days are over, as exactly as counting them.
  *
  * Let T be the moment up to which everything that was accepted on any disk is known here (`disk-account.ts`). A copy that comes
- * later was accepted at T or after, less what a clock was set back: one day is left for that. So where every copy of an id was
+ * later was accepted at T or after, less what a clock was set back: one day is left for that. So where every copy under a key was
  * accepted before T − 7 d − 1 d, a copy still to come begins another request, and counts whether the old ones are known or
- * not. A copy that comes all the same, from a disk that nobody had seen or that was retired, is not taken
+ * not. A key's row goes when that is so of all its writes: knowing one of them longer changes nothing either. A copy that comes all the same, from a disk that nobody had seen or that was retired, is not taken
  * (`receive/ingest.ts`): the log knows up to when it has forgotten.
  *
  * Only keys whose copies all lie below the floor go: whatever a restart replays, it finds the copies of.
@@ -19,7 +19,9 @@ import type { Disks, Sweep } from './checkpoint.ts';
 
 /** Clocks are taken to be set back by less than this, ms. */
 const SET_BACK_MS = 86_400_000;
-const STEP_IDS = 1_000;
+/** What one step looks at: single writes have small rows, a bulk's is as large as the bulk. */
+const STEP_ROWS = 1_000;
+const STEP_BYTES = 4 * 1024 * 1024;
 const STEP_MS = 1_000;
 /** Between two walks through all keys, ms. */
 const REST_MS = 600_000;
@@ -92,7 +94,8 @@ class KeySweep implements Sweep {
       if (this.stopped.signal.aborted) break;
       if (beforeMs === undefined) continue;
       if (from === undefined) await disks.store();
-      const { next, forgotten } = await wal.forgetKeys({ from, limit: STEP_IDS, beforeMs, upTo: floor() });
+      const step = { from, limit: STEP_ROWS, limitBytes: STEP_BYTES };
+      const { next, forgotten } = await wal.forgetKeys({ ...step, beforeMs, upTo: floor() });
       if (forgotten > 0) onForgotten?.(forgotten);
       total += forgotten;
       from = next;

@@ -71,6 +71,10 @@ function stamped(body: EventBody, hlc: Hlc, aheadMs: number): Event {
   const atMs = hlcMs(hlc) - aheadMs;
   const timeMs = Math.min(body.timeMs ?? atMs, atMs);
   // One shape, written out: a spread of what came takes longer than everything else that is done to a signal here.
-  const event = { kind, hlc, entity, signal, weight, timeMs };
-  return key === undefined && aheadMs === 0 ? event : { ...event, ...(key === undefined ? {} : { key }), ...ahead };
+  if (aheadMs === 0) {
+    return key === undefined
+      ? { kind, hlc, entity, signal, weight, timeMs }
+      : { kind, hlc, entity, signal, weight, timeMs, key };
+  }
+  return { kind, hlc, entity, signal, weight, timeMs, ...(key === undefined ? {} : { key }), ...ahead };
 }

@@ -38,8 +38,8 @@ export interface GroupCommitOptions {
   readonly ship: Ship;
   /** Asked before every admission and again when a group is cut. */
   readonly gate: (epoch: number) => Gate;
-  /** Why no writes that need so many new keys are taken now; absent: there is no limit. */
-  readonly keyRefusal?: (ids: number) => Refusal | undefined;
+  /** Why no writes under new keys are taken now; absent: there is no limit. */
+  readonly keyRefusal?: () => Refusal | undefined;
   /** Events that may wait; more are refused. */
   readonly queueLimit: number;
   /** Their bytes as logged. */
@@ -176,8 +176,7 @@ class GroupCommit implements Intake {
         this.options.onReplayed?.(bodies.length);
         return Promise.resolve({ position: met.known, replayed: true });
       case 'fresh': {
-        const ids = met.bodies.filter(({ key }) => key !== undefined).length;
-        const refusal = ids === 0 ? undefined : this.options.keyRefusal?.(ids);
+        const refusal = this.options.keyRefusal?.();
         if (refusal !== undefined) return Promise.resolve(refusal);
         const outcome = this.enqueue(met.bodies, epoch);
         this.keyed.waitFor(met.bodies, outcome);

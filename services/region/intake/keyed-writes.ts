@@ -11,7 +11,7 @@ import { type Copy, recall } from '../state/keys/keys.ts';
 export interface KeyedWritesOptions {
   /** Every durable copy in the log under an id. */
   readonly copies: (id: string) => readonly Copy[];
-  /** While a copy under an id is being appended: resolves when that is over. */
+  /** While a copy under an id's key is being appended, of this write or another: resolves when that is over. */
   readonly arriving: (id: string) => Promise<void> | undefined;
 }
 
@@ -67,7 +67,7 @@ export class KeyedWrites {
     return fresh.length === 0 ? { is: 'known', known } : { is: 'fresh', bodies: fresh, known };
   }
 
-  /** Whether a copy of one of these, which were fresh, is known by now or on its way; `atMs` as in {@link meet}. */
+  /** Whether a copy of one of these, which were fresh, is known by now, or may be on its way; `atMs` as in {@link meet}. */
   haveCome(bodies: readonly EventBody[], atMs: number): boolean {
     const { arriving, copies } = this.options;
     return bodies.some(

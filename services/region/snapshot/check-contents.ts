@@ -37,7 +37,8 @@ const TURN_MS = 10;
 /** Rows between two looks at the clock. */
 const LOOK_EVERY = 64;
 /** Of idempotency keys (`shared/protocol/events.ts`). */
-const keyIdPattern = /^[A-Za-z0-9_-]{22}$/;
+/** Of a key, or of one write as earlier versions had them. */
+const keyIdPattern = /^[A-Za-z0-9_-]{16}([A-Za-z0-9_-]{6})?$/;
 const bodyHashPattern = /^[A-Za-z0-9_-]{11}$/;
 /** Sets that were merged may have more than commands make. */
 const QUARANTINE_MOST = 10 * QUARANTINE_LIMIT;

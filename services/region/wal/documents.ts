@@ -1,6 +1,6 @@
 /**
- * How documents and marks lie in the store. Marks and copies of keys are JSON; registers are read by the million at a start, so
- * they are fields at fixed places, little-endian:
+ * How documents and marks lie in the store. Marks and the records of origins are JSON, rows of idempotency keys are in `key-rows.ts`; registers are read
+ * by the million at a start, so they are fields at fixed places, little-endian:
  *
  *     0  u8   form: 1                    3   f64 epoch        27  f64 createdMs of an item; −1: none
  *     1  u8   1: it is no tombstone      11  f64 HLC          35  the origin, ASCII
@@ -12,9 +12,10 @@
  * with the next put or delete.
  */
 import { floatBytes, floatsOf } from '../../../shared/kernel/floats.ts';
+import { NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { hlcMs, type Metadata, type Order } from '../../../shared/protocol/events.ts';
 import { type EmbeddingRegister, encodeMetadata, type ItemRegister } from '../state/catalog/catalog.ts';
-import type { Copy } from '../state/keys/keys.ts';
+import type { OriginInfo } from './wal.ts';
 
 const FORM = 1;
 const FORM_UPDATED_APART = 2;
@@ -142,39 +143,36 @@ function decodeJsonEmbedding(bytes: Buffer): EmbeddingRegister {
   };
 }
 
-type StoredCopy = readonly [
-  origin: string,
-  sequence: number,
-  epoch: number,
-  acceptedMs: number,
-  /** Acceptance time − event time. */
-  ageMs: number,
-  bodyHash: string,
-];
+/** Where an origin stands, and its times. */
+interface StoredOrigin {
+  readonly epoch: number;
+  readonly last: number;
+  readonly chain: string;
+  readonly lastHlc: number;
+  /** Both are absent where they are the millisecond of `lastHlc`: nearly always. */
+  readonly lastMs?: number;
+  readonly newestMs?: number;
+}
 
-export function encodeCopies(copies: readonly Copy[]): Uint8Array {
-  const stored = copies.map(
-    ({ origin, sequence, epoch, acceptedMs, timeMs, bodyHash }): StoredCopy => [
-      origin,
-      sequence,
-      epoch,
-      acceptedMs,
-      acceptedMs - timeMs,
-      bodyHash,
-    ],
-  );
+/** An origin before its first event. */
+export function openedOrigin(origin: string, epoch: number): OriginInfo {
+  return { origin, epoch, first: 1, last: 0, chain: NO_PREDECESSOR, lastHlc: 0, lastMs: 0, newestMs: 0 };
+}
+
+export function encodeOrigin({ epoch, last, chain, lastHlc, lastMs, newestMs }: OriginInfo): Uint8Array {
+  const stored: StoredOrigin = {
+    ...{ epoch, last, chain: Buffer.from(chain).toString('hex'), lastHlc },
+    ...(lastMs === hlcMs(lastHlc) ? {} : { lastMs }),
+    ...(newestMs === hlcMs(lastHlc) ? {} : { newestMs }),
+  };
   return encodeJson(stored);
 }
 
-export function decodeCopies(bytes: Uint8Array): Copy[] {
-  return decodeJson<StoredCopy[]>(bytes).map(([origin, sequence, epoch, acceptedMs, ageMs, bodyHash]) => ({
-    origin,
-    sequence,
-    epoch,
-    acceptedMs,
-    timeMs: acceptedMs - ageMs,
-    bodyHash,
-  }));
+/** `first`: the lowest sequence whose batch is still stored; absent: none is. */
+export function decodeOrigin(origin: string, bytes: Uint8Array, first?: number): OriginInfo {
+  const { epoch, last, chain, lastHlc, ...times } = decodeJson<StoredOrigin>(bytes);
+  const { lastMs = hlcMs(lastHlc), newestMs = hlcMs(lastHlc) } = times;
+  return { origin, epoch, first: first ?? last + 1, last, chain: Buffer.from(chain, 'hex'), lastHlc, lastMs, newestMs };
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -26,6 +26,7 @@ import {
 } from './store.ts';
 
 type Key = string | number | (string | number)[];
+type Tables = Partial<Record<TableName, Database<Buffer, Key>>>;
 
 /**
  * LMDB reports a write that the end of the disk or of a quota cut short as an I/O error: where this much cannot be written
@@ -34,7 +35,16 @@ type Key = string | number | (string | number)[];
 const PROBE_BYTES = 4 * 1024 * 1024;
 const PROBE = 'room-probe';
 
-const tableNames: readonly TableName[] = ['batches', 'origins', 'items', 'embeddings', 'keys', 'shards', 'marks'];
+const tableNames: readonly TableName[] = [
+  'batches',
+  'origins',
+  'items',
+  'embeddings',
+  'keyed',
+  'keys',
+  'shards',
+  'marks',
+];
 
 /**
  * Values are bytes, and a read is a copy of them. lmdb-js's own encoding `binary` gives each an array buffer of its own, which
@@ -88,9 +98,10 @@ export function openLmdbStore({ path, readOnly = false }: LmdbStoreOptions): Lmd
     // One commit is one `childTransaction`: there is nothing to gather over an event turn.
     eventTurnBatching: false,
   });
+  // Its types do not say so: read only, a table that an earlier version did not make is undefined.
   const tables = Object.fromEntries(
     tableNames.map((name) => [name, root.openDB<Buffer, Key>({ name, ...asBytes })]),
-  ) as Record<TableName, Database<Buffer, Key>>;
+  ) as Tables;
   try {
     return new LmdbStore(path, root, tables);
   } catch (error) {
@@ -113,7 +124,7 @@ function abandon(root: RootDatabase<Buffer, Key>): void {
 class LmdbStore implements LmdbEnvironment {
   private readonly path: string;
   private readonly root: RootDatabase<Buffer, Key>;
-  private readonly tables: Record<TableName, Database<Buffer, Key>>;
+  private readonly tables: Tables;
   private readonly transaction: StoreTransaction;
   private last: Promise<void> = Promise.resolve();
   /** Id of the last transaction that was committed when this process opened the store or wrote to it last. */
@@ -121,7 +132,7 @@ class LmdbStore implements LmdbEnvironment {
   /** The transaction under way has changed something: only then LMDB gives it an id. */
   private changed = false;
 
-  constructor(path: string, root: RootDatabase<Buffer, Key>, tables: Record<TableName, Database<Buffer, Key>>) {
+  constructor(path: string, root: RootDatabase<Buffer, Key>, tables: Tables) {
     this.path = path;
     this.root = root;
     this.tables = tables;
@@ -131,12 +142,12 @@ class LmdbStore implements LmdbEnvironment {
       put: (table, key, value) => {
         this.changed = true;
         // Inside the transaction's callback a put is immediate; its promise is the transaction's.
-        void this.tables[table].put(key as Key, value as Buffer);
+        void this.tables[table]!.put(key as Key, value as Buffer);
       },
       remove: (table, key) => {
-        if (!this.tables[table].doesExist(key as Key)) return;
+        if (!this.tables[table]!.doesExist(key as Key)) return;
         this.changed = true;
-        void this.tables[table].remove(key as Key);
+        void this.tables[table]!.remove(key as Key);
       },
     };
   }
@@ -146,7 +157,7 @@ class LmdbStore implements LmdbEnvironment {
   }
 
   get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined {
-    return this.tables[table].get(key as Key);
+    return this.tables[table]?.get(key as Key);
   }
 
   *range<T extends TableName>(
@@ -155,14 +166,14 @@ class LmdbStore implements LmdbEnvironment {
   ): Iterable<{ readonly key: StoreTables[T]; readonly value: Uint8Array }> {
     const reverse = options.reverse ?? false;
     const [start, end] = reverse ? [options.to, options.from] : [options.from, options.to];
-    const range = this.tables[table].getRange({
+    const range = this.tables[table]?.getRange({
       ...(start === undefined ? {} : { start: start as Key }),
       ...(end === undefined ? {} : { end: end as Key, inclusiveEnd: true }),
       ...(options.limit === undefined ? {} : { limit: options.limit }),
       reverse,
       snapshot: false,
     });
-    for (const { key, value } of range) yield { key: key as StoreTables[T], value };
+    for (const { key, value } of range ?? []) yield { key: key as StoreTables[T], value };
   }
 
   commit(work: (transaction: StoreTransaction) => void): Promise<void> {
@@ -223,7 +234,8 @@ class LmdbStore implements LmdbEnvironment {
 
   sizes(): StoreSizes {
     const whole = this.root.getStats() as LmdbStats;
-    const trees = [whole, whole.free, ...Object.values(this.tables).map((table) => table.getStats() as LmdbStats)];
+    const tables = Object.values(this.tables).filter((table) => table !== undefined);
+    const trees = [whole, whole.free, ...tables.map((table) => table.getStats() as LmdbStats)];
     const metaPages = 2;
     let takenPages = metaPages;
     for (const tree of trees) takenPages += tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages;
@@ -232,11 +244,12 @@ class LmdbStore implements LmdbEnvironment {
   }
 
   count(table: TableName): number {
-    return (this.tables[table].getStats() as LmdbStats).entryCount;
+    return (this.tables[table]?.getStats() as LmdbStats | undefined)?.entryCount ?? 0;
   }
 
   bytes(table: TableName): number {
-    const tree = this.tables[table].getStats() as LmdbStats;
+    const tree = this.tables[table]?.getStats() as LmdbStats | undefined;
+    if (tree === undefined) return 0;
     return (tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages) * tree.pageSize;
   }
 

@@ -17,19 +17,19 @@ import { GrowingPosition } from '../../../shared/protocol/position.ts';
 import { type Quarantine, type QuarantinedRange, quarantineOf } from '../../../shared/quarantine/quarantine.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import { mergeEmbedding, mergeItem, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
-import { type Copy, copyOf } from '../state/keys/keys.ts';
+import type { Copy } from '../state/keys/keys.ts';
 import {
-  decodeCopies,
   decodeEmbedding,
   decodeItem,
   decodeJson,
-  encodeCopies,
+  decodeOrigin,
   encodeEmbedding,
   encodeItem,
   encodeJson,
+  encodeOrigin,
+  openedOrigin,
 } from './documents.ts';
 import { KeyTable } from './key-table.ts';
-import { decodeOrigin, encodeOrigin, openedOrigin } from './origin-records.ts';
 import { registersSetAside } from './set-aside.ts';
 import type { Store, StoreTransaction } from './store.ts';
 import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
@@ -156,9 +156,12 @@ class Log implements Wal {
         transaction.put('batches', [batch.origin, batch.first], batch.bytes);
         putDocuments(transaction, batch);
       }
+      this.keyTable.put(transaction, batches);
       for (const info of after.values()) transaction.put('origins', info.origin, encodeOrigin(info));
       if (newOffset !== undefined) transaction.put('marks', OFFSET, encodeJson(newOffset));
     });
+    // Before the durable position moves: from then on what was appended is in what is read.
+    this.keyTable.changed();
     for (const info of after.values()) this.learn(info);
     this.offsetStored(newOffset);
     // An explicit offset is the newest there is: an older noted one must not overwrite it later.
@@ -346,6 +349,10 @@ class Log implements Wal {
     return this.keyTable.count;
   }
 
+  get keyBytes(): number {
+    return this.keyTable.bytes;
+  }
+
   get keysForgottenMs(): number {
     return this.keyTable.forgottenMs;
   }
@@ -362,8 +369,8 @@ class Log implements Wal {
     for (const { key, value } of this.store.range('embeddings', {})) yield [key, decodeEmbedding(value)];
   }
 
-  *idempotencyRecords(): Iterable<readonly [string, readonly Copy[]]> {
-    for (const { key, value } of this.store.range('keys', {})) yield [key, decodeCopies(value)];
+  idempotencyRecords(): Iterable<readonly [string, readonly Copy[]]> {
+    return this.keyTable.all();
   }
 
   mark(name: MarkName): unknown {
@@ -418,19 +425,10 @@ class Log implements Wal {
   }
 }
 
-/**
- * Merges the registers a batch touches, and notes where its keyed writes lie. Signals make no other documents: the ledger
- * is rebuilt from the log.
- */
+/** Merges the registers a batch touches. Signals make no documents: the ledger is rebuilt from the log. */
 function putDocuments(transaction: StoreTransaction, batch: Batch): void {
   if (batch.signals !== undefined) return;
   for (const [index, event] of batch.events.entries()) {
-    if (event.key !== undefined) {
-      const place = { origin: batch.origin, epoch: batch.epoch, sequence: batch.first + index };
-      const present = transaction.get('keys', event.key.id);
-      const copies = [...(present === undefined ? [] : decodeCopies(present)), copyOf(event, event.key, place)];
-      transaction.put('keys', event.key.id, encodeCopies(copies));
-    }
     if (event.kind === 'signal') continue;
     const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence: batch.first + index };
     const placed: PlacedEvent = { event, order };

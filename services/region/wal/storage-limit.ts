@@ -1,6 +1,7 @@
 /**
  * The configured size of the store: a leader that has reached it refuses writes (507) and goes on with everything else.
- * And the configured number of idempotency keys: beyond it writes under a new key are refused, and the others go on.
+ * And the configured number of idempotency keys, and half of the store for their rows: beyond either writes under a new key are
+ * refused, and the others go on.
  * What others accepted is still taken, so that a follower with a smaller limit does not fall behind for it.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
@@ -46,25 +47,42 @@ export function createStorageLimit({
 
 export interface KeyLimitOptions {
   readonly clock: Clock;
-  readonly wal: Pick<Wal, 'keys' | 'keysForgottenMs'>;
-  /** Ids of idempotency keys that may be known. */
+  readonly wal: Pick<Wal, 'keys' | 'keyBytes' | 'keysForgottenMs'>;
+  /** Idempotency keys that may be known; a bulk has one. */
   readonly limit: number;
+  /** What the store may take in all. */
+  readonly storeLimitBytes: number;
   /** Named in the refusal. */
   readonly region: string;
 }
 
-/** What part of them bulks may take: a few hundred requests of 20,000 writes each must not close keyed writes to everybody else. */
-const BULK_SHARE = 1 / 2;
+/** What part of the store keys may take: clients that send large bulks under keys must not close writes to everybody else. */
+const KEYS_SHARE = 1 / 2;
 
-/**
- * Why a request that needs so many new keys is not accepted now. Overshoots by what single writes bring within
- * {@link LOOK_EVERY_MS}, and by no bulk.
- */
-export function createKeyLimit({ clock, wal, limit, region }: KeyLimitOptions): (ids: number) => Refusal | undefined {
-  const bulkLimit = Math.floor(limit * BULK_SHARE);
+/** Why no write under a new key is accepted now. Overshoots by what is written within {@link LOOK_EVERY_MS}. */
+export function createKeyLimit({
+  clock,
+  wal,
+  limit,
+  storeLimitBytes,
+  region,
+}: KeyLimitOptions): () => Refusal | undefined {
+  const limitBytes = storeLimitBytes * KEYS_SHARE;
   let lookedMs = Number.NEGATIVE_INFINITY;
-  let known = 0;
-  return (ids) => {
+  let refusal: Refusal | undefined;
+  const look = (): Refusal | undefined => {
+    const hint = 'or wait: keys are forgotten after eight days; writes without a key go on';
+    if (wal.keys >= limit) {
+      return new Refusal('storage_full', `${region} knows ${limit} idempotency keys, its limit`, {
+        hint: `raise --idempotency-keys-limit of the regions, ${hint}`,
+      });
+    }
+    if (wal.keyBytes < limitBytes) return undefined;
+    return new Refusal('storage_full', `the idempotency keys of ${region} take ${limitBytes} bytes, their limit`, {
+      hint: `raise --log-max-bytes of the regions, half of which they may take, ${hint}`,
+    });
+  };
+  return () => {
     // What is accepted at such a time might repeat a write whose key is forgotten; the other regions would not take it.
     if (clock.nowMs() < wal.keysForgottenMs + KEY_KEPT_MS) {
       return new Refusal('clock_unsafe', `the clock of ${region} was set back by more than a day`, {
@@ -74,29 +92,8 @@ export function createKeyLimit({ clock, wal, limit, region }: KeyLimitOptions): 
     const nowMs = clock.monotonicMs();
     if (nowMs - lookedMs >= LOOK_EVERY_MS) {
       lookedMs = nowMs;
-      known = wal.keys;
+      refusal = look();
     }
-    if (known >= limit) {
-      return new Refusal('storage_full', `${region} knows ${limit} idempotency keys, its limit`, {
-        hint: 'raise --idempotency-keys-limit of the regions, or wait: keys are forgotten after eight days; writes without a key go on',
-      });
-    }
-    if (ids === 1) return undefined;
-    if (ids > bulkLimit) {
-      return new Refusal('body_too_large', `a bulk of ${ids} writes needs as many keys; bulks may have ${bulkLimit}`, {
-        hint: 'send it in smaller parts, or raise --idempotency-keys-limit of the regions',
-      });
-    }
-    if (known + ids > bulkLimit) {
-      return new Refusal(
-        'storage_full',
-        `${region} knows ${known} idempotency keys; bulks may bring them to ${bulkLimit}`,
-        {
-          hint: 'send the writes one by one, each under a key, or without keys; or raise --idempotency-keys-limit of the regions',
-        },
-      );
-    }
-    known += ids;
-    return undefined;
+    return refusal;
   };
 }

@@ -22,7 +22,9 @@ export interface StoreTables {
   readonly items: number;
   /** entity → embedding register. */
   readonly embeddings: number;
-  /** id of an idempotency key → its copies in the log. */
+  /** An idempotency key on a route (`keyIdOf`) → every copy in the log of every write under it (`key-rows.ts`). */
+  readonly keyed: string;
+  /** The same as an earlier version wrote it: id of one write → its copies, JSON. Read, moved and removed, never written. */
   readonly keys: string;
   /** [shard, part] → a part of the ledger shard as it was last written. */
   readonly shards: readonly [number, number];

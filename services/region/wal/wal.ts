@@ -74,8 +74,11 @@ export type MarkName =
   | 'mended';
 
 export interface ForgetOptions {
+  /** Where the step begins: what the one before answered; undefined: at the beginning. */
   readonly from: string | undefined;
+  /** Rows it looks at, and their bytes; at least one row. */
   readonly limit: number;
+  readonly limitBytes: number;
   readonly beforeMs: number;
   readonly upTo: Position;
 }
@@ -128,16 +131,17 @@ export interface Wal {
   shards(): Iterable<readonly [shard: number, bytes: Uint8Array]>;
   /** Every durable copy in the log of the writes under an idempotency key's id, in no promised order. */
   copies(id: string): readonly Copy[];
-  /** While a copy of the write under this id, received from another region, is being appended: resolves when that is over. */
+  /** While a copy of a write under this id's key, received from another region, is being appended: resolves when that is over. */
   arriving(id: string): Promise<void> | undefined;
   /** Appends of what others accepted, so far: while it stays, no copy has come that was not {@link arriving} before. */
   readonly received: number;
-  /** Ids of idempotency keys in the log. */
+  /** Idempotency keys in the log, each once a route, however many writes a request has; and what their rows take on disk. */
   readonly keys: number;
+  readonly keyBytes: number;
   /**
-   * One step through the table of keys: looks at `limit` ids from `from` on and forgets those whose newest copy was accepted
-   * before `beforeMs` and whose copies all lie at or below `upTo`, which is durable. Answers where the next step begins, undefined at the end. Forgetting is sound only where no copy
-   * within seven days of a forgotten one can come any more (`checkpoint/key-sweep.ts`).
+   * One step through the table of keys: looks at some rows and forgets those whose newest copy was accepted before `beforeMs`
+   * and whose copies all lie at or below `upTo`, which is durable. Answers where the next step begins, undefined at the end.
+   * Forgetting is sound only where no copy within seven days of a forgotten one can come any more (`checkpoint/key-sweep.ts`).
    */
   forgetKeys(options: ForgetOptions): Promise<{ readonly next: string | undefined; readonly forgotten: number }>;
   /**
@@ -148,7 +152,7 @@ export interface Wal {
   /** Documents, for recovery: the registers as the log made them. */
   itemRegisters(): Iterable<readonly [entity: number, register: ItemRegister]>;
   embeddingRegisters(): Iterable<readonly [entity: number, register: EmbeddingRegister]>;
-  /** For a check of everything: by id, all copies of each, durable or not. */
+  /** For a check of everything: all copies by the id of their key, those of an earlier version's records by their own; durable or not. */
   idempotencyRecords(): Iterable<readonly [id: string, copies: readonly Copy[]]>;
   /** As it was stored or noted last. */
   mark(name: MarkName): unknown;

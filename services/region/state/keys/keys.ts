@@ -93,8 +93,13 @@ export function countSignal(
   before: readonly Copy[],
 ): void {
   const { entity, signal, weight, key } = event;
+  const others = before.filter(({ bodyHash }) => bodyHash === key.bodyHash);
+  if (others.length === 0) {
+    // Nearly always.
+    ledger.add(entity, signal, weight, event.timeMs);
+    return;
+  }
   const copy = copyOf(event, key, place);
-  const others = before.filter(({ bodyHash }) => bodyHash === copy.bodyHash);
   const counted = counting(others);
   const counts = counting([...others, copy]);
   if (!counts.includes(copy)) ledger.note(entity, signal, copy.timeMs);

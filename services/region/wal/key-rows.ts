@@ -1,0 +1,204 @@
+/**
+ * How the copies of keyed writes lie in the store: one row for all writes that were ever sent under one key on one route, so
+ * that a bulk of any size is one row.
+ *
+ * A row is runs, one behind the other, in the order they were appended. A run is copies of consecutive writes at consecutive
+ * places of one origin: a bulk of one commit is one run, the parts of one that was cut in two are two. Little-endian:
+ *
+ *     0  u8   form: 1                       14  f64  sequence of its first copy
+ *     1  u8   length of the origin          22  f64  when that was accepted, epoch ms
+ *     2  u32  index of its first write      30  u32  copies
+ *     6  f64  epoch                         34  the origin, ASCII, and the copies
+ *
+ * Each copy has 16 bytes: its body hash (8), how many ms after the first it was accepted (u16), and how many before that its
+ * event time lies (u48). Places are fixed, so that nothing is decoded but what is asked for.
+ */
+import { Fault } from '../../../shared/errors/errors.ts';
+import { assert } from '../../../shared/kernel/kernel.ts';
+import type { Copy } from '../state/keys/keys.ts';
+import { decodeJson } from './documents.ts';
+
+/** A copy of one write of a request. */
+export interface WriteCopy extends Copy {
+  /** Which write of its request, from 0. */
+  readonly index: number;
+}
+
+const FORM = 1;
+const HEAD_BYTES = 34;
+const HASH_BYTES = 8;
+const COPY_BYTES = 16;
+const ACCEPTED_AT = 8;
+const AGE_AT = 10;
+const AGE_BYTES = 6;
+const AFTER_LIMIT_MS = 0xffff;
+const AGE_LIMIT_MS = 2 ** (8 * AGE_BYTES) - 1;
+
+/** What is appended to the row of these copies. */
+export function encodeCopies(copies: readonly WriteCopy[]): Buffer {
+  const runs: WriteCopy[][] = [];
+  for (const copy of copies) {
+    const run = runs.at(-1);
+    if (run !== undefined && continues(run[0]!, run.length, copy)) run.push(copy);
+    else runs.push([copy]);
+  }
+  return Buffer.concat(runs.map(encodeRun));
+}
+
+function continues(first: WriteCopy, after: number, copy: WriteCopy): boolean {
+  const afterMs = copy.acceptedMs - first.acceptedMs;
+  return (
+    copy.origin === first.origin &&
+    copy.epoch === first.epoch &&
+    copy.index === first.index + after &&
+    copy.sequence === first.sequence + after &&
+    afterMs >= 0 &&
+    afterMs <= AFTER_LIMIT_MS
+  );
+}
+
+function encodeRun(run: readonly WriteCopy[]): Buffer {
+  const { origin, epoch, index, sequence, acceptedMs: firstMs } = run[0]!;
+  const copiesAt = HEAD_BYTES + origin.length;
+  const bytes = Buffer.allocUnsafe(copiesAt + run.length * COPY_BYTES);
+  bytes[0] = FORM;
+  bytes[1] = origin.length;
+  bytes.writeUInt32LE(index, 2);
+  bytes.writeDoubleLE(epoch, 6);
+  bytes.writeDoubleLE(sequence, 14);
+  bytes.writeDoubleLE(firstMs, 22);
+  bytes.writeUInt32LE(run.length, 30);
+  bytes.write(origin, HEAD_BYTES, 'latin1');
+  for (const [number, { bodyHash, acceptedMs, timeMs }] of run.entries()) {
+    const at = copiesAt + number * COPY_BYTES;
+    const ageMs = acceptedMs - timeMs;
+    const hashBytes = bytes.write(bodyHash, at, HASH_BYTES, 'base64url');
+    const fits = hashBytes === HASH_BYTES && ageMs >= 0 && ageMs <= AGE_LIMIT_MS;
+    assert(fits, 'a copy of a keyed write can be stored', () => ({
+      origin,
+      sequence: sequence + number,
+      bodyHash,
+      ageMs,
+    }));
+    bytes.writeUInt16LE(acceptedMs - firstMs, at + ACCEPTED_AT);
+    bytes.writeUIntLE(ageMs, at + AGE_AT, AGE_BYTES);
+  }
+  return bytes;
+}
+
+interface Run {
+  readonly origin: string;
+  readonly epoch: number;
+  readonly index: number;
+  readonly sequence: number;
+  readonly firstMs: number;
+  readonly count: number;
+  /** Where its copies begin. */
+  readonly at: number;
+}
+
+export class KeyRow {
+  private readonly bytes: Buffer;
+  private readonly runs: readonly Run[];
+
+  /** Throws `Fault('damaged_log')` where the bytes are no row. */
+  constructor(stored: Uint8Array) {
+    this.bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.length);
+    this.runs = readRuns(this.bytes);
+  }
+
+  copiesOf(index: number): Copy[] {
+    const found: Copy[] = [];
+    for (const run of this.runs) {
+      if (index >= run.index && index < run.index + run.count) found.push(this.copy(run, index - run.index));
+    }
+    return found;
+  }
+
+  /** All of it, in the order they were appended. */
+  *copies(): Iterable<WriteCopy> {
+    for (const run of this.runs) {
+      for (let number = 0; number < run.count; number++) yield { index: run.index + number, ...this.copy(run, number) };
+    }
+  }
+
+  /** Whether every copy was accepted before the moment and lies at or below what `upTo` says of its origin. */
+  isOlder(beforeMs: number, upTo: (origin: string) => number): boolean {
+    return this.runs.every(({ origin, sequence, firstMs, count, at }) => {
+      if (firstMs >= beforeMs || sequence + count - 1 > upTo(origin)) return false;
+      for (let number = 1; number < count; number++) {
+        if (firstMs + this.bytes.readUInt16LE(at + number * COPY_BYTES + ACCEPTED_AT) >= beforeMs) return false;
+      }
+      return true;
+    });
+  }
+
+  private copy({ origin, epoch, sequence, firstMs, at }: Run, number: number): Copy {
+    const copyAt = at + number * COPY_BYTES;
+    const acceptedMs = firstMs + this.bytes.readUInt16LE(copyAt + ACCEPTED_AT);
+    return {
+      origin,
+      sequence: sequence + number,
+      epoch,
+      acceptedMs,
+      timeMs: acceptedMs - this.bytes.readUIntLE(copyAt + AGE_AT, AGE_BYTES),
+      bodyHash: this.bytes.toString('base64url', copyAt, copyAt + HASH_BYTES),
+    };
+  }
+}
+
+function readRuns(bytes: Buffer): Run[] {
+  const damaged = (at: number, why: string): Fault =>
+    new Fault(
+      'damaged_log',
+      `a row of the table of idempotency keys is damaged at byte ${at} of ${bytes.length}: ${why}`,
+    );
+  const runs: Run[] = [];
+  if (bytes.length === 0) throw damaged(0, 'it is empty');
+  for (let start = 0; start < bytes.length; ) {
+    if (bytes[start] !== FORM) throw damaged(start, `a run of form ${bytes[start]}; form ${FORM} is known`);
+    if (start + HEAD_BYTES > bytes.length) throw damaged(start, 'it ends within the head of a run');
+    const count = bytes.readUInt32LE(start + 30);
+    const at = start + HEAD_BYTES + bytes[start + 1]!;
+    const run = {
+      origin: bytes.toString('latin1', start + HEAD_BYTES, at),
+      epoch: bytes.readDoubleLE(start + 6),
+      index: bytes.readUInt32LE(start + 2),
+      sequence: bytes.readDoubleLE(start + 14),
+      firstMs: bytes.readDoubleLE(start + 22),
+      count,
+      at,
+    };
+    if (count === 0) throw damaged(start, 'a run without copies');
+    const end = at + count * COPY_BYTES;
+    if (end > bytes.length) throw damaged(start, `it ends within the ${count} copies of a run`);
+    if (![run.epoch, run.sequence + count, run.firstMs].every(Number.isSafeInteger)) {
+      throw damaged(start, 'an epoch, sequence or time is out of range');
+    }
+    runs.push(run);
+    start = end;
+  }
+  return runs;
+}
+
+type StoredCopy = readonly [
+  origin: string,
+  sequence: number,
+  epoch: number,
+  acceptedMs: number,
+  /** Acceptance time − event time. */
+  ageMs: number,
+  bodyHash: string,
+];
+
+/** Copies of one keyed write, as an earlier version stored them. */
+export function decodeEarlierCopies(bytes: Uint8Array): Copy[] {
+  return decodeJson<StoredCopy[]>(bytes).map(([origin, sequence, epoch, acceptedMs, ageMs, bodyHash]) => ({
+    origin,
+    sequence,
+    epoch,
+    acceptedMs,
+    timeMs: acceptedMs - ageMs,
+    bodyHash,
+  }));
+}
