@@ -44,9 +44,9 @@ describe('hostile requests', function () {
   const memory = (): Promise<number[]> => Promise.all(urls().map((url) => gauge(url, 'process_resident_memory_bytes')));
 
   /** A connection, and what comes back on it until it is closed or `enough`. */
-  const raw = (text: string, enough?: RegExp): Promise<string> =>
+  const raw = (text: string, enough?: RegExp, localAddress = '127.0.0.1'): Promise<string> =>
     new Promise((resolve) => {
-      const socket = connect(Number(new URL(cluster.url).port), '127.0.0.1');
+      const socket = connect({ port: Number(new URL(cluster.url).port), host: '127.0.0.1', localAddress });
       sockets.push(socket);
       let got = '';
       socket.on('data', (chunk: Buffer) => {
@@ -171,7 +171,8 @@ describe('hostile requests', function () {
     const before = await logLength();
     const upload =
       'POST /items HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2000000\r\n\r\n{';
-    for (let count = 0; count < 4_200; count++) void raw(upload);
+    // Of addresses that each have as many as they may.
+    for (let count = 0; count < 4_200; count++) void raw(upload, undefined, `127.0.0.${2 + (count % 2)}`);
     await eventually(
       'they are on their way',
       async () => (await gauge(cluster.url, 'tidal_http_bodies_arriving')) > 500,
