@@ -6,6 +6,7 @@ import { checkLog } from '../../services/region/snapshot/check-log.ts';
 import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
 import { digestOf } from '../../services/region/wal/lmdb-store-home.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import { probeStore } from '../../services/region/wal/probe-store.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
@@ -22,7 +23,7 @@ export interface CheckedCopy {
 }
 
 /**
- * Every batch's checksum and chain, every register and every copy of a key. Throws `Fault('damaged_log')` naming the first
+ * That the file can be read, and everything in it, as a region checks a peer’s snapshot: under the schema the copy names. Throws `Fault` naming the first
  * place that is not what it was. The file alone is opened; its digest is the caller's to compare first.
  */
 export async function checkCopy(clock: Clock, file: string): Promise<CheckedCopy> {
@@ -30,6 +31,7 @@ export async function checkCopy(clock: Clock, file: string): Promise<CheckedCopy
   const directory = mkdtempSync(join(tmpdir(), 'tidal-check-'));
   try {
     symlinkSync(resolve(file), join(directory, 'data.mdb'));
+    await probeStore(directory);
     const store = openLmdbStore({ path: directory, readOnly: true });
     try {
       const wal = openLog({ store });
