@@ -6,7 +6,7 @@ import { checkLog } from '../../services/region/snapshot/check-log.ts';
 import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
 import { digestOf } from '../../services/region/wal/lmdb-store-home.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { probeStore } from '../../services/region/wal/probe-store.ts';
+import { renewStore } from '../../services/region/wal/renew-store.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
@@ -31,7 +31,7 @@ export async function checkCopy(clock: Clock, file: string): Promise<CheckedCopy
   const directory = mkdtempSync(join(tmpdir(), 'tidal-check-'));
   try {
     symlinkSync(resolve(file), join(directory, 'data.mdb'));
-    await probeStore(directory);
+    await renewStore(directory);
     const store = openLmdbStore({ path: directory, readOnly: true });
     try {
       const wal = openLog({ store });

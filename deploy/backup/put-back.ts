@@ -83,6 +83,7 @@ async function install(
   if (!(await incoming.complete(manifest.bytes, manifest.sha256))) {
     throw new Fault('damaged_backup', `${dataDir} did not store the backup unchanged: check the disk`);
   }
+  await incoming.renew();
   const wal = openLog({ store: incoming.open() });
   await wal.storeMark('region', region);
   const missed = await nameDisk(wal, manifest.region, replacedDisk);

@@ -98,7 +98,7 @@ export class MemoryStoreHome implements StoreHome {
         }
         return true;
       },
-      async probe() {
+      async renew() {
         if (arriving.store === undefined) throw new Fault('damaged_store', 'the bytes are no image of a store');
       },
       open() {

@@ -214,7 +214,7 @@ export class Life {
           },
           append: (bytes) => this.ask(() => incoming.append(bytes)),
           complete: (bytes, sha256) => this.ask(() => incoming.complete(bytes, sha256)),
-          probe: (signal) => this.ask(() => incoming.probe(signal)),
+          renew: (signal) => this.ask(() => incoming.renew(signal)),
           open: () => this.store(incoming.open()),
           makeCurrent: () => this.ask(() => incoming.makeCurrent()),
           discard: () => this.ask(() => incoming.discard()),

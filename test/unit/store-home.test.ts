@@ -168,9 +168,14 @@ describe('store home on lmdb', () => {
       await incoming.append(harmed);
       assert.ok(await incoming.complete(harmed.length, createHash('sha256').update(harmed).digest('hex')));
       try {
-        await incoming.probe();
+        await incoming.renew();
         const opened = incoming.open();
-        for (const table of ['items', 'batches', 'marks'] as const) for (const _ of opened.range(table, {}));
+        const rows = [...opened.range('items', {})];
+        await opened.commit((transaction) => {
+          for (const { key, value } of rows) transaction.put('items', key, value);
+          for (let n = 0; n < 500; n++) transaction.put('items', 1_000 + n, new Uint8Array(300));
+        });
+        if (round === 0) assert.equal(rows.length, 500);
         await opened.close();
       } catch (error) {
         const { code, message } = error as { code?: string; message: string };
@@ -186,9 +191,9 @@ describe('store home on lmdb', () => {
     const incoming = await home.incoming('bbbb', image.length);
     await incoming.append(image);
     assert.ok(await incoming.complete(image.length, copy.sha256));
-    const probing = incoming.probe(stopped.signal);
+    const renewing = incoming.renew(stopped.signal);
     stopped.abort();
-    await probing;
+    await renewing;
     await copy.dispose();
     await store.close();
   });

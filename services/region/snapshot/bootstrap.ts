@@ -351,6 +351,7 @@ class SnapshotBootstrap implements Bootstrap {
       await this.check(arrived);
     } catch (error) {
       await arrived.incoming.discard();
+      if (error instanceof Fault && error.code.startsWith('storage_')) throw error;
       if (!(error instanceof ConfigError)) throw this.refuse(arrived.peer, error);
       this.schemaBehind = error.message;
       log.error("schema older than the peer's, snapshot not installed", { peer: arrived.peer, error: error.message });
@@ -370,7 +371,7 @@ class SnapshotBootstrap implements Bootstrap {
   private async check({ peer, info, incoming }: ArrivedSnapshot): Promise<void> {
     const { clock, log, wal, openLog, requireSchema, regions, schema, knownEpoch } = this.options;
     const { signal } = this.stopped;
-    await incoming.probe(signal);
+    await incoming.renew(signal);
     if (signal.aborted) return;
     const store = incoming.open();
     try {

@@ -5,6 +5,7 @@
  *     <path>/CURRENT             names the subdirectory of the one that replaced it
  *     <path>/store-<id>/part     a copy coming in; becomes data.mdb when it is opened, so that one that was merged into is
  *                                never taken for a part of a download
+ *     <path>/store-<id>/renewed  its rows in a file made here, which takes the place of its data.mdb
  *     <path>/copy-<n>/data.mdb   a copy being served
  *
  * Order of effects of a switch: the new store's file and directory are flushed → CURRENT.tmp is written and flushed → renamed
@@ -27,7 +28,7 @@ import { storageFault } from '../../../shared/disks/storage-fault.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
 import { type LmdbEnvironment, openLmdbStore } from './lmdb-store.ts';
-import { probeStore } from './probe-store.ts';
+import { renewStore } from './renew-store.ts';
 import type { Store } from './store.ts';
 import type { IncomingStore, StoreCopy, StoreHome } from './store-home.ts';
 
@@ -153,7 +154,8 @@ class LmdbStoreHome implements StoreHome {
       this.arriving = name;
       const options = { home: path, name, former: current, ...(onStep === undefined ? {} : { onStep }) };
       const incoming = new IncomingDirectory(options);
-      await this.requireRoom(bytes - incoming.received, 'the store coming in');
+      // Twice, for `renew`.
+      await this.requireRoom(2 * bytes - incoming.received, 'the store coming in');
       return incoming;
     } catch (error) {
       throw storageFault(error);
@@ -237,8 +239,18 @@ class IncomingDirectory implements IncomingStore {
     return false;
   }
 
-  probe(signal?: AbortSignal): Promise<void> {
-    return probeStore(this.directory, signal);
+  async renew(signal?: AbortSignal): Promise<void> {
+    const renewed = join(this.directory, 'renewed');
+    try {
+      await renewStore(this.directory, renewed, signal);
+      if (!signal?.aborted) await rename(join(renewed, DATA), join(this.directory, DATA));
+      // Of the process that has read it.
+      await rm(join(this.directory, LOCK), { force: true });
+    } catch (error) {
+      throw storageFault(error);
+    } finally {
+      await rm(renewed, { recursive: true, force: true });
+    }
   }
 
   open(): Store {

@@ -35,7 +35,7 @@ type Tables = Partial<Record<TableName, Database<Buffer, Key>>>;
 const PROBE_BYTES = 4 * 1024 * 1024;
 const PROBE = 'room-probe';
 
-const tableNames: readonly TableName[] = [
+export const tableNames: readonly TableName[] = [
   'batches',
   'origins',
   'items',
@@ -78,11 +78,6 @@ export interface LmdbEnvironment extends Store {
    * thread does it in one read transaction: commits go on beside it, and pages they free are not used again before its end.
    */
   backup(directory: string): Promise<void>;
-  /**
-   * Reads every row. Throws `Fault('damaged_store')` where keys are of another kind or out of order, or pages are said to be free:
-   * copies have none. A damaged page may end the process (`probe-store.ts`).
-   */
-  readThrough(): void;
   /** Ids of the processes that have read it and still run, this one included. */
   readers(): readonly number[];
 }
@@ -261,24 +256,6 @@ class LmdbStore implements LmdbEnvironment {
     }
   }
 
-  readThrough(): void {
-    for (const table of tableNames) {
-      let before: Key | undefined;
-      let rows = 0;
-      for (const { key } of this.range(table, {})) {
-        if (!isKeyOf(table, key) || (before !== undefined && !comesAfter(before, key as Key))) {
-          throw new Fault('damaged_store', `the table ${table} has a key out of place: ${JSON.stringify(key)}`);
-        }
-        before = key as Key;
-        rows++;
-      }
-      if (rows !== this.count(table))
-        throw new Fault('damaged_store', `the table ${table} has not as many rows as it says`);
-    }
-    const { free } = this.root.getStats() as LmdbStats;
-    if (free.entryCount > 0) throw new Fault('damaged_store', 'pages of it are said to be free');
-  }
-
   readers(): readonly number[] {
     this.root.readerCheck();
     return [...this.root.readerList().matchAll(/^\s*(\d+)\s+[0-9a-f]+\s/gm)].map(([, pid]) => Number(pid));
@@ -288,19 +265,6 @@ class LmdbStore implements LmdbEnvironment {
     await this.last;
     await this.root.close();
   }
-}
-
-function isKeyOf(table: TableName, key: unknown): boolean {
-  if (table === 'items' || table === 'embeddings') return typeof key === 'number';
-  if (table !== 'batches' && table !== 'shards') return typeof key === 'string';
-  const first = table === 'batches' ? 'string' : 'number';
-  return Array.isArray(key) && key.length === 2 && typeof key[0] === first && typeof key[1] === 'number';
-}
-
-/** Of two keys of one table. */
-function comesAfter(before: Key, key: Key): boolean {
-  if (!Array.isArray(before) || !Array.isArray(key)) return key > before;
-  return key[0] === before[0] ? key[1]! > before[1]! : key[0]! > before[0]!;
 }
 
 /** What lmdb-js answers to `getStats`, as far as it is used here; its types leave it open. */

@@ -18,7 +18,7 @@ export interface StoreHome {
   copy(): Promise<StoreCopy>;
   /**
    * The store coming in: what is left of an attempt with this id, else an empty one; attempts with other ids are removed.
-   * `bytes` is the size it will have: throws `Fault('storage_full')` when there is no room for it.
+   * `bytes` is the size it will have: throws `Fault('storage_full')` when there is no room for it twice (`renew`).
    */
   incoming(id: string, bytes: number): Promise<IncomingStore>;
 }
@@ -38,11 +38,12 @@ export interface IncomingStore {
   /** Whether what is here is the whole copy with this digest; removes it when it is not. From then on it is no part any more. */
   complete(bytes: number, sha256: string): Promise<boolean>;
   /**
-   * Reads the complete copy from end to end as far as it may end the process that does: LMDB trusts its pages. Throws
-   * `Fault('damaged_store')` where it is no store; does nothing once `signal` is aborted.
+   * Takes the rows of the complete copy over into a file made here, in a process of its own: LMDB trusts its pages, and damaged ones
+   * may end who reads or writes them. Takes the copy's size once more while it lasts. Throws `Fault('damaged_store')` where it is no
+   * store, and `Fault('storage_full')`; is unfinished, and the copy of no use, once `signal` is aborted.
    */
-  probe(signal?: AbortSignal): Promise<void>;
-  /** Opens the complete copy, to be merged into, and only there. Comes after `probe`. */
+  renew(signal?: AbortSignal): Promise<void>;
+  /** Opens the complete copy, to be merged into, and only there. Comes after `renew`. */
   open(): Store;
   /** Makes it the current one, after both were closed; the former one is removed. Flushed when resolved. */
   makeCurrent(): Promise<void>;

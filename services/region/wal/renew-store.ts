@@ -1,7 +1,7 @@
 /**
- * Reading a store that came from elsewhere in a process of its own (`probe-main.ts`). LMDB trusts the pages it is given: one that a peer's
- * disk had damaged before the copy was made ends whoever reads it, with a signal and without a word. What is read here without
- * harm is read the same way afterwards.
+ * Reading a store that came from elsewhere in a process of its own (`renew-main.ts`), and writing it anew there. LMDB trusts the pages
+ * it is given: one that a peer's disk had damaged before the copy was made ends whoever reads it, or whoever writes to it later, with a
+ * signal and without a word. So only its rows are taken over, into pages that were made here.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -10,11 +10,16 @@ import { Fault } from '../../../shared/errors/errors.ts';
 /** Of what it says: LMDB's own words when it ends itself. */
 const TEXT_LIMIT = 300;
 
-/** Throws `Fault('damaged_store')`. Ends early once `signal` is aborted. */
-export async function probeStore(directory: string, signal?: AbortSignal): Promise<void> {
+/**
+ * Reads the store in `directory`, and writes its rows to a new one in `target` where that is named. Throws `Fault('damaged_store')` and
+ * `Fault('storage_full')`. Ends early once `signal` is aborted.
+ */
+export async function renewStore(directory: string, target?: string, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return;
-  const main = fileURLToPath(new URL('./probe-main.js', import.meta.url));
-  const child = spawn(process.execPath, [main, directory], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const main = fileURLToPath(new URL('./renew-main.js', import.meta.url));
+  const child = spawn(process.execPath, [main, directory, ...(target === undefined ? [] : [target])], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const end = (): void => void child.kill('SIGKILL');
   signal?.addEventListener('abort', end, { once: true });
   let text = '';
@@ -27,6 +32,7 @@ export async function probeStore(directory: string, signal?: AbortSignal): Promi
       child.once('close', (code, killed) => resolve(code === 0 ? undefined : (killed ?? `exit code ${code}`)));
     });
     if (how === undefined || signal?.aborted) return;
+    if (how === 'exit code 3') throw new Fault('storage_full', text.trim());
     const said = text.trim().split('\n')[0] ?? '';
     throw new Fault(
       'damaged_store',
