@@ -36,8 +36,7 @@ import type { OriginInfo, Wal } from '../wal/wal.ts';
 const TURN_MS = 10;
 /** Rows between two looks at the clock. */
 const LOOK_EVERY = 64;
-/** Of idempotency keys (`shared/protocol/events.ts`). */
-/** Of a key, or of one write as earlier versions had them. */
+/** Of an idempotency key, or of one write under it as earlier versions had them. */
 const keyIdPattern = /^[A-Za-z0-9_-]{16}([A-Za-z0-9_-]{6})?$/;
 const bodyHashPattern = /^[A-Za-z0-9_-]{11}$/;
 /** Sets that were merged may have more than commands make. */
