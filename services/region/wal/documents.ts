@@ -1,6 +1,6 @@
 /**
- * How documents and marks lie in the store. Marks and the records of origins are JSON, rows of idempotency keys are in `key-rows.ts`; registers are read
- * by the million at a start, so they are fields at fixed places, little-endian:
+ * How documents and marks lie in the store. Marks and the records of origins are JSON, rows of idempotency keys are in
+ * `key-rows.ts`; registers are read by the million at a start, so they are fields at fixed places, little-endian:
  *
  *     0  u8   form: 1                    3   f64 epoch        27  f64 createdMs of an item; −1: none
  *     1  u8   1: it is no tombstone      11  f64 HLC          35  the origin, ASCII
