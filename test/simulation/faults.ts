@@ -95,6 +95,8 @@ export type FaultEvent = At &
       }
     /** Once all is well the disk of the leader is full, and somebody promotes another region. */
     | { readonly kind: 'full disk hands over' }
+    /** Once all is well the leader is told to stop, and hands over before it does. */
+    | { readonly kind: 'leader stops' }
     /** Once all is well, nothing happens for a while; then every region dies. */
     | { readonly kind: 'quiet end'; readonly forMs: number }
     | { readonly kind: 'clock steps'; readonly who: string; readonly byMs: number; readonly forMs: number }
@@ -118,6 +120,7 @@ type Single = Exclude<
   | 'hostile item'
   | 'disks retired'
   | 'full disk hands over'
+  | 'leader stops'
 >;
 
 /** How often each is drawn in a run that has it at all. */

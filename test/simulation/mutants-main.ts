@@ -20,7 +20,7 @@ A mutant that is not found, or that does not apply exactly once, is a failure. E
   --first S   the first seed (default 1)
   --jobs N    searches side by side, each in a process of its own (default: processors, at most 4)
   --only TEXT mutants whose name contains it; may be given several times
-  --theme T   every run has this theme: whether it can find the mutant at all, not how soon it does
+  --theme T   every run has this theme, instead of the mutant's own; "" none: how soon the plain mix finds it
   --list      names only
   --help      this text
 
@@ -45,8 +45,6 @@ const { values } = parseArgs({
   },
 });
 
-const { theme } = values;
-
 /** Seeds that failed without any mutant. */
 let unsound = 0;
 
@@ -60,6 +58,8 @@ interface Found {
 
 interface Target {
   readonly mutant: Mutant;
+  /** That every run has; undefined: the plain mix. */
+  readonly theme: string | undefined;
   readonly home: string;
   /** Of its searches that are over; undefined: it survived one. */
   readonly results: (Found | undefined)[];
@@ -84,7 +84,7 @@ function apply({ name, file, changes }: Mutant, index: number): string {
   return home;
 }
 
-async function search(home: string, first: number, limit: number, sound: Pool): Promise<Found | undefined> {
+async function search({ home, theme }: Target, first: number, limit: number, sound: Pool): Promise<Found | undefined> {
   const pool = new Pool({ jobs: 1, worker: join(home, 'test', 'simulation', 'worker.js') });
   searching.add(pool);
   try {
@@ -95,7 +95,8 @@ async function search(home: string, first: number, limit: number, sound: Pool): 
       // What fails without the mutant too says nothing about it.
       const without = await sound.run({ seed, theme, keep: 0 });
       if (without.violation === undefined) return { seeds, check: violation.check };
-      console.log(`seed ${seed} fails without any mutant: ${without.violation.message.slice(0, 300)}`);
+      const of = theme === undefined ? '' : `, theme ${theme},`;
+      console.log(`seed ${seed}${of} fails without any mutant: ${without.violation.message.slice(0, 300)}`);
       unsound++;
     }
     return undefined;
@@ -110,18 +111,18 @@ function median(numbers: readonly number[]): number {
 }
 
 /** What is known of a mutant whose searches are all over. */
-function told({ mutant, results }: Target): { readonly found: boolean; readonly line: string; readonly row: string } {
+function told({ mutant, theme, results }: Target): { readonly found: boolean; readonly line: string; readonly row: string } {
   const found = results.filter((result) => result !== undefined);
   if (found.length < results.length) {
     const line = `SURVIVED ${values.limit} seeds: ${mutant.name}`;
-    return { found: false, line, row: `| ${mutant.name} | not found in ${values.limit} | |` };
+    return { found: false, line, row: `| ${mutant.name} | ${theme ?? ''} | not found in ${values.limit} | |` };
   }
   const seeds = found.map((one) => one.seeds);
   const checks = [...new Set(found.map(({ check }) => check))].sort().join('; ');
   return {
     found: true,
     line: `found after ${String(median(seeds)).padStart(4)} seeds (${seeds}): ${mutant.name} [${checks}]`,
-    row: `| ${mutant.name} | ${median(seeds)} | ${checks} |`,
+    row: `| ${mutant.name} | ${theme ?? ''} | ${median(seeds)} | ${checks} |`,
   };
 }
 
@@ -131,14 +132,18 @@ async function main(): Promise<number> {
   const startMs = performance.now();
   const chosen = mutants.filter(({ name }) => values.only.some((text) => name.includes(text)));
   // Before anything runs: a mutant that does not apply is a failure of the list, not of one search.
-  const targets = chosen.map((mutant, index): Target => ({ mutant, home: apply(mutant, index), results: [] }));
+  const themeOf = (mutant: Mutant): string | undefined =>
+    values.theme === '' ? undefined : (values.theme ?? mutant.theme);
+  const targets = chosen.map(
+    (mutant, index): Target => ({ mutant, theme: themeOf(mutant), home: apply(mutant, index), results: [] }),
+  );
   const waiting = targets.flatMap((target) => Array.from({ length: starts }, (_, start) => ({ target, start })));
   console.log(`${targets.length} mutants, ${waiting.length} searches`);
   const sound = new Pool({ jobs: 1 });
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { target, start } = next;
-      target.results.push(await search(target.home, Number(values.first) + start * SEARCH_SPACING, limit, sound));
+      target.results.push(await search(target, Number(values.first) + start * SEARCH_SPACING, limit, sound));
       if (target.results.length === starts) console.log(told(target).line);
     }
   };
@@ -149,7 +154,7 @@ async function main(): Promise<number> {
     rmSync(copies, { recursive: true, force: true });
   }
   const survivors = targets.filter((target) => !told(target).found).length;
-  console.log('\n| mutant | seeds | found by |\n|---|---|---|');
+  console.log('\n| mutant | theme | seeds | found by |\n|---|---|---|---|');
   for (const target of targets) console.log(told(target).row);
   const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
   console.log(`\n${chosen.length} mutants, ${survivors} not found, ${minutes} minutes`);

@@ -23,6 +23,9 @@ import type { World } from './world.ts';
 const STOOD_STILL_MS = 3_000;
 const NEVER_PAUSED = { sinceMs: Number.NEGATIVE_INFINITY, wallMs: 0, epoch: 0 };
 
+/** The default of `TIDAL_HAND_OVER_MS`. */
+const HAND_OVER_MS = 6_000;
+
 /** Of a batch in the log: its origin and first sequence. */
 export type Place = readonly [origin: string, first: number];
 
@@ -349,7 +352,9 @@ export class RegionMachine extends Machine {
     return this.region !== undefined;
   }
 
+  /** As the service does when it is told to (`start-region.ts`). */
   protected override async stopping(): Promise<void> {
+    await this.region?.stepDown(HAND_OVER_MS, new AbortController().signal);
     this.world.network.unlisten(this.name, true);
     await this.region?.stop();
   }

@@ -6,6 +6,7 @@ import { Chance } from './chance.ts';
 import { Client, type Pace } from './clients.ts';
 import { type FaultEvent, inOrder, planFaults } from './faults.ts';
 import { beginWithOldOrigins } from './old-terms.ts';
+import { stopTheLeader } from './planned-stop.ts';
 import { referenceDigest } from './reference.ts';
 import { operate, strike } from './strike.ts';
 import { planTheme } from './themes.ts';
@@ -227,6 +228,8 @@ class Course {
     world.note('HEAL', `well again at ${formatPosition(well)}`);
     await this.writeByEveryRouter(over);
     if (!over() && world.fullDiskHandsOver) await this.handOverOnFullDisk(over);
+    if (!over() && world.leaderStops) await stopTheLeader(world, over);
+    if (!over() && world.leaderStops) await this.wellWithin(RESTARTED_WITHIN_MS, 'the leader was told to stop', over);
     if (!over()) await scheduler.run(scheduler.nowMs + world.quietMs, over);
     if (!over() && (this.plan.endsWithRestart || world.quietMs > 0)) await this.restartAll(over);
     if (!over()) await this.judge(held);
@@ -344,9 +347,14 @@ class Course {
 
   private async restartAll(over: () => boolean): Promise<void> {
     const { world } = this;
-    const { scheduler } = world;
     for (const region of world.regions) region.kill(0);
-    const endMs = scheduler.nowMs + RESTARTED_WITHIN_MS;
+    await this.wellWithin(RESTARTED_WITHIN_MS, 'the last restart', over);
+  }
+
+  private async wellWithin(limitMs: number, after: string, over: () => boolean): Promise<void> {
+    const { world } = this;
+    const { scheduler } = world;
+    const endMs = scheduler.nowMs + limitMs;
     let why = '';
     while (!over() && scheduler.nowMs < endMs) {
       await scheduler.run(scheduler.nowMs + 1_500, over);
@@ -354,7 +362,7 @@ class Course {
       if (typeof found !== 'string') return;
       why = found;
     }
-    if (!over()) world.fail(new Violation('liveness', `${RESTARTED_WITHIN_MS} ms after the last restart: ${why}`));
+    if (!over()) world.fail(new Violation('liveness', `${limitMs} ms after ${after}: ${why}`));
   }
 
   private async judge(held: Position): Promise<void> {

@@ -198,6 +198,9 @@ function inflict(world: World, fault: FaultEvent): void {
     case 'full disk hands over':
       world.fullDiskHandsOver = true;
       return;
+    case 'leader stops':
+      world.leaderStops = true;
+      return;
     case 'quiet end':
       world.quietMs = fault.forMs;
       return;

@@ -91,6 +91,31 @@ const aLeaderStandsStill: Theme = (chance, { horizonMs }) => {
 /** The disk of the leader is full and stays so until another region leads. */
 const aFullDiskHandsOver: Theme = () => [{ atMs: 0, kind: 'full disk hands over' }];
 
+/**
+ * The leader is told to stop, while another part that it takes for handing over is away, told to stop as well, or slow; and again
+ * when all is well.
+ */
+const aLeaderStops: Theme = (chance, { horizonMs }) => {
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
+  const backMs = Math.round(chance.between(100, 4_000));
+  const other = chance.pick([...regionNames.slice(1), ...routerNames]);
+  const soonMs = atMs + Math.round(chance.between(-500, 1_500));
+  const forMs = Math.round(chance.between(300, 6_000));
+  const besides = chance.pick<FaultEvent | undefined>([
+    undefined,
+    { atMs: soonMs, kind: 'stop', who: other, backMs },
+    { atMs: soonMs, kind: 'kill', who: other, backMs, effect: 0, after: false, unflushed: 'lost' },
+    { atMs: soonMs, kind: 'stall', who: chance.pick([other, regionNames[0]]), effect: 1 + chance.below(10), forMs },
+    { atMs: soonMs, kind: 'disk slow', who: chance.pick(regionNames), flushMs: chance.between(50, 1_500), forMs },
+    { atMs: soonMs, kind: 'broker paused', forMs },
+  ]);
+  return [
+    { atMs, kind: 'stop', who: likelyLeader(chance), backMs },
+    ...(besides === undefined ? [] : [besides]),
+    { atMs: 0, kind: 'leader stops' },
+  ];
+};
+
 /** One of those who hand over computes for long between two of its steps. */
 const aHandoverStalls: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(1_500, Math.max(2_000, horizonMs - 4_000)));
@@ -318,6 +343,7 @@ const themes: readonly Choice[] = [
   { name: 'a hand-over stalls', theme: aHandoverStalls, weight: 2 },
   { name: 'a leader stands still', theme: aLeaderStandsStill, weight: 1 },
   { name: 'a full disk hands over', theme: aFullDiskHandsOver, weight: 1 },
+  { name: 'a leader is told to stop', theme: aLeaderStops, weight: 2 },
   { name: 'a hand-over loses its bucket', theme: aHandoverLosesItsBucket, weight: 1 },
   { name: 'an epoch is on one disk', theme: anEpochIsOnOneDisk, weight: 1 },
   { name: 'a wrong clock takes over', theme: aWrongClockTakesOver, weight: 1 },

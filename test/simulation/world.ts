@@ -120,6 +120,8 @@ export class World {
   disksRetired = false;
   /** Once all is well the disk of the leader is full, and it hands over. */
   fullDiskHandsOver = false;
+  /** Once all is well the leader is told to stop. */
+  leaderStops = false;
   /** Once all is well it is left alone for this long, and then every region dies once more. */
   quietMs = 0;
   /** The broker stood still at some time: what was sent to it before is done after. */
@@ -390,6 +392,7 @@ export class World {
         throw new Violation('nothing is taken before the record was read', what);
       }
       this.checkEpoch(machine, batch);
+      checkRemembered(machine, batch);
       this.checkTimes(machine, batch);
       this.checkWitnesses(machine, batch);
       this.checkAwake(machine, batch);
@@ -422,6 +425,12 @@ export class World {
   get epochInBucket(): number {
     const entry = this.broker.bucket?.entries.get(LEADERSHIP_KEY);
     return entry === undefined ? 0 : epochIn(entry.json);
+  }
+
+  /** Of the record in the control bucket; undefined where there is none. */
+  get leaderInBucket(): string | undefined {
+    const entry = this.broker.bucket?.entries.get(LEADERSHIP_KEY);
+    return entry === undefined ? undefined : recordIn(entry.json)?.leader;
   }
 
   /** A clock that is wrong beside others that nobody has set accepts nothing: whoever brings a write brings the time. */
@@ -539,17 +548,28 @@ function checkClock(machine: RegionMachine, { origin, epoch, first, events }: Ba
   }
 }
 
+/** Who leads has it on its disk: after a crash it knows what it accepted in, and who is put in its place does too. */
+function checkRemembered({ name, leadership }: RegionMachine, { origin, first, epoch }: Batch): void {
+  if (epoch <= leadership.epoch) return;
+  const what = `${name} took ${origin}:${first} in epoch ${epoch}; its disk knows ${leadership.epoch}`;
+  throw new Violation('a leader has stored that it leads', what);
+}
+
 function isHeal(path: string, body: string | undefined): boolean {
   return path === '/internal/cut' && body?.includes('false') === true;
 }
 
 /** Of what the key holds, whoever wrote it; 0 where it is no record. */
 function epochIn(json: string): number {
+  return recordIn(json)?.epoch ?? 0;
+}
+
+function recordIn(json: string): Leadership | undefined {
   try {
     const parsed = parseLeadership(JSON.parse(json), { regions: regionNames, knownEpoch: 0 });
-    return isUnsound(parsed) ? 0 : parsed.epoch;
+    return isUnsound(parsed) ? undefined : parsed;
   } catch {
-    return 0;
+    return undefined;
   }
 }
 

@@ -10,6 +10,7 @@ import { Life } from '../simulation/life.ts';
 import { mutants } from '../simulation/mutants.ts';
 import { Scheduler } from '../simulation/scheduler.ts';
 import { shrink } from '../simulation/shrink.ts';
+import { themeNames } from '../simulation/themes.ts';
 
 const dist = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -116,14 +117,19 @@ describe('simulation: plan and shrinking', () => {
 describe('simulation: mutants', () => {
   it('are those of the table in docs/simulation.md, in its order', () => {
     const text = readFileSync(join(dist, '..', 'docs', 'simulation.md'), 'utf8');
-    const [, table] = text.split('| mutant | seeds | found by |\n|---|---|---|\n');
+    const [, table] = text.split('| mutant | theme | seeds | found by |\n|---|---|---|---|\n');
     const rows = table!.split('\n').filter((line) => line.startsWith('|'));
     const names = rows.map((row) => row.split(' | ')[0]!.slice(2));
     assert.deepEqual(
       names,
       mutants.map(({ name }) => name),
     );
-    for (const row of rows) assert.match(row, /^\| .* \| \d+( t)? \| .+ \|$/, 'each was found');
+    for (const row of rows) assert.match(row, /^\| .* \| .* \| \d+ \| .+ \|$/, 'each was found');
+    assert.deepEqual(
+      rows.map((row) => row.split('|')[2]!.trim()),
+      mutants.map(({ theme }) => theme ?? ''),
+    );
+    for (const { theme } of mutants) assert.ok(theme === undefined || themeNames.includes(theme), theme);
   });
 
   for (const { name, file, changes } of mutants) {
