@@ -111,7 +111,11 @@ function median(numbers: readonly number[]): number {
 }
 
 /** What is known of a mutant whose searches are all over. */
-function told({ mutant, theme, results }: Target): { readonly found: boolean; readonly line: string; readonly row: string } {
+function told({ mutant, theme, results }: Target): {
+  readonly found: boolean;
+  readonly line: string;
+  readonly row: string;
+} {
   const found = results.filter((result) => result !== undefined);
   if (found.length < results.length) {
     const line = `SURVIVED ${values.limit} seeds: ${mutant.name}`;

@@ -47,6 +47,8 @@ export interface NetworkOptions {
   readonly onCall: (from: string, call: HttpCall) => void;
   /** Sees every request as it arrives. */
   readonly onRequest: (to: string, request: ExchangeRequest) => void;
+  /** Sees every answer of a process that was reached under the address of another. */
+  readonly onMisled: (from: string, request: ExchangeRequest, reply: ExchangeReply) => void;
   /** Sees every answer as it leaves its process. */
   readonly onAnswer: (from: string, request: ExchangeRequest, reply: ExchangeReply) => void;
 }
@@ -178,14 +180,17 @@ export class Network {
         if (chance.chance(0.5)) scheduler.after(connectMs, () => fail('UND_ERR_CONNECT_TIMEOUT'));
         return;
       }
+      const listened = this.servers.has(to);
       scheduler.after(delayMs, () => {
         const reached = this.leads.get(`${from}>${to}`) ?? to;
         const server = this.servers.get(reached);
-        if (server === undefined) return back(() => fail('ECONNREFUSED'));
+        // Who listened when it was sent has closed the connection meanwhile: whether the request was read, nobody can tell.
+        if (server === undefined) return back(() => fail(listened ? 'UND_ERR_SOCKET' : 'ECONNREFUSED'));
         const reset = (): void => back(() => fail('UND_ERR_SOCKET'));
         server.resets.add(reset);
         this.serve(reached, server, call, (reply) => {
           server.resets.delete(reset);
+          if (reached !== to) this.options.onMisled(from, call, reply);
           back(() => end(() => resolve(asHttp(reply))));
         });
       });

@@ -56,6 +56,8 @@ export class RegionMachine extends Machine {
   private readonly highestHlc = new Map<number, number>();
   /** The epoch of the leadership record on its disk, and since when it is there. */
   leadership = { epoch: 0, sinceMs: 0 };
+  /** Its disk has forgotten keys that were used before this moment, epoch ms (0: none), and says so since then. */
+  forgotten = { beforeMs: 0, sinceMs: 0 };
   /** Since when it answers, virtual ms. */
   servesSinceMs = Number.POSITIVE_INFINITY;
   /** Everything in the stream of this `created` up to there is on its disk. */
@@ -164,6 +166,8 @@ export class RegionMachine extends Machine {
     const { world } = this;
     if (name === 'offset') world.check(() => world.holdings.checkOffset(this, readJson(value) as StreamOffset));
     if (name === 'leadership') this.learned((readJson(value) as Leadership).epoch);
+    if (name === 'keys_forgotten')
+      this.forgotten = { beforeMs: readJson(value) as number, sinceMs: world.scheduler.nowMs };
   }
 
   private learned(epoch: number): void {
@@ -229,6 +233,11 @@ export class RegionMachine extends Machine {
     const record = marks.get('leadership');
     this.leadership = {
       epoch: record === undefined ? 0 : (readJson(record) as Leadership).epoch,
+      sinceMs: this.world.scheduler.nowMs,
+    };
+    const forgotten = marks.get('keys_forgotten');
+    this.forgotten = {
+      beforeMs: forgotten === undefined ? 0 : (readJson(forgotten) as number),
       sinceMs: this.world.scheduler.nowMs,
     };
     const offset = marks.get('offset');

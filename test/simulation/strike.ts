@@ -247,9 +247,9 @@ function changeDisk(world: World, region: RegionMachine, backMs: number, ageMs: 
 }
 
 async function retireDisks(world: World, router: string): Promise<void> {
-  const reply = await world.network.look(router, { method: 'GET', path: '/cluster/status' });
-  if (reply?.status !== 200) return;
-  const { absent_disks } = JSON.parse(reply.body.toString()) as { absent_disks: readonly { readonly disk: string }[] };
+  const answer = await ask(world, router, 'GET', '/cluster/status');
+  if (answer?.status !== 200 || world.healed) return;
+  const { absent_disks } = answer.body as { readonly absent_disks: readonly { readonly disk: string }[] };
   for (const { disk } of absent_disks) {
     world.disksRetired = true;
     void operate(world, router, '/cluster/retire-disk', { disk });
@@ -257,37 +257,47 @@ async function retireDisks(world: World, router: string): Promise<void> {
 }
 
 /** An operator's request; its answer is judged as far as it says something that must be true. Answers its status, if it has one. */
-export function operate(
+export async function operate(
   world: World,
   router: string,
   path: string,
   fields: Record<string, unknown>,
 ): Promise<number | undefined> {
+  const answer = await ask(world, router, 'POST', path, fields);
+  if (answer === undefined) return undefined;
+  world.check(() => judge(`${path} ${JSON.stringify(fields)} by ${router}`, answer.status, answer.body));
+  return answer.status;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+}
+
+async function ask(
+  world: World,
+  router: string,
+  method: 'GET' | 'POST',
+  path: string,
+  fields?: Record<string, unknown>,
+): Promise<Answer | undefined> {
   const ended = new AbortController();
   const limit = world.scheduler.after(OPERATOR_LIMIT_MS, () => ended.abort());
-  const call = {
-    method: 'POST' as const,
-    path,
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(fields),
-    signal: ended.signal,
-  };
-  const asked = `${path} ${JSON.stringify(fields)} by ${router}`;
-  return world.network
-    .call('operator', router, call, 1_000)
-    .then(
-      async ({ statusCode, body }) => {
-        const text = Buffer.from(await body.arrayBuffer()).toString();
-        world.note('operator', `${asked}: ${statusCode} ${text}`);
-        world.check(() => judge(asked, statusCode, JSON.parse(text) as Record<string, unknown>));
-        return statusCode;
-      },
-      (error: unknown) => {
-        world.note('operator', `${asked}: ${(error as Error).message}`);
-        return undefined;
-      },
-    )
-    .finally(() => limit.cancel());
+  const headers = { 'content-type': 'application/json' };
+  const text = fields === undefined ? '' : JSON.stringify(fields);
+  const asked = `${path} ${text} by ${router}`;
+  try {
+    const call = { method, path, headers, body: text, signal: ended.signal };
+    const { statusCode, body } = await world.network.call('operator', router, call, 1_000);
+    const told = Buffer.from(await body.arrayBuffer()).toString();
+    world.note('operator', `${asked}: ${statusCode} ${told}`);
+    return { status: statusCode, body: JSON.parse(told) as Record<string, unknown> };
+  } catch (error) {
+    world.note('operator', `${asked}: ${(error as Error).message}`);
+    return undefined;
+  } finally {
+    limit.cancel();
+  }
 }
 
 function judge(asked: string, status: number, answer: Record<string, unknown>): void {

@@ -88,8 +88,18 @@ const aLeaderStandsStill: Theme = (chance, { horizonMs }) => {
   ];
 };
 
-/** The disk of the leader is full and stays so until another region leads. */
-const aFullDiskHandsOver: Theme = () => [{ atMs: 0, kind: 'full disk hands over' }];
+/** The disk of the leader is full and stays so until another region leads; or a region leads that could not store that it does. */
+const aFullDiskHandsOver: Theme = (chance, { horizonMs }) => {
+  if (chance.chance(0.5)) return [{ atMs: 0, kind: 'full disk hands over' }];
+  const who = chance.pick(regionNames.slice(1));
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 5_000)));
+  const promoteMs = atMs + Math.round(chance.between(50, 300));
+  const forMs = promoteMs - atMs + Math.round(chance.between(200, 4_000));
+  return [
+    { atMs, kind: 'disk full', who, forMs },
+    { atMs: promoteMs, kind: 'promote', who, by: chance.pick(routerNames), force: true },
+  ];
+};
 
 /**
  * The leader is told to stop, while another part that it takes for handing over is away, told to stop as well, or slow; and again
@@ -226,8 +236,23 @@ const aLeadersClockIsSet: Theme = (chance, { horizonMs }) => {
   return [{ atMs, kind: 'clock steps', who: regionNames[0], byMs: daysOff(chance), forMs }];
 };
 
-/** For a while a region has the address of another, or its own, for that of a third. */
+/** Slow ways lie between what a region asks of a peer and what it is told: meanwhile the address is given to another. */
+function anAddressChangesBeforeASnapshot(chance: Chance, horizonMs: number): FaultEvent[] {
+  const from = chance.pick(regionNames);
+  const to = chance.pick(regionNames.filter((name) => name !== from));
+  const instead = chance.pick(regionNames.filter((name) => name !== to));
+  const atMs = Math.round(chance.between(1_500, Math.max(2_000, horizonMs - 5_000)));
+  const changedMs = atMs + Math.round(chance.between(1_050, 4_000));
+  return [
+    { atMs, kind: 'disk lost', who: from, backMs: 100 },
+    { atMs, kind: 'way', trouble: 'slow', from, to, forMs: 8_000 },
+    { atMs: changedMs, kind: 'wrong address', from, to, instead, forMs: 6_000 },
+  ];
+}
+
+/** For a while a region has the address of another, or its own, for that of a third; or from the moment on that it needs a snapshot. */
 const aWrongAddress: Theme = (chance, { horizonMs }) => {
+  if (chance.chance(0.4)) return anAddressChangesBeforeASnapshot(chance, horizonMs);
   const from = chance.chance(0.8) ? chance.pick(regionNames) : chance.pick(routerNames);
   const to = chance.pick(regionNames.filter((name) => name !== from));
   return [
@@ -247,29 +272,71 @@ const aWrongAddress: Theme = (chance, { horizonMs }) => {
  * When every copy's days are over, and some region has forgotten the keys, the old disk is put back.
  */
 const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
-  if (horizonMs < 12_000) return [];
+  if (horizonMs < 10_500) return [];
   const [leader, other, third] = chance.chance(0.5) ? regionNames : [regionNames[0], regionNames[2], regionNames[1]];
   const [router, otherRouter] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
-  const at = (ms: number): number => Math.round(1_500 + ms + chance.between(0, 300));
+  const at = (ms: number): number => Math.round(1_300 + ms + chance.between(0, 200));
+  const dies = (atMs: number, who: string): FaultEvent => ({
+    ...{ atMs, kind: 'kill', who, backMs: 0, effect: 0, after: false, unflushed: 'lost' },
+  });
   return [
     { atMs: at(0), kind: 'split', side: [leader, router!], forMs: 2_200 },
     { atMs: at(400), kind: 'promote', who: other, by: otherRouter!, force: true },
     { atMs: at(1_600), kind: 'disk lost', who: leader, backMs: 200 },
-    ...(chance.chance(0.4) ? [{ atMs: at(5_600), kind: 'disks retired', by: otherRouter! } as const] : []),
-    { atMs: at(6_500), kind: 'days pass', days: 9 },
-    // Whoever is started forgets at once, who runs within ten minutes.
-    {
-      atMs: at(6_800),
-      kind: 'kill',
-      who: chance.pick([other, third]),
-      backMs: 0,
-      effect: 0,
-      after: false,
-      unflushed: 'lost',
-    },
-    { atMs: at(9_800), kind: 'disk put back', who: leader, backMs: 200 },
+    ...(chance.chance(0.7) ? [{ atMs: at(3_800), kind: 'disks retired', by: otherRouter! } as const] : []),
+    { atMs: at(4_600), kind: 'days pass', days: 9 },
+    // Whoever is started forgets a second later, whoever runs within ten minutes: by then it has heard of the others' disks.
+    dies(at(5_300), third),
+    dies(at(6_000), other),
+    { atMs: at(8_300), kind: 'disk put back', who: leader, backMs: 200 },
   ];
 };
+
+/**
+ * A leader, its clock perhaps ahead, takes writes while it is cut off, and they are sent again to its successor; then its tail comes
+ * to the others, and each of them starts from its checkpoint.
+ */
+const aTailComesBack: Theme = (chance, { horizonMs }) => {
+  const [router, otherRouter] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
+  const [leader, ...others] = regionNames;
+  const at = (ms: number): number => Math.round(1_500 + ms + chance.between(0, 300));
+  const byMs = Math.round(chance.between(3_000, 40_000));
+  const dies = (who: string): FaultEvent => ({
+    ...{ atMs: Math.round(chance.between(5_000, horizonMs)), kind: 'kill', who, backMs: 0, effect: 0 },
+    ...{ after: false, unflushed: 'lost' },
+  });
+  return [
+    ...(chance.chance(0.5) ? [{ atMs: at(-800), kind: 'clock steps', who: leader, byMs, forMs: 3_500 } as const] : []),
+    { atMs: at(0), kind: 'split', side: [leader, router!], forMs: Math.round(chance.between(1_500, 3_000)) },
+    { atMs: at(400), kind: 'promote', who: chance.pick(others), by: otherRouter!, force: true },
+    ...regionNames.flatMap((who) => (chance.chance(0.7) ? [dies(who)] : [])),
+  ];
+};
+
+/** The stream loses its end while a region is away, and what comes then has the sequences of what was lost. */
+const aStreamLosesItsEnd: Theme = (chance, { horizonMs }) => {
+  const atMs = Math.round(chance.between(2_000, Math.max(2_500, horizonMs - 4_000)));
+  return chance
+    .pick([regionNames.slice(1), regionNames.slice(2)])
+    .flatMap((who): FaultEvent[] => [
+      {
+        ...{ atMs, kind: 'kill', who, backMs: Math.round(chance.between(1_500, 4_000)), effect: 0 },
+        ...{ after: false, unflushed: 'kept' },
+      },
+    ])
+    .concat({ atMs: atMs + Math.round(chance.between(20, 800)), kind: 'broker restarts', lost: 1 + chance.below(4) });
+};
+
+/** The leader's disk takes its time: whatever is written meanwhile waits. */
+const aSlowDisk: Theme = (chance, { horizonMs }) => [
+  {
+    atMs: Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000))),
+    kind: 'disk slow',
+    who: regionNames[0],
+    flushMs: Math.round(chance.between(1_500, 4_000)),
+    forMs: Math.round(chance.between(4_000, 9_000)),
+  },
+];
 
 /** Items that are much work for every region. */
 const hostileItems: Theme = (chance, { horizonMs }) =>
@@ -351,6 +418,9 @@ const themes: readonly Choice[] = [
   { name: "the leader's clock is set", theme: aLeadersClockIsSet, weight: 1 },
   { name: 'a wrong address', theme: aWrongAddress, weight: 1 },
   { name: 'an old disk comes back', theme: anOldDiskComesBack, weight: 1 },
+  { name: 'a tail comes back', theme: aTailComesBack, weight: 1 },
+  { name: 'a stream loses its end', theme: aStreamLosesItsEnd, weight: 1 },
+  { name: 'a slow disk', theme: aSlowDisk, weight: 1 },
   { name: 'hostile items', theme: hostileItems, weight: 1 },
   { name: 'two processes', theme: twoProcesses, weight: 1 },
   { name: 'many terms', theme: manyTerms, weight: 1 },

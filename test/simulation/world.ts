@@ -126,6 +126,8 @@ export class World {
   quietMs = 0;
   /** The broker stood still at some time: what was sent to it before is done after. */
   brokerPaused = false;
+  /** Who was offered a snapshot by another region than it had asked, and the id of that. */
+  private readonly foreignOffers = new Set<string>();
   /** By `created`: the buckets that had a record. */
   private readonly buckets = new Set<string>();
   /** The run has ended: nobody starts again. */
@@ -158,6 +160,7 @@ export class World {
       chance: this.chance.fork('network'),
       onCall: (from, { path }) => {
         if (path === '/internal/drain') this.failovers.drains(from);
+        if (path.startsWith('/internal/snapshot/')) this.check(() => this.checkOffer(from, path));
       },
       onRequest: (to, { path, body }) => {
         const region = this.regions.find(({ name }) => name === to);
@@ -165,6 +168,9 @@ export class World {
           region.cutOff = false;
           region.heals++;
         }
+      },
+      onMisled: (from, { path }, { status, body }) => {
+        if (path === '/internal/snapshot' && status === 200) this.foreignOffers.add(`${from} ${offerIn(body)}`);
       },
       onAnswer: (from, request, reply) => this.answered(from, request, reply),
     });
@@ -180,8 +186,12 @@ export class World {
         const alive = region === undefined ? undefined : parseAlive(value, region);
         if (alive !== undefined) this.failovers.beat(alive);
         if (name !== LEADERSHIP_KEY) return;
-        this.handovers.recorded(value as Leadership, () => this.lacking(value as Leadership));
-        this.check(() => this.checkRecord(value as Leadership));
+        this.check(() => {
+          const record = recordIn(JSON.stringify(value));
+          if (record === undefined) throw new Violation('what is written is a record', JSON.stringify(value));
+          this.handovers.recorded(record, () => this.lacking(record));
+          this.checkRecord(record);
+        });
       },
       onStored: (message) => {
         this.holdings.stored(message);
@@ -322,6 +332,13 @@ export class World {
     return undefined;
   }
 
+  /** Whoever is offered something by another region than it asked takes nothing of it. */
+  private checkOffer(from: string, path: string): void {
+    const id = /^\/internal\/snapshot\/([^?]+)/.exec(path)?.[1];
+    if (!this.foreignOffers.has(`${from} ${id}`)) return;
+    throw new Violation('the answer of another region is none', `${from} fetches the snapshot ${id}`);
+  }
+
   /** Batches left the log of a region: another region has them, and what a lagging one may ask for is still there. */
   trimmed(region: RegionMachine, places: readonly Place[]): void {
     this.check(() => {
@@ -385,6 +402,7 @@ export class World {
       if (machine.cutOff && regionOf(batch.origin) !== machine.name) {
         throw new Violation('a cut region takes nothing', `${machine.name} took ${batch.origin}:${batch.first}`);
       }
+      this.checkForgotten(machine, batch);
       if (batch.last <= known) return;
       requireApplicable(batch, this.schema, regionNames);
       if (machine.life?.confirmed === false) {
@@ -476,6 +494,19 @@ export class World {
     }
   }
 
+  /** What may be a copy of a signal whose key this disk has forgotten might be counted twice: nobody takes it. */
+  private checkForgotten({ name, forgotten, flushLimitMs }: RegionMachine, { origin, first, events }: Batch): void {
+    const { beforeMs, sinceMs } = forgotten;
+    // Its append may have begun before.
+    if (beforeMs === 0 || this.scheduler.nowMs - sinceMs <= 10 * flushLimitMs) return;
+    const copy = events.findIndex(
+      (event) => event.kind === 'signal' && event.key !== undefined && acceptedMs(event) < beforeMs + KEY_KEPT_MS,
+    );
+    if (copy < 0) return;
+    const what = `${name} took ${origin}:${first + copy}, and has forgotten keys used before ${new Date(beforeMs).toISOString()}`;
+    throw new Violation('nothing is taken under a forgotten key', what);
+  }
+
   /** What regions tell each other and the routers must be on their disk, and never less than they told before. */
   private answered(from: string, { path, body: asked }: ExchangeRequest, { status, body }: ExchangeReply): void {
     const region = this.regions.find(({ name }) => name === from);
@@ -553,6 +584,11 @@ function checkRemembered({ name, leadership }: RegionMachine, { origin, first, e
   if (epoch <= leadership.epoch) return;
   const what = `${name} took ${origin}:${first} in epoch ${epoch}; its disk knows ${leadership.epoch}`;
   throw new Violation('a leader has stored that it leads', what);
+}
+
+/** The id of the snapshot that is offered. */
+function offerIn(body: Buffer): string {
+  return String((JSON.parse(body.toString()) as { id?: unknown }).id);
 }
 
 function isHeal(path: string, body: string | undefined): boolean {
