@@ -93,6 +93,8 @@ export type FaultEvent = At &
         readonly texts: number;
         readonly words: number;
       }
+    /** A client sends a signal under a key; the same one again where the key was used before. */
+    | { readonly kind: 'keyed signal'; readonly by: string; readonly key: string }
     /** Once all is well the disk of the leader is full, and somebody promotes another region. */
     | { readonly kind: 'full disk hands over' }
     /** Once all is well the leader is told to stop, and hands over before it does. */
@@ -118,6 +120,7 @@ type Single = Exclude<
   | 'second process'
   | 'old origins'
   | 'hostile item'
+  | 'keyed signal'
   | 'disks retired'
   | 'full disk hands over'
   | 'leader stops'

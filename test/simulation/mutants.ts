@@ -55,6 +55,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'trusts the offset without its fingerprint',
+    theme: 'a stream loses its end',
     file: `${region}/receive/stream-receiver.js`,
     changes: [['const reason = await doubt();', 'const reason = undefined;']],
   },
@@ -95,6 +96,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'accepts while it hands over',
+    theme: 'a leader is told to stop',
     file: `${region}/role/leadership-role.js`,
     changes: [['if (known.handover !== undefined) {', 'if (false) {']],
   },
@@ -149,6 +151,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the last copy of a keyed write counts, not the lowest',
+    theme: 'a tail comes back',
     file: `${region}/state/keys/keys.js`,
     changes: [['requestsOf(copies).map(lowest)', 'requestsOf(copies).map((request) => request.at(-1))']],
   },
@@ -169,6 +172,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'resumes the old leader by a timer, without compare-and-set',
+    theme: 'a hand-over stalls',
     file: `${region}/role/leadership-role.js`,
     changes: [
       [
@@ -187,11 +191,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'hands over without finishing what it took',
+    theme: 'a leader is told to stop',
     file: `${region}/role/leadership-role.js`,
     changes: [['formatPosition(await settle())', 'formatPosition(this.options.wal.durable)']],
   },
   {
     name: 'promotes without waiting for the target to have everything, or for the old leader to stop',
+    theme: 'a leader is told to stop',
     file: `${router}/cluster/promote.js`,
     changes: [['const { durable } = await oldLink.handover({ id }, leftMs());', "const durable = '';"]],
   },
@@ -262,6 +268,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'takes more writes than its queue has room for',
+    theme: 'a slow disk',
     file: `${region}/intake/group-commit.js`,
     changes: [['if (this.waiting + events > queueLimit) {', 'if (false) {']],
   },
@@ -287,6 +294,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'key rows run ahead of the checkpoint',
+    theme: 'a tail comes back',
     file: `${region}/recover/replay.js`,
     changes: [['return this.done.has(origin) || sequence <= sequenceOf(shards[shard], origin);', 'return true;']],
   },

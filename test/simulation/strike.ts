@@ -3,6 +3,7 @@ import type { FaultEvent, FaultKind } from './faults.ts';
 import { describeFault } from './faults.ts';
 import { putHostileItem } from './hostile-item.ts';
 import { postGarbage, publishGarbage, putGarbageKey } from './intruder.ts';
+import { sendKeyedSignal } from './keyed-signal.ts';
 import { BROKER } from './network.ts';
 import type { RegionMachine } from './region-machine.ts';
 import { Violation } from './violation.ts';
@@ -173,6 +174,9 @@ function inflict(world: World, fault: FaultEvent): void {
       return;
     case 'hostile item':
       void putHostileItem(world, fault);
+      return;
+    case 'keyed signal':
+      void sendKeyedSignal(world, fault);
       return;
     case 'disks retired':
       void retireDisks(world, fault.by);

@@ -267,6 +267,17 @@ const aWrongAddress: Theme = (chance, { horizonMs }) => {
   ];
 };
 
+/** Signals under keys, each by one router and later by the other one. */
+function sentTwice(chance: Chance, one: string, other: string, fromMs: number, againMs: number): FaultEvent[] {
+  return Array.from({ length: 2 + chance.below(5) }, (_, index): FaultEvent[] => {
+    const key = `sent-twice-${index}`;
+    return [
+      { atMs: Math.round(fromMs + chance.between(0, 1_000)), kind: 'keyed signal', by: one, key },
+      { atMs: Math.round(againMs + chance.between(0, 1_500)), kind: 'keyed signal', by: other, key },
+    ];
+  }).flat();
+}
+
 /**
  * A leader takes keyed writes while it is cut off; its disk is taken out, and what it took is sent again to its successor.
  * When every copy's days are over, and some region has forgotten the keys, the old disk is put back.
@@ -281,6 +292,7 @@ const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
   });
   return [
     { atMs: at(0), kind: 'split', side: [leader, router!], forMs: 2_200 },
+    ...sentTwice(chance, router!, otherRouter!, at(300), at(1_900)),
     { atMs: at(400), kind: 'promote', who: other, by: otherRouter!, force: true },
     { atMs: at(1_600), kind: 'disk lost', who: leader, backMs: 200 },
     ...(chance.chance(0.7) ? [{ atMs: at(3_800), kind: 'disks retired', by: otherRouter! } as const] : []),
@@ -308,6 +320,7 @@ const aTailComesBack: Theme = (chance, { horizonMs }) => {
   return [
     ...(chance.chance(0.5) ? [{ atMs: at(-800), kind: 'clock steps', who: leader, byMs, forMs: 3_500 } as const] : []),
     { atMs: at(0), kind: 'split', side: [leader, router!], forMs: Math.round(chance.between(1_500, 3_000)) },
+    ...sentTwice(chance, router!, otherRouter!, at(300), at(1_200)),
     { atMs: at(400), kind: 'promote', who: chance.pick(others), by: otherRouter!, force: true },
     ...regionNames.flatMap((who) => (chance.chance(0.7) ? [dies(who)] : [])),
   ];
@@ -327,16 +340,21 @@ const aStreamLosesItsEnd: Theme = (chance, { horizonMs }) => {
     .concat({ atMs: atMs + Math.round(chance.between(20, 800)), kind: 'broker restarts', lost: 1 + chance.below(4) });
 };
 
-/** The leader's disk takes its time: whatever is written meanwhile waits. */
-const aSlowDisk: Theme = (chance, { horizonMs }) => [
-  {
-    atMs: Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000))),
-    kind: 'disk slow',
-    who: regionNames[0],
-    flushMs: Math.round(chance.between(1_500, 4_000)),
-    forMs: Math.round(chance.between(4_000, 9_000)),
-  },
-];
+/** The leader's disk takes its time while many write at once: they wait, or are refused. */
+const aSlowDisk: Theme = (chance, { horizonMs }) => {
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
+  const flushMs = Math.round(chance.between(1_500, 4_000));
+  const burst = Array.from(
+    { length: 15 },
+    (_, index): FaultEvent => ({
+      atMs: Math.round(atMs + chance.between(200, 800)),
+      kind: 'keyed signal',
+      by: chance.pick(routerNames),
+      key: `of-a-burst-${index}`,
+    }),
+  );
+  return [{ atMs, kind: 'disk slow', who: regionNames[0], flushMs, forMs: 5_000 }, ...burst];
+};
 
 /** Items that are much work for every region. */
 const hostileItems: Theme = (chance, { horizonMs }) =>
