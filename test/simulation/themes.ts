@@ -250,6 +250,18 @@ function anAddressChangesBeforeASnapshot(chance: Chance, horizonMs: number): Fau
   ];
 }
 
+/** The clock of the leader is ahead, by less than makes it unsafe, until it is put right; then the leader starts anew. */
+const aFastClockIsPutRight: Theme = (chance, { horizonMs }) => {
+  const [who] = regionNames;
+  const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
+  const forMs = Math.round(chance.between(500, 3_000));
+  const diesMs = atMs + forMs + Math.round(chance.between(0, 500));
+  return [
+    { atMs, kind: 'clock steps', who, byMs: Math.round(chance.between(3_000, 40_000)), forMs },
+    { atMs: diesMs, kind: 'kill', who, backMs: 0, effect: 0, after: false, unflushed: 'lost' },
+  ];
+};
+
 /** For a while a region has the address of another, or its own, for that of a third; or from the moment on that it needs a snapshot. */
 const aWrongAddress: Theme = (chance, { horizonMs }) => {
   if (chance.chance(0.4)) return anAddressChangesBeforeASnapshot(chance, horizonMs);
@@ -442,6 +454,7 @@ const themes: readonly Choice[] = [
   { name: 'a wrong clock takes over', theme: aWrongClockTakesOver, weight: 1 },
   { name: 'a wrong clock is up first', theme: aWrongClockIsUpFirst, weight: 1 },
   { name: "the leader's clock is set", theme: aLeadersClockIsSet, weight: 1 },
+  { name: 'a fast clock is put right', theme: aFastClockIsPutRight, weight: 1 },
   { name: 'a wrong address', theme: aWrongAddress, weight: 1 },
   { name: 'an old disk comes back', theme: anOldDiskComesBack, weight: 1 },
   { name: 'a tail comes back', theme: aTailComesBack, weight: 1 },
