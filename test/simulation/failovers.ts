@@ -25,7 +25,7 @@ export interface FailoversOptions {
   readonly nowMs: () => number;
   /** How long a leader must be silent. */
   readonly afterMs: number;
-  readonly machine: (name: string) => Machine;
+  readonly machine: (name: string) => Machine | undefined;
 }
 
 export class Failovers {
@@ -63,10 +63,11 @@ export class Failovers {
     const { afterMs, machine } = this.options;
     const decidedMs = this.drainedMs.get(router);
     const leader = machine(String(from));
+    if (leader === undefined) throw new Violation('who leads is in the topology', `${router} replaced ${String(from)}`);
     if (decidedMs === undefined) return;
     const sinceMs = decidedMs - ASKED_MS - afterMs;
     // Who stood still decided longer ago than it seems.
-    if (this.disturbedMs >= sinceMs || machine(router).stoodStillMs >= sinceMs) return;
+    if (this.disturbedMs >= sinceMs || machine(router)!.stoodStillMs >= sinceMs) return;
     const beats = this.beats.get(leader.name) ?? [];
     const before = beats.findLastIndex(({ atMs }) => atMs <= sinceMs);
     if (before < 0) return;

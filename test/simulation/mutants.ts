@@ -167,6 +167,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a row of keys keeps the newest copies only',
+    theme: 'a tail comes back',
     file: `${region}/wal/key-table.js`,
     changes: [['present === undefined ? row : Buffer.concat([present, row])', 'row']],
   },
@@ -342,7 +343,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'the time of an event is that of the clock that keeps the order',
-    theme: "the leader's clock is set",
+    theme: 'a fast clock is put right',
     file: `${region}/intake/hybrid-clock.js`,
     changes: [['const aheadMs = hlcMs(hlc) - nowMs;', 'const aheadMs = 0;']],
   },

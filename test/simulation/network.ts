@@ -44,11 +44,11 @@ export interface NetworkOptions {
   readonly scheduler: Scheduler;
   readonly chance: Chance;
   /** Sees every request as it leaves its process. */
-  readonly onCall: (from: string, call: HttpCall) => void;
+  readonly onCall: (from: string, call: HttpCall, to: string) => void;
   /** Sees every request as it arrives. */
   readonly onRequest: (to: string, request: ExchangeRequest) => void;
-  /** Sees every answer of a process that was reached under the address of another. */
-  readonly onMisled: (from: string, request: ExchangeRequest, reply: ExchangeReply) => void;
+  /** Sees every answer of a process that was reached under the address of another, `way`: from whom, and whom it took it for. */
+  readonly onMisled: (way: string, request: ExchangeRequest, reply: ExchangeReply) => void;
   /** Sees every answer as it leaves its process. */
   readonly onAnswer: (from: string, request: ExchangeRequest, reply: ExchangeReply) => void;
 }
@@ -157,7 +157,7 @@ export class Network {
 
   call(from: string, to: string, call: HttpCall, connectMs: number): Promise<HttpReply> {
     const { scheduler, chance, onCall } = this.options;
-    onCall(from, call);
+    onCall(from, call, to);
     return new Promise((resolve, reject) => {
       let over = false;
       const end = (settle: () => void): void => {
@@ -190,7 +190,7 @@ export class Network {
         server.resets.add(reset);
         this.serve(reached, server, call, (reply) => {
           server.resets.delete(reset);
-          if (reached !== to) this.options.onMisled(from, call, reply);
+          if (reached !== to) this.options.onMisled(`${from}>${to}`, call, reply);
           back(() => end(() => resolve(asHttp(reply))));
         });
       });
