@@ -63,7 +63,7 @@ export const bench: Bench = {
     );
     const schema = schemaOf(['view', 'positive', 86_400], ['share', 'positive', 86_400]);
     const ledger = createLedger({ schema, entities, createdMs: (ordinal) => catalog.createdMs(ordinal) });
-    ledger.ceilings.fill();
+    ledger.upperBounds.fill();
     for (let count = 0; count < ACTIVE; count++) {
       const entity = below(ITEMS);
       ledger.add(entity, 'view', (1 + below(100)) * 1_000, AT_MS - below(48 * HOUR_MS));

@@ -79,7 +79,7 @@ function speed(items: number, report: (progress: string) => void): BenchRow[] {
   });
   const over = `over ${items.toLocaleString('en')} items`;
   return [
-    row(`signal ${over}: count, sum, 4 windows, decay, ceilings`, ours),
+    row(`signal ${over}: count, sum, 4 windows, decay, upper bounds`, ours),
     row(`\`Map\` counter increment ${over}`, theirs),
     row(`\`Map\` of its signal, counter increment ${over}`, ofSignal),
   ];
@@ -104,15 +104,15 @@ async function heldBytes(): Promise<number> {
 async function sharedMemory(entities: number): Promise<BenchRow> {
   const before = await heldBytes();
   const ledger = createLedger({ schema, createdMs: () => NOW_MS });
-  for (let entity = 0; entity < entities; entity++) ledger.ceilings.put(entity);
+  for (let entity = 0; entity < entities; entity++) ledger.upperBounds.put(entity);
   const bytes = ((await heldBytes()) - before) / entities;
-  ledger.ceilings.remove(0);
+  ledger.upperBounds.remove(0);
   const cells = [`${bytes.toFixed(0)} bytes`, `${entities.toLocaleString('en')} entities`, ''];
-  return { what: 'numbering and ceilings, an entity of six signals', cells };
+  return { what: 'numbering and upper bounds, an entity of six signals', cells };
 }
 
 /**
- * Bytes a pair of one signal over `pairs` entities that `fill` fills, less the numbering of entities and the ceilings, which
+ * Bytes a pair of one signal over `pairs` entities that `fill` fills, less the numbering of entities and the upper bounds, which
  * all signals share. `quiet`: after it was looked at by `pack`.
  */
 async function memory(
@@ -123,16 +123,16 @@ async function memory(
 ): Promise<BenchRow> {
   const empty = await heldBytes();
   const bare = createLedger({ schema, createdMs: () => NOW_MS });
-  for (let entity = 0; entity < pairs; entity++) bare.ceilings.put(entity);
+  for (let entity = 0; entity < pairs; entity++) bare.upperBounds.put(entity);
   const shared = (await heldBytes()) - empty;
-  bare.ceilings.remove(0);
+  bare.upperBounds.remove(0);
   const before = await heldBytes();
   const ledger = createLedger({ schema });
   fill((entity, timeMs) => ledger.add(entity, 'view', 1_000, timeMs));
   if (quiet) for (let calls = 0; calls < pairs / 500; calls++) ledger.pack(pairs, NOW_MS + 1_000 * 24 * HOUR_MS);
   const bytes = ((await heldBytes()) - before - shared) / pairs;
   ledger.read(0, 'view', NOW_MS);
-  bare.ceilings.remove(0);
+  bare.upperBounds.remove(0);
   return {
     what,
     cells: [`${bytes.toFixed(0)} bytes`, `${pairs.toLocaleString('en')} pairs`, `${(bytes / 1_088).toFixed(2)}×`],
@@ -175,7 +175,7 @@ export const bench: Bench = {
       rows,
       notes: [
         `Signals: Zipf over the items and six signals, 10,000 events a second, ${ROUNDS} rounds in turn; beside: the counter of items, which counts the same events but not by signal; below it one that does, as the ledger has to. All read them as apply does, from columns of ${BULK.toLocaleString('en')}.`,
-        'Memory: what the process holds after a collection, less the numbering of entities and the ceilings, which all signals of an item share; beside: the 1,088 bytes a pair of the original.',
+        'Memory: what the process holds after a collection, less the numbering of entities and the upper bounds, which all signals of an item share; beside: the 1,088 bytes a pair of the original.',
         `Seed ${SEED}.`,
       ],
     };

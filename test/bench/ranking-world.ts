@@ -64,14 +64,14 @@ export class RankingWorld {
     for (let entity = 0; entity < items; entity++) {
       const age = order === 'random' ? random() : 1 - entity / items;
       this.created[this.entities.ordinal(entity)] = NOW_MS - Math.floor(age * 90 * 24 * HOUR_MS);
-      this.ledger.ceilings.put(entity);
+      this.ledger.upperBounds.put(entity);
     }
     this.sums = new SignalSums({ schema, ledger: this.ledger });
     const catalog = { size: items, createdMs };
     this.topK = new TopK({
       entities: this.entities,
       catalog,
-      ceilings: this.ledger.ceilings,
+      upperBounds: this.ledger.upperBounds,
       nowMs: () => NOW_MS,
     });
   }

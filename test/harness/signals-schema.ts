@@ -2,14 +2,14 @@
 import type { Schema, Sentiment, SignalDefinition, Window } from '../../shared/schema/schema.ts';
 import { windows } from '../../shared/schema/schema.ts';
 
-export type SignalSketch = readonly [
+export type SignalMagnitude = readonly [
   name: string,
   sentiment: Sentiment,
   halfLifeSeconds: number,
   windows?: readonly Window[],
 ];
 
-export function schemaOf(...signals: readonly SignalSketch[]): Schema {
+export function schemaOf(...signals: readonly SignalMagnitude[]): Schema {
   const definitions = signals.map(([name, sentiment, halfLifeSeconds, shown]): [string, SignalDefinition] => [
     name,
     { name, sentiment, halfLifeSeconds, windows: shown ?? windows },

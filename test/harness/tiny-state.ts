@@ -1,17 +1,17 @@
 /** The smallest catalog that keeps its contract, for tests of what reads them. */
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
-import type { Ceilings } from '../../services/region/state/ceilings/ceilings.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFacets } from '../../services/region/state/facets/facet-index.ts';
 import type { Selection } from '../../services/region/state/facets/facets.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
+import type { UpperBounds } from '../../services/region/state/upper-bounds/upper-bounds.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { decayedSignals } from '../../shared/schema/profile.ts';
 import type { Schema } from '../../shared/schema/schema.ts';
 
 export class TinyCatalog implements Catalog {
-  private ceilings: Pick<Ceilings, 'put' | 'remove'> | undefined;
+  private upperBounds: Pick<UpperBounds, 'put' | 'remove'> | undefined;
   readonly entities = new Entities();
   readonly facets = createFacets({ entities: this.entities, metadataOf: (ordinal) => this.metadata(ordinal) });
   private readonly live = new Map<number, Item>();
@@ -22,7 +22,7 @@ export class TinyCatalog implements Catalog {
     const { entities } = this;
     const decayed = decayedSignals(schema.profiles.values());
     const ledger = createLedger({ schema, entities, createdMs: (ordinal) => this.createdMs(ordinal), decayed });
-    this.ceilings = ledger.ceilings;
+    this.upperBounds = ledger.upperBounds;
     return ledger;
   }
 
@@ -30,7 +30,7 @@ export class TinyCatalog implements Catalog {
     const former = this.live.get(entity)?.metadata;
     this.live.set(entity, { entity, metadata, createdMs, updatedMs: createdMs });
     this.facets.put(entity, metadata, former);
-    this.ceilings?.put(entity);
+    this.upperBounds?.put(entity);
   }
 
   embed(entity: number, values: readonly number[]): void {
@@ -41,7 +41,7 @@ export class TinyCatalog implements Catalog {
     const former = this.live.get(entity)?.metadata;
     this.live.delete(entity);
     this.facets.remove(entity, former);
-    this.ceilings?.remove(entity);
+    this.upperBounds?.remove(entity);
   }
 
   item(entity: number): Item | undefined {

@@ -61,12 +61,12 @@ const definition: fc.Arbitrary<ProfileDefinition> = fc.record({
   gates: fc.array(gate, { maxLength: 2 }),
   boosts: fc.array(boost, { maxLength: 4 }),
 });
-interface Sketch {
+interface Magnitude {
   readonly createdMs: number;
   readonly metadata: Readonly<Record<string, string | number>>;
   readonly events: readonly (readonly [signal: string, weight: number, ageMs: number])[];
 }
-const item: fc.Arbitrary<Sketch> = fc.record({
+const item: fc.Arbitrary<Magnitude> = fc.record({
   // Some are created after the moment that is asked for.
   createdMs: fc.oneof(
     fc.integer({ min: AT_MS - 2e9, max: AT_MS + 1e7 }),
@@ -83,7 +83,7 @@ const item: fc.Arbitrary<Sketch> = fc.record({
   }),
 });
 
-function worldOf(items: readonly Sketch[]) {
+function worldOf(items: readonly Magnitude[]) {
   const catalog = new TinyCatalog();
   const ledger = catalog.ledgerOf(schema);
   for (const [entity, { createdMs, metadata, events }] of items.entries()) {
@@ -100,9 +100,9 @@ describe('profiles of a schema, properties', () => {
         const { catalog, ledger } = worldOf(items);
         const scorer = compileProfile(profile, { schema, ledger, catalog })(AT_MS);
         assert.equal(scorer.gated, profile.gates.length > 0);
-        for (const [entity, sketch] of items.entries()) {
-          const { score, size } = naiveScore(profile, sketch, (signal) => ledger.read(entity, signal, AT_MS));
-          const actual = scorer.score(entity, sketch.createdMs);
+        for (const [entity, magnitude] of items.entries()) {
+          const { score, size } = naiveScore(profile, magnitude, (signal) => ledger.read(entity, signal, AT_MS));
+          const actual = scorer.score(entity, magnitude.createdMs);
           if (score === Number.NEGATIVE_INFINITY) assert.equal(actual, score);
           else assert.ok(Math.abs(actual - score) <= 1e-12 * size + NOTHING, `${actual} is not ${score}`);
         }
@@ -144,25 +144,25 @@ describe('profiles of a schema, properties', () => {
 
   it('a bound is the score of a group of one that has no negative weights and fits every boost', () => {
     fc.assert(
-      fc.property(definition, item, (profile, sketch) => {
+      fc.property(definition, item, (profile, magnitude) => {
         const positive: ProfileDefinition = {
           ...profile,
           terms: profile.terms.map((term) => ({ ...term, weight: Math.abs(term.weight) })),
           gates: [],
           boosts: profile.boosts.filter(
-            ({ filter, factor }) => factor >= 1 && compileFilters([filter])(sketch.metadata),
+            ({ filter, factor }) => factor >= 1 && compileFilters([filter])(magnitude.metadata),
           ),
         };
-        const { catalog, ledger } = worldOf([sketch]);
+        const { catalog, ledger } = worldOf([magnitude]);
         const scorer = compileProfile(positive, { schema, ledger, catalog })(AT_MS);
         const bound = scorer.bound({
           sum: (place, window) => ledger.sum(0, signals[place]!, window, AT_MS),
           decayed: (place) => ledger.decayed(0, signals[place]!, AT_MS),
-          newestMs: sketch.createdMs,
-          newestActiveMs: sketch.createdMs,
+          newestMs: magnitude.createdMs,
+          newestActiveMs: magnitude.createdMs,
           least: () => 0,
         });
-        const score = scorer.score(0, sketch.createdMs);
+        const score = scorer.score(0, magnitude.createdMs);
         assert.ok(bound - score <= 1e-13 * score + NOTHING, `bound ${bound}, score ${score}`);
       }),
       { numRuns: 300 },
@@ -171,15 +171,15 @@ describe('profiles of a schema, properties', () => {
 
   it('explained parts are value · weight and add up to the score', () => {
     fc.assert(
-      fc.property(definition, item, (profile, sketch) => {
-        const { catalog, ledger } = worldOf([sketch]);
+      fc.property(definition, item, (profile, magnitude) => {
+        const { catalog, ledger } = worldOf([magnitude]);
         const scorer = compileProfile({ ...profile, gates: [] }, { schema, ledger, catalog })(AT_MS);
-        const parts = scorer.explain(0, sketch.createdMs);
+        const parts = scorer.explain(0, magnitude.createdMs);
         const size = parts.reduce((sum, { part, value }) => sum + Math.abs(part) + Math.abs(value), 0);
         for (const { value, weight, part } of parts)
           assert.ok(Math.abs(value * weight - part) <= 1e-12 * size + NOTHING);
         const sum = parts.reduce((sum, { part }) => sum + part, 0);
-        assert.ok(Math.abs(sum - scorer.score(0, sketch.createdMs)) <= 1e-12 * size + NOTHING);
+        assert.ok(Math.abs(sum - scorer.score(0, magnitude.createdMs)) <= 1e-12 * size + NOTHING);
       }),
       { numRuns: 300 },
     );
@@ -203,7 +203,7 @@ describe('profiles of a schema, properties', () => {
 /** By the words of the documentation; `size`: how large the numbers are that were added. */
 function naiveScore(
   { terms, gates, boosts }: ProfileDefinition,
-  { createdMs, metadata }: Sketch,
+  { createdMs, metadata }: Magnitude,
   read: (signal: string) => Pick<SignalReading, 'sums' | 'decayed'> | undefined,
 ): { score: number; size: number } {
   for (const gate of gates) {

@@ -26,14 +26,14 @@ class SlowClock extends ManualClock {
   }
 }
 
-type Sketch = readonly [kind: Event['kind'], entity: number, minutes: number];
-const sketch: fc.Arbitrary<Sketch> = fc.tuple(
+type Magnitude = readonly [kind: Event['kind'], entity: number, minutes: number];
+const magnitude: fc.Arbitrary<Magnitude> = fc.tuple(
   fc.constantFrom<Event['kind'][]>('signal', 'signal', 'signal', 'item', 'delete', 'embedding'),
   fc.integer({ min: 0, max: 150 }),
   fc.integer({ min: 0, max: 20_000 }),
 );
 
-function eventOf([kind, entity, minutes]: Sketch, n: number): Event {
+function eventOf([kind, entity, minutes]: Magnitude, n: number): Event {
   const hlc = startMs * HLC_PER_MS + n;
   if (kind === 'signal') {
     const timeMs = startMs - minutes * 60_000;
@@ -77,7 +77,7 @@ describe('kept digest', () => {
   it('equals the recount at every position, whenever the watch begins and however counting is sliced', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.array(sketch, { minLength: 1, maxLength: 60 }), { minLength: 2, maxLength: 8 }),
+        fc.array(fc.array(magnitude, { minLength: 1, maxLength: 60 }), { minLength: 2, maxLength: 8 }),
         fc.nat({ max: 7 }),
         async (groups, watchFrom) => {
           const clock = new SlowClock();

@@ -21,11 +21,11 @@ const schema = schemaOf(
   ['hide', 'negative', DAY_SECONDS],
 );
 
-interface Sketch {
+interface Magnitude {
   readonly ageMs: number;
   readonly events: readonly (readonly [signal: string, weight: number, ageMs: number])[];
 }
-const item: fc.Arbitrary<Sketch> = fc.record({
+const item: fc.Arbitrary<Magnitude> = fc.record({
   ageMs: fc.integer({ min: -1e6, max: 2e9 }),
   events: fc.array(
     fc.tuple(
@@ -41,7 +41,7 @@ const item: fc.Arbitrary<Sketch> = fc.record({
 });
 const moment = fc.record({ window: fc.constantFrom(...windows), seed: fc.string(), atMs: fc.constant(AT_MS) });
 
-function worldOf(items: readonly Sketch[]) {
+function worldOf(items: readonly Magnitude[]) {
   const catalog = new TinyCatalog();
   const ledger = catalog.ledgerOf(schema);
   for (const [entity, { ageMs, events }] of items.entries()) {
@@ -49,7 +49,7 @@ function worldOf(items: readonly Sketch[]) {
     for (const [signal, weight, agoMs] of events) ledger.add(entity, signal, weight, AT_MS - agoMs);
   }
   const entities = [...items.keys()];
-  const newest = (among: readonly Sketch[]): number => Math.max(-1, ...among.map(({ ageMs }) => AT_MS - ageMs));
+  const newest = (among: readonly Magnitude[]): number => Math.max(-1, ...among.map(({ ageMs }) => AT_MS - ageMs));
   const limits: Limits = {
     sum: (place, window) => Math.max(...entities.map((entity) => ledger.sum(entity, signals[place]!, window, AT_MS))),
     least: (place) =>

@@ -27,10 +27,10 @@ const history: fc.Arbitrary<PlacedEvent[]> = fc
       { minLength: 1, maxLength: 14 },
     ),
   )
-  .map(([epochs, sketches]) => {
+  .map(([epochs, magnitudes]) => {
     const sequence = [0, 0, 0];
     const hlc = [1000, 1000, 1000].map((ms) => ms * HLC_PER_MS);
-    return sketches.map(({ origin, kind, entity, stepMs, value, aheadMs }) => {
+    return magnitudes.map(({ origin, kind, entity, stepMs, value, aheadMs }) => {
       sequence[origin]!++;
       hlc[origin]! += stepMs * HLC_PER_MS + 1;
       const base = { hlc: hlc[origin]!, entity, ...(aheadMs === 0 ? {} : { aheadMs }) };

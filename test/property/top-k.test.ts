@@ -115,7 +115,7 @@ class World {
     return new TopK({
       entities: this.catalog.entities,
       catalog: this.catalog,
-      ceilings: this.ledger.ceilings,
+      upperBounds: this.ledger.upperBounds,
       nowMs: () => this.nowMs,
       fewItems: 0,
     });
@@ -126,7 +126,7 @@ class World {
     const pass = this.ledger.pass();
     while (!pass.prepare(1_000));
     this.ledger = this.catalog.ledgerOf(schema);
-    this.ledger.ceilings.fill();
+    this.ledger.upperBounds.fill();
     for (let shard = 0; shard < SHARDS; shard++) this.ledger.load(shard, pass.encode(shard));
     this.sums = new SignalSums({ schema, ledger: this.ledger });
     this.pastSums = new SignalSums({ schema, ledger: this.ledger.past });
@@ -256,7 +256,7 @@ describe('top-k', () => {
           world.scan(scorer, () => true, 10),
           profile,
         );
-        // Lowered where they are looked at: a few searches more show what the ceilings are like by then.
+        // Lowered where they are looked at: a few searches more show what the upper bounds are like by then.
         for (let more = 0; more < 12; more++) ranking.after(undefined, 10);
         // A steady hour is as large as a sudden one: rising looks at whatever had a signal in it.
         const most = profile === 'rising' ? items / 4 : limitScored;

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { FAN_OUT_BITS, HOUR_SLACK, MINUTE_SLACK } from '../../services/region/state/ceilings/ceilings.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
@@ -9,6 +8,7 @@ import {
   MINUTES_KEPT,
   windowSpans,
 } from '../../services/region/state/ledger/spans/spans.ts';
+import { FAN_OUT_BITS, HOUR_SLACK, MINUTE_SLACK } from '../../services/region/state/upper-bounds/upper-bounds.ts';
 import { BrokenInvariant } from '../../shared/kernel/kernel.ts';
 import { signalColumns } from '../../shared/protocol/signal-columns.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
@@ -272,7 +272,7 @@ describe('ledger', () => {
   });
 });
 
-describe('ceilings', () => {
+describe('upperBounds', () => {
   it('hold a little longer than the windows: totals are wider than they are by what is relied on', () => {
     const minutes = windowSpans['1h'].count;
     const [day, week] = [windowSpans['24h'].count, windowSpans['7d'].count];
@@ -281,7 +281,7 @@ describe('ceilings', () => {
     assert.ok(HOURS_KEPT - week >= HOUR_SLACK);
   });
 
-  it('an event is taken back before any ceiling has room for its entity', () => {
+  it('an event is taken back before any upper bound has room for its entity', () => {
     const entities = new Entities();
     const many = 200_000;
     for (let entity = 0; entity < many; entity++) entities.ordinal(entity);
@@ -291,10 +291,10 @@ describe('ceilings', () => {
     ledger.add(last, 'view', 5_000, 2_000);
     ledger.retract(last, 'view', 5_000, 2_000);
     assert.equal(ledger.sum(last, 'view', 'all', 2_000), 2);
-    const { ceilings } = ledger;
-    ceilings.catchUp();
+    const { upperBounds } = ledger;
+    upperBounds.catchUp();
     const block = last >> FAN_OUT_BITS;
-    assert.equal(ceilings.sum(ceilings.page(0, block), block, 0, ceilings.columnOf('all', 2_000)), 2);
-    assert.equal(ceilings.least(ceilings.page(0, block), block, 0), 2);
+    assert.equal(upperBounds.sum(upperBounds.page(0, block), block, 0, upperBounds.columnOf('all', 2_000)), 2);
+    assert.equal(upperBounds.least(upperBounds.page(0, block), block, 0), 2);
   });
 });

@@ -90,11 +90,11 @@ class Applier implements Apply {
         const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence };
         const change = catalog.apply({ event, order });
         if (change.item === 'gone') {
-          ledger.ceilings.remove(event.entity);
+          ledger.upperBounds.remove(event.entity);
           facets.remove(event.entity, change.former);
           text.remove(event.entity);
         } else if (change.item !== undefined) {
-          ledger.ceilings.put(event.entity);
+          ledger.upperBounds.put(event.entity);
           facets.put(event.entity, change.item.metadata, change.former);
           text.put(event.entity, change.item.metadata);
         }

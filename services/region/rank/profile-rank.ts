@@ -47,7 +47,7 @@ class ProfileRank implements Rank {
     this.parts = parts;
     this.everything = readingsOf(parts, parts.ledger);
     this.untilThen = readingsOf(parts, parts.ledger.past);
-    this.topK = new TopK({ ...parts, ceilings: parts.ledger.ceilings });
+    this.topK = new TopK({ ...parts, upperBounds: parts.ledger.upperBounds });
     this.profiles = [...profiles, ...parts.schema.profiles.keys()];
   }
 

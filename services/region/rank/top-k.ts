@@ -1,10 +1,10 @@
 /**
  * The exact best of all items under a scorer, without looking at all of them.
  *
- * Best first: from the root of the ceilings down, always the node with the highest bound next; where bounds are equal, the one
+ * Best first: from the root of the upper bounds down, always the node with the highest bound next; where bounds are equal, the one
  * whose items may come first among equals. Once as many items were found as were asked for and no node left can hold a better one than the worst of
  * them, they are the answer - exactly what scoring every item gives, ties included. A block whose items turn out far below
- * its bound has its ceilings lowered, so that the next search passes it by.
+ * its bound has its upper bounds lowered, so that the next search passes it by.
  *
  * Where that does not pay the items are scored one after the other: a selection of few items; a scorer whose bounds tell
  * nothing, by its own word (Infinity) or when a tenth of the items was scored and the end is not in sight. Of a scorer that gives every item without a signal
@@ -17,9 +17,16 @@ import type { Ranking, RankKey } from '../../../shared/kernel/ranking.ts';
 import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
-import { type Ceilings, FAN_OUT, FAN_OUT_BITS, indexIn, lowestBit, type NodePage } from '../state/ceilings/ceilings.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/facets/facets.ts';
+import {
+  FAN_OUT,
+  FAN_OUT_BITS,
+  indexIn,
+  lowestBit,
+  type NodePage,
+  type UpperBounds,
+} from '../state/upper-bounds/upper-bounds.ts';
 import { NodeHeap } from './node-heap.ts';
 import type { Limits, Scorer, Ties } from './scorer.ts';
 
@@ -40,8 +47,8 @@ const NEWER_FIRST: Ties = { of: (_, createdMs) => createdMs, bound: ({ newestMs 
 export interface TopKParts {
   readonly entities: Entities;
   readonly catalog: Pick<Catalog, 'size' | 'createdMs'>;
-  readonly ceilings: Ceilings;
-  /** The region's own moment: ceilings are never lowered to a later one, whatever moment a client names. */
+  readonly upperBounds: UpperBounds;
+  /** The region's own moment: upper bounds are never lowered to a later one, whatever moment a client names. */
   readonly nowMs: () => number;
   readonly fewItems?: number;
 }
@@ -117,9 +124,9 @@ class Search {
   constructor(parts: SearchParts & { readonly key: RankKey | undefined; readonly limit: number }) {
     assert(parts.limit >= 1, 'a search asks for at least one item', () => parts.limit);
     this.parts = parts;
-    parts.ceilings.catchUp();
-    this.limits = new NodeLimits(parts.ceilings, parts.atMs, parts.past);
-    this.ownLimits = new ItemLimits(parts.ceilings, parts.past);
+    parts.upperBounds.catchUp();
+    this.limits = new NodeLimits(parts.upperBounds, parts.atMs, parts.past);
+    this.ownLimits = new ItemLimits(parts.upperBounds, parts.past);
     this.ties = parts.scorer.ties ?? NEWER_FIRST;
     this.top = new TopScores(parts.limit);
   }
@@ -138,29 +145,29 @@ class Search {
 
   /** False: given up, after about `limitScored` items. */
   private bestFirst(limitScored: number): boolean {
-    const { ceilings, heap, atMs, nowMs } = this.parts;
+    const { upperBounds, heap, atMs, nowMs } = this.parts;
     heap.clear();
-    this.push(ceilings.height, 0);
+    this.push(upperBounds.height, 0);
     while (heap.pop()) {
       const { bound, tie, lowest, level, node } = heap;
       if (bound === Number.POSITIVE_INFINITY) return false;
       if (!this.top.takes(lowest, bound, tie)) return true;
       if (level > 0) {
         const first = node << FAN_OUT_BITS;
-        const end = level === 1 ? Math.min(first + FAN_OUT, ceilings.blocks) : first + FAN_OUT;
+        const end = level === 1 ? Math.min(first + FAN_OUT, upperBounds.blocks) : first + FAN_OUT;
         for (let child = first; child < end; child++) this.push(level - 1, child);
         continue;
       }
       if (this.scored > limitScored) return false;
       const best = this.scoreBlock(node);
-      if (best < bound * TIGHTEN_BELOW) ceilings.tighten(node, Math.min(atMs, nowMs()));
+      if (best < bound * TIGHTEN_BELOW) upperBounds.tighten(node, Math.min(atMs, nowMs()));
     }
     return true;
   }
 
   private push(level: number, node: number): void {
-    const { ceilings, heap, scorer, selection } = this.parts;
-    const page = ceilings.page(level, node);
+    const { upperBounds, heap, scorer, selection } = this.parts;
+    const page = upperBounds.page(level, node);
     const newestMs = page.newestMs[indexIn(node)]!;
     if (newestMs < 0) return;
     if (level === 0 && selection !== undefined) {
@@ -175,7 +182,7 @@ class Search {
     if (this.top.takes(lowest, bound, tie)) heap.push(bound, tie, lowest, level, node);
   }
 
-  /** Whether the item's sketch says that it is not among the best. */
+  /** Whether the item's magnitude says that it is not among the best. */
   private isBelow(ordinal: number, entity: number, createdMs: number, active: boolean): boolean {
     if (!this.top.isFull) return false;
     const limits = this.ownLimits.of(ordinal, createdMs, active);
@@ -184,13 +191,13 @@ class Search {
 
   /** Scores the block's items that may be among the best; answers the best score of them, selected or not. */
   private scoreBlock(block: number): number {
-    const { ceilings, entities, catalog, scorer, selection } = this.parts;
+    const { upperBounds, entities, catalog, scorer, selection } = this.parts;
     let best = Number.NEGATIVE_INFINITY;
-    for (let bits = ceilings.live(block); bits !== 0; bits &= bits - 1) {
+    for (let bits = upperBounds.live(block); bits !== 0; bits &= bits - 1) {
       const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
       const entity = entities.entity(ordinal);
       const createdMs = catalog.createdMs(ordinal);
-      if (this.isBelow(ordinal, entity, createdMs, (ceilings.active(block) & bits & -bits) !== 0)) continue;
+      if (this.isBelow(ordinal, entity, createdMs, (upperBounds.active(block) & bits & -bits) !== 0)) continue;
       const score = scorer.score(entity, createdMs);
       this.scored++;
       if (score > best) best = score;
@@ -214,12 +221,12 @@ class Search {
    * `bestOnly`: those that are certainly not among the best may be left out.
    */
   scan(visit: (entity: number, score: number, createdMs: number) => void, bestOnly = false): void {
-    const { ceilings, entities, catalog, scorer, selection } = this.parts;
+    const { upperBounds, entities, catalog, scorer, selection } = this.parts;
     const { quiet } = scorer;
-    for (let block = 0; block < ceilings.blocks; block++) {
-      const live = ceilings.live(block);
+    for (let block = 0; block < upperBounds.blocks; block++) {
+      const live = upperBounds.live(block);
       if (live === 0) continue;
-      const active = quiet === undefined ? live : ceilings.active(block);
+      const active = quiet === undefined ? live : upperBounds.active(block);
       for (let bits = live; bits !== 0; bits &= bits - 1) {
         const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
         if (selection !== undefined && !selection.has(ordinal)) continue;
@@ -259,22 +266,22 @@ class NodeLimits implements Limits {
   newestActiveMs = -1;
   private page: NodePage;
   private node = 0;
-  private readonly ceilings: Ceilings;
+  private readonly upperBounds: UpperBounds;
   private readonly atMs: number;
   /** Least sums are of all events: in the past an item may have had less. */
   private readonly past: boolean;
   private readonly columns: Readonly<Record<Window, number>>;
 
-  constructor(ceilings: Ceilings, atMs: number, past: boolean) {
-    this.ceilings = ceilings;
+  constructor(upperBounds: UpperBounds, atMs: number, past: boolean) {
+    this.upperBounds = upperBounds;
     this.past = past;
-    this.page = ceilings.page(0, 0);
+    this.page = upperBounds.page(0, 0);
     this.atMs = atMs;
     this.columns = {
-      '1h': ceilings.columnOf('1h', atMs),
-      '24h': ceilings.columnOf('24h', atMs),
-      '7d': ceilings.columnOf('7d', atMs),
-      all: ceilings.columnOf('all', atMs),
+      '1h': upperBounds.columnOf('1h', atMs),
+      '24h': upperBounds.columnOf('24h', atMs),
+      '7d': upperBounds.columnOf('7d', atMs),
+      all: upperBounds.columnOf('all', atMs),
     };
   }
 
@@ -287,28 +294,28 @@ class NodeLimits implements Limits {
   }
 
   sum(signal: number, window: Window): number {
-    return this.ceilings.sum(this.page, this.node, signal, this.columns[window]);
+    return this.upperBounds.sum(this.page, this.node, signal, this.columns[window]);
   }
 
   least(signal: number): number {
-    return this.past ? 0 : this.ceilings.least(this.page, this.node, signal);
+    return this.past ? 0 : this.upperBounds.least(this.page, this.node, signal);
   }
 
   decayed(signal: number): number {
-    return this.ceilings.decayed(this.page, this.node, signal, this.atMs) * DECAY_SLACK;
+    return this.upperBounds.decayed(this.page, this.node, signal, this.atMs) * DECAY_SLACK;
   }
 }
 
-/** The limits of one item: what its sketch says. Windows hold no more than everything does. */
+/** The limits of one item: what its magnitude says. Windows hold no more than everything does. */
 class ItemLimits implements Limits {
   newestMs = -1;
   newestActiveMs = -1;
   private ordinal = 0;
-  private readonly ceilings: Ceilings;
+  private readonly upperBounds: UpperBounds;
   private readonly past: boolean;
 
-  constructor(ceilings: Ceilings, past: boolean) {
-    this.ceilings = ceilings;
+  constructor(upperBounds: UpperBounds, past: boolean) {
+    this.upperBounds = upperBounds;
     this.past = past;
   }
 
@@ -320,11 +327,11 @@ class ItemLimits implements Limits {
   }
 
   sum(signal: number): number {
-    return this.ceilings.sketches.atMost(this.ordinal, signal);
+    return this.upperBounds.magnitudes.atMost(this.ordinal, signal);
   }
 
   least(signal: number): number {
-    return this.past ? 0 : this.ceilings.sketches.atLeast(this.ordinal, signal);
+    return this.past ? 0 : this.upperBounds.magnitudes.atLeast(this.ordinal, signal);
   }
 
   decayed(): number {

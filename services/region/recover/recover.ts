@@ -72,7 +72,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }:
   const documentsMs = clock.monotonicMs();
   const { floor, shards, loaded } = loadShards(wal, ledger, log);
   const total = totalOf(wal.durable) - totalOf(floor.position);
-  ledger.ceilings.fill();
+  ledger.upperBounds.fill();
   const shardsMs = clock.monotonicMs();
   let events = 0;
   let newest = NOTHING_YET;

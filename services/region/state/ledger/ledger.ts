@@ -18,9 +18,9 @@
  */
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
 import type { Window } from '../../../../shared/schema/schema.ts';
-import type { Ceilings, PairCeiling } from '../ceilings/ceilings.ts';
+import type { PairBound, UpperBounds } from '../upper-bounds/upper-bounds.ts';
 
-export type { PairCeiling };
+export type { PairBound };
 
 /** What one pair says at a moment. Weights, not thousandths. */
 export interface SignalReading {
@@ -107,7 +107,7 @@ export interface Ledger extends LedgerView {
   /** Takes an event out of every sum and out of the count that was added before, exactly. Its time stays noted. */
   retract(entity: number, signal: string, weight: number, timeMs: number): void;
   /** At least what is in every entity's pairs, by block: what bounds the scores of many at once. */
-  readonly ceilings: Ceilings;
+  readonly upperBounds: UpperBounds;
   /**
    * Gives back bucket memory of pairs without an event since `beforeMs`, looking at about `limitPairs`; the next call goes
    * on from there. What is read, described and encoded stays the same.
@@ -128,7 +128,7 @@ export interface Ledger extends LedgerView {
   load(shard: number, bytes: Uint8Array): void;
   /**
    * Takes the future out of every pair that has an event after `upToMs`: see `long-past.ts`. No sum of all time and no count
-   * changes. Answers how many pairs it was. For a ledger that nothing is ranked from: ceilings are not kept.
+   * changes. Answers how many pairs it was. For a ledger that nothing is ranked from: upper bounds are not kept.
    */
   withoutFuture(upToMs: number): number;
   /** Feeds every stored value of every pair, entities ascending, to the digest. */

@@ -3,8 +3,8 @@ import { assert, BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
 import type { Schema, Window } from '../../../../shared/schema/schema.ts';
-import { Ceilings, type PairCeiling } from '../ceilings/ceilings.ts';
 import { Entities } from '../entities/entities.ts';
+import { type PairBound, UpperBounds } from '../upper-bounds/upper-bounds.ts';
 import { Decay } from './decay/decay.ts';
 import {
   type Ledger,
@@ -21,7 +21,7 @@ import { damaged, ShardReader } from './shard-codec.ts';
 import { SlotPass } from './shard-pass.ts';
 import { SignalPairs } from './signal-pairs.ts';
 
-/** Pairs that may wait for their ceilings to be raised: the next search pays for as many, some tenths of a millisecond. */
+/** Pairs that may wait for their upper bounds to be raised: the next search pays for as many, some tenths of a millisecond. */
 const WAITING_LIMIT = 4_096;
 const HEAVIEST = WEIGHT_LIMIT * WEIGHT_SCALE;
 
@@ -31,7 +31,7 @@ export interface LedgerOptions {
   readonly entities?: Entities;
   /** The creation time of the live item with this ordinal, −1 without one. Absent: nothing is live. */
   readonly createdMs?: (ordinal: number) => number;
-  /** Signals by whose decayed score is ranked: their ceilings are kept too. */
+  /** Signals by whose decayed score is ranked: their upper bounds are kept too. */
   readonly decayed?: ReadonlySet<string>;
 }
 
@@ -49,14 +49,14 @@ interface Signal {
 }
 
 class SignalLedger implements Ledger {
-  readonly ceilings: Ceilings;
+  readonly upperBounds: UpperBounds;
   readonly past: Past;
   private readonly bySignal = new Map<string, Signal>();
   private readonly inOrder: readonly Signal[];
   private readonly changedShards = new Uint8Array(SHARDS);
   private readonly loadedShards = new Uint8Array(SHARDS);
-  private readonly ceiling: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
-  /** Marked pairs, whose ceilings are not raised yet: signal and slot of each. */
+  private readonly upperBound: PairBound = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
+  /** Marked pairs, whose upper bounds are not raised yet: signal and slot of each. */
   private readonly waiting = new Int32Array(2 * WAITING_LIMIT);
   private waitingWords = 0;
   /** Where packing goes on. */
@@ -71,14 +71,14 @@ class SignalLedger implements Ledger {
     const named = [...schema.signals.keys()].map((name, index) => [name, this.inOrder[index]!] as const);
     for (const [name, signal] of named.sort(([a], [b]) => (a < b ? -1 : 1))) this.bySignal.set(name, signal);
     this.past = new PastLedger([...this.bySignal].map(([name, { pairs }]) => [name, pairs] as const));
-    this.ceilings = new Ceilings({
+    this.upperBounds = new UpperBounds({
       entities,
       signals: this.inOrder.length,
       createdMs,
       catchUp: () => this.raiseWaiting(),
-      pair: (index, entity, fromMs, ceiling) => {
+      pair: (index, entity, fromMs, upperBound) => {
         const { pairs, withDecay } = this.inOrder[index]!;
-        return pairs.ceilingFrom(entity, fromMs, ceiling, withDecay);
+        return pairs.upperBoundFrom(entity, fromMs, upperBound, withDecay);
       },
       decayed: (index, key, atMs) => this.inOrder[index]!.decay.ofKey(key, atMs),
     });
@@ -120,12 +120,12 @@ class SignalLedger implements Ledger {
   retract(entity: number, signal: string, weight: number, timeMs: number): void {
     const { index, pairs } = this.signalFor(entity, signal, weight, timeMs);
     const slot = pairs.retract(entity, weight, timeMs);
-    pairs.ceiling(slot, this.ceiling, false);
-    this.ceilings.took(index, pairs.table.ordinal(slot), this.ceiling.all);
+    pairs.upperBound(slot, this.upperBound, false);
+    this.upperBounds.took(index, pairs.table.ordinal(slot), this.upperBound.all);
     this.changedShards[shardOf(entity)] = 1;
   }
 
-  /** A pair with many events between two searches has its ceilings raised once. */
+  /** A pair with many events between two searches has its upper bounds raised once. */
   private raiseLater({ index, pairs }: Signal, slot: number): void {
     if (!pairs.table.mark(slot)) return;
     this.waiting[this.waitingWords++] = index;
@@ -146,9 +146,9 @@ class SignalLedger implements Ledger {
   private raise({ index, pairs, withDecay }: Signal, slot: number): void {
     const ordinal = pairs.table.ordinal(slot);
     const newest = pairs.newestMinute(slot);
-    if (!withDecay && this.ceilings.covers(index, ordinal, newest, pairs.all(slot))) return;
-    pairs.ceiling(slot, this.ceiling, withDecay);
-    this.ceilings.raise(index, ordinal, newest, this.ceiling);
+    if (!withDecay && this.upperBounds.covers(index, ordinal, newest, pairs.all(slot))) return;
+    pairs.upperBound(slot, this.upperBound, withDecay);
+    this.upperBounds.raise(index, ordinal, newest, this.upperBound);
   }
 
   withoutFuture(upToMs: number): number {

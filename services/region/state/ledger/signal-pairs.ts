@@ -11,7 +11,7 @@ import type { Window } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
 import { Carries, exact } from './carries.ts';
 import { CELLS, type Decay, sortKey } from './decay/decay.ts';
-import type { PairCeiling, SignalReading } from './ledger.ts';
+import type { PairBound, SignalReading } from './ledger.ts';
 import { LONG_PAST_MS, placedUpTo } from './long-past.ts';
 import { CARRIES, LIMB, PairCells } from './pair-cells.ts';
 import { CELL, COUNT, FIRST_MS, LAST_MS, PairTable, RINGS, SUM } from './pair-table.ts';
@@ -166,35 +166,35 @@ export class SignalPairs implements TimedPairs {
   }
 
   /** What the pair has for every moment from its latest event on, and a little before. */
-  ceiling(slot: number, ceiling: PairCeiling, withDecay: boolean): void {
+  upperBound(slot: number, upperBound: PairBound, withDecay: boolean): void {
     const all = this.all(slot);
     const reference = this.ringsOf(slot);
     if (reference === 0) {
-      ceiling.minutes = all;
-      ceiling.day = all;
-      ceiling.hours = all;
+      upperBound.minutes = all;
+      upperBound.day = all;
+      upperBound.hours = all;
     } else {
-      this.rings.totals(reference, this.newestMinute(slot), ceiling);
+      this.rings.totals(reference, this.newestMinute(slot), upperBound);
       const pending = this.pending(slot, reference);
-      ceiling.minutes += pending;
-      ceiling.day += pending;
-      ceiling.hours += pending;
+      upperBound.minutes += pending;
+      upperBound.day += pending;
+      upperBound.hours += pending;
     }
-    ceiling.all = all;
-    ceiling.decayKey = withDecay ? this.decayKey(slot) : Number.NEGATIVE_INFINITY;
+    upperBound.all = all;
+    upperBound.decayKey = withDecay ? this.decayKey(slot) : Number.NEGATIVE_INFINITY;
   }
 
   /** The same for every moment from `fromMs` on, and a little before; false: there is no such pair. */
-  ceilingFrom(entity: number, fromMs: number, ceiling: PairCeiling, withDecay: boolean): boolean {
+  upperBoundFrom(entity: number, fromMs: number, upperBound: PairBound, withDecay: boolean): boolean {
     const slot = this.table.find(entity);
     if (slot < 0) return false;
     const minute = Math.floor(fromMs / MINUTE_MS);
     const hour = hourOf(minute);
-    ceiling.minutes = this.sumAfter(slot, 'minutes', minute - MINUTES_KEPT);
-    ceiling.day = this.sumAfter(slot, 'hours', hour - DAY_HOURS_KEPT);
-    ceiling.hours = this.sumAfter(slot, 'hours', hour - HOURS_KEPT);
-    ceiling.all = this.all(slot);
-    ceiling.decayKey = withDecay ? this.decayKey(slot) : Number.NEGATIVE_INFINITY;
+    upperBound.minutes = this.sumAfter(slot, 'minutes', minute - MINUTES_KEPT);
+    upperBound.day = this.sumAfter(slot, 'hours', hour - DAY_HOURS_KEPT);
+    upperBound.hours = this.sumAfter(slot, 'hours', hour - HOURS_KEPT);
+    upperBound.all = this.all(slot);
+    upperBound.decayKey = withDecay ? this.decayKey(slot) : Number.NEGATIVE_INFINITY;
     return true;
   }
 

@@ -28,22 +28,22 @@ export class Results {
   private readonly selection: Selection | undefined;
   private readonly entities: Entities;
   private readonly after: RankKey | undefined;
-  private readonly ceiling: number;
+  private readonly upperBound: number;
 
   constructor({ selection, after, limit }: Wanted, entities: Entities) {
     this.top = new TopScores(limit);
     this.selection = selection;
     this.after = after;
-    this.ceiling = after?.score ?? Infinity;
+    this.upperBound = after?.score ?? Infinity;
     this.entities = entities;
   }
 
   add(document: number, score: number): void {
     if (this.selection !== undefined && !this.selection.has(document)) return;
     this.total++;
-    if (score < this.threshold || score > this.ceiling) return;
+    if (score < this.threshold || score > this.upperBound) return;
     const entity = this.entities.entity(document);
-    if (score === this.ceiling && entity <= this.after!.entity) return;
+    if (score === this.upperBound && entity <= this.after!.entity) return;
     this.top.add(entity, score);
     this.threshold = this.top.threshold;
   }

@@ -1,5 +1,5 @@
 /**
- * Ceilings: for every block of 16 consecutive ordinals, every 16 such blocks and so on up to one root, at least what each
+ * Upper bounds: for every block of 16 consecutive ordinals, every 16 such blocks and so on up to one root, at least what each
  * entity in it has: per signal its sums over windows and its decayed score, over its live items the latest creation and
  * the lowest entity. A search for the best that takes the node with the highest bound first looks at little more than what
  * it answers (`rank/top-k.ts`).
@@ -12,7 +12,7 @@
  * moment from a little before the newest event or tightening on; for an earlier moment the sum of everything stands in.
  *
  * Beside them the least that any active entity has of each signal, for profiles that favour what few have seen; and of every
- * single entity a sketch, one byte a signal: between which powers of two its sum of everything lies. It passes by most items of
+ * single entity a magnitude, one byte a signal: between which powers of two its sum of everything lies. It passes by most items of
  * a block without a look at their pairs.
  *
  * Cost: a pair that changed compares four numbers in its block, and goes up as long as it is the highest: once for all its events
@@ -37,12 +37,12 @@ import {
   settleItems,
   settleSums,
 } from './level.ts';
-import { Sketches } from './sketches.ts';
+import { Magnitudes } from './magnitudes.ts';
 
 export { FAN_OUT, FAN_OUT_BITS, indexIn, type NodePage };
 
 /** What one pair has, thousandths; `decayKey` as `decay.ts` orders pairs. */
-export interface PairCeiling {
+export interface PairBound {
   minutes: number;
   day: number;
   hours: number;
@@ -62,42 +62,42 @@ const WEIGHT_SCALE = 1_000;
 
 const FIRST_BLOCKS = 64;
 
-export interface CeilingsOptions {
+export interface UpperBoundsOptions {
   readonly entities: Entities;
   readonly signals: number;
   /** The creation time of the live item with this ordinal; −1: none is live. */
   readonly createdMs: (ordinal: number) => number;
-  /** Raises the ceilings of pairs that changed and were not raised yet. */
+  /** Raises the upper bounds of pairs that changed and were not raised yet. */
   readonly catchUp: () => void;
   /** Fills in what the pair has for every moment from `fromMs` on; false: there is no such pair. */
-  readonly pair: (signal: number, entity: number, fromMs: number, ceiling: PairCeiling) => boolean;
+  readonly pair: (signal: number, entity: number, fromMs: number, upperBound: PairBound) => boolean;
   /** A decayed score in weights, from its key. */
   readonly decayed: (signal: number, key: number, atMs: number) => number;
 }
 
-export class Ceilings {
-  private readonly options: CeilingsOptions;
+export class UpperBounds {
+  private readonly options: UpperBoundsOptions;
   /** From blocks up; the last has one node, the root. */
   private readonly levels: Level[] = [];
   private capacityBlocks = 0;
   /** By block: one bit an ordinal that is a live item, and one that ever had a signal. */
   private liveBits = new Uint16Array(0);
   private activeBits = new Uint16Array(0);
-  readonly sketches: Sketches;
+  readonly magnitudes: Magnitudes;
   /** By block: the minute it was tightened last. */
   private tightenedMinute = new Int32Array(0);
   /** Wide sums hold for moments from these buckets on. */
   private fromMinute = Number.NEGATIVE_INFINITY;
   private fromHour = Number.NEGATIVE_INFINITY;
-  private readonly scratch: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
+  private readonly scratch: PairBound = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
 
-  constructor(options: CeilingsOptions) {
+  constructor(options: UpperBoundsOptions) {
     this.options = options;
-    this.sketches = new Sketches(options.signals);
+    this.magnitudes = new Magnitudes(options.signals);
     this.reserve(0);
   }
 
-  /** Before anything is read: events may be ahead of the ceilings. */
+  /** Before anything is read: events may be ahead of the upper bounds. */
   catchUp(): void {
     this.options.catchUp();
   }
@@ -114,13 +114,13 @@ export class Ceilings {
     const at = columnsIn(block);
     if (all > numbers[at + MINUTES]! || all > numbers[at + DAY]!) return false;
     if (all > numbers[at + HOURS]! || all > numbers[at + ALL]!) return false;
-    this.sketches.set(ordinal, signal, all);
+    this.magnitudes.set(ordinal, signal, all);
     this.holdFrom(newestMinute);
     return true;
   }
 
   /** A pair changed; `newestMinute` is that of its latest event, since 1970. */
-  raise(signal: number, ordinal: number, newestMinute: number, ceiling: PairCeiling): void {
+  raise(signal: number, ordinal: number, newestMinute: number, upperBound: PairBound): void {
     const block = ordinal >> FAN_OUT_BITS;
     if (block >= this.capacityBlocks) this.reserve(block);
     const bit = 1 << (ordinal & (FAN_OUT - 1));
@@ -128,12 +128,12 @@ export class Ceilings {
       this.activeBits[block]! |= bit;
       if ((this.liveBits[block]! & bit) !== 0) this.raiseNewestActive(block, this.options.createdMs(ordinal));
       for (let other = 0; other < this.options.signals; other++) {
-        this.lower(other, ordinal, other === signal ? ceiling.all : 0);
+        this.lower(other, ordinal, other === signal ? upperBound.all : 0);
       }
     }
-    this.sketches.set(ordinal, signal, ceiling.all);
+    this.magnitudes.set(ordinal, signal, upperBound.all);
     this.holdFrom(newestMinute);
-    const { minutes, day, hours, all, decayKey } = ceiling;
+    const { minutes, day, hours, all, decayKey } = upperBound;
     let node = block;
     const { levels } = this;
     for (let level = 0; level < levels.length; level++) {
@@ -169,7 +169,7 @@ export class Ceilings {
   took(signal: number, ordinal: number, all: number): void {
     // Nothing of the entity was raised yet, so the pair waits for it, and will be raised as it is then.
     if (ordinal >> FAN_OUT_BITS >= this.capacityBlocks) return;
-    this.sketches.set(ordinal, signal, all);
+    this.magnitudes.set(ordinal, signal, all);
     this.lower(signal, ordinal, all);
   }
 
@@ -319,7 +319,7 @@ export class Ceilings {
 
   private recount(signal: number, block: number, atMs: number): void {
     const { scratch } = this;
-    const most: PairCeiling = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: Number.NEGATIVE_INFINITY };
+    const most: PairBound = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: Number.NEGATIVE_INFINITY };
     let least = Number.POSITIVE_INFINITY;
     for (let bits = this.activeBits[block]!; bits !== 0; bits &= bits - 1) {
       const entity = this.options.entities.entity((block << FAN_OUT_BITS) + lowestBit(bits));
@@ -376,7 +376,7 @@ export class Ceilings {
     this.liveBits = grown(this.liveBits, new Uint16Array(blocks));
     this.activeBits = grown(this.activeBits, new Uint16Array(blocks));
     this.tightenedMinute = grown(this.tightenedMinute, new Int32Array(blocks));
-    this.sketches.reserve(blocks << FAN_OUT_BITS);
+    this.magnitudes.reserve(blocks << FAN_OUT_BITS);
     for (let level = 0, nodes = blocks; ; level++, nodes = (nodes + FAN_OUT - 1) >> FAN_OUT_BITS) {
       const isNew = level === this.levels.length;
       if (isNew) this.levels.push(new Level(this.options.signals));

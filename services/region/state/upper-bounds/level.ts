@@ -1,5 +1,5 @@
 /**
- * One level of the tree of ceilings: its nodes' numbers, in pages that never move once they are full, so that room for more
+ * One level of the tree of upper bounds: its nodes' numbers, in pages that never move once they are full, so that room for more
  * entities is made without a long copy.
  */
 

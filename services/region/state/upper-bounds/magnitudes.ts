@@ -8,7 +8,7 @@ const TWO_32 = 4_294_967_296;
 /** By number of bits: what every number of so many bits is below; 0 for none. */
 const POWERS = Float64Array.from({ length: 65 }, (_, bits) => (bits === 0 ? 0 : 2 ** bits));
 
-export class Sketches {
+export class Magnitudes {
   private readonly signals: number;
   /** By ordinal, then signal: the number of bits of the sum, thousandths. Pages never move once they are full. */
   private readonly pages: Uint8Array[] = [];
