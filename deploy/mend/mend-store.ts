@@ -67,7 +67,7 @@ export async function mendStore({
 
   const ledger = createLedger({ schema });
   const told = { put() {}, remove() {}, adopt() {} };
-  recover({ clock, log, wal, catalog: createRegisters(), ledger, facets: told, text: told });
+  recover({ clock, log, wal, catalog: createRegisters(), ledger, filterIndex: told, text: told });
   const pairs = ledger.withoutFuture(upToMs);
   const before = mendedOf(wal.mark('mended'));
   const future = wal

@@ -63,7 +63,7 @@ import { createSnapshotServer } from './snapshot/snapshot-server.ts';
 import { createRegisters } from './state/catalog/registers.ts';
 import { digestOf } from './state/digest.ts';
 import { Entities } from './state/entities/entities.ts';
-import { createFacets } from './state/facets/facet-index.ts';
+import { createFilterIndex } from './state/filter-index/bitmap-filter-index.ts';
 import { createKeptDigest } from './state/kept-digest.ts';
 import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';
@@ -114,7 +114,7 @@ export interface RegionOptions {
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
   /** Where the vector index lives: a thread of its own, or here. */
   readonly openVectors: OpenVectorWorker;
-  /** What builds facets and text index of many items at a start; absent: they are told them one by one. */
+  /** What builds filter index and text index of many items at a start; absent: they are told them one by one. */
   readonly openRebuild?: () => Rebuild;
   /** Monotonic ms before which no snapshot is fetched; absent: at once. */
   readonly snapshotsNotBeforeMs?: number;
@@ -150,12 +150,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     createdMs: (ordinal) => catalog.createdMs(ordinal),
     decayed: decayedSignals(schema.profiles.values()),
   });
-  const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
+  const filterIndex = createFilterIndex({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
   const text = createTextIndex({ schema, entities });
   const { dimensions } = schema.embedding;
   const vectors = createVectors({ clock, log, metrics, dimensions, entities, catalog, open: options.openVectors });
   const rebuild = options.openRebuild?.();
-  const recovered = recover({ clock, log, wal, catalog, ledger, facets, text, rebuild });
+  const recovered = recover({ clock, log, wal, catalog, ledger, filterIndex, text, rebuild });
 
   const counters = createRegionCounters(metrics);
   const apply: Apply = createApplier({
@@ -175,7 +175,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
   };
   const rank = createRank({ schema, entities, catalog, ledger, nowMs });
-  const search = createSearch({ dimensions, catalog, facets, text, vectors });
+  const search = createSearch({ dimensions, catalog, filterIndex, text, vectors });
   const peers: Peers = createPeers({ clock, links });
   const clockCheck = new ClockCheck({ clock, region, peers });
   const checkpoint = createCheckpointer({
@@ -338,7 +338,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     wal,
     entities,
     catalog,
-    facets,
+    filterIndex,
     text,
     rank,
     search,

@@ -12,7 +12,7 @@ import { createCheckpointer } from '../../services/region/checkpoint/checkpointe
 import { recover } from '../../services/region/recover/recover.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/facet-index.ts';
+import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
@@ -64,11 +64,11 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
     const entities = new Entities();
     const catalog = createRegisters({ entities });
     const ledger = createLedger({ schema, entities, createdMs: (ordinal) => catalog.createdMs(ordinal) });
-    const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
+    const filterIndex = createFilterIndex({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
     const text = createTextIndex({ schema, entities });
-    const parts = { wal, catalog, ledger, facets, text };
+    const parts = { wal, catalog, ledger, filterIndex, text };
     const { floor, indexing } = recover({ clock: systemClock, log: silentLog, ...parts });
-    report('telling facets and text of the items');
+    report('telling filter index and text of the items');
     indexing.start();
     while (!indexing.complete) await pause(100);
 
@@ -260,7 +260,7 @@ function result(pairs: number, rests: readonly Delays[], passes: readonly Pass[]
       ),
     ],
     notes: [
-      `${ITEMS} items in catalog, facets and text index, ${pairs} pairs in the ledger; ${(BATCH * 1_000) / EVERY_MS} signals a second are appended, flushed and applied all the while. Seed ${SEED}.`,
+      `${ITEMS} items in catalog, filter index and text index, ${pairs} pairs in the ledger; ${(BATCH * 1_000) / EVERY_MS} signals a second are appended, flushed and applied all the while. Seed ${SEED}.`,
       `A pass writes ${(median(passes.map(({ bytes }) => bytes)) / 1_048_576).toFixed(0)} MiB, all 256 shards; ${ROUNDS} passes after one that does not count, each after 10 s without.`,
       `Delays by \`perf_hooks.monitorEventLoopDelay\`, resolution 1 ms; they hold what else ran on the machine. The limit for a pass is ${LIMIT_MS} ms.`,
     ],

@@ -5,11 +5,11 @@ import type { Profile } from '../../services/region/rank/rank.ts';
 import { encodeMetadata, type ItemRegister } from '../../services/region/state/catalog/catalog.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/facet-index.ts';
-import type { Facets, Filter } from '../../services/region/state/facets/facets.ts';
+import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
+import type { Filter, FilterIndex } from '../../services/region/state/filter-index/filter-index.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { createScanFacets } from '../harness/scan-facets.ts';
+import { createScanFilterIndex } from '../harness/scan-filter-index.ts';
 import { drawFraction, seededRandom } from '../harness/seeded-random.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { type Bench, type BenchRow, interleaved, median } from './bench.ts';
@@ -72,18 +72,18 @@ export const bench: Bench = {
 
     report('indexing');
     const before = used();
-    const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
+    const filterIndex = createFilterIndex({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
     const cpu = process.cpuUsage();
-    for (const [entity, each] of metadata.entries()) facets.put(entity, each, undefined);
+    for (const [entity, each] of metadata.entries()) filterIndex.put(entity, each, undefined);
     const { user, system } = process.cpuUsage(cpu);
     const bytes = used() - before;
-    const scan = createScanFacets({ entities });
+    const scan = createScanFilterIndex({ entities });
     for (const [entity, each] of metadata.entries()) scan.put(entity, each, undefined);
 
     const rank = createRank({ schema, entities, catalog, ledger, nowMs: () => AT_MS });
     const feed = (profile: Profile, window: '24h' | 'all', asked: readonly Filter[]) => (): void => {
       const query = { profile, window, entity: undefined, seed: '' };
-      takePage(rank.ranking(query, facets.select(asked), { atMs: AT_MS, past: false }), {
+      takePage(rank.ranking(query, filterIndex.select(asked), { atMs: AT_MS, past: false }), {
         limit: PAGE,
         from: firstPlace,
       });
@@ -92,8 +92,8 @@ export const bench: Bench = {
       report(name);
       const [first, again, plain, newest, trending] = interleaved(
         [
-          () => changed(facets, metadata).select(asked),
-          () => facets.select(asked),
+          () => changed(filterIndex, metadata).select(asked),
+          () => filterIndex.select(asked),
           () => scan.select(asked),
           feed('new', 'all', asked),
           feed('trending', '24h', asked),
@@ -101,7 +101,7 @@ export const bench: Bench = {
         ROUNDS,
       ).map(median);
       const cells = [
-        facets.select(asked).count.toLocaleString('en'),
+        filterIndex.select(asked).count.toLocaleString('en'),
         ms(first!),
         ms(again!),
         ms(plain!),
@@ -123,9 +123,9 @@ export const bench: Bench = {
 };
 
 /** As after a write: nothing that was combined is kept. */
-function changed(facets: Facets, metadata: readonly Metadata[]): Facets {
-  facets.put(0, metadata[0]!, metadata[0]!);
-  return facets;
+function changed(filterIndex: FilterIndex, metadata: readonly Metadata[]): FilterIndex {
+  filterIndex.put(0, metadata[0]!, metadata[0]!);
+  return filterIndex;
 }
 
 function world(): { below: (limit: number) => number; metadata: readonly Metadata[] } {

@@ -50,11 +50,11 @@ export class Stage {
     const asked = { ...plainQuery, profile, window: defaultWindows[profile] ?? 'all', ...query };
     const { limit, filters, maxPer } = asked;
     const moment = { atMs, past: false };
-    const ranking = rank.ranking(asked, catalog.facets.select(filters), moment);
+    const ranking = rank.ranking(asked, catalog.filterIndex.select(filters), moment);
     const page = takePage(ranking, {
       limit,
       from: firstPlace,
-      diversity: diversityOf({ catalog, facets: catalog.facets }, maxPer, filters),
+      diversity: diversityOf({ catalog, filterIndex: catalog.filterIndex }, maxPer, filters),
     });
     const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, moment) } : {};
     return presentItems({ catalog, rank }, page.items, { from: firstPlace, moment, ...explained });

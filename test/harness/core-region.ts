@@ -387,9 +387,9 @@ export function noSnapshots(region: string): Pick<PeerLink, 'snapshot' | 'snapsh
   return { snapshot: refuse, snapshotPart: refuse };
 }
 
-function noIndexes(): Pick<RecoverOptions, 'facets' | 'text'> & Pick<ApplierOptions, 'vectors'> {
+function noIndexes(): Pick<RecoverOptions, 'filterIndex' | 'text'> & Pick<ApplierOptions, 'vectors'> {
   return {
-    facets: { put() {}, remove() {}, adopt() {} },
+    filterIndex: { put() {}, remove() {}, adopt() {} },
     text: { put() {}, remove() {}, adopt() {} },
     vectors: { changed() {}, touched() {} },
   };

@@ -1,7 +1,7 @@
-/** `GET /feed` without HTTP: a query through facets, ranking and pages. */
+/** `GET /feed` without HTTP: a query through filter index, ranking and pages. */
 import { firstPlace, type Place, takePage } from '../../services/region/pages/pages.ts';
 import type { FeedQuery, Rank } from '../../services/region/rank/rank.ts';
-import { textsOf } from '../../services/region/state/facets/facets.ts';
+import { textsOf } from '../../services/region/state/filter-index/filter-index.ts';
 import type { Scored } from '../../shared/kernel/top-scores.ts';
 import type { TinyCatalog } from './tiny-state.ts';
 
@@ -19,7 +19,7 @@ export function feedOf(
   from: Place = firstPlace,
 ): FeedAnswer {
   const { limit, filters, maxPer } = query;
-  const ranking = rank.ranking(query, catalog.facets.select(filters), { atMs, past: false });
+  const ranking = rank.ranking(query, catalog.filterIndex.select(filters), { atMs, past: false });
   const diversity =
     maxPer === undefined
       ? undefined

@@ -86,7 +86,7 @@ async function checkpoint(wal: Wal, schema: Schema): Promise<void> {
   const ledger = createLedger({ schema });
   const nothing = { put() {}, remove() {}, adopt() {} };
   const { floor, applied } = recover({
-    ...{ clock, log, wal, ledger, catalog: createRegisters(), facets: nothing, text: nothing },
+    ...{ clock, log, wal, ledger, catalog: createRegisters(), filterIndex: nothing, text: nothing },
   });
   const onFatal = (error: unknown): void => {
     throw error;

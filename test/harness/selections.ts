@@ -1,5 +1,5 @@
-/** Selections without facets behind them. */
-import type { Selection } from '../../services/region/state/facets/facets.ts';
+/** Selections without filter index behind them. */
+import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 
 /** Of these ordinals. */
 export function selectionOf(ordinals: readonly number[]): Selection {

@@ -1,8 +1,8 @@
 /** The smallest catalog that keeps its contract, for tests of what reads them. */
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/facet-index.ts';
-import type { Selection } from '../../services/region/state/facets/facets.ts';
+import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
+import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { UpperBounds } from '../../services/region/state/upper-bounds/upper-bounds.ts';
@@ -13,7 +13,10 @@ import type { Schema } from '../../shared/schema/schema.ts';
 export class TinyCatalog implements Catalog {
   private upperBounds: Pick<UpperBounds, 'put' | 'remove'> | undefined;
   readonly entities = new Entities();
-  readonly facets = createFacets({ entities: this.entities, metadataOf: (ordinal) => this.metadata(ordinal) });
+  readonly filterIndex = createFilterIndex({
+    entities: this.entities,
+    metadataOf: (ordinal) => this.metadata(ordinal),
+  });
   private readonly live = new Map<number, Item>();
   private readonly embeddings = new Map<number, Float32Array>();
 
@@ -29,7 +32,7 @@ export class TinyCatalog implements Catalog {
   put(entity: number, metadata: Metadata = {}, createdMs = 0): void {
     const former = this.live.get(entity)?.metadata;
     this.live.set(entity, { entity, metadata, createdMs, updatedMs: createdMs });
-    this.facets.put(entity, metadata, former);
+    this.filterIndex.put(entity, metadata, former);
     this.upperBounds?.put(entity);
   }
 
@@ -40,7 +43,7 @@ export class TinyCatalog implements Catalog {
   remove(entity: number): void {
     const former = this.live.get(entity)?.metadata;
     this.live.delete(entity);
-    this.facets.remove(entity, former);
+    this.filterIndex.remove(entity, former);
     this.upperBounds?.remove(entity);
   }
 

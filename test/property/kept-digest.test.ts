@@ -58,7 +58,7 @@ function rig(clock: ManualClock, copies: (id: string) => readonly Copy[] = () =>
     clock,
     catalog,
     ledger,
-    facets: { put() {}, remove() {} },
+    filterIndex: { put() {}, remove() {} },
     text: { put() {}, remove() {} },
     vectors: { changed() {}, touched() {} },
     copies,

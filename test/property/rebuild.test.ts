@@ -5,9 +5,9 @@ import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-proce
 import { ItemIndexing } from '../../services/region/recover/item-indexing.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/facet-index.ts';
-import type { Filter, Selection } from '../../services/region/state/facets/facets.ts';
-import { forEachMember, MemberPool } from '../../services/region/state/facets/member-pool.ts';
+import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
+import type { Filter, Selection } from '../../services/region/state/filter-index/filter-index.ts';
+import { forEachMember, MemberPool } from '../../services/region/state/filter-index/member-pool.ts';
 import type { InvertedIndex } from '../../services/region/state/text/inverted-index.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { silentLog } from '../../shared/observe/log.ts';
@@ -16,7 +16,7 @@ import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { MetadataScan } from '../../shared/protocol/metadata-scan.ts';
 import { HeldRebuild } from '../harness/held-rebuild.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
-import { createScanFacets } from '../harness/scan-facets.ts';
+import { createScanFilterIndex } from '../harness/scan-filter-index.ts';
 
 const schema = {
   textFields: [
@@ -85,17 +85,17 @@ const filters = fc.array(fc.array(filter, { maxLength: 3 }), { minLength: 1, max
 
 const jsonOf = (value: Metadata): Buffer => Buffer.from(JSON.stringify(value));
 
-/** A region's indexes over a catalog of their own, and facets that look at every item. */
+/** A region's indexes over a catalog of their own, and filter index that look at every item. */
 class Indexes {
   readonly entities = new Entities();
   readonly catalog = createRegisters({ entities: this.entities });
-  readonly facets = createFacets({
+  readonly filterIndex = createFilterIndex({
     entities: this.entities,
     metadataOf: (ordinal) => this.catalog.metadata(ordinal),
   });
-  readonly scan = createScanFacets({ entities: this.entities });
+  readonly scan = createScanFilterIndex({ entities: this.entities });
   readonly text = new MemoryTextIndex({ schema, entities: this.entities });
-  told: Pick<Indexes, 'facets' | 'text'> | Pick<ItemIndexing, 'facets' | 'text'> = this;
+  told: Pick<Indexes, 'filterIndex' | 'text'> | Pick<ItemIndexing, 'filterIndex' | 'text'> = this;
   private sequence = 0;
 
   change(entity: number, value: Metadata | undefined): void {
@@ -107,11 +107,11 @@ class Indexes {
     const { item, former } = this.catalog.apply({ event, order });
     if (item === undefined) return;
     if (item === 'gone') {
-      this.told.facets.remove(entity, former);
+      this.told.filterIndex.remove(entity, former);
       this.told.text.remove(entity);
       this.scan.remove(entity, former);
     } else {
-      this.told.facets.put(entity, item.metadata, former);
+      this.told.filterIndex.put(entity, item.metadata, former);
       this.told.text.put(entity, item.metadata);
       this.scan.put(entity, item.metadata, former);
     }
@@ -158,9 +158,9 @@ function assertSame(built: Indexes, told: Indexes, asked: readonly (readonly Fil
     assert.deepEqual(built.text.suggest(prefix, 3), told.text.suggest(prefix, 3));
   }
   for (const filters of asked) {
-    const selection = built.facets.select(filters);
+    const selection = built.filterIndex.select(filters);
     assert.deepEqual(ordinalsOf(selection), ordinalsOf(built.scan.select(filters)));
-    assert.equal(selection.count, told.facets.select(filters).count);
+    assert.equal(selection.count, told.filterIndex.select(filters).count);
   }
 }
 
@@ -199,12 +199,12 @@ describe('indexes built at once', () => {
           const rebuild = new HeldRebuild(inProcessRebuild({ fieldNames, leastPages: 1 }));
           const live = new Map(Object.entries(entries).map(([entity, value]) => [Number(entity), value]));
           const { indexes, ordinals } = loaded(live, rebuild);
-          const { catalog, facets, text } = indexes;
+          const { catalog, filterIndex, text } = indexes;
           const building = rebuild.begun ? { rebuild, ordinals } : undefined;
           // One step a slice, so that what comes in between comes at any point.
           let ms = 0;
           clock.monotonicMs = () => ms++ * 6;
-          const indexing = new ItemIndexing({ clock, log: silentLog, catalog, facets, text, building });
+          const indexing = new ItemIndexing({ clock, log: silentLog, catalog, filterIndex, text, building });
           indexes.told = indexing;
           indexing.start();
           const told = new Indexes();

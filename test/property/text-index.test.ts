@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import type { Selection } from '../../services/region/state/facets/facets.ts';
+import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { Vocabulary } from '../../services/region/state/text/lexicon/vocabulary.ts';
 import { matchesWildcard, withinDistance } from '../../services/region/state/text/match-terms.ts';
 import type { TextIndex } from '../../services/region/state/text/text.ts';

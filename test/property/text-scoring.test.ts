@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import type { Selection } from '../../services/region/state/facets/facets.ts';
+import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { compareScored, type Scored } from '../../shared/kernel/top-scores.ts';
 import { drawFraction, seededRandom } from '../harness/seeded-random.ts';

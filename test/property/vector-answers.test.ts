@@ -53,7 +53,9 @@ describe('answers of the vector index', () => {
         const questions: Promise<unknown>[] = [];
         const ask = (query: Float32Array, limit: number, wanted: string | null): void => {
           const select = () =>
-            wanted === null ? undefined : catalog.facets.select([{ field: 'kind', operator: 'in', values: [wanted] }]);
+            wanted === null
+              ? undefined
+              : catalog.filterIndex.select([{ field: 'kind', operator: 'in', values: [wanted] }]);
           const asked = vectors.nearest({ values: query, limit, select }, (hits) => {
             const direction = unit(query);
             const expected = [...catalog.items()]

@@ -94,17 +94,17 @@ describe('explained feeds', () => {
     const router = new Router();
     const context = { region: 'test', position: '', lag_events: 0, at: '' };
     const cursors = createCursors({ secret: '', schemaHash: 'x' });
-    const { facets } = catalog;
+    const { filterIndex } = catalog;
     const search = createSearch({
       dimensions: 2,
       catalog,
-      facets,
+      filterIndex,
       text: createTextIndex({ schema, entities: catalog.entities }),
       vectors: {
         nearest: async (_, answer) => answer([1, 2, 3].map((entity) => ({ entity, similarity: 1 / entity }))),
       },
     });
-    const surface = { rank, search, catalog, facets, cursors, nowMs: () => AT_MS };
+    const surface = { rank, search, catalog, filterIndex, cursors, nowMs: () => AT_MS };
     addFeedRoute(router, surface, {
       context: () => context,
       at: (_, answer) => answer({ atMs: AT_MS, past: false }),

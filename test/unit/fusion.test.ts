@@ -81,8 +81,8 @@ function world({
       );
     },
   };
-  const { facets } = catalog;
-  const search = createSearch({ dimensions: 2, catalog, facets, text, vectors });
+  const { filterIndex } = catalog;
+  const search = createSearch({ dimensions: 2, catalog, filterIndex, text, vectors });
   const ranked = (found: Found): [number, number][] =>
     found.after(undefined, 10_000).map(({ entity, score }) => [entity, score]);
   return { catalog, search, asked, between, ranked };

@@ -51,7 +51,7 @@ describe('indexing items after a start', () => {
       clock,
       log: silentLog,
       catalog,
-      facets: { put, ...nothing },
+      filterIndex: { put, ...nothing },
       text: { put() {}, ...nothing },
     });
     assert.equal(indexing.complete, true);
@@ -66,7 +66,7 @@ describe('indexing items after a start', () => {
       clock,
       log: silentLog,
       catalog,
-      facets: { put, ...nothing },
+      filterIndex: { put, ...nothing },
       text: { put() {}, ...nothing },
       firstItems: 10,
     };
@@ -96,7 +96,7 @@ describe('indexing items after a start', () => {
     const { clock, catalog, write, put } = setUp();
     for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
     const indexing = new ItemIndexing({
-      ...{ clock, log: silentLog, catalog, facets: { put, ...nothing }, text: { put() {}, ...nothing } },
+      ...{ clock, log: silentLog, catalog, filterIndex: { put, ...nothing }, text: { put() {}, ...nothing } },
       firstItems: 1,
     });
     indexing.start();

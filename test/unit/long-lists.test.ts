@@ -1,8 +1,8 @@
 /** An item with a list of tens of thousands of texts: filters know each of them, and no change takes the square of the list. */
 import assert from 'node:assert/strict';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { FacetGathering } from '../../services/region/state/facets/facet-gathering.ts';
-import { createFacets } from '../../services/region/state/facets/facet-index.ts';
+import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
+import { FilterIndexGathering } from '../../services/region/state/filter-index/filter-index-gathering.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { MetadataScan } from '../../shared/protocol/metadata-scan.ts';
 
@@ -24,20 +24,20 @@ const tagged = (value: string) => [{ field: 'tags', operator: 'in' as const, val
 function rig() {
   const entities = new Entities();
   const catalog = new Map<number, Metadata>();
-  const facets = createFacets({ entities, metadataOf: (ordinal) => catalog.get(entities.entity(ordinal)) });
+  const filterIndex = createFilterIndex({ entities, metadataOf: (ordinal) => catalog.get(entities.entity(ordinal)) });
   const put = (entity: number, metadata: Metadata): void => {
     const former = catalog.get(entity);
     entities.ordinal(entity);
     catalog.set(entity, metadata);
-    facets.put(entity, metadata, former);
+    filterIndex.put(entity, metadata, former);
   };
   const remove = (entity: number): void => {
     const former = catalog.get(entity);
     catalog.delete(entity);
-    facets.remove(entity, former);
+    filterIndex.remove(entity, former);
   };
-  const having = (value: string): number => facets.select(tagged(value)).count;
-  return { entities, catalog, facets, put, remove, having };
+  const having = (value: string): number => filterIndex.select(tagged(value)).count;
+  return { entities, catalog, filterIndex, put, remove, having };
 }
 
 describe('lists of 37,000 texts', function () {
@@ -61,13 +61,13 @@ describe('lists of 37,000 texts', function () {
   });
 
   it('that a start has gathered are deleted as cheaply', () => {
-    const { entities, catalog, facets, remove, having } = rig();
+    const { entities, catalog, filterIndex, remove, having } = rig();
     const items: readonly [number, Metadata][] = [
       [1, { title: 'one', tags: tags(0) }],
       [2, { title: 'two', tags: [...tags(30_000)] }],
       [3, { tags: ['t5', 'few'] }],
     ];
-    const gathering = new FacetGathering({ metadataOf: (number) => items[number]![1] });
+    const gathering = new FilterIndexGathering({ metadataOf: (number) => items[number]![1] });
     const scan = new MetadataScan();
     for (const [number, [entity, metadata]] of items.entries()) {
       entities.ordinal(entity);
@@ -76,7 +76,7 @@ describe('lists of 37,000 texts', function () {
       scan.read(json, 0, json.length, () => json);
       gathering.gather(number, scan);
     }
-    facets.adopt(gathering.image(Int32Array.of(0, 1, 2)), () => undefined);
+    filterIndex.adopt(gathering.image(Int32Array.of(0, 1, 2)), () => undefined);
     assert.deepEqual([having('t5'), having('t36000'), having('few'), having('two')], [2, 2, 1, 0]);
     remove(1);
     assert.deepEqual([having('t5'), having('t36000'), having('t0')], [1, 1, 0]);

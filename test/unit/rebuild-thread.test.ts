@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { threadRebuild } from '../../services/region/rebuild/rebuild-thread.ts';
 import type { MetadataPage } from '../../services/region/state/catalog/catalog.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/facet-index.ts';
+import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 
@@ -50,9 +50,12 @@ describe('the thread of a rebuild', () => {
     );
     for (const index of byOrdinal) entities.ordinal(1_000 + index);
     const metadataOf = (ordinal: number): Metadata => items[byOrdinal[ordinal]!]!;
-    const [facets, told] = [createFacets({ entities, metadataOf }), createFacets({ entities, metadataOf })];
+    const [filterIndex, told] = [
+      createFilterIndex({ entities, metadataOf }),
+      createFilterIndex({ entities, metadataOf }),
+    ];
     const [text, toldText] = [createTextIndex({ schema, entities }), createTextIndex({ schema, entities })];
-    facets.adopt(rebuilt.facets, () => undefined);
+    filterIndex.adopt(rebuilt.filterIndex, () => undefined);
     text.adopt(rebuilt.text);
     for (const [index, item] of items.entries()) {
       told.put(1_000 + index, item, undefined);
@@ -64,7 +67,7 @@ describe('the thread of a rebuild', () => {
     assert.equal(text.rank('jazz').total, items.length - 1);
     for (const value of ['music', 'film', 'none']) {
       const filters = [{ field: 'category', operator: 'in' as const, values: [value] }];
-      assert.equal(facets.select(filters).count, told.select(filters).count, value);
+      assert.equal(filterIndex.select(filters).count, told.select(filters).count, value);
     }
   });
 

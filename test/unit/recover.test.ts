@@ -64,7 +64,7 @@ describe('recover', () => {
         ],
       ]),
     });
-    const facets: unknown[] = [];
+    const filterIndex: unknown[] = [];
     const texts: unknown[] = [];
     recover({
       clock: new ManualClock(),
@@ -72,10 +72,10 @@ describe('recover', () => {
       wal,
       catalog: createRegisters(),
       ledger: createLedger({ schema: testSchema }),
-      facets: { put: (entity, metadata) => facets.push([entity, metadata]), ...nothing },
+      filterIndex: { put: (entity, metadata) => filterIndex.push([entity, metadata]), ...nothing },
       text: { put: (...put) => texts.push(put), ...nothing },
     });
-    assert.deepEqual(facets, texts);
+    assert.deepEqual(filterIndex, texts);
     assert.deepEqual(texts, [[1, { title: 'kept' }]]);
   });
 
@@ -101,7 +101,7 @@ describe('recover', () => {
           wal: damaged,
           catalog: createRegisters(),
           ledger: createLedger({ schema: testSchema }),
-          facets: { put() {}, ...nothing },
+          filterIndex: { put() {}, ...nothing },
           text: { put() {}, ...nothing },
         });
       assert.throws(restart, { code: 'damaged_log', message: /us-east@aaaaaaaaaa:6/ }, harm);

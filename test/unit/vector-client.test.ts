@@ -59,7 +59,7 @@ function world(): World {
       const select =
         kind === undefined
           ? undefined
-          : () => catalog.facets.select([{ field: 'kind', operator: 'in', values: [kind] }]);
+          : () => catalog.filterIndex.select([{ field: 'kind', operator: 'in', values: [kind] }]);
       const answer = (hits: readonly VectorHit[]): readonly number[] => {
         for (const { entity, similarity } of hits) {
           const values = catalog.embedding(entity);

@@ -35,7 +35,7 @@ describe('vector search without graphs', () => {
     });
     vectors.start();
     const even = new Map([...all].filter(([entity]) => entity % 2 === 0));
-    const select = () => catalog.facets.select([{ field: 'half', operator: 'in', values: ['even'] }]);
+    const select = () => catalog.filterIndex.select([{ field: 'half', operator: 'in', values: ['even'] }]);
     for (const values of vectorsFrom(71, 10, dimensions)) {
       const found = await vectors.nearest({ values, limit: 20 }, (hits) => hits.map(({ entity }) => entity));
       assert.deepEqual(found, bruteForce(all, values, 20));

@@ -3,7 +3,7 @@ import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
 import { type Batch, newestMsOf } from '../../../shared/protocol/batch.ts';
 import { GrowingPosition, type Position } from '../../../shared/protocol/position.ts';
 import { type CatalogWriter, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
-import type { Facets } from '../state/facets/facets.ts';
+import type { FilterIndex } from '../state/filter-index/filter-index.ts';
 import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { TextIndex } from '../state/text/text.ts';
@@ -15,7 +15,7 @@ export interface ApplierOptions {
   readonly clock: Clock;
   readonly catalog: CatalogWriter;
   readonly ledger: Ledger;
-  readonly facets: Pick<Facets, 'put' | 'remove'>;
+  readonly filterIndex: Pick<FilterIndex, 'put' | 'remove'>;
   readonly text: Pick<TextIndex, 'put' | 'remove'>;
   readonly vectors: VectorChanges;
   /** Every durable copy of the writes under an idempotency key's id. */
@@ -79,7 +79,7 @@ class Applier implements Apply {
   }
 
   private applyOneByOne(batch: Batch): void {
-    const { ledger, catalog, facets, text, vectors } = this.options;
+    const { ledger, catalog, filterIndex, text, vectors } = this.options;
     let sequence = batch.first;
     for (const event of batch.events) {
       if (isKeyedSignal(event)) {
@@ -91,11 +91,11 @@ class Applier implements Apply {
         const change = catalog.apply({ event, order });
         if (change.item === 'gone') {
           ledger.upperBounds.remove(event.entity);
-          facets.remove(event.entity, change.former);
+          filterIndex.remove(event.entity, change.former);
           text.remove(event.entity);
         } else if (change.item !== undefined) {
           ledger.upperBounds.put(event.entity);
-          facets.put(event.entity, change.item.metadata, change.former);
+          filterIndex.put(event.entity, change.item.metadata, change.former);
           text.put(event.entity, change.item.metadata);
         }
         if (change.embedding !== undefined) vectors.changed(event.entity);

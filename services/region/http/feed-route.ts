@@ -4,12 +4,12 @@ import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
 import type { Moment } from '../rank/rank.ts';
-import type { Selection } from '../state/facets/facets.ts';
+import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
-export type FeedSurface = Pick<RegionSurface, 'rank' | 'search' | 'facets' | 'catalog' | 'cursors' | 'nowMs'>;
+export type FeedSurface = Pick<RegionSurface, 'rank' | 'search' | 'filterIndex' | 'catalog' | 'cursors' | 'nowMs'>;
 
 /** What a feed shows, and how. */
 interface Ranked {
@@ -21,7 +21,7 @@ interface Ranked {
 }
 
 export function addFeedRoute(router: Router, surface: FeedSurface, reading: Reading): void {
-  const { rank, search, facets, cursors } = surface;
+  const { rank, search, filterIndex, cursors } = surface;
 
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
@@ -54,7 +54,7 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
     }
     reading.at(asked, (moment) => {
       const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, moment);
-      const ranking = rankingOf(filters.length === 0 ? undefined : facets.select(filters));
+      const ranking = rankingOf(filters.length === 0 ? undefined : filterIndex.select(filters));
       answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, moment), moment });
     });
   });

@@ -14,7 +14,7 @@ import type { Search } from '../search/search.ts';
 import type { SnapshotServer } from '../snapshot/snapshot.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
-import type { Facets } from '../state/facets/facets.ts';
+import type { FilterIndex } from '../state/filter-index/filter-index.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { Wal } from '../wal/wal.ts';
 
@@ -27,7 +27,7 @@ export interface RegionSurface {
   readonly wal: Wal;
   readonly entities: Entities;
   readonly catalog: Catalog;
-  readonly facets: Facets;
+  readonly filterIndex: FilterIndex;
   readonly text: TextIndex;
   readonly rank: Rank;
   readonly search: Search;

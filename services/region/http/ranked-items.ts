@@ -4,7 +4,7 @@ import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import { type Diversity, type MaxPer, type Page, type PageOptions, type Place, takePage } from '../pages/pages.ts';
 import type { Moment, SignalSummary } from '../rank/rank.ts';
-import { type Filter, type Selection, textsOf } from '../state/facets/facets.ts';
+import { type Filter, type Selection, textsOf } from '../state/filter-index/filter-index.ts';
 import type { RegionSurface } from './http.ts';
 
 export interface RankedItem {
@@ -63,7 +63,7 @@ export function presentItems(
 
 /** `max_per` over the catalog's metadata. `rankingOf`: what is ranked, of any selection; absent where that costs too much. */
 export function diversityOf(
-  { catalog, facets }: Pick<RegionSurface, 'catalog' | 'facets'>,
+  { catalog, filterIndex }: Pick<RegionSurface, 'catalog' | 'filterIndex'>,
   maxPer: MaxPer | undefined,
   filters: readonly Filter[],
   rankingOf?: (selection: Selection) => Ranking,
@@ -78,7 +78,7 @@ export function diversityOf(
     },
     ...(rankingOf === undefined
       ? {}
-      : { without: (values) => rankingOf(facets.select([...filters, { field, operator: 'not_in', values }])) }),
+      : { without: (values) => rankingOf(filterIndex.select([...filters, { field, operator: 'not_in', values }])) }),
   };
 }
 

@@ -23,7 +23,7 @@ export interface Reading {
   admit(ctx: Context, minPosition?: string): Promise<void>;
   /** Throws where the client, or the router, has gone away: what it asked for is worth no work any more. */
   requireClient(ctx: Context): void;
-  /** Refuses what reads facets, text or vectors of all items, while a start is still telling them. */
+  /** Refuses what reads filter index, text or vectors of all items, while a start is still telling them. */
   requireIndexes(): void;
 }
 

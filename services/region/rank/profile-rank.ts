@@ -6,7 +6,7 @@ import type { Schema } from '../../../shared/schema/schema.ts';
 import { windows } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
-import type { Selection } from '../state/facets/facets.ts';
+import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { Ledger, LedgerView } from '../state/ledger/ledger.ts';
 import { compileProfile } from './custom-profile.ts';
 import { explainers } from './explain-profiles.ts';

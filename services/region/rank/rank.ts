@@ -8,7 +8,7 @@ import type { Filter } from '../../../shared/protocol/filter.ts';
 import { type BuiltInProfile, builtInProfiles } from '../../../shared/schema/profile.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
 import type { MaxPer } from '../pages/pages.ts';
-import type { Selection } from '../state/facets/facets.ts';
+import type { Selection } from '../state/filter-index/filter-index.ts';
 
 export const profiles = builtInProfiles;
 export type Profile = BuiltInProfile;

@@ -18,7 +18,7 @@ import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
-import type { Selection } from '../state/facets/facets.ts';
+import type { Selection } from '../state/filter-index/filter-index.ts';
 import {
   FAN_OUT,
   FAN_OUT_BITS,

@@ -20,7 +20,7 @@ export interface BuilderOptions {
 export class Builder {
   private readonly options: BuilderOptions;
   private readonly gatherer: Gatherer;
-  /** All items: facets look at some again. `first`: the number of the first one. */
+  /** All items: the filter index looks at some again. `first`: the number of the first one. */
   private readonly pages: { readonly first: number; readonly bytes: Buffer; readonly bounds: readonly number[] }[] = [];
   private readonly scan = new MetadataScan();
   private items = 0;

@@ -1,6 +1,6 @@
 /** Joins the implementations of both indexes. */
 import type { Metadata } from '../../../shared/protocol/events.ts';
-import { FacetGathering } from '../state/facets/facet-gathering.ts';
+import { FilterIndexGathering } from '../state/filter-index/filter-index-gathering.ts';
 import { InvertedIndex } from '../state/text/inverted-index.ts';
 import type { Gatherer } from './builder.ts';
 import type { Built } from './rebuild.ts';
@@ -14,11 +14,11 @@ export interface GathererOptions {
 }
 
 export function gathererOf(build: Built, { fieldNames, metadataOf, room }: GathererOptions): Gatherer {
-  if (build === 'facets') {
-    const facets = new FacetGathering({ metadataOf, room });
+  if (build === 'filterIndex') {
+    const filterIndex = new FilterIndexGathering({ metadataOf, room });
     return {
-      gather: (number, metadata) => facets.gather(number, metadata),
-      finish: (ordinals) => ({ facets: facets.image(ordinals) }),
+      gather: (number, metadata) => filterIndex.gather(number, metadata),
+      finish: (ordinals) => ({ filterIndex: filterIndex.image(ordinals) }),
     };
   }
   const index = new InvertedIndex({ fieldNames, room });

@@ -9,7 +9,7 @@ export function createRebuild(options: {
   return new PagedRebuild(options);
 }
 
-const built: readonly Built[] = ['text', 'facets'];
+const built: readonly Built[] = ['text', 'filterIndex'];
 
 class PagedRebuild implements Rebuild {
   private readonly open: OpenBuilder;
@@ -73,9 +73,9 @@ class PagedRebuild implements Rebuild {
       return;
     }
     this.rebuilt = { ...this.rebuilt, ...message.rebuilt };
-    const { text, facets } = this.rebuilt;
-    if (text === undefined || facets === undefined) return;
+    const { text, filterIndex } = this.rebuilt;
+    if (text === undefined || filterIndex === undefined) return;
     this.rebuilt = {};
-    this.settle?.resolve({ text, facets });
+    this.settle?.resolve({ text, filterIndex });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Facets and text index of very many items, built beside everything else while a region starts: a thread for each index gathers
+ * Filter index and text index of very many items, built beside everything else while a region starts: a thread for each index gathers
  * what the live items have, in the catalog's own memory and as it is filled; told their ordinals in the end, it puts everything in
  * order and hands over its index as plain data, which is moved, not copied.
  *
@@ -9,12 +9,12 @@
  * What can go wrong with a thread is told by `finish`, which then rejects: the items are indexed one by one instead.
  */
 import type { MetadataPage } from '../state/catalog/catalog.ts';
-import type { FacetsImage } from '../state/facets/facets.ts';
+import type { FilterIndexImage } from '../state/filter-index/filter-index.ts';
 import type { TextImage } from '../state/text/text.ts';
 
 export interface Rebuilt {
   readonly text: TextImage;
-  readonly facets: FacetsImage;
+  readonly filterIndex: FilterIndexImage;
 }
 
 export interface Rebuild {

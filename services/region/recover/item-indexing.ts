@@ -1,5 +1,5 @@
 /**
- * Facets and text index of every live item after a start. Both are made of the items alone, and to tell them one item after another
+ * Filter index and text index of every live item after a start. Both are made of the items alone, and to tell them one item after another
  * takes longer than everything else together. So where there are many a thread builds them beside the rest of the start
  * (`rebuild/rebuild.ts`), and here they are adopted; few are told at once. Until `complete` what reads these indexes is refused
  * (`not_ready`): an answer is whole or there is none.
@@ -22,7 +22,7 @@ import type { Log } from '../../../shared/observe/log.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import type { Rebuild, Rebuilt } from '../rebuild/rebuild.ts';
 import type { CatalogWriter, Item } from '../state/catalog/catalog.ts';
-import type { AdoptsFacets, Facets } from '../state/facets/facets.ts';
+import type { AdoptsFilterIndex, FilterIndex } from '../state/facets/facets.ts';
 import type { AdoptsText, TextIndex } from '../state/text/text.ts';
 
 /** Told before the region serves, where no thread builds. */
@@ -33,14 +33,14 @@ const PAUSE_MS = 1;
 /** Items between two looks at the clock. */
 const LOOK_EVERY = 32;
 
-export type ToldFacets = Pick<Facets, 'put' | 'remove'>;
+export type UpdatesFilterIndex = Pick<FilterIndex, 'put' | 'remove'>;
 export type ToldText = Pick<TextIndex, 'put' | 'remove'>;
 
 export interface ItemIndexingOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly catalog: Pick<CatalogWriter, 'items' | 'item' | 'size' | 'takeBack'>;
-  readonly facets: ToldFacets & AdoptsFacets;
+  readonly filterIndex: UpdatesFilterIndex & AdoptsFilterIndex;
   readonly text: ToldText & AdoptsText;
   /** Was told all live items, and their ordinals are here. */
   readonly building?: { readonly rebuild: Rebuild; readonly ordinals: Int32Array } | undefined;
@@ -65,15 +65,15 @@ export class ItemIndexing {
   /** Why the indexes cannot be read until the next start; undefined: they can, once they are complete. */
   failed: string | undefined;
 
-  /** What `apply` tells instead of facets and text index. */
-  readonly facets: ToldFacets = {
+  /** What `apply` tells instead of filter index and text index. */
+  readonly filterIndex: UpdatesFilterIndex = {
     put: (entity, metadata, former) => {
       if (this.rebuild !== undefined) this.note(entity, former);
-      else this.tell(entity, () => this.options.facets.put(entity, metadata, former));
+      else this.tell(entity, () => this.options.filterIndex.put(entity, metadata, former));
     },
     remove: (entity, former) => {
       if (this.rebuild !== undefined) this.note(entity, former);
-      else this.tell(entity, () => this.options.facets.remove(entity, former));
+      else this.tell(entity, () => this.options.filterIndex.remove(entity, former));
     },
   };
   readonly text: ToldText = {
@@ -143,12 +143,12 @@ export class ItemIndexing {
     if (!this.noted.has(entity)) this.noted.set(entity, former);
   }
 
-  private adopt({ text, facets }: Rebuilt): void {
+  private adopt({ text, filterIndex }: Rebuilt): void {
     if (this.stopped) return;
     this.tell(undefined, () => this.options.text.adopt(text));
     // Either takes some milliseconds.
     this.timer = this.options.clock.after(PAUSE_MS, () => {
-      this.tell(undefined, () => this.options.facets.adopt(facets, (entity) => this.noted.get(entity)));
+      this.tell(undefined, () => this.options.filterIndex.adopt(filterIndex, (entity) => this.noted.get(entity)));
       if (!this.over) this.slice(() => this.tellNoted());
     });
   }
@@ -194,10 +194,10 @@ export class ItemIndexing {
       this.complete = true;
       return;
     }
-    const { facets, text } = this.options;
+    const { filterIndex, text } = this.options;
     const { entity, metadata } = next.value;
     this.tell(entity, () => {
-      facets.put(entity, metadata, undefined);
+      filterIndex.put(entity, metadata, undefined);
       text.put(entity, metadata);
     });
     this.walked++;
@@ -206,15 +206,15 @@ export class ItemIndexing {
 
   /** The next of what has changed meanwhile, as the catalog has it now. */
   private tellNoted(): void {
-    const { catalog, facets, text } = this.options;
+    const { catalog, filterIndex, text } = this.options;
     for (const [entity, former] of this.noted) {
       const item = catalog.item(entity);
       this.tell(entity, () => {
         if (item === undefined) {
-          facets.remove(entity, former);
+          filterIndex.remove(entity, former);
           text.remove(entity);
         } else {
-          facets.put(entity, item.metadata, former);
+          filterIndex.put(entity, item.metadata, former);
           text.put(entity, item.metadata);
         }
       });

@@ -1,7 +1,7 @@
 /**
  * Recover: from the disk to the state in memory, before anything is served. Registers come from the log's documents, the
  * ledger from its stored shards and the log's tail: from the floor on, each shard skipping what it contains
- * (`checkpoint/checkpoint.ts`). Checksum and chain of every batch that is replayed are checked on the way. Facets and text
+ * (`checkpoint/checkpoint.ts`). Checksum and chain of every batch that is replayed are checked on the way. Filter index and text
  * index are made of the live items: where there are many, by a thread beside all of this (`item-indexing.ts`).
  *
  * A stored shard that cannot be used is built anew from the log's first batch, where the log still begins there. Where it
@@ -15,11 +15,11 @@ import { laterOf, type Newest, NOTHING_YET } from '../apply/apply.ts';
 import { type Floor, readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { Rebuild } from '../rebuild/rebuild.ts';
 import type { CatalogWriter, MetadataPage } from '../state/catalog/catalog.ts';
-import type { AdoptsFacets } from '../state/facets/facets.ts';
+import type { AdoptsFilterIndex } from '../state/filter-index/filter-index.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { AdoptsText } from '../state/text/text.ts';
 import type { Wal } from '../wal/wal.ts';
-import { ItemIndexing, type ToldFacets, type ToldText } from './item-indexing.ts';
+import { ItemIndexing, type ToldText, type UpdatesFilterIndex } from './item-indexing.ts';
 import { Replay } from './replay.ts';
 
 /** A line of progress at most this often. */
@@ -33,7 +33,7 @@ export interface RecoverOptions {
   readonly wal: Wal;
   readonly catalog: CatalogWriter;
   readonly ledger: Ledger;
-  readonly facets: ToldFacets & AdoptsFacets;
+  readonly filterIndex: UpdatesFilterIndex & AdoptsFilterIndex;
   readonly text: ToldText & AdoptsText;
   /** Absent: items are told one by one, however many there are. */
   readonly rebuild?: Rebuild | undefined;
@@ -44,10 +44,10 @@ export interface Recovered {
   readonly newest: Newest;
   /** The stored floor; before everything where a stored shard could not be used, until a pass has replaced it. */
   readonly floor: Floor;
-  /** Facets and text index have the first items, and get the others from its `start` on. */
+  /** Filter index and text index have the first items, and get the others from its `start` on. */
   readonly indexing: ItemIndexing;
   /** What is told of changes from now on in their place. */
-  readonly facets: ToldFacets;
+  readonly filterIndex: UpdatesFilterIndex;
   readonly text: ToldText;
 }
 
@@ -61,7 +61,7 @@ export function recover(options: RecoverOptions): Recovered {
   }
 }
 
-function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }: RecoverOptions): Recovered {
+function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebuild }: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
   // Documents first: what is built of them has the rest of the start. The catalog numbers the entities of one shard side by side, so
   // that a shard, when it is loaded, stays in the processor's cache.
@@ -93,7 +93,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }:
     newest = laterOf(newest, { epoch: info.epoch, hlc: info.lastHlc, acceptedMs: info.lastMs });
   }
   const replayMs = clock.monotonicMs();
-  const indexing = new ItemIndexing({ clock, log, catalog, facets, text, building });
+  const indexing = new ItemIndexing({ clock, log, catalog, filterIndex, text, building });
   if (totalOf(wal.durable) > 0) {
     const endMs = clock.monotonicMs();
     log.info('log replayed', {
@@ -113,7 +113,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, facets, text, rebuild }:
     newest,
     floor,
     indexing,
-    facets: indexing.facets,
+    filterIndex: indexing.filterIndex,
     text: indexing.text,
   };
 }

@@ -4,7 +4,7 @@ import { assert } from '../../../shared/kernel/kernel.ts';
 import { rankingOf } from '../../../shared/kernel/ranking.ts';
 import type { Filter } from '../../../shared/protocol/filter.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
-import type { Facets, Selection } from '../state/facets/facets.ts';
+import type { FilterIndex, Selection } from '../state/filter-index/filter-index.ts';
 import type { TextIndex, TextRanking, WeightedTerm } from '../state/text/text.ts';
 import type { VectorHit, Vectors } from '../state/vectors/vectors.ts';
 import { type Fused, fuse } from './fusion.ts';
@@ -21,7 +21,7 @@ const DEPTHS = [128, 256, 512, CANDIDATES] as const;
 export interface SearchParts {
   readonly dimensions: number;
   readonly catalog: Pick<Catalog, 'item' | 'embedding' | 'embeddedAmong'>;
-  readonly facets: Pick<Facets, 'select'>;
+  readonly filterIndex: Pick<FilterIndex, 'select'>;
   readonly text: Pick<TextIndex, 'rank' | 'significantTerms'>;
   readonly vectors: Pick<Vectors, 'nearest'>;
 }
@@ -122,7 +122,7 @@ class FusedSearch implements Search {
   }
 
   private select(filters: readonly Filter[]): Selection | undefined {
-    return filters.length === 0 ? undefined : this.parts.facets.select(filters);
+    return filters.length === 0 ? undefined : this.parts.filterIndex.select(filters);
   }
 }
 

@@ -6,7 +6,7 @@
  * put ever seen, whatever won. Only a live item is visible; an embedding without its item is stored and waits.
  */
 import type { Event, Metadata, Order, PlacedEvent } from '../../../../shared/protocol/events.ts';
-import type { Selection } from '../facets/facets.ts';
+import type { Selection } from '../filter-index/filter-index.ts';
 
 export interface ItemRegister {
   readonly order: Order;

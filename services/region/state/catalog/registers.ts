@@ -7,7 +7,7 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import { acceptedMs, compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
 import { Entities, hashOf } from '../entities/entities.ts';
-import type { Selection } from '../facets/facets.ts';
+import type { Selection } from '../filter-index/filter-index.ts';
 import type {
   CatalogChange,
   CatalogWriter,

@@ -1,6 +1,6 @@
 /**
  * Every entity this region ever met - in an item, a delete, an embedding or a signal - under a small number of its own, its
- * ordinal: 0, 1, 2 … in the order they were met. Catalog, ledger, facets, text and vectors share the numbering, so that a
+ * ordinal: 0, 1, 2 … in the order they were met. Catalog, ledger, filter index, text and vectors share the numbering, so that a
  * set of entities is a list or a bitmap of ordinals everywhere.
  *
  * Promise: an entity keeps its ordinal as long as the process lives, and no other entity ever has it. The order differs

@@ -2,7 +2,7 @@
 import type { RankKey } from '../../../../shared/kernel/ranking.ts';
 import { type Scored, TopScores } from '../../../../shared/kernel/top-scores.ts';
 import type { Entities } from '../entities/entities.ts';
-import type { Selection } from '../facets/facets.ts';
+import type { Selection } from '../filter-index/filter-index.ts';
 
 /** Which of the matches. */
 export interface Wanted {

@@ -19,7 +19,7 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Schema } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
-import type { Selection } from '../facets/facets.ts';
+import type { Selection } from '../filter-index/filter-index.ts';
 import { InvertedIndex } from './inverted-index.ts';
 import { matchTerms } from './match-terms.ts';
 import { type Clause, parseTextQuery, QUERY_LIMIT_CHARACTERS, QUERY_LIMIT_CLAUSES } from './parse-text-query.ts';

@@ -5,7 +5,7 @@
 import type { RankKey, ScorePart } from '../../../../shared/kernel/ranking.ts';
 import { compareScored, type Scored } from '../../../../shared/kernel/top-scores.ts';
 import type { Entities } from '../entities/entities.ts';
-import type { Selection } from '../facets/facets.ts';
+import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import type { ExpandedClause, Scoring } from './scoring.ts';
 import type { TextRanking } from './text.ts';

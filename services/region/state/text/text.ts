@@ -10,7 +10,7 @@
  */
 import type { Ranking, ScorePart } from '../../../../shared/kernel/ranking.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
-import type { Selection } from '../facets/facets.ts';
+import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndexImage } from './inverted-index.ts';
 
 /** A text index as plain data: built in one thread (`InvertedIndex.gather`), adopted in another. */

@@ -16,7 +16,7 @@ import type { Log } from '../../../../shared/observe/log.ts';
 import type { Metrics } from '../../../../shared/observe/metrics.ts';
 import type { CatalogWriter } from '../catalog/catalog.ts';
 import type { Entities } from '../entities/entities.ts';
-import type { Selection } from '../facets/facets.ts';
+import type { Selection } from '../filter-index/filter-index.ts';
 import { similarity, unit } from './cosine.ts';
 import { createVectorMeters, type VectorMeters } from './vector-metrics.ts';
 import type { Among, FromVectors, OpenVectorWorker, VectorCounts, VectorWorker } from './vector-worker.ts';

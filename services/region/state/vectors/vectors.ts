@@ -8,7 +8,7 @@
  *
  * The vectors come from the catalog: when the thread dies another one is filled from there.
  */
-import type { Selection } from '../facets/facets.ts';
+import type { Selection } from '../filter-index/filter-index.ts';
 
 /** Neighbours that may be asked for at one time. */
 export const NEAREST_MOST = 1_000;

@@ -1,18 +1,18 @@
 /**
- * Facets of very many items at once: told them one after another in any order, it puts its sets in order at the end, which
- * takes a fraction of the time. Made to be adopted by a {@link Facets}.
+ * Filter index of very many items at once: told them one after another in any order, it puts its sets in order at the end, which
+ * takes a fraction of the time. Made to be adopted by a {@link FilterIndex}.
  */
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { MetadataScan } from '../../../../shared/protocol/metadata-scan.ts';
 import { Bitmap } from './bitmap.ts';
-import { type Field, isText } from './facet-index.ts';
-import type { FacetsImage } from './facets.ts';
+import { type Field, isText } from './bitmap-filter-index.ts';
+import type { FilterIndexImage } from './filter-index.ts';
 import { MemberGathering } from './member-gathering.ts';
 import { MemberPool } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
 import { LONG_LIST, TextTable } from './text-table.ts';
 
-export class FacetGathering {
+export class FilterIndexGathering {
   private readonly fields = new Map<string, Field>();
   private readonly gathering: MemberGathering;
   private readonly metadataOf: (number: number) => Metadata;
@@ -42,7 +42,7 @@ export class FacetGathering {
   }
 
   /** Of what was gathered, each item under its ordinal, which is at its number in `ordinals`. */
-  image(ordinals: Int32Array): FacetsImage {
+  image(ordinals: Int32Array): FilterIndexImage {
     const pool = new MemberPool();
     const become = this.gathering.settle(pool, ordinals);
     const live = new Bitmap(0);

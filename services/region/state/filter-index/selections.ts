@@ -1,6 +1,6 @@
 /** Selections as a bitmap or an ascending list. */
 import { anyBit, Bitmap, countBits, forEachBit } from './bitmap.ts';
-import type { Selection } from './facets.ts';
+import type { Selection } from './filter-index.ts';
 import { lowerBound, type Members } from './member-pool.ts';
 
 export function selectionOf(members: Members): Selection {

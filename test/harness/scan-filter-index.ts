@@ -1,15 +1,15 @@
-/** Facets by looking at every live item: the plain definition of what a selection is, for the index to be held against. */
+/** Filter index by looking at every live item: the plain definition of what a selection is, for the index to be held against. */
 
 import type { Entities } from '../../services/region/state/entities/entities.ts';
-import type { Facets, Filter, Selection } from '../../services/region/state/facets/facets.ts';
+import type { Filter, FilterIndex, Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { compileFilters } from '../../shared/protocol/filter.ts';
 
-export function createScanFacets({ entities }: { entities: Entities }): Facets {
-  return new ScanFacets(entities);
+export function createScanFilterIndex({ entities }: { entities: Entities }): FilterIndex {
+  return new ScanFilterIndex(entities);
 }
 
-class ScanFacets implements Facets {
+class ScanFilterIndex implements FilterIndex {
   private readonly entities: Entities;
   private readonly live = new Map<number, Metadata>();
 

@@ -1,5 +1,5 @@
 /**
- * Facets: which live items have which metadata, kept so that a filter costs in proportion to what it leaves.
+ * Filter index: which live items have which metadata, kept so that a filter costs in proportion to what it leaves.
  *
  * Semantics, the same however a selection is found (`shared/protocol/filter.ts` is the definition): `in` and `not_in` compare a
  * value as text - `true`, `1990`, `music` -, and a `string[]` matches when any element does; the order operators hold for
@@ -28,7 +28,7 @@ export interface Selection {
   forEach(visit: (ordinal: number) => void): void;
 }
 
-export interface Facets {
+export interface FilterIndex {
   /**
    * The live item's metadata; `former`, what it had so far: undefined for one that was not live. Nothing happens to an item
    * that is told a second time as if it were new.
@@ -40,8 +40,8 @@ export interface Facets {
   select(filters: readonly Filter[]): Selection;
 }
 
-/** Facets as plain data: built in one thread (`facet-gathering.ts`), adopted in another. */
-export interface FacetsImage {
+/** Filter index as plain data: built in one thread (`filter-index-gathering.ts`), adopted in another. */
+export interface FilterIndexImage {
   readonly pool: MemberPoolImage;
   readonly live: BitmapImage;
   readonly fields: readonly {
@@ -51,10 +51,10 @@ export interface FacetsImage {
   }[];
 }
 
-export interface AdoptsFacets {
+export interface AdoptsFilterIndex {
   /**
    * Takes over what was built of the live items; nothing was told so far. `formerOf` answers, as long as there is such an
    * item, what one had then that is another by now and was not told since; undefined for all others.
    */
-  adopt(image: FacetsImage, formerOf: (entity: number) => Metadata | undefined): void;
+  adopt(image: FilterIndexImage, formerOf: (entity: number) => Metadata | undefined): void;
 }

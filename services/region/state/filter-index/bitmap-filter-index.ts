@@ -1,5 +1,5 @@
 /**
- * Facets by an inverted index: for each field and value who has it, for numbers in order as well.
+ * Filter index by an inverted index: for each field and value who has it, for numbers in order as well.
  *
  * A selection starts from the filter that can leave the fewest. When those are few they are listed, and each is tested
  * against the other filters by its metadata; when they are many, bitmaps are combined, 32 items a step. One value alone is
@@ -13,7 +13,7 @@ import type { Metadata, MetadataValue } from '../../../../shared/protocol/events
 import { compileFilters } from '../../../../shared/protocol/filter.ts';
 import type { Entities } from '../entities/entities.ts';
 import { Bitmap } from './bitmap.ts';
-import type { AdoptsFacets, Facets, FacetsImage, Filter, Selection } from './facets.ts';
+import type { AdoptsFilterIndex, Filter, FilterIndex, FilterIndexImage, Selection } from './filter-index.ts';
 import { forEachMember, MemberPool, type MemberSet, type Members, NO_MEMBERS } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
 import { BitSelection, ListSelection, selectionOf } from './selections.ts';
@@ -24,14 +24,14 @@ const LISTED_ONE_IN = 1_024;
 /** How many combined selections are kept for whoever asks the same before an item changes. */
 const KEPT = 16;
 
-export interface FacetsOptions {
+export interface FilterIndexOptions {
   readonly entities: Entities;
-  /** What the live item with this ordinal has; when facets are told of a change, what it has from now on. */
+  /** What the live item with this ordinal has; when filter index are told of a change, what it has from now on. */
   readonly metadataOf: (ordinal: number) => Metadata | undefined;
 }
 
-export function createFacets(options: FacetsOptions): Facets & AdoptsFacets {
-  return new FacetIndex(options);
+export function createFilterIndex(options: FilterIndexOptions): FilterIndex & AdoptsFilterIndex {
+  return new BitmapFilterIndex(options);
 }
 
 /** What is of one field. */
@@ -52,7 +52,7 @@ interface Part {
   readonly outOf?: Members;
 }
 
-class FacetIndex implements Facets, AdoptsFacets {
+class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex {
   private readonly entities: Entities;
   private readonly fields = new Map<string, Field>();
   private pool = new MemberPool();
@@ -65,13 +65,13 @@ class FacetIndex implements Facets, AdoptsFacets {
   /** What was combined since an item changed last, by filters; the oldest first. */
   private readonly kept = new Map<string, Selection>();
 
-  constructor({ entities, metadataOf }: FacetsOptions) {
+  constructor({ entities, metadataOf }: FilterIndexOptions) {
     this.entities = entities;
     this.catalogued = metadataOf;
   }
 
-  adopt({ pool, live, fields }: FacetsImage, formerOf: (entity: number) => Metadata | undefined): void {
-    assert(this.live.count === 0 && this.fields.size === 0, 'facets of nothing adopt others');
+  adopt({ pool, live, fields }: FilterIndexImage, formerOf: (entity: number) => Metadata | undefined): void {
+    assert(this.live.count === 0 && this.fields.size === 0, 'filter index of nothing adopt others');
     this.formerOf = formerOf;
     this.pool = new MemberPool(pool);
     this.live = Bitmap.of(live);

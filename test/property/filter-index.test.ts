@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/facet-index.ts';
-import type { Facets, Filter, Selection } from '../../services/region/state/facets/facets.ts';
-import { forEachMember, MemberPool } from '../../services/region/state/facets/member-pool.ts';
-import { NumberOrder } from '../../services/region/state/facets/number-order.ts';
+import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
+import type { Filter, FilterIndex, Selection } from '../../services/region/state/filter-index/filter-index.ts';
+import { forEachMember, MemberPool } from '../../services/region/state/filter-index/member-pool.ts';
+import { NumberOrder } from '../../services/region/state/filter-index/number-order.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { compileFilters } from '../../shared/protocol/filter.ts';
-import { createScanFacets } from '../harness/scan-facets.ts';
+import { createScanFilterIndex } from '../harness/scan-filter-index.ts';
 
 const text = fc.constantFrom('a', 'b', 'true', '1', '-0', '1.5', '1e21', '');
 const number = fc.oneof(fc.constantFrom(-1, -0, 0, 1, 1.5, 2, 1e21), fc.integer({ min: -20, max: 20 }));
@@ -36,9 +36,9 @@ function ordinalsOf(selection: Selection): number[] {
 }
 
 /** All a selection says, held against the plain one. */
-function assertSame(facets: Facets, scan: Facets, filters: readonly Filter[], size: number): void {
+function assertSame(filterIndex: FilterIndex, scan: FilterIndex, filters: readonly Filter[], size: number): void {
   const ordinals = ordinalsOf(scan.select(filters));
-  const selection = facets.select(filters);
+  const selection = filterIndex.select(filters);
   assert.deepEqual(ordinalsOf(selection), ordinals);
   assert.equal(selection.count, ordinals.length);
   const members = new Set(ordinals);
@@ -65,35 +65,38 @@ function assertSame(facets: Facets, scan: Facets, filters: readonly Filter[], si
   }
 }
 
-/** Facets over a catalog, and the plain ones, told the same. */
+/** Filter index over a catalog, and the plain ones, told the same. */
 class Both {
   readonly entities = new Entities();
   private readonly catalog = new Map<number, Metadata>();
-  readonly facets = createFacets({ entities: this.entities, metadataOf: (ordinal) => this.catalog.get(ordinal) });
-  readonly scan = createScanFacets({ entities: this.entities });
+  readonly filterIndex = createFilterIndex({
+    entities: this.entities,
+    metadataOf: (ordinal) => this.catalog.get(ordinal),
+  });
+  readonly scan = createScanFilterIndex({ entities: this.entities });
 
   put(entity: number, metadata: Metadata): void {
     const ordinal = this.entities.ordinal(entity);
     const former = this.catalog.get(ordinal);
     this.catalog.set(ordinal, metadata);
-    for (const each of [this.facets, this.scan]) each.put(entity, metadata, former);
+    for (const each of [this.filterIndex, this.scan]) each.put(entity, metadata, former);
     // As a start tells what was told of a change before its turn came.
-    if (entity % 3 === 0) this.facets.put(entity, metadata, undefined);
+    if (entity % 3 === 0) this.filterIndex.put(entity, metadata, undefined);
   }
 
   remove(entity: number): void {
     const ordinal = this.entities.find(entity);
     const former = this.catalog.get(ordinal);
     this.catalog.delete(ordinal);
-    for (const each of [this.facets, this.scan]) each.remove(entity, former);
+    for (const each of [this.filterIndex, this.scan]) each.remove(entity, former);
   }
 
   assertSame(filters: readonly Filter[]): void {
-    assertSame(this.facets, this.scan, filters, this.entities.size);
+    assertSame(this.filterIndex, this.scan, filters, this.entities.size);
   }
 }
 
-describe('facets', () => {
+describe('filterIndex', () => {
   it('count and find the items within bounds of a number, and outside of them', () => {
     const pairs = fc.array(fc.tuple(fc.integer({ min: -600, max: 600 }), fc.boolean()), {
       maxLength: 2_000,
