@@ -47,7 +47,7 @@ export interface RegionCounters {
   applied(events: number): void;
   repaired(events: number): void;
   refused(reason: string): void;
-  attached(): void;
+  subscribed(): void;
   replayed(writes: number): void;
   keyConflict(): void;
   snapshotServed(bytes: number): void;
@@ -93,7 +93,10 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
   // A rate is of a series that was there before.
   for (const reason of refusedFor) refused.inc({ reason }, 0);
   const repaired = metrics.counter({ name: 'tidal_repaired_events_total', help: 'Events fetched from a peer.' });
-  const attaches = metrics.counter({ name: 'tidal_stream_attaches_total', help: 'Attachments to the stream.' });
+  const subscriptions = metrics.counter({
+    name: 'tidal_stream_subscriptions_total',
+    help: 'Subscriptions to the stream since the start.',
+  });
   const replays = metrics.counter({
     name: 'tidal_idempotency_replays_total',
     help: 'Writes answered as the first write under their idempotency key was.',
@@ -148,7 +151,7 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     applied: (events) => applied.inc(events),
     repaired: (events) => repaired.inc(events),
     refused: (reason) => refused.inc({ reason }),
-    attached: () => attaches.inc(),
+    subscribed: () => subscriptions.inc(),
     replayed: (writes) => replays.inc(writes),
     keyConflict: () => conflicts.inc(),
     snapshotServed: (bytes) => served.inc(bytes),

@@ -277,7 +277,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ...{ clock, log, stream, wal, ingest, regions, enabled },
     onGap: () => repair.nudge(),
     onFatal,
-    onAttached: counters.attached,
+    onSubscribed: counters.subscribed,
   });
   const readiness: Readiness = createReadiness({
     log,

@@ -10,11 +10,11 @@
  */
 import { Fault, messageOf } from '../errors/errors.ts';
 import type { Clock } from '../kernel/kernel.ts';
-import { openAttachment } from './jetstream-attach.ts';
 import { JetStreamControl } from './jetstream-control.ts';
 import { errorCodes, faultOfApiError } from './jetstream-errors.ts';
 import { Link, type LinkLog } from './jetstream-link.ts';
 import { checkSettings } from './jetstream-settings.ts';
+import { openSubscription } from './jetstream-subscription.ts';
 import {
   bucketConfiguration,
   connection,
@@ -24,8 +24,6 @@ import {
   streamConfiguration,
 } from './settings.ts';
 import {
-  type Attachment,
-  type AttachOptions,
   type Control,
   type ControlKeys,
   type PublishResult,
@@ -34,6 +32,8 @@ import {
   type StreamInfo,
   type StreamMessage,
   SUBJECT_PREFIX,
+  type SubscribeOptions,
+  type Subscription,
 } from './stream.ts';
 
 export interface JetStreamOptions {
@@ -52,7 +52,7 @@ export interface JetStreamClient {
   /** The leadership key. */
   readonly control: Control;
   readonly keys: ControlKeys;
-  /** Closes the attachments, then the connection: no timer is left and no callback runs after it. Idempotent. */
+  /** Closes the subscriptions, then the connection: no timer is left and no callback runs after it. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -65,7 +65,7 @@ export function connectJetStream({ url, name, clock, settings, log }: JetStreamO
     control: new JetStreamControl(link, LEADERSHIP_KEY),
     keys: (name) => new JetStreamControl(link, name),
     close: async () => {
-      await stream.detachAll();
+      await stream.endSubscriptions();
       await link.close();
     },
   };
@@ -75,7 +75,7 @@ class JetStream implements Stream {
   private readonly link: Link;
   private readonly clock: Clock;
   private readonly settings: StreamSettings;
-  private readonly attachments = new Set<Attachment>();
+  private readonly subscriptions = new Set<Subscription>();
   private closed = false;
 
   constructor(link: Link, clock: Clock, settings: StreamSettings) {
@@ -144,29 +144,29 @@ class JetStream implements Stream {
     }
   }
 
-  async attach(options: AttachOptions): Promise<Attachment> {
-    const attachment = await openAttachment(this.link, this.clock, {
+  async subscribe(options: SubscribeOptions): Promise<Subscription> {
+    const subscription = await openSubscription(this.link, this.clock, {
       ...options,
-      onDetached: (reason, detail) => {
-        this.attachments.delete(attachment);
-        options.onDetached(reason, detail);
+      onSubscriptionEnd: (reason, detail) => {
+        this.subscriptions.delete(subscription);
+        options.onSubscriptionEnd(reason, detail);
       },
     });
-    const tracked: Attachment = {
+    const tracked: Subscription = {
       close: async () => {
-        this.attachments.delete(attachment);
-        await attachment.close();
+        this.subscriptions.delete(subscription);
+        await subscription.close();
       },
     };
-    this.attachments.add(attachment);
+    this.subscriptions.add(subscription);
     if (!this.closed) return tracked;
     await tracked.close();
     throw new Fault('stream_unavailable', 'the stream was closed');
   }
 
-  async detachAll(): Promise<void> {
+  async endSubscriptions(): Promise<void> {
     this.closed = true;
-    await Promise.all([...this.attachments].map((attachment) => attachment.close()));
+    await Promise.all([...this.subscriptions].map((subscription) => subscription.close()));
   }
 
   private async get(query: object): Promise<StreamMessage | undefined> {

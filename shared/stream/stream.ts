@@ -34,10 +34,10 @@ export type PublishResult =
   | { readonly sequence: number }
   | { readonly failure: PublishFailure; readonly detail: string };
 
-/** Why an attachment ended by itself. Whatever it is: close and attach anew, after checking the fingerprint. */
-export type DetachReason = 'disconnected' | 'consumer_gone' | 'stream_gone' | 'heartbeats_missed' | 'error';
+/** Why a subscription ended by itself. Whatever it is: close and subscribe anew, after checking the fingerprint. */
+export type SubscriptionEnd = 'disconnected' | 'consumer_gone' | 'stream_gone' | 'heartbeats_missed' | 'error';
 
-export interface Attachment {
+export interface Subscription {
   /**
    * Stops deliveries; resolves when nothing more will be delivered and the delivery in progress has ended (so it must not
    * be awaited inside `onMessage`). Idempotent.
@@ -45,16 +45,16 @@ export interface Attachment {
   close(): Promise<void>;
 }
 
-export interface AttachOptions {
+export interface SubscribeOptions {
   /** First stream sequence wanted; never beyond last + 1. */
   readonly from: number;
   /** Called in stream order, one at a time: the next delivery waits for the promise. */
   readonly onMessage: (message: StreamMessage) => Promise<void>;
   /**
-   * Called at most once, never after `close`, never before `attach` has resolved, and only after the delivery in progress
+   * Called at most once, never after `close`, never before `subscribe` has resolved, and only after the delivery in progress
    * has ended. `error` = `onMessage` threw, or the server refused the consumer.
    */
-  readonly onDetached: (reason: DetachReason, detail: string) => void;
+  readonly onSubscriptionEnd: (reason: SubscriptionEnd, detail: string) => void;
 }
 
 /** One setting that somebody changed. */
@@ -92,7 +92,7 @@ export interface Stream {
   lastOf(origin: string): Promise<StreamMessage | undefined>;
   /** Publishes whole batches. `expectedLast` = stream sequence of the subject's last message, 0 when none is left. */
   publish(origin: string, bytes: Uint8Array, expectedLast: number): Promise<PublishResult>;
-  attach(options: AttachOptions): Promise<Attachment>;
+  subscribe(options: SubscribeOptions): Promise<Subscription>;
 }
 
 /**

@@ -108,11 +108,11 @@ describe('jetstream', function () {
     await client.close();
   });
 
-  it('an ephemeral consumer is all that an attachment leaves, and the server forgets it', async () => {
+  it('an ephemeral consumer is all that a subscription leaves, and the server forgets it', async () => {
     const client = open(server.url, 'ephemeral');
     await eventually('connected', () => client.stream.connected);
     await client.stream.ensure();
-    await client.stream.attach({ from: 1, onMessage: async () => {}, onDetached: () => {} });
+    await client.stream.subscribe({ from: 1, onMessage: async () => {}, onSubscriptionEnd: () => {} });
     const { consumers } = await ask(server.url, `CONSUMER.LIST.${STREAM_NAME}`);
     const [{ config }] = consumers as [{ config: Record<string, unknown> }];
     assert.equal(config.durable_name, undefined);
@@ -124,7 +124,7 @@ describe('jetstream', function () {
   describe('a process that closed its client ends by itself', () => {
     let said: string;
 
-    function start(mode: 'attached' | 'early') {
+    function start(mode: 'subscribed' | 'early') {
       const program = new URL('../harness/close-and-end.js', import.meta.url).pathname;
       const child = spawn(process.execPath, [program, server.url, mode], { stdio: ['pipe', 'pipe', 'inherit'] });
       said = '';
@@ -141,15 +141,15 @@ describe('jetstream', function () {
 
     const says = (text: string) => eventually(`it says ${text}`, () => said.includes(text));
 
-    it('while it is attached', async () => {
-      const { closes } = start('attached');
-      await says('attached');
+    it('while it is subscribed', async () => {
+      const { closes } = start('subscribed');
+      await says('subscribed');
       await closes();
     });
 
     it('after the server was killed', async () => {
-      const { closes } = start('attached');
-      await says('attached');
+      const { closes } = start('subscribed');
+      await says('subscribed');
       await server.kill();
       await says('outage: connection to the stream lost');
       await closes();

@@ -36,7 +36,7 @@ class Side {
   readonly receiver;
   readonly gaps: string[] = [];
   readonly fatal: unknown[] = [];
-  attaches = 0;
+  subscriptions = 0;
   private readonly url: string;
   private readonly region: string;
 
@@ -63,8 +63,8 @@ class Side {
       enabled: true,
       onGap: ({ origin, first }) => void gaps.push(`${origin}:${first}`),
       onFatal,
-      onAttached: () => {
-        this.attaches++;
+      onSubscribed: () => {
+        this.subscriptions++;
       },
     });
   }
@@ -167,11 +167,11 @@ describe('the stream under a region', function () {
   it('deleted under live connections: the next messages arrive, none is skipped without a word (schedules 2 and 3)', async () => {
     const batches = viewChain(x, 9);
     const { sender, receiver } = await running(batches.slice(0, 3));
-    const { attaches } = receiver;
+    const { subscriptions } = receiver;
     await ask(`STREAM.DELETE.${STREAM_NAME}`);
     for (const batch of batches.slice(3)) await sender.add([batch]);
     await receiver.reaches(`${x}:45`);
-    assert.ok(receiver.attaches > attaches);
+    assert.ok(receiver.subscriptions > subscriptions);
   });
 
   it('an older copy of its volume is put back, with the same `created` and other messages under the same sequences (schedule 2)', async () => {

@@ -1,6 +1,6 @@
 /**
- * A process with a stream client that closes it when its stdin ends and then has nothing left to do. With `attached` as
- * second argument it attaches first. Says `attached`, every change of the connection and every outage on stdout. Exits
+ * A process with a stream client that closes it when its stdin ends and then has nothing left to do. With `subscribed` as
+ * second argument it subscribes first. Says `subscribed`, every change of the connection and every outage on stdout. Exits
  * with 1 when something still holds it 3 s after the close.
  */
 import { systemClock } from '../../shared/kernel/system.ts';
@@ -24,9 +24,9 @@ process.stdin.once('end', async () => {
     process.exit(1);
   }, 3_000).unref();
 });
-if (mode === 'attached') {
+if (mode === 'subscribed') {
   await eventually('connected', () => client.stream.connected);
   await client.stream.ensure();
-  await client.stream.attach({ from: 1, onMessage: async () => {}, onDetached: () => {} });
-  console.log('attached');
+  await client.stream.subscribe({ from: 1, onMessage: async () => {}, onSubscriptionEnd: () => {} });
+  console.log('subscribed');
 }

@@ -95,7 +95,7 @@ export class CoreRegion {
   readonly gaps: Gap[] = [];
   /** As recovery left it. */
   readonly recovered: Recovered;
-  attaches = 0;
+  subscriptions = 0;
   /** Leadership records it refused to take for one. */
   refusals = 0;
   /** Nobody reaches this region any more. */
@@ -190,8 +190,8 @@ export class CoreRegion {
         this.repair.nudge();
       },
       onFatal,
-      onAttached: () => {
-        this.attaches++;
+      onSubscribed: () => {
+        this.subscriptions++;
       },
     });
     this.readiness = createReadiness({

@@ -77,7 +77,7 @@ function wrapStream(stream: Stream): Stream {
       pass('after the publish, before its acknowledgement is seen');
       return result;
     },
-    attach: (options) => stream.attach(options),
+    subscribe: (options) => stream.subscribe(options),
   };
 }
 

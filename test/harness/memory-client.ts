@@ -3,17 +3,17 @@ import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import type { Timer } from '../../shared/kernel/kernel.ts';
 import { connection, consumer, LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
 import type {
-  Attachment,
-  AttachOptions,
   Control,
   ControlEntry,
   ControlKeys,
-  DetachReason,
   PublishResult,
   Revision,
   Stream,
   StreamInfo,
   StreamMessage,
+  SubscribeOptions,
+  Subscription,
+  SubscriptionEnd,
 } from '../../shared/stream/stream.ts';
 import type { MemoryBroker, PublishFault, StreamState } from './memory-stream.ts';
 
@@ -25,7 +25,7 @@ export class MemoryClient {
   readonly stream: Stream;
   readonly control: Control;
   readonly keys: ControlKeys = (name) => this.createKey(name);
-  readonly attachments = new Set<MemoryAttachment>();
+  readonly subscriptions = new Set<MemorySubscription>();
   /** Faults of the next publishes, first come first served. */
   readonly publishFaults: PublishFault[] = [];
   /** The control key does not answer this client. */
@@ -68,7 +68,7 @@ export class MemoryClient {
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const attachment of [...this.attachments]) await attachment.close();
+    for (const subscription of [...this.subscriptions]) await subscription.close();
     this.lose('closed');
     for (const timer of this.timers) timer.cancel();
     this.broker.forget(this);
@@ -85,8 +85,8 @@ export class MemoryClient {
     this.connections++;
     this.listeners.clear();
     this.failures.clear();
-    for (const attachment of this.attachments) attachment.vanish();
-    this.attachments.clear();
+    for (const subscription of this.subscriptions) subscription.vanish();
+    this.subscriptions.clear();
     for (const timer of this.timers) timer.cancel();
     this.broker.forget(this);
   }
@@ -106,7 +106,7 @@ export class MemoryClient {
     this.standing = false;
     this.connections++;
     for (const fail of [...this.failures]) fail(why);
-    this.detachAll('disconnected', why);
+    this.endSubscriptions('disconnected', why);
     for (const listener of [...this.listeners]) listener(false);
   }
 
@@ -115,7 +115,7 @@ export class MemoryClient {
       if (still()) this.lose('pings are not answered');
     });
     this.after(2 * consumer.idleHeartbeatMs, () => {
-      if (still()) this.detachAll('heartbeats_missed', 'nothing from the consumer for 2 heartbeats');
+      if (still()) this.endSubscriptions('heartbeats_missed', 'nothing from the consumer for 2 heartbeats');
     });
   }
 
@@ -124,22 +124,22 @@ export class MemoryClient {
     if (!this.standing) this.reconnectSoon();
   }
 
-  detachAll(reason: DetachReason, detail = 'the test says so'): void {
-    for (const attachment of [...this.attachments]) attachment.end(reason, detail);
+  endSubscriptions(reason: SubscriptionEnd, detail = 'the test says so'): void {
+    for (const subscription of [...this.subscriptions]) subscription.end(reason, detail);
   }
 
   /** The consumer goes on answering heartbeats and delivers nothing any more. */
-  stallAttachments(): void {
-    for (const attachment of this.attachments) attachment.stalled = true;
+  stallSubscriptions(): void {
+    for (const subscription of this.subscriptions) subscription.stalled = true;
   }
 
   /** The last deliveries come again. */
   redeliver(count: number): void {
-    for (const attachment of this.attachments) attachment.redeliver(count);
+    for (const subscription of this.subscriptions) subscription.redeliver(count);
   }
 
   wakeAll(): void {
-    for (const attachment of this.attachments) attachment.wake();
+    for (const subscription of this.subscriptions) subscription.wake();
   }
 
   inFlight(fail: (why: string) => void): () => void {
@@ -192,9 +192,9 @@ export class MemoryClient {
       message: (sequence) => ask(() => held().messages.get(sequence)),
       lastOf: (origin) => ask(() => lastOf(held(), origin)),
       publish: (origin, bytes, expectedLast) => client.publish(origin, bytes.slice(), expectedLast),
-      attach: async (options) => {
+      subscribe: async (options) => {
         const state = await ask(held);
-        return new MemoryAttachment(client, broker, state, options);
+        return new MemorySubscription(client, broker, state, options);
       },
     };
   }
@@ -288,27 +288,27 @@ function parsed(json: string): unknown {
 }
 
 /** Deliveries one at a time, from one sequence on. */
-export class MemoryAttachment implements Attachment {
+export class MemorySubscription implements Subscription {
   /** Set by the test: nothing is delivered any more, and nobody says so. */
   stalled = false;
   private readonly client: MemoryClient;
   private readonly broker: MemoryBroker;
   private readonly state: StreamState;
-  private readonly options: AttachOptions;
+  private readonly options: SubscribeOptions;
   private readonly finished: Promise<void>;
   private next: number;
-  private ending: { readonly reason: DetachReason; readonly detail: string } | undefined;
+  private ending: { readonly reason: SubscriptionEnd; readonly detail: string } | undefined;
   private closed = false;
   private look: (() => void) | undefined;
 
-  constructor(client: MemoryClient, broker: MemoryBroker, state: StreamState, options: AttachOptions) {
+  constructor(client: MemoryClient, broker: MemoryBroker, state: StreamState, options: SubscribeOptions) {
     this.client = client;
     this.broker = broker;
     this.state = state;
     this.options = options;
     this.next = options.from;
-    client.attachments.add(this);
-    // Not before whoever attached holds the attachment.
+    client.subscriptions.add(this);
+    // Not before the subscriber holds the subscription.
     this.finished = new Promise<void>((resolve) => broker.clock.after(0, resolve)).then(() => this.run());
   }
 
@@ -329,7 +329,7 @@ export class MemoryAttachment implements Attachment {
     this.wake();
   }
 
-  end(reason: DetachReason, detail: string): void {
+  end(reason: SubscriptionEnd, detail: string): void {
     this.ending ??= { reason, detail };
     this.wake();
   }
@@ -351,9 +351,9 @@ export class MemoryAttachment implements Attachment {
         if (!this.over) await this.deliver(message);
       }
     }
-    this.client.attachments.delete(this);
+    this.client.subscriptions.delete(this);
     if (this.closed || this.ending === undefined) return;
-    this.options.onDetached(this.ending.reason, this.ending.detail);
+    this.options.onSubscriptionEnd(this.ending.reason, this.ending.detail);
   }
 
   private travel(): Promise<void> | undefined {

@@ -8,8 +8,8 @@
 import { Fault } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { connection } from '../../shared/stream/settings.ts';
-import type { DetachReason, Revision, StreamMessage } from '../../shared/stream/stream.ts';
-import { type MemoryAttachment, MemoryClient } from './memory-client.ts';
+import type { Revision, StreamMessage, SubscriptionEnd } from '../../shared/stream/stream.ts';
+import { MemoryClient, type MemorySubscription } from './memory-client.ts';
 
 /** What happens to a client's next publish. */
 export type PublishFault =
@@ -166,7 +166,7 @@ export class MemoryBroker {
 
   async deleteStream(): Promise<void> {
     this.stream = undefined;
-    for (const client of this.clients) client.detachAll('stream_gone', 'the stream is not there');
+    for (const client of this.clients) client.endSubscriptions('stream_gone', 'the stream is not there');
   }
 
   /** Drops every message before `first`; all of them when absent. Sequences go on. */
@@ -307,7 +307,7 @@ export class MemoryBroker {
     return new Date(Date.UTC(2026, 0, 1) + this.creations).toISOString();
   }
 
-  /** For clients: wakes every attachment. */
+  /** For clients: wakes every subscription. */
   delivered(): void {
     for (const client of this.clients) client.wakeAll();
   }
@@ -340,4 +340,4 @@ function copyOfBucket(bucket: BucketState | undefined): BucketState | undefined 
   return bucket === undefined ? undefined : { ...bucket, entries: new Map(bucket.entries) };
 }
 
-export type { DetachReason, MemoryAttachment, MemoryClient };
+export type { MemoryClient, MemorySubscription, SubscriptionEnd };

@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import type { Fault } from '../../shared/errors/errors.ts';
 import type {
-  Attachment,
   Control,
   ControlEntry,
   ControlKeys,
-  DetachReason,
   Stream,
   StreamMessage,
+  Subscription,
+  SubscriptionEnd,
 } from '../../shared/stream/stream.ts';
 import { eventually } from './eventually.ts';
 
@@ -146,7 +146,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         await assert.rejects(stream.message(1), hasCode('stream_missing'));
         await assert.rejects(stream.lastOf(a), hasCode('stream_missing'));
         await assert.rejects(
-          stream.attach({ from: 1, onMessage: async () => {}, onDetached: () => {} }),
+          stream.subscribe({ from: 1, onMessage: async () => {}, onSubscriptionEnd: () => {} }),
           hasCode('stream_missing'),
         );
       });
@@ -262,32 +262,32 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
       });
     });
 
-    describe('attachment', () => {
+    describe('subscription', () => {
       interface Seen {
         readonly texts: string[];
         readonly sequences: number[];
-        readonly detached: [DetachReason, string][];
-        readonly attachment: Attachment;
+        readonly ends: [SubscriptionEnd, string][];
+        readonly subscription: Subscription;
       }
 
-      async function attach(
+      async function subscribe(
         stream: Stream,
         from: number,
         onMessage?: (m: StreamMessage) => Promise<void>,
       ): Promise<Seen> {
         const texts: string[] = [];
         const sequences: number[] = [];
-        const detached: [DetachReason, string][] = [];
-        const attachment = await stream.attach({
+        const ends: [SubscriptionEnd, string][] = [];
+        const subscription = await stream.subscribe({
           from,
           onMessage: async (message) => {
             texts.push(textOf(message) ?? '');
             sequences.push(message.sequence);
             await onMessage?.(message);
           },
-          onDetached: (reason, detail) => detached.push([reason, detail]),
+          onSubscriptionEnd: (reason, detail) => ends.push([reason, detail]),
         });
-        return { texts, sequences, detached, attachment };
+        return { texts, sequences, ends, subscription };
       }
 
       async function fill(stream: Stream, count: number): Promise<void> {
@@ -298,7 +298,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
       it('delivers from the sequence asked for, every origin, in stream order, then what comes', async () => {
         const { stream } = await open();
         await fill(stream, 300);
-        const seen = await attach(stream, 101);
+        const seen = await subscribe(stream, 101);
         await eventually('the old ones', () => seen.sequences.length === 200);
         await put(stream, b, 'b', 0);
         await fill(stream, 2);
@@ -309,8 +309,8 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         );
         assert.equal(seen.texts[200], 'b');
         assert.equal(seen.texts[0], 'm101');
-        assert.deepEqual(seen.detached, []);
-        await seen.attachment.close();
+        assert.deepEqual(seen.ends, []);
+        await seen.subscription.close();
       });
 
       it('delivers one at a time, however slow the receiver', async () => {
@@ -318,14 +318,14 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         await fill(stream, 20);
         let inside = 0;
         let most = 0;
-        const seen = await attach(stream, 1, async () => {
+        const seen = await subscribe(stream, 1, async () => {
           most = Math.max(most, ++inside);
           await stream.info();
           inside--;
         });
         await eventually('all', () => seen.sequences.length === 20);
         assert.equal(most, 1);
-        await seen.attachment.close();
+        await seen.subscription.close();
       });
 
       it('after close nothing is delivered, and close waits for the delivery in progress', async () => {
@@ -333,88 +333,88 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         await fill(stream, 20);
         let release = (): void => {};
         let ended = false;
-        const seen = await attach(stream, 1, async () => {
+        const seen = await subscribe(stream, 1, async () => {
           await new Promise<void>((resolve) => {
             release = resolve;
           });
           ended = true;
         });
         await eventually('the first', () => seen.sequences.length === 1);
-        const closing = seen.attachment.close();
+        const closing = seen.subscription.close();
         setImmediate(() => release());
         await closing;
         assert.equal(ended, true);
         await fill(stream, 1);
         await stream.info();
-        assert.deepEqual([seen.sequences, seen.detached], [[1], []]);
-        await seen.attachment.close();
+        assert.deepEqual([seen.sequences, seen.ends], [[1], []]);
+        await seen.subscription.close();
       });
 
-      it('an exception of the receiver detaches with its text', async () => {
+      it('an exception of the receiver ends the subscription with its text', async () => {
         const { stream } = await open();
         await fill(stream, 3);
-        const seen = await attach(stream, 1, async ({ sequence }) => {
+        const seen = await subscribe(stream, 1, async ({ sequence }) => {
           if (sequence === 2) throw new Error('the schema is behind');
         });
-        await eventually('detached', () => seen.detached.length > 0);
-        assert.deepEqual(seen.detached, [['error', 'the schema is behind']]);
+        await eventually('ends', () => seen.ends.length > 0);
+        assert.deepEqual(seen.ends, [['error', 'the schema is behind']]);
         assert.deepEqual(seen.sequences, [1, 2]);
       });
 
-      it('detaches when the server is killed; attached anew behind the last, nothing is lost or doubled', async () => {
+      it('ends the subscription when the server is killed; subscribed anew behind the last, nothing is lost or doubled', async () => {
         const { stream } = await open();
         await fill(stream, 10);
-        const before = await attach(stream, 1);
+        const before = await subscribe(stream, 1);
         await eventually('ten', () => before.sequences.length === 10);
         await broker.kill();
-        await eventually('detached', () => before.detached.length > 0);
-        assert.equal(before.detached[0]?.[0], 'disconnected');
+        await eventually('ends', () => before.ends.length > 0);
+        assert.equal(before.ends[0]?.[0], 'disconnected');
         await broker.restart();
         await eventually('connected', () => stream.connected);
         await eventually('the stream is recovered', async () => (await stream.info()).last === 10);
         await fill(stream, 10);
-        const after = await attach(stream, 11);
+        const after = await subscribe(stream, 11);
         await eventually('ten more', () => after.sequences.length === 10);
         assert.deepEqual(
           [...before.sequences, ...after.sequences],
           Array.from({ length: 20 }, (_, i) => i + 1),
         );
-        assert.equal(before.detached.length, 1);
-        await after.attachment.close();
+        assert.equal(before.ends.length, 1);
+        await after.subscription.close();
       });
 
-      it('detaches when the server falls silent', async () => {
+      it('ends the subscription when the server falls silent', async () => {
         const { stream } = await open();
-        const seen = await attach(stream, 1);
+        const seen = await subscribe(stream, 1);
         broker.pause();
-        await eventually('detached', () => seen.detached.length > 0, 9_000);
-        assert.ok(['heartbeats_missed', 'disconnected'].includes(seen.detached[0]?.[0] ?? ''), `${seen.detached[0]}`);
+        await eventually('ends', () => seen.ends.length > 0, 9_000);
+        assert.ok(['heartbeats_missed', 'disconnected'].includes(seen.ends[0]?.[0] ?? ''), `${seen.ends[0]}`);
       });
 
-      it('detaches when the stream is deleted', async () => {
+      it('ends the subscription when the stream is deleted', async () => {
         const { stream } = await open();
         await fill(stream, 1);
-        const seen = await attach(stream, 1);
+        const seen = await subscribe(stream, 1);
         await eventually('the first', () => seen.sequences.length === 1);
         await broker.deleteStream();
-        await eventually('detached', () => seen.detached.length > 0);
-        assert.equal(seen.detached[0]?.[0], 'stream_gone');
+        await eventually('ends', () => seen.ends.length > 0);
+        assert.equal(seen.ends[0]?.[0], 'stream_gone');
       });
 
-      it('a stream deleted and made anew is not taken for the old one: it detaches, and attached anew sees all', async () => {
+      it('a stream deleted and made anew is not taken for the old one: it ends the subscription, and subscribed anew sees all', async () => {
         const { stream } = await open();
         await fill(stream, 20);
-        const seen = await attach(stream, 21);
+        const seen = await subscribe(stream, 21);
         await broker.purgeStream();
         await broker.deleteStream();
         await stream.ensure();
         await fill(stream, 5);
-        await eventually('detached', () => seen.detached.length > 0);
-        assert.ok(['stream_gone', 'consumer_gone'].includes(seen.detached[0]?.[0] ?? ''), `${seen.detached[0]}`);
+        await eventually('ends', () => seen.ends.length > 0);
+        assert.ok(['stream_gone', 'consumer_gone'].includes(seen.ends[0]?.[0] ?? ''), `${seen.ends[0]}`);
         assert.deepEqual(seen.sequences, []);
-        const anew = await attach(stream, 1);
+        const anew = await subscribe(stream, 1);
         await eventually('the five', () => anew.sequences.length === 5);
-        await anew.attachment.close();
+        await anew.subscription.close();
       });
     });
 

@@ -246,15 +246,15 @@ export class Life {
           onPublish(bytes);
           return stream.publish(origin, bytes, expectedLast);
         }),
-      attach: ({ from, onMessage, onDetached }) =>
+      subscribe: ({ from, onMessage, onSubscriptionEnd }) =>
         this.ask(async () => {
-          const attachment = await stream.attach({
+          const subscription = await stream.subscribe({
             from,
             onMessage: (message) =>
               new Promise((resolve, reject) => this.enter(() => onMessage(message).then(resolve, reject))),
-            onDetached: (reason, detail) => this.enter(() => onDetached(reason, detail)),
+            onSubscriptionEnd: (reason, detail) => this.enter(() => onSubscriptionEnd(reason, detail)),
           });
-          return { close: () => this.ask(() => attachment.close()) };
+          return { close: () => this.ask(() => subscription.close()) };
         }),
     };
   }

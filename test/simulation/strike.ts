@@ -132,7 +132,7 @@ function inflict(world: World, fault: FaultEvent): void {
       return;
     }
     case 'consumer stalls':
-      world.machine(fault.who).broker?.stallAttachments();
+      world.machine(fault.who).broker?.stallSubscriptions();
       return;
     case 'redelivery':
       world.machine(fault.who).broker?.redeliver(fault.count);

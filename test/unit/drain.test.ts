@@ -38,7 +38,7 @@ describe('drain', () => {
       drained = result;
     });
     await it.clock.advance(100);
-    assert.equal(drained, undefined, 'the follower has not even attached');
+    assert.equal(drained, undefined, 'the follower has not even subscribed');
     it.follower.start();
     await it.clock.until('it is drained', () => drained !== undefined, 2_000);
     assert.equal(drained, true);
@@ -72,7 +72,7 @@ describe('drain', () => {
     await it.clock.advance(2_100);
     assert.equal(await result, false);
     it.follower.client.reconnect();
-    await it.clock.until('attached', () => it.follower.durable.includes('ap-south'));
+    await it.clock.until('subscribed', () => it.follower.durable.includes('ap-south'));
     const again = drain({ clock: it.clock, stream: asked.stream, receiver }, 2_000);
     await it.clock.advance(2_100);
     assert.equal(await again, true);

@@ -66,12 +66,12 @@ describe('a demoted leader', () => {
     const again = cluster.start('us-east');
     let from = 0;
     const { stream } = again.client;
-    const attach = stream.attach.bind(stream);
-    stream.attach = (options) => {
+    const subscribe = stream.subscribe.bind(stream);
+    stream.subscribe = (options) => {
       from = options.from;
-      return attach(options);
+      return subscribe(options);
     };
-    await clock.until('it is attached', () => from > 0);
+    await clock.until('it is subscribed', () => from > 0);
     assert.equal(from, 52);
     await clock.run(router.submit([view(52)]));
     await cluster.converge();

@@ -1,8 +1,8 @@
-/** Receiving: where to start, what to take, what to pass over, when to attach anew. */
+/** Receiving: where to start, what to take, what to pass over, when to subscribe anew. */
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import { type Batch, chainHash, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
-import type { DetachReason } from '../../shared/stream/stream.ts';
+import type { SubscriptionEnd } from '../../shared/stream/stream.ts';
 import { bytesOf, chainOf, viewChain, viewEvent } from '../harness/batches.ts';
 import { CoreRegion, type CoreRegionOptions } from '../harness/core-region.ts';
 import { garbageFor } from '../harness/garbage.ts';
@@ -96,7 +96,7 @@ describe('receiver', () => {
     await offsetStored(it, 1);
     const again = restarted(it);
     again.region.receiver.start();
-    await it.clock.until('attached', () => again.region.attaches === 1);
+    await it.clock.until('subscribed', () => again.region.subscriptions === 1);
     assert.equal(again.region.receiver.delivered, 1, 'from behind its offset');
   });
 
@@ -129,9 +129,9 @@ describe('receiver', () => {
     await it.region.ingest.take([batches[0]!]);
     await it.position(`${a}:20`);
     await offsetStored(it, 2);
-    const { attaches } = it.region;
+    const { subscriptions } = it.region;
     await it.clock.advance(10_000);
-    assert.equal(it.region.attaches, attaches, 'and no further attach was needed');
+    assert.equal(it.region.subscriptions, subscriptions, 'and no further subscription was needed');
   });
 
   describe('a stored offset is a hint (schedule 2)', () => {
@@ -147,23 +147,23 @@ describe('receiver', () => {
       return { ...it, batches };
     }
 
-    async function attachedFrom(it: Rig): Promise<number> {
+    async function subscribedFrom(it: Rig): Promise<number> {
       const { stream } = it.region.client;
-      const attach = stream.attach.bind(stream);
+      const subscribe = stream.subscribe.bind(stream);
       let from = 0;
-      stream.attach = (options) => {
+      stream.subscribe = (options) => {
         from ||= options.from;
-        return attach(options);
+        return subscribe(options);
       };
       it.region.receiver.start();
-      await it.clock.until('attached', () => it.region.attaches > 0);
+      await it.clock.until('subscribed', () => it.region.subscriptions > 0);
       return from;
     }
 
     it('on the very stream it counted it goes on behind it', async () => {
       const it = await standing();
       const again = restarted(it);
-      assert.equal(await attachedFrom(again), 4);
+      assert.equal(await subscribedFrom(again), 4);
       await again.position(`${a}:25`);
     });
 
@@ -175,7 +175,7 @@ describe('receiver', () => {
         await it.sender.stream.ensure();
         for (const batch of it.batches.slice(9 - count)) await it.send(batch);
         const again = restarted(it);
-        assert.equal(await attachedFrom(again), 1);
+        assert.equal(await subscribedFrom(again), 1);
         if (count === 9) await again.position(`${a}:45`);
         else await it.clock.until('the hole was met', () => again.region.gaps.length > 0);
       }
@@ -198,7 +198,7 @@ describe('receiver', () => {
       assert.equal((await it.sender.stream.info()).created, created);
       assert.equal((await it.sender.stream.info()).last, 6, 'beyond the offset 4');
       const again = restarted(it);
-      assert.equal(await attachedFrom(again), 1);
+      assert.equal(await subscribedFrom(again), 1);
       await again.position(`${b}:25,${a}:20`);
     });
 
@@ -214,7 +214,7 @@ describe('receiver', () => {
       await it.broker.restart({ from: copy });
       await it.clock.until('connected', () => it.sender.stream.connected);
       const again = restarted(it);
-      assert.equal(await attachedFrom(again), 1);
+      assert.equal(await subscribedFrom(again), 1);
       await it.send(...viewChain(b, 1));
       await again.position(`${b}:5,${a}:15`);
     });
@@ -223,7 +223,7 @@ describe('receiver', () => {
       const it = await standing();
       await it.broker.purgeStream(5);
       const again = restarted(it);
-      assert.equal(await attachedFrom(again), 5);
+      assert.equal(await subscribedFrom(again), 5);
       await it.clock.until('the trimmed part is a gap', () => again.region.gaps.length === 1);
     });
 
@@ -231,24 +231,24 @@ describe('receiver', () => {
       const it = await standing();
       await it.broker.purgeStream();
       const again = restarted(it);
-      assert.equal(await attachedFrom(again), 6);
+      assert.equal(await subscribedFrom(again), 6);
       await it.send(...viewChain(b, 1));
       await again.position(`${b}:5,${a}:15`);
     });
   });
 
-  describe('attaches anew on any doubt (schedule 3)', () => {
+  describe('subscribes anew on any doubt (schedule 3)', () => {
     for (const reason of ['disconnected', 'consumer_gone', 'stream_gone', 'heartbeats_missed', 'error'] as const) {
-      it(`detached: ${reason}`, async () => {
+      it(`unsubscribed: ${reason}`, async () => {
         const it = await rig();
         const batches = viewChain(a, 2);
         it.region.receiver.start();
         await it.send(batches[0]!);
         await it.position(`${a}:5`);
-        it.region.client.detachAll(reason satisfies DetachReason);
+        it.region.client.endSubscriptions(reason satisfies SubscriptionEnd);
         await it.send(batches[1]!);
         await it.position(`${a}:10`);
-        assert.equal(it.region.attaches, 2);
+        assert.equal(it.region.subscriptions, 2);
       });
     }
 
@@ -258,7 +258,7 @@ describe('receiver', () => {
       it.region.receiver.start();
       await it.send(batches[0]!);
       await it.position(`${a}:5`);
-      it.region.client.stallAttachments();
+      it.region.client.stallSubscriptions();
       await it.send(batches[1]!);
       const before = it.clock.monotonicMs();
       await it.position(`${a}:10`);
@@ -293,7 +293,7 @@ describe('receiver', () => {
       await it.send(...viewChain(a, 1));
       await it.position(`${a}:5`);
       await it.clock.advance(120_000);
-      assert.equal(it.region.attaches, 1);
+      assert.equal(it.region.subscriptions, 1);
     });
   });
 
@@ -310,7 +310,7 @@ describe('receiver', () => {
       await it.position(`${b}:1`);
       await it.clock.advance(10_000);
       assert.equal(it.region.wal.offset, undefined, 'the stream may be the only one that has what was passed over');
-      assert.equal(it.region.attaches, 1, 'reading it again does not help before an upgrade');
+      assert.equal(it.region.subscriptions, 1, 'reading it again does not help before an upgrade');
       assert.equal(it.region.fatal.length, 0);
     });
 
@@ -339,7 +339,7 @@ describe('receiver', () => {
       assert.deepEqual(it.region.gaps, [{ origin: b, first: 2, upTo: 1 }], 'a peer is asked');
       await it.clock.advance(10_000);
       assert.equal(it.region.wal.offset?.sequence, 2);
-      assert.equal(it.region.attaches, 1);
+      assert.equal(it.region.subscriptions, 1);
       it.broker.damage(3, () => later.bytes);
       const upgraded = restarted(it);
       upgraded.region.receiver.start();
@@ -402,7 +402,7 @@ describe('receiver', () => {
     await it.send(batches[1]!);
     await it.position(`${b}:5,${a}:10`);
     await it.clock.advance(10_000);
-    assert.equal(it.region.attaches, 1, 'reading it again would not help');
+    assert.equal(it.region.subscriptions, 1, 'reading it again would not help');
     assert.equal(it.region.wal.offset?.sequence, 3);
   });
 
@@ -423,7 +423,7 @@ describe('receiver', () => {
     await it.send(viewChain(a, 2)[1]!);
     await it.position(`${b}:5,${a}:10`);
     await it.clock.until('the offset is stored', () => it.region.wal.offset?.sequence === garbage.length + 3, 10_000);
-    assert.deepEqual([it.region.stopped.length, it.region.fatal.length, it.region.attaches], [0, 0, 1]);
+    assert.deepEqual([it.region.stopped.length, it.region.fatal.length, it.region.subscriptions], [0, 0, 1]);
     assert.equal(
       it.region.crash().durable,
       `${b}:5,${a}:10`,
@@ -443,7 +443,7 @@ describe('receiver', () => {
     const it = await rig();
     const batches = viewChain(a, 2);
     it.region.receiver.start();
-    await it.clock.until('attached', () => it.region.attaches === 1);
+    await it.clock.until('subscribed', () => it.region.subscriptions === 1);
     it.region.store.failNext('storage_full');
     await it.send(batches[0]!);
     await it.position(`${a}:5`);
@@ -454,7 +454,7 @@ describe('receiver', () => {
     assert.equal(it.region.durable, `${a}:5`);
   });
 
-  it('cut off it takes nothing; healed it goes on from its offset; cut and healed in one breath it stays attached', async () => {
+  it('cut off it takes nothing; healed it goes on from its offset; cut and healed in one breath it stays subscribed', async () => {
     const it = await rig();
     const batches = viewChain(a, 3);
     it.region.receiver.start();
@@ -481,7 +481,7 @@ describe('receiver', () => {
     await it.position(`${a}:15`);
   });
 
-  it('stopped in the middle of an attach, no timer, listener or consumer is left', async () => {
+  it('stopped while subscribing, no timer, listener or consumer is left', async () => {
     for (const settled of [false, true]) {
       const it = await rig();
       await it.send(...viewChain(a, 1));
@@ -493,7 +493,7 @@ describe('receiver', () => {
       });
       await it.clock.until('stopped', () => over, 1_000);
       assert.equal(it.clock.pending, 0);
-      assert.equal(it.region.client.attachments.size, 0);
+      assert.equal(it.region.client.subscriptions.size, 0);
     }
   });
 });

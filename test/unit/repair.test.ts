@@ -155,7 +155,7 @@ describe('repair', () => {
     a.start();
     b.start();
     const sender = it.broker.connect('sender');
-    await it.clock.until('attached', () => a.attaches === 1 && b.attaches === 1);
+    await it.clock.until('subscribed', () => a.subscriptions === 1 && b.subscriptions === 1);
     const batches = viewChain(x, 10);
     for (const [index, batch] of batches.entries()) {
       await sender.stream.publish(x, batch.bytes, index);

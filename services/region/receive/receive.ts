@@ -92,7 +92,7 @@ export interface Ingest {
 
 /** The stream's receiver. */
 export interface Receiver {
-  /** Highest stream sequence that was delivered and handled since the last attach; 0 while not attached. */
+  /** Highest stream sequence that was delivered and handled since the last subscription; 0 while not subscribed. */
   readonly delivered: number;
   start(): void;
   /** Switches the subscription off (a cut) and on again. Off: resolves when nothing more is taken. */

@@ -1,7 +1,7 @@
 /**
- * The stream's receiver: one plain ephemeral consumer an attach, and a new attach on any doubt.
+ * The stream's receiver: one plain ephemeral consumer per subscription, and a new subscription on any doubt.
  *
- *     detached ──connected, not cut──► checking the fingerprint ──► attached ──disconnect, consumer or stream gone,
+ *     unsubscribed ──connected, not cut──► checking the fingerprint ──► subscribed ──disconnect, consumer or stream gone,
  *         ▲                                                                   heartbeats missed, no progress for 2 s──┐
  *         └───────────────────────────────────────────────────────────────────────────────────────────────────────────┘
  *
@@ -27,13 +27,13 @@ import {
 } from '../../../shared/protocol/batch.ts';
 import { clip } from '../../../shared/protocol/events.ts';
 import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
-import type { Attachment, Stream, StreamInfo, StreamMessage } from '../../../shared/stream/stream.ts';
+import type { Stream, StreamInfo, StreamMessage, Subscription } from '../../../shared/stream/stream.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Receiver } from './receive.ts';
 
 /** A stream that is ahead while nothing arrives for this long: the consumer is not trusted any more. */
 const STALL_MS = 2_000;
-/** Wait between two attempts to attach. */
+/** Wait between two attempts to subscribe. */
 const RETRY_MS = 250;
 /** Wait before the next attempt on a full disk: somebody has to make room first. */
 const FULL_DISK_MS = 5_000;
@@ -52,7 +52,7 @@ export interface StreamReceiverOptions {
   readonly onGap: (gap: Gap) => void;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
-  readonly onAttached?: () => void;
+  readonly onSubscribed?: () => void;
   /** A cut region starts switched off. */
   readonly enabled: boolean;
 }
@@ -76,13 +76,13 @@ class StreamReceiver implements Receiver {
   private stopListening: (() => void) | undefined;
   private readonly stopped = new AbortController();
   private diskFull = false;
-  /** Set while attached: ends that attach. */
-  private detach: ((reason: string) => void) | undefined;
-  private attached = false;
+  /** Set while subscribed: ends that subscription. */
+  private endSubscription: ((reason: string) => void) | undefined;
+  private subscribed = false;
   private created = '';
   /** The newest offset that may not be stored yet because a gap lies before it. */
   private held: StreamOffset | undefined;
-  /** By origin: the batches that were passed over since the attach. */
+  /** By origin: the batches that were passed over since the subscription began. */
   private readonly passedOver = new Map<string, PassedOver>();
   delivered = 0;
 
@@ -99,38 +99,38 @@ class StreamReceiver implements Receiver {
 
   async setEnabled(enabled: boolean): Promise<void> {
     this.enabled = enabled;
-    if (!enabled) this.detach?.('cut');
+    if (!enabled) this.endSubscription?.('cut');
     this.wake.notify();
-    // Switched on again meanwhile: whoever did so has the last word, and there may be no detached moment to wait for.
-    if (!enabled) await this.wake.until(() => !this.attached || this.enabled, 60_000);
+    // Switched on again meanwhile: the last switch counts, and there may be no moment without a subscription to wait for.
+    if (!enabled) await this.wake.until(() => !this.subscribed || this.enabled, 60_000);
   }
 
   async stop(): Promise<void> {
     this.stopping = true;
     this.stopped.abort();
     this.stopListening?.();
-    this.detach?.('stopping');
+    this.endSubscription?.('stopping');
     this.wake.notify();
     await this.loop;
   }
 
-  private mayAttach(): boolean {
+  private maySubscribe(): boolean {
     return this.enabled && this.options.stream.connected;
   }
 
   private async run(): Promise<void> {
     const { clock, log } = this.options;
     while (!this.stopping) {
-      if (!(await this.wake.until(() => this.stopping || this.mayAttach(), 1_000)) || this.stopping) continue;
-      this.attached = true;
+      if (!(await this.wake.until(() => this.stopping || this.maySubscribe(), 1_000)) || this.stopping) continue;
+      this.subscribed = true;
       try {
-        const reason = await this.attachOnce();
+        const reason = await this.subscribeOnce();
         log.debug('stream subscription ended', { reason });
       } catch (error) {
         log.debug('stream subscription failed', { error: messageOf(error) });
         if (error instanceof Fault && error.code === 'stream_missing') await this.ensureStream();
       }
-      this.attached = false;
+      this.subscribed = false;
       this.wake.notify();
       await sleep(clock, this.diskFull ? FULL_DISK_MS : RETRY_MS, this.stopped.signal);
       this.diskFull = false;
@@ -148,8 +148,8 @@ class StreamReceiver implements Receiver {
     }
   }
 
-  /** One attach, from the check to the detach; answers why it ended. */
-  private async attachOnce(): Promise<string> {
+  /** One subscription, from the check to its end; returns why it ended. */
+  private async subscribeOnce(): Promise<string> {
     const { stream, log } = this.options;
     const info = await stream.info();
     const from = await this.startingPoint(info);
@@ -161,24 +161,24 @@ class StreamReceiver implements Receiver {
     const end = new Promise<string>((resolve) => {
       ended = resolve;
     });
-    this.detach = ended;
-    let attachment: Attachment | undefined;
+    this.endSubscription = ended;
+    let subscription: Subscription | undefined;
     const over = new AbortController();
     try {
-      attachment = await stream.attach({
+      subscription = await stream.subscribe({
         from,
         onMessage: (message) => this.onMessage(message),
-        onDetached: (reason, detail) => ended?.(detail === '' ? reason : `${reason}: ${detail}`),
+        onSubscriptionEnd: (reason, detail) => ended?.(detail === '' ? reason : `${reason}: ${detail}`),
       });
       log.info('subscribed to the stream', { from, last: info.last });
-      this.options.onAttached?.();
+      this.options.onSubscribed?.();
       if (!this.enabled || this.stopping) return 'switched off';
       return await Promise.race([end, this.watchProgress(over.signal)]);
     } finally {
-      this.detach = undefined;
+      this.endSubscription = undefined;
       over.abort();
-      await attachment?.close();
-      // It counted the stream it was attached to; the next one may be another.
+      await subscription?.close();
+      // It counted the stream it was subscribed to; the next one may be another.
       this.delivered = 0;
       await this.flushOffset();
     }

@@ -55,7 +55,7 @@ function fill(metrics: Metrics, { server, jetStream }: BrokerFacts): void {
   const bytes = perStream('tidal_nats_stream_bytes', 'Bytes the stream holds.');
   const first = perStream('tidal_nats_stream_first_sequence', 'Stream sequence of the oldest message held.');
   const last = perStream('tidal_nats_stream_last_sequence', 'Stream sequence of the newest message.');
-  const consumers = perStream('tidal_nats_stream_consumers', 'Consumers attached to the stream.');
+  const consumers = perStream('tidal_nats_stream_consumers', 'Consumers of the stream.');
   const streams = (jetStream.account_details ?? []).flatMap((account) => account.stream_detail ?? []);
   for (const { name: stream, state } of streams) {
     messages.set({ stream }, state.messages);

@@ -1,11 +1,11 @@
 /**
- * One attachment: one plain ephemeral pull consumer, from one stream sequence, until something is doubtful.
+ * One subscription: one plain ephemeral pull consumer, from one stream sequence, until something is doubtful.
  *
  * Not an ordered consumer: that one re-creates itself after the stream was re-created and skips silently. Not kept over
- * a disconnect: whoever attached checks the stream's fingerprint and attaches anew.
+ * a disconnect: the subscriber checks the stream's fingerprint and subscribes anew.
  *
- * Deliveries are strictly one at a time. `onDetached` runs, and `close` resolves, only after the delivery in progress
- * has ended, so that two attachments never deliver side by side; `close` must not be awaited inside `onMessage`.
+ * Deliveries are strictly one at a time. `onSubscriptionEnd` runs, and `close` resolves, only after the delivery in progress
+ * has ended, so that two subscriptions never deliver side by side; `close` must not be awaited inside `onMessage`.
  */
 import { ConsumerEvents, type ConsumerMessages, type JsMsg } from 'nats';
 import { Fault, messageOf } from '../errors/errors.ts';
@@ -13,16 +13,16 @@ import type { Clock } from '../kernel/kernel.ts';
 import { errorCodeOf, errorCodes, faultOfApiError, faultOfSilence } from './jetstream-errors.ts';
 import type { Link } from './jetstream-link.ts';
 import { connection, consumer as limits, STREAM_NAME } from './settings.ts';
-import { type Attachment, type AttachOptions, type DetachReason, SUBJECT_PREFIX } from './stream.ts';
+import { SUBJECT_PREFIX, type SubscribeOptions, type Subscription, type SubscriptionEnd } from './stream.ts';
 
 interface Ending {
-  readonly reason: DetachReason;
+  readonly reason: SubscriptionEnd;
   readonly detail: string;
 }
 
 const nanosecondsPerMs = 1_000_000;
 
-export async function openAttachment(link: Link, clock: Clock, options: AttachOptions): Promise<Attachment> {
+export async function openSubscription(link: Link, clock: Clock, options: SubscribeOptions): Promise<Subscription> {
   const name = await createConsumer(link, options.from);
   try {
     const consumer = await link
@@ -37,8 +37,8 @@ export async function openAttachment(link: Link, clock: Clock, options: AttachOp
     return new Deliveries({ link, clock, options, messages });
   } catch (error) {
     throw errorCodeOf(error) === undefined
-      ? faultOfSilence(error, 'attach')
-      : faultOfApiError((error as { api_error: object }).api_error, 'attach');
+      ? faultOfSilence(error, 'subscribe')
+      : faultOfApiError((error as { api_error: object }).api_error, 'subscribe');
   }
 }
 
@@ -54,21 +54,21 @@ async function createConsumer(link: Link, from: number): Promise<string> {
       num_replicas: 1,
     },
   });
-  if (answer.error !== undefined) throw faultOfApiError(answer.error, 'attach');
-  if (typeof answer.name !== 'string') throw new Fault('stream_error', 'attach: the consumer has no name');
+  if (answer.error !== undefined) throw faultOfApiError(answer.error, 'subscribe');
+  if (typeof answer.name !== 'string') throw new Fault('stream_error', 'subscribe: the consumer has no name');
   return answer.name;
 }
 
 interface DeliveriesOptions {
   readonly link: Link;
   readonly clock: Clock;
-  readonly options: AttachOptions;
+  readonly options: SubscribeOptions;
   readonly messages: ConsumerMessages;
 }
 
-class Deliveries implements Attachment {
+class Deliveries implements Subscription {
   private readonly link: Link;
-  private readonly options: AttachOptions;
+  private readonly options: SubscribeOptions;
   private readonly messages: ConsumerMessages;
   private readonly finished: Promise<void>;
   private readonly stopListening: () => void;
@@ -84,7 +84,7 @@ class Deliveries implements Attachment {
     });
     // Lost between the consumer's creation and now: the listener came too late to hear of it.
     if (!link.connected) this.end('disconnected', 'the connection was lost');
-    // Not before whoever attached holds the attachment: a callback that comes first would find nothing to let go of.
+    // Not before the subscriber holds the subscription: a callback that comes first would find nothing to let go of.
     this.finished = new Promise<void>((resolve) => clock.after(0, resolve)).then(() => this.run());
   }
 
@@ -94,7 +94,7 @@ class Deliveries implements Attachment {
     await this.finished;
   }
 
-  private end(reason: DetachReason, detail: string): void {
+  private end(reason: SubscriptionEnd, detail: string): void {
     this.ending ??= { reason, detail };
     void this.messages.close();
   }
@@ -112,7 +112,7 @@ class Deliveries implements Attachment {
     this.stopListening();
     if (this.closed) return;
     const { reason, detail } = this.ending ?? { reason: 'error', detail: 'the consumer ended without a reason' };
-    this.options.onDetached(reason, detail);
+    this.options.onSubscriptionEnd(reason, detail);
   }
 
   private async deliver(message: JsMsg): Promise<void> {
@@ -128,8 +128,8 @@ class Deliveries implements Attachment {
   }
 
   /**
-   * Also ends an attachment whose receiver took longer than two heartbeats over what was asked for ahead: no request is
-   * open then, so the server says nothing. It attaches anew and goes on behind the message it was at.
+   * Also ends a subscription whose receiver took longer than two heartbeats over what was asked for ahead: no request is
+   * open then, so the server says nothing. It subscribes anew and goes on behind the message it was at.
    */
   private async watchHeartbeats(): Promise<void> {
     for await (const status of await this.messages.status()) {
