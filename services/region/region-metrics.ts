@@ -34,7 +34,7 @@ export interface RegionReadings {
   idempotencyKeys(): { readonly known: number; readonly bytes: number; readonly limit: number };
   positionWaits(): number;
   disks(): number;
-  silentDisks(): number;
+  unreportedDisks(): number;
   clockOffsetSeconds(): number;
   logAheadSeconds(): number;
   snapshotBytes(): number;
@@ -223,9 +223,9 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   gauge('tidal_position_waits', 'Requests that wait for a position to be applied here.', read.positionWaits);
   gauge('tidal_disks', 'Disks of other regions in the account, retired ones included.', read.disks);
   gauge(
-    'tidal_disks_silent',
+    'tidal_disks_unreported',
     'Disks that were not retired, and of which nothing was known for a day: they hold back the forgetting of idempotency keys.',
-    read.silentDisks,
+    read.unreportedDisks,
   );
   gauge(
     'tidal_clock_offset_seconds',

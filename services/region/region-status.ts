@@ -44,14 +44,14 @@ export interface StatusParts {
   readonly snapshot: Pick<Bootstrap, 'progress' | 'obstacle'>;
   /** Why no peer's snapshot can be installed here. */
   readonly schemaBehind: Bootstrap['schemaBehind'];
-  readonly stepDown: { readonly draining: boolean; readonly hindrance: Refusal | undefined };
+  readonly stepDown: { readonly draining: boolean; readonly writeBlocker: Refusal | undefined };
   /** Why it would refuse a write now. */
-  readonly hindrance: Refusal | undefined;
+  readonly writeBlocker: Refusal | undefined;
 }
 
 export function describeRegion(parts: StatusParts): RegionStatus {
   const { role, ingest, apply, wal, stream, drill, disks, snapshot, schema, stepDown } = parts;
-  const hindrance = parts.hindrance ?? stepDown.hindrance;
+  const writeBlocker = parts.writeBlocker ?? stepDown.writeBlocker;
   const { scanOnly, failed } = parts.vectors.stats;
   const failedIndexes = [parts.indexing.failed, failed].filter((why) => why !== undefined);
   const clockMs = parts.clock.nowMs();
@@ -82,7 +82,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...(ingest.refused === undefined ? {} : { refused: ingest.refused }),
     ...(snapshot.progress === undefined ? {} : { snapshot: snapshot.progress }),
     ...(snapshot.obstacle === undefined ? {} : { snapshotObstacle: snapshot.obstacle }),
-    ...(hindrance === undefined ? {} : { hindrance: { code: hindrance.code, detail: hindrance.message } }),
+    ...(writeBlocker === undefined ? {} : { writeBlocker: { code: writeBlocker.code, detail: writeBlocker.message } }),
     ...(stepDown.draining ? { draining: true as const } : {}),
     ...(scanOnly === undefined ? {} : { scanOnly }),
     ...(failedIndexes.length === 0 ? {} : { failedIndexes }),
@@ -127,7 +127,7 @@ export function describeBlocked(options: {
     clockMs: clock.nowMs(),
     newestMs: 0,
     stopped: { code: 'unappliable_event', detail, origins: [origin] },
-    hindrance: { code: 'not_ready', detail },
+    writeBlocker: { code: 'not_ready', detail },
     ...newestEpoch(wal, wal.credibleEpoch),
     ...(wal.quarantine.text === '' ? {} : { quarantined: wal.quarantine.text }),
     schemaHash: schema.hash,
@@ -143,10 +143,10 @@ function stoppedIn({ ingest, schemaBehind }: StatusParts): Pick<RegionStatus, 's
   return schemaBehind === undefined ? {} : { stopped: { code: 'schema_behind', detail: schemaBehind, origins } };
 }
 
-function refusesAsLeader({ role, hindrance }: StatusParts): Pick<RegionStatus, 'refuses'> {
+function refusesAsLeader({ role, writeBlocker }: StatusParts): Pick<RegionStatus, 'refuses'> {
   if (!role.leads || role.leadership === undefined) return {};
   const gate = role.gate(role.leadership.epoch);
-  const refusal = gate instanceof Refusal ? gate : hindrance;
+  const refusal = gate instanceof Refusal ? gate : writeBlocker;
   return refusal === undefined ? {} : { refuses: { code: refusal.code, detail: refusal.message } };
 }
 

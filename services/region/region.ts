@@ -23,7 +23,7 @@ import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
 import type { Apply } from './apply/apply.ts';
 import { createCheckpointer } from './checkpoint/checkpointer.ts';
-import { createDiskAccount, silentDisks } from './checkpoint/disk-account.ts';
+import { createDiskAccount, unreportedDisks } from './checkpoint/disk-account.ts';
 import { createKeySweep } from './checkpoint/key-sweep.ts';
 import { createTrimmer } from './checkpoint/trimmer.ts';
 import { createRegionApp } from './http/app.ts';
@@ -69,8 +69,8 @@ import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';
 import { createVectors } from './state/vectors/vector-client.ts';
 import type { OpenVectorWorker } from './state/vectors/vector-worker.ts';
+import { DiskSpaceWatch } from './wal/disk-space-watch.ts';
 import { openLog } from './wal/log.ts';
-import { RoomWatch } from './wal/room-watch.ts';
 import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
 import type { Store } from './wal/store.ts';
 import type { StoreHome } from './wal/store-home.ts';
@@ -89,7 +89,7 @@ export interface RegionOptions {
   readonly home: Pick<StoreHome, 'copy' | 'incoming'>;
   readonly stream: Stream;
   readonly control: Control;
-  /** Its own key for signs of life; absent: failover is manual. */
+  /** Its own key for heartbeats; absent: failover is manual. */
   readonly alive?: Control | undefined;
   readonly schema: Schema;
   /** Where the schema came from, for messages. */
@@ -134,7 +134,7 @@ export interface Region {
 /** Opens the log and recovers the state; throws `ConfigError` where this directory or schema cannot be served. */
 export async function createRegion(options: RegionOptions): Promise<Region> {
   const { region, regions, clock, random, log, metrics, schema, stream, control, links, onFatal } = options;
-  const room = new RoomWatch({ clock, region, store: options.store, onFatal });
+  const room = new DiskSpaceWatch({ clock, region, store: options.store, onFatal });
   const wal = openLog({ store: room.store });
   const { startedEmpty, installed } = await takeDirectory({
     ...{ wal, region, random, log, schema },
@@ -291,12 +291,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   });
 
   const storageLimit = createStorageLimit({ clock, store: options.store, limitBytes: options.logMaxBytes, region });
-  const hindrance = (): Refusal | undefined => {
+  const writeBlocker = (): Refusal | undefined => {
     if (!readiness.ready) return new Refusal('not_ready', `${region} is still catching up with its peers`);
-    return storageLimit() ?? clockCheck.hindrance;
+    return storageLimit() ?? clockCheck.writeBlocker;
   };
   const role: Role = createLeadershipRole({
-    ...{ clock, random, log, region, wal, control, stream, peers, hindrance, onFatal },
+    ...{ clock, random, log, region, wal, control, stream, peers, writeBlocker, onFatal },
     settle: () => intake.settle(),
     regions: [region, ...links.map((link) => link.region)],
     onRefused: counters.controlValueRefused,
@@ -326,7 +326,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       snapshot: bootstrap,
       schemaBehind: bootstrap.schemaBehind,
       indexing: recovered.indexing,
-      hindrance: hindrance() ?? room.refusal,
+      writeBlocker: writeBlocker() ?? room.refusal,
       streamSettings: settings.findings,
     });
 
@@ -396,12 +396,12 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     unshipped: () => ship.unshipped,
     items: () => catalog.size,
     failedIndexes: () => [recovered.indexing.failed, vectors.stats.failed].filter((why) => why !== undefined).length,
-    itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.told),
+    itemsIndexed: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.indexed),
     ledgerPairs: () => ledger.pairs,
     idempotencyKeys: () => ({ known: wal.keys, bytes: wal.keyBytes, limit: options.idempotencyKeysLimit }),
     positionWaits: () => apply.waiting,
     disks: () => disks.known.length,
-    silentDisks: () => silentDisks(disks.known, clock.nowMs()),
+    unreportedDisks: () => unreportedDisks(disks.known, clock.nowMs()),
     logAheadSeconds: () => logAheadMs(wal, clock.nowMs()) / 1_000,
     clockOffsetSeconds: () => clockCheck.largestOffsetMs / 1_000,
     snapshotBytes: () => bootstrap.progress?.bytes ?? 0,

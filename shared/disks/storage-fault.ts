@@ -16,7 +16,7 @@ const fullText = /MDB_MAP_FULL|No space left|quota exceeded|File too large|\b(?:
 const storageText = /^MDB_|Input\/output|I\/O error|Read-only file system|\b(?:EIO|EROFS)\b/i;
 
 /** Whether the disk has no room for what was being written. */
-export function isNoRoom(error: unknown): boolean {
+export function isOutOfSpace(error: unknown): boolean {
   if (error instanceof Fault) return error.code === 'storage_full';
   const code = (error as NodeJS.ErrnoException | null)?.code;
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return fullCodes.has(code);
@@ -25,11 +25,11 @@ export function isNoRoom(error: unknown): boolean {
 
 /** Whether the disk is what failed, and not the caller's own code. */
 export function isStorageError(error: unknown): boolean {
-  return isNoRoom(error) || storageText.test(messageOf(error));
+  return isOutOfSpace(error) || storageText.test(messageOf(error));
 }
 
 /** A foreign error from the disk, as this program names it. */
 export function storageFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
-  return new Fault(isNoRoom(error) ? 'storage_full' : 'storage_failed', messageOf(error), { cause: error });
+  return new Fault(isOutOfSpace(error) ? 'storage_full' : 'storage_failed', messageOf(error), { cause: error });
 }

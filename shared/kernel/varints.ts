@@ -22,7 +22,7 @@ export class VarintWriter {
   }
 
   /** Room for `bytes` more: asked for once a pair, so that single values need not look. */
-  room(bytes: number): void {
+  reserve(bytes: number): void {
     if (this.at + bytes <= this.buffer.length) return;
     const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.at + bytes));
     this.buffer.copy(grown, 0, 0, this.at);

@@ -5,9 +5,9 @@
  * number is left above it. So one step never exceeds `EPOCH_STEP_LIMIT`.
  *
  * Giving: no epoch is given to two regions while any disk remembers it. A region that answers nobody may know epochs that
- * nobody else does. While one is silent, the next epoch is a *reserved* number, a multiple of 50 from 1,000 on whose last
+ * nobody else does. While one is unresponsive, the next epoch is a *reserved* number, a multiple of 50 from 1,000 on whose last
  * three digits name the region it is given to; while none is, it is one more, above everything on any disk. So an epoch
- * that only the silent region knows is not given again: a reserved one belongs to one region, and the others are given
+ * that only the unresponsive region knows is not given again: a reserved one belongs to one region, and the others are given
  * only after their predecessor and when everybody but its leader was heard.
  */
 import { assert } from '../kernel/kernel.ts';
@@ -47,7 +47,7 @@ export interface NextEpoch {
   /** The highest epoch that anybody who answered knows. */
   readonly highest: number;
   /** Whether a region that might know a higher one did not answer. */
-  readonly silent: boolean;
+  readonly unresponsive: boolean;
   /** The region it is for. */
   readonly leader: string;
   /** Of the topology, in its order; at most 20. */
@@ -55,12 +55,12 @@ export interface NextEpoch {
 }
 
 /** The epoch of the next leadership. */
-export function nextEpoch({ highest, silent, leader, regions }: NextEpoch): number {
+export function nextEpoch({ highest, unresponsive, leader, regions }: NextEpoch): number {
   const place = regions.indexOf(leader);
   assert(place >= 0 && place < RESERVED_FROM / RESERVED_EVERY, 'an epoch is given to a region of the topology');
   let epoch = highest + 1;
   // One more than before is the only way to a number that is not reserved, so none of these is passed over.
-  if (silent || (epoch >= RESERVED_FROM && epoch % RESERVED_EVERY === 0)) {
+  if (unresponsive || (epoch >= RESERVED_FROM && epoch % RESERVED_EVERY === 0)) {
     const own = Math.floor(epoch / RESERVED_FROM) * RESERVED_FROM + place * RESERVED_EVERY;
     epoch = own >= Math.max(epoch, RESERVED_FROM) ? own : own + RESERVED_FROM;
   }

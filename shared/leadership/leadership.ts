@@ -1,4 +1,4 @@
-/** The keys of the control bucket: the leadership record, signs of life, the lease; and the only parsers of their values. */
+/** The keys of the control bucket: the leadership record, heartbeats, the lease; and the only parsers of their values. */
 import { epochRefusal } from './epochs.ts';
 
 /** One key in the control bucket, remembered by every region. */
@@ -77,7 +77,7 @@ function shown(value: unknown): string {
   return (JSON.stringify(value) ?? 'undefined').slice(0, NAME_LIMIT);
 }
 
-/** The key in the control bucket that the router writes which would replace a silent leader. */
+/** The key in the control bucket that the router writes which would replace an unresponsive leader. */
 export const LEASE_KEY = 'lease';
 
 /** The key in the control bucket a region rewrites every second, with automatic failover. */
@@ -94,7 +94,7 @@ export interface Alive {
   readonly clockMs: number;
 }
 
-/** Undefined when the value is no sign of life of this region. */
+/** Undefined when the value is no heartbeat of this region. */
 export function parseAlive(value: unknown, of: string): Alive | undefined {
   const { region, cut, clockMs } = (value ?? {}) as Partial<Alive>;
   if (region !== of || typeof cut !== 'boolean' || !isClockMs(clockMs)) return undefined;

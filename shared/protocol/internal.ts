@@ -128,7 +128,7 @@ export interface RegionStatus {
   /** It is about to stop: a leader is to be relieved first, a follower is nobody's next leader. */
   readonly draining?: true;
   /** Why this region would refuse writes if it led; absent: it would not. */
-  readonly hindrance?: { readonly code: string; readonly detail: string };
+  readonly writeBlocker?: { readonly code: string; readonly detail: string };
   /** Why its vector search has no graph and compares every vector: exact, and slower. Absent: it has one where one is due. */
   readonly scanOnly?: string;
   /** Why its indexes cannot be read until it is started again, one sentence each; absent: they can. Everything else goes on. */

@@ -39,7 +39,7 @@ export class SignalPacker {
   /** `weight` in thousandths; `timeMs` the client's, undefined for the moment of acceptance. */
   add(entity: number, kind: number, weight: number, timeMs: number | undefined): void {
     const { body } = this;
-    body.room(SIGNAL_LIMIT_BYTES);
+    body.reserve(SIGNAL_LIMIT_BYTES);
     body.varint(entity);
     body.varint(kind);
     body.varint(weight);
@@ -51,15 +51,15 @@ export class SignalPacker {
   /** Once, at the end. */
   pack(): PackedSignals {
     const head = new VarintWriter(1_024);
-    head.room(8);
+    head.reserve(8);
     head.varint(this.names.size);
     for (const name of this.names.keys()) {
       const text = Buffer.from(name, 'utf8');
-      head.room(16 + text.length);
+      head.reserve(16 + text.length);
       head.varint(text.length);
       head.bytes(text);
     }
-    head.room(8);
+    head.reserve(8);
     head.varint(this.count);
     const bytes = Buffer.concat([head.drain(), this.body.drain()]);
     return { count: this.count, packed: bytes.toString('base64') };

@@ -1,5 +1,5 @@
 /**
- * Kept connections to one region's internal API, none of them trusted after a silence.
+ * Kept connections to one region's internal API, none of them trusted after a time without answers.
  *
  * A network that takes a region away closes nothing: idle connections stay open, and each later swallows one request for
  * its whole time limit, long after the region is back, perhaps under another address. So when one request got no

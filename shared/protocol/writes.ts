@@ -18,7 +18,7 @@ import {
   WEIGHT_LIMIT,
   WEIGHT_SCALE,
 } from './events.ts';
-import { momentOf } from './moment.ts';
+import { timestampOf } from './timestamp.ts';
 
 export type WriteRoute = 'items' | 'delete' | 'embeddings' | 'signals';
 
@@ -119,7 +119,7 @@ export function parseVector(name: string, value: unknown, invalid: Invalid): Flo
 
 function parseTimestamp(value: unknown, invalid: Invalid): number | undefined {
   if (value === undefined) return undefined;
-  const moment = momentOf(value);
+  const moment = timestampOf(value);
   if (typeof moment === 'string') throw invalid('timestamp', moment);
   return moment;
 }

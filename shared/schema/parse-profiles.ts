@@ -13,7 +13,7 @@ import {
   type ProfileTerm,
 } from './profile.ts';
 import { type SignalDefinition, type Window, windows } from './schema.ts';
-import type { Place, YamlFile } from './yaml-file.ts';
+import type { YamlFile, YamlValue } from './yaml-file.ts';
 
 const PROFILE_LIMIT = 32;
 const TERM_LIMIT = 16;
@@ -40,7 +40,7 @@ interface DeclaredSignals {
 
 export function parseProfiles(
   yaml: YamlFile,
-  place: Place | undefined,
+  place: YamlValue | undefined,
   signals: DeclaredSignals,
 ): ReadonlyMap<string, ProfileDefinition> {
   const profiles = new Map<string, ProfileDefinition>();
@@ -70,9 +70,9 @@ class ProfileParser {
     this.signals = signals;
   }
 
-  profile(name: string, place: Place): ProfileDefinition {
+  profile(name: string, place: YamlValue): ProfileDefinition {
     const keys = this.yaml.mapping(place, ['terms', 'gates', 'boosts'], ['terms']);
-    const each = <T>(key: string, most: number, parse: (element: Place) => T | undefined): readonly T[] => {
+    const each = <T>(key: string, most: number, parse: (element: YamlValue) => T | undefined): readonly T[] => {
       const list = keys.get(key);
       const elements = (list === undefined ? undefined : this.yaml.list(list, 1, most)) ?? [];
       return elements.map(parse).filter((element) => element !== undefined);
@@ -85,7 +85,7 @@ class ProfileParser {
     };
   }
 
-  private term(place: Place): ProfileTerm | undefined {
+  private term(place: YamlValue): ProfileTerm | undefined {
     const keys = this.yaml.mapping(place, termKeys);
     if (keys.size === 0) return undefined;
     const weightPlace = keys.get('weight');
@@ -114,7 +114,7 @@ class ProfileParser {
     return { kind: 'signal', signal, measure, log, weight };
   }
 
-  private measure(place: Place, keys: ReadonlyMap<string, Place>): Measure | undefined {
+  private measure(place: YamlValue, keys: ReadonlyMap<string, YamlValue>): Measure | undefined {
     const given = measureKeys.filter((key) => keys.has(key));
     const [key] = given;
     if (key === undefined || given.length > 1) {
@@ -135,7 +135,7 @@ class ProfileParser {
     return decayed === true ? { of: 'decayed' } : undefined;
   }
 
-  private gate(place: Place): Gate | undefined {
+  private gate(place: YamlValue): Gate | undefined {
     const keys = this.yaml.mapping(place, ['signal', 'window', 'min', 'max', 'max_age']);
     if (keys.size === 0) return undefined;
     const agePlace = keys.get('max_age');
@@ -160,7 +160,7 @@ class ProfileParser {
     return { kind: 'signal', signal, window, min, max };
   }
 
-  private boost(place: Place): Boost | undefined {
+  private boost(place: YamlValue): Boost | undefined {
     const keys = this.yaml.mapping(place, ['filter', 'factor'], ['filter', 'factor']);
     const [filterPlace, factorPlace] = [keys.get('filter'), keys.get('factor')];
     const text = filterPlace === undefined ? undefined : this.yaml.text(filterPlace, /^.{1,1000}$/s, 'a filter');
@@ -175,7 +175,7 @@ class ProfileParser {
   }
 
   /** A signal of the schema that has these windows. */
-  private signal(place: Place, needed: readonly Window[]): string | undefined {
+  private signal(place: YamlValue, needed: readonly Window[]): string | undefined {
     const { names, definitions } = this.signals;
     const signal = this.yaml.oneOf(place, [...names]);
     const missing = needed.find((window) => definitions.get(signal ?? '')?.windows.includes(window) === false);
@@ -185,7 +185,7 @@ class ProfileParser {
     return undefined;
   }
 
-  private duration(place: Place): number | undefined {
+  private duration(place: YamlValue): number | undefined {
     const expected = 'a duration such as 45s, 30m, 24h or 7d, at most 36500d';
     const text = this.yaml.text(place, durationPattern, expected);
     if (text === undefined) return undefined;

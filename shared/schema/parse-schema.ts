@@ -6,7 +6,7 @@ import { describeSchema, hashOf } from './compatible.ts';
 import { durationPattern, parseDurationSeconds } from './duration.ts';
 import { parseProfiles } from './parse-profiles.ts';
 import { type Schema, type SignalDefinition, type TextField, type Window, windows } from './schema.ts';
-import { type Place, readConfigFile, YamlFile } from './yaml-file.ts';
+import { readConfigFile, YamlFile, type YamlValue } from './yaml-file.ts';
 
 export const DEFAULT_BM25 = { k1: 1.2, b: 0.75 } as const;
 
@@ -69,7 +69,7 @@ export function loadSchema(path: string): Schema {
 }
 
 /** The entries of a mapping from our names, whose number is bounded. */
-function namedEntries(yaml: YamlFile, place: Place | undefined, min: number, max: number): [string, Place][] {
+function namedEntries(yaml: YamlFile, place: YamlValue | undefined, min: number, max: number): [string, YamlValue][] {
   if (place === undefined) return [];
   const entries = [...yaml.mapping(place)];
   const usable = entries.filter(([name, entry]) => {
@@ -82,7 +82,7 @@ function namedEntries(yaml: YamlFile, place: Place | undefined, min: number, max
   return usable;
 }
 
-function parseSignal(yaml: YamlFile, name: string, place: Place): SignalDefinition | undefined {
+function parseSignal(yaml: YamlFile, name: string, place: YamlValue): SignalDefinition | undefined {
   const keys = yaml.mapping(place, ['sentiment', 'half_life', 'windows'], ['sentiment', 'half_life']);
   const sentimentPlace = keys.get('sentiment');
   const sentiment = sentimentPlace === undefined ? undefined : yaml.oneOf(sentimentPlace, ['positive', 'negative']);
@@ -94,7 +94,7 @@ function parseSignal(yaml: YamlFile, name: string, place: Place): SignalDefiniti
   return { name, sentiment, halfLifeSeconds, windows: shown };
 }
 
-function parseHalfLife(yaml: YamlFile, place: Place): number | undefined {
+function parseHalfLife(yaml: YamlFile, place: YamlValue): number | undefined {
   const expected = 'a duration such as 45s, 30m, 24h or 7d, at most 3650d';
   const text = yaml.text(place, durationPattern, expected);
   if (text === undefined) return undefined;
@@ -105,18 +105,18 @@ function parseHalfLife(yaml: YamlFile, place: Place): number | undefined {
 }
 
 /** In the order of the table, whatever the file's: two spellings of one schema are one schema. */
-function parseWindows(yaml: YamlFile, place: Place): readonly Window[] | undefined {
+function parseWindows(yaml: YamlFile, place: YamlValue): readonly Window[] | undefined {
   const elements = yaml.list(place, 1, windows.length);
   const chosen = elements?.map((element) => yaml.oneOf(element, windows));
   return chosen?.every((window) => window !== undefined) ? windows.filter((w) => chosen.includes(w)) : undefined;
 }
 
-function parseBoost(yaml: YamlFile, place: Place): number {
+function parseBoost(yaml: YamlFile, place: YamlValue): number {
   const boost = yaml.mapping(place, ['boost']).get('boost');
   return boost === undefined ? 1 : (yaml.number(boost, 0.001, BOOST_LIMIT) ?? 1);
 }
 
-function parseBm25(yaml: YamlFile, place: Place | undefined): Schema['bm25'] {
+function parseBm25(yaml: YamlFile, place: YamlValue | undefined): Schema['bm25'] {
   if (place === undefined) return DEFAULT_BM25;
   const keys = yaml.mapping(place, ['k1', 'b']);
   const k1 = keys.get('k1');

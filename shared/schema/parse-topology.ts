@@ -1,7 +1,7 @@
 /** From the topology's YAML to the topology: once at start. All mistakes are told at once. */
 import { durationPattern, parseDurationSeconds } from './duration.ts';
 import { type RegionEntry, regionPattern, type Topology } from './topology.ts';
-import { type Place, readConfigFile, YamlFile } from './yaml-file.ts';
+import { readConfigFile, YamlFile, type YamlValue } from './yaml-file.ts';
 
 const REGION_LIMIT = 16;
 const FORMER_LIMIT = 64;
@@ -70,7 +70,7 @@ export function loadTopology(path: string): Topology {
   return parseTopology(readConfigFile(path), path);
 }
 
-function parseFormer(yaml: YamlFile, list: Place | undefined, present: readonly string[]): string[] {
+function parseFormer(yaml: YamlFile, list: YamlValue | undefined, present: readonly string[]): string[] {
   const former: string[] = [];
   for (const element of (list === undefined ? undefined : yaml.list(list, 1, FORMER_LIMIT)) ?? []) {
     const name = yaml.text(element, regionPattern, nameExpected);
@@ -83,8 +83,8 @@ function parseFormer(yaml: YamlFile, list: Place | undefined, present: readonly 
 
 function parseFailover(
   yaml: YamlFile,
-  mode: Place | undefined,
-  after: Place | undefined,
+  mode: YamlValue | undefined,
+  after: YamlValue | undefined,
 ): { readonly afterMs: number } | undefined {
   const automatic = mode !== undefined && yaml.oneOf(mode, ['manual', 'automatic']) === 'automatic';
   if (after !== undefined && mode === undefined) yaml.refuse(after, 'goes with failover: automatic, which is missing');
@@ -98,7 +98,7 @@ function parseFailover(
   return automatic && seconds !== undefined ? { afterMs: seconds * 1_000 } : undefined;
 }
 
-function parseUrl(yaml: YamlFile, place: Place): string | undefined {
+function parseUrl(yaml: YamlFile, place: YamlValue): string | undefined {
   const expected = 'a base URL such as http://us-east:9510, without path or query';
   const text = yaml.text(place, /^https?:\/\//, expected);
   if (text === undefined) return undefined;

@@ -12,7 +12,7 @@ export const FILE_LIMIT_CHARACTERS = 1024 * 1024;
 const PROBLEM_LIMIT = 50;
 
 /** A value of the file. */
-export interface Place {
+export interface YamlValue {
   /** `signals.view.half_life`, `regions[2].name`; empty for the whole file. */
   readonly path: string;
   readonly node: Node | null;
@@ -30,7 +30,7 @@ export function readConfigFile(path: string): string {
 
 export class YamlFile {
   /** The whole file. */
-  readonly root: Place;
+  readonly root: YamlValue;
   private readonly file: string;
   private readonly problems: string[] = [];
   private readonly lines = new LineCounter();
@@ -51,7 +51,7 @@ export class YamlFile {
   }
 
   /** Notes what is wrong at a place; goes on. */
-  refuse(place: Place, message: string): void {
+  refuse(place: YamlValue, message: string): void {
     const line = place.node?.range === null || place.node?.range === undefined ? undefined : place.node.range[0];
     const where = place.path === '' ? 'the file' : place.path;
     this.problems.push(`${where}${line === undefined ? '' : ` (line ${this.lines.linePos(line).line})`}: ${message}`);
@@ -61,8 +61,8 @@ export class YamlFile {
    * The entries of a mapping; what is not a mapping is refused and has none. Keys outside `known` are refused by name,
    * keys in `required` are asked for. Without `known` any text is a key.
    */
-  mapping(place: Place, known?: readonly string[], required: readonly string[] = []): Map<string, Place> {
-    const entries = new Map<string, Place>();
+  mapping(place: YamlValue, known?: readonly string[], required: readonly string[] = []): Map<string, YamlValue> {
+    const entries = new Map<string, YamlValue>();
     if (this.broken) return entries;
     const { node } = place;
     if (!isMap(node)) {
@@ -93,7 +93,7 @@ export class YamlFile {
   }
 
   /** The elements of a list of `min` … `max`; undefined (and refused) otherwise. */
-  list(place: Place, min: number, max: number): readonly Place[] | undefined {
+  list(place: YamlValue, min: number, max: number): readonly YamlValue[] | undefined {
     const { node } = place;
     if (!isSeq(node) || node.items.length < min || node.items.length > max) {
       const found = isSeq(node) ? `${node.items.length} of them` : this.show(place);
@@ -107,21 +107,21 @@ export class YamlFile {
   }
 
   /** A text matching `pattern`; `expected` completes "must be …". */
-  text(place: Place, pattern: RegExp, expected: string): string | undefined {
+  text(place: YamlValue, pattern: RegExp, expected: string): string | undefined {
     const value = isScalar(place.node) ? place.node.value : undefined;
     if (typeof value === 'string' && pattern.test(value)) return value;
     this.refuse(place, `must be ${expected}, not ${this.show(place)}`);
     return undefined;
   }
 
-  oneOf<const T extends string>(place: Place, accepted: readonly T[]): T | undefined {
+  oneOf<const T extends string>(place: YamlValue, accepted: readonly T[]): T | undefined {
     const value = isScalar(place.node) ? place.node.value : undefined;
     const found = accepted.find((candidate) => candidate === value);
     if (found === undefined) this.refuse(place, `must be one of ${accepted.join(', ')}, not ${this.show(place)}`);
     return found;
   }
 
-  boolean(place: Place): boolean | undefined {
+  boolean(place: YamlValue): boolean | undefined {
     const value = isScalar(place.node) ? place.node.value : undefined;
     if (typeof value === 'boolean') return value;
     this.refuse(place, `must be true or false, not ${this.show(place)}`);
@@ -129,7 +129,7 @@ export class YamlFile {
   }
 
   /** A number from `min` to `max`, both included. */
-  number(place: Place, min: number, max: number, kind: 'integer' | 'number' = 'number'): number | undefined {
+  number(place: YamlValue, min: number, max: number, kind: 'integer' | 'number' = 'number'): number | undefined {
     const value = isScalar(place.node) ? place.node.value : undefined;
     if (typeof value === 'number' && value >= min && value <= max && (kind === 'number' || Number.isInteger(value))) {
       return value;
@@ -153,7 +153,7 @@ export class YamlFile {
     );
   }
 
-  private show(place: Place): string {
+  private show(place: YamlValue): string {
     const { node } = place;
     if (isMap(node)) return 'a mapping';
     if (isSeq(node)) return 'a list';

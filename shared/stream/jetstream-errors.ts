@@ -28,7 +28,7 @@ export function faultOfApiError(error: ApiError, what: string): Fault {
 }
 
 /** The fault of a request that got no JetStream answer at all: disconnected, timed out, nobody there. */
-export function faultOfSilence(error: unknown, what: string): Fault {
+export function faultOfTimeout(error: unknown, what: string): Fault {
   if (error instanceof Fault) return error;
   return new Fault('stream_unavailable', `${what}: ${textOf(error)}`, { cause: error });
 }

@@ -8,7 +8,7 @@
 import { connect, DebugEvents, headers, type NatsConnection } from 'nats';
 import { Fault, messageOf } from '../errors/errors.ts';
 import { type Clock, sleep } from '../kernel/kernel.ts';
-import { type ApiError, faultOfSilence } from './jetstream-errors.ts';
+import { type ApiError, faultOfTimeout } from './jetstream-errors.ts';
 import { probe } from './jetstream-probe.ts';
 import { connection as limits } from './settings.ts';
 
@@ -66,13 +66,13 @@ export class Link {
     return this.current;
   }
 
-  /** One JetStream API request, `STREAM.INFO.X` or so. The answer may carry an `error`; silence throws a `Fault`. */
+  /** One JetStream API request, `STREAM.INFO.X` or so. The answer may carry an `error`; no answer throws a `Fault`. */
   api(what: string, body?: unknown): Promise<Answer> {
     const payload = body === undefined ? new Uint8Array() : new TextEncoder().encode(JSON.stringify(body));
     return this.request(`$JS.API.${what}`, payload);
   }
 
-  /** A message into a stream. The answer is the acknowledgement or carries an `error`; silence throws a `Fault`. */
+  /** A message into a stream. The answer is the acknowledgement or carries an `error`; no answer throws a `Fault`. */
   publish(subject: string, payload: Uint8Array, expectedLast: number): Promise<Answer> {
     return this.request(subject, payload, { 'Nats-Expected-Last-Subject-Sequence': String(expectedLast) });
   }
@@ -94,7 +94,7 @@ export class Link {
     } catch (error) {
       // The library calls it a time-out, too, when the connection went away under the request.
       if (connection.isClosed()) throw new Fault('stream_unavailable', `${subject}: the connection was lost`);
-      throw faultOfSilence(error, subject);
+      throw faultOfTimeout(error, subject);
     }
   }
 

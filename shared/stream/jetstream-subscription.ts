@@ -10,7 +10,7 @@
 import { ConsumerEvents, type ConsumerMessages, type JsMsg } from 'nats';
 import { Fault, messageOf } from '../errors/errors.ts';
 import type { Clock } from '../kernel/kernel.ts';
-import { errorCodeOf, errorCodes, faultOfApiError, faultOfSilence } from './jetstream-errors.ts';
+import { errorCodeOf, errorCodes, faultOfApiError, faultOfTimeout } from './jetstream-errors.ts';
 import type { Link } from './jetstream-link.ts';
 import { connection, consumer as limits, STREAM_NAME } from './settings.ts';
 import { SUBJECT_PREFIX, type SubscribeOptions, type Subscription, type SubscriptionEnd } from './stream.ts';
@@ -37,7 +37,7 @@ export async function openSubscription(link: Link, clock: Clock, options: Subscr
     return new Deliveries({ link, clock, options, messages });
   } catch (error) {
     throw errorCodeOf(error) === undefined
-      ? faultOfSilence(error, 'subscribe')
+      ? faultOfTimeout(error, 'subscribe')
       : faultOfApiError((error as { api_error: object }).api_error, 'subscribe');
   }
 }

@@ -1,5 +1,5 @@
 /** Filters over a million items: what a put costs, what a selection costs, and what it spares a feed. */
-import { firstPlace, takePage } from '../../services/region/pages/pages.ts';
+import { firstPosition, takePage } from '../../services/region/pages/pages.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
 import type { Profile } from '../../services/region/rank/rank.ts';
 import { encodeMetadata, type ItemRegister } from '../../services/region/state/catalog/catalog.ts';
@@ -85,7 +85,7 @@ export const bench: Bench = {
       const query = { profile, window, entity: undefined, seed: '' };
       takePage(rank.ranking(query, filterIndex.select(asked), { atMs: AT_MS, past: false }), {
         limit: PAGE,
-        from: firstPlace,
+        from: firstPosition,
       });
     };
     const rows = filters.map(([name, asked]): BenchRow => {

@@ -52,15 +52,15 @@ describe('a clock is 30 days ahead', function () {
     writeFileSync(file, String(offMs));
     if (running) cluster.process('eu-west').signal('SIGUSR2');
   };
-  const hindrance = async (region: string): Promise<string | undefined> =>
-    (await cluster.region<{ hindrance?: { code: string } }>(region, '/internal/status')).body.hindrance?.code;
+  const writeBlocker = async (region: string): Promise<string | undefined> =>
+    (await cluster.region<{ writeBlocker?: { code: string } }>(region, '/internal/status')).body.writeBlocker?.code;
   const promote = (region: string, force = false) =>
     cluster.post<{ code?: string; detail?: string; leader?: string }>('/cluster/promote', { region, force });
 
   it('failover never chooses the region it belongs to: not among two, and not when it alone is left', async () => {
     assert.equal((await view(cluster, 1)).status, 200);
     await setClock(AHEAD_MS);
-    await eventually('it is named', async () => (await hindrance('eu-west')) === 'clock_unsafe');
+    await eventually('it is named', async () => (await writeBlocker('eu-west')) === 'clock_unsafe');
     await cluster.kill('us-east');
     await eventually('ap-south leads', async () => (await cluster.status()).leader === 'ap-south', 30_000);
     assert.equal((await view(cluster, 1)).status, 200);
@@ -83,7 +83,7 @@ describe('a clock is 30 days ahead', function () {
     await setClock(AHEAD_MS, false);
     await cluster.restart('eu-west');
     await eventually('the leader answers', async () => (await view(cluster, 1)).body.code === 'clock_unsafe');
-    assert.equal(await hindrance('eu-west'), 'clock_unsafe');
+    assert.equal(await writeBlocker('eu-west'), 'clock_unsafe');
     await cluster.kill('eu-west');
     await setClock(0, false);
     await cluster.restart('eu-west');

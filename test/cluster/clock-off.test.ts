@@ -36,8 +36,8 @@ describe('a clock is five minutes off', function () {
     writeFileSync(file, String(offMs));
     cluster.process('us-east').signal('SIGUSR2');
     await eventually('the others see it', async () => {
-      const { body } = await cluster.region<{ hindrance?: { code: string } }>('us-east', '/internal/status');
-      return (body.hindrance?.code === 'clock_unsafe') === (offMs !== 0);
+      const { body } = await cluster.region<{ writeBlocker?: { code: string } }>('us-east', '/internal/status');
+      return (body.writeBlocker?.code === 'clock_unsafe') === (offMs !== 0);
     });
   };
   const promote = (region: string, force = false) =>

@@ -1,4 +1,4 @@
-/** Automatic failover on real processes: a silent leader is replaced by itself, by one of two routers, and nothing is lost. */
+/** Automatic failover on real processes: an unresponsive leader is replaced by itself, by one of two routers, and nothing is lost. */
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { checkLogs } from '../checkers/logs.ts';

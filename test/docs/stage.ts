@@ -1,7 +1,7 @@
 /** A catalog and a ledger around one moment, to score what the documentation shows with the code that ranks. */
 
 import { diversityOf, presentItems, type RankedItem } from '../../services/region/http/ranked-items.ts';
-import { firstPlace, takePage } from '../../services/region/pages/pages.ts';
+import { firstPosition, takePage } from '../../services/region/pages/pages.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
@@ -49,15 +49,15 @@ export class Stage {
     const { rank, catalog } = this;
     const asked = { ...plainQuery, profile, window: defaultWindows[profile] ?? 'all', ...query };
     const { limit, filters, maxPer } = asked;
-    const moment = { atMs, past: false };
-    const ranking = rank.ranking(asked, catalog.filterIndex.select(filters), moment);
+    const readTime = { atMs, past: false };
+    const ranking = rank.ranking(asked, catalog.filterIndex.select(filters), readTime);
     const page = takePage(ranking, {
       limit,
-      from: firstPlace,
+      from: firstPosition,
       diversity: diversityOf({ catalog, filterIndex: catalog.filterIndex }, maxPer, filters),
     });
-    const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, moment) } : {};
-    return presentItems({ catalog, rank }, page.items, { from: firstPlace, moment, ...explained });
+    const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, readTime) } : {};
+    return presentItems({ catalog, rank }, page.items, { from: firstPosition, readTime, ...explained });
   }
 
   /** The item's score, or undefined where the profile does not rank it. */

@@ -101,7 +101,7 @@ export class CoreRegion {
   /** Nobody reaches this region any more. */
   down = false;
   /** Refuses to accept, where set. */
-  hindrance: Refusal | undefined;
+  writeBlocker: Refusal | undefined;
   /** Clock offset this region reports, ms. */
   clockOffsetMs = 0;
   /** What the log serves instead of its batches. */
@@ -219,7 +219,7 @@ export class CoreRegion {
       control,
       stream,
       peers: this.peers,
-      hindrance: () => this.hindrance,
+      writeBlocker: () => this.writeBlocker,
       settle: () => this.intake.settle(),
       regions: ['us-east', 'eu-west', 'ap-south'],
       onRefused: () => void this.refusals++,

@@ -1,5 +1,5 @@
 /** `GET /feed` without HTTP: a query through filter index, ranking and pages. */
-import { firstPlace, type Place, takePage } from '../../services/region/pages/pages.ts';
+import { firstPosition, type PagePosition, takePage } from '../../services/region/pages/pages.ts';
 import type { FeedQuery, Rank } from '../../services/region/rank/rank.ts';
 import { textsOf } from '../../services/region/state/filter-index/filter-index.ts';
 import type { Scored } from '../../shared/kernel/top-scores.ts';
@@ -9,14 +9,14 @@ export interface FeedAnswer {
   readonly items: readonly Scored[];
   readonly totalScored: number;
   readonly relaxed: boolean;
-  readonly next: Place | undefined;
+  readonly next: PagePosition | undefined;
 }
 
 export function feedOf(
   { rank, catalog }: { rank: Rank; catalog: TinyCatalog },
   query: FeedQuery,
   atMs: number,
-  from: Place = firstPlace,
+  from: PagePosition = firstPosition,
 ): FeedAnswer {
   const { limit, filters, maxPer } = query;
   const ranking = rank.ranking(query, catalog.filterIndex.select(filters), { atMs, past: false });

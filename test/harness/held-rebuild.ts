@@ -20,8 +20,8 @@ export class HeldRebuild implements Rebuild {
     return this.rebuild.begun;
   }
 
-  get told(): number {
-    return this.rebuild.told;
+  get indexed(): number {
+    return this.rebuild.indexed;
   }
 
   add(page: MetadataPage): void {

@@ -75,6 +75,6 @@ export class HeldVectors {
     this.server = undefined;
     this.there.length = 0;
     this.back.length = 0;
-    this.options?.onGone(error);
+    this.options?.onExit(error);
   }
 }

@@ -28,7 +28,7 @@ export interface MemoryCluster<C extends Clock> {
   readonly metrics: Metrics;
   readonly router: RouterService;
   readonly keys: MemoryKeys;
-  /** The regions' signs of life, with automatic failover. */
+  /** The regions' heartbeats, with automatic failover. */
   readonly hearts: ReadonlyMap<string, Heartbeat>;
 }
 

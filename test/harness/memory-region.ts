@@ -57,7 +57,7 @@ export class MemoryRegion implements RegionLink {
     this.quarantined = this.quarantined.with(range);
   };
   /** Why it would refuse writes. */
-  hindrance: { readonly code: string; readonly detail: string } | undefined;
+  writeBlocker: { readonly code: string; readonly detail: string } | undefined;
   /** More that its status says. */
   said: Pick<RegionStatus, 'refusedValues' | 'streamSettings' | 'failedIndexes'> = {};
   /** Why it refuses writes although it leads. */
@@ -171,7 +171,7 @@ export class MemoryRegion implements RegionLink {
       clockMs: this.clock?.nowMs() ?? 0,
       newestMs: this.newestMs,
       ...(this.draining ? { draining: true as const } : {}),
-      ...(this.hindrance === undefined ? {} : { hindrance: this.hindrance }),
+      ...(this.writeBlocker === undefined ? {} : { writeBlocker: this.writeBlocker }),
       ...(this.newestEpoch === undefined ? {} : { newestEpoch: this.newestEpoch }),
       ...(this.disk === undefined ? {} : { disk: this.disk }),
       disks: this.disks,

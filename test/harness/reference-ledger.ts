@@ -2,7 +2,7 @@
  * The ledger as its rules are written, with nothing clever: it keeps every event and computes each answer from all of
  * them with bigints and the closed form of decay. What `services/region/state/ledger` is compared with.
  */
-import { CELL_HALF_LIVES, CELLS, Decay } from '../../services/region/state/ledger/decay/decay.ts';
+import { BUCKET_HALF_LIVES, DECAY_BUCKETS, Decay } from '../../services/region/state/ledger/decay/decay.ts';
 import type { Window } from '../../shared/schema/schema.ts';
 
 export interface LedgerEvent {
@@ -86,13 +86,13 @@ export class ReferenceLedger {
   decayed(entity: number, signal: string, halfLifeSeconds: number, atMs: number): { kept: number; dropped: number } {
     const own = this.of(entity, signal);
     const halfLifeMs = halfLifeSeconds * 1000;
-    const cell = (timeMs: number): number => Math.floor(timeMs / (CELL_HALF_LIVES * halfLifeMs));
+    const cell = (timeMs: number): number => Math.floor(timeMs / (BUCKET_HALF_LIVES * halfLifeMs));
     const newest = cell(this.times(entity, signal).lastMs);
     let kept = 0;
     let dropped = 0;
     for (const { weight, timeMs } of own) {
       const score = (weight / 1000) * 2 ** ((timeMs - atMs) / halfLifeMs);
-      if (cell(timeMs) > newest - CELLS) kept += score;
+      if (cell(timeMs) > newest - DECAY_BUCKETS) kept += score;
       else dropped += score;
     }
     return { kept, dropped };
@@ -114,15 +114,15 @@ export class ReferenceLedger {
     entity: number,
     signal: string,
     halfLifeSeconds: number,
-    decay: Pick<Decay, 'cellOf' | 'contribution'> = new Decay(halfLifeSeconds),
+    decay: Pick<Decay, 'bucketOf' | 'contribution'> = new Decay(halfLifeSeconds),
   ): (number | bigint)[] {
     const own = this.of(entity, signal);
     const { firstMs, lastMs } = this.times(entity, signal);
-    const cells = new Array<bigint>(CELLS).fill(0n);
+    const cells = new Array<bigint>(DECAY_BUCKETS).fill(0n);
     for (const { weight, timeMs } of own) {
-      const cell = decay.cellOf(timeMs);
-      const age = decay.cellOf(lastMs) - cell;
-      if (age < CELLS) cells[age]! += BigInt(decay.contribution(weight, timeMs, cell));
+      const cell = decay.bucketOf(timeMs);
+      const age = decay.bucketOf(lastMs) - cell;
+      if (age < DECAY_BUCKETS) cells[age]! += BigInt(decay.contribution(weight, timeMs, cell));
     }
     const parts: (number | bigint)[] = [own.length, this.thousandths(entity, signal, 'all', lastMs), firstMs, lastMs];
     parts.push(...cells);

@@ -229,7 +229,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
         for (const put of puts) put(transaction);
       });
       const second = await under.second();
-      assert.equal(await second.put('second'), undefined, 'what was committed before it opened is no hindrance');
+      assert.equal(await second.put('second'), undefined, 'what was committed before it opened is no write blocker');
       const removal = (transaction: StoreTransaction): void => transaction.remove('marks', 'offset');
       for (const work of [...puts, removal]) {
         await assert.rejects(store.commit(work), { code: 'storage_failed', message: /another process has written/ });

@@ -128,7 +128,7 @@ describe('profiles of a schema, properties', () => {
               looseness * Math.max(...entities.map((entity) => ledger.decayed(entity, signals[place]!, AT_MS))),
             newestMs: Math.max(...items.map(({ createdMs }) => createdMs)),
             newestActiveMs: -1,
-            least: () => 0,
+            min: () => 0,
           };
           const bound = scorer.bound(limits);
           assert.ok(!Number.isNaN(bound));
@@ -160,7 +160,7 @@ describe('profiles of a schema, properties', () => {
           decayed: (place) => ledger.decayed(0, signals[place]!, AT_MS),
           newestMs: magnitude.createdMs,
           newestActiveMs: magnitude.createdMs,
-          least: () => 0,
+          min: () => 0,
         });
         const score = scorer.score(0, magnitude.createdMs);
         assert.ok(bound - score <= 1e-13 * score + NOTHING, `bound ${bound}, score ${score}`);
@@ -194,7 +194,7 @@ describe('profiles of a schema, properties', () => {
     const scorer = compileProfile(profile, { schema, ledger, catalog })(0);
     assert.equal(scorer.score(0, 0), 1e300);
     assert.ok(
-      scorer.bound({ sum: () => 0, decayed: () => Number.MAX_VALUE, newestMs: 0, newestActiveMs: 0, least: () => 0 }) >=
+      scorer.bound({ sum: () => 0, decayed: () => Number.MAX_VALUE, newestMs: 0, newestActiveMs: 0, min: () => 0 }) >=
         1e300,
     );
   });

@@ -36,7 +36,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe('epochs', () => {
-  it('none is given to two regions while a disk remembers it, whoever is silent and whatever copy of the key comes back', () => {
+  it('none is given to two regions while a disk remembers it, whoever is unresponsive and whatever copy of the key comes back', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 3, maxLength: 40, size: 'max' }), (steps) => {
         let key: Known = { leader: 'us-east', epoch: 1 };
@@ -52,13 +52,13 @@ describe('epochs', () => {
           const known = answering.map((region) => disks.get(region)!).sort((a, b) => b.epoch - a.epoch);
           if ((known[0]?.epoch ?? 0) > key.epoch) {
             const { leader, epoch } = known[0]!;
-            const silent = answering.length < regions.length;
-            key = { leader, epoch: nextEpoch({ highest: epoch, silent, leader, regions }) };
+            const unresponsive = answering.length < regions.length;
+            key = { leader, epoch: nextEpoch({ highest: epoch, unresponsive, leader, regions }) };
           }
           const leader = regions[each.to]!;
           if (leader !== key.leader) {
-            const silent = regions.some((region) => region !== key.leader && !answering.includes(region));
-            key = { leader, epoch: nextEpoch({ highest: key.epoch, silent, leader, regions }) };
+            const unresponsive = regions.some((region) => region !== key.leader && !answering.includes(region));
+            key = { leader, epoch: nextEpoch({ highest: key.epoch, unresponsive, leader, regions }) };
           }
           // Those who answer are told, and who leads accepts.
           for (const region of answering) if (key.epoch >= disks.get(region)!.epoch) disks.set(region, key);
@@ -73,7 +73,7 @@ describe('epochs', () => {
   });
 
   it('two regions are down, one is forced, accepts and dies, an older copy of the key comes back, another one is forced', () => {
-    const forced = (leader: string): number => nextEpoch({ highest: 1, silent: true, leader, regions });
+    const forced = (leader: string): number => nextEpoch({ highest: 1, unresponsive: true, leader, regions });
     assert.deepEqual(regions.map(forced), [1_000, 1_050, 1_100]);
   });
 
@@ -81,7 +81,7 @@ describe('epochs', () => {
     let epoch = 1;
     const given: number[] = [];
     for (let count = 0; count < 1_100; count++) {
-      epoch = nextEpoch({ highest: epoch, silent: false, leader: 'eu-west', regions });
+      epoch = nextEpoch({ highest: epoch, unresponsive: false, leader: 'eu-west', regions });
       given.push(epoch);
     }
     assert.deepEqual(given.slice(0, 3), [2, 3, 4]);
@@ -93,7 +93,7 @@ describe('epochs', () => {
     fc.assert(
       fc.property(fc.nat({ max: 3_000_000 }), fc.nat({ max: 15 }), (highest, place) => {
         const names = Array.from({ length: 16 }, (_, index) => `region-${index}`);
-        const epoch = nextEpoch({ highest, silent: true, leader: `region-${place}`, regions: names });
+        const epoch = nextEpoch({ highest, unresponsive: true, leader: `region-${place}`, regions: names });
         assert.ok(epoch > highest && epoch <= highest + 2_000, `${epoch} after ${highest}`);
         assert.equal(epoch % 1_000, 50 * place);
       }),
@@ -107,10 +107,16 @@ describe('epochs', () => {
     }
     assert.match(epochRefusal(EPOCH_LIMIT + 1, EPOCH_LIMIT) ?? '', /beyond/);
     assert.ok(
-      Number.isSafeInteger(nextEpoch({ highest: EPOCH_LIMIT - 5_000, silent: true, leader: 'us-east', regions })),
+      Number.isSafeInteger(nextEpoch({ highest: EPOCH_LIMIT - 5_000, unresponsive: true, leader: 'us-east', regions })),
     );
-    assert.throws(() => nextEpoch({ highest: EPOCH_LIMIT, silent: false, leader: 'us-east', regions }), /can be read/);
-    assert.throws(() => nextEpoch({ highest: 1, silent: false, leader: 'nobody', regions }), /region of the topology/);
+    assert.throws(
+      () => nextEpoch({ highest: EPOCH_LIMIT, unresponsive: false, leader: 'us-east', regions }),
+      /can be read/,
+    );
+    assert.throws(
+      () => nextEpoch({ highest: 1, unresponsive: false, leader: 'nobody', regions }),
+      /region of the topology/,
+    );
   });
 
   it('a log is believed step by step: one forged origin changes nothing, many leaderships do', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { firstPlace, type Page, type Place, takePage } from '../../services/region/pages/pages.ts';
+import { firstPosition, type Page, type PagePosition, takePage } from '../../services/region/pages/pages.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { type Ranking, rankingOf } from '../../shared/kernel/ranking.ts';
 import { compareScored, type Scored } from '../../shared/kernel/top-scores.ts';
@@ -34,7 +34,7 @@ const limit = fc.integer({ min: 1, max: 12 });
 const count = fc.integer({ min: 1, max: 4 });
 
 /** The place a client comes back to. */
-function handedOut(page: Page): Place | undefined {
+function handedOut(page: Page): PagePosition | undefined {
   if (page.next === undefined) return undefined;
   const read = cursors.read(cursors.write(['query'], 1, page.next), ['query']);
   assert.ok(typeof read === 'object');
@@ -50,7 +50,7 @@ describe('pages', () => {
       fc.property(items(100), limit, (list, limit) => {
         const ranking = rankingOf(best(list));
         const seen: Scored[] = [];
-        for (let from: Place | undefined = firstPlace; from !== undefined; ) {
+        for (let from: PagePosition | undefined = firstPosition; from !== undefined; ) {
           const page: Page = takePage(ranking, { limit, from });
           assert.equal(from.shown, seen.length);
           assert.equal(page.relaxed, false);
@@ -69,7 +69,7 @@ describe('pages', () => {
         const diversity = { count, valuesOf: (entity: number) => valuesByEntity.get(entity)! };
         const ranking = rankingOf(best(list));
         let left: readonly Scored[] = best(list);
-        for (let from: Place | undefined = firstPlace; from !== undefined; ) {
+        for (let from: PagePosition | undefined = firstPosition; from !== undefined; ) {
           const page: Page = takePage(ranking, { limit, from, diversity });
           const plain = plainPage(left, limit, diversity);
           assert.deepEqual(page.items, plain.page);
@@ -101,7 +101,7 @@ describe('pages', () => {
             count === undefined ? undefined : { count, valuesOf: (entity: number) => live.get(entity)!.values };
           const seen = new Map<number, number>();
           let pages = 0;
-          for (let from: Place | undefined = firstPlace; from !== undefined; pages++) {
+          for (let from: PagePosition | undefined = firstPosition; from !== undefined; pages++) {
             const page: Page = takePage(rankingOf(best(live.values())), { limit, from, diversity });
             assert.ok(page.next === undefined || page.items.length === limit, 'no page but the last is short');
             for (const { entity } of page.items) seen.set(entity, (seen.get(entity) ?? 0) + 1);
@@ -148,7 +148,7 @@ describe('pages', () => {
         const diversity = { count, valuesOf, without: ranking };
         const seen = new Map<number, number>();
         let left: readonly Scored[] = ranked;
-        for (let from: Place | undefined = firstPlace; from !== undefined; ) {
+        for (let from: PagePosition | undefined = firstPosition; from !== undefined; ) {
           const page: Page = takePage(rankingOf(ranked), { limit, from, diversity });
           // Later pages look at too many that were shown: they may relax before they have come so far down.
           if (!writes && from.shown < 300) {
@@ -183,16 +183,16 @@ describe('pages', () => {
         return whole.after(key, limit);
       },
     };
-    const askedFor = (from: Place, valuesOf?: (entity: number) => readonly string[]): [number, Page] => {
+    const askedFor = (from: PagePosition, valuesOf?: (entity: number) => readonly string[]): [number, Page] => {
       asked = 0;
       const diversity = valuesOf === undefined ? undefined : { count: 2, valuesOf };
       const page = takePage(ranking, { limit: 20, from, diversity });
       return [asked, page];
     };
-    assert.equal(askedFor(firstPlace)[0], 21);
+    assert.equal(askedFor(firstPosition)[0], 21);
     assert.equal(askedFor({ shown: 50_000, rest: list[49_999], kinds: new Map() })[0], 21);
-    assert.equal(askedFor(firstPlace, (entity) => [`own ${entity}`])[0], 64);
-    const [all, page] = askedFor(firstPlace, () => ['same']);
+    assert.equal(askedFor(firstPosition, (entity) => [`own ${entity}`])[0], 64);
+    const [all, page] = askedFor(firstPosition, () => ['same']);
     assert.ok(all <= 4_000, `${all}`);
     assert.deepEqual([page.items, page.relaxed, page.next?.rest], [list.slice(0, 20), true, list[19]]);
   });
@@ -210,7 +210,7 @@ describe('pages', () => {
         const diversity = { count: 1, valuesOf: (entity: number) => valuesByEntity[entity]! };
         const ranking = rankingOf(ranked);
         const seen: number[] = [];
-        for (let from: Place | undefined = firstPlace; from !== undefined; ) {
+        for (let from: PagePosition | undefined = firstPosition; from !== undefined; ) {
           const page: Page = takePage(ranking, { limit, from, diversity });
           assert.equal(page.items.length, Math.min(limit, ranked.length - seen.length));
           const shared = page.items.filter(({ entity }) => valuesByEntity[entity]![0] === 'popular').length;

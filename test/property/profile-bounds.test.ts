@@ -39,7 +39,7 @@ const item: fc.Arbitrary<Magnitude> = fc.record({
     { maxLength: 8 },
   ),
 });
-const moment = fc.record({ window: fc.constantFrom(...windows), seed: fc.string(), atMs: fc.constant(AT_MS) });
+const readTime = fc.record({ window: fc.constantFrom(...windows), seed: fc.string(), atMs: fc.constant(AT_MS) });
 
 function worldOf(items: readonly Magnitude[]) {
   const catalog = new TinyCatalog();
@@ -52,7 +52,7 @@ function worldOf(items: readonly Magnitude[]) {
   const newest = (among: readonly Magnitude[]): number => Math.max(-1, ...among.map(({ ageMs }) => AT_MS - ageMs));
   const limits: Limits = {
     sum: (place, window) => Math.max(...entities.map((entity) => ledger.sum(entity, signals[place]!, window, AT_MS))),
-    least: (place) =>
+    min: (place) =>
       Math.min(
         ...entities
           .filter((entity) => items[entity]!.events.length > 0)
@@ -69,16 +69,16 @@ describe('bounds of the built-in profiles', () => {
   for (const profile of Object.keys(formulas) as ScoredProfile[]) {
     it(`${profile}: never below a score within the limits; what is explained adds up to the score`, () => {
       fc.assert(
-        fc.property(fc.array(item, { minLength: 1, maxLength: 6 }), moment, (items, moment) => {
+        fc.property(fc.array(item, { minLength: 1, maxLength: 6 }), readTime, (items, readTime) => {
           const { sums, limits } = worldOf(items);
-          const formula = formulas[profile](sums, moment);
+          const formula = formulas[profile](sums, readTime);
           const bound = formula.bound(limits);
           for (const [entity, { ageMs, events }] of items.entries()) {
             const aged = { entity, createdMs: AT_MS - ageMs };
             const score = formula.score(aged);
             assert.ok(score <= bound, `score ${score} is above the bound ${bound}`);
             if (events.length === 0 && formula.quiet !== undefined) assert.equal(score, formula.quiet);
-            const parts = explainers[profile](sums, moment, aged);
+            const parts = explainers[profile](sums, readTime, aged);
             const sum = parts.reduce((sum, { part }) => sum + part, 0);
             const size = parts.reduce((size, { part }) => size + Math.abs(part), 0);
             assert.ok(Math.abs(sum - score) <= 1e-12 * size, `${sum} is not ${score}`);
@@ -92,13 +92,13 @@ describe('bounds of the built-in profiles', () => {
   it('controversial: the bound is a quarter where any item has anything for it and any anything against it, else 0', () => {
     const seen = new Set<number>();
     fc.assert(
-      fc.property(fc.array(item, { minLength: 1, maxLength: 3 }), moment, (items, moment) => {
+      fc.property(fc.array(item, { minLength: 1, maxLength: 3 }), readTime, (items, readTime) => {
         const { sums, limits } = worldOf(items);
         const has = (sentiment: string): boolean =>
           signals.some((signal, place) => {
-            return schema.signals.get(signal)!.sentiment === sentiment && limits.sum(place, moment.window) > 0;
+            return schema.signals.get(signal)!.sentiment === sentiment && limits.sum(place, readTime.window) > 0;
           });
-        const bound = formulas.controversial(sums, moment).bound(limits);
+        const bound = formulas.controversial(sums, readTime).bound(limits);
         assert.equal(bound, has('positive') && has('negative') ? 0.25 : 0);
         seen.add(bound);
       }),

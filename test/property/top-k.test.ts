@@ -167,9 +167,9 @@ class World {
 
   scorer(
     profile: ScoredProfile,
-    { past = false, ...moment }: { window: (typeof windows)[number]; atMs: number; past?: boolean },
+    { past = false, ...readTime }: { window: (typeof windows)[number]; atMs: number; past?: boolean },
   ): TopKScorer {
-    return profileScorer(profile, past ? this.pastSums : this.sums, { ...moment, seed: 'seed' });
+    return profileScorer(profile, past ? this.pastSums : this.sums, { ...readTime, seed: 'seed' });
   }
 
   scan(scorer: TopKScorer, accept: (entity: number) => boolean, limit: number): Scored[] {

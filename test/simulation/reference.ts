@@ -17,7 +17,7 @@ const SEVEN_DAYS_MS = 7 * 24 * 3_600_000;
 function closedForm(halfLifeSeconds: number) {
   const halfLifeMs = halfLifeSeconds * 1_000;
   return {
-    cellOf: (timeMs: number) => Math.floor(timeMs / (8 * halfLifeMs)),
+    bucketOf: (timeMs: number) => Math.floor(timeMs / (8 * halfLifeMs)),
     contribution: (weight: number, timeMs: number, cell: number) =>
       Math.round(weight * 1_024 * 2 ** ((timeMs - 8 * cell * halfLifeMs) / halfLifeMs)),
   };

@@ -5,8 +5,8 @@ import { view } from '../harness/core-region.ts';
 import { names } from '../harness/memory-cluster.ts';
 
 describe('the broker’s volume is lost', () => {
-  for (const silent of [false, true]) {
-    it(`the leader of the highest record leads on, in a higher epoch${silent ? ', with room for what a silent region may know' : ''} (schedule 5)`, async () => {
+  for (const unresponsive of [false, true]) {
+    it(`the leader of the highest record leads on, in a higher epoch${unresponsive ? ', with room for what an unresponsive region may know' : ''} (schedule 5)`, async () => {
       const cluster = await CoreCluster.start();
       const { clock, broker } = cluster;
       const routers = [await cluster.router(), await cluster.router()];
@@ -14,13 +14,13 @@ describe('the broker’s volume is lost', () => {
       await clock.run(routers[0]!.service.promote({ region: 'eu-west', force: false }));
       await clock.run(routers[1]!.submit([view(2)]));
       await cluster.converge();
-      if (silent) cluster.kill('ap-south');
+      if (unresponsive) cluster.kill('ap-south');
       await broker.restart({ wiped: true });
       await clock.until('the key is there again', () => broker.bucket !== undefined);
       assert.equal(cluster.record.leader, 'eu-west', 'not the topology’s default');
-      assert.equal(cluster.record.epoch, silent ? 1_050 : 3);
+      assert.equal(cluster.record.epoch, unresponsive ? 1_050 : 3);
       await clock.run(routers[0]!.submit([view(3)]));
-      if (silent) cluster.start('ap-south');
+      if (unresponsive) cluster.start('ap-south');
       await cluster.converge();
       assert.deepEqual(
         [1, 2, 3].map((entity) => cluster.count(entity)),

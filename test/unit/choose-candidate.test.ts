@@ -66,7 +66,7 @@ describe('the candidate', () => {
     ],
     [
       'one whose clock is unsafe',
-      region('x', `${present}:99`, { hindrance: { code: 'clock_unsafe', detail: '40 s off' } }),
+      region('x', `${present}:99`, { writeBlocker: { code: 'clock_unsafe', detail: '40 s off' } }),
       /could not accept: 40 s off/,
     ],
   ];

@@ -1,6 +1,6 @@
 /** What is known of the disks events may still come from, and which idempotency keys may be forgotten by it. */
 import assert from 'node:assert/strict';
-import { createDiskAccount, silentDisks } from '../../services/region/checkpoint/disk-account.ts';
+import { createDiskAccount, unreportedDisks } from '../../services/region/checkpoint/disk-account.ts';
 import { createKeySweep } from '../../services/region/checkpoint/key-sweep.ts';
 import type { PeerView } from '../../services/region/repair/repair.ts';
 import { openLog } from '../../services/region/wal/log.ts';
@@ -94,7 +94,7 @@ describe('the account of disks', () => {
     await it.clock.advance(9 * DAY_MS);
     for (const region of ['eu-west', 'ap-south']) it.report(region, everything);
     assert.equal(ago(it), 9 * DAY_MS, 'the new disk says nothing about the old one');
-    assert.equal(silentDisks(it.disks.known, it.clock.nowMs()), 1);
+    assert.equal(unreportedDisks(it.disks.known, it.clock.nowMs()), 1);
     await assert.rejects(it.disks.retire(id('ap')), code('disk_in_use'));
     await assert.rejects(it.disks.retire(mine), code('disk_in_use'));
     await assert.rejects(it.disks.retire(id('never')), code('unknown_disk'));
@@ -105,7 +105,7 @@ describe('the account of disks', () => {
     await it.disks.retire(id('lost'));
     await it.disks.retire(id('lost'));
     assert.equal(ago(it), 0);
-    assert.equal(silentDisks(it.disks.known, it.clock.nowMs()), 0);
+    assert.equal(unreportedDisks(it.disks.known, it.clock.nowMs()), 0);
     const after = await account(it.store.crash());
     for (const region of ['eu-west', 'ap-south']) after.report(region, everything);
     assert.equal(ago(after), 0, 'retired over a restart');

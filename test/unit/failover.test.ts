@@ -47,7 +47,7 @@ describe('automatic failover', () => {
   beforeEach(() => open(AFTER_MS));
   afterEach(() => close());
 
-  it('garbage written again and again into a dead leader’s key is no sign of life', async () => {
+  it('garbage written again and again into a dead leader’s key is no heartbeat', async () => {
     await kill('us-east');
     for (let second = 0; second < AFTER_MS / 1_000 + 3; second++) {
       const garbage = [
@@ -86,7 +86,7 @@ describe('automatic failover', () => {
     const { from, to, epoch, silent_ms, why, left_behind } = told[0]!.fields;
     assert.deepEqual([from, to, epoch, left_behind], ['us-east', 'eu-west', 2, 0]);
     assert.ok(Number(silent_ms) >= AFTER_MS && Number(silent_ms) <= AFTER_MS + 2_000, String(silent_ms));
-    assert.match(String(why), /did not answer, and its sign of life did not change/);
+    assert.match(String(why), /did not answer, and its heartbeat did not change/);
     assert.equal(await metric(/failovers_total\{outcome="replaced"[^}]*\} (\d+)/), 1);
     assert.equal(await metric(/promotions_total\{kind="automatic",outcome="ok"[^}]*\} (\d+)/), 1);
     assert.equal(await metric(/failover_lease\{[^}]*\} (\d+)/), 1);
@@ -108,14 +108,14 @@ describe('automatic failover', () => {
     assert.match((await cluster.clock.run(submitted)).position, /^eu-west@/);
   });
 
-  it('a leader this router cannot reach, but which rewrites its key, is not silent', async () => {
+  it('a leader this router cannot reach, but which rewrites its key, is not unresponsive', async () => {
     cluster.usEast.state = 'no_answer';
     await advance(60_000);
     assert.deepEqual(leader(), ['us-east', 1]);
     assert.equal(await metric(/leader_silent_seconds\{[^}]*\} ([\d.]+)/), 0);
   });
 
-  it('a leader that answers, but whose key stands still, is not silent', async () => {
+  it('a leader that answers, but whose key stands still, is not unresponsive', async () => {
     void cluster.hearts.get('us-east')?.stop();
     await advance(60_000);
     assert.deepEqual(leader(), ['us-east', 1]);
@@ -194,7 +194,7 @@ describe('automatic failover', () => {
     await advance(3_000);
     cluster.usEast.state = 'not_sent';
     await advance(30_000);
-    assert.deepEqual(leader(), ['us-east', 1], 'nobody here writes signs of life');
+    assert.deepEqual(leader(), ['us-east', 1], 'nobody here writes heartbeats');
     cluster.keys.key('alive.eu-west').put({ region: 'eu-west', cut: false, clockMs: 0 });
     await advance(10_000);
     assert.deepEqual(leader(), ['eu-west', 2]);

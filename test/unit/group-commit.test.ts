@@ -237,12 +237,12 @@ describe('group commit', () => {
     await clock.settle();
     const waiting = region.write([view(3)]);
     const bulk = region.write(views(3, 4), { atomic: true });
-    region.hindrance = new Refusal('handing_over', 'us-east is handing over');
+    region.writeBlocker = new Refusal('handing_over', 'us-east is handing over');
     region.store.releaseFlushes();
     const replies = await during(clock, Promise.all([inCommit, waiting, bulk]));
     assert.deepEqual(replies.map(outcomes), [['stream'], ['handing_over'], ['handing_over']]);
     await assert.rejects(region.write([view(5)]), { code: 'handing_over' });
-    region.hindrance = undefined;
+    region.writeBlocker = undefined;
     const reply = await during(clock, region.write([view(6)]));
     assert.deepEqual(sequences(reply), [3]);
     assert.deepEqual(

@@ -1,4 +1,4 @@
-/** The sign of life: a key that changes every second while the process runs and reaches the bucket. */
+/** The heartbeat: a key that changes every second while the process runs and reaches the bucket. */
 import assert from 'node:assert/strict';
 import { Heartbeat } from '../../services/region/role/heartbeat.ts';
 import { parseAlive } from '../../shared/leadership/leadership.ts';
@@ -32,7 +32,7 @@ async function rig() {
 }
 
 describe('heartbeat', () => {
-  it('what is malformed, of another region or of no time is no sign of life', () => {
+  it('what is malformed, of another region or of no time is no heartbeat', () => {
     const good = { region: 'us-east', cut: false, clockMs: 7 };
     assert.deepEqual(parseAlive(good, 'us-east'), good);
     const bad = [null, 'us-east', { ...good, region: 'eu-west' }, { ...good, cut: 1 }];

@@ -71,9 +71,9 @@ describe('indexing items after a start', () => {
       firstItems: 10,
     };
     const indexing = new ItemIndexing(options);
-    assert.deepEqual([indexing.complete, indexing.told, index.size], [false, 10, 10]);
+    assert.deepEqual([indexing.complete, indexing.indexed, index.size], [false, 10, 10]);
     indexing.start();
-    assert.ok(!indexing.complete && indexing.told > 10, `${indexing.told} told in the first slice`);
+    assert.ok(!indexing.complete && indexing.indexed > 10, `${indexing.indexed} told in the first slice`);
     for (const entity of [1, ITEMS]) write('item', entity, 'again');
     for (const entity of [2, ITEMS - 1]) write('delete', entity);
     write('item', ITEMS + 1, 'new');
@@ -100,10 +100,10 @@ describe('indexing items after a start', () => {
       firstItems: 1,
     });
     indexing.start();
-    const { told } = indexing;
+    const { indexed: told } = indexing;
     await indexing.stop();
     await clock.advance(100);
-    assert.equal(indexing.told, told);
+    assert.equal(indexing.indexed, told);
   });
 
   it('until it is complete a read that needs it is refused, and says how far it is', () => {

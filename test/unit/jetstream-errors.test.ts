@@ -1,6 +1,6 @@
 /** What the server says, told apart. */
 import assert from 'node:assert/strict';
-import { errorCodeOf, faultOfApiError, faultOfSilence } from '../../shared/stream/jetstream-errors.ts';
+import { errorCodeOf, faultOfApiError, faultOfTimeout } from '../../shared/stream/jetstream-errors.ts';
 
 describe('errors of the stream', () => {
   it('are told apart by their number, never by code or text (schedule 11)', () => {
@@ -8,7 +8,7 @@ describe('errors of the stream', () => {
     assert.equal(full.code, 'stream_error');
     assert.match(full.message, /maximum bytes exceeded \(10077\)/);
     assert.equal(
-      faultOfSilence(Object.assign(new Error('503'), { code: '503' }), 'publish').code,
+      faultOfTimeout(Object.assign(new Error('503'), { code: '503' }), 'publish').code,
       'stream_unavailable',
     );
     const gone = { code: 404, err_code: 10059, description: 'stream not found' };

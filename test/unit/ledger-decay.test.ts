@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cellSum, Decay, sortKey } from '../../services/region/state/ledger/decay/decay.ts';
+import { bucketSum, Decay, sortKey } from '../../services/region/state/ledger/decay/decay.ts';
 import { exp2, log2, steps } from '../../services/region/state/ledger/decay/powers-of-two.ts';
 
 const HOUR_MS = 3_600_000;
@@ -52,8 +52,8 @@ describe('decay cells', () => {
   const decay = new Decay(3600);
 
   it('adds round(w · 1024 · 2^x), x the half-lives since the cell began', () => {
-    assert.equal(decay.cellOf(8 * HOUR_MS - 1), 0);
-    assert.equal(decay.cellOf(8 * HOUR_MS), 1);
+    assert.equal(decay.bucketOf(8 * HOUR_MS - 1), 0);
+    assert.equal(decay.bucketOf(8 * HOUR_MS), 1);
     assert.equal(decay.contribution(1000, 0, 0), 1_024_000);
     assert.equal(decay.contribution(1000, HOUR_MS, 0), 2_048_000);
     assert.equal(decay.contribution(1000, 8 * HOUR_MS + 3 * HOUR_MS, 1), 8_192_000);
@@ -65,14 +65,14 @@ describe('decay cells', () => {
   });
 
   it('halves with every half-life', () => {
-    const sum = cellSum(decay.contribution(1000, 0, 0), 0, 0, 0);
+    const sum = bucketSum(decay.contribution(1000, 0, 0), 0, 0, 0);
     assert.equal(decay.score(0, sum, 0), 1);
     assert.equal(decay.score(0, sum, HOUR_MS), 0.5);
     assert.equal(decay.score(0, sum, 10 * HOUR_MS), 1 / 1024);
   });
 
   it('weighs a cell 256 times less than the next', () => {
-    assert.equal(cellSum(256, 256, 256 * 256, 256 ** 3), 256 + 1 + 1 + 1);
+    assert.equal(bucketSum(256, 256, 256 * 256, 256 ** 3), 256 + 1 + 1 + 1);
   });
 
   it('stays finite however early the moment of reading is', () => {

@@ -23,7 +23,7 @@ function almostWide(when: 'at noon' | 'long ago'): Ledger {
   const writer = new ShardWriter(shard, 256);
   writer.varint(1);
   writer.name('view');
-  writer.room(128);
+  writer.reserve(128);
   writer.varint(1);
   writer.varint(ENTITY);
   writer.byte(when === 'at noon' ? 0 : HAS_SPARSE);

@@ -295,6 +295,6 @@ describe('upperBounds', () => {
     upperBounds.catchUp();
     const block = last >> FAN_OUT_BITS;
     assert.equal(upperBounds.sum(upperBounds.page(0, block), block, 0, upperBounds.columnOf('all', 2_000)), 2);
-    assert.equal(upperBounds.least(upperBounds.page(0, block), block, 0), 2);
+    assert.equal(upperBounds.lowest(upperBounds.page(0, block), block, 0), 2);
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { firstPlace, type Place } from '../../services/region/pages/pages.ts';
+import { firstPosition, type PagePosition } from '../../services/region/pages/pages.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { feedIdentity, type ParsedFeedQuery, parseFeedQuery } from '../../services/region/rank/parse-feed-query.ts';
 import { profiles } from '../../services/region/rank/rank.ts';
@@ -7,7 +7,7 @@ import { Refusal } from '../../shared/errors/errors.ts';
 
 const cursors = createCursors({ secret: '', schemaHash: 'x' });
 const parse = (query: string): ParsedFeedQuery => parseFeedQuery(new URLSearchParams(query), { cursors });
-const place: Place = { shown: 5, rest: { score: 0.1, entity: 7 }, kinds: new Map() };
+const place: PagePosition = { shown: 5, rest: { score: 0.1, entity: 7 }, kinds: new Map() };
 const cursorOf = ({ query }: ParsedFeedQuery, atMs: number): string => cursors.write(feedIdentity(query), atMs, place);
 
 function refusal(action: () => unknown): Refusal {
@@ -33,7 +33,7 @@ describe('feed query', () => {
         seed: '',
         explain: false,
       },
-      from: firstPlace,
+      from: firstPosition,
       atMs: undefined,
       continued: false,
       notes: [],
@@ -197,7 +197,7 @@ describe('feed cursor', () => {
 
   it('leads to the next page at the same moment', () => {
     const { query, from } = parse(first);
-    assert.deepEqual(from, firstPlace);
+    assert.deepEqual(from, firstPosition);
     const cursor = cursorOf(parse(first), 1_700_000_000_000);
     assert.match(cursor, /^[\w-]+$/);
     assert.deepEqual(parse(`${first}&cursor=${cursor}`), {

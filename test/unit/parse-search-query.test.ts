@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { firstPlace, type Place } from '../../services/region/pages/pages.ts';
+import { firstPosition, type PagePosition } from '../../services/region/pages/pages.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { parseSearchQuery, type SearchQuery, searchIdentity } from '../../services/region/rank/parse-search-query.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 
 const cursors = createCursors({ secret: '', schemaHash: 'x' });
 const parse = (query: string): SearchQuery => parseSearchQuery(new URLSearchParams(query), cursors);
-const place: Place = { shown: 5, rest: { score: 0.1, entity: 7 }, kinds: new Map() };
+const place: PagePosition = { shown: 5, rest: { score: 0.1, entity: 7 }, kinds: new Map() };
 const cursorOf = (asked: SearchQuery): string => cursors.write(searchIdentity(asked), 1_234, place);
 
 describe('search query', () => {
@@ -17,7 +17,7 @@ describe('search query', () => {
       filters: [],
       maxPer: undefined,
       explain: false,
-      from: firstPlace,
+      from: firstPosition,
       atMs: undefined,
       continued: false,
     });
@@ -38,7 +38,7 @@ describe('search query', () => {
         ],
         maxPer: { field: 'category', count: 2 },
         explain: true,
-        from: firstPlace,
+        from: firstPosition,
         atMs: 1_700_000_000_017,
         continued: false,
       },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { firstPlace, type Place } from '../../services/region/pages/pages.ts';
+import { firstPosition, type PagePosition } from '../../services/region/pages/pages.ts';
 import { parseFilter } from '../../services/region/rank/parse-filter.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
@@ -37,9 +37,9 @@ function world() {
     catalog.put(entity, metadata);
     ledger.add(entity, 'view', views * 1000, AT_MS);
   };
-  const feed = (query: Partial<FeedQuery> = {}, from?: Place): FeedAnswer =>
+  const feed = (query: Partial<FeedQuery> = {}, from?: PagePosition): FeedAnswer =>
     feedOf({ rank, catalog }, { ...byViews, ...query }, AT_MS, from);
-  const ids = (query: Partial<FeedQuery> = {}, from?: Place): number[] =>
+  const ids = (query: Partial<FeedQuery> = {}, from?: PagePosition): number[] =>
     feed(query, from).items.map(({ entity }) => entity);
   return { catalog, ledger, rank, put, feed, ids };
 }
@@ -80,7 +80,7 @@ describe('feed', () => {
     const { put, feed } = world();
     for (let entity = 1; entity <= 10; entity++) put(entity, (entity * 7) % 5);
     const seen: number[] = [];
-    for (let from: Place | undefined = firstPlace; from !== undefined; ) {
+    for (let from: PagePosition | undefined = firstPosition; from !== undefined; ) {
       assert.equal(from.shown, seen.length);
       const { items, next, totalScored } = feed({}, from);
       assert.equal(totalScored, 10);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Place } from '../../services/region/pages/pages.ts';
+import type { PagePosition } from '../../services/region/pages/pages.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
 import { defaultWindows } from '../../services/region/rank/profiles.ts';
 import { type FeedQuery, type Profile, profiles } from '../../services/region/rank/rank.ts';
@@ -37,7 +37,7 @@ function world(schema: Schema = everySignal) {
     /** `weight` of a signal, `hoursAgo` hours before the moment of the feed. */
     signal: (entity: number, signal: string, weight: number, hoursAgo = 0): void =>
       ledger.add(entity, signal, weight * 1000, AT_MS - hoursAgo * HOUR_MS),
-    feed: (profile: Profile, more: Partial<FeedQuery> = {}, from?: Place): FeedAnswer =>
+    feed: (profile: Profile, more: Partial<FeedQuery> = {}, from?: PagePosition): FeedAnswer =>
       feedOf({ rank, catalog }, { ...plain, profile, window: defaultWindows[profile] ?? 'all', ...more }, AT_MS, from),
   };
 }

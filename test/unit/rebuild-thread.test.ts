@@ -42,7 +42,7 @@ describe('the thread of a rebuild', () => {
     assert.equal(rebuild.begun, true);
     // Ordinals that have nothing to do with the order the items came in.
     const rebuilt = await rebuild.finish(Int32Array.from(items, (_, index) => (index * 7) % items.length));
-    assert.equal(rebuild.told, items.length);
+    assert.equal(rebuild.indexed, items.length);
     await rebuild.end();
     const entities = new Entities();
     const byOrdinal = Array.from(items, (_, ordinal) =>

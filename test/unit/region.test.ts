@@ -245,8 +245,8 @@ describe('region', () => {
     };
     const one = await start(new MemoryStore(), [link]);
     await eventually('it knows that it leads', async () => (await one.status()).role === 'leader');
-    const { ready, hindrance } = await one.status();
-    assert.deepEqual([ready, hindrance?.code], [false, 'not_ready']);
+    const { ready, writeBlocker } = await one.status();
+    assert.deepEqual([ready, writeBlocker?.code], [false, 'not_ready']);
     const writes = await one.fetch('/internal/writes', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

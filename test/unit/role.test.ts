@@ -57,9 +57,9 @@ describe('role', () => {
     await it.write(lead('us-east', 3));
     await clock.until('it leads', () => region.role.leads);
     assert.deepEqual([gate(region, 3), gate(region, 2), gate(region, 4)], [3, 'stale_epoch', 'not_leader']);
-    region.hindrance = new Refusal('clock_unsafe', 'off');
+    region.writeBlocker = new Refusal('clock_unsafe', 'off');
     assert.equal(gate(region, 3), 'clock_unsafe');
-    region.hindrance = undefined;
+    region.writeBlocker = undefined;
     await it.write(handing(3, 'a'));
     await clock.until('it stopped', () => gate(region, 3) === 'handing_over');
     assert.equal(gate(region, 2), 'stale_epoch');

@@ -21,7 +21,7 @@ describe('who leads when the key is missing', () => {
     });
   });
 
-  it('a silent region is waited for, a majority is enough after 30 s, a minority never', () => {
+  it('an unresponsive region is waited for, a majority is enough after 30 s, a minority never', () => {
     const two = { 'us-east': 'never', 'eu-west': 'never' } as const;
     assert.equal(choose(two, MAJORITY_AFTER_MS - 1), undefined);
     assert.deepEqual(choose(two, MAJORITY_AFTER_MS), { leader: 'us-east', epoch: 1 });
@@ -29,7 +29,7 @@ describe('who leads when the key is missing', () => {
     assert.equal(choose({}, 10 * MAJORITY_AFTER_MS), undefined);
   });
 
-  it('otherwise the highest record leads on, in an epoch that no silent region knows of another leader', () => {
+  it('otherwise the highest record leads on, in an epoch that no unresponsive region knows of another leader', () => {
     const all = { 'us-east': led('us-east', 3), 'eu-west': led('eu-west', 4), 'ap-south': 'never' } as const;
     assert.deepEqual(choose(all), { leader: 'eu-west', epoch: 5 });
     assert.deepEqual(choose({ 'us-east': led('us-east', 3) }), { leader: 'us-east', epoch: 1_000 });
@@ -67,7 +67,7 @@ describe('following the leadership', () => {
     assert.equal(cluster.router.leadership.current?.leader, 'us-east');
   });
 
-  it('waits for a silent region of a new cluster', async () => {
+  it('waits for an unresponsive region of a new cluster', async () => {
     begin({ led: false });
     cluster.apSouth.state = 'not_sent';
     await start();
@@ -124,7 +124,7 @@ describe('following the leadership', () => {
     }
   });
 
-  it('an older copy is put right with an epoch that no silent region knows of another leader', async () => {
+  it('an older copy is put right with an epoch that no unresponsive region knows of another leader', async () => {
     begin();
     for (const region of cluster.regions.values()) region.remembered = led('eu-west', 9);
     await start();

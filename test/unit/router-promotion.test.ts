@@ -144,7 +144,7 @@ describe('promotion', () => {
   });
 
   it('a target that would refuse writes is promoted by force only', async () => {
-    cluster.euWest.hindrance = { code: 'clock_unsafe', detail: 'the clock of eu-west is 300 s off' };
+    cluster.euWest.writeBlocker = { code: 'clock_unsafe', detail: 'the clock of eu-west is 300 s off' };
     await assert.rejects(promote('eu-west'), refused('target_not_ready', /force/));
     assert.equal(record().handover, undefined);
     assert.equal((await promote('eu-west', true)).leader, 'eu-west');

@@ -156,7 +156,7 @@ describe('cluster status, health and drills', () => {
       regions: { total: 3, reachable: 3, ready: 3 },
       notes: [],
     });
-    cluster.usEast.hindrance = { code: 'clock_unsafe', detail: 'its clock is 300 s off' };
+    cluster.usEast.writeBlocker = { code: 'clock_unsafe', detail: 'its clock is 300 s off' };
     cluster.apSouth.isCut = true;
     cluster.euWest.streamConnected = false;
     const answer = await health();

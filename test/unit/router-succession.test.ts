@@ -44,12 +44,12 @@ describe('a leader that is about to stop', () => {
     cluster.usEast.draining = true;
     for (const region of [cluster.euWest, cluster.apSouth]) {
       region.draining = true;
-      region.hindrance = { code: 'shutting_down', detail: 'it is about to stop' };
+      region.writeBlocker = { code: 'shutting_down', detail: 'it is about to stop' };
     }
     await cluster.clock.advance(5_000);
     assert.deepEqual([record().leader, record().epoch], ['us-east', 1]);
     cluster.apSouth.draining = false;
-    cluster.apSouth.hindrance = undefined;
+    cluster.apSouth.writeBlocker = undefined;
     await cluster.clock.advance(2_000);
     assert.deepEqual([record().leader, record().epoch], ['ap-south', 2]);
   });

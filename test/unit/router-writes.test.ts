@@ -78,7 +78,7 @@ describe('writes on their way to the leader', () => {
     assert.equal(new Set(answers.map(({ position }) => position)).size, 2_504, 'each has its own answer');
   });
 
-  it('what waits behind requests to a silent leader goes to its successor at once', async () => {
+  it('what waits behind requests to an unresponsive leader goes to its successor at once', async () => {
     const open = stall();
     const stuck = Array.from({ length: 4 }, (_, index) => cluster.router.forwarding.submit(view(index)));
     const waiting = Array.from({ length: 3 }, (_, index) => cluster.router.forwarding.submit(view(10 + index)));

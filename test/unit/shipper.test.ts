@@ -159,8 +159,8 @@ describe('shipper', () => {
     await it.clock.until('behind the purge', () => shipped(it.broker, older).some(([first]) => first === 11));
   });
 
-  it('an emptied subject is shipped from the lowest position that every other region has, and from 1 when one is silent (schedule 1)', async () => {
-    for (const silent of [false, true]) {
+  it('an emptied subject is shipped from the lowest position that every other region has, and from 1 when one is unresponsive (schedule 1)', async () => {
+    for (const unresponsive of [false, true]) {
       const it = await rig(['eu-west', 'ap-south']);
       const batches = viewChain(older, 4);
       await it.region.wal.append({ batches });
@@ -168,11 +168,11 @@ describe('shipper', () => {
       it.region.meet(...peers);
       await peers[0]!.wal.append({ batches: batches.slice(0, 3) });
       await peers[1]!.wal.append({ batches: batches.slice(0, 2) });
-      peers[1]!.down = silent;
+      peers[1]!.down = unresponsive;
       await it.region.peers.poll();
       it.region.ship.start();
       await allShipped(it);
-      assert.equal(shipped(it.broker, older)[0]?.[0], silent ? 1 : 11);
+      assert.equal(shipped(it.broker, older)[0]?.[0], unresponsive ? 1 : 11);
       assert.equal(shipped(it.broker, older).at(-1)?.[1], 20);
     }
   });

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import type { Place } from '../../services/region/pages/pages.ts';
+import type { PagePosition } from '../../services/region/pages/pages.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 
 const query = ['feed', 'top', 20];
-const place: Place = {
+const place: PagePosition = {
   shown: 40,
   rest: { score: 0.1 + 0.2, entity: 2 ** 53 - 1, tie: 2 ** 48 - 1 },
   kinds: new Map([
@@ -22,7 +22,7 @@ describe('cursors', () => {
     assert.deepEqual(read, { atMs: 1_700_000_000_000, place });
     assert.ok(typeof read === 'object' && Object.is(read.place.kinds.get('0123456789ab')?.score, -0));
     const latestMs = 8_640_000_000_000_000;
-    const first: Place = { shown: 0, rest: undefined, kinds: new Map() };
+    const first: PagePosition = { shown: 0, rest: undefined, kinds: new Map() };
     assert.deepEqual(cursors.read(cursors.write(query, latestMs, first), query), { atMs: latestMs, place: first });
   });
 

@@ -70,12 +70,12 @@ describe('a leader that is told to stop', () => {
     begin();
     await clock.advance(900);
     assert.equal(step.draining, true);
-    assert.ok(step.hindrance === undefined, 'it accepts until it is relieved');
+    assert.ok(step.writeBlocker === undefined, 'it accepts until it is relieved');
     state.handover = { to: 'eu-west', id: 'h' };
     await clock.advance(300);
     state.leader = 'eu-west';
-    const { hindrance } = step as { readonly hindrance: StepDown['hindrance'] };
-    assert.equal(hindrance?.code, 'shutting_down', 'nobody makes it the leader again');
+    const { writeBlocker } = step as { readonly writeBlocker: StepDown['writeBlocker'] };
+    assert.equal(writeBlocker?.code, 'shutting_down', 'nobody makes it the leader again');
     await clock.advance(LINGER_MS - 100);
     assert.equal(took(), undefined);
     await clock.advance(200);
@@ -107,7 +107,7 @@ describe('a leader that is told to stop', () => {
     ['the others are not ready', [{ ready: false }, { cut: true }], () => {}, 'no other region can lead'],
     [
       'the others would refuse writes',
-      [{ hindrance: { code: 'clock_unsafe', detail: '' } }],
+      [{ writeBlocker: { code: 'clock_unsafe', detail: '' } }],
       () => {},
       'no other region can lead',
     ],
@@ -184,6 +184,6 @@ describe('a leader that is told to stop', () => {
     follower.begin();
     await follower.clock.advance(0);
     assert.equal(follower.took(), 0);
-    assert.equal(follower.step.hindrance?.code, 'shutting_down');
+    assert.equal(follower.step.writeBlocker?.code, 'shutting_down');
   });
 });

@@ -1,6 +1,6 @@
 /** How a disk says that it has no room, and what is no such thing. */
 import assert from 'node:assert/strict';
-import { isNoRoom, isStorageError, storageFault } from '../../shared/disks/storage-fault.ts';
+import { isOutOfSpace, isStorageError, storageFault } from '../../shared/disks/storage-fault.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 
 const withCode = (code: string): Error => Object.assign(new Error(`${code}: it failed, write`), { code });
@@ -18,7 +18,7 @@ describe('what a disk says', () => {
     new Fault('storage_full', 'no room for a copy'),
   ]) {
     it(`“${error.message}” means that there is no room: it may be tried again`, () => {
-      assert.equal(isNoRoom(error), true);
+      assert.equal(isOutOfSpace(error), true);
       assert.equal(isStorageError(error), true);
       assert.equal(storageFault(error).code, 'storage_full');
     });
@@ -35,13 +35,13 @@ describe('what a disk says', () => {
     new Fault('storage_failed', 'the copy is shorter than it was'),
   ]) {
     it(`“${error.message}” is no want of room: the process must end`, () => {
-      assert.equal(isNoRoom(error), false);
+      assert.equal(isOutOfSpace(error), false);
       assert.equal(storageFault(error).code, 'storage_failed');
     });
   }
 
   it('a file name that spells a code of no room changes nothing about another code', () => {
     const error = Object.assign(new Error("EACCES: permission denied, open '/data/ENOSPC'"), { code: 'EACCES' });
-    assert.equal(isNoRoom(error), false);
+    assert.equal(isOutOfSpace(error), false);
   });
 });

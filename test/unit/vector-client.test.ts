@@ -93,7 +93,7 @@ describe('vectors, seen from the region’s thread', () => {
     assert.equal(vectors.stats.live, 1_000);
   });
 
-  it('answers for the moment of the answer: what went, came or was replaced meanwhile', async () => {
+  it('answers for the time of the answer: what went, came or was replaced meanwhile', async () => {
     const { held, vectors, put, remove, nearest } = world();
     vectors.start();
     for (let entity = 1; entity <= 40; entity++) put(entity, turned(entity));

@@ -96,13 +96,13 @@ describe('writes of many clients', () => {
     const bodies = Array.from({ length: 6_000 }, (_, n) => view(n + 1_000));
     const reply = leader.write(bodies);
     await clock.settle();
-    leader.hindrance = new Refusal('handing_over', 'us-east is handing over');
+    leader.writeBlocker = new Refusal('handing_over', 'us-east is handing over');
     leader.store.releaseFlushes();
     const told = outcomes(await clock.run(reply));
     const taken = told.filter((outcome) => outcome !== 'handing_over').length;
     assert.equal(taken, 5_000, 'what was cut into the commit before');
     assert.ok(told.slice(5_000).every((outcome) => outcome === 'handing_over'));
-    leader.hindrance = undefined;
+    leader.writeBlocker = undefined;
     await clock.run(leader.write(bodies.slice(5_000)));
     await cluster.converge();
     for (const entity of [1_000, 5_999, 6_000, 6_999]) assert.equal(cluster.count(entity), 1);

@@ -29,11 +29,11 @@ export interface DiskAccountOptions {
   readonly applied: () => Position;
 }
 
-const SILENT_MS = 86_400_000;
+const UNREPORTED_MS = 86_400_000;
 
 /** How many disks nothing was heard of for a day. */
-export function silentDisks(disks: readonly KnownDisk[], nowMs: number): number {
-  return disks.filter(({ knownMs, retired }) => !retired && knownMs < nowMs - SILENT_MS).length;
+export function unreportedDisks(disks: readonly KnownDisk[], nowMs: number): number {
+  return disks.filter(({ knownMs, retired }) => !retired && knownMs < nowMs - UNREPORTED_MS).length;
 }
 
 export function createDiskAccount(options: DiskAccountOptions): Disks {

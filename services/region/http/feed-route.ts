@@ -3,7 +3,7 @@ import type Router from '@koa/router';
 import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
-import type { Moment } from '../rank/rank.ts';
+import type { ReadTime } from '../rank/rank.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
@@ -17,7 +17,7 @@ interface Ranked {
   /** The same of any selection; absent where that costs too much. */
   readonly rankingOf?: (selection: Selection) => Ranking;
   readonly explain: (scored: Scored) => readonly ScorePart[];
-  readonly moment: Moment;
+  readonly readTime: ReadTime;
 }
 
 export function addFeedRoute(router: Router, surface: FeedSurface, reading: Reading): void {
@@ -30,14 +30,14 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
     const { query, from, notes } = asked;
     const { profile, limit, filters, maxPer } = query;
     if (filters.length > 0 || maxPer !== undefined || profile === 'related') reading.requireIndexes();
-    const answer = ({ ranking, rankingOf, explain, moment }: Ranked): void => {
-      const { atMs } = moment;
+    const answer = ({ ranking, rankingOf, explain, readTime }: Ranked): void => {
+      const { atMs } = readTime;
       const diversity = diversityOf(surface, maxPer, filters, rankingOf);
       const page = takeBoundedPage(surface, ranking, { limit, from, diversity });
       ctx.body = {
         ...reading.context(atMs),
         profile,
-        items: presentItems(surface, page.items, { from, moment, ...(query.explain ? { explain } : {}) }),
+        items: presentItems(surface, page.items, { from, readTime, ...(query.explain ? { explain } : {}) }),
         next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
         total_scored: ranking.total,
         relaxed: relaxedOf(maxPer, page.relaxed),
@@ -48,14 +48,14 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
       await search.related(query.entity, filters, (found) => {
         reading.requireClient(ctx);
         const explain = ({ entity }: Scored): readonly ScorePart[] => found.explain(entity);
-        reading.at(asked, (moment) => answer({ ranking: found, explain, moment }));
+        reading.at(asked, (readTime) => answer({ ranking: found, explain, readTime }));
       });
       return;
     }
-    reading.at(asked, (moment) => {
-      const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, moment);
+    reading.at(asked, (readTime) => {
+      const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, readTime);
       const ranking = rankingOf(filters.length === 0 ? undefined : filterIndex.select(filters));
-      answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, moment), moment });
+      answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, readTime), readTime });
     });
   });
 }

@@ -40,7 +40,7 @@ export interface RegionSurface {
   /** About to stop. */
   draining(): boolean;
   /** How far filters and search know the items: a while after a start with many not all. */
-  readonly indexing: { readonly complete: boolean; readonly told: number; readonly failed: string | undefined };
+  readonly indexing: { readonly complete: boolean; readonly indexed: number; readonly failed: string | undefined };
   cut(): boolean;
   retireDisk(id: string): Promise<void>;
   setCut(cut: boolean, healAfterMs: number | undefined): Promise<void>;

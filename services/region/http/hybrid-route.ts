@@ -61,11 +61,11 @@ export function addHybridRoute(router: Router, surface: RegionSurface, reading: 
       reading.requireClient(ctx);
       const page = takeBoundedPage(surface, found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
-      ctx.body = reading.at(asked, (moment) => ({
-        ...reading.context(moment.atMs),
+      ctx.body = reading.at(asked, (readTime) => ({
+        ...reading.context(readTime.atMs),
         ...(query === undefined ? {} : { query }),
-        items: presentItems(surface, page.items, { from, moment, ...explain }),
-        next_cursor: page.next === undefined ? null : cursors.write(asked.identity, moment.atMs, page.next),
+        items: presentItems(surface, page.items, { from, readTime, ...explain }),
+        next_cursor: page.next === undefined ? null : cursors.write(asked.identity, readTime.atMs, page.next),
         total_matched: found.total,
         candidates: found.candidates,
         relaxed: relaxedOf(maxPer, page.relaxed),

@@ -28,14 +28,14 @@ export function addItemRoute(router: Router, surface: RegionSurface, reading: Re
     if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${surface.region}`);
     const askedMs = parseAt(new URLSearchParams(ctx.querystring));
     const embedding = catalog.embedding(entity);
-    ctx.body = reading.at({ atMs: askedMs, continued: false }, (moment) => ({
-      ...reading.context(moment.atMs),
+    ctx.body = reading.at({ atMs: askedMs, continued: false }, (readTime) => ({
+      ...reading.context(readTime.atMs),
       entity_id: entity,
       metadata: item.metadata,
       created_at: new Date(item.createdMs).toISOString(),
       updated_at: new Date(item.updatedMs).toISOString(),
       embedding: embedding === undefined ? null : [...embedding],
-      signals: rank.summary(entity, moment, true),
+      signals: rank.summary(entity, readTime, true),
     }));
   });
 }

@@ -2,8 +2,15 @@
 import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
-import { type Diversity, type MaxPer, type Page, type PageOptions, type Place, takePage } from '../pages/pages.ts';
-import type { Moment, SignalSummary } from '../rank/rank.ts';
+import {
+  type Diversity,
+  type MaxPer,
+  type Page,
+  type PageOptions,
+  type PagePosition,
+  takePage,
+} from '../pages/pages.ts';
+import type { ReadTime, SignalSummary } from '../rank/rank.ts';
 import { type Filter, type Selection, textsOf } from '../state/filter-index/filter-index.ts';
 import type { RegionSurface } from './http.ts';
 
@@ -19,8 +26,8 @@ export interface RankedItem {
 }
 
 export interface Presented {
-  readonly from: Place;
-  readonly moment: Moment;
+  readonly from: PagePosition;
+  readonly readTime: ReadTime;
   /** What a score is made of; absent: nobody asks. */
   readonly explain?: (scored: Scored) => readonly ScorePart[];
 }
@@ -49,14 +56,14 @@ export function takeBoundedPage(
 export function presentItems(
   { catalog, rank }: Pick<RegionSurface, 'catalog' | 'rank'>,
   items: readonly Scored[],
-  { from, moment, explain }: Presented,
+  { from, readTime, explain }: Presented,
 ): RankedItem[] {
   return items.map(({ entity, score }, index) => ({
     entity_id: entity,
     rank: from.shown + index + 1,
     score,
     metadata: catalog.item(entity)?.metadata ?? {},
-    signals: rank.summary(entity, moment),
+    signals: rank.summary(entity, readTime),
     ...(explain === undefined ? {} : { explain: explain({ entity, score }) }),
   }));
 }

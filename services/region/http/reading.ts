@@ -3,7 +3,7 @@ import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { covers, formatPosition, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { PageStart } from '../rank/page-parameters.ts';
-import type { Moment } from '../rank/rank.ts';
+import type { ReadTime } from '../rank/rank.ts';
 import type { ReadContext, RegionSurface } from './http.ts';
 
 /** How long a read waits for `min_position`. */
@@ -13,7 +13,7 @@ const POSITION_WAITS_LIMIT = 500;
 
 export interface Reading {
   /** Answers for the moment that is asked for; `answer` is to say it, and may be called twice. */
-  at<T>(page: Pick<PageStart, 'atMs' | 'continued'>, answer: (moment: Moment) => T): T;
+  at<T>(page: Pick<PageStart, 'atMs' | 'continued'>, answer: (readTime: ReadTime) => T): T;
   /** To be taken in the same turn of the event loop as what is answered. */
   context(atMs: number): ReadContext;
   /**
@@ -104,7 +104,7 @@ export function createReading(
       if (indexing.complete) return;
       throw new Refusal(
         'not_ready',
-        `${region} has indexed ${indexing.told} of ${catalog.size} items since its start`,
+        `${region} has indexed ${indexing.indexed} of ${catalog.size} items since its start`,
         {
           hint: 'ask again in some seconds, or another region; feeds without a filter are answered meanwhile',
         },

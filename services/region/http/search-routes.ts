@@ -17,11 +17,11 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
     await search.find({ text: query, filters }, (found) => {
       const page = takeBoundedPage(surface, found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
-      ctx.body = reading.at(asked, (moment) => ({
-        ...reading.context(moment.atMs),
+      ctx.body = reading.at(asked, (readTime) => ({
+        ...reading.context(readTime.atMs),
         query,
-        items: presentItems(surface, page.items, { from, moment, ...explain }),
-        next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), moment.atMs, page.next),
+        items: presentItems(surface, page.items, { from, readTime, ...explain }),
+        next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), readTime.atMs, page.next),
         total_matched: found.total,
         relaxed: relaxedOf(maxPer, page.relaxed),
       }));

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { Ranking, RankKey } from '../../../shared/kernel/ranking.ts';
 import { compareScored, type Scored } from '../../../shared/kernel/top-scores.ts';
-import type { Diversity, Page, Place } from './pages.ts';
+import type { Diversity, Page, PagePosition } from './pages.ts';
 
 /** How many items a page looks at for values that have not had their share. */
 export const REACH = 2_000;
@@ -32,7 +32,7 @@ interface Kind {
   readonly values: readonly string[];
 }
 
-export function takeDiverse(ranking: Ranking, limit: number, from: Place, diversity: Diversity): Page {
+export function takeDiverse(ranking: Ranking, limit: number, from: PagePosition, diversity: Diversity): Page {
   const pass = new Pass(ranking, limit, from, diversity);
   const shares = new Shares(diversity.count);
   const taken: Unshown[] = [];
@@ -58,7 +58,7 @@ export function takeDiverse(ranking: Ranking, limit: number, from: Place, divers
   // What is left is known by its first item at least.
   const beyond = passedOver.length === 0 ? pass.next() : undefined;
   const left = beyond === undefined ? passedOver : [beyond];
-  const answer = (items: readonly Unshown[], next: Place | undefined): Page => ({
+  const answer = (items: readonly Unshown[], next: PagePosition | undefined): Page => ({
     items: items.map(({ item }) => item),
     next,
     relaxed: exceeds(items, diversity.count),
@@ -76,7 +76,7 @@ export function takeDiverse(ranking: Ranking, limit: number, from: Place, divers
 /** Down the ranking, past what was shown. */
 class Pass {
   private ranking: Ranking;
-  private readonly from: Place;
+  private readonly from: PagePosition;
   private readonly diversity: Diversity;
   private readonly kinds = new Map<string, Kind>();
   private pulled: readonly Scored[] = [];
@@ -89,7 +89,7 @@ class Pass {
   private narrowedAt: RankKey | undefined;
   looks = 0;
 
-  constructor(ranking: Ranking, limit: number, from: Place, diversity: Diversity) {
+  constructor(ranking: Ranking, limit: number, from: PagePosition, diversity: Diversity) {
     this.pull = Math.max(PULL_LEAST, limit + 1);
     this.ranking = ranking;
     this.from = from;
@@ -132,7 +132,7 @@ class Pass {
    * The place after `page`, where of all this pass has looked at `left` remains unshown, in rank order and not empty. Before it
    * was narrowed, it saw the first of `left`.
    */
-  placeAfter(page: readonly Unshown[], left: readonly Unshown[]): Place {
+  placeAfter(page: readonly Unshown[], left: readonly Unshown[]): PagePosition {
     const { rest } = this.from;
     const shownTo = new Map(this.from.kinds);
     for (const { item, kind } of page) shownTo.set(kind.id, item);

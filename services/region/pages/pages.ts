@@ -27,7 +27,7 @@ export interface MaxPer {
 }
 
 /** Where a page begins. */
-export interface Place {
+export interface PagePosition {
   /** Items on the pages before. */
   readonly shown: number;
   /** Items down to this key, it included, were shown, of every kind that `kinds` does not name. Undefined: none. */
@@ -36,12 +36,12 @@ export interface Place {
   readonly kinds: ReadonlyMap<string, RankKey>;
 }
 
-export const firstPlace: Place = { shown: 0, rest: undefined, kinds: new Map() };
+export const firstPosition: PagePosition = { shown: 0, rest: undefined, kinds: new Map() };
 
 export interface PageOptions {
   /** 1 or more. */
   readonly limit: number;
-  readonly from: Place;
+  readonly from: PagePosition;
   readonly diversity?: Diversity | undefined;
 }
 
@@ -56,7 +56,7 @@ export interface Diversity {
 export interface Page {
   readonly items: readonly Scored[];
   /** Undefined: nothing follows. */
-  readonly next: Place | undefined;
+  readonly next: PagePosition | undefined;
   /** Whether a value has more than its share here. */
   readonly relaxed: boolean;
 }
@@ -73,10 +73,10 @@ export function takePage(ranking: Ranking, { limit, from, diversity }: PageOptio
 /** Cursors: a place in words a client hands back, and cannot change. */
 export interface Cursors {
   /** `identity`: everything that decides the ranking and the size of its pages. `atMs`: the moment it is ranked at. */
-  write(identity: readonly unknown[], atMs: number, place: Place): string;
+  write(identity: readonly unknown[], atMs: number, place: PagePosition): string;
   /** `not_ours`: no region with this secret and schema gave it; `other_query`: one did, for another identity. */
   read(
     cursor: string,
     identity: readonly unknown[],
-  ): { readonly atMs: number; readonly place: Place } | 'not_ours' | 'other_query';
+  ): { readonly atMs: number; readonly place: PagePosition } | 'not_ours' | 'other_query';
 }

@@ -16,9 +16,9 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { RankKey } from '../../../shared/kernel/ranking.ts';
-import { LAST_MOMENT_MS } from '../../../shared/protocol/moment.ts';
+import { LAST_TIMESTAMP_MS } from '../../../shared/protocol/timestamp.ts';
 import { KIND_BYTES, KINDS_LIMIT } from './diverse-page.ts';
-import type { Cursors, Place } from './pages.ts';
+import type { Cursors, PagePosition } from './pages.ts';
 
 const VERSION = 2;
 const HAS_REST = 1;
@@ -47,7 +47,7 @@ class SignedCursors implements Cursors {
     this.key = key;
   }
 
-  write(identity: readonly unknown[], atMs: number, { shown, rest, kinds }: Place): string {
+  write(identity: readonly unknown[], atMs: number, { shown, rest, kinds }: PagePosition): string {
     assert(kinds.size <= KINDS_LIMIT, 'a place names few kinds', () => kinds.size);
     const bytes = Buffer.alloc(MOST_BYTES);
     let at = bytes.writeUInt8(VERSION);
@@ -82,13 +82,13 @@ class SignedCursors implements Cursors {
 }
 
 /** Undefined: nothing `write` makes, whoever signed it. */
-function parse(bytes: Buffer, end: number): { readonly atMs: number; readonly place: Place } | undefined {
+function parse(bytes: Buffer, end: number): { readonly atMs: number; readonly place: PagePosition } | undefined {
   const atMs = bytes.readDoubleBE(2);
   const shown = bytes.readDoubleBE(10);
   const hasRest = bytes[1] === HAS_REST;
   const kindsAt = HEAD_BYTES + (hasRest ? KEY_BYTES : 0);
   if (bytes[0] !== VERSION || kindsAt + 2 > end) return undefined;
-  if (!(atMs >= 0 && atMs <= LAST_MOMENT_MS && Number.isSafeInteger(shown) && shown >= 0)) return undefined;
+  if (!(atMs >= 0 && atMs <= LAST_TIMESTAMP_MS && Number.isSafeInteger(shown) && shown >= 0)) return undefined;
   const count = bytes.readUInt16BE(kindsAt);
   const rest = hasRest ? readKey(bytes, HEAD_BYTES) : undefined;
   if (count > KINDS_LIMIT || end !== kindsAt + 2 + count * (KIND_BYTES + KEY_BYTES)) return undefined;

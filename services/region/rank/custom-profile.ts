@@ -33,7 +33,7 @@ interface Term {
   /** The measurement, ≥ 0. */
   value(entity: number, createdMs: number, atMs: number): number;
   /** Not below the value of any item within the limits. */
-  most(limits: Limits, atMs: number): number;
+  upperBound(limits: Limits, atMs: number): number;
 }
 
 interface CompiledGate {
@@ -103,7 +103,8 @@ class CustomScorer implements Scorer {
     const { terms, gates, boosts } = this.compiled;
     for (const gate of gates) if (!gate.mayPass(limits, this.atMs)) return Number.NEGATIVE_INFINITY;
     let bound = 0;
-    for (const { most, weight } of terms) if (weight > 0) bound += clamped(weight * most(limits, this.atMs));
+    for (const { upperBound, weight } of terms)
+      if (weight > 0) bound += clamped(weight * upperBound(limits, this.atMs));
     // A factor may or may not apply: whichever leaves more.
     for (const { factor } of boosts) bound = Math.max(bound, clamped(bound * factor));
     return bound;
@@ -135,7 +136,7 @@ function compileTerm(term: ProfileTerm, parts: CustomProfileParts): Term {
     name: `recency ${formatDuration(term.halfLifeSeconds)}`,
     weight: term.weight,
     value: (_, createdMs, atMs) => recency(createdMs, atMs),
-    most: ({ newestMs }, atMs) => recency(newestMs, atMs) * SLACK,
+    upperBound: ({ newestMs }, atMs) => recency(newestMs, atMs) * SLACK,
   };
 }
 
@@ -146,7 +147,7 @@ function measured({ signal, measure, weight }: SignalTerm, { schema, ledger }: C
       name: `${signal} decayed`,
       weight,
       value: (entity, _, atMs) => ledger.decayed(entity, signal, atMs),
-      most: (limits) => limits.decayed(place),
+      upperBound: (limits) => limits.decayed(place),
     };
   }
   const { window } = measure;
@@ -155,16 +156,16 @@ function measured({ signal, measure, weight }: SignalTerm, { schema, ledger }: C
     name: measure.of === 'velocity' ? `${signal} velocity ${window}` : `${signal} ${window}`,
     weight,
     value: (entity, _, atMs) => ledger.sum(entity, signal, window, atMs) / seconds,
-    most: (limits) => limits.sum(place, window) / seconds,
+    upperBound: (limits) => limits.sum(place, window) / seconds,
   };
 }
 
-function logarithmOf({ name, weight, value, most }: Term): Term {
+function logarithmOf({ name, weight, value, upperBound }: Term): Term {
   return {
     name: `log10(1 + ${name})`,
     weight,
     value: (entity, createdMs, atMs) => Math.log10(1 + value(entity, createdMs, atMs)),
-    most: (limits, atMs) => Math.log10(1 + most(limits, atMs)) * SLACK,
+    upperBound: (limits, atMs) => Math.log10(1 + upperBound(limits, atMs)) * SLACK,
   };
 }
 

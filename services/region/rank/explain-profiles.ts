@@ -6,7 +6,7 @@
  * by; the measurements the weight is made of follow with weight 0.
  */
 import type { ScorePart } from '../../../shared/kernel/ranking.ts';
-import { confidence, type ScoredProfile, type ScoringMoment, wilson } from './profiles.ts';
+import { confidence, type ScoredProfile, type ScoringTime, wilson } from './profiles.ts';
 import { shuffler } from './shuffle.ts';
 import type { SignalSums } from './signal-sums.ts';
 
@@ -16,7 +16,7 @@ interface Explained {
   readonly createdMs: number;
 }
 
-type Explain = (sums: SignalSums, moment: ScoringMoment, item: Explained) => readonly ScorePart[];
+type Explain = (sums: SignalSums, readTime: ScoringTime, item: Explained) => readonly ScorePart[];
 
 const HOUR_MS = 3_600_000;
 

@@ -5,8 +5,8 @@
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Filter } from '../../../shared/protocol/filter.ts';
-import { momentOfParameter } from '../../../shared/protocol/moment.ts';
-import { type Cursors, firstPlace, type MaxPer, type Place } from '../pages/pages.ts';
+import { timestampOfParameter } from '../../../shared/protocol/timestamp.ts';
+import { type Cursors, firstPosition, type MaxPer, type PagePosition } from '../pages/pages.ts';
 import { parseFilter } from './parse-filter.ts';
 
 const VALUE_LIMIT = 1_000;
@@ -61,7 +61,7 @@ export function parseFilters(search: URLSearchParams): readonly Filter[] {
 
 /** Where a page begins, and the moment it is answered for (undefined: the region's own). */
 export interface PageStart {
-  readonly from: Place;
+  readonly from: PagePosition;
   readonly atMs: number | undefined;
   /** Whether the moment is a cursor's: that of the first page, whatever has been written since. */
   readonly continued: boolean;
@@ -71,16 +71,16 @@ export interface PageStart {
 export function parseAt(search: URLSearchParams): number | undefined {
   const at = search.get('at');
   if (at === null) return undefined;
-  const moment = momentOfParameter(at);
-  if (typeof moment === 'string') throw invalid('at', moment);
-  return moment;
+  const readTime = timestampOfParameter(at);
+  if (typeof readTime === 'string') throw invalid('at', readTime);
+  return readTime;
 }
 
 /** The page asked for by `at` and `cursor`. `identity`: everything that decides the ranking and the size of its pages. */
 export function parsePage(search: URLSearchParams, cursors: Cursors, identity: readonly unknown[]): PageStart {
   const atMs = parseAt(search);
   const cursor = search.get('cursor');
-  if (cursor === null) return { from: firstPlace, atMs, continued: false };
+  if (cursor === null) return { from: firstPosition, atMs, continued: false };
   const read = cursors.read(cursor, identity);
   if (read === 'not_ours') {
     throw invalid(

@@ -12,7 +12,7 @@ import { compileProfile } from './custom-profile.ts';
 import { explainers } from './explain-profiles.ts';
 import { invalid } from './page-parameters.ts';
 import { formulas, profileScorer, type ScoredProfile } from './profiles.ts';
-import { type Moment, profiles, type Rank, type RankingQuery, type SignalSummary } from './rank.ts';
+import { profiles, type Rank, type RankingQuery, type ReadTime, type SignalSummary } from './rank.ts';
 import type { Scorer } from './scorer.ts';
 import { SignalSums } from './signal-sums.ts';
 import { TopK } from './top-k.ts';
@@ -51,18 +51,18 @@ class ProfileRank implements Rank {
     this.profiles = [...profiles, ...parts.schema.profiles.keys()];
   }
 
-  ranking(query: RankingQuery, selected: Selection | undefined, moment: Moment): Ranking {
+  ranking(query: RankingQuery, selected: Selection | undefined, readTime: ReadTime): Ranking {
     assert(query.profile !== 'related', 'what is related is found by search');
     const all = selected?.count === this.parts.catalog.size;
-    return this.topK.ranking(this.scorer(query, moment), all ? undefined : selected, moment.atMs, moment.past);
+    return this.topK.ranking(this.scorer(query, readTime), all ? undefined : selected, readTime.atMs, readTime.past);
   }
 
-  explain(query: RankingQuery, { entity }: Scored, moment: Moment): readonly ScorePart[] {
+  explain(query: RankingQuery, { entity }: Scored, readTime: ReadTime): readonly ScorePart[] {
     const { catalog, entities } = this.parts;
-    return this.scorer(query, moment).explain(entity, catalog.createdMs(entities.find(entity)));
+    return this.scorer(query, readTime).explain(entity, catalog.createdMs(entities.find(entity)));
   }
 
-  past<T>(askedMs: number, answer: (moment: Moment) => T): T {
+  past<T>(askedMs: number, answer: (readTime: ReadTime) => T): T {
     const { past } = this.parts.ledger;
     const run = (atMs: number) => past.watch(() => answer({ atMs, past: true }));
     const asked = run(askedMs);
@@ -78,7 +78,7 @@ class ProfileRank implements Rank {
     );
   }
 
-  summary(entity: number, { atMs, past }: Moment, whole = false): SignalSummary {
+  summary(entity: number, { atMs, past }: ReadTime, whole = false): SignalSummary {
     const ledger = past ? this.parts.ledger.past : this.parts.ledger;
     const summary: Record<string, Record<string, number | null>> = {};
     for (const { name, windows: shown } of this.parts.schema.signals.values()) {
@@ -95,16 +95,16 @@ class ProfileRank implements Rank {
     return summary;
   }
 
-  private scorer({ profile, window, seed }: RankingQuery, { atMs, past }: Moment): Scorer {
+  private scorer({ profile, window, seed }: RankingQuery, { atMs, past }: ReadTime): Scorer {
     const { sums, custom } = past ? this.untilThen : this.everything;
     const compiled = custom.get(profile);
     if (compiled !== undefined) return compiled(atMs);
     assert(Object.hasOwn(formulas, profile), 'the parser refuses unknown profiles', () => profile);
     const known = profile as ScoredProfile;
-    const moment = { window, seed, atMs };
+    const readTime = { window, seed, atMs };
     return {
-      ...profileScorer(known, sums, moment),
-      explain: (entity, createdMs) => explainers[known](sums, moment, { entity, createdMs }),
+      ...profileScorer(known, sums, readTime),
+      explain: (entity, createdMs) => explainers[known](sums, readTime, { entity, createdMs }),
     };
   }
 }

@@ -15,7 +15,7 @@ import type { Limits, Scorer, Ties } from './scorer.ts';
 import { shuffler } from './shuffle.ts';
 import type { Aged, SignalSums } from './signal-sums.ts';
 
-export interface ScoringMoment {
+export interface ScoringTime {
   readonly window: Window;
   readonly seed: string;
   readonly atMs: number;
@@ -60,9 +60,9 @@ const REACTED = 2 ** 46;
 export function profileScorer(
   profile: ScoredProfile,
   sums: SignalSums,
-  moment: ScoringMoment,
+  readTime: ScoringTime,
 ): Omit<Scorer, 'explain'> {
-  const { score, bound, ties, quiet } = formulas[profile](sums, moment);
+  const { score, bound, ties, quiet } = formulas[profile](sums, readTime);
   const item = { entity: 0, createdMs: 0 };
   return {
     gated: false,
@@ -77,7 +77,7 @@ export function profileScorer(
   };
 }
 
-export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment: ScoringMoment) => Formula>> = {
+export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, readTime: ScoringTime) => Formula>> = {
   /** 0.5 · share velocity + 0.3 · view velocity + 0.2 · reach; reach = view velocity over 7d: all three are events a second. */
   trending: (sums, { window, atMs }) => ({
     quiet: 0,
@@ -88,9 +88,9 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
       return 0.5 * shares + 0.3 * views + 0.2 * reach;
     },
     bound(limits) {
-      const shares = sums.mostVelocity('share', limits, window, atMs);
-      const views = sums.mostVelocity('view', limits, window, atMs);
-      const reach = sums.mostVelocity('view', limits, '7d', atMs);
+      const shares = sums.maxVelocity('share', limits, window, atMs);
+      const views = sums.maxVelocity('view', limits, window, atMs);
+      const reach = sums.maxVelocity('view', limits, '7d', atMs);
       return 0.5 * shares + 0.3 * views + 0.2 * reach;
     },
   }),
@@ -107,7 +107,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
     },
     bound(limits) {
       if (limits.newestActiveMs < 0) return 0;
-      const most = Math.max(sums.mostPositive(limits, 'all'), sums.mostNegative(limits, 'all'), 1);
+      const most = Math.max(sums.maxPositive(limits, 'all'), sums.maxNegative(limits, 'all'), 1);
       return (Math.log10(most) / gravity(limits.newestActiveMs, atMs)) * SLACK;
     },
     ties: {
@@ -126,14 +126,14 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
   top: (sums, { window, atMs }) => ({
     quiet: 0,
     score: ({ entity }) => sums.positive(entity, window, atMs) - sums.negative(entity, window, atMs),
-    bound: (limits) => sums.mostPositive(limits, window),
+    bound: (limits) => sums.maxPositive(limits, window),
   }),
 
   /** The lower end of the 95 % Wilson interval of pro / (pro + neg): {@link wilson}. Nobody against it is the bound. */
   best: (sums, { window, atMs }) => ({
     quiet: 0,
     score: ({ entity }) => wilson(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)),
-    bound: (limits) => wilson(sums.mostApproving(limits, window), 0) * WIDE_SLACK,
+    bound: (limits) => wilson(sums.maxApproving(limits, window), 0) * WIDE_SLACK,
   }),
 
   /**
@@ -149,7 +149,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
     },
     // The day has at least what the hour has: e is not below pos of 1h / 24. That grows with pos of 1h.
     bound(limits) {
-      const hour = sums.mostPositive(limits, '1h');
+      const hour = sums.maxPositive(limits, '1h');
       if (!sums.dayHasHour) return hour;
       return ((hour * (23 / 24)) / Math.sqrt(hour / 24 + 1)) * SLACK;
     },
@@ -166,7 +166,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
       return total === 0 ? 0 : Math.min(0.25, (positive * negative) / (total * total));
     },
     // Where they are even somewhere, ties end the search: by the newest.
-    bound: (limits) => (sums.mostPositive(limits, window) > 0 && sums.mostNegative(limits, window) > 0 ? 0.25 : 0),
+    bound: (limits) => (sums.maxPositive(limits, window) > 0 && sums.maxNegative(limits, window) > 0 ? 0.25 : 0),
   }),
 
   /**
@@ -179,8 +179,8 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
     // For n against, the score grows with those for it up to √(n² + 5n) of them (where its derivative is 0), and so the
     // other way round; the larger both are, the more.
     bound(limits) {
-      const approving = sums.mostApproving(limits, window);
-      const negative = sums.mostNegative(limits, window);
+      const approving = sums.maxApproving(limits, window);
+      const negative = sums.maxNegative(limits, window);
       return split(Math.min(approving, balancing(negative)), Math.min(negative, balancing(approving))) * WIDE_SLACK;
     },
   }),
@@ -196,21 +196,21 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, moment:
     },
     // Nobody against it, and as few have seen it as any.
     bound(limits) {
-      const views = window === 'all' ? sums.leastOf('view', limits) : 0;
-      return (confidence(sums.mostApproving(limits, window)) / Math.log10(views + 10)) * WIDE_SLACK;
+      const views = window === 'all' ? sums.minOf('view', limits) : 0;
+      return (confidence(sums.maxApproving(limits, window)) / Math.log10(views + 10)) * WIDE_SLACK;
     },
   }),
 
   most_viewed: (sums, { window, atMs }) => ({
     quiet: 0,
     score: ({ entity }) => sums.of('view', entity, window, atMs),
-    bound: (limits) => sums.mostOf('view', limits, window),
+    bound: (limits) => sums.maxOf('view', limits, window),
   }),
 
   most_liked: (sums, { window, atMs }) => ({
     quiet: 0,
     score: ({ entity }) => sums.of('like', entity, window, atMs),
-    bound: (limits) => sums.mostOf('like', limits, window),
+    bound: (limits) => sums.maxOf('like', limits, window),
   }),
 
   /** A number in [0, 1) drawn from the seed and the entity. */

@@ -14,7 +14,7 @@ export const profiles = builtInProfiles;
 export type Profile = BuiltInProfile;
 
 /** The moment that a read is answered for. */
-export interface Moment {
+export interface ReadTime {
   /** Epoch ms. */
   readonly atMs: number;
   /** Asked for by name, or by a cursor: no event after it counts. Otherwise every event does. */
@@ -53,15 +53,15 @@ export interface Rank {
    * The items of the selection - undefined: all - that are eligible for the profile, as they rank at `atMs`. Not for `related`,
    * which is found by search (`search/search.ts`).
    */
-  ranking(query: RankingQuery, selection: Selection | undefined, moment: Moment): Ranking;
+  ranking(query: RankingQuery, selection: Selection | undefined, readTime: ReadTime): Ranking;
   /** What the score of a ranked item is made of, in the order of the formula. */
-  explain(query: RankingQuery, scored: Scored, moment: Moment): readonly ScorePart[];
+  explain(query: RankingQuery, scored: Scored, readTime: ReadTime): readonly ScorePart[];
   /**
    * Answers for a moment that a client names: for itself, or for the end of the last whole minute or hour before it, where events
    * of that one may lie on either side of it - then `answer` is called twice. Throws `invalid_request` where newer events have
    * pushed out of the ledger what a score was made of; in a summary such a sum is null.
    */
-  past<T>(askedMs: number, answer: (moment: Moment) => T): T;
+  past<T>(askedMs: number, answer: (readTime: ReadTime) => T): T;
   /** All signals of an entity that have events, with the windows the schema declares, plus `decayed`. `whole`: what is not known is refused (`past`). */
-  summary(entity: number, moment: Moment, whole?: boolean): SignalSummary;
+  summary(entity: number, readTime: ReadTime, whole?: boolean): SignalSummary;
 }

@@ -14,7 +14,7 @@ export interface Limits {
   /** Sum of weights of the signal (by its place in the schema's signals) over the window. */
   sum(signal: number, window: Window): number;
   /** At most the sum of everything that any item has which ever had a signal; Infinity: there is none. */
-  least(signal: number): number;
+  min(signal: number): number;
   /** Decayed score at the moment of reading. */
   decayed(signal: number): number;
   /** Latest creation time, epoch ms. */

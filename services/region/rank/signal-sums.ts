@@ -37,13 +37,13 @@ class Total {
   }
 
   /** Over `all`. */
-  least(limits: Limits): number {
+  min(limits: Limits): number {
     let total = 0;
-    for (const { place } of this.byWindow.get('all')!) total += limits.least(place);
+    for (const { place } of this.byWindow.get('all')!) total += limits.min(place);
     return total;
   }
 
-  most(limits: Limits, window: Window): number {
+  max(limits: Limits, window: Window): number {
     let total = 0;
     for (const { place } of this.byWindow.get(window)!) total += limits.sum(place, window);
     return total;
@@ -81,29 +81,29 @@ export class SignalSums {
     return this.totalOf(signal).of(entity, window, atMs);
   }
 
-  mostOf(signal: string, limits: Limits, window: Window): number {
-    return this.totalOf(signal).most(limits, window);
+  maxOf(signal: string, limits: Limits, window: Window): number {
+    return this.totalOf(signal).max(limits, window);
   }
 
   /** At most what any item has of the signal over `all` that ever had a signal. */
-  leastOf(signal: string, limits: Limits): number {
-    return this.totalOf(signal).least(limits);
+  minOf(signal: string, limits: Limits): number {
+    return this.totalOf(signal).min(limits);
   }
 
   positive(entity: number, window: Window, atMs: number): number {
     return this.positives.of(entity, window, atMs);
   }
 
-  mostPositive(limits: Limits, window: Window): number {
-    return this.positives.most(limits, window);
+  maxPositive(limits: Limits, window: Window): number {
+    return this.positives.max(limits, window);
   }
 
   negative(entity: number, window: Window, atMs: number): number {
     return this.negatives.of(entity, window, atMs);
   }
 
-  mostNegative(limits: Limits, window: Window): number {
-    return this.negatives.most(limits, window);
+  maxNegative(limits: Limits, window: Window): number {
+    return this.negatives.max(limits, window);
   }
 
   /** All positive signals but `view`: that an item was seen says nothing for it. */
@@ -111,8 +111,8 @@ export class SignalSums {
     return this.approvals.of(entity, window, atMs);
   }
 
-  mostApproving(limits: Limits, window: Window): number {
-    return this.approvals.most(limits, window);
+  maxApproving(limits: Limits, window: Window): number {
+    return this.approvals.max(limits, window);
   }
 
   /** Windowed sum / window seconds; over `all`, the sum / seconds since the item was created. */
@@ -120,8 +120,8 @@ export class SignalSums {
     return this.of(signal, entity, window, atMs) / spanSeconds(window, createdMs, atMs);
   }
 
-  mostVelocity(signal: string, limits: Limits, window: Window, atMs: number): number {
-    return this.mostOf(signal, limits, window) / spanSeconds(window, limits.newestMs, atMs);
+  maxVelocity(signal: string, limits: Limits, window: Window, atMs: number): number {
+    return this.maxOf(signal, limits, window) / spanSeconds(window, limits.newestMs, atMs);
   }
 
   private totalOf(signal: string): Total {

@@ -297,8 +297,8 @@ class NodeLimits implements Limits {
     return this.upperBounds.sum(this.page, this.node, signal, this.columns[window]);
   }
 
-  least(signal: number): number {
-    return this.past ? 0 : this.upperBounds.least(this.page, this.node, signal);
+  min(signal: number): number {
+    return this.past ? 0 : this.upperBounds.lowest(this.page, this.node, signal);
   }
 
   decayed(signal: number): number {
@@ -330,7 +330,7 @@ class ItemLimits implements Limits {
     return this.upperBounds.magnitudes.atMost(this.ordinal, signal);
   }
 
-  least(signal: number): number {
+  min(signal: number): number {
     return this.past ? 0 : this.upperBounds.magnitudes.atLeast(this.ordinal, signal);
   }
 

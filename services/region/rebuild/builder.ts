@@ -50,7 +50,7 @@ export class Builder {
       gatherer.gather(this.items, scan);
       this.items++;
     }
-    reply({ kind: 'told', items: this.items });
+    reply({ kind: 'indexed', items: this.items });
   }
 
   private metadataOf(number: number): Metadata {

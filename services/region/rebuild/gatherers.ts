@@ -10,22 +10,22 @@ export interface GathererOptions {
   readonly fieldNames: readonly string[];
   readonly metadataOf: (number: number) => Metadata;
   /** For so many values without growing. */
-  readonly room?: number;
+  readonly capacity?: number;
 }
 
-export function gathererOf(build: Built, { fieldNames, metadataOf, room }: GathererOptions): Gatherer {
+export function gathererOf(build: Built, { fieldNames, metadataOf, capacity }: GathererOptions): Gatherer {
   if (build === 'filterIndex') {
-    const filterIndex = new FilterIndexGathering({ metadataOf, room });
+    const filterIndex = new FilterIndexGathering({ metadataOf, capacity: capacity });
     return {
       gather: (number, metadata) => filterIndex.gather(number, metadata),
       finish: (ordinals) => ({ filterIndex: filterIndex.image(ordinals) }),
     };
   }
-  const index = new InvertedIndex({ fieldNames, room });
+  const index = new InvertedIndex({ fieldNames, capacity: capacity });
   return {
     gather: (number, metadata) => index.gather(number, metadata),
     finish(ordinals) {
-      index.settle(ordinals);
+      index.finish(ordinals);
       return { text: index.image() };
     },
   };

@@ -19,7 +19,7 @@ assert(port !== null, 'a builder is a thread');
 if (process.platform === 'linux') setPriority(BEHIND);
 const { build, fieldNames } = workerData as BuilderThreadData;
 const builder = new Builder({
-  create: (metadataOf) => gathererOf(build, { fieldNames, metadataOf, room: ROOM }),
+  create: (metadataOf) => gathererOf(build, { fieldNames, metadataOf, capacity: ROOM }),
   reply: (message) => port.postMessage(message, message.kind === 'built' ? buffersOf(message) : []),
 });
 port.on('message', (message: ToBuilder) => builder.take(message));

@@ -17,7 +17,7 @@ class PagedRebuild implements Rebuild {
   /** Until the builders are opened. */
   private waiting: MetadataPage[] = [];
   private pipes: readonly BuilderPipe[] = [];
-  private readonly toldOf = new Map<Built, number>();
+  private readonly indexedOf = new Map<Built, number>();
   private rebuilt: Partial<Rebuilt> = {};
   private gone: { readonly error: unknown } | undefined;
   private settle: { resolve: (rebuilt: Rebuilt) => void; reject: (error: unknown) => void } | undefined;
@@ -31,8 +31,8 @@ class PagedRebuild implements Rebuild {
     return this.pipes.length > 0;
   }
 
-  get told(): number {
-    return Math.min(...built.map((each) => this.toldOf.get(each) ?? 0));
+  get indexed(): number {
+    return Math.min(...built.map((each) => this.indexedOf.get(each) ?? 0));
   }
 
   add(page: MetadataPage): void {
@@ -68,8 +68,8 @@ class PagedRebuild implements Rebuild {
   }
 
   private take(build: Built, message: FromBuilder): void {
-    if (message.kind === 'told') {
-      this.toldOf.set(build, message.items);
+    if (message.kind === 'indexed') {
+      this.indexedOf.set(build, message.items);
       return;
     }
     this.rebuilt = { ...this.rebuilt, ...message.rebuilt };

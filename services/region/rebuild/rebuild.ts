@@ -23,7 +23,7 @@ export interface Rebuild {
   /** Whether enough items came for threads to be worth it, more than a page; otherwise there is nothing to finish. */
   readonly begun: boolean;
   /** Items that were gathered so far, as far as it is known here. */
-  readonly told: number;
+  readonly indexed: number;
   /** Those were all; `ordinals` of the items, by number. Once. Rejects when a thread is gone. */
   finish(ordinals: Int32Array): Promise<Rebuilt>;
   /** Ends the threads, whatever they do; `finish` then never settles. Idempotent. */
@@ -40,7 +40,7 @@ export type ToBuilder =
 export type Built = keyof Rebuilt;
 
 export type FromBuilder =
-  | { readonly kind: 'told'; readonly items: number }
+  | { readonly kind: 'indexed'; readonly items: number }
   | { readonly kind: 'built'; readonly rebuilt: Partial<Rebuilt> };
 
 /** Where a builder is: an ordered pipe either way. */

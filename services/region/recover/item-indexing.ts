@@ -34,14 +34,14 @@ const PAUSE_MS = 1;
 const LOOK_EVERY = 32;
 
 export type UpdatesFilterIndex = Pick<FilterIndex, 'put' | 'remove'>;
-export type ToldText = Pick<TextIndex, 'put' | 'remove'>;
+export type UpdatesText = Pick<TextIndex, 'put' | 'remove'>;
 
 export interface ItemIndexingOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly catalog: Pick<CatalogWriter, 'items' | 'item' | 'size' | 'takeBack'>;
   readonly filterIndex: UpdatesFilterIndex & AdoptsFilterIndex;
-  readonly text: ToldText & AdoptsText;
+  readonly text: UpdatesText & AdoptsText;
   /** Was told all live items, and their ordinals are here. */
   readonly building?: { readonly rebuild: Rebuild; readonly ordinals: Int32Array } | undefined;
   /** Of the items, those told at once. */
@@ -76,7 +76,7 @@ export class ItemIndexing {
       else this.tell(entity, () => this.options.filterIndex.remove(entity, former));
     },
   };
-  readonly text: ToldText = {
+  readonly text: UpdatesText = {
     put: (entity, metadata) => {
       if (this.rebuild === undefined) this.tell(entity, () => this.options.text.put(entity, metadata));
     },
@@ -104,8 +104,8 @@ export class ItemIndexing {
   }
 
   /** Items told so far. */
-  get told(): number {
-    return this.rebuild?.told ?? this.walked;
+  get indexed(): number {
+    return this.rebuild?.indexed ?? this.walked;
   }
 
   /** The others, from now on. */

@@ -19,7 +19,7 @@ import type { AdoptsFilterIndex } from '../state/filter-index/filter-index.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { AdoptsText } from '../state/text/text.ts';
 import type { Wal } from '../wal/wal.ts';
-import { ItemIndexing, type ToldText, type UpdatesFilterIndex } from './item-indexing.ts';
+import { ItemIndexing, type UpdatesFilterIndex, type UpdatesText } from './item-indexing.ts';
 import { Replay } from './replay.ts';
 
 /** A line of progress at most this often. */
@@ -34,7 +34,7 @@ export interface RecoverOptions {
   readonly catalog: CatalogWriter;
   readonly ledger: Ledger;
   readonly filterIndex: UpdatesFilterIndex & AdoptsFilterIndex;
-  readonly text: ToldText & AdoptsText;
+  readonly text: UpdatesText & AdoptsText;
   /** Absent: items are told one by one, however many there are. */
   readonly rebuild?: Rebuild | undefined;
 }
@@ -48,7 +48,7 @@ export interface Recovered {
   readonly indexing: ItemIndexing;
   /** What is told of changes from now on in their place. */
   readonly filterIndex: UpdatesFilterIndex;
-  readonly text: ToldText;
+  readonly text: UpdatesText;
 }
 
 /** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` when what is on disk is not what it was. */

@@ -6,7 +6,7 @@
  * strict majority of all known clocks, the own one among them, lies within {@link UNSAFE_MS} of the own one, and there is a
  * witness at all. Two clocks that differ are both unsafe: nobody can tell which is right.
  *
- * A witness that has fallen silent stays one for a while: its clock goes on by this process's monotonic time. So the death of a
+ * A witness that has stopped answering stays one for a while: its clock goes on by this process's monotonic time. So the death of a
  * leader does not take the judgement from those who may follow it, and a wall clock that is set is noticed at once, before anybody is
  * asked again. Nothing is accepted after a start before every peer was asked once.
  */
@@ -68,7 +68,7 @@ export class ClockCheck {
   }
 
   /** Why nothing may be accepted by this clock now; undefined: it may. */
-  get hindrance(): Refusal | undefined {
+  get writeBlocker(): Refusal | undefined {
     const { region, peers } = this.options;
     if (!peers.asked) {
       return new Refusal('not_ready', `${region} has not compared its clock with every other region since its start`);

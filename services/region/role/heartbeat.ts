@@ -1,5 +1,5 @@
 /**
- * The sign of life: with automatic failover every region rewrites its own key in the control bucket every second. Routers
+ * The heartbeat: with automatic failover every region rewrites its own key in the control bucket every second. Routers
  * that lose their way to a leader see by it that others have not.
  *
  * Says nothing but "this process runs and reaches the bucket"; a cut region goes on with it, and says that it is cut.

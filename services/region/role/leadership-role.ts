@@ -30,7 +30,7 @@ export interface LeadershipRoleOptions {
   readonly stream: Stream;
   readonly peers: Peers;
   /** Why this region may not accept although it leads: not ready, schema behind, clock unsafe. */
-  readonly hindrance: () => Refusal | undefined;
+  readonly writeBlocker: () => Refusal | undefined;
   /** Settles intake; see `Intake.settle`. */
   readonly settle: () => Promise<Position>;
   readonly onChange?: (leadership: Leadership) => void;
@@ -117,7 +117,7 @@ class LeadershipRole implements Role {
   }
 
   gate(epoch: number): Gate {
-    const { region, hindrance } = this.options;
+    const { region, writeBlocker } = this.options;
     this.stall.check();
     const known = this.known;
     if (known === undefined) return new Refusal('not_leader', `${region} knows no leader yet`);
@@ -138,7 +138,7 @@ class LeadershipRole implements Role {
         `the disk of ${region} is full: it cannot remember that it leads epoch ${known.epoch}`,
       );
     }
-    return hindrance() ?? { epoch: known.epoch };
+    return writeBlocker() ?? { epoch: known.epoch };
   }
 
   start(): void {

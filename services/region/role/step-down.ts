@@ -45,7 +45,7 @@ export class StepDown {
   }
 
   /** Why a region that is about to stop is nobody's next leader; undefined while it is not, and for the leader itself. */
-  get hindrance(): Refusal | undefined {
+  get writeBlocker(): Refusal | undefined {
     const { region, role } = this.options;
     if (!this.draining || role.leads) return undefined;
     return new Refusal('shutting_down', `${region} is stopping`);
@@ -89,6 +89,6 @@ export class StepDown {
   }
 }
 
-function canLead({ ready, cut, stopped, hindrance, draining }: RegionStatus): boolean {
-  return ready && !cut && stopped === undefined && hindrance === undefined && draining !== true;
+function canLead({ ready, cut, stopped, writeBlocker, draining }: RegionStatus): boolean {
+  return ready && !cut && stopped === undefined && writeBlocker === undefined && draining !== true;
 }

@@ -10,13 +10,13 @@
  */
 import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Filter } from '../../../shared/protocol/filter.ts';
-import { NEAREST_MOST } from '../state/vectors/vectors.ts';
+import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
 
 /**
  * How far down a list ranks count: further down they add less than 0.001 to a score. By vector alone, how far there is
  * anything to page through.
  */
-export const CANDIDATES = NEAREST_MOST;
+export const CANDIDATES = NEAREST_LIMIT;
 
 export interface SearchQuestion {
   /** In lunr's syntax. Alone: as BM25 ranks. */

@@ -73,7 +73,7 @@ class Shipper implements Ship {
   /** A publish is under way. */
   private publishing = false;
   /** Monotonic ms since when the stream owes an answer, to a publish or to what was asked after it failed. */
-  private silentSinceMs: number | undefined;
+  private unacknowledgedSinceMs: number | undefined;
 
   constructor(options: ShipperOptions) {
     this.options = options;
@@ -83,7 +83,7 @@ class Shipper implements Ship {
 
   get healthy(): boolean {
     const { stream, clock } = this.options;
-    const waiting = this.silentSinceMs === undefined ? 0 : clock.monotonicMs() - this.silentSinceMs;
+    const waiting = this.unacknowledgedSinceMs === undefined ? 0 : clock.monotonicMs() - this.unacknowledgedSinceMs;
     return this.enabled && stream.connected && waiting <= OUTSTANDING_MS;
   }
 
@@ -267,11 +267,11 @@ class Shipper implements Ship {
 
   private async readMark(origin: string, mark: Mark): Promise<void> {
     const { stream, clock, floorOf, log } = this.options;
-    this.silentSinceMs ??= clock.monotonicMs();
+    this.unacknowledgedSinceMs ??= clock.monotonicMs();
     if (!this.ensured) await stream.ensure();
     this.ensured = true;
     const last = await stream.lastOf(origin);
-    this.silentSinceMs = undefined;
+    this.unacknowledgedSinceMs = undefined;
     if (last === undefined) {
       mark.lastMessage = 0;
       this.know(origin, mark, floorOf(origin));
@@ -320,7 +320,7 @@ class Shipper implements Ship {
     const bytes = Buffer.concat(batches);
     const startMs = clock.monotonicMs();
     this.publishing = true;
-    this.silentSinceMs ??= startMs;
+    this.unacknowledgedSinceMs ??= startMs;
     // Unknown until the acknowledgement is here: whatever happens in between, the stream is asked.
     mark.shipped = undefined;
     try {
@@ -332,10 +332,10 @@ class Shipper implements Ship {
         // A wrong mark is read again at once, but only once: twice in a row somebody else is at it.
         if (result.failure !== 'wrong_last' || mark.wrong) mark.retryAtMs = clock.monotonicMs() + RETRY_MS;
         mark.wrong = result.failure === 'wrong_last';
-        if (mark.wrong) this.silentSinceMs = undefined;
+        if (mark.wrong) this.unacknowledgedSinceMs = undefined;
         return;
       }
-      this.silentSinceMs = undefined;
+      this.unacknowledgedSinceMs = undefined;
       mark.shipped = decodeHeader(last).last;
       mark.acknowledged = mark.shipped;
       mark.wrong = false;

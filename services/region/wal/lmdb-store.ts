@@ -12,7 +12,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { makeDirectory } from '../../../shared/config/make-directory.ts';
-import { isNoRoom, isStorageError, storageFault } from '../../../shared/disks/storage-fault.ts';
+import { isOutOfSpace, isStorageError, storageFault } from '../../../shared/disks/storage-fault.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { BrokenInvariant } from '../../../shared/kernel/kernel.ts';
 import {
@@ -221,7 +221,7 @@ class LmdbStore implements LmdbEnvironment {
       writeFileSync(probe, Buffer.alloc(PROBE_BYTES));
       return false;
     } catch (error) {
-      return isNoRoom(error);
+      return isOutOfSpace(error);
     } finally {
       rmSync(probe, { force: true });
     }

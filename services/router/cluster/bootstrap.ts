@@ -30,15 +30,15 @@ export function chooseRecord(missing: MissingKey): { readonly leader: string; re
     if (answer !== 'never' && answer.epoch > (highest?.epoch ?? 0)) highest = answer;
   }
   const total = topology.regions.length;
-  const silent = total - answers.size;
+  const unresponsive = total - answers.size;
   const names = topology.regions.map(({ name }) => name);
   const after = (highestEpoch: number, leader: string) => ({
     leader,
-    epoch: nextEpoch({ highest: highestEpoch, silent: silent > 0, leader, regions: names }),
+    epoch: nextEpoch({ highest: highestEpoch, unresponsive: unresponsive > 0, leader, regions: names }),
   });
   if (highest !== undefined) return after(Math.max(highest.epoch, loggedEpoch), highest.leader);
-  const agreed = silent === 0 || (answers.size * 2 > total && missingForMs >= MAJORITY_AFTER_MS);
+  const agreed = unresponsive === 0 || (answers.size * 2 > total && missingForMs >= MAJORITY_AFTER_MS);
   if (!agreed) return undefined;
-  // Epoch 1 is the topology's first leader's own: whoever is silent cannot know another one's.
+  // Epoch 1 is the topology's first leader's own: whoever is unresponsive cannot know another one's.
   return loggedEpoch === 0 ? { leader: topology.firstLeader, epoch: 1 } : after(loggedEpoch, topology.firstLeader);
 }

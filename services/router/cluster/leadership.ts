@@ -190,7 +190,7 @@ export class LeadershipFollower implements LeadershipView {
     let record = this.parse(entry.value);
     if (record === undefined || record.epoch < this.highestEpoch) {
       if (!this.repairs.due) return;
-      const silent = await this.silentRegions();
+      const unresponsive = await this.unresponsiveRegions();
       // What they say may be what the record is to be judged by.
       record = this.parse(entry.value);
       const highest = this.highest() ?? record;
@@ -201,7 +201,7 @@ export class LeadershipFollower implements LeadershipView {
         const repaired =
           record === undefined && highest.epoch >= this.loggedEpoch
             ? { leader: highest.leader, epoch: highest.epoch, nonce: this.nonce() }
-            : this.next(highest.leader, Math.max(highest.epoch, this.loggedEpoch), silent > 0);
+            : this.next(highest.leader, Math.max(highest.epoch, this.loggedEpoch), unresponsive > 0);
         if ((await control.update(repaired, entry.revision)) === 'conflict') return;
         this.repairs.done();
         log.warn('leadership key repaired', {
@@ -217,13 +217,13 @@ export class LeadershipFollower implements LeadershipView {
     this.adopt(record);
   }
 
-  private next(leader: string, highest: number, silent: boolean): Leadership {
+  private next(leader: string, highest: number, unresponsive: boolean): Leadership {
     const regions = this.options.topology.regions.map(({ name }) => name);
-    return { leader, epoch: nextEpoch({ highest, silent, leader, regions }), nonce: this.nonce() };
+    return { leader, epoch: nextEpoch({ highest, unresponsive, leader, regions }), nonce: this.nonce() };
   }
 
   /** Asks all regions what they remember; answers how many said nothing. */
-  private async silentRegions(): Promise<number> {
+  private async unresponsiveRegions(): Promise<number> {
     const { topology, regions } = this.options;
     const answers = await Promise.all(topology.regions.map(({ name }) => regions.ask(name)));
     return answers.filter((answer) => answer === undefined).length;

@@ -54,7 +54,7 @@ export interface PromotionOptions {
 interface Found {
   readonly record: Leadership;
   /** Whether a region that does not lead said nothing: it may know an epoch that nobody else does. */
-  readonly silent: boolean;
+  readonly unresponsive: boolean;
   /** Those who answered just before. */
   readonly heard: ReadonlySet<string>;
   readonly revision: Revision;
@@ -183,7 +183,7 @@ export class Promotion {
         record,
         revision: entry.revision,
         heard,
-        silent: !this.names.every((name) => name === record.leader || heard.has(name)),
+        unresponsive: !this.names.every((name) => name === record.leader || heard.has(name)),
       };
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
@@ -218,8 +218,8 @@ export class Promotion {
     return [...this.options.links.keys()];
   }
 
-  private successor(leader: string, { record, silent }: Found): Leadership {
-    return this.next(leader, nextEpoch({ highest: record.epoch, silent, leader, regions: this.names }));
+  private successor(leader: string, { record, unresponsive }: Found): Leadership {
+    return this.next(leader, nextEpoch({ highest: record.epoch, unresponsive, leader, regions: this.names }));
   }
 
   private watchHandover(record: Leadership | undefined): void {
@@ -265,9 +265,9 @@ export class Promotion {
     if (stopped !== undefined && !force) {
       throw refusedUnlessForced('target_not_ready', `${region} lacks what others hold: ${stopped.detail}`);
     }
-    const { hindrance } = target.status;
-    if (hindrance !== undefined && !force) {
-      throw refusedUnlessForced('target_not_ready', `${region} would refuse writes: ${hindrance.detail}`);
+    const { writeBlocker } = target.status;
+    if (writeBlocker !== undefined && !force) {
+      throw refusedUnlessForced('target_not_ready', `${region} would refuse writes: ${writeBlocker.detail}`);
     }
     if (target.status.cut && !force) throw refusedUnlessForced('target_cut', `${region} is partitioned`);
     return target;

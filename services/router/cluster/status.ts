@@ -83,8 +83,8 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       else if (!region.status.ready) notes.push(`${name} is not ready`);
       else if (region.status.refuses !== undefined)
         notes.push(`${name} leads and refuses writes: ${region.status.refuses.detail}`);
-      else if (region.status.hindrance !== undefined)
-        notes.push(`${name} would refuse writes: ${region.status.hindrance.detail}`);
+      else if (region.status.writeBlocker !== undefined)
+        notes.push(`${name} would refuse writes: ${region.status.writeBlocker.detail}`);
       else if (!region.status.streamConnected) notes.push(`${name} is not connected to the stream`);
       else if (region.status.streamLimitBytes !== undefined) {
         const limit = `messages of at most ${region.status.streamLimitBytes} bytes`;

@@ -51,7 +51,7 @@ interface Said {
   readonly digests: Map<string, string>;
   newest: DigestsReply | undefined;
   /** Why the last question was not answered. */
-  silent: string | undefined;
+  unresponsive: string | undefined;
 }
 
 type Judgement = Omit<VerifyAnswer, 'took_ms'>;
@@ -66,10 +66,10 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
   const ask = async (said: Said, asked: Position): Promise<void> => {
     try {
       said.newest = await said.link.digests();
-      said.silent = undefined;
+      said.unresponsive = undefined;
       collect(said.digests, said.newest, asked);
     } catch (error) {
-      said.silent = messageOf(error);
+      said.unresponsive = messageOf(error);
     }
   };
 
@@ -83,7 +83,7 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
       if (known?.reachable !== true) leftOut.push(`${link.region} does not answer`);
       else if (known.status.cut) leftOut.push(`${link.region} is partitioned`);
       else {
-        all.push({ link, digests: new Map(), newest: undefined, silent: undefined });
+        all.push({ link, digests: new Map(), newest: undefined, unresponsive: undefined });
         asked = merge(asked, known.applied);
       }
     }
@@ -174,8 +174,8 @@ function compare(
 
 function whyNone(all: readonly Said[]): string[] {
   const reasons: string[] = [];
-  for (const { link, newest, silent } of all) {
-    if (silent !== undefined) reasons.push(`${link.region} does not answer: ${silent}`);
+  for (const { link, newest, unresponsive } of all) {
+    if (unresponsive !== undefined) reasons.push(`${link.region} does not answer: ${unresponsive}`);
     else if (newest?.counting !== false) reasons.push(`${link.region} is still counting its state`);
   }
   if (reasons.length > 0) return reasons;

@@ -1,4 +1,4 @@
-/** Watches the leader and replaces it when it is silent. See `failover.ts`. */
+/** Watches the leader and replaces it when it is unresponsive. See `failover.ts`. */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
@@ -12,7 +12,7 @@ import type { RegionLinks } from '../forward/forward.ts';
 import { chooseCandidate, disqualified } from './choose-candidate.ts';
 import type { Failover, FailoverSettings } from './failover.ts';
 import { Lease } from './lease.ts';
-import { Silence } from './silence.ts';
+import { Liveness } from './liveness.ts';
 
 const LOOK_EVERY_MS = 1_000;
 const DRAIN_LIMIT_MS = 2_000;
@@ -35,7 +35,7 @@ export function createFailover(options: AutomaticFailoverOptions): Failover {
   const { metrics, settings } = options;
   const outcomes = metrics.counter({
     name: 'tidal_router_failovers_total',
-    help: 'Attempts of this router to replace a silent leader, by outcome: replaced, no_candidate, withdrawn or failed.',
+    help: 'Attempts of this router to replace an unresponsive leader, by outcome: replaced, no_candidate, withdrawn or failed.',
     labels: ['outcome'],
   });
   const failover =
@@ -44,13 +44,13 @@ export function createFailover(options: AutomaticFailoverOptions): Failover {
       : new AutomaticFailover(options, settings, (outcome) => outcomes.inc({ outcome }));
   metrics.gauge({
     name: 'tidal_router_failover_lease',
-    help: '1 while this router is the one that would replace a silent leader.',
+    help: '1 while this router is the one that would replace an unresponsive leader.',
     collect: (gauge) => gauge.set(failover?.holdsLease === true ? 1 : 0),
   });
   metrics.gauge({
-    name: 'tidal_router_leader_silent_seconds',
-    help: 'How long the leader has given no sign of life; 0 with manual failover.',
-    collect: (gauge) => gauge.set((failover?.silentMs ?? 0) / 1_000),
+    name: 'tidal_router_leader_unresponsive_seconds',
+    help: 'How long the leader has given no heartbeat; 0 with manual failover.',
+    collect: (gauge) => gauge.set((failover?.unresponsiveMs ?? 0) / 1_000),
   });
   return failover ?? { start() {}, async stop() {} };
 }
@@ -62,9 +62,9 @@ class AutomaticFailover implements Failover {
   private readonly settings: FailoverSettings;
   private readonly count: (outcome: Outcome) => void;
   private readonly lease: Lease;
-  private readonly silence: Silence;
+  private readonly liveness: Liveness;
   private loop: Repetition | undefined;
-  /** The epoch whose silent leader has been reported already. */
+  /** The epoch whose unresponsive leader has been reported already. */
   private reported = 0;
 
   constructor(options: AutomaticFailoverOptions, settings: FailoverSettings, count: (outcome: Outcome) => void) {
@@ -73,15 +73,15 @@ class AutomaticFailover implements Failover {
     this.settings = settings;
     this.count = count;
     this.lease = new Lease({ key: settings.keys(LEASE_KEY), holder: randomName(random, 16), clock, log, refusals });
-    this.silence = new Silence({ keys: settings.keys, regions, names: [...links.keys()], clock, refusals });
+    this.liveness = new Liveness({ keys: settings.keys, regions, names: [...links.keys()], clock, refusals });
   }
 
   get holdsLease(): boolean {
     return this.lease.held;
   }
 
-  get silentMs(): number {
-    return this.silence.ms;
+  get unresponsiveMs(): number {
+    return this.liveness.ms;
   }
 
   start(): void {
@@ -96,9 +96,9 @@ class AutomaticFailover implements Failover {
   private async look(): Promise<void> {
     const { leadership, log } = this.options;
     const record = leadership.current;
-    if (record === undefined || !leadership.controlAvailable) return this.silence.forget();
-    await this.silence.look(record);
-    if (this.silence.ms < this.settings.afterMs || !this.lease.held) return;
+    if (record === undefined || !leadership.controlAvailable) return this.liveness.forget();
+    await this.liveness.poll(record);
+    if (this.liveness.ms < this.settings.afterMs || !this.lease.held) return;
     try {
       this.count(await this.replace(record));
     } catch (error) {
@@ -110,7 +110,7 @@ class AutomaticFailover implements Failover {
 
   private async replace(record: Leadership): Promise<Outcome> {
     const { regions, links, log, replace } = this.options;
-    const silentMs = Math.round(this.silence.ms);
+    const unresponsiveMs = Math.round(this.liveness.ms);
     const others = [...links.keys()].filter((name) => name !== record.leader);
     const asked = (await Promise.all(others.map((name) => regions.ask(name)))).filter((region) => region !== undefined);
     const candidate = chooseCandidate(asked, {
@@ -129,8 +129,8 @@ class AutomaticFailover implements Failover {
       from: record.leader,
       to: region,
       epoch: answer.epoch,
-      silent_ms: silentMs,
-      why: 'it did not answer, and its sign of life did not change',
+      unresponsive_ms: unresponsiveMs,
+      why: 'it did not answer, and its heartbeat did not change',
       stream_drained: drained,
       durable_events: totalOf(candidate.durable),
       left_behind: answer.left_behind ?? null,

@@ -8,11 +8,11 @@ export function disqualified({ status, reachable }: KnownRegion): string | undef
   if (!status.ready) return 'is not ready';
   if (status.cut) return 'is partitioned';
   if (status.stopped !== undefined) return `has stopped: ${status.stopped.detail}`;
-  return status.hindrance === undefined ? undefined : `could not accept: ${status.hindrance.detail}`;
+  return status.writeBlocker === undefined ? undefined : `could not accept: ${status.writeBlocker.detail}`;
 }
 
 /** The leader that is to be replaced. */
-export interface SilentLeader {
+export interface UnresponsiveLeader {
   readonly epoch: number;
   /** Of its schema, as last known; empty where it was never heard. */
   readonly signals: readonly string[];
@@ -22,7 +22,7 @@ export interface SilentLeader {
  * `asked` in topology order. First those whose schema has all the leader's signals: what clients write must go on being
  * accepted. Of those most of the epoch durable, then most of everything, then the first.
  */
-export function chooseCandidate(asked: readonly KnownRegion[], leader: SilentLeader): KnownRegion | undefined {
+export function chooseCandidate(asked: readonly KnownRegion[], leader: UnresponsiveLeader): KnownRegion | undefined {
   let best: KnownRegion | undefined;
   for (const region of asked) {
     if (disqualified(region) !== undefined) continue;
@@ -31,7 +31,7 @@ export function chooseCandidate(asked: readonly KnownRegion[], leader: SilentLea
   return best;
 }
 
-function compare(a: KnownRegion, b: KnownRegion, { epoch, signals }: SilentLeader): number {
+function compare(a: KnownRegion, b: KnownRegion, { epoch, signals }: UnresponsiveLeader): number {
   const knows = ({ status }: KnownRegion): number => Number(signals.every((signal) => status.signals.includes(signal)));
   return knows(a) - knows(b) || eventsOf(a, epoch) - eventsOf(b, epoch) || totalOf(a.durable) - totalOf(b.durable);
 }

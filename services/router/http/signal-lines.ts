@@ -7,8 +7,8 @@
  * body the thorough way (`parseWrite`), which knows what to say of it. What it takes, it reads as that would.
  */
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../shared/protocol/events.ts';
-import { FIRST_NUMBER_MS, LAST_NUMBER_MS } from '../../../shared/protocol/moment.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
+import { FIRST_NUMBER_MS, LAST_NUMBER_MS } from '../../../shared/protocol/timestamp.ts';
 
 const LF = 0x0a;
 const QUOTE = 0x22;

@@ -20,7 +20,10 @@ export class FilterIndexGathering {
   private readonly byNameId: (Field | undefined)[] = [];
 
   /** `metadataOf` an item by the number it was gathered under; `room`: for so many members of sets without growing. */
-  constructor({ metadataOf, room }: { metadataOf: (number: number) => Metadata; room?: number | undefined }) {
+  constructor({
+    metadataOf,
+    capacity: room,
+  }: { metadataOf: (number: number) => Metadata; capacity?: number | undefined }) {
     this.metadataOf = metadataOf;
     this.gathering = new MemberGathering({ room });
   }
@@ -44,7 +47,7 @@ export class FilterIndexGathering {
   /** Of what was gathered, each item under its ordinal, which is at its number in `ordinals`. */
   image(ordinals: Int32Array): FilterIndexImage {
     const pool = new MemberPool();
-    const become = this.gathering.settle(pool, ordinals);
+    const become = this.gathering.finish(pool, ordinals);
     const live = new Bitmap(0);
     for (const number of this.items) live.add(ordinals[number]!);
     const fields = [...this.fields].map(([name, { texts, numbers }]) => ({

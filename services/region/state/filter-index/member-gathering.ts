@@ -68,7 +68,7 @@ export class MemberGathering {
   }
 
   /** Puts all sets into a pool, each member as `numbers` has it; answers what became of a set. */
-  settle(pool: MemberPool, numbers: Int32Array): (set: MemberSet) => MemberSet {
+  finish(pool: MemberPool, numbers: Int32Array): (set: MemberSet) => MemberSet {
     const ends = new Int32Array(this.setCount);
     for (let number = 1; number < this.setCount; number++) ends[number] = ends[number - 1]! + this.counts[number - 1]!;
     const ordinals = new Int32Array(this.notes);

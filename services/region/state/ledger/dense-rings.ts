@@ -46,11 +46,11 @@ export class DenseRings {
     return block;
   }
 
-  settled(block: number): number {
+  flushed(block: number): number {
     return this.totalsPage(block)[(block & PAGE_MASK) * TOTALS + SETTLED]!;
   }
 
-  settle(block: number, sum: number): void {
+  flush(block: number, sum: number): void {
     this.totalsPage(block)[(block & PAGE_MASK) * TOTALS + SETTLED] = sum;
   }
 

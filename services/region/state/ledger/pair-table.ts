@@ -14,12 +14,12 @@ export const FIRST_MS = 1;
 /** The latest event time. The newest bucket of every ring and the newest decay cell follow from it. */
 export const LAST_MS = 2;
 /** Low limb of the newest decay cell. */
-export const CELL = 3;
+export const DECAY_BUCKET = 3;
 const FIELDS = 4;
 
 /** Links of a record, 32 bits each; the first two: 0 for none. */
 export const RINGS = 0;
-export const OLDER_CELLS = 1;
+export const OLDER_BUCKETS = 1;
 /** Low limb of the number of events, unsigned. */
 export const COUNT = 2;
 /** Its highest bit: the pair is marked. */

@@ -35,14 +35,14 @@ export class Rings {
   }
 
   /** Of rings that are not packed. */
-  settled(reference: number): number {
-    return reference > 0 ? this.sparse.settled(reference - 1) : this.dense.settled(denseOf(reference));
+  flushed(reference: number): number {
+    return reference > 0 ? this.sparse.flushed(reference - 1) : this.dense.flushed(denseOf(reference));
   }
 
   /** Of rings that are not packed: all of `sum` is in them. */
-  settle(reference: number, sum: number): void {
-    if (reference > 0) this.sparse.settle(reference - 1, sum);
-    else this.dense.settle(denseOf(reference), sum);
+  flush(reference: number, sum: number): void {
+    if (reference > 0) this.sparse.flush(reference - 1, sum);
+    else this.dense.flush(denseOf(reference), sum);
   }
 
   /**
@@ -50,9 +50,9 @@ export class Rings {
    * reference from now on.
    */
   roll(reference: number, from: number, to: number, sum: number): number {
-    const pending = sum - this.settled(reference);
+    const pending = sum - this.flushed(reference);
     const turned = this.turn(this.add(reference, from, from, pending), from, to);
-    this.settle(turned, sum);
+    this.flush(turned, sum);
     return turned;
   }
 
@@ -127,7 +127,7 @@ export class Rings {
     if (form === 'sparse') {
       const block = this.sparse.open();
       this.sparse.read(block, newest, reader);
-      this.sparse.settle(block, sum);
+      this.sparse.flush(block, sum);
       return block + 1;
     }
     const start = reader.position;
@@ -136,7 +136,7 @@ export class Rings {
     if (bytes.length <= PACKED_LIMIT_BYTES) return packedReference(this.packed.store(bytes));
     const block = this.dense.open();
     this.dense.read(block, newest, new VarintReader(bytes));
-    this.dense.settle(block, sum);
+    this.dense.flush(block, sum);
     return denseReference(block);
   }
 

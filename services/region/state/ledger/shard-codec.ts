@@ -31,7 +31,7 @@ export class ShardWriter extends VarintWriter {
   }
 
   name(value: string): void {
-    this.room(1 + 4 * value.length);
+    this.reserve(1 + 4 * value.length);
     const length = this.buffer.write(value, this.at + 1, 'utf8');
     assert(length < 256, 'a signal has a short name', () => value);
     this.buffer[this.at] = length;

@@ -48,7 +48,7 @@ export class SlotPass implements ShardPass {
     writer.varint(present.length);
     for (const { name, entities } of present) {
       writer.name(name);
-      writer.room(8);
+      writer.reserve(8);
       writer.varint(entities.length);
     }
     for (const { pairs, entities } of present) {

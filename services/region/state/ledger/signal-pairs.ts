@@ -10,21 +10,21 @@ import { WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { Window } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
 import { Carries, exact } from './carries.ts';
-import { CELLS, type Decay, sortKey } from './decay/decay.ts';
+import { DECAY_BUCKETS, type Decay, sortKey } from './decay/decay.ts';
 import type { PairBound, SignalReading } from './ledger.ts';
 import { LONG_PAST_MS, placedUpTo } from './long-past.ts';
-import { CARRIES, LIMB, PairCells } from './pair-cells.ts';
-import { CELL, COUNT, FIRST_MS, LAST_MS, PairTable, RINGS, SUM } from './pair-table.ts';
+import { CARRIES, LIMB, PairDecay } from './pair-decay.ts';
+import { COUNT, DECAY_BUCKET, FIRST_MS, LAST_MS, PairTable, RINGS, SUM } from './pair-table.ts';
 import type { TimedPairs } from './past/past.ts';
 import { Rings } from './rings.ts';
 import type { ShardReader, ShardWriter } from './shard-codec.ts';
 import type { BucketValues, RingKind } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT, windowSpans } from './spans/spans.ts';
 
-const SUM_CARRY = CELLS;
-const COUNT_CARRY = CELLS + 1;
+const SUM_CARRY = DECAY_BUCKETS;
+const COUNT_CARRY = DECAY_BUCKETS + 1;
 /** Carries that are written to a shard: those of the cells and of the sum. */
-const WRITTEN_CARRIES = CELLS + 1;
+const WRITTEN_CARRIES = DECAY_BUCKETS + 1;
 const COUNT_LIMB = 4_294_967_296;
 /** Rings packed in one go: a few milliseconds. */
 const PACK_LIMIT = 1_000;
@@ -42,7 +42,7 @@ export class SignalPairs implements TimedPairs {
   readonly decay: Decay;
   private readonly rings = new Rings();
   private readonly carries = new Carries();
-  private readonly cells: PairCells;
+  private readonly cells: PairDecay;
   /** The minute of the event put last, and its first millisecond. */
   private minute = 0;
   private minuteMs = 0;
@@ -50,7 +50,7 @@ export class SignalPairs implements TimedPairs {
   constructor({ decay, entities }: { decay: Decay; entities: Entities }) {
     this.decay = decay;
     this.table = new PairTable(entities);
-    this.cells = new PairCells({ decay, table: this.table, carries: this.carries });
+    this.cells = new PairDecay({ decay, table: this.table, carries: this.carries });
   }
 
   /** An event and the 1 it counts; or one that only has its time noted: weight and `counted` 0. Answers the slot. */
@@ -90,7 +90,7 @@ export class SignalPairs implements TimedPairs {
     record[at + SUM] = weight;
     record[at + FIRST_MS] = timeMs;
     record[at + LAST_MS] = timeMs;
-    record[at + CELL] = this.decay.contribution(weight, timeMs, this.decay.cellOf(timeMs));
+    record[at + DECAY_BUCKET] = this.decay.contribution(weight, timeMs, this.decay.bucketOf(timeMs));
     this.addCount(slot, counted);
     return slot;
   }
@@ -111,7 +111,7 @@ export class SignalPairs implements TimedPairs {
     if (sum < 0) this.carries.take(slot * CARRIES + SUM_CARRY, 1);
     if (reference !== 0) {
       reference = this.rings.retract(reference, Math.floor(timeMs / MINUTE_MS), newest, weight);
-      if (!this.rings.isPacked(reference)) this.rings.settle(reference, record[at + SUM]!);
+      if (!this.rings.isPacked(reference)) this.rings.flush(reference, record[at + SUM]!);
       this.setRings(slot, reference);
     }
     this.cells.retract(slot, weight, timeMs, lastMs);
@@ -143,7 +143,7 @@ export class SignalPairs implements TimedPairs {
     const record = this.table.record(slot);
     const at = this.table.field(slot);
     for (let key = 0; key < CARRIES; key++) this.carries.set(slot * CARRIES + key, 0);
-    for (let age = 0; age < CELLS; age++) this.cells.setLow(slot, age, 0);
+    for (let age = 0; age < DECAY_BUCKETS; age++) this.cells.setLow(slot, age, 0);
     record[at + SUM] = 0;
     record[at + FIRST_MS] = timeMs;
     record[at + LAST_MS] = timeMs;
@@ -290,7 +290,7 @@ export class SignalPairs implements TimedPairs {
       record[at + FIRST_MS]!,
       record[at + LAST_MS]!,
     ];
-    for (let age = 0; age < CELLS; age++) {
+    for (let age = 0; age < DECAY_BUCKETS; age++) {
       parts.push(exact(this.cells.low(slot, age), this.carries.get(slot * CARRIES + age), LIMB));
     }
     for (const ring of ['minutes', 'hours'] as const) {
@@ -310,15 +310,15 @@ export class SignalPairs implements TimedPairs {
     const older = this.cells.hasOlder(slot);
     const carried = this.carries.any && this.hasCarries(slot);
     const form = reference === 0 ? 0 : reference > 0 ? HAS_SPARSE : HAS_DENSE;
-    writer.room(PAIR_LIMIT_BYTES);
+    writer.reserve(PAIR_LIMIT_BYTES);
     writer.varint(step);
     writer.byte((older ? HAS_OLDER : 0) | (carried ? HAS_CARRIES : 0) | form);
     writer.varint(this.count(slot));
     writer.varint(record[at + SUM]!);
     writer.varint(lastMs);
     writer.varint(lastMs - record[at + FIRST_MS]!);
-    writer.varint(record[at + CELL]!);
-    if (older) for (let age = 1; age < CELLS; age++) writer.varint(this.cells.low(slot, age));
+    writer.varint(record[at + DECAY_BUCKET]!);
+    if (older) for (let age = 1; age < DECAY_BUCKETS; age++) writer.varint(this.cells.low(slot, age));
     if (carried) for (let key = 0; key < WRITTEN_CARRIES; key++) writer.varint(this.carries.get(slot * CARRIES + key));
     if (reference !== 0) this.rings.write(reference, Math.floor(lastMs / MINUTE_MS), writer);
   }
@@ -336,8 +336,9 @@ export class SignalPairs implements TimedPairs {
     const lastMs = reader.varint();
     record[at + LAST_MS] = lastMs;
     record[at + FIRST_MS] = lastMs - reader.varint();
-    record[at + CELL] = reader.varint();
-    if ((parts & HAS_OLDER) !== 0) for (let age = 1; age < CELLS; age++) this.cells.setLow(slot, age, reader.varint());
+    record[at + DECAY_BUCKET] = reader.varint();
+    if ((parts & HAS_OLDER) !== 0)
+      for (let age = 1; age < DECAY_BUCKETS; age++) this.cells.setLow(slot, age, reader.varint());
     if ((parts & HAS_CARRIES) !== 0) {
       for (let key = 0; key < WRITTEN_CARRIES; key++) this.carries.set(slot * CARRIES + key, reader.varint());
     }
@@ -373,7 +374,7 @@ export class SignalPairs implements TimedPairs {
     record[at] = sum < LIMB ? sum : sum - LIMB;
     if (sum >= LIMB) this.carries.add(slot * CARRIES + SUM_CARRY, 1);
     if (reference === 0) return;
-    this.rings.settle(reference, record[at]!);
+    this.rings.flush(reference, record[at]!);
     this.setRings(slot, reference);
   }
 
@@ -384,7 +385,7 @@ export class SignalPairs implements TimedPairs {
     for (let carry = this.carries.get(slot * CARRIES + SUM_CARRY); carry > 0; carry--) {
       reference = this.rings.add(reference, newest, newest, LIMB);
     }
-    this.rings.settle(reference, low);
+    this.rings.flush(reference, low);
     return reference;
   }
 
@@ -394,7 +395,7 @@ export class SignalPairs implements TimedPairs {
     const pending = before === 0 ? 0 : this.pending(slot, before);
     if (pending === 0) return before;
     const reference = this.rings.add(before, newest, newest, pending);
-    this.rings.settle(reference, this.table.record(slot)[this.table.field(slot) + SUM]!);
+    this.rings.flush(reference, this.table.record(slot)[this.table.field(slot) + SUM]!);
     this.setRings(slot, reference);
     return reference;
   }
@@ -402,7 +403,7 @@ export class SignalPairs implements TimedPairs {
   /** What the newest minute has of the sum that is not in these rings of the pair yet. */
   private pending(slot: number, reference: number): number {
     if (this.rings.isPacked(reference)) return 0;
-    return this.table.record(slot)[this.table.field(slot) + SUM]! - this.rings.settled(reference);
+    return this.table.record(slot)[this.table.field(slot) + SUM]! - this.rings.flushed(reference);
   }
 
   private ringsOf(slot: number): number {

@@ -34,13 +34,13 @@ export class SparseRings {
     this.blocks.give(block);
   }
 
-  settled(block: number): number {
+  flushed(block: number): number {
     const page = this.blocks.page(block);
     const at = this.blocks.start(block) + SETTLED;
     return page[at]! + page[at + 1]! * LIMIT;
   }
 
-  settle(block: number, sum: number): void {
+  flush(block: number, sum: number): void {
     const page = this.blocks.page(block);
     const at = this.blocks.start(block) + SETTLED;
     page[at] = sum;

@@ -83,7 +83,7 @@ export class InvertedIndex {
   private gathering: Gathering | undefined;
 
   /** `room`: for how many postings there is room before what is gathered has to grow. */
-  constructor({ fieldNames, room }: { fieldNames: readonly string[]; room?: number | undefined }) {
+  constructor({ fieldNames, capacity: room }: { fieldNames: readonly string[]; capacity?: number | undefined }) {
     this.room = room;
     this.fieldNames = fieldNames;
     this.frequencies = new Frequencies(fieldNames.length);
@@ -173,7 +173,7 @@ export class InvertedIndex {
   }
 
   /**
-   * As {@link put} of a document that is not here, but for its postings, which {@link settle} adds: of very many documents, in
+   * As {@link put} of a document that is not here, but for its postings, which {@link finish} adds: of very many documents, in
    * any order, in a fraction of the time. Until then there is neither `remove` nor anything to be found.
    */
   gather(document: number, { text, count, names, nameIds, starts, ends, hashes }: MetadataScan): void {
@@ -201,7 +201,7 @@ export class InvertedIndex {
    * none. Everything is read in the order it was gathered in and written in the new one: there are far more documents than the
    * processor's cache holds.
    */
-  settle(numbers: Int32Array): void {
+  finish(numbers: Int32Array): void {
     const { postings, lexicon, fieldNames } = this;
     const gathered = this.gathering ?? new Gathering(lexicon, fieldNames);
     assert(postings.size === 0, 'an index without postings settles');

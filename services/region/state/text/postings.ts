@@ -407,11 +407,11 @@ export class Cursor {
     this.postings = postings;
     this.term = term;
     this.blocks = postings.blocks(term);
-    this.settle();
+    this.finish();
   }
 
   /** After `at` has moved. */
-  settle(): void {
+  finish(): void {
     if (this.at === this.blockEnd) {
       if (this.block === this.blocks) {
         this.next = NO_MORE;

@@ -239,7 +239,7 @@ export class Scoring {
         const { cursor, weight, fields } = terms[first]!;
         if (fields === undefined) this.offerBlock(cursor, weight, until, results);
         else this.offerFields(cursor, weight, fields, until, results);
-        cursor.settle();
+        cursor.finish();
         continue;
       }
       let score = 0;
@@ -249,7 +249,7 @@ export class Scoring {
         if (cursor.next !== document) continue;
         const value = this.value(cursor.codes[cursor.at]!, document, fields);
         cursor.at++;
-        cursor.settle();
+        cursor.finish();
         this.work.postings++;
         if (value < 0) continue;
         score += weight * value;
@@ -362,7 +362,7 @@ export class Scoring {
         if (fields === undefined) this.addBlock(cursor, terms[i]!.weight, end, bits);
         else this.addFields(cursor, terms[i]!.weight, fields, end, bits);
         this.work.postings += cursor.at - before;
-        cursor.settle();
+        cursor.finish();
       }
     }
   }

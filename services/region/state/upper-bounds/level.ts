@@ -19,7 +19,7 @@ export const HOURS = 2;
 export const ALL = 3;
 export const DECAY_KEY = 4;
 /** At most the sum of everything that any entity has which ever had a signal, of whatever kind. */
-export const LEAST = 5;
+export const LOWEST = 5;
 export const COLUMNS = 6;
 
 /** Numbers by {@link indexIn}. */
@@ -37,7 +37,7 @@ export class Level {
   private readonly signals: number;
   private readonly pages: NodePage[] = [];
   /** Nodes are below this. */
-  room = 0;
+  capacity = 0;
 
   constructor(signals: number) {
     this.signals = signals;
@@ -48,12 +48,12 @@ export class Level {
   }
 
   /** The first page is made anew as long as it is not full; more room never is less. */
-  reserve(room: number): void {
-    if (this.room < Math.min(room, PAGE_NODES)) {
-      this.pages[0] = createPage(this.signals, Math.min(room, PAGE_NODES), this.pages[0]);
+  reserve(capacity: number): void {
+    if (this.capacity < Math.min(capacity, PAGE_NODES)) {
+      this.pages[0] = createPage(this.signals, Math.min(capacity, PAGE_NODES), this.pages[0]);
     }
-    while (this.pages.length < room / PAGE_NODES) this.pages.push(createPage(this.signals, PAGE_NODES));
-    this.room = room;
+    while (this.pages.length < capacity / PAGE_NODES) this.pages.push(createPage(this.signals, PAGE_NODES));
+    this.capacity = capacity;
   }
 }
 
@@ -66,7 +66,7 @@ export function columnsIn(node: number): number {
 }
 
 /** Sets a node's numbers of items to those of its children, `first` and the following; false: they were that before. */
-export function settleItems(lower: NodePage, first: number, upper: NodePage, node: number): boolean {
+export function recomputeItems(lower: NodePage, first: number, upper: NodePage, node: number): boolean {
   let newestMs = -1;
   let newestActiveMs = -1;
   let lowest = Number.POSITIVE_INFINITY;
@@ -86,13 +86,13 @@ export function settleItems(lower: NodePage, first: number, upper: NodePage, nod
 }
 
 /** The same of a signal's sums, whose columns begin at `first` and `at`. */
-export function settleSums(lower: Float64Array, first: number, upper: Float64Array, at: number): boolean {
+export function recomputeSums(lower: Float64Array, first: number, upper: Float64Array, at: number): boolean {
   let changed = false;
   for (let index = 0; index < COLUMNS; index++) {
     let extreme = lower[first + index]!;
     for (let child = 1; child < FAN_OUT; child++) {
       const value = lower[first + child * COLUMNS + index]!;
-      if (index === LEAST ? value < extreme : value > extreme) extreme = value;
+      if (index === LOWEST ? value < extreme : value > extreme) extreme = value;
     }
     if (upper[at + index] === extreme) continue;
     upper[at + index] = extreme;
@@ -112,7 +112,7 @@ function createPage(signals: number, nodes: number, present?: NodePage): NodePag
     const numbers = new Float64Array(nodes * COLUMNS);
     for (let at = 0; at < numbers.length; at += COLUMNS) {
       numbers[at + DECAY_KEY] = Number.NEGATIVE_INFINITY;
-      numbers[at + LEAST] = Number.POSITIVE_INFINITY;
+      numbers[at + LOWEST] = Number.POSITIVE_INFINITY;
     }
     if (present !== undefined) numbers.set(present.sums[signal]!);
     return numbers;

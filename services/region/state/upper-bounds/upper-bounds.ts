@@ -29,13 +29,13 @@ import {
   FAN_OUT_BITS,
   HOURS,
   indexIn,
-  LEAST,
   Level,
+  LOWEST,
   MINUTES,
   type NodePage,
   PAGE_NODES,
-  settleItems,
-  settleSums,
+  recomputeItems,
+  recomputeSums,
 } from './level.ts';
 import { Magnitudes } from './magnitudes.ts';
 
@@ -178,7 +178,7 @@ export class UpperBounds {
     let node = ordinal >> FAN_OUT_BITS;
     for (const level of this.levels) {
       const numbers = level.page(node).sums[signal]!;
-      const at = columnsIn(node) + LEAST;
+      const at = columnsIn(node) + LOWEST;
       if (all >= numbers[at]!) return;
       numbers[at] = all;
       node >>= FAN_OUT_BITS;
@@ -254,7 +254,7 @@ export class UpperBounds {
     page.newestMs[indexIn(block)] = newestMs;
     page.newestActiveMs[indexIn(block)] = newestActiveMs;
     page.lowestEntity[indexIn(block)] = lowest;
-    this.settle(block, settleItems);
+    this.settle(block, recomputeItems);
   }
 
   /** Levels above the blocks; the root is node 0 of level `height`. */
@@ -296,8 +296,8 @@ export class UpperBounds {
   }
 
   /** At most the sum of everything that any entity under the node has which ever had a signal; weights, Infinity without any. */
-  least(page: NodePage, node: number, signal: number): number {
-    return page.sums[signal]![columnsIn(node) + LEAST]! / WEIGHT_SCALE;
+  lowest(page: NodePage, node: number, signal: number): number {
+    return page.sums[signal]![columnsIn(node) + LOWEST]! / WEIGHT_SCALE;
   }
 
   /** In weights. */
@@ -320,14 +320,14 @@ export class UpperBounds {
   private recount(signal: number, block: number, atMs: number): void {
     const { scratch } = this;
     const most: PairBound = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: Number.NEGATIVE_INFINITY };
-    let least = Number.POSITIVE_INFINITY;
+    let lowest = Number.POSITIVE_INFINITY;
     for (let bits = this.activeBits[block]!; bits !== 0; bits &= bits - 1) {
       const entity = this.options.entities.entity((block << FAN_OUT_BITS) + lowestBit(bits));
       if (!this.options.pair(signal, entity, atMs, scratch)) {
-        least = 0;
+        lowest = 0;
         continue;
       }
-      least = Math.min(least, scratch.all);
+      lowest = Math.min(lowest, scratch.all);
       most.minutes = Math.max(most.minutes, scratch.minutes);
       most.day = Math.max(most.day, scratch.day);
       most.hours = Math.max(most.hours, scratch.hours);
@@ -336,11 +336,11 @@ export class UpperBounds {
     }
     const numbers = this.levels[0]!.page(block).sums[signal]!;
     const at = columnsIn(block);
-    const values = [most.minutes, most.day, most.hours, most.all, most.decayKey, least];
+    const values = [most.minutes, most.day, most.hours, most.all, most.decayKey, lowest];
     if (values.every((value, index) => numbers[at + index] === value)) return;
     numbers.set(values, at);
     this.settle(block, (lower, first, upper, node) =>
-      settleSums(lower.sums[signal]!, columnsIn(first), upper.sums[signal]!, columnsIn(node)),
+      recomputeSums(lower.sums[signal]!, columnsIn(first), upper.sums[signal]!, columnsIn(node)),
     );
   }
 
@@ -389,13 +389,13 @@ export class UpperBounds {
   /** A level that was not there: from the one below it. */
   private fillLevel(level: number): void {
     const { levels } = this;
-    for (let first = 0; first < levels[level - 1]!.room; first += FAN_OUT) {
+    for (let first = 0; first < levels[level - 1]!.capacity; first += FAN_OUT) {
       const node = first >> FAN_OUT_BITS;
       const lower = levels[level - 1]!.page(first);
       const upper = levels[level]!.page(node);
-      settleItems(lower, first, upper, node);
+      recomputeItems(lower, first, upper, node);
       for (const [signal, numbers] of upper.sums.entries()) {
-        settleSums(lower.sums[signal]!, columnsIn(first), numbers, columnsIn(node));
+        recomputeSums(lower.sums[signal]!, columnsIn(first), numbers, columnsIn(node));
       }
     }
   }

@@ -20,7 +20,7 @@ import type { Selection } from '../filter-index/filter-index.ts';
 import { similarity, unit } from './cosine.ts';
 import { createVectorMeters, type VectorMeters } from './vector-metrics.ts';
 import type { Among, FromVectors, OpenVectorWorker, VectorCounts, VectorWorker } from './vector-worker.ts';
-import { NEAREST_MOST, type VectorHit, type VectorQuestion, type VectorStats, type Vectors } from './vectors.ts';
+import { NEAREST_LIMIT, type VectorHit, type VectorQuestion, type VectorStats, type Vectors } from './vectors.ts';
 
 /** Changes that travel together, and such batches on their way. */
 const BATCH = 512;
@@ -140,7 +140,7 @@ class VectorClient implements Vectors {
   nearest<T>(question: VectorQuestion, answer: (hits: readonly VectorHit[]) => T): Promise<T> {
     const { clock, dimensions } = this.options;
     assert(question.values.length === dimensions, 'a query has the dimensions of the schema', () => question.values);
-    assert(question.limit >= 1 && question.limit <= NEAREST_MOST, 'as many neighbours as may be asked for');
+    assert(question.limit >= 1 && question.limit <= NEAREST_LIMIT, 'as many neighbours as may be asked for');
     return new Promise((resolve, reject) => {
       if (this.stopping) throw new Refusal('shutting_down', 'the region is shutting down');
       const { failed } = this.doubts;
@@ -195,7 +195,7 @@ class VectorClient implements Vectors {
       onMessage: (message) => {
         if (worker === this.worker) this.take(message);
       },
-      onGone: (error) => {
+      onExit: (error) => {
         if (worker === this.worker) this.gone(error);
       },
     });

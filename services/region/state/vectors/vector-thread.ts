@@ -11,7 +11,7 @@ export interface VectorThreadData {
 
 /** `path`: the directory for the graph's file, nobody else's. */
 export function threadVectors({ path }: { path: string }): OpenVectorWorker {
-  return ({ dimensions, onMessage, onGone }) => {
+  return ({ dimensions, onMessage, onExit: onGone }) => {
     const workerData: VectorThreadData = { dimensions, path };
     const worker = new Worker(new URL('./main.js', import.meta.url), { workerData, name: 'vectors' });
     let over = false;

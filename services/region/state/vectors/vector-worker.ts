@@ -70,7 +70,7 @@ export interface VectorWorkerOptions {
   readonly dimensions: number;
   readonly onMessage: (message: FromVectors) => void;
   /** It is gone, and nobody has ended it. Once. */
-  readonly onGone: (error: unknown) => void;
+  readonly onExit: (error: unknown) => void;
 }
 
 export type OpenVectorWorker = (options: VectorWorkerOptions) => VectorWorker;

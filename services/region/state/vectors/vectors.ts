@@ -11,7 +11,7 @@
 import type { Selection } from '../filter-index/filter-index.ts';
 
 /** Neighbours that may be asked for at one time. */
-export const NEAREST_MOST = 1_000;
+export const NEAREST_LIMIT = 1_000;
 
 export interface VectorHit {
   readonly entity: number;
@@ -22,7 +22,7 @@ export interface VectorHit {
 export interface VectorQuestion {
   /** Length = the schema's dimensions. */
   readonly values: Float32Array;
-  /** 1 … {@link NEAREST_MOST}. */
+  /** 1 … {@link NEAREST_LIMIT}. */
   readonly limit: number;
   /**
    * Among whom; undefined, or answering undefined: among all. Called when the question goes out, and once more if anything

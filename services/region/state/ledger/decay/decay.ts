@@ -14,9 +14,9 @@ import { assert } from '../../../../../shared/kernel/kernel.ts';
 import { WEIGHT_SCALE } from '../../../../../shared/protocol/events.ts';
 import { exp2, log2 } from './powers-of-two.ts';
 
-export const CELL_HALF_LIVES = 8;
+export const BUCKET_HALF_LIVES = 8;
 /** Cells kept per pair: the newest and the three before it. */
-export const CELLS = 4;
+export const DECAY_BUCKETS = 4;
 export const DECAY_SCALE = 1024;
 
 /** How much one cell's content weighs one cell later: 2^-8. */
@@ -29,10 +29,10 @@ export class Decay {
   constructor(halfLifeSeconds: number) {
     assert(Number.isFinite(halfLifeSeconds) && halfLifeSeconds > 0, 'a half-life is positive', () => halfLifeSeconds);
     this.halfLifeMs = halfLifeSeconds * 1000;
-    this.cellMs = this.halfLifeMs * CELL_HALF_LIVES;
+    this.cellMs = this.halfLifeMs * BUCKET_HALF_LIVES;
   }
 
-  cellOf(timeMs: number): number {
+  bucketOf(timeMs: number): number {
     return Math.floor(timeMs / this.cellMs);
   }
 
@@ -47,7 +47,7 @@ export class Decay {
   }
 
   /**
-   * The score at `atMs` of a pair with this newest cell and {@link cellSum}, in weights. Above the plain sum when events
+   * The score at `atMs` of a pair with this newest cell and {@link bucketSum}, in weights. Above the plain sum when events
    * lie after `atMs` (`past/past.ts` takes them out); never infinite, so that it can always be sent.
    */
   score(newest: number, sum: number, atMs: number): number {
@@ -64,7 +64,7 @@ export class Decay {
 }
 
 /** Σ cell · 256^(k − newest), newest first. */
-export function cellSum(newest: number, second: number, third: number, fourth: number): number {
+export function bucketSum(newest: number, second: number, third: number, fourth: number): number {
   return newest + second * PER_CELL + third * (PER_CELL * PER_CELL) + fourth * (PER_CELL * PER_CELL * PER_CELL);
 }
 
@@ -73,5 +73,5 @@ export function cellSum(newest: number, second: number, third: number, fourth: n
  * same factor, so 8 · newest + log2(Σ cell · 256^(k − newest)) stays. −Infinity when nothing of weight was added.
  */
 export function sortKey(newest: number, sum: number): number {
-  return sum === 0 ? Number.NEGATIVE_INFINITY : CELL_HALF_LIVES * newest + log2(sum);
+  return sum === 0 ? Number.NEGATIVE_INFINITY : BUCKET_HALF_LIVES * newest + log2(sum);
 }

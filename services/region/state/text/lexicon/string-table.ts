@@ -61,7 +61,7 @@ export interface StringTableImage {
   /** One after another: a million strings by themselves would take long to arrive. */
   readonly joined: string;
   readonly lengths: Uint32Array;
-  readonly places: Int32Array<ArrayBuffer>;
+  readonly slots: Int32Array<ArrayBuffer>;
   readonly aside: Map<string, number>;
   readonly freeIds: number[];
   readonly count: number;
@@ -71,16 +71,16 @@ export class StringTable {
   /** By number; '' where there is none. */
   readonly texts: string[] = [];
   /** Places of low half, high half, number + 1 (0: empty), nothing. A power of two of them, at most half full. */
-  private places = new Int32Array(FIRST_PLACES * STRIDE);
+  private slots = new Int32Array(FIRST_PLACES * STRIDE);
   private readonly aside = new Map<string, number>();
   private readonly freeIds: number[] = [];
   private readonly key = new Key();
   private count = 0;
 
   image(): StringTableImage {
-    const { texts, places, aside, freeIds, count } = this;
+    const { texts, slots, aside, freeIds, count } = this;
     const lengths = Uint32Array.from(texts, ({ length }) => length);
-    return { joined: texts.join(''), lengths, places, aside, freeIds, count };
+    return { joined: texts.join(''), lengths, slots: slots, aside, freeIds, count };
   }
 
   adopt({ joined, lengths, ...image }: StringTableImage): void {
@@ -104,7 +104,7 @@ export class StringTable {
   get sizeBytes(): number {
     // A string: a pointer to it, its header of 16 bytes, its characters.
     const strings = this.texts.reduce((sum, text) => sum + 24 + text.length, 0);
-    return strings + this.places.byteLength;
+    return strings + this.slots.byteLength;
   }
 
   /** −1: none. */
@@ -115,13 +115,13 @@ export class StringTable {
 
   /** The string `text.slice(start, end)`, its ASCII letters in lower case, with that string's key. −1: none. */
   findSlice(text: string, start: number, end: number, low: number, high: number): number {
-    const { places } = this;
-    const mask = places.length - STRIDE;
+    const { slots } = this;
+    const mask = slots.length - STRIDE;
     let place = spread(low, high) & mask;
     for (let probe = 0; probe < PROBE_LIMIT; probe++, place = (place + STRIDE) & mask) {
-      const id = places[place + 2]! - 1;
+      const id = slots[place + 2]! - 1;
       if (id < 0) break;
-      if (places[place] !== low || places[place + 1] !== high) continue;
+      if (slots[place] !== low || slots[place + 1] !== high) continue;
       if (high >= 0 || equals(this.texts[id]!, text, start, end)) return id;
     }
     if (this.aside.size === 0) return -1;
@@ -130,7 +130,7 @@ export class StringTable {
 
   /** The string must be new. */
   add(text: string): number {
-    if ((this.count + 1) * 2 * STRIDE > this.places.length) this.growPlaces();
+    if ((this.count + 1) * 2 * STRIDE > this.slots.length) this.growPlaces();
     this.count++;
     const id = this.freeIds.pop() ?? this.texts.length;
     this.texts[id] = own(text);
@@ -145,21 +145,21 @@ export class StringTable {
     this.texts[id] = '';
     this.freeIds.push(id);
     if (this.aside.delete(text)) return;
-    const { places } = this;
-    const mask = places.length - STRIDE;
+    const { slots } = this;
+    const mask = slots.length - STRIDE;
     const { low, high } = this.keyOf(text);
     let hole = spread(low, high) & mask;
-    for (let probe = 0; places[hole + 2] !== id + 1; probe++, hole = (hole + STRIDE) & mask) {
+    for (let probe = 0; slots[hole + 2] !== id + 1; probe++, hole = (hole + STRIDE) & mask) {
       assert(probe < PROBE_LIMIT, 'a string to remove is there', () => text);
     }
     // What came past the hole on its way moves back, so that no search ends too early.
-    for (let at = (hole + STRIDE) & mask; places[at + 2] !== 0; at = (at + STRIDE) & mask) {
-      const home = spread(places[at]!, places[at + 1]!) & mask;
+    for (let at = (hole + STRIDE) & mask; slots[at + 2] !== 0; at = (at + STRIDE) & mask) {
+      const home = spread(slots[at]!, slots[at + 1]!) & mask;
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
-      places.copyWithin(hole, at, at + STRIDE);
+      slots.copyWithin(hole, at, at + STRIDE);
       hole = at;
     }
-    places[hole + 2] = 0;
+    slots[hole + 2] = 0;
   }
 
   private keyOf(text: string): Key {
@@ -169,22 +169,22 @@ export class StringTable {
   }
 
   private place(id: number, low: number, high: number): void {
-    const { places } = this;
-    const mask = places.length - STRIDE;
+    const { slots } = this;
+    const mask = slots.length - STRIDE;
     let place = spread(low, high) & mask;
     for (let probe = 0; probe < PROBE_LIMIT; probe++, place = (place + STRIDE) & mask) {
-      if (places[place + 2] !== 0) continue;
-      places[place] = low;
-      places[place + 1] = high;
-      places[place + 2] = id + 1;
+      if (slots[place + 2] !== 0) continue;
+      slots[place] = low;
+      slots[place + 1] = high;
+      slots[place + 2] = id + 1;
       return;
     }
     this.aside.set(this.texts[id]!, id);
   }
 
   private growPlaces(): void {
-    const old = this.places;
-    this.places = new Int32Array(old.length * 2);
+    const old = this.slots;
+    this.slots = new Int32Array(old.length * 2);
     for (let at = 0; at < old.length; at += STRIDE) {
       if (old[at + 2] !== 0) this.place(old[at + 2]! - 1, old[at]!, old[at + 1]!);
     }

@@ -9,7 +9,7 @@
  */
 
 /** The last moment a date can name: ECMAScript's limit, in the year 275760. */
-export const LAST_MOMENT_MS = 8_640_000_000_000_000;
+export const LAST_TIMESTAMP_MS = 8_640_000_000_000_000;
 /** 2000-01-01T00:00:00Z. */
 export const FIRST_NUMBER_MS = 946_684_800_000;
 /** 9999-12-31T23:59:59.999Z. */
@@ -20,17 +20,17 @@ const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 const MINUTE_MS = 60_000;
 
 /** Epoch ms, or what is wrong with it, as the rest of a sentence: "must be …". */
-export function momentOf(value: unknown): number | string {
+export function timestampOf(value: unknown): number | string {
   if (typeof value === 'number') return momentOfNumber(value);
   const timeMs = typeof value === 'string' ? momentOfText(value) : undefined;
   if (timeMs === undefined) return 'must be an RFC 3339 time or integer milliseconds since 1970';
   return timeMs >= 0 ? timeMs : 'must be a time from 1970 on: an RFC 3339 time or integer milliseconds since 1970';
 }
 
-/** As {@link momentOf}, of a query parameter: digits are a number, and a `+` that was not percent-encoded arrives as a space. */
-export function momentOfParameter(text: string): number | string {
+/** As {@link timestampOf}, of a query parameter: digits are a number, and a `+` that was not percent-encoded arrives as a space. */
+export function timestampOfParameter(text: string): number | string {
   if (/^\d{1,16}$/.test(text)) return momentOfNumber(Number(text));
-  return momentOf(text.replace(/ (?=\d{2}:\d{2}$)/, (space, at: number) => (at > 10 ? '+' : space)));
+  return timestampOf(text.replace(/ (?=\d{2}:\d{2}$)/, (space, at: number) => (at > 10 ? '+' : space)));
 }
 
 function momentOfNumber(value: number): number | string {

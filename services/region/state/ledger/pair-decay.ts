@@ -1,16 +1,16 @@
 /** The decay cells of one signal's pairs: the newest in the pair's record, older ones in blocks of their own. See `decay.ts`. */
 import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
 import type { Carries } from './carries.ts';
-import { CELLS, cellSum, type Decay } from './decay/decay.ts';
-import { CELL, LAST_MS, OLDER_CELLS, type PairTable } from './pair-table.ts';
+import { bucketSum, DECAY_BUCKETS, type Decay } from './decay/decay.ts';
+import { DECAY_BUCKET, LAST_MS, OLDER_BUCKETS, type PairTable } from './pair-table.ts';
 
 /** Low limbs of sums and cells stay below this; one more event on top of it is still exact in 53 bits. */
 export const LIMB = 2 ** 52;
 /** Carry keys of a slot: its cells by age, its sum, its count. */
-export const CARRIES = CELLS + 2;
-const OLDER = CELLS - 1;
+export const CARRIES = DECAY_BUCKETS + 2;
+const OLDER = DECAY_BUCKETS - 1;
 
-export class PairCells {
+export class PairDecay {
   private readonly decay: Decay;
   private readonly table: PairTable;
   private readonly carries: Carries;
@@ -29,10 +29,10 @@ export class PairCells {
 
   /** Takes out what `add` of the same event added, as far as it is still kept. */
   retract(slot: number, weight: number, timeMs: number, lastMs: number): void {
-    const cell = this.decay.cellOf(timeMs);
-    const age = this.decay.cellOf(lastMs) - cell;
+    const cell = this.decay.bucketOf(timeMs);
+    const age = this.decay.bucketOf(lastMs) - cell;
     const contribution = this.decay.contribution(weight, timeMs, cell);
-    if (age >= CELLS || contribution === 0) return;
+    if (age >= DECAY_BUCKETS || contribution === 0) return;
     let value = this.low(slot, age) - contribution;
     if (value < 0) {
       this.carries.take(slot * CARRIES + age, 1);
@@ -44,7 +44,7 @@ export class PairCells {
   /** Whether any older one is not 0: a block may be left over from what was retracted. */
   hasOlder(slot: number): boolean {
     if (this.olderBlock(slot) === undefined) return false;
-    for (let age = 1; age < CELLS; age++) if (this.low(slot, age) !== 0) return true;
+    for (let age = 1; age < DECAY_BUCKETS; age++) if (this.low(slot, age) !== 0) return true;
     return false;
   }
 
@@ -52,28 +52,32 @@ export class PairCells {
   add(slot: number, weight: number, timeMs: number): void {
     const record = this.table.record(slot);
     const field = this.table.field(slot);
-    const cell = this.decay.cellOf(timeMs);
-    const newest = this.decay.cellOf(record[field + LAST_MS]!);
+    const cell = this.decay.bucketOf(timeMs);
+    const newest = this.decay.bucketOf(record[field + LAST_MS]!);
     if (cell !== newest) {
       this.addApart(slot, weight, timeMs, newest);
       return;
     }
-    record[field + CELL] = this.fit(slot, 0, record[field + CELL]! + this.decay.contribution(weight, timeMs, cell));
+    record[field + DECAY_BUCKET] = this.fit(
+      slot,
+      0,
+      record[field + DECAY_BUCKET]! + this.decay.contribution(weight, timeMs, cell),
+    );
   }
 
   /** In another cell than the newest. */
   private addApart(slot: number, weight: number, timeMs: number, newest: number): void {
-    const cell = this.decay.cellOf(timeMs);
+    const cell = this.decay.bucketOf(timeMs);
     if (cell > newest) this.shift(slot, cell - newest);
     const age = Math.max(0, newest - cell);
-    if (age >= CELLS) return;
+    if (age >= DECAY_BUCKETS) return;
     const contribution = this.decay.contribution(weight, timeMs, cell);
     if (age > 0) {
       this.addOlder(slot, age, contribution);
       return;
     }
     const record = this.table.record(slot);
-    const at = this.table.field(slot) + CELL;
+    const at = this.table.field(slot) + DECAY_BUCKET;
     record[at] = this.fit(slot, age, record[at]! + contribution);
   }
 
@@ -94,7 +98,7 @@ export class PairCells {
 
   /** The newest cell rises by `by` ≥ 1: every cell ages, the oldest fall out. */
   private shift(slot: number, by: number): void {
-    for (let age = CELLS - 1; age >= 0; age--) {
+    for (let age = DECAY_BUCKETS - 1; age >= 0; age--) {
       const from = age - by;
       this.setLow(slot, age, from >= 0 ? this.low(slot, from) : 0);
       const carry = from >= 0 && this.carries.any ? this.carries.get(slot * CARRIES + from) : 0;
@@ -108,19 +112,19 @@ export class PairCells {
       if (page[start + index] !== 0 || this.carries.get(slot * CARRIES + index + 1) !== 0) return;
     }
     this.olderCells.give(block);
-    this.table.links(slot)[this.table.link(slot) + OLDER_CELLS] = 0;
+    this.table.links(slot)[this.table.link(slot) + OLDER_BUCKETS] = 0;
   }
 
   /** The low limb of the cell `age` cells before the newest. */
   low(slot: number, age: number): number {
-    if (age === 0) return this.table.record(slot)[this.table.field(slot) + CELL]!;
+    if (age === 0) return this.table.record(slot)[this.table.field(slot) + DECAY_BUCKET]!;
     const block = this.olderBlock(slot);
     return block === undefined ? 0 : this.olderCells.page(block)[this.olderCells.start(block) + age - 1]!;
   }
 
   setLow(slot: number, age: number, low: number): void {
     if (age === 0) {
-      this.table.record(slot)[this.table.field(slot) + CELL] = low;
+      this.table.record(slot)[this.table.field(slot) + DECAY_BUCKET] = low;
       return;
     }
     const present = this.olderBlock(slot);
@@ -130,24 +134,24 @@ export class PairCells {
   }
 
   private olderBlock(slot: number): number | undefined {
-    const link = this.table.links(slot)[this.table.link(slot) + OLDER_CELLS]!;
+    const link = this.table.links(slot)[this.table.link(slot) + OLDER_BUCKETS]!;
     return link === 0 ? undefined : link - 1;
   }
 
   private openOlderBlock(slot: number): number {
     const block = this.olderCells.take();
-    this.table.links(slot)[this.table.link(slot) + OLDER_CELLS] = block + 1;
+    this.table.links(slot)[this.table.link(slot) + OLDER_BUCKETS] = block + 1;
     return block;
   }
 
   newest(slot: number): number {
-    return this.decay.cellOf(this.table.record(slot)[this.table.field(slot) + LAST_MS]!);
+    return this.decay.bucketOf(this.table.record(slot)[this.table.field(slot) + LAST_MS]!);
   }
 
   /** Σ cell · 256^(k − newest). */
   sum(slot: number): number {
     if (this.olderBlock(slot) === undefined && !this.carries.any) return this.low(slot, 0);
-    return cellSum(this.cell(slot, 0), this.cell(slot, 1), this.cell(slot, 2), this.cell(slot, 3));
+    return bucketSum(this.cell(slot, 0), this.cell(slot, 1), this.cell(slot, 2), this.cell(slot, 3));
   }
 
   private cell(slot: number, age: number): number {

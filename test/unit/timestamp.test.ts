@@ -1,7 +1,7 @@
 /** Times of clients: one parser for bodies and parameters, and nothing is taken for another time than it says. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { momentOf, momentOfParameter } from '../../shared/protocol/moment.ts';
+import { timestampOf, timestampOfParameter } from '../../shared/protocol/timestamp.ts';
 import { parseWrite } from '../../shared/protocol/writes.ts';
 
 const day = Date.UTC(2026, 1, 28);
@@ -40,9 +40,9 @@ describe('times', () => {
     '',
   ]) {
     it(`"${text}" is no time of a body`, () => {
-      assert.match(String(momentOf(text)), /^must be an RFC 3339 time or integer milliseconds/);
+      assert.match(String(timestampOf(text)), /^must be an RFC 3339 time or integer milliseconds/);
       if (/^\d{13}$| 02:00$/.test(text)) return;
-      assert.equal(typeof momentOfParameter(text), 'string', 'nor of a parameter');
+      assert.equal(typeof timestampOfParameter(text), 'string', 'nor of a parameter');
     });
   }
 
@@ -53,10 +53,10 @@ describe('times', () => {
       '0000-01-01T00:00:00Z',
       '0099-01-01T00:00:00Z',
     ]) {
-      assert.match(String(momentOf(text)), /from 1970 on/, text);
-      assert.match(String(momentOfParameter(text)), /from 1970 on/, text);
+      assert.match(String(timestampOf(text)), /from 1970 on/, text);
+      assert.match(String(timestampOfParameter(text)), /from 1970 on/, text);
     }
-    assert.equal(momentOf('1969-12-31T23:00:00-01:00'), 0);
+    assert.equal(timestampOf('1969-12-31T23:00:00-01:00'), 0);
   });
 
   it('RFC 3339 has many spellings of one moment', () => {
@@ -70,14 +70,18 @@ describe('times', () => {
       '2026-02-27T16:00:00-08:00',
       '2026-02-28T23:59:00+23:59',
     ]) {
-      assert.equal(momentOf(text), day, text);
-      assert.equal(momentOfParameter(text), day, text);
-      assert.equal(momentOfParameter(text.replace('+', ' ')), day, 'a plus that was not percent-encoded');
+      assert.equal(timestampOf(text), day, text);
+      assert.equal(timestampOfParameter(text), day, text);
+      assert.equal(timestampOfParameter(text.replace('+', ' ')), day, 'a plus that was not percent-encoded');
     }
-    assert.equal(momentOf('2024-02-29T00:00:00Z'), Date.UTC(2024, 1, 29));
-    assert.equal(momentOf('2000-02-29T00:00:00Z'), Date.UTC(2000, 1, 29));
-    assert.equal(momentOf('1985-04-12T23:20:50.52Z'), Date.UTC(1985, 3, 12, 23, 20, 50, 520), 'years before 2000 too');
-    assert.equal(momentOf('9999-12-31T23:59:59.999Z'), 253_402_300_799_999);
+    assert.equal(timestampOf('2024-02-29T00:00:00Z'), Date.UTC(2024, 1, 29));
+    assert.equal(timestampOf('2000-02-29T00:00:00Z'), Date.UTC(2000, 1, 29));
+    assert.equal(
+      timestampOf('1985-04-12T23:20:50.52Z'),
+      Date.UTC(1985, 3, 12, 23, 20, 50, 520),
+      'years before 2000 too',
+    );
+    assert.equal(timestampOf('9999-12-31T23:59:59.999Z'), 253_402_300_799_999);
   });
 
   it('seconds and microseconds are refused where milliseconds are meant, and the message says which', () => {
@@ -93,22 +97,22 @@ describe('times', () => {
       [Number.NaN, /milliseconds/],
       [Number.POSITIVE_INFINITY, /milliseconds/],
     ] as const) {
-      assert.match(String(momentOf(value)), says, String(value));
-      if (Number.isSafeInteger(value) && value >= 0) assert.match(String(momentOfParameter(String(value))), says);
+      assert.match(String(timestampOf(value)), says, String(value));
+      if (Number.isSafeInteger(value) && value >= 0) assert.match(String(timestampOfParameter(String(value))), says);
     }
     for (const value of [946_684_800_000, 1_768_507_200_000, 253_402_300_799_999]) {
-      assert.equal(momentOf(value), value);
-      assert.equal(momentOfParameter(String(value)), value);
+      assert.equal(timestampOf(value), value);
+      assert.equal(timestampOfParameter(String(value)), value);
     }
-    for (const value of [null, true, [], {}, new Date()]) assert.equal(typeof momentOf(value), 'string');
+    for (const value of [null, true, [], {}, new Date()]) assert.equal(typeof timestampOf(value), 'string');
   });
 
   it('every moment of four-digit years comes back from what JavaScript writes of it', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 253_402_300_799_999 }), (timeMs) => {
         const text = new Date(timeMs).toISOString();
-        assert.equal(momentOf(text), timeMs);
-        assert.equal(momentOfParameter(text), timeMs);
+        assert.equal(timestampOf(text), timeMs);
+        assert.equal(timestampOfParameter(text), timeMs);
       }),
     );
   });

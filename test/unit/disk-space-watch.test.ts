@@ -1,6 +1,6 @@
 /** Whether the disk takes a write is what the last commit found; while it does not, it is tried without anybody writing. */
 import assert from 'node:assert/strict';
-import { RoomWatch } from '../../services/region/wal/room-watch.ts';
+import { DiskSpaceWatch } from '../../services/region/wal/disk-space-watch.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 
@@ -8,7 +8,7 @@ async function rig() {
   const clock = new ManualClock();
   const disk = new MemoryStore();
   const fatal: unknown[] = [];
-  const room = new RoomWatch({ clock, region: 'us-east', store: disk, onFatal: (error) => fatal.push(error) });
+  const room = new DiskSpaceWatch({ clock, region: 'us-east', store: disk, onFatal: (error) => fatal.push(error) });
   room.start();
   const write = (): Promise<void> =>
     room.store.commit((transaction) => transaction.put('marks', 'region', Buffer.from('"us-east"')));

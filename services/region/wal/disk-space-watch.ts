@@ -9,7 +9,7 @@ import type { Store } from './store.ts';
 
 const PROBE_MS = 5_000;
 
-export interface RoomWatchOptions {
+export interface DiskSpaceWatchOptions {
   readonly clock: Clock;
   /** Named in the refusal. */
   readonly region: string;
@@ -18,14 +18,14 @@ export interface RoomWatchOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
-export class RoomWatch {
+export class DiskSpaceWatch {
   /** The store it was given, watched. */
   readonly store: Store;
-  private readonly options: RoomWatchOptions;
-  private noRoom = false;
+  private readonly options: DiskSpaceWatchOptions;
+  private isFull = false;
   private loop: Repetition | undefined;
 
-  constructor(options: RoomWatchOptions) {
+  constructor(options: DiskSpaceWatchOptions) {
     const { store } = options;
     this.options = options;
     this.store = {
@@ -41,7 +41,7 @@ export class RoomWatch {
 
   /** Why a write would be refused: the last commit found no room. Writes are tried all the same, small ones may find some. */
   get refusal(): Refusal | undefined {
-    if (!this.noRoom) return undefined;
+    if (!this.isFull) return undefined;
     return new Refusal('storage_full', `the disk of ${this.options.region} is full`);
   }
 
@@ -56,16 +56,16 @@ export class RoomWatch {
   private async noting(commit: Promise<void>): Promise<void> {
     try {
       await commit;
-      this.noRoom = false;
+      this.isFull = false;
     } catch (error) {
-      if (isFull(error)) this.noRoom = true;
+      if (isFull(error)) this.isFull = true;
       throw error;
     }
   }
 
   /** The row of the region's name as it is: nothing changes, and the store has to find pages for it. */
   private async probe(): Promise<void> {
-    if (!this.noRoom) return;
+    if (!this.isFull) return;
     try {
       await this.store.commit((transaction) => {
         const row = transaction.get('marks', 'region');

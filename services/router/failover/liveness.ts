@@ -1,4 +1,4 @@
-/** How long the leader has given no sign of life: no answer to this router, and no change of its alive key. */
+/** How long the leader has given no heartbeat: no answer to this router, and no change of its alive key. */
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Alive, aliveKey, type Leadership, parseAlive } from '../../../shared/leadership/leadership.ts';
@@ -6,7 +6,7 @@ import type { RefusedValues } from '../../../shared/leadership/refused-values.ts
 import type { Control, ControlEntry, ControlKeys, Revision } from '../../../shared/stream/stream.ts';
 import type { RegionsView } from '../cluster/cluster.ts';
 
-export interface SilenceOptions {
+export interface LivenessOptions {
   readonly keys: ControlKeys;
   readonly regions: RegionsView;
   /** Of the topology. */
@@ -21,21 +21,21 @@ interface Watched {
   readonly epoch: number;
   /** Of its alive key; undefined: it has none. */
   readonly revision: Revision | undefined;
-  /** The last sign of life, monotonic ms. */
+  /** The last heartbeat, monotonic ms. */
   readonly signMs: number;
   /** Looks without a sign since then: a process that stood still has not watched. */
   readonly looks: number;
 }
 
-/** One look alone is no silence, however long this process slept before it. */
+/** A single poll does not tell, however long this process slept before it. */
 const LOOKS_AT_LEAST = 2;
 
-export class Silence {
-  private readonly options: SilenceOptions;
+export class Liveness {
+  private readonly options: LivenessOptions;
   private readonly alive: ReadonlyMap<string, Control>;
   private watched: Watched | undefined;
 
-  constructor(options: SilenceOptions) {
+  constructor(options: LivenessOptions) {
     this.options = options;
     this.alive = new Map(options.names.map((name) => [name, options.keys(aliveKey(name))]));
   }
@@ -47,7 +47,7 @@ export class Silence {
   }
 
   /** Looks for a sign of this record's leader; then `ms` says how long there was none. */
-  async look({ leader, epoch }: Leadership): Promise<void> {
+  async poll({ leader, epoch }: Leadership): Promise<void> {
     const { regions, clock } = this.options;
     const [answer, entry] = await Promise.all([regions.ask(leader), this.keyOf(leader)]);
     const before = this.watched?.leader === leader && this.watched.epoch === epoch ? this.watched : undefined;
@@ -56,7 +56,7 @@ export class Silence {
       return;
     }
     const alive = entry === 'missing' ? undefined : this.aliveIn(leader, entry.value);
-    // What is no sign of life is none, however often somebody writes it anew.
+    // What is no heartbeat is none, however often somebody writes it anew.
     const revision = entry === 'missing' ? undefined : alive === undefined ? before?.revision : entry.revision;
     const cut = this.saysItIsCut(leader, alive);
     const sign = before === undefined || answer !== undefined || cut || revision !== before.revision;
@@ -69,7 +69,7 @@ export class Silence {
     const { refusals } = this.options;
     const alive = parseAlive(value, region);
     const source = `the key ${aliveKey(region)}`;
-    if (alive === undefined) refusals.refuse(source, value, `it is no sign of life of ${region}`);
+    if (alive === undefined) refusals.refuse(source, value, `it is no heartbeat of ${region}`);
     else refusals.accept(source);
     return alive;
   }
