@@ -1,7 +1,6 @@
 /** The bounds of the built-in profiles: never below any score within the limits, and where it matters hardly above the best. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { explainers } from '../../services/region/rank/explain-profiles.ts';
 import { type Formula, formulas, type ScoredProfile } from '../../services/region/rank/profiles.ts';
 import type { Limits } from '../../services/region/rank/scorer.ts';
 import { SignalSums } from '../../services/region/rank/signal-sums.ts';
@@ -78,7 +77,7 @@ describe('bounds of the built-in profiles', () => {
             const score = formula.score(aged);
             assert.ok(score <= bound, `score ${score} is above the bound ${bound}`);
             if (events.length === 0 && formula.quiet !== undefined) assert.equal(score, formula.quiet);
-            const parts = explainers[profile](sums, readTime, aged);
+            const parts = formula.explain(aged);
             const sum = parts.reduce((sum, { part }) => sum + part, 0);
             const size = parts.reduce((size, { part }) => size + Math.abs(part), 0);
             assert.ok(Math.abs(sum - score) <= 1e-12 * size, `${sum} is not ${score}`);

@@ -9,7 +9,6 @@ import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { Ledger, LedgerView } from '../state/ledger/ledger.ts';
 import { compileProfile } from './custom-profile.ts';
-import { explainers } from './explain-profiles.ts';
 import { invalid } from './page-parameters.ts';
 import { formulas, profileScorer, type ScoredProfile } from './profiles.ts';
 import { profiles, type Rank, type RankingQuery, type ReadTime, type SignalSummary } from './rank.ts';
@@ -100,12 +99,7 @@ class ProfileRank implements Rank {
     const compiled = custom.get(profile);
     if (compiled !== undefined) return compiled(atMs);
     assert(Object.hasOwn(formulas, profile), 'the parser refuses unknown profiles', () => profile);
-    const known = profile as ScoredProfile;
-    const readTime = { window, seed, atMs };
-    return {
-      ...profileScorer(known, sums, readTime),
-      explain: (entity, createdMs) => explainers[known](sums, readTime, { entity, createdMs }),
-    };
+    return profileScorer(profile as ScoredProfile, sums, { window, seed, atMs });
   }
 }
 

@@ -1,19 +1,23 @@
 /**
- * The built-in profiles but `related`: each as a score of an item and a bound of a group, by one formula.
+ * The built-in profiles but `related`: one definition each, from which the score of an item, the upper bound of a group of items
+ * and the explanation of a score follow.
  *
  * `pos` and `neg` are the sums over all positive and all negative signals of the schema; `pro` is `pos` without `view`;
  * `views`, `likes` are the sums of the signals `view` and `like`. All sums are of the query's window unless a formula names
  * another. The formulas of `hot`, `controversial`, `hidden_gems` and `trending` are the original's (docs/architecture.md,
  * section 5); what that page leaves open is decided here, and docs/ranking.md says why.
  *
- * A bound does with limits what the score does with an item's sums. Additions, multiplications, divisions and square roots
+ * A profile that adds up measurements is a list of terms (`terms.ts`). Any other is written out, its three parts beside each other. A
+ * bound does with limits what the score does with an item's sums. Additions, multiplications, divisions and square roots
  * never turn ≤ into >; logarithms and powers may by their last bit, which `SLACK` covers.
  */
+import type { ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Window } from '../../../shared/schema/schema.ts';
 import type { Profile } from './rank.ts';
 import type { Limits, Scorer, Ties } from './scorer.ts';
 import { shuffler } from './shuffle.ts';
 import type { Aged, SignalSums } from './signal-sums.ts';
+import { linear, measurement, weighted } from './terms.ts';
 
 export interface ScoringTime {
   readonly window: Window;
@@ -25,6 +29,12 @@ export interface Formula {
   score(item: Aged): number;
   /** Never below the score of an item within the limits. */
   bound(limits: Limits): number;
+  /**
+   * What the score is made of, in the order of the formula (docs/ranking.md): value · weight each, which add up to the score within
+   * rounding. A product or quotient has one part: the value is the factor the profile is about, the weight is everything it is
+   * multiplied by; the measurements the weight is made of follow with weight 0.
+   */
+  explain(item: Aged): readonly ScorePart[];
   /** Decides between equal scores; absent: the newer item comes first. */
   readonly ties?: Ties;
   /** What every item without a signal scores; absent where that depends on the item. */
@@ -57,12 +67,8 @@ const WILSON_Z = 1.959963984540054;
 const REACTED = 2 ** 46;
 
 /** A built-in profile as a scorer: one item at a time, in one object however many are scored. */
-export function profileScorer(
-  profile: ScoredProfile,
-  sums: SignalSums,
-  readTime: ScoringTime,
-): Omit<Scorer, 'explain'> {
-  const { score, bound, ties, quiet } = formulas[profile](sums, readTime);
+export function profileScorer(profile: ScoredProfile, sums: SignalSums, time: ScoringTime): Scorer {
+  const { score, bound, explain, ties, quiet } = formulas[profile](sums, time);
   const item = { entity: 0, createdMs: 0 };
   return {
     gated: false,
@@ -72,68 +78,94 @@ export function profileScorer(
       return score(item);
     },
     bound,
+    explain: (entity, createdMs) => explain({ entity, createdMs }),
     ...(ties === undefined ? {} : { ties }),
     ...(quiet === undefined ? {} : { quiet }),
   };
 }
 
-export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, readTime: ScoringTime) => Formula>> = {
+export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: ScoringTime) => Formula>> = {
   /** 0.5 · share velocity + 0.3 · view velocity + 0.2 · reach; reach = view velocity over 7d: all three are events a second. */
-  trending: (sums, { window, atMs }) => ({
-    quiet: 0,
-    score(item) {
-      const shares = sums.velocity('share', item, window, atMs);
-      const views = sums.velocity('view', item, window, atMs);
-      const reach = sums.velocity('view', item, '7d', atMs);
-      return 0.5 * shares + 0.3 * views + 0.2 * reach;
-    },
-    bound(limits) {
-      const shares = sums.maxVelocity('share', limits, window, atMs);
-      const views = sums.maxVelocity('view', limits, window, atMs);
-      const reach = sums.maxVelocity('view', limits, '7d', atMs);
-      return 0.5 * shares + 0.3 * views + 0.2 * reach;
-    },
-  }),
+  trending(sums, { window, atMs }) {
+    const velocity = (signal: string, over: Window) => ({
+      value: (item: Aged) => sums.velocity(signal, item, over, atMs),
+      bound: (limits: Limits) => sums.maxVelocity(signal, limits, over, atMs),
+    });
+    return linear([
+      { name: `share velocity ${window}`, weight: 0.5, ...velocity('share', window) },
+      { name: `view velocity ${window}`, weight: 0.3, ...velocity('view', window) },
+      { name: 'reach = view velocity 7d', weight: 0.2, ...velocity('view', '7d') },
+    ]);
+  },
 
   /**
    * log10(max(|pos − neg|, 1)) / (age in hours + 2)^gravity, of all time; gravity = 1/2. An item that much is said against is as hot as one
    * that much is said for: that is the original's |…|. One reaction scores what none does: among equals, items with one come first.
    */
-  hot: (sums, { atMs }) => ({
-    quiet: 0,
-    score({ entity, createdMs }) {
-      const balance = sums.positive(entity, 'all', atMs) - sums.negative(entity, 'all', atMs);
-      return Math.log10(Math.max(Math.abs(balance), 1)) / gravity(createdMs, atMs);
-    },
-    bound(limits) {
-      if (limits.newestActiveMs < 0) return 0;
-      const most = Math.max(sums.maxPositive(limits, 'all'), sums.maxNegative(limits, 'all'), 1);
-      return (Math.log10(most) / gravity(limits.newestActiveMs, atMs)) * SLACK;
-    },
-    ties: {
-      of(entity, createdMs) {
-        const reacted = sums.positive(entity, 'all', atMs) + sums.negative(entity, 'all', atMs) > 0;
-        return reacted ? REACTED + createdMs : createdMs;
+  hot(sums, { atMs }) {
+    const sizeOf = (entity: number): number =>
+      Math.log10(Math.max(Math.abs(sums.positive(entity, 'all', atMs) - sums.negative(entity, 'all', atMs)), 1));
+    return {
+      quiet: 0,
+      score: ({ entity, createdMs }) => sizeOf(entity) / gravity(createdMs, atMs),
+      bound(limits) {
+        if (limits.newestActiveMs < 0) return 0;
+        const most = Math.max(sums.maxPositive(limits, 'all'), sums.maxNegative(limits, 'all'), 1);
+        return (Math.log10(most) / gravity(limits.newestActiveMs, atMs)) * SLACK;
       },
-      bound: ({ newestMs, newestActiveMs }) => (newestActiveMs < 0 ? newestMs : REACTED + newestActiveMs),
-    },
-  }),
+      explain: ({ entity, createdMs }) => [
+        weighted('log10(max(|positive − negative|, 1))', sizeOf(entity), 1 / gravity(createdMs, atMs)),
+        measurement('positive all', sums.positive(entity, 'all', atMs)),
+        measurement('negative all', sums.negative(entity, 'all', atMs)),
+        measurement('age in hours', ageHours(createdMs, atMs)),
+      ],
+      ties: {
+        of(entity, createdMs) {
+          const reacted = sums.positive(entity, 'all', atMs) + sums.negative(entity, 'all', atMs) > 0;
+          return reacted ? REACTED + createdMs : createdMs;
+        },
+        bound: ({ newestMs, newestActiveMs }) => (newestActiveMs < 0 ? newestMs : REACTED + newestActiveMs),
+      },
+    };
+  },
 
   /** The creation time, epoch ms. */
-  new: () => ({ score: ({ createdMs }) => createdMs, bound: ({ newestMs }) => newestMs }),
+  new: () => ({
+    score: ({ createdMs }) => createdMs,
+    bound: ({ newestMs }) => newestMs,
+    explain: ({ createdMs }) => [weighted('created_at', createdMs, 1)],
+  }),
 
   /** pos − neg. */
-  top: (sums, { window, atMs }) => ({
-    quiet: 0,
-    score: ({ entity }) => sums.positive(entity, window, atMs) - sums.negative(entity, window, atMs),
-    bound: (limits) => sums.maxPositive(limits, window),
-  }),
+  top: (sums, { window, atMs }) =>
+    linear([
+      {
+        name: `positive ${window}`,
+        weight: 1,
+        value: ({ entity }) => sums.positive(entity, window, atMs),
+        bound: (limits) => sums.maxPositive(limits, window),
+      },
+      {
+        name: `negative ${window}`,
+        weight: -1,
+        value: ({ entity }) => sums.negative(entity, window, atMs),
+        bound: (limits) => sums.maxNegative(limits, window),
+      },
+    ]),
 
   /** The lower end of the 95 % Wilson interval of pro / (pro + neg): {@link wilson}. Nobody against it is the bound. */
   best: (sums, { window, atMs }) => ({
     quiet: 0,
     score: ({ entity }) => wilson(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)),
     bound: (limits) => wilson(sums.maxApproving(limits, window), 0) * WIDE_SLACK,
+    explain({ entity }) {
+      const approving = sums.approving(entity, window, atMs);
+      const negative = sums.negative(entity, window, atMs);
+      return [
+        weighted('lower bound of the positive share', wilson(approving, negative), 1),
+        ...opinionParts(window, approving, negative),
+      ];
+    },
   }),
 
   /**
@@ -153,6 +185,14 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, readTim
       if (!sums.dayHasHour) return hour;
       return ((hour * (23 / 24)) / Math.sqrt(hour / 24 + 1)) * SLACK;
     },
+    explain({ entity }) {
+      const day = sums.positive(entity, '24h', atMs);
+      const spread = Math.sqrt(day / 24 + 1);
+      return [
+        weighted('positive 1h', sums.positive(entity, '1h', atMs), 1 / spread),
+        weighted('positive 24h', day, -1 / (24 * spread)),
+      ];
+    },
   }),
 
   /** pos · neg / (pos + neg)²: 0.25 where they are even, 0 where one is absent. */
@@ -167,6 +207,16 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, readTim
     },
     // Where they are even somewhere, ties end the search: by the newest.
     bound: (limits) => (sums.maxPositive(limits, window) > 0 && sums.maxNegative(limits, window) > 0 ? 0.25 : 0),
+    explain({ entity }) {
+      const positive = sums.positive(entity, window, atMs);
+      const negative = sums.negative(entity, window, atMs);
+      const total = positive + negative;
+      return [
+        weighted('positive share', total === 0 ? 0 : positive / total, total === 0 ? 0 : negative / total),
+        measurement(`positive ${window}`, positive),
+        measurement(`negative ${window}`, negative),
+      ];
+    },
   }),
 
   /**
@@ -183,58 +233,96 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, readTim
       const negative = sums.maxNegative(limits, window);
       return split(Math.min(approving, balancing(negative)), Math.min(negative, balancing(approving))) * WIDE_SLACK;
     },
+    explain({ entity }) {
+      const approving = sums.approving(entity, window, atMs);
+      const negative = sums.negative(entity, window, atMs);
+      const opinions = approving + negative;
+      const shares = opinions === 0 ? 0 : (approving / opinions) * (negative / opinions);
+      return [
+        weighted('positive share · negative share', shares, confidence(opinions)),
+        ...opinionParts(window, approving, negative),
+      ];
+    },
   }),
 
   /** quality / log10(views + 10); quality = pro / (pro + neg) · confidence, 0 without opinions. */
   hidden_gems: (sums, { window, atMs }) => ({
     quiet: 0,
-    score({ entity }) {
-      const approving = sums.approving(entity, window, atMs);
-      const opinions = approving + sums.negative(entity, window, atMs);
-      const quality = opinions === 0 ? 0 : (approving / opinions) * confidence(opinions);
-      return quality / Math.log10(sums.of('view', entity, window, atMs) + 10);
-    },
+    score: ({ entity }) =>
+      qualityOf(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)) /
+      Math.log10(sums.of('view', entity, window, atMs) + 10),
     // Nobody against it, and as few have seen it as any.
     bound(limits) {
       const views = window === 'all' ? sums.minOf('view', limits) : 0;
       return (confidence(sums.maxApproving(limits, window)) / Math.log10(views + 10)) * WIDE_SLACK;
     },
+    explain({ entity }) {
+      const approving = sums.approving(entity, window, atMs);
+      const negative = sums.negative(entity, window, atMs);
+      const views = sums.of('view', entity, window, atMs);
+      return [
+        weighted('quality = positive share · confidence', qualityOf(approving, negative), 1 / Math.log10(views + 10)),
+        ...opinionParts(window, approving, negative),
+        measurement(`view ${window}`, views),
+      ];
+    },
   }),
 
-  most_viewed: (sums, { window, atMs }) => ({
-    quiet: 0,
-    score: ({ entity }) => sums.of('view', entity, window, atMs),
-    bound: (limits) => sums.maxOf('view', limits, window),
-  }),
+  most_viewed: (sums, time) => most('view', sums, time),
 
-  most_liked: (sums, { window, atMs }) => ({
-    quiet: 0,
-    score: ({ entity }) => sums.of('like', entity, window, atMs),
-    bound: (limits) => sums.maxOf('like', limits, window),
-  }),
+  most_liked: (sums, time) => most('like', sums, time),
 
   /** A number in [0, 1) drawn from the seed and the entity. */
-  shuffle: (_, { seed }) => {
+  shuffle(_, { seed }) {
     const draw = shuffler(seed);
-    return { score: ({ entity }) => draw(entity), bound: () => Number.POSITIVE_INFINITY };
+    return {
+      score: ({ entity }) => draw(entity),
+      bound: () => Number.POSITIVE_INFINITY,
+      explain: ({ entity }) => [weighted('draw', draw(entity), 1)],
+    };
   },
 };
 
+/** The sum of one signal. */
+function most(signal: string, sums: SignalSums, { window, atMs }: ScoringTime): Formula {
+  return linear([
+    {
+      name: `${signal} ${window}`,
+      weight: 1,
+      value: ({ entity }) => sums.of(signal, entity, window, atMs),
+      bound: (limits) => sums.maxOf(signal, limits, window),
+    },
+  ]);
+}
+
+function opinionParts(window: Window, approving: number, negative: number): readonly ScorePart[] {
+  return [measurement(`positive without views ${window}`, approving), measurement(`negative ${window}`, negative)];
+}
+
 /** (age in hours + 2)^gravity; never above what an older item has. */
 function gravity(createdMs: number, atMs: number): number {
-  return Math.sqrt(Math.max(0, atMs - createdMs) / HOUR_MS + 2);
+  return Math.sqrt(ageHours(createdMs, atMs) + 2);
+}
+
+function ageHours(createdMs: number, atMs: number): number {
+  return Math.max(0, atMs - createdMs) / HOUR_MS;
 }
 
 /** How much a share of so many opinions says: 0 of none, 1/2 of five, near 1 of very many. */
-export function confidence(opinions: number): number {
+function confidence(opinions: number): number {
   return opinions / (opinions + HALF_CONVINCING);
+}
+
+function qualityOf(approving: number, negative: number): number {
+  const opinions = approving + negative;
+  return opinions === 0 ? 0 : (approving / opinions) * confidence(opinions);
 }
 
 /**
  * The lower end of the score interval of a share (E. B. Wilson, “Probable inference, the law of succession, and statistical
  * inference”, JASA 22, 1927), z = 1.96: what share of opinions an item has at least, with 97.5 % confidence. 0 without any.
  */
-export function wilson(approving: number, negative: number): number {
+function wilson(approving: number, negative: number): number {
   const opinions = approving + negative;
   if (approving === 0) return 0;
   const share = approving / opinions;

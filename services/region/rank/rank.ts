@@ -1,6 +1,6 @@
 /**
- * Ranking: from the catalog and the ledger to what a feed pages through. Pure reads of applied state at a pinned moment `atMs`; ties
- * everywhere by ascending entity id.
+ * Ranking: from the catalog and the ledger to what a feed pages through. Pure reads of applied state at a pinned time `atMs`. Of
+ * equal scores the newer item comes first, then the lower entity id.
  */
 import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
 import type { Scored } from '../../../shared/kernel/top-scores.ts';
