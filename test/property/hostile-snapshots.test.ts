@@ -17,7 +17,7 @@ import type { ArrivedSnapshot } from '../../services/region/snapshot/snapshot.ts
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { digestOf } from '../../services/region/state/digest.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { createFacets } from '../../services/region/state/facets/facet-index.ts';
+import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import { decodeEmbedding, decodeItem, encodeEmbedding, encodeItem } from '../../services/region/wal/documents.ts';
@@ -64,7 +64,10 @@ class State {
     createdMs: (ordinal) => this.catalog.createdMs(ordinal),
     decayed: new Set(['view']),
   });
-  readonly facets = createFacets({ entities: this.entities, metadataOf: (ordinal) => this.catalog.metadata(ordinal) });
+  readonly filterIndex = createFilterIndex({
+    entities: this.entities,
+    metadataOf: (ordinal) => this.catalog.metadata(ordinal),
+  });
   readonly text = createTextIndex({ schema, entities: this.entities });
   readonly recovered: Recovered;
   readonly apply: Apply;
@@ -72,10 +75,10 @@ class State {
 
   constructor(store: MemoryStore, clock: ManualClock) {
     const wal = openLog({ store });
-    const { catalog, ledger, facets, text } = this;
+    const { catalog, ledger, filterIndex, text } = this;
     const log = silentLog;
     this.wal = wal;
-    this.recovered = recover({ clock, log, wal, catalog, ledger, facets, text });
+    this.recovered = recover({ clock, log, wal, catalog, ledger, filterIndex, text });
     const copies = (id: string) => wal.copies(id);
     const vectors = { changed() {}, touched() {} };
     this.apply = createApplier({ clock, catalog, ledger, vectors, ...this.recovered, copies });
@@ -102,7 +105,7 @@ class State {
 
   /** Everything that a client may ask for. */
   readAll(nowMs: number): void {
-    const { catalog, ledger, facets, text, entities } = this;
+    const { catalog, ledger, filterIndex, text, entities } = this;
     for (const { entity } of catalog.items()) catalog.item(entity);
     for (const _ of catalog.embedded());
     for (const { entity, signal } of ledger.described()) {
@@ -111,7 +114,7 @@ class State {
         ledger.past.watch(() => ledger.past.read(entity, signal, atMs));
       }
     }
-    facets.select([]).forEach((ordinal) => void entities.entity(ordinal));
+    filterIndex.select([]).forEach((ordinal) => void entities.entity(ordinal));
     text.rank('*a* something').after(undefined, 10);
     const rank = createRank({ schema, entities, catalog, ledger, nowMs: () => nowMs });
     for (const profile of rank.profiles.filter((name) => name !== 'related')) {

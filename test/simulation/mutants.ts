@@ -125,7 +125,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'sums decay in floats',
-    file: `${region}/state/ledger/pair-cells.js`,
+    file: `${region}/state/ledger/pair-decay.js`,
     changes: [
       [
         'record[field + CELL] = this.fit(slot, 0, record[field + CELL] + this.decay.contribution(weight, timeMs, cell));',

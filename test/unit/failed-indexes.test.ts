@@ -53,11 +53,11 @@ class Rig {
   readonly recovered;
   readonly apply;
 
-  constructor(store: MemoryStore, facets: ReturnType<typeof index>, text: ReturnType<typeof index>) {
+  constructor(store: MemoryStore, filterIndex: ReturnType<typeof index>, text: ReturnType<typeof index>) {
     const { clock, catalog, ledger } = this;
     const wal = openLog({ store });
     this.wal = wal;
-    this.recovered = recover({ clock, log, wal, catalog, ledger, facets, text });
+    this.recovered = recover({ clock, log, wal, catalog, ledger, filterIndex, text });
     const copies = (id: string) => wal.copies(id);
     const vectors = { changed() {}, touched() {} };
     this.apply = createApplier({ clock, catalog, ledger, vectors, ...this.recovered, copies });
@@ -83,13 +83,13 @@ const batches = chainOf({ origin }, [
 ]);
 
 describe('an index that cannot take an item', () => {
-  for (const [name, facets, text] of [
-    ['the facets', () => index(), () => index(undefined)],
+  for (const [name, filterIndex, text] of [
+    ['the filter index', () => index(), () => index(undefined)],
     ['the text index', () => index(undefined), () => index()],
   ] as const) {
     it(`${name}: all events are applied, and the index has failed, now and after restarts, until the item is gone`, async () => {
       const store = new MemoryStore();
-      const one = new Rig(store, facets(), text());
+      const one = new Rig(store, filterIndex(), text());
       await one.take(batches);
       assert.equal(formatPosition(one.apply.applied), `${origin}:7`);
       assert.match(one.failed ?? '', /the indexes cannot take the item 7: no words/);
@@ -97,14 +97,14 @@ describe('an index that cannot take an item', () => {
       await whole.take(batches);
       const digest = digestOf(whole.catalog, whole.ledger);
       assert.equal(digestOf(one.catalog, one.ledger), digest, 'state is what it is elsewhere');
-      const again = new Rig(store.crash(), facets(), text());
+      const again = new Rig(store.crash(), filterIndex(), text());
       assert.match(again.failed ?? '', /the item 7/);
       assert.equal(digestOf(again.catalog, again.ledger), digest);
       await again.take(
         chainOf({ origin: 'us-east@bbbbbbbbbb' }, [[{ kind: 'delete', hlc: ++hlc, entity: HOSTILE }, item(4)]]),
       );
       assert.match(again.failed ?? '', /the item 7/, 'what is half told is of no use');
-      const [words, values] = [facets(), text()];
+      const [words, values] = [filterIndex(), text()];
       const last = new Rig(openAgain(again), words, values);
       assert.deepEqual([last.failed, last.recovered.indexing.complete], [undefined, true]);
       assert.deepEqual([...words.told].sort(), [2, 3, 4]);
@@ -122,7 +122,7 @@ describe('an index that cannot take an item', () => {
       let build = (_: unknown): void => undefined;
       let ended = 0;
       const rebuild = {
-        ...{ begun: building, told: 0, add() {} },
+        ...{ begun: building, indexed: 0, add() {} },
         finish: () =>
           new Promise<never>((resolve) => {
             build = resolve as never;
@@ -130,13 +130,13 @@ describe('an index that cannot take an item', () => {
         end: async () => void ended++,
       };
       const ledger = createLedger({ schema });
-      const { indexing, facets } = recover({
-        ...{ clock, log, wal, catalog, ledger, facets: index(), text: index(undefined) },
+      const { indexing, filterIndex } = recover({
+        ...{ clock, log, wal, catalog, ledger, filterIndex: index(), text: index(undefined) },
         ...(building ? { rebuild } : {}),
       });
       if (building) {
-        facets.put(HOSTILE, {}, undefined);
-        build({ text: {}, facets: {} });
+        filterIndex.put(HOSTILE, {}, undefined);
+        build({ text: {}, filterIndex: {} });
       } else indexing.start();
       await clock.advance(100);
       assert.match(indexing.failed ?? '', /the item 7/);
@@ -169,7 +169,7 @@ describe('an index that cannot take an item', () => {
         ...worker,
         post(message) {
           if (message.kind === 'changes' && message.entities.includes(HOSTILE) && catalog.embedding(HOSTILE)) {
-            options.onGone(new Error('no such vector'));
+            options.onExit(new Error('no such vector'));
           } else worker.post(message);
         },
       };

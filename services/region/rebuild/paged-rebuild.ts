@@ -60,7 +60,7 @@ class PagedRebuild implements Rebuild {
     return this.open({
       build,
       onMessage: (message) => this.take(build, message),
-      onGone: (error) => {
+      onExit: (error) => {
         this.gone = { error };
         this.settle?.reject(error);
       },

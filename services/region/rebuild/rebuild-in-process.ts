@@ -7,7 +7,7 @@ import type { OpenBuilder, Rebuild, ToBuilder } from './rebuild.ts';
 import type { ThreadRebuildOptions } from './rebuild-thread.ts';
 
 export function inProcessRebuild({ fieldNames, leastPages }: ThreadRebuildOptions): Rebuild {
-  const open: OpenBuilder = ({ build, onMessage, onGone }) => {
+  const open: OpenBuilder = ({ build, onMessage, onExit }) => {
     const waiting: ToBuilder[] = [];
     let over = false;
     const builder = new Builder({
@@ -23,7 +23,7 @@ export function inProcessRebuild({ fieldNames, leastPages }: ThreadRebuildOption
         builder.take(message);
       } catch (error) {
         over = true;
-        onGone(error);
+        onExit(error);
       }
     };
     return {

@@ -17,7 +17,7 @@ export interface ThreadRebuildOptions {
 }
 
 export function threadRebuild({ fieldNames, leastPages }: ThreadRebuildOptions): Rebuild {
-  const open: OpenBuilder = ({ build, onMessage, onGone }) => {
+  const open: OpenBuilder = ({ build, onMessage, onExit }) => {
     const workerData: BuilderThreadData = { build, fieldNames };
     const worker = new Worker(new URL('./main.js', import.meta.url), { workerData, name: `rebuild-${build}` });
     // A start that fails is not kept alive by it.
@@ -26,7 +26,7 @@ export function threadRebuild({ fieldNames, leastPages }: ThreadRebuildOptions):
     const gone = (error: unknown): void => {
       if (over) return;
       over = true;
-      onGone(error);
+      onExit(error);
     };
     worker.on('message', (message: FromBuilder) => {
       if (!over) onMessage(message);

@@ -53,5 +53,5 @@ export type OpenBuilder = (options: {
   readonly build: Built;
   readonly onMessage: (message: FromBuilder) => void;
   /** It is gone, and nobody has ended it. Once. */
-  readonly onGone: (error: unknown) => void;
+  readonly onExit: (error: unknown) => void;
 }) => BuilderPipe;

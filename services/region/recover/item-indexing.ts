@@ -22,7 +22,7 @@ import type { Log } from '../../../shared/observe/log.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import type { Rebuild, Rebuilt } from '../rebuild/rebuild.ts';
 import type { CatalogWriter, Item } from '../state/catalog/catalog.ts';
-import type { AdoptsFilterIndex, FilterIndex } from '../state/facets/facets.ts';
+import type { AdoptsFilterIndex, FilterIndex } from '../state/filter-index/filter-index.ts';
 import type { AdoptsText, TextIndex } from '../state/text/text.ts';
 
 /** Told before the region serves, where no thread builds. */

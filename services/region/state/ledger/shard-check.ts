@@ -6,8 +6,8 @@
  * A function of the bytes alone: no ledger is made, and no more memory is taken than a name of a signal takes.
  */
 import { clip, isCount, THOUSANDTHS_LIMIT, TIME_LIMIT_MS } from '../../../../shared/protocol/events.ts';
-import { CELLS } from './decay/decay.ts';
-import { LIMB } from './pair-cells.ts';
+import { DECAY_BUCKETS } from './decay/decay.ts';
+import { LIMB } from './pair-decay.ts';
 import { shardOf } from './pair-table.ts';
 import { damaged, ShardReader } from './shard-codec.ts';
 import { HAS_CARRIES, HAS_DENSE, HAS_OLDER, HAS_SPARSE } from './signal-pairs.ts';
@@ -88,13 +88,13 @@ function pairFlaw(reader: StrictReader, events: number): string | undefined {
   if (lastMs > TIME_LIMIT_MS) return 'its latest event lies beyond the year 2100';
   if (reader.varint() > lastMs) return 'its first event lies before 1970';
   const cells = [reader.varint()];
-  if ((parts & HAS_OLDER) !== 0) for (let age = 1; age < CELLS; age++) cells.push(reader.varint());
+  if ((parts & HAS_OLDER) !== 0) for (let age = 1; age < DECAY_BUCKETS; age++) cells.push(reader.varint());
   const carries = [0, 0, 0, 0, 0];
-  if ((parts & HAS_CARRIES) !== 0) for (let key = 0; key <= CELLS; key++) carries[key] = reader.varint();
+  if ((parts & HAS_CARRIES) !== 0) for (let key = 0; key <= DECAY_BUCKETS; key++) carries[key] = reader.varint();
   if (low >= LIMB || cells.some((cell) => cell >= LIMB)) return 'a sum of it is out of range';
   // No event adds as much as a limb to anything.
   if (carries.some((carry) => carry > count)) return 'a sum of it is more than its events can have';
-  const all = BigInt(carries[CELLS]!) * BigInt(LIMB) + BigInt(low);
+  const all = BigInt(carries[DECAY_BUCKETS]!) * BigInt(LIMB) + BigInt(low);
   if (all > BigInt(count) * BigInt(THOUSANDTHS_LIMIT)) return 'its sum is more than its events can have';
   if (rings === 0) return undefined;
   const newest = Math.floor(lastMs / MINUTE_MS);

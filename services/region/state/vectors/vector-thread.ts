@@ -11,14 +11,14 @@ export interface VectorThreadData {
 
 /** `path`: the directory for the graph's file, nobody else's. */
 export function threadVectors({ path }: { path: string }): OpenVectorWorker {
-  return ({ dimensions, onMessage, onExit: onGone }) => {
+  return ({ dimensions, onMessage, onExit }) => {
     const workerData: VectorThreadData = { dimensions, path };
     const worker = new Worker(new URL('./main.js', import.meta.url), { workerData, name: 'vectors' });
     let over = false;
     const gone = (error: unknown): void => {
       if (over) return;
       over = true;
-      onGone(error);
+      onExit(error);
     };
     worker.on('message', (message: FromVectors) => {
       if (!over) onMessage(message);
