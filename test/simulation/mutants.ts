@@ -91,7 +91,7 @@ export const mutants: readonly Mutant[] = [
     changes: [
       ['if (epoch > known.epoch) {', 'if (false) {'],
       ['if (epoch < known.epoch)\n', 'if (false)\n'],
-      ['hindrance() ?? { epoch: known.epoch }', 'hindrance() ?? { epoch }'],
+      ['writeBlocker() ?? { epoch: known.epoch }', 'writeBlocker() ?? { epoch }'],
     ],
   },
   {
@@ -326,13 +326,13 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a router replaces a leader that it alone cannot reach',
     theme: 'a router alone',
-    file: `${router}/failover/silence.js`,
+    file: `${router}/failover/liveness.js`,
     changes: [[' || revision !== before.revision', '']],
   },
   {
     name: 'a leader that is partitioned by a drill counts as silent',
     theme: 'a partitioned leader is away',
-    file: `${router}/failover/silence.js`,
+    file: `${router}/failover/liveness.js`,
     changes: [[' || cut || ', ' || ']],
   },
   {
@@ -390,7 +390,7 @@ export const mutants: readonly Mutant[] = [
     name: 'an epoch is given again that a silent region may know',
     theme: 'an epoch is on one disk',
     file: 'shared/leadership/epochs.js',
-    changes: [['if (silent || (epoch >=', 'if ((epoch >=']],
+    changes: [['if (unresponsive || (epoch >=', 'if ((epoch >=']],
   },
   {
     name: 'a leader whose disk is full does not act on a record that it cannot store',
