@@ -128,8 +128,8 @@ export const mutants: readonly Mutant[] = [
     file: `${region}/state/ledger/pair-decay.js`,
     changes: [
       [
-        'record[field + CELL] = this.fit(slot, 0, record[field + CELL] + this.decay.contribution(weight, timeMs, cell));',
-        'record[field + CELL] = this.fit(slot, 0, Math.fround(record[field + CELL] + this.decay.contribution(weight, timeMs, cell)));',
+        'record[field + DECAY_BUCKET] = this.fit(slot, 0, record[field + DECAY_BUCKET] + this.decay.contribution(weight, timeMs, cell));',
+        'record[field + DECAY_BUCKET] = this.fit(slot, 0, Math.fround(record[field + DECAY_BUCKET] + this.decay.contribution(weight, timeMs, cell)));',
       ],
     ],
   },
