@@ -84,7 +84,7 @@ async function open(path: string): Promise<Region> {
   const catalog = createRegisters();
   const ledger = createLedger({ schema });
   const nothing = { put() {}, remove() {}, adopt() {} };
-  const parts = { clock: systemClock, log: silentLog, wal, catalog, ledger, facets: nothing, text: nothing };
+  const parts = { clock: systemClock, log: silentLog, wal, catalog, ledger, filterIndex: nothing, text: nothing };
   let recovered!: Recovered;
   const recovering = await costOf(() => {
     recovered = recover(parts);
