@@ -8,10 +8,10 @@
  * a crash leaves in between: a directory that does not start before the command was run again, which goes on with the same
  * moment; each step is the same when it is done twice.
  */
-import { floorMark, packShard, readFloor } from '../../services/region/checkpoint/checkpoint.ts';
+import { checkpointMark, packShard, readCheckpointPosition } from '../../services/region/checkpoint/checkpoint.ts';
 import { recover } from '../../services/region/recover/recover.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
-import { type Copy, counting, SETTLED_EPOCH } from '../../services/region/state/keys/keys.ts';
+import { type Copy, counting, MENDED_EPOCH } from '../../services/region/state/keys/keys.ts';
 import { SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { decodeItem, encodeItem } from '../../services/region/wal/documents.ts';
@@ -79,11 +79,11 @@ export async function mendStore({
   }
   const pass = ledger.pass();
   while (!pass.prepare(PAIRS_AT_ONCE));
-  const { position: floor } = readFloor(wal.mark('checkpoint'));
+  const { position: floor } = readCheckpointPosition(wal.mark('checkpoint'));
   for (let shard = 0; shard < SHARDS; shard++) {
     await wal.storeShard(shard, packShard(pass.encode(shard), wal.durable, floor));
   }
-  await wal.storeMark('checkpoint', floorMark({ position: wal.durable, atMs: upToMs }));
+  await wal.storeMark('checkpoint', checkpointMark({ position: wal.durable, atMs: upToMs }));
 
   const items = await changeRows(store, 'items', (key, value) => {
     const { createdMs, updatedMs, ...rest } = decodeItem(value);
@@ -125,7 +125,7 @@ function settled(copies: readonly WriteCopy[]): WriteCopy[] {
     else write.push(copy);
   }
   const counts = new Set([...writes.values()].flatMap<Copy>(counting));
-  return copies.map((copy) => (counts.has(copy) ? { ...copy, epoch: SETTLED_EPOCH } : copy));
+  return copies.map((copy) => (counts.has(copy) ? { ...copy, epoch: MENDED_EPOCH } : copy));
 }
 
 /** Does what `change` makes of each row, in transactions of some rows; undefined: it stays. Answers how many changed. */

@@ -13,7 +13,7 @@ export interface RegionReadings {
   epoch(): number;
   leads(): boolean;
   accepting(): boolean;
-  cut(): boolean;
+  partitioned(): boolean;
   ready(): boolean;
   stoppedOrigins(): number;
   schemaBehind(): boolean;
@@ -182,7 +182,7 @@ export function registerRegionGauges(metrics: Metrics, read: RegionReadings): vo
   gauge('tidal_epoch', 'The leadership epoch this region knows.', read.epoch);
   gauge('tidal_leader', '1 while this region is the leader.', () => Number(read.leads()));
   gauge('tidal_accepting', '1 while this region is the leader and takes writes.', () => Number(read.accepting()));
-  gauge('tidal_cut', '1 while a drill cuts this region off.', () => Number(read.cut()));
+  gauge('tidal_partitioned', '1 while a drill partitions this region.', () => Number(read.partitioned()));
   gauge('tidal_ready', '1 once this region serves as truth.', () => Number(read.ready()));
   gauge('tidal_stopped', '1 while something a peer holds cannot be taken here: schema behind, damaged log.', () =>
     Number(read.stoppedOrigins() > 0 || read.schemaBehind()),

@@ -34,7 +34,7 @@ export interface StatusParts {
   readonly ship: Ship;
   readonly catalog: Catalog;
   readonly vectors: Pick<Vectors, 'stats'>;
-  readonly drill: { readonly cut: boolean; readonly healAtMs: number | undefined };
+  readonly drill: { readonly partitioned: boolean; readonly healAtMs: number | undefined };
   readonly disks: Pick<Disks, 'own' | 'known'>;
   readonly ready: boolean;
   /** What is not as it should be; see `RegionStatus`. */
@@ -62,7 +62,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     role: role.leads ? 'leader' : 'follower',
     ready: parts.ready,
     ...(role.remembered === undefined ? {} : { leadership: role.remembered }),
-    cut: drill.cut,
+    partitioned: drill.partitioned,
     ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
     durable: formatPosition(wal.durable),
     applied: formatPosition(apply.applied),
@@ -116,7 +116,7 @@ export function describeBlocked(options: {
     role: 'follower',
     ready: false,
     ...(leadership === undefined ? {} : { leadership }),
-    cut: (wal.mark('cut') ?? false) !== false,
+    partitioned: (wal.mark('cut') ?? false) !== false,
     durable: formatPosition(wal.durable),
     // What a state of it would contain for certain.
     applied: formatPosition(contained),

@@ -46,9 +46,9 @@ import { createPeerRepair } from './repair/peer-repair.ts';
 import { createPeers } from './repair/peers.ts';
 import type { PeerLink, Peers, Repair } from './repair/repair.ts';
 import { ClockCheck } from './role/clock-check.ts';
-import { createCutSwitch } from './role/cut-switch.ts';
 import { Heartbeat } from './role/heartbeat.ts';
 import { createLeadershipRole } from './role/leadership-role.ts';
+import { createPartitionSwitch } from './role/partition-switch.ts';
 import { createReadiness, type Readiness } from './role/readiness.ts';
 import { logAheadMs, type Role } from './role/role.ts';
 import { StepDown } from './role/step-down.ts';
@@ -181,15 +181,15 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const checkpoint = createCheckpointer({
     ...{ clock, log, wal, ledger },
     applied: () => apply.applied,
-    floor: recovered.floor,
+    checkpointPosition: recovered.checkpointPosition,
     eventsLimit: options.checkpointEvents,
     intervalMs: options.checkpointIntervalMs,
     onFatal,
     onPass: counters.checkpointed,
   });
-  const floor = (): Position => checkpoint.floor;
+  const checkpointPosition = (): Position => checkpoint.checkpointPosition;
   const trim = createTrimmer({
-    ...{ clock, log, wal, peers, floor },
+    ...{ clock, log, wal, peers, checkpointPosition },
     needed: () => snapshots.needed,
     retentionBytes: options.logRetentionBytes,
     onFatal,
@@ -200,27 +200,31 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     others: links.map((link) => link.region),
     applied: () => apply.applied,
   });
-  const keySweep = createKeySweep({ clock, log, wal, disks, floor, onFatal, onForgotten: counters.keysForgotten });
+  const keySweep = createKeySweep({
+    ...{ clock, log, wal, disks, checkpointPosition, onFatal, onForgotten: counters.keysForgotten },
+  });
   const settings = new SettingsWatch({
     ...{ clock, log, stream, onChanged: counters.streamSettingChanged },
     mends: () => role.leads,
   });
   const background = [checkpoint, trim, keySweep, recovered.indexing, settings, room];
-  const drill = createCutSwitch({
+  const drill = createPartitionSwitch({
     clock,
     log,
     wal,
-    async onSwitched(cut) {
-      repair.setEnabled(!cut);
-      await Promise.all([ship.setEnabled(!cut), receiver.setEnabled(!cut)]);
-      if (!cut) await peers.poll();
+    async onSwitched(partitioned) {
+      repair.setEnabled(!partitioned);
+      await Promise.all([ship.setEnabled(!partitioned), receiver.setEnabled(!partitioned)]);
+      if (!partitioned) await peers.poll();
     },
     onFatal,
   });
-  const enabled = !drill.cut;
+  const enabled = !drill.partitioned;
   const { alive } = options;
   const heartbeat =
-    alive === undefined ? undefined : new Heartbeat({ clock, log, region, key: alive, cut: () => drill.cut });
+    alive === undefined
+      ? undefined
+      : new Heartbeat({ clock, log, region, key: alive, partitioned: () => drill.partitioned });
 
   const ship: Ship = createShipper({
     clock,
@@ -229,7 +233,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     wal,
     stream,
     enabled,
-    floorOf: (origin) => lowestAtPeers(peers, origin),
+    startOf: (origin) => lowestAtPeers(peers, origin),
     onShipped: counters.shipped,
   });
   const ingest: Ingest = createIngest({
@@ -254,7 +258,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     startedEmpty: startedEmpty && !installed,
     ready: () => readiness.ready,
     notBeforeMs: options.snapshotsNotBeforeMs ?? 0,
-    hindered: () => drill.cut,
+    hindered: () => drill.partitioned,
     requireSchema: (copy) => requireAccepted(copy, schema, options.schemaFile),
     regions,
     schema: describeSchema(schema),
@@ -269,7 +273,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     schemaHash: schema.hash,
     durable: () => wal.durable,
     keysForgottenMs: () => wal.keysForgottenMs,
-    cut: () => drill.cut,
+    partitioned: () => drill.partitioned,
     copy: () => options.home.copy(),
     onServed: counters.snapshotServed,
   });
@@ -297,7 +301,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   };
   const role: Role = createLeadershipRole({
     ...{ clock, random, log, region, wal, control, stream, peers, writeBlocker, onFatal },
-    settle: () => intake.settle(),
+    drain: () => intake.drain(),
     regions: [region, ...links.map((link) => link.region)],
     onRefused: counters.controlValueRefused,
   });
@@ -316,7 +320,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onKeyConflict: counters.keyConflict,
   });
 
-  const stepDown = new StepDown({ clock, log, region, role, peers, stream, cut: () => drill.cut });
+  const stepDown = new StepDown({ clock, log, region, role, peers, stream, partitioned: () => drill.partitioned });
   const { lagEvents, lagSeconds } = lagBehindLeader({ role, peers, apply });
 
   const status = (): RegionStatus =>
@@ -349,9 +353,9 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ready: () => readiness.ready,
     draining: () => stepDown.draining,
     indexing: recovered.indexing,
-    cut: () => drill.cut,
+    partitioned: () => drill.partitioned,
     drain: (limitMs) => drain({ clock, stream, receiver }, limitMs),
-    setCut: (cut, healAfterMs) => drill.set(cut, healAfterMs),
+    setPartitioned: (partitioned, healAfterMs) => drill.set(partitioned, healAfterMs),
     retireDisk: (id) => disks.retire(id),
     async setAside(range) {
       await setAside(wal, range, apply.applied);
@@ -380,7 +384,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     leads: () => role.leads,
     accepting: () =>
       role.leads && room.refusal === undefined && !(role.gate(role.leadership?.epoch ?? 0) instanceof Refusal),
-    cut: () => drill.cut,
+    partitioned: () => drill.partitioned,
     ready: () => readiness.ready,
     stoppedOrigins: () => ingest.stopped.size,
     schemaBehind: () => bootstrap.schemaBehind !== undefined,
@@ -390,7 +394,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     logBytes: () => wal.batchBytes,
     checkpointBehind: () => checkpoint.behind,
     checkpointAgeSeconds: () =>
-      checkpoint.floorMs === 0 ? 0 : Math.max(0, clock.nowMs() - checkpoint.floorMs) / 1_000,
+      checkpoint.checkpointedMs === 0 ? 0 : Math.max(0, clock.nowMs() - checkpoint.checkpointedMs) / 1_000,
     intakeWaiting: () => intake.waiting,
     intakeWaitingBytes: () => intake.waitingBytes,
     unshipped: () => ship.unshipped,

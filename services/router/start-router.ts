@@ -82,7 +82,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
       async stop(together) {
         router.leave();
         await sleep(clock, config.drainMs, together);
-        // Writes that wait out a change of leader get a while; then they are refused, not cut off.
+        // Writes that wait out a change of leader get a while; then they are refused, not partitioned off.
         const closed = server.close();
         await Promise.race([closed, sleep(clock, HELD_LIMIT_MS, together)]);
         router.drain();

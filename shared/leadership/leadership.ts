@@ -89,16 +89,16 @@ export function aliveKey(region: string): string {
 export interface Alive {
   readonly region: string;
   /** Cut off by a drill: not to be replaced. */
-  readonly cut: boolean;
+  readonly partitioned: boolean;
   /** Its own clock when it wrote this, epoch ms: to be compared with what it says of its clock elsewhere, and nothing else. */
   readonly clockMs: number;
 }
 
 /** Undefined when the value is no heartbeat of this region. */
 export function parseAlive(value: unknown, of: string): Alive | undefined {
-  const { region, cut, clockMs } = (value ?? {}) as Partial<Alive>;
-  if (region !== of || typeof cut !== 'boolean' || !isClockMs(clockMs)) return undefined;
-  return { region, cut, clockMs };
+  const { region, partitioned, clockMs } = (value ?? {}) as Partial<Alive>;
+  if (region !== of || typeof partitioned !== 'boolean' || !isClockMs(clockMs)) return undefined;
+  return { region, partitioned, clockMs };
 }
 
 /** What the lease key holds: who holds it. */

@@ -10,7 +10,7 @@
  * | `POST /internal/handover` | {@link HandoverRequest} → {@link HandoverReply} |
  * | `POST /internal/await` | {@link AwaitRequest} → {@link AwaitReply} |
  * | `POST /internal/drain` | {@link DrainRequest} → {@link DrainReply}: waits for what the stream holds now |
- * | `POST /internal/cut` | {@link CutRequest} → {@link RegionStatus} |
+ * | `POST /internal/partition` | {@link PartitionRequest} → {@link RegionStatus} |
  * | `POST /internal/retire-disk` | {@link RetireDiskRequest} → {@link RegionStatus}: the disk will not come back |
  * | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that holds n, back to back; 410 `log_trimmed` when they were trimmed; 503 while cut |
  * | `POST /internal/snapshot` | {@link SnapshotRequest} → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served, unless a new one would cover the position and it does not; 503 `not_ready` while it is being made: ask again; 503 while cut |
@@ -81,8 +81,8 @@ export interface RegionStatus {
   readonly ready: boolean;
   /** The highest leadership record on this region's disk, from any source; absent: none ever. */
   readonly leadership?: Leadership;
-  readonly cut: boolean;
-  /** When the cut ends by itself, epoch ms on the region's clock; absent: when it is healed. */
+  readonly partitioned: boolean;
+  /** When the partition ends by itself, epoch ms on the region's clock; absent: when it is healed. */
   readonly healAtMs?: number;
   /** Position tokens. `applied` is never ahead of `durable`. */
   readonly durable: string;
@@ -165,7 +165,7 @@ export function statusOf(region: string, answer: unknown): RegionStatus {
     throw wrong('reported a position that is not one');
   }
   // What an earlier version did not report is left out; what is reported is what its type says.
-  for (const name of ['ready', 'cut', 'streamConnected'] as const) {
+  for (const name of ['ready', 'partitioned', 'streamConnected'] as const) {
     if (!['boolean', 'undefined'].includes(typeof status[name]))
       throw wrong(`reported ${name} that is not true or false`);
   }
@@ -245,12 +245,12 @@ export interface DrainReply {
   readonly durable: string;
 }
 
-/** The longest cut that ends by itself: 24 h. */
+/** The longest partition that ends by itself: 24 h. */
 export const HEAL_AFTER_LIMIT_MS = 86_400_000;
 
-export interface CutRequest {
-  readonly cut: boolean;
-  /** With `cut: true`: the region heals itself after this long, at most {@link HEAL_AFTER_LIMIT_MS}. */
+export interface PartitionRequest {
+  readonly partitioned: boolean;
+  /** With `partitioned: true`: the region heals itself after this long, at most {@link HEAL_AFTER_LIMIT_MS}. */
   readonly healAfterMs?: number;
 }
 

@@ -67,7 +67,7 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
     const filterIndex = createFilterIndex({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
     const text = createTextIndex({ schema, entities });
     const parts = { wal, catalog, ledger, filterIndex, text };
-    const { floor, indexing } = recover({ clock: systemClock, log: silentLog, ...parts });
+    const { checkpointPosition: floor, indexing } = recover({ clock: systemClock, log: silentLog, ...parts });
     report('telling filter index and text of the items');
     indexing.start();
     while (!indexing.complete) await pause(100);
@@ -120,7 +120,7 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
         },
       },
       applied: () => wal.durable,
-      floor,
+      checkpointPosition: floor,
       eventsLimit: Number.MAX_SAFE_INTEGER,
       intervalMs: Number.MAX_SAFE_INTEGER,
       onFatal(error) {

@@ -117,7 +117,7 @@ describe('automatic failover', function () {
     await told.check(cluster);
   });
 
-  it('a cut leader is not replaced, alive or dead', async () => {
+  it('a partitioned leader is not replaced, alive or dead', async () => {
     const before = await cluster.status();
     await cluster.post('/cluster/partition', { region: before.leader });
     await pause(FAILOVER_AFTER_MS + 2_000);

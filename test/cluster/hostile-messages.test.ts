@@ -128,7 +128,7 @@ describe('hostile messages', function () {
       ].map((body) => JSON.stringify(body)),
     ];
     for (const name of cluster.regionNames) {
-      for (const route of ['writes', 'handover', 'cut', 'await', 'drain', 'quarantine']) {
+      for (const route of ['writes', 'handover', 'partition', 'await', 'drain', 'quarantine']) {
         for (const body of bodies) {
           const { status } = await requestJson(`${cluster.regionUrls.get(name)}/internal/${route}`, {
             method: 'POST',

@@ -109,7 +109,7 @@ describe('hostile requests', function () {
   });
 
   it('a region refuses what is nested too deeply as its router does', async () => {
-    for (const path of ['/internal/writes', '/internal/cut', '/search']) {
+    for (const path of ['/internal/writes', '/internal/partition', '/search']) {
       const answer = await fetch(`${cluster.regionUrls.get(LEADER)}${path}`, {
         method: 'POST',
         headers: { 'content-type': json },

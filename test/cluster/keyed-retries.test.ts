@@ -236,7 +236,7 @@ describe('keyed retries', function () {
       await clients.check();
     });
 
-    it('a forced promotion away from a cut leader: both sides take the same keys, the tail merges, each counts once', async () => {
+    it('a forced promotion away from a partitioned leader: both sides take the same keys, the tail merges, each counts once', async () => {
       assert.equal((await cluster.post('/cluster/partition', { region: 'us-east' })).status, 200);
       const keys = Array.from({ length: 12 }, (_, index) => `forced-${index}`);
       const tail: Outcome[] = [];

@@ -1,4 +1,4 @@
-/** Drills: a cut region stays cut, says how far behind it is, and on heal replays what it missed by itself. */
+/** Drills: a partitioned region stays cut, says how far behind it is, and on heal replays what it missed by itself. */
 import assert from 'node:assert/strict';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -78,7 +78,7 @@ describe('partition drills', function () {
   it('promoting it is refused and names force', async () => {
     const { status, body } = await cluster.post<Problem>('/cluster/promote', { region: 'ap-south' });
     assert.equal(status, 409);
-    assert.equal(body.code, 'target_cut');
+    assert.equal(body.code, 'target_partitioned');
     assert.match(JSON.stringify(body), /force/);
   });
 
@@ -98,14 +98,14 @@ describe('partition drills', function () {
     await cluster.converged();
   });
 
-  it('a cut leader goes on accepting as local; promoting away from it names force', async () => {
+  it('a partitioned leader goes on accepting as local; promoting away from it names force', async () => {
     await cluster.post('/cluster/partition', { region: 'us-east' });
     const { status, body } = await cluster.post('/signals', { entity_id: 1, signal: 'view' });
     assert.equal(status, 200);
     assert.equal(body.durability, 'local');
     const promote = await cluster.post<Problem>('/cluster/promote', { region: 'eu-west' });
     assert.equal(promote.status, 409);
-    assert.equal(promote.body.code, 'leader_cut');
+    assert.equal(promote.body.code, 'leader_partitioned');
     assert.match(JSON.stringify(promote.body), /force/);
   });
 

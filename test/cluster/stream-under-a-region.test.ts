@@ -49,7 +49,7 @@ class Side {
     const { wal, gaps, fatal } = this;
     const { stream } = this.client;
     const apply = { apply() {} } as never;
-    this.ship = createShipper({ clock, log, region, wal, stream, enabled: true, floorOf: () => 0 });
+    this.ship = createShipper({ clock, log, region, wal, stream, enabled: true, startOf: () => 0 });
     const onFatal = (error: unknown): void => void fatal.push(error);
     const regions = ['us-east', 'eu-west', 'ap-south'];
     const ingest = createIngest({ clock, log, wal, apply, schema: testSchema, regions, onStopped: onFatal });

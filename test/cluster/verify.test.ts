@@ -64,7 +64,7 @@ describe('verification of the regions', function () {
     await told.check(cluster);
   });
 
-  it('a cut region is named; after the heal, and a restart, all are compared again', async () => {
+  it('a partitioned region is named; after the heal, and a restart, all are compared again', async () => {
     await cluster.post('/cluster/partition', { region: 'eu-west' });
     await cluster.post('/signals', { entity_id: 1, signal: 'like' });
     const during = await verify();

@@ -155,7 +155,7 @@ describe('compose.yaml, up', function () {
     assert.match(JSON.stringify(unknown.body), /bookmark/);
   });
 
-  it('the lag of a cut region grows; after the heal it returns to 0 without a further write, and nothing is missing', async () => {
+  it('the lag of a partitioned region grows; after the heal it returns to 0 without a further write, and nothing is missing', async () => {
     await cluster.converged();
     const cut = await cluster.post('/cluster/partition', { region: 'ap-south' });
     assert.equal(cut.status, 200, JSON.stringify(cut.body));

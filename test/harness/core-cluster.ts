@@ -137,7 +137,7 @@ export class CoreRouter {
           const drained = await drain({ clock, stream: client.stream, receiver }, limitMs);
           return { drained, durable: formatPosition(wal.durable) };
         }),
-      cut: ({ cut, healAfterMs }) =>
+      setPartitioned: ({ partitioned: cut, healAfterMs }) =>
         ask('cut', async (region) => {
           await region.setCut(cut, healAfterMs);
           return region.status();

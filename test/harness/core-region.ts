@@ -16,8 +16,8 @@ import { type Recovered, type RecoverOptions, recover } from '../../services/reg
 import { createPeerRepair } from '../../services/region/repair/peer-repair.ts';
 import { createPeers } from '../../services/region/repair/peers.ts';
 import type { PeerLink, Peers, Repair } from '../../services/region/repair/repair.ts';
-import { type CutSwitch, createCutSwitch } from '../../services/region/role/cut-switch.ts';
 import { createLeadershipRole } from '../../services/region/role/leadership-role.ts';
+import { createPartitionSwitch, type PartitionSwitch } from '../../services/region/role/partition-switch.ts';
 import { createReadiness, type Readiness } from '../../services/region/role/readiness.ts';
 import type { Role } from '../../services/region/role/role.ts';
 import type { Ship } from '../../services/region/ship/ship.ts';
@@ -83,7 +83,7 @@ export class CoreRegion {
   readonly role: Role;
   readonly intake: Intake;
   readonly readiness: Readiness;
-  readonly drill: CutSwitch;
+  readonly drill: PartitionSwitch;
   readonly keptDigest: KeptDigest;
   readonly disks: Disks | undefined;
   private readonly keySweep: Sweep | undefined;
@@ -136,7 +136,7 @@ export class CoreRegion {
       onApplied: (batch) => this.keptDigest.applied(batch),
     });
     this.keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => this.apply.applied });
-    this.drill = createCutSwitch({
+    this.drill = createPartitionSwitch({
       clock,
       log,
       wal,
@@ -158,7 +158,7 @@ export class CoreRegion {
       wal,
       stream,
       enabled,
-      floorOf: (origin) => this.floorOf(origin),
+      startOf: (origin) => this.floorOf(origin),
     });
     const regions = ['us-east', 'eu-west', 'ap-south', region, ...others];
     this.ingest = createIngest({
@@ -208,7 +208,14 @@ export class CoreRegion {
         ...{ clock, random, log, region, wal, others, peers: this.peers },
         applied: () => this.apply.applied,
       });
-      this.keySweep = createKeySweep({ clock, log, wal, disks: this.disks, floor: () => this.apply.applied, onFatal });
+      this.keySweep = createKeySweep({
+        clock,
+        log,
+        wal,
+        disks: this.disks,
+        checkpointPosition: () => this.apply.applied,
+        onFatal,
+      });
     }
     this.role = createLeadershipRole({
       clock,
@@ -220,7 +227,7 @@ export class CoreRegion {
       stream,
       peers: this.peers,
       writeBlocker: () => this.writeBlocker,
-      settle: () => this.intake.settle(),
+      drain: () => this.intake.drain(),
       regions: ['us-east', 'eu-west', 'ap-south'],
       onRefused: () => void this.refusals++,
       onFatal,
@@ -273,7 +280,7 @@ export class CoreRegion {
   }
 
   get cut(): boolean {
-    return this.drill.cut;
+    return this.drill.partitioned;
   }
 
   /** Ends the process in an orderly way, without closing the store. */
@@ -333,7 +340,7 @@ export class CoreRegion {
       role: leads ? 'leader' : 'follower',
       ready: this.readiness.ready,
       ...(leadership === undefined ? {} : { leadership }),
-      cut: this.cut,
+      partitioned: this.cut,
       ...(this.drill.healAtMs === undefined ? {} : { healAtMs: this.drill.healAtMs }),
       durable: this.durable,
       applied: this.applied,

@@ -71,7 +71,7 @@ export function memoryCluster(
   if (failoverAfterMs !== undefined) {
     for (const { region } of regions.values()) {
       const cut = (): boolean => regions.get(region)?.isCut === true;
-      const heart = new Heartbeat({ clock, log, region, key: keys.key(aliveKey(region)), cut });
+      const heart = new Heartbeat({ clock, log, region, key: keys.key(aliveKey(region)), partitioned: cut });
       heart.start();
       hearts.set(region, heart);
     }

@@ -11,10 +11,10 @@ import type { Leadership } from '../../shared/leadership/leadership.ts';
 import type {
   AwaitReply,
   AwaitRequest,
-  CutRequest,
   DigestsReply,
   DrainReply,
   HandoverReply,
+  PartitionRequest,
   RegionStatus,
   RetireDiskRequest,
   WriteAccepted,
@@ -160,7 +160,7 @@ export class MemoryRegion implements RegionLink {
       ...(known === undefined ? {} : { leadership: known }),
       ...(this.refuses === undefined ? {} : { refuses: this.refuses }),
       ...this.said,
-      cut: this.isCut,
+      partitioned: this.isCut,
       ...(this.healAtMs === undefined ? {} : { healAtMs: this.healAtMs }),
       durable: formatPosition(merge(this.position, this.unapplied)),
       applied: position,
@@ -200,7 +200,7 @@ export class MemoryRegion implements RegionLink {
     return { reached: covers(this.position, wanted), applied: formatPosition(this.position) };
   }
 
-  cut({ cut, healAfterMs }: CutRequest): Promise<RegionStatus> {
+  setPartitioned({ partitioned: cut, healAfterMs }: PartitionRequest): Promise<RegionStatus> {
     this.reach();
     this.isCut = cut;
     this.healAtMs = cut ? healAfterMs : undefined;

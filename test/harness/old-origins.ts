@@ -85,14 +85,14 @@ async function checkpoint(wal: Wal, schema: Schema): Promise<void> {
   const log = silentLog;
   const ledger = createLedger({ schema });
   const nothing = { put() {}, remove() {}, adopt() {} };
-  const { floor, applied } = recover({
+  const { checkpointPosition: floor, applied } = recover({
     ...{ clock, log, wal, ledger, catalog: createRegisters(), filterIndex: nothing, text: nothing },
   });
   const onFatal = (error: unknown): void => {
     throw error;
   };
   const pass = createCheckpointer({
-    ...{ clock, log, wal, ledger, floor, onFatal },
+    ...{ clock, log, wal, ledger, checkpointPosition: floor, onFatal },
     applied: () => applied,
     eventsLimit: 1,
     intervalMs: 1,

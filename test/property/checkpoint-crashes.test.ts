@@ -86,7 +86,7 @@ class Drill {
       wal,
       ledger,
       applied: () => apply.applied,
-      floor: recovered.floor,
+      checkpointPosition: recovered.checkpointPosition,
       eventsLimit: 1,
       intervalMs: 60_000,
       onFatal: (error) => this.fatal.push(error),

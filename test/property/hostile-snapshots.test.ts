@@ -85,7 +85,7 @@ class State {
     this.checkpoint = createCheckpointer({
       ...{ clock, log, wal, ledger },
       applied: () => this.apply.applied,
-      floor: this.recovered.floor,
+      checkpointPosition: this.recovered.checkpointPosition,
       eventsLimit: 1e9,
       intervalMs: 1e9,
       onFatal: (error) => {
@@ -327,7 +327,7 @@ async function offer(store: MemoryStore, position: string, home: MemoryStoreHome
   };
   const status = {
     region: 'us-east',
-    cut: false,
+    partitioned: false,
     durable: position,
     mended: { count: 1, id: 'one' },
   } as unknown as RegionStatus;

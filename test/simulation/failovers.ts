@@ -42,7 +42,7 @@ export class Failovers {
   }
 
   /** A region has rewritten its alive key. */
-  beat({ region, cut }: Alive): void {
+  beat({ region, partitioned: cut }: Alive): void {
     const beats = this.beats.get(region) ?? [];
     this.beats.set(region, beats);
     const atMs = this.options.nowMs();

@@ -82,7 +82,7 @@ const keyGarbage: readonly string[] = [
   '{"leader":"eu-west","epoch":3}',
   '{"leader":"eu-west","epoch":3,"nonce":"n","handover":{"to":"mars","id":"i"}}',
   '{"leader":"eu-west","epoch":3,"nonce":"n","handover":5}',
-  '{"region":"us-east","cut":"yes","clockMs":null}',
+  '{"region":"us-east","partitioned":"yes","clockMs":null}',
   '{"holder":{}}',
 ];
 

@@ -20,9 +20,9 @@ export const mutants: readonly Mutant[] = [
     file: `${region}/intake/group-commit.js`,
     changes: [
       [
-        'await wal.append({ batches: cut.batches, own: true });',
-        `const flush = wal.append({ batches: cut.batches, own: true });
-            for (const [index, entry] of taken.entries()) entry.resolve({ position: new Map([[origin, cut.placed[index]]]) });
+        'await wal.append({ batches: built.batches, own: true });',
+        `const flush = wal.append({ batches: built.batches, own: true });
+            for (const [index, entry] of taken.entries()) entry.resolve({ position: new Map([[origin, built.placed[index]]]) });
             await flush;`,
       ],
     ],
@@ -194,7 +194,7 @@ export const mutants: readonly Mutant[] = [
     name: 'hands over without finishing what it took',
     theme: 'a leader is told to stop',
     file: `${region}/role/leadership-role.js`,
-    changes: [['formatPosition(await settle())', 'formatPosition(this.options.wal.durable)']],
+    changes: [['formatPosition(await drain())', 'formatPosition(this.options.wal.durable)']],
   },
   {
     name: 'promotes without waiting for the target to have everything, or for the old leader to stop',
@@ -243,7 +243,7 @@ export const mutants: readonly Mutant[] = [
     changes: [["if (token === '')", 'if (true)']],
   },
   {
-    name: 'a cut region goes on consuming',
+    name: 'a partitioned region goes on consuming',
     file: `${region}/region.js`,
     changes: [
       ['receiver.setEnabled(!cut)]', 'undefined]'],
@@ -287,8 +287,8 @@ export const mutants: readonly Mutant[] = [
     file: `${region}/checkpoint/checkpointer.js`,
     changes: [
       [
-        "await wal.storeMark('checkpoint', floorMark(floor));",
-        "floor.position = new Map(applied());\n        await wal.storeMark('checkpoint', floorMark(floor));",
+        "await wal.storeMark('checkpoint', checkpointMark(checkpointPosition));",
+        "checkpointPosition.position = new Map(applied());\n        await wal.storeMark('checkpoint', checkpointMark(checkpointPosition));",
       ],
     ],
   },
@@ -333,7 +333,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a leader that is partitioned by a drill counts as silent',
     theme: 'a partitioned leader is away',
     file: `${router}/failover/liveness.js`,
-    changes: [[' || cut || ', ' || ']],
+    changes: [[' || partitioned || ', ' || ']],
   },
   {
     name: 'a checkpoint forgets a shard that was encoded and found no room',

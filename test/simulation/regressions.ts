@@ -16,7 +16,7 @@ export interface Regression {
 export const regressions: readonly Regression[] = [
   {
     seed: '40',
-    found: 'a drill asked for on a full disk was answered 500 (cut-switch)',
+    found: 'a drill asked for on a full disk was answered 500 (partition-switch)',
     faults: [
       { atMs: 2_000, kind: 'disk full', who: 'us-east', forMs: 3_000 },
       { atMs: 3_000, kind: 'partition', who: 'us-east', by: 'router-1', healAfter: undefined },

@@ -246,7 +246,7 @@ class Course {
       all.push(JSON.parse(reply.body.toString()) as RegionStatus);
     }
     const [first] = all as [RegionStatus];
-    const cut = all.find((status) => status.cut);
+    const cut = all.find((status) => status.partitioned);
     if (cut !== undefined) return `${cut.region} is cut off`;
     for (const status of all) {
       if (!status.ready) return `${status.region} is not ready`;

@@ -401,7 +401,10 @@ export class World {
       checkClock(machine, batch, batch.last > known);
       this.note(machine.name, `has ${batch.origin}:${batch.first}-${batch.last} on disk`);
       if (machine.cutOff && regionOf(batch.origin) !== machine.name) {
-        throw new Violation('a cut region takes nothing', `${machine.name} took ${batch.origin}:${batch.first}`);
+        throw new Violation(
+          'a partitioned region takes nothing',
+          `${machine.name} took ${batch.origin}:${batch.first}`,
+        );
       }
       this.checkForgotten(machine, batch);
       if (batch.last <= known) return;
@@ -514,10 +517,11 @@ export class World {
     if (region !== undefined && isHeal(path, asked)) region.heals--;
     if (region === undefined || status !== 200) return;
     if (path.startsWith('/internal/log/')) this.check(() => this.checkServed(region, body));
-    if (path !== '/internal/status' && path !== '/internal/leadership' && path !== '/internal/cut') return;
+    if (path !== '/internal/status' && path !== '/internal/leadership' && path !== '/internal/partition') return;
     const told = JSON.parse(body.toString()) as RegionStatus;
     // A cut that ends by itself ends at a moment nobody is told of.
-    if (path === '/internal/cut') region.cutOff = told.cut && told.healAtMs === undefined && region.heals === 0;
+    if (path === '/internal/partition')
+      region.cutOff = told.partitioned && told.healAtMs === undefined && region.heals === 0;
     this.check(() => this.checkStatus(region, told));
   }
 
@@ -593,7 +597,7 @@ function offerIn(body: Buffer): string {
 }
 
 function isHeal(path: string, body: string | undefined): boolean {
-  return path === '/internal/cut' && body?.includes('false') === true;
+  return path === '/internal/partition' && body?.includes('false') === true;
 }
 
 /** Of what the key holds, whoever wrote it; 0 where it is no record. */

@@ -66,7 +66,7 @@ class Peer implements PeerLink {
     const durable = formatPosition(this.wal.durable);
     return {
       region: this.region,
-      cut: this.cut,
+      partitioned: this.cut,
       durable,
       ...(mended === undefined ? {} : { mended }),
     } as unknown as RegionStatus;

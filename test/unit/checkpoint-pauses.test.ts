@@ -81,7 +81,7 @@ describe('a checkpoint of a million pairs', function () {
         },
       },
       applied: () => new Map(),
-      floor: { position: new Map(), atMs: 0 },
+      checkpointPosition: { position: new Map(), atMs: 0 },
       eventsLimit: 1,
       intervalMs: 1,
       onFatal: (error) => fatal.push(error),

@@ -43,7 +43,7 @@ class Rig {
       wal,
       ledger,
       applied: () => apply.applied,
-      floor: recovered.floor,
+      checkpointPosition: recovered.checkpointPosition,
       eventsLimit: 50,
       intervalMs: 300_000,
       onFatal: (error) => this.fatal.push(error),
@@ -67,7 +67,7 @@ class Rig {
   }
 
   get floor(): string {
-    return formatPosition(this.checkpoint.floor);
+    return formatPosition(this.checkpoint.checkpointPosition);
   }
 }
 
@@ -156,7 +156,7 @@ describe('checkpointer', () => {
     await rig.region.wal.trim(x, 30, 1 << 20);
     rig.restart();
     assert.equal(rig.region.digest(), digest, 'without the batches of the other origin');
-    assert.equal(formatPosition(rig.region.recovered.floor.position), `${x}:30,${y}:1`);
+    assert.equal(formatPosition(rig.region.recovered.checkpointPosition.position), `${x}:30,${y}:1`);
   });
 
   it('a full disk gives the pass up: nothing is lost, and the next one writes what this one did not', async () => {
@@ -212,11 +212,15 @@ describe('checkpointer', () => {
       });
       rig.restart();
       assert.equal(rig.region.digest(), digest, harm);
-      assert.equal(totalOf(rig.region.recovered.floor.position), 0, 'nothing may be trimmed before the next pass');
+      assert.equal(
+        totalOf(rig.region.recovered.checkpointPosition.position),
+        0,
+        'nothing may be trimmed before the next pass',
+      );
       await rig.pass();
       rig.restart();
       assert.equal(rig.region.digest(), digest, harm);
-      assert.equal(formatPosition(rig.region.recovered.floor.position), `${x}:30,${y}:20`);
+      assert.equal(formatPosition(rig.region.recovered.checkpointPosition.position), `${x}:30,${y}:20`);
     }
   });
 
@@ -251,7 +255,7 @@ describe('checkpointer', () => {
     await rig.pass();
     assert.equal(rig.region.ledger.read(3, 'view', rig.clock.nowMs())?.count, 1);
     const digest = rig.region.digest();
-    const upTo = rig.checkpoint.floor;
+    const upTo = rig.checkpoint.checkpointPosition;
     const beforeMs = Number.MAX_SAFE_INTEGER;
     const { forgotten } = await rig.region.wal.forgetKeys({
       from: undefined,

@@ -10,7 +10,7 @@ function region(name: string, durable: string, more: Partial<RegionStatus> = {},
     region: name,
     role: 'follower',
     ready: true,
-    cut: false,
+    partitioned: false,
     durable,
     applied: durable,
     offset: 0,
@@ -58,7 +58,7 @@ describe('the candidate', () => {
   const bad: [string, KnownRegion, RegExp][] = [
     ['an unreachable one', region('x', `${present}:99`, {}, false), /does not answer/],
     ['one that is not ready', region('x', `${present}:99`, { ready: false }), /is not ready/],
-    ['a cut one', region('x', `${present}:99`, { cut: true }), /is partitioned/],
+    ['a cut one', region('x', `${present}:99`, { partitioned: true }), /is partitioned/],
     [
       'a stopped one',
       region('x', `${present}:99`, { stopped: { code: 'schema_behind', detail: 'lacks like' } }),

@@ -212,7 +212,7 @@ describe('idempotency keys that grow old', () => {
     await it.wal.append({ batches: chainOf({ origin: old }, [events]) });
     const fatal: unknown[] = [];
     const onFatal = (error: unknown): void => void fatal.push(error);
-    const sweep = createKeySweep({ ...it, log: silentLog, floor: () => floor, onFatal });
+    const sweep = createKeySweep({ ...it, log: silentLog, checkpointPosition: () => floor, onFatal });
     sweep.start();
     const left = async (): Promise<number> => {
       await it.clock.advance(1_000_000);

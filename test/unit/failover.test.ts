@@ -51,8 +51,8 @@ describe('automatic failover', () => {
     await kill('us-east');
     for (let second = 0; second < AFTER_MS / 1_000 + 3; second++) {
       const garbage = [
-        { region: 'us-east', cut: true, clockMs: 1e300 },
-        { region: 'eu-west', cut: true, clockMs: 1 },
+        { region: 'us-east', partitioned: true, clockMs: 1e300 },
+        { region: 'eu-west', partitioned: true, clockMs: 1 },
         null,
       ];
       cluster.keys.key('alive.us-east').put(garbage[second % garbage.length]);
@@ -132,7 +132,7 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['us-east', 1]);
   });
 
-  it('a cut leader is not replaced, whether it lives or dies; once healed it is watched again', async () => {
+  it('a partitioned leader is not replaced, whether it lives or dies; once healed it is watched again', async () => {
     await cluster.clock.run(cluster.router.drills.partition('us-east'));
     await advance(2_000);
     cluster.usEast.state = 'not_sent';
@@ -143,7 +143,7 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['us-east', 1]);
     cluster.usEast.state = 'up';
     await cluster.clock.run(cluster.router.drills.heal('us-east'));
-    // Its key says that it is cut, and will say so for ever; but it said otherwise since.
+    // Its key says that it is partitioned, and will say so for ever; but it said otherwise since.
     cluster.usEast.state = 'not_sent';
     await advance(10_000);
     assert.deepEqual(leader(), ['eu-west', 2]);
@@ -195,7 +195,7 @@ describe('automatic failover', () => {
     cluster.usEast.state = 'not_sent';
     await advance(30_000);
     assert.deepEqual(leader(), ['us-east', 1], 'nobody here writes heartbeats');
-    cluster.keys.key('alive.eu-west').put({ region: 'eu-west', cut: false, clockMs: 0 });
+    cluster.keys.key('alive.eu-west').put({ region: 'eu-west', partitioned: false, clockMs: 0 });
     await advance(10_000);
     assert.deepEqual(leader(), ['eu-west', 2]);
   });

@@ -458,7 +458,7 @@ describe('group commit', () => {
     await clock.settle();
     const later = region.write([view(3)]);
     let settled: string | undefined;
-    void region.intake.settle().then((position) => {
+    void region.intake.drain().then((position) => {
       settled = [...position.values()].join();
     });
     await clock.advance(70_000);

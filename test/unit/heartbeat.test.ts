@@ -13,14 +13,14 @@ async function rig() {
   const client = broker.connect('us-east');
   const router = broker.connect('router');
   await clock.settle();
-  const state = { cut: false };
+  const state = { partitioned: false };
   const open = () =>
     new Heartbeat({
       clock,
       log: silentLog,
       region: 'us-east',
       key: client.keys('alive.us-east'),
-      cut: () => state.cut,
+      partitioned: () => state.partitioned,
     });
   const seen = router.keys('alive.us-east');
   const read = async (): Promise<ControlEntry> => {
@@ -33,9 +33,9 @@ async function rig() {
 
 describe('heartbeat', () => {
   it('what is malformed, of another region or of no time is no heartbeat', () => {
-    const good = { region: 'us-east', cut: false, clockMs: 7 };
+    const good = { region: 'us-east', partitioned: false, clockMs: 7 };
     assert.deepEqual(parseAlive(good, 'us-east'), good);
-    const bad = [null, 'us-east', { ...good, region: 'eu-west' }, { ...good, cut: 1 }];
+    const bad = [null, 'us-east', { ...good, region: 'eu-west' }, { ...good, partitioned: 1 }];
     const times = ['7', -1, Number.NaN, Number.POSITIVE_INFINITY, 1e300].map((clockMs) => ({ ...good, clockMs }));
     for (const value of [...bad, ...times])
       assert.equal(parseAlive(value, 'us-east'), undefined, JSON.stringify(value));
@@ -81,12 +81,12 @@ describe('heartbeat', () => {
     heart.start();
     await it.clock.settle();
     const first = parseAlive((await it.read()).value, 'us-east');
-    assert.deepEqual(first, { region: 'us-east', cut: false, clockMs: it.clock.nowMs() });
-    it.state.cut = true;
+    assert.deepEqual(first, { region: 'us-east', partitioned: false, clockMs: it.clock.nowMs() });
+    it.state.partitioned = true;
     await it.clock.advance(1_000);
     assert.deepEqual(parseAlive((await it.read()).value, 'us-east'), {
       region: 'us-east',
-      cut: true,
+      partitioned: true,
       clockMs: it.clock.nowMs(),
     });
     await heart.stop();
@@ -112,7 +112,7 @@ describe('heartbeat', () => {
     await it.broker.deleteBucket();
     await goesOn('a bucket made anew');
     const { revision } = await it.read();
-    await it.seen.update({ region: 'us-east', cut: false }, revision);
+    await it.seen.update({ region: 'us-east', partitioned: false }, revision);
     await goesOn('another writer');
     await heart.stop();
     await it.broker.stop();

@@ -30,7 +30,7 @@ describe('hostile requests to a region', () => {
       const { status, body: problem } = await region.post(path, text);
       assert.deepEqual([status, problem.code], [400, 'invalid_request'], JSON.stringify(problem));
       const after = await region.get<RegionStatus>('/internal/status');
-      assert.deepEqual([after.body.durable, after.body.cut], [before.body.durable, false], 'nothing changed');
+      assert.deepEqual([after.body.durable, after.body.partitioned], [before.body.durable, false], 'nothing changed');
     });
   }
 

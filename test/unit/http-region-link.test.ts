@@ -14,7 +14,7 @@ const status = {
   region: 'us-east',
   role: 'leader',
   ready: true,
-  cut: false,
+  partitioned: false,
   durable: 'us-east@aaaaaaaaaa:3',
   applied: '',
 };
@@ -69,7 +69,7 @@ describe('the HTTP link to a region', () => {
     answer = json(status);
     assert.equal((await link.status()).durable, 'us-east@aaaaaaaaaa:3');
     await link.refreshLeadership();
-    await link.cut({ cut: true });
+    await link.setPartitioned({ partitioned: true });
     answer = json({ durable: '' });
     await link.handover({ id: 'h' }, 1_000);
     answer = json({ reached: true, applied: '' });
@@ -84,7 +84,7 @@ describe('the HTTP link to a region', () => {
         ['POST', '/internal/writes', '{"epoch":3,"atomic":false,"writes":[{"k":"d","e":7}]}'],
         ['GET', '/internal/status', ''],
         ['POST', '/internal/leadership', '{}'],
-        ['POST', '/internal/cut', '{"cut":true}'],
+        ['POST', '/internal/partition', '{"cut":true}'],
         ['POST', '/internal/handover', '{"id":"h"}'],
         ['POST', '/internal/await', '{"position":"","limitMs":5}'],
         ['POST', '/internal/drain', '{"limitMs":5}'],

@@ -192,7 +192,7 @@ describe('with 2,000 old origins', function () {
         },
       },
       peers: { expected: 1, views: new Map([['eu-west', { status, atMs: 0, clockOffsetMs: 0, reachable: true }]]) },
-      floor: () => floor,
+      checkpointPosition: () => floor,
       needed: () => undefined,
       retentionBytes: 0,
       onFatal: assert.ifError,

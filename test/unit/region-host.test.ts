@@ -150,7 +150,7 @@ describe('region host', () => {
     assert.match(metrics, /tidal_applied_position_events\{[^}]*\} 150\n/);
     assert.match(metrics, /tidal_repaired_events_total\{[^}]*\} 0\n/, 'nothing came batch by batch');
     const status = await empty.status();
-    assert.deepEqual([status.region, status.cut, status.snapshot], ['eu-west', false, undefined]);
+    assert.deepEqual([status.region, status.partitioned, status.snapshot], ['eu-west', false, undefined]);
     assert.deepEqual([...holder.fatal, ...empty.fatal], []);
     assert.equal(openLog({ store: empty.home.store.backup() }).mark('region'), 'eu-west');
     assert.equal(openLog({ store: empty.home.store.backup() }).mark('catching_up'), false);

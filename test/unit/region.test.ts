@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { floorMark } from '../../services/region/checkpoint/checkpoint.ts';
+import { checkpointMark } from '../../services/region/checkpoint/checkpoint.ts';
 import { createRegion, type Region } from '../../services/region/region.ts';
 import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import type { PeerLink } from '../../services/region/repair/repair.ts';
@@ -94,7 +94,7 @@ describe('region', () => {
       url,
       status: () => json('/internal/status'),
       cut: (cut) =>
-        json('/internal/cut', {
+        json('/internal/partition', {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify({ cut }),
@@ -116,16 +116,16 @@ describe('region', () => {
     return one;
   }
 
-  it('a heal that comes while the cut is being stored heals that cut', async () => {
+  it('a heal that comes while the cut is being stored heals it', async () => {
     const one = await start(new MemoryStore());
     one.store.holdFlushes();
-    const cutting = one.cut(true);
+    const partitioning = one.cut(true);
     await eventually('the cut is being stored', () => one.store.get('marks', 'cut') !== undefined);
     const healing = one.cut(false);
     await one.status();
     one.store.releaseFlushes();
-    await Promise.all([cutting, healing]);
-    assert.equal((await one.status()).cut, false);
+    await Promise.all([partitioning, healing]);
+    assert.equal((await one.status()).partitioned, false);
     assert.equal(openLog({ store: one.store.backup() }).mark('cut'), false);
   });
 
@@ -133,10 +133,10 @@ describe('region', () => {
     const store = new MemoryStore();
     await openLog({ store }).append({ batches: viewChain(x, 2) });
     const one = await start(store);
-    assert.equal((await one.cut(true)).cut, true);
+    assert.equal((await one.cut(true)).partitioned, true);
     await one.stop();
     const again = await start(store.crash());
-    assert.equal((await again.status()).cut, true);
+    assert.equal((await again.status()).partitioned, true);
     assert.equal((await again.log(1)).status, 503);
     await again.cut(false);
     const served = await again.log(7);
@@ -262,7 +262,7 @@ describe('region', () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     await wal.append({ batches: viewChain(x, 3) });
-    await wal.storeMark('checkpoint', floorMark({ position: new Map([[x, 10]]), atMs: 1 }));
+    await wal.storeMark('checkpoint', checkpointMark({ position: new Map([[x, 10]]), atMs: 1 }));
     await wal.trim(x, 10, 1 << 20);
     const one = await start(store);
     const refused = await one.log(10);

@@ -102,7 +102,7 @@ describe('repair', () => {
     leader.down = false;
     c.start();
     await it.reaches(b, `ap-south@bbbbbbbbbb:15,${x}:1000`);
-    assert.equal(c.applied, `${x}:800`, 'a cut region is left alone');
+    assert.equal(c.applied, `${x}:800`, 'a partitioned region is left alone');
     await c.setCut(false);
     await it.reaches(c, `ap-south@bbbbbbbbbb:15,${x}:1000`);
     assert.equal(b.digest(), c.digest());

@@ -63,7 +63,7 @@ describe('promotion', () => {
   });
 
   const conflicts: [string, ProblemCode, RegExp | undefined, (c: MemoryCluster<ManualClock>) => object][] = [
-    ['a cut target', 'target_cut', /"force": true/, (c) => Object.assign(c.euWest, { isCut: true })],
+    ['a cut target', 'target_partitioned', /"force": true/, (c) => Object.assign(c.euWest, { isCut: true })],
     [
       'an unreachable target',
       'target_unreachable',
@@ -77,7 +77,7 @@ describe('promotion', () => {
       /upgrade the schema of eu-west/,
       (c) => Object.assign(c.usEast, { signals: ['view', 'applause'] }),
     ],
-    ['a cut leader', 'leader_cut', /"force": true/, (c) => Object.assign(c.usEast, { isCut: true })],
+    ['a partitioned leader', 'leader_partitioned', /"force": true/, (c) => Object.assign(c.usEast, { isCut: true })],
     [
       'an unreachable leader',
       'leader_unreachable',

@@ -43,7 +43,7 @@ describe('cluster status, health and drills', () => {
     assert.equal(answer.stale, undefined);
   });
 
-  it('shows the lag of a cut region grow, in events and seconds, and go back to 0', async () => {
+  it('shows the lag of a partitioned region grow, in events and seconds, and go back to 0', async () => {
     await cluster.clock.run(cluster.router.drills.partition('ap-south'));
     accept(4);
     cluster.usEast.newestMs = 12_500;
@@ -59,7 +59,7 @@ describe('cluster status, health and drills', () => {
     assert.deepEqual([after?.lag_events, after?.partitioned, after?.lag_seconds], [0, false, 0]);
   });
 
-  it('counts what both sides missed, and nothing for a region that was not cut', async () => {
+  it('counts what both sides missed, and nothing for a region that was not partitioned', async () => {
     accept(2);
     await status();
     assert.equal((await cluster.clock.run(cluster.router.drills.heal('us-east'))).missed_events, 0);

@@ -35,7 +35,7 @@ describe('snapshot server', () => {
       schemaHash: '0123456789abcdef',
       durable: () => durable,
       keysForgottenMs: () => 0,
-      cut: () => cut,
+      partitioned: () => cut,
       copy: () => home.copy(),
     });
   });

@@ -17,7 +17,7 @@ function rig(statuses: readonly Partial<RegionStatus>[] = [{}, {}]) {
       statuses.map((status, index) => [
         `peer-${index}`,
         {
-          status: { ready: true, cut: false, ...status } as RegionStatus,
+          status: { ready: true, partitioned: false, ...status } as RegionStatus,
           atMs: 0,
           clockOffsetMs: 0,
           reachable: reachable.value,
@@ -51,7 +51,7 @@ function rig(statuses: readonly Partial<RegionStatus>[] = [{}, {}]) {
         return state.connected;
       },
     },
-    cut: () => state.cut,
+    partitioned: () => state.cut,
   });
   const together = new AbortController();
   let tookMs: number | undefined;
@@ -104,7 +104,7 @@ describe('a leader that is told to stop', () => {
       () => {},
       'no other region can lead',
     ],
-    ['the others are not ready', [{ ready: false }, { cut: true }], () => {}, 'no other region can lead'],
+    ['the others are not ready', [{ ready: false }, { partitioned: true }], () => {}, 'no other region can lead'],
     [
       'the others would refuse writes',
       [{ writeBlocker: { code: 'clock_unsafe', detail: '' } }],

@@ -61,7 +61,7 @@ describe('trimmer', () => {
       log: silentLog,
       wal,
       peers: new Polled(0),
-      floor: () => at(100, 100),
+      checkpointPosition: () => at(100, 100),
       needed: () => undefined,
       retentionBytes: 0,
       onFatal: (error) => fatal.push(error),
@@ -98,9 +98,9 @@ describe('trimmer', () => {
 
   it('nothing beyond the floor goes', async () => {
     const { wal } = await filled();
-    assert.equal(await trimmed(wal, { floor: () => at(12, 0) }), 10);
+    assert.equal(await trimmed(wal, { checkpointPosition: () => at(12, 0) }), 10);
     assert.deepEqual(firsts(wal), [11, 1], 'whole batches');
-    assert.equal(await trimmed(wal, { floor: () => new Map() }), 0);
+    assert.equal(await trimmed(wal, { checkpointPosition: () => new Map() }), 0);
   });
 
   it('nothing goes that no other region reports now; one that is behind or gone is not waited for', async () => {

@@ -34,11 +34,11 @@ import { formatPosition, merge, type Position, parsePosition, sequenceOf } from 
 
 export interface Checkpoint {
   /** What every shard on disk covers: where a restart would replay from. Empty before the first pass. */
-  readonly floor: Position;
+  readonly checkpointPosition: Position;
   /** Events applied since the floor: what a restart would replay. */
   readonly behind: number;
   /** When the floor was the present, epoch ms; 0 before the first pass. */
-  readonly floorMs: number;
+  readonly checkpointedMs: number;
   /** Writes passes when due, from now on. */
   start(): void;
   /** Writes a pass now, or joins the one under way; resolves at its end, or when it was given up. For backups and tests. */
@@ -75,19 +75,19 @@ export interface Disks {
 }
 
 /** The floor of the last finished pass. */
-export interface Floor {
+export interface CheckpointPosition {
   readonly position: Position;
   /** The beginning of that pass, epoch ms. */
   readonly atMs: number;
 }
 
 /** As the log's mark `checkpoint` keeps it. */
-export function floorMark({ position, atMs }: Floor): unknown {
+export function checkpointMark({ position, atMs }: CheckpointPosition): unknown {
   return { position: formatPosition(position), atMs };
 }
 
 /** Throws `Fault('damaged_checkpoint')` for a mark that is none. */
-export function readFloor(mark: unknown): Floor {
+export function readCheckpointPosition(mark: unknown): CheckpointPosition {
   if (mark === undefined) return { position: new Map(), atMs: 0 };
   const { position, atMs } = mark as { readonly position?: unknown; readonly atMs?: unknown };
   const parsed = typeof position === 'string' ? parsePosition(position) : undefined;
@@ -104,8 +104,8 @@ const LENGTH_AT = 5;
 const ROW_HEAD_BYTES = 9;
 
 /** A shard's row: where it stands, relative to the floor that is stored now, and its content. */
-export function packShard(shard: Uint8Array, at: Position, floor: Position): Uint8Array {
-  const entries = [...at].filter(([origin, sequence]) => sequence !== sequenceOf(floor, origin));
+export function packShard(shard: Uint8Array, at: Position, checkpointPosition: Position): Uint8Array {
+  const entries = [...at].filter(([origin, sequence]) => sequence !== sequenceOf(checkpointPosition, origin));
   const text = Buffer.from(formatPosition(new Map(entries)), 'ascii');
   const row = Buffer.allocUnsafe(ROW_HEAD_BYTES + text.length + shard.length);
   row[0] = ROW_VERSION;
@@ -117,7 +117,10 @@ export function packShard(shard: Uint8Array, at: Position, floor: Position): Uin
 }
 
 /** The row's effective position under the floor that is stored now, and its content. Throws `Fault('damaged_checkpoint')`. */
-export function unpackShard(row: Uint8Array, floor: Position): { readonly at: Position; readonly shard: Uint8Array } {
+export function unpackShard(
+  row: Uint8Array,
+  checkpointPosition: Position,
+): { readonly at: Position; readonly shard: Uint8Array } {
   const bytes = Buffer.from(row.buffer, row.byteOffset, row.length);
   if (bytes.length < ROW_HEAD_BYTES || bytes.readUInt32LE(CRC_AT) !== crc32(bytes.subarray(LENGTH_AT))) {
     throw new Fault('damaged_checkpoint', 'checksum mismatch of a stored ledger shard');
@@ -127,5 +130,5 @@ export function unpackShard(row: Uint8Array, floor: Position): { readonly at: Po
   if (bytes[0] !== ROW_VERSION || entries === undefined) {
     throw new Fault('damaged_checkpoint', `a stored ledger shard has the format ${bytes[0]}, not ${ROW_VERSION}`);
   }
-  return { at: merge(floor, entries), shard: bytes.subarray(start) };
+  return { at: merge(checkpointPosition, entries), shard: bytes.subarray(start) };
 }

@@ -16,7 +16,7 @@ import type { Log } from '../../../shared/observe/log.ts';
 import { type Position, totalOf } from '../../../shared/protocol/position.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { Wal } from '../wal/wal.ts';
-import { type Checkpoint, type Floor, floorMark, packShard } from './checkpoint.ts';
+import { type Checkpoint, type CheckpointPosition, checkpointMark, packShard } from './checkpoint.ts';
 
 /** How often it is looked whether a pass is due, ms. */
 const LOOK_MS = 1_000;
@@ -38,7 +38,7 @@ export interface CheckpointerOptions {
   /** What the ledger contains. */
   readonly applied: () => Position;
   /** Where recovery found the floor; empty where it could not use all of what was stored. */
-  readonly floor: Floor;
+  readonly checkpointPosition: CheckpointPosition;
   /**
    * A pass is due after this many events, and after this long when there was any. It costs as much as there are pairs: with
    * more of them than this it waits for as many events, within {@link MANY} times the limit, so that what it adds to the cost
@@ -60,7 +60,7 @@ class Checkpointer implements Checkpoint {
   private readonly stopped = new AbortController();
   /** Encoded, and so counted as unchanged by the ledger, but not stored. */
   private readonly unwritten = new Set<number>();
-  private current: Floor;
+  private current: CheckpointPosition;
   private nextMs: number;
   private retryMs = Number.NEGATIVE_INFINITY;
   private running: Promise<void> | undefined;
@@ -68,20 +68,20 @@ class Checkpointer implements Checkpoint {
 
   constructor(options: CheckpointerOptions) {
     this.options = options;
-    this.current = options.floor;
+    this.current = options.checkpointPosition;
     this.nextMs = options.clock.monotonicMs() + options.intervalMs;
   }
 
-  get floor(): Position {
+  get checkpointPosition(): Position {
     return this.current.position;
   }
 
-  get floorMs(): number {
+  get checkpointedMs(): number {
     return this.current.atMs;
   }
 
   get behind(): number {
-    return totalOf(this.options.applied()) - totalOf(this.floor);
+    return totalOf(this.options.applied()) - totalOf(this.checkpointPosition);
   }
 
   start(): void {
@@ -138,7 +138,7 @@ class Checkpointer implements Checkpoint {
   private async writeShards(): Promise<void> {
     const { clock, log, wal, ledger, applied, onPass } = this.options;
     const startMs = clock.monotonicMs();
-    const floor: Floor = { position: new Map(applied()), atMs: clock.nowMs() };
+    const checkpointPosition: CheckpointPosition = { position: new Map(applied()), atMs: clock.nowMs() };
     const pass = ledger.pass();
     for (let sliceMs = clock.monotonicMs(); !pass.prepare(PREPARE_PAIRS); sliceMs = clock.monotonicMs()) {
       await this.pauseSince(sliceMs);
@@ -151,7 +151,7 @@ class Checkpointer implements Checkpoint {
       if (!ledger.changed(shard) && !this.unwritten.has(shard)) continue;
       const shardMs = clock.monotonicMs();
       this.unwritten.add(shard);
-      const row = packShard(pass.encode(shard), applied(), this.floor);
+      const row = packShard(pass.encode(shard), applied(), this.checkpointPosition);
       await wal.storeShard(shard, row);
       this.unwritten.delete(shard);
       shards++;
@@ -159,9 +159,9 @@ class Checkpointer implements Checkpoint {
       await this.pauseSince(shardMs);
     }
     if (this.stopped.signal.aborted) return;
-    await wal.storeMark('checkpoint', floorMark(floor));
-    const events = totalOf(floor.position) - totalOf(this.floor);
-    this.current = floor;
+    await wal.storeMark('checkpoint', checkpointMark(checkpointPosition));
+    const events = totalOf(checkpointPosition.position) - totalOf(this.checkpointPosition);
+    this.current = checkpointPosition;
     const durationMs = clock.monotonicMs() - startMs;
     log.info('checkpoint written', { events, shards, bytes, took_ms: Math.round(durationMs) });
     onPass?.({ shards, bytes, durationMs });

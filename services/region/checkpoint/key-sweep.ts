@@ -32,7 +32,7 @@ export interface KeySweepOptions {
   readonly wal: Pick<Wal, 'forgetKeys'>;
   readonly disks: Pick<Disks, 'knownMs' | 'store'>;
   /** Where a restart would replay from. */
-  readonly floor: () => Position;
+  readonly checkpointPosition: () => Position;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
   readonly onForgotten?: (keys: number) => void;
@@ -85,7 +85,7 @@ class KeySweep implements Sweep {
 
   /** Through all keys once, a step a second. */
   private async walk(): Promise<number> {
-    const { clock, wal, disks, floor, onForgotten } = this.options;
+    const { clock, wal, disks, checkpointPosition, onForgotten } = this.options;
     let total = 0;
     let from: string | undefined;
     do {
@@ -95,7 +95,7 @@ class KeySweep implements Sweep {
       if (beforeMs === undefined) continue;
       if (from === undefined) await disks.store();
       const step = { from, limit: STEP_ROWS, limitBytes: STEP_BYTES };
-      const { next, forgotten } = await wal.forgetKeys({ ...step, beforeMs, upTo: floor() });
+      const { next, forgotten } = await wal.forgetKeys({ ...step, beforeMs, upTo: checkpointPosition() });
       if (forgotten > 0) onForgotten?.(forgotten);
       total += forgotten;
       from = next;

@@ -6,7 +6,7 @@
  * for as long as the step took, so that writes are not held up.
  *
  * What another region reported durable stays on its disk unless that is lost, so its reports would stay true; only those of
- * the newest poll count all the same. A region that is cut off, behind or dead is not waited for: it comes back by a snapshot.
+ * the newest poll count all the same. A region that is partitioned, behind or dead is not waited for: it comes back by a snapshot.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
@@ -25,7 +25,7 @@ export interface TrimmerOptions {
   readonly wal: Pick<Wal, 'origins' | 'origin' | 'trim' | 'batchBytes'>;
   readonly peers: Pick<Peers, 'views' | 'expected'>;
   /** Where a restart would replay from. */
-  readonly floor: () => Position;
+  readonly checkpointPosition: () => Position;
   /** What a fetcher of a copy may still ask for begins after it; undefined: nobody fetches. */
   readonly needed: () => Position | undefined;
   /** Batches may take this much. */
@@ -112,24 +112,28 @@ class Trimmer implements Trim {
 
   /** What decides at this moment, gathered once for all origins. */
   private rule(): Rule {
-    const { floor, needed, peers } = this.options;
+    const { checkpointPosition, needed, peers } = this.options;
     const reports = [...peers.views.values()]
       .filter(({ reachable }) => reachable)
       .map(({ status }) => reportedDurable(status));
-    return { floor: floor(), fetched: needed(), peers: { expected: peers.expected, reports } };
+    return {
+      checkpointPosition: checkpointPosition(),
+      fetched: needed(),
+      peers: { expected: peers.expected, reports },
+    };
   }
 }
 
 interface Rule {
-  readonly floor: Position;
+  readonly checkpointPosition: Position;
   readonly fetched: Position | undefined;
   readonly peers: { readonly expected: number; readonly reports: readonly Position[] };
 }
 
 /** Highest sequence that may go. */
-function allowed({ floor, fetched, peers }: Rule, { origin }: OriginInfo): number {
+function allowed({ checkpointPosition, fetched, peers }: Rule, { origin }: OriginInfo): number {
   return Math.min(
-    sequenceOf(floor, origin),
+    sequenceOf(checkpointPosition, origin),
     fetched === undefined ? Number.MAX_SAFE_INTEGER : sequenceOf(fetched, origin),
     peers.expected === 0 ? Number.MAX_SAFE_INTEGER : heldElsewhere(peers, origin),
   );

@@ -41,9 +41,9 @@ export interface RegionSurface {
   draining(): boolean;
   /** How far filters and search know the items: a while after a start with many not all. */
   readonly indexing: { readonly complete: boolean; readonly indexed: number; readonly failed: string | undefined };
-  cut(): boolean;
+  partitioned(): boolean;
   retireDisk(id: string): Promise<void>;
-  setCut(cut: boolean, healAfterMs: number | undefined): Promise<void>;
+  setPartitioned(partitioned: boolean, healAfterMs: number | undefined): Promise<void>;
   status(): RegionStatus;
   /** Puts events that cannot be applied into the quarantine. */
   setAside(range: QuarantinedRange): Promise<void>;

@@ -10,11 +10,11 @@ import { isCount, MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts
 import {
   type AwaitReply,
   type AwaitRequest,
-  type CutRequest,
   type DrainReply,
   type DrainRequest,
   type HandoverRequest,
   HEAL_AFTER_LIMIT_MS,
+  type PartitionRequest,
   parseRouterClock,
   type RetireDiskRequest,
   ROUTER_CLOCK_HEADER,
@@ -123,16 +123,16 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
     ctx.body = reply;
   });
 
-  router.post('/internal/cut', async (ctx) => {
-    const { cut, healAfterMs } = await body<CutRequest>(ctx);
-    if (typeof cut !== 'boolean') throw invalid('cut must be true or false');
+  router.post('/internal/partition', async (ctx) => {
+    const { partitioned, healAfterMs } = await body<PartitionRequest>(ctx);
+    if (typeof partitioned !== 'boolean') throw invalid('partitioned must be true or false');
     if (
       healAfterMs !== undefined &&
-      !(cut && typeof healAfterMs === 'number' && healAfterMs > 0 && healAfterMs <= HEAL_AFTER_LIMIT_MS)
+      !(partitioned && typeof healAfterMs === 'number' && healAfterMs > 0 && healAfterMs <= HEAL_AFTER_LIMIT_MS)
     ) {
-      throw invalid(`healAfterMs goes with a cut, above 0 to ${HEAL_AFTER_LIMIT_MS}`);
+      throw invalid(`healAfterMs goes with partitioned: true, above 0 to ${HEAL_AFTER_LIMIT_MS}`);
     }
-    await surface.setCut(cut, healAfterMs);
+    await surface.setPartitioned(partitioned, healAfterMs);
     ctx.body = surface.status();
   });
 
@@ -162,7 +162,7 @@ export function addInternalRoutes(router: Router, surface: RegionSurface): void 
     const from = Number(ctx.query.from);
     if (!originPattern.test(origin)) throw invalid('no such origin');
     if (!Number.isSafeInteger(from) || from < 1) throw invalid('from must be a sequence');
-    if (surface.cut()) throw new Refusal('region_unreachable', `${surface.region} is partitioned`);
+    if (surface.partitioned()) throw new Refusal('region_unreachable', `${surface.region} is partitioned`);
     const kept = wal.origin(origin)?.first ?? 1;
     if (from < kept) throw new Refusal('log_trimmed', `${surface.region} keeps ${origin} from ${kept} on`);
     ctx.type = 'application/octet-stream';

@@ -16,8 +16,8 @@ import type { Schema } from '../../../shared/schema/schema.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Ship } from '../ship/ship.ts';
 import type { Wal } from '../wal/wal.ts';
+import { type BuiltBatches, buildBatches } from './build-batches.ts';
 import { type Bulk, bytesOf, countOf, isColumns } from './bulk.ts';
-import { type Cut, cutBatches } from './cut-batches.ts';
 import { HybridClock, type Stamp } from './hybrid-clock.ts';
 import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { KeyedWrites } from './keyed-writes.ts';
@@ -36,7 +36,7 @@ export interface GroupCommitOptions {
   readonly wal: Wal;
   readonly apply: Apply;
   readonly ship: Ship;
-  /** Asked before every admission and again when a group is cut. */
+  /** Asked before every admission and again when a group is built. */
   readonly gate: (epoch: number) => Gate;
   /** Why no writes under new keys are taken now; absent: there is no limit. */
   readonly keyRefusal?: () => Refusal | undefined;
@@ -311,7 +311,7 @@ class GroupCommit implements Intake {
     }
     let { remaining, epoch } = this.admit(group);
     let origin: string;
-    let cut: Cut;
+    let built: BuiltBatches;
     try {
       while (epoch !== undefined && this.open?.epoch !== epoch) {
         await this.openOrigin(epoch);
@@ -329,14 +329,14 @@ class GroupCommit implements Intake {
         stamp,
         remaining.reduce((sum, { bodies }) => sum + countOf(bodies), 0),
       );
-      cut = cutBatches({
+      built = buildBatches({
         ...this.open,
         stamp,
         after: wal.origin(origin),
         schemaHash: schema.hash,
         bulks: remaining.map(({ bodies }) => bodies),
       });
-      await wal.append({ batches: cut.batches, own: true });
+      await wal.append({ batches: built.batches, own: true });
     } catch (error) {
       const refusal = refusalFor(error);
       if (refusal === undefined) throw error;
@@ -345,14 +345,14 @@ class GroupCommit implements Intake {
       return;
     }
     const taken = remaining;
-    apply.apply(cut.batches);
+    apply.apply(built.batches);
     ship.notify(origin);
     onCommit?.({
       events: taken.reduce((sum, entry) => sum + countOf(entry.bodies), 0),
       durationMs: clock.monotonicMs() - startMs,
     });
     for (const [index, entry] of taken.entries()) {
-      entry.resolve({ position: new Map([[origin, cut.placed[index]!]]) });
+      entry.resolve({ position: new Map([[origin, built.placed[index]!]]) });
     }
   }
 
@@ -400,7 +400,7 @@ class GroupCommit implements Intake {
     log.info('origin opened', { origin, epoch });
   }
 
-  async settle(): Promise<Position> {
+  async drain(): Promise<Position> {
     while (!(await this.idle.until(() => !this.committing && this.queue.length === 0, 60_000))) {
       this.options.log.warn('writes still waiting for the flush', { waiting: this.waiting });
     }
@@ -409,7 +409,7 @@ class GroupCommit implements Intake {
 
   async stop(): Promise<void> {
     this.stopped = true;
-    await this.settle();
+    await this.drain();
   }
 }
 

@@ -34,7 +34,7 @@ export interface Intake {
    * Resolves once nothing that was admitted before the call is unfinished: everything accepted is durable. Called after
    * the gate closed; answers the durable position.
    */
-  settle(): Promise<Position>;
+  drain(): Promise<Position>;
   /** Events waiting for their group commit. */
   readonly waiting: number;
   /** Their bytes as they will be logged. */

@@ -1,7 +1,7 @@
 /**
  * What intake knows of idempotency keys: the log's copies, those that are on their way into it from another region, and the
  * writes that wait for their commit. Between them nothing falls through: a write leaves `waiting` only after its commit
- * resolved, and then the log knows it; a copy that comes while it waits is looked for again when its batch is cut.
+ * resolved, and then the log knows it; a copy that comes while it waits is looked for again when its batch is built.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';

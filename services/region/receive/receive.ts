@@ -95,7 +95,7 @@ export interface Receiver {
   /** Highest stream sequence that was delivered and handled since the last subscription; 0 while not subscribed. */
   readonly delivered: number;
   start(): void;
-  /** Switches the subscription off (a cut) and on again. Off: resolves when nothing more is taken. */
+  /** Switches the subscription off (a partition) and on again. Off: resolves when nothing more is taken. */
   setEnabled(enabled: boolean): Promise<void>;
   stop(): Promise<void>;
 }

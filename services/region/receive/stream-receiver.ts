@@ -1,7 +1,7 @@
 /**
  * The stream's receiver: one plain ephemeral consumer per subscription, and a new subscription on any doubt.
  *
- *     unsubscribed ──connected, not cut──► checking the fingerprint ──► subscribed ──disconnect, consumer or stream gone,
+ *     unsubscribed ──connected, not partitioned──► checking the fingerprint ──► subscribed ──disconnect, consumer or stream gone,
  *         ▲                                                                   heartbeats missed, no progress for 2 s──┐
  *         └───────────────────────────────────────────────────────────────────────────────────────────────────────────┘
  *
@@ -53,7 +53,7 @@ export interface StreamReceiverOptions {
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
   readonly onSubscribed?: () => void;
-  /** A cut region starts switched off. */
+  /** A partitioned region starts switched off. */
   readonly enabled: boolean;
 }
 
@@ -99,7 +99,7 @@ class StreamReceiver implements Receiver {
 
   async setEnabled(enabled: boolean): Promise<void> {
     this.enabled = enabled;
-    if (!enabled) this.endSubscription?.('cut');
+    if (!enabled) this.endSubscription?.('partitioned');
     this.wake.notify();
     // Switched on again meanwhile: the last switch counts, and there may be no moment without a subscription to wait for.
     if (!enabled) await this.wake.until(() => !this.subscribed || this.enabled, 60_000);

@@ -12,7 +12,7 @@ import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
 import { laterOf, type Newest, NOTHING_YET } from '../apply/apply.ts';
-import { type Floor, readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
+import { type CheckpointPosition, readCheckpointPosition, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { Rebuild } from '../rebuild/rebuild.ts';
 import type { CatalogWriter, MetadataPage } from '../state/catalog/catalog.ts';
 import type { AdoptsFilterIndex } from '../state/filter-index/filter-index.ts';
@@ -43,7 +43,7 @@ export interface Recovered {
   readonly applied: Position;
   readonly newest: Newest;
   /** The stored floor; before everything where a stored shard could not be used, until a pass has replaced it. */
-  readonly floor: Floor;
+  readonly checkpointPosition: CheckpointPosition;
   /** Filter index and text index have the first items, and get the others from its `start` on. */
   readonly indexing: ItemIndexing;
   /** What is told of changes from now on in their place. */
@@ -70,8 +70,8 @@ function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebui
   if (rebuild?.begun !== true) catalog.takeBack();
   const building = rebuild?.begun === true ? { rebuild, ordinals: live } : undefined;
   const documentsMs = clock.monotonicMs();
-  const { floor, shards, loaded } = loadShards(wal, ledger, log);
-  const total = totalOf(wal.durable) - totalOf(floor.position);
+  const { checkpointPosition, shards, loaded } = loadShards(wal, ledger, log);
+  const total = totalOf(wal.durable) - totalOf(checkpointPosition.position);
   ledger.upperBounds.fill();
   const shardsMs = clock.monotonicMs();
   let events = 0;
@@ -89,7 +89,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebui
     },
   });
   for (const info of wal.origins()) {
-    hinted(() => replay.origin(info, sequenceOf(floor.position, info.origin)));
+    hinted(() => replay.origin(info, sequenceOf(checkpointPosition.position, info.origin)));
     newest = laterOf(newest, { epoch: info.epoch, hlc: info.lastHlc, acceptedMs: info.lastMs });
   }
   const replayMs = clock.monotonicMs();
@@ -98,7 +98,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebui
     const endMs = clock.monotonicMs();
     log.info('log replayed', {
       events,
-      after: totalOf(floor.position),
+      after: totalOf(checkpointPosition.position),
       shards: loaded,
       items: catalog.size,
       documents_ms: Math.round(documentsMs - startMs),
@@ -111,7 +111,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebui
   return {
     applied: new Map(wal.durable),
     newest,
-    floor,
+    checkpointPosition: checkpointPosition,
     indexing,
     filterIndex: indexing.filterIndex,
     text: indexing.text,
@@ -120,7 +120,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebui
 
 interface Loaded {
   /** Everything after it is replayed. */
-  readonly floor: Floor;
+  readonly checkpointPosition: CheckpointPosition;
   /** What each shard contains. */
   readonly shards: readonly Position[];
   readonly loaded: number;
@@ -139,18 +139,18 @@ function loadShards(wal: Wal, ledger: Ledger, log: Log): Loaded {
     log.warn('checkpoint unusable, replaying the whole log', { error: messageOf(error) });
   };
   let damaged = false;
-  let floor: Floor = { position: NOWHERE, atMs: 0 };
+  let checkpointPosition: CheckpointPosition = { position: NOWHERE, atMs: 0 };
   try {
-    floor = readFloor(wal.mark('checkpoint'));
+    checkpointPosition = readCheckpointPosition(wal.mark('checkpoint'));
   } catch (error) {
     orReplay(error);
-    return { floor, shards: new Array<Position>(SHARDS).fill(NOWHERE), loaded: 0 };
+    return { checkpointPosition: checkpointPosition, shards: new Array<Position>(SHARDS).fill(NOWHERE), loaded: 0 };
   }
-  const shards = new Array<Position>(SHARDS).fill(floor.position);
+  const shards = new Array<Position>(SHARDS).fill(checkpointPosition.position);
   let loaded = 0;
   for (const [shard, row] of wal.shards()) {
     try {
-      const { at, shard: bytes } = unpackShard(row, floor.position);
+      const { at, shard: bytes } = unpackShard(row, checkpointPosition.position);
       ledger.load(shard, bytes);
       shards[shard] = at;
       loaded++;
@@ -160,7 +160,9 @@ function loadShards(wal: Wal, ledger: Ledger, log: Log): Loaded {
       damaged = true;
     }
   }
-  return damaged ? { floor: { position: NOWHERE, atMs: 0 }, shards, loaded } : { floor, shards, loaded };
+  return damaged
+    ? { checkpointPosition: { position: NOWHERE, atMs: 0 }, shards, loaded }
+    : { checkpointPosition: checkpointPosition, shards, loaded };
 }
 
 function hinted(work: () => void): void {

@@ -8,7 +8,7 @@
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import { QUARANTINE_LIMIT, type QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
-import { readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
+import { readCheckpointPosition, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { Wal } from '../wal/wal.ts';
 
 /** Thrown by recovery: the state cannot be built as long as these events are in it. */
@@ -24,7 +24,7 @@ export class UnappliableEvent extends Fault {
 
 /** What the stored checkpoint contains: no event of it may be set aside any more. */
 export function checkpointed(wal: Wal): Position {
-  const { position: floor } = readFloor(wal.mark('checkpoint'));
+  const { position: floor } = readCheckpointPosition(wal.mark('checkpoint'));
   const contained = new Map(floor);
   for (const [, row] of wal.shards()) {
     for (const [origin, sequence] of unpackShard(row, floor).at) {

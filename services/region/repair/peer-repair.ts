@@ -31,7 +31,7 @@ export interface PeerRepairOptions {
   readonly ingest: Ingest;
   readonly peers: Peers;
   readonly links: readonly PeerLink[];
-  /** A cut region starts switched off. */
+  /** A partitioned region starts switched off. */
   readonly enabled: boolean;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -177,7 +177,7 @@ class PeerRepair implements Repair {
     const ahead = new Map<string, Holder[]>();
     for (const link of links) {
       const view = peers.views.get(link.region);
-      if (view === undefined || !view.reachable || view.status.cut) continue;
+      if (view === undefined || !view.reachable || view.status.partitioned) continue;
       const durable: Position = reportedDurable(view.status);
       for (const [origin, last] of durable) {
         if (last <= sequenceOf(wal.durable, origin)) continue;

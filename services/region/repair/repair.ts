@@ -15,7 +15,7 @@ export interface PeerLink {
   status(): Promise<RegionStatus>;
   /**
    * Whole durable batches of an origin from the one that holds `from`, back to back as in a stream message; empty when
-   * the peer has none, `cut` when either side is cut off. Throws `Fault('log_trimmed')` when the peer had it and keeps it no more.
+   * the peer has none, `peer_refused` when either side is partitioned. Throws `Fault('log_trimmed')` when the peer had it and keeps it no more.
    */
   log(origin: string, from: number): Promise<Uint8Array>;
   /**

@@ -2,7 +2,7 @@
  * The heartbeat: with automatic failover every region rewrites its own key in the control bucket every second. Routers
  * that lose their way to a leader see by it that others have not.
  *
- * Says nothing but "this process runs and reaches the bucket"; a cut region goes on with it, and says that it is cut.
+ * Says nothing but "this process runs and reaches the bucket"; a partitioned region goes on with it, and says that it is partitioned.
  * What a crash leaves: the key as it was, unchanged from then on.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
@@ -20,7 +20,7 @@ export interface HeartbeatOptions {
   readonly region: string;
   /** The region's own key. */
   readonly key: Control;
-  readonly cut: () => boolean;
+  readonly partitioned: () => boolean;
 }
 
 export class Heartbeat {
@@ -41,8 +41,8 @@ export class Heartbeat {
   }
 
   private async beat(): Promise<void> {
-    const { key, log, region, cut, clock } = this.options;
-    const value: Alive = { region, cut: cut(), clockMs: clock.nowMs() };
+    const { key, log, region, partitioned, clock } = this.options;
+    const value: Alive = { region, partitioned: partitioned(), clockMs: clock.nowMs() };
     try {
       if (this.revision === undefined) {
         const entry = await key.read();

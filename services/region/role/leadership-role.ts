@@ -32,7 +32,7 @@ export interface LeadershipRoleOptions {
   /** Why this region may not accept although it leads: not ready, schema behind, clock unsafe. */
   readonly writeBlocker: () => Refusal | undefined;
   /** Settles intake; see `Intake.settle`. */
-  readonly settle: () => Promise<Position>;
+  readonly drain: () => Promise<Position>;
   readonly onChange?: (leadership: Leadership) => void;
   /** Names of the topology; a record of others is none. */
   readonly regions: readonly string[];
@@ -310,7 +310,7 @@ class LeadershipRole implements Role {
   }
 
   async handOver(id: string): Promise<HandoverReply> {
-    const { region, settle, log } = this.options;
+    const { region, drain, log } = this.options;
     await this.refresh();
     const known = this.known;
     if (known?.leader !== region) throw new Refusal('not_leader', `${region} is not the leader`);
@@ -318,7 +318,7 @@ class LeadershipRole implements Role {
       throw new Refusal('control_unavailable', `${region} does not see the handover ${id} in the leadership record`);
     }
     log.info('handover started', { to: known.handover.to, epoch: known.epoch });
-    return { durable: formatPosition(await settle()) };
+    return { durable: formatPosition(await drain()) };
   }
 
   /** Compare-and-set on the very revision of the hand-over: exactly one of commit, roll-back and resumption happens. */

@@ -6,7 +6,7 @@
  * stays a moment, so that every router has read the new record before connections break → the stop.
  *
  * It goes on alone, without waiting further, when there is nobody: no other region is ready, reachable and staying; the
- * broker is away, or a drill has cut this region off; no router has begun within {@link NOTICED_MS}; the limit has passed; or
+ * broker is away, or a drill has partitioned this region; no router has begun within {@link NOTICED_MS}; the limit has passed; or
  * whoever started the process ends too. What a crash leaves: what a crash in a planned promotion leaves.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
@@ -31,8 +31,8 @@ export interface StepDownOptions {
   readonly role: Pick<Role, 'leads' | 'leadership'>;
   readonly peers: Pick<Peers, 'views' | 'poll'>;
   readonly stream: Pick<Stream, 'connected'>;
-  /** A drill has cut this region off. */
-  readonly cut: () => boolean;
+  /** A drill has partitioned this region. */
+  readonly partitioned: () => boolean;
 }
 
 export class StepDown {
@@ -78,10 +78,10 @@ export class StepDown {
 
   /** Why it is not to be waited any longer. */
   private alone(waitedMs: number, limitMs: number): string | undefined {
-    const { role, peers, stream, cut } = this.options;
+    const { role, peers, stream, partitioned } = this.options;
     if (waitedMs >= limitMs) return `nobody has taken over within ${limitMs} ms`;
     if (role.leadership?.handover !== undefined) return undefined;
-    if (cut()) return 'this region is partitioned';
+    if (partitioned()) return 'this region is partitioned';
     if (!stream.connected) return 'the broker is away';
     const able = [...peers.views.values()].some(({ status, reachable }) => reachable && canLead(status));
     if (!able) return 'no other region can lead';
@@ -89,6 +89,6 @@ export class StepDown {
   }
 }
 
-function canLead({ ready, cut, stopped, writeBlocker, draining }: RegionStatus): boolean {
-  return ready && !cut && stopped === undefined && writeBlocker === undefined && draining !== true;
+function canLead({ ready, partitioned, stopped, writeBlocker, draining }: RegionStatus): boolean {
+  return ready && !partitioned && stopped === undefined && writeBlocker === undefined && draining !== true;
 }

@@ -13,7 +13,7 @@
  */
 
 export interface Ship {
-  /** The stream takes messages: connected, not cut, and it owes no answer for more than a second. */
+  /** The stream takes messages: connected, not partitioned, and it owes no answer for more than a second. */
   readonly healthy: boolean;
   /**
    * Own durable events the stream has not acknowledged, as far as this process knows; undefined while the stream was not
@@ -30,7 +30,7 @@ export interface Ship {
    * not healthy, unless `wait` is set.
    */
   confirmed(origin: string, sequence: number, limitMs: number, wait: boolean): Promise<boolean>;
-  /** Switches shipping off (a cut) and on again. Off: resolves when nothing is in flight. */
+  /** Switches shipping off (a partition) and on again. Off: resolves when nothing is in flight. */
   setEnabled(enabled: boolean): Promise<void>;
   stop(): Promise<void>;
 }

@@ -22,8 +22,8 @@ export interface ShipperOptions {
   readonly wal: Wal;
   readonly stream: Stream;
   /** Lowest durable sequence of an origin over all other regions, 0 where one cannot be asked: where to start in an empty subject. */
-  readonly floorOf: (origin: string) => number;
-  /** A cut region starts switched off. */
+  readonly startOf: (origin: string) => number;
+  /** A partitioned region starts switched off. */
   readonly enabled: boolean;
   readonly onShipped?: (shipped: {
     readonly events: number;
@@ -202,11 +202,11 @@ class Shipper implements Ship {
    * needs the stream no more: it counts as acknowledged, without asking.
    */
   private isSafeElsewhere(origin: string): boolean {
-    const { wal, floorOf } = this.options;
+    const { wal, startOf } = this.options;
     const mark = this.markOf(origin);
     const info = wal.origin(origin);
     if (mark.shipped !== undefined || info === undefined) return false;
-    if (info.first <= info.last && floorOf(origin) < info.last) return false;
+    if (info.first <= info.last && startOf(origin) < info.last) return false;
     this.know(origin, mark, info.last);
     return true;
   }
@@ -266,7 +266,7 @@ class Shipper implements Ship {
   }
 
   private async readMark(origin: string, mark: Mark): Promise<void> {
-    const { stream, clock, floorOf, log } = this.options;
+    const { stream, clock, startOf, log } = this.options;
     this.unacknowledgedSinceMs ??= clock.monotonicMs();
     if (!this.ensured) await stream.ensure();
     this.ensured = true;
@@ -274,10 +274,10 @@ class Shipper implements Ship {
     this.unacknowledgedSinceMs = undefined;
     if (last === undefined) {
       mark.lastMessage = 0;
-      this.know(origin, mark, floorOf(origin));
+      this.know(origin, mark, startOf(origin));
     } else {
       mark.lastMessage = last.sequence;
-      this.know(origin, mark, this.lastOwnOf(last) ?? floorOf(origin));
+      this.know(origin, mark, this.lastOwnOf(last) ?? startOf(origin));
     }
     log.debug('shipped mark read', { origin, shipped: mark.shipped, last_message: mark.lastMessage });
   }

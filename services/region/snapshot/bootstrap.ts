@@ -63,7 +63,7 @@ export interface BootstrapOptions {
   readonly ready: () => boolean;
   /** Monotonic ms before which none is fetched: one that could not be installed would be fetched again and again. */
   readonly notBeforeMs: number;
-  /** Nothing is fetched: the region is cut off. */
+  /** Nothing is fetched: the region is partitioned. */
   readonly hindered: () => boolean;
   /** A leader takes no mended state over: another region is promoted first. */
   readonly leads: () => boolean;
@@ -93,7 +93,7 @@ interface Reachable {
   readonly durable: Position;
 }
 
-/** What became of fetching from one peer. `interrupted`: a cut or a stop came in between. */
+/** What became of fetching from one peer. `interrupted`: a partition or a stop came in between. */
 type Outcome = 'arrived' | 'failed' | 'interrupted';
 
 /** An origin that stands still where these peers keep nothing of what comes next. */
@@ -228,7 +228,7 @@ class SnapshotBootstrap implements Bootstrap {
   }
 
   /**
-   * Reachable peers that are not cut off, and whose state lacks nothing that was mended here: the one that was mended last
+   * Reachable peers that are not partitioned off, and whose state lacks nothing that was mended here: the one that was mended last
    * first, then the one that holds most, then in the topology's order.
    */
   private reachable(): Reachable[] {
@@ -237,7 +237,7 @@ class SnapshotBootstrap implements Bootstrap {
     return links
       .flatMap((link) => {
         const view = peers.views.get(link.region);
-        if (view === undefined || !view.reachable || view.status.cut) return [];
+        if (view === undefined || !view.reachable || view.status.partitioned) return [];
         const mended = mendedOf(view.status.mended);
         return compareMended(mended, own) < 0 ? [] : [{ link, mended, durable: reportedDurable(view.status) }];
       })

@@ -25,9 +25,9 @@ import { mendedOf } from '../../../shared/protocol/mended.ts';
 import { covers, originPattern, type Position, regionOf, totalOf } from '../../../shared/protocol/position.ts';
 import { QUARANTINE_LIMIT } from '../../../shared/quarantine/quarantine.ts';
 import { declaredBy, isDescription, type SchemaDescription } from '../../../shared/schema/compatible.ts';
-import { readFloor, unpackShard } from '../checkpoint/checkpoint.ts';
+import { readCheckpointPosition, unpackShard } from '../checkpoint/checkpoint.ts';
 import { type EmbeddingRegister, encodeMetadata, type ItemRegister } from '../state/catalog/catalog.ts';
-import { type Copy, KEY_KEPT_MS, SETTLED_EPOCH } from '../state/keys/keys.ts';
+import { type Copy, KEY_KEPT_MS, MENDED_EPOCH } from '../state/keys/keys.ts';
 import { SHARDS } from '../state/ledger/ledger.ts';
 import { checkShard } from '../state/ledger/shard-check.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
@@ -108,7 +108,7 @@ async function checkLedger(
   pause: (now?: boolean) => Promise<void>,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const { position: floor } = readFloor(wal.mark('checkpoint'));
+  const { position: floor } = readCheckpointPosition(wal.mark('checkpoint'));
   const declared = schema && declaredBy(schema);
   const events = totalOf(wal.durable);
   requireHeld(wal, floor, 'the checkpoint');
@@ -171,7 +171,7 @@ function* markFlaws(wal: Wal, newestMs: number): Iterable<readonly [string, stri
   const disk = wal.mark('disk') ?? undefined;
   yield ['disk', flaw(disk === undefined || typeof disk === 'string', 'it is no name')];
   yield ['disks', flaw(parseDisks(wal.mark('disks')) !== undefined, 'it is no list of disks')];
-  yield ['checkpoint', readError(() => readFloor(wal.mark('checkpoint')))];
+  yield ['checkpoint', readError(() => readCheckpointPosition(wal.mark('checkpoint')))];
 }
 
 function isOffset(offset: NonNullable<Wal['offset']>): boolean {
@@ -241,7 +241,7 @@ function copiesFlaw(wal: Wal, id: string, copies: readonly Copy[]): string | und
     const info = wal.origin(origin);
     const flaw = placeFlaw(info, { origin, sequence });
     if (flaw !== undefined) return flaw;
-    if (epoch !== info!.epoch && epoch !== SETTLED_EPOCH) return `it is of epoch ${epoch}, its origin of another`;
+    if (epoch !== info!.epoch && epoch !== MENDED_EPOCH) return `it is of epoch ${epoch}, its origin of another`;
     if (!isTime(acceptedMs) || !isTime(timeMs) || timeMs > acceptedMs) return 'its times are out of range';
     if (typeof bodyHash !== 'string' || !bodyHashPattern.test(bodyHash)) return 'the hash of its body is none';
   }

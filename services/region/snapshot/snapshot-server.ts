@@ -31,7 +31,7 @@ export interface SnapshotServerOptions {
   readonly schemaHash: string;
   readonly durable: () => Position;
   readonly keysForgottenMs: () => number;
-  readonly cut: () => boolean;
+  readonly partitioned: () => boolean;
   readonly copy: () => Promise<StoreCopy>;
   readonly onServed?: (bytes: number) => void;
 }
@@ -86,7 +86,7 @@ class CopyServer implements SnapshotServer {
 
   async offer(covering: Position = new Map()): Promise<SnapshotInfo> {
     const { clock, region } = this.options;
-    this.refuseWhileCut();
+    this.refuseWhilePartitioned();
     if (this.making === undefined) {
       const { served } = this;
       const nowMs = clock.monotonicMs();
@@ -163,7 +163,7 @@ class CopyServer implements SnapshotServer {
 
   async read(id: string, offset: number): Promise<Uint8Array> {
     const { clock, region, onServed } = this.options;
-    this.refuseWhileCut();
+    this.refuseWhilePartitioned();
     const { served } = this;
     if (served === undefined || served.info.id !== id) {
       throw new Refusal('snapshot_gone', `${region} does not serve the snapshot ${id}`);
@@ -181,10 +181,10 @@ class CopyServer implements SnapshotServer {
     }
   }
 
-  private refuseWhileCut(): void {
-    const { region, cut } = this.options;
+  private refuseWhilePartitioned(): void {
+    const { region, partitioned } = this.options;
     if (this.stopping) throw new Refusal('not_ready', `${region} is stopping`);
-    if (cut()) throw new Refusal('region_unreachable', `${region} is partitioned`);
+    if (partitioned()) throw new Refusal('region_unreachable', `${region} is partitioned`);
   }
 
   private withdraw(served: Served): void {

@@ -4,7 +4,7 @@
  * log it lacks is not kept any more, or when it starts with an empty disk; an operator takes one as a backup.
  *
  * A snapshot merges, it never replaces: the copy is installed beside the present store, every batch of the present one
- * beyond the copy's position is appended to it, the marks that are this region's own are carried over (its name, its cut,
+ * beyond the copy's position is appended to it, the marks that are this region's own are carried over (its name, its partition switch,
  * the higher leadership record), all is flushed, and only then a pointer switches. So a tail that only this region
  * has is never lost to a bootstrap, and its durable position never goes back.
  *
@@ -12,7 +12,7 @@
  * ends, if the peer still serves it; after it, the new store. What nobody points to is removed at the next start.
  *
  * Serving: one copy at a time, made while everything else goes on, kept while it is read and a minute longer. Copies hold
- * only what is flushed. While cut off by a drill a region neither serves nor fetches.
+ * only what is flushed. While partitioned by a drill a region neither serves nor fetches.
  */
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
@@ -24,7 +24,7 @@ export const CATCHING_UP_INSTALLED = 'installed';
 export interface SnapshotServer {
   /**
    * The copy to fetch: the one being served, else a new one; a new one too where the one being served does not hold
-   * `covering`, the region does by now, and nobody reads it. Refuses while cut, with `not_ready` while the copy is being
+   * `covering`, the region does by now, and nobody reads it. Refuses while partitioned, with `not_ready` while the copy is being
    * made (ask again), and with `storage_full` without room for it.
    */
   offer(covering?: Position): Promise<SnapshotInfo>;

@@ -141,7 +141,7 @@ export interface RegionReport {
   readonly applied_events: number | null;
   readonly lag_events: number | null;
   readonly partitioned: boolean | null;
-  /** When the cut ends by itself, RFC 3339 on the region's clock; absent: when it is healed. */
+  /** When the partition ends by itself, RFC 3339 on the region's clock; absent: when it is healed. */
   readonly heal_at?: string;
   readonly role: 'leader' | 'follower';
   readonly reachable: boolean;

@@ -269,7 +269,8 @@ export class Promotion {
     if (writeBlocker !== undefined && !force) {
       throw refusedUnlessForced('target_not_ready', `${region} would refuse writes: ${writeBlocker.detail}`);
     }
-    if (target.status.cut && !force) throw refusedUnlessForced('target_cut', `${region} is partitioned`);
+    if (target.status.partitioned && !force)
+      throw refusedUnlessForced('target_partitioned', `${region} is partitioned`);
     return target;
   }
 
@@ -304,7 +305,8 @@ export class Promotion {
         hint: `upgrade the schema of ${region} first; followers first, the leader last`,
       });
     }
-    if (old.status.cut) throw refusedUnlessForced('leader_cut', `the leader ${record.leader} is partitioned`);
+    if (old.status.partitioned)
+      throw refusedUnlessForced('leader_partitioned', `the leader ${record.leader} is partitioned`);
 
     const id = randomName(this.options.random, 16);
     const announced: Leadership = { ...this.next(record.leader, record.epoch), handover: { to: region, id } };
@@ -399,7 +401,7 @@ function inProgress(why: string): Refusal {
 }
 
 function refusedUnlessForced(
-  code: 'target_unreachable' | 'target_not_ready' | 'target_cut' | 'leader_unreachable' | 'leader_cut',
+  code: 'target_unreachable' | 'target_not_ready' | 'target_partitioned' | 'leader_unreachable' | 'leader_partitioned',
   detail: string,
 ): Refusal {
   return new Refusal(code, detail, {

@@ -77,7 +77,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       if (region?.reachable === true) notes.push(...doubtsOf(name, region.status));
       if (region?.reachable !== true) notes.push(`${name}${refusalOr(' does not answer', regions.refused(name))}`);
       else if (region.status.draining === true) notes.push(`${name} is stopping`);
-      else if (region.status.cut) notes.push(`${name} is partitioned`);
+      else if (region.status.partitioned) notes.push(`${name} is partitioned`);
       else if (region.status.snapshotObstacle !== undefined)
         notes.push(`${name} needs a snapshot and cannot have one: ${region.status.snapshotObstacle}`);
       else if (!region.status.ready) notes.push(`${name} is not ready`);
@@ -212,7 +212,7 @@ function reportOf(
     name,
     applied_events: totalOf(applied),
     lag_events: lag,
-    partitioned: status.cut,
+    partitioned: status.partitioned,
     ...(status.healAtMs === undefined ? {} : { heal_at: new Date(status.healAtMs).toISOString() }),
     role,
     reachable,

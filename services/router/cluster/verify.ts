@@ -81,7 +81,7 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
     for (const link of links.values()) {
       const known = regions.known(link.region);
       if (known?.reachable !== true) leftOut.push(`${link.region} does not answer`);
-      else if (known.status.cut) leftOut.push(`${link.region} is partitioned`);
+      else if (known.status.partitioned) leftOut.push(`${link.region} is partitioned`);
       else {
         all.push({ link, digests: new Map(), newest: undefined, unresponsive: undefined });
         asked = merge(asked, known.applied);

@@ -1,11 +1,11 @@
 /**
- * Partition drills: a cut is a flag on the region's own disk, set and healed over the control path. This room asks for it,
+ * Partition drills: a partition is a flag on the region's own disk, set and healed over the control path. This room asks for it,
  * counts what the two sides missed of each other, and waits until both have it. Contract and implementation: there is one
  * way to do it.
  */
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
-import type { CutRequest, RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { PartitionRequest, RegionStatus } from '../../../shared/protocol/internal.ts';
 import {
   covers,
   formatPosition,
@@ -35,11 +35,11 @@ export interface PartitionAnswer {
 export interface HealAnswer {
   readonly region: string;
   readonly partitioned: false;
-  /** Events the region lacked of the others, and they of it, at the moment of healing; 0 when it was not cut. */
+  /** Events the region lacked of the others, and they of it, at the moment of healing; 0 when it was not partitioned. */
   readonly missed_events: number;
   /** With `wait`: the regions that have all the healed one had, and whose events it has. */
   readonly caught_up_with?: readonly string[];
-  /** With `wait`: the regions that were left out, because they are cut off themselves or do not answer. */
+  /** With `wait`: the regions that were left out, because they are partitioned themselves or do not answer. */
   readonly not_waited_for?: readonly string[];
   readonly took_ms?: number;
 }
@@ -64,9 +64,9 @@ interface Goal {
 }
 
 export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
-  const cut = async (region: string, request: CutRequest): Promise<RegionStatus> => {
+  const setPartitioned = async (region: string, request: PartitionRequest): Promise<RegionStatus> => {
     try {
-      return await (links.get(region) as RegionLink).cut(request);
+      return await (links.get(region) as RegionLink).setPartitioned(request);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if (wasNotSent(error)) throw unreachable(region, error.message);
@@ -103,7 +103,7 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
     let theirs: Position = new Map();
     for (const name of others) {
       const known = regions.known(name);
-      if (known?.reachable !== true || known.status.cut) continue;
+      if (known?.reachable !== true || known.status.partitioned) continue;
       asked.push(name);
       theirs = merge(theirs, known.durable);
     }
@@ -136,7 +136,10 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
 
   return {
     async partition(region, healAfterMs) {
-      const { healAtMs } = await cut(region, { cut: true, ...(healAfterMs === undefined ? {} : { healAfterMs }) });
+      const { healAtMs } = await setPartitioned(region, {
+        partitioned: true,
+        ...(healAfterMs === undefined ? {} : { healAfterMs }),
+      });
       await regions.ask(region);
       const healAt = healAtMs === undefined ? {} : { heal_at: new Date(healAtMs).toISOString() };
       return { region, partitioned: true, ...healAt };
@@ -147,8 +150,8 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
       if (own === undefined) throw unreachable(region, 'it does not answer');
       let theirs: Position = new Map();
       for (const name of others) theirs = merge(theirs, regions.known(name)?.durable ?? new Map());
-      const missed = own.status.cut ? missing(theirs, own.durable) + missing(own.durable, theirs) : 0;
-      const healed = await cut(region, { cut: false });
+      const missed = own.status.partitioned ? missing(theirs, own.durable) + missing(own.durable, theirs) : 0;
+      const healed = await setPartitioned(region, { partitioned: false });
       const waited = wait ? await waitForBoth(healed, others) : {};
       await regions.ask(region);
       return { region, partitioned: false, missed_events: missed, ...waited };

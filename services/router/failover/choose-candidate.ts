@@ -6,7 +6,7 @@ import type { KnownRegion } from '../cluster/cluster.ts';
 export function disqualified({ status, reachable }: KnownRegion): string | undefined {
   if (!reachable) return 'does not answer';
   if (!status.ready) return 'is not ready';
-  if (status.cut) return 'is partitioned';
+  if (status.partitioned) return 'is partitioned';
   if (status.stopped !== undefined) return `has stopped: ${status.stopped.detail}`;
   return status.writeBlocker === undefined ? undefined : `could not accept: ${status.writeBlocker.detail}`;
 }

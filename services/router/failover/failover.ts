@@ -9,7 +9,7 @@
  * - A leader that answers nobody here but rewrites its key is not unresponsive (this router's network is broken, not the leader),
  *   and neither is one that is partitioned. A leader that never wrote a key is not judged, unless others did.
  * - Without the control bucket nothing is judged, and what was judged before is forgotten.
- * - Candidates answer, are ready, neither cut nor stopped nor hindered. Of those whose schema has all the leader's signals (of
+ * - Candidates answer, are ready, neither partitioned nor stopped nor hindered. Of those whose schema has all the leader's signals (of
  *   all, if none has) the one with most of the current epoch durable, then with most of everything, then the topology's first.
  *
  * What a crash leaves: before the compare-and-set nothing but a lease that expires; after it the new leader.

@@ -58,8 +58,8 @@ export class Liveness {
     const alive = entry === 'missing' ? undefined : this.aliveIn(leader, entry.value);
     // What is no heartbeat is none, however often somebody writes it anew.
     const revision = entry === 'missing' ? undefined : alive === undefined ? before?.revision : entry.revision;
-    const cut = this.saysItIsCut(leader, alive);
-    const sign = before === undefined || answer !== undefined || cut || revision !== before.revision;
+    const partitioned = this.saysItIsPartitioned(leader, alive);
+    const sign = before === undefined || answer !== undefined || partitioned || revision !== before.revision;
     this.watched = sign
       ? { leader, epoch, revision, signMs: clock.monotonicMs(), looks: 0 }
       : { ...before, looks: before.looks + 1 };
@@ -75,10 +75,11 @@ export class Liveness {
   }
 
   /** Whichever it said last, by its own clock, to this router or in its key. */
-  private saysItIsCut(leader: string, alive: Alive | undefined): boolean {
+  private saysItIsPartitioned(leader: string, alive: Alive | undefined): boolean {
     const status = this.options.regions.known(leader)?.status;
-    if (status === undefined || (alive !== undefined && alive.clockMs > status.clockMs)) return alive?.cut === true;
-    return status.cut;
+    if (status === undefined || (alive !== undefined && alive.clockMs > status.clockMs))
+      return alive?.partitioned === true;
+    return status.partitioned;
   }
 
   forget(): void {

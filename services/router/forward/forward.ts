@@ -14,12 +14,12 @@ import { Fault } from '../../../shared/errors/errors.ts';
 import type {
   AwaitReply,
   AwaitRequest,
-  CutRequest,
   DigestsReply,
   DrainReply,
   DrainRequest,
   HandoverReply,
   HandoverRequest,
+  PartitionRequest,
   RegionStatus,
   RetireDiskRequest,
   WriteAccepted,
@@ -62,7 +62,7 @@ export interface RegionLink {
   handover(request: HandoverRequest, limitMs: number): Promise<HandoverReply>;
   await(request: AwaitRequest): Promise<AwaitReply>;
   drain(request: DrainRequest): Promise<DrainReply>;
-  cut(request: CutRequest): Promise<RegionStatus>;
+  setPartitioned(request: PartitionRequest): Promise<RegionStatus>;
   retireDisk(request: RetireDiskRequest): Promise<RegionStatus>;
   digests(): Promise<DigestsReply>;
   /** Sets events aside there. */

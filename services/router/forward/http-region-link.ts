@@ -21,7 +21,7 @@ const limits = {
   connectMs: 1_000,
   /** A busy region is not an unreachable one. */
   statusMs: 2_000,
-  cutMs: 5_000,
+  partitionMs: 5_000,
   /** A region looks through its items, and a blocked one builds its state. */
   quarantineMs: 60_000,
   /** Above what a region waits for the stream's acknowledgement of a strict write (5 s). */
@@ -150,9 +150,10 @@ export function createHttpRegionLink({ entry, clock, router, openPool }: HttpReg
       }),
     drain: (request) =>
       ask({ method: 'POST', path: '/internal/drain', body: request, limitMs: request.limitMs + limits.statusMs }),
-    cut: (request) => askStatus({ method: 'POST', path: '/internal/cut', body: request, limitMs: limits.cutMs }),
+    setPartitioned: (request) =>
+      askStatus({ method: 'POST', path: '/internal/partition', body: request, limitMs: limits.partitionMs }),
     retireDisk: (request) =>
-      askStatus({ method: 'POST', path: '/internal/retire-disk', body: request, limitMs: limits.cutMs }),
+      askStatus({ method: 'POST', path: '/internal/retire-disk', body: request, limitMs: limits.partitionMs }),
     digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: limits.statusMs }),
     async quarantine(range) {
       await ask({ method: 'POST', path: '/internal/quarantine', body: range, limitMs: limits.quarantineMs });

@@ -119,7 +119,7 @@ const checkpoint = createCheckpointer({
   wal,
   ledger,
   applied: () => wal.durable,
-  floor: { position: new Map(), atMs: 0 },
+  checkpointPosition: { position: new Map(), atMs: 0 },
   eventsLimit: Number.MAX_SAFE_INTEGER,
   intervalMs: Number.MAX_SAFE_INTEGER,
   onFatal(error) {

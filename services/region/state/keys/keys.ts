@@ -22,7 +22,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 export const KEY_KEPT_MS = 7 * 86_400_000;
 
 /** Of a copy that counts in a mended state (`shared/protocol/mended.ts`): below every epoch, so that it goes on counting. */
-export const SETTLED_EPOCH = 0;
+export const MENDED_EPOCH = 0;
 
 /** One event of the log under an idempotency key. */
 export interface Copy {

@@ -1,6 +1,6 @@
 /** A cut that ends by itself: the deadline is the region's own, on its own disk. */
 import assert from 'node:assert/strict';
-import { createCutSwitch } from '../../services/region/role/cut-switch.ts';
+import { createPartitionSwitch } from '../../services/region/role/partition-switch.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';
@@ -18,7 +18,7 @@ function open({ clock, store }: Rig) {
   const fatal: unknown[] = [];
   /** The next marks are refused for want of room. */
   const disk = { full: 0, broken: false };
-  const drill = createCutSwitch({
+  const drill = createPartitionSwitch({
     clock,
     log: silentLog,
     wal: {
@@ -48,7 +48,7 @@ describe('a cut with a deadline', () => {
     await it.clock.advance(29_999);
     assert.deepEqual(switched, [true]);
     await it.clock.advance(1);
-    assert.deepEqual([drill.cut, drill.healAtMs, switched], [false, undefined, [true, false]]);
+    assert.deepEqual([drill.partitioned, drill.healAtMs, switched], [false, undefined, [true, false]]);
     assert.equal(it.clock.pending, 0);
   });
 
@@ -56,16 +56,16 @@ describe('a cut with a deadline', () => {
     const it = rig();
     const { drill, disk } = open(it);
     assert.equal(drill.receives, true);
-    const cutting = drill.set(true);
+    const partitioning = drill.set(true);
     await Promise.resolve();
-    assert.deepEqual([drill.cut, drill.receives], [false, false], 'what is appended now comes after the mark');
-    await cutting;
-    assert.deepEqual([drill.cut, drill.receives], [true, false]);
+    assert.deepEqual([drill.partitioned, drill.receives], [false, false], 'what is appended now comes after the mark');
+    await partitioning;
+    assert.deepEqual([drill.partitioned, drill.receives], [true, false]);
     await drill.set(false);
     assert.equal(drill.receives, true);
     disk.full = 1;
     await assert.rejects(drill.set(true), { code: 'storage_full' });
-    assert.deepEqual([drill.cut, drill.receives], [false, true]);
+    assert.deepEqual([drill.partitioned, drill.receives], [false, true]);
   });
 
   it('a restart keeps what is left of it', async () => {
@@ -76,11 +76,11 @@ describe('a cut with a deadline', () => {
     await before.drill.stop();
     assert.equal(it.clock.pending, 0);
     const { drill, switched } = open({ clock: it.clock, store: it.store.crash() });
-    assert.equal(drill.cut, true);
+    assert.equal(drill.partitioned, true);
     await it.clock.advance(19_999);
-    assert.equal(drill.cut, true);
+    assert.equal(drill.partitioned, true);
     await it.clock.advance(1);
-    assert.deepEqual([drill.cut, switched], [false, [false]]);
+    assert.deepEqual([drill.partitioned, switched], [false, [false]]);
   });
 
   it('a deadline that passed while the process was down ends the cut at its start', async () => {
@@ -92,7 +92,7 @@ describe('a cut with a deadline', () => {
     const { drill } = open({ clock: it.clock, store: it.store.crash() });
     await it.clock.settle();
     await it.clock.advance(0);
-    assert.equal(drill.cut, false);
+    assert.equal(drill.partitioned, false);
   });
 
   it('a stepped wall clock neither ends it early nor keeps it', async () => {
@@ -101,10 +101,10 @@ describe('a cut with a deadline', () => {
     await drill.set(true, 30_000);
     it.clock.stepWall(3_600_000);
     await it.clock.advance(29_999);
-    assert.equal(drill.cut, true);
+    assert.equal(drill.partitioned, true);
     it.clock.stepWall(-7_200_000);
     await it.clock.advance(1);
-    assert.equal(drill.cut, false);
+    assert.equal(drill.partitioned, false);
   });
 
   it('after a restart with the wall clock years back it lasts 24 h at most', async () => {
@@ -115,7 +115,7 @@ describe('a cut with a deadline', () => {
     it.clock.stepWall(-10 * 365 * 86_400_000);
     const { drill } = open({ clock: it.clock, store: it.store.crash() });
     await it.clock.advance(86_400_000);
-    assert.equal(drill.cut, false);
+    assert.equal(drill.partitioned, false);
   });
 
   it('the last request decides: another deadline, none, or a heal', async () => {
@@ -124,16 +124,16 @@ describe('a cut with a deadline', () => {
     await drill.set(true, 5_000);
     await drill.set(true, 60_000);
     await it.clock.advance(59_999);
-    assert.equal(drill.cut, true);
+    assert.equal(drill.partitioned, true);
     await drill.set(true);
     assert.equal(drill.healAtMs, undefined);
     await it.clock.advance(3_600_000);
-    assert.equal(drill.cut, true);
+    assert.equal(drill.partitioned, true);
     await drill.set(true, 5_000);
     await drill.set(false);
     await drill.set(true);
     await it.clock.advance(3_600_000);
-    assert.deepEqual([drill.cut, switched], [true, [true, false, true]]);
+    assert.deepEqual([drill.partitioned, switched], [true, [true, false, true]]);
     assert.equal(openLog({ store: it.store.crash() }).mark('cut'), true);
   });
 
@@ -144,7 +144,7 @@ describe('a cut with a deadline', () => {
     const again = drill.set(true, 60_000);
     await it.clock.advance(5_000);
     await again;
-    assert.equal(drill.cut, true);
+    assert.equal(drill.partitioned, true);
   });
 
   it('on a full disk a drill is refused and nothing is switched', async () => {
@@ -152,9 +152,9 @@ describe('a cut with a deadline', () => {
     const { drill, switched } = open(it);
     it.store.failNext('storage_full');
     await assert.rejects(drill.set(true), { code: 'storage_full', name: 'Refusal' });
-    assert.deepEqual([drill.cut, switched], [false, []]);
+    assert.deepEqual([drill.partitioned, switched], [false, []]);
     await drill.set(true);
-    assert.deepEqual([drill.cut, switched], [true, [true]]);
+    assert.deepEqual([drill.partitioned, switched], [true, [true]]);
   });
 
   it('a full disk delays the heal until there is room; a broken one ends the process', async () => {
@@ -163,9 +163,9 @@ describe('a cut with a deadline', () => {
     await drill.set(true, 1_000);
     disk.full = 2;
     await it.clock.advance(10_999);
-    assert.equal(drill.cut, true);
+    assert.equal(drill.partitioned, true);
     await it.clock.advance(1);
-    assert.equal(drill.cut, false);
+    assert.equal(drill.partitioned, false);
     assert.deepEqual(fatal, []);
     await drill.set(true, 1_000);
     disk.broken = true;

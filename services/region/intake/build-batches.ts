@@ -7,7 +7,7 @@ import type { OriginInfo } from '../wal/wal.ts';
 import { type Bulk, isColumns } from './bulk.ts';
 import type { Stamp } from './hybrid-clock.ts';
 
-export interface CutOptions {
+export interface BuildOptions {
   readonly origin: string;
   readonly epoch: number;
   readonly schemaHash: string;
@@ -17,14 +17,14 @@ export interface CutOptions {
   readonly bulks: readonly Bulk[];
 }
 
-export interface Cut {
+export interface BuiltBatches {
   /** In log order. */
   readonly batches: readonly Batch[];
   /** The last sequence of every bulk. */
   readonly placed: readonly number[];
 }
 
-export function cutBatches({ origin, epoch, schemaHash, after, stamp, bulks }: CutOptions): Cut {
+export function buildBatches({ origin, epoch, schemaHash, after, stamp, bulks }: BuildOptions): BuiltBatches {
   const { aheadMs } = stamp;
   let { hlc } = stamp;
   let chain = after?.chain ?? NO_PREDECESSOR;

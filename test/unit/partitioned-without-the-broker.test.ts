@@ -47,7 +47,7 @@ describe('drills', () => {
     });
   }
 
-  it('a cut leader cannot hand its tail over: refused at once, nothing announced; by force it can be left behind, and merges (schedule 26)', async () => {
+  it('a partitioned leader cannot hand its tail over: refused at once, nothing announced; by force it can be left behind, and merges (schedule 26)', async () => {
     const cluster = await CoreCluster.start();
     const { clock } = cluster;
     const router = await cluster.router();
@@ -57,7 +57,10 @@ describe('drills', () => {
     assert.equal(tail.durability, 'local');
     const before = cluster.record;
     const beganMs = clock.monotonicMs();
-    assert.equal(await codeOf(cluster, router.service.promote({ region: 'eu-west', force: false })), 'leader_cut');
+    assert.equal(
+      await codeOf(cluster, router.service.promote({ region: 'eu-west', force: false })),
+      'leader_partitioned',
+    );
     assert.ok(clock.monotonicMs() - beganMs < 1_000);
     assert.deepEqual(cluster.record, before);
     const forced = await clock.run(router.service.promote({ region: 'eu-west', force: true }));
@@ -65,7 +68,11 @@ describe('drills', () => {
     await clock.run(router.submit([view(3)]));
     await clock.advance(10_000);
     for (const name of ['eu-west', 'ap-south'] as const) {
-      assert.equal(cluster.region(name).ledger.read(2, 'view', clock.nowMs()), undefined, 'a cut region serves nobody');
+      assert.equal(
+        cluster.region(name).ledger.read(2, 'view', clock.nowMs()),
+        undefined,
+        'a partitioned region serves nobody',
+      );
     }
     const { missed_events } = await clock.run(router.service.drills.heal('us-east'));
     assert.equal(missed_events, 2, 'one in each direction');
@@ -99,7 +106,7 @@ describe('drills', () => {
     for (const name of names) assert.equal(cluster.region(name).applied, applied);
   });
 
-  it('a cut region takes nothing from the stream or from peers, and nobody takes from it; writes and control go on (schedule 26)', async () => {
+  it('a partitioned region takes nothing from the stream or from peers, and nobody takes from it; writes and control go on (schedule 26)', async () => {
     const cluster = await CoreCluster.start();
     const { clock } = cluster;
     const router = await cluster.router();

@@ -1,11 +1,11 @@
 /**
- * The cut: a drill switches this region off from stream and peers. A flag on its own disk, so that it holds over a restart
+ * The partition switch: a drill switches this region off from stream and peers. A flag on its own disk, so that it holds over a restart
  * and without NATS, with the moment at which it ends by itself, where one was asked for.
  *
- * Order of effects: the flag is flushed, then acted on. Switches run one after another: a heal that comes while a cut is
- * being stored heals that cut. The last request decides: a cut without a deadline takes away the deadline of one before.
+ * Order of effects: the flag is flushed, then acted on. Switches run one after another: a heal that comes while a partition is
+ * being stored heals it. The last request decides: a partition without a deadline takes away the deadline of one before.
  *
- * Time: within one process the deadline is a duration, so that a stepped wall clock neither ends a cut early nor keeps it;
+ * Time: within one process the deadline is a duration, so that a stepped wall clock neither ends a partition early nor keeps it;
  * after a restart what is left is read off the wall clock, and is never more than the longest deadline.
  *
  * What a crash leaves: the flag as it was flushed last, with its deadline.
@@ -19,56 +19,56 @@ import type { Wal } from '../wal/wal.ts';
 /** A heal that a full disk does not let be stored is tried again after this long. */
 const RETRY_MS = 5_000;
 
-export interface CutSwitchOptions {
+export interface PartitionSwitchOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly wal: Pick<Wal, 'mark' | 'storeMark'>;
   /** Switches the region's parts; runs after the flag is stored. */
-  readonly onSwitched: (cut: boolean) => Promise<void>;
+  readonly onSwitched: (partitioned: boolean) => Promise<void>;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
 
-export interface CutSwitch {
-  readonly cut: boolean;
+export interface PartitionSwitch {
+  readonly partitioned: boolean;
   /** False from the moment on that a partition begins to be stored: what is appended later is not taken. */
   readonly receives: boolean;
-  /** When the cut ends by itself, epoch ms; undefined: when it is healed. */
+  /** When the partition ends by itself, epoch ms; undefined: when it is healed. */
   readonly healAtMs: number | undefined;
   /** Takes up the deadline that was stored before a restart. */
   start(): void;
   /** Cuts off, for at most `healAfterMs` where it is given, or heals. Idempotent. */
-  set(cut: boolean, healAfterMs?: number): Promise<void>;
+  set(partitioned: boolean, healAfterMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
 
-export function createCutSwitch(options: CutSwitchOptions): CutSwitch {
-  return new StoredCut(options);
+export function createPartitionSwitch(options: PartitionSwitchOptions): PartitionSwitch {
+  return new StoredPartition(options);
 }
 
-/** As stored in the mark `cut`: `true`, `false`, or a cut with its deadline. */
+/** As stored in the mark `cut`: `true`, `false`, or a partition with its deadline. */
 type StoredValue = boolean | { readonly healAtMs: number };
 
-class StoredCut implements CutSwitch {
-  private readonly options: CutSwitchOptions;
+class StoredPartition implements PartitionSwitch {
+  private readonly options: PartitionSwitchOptions;
   private value: StoredValue;
   private timer: Timer | undefined;
   private stopping = false;
   /** A partition is being stored. */
-  private cutting = false;
+  private partitioning = false;
   private switching: Promise<void> = Promise.resolve();
 
-  constructor(options: CutSwitchOptions) {
+  constructor(options: PartitionSwitchOptions) {
     this.options = options;
     this.value = parseMark(options.wal.mark('cut'));
   }
 
-  get cut(): boolean {
+  get partitioned(): boolean {
     return this.value !== false;
   }
 
   get receives(): boolean {
-    return !this.cut && !this.cutting;
+    return !this.partitioned && !this.partitioning;
   }
 
   get healAtMs(): number | undefined {
@@ -79,8 +79,8 @@ class StoredCut implements CutSwitch {
     if (this.healAtMs !== undefined) this.healAfter(this.healAtMs - this.options.clock.nowMs());
   }
 
-  set(cut: boolean, healAfterMs?: number): Promise<void> {
-    const run = this.switching.then(() => this.setNow(cut, healAfterMs));
+  set(partitioned: boolean, healAfterMs?: number): Promise<void> {
+    const run = this.switching.then(() => this.setNow(partitioned, healAfterMs));
     this.switching = run.catch(() => undefined);
     return run.catch((error: unknown) => {
       if (!isFull(error)) {
@@ -99,27 +99,27 @@ class StoredCut implements CutSwitch {
     await this.switching;
   }
 
-  private async setNow(cut: boolean, healAfterMs: number | undefined): Promise<void> {
+  private async setNow(partitioned: boolean, healAfterMs: number | undefined): Promise<void> {
     const { clock, log, wal, onSwitched } = this.options;
     const before = this.value;
-    const next = !cut ? false : healAfterMs === undefined ? true : { healAtMs: clock.nowMs() + healAfterMs };
+    const next = !partitioned ? false : healAfterMs === undefined ? true : { healAtMs: clock.nowMs() + healAfterMs };
     if (before === next) return;
     // What is taken from now on would come after the mark in the log.
-    this.cutting = cut;
+    this.partitioning = partitioned;
     try {
       await wal.storeMark('cut', next);
       this.value = next;
     } finally {
-      this.cutting = false;
+      this.partitioning = false;
     }
     this.timer?.cancel();
     this.timer = undefined;
-    if (healAfterMs !== undefined && cut) this.healAfter(healAfterMs);
-    if (cut) {
+    if (healAfterMs !== undefined && partitioned) this.healAfter(healAfterMs);
+    if (partitioned) {
       const healAt = this.healAtMs === undefined ? {} : { heal_at: new Date(this.healAtMs).toISOString() };
       log.info('partitioned', healAt);
     } else log.info('healed');
-    if (cut !== (before !== false)) await onSwitched(cut);
+    if (partitioned !== (before !== false)) await onSwitched(partitioned);
   }
 
   private healAfter(ms: number): void {
