@@ -220,7 +220,7 @@ function seal(row: Uint8Array): Uint8Array {
   return bytes;
 }
 
-const seed = Math.floor(Math.random() * 2 ** 31);
+const seed = Number(process.env.TIDAL_SNAPSHOT_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const random = seededRandom(seed);
 const odd = [
   ...[null, -1, 0, 0.5, 2 ** 31, 2 ** 53 - 1, 2 ** 53, 1e308, -0, '', 'x', 'us-east@zzzzzzzzzz', true, [], {}],

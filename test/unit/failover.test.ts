@@ -83,9 +83,12 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['eu-west', 2]);
     const told = lines.filter(({ message }) => message === 'unresponsive leader replaced');
     assert.equal(told.length, 1);
-    const { from, to, epoch, silent_ms, why, left_behind } = told[0]!.fields;
+    const { from, to, epoch, unresponsive_ms, why, left_behind } = told[0]!.fields;
     assert.deepEqual([from, to, epoch, left_behind], ['us-east', 'eu-west', 2, 0]);
-    assert.ok(Number(silent_ms) >= AFTER_MS && Number(silent_ms) <= AFTER_MS + 2_000, String(silent_ms));
+    assert.ok(
+      Number(unresponsive_ms) >= AFTER_MS && Number(unresponsive_ms) <= AFTER_MS + 2_000,
+      String(unresponsive_ms),
+    );
     assert.match(String(why), /did not answer, and its heartbeat did not change/);
     assert.equal(await metric(/failovers_total\{outcome="replaced"[^}]*\} (\d+)/), 1);
     assert.equal(await metric(/promotions_total\{kind="automatic",outcome="ok"[^}]*\} (\d+)/), 1);
@@ -112,7 +115,7 @@ describe('automatic failover', () => {
     cluster.usEast.state = 'no_answer';
     await advance(60_000);
     assert.deepEqual(leader(), ['us-east', 1]);
-    assert.equal(await metric(/leader_silent_seconds\{[^}]*\} ([\d.]+)/), 0);
+    assert.equal(await metric(/leader_unresponsive_seconds\{[^}]*\} ([\d.]+)/), 0);
   });
 
   it('a leader that answers, but whose key stands still, is not unresponsive', async () => {

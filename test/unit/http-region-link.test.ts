@@ -84,7 +84,7 @@ describe('the HTTP link to a region', () => {
         ['POST', '/internal/writes', '{"epoch":3,"atomic":false,"writes":[{"k":"d","e":7}]}'],
         ['GET', '/internal/status', ''],
         ['POST', '/internal/leadership', '{}'],
-        ['POST', '/internal/partition', '{"cut":true}'],
+        ['POST', '/internal/partition', '{"partitioned":true}'],
         ['POST', '/internal/handover', '{"id":"h"}'],
         ['POST', '/internal/await', '{"position":"","limitMs":5}'],
         ['POST', '/internal/drain', '{"limitMs":5}'],

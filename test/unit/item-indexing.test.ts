@@ -108,7 +108,7 @@ describe('indexing items after a start', () => {
 
   it('until it is complete a read that needs it is refused, and says how far it is', () => {
     const { catalog } = setUp();
-    const indexing = { complete: false, told: 3 };
+    const indexing = { complete: false, indexed: 3 };
     const surface = { region: 'us-east', indexing, catalog, ready: () => true, lagEvents: () => 0 };
     const reading = createReading(surface as unknown as Parameters<typeof createReading>[0]);
     assert.throws(

@@ -97,7 +97,7 @@ describe('region', () => {
         json('/internal/partition', {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ cut }),
+          body: JSON.stringify({ partitioned: cut }),
         }),
       log: (from) => fetch(`${url}/internal/log/${x}?from=${from}`),
       fetch: (path, init) => fetch(url + path, init),

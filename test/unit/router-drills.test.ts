@@ -25,7 +25,7 @@ describe('partition drills of the router', () => {
   it('passes the deadline on and shows it', async () => {
     const healAt = Date.UTC(2026, 6, 1);
     cluster.euWest.setPartitioned = async (request) => {
-      assert.deepEqual(request, { cut: true, healAfterMs: 30_000 });
+      assert.deepEqual(request, { partitioned: true, healAfterMs: 30_000 });
       Object.assign(cluster.euWest, { isCut: true, healAtMs: healAt });
       return cluster.euWest.status();
     };

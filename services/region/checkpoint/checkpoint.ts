@@ -89,7 +89,7 @@ export function checkpointMark({ position, atMs }: CheckpointPosition): unknown 
 /** Throws `Fault('damaged_checkpoint')` for a mark that is none. */
 export function readCheckpointPosition(mark: unknown): CheckpointPosition {
   if (mark === undefined) return { position: new Map(), atMs: 0 };
-  const { position, atMs } = mark as { readonly position?: unknown; readonly atMs?: unknown };
+  const { position, atMs } = (mark ?? {}) as { readonly position?: unknown; readonly atMs?: unknown };
   const parsed = typeof position === 'string' ? parsePosition(position) : undefined;
   if (parsed === undefined || typeof atMs !== 'number') {
     throw new Fault('damaged_checkpoint', `the stored checkpoint position is not a position: ${JSON.stringify(mark)}`);

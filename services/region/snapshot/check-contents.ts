@@ -120,7 +120,7 @@ async function checkLedger(
   }
   let shards = 0;
   for (const [shard, row] of wal.shards()) {
-    if (!isCount(shard) || shard >= SHARDS) throw wrong(`the ledger shard ${String(shard)}`, 'there is no such shard');
+    if (!isWhole(shard) || shard >= SHARDS) throw wrong(`the ledger shard ${String(shard)}`, 'there is no such shard');
     const { at, shard: bytes } = unpackShard(row, floor);
     requireHeld(wal, at, `the ledger shard ${shard}`);
     checkShard(shard, bytes, { hasSignal: (name) => declared?.hasSignal(name) ?? true, events });
@@ -140,9 +140,9 @@ function originFlaw(info: OriginInfo, regions: readonly string[] | undefined): s
   if (!originPattern.test(origin) || regions?.includes(regionOf(origin)) === false) {
     return 'it is of no region of the topology (see former_regions)';
   }
-  if (!isCount(last) || !isCount(first) || first < 1) return 'where it ends is no sequence';
+  if (!isWhole(last) || !isWhole(first) || first < 1) return 'where it ends is no sequence';
   if (chain.length !== CHAIN_BYTES) return 'the hash of its last batch is none';
-  if (!isCount(lastHlc) || lastHlc > HLC_LIMIT) return 'its clock value is out of range';
+  if (!isWhole(lastHlc) || lastHlc > HLC_LIMIT) return 'its clock value is out of range';
   return isTime(lastMs) && isTime(newestMs) && lastMs <= newestMs ? undefined : 'its times are out of range';
 }
 
@@ -150,16 +150,16 @@ function* markFlaws(wal: Wal, newestMs: number): Iterable<readonly [string, stri
   const { keysForgottenMs, offset, quarantine } = wal;
   const flaw = (isRight: boolean, what: string): string | undefined => (isRight ? undefined : what);
   // Keys are forgotten a week after they were used, so that far from every known time it is none.
-  const isForgotten = isCount(keysForgottenMs) && keysForgottenMs <= newestMs + KEY_KEPT_MS;
+  const isForgotten = isWhole(keysForgottenMs) && keysForgottenMs <= newestMs + KEY_KEPT_MS;
   yield ['keys_forgotten', flaw(isForgotten, 'it is no time that idempotency records can be forgotten up to')];
   yield ['offset', flaw(offset === undefined || isOffset(offset), 'it is no place in a stream')];
   const areRanges = quarantine.ranges.every(
     ({ origin, first, last }) =>
       typeof origin === 'string' &&
       originPattern.test(origin) &&
-      isCount(first) &&
+      isWhole(first) &&
       first >= 1 &&
-      isCount(last) &&
+      isWhole(last) &&
       last >= first,
   );
   yield ['quarantine', flaw(areRanges && quarantine.ranges.length <= QUARANTINE_MOST, 'it is no set of ranges')];
@@ -176,17 +176,17 @@ function* markFlaws(wal: Wal, newestMs: number): Iterable<readonly [string, stri
 
 function isOffset(offset: NonNullable<Wal['offset']>): boolean {
   const { sequence, origin, last, created } = offset ?? {};
-  return isCount(sequence) && typeof origin === 'string' && isCount(last) && typeof created === 'string';
+  return isWhole(sequence) && typeof origin === 'string' && isWhole(last) && typeof created === 'string';
 }
 
 function isMended(value: unknown): boolean {
   const mended = mendedOf(value);
-  if (mended === undefined || !isCount(mended.count) || mended.count < 1) return false;
+  if (mended === undefined || !isWhole(mended.count) || mended.count < 1) return false;
   return typeof mended.future === 'object' && Object.values(mended.future).every(isTime);
 }
 
 function entityFlaw(entity: unknown): string | undefined {
-  return isCount(entity) ? undefined : 'its id is out of range';
+  return isWhole(entity) ? undefined : 'its id is out of range';
 }
 
 function itemFlaw(wal: Wal, { order, metadata, createdMs, updatedMs }: ItemRegister): string | undefined {
@@ -222,15 +222,15 @@ function orderFlaw(wal: Wal, { epoch, hlc, origin, sequence }: Order): string | 
   const flaw = placeFlaw(wal.origin(origin), { origin, sequence });
   if (flaw !== undefined) return flaw;
   if (epoch !== wal.origin(origin)!.epoch) return `it is of epoch ${epoch}, its origin of another`;
-  return isCount(hlc) && hlc <= HLC_LIMIT ? undefined : 'its clock value is out of range';
+  return isWhole(hlc) && hlc <= HLC_LIMIT ? undefined : 'its clock value is out of range';
 }
 
 function placeFlaw(
   info: OriginInfo | undefined,
   { origin, sequence }: { origin: string; sequence: number },
 ): string | undefined {
-  if (info !== undefined && isCount(sequence) && sequence >= 1 && sequence <= info.last) return undefined;
-  if (typeof origin !== 'string' || !isCount(sequence)) return 'it names no event of the log';
+  if (info !== undefined && isWhole(sequence) && sequence >= 1 && sequence <= info.last) return undefined;
+  if (typeof origin !== 'string' || !isWhole(sequence)) return 'it names no event of the log';
   return `it is of ${clip(origin)}:${sequence}, which the log does not have`;
 }
 
@@ -248,8 +248,13 @@ function copiesFlaw(wal: Wal, id: string, copies: readonly Copy[]): string | und
   return undefined;
 }
 
+/** −0 is none: it is another value to the digest than the 0 that it becomes in memory. */
+function isWhole(value: unknown): value is number {
+  return isCount(value) && !Object.is(value, -0);
+}
+
 function isTime(value: unknown): value is number {
-  return isCount(value) && value <= TIME_LIMIT_MS;
+  return isWhole(value) && value <= TIME_LIMIT_MS;
 }
 
 function wrong(where: string, flaw: string): Fault {
