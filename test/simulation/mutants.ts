@@ -246,7 +246,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a partitioned region goes on consuming',
     file: `${region}/region.js`,
     changes: [
-      ['receiver.setEnabled(!cut)]', 'undefined]'],
+      ['receiver.setEnabled(!partitioned)]', 'undefined]'],
       ['receives: () => drill.receives,', 'receives: () => true,'],
     ],
   },
