@@ -1,7 +1,7 @@
 /**
  * Planned promotions leave nothing behind: when the record names the new leader, it has on its disk what the old one has of the
- * old epoch, and no disk gets anything of that epoch afterwards - unless the record is lost with the bucket: whoever puts back a
- * copy that was made before a promotion takes the promotion back.
+ * old epoch, and no disk gets anything of that epoch afterwards - unless an older copy of the bucket is put back: one that was made
+ * before a promotion takes the promotion back, and one that was made during a handover which was taken back since, that.
  */
 import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { Violation } from './violation.ts';
@@ -15,25 +15,33 @@ export class Handovers {
   private readonly lacked = new Map<number, string>();
   /** Epochs that ended by a planned promotion. */
   private readonly ended = new Set<number>();
-
   /** The bucket lost the records of these epochs after they were stored. */
   private readonly lost = new Set<number>();
+  /** The last record that was written, and the epochs that a handover it had ended may still begin, after a copy brought it back. */
+  private latest: Leadership | undefined;
+  private readonly broughtBack = new Set<number>();
 
   constructor(nowMs: () => number) {
     this.nowMs = nowMs;
   }
 
   /** `lacking` answers what the leader of this record lacks of the epoch before. */
-  recorded({ epoch }: Leadership, lacking: () => string | undefined): void {
+  recorded(record: Leadership, lacking: () => string | undefined): void {
+    const { epoch } = record;
+    this.latest = record;
     if (this.recordedMs.has(epoch)) return;
     this.recordedMs.set(epoch, this.nowMs());
-    const lacks = lacking();
+    const lacks = this.broughtBack.has(epoch) ? undefined : lacking();
     if (lacks !== undefined) this.lacked.set(epoch - 1, lacks);
   }
 
-  /** What the bucket has after a loss; 0: no record. */
-  bucketHas(newestEpoch: number): void {
-    for (const epoch of this.recordedMs.keys()) if (epoch > newestEpoch) this.lost.add(epoch);
+  /** What the bucket has after a loss. */
+  bucketHas(record: Leadership | undefined): void {
+    for (const epoch of this.recordedMs.keys()) if (epoch > (record?.epoch ?? 0)) this.lost.add(epoch);
+    const handover = record?.handover?.id;
+    if (record !== undefined && handover !== undefined && handover !== this.latest?.handover?.id) {
+      this.broughtBack.add(record.epoch + 1);
+    }
   }
 
   accepted(epoch: number): void {

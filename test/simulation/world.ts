@@ -268,9 +268,8 @@ export class World {
   /** A disk or the broker has lost something. */
   lost(): void {
     this.promises.lost(this.holdings.held());
-    const { epochInBucket } = this;
-    this.handovers.bucketHas(epochInBucket);
-    for (const region of this.regions) region.bucketHas(epochInBucket);
+    this.handovers.bucketHas(this.recordInBucket);
+    for (const region of this.regions) region.bucketHas(this.epochInBucket);
     this.forgetEpochs();
   }
 
@@ -443,16 +442,20 @@ export class World {
     throw new Violation('who stood still reads the record first', what);
   }
 
+  /** Undefined where the control bucket holds none. */
+  get recordInBucket(): Leadership | undefined {
+    const entry = this.broker.bucket?.entries.get(LEADERSHIP_KEY);
+    return entry === undefined ? undefined : recordIn(entry.json);
+  }
+
   /** Of the record in the control bucket; 0 where there is none. */
   get epochInBucket(): number {
-    const entry = this.broker.bucket?.entries.get(LEADERSHIP_KEY);
-    return entry === undefined ? 0 : epochIn(entry.json);
+    return this.recordInBucket?.epoch ?? 0;
   }
 
   /** Of the record in the control bucket; undefined where there is none. */
   get leaderInBucket(): string | undefined {
-    const entry = this.broker.bucket?.entries.get(LEADERSHIP_KEY);
-    return entry === undefined ? undefined : recordIn(entry.json)?.leader;
+    return this.recordInBucket?.leader;
   }
 
   /** A clock that is wrong beside others that nobody has set accepts nothing: whoever brings a write brings the time. */
@@ -600,11 +603,7 @@ function isHeal(path: string, body: string | undefined): boolean {
   return path === '/internal/partition' && body?.includes('false') === true;
 }
 
-/** Of what the key holds, whoever wrote it; 0 where it is no record. */
-function epochIn(json: string): number {
-  return recordIn(json)?.epoch ?? 0;
-}
-
+/** What the key holds, whoever wrote it; undefined where it is no record. */
 function recordIn(json: string): Leadership | undefined {
   try {
     const parsed = parseLeadership(JSON.parse(json), { regions: regionNames, knownEpoch: 0 });
