@@ -44,10 +44,10 @@ describe('planned promotion', function () {
     const sorted = took.toSorted((a, b) => a - b);
     const medianMs = sorted[sorted.length >> 1]!;
     console.log(
-      `      ${told.count} writes acknowledged; hand-overs: median ${medianMs} ms, longest ${sorted.at(-1)} ms`,
+      `      ${told.count} writes acknowledged; handovers: median ${medianMs} ms, longest ${sorted.at(-1)} ms`,
     );
     assert.deepEqual([...load.failures], []);
-    assert.ok(medianMs <= 1_000, `median hand-over ${medianMs} ms`);
+    assert.ok(medianMs <= 1_000, `median handover ${medianMs} ms`);
     await checkWholeCluster(cluster, told);
     await watch.stop();
   });

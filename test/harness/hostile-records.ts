@@ -10,7 +10,7 @@ export const hostileRecords: readonly (readonly [what: string, value: unknown, r
   ],
   ['an epoch of half a billion', { leader: 'eu-west', epoch: 500_000_000, nonce: 'z' }, /epoch 500000000 is beyond/],
   [
-    'a hand-over to nobody',
+    'a handover to nobody',
     { leader: 'us-east', epoch: 1, nonce: 'z', handover: { to: 'x', id: 'i' } },
     /handover to "x"/,
   ],

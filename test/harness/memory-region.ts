@@ -87,7 +87,7 @@ export class MemoryRegion implements RegionLink {
   peers: MemoryRegion[] = [];
   /** Answers of `writes` wait for it. */
   barrier: Promise<void> = Promise.resolve();
-  /** Runs when a hand-over is asked for, before the answer. */
+  /** Runs when a handover is asked for, before the answer. */
   onHandover: () => void = () => {};
   readAnswer: ReadAnswer = { status: 200, headers: { 'content-type': 'application/json' }, body: Buffer.from('{}') };
   remembered: Leadership | undefined;

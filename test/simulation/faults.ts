@@ -227,7 +227,7 @@ function followUps(chance: Chance, fault: FaultEvent): FaultEvent[] {
     }
   }
   if (fault.kind === 'promote' && !fault.force) {
-    // The target stops in the middle of the hand-over, for longer than the old leader would like to wait; or the old leader
+    // The target stops in the middle of the handover, for longer than the old leader would like to wait; or the old leader
     // has writes under way that take their time.
     const pause = chance.fork(`pause at ${fault.atMs}`);
     if (pause.chance(0.5)) {

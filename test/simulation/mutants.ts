@@ -173,7 +173,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'resumes the old leader by a timer, without compare-and-set',
-    theme: 'a hand-over stalls',
+    theme: 'a handover stalls',
     file: `${region}/role/leadership-role.js`,
     changes: [
       [
@@ -204,7 +204,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'commits a promotion on whatever revision the record has by then',
-    theme: 'a hand-over loses its bucket',
+    theme: 'a handover loses its bucket',
     file: `${router}/cluster/promote.js`,
     changes: [
       [
@@ -380,7 +380,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a compare-and-set lands on a revision of another bucket',
-    theme: 'a hand-over loses its bucket',
+    theme: 'a handover loses its bucket',
     file: 'shared/stream/jetstream-control.js',
     changes: [
       ["const digest = createHash('sha256')", "return String(sequence);\n    const digest = createHash('sha256')"],
@@ -487,7 +487,7 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'if (role.leadership?.handover !== undefined)\n            return undefined;',
-        "if (role.leadership?.handover !== undefined)\n            return 'a hand-over has begun';",
+        "if (role.leadership?.handover !== undefined)\n            return 'a handover has begun';",
       ],
     ],
   },

@@ -93,7 +93,7 @@ export const regressions: readonly Regression[] = [
   },
   {
     seed: '334',
-    theme: 'a hand-over loses its bucket',
-    found: 'a hand-over was committed in the bucket that took the place of its own (jetstream-control)',
+    theme: 'a handover loses its bucket',
+    found: 'a handover was committed in the bucket that took the place of its own (jetstream-control)',
   },
 ];

@@ -257,7 +257,7 @@ class Course {
       if (status.unshipped !== 0) return `${status.region} has ${status.unshipped ?? 'unknown'} events unshipped`;
       if (!status.streamConnected) return `${status.region} is not connected to the stream`;
       if (status.leadership?.nonce !== first.leadership?.nonce) return `${status.region} knows another record`;
-      if (status.leadership?.handover !== undefined) return 'a hand-over is under way';
+      if (status.leadership?.handover !== undefined) return 'a handover is under way';
     }
     if (first.leadership === undefined) return 'nobody leads';
     for (const router of world.routers) {
@@ -296,7 +296,7 @@ class Course {
           async ({ statusCode, body }) => {
             const text = Buffer.from(await body.arrayBuffer()).toString();
             world.note('last client', `${router}: ${statusCode} ${text}`);
-            // A router may hear a moment later than the regions that a hand-over is over; who is refused tries again.
+            // A router may hear a moment later than the regions that a handover is over; who is refused tries again.
             if (statusCode === 503 && scheduler.nowMs < endMs) {
               scheduler.after(500, () => void ask());
               return;

@@ -144,7 +144,7 @@ const aHandoverStalls: Theme = (chance, { horizonMs }) => {
 };
 
 /**
- * A hand-over waits for its target while the control bucket is lost and made anew, and somebody announces another one in the
+ * A handover waits for its target while the control bucket is lost and made anew, and somebody announces another one in the
  * new bucket, whose revisions are counted from the beginning.
  */
 const aHandoverLosesItsBucket: Theme = (chance, { horizonMs }) => {
@@ -445,11 +445,11 @@ const themes: readonly Choice[] = [
   { name: 'a partitioned leader is away', theme: aPartitionedLeaderIsAway, weight: 2, automatic: true },
   { name: 'a checkpoint finds no room', theme: aCheckpointFindsNoRoom, weight: 2 },
   { name: 'computing', theme: computing, weight: 2 },
-  { name: 'a hand-over stalls', theme: aHandoverStalls, weight: 2 },
+  { name: 'a handover stalls', theme: aHandoverStalls, weight: 2 },
   { name: 'a leader stands still', theme: aLeaderStandsStill, weight: 1 },
   { name: 'a full disk hands over', theme: aFullDiskHandsOver, weight: 1 },
   { name: 'a leader is told to stop', theme: aLeaderStops, weight: 2 },
-  { name: 'a hand-over loses its bucket', theme: aHandoverLosesItsBucket, weight: 1 },
+  { name: 'a handover loses its bucket', theme: aHandoverLosesItsBucket, weight: 1 },
   { name: 'an epoch is on one disk', theme: anEpochIsOnOneDisk, weight: 1 },
   { name: 'a wrong clock takes over', theme: aWrongClockTakesOver, weight: 1 },
   { name: 'a wrong clock is up first', theme: aWrongClockIsUpFirst, weight: 1 },

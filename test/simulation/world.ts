@@ -48,7 +48,7 @@ export const schema: Schema = {
 /** A router that makes a record anew has asked the regions within this. */
 const ASKED_WITHIN_MS = 6_000;
 
-/** From the first step of a hand-over to its last, at most. */
+/** From the first step of a handover to its last, at most. */
 const HANDOVER_LIMIT_MS = 15_000;
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);

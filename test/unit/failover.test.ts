@@ -256,7 +256,7 @@ describe('automatic failover', () => {
     assert.deepEqual(record(), { leader: 'ap-south', epoch: 2, nonce: 'operator' });
   });
 
-  it('never over a hand-over under way; a leader that died in one is replaced once it is abandoned', async () => {
+  it('never over a handover under way; a leader that died in one is replaced once it is abandoned', async () => {
     cluster.control.put({ leader: 'us-east', epoch: 1, nonce: 'h', handover: { to: 'ap-south', id: 'x' } });
     await advance(1_000);
     await kill('us-east');

@@ -4,7 +4,7 @@ import { CoreCluster } from '../harness/core-cluster.ts';
 import { view } from '../harness/core-region.ts';
 
 describe('what is not flushed is not there', () => {
-  it('a follower that has committed and not flushed reports neither, and a hand-over waits for its flush (schedule 7)', async () => {
+  it('a follower that has committed and not flushed reports neither, and a handover waits for its flush (schedule 7)', async () => {
     const cluster = await CoreCluster.start();
     const { clock } = cluster;
     const router = await cluster.router();

@@ -371,7 +371,7 @@ describe('role', () => {
     });
   });
 
-  describe('hand-over (schedule 15)', () => {
+  describe('handover (schedule 15)', () => {
     async function leading(): Promise<Rig> {
       const it = await rig(lead('us-east', 3));
       it.region.start();
@@ -407,7 +407,7 @@ describe('role', () => {
       );
     });
 
-    it('a hand-over the key does not name, or of another leader, is refused', async () => {
+    it('a handover the key does not name, or of another leader, is refused', async () => {
       const it = await leading();
       await assert.rejects(it.region.role.handOver('never'), { code: 'control_unavailable' });
       await it.write(lead('eu-west', 4));
@@ -439,7 +439,7 @@ describe('role', () => {
       assert.deepEqual([leader, epoch, handover], ['us-east', 3, undefined]);
     });
 
-    it('a second hand-over has its own 10 s', async () => {
+    it('a second handover has its own 10 s', async () => {
       const it = await leading();
       await it.write(handing(3, 'a'));
       await it.clock.until('it stopped', () => gate(it.region, 3) === 'handing_over');

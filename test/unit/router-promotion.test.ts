@@ -150,7 +150,7 @@ describe('promotion', () => {
     assert.equal((await promote('eu-west', true)).leader, 'eu-west');
   });
 
-  it('takes over a hand-over that nobody finished for 15 s', async () => {
+  it('takes over a handover that nobody finished for 15 s', async () => {
     await put({ leader: 'us-east', epoch: 1, nonce: 'n2', handover: { to: 'ap-south', id: 'dead router' } });
     await cluster.clock.advance(13_500);
     await assert.rejects(promote('eu-west'), refused('promotion_in_progress'));
@@ -175,7 +175,7 @@ describe('promotion', () => {
     assert.equal((await cluster.clock.run(sent)).durability, 'stream', 'the old leader takes writes again');
   });
 
-  it('is rolled back when the old leader does not answer the hand-over', async () => {
+  it('is rolled back when the old leader does not answer the handover', async () => {
     cluster.usEast.onHandover = () => {
       cluster.usEast.state = 'no_answer';
       throw new Refusal('not_ready', 'gone');
@@ -239,7 +239,7 @@ describe('promotion', () => {
     });
   });
 
-  it('by force takes a cut target, and overrides a hand-over under way', async () => {
+  it('by force takes a cut target, and overrides a handover under way', async () => {
     cluster.euWest.isCut = true;
     await put({ leader: 'us-east', epoch: 4, nonce: 'n2', handover: { to: 'ap-south', id: 'other' } });
     assert.equal((await promote('eu-west', true)).epoch, 5);

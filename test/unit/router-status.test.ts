@@ -177,7 +177,7 @@ describe('cluster status, health and drills', () => {
         ['unavailable', [`us-east leads and refuses writes: because of ${code}`]],
       );
     }
-    // Writes are held by the router until the hand-over has ended.
+    // Writes are held by the router until the handover has ended.
     cluster.usEast.refuses = { code: 'handing_over', detail: 'us-east is handing over to eu-west' };
     assert.equal((await health()).status, 'degraded');
     cluster.usEast.refuses = undefined;

@@ -54,7 +54,7 @@ describe('a leader that is about to stop', () => {
     assert.deepEqual([record().leader, record().epoch], ['ap-south', 2]);
   });
 
-  it('is tried again when a hand-over did not work', async () => {
+  it('is tried again when a handover did not work', async () => {
     cluster.euWest.peers = [];
     cluster.apSouth.peers = [];
     cluster.usEast.accept(write);

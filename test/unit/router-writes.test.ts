@@ -137,7 +137,7 @@ describe('writes on their way to the leader', () => {
     }
   });
 
-  it('a hand-over is waited out without one failed write', async () => {
+  it('a handover is waited out without one failed write', async () => {
     cluster.control.put({ leader: 'us-east', epoch: 1, nonce: 'n2', handover: { to: 'eu-west', id: 'h' } });
     const all = outcomes(Array.from({ length: 300 }, (_, index) => cluster.router.forwarding.submit(view(index))));
     await cluster.clock.advance(3_000);

@@ -149,7 +149,7 @@ describe('a leader that is told to stop', () => {
     assert.deepEqual(said, ['no router has begun to hand over']);
   });
 
-  it('goes on after its limit, also in the middle of a hand-over', async () => {
+  it('goes on after its limit, also in the middle of a handover', async () => {
     const { clock, state, begin, took, said } = rig();
     state.handover = { to: 'eu-west', id: 'h' };
     begin();

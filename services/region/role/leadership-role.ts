@@ -14,7 +14,7 @@ import type { Role } from './role.ts';
 import { StallWatch } from './stall-watch.ts';
 
 const READ_MS = 1_000;
-/** An old leader whose hand-over neither committed nor rolled back resumes by itself after this long. */
+/** An old leader whose handover neither committed nor rolled back resumes by itself after this long. */
 const RESUME_MS = 10_000;
 /** A peer's answer that comes this long after a question cannot be to one of before: beyond the time limit of asking it. */
 const PEER_ANSWER_MS = 2_000;
@@ -62,7 +62,7 @@ class LeadershipRole implements Role {
   private confirmed = false;
   /** Revision of the key when `known` was last read from it; undefined: `known` came from elsewhere. */
   private revision: Revision | undefined;
-  /** Monotonic ms since when a hand-over has stopped this leader. */
+  /** Monotonic ms since when a handover has stopped this leader. */
   private stoppedSinceMs: number | undefined;
   private refreshing: Promise<void> | undefined;
   /** A read that begins after the one under way: everybody who asked meanwhile shares it. */
@@ -301,7 +301,7 @@ class LeadershipRole implements Role {
     }
   }
 
-  /** A hand-over stops this leader from now on, or from when it saw it first; after a restart, from the start. */
+  /** A handover stops this leader from now on, or from when it saw it first; after a restart, from the start. */
   private noteHandover(before: Leadership | undefined): void {
     const { clock, region } = this.options;
     const handover = this.known?.leader === region ? this.known.handover : undefined;
@@ -321,7 +321,7 @@ class LeadershipRole implements Role {
     return { durable: formatPosition(await drain()) };
   }
 
-  /** Compare-and-set on the very revision of the hand-over: exactly one of commit, roll-back and resumption happens. */
+  /** Compare-and-set on the very revision of the handover: exactly one of commit, roll-back and resumption happens. */
   private async resumeWhenForgotten(): Promise<void> {
     const { clock, control, random, log, region } = this.options;
     const known = this.known;

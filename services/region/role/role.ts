@@ -11,7 +11,7 @@
  *   and none that answers knows a higher epoch (a single-region topology: itself);
  * - after the process stood still for more than a second the same: it accepts nothing until the key was read again, by a
  *   reading that began afterwards;
- * - a record with a hand-over stops the leader from accepting until a record without it is read;
+ * - a record with a handover stops the leader from accepting until a record without it is read;
  * - what names no region of the topology, is malformed, or has an epoch far beyond the known one is no record: it is
  *   refused wherever it is found, on the own disk too, and named in the status.
  *
@@ -60,8 +60,8 @@ export interface Role {
   /** Reads the record now. Never throws: an unreadable key leaves what is remembered. */
   refresh(): Promise<void>;
   /**
-   * Stops accepting for the hand-over `id`, settles what was admitted, and answers the final durable position. Throws a
-   * `Refusal` when this region does not lead or the key does not name that hand-over.
+   * Stops accepting for the handover `id`, settles what was admitted, and answers the final durable position. Throws a
+   * `Refusal` when this region does not lead or the key does not name that handover.
    */
   handOver(id: string): Promise<HandoverReply>;
   stop(): Promise<void>;

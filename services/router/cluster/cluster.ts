@@ -54,7 +54,7 @@ export interface PromoteAnswer {
   readonly leader: string;
   readonly previous: string;
   readonly epoch: number;
-  /** Events of the old leader's final durable position that the target lacked when the hand-over began. */
+  /** Events of the old leader's final durable position that the target lacked when the handover began. */
   readonly handed_over_events: number;
   readonly took_ms: number;
   /** Forced only: durable events of the old leader the target lacks, as last known; null where nothing is known. */
@@ -65,7 +65,7 @@ export type Promote = (request: PromoteRequest) => Promise<PromoteAnswer>;
 
 /**
  * Replaces the leader of `judged` by `region`, for failover: only while the key still names that leader in that epoch, no
- * hand-over is under way, `region` could be promoted, the leader does not answer a last time, and `stillMine` holds just
+ * handover is under way, `region` could be promoted, the leader does not answer a last time, and `stillMine` holds just
  * before the change; `withdrawn` otherwise. Throws a `Refusal` when the change itself could not be made.
  */
 export type Replace = (

@@ -9,7 +9,7 @@
  * Roll-back, and the old leader's own resumption after 10 s, are compare-and-sets on that revision too: exactly one of
  * commit and resumption happens. After an error in a compare-and-set the key is read again and our nonce looked for.
  *
- * What a crash leaves: before 1 nothing; between 1 and 4 a hand-over that the old leader takes back after 10 s and any
+ * What a crash leaves: before 1 nothing; between 1 and 4 a handover that the old leader takes back after 10 s and any
  * promotion after 15 s; after 4 the new leader.
  */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
@@ -33,7 +33,7 @@ import type {
 
 /** Steps 2 and 3 together; below the 10 s after which the old leader resumes by itself. */
 export const HANDOVER_LIMIT_MS = 8_000;
-/** A hand-over nobody finished may be taken over after this long without a change. */
+/** A handover nobody finished may be taken over after this long without a change. */
 export const ABANDONED_AFTER_MS = 15_000;
 /** How long after an error in a compare-and-set the key is looked at again. */
 const LOOK_AGAIN_MS = 3_000;
@@ -66,7 +66,7 @@ export class Promotion {
   private readonly options: PromotionOptions;
   private readonly outcomes;
   private underWay = false;
-  /** When this process first saw the hand-over that is in the record. */
+  /** When this process first saw the handover that is in the record. */
   private handoverSeen: { readonly nonce: string; readonly atMs: number } | undefined;
 
   constructor(options: PromotionOptions) {
@@ -238,7 +238,7 @@ export class Promotion {
     return nowMs - (this.handoverSeen?.atMs ?? nowMs) >= ABANDONED_AFTER_MS;
   }
 
-  /** Promoting the leader changes nothing, but takes back a hand-over that was abandoned. */
+  /** Promoting the leader changes nothing, but takes back a handover that was abandoned. */
   private async keepLeader({ record, revision }: Found): Promise<void> {
     if (record.handover === undefined) return this.options.leadership.adopt(record);
     const back = this.next(record.leader, record.epoch);

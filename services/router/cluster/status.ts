@@ -144,7 +144,7 @@ function doubtsOf(name: string, { stopped, refused, failedIndexes = [] }: Region
   return notes;
 }
 
-/** Whether a write that is sent now is taken: by the leader in its epoch, or held until its hand-over has ended. */
+/** Whether a write that is sent now is taken: by the leader in its epoch, or held until its handover has ended. */
 function accepts({ reachable, status }: KnownRegion, { leader, epoch }: Leadership): boolean {
   const { ready, leadership: known, refuses } = status;
   if (!reachable || !ready || known?.leader !== leader || known.epoch !== epoch) return false;

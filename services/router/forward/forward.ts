@@ -58,7 +58,7 @@ export interface RegionLink {
   status(): Promise<RegionStatus>;
   /** Reads the leadership record now. */
   refreshLeadership(): Promise<RegionStatus>;
-  /** Answers once the leader has stopped for this hand-over and everything it accepted is flushed. */
+  /** Answers once the leader has stopped for this handover and everything it accepted is flushed. */
   handover(request: HandoverRequest, limitMs: number): Promise<HandoverReply>;
   await(request: AwaitRequest): Promise<AwaitReply>;
   drain(request: DrainRequest): Promise<DrainReply>;

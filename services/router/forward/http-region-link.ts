@@ -1,6 +1,6 @@
 /**
  * A region link over HTTP: two pools of kept connections, one for reads and one for writes and control, so that a burst
- * of reads never delays a hand-over. Every call has a time limit on the given clock. After one without an answer no
+ * of reads never delays a handover. Every call has a time limit on the given clock. After one without an answer no
  * connection of before is used again.
  */
 

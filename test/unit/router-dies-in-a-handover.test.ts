@@ -8,7 +8,7 @@ import { Refusal } from '../../shared/errors/errors.ts';
 import { CoreCluster, type CoreRouter, type RouterStep } from '../harness/core-cluster.ts';
 import { view } from '../harness/core-region.ts';
 
-/** How long an old leader stays stopped for a hand-over that does not end. */
+/** How long an old leader stays stopped for a handover that does not end. */
 const RESUME_MS = 10_000;
 
 /** Clients that write one view of a new entity ten times a second each, until stopped, and remember what they were told. */
@@ -85,7 +85,7 @@ async function outcomeOf(cluster: CoreCluster, promotion: Promise<unknown>): Pro
   }
 }
 
-describe('a router dies in a hand-over', () => {
+describe('a router dies in a handover', () => {
   const points: readonly [what: string, step: RouterStep, when: 'before' | 'after', nth: number, leader: string][] = [
     ['before it announces it', 'update', 'before', 1, 'us-east'],
     ['once it is announced', 'update', 'after', 1, 'us-east'],
@@ -120,7 +120,7 @@ describe('a router dies in a hand-over', () => {
     });
   }
 
-  it('a hand-over whose old leader is dead as well may be taken over after 15 s, by force at once (schedule 15)', async () => {
+  it('a handover whose old leader is dead as well may be taken over after 15 s, by force at once (schedule 15)', async () => {
     const cluster = await CoreCluster.start();
     const [dying, other] = [await cluster.router(), await cluster.router()];
     dieAt(dying, 'handover', 'after');
@@ -131,7 +131,7 @@ describe('a router dies in a hand-over', () => {
     const again = (): Promise<string> => outcomeOf(cluster, other.service.promote({ region: 'us-east', force: false }));
     assert.equal(await again(), 'promotion_in_progress');
     await cluster.clock.advance(15_000);
-    assert.equal(await again(), 'done', 'promoting who leads anyway takes the hand-over back');
+    assert.equal(await again(), 'done', 'promoting who leads anyway takes the handover back');
     assert.deepEqual([cluster.record.leader, cluster.record.handover], ['us-east', undefined]);
     assert.equal(await outcomeOf(cluster, other.service.promote({ region: 'ap-south', force: true })), 'done');
     cluster.start('us-east');
@@ -253,7 +253,7 @@ describe('of commit, roll-back and resumption exactly one happens', () => {
     assert.deepEqual(clients.unknown, []);
   });
 
-  it('the old leader dies after it answered, its tail only on its disk: the hand-over is taken back, nothing is lost (schedule 15)', async () => {
+  it('the old leader dies after it answered, its tail only on its disk: the handover is taken back, nothing is lost (schedule 15)', async () => {
     const cluster = await CoreCluster.start();
     const [router, other] = [await cluster.router(), await cluster.router()];
     const clients = new Clients(cluster, [other]);
