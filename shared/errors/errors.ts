@@ -133,12 +133,55 @@ export class Refusal extends Error {
   }
 }
 
-/** The outside world failed. `code` is ours, never a foreign text. */
+/** Every code of a fault. Ours, never a foreign text; whoever catches one decides by it. */
+export type FaultCode =
+  // Another process, over HTTP: whether it may have acted is what counts.
+  | 'not_sent'
+  | 'no_answer'
+  | 'timed_out'
+  | 'not_reached'
+  | 'no_position'
+  | 'wrong_region'
+  // A peer.
+  | 'peer_unreachable'
+  | 'peer_refused'
+  | 'log_trimmed'
+  | 'not_ready'
+  | 'snapshot_gone'
+  | 'snapshot_refused'
+  | 'snapshot_unfit'
+  // The broker.
+  | 'stream_unavailable'
+  | 'stream_missing'
+  | 'stream_error'
+  | 'control_unavailable'
+  // The disk.
+  | 'storage_full'
+  | 'storage_failed'
+  | 'no_place_to_read'
+  | 'damaged_store'
+  | 'damaged_log'
+  | 'damaged_batch'
+  | 'unknown_format'
+  | 'unappliable_event'
+  | 'damaged_checkpoint'
+  | 'damaged_index'
+  | 'damaged_backup'
+  | 'no_graph'
+  // Commands.
+  | 'nats_server_missing'
+  | 'nats_server_unusable'
+  | 'download_failed'
+  | 'package_failed'
+  | 'docker_failed'
+  | 'demo_failed';
+
+/** The outside world failed. */
 export class Fault extends Error {
   override readonly name = 'Fault';
-  readonly code: string;
+  readonly code: FaultCode;
 
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
+  constructor(code: FaultCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.code = code;
   }

@@ -7,7 +7,7 @@ import type { ArrivedSnapshot, Bootstrap } from '../../services/region/snapshot/
 import { encodeItem } from '../../services/region/wal/documents.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { ConfigError } from '../../shared/config/config-error.ts';
-import { Fault } from '../../shared/errors/errors.ts';
+import { Fault, type FaultCode } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import type { Batch } from '../../shared/protocol/batch.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
@@ -33,7 +33,7 @@ class Peer implements PeerLink {
   private served: Uint8Array | undefined;
   cut = false;
   /** Throws instead of answering, where set. */
-  fails: ((call: 'status' | 'snapshot' | 'part', offset: number) => string | undefined) | undefined;
+  fails: ((call: 'status' | 'snapshot' | 'part', offset: number) => FaultCode | undefined) | undefined;
   damaged = false;
   id = 'aaaa';
   keysForgottenMs: number | undefined;

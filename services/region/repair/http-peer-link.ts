@@ -1,5 +1,5 @@
 /** A peer over its internal HTTP API. */
-import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
+import { Fault, type FaultCode, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { HttpCall, OpenHttpPool } from '../../../shared/observe/http-pool.ts';
 import { type SnapshotRequest, snapshotOf, statusOf } from '../../../shared/protocol/internal.ts';
@@ -11,7 +11,7 @@ const STATUS_TIMEOUT_MS = 1_000;
 const LOG_TIMEOUT_MS = 10_000;
 
 /** Refusals of a peer that mean different things to whoever asked; all others are `peer_refused`. */
-const toldApart: ReadonlySet<string> = new Set<ProblemCode>(['log_trimmed', 'snapshot_gone', 'not_ready']);
+const passedOn = ['log_trimmed', 'snapshot_gone', 'not_ready'] as const satisfies readonly (ProblemCode & FaultCode)[];
 
 type Question = Omit<HttpCall, 'signal'>;
 
@@ -41,8 +41,8 @@ export function createHttpPeerLink({
       const bytes = Buffer.from(await body.arrayBuffer());
       if (statusCode === 200) return bytes;
       const code = refusalIn(bytes)?.code;
-      const told = code !== undefined && toldApart.has(code) ? code : 'peer_refused';
-      throw new Fault(told, `${region} answered ${statusCode} ${code ?? ''} to ${question.path}`);
+      const known = passedOn.find((each) => each === code) ?? 'peer_refused';
+      throw new Fault(known, `${region} answered ${statusCode} ${code ?? ''} to ${question.path}`);
     } catch (error) {
       if (error instanceof Fault) throw error;
       connections.leave(pools);

@@ -150,7 +150,7 @@ export class VectorServer {
       reply({
         kind: 'log',
         level: 'warn',
-        message: 'the vector index on disk cannot be used: it is built anew',
+        message: 'vector index on disk unusable, rebuilding',
         fields,
       });
     }
@@ -183,7 +183,7 @@ export class VectorServer {
       reply({
         kind: 'log',
         level: 'warn',
-        message: 'the vector index cannot be written: the former one stays',
+        message: 'vector index not written, keeping the former file',
         fields,
       });
     }
