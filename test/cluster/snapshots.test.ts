@@ -76,7 +76,7 @@ describe('a region comes back by a snapshot', function () {
               early++;
               return false;
             }
-            assert.equal(body.status, 'ok');
+            assert.equal(body.status, 'ready');
             return true;
           },
           LIMIT_MS,

@@ -56,6 +56,7 @@ describe('trimmer', () => {
 
   async function trimmed(wal: Wal, options: Partial<TrimmerOptions>): Promise<number> {
     const fatal: unknown[] = [];
+    let events = 0;
     const trimmer = createTrimmer({
       clock,
       log: silentLog,
@@ -65,6 +66,9 @@ describe('trimmer', () => {
       needed: () => undefined,
       retentionBytes: 0,
       onFatal: (error) => fatal.push(error),
+      onTrimmed: (gone) => {
+        events += gone;
+      },
       ...options,
     });
     trimmer.start();
@@ -72,7 +76,7 @@ describe('trimmer', () => {
     await trimmer.stop();
     assert.deepEqual(fatal, []);
     assert.equal(clock.pending, 0);
-    return trimmer.trimmed;
+    return events;
   }
 
   it('nothing goes while the batches take no more than their bytes, whoever has them', async () => {

@@ -47,13 +47,6 @@ export interface Checkpoint {
   stop(): Promise<void>;
 }
 
-export interface Trim {
-  start(): void;
-  stop(): Promise<void>;
-  /** Events that were trimmed since the start. */
-  readonly trimmed: number;
-}
-
 /** A background work of this room that only ever takes away what nobody needs. */
 export interface Sweep {
   start(): void;

@@ -14,7 +14,7 @@ import type { Log } from '../../../shared/observe/log.ts';
 import { type Position, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../repair/repair.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
-import type { Trim } from './checkpoint.ts';
+import type { Sweep } from './checkpoint.ts';
 
 const LOOK_MS = 1_000;
 const STEP_BYTES = 4 * 1024 * 1024;
@@ -35,15 +35,14 @@ export interface TrimmerOptions {
   readonly onTrimmed?: (events: number) => void;
 }
 
-export function createTrimmer(options: TrimmerOptions): Trim {
+export function createTrimmer(options: TrimmerOptions): Sweep {
   return new Trimmer(options);
 }
 
-class Trimmer implements Trim {
+class Trimmer implements Sweep {
   private readonly options: TrimmerOptions;
   private readonly stopped = new AbortController();
   private loop: Promise<void> = Promise.resolve();
-  trimmed = 0;
 
   constructor(options: TrimmerOptions) {
     this.options = options;
@@ -83,7 +82,6 @@ class Trimmer implements Trim {
       const gone = await this.step();
       if (gone === 0) break;
       events += gone;
-      this.trimmed += gone;
       onTrimmed?.(gone);
       await sleep(clock, clock.monotonicMs() - startMs, this.stopped.signal);
     }

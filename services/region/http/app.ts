@@ -26,11 +26,11 @@ export function createRegionApp({ log, metrics, clock, random, limits, surface }
   addSnapshotRoutes(router, surface);
   addReadRoutes(router, surface);
   router.get('/health/live', (ctx) => {
-    ctx.body = { status: 'ok' };
+    ctx.body = { status: 'live' };
   });
   router.get('/health/ready', (ctx) => {
-    const status = surface.draining() ? 'draining' : surface.ready() ? 'ok' : 'starting';
-    ctx.status = status === 'ok' ? 200 : 503;
+    const status = surface.draining() ? 'draining' : surface.ready() ? 'ready' : 'starting';
+    ctx.status = status === 'ready' ? 200 : 503;
     ctx.body = { status, region: surface.region };
   });
   router.get('/metrics', async (ctx) => {

@@ -27,7 +27,7 @@ export function createBlockedApp({ region, detail, status, setAside, ...ground }
   const app = createHttpApp(ground);
   const router = new Router();
   router.get('/health/live', (ctx) => {
-    ctx.body = { status: 'ok' };
+    ctx.body = { status: 'live' };
   });
   router.get('/health/ready', (ctx) => {
     ctx.status = 503;

@@ -13,7 +13,7 @@ export function createSwitchingApp({
   const app = createHttpApp({ metrics, ...ground });
   const router = new Router();
   router.get('/health/live', (ctx) => {
-    ctx.body = { status: 'ok' };
+    ctx.body = { status: 'live' };
   });
   router.get('/health/ready', (ctx) => {
     ctx.status = 503;

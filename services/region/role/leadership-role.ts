@@ -33,7 +33,6 @@ export interface LeadershipRoleOptions {
   readonly writeBlocker: () => Refusal | undefined;
   /** Settles intake; see `Intake.settle`. */
   readonly drain: () => Promise<Position>;
-  readonly onChange?: (leadership: Leadership) => void;
   /** Names of the topology; a record of others is none. */
   readonly regions: readonly string[];
   /** A record was read that is none of this cluster. */
@@ -261,7 +260,7 @@ class LeadershipRole implements Role {
   }
 
   private async adoptNow(record: Leadership, from: KeyReading | undefined): Promise<void> {
-    const { log, onChange, region } = this.options;
+    const { log, region } = this.options;
     const before = this.known;
     const fromKey = from !== undefined;
     if (before !== undefined && (record.epoch < before.epoch || (record.epoch === before.epoch && !fromKey))) return;
@@ -272,7 +271,6 @@ class LeadershipRole implements Role {
       if (before?.epoch !== record.epoch || before.leader !== record.leader) {
         log.info('leadership changed', { leader: record.leader, epoch: record.epoch });
       }
-      onChange?.(record);
     }
     this.revision = from?.revision;
     if (fromKey && from.stalls === this.stalls) this.confirmed = true;
