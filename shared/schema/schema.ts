@@ -10,16 +10,22 @@ import type { ProfileDefinition } from './profile.ts';
 
 export type Sentiment = 'positive' | 'negative';
 
-/** The windows every signal is summed over. `all` is everything ever. */
-export const windows = ['1h', '24h', '7d', 'all'] as const;
-export type Window = (typeof windows)[number];
-
-/** Seconds of each window; `all` has no length. */
-export const windowSeconds: Readonly<Record<Exclude<Window, 'all'>, number>> = {
+/** The windows a signal may be summed over, with their lengths in seconds, each longer than the one before. */
+export const windowSeconds = {
   '1h': 3_600,
   '24h': 86_400,
   '7d': 604_800,
-};
+} as const;
+
+/** `all` is everything ever. */
+export type Window = keyof typeof windowSeconds | 'all';
+
+export const windows: readonly Window[] = [...(Object.keys(windowSeconds) as Exclude<Window, 'all'>[]), 'all'];
+
+/** A value for each window. */
+export function byWindow<T>(of: (window: Window) => T): Record<Window, T> {
+  return Object.fromEntries(windows.map((window) => [window, of(window)])) as Record<Window, T>;
+}
 
 export interface SignalDefinition {
   readonly name: string;

@@ -3,7 +3,7 @@
  * them with bigints and the closed form of decay. What `services/region/state/ledger` is compared with.
  */
 import { BUCKET_HALF_LIVES, DECAY_BUCKETS, Decay } from '../../services/region/state/ledger/decay/decay.ts';
-import type { Window } from '../../shared/schema/schema.ts';
+import { type Window, windowSeconds } from '../../shared/schema/schema.ts';
 
 export interface LedgerEvent {
   readonly entity: number;
@@ -15,11 +15,16 @@ export interface LedgerEvent {
 
 const MINUTE_MS = 60_000;
 
-const rings: Record<Exclude<Window, 'all'>, { bucketMs: number; kept: number; read: number }> = {
-  '1h': { bucketMs: 60_000, kept: 66, read: 60 },
-  '24h': { bucketMs: 3_600_000, kept: 170, read: 24 },
-  '7d': { bucketMs: 3_600_000, kept: 170, read: 168 },
-};
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** By the minute up to an hour, and 66 minutes are kept; else by the hour, and two hours more than the longest window are kept. */
+const minutes = { bucketMs: MINUTE_MS, kept: 66 };
+const hours = { bucketMs: HOUR_MS, kept: Math.max(...Object.values(windowSeconds)) / 3_600 + 2 };
+
+function ringOf(window: Exclude<Window, 'all'>): { bucketMs: number; kept: number; read: number } {
+  const ring = windowSeconds[window] <= 3_600 ? minutes : hours;
+  return { ...ring, read: (windowSeconds[window] * 1_000) / ring.bucketMs };
+}
 
 export class ReferenceLedger {
   private readonly events: LedgerEvent[] = [];
@@ -48,7 +53,7 @@ export class ReferenceLedger {
 
   private sum(own: readonly LedgerEvent[], entity: number, signal: string, window: Window, atMs: number): bigint {
     if (window === 'all') return own.reduce((sum, event) => sum + BigInt(event.weight), 0n);
-    const { bucketMs, kept, read } = rings[window];
+    const { bucketMs, kept, read } = ringOf(window);
     const bucket = (timeMs: number): number => Math.floor(timeMs / bucketMs);
     const newest = bucket(this.times(entity, signal).lastMs);
     return own
@@ -62,8 +67,8 @@ export class ReferenceLedger {
     const { firstMs, lastMs } = this.times(entity, signal);
     if (atMs >= lastMs) return () => false;
     if (atMs < firstMs) return () => true;
-    const minutes = Math.floor(lastMs / MINUTE_MS) - Math.floor(atMs / MINUTE_MS) < 66;
-    const { bucketMs, kept } = minutes ? rings['1h'] : rings['7d'];
+    const isKept = Math.floor(lastMs / MINUTE_MS) - Math.floor(atMs / MINUTE_MS) < minutes.kept;
+    const { bucketMs, kept } = isKept ? minutes : hours;
     const bucket = (timeMs: number): number => Math.floor(timeMs / bucketMs);
     // What has left the ring cannot be told from what was before.
     return ({ timeMs }) => bucket(timeMs) > bucket(atMs) && bucket(timeMs) > bucket(lastMs) - kept;
@@ -74,10 +79,10 @@ export class ReferenceLedger {
     const { firstMs, lastMs } = this.times(entity, signal);
     if (atMs >= lastMs || atMs < firstMs) return true;
     if (window === 'all') {
-      const { bucketMs, kept } = rings['7d'];
+      const { bucketMs, kept } = hours;
       return Math.floor((atMs + 1) / bucketMs) > Math.floor(lastMs / bucketMs) - kept;
     }
-    const { bucketMs, kept, read } = rings[window];
+    const { bucketMs, kept, read } = ringOf(window);
     // The first bucket whose whole window the ring still holds.
     return Math.floor(atMs / bucketMs) >= Math.floor(lastMs / bucketMs) - kept + read;
   }
@@ -126,7 +131,7 @@ export class ReferenceLedger {
     }
     const parts: (number | bigint)[] = [own.length, this.thousandths(entity, signal, 'all', lastMs), firstMs, lastMs];
     parts.push(...cells);
-    for (const { bucketMs, kept } of [rings['1h'], rings['7d']]) {
+    for (const { bucketMs, kept } of [minutes, hours]) {
       const buckets = new Map<number, bigint>();
       for (const { weight, timeMs } of own) {
         const bucket = Math.floor(timeMs / bucketMs);

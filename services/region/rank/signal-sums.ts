@@ -4,7 +4,7 @@
  */
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { Schema, Window } from '../../../shared/schema/schema.ts';
-import { windowSeconds } from '../../../shared/schema/schema.ts';
+import { windowSeconds, windows } from '../../../shared/schema/schema.ts';
 import type { LedgerView, SignalView } from '../state/ledger/ledger.ts';
 import type { Limits } from './scorer.ts';
 
@@ -24,7 +24,7 @@ class Total {
   private readonly byWindow = new Map<Window, readonly Signal[]>();
 
   constructor(signals: readonly Signal[]) {
-    for (const window of ['1h', '24h', '7d', 'all'] as const) {
+    for (const window of windows) {
       const ranked = signals.filter(({ windows }) => windows.includes(window));
       this.byWindow.set(window, ranked);
     }

@@ -15,7 +15,7 @@
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { Ranking, RankKey } from '../../../shared/kernel/ranking.ts';
 import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
-import type { Window } from '../../../shared/schema/schema.ts';
+import { byWindow, type Window } from '../../../shared/schema/schema.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
@@ -277,12 +277,7 @@ class NodeLimits implements Limits {
     this.past = past;
     this.page = upperBounds.page(0, 0);
     this.atMs = atMs;
-    this.columns = {
-      '1h': upperBounds.columnOf('1h', atMs),
-      '24h': upperBounds.columnOf('24h', atMs),
-      '7d': upperBounds.columnOf('7d', atMs),
-      all: upperBounds.columnOf('all', atMs),
-    };
+    this.columns = byWindow((window) => upperBounds.columnOf(window, atMs));
   }
 
   of(page: NodePage, node: number, newestMs: number): this {

@@ -7,7 +7,7 @@
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
-import type { Window } from '../../../../shared/schema/schema.ts';
+import { byWindow, type Window } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
 import { Carries, exact } from './carries.ts';
 import { DECAY_BUCKETS, type Decay, sortKey } from './decay/decay.ts';
@@ -267,12 +267,7 @@ export class SignalPairs implements TimedPairs {
     const slot = this.table.find(entity);
     if (slot < 0) return undefined;
     return {
-      sums: {
-        '1h': this.windowSum(slot, '1h', atMs),
-        '24h': this.windowSum(slot, '24h', atMs),
-        '7d': this.windowSum(slot, '7d', atMs),
-        all: this.windowSum(slot, 'all', atMs),
-      },
+      sums: byWindow((window) => this.windowSum(slot, window, atMs)),
       count: this.count(slot),
       decayed: this.score(slot, atMs),
       firstMs: this.firstMs(slot),

@@ -18,7 +18,7 @@
  * Cost: a pair that changed compares four numbers in its block, and goes up as long as it is the highest: once for all its events
  * since the last search, or since a few thousand pairs changed. Memory: 2 bytes an entity, and 4.2 for each signal.
  */
-import type { Window } from '../../../../shared/schema/schema.ts';
+import { byWindow, type Window, windowSeconds } from '../../../../shared/schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
 import {
   ALL,
@@ -50,7 +50,13 @@ export interface PairBound {
   decayKey: number;
 }
 
-const column: Readonly<Record<Window, number>> = { '1h': MINUTES, '24h': DAY, '7d': HOURS, all: ALL };
+/** The narrowest sum that is wide enough for the window. */
+const column: Readonly<Record<Window, number>> = byWindow((window) => {
+  if (window === 'all') return ALL;
+  const seconds = windowSeconds[window];
+  if (seconds <= 3_600) return MINUTES;
+  return seconds <= 86_400 ? DAY : HOURS;
+});
 
 /** How many buckets earlier than the newest one a wide sum still holds. */
 export const MINUTE_SLACK = 6;
@@ -285,9 +291,12 @@ export class UpperBounds {
   /** Which column says what the window sums at most at a moment: its own, or everything for a moment before it holds. */
   columnOf(window: Window, atMs: number): number {
     if (window === 'all') return ALL;
+    const number = column[window];
     const holds =
-      window === '1h' ? Math.floor(atMs / MINUTE_MS) >= this.fromMinute : Math.floor(atMs / HOUR_MS) >= this.fromHour;
-    return holds ? column[window] : ALL;
+      number === MINUTES
+        ? Math.floor(atMs / MINUTE_MS) >= this.fromMinute
+        : Math.floor(atMs / HOUR_MS) >= this.fromHour;
+    return holds ? number : ALL;
   }
 
   /** In weights; `columnNumber` from {@link columnOf}. */

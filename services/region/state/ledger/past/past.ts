@@ -7,7 +7,7 @@
  * have pushed out of the rings is not known any more (`Doubt.knownSince`).
  */
 import { WEIGHT_SCALE } from '../../../../../shared/protocol/events.ts';
-import type { Window } from '../../../../../shared/schema/schema.ts';
+import { byWindow, type Window } from '../../../../../shared/schema/schema.ts';
 import type { Decay } from '../decay/decay.ts';
 import type { Doubt, Past, SignalReading, SignalView } from '../ledger.ts';
 import {
@@ -88,7 +88,7 @@ class PastPairs implements SignalView {
     const sum = (window: Window): number | undefined =>
       this.knows(slot, window, atMs) ? this.sumOf(slot, window, atMs) : undefined;
     return {
-      sums: { '1h': sum('1h'), '24h': sum('24h'), '7d': sum('7d'), all: sum('all') },
+      sums: byWindow(sum),
       count: pairs.count(slot),
       decayed: this.knows(slot, 'all', atMs) ? this.decayedOf(slot, atMs) : undefined,
       firstMs: pairs.firstMs(slot),

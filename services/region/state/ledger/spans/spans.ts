@@ -4,16 +4,11 @@
  * A ring of n buckets covers (newest − n, newest], newest = the bucket of the pair's latest event. n exceeds the widest
  * window by a few buckets, so that an event of another region that arrives a little late is still counted.
  */
-import type { Window } from '../../../../../shared/schema/schema.ts';
+import { type Window, windowSeconds } from '../../../../../shared/schema/schema.ts';
 
 export const MINUTE_MS = 60_000;
 export const MINUTES_PER_HOUR = 60;
 export const HOUR_MS = MINUTES_PER_HOUR * MINUTE_MS;
-export const MINUTES_KEPT = 66;
-export const HOURS_KEPT = 170;
-/** What a total over a day covers: `24h` and two hours, as the rings exceed their windows. */
-export const DAY_HOURS_KEPT = 26;
-
 export type RingKind = 'minutes' | 'hours';
 
 export interface WindowSpan {
@@ -22,11 +17,24 @@ export interface WindowSpan {
   readonly count: number;
 }
 
-export const windowSpans: Readonly<Record<Exclude<Window, 'all'>, WindowSpan>> = {
-  '1h': { ring: 'minutes', count: 60 },
-  '24h': { ring: 'hours', count: 24 },
-  '7d': { ring: 'hours', count: 168 },
-};
+/** Up to an hour a window is read to the minute, beyond it to the hour. */
+export const windowSpans = Object.fromEntries(
+  Object.entries(windowSeconds).map(([window, seconds]): [string, WindowSpan] => [
+    window,
+    seconds * 1_000 <= HOUR_MS
+      ? { ring: 'minutes', count: (seconds * 1_000) / MINUTE_MS }
+      : { ring: 'hours', count: (seconds * 1_000) / HOUR_MS },
+  ]),
+) as Readonly<Record<Exclude<Window, 'all'>, WindowSpan>>;
+
+export const MINUTES_KEPT = widest('minutes') + 6;
+export const HOURS_KEPT = widest('hours') + 2;
+/** What a total over a day covers: a day and two hours, as the rings exceed their windows. */
+export const DAY_HOURS_KEPT = 26;
+
+function widest(kind: RingKind): number {
+  return Math.max(...Object.values(windowSpans).map(({ ring, count }) => (ring === kind ? count : 0)));
+}
 
 /**
  * The earliest moment that a window is known for of a pair whose latest event is at `newestMs`: from the first minute or hour on of
