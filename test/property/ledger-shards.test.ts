@@ -1,5 +1,6 @@
 /** A ledger written shard by shard while it changes, and read back, is the same ledger: now, and after whatever comes. */
 import assert from 'node:assert/strict';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { createDigest } from '../../services/region/state/digest.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
@@ -183,6 +184,27 @@ describe('ledger shards', function () {
     assert.deepEqual([target.pairs, narrower.pairs], [0, 0]);
     target.load(shard, bytes);
     assert.deepEqual(described(target), described(ledger));
+  });
+
+  it('a shard of rings of another length is refused; one that does not say keeps 170 hours', () => {
+    const ledger = createLedger({ schema });
+    ledger.add(5, 'view', 1_000, START_MS);
+    const shard = ledger.shardOf(5);
+    const bytes = Buffer.from(encodeAll(ledger).get(shard)!);
+    const keeps = (hours: number): Buffer => {
+      const other = Buffer.from(bytes);
+      other.writeUInt16LE(hours, 2);
+      other.writeUInt32LE(crc32(other.subarray(8), crc32(other.subarray(0, 4))), 4);
+      return other;
+    };
+    const target = createLedger({ schema });
+    const message = /keep 100 hours, not \d+/;
+    assert.throws(() => target.load(shard, keeps(100)), { code: 'damaged_checkpoint', message });
+    assert.equal(target.pairs, 0);
+    const own = bytes.readUInt16LE(2);
+    if (own !== 170) assert.throws(() => target.load(shard, keeps(0)), { code: 'damaged_checkpoint' });
+    else target.load(shard, keeps(0));
+    assert.equal(target.pairs, own === 170 ? 1 : 0);
   });
 
   it('an entity’s shard is the same for ever, and entities spread over all of them', () => {

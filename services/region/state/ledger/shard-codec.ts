@@ -3,7 +3,7 @@
  *
  *     0  u8   format version            4  u32  CRC-32 of everything else
  *     1  u8   shard                     8  varint signals, each: u8 length + name · varint pairs; then their pairs
- *     2  u16  reserved, 0
+ *     2  u16  hours that the rings keep; 0: 170, as before it was written
  *     per pair, entities ascending: varint entity − the one before · u8 what follows
  *       · varint count · sum · last ms · last − first ms · newest cell
  *       · older cells: 3 varints · carries: 5 varints, of the cells by age and of the sum
@@ -17,10 +17,13 @@ import { crc32 } from 'node:zlib';
 import { Fault } from '../../../../shared/errors/errors.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
+import { HOURS_KEPT } from './spans/spans.ts';
 
 const FORMAT_VERSION = 1;
 const HEADER_BYTES = 8;
+const HOURS_AT = 2;
 const CRC_AT = 4;
+const UNWRITTEN_HOURS = 170;
 
 export class ShardWriter extends VarintWriter {
   constructor(shard: number, capacity: number) {
@@ -28,6 +31,7 @@ export class ShardWriter extends VarintWriter {
     this.buffer.fill(0, 0, HEADER_BYTES);
     this.buffer[0] = FORMAT_VERSION;
     this.buffer[1] = shard;
+    this.buffer.writeUInt16LE(HOURS_KEPT, HOURS_AT);
   }
 
   name(value: string): void {
@@ -57,6 +61,9 @@ export class ShardReader extends VarintReader {
     }
     if (bytes[0] !== FORMAT_VERSION) throw damaged(shard, `its format is ${bytes[0]}, not ${FORMAT_VERSION}`);
     if (bytes[1] !== shard) throw damaged(shard, `it is the shard ${bytes[1]}`);
+    // A ring that was shorter lacks events that a longer window counts.
+    const hours = bytes.readUInt16LE(HOURS_AT) || UNWRITTEN_HOURS;
+    if (hours !== HOURS_KEPT) throw damaged(shard, `its rings keep ${hours} hours, not ${HOURS_KEPT}`);
     super(bytes, HEADER_BYTES);
     this.text = bytes;
   }
