@@ -9,22 +9,8 @@ import {
   readSettings,
   resolvePath,
   type Setting,
+  type Values,
 } from './settings-table.ts';
-
-export interface LauncherConfig {
-  /** Of the router. The other ports are counted from it. */
-  readonly listen: Address;
-  /** Absolute paths. */
-  readonly schemaFile: string;
-  readonly topologyFile: string;
-  readonly dataDir: string;
-  /** The nats-server the operator named; absent = find or fetch one. */
-  readonly natsServer?: string;
-  /** Shows every line of every process, not only changes of state, warnings and errors. */
-  readonly verbose: boolean;
-  /** What the child processes inherit. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
-}
 
 const schemaDefault = 'deploy/config/default-schema.yaml';
 const topologyDefault = 'deploy/config/default-cluster.yaml';
@@ -40,22 +26,22 @@ const table = {
     fallback: '127.0.0.1:9500',
     why: 'address of the public HTTP surface; regions take the ports above it, nats-server the one 20 above, on loopback',
   },
-  schema: { env: 'TIDAL_SCHEMA', flag: 'schema', kind: 'text', fallback: schemaDefault, why: 'schema file, YAML' },
-  topology: {
+  schemaFile: { env: 'TIDAL_SCHEMA', flag: 'schema', kind: 'text', fallback: schemaDefault, why: 'schema file, YAML' },
+  topologyFile: {
     env: 'TIDAL_TOPOLOGY',
     flag: 'topology',
     kind: 'text',
     fallback: topologyDefault,
     why: 'topology file, YAML; its names, order and leader count, its urls do not: all regions run here',
   },
-  data_dir: {
+  dataDir: {
     env: 'TIDAL_DATA_DIR',
     flag: 'data-dir',
     kind: 'text',
     fallback: '.tidal',
     why: 'folder of everything the cluster keeps; an existing one is continued',
   },
-  nats_server: {
+  natsServer: {
     env: 'NATS_SERVER',
     flag: 'nats-server',
     kind: 'text',
@@ -67,11 +53,22 @@ const table = {
 
 const verboseFlag = '--verbose';
 
+/** The table's values; paths are absolute. `listen` is the router's: the other ports are counted from it. */
+export type LauncherConfig = Omit<Values<typeof table>, 'listen' | 'natsServer'> & {
+  readonly listen: Address;
+  /** The nats-server the operator named; absent: find or fetch one. */
+  readonly natsServer?: string;
+  /** Shows every line of every process, not only changes of state, warnings and errors. */
+  readonly verbose: boolean;
+  /** What the child processes inherit. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
 export function parseLauncherConfig(source: ConfigSource): Parsed<LauncherConfig> {
   const args = source.args.filter((argument) => argument !== verboseFlag);
   const read = readSettings('cluster', table, { ...source, args });
   if ('help' in read) return { help: `${read.help}\n${verboseFlag} shows every line of every process\n` };
-  const { values } = read;
+  const { natsServer, ...values } = read.values;
   const listen = parseAddress('cluster', 'listen', values.listen);
   const highest = 65_535 - natsPortDistance;
   if (listen.port < 1 || listen.port > highest) {
@@ -80,11 +77,12 @@ export function parseLauncherConfig(source: ConfigSource): Parsed<LauncherConfig
     );
   }
   const config: LauncherConfig = {
+    ...values,
     listen: Object.freeze(listen),
-    schemaFile: resolvePath(values.schema, schemaDefault),
-    topologyFile: resolvePath(values.topology, topologyDefault),
-    dataDir: resolvePath(values.data_dir, ''),
-    ...(values.nats_server === '' ? {} : { natsServer: values.nats_server }),
+    schemaFile: resolvePath(values.schemaFile, schemaDefault),
+    topologyFile: resolvePath(values.topologyFile, topologyDefault),
+    dataDir: resolvePath(values.dataDir, ''),
+    ...(natsServer === '' ? {} : { natsServer }),
     verbose: source.args.includes(verboseFlag),
     environment: source.env,
   };

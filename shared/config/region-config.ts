@@ -1,6 +1,5 @@
 /** The settings of a region process, parsed once and frozen. */
 import type { HttpLimits } from '../observe/http-server.ts';
-import type { LogLevel } from '../observe/log.ts';
 import { logLevels } from '../observe/log.ts';
 import { regionPattern } from '../schema/topology.ts';
 import { ConfigError } from './config-error.ts';
@@ -8,38 +7,14 @@ import {
   type Address,
   type ConfigSource,
   configOrHelp,
+  httpLimitsOf,
   type Parsed,
   parseAddress,
   readSettings,
   resolvePath,
   type Setting,
+  type Values,
 } from './settings-table.ts';
-
-export interface RegionConfig {
-  readonly region: string;
-  readonly listen: Address;
-  /** Absolute paths. */
-  readonly schemaFile: string;
-  readonly topologyFile: string;
-  readonly dataDir: string;
-  readonly natsUrl: string;
-  readonly logLevel: LogLevel;
-  readonly streamMaxBytes: number;
-  readonly logMaxBytes: number;
-  readonly logRetentionBytes: number;
-  readonly checkpointEvents: number;
-  readonly checkpointIntervalMs: number;
-  readonly idempotencyKeysLimit: number;
-  readonly intakeQueueLimit: number;
-  readonly maxBodyBytes: number;
-  readonly httpLimits: HttpLimits;
-  readonly keepAliveMs: number;
-  readonly intakeQueueBytes: number;
-  readonly maxBodiesBytes: number;
-  readonly maxConnections: number;
-  readonly cursorSecret: string;
-  readonly handOverMs: number;
-}
 
 const schemaDefault = 'deploy/config/default-schema.yaml';
 const topologyDefault = 'deploy/config/default-cluster.yaml';
@@ -54,15 +29,15 @@ const table = {
     fallback: '127.0.0.1:9510',
     why: 'address of the internal API; loopback, because nothing but the cluster may reach it',
   },
-  schema: { env: 'TIDAL_SCHEMA', flag: 'schema', kind: 'text', fallback: schemaDefault, why: 'schema file, YAML' },
-  topology: {
+  schemaFile: { env: 'TIDAL_SCHEMA', flag: 'schema', kind: 'text', fallback: schemaDefault, why: 'schema file, YAML' },
+  topologyFile: {
     env: 'TIDAL_TOPOLOGY',
     flag: 'topology',
     kind: 'text',
     fallback: topologyDefault,
     why: 'topology file, YAML',
   },
-  data_dir: {
+  dataDir: {
     env: 'TIDAL_DATA_DIR',
     flag: 'data-dir',
     kind: 'text',
@@ -70,8 +45,8 @@ const table = {
     fallbackText: '.tidal/<region>',
     why: 'folder of the log and the documents; one process a folder',
   },
-  nats: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
-  log_level: {
+  natsUrl: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
+  logLevel: {
     env: 'TIDAL_LOG_LEVEL',
     flag: 'log-level',
     kind: 'choice',
@@ -79,7 +54,7 @@ const table = {
     fallback: 'info',
     why: 'least severity that is logged',
   },
-  stream_max_bytes: {
+  streamMaxBytes: {
     env: 'TIDAL_STREAM_MAX_BYTES',
     flag: 'stream-max-bytes',
     kind: 'integer',
@@ -88,7 +63,7 @@ const table = {
     fallback: 1024 * mebibyte,
     why: 'stored size of the stream; the oldest messages go first',
   },
-  log_max_bytes: {
+  logMaxBytes: {
     env: 'TIDAL_LOG_MAX_BYTES',
     flag: 'log-max-bytes',
     kind: 'integer',
@@ -97,7 +72,7 @@ const table = {
     fallback: 16 * 1024 * mebibyte,
     why: 'largest size of the LMDB environment; writes beyond it are refused with storage_full',
   },
-  log_retention_bytes: {
+  logRetentionBytes: {
     env: 'TIDAL_LOG_RETENTION_BYTES',
     flag: 'log-retention-bytes',
     kind: 'integer',
@@ -106,7 +81,7 @@ const table = {
     fallback: 1024 * mebibyte,
     why: 'batches kept for replay and for peers; beyond it the oldest go that a checkpoint covers and another region has',
   },
-  checkpoint_events: {
+  checkpointEvents: {
     env: 'TIDAL_CHECKPOINT_EVENTS',
     flag: 'checkpoint-events',
     kind: 'integer',
@@ -116,7 +91,7 @@ const table = {
     fallback: 250_000,
     why: 'a checkpoint is written after so many events, with many pairs up to four times as many; a start replays about as many',
   },
-  checkpoint_interval: {
+  checkpointIntervalMs: {
     env: 'TIDAL_CHECKPOINT_INTERVAL_MS',
     flag: 'checkpoint-interval-ms',
     kind: 'integer',
@@ -126,7 +101,7 @@ const table = {
     fallback: 300_000,
     why: 'a checkpoint is written after so long, if there was any event',
   },
-  idempotency_keys_limit: {
+  idempotencyKeysLimit: {
     env: 'TIDAL_IDEMPOTENCY_KEYS_LIMIT',
     flag: 'idempotency-keys-limit',
     kind: 'integer',
@@ -136,7 +111,7 @@ const table = {
     fallback: 20_000_000,
     why: 'idempotency keys kept on disk, a bulk counting once; writes under more are refused with storage_full until old ones are forgotten',
   },
-  intake_queue_limit: {
+  intakeQueueLimit: {
     env: 'TIDAL_INTAKE_QUEUE_LIMIT',
     flag: 'intake-queue-limit',
     kind: 'integer',
@@ -146,7 +121,7 @@ const table = {
     fallback: 50_000,
     why: 'events waiting for their group commit; more are refused with overloaded',
   },
-  intake_queue_bytes: {
+  intakeQueueBytes: {
     env: 'TIDAL_INTAKE_QUEUE_BYTES',
     flag: 'intake-queue-bytes',
     kind: 'integer',
@@ -155,7 +130,7 @@ const table = {
     fallback: 128 * mebibyte,
     why: 'bytes of events waiting for their group commit; more are refused with overloaded',
   },
-  max_bodies_bytes: {
+  maxBodiesBytes: {
     env: 'TIDAL_MAX_BODIES_BYTES',
     flag: 'max-bodies-bytes',
     kind: 'integer',
@@ -164,7 +139,7 @@ const table = {
     fallback: 256 * mebibyte,
     why: 'all bodies of internal write requests in memory together; more are refused with overloaded',
   },
-  max_arriving_bodies: {
+  maxArrivingBodies: {
     env: 'TIDAL_MAX_ARRIVING_BODIES',
     flag: 'max-arriving-bodies',
     kind: 'integer',
@@ -174,7 +149,7 @@ const table = {
     fallback: 512,
     why: 'request bodies on their way; one more ends the oldest of the address that has the most',
   },
-  max_answers_bytes: {
+  maxAnswersBytes: {
     env: 'TIDAL_MAX_ANSWERS_BYTES',
     flag: 'max-answers-bytes',
     kind: 'integer',
@@ -183,7 +158,7 @@ const table = {
     fallback: 256 * mebibyte,
     why: 'all answers in memory together; more are refused with overloaded',
   },
-  keep_alive_ms: {
+  keepAliveMs: {
     env: 'TIDAL_KEEP_ALIVE_MS',
     flag: 'keep-alive-ms',
     kind: 'integer',
@@ -193,7 +168,7 @@ const table = {
     fallback: 75_000,
     why: 'how long a kept connection may be idle; routers and peers drop theirs after 20 s',
   },
-  max_connections: {
+  maxConnections: {
     env: 'TIDAL_MAX_CONNECTIONS',
     flag: 'max-connections',
     kind: 'integer',
@@ -203,7 +178,7 @@ const table = {
     fallback: 2_000,
     why: 'open connections; requests on more are refused with overloaded',
   },
-  max_body_bytes: {
+  maxBodyBytes: {
     env: 'TIDAL_MAX_BODY_BYTES',
     flag: 'max-body-bytes',
     kind: 'integer',
@@ -213,7 +188,7 @@ const table = {
     fallback: 8 * mebibyte,
     why: 'largest internal request; a 2 MiB bulk grows on its way from the router, never beyond this',
   },
-  max_in_flight: {
+  maxInFlight: {
     env: 'TIDAL_MAX_IN_FLIGHT',
     flag: 'max-in-flight',
     kind: 'integer',
@@ -223,7 +198,7 @@ const table = {
     fallback: 1_000,
     why: 'requests being answered; more are refused with overloaded',
   },
-  cursor_secret: {
+  cursorSecret: {
     env: 'TIDAL_CURSOR_SECRET',
     flag: 'cursor-secret',
     kind: 'text',
@@ -231,7 +206,7 @@ const table = {
     fallbackText: 'a known one',
     why: 'signs the cursors of pages; the same in every region. The default refuses what was damaged or edited, not what was forged',
   },
-  hand_over_ms: {
+  handOverMs: {
     env: 'TIDAL_HAND_OVER_MS',
     flag: 'hand-over-ms',
     kind: 'integer',
@@ -243,6 +218,12 @@ const table = {
   },
 } as const satisfies Record<string, Setting>;
 
+/** The table's values; paths are absolute. */
+export type RegionConfig = Omit<Values<typeof table>, 'listen'> & {
+  readonly listen: Address;
+  readonly httpLimits: HttpLimits;
+};
+
 export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
   const read = readSettings('region', table, source);
   if ('help' in read) return read;
@@ -253,32 +234,12 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
     );
   }
   const config: RegionConfig = {
-    region: values.region,
+    ...values,
     listen: Object.freeze(parseAddress('region', 'listen', values.listen)),
-    schemaFile: resolvePath(values.schema, schemaDefault),
-    topologyFile: resolvePath(values.topology, topologyDefault),
-    dataDir: resolvePath(values.data_dir === '' ? `.tidal/${values.region}` : values.data_dir, ''),
-    natsUrl: values.nats,
-    logLevel: values.log_level as LogLevel,
-    streamMaxBytes: values.stream_max_bytes,
-    logMaxBytes: values.log_max_bytes,
-    logRetentionBytes: values.log_retention_bytes,
-    checkpointEvents: values.checkpoint_events,
-    checkpointIntervalMs: values.checkpoint_interval,
-    idempotencyKeysLimit: values.idempotency_keys_limit,
-    intakeQueueLimit: values.intake_queue_limit,
-    intakeQueueBytes: values.intake_queue_bytes,
-    maxBodiesBytes: values.max_bodies_bytes,
-    maxConnections: values.max_connections,
-    maxBodyBytes: values.max_body_bytes,
-    httpLimits: Object.freeze({
-      inFlight: values.max_in_flight,
-      arrivingBodies: values.max_arriving_bodies,
-      answersBytes: values.max_answers_bytes,
-    }),
-    keepAliveMs: values.keep_alive_ms,
-    cursorSecret: values.cursor_secret,
-    handOverMs: values.hand_over_ms,
+    schemaFile: resolvePath(values.schemaFile, schemaDefault),
+    topologyFile: resolvePath(values.topologyFile, topologyDefault),
+    dataDir: resolvePath(values.dataDir === '' ? `.tidal/${values.region}` : values.dataDir, ''),
+    httpLimits: httpLimitsOf(values),
   };
   return { config: Object.freeze(config) };
 }

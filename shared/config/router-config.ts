@@ -1,38 +1,19 @@
 /** The settings of a router process, parsed once and frozen. */
 import type { HttpLimits } from '../observe/http-server.ts';
-import type { LogLevel } from '../observe/log.ts';
 import { logLevels } from '../observe/log.ts';
 import { ConfigError } from './config-error.ts';
 import {
   type Address,
   type ConfigSource,
   configOrHelp,
+  httpLimitsOf,
   type Parsed,
   parseAddress,
   readSettings,
   resolvePath,
   type Setting,
+  type Values,
 } from './settings-table.ts';
-
-export interface RouterConfig {
-  readonly listen: Address;
-  /** Absolute path. */
-  readonly topologyFile: string;
-  readonly natsUrl: string;
-  /** Base URL of nats-server's monitoring port; absent: `/metrics/nats` is not served. */
-  readonly natsMonitorUrl?: string;
-  readonly logLevel: LogLevel;
-  readonly maxBodyBytes: number;
-  readonly maxBodiesBytes: number;
-  readonly httpLimits: HttpLimits;
-  readonly keepAliveMs: number;
-  readonly maxConnections: number;
-  /** Of one client address; 0: no limit. */
-  readonly maxAddressConnections: number;
-  readonly heldWritesLimit: number;
-  readonly heldWritesMs: number;
-  readonly drainMs: number;
-}
 
 const topologyDefault = 'deploy/config/default-cluster.yaml';
 
@@ -44,15 +25,15 @@ const table = {
     fallback: '127.0.0.1:9500',
     why: 'address of the public HTTP surface; loopback unless told otherwise, because there are no keys yet',
   },
-  topology: {
+  topologyFile: {
     env: 'TIDAL_TOPOLOGY',
     flag: 'topology',
     kind: 'text',
     fallback: topologyDefault,
     why: 'topology file, YAML',
   },
-  nats: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
-  nats_monitor: {
+  natsUrl: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
+  natsMonitorUrl: {
     env: 'NATS_MONITOR_URL',
     flag: 'nats-monitor',
     kind: 'text',
@@ -60,7 +41,7 @@ const table = {
     fallbackText: 'none',
     why: 'monitoring port of the NATS server, for example http://nats:8222; with it /metrics/nats is served',
   },
-  log_level: {
+  logLevel: {
     env: 'TIDAL_LOG_LEVEL',
     flag: 'log-level',
     kind: 'choice',
@@ -68,7 +49,7 @@ const table = {
     fallback: 'info',
     why: 'least severity that is logged',
   },
-  max_body_bytes: {
+  maxBodyBytes: {
     env: 'TIDAL_MAX_BODY_BYTES',
     flag: 'max-body-bytes',
     kind: 'integer',
@@ -78,7 +59,7 @@ const table = {
     fallback: 2 * 1024 * 1024,
     why: 'largest body of a public request; regions are sized for bulks of this size',
   },
-  max_bodies_bytes: {
+  maxBodiesBytes: {
     env: 'TIDAL_MAX_BODIES_BYTES',
     flag: 'max-bodies-bytes',
     kind: 'integer',
@@ -87,7 +68,7 @@ const table = {
     fallback: 128 * 1024 * 1024,
     why: 'all write bodies in memory together; more are refused with overloaded',
   },
-  max_in_flight: {
+  maxInFlight: {
     env: 'TIDAL_MAX_IN_FLIGHT',
     flag: 'max-in-flight',
     kind: 'integer',
@@ -97,7 +78,7 @@ const table = {
     fallback: 4_096,
     why: 'requests being answered; more are refused with overloaded. Above held-writes-limit, so that holding fits in',
   },
-  max_arriving_bodies: {
+  maxArrivingBodies: {
     env: 'TIDAL_MAX_ARRIVING_BODIES',
     flag: 'max-arriving-bodies',
     kind: 'integer',
@@ -107,7 +88,7 @@ const table = {
     fallback: 1_024,
     why: 'request bodies on their way; one more ends the oldest of the address that has the most',
   },
-  max_answers_bytes: {
+  maxAnswersBytes: {
     env: 'TIDAL_MAX_ANSWERS_BYTES',
     flag: 'max-answers-bytes',
     kind: 'integer',
@@ -116,7 +97,7 @@ const table = {
     fallback: 128 * 1024 * 1024,
     why: 'all answers in memory together; more are refused with overloaded',
   },
-  keep_alive_ms: {
+  keepAliveMs: {
     env: 'TIDAL_KEEP_ALIVE_MS',
     flag: 'keep-alive-ms',
     kind: 'integer',
@@ -126,7 +107,7 @@ const table = {
     fallback: 75_000,
     why: 'how long a kept connection may be idle; above the idle time-out of a balancer in front, often 60 s',
   },
-  max_connections: {
+  maxConnections: {
     env: 'TIDAL_MAX_CONNECTIONS',
     flag: 'max-connections',
     kind: 'integer',
@@ -136,7 +117,7 @@ const table = {
     fallback: 10_000,
     why: 'open connections; requests on more are refused with overloaded',
   },
-  max_address_connections: {
+  maxAddressConnections: {
     env: 'TIDAL_MAX_ADDRESS_CONNECTIONS',
     flag: 'max-address-connections',
     kind: 'integer',
@@ -146,7 +127,7 @@ const table = {
     fallback: 2_500,
     why: 'open connections of one client address; more are refused and closed. 0: no limit, where all clients come through one balancer',
   },
-  held_writes_limit: {
+  heldWritesLimit: {
     env: 'TIDAL_HELD_WRITES_LIMIT',
     flag: 'held-writes-limit',
     kind: 'integer',
@@ -156,7 +137,7 @@ const table = {
     fallback: 2_000,
     why: 'writes that wait out a change of leader; more are refused',
   },
-  held_writes_ms: {
+  heldWritesMs: {
     env: 'TIDAL_HELD_WRITES_MS',
     flag: 'held-writes-ms',
     kind: 'integer',
@@ -166,7 +147,7 @@ const table = {
     fallback: 10_000,
     why: 'how long a write waits out a change of leader: as long as an old leader takes to resume by itself',
   },
-  drain_ms: {
+  drainMs: {
     env: 'TIDAL_DRAIN_MS',
     flag: 'drain-ms',
     kind: 'integer',
@@ -178,29 +159,24 @@ const table = {
   },
 } as const satisfies Record<string, Setting>;
 
+/** The table's values; paths are absolute. */
+export type RouterConfig = Omit<Values<typeof table>, 'listen' | 'natsMonitorUrl'> & {
+  readonly listen: Address;
+  /** Absent: `/metrics/nats` is not served. */
+  readonly natsMonitorUrl?: string;
+  readonly httpLimits: HttpLimits;
+};
+
 export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
   const read = readSettings('router', table, source);
   if ('help' in read) return read;
-  const { values } = read;
+  const { natsMonitorUrl, ...values } = read.values;
   const config: RouterConfig = {
+    ...values,
     listen: Object.freeze(parseAddress('router', 'listen', values.listen)),
-    topologyFile: resolvePath(values.topology, topologyDefault),
-    natsUrl: values.nats,
-    ...(values.nats_monitor === '' ? {} : { natsMonitorUrl: parseMonitorUrl(values.nats_monitor) }),
-    logLevel: values.log_level as LogLevel,
-    maxBodyBytes: values.max_body_bytes,
-    maxBodiesBytes: values.max_bodies_bytes,
-    httpLimits: Object.freeze({
-      inFlight: values.max_in_flight,
-      arrivingBodies: values.max_arriving_bodies,
-      answersBytes: values.max_answers_bytes,
-    }),
-    keepAliveMs: values.keep_alive_ms,
-    maxConnections: values.max_connections,
-    maxAddressConnections: values.max_address_connections,
-    heldWritesLimit: values.held_writes_limit,
-    heldWritesMs: values.held_writes_ms,
-    drainMs: values.drain_ms,
+    topologyFile: resolvePath(values.topologyFile, topologyDefault),
+    ...(natsMonitorUrl === '' ? {} : { natsMonitorUrl: parseMonitorUrl(natsMonitorUrl) }),
+    httpLimits: httpLimitsOf(values),
   };
   return { config: Object.freeze(config) };
 }

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import convict from 'convict';
+import type { HttpLimits } from '../observe/http-server.ts';
 import { ConfigError } from './config-error.ts';
 
 export interface Setting {
@@ -34,7 +35,14 @@ export interface ConfigSource {
 
 export type Parsed<T> = { readonly help: string } | { readonly config: T };
 
-type Values<T extends Record<string, Setting>> = { [K in keyof T]: T[K]['kind'] extends 'integer' ? number : string };
+/** The type of a configuration, as its table says. */
+export type Values<T extends Record<string, Setting>> = {
+  readonly [K in keyof T]: T[K]['kind'] extends 'integer'
+    ? number
+    : T[K] extends { readonly choices: readonly (infer Choice)[] }
+      ? Choice
+      : string;
+};
 
 /** Either the help text, because it was asked for, or one value a setting. Throws `ConfigError`. */
 export function readSettings<const T extends Record<string, Setting>>(
@@ -101,6 +109,16 @@ export function configOrHelp<T>(parse: (source: ConfigSource) => Parsed<T>): T {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(`${error.message}\nTry --help.`);
   }
+}
+
+/** What the HTTP server is limited to, of either service. */
+export function httpLimitsOf(values: {
+  readonly maxInFlight: number;
+  readonly maxArrivingBodies: number;
+  readonly maxAnswersBytes: number;
+}): HttpLimits {
+  const { maxInFlight, maxArrivingBodies, maxAnswersBytes } = values;
+  return Object.freeze({ inFlight: maxInFlight, arrivingBodies: maxArrivingBodies, answersBytes: maxAnswersBytes });
 }
 
 export interface Address {
