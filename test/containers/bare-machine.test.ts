@@ -68,7 +68,7 @@ describe('a machine with Node and npm only', function () {
     const up = (): boolean => said.includes('cluster ready') || start.exitCode !== null;
     await eventually('the cluster is up', up, 240_000);
     assert.match(said, /cluster ready/);
-    assert.match(said, /us-east +warn: vector search has no graph here/);
+    assert.match(said, /us-east +warn: vector search runs without a graph/);
     const health = `fetch('http://127.0.0.1:9500/health').then((answer) => answer.text()).then(console.log)`;
     const answered = (await inside(`node -e "${health}"`)).output;
     const { status, notes } = JSON.parse(answered) as { status: string; notes: string[] };
