@@ -334,7 +334,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   server.on('connection', (socket) => {
     if (!addresses.admits(socket)) {
       answered.add(socket);
-      const detail = `${maxAddressConnections} connections of this address are open already`;
+      const detail = `${maxAddressConnections} connections of this address are already open`;
       answerBare(socket, new Refusal('overloaded', detail), random);
       const timer = clock.after(REFUSED_OPEN_MS, () => socket.destroy());
       socket.on('close', () => timer.cancel());

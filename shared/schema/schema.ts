@@ -24,7 +24,9 @@ export const windows: readonly Window[] = [...(Object.keys(windowSeconds) as Exc
 
 /** A value for each window. */
 export function byWindow<T>(of: (window: Window) => T): Record<Window, T> {
-  return Object.fromEntries(windows.map((window) => [window, of(window)])) as Record<Window, T>;
+  const values = {} as Record<Window, T>;
+  for (const window of windows) values[window] = of(window);
+  return values;
 }
 
 export interface SignalDefinition {
