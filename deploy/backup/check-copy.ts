@@ -2,15 +2,15 @@
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { hashOf, type SchemaDescription } from '../../services/region/compatible/compatible.ts';
 import { checkLog } from '../../services/region/snapshot/check-log.ts';
-import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
-import { digestOf } from '../../services/region/wal/lmdb-store-home.ts';
+import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
+import { digestOf } from '../../services/region/store/lmdb-store-home.ts';
+import { renewStore } from '../../services/region/store/renew-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { renewStore } from '../../services/region/wal/renew-store.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
-import { hashOf, type SchemaDescription } from '../../shared/schema/compatible.ts';
 import type { Counts, Manifest } from './manifest.ts';
 
 export interface CheckedCopy {

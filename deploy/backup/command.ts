@@ -1,9 +1,9 @@
 /** What the two programs here share: reading their arguments, and leaving with an exit code that says what happened. */
 import { rmSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { isStorageError, storageFault } from '../../services/region/storage-fault/storage-fault.ts';
 import { systemReason } from '../../shared/config/make-directory.ts';
-import { isStorageError, storageFault } from '../../shared/disks/storage-fault.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
 

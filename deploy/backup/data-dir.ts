@@ -1,7 +1,7 @@
 /** A region's data directory, looked at from outside. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { currentStore } from '../../services/region/wal/lmdb-store-home.ts';
+import { currentStore } from '../../services/region/store/lmdb-store-home.ts';
 
 export function isEmpty(path: string): boolean {
   return !existsSync(path) || readdirSync(path).length === 0;

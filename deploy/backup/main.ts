@@ -1,10 +1,10 @@
 /** `npm run backup`: a backup of one region, or the check of one. */
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ConfigError } from '../../shared/config/config-error.ts';
 import { packageRoot } from '../../shared/config/settings-table.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
-import { loadTopology } from '../../shared/schema/parse-topology.ts';
+import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { checkBackup } from './check-copy.ts';
 import { argumentsOf, type Given, leaveWith, removedWhenInterrupted, required, say } from './command.ts';
 import { type Counts, readManifest } from './manifest.ts';

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { flush } from '../../services/region/wal/lmdb-store-home.ts';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { flush } from '../../services/region/store/lmdb-store-home.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
 
 /** Of the file and of this page. */

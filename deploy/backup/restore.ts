@@ -1,9 +1,9 @@
 /** `npm run restore`: a backup becomes the store of a region that does not run. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
-import { regionPattern } from '../../shared/schema/topology.ts';
+import { regionPattern } from '../../shared/topology/topology.ts';
 import { argumentsOf, leaveWith, removedWhenInterrupted, required, say } from './command.ts';
 import { readManifest } from './manifest.ts';
 import { putBack } from './put-back.ts';

@@ -3,10 +3,10 @@
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
-import { digestOf, flush, openAlone } from '../../services/region/wal/lmdb-store-home.ts';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { createHttpPeerLink } from '../../services/region/peers/http-peer-link.ts';
+import { digestOf, flush, openAlone } from '../../services/region/store/lmdb-store-home.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import type { SnapshotInfo } from '../../shared/protocol/internal.ts';

@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from 'node:util';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';

@@ -8,9 +8,9 @@
 
 import { writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { LauncherConfig } from '../../shared/config/launcher-config.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
+import type { LauncherConfig } from './launcher-config.ts';
 import { natsConfig } from './nats-config.ts';
 import { addressText, type Plan, urlOf } from './plan.ts';
 import type { NatsBinary } from './provision-nats.ts';

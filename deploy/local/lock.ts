@@ -1,7 +1,7 @@
 /** One launcher a data folder: a file with its process id. Left behind by a killed launcher, it is taken over. */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { runsAs } from './own-process.ts';
 
 export interface Lock {

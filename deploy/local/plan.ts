@@ -1,9 +1,9 @@
 /** Which processes run where: the topology's regions on this machine, every port counted from the router's. */
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { type LauncherConfig, natsPortDistance } from '../../shared/config/launcher-config.ts';
 import type { Address } from '../../shared/config/settings-table.ts';
-import type { Topology } from '../../shared/schema/topology.ts';
+import type { Topology } from '../../shared/topology/topology.ts';
+import { type LauncherConfig, natsPortDistance } from './launcher-config.ts';
 
 export interface PlannedRegion {
   readonly name: string;

@@ -1,15 +1,15 @@
 /** From the flags to an exit code: check, provision, run the cluster until a signal, stop it in order. */
 
-import { ConfigError } from '../../shared/config/config-error.ts';
-import { type LauncherConfig, loadLauncherConfig } from '../../shared/config/launcher-config.ts';
+import { loadSchema } from '../../services/region/schema/parse-schema.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { onEndAsked } from '../../shared/kernel/ending.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
-import { loadSchema } from '../../shared/schema/parse-schema.ts';
-import { loadTopology } from '../../shared/schema/parse-topology.ts';
-import type { Topology } from '../../shared/schema/topology.ts';
+import { loadTopology } from '../../shared/topology/parse-topology.ts';
+import type { Topology } from '../../shared/topology/topology.ts';
 import { Cluster, type Programs } from './launch.ts';
+import { type LauncherConfig, loadLauncherConfig } from './launcher-config.ts';
 import { lockDataDir } from './lock.ts';
 import { natsSources } from './nats-sources/sources.ts';
 import { machineTools, versionOf } from './nats-sources/tools.ts';

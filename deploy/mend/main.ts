@@ -1,10 +1,10 @@
 /** `npm run mend`: takes events from the future out of the windows of a region that does not run. */
 import { resolve } from 'node:path';
-import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.ts';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { loadSchema } from '../../services/region/schema/parse-schema.ts';
+import { createLmdbStoreHome } from '../../services/region/store/lmdb-store-home.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';
-import { loadSchema } from '../../shared/schema/parse-schema.ts';
 import { argumentsOf, leaveWith, required, say } from '../backup/command.ts';
 import { storeDirectory } from '../backup/data-dir.ts';
 import { mendStore } from './mend-store.ts';

@@ -1,6 +1,6 @@
 /**
  * Takes events from the future out of windows, decay and creation times of a region that does not run. What the store holds
- * afterwards cannot be made of its log again: it is a new base, marked as one (`shared/protocol/mended.ts`), which the other
+ * afterwards cannot be made of its log again: it is a new base, marked as one (`services/region/mended/mended.ts`), which the other
  * regions take over as a snapshot, and on which all of them apply the same log.
  *
  * Order of effects: the mark `mending`, with the moment → the ledger as a start would have it, mended, shard by shard, and the
@@ -9,21 +9,21 @@
  * moment; each step is the same when it is done twice.
  */
 import { checkpointMark, packShard, readCheckpointPosition } from '../../services/region/checkpoint/checkpoint.ts';
+import { type Mended, mendedOf } from '../../services/region/mended/mended.ts';
 import { recover } from '../../services/region/recover/recover.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { type Copy, counting, MENDED_EPOCH } from '../../services/region/state/keys/keys.ts';
 import { SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
+import type { Store, StoreTables, StoreTransaction, TableName } from '../../services/region/store/store.ts';
 import { decodeItem, encodeItem } from '../../services/region/wal/documents.ts';
 import { decodeEarlierCopies, encodeCopies, KeyRow, type WriteCopy } from '../../services/region/wal/key-rows.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import type { Store, StoreTables, StoreTransaction, TableName } from '../../services/region/wal/store.ts';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { type Clock, type Random, randomName } from '../../shared/kernel/kernel.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { keyIdOf, writeIndexOf } from '../../shared/protocol/idempotency.ts';
-import { type Mended, mendedOf } from '../../shared/protocol/mended.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
 
 /** What one transaction changes at most; at least one row. */
 const STEP_ROWS = 1_000;

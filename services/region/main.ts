@@ -5,7 +5,7 @@ import { configured } from '../../shared/kernel/refused.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 
 // What takes long to load comes when signals are heard already.
-const { loadRegionConfig } = await import('../../shared/config/region-config.ts');
+const { loadRegionConfig } = await import('./region-config.ts');
 const { createLog } = await import('../../shared/observe/log.ts');
 const config = await configured(loadRegionConfig);
 const log = createLog({ name: config.region, level: config.logLevel, clock: systemClock });

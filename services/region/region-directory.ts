@@ -1,13 +1,13 @@
 /** What a data directory may be opened as, before anything of it is used, and what a start has to store in it. */
 import { isDeepStrictEqual } from 'node:util';
-import { ConfigError } from '../../shared/config/config-error.ts';
-import { DISK_ID_LENGTH } from '../../shared/disks/known-disks.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { type Random, randomName } from '../../shared/kernel/kernel.ts';
 import type { Log } from '../../shared/observe/log.ts';
+import { DISK_ID_LENGTH } from '../../shared/protocol/known-disks.ts';
 import { totalOf } from '../../shared/protocol/position.ts';
-import { describeSchema, requireCompatible, type SchemaDescription } from '../../shared/schema/compatible.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
+import { describeSchema, requireCompatible, type SchemaDescription } from './compatible/compatible.ts';
+import type { Schema } from './schema/schema.ts';
 import { CATCHING_UP_INSTALLED } from './snapshot/snapshot.ts';
 import type { Wal } from './wal/wal.ts';
 

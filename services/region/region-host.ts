@@ -14,17 +14,16 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Fault, messageOf, Refusal } from '../../shared/errors/errors.ts';
-import { lastingMetrics } from '../../shared/observe/lasting-metrics.ts';
 import { createBlockedApp } from './http/blocked-app.ts';
 import { createSwitchingApp } from './http/switching-app.ts';
+import { lastingMetrics } from './lasting-metrics.ts';
 import { checkpointed, setAside, UnappliableEvent } from './recover/unappliable.ts';
 import { createRegion, type Region, type RegionOptions } from './region.ts';
 import { describeBlocked } from './region-status.ts';
 import { mergeInto, obstacleOf } from './snapshot/merge.ts';
 import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
+import type { Store, StoreHome } from './store/store.ts';
 import { openLog } from './wal/log.ts';
-import type { Store } from './wal/store.ts';
-import type { StoreHome } from './wal/store-home.ts';
 import type { Wal } from './wal/wal.ts';
 
 /** After a snapshot that could not be installed none is fetched for this long: the logs may fill the region meanwhile. */

@@ -7,18 +7,15 @@
  */
 import type Koa from 'koa';
 import { Refusal } from '../../shared/errors/errors.ts';
+import { BodyBudget } from '../../shared/http/body-budget.ts';
+import type { HttpLimits } from '../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { epochRefusal } from '../../shared/leadership/epochs.ts';
-import { BodyBudget } from '../../shared/observe/body-budget.ts';
-import type { HttpLimits } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import { hlcRefusal } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
-import { describeSchema } from '../../shared/schema/compatible.ts';
-import { decayedSignals } from '../../shared/schema/profile.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
 import type { Apply } from './apply/apply.ts';
@@ -26,12 +23,22 @@ import { createCheckpointer } from './checkpoint/checkpointer.ts';
 import { createDiskAccount, unreportedDisks } from './checkpoint/disk-account.ts';
 import { createKeySweep } from './checkpoint/key-sweep.ts';
 import { createTrimmer } from './checkpoint/trimmer.ts';
+import { ClockCheck, logAheadMs } from './clocks/clocks.ts';
+import { describeSchema } from './compatible/compatible.ts';
+import { Heartbeat } from './heartbeat/heartbeat.ts';
 import { createRegionApp } from './http/app.ts';
 import type { RegionSurface } from './http/http.ts';
 import { createGroupCommit } from './intake/group-commit.ts';
 import type { Intake } from './intake/intake.ts';
+import type { Role } from './leadership/leadership.ts';
+import { createLeadershipRole } from './leadership/leadership-role.ts';
+import { StepDown } from './leadership/step-down.ts';
 import { createCursors } from './pages/signed-cursors.ts';
+import { createPartitionSwitch } from './partition/partition.ts';
+import type { PeerLink, Peers } from './peers/peers.ts';
+import { createPeers } from './peers/polled-peers.ts';
 import { createRank } from './rank/profile-rank.ts';
+import { createReadiness, type Readiness } from './readiness/readiness.ts';
 import type { Rebuild } from './rebuild/rebuild.ts';
 import { drain } from './receive/drain.ts';
 import { createIngest } from './receive/ingest.ts';
@@ -43,15 +50,9 @@ import { markCaughtUp, requireAccepted, takeDirectory } from './region-directory
 import { createRegionCounters, registerRegionGauges } from './region-metrics.ts';
 import { describeRegion, lagBehindLeader } from './region-status.ts';
 import { createPeerRepair } from './repair/peer-repair.ts';
-import { createPeers } from './repair/peers.ts';
-import type { PeerLink, Peers, Repair } from './repair/repair.ts';
-import { ClockCheck } from './role/clock-check.ts';
-import { Heartbeat } from './role/heartbeat.ts';
-import { createLeadershipRole } from './role/leadership-role.ts';
-import { createPartitionSwitch } from './role/partition-switch.ts';
-import { createReadiness, type Readiness } from './role/readiness.ts';
-import { logAheadMs, type Role } from './role/role.ts';
-import { StepDown } from './role/step-down.ts';
+import type { Repair } from './repair/repair.ts';
+import type { Schema } from './schema/schema.ts';
+import { decayedSignals } from './schema/schema.ts';
 import { createSearch } from './search/fused-search.ts';
 import { lowestAtPeers } from './ship/lowest-at-peers.ts';
 import { SettingsWatch } from './ship/settings-watch.ts';
@@ -69,11 +70,10 @@ import { createLedger } from './state/ledger/signal-ledger.ts';
 import { createTextIndex } from './state/text/text-index.ts';
 import { createVectors } from './state/vectors/vector-client.ts';
 import type { OpenVectorWorker } from './state/vectors/vector-worker.ts';
-import { DiskSpaceWatch } from './wal/disk-space-watch.ts';
+import { DiskSpaceWatch } from './store/disk-space-watch.ts';
+import type { Store, StoreHome } from './store/store.ts';
 import { openLog } from './wal/log.ts';
 import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
-import type { Store } from './wal/store.ts';
-import type { StoreHome } from './wal/store-home.ts';
 
 /** Reads never answer for a moment further ahead of the own clock than this, ms. */
 const READ_AHEAD_MS = 5 * 60_000;
@@ -125,7 +125,7 @@ export interface RegionOptions {
 export interface Region {
   readonly app: Koa;
   start(): void;
-  /** Comes before `stop`: see `role/step-down.ts`. */
+  /** Comes before `stop`: see `leadership/step-down.ts`. */
   readonly stepDown: StepDown;
   /** Stops accepting, finishes what it took, closes the store. */
   stop(): Promise<void>;

@@ -1,25 +1,25 @@
 /** Joins configuration, the real clock, LMDB, NATS and the peers into one running region. */
 import { join } from 'node:path';
-import { ConfigError } from '../../shared/config/config-error.ts';
-import type { RegionConfig } from '../../shared/config/region-config.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
+import { listen } from '../../shared/http/http-server.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
 import { systemRandom as random, systemClock } from '../../shared/kernel/system.ts';
 import { aliveKey } from '../../shared/leadership/leadership.ts';
-import { listen } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
-import { loadSchema } from '../../shared/schema/parse-schema.ts';
-import { loadTopology } from '../../shared/schema/parse-topology.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
+import { loadTopology } from '../../shared/topology/parse-topology.ts';
+import { createHttpPeerLink } from './peers/http-peer-link.ts';
 import { threadRebuild } from './rebuild/rebuild-thread.ts';
+import type { RegionConfig } from './region-config.ts';
 import { createRegionHost } from './region-host.ts';
-import { createHttpPeerLink } from './repair/http-peer-link.ts';
+import { loadSchema } from './schema/parse-schema.ts';
 import { threadVectors } from './state/vectors/vector-thread.ts';
-import { createLmdbStoreHome } from './wal/lmdb-store-home.ts';
-import type { Store } from './wal/store.ts';
+import { createLmdbStoreHome } from './store/lmdb-store-home.ts';
+import type { Store } from './store/store.ts';
 
 export interface StartOptions {
   readonly config: RegionConfig;

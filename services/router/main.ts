@@ -5,7 +5,7 @@ import { configured } from '../../shared/kernel/refused.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 
 // What takes long to load comes when signals are heard already.
-const { loadRouterConfig } = await import('../../shared/config/router-config.ts');
+const { loadRouterConfig } = await import('./router-config.ts');
 const { createLog } = await import('../../shared/observe/log.ts');
 const config = await configured(loadRouterConfig);
 const log = createLog({ name: 'router', level: config.logLevel, clock: systemClock });

@@ -5,13 +5,13 @@
  * It starts and answers `/health/live` whether or not NATS and the regions are there.
  */
 import type Koa from 'koa';
+import { createHttpApp, type HttpLimits } from '../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { RefusedValues } from '../../shared/leadership/refused-values.ts';
-import { createHttpApp, type HttpLimits } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
-import type { Topology } from '../../shared/schema/topology.ts';
 import type { Control } from '../../shared/stream/stream.ts';
+import type { Topology } from '../../shared/topology/topology.ts';
 import type { BrokerMetrics } from './broker/broker.ts';
 import type {
   ClusterQuarantine,

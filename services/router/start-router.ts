@@ -2,20 +2,21 @@
  * Starts a router on the real world: system clock, JetStream, HTTP links. Serves as soon as its port is open, whether or
  * not NATS and the regions are there.
  */
-import type { RouterConfig } from '../../shared/config/router-config.ts';
+
+import { listen } from '../../shared/http/http-server.ts';
 import { type Clock, randomName, sleep } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
 import { systemRandom as random, systemClock } from '../../shared/kernel/system.ts';
-import { listen } from '../../shared/observe/http-server.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
-import { loadTopology } from '../../shared/schema/parse-topology.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
+import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { createAskBroker } from './broker/ask-broker.ts';
 import type { BrokerMetrics } from './broker/broker.ts';
 import { createBrokerMetrics } from './broker/broker-metrics.ts';
 import { createHttpRegionLink } from './forward/http-region-link.ts';
 import { createRouter } from './router.ts';
+import type { RouterConfig } from './router-config.ts';
 
 /** Of a stop, for held writes: below the limit after which the server breaks its connections. */
 const HELD_LIMIT_MS = 4_000;

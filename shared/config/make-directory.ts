@@ -4,7 +4,7 @@
  */
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { ConfigError } from './config-error.ts';
+import { ConfigError } from '../errors/config-error.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'not permitted to this user',

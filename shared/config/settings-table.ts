@@ -6,8 +6,8 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import convict from 'convict';
-import type { HttpLimits } from '../observe/http-server.ts';
-import { ConfigError } from './config-error.ts';
+import { ConfigError } from '../errors/config-error.ts';
+import type { HttpLimits } from '../http/http-server.ts';
 
 export interface Setting {
   readonly env: string;

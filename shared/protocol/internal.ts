@@ -25,9 +25,10 @@
  * Refusals travel as problem+json with their public codes. Every request of a router says what time it is there
  * ({@link ROUTER_CLOCK_HEADER}): a region judges its own clock by it.
  */
-import type { KnownDisk } from '../disks/known-disks.ts';
+
 import { Fault, type Problem } from '../errors/errors.ts';
 import type { Leadership } from '../leadership/leadership.ts';
+import type { KnownDisk } from './known-disks.ts';
 import { parsePosition, reportedApplied, reportedDurable } from './position.ts';
 import type { WireWrite } from './writes.ts';
 

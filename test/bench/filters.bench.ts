@@ -1,4 +1,6 @@
 /** Filters over a million items: what a put costs, what a selection costs, and what it spares a feed. */
+
+import type { Filter } from '../../services/region/filter/filter.ts';
 import { firstPosition, takePage } from '../../services/region/pages/pages.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
 import type { Profile } from '../../services/region/rank/rank.ts';
@@ -6,7 +8,7 @@ import { encodeMetadata, type ItemRegister } from '../../services/region/state/c
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
-import type { Filter, FilterIndex } from '../../services/region/state/filter-index/filter-index.ts';
+import type { FilterIndex } from '../../services/region/state/filter-index/filter-index.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { createScanFilterIndex } from '../harness/scan-filter-index.ts';

@@ -1,7 +1,8 @@
 /** Rows 5 and 10: what a signal costs to count, and what a pair takes in memory. */
+
+import { loadSchema } from '../../services/region/schema/parse-schema.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { type SignalColumns, signalColumns } from '../../shared/protocol/signal-columns.ts';
-import { loadSchema } from '../../shared/schema/parse-schema.ts';
 import { type Bench, type BenchRow, interleaved, median } from './bench.ts';
 import { drawSignal, fastRandom, HOUR_MS, NOW_MS, zipf } from './ranking-world.ts';
 

@@ -2,11 +2,11 @@
 import { profileScorer, type ScoredProfile } from '../../services/region/rank/profiles.ts';
 import { SignalSums } from '../../services/region/rank/signal-sums.ts';
 import { TopK, type TopKScorer } from '../../services/region/rank/top-k.ts';
+import { loadSchema } from '../../services/region/schema/parse-schema.ts';
+import type { Window } from '../../services/region/schema/schema.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import { loadSchema } from '../../shared/schema/parse-schema.ts';
-import type { Window } from '../../shared/schema/schema.ts';
 
 export const HOUR_MS = 3_600_000;
 export const NOW_MS = 1_800_000_000_000;

@@ -1,7 +1,7 @@
 /** Rows 4 and 13: the exact top 10 beside a full scan of the same ledger, and how it grows. */
 import assert from 'node:assert/strict';
 import type { ScoredProfile } from '../../services/region/rank/profiles.ts';
-import { type Scored, TopScores } from '../../shared/kernel/top-scores.ts';
+import { type Scored, TopScores } from '../../services/region/scored/scored.ts';
 import { type Bench, type BenchRow, median, timed } from './bench.ts';
 import { NOW_MS, RankingWorld } from './ranking-world.ts';
 

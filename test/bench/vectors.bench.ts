@@ -5,12 +5,12 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TopScores } from '../../services/region/scored/scored.ts';
 import { similarity, unit } from '../../services/region/state/vectors/cosine.ts';
 import { VectorFile } from '../../services/region/state/vectors/vector-file.ts';
 import { VectorIndex } from '../../services/region/state/vectors/vector-index.ts';
 import { VectorServer } from '../../services/region/state/vectors/vector-server.ts';
 import type { Among, FromVectors } from '../../services/region/state/vectors/vector-worker.ts';
-import { TopScores } from '../../shared/kernel/top-scores.ts';
 import { randomFrom } from '../harness/vectors.ts';
 import { type Bench, type BenchRow, interleaved, median, timed } from './bench.ts';
 

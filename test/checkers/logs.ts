@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
+import { decodeHeader, splitMessage } from '../../services/region/batch/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { parsePosition, regionOf } from '../../shared/protocol/position.ts';
 import type { Cluster } from '../harness/cluster.ts';

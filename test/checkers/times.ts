@@ -1,6 +1,6 @@
 /** Every event has the time at which it was accepted, whatever clocks did, and counts in the windows it belongs to. */
 import assert from 'node:assert/strict';
-import { decodeBatch } from '../../shared/protocol/batch.ts';
+import { decodeBatch } from '../../services/region/batch/batch.ts';
 import { acceptedMs } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { parsePosition } from '../../shared/protocol/position.ts';

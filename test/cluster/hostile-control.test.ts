@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
-import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.ts';
+import { createLmdbStoreHome } from '../../services/region/store/lmdb-store-home.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';

@@ -5,11 +5,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { storeDirectory } from '../../deploy/backup/data-dir.ts';
-import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { chainHash, splitMessage } from '../../services/region/batch/batch.ts';
+import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import { chainHash, splitMessage } from '../../shared/protocol/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { Cluster } from '../harness/cluster.ts';

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { childBytes, childOrigin } from '../harness/writing-child.ts';
 
 const program = fileURLToPath(new URL('../harness/writing-child.js', import.meta.url));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { Acknowledged } from '../harness/acknowledged.ts';
 import { Cluster } from '../harness/cluster.ts';
 import { eventually } from '../harness/eventually.ts';

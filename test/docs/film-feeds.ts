@@ -9,7 +9,7 @@ import { playSignals } from '../../deploy/demo/play.ts';
 import { table } from '../../deploy/demo/show.ts';
 import type { RankedItem } from '../../services/region/http/ranked-items.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import { HOUR_MS, STAGE_MS, Stage } from './stage.ts';
 
 const SPREAD_HOURS = 30 * 24;

@@ -2,8 +2,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadSchema } from '../../services/region/schema/parse-schema.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
-import { loadSchema } from '../../shared/schema/parse-schema.ts';
 import { rankingPages } from './ranking-pages.ts';
 
 const folder = 'docs/ranking';

@@ -1,5 +1,5 @@
 /** The plots of docs/ranking.md: file name and content. What they show is scored by the code that ranks, not drawn from formulas. */
-import type { Schema, Window } from '../../shared/schema/schema.ts';
+import type { Schema, Window } from '../../services/region/schema/schema.ts';
 import { type Plot, type PlotLine, renderPlot } from './plot.ts';
 import { HOUR_MS, STAGE_MS, Stage } from './stage.ts';
 

@@ -1,5 +1,5 @@
 /** Everything in docs/ranking: file name → content. A function of the schema alone. */
-import type { Schema } from '../../shared/schema/schema.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import { filmFeeds } from './film-feeds.ts';
 import { rankingPlots } from './plots.ts';
 

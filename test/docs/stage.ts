@@ -3,11 +3,10 @@
 import { diversityOf, presentItems, type RankedItem } from '../../services/region/http/ranked-items.ts';
 import { firstPosition, takePage } from '../../services/region/pages/pages.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
-import { defaultWindows } from '../../services/region/rank/profiles.ts';
-import type { FeedQuery } from '../../services/region/rank/rank.ts';
-import type { Scored } from '../../shared/kernel/top-scores.ts';
+import { defaultWindows, type FeedQuery } from '../../services/region/rank/rank.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
+import type { Scored } from '../../services/region/scored/scored.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
 import { TinyCatalog } from '../harness/tiny-state.ts';
 
 export const HOUR_MS = 3_600_000;

@@ -1,7 +1,7 @@
 /** Batches as another region's intake would have made them. */
-import type { Batch } from '../../shared/protocol/batch.ts';
-import { chainHash, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
-import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
+import type { Batch } from '../../services/region/batch/batch.ts';
+import { chainHash, NO_PREDECESSOR } from '../../services/region/batch/batch.ts';
+import { BatchBuilder } from '../../services/region/intake/batch-builder.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 
 export const startMs = 1_750_000_000_000;

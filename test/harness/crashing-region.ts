@@ -3,9 +3,9 @@
  * path named by TIDAL_TEST_CRASH_AT. Store and stream are the real ones, wrapped.
  */
 
+import { loadRegionConfig } from '../../services/region/region-config.ts';
 import { startRegion } from '../../services/region/start-region.ts';
-import type { Store } from '../../services/region/wal/store.ts';
-import { loadRegionConfig } from '../../shared/config/region-config.ts';
+import type { Store } from '../../services/region/store/store.ts';
 import { runService } from '../../shared/kernel/lifecycle.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';

@@ -1,5 +1,5 @@
 /** Diverse pages the plain way, from everything ranked: what `takePage` has to answer while nothing is written. */
-import type { Scored } from '../../shared/kernel/top-scores.ts';
+import type { Scored } from '../../services/region/scored/scored.ts';
 
 export interface PlainPage {
   readonly page: readonly Scored[];

@@ -1,8 +1,9 @@
 /** `GET /feed` without HTTP: a query through filter index, ranking and pages. */
+
+import { textsOf } from '../../services/region/filter/filter.ts';
 import { firstPosition, type PagePosition, takePage } from '../../services/region/pages/pages.ts';
 import type { FeedQuery, Rank } from '../../services/region/rank/rank.ts';
-import { textsOf } from '../../services/region/state/filter-index/filter-index.ts';
-import type { Scored } from '../../shared/kernel/top-scores.ts';
+import type { Scored } from '../../services/region/scored/scored.ts';
 import type { TinyCatalog } from './tiny-state.ts';
 
 export interface FeedAnswer {

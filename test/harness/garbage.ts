@@ -2,12 +2,12 @@
  * Messages nobody should have published: what a bug, a foreign program or an attacker could put on the stream. All is made
  * from the arguments and a random source, nothing here touches a stream.
  *
- * The production encoder refuses to write most of it, so batches are laid out here by hand, as `shared/protocol/batch.ts`
+ * The production encoder refuses to write most of it, so batches are laid out here by hand, as `services/region/batch/batch.ts`
  * words them.
  */
 import { crc32 } from 'node:zlib';
+import { CHAIN_BYTES, HEADER_BYTES, MAGIC } from '../../services/region/batch/batch.ts';
 import type { Random } from '../../shared/kernel/kernel.ts';
-import { CHAIN_BYTES, HEADER_BYTES, MAGIC } from '../../shared/protocol/batch.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { regionOf } from '../../shared/protocol/position.ts';
 

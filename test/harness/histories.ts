@@ -1,5 +1,5 @@
 /** Random logs of several origins, the same for the same seed. */
-import type { Batch } from '../../shared/protocol/batch.ts';
+import type { Batch } from '../../services/region/batch/batch.ts';
 import type { Event } from '../../shared/protocol/events.ts';
 import { chainOf, startMs } from './batches.ts';
 import { seededRandom } from './seeded-random.ts';

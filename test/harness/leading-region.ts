@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createRegion } from '../../services/region/region.ts';
+import { parseSchema } from '../../services/region/schema/parse-schema.ts';
 import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
 import type { OpenVectorWorker } from '../../services/region/state/vectors/vector-worker.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
@@ -16,7 +17,6 @@ import {
   type WritesReply,
 } from '../../shared/protocol/internal.ts';
 import { toWire, type WireWrite } from '../../shared/protocol/writes.ts';
-import { parseSchema } from '../../shared/schema/parse-schema.ts';
 import { eventually } from './eventually.ts';
 import { MemoryStore } from './memory-store.ts';
 import { MemoryStoreHome } from './memory-store-home.ts';

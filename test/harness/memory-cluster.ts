@@ -1,11 +1,11 @@
 /** A router over three regions in memory, on a clock of the test's choice. */
-import { Heartbeat } from '../../services/region/role/heartbeat.ts';
+import { Heartbeat } from '../../services/region/heartbeat/heartbeat.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { aliveKey } from '../../shared/leadership/leadership.ts';
 import { type Log, silentLog } from '../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
-import type { Topology } from '../../shared/schema/topology.ts';
+import type { Topology } from '../../shared/topology/topology.ts';
 import { ManualClock } from './manual-clock.ts';
 import { MemoryControl, MemoryKeys } from './memory-control.ts';
 import { MemoryRegion } from './memory-region.ts';

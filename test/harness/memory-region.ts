@@ -4,7 +4,6 @@
  */
 
 import type { ReadAnswer, ReadRequest, RegionLink } from '../../services/router/forward/forward.ts';
-import type { KnownDisk } from '../../shared/disks/known-disks.ts';
 import { Fault, Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import type { Leadership } from '../../shared/leadership/leadership.ts';
@@ -22,10 +21,11 @@ import type {
   WritesReply,
   WritesRequest,
 } from '../../shared/protocol/internal.ts';
+import type { KnownDisk } from '../../shared/protocol/known-disks.ts';
 import { unpackSignals } from '../../shared/protocol/packed-signals.ts';
 import { covers, formatPosition, merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
+import { Quarantine, type QuarantinedRange } from '../../shared/protocol/quarantine.ts';
 import type { WireWrite } from '../../shared/protocol/writes.ts';
-import { Quarantine, type QuarantinedRange } from '../../shared/quarantine/quarantine.ts';
 import type { MemoryControl } from './memory-control.ts';
 import { wireSignals } from './wire-signals.ts';
 

@@ -3,8 +3,7 @@
  * before that the former one is; a copy coming in survives a crash as far as it was appended, a copy being served does not.
  */
 import { createHash } from 'node:crypto';
-import type { Store } from '../../services/region/wal/store.ts';
-import type { IncomingStore, StoreCopy, StoreHome } from '../../services/region/wal/store-home.ts';
+import type { IncomingStore, Store, StoreCopy, StoreHome } from '../../services/region/store/store.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { assert } from '../../shared/kernel/kernel.ts';
 import { MemoryStore, type StoreHooks } from './memory-store.ts';

@@ -12,7 +12,7 @@ import {
   type StoreTransaction,
   type TableName,
   writtenByAnother,
-} from '../../services/region/wal/store.ts';
+} from '../../services/region/store/store.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 
 type Key = StoreTables[TableName];

@@ -4,19 +4,19 @@
  * same bytes, as if it had received them.
  */
 import { mkdirSync } from 'node:fs';
+import type { Batch } from '../../services/region/batch/batch.ts';
 import { createCheckpointer } from '../../services/region/checkpoint/checkpointer.ts';
 import { recover } from '../../services/region/recover/recover.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
+import type { TableName } from '../../services/region/store/store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import type { TableName } from '../../services/region/wal/store.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { randomName } from '../../shared/kernel/kernel.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import type { Batch } from '../../shared/protocol/batch.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
 import { chainOf, startMs } from './batches.ts';
 import { ManualClock } from './manual-clock.ts';
 import { MemoryStore } from './memory-store.ts';

@@ -1,7 +1,8 @@
 /** Logs with events that cannot be applied, as a program without checks, or one with a fault of its own, would have left them. */
+
+import { type Batch, batchOf, chainHash, decodeHeader } from '../../services/region/batch/batch.ts';
+import type { Store } from '../../services/region/store/store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import type { Store } from '../../services/region/wal/store.ts';
-import { type Batch, batchOf, chainHash, decodeHeader } from '../../shared/protocol/batch.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { rawBatch, rawItem, rawSignal } from './garbage.ts';
 

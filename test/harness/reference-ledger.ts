@@ -2,8 +2,9 @@
  * The ledger as its rules are written, with nothing clever: it keeps every event and computes each answer from all of
  * them with bigints and the closed form of decay. What `services/region/state/ledger` is compared with.
  */
+
+import { type Window, windowSeconds } from '../../services/region/schema/schema.ts';
 import { BUCKET_HALF_LIVES, DECAY_BUCKETS, Decay } from '../../services/region/state/ledger/decay/decay.ts';
-import { type Window, windowSeconds } from '../../shared/schema/schema.ts';
 
 export interface LedgerEvent {
   readonly entity: number;

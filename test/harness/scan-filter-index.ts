@@ -1,9 +1,10 @@
 /** Filter index by looking at every live item: the plain definition of what a selection is, for the index to be held against. */
 
+import type { Filter } from '../../services/region/filter/filter.ts';
+import { compileFilters } from '../../services/region/filter/filter.ts';
 import type { Entities } from '../../services/region/state/entities/entities.ts';
-import type { Filter, FilterIndex, Selection } from '../../services/region/state/filter-index/filter-index.ts';
+import type { FilterIndex, Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { compileFilters } from '../../shared/protocol/filter.ts';
 
 export function createScanFilterIndex({ entities }: { entities: Entities }): FilterIndex {
   return new ScanFilterIndex(entities);

@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { watchChild } from './children-watch.ts';
 import type { SecondProcess } from './store-contract.ts';

@@ -1,6 +1,6 @@
 /** A tiny service run as a real process, to watch how `runService` leaves. `mode` says what goes wrong. */
 import { once } from 'node:events';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { runService } from '../../shared/kernel/lifecycle.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';

@@ -1,6 +1,6 @@
 /** Schemas for tests of what counts and ranks signals. */
-import type { Schema, Sentiment, SignalDefinition, Window } from '../../shared/schema/schema.ts';
-import { windows } from '../../shared/schema/schema.ts';
+import type { Schema, Sentiment, SignalDefinition, Window } from '../../services/region/schema/schema.ts';
+import { windows } from '../../services/region/schema/schema.ts';
 
 export type SignalMagnitude = readonly [
   name: string,

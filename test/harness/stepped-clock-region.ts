@@ -1,6 +1,7 @@
 /** The region process with a wall clock that can be set wrong while it runs (`stepped-clock.ts`). */
+
+import { loadRegionConfig } from '../../services/region/region-config.ts';
 import { startRegion } from '../../services/region/start-region.ts';
-import { loadRegionConfig } from '../../shared/config/region-config.ts';
 import { runService } from '../../shared/kernel/lifecycle.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';

@@ -1,6 +1,7 @@
 /** The router process with a wall clock that can be set wrong while it runs (`stepped-clock.ts`). */
+
+import { loadRouterConfig } from '../../services/router/router-config.ts';
 import { startRouter } from '../../services/router/start-router.ts';
-import { loadRouterConfig } from '../../shared/config/router-config.ts';
 import { runService } from '../../shared/kernel/lifecycle.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';

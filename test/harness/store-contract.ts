@@ -1,6 +1,6 @@
 /** What every `Store` keeps. Runs against LMDB and against the store in memory that stands in for it. */
 import assert from 'node:assert/strict';
-import type { Store, StoreTransaction, TableName } from '../../services/region/wal/store.ts';
+import type { Store, StoreTransaction, TableName } from '../../services/region/store/store.ts';
 
 /** A store under test: `open` opens what is on its disk; before another `open` the former store is closed. */
 export interface StoreUnderTest {

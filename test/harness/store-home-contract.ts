@@ -1,8 +1,7 @@
 /** What every `StoreHome` keeps. Runs against the one on LMDB and against the one in memory that stands in for it. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import type { Store } from '../../services/region/wal/store.ts';
-import type { IncomingStore, StoreCopy, StoreHome } from '../../services/region/wal/store-home.ts';
+import type { IncomingStore, Store, StoreCopy, StoreHome } from '../../services/region/store/store.ts';
 
 export interface HomeUnderTest {
   /** A home on the same disk, as after a start. The former one's store is closed, or died. */

@@ -1,4 +1,7 @@
 /** The smallest catalog that keeps its contract, for tests of what reads them. */
+
+import type { Schema } from '../../services/region/schema/schema.ts';
+import { decayedSignals } from '../../services/region/schema/schema.ts';
 import type { Catalog, Item } from '../../services/region/state/catalog/catalog.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
@@ -7,8 +10,6 @@ import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { UpperBounds } from '../../services/region/state/upper-bounds/upper-bounds.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { decayedSignals } from '../../shared/schema/profile.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
 
 export class TinyCatalog implements Catalog {
   private upperBounds: Pick<UpperBounds, 'put' | 'remove'> | undefined;

@@ -3,7 +3,7 @@
  * resolved: `node writing-child.js <directory> <commits>`. Each commit puts three rows that belong together.
  */
 import { writeSync } from 'node:fs';
-import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 
 export const childOrigin = 'us-east@aaaaaaaaaa';
 

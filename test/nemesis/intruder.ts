@@ -4,8 +4,8 @@
  * region's own message by all rules is not sent: nobody could tell it from one.
  */
 import { connect, type NatsConnection } from 'nats';
+import { CHAIN_BYTES, chainHash, splitMessage } from '../../services/region/batch/batch.ts';
 import type { Random } from '../../shared/kernel/kernel.ts';
-import { CHAIN_BYTES, chainHash, splitMessage } from '../../shared/protocol/batch.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { regionOf } from '../../shared/protocol/position.ts';
 import type { Cluster } from '../harness/cluster.ts';

@@ -3,15 +3,15 @@
  * the next start builds from shards and tail is what a naive count of the whole log says, and so it stays.
  */
 import assert from 'node:assert/strict';
+import { type Batch, decodeBatch } from '../../services/region/batch/batch.ts';
 import type { Checkpoint } from '../../services/region/checkpoint/checkpoint.ts';
 import { createCheckpointer } from '../../services/region/checkpoint/checkpointer.ts';
 import { isKeyedSignal } from '../../services/region/state/keys/keys.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import type { TableName } from '../../services/region/wal/store.ts';
+import type { TableName } from '../../services/region/store/store.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import { type Batch, decodeBatch } from '../../shared/protocol/batch.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { CoreRegion, testSchema } from '../harness/core-region.ts';
 import { histories } from '../harness/histories.ts';

@@ -1,12 +1,12 @@
 /** Profiles of the schema against a naive reference, and the promises every search relies on: bounds and gates. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { compileFilters, readFilter } from '../../services/region/filter/filter.ts';
 import { compileProfile } from '../../services/region/rank/custom-profile.ts';
 import type { Limits } from '../../services/region/rank/scorer.ts';
+import type { Boost, Gate, ProfileDefinition, ProfileTerm, SignalTerm } from '../../services/region/schema/schema.ts';
+import { windowSeconds, windows } from '../../services/region/schema/schema.ts';
 import type { SignalReading } from '../../services/region/state/ledger/ledger.ts';
-import { compileFilters, readFilter } from '../../shared/protocol/filter.ts';
-import type { Boost, Gate, ProfileDefinition, ProfileTerm, SignalTerm } from '../../shared/schema/profile.ts';
-import { windowSeconds, windows } from '../../shared/schema/schema.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { TinyCatalog } from '../harness/tiny-state.ts';
 

@@ -1,9 +1,9 @@
 /** Every door by which a batch enters a log, fed real bytes and real values that were changed: nothing is appended that a start could not apply. */
 import assert from 'node:assert/strict';
+import type { Batch } from '../../services/region/batch/batch.ts';
+import { BatchBuilder } from '../../services/region/intake/batch-builder.ts';
 import { checkLog } from '../../services/region/snapshot/check-log.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import type { Batch } from '../../shared/protocol/batch.ts';
-import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { fromWire, toWire } from '../../shared/protocol/writes.ts';
 import { bytesOf, chainOf, startMs } from '../harness/batches.ts';

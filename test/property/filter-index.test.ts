@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { Filter } from '../../services/region/filter/filter.ts';
+import { compileFilters } from '../../services/region/filter/filter.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
-import type { Filter, FilterIndex, Selection } from '../../services/region/state/filter-index/filter-index.ts';
+import type { FilterIndex, Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { forEachMember, MemberPool } from '../../services/region/state/filter-index/member-pool.ts';
 import { NumberOrder } from '../../services/region/state/filter-index/number-order.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { compileFilters } from '../../shared/protocol/filter.ts';
 import { createScanFilterIndex } from '../harness/scan-filter-index.ts';
 
 const text = fc.constantFrom('a', 'b', 'true', '1', '-0', '1.5', '1e21', '');

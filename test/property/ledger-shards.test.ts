@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { createDigest } from '../../services/region/state/digest.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
-import { checkShard } from '../../services/region/state/ledger/shard-check.ts';
+import { checkShard } from '../../services/region/state/ledger/shards/shards.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 

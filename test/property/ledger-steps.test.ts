@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { windows } from '../../services/region/schema/schema.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import { windows } from '../../shared/schema/schema.ts';
 import { type LedgerEvent, ReferenceLedger } from '../harness/reference-ledger.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 

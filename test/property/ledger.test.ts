@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { byWindow, windowSeconds, windows } from '../../services/region/schema/schema.ts';
 import { createDigest } from '../../services/region/state/digest.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import { byWindow, windowSeconds, windows } from '../../shared/schema/schema.ts';
 import type { LedgerEvent } from '../harness/reference-ledger.ts';
 import { ReferenceLedger } from '../harness/reference-ledger.ts';
 import { schemaOf } from '../harness/signals-schema.ts';

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { firstPosition, type Page, type PagePosition, takePage } from '../../services/region/pages/pages.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
-import { type Ranking, rankingOf } from '../../shared/kernel/ranking.ts';
-import { compareScored, type Scored } from '../../shared/kernel/top-scores.ts';
+import { compareScored, type Ranking, rankingOf, type Scored } from '../../services/region/scored/scored.ts';
 import { plainPage } from '../harness/diverse-pages.ts';
 
 const cursors = createCursors({ secret: 'a', schemaHash: 'b' });

@@ -1,9 +1,9 @@
 /** Positions are vectors; hybrid clock values grow whatever the wall clock does; the codec gives back any batch. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { decodeBatch, NO_PREDECESSOR } from '../../services/region/batch/batch.ts';
+import { BatchBuilder } from '../../services/region/intake/batch-builder.ts';
 import { AHEAD_IGNORED_MS, HybridClock } from '../../services/region/intake/hybrid-clock.ts';
-import { decodeBatch, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
-import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
 import type { Event, EventBody } from '../../shared/protocol/events.ts';
 import { HLC_PER_MS, hlcMs } from '../../shared/protocol/events.ts';
 import { covers, formatPosition, merge, missing, parsePosition, totalOf } from '../../shared/protocol/position.ts';

@@ -1,10 +1,11 @@
 /** The bounds of the built-in profiles: never below any score within the limits, and where it matters hardly above the best. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type Formula, formulas, type ScoredProfile } from '../../services/region/rank/profiles.ts';
+import type { Formula } from '../../services/region/rank/formula.ts';
+import { formulas, type ScoredProfile } from '../../services/region/rank/profiles.ts';
 import type { Limits } from '../../services/region/rank/scorer.ts';
 import { SignalSums } from '../../services/region/rank/signal-sums.ts';
-import { windows } from '../../shared/schema/schema.ts';
+import { windows } from '../../services/region/schema/schema.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { TinyCatalog } from '../harness/tiny-state.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { compareScored, type Scored, TopScores } from '../../shared/kernel/top-scores.ts';
+import { compareScored, type Scored, TopScores } from '../../services/region/scored/scored.ts';
 
 /** Few distinct scores, so that ties are the rule. */
 const candidates = fc.uniqueArray(

@@ -1,19 +1,20 @@
 /** Indexes that were built at once are those that were told one item after another, whatever happens to them later. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { Filter } from '../../services/region/filter/filter.ts';
+import { MetadataScan } from '../../services/region/metadata/metadata.ts';
 import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-process.ts';
 import { ItemIndexing } from '../../services/region/recover/item-indexing.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
-import type { Filter, Selection } from '../../services/region/state/filter-index/filter-index.ts';
+import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { forEachMember, MemberPool } from '../../services/region/state/filter-index/member-pool.ts';
 import type { InvertedIndex } from '../../services/region/state/text/inverted-index.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import type { Event, Metadata } from '../../shared/protocol/events.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
-import { MetadataScan } from '../../shared/protocol/metadata-scan.ts';
 import { HeldRebuild } from '../harness/held-rebuild.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { createScanFilterIndex } from '../harness/scan-filter-index.ts';

@@ -1,12 +1,12 @@
 /** Bulks of signals by column are what the same signals are one by one: read from lines, on the wire, in the log. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { type Batch, decodeBatch, NO_PREDECESSOR } from '../../services/region/batch/batch.ts';
+import { BatchBuilder } from '../../services/region/intake/batch-builder.ts';
 import { readSignalLines } from '../../services/router/http/signal-lines.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
-import { decodeText } from '../../shared/observe/http-body.ts';
-import { parseJson } from '../../shared/observe/json-text.ts';
-import { type Batch, decodeBatch, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
-import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
+import { decodeText } from '../../shared/http/http-body.ts';
+import { parseJson } from '../../shared/http/json-text.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { unpackSignals } from '../../shared/protocol/packed-signals.ts';
 import { parseWrite, toWire } from '../../shared/protocol/writes.ts';

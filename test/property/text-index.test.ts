@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { compareScored } from '../../services/region/scored/scored.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { Vocabulary } from '../../services/region/state/text/lexicon/vocabulary.ts';
@@ -7,7 +8,6 @@ import { matchesWildcard, withinDistance } from '../../services/region/state/tex
 import type { TextIndex } from '../../services/region/state/text/text.ts';
 import { createTextIndex, MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
-import { compareScored } from '../../shared/kernel/top-scores.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { selectionOf } from '../harness/selections.ts';
 

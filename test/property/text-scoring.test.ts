@@ -3,10 +3,10 @@
  * every document up, bit for bit. Each way is shown to have been taken by what it looks at.
  */
 import assert from 'node:assert/strict';
+import { compareScored, type Scored } from '../../services/region/scored/scored.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
-import { compareScored, type Scored } from '../../shared/kernel/top-scores.ts';
 import { drawFraction, seededRandom } from '../harness/seeded-random.ts';
 import { selectionOf } from '../harness/selections.ts';
 

@@ -2,9 +2,9 @@
  * What an event may be, from the documents (`docs/api.md`, `docs/limits.md`) and with no code of the regions: nothing else may
  * be in any log, because a region that met it could not apply it.
  */
-import type { Batch } from '../../shared/protocol/batch.ts';
+import type { Batch } from '../../services/region/batch/batch.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import type { Event } from '../../shared/protocol/events.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
 import { Violation } from './violation.ts';
 
 const WEIGHT_LIMIT_THOUSANDTHS = 10_000_000;

@@ -2,8 +2,9 @@
  * Everything that ever reached a disk, of all regions together: what answers, states and positions are judged by. It is
  * told of flushes by the stores and knows nothing of the code under test but the format of a batch.
  */
+
+import { type Batch, chainHash, decodeBatch, NO_PREDECESSOR } from '../../services/region/batch/batch.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
-import { type Batch, chainHash, decodeBatch, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
 import type { Event } from '../../shared/protocol/events.ts';
 import { type Position, regionOf } from '../../shared/protocol/position.ts';
 import { Violation } from './violation.ts';

@@ -3,7 +3,7 @@
  * as it comes. What they put into a write tells it from every other.
  */
 
-import type { HttpReply } from '../../shared/observe/http-pool.ts';
+import type { HttpReply } from '../../shared/http/http-pool.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
 import { covers, formatPosition, merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
 import type { Chance } from './chance.ts';

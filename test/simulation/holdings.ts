@@ -1,6 +1,7 @@
 /** Who has what, and who ever had it: of every origin, on the disk of each region and in the stream. */
+
+import { type BatchHeader, decodeHeader, splitMessage } from '../../services/region/batch/batch.ts';
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
-import { type BatchHeader, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { Position } from '../../shared/protocol/position.ts';
 import type { StreamMessage } from '../../shared/stream/stream.ts';
 import type { MemoryBroker } from '../harness/memory-stream.ts';

@@ -5,8 +5,7 @@
  * It may die at any of its effects: before the effect, or right after it and before anything that follows in the same
  * step. Between two effects a process only changes its own memory, so that these are all the moments that differ.
  */
-import type { Store } from '../../services/region/wal/store.ts';
-import type { StoreCopy, StoreHome } from '../../services/region/wal/store-home.ts';
+import type { Store, StoreCopy, StoreHome } from '../../services/region/store/store.ts';
 import type { Clock, Timer } from '../../shared/kernel/kernel.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import type { Chance } from './chance.ts';

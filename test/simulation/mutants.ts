@@ -77,7 +77,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'takes an older leadership record',
-    file: `${region}/role/leadership-role.js`,
+    file: `${region}/leadership/leadership-role.js`,
     changes: [
       [
         'if (before !== undefined && (record.epoch < before.epoch || (record.epoch === before.epoch && !fromKey)))',
@@ -87,7 +87,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'drops the epoch check: accepts in the epoch a router names',
-    file: `${region}/role/leadership-role.js`,
+    file: `${region}/leadership/leadership-role.js`,
     changes: [
       ['if (epoch > known.epoch) {', 'if (false) {'],
       ['if (epoch < known.epoch)\n', 'if (false)\n'],
@@ -97,12 +97,12 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'accepts while it hands over',
     theme: 'a leader is told to stop',
-    file: `${region}/role/leadership-role.js`,
+    file: `${region}/leadership/leadership-role.js`,
     changes: [['if (known.handover !== undefined) {', 'if (false) {']],
   },
   {
     name: 'accepts after a start before anybody confirmed that it leads',
-    file: `${region}/role/leadership-role.js`,
+    file: `${region}/leadership/leadership-role.js`,
     changes: [['if (!this.confirmed)\n            return new Refusal', 'if (false)\n            return new Refusal']],
   },
   {
@@ -174,7 +174,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'resumes the old leader by a timer, without compare-and-set',
     theme: 'a handover stalls',
-    file: `${region}/role/leadership-role.js`,
+    file: `${region}/leadership/leadership-role.js`,
     changes: [
       [
         'const result = await control.update(record, this.revision);',
@@ -193,7 +193,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'hands over without finishing what it took',
     theme: 'a leader is told to stop',
-    file: `${region}/role/leadership-role.js`,
+    file: `${region}/leadership/leadership-role.js`,
     changes: [['formatPosition(await drain())', 'formatPosition(this.options.wal.durable)']],
   },
   {
@@ -252,7 +252,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a region that lost its disk serves at once',
-    file: `${region}/role/readiness.js`,
+    file: `${region}/readiness/readiness.js`,
     changes: [['let ready = !startedEmpty || peers.expected === 0;', 'let ready = true;']],
   },
   {
@@ -363,7 +363,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a weight that no write may have is taken from the stream',
     theme: 'garbage in the stream',
-    file: 'shared/protocol/batch.js',
+    file: 'services/region/batch/batch.js',
     changes: [['if (!isThousandths(weight))\n        throw', 'if (false)\n        throw']],
   },
   {
@@ -395,7 +395,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader whose disk is full does not act on a record that it cannot store',
     theme: 'a full disk hands over',
-    file: `${region}/role/leadership-role.js`,
+    file: `${region}/leadership/leadership-role.js`,
     changes: [
       [
         'await this.remember(record);',
@@ -406,13 +406,13 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader accepts in an epoch that its disk does not remember',
     theme: 'a full disk hands over',
-    file: `${region}/role/leadership-role.js`,
+    file: `${region}/leadership/leadership-role.js`,
     changes: [['if (this.stored?.leader !== region || this.stored.epoch !== known.epoch) {', 'if (false) {']],
   },
   {
     name: 'a leader that stood still accepts before it reads the record',
     theme: 'a leader stands still',
-    file: `${region}/role/leadership-role.js`,
+    file: `${region}/leadership/leadership-role.js`,
     changes: [['this.confirmed = false;\n        if (this.leads)', 'if (this.leads)']],
   },
   {
@@ -441,7 +441,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a clock is not judged by those of the others',
     theme: 'a wrong clock takes over',
-    file: `${region}/role/clock-check.js`,
+    file: `${region}/clocks/clocks.js`,
     changes: [['if ((known - far.length) * 2 > known)', 'if (true)']],
   },
   {
@@ -477,13 +477,13 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a leader that is told to stop is gone before anybody leads',
     theme: 'a leader is told to stop',
-    file: `${region}/role/step-down.js`,
+    file: `${region}/leadership/step-down.js`,
     changes: [['if (!role.leads || limitMs === 0 || together.aborted)', 'if (true)']],
   },
   {
     name: 'a leader that is told to stop is gone before its successor has everything',
     theme: 'a leader is told to stop',
-    file: `${region}/role/step-down.js`,
+    file: `${region}/leadership/step-down.js`,
     changes: [
       [
         'if (role.leadership?.handover !== undefined)\n            return undefined;',

@@ -4,8 +4,8 @@
  * what undici would throw.
  */
 
-import type { HttpCall, HttpReply, OpenHttpPool } from '../../shared/observe/http-pool.ts';
-import { HEAD_LIMIT_BYTES } from '../../shared/observe/http-server.ts';
+import type { HttpCall, HttpReply, OpenHttpPool } from '../../shared/http/http-pool.ts';
+import { HEAD_LIMIT_BYTES } from '../../shared/http/http-server.ts';
 import type { Wire } from '../harness/memory-stream.ts';
 import type { Chance } from './chance.ts';
 import { type ExchangeReply, type ExchangeRequest, exchange, type Handler } from './exchange.ts';

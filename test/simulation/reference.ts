@@ -4,10 +4,10 @@
  * keyed writes and the digest by their definitions.
  */
 import { createHash } from 'node:crypto';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import type { Event, Metadata } from '../../shared/protocol/events.ts';
 import { acceptedMs, hlcMs } from '../../shared/protocol/events.ts';
 import type { Position } from '../../shared/protocol/position.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
 import { ReferenceLedger } from '../harness/reference-ledger.ts';
 import type { Chronicle, Placed } from './chronicle.ts';
 

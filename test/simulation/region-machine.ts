@@ -1,14 +1,14 @@
 /** A region's machine: it sees what reaches its disk, and takes the disk away. */
 
+import { decodeHeader, splitMessage } from '../../services/region/batch/batch.ts';
+import { createHttpPeerLink } from '../../services/region/peers/http-peer-link.ts';
 import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-process.ts';
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
-import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
-import type { StoreHome } from '../../services/region/wal/store-home.ts';
+import type { StoreHome } from '../../services/region/store/store.ts';
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import { aliveKey, type Leadership } from '../../shared/leadership/leadership.ts';
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
-import { decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import type { Position } from '../../shared/protocol/position.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
 import type { MemoryClient } from '../harness/memory-client.ts';

@@ -3,6 +3,8 @@
  * clocks and a network of the simulation, with the stream's server in memory. One seed decides everything.
  */
 
+import { type Batch, decodeHeader, splitMessage } from '../../services/region/batch/batch.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import {
   aliveKey,
   isUnsound,
@@ -11,13 +13,11 @@ import {
   parseLeadership,
 } from '../../shared/leadership/leadership.ts';
 import type { LogFields } from '../../shared/observe/log.ts';
-import { type Batch, decodeHeader, splitMessage } from '../../shared/protocol/batch.ts';
 import { acceptedMs } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { covers, formatPosition, type Position, parsePosition, regionOf } from '../../shared/protocol/position.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
-import type { Topology } from '../../shared/schema/topology.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
+import type { Topology } from '../../shared/topology/topology.ts';
 import { type BrokerCopy, MemoryBroker } from '../harness/memory-stream.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { requireApplicable } from './applicable.ts';

@@ -16,7 +16,7 @@ describe('a window more', function () {
     }
     cpSync('package.json', join(folder, 'package.json'));
     symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
-    const file = join(folder, 'dist/shared/schema/schema.js');
+    const file = join(folder, 'dist/services/region/schema/schema.js');
     const code = readFileSync(file, 'utf8');
     const more = code.replace("'7d': 604_800,", "'7d': 604_800,\n    '30d': 2_592_000,");
     assert.notEqual(more, code, 'the table is where it was');

@@ -11,8 +11,8 @@ import {
   newestMsOf,
   splitMessage,
   UnknownFormat,
-} from '../../shared/protocol/batch.ts';
-import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
+} from '../../services/region/batch/batch.ts';
+import { BatchBuilder } from '../../services/region/intake/batch-builder.ts';
 import {
   acceptedMs,
   BATCH_LIMIT_BYTES,

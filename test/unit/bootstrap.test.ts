@@ -1,20 +1,20 @@
 /** When a snapshot is fetched, from whom, and that its transfer survives what happens to either side. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import type { PeerLink, PeerView } from '../../services/region/repair/repair.ts';
+import type { Batch } from '../../services/region/batch/batch.ts';
+import { describeSchema } from '../../services/region/compatible/compatible.ts';
+import { mendedOf } from '../../services/region/mended/mended.ts';
+import type { PeerLink, PeerView } from '../../services/region/peers/peers.ts';
 import { createBootstrap } from '../../services/region/snapshot/bootstrap.ts';
 import type { ArrivedSnapshot, Bootstrap } from '../../services/region/snapshot/snapshot.ts';
 import { encodeItem } from '../../services/region/wal/documents.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { ConfigError } from '../../shared/config/config-error.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, type FaultCode } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import type { Batch } from '../../shared/protocol/batch.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import type { RegionStatus, SnapshotInfo } from '../../shared/protocol/internal.ts';
-import { mendedOf } from '../../shared/protocol/mended.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
-import { describeSchema } from '../../shared/schema/compatible.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';
 import { testSchema } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createAskBroker } from '../../services/router/broker/ask-broker.ts';
 import type { BrokerFacts } from '../../services/router/broker/broker.ts';
 import { createBrokerMetrics } from '../../services/router/broker/broker-metrics.ts';
-import { parseRouterConfig } from '../../shared/config/router-config.ts';
+import { parseRouterConfig } from '../../services/router/router-config.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 

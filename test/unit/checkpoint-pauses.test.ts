@@ -11,7 +11,7 @@ import { unpackShard } from '../../services/region/checkpoint/checkpoint.ts';
 import { createCheckpointer } from '../../services/region/checkpoint/checkpointer.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { silentLog } from '../../shared/observe/log.ts';

@@ -1,10 +1,10 @@
 /** When a checkpoint is written, what a failing disk does to one, and what a start makes of a damaged one. */
 import assert from 'node:assert/strict';
+import type { Batch } from '../../services/region/batch/batch.ts';
 import { type Checkpoint, packShard, unpackShard } from '../../services/region/checkpoint/checkpoint.ts';
 import { createCheckpointer } from '../../services/region/checkpoint/checkpointer.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { createLog } from '../../shared/observe/log.ts';
-import type { Batch } from '../../shared/protocol/batch.ts';
 import { formatPosition, totalOf } from '../../shared/protocol/position.ts';
 import { chainOf, viewEvent } from '../harness/batches.ts';
 import { CoreRegion } from '../harness/core-region.ts';

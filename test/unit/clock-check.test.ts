@@ -1,9 +1,8 @@
 /** Whether a region accepts by its own clock: a strict majority of all clocks it knows must agree with it. */
 import assert from 'node:assert/strict';
-import { createPeers } from '../../services/region/repair/peers.ts';
-import type { PeerView } from '../../services/region/repair/repair.ts';
-import { ClockCheck, WITNESS_KEPT_MS } from '../../services/region/role/clock-check.ts';
-import { UNSAFE_MS } from '../../services/region/role/role.ts';
+import { ClockCheck, UNSAFE_MS, WITNESS_KEPT_MS } from '../../services/region/clocks/clocks.ts';
+import type { PeerView } from '../../services/region/peers/peers.ts';
+import { createPeers } from '../../services/region/peers/polled-peers.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import {
   formatRouterClock,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Condition } from '../../shared/kernel/condition.ts';
+import { Condition } from '../../services/region/condition/condition.ts';
 import { sleep, within } from '../../shared/kernel/kernel.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 

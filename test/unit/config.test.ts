@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { join, resolve } from 'node:path';
-import { ConfigError } from '../../shared/config/config-error.ts';
-import { parseRegionConfig, type RegionConfig } from '../../shared/config/region-config.ts';
-import { parseRouterConfig } from '../../shared/config/router-config.ts';
+import { parseRegionConfig, type RegionConfig } from '../../services/region/region-config.ts';
+import { parseRouterConfig } from '../../services/router/router-config.ts';
 import { packageRoot } from '../../shared/config/settings-table.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 
 describe('configuration', () => {
   const region = (args: string[], env: Record<string, string> = {}): RegionConfig => {

@@ -1,6 +1,6 @@
 /** One request under one key that reaches the log more than once, or nearly: through two routers, over a forced promotion. */
 import assert from 'node:assert/strict';
-import { decodeBatch } from '../../shared/protocol/batch.ts';
+import { decodeBatch } from '../../services/region/batch/batch.ts';
 import { CoreCluster } from '../harness/core-cluster.ts';
 import { view, views } from '../harness/core-region.ts';
 import { names } from '../harness/memory-cluster.ts';

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { createDiskAccount, unreportedDisks } from '../../services/region/checkpoint/disk-account.ts';
 import { createKeySweep } from '../../services/region/checkpoint/key-sweep.ts';
-import type { PeerView } from '../../services/region/repair/repair.ts';
+import type { PeerView } from '../../services/region/peers/peers.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { DISKS_LIMIT, joinDisks, type KnownDisk, parseDisks } from '../../shared/disks/known-disks.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';
+import { DISKS_LIMIT, joinDisks, type KnownDisk, parseDisks } from '../../shared/protocol/known-disks.ts';
 import { formatPosition, type Position } from '../../shared/protocol/position.ts';
 import { chainOf, startMs as now, viewEvent } from '../harness/batches.ts';
 import { ManualClock } from '../harness/manual-clock.ts';

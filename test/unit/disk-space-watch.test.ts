@@ -1,6 +1,6 @@
 /** Whether the disk takes a write is what the last commit found; while it does not, it is tried without anybody writing. */
 import assert from 'node:assert/strict';
-import { DiskSpaceWatch } from '../../services/region/wal/disk-space-watch.ts';
+import { DiskSpaceWatch } from '../../services/region/store/disk-space-watch.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryStore } from '../harness/memory-store.ts';
 

@@ -96,7 +96,7 @@ describe('the documents', () => {
 
   it('docs/limits.md names every setting that is a number, and only settings and metrics that exist', () => {
     const limits = read('docs/limits.md');
-    const sources = ['region', 'router'].map((process) => read(`shared/config/${process}-config.ts`)).join('\n');
+    const sources = ['region', 'router'].map((process) => read(`services/${process}/${process}-config.ts`)).join('\n');
     const numbers = [...sources.matchAll(/env: '(\w+)',\s+flag: '[\w-]+',\s+kind: 'integer'/g)].map(
       ([, name]) => name!,
     );

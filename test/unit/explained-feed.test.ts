@@ -5,14 +5,14 @@ import { addFeedRoute } from '../../services/region/http/feed-route.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
 import { profiles } from '../../services/region/rank/rank.ts';
+import { parseSchema } from '../../services/region/schema/parse-schema.ts';
+import type { ScorePart } from '../../services/region/scored/scored.ts';
 import { createSearch } from '../../services/region/search/fused-search.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
-import type { ScorePart } from '../../shared/kernel/ranking.ts';
+import { createHttpApp, type Listening, listen } from '../../shared/http/http-server.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
-import { createHttpApp, type Listening, listen } from '../../shared/observe/http-server.ts';
 import { silentLog as log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
-import { parseSchema } from '../../shared/schema/parse-schema.ts';
 import { TinyCatalog } from '../harness/tiny-state.ts';
 
 const HOUR_MS = 3_600_000;

@@ -1,13 +1,13 @@
 /** Reciprocal rank fusion and what is searched by it, from numbers worked out by hand. */
 import assert from 'node:assert/strict';
+import type { Filter } from '../../services/region/filter/filter.ts';
+import { rankingOf } from '../../services/region/scored/scored.ts';
 import { createSearch } from '../../services/region/search/fused-search.ts';
 import { fuse } from '../../services/region/search/fusion.ts';
 import { CANDIDATES, type Found } from '../../services/region/search/search.ts';
 import type { TextIndex } from '../../services/region/state/text/text.ts';
 import type { VectorHit, VectorQuestion } from '../../services/region/state/vectors/vectors.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
-import { rankingOf } from '../../shared/kernel/ranking.ts';
-import type { Filter } from '../../shared/protocol/filter.ts';
 import { TinyCatalog } from '../harness/tiny-state.ts';
 
 const close = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-12, `${a} is not ${b}`);

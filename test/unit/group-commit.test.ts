@@ -1,8 +1,8 @@
 /** Group commit: order, refusals, and nothing before the flush. */
 import assert from 'node:assert/strict';
+import { decodeBatch } from '../../services/region/batch/batch.ts';
 import { digestOf } from '../../services/region/state/digest.ts';
 import { type Fault, Refusal } from '../../shared/errors/errors.ts';
-import { decodeBatch } from '../../shared/protocol/batch.ts';
 import { type EventBody, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { isRefused } from '../../shared/protocol/internal.ts';
 import { fromWire } from '../../shared/protocol/writes.ts';

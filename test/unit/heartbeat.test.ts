@@ -1,6 +1,6 @@
 /** The heartbeat: a key that changes every second while the process runs and reaches the bucket. */
 import assert from 'node:assert/strict';
-import { Heartbeat } from '../../services/region/role/heartbeat.ts';
+import { Heartbeat } from '../../services/region/heartbeat/heartbeat.ts';
 import { parseAlive } from '../../shared/leadership/leadership.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import type { ControlEntry } from '../../shared/stream/stream.ts';

@@ -1,9 +1,9 @@
 /** What a batch holds is checked completely when it is decoded, and what is encoded can be decoded. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { DamagedBatch, decodeBatch, splitMessage, UnknownFormat } from '../../services/region/batch/batch.ts';
+import { BatchBuilder } from '../../services/region/intake/batch-builder.ts';
 import { VarintReader, VarintWriter } from '../../shared/kernel/varints.ts';
-import { DamagedBatch, decodeBatch, splitMessage, UnknownFormat } from '../../shared/protocol/batch.ts';
-import { BatchBuilder } from '../../shared/protocol/batch-builder.ts';
 import { type Event, HLC_PER_MS, metadataFlaw } from '../../shared/protocol/events.ts';
 import { signalColumns } from '../../shared/protocol/signal-columns.ts';
 import { startMs, viewEvent } from '../harness/batches.ts';

@@ -1,9 +1,9 @@
 /** The one door for foreign batches: by position, each event once, the position only forward. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { Batch } from '../../services/region/batch/batch.ts';
 import { createIngest } from '../../services/region/receive/ingest.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import type { Batch } from '../../shared/protocol/batch.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { formatPosition, sequenceOf } from '../../shared/protocol/position.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';

@@ -8,7 +8,7 @@ import {
   JSON_MEMBERS_LIMIT,
   jsonErrorPosition,
   parseJson,
-} from '../../shared/observe/json-text.ts';
+} from '../../shared/http/json-text.ts';
 
 function refusalOf(text: string, at = ''): Refusal {
   try {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
+import type { Batch } from '../../services/region/batch/batch.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { createKeptDigest } from '../../services/region/state/kept-digest.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import type { Batch } from '../../shared/protocol/batch.ts';
 import { formatPosition, parsePosition } from '../../shared/protocol/position.ts';
 import { startMs, viewChain } from '../harness/batches.ts';
 import { ManualClock } from '../harness/manual-clock.ts';

@@ -1,8 +1,8 @@
 /** Idempotency keys at intake: a request sent again is answered as the first time, and nothing is taken twice. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { decodeBatch } from '../../services/region/batch/batch.ts';
 import { createKeyLimit } from '../../services/region/wal/storage-limit.ts';
-import { decodeBatch } from '../../shared/protocol/batch.ts';
 import { type EventBody, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
 import { isRefused, type WriteAccepted, type WritesReply } from '../../shared/protocol/internal.ts';

@@ -1,7 +1,7 @@
 /** A pair's sum that outgrows its limb, 2^52 thousandths: more than events can add in a test, so it comes from a shard. */
 import assert from 'node:assert/strict';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
-import { ShardWriter } from '../../services/region/state/ledger/shard-codec.ts';
+import { ShardWriter } from '../../services/region/state/ledger/shards/shards.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 

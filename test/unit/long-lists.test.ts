@@ -1,10 +1,10 @@
 /** An item with a list of tens of thousands of texts: filters know each of them, and no change takes the square of the list. */
 import assert from 'node:assert/strict';
+import { MetadataScan } from '../../services/region/metadata/metadata.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
 import { FilterIndexGathering } from '../../services/region/state/filter-index/filter-index-gathering.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { MetadataScan } from '../../shared/protocol/metadata-scan.ts';
 
 const LENGTH = 37_000;
 

@@ -1,11 +1,11 @@
 /** Disks that lost their end, were put back, copied or shared: no sequence ever names two events. */
 import assert from 'node:assert/strict';
+import { decodeBatch } from '../../services/region/batch/batch.ts';
 import { createGroupCommit } from '../../services/region/intake/group-commit.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { randomName } from '../../shared/kernel/kernel.ts';
 import { systemRandom } from '../../shared/kernel/system.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import { decodeBatch } from '../../shared/protocol/batch.ts';
 import { isRefused } from '../../shared/protocol/internal.ts';
 import { CoreCluster } from '../harness/core-cluster.ts';
 import { CoreRegion, testSchema, view } from '../harness/core-region.ts';

@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ConfigError } from '../../shared/config/config-error.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 
 const built = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 /** Answers ENOENT for a name in a directory that is there. */

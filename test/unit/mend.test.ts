@@ -1,14 +1,14 @@
 /** Events from the future are taken out of a stopped region's state, and the other regions take that state over. */
 import assert from 'node:assert/strict';
 import { mendStore } from '../../deploy/mend/mend-store.ts';
+import { logAheadMs } from '../../services/region/clocks/clocks.ts';
+import { compareMended, mendedOf } from '../../services/region/mended/mended.ts';
 import { takeDirectory } from '../../services/region/region-directory.ts';
-import { logAheadMs } from '../../services/region/role/role.ts';
 import { checkLog } from '../../services/region/snapshot/check-log.ts';
 import { obstacleOf } from '../../services/region/snapshot/merge.ts';
+import type { Store } from '../../services/region/store/store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import type { Store } from '../../services/region/wal/store.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import { compareMended, mendedOf } from '../../shared/protocol/mended.ts';
 import { CoreRegion, item, testSchema, view, views } from '../harness/core-region.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 import { MemoryBroker } from '../harness/memory-stream.ts';

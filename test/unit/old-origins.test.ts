@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openLmdbStore } from '../../services/region/wal/lmdb-store.ts';
+import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { parsePosition } from '../../shared/protocol/position.ts';
 import { CoreRegion } from '../harness/core-region.ts';

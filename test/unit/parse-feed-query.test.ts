@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { firstPosition, type PagePosition } from '../../services/region/pages/pages.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
-import { feedIdentity, type ParsedFeedQuery, parseFeedQuery } from '../../services/region/rank/parse-feed-query.ts';
+import { feedIdentity, type ParsedFeedQuery, parseFeedQuery } from '../../services/region/query/query.ts';
 import { profiles } from '../../services/region/rank/rank.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { firstPosition, type PagePosition } from '../../services/region/pages/pages.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
-import { parseSearchQuery, type SearchQuery, searchIdentity } from '../../services/region/rank/parse-search-query.ts';
+import { parseSearchQuery, type SearchQuery, searchIdentity } from '../../services/region/query/query.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 
 const cursors = createCursors({ secret: '', schemaHash: 'x' });

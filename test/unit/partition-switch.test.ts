@@ -1,6 +1,6 @@
 /** A cut that ends by itself: the deadline is the region's own, on its own disk. */
 import assert from 'node:assert/strict';
-import { createPartitionSwitch } from '../../services/region/role/partition-switch.ts';
+import { createPartitionSwitch } from '../../services/region/partition/partition.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { silentLog } from '../../shared/observe/log.ts';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
-import { createPeers } from '../../services/region/repair/peers.ts';
+import { createHttpPeerLink } from '../../services/region/peers/http-peer-link.ts';
+import { createPeers } from '../../services/region/peers/polled-peers.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { positionOf } from '../../shared/protocol/position.ts';
 

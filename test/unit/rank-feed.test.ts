@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
+import { compileFilters } from '../../services/region/filter/filter.ts';
 import { firstPosition, type PagePosition } from '../../services/region/pages/pages.ts';
-import { parseFilter } from '../../services/region/rank/parse-filter.ts';
+import { parseFilter } from '../../services/region/query/query.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { compileFilters } from '../../shared/protocol/filter.ts';
 import { type FeedAnswer, feedOf } from '../harness/feed.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { TinyCatalog } from '../harness/tiny-state.ts';

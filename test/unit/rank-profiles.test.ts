@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import type { PagePosition } from '../../services/region/pages/pages.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
-import { defaultWindows } from '../../services/region/rank/profiles.ts';
-import { type FeedQuery, type Profile, profiles } from '../../services/region/rank/rank.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
+import { defaultWindows, type FeedQuery, type Profile, profiles } from '../../services/region/rank/rank.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import { type FeedAnswer, feedOf } from '../harness/feed.ts';
 import { schemaOf } from '../harness/signals-schema.ts';
 import { TinyCatalog } from '../harness/tiny-state.ts';

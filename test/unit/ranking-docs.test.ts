@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
-import { parseFeedQuery } from '../../services/region/rank/parse-feed-query.ts';
+import { parseFeedQuery } from '../../services/region/query/query.ts';
 import { profiles } from '../../services/region/rank/rank.ts';
-import { loadSchema, parseSchema } from '../../shared/schema/parse-schema.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
+import { loadSchema, parseSchema } from '../../services/region/schema/parse-schema.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import { rankingPages } from '../docs/ranking-pages.ts';
 import { Stage } from '../docs/stage.ts';
 import { type CodeBlock, codeBlocks } from '../harness/markdown-blocks.ts';

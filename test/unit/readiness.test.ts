@@ -1,7 +1,7 @@
 /** Readiness of a region that started from nothing: what it waits for, and what it must not wait for. */
 import assert from 'node:assert/strict';
-import type { Peers, PeerView } from '../../services/region/repair/repair.ts';
-import { createReadiness } from '../../services/region/role/readiness.ts';
+import type { Peers, PeerView } from '../../services/region/peers/peers.ts';
+import { createReadiness } from '../../services/region/readiness/readiness.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { type Position, parsePosition } from '../../shared/protocol/position.ts';
 

@@ -1,7 +1,7 @@
 /** Receiving: where to start, what to take, what to pass over, when to subscribe anew. */
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
-import { type Batch, chainHash, NO_PREDECESSOR } from '../../shared/protocol/batch.ts';
+import { type Batch, chainHash, NO_PREDECESSOR } from '../../services/region/batch/batch.ts';
 import type { SubscriptionEnd } from '../../shared/stream/stream.ts';
 import { bytesOf, chainOf, viewChain, viewEvent } from '../harness/batches.ts';
 import { CoreRegion, type CoreRegionOptions } from '../harness/core-region.ts';

@@ -1,11 +1,11 @@
 /** What a start stores in a region's directory, and that a full disk is no reason not to start. */
 import assert from 'node:assert/strict';
+import type { Batch } from '../../services/region/batch/batch.ts';
 import { takeDirectory } from '../../services/region/region-directory.ts';
+import type { Schema } from '../../services/region/schema/schema.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { isDiskId } from '../../shared/disks/known-disks.ts';
 import { silentLog } from '../../shared/observe/log.ts';
-import type { Batch } from '../../shared/protocol/batch.ts';
-import type { Schema } from '../../shared/schema/schema.ts';
+import { isDiskId } from '../../shared/protocol/known-disks.ts';
 import { viewChain } from '../harness/batches.ts';
 import { testSchema } from '../harness/core-region.ts';
 import { MemoryStore } from '../harness/memory-store.ts';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createHttpPeerLink } from '../../services/region/peers/http-peer-link.ts';
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
-import { createHttpPeerLink } from '../../services/region/repair/http-peer-link.ts';
 import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { Fault } from '../../shared/errors/errors.ts';

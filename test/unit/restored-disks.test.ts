@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { readManifest } from '../../deploy/backup/manifest.ts';
 import { putBack } from '../../deploy/backup/put-back.ts';
 import { takeBackup } from '../../deploy/backup/take.ts';
-import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.ts';
+import { createLmdbStoreHome } from '../../services/region/store/lmdb-store-home.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { parseDisks } from '../../shared/disks/known-disks.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
+import { parseDisks } from '../../shared/protocol/known-disks.ts';
 import { viewChain } from '../harness/batches.ts';
 import { secondProcess } from '../harness/second-process.ts';
 

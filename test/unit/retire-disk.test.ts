@@ -1,7 +1,7 @@
 /** An operator says that a disk will not come back: which are shown, and what becomes of the request. */
 import assert from 'node:assert/strict';
-import type { KnownDisk } from '../../shared/disks/known-disks.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
+import type { KnownDisk } from '../../shared/protocol/known-disks.ts';
 import { type ManualClock, settle } from '../harness/manual-clock.ts';
 import { type MemoryCluster, memoryCluster } from '../harness/memory-cluster.ts';
 

@@ -9,33 +9,15 @@ import { fileURLToPath } from 'node:url';
 
 const root = findRoot(dirname(fileURLToPath(import.meta.url)));
 
-/** Files that join implementations: nothing but these and tests may import one. */
+/** Files that join implementations: nothing but these, programs (`main.ts`) and tests may import one. */
 const joiners = new Set([
-  'services/region/main.ts',
   'services/region/start-region.ts',
   'services/region/region.ts',
   'services/region/region-host.ts',
   'services/region/rebuild/gatherers.ts',
-  'services/router/main.ts',
   'services/router/start-router.ts',
   'services/router/router.ts',
 ]);
-
-/** What belongs to a room's contract without being the file named after it, and why. */
-const contractSurface: readonly { readonly file: RegExp; readonly why: string }[] = [
-  {
-    file: /^services\/region\/rank\/(parse-[a-z-]+|cursor|page-parameters)\.ts$/,
-    why: 'the query language of feed and search is what the HTTP surface hands to rank: parsing it is rank’s knowledge',
-  },
-  {
-    file: /^services\/region\/state\/ledger\/shard-check\.ts$/,
-    why: 'what a snapshot holds of a ledger is checked before any ledger is made of it, and only the ledger knows its bytes',
-  },
-  {
-    file: /^services\/region\/wal\/store(-home)?\.ts$/,
-    why: 'a snapshot is a whole store: copying, receiving and merging one needs the contract below the log',
-  },
-];
 
 /** The one door to NATS is `stream.ts`; its implementation is joined in the mains only. */
 const implementationsInShared = /^shared\/stream\/jetstream[a-z-]*\.ts$/;
@@ -79,6 +61,13 @@ function read(path: string): Source {
 }
 
 const sources = ['services', 'shared'].flatMap(sourcesIn).map(read);
+const programs = sourcesIn('deploy').map(read);
+
+/** By path: what imports it, the programs of `deploy` included. */
+const importers = new Map<string, string[]>();
+for (const { path, imports } of [...sources, ...programs]) {
+  for (const to of imports) importers.set(to, [...(importers.get(to) ?? []), path]);
+}
 
 /** `services/region/wal` for a file in it; undefined for a file of `shared` or directly in a service's folder. */
 function roomOf(path: string): string | undefined {
@@ -109,9 +98,19 @@ describe('rooms', () => {
     const found = offences((from, to) => {
       const room = roomOf(to);
       if (room === undefined || room === roomOf(from.path) || joiners.has(from.path)) return true;
-      return isContract(to) || contractSurface.some(({ file }) => file.test(to));
+      return isContract(to);
     });
     assert.deepEqual(found, []);
+  });
+
+  it('every joiner joins something', () => {
+    const idle = [...joiners].filter((path) => {
+      const from = sources.find((source) => source.path === path);
+      return !from?.imports.some(
+        (to) => implementationsInShared.test(to) || (roomOf(to) !== undefined && !isContract(to)),
+      );
+    });
+    assert.deepEqual(idle, []);
   });
 
   it('every folder below a service that others import from has its contract', () => {
@@ -134,6 +133,28 @@ describe('rooms', () => {
     assert.deepEqual(found, []);
   });
 
+  it('what one service alone uses lives in that service', () => {
+    const users = (path: string): ReadonlySet<string> => {
+      const found = new Set<string>();
+      const visited = new Set<string>();
+      const visit = (to: string): void => {
+        for (const from of importers.get(to) ?? []) {
+          if (visited.has(from)) continue;
+          visited.add(from);
+          if (from.startsWith('shared/')) visit(from);
+          else found.add(from.split('/').slice(0, 2).join('/'));
+        }
+      };
+      visit(path);
+      return found;
+    };
+    const shared = sources.filter(({ path }) => path.startsWith('shared/'));
+    assert.deepEqual(
+      shared.filter(({ path }) => users(path).size < 2).map(({ path }) => `${path}: ${[...users(path)].join(', ')}`),
+      [],
+    );
+  });
+
   it('the implementation of the stream is joined in the mains only', () => {
     const found = offences(
       (from, to) =>
@@ -152,29 +173,21 @@ describe('rooms', () => {
     assert.deepEqual(found, []);
   });
 
-  it('no two rooms need each other’s contract to be loaded', () => {
-    /** Imports that are not erased: those of types cost nothing and may go both ways. */
-    const loaded = new Map(
-      sources.map(({ path, code }) => [
-        path,
-        [...code.matchAll(/import\s+(?!type\b)[^;]*?from\s*'(\.[^']+)'/g)].map(([, target]) =>
-          relative(root, join(root, dirname(path), target!)),
-        ),
-      ]),
-    );
-    const cycles: string[] = [];
+  it('no imports run in a circle, those of types included', () => {
+    const importsOf = new Map(sources.map(({ path, imports }) => [path, imports]));
+    const circles: string[] = [];
+    const finished = new Set<string>();
     const visit = (path: string, trail: readonly string[]): void => {
       if (trail.includes(path)) {
-        cycles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
+        circles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
         return;
       }
       if (finished.has(path)) return;
-      for (const next of loaded.get(path) ?? []) visit(next, [...trail, path]);
+      for (const next of importsOf.get(path) ?? []) visit(next, [...trail, path]);
       finished.add(path);
     };
-    const finished = new Set<string>();
-    for (const path of loaded.keys()) visit(path, []);
-    assert.deepEqual(cycles, []);
+    for (const path of importsOf.keys()) visit(path, []);
+    assert.deepEqual(circles, []);
   });
 
   it(`no file has more than ${LINES} lines, no folder more than ${FILES} files`, () => {

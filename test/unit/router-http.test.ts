@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Problem, ProblemCode } from '../../shared/errors/errors.ts';
+import { type Listening, listen } from '../../shared/http/http-server.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { systemClock, systemRandom } from '../../shared/kernel/system.ts';
-import { type Listening, listen } from '../../shared/observe/http-server.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { fromWire, toWire } from '../../shared/protocol/writes.ts';

@@ -1,8 +1,8 @@
 /** A router relieves a leader that is about to stop: planned, by the most advanced region that can lead. */
 import assert from 'node:assert/strict';
+import { listen } from '../../shared/http/http-server.ts';
 import { systemClock, systemRandom } from '../../shared/kernel/system.ts';
 import type { Leadership } from '../../shared/leadership/leadership.ts';
-import { listen } from '../../shared/observe/http-server.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import type { WireWrite } from '../../shared/protocol/writes.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { ConfigError } from '../../shared/config/config-error.ts';
-import { describeSchema, incompatibilities, requireCompatible } from '../../shared/schema/compatible.ts';
-import { loadSchema, parseSchema } from '../../shared/schema/parse-schema.ts';
-import { loadTopology, parseTopology } from '../../shared/schema/parse-topology.ts';
+import { describeSchema, incompatibilities, requireCompatible } from '../../services/region/compatible/compatible.ts';
+import { loadSchema, parseSchema } from '../../services/region/schema/parse-schema.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
+import { loadTopology, parseTopology } from '../../shared/topology/parse-topology.ts';
 
 /** One line of YAML each, without indentation trouble in the tables below. */
 const lines = (...text: string[]): string => text.join('\n');

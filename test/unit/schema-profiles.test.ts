@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { ConfigError } from '../../shared/config/config-error.ts';
-import { parseSchema } from '../../shared/schema/parse-schema.ts';
-import { builtInProfiles } from '../../shared/schema/profile.ts';
+import { parseSchema } from '../../services/region/schema/parse-schema.ts';
+import { builtInProfiles } from '../../services/region/schema/schema.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 
 const base = [
   'signals:',

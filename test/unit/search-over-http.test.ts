@@ -1,7 +1,7 @@
 /** `POST /search`, `GET /suggest` and related feeds as a whole region answers them over HTTP. */
 import assert from 'node:assert/strict';
+import type { ScorePart } from '../../services/region/scored/scored.ts';
 import type { Problem } from '../../shared/errors/errors.ts';
-import type { ScorePart } from '../../shared/kernel/ranking.ts';
 import { parsePosition, totalOf } from '../../shared/protocol/position.ts';
 import { eventually } from '../harness/eventually.ts';
 import { HeldVectors } from '../harness/held-vectors.ts';

@@ -1,6 +1,6 @@
 /** Shipping: what leaves, in what order, and what a lost or late acknowledgement may do. */
 import assert from 'node:assert/strict';
-import { decodeBatch, splitMessage } from '../../shared/protocol/batch.ts';
+import { decodeBatch, splitMessage } from '../../services/region/batch/batch.ts';
 import { bytesOf, viewChain } from '../harness/batches.ts';
 import { CoreRegion } from '../harness/core-region.ts';
 import { rawBatch } from '../harness/garbage.ts';

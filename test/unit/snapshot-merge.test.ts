@@ -1,5 +1,6 @@
 /** A snapshot merges: what only this region has is appended to the copy, and nothing that cannot be is lost silently. */
 import assert from 'node:assert/strict';
+import type { Batch } from '../../services/region/batch/batch.ts';
 import { packShard } from '../../services/region/checkpoint/checkpoint.ts';
 import { checkLog } from '../../services/region/snapshot/check-log.ts';
 import { lackOf, mergeInto, obstacleOf, repetitionBeyond } from '../../services/region/snapshot/merge.ts';
@@ -8,7 +9,6 @@ import { createLedger } from '../../services/region/state/ledger/signal-ledger.t
 import { openLog } from '../../services/region/wal/log.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
-import type { Batch } from '../../shared/protocol/batch.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../harness/batches.ts';

@@ -1,6 +1,6 @@
 /** A process that stood still for more than a second notices it, by its own timer or when it is asked. */
 import assert from 'node:assert/strict';
-import { StallWatch } from '../../services/region/role/stall-watch.ts';
+import { StallWatch } from '../../services/region/leadership/stall-watch.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 
 function rig() {

@@ -1,7 +1,7 @@
 /** A leader that is told to stop: it waits to be relieved, for as long as there is reason to, and no longer. */
 import assert from 'node:assert/strict';
-import type { PeerView } from '../../services/region/repair/repair.ts';
-import { LINGER_MS, NOTICED_MS, StepDown } from '../../services/region/role/step-down.ts';
+import { LINGER_MS, NOTICED_MS, StepDown } from '../../services/region/leadership/step-down.ts';
+import type { PeerView } from '../../services/region/peers/peers.ts';
 import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';

@@ -1,6 +1,6 @@
 /** How a disk says that it has no room, and what is no such thing. */
 import assert from 'node:assert/strict';
-import { isOutOfSpace, isStorageError, storageFault } from '../../shared/disks/storage-fault.ts';
+import { isOutOfSpace, isStorageError, storageFault } from '../../services/region/storage-fault/storage-fault.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 
 const withCode = (code: string): Error => Object.assign(new Error(`${code}: it failed, write`), { code });

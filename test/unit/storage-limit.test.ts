@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Store } from '../../services/region/store/store.ts';
 import { createStorageLimit } from '../../services/region/wal/storage-limit.ts';
-import type { Store } from '../../services/region/wal/store.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 
 describe('the limit of the store', () => {

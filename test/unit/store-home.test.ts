@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLmdbStoreHome } from '../../services/region/wal/lmdb-store-home.ts';
-import type { Store } from '../../services/region/wal/store.ts';
+import { createLmdbStoreHome } from '../../services/region/store/lmdb-store-home.ts';
+import type { Store } from '../../services/region/store/store.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { MemoryStoreHome } from '../harness/memory-store-home.ts';
 import { secondProcess } from '../harness/second-process.ts';

@@ -1,7 +1,7 @@
 /** What may be trimmed from the log, and what never. */
 import assert from 'node:assert/strict';
 import { createTrimmer, type TrimmerOptions } from '../../services/region/checkpoint/trimmer.ts';
-import type { PeerView } from '../../services/region/repair/repair.ts';
+import type { PeerView } from '../../services/region/peers/peers.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { silentLog } from '../../shared/observe/log.ts';

@@ -3,7 +3,7 @@
  * and what the clients are told when they ask again under their keys.
  */
 import assert from 'node:assert/strict';
-import { decodeBatch, splitMessage } from '../../shared/protocol/batch.ts';
+import { decodeBatch, splitMessage } from '../../services/region/batch/batch.ts';
 import type { WriteAccepted } from '../../shared/protocol/internal.ts';
 import { CoreCluster } from '../harness/core-cluster.ts';
 import { view } from '../harness/core-region.ts';

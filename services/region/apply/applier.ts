@@ -1,7 +1,7 @@
 /** Apply on the in-memory state. See `apply.ts`. */
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
-import { type Batch, newestMsOf } from '../../../shared/protocol/batch.ts';
 import { GrowingPosition, type Position } from '../../../shared/protocol/position.ts';
+import { type Batch, newestMsOf } from '../batch/batch.ts';
 import { type CatalogWriter, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
 import type { FilterIndex } from '../state/filter-index/filter-index.ts';
 import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';

@@ -4,9 +4,10 @@
  *
  * Promise: `applied` is never ahead of the log's durable position, and state is a function of it (invariant 4).
  */
-import type { Batch } from '../../../shared/protocol/batch.ts';
+
 import type { Hlc } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+import type { Batch } from '../batch/batch.ts';
 
 /** The last of some events in the order of epochs and clocks: how far they have come in time. */
 export interface Newest {

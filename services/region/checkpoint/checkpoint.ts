@@ -28,8 +28,8 @@
  * A shard without a row is the second case with P the position before everything.
  */
 import { crc32 } from 'node:zlib';
-import type { KnownDisk } from '../../../shared/disks/known-disks.ts';
 import { Fault } from '../../../shared/errors/errors.ts';
+import type { KnownDisk } from '../../../shared/protocol/known-disks.ts';
 import { formatPosition, merge, type Position, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
 
 export interface Checkpoint {

@@ -8,12 +8,19 @@
  *
  * A disk that was retired and is back goes on under a new id.
  */
-import { DISK_ID_LENGTH, isDiskId, joinDisks, type KnownDisk, parseDisks } from '../../../shared/disks/known-disks.ts';
+
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import {
+  DISK_ID_LENGTH,
+  isDiskId,
+  joinDisks,
+  type KnownDisk,
+  parseDisks,
+} from '../../../shared/protocol/known-disks.ts';
 import { covers, type Position, reportedDurable } from '../../../shared/protocol/position.ts';
-import type { Peers } from '../repair/repair.ts';
+import type { Peers } from '../peers/peers.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Disks } from './checkpoint.ts';
 

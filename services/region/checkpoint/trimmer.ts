@@ -12,7 +12,7 @@ import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { type Position, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
-import type { Peers } from '../repair/repair.ts';
+import type { Peers } from '../peers/peers.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
 import type { Sweep } from './checkpoint.ts';
 

@@ -1,8 +1,8 @@
 /** The region's Koa application: internal API, reads, health, metrics. */
 import Router from '@koa/router';
 import type Koa from 'koa';
+import { createHttpApp, type HttpLimits } from '../../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
-import { createHttpApp, type HttpLimits } from '../../../shared/observe/http-server.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { RegionSurface } from './http.ts';

@@ -5,11 +5,11 @@
 import Router from '@koa/router';
 import type Koa from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
-import { createHttpApp } from '../../../shared/observe/http-server.ts';
-import { parseJson } from '../../../shared/observe/json-text.ts';
+import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
+import { createHttpApp } from '../../../shared/http/http-server.ts';
+import { parseJson } from '../../../shared/http/json-text.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import { type QuarantinedRange, rangeOf } from '../../../shared/quarantine/quarantine.ts';
+import { type QuarantinedRange, rangeOf } from '../../../shared/protocol/quarantine.ts';
 import type { RegionAppOptions } from './app.ts';
 
 const BODY_LIMIT_BYTES = 16 * 1024;

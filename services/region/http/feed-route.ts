@@ -1,9 +1,8 @@
 /** `GET /feed`. */
 import type Router from '@koa/router';
-import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
-import type { Scored } from '../../../shared/kernel/top-scores.ts';
-import { feedIdentity, parseFeedQuery } from '../rank/parse-feed-query.ts';
+import { feedIdentity, parseFeedQuery } from '../query/query.ts';
 import type { ReadTime } from '../rank/rank.ts';
+import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';

@@ -2,14 +2,14 @@
  * The region's HTTP surface: the internal API of `shared/protocol/internal.ts`, the public reads, health and metrics.
  * It parses, asks one part, and words the answer; it decides nothing.
  */
-import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
+import type { BodyBudget } from '../../../shared/http/body-budget.ts';
 import type { DigestReply, DigestsReply, RegionStatus, RouterClock } from '../../../shared/protocol/internal.ts';
-import type { QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
+import type { QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Intake } from '../intake/intake.ts';
+import type { Role } from '../leadership/leadership.ts';
 import type { Cursors } from '../pages/pages.ts';
 import type { Rank } from '../rank/rank.ts';
-import type { Role } from '../role/role.ts';
 import type { Search } from '../search/search.ts';
 import type { SnapshotServer } from '../snapshot/snapshot.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';

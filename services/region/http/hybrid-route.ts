@@ -4,9 +4,8 @@
  */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import type { Scored } from '../../../shared/kernel/top-scores.ts';
-import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
-import { parseJson } from '../../../shared/observe/json-text.ts';
+import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
+import { parseJson } from '../../../shared/http/json-text.ts';
 import { parseVector } from '../../../shared/protocol/writes.ts';
 import type { Cursors } from '../pages/pages.ts';
 import {
@@ -19,7 +18,8 @@ import {
   parseLimit,
   parseMaxPer,
   parsePage,
-} from '../rank/page-parameters.ts';
+} from '../query/query.ts';
+import type { Scored } from '../scored/scored.ts';
 import type { Found } from '../search/search.ts';
 import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';

@@ -1,12 +1,9 @@
 /** The internal API, as `shared/protocol/internal.ts` words it. */
 import type Router from '@koa/router';
-import { isDiskId } from '../../../shared/disks/known-disks.ts';
 import { Refusal } from '../../../shared/errors/errors.ts';
-
-import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
-import { parseJson } from '../../../shared/observe/json-text.ts';
+import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
+import { parseJson } from '../../../shared/http/json-text.ts';
 import { isCount, MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
-
 import {
   type AwaitReply,
   type AwaitRequest,
@@ -20,10 +17,11 @@ import {
   ROUTER_CLOCK_HEADER,
   type WritesRequest,
 } from '../../../shared/protocol/internal.ts';
+import { isDiskId } from '../../../shared/protocol/known-disks.ts';
 import { unpackSignals } from '../../../shared/protocol/packed-signals.ts';
 import { formatPosition, originPattern, parsePosition } from '../../../shared/protocol/position.ts';
+import { type QuarantinedRange, rangeOf } from '../../../shared/protocol/quarantine.ts';
 import { fromWire } from '../../../shared/protocol/writes.ts';
-import { type QuarantinedRange, rangeOf } from '../../../shared/quarantine/quarantine.ts';
 import type { IntakeRequest } from '../intake/intake.ts';
 import type { RegionSurface } from './http.ts';
 

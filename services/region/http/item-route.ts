@@ -1,7 +1,7 @@
 /** `GET /items/:id`. */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { parseAt } from '../rank/page-parameters.ts';
+import { parseAt } from '../query/query.ts';
 import type { RegionSurface } from './http.ts';
 import type { Reading } from './reading.ts';
 

@@ -1,7 +1,7 @@
 /** Ranked items as every list of them answers: feeds, text hits, fused results. */
-import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
-import type { Scored } from '../../../shared/kernel/top-scores.ts';
+
 import type { Metadata } from '../../../shared/protocol/events.ts';
+import { type Filter, textsOf } from '../filter/filter.ts';
 import {
   type Diversity,
   type MaxPer,
@@ -11,7 +11,8 @@ import {
   takePage,
 } from '../pages/pages.ts';
 import type { ReadTime, SignalSummary } from '../rank/rank.ts';
-import { type Filter, type Selection, textsOf } from '../state/filter-index/filter-index.ts';
+import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
+import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { RegionSurface } from './http.ts';
 
 export interface RankedItem {

@@ -2,7 +2,7 @@
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { covers, formatPosition, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
-import type { PageStart } from '../rank/page-parameters.ts';
+import type { PageStart } from '../query/query.ts';
 import type { ReadTime } from '../rank/rank.ts';
 import type { ReadContext, RegionSurface } from './http.ts';
 

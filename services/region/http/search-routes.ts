@@ -1,7 +1,7 @@
 /** `GET /search`. */
 import type Router from '@koa/router';
-import type { Scored } from '../../../shared/kernel/top-scores.ts';
-import { parseSearchQuery, searchIdentity } from '../rank/parse-search-query.ts';
+import { parseSearchQuery, searchIdentity } from '../query/query.ts';
+import type { Scored } from '../scored/scored.ts';
 import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';

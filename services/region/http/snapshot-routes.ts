@@ -1,8 +1,8 @@
 /** Serving the copy of the store, as `shared/protocol/internal.ts` words it. */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
-import { parseJson } from '../../../shared/observe/json-text.ts';
+import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
+import { parseJson } from '../../../shared/http/json-text.ts';
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import { parsePosition } from '../../../shared/protocol/position.ts';
 import type { RegionSurface } from './http.ts';

@@ -1,6 +1,6 @@
 /** `GET /suggest`: how what is being typed may go on. */
 import type Router from '@koa/router';
-import { checkParameters, invalid } from '../rank/page-parameters.ts';
+import { checkParameters, invalid } from '../query/query.ts';
 import type { RegionSurface } from './http.ts';
 import type { Reading } from './reading.ts';
 

@@ -2,7 +2,7 @@
 import Router from '@koa/router';
 import type Koa from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { createHttpApp } from '../../../shared/observe/http-server.ts';
+import { createHttpApp } from '../../../shared/http/http-server.ts';
 import type { RegionAppOptions } from './app.ts';
 
 export function createSwitchingApp({

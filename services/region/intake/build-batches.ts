@@ -1,9 +1,10 @@
 /** From what was admitted to batches of the log: stamps and encodes. */
-import { type Batch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
-import { BatchBuilder } from '../../../shared/protocol/batch-builder.ts';
+
 import { type Event, type EventBody, type Hlc, hlcMs } from '../../../shared/protocol/events.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
+import { type Batch, NO_PREDECESSOR } from '../batch/batch.ts';
 import type { OriginInfo } from '../wal/wal.ts';
+import { BatchBuilder } from './batch-builder.ts';
 import { type Bulk, isColumns } from './bulk.ts';
 import type { Stamp } from './hybrid-clock.ts';
 

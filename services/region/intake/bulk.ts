@@ -1,7 +1,8 @@
 /** Writes that were asked for together: events of any kind, or a bulk of signals by column. */
-import { eventBytes } from '../../../shared/protocol/batch.ts';
+
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
+import { eventBytes } from '../batch/batch.ts';
 
 export type Bulk = readonly EventBody[] | SignalColumns;
 

@@ -3,17 +3,17 @@
  * See `intake.ts` for the order of effects.
  */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
-import { Condition } from '../../../shared/kernel/condition.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { eventBytes } from '../../../shared/protocol/batch.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, EVENT_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
 import type { WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
 import { formatPosition, merge, type Position, regionOf } from '../../../shared/protocol/position.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
-import type { Schema } from '../../../shared/schema/schema.ts';
 import type { Apply } from '../apply/apply.ts';
+import { eventBytes } from '../batch/batch.ts';
+import { Condition } from '../condition/condition.ts';
+import type { Schema } from '../schema/schema.ts';
 import type { Ship } from '../ship/ship.ts';
 import type { Wal } from '../wal/wal.ts';
 import { type BuiltBatches, buildBatches } from './build-batches.ts';

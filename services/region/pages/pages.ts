@@ -16,9 +16,10 @@
  * has passed over, and a page whose place would need more kinds than a cursor may name is taken in rank order instead. The
  * first is hardly ever met where the ranking can be asked for `without` the values that have had their share.
  */
-import type { Ranking, RankKey } from '../../../shared/kernel/ranking.ts';
-import type { Scored } from '../../../shared/kernel/top-scores.ts';
-import { takeDiverse } from './diverse-page.ts';
+
+import { hash } from 'node:crypto';
+import { assert } from '../../../shared/kernel/kernel.ts';
+import { compareScored, type Ranking, type RankKey, type Scored } from '../scored/scored.ts';
 
 /** At most `count` items of each value of the metadata field on a page. */
 export interface MaxPer {
@@ -79,4 +80,225 @@ export interface Cursors {
     cursor: string,
     identity: readonly unknown[],
   ): { readonly atMs: number; readonly place: PagePosition } | 'not_ours' | 'other_query';
+}
+
+/** A page with at most so many items of a value. See `pages.ts`. */
+/** How many items a page looks at for values that have not had their share. */
+export const REACH = 2_000;
+/** Kinds a place names at most: a cursor fits a request line. */
+export const KINDS_LIMIT = 200;
+/** Bytes of a kind's fingerprint: of 10,000 kinds two are taken for one in one feed of five million. */
+export const KIND_BYTES = 6;
+
+/** So many items passed over, and the ranking is asked for without the values that have had their share. */
+const PATIENCE = 128;
+
+const PULL_LEAST = 64;
+const PULL_MOST = 1_024;
+
+/** An item that no page has shown yet. */
+interface Unshown {
+  readonly item: Scored;
+  readonly kind: Kind;
+  /** What the pass looked at just before; undefined: nothing, in no page. */
+  readonly before: RankKey | undefined;
+}
+
+interface Kind {
+  /** Fingerprint of the set of values: the same in every process. */
+  readonly id: string;
+  readonly values: readonly string[];
+}
+
+export function takeDiverse(ranking: Ranking, limit: number, from: PagePosition, diversity: Diversity): Page {
+  const pass = new Pass(ranking, limit, from, diversity);
+  const shares = new Shares(diversity.count);
+  const taken: Unshown[] = [];
+  const passedOver: Unshown[] = [];
+  let narrowedAt = 0;
+  while (taken.length < limit && (pass.looks < REACH || taken.length + passedOver.length < limit)) {
+    const found = pass.next();
+    if (found === undefined) break;
+    if (shares.left(found.kind)) {
+      shares.take(found.kind);
+      taken.push(found);
+      continue;
+    }
+    passedOver.push(found);
+    if (passedOver.length - narrowedAt < PATIENCE || taken.length + passedOver.length <= limit) continue;
+    // Whatever comes, the page is full and one is left over, all of them seen already: what is not looked at now is not missed.
+    const narrower = diversity.without?.(shares.spent);
+    if (narrower !== undefined) pass.narrow(narrower);
+    narrowedAt = passedOver.length;
+  }
+  const filled = passedOver.splice(0, limit - taken.length);
+  const page = [...taken, ...filled];
+  // What is left is known by its first item at least.
+  const beyond = passedOver.length === 0 ? pass.next() : undefined;
+  const left = beyond === undefined ? passedOver : [beyond];
+  const answer = (items: readonly Unshown[], next: PagePosition | undefined): Page => ({
+    items: items.map(({ item }) => item),
+    next,
+    relaxed: exceeds(items, diversity.count),
+  });
+  if (left.length === 0) return answer(page, undefined);
+  const next = pass.placeAfter(page, left);
+  if (next.kinds.size <= KINDS_LIMIT) return answer(page, next);
+  const inOrder = [...page, ...left].sort((a, b) => compareScored(a.item, b.item));
+  const first = inOrder.slice(0, limit);
+  const place = pass.placeAfter(first, inOrder.slice(limit));
+  assert(place.kinds.size <= KINDS_LIMIT, 'a page in rank order adds no kind to a place', () => place.kinds.size);
+  return answer(first, place);
+}
+
+/** Down the ranking, past what was shown. */
+class Pass {
+  private ranking: Ranking;
+  private readonly from: PagePosition;
+  private readonly diversity: Diversity;
+  private readonly kinds = new Map<string, Kind>();
+  private pulled: readonly Scored[] = [];
+  private at = 0;
+  private ended = false;
+  private pull: number;
+  /** The last item looked at; before the first one, where shown and unshown items begin to be mixed. */
+  private seenTo: RankKey | undefined;
+  /** Where it was narrowed first: from there on not everything was looked at. */
+  private narrowedAt: RankKey | undefined;
+  looks = 0;
+
+  constructor(ranking: Ranking, limit: number, from: PagePosition, diversity: Diversity) {
+    this.pull = Math.max(PULL_LEAST, limit + 1);
+    this.ranking = ranking;
+    this.from = from;
+    this.diversity = diversity;
+    const keys = [...from.kinds.values(), ...(from.rest === undefined ? [] : [from.rest])];
+    this.seenTo = from.rest === undefined ? undefined : keys.reduce((best, key) => (above(key, best) ? key : best));
+  }
+
+  next(): Unshown | undefined {
+    for (;;) {
+      const item = this.pulled[this.at];
+      if (item === undefined) {
+        if (this.ended) return undefined;
+        this.pulled = this.ranking.after(this.seenTo, this.pull);
+        this.at = 0;
+        this.ended = this.pulled.length < this.pull;
+        this.pull = Math.min(this.pull * 2, PULL_MOST);
+        continue;
+      }
+      this.at++;
+      this.looks++;
+      const before = this.seenTo;
+      this.seenTo = item;
+      const kind = this.kindOf(item.entity);
+      if (above(this.from.kinds.get(kind.id) ?? this.from.rest, item)) return { item, kind, before };
+    }
+  }
+
+  /** From here on, down another ranking: the same without kinds of which something was passed over. */
+  narrow(ranking: Ranking): void {
+    this.narrowedAt ??= this.seenTo;
+    this.ranking = ranking;
+    this.pulled = [];
+    this.at = 0;
+    this.ended = false;
+    this.pull = PULL_LEAST;
+  }
+
+  /**
+   * The place after `page`, where of all this pass has looked at `left` remains unshown, in rank order and not empty. Before it
+   * was narrowed, it saw the first of `left`.
+   */
+  placeAfter(page: readonly Unshown[], left: readonly Unshown[]): PagePosition {
+    const { rest } = this.from;
+    const shownTo = new Map(this.from.kinds);
+    for (const { item, kind } of page) shownTo.set(kind.id, item);
+    // Of each kind that has one, in rank order: the first of it that remains.
+    const remains = new Map<string, Unshown>();
+    for (const unshown of left) if (!remains.has(unshown.kind.id)) remains.set(unshown.kind.id, unshown);
+    const places = [rest, left[0]!.before, this.seenAllTo]
+      .filter((key) => !above(key, rest))
+      .map((key) => ({ rest: key, kinds: this.kindsBeside(key, shownTo, remains) }));
+    const place = places.reduce((best, each) => (each.kinds.size < best.kinds.size ? each : best));
+    return { shown: this.from.shown + page.length, ...place };
+  }
+
+  /** The kinds to be named where all others stand at `rest`, which is at the old rest or below it. */
+  private kindsBeside(
+    rest: RankKey | undefined,
+    shownTo: ReadonlyMap<string, RankKey>,
+    remains: ReadonlyMap<string, Unshown>,
+  ): Map<string, RankKey> {
+    const named = new Map<string, RankKey>();
+    const allSeen = !above(this.seenAllTo, rest);
+    for (const [id, key] of shownTo) {
+      // Above the rest: only what this pass has seen to have nothing between may be said to stand at the rest.
+      if (above(rest, key) || (above(key, rest) && !allSeen)) named.set(id, key);
+    }
+    for (const [id, { item, before }] of remains) {
+      if (above(rest, item)) continue;
+      assert(before !== undefined, 'the best of what is left is on the page');
+      named.set(id, before);
+    }
+    return named;
+  }
+
+  private get seenAllTo(): RankKey | undefined {
+    return this.narrowedAt ?? this.seenTo;
+  }
+
+  private kindOf(entity: number): Kind {
+    const values = this.diversity.valuesOf(entity);
+    const name = values.length === 1 ? values[0]! : JSON.stringify([...new Set(values)].sort());
+    let kind = this.kinds.get(name);
+    if (kind === undefined) {
+      const id = hash('sha256', `${values.length === 1 ? 'one' : 'set'} ${name}`, 'buffer').toString(
+        'hex',
+        0,
+        KIND_BYTES,
+      );
+      kind = { id, values: [...new Set(values)] };
+      this.kinds.set(name, kind);
+    }
+    return kind;
+  }
+}
+
+/** What each value has had on this page. */
+class Shares {
+  private readonly count: number;
+  private readonly had = new Map<string, number>();
+
+  constructor(count: number) {
+    this.count = count;
+  }
+
+  left({ values }: Kind): boolean {
+    return values.every((value) => (this.had.get(value) ?? 0) < this.count);
+  }
+
+  /** Values that have had their share. */
+  get spent(): string[] {
+    return [...this.had].filter(([, count]) => count >= this.count).map(([value]) => value);
+  }
+
+  take({ values }: Kind): void {
+    for (const value of values) this.had.set(value, (this.had.get(value) ?? 0) + 1);
+  }
+}
+
+function exceeds(items: readonly Unshown[], count: number): boolean {
+  const shares = new Shares(count);
+  return items.some(({ kind }) => {
+    const left = shares.left(kind);
+    shares.take(kind);
+    return !left;
+  });
+}
+
+/** Whether what stands at `a` comes before what stands at `b`; undefined stands before everything. */
+function above(a: RankKey | undefined, b: RankKey | undefined): boolean {
+  if (b === undefined) return false;
+  return a === undefined || compareScored(a, b) < 0;
 }

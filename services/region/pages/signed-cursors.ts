@@ -15,10 +15,10 @@
  */
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { assert } from '../../../shared/kernel/kernel.ts';
-import type { RankKey } from '../../../shared/kernel/ranking.ts';
 import { LAST_TIMESTAMP_MS } from '../../../shared/protocol/timestamp.ts';
-import { KIND_BYTES, KINDS_LIMIT } from './diverse-page.ts';
+import type { RankKey } from '../scored/scored.ts';
 import type { Cursors, PagePosition } from './pages.ts';
+import { KIND_BYTES, KINDS_LIMIT } from './pages.ts';
 
 const VERSION = 2;
 const HAS_REST = 1;

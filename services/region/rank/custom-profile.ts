@@ -6,12 +6,13 @@
  * so a term with a positive weight is at most what the limit gives and one with a negative weight at most 0. Floating-point
  * addition and multiplication never turn ≤ into >; logarithms and powers may by their last bit, which the slack covers.
  */
+
+import { formatDuration } from '../../../shared/config/duration.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
-import type { ScorePart } from '../../../shared/kernel/ranking.ts';
-import { compileFilters, type MetadataTest } from '../../../shared/protocol/filter.ts';
-import { formatDuration } from '../../../shared/schema/duration.ts';
-import type { Gate, ProfileDefinition, ProfileTerm, SignalTerm } from '../../../shared/schema/profile.ts';
-import { type Schema, windowSeconds } from '../../../shared/schema/schema.ts';
+import { compileFilters, type MetadataTest } from '../filter/filter.ts';
+import type { Gate, ProfileDefinition, ProfileTerm, SignalTerm } from '../schema/schema.ts';
+import { type Schema, windowSeconds } from '../schema/schema.ts';
+import type { ScorePart } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { LedgerView } from '../state/ledger/ledger.ts';
 import type { Limits, Scorer } from './scorer.ts';

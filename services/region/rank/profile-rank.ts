@@ -1,15 +1,14 @@
 /** Ranking behind its contract: every profile as a scorer, the best found by `top-k.ts`. */
 import { assert } from '../../../shared/kernel/kernel.ts';
-import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
-import type { Scored } from '../../../shared/kernel/top-scores.ts';
-import type { Schema } from '../../../shared/schema/schema.ts';
-import { windows } from '../../../shared/schema/schema.ts';
+import { invalid } from '../query/query.ts';
+import type { Schema } from '../schema/schema.ts';
+import { windows } from '../schema/schema.ts';
+import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { Ledger, LedgerView } from '../state/ledger/ledger.ts';
 import { compileProfile } from './custom-profile.ts';
-import { invalid } from './page-parameters.ts';
 import { formulas, profileScorer, type ScoredProfile } from './profiles.ts';
 import { profiles, type Rank, type RankingQuery, type ReadTime, type SignalSummary } from './rank.ts';
 import type { Scorer } from './scorer.ts';

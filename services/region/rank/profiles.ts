@@ -11,10 +11,12 @@
  * bound does with limits what the score does with an item's sums. Additions, multiplications, divisions and square roots
  * never turn ≤ into >; logarithms and powers may by their last bit, which `SLACK` covers.
  */
-import type { ScorePart } from '../../../shared/kernel/ranking.ts';
-import type { Window } from '../../../shared/schema/schema.ts';
+
+import type { Window } from '../schema/schema.ts';
+import type { ScorePart } from '../scored/scored.ts';
+import type { Formula } from './formula.ts';
 import type { Profile } from './rank.ts';
-import type { Limits, Scorer, Ties } from './scorer.ts';
+import type { Limits, Scorer } from './scorer.ts';
 import { shuffler } from './shuffle.ts';
 import type { Aged, SignalSums } from './signal-sums.ts';
 import { linear, measurement, weighted } from './terms.ts';
@@ -25,35 +27,7 @@ export interface ScoringTime {
   readonly atMs: number;
 }
 
-export interface Formula {
-  score(item: Aged): number;
-  /** Never below the score of an item within the limits. */
-  bound(limits: Limits): number;
-  /**
-   * What the score is made of, in the order of the formula (docs/ranking.md): value · weight each, which add up to the score within
-   * rounding. A product or quotient has one part: the value is the factor the profile is about, the weight is everything it is
-   * multiplied by; the measurements the weight is made of follow with weight 0.
-   */
-  explain(item: Aged): readonly ScorePart[];
-  /** Decides between equal scores; absent: the newer item comes first. */
-  readonly ties?: Ties;
-  /** What every item without a signal scores; absent where that depends on the item. */
-  readonly quiet?: number;
-}
-
 export type ScoredProfile = Exclude<Profile, 'related'>;
-
-/** The window a profile takes when the query names none; a profile that is not here reads no window of the query. */
-export const defaultWindows: Readonly<Record<string, Window | undefined>> = {
-  trending: '24h',
-  top: 'all',
-  best: 'all',
-  controversial: 'all',
-  debated: 'all',
-  hidden_gems: 'all',
-  most_viewed: 'all',
-  most_liked: 'all',
-};
 
 const HOUR_MS = 3_600_000;
 const SLACK = 1 + 2 ** -50;

@@ -2,16 +2,28 @@
  * Ranking: from the catalog and the ledger to what a feed pages through. Pure reads of applied state at a pinned time `atMs`. Of
  * equal scores the newer item comes first, then the lower entity id.
  */
-import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
-import type { Scored } from '../../../shared/kernel/top-scores.ts';
-import type { Filter } from '../../../shared/protocol/filter.ts';
-import { type BuiltInProfile, builtInProfiles } from '../../../shared/schema/profile.ts';
-import type { Window } from '../../../shared/schema/schema.ts';
+
+import type { Filter } from '../filter/filter.ts';
 import type { MaxPer } from '../pages/pages.ts';
+import type { Window } from '../schema/schema.ts';
+import { type BuiltInProfile, builtInProfiles } from '../schema/schema.ts';
+import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 
 export const profiles = builtInProfiles;
 export type Profile = BuiltInProfile;
+
+/** The window a profile takes when the query names none; a profile that is not here reads no window of the query. */
+export const defaultWindows: Readonly<Record<string, Window | undefined>> = {
+  trending: '24h',
+  top: 'all',
+  best: 'all',
+  controversial: 'all',
+  debated: 'all',
+  hidden_gems: 'all',
+  most_viewed: 'all',
+  most_liked: 'all',
+};
 
 /** The moment that a read is answered for. */
 export interface ReadTime {

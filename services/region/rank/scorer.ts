@@ -6,8 +6,9 @@
  * total. So the bound of a group that no item can pass with is −Infinity too, and a search that has come to −Infinity
  * has seen everything that is ranked.
  */
-import type { ScorePart } from '../../../shared/kernel/ranking.ts';
-import type { Window } from '../../../shared/schema/schema.ts';
+
+import type { Window } from '../schema/schema.ts';
+import type { ScorePart } from '../scored/scored.ts';
 
 /** At least what every item of a group has: for upper bounds. */
 export interface Limits {

@@ -3,8 +3,8 @@
  * item, and at most of any item within limits. A signal the schema lacks, or does not rank by that window, contributes 0.
  */
 import { assert } from '../../../shared/kernel/kernel.ts';
-import type { Schema, Window } from '../../../shared/schema/schema.ts';
-import { windowSeconds, windows } from '../../../shared/schema/schema.ts';
+import type { Schema, Window } from '../schema/schema.ts';
+import { windowSeconds, windows } from '../schema/schema.ts';
 import type { LedgerView, SignalView } from '../state/ledger/ledger.ts';
 import type { Limits } from './scorer.ts';
 

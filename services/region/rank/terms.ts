@@ -1,6 +1,6 @@
 /** Profiles that add up measurements: Σ weight · measurement, with the bound and the explanation that follow. */
-import type { ScorePart } from '../../../shared/kernel/ranking.ts';
-import type { Formula } from './profiles.ts';
+import type { ScorePart } from '../scored/scored.ts';
+import type { Formula } from './formula.ts';
 import type { Limits } from './scorer.ts';
 import type { Aged } from './signal-sums.ts';
 

@@ -13,9 +13,9 @@
  * Cost: with bounds that tell, about limit · height nodes; else in proportion to the items that ever had a signal.
  */
 import { assert } from '../../../shared/kernel/kernel.ts';
-import type { Ranking, RankKey } from '../../../shared/kernel/ranking.ts';
-import { type Scored, TopScores } from '../../../shared/kernel/top-scores.ts';
-import { byWindow, type Window } from '../../../shared/schema/schema.ts';
+import { byWindow, type Window } from '../schema/schema.ts';
+import type { Ranking, RankKey } from '../scored/scored.ts';
+import { type Scored, TopScores } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';

@@ -1,6 +1,6 @@
 /** The far side of a rebuild: gathers what the items have as they come, and puts it in order when those were all. */
 import type { Metadata } from '../../../shared/protocol/events.ts';
-import { MetadataScan } from '../../../shared/protocol/metadata-scan.ts';
+import { MetadataScan } from '../metadata/metadata.ts';
 import { forEachMetadata } from '../state/catalog/catalog.ts';
 import type { FromBuilder, Rebuilt, ToBuilder } from './rebuild.ts';
 

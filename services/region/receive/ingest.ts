@@ -1,11 +1,11 @@
 /** Taking foreign batches by position. See `receive.ts`. */
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Batch, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
-import { type Declared, declaredBy, describeSchema, undeclaredIn } from '../../../shared/schema/compatible.ts';
-import type { Schema } from '../../../shared/schema/schema.ts';
 import type { Apply } from '../apply/apply.ts';
+import { type Batch, NO_PREDECESSOR } from '../batch/batch.ts';
+import { type Declared, declaredBy, describeSchema, undeclaredIn } from '../compatible/compatible.ts';
+import type { Schema } from '../schema/schema.ts';
 import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Refused, RefusedFor, StopCode, Stopped, Taken } from './receive.ts';

@@ -9,7 +9,7 @@
  * What a crash leaves: an append is whole or absent, and the offset with it. A message taken but not yet appended is
  * delivered again from the stored offset.
  */
-import type { Batch } from '../../../shared/protocol/batch.ts';
+import type { Batch } from '../batch/batch.ts';
 import type { StreamOffset } from '../wal/wal.ts';
 
 /**

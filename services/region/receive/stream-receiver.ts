@@ -13,9 +13,11 @@
  * the stream may be the only one that still has them.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { Condition } from '../../../shared/kernel/condition.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import { clip } from '../../../shared/protocol/events.ts';
+import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
+import type { Stream, StreamInfo, StreamMessage, Subscription } from '../../../shared/stream/stream.ts';
 import {
   type Batch,
   type BatchHeader,
@@ -24,10 +26,8 @@ import {
   decodeHeader,
   splitMessage,
   UnknownFormat,
-} from '../../../shared/protocol/batch.ts';
-import { clip } from '../../../shared/protocol/events.ts';
-import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
-import type { Stream, StreamInfo, StreamMessage, Subscription } from '../../../shared/stream/stream.ts';
+} from '../batch/batch.ts';
+import { Condition } from '../condition/condition.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Receiver } from './receive.ts';
 

@@ -8,11 +8,11 @@
  * copy of its request is, so remembering what was met is enough.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { type Batch, chainHash, decodeBatchUnder, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
+import type { Quarantine } from '../../../shared/protocol/quarantine.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
-import type { Quarantine } from '../../../shared/quarantine/quarantine.ts';
-import { InvalidBatch } from '../../../shared/reader/reader.ts';
+import { type Batch, chainHash, decodeBatchUnder, NO_PREDECESSOR } from '../batch/batch.ts';
+import { InvalidBatch } from '../batch/reader/reader.ts';
 import { type Copy, copyOf, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';

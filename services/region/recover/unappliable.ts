@@ -3,11 +3,11 @@
  *
  * A log may hold such an event although every door checks what comes in: a program of an earlier version wrote it, or this one has a
  * fault of its own. The region then serves nothing but its status, and waits until the event is in quarantine
- * (`shared/quarantine/quarantine.ts`), instead of ending and meeting it again at the next start.
+ * (`shared/protocol/quarantine.ts`), instead of ending and meeting it again at the next start.
  */
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
-import { QUARANTINE_LIMIT, type QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
+import { QUARANTINE_LIMIT, type QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import { readCheckpointPosition, unpackShard } from '../checkpoint/checkpoint.ts';
 import type { Wal } from '../wal/wal.ts';
 

@@ -1,14 +1,15 @@
 /** Fetching what peers hold more of. See `repair.ts`. */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { Condition } from '../../../shared/kernel/condition.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Batch, decodeBatchUnder, splitMessage } from '../../../shared/protocol/batch.ts';
 import { type Position, regionOf, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
-import { DamagedBatch, InvalidBatch, UnknownFormat } from '../../../shared/reader/reader.ts';
+import { type Batch, decodeBatchUnder, splitMessage } from '../batch/batch.ts';
+import { DamagedBatch, InvalidBatch, UnknownFormat } from '../batch/reader/reader.ts';
+import { Condition } from '../condition/condition.ts';
+import type { PeerLink, Peers } from '../peers/peers.ts';
 import type { Ingest, Stopped } from '../receive/receive.ts';
 import type { Wal } from '../wal/wal.ts';
-import type { PeerLink, Peers, Repair } from './repair.ts';
+import type { Repair } from './repair.ts';
 
 /**
  * How long an origin may stand still behind a peer before it is fetched. What a healthy stream brings within this time

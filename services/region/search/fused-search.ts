@@ -1,8 +1,8 @@
 /** Search behind its contract: asks the index of vectors, then ranks by text in the turn its answer is true in. */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
-import { rankingOf } from '../../../shared/kernel/ranking.ts';
-import type { Filter } from '../../../shared/protocol/filter.ts';
+import type { Filter } from '../filter/filter.ts';
+import { rankingOf } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { FilterIndex, Selection } from '../state/filter-index/filter-index.ts';
 import type { TextIndex, TextRanking, WeightedTerm } from '../state/text/text.ts';

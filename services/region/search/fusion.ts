@@ -1,6 +1,6 @@
 /** Reciprocal rank fusion. See `search.ts`. */
-import type { ScorePart } from '../../../shared/kernel/ranking.ts';
-import { compareScored, type Scored } from '../../../shared/kernel/top-scores.ts';
+import type { ScorePart } from '../scored/scored.ts';
+import { compareScored, type Scored } from '../scored/scored.ts';
 
 const K = 60;
 

@@ -8,8 +8,9 @@
  *
  * ranks from 1, a list that an item is not on adds 0. Of each list the first {@link CANDIDATES} take part.
  */
-import type { Ranking, ScorePart } from '../../../shared/kernel/ranking.ts';
-import type { Filter } from '../../../shared/protocol/filter.ts';
+
+import type { Filter } from '../filter/filter.ts';
+import type { Ranking, ScorePart } from '../scored/scored.ts';
 import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** Where to start in an empty subject: what every other region reports is theirs already. */
 import { reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
-import type { Peers } from '../repair/repair.ts';
+import type { Peers } from '../peers/peers.ts';
 
 /** 0 where a peer cannot be asked: then everything is shipped again, and receivers skip by position. */
 export function lowestAtPeers(peers: Peers, origin: string): number {

@@ -1,12 +1,12 @@
 /** Shipping own origins. See `ship.ts`. */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { Condition } from '../../../shared/kernel/condition.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { DamagedBatch, decodeHeader, splitMessage, UnknownFormat } from '../../../shared/protocol/batch.ts';
 import { MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Stream, StreamMessage } from '../../../shared/stream/stream.ts';
+import { DamagedBatch, decodeHeader, splitMessage, UnknownFormat } from '../batch/batch.ts';
+import { Condition } from '../condition/condition.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Ship } from './ship.ts';
 

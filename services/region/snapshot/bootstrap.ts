@@ -10,13 +10,11 @@
  * before it is handed over. What fails is removed; its peer is asked for another one after a pause that doubles, the
  * others meanwhile.
  */
-import { ConfigError } from '../../../shared/config/config-error.ts';
+import { ConfigError } from '../../../shared/errors/config-error.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { Condition } from '../../../shared/kernel/condition.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
-import { compareMended, type Mended, mendedOf } from '../../../shared/protocol/mended.ts';
 import {
   missing,
   type Position,
@@ -25,10 +23,11 @@ import {
   sequenceOf,
   totalOf,
 } from '../../../shared/protocol/position.ts';
-import type { SchemaDescription } from '../../../shared/schema/compatible.ts';
-import type { PeerLink, Peers } from '../repair/repair.ts';
-import type { Store } from '../wal/store.ts';
-import type { IncomingStore } from '../wal/store-home.ts';
+import type { SchemaDescription } from '../compatible/compatible.ts';
+import { Condition } from '../condition/condition.ts';
+import { compareMended, type Mended, mendedOf } from '../mended/mended.ts';
+import type { PeerLink, Peers } from '../peers/peers.ts';
+import type { IncomingStore, Store } from '../store/store.ts';
 import type { Wal } from '../wal/wal.ts';
 import { checkRecords } from './check-contents.ts';
 import { checkLog } from './check-log.ts';

@@ -6,11 +6,10 @@
  *
  * What no check can tell: whether a value is the one that the events made. `POST /cluster/verify` compares regions.
  */
-import { parseDisks } from '../../../shared/disks/known-disks.ts';
+
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { epochRefusal, highestCredible } from '../../../shared/leadership/epochs.ts';
-import { CHAIN_BYTES } from '../../../shared/protocol/batch.ts';
 import {
   areValues,
   BATCH_LIMIT_BYTES,
@@ -21,15 +20,17 @@ import {
   type Order,
   TIME_LIMIT_MS,
 } from '../../../shared/protocol/events.ts';
-import { mendedOf } from '../../../shared/protocol/mended.ts';
+import { parseDisks } from '../../../shared/protocol/known-disks.ts';
 import { covers, originPattern, type Position, regionOf, totalOf } from '../../../shared/protocol/position.ts';
-import { QUARANTINE_LIMIT } from '../../../shared/quarantine/quarantine.ts';
-import { declaredBy, isDescription, type SchemaDescription } from '../../../shared/schema/compatible.ts';
+import { QUARANTINE_LIMIT } from '../../../shared/protocol/quarantine.ts';
+import { CHAIN_BYTES } from '../batch/batch.ts';
 import { readCheckpointPosition, unpackShard } from '../checkpoint/checkpoint.ts';
+import { declaredBy, isDescription, type SchemaDescription } from '../compatible/compatible.ts';
+import { mendedOf } from '../mended/mended.ts';
 import { type EmbeddingRegister, encodeMetadata, type ItemRegister } from '../state/catalog/catalog.ts';
 import { type Copy, KEY_KEPT_MS, MENDED_EPOCH } from '../state/keys/keys.ts';
 import { SHARDS } from '../state/ledger/ledger.ts';
-import { checkShard } from '../state/ledger/shard-check.ts';
+import { checkShard } from '../state/ledger/shards/shards.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
 
 /** Others get a turn at least this often. */

@@ -5,9 +5,9 @@
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
-import { type Batch, chainHash, decodeBatchUnder, NO_PREDECESSOR, newestMsOf } from '../../../shared/protocol/batch.ts';
 import { hlcRefusal } from '../../../shared/protocol/events.ts';
-import { declaredBy, type SchemaDescription, undeclaredIn } from '../../../shared/schema/compatible.ts';
+import { type Batch, chainHash, decodeBatchUnder, NO_PREDECESSOR, newestMsOf } from '../batch/batch.ts';
+import { declaredBy, type SchemaDescription, undeclaredIn } from '../compatible/compatible.ts';
 import type { Wal } from '../wal/wal.ts';
 import { type ContentRules, checkContents, checkRecords } from './check-contents.ts';
 

@@ -9,14 +9,15 @@
  *
  * Nothing of the present store is changed.
  */
-import { isDiskId, joinDisks, type KnownDisk, parseDisks } from '../../../shared/disks/known-disks.ts';
+
 import { Fault } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { isUnsound, parseRemembered } from '../../../shared/leadership/leadership.ts';
-import { type Batch, decodeBatchUnder, decodeHeader } from '../../../shared/protocol/batch.ts';
-import { compareMended, mendedOf } from '../../../shared/protocol/mended.ts';
+import { isDiskId, joinDisks, type KnownDisk, parseDisks } from '../../../shared/protocol/known-disks.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
-import type { Quarantine } from '../../../shared/quarantine/quarantine.ts';
+import type { Quarantine } from '../../../shared/protocol/quarantine.ts';
+import { type Batch, decodeBatchUnder, decodeHeader } from '../batch/batch.ts';
+import { compareMended, mendedOf } from '../mended/mended.ts';
 import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
 import type { Wal } from '../wal/wal.ts';
 import { CATCHING_UP_INSTALLED } from './snapshot.ts';

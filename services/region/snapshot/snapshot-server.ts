@@ -11,7 +11,7 @@ import {
   positionOf,
   sequenceOf,
 } from '../../../shared/protocol/position.ts';
-import type { StoreCopy } from '../wal/store-home.ts';
+import type { StoreCopy } from '../store/store.ts';
 import { PART_LIMIT_BYTES, type SnapshotServer } from './snapshot.ts';
 
 /** A copy is gone this long after it was read last, and younger ones are shared by whoever asks. */

@@ -16,7 +16,7 @@
  */
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
-import type { IncomingStore } from '../wal/store-home.ts';
+import type { IncomingStore } from '../store/store.ts';
 
 /** The value of the mark `catching_up` once a snapshot was installed: what is missing now comes by stream and repair. */
 export const CATCHING_UP_INSTALLED = 'installed';

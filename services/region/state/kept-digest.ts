@@ -14,9 +14,9 @@
  * What a crash leaves: nothing; a restarted region counts anew when it is asked.
  */
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
-import type { Batch } from '../../../shared/protocol/batch.ts';
 import { DIGESTS_LIMIT_TEXT, type DigestsReply } from '../../../shared/protocol/internal.ts';
 import { GrowingPosition, type Position } from '../../../shared/protocol/position.ts';
+import type { Batch } from '../batch/batch.ts';
 import type { CatalogWriter } from './catalog/catalog.ts';
 import { createValueHash, type DigestPart, digestHex, type ValueHash } from './digest.ts';
 import type { Ledger } from './ledger/ledger.ts';

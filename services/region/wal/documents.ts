@@ -12,8 +12,8 @@
  * with the next put or delete.
  */
 import { floatBytes, floatsOf } from '../../../shared/kernel/floats.ts';
-import { NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
 import { hlcMs, type Metadata, type Order } from '../../../shared/protocol/events.ts';
+import { NO_PREDECESSOR } from '../batch/batch.ts';
 import { type EmbeddingRegister, encodeMetadata, type ItemRegister } from '../state/catalog/catalog.ts';
 import type { OriginInfo } from './wal.ts';
 

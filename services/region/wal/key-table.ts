@@ -9,14 +9,15 @@
  * An earlier version had a record for each write, in a table of its own. It is read for as long as it has any; a record to which
  * a copy is added moves to the row of its key, so that all copies of a write are forgotten together.
  */
-import type { Batch } from '../../../shared/protocol/batch.ts';
+
 import { keyIdOf, writeIndexOf } from '../../../shared/protocol/idempotency.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
-import type { Quarantine } from '../../../shared/quarantine/quarantine.ts';
+import type { Quarantine } from '../../../shared/protocol/quarantine.ts';
+import type { Batch } from '../batch/batch.ts';
 import { type Copy, copyOf } from '../state/keys/keys.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
 import { decodeJson, encodeJson } from './documents.ts';
 import { decodeEarlierCopies, encodeCopies, KeyRow, type WriteCopy } from './key-rows.ts';
-import type { Store, StoreTransaction } from './store.ts';
 import type { ForgetOptions } from './wal.ts';
 
 /** The store's name of the moment, epoch ms. */

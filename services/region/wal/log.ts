@@ -9,15 +9,16 @@
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { credibleInLog } from '../../../shared/leadership/epochs.ts';
-import type { Batch } from '../../../shared/protocol/batch.ts';
-import { decodeHeader, NO_PREDECESSOR, newestMsOf } from '../../../shared/protocol/batch.ts';
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
 import { acceptedMs, compareOrder } from '../../../shared/protocol/events.ts';
 import { GrowingPosition } from '../../../shared/protocol/position.ts';
-import { type Quarantine, type QuarantinedRange, quarantineOf } from '../../../shared/quarantine/quarantine.ts';
+import { type Quarantine, type QuarantinedRange, quarantineOf } from '../../../shared/protocol/quarantine.ts';
+import type { Batch } from '../batch/batch.ts';
+import { decodeHeader, NO_PREDECESSOR, newestMsOf } from '../batch/batch.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import { mergeEmbedding, mergeItem, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
+import type { Store, StoreTransaction } from '../store/store.ts';
 import {
   decodeEmbedding,
   decodeItem,
@@ -31,7 +32,6 @@ import {
 } from './documents.ts';
 import { KeyTable } from './key-table.ts';
 import { registersSetAside } from './set-aside.ts';
-import type { Store, StoreTransaction } from './store.ts';
 import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
 
 /** Rows of this size lie on whole pages, and a run of this many pages is easily found among freed ones. */

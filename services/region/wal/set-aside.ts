@@ -1,10 +1,11 @@
 /** What registers are once the events that made them are in quarantine. */
-import { decodeBatchUnder } from '../../../shared/protocol/batch.ts';
+
 import type { Event } from '../../../shared/protocol/events.ts';
-import { Quarantine, type QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
+import { Quarantine, type QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
+import { decodeBatchUnder } from '../batch/batch.ts';
 import { writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
+import type { Store } from '../store/store.ts';
 import { decodeEmbedding, decodeItem, encodeEmbedding, encodeItem } from './documents.ts';
-import type { Store } from './store.ts';
 
 /** Without a value the row is removed. */
 export type ChangedRegister = readonly [table: 'items' | 'embeddings', entity: number, value: Uint8Array | undefined];

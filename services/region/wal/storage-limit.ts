@@ -7,7 +7,7 @@
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { KEY_KEPT_MS } from '../state/keys/keys.ts';
-import type { Store } from './store.ts';
+import type { Store } from '../store/store.ts';
 import type { Wal } from './wal.ts';
 
 /** Asking the store for its sizes walks its trees' statistics: not with every write. */

@@ -15,9 +15,10 @@
  * The store below it comes in through the constructor (`store.ts`): LMDB in production, a fake with the same crash
  * semantics in the simulation.
  */
-import type { Batch } from '../../../shared/protocol/batch.ts';
+
 import type { Position } from '../../../shared/protocol/position.ts';
-import type { Quarantine, QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
+import type { Quarantine, QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
+import type { Batch } from '../batch/batch.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
 

@@ -5,7 +5,7 @@
  */
 import { nextEpoch } from '../../../shared/leadership/epochs.ts';
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
-import type { Topology } from '../../../shared/schema/topology.ts';
+import type { Topology } from '../../../shared/topology/topology.ts';
 
 /** A majority that never saw a record is enough after the key was missing this long. */
 export const MAJORITY_AFTER_MS = 30_000;

@@ -6,7 +6,7 @@
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
-import type { QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
+import type { QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 
 export interface LeadershipView {
   /** The newest record known; absent before the first one was read or reported. */

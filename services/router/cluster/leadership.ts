@@ -18,8 +18,8 @@ import type { RefusedValues } from '../../../shared/leadership/refused-values.ts
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import type { Topology } from '../../../shared/schema/topology.ts';
 import type { Control, ControlEntry } from '../../../shared/stream/stream.ts';
+import type { Topology } from '../../../shared/topology/topology.ts';
 import { chooseRecord } from './bootstrap.ts';
 import type { LeadershipView, RegionsView } from './cluster.ts';
 import { RepairPause } from './repair-pause.ts';

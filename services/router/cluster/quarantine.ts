@@ -8,7 +8,7 @@
 import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { sequenceOf } from '../../../shared/protocol/position.ts';
-import type { QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
+import type { QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import type { RegionLinks } from '../forward/forward.ts';
 import type { ClusterQuarantine, KnownRegion, RegionsView } from './cluster.ts';
 

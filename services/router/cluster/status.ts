@@ -7,11 +7,11 @@
  * relay_log_len + ahead.
  */
 
-import { parseDisks } from '../../../shared/disks/known-disks.ts';
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import { parseDisks } from '../../../shared/protocol/known-disks.ts';
 import { missing, totalOf } from '../../../shared/protocol/position.ts';
-import type { Topology } from '../../../shared/schema/topology.ts';
+import type { Topology } from '../../../shared/topology/topology.ts';
 import type {
   AbsentDisk,
   ClusterHealth,

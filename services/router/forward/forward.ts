@@ -27,8 +27,8 @@ import type {
   WritesRequest,
 } from '../../../shared/protocol/internal.ts';
 import type { PackedSignals } from '../../../shared/protocol/packed-signals.ts';
+import type { QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import type { WireWrite } from '../../../shared/protocol/writes.ts';
-import type { QuarantinedRange } from '../../../shared/quarantine/quarantine.ts';
 
 export interface ReadRequest {
   /** `/feed`, `/search`, `/items/7`. */

@@ -5,16 +5,16 @@
  */
 
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import type { OpenHttpPool } from '../../../shared/http/http-pool.ts';
+import { RegionConnections } from '../../../shared/http/region-connections.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import type { OpenHttpPool } from '../../../shared/observe/http-pool.ts';
 import {
   formatRouterClock,
   type RegionStatus,
   ROUTER_CLOCK_HEADER,
   statusOf,
 } from '../../../shared/protocol/internal.ts';
-import { RegionConnections } from '../../../shared/protocol/region-connections.ts';
-import type { RegionEntry } from '../../../shared/schema/topology.ts';
+import type { RegionEntry } from '../../../shared/topology/topology.ts';
 import type { ReadAnswer, RegionLink } from './forward.ts';
 
 const limits = {

@@ -1,15 +1,15 @@
 /** The cluster routes: status, promotion, partition drills. */
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
-import { isDiskId } from '../../../shared/disks/known-disks.ts';
+import { parseDurationSeconds } from '../../../shared/config/duration.ts';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
-import { parseJson } from '../../../shared/observe/json-text.ts';
+import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
+import { parseJson } from '../../../shared/http/json-text.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
+import { isDiskId } from '../../../shared/protocol/known-disks.ts';
 import { regionOf } from '../../../shared/protocol/position.ts';
-import { rangeOf } from '../../../shared/quarantine/quarantine.ts';
-import { parseDurationSeconds } from '../../../shared/schema/duration.ts';
-import type { Topology } from '../../../shared/schema/topology.ts';
+import { rangeOf } from '../../../shared/protocol/quarantine.ts';
+import type { Topology } from '../../../shared/topology/topology.ts';
 import type { ClusterQuarantine, ClusterReports, Promote, RetireDisk, Verify } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
 import { unknownRegion } from './region-name.ts';

@@ -6,10 +6,10 @@
 import { Router } from '@koa/router';
 import type Koa from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
+import { BodyBudget } from '../../../shared/http/body-budget.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import { BodyBudget } from '../../../shared/observe/body-budget.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
-import type { Topology } from '../../../shared/schema/topology.ts';
+import type { Topology } from '../../../shared/topology/topology.ts';
 import type { BrokerMetrics } from '../broker/broker.ts';
 import type {
   ClusterQuarantine,

@@ -6,14 +6,14 @@
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { answerShareOf } from '../../../shared/http/answer-budget.ts';
+import type { BodyBudget } from '../../../shared/http/body-budget.ts';
+import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
+import { requestIdOf } from '../../../shared/http/http-server.ts';
+import { parseJson } from '../../../shared/http/json-text.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import { answerShareOf } from '../../../shared/observe/answer-budget.ts';
-import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
-import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
-import { requestIdOf } from '../../../shared/observe/http-server.ts';
-import { parseJson } from '../../../shared/observe/json-text.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
-import type { Topology } from '../../../shared/schema/topology.ts';
+import type { Topology } from '../../../shared/topology/topology.ts';
 import type { LeadershipView, RegionsView } from '../cluster/cluster.ts';
 import {
   hasTimedOut,
@@ -32,7 +32,7 @@ const PARAMETER_LIMIT = 4_096;
 const CURSOR_LIMIT = 8_000;
 /**
  * A position has an entry for every term a region ever had: 2,000 of the longest fit, and with them, percent-encoded, and the
- * rest of a query the head of a request (`shared/observe/http-server.ts`), here and at the region.
+ * rest of a query the head of a request (`shared/http/http-server.ts`), here and at the region.
  */
 const POSITION_LIMIT = 131_072;
 

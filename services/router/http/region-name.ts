@@ -1,6 +1,6 @@
 /** Region names in requests: known ones only, and a refusal that says which they are. */
 import { Refusal } from '../../../shared/errors/errors.ts';
-import type { Topology } from '../../../shared/schema/topology.ts';
+import type { Topology } from '../../../shared/topology/topology.ts';
 
 export function unknownRegion(region: string, topology: Topology): Refusal {
   const known = topology.regions.map(({ name }) => name).join(', ');

@@ -2,10 +2,10 @@
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
-import type { BodyBudget } from '../../../shared/observe/body-budget.ts';
-import { decodeText, readBody, requireType } from '../../../shared/observe/http-body.ts';
-import { requestIdOf } from '../../../shared/observe/http-server.ts';
-import { parseJson } from '../../../shared/observe/json-text.ts';
+import type { BodyBudget } from '../../../shared/http/body-budget.ts';
+import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
+import { requestIdOf } from '../../../shared/http/http-server.ts';
+import { parseJson } from '../../../shared/http/json-text.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
 import type { WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';

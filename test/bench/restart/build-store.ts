@@ -6,17 +6,17 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+import { chainHash, NO_PREDECESSOR } from '../../../services/region/batch/batch.ts';
 import { createCheckpointer } from '../../../services/region/checkpoint/checkpointer.ts';
+import { BatchBuilder } from '../../../services/region/intake/batch-builder.ts';
+import { loadSchema } from '../../../services/region/schema/parse-schema.ts';
 import { Entities } from '../../../services/region/state/entities/entities.ts';
 import { createLedger } from '../../../services/region/state/ledger/signal-ledger.ts';
-import { openLmdbStore } from '../../../services/region/wal/lmdb-store.ts';
+import { openLmdbStore } from '../../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
 import { systemClock } from '../../../shared/kernel/system.ts';
 import { silentLog } from '../../../shared/observe/log.ts';
-import { chainHash, NO_PREDECESSOR } from '../../../shared/protocol/batch.ts';
-import { BatchBuilder } from '../../../shared/protocol/batch-builder.ts';
 import type { Event } from '../../../shared/protocol/events.ts';
-import { loadSchema } from '../../../shared/schema/parse-schema.ts';
 import { Traffic } from './traffic.ts';
 
 /** What the process says before it dies. */

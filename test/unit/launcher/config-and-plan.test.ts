@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { parseLauncherConfig } from '../../../deploy/local/launcher-config.ts';
 import { natsConfig } from '../../../deploy/local/nats-config.ts';
 import { planCluster, urlOf } from '../../../deploy/local/plan.ts';
 import { takenPorts } from '../../../deploy/local/ports.ts';
-import { ConfigError } from '../../../shared/config/config-error.ts';
-import { parseLauncherConfig } from '../../../shared/config/launcher-config.ts';
 import { packageRoot } from '../../../shared/config/settings-table.ts';
-import type { Topology } from '../../../shared/schema/topology.ts';
+import { ConfigError } from '../../../shared/errors/config-error.ts';
+import type { Topology } from '../../../shared/topology/topology.ts';
 import { freePort } from '../../harness/nats-server.ts';
 
 const topology: Topology = {

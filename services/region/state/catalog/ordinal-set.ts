@@ -1,6 +1,7 @@
 /** A set of ordinals as bits, so that those of a selection are counted 32 at a time. */
-import { grown } from '../../../../shared/kernel/grown.ts';
+
 import type { Selection } from '../filter-index/filter-index.ts';
+import { grown } from '../memory/memory.ts';
 
 const FIRST_WORDS = 32;
 

@@ -2,12 +2,13 @@
  * The catalog in memory: both registers of every entity in columns by ordinal, and what of them is live. A register takes 20
  * bytes for its order, an item 8 for its moment and its metadata as JSON; embeddings are objects, for those that have one.
  */
-import { grown } from '../../../../shared/kernel/grown.ts';
+
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import { acceptedMs, compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
 import { Entities, hashOf } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
+import { grown } from '../memory/memory.ts';
 import type {
   CatalogChange,
   CatalogWriter,

@@ -10,10 +10,11 @@
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
-import { compileFilters } from '../../../../shared/protocol/filter.ts';
+import type { Filter } from '../../filter/filter.ts';
+import { compileFilters } from '../../filter/filter.ts';
 import type { Entities } from '../entities/entities.ts';
 import { Bitmap } from './bitmap.ts';
-import type { AdoptsFilterIndex, Filter, FilterIndex, FilterIndexImage, Selection } from './filter-index.ts';
+import type { AdoptsFilterIndex, FilterIndex, FilterIndexImage, Selection } from './filter-index.ts';
 import { forEachMember, MemberPool, type MemberSet, type Members, NO_MEMBERS } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
 import { BitSelection, ListSelection, selectionOf } from './selections.ts';

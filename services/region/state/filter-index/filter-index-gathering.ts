@@ -3,7 +3,7 @@
  * takes a fraction of the time. Made to be adopted by a {@link FilterIndex}.
  */
 import type { Metadata } from '../../../../shared/protocol/events.ts';
-import type { MetadataScan } from '../../../../shared/protocol/metadata-scan.ts';
+import type { MetadataScan } from '../../metadata/metadata.ts';
 import { Bitmap } from './bitmap.ts';
 import { type Field, isText } from './bitmap-filter-index.ts';
 import type { FilterIndexImage } from './filter-index.ts';

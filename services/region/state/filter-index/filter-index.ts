@@ -1,18 +1,16 @@
 /**
  * Filter index: which live items have which metadata, kept so that a filter costs in proportion to what it leaves.
  *
- * Semantics, the same however a selection is found (`shared/protocol/filter.ts` is the definition): `in` and `not_in` compare a
+ * Semantics, the same however a selection is found (`services/region/filter/filter.ts` is the definition): `in` and `not_in` compare a
  * value as text - `true`, `1990`, `music` -, and a `string[]` matches when any element does; the order operators hold for
  * numbers only. A field the item lacks is in nothing: it fails `in` and every order operator, and passes `not_in`.
  */
 import type { Metadata } from '../../../../shared/protocol/events.ts';
-import type { Filter } from '../../../../shared/protocol/filter.ts';
+import type { Filter } from '../../filter/filter.ts';
 import type { BitmapImage } from './bitmap.ts';
 import type { MemberPoolImage } from './member-pool.ts';
 import type { NumberOrderImage } from './number-order.ts';
 import type { TextTableImage } from './text-table.ts';
-
-export { type Filter, textsOf } from '../../../../shared/protocol/filter.ts';
 
 /** The live items that pass every filter, as they were when it was made: for use before the next write is applied. */
 export interface Selection {

@@ -2,8 +2,9 @@
  * Sets of very many members that only grow, in whatever order they come: what a {@link MemberPool} keeps in order with each
  * member is put in order once, at the end. A set of one is that member; of others each member is written down with its set.
  */
-import { grown } from '../../../../shared/kernel/grown.ts';
+
 import { BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
+import { grown } from '../memory/memory.ts';
 import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
 
 const FIRST_NOTES = 1_024;

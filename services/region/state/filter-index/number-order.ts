@@ -2,7 +2,7 @@
  * Numbers of one field in ascending order, and who has them: chunks of up to 256 distinct numbers, found by their first.
  * A put moves the rest of one chunk; a range is read chunk by chunk.
  */
-import type { Filter } from './filter-index.ts';
+import type { Filter } from '../../filter/filter.ts';
 import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
 
 const CHUNK = 256;

@@ -6,8 +6,7 @@
  *
  * `hasText` must be true, for each member of each set here, of the text it is in for.
  */
-import { textHash } from '../../../../shared/kernel/text-hash.ts';
-import { isAt } from '../../../../shared/protocol/metadata-scan.ts';
+import { isAt, textHash } from '../../metadata/metadata.ts';
 import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
 
 const PART_BITS = 8;

@@ -14,14 +14,15 @@
  * Signals alone are counted. A put or delete that is in the log twice is merged twice into its register, which is the same
  * as once: both copies write the same value, and the later one says where it stands among the others.
  */
-import type { Batch } from '../../../../shared/protocol/batch.ts';
+
 import { acceptedMs, type Event, type EventBody, type EventKey } from '../../../../shared/protocol/events.ts';
+import type { Batch } from '../../batch/batch.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 
 /** How long a key is known: seven days from the first copy's acceptance, ms. */
 export const KEY_KEPT_MS = 7 * 86_400_000;
 
-/** Of a copy that counts in a mended state (`shared/protocol/mended.ts`): below every epoch, so that it goes on counting. */
+/** Of a copy that counts in a mended state (`services/region/mended/mended.ts`): below every epoch, so that it goes on counting. */
 export const MENDED_EPOCH = 0;
 
 /** One event of the log under an idempotency key. */

@@ -6,8 +6,9 @@
  * window sums and two or more buckets on top, so it is never below what a window says that ends where the ring does or a
  * little earlier: what top-k bounds scores by.
  */
-import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
+
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
+import { BlockPool } from '../memory/memory.ts';
 import { Carries, exact } from './carries.ts';
 import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';

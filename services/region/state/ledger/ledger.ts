@@ -17,7 +17,7 @@
  * - Decay: S(at) = Σ w · 2^((t − at)/H), in cells of 8 half-lives; see `decay.ts`.
  */
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
-import type { Window } from '../../../../shared/schema/schema.ts';
+import type { Window } from '../../schema/schema.ts';
 import type { PairBound, UpperBounds } from '../upper-bounds/upper-bounds.ts';
 
 export type { PairBound };

@@ -1,11 +1,10 @@
 /** The decay cells of one signal's pairs: the newest in the pair's record, older ones in blocks of their own. See `decay.ts`. */
-import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
+import { BlockPool } from '../memory/memory.ts';
 import type { Carries } from './carries.ts';
 import { bucketSum, DECAY_BUCKETS, type Decay } from './decay/decay.ts';
 import { DECAY_BUCKET, LAST_MS, OLDER_BUCKETS, type PairTable } from './pair-table.ts';
+import { LIMB } from './shards/shards.ts';
 
-/** Low limbs of sums and cells stay below this; one more event on top of it is still exact in 53 bits. */
-export const LIMB = 2 ** 52;
 /** Carry keys of a slot: its cells by age, its sum, its count. */
 export const CARRIES = DECAY_BUCKETS + 2;
 const OLDER = DECAY_BUCKETS - 1;

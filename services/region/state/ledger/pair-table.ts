@@ -166,8 +166,3 @@ export class PairTable {
     if (this.moved === this.formerSize) this.former = undefined;
   }
 }
-
-/** 0 … 255, from the bits of the hash that find no place in the table: the same in every process, for ever. */
-export function shardOf(entity: number): number {
-  return hashOf(entity) >>> 24;
-}

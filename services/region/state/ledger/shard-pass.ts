@@ -7,8 +7,7 @@
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { SHARDS, type ShardPass } from './ledger.ts';
-import { shardOf } from './pair-table.ts';
-import { ShardWriter } from './shard-codec.ts';
+import { ShardWriter, shardOf } from './shards/shards.ts';
 import type { SignalPairs } from './signal-pairs.ts';
 
 /** A quiet pair's bytes, about: what a writer starts with. */

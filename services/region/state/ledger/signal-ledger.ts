@@ -2,7 +2,7 @@
 import { assert, BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
-import type { Schema, Window } from '../../../../shared/schema/schema.ts';
+import type { Schema, Window } from '../../schema/schema.ts';
 import { Entities } from '../entities/entities.ts';
 import { type PairBound, UpperBounds } from '../upper-bounds/upper-bounds.ts';
 import { Decay } from './decay/decay.ts';
@@ -15,10 +15,9 @@ import {
   type SignalReading,
   type SignalView,
 } from './ledger.ts';
-import { shardOf } from './pair-table.ts';
 import { PastLedger } from './past/past.ts';
-import { damaged, ShardReader } from './shard-codec.ts';
 import { SlotPass } from './shard-pass.ts';
+import { damaged, ShardReader, shardOf } from './shards/shards.ts';
 import { SignalPairs } from './signal-pairs.ts';
 
 /** Pairs that may wait for their upper bounds to be raised: the next search pays for as many, some tenths of a millisecond. */

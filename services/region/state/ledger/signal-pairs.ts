@@ -7,17 +7,25 @@
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
-import { byWindow, type Window } from '../../../../shared/schema/schema.ts';
+import { byWindow, type Window } from '../../schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
 import { Carries, exact } from './carries.ts';
 import { DECAY_BUCKETS, type Decay, sortKey } from './decay/decay.ts';
 import type { PairBound, SignalReading } from './ledger.ts';
 import { LONG_PAST_MS, placedUpTo } from './long-past.ts';
-import { CARRIES, LIMB, PairDecay } from './pair-decay.ts';
+import { CARRIES, PairDecay } from './pair-decay.ts';
 import { COUNT, DECAY_BUCKET, FIRST_MS, LAST_MS, PairTable, RINGS, SUM } from './pair-table.ts';
 import type { TimedPairs } from './past/past.ts';
 import { Rings } from './rings.ts';
-import type { ShardReader, ShardWriter } from './shard-codec.ts';
+import {
+  HAS_CARRIES,
+  HAS_DENSE,
+  HAS_OLDER,
+  HAS_SPARSE,
+  LIMB,
+  type ShardReader,
+  type ShardWriter,
+} from './shards/shards.ts';
 import type { BucketValues, RingKind } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT, windowSpans } from './spans/spans.ts';
 
@@ -29,11 +37,6 @@ const COUNT_LIMB = 4_294_967_296;
 /** Rings packed in one go: a few milliseconds. */
 const PACK_LIMIT = 1_000;
 
-/** What follows a pair's fixed fields in a shard. */
-export const HAS_OLDER = 1;
-export const HAS_CARRIES = 2;
-export const HAS_SPARSE = 4;
-export const HAS_DENSE = 8;
 /** Most bytes of a pair: both dense rings full of wide sums, and the rest. */
 const PAIR_LIMIT_BYTES = (MINUTES_KEPT + HOURS_KEPT) * 18 + 256;
 

@@ -6,14 +6,14 @@
  * unambiguous) and its sum; a sum of 0 is a free entry. What does not fit is the caller's to move into `DenseRings`.
  */
 
-import { BlockPool } from '../../../../shared/kernel/block-pool.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
+import { BlockPool } from '../memory/memory.ts';
+import { SPARSE_ENTRIES } from './shards/shards.ts';
 import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';
 
-export const ENTRIES = 6;
-const ENTRY_WORDS = ENTRIES * 2;
+const ENTRY_WORDS = SPARSE_ENTRIES * 2;
 /** After the entries: what is settled (see `rings.ts`), its low and its high word. */
 const SETTLED = ENTRY_WORDS;
 const BLOCK_WORDS = ENTRY_WORDS + 2;

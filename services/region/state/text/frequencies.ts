@@ -4,8 +4,9 @@
  * Nearly all postings share a few combinations (once in the title; once in the title and once in the tags), so a posting
  * needs a byte for what would be a number a field. Combinations are counted and their codes used again.
  */
-import { grown } from '../../../../shared/kernel/grown.ts';
+
 import { assert } from '../../../../shared/kernel/kernel.ts';
+import { grown } from '../memory/memory.ts';
 
 /** In `fieldOf`: the term is in several fields. */
 export const SEVERAL = 255;

@@ -9,10 +9,10 @@
  * term without documents is in no dictionary.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { grown } from '../../../../shared/kernel/grown.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
-import type { MetadataScan } from '../../../../shared/protocol/metadata-scan.ts';
+import type { MetadataScan } from '../../metadata/metadata.ts';
+import { grown } from '../memory/memory.ts';
 import { BlockPool, type BlockPoolImage, classFor, LARGEST_BLOCK, PAGE_BITS, PAGE_MASK } from './block-pool.ts';
 import { Frequencies, type FrequenciesImage, SEVERAL } from './frequencies.ts';
 import { Gathering } from './gathering/gathering.ts';

@@ -7,8 +7,9 @@
  * each sorted and never empty. Adding or removing anywhere costs one search and a move within one block, however many
  * documents have the term.
  */
-import { grown } from '../../../../shared/kernel/grown.ts';
+
 import { assert } from '../../../../shared/kernel/kernel.ts';
+import { grown } from '../memory/memory.ts';
 import {
   BlockPool,
   type BlockPoolImage,

@@ -1,6 +1,6 @@
 /** Gathering an answer: documents are offered in any order, each once. */
-import type { RankKey } from '../../../../shared/kernel/ranking.ts';
-import { type Scored, TopScores } from '../../../../shared/kernel/top-scores.ts';
+import type { RankKey } from '../../scored/scored.ts';
+import { type Scored, TopScores } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 

@@ -6,7 +6,7 @@
  * a document comes or goes, which moves the average lengths. The same numbers are computed the same way everywhere, so
  * whether one was remembered makes no difference to a bit.
  */
-import type { Schema } from '../../../../shared/schema/schema.ts';
+import type { Schema } from '../../schema/schema.ts';
 import { SEVERAL } from './frequencies.ts';
 import { type InvertedIndex, LONG } from './inverted-index.ts';
 

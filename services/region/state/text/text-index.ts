@@ -17,17 +17,18 @@
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
-import type { Schema } from '../../../../shared/schema/schema.ts';
+import type { Schema } from '../../schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import { InvertedIndex } from './inverted-index.ts';
+import type { Suggestion } from './lexicon/lexicon.ts';
 import { matchTerms } from './match-terms.ts';
 import { type Clause, parseTextQuery, QUERY_LIMIT_CHARACTERS, QUERY_LIMIT_CLAUSES } from './parse-text-query.ts';
 import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
 import { Saturation } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
-import type { AdoptsText, Suggestion, TextImage, TextIndex, TextRanking, WeightedTerm } from './text.ts';
+import type { AdoptsText, TextImage, TextIndex, TextRanking, WeightedTerm } from './text.ts';
 import { LazyTextRanking } from './text-ranking.ts';
 
 export interface TextIndexOptions {

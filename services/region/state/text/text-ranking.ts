@@ -2,8 +2,8 @@
  * The answer to a query, found as far as it is asked for: the first page costs no more than itself and the count of
  * matches, and what one page found is kept for the next.
  */
-import type { RankKey, ScorePart } from '../../../../shared/kernel/ranking.ts';
-import { compareScored, type Scored } from '../../../../shared/kernel/top-scores.ts';
+import type { RankKey, ScorePart } from '../../scored/scored.ts';
+import { compareScored, type Scored } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndex } from './inverted-index.ts';

@@ -8,10 +8,12 @@
  * Nothing is stored: a restart builds the index anew, of many items by a thread beside the rest of the start
  * (`rebuild/rebuild.ts`). Putting items in the order of their ordinals, as they are met, is fastest: postings are appended.
  */
-import type { Ranking, ScorePart } from '../../../../shared/kernel/ranking.ts';
+
 import type { Metadata } from '../../../../shared/protocol/events.ts';
+import type { Ranking, ScorePart } from '../../scored/scored.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndexImage } from './inverted-index.ts';
+import type { Suggestion } from './lexicon/lexicon.ts';
 
 /** A text index as plain data: built in one thread (`InvertedIndex.gather`), adopted in another. */
 export type TextImage = InvertedIndexImage;
@@ -32,13 +34,6 @@ export interface WeightedTerm {
 export interface TextRanking extends Ranking {
   /** What each term gave to the document's score, in query order; empty for one that does not match. */
   explain(entity: number): readonly ScorePart[];
-}
-
-export interface Suggestion {
-  /** The prefix as it was written, its last word completed to one that somebody wrote. */
-  readonly completion: string;
-  /** How many documents have that word, written as it is there. */
-  readonly documents: number;
 }
 
 export interface TextIndex {

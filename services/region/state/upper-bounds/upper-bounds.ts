@@ -18,7 +18,7 @@
  * Cost: a pair that changed compares four numbers in its block, and goes up as long as it is the highest: once for all its events
  * since the last search, or since a few thousand pairs changed. Memory: 2 bytes an entity, and 4.2 for each signal.
  */
-import { byWindow, type Window, windowSeconds } from '../../../../shared/schema/schema.ts';
+import { byWindow, type Window, windowSeconds } from '../../schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
 import {
   ALL,

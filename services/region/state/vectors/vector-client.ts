@@ -11,9 +11,9 @@
  */
 import { messageOf, Refusal } from '../../../../shared/errors/errors.ts';
 import { assert, type Clock, type Timer, within } from '../../../../shared/kernel/kernel.ts';
-import { compareScored, type Scored } from '../../../../shared/kernel/top-scores.ts';
 import type { Log } from '../../../../shared/observe/log.ts';
 import type { Metrics } from '../../../../shared/observe/metrics.ts';
+import { compareScored, type Scored } from '../../scored/scored.ts';
 import type { CatalogWriter } from '../catalog/catalog.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';

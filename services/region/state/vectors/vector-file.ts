@@ -18,8 +18,8 @@ import { createHash } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory } from '../../../../shared/config/make-directory.ts';
-import { storageFault } from '../../../../shared/disks/storage-fault.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
+import { storageFault } from '../../storage-fault/storage-fault.ts';
 
 /** Stands for no entity. */
 export const DELETED = -1;

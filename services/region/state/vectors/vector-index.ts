@@ -9,7 +9,7 @@
  * Vectors of length 0 have no direction: they are similar by 0 to everything.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
-import { type Scored, TopScores } from '../../../../shared/kernel/top-scores.ts';
+import { type Scored, TopScores } from '../../scored/scored.ts';
 import { isZero, unit } from './cosine.ts';
 import { GraphCover } from './graph-cover.ts';
 import { DELETED, type GraphLabels } from './vector-file.ts';

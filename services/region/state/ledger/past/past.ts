@@ -7,7 +7,7 @@
  * have pushed out of the rings is not known any more (`Doubt.knownSince`).
  */
 import { WEIGHT_SCALE } from '../../../../../shared/protocol/events.ts';
-import { byWindow, type Window } from '../../../../../shared/schema/schema.ts';
+import { byWindow, type Window } from '../../../schema/schema.ts';
 import type { Decay } from '../decay/decay.ts';
 import type { Doubt, Past, SignalReading, SignalView } from '../ledger.ts';
 import {

@@ -4,7 +4,7 @@
  * A ring of n buckets covers (newest − n, newest], newest = the bucket of the pair's latest event. n exceeds the widest
  * window by a few buckets, so that an event of another region that arrives a little late is still counted.
  */
-import { type Window, windowSeconds } from '../../../../../shared/schema/schema.ts';
+import { type Window, windowSeconds } from '../../../schema/schema.ts';
 
 export const MINUTE_MS = 60_000;
 export const MINUTES_PER_HOUR = 60;

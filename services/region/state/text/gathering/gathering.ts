@@ -1,6 +1,7 @@
 /** What an index keeps of documents that were read and have no postings yet (`InvertedIndex.gather`). */
-import { grown } from '../../../../../shared/kernel/grown.ts';
-import { isAt } from '../../../../../shared/protocol/metadata-scan.ts';
+
+import { isAt } from '../../../metadata/metadata.ts';
+import { grown } from '../../memory/memory.ts';
 import type { Lexicon } from '../lexicon/lexicon.ts';
 
 const FIRST_DOCUMENTS = 1_024;

@@ -7,13 +7,20 @@
  * Texts are read once, unit by unit: a word that is known and plain ASCII is found without cutting it out, all else goes
  * the way of `analysis.ts`, which defines what a word is. The property test compares the two.
  */
-import { grown } from '../../../../../shared/kernel/grown.ts';
+
 import { assert } from '../../../../../shared/kernel/kernel.ts';
-import type { Suggestion } from '../text.ts';
+import { grown } from '../../memory/memory.ts';
 import { Analysis, normalise, TERM_LIMIT_CHARACTERS } from './analysis.ts';
 import { Key, StringTable, type StringTableImage } from './string-table.ts';
 import { suggest } from './suggest.ts';
 import { type Likeness, lettersOf, Vocabulary, type VocabularyImage } from './vocabulary.ts';
+
+export interface Suggestion {
+  /** The prefix as it was written, its last word completed to one that somebody wrote. */
+  readonly completion: string;
+  /** How many documents have that word, written as it is there. */
+  readonly documents: number;
+}
 
 /** Nothing is found by this word. */
 const NO_TERM = -1;

@@ -1,12 +1,19 @@
 /** Completions of a prefix from the words of the live documents. */
-import type { Suggestion } from '../text.ts';
-import type { Lexicon } from './lexicon.ts';
+/** What completions are chosen from: the lexicon. */
+export interface Words {
+  normalise(text: string): string;
+  startingWith(prefix: string, visit: (word: number) => boolean): void;
+  frequentStartingWith(prefix: string, visit: (word: number) => boolean): void;
+  wordText(word: number): string;
+  termOf(word: number): number;
+  documentsOf(word: number): number;
+}
 
 /**
  * Words that begin with the last word of the prefix, those most documents have first, then alphabetically; of words with
  * one term only the first. `limit` ≥ 1.
  */
-export function suggest(lexicon: Lexicon, prefix: string, limit: number): Suggestion[] {
+export function suggest(lexicon: Words, prefix: string, limit: number): { completion: string; documents: number }[] {
   const { lead, beginning } = split(lexicon.normalise(prefix));
   if (beginning === '') return [];
   const best = new Best(lexicon, limit);
@@ -25,10 +32,10 @@ export function suggest(lexicon: Lexicon, prefix: string, limit: number): Sugges
 class Best {
   /** Best first. */
   readonly words: number[] = [];
-  private readonly lexicon: Lexicon;
+  private readonly lexicon: Words;
   private readonly limit: number;
 
-  constructor(lexicon: Lexicon, limit: number) {
+  constructor(lexicon: Words, limit: number) {
     this.lexicon = lexicon;
     this.limit = limit;
   }

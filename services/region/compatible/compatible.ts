@@ -1,0 +1,123 @@
+/**
+ * Whether a schema may follow another on the same log. Batches log signal names, and the stored sums are kept by name:
+ * a name that changes its meaning or vanishes would make the old events say something else, in this region only.
+ *
+ * A region stores the description of the schema it last started with and refuses to start with one that does not
+ * contain it. Additions are free; boosts, BM25 parameters and text fields are too, because the text index is rebuilt, and
+ * so are profiles, because they decide what is answered, not what is stored.
+ */
+import { createHash } from 'node:crypto';
+import { ConfigError } from '../../../shared/errors/config-error.ts';
+import type { Batch } from '../batch/batch.ts';
+import type { Schema } from '../schema/schema.ts';
+
+/** What the log depends on: plain JSON, kept between starts. Signals by name, ascending. */
+export interface SchemaDescription {
+  readonly signals: readonly {
+    readonly name: string;
+    readonly sentiment: string;
+    readonly halfLifeSeconds: number;
+    readonly windows: readonly string[];
+  }[];
+  readonly dimensions: number;
+}
+
+/** Two schemas that the log cannot tell apart have the same description, key order included. */
+export function describeSchema(schema: Pick<Schema, 'signals' | 'embedding'>): SchemaDescription {
+  return {
+    signals: [...schema.signals.values()]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ name, sentiment, halfLifeSeconds, windows }) => ({ name, sentiment, halfLifeSeconds, windows })),
+    dimensions: schema.embedding.dimensions,
+  };
+}
+
+/** What a log may use. */
+export interface Declared {
+  hasSignal(name: string): boolean;
+  readonly dimensions: number;
+}
+
+export function declaredBy({ signals, dimensions }: SchemaDescription): Declared {
+  const names = new Set(signals.map(({ name }) => name));
+  return { hasSignal: (name) => names.has(name), dimensions };
+}
+
+/** What the batch uses that is not declared; undefined: nothing. */
+export function undeclaredIn(batch: Batch, declared: Declared): string | undefined {
+  const unknown = (signal: string): string =>
+    `uses the signal ${JSON.stringify(signal)}, which this region's schema does not declare`;
+  if (batch.signals !== undefined) {
+    // A batch names the signals it uses, and no others.
+    const name = batch.signals.names.find((signal) => !declared.hasSignal(signal));
+    return name === undefined ? undefined : unknown(name);
+  }
+  for (const event of batch.events) {
+    if (event.kind === 'signal' && !declared.hasSignal(event.signal)) return unknown(event.signal);
+    if (event.kind === 'embedding' && event.values.length !== declared.dimensions) {
+      return `has an embedding of ${event.values.length} dimensions; this region's schema says ${declared.dimensions}`;
+    }
+  }
+  return undefined;
+}
+
+/** Of a description that comes from elsewhere. */
+export function isDescription(value: unknown): value is SchemaDescription {
+  const { signals, dimensions } = (value ?? {}) as Partial<SchemaDescription>;
+  if (!Number.isSafeInteger(dimensions) || !Array.isArray(signals)) return false;
+  return (signals as Partial<SchemaDescription['signals'][number]>[]).every(
+    (signal) =>
+      typeof signal?.name === 'string' &&
+      typeof signal.sentiment === 'string' &&
+      Number.isFinite(signal.halfLifeSeconds) &&
+      Array.isArray(signal.windows),
+  );
+}
+
+/** The schema hash of a description: 16 hexadecimal digits. */
+export function hashOf(description: SchemaDescription): string {
+  return createHash('sha256').update(JSON.stringify(description)).digest('hex').slice(0, 16);
+}
+
+/** What of `former` means something else in `present`, or is gone from it: one sentence each, with its path. */
+export function incompatibilities(former: SchemaDescription, present: SchemaDescription): string[] {
+  const found: string[] = [];
+  const now = new Map(present.signals.map((signal) => [signal.name, signal]));
+  for (const was of former.signals) {
+    const path = `signals.${was.name}`;
+    const is = now.get(was.name);
+    if (is === undefined) {
+      found.push(`${path}: is missing; it was declared when this region started before, and schemas only add`);
+      continue;
+    }
+    if (is.sentiment !== was.sentiment) {
+      found.push(
+        `${path}.sentiment: was ${was.sentiment}, cannot become ${is.sentiment}; add a signal with a new name`,
+      );
+    }
+    if (is.halfLifeSeconds !== was.halfLifeSeconds) {
+      found.push(
+        `${path}.half_life: was ${was.halfLifeSeconds}s, cannot become ${is.halfLifeSeconds}s; add a signal with a new name`,
+      );
+    }
+    const removed = was.windows.filter((window) => !is.windows.includes(window));
+    if (removed.length > 0) found.push(`${path}.windows: cannot lose ${removed.join(', ')}; windows are only added`);
+  }
+  if (present.dimensions !== former.dimensions) {
+    found.push(`embedding.dimensions: was ${former.dimensions}, cannot become ${present.dimensions}`);
+  }
+  return found;
+}
+
+/** Throws `ConfigError` when the schema of `file` may not follow the one this region started with before. */
+export function requireCompatible(former: SchemaDescription, present: Schema, file: string): void {
+  const found = incompatibilities(former, describeSchema(present));
+  if (found.length === 0) return;
+  throw new ConfigError(
+    [
+      `${file} changes what the data in this region's folder means:`,
+      ...found.map((problem) => `  ${problem}`),
+      '  accepted: the former schema, with additions',
+    ].join('\n'),
+  );
+}

@@ -1,0 +1,340 @@
+/**
+ * Encodes the events of one batch in order, as `batch.ts` lays them out: one by one, or a bulk of signals by column.
+ *
+ * What is written can be read: every value is asserted by the reader's rules, because bytes that cannot be read are out of
+ * reach once they are in the log, and so is everything behind them.
+ */
+import { crc32 } from 'node:zlib';
+import { floatBytes } from '../../../shared/kernel/floats.ts';
+import { assert } from '../../../shared/kernel/kernel.ts';
+import { requireVarint } from '../../../shared/kernel/varints.ts';
+import type { Event, EventKey } from '../../../shared/protocol/events.ts';
+import {
+  acceptedMs,
+  areValues,
+  BATCH_LIMIT_BYTES,
+  BATCH_LIMIT_EVENTS,
+  HLC_LIMIT,
+  hlcMs,
+  isCount,
+  isMetadata,
+  isSignalName,
+  isThousandths,
+} from '../../../shared/protocol/events.ts';
+import { originPattern } from '../../../shared/protocol/position.ts';
+import { type SignalColumns, signalColumns } from '../../../shared/protocol/signal-columns.ts';
+import {
+  type Batch,
+  type BatchHeader,
+  batchOf,
+  FORMAT_VERSION,
+  FORMAT_VERSION_AHEAD,
+  HEADER_BYTES,
+  KEY_BYTES,
+  KEY_ID_BYTES,
+  KEYED,
+  KIND_DELETE,
+  KIND_EMBEDDING,
+  KIND_ITEM,
+  KIND_SIGNAL,
+  KIND_SIGNAL_TIMED,
+  MAGIC,
+} from '../batch/batch.ts';
+
+/** Room for the header with the longest origin, three numbers of 8 bytes, one of 2 (events), one of 6 (ms ahead) and the name table's count. */
+const HEADER_LIMIT_BYTES = HEADER_BYTES + 1 + 65 + 3 * 8 + 2 + 6 + 2;
+/** The longest a signal can be: its kind and five numbers of eight bytes. */
+const SIGNAL_LIMIT_BYTES = 1 + 5 * 8;
+const TWO_28 = 268_435_456;
+
+class Writer {
+  private buffer: Buffer;
+  length = 0;
+
+  constructor(capacity: number) {
+    this.buffer = Buffer.allocUnsafe(capacity);
+  }
+
+  private room(bytes: number): void {
+    if (this.length + bytes <= this.buffer.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.length + bytes));
+    this.buffer.copy(grown, 0, 0, this.length);
+    this.buffer = grown;
+  }
+
+  byte(value: number): void {
+    this.room(1);
+    this.buffer[this.length++] = value;
+  }
+
+  varint(value: number): void {
+    this.room(8);
+    this.put(value);
+  }
+
+  /** A varint where room was made before. */
+  private put(value: number): void {
+    requireVarint(value);
+    let rest = value;
+    while (rest >= TWO_28) {
+      this.buffer[this.length++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    for (; rest >= 0x80; rest >>>= 7) this.buffer[this.length++] = (rest & 0x7f) | 0x80;
+    this.buffer[this.length++] = rest;
+  }
+
+  /** `agoMs`: how long before its acceptance it happened. */
+  signal(step: number, entity: number, name: number, weight: number, agoMs: number): void {
+    this.room(SIGNAL_LIMIT_BYTES);
+    this.buffer[this.length++] = agoMs === 0 ? KIND_SIGNAL : KIND_SIGNAL_TIMED;
+    this.put(step);
+    this.put(entity);
+    this.put(name);
+    this.put(weight);
+    if (agoMs !== 0) this.put(agoMs);
+  }
+
+  bytes(value: Uint8Array): void {
+    this.room(value.length);
+    this.buffer.set(value, this.length);
+    this.length += value.length;
+  }
+
+  floats(values: Float32Array): void {
+    this.bytes(floatBytes(values));
+  }
+
+  take(): Buffer {
+    return this.buffer.subarray(0, this.length);
+  }
+}
+
+/** Encodes the events of one batch in order; `add` says no when the batch is full. */
+export class BatchBuilder {
+  private readonly body = new Writer(4096);
+  private readonly names = new Map<string, number>();
+  private namesBytes = 0;
+  private firstHlc = 0;
+  private lastHlc = 0;
+  count = 0;
+  /** What it was made of, for those who read the finished batch, as long as all of it came one by one, or all by column. */
+  private events: Event[] | undefined;
+  private columns: SignalColumns | undefined;
+  private readonly aheadMs: number;
+
+  /** `aheadMs`: by how much the HLC of these events is ahead of the wall clock that they are accepted at. */
+  constructor(aheadMs = 0) {
+    this.aheadMs = aheadMs;
+  }
+
+  /** Takes the event, or leaves the builder unchanged and answers false: cut this batch and begin another. */
+  add(event: Event): boolean {
+    if (this.count >= BATCH_LIMIT_EVENTS) return false;
+    const before = this.body.length;
+    const base = this.count === 0 ? event.hlc : this.lastHlc;
+    assert(event.hlc >= base && event.hlc <= HLC_LIMIT, 'the HLC grows within a batch, and stays readable');
+    assert((event.aheadMs ?? 0) === this.aheadMs, 'the events of a batch are accepted at one moment');
+    requireReadable(event);
+    let newName: string | undefined;
+    const head = (kind: number): void => {
+      this.body.byte(event.key === undefined ? kind : kind | KEYED);
+      this.body.varint(event.hlc - base);
+      this.body.varint(event.entity);
+      if (event.key !== undefined) this.body.bytes(encodeKey(event.key));
+    };
+    switch (event.kind) {
+      case 'signal': {
+        const accepted = acceptedMs(event);
+        head(event.timeMs === accepted ? KIND_SIGNAL : KIND_SIGNAL_TIMED);
+        let index = this.names.get(event.signal);
+        if (index === undefined) {
+          index = this.names.size;
+          newName = event.signal;
+        }
+        this.body.varint(index);
+        this.body.varint(event.weight);
+        if (event.timeMs !== accepted) this.body.varint(accepted - event.timeMs);
+        break;
+      }
+      case 'item': {
+        head(KIND_ITEM);
+        const json = Buffer.from(JSON.stringify(event.metadata), 'utf8');
+        this.body.varint(json.length);
+        this.body.bytes(json);
+        break;
+      }
+      case 'delete':
+        head(KIND_DELETE);
+        break;
+      case 'embedding':
+        head(KIND_EMBEDDING);
+        this.body.varint(event.values.length);
+        this.body.floats(event.values);
+        break;
+    }
+    const nameBytes = newName === undefined ? 0 : Buffer.byteLength(newName) + 1;
+    if (this.count > 0 && HEADER_LIMIT_BYTES + this.namesBytes + nameBytes + this.body.length > BATCH_LIMIT_BYTES) {
+      this.body.length = before;
+      return false;
+    }
+    if (newName !== undefined) this.names.set(newName, this.names.size);
+    this.namesBytes += nameBytes;
+    if (this.count === 0) {
+      this.firstHlc = event.hlc;
+      this.events = [];
+    }
+    this.events?.push(event);
+    this.columns = undefined;
+    this.lastHlc = event.hlc;
+    this.count++;
+    return true;
+  }
+
+  /**
+   * Takes signals of `given` from index `from` on, the first of them with the clock value `hlc`, each of the others with the
+   * next one; a time of its own counts where it is before the acceptance. Answers how many it took: 0 when the batch is full.
+   */
+  addSignals(given: SignalColumns, from: number, hlc: number): number {
+    assert(this.count === 0 || hlc > this.lastHlc, 'the HLC grows within a batch');
+    assert(hlc + given.count - from - 1 <= HLC_LIMIT, 'the HLC stays readable');
+    if (this.count === 0) this.firstHlc = hlc;
+    const columns = this.columnsFor(given.count - from);
+    const nameOf = new Int32Array(given.names.length).fill(-1);
+    let accepted = hlc;
+    for (let index = from; index < given.count && this.count < BATCH_LIMIT_EVENTS; index++) {
+      const kind = given.kinds[index]!;
+      let name = nameOf[kind]!;
+      if (name < 0) {
+        const text = given.names[kind]!;
+        assert(isSignalName(text), 'the name of a signal can be read back', () => ({ text }));
+        const bytes = this.names.has(text) ? 0 : Buffer.byteLength(text) + 1;
+        if (!this.hasRoom(bytes)) break;
+        if (bytes > 0) this.names.set(text, this.names.size);
+        this.namesBytes += bytes;
+        name = this.names.get(text)!;
+        nameOf[kind] = name;
+      } else if (!this.hasRoom(0)) break;
+      const atMs = hlcMs(accepted) - this.aheadMs;
+      const timeMs = Math.min(given.timesMs[index]!, atMs);
+      const entity = given.entities[index]!;
+      const weight = given.weights[index]!;
+      assert(isThousandths(weight) && timeMs >= 0, 'a signal can be read back', () => ({ entity, weight, timeMs }));
+      this.body.signal(this.count === 0 ? 0 : accepted - this.lastHlc, entity, name, weight, atMs - timeMs);
+      if (columns !== undefined) {
+        columns.entities[this.count] = entity;
+        columns.kinds[this.count] = name;
+        columns.weights[this.count] = weight;
+        columns.timesMs[this.count] = timeMs;
+      }
+      this.lastHlc = accepted++;
+      this.count++;
+    }
+    return accepted - hlc;
+  }
+
+  private hasRoom(nameBytes: number): boolean {
+    const bytes = HEADER_LIMIT_BYTES + this.namesBytes + nameBytes + this.body.length + SIGNAL_LIMIT_BYTES;
+    return this.count === 0 || bytes <= BATCH_LIMIT_BYTES;
+  }
+
+  /** Columns with room for `more`, unless something came one by one before. */
+  private columnsFor(more: number): SignalColumns | undefined {
+    this.events = undefined;
+    if (this.count > 0 && this.columns === undefined) return undefined;
+    const wanted = Math.min(this.count + more, BATCH_LIMIT_EVENTS);
+    const { columns } = this;
+    if (columns !== undefined && columns.entities.length >= wanted) return columns;
+    const grown = signalColumns(Math.min(Math.max(wanted, 2 * this.count), BATCH_LIMIT_EVENTS), []);
+    for (const column of ['entities', 'kinds', 'weights', 'timesMs'] as const) {
+      if (columns !== undefined) grown[column].set(columns[column]);
+    }
+    this.columns = grown;
+    return grown;
+  }
+
+  private get signals(): SignalColumns | undefined {
+    const { columns, count } = this;
+    if (columns === undefined) return undefined;
+    return {
+      count,
+      names: [...this.names.keys()],
+      entities: columns.entities.subarray(0, count),
+      kinds: columns.kinds.subarray(0, count),
+      weights: columns.weights.subarray(0, count),
+      timesMs: columns.timesMs.subarray(0, count),
+    };
+  }
+
+  /** The finished batch. `first` is the sequence of its first event. */
+  build(header: Omit<BatchHeader, 'last'>): Batch {
+    assert(this.count > 0, 'a batch holds at least one event');
+    const { epoch, first } = header;
+    const isCounted = isCount(this.lastHlc) && isCount(first - 1 + this.count);
+    assert(
+      originPattern.test(header.origin) && epoch >= 1 && first >= 1 && isCounted,
+      'a header can be read back',
+      () => ({
+        ...header,
+        lastHlc: this.lastHlc,
+      }),
+    );
+    const writer = new Writer(HEADER_LIMIT_BYTES + this.namesBytes + this.body.length);
+    for (let index = 0; index < HEADER_BYTES; index++) writer.byte(0);
+    const origin = Buffer.from(header.origin, 'latin1');
+    writer.byte(origin.length);
+    writer.bytes(origin);
+    writer.varint(header.epoch);
+    writer.varint(header.first);
+    writer.varint(this.count);
+    writer.varint(this.firstHlc);
+    if (this.aheadMs > 0) writer.varint(this.aheadMs);
+    writer.varint(this.names.size);
+    for (const name of this.names.keys()) {
+      const text = Buffer.from(name, 'utf8');
+      assert(text.length <= 255, 'the name of a signal fits its length byte', () => ({ name }));
+      writer.byte(text.length);
+      writer.bytes(text);
+    }
+    writer.bytes(this.body.take());
+    const bytes = writer.take();
+    bytes.writeUInt16LE(MAGIC, 0);
+    bytes[2] = this.aheadMs > 0 ? FORMAT_VERSION_AHEAD : FORMAT_VERSION;
+    bytes.writeUInt32LE(bytes.length, 4);
+    bytes.set(header.chain, 12);
+    bytes.write(header.schemaHash, 28, 8, 'hex');
+    bytes.writeUInt32LE(crc32(bytes.subarray(12)), 8);
+    assert(bytes.length <= BATCH_LIMIT_BYTES, 'a batch respects its limit', () => ({ bytes: bytes.length }));
+    const { lastHlc, aheadMs, signals, events } = this;
+    const last = header.first + this.count - 1;
+    return batchOf({ header: { ...header, last }, bytes, lastHlc, aheadMs, signals, events });
+  }
+}
+
+/** What `batch.ts` refuses to read. Numbers are asserted where they are written. */
+function requireReadable(event: Event): void {
+  switch (event.kind) {
+    case 'signal': {
+      const { signal, weight, timeMs } = event;
+      const readable = isSignalName(signal) && isThousandths(weight) && isCount(timeMs) && timeMs <= acceptedMs(event);
+      assert(readable, 'a signal can be read back, and is never later than its acceptance', () => event);
+      return;
+    }
+    case 'item':
+      assert(isMetadata(event.metadata), 'the metadata of an item can be read back', () => event);
+      return;
+    case 'embedding':
+      assert(areValues(event.values), 'the values of an embedding can be read back', () => event);
+      return;
+    case 'delete':
+      assert(event.aside === undefined, 'what is in quarantine is in the log already', () => event);
+      return;
+  }
+}
+
+function encodeKey({ id, bodyHash }: EventKey): Buffer {
+  const bytes = Buffer.concat([Buffer.from(id, 'base64url'), Buffer.from(bodyHash, 'base64url')]);
+  const same = bytes.toString('base64url', 0, KEY_ID_BYTES) === id;
+  assert(same && bytes.length === KEY_BYTES, 'an idempotency key is logged as it is known', () => ({ id, bodyHash }));
+  return bytes;
+}

@@ -1,0 +1,94 @@
+/**
+ * Before a planned stop: a leader hands over first, so that no write has to wait for its return.
+ *
+ * Order of effects: this region reports `draining` → a router that sees it in the leader's status promotes the most advanced
+ * region that can lead, by the planned procedure (`services/router/cluster/promote.ts`) → this region, no leader any more,
+ * stays a moment, so that every router has read the new record before connections break → the stop.
+ *
+ * It goes on alone, without waiting further, when there is nobody: no other region is ready, reachable and staying; the
+ * broker is away, or a drill has partitioned this region; no router has begun within {@link NOTICED_MS}; the limit has passed; or
+ * whoever started the process ends too. What a crash leaves: what a crash in a planned promotion leaves.
+ */
+import { Refusal } from '../../../shared/errors/errors.ts';
+import { type Clock, sleep, within } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { Stream } from '../../../shared/stream/stream.ts';
+import type { Peers } from '../peers/peers.ts';
+import type { Role } from './leadership.ts';
+
+/** Routers look once a second. */
+export const NOTICED_MS = 4_000;
+/** Every router reads the record once a second. */
+export const LINGER_MS = 1_500;
+const LOOK_MS = 50;
+const POLL_LIMIT_MS = 1_000;
+
+export interface StepDownOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly region: string;
+  readonly role: Pick<Role, 'leads' | 'leadership'>;
+  readonly peers: Pick<Peers, 'views' | 'poll'>;
+  readonly stream: Pick<Stream, 'connected'>;
+  /** A drill has partitioned this region. */
+  readonly partitioned: () => boolean;
+}
+
+export class StepDown {
+  private readonly options: StepDownOptions;
+  /** This region is about to stop. */
+  draining = false;
+
+  constructor(options: StepDownOptions) {
+    this.options = options;
+  }
+
+  /** Why a region that is about to stop is nobody's next leader; undefined while it is not, and for the leader itself. */
+  get writeBlocker(): Refusal | undefined {
+    const { region, role } = this.options;
+    if (!this.draining || role.leads) return undefined;
+    return new Refusal('shutting_down', `${region} is stopping`);
+  }
+
+  /** Resolves when this region may stop: within `limitMs` and {@link LINGER_MS}, at once when `together` is aborted. Never throws. */
+  async run(limitMs: number, together: AbortSignal): Promise<void> {
+    const { clock, log, role, peers } = this.options;
+    this.draining = true;
+    if (!role.leads || limitMs === 0 || together.aborted) return;
+    const startMs = clock.monotonicMs();
+    await within(clock, POLL_LIMIT_MS, peers.poll(), undefined);
+    for (;;) {
+      if (together.aborted) return;
+      if (!role.leads) break;
+      const waitedMs = clock.monotonicMs() - startMs;
+      const why = this.alone(waitedMs, limitMs);
+      if (why !== undefined) {
+        log.warn('leader stopping without a successor', { why, waited_ms: Math.round(waitedMs) });
+        return;
+      }
+      await sleep(clock, LOOK_MS, together);
+    }
+    log.info('leadership handed over before stopping', {
+      to: role.leadership?.leader,
+      took_ms: Math.round(clock.monotonicMs() - startMs),
+    });
+    await sleep(clock, LINGER_MS, together);
+  }
+
+  /** Why it is not to be waited any longer. */
+  private alone(waitedMs: number, limitMs: number): string | undefined {
+    const { role, peers, stream, partitioned } = this.options;
+    if (waitedMs >= limitMs) return `nobody has taken over within ${limitMs} ms`;
+    if (role.leadership?.handover !== undefined) return undefined;
+    if (partitioned()) return 'this region is partitioned';
+    if (!stream.connected) return 'the broker is away';
+    const able = [...peers.views.values()].some(({ status, reachable }) => reachable && canLead(status));
+    if (!able) return 'no other region can lead';
+    return waitedMs < NOTICED_MS ? undefined : 'no router has begun to hand over';
+  }
+}
+
+function canLead({ ready, partitioned, stopped, writeBlocker, draining }: RegionStatus): boolean {
+  return ready && !partitioned && stopped === undefined && writeBlocker === undefined && draining !== true;
+}

@@ -1,0 +1,297 @@
+/**
+ * The query language of `/feed`, `/search` and `/suggest`: URL parameters, given once, of bounded length and known names. Whatever
+ * a client can get wrong is refused by name, with what would have been accepted; nothing is guessed or silently dropped. The
+ * text of a search is the text index's to judge.
+ *
+ * A cursor says where the page begins and the time it is ranked at; it is bound to the query it was returned for.
+ */
+import { Refusal } from '../../../shared/errors/errors.ts';
+import { timestampOfParameter } from '../../../shared/protocol/timestamp.ts';
+import { type Filter, filterSyntax, readFilter } from '../filter/filter.ts';
+import { type Cursors, firstPosition, type MaxPer, type PagePosition } from '../pages/pages.ts';
+import { defaultWindows, type FeedQuery, profiles } from '../rank/rank.ts';
+import { type Window, windows } from '../schema/schema.ts';
+
+const VALUE_LIMIT = 1_000;
+/** A cursor names the kinds of items that a diverse feed passed over. */
+const CURSOR_LIMIT = 8_000;
+const FILTERS_LIMIT = 32;
+const LIMIT_DEFAULT = 20;
+const LIMIT_MOST = 200;
+const HOUR_MS = 3_600_000;
+
+export interface KnownParameters {
+  readonly route: '/feed' | '/search' | '/suggest';
+  /** In the order refusals list them. */
+  readonly names: readonly string[];
+  /** Parameters whose length somebody else judges. */
+  readonly unbounded?: readonly string[];
+}
+
+/** Refuses unknown, repeated and overlong parameters by name. */
+export function checkParameters(search: URLSearchParams, { route, names, unbounded = [] }: KnownParameters): void {
+  const seen = new Set<string>();
+  for (const [name, value] of search) {
+    if (!names.includes(name)) {
+      throw invalid(clip(name), `is not a parameter of ${route}`, `accepted parameters: ${names.join(', ')}`);
+    }
+    // A position has an entry for every origin; the router bounds it.
+    const limit = name === 'cursor' ? CURSOR_LIMIT : VALUE_LIMIT;
+    if (value.length > limit && name !== 'min_position' && !unbounded.includes(name)) {
+      throw invalid(name, `is longer than ${limit} characters`);
+    }
+    if (seen.has(name) && name !== 'filter') {
+      throw invalid(name, 'is given more than once', 'only filter may be repeated');
+    }
+    seen.add(name);
+  }
+}
+
+/** 1 … 200, 20 when absent. */
+export function parseLimit(search: URLSearchParams): number {
+  const text = search.get('limit');
+  if (text === null) return LIMIT_DEFAULT;
+  const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > LIMIT_MOST) throw invalid('limit', `must be an integer from 1 to ${LIMIT_MOST}`);
+  return limit;
+}
+
+export function parseFilters(search: URLSearchParams): readonly Filter[] {
+  const texts = search.getAll('filter');
+  if (texts.length > FILTERS_LIMIT) throw invalid('filter', `may be given at most ${FILTERS_LIMIT} times`);
+  return texts.map(parseFilter);
+}
+
+/** Where a page begins, and the moment it is answered for (undefined: the region's own). */
+export interface PageStart {
+  readonly from: PagePosition;
+  readonly atMs: number | undefined;
+  /** Whether the moment is a cursor's: that of the first page, whatever has been written since. */
+  readonly continued: boolean;
+}
+
+/** The moment asked for by `at`, epoch ms; undefined without it. */
+export function parseAt(search: URLSearchParams): number | undefined {
+  const at = search.get('at');
+  if (at === null) return undefined;
+  const readTime = timestampOfParameter(at);
+  if (typeof readTime === 'string') throw invalid('at', readTime);
+  return readTime;
+}
+
+/** The page asked for by `at` and `cursor`. `identity`: everything that decides the ranking and the size of its pages. */
+export function parsePage(search: URLSearchParams, cursors: Cursors, identity: readonly unknown[]): PageStart {
+  const atMs = parseAt(search);
+  const cursor = search.get('cursor');
+  if (cursor === null) return { from: firstPosition, atMs, continued: false };
+  const read = cursors.read(cursor, identity);
+  if (read === 'not_ours') {
+    throw invalid(
+      'cursor',
+      'is not one this service gave, or not with its present schema',
+      'take it unchanged from next_cursor, or leave it out',
+    );
+  }
+  if (read === 'other_query') {
+    throw invalid(
+      'cursor',
+      'belongs to another query',
+      'repeat the parameters of the request that gave the cursor, or leave it out',
+    );
+  }
+  // The first page may have been answered for the end of the last whole hour before the moment it asked for.
+  if (atMs !== undefined && (atMs < read.atMs || atMs > read.atMs + HOUR_MS)) {
+    throw invalid('at', 'differs from the moment the cursor is pinned to', 'leave at out when you pass a cursor');
+  }
+  return { from: read.place, atMs: read.atMs, continued: true };
+}
+
+/** A canonical form of filters, for `identity`. */
+export function filterIdentity(filters: readonly Filter[]): readonly unknown[] {
+  return filters.map(({ field, operator, values }) => [field, operator, values]);
+}
+
+export function parseMaxPer(search: URLSearchParams): MaxPer | undefined {
+  const text = search.get('max_per');
+  if (text === null) return undefined;
+  const match = /^(.+):(\d{1,3})$/s.exec(text);
+  const count = Number(match?.[2] ?? 0);
+  if (match === null || count < 1 || count > LIMIT_MOST) {
+    throw invalid('max_per', `must be field:count with a count from 1 to ${LIMIT_MOST}`, 'max_per=category:2');
+  }
+  return { field: match[1]!, count };
+}
+
+/** Whether items are to say what their scores are made of; false when absent. */
+export function parseExplain(search: URLSearchParams): boolean {
+  const text = search.get('explain');
+  if (text !== null && text !== 'true' && text !== 'false') throw invalid('explain', 'must be true or false');
+  return text === 'true';
+}
+
+/** For `identity`. */
+export function maxPerIdentity(maxPer: MaxPer | undefined): unknown {
+  return maxPer === undefined ? null : [maxPer.field, maxPer.count];
+}
+
+export function invalid(parameter: string, message: string, hint?: string): Refusal {
+  return new Refusal('invalid_request', `${parameter} ${message}`, {
+    ...(hint === undefined ? {} : { hint }),
+    errors: [{ path: parameter, message }],
+  });
+}
+
+export function clip(text: string): string {
+  return text.length > 64 ? `${text.slice(0, 64)}…` : text;
+}
+
+/** One `filter=` parameter: `category:music`, `category:a|b`, `category:!a|b` (neither), `year>=1990`. Throws `Refusal` `invalid_request`. */
+export function parseFilter(text: string): Filter {
+  const filter = readFilter(text);
+  if (!('problem' in filter)) return filter;
+  throw new Refusal('invalid_request', `filter "${clip(text)}" ${filter.problem}`, {
+    hint: filterSyntax,
+    errors: [{ path: 'filter', message: filter.problem }],
+  });
+}
+
+/** The query of `GET /feed`. */
+export interface ParsedFeedQuery extends PageStart {
+  readonly query: FeedQuery;
+  /** What the answer should say about parameters that change nothing. */
+  readonly notes: readonly string[];
+}
+
+/** In the order refusals list them. `region` and `min_position` are the router's and the http room's to judge. */
+const feedParameters = [
+  'profile',
+  'limit',
+  'cursor',
+  'filter',
+  'max_per',
+  'window',
+  'entity_id',
+  'seed',
+  'explain',
+  'at',
+  'user_id',
+  'region',
+  'min_position',
+] as const;
+type FeedParameter = (typeof feedParameters)[number];
+
+/** `profiles`: those there are. Throws `Refusal` `unknown_profile` or `invalid_request`. */
+export function parseFeedQuery(
+  search: URLSearchParams,
+  { profiles: known = profiles, cursors }: { readonly profiles?: readonly string[]; readonly cursors: Cursors },
+): ParsedFeedQuery {
+  checkParameters(search, { route: '/feed', names: feedParameters });
+  const text = (name: FeedParameter): string | undefined => search.get(name) ?? undefined;
+  const notes: string[] = [];
+  const profile = parseProfile(text('profile'), known);
+  const withoutEffect = (name: FeedParameter): void => {
+    if (search.has(name)) notes.push(`${name} has no effect on profile ${profile}`);
+  };
+  if (search.has('user_id')) notes.push('user_id has no effect: personal contexts are not replicated');
+
+  const window = parseWindow(text('window'));
+  if (!Object.hasOwn(defaultWindows, profile)) withoutEffect('window');
+  const entity = parseEntity(text('entity_id'));
+  if (profile !== 'related') withoutEffect('entity_id');
+  else if (entity === undefined) throw invalid('entity_id', 'is required by profile related', 'entity_id=1');
+  if (profile !== 'shuffle') withoutEffect('seed');
+
+  const query: FeedQuery = {
+    profile,
+    limit: parseLimit(search),
+    window: (Object.hasOwn(defaultWindows, profile) ? window : undefined) ?? defaultWindows[profile] ?? 'all',
+    filters: parseFilters(search),
+    maxPer: parseMaxPer(search),
+    entity: profile === 'related' ? entity : undefined,
+    seed: profile === 'shuffle' ? (text('seed') ?? '') : '',
+    explain: parseExplain(search),
+  };
+  return { query, ...parsePage(search, cursors, feedIdentity(query)), notes };
+}
+
+/** What cursors of this query are bound to: everything that decides the ranking and the size of its pages. */
+export function feedIdentity({ profile, limit, window, filters, maxPer, entity, seed }: FeedQuery): readonly unknown[] {
+  return ['feed', profile, limit, window, filterIdentity(filters), maxPerIdentity(maxPer), entity ?? null, seed];
+}
+
+function parseProfile(text: string | undefined, known: readonly string[]): string {
+  if (text === undefined) return 'trending';
+  if (!known.includes(text)) {
+    throw new Refusal('unknown_profile', `profile "${clip(text)}" does not exist`, {
+      hint: `profiles: ${known.join(', ')}`,
+      errors: [{ path: 'profile', message: 'unknown profile' }],
+    });
+  }
+  return text;
+}
+
+function parseWindow(text: string | undefined): Window | undefined {
+  if (text === undefined) return undefined;
+  const window = windows.find((known) => known === text);
+  if (window === undefined) throw invalid('window', `must be one of ${windows.join(', ')}`);
+  return window;
+}
+
+function parseEntity(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const entity = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(entity)) throw invalid('entity_id', 'must be an integer from 0 to 9007199254740991');
+  return entity;
+}
+
+/** The query of `GET /search`. */
+export interface SearchQuery extends PageStart {
+  /** In lunr's syntax; may hold nothing to search for. */
+  readonly query: string;
+  /** 1 … 200. */
+  readonly limit: number;
+  /** All must hold. */
+  readonly filters: readonly Filter[];
+  readonly maxPer: MaxPer | undefined;
+  /** Whether each hit says what its score is made of. */
+  readonly explain: boolean;
+}
+
+/** In the order refusals list them. `region` and `min_position` are the router's and the http room's to judge. */
+const searchParameters = [
+  'query',
+  'limit',
+  'cursor',
+  'filter',
+  'max_per',
+  'explain',
+  'at',
+  'region',
+  'min_position',
+] as const;
+
+/** Throws `Refusal` `invalid_request`. */
+export function parseSearchQuery(search: URLSearchParams, cursors: Cursors): SearchQuery {
+  // The text index knows how long a text may be, and how to say so.
+  checkParameters(search, { route: '/search', names: searchParameters, unbounded: ['query'] });
+  const query = search.get('query');
+  if (query === null) throw invalid('query', 'is required', 'query=jazz%20piano');
+  const asked = {
+    query,
+    limit: parseLimit(search),
+    filters: parseFilters(search),
+    maxPer: parseMaxPer(search),
+    explain: parseExplain(search),
+  };
+  return { ...asked, ...parsePage(search, cursors, searchIdentity(asked)) };
+}
+
+/** What cursors of this query are bound to: what decides the order of the hits and the size of the pages. */
+export function searchIdentity({
+  query,
+  limit,
+  filters,
+  maxPer,
+}: Pick<SearchQuery, 'query' | 'limit' | 'filters' | 'maxPer'>): readonly unknown[] {
+  return ['search', query, limit, filterIdentity(filters), maxPerIdentity(maxPer)];
+}

@@ -1,0 +1,250 @@
+/** The settings of a region process, parsed once and frozen. */
+
+import {
+  type Address,
+  type ConfigSource,
+  configOrHelp,
+  httpLimitsOf,
+  type Parsed,
+  parseAddress,
+  readSettings,
+  resolvePath,
+  type Setting,
+  type Values,
+} from '../../shared/config/settings-table.ts';
+import { ConfigError } from '../../shared/errors/config-error.ts';
+import type { HttpLimits } from '../../shared/http/http-server.ts';
+import { logLevels } from '../../shared/observe/log.ts';
+import { regionPattern } from '../../shared/topology/topology.ts';
+
+const schemaDefault = 'deploy/config/default-schema.yaml';
+const topologyDefault = 'deploy/config/default-cluster.yaml';
+const mebibyte = 1024 * 1024;
+
+const table = {
+  region: { env: 'TIDAL_REGION', flag: 'region', kind: 'text', why: 'name of this region in the topology' },
+  listen: {
+    env: 'TIDAL_LISTEN',
+    flag: 'listen',
+    kind: 'text',
+    fallback: '127.0.0.1:9510',
+    why: 'address of the internal API; loopback, because nothing but the cluster may reach it',
+  },
+  schemaFile: { env: 'TIDAL_SCHEMA', flag: 'schema', kind: 'text', fallback: schemaDefault, why: 'schema file, YAML' },
+  topologyFile: {
+    env: 'TIDAL_TOPOLOGY',
+    flag: 'topology',
+    kind: 'text',
+    fallback: topologyDefault,
+    why: 'topology file, YAML',
+  },
+  dataDir: {
+    env: 'TIDAL_DATA_DIR',
+    flag: 'data-dir',
+    kind: 'text',
+    fallback: '',
+    fallbackText: '.tidal/<region>',
+    why: 'folder of the log and the documents; one process a folder',
+  },
+  natsUrl: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
+  logLevel: {
+    env: 'TIDAL_LOG_LEVEL',
+    flag: 'log-level',
+    kind: 'choice',
+    choices: logLevels,
+    fallback: 'info',
+    why: 'least severity that is logged',
+  },
+  streamMaxBytes: {
+    env: 'TIDAL_STREAM_MAX_BYTES',
+    flag: 'stream-max-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: mebibyte,
+    fallback: 1024 * mebibyte,
+    why: 'stored size of the stream; the oldest messages go first',
+  },
+  logMaxBytes: {
+    env: 'TIDAL_LOG_MAX_BYTES',
+    flag: 'log-max-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 16 * 1024 * mebibyte,
+    why: 'largest size of the LMDB environment; writes beyond it are refused with storage_full',
+  },
+  logRetentionBytes: {
+    env: 'TIDAL_LOG_RETENTION_BYTES',
+    flag: 'log-retention-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: mebibyte,
+    fallback: 1024 * mebibyte,
+    why: 'batches kept for replay and for peers; beyond it the oldest go that a checkpoint covers and another region has',
+  },
+  checkpointEvents: {
+    env: 'TIDAL_CHECKPOINT_EVENTS',
+    flag: 'checkpoint-events',
+    kind: 'integer',
+    unit: 'events',
+    min: 1_000,
+    max: 1_000_000_000,
+    fallback: 250_000,
+    why: 'a checkpoint is written after so many events, with many pairs up to four times as many; a start replays about as many',
+  },
+  checkpointIntervalMs: {
+    env: 'TIDAL_CHECKPOINT_INTERVAL_MS',
+    flag: 'checkpoint-interval-ms',
+    kind: 'integer',
+    unit: 'ms',
+    min: 1_000,
+    max: 86_400_000,
+    fallback: 300_000,
+    why: 'a checkpoint is written after so long, if there was any event',
+  },
+  idempotencyKeysLimit: {
+    env: 'TIDAL_IDEMPOTENCY_KEYS_LIMIT',
+    flag: 'idempotency-keys-limit',
+    kind: 'integer',
+    unit: 'keys',
+    min: 1,
+    max: 1_000_000_000,
+    fallback: 20_000_000,
+    why: 'idempotency keys kept on disk, a bulk counting once; writes under more are refused with storage_full until old ones are forgotten',
+  },
+  intakeQueueLimit: {
+    env: 'TIDAL_INTAKE_QUEUE_LIMIT',
+    flag: 'intake-queue-limit',
+    kind: 'integer',
+    unit: 'events',
+    min: 1_000,
+    max: 10_000_000,
+    fallback: 50_000,
+    why: 'events waiting for their group commit; more are refused with overloaded',
+  },
+  intakeQueueBytes: {
+    env: 'TIDAL_INTAKE_QUEUE_BYTES',
+    flag: 'intake-queue-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 128 * mebibyte,
+    why: 'bytes of events waiting for their group commit; more are refused with overloaded',
+  },
+  maxBodiesBytes: {
+    env: 'TIDAL_MAX_BODIES_BYTES',
+    flag: 'max-bodies-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 256 * mebibyte,
+    why: 'all bodies of internal write requests in memory together; more are refused with overloaded',
+  },
+  maxArrivingBodies: {
+    env: 'TIDAL_MAX_ARRIVING_BODIES',
+    flag: 'max-arriving-bodies',
+    kind: 'integer',
+    unit: 'requests',
+    min: 16,
+    max: 100_000,
+    fallback: 512,
+    why: 'request bodies on their way; one more ends the oldest of the address that has the most',
+  },
+  maxAnswersBytes: {
+    env: 'TIDAL_MAX_ANSWERS_BYTES',
+    flag: 'max-answers-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: 16 * mebibyte,
+    fallback: 256 * mebibyte,
+    why: 'all answers in memory together; more are refused with overloaded',
+  },
+  keepAliveMs: {
+    env: 'TIDAL_KEEP_ALIVE_MS',
+    flag: 'keep-alive-ms',
+    kind: 'integer',
+    unit: 'ms',
+    min: 5_000,
+    max: 3_600_000,
+    fallback: 75_000,
+    why: 'how long a kept connection may be idle; routers and peers drop theirs after 20 s',
+  },
+  maxConnections: {
+    env: 'TIDAL_MAX_CONNECTIONS',
+    flag: 'max-connections',
+    kind: 'integer',
+    unit: 'connections',
+    min: 16,
+    max: 100_000,
+    fallback: 2_000,
+    why: 'open connections; requests on more are refused with overloaded',
+  },
+  maxBodyBytes: {
+    env: 'TIDAL_MAX_BODY_BYTES',
+    flag: 'max-body-bytes',
+    kind: 'integer',
+    unit: 'bytes',
+    min: mebibyte,
+    max: 256 * mebibyte,
+    fallback: 8 * mebibyte,
+    why: 'largest internal request; a 2 MiB bulk grows on its way from the router, never beyond this',
+  },
+  maxInFlight: {
+    env: 'TIDAL_MAX_IN_FLIGHT',
+    flag: 'max-in-flight',
+    kind: 'integer',
+    unit: 'requests',
+    min: 1,
+    max: 100_000,
+    fallback: 1_000,
+    why: 'requests being answered; more are refused with overloaded',
+  },
+  cursorSecret: {
+    env: 'TIDAL_CURSOR_SECRET',
+    flag: 'cursor-secret',
+    kind: 'text',
+    fallback: '',
+    fallbackText: 'a known one',
+    why: 'signs the cursors of pages; the same in every region. The default refuses what was damaged or edited, not what was forged',
+  },
+  handOverMs: {
+    env: 'TIDAL_HAND_OVER_MS',
+    flag: 'hand-over-ms',
+    kind: 'integer',
+    unit: 'ms',
+    min: 0,
+    max: 60_000,
+    fallback: 6_000,
+    why: 'how long a leader that is told to stop waits to be relieved; 0: it stops at once. With the rest of a stop below the 10 s of docker stop',
+  },
+} as const satisfies Record<string, Setting>;
+
+/** The table's values; paths are absolute. */
+export type RegionConfig = Omit<Values<typeof table>, 'listen'> & {
+  readonly listen: Address;
+  readonly httpLimits: HttpLimits;
+};
+
+export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
+  const read = readSettings('region', table, source);
+  if ('help' in read) return read;
+  const { values } = read;
+  if (!regionPattern.test(values.region)) {
+    throw new ConfigError(
+      `region: --region must match ${regionPattern.source}, for example us-east, not "${values.region}"`,
+    );
+  }
+  const config: RegionConfig = {
+    ...values,
+    listen: Object.freeze(parseAddress('region', 'listen', values.listen)),
+    schemaFile: resolvePath(values.schemaFile, schemaDefault),
+    topologyFile: resolvePath(values.topologyFile, topologyDefault),
+    dataDir: resolvePath(values.dataDir === '' ? `.tidal/${values.region}` : values.dataDir, ''),
+    httpLimits: httpLimitsOf(values),
+  };
+  return { config: Object.freeze(config) };
+}
+
+export function loadRegionConfig(): RegionConfig {
+  return configOrHelp(parseRegionConfig);
+}

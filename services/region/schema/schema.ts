@@ -1,0 +1,145 @@
+/**
+ * The schema: which signals exist and how they decay, which metadata is text, how long embeddings are, and by what items
+ * are ranked besides the built-in profiles.
+ * Parsed from YAML by `parse-schema.ts`; this page is the parsed form everything else sees.
+ *
+ * Schemas only add. Changing the meaning of an old name (half-life, sentiment, dimensions) is refused at start.
+ */
+import type { Filter } from '../filter/filter.ts';
+
+export type Sentiment = 'positive' | 'negative';
+
+/** The windows a signal may be summed over, with their lengths in seconds, each longer than the one before. */
+export const windowSeconds = {
+  '1h': 3_600,
+  '24h': 86_400,
+  '7d': 604_800,
+} as const;
+
+/** `all` is everything ever. */
+export type Window = keyof typeof windowSeconds | 'all';
+
+export const windows: readonly Window[] = [...(Object.keys(windowSeconds) as Exclude<Window, 'all'>[]), 'all'];
+
+/** A value for each window. */
+export function byWindow<T>(of: (window: Window) => T): Record<Window, T> {
+  const values = {} as Record<Window, T>;
+  for (const window of windows) values[window] = of(window);
+  return values;
+}
+
+export interface SignalDefinition {
+  readonly name: string;
+  readonly sentiment: Sentiment;
+  /** Half-life of the decayed score, seconds. */
+  readonly halfLifeSeconds: number;
+  /** Which windows the signal is shown and ranked by. */
+  readonly windows: readonly Window[];
+}
+
+export interface TextField {
+  readonly name: string;
+  /** Factor of this field's term frequency part in BM25, > 0. */
+  readonly boost: number;
+}
+
+export interface Schema {
+  readonly signals: ReadonlyMap<string, SignalDefinition>;
+  readonly textFields: readonly TextField[];
+  /** BM25 parameters. */
+  readonly bm25: { readonly k1: number; readonly b: number };
+  readonly embedding: { readonly dimensions: number };
+  /** By name, in the file's order. */
+  readonly profiles: ReadonlyMap<string, ProfileDefinition>;
+  /** 16 hexadecimal digits over everything the log depends on: signals and dimensions, not boosts or profiles. */
+  readonly hash: string;
+}
+
+/**
+ * A ranking profile that the schema defines: score = (Σ weight · term) · Π factors of the boosts that fit, for the items
+ * that pass every gate; the others are not in the feed. Built-in profiles are code (`services/region/rank/profiles.ts`).
+ *
+ * Profiles are no part of the schema's hash and of what a region compares at its start: they change what is answered,
+ * never what is stored. While a cluster is upgraded its regions may rank by different definitions.
+ */
+/** The profiles every region has, in the order they are listed. No profile of a schema has one of these names. */
+export const builtInProfiles = [
+  'trending',
+  'hot',
+  'new',
+  'top',
+  'best',
+  'rising',
+  'controversial',
+  'debated',
+  'hidden_gems',
+  'most_viewed',
+  'most_liked',
+  'shuffle',
+  'related',
+] as const;
+export type BuiltInProfile = (typeof builtInProfiles)[number];
+
+/** What of a signal is measured: its sum over a window, that sum per second of the window, or its decayed score. */
+export type Measure =
+  | { readonly of: 'sum'; readonly window: Window }
+  | { readonly of: 'velocity'; readonly window: Exclude<Window, 'all'> }
+  | { readonly of: 'decayed' };
+
+export interface SignalTerm {
+  readonly kind: 'signal';
+  /** Declared by the schema, with the window of the measure. */
+  readonly signal: string;
+  readonly measure: Measure;
+  /** log10(1 + x) in place of x: ten times as much counts one more. */
+  readonly log: boolean;
+  /** Any finite number. */
+  readonly weight: number;
+}
+
+/** 2^(−age / half-life): 1 for an item that is created right now. */
+export interface RecencyTerm {
+  readonly kind: 'recency';
+  readonly halfLifeSeconds: number;
+  readonly weight: number;
+}
+
+export type ProfileTerm = SignalTerm | RecencyTerm;
+
+/** What an item must be to be ranked at all. */
+export type Gate =
+  | {
+      readonly kind: 'signal';
+      readonly signal: string;
+      readonly window: Window;
+      /** Sums of weights, both included; ≥ 0. */
+      readonly min: number;
+      /** Infinity: none. */
+      readonly max: number;
+    }
+  | { readonly kind: 'age'; readonly maxSeconds: number };
+
+export interface Boost {
+  /** As written. */
+  readonly text: string;
+  readonly filter: Filter;
+  /** > 0. */
+  readonly factor: number;
+}
+
+export interface ProfileDefinition {
+  readonly name: string;
+  /** At least one. */
+  readonly terms: readonly ProfileTerm[];
+  readonly gates: readonly Gate[];
+  readonly boosts: readonly Boost[];
+}
+
+/** The signals some profile ranks by the decayed score of. */
+export function decayedSignals(profiles: Iterable<ProfileDefinition>): ReadonlySet<string> {
+  const signals = new Set<string>();
+  for (const { terms } of profiles) {
+    for (const term of terms) if (term.kind === 'signal' && term.measure.of === 'decayed') signals.add(term.signal);
+  }
+  return signals;
+}

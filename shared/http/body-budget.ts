@@ -1,0 +1,48 @@
+/** How much of all write bodies together may be in memory: thousands of requests of 2 MiB each would not fit. */
+import { Refusal } from '../errors/errors.ts';
+import type { Metrics } from '../observe/metrics.ts';
+
+/** What one request has taken of the budget. */
+export interface BodyShare {
+  /** Throws `overloaded` when the budget is used up, `body_too_large` when it alone is more; nothing is taken then. */
+  readonly take: (bytes: number) => void;
+  readonly giveBack: () => void;
+}
+
+export class BodyBudget {
+  private readonly limitBytes: number;
+  private usedBytes = 0;
+
+  constructor({ limitBytes, metrics }: { readonly limitBytes: number; readonly metrics: Metrics }) {
+    this.limitBytes = limitBytes;
+    metrics.gauge({
+      name: 'tidal_http_body_bytes',
+      help: 'Bytes of write bodies in memory.',
+      collect: (gauge) => gauge.set(this.usedBytes),
+    });
+  }
+
+  share(): BodyShare {
+    let taken = 0;
+    return {
+      take: (bytes) => {
+        if (taken + bytes > this.limitBytes) {
+          throw new Refusal('body_too_large', `all bodies together are limited to ${this.limitBytes} bytes`, {
+            hint: 'send it in smaller parts',
+          });
+        }
+        if (this.usedBytes + bytes > this.limitBytes) {
+          throw new Refusal('overloaded', `${this.usedBytes} bytes of bodies are already in memory`, {
+            hint: 'send less at one time',
+          });
+        }
+        this.usedBytes += bytes;
+        taken += bytes;
+      },
+      giveBack: () => {
+        this.usedBytes -= taken;
+        taken = 0;
+      },
+    };
+  }
+}

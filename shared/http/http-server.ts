@@ -1,0 +1,449 @@
+/**
+ * The HTTP ground under router and region: request ids, problem+json, unknown routes and methods, metrics, structured
+ * logs, and a server that drains before it closes.
+ *
+ * Promise: every failure is answered as RFC 9457 problem details with a code of the one table; nothing of an internal
+ * error reaches the client but its request id.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import Koa, { type Context, type Next } from 'koa';
+import { ConfigError } from '../errors/config-error.ts';
+import { messageOf, Refusal } from '../errors/errors.ts';
+import { type Clock, type Random, randomName, sleep } from '../kernel/kernel.ts';
+import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { AddressLimit } from './address-limit.ts';
+import { AnswerBudget } from './answer-budget.ts';
+import { ArrivingBodies, arrivingBodyOf } from './arriving-bodies.ts';
+import { ArrivingHeads } from './arriving-heads.ts';
+import { answerBare } from './bare-answer.ts';
+import { expectsContinue } from './http-body.ts';
+
+/** A request that takes longer is logged as slow. */
+const SLOW_MS = 1_000;
+/** How long a client may take to send its whole request. */
+const ARRIVAL_MS = 15_000;
+/** Common balancers keep a connection for 60 s. */
+export const KEEP_ALIVE_MS = 75_000;
+/** All headers but the one that may hold a position. */
+const HEADER_LIMIT_BYTES = 32 * 1024;
+/** With it, or with the query: a position of 2,000 origins is 128 KiB at most, and a tenth more where it is percent-encoded. */
+export const HEAD_LIMIT_BYTES = 192 * 1024;
+/** All heads on their way together. */
+const HEADS_LIMIT_BYTES = 64 * 1024 * 1024;
+const POSITION_HEADER = 'x-tidal-position';
+/** Answers up to it are not counted: all connections together have less of them than the budget. */
+const SMALL_BYTES = 4 * 1024;
+/** Node would drop further ones silently. */
+const HEADERS_LIMIT = 1_000;
+/** A connection that is refused at once is closed after this long: closed any sooner, the answer may be lost with it. */
+const REFUSED_OPEN_MS = 1_000;
+/** How often node looks for requests whose time is over: at most so much later they are ended. */
+const LOOK_EVERY_MS = 1_000;
+
+const requestIdPattern = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
+
+export interface HttpAppOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limits: HttpLimits;
+}
+
+/** Of one process. Beyond them requests are refused with `overloaded`, but for `/health*` and `/metrics*`. */
+export interface HttpLimits {
+  /** Requests being answered: those whose body has arrived. */
+  readonly inFlight: number;
+  readonly arrivingBodies: number;
+  /** Answers in memory, all together. */
+  readonly answersBytes: number;
+}
+
+/** Found by the listener, to be answered by the application. */
+const refusedUpFront = new WeakMap<IncomingMessage, Refusal>();
+
+/** The id under which this request is logged, here and in the region it is forwarded to. */
+export function requestIdOf(ctx: Context): string {
+  return String(ctx.state.requestId);
+}
+
+/** A Koa application with the ground laid; add `@koa/router` routes to it. */
+export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOptions): Koa {
+  const requests = metrics.counter({
+    name: 'tidal_http_requests_total',
+    help: 'HTTP requests answered, by route pattern, method and status.',
+    labels: ['route', 'method', 'status'],
+  });
+  const latency = metrics.histogram({
+    name: 'tidal_http_request_duration_seconds',
+    help: 'Time from the request to its answer, by route pattern and method.',
+    labels: ['route', 'method'],
+  });
+  let inFlight = 0;
+  metrics.gauge({
+    name: 'tidal_http_requests_in_flight',
+    help: 'HTTP requests being answered now.',
+    collect: (gauge) => gauge.set(inFlight),
+  });
+  const bodies = new ArrivingBodies({ limit: limits.arrivingBodies, metrics });
+  const answers = new AnswerBudget({ limitBytes: limits.answersBytes, metrics });
+  const busy = (): Refusal => new Refusal('overloaded', `${limits.inFlight} requests are already in flight`);
+
+  const app = new Koa();
+  app.on('error', (error: unknown, ctx?: Context) => {
+    // The client hung up; nothing of ours failed.
+    if (isHangUp(error)) return;
+    log.error('response not sent', { error, request_id: ctx === undefined ? undefined : requestIdOf(ctx) });
+  });
+  app.use(async (ctx: Context, next: Next) => {
+    const startMs = clock.monotonicMs();
+    const given = ctx.get('x-request-id');
+    const requestId = requestIdPattern.test(given) ? given : randomName(random, 16);
+    ctx.state.requestId = requestId;
+    ctx.set('x-request-id', requestId);
+    const exempt = isExempt(ctx.path);
+    let admitted = false;
+    const admit = (): void => {
+      if (inFlight >= limits.inFlight && !exempt) throw busy();
+      admitted = true;
+      inFlight += 1;
+    };
+    const answer = answers.share();
+    ctx.state.answerShare = answer;
+    let failure: unknown;
+    try {
+      const refusal = refusedUpFront.get(ctx.req);
+      if (refusal !== undefined) throw refusal;
+      if (!hasBody(ctx.req)) admit();
+      else if (inFlight >= limits.inFlight && !exempt) throw busy();
+      else ctx.state.arrivingBody = bodies.of(ctx.req.socket.remoteAddress ?? '', admit);
+      await next();
+      refuseUnmatched(ctx);
+      serialize(ctx);
+      const length = ctx.length ?? 0;
+      if (length > SMALL_BYTES && !exempt) answer.grow(length);
+    } catch (error) {
+      failure = error;
+      answerProblem(ctx, error);
+    } finally {
+      arrivingBodyOf(ctx)?.left();
+      // Nobody is left to take it, and nothing will say so any more.
+      if (ctx.res.destroyed) answer.giveBack();
+      else if (answer.taken > 0) {
+        ctx.res.once('finish', answer.giveBack);
+        ctx.res.once('close', answer.giveBack);
+      }
+      // The client was not told to send its body, so what it sends next may be a body or a request.
+      if (expectsContinue(ctx.req) && ctx.state.continued !== true) ctx.set('connection', 'close');
+      if (admitted) inFlight -= 1;
+      const durationMs = clock.monotonicMs() - startMs;
+      const route = routeOf(ctx);
+      requests.inc({ route, method: ctx.method, status: String(ctx.status) });
+      latency.observe({ route, method: ctx.method }, durationMs / 1_000);
+      report(log, ctx, { route, durationMs, failure });
+    }
+  });
+  return app;
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** As Koa would on its way out, where its size comes too late to be refused. */
+function serialize(ctx: Context): void {
+  const { body } = ctx;
+  if (typeof body !== 'object' || body === null || Buffer.isBuffer(body)) return;
+  // Before the body, which would set another one.
+  ctx.type = 'json';
+  ctx.body = JSON.stringify(body);
+}
+
+function routeOf(ctx: Context): string {
+  const route: unknown = ctx._matchedRoute;
+  return typeof route === 'string' ? route : 'unknown';
+}
+
+function refuseUnmatched(ctx: Context): void {
+  if (ctx._matchedRoute !== undefined) return;
+  if (ctx.body !== undefined && ctx.body !== null) return;
+  const layers = (ctx.matched ?? []) as readonly { readonly methods: readonly string[] }[];
+  const allow = [...new Set(layers.flatMap((layer) => layer.methods))].sort();
+  const path = ctx.path.length > 100 ? `${ctx.path.slice(0, 100)}…` : ctx.path;
+  if (allow.length === 0) throw new Refusal('unknown_route', `there is no route ${path}`);
+  throw new Refusal('method_not_allowed', `${path} takes ${allow.join(', ')}, not ${ctx.method}`, { allow });
+}
+
+function answerProblem(ctx: Context, error: unknown): void {
+  const refusal =
+    error instanceof Refusal
+      ? error
+      : new Refusal('internal', 'internal error; the log has the details under this request id', {
+          hint: `request id ${requestIdOf(ctx)}`,
+        });
+  ctx.status = refusal.status;
+  ctx.body = JSON.stringify(refusal.toProblem());
+  ctx.set('content-type', 'application/problem+json');
+  if (refusal.status === 429 || refusal.status === 503) {
+    ctx.set('retry-after', String(refusal.extras.retryAfterSeconds ?? 1));
+  }
+  if (refusal.extras.allow !== undefined) ctx.set('allow', refusal.extras.allow.join(', '));
+}
+
+interface Outcome {
+  readonly route: string;
+  readonly durationMs: number;
+  readonly failure: unknown;
+}
+
+function report(log: Log, ctx: Context, { route, durationMs, failure }: Outcome): void {
+  const unexpected = failure !== undefined && !(failure instanceof Refusal);
+  const slow = durationMs > SLOW_MS && ctx.state.waits !== true && !isExempt(ctx.path);
+  if (failure === undefined && !slow) return;
+  const fields = {
+    request_id: requestIdOf(ctx),
+    method: ctx.method,
+    route,
+    status: ctx.status,
+    duration_ms: Math.round(durationMs * 100) / 100,
+    ...(failure instanceof Refusal ? { code: failure.code, detail: failure.message } : {}),
+  };
+  if (unexpected) log.error('request failed', { ...fields, error: failure });
+  else if (ctx.status >= 500) log.warn('request refused', fields);
+  else if (slow) log.warn('slow request', fields);
+  else log.debug('request refused', fields);
+}
+
+function isHangUp(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE';
+}
+
+export interface ListenOptions {
+  /** A Koa application, or what stands in for one. */
+  readonly app: { callback(): (request: IncomingMessage, response: ServerResponse) => Promise<unknown> };
+  readonly metrics: Metrics;
+  /**
+   * Open connections from which on requests are refused with `overloaded` (`/health*` and `/metrics*` excepted) and their
+   * connections closed; twice as many are not accepted at all.
+   */
+  readonly maxConnections: number;
+  /** Of one client address; further ones are answered `overloaded` and closed at once. Absent or 0: no limit of its own. */
+  readonly maxAddressConnections?: number;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How long a kept connection may be idle: above what balancers keep theirs, or they would meet it just being closed. */
+  readonly keepAliveMs?: number;
+  /** How long a client may take to send a whole request. Does not count while a kept connection is idle. */
+  readonly arrivalMs?: number;
+  /** What the heads of requests on their way may hold together. */
+  readonly headsBytes?: number;
+  /**
+   * Whether a client that closes its half after a request still wants the answer. Between processes it does not: there it is how
+   * one hears that nobody waits any more.
+   */
+  readonly halfOpen?: boolean;
+  /** How long requests under way may take after `close`; then their connections are cut. */
+  readonly drainLimitMs?: number;
+}
+
+export interface Listening {
+  /** `http://host:port`, with the real port. */
+  readonly url: string;
+  /** Stops accepting, lets requests under way finish, closes every connection. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Resolves when the port is open; throws `ConfigError` when it cannot be. */
+export async function listen(options: ListenOptions): Promise<Listening> {
+  const { app, host, port, log, clock, random, metrics, maxConnections } = options;
+  const { drainLimitMs = 5_000, keepAliveMs = KEEP_ALIVE_MS, arrivalMs = ARRIVAL_MS, halfOpen = true } = options;
+  const { headsBytes = HEADS_LIMIT_BYTES, maxAddressConnections = 0 } = options;
+  const handler = app.callback();
+  let closing: Promise<void> | undefined;
+  const refused = metrics.counter({
+    name: 'tidal_http_connections_refused_total',
+    help: 'Connections over the limit: closed after a refusal, or not accepted.',
+  });
+  const addresses = new AddressLimit({ limit: maxAddressConnections, metrics });
+  const open = new Set<Socket>();
+  /** Answered before they asked: what arrives on them is nothing. */
+  const answered = new WeakSet<Socket>();
+  /** Those that came when there were enough already. */
+  const over = new WeakSet<Socket>();
+  metrics.gauge({
+    name: 'tidal_http_connections',
+    help: 'Open connections.',
+    collect: (gauge) => gauge.set(open.size),
+  });
+  const heads = new ArrivingHeads({ clock, metrics, open, limitBytes: headsBytes, headBytes: HEAD_LIMIT_BYTES });
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    if (answered.has(socket)) return void request.resume();
+    heads.began(socket);
+    response.once('close', () => heads.answered(socket));
+    const isOver = over.has(request.socket);
+    // A kept connection would outlive the drain.
+    if (closing !== undefined || isOver) response.setHeader('connection', 'close');
+    const refusal =
+      isOver && !isExempt(request.url ?? '')
+        ? new Refusal('overloaded', `${maxConnections} connections are already open`)
+        : flawOf(request);
+    if (refusal !== undefined) {
+      // Whoever sends such a request does not mean the next one either.
+      response.setHeader('connection', 'close');
+      refusedUpFront.set(request, refusal);
+      request.resume();
+    }
+    void handler(request, response);
+  };
+  const server = createServer(
+    {
+      maxHeaderSize: HEAD_LIMIT_BYTES,
+      requestTimeout: arrivalMs,
+      headersTimeout: arrivalMs,
+      keepAliveTimeout: keepAliveMs,
+      connectionsCheckingInterval: Math.min(LOOK_EVERY_MS, arrivalMs),
+      // Refused by the application instead, as everything else is.
+      requireHostHeader: false,
+    },
+    onRequest,
+  );
+  // All of them are seen: one that was dropped could be the idempotency key.
+  server.maxHeadersCount = 0;
+  Object.assign(server, { httpAllowHalfOpen: halfOpen });
+  // Without a listener node says "100 Continue" before anybody has looked at the request, or answers 417 by itself.
+  server.on('checkContinue', onRequest);
+  server.on('checkExpectation', onRequest);
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    answerBare(
+      socket,
+      new Refusal('method_not_allowed', 'CONNECT is not supported: this is not a proxy', { allow: ['GET'] }),
+      random,
+    );
+  });
+  server.maxConnections = 2 * maxConnections;
+  server.on('drop', () => refused.inc());
+  server.on('connection', (socket) => {
+    if (!addresses.admits(socket)) {
+      answered.add(socket);
+      const detail = `${maxAddressConnections} connections of this address are already open`;
+      answerBare(socket, new Refusal('overloaded', detail), random);
+      const timer = clock.after(REFUSED_OPEN_MS, () => socket.destroy());
+      socket.on('close', () => timer.cancel());
+      return;
+    }
+    if (open.size >= maxConnections) {
+      over.add(socket);
+      refused.inc();
+    }
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    else answerBare(socket, refusalOf(error, arrivalMs), random);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(translate(error, host, port)));
+    server.listen({ host, port }, resolve);
+  });
+  heads.start();
+  server.on('error', (error) => log.error('listening socket failed', { error }));
+  const { port: bound } = server.address() as AddressInfo;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+  log.info(`listening on ${url}`);
+  return {
+    url,
+    close() {
+      heads.stop();
+      closing ??= drain(server, clock, drainLimitMs, log);
+      return closing;
+    },
+  };
+}
+
+/** What node would answer by itself, without a body, or take although it may be another request for somebody in between. */
+function flawOf(request: IncomingMessage): Refusal | undefined {
+  const { rawHeaders, headers } = request;
+  const count = rawHeaders.length / 2;
+  if (count > HEADERS_LIMIT) {
+    return new Refusal('headers_too_large', `the request has ${count} headers; the limit is ${HEADERS_LIMIT}`);
+  }
+  let bytes = 0;
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!.toLowerCase();
+    if (name !== POSITION_HEADER) bytes += name.length + rawHeaders[at + 1]!.length;
+    if (name === 'host') hosts++;
+  }
+  if (bytes > HEADER_LIMIT_BYTES) return headersTooLarge(HEADER_LIMIT_BYTES, 'headers');
+  if (request.httpVersion !== '1.1') return undefined;
+  if (hosts !== 1) return new Refusal('invalid_request', `the request has ${hosts} Host headers; one is required`);
+  if (/[\s/?#@\\,]/.test(headers.host ?? '')) return new Refusal('invalid_request', 'the Host header is not a host');
+  if (headers.expect !== undefined && !expectsContinue(request)) {
+    return new Refusal('expectation_failed', 'the only supported expectation is 100-continue');
+  }
+  return undefined;
+}
+
+function headersTooLarge(limitBytes: number, what: string): Refusal {
+  return new Refusal('headers_too_large', `the ${what} is limited to ${limitBytes} bytes`);
+}
+
+function refusalOf({ code, message }: NodeJS.ErrnoException, arrivalMs: number): Refusal {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return headersTooLarge(HEAD_LIMIT_BYTES, 'request line and headers');
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new Refusal('request_timeout', `request not fully received within ${arrivalMs / 1_000} s`);
+    default:
+      return new Refusal('invalid_request', `malformed HTTP request: ${message}`);
+  }
+}
+
+function isExempt(path: string): boolean {
+  return path.startsWith('/health') || path.startsWith('/metrics');
+}
+
+async function drain(server: Server, clock: Clock, limitMs: number, log: Log): Promise<void> {
+  const closed = new AbortController();
+  const done = new Promise<void>((resolve) => {
+    server.close(() => {
+      closed.abort();
+      resolve();
+    });
+  });
+  const endMs = clock.monotonicMs() + limitMs;
+  while (!closed.signal.aborted && clock.monotonicMs() < endMs) {
+    server.closeIdleConnections();
+    await sleep(clock, 20, closed.signal);
+  }
+  if (!closed.signal.aborted) {
+    log.warn('requests still in flight when the drain ended', { limit_ms: limitMs });
+    server.closeAllConnections();
+  }
+  await done;
+}
+
+function translate(error: NodeJS.ErrnoException, host: string, port: number): ConfigError {
+  const address = `${host}:${port}`;
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new ConfigError(`cannot listen on ${address}: the port is taken by another process; choose another one`);
+    case 'EACCES':
+      return new ConfigError(`cannot listen on ${address}: not permitted; ports below 1024 need privileges`);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new ConfigError(`cannot listen on ${address}: this machine does not have that address`);
+    default:
+      return new ConfigError(`cannot listen on ${address}: ${messageOf(error)}`);
+  }
+}

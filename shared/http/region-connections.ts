@@ -1,0 +1,61 @@
+/**
+ * Kept connections to one region's internal API, none of them trusted after a time without answers.
+ *
+ * A network that takes a region away closes nothing: idle connections stay open, and each later swallows one request for
+ * its whole time limit, long after the region is back, perhaps under another address. So when one request got no
+ * answer every connection is left: what is under way on them ends by itself, everything after it dials, and asks for the
+ * region's address, anew. A region that was only slow pays a few handshakes.
+ */
+import { type HttpPool, type OpenHttpPool, openHttpPool } from './http-pool.ts';
+
+export interface RegionConnectionsOptions<Name extends string> {
+  /** Base URL of the region's internal API. */
+  readonly url: string;
+  /** Most connections of each pool: requests of one pool never wait for those of another. */
+  readonly limits: Readonly<Record<Name, number>>;
+  readonly connectMs: number;
+  readonly answerLimitBytes?: number;
+  /** The production pool when absent. */
+  readonly openPool?: OpenHttpPool | undefined;
+}
+
+export type RegionPools<Name extends string> = Readonly<Record<Name, HttpPool>>;
+
+export class RegionConnections<Name extends string> {
+  private readonly options: RegionConnectionsOptions<Name>;
+  private readonly left = new Set<HttpPool>();
+  private pools: RegionPools<Name>;
+
+  constructor(options: RegionConnectionsOptions<Name>) {
+    this.options = options;
+    this.pools = this.open();
+  }
+
+  get current(): RegionPools<Name> {
+    return this.pools;
+  }
+
+  /** A request on one of these pools got no answer. The first such report leaves them all. */
+  leave(pools: RegionPools<Name>): void {
+    if (pools !== this.pools) return;
+    this.pools = this.open();
+    for (const pool of Object.values<HttpPool>(pools)) {
+      this.left.add(pool);
+      void pool.close().finally(() => this.left.delete(pool));
+    }
+  }
+
+  /** Ends what is under way. */
+  async close(): Promise<void> {
+    await Promise.all([...Object.values<HttpPool>(this.pools), ...this.left].map((pool) => pool.destroy()));
+  }
+
+  private open(): RegionPools<Name> {
+    const { url, limits, connectMs, answerLimitBytes, openPool = openHttpPool } = this.options;
+    const pools = Object.entries<number>(limits).map(([name, connections]) => [
+      name,
+      openPool({ url, connections, connectMs, ...(answerLimitBytes === undefined ? {} : { answerLimitBytes }) }),
+    ]);
+    return Object.fromEntries(pools) as RegionPools<Name>;
+  }
+}
