@@ -17,6 +17,7 @@ import { Fault, messageOf, Refusal } from '../../shared/errors/errors.ts';
 import { createBlockedApp } from './http/blocked-app.ts';
 import { createSwitchingApp } from './http/switching-app.ts';
 import { lastingMetrics } from './lasting-metrics.ts';
+import { Queue } from './queue/queue.ts';
 import { checkpointed, setAside, UnappliableEvent } from './recover/unappliable.ts';
 import { createRegion, type Region, type RegionOptions } from './region.ts';
 import { describeBlocked } from './region-status.ts';
@@ -64,7 +65,7 @@ class Host implements RegionHost {
   private readonly installed: (generation: 'installed' | 'dropped') => void;
   private handler: Handler | undefined;
   private region: Region | undefined;
-  private changing: Promise<void> = Promise.resolve();
+  private readonly changes = new Queue();
   private started = false;
   private stopping = false;
   /** Set while an event cannot be applied. */
@@ -102,7 +103,7 @@ class Host implements RegionHost {
         snapshotsNotBeforeMs: this.notBeforeMs,
         store: wrapStore?.(store) ?? store,
         onArrived: (arrived) => {
-          this.changing = this.change(arrived).catch((error: unknown) => this.options.onFatal(error));
+          this.changes.add(() => this.change(arrived)).catch((error: unknown) => this.options.onFatal(error));
         },
       });
     } catch (error) {
@@ -130,7 +131,7 @@ class Host implements RegionHost {
       ...{ log, metrics: this.metrics, clock, random, limits, region, detail },
       status: () => describeBlocked({ region, clock, wal, schema, contained, origin: range.origin, detail }),
       setAside: (aside) => {
-        const run = this.changing.then(async () => {
+        const run = this.changes.add(async () => {
           if (this.stopping || this.closeBlocked === undefined) throw new Refusal('not_ready', `${region} is changing`);
           await setAside(wal, aside, contained);
           await this.closeBlocked();
@@ -138,7 +139,7 @@ class Host implements RegionHost {
           this.metrics.pause();
           await this.begin();
         });
-        this.changing = run.catch((error: unknown) => {
+        run.catch((error: unknown) => {
           if (!(error instanceof Refusal)) this.options.onFatal(error);
         });
         return run;
@@ -211,7 +212,7 @@ class Host implements RegionHost {
 
   async stop(): Promise<void> {
     this.stopping = true;
-    await this.changing;
+    await this.changes.idle();
     await this.region?.stop();
     await this.closeBlocked?.();
   }

@@ -9,6 +9,7 @@ import { formatPosition, type Position } from '../../../shared/protocol/position
 import type { Control, Revision, Stream } from '../../../shared/stream/stream.ts';
 import type { Gate } from '../intake/intake.ts';
 import type { Peers } from '../peers/peers.ts';
+import { Queue } from '../queue/queue.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Role } from './leadership.ts';
 import { StallWatch } from './stall-watch.ts';
@@ -67,7 +68,8 @@ class LeadershipRole implements Role {
   /** A read that begins after the one under way: everybody who asked meanwhile shares it. */
   private following: Promise<void> | undefined;
   private stopListening: (() => void) | undefined;
-  private adopting: Promise<void> = Promise.resolve();
+  /** Remembers on disk first, then acts; one record at a time, so that the disk never ends on an older one. */
+  private readonly adopting = new Queue();
   private readonly ending = new AbortController();
   private loop: Promise<void> = Promise.resolve();
 
@@ -164,7 +166,7 @@ class LeadershipRole implements Role {
     this.stopListening?.();
     await Promise.all([this.loop, this.stall.stop()]);
     await (this.following ?? this.refreshing);
-    await this.adopting;
+    await this.adopting.idle();
   }
 
   refresh(): Promise<void> {
@@ -252,11 +254,8 @@ class LeadershipRole implements Role {
     log.warn('leadership record unreadable, confirmed by peers', { epoch: this.known.epoch });
   }
 
-  /** Remembers on disk first, then acts; one record at a time, so that the disk never ends on an older one. */
   private adopt(record: Leadership, from: KeyReading | undefined): Promise<void> {
-    const run = this.adopting.then(() => this.adoptNow(record, from));
-    this.adopting = run.catch(() => undefined);
-    return run;
+    return this.adopting.add(() => this.adoptNow(record, from));
   }
 
   private async adoptNow(record: Leadership, from: KeyReading | undefined): Promise<void> {

@@ -14,6 +14,7 @@ import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
+import { Queue } from '../queue/queue.ts';
 import type { Wal } from '../wal/wal.ts';
 
 /** A heal that a full disk does not let be stored is tried again after this long. */
@@ -56,7 +57,7 @@ class StoredPartition implements PartitionSwitch {
   private stopping = false;
   /** A partition is being stored. */
   private partitioning = false;
-  private switching: Promise<void> = Promise.resolve();
+  private readonly switching = new Queue();
 
   constructor(options: PartitionSwitchOptions) {
     this.options = options;
@@ -80,8 +81,7 @@ class StoredPartition implements PartitionSwitch {
   }
 
   set(partitioned: boolean, healAfterMs?: number): Promise<void> {
-    const run = this.switching.then(() => this.setNow(partitioned, healAfterMs));
-    this.switching = run.catch(() => undefined);
+    const run = this.switching.add(() => this.setNow(partitioned, healAfterMs));
     return run.catch((error: unknown) => {
       if (!isFull(error)) {
         if (error instanceof Fault && error.code === 'storage_failed') this.options.onFatal(error);
@@ -96,7 +96,7 @@ class StoredPartition implements PartitionSwitch {
   async stop(): Promise<void> {
     this.stopping = true;
     this.timer?.cancel();
-    await this.switching;
+    await this.switching.idle();
   }
 
   private async setNow(partitioned: boolean, healAfterMs: number | undefined): Promise<void> {
@@ -132,8 +132,7 @@ class StoredPartition implements PartitionSwitch {
       await this.setNow(false, undefined);
     };
     this.timer = this.options.clock.after(Math.min(Math.max(0, ms), HEAL_AFTER_LIMIT_MS), () => {
-      const run = this.switching.then(heal);
-      this.switching = run.catch((error: unknown) => {
+      this.switching.add(heal).catch((error: unknown) => {
         if (!isFull(error)) return this.options.onFatal(error);
         this.options.log.error('heal not stored, disk full');
         this.healAfter(RETRY_MS);

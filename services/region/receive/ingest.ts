@@ -5,6 +5,7 @@ import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Apply } from '../apply/apply.ts';
 import { type Batch, NO_PREDECESSOR } from '../batch/batch.ts';
 import { type Declared, declaredBy, describeSchema, undeclaredIn } from '../compatible/compatible.ts';
+import { Queue } from '../queue/queue.ts';
 import type { Schema } from '../schema/schema.ts';
 import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
@@ -49,7 +50,7 @@ class PositionIngest implements Ingest {
   /** By reason: when it was logged last, and how often it was refused since. */
   private readonly logged = new Map<RefusedFor, { atMs: number; since: number }>();
   private newest: (Refused & { readonly count: number; readonly atMs: number; readonly sinceMs: number }) | undefined;
-  private queue: Promise<void> = Promise.resolve();
+  private readonly queue = new Queue();
   private readonly declared: Declared;
 
   constructor(options: IngestOptions) {
@@ -68,12 +69,7 @@ class PositionIngest implements Ingest {
   }
 
   take(batches: readonly Batch[], offset?: StreamOffset): Promise<Taken> {
-    const run = this.queue.then(() => this.takeNow(batches, offset));
-    this.queue = run.then(
-      () => undefined,
-      () => undefined,
-    );
-    return run;
+    return this.queue.add(() => this.takeNow(batches, offset));
   }
 
   private async takeNow(batches: readonly Batch[], offset: StreamOffset | undefined): Promise<Taken> {

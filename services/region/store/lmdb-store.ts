@@ -14,6 +14,7 @@ import { type Database, open, type RootDatabase } from 'lmdb';
 import { makeDirectory } from '../../../shared/config/make-directory.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { BrokenInvariant } from '../../../shared/kernel/kernel.ts';
+import { Queue } from '../queue/queue.ts';
 import { isOutOfSpace, isStorageError, storageFault } from '../storage-fault/storage-fault.ts';
 import {
   type RangeOptions,
@@ -121,7 +122,7 @@ class LmdbStore implements LmdbEnvironment {
   private readonly root: RootDatabase<Buffer, Key>;
   private readonly tables: Tables;
   private readonly transaction: StoreTransaction;
-  private last: Promise<void> = Promise.resolve();
+  private readonly commits = new Queue();
   /** Id of the last transaction that was committed when this process opened the store or wrote to it last. */
   private version: number;
   /** The transaction under way has changed something: only then LMDB gives it an id. */
@@ -172,9 +173,7 @@ class LmdbStore implements LmdbEnvironment {
   }
 
   commit(work: (transaction: StoreTransaction) => void): Promise<void> {
-    const commit = this.last.then(() => this.commitNow(work));
-    this.last = commit.catch(() => undefined);
-    return commit;
+    return this.commits.add(() => this.commitNow(work));
   }
 
   private async commitNow(work: (transaction: StoreTransaction) => void): Promise<void> {
@@ -262,7 +261,7 @@ class LmdbStore implements LmdbEnvironment {
   }
 
   async close(): Promise<void> {
-    await this.last;
+    await this.commits.idle();
     await this.root.close();
   }
 }

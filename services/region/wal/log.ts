@@ -15,6 +15,7 @@ import { GrowingPosition } from '../../../shared/protocol/position.ts';
 import { type Quarantine, type QuarantinedRange, quarantineOf } from '../../../shared/protocol/quarantine.ts';
 import type { Batch } from '../batch/batch.ts';
 import { decodeHeader, NO_PREDECESSOR, newestMsOf } from '../batch/batch.ts';
+import { Queue } from '../queue/queue.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import { mergeEmbedding, mergeItem, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
@@ -64,7 +65,8 @@ class Log implements Wal {
   /** For how many epochs it was worked out. */
   private credible = { epochs: 0, epoch: 0 };
   private readonly keyTable: KeyTable;
-  private queue: Promise<void> = Promise.resolve();
+  /** One after another, so that a plan is made on what the one before left. */
+  private readonly queue = new Queue();
   quarantine: Quarantine;
 
   constructor(store: Store) {
@@ -79,7 +81,7 @@ class Log implements Wal {
   }
 
   setAside(range: QuarantinedRange): Promise<void> {
-    return this.enqueue(async () => {
+    return this.queue.add(async () => {
       const next = this.quarantine.with(range);
       if (next.text === this.quarantine.text) return;
       const isHere = (this.durablePosition.get(range.origin) ?? 0) >= range.first;
@@ -127,7 +129,7 @@ class Log implements Wal {
   }
 
   openOrigin(origin: string, epoch: number): Promise<void> {
-    return this.enqueue(async () => {
+    return this.queue.add(async () => {
       assert(!this.known.has(origin), 'an origin is opened once', () => ({ origin }));
       const info = openedOrigin(origin, epoch);
       await this.commitWithNotes((transaction) => {
@@ -142,7 +144,7 @@ class Log implements Wal {
   append(options: AppendOptions): Promise<void> {
     // Before its turn: what is stamped from now on comes after it in the log.
     for (const { epoch, lastHlc } of options.batches) this.noteHlc(epoch, lastHlc);
-    const run = this.enqueue(() => this.appendNow(options));
+    const run = this.queue.add(() => this.appendNow(options));
     if (options.own !== true) this.keyTable.noteArriving(options.batches, run);
     return run;
   }
@@ -207,7 +209,7 @@ class Log implements Wal {
   }
 
   flushNotes(): Promise<void> {
-    return this.enqueue(async () => {
+    return this.queue.add(async () => {
       const noted = this.notedOffset;
       if (noted === undefined && this.notes.size === 0) return;
       await this.commitWithNotes((transaction) => {
@@ -263,7 +265,7 @@ class Log implements Wal {
   }
 
   trim(origin: string, upTo: number, limitBytes: number): Promise<{ batches: number; bytes: number }> {
-    return this.enqueue(async () => {
+    return this.queue.add(async () => {
       const info = this.known.get(origin);
       const durable = this.durablePosition.get(origin) ?? 0;
       assert(info !== undefined && upTo <= durable, 'only what is durable is trimmed', () => ({
@@ -378,7 +380,7 @@ class Log implements Wal {
   }
 
   storeMark(name: MarkName, value: unknown): Promise<void> {
-    return this.enqueue(async () => {
+    return this.queue.add(async () => {
       await this.commitWithNotes((transaction) => transaction.put('marks', name, encodeJson(value)));
       this.marks.set(name, value);
       this.notes.delete(name);
@@ -412,16 +414,6 @@ class Log implements Wal {
 
   private noteHlc(epoch: number, hlc: number): void {
     this.highest.set(epoch, Math.max(this.highestHlcOf(epoch), hlc));
-  }
-
-  /** One after another, so that a plan is made on what the one before left. */
-  private enqueue<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.queue.then(work);
-    this.queue = run.then(
-      () => undefined,
-      () => undefined,
-    );
-    return run;
   }
 }
 
