@@ -32,9 +32,13 @@ import type { KnownDisk } from './known-disks.ts';
 import { parsePosition, reportedApplied, reportedDurable } from './position.ts';
 import type { WireWrite } from './writes.ts';
 
+/**
+ * What an acknowledgement promises: `local`, flushed on the leader's disk; `stream`, acknowledged by the stream too. In a request, the
+ * least that its client accepts (`Prefer: durability=stream`): `stream` is refused or fails rather than answered with less.
+ */
 export type Durability = 'stream' | 'local';
 
-/** At most this much waits together in one internal request; bulks and strict writes travel apart. */
+/** At most this much waits together in one internal request; bulks, and writes with durability `stream`, travel apart. */
 export const WRITES_LIMIT = 1_000;
 export const WRITES_LIMIT_BYTES = 256 * 1024;
 
@@ -43,7 +47,7 @@ export interface WritesRequest {
   readonly epoch: number;
   /** All or nothing: one refusal refuses the whole request (bulks). Otherwise each write stands alone. */
   readonly atomic: boolean;
-  /** `stream`: the client insists (`Prefer: durability=stream`). */
+  /** Absent: `local`. */
   readonly durability?: 'stream';
   readonly writes: readonly WireWrite[];
   /** Beside no writes: a bulk of signals without keys (`packed-signals.ts`), all or nothing. */

@@ -127,7 +127,7 @@ function requestsOf({ together, bulk, keys }: Way): EventBody[][] {
 function submitAll({ intake }: Region, { bulk }: Way, requests: readonly EventBody[][]): Promise<Cost> {
   return costOf(async () => {
     for (const bodies of requests) {
-      const { results } = await intake.submit({ epoch: 1, atomic: bulk, strict: false, bodies });
+      const { results } = await intake.submit({ epoch: 1, atomic: bulk, durability: 'local', bodies });
       const refused = results.find(isRefused);
       if (refused !== undefined) throw new Error(refused.problem.detail);
     }

@@ -79,7 +79,7 @@ describe('a cluster after 2,000 terms', function () {
     assert.ok(JSON.stringify(late.body).length < 2_000);
   });
 
-  it('NATS is killed and comes back: strict writes are confirmed at once, and nothing is said to be unshipped', async () => {
+  it('NATS is killed and comes back: writes with durability stream are confirmed at once, and nothing is said to be unshipped', async () => {
     await cluster.nats.kill();
     for (let count = 0; count < 10; count++) assert.equal(await told.view(cluster, 101 + (count % 4)), 200);
     await cluster.nats.restart();
@@ -87,7 +87,7 @@ describe('a cluster after 2,000 terms', function () {
     const startMs = performance.now();
     const signal = { entity_id: 200, signal: 'view' };
     await eventually(
-      'a strict write is confirmed',
+      'a write with durability stream is confirmed',
       async () => (await cluster.post('/signals', signal, { prefer: 'durability=stream' })).status === 200,
       5_000,
     );

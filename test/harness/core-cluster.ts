@@ -15,7 +15,7 @@ import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
-import { DIGESTS_LIMIT, type WriteAccepted } from '../../shared/protocol/internal.ts';
+import { DIGESTS_LIMIT, type Durability, type WriteAccepted } from '../../shared/protocol/internal.ts';
 import { formatPosition, parsePosition } from '../../shared/protocol/position.ts';
 import { fromWire, toWire, type WireWrite } from '../../shared/protocol/writes.ts';
 import type { Control } from '../../shared/stream/stream.ts';
@@ -61,8 +61,11 @@ export class CoreRouter {
   }
 
   /** One client's request: a single write, or a bulk. */
-  submit(bodies: readonly EventBody[], options: { key?: string; strict?: boolean } = {}): Promise<WriteAccepted> {
-    const { key, strict = false } = options;
+  submit(
+    bodies: readonly EventBody[],
+    options: { key?: string; durability?: Durability } = {},
+  ): Promise<WriteAccepted> {
+    const { key, durability = 'local' } = options;
     const atomic = bodies.length > 1;
     const plain = bodies.map(toWire);
     const writes: readonly WireWrite[] = key === undefined ? plain : withKeys(key, 'signals', plain, atomic);
@@ -70,7 +73,7 @@ export class CoreRouter {
       writes,
       bytes: JSON.stringify(writes).length,
       atomic,
-      strict,
+      durability,
       requestId: 'r',
       keyed: key !== undefined,
     };
@@ -118,7 +121,7 @@ export class CoreRouter {
       writes: ({ epoch, atomic, durability, writes }) =>
         ask('writes', ({ intake }) => {
           const wire = JSON.parse(JSON.stringify(writes)) as WireWrite[];
-          return intake.submit({ epoch, atomic, strict: durability === 'stream', bodies: wire.map(fromWire) });
+          return intake.submit({ epoch, atomic, durability: durability ?? 'local', bodies: wire.map(fromWire) });
         }),
       status: () => ask(undefined, (region) => region.status()),
       refreshLeadership: () =>

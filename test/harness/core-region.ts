@@ -37,7 +37,7 @@ import { Fault, type Refusal } from '../../shared/errors/errors.ts';
 import { randomName } from '../../shared/kernel/kernel.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
-import { isRefused, type RegionStatus, type WritesReply } from '../../shared/protocol/internal.ts';
+import { type Durability, isRefused, type RegionStatus, type WritesReply } from '../../shared/protocol/internal.ts';
 import { DISK_ID_LENGTH } from '../../shared/protocol/known-disks.ts';
 import { formatPosition, parsePosition, sequenceOf, totalOf } from '../../shared/protocol/position.ts';
 import type { ManualClock } from './manual-clock.ts';
@@ -317,9 +317,9 @@ export class CoreRegion {
     return new CoreRegion({ ...this.options, seed: seeds++ * 7_919, ...options, store }, [...this.linked]);
   }
 
-  write(bodies: IntakeRequest['bodies'], options: { atomic?: boolean; strict?: boolean; epoch?: number } = {}) {
-    const { atomic = false, strict = false, epoch = this.role.leadership?.epoch ?? 1 } = options;
-    return this.intake.submit({ epoch, atomic, strict, bodies });
+  write(bodies: IntakeRequest['bodies'], options: { atomic?: boolean; durability?: Durability; epoch?: number } = {}) {
+    const { atomic = false, durability = 'local', epoch = this.role.leadership?.epoch ?? 1 } = options;
+    return this.intake.submit({ epoch, atomic, durability, bodies });
   }
 
   get durable(): string {

@@ -113,7 +113,13 @@ describe('promotions by two routers through any sequence of faults', () => {
           } else if (each.kind === 'write') {
             for (let count = 0; count < each.count; count += 1) {
               routers[each.router]?.forwarding
-                .submit({ writes: [{ k: 'd', e: count }], bytes: 40, atomic: false, strict: false, requestId: 'r' })
+                .submit({
+                  writes: [{ k: 'd', e: count }],
+                  bytes: 40,
+                  atomic: false,
+                  durability: 'local',
+                  requestId: 'r',
+                })
                 .catch((error: unknown) => {
                   if (!(error instanceof Refusal)) violations.push(String(error));
                 });

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Submission } from '../../services/router/forward/forward.ts';
 import type { Refusal } from '../../shared/errors/errors.ts';
+import type { Durability } from '../../shared/protocol/internal.ts';
 import { settle } from '../harness/manual-clock.ts';
 import { memoryCluster, names } from '../harness/memory-cluster.ts';
 import type { LinkState } from '../harness/memory-region.ts';
 
 type Step =
-  | { readonly kind: 'write'; readonly count: number; readonly atomic: boolean; readonly strict: boolean }
+  | { readonly kind: 'write'; readonly count: number; readonly atomic: boolean; readonly durability: Durability }
   | { readonly kind: 'link'; readonly region: number; readonly state: LinkState }
   | { readonly kind: 'lead'; readonly region: number }
   | { readonly kind: 'hand over'; readonly region: number }
@@ -22,7 +23,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('write' as const),
       count: fc.integer({ min: 1, max: 12 }),
       atomic: fc.boolean(),
-      strict: fc.boolean(),
+      durability: fc.constantFrom<Durability>('stream', 'local'),
     }),
   },
   fc.record({
@@ -51,14 +52,14 @@ describe('writes through any sequence of faults and changes of leader', () => {
         let epoch = 1;
         const outcomes = new Map<number, string>();
         const lateMs: number[] = [];
-        const submit = (count: number, atomic: boolean, strict: boolean): void => {
+        const submit = (count: number, atomic: boolean, durability: Durability): void => {
           const entities = Array.from({ length: count }, () => (entity += 1));
           const startMs = clock.monotonicMs();
           const submission: Submission = {
             writes: entities.map((e) => ({ k: 'd' as const, e })),
             bytes: 40 * count,
             atomic,
-            strict,
+            durability,
             requestId: 'r',
           };
           const note = (outcome: string): void => {
@@ -73,8 +74,8 @@ describe('writes through any sequence of faults and changes of leader', () => {
         for (const each of steps) {
           const name = 'region' in each ? (names[each.region] as string) : '';
           if (each.kind === 'write') {
-            if (each.atomic) submit(each.count, true, each.strict);
-            else for (let count = 0; count < each.count; count += 1) submit(1, false, each.strict);
+            if (each.atomic) submit(each.count, true, each.durability);
+            else for (let count = 0; count < each.count; count += 1) submit(1, false, each.durability);
           } else if (each.kind === 'link') Object.assign(regions[each.region] as object, { state: each.state });
           else if (each.kind === 'lead') {
             epoch += 1;

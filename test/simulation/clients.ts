@@ -38,7 +38,7 @@ export interface Pace {
   readonly reads: number;
   readonly keyed: number;
   readonly bulk: number;
-  readonly strict: number;
+  readonly durabilityStream: number;
   /** Of keyed writes that were acknowledged: sent again all the same. */
   readonly again: number;
   /** Entities that are written and read. */
@@ -138,7 +138,7 @@ export class Client {
     const entity = 1 + chance.below(pace.items);
     const headers: Record<string, string> = {};
     if (key !== undefined) headers['idempotency-key'] = key;
-    if (chance.chance(pace.strict)) headers.prefer = 'durability=stream';
+    if (chance.chance(pace.durabilityStream)) headers.prefer = 'durability=stream';
     const tags: string[] = [];
     const bodies: EventBody[] = [];
     const done = (request: Request): { request: Request; write: Write } => ({

@@ -16,7 +16,7 @@ const WRITING_MS = 4_000;
 
 /** Nothing but the stop can make such a write fail. */
 const pace = {
-  ...{ thinkMs: 60, reads: 0.1, keyed: 0, bulk: 0.1, strict: 0, again: 0 },
+  ...{ thinkMs: 60, reads: 0.1, keyed: 0, bulk: 0.1, durabilityStream: 0, again: 0 },
   ...{ items: 3, documents: 3 },
 };
 

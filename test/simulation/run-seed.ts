@@ -70,7 +70,7 @@ export function planOf(seed: string, theme?: string): Plan {
       reads: chance.between(0.05, 0.3),
       keyed: chance.pick([0.1, 0.4, 0.9]),
       bulk: chance.between(0, 0.3),
-      strict: chance.pick([0, 0.1, 0.3]),
+      durabilityStream: chance.pick([0, 0.1, 0.3]),
       again: chance.pick([0.15, 0.5]),
       items: chance.pick([3, 12]),
       documents: chance.pick([3, 3, 15]),

@@ -105,7 +105,7 @@ describe('automatic failover', () => {
       writes: [write],
       bytes: 10,
       atomic: false,
-      strict: false,
+      durability: 'local',
       requestId: 'r',
     });
     assert.match((await cluster.clock.run(submitted)).position, /^eu-west@/);

@@ -348,15 +348,15 @@ describe('group commit', () => {
     await clock.until('all shipped', () => region.ship.unshipped === 0);
   });
 
-  it('a strict write is refused before sequencing when the stream is away, and after a stall says what it is (schedule 13)', async () => {
+  it('a write with durability stream is refused before sequencing when the stream is away, and after a stall says what it is (schedule 13)', async () => {
     const { clock, broker, region } = await leading();
-    assert.deepEqual(outcomes(await during(clock, region.write([view(1)], { strict: true }))), ['stream']);
+    assert.deepEqual(outcomes(await during(clock, region.write([view(1)], { durability: 'stream' }))), ['stream']);
     broker.pause();
-    const reply = await during(clock, region.write([view(2)], { strict: true }));
+    const reply = await during(clock, region.write([view(2)], { durability: 'stream' }));
     assert.deepEqual(outcomes(reply), ['stream_unconfirmed']);
     assert.match(JSON.stringify(reply), new RegExp(`${region.wal.origins()[0]!.origin}:2`), 'with its position');
     await broker.kill();
-    await assert.rejects(region.write([view(3)], { strict: true }), { code: 'stream_unavailable' });
+    await assert.rejects(region.write([view(3)], { durability: 'stream' }), { code: 'stream_unavailable' });
     assert.deepEqual(
       logged(region).map(({ entity }) => entity),
       [1, 2],
@@ -387,7 +387,7 @@ describe('group commit', () => {
     );
     const wire = { k: 's', e: 6, s: 'view', w: 1_000 } as const;
     const columns = columnsOf([wire, wire]);
-    await during(clock, region.intake.submit({ epoch: 1, atomic: true, strict: false, bodies: columns }));
+    await during(clock, region.intake.submit({ epoch: 1, atomic: true, durability: 'local', bodies: columns }));
     const nowMs = clock.nowMs();
     const about = (ms: number | undefined): boolean => ms !== undefined && Math.abs(ms - nowMs) < 2_000;
     const judge = (one: CoreRegion): void => {
@@ -442,7 +442,7 @@ describe('group commit', () => {
     clock.stepWall(beyond);
     assert.deepEqual(outcomes(await during(clock, region.write(views(3)))), Array(3).fill('clock_unsafe'));
     const columns = columnsOf([{ k: 's', e: 6, s: 'view', w: 1_000 }]);
-    const bulk = region.intake.submit({ epoch: 1, atomic: true, strict: false, bodies: columns });
+    const bulk = region.intake.submit({ epoch: 1, atomic: true, durability: 'local', bodies: columns });
     assert.deepEqual(outcomes(await during(clock, bulk)), ['clock_unsafe']);
     clock.stepWall(-beyond);
     assert.deepEqual(sequences(await during(clock, region.write([view(2)]))), [2]);

@@ -250,18 +250,18 @@ describe('keyed writes at intake', () => {
     assert.equal(broker.stream?.last, 1);
   });
 
-  it('a strict write that stalled is asked for with the same key until the stream has it (schedule 13)', async () => {
+  it('a write with durability stream that stalled is asked for with the same key until the stream has it (schedule 13)', async () => {
     const { clock, broker, region } = await leading();
     broker.pause();
     const bodies = keyed('k', [view(1)]);
-    const stalled = await during(clock, region.write(bodies, { strict: true }));
+    const stalled = await during(clock, region.write(bodies, { durability: 'stream' }));
     assert.deepEqual(outcomes(stalled), ['stream_unconfirmed']);
     assert.match(JSON.stringify(stalled), /same Idempotency-Key/);
     const local = accepted(await during(clock, region.write(bodies)));
     assert.deepEqual([local[0]?.durability, local[0]?.replayed], ['local', true]);
     broker.resume();
     await clock.until('it is shipped', () => region.ship.healthy && region.ship.unshipped === 0);
-    const confirmed = accepted(await during(clock, region.write(bodies, { strict: true })));
+    const confirmed = accepted(await during(clock, region.write(bodies, { durability: 'stream' })));
     assert.deepEqual([confirmed[0]?.durability, confirmed[0]?.replayed], ['stream', true]);
     assert.equal(total(region), 1);
   });

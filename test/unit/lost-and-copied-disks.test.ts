@@ -98,7 +98,7 @@ describe('lost and copied disks', () => {
         queueLimitBytes: 64 * 1024 * 1024,
         onFatal: (error) => assert.fail(String(error)),
       });
-      await clock.run(intake.submit({ epoch: 1, atomic: false, strict: false, bodies: [view(1)] }));
+      await clock.run(intake.submit({ epoch: 1, atomic: false, durability: 'local', bodies: [view(1)] }));
       return wal.origins()[0]!.origin;
     };
     const [clock, later] = [new ManualClock(), new ManualClock()];

@@ -108,7 +108,7 @@ describe('a refused configuration', function () {
     const write: WireWrite = { k: 'd', e: 1 };
     const written = cluster.router.forwarding.submit({
       ...{ writes: [write], bytes: 20 },
-      ...{ atomic: false, strict: false, requestId: 'r' },
+      ...{ atomic: false, durability: 'local', requestId: 'r' },
     });
     await cluster.clock.advance(1_000);
     cluster.usEast.status = status;

@@ -169,7 +169,7 @@ describe('promotion', () => {
       writes: [write],
       bytes: 10,
       atomic: false,
-      strict: false,
+      durability: 'local',
       requestId: 'r',
     });
     assert.equal((await cluster.clock.run(sent)).durability, 'stream', 'the old leader takes writes again');

@@ -9,7 +9,7 @@ const view = (entity: number, signal = 'view'): Submission => ({
   writes: [{ k: 's', e: entity, s: signal, w: 1_000 }],
   bytes: 60,
   atomic: false,
-  strict: false,
+  durability: 'local',
   requestId: `r${entity}`,
 });
 
@@ -17,7 +17,7 @@ const bulk = (...signals: string[]): Submission => ({
   writes: signals.map((signal, index) => ({ k: 's' as const, e: index, s: signal, w: 1_000 })),
   bytes: 60 * signals.length,
   atomic: true,
-  strict: false,
+  durability: 'local',
   requestId: 'bulk',
   label: (index) => `line ${index + 1}`,
 });
@@ -124,10 +124,10 @@ describe('writes on their way to the leader', () => {
     assert.ok(cluster.usEast.requests.every(({ atomic }) => atomic));
   });
 
-  it('strict writes travel apart from the others', async () => {
+  it('writes with durability stream travel apart from the others', async () => {
     const open = stall();
     const all = [0, 1, 2, 3, 4, 5].map((index) =>
-      cluster.router.forwarding.submit({ ...view(index), strict: index % 2 === 0 }),
+      cluster.router.forwarding.submit({ ...view(index), durability: index % 2 === 0 ? 'stream' : 'local' }),
     );
     await settle();
     open();

@@ -91,7 +91,7 @@ describe('shipper', () => {
       it.region.ship.start();
       await it.clock.advance(1_500);
       assert.equal(it.region.ship.healthy, false, 'an acknowledgement is outstanding for more than a second');
-      assert.equal(await it.region.ship.confirmed(older, 5, 100, false), false, 'answered at once');
+      assert.equal(await it.region.ship.confirmed(older, 5, 100, 'local'), false, 'answered at once');
       await it.region.wal.append({ batches: viewChain(older, 3).slice(1) });
       it.region.ship.notify();
       await allShipped(it);
@@ -236,7 +236,7 @@ describe('shipper', () => {
     await it.region.wal.append({ batches: viewChain(older, 1) });
     it.region.ship.notify();
     assert.equal(it.region.ship.healthy, false);
-    assert.equal(await it.region.ship.confirmed(older, 5, 10_000, false), false);
+    assert.equal(await it.region.ship.confirmed(older, 5, 10_000, 'local'), false);
     await it.clock.advance(10_000);
     assert.deepEqual(shipped(it.broker, older), []);
     assert.equal(it.region.ship.unshipped, 5);

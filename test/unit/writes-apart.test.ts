@@ -41,13 +41,13 @@ describe('writes of many clients', () => {
     await clock.run(router.submit([view(1)]));
     broker.pause();
     const beganMs = clock.monotonicMs();
-    const strict: Promise<unknown>[] = [];
+    const demanding: Promise<unknown>[] = [];
     const others: Promise<unknown>[] = [];
     for (let n = 0; n < 200; n++) {
-      if (n % 20 === 0) strict.push(router.submit([view(7)], { strict: true }));
+      if (n % 20 === 0) demanding.push(router.submit([view(7)], { durability: 'stream' }));
       others.push(router.submit([view(1_000 + n)]));
     }
-    const told = codes(strict);
+    const told = codes(demanding);
     await clock.run(Promise.all(others));
     assert.ok(clock.monotonicMs() - beganMs <= 600, `${clock.monotonicMs() - beganMs} ms`);
     const unconfirmed = (await clock.run(told)).filter((code) => code === 'stream_unconfirmed').length;

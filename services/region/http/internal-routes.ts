@@ -49,7 +49,7 @@ function intakeRequestOf(request: Fields<WritesRequest>): IntakeRequest {
   if (!isCount(epoch) || epoch < 1) throw invalid('epoch must be an integer from 1 to 9007199254740991');
   if (typeof atomic !== 'boolean') throw invalid('atomic must be true or false');
   if (durability !== undefined && durability !== 'stream') throw invalid('durability must be stream, or be left out');
-  return { epoch, atomic, strict: durability === 'stream', bodies: bulkOf(request) };
+  return { epoch, atomic, durability: durability ?? 'local', bodies: bulkOf(request) };
 }
 
 function limitOf(limitMs: unknown): number {

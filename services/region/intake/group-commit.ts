@@ -7,7 +7,7 @@ import { type Clock, type Random, randomName } from '../../../shared/kernel/kern
 import type { Log } from '../../../shared/observe/log.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, EVENT_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
-import type { WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
+import type { Durability, WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
 import { formatPosition, merge, type Position, regionOf } from '../../../shared/protocol/position.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
 import type { Apply } from '../apply/apply.ts';
@@ -24,8 +24,8 @@ import { KeyedWrites } from './keyed-writes.ts';
 
 /** How long an answer waits for the stream before it says `local`. */
 const STREAM_WAIT_MS = 250;
-/** How long an answer waits for the stream when the client insists. */
-const STRICT_WAIT_MS = 5_000;
+/** How long it waits when the client accepts nothing less than `stream`. */
+const STREAM_INSISTED_WAIT_MS = 5_000;
 
 export interface GroupCommitOptions {
   readonly clock: Clock;
@@ -53,7 +53,7 @@ export interface GroupCommitOptions {
 }
 
 /** Writes admitted together: one atomic request, or one write of another. */
-interface Waiting {
+interface Admitted {
   readonly bodies: Bulk;
   readonly epoch: number;
   readonly bytes: number;
@@ -89,7 +89,7 @@ class GroupCommit implements Intake {
   private hlc: HybridClock;
   private readonly keyed: KeyedWrites;
   private readonly idle: Condition;
-  private queue: Waiting[] = [];
+  private queue: Admitted[] = [];
   private committing = false;
   private stopped = false;
   private open: Open | undefined;
@@ -107,12 +107,12 @@ class GroupCommit implements Intake {
   }
 
   async submit(request: IntakeRequest): Promise<WritesReply> {
-    const { bodies, atomic, strict, epoch } = request;
+    const { bodies, atomic, durability, epoch } = request;
     const { gate, ship } = this.options;
     if (this.stopped) throw shuttingDown();
     const admitted = gate(epoch);
     if (admitted instanceof Refusal) throw admitted;
-    if (strict && !ship.healthy) {
+    if (durability === 'stream' && !ship.healthy) {
       throw new Refusal('stream_unavailable', 'the stream is unavailable, so it cannot acknowledge writes', {
         hint: 'leave out Prefer: durability=stream to accept local durability',
       });
@@ -120,7 +120,7 @@ class GroupCommit implements Intake {
     const count = countOf(bodies);
     const tooMany = this.noRoom(count, 0);
     if (tooMany !== undefined) throw tooMany;
-    if (isColumns(bodies)) return this.submitSignals(bodies, epoch, strict);
+    if (isColumns(bodies)) return this.submitSignals(bodies, epoch, durability);
     const refusals = bodies.map((body) => this.validate(body));
     const tooLarge = this.noRoom(count, bytesOf(bodies));
     if (tooLarge !== undefined) throw tooLarge;
@@ -128,13 +128,13 @@ class GroupCommit implements Intake {
       const index = refusals.findIndex((refusal) => refusal !== undefined);
       const refusal = refusals[index];
       if (refusal !== undefined) return { results: [{ problem: refusal.toProblem(), index }] };
-      return { results: await this.finish([await this.take(bodies, epoch)], strict, bodies) };
+      return { results: await this.finish([await this.take(bodies, epoch)], durability, bodies) };
     }
     const outcomes = bodies.map((body, index) => refusals[index] ?? this.take([body], epoch));
-    return { results: await this.finish(await Promise.all(outcomes), strict, bodies) };
+    return { results: await this.finish(await Promise.all(outcomes), durability, bodies) };
   }
 
-  private async submitSignals(signals: SignalColumns, epoch: number, strict: boolean): Promise<WritesReply> {
+  private async submitSignals(signals: SignalColumns, epoch: number, durability: Durability): Promise<WritesReply> {
     const unknown = signals.names.map((name) => this.unknownSignal(name));
     const index = signals.kinds.findIndex((kind) => unknown[kind] !== undefined);
     const refusal = unknown[signals.kinds[index] ?? -1];
@@ -143,7 +143,7 @@ class GroupCommit implements Intake {
     if (tooLarge !== undefined) throw tooLarge;
     // Without keys nothing can come meanwhile.
     const placed = (await this.enqueue(signals, epoch)) as Refusal | Placed;
-    return { results: await this.finish([placed], strict, []) };
+    return { results: await this.finish([placed], durability, []) };
   }
 
   private noRoom(events: number, bytes: number): Refusal | undefined {
@@ -242,7 +242,7 @@ class GroupCommit implements Intake {
   /** Waits for the stream once for the whole request, by its last positions; then every write has its own answer. */
   private async finish(
     outcomes: readonly (Refusal | Placed)[],
-    strict: boolean,
+    required: Durability,
     bodies: readonly EventBody[],
   ): Promise<(WriteAccepted | WriteRefused)[]> {
     const { ship } = this.options;
@@ -253,14 +253,14 @@ class GroupCommit implements Intake {
         furthest.set(origin, Math.max(sequence, furthest.get(origin) ?? 0));
       }
     }
-    const limitMs = strict ? STRICT_WAIT_MS : STREAM_WAIT_MS;
+    const limitMs = required === 'stream' ? STREAM_INSISTED_WAIT_MS : STREAM_WAIT_MS;
     const outstanding = [...furthest].filter(([origin, sequence]) => !this.inStream(origin, sequence));
-    await Promise.all(outstanding.map(([origin, sequence]) => ship.confirmed(origin, sequence, limitMs, strict)));
+    await Promise.all(outstanding.map(([origin, sequence]) => ship.confirmed(origin, sequence, limitMs, required)));
     return outcomes.map((outcome, index) => {
       if (outcome instanceof Refusal) return { problem: outcome.toProblem() };
       const position = formatPosition(outcome.position);
       const confirmed = [...outcome.position].every(([origin, sequence]) => this.inStream(origin, sequence));
-      if (strict && !confirmed) {
+      if (required === 'stream' && !confirmed) {
         return { problem: unconfirmed(position, bodies[index]?.key !== undefined).toProblem() };
       }
       const durability = confirmed ? 'stream' : 'local';
@@ -289,7 +289,7 @@ class GroupCommit implements Intake {
   }
 
   /** What goes into one transaction: at least one entry, then as many as one batch may hold. */
-  private nextGroup(): Waiting[] {
+  private nextGroup(): Admitted[] {
     let events = 0;
     let bytes = 0;
     let count = 0;
@@ -302,7 +302,7 @@ class GroupCommit implements Intake {
     return this.queue.splice(0, count);
   }
 
-  private async commitGroup(group: readonly Waiting[]): Promise<void> {
+  private async commitGroup(group: readonly Admitted[]): Promise<void> {
     const { wal, schema, apply, ship, clock, onCommit } = this.options;
     const startMs = clock.monotonicMs();
     for (const entry of group) {
@@ -357,7 +357,7 @@ class GroupCommit implements Intake {
   }
 
   /** Those that may be taken at this moment; the others are refused. */
-  private admit(entries: readonly Waiting[]): { remaining: readonly Waiting[]; epoch: number | undefined } {
+  private admit(entries: readonly Admitted[]): { remaining: readonly Admitted[]; epoch: number | undefined } {
     let epoch: number | undefined;
     const remaining = entries.filter((entry) => {
       const opened = this.options.gate(entry.epoch);
@@ -375,7 +375,7 @@ class GroupCommit implements Intake {
    * Those of which another region's copy has come since they were admitted are answered with it. The same goes for a key whose
    * seven days were over by a clock that has stepped back since: accepted now, it would not count.
    */
-  private withoutCopies(admitted: readonly Waiting[], { atMs }: Stamp): readonly Waiting[] {
+  private withoutCopies(admitted: readonly Admitted[], { atMs }: Stamp): readonly Admitted[] {
     const { received } = this.options.wal;
     return admitted.filter((entry) => {
       if (isColumns(entry.bodies) || (entry.received === received && entry.atMs <= atMs)) return true;

@@ -10,7 +10,7 @@
  * writers never got an answer.
  */
 import type { Refusal } from '../../../shared/errors/errors.ts';
-import type { WritesReply } from '../../../shared/protocol/internal.ts';
+import type { Durability, WritesReply } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { Bulk } from './bulk.ts';
 
@@ -18,8 +18,8 @@ export interface IntakeRequest {
   readonly epoch: number;
   /** All or nothing. */
   readonly atomic: boolean;
-  /** The client insists on the stream's acknowledgement. */
-  readonly strict: boolean;
+  /** The least the client accepts. */
+  readonly durability: Durability;
   /** Signals by column are always atomic. */
   readonly bodies: Bulk;
 }

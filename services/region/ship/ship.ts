@@ -11,6 +11,7 @@
  * What a crash leaves: a message that may or may not be in the stream; the re-read mark decides. Sending twice is
  * harmless, receivers skip by position.
  */
+import type { Durability } from '../../../shared/protocol/internal.ts';
 
 export interface Ship {
   /** The stream takes messages: connected, not partitioned, and it owes no answer for more than a second. */
@@ -27,9 +28,9 @@ export interface Ship {
   acknowledged(origin: string): number;
   /**
    * True once the stream acknowledged `origin` up to `sequence`. False after `limitMs`, or at once when the stream is
-   * not healthy, unless `wait` is set.
+   * not healthy, unless `required` is `stream`.
    */
-  confirmed(origin: string, sequence: number, limitMs: number, wait: boolean): Promise<boolean>;
+  confirmed(origin: string, sequence: number, limitMs: number, required: Durability): Promise<boolean>;
   /** Switches shipping off (a partition) and on again. Off: resolves when nothing is in flight. */
   setEnabled(enabled: boolean): Promise<void>;
   stop(): Promise<void>;

@@ -3,6 +3,7 @@ import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
+import type { Durability } from '../../../shared/protocol/internal.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Stream, StreamMessage } from '../../../shared/stream/stream.ts';
 import { DamagedBatch, decodeHeader, splitMessage, UnknownFormat } from '../batch/batch.ts';
@@ -60,7 +61,7 @@ class Shipper implements Ship {
   private readonly later = new Map<string, number>();
   /** Own origins that were in the log at the start and that nothing is known of yet; undefined before the start. */
   private unread: Set<string> | undefined;
-  /** The newest own origin: what strict writes wait for. */
+  /** The newest own origin: what writes with durability `stream` wait for. */
   private present: string | undefined;
   /** The newest message that was sent was the present origin's: it is the others' turn. */
   private othersTurn = false;
@@ -117,9 +118,9 @@ class Shipper implements Ship {
     return this.marks.get(origin)?.acknowledged ?? 0;
   }
 
-  async confirmed(origin: string, sequence: number, limitMs: number, wait: boolean): Promise<boolean> {
+  async confirmed(origin: string, sequence: number, limitMs: number, required: Durability): Promise<boolean> {
     const done = (): boolean => this.acknowledged(origin) >= sequence;
-    await this.wake.until(() => done() || (!wait && !this.healthy), limitMs);
+    await this.wake.until(() => done() || (required === 'local' && !this.healthy), limitMs);
     return done();
   }
 

@@ -17,6 +17,7 @@ import type {
   DigestsReply,
   DrainReply,
   DrainRequest,
+  Durability,
   HandoverReply,
   HandoverRequest,
   PartitionRequest,
@@ -92,8 +93,8 @@ export interface Submission {
   readonly bytes: number;
   /** All or nothing, and alone in its internal request. */
   readonly atomic: boolean;
-  /** The client insists on `durability: stream`. */
-  readonly strict: boolean;
+  /** The least the client accepts. */
+  readonly durability: Durability;
   readonly requestId: string;
   /** The client may send it again under its idempotency key, whatever the outcome. */
   readonly keyed?: boolean;

@@ -24,7 +24,7 @@ const limits = {
   partitionMs: 5_000,
   /** A region looks through its items, and a blocked one builds its state. */
   quarantineMs: 60_000,
-  /** Above what a region waits for the stream's acknowledgement of a strict write (5 s). */
+  /** Above what a region waits for the stream's acknowledgement of a write with durability `stream` (5 s). */
   writesMs: 10_000,
   /** Above what a region waits for `min_position` (2 s). */
   readMs: 10_000,

@@ -1,8 +1,8 @@
 /**
  * Writes on their way to the leader (docs/architecture.md, section 3).
  *
- * Single writes waiting at one moment travel together in one internal request; bulks and strict writes travel apart, so
- * that neither a bulk nor a stalled confirmation delays the others. Each write gets its own answer.
+ * Single writes waiting at one moment travel together in one internal request; bulks, and writes with durability
+ * `stream`, travel apart, so that neither a bulk nor a stalled confirmation delays the others. Each write gets its own answer.
  *
  * A refusal that says nothing was taken because of *who* was asked - `not_leader`, `handing_over`, `stale_epoch`,
  * `not_ready`, `shutting_down`, or no connection at all - holds the writes: they wait here, bounded in number and time,
@@ -30,7 +30,7 @@ import type { LeadershipView } from '../cluster/cluster.ts';
 import { type RegionLink, type RegionLinks, type Submission, type WriteForwarding, wasNotSent } from './forward.ts';
 
 /** Internal requests under way to one region at one time. */
-const inFlightLimits = { single: 4, strict: 2, bulk: 2 } as const;
+const inFlightLimits = { single: 4, stream: 2, bulk: 2 } as const;
 type LaneName = keyof typeof inFlightLimits;
 
 const WAITING_LIMIT = 8_192;
@@ -48,7 +48,7 @@ const held = new Set<ProblemCode>([
   'configuration_refused',
 ]);
 
-interface Waiting {
+interface QueuedSubmission {
   readonly submission: Submission;
   readonly deadlineMs: number;
   readonly resolve: (accepted: WriteAccepted) => void;
@@ -57,7 +57,7 @@ interface Waiting {
 
 interface Lane {
   readonly name: LaneName;
-  queue: Waiting[];
+  queue: QueuedSubmission[];
   /** Internal requests under way, by region: those to a leader that fell silent must not keep the next one waiting. */
   readonly inFlight: Map<string, number>;
 }
@@ -87,7 +87,7 @@ export class WriteForwarder implements WriteForwarding {
   private readonly options: WriteForwarderOptions;
   private readonly lanes: Readonly<Record<LaneName, Lane>> = {
     single: { name: 'single', queue: [], inFlight: new Map() },
-    strict: { name: 'strict', queue: [], inFlight: new Map() },
+    stream: { name: 'stream', queue: [], inFlight: new Map() },
     bulk: { name: 'bulk', queue: [], inFlight: new Map() },
   };
   private readonly requests;
@@ -141,7 +141,7 @@ export class WriteForwarder implements WriteForwarding {
     const refusal = this.admit(submission);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      const lane = this.lanes[submission.atomic ? 'bulk' : submission.strict ? 'strict' : 'single'];
+      const lane = this.laneOf(submission);
       const deadlineMs = this.options.clock.monotonicMs() + this.options.heldMs;
       lane.queue.push({ submission, deadlineMs, resolve, reject });
       this.count(submission, 1);
@@ -176,6 +176,10 @@ export class WriteForwarder implements WriteForwarding {
     });
   }
 
+  private laneOf({ atomic, durability }: Submission): Lane {
+    return this.lanes[atomic ? 'bulk' : durability === 'stream' ? 'stream' : 'single'];
+  }
+
   private count({ bytes }: Submission, sign: 1 | -1): void {
     this.waiting += sign;
     this.waitingBytes += sign * bytes;
@@ -195,7 +199,7 @@ export class WriteForwarder implements WriteForwarding {
     }
   }
 
-  private take(lane: Lane): Waiting[] {
+  private take(lane: Lane): QueuedSubmission[] {
     let count = 0;
     let bytes = 0;
     for (const { submission } of lane.queue) {
@@ -209,7 +213,7 @@ export class WriteForwarder implements WriteForwarding {
     return group;
   }
 
-  private async travel(lane: Lane, group: Waiting[], record: Leadership, link: RegionLink): Promise<void> {
+  private async travel(lane: Lane, group: QueuedSubmission[], record: Leadership, link: RegionLink): Promise<void> {
     const { clock } = this.options;
     const startMs = clock.monotonicMs();
     const writes = group.flatMap(({ submission }) => submission.writes);
@@ -221,7 +225,7 @@ export class WriteForwarder implements WriteForwarding {
       const request = {
         epoch: record.epoch,
         atomic: lane.name === 'bulk',
-        ...(group[0]?.submission.strict === true ? { durability: 'stream' as const } : {}),
+        ...(group[0]?.submission.durability === 'stream' ? { durability: 'stream' as const } : {}),
         writes,
         ...(signals === undefined ? {} : { signals: signals.packed }),
       };
@@ -238,7 +242,11 @@ export class WriteForwarder implements WriteForwarding {
     this.look();
   }
 
-  private answer(group: readonly Waiting[], reply: WritesReply, record: Leadership): 'answered' | 'held' | 'unknown' {
+  private answer(
+    group: readonly QueuedSubmission[],
+    reply: WritesReply,
+    record: Leadership,
+  ): 'answered' | 'held' | 'unknown' {
     const results = (reply as Partial<WritesReply> | undefined)?.results;
     if (!Array.isArray(results) || results.length !== group.length) {
       this.options.log.error('region answered a write request with the wrong number of results', {
@@ -250,7 +258,7 @@ export class WriteForwarder implements WriteForwarding {
       }
       return 'unknown';
     }
-    const again: Waiting[] = [];
+    const again: QueuedSubmission[] = [];
     let reason: Refusal | undefined;
     for (const [index, waiting] of group.entries()) {
       const result = results[index] as WriteAccepted | WriteRefused;
@@ -273,7 +281,7 @@ export class WriteForwarder implements WriteForwarding {
     return 'held';
   }
 
-  private fail(group: readonly Waiting[], error: unknown, record: Leadership): 'refused' | 'held' | 'unknown' {
+  private fail(group: readonly QueuedSubmission[], error: unknown, record: Leadership): 'refused' | 'held' | 'unknown' {
     if (error instanceof Refusal) {
       if (held.has(error.code)) {
         this.putBack(group, error.code, error.message, record);
@@ -292,10 +300,9 @@ export class WriteForwarder implements WriteForwarding {
   }
 
   /** Back to the front of the queue, in order; only ever after a refusal that says nothing was taken. */
-  private putBack(group: readonly Waiting[], code: ProblemCode, detail: string, record: Leadership): void {
+  private putBack(group: readonly QueuedSubmission[], code: ProblemCode, detail: string, record: Leadership): void {
     for (const { submission } of group) this.count(submission, 1);
-    const submission = (group[0] as Waiting).submission;
-    const lane = this.lanes[submission.atomic ? 'bulk' : submission.strict ? 'strict' : 'single'];
+    const lane = this.laneOf((group[0] as QueuedSubmission).submission);
     lane.queue = [...group, ...lane.queue];
     // A newer record may have arrived while the request was under way: then there is somebody else to ask at once.
     if (this.options.leadership.current?.nonce === record.nonce) this.hold(code, detail);
@@ -308,7 +315,7 @@ export class WriteForwarder implements WriteForwarding {
     let left = count;
     for (const lane of Object.values(this.lanes)) {
       while (left > 0 && lane.queue.length > 0) {
-        const waiting = lane.queue.pop() as Waiting;
+        const waiting = lane.queue.pop() as QueuedSubmission;
         this.count(waiting.submission, -1);
         waiting.reject(this.given(block));
         left -= 1;
@@ -357,7 +364,7 @@ export class WriteForwarder implements WriteForwarding {
     });
   }
 
-  private dropWhere(over: (waiting: Waiting) => boolean, refusal: () => Refusal): void {
+  private dropWhere(over: (waiting: QueuedSubmission) => boolean, refusal: () => Refusal): void {
     for (const lane of Object.values(this.lanes)) {
       if (!lane.queue.some(over)) continue;
       const dropped = lane.queue.filter(over);

@@ -7,7 +7,7 @@ import { decodeText, readBody, requireType } from '../../../shared/http/http-bod
 import { requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
-import type { WriteAccepted } from '../../../shared/protocol/internal.ts';
+import type { Durability, WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
 import { parseWrite, toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
@@ -39,12 +39,12 @@ export function addWriteRoutes(router: Router, { forwarding, maxBodyBytes, budge
   for (const route of ['items', 'embeddings', 'signals'] as const) {
     router.post(`/${route}`, async (ctx) => {
       const key = keyOf(ctx);
-      const strict = wantsStream(ctx);
+      const durability = durabilityOf(ctx);
       const type = requireType(ctx, ['application/json', 'application/x-ndjson']);
       const share = budget.share();
       try {
         const body = await readBody(ctx, maxBodyBytes, share.take);
-        const request = { keyed: key !== undefined, strict, requestId: requestIdOf(ctx) };
+        const request = { keyed: key !== undefined, durability, requestId: requestIdOf(ctx) };
         const lines = route === 'signals' && type === 'application/x-ndjson' && key === undefined;
         const parsed = (lines ? plainLines(body) : undefined) ?? parseBody(route, type, decodeText(body));
         const signals = parsed.signals ?? (key === undefined ? packed(parsed) : undefined);
@@ -70,7 +70,7 @@ export function addWriteRoutes(router: Router, { forwarding, maxBodyBytes, budge
   }
   router.delete('/items/:id', async (ctx) => {
     const key = keyOf(ctx);
-    const strict = wantsStream(ctx);
+    const durability = durabilityOf(ctx);
     const entity = entityIdOf(ctx.params.id);
     const write: WireWrite = { k: 'd', e: entity };
     const accepted = await forwarding.submit({
@@ -78,7 +78,7 @@ export function addWriteRoutes(router: Router, { forwarding, maxBodyBytes, budge
       bytes: extraBytes(write, key),
       keyed: key !== undefined,
       atomic: false,
-      strict,
+      durability,
       requestId: requestIdOf(ctx),
     });
     ctx.body = answer(accepted, 1, entity);
@@ -180,14 +180,14 @@ function keyOf(ctx: Context): string | undefined {
 }
 
 /** `Prefer: durability=stream`. Other preferences are ignored, as RFC 7240 has it; other durabilities are refused. */
-function wantsStream(ctx: Context): boolean {
+function durabilityOf(ctx: Context): Durability {
   for (const preference of ctx.get('prefer').split(',')) {
     const [name = '', value = ''] = preference.split(';')[0]?.split('=') ?? [];
     if (name.trim().toLowerCase() !== 'durability') continue;
-    if (value.trim().replaceAll('"', '') === 'stream') return true;
+    if (value.trim().replaceAll('"', '') === 'stream') return 'stream';
     throw new Refusal('invalid_request', 'Prefer: durability accepts the value stream', {
       hint: 'without it a write is acknowledged as soon as it is durable in the leader region',
     });
   }
-  return false;
+  return 'local';
 }

@@ -60,7 +60,7 @@ export function createVectors(options: VectorClientOptions): Vectors {
   return new VectorClient(options);
 }
 
-interface Waiting {
+interface PendingQuestion {
   readonly id: number;
   readonly question: VectorQuestion;
   /** The index has everything up to this version when it is asked, and perhaps no more. */
@@ -92,7 +92,7 @@ class VectorClient implements Vectors {
   private filling: Iterator<readonly [entity: number, values: Float32Array]> | undefined;
   private onTheirWay = 0;
   private sending = false;
-  private readonly waiting = new Map<number, Waiting>();
+  private readonly waiting = new Map<number, PendingQuestion>();
   private ids = 0;
   /** What changed since the oldest question, oldest first. */
   private changes: { readonly version: number; readonly ordinal: number }[] = [];
@@ -157,7 +157,7 @@ class VectorClient implements Vectors {
         settle();
       };
       const refuse = (error: unknown): void => end(() => reject(error));
-      const waiting: Waiting = {
+      const waiting: PendingQuestion = {
         id,
         question,
         since: this.version,
@@ -261,7 +261,7 @@ class VectorClient implements Vectors {
 
   /** The answer as it is true now; undefined: too much of it has changed, it is to be asked again. */
   private reconcile(
-    { question, since, asked }: Waiting,
+    { question, since, asked }: PendingQuestion,
     found: Extract<FromVectors, { kind: 'hits' }>,
   ): readonly VectorHit[] | undefined {
     const { entities, catalog } = this.options;
@@ -390,7 +390,7 @@ class VectorClient implements Vectors {
     });
   }
 
-  private ask(worker: VectorWorker, waiting: Waiting): void {
+  private ask(worker: VectorWorker, waiting: PendingQuestion): void {
     const { question, id } = waiting;
     waiting.asked++;
     waiting.isAsked = true;

@@ -37,7 +37,7 @@ describe('writes that insist on the stream', () => {
       await cluster.clock.run(router.submit([view(1)]));
       await arrange(cluster);
       const before = [leader.durable, leader.store.count('batches'), leader.digest()];
-      const refusal = await refusalOf(cluster, router.submit([view(7)], { key: 'k', strict: true }));
+      const refusal = await refusalOf(cluster, router.submit([view(7)], { key: 'k', durability: 'stream' }));
       assert.deepEqual([refusal.code, refusal.status], ['stream_unavailable', 503]);
       assert.deepEqual([leader.durable, leader.store.count('batches'), leader.digest()], before);
       cluster.broker.resume();
@@ -47,7 +47,7 @@ describe('writes that insist on the stream', () => {
       await cluster.converge();
       assert.equal(cluster.count(7), 0);
       await cluster.clock.until('the stream is healthy', () => leader.ship.healthy);
-      const answer = await cluster.clock.run(router.submit([view(7)], { key: 'k', strict: true }));
+      const answer = await cluster.clock.run(router.submit([view(7)], { key: 'k', durability: 'stream' }));
       assert.deepEqual([answer.durability, answer.replayed], ['stream', undefined]);
       await cluster.converge();
       assert.equal(cluster.count(7), 1);
@@ -61,8 +61,8 @@ describe('writes that insist on the stream', () => {
     await clock.run(router.submit([view(1)]));
     broker.pause();
     const [keyed, plain] = await Promise.all([
-      refusalOf(cluster, router.submit([view(7)], { key: 'k', strict: true })),
-      refusalOf(cluster, router.submit([view(8)], { strict: true })),
+      refusalOf(cluster, router.submit([view(7)], { key: 'k', durability: 'stream' })),
+      refusalOf(cluster, router.submit([view(8)], { durability: 'stream' })),
     ]);
     for (const refusal of [keyed, plain]) {
       assert.deepEqual([refusal.code, refusal.status], ['stream_unconfirmed', 504]);
@@ -73,7 +73,7 @@ describe('writes that insist on the stream', () => {
     assert.equal(cluster.region('us-east').ledger.read(7, 'view', clock.nowMs())?.count, 1, 'it exists');
     broker.resume();
     await cluster.converge();
-    const again = await clock.run(router.submit([view(7)], { key: 'k', strict: true }));
+    const again = await clock.run(router.submit([view(7)], { key: 'k', durability: 'stream' }));
     assert.deepEqual([again.durability, again.replayed], ['stream', true]);
     assert.ok(keyed.message.includes(again.position), 'at the position it was told');
     await cluster.converge();
@@ -86,7 +86,7 @@ describe('writes that insist on the stream', () => {
     const router = await cluster.router();
     await clock.run(router.submit([view(1)]));
     broker.pause();
-    const told = refusalOf(cluster, router.submit([view(7)], { key: 'k', strict: true }));
+    const told = refusalOf(cluster, router.submit([view(7)], { key: 'k', durability: 'stream' }));
     await clock.advance(500);
     cluster.kill('us-east');
     assert.equal((await told).code, 'outcome_unknown');
@@ -104,7 +104,7 @@ describe('writes that insist on the stream', () => {
     const router = await cluster.router();
     await clock.run(router.submit([view(1)]));
     cluster.region('us-east').client.publishFaults.push('lost_ack');
-    const answer = await clock.run(router.submit([view(7)], { strict: true }));
+    const answer = await clock.run(router.submit([view(7)], { durability: 'stream' }));
     assert.equal(answer.durability, 'stream');
     await cluster.converge();
     assert.equal(cluster.count(7), 1);
