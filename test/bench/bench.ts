@@ -5,6 +5,7 @@
  * Machines are noisy: what counts is the ratio against something measured beside it in the same run, interleaved, and the
  * median of at least five runs. Nothing here is asserted in the test suite.
  */
+import type { WorldSize } from './world/world.ts';
 
 export interface BenchRow {
   readonly what: string;
@@ -19,18 +20,40 @@ export interface BenchResult {
   readonly notes: readonly string[];
 }
 
+/** What the command line says to the benchmarks of the realistic world; the others have sizes of their own. */
+export interface BenchSettings {
+  readonly size: WorldSize;
+  /** How long each load lasts, seconds; absent: as the benchmark has it. */
+  readonly seconds?: number | undefined;
+  /** Where a world that one benchmark of this run has built is kept for the next one. */
+  readonly worldsDirectory: string;
+}
+
 export interface Bench {
   /** The name of its file; of its page under `docs/benchmarks/`, and what it is called by on the command line. */
   readonly name: string;
   readonly title: string;
   /** Flags of the node process it runs in: `--expose-gc`. */
   readonly nodeFlags?: readonly string[];
-  run(report: (progress: string) => void): Promise<BenchResult>;
+  run(report: (progress: string) => void, settings: BenchSettings): Promise<BenchResult>;
 }
 
 /** The middle one; of an even number the lower. */
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[(values.length - 1) >> 1]!;
+}
+
+/** The value that this share of all lies below; NaN of none. */
+export function quantile(values: readonly number[], share: number): number {
+  return (
+    [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN
+  );
+}
+
+/** Milliseconds, in as many digits as say something. */
+export function milliseconds(value: number): string {
+  if (Number.isNaN(value)) return '';
+  return `${value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString('en')} ms`;
 }
 
 /** Milliseconds of one call. */

@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type IntervalHistogram, monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { chainHash, NO_PREDECESSOR } from '../../services/region/batch/batch.ts';
 import { createCheckpointer } from '../../services/region/checkpoint/checkpointer.ts';
 import { BatchBuilder } from '../../services/region/intake/batch-builder.ts';
@@ -23,13 +22,12 @@ import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { type Bench, type BenchResult, median } from './bench.ts';
-import { fillStore } from './restart/fill-store.ts';
-import { Traffic } from './restart/traffic.ts';
+import { fillStore } from './world/fill-store.ts';
+import { Traffic } from './world/traffic.ts';
+import { describeWorld, EXPONENT, SEED, worldSize, writeWorldSchema } from './world/world.ts';
 
-const ITEMS = 1_000_000;
-const PAST = 10_000_000;
+const SIZE = worldSize();
 const SINCE = 1_000;
-const SEED = 7;
 const ROUNDS = 5;
 /** Signals of one batch, and how often one is written: 10,000 a second. */
 const BATCH = 100;
@@ -57,9 +55,10 @@ interface Pass extends Delays {
 async function run(report: (progress: string) => void): Promise<BenchResult> {
   const directory = mkdtempSync(join(tmpdir(), 'tidal-bench-checkpoint-'));
   try {
-    report(`filling a store: ${ITEMS} items, ${PAST} signals`);
-    await fillStore({ directory, items: ITEMS, past: PAST, since: SINCE, seed: SEED });
-    const schema = loadSchema(fileURLToPath(new URL('../../../deploy/config/default-schema.yaml', import.meta.url)));
+    report(`filling a store: ${JSON.stringify(SIZE)}`);
+    const schemaFile = writeWorldSchema(directory);
+    await fillStore({ directory, schemaFile, size: SIZE, since: SINCE });
+    const schema = loadSchema(schemaFile);
     const wal = openLog({ store: openLmdbStore({ path: directory }) });
     const entities = new Entities();
     const catalog = createRegisters({ entities });
@@ -74,7 +73,7 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
 
     const origin = 'us-east@checkpoint';
     await wal.openOrigin(origin, 2);
-    const traffic = new Traffic({ seed: SEED + 1, items: ITEMS });
+    const traffic = new Traffic({ seed: SEED + 1, items: SIZE.items, exponent: EXPONENT });
     let writing = true;
     const writer = (async () => {
       let first = 1;
@@ -260,7 +259,7 @@ function result(pairs: number, rests: readonly Delays[], passes: readonly Pass[]
       ),
     ],
     notes: [
-      `${ITEMS} items in catalog, filter index and text index, ${pairs} pairs in the ledger; ${(BATCH * 1_000) / EVERY_MS} signals a second are appended, flushed and applied all the while. Seed ${SEED}.`,
+      `${describeWorld(SIZE)}; items are in catalog, filter index and text index, ${pairs.toLocaleString('en')} pairs in the ledger. ${(BATCH * 1_000) / EVERY_MS} signals a second are appended, flushed and applied all the while.`,
       `A pass writes ${(median(passes.map(({ bytes }) => bytes)) / 1_048_576).toFixed(0)} MiB, all 256 shards; ${ROUNDS} passes after one that does not count, each after 10 s without.`,
       `Delays by \`perf_hooks.monitorEventLoopDelay\`, resolution 1 ms; they hold what else ran on the machine. The limit for a pass is ${LIMIT_MS} ms.`,
     ],

@@ -1,17 +1,20 @@
 /** `npm run bench`: runs benchmarks one after another, prints their tables and writes their pages. */
 
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
 import { endWatched } from '../harness/children-watch.ts';
+import type { BenchSettings } from './bench.ts';
 import { benchNames, loadBench, projectRoot } from './benches.ts';
 import { writtenContents } from './contents.ts';
 import { describeMachine, describeVersions } from './machine.ts';
 import { type Run, renderPage, renderTable } from './page.ts';
 import { runApart } from './run-apart.ts';
+import { worldSize } from './world/world.ts';
 
 const HELP = `npm run bench -- [options] [name…]
 
@@ -21,10 +24,18 @@ measured beside it in the same run.
 
   --list      names and titles
   --no-write  print only
+  --json      prints one line of JSON a benchmark in place of the tables
   --contents  runs nothing, writes docs/benchmarks/README.md from the pages
   --help      this text
 
-Exit code: 0 when every benchmark ran, 1 when one failed, 2 for a name there is none of.
+Those of the realistic world (test/bench/world) take
+
+  --items       of it (1000000)
+  --signals     of the last 48 hours (ten times the items)
+  --embeddings  of 128 dimensions (a fifth of the items)
+  --seconds     how long each load lasts, of those that have any
+
+Exit code: 0 when every benchmark ran, 1 when one failed, 2 for a name there is none of, or a wrong option.
 `;
 
 const { values, positionals } = parseArgs({
@@ -32,10 +43,24 @@ const { values, positionals } = parseArgs({
   options: {
     list: { type: 'boolean', default: false },
     'no-write': { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
     contents: { type: 'boolean', default: false },
+    items: { type: 'string' },
+    signals: { type: 'string' },
+    embeddings: { type: 'string' },
+    seconds: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
+
+const numbers = ['items', 'signals', 'embeddings', 'seconds'] as const;
+
+/** Absent where it was not given. Throws where it is no count. */
+function numberOf(name: (typeof numbers)[number]): number | undefined {
+  const text = values[name];
+  if (text !== undefined && !/^[1-9]\d{0,8}$/.test(text)) throw new Error(`--${name} must be a count, not ${text}`);
+  return text === undefined ? undefined : Number(text);
+}
 
 async function list(): Promise<void> {
   const names = benchNames();
@@ -43,7 +68,8 @@ async function list(): Promise<void> {
   for (const name of names) console.log(`${name.padEnd(width)}  ${(await loadBench(name)).title}`);
 }
 
-async function runAll(names: readonly string[]): Promise<number> {
+async function runAll(names: readonly string[], settings: BenchSettings): Promise<number> {
+  const given = numbers.flatMap((name) => (values[name] === undefined ? [] : [` --${name} ${values[name]}`])).join('');
   let failed = 0;
   for (const name of names) {
     const { title, nodeFlags = [] } = await loadBench(name);
@@ -51,10 +77,11 @@ async function runAll(names: readonly string[]): Promise<number> {
     process.stderr.write(`${name}: ${title}\n`);
     try {
       const machine = describeMachine();
-      const result = await runApart(name, nodeFlags);
-      const command = `npm run bench -- ${name}`;
+      const result = await runApart(name, nodeFlags, settings);
+      const command = `npm run bench -- ${name}${given}`;
       const run: Run = { title, command, startedMs, machine, versions: describeVersions(projectRoot), result };
-      console.log(`\n${title}\n\n${renderTable(result)}\n${result.notes.map((note) => `- ${note}\n`).join('')}`);
+      if (values.json) console.log(JSON.stringify({ name, ...run }));
+      else console.log(`\n${title}\n\n${renderTable(result)}\n${result.notes.map((note) => `- ${note}\n`).join('')}`);
       if (!values['no-write']) write(name, renderPage(run));
     } catch (error) {
       failed++;
@@ -96,7 +123,20 @@ async function main(): Promise<number> {
     process.stderr.write(`no benchmark ${unknown.join(', ')}; there are: ${known.join(', ')}\n`);
     return 2;
   }
-  return runAll(positionals.length > 0 ? positionals : known);
+  let settings: Omit<BenchSettings, 'worldsDirectory'>;
+  try {
+    const [items, signals, embeddings, seconds] = numbers.map(numberOf);
+    settings = { size: worldSize({ items, signals, embeddings }), seconds };
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    return 2;
+  }
+  const worldsDirectory = mkdtempSync(join(tmpdir(), 'tidal-bench-worlds-'));
+  try {
+    return await runAll(positionals.length > 0 ? positionals : known, { ...settings, worldsDirectory });
+  } finally {
+    rmSync(worldsDirectory, { recursive: true, force: true });
+  }
 }
 
 onInterrupt(() => endWatched('SIGTERM'));

@@ -1,33 +1,23 @@
 /**
- * Row 7: from `kill -9` to serving. The region's whole store is in the page cache, as it is after the death of a process; reading
+ * From `kill -9` to serving. The region's whole store is in the page cache, as it is after the death of a process; reading
  * the same file from disk past the cache, and from the cache, is timed beside it.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { freePort, NatsServer } from '../harness/nats-server.ts';
 import { NodeProcess } from '../harness/node-process.ts';
-import { requestJson } from '../harness/request-json.ts';
-import { type Bench, median } from './bench.ts';
-import type { BuiltStore } from './restart/build-store.ts';
-import { fillStore } from './restart/fill-store.ts';
+import { type Bench, type BenchSettings, median } from './bench.ts';
+import { type BuiltWorld, builtWorld } from './world/built-world.ts';
+import { type ServingTimes, untilServing } from './world/until-serving.ts';
+import { describeWorld } from './world/world.ts';
 
-const ITEMS = 1_000_000;
-const PAST = 10_000_000;
-const SINCE = 300_000;
-const SEED = 7;
 const ROUNDS = 5;
 const MEBIBYTE = 1024 * 1024;
 
 /** One start, ms from spawning the process; and what it took then. */
-interface Start {
-  readonly readyMs: number;
-  readonly feedMs: number;
-  readonly searchMs: number;
-  /** A filter, `max_per`, a text and a suggestion have been answered as well. */
-  readonly allMs: number;
+interface Start extends ServingTimes {
   /** Of the process, all threads, when it was ready. */
   readonly processorMs: number;
   readonly phases: Readonly<Record<string, number>>;
@@ -38,35 +28,28 @@ interface Start {
   readonly cachedReadMs: number;
 }
 
-async function run(report: (progress: string) => void): ReturnType<Bench['run']> {
+async function run(report: (progress: string) => void, settings: BenchSettings): ReturnType<Bench['run']> {
+  const world = await builtWorld(settings, report);
   const directory = mkdtempSync(join(tmpdir(), 'tidal-bench-restart-'));
   const nats = await NatsServer.start();
   try {
-    report(`filling a store: ${ITEMS} items, ${PAST} signals, a checkpoint, ${SINCE} events, kill -9`);
-    const built = await fillStore({
-      directory: join(directory, 'built'),
-      items: ITEMS,
-      past: PAST,
-      since: SINCE,
-      seed: SEED,
-    });
-    const storeBytes = statSync(join(directory, 'built', 'data.mdb')).size;
+    const storeBytes = statSync(join(world.directory, 'data.mdb')).size;
     const starts: Start[] = [];
     for (let round = 0; round <= ROUNDS; round++) {
-      cpSync(join(directory, 'built'), join(directory, 'run'), { recursive: true });
-      const start = await startOnce(directory, nats);
+      cpSync(world.directory, join(directory, 'run'), { recursive: true });
+      const start = await startOnce(directory, world.schemaFile, nats);
       report(`start ${round}: ready after ${ms(start.readyMs)}, ${JSON.stringify(start.phases)}`);
       if (round > 0) starts.push(start);
       rmSync(join(directory, 'run'), { recursive: true });
     }
-    return result(built, storeBytes, starts);
+    return result(world, storeBytes, starts);
   } finally {
     await nats.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function startOnce(directory: string, nats: NatsServer): Promise<Start> {
+async function startOnce(directory: string, schemaFile: string, nats: NatsServer): Promise<Start> {
   const port = await freePort();
   const topology = join(directory, 'topology.yaml');
   writeFileSync(topology, `leader: us-east\nregions:\n  - name: us-east\n    url: http://127.0.0.1:${port}\n`);
@@ -76,36 +59,22 @@ async function startOnce(directory: string, nats: NatsServer): Promise<Start> {
     main: 'services/region/main.js',
     flags: [
       ...['--region', 'us-east', '--listen', `127.0.0.1:${port}`, '--topology', topology, '--nats', nats.url],
+      ...['--schema', schemaFile],
       // Every start replays the same events: none begins a checkpoint.
       ...['--data-dir', join(directory, 'run'), '--checkpoint-events', '1000000000'],
     ],
   });
   const url = `http://127.0.0.1:${port}`;
   const startMs = performance.now();
-  const answered = async (path: string): Promise<number> => {
-    let answer = await requestJson(url + path);
-    while (answer.status === 503) {
-      await pause(5);
-      answer = await requestJson(url + path);
-    }
-    if (answer.status !== 200) throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
-    return performance.now() - startMs;
-  };
   try {
     await region.start();
-    const readyMs = await answered('/health/ready');
-    const processorMs = processorTimeMs(region.pid!);
-    const feedMs = await answered('/feed?profile=trending&limit=10');
-    const searchMs = await answered('/search?query=title%3Aba*&limit=10');
-    await answered('/feed?profile=trending&limit=10&filter=category%3Amusic&max_per=category%3A2');
-    await answered('/search?query=tag&limit=10&filter=year%3E%3D2000');
-    const allMs = await answered('/suggest?prefix=ba');
+    let processorMs = 0;
+    const times = await untilServing(url, startMs, () => {
+      processorMs = processorTimeMs(region.pid!);
+    });
     const status = readFileSync(`/proc/${region.pid}/status`, 'utf8');
     return {
-      readyMs,
-      feedMs,
-      searchMs,
-      allMs,
+      ...times,
       processorMs,
       phases: phasesOf(region.lines),
       residentBytes: kilobytes(status, 'VmRSS') * 1024,
@@ -143,7 +112,11 @@ function readOnce(file: string, options: readonly string[]): number {
   return performance.now() - startMs;
 }
 
-function result(built: BuiltStore, storeBytes: number, starts: readonly Start[]): Awaited<ReturnType<Bench['run']>> {
+function result(
+  { size, since, built }: BuiltWorld,
+  storeBytes: number,
+  starts: readonly Start[],
+): Awaited<ReturnType<Bench['run']>> {
   const middle = (of: (start: Start) => number): number => median(starts.map(of));
   const directReadMs = middle((start) => start.directReadMs);
   const row = (what: string, of: (start: Start) => number) => ({
@@ -170,8 +143,7 @@ function result(built: BuiltStore, storeBytes: number, starts: readonly Start[])
     ],
     notes: [
       `Time from spawning the process, ${ROUNDS} starts after one that does not count, each on a fresh copy of the store.`,
-      `${ITEMS} items (titles of 4 to 6 words, category, year, 2 to 4 tags), ${PAST} signals of six kinds Zipf over them within seven days: ` +
-        `${built.pairs} pairs; a checkpoint; ${SINCE} events since, one in a hundred an item; \`kill -9\`. Seed ${SEED}.`,
+      `${describeWorld(size)}: ${built.pairs.toLocaleString('en')} pairs; a checkpoint; ${since.toLocaleString('en')} events since, one in a hundred an item; \`kill -9\`.`,
       `The store's file: ${mebibytes(storeBytes)}, of which ${mebibytes(built.logBytes)} batches and ${mebibytes(built.shardBytes)} shards of the ledger. One region, a real nats-server, no peers.`,
       `Memory when it serves: ${mebibytes(middle((start) => start.ownBytes))} of its own, ${mebibytes(middle((start) => start.residentBytes))} resident with the pages of the store's file that it has mapped.`,
     ],
@@ -184,6 +156,6 @@ function ms(value: number): string {
 
 export const bench: Bench = {
   name: 'restart',
-  title: 'Restart after kill -9 with a million items',
+  title: 'Restart after kill -9',
   run,
 };

@@ -6,11 +6,11 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { watchChild } from '../harness/children-watch.ts';
-import type { BenchResult } from './bench.ts';
+import type { BenchResult, BenchSettings } from './bench.ts';
 
-export function runApart(name: string, nodeFlags: readonly string[]): Promise<BenchResult> {
+export function runApart(name: string, nodeFlags: readonly string[], settings: BenchSettings): Promise<BenchResult> {
   return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL('./run-one.js', import.meta.url)), [name], {
+    const child = fork(fileURLToPath(new URL('./run-one.js', import.meta.url)), [name, JSON.stringify(settings)], {
       execArgv: [...process.execArgv, ...nodeFlags],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

@@ -2,7 +2,7 @@
  * The signals of a round, from a seed, in the two languages they are sent in: NDJSON bodies for the router, pipelines of
  * commands for Redis. All bytes are made before anything is timed.
  */
-import { Traffic } from '../restart/traffic.ts';
+import { Traffic } from '../world/traffic.ts';
 
 export interface SignalEvent {
   readonly entity: number;

@@ -1,11 +1,10 @@
 /**
  * A process that fills a region's data directory through the real log, ledger and checkpoint, goes on writing after the
- * checkpoint, and dies by SIGKILL: `node build-store.js <directory> <items> <past signals> <events since> <seed>`.
+ * checkpoint, and dies by SIGKILL: `node build-store.js <FillOptions as JSON>`.
  *
  * Before it dies it prints what it made as one line of JSON.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { fileURLToPath } from 'node:url';
 import { chainHash, NO_PREDECESSOR } from '../../../services/region/batch/batch.ts';
 import { createCheckpointer } from '../../../services/region/checkpoint/checkpointer.ts';
 import { BatchBuilder } from '../../../services/region/intake/batch-builder.ts';
@@ -16,12 +15,14 @@ import { openLmdbStore } from '../../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
 import { systemClock } from '../../../shared/kernel/system.ts';
 import { silentLog } from '../../../shared/observe/log.ts';
-import type { Event } from '../../../shared/protocol/events.ts';
+import { type Event, HLC_PER_MS } from '../../../shared/protocol/events.ts';
+import { embeddingValues } from './embeddings.ts';
+import type { FillOptions } from './fill-store.ts';
 import { Traffic } from './traffic.ts';
+import { EXPONENT, embeddedItem, ITEMS_SPAN_MS, oldItems, SEED, SIGNALS_SPAN_MS } from './world.ts';
 
 /** What the process says before it dies. */
 export interface BuiltStore {
-  readonly items: number;
   readonly pairs: number;
   readonly events: number;
   /** Encoded batches, and the stored shards. */
@@ -32,7 +33,6 @@ export interface BuiltStore {
   readonly delayMs: number;
 }
 
-const PAST_MS = 7 * 86_400_000;
 /** The events since the checkpoint are of the last minutes. */
 const SINCE_MS = 5 * 60_000;
 /** Batches of one append. */
@@ -40,22 +40,16 @@ const GROUP = 8;
 /** Of the events since the checkpoint one in so many puts an item. */
 const PUTS = 100;
 
-const [directory = '', itemsText, pastText, sinceText, seedText] = process.argv.slice(2);
-const [items, past, since, seed] = [itemsText, pastText, sinceText, seedText].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-];
+const { directory, schemaFile, size, since } = JSON.parse(process.argv[2] ?? '{}') as FillOptions;
+const { items, embeddings, signals } = size;
 
-const schema = loadSchema(fileURLToPath(new URL('../../../../deploy/config/default-schema.yaml', import.meta.url)));
+const schema = loadSchema(schemaFile);
 const store = openLmdbStore({ path: directory });
 const wal = openLog({ store });
 const ledger = createLedger({ schema, entities: new Entities() });
-const traffic = new Traffic({ seed, items });
+const traffic = new Traffic({ seed: SEED, items, exponent: EXPONENT });
 const origin = 'us-east@benchmarks';
 const endMs = Date.now();
-const startMs = endMs - SINCE_MS - PAST_MS;
 
 let first = 1;
 let chain = NO_PREDECESSOR;
@@ -90,6 +84,7 @@ async function write(all: boolean): Promise<void> {
   waiting = waiting.slice(at);
 }
 
+/** `event` of each index below `count`, accepted at an even pace. */
 async function writeAll(
   count: number,
   fromMs: number,
@@ -110,8 +105,23 @@ async function writeAll(
 
 await wal.storeMark('region', 'us-east');
 await wal.openOrigin(origin, 1);
-await writeAll(items, startMs - 86_400_000, startMs, (index, ms, counter) => traffic.item(index + 1, ms, counter));
-await writeAll(past, startMs, endMs - SINCE_MS, (_, ms, counter) => traffic.signal(ms, counter));
+
+const signalsFromMs = endMs - SIGNALS_SPAN_MS;
+let made = 0;
+let embedded = 0;
+const values = embeddingValues(SEED);
+await writeAll(oldItems(size) + embeddings, endMs - ITEMS_SPAN_MS, signalsFromMs, (_, ms, counter) => {
+  if (embedded < embeddings && embeddedItem(embedded, size) <= made) {
+    const entity = embeddedItem(embedded++, size);
+    return { kind: 'embedding', hlc: ms * HLC_PER_MS + counter, entity, values: values.next().value };
+  }
+  return traffic.item(++made, ms, counter);
+});
+const newItems = items - made;
+const every = Math.floor((signals + newItems) / newItems);
+await writeAll(signals + newItems, signalsFromMs, endMs - SINCE_MS, (index, ms, counter) =>
+  index % every === 0 && made < items ? traffic.item(++made, ms, counter) : traffic.signal(ms, counter, made),
+);
 
 const checkpoint = createCheckpointer({
   clock: systemClock,
@@ -141,9 +151,8 @@ await writeAll(since, endMs - SINCE_MS, endMs, (index, ms, counter) =>
 );
 
 const built: BuiltStore = {
-  items,
   pairs,
-  events: items + past + since,
+  events: first - 1,
   logBytes: wal.batchBytes,
   shardBytes: written.bytes,
   passMs: written.durationMs,
