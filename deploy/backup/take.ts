@@ -9,13 +9,12 @@ import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
+import { BACKUP_AWAY_MS } from '../../shared/protocol/deadlines.ts';
 import type { SnapshotInfo } from '../../shared/protocol/internal.ts';
 import { checkCopy } from './check-copy.ts';
 import { storeDirectory } from './data-dir.ts';
 import { BACKUP_FORMAT, type Manifest, manifestFile, writeManifest } from './manifest.ts';
 
-/** How long the region may stay away on the way, and the pause between two tries. */
-const AWAY_MS = 30_000;
 const RETRY_MS = 500;
 const PROGRESS_MS = 2_000;
 
@@ -93,7 +92,7 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
         if (code === 'not_ready') answeredMs = clock.monotonicMs();
         if (code === 'wrong_region') throw new ConfigError(`${url}: ${messageOf(error)}`);
         if (code !== 'not_ready' && code !== 'peer_unreachable') throw error;
-        if (clock.monotonicMs() - answeredMs >= AWAY_MS) throw error;
+        if (clock.monotonicMs() - answeredMs >= BACKUP_AWAY_MS) throw error;
         await sleep(clock, RETRY_MS);
       }
     }

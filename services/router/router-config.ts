@@ -15,6 +15,7 @@ import {
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import type { HttpLimits } from '../../shared/http/http-server.ts';
 import { logLevels } from '../../shared/observe/log.ts';
+import { HELD_WRITES_MS } from '../../shared/protocol/deadlines.ts';
 
 const topologyDefault = 'deploy/config/default-cluster.yaml';
 
@@ -145,7 +146,7 @@ const table = {
     unit: 'ms',
     min: 0,
     max: 60_000,
-    fallback: 10_000,
+    fallback: HELD_WRITES_MS,
     why: 'how long a write waits out a change of leader: as long as an old leader takes to resume by itself',
   },
   drainMs: {

@@ -1,6 +1,7 @@
 /** From the topology's YAML to the topology: once at start. All mistakes are told at once. */
 import { durationPattern, parseDurationSeconds } from '../config/duration.ts';
 import { readConfigFile, YamlFile, type YamlValue } from '../config/yaml-file.ts';
+import { FAILOVER_AFTER_LEAST_MS } from '../protocol/deadlines.ts';
 import { type RegionEntry, regionPattern, type Topology } from './topology.ts';
 
 const REGION_LIMIT = 16;
@@ -92,7 +93,7 @@ function parseFailover(
   const expected = 'a duration from 2s to 1h, such as 5s';
   const text = yaml.text(after, durationPattern, expected);
   const seconds = text === undefined ? undefined : parseDurationSeconds(text)!;
-  if (seconds !== undefined && (seconds < 2 || seconds > 3_600)) {
+  if (seconds !== undefined && (seconds * 1_000 < FAILOVER_AFTER_LEAST_MS || seconds > 3_600)) {
     yaml.refuse(after, `must be ${expected}, not ${JSON.stringify(text)}`);
   }
   return automatic && seconds !== undefined ? { afterMs: seconds * 1_000 } : undefined;

@@ -181,8 +181,8 @@ export const mutants: readonly Mutant[] = [
         'this.resumed = known.handover.id;\n            this.known = record;\n            const result = control;',
       ],
       [
-        'clock.monotonicMs() - this.stoppedSinceMs < RESUME_MS',
-        'clock.monotonicMs() - this.stoppedSinceMs < RESUME_MS / 5',
+        'clock.monotonicMs() - this.stoppedSinceMs < HANDOVER_RESUMED_MS',
+        'clock.monotonicMs() - this.stoppedSinceMs < HANDOVER_RESUMED_MS / 5',
       ],
       [
         'const fromKey = from !== undefined;',

@@ -3,13 +3,15 @@
  * longer than the old leader waits, or the old leader dies in it. The production routers and roles, with clients that go on
  * writing through another router.
  */
+
 import assert from 'node:assert/strict';
 import { Refusal } from '../../shared/errors/errors.ts';
+import { HANDOVER_RESUMED_MS } from '../../shared/protocol/deadlines.ts';
 import { CoreCluster, type CoreRouter, type RouterStep } from '../harness/core-cluster.ts';
 import { view } from '../harness/core-region.ts';
 
 /** How long an old leader stays stopped for a handover that does not end. */
-const RESUME_MS = 10_000;
+const RESUME_MS = HANDOVER_RESUMED_MS;
 
 /** Clients that write one view of a new entity ten times a second each, until stopped, and remember what they were told. */
 class Clients {

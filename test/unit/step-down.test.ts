@@ -1,9 +1,10 @@
 /** A leader that is told to stop: it waits to be relieved, for as long as there is reason to, and no longer. */
 import assert from 'node:assert/strict';
-import { LINGER_MS, NOTICED_MS, StepDown } from '../../services/region/leadership/step-down.ts';
+import { StepDown } from '../../services/region/leadership/step-down.ts';
 import type { PeerView } from '../../services/region/peers/peers.ts';
 import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { silentLog } from '../../shared/observe/log.ts';
+import { STEP_DOWN_LINGER_MS, STEP_DOWN_NOTICED_MS } from '../../shared/protocol/deadlines.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { ManualClock } from '../harness/manual-clock.ts';
 
@@ -76,10 +77,10 @@ describe('a leader that is told to stop', () => {
     state.leader = 'eu-west';
     const { writeBlocker } = step as { readonly writeBlocker: StepDown['writeBlocker'] };
     assert.equal(writeBlocker?.code, 'shutting_down', 'nobody makes it the leader again');
-    await clock.advance(LINGER_MS - 100);
+    await clock.advance(STEP_DOWN_LINGER_MS - 100);
     assert.equal(took(), undefined);
     await clock.advance(200);
-    assert.ok(took()! <= 1_250 + LINGER_MS, String(took()));
+    assert.ok(took()! <= 1_250 + STEP_DOWN_LINGER_MS, String(took()));
     assert.deepEqual(said, ['eu-west']);
   });
 
@@ -142,7 +143,7 @@ describe('a leader that is told to stop', () => {
   it('goes on when no router has begun', async () => {
     const { clock, begin, took, said } = rig();
     begin();
-    await clock.advance(NOTICED_MS - 100);
+    await clock.advance(STEP_DOWN_NOTICED_MS - 100);
     assert.equal(took(), undefined);
     await clock.advance(200);
     assert.ok(took() !== undefined);

@@ -10,9 +10,8 @@ import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
 import type { Alive } from '../../../shared/leadership/leadership.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import { POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import type { Control, Revision } from '../../../shared/stream/stream.ts';
-
-const BEAT_MS = 1_000;
 
 export interface HeartbeatOptions {
   readonly clock: Clock;
@@ -33,7 +32,7 @@ export class Heartbeat {
   }
 
   start(): void {
-    this.loop ??= repeat({ clock: this.options.clock, pauseMs: BEAT_MS, action: () => this.beat() });
+    this.loop ??= repeat({ clock: this.options.clock, pauseMs: POLL_MS, action: () => this.beat() });
   }
 
   async stop(): Promise<void> {

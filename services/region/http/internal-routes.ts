@@ -3,6 +3,7 @@ import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
+import { AWAIT_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
 import { isCount, MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
 import {
   type AwaitReply,
@@ -24,9 +25,6 @@ import { type QuarantinedRange, rangeOf } from '../../../shared/protocol/quarant
 import { fromWire } from '../../../shared/protocol/writes.ts';
 import type { IntakeRequest } from '../intake/intake.ts';
 import type { RegionSurface } from './http.ts';
-
-/** Longest an `await` may hold its connection. */
-const AWAIT_LIMIT_MS = 30_000;
 
 /** A body as it came: no field of it may be taken for what its type says. */
 type Fields<T> = { readonly [K in keyof T]?: unknown };

@@ -1,13 +1,12 @@
 /** What every read of this region does before it answers, and says besides its result. */
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
+import { MIN_POSITION_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
 import { covers, formatPosition, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { PageStart } from '../query/query.ts';
 import type { ReadTime } from '../rank/rank.ts';
 import type { ReadContext, RegionSurface } from './http.ts';
 
-/** How long a read waits for `min_position`. */
-const POSITION_WAIT_MS = 2_000;
 /** How many reads may wait for one: each keeps a place among the requests being answered. */
 const POSITION_WAITS_LIMIT = 500;
 
@@ -70,12 +69,12 @@ export function createReading(
         },
       );
     }
-    if (await apply.reached(wanted, POSITION_WAIT_MS)) return;
+    if (await apply.reached(wanted, MIN_POSITION_WAIT_MS)) return;
     const lacking = [...wanted].find(([origin, sequence]) => sequenceOf(apply.applied, origin) < sequence);
     const [origin, sequence] = lacking ?? ['', 0];
     throw new Refusal(
       'position_not_reached',
-      `${surface.region} has ${origin} up to ${sequenceOf(apply.applied, origin)}, not ${sequence}, after ${POSITION_WAIT_MS} ms`,
+      `${surface.region} has ${origin} up to ${sequenceOf(apply.applied, origin)}, not ${sequence}, after ${MIN_POSITION_WAIT_MS} ms`,
       {
         hint: 'ask again, ask the leader, or leave out min_position',
       },

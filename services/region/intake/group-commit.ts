@@ -5,6 +5,7 @@
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import { STREAM_DURABILITY_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, EVENT_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
 import type { Durability, WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
@@ -23,9 +24,7 @@ import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { KeyedWrites } from './keyed-writes.ts';
 
 /** How long an answer waits for the stream before it says `local`. */
-const STREAM_WAIT_MS = 250;
-/** How long it waits when the client accepts nothing less than `stream`. */
-const STREAM_INSISTED_WAIT_MS = 5_000;
+const LOCAL_DURABILITY_WAIT_MS = 250;
 
 export interface GroupCommitOptions {
   readonly clock: Clock;
@@ -253,7 +252,7 @@ class GroupCommit implements Intake {
         furthest.set(origin, Math.max(sequence, furthest.get(origin) ?? 0));
       }
     }
-    const limitMs = required === 'stream' ? STREAM_INSISTED_WAIT_MS : STREAM_WAIT_MS;
+    const limitMs = required === 'stream' ? STREAM_DURABILITY_WAIT_MS : LOCAL_DURABILITY_WAIT_MS;
     const outstanding = [...furthest].filter(([origin, sequence]) => !this.inStream(origin, sequence));
     await Promise.all(outstanding.map(([origin, sequence]) => ship.confirmed(origin, sequence, limitMs, required)));
     return outcomes.map((outcome, index) => {

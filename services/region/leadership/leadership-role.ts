@@ -4,6 +4,7 @@ import { type Clock, type Random, randomName, sleep } from '../../../shared/kern
 import { isUnsound, type Leadership, parseLeadership, parseRemembered } from '../../../shared/leadership/leadership.ts';
 import { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import { HANDOVER_RESUMED_MS, PEER_STATUS_FRESH_MS, POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import type { HandoverReply } from '../../../shared/protocol/internal.ts';
 import { formatPosition, type Position } from '../../../shared/protocol/position.ts';
 import type { Control, Revision, Stream } from '../../../shared/stream/stream.ts';
@@ -14,11 +15,6 @@ import type { Wal } from '../wal/wal.ts';
 import type { Role } from './leadership.ts';
 import { StallWatch } from './stall-watch.ts';
 
-const READ_MS = 1_000;
-/** An old leader whose handover neither committed nor rolled back resumes by itself after this long. */
-const RESUME_MS = 10_000;
-/** A peer's answer that comes this long after a question cannot be to one of before: beyond the time limit of asking it. */
-const PEER_ANSWER_MS = 2_000;
 const KEY = 'the leadership key';
 
 export interface LeadershipRoleOptions {
@@ -157,7 +153,7 @@ class LeadershipRole implements Role {
     while (!this.ending.signal.aborted) {
       await this.refresh();
       await this.resumeWhenForgotten();
-      await sleep(clock, READ_MS, this.ending.signal);
+      await sleep(clock, POLL_MS, this.ending.signal);
     }
   }
 
@@ -246,7 +242,7 @@ class LeadershipRole implements Role {
     const { peers, log } = this.options;
     if (this.confirmed || this.known === undefined) return;
     const epochs = [...peers.views.values()]
-      .filter(({ reachable, atMs }) => reachable && atMs >= this.stalledMs + PEER_ANSWER_MS)
+      .filter(({ reachable, atMs }) => reachable && atMs >= this.stalledMs + PEER_STATUS_FRESH_MS)
       .map(({ status }) => status.leadership?.epoch ?? 0);
     if (peers.expected > 0 && epochs.length === 0) return;
     if (epochs.some((epoch) => epoch > (this.known?.epoch ?? 0))) return;
@@ -323,7 +319,7 @@ class LeadershipRole implements Role {
     const { clock, control, random, log, region } = this.options;
     const known = this.known;
     if (known?.handover === undefined || known.leader !== region || this.revision === undefined) return;
-    if (this.stoppedSinceMs === undefined || clock.monotonicMs() - this.stoppedSinceMs < RESUME_MS) return;
+    if (this.stoppedSinceMs === undefined || clock.monotonicMs() - this.stoppedSinceMs < HANDOVER_RESUMED_MS) return;
     const record: Leadership = { leader: region, epoch: known.epoch, nonce: randomName(random, 13) };
     try {
       const result = await control.update(record, this.revision);

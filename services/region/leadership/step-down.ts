@@ -6,23 +6,19 @@
  * stays a moment, so that every router has read the new record before connections break → the stop.
  *
  * It goes on alone, without waiting further, when there is nobody: no other region is ready, reachable and staying; the
- * broker is away, or a drill has partitioned this region; no router has begun within {@link NOTICED_MS}; the limit has passed; or
+ * broker is away, or a drill has partitioned this region; no router has begun within {@link STEP_DOWN_NOTICED_MS}; the limit has passed; or
  * whoever started the process ends too. What a crash leaves: what a crash in a planned promotion leaves.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep, within } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import { PEER_STATUS_LIMIT_MS, STEP_DOWN_LINGER_MS, STEP_DOWN_NOTICED_MS } from '../../../shared/protocol/deadlines.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import type { Stream } from '../../../shared/stream/stream.ts';
 import type { Peers } from '../peers/peers.ts';
 import type { Role } from './leadership.ts';
 
-/** Routers look once a second. */
-export const NOTICED_MS = 4_000;
-/** Every router reads the record once a second. */
-export const LINGER_MS = 1_500;
 const LOOK_MS = 50;
-const POLL_LIMIT_MS = 1_000;
 
 export interface StepDownOptions {
   readonly clock: Clock;
@@ -51,13 +47,13 @@ export class StepDown {
     return new Refusal('shutting_down', `${region} is stopping`);
   }
 
-  /** Resolves when this region may stop: within `limitMs` and {@link LINGER_MS}, at once when `together` is aborted. Never throws. */
+  /** Resolves when this region may stop: within `limitMs` and {@link STEP_DOWN_LINGER_MS}, at once when `together` is aborted. Never throws. */
   async run(limitMs: number, together: AbortSignal): Promise<void> {
     const { clock, log, role, peers } = this.options;
     this.draining = true;
     if (!role.leads || limitMs === 0 || together.aborted) return;
     const startMs = clock.monotonicMs();
-    await within(clock, POLL_LIMIT_MS, peers.poll(), undefined);
+    await within(clock, PEER_STATUS_LIMIT_MS, peers.poll(), undefined);
     for (;;) {
       if (together.aborted) return;
       if (!role.leads) break;
@@ -73,7 +69,7 @@ export class StepDown {
       to: role.leadership?.leader,
       took_ms: Math.round(clock.monotonicMs() - startMs),
     });
-    await sleep(clock, LINGER_MS, together);
+    await sleep(clock, STEP_DOWN_LINGER_MS, together);
   }
 
   /** Why it is not to be waited any longer. */
@@ -85,7 +81,7 @@ export class StepDown {
     if (!stream.connected) return 'the broker is away';
     const able = [...peers.views.values()].some(({ status, reachable }) => reachable && canLead(status));
     if (!able) return 'no other region can lead';
-    return waitedMs < NOTICED_MS ? undefined : 'no router has begun to hand over';
+    return waitedMs < STEP_DOWN_NOTICED_MS ? undefined : 'no router has begun to hand over';
   }
 }
 

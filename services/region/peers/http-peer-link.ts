@@ -3,12 +3,10 @@ import { Fault, type FaultCode, messageOf, type ProblemCode, Refusal } from '../
 import type { HttpCall, OpenHttpPool } from '../../../shared/http/http-pool.ts';
 import { RegionConnections } from '../../../shared/http/region-connections.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { PEER_ANSWER_LIMIT_MS, PEER_STATUS_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
 import { type SnapshotRequest, snapshotOf, statusOf } from '../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../shared/protocol/position.ts';
 import type { PeerLink } from './peers.ts';
-
-const STATUS_TIMEOUT_MS = 1_000;
-const LOG_TIMEOUT_MS = 10_000;
 
 /** Refusals of a peer that mean different things to whoever asked; all others are `peer_refused`. */
 const passedOn = ['log_trimmed', 'snapshot_gone', 'not_ready'] as const satisfies readonly (ProblemCode & FaultCode)[];
@@ -30,7 +28,7 @@ export function createHttpPeerLink({
   clock,
   openPool,
 }: HttpPeerLinkOptions): PeerLink & { close(): Promise<void> } {
-  const connections = new RegionConnections({ url, limits: { peer: 2 }, connectMs: STATUS_TIMEOUT_MS, openPool });
+  const connections = new RegionConnections({ url, limits: { peer: 2 }, connectMs: PEER_STATUS_LIMIT_MS, openPool });
   const get = (path: string, timeoutMs: number): Promise<Buffer> => call({ method: 'GET', path }, timeoutMs);
   const call = async (question: Question, timeoutMs: number): Promise<Buffer> => {
     const pools = connections.current;
@@ -54,9 +52,9 @@ export function createHttpPeerLink({
   return {
     region,
     async status() {
-      return statusOf(region, json(await get('/internal/status', STATUS_TIMEOUT_MS), region));
+      return statusOf(region, json(await get('/internal/status', PEER_STATUS_LIMIT_MS), region));
     },
-    log: (origin, from) => get(`/internal/log/${encodeURIComponent(origin)}?from=${from}`, LOG_TIMEOUT_MS),
+    log: (origin, from) => get(`/internal/log/${encodeURIComponent(origin)}?from=${from}`, PEER_ANSWER_LIMIT_MS),
     async snapshot(covering = new Map()) {
       const request: SnapshotRequest = { covering: formatPosition(covering) };
       const bytes = await call(
@@ -66,11 +64,12 @@ export function createHttpPeerLink({
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify(request),
         },
-        LOG_TIMEOUT_MS,
+        PEER_ANSWER_LIMIT_MS,
       );
       return snapshotOf(region, json(bytes, region));
     },
-    snapshotPart: (id, offset) => get(`/internal/snapshot/${encodeURIComponent(id)}?offset=${offset}`, LOG_TIMEOUT_MS),
+    snapshotPart: (id, offset) =>
+      get(`/internal/snapshot/${encodeURIComponent(id)}?offset=${offset}`, PEER_ANSWER_LIMIT_MS),
     close: () => connections.close(),
   };
 }

@@ -1,8 +1,7 @@
 /** Asking the peers how far they are, every second. See `repair.ts`. */
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import { POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import type { PeerLink, Peers, PeerView } from './peers.ts';
-
-const POLL_MS = 1_000;
 
 export interface PeersOptions {
   readonly clock: Clock;

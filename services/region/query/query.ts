@@ -6,6 +6,7 @@
  * A cursor says where the page begins and the time it is ranked at; it is bound to the query it was returned for.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
+import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { timestampOfParameter } from '../../../shared/protocol/timestamp.ts';
 import { type Filter, filterSyntax, readFilter } from '../filter/filter.ts';
 import { type Cursors, firstPosition, type MaxPer, type PagePosition } from '../pages/pages.ts';
@@ -13,8 +14,6 @@ import { defaultWindows, type FeedQuery, profiles } from '../rank/rank.ts';
 import { type Window, windows } from '../schema/schema.ts';
 
 const VALUE_LIMIT = 1_000;
-/** A cursor names the kinds of items that a diverse feed passed over. */
-const CURSOR_LIMIT = 8_000;
 const FILTERS_LIMIT = 32;
 const LIMIT_DEFAULT = 20;
 const LIMIT_MOST = 200;
@@ -36,7 +35,7 @@ export function checkParameters(search: URLSearchParams, { route, names, unbound
       throw invalid(clip(name), `is not a parameter of ${route}`, `accepted parameters: ${names.join(', ')}`);
     }
     // A position has an entry for every origin; the router bounds it.
-    const limit = name === 'cursor' ? CURSOR_LIMIT : VALUE_LIMIT;
+    const limit = name === 'cursor' ? CURSOR_LIMIT_CHARACTERS : VALUE_LIMIT;
     if (value.length > limit && name !== 'min_position' && !unbounded.includes(name)) {
       throw invalid(name, `is longer than ${limit} characters`);
     }

@@ -14,6 +14,7 @@ import { ConfigError } from '../../../shared/errors/config-error.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import { SNAPSHOT_AWAY_MS } from '../../../shared/protocol/deadlines.ts';
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import {
   missing,
@@ -34,8 +35,6 @@ import { checkLog } from './check-log.ts';
 import { lackOf, obstacleOf, repetitionBeyond, trimmedUpTo } from './merge.ts';
 import type { ArrivedSnapshot, Bootstrap, SnapshotProgress } from './snapshot.ts';
 
-/** How long a peer may stay away before another one is asked. */
-const AWAY_MS = 10_000;
 const RETRY_MS = 1_000;
 const PROGRESS_MS = 2_000;
 /** How long an origin must stand still where nobody keeps its next batch: the stream may still bring it. */
@@ -322,7 +321,7 @@ class SnapshotBootstrap implements Bootstrap {
   }
 
   /**
-   * Asks until the peer answers, has refused for good, or was away for {@link AWAY_MS}; undefined when interrupted. A peer that
+   * Asks until the peer answers, has refused for good, or was away for {@link SNAPSHOT_AWAY_MS}; undefined when interrupted. A peer that
    * is restarting, or still makes its copy, is asked again.
    */
   private async ask<T>(link: PeerLink, question: () => Promise<T>): Promise<T | undefined> {
@@ -335,8 +334,10 @@ class SnapshotBootstrap implements Bootstrap {
         const code = error instanceof Fault ? error.code : undefined;
         if (code === 'not_ready') answeredMs = clock.monotonicMs();
         else if (code !== 'peer_unreachable') throw error;
-        if (clock.monotonicMs() - answeredMs >= AWAY_MS) {
-          throw new Fault('peer_unreachable', `${link.region} has been away for ${AWAY_MS} ms`, { cause: error });
+        if (clock.monotonicMs() - answeredMs >= SNAPSHOT_AWAY_MS) {
+          throw new Fault('peer_unreachable', `${link.region} has been away for ${SNAPSHOT_AWAY_MS} ms`, {
+            cause: error,
+          });
         }
       }
       await sleep(clock, RETRY_MS, this.stopped.signal);

@@ -2,6 +2,7 @@
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, type Timer, within } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import { SNAPSHOT_KEPT_MS, SNAPSHOT_MADE_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import {
   covers,
@@ -14,14 +15,10 @@ import {
 import type { StoreCopy } from '../store/store.ts';
 import { PART_LIMIT_BYTES, type SnapshotServer } from './snapshot.ts';
 
-/** A copy is gone this long after it was read last, and younger ones are shared by whoever asks. */
-const KEPT_MS = 60_000;
 /** Older ones are shared while somebody reads them: one who was restarted meanwhile finds the copy it has a part of. */
 const READ_LATELY_MS = 30_000;
 /** How long a fetcher may take from the end of the copy to the end of the log. */
 const LOG_NEEDED_MS = 5 * 60_000;
-/** An answer waits this long for the copy; then the asker asks again. */
-const PATIENCE_MS = 2_000;
 
 export interface SnapshotServerOptions {
   readonly clock: Clock;
@@ -91,7 +88,7 @@ class CopyServer implements SnapshotServer {
       const { served } = this;
       const nowMs = clock.monotonicMs();
       if (served !== undefined) {
-        const young = nowMs - served.madeMs < KEPT_MS || nowMs - served.readMs < READ_LATELY_MS;
+        const young = nowMs - served.madeMs < SNAPSHOT_KEPT_MS || nowMs - served.readMs < READ_LATELY_MS;
         if (young && !this.outdated(served, covering, nowMs)) {
           served.readMs = nowMs;
           return served.info;
@@ -104,7 +101,7 @@ class CopyServer implements SnapshotServer {
       // Whoever asked may not wait for it any more.
       this.making.catch(() => undefined);
     }
-    const info = await within(clock, PATIENCE_MS, this.making, undefined);
+    const info = await within(clock, SNAPSHOT_MADE_WAIT_MS, this.making, undefined);
     if (info === undefined) throw new Refusal('not_ready', `${region} is creating the snapshot`);
     return info;
   }
@@ -153,8 +150,8 @@ class CopyServer implements SnapshotServer {
 
   private expireLater(served: Served, need: Need): void {
     const { clock } = this.options;
-    this.timer = clock.after(Math.max(0, served.readMs + KEPT_MS - clock.monotonicMs()), () => {
-      const over = served.gone || clock.monotonicMs() - served.readMs >= KEPT_MS;
+    this.timer = clock.after(Math.max(0, served.readMs + SNAPSHOT_KEPT_MS - clock.monotonicMs()), () => {
+      const over = served.gone || clock.monotonicMs() - served.readMs >= SNAPSHOT_KEPT_MS;
       if (!over) return this.expireLater(served, need);
       need.untilMs = clock.monotonicMs() + LOG_NEEDED_MS;
       if (!served.gone) this.withdraw(served);

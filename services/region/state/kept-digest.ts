@@ -14,6 +14,7 @@
  * What a crash leaves: nothing; a restarted region counts anew when it is asked.
  */
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
+import { DIGEST_KEPT_MS } from '../../../shared/protocol/deadlines.ts';
 import { DIGESTS_LIMIT_TEXT, type DigestsReply } from '../../../shared/protocol/internal.ts';
 import { GrowingPosition, type Position } from '../../../shared/protocol/position.ts';
 import type { Batch } from '../batch/batch.ts';
@@ -23,8 +24,6 @@ import type { Ledger } from './ledger/ledger.ts';
 
 /** Positions kept, each as what its batch moved: they take no more room for many origins. The oldest go first. */
 const KEPT_LIMIT = 4_096;
-/** Kept on without being asked for. */
-const WATCH_MS = 15_000;
 /** How long counting may hold up everything else, and how long it then leaves to it. */
 const SLICE_MS = 5;
 const PAUSE_MS = 5;
@@ -71,7 +70,7 @@ class WatchedDigest implements KeptDigest {
 
   watch(limit: number): Watched {
     this.expiry?.cancel();
-    this.expiry = this.options.clock.after(WATCH_MS, () => this.stop());
+    this.expiry = this.options.clock.after(DIGEST_KEPT_MS, () => this.stop());
     this.session ??= new Session(this.options);
     return { counting: !this.session.counted, ...this.session.newest(limit) };
   }

@@ -17,6 +17,7 @@ import { isUnsound, type Leadership, parseLeadership } from '../../../shared/lea
 import type { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import type { Control, ControlEntry } from '../../../shared/stream/stream.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
@@ -24,7 +25,6 @@ import { chooseRecord } from './bootstrap.ts';
 import type { LeadershipView, RegionsView } from './cluster.ts';
 import { RepairPause } from './repair-pause.ts';
 
-const READ_EVERY_MS = 1_000;
 const KEY = 'the leadership key';
 
 export interface LeadershipFollowerOptions {
@@ -119,7 +119,7 @@ export class LeadershipFollower implements LeadershipView {
   }
 
   start(): void {
-    this.loop ??= repeat({ clock: this.options.clock, pauseMs: READ_EVERY_MS, action: () => this.refresh() });
+    this.loop ??= repeat({ clock: this.options.clock, pauseMs: POLL_MS, action: () => this.refresh() });
   }
 
   async stop(): Promise<void> {

@@ -18,6 +18,7 @@ import { nextEpoch } from '../../../shared/leadership/epochs.ts';
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { HANDOVER_ABANDONED_MS, HANDOVER_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
 import { missing, type Position, parsePosition } from '../../../shared/protocol/position.ts';
 import type { Control, ControlEntry, Revision } from '../../../shared/stream/stream.ts';
 import type { RegionLinks } from '../forward/forward.ts';
@@ -31,10 +32,6 @@ import type {
   Replace,
 } from './cluster.ts';
 
-/** Steps 2 and 3 together; below the 10 s after which the old leader resumes by itself. */
-export const HANDOVER_LIMIT_MS = 8_000;
-/** A handover nobody finished may be taken over after this long without a change. */
-export const ABANDONED_AFTER_MS = 15_000;
 /** How long after an error in a compare-and-set the key is looked at again. */
 const LOOK_AGAIN_MS = 3_000;
 const LOOK_PAUSE_MS = 100;
@@ -235,7 +232,7 @@ export class Promotion {
 
   private abandoned(): boolean {
     const nowMs = this.options.clock.monotonicMs();
-    return nowMs - (this.handoverSeen?.atMs ?? nowMs) >= ABANDONED_AFTER_MS;
+    return nowMs - (this.handoverSeen?.atMs ?? nowMs) >= HANDOVER_ABANDONED_MS;
   }
 
   /** Promoting the leader changes nothing, but takes back a handover that was abandoned. */

@@ -7,12 +7,11 @@ import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { reportedApplied, reportedDurable, totalOf } from '../../../shared/protocol/position.ts';
 import type { RegionLinks } from '../forward/forward.ts';
 import type { KnownRegion, RegionsView } from './cluster.ts';
-
-const ASK_EVERY_MS = 1_000;
 
 export interface RegionMonitorOptions {
   readonly links: RegionLinks;
@@ -56,7 +55,7 @@ export class RegionMonitor implements RegionsView {
     this.loops = [...links.keys()].map((region) =>
       repeat({
         clock,
-        pauseMs: ASK_EVERY_MS,
+        pauseMs: POLL_MS,
         action: async () => {
           await this.ask(region);
         },

@@ -14,6 +14,7 @@ import { messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { VERIFY_PAUSE_MS } from '../../../shared/protocol/deadlines.ts';
 import type { DigestsReply } from '../../../shared/protocol/internal.ts';
 import {
   covers,
@@ -32,7 +33,6 @@ import type { RegionsView, Verify, VerifyAnswer } from './cluster.ts';
 const LOOK_MS = 5_000;
 /** Counting a large state for the first time takes long; altogether no longer than this. */
 const LIMIT_MS = 30_000;
-const PAUSE_MS = 200;
 /** Of a position in a reason. */
 const SHOWN_CHARACTERS = 400;
 
@@ -99,7 +99,7 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
       if (nowMs - startMs >= LIMIT_MS || nowMs - (countedMs ?? nowMs) >= LOOK_MS) {
         return unknown([...leftOut, ...whyNone(all)]);
       }
-      await sleep(clock, PAUSE_MS);
+      await sleep(clock, VERIFY_PAUSE_MS);
     }
   };
 

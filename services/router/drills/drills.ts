@@ -5,6 +5,7 @@
  */
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import { HEAL_WAIT_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
 import type { PartitionRequest, RegionStatus } from '../../../shared/protocol/internal.ts';
 import {
   covers,
@@ -18,8 +19,6 @@ import {
 import type { RegionsView } from '../cluster/cluster.ts';
 import { type RegionLink, type RegionLinks, wasNotSent } from '../forward/forward.ts';
 
-/** How long `wait` waits for both sides together. */
-export const HEAL_WAIT_LIMIT_MS = 30_000;
 /** After a region did not answer a wait: it is asked again. */
 const ASK_AGAIN_MS = 250;
 

@@ -6,6 +6,7 @@ import { LEASE_KEY, type Leadership } from '../../../shared/leadership/leadershi
 import type { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { FAILOVER_DRAIN_LIMIT_MS, POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
 import type { KnownRegion, LeadershipView, RegionsView, Replace } from '../cluster/cluster.ts';
 import type { RegionLinks } from '../forward/forward.ts';
@@ -13,9 +14,6 @@ import { chooseCandidate, disqualified } from './choose-candidate.ts';
 import type { Failover, FailoverSettings } from './failover.ts';
 import { Lease } from './lease.ts';
 import { Liveness } from './liveness.ts';
-
-const LOOK_EVERY_MS = 1_000;
-const DRAIN_LIMIT_MS = 2_000;
 
 export interface AutomaticFailoverOptions {
   /** Absent: failover is manual, and nothing is watched. */
@@ -86,7 +84,7 @@ class AutomaticFailover implements Failover {
 
   start(): void {
     this.lease.start();
-    this.loop ??= repeat({ clock: this.options.clock, pauseMs: LOOK_EVERY_MS, action: () => this.look() });
+    this.loop ??= repeat({ clock: this.options.clock, pauseMs: POLL_MS, action: () => this.look() });
   }
 
   async stop(): Promise<void> {
@@ -141,7 +139,7 @@ class AutomaticFailover implements Failover {
   /** What does not arrive in time is not lost: it comes by repair, or with the old leader's return. */
   private async drain(region: string): Promise<boolean> {
     try {
-      return (await this.options.links.get(region)?.drain({ limitMs: DRAIN_LIMIT_MS }))?.drained === true;
+      return (await this.options.links.get(region)?.drain({ limitMs: FAILOVER_DRAIN_LIMIT_MS }))?.drained === true;
     } catch (error) {
       if (!(error instanceof Fault || error instanceof Refusal)) throw error;
       return false;

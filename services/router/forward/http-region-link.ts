@@ -8,6 +8,7 @@ import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { OpenHttpPool } from '../../../shared/http/http-pool.ts';
 import { RegionConnections } from '../../../shared/http/region-connections.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { READ_ANSWER_LIMIT_MS, STATUS_LIMIT_MS, WRITES_ANSWER_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
 import {
   formatRouterClock,
   type RegionStatus,
@@ -19,15 +20,9 @@ import type { ReadAnswer, RegionLink } from './forward.ts';
 
 const limits = {
   connectMs: 1_000,
-  /** A busy region is not an unreachable one. */
-  statusMs: 2_000,
   partitionMs: 5_000,
   /** A region looks through its items, and a blocked one builds its state. */
   quarantineMs: 60_000,
-  /** Above what a region waits for the stream's acknowledgement of a write with durability `stream` (5 s). */
-  writesMs: 10_000,
-  /** Above what a region waits for `min_position` (2 s). */
-  readMs: 10_000,
   /** Added to what the region itself was told to wait. */
   graceMs: 1_000,
   answerBytes: 64 * 1024 * 1024,
@@ -135,11 +130,11 @@ export function createHttpRegionLink({ entry, clock, router, openPool }: HttpReg
         path: '/internal/writes',
         body: request,
         headers: { 'x-request-id': requestId },
-        limitMs: limits.writesMs,
+        limitMs: WRITES_ANSWER_LIMIT_MS,
       }),
-    status: () => askStatus({ method: 'GET', path: '/internal/status', limitMs: limits.statusMs }),
+    status: () => askStatus({ method: 'GET', path: '/internal/status', limitMs: STATUS_LIMIT_MS }),
     refreshLeadership: () =>
-      askStatus({ method: 'POST', path: '/internal/leadership', body: {}, limitMs: limits.statusMs }),
+      askStatus({ method: 'POST', path: '/internal/leadership', body: {}, limitMs: STATUS_LIMIT_MS }),
     handover: (request, limitMs) => ask({ method: 'POST', path: '/internal/handover', body: request, limitMs }),
     await: (request) =>
       ask({
@@ -149,12 +144,12 @@ export function createHttpRegionLink({ entry, clock, router, openPool }: HttpReg
         limitMs: request.limitMs + limits.graceMs,
       }),
     drain: (request) =>
-      ask({ method: 'POST', path: '/internal/drain', body: request, limitMs: request.limitMs + limits.statusMs }),
+      ask({ method: 'POST', path: '/internal/drain', body: request, limitMs: request.limitMs + STATUS_LIMIT_MS }),
     setPartitioned: (request) =>
       askStatus({ method: 'POST', path: '/internal/partition', body: request, limitMs: limits.partitionMs }),
     retireDisk: (request) =>
       askStatus({ method: 'POST', path: '/internal/retire-disk', body: request, limitMs: limits.partitionMs }),
-    digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: limits.statusMs }),
+    digests: () => ask({ method: 'GET', path: '/internal/digests', limitMs: STATUS_LIMIT_MS }),
     async quarantine(range) {
       await ask({ method: 'POST', path: '/internal/quarantine', body: range, limitMs: limits.quarantineMs });
     },
@@ -165,7 +160,7 @@ export function createHttpRegionLink({ entry, clock, router, openPool }: HttpReg
         path: query === '' ? path : `${path}?${query}`,
         headers,
         body,
-        limitMs: limits.readMs,
+        limitMs: READ_ANSWER_LIMIT_MS,
         unwanted,
         reserve,
       }),

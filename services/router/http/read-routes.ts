@@ -12,6 +12,7 @@ import { decodeText, readBody, requireType } from '../../../shared/http/http-bod
 import { requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type { LeadershipView, RegionsView } from '../cluster/cluster.ts';
@@ -28,8 +29,6 @@ import { unknownRegion } from './region-name.ts';
 /** A refusal that took longer came after work, or after a wait that would be the same elsewhere. */
 const REFUSAL_MS = 1_000;
 const PARAMETER_LIMIT = 4_096;
-/** As long as a region's cursor may get. */
-const CURSOR_LIMIT = 8_000;
 /**
  * A position has an entry for every term a region ever had: 2,000 of the longest fit, and with them, percent-encoded, and the
  * rest of a query the head of a request (`shared/http/http-server.ts`), here and at the region.
@@ -160,7 +159,8 @@ function regionOf(body: unknown): string | undefined {
 function splitQuery(querystring: string): { readonly region: string | undefined; readonly query: string } {
   const parameters = new URLSearchParams(querystring);
   for (const [name, value] of parameters) {
-    const limit = name === 'min_position' ? POSITION_LIMIT : name === 'cursor' ? CURSOR_LIMIT : PARAMETER_LIMIT;
+    const limit =
+      name === 'min_position' ? POSITION_LIMIT : name === 'cursor' ? CURSOR_LIMIT_CHARACTERS : PARAMETER_LIMIT;
     if (name.length > limit || value.length > limit) throw tooLong(name, limit);
   }
   const asked = parameters.getAll('region');
