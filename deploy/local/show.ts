@@ -6,7 +6,7 @@ export interface ShownLine {
   readonly always: boolean;
 }
 
-/** Messages of a change of state, each written by some process (`test/unit/launcher/show-and-lock.test.ts`). */
+/** Messages of a change of state, each written by some process (`test/unit/deploy/local/show-and-lock.test.ts`). */
 export const stateChanges: readonly string[] = [
   'ready',
   'leadership record created',

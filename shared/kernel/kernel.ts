@@ -2,7 +2,7 @@
  * What every part of the system takes from its surroundings: time, chance and timers.
  *
  * Nothing outside `shared/kernel` and `shared/config` reads `Date.now`, `Math.random`, raw timers or `process.env`
- * (`test/unit/rooms.test.ts` enforces it). Parts receive these interfaces through their constructors, so that a
+ * (`test/unit/project/rooms.test.ts` enforces it). Parts receive these interfaces through their constructors, so that a
  * simulation can run the production code on a virtual clock from one seed.
  */
 

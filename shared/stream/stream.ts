@@ -1,6 +1,6 @@
 /**
  * The stream and the control key as the core sees them: the only door to NATS. Implementations: `jetstream.ts` (real)
- * and, for the simulation, a fake that passes the same contract suite (`test/harness/stream-contract.ts`).
+ * and, for the simulation, a fake that passes the same contract suite (`test/harness/stream/stream-contract.ts`).
  *
  * The stream is transport, not truth: it may lose its tail, be wiped, or be put back from an older copy. Nobody trusts
  * a stream sequence without its fingerprint.

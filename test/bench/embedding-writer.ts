@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { parentPort, Worker } from 'node:worker_threads';
 import { Pool } from 'undici';
-import { vectorsFrom } from '../harness/vectors.ts';
+import { vectorsFrom } from '../harness/region/state/vectors/vectors.ts';
 
 export interface Slice {
   readonly url: string;

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pool } from 'undici';
-import { Cluster } from '../harness/cluster.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 import type { Bench, BenchRow } from './bench.ts';
 import { EmbeddingWriter } from './embedding-writer.ts';
 

@@ -11,9 +11,9 @@ import { createFilterIndex } from '../../services/region/state/filter-index/bitm
 import type { FilterIndex } from '../../services/region/state/filter-index/filter-index.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { createScanFilterIndex } from '../harness/scan-filter-index.ts';
-import { drawFraction, seededRandom } from '../harness/seeded-random.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
+import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import { createScanFilterIndex } from '../harness/region/state/scan-filter-index.ts';
 import { type Bench, type BenchRow, interleaved, median } from './bench.ts';
 
 const ITEMS = 1_000_000;

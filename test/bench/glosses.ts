@@ -1,6 +1,6 @@
 /** Real short documents: the 117,659 glosses of WordNet 3.0, from the package `wordnet-base` of Debian and Ubuntu. */
 import { existsSync, readFileSync } from 'node:fs';
-import { drawFraction, seededRandom } from '../harness/seeded-random.ts';
+import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
 
 const FOLDER = '/usr/share/wordnet';
 

@@ -21,7 +21,7 @@ import type { EventBody } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
 import { isRefused } from '../../shared/protocol/internal.ts';
 import { fromWire, type WireWrite } from '../../shared/protocol/writes.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import { type Bench, type BenchResult, median } from './bench.ts';
 
 const SIGNALS = 60_000;

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
-import { endWatched } from '../harness/children-watch.ts';
+import { endWatched } from '../harness/processes/children-watch.ts';
 import type { BenchSettings } from './bench.ts';
 import { benchNames, loadBench, projectRoot } from './benches.ts';
 import { writtenContents } from './contents.ts';

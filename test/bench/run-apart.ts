@@ -5,7 +5,7 @@
 
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { watchChild } from '../harness/children-watch.ts';
+import { watchChild } from '../harness/processes/children-watch.ts';
 import type { BenchResult, BenchSettings } from './bench.ts';
 
 export function runApart(name: string, nodeFlags: readonly string[], settings: BenchSettings): Promise<BenchResult> {

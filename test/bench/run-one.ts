@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
-import { endWatched } from '../harness/children-watch.ts';
+import { endWatched } from '../harness/processes/children-watch.ts';
 import type { BenchSettings } from './bench.ts';
 import { loadBench } from './benches.ts';
 

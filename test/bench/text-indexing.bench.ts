@@ -2,7 +2,7 @@
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { drawFraction, seededRandom } from '../harness/seeded-random.ts';
+import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
 import { type Bench, median } from './bench.ts';
 import { readGlosses } from './glosses.ts';
 

@@ -4,8 +4,8 @@ import MiniSearch from 'minisearch';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { Analysis } from '../../services/region/state/text/lexicon/analysis.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
-import { drawFraction, seededRandom } from '../harness/seeded-random.ts';
-import { openFts5, withoutFts5 } from '../harness/sqlite-fts5.ts';
+import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
+import { openFts5, withoutFts5 } from '../harness/search/sqlite-fts5.ts';
 import { type Bench, type BenchRow, median, timed } from './bench.ts';
 import { readGlosses } from './glosses.ts';
 

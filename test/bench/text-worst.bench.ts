@@ -3,7 +3,7 @@ import { Entities } from '../../services/region/state/entities/entities.ts';
 import { QUERY_LIMIT_STEPS } from '../../services/region/state/text/query-cost.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
-import { drawFraction, seededRandom } from '../harness/seeded-random.ts';
+import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
 import { type Bench, type BenchRow, median, timed } from './bench.ts';
 
 const DOCUMENTS = 100_000;

@@ -11,7 +11,7 @@ import { VectorFile } from '../../services/region/state/vectors/vector-file.ts';
 import { VectorIndex } from '../../services/region/state/vectors/vector-index.ts';
 import { VectorServer } from '../../services/region/state/vectors/vector-server.ts';
 import type { Among, FromVectors } from '../../services/region/state/vectors/vector-worker.ts';
-import { randomFrom } from '../harness/vectors.ts';
+import { randomFrom } from '../harness/region/state/vectors/vectors.ts';
 import { type Bench, type BenchRow, interleaved, median, timed } from './bench.ts';
 
 const COUNT = 100_000;

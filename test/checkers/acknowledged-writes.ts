@@ -1,7 +1,7 @@
 /** Nothing acknowledged is missing, nothing is counted twice, and no two writes were told the same place in the log. */
 import assert from 'node:assert/strict';
 import { covers, parsePosition } from '../../shared/protocol/position.ts';
-import type { Acknowledged, CheckedCluster } from '../harness/acknowledged.ts';
+import type { Acknowledged, CheckedCluster } from '../harness/clients/acknowledged.ts';
 
 /** Every region shows, for every entity, what was acknowledged, and at most what may have happened besides. */
 export async function checkAcknowledged(cluster: CheckedCluster, told: Acknowledged): Promise<void> {

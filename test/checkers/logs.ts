@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { decodeHeader, splitMessage } from '../../services/region/batch/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { parsePosition, regionOf } from '../../shared/protocol/position.ts';
-import type { Cluster } from '../harness/cluster.ts';
+import type { Cluster } from '../harness/processes/cluster.ts';
 
 interface Origin {
   readonly epoch: number;

@@ -4,8 +4,8 @@ import { decodeBatch } from '../../services/region/batch/batch.ts';
 import { acceptedMs } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { parsePosition } from '../../shared/protocol/position.ts';
-import type { Acknowledged } from '../harness/acknowledged.ts';
-import type { Cluster } from '../harness/cluster.ts';
+import type { Acknowledged } from '../harness/clients/acknowledged.ts';
+import type { Cluster } from '../harness/processes/cluster.ts';
 import { batchesOf } from './logs.ts';
 
 /** How far an event's time may be from the time its writer was answered. */

@@ -6,8 +6,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { covers, merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
-import type { Cluster } from '../harness/cluster.ts';
-import { requestJson } from '../harness/request-json.ts';
+import { requestJson } from '../harness/clients/request-json.ts';
+import type { Cluster } from '../harness/processes/cluster.ts';
 
 const LOOK_EVERY_MS = 100;
 

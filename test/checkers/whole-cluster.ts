@@ -1,6 +1,6 @@
 /** All checkers together, at the end of a run whose faults are healed: the cluster converges by itself, and lost nothing. */
-import type { Acknowledged } from '../harness/acknowledged.ts';
-import type { Cluster } from '../harness/cluster.ts';
+import type { Acknowledged } from '../harness/clients/acknowledged.ts';
+import type { Cluster } from '../harness/processes/cluster.ts';
 import { checkAcknowledged } from './acknowledged-writes.ts';
 import { checkLogs } from './logs.ts';
 import { checkTimes } from './times.ts';

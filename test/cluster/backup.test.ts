@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AbsentDisk } from '../../services/router/cluster/cluster.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster, type StatusRegion } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { keepWriting } from '../harness/keep-writing.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { keepWriting } from '../harness/clients/keep-writing.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster, type StatusRegion } from '../harness/processes/cluster.ts';
 
 interface Ended {
   readonly code: number;

@@ -1,14 +1,14 @@
 /**
  * A leader is cut off with acknowledged writes nobody else has, and stays away until the others and the stream have trimmed
  * past its position. It comes back by a snapshot and keeps its tail (schedule 6). Whether the tail has left it before the copy
- * is made, or is appended to the copy, is a race here; `test/unit/snapshot-merge.test.ts` holds the second.
+ * is made, or is appended to the copy, is a race here; `test/unit/region/snapshot/snapshot-merge.test.ts` holds the second.
  */
 import assert from 'node:assert/strict';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { parsePosition } from '../../shared/protocol/position.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 const LIMIT_MS = 90_000;
 const MEBIBYTE = 1024 * 1024;

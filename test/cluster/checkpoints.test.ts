@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parsePosition } from '../../shared/protocol/position.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { seededRandom } from '../harness/seeded-random.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { seededRandom } from '../harness/kernel/seeded-random.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 const EVENTS = 60_000;
 const BULK = 1_000;

@@ -11,9 +11,9 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { HLC_PER_MS, TIME_LIMIT_MS } from '../../shared/protocol/events.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { rawBatch, rawSignal } from '../harness/garbage.ts';
+import { rawBatch, rawSignal } from '../harness/hostile/garbage.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 const DAY_MS = 86_400_000;
 const AHEAD_MS = 30 * DAY_MS;
@@ -40,7 +40,9 @@ describe('a clock is 30 days ahead', function () {
     writeFileSync(file, '0');
     cluster = await Cluster.start({
       topology: ['failover: automatic'],
-      mains: { 'eu-west': { main: 'test/harness/stepped-clock-region.js', env: { TIDAL_TEST_CLOCK_FILE: file } } },
+      mains: {
+        'eu-west': { main: 'test/harness/kernel/stepped-clock-region.js', env: { TIDAL_TEST_CLOCK_FILE: file } },
+      },
     });
   });
   after(async () => {

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Watch } from '../checkers/watch.ts';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { Workload } from '../harness/workload.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { Workload } from '../harness/clients/workload.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 const MINUTES_5_MS = 5 * 60_000;
 
@@ -23,7 +23,9 @@ describe('a clock is five minutes off', function () {
     writeFileSync(file, '0');
     cluster = await Cluster.start({
       routers: 2,
-      mains: { 'us-east': { main: 'test/harness/stepped-clock-region.js', env: { TIDAL_TEST_CLOCK_FILE: file } } },
+      mains: {
+        'us-east': { main: 'test/harness/kernel/stepped-clock-region.js', env: { TIDAL_TEST_CLOCK_FILE: file } },
+      },
     });
     watch = new Watch(cluster);
   });

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { Watch } from '../checkers/watch.ts';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { Workload } from '../harness/workload.ts';
+import { Workload } from '../harness/clients/workload.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 const late = { probability: 0.3, leastMs: 200, mostMs: 2_000 };
 

@@ -8,10 +8,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { smallDiskObstacle } from '../harness/small-disk.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
+import { smallDiskObstacle } from '../harness/processes/small-disk.ts';
 
 describe('the disk of a region is full', function () {
   this.timeout(120_000);

@@ -11,9 +11,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseTrace, type TracedCall } from '../harness/system-calls.ts';
+import { parseTrace, type TracedCall } from '../harness/processes/system-calls.ts';
 
-const program = fileURLToPath(new URL('../harness/writing-child.js', import.meta.url));
+const program = fileURLToPath(new URL('../harness/processes/writing-child.js', import.meta.url));
 const commits = 20;
 const calls = 'openat,write,writev,pwrite64,pwritev,pwritev2,fdatasync,fsync';
 

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { checkLogs } from '../checkers/logs.ts';
 import { Watch } from '../checkers/watch.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { requestJson } from '../harness/request-json.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { requestJson } from '../harness/clients/request-json.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 const FAILOVER_AFTER_MS = 4_000;
 /** Looks are a second apart; then the candidate is asked, drains and the key is changed. */

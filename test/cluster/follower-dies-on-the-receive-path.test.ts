@@ -1,9 +1,9 @@
 /** kill -9 of a follower between the steps of taking a batch: back again it lacks nothing and counts nothing twice. */
 import assert from 'node:assert/strict';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import type { CrashPoint } from '../harness/crashing-region.ts';
-import { eventually } from '../harness/eventually.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
+import type { CrashPoint } from '../harness/region/crashing-region.ts';
 
 const points: readonly CrashPoint[] = [
   'before the commit',
@@ -17,7 +17,7 @@ describe('a follower dies on the receive path', function () {
   for (const point of points) {
     it(point, async () => {
       const cluster = await Cluster.start({
-        mains: { 'eu-west': { main: 'test/harness/crashing-region.js', env: { TIDAL_TEST_CRASH_AT: point } } },
+        mains: { 'eu-west': { main: 'test/harness/region/crashing-region.js', env: { TIDAL_TEST_CRASH_AT: point } } },
       });
       try {
         const told = new Acknowledged();

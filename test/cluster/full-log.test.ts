@@ -1,6 +1,6 @@
 /** A leader whose log has reached its limit refuses writes with 507; reads go on; with a higher limit it accepts again. */
 import assert from 'node:assert/strict';
-import { Cluster } from '../harness/cluster.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 describe('the log has reached its limit', function () {
   this.timeout(60_000);

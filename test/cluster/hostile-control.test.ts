@@ -9,12 +9,12 @@ import { createLmdbStoreHome } from '../../services/region/store/lmdb-store-home
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { rawBatch, rawSignal } from '../harness/garbage.ts';
-import { hostileRecords } from '../harness/hostile-records.ts';
-import { keepWriting } from '../harness/keep-writing.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { keepWriting } from '../harness/clients/keep-writing.ts';
+import { rawBatch, rawSignal } from '../harness/hostile/garbage.ts';
+import { hostileRecords } from '../harness/hostile/hostile-records.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 interface Health {
   readonly status: string;

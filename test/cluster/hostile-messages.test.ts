@@ -12,11 +12,11 @@ import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { garbageFor, rawBatch, rawItem, rawSignal } from '../harness/garbage.ts';
-import { poisonedBatches } from '../harness/poisoned-log.ts';
-import { requestJson } from '../harness/request-json.ts';
+import { requestJson } from '../harness/clients/request-json.ts';
+import { garbageFor, rawBatch, rawItem, rawSignal } from '../harness/hostile/garbage.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
+import { poisonedBatches } from '../harness/region/poisoned-log.ts';
 
 describe('hostile messages', function () {
   this.timeout(240_000);

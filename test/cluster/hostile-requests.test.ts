@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import type { Problem } from '../../shared/errors/errors.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 const LEADER = 'us-east';
 const QUEUE_LIMIT = 1_000;

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Problem } from '../../shared/errors/errors.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { itWithGraphs } from '../harness/graphs.ts';
-import { bruteForce, vectorsFrom } from '../harness/vectors.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
+import { itWithGraphs } from '../harness/region/state/vectors/graphs.ts';
+import { bruteForce, vectorsFrom } from '../harness/region/state/vectors/vectors.ts';
 
 interface Page {
   readonly region: string;

@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { eventually } from '../harness/eventually.ts';
-import { processesOf } from '../harness/processes-of.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { processesOf } from '../harness/processes/processes-of.ts';
 
 describe('the nemesis, interrupted', function () {
   this.timeout(60_000);

@@ -6,9 +6,9 @@ import { connect } from 'nats';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { CONTROL_BUCKET, STREAM_NAME } from '../../shared/stream/settings.ts';
-import { eventually } from '../harness/eventually.ts';
-import { NatsServer } from '../harness/nats-server.ts';
-import { type Broker, type Client, streamContract } from '../harness/stream-contract.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { NatsServer } from '../harness/processes/nats-server.ts';
+import { type Broker, type Client, streamContract } from '../harness/stream/stream-contract.ts';
 
 const settings = { maxBytes: 64 * 1024 * 1024 };
 
@@ -125,7 +125,7 @@ describe('jetstream', function () {
     let said: string;
 
     function start(mode: 'subscribed' | 'early') {
-      const program = new URL('../harness/close-and-end.js', import.meta.url).pathname;
+      const program = new URL('../harness/processes/close-and-end.js', import.meta.url).pathname;
       const child = spawn(process.execPath, [program, server.url, mode], { stdio: ['pipe', 'pipe', 'inherit'] });
       said = '';
       child.stdout.setEncoding('utf8').on('data', (chunk: string) => {

@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { Cluster } from '../harness/cluster.ts';
-import type { CrashPoint } from '../harness/crashing-region.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
+import type { CrashPoint } from '../harness/region/crashing-region.ts';
 
 interface Told {
   readonly status: number;
@@ -89,7 +89,7 @@ describe('keyed retries', function () {
   for (const point of points) {
     it(`the leader dies ${point}: every client sends again until it is told, and counts once`, async () => {
       const cluster = await Cluster.start({
-        mains: { 'us-east': { main: 'test/harness/crashing-region.js', env: { TIDAL_TEST_CRASH_AT: point } } },
+        mains: { 'us-east': { main: 'test/harness/region/crashing-region.js', env: { TIDAL_TEST_CRASH_AT: point } } },
       });
       try {
         const clients = new KeyedClients(cluster);

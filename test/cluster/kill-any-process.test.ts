@@ -1,11 +1,11 @@
 /** kill -9 of any one process and its restart lose nothing; the cluster continues where it was. */
 import assert from 'node:assert/strict';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { keepWriting } from '../harness/keep-writing.ts';
-import { Workload } from '../harness/workload.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { keepWriting } from '../harness/clients/keep-writing.ts';
+import { Workload } from '../harness/clients/workload.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 describe('one process is killed under load', function () {
   this.timeout(120_000);

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
-import { childBytes, childOrigin } from '../harness/writing-child.ts';
+import { childBytes, childOrigin } from '../harness/processes/writing-child.ts';
 
-const program = fileURLToPath(new URL('../harness/writing-child.js', import.meta.url));
+const program = fileURLToPath(new URL('../harness/processes/writing-child.js', import.meta.url));
 
 /** Kills the child once it has said `lines` commits; answers the last it said before it was gone. */
 async function killAfter(child: ChildProcess, lines: number): Promise<number> {

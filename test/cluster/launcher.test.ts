@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { runsAs } from '../../deploy/local/own-process.ts';
 import { planCluster } from '../../deploy/local/plan.ts';
 import { takenPorts } from '../../deploy/local/ports.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
 
-const launcher = new URL('../harness/fake-launcher.js', import.meta.url).pathname;
+const launcher = new URL('../harness/processes/fake-launcher.js', import.meta.url).pathname;
 
 interface Life {
   readonly name: string;

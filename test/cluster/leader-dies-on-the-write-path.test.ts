@@ -1,9 +1,9 @@
 /** kill -9 of the leader between each two steps of the write path: what was acknowledged is there, once, everywhere. */
 import assert from 'node:assert/strict';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { crashPoints } from '../harness/crashing-region.ts';
-import { eventually } from '../harness/eventually.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
+import { crashPoints } from '../harness/region/crashing-region.ts';
 
 describe('the leader dies on the write path', function () {
   this.timeout(90_000);
@@ -11,7 +11,7 @@ describe('the leader dies on the write path', function () {
   for (const point of crashPoints) {
     it(point, async () => {
       const cluster = await Cluster.start({
-        mains: { 'us-east': { main: 'test/harness/crashing-region.js', env: { TIDAL_TEST_CRASH_AT: point } } },
+        mains: { 'us-east': { main: 'test/harness/region/crashing-region.js', env: { TIDAL_TEST_CRASH_AT: point } } },
       });
       try {
         const told = new Acknowledged();

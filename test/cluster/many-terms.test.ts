@@ -10,10 +10,10 @@ import { loadSchema } from '../../services/region/schema/parse-schema.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { parsePosition } from '../../shared/protocol/position.ts';
 import { checkAcknowledged } from '../checkers/acknowledged-writes.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { type Answer, Cluster, defaultRegions } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { directoryOfOldOrigins } from '../harness/old-origins.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { type Answer, Cluster, defaultRegions } from '../harness/processes/cluster.ts';
+import { directoryOfOldOrigins } from '../harness/region/old-origins.ts';
 
 const COUNT = 2_000;
 const LIMIT_MS = 90_000;

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { documentedMetrics, exposedMetrics, type MetricTypes } from '../checkers/documented-metrics.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { requestJson } from '../harness/request-json.ts';
+import { requestJson } from '../harness/clients/request-json.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 describe('docs/metrics.md', function () {
   this.timeout(60_000);

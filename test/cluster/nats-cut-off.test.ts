@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { Watch } from '../checkers/watch.ts';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { NATS } from '../harness/network.ts';
-import { Workload } from '../harness/workload.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { Workload } from '../harness/clients/workload.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { NATS } from '../harness/network/network.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 describe('one region is cut off from nats-server', function () {
   this.timeout(120_000);

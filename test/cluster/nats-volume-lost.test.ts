@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { Watch } from '../checkers/watch.ts';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { Workload } from '../harness/workload.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { Workload } from '../harness/clients/workload.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 describe('the NATS volume is lost while a region is away', function () {
   this.timeout(120_000);

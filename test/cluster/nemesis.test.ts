@@ -1,6 +1,6 @@
 /** Faults of every kind at once, drawn from a printed seed, for a few minutes. `npm run nemesis` does it at length. */
 import assert from 'node:assert/strict';
-import { smallDiskObstacle } from '../harness/small-disk.ts';
+import { smallDiskObstacle } from '../harness/processes/small-disk.ts';
 import { runNemesis } from '../nemesis/nemesis.ts';
 import { describeReport } from '../nemesis/report.ts';
 

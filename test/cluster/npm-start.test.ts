@@ -9,10 +9,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { eventually } from '../harness/eventually.ts';
-import { natsBinary } from '../harness/nats-binary.ts';
-import { freePort } from '../harness/nats-server.ts';
-import { processesOf } from '../harness/processes-of.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { natsBinary } from '../harness/processes/nats-binary.ts';
+import { freePort } from '../harness/processes/nats-server.ts';
+import { processesOf } from '../harness/processes/processes-of.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 

@@ -1,7 +1,7 @@
 /** Drills: a partitioned region stays cut, says how far behind it is, and on heal replays what it missed by itself. */
 import assert from 'node:assert/strict';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 interface Problem {
   readonly code: string;

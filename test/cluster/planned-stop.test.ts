@@ -4,10 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { requestJson } from '../harness/request-json.ts';
-import { Workload } from '../harness/workload.ts';
+import { requestJson } from '../harness/clients/request-json.ts';
+import { Workload } from '../harness/clients/workload.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 const environment = { TIDAL_HAND_OVER_MS: '6000', TIDAL_DRAIN_MS: '1500' };
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { Watch } from '../checkers/watch.ts';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { Workload } from '../harness/workload.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { Workload } from '../harness/clients/workload.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 describe('planned promotion', function () {
   this.timeout(90_000);

@@ -1,6 +1,6 @@
 /** Reads from any region: one's own writes by position, pinned moments, and what is found right after it was written. */
 import assert from 'node:assert/strict';
-import { Cluster } from '../harness/cluster.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 interface Page {
   readonly region: string;

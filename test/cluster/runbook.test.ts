@@ -1,10 +1,10 @@
 /** Every command of docs/runbook.md, verbatim, against a real cluster; every shown answer compared with the real one. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { codeBlocks } from '../harness/markdown-blocks.ts';
-import { BlockRunner, missingProgram } from '../harness/run-blocks.ts';
+import { codeBlocks } from '../harness/docs/markdown-blocks.ts';
+import { BlockRunner, missingProgram } from '../harness/docs/run-blocks.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 const file = new URL('../../../docs/runbook.md', import.meta.url);
 

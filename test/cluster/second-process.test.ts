@@ -4,11 +4,11 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { freePort } from '../harness/nats-server.ts';
-import { NodeProcess } from '../harness/node-process.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
+import { freePort } from '../harness/processes/nats-server.ts';
+import { NodeProcess } from '../harness/processes/node-process.ts';
 
 describe('a second process on a data directory', function () {
   this.timeout(120_000);

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { keepWriting } from '../harness/keep-writing.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { keepWriting } from '../harness/clients/keep-writing.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 /** A region takes what it missed message by message, each with a flush of its own: on a busy machine a few dozen a second. */
 const LIMIT_MS = 120_000;

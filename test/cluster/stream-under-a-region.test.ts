@@ -17,11 +17,11 @@ import { silentLog as log } from '../../shared/observe/log.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { connection, STREAM_NAME } from '../../shared/stream/settings.ts';
-import { viewChain } from '../harness/batches.ts';
-import { testSchema } from '../harness/core-region.ts';
-import { eventually } from '../harness/eventually.ts';
-import { MemoryStore } from '../harness/memory-store.ts';
-import { NatsServer } from '../harness/nats-server.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { NatsServer } from '../harness/processes/nats-server.ts';
+import { viewChain } from '../harness/region/batches.ts';
+import { testSchema } from '../harness/region/core-region.ts';
+import { MemoryStore } from '../harness/region/store/memory-store.ts';
 
 const x = 'us-east@aaaaaaaaaa';
 const quiet = 'us-east@bbbbbbbbbb';

@@ -1,8 +1,8 @@
 /** POST /cluster/verify on real processes: at rest, under writes, through a drill, and against the slow recount. */
 import assert from 'node:assert/strict';
 import { covers, parsePosition } from '../../shared/protocol/position.ts';
-import { Acknowledged } from '../harness/acknowledged.ts';
-import { Cluster } from '../harness/cluster.ts';
+import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
 
 interface Verified {
   readonly converged: boolean | null;

@@ -1,7 +1,7 @@
 /** The alert rules are valid, and each fires in the situation it is for (`alerts-cases.yml`). */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { buildLimitMs, dockerEnded, fetchImage, needDocker, root } from '../harness/docker.ts';
+import { buildLimitMs, dockerEnded, fetchImage, needDocker, root } from '../harness/containers/docker.ts';
 
 describe('deploy/prometheus', function () {
   this.timeout(30_000);

@@ -1,7 +1,7 @@
 /** Backup and restore from a container of their own, on the volume of a region's. */
 import assert from 'node:assert/strict';
-import { buildLimitMs, docker, dockerEnded, image, needDocker } from '../harness/docker.ts';
-import { eventually } from '../harness/eventually.ts';
+import { buildLimitMs, docker, dockerEnded, image, needDocker } from '../harness/containers/docker.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
 
 describe('backup and restore in containers', function () {
   this.timeout(120_000);

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { docker, dockerEnded, type Ended, needDocker, root, uniqueName } from '../harness/docker.ts';
-import { eventually } from '../harness/eventually.ts';
+import { docker, dockerEnded, type Ended, needDocker, root, uniqueName } from '../harness/containers/docker.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
 
 const IMAGE = 'node:24-bookworm-slim';
 const FOLDER = '/home/node/tidal';
@@ -90,7 +90,7 @@ describe('a machine with Node and npm only', function () {
   });
 
   it('with CI set the tests that need a graph fail instead of being skipped', async () => {
-    const one = 'dist/test/unit/vector-file.test.js';
+    const one = 'dist/test/unit/region/state/vectors/vector-file.test.js';
     const { exitCode, output } = await inside(`CI=true npx mocha ${one}`);
     assert.notEqual(exitCode, 0);
     assert.match(output, /Error: no graphs: hnswlib-node is not installed here/);

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ComposeCluster, type RegionService, servingServices } from '../harness/compose-cluster.ts';
-import { buildLimitMs, needDocker, root } from '../harness/docker.ts';
-import { eventually } from '../harness/eventually.ts';
-import { more, underWrites } from '../harness/under-writes.ts';
-import { writeInside } from '../harness/write-inside.ts';
+import { more, underWrites } from '../harness/clients/under-writes.ts';
+import { ComposeCluster, type RegionService, servingServices } from '../harness/containers/compose-cluster.ts';
+import { buildLimitMs, needDocker, root } from '../harness/containers/docker.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { writeInside } from '../harness/region/write-inside.ts';
 
 describe('automatic failover between containers', function () {
   this.timeout(120_000);

@@ -3,11 +3,11 @@
  * them; and a region that cannot start, which keeps nobody else from starting and says why.
  */
 import assert from 'node:assert/strict';
-import { composeServices } from '../harness/compose-cluster.ts';
-import { docker, dockerEnded, image, uniqueName } from '../harness/docker.ts';
-import { eventually } from '../harness/eventually.ts';
-import { sharedComposeCluster } from '../harness/shared-compose-cluster.ts';
-import { Workload } from '../harness/workload.ts';
+import { Workload } from '../harness/clients/workload.ts';
+import { composeServices } from '../harness/containers/compose-cluster.ts';
+import { docker, dockerEnded, image, uniqueName } from '../harness/containers/docker.ts';
+import { sharedComposeCluster } from '../harness/containers/shared-compose-cluster.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
 
 const KEYED = 24;
 const regions = ['us-east', 'eu-west', 'ap-south'] as const;

@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { documentedMetrics, exposedMetrics } from '../checkers/documented-metrics.ts';
-import { ComposeCluster, composeServices } from '../harness/compose-cluster.ts';
-import { buildLimitMs, docker, dockerEnded, needDocker, root } from '../harness/docker.ts';
-import { eventually } from '../harness/eventually.ts';
-import { codeBlocks } from '../harness/markdown-blocks.ts';
-import { BlockRunner, missingProgram } from '../harness/run-blocks.ts';
+import { ComposeCluster, composeServices } from '../harness/containers/compose-cluster.ts';
+import { buildLimitMs, docker, dockerEnded, needDocker, root } from '../harness/containers/docker.ts';
+import { codeBlocks } from '../harness/docs/markdown-blocks.ts';
+import { BlockRunner, missingProgram } from '../harness/docs/run-blocks.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
 
 interface Items {
   readonly region: string;

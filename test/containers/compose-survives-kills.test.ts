@@ -1,10 +1,10 @@
 /** `docker kill` of each container in turn and of all at once, under writes: nothing acknowledged is lost or doubled. */
 import assert from 'node:assert/strict';
-import { servingServices } from '../harness/compose-cluster.ts';
-import { dockerEnded } from '../harness/docker.ts';
-import { eventually } from '../harness/eventually.ts';
-import { sharedComposeCluster } from '../harness/shared-compose-cluster.ts';
-import { freshEntity, more, underWrites } from '../harness/under-writes.ts';
+import { freshEntity, more, underWrites } from '../harness/clients/under-writes.ts';
+import { servingServices } from '../harness/containers/compose-cluster.ts';
+import { dockerEnded } from '../harness/containers/docker.ts';
+import { sharedComposeCluster } from '../harness/containers/shared-compose-cluster.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
 
 describe('docker kill and start of', function () {
   this.timeout(120_000);

@@ -3,11 +3,11 @@
  * without a word, names stop resolving, and whoever kept the old address would never find it again.
  */
 import assert from 'node:assert/strict';
-import type { Acknowledged } from '../harness/acknowledged.ts';
-import { eventually } from '../harness/eventually.ts';
-import { sharedComposeCluster } from '../harness/shared-compose-cluster.ts';
-import { freshEntity, more, underWrites } from '../harness/under-writes.ts';
-import { writeInside } from '../harness/write-inside.ts';
+import type { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { freshEntity, more, underWrites } from '../harness/clients/under-writes.ts';
+import { sharedComposeCluster } from '../harness/containers/shared-compose-cluster.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { writeInside } from '../harness/region/write-inside.ts';
 
 describe('docker network disconnect, and connect under another address, of', function () {
   this.timeout(120_000);

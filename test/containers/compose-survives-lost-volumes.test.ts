@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { covers, parsePosition } from '../../shared/protocol/position.ts';
-import { eventually } from '../harness/eventually.ts';
-import { sharedComposeCluster } from '../harness/shared-compose-cluster.ts';
-import { more, underWrites } from '../harness/under-writes.ts';
+import { more, underWrites } from '../harness/clients/under-writes.ts';
+import { sharedComposeCluster } from '../harness/containers/shared-compose-cluster.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
 
 describe('the data volume lost of', function () {
   this.timeout(120_000);

@@ -1,8 +1,8 @@
 /** `docker pause` of each container, under writes: a process that stands still, keeps its connections, and wakes up later. */
 import assert from 'node:assert/strict';
-import { eventually } from '../harness/eventually.ts';
-import { sharedComposeCluster } from '../harness/shared-compose-cluster.ts';
-import { freshEntity, more, underWrites } from '../harness/under-writes.ts';
+import { freshEntity, more, underWrites } from '../harness/clients/under-writes.ts';
+import { sharedComposeCluster } from '../harness/containers/shared-compose-cluster.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
 
 describe('docker pause and unpause of', function () {
   this.timeout(120_000);

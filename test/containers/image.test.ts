@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildLimitMs, docker, dockerEnded, image, needDocker, root } from '../harness/docker.ts';
+import { buildLimitMs, docker, dockerEnded, image, needDocker, root } from '../harness/containers/docker.ts';
 
 describe('the image', function () {
   this.timeout(60_000);

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildLimitMs, docker, image, needDocker, root, uniqueName } from '../harness/docker.ts';
-import { eventually } from '../harness/eventually.ts';
-import { codeBlocks } from '../harness/markdown-blocks.ts';
-import { freePort } from '../harness/nats-server.ts';
-import { requestJson } from '../harness/request-json.ts';
-import { BlockRunner } from '../harness/run-blocks.ts';
+import { requestJson } from '../harness/clients/request-json.ts';
+import { buildLimitMs, docker, image, needDocker, root, uniqueName } from '../harness/containers/docker.ts';
+import { codeBlocks } from '../harness/docs/markdown-blocks.ts';
+import { BlockRunner } from '../harness/docs/run-blocks.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { freePort } from '../harness/processes/nats-server.ts';
 
 interface Status {
   readonly leader: string;

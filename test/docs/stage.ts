@@ -7,7 +7,7 @@ import { defaultWindows, type FeedQuery } from '../../services/region/rank/rank.
 import type { Schema } from '../../services/region/schema/schema.ts';
 import type { Scored } from '../../services/region/scored/scored.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { TinyCatalog } from '../harness/tiny-state.ts';
+import { TinyCatalog } from '../harness/region/state/tiny-state.ts';
 
 export const HOUR_MS = 3_600_000;
 /** The full hour, so that windows end where they are said to. */

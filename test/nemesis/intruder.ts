@@ -8,12 +8,12 @@ import { CHAIN_BYTES, chainHash, splitMessage } from '../../services/region/batc
 import type { Random } from '../../shared/kernel/kernel.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { regionOf } from '../../shared/protocol/position.ts';
-import type { Cluster } from '../harness/cluster.ts';
-import { drawGarbage, type Garbage, rawBatch, rawSignal } from '../harness/garbage.ts';
-import { hostileRecords } from '../harness/hostile-records.ts';
-import { hostileRequests } from '../harness/hostile-requests.ts';
-import { requestJson } from '../harness/request-json.ts';
-import { drawBetween, drawOne } from '../harness/seeded-random.ts';
+import { requestJson } from '../harness/clients/request-json.ts';
+import { drawGarbage, type Garbage, rawBatch, rawSignal } from '../harness/hostile/garbage.ts';
+import { hostileRecords } from '../harness/hostile/hostile-records.ts';
+import { hostileRequests } from '../harness/hostile/hostile-requests.ts';
+import { drawBetween, drawOne } from '../harness/kernel/seeded-random.ts';
+import type { Cluster } from '../harness/processes/cluster.ts';
 
 const ANSWER_LIMIT_MS = 2_000;
 /** Above every epoch a cluster could have come to. */

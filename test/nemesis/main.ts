@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
-import { endWatched } from '../harness/children-watch.ts';
+import { endWatched } from '../harness/processes/children-watch.ts';
 import { runNemesis } from './nemesis.ts';
 import { type FaultName, faultNames } from './plan.ts';
 import { describeReport } from './report.ts';

@@ -11,13 +11,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { Watch } from '../checkers/watch.ts';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
-import { Cluster, defaultRegions } from '../harness/cluster.ts';
-import { eventually } from '../harness/eventually.ts';
-import { NATS } from '../harness/network.ts';
-import { requestJson } from '../harness/request-json.ts';
-import { drawOne, seededRandom } from '../harness/seeded-random.ts';
-import { smallDiskObstacle } from '../harness/small-disk.ts';
-import { Workload } from '../harness/workload.ts';
+import { requestJson } from '../harness/clients/request-json.ts';
+import { Workload } from '../harness/clients/workload.ts';
+import { eventually } from '../harness/kernel/eventually.ts';
+import { drawOne, seededRandom } from '../harness/kernel/seeded-random.ts';
+import { NATS } from '../harness/network/network.ts';
+import { Cluster, defaultRegions } from '../harness/processes/cluster.ts';
+import { smallDiskObstacle } from '../harness/processes/small-disk.ts';
 import { Intruder } from './intruder.ts';
 import { describeFault, drawPlan, type Fault, type FaultName, type PlannedFault, resourcesOf } from './plan.ts';
 import type { NemesisReport } from './report.ts';
@@ -34,8 +34,8 @@ const LARGE_ITEM_CHARACTERS = 200_000;
 /** Its entities are not those of the writers. */
 const LARGE_ITEM_ENTITY = 1_000;
 const steppedClocks = {
-  region: 'test/harness/stepped-clock-region.js',
-  router: 'test/harness/stepped-clock-router.js',
+  region: 'test/harness/kernel/stepped-clock-region.js',
+  router: 'test/harness/kernel/stepped-clock-router.js',
 };
 
 export interface NemesisOptions {

@@ -2,8 +2,9 @@
  * What happens when, drawn from a seed and nothing else: the same seed draws the same faults. Faults overlap; what a fault
  * takes hold of (a process, a wire) is left alone by the others until it is over.
  */
-import { NATS } from '../harness/network.ts';
-import { drawBetween, drawOne, seededRandom } from '../harness/seeded-random.ts';
+
+import { drawBetween, drawOne, seededRandom } from '../harness/kernel/seeded-random.ts';
+import { NATS } from '../harness/network/network.ts';
 
 export type Fault =
   | { readonly kind: 'kill' | 'stand still'; readonly process: string }

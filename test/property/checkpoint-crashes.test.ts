@@ -13,12 +13,12 @@ import type { TableName } from '../../services/region/store/store.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
-import { CoreRegion, testSchema } from '../harness/core-region.ts';
-import { histories } from '../harness/histories.ts';
-import { ManualClock } from '../harness/manual-clock.ts';
-import { MemoryBroker } from '../harness/memory-stream.ts';
-import { seededRandom } from '../harness/seeded-random.ts';
-import { type PlacedSignal, winners } from '../harness/winning-copies.ts';
+import { ManualClock } from '../harness/kernel/manual-clock.ts';
+import { seededRandom } from '../harness/kernel/seeded-random.ts';
+import { CoreRegion, testSchema } from '../harness/region/core-region.ts';
+import { histories } from '../harness/region/histories.ts';
+import { type PlacedSignal, winners } from '../harness/region/winning-copies.ts';
+import { MemoryBroker } from '../harness/stream/memory-stream.ts';
 
 const ENTITIES = 40;
 const seeds = [1, 2, 3, 4, 5, 6];

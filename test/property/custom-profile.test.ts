@@ -7,8 +7,8 @@ import type { Limits } from '../../services/region/rank/scorer.ts';
 import type { Boost, Gate, ProfileDefinition, ProfileTerm, SignalTerm } from '../../services/region/schema/schema.ts';
 import { windowSeconds, windows } from '../../services/region/schema/schema.ts';
 import type { SignalReading } from '../../services/region/state/ledger/ledger.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
-import { TinyCatalog } from '../harness/tiny-state.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import { TinyCatalog } from '../harness/region/state/tiny-state.ts';
 
 const HOUR_MS = 3_600_000;
 const AT_MS = 500_000 * HOUR_MS + 1_234_567;

@@ -5,9 +5,9 @@ import { createRouter } from '../../services/router/router.ts';
 import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
-import { settle } from '../harness/manual-clock.ts';
-import { memoryCluster, names, topology } from '../harness/memory-cluster.ts';
-import { seededRandom } from '../harness/seeded-random.ts';
+import { settle } from '../harness/kernel/manual-clock.ts';
+import { seededRandom } from '../harness/kernel/seeded-random.ts';
+import { memoryCluster, names, topology } from '../harness/router/memory-cluster.ts';
 
 type Step =
   | { readonly kind: 'down' | 'up'; readonly region: number }

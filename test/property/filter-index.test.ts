@@ -8,7 +8,7 @@ import type { FilterIndex, Selection } from '../../services/region/state/filter-
 import { forEachMember, MemberPool } from '../../services/region/state/filter-index/member-pool.ts';
 import { NumberOrder } from '../../services/region/state/filter-index/number-order.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { createScanFilterIndex } from '../harness/scan-filter-index.ts';
+import { createScanFilterIndex } from '../harness/region/state/scan-filter-index.ts';
 
 const text = fc.constantFrom('a', 'b', 'true', '1', '-0', '1.5', '1e21', '');
 const number = fc.oneof(fc.constantFrom(-1, -0, 0, 1, 1.5, 2, 1e21), fc.integer({ min: -20, max: 20 }));

@@ -10,9 +10,9 @@ import { type Copy, copyOf } from '../../services/region/state/keys/keys.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
-import { chainOf, startMs } from '../harness/batches.ts';
-import { ManualClock } from '../harness/manual-clock.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
+import { ManualClock } from '../harness/kernel/manual-clock.ts';
+import { chainOf, startMs } from '../harness/region/batches.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 
 const schema = schemaOf(['view', 'positive', 3_600], ['like', 'positive', 86_400]);
 

@@ -7,9 +7,9 @@ import fc from 'fast-check';
 import { type Copy, copyOf, countSignal, type KeyedSignal, recall } from '../../services/region/state/keys/keys.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
-import { ReferenceLedger } from '../harness/reference-ledger.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
-import { type PlacedSignal as Placed, winners } from '../harness/winning-copies.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import { ReferenceLedger } from '../harness/region/state/reference-ledger.ts';
+import { type PlacedSignal as Placed, winners } from '../harness/region/winning-copies.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

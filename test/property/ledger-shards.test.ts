@@ -6,7 +6,7 @@ import { createDigest } from '../../services/region/state/digest.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { checkShard } from '../../services/region/state/ledger/shards/shards.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

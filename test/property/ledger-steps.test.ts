@@ -7,8 +7,8 @@ import fc from 'fast-check';
 import { windows } from '../../services/region/schema/schema.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import { type LedgerEvent, ReferenceLedger } from '../harness/reference-ledger.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import { type LedgerEvent, ReferenceLedger } from '../harness/region/state/reference-ledger.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

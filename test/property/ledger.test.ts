@@ -4,9 +4,9 @@ import { byWindow, windowSeconds, windows } from '../../services/region/schema/s
 import { createDigest } from '../../services/region/state/digest.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import type { LedgerEvent } from '../harness/reference-ledger.ts';
-import { ReferenceLedger } from '../harness/reference-ledger.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import type { LedgerEvent } from '../harness/region/state/reference-ledger.ts';
+import { ReferenceLedger } from '../harness/region/state/reference-ledger.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { firstPosition, type Page, type PagePosition, takePage } from '../../services/region/pages/pages.ts';
 import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { compareScored, type Ranking, rankingOf, type Scored } from '../../services/region/scored/scored.ts';
-import { plainPage } from '../harness/diverse-pages.ts';
+import { plainPage } from '../harness/region/rank/diverse-pages.ts';
 
 const cursors = createCursors({ secret: 'a', schemaHash: 'b' });
 

@@ -8,7 +8,7 @@ import type { Event, EventBody } from '../../shared/protocol/events.ts';
 import { HLC_PER_MS, hlcMs } from '../../shared/protocol/events.ts';
 import { covers, formatPosition, merge, missing, parsePosition, totalOf } from '../../shared/protocol/position.ts';
 import { fromWire, toWire } from '../../shared/protocol/writes.ts';
-import { ManualClock } from '../harness/manual-clock.ts';
+import { ManualClock } from '../harness/kernel/manual-clock.ts';
 
 const origin = fc.constantFrom('a@aaaaaaaaaa', 'b@bbbbbbbbbb', 'c-1@cccccccccc', 'c-1@dddddddddd');
 const position = fc

@@ -6,8 +6,8 @@ import { formulas, type ScoredProfile } from '../../services/region/rank/profile
 import type { Limits } from '../../services/region/rank/scorer.ts';
 import { SignalSums } from '../../services/region/rank/signal-sums.ts';
 import { windows } from '../../services/region/schema/schema.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
-import { TinyCatalog } from '../harness/tiny-state.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import { TinyCatalog } from '../harness/region/state/tiny-state.ts';
 
 const HOUR_MS = 3_600_000;
 const AT_MS = 500_000 * HOUR_MS + 1_234_567;

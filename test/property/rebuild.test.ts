@@ -15,9 +15,9 @@ import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts'
 import { silentLog } from '../../shared/observe/log.ts';
 import type { Event, Metadata } from '../../shared/protocol/events.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
-import { HeldRebuild } from '../harness/held-rebuild.ts';
-import { ManualClock } from '../harness/manual-clock.ts';
-import { createScanFilterIndex } from '../harness/scan-filter-index.ts';
+import { ManualClock } from '../harness/kernel/manual-clock.ts';
+import { HeldRebuild } from '../harness/region/held-rebuild.ts';
+import { createScanFilterIndex } from '../harness/region/state/scan-filter-index.ts';
 
 const schema = {
   textFields: [

@@ -6,7 +6,7 @@ import { createRegisters } from '../../services/region/state/catalog/registers.t
 import { createDigest } from '../../services/region/state/digest.ts';
 import type { Event, PlacedEvent } from '../../shared/protocol/events.ts';
 import { acceptedMs, compareOrder, HLC_PER_MS } from '../../shared/protocol/events.ts';
-import { selectionOf } from '../harness/selections.ts';
+import { selectionOf } from '../harness/region/state/selections.ts';
 
 const origins = ['us-east@aaaaaaaaaa', 'eu-west@bbbbbbbbbb', 'us-east@cccccccccc'] as const;
 

@@ -6,10 +6,10 @@ import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { covers } from '../../shared/protocol/position.ts';
-import { settle } from '../harness/manual-clock.ts';
-import { memoryCluster, names, topology } from '../harness/memory-cluster.ts';
-import type { LinkState } from '../harness/memory-region.ts';
-import { seededRandom } from '../harness/seeded-random.ts';
+import { settle } from '../harness/kernel/manual-clock.ts';
+import { seededRandom } from '../harness/kernel/seeded-random.ts';
+import { memoryCluster, names, topology } from '../harness/router/memory-cluster.ts';
+import type { LinkState } from '../harness/router/memory-region.ts';
 
 type Step =
   | { readonly kind: 'promote'; readonly router: number; readonly region: number; readonly force: boolean }

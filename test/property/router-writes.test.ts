@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import type { Submission } from '../../services/router/forward/forward.ts';
 import type { Refusal } from '../../shared/errors/errors.ts';
 import type { Durability } from '../../shared/protocol/internal.ts';
-import { settle } from '../harness/manual-clock.ts';
-import { memoryCluster, names } from '../harness/memory-cluster.ts';
-import type { LinkState } from '../harness/memory-region.ts';
+import { settle } from '../harness/kernel/manual-clock.ts';
+import { memoryCluster, names } from '../harness/router/memory-cluster.ts';
+import type { LinkState } from '../harness/router/memory-region.ts';
 
 type Step =
   | { readonly kind: 'write'; readonly count: number; readonly atomic: boolean; readonly durability: Durability }

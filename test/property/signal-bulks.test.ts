@@ -10,7 +10,7 @@ import { parseJson } from '../../shared/http/json-text.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { unpackSignals } from '../../shared/protocol/packed-signals.ts';
 import { parseWrite, toWire } from '../../shared/protocol/writes.ts';
-import { columnsOf, packedOf, type WireSignal, wireSignals } from '../harness/wire-signals.ts';
+import { columnsOf, packedOf, type WireSignal, wireSignals } from '../harness/clients/wire-signals.ts';
 
 const startMs = 1_750_000_000_000;
 const header = { origin: 'us-east@aaaaaaaaaa', epoch: 3, first: 7, schemaHash: 'f'.repeat(16), chain: NO_PREDECESSOR };

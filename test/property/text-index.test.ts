@@ -9,7 +9,7 @@ import type { TextIndex } from '../../services/region/state/text/text.ts';
 import { createTextIndex, MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
-import { selectionOf } from '../harness/selections.ts';
+import { selectionOf } from '../harness/region/state/selections.ts';
 
 const boosts: Readonly<Record<string, number>> = { title: 3, body: 1, tags: 1.5 };
 const fields = Object.keys(boosts);

@@ -7,8 +7,8 @@ import { compareScored, type Scored } from '../../services/region/scored/scored.
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
-import { drawFraction, seededRandom } from '../harness/seeded-random.ts';
-import { selectionOf } from '../harness/selections.ts';
+import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
+import { selectionOf } from '../harness/region/state/selections.ts';
 
 const DOCUMENTS = 12_000;
 const schema = {

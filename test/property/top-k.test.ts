@@ -7,9 +7,9 @@ import { TopK, type TopKScorer } from '../../services/region/rank/top-k.ts';
 import { windows } from '../../services/region/schema/schema.ts';
 import { type Scored, TopScores } from '../../services/region/scored/scored.ts';
 import { SHARDS } from '../../services/region/state/ledger/ledger.ts';
-import { drawBetween, drawFraction, seededRandom } from '../harness/seeded-random.ts';
-import { schemaOf } from '../harness/signals-schema.ts';
-import { TinyCatalog } from '../harness/tiny-state.ts';
+import { drawBetween, drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
+import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import { TinyCatalog } from '../harness/region/state/tiny-state.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

@@ -5,9 +5,9 @@ import { unit } from '../../services/region/state/vectors/cosine.ts';
 import { createVectors } from '../../services/region/state/vectors/vector-client.ts';
 import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
-import { HeldVectors } from '../harness/held-vectors.ts';
-import { ManualClock } from '../harness/manual-clock.ts';
-import { TinyCatalog } from '../harness/tiny-state.ts';
+import { ManualClock } from '../harness/kernel/manual-clock.ts';
+import { TinyCatalog } from '../harness/region/state/tiny-state.ts';
+import { HeldVectors } from '../harness/region/state/vectors/held-vectors.ts';
 
 const entity = fc.integer({ min: 0, max: 25 });
 const component = fc.constantFrom(-2, -1, 0, 1, 3);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { itWithGraphs } from '../harness/graphs.ts';
-import { LoneIndex } from '../harness/vectors.ts';
+import { itWithGraphs } from '../harness/region/state/vectors/graphs.ts';
+import { LoneIndex } from '../harness/region/state/vectors/vectors.ts';
 
 const component = fc.constantFrom(-2, -1, 0, 1, 3);
 const vector = fc.tuple(component, component, component);

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { watchChild } from '../harness/children-watch.ts';
+import { watchChild } from '../harness/processes/children-watch.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 

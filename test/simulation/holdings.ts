@@ -4,7 +4,7 @@ import { type BatchHeader, decodeHeader, splitMessage } from '../../services/reg
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import type { Position } from '../../shared/protocol/position.ts';
 import type { StreamMessage } from '../../shared/stream/stream.ts';
-import type { MemoryBroker } from '../harness/memory-stream.ts';
+import type { MemoryBroker } from '../harness/stream/memory-stream.ts';
 import { BROKER } from './network.ts';
 import type { RegionMachine } from './region-machine.ts';
 import { Violation } from './violation.ts';

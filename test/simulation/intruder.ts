@@ -4,8 +4,8 @@
  * release, or a bug of this one, does the same.
  */
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
-import { drawGarbage, type Garbage, rawBatch, rawSignal, type Target } from '../harness/garbage.ts';
-import { hostileRequests } from '../harness/hostile-requests.ts';
+import { drawGarbage, type Garbage, rawBatch, rawSignal, type Target } from '../harness/hostile/garbage.ts';
+import { hostileRequests } from '../harness/hostile/hostile-requests.ts';
 import type { Chance } from './chance.ts';
 import type { Origin } from './chronicle.ts';
 import type { RegionMachine } from './region-machine.ts';

@@ -351,7 +351,7 @@ export const mutants: readonly Mutant[] = [
     // LMDB's own code is not simulated: this is the store in memory, which keeps the rule of `lmdb-store.ts`.
     name: 'a second process on a disk is not noticed',
     theme: 'two processes',
-    file: 'test/harness/memory-store.js',
+    file: 'test/harness/region/store/memory-store.js',
     changes: [['if (this.disk.begun !== this.version)', 'if (false)']],
   },
   {

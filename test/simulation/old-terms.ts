@@ -1,6 +1,6 @@
 /** A cluster that has run for years: every disk begins with the origins of many terms gone by. */
 import { regionOf } from '../../shared/protocol/position.ts';
-import { type OldOriginsOptions, oldOrigins, storeOfOldOrigins } from '../harness/old-origins.ts';
+import { type OldOriginsOptions, oldOrigins, storeOfOldOrigins } from '../harness/region/old-origins.ts';
 import type { World } from './world.ts';
 
 export async function beginWithOldOrigins(

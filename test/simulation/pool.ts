@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { watchChild } from '../harness/children-watch.ts';
+import { watchChild } from '../harness/processes/children-watch.ts';
 import type { Result, SeedRequest } from './result.ts';
 
 /** Real time: a hundred times what a run takes on a quiet machine. */

@@ -8,7 +8,7 @@ import type { Schema } from '../../services/region/schema/schema.ts';
 import type { Event, Metadata } from '../../shared/protocol/events.ts';
 import { acceptedMs, hlcMs } from '../../shared/protocol/events.ts';
 import type { Position } from '../../shared/protocol/position.ts';
-import { ReferenceLedger } from '../harness/reference-ledger.ts';
+import { ReferenceLedger } from '../harness/region/state/reference-ledger.ts';
 import type { Chronicle, Placed } from './chronicle.ts';
 
 const SEVEN_DAYS_MS = 7 * 24 * 3_600_000;

@@ -11,9 +11,9 @@ import { aliveKey, type Leadership } from '../../shared/leadership/leadership.ts
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
 import type { Position } from '../../shared/protocol/position.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
-import type { MemoryClient } from '../harness/memory-client.ts';
-import { type Changes, MemoryStore, type StoreHooks } from '../harness/memory-store.ts';
-import { MemoryStoreHome } from '../harness/memory-store-home.ts';
+import { type Changes, MemoryStore, type StoreHooks } from '../harness/region/store/memory-store.ts';
+import { MemoryStoreHome } from '../harness/region/store/memory-store-home.ts';
+import type { MemoryClient } from '../harness/stream/memory-client.ts';
 import { forever, Life } from './life.ts';
 import { Machine } from './machine.ts';
 import { Violation } from './violation.ts';

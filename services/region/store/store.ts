@@ -1,7 +1,7 @@
 /**
  * The store below the log: ordered tables, one writer, atomic commits that resolve when they are on disk.
  *
- * Crash semantics every implementation keeps (`test/harness/store-contract.ts`): a commit is whole or absent; a commit
+ * Crash semantics every implementation keeps (`test/harness/region/store/store-contract.ts`): a commit is whole or absent; a commit
  * that resolved is there after a power cut; a commit whose work threw left nothing. `lmdb-store.ts` is the real one.
  *
  * One process at a time: what a process keeps in memory is worked out from what it has read, so nothing it writes may land on

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { watchChild } from '../../harness/children-watch.ts';
-import { eventually } from '../../harness/eventually.ts';
-import { freePort } from '../../harness/nats-server.ts';
+import { eventually } from '../../harness/kernel/eventually.ts';
+import { watchChild } from '../../harness/processes/children-watch.ts';
+import { freePort } from '../../harness/processes/nats-server.ts';
 import { COMMANDS, command } from './events.ts';
 import type { Processes } from './processor-time.ts';
 

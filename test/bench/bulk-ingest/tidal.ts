@@ -1,7 +1,7 @@
 /** The whole cluster as `npm start` makes it - router, three regions, nats-server that syncs - and a client of its router. */
 import { Pool } from 'undici';
-import { Cluster } from '../../harness/cluster.ts';
-import { requestJson } from '../../harness/request-json.ts';
+import { requestJson } from '../../harness/clients/request-json.ts';
+import { Cluster } from '../../harness/processes/cluster.ts';
 import type { Processes } from './processor-time.ts';
 
 const LIMIT_MS = 30_000;

@@ -1,5 +1,5 @@
 /** The world's vectors: but for some noise they lie in 24 of the dimensions' directions, as those of a trained model do. */
-import { randomFrom } from '../../harness/vectors.ts';
+import { randomFrom } from '../../harness/region/state/vectors/vectors.ts';
 import { DIMENSIONS } from './world.ts';
 
 const DIRECTIONS = 24;

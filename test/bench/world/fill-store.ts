@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { watchChild } from '../../harness/children-watch.ts';
+import { watchChild } from '../../harness/processes/children-watch.ts';
 import type { BuiltStore } from './build-store.ts';
 import type { WorldSize } from './world.ts';
 

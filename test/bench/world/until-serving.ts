@@ -1,6 +1,6 @@
 /** How long a region takes from the start of its process until it answers each kind of read. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { requestJson } from '../../harness/request-json.ts';
+import { requestJson } from '../../harness/clients/request-json.ts';
 
 const POLL_MS = 5;
 

@@ -1,0 +1,137 @@
+/** A private nats-server on loopback with a store of its own, to be killed, paused, wiped and started again. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eventually } from '../kernel/eventually.ts';
+import { watchChild } from './children-watch.ts';
+import { natsBinary } from './nats-binary.ts';
+
+/** A loopback port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export class NatsServer {
+  readonly port: number;
+  private readonly directory: string;
+  private readonly settings: string;
+  private child: ChildProcess | undefined;
+
+  private constructor(port: number, directory: string, settings: string) {
+    this.port = port;
+    this.directory = directory;
+    this.settings = settings;
+  }
+
+  /** `syncAlways`: acknowledges what is on the disk, as the server of `npm start` does; without it tests are faster. */
+  static async start({ syncAlways = false } = {}): Promise<NatsServer> {
+    const settings = syncAlways ? 'sync_interval: always' : '';
+    const server = new NatsServer(await freePort(), mkdtempSync(join(tmpdir(), 'tidal-nats-')), settings);
+    await server.run();
+    return server;
+  }
+
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  /** What the server keeps, to be copied or replaced while it is killed. */
+  get storeDirectory(): string {
+    return join(this.directory, 'store');
+  }
+
+  /** Starts a server that was killed, on the same port; with `wiped` its store is empty. */
+  async restart({ wiped = false } = {}): Promise<void> {
+    await this.kill();
+    if (wiped) rmSync(this.storeDirectory, { recursive: true, force: true });
+    await this.run();
+  }
+
+  /** Copies the store of the stopped server aside, as an operator's backup, and starts it again. */
+  async backUp(): Promise<void> {
+    await this.end('SIGTERM');
+    rmSync(this.backup, { recursive: true, force: true });
+    cpSync(this.storeDirectory, this.backup, { recursive: true });
+    await this.run();
+  }
+
+  /** Starts the server on the copy of the last `backUp`: everything since then never happened, for it. */
+  async restoreBackup(): Promise<void> {
+    await this.kill();
+    rmSync(this.storeDirectory, { recursive: true, force: true });
+    cpSync(this.backup, this.storeDirectory, { recursive: true });
+    await this.run();
+  }
+
+  private get backup(): string {
+    return join(this.directory, 'backup');
+  }
+
+  /** SIGKILL; resolves when the process is gone. */
+  kill(): Promise<void> {
+    return this.end('SIGKILL');
+  }
+
+  /** Returns once the process has really stopped: a signal takes effect a moment after it was sent. */
+  pause(): void {
+    this.child?.kill('SIGSTOP');
+    const stat = `/proc/${this.child?.pid}/stat`;
+    while (existsSync(stat) && !/\) T /.test(readFileSync(stat, 'utf8'))) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+
+  resume(): void {
+    this.child?.kill('SIGCONT');
+  }
+
+  /** Ends the server and removes its store. */
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+
+  private async run(): Promise<void> {
+    const file = join(this.directory, 'nats.conf');
+    const store = JSON.stringify(this.storeDirectory);
+    writeFileSync(file, `listen: "127.0.0.1:${this.port}"\njetstream {\n store_dir: ${store}\n ${this.settings}\n}\n`);
+    const child = spawn(await natsBinary(), ['--config', file], { stdio: 'ignore' });
+    this.child = child;
+    watchChild('nats-server', child);
+    await once(child, 'spawn');
+    await eventually('the server listens', () => answers(this.port));
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: '127.0.0.1', port });
+    socket.once('data', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,43 @@
+/** Filter index by looking at every live item: the plain definition of what a selection is, for the index to be held against. */
+
+import type { Filter } from '../../../../services/region/filter/filter.ts';
+import { compileFilters } from '../../../../services/region/filter/filter.ts';
+import type { Entities } from '../../../../services/region/state/entities/entities.ts';
+import type { FilterIndex, Selection } from '../../../../services/region/state/filter-index/filter-index.ts';
+import type { Metadata } from '../../../../shared/protocol/events.ts';
+
+export function createScanFilterIndex({ entities }: { entities: Entities }): FilterIndex {
+  return new ScanFilterIndex(entities);
+}
+
+class ScanFilterIndex implements FilterIndex {
+  private readonly entities: Entities;
+  private readonly live = new Map<number, Metadata>();
+
+  constructor(entities: Entities) {
+    this.entities = entities;
+  }
+
+  put(entity: number, metadata: Metadata): void {
+    this.live.set(this.entities.ordinal(entity), metadata);
+  }
+
+  remove(entity: number): void {
+    this.live.delete(this.entities.find(entity));
+  }
+
+  select(filters: readonly Filter[]): Selection {
+    const test = compileFilters(filters);
+    const passing = [...this.live].filter(([, metadata]) => test(metadata)).map(([ordinal]) => ordinal);
+    const ordinals = Uint32Array.from(passing).sort();
+    const members = new Set(ordinals);
+    return {
+      count: ordinals.length,
+      has: (ordinal) => members.has(ordinal),
+      any: (first, end) => ordinals.some((ordinal) => ordinal >= first && ordinal < end),
+      forEach(visit) {
+        for (const ordinal of ordinals) visit(ordinal);
+      },
+    };
+  }
+}

@@ -1,0 +1,34 @@
+/** A process that has a vector index in a thread, stops it while it builds its graph, and then has nothing left to do. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createVectors } from '../../../../../services/region/state/vectors/vector-client.ts';
+import { threadVectors } from '../../../../../services/region/state/vectors/vector-thread.ts';
+import { systemClock as clock } from '../../../../../shared/kernel/system.ts';
+import { silentLog } from '../../../../../shared/observe/log.ts';
+import { createMetrics } from '../../../../../shared/observe/metrics.ts';
+import { eventually } from '../../../kernel/eventually.ts';
+import { TinyCatalog } from '../tiny-state.ts';
+import { vectorsFrom } from './vectors.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'tidal-thread-'));
+const catalog = new TinyCatalog();
+for (const [entity, values] of vectorsFrom(69, 20_000, 16).entries()) {
+  catalog.put(entity);
+  catalog.embed(entity, [...values]);
+}
+const vectors = createVectors({
+  clock,
+  log: silentLog,
+  metrics: createMetrics({ process: 'region', name: 'us-east', nodeMetrics: false }),
+  dimensions: 16,
+  entities: catalog.entities,
+  catalog,
+  open: threadVectors({ path: join(directory, 'vectors') }),
+});
+vectors.start();
+await eventually('the graph is begun', () => vectors.stats.graphed > 0, 30_000);
+const { graphed } = vectors.stats;
+await vectors.stop();
+rmSync(directory, { recursive: true, force: true });
+process.stdout.write(`stopped with ${graphed} of 20000\n`);

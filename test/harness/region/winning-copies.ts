@@ -1,0 +1,28 @@
+/** Which of several copies of keyed writes count: the rule of `state/keys/keys.ts`, told a second time and naively. */
+import type { KeyedSignal, Place } from '../../../services/region/state/keys/keys.ts';
+import { HLC_PER_MS } from '../../../shared/protocol/events.ts';
+
+const SEVEN_DAYS_MS = 7 * 86_400_000;
+
+export interface PlacedSignal {
+  readonly event: KeyedSignal;
+  readonly place: Place;
+}
+
+/** The rule as it is worded, told again: the winners of each id and body. */
+export function winners<P extends PlacedSignal>(all: readonly P[]): Set<P> {
+  const won = new Set<P>();
+  const names = new Set(all.map(({ event }) => `${event.key.id} ${event.key.bodyHash}`));
+  for (const name of names) {
+    let left = all.filter(({ event }) => `${event.key.id} ${event.key.bodyHash}` === name);
+    while (left.length > 0) {
+      const firstMs = Math.min(...left.map(({ event }) => Math.floor(event.hlc / HLC_PER_MS)));
+      const within = left.filter(({ event }) => event.hlc / HLC_PER_MS - firstMs < SEVEN_DAYS_MS);
+      const rank = ({ place }: P): string =>
+        [place.epoch, place.origin, String(place.sequence).padStart(16, '0')].join(' ');
+      won.add(within.sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0]!);
+      left = left.filter((one) => !within.includes(one));
+    }
+  }
+  return won;
+}

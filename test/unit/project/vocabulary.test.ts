@@ -1,0 +1,118 @@
+/** One word for one thing: the words that docs/glossary.md does not use are in no log message, error, metric help, file name or export. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { problems } from '../../../shared/errors/errors.ts';
+
+/** Where a refused word is right. Each must be used, else the test fails. */
+const exceptions: readonly (readonly [where: string, text: string])[] = [
+  // A logger that writes nothing.
+  ['shared/observe/log.ts', 'silent log'],
+];
+
+interface Found {
+  readonly where: string;
+  readonly text: string;
+}
+
+/** The last column of the glossary's tables. */
+function refusedWords(): string[] {
+  return readFileSync('docs/glossary.md', 'utf8')
+    .split('\n')
+    .filter((line) => /^\| (?!term|---)/.test(line))
+    .flatMap((line) => line.split('|').at(-2)!.split(','))
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+}
+
+function sources(): (readonly [file: string, text: string])[] {
+  return ['services', 'shared', 'deploy'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => [join(folder, file), readFileSync(join(folder, file), 'utf8')] as const),
+  );
+}
+
+/** The literals between the parenthesis at `open` and its partner; what templates insert is left out. */
+function literalsOf(source: string, open: number): string {
+  let depth = 0;
+  let text = '';
+  for (let at = open; at < source.length; at++) {
+    const character = source[at]!;
+    if (character === '(') depth++;
+    else if (character === ')' && --depth === 0) break;
+    else if (character === "'" || character === '"' || character === '`') {
+      const start = at + 1;
+      for (at++; source[at] !== character; at++) if (source[at] === '\\') at++;
+      text += ` ${source.slice(start, at).replace(/\$\{[^}]*\}/g, ' ')}`;
+    }
+  }
+  return text;
+}
+
+function calls(pattern: RegExp): Found[] {
+  return sources().flatMap(([where, source]) =>
+    [...source.matchAll(pattern)].map((match) => ({
+      where,
+      text: literalsOf(source, match.index + match[0].length - 1),
+    })),
+  );
+}
+
+function exportsOf(): Found[] {
+  const pattern = /^export (?:async )?(?:abstract )?(?:class|function\*?|const|interface|type) (\w+)/gm;
+  return sources().flatMap(([where, source]) =>
+    [...source.matchAll(pattern)].map((match) => ({ where, text: wordsOf(match[1]!) })),
+  );
+}
+
+function wordsOf(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/[_.-]/g, ' ')
+    .toLowerCase();
+}
+
+const texts: Readonly<Record<string, () => Found[]>> = {
+  'log messages': () => calls(/\blog\.(?:debug|info|warn|error)\(/g),
+  'errors, with their hints': () => calls(/\bnew (?:Refusal|Fault|ConfigError)\(/g),
+  'titles of problems': () =>
+    Object.entries(problems).map(([where, [, text]]) => ({ where, text: `${wordsOf(where)} ${text}` })),
+  'metrics and their help': () => calls(/\b(?:metrics\.\w+|gauge)\(/g),
+  'names of files': () => sources().map(([where]) => ({ where, text: wordsOf(basename(where, '.ts')) })),
+  'exported identifiers': exportsOf,
+};
+
+describe('vocabulary', () => {
+  const words = refusedWords();
+  const refused = new RegExp(`\\b(?:${words.join('|')})(?:s|es|ed|d|ing)?\\b`, 'i');
+  const used = new Set<string>();
+
+  it('the glossary names words that are not used', () => {
+    assert.ok(words.length > 10, words.join(', '));
+  });
+
+  for (const [what, find] of Object.entries(texts)) {
+    it(`${what} use the glossary’s words`, () => {
+      const found = find();
+      assert.ok(found.length > 30, `${found.length} were found`);
+      const wrong = found.filter(({ where, text }) => {
+        if (!refused.test(text)) return false;
+        const exception = exceptions.find(([file, part]) => file === where && text.includes(part));
+        if (exception !== undefined) used.add(exception.join(' '));
+        return exception === undefined;
+      });
+      assert.deepEqual(
+        wrong.map(({ where, text }) => `${where}: ${text.trim()}`),
+        [],
+      );
+    });
+  }
+
+  it('every exception is used', () => {
+    assert.deepEqual(
+      exceptions.map((each) => each.join(' ')).filter((each) => !used.has(each)),
+      [],
+    );
+  });
+});

@@ -1,0 +1,121 @@
+/** The items that a start leaves for later: told in slices while events are applied, and in the end what the catalog holds. */
+import assert from 'node:assert/strict';
+import { createReading } from '../../../../services/region/http/reading.ts';
+import { ItemIndexing } from '../../../../services/region/recover/item-indexing.ts';
+import { createRegisters } from '../../../../services/region/state/catalog/registers.ts';
+import type { Refusal } from '../../../../shared/errors/errors.ts';
+import { silentLog } from '../../../../shared/observe/log.ts';
+import type { Event, Metadata } from '../../../../shared/protocol/events.ts';
+import { HLC_PER_MS } from '../../../../shared/protocol/events.ts';
+import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+
+const ITEMS = 200;
+const nothing = { remove() {}, adopt() {} };
+
+/** A catalog with items, an index that is told of what is applied to it, and a clock that goes on a ms with every put. */
+function setUp(): {
+  clock: ManualClock;
+  index: Map<number, Metadata>;
+  write: (kind: 'item' | 'delete', entity: number, title?: string) => void;
+  catalog: ReturnType<typeof createRegisters>;
+  put: (entity: number, metadata: Metadata) => void;
+} {
+  const clock = new ManualClock();
+  const catalog = createRegisters();
+  const index = new Map<number, Metadata>();
+  let sequence = 0;
+  const put = (entity: number, metadata: Metadata): void => {
+    index.set(entity, metadata);
+    slow.ms += 1;
+  };
+  const slow = { ms: 0 };
+  const monotonicMs = clock.monotonicMs.bind(clock);
+  clock.monotonicMs = () => monotonicMs() + slow.ms;
+  const write = (kind: 'item' | 'delete', entity: number, title = 'first'): void => {
+    sequence++;
+    const hlc = (1_000 + sequence) * HLC_PER_MS;
+    const event: Event = kind === 'item' ? { kind, hlc, entity, metadata: { title } } : { kind, hlc, entity };
+    const change = catalog.apply({ event, order: { epoch: 1, hlc, origin: 'us-east@aaaaaaaaaa', sequence } });
+    if (change.item === 'gone') index.delete(entity);
+    else if (change.item !== undefined) index.set(entity, change.item.metadata);
+  };
+  return { clock, index, write, catalog, put };
+}
+
+describe('indexing items after a start', () => {
+  it('tells all at once where there are few', () => {
+    const { clock, catalog, index, write, put } = setUp();
+    for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
+    index.clear();
+    const indexing = new ItemIndexing({
+      clock,
+      log: silentLog,
+      catalog,
+      filterIndex: { put, ...nothing },
+      text: { put() {}, ...nothing },
+    });
+    assert.equal(indexing.complete, true);
+    assert.equal(index.size, ITEMS);
+  });
+
+  it('tells the others in slices; what is applied meanwhile wins, whether its turn has come or not', async () => {
+    const { clock, catalog, index, write, put } = setUp();
+    for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
+    index.clear();
+    const options = {
+      clock,
+      log: silentLog,
+      catalog,
+      filterIndex: { put, ...nothing },
+      text: { put() {}, ...nothing },
+      firstItems: 10,
+    };
+    const indexing = new ItemIndexing(options);
+    assert.deepEqual([indexing.complete, indexing.indexed, index.size], [false, 10, 10]);
+    indexing.start();
+    assert.ok(!indexing.complete && indexing.indexed > 10, `${indexing.indexed} told in the first slice`);
+    for (const entity of [1, ITEMS]) write('item', entity, 'again');
+    for (const entity of [2, ITEMS - 1]) write('delete', entity);
+    write('item', ITEMS + 1, 'new');
+    let slices = 1;
+    while (!indexing.complete) {
+      assert.ok(++slices < ITEMS, 'every slice tells some');
+      await clock.advance(1);
+    }
+    assert.ok(slices > 3, `${slices} slices`);
+    const live = [...catalog.items()].map(({ entity, metadata }) => [entity, metadata] as const);
+    assert.deepEqual(
+      [...index].sort(([a], [b]) => a - b),
+      live.sort(([a], [b]) => a - b),
+    );
+    assert.equal(index.get(ITEMS)?.title, 'again');
+    assert.equal(index.size, ITEMS - 1);
+  });
+
+  it('stops where it is', async () => {
+    const { clock, catalog, write, put } = setUp();
+    for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
+    const indexing = new ItemIndexing({
+      ...{ clock, log: silentLog, catalog, filterIndex: { put, ...nothing }, text: { put() {}, ...nothing } },
+      firstItems: 1,
+    });
+    indexing.start();
+    const { indexed: told } = indexing;
+    await indexing.stop();
+    await clock.advance(100);
+    assert.equal(indexing.indexed, told);
+  });
+
+  it('until it is complete a read that needs it is refused, and says how far it is', () => {
+    const { catalog } = setUp();
+    const indexing = { complete: false, indexed: 3 };
+    const surface = { region: 'us-east', indexing, catalog, ready: () => true, lagEvents: () => 0 };
+    const reading = createReading(surface as unknown as Parameters<typeof createReading>[0]);
+    assert.throws(
+      () => reading.requireIndexes(),
+      (error: Refusal) => error.code === 'not_ready' && error.message.includes('3 of 0 items'),
+    );
+    indexing.complete = true;
+    reading.requireIndexes();
+  });
+});

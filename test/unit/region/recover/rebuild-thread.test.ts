@@ -1,0 +1,87 @@
+/** The thread that builds the indexes of a start: what it hands over, and what is left when it is gone. */
+import assert from 'node:assert/strict';
+import { threadRebuild } from '../../../../services/region/rebuild/rebuild-thread.ts';
+import type { MetadataPage } from '../../../../services/region/state/catalog/catalog.ts';
+import { Entities } from '../../../../services/region/state/entities/entities.ts';
+import { createFilterIndex } from '../../../../services/region/state/filter-index/bitmap-filter-index.ts';
+import { createTextIndex } from '../../../../services/region/state/text/text-index.ts';
+import type { Metadata } from '../../../../shared/protocol/events.ts';
+
+const schema = { textFields: [{ name: 'title', boost: 1 }], bm25: { k1: 1.2, b: 0.75 } };
+const fieldNames = ['title'];
+
+/** Items in pages of 40, as the catalog lends them. */
+function pagesOf(jsons: readonly string[]): MetadataPage[] {
+  const pages: MetadataPage[] = [];
+  for (let from = 0; from < jsons.length; from += 40) {
+    const words: number[] = [];
+    for (const json of jsons.slice(from, from + 40)) {
+      const bytes = Buffer.from(json);
+      const padded = Buffer.alloc(Math.ceil(bytes.length / 4) * 4);
+      bytes.copy(padded);
+      words.push(0, bytes.length, ...new Uint32Array(padded.buffer, padded.byteOffset, padded.length / 4));
+    }
+    const page = new Uint32Array(new SharedArrayBuffer(words.length * 4));
+    page.set(words);
+    pages.push({ words: page });
+  }
+  return pages;
+}
+
+/** Titles of more than one block of words; one beyond ASCII. */
+const items = Array.from({ length: 400 }, (_, index): Metadata => {
+  if (index === 7) return { title: 'naïve “jazz”', category: 'music' };
+  if (index === 8) return { title: Array.from({ length: 700 }, (_, word) => `long${word}`).join(' ') };
+  return { title: `jazz number ${index}`, category: index % 2 === 0 ? 'music' : 'film', year: 1950 + (index % 70) };
+});
+
+describe('the thread of a rebuild', () => {
+  it('hands over both indexes, as if they had been told', async () => {
+    const rebuild = threadRebuild({ fieldNames });
+    for (const page of pagesOf(items.map((item) => JSON.stringify(item)))) rebuild.add(page);
+    assert.equal(rebuild.begun, true);
+    // Ordinals that have nothing to do with the order the items came in.
+    const rebuilt = await rebuild.finish(Int32Array.from(items, (_, index) => (index * 7) % items.length));
+    assert.equal(rebuild.indexed, items.length);
+    await rebuild.end();
+    const entities = new Entities();
+    const byOrdinal = Array.from(items, (_, ordinal) =>
+      items.findIndex((_, index) => (index * 7) % items.length === ordinal),
+    );
+    for (const index of byOrdinal) entities.ordinal(1_000 + index);
+    const metadataOf = (ordinal: number): Metadata => items[byOrdinal[ordinal]!]!;
+    const [filterIndex, told] = [
+      createFilterIndex({ entities, metadataOf }),
+      createFilterIndex({ entities, metadataOf }),
+    ];
+    const [text, toldText] = [createTextIndex({ schema, entities }), createTextIndex({ schema, entities })];
+    filterIndex.adopt(rebuilt.filterIndex, () => undefined);
+    text.adopt(rebuilt.text);
+    for (const [index, item] of items.entries()) {
+      told.put(1_000 + index, item, undefined);
+      toldText.put(1_000 + index, item);
+    }
+    for (const query of ['jazz', 'naïve', 'long699', 'num*', '-film']) {
+      assert.deepEqual(text.rank(query).after(undefined, 500), toldText.rank(query).after(undefined, 500), query);
+    }
+    assert.equal(text.rank('jazz').total, items.length - 1);
+    for (const value of ['music', 'film', 'none']) {
+      const filters = [{ field: 'category', operator: 'in' as const, values: [value] }];
+      assert.equal(filterIndex.select(filters).count, told.select(filters).count, value);
+    }
+  });
+
+  it('is none where there is little', async () => {
+    const rebuild = threadRebuild({ fieldNames });
+    for (const page of pagesOf(['{"title":"jazz"}'])) rebuild.add(page);
+    assert.equal(rebuild.begun, false);
+    await rebuild.end();
+  });
+
+  it('that dies is told', async () => {
+    const rebuild = threadRebuild({ fieldNames });
+    for (const page of pagesOf(new Array<string>(100).fill('this is no JSON'))) rebuild.add(page);
+    await assert.rejects(rebuild.finish(new Int32Array(100)), /JSON/);
+    await rebuild.end();
+  });
+});

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { join, resolve } from 'node:path';
+import { parseRegionConfig, type RegionConfig } from '../../../../services/region/region-config.ts';
+import { parseRouterConfig } from '../../../../services/router/router-config.ts';
+import { packageRoot } from '../../../../shared/config/settings-table.ts';
+import { ConfigError } from '../../../../shared/errors/config-error.ts';
+
+describe('configuration', () => {
+  const region = (args: string[], env: Record<string, string> = {}): RegionConfig => {
+    const parsed = parseRegionConfig({ args, env });
+    assert.ok('config' in parsed);
+    return parsed.config;
+  };
+
+  it('has defaults that count from the package', () => {
+    const config = region(['--region', 'us-east']);
+    assert.deepEqual(config.listen, { host: '127.0.0.1', port: 9510 });
+    assert.equal(config.schemaFile, join(packageRoot, 'deploy/config/default-schema.yaml'));
+    assert.equal(config.topologyFile, join(packageRoot, 'deploy/config/default-cluster.yaml'));
+    assert.equal(config.dataDir, resolve('.tidal/us-east'));
+    assert.equal(config.natsUrl, 'nats://127.0.0.1:4222');
+    assert.ok(Object.isFrozen(config) && Object.isFrozen(config.listen));
+  });
+
+  it('lets flags win over the environment and ignores empty variables', () => {
+    const env = {
+      TIDAL_REGION: 'eu-west',
+      TIDAL_LISTEN: '',
+      TIDAL_SCHEMA: 'own.yaml',
+      TIDAL_INTAKE_QUEUE_LIMIT: '2000',
+    };
+    const config = region(['--schema=other.yaml', '--listen', '[::1]:0'], env);
+    assert.equal(config.region, 'eu-west');
+    assert.deepEqual(config.listen, { host: '::1', port: 0 });
+    assert.equal(config.schemaFile, resolve('other.yaml'));
+    assert.equal(config.intakeQueueLimit, 2_000);
+  });
+
+  it('refuses what it does not understand, by name', () => {
+    const cases: [string[], Record<string, string>, RegExp][] = [
+      [[], {}, /--region \(TIDAL_REGION\) is required/],
+      [['--region', 'US East'], {}, /us-east/],
+      [['--region', 'a', '--colour', 'red'], {}, /unknown argument "--colour"; known: --region/],
+      [['--region', 'a', 'stray'], {}, /unknown argument "stray"/],
+      [['--region'], {}, /--region needs a value/],
+      [['--region', 'a', '--listen', 'nowhere'], {}, /host:port/],
+      [['--region', 'a', '--listen', 'h:70000'], {}, /host:port/],
+      [['--region', 'a'], { TIDAL_INTAKE_QUEUE_LIMIT: '12x' }, /must be an integer from 1000 to 10000000, not "12x"/],
+      [['--region', 'a', '--intake-queue-limit', '5'], {}, /from 1000/],
+      [['--region', 'a', '--log-level', 'loud'], {}, /loud|possible values/],
+    ];
+    for (const [args, env, message] of cases) {
+      assert.throws(
+        () => parseRegionConfig({ args, env }),
+        (error: Error) => {
+          assert.ok(error instanceof ConfigError, `${args}: ${error}`);
+          assert.match(error.message, message);
+          return true;
+        },
+      );
+    }
+  });
+
+  it('prints every setting in the help', () => {
+    const parsed = parseRouterConfig({ args: ['--help'], env: {} });
+    assert.ok('help' in parsed);
+    for (const word of ['--listen', 'TIDAL_LISTEN', '127.0.0.1:9500', '--held-writes-ms', '10000', 'NATS_URL']) {
+      assert.ok(parsed.help.includes(word), word);
+    }
+  });
+
+  it('of the router has the documented limits', () => {
+    const parsed = parseRouterConfig({ args: [], env: {} });
+    assert.ok('config' in parsed);
+    assert.equal(parsed.config.maxBodyBytes, 2 * 1024 * 1024);
+    assert.equal(parsed.config.heldWritesLimit, 2_000);
+    assert.equal(parsed.config.heldWritesMs, 10_000);
+  });
+});
