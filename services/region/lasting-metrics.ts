@@ -1,6 +1,6 @@
 /**
- * Metrics that outlive the parts that keep them: a part that is made anew in the same process gets the counters it had before,
- * and its gauges are read from the newest one. While none is there gauges keep what they showed last.
+ * Metrics that outlive the parts that register them: a part that is recreated in the same process gets its former counters, and
+ * gauges are read from the newest part. While there is none, gauges keep their last values.
  */
 import type { Gauge } from 'prom-client';
 import { assert } from '../../shared/kernel/kernel.ts';

@@ -1,4 +1,4 @@
-/** What a data directory may be opened as, before anything of it is used, and what a start has to store in it. */
+/** Checks what a data directory may be used for, before anything in it is used, and stores what a start has to store. */
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
@@ -18,20 +18,20 @@ export interface DirectoryOptions {
   readonly log: Log;
   readonly schema: Schema;
   readonly schemaFile: string;
-  /** There is no other region to catch up with. */
+  /** True if there is no other region to catch up with. */
   readonly alone: boolean;
 }
 
 export interface Directory {
-  /** The log is empty, or has been since before it was whole: a part of the truth, not an old truth. */
+  /** True if the log is empty, or was empty at a start and has not caught up since: it is incomplete, not just old. */
   readonly startedEmpty: boolean;
-  /** A snapshot was installed since: what is missing now comes by stream and repair. */
+  /** True if a snapshot was installed since: missing events are received by stream and repair. */
   readonly installed: boolean;
 }
 
 /**
- * A directory belongs to one region, has an id, and a schema only adds to the one the log was written under. What is new is
- * noted: it is on the disk before the first write that goes by it, and a full disk does not keep the region from starting.
+ * A directory belongs to one region, has an id, and a schema only adds to the one the log was written under. New marks are noted:
+ * they are on the disk before the first write that depends on them, and a full disk does not prevent the start.
  */
 export async function takeDirectory(options: DirectoryOptions): Promise<Directory> {
   const { wal, region, random, log, schema, schemaFile, alone } = options;
@@ -55,14 +55,14 @@ export async function takeDirectory(options: DirectoryOptions): Promise<Director
   return { startedEmpty, installed };
 }
 
-/** The region has caught up. */
+/** Called when the region has caught up. */
 export async function markCaughtUp(wal: Wal, log: Log): Promise<void> {
   if ((wal.mark('catching_up') ?? false) === false) return;
   wal.noteMark('catching_up', false);
   await storeNotes(wal, log);
 }
 
-/** Without room they stay noted. Throws `Fault` when the store failed. */
+/** On a full disk they stay noted. Throws `Fault` if the store failed. */
 export async function storeNotes(wal: Pick<Wal, 'flushNotes' | 'noted'>, log: Log): Promise<void> {
   try {
     await wal.flushNotes();

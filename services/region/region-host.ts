@@ -1,16 +1,16 @@
 /**
- * One region over its stores: begins a generation of it (`region.ts`) on the current store, and the next one when a snapshot
- * has arrived. Stream, links, metrics and the listening socket stay; everything else of a generation ends with it.
+ * One region across its stores: starts a generation of it (`region.ts`) on the current store, and the next one when a snapshot
+ * was fetched. Stream, links, metrics and the listening socket stay; everything else belongs to one generation.
  *
- * Order of effects of a change: the present generation stops - it finishes what it took, all is flushed, the store is closed →
- * the arrived copy is checked against it and takes what only this region has → both are closed, the pointer switches → the
- * next generation begins on it. Meanwhile requests are refused with `not_ready`: routers hold writes.
+ * Order of effects of a change: the present generation stops (it finishes accepted writes, flushes, closes the store) → the
+ * fetched copy is checked against it, and what only this region has is appended to the copy → both are closed, the pointer
+ * switches → the next generation starts on it. Meanwhile requests are refused with `not_ready`: routers hold writes.
  *
- * A generation whose log has an event that cannot be applied does not begin: until the event is set aside the host answers with the
- * region's status and takes that command, and nothing else.
+ * A generation whose log has an event that cannot be applied does not start: until the event is set aside the host serves only
+ * the region's status and that command.
  *
- * What a crash leaves: before the pointer switched, the former store, whole; after it, the merged one, whole.
- * What cannot be merged is dropped, and the former store goes on.
+ * What a crash leaves: before the pointer switched, the former store, whole; after it, the merged one, whole. A copy that cannot
+ * be merged is deleted, and the former store stays in use.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Fault, messageOf, Refusal } from '../../shared/errors/errors.ts';
@@ -27,7 +27,7 @@ import type { Store, StoreHome } from './store/store.ts';
 import { openLog } from './wal/log.ts';
 import type { Wal } from './wal/wal.ts';
 
-/** After a snapshot that could not be installed none is fetched for this long: the logs may fill the region meanwhile. */
+/** Wait before the next fetch after a snapshot that could not be installed: the logs may fill the region meanwhile. */
 const DROPPED_MS = 60_000;
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
@@ -40,14 +40,14 @@ export interface RegionHostOptions
 }
 
 export interface RegionHost {
-  /** What the listening socket hands requests to, whichever generation is there. */
+  /** The request handler of the listening socket, for the present generation. */
   readonly app: { callback(): Handler };
-  /** Generations begun, this process's first included. */
+  /** Number of generations started, the first included. */
   readonly generation: number;
   start(): void;
-  /** Before a stop: hands over if it leads. In the middle of a change there is nothing to hand over. */
+  /** Before a stop: hands over if the region leads. During a change there is nothing to hand over. */
   stepDown(limitMs: number, together: AbortSignal): Promise<void>;
-  /** Finishes a change under way, then stops the region and closes its store. */
+  /** Finishes a change in progress, then stops the region and closes its store. */
   stop(): Promise<void>;
 }
 
@@ -68,7 +68,7 @@ class Host implements RegionHost {
   private readonly changes = new Queue();
   private started = false;
   private stopping = false;
-  /** Set while an event cannot be applied. */
+  /** Defined while an event cannot be applied. */
   private closeBlocked: (() => Promise<void>) | undefined;
   private notBeforeMs = Number.NEGATIVE_INFINITY;
   generation = 0;
@@ -118,7 +118,7 @@ class Host implements RegionHost {
     if (this.started && !this.stopping) this.region.start();
   }
 
-  /** Serves what a region serves that cannot build its state, until the event is set aside. */
+  /** Serves the status of a region that cannot build its state, until the event is set aside. */
   private block({ message: detail, range }: UnappliableEvent): void {
     const { log, clock, random, region, httpLimits: limits, schema, home } = this.options;
     log.error('event cannot be applied, waiting for its quarantine', { ...range, error: detail });
@@ -186,7 +186,7 @@ class Host implements RegionHost {
     await this.begin();
   }
 
-  /** Answers how many events of this region's own were appended to the copy. */
+  /** Returns how many events that only this region had were appended to the copy. */
   private async install({ incoming }: ArrivedSnapshot): Promise<number> {
     const mine = openLog({ store: this.options.home.open() });
     let events: number;
@@ -218,7 +218,7 @@ class Host implements RegionHost {
   }
 }
 
-/** What cannot be appended to a copy makes the copy useless, whatever it is; the store of this region is whole. */
+/** If anything cannot be appended, only the copy is lost; the store of this region is intact. */
 async function merged(mine: Wal, copy: Wal): Promise<number> {
   try {
     return await mergeInto(mine, copy);

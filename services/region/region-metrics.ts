@@ -2,7 +2,7 @@
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import { refusedFor } from './receive/receive.ts';
 
-/** What the gauges read at each scrape. */
+/** The values that the gauges read at each scrape. */
 export interface RegionReadings {
   appliedEvents(): number;
   durableEvents(): number;
@@ -90,7 +90,7 @@ export function createRegionCounters(metrics: Metrics): RegionCounters {
     help: 'Messages of the stream, or batches of peers, that were not taken because of what they held, by reason.',
     labels: ['reason'],
   });
-  // A rate is of a series that was there before.
+  // Series with label values are created at the start, because a rate needs an earlier sample.
   for (const reason of refusedFor) refused.inc({ reason }, 0);
   const repaired = metrics.counter({ name: 'tidal_repaired_events_total', help: 'Events fetched from a peer.' });
   const subscriptions = metrics.counter({

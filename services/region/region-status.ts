@@ -1,4 +1,4 @@
-/** A region's status, worked out from what its rooms keep. */
+/** A region's status, computed from its parts. */
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { isUnsound, parseRemembered } from '../../shared/leadership/leadership.ts';
@@ -38,7 +38,7 @@ export interface StatusParts {
   readonly drill: { readonly partitioned: boolean; readonly healAtMs: number | undefined };
   readonly disks: Pick<Disks, 'own' | 'known'>;
   readonly ready: boolean;
-  /** What is not as it should be; see `RegionStatus`. */
+  /** Problems; see `RegionStatus`. */
   readonly streamSettings: readonly string[];
   /** Why filters and search cannot be answered. */
   readonly indexing: { readonly failed: string | undefined };
@@ -98,13 +98,15 @@ export function describeRegion(parts: StatusParts): RegionStatus {
   };
 }
 
-/** Of a region that cannot build its state: an event of its log cannot be applied (`recover/unappliable.ts`). */
+/**
+ * The status of a region that cannot build its state, because an event of its log cannot be applied (`recover/unappliable.ts`).
+ */
 export function describeBlocked(options: {
   readonly region: string;
   readonly clock: Clock;
   readonly wal: Wal;
   readonly schema: Schema;
-  /** What the stored checkpoint contains. */
+  /** The position of the stored checkpoint. */
   readonly contained: Position;
   readonly origin: string;
   readonly detail: string;
@@ -119,7 +121,7 @@ export function describeBlocked(options: {
     ...(leadership === undefined ? {} : { leadership }),
     partitioned: (wal.mark('cut') ?? false) !== false,
     durable: formatPosition(wal.durable),
-    // What a state of it would contain for certain.
+    // The position that its state would contain for certain.
     applied: formatPosition(contained),
     offset: wal.offset?.sequence ?? 0,
     streamConnected: false,
@@ -136,7 +138,7 @@ export function describeBlocked(options: {
   };
 }
 
-/** The first that stopped gives the reason; of the others the names. */
+/** The reason of the origin that stopped first, and the names of all. */
 function stoppedIn({ ingest, schemaBehind }: StatusParts): Pick<RegionStatus, 'stopped'> {
   const [first] = ingest.stopped.values();
   const origins = [...ingest.stopped.keys()].slice(0, STOPPED_SHOWN);
@@ -167,9 +169,9 @@ export interface LagOptions {
   readonly apply: Apply;
 }
 
-/** How far this region is behind the leader, as last heard of it: 0 for the leader by definition. */
+/** How far this region is behind the leader, by the leader's last report: 0 for the leader by definition. */
 export function lagBehindLeader({ role, peers, apply }: LagOptions): {
-  /** Undefined while the leader was never heard. */
+  /** Undefined before the leader's first report. */
   lagEvents(): number | undefined;
   lagSeconds(): number;
 } {
@@ -177,7 +179,8 @@ export function lagBehindLeader({ role, peers, apply }: LagOptions): {
     const leader = role.leadership?.leader;
     return leader === undefined ? undefined : peers.views.get(leader)?.status;
   };
-  // Every read says the lag, and it goes through all origins: it is counted when one of the two positions has moved.
+  // Every read returns the lag, and computing it visits all origins: it is recomputed only if one of the two positions has
+  // changed.
   let counted: { readonly leader: Position; readonly here: number; readonly lag: number } | undefined;
   const lagEvents = (): number | undefined => {
     if (role.leads) return 0;

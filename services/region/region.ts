@@ -1,9 +1,9 @@
 /**
- * One region: joins the rooms. The path of a write through them:
+ * One region: joins its parts. The path of a write through them:
  *
  *     http → intake → wal (flush) → apply → ship → stream → receive → wal (flush) → apply, in every other region
  *
- * Time, chance, store, stream and links come in from outside, so that a simulation can run many regions in one process.
+ * Clock, randomness, store, stream and links are passed in, so that a simulation can run many regions in one process.
  */
 import type Koa from 'koa';
 import { Refusal } from '../../shared/errors/errors.ts';
@@ -75,7 +75,7 @@ import type { Store, StoreHome } from './store/store.ts';
 import { openLog } from './wal/log.ts';
 import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
 
-/** Reads never answer for a moment further ahead of the own clock than this, ms. */
+/** Limit of the read time ahead of this region's clock, ms. */
 const READ_AHEAD_MS = 5 * 60_000;
 
 export interface RegionOptions {
@@ -92,11 +92,11 @@ export interface RegionOptions {
   /** Its own key for heartbeats; absent: failover is manual. */
   readonly alive?: Control | undefined;
   readonly schema: Schema;
-  /** Where the schema came from, for messages. */
+  /** Source of the schema, for messages. */
   readonly schemaFile: string;
   /** To every other region of the topology. */
   readonly links: readonly PeerLink[];
-  /** Regions whose origins are taken, present and former; absent: whoever opens them. */
+  /** Regions whose origins are accepted, present and former; absent: any. */
   readonly regions?: readonly string[];
   readonly intakeQueueLimit: number;
   readonly intakeQueueBytes: number;
@@ -108,26 +108,29 @@ export interface RegionOptions {
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
   readonly httpLimits: HttpLimits;
-  /** The same in every region; absent or empty: the default that everybody knows. See `pages/signed-cursors.ts`. */
+  /** The same in every region; absent or empty: the public default. See `pages/signed-cursors.ts`. */
   readonly cursorSecret?: string;
-  /** A peer's snapshot is here and can take the place of the store: this region is to be stopped, merged into it, and begun on it. */
+  /**
+   * A peer's snapshot was fetched and can replace the store: the receiver stops this region, merges its store into the copy, and
+   * starts it on the copy.
+   */
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
-  /** Where the vector index lives: a thread of its own, or here. */
+  /** Opens the vector index: in a thread of its own, or in this one. */
   readonly openVectors: OpenVectorWorker;
-  /** What builds filter index and text index of many items at a start; absent: they are told them one by one. */
+  /** Builds filter index and text index of many items at a start; absent: items are indexed one by one. */
   readonly openRebuild?: () => Rebuild;
   /** Monotonic ms before which no snapshot is fetched; absent: at once. */
   readonly snapshotsNotBeforeMs?: number;
-  /** The process must end at once, answering nobody. */
+  /** The process must end at once, without answering. */
   readonly onFatal: (error: unknown) => void;
 }
 
 export interface Region {
   readonly app: Koa;
   start(): void;
-  /** Comes before `stop`: see `leadership/step-down.ts`. */
+  /** Called before `stop`: see `leadership/step-down.ts`. */
   readonly stepDown: StepDown;
-  /** Stops accepting, finishes what it took, closes the store. */
+  /** Stops accepting, finishes accepted writes, closes the store. */
   stop(): Promise<void>;
 }
 
@@ -165,7 +168,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     onApplied: (batch) => {
       counters.applied(batch.last - batch.first + 1);
       keptDigest.applied(batch);
-      // An origin of this region that comes back from a peer is this region's to ship.
+      // An origin of this region that was fetched from a peer is shipped by this region.
       if (regionOf(batch.origin) === region) ship.notify(batch.origin);
     },
   });
@@ -359,7 +362,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     retireDisk: (id) => disks.retire(id),
     async setAside(range) {
       await setAside(wal, range, apply.applied);
-      // What was refused for it may be taken now.
+      // Batches that were refused for this reason may be acceptable now.
       ingest.release(range.origin);
       repair.nudge();
     },

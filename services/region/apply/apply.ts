@@ -9,7 +9,7 @@ import type { Hlc } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { Batch } from '../batch/batch.ts';
 
-/** The last of some events in the order of epochs and clocks: how far they have come in time. */
+/** The last of some events in the order of epochs and clocks. */
 export interface Newest {
   readonly epoch: number;
   readonly hlc: Hlc;
@@ -20,8 +20,8 @@ export interface Newest {
 export const NOTHING_YET: Newest = { epoch: 0, hlc: 0, acceptedMs: 0 };
 
 /**
- * The later of two. Not the one with the later acceptance time: what was accepted under a wrong clock would be the newest until
- * the calendar has caught up, whatever came after it.
+ * The later of two in the order, not the one with the later acceptance time: an event accepted under a wrong clock would stay the
+ * newest until the calendar has caught up.
  */
 export function laterOf(a: Newest, b: Newest): Newest {
   return (a.epoch - b.epoch || a.hlc - b.hlc || a.acceptedMs - b.acceptedMs) >= 0 ? a : b;
@@ -34,7 +34,7 @@ export interface Apply {
   readonly newestMs: number;
   /** Applies flushed batches, each the next of its origin. */
   apply(batches: readonly Batch[]): void;
-  /** How many wait for a position now: the caller's to limit. */
+  /** Number of calls that wait for a position now; the caller limits it. */
   readonly waiting: number;
   /** True once `applied` covers `position`, false after `limitMs`. */
   reached(position: Position, limitMs: number): Promise<boolean>;

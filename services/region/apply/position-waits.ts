@@ -1,16 +1,16 @@
 /**
- * Who waits for a position to be applied. Each waits at one origin at a time, the first one that is lacking, with those that
- * wait for the most at the front: a batch costs its own origin a look at the end of the line, however many wait, and for
- * however many origins.
+ * Reads that wait for a position to be applied. Each waits at one origin at a time, the first one that lags. The waits of an
+ * origin are sorted with the highest sequence first, so a batch only checks the end of its own origin's list, whatever the number
+ * of waits and origins.
  */
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 
 interface Waiter {
-  /** What of the wanted position was not looked at yet. */
+  /** The part of the wanted position that was not checked yet. */
   readonly left: Iterator<readonly [string, number]>;
   readonly resolve: (reached: boolean) => void;
-  /** Where it stands. */
+  /** Index in its origin's list. */
   origin: string;
   sequence: number;
   timer: Timer | undefined;
@@ -20,7 +20,7 @@ export class PositionWaits {
   private readonly clock: Clock;
   private readonly applied: Position;
   private readonly lines = new Map<string, Waiter[]>();
-  /** How many wait. */
+  /** Number of waits. */
   size = 0;
 
   constructor(clock: Clock, applied: Position) {
@@ -55,7 +55,7 @@ export class PositionWaits {
     if (line.length === 0) this.lines.delete(origin);
   }
 
-  /** Moves it to the next origin of which it lacks something; false: there is none. */
+  /** Moves it to the next origin that lags behind its position; false: none does. */
   private lacks(waiter: Waiter): boolean {
     for (let next = waiter.left.next(); next.done !== true; next = waiter.left.next()) {
       const [origin, sequence] = next.value;

@@ -1,11 +1,11 @@
 /**
- * The batch codec: consecutive events of one origin, the same bytes in LMDB and on the wire, taken or skipped whole.
+ * The batch codec: consecutive events of one origin, the same bytes in LMDB and on the wire, accepted or skipped whole.
  *
  * Layout, little-endian; varint = LEB128 of a non-negative integer below 2^53:
  *
  *     0  u16  magic 0x4254 ("TB")        4  u32  length of the whole batch, bytes
  *     2  u8   format version             8  u32  CRC-32 of everything from byte 12
- *     3  u8   reserved, 0               12  16 B chain: SHA-256 of the predecessor's bytes, cut to 16 (zeros for the first)
+ *     3  u8   reserved, 0               12  16 B chain: SHA-256 of the predecessor's bytes, truncated to 16 (zeros for the first)
  *                                       28  8 B  schema hash
  *     36 u8 length + origin · varint epoch · varint first · varint count · varint base HLC
  *     format 2 alone: varint ms by which the HLC was ahead of the wall clock when the batch was accepted, ≥ 1
@@ -21,10 +21,10 @@
  * The acceptance time of an event is the millisecond of its HLC less what the HLC was ahead (`acceptedMs` in `events.ts`).
  * Format 2 is written only where it was ahead: every other batch is of format 1, byte for byte.
  *
- * Magic, length and CRC stay where they are in every version, so that damage is told apart from a later version. A reader
- * that meets another version or kind behind a right CRC stops there (`UnknownFormat`): nothing is skipped. What an event may
- * hold is checked here by the rules of every door (`events.ts`), so that a decoded batch can be applied as far as the
- * schema allows. `batch-builder.ts` writes what is read here.
+ * Magic, length and CRC have the same offsets in every version, so that damage is distinguished from a later version. A reader
+ * that finds another version or kind behind a right CRC stops there (`UnknownFormat`): nothing is skipped. The contents of events
+ * are checked here by the rules for every source (`events.ts`), so a decoded batch can be applied as far as the schema allows.
+ * `batch-builder.ts` writes what is read here.
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -82,11 +82,11 @@ export interface Batch extends BatchHeader {
   readonly lastHlc: number;
   /** By how much the HLC was ahead of the wall clock when these events were accepted, ms. */
   readonly aheadMs: number;
-  /** What its successor carries as `chain`: {@link chainHash} of the bytes, counted once. */
+  /** The value of `chain` in its successor: {@link chainHash} of the bytes, computed once. */
   readonly hash: Uint8Array;
-  /** The same events by column, where all are signals without keys: whoever handles many reads these. */
+  /** The same events by column, if all are signals without keys: callers that handle many read these. */
   readonly signals: SignalColumns | undefined;
-  /** Made from the bytes when first asked for. */
+  /** Decoded from the bytes at the first access. */
   readonly events: readonly Event[];
 }
 
@@ -99,7 +99,7 @@ interface BatchParts {
   readonly events?: readonly Event[] | undefined;
 }
 
-/** A batch of bytes that are known to be one. */
+/** A batch of bytes that were checked before. */
 export function batchOf(parts: BatchParts): Batch {
   return new LazyBatch(parts);
 }
@@ -148,12 +148,12 @@ export function newestMsOf({ lastHlc, aheadMs }: Pick<Batch, 'lastHlc' | 'aheadM
   return hlcMs(lastHlc) - aheadMs;
 }
 
-/** What the successor of a batch carries as `chain`. */
+/** The value of `chain` in the successor of a batch. */
 export function chainHash(bytes: Uint8Array): Uint8Array {
   return createHash('sha256').update(bytes).digest().subarray(0, CHAIN_BYTES);
 }
 
-/** Encoded size of one event, bytes: what the 256 KiB limit is about. */
+/** Encoded size of one event, bytes; the 256 KiB limit applies to it. */
 export function eventBytes(event: Event | EventBody): number {
   const frame = event.key === undefined ? 24 : 24 + KEY_BYTES;
   switch (event.kind) {
@@ -171,7 +171,7 @@ function decodeKey(reader: Reader): EventKey {
   return { id, bodyHash: reader.slice(KEY_HASH_BYTES).toString('base64url') };
 }
 
-/** Splits a message into the bytes of its batches. Throws {@link DamagedBatch} where the framing does not hold. */
+/** Splits a message into the bytes of its batches. Throws {@link DamagedBatch} if the framing is wrong. */
 export function splitMessage(message: Uint8Array): Uint8Array[] {
   const view = Buffer.from(message.buffer, message.byteOffset, message.length);
   const parts: Uint8Array[] = [];
@@ -187,12 +187,12 @@ export function splitMessage(message: Uint8Array): Uint8Array[] {
   return parts;
 }
 
-/** Decodes and checks one batch: magic, length, CRC, version, that its events fill it exactly, and what each of them holds. */
+/** Decodes and checks one batch: magic, length, CRC, version, that its events fill it exactly, and the contents of each. */
 export function decodeBatch(bytes: Uint8Array): Batch {
   return decodeBatchUnder(NO_QUARANTINE, bytes);
 }
 
-/** The same where events in quarantine may hold anything, and are what the quarantine makes of them. */
+/** The same for a batch with events in quarantine: these may have any contents, and are decoded as the quarantine defines. */
 export function decodeBatchUnder(quarantine: Quarantine, bytes: Uint8Array): Batch {
   const head = readHead(bytes);
   const { header, aheadMs, reader } = head;
@@ -203,7 +203,7 @@ export function decodeBatchUnder(quarantine: Quarantine, bytes: Uint8Array): Bat
   return batchOf({ header, bytes, aheadMs, ...readEvents(head, quarantine) });
 }
 
-/** Undefined where not all are plain signals, or one of them is none: read one by one it says which. */
+/** Undefined if not all are plain signals, or one is invalid: reading one by one then finds out which. */
 function signalsOf(head: Head): { signals: SignalColumns; lastHlc: number } | undefined {
   try {
     return readSignals(head);
@@ -235,13 +235,13 @@ function readWeight(reader: Reader): number {
   return weight;
 }
 
-/** The HLC of the last event; what is added up to it only grows. */
+/** HLC of the last event; the differences only grow up to it. */
 function checkedHlc(hlc: number): number {
   if (!Number.isSafeInteger(hlc)) throw new InvalidBatch('a clock value of the batch is out of range');
   return hlc;
 }
 
-/** Undefined at the first event that is no signal, or has a key. */
+/** Undefined at the first event that is not a signal, or has a key. */
 function readSignals({
   reader,
   count,
@@ -273,7 +273,7 @@ function readEvents(head: Head, quarantine: Quarantine): { events: readonly Even
   const events: Event[] = [];
   let names: readonly string[] = [];
   let hlc = baseHlc;
-  // Once the place of the next event is lost, all that follow are.
+  // If the offset of the next event is unknown, all that follow are unreadable.
   let lost: InvalidBatch | UnknownFormat | undefined;
   try {
     names = readNames(reader, count);
@@ -310,7 +310,7 @@ function readEvents(head: Head, quarantine: Quarantine): { events: readonly Even
 
 interface ReadEvent {
   readonly event: Event;
-  /** What no event may hold; the next one can be read all the same. */
+  /** Contents that are not allowed in an event; the next one can still be read. */
   readonly flaw: InvalidBatch | undefined;
 }
 
@@ -323,7 +323,7 @@ function setAside(event: Event | undefined, lastHlc: number): Event {
   return { kind: 'delete', hlc, entity, aside, ...(aheadMs === undefined ? {} : { aheadMs }) };
 }
 
-/** Throws where it cannot be told what the next event begins with. */
+/** Throws if the offset of the next event is unknown. */
 function readEvent({ reader, aheadMs }: Head, names: readonly string[], lastHlc: number): ReadEvent {
   const tag = reader.byte();
   const kind = tag & ~KEYED;
@@ -372,7 +372,7 @@ function withExtra(event: Event, extra: Extra): Event {
   return extra.key === undefined && extra.aheadMs === undefined ? event : { ...event, ...extra };
 }
 
-/** Undefined: it is no metadata. */
+/** Undefined if it is not metadata. */
 function parseMetadata(bytes: Buffer): Metadata | undefined {
   try {
     const value: unknown = JSON.parse(bytes.toString('utf8'));

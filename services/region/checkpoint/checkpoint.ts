@@ -1,30 +1,29 @@
 /**
- * Checkpoints: the signal ledger on disk, so that a start replays only the log's tail, and so that the log's beginning may go.
+ * Checkpoints: the signal ledger on disk, so that a start replays only the log's tail, and the log's beginning can be trimmed.
  *
- * The ledger is cut into 256 shards by a hash of the entity. A pass writes every shard that changed, one after another,
- * each in one synchronous step with the position it stands at, each in its own flushed transaction; at the end of the pass
- * the position at its beginning becomes the floor: every shard covers it, those that did not change included. Recovery
- * replays the log from the floor, and each shard skips per origin what it covers.
+ * The ledger is divided into 256 shards by a hash of the entity. A checkpoint run writes every shard that changed, one after
+ * another, each encoded in one synchronous step with its position, each in its own flushed transaction. At the end of the run the
+ * position at its beginning becomes the checkpoint position: every shard covers it, those that did not change included. Recovery
+ * replays the log from the checkpoint position, and each shard skips per origin what it covers.
  *
- * Everything else the log made - registers, copies of keys, origins - lies in the store as documents, written with each
- * batch, and needs no checkpoint.
+ * Everything else that the log produces (registers, idempotency records, origins) is in the store, written with each batch, and
+ * needs no checkpoint.
  *
- * What a crash leaves: each shard as it was last written, whole, with its own position; the floor of the last finished
- * pass. Shards of an unfinished pass are newer than the floor and are used. A shard that cannot be read is
- * `Fault('damaged_checkpoint')`: where the log still begins at 1, the shard is replayed from there instead.
+ * What a crash leaves: each shard as it was last written, whole, with its own position; the checkpoint position of the last
+ * finished run. Shards of an unfinished run are newer than the checkpoint position and are used. A shard that cannot be read is
+ * `Fault('damaged_checkpoint')`: if the log still begins at 1, the shard is replayed from there instead.
  *
- * Trimming: a batch goes, oldest origin first, while the batches take more than the configured bytes, and only when the floor
- * covers it, another region reported it durable (where there are others), and no copy being served to a peer still needs it. A region that lacks it
- * then comes back by a snapshot (`snapshot/snapshot.ts`).
+ * Trimming: batches are removed, oldest origin first, while they take more than the configured bytes, and only if the checkpoint
+ * position covers them, another region (if there is one) reports them durable, and no peer that fetches a snapshot still needs
+ * them. A region that lacks them later recovers by a snapshot (`snapshot/snapshot.ts`).
  *
- * **How a stored shard says where it stands.** Its row names only the entries of its position P that differ from the floor F
- * it was written under; its effective position is E = max(F', entries), F' the floor stored when it is read. Claim: the
- * shard's content is exactly what the events up to E make of it. F' = F: E = P. Else F' is the position at the beginning of a
- * later end of pass, and either
- * - the row was written in that very pass: then F ≤ F' ≤ P, so an entry left out (P = F there) has F' = P too: E = P; or
- * - it was not, because the shard had not changed when its turn came, at a position Q ≥ F', Q ≥ P: no event between P
- *   and Q touches the shard, so its content is that of every position between them. E ≤ Q; E ≥ P, because an entry left
- *   out is F ≤ F'. By the same step it stays so through every later pass.
+ * **The position of a stored shard.** Its row has only the entries of its position P that differ from the checkpoint position F
+ * at the time of writing. Its effective position is E = max(F', entries), with F' the checkpoint position stored when it is read.
+ * Claim: the shard's content is exactly the result of the events up to E. If F' = F: E = P. Otherwise F' is the position at the
+ * beginning of a run that ended later, and either
+ * - the row was written in that same run: then F ≤ F' ≤ P, so an omitted entry (P = F there) has F' = P too: E = P; or
+ * - it was not, because the shard had not changed when the run reached it, at a position Q ≥ F', Q ≥ P: no event between P
+ *   and Q touches the shard, so its content is that of every position between them. E ≤ Q; E ≥ P, because an omitted entry is F ≤ F'. By the same step this holds after every later run.
  * A shard without a row is the second case with P the position before everything.
  */
 import { crc32 } from 'node:zlib';
@@ -33,21 +32,21 @@ import type { KnownDisk } from '../../../shared/protocol/known-disks.ts';
 import { formatPosition, merge, type Position, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
 
 export interface Checkpoint {
-  /** What every shard on disk covers: where a restart would replay from. Empty before the first pass. */
+  /** The checkpoint position: every shard on disk covers it, and a restart replays from it. Empty before the first run. */
   readonly checkpointPosition: Position;
-  /** Events applied since the floor: what a restart would replay. */
+  /** Events applied since the checkpoint position, which a restart would replay. */
   readonly behind: number;
-  /** When the floor was the present, epoch ms; 0 before the first pass. */
+  /** When the run of the checkpoint position began, epoch ms; 0 before the first run. */
   readonly checkpointedMs: number;
-  /** Writes passes when due, from now on. */
+  /** Starts checkpoint runs when they are due. */
   start(): void;
-  /** Writes a pass now, or joins the one under way; resolves at its end, or when it was given up. For backups and tests. */
+  /** Starts a run now, or joins the one in progress; resolves at its end, or when it was abandoned. For backups and tests. */
   now(): Promise<void>;
   /** Finishes the shard being written. */
   stop(): Promise<void>;
 }
 
-/** A background work of this room that only ever takes away what nobody needs. */
+/** Background work of this folder that only removes data that is no longer needed. */
 export interface Sweep {
   start(): void;
   stop(): Promise<void>;
@@ -59,18 +58,20 @@ export interface Disks {
   readonly own: string | undefined;
   /** All others that were ever seen, retired ones among them. */
   readonly known: readonly KnownDisk[];
-  /** The earliest moment up to which everything that was accepted on any disk is known here, epoch ms; undefined: that cannot be told. */
+  /** The time up to which everything that was accepted on any disk is known here, epoch ms; undefined if that is unknown. */
   readonly knownMs: number | undefined;
-  /** Stores what is known of them. What is decided by it is stored later. */
+  /** Stores the account. Decisions based on it are stored later. */
   store(): Promise<void>;
-  /** An operator says that the disk will not come back. Stored when resolved. Throws a `Refusal`: `unknown_disk`, `disk_in_use`. */
+  /**
+   * An operator declares that the disk will not return. Stored when resolved. Throws a `Refusal`: `unknown_disk`, `disk_in_use`.
+   */
   retire(id: string): Promise<void>;
 }
 
-/** The floor of the last finished pass. */
+/** The checkpoint position of the last finished run. */
 export interface CheckpointPosition {
   readonly position: Position;
-  /** The beginning of that pass, epoch ms. */
+  /** The beginning of that run, epoch ms. */
   readonly atMs: number;
 }
 
@@ -79,7 +80,7 @@ export function checkpointMark({ position, atMs }: CheckpointPosition): unknown 
   return { position: formatPosition(position), atMs };
 }
 
-/** Throws `Fault('damaged_checkpoint')` for a mark that is none. */
+/** Throws `Fault('damaged_checkpoint')` for an invalid mark. */
 export function readCheckpointPosition(mark: unknown): CheckpointPosition {
   if (mark === undefined) return { position: new Map(), atMs: 0 };
   const { position, atMs } = (mark ?? {}) as { readonly position?: unknown; readonly atMs?: unknown };
@@ -96,7 +97,7 @@ const CRC_AT = 1;
 const LENGTH_AT = 5;
 const ROW_HEAD_BYTES = 9;
 
-/** A shard's row: where it stands, relative to the floor that is stored now, and its content. */
+/** A shard's row: its position relative to the present checkpoint position, and its content. */
 export function packShard(shard: Uint8Array, at: Position, checkpointPosition: Position): Uint8Array {
   const entries = [...at].filter(([origin, sequence]) => sequence !== sequenceOf(checkpointPosition, origin));
   const text = Buffer.from(formatPosition(new Map(entries)), 'ascii');
@@ -109,7 +110,7 @@ export function packShard(shard: Uint8Array, at: Position, checkpointPosition: P
   return row;
 }
 
-/** The row's effective position under the floor that is stored now, and its content. Throws `Fault('damaged_checkpoint')`. */
+/** The row's effective position under the present checkpoint position, and its content. Throws `Fault('damaged_checkpoint')`. */
 export function unpackShard(
   row: Uint8Array,
   checkpointPosition: Position,

@@ -1,12 +1,12 @@
 /**
- * Passes over the ledger's shards, when due. See `checkpoint.ts`.
+ * Checkpoint runs over the ledger's shards, when due. See `checkpoint.ts`.
  *
  * Order of effects: remember the applied position → each changed shard: encode it and take the applied position in one
- * synchronous step, store, flush → store the remembered position as the floor → only then it counts, here and for
+ * synchronous step, store, flush → store the remembered position as the checkpoint position → only then use it, here and for
  * trimming. What is applied is durable, so no shard is ever ahead of the log.
  *
- * After each shard it pauses for as long as the shard took, encoding and flush: the event loop and the store's one writer are
- * at least half of the time free for writes.
+ * After each shard it pauses for as long as encoding and flush took: the event loop and the store's one writer are free for
+ * writes at least half of the time.
  *
  * In between it has the ledger give back the bucket memory of pairs that went quiet.
  */
@@ -18,14 +18,14 @@ import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { Wal } from '../wal/wal.ts';
 import { type Checkpoint, type CheckpointPosition, checkpointMark, packShard } from './checkpoint.ts';
 
-/** How often it is looked whether a pass is due, ms. */
+/** Interval of checks whether a run is due, ms. */
 const LOOK_MS = 1_000;
-/** A pass that was given up is tried again after this long, ms. */
+/** Wait before the next try after a run was abandoned, ms. */
 const RETRY_MS = 30_000;
-/** Pairs without an event for this long give their bucket memory back, some of them looked at each time. */
+/** Pairs without an event for this long release their bucket memory; some pairs are checked each time. */
 const QUIET_MS = 2 * 3_600_000;
 const PACK_PAIRS = 20_000;
-/** Where there are many pairs, a pass waits for up to this many times as many events. */
+/** With many pairs a run waits for up to this many times as many events. */
 const MANY = 4;
 /** Pairs sorted at once: a few milliseconds. */
 const PREPARE_PAIRS = 50_000;
@@ -37,12 +37,12 @@ export interface CheckpointerOptions {
   readonly ledger: Pick<Ledger, 'changed' | 'pass' | 'pack' | 'pairs'>;
   /** What the ledger contains. */
   readonly applied: () => Position;
-  /** Where recovery found the floor; empty where it could not use all of what was stored. */
+  /** The recovered checkpoint position; empty if recovery could not use every stored shard. */
   readonly checkpointPosition: CheckpointPosition;
   /**
-   * A pass is due after this many events, and after this long when there was any. It costs as much as there are pairs: with
-   * more of them than this it waits for as many events, within {@link MANY} times the limit, so that what it adds to the cost
-   * of an event does not grow with the ledger.
+   * A run is due after this many events, and after this long if there was any. Its cost is proportional to the pairs: with more
+   * pairs than this it waits for as many events, up to {@link MANY} times the limit, so that its share of the cost of an event
+   * does not grow with the ledger.
    */
   readonly eventsLimit: number;
   readonly intervalMs: number;

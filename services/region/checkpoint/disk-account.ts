@@ -1,12 +1,13 @@
 /**
- * Which disks events may still come from, and up to when everything that was accepted on each is known here.
+ * The account of disks: from which ones events may still arrive, and up to when everything that was accepted on each is known
+ * here.
  *
- * A disk is learnt from its region's status, or from what another region knows of it, and stays listed - on this disk, over
- * restarts - until an operator retires it: a disk that is not heard of any more may hold a tail that nobody has, and be put
- * back. A report counts once everything its region had is applied here. Then everything accepted on that disk until the report
- * is known here, and so is whatever that region knew of other disks. Retiring, and what regions know, spread with the reports.
+ * A disk is learnt from its region's status, or from another region's account, and stays listed, across restarts, until an
+ * operator retires it: a disk that no longer reports may hold a tail that no region has, and may be restored. A report counts
+ * once everything its region had is applied here. Then everything accepted on that disk until the report is known here, and so is
+ * everything that region knew of other disks. Retired disks and accounts spread with the reports.
  *
- * A disk that was retired and is back goes on under a new id.
+ * A retired disk that returns continues under a new id.
  */
 
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
@@ -38,7 +39,7 @@ export interface DiskAccountOptions {
 
 const UNREPORTED_MS = 86_400_000;
 
-/** How many disks nothing was heard of for a day. */
+/** Number of disks without a report for a day. */
 export function unreportedDisks(disks: readonly KnownDisk[], nowMs: number): number {
   return disks.filter(({ knownMs, retired }) => !retired && knownMs < nowMs - UNREPORTED_MS).length;
 }
@@ -57,9 +58,9 @@ interface Report {
 class DiskAccount implements Disks {
   private readonly options: DiskAccountOptions;
   private disks: readonly KnownDisk[];
-  /** Of each disk the oldest report that is not applied here: a busy region's newest one never would be. */
+  /** The oldest report of each disk that is not applied here: a busy region's newest one never would be. */
   private readonly waiting = new Map<string, Report>();
-  /** Somebody reports a disk that found no place in the list. */
+  /** A disk was reported that did not fit in the list. */
   private unlisted = false;
 
   constructor(options: DiskAccountOptions) {
@@ -124,9 +125,9 @@ class DiskAccount implements Disks {
       if (durable === undefined || disks === undefined || !isDiskId(disk)) continue;
       this.learn([{ id: disk, region, knownMs: 0, retired: false }, ...disks.map((each) => ({ ...each, knownMs: 0 }))]);
       const before = this.waiting.get(disk);
-      // A disk that has less than it had was put back to an earlier state: what it had then may never come.
+      // A disk that has less than before was restored to an earlier state: its later events may never arrive.
       if (before !== undefined && covers(durable, before.durable)) continue;
-      // A clock that is ahead does not make anything known that is yet to be accepted.
+      // A clock that is ahead must not cover events that are yet to be accepted.
       this.waiting.set(disk, { durable, atMs: Math.min(status.clockMs, clock.nowMs()), disks });
     }
     this.settle();
@@ -147,7 +148,7 @@ class DiskAccount implements Disks {
     }
   }
 
-  /** The own disk is not in the list: everything accepted on it is known here. */
+  /** This region's own disk is not in the list: everything accepted on it is known here. */
   private others(disks: readonly KnownDisk[]): readonly KnownDisk[] {
     const own = this.options.wal.mark('disk');
     return disks.filter(({ id }) => id !== own);
@@ -169,7 +170,7 @@ class DiskAccount implements Disks {
     if (left > 0) this.unlisted = true;
     const same = ({ id, retired }: KnownDisk): boolean =>
       before.some((disk) => disk.id === id && disk.retired === retired);
-    // Moments are stored when something is forgotten by them; an older one only forgets less.
+    // These times are stored when records are removed by them; an older one only removes less.
     if (disks.length !== before.length || !disks.every(same)) wal.noteMark('disks', disks);
   }
 }

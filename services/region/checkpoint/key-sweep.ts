@@ -1,13 +1,15 @@
 /**
- * Forgetting idempotency keys whose seven days are over, as exactly as counting them.
+ * Removes idempotency records whose seven days are over, without changing what counts.
  *
- * Let T be the moment up to which everything that was accepted on any disk is known here (`disk-account.ts`). A copy that comes
- * later was accepted at T or after, less what a clock was set back: one day is left for that. So where every copy under a key was
- * accepted before T − 7 d − 1 d, a copy still to come begins another request, and counts whether the old ones are known or
- * not. A key's row goes when that is so of all its writes: knowing one of them longer changes nothing either. A copy that comes all the same, from a disk that nobody had seen or that was retired, is not taken
- * (`receive/ingest.ts`): the log knows up to when it has forgotten.
+ * Let T be the time up to which everything that was accepted on any disk is known here (`disk-account.ts`). An event that arrives
+ * later was accepted at T or after, minus the amount by which a clock was set back: one day is reserved for that. So if every
+ * event under a key was accepted before T − 7 d − 1 d, a later one begins another request, and counts whether the old ones are
+ * known or not. A key's row is removed when this holds for all its writes: knowing one of them longer changes nothing either. A
+ * duplicate that arrives in spite of this, from a disk that no region had seen or that was retired, is refused
+ * (`receive/ingest.ts`): the log knows up to when records were removed.
  *
- * Only keys whose copies all lie below the floor go: whatever a restart replays, it finds the copies of.
+ * Only keys whose events are all covered by the checkpoint position are removed: a restart finds the records of everything that
+ * it replays.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
@@ -19,7 +21,7 @@ import type { Disks, Sweep } from './checkpoint.ts';
 
 /** Clocks are taken to be set back by less than this, ms. */
 const SET_BACK_MS = 86_400_000;
-/** What one step looks at: single writes have small rows, a bulk's is as large as the bulk. */
+/** Limits of one step: single writes have small rows, a bulk's is as large as the bulk. */
 const STEP_ROWS = 1_000;
 const STEP_BYTES = 4 * 1024 * 1024;
 const STEP_MS = 1_000;
@@ -31,7 +33,7 @@ export interface KeySweepOptions {
   readonly log: Log;
   readonly wal: Pick<Wal, 'forgetKeys'>;
   readonly disks: Pick<Disks, 'knownMs' | 'store'>;
-  /** Where a restart would replay from. */
+  /** The checkpoint position, from which a restart would replay. */
   readonly checkpointPosition: () => Position;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -60,7 +62,10 @@ class KeySweep implements Sweep {
     await this.loop;
   }
 
-  /** Copies accepted before this moment have no other to come within their seven days; undefined: that cannot be told. */
+  /**
+   * Events accepted before this time have no duplicate that may still arrive within their seven days; undefined if that is
+   * unknown.
+   */
   private get beforeMs(): number | undefined {
     const { knownMs } = this.options.disks;
     return knownMs === undefined ? undefined : knownMs - KEY_KEPT_MS - SET_BACK_MS;

@@ -1,12 +1,13 @@
 /**
  * Trimming the log's beginning while it takes more than the configured bytes. See `checkpoint.ts`.
  *
- * The rule is asked anew before each step of at most a few MiB: a step never removes what was not allowed at its beginning, nor
- * more than is too much, so that what a lagging region may need within the configured bytes stays. Between two steps it pauses
- * for as long as the step took, so that writes are not held up.
+ * The rule is evaluated before each step of at most a few MiB: a step never removes what was not allowed at its beginning, nor
+ * more than the excess, so that batches within the configured bytes stay for a lagging region. Between two steps it pauses for as
+ * long as the step took, so that writes are not delayed.
  *
- * What another region reported durable stays on its disk unless that is lost, so its reports would stay true; only those of
- * the newest poll count all the same. A region that is partitioned, behind or dead is not waited for: it comes back by a snapshot.
+ * What another region reported durable stays on its disk unless that is lost, so earlier reports would stay true; nevertheless
+ * only those of the newest poll count. Trimming does not wait for a region that is partitioned, behind or dead: it recovers by a
+ * snapshot.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
@@ -26,7 +27,7 @@ export interface TrimmerOptions {
   readonly peers: Pick<Peers, 'views' | 'expected'>;
   /** Where a restart would replay from. */
   readonly checkpointPosition: () => Position;
-  /** What a fetcher of a copy may still ask for begins after it; undefined: nobody fetches. */
+  /** A region that fetches a snapshot may still ask for batches after this position; undefined: none fetches. */
   readonly needed: () => Position | undefined;
   /** Batches may take this much. */
   readonly retentionBytes: number;
@@ -73,7 +74,7 @@ class Trimmer implements Sweep {
     }
   }
 
-  /** Steps until the log is small enough, or nothing more may go. */
+  /** Steps until the log is small enough, or nothing more may be removed. */
   private async trim(): Promise<void> {
     const { clock, log, wal, retentionBytes, onTrimmed } = this.options;
     let events = 0;
@@ -88,10 +89,10 @@ class Trimmer implements Sweep {
     if (events > 0) log.info('log trimmed', { events, bytes: wal.batchBytes });
   }
 
-  /** The oldest origin that has something to give loses some of it; answers how many events. */
+  /** Trims the oldest origin that may be trimmed; returns the number of events. */
   private async step(): Promise<number> {
     const { wal, retentionBytes } = this.options;
-    // Half of what is too much: on its pages a batch takes up to twice its own bytes.
+    // Half of the excess: a batch takes up to twice its bytes in pages.
     const limitBytes = Math.min(STEP_BYTES, (wal.batchBytes - retentionBytes) / 2);
     const rule = this.rule();
     const oldestFirst = wal
@@ -102,13 +103,13 @@ class Trimmer implements Sweep {
       const upTo = allowed(rule, info);
       if (upTo < info.first) continue;
       const { batches } = await wal.trim(info.origin, upTo, limitBytes);
-      // None: the batch at its beginning reaches beyond what is allowed.
+      // Nothing is removed: its first batch reaches beyond the allowed sequence.
       if (batches > 0) return (wal.origin(info.origin)?.first ?? info.first) - info.first;
     }
     return 0;
   }
 
-  /** What decides at this moment, gathered once for all origins. */
+  /** The present inputs of the rule, read once for all origins. */
   private rule(): Rule {
     const { checkpointPosition, needed, peers } = this.options;
     const reports = [...peers.views.values()]
@@ -128,7 +129,7 @@ interface Rule {
   readonly peers: { readonly expected: number; readonly reports: readonly Position[] };
 }
 
-/** Highest sequence that may go. */
+/** Highest sequence that may be removed. */
 function allowed({ checkpointPosition, fetched, peers }: Rule, { origin }: OriginInfo): number {
   return Math.min(
     sequenceOf(checkpointPosition, origin),

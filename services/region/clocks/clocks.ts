@@ -1,14 +1,14 @@
 /**
  * Whether this region's clock can be trusted to say when events are accepted.
  *
- * A clock alone cannot be judged. Its witnesses are the peers' clocks, as they reported them with their status, and the
- * routers' clocks, which come with every request of theirs: a region that gets writes always knows one. Accepting is safe where a
- * strict majority of all known clocks, the own one among them, lies within {@link UNSAFE_MS} of the own one, and there is a
- * witness at all. Two clocks that differ are both unsafe: nobody can tell which is right.
+ * A clock alone cannot be judged. Its witnesses are the peers' clocks, reported with their status, and the routers' clocks, sent
+ * with every request: a region that receives writes always knows one. Accepting is safe if there is a witness, and a strict
+ * majority of all known clocks, this region's included, is within {@link UNSAFE_MS} of its own. Two clocks that differ are both
+ * unsafe, because neither is known to be right.
  *
- * A witness that has stopped answering stays one for a while: its clock goes on by this process's monotonic time. So the death of a
- * leader does not take the judgement from those who may follow it, and a wall clock that is set is noticed at once, before anybody is
- * asked again. Nothing is accepted after a start before every peer was asked once.
+ * A witness that no longer answers counts for a while: its clock is advanced by this process's monotonic time. So the death of a
+ * leader does not leave its possible successors without a judgement, and a wall clock that is changed is noticed at once, before
+ * the next poll. Nothing is accepted after a start before every peer was asked once.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -21,8 +21,8 @@ import type { Wal } from '../wal/wal.ts';
 export const UNSAFE_MS = 30_000;
 
 /**
- * How far the latest acceptance time of the log is ahead of a clock, ms, ≥ 0: one of the two is wrong where that is much. What was
- * mended does not count.
+ * How far the latest acceptance time of the log is ahead of a clock, ms, ≥ 0: if it is large, one of the two is wrong. Mended
+ * events do not count.
  */
 export function logAheadMs(wal: Pick<Wal, 'origins' | 'mark'>, nowMs: number): number {
   const future = mendedOf(wal.mark('mended'))?.future ?? {};
@@ -33,9 +33,9 @@ export function logAheadMs(wal: Pick<Wal, 'origins' | 'mark'>, nowMs: number): n
   return aheadMs;
 }
 
-/** How long a clock that is not heard any more is a witness. */
+/** How long a clock that no longer answers counts as a witness. */
 export const WITNESS_KEPT_MS = 600_000;
-/** Routers whose clocks are kept, the latest heard. */
+/** Number of routers whose clocks are kept, the latest ones. */
 const ROUTERS_LIMIT = 16;
 
 export interface ClockCheckOptions {
@@ -44,7 +44,7 @@ export interface ClockCheckOptions {
   readonly peers: Pick<Peers, 'views' | 'asked'>;
 }
 
-/** A clock as it was heard. */
+/** A clock as it was reported. */
 interface Heard {
   readonly clockMs: number;
   /** Monotonic ms. */
@@ -53,7 +53,7 @@ interface Heard {
 
 interface Witness {
   readonly name: string;
-  /** Its clock minus the own one at this moment, ms. */
+  /** Its clock minus this region's, now, ms. */
   readonly offsetMs: number;
 }
 
@@ -65,7 +65,7 @@ export class ClockCheck {
     this.options = options;
   }
 
-  /** A request of a router came, which says what time it was there. */
+  /** Records the clock that a router's request has sent. */
   heard({ router, clockMs }: RouterClock): void {
     this.routers.delete(router);
     this.routers.set(router, { clockMs, atMs: this.options.clock.monotonicMs() });
@@ -84,7 +84,7 @@ export class ClockCheck {
     return largest;
   }
 
-  /** Why nothing may be accepted by this clock now; undefined: it may. */
+  /** Why this clock is not safe for accepting now; undefined if it is. */
   get writeBlocker(): Refusal | undefined {
     const { region, peers } = this.options;
     if (!peers.asked) {
@@ -126,7 +126,7 @@ export class ClockCheck {
   }
 }
 
-/** Of at least one number; the higher one of the two in the middle. */
+/** Median of at least one number; the higher one of two in the middle. */
 function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
 }

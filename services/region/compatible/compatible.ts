@@ -1,17 +1,17 @@
 /**
- * Whether a schema may follow another on the same log. Batches log signal names, and the stored sums are kept by name:
- * a name that changes its meaning or vanishes would make the old events say something else, in this region only.
+ * Whether a schema may follow another on the same log. Batches log signal names, and sums are stored by name: a name that changes
+ * its meaning or is removed would change the meaning of old events, in this region only.
  *
- * A region stores the description of the schema it last started with and refuses to start with one that does not
- * contain it. Additions are free; boosts, BM25 parameters and text fields are too, because the text index is rebuilt, and
- * so are profiles, because they decide what is answered, not what is stored.
+ * A region stores the description of the schema it last started with and refuses to start with one that does not contain it.
+ * Additions are free; boosts, BM25 parameters and text fields are too, because the text index is rebuilt, and so are profiles,
+ * because they affect answers, not stored state.
  */
 import { createHash } from 'node:crypto';
 import { ConfigError } from '../../../shared/errors/config-error.ts';
 import type { Batch } from '../batch/batch.ts';
 import type { Schema } from '../schema/schema.ts';
 
-/** What the log depends on: plain JSON, kept between starts. Signals by name, ascending. */
+/** The part of a schema that the log depends on: plain JSON, stored between starts. Signals by name, ascending. */
 export interface SchemaDescription {
   readonly signals: readonly {
     readonly name: string;
@@ -22,7 +22,7 @@ export interface SchemaDescription {
   readonly dimensions: number;
 }
 
-/** Two schemas that the log cannot tell apart have the same description, key order included. */
+/** Two schemas that are equivalent for the log have the same description, key order included. */
 export function describeSchema(schema: Pick<Schema, 'signals' | 'embedding'>): SchemaDescription {
   return {
     signals: [...schema.signals.values()]
@@ -32,7 +32,7 @@ export function describeSchema(schema: Pick<Schema, 'signals' | 'embedding'>): S
   };
 }
 
-/** What a log may use. */
+/** The names that a log may use. */
 export interface Declared {
   hasSignal(name: string): boolean;
   readonly dimensions: number;
@@ -43,7 +43,7 @@ export function declaredBy({ signals, dimensions }: SchemaDescription): Declared
   return { hasSignal: (name) => names.has(name), dimensions };
 }
 
-/** What the batch uses that is not declared; undefined: nothing. */
+/** A name that the batch uses and the schema does not declare; undefined if there is none. */
 export function undeclaredIn(batch: Batch, declared: Declared): string | undefined {
   const unknown = (signal: string): string =>
     `uses the signal ${JSON.stringify(signal)}, which this region's schema does not declare`;
@@ -61,7 +61,7 @@ export function undeclaredIn(batch: Batch, declared: Declared): string | undefin
   return undefined;
 }
 
-/** Of a description that comes from elsewhere. */
+/** Names of a stored or received description. */
 export function isDescription(value: unknown): value is SchemaDescription {
   const { signals, dimensions } = (value ?? {}) as Partial<SchemaDescription>;
   if (!Number.isSafeInteger(dimensions) || !Array.isArray(signals)) return false;
@@ -79,7 +79,7 @@ export function hashOf(description: SchemaDescription): string {
   return createHash('sha256').update(JSON.stringify(description)).digest('hex').slice(0, 16);
 }
 
-/** What of `former` means something else in `present`, or is gone from it: one sentence each, with its path. */
+/** Names of `former` that were changed in `present` or removed: one sentence each, with its path. */
 export function incompatibilities(former: SchemaDescription, present: SchemaDescription): string[] {
   const found: string[] = [];
   const now = new Map(present.signals.map((signal) => [signal.name, signal]));

@@ -1,4 +1,4 @@
-/** Waiting for a condition without polling: every `notify` makes the waiters look again. */
+/** Waiting for a condition without polling: every `notify` makes the waiters check again. */
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 
 export class Condition {

@@ -1,10 +1,9 @@
 /**
- * Filters over metadata: how one is written (`filter=` and the boosts of profiles), and the definition of what it means:
- * one item's metadata, yes or no.
+ * Filters over metadata: how one is written (`filter=` and the boosts of profiles), and its definition: a predicate over one
+ * item's metadata.
  *
- * `in` and `not_in` compare a value as text: `true`, `1990`, `music`; a `string[]` matches when any element does. The
- * order operators hold for numbers only. A field the item lacks is in nothing: it fails `in` and every order operator, and
- * passes `not_in`.
+ * `in` and `not_in` compare a value as text: `true`, `1990`, `music`; a `string[]` matches when any element does. The order
+ * operators match numbers only. A missing field fails `in` and every order operator, and passes `not_in`.
  */
 import type { Metadata, MetadataValue } from '../../../shared/protocol/events.ts';
 
@@ -41,7 +40,7 @@ function readValues(field: string, rest: string): Filter | { readonly problem: s
   return { field, operator: negated ? 'not_in' : 'in', values };
 }
 
-/** What a value counts as where values are compared as text. */
+/** The text of a value for comparisons as text. */
 export function textsOf(value: MetadataValue | undefined): readonly string[] {
   if (value === undefined) return [];
   return typeof value === 'object' ? value : [String(value)];

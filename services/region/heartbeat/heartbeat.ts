@@ -1,9 +1,9 @@
 /**
- * The heartbeat: with automatic failover every region rewrites its own key in the control bucket every second. Routers
- * that lose their way to a leader see by it that others have not.
+ * The heartbeat: with automatic failover every region rewrites its own key in the control bucket every second. A router that
+ * cannot reach a leader sees by it that others can.
  *
- * Says nothing but "this process runs and reaches the bucket"; a partitioned region goes on with it, and says that it is partitioned.
- * What a crash leaves: the key as it was, unchanged from then on.
+ * It only means "this process runs and reaches the bucket". A partitioned region continues to write it, with the flag that it is
+ * partitioned. What a crash leaves: the key as it was, unchanged from then on.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -48,7 +48,7 @@ export class Heartbeat {
         if (entry !== 'missing') this.revision = entry.revision;
       }
       const written = this.revision === undefined ? await key.create(value) : await key.update(value, this.revision);
-      // A conflict is a lost answer of our own or a bucket made anew: the next beat reads first.
+      // A conflict is the lost answer to an own write, or a recreated bucket: the next beat reads first.
       this.revision = written === 'conflict' ? undefined : written.revision;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;

@@ -19,7 +19,7 @@ export interface BlockedAppOptions extends Omit<RegionAppOptions, 'surface'> {
   /** The event, and why it cannot be applied. */
   readonly detail: string;
   readonly status: () => RegionStatus;
-  /** Sets the range aside and begins anew. */
+  /** Sets the range aside and restarts the region in this process. */
   readonly setAside: (range: QuarantinedRange) => Promise<void>;
 }
 

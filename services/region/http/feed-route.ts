@@ -10,10 +10,10 @@ import type { Reading } from './reading.ts';
 
 export type FeedSurface = Pick<RegionSurface, 'rank' | 'search' | 'filterIndex' | 'catalog' | 'cursors' | 'nowMs'>;
 
-/** What a feed shows, and how. */
+/** Parts of a feed's answer. */
 interface Ranked {
   readonly ranking: Ranking;
-  /** The same of any selection; absent where that costs too much. */
+  /** The same for any selection; absent if that costs too much. */
   readonly rankingOf?: (selection: Selection) => Ranking;
   readonly explain: (scored: Scored) => readonly ScorePart[];
   readonly readTime: ReadTime;

@@ -1,6 +1,6 @@
 /**
- * The region's HTTP surface: the internal API of `shared/protocol/internal.ts`, the public reads, health and metrics.
- * It parses, asks one part, and words the answer; it decides nothing.
+ * The region's HTTP surface: the internal API of `shared/protocol/internal.ts`, the public reads, health and metrics. It parses a
+ * request, calls one part, and writes the answer; it decides nothing.
  */
 import type { BodyBudget } from '../../../shared/http/body-budget.ts';
 import type { DigestReply, DigestsReply, RegionStatus, RouterClock } from '../../../shared/protocol/internal.ts';
@@ -18,7 +18,7 @@ import type { FilterIndex } from '../state/filter-index/filter-index.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { Wal } from '../wal/wal.ts';
 
-/** What the routes need of the region. */
+/** The parts of the region that the routes use. */
 export interface RegionSurface {
   readonly region: string;
   readonly intake: Intake;
@@ -34,12 +34,12 @@ export interface RegionSurface {
   readonly cursors: Cursors;
   readonly snapshots: SnapshotServer;
   readonly maxBodyBytes: number;
-  /** Of all bodies in memory together. */
+  /** Limit of all bodies in memory together, bytes. */
   readonly bodies: BodyBudget;
   ready(): boolean;
-  /** About to stop. */
+  /** True if this region is about to stop. */
   draining(): boolean;
-  /** How far filters and search know the items: a while after a start with many not all. */
+  /** Progress of filters and search with indexing the items: not complete for some seconds after a start with many. */
   readonly indexing: { readonly complete: boolean; readonly indexed: number; readonly failed: string | undefined };
   partitioned(): boolean;
   retireDisk(id: string): Promise<void>;
@@ -47,21 +47,21 @@ export interface RegionSurface {
   status(): RegionStatus;
   /** Puts events that cannot be applied into the quarantine. */
   setAside(range: QuarantinedRange): Promise<void>;
-  /** True once everything the stream holds now was handled; false after `limitMs`. */
+  /** True once everything that the stream has now was handled; false after `limitMs`. */
   drain(limitMs: number): Promise<boolean>;
-  /** Counts everything anew, at once. */
+  /** Recounts everything at once. */
   digest(): DigestReply;
   /** Keeps the digest at every position from now on, for a while. */
   digests(): DigestsReply;
-  /** Events the leader has and this region lacks, as last heard; undefined while the leader was never heard. */
+  /** Events of the leader that this region lacks, as last reported; undefined before the leader's first report. */
   lagEvents(): number | undefined;
-  /** The moment reads are answered for, epoch ms. */
+  /** The read time, epoch ms. */
   nowMs(): number;
-  /** A router told what time it is there. */
+  /** Called with the clock of a router. */
   onRouterClock(heard: RouterClock): void;
 }
 
-/** What every read answers besides its result. */
+/** Fields that every read returns in addition to its result. */
 export interface ReadContext {
   readonly region: string;
   readonly position: string;

@@ -1,6 +1,6 @@
 /**
- * `POST /search`: by text, by vector, or by both. The body says what the parameters of `GET /search` say, and the vector,
- * which does not fit a request line; what they have in common is judged by the same code.
+ * `POST /search`: by text, by vector, or by both. The body has the parameters of `GET /search`, and the vector, which does not
+ * fit a request line; common fields are checked by the same code.
  */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
@@ -25,7 +25,7 @@ import type { RegionSurface } from './http.ts';
 import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
-/** In the order refusals list them. `region` is the router's to judge. */
+/** In the order in which refusals list them. The router checks `region`. */
 const fields = [
   'query',
   'vector',

@@ -1,4 +1,4 @@
-/** The internal API, as `shared/protocol/internal.ts` words it. */
+/** The routes of the internal API (`shared/protocol/internal.ts`). */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
@@ -26,7 +26,7 @@ import { fromWire } from '../../../shared/protocol/writes.ts';
 import type { IntakeRequest } from '../intake/intake.ts';
 import type { RegionSurface } from './http.ts';
 
-/** A body as it came: no field of it may be taken for what its type says. */
+/** A body before validation: no field has its declared type for certain. */
 type Fields<T> = { readonly [K in keyof T]?: unknown };
 
 function bulkOf({ writes, signals }: Fields<WritesRequest>): IntakeRequest['bodies'] {
@@ -43,7 +43,7 @@ function bulkOf({ writes, signals }: Fields<WritesRequest>): IntakeRequest['bodi
 
 function intakeRequestOf(request: Fields<WritesRequest>): IntakeRequest {
   const { epoch, atomic, durability } = request;
-  // Compared with the region's own: anything but a number would be neither lower nor higher, and pass.
+  // Compared with the region's own epoch: a value that is not a number would be neither lower nor higher, and pass.
   if (!isCount(epoch) || epoch < 1) throw invalid('epoch must be an integer from 1 to 9007199254740991');
   if (typeof atomic !== 'boolean') throw invalid('atomic must be true or false');
   if (durability !== undefined && durability !== 'stream') throw invalid('durability must be stream, or be left out');

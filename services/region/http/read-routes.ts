@@ -1,4 +1,4 @@
-/** The public reads, answered by this region about itself. */
+/** The public reads, answered from this region's state. */
 import type Router from '@koa/router';
 import { addFeedRoute } from './feed-route.ts';
 import type { RegionSurface } from './http.ts';

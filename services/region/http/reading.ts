@@ -1,4 +1,4 @@
-/** What every read of this region does before it answers, and says besides its result. */
+/** The common part of all reads: the checks before an answer, and the fields in addition to the result. */
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { MIN_POSITION_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
@@ -7,22 +7,22 @@ import type { PageStart } from '../query/query.ts';
 import type { ReadTime } from '../rank/rank.ts';
 import type { ReadContext, RegionSurface } from './http.ts';
 
-/** How many reads may wait for one: each keeps a place among the requests being answered. */
+/** How many reads may wait for a position: each counts as a request in progress. */
 const POSITION_WAITS_LIMIT = 500;
 
 export interface Reading {
-  /** Answers for the moment that is asked for; `answer` is to say it, and may be called twice. */
+  /** Answers for the requested read time, which `answer` must return, and which may be called twice. */
   at<T>(page: Pick<PageStart, 'atMs' | 'continued'>, answer: (readTime: ReadTime) => T): T;
-  /** To be taken in the same turn of the event loop as what is answered. */
+  /** Must be called in the same turn of the event loop as the read itself. */
   context(atMs: number): ReadContext;
   /**
-   * Waits until this region may answer: it is ready, and has applied what the client has seen: `min_position` of the query,
-   * the one handed over (from a body), or the header.
+   * Waits until this region may answer: it is ready, and has applied what the client has seen: `min_position` of the query, the
+   * argument (from a body), or the header.
    */
   admit(ctx: Context, minPosition?: string): Promise<void>;
-  /** Throws where the client, or the router, has gone away: what it asked for is worth no work any more. */
+  /** Throws if the client or the router has closed the connection, so that no further work is done for it. */
   requireClient(ctx: Context): void;
-  /** Refuses what reads filter index, text or vectors of all items, while a start is still telling them. */
+  /** Refuses reads of filter index, text index or vectors while a start is still indexing items. */
   requireIndexes(): void;
 }
 

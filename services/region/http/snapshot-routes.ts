@@ -1,4 +1,4 @@
-/** Serving the copy of the store, as `shared/protocol/internal.ts` words it. */
+/** The routes that serve a snapshot (`shared/protocol/internal.ts`). */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';

@@ -1,10 +1,10 @@
-/** `GET /suggest`: how what is being typed may go on. */
+/** `GET /suggest`: completions of a prefix. */
 import type Router from '@koa/router';
 import { checkParameters, invalid } from '../query/query.ts';
 import type { RegionSurface } from './http.ts';
 import type { Reading } from './reading.ts';
 
-/** In the order refusals list them. `region` and `min_position` are the router's and `reading`'s to judge. */
+/** In the order in which refusals list them. The router and `reading` check `region` and `min_position`. */
 const parameters = ['prefix', 'limit', 'region', 'min_position'] as const;
 const PREFIX_LIMIT = 100;
 const LIMIT_DEFAULT = 10;

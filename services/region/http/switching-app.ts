@@ -1,4 +1,4 @@
-/** What a region answers while it changes from one store to another: alive, not ready, and refusing everything else. */
+/** The application of a region that changes from one store to another: alive, not ready, and refusing everything else. */
 import Router from '@koa/router';
 import type Koa from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';

@@ -1,8 +1,8 @@
 /**
  * Encodes the events of one batch in order, as `batch.ts` lays them out: one by one, or a bulk of signals by column.
  *
- * What is written can be read: every value is asserted by the reader's rules, because bytes that cannot be read are out of
- * reach once they are in the log, and so is everything behind them.
+ * Promise: everything written can be read. Every value is asserted by the reader's rules, because unreadable bytes in the log
+ * would also make everything behind them unreachable.
  */
 import { crc32 } from 'node:zlib';
 import { floatBytes } from '../../../shared/kernel/floats.ts';
@@ -41,9 +41,12 @@ import {
   MAGIC,
 } from '../batch/batch.ts';
 
-/** Room for the header with the longest origin, three numbers of 8 bytes, one of 2 (events), one of 6 (ms ahead) and the name table's count. */
+/**
+ * Space for the header with the longest origin, three numbers of 8 bytes, one of 2 (events), one of 6 (ms ahead) and the name
+ * table's count.
+ */
 const HEADER_LIMIT_BYTES = HEADER_BYTES + 1 + 65 + 3 * 8 + 2 + 6 + 2;
-/** The longest a signal can be: its kind and five numbers of eight bytes. */
+/** Maximum size of a signal: its kind and five numbers of eight bytes. */
 const SIGNAL_LIMIT_BYTES = 1 + 5 * 8;
 const TWO_28 = 268_435_456;
 
@@ -72,7 +75,7 @@ class Writer {
     this.put(value);
   }
 
-  /** A varint where room was made before. */
+  /** A varint into space that was reserved before. */
   private put(value: number): void {
     requireVarint(value);
     let rest = value;
@@ -118,7 +121,7 @@ export class BatchBuilder {
   private firstHlc = 0;
   private lastHlc = 0;
   count = 0;
-  /** What it was made of, for those who read the finished batch, as long as all of it came one by one, or all by column. */
+  /** The events it was built from, for readers of the finished batch, if all were added one by one, or all by column. */
   private events: Event[] | undefined;
   private columns: SignalColumns | undefined;
   private readonly aheadMs: number;
@@ -128,7 +131,7 @@ export class BatchBuilder {
     this.aheadMs = aheadMs;
   }
 
-  /** Takes the event, or leaves the builder unchanged and answers false: cut this batch and begin another. */
+  /** Adds the event, or leaves the builder unchanged and returns false: finish this batch and begin another. */
   add(event: Event): boolean {
     if (this.count >= BATCH_LIMIT_EVENTS) return false;
     const before = this.body.length;
@@ -192,8 +195,8 @@ export class BatchBuilder {
   }
 
   /**
-   * Takes signals of `given` from index `from` on, the first of them with the clock value `hlc`, each of the others with the
-   * next one; a time of its own counts where it is before the acceptance. Answers how many it took: 0 when the batch is full.
+   * Adds signals of `given` from index `from` on, the first of them with the clock value `hlc`, each of the others with the next
+   * one; a signal's own time counts if it is before the acceptance. Returns how many were added: 0 if the batch is full.
    */
   addSignals(given: SignalColumns, from: number, hlc: number): number {
     assert(this.count === 0 || hlc > this.lastHlc, 'the HLC grows within a batch');
@@ -238,7 +241,7 @@ export class BatchBuilder {
     return this.count === 0 || bytes <= BATCH_LIMIT_BYTES;
   }
 
-  /** Columns with room for `more`, unless something came one by one before. */
+  /** Columns with capacity for `more`, unless events were added one by one before. */
   private columnsFor(more: number): SignalColumns | undefined {
     this.events = undefined;
     if (this.count > 0 && this.columns === undefined) return undefined;
@@ -311,7 +314,7 @@ export class BatchBuilder {
   }
 }
 
-/** What `batch.ts` refuses to read. Numbers are asserted where they are written. */
+/** Asserts what `batch.ts` would refuse to read. Numbers are asserted when they are written. */
 function requireReadable(event: Event): void {
   switch (event.kind) {
     case 'signal': {

@@ -1,4 +1,4 @@
-/** From what was admitted to batches of the log: stamps and encodes. */
+/** Stamps admitted writes and encodes them into batches. */
 
 import { type Event, type EventBody, type Hlc, hlcMs } from '../../../shared/protocol/events.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
@@ -12,7 +12,7 @@ export interface BuildOptions {
   readonly origin: string;
   readonly epoch: number;
   readonly schemaHash: string;
-  /** Where the origin stands. */
+  /** The present end of the origin. */
   readonly after: Pick<OriginInfo, 'last' | 'chain'> | undefined;
   readonly stamp: Stamp;
   readonly bulks: readonly Bulk[];
@@ -71,7 +71,7 @@ function stamped(body: EventBody, hlc: Hlc, aheadMs: number): Event {
   const { kind, entity, signal, weight, key } = body;
   const atMs = hlcMs(hlc) - aheadMs;
   const timeMs = Math.min(body.timeMs ?? atMs, atMs);
-  // One shape, written out: a spread of what came takes longer than everything else that is done to a signal here.
+  // One object shape, written out: spreading the event takes longer than everything else that is done to a signal here.
   if (aheadMs === 0) {
     return key === undefined
       ? { kind, hlc, entity, signal, weight, timeMs }

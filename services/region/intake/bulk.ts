@@ -1,4 +1,4 @@
-/** Writes that were asked for together: events of any kind, or a bulk of signals by column. */
+/** Writes of one request: events of any kind, or a bulk of signals by column. */
 
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
@@ -6,7 +6,7 @@ import { eventBytes } from '../batch/batch.ts';
 
 export type Bulk = readonly EventBody[] | SignalColumns;
 
-/** As `eventBytes` says of each. */
+/** Size of each by `eventBytes`. */
 const SIGNAL_BYTES = 40;
 
 export function isColumns(bulk: Bulk): bulk is SignalColumns {

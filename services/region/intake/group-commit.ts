@@ -1,6 +1,6 @@
 /**
- * Group commit: whatever waits when the last flush is over goes into the next one together, in the order it came.
- * See `intake.ts` for the order of effects.
+ * Group commit: all writes that wait when a flush ends are committed together by the next one, in order of arrival. See
+ * `intake.ts` for the order of effects.
  */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
@@ -23,7 +23,7 @@ import { HybridClock, type Stamp } from './hybrid-clock.ts';
 import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { KeyedWrites } from './keyed-writes.ts';
 
-/** How long an answer waits for the stream before it says `local`. */
+/** How long an answer waits for the stream before it is `local`. */
 const LOCAL_DURABILITY_WAIT_MS = 250;
 
 export interface GroupCommitOptions {
@@ -35,9 +35,9 @@ export interface GroupCommitOptions {
   readonly wal: Wal;
   readonly apply: Apply;
   readonly ship: Ship;
-  /** Asked before every admission and again when a group is built. */
+  /** Checked before every admission and again when a group is built. */
   readonly gate: (epoch: number) => Gate;
-  /** Why no writes under new keys are taken now; absent: there is no limit. */
+  /** Why no writes under new keys are accepted now; absent: there is no limit. */
   readonly keyRefusal?: () => Refusal | undefined;
   /** Events that may wait; more are refused. */
   readonly queueLimit: number;
@@ -58,18 +58,18 @@ interface Admitted {
   readonly bytes: number;
   /** The log's {@link Wal.received} when it was admitted. */
   readonly received: number;
-  /** The acceptance time it would have had when it was admitted, epoch ms. */
+  /** The acceptance time it would have had at its admission, epoch ms. */
   readonly atMs: number;
   readonly resolve: (outcome: Outcome) => void;
 }
 
-/** `come meanwhile`: another region's copy of a keyed write has; nothing was taken. */
+/** `come meanwhile`: another region's duplicate of a keyed write was received; nothing was accepted. */
 type Outcome = Refusal | Placed | 'come meanwhile';
 
-/** Where writes landed: one entry, unless a bulk was taken in two parts. */
+/** The positions of the writes: one entry, unless a bulk was accepted in two parts. */
 interface Placed {
   readonly position: Position;
-  /** Nothing was taken now. */
+  /** Nothing was accepted now. */
   readonly replayed?: true;
 }
 
@@ -140,14 +140,14 @@ class GroupCommit implements Intake {
     if (refusal !== undefined) return { results: [{ problem: refusal.toProblem(), index }] };
     const tooLarge = this.noRoom(signals.count, bytesOf(signals));
     if (tooLarge !== undefined) throw tooLarge;
-    // Without keys nothing can come meanwhile.
+    // Without keys no duplicate can be received meanwhile.
     const placed = (await this.enqueue(signals, epoch)) as Refusal | Placed;
     return { results: await this.finish([placed], durability, []) };
   }
 
   private noRoom(events: number, bytes: number): Refusal | undefined {
     const { queueLimit, queueLimitBytes } = this.options;
-    // Room that there never is must not be waited for.
+    // A bulk that is larger than the queue must not wait.
     if (events > queueLimit) return neverRoom(`${events} writes`, `${queueLimit} may wait to be written`);
     if (bytes > queueLimitBytes)
       return neverRoom(`${bytes} bytes of events`, `${queueLimitBytes} may wait to be written`);
@@ -160,9 +160,9 @@ class GroupCommit implements Intake {
     return undefined;
   }
 
-  /** Takes writes that stand or fall together, unless their idempotency keys say that they were taken already. */
+  /** Admits writes that are atomic together, unless their idempotency keys show that they were accepted before. */
   private take(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> {
-    // Without a key nothing can come meanwhile.
+    // Without a key no duplicate can be received meanwhile.
     if (bodies.every(({ key }) => key === undefined)) return this.enqueue(bodies, epoch) as Promise<Refusal | Placed>;
     const met = this.keyed.meet(bodies, this.stampNow().atMs);
     switch (met.is) {
@@ -188,7 +188,7 @@ class GroupCommit implements Intake {
     }
   }
 
-  /** The keys that were waited for are known by now, one way or the other. */
+  /** The outcome of the keys that were waited for is known now. */
   private takeAfterAll(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> | Refusal {
     if (this.stopped) return shuttingDown();
     return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch);
@@ -238,7 +238,7 @@ class GroupCommit implements Intake {
     });
   }
 
-  /** Waits for the stream once for the whole request, by its last positions; then every write has its own answer. */
+  /** Waits for the stream once for the whole request, at its last positions; then every write gets its own answer. */
   private async finish(
     outcomes: readonly (Refusal | Placed)[],
     required: Durability,
@@ -267,7 +267,7 @@ class GroupCommit implements Intake {
     });
   }
 
-  /** What another region accepted and this one holds is on two disks; this region's shipper knows of its own origins only. */
+  /** Events that another region accepted are on two disks; this region's shipper only knows its own origins. */
   private inStream(origin: string, sequence: number): boolean {
     const { ship, region } = this.options;
     return regionOf(origin) !== region || ship.acknowledged(origin) >= sequence;
@@ -275,7 +275,7 @@ class GroupCommit implements Intake {
 
   private async commitAll(): Promise<void> {
     this.committing = true;
-    // What the same request still adds belongs to the same group.
+    // Later writes of the same request belong to the same group.
     await Promise.resolve();
     try {
       while (this.queue.length > 0) await this.commitGroup(this.nextGroup());
@@ -287,7 +287,7 @@ class GroupCommit implements Intake {
     this.idle.notify();
   }
 
-  /** What goes into one transaction: at least one entry, then as many as one batch may hold. */
+  /** The entries of one transaction: at least one, then as many as fit one batch. */
   private nextGroup(): Admitted[] {
     let events = 0;
     let bytes = 0;
@@ -317,13 +317,13 @@ class GroupCommit implements Intake {
         // Opening took time: the leadership or the clock may have changed.
         ({ remaining, epoch } = this.admit(remaining));
       }
-      // From here to the append nothing is waited for: what is not on its way by now comes after it in the log, and the clock
-      // that was judged is the one that is read.
+      // From here to the append there is no await: received batches that are not being appended now follow it in the log, and the
+      // clock that was judged is the one that is read.
       const stamp = this.stampNow();
       remaining = this.withoutCopies(remaining, stamp);
       if (this.open === undefined || remaining.length === 0) return;
       ({ origin } = this.open);
-      // The last moment a refusal is possible: from here on every entry gets its sequences.
+      // The last point at which a refusal is possible: from here on every entry gets its sequences.
       this.hlc.take(
         stamp,
         remaining.reduce((sum, { bodies }) => sum + countOf(bodies), 0),
@@ -339,7 +339,7 @@ class GroupCommit implements Intake {
     } catch (error) {
       const refusal = refusalFor(error);
       if (refusal === undefined) throw error;
-      // Nothing was appended, or the transaction was rolled back: refusing is true and the sequences are still free.
+      // Nothing was appended, or the transaction was rolled back: a refusal is true and the sequences are still free.
       for (const entry of remaining) entry.resolve(refusal);
       return;
     }
@@ -355,7 +355,7 @@ class GroupCommit implements Intake {
     }
   }
 
-  /** Those that may be taken at this moment; the others are refused. */
+  /** The entries that may be accepted now; the others are refused. */
   private admit(entries: readonly Admitted[]): { remaining: readonly Admitted[]; epoch: number | undefined } {
     let epoch: number | undefined;
     const remaining = entries.filter((entry) => {
@@ -371,8 +371,8 @@ class GroupCommit implements Intake {
   }
 
   /**
-   * Those of which another region's copy has come since they were admitted are answered with it. The same goes for a key whose
-   * seven days were over by a clock that has stepped back since: accepted now, it would not count.
+   * Entries of which another region's duplicate was received since their admission are answered with it. The same applies to a
+   * key whose seven days were over by a clock that has stepped back since: accepted now, it would not count.
    */
   private withoutCopies(admitted: readonly Admitted[], { atMs }: Stamp): readonly Admitted[] {
     const { received } = this.options.wal;
@@ -394,7 +394,7 @@ class GroupCommit implements Intake {
     const origin = `${region}@${randomName(random, 13)}`;
     await wal.openOrigin(origin, epoch);
     this.open = { origin, epoch };
-    // The values of another epoch are not this one's.
+    // The clock values of another epoch do not apply to this one.
     this.hlc = new HybridClock(this.options.clock);
     log.info('origin opened', { origin, epoch });
   }
@@ -412,7 +412,7 @@ class GroupCommit implements Intake {
   }
 }
 
-/** What refuses a group before anything of it is in the log; undefined: the process must end. */
+/** The refusal of a group of which nothing is in the log; undefined: the process must end. */
 function refusalFor(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error;
   if (!(error instanceof Fault && error.code === 'storage_full')) return undefined;

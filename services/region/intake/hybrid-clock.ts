@@ -1,26 +1,26 @@
 /**
  * The hybrid logical clock of a leader. It keeps the order: one value an event, above every value of the same epoch in the log.
- * It does not keep the time: an event was accepted when the wall clock said so (`acceptedMs`), so that the time is right again
- * as soon as the wall clock is, whatever the order has come to.
+ * It does not keep the time: the acceptance time of an event is the wall clock's (`acceptedMs`), so times are right again as soon
+ * as the wall clock is, whatever the HLC.
  *
- * Values of older epochs do not count: last-writer-wins compares epochs first. What was logged under a wrong clock is left
- * behind with the next leadership.
+ * Values of older epochs do not count: last-writer-wins compares epochs first. So the next leadership is not affected by values
+ * that were stamped under a wrong clock.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { HLC_LIMIT, HLC_PER_MS, type Hlc, hlcMs } from '../../../shared/protocol/events.ts';
 
 /**
- * By how much the HLC may be ahead of the wall clock before a batch says so, ms: two regions' clocks differ by tens of
+ * By how much the HLC may be ahead of the wall clock before a batch records it, ms: two regions' clocks differ by tens of
  * milliseconds, and NTP sets them back by as much. Acceptance times are exact to this.
  */
 export const AHEAD_IGNORED_MS = 1_000;
 
-/** What events accepted now are stamped with: one reading of the wall clock for all of them. */
+/** The stamp of events accepted now, from one read of the wall clock. */
 export interface Stamp {
   /** The first value; the others follow one by one. */
   readonly hlc: Hlc;
-  /** By how much it is ahead of the wall clock, ms; 0: by nothing worth mentioning. */
+  /** By how much it is ahead of the wall clock, ms; 0 if negligible. */
   readonly aheadMs: number;
   /** The acceptance time, epoch ms. */
   readonly atMs: number;
@@ -35,8 +35,8 @@ export class HybridClock {
   }
 
   /**
-   * The stamp of events accepted at this moment, after everything up to `above`. Nothing is taken: reading twice without
-   * {@link take} answers the same values while the wall clock stands still.
+   * The stamp of events accepted now, after everything up to `above`. It reserves nothing: two calls without {@link take} return
+   * the same values while the wall clock does not advance.
    */
   read(above: Hlc): Stamp {
     const nowMs = this.clock.nowMs();
@@ -46,7 +46,7 @@ export class HybridClock {
     return { hlc, aheadMs, atMs: nowMs };
   }
 
-  /** Takes `count` values from the stamp's on. Refuses, taking none, where they could not be read from the log again. */
+  /** Reserves `count` values from the stamp's on. Refuses, reserving none, if they could not be read from the log again. */
   take({ hlc }: Stamp, count: number): void {
     const last = hlc + count - 1;
     if (!(last <= HLC_LIMIT)) {

@@ -1,13 +1,13 @@
 /**
- * Intake: where a write becomes an event. Only the leader of the present epoch takes writes.
+ * Intake: where a write becomes an event. Only the leader of the present epoch accepts writes.
  *
- * Order of effects: gate (leader? epoch? handing over? room?) → validate against the schema → look up the idempotency
- * key (taken before: answer as then; waiting: wait for it; another body: refuse) → wait for the group → gate again → stamp a hybrid logical clock and a sequence → append and flush → apply → ship → answer. Everything that
- * can be refused is refused before the sequence is given (invariant 8); a sequence is never given twice, nor left out
- * (invariant 2).
+ * Order of effects: gate (leader? epoch? handing over? capacity?) → validate against the schema → look up the idempotency key
+ * (accepted before: answer as then; waiting: wait for it; another body: refuse) → wait for the group → gate again → stamp a
+ * hybrid logical clock and a sequence → append and flush → apply → ship → answer. Everything that can be refused is refused
+ * before the sequence is assigned (invariant 8); a sequence is never assigned twice, nor skipped (invariant 2).
  *
- * What a crash leaves: before the append nothing; after it events that are replayed and shipped at the next start, whose
- * writers never got an answer.
+ * What a crash leaves: before the append nothing; after it events that are replayed and shipped at the next start, and whose
+ * writers got no answer.
  */
 import type { Refusal } from '../../../shared/errors/errors.ts';
 import type { Durability, WritesReply } from '../../../shared/protocol/internal.ts';
@@ -18,27 +18,27 @@ export interface IntakeRequest {
   readonly epoch: number;
   /** All or nothing. */
   readonly atomic: boolean;
-  /** The least the client accepts. */
+  /** The durability that the client requires. */
   readonly durability: Durability;
   /** Signals by column are always atomic. */
   readonly bodies: Bulk;
 }
 
-/** What the role says of accepting at this moment: the epoch to accept in, or the refusal. */
+/** Whether writes may be accepted now: the epoch to accept in, or the refusal. */
 export type Gate = { readonly epoch: number } | Refusal;
 
 export interface Intake {
-  /** Throws a `Refusal` when nothing of the request was taken; otherwise one result a write. */
+  /** Throws a `Refusal` if nothing of the request was accepted; otherwise returns one result a write. */
   submit(request: IntakeRequest): Promise<WritesReply>;
   /**
-   * Resolves once nothing that was admitted before the call is unfinished: everything accepted is durable. Called after
-   * the gate closed; answers the durable position.
+   * Resolves once everything that was admitted before the call is finished: everything accepted is durable. Called after the gate
+   * was closed; returns the durable position.
    */
   drain(): Promise<Position>;
   /** Events waiting for their group commit. */
   readonly waiting: number;
   /** Their bytes as they will be logged. */
   readonly waitingBytes: number;
-  /** Settles, then takes nothing more. */
+  /** Drains, then accepts nothing more. */
   stop(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /**
- * What intake knows of idempotency keys: the log's copies, those that are on their way into it from another region, and the
- * writes that wait for their commit. Between them nothing falls through: a write leaves `waiting` only after its commit
- * resolved, and then the log knows it; a copy that comes while it waits is looked for again when its batch is built.
+ * The idempotency keys known to intake: records in the log, received events that are being appended, and writes that wait for
+ * their commit. There is no gap between these: a write leaves `waiting` only after its commit has resolved, and then the log
+ * knows it; a duplicate that is received while it waits is found when its batch is built.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
@@ -9,19 +9,19 @@ import type { Position } from '../../../shared/protocol/position.ts';
 import { type Copy, recall } from '../state/keys/keys.ts';
 
 export interface KeyedWritesOptions {
-  /** Every durable copy in the log under an id. */
+  /** Every durable event in the log under an id. */
   readonly copies: (id: string) => readonly Copy[];
-  /** While a copy under an id's key is being appended, of this write or another: resolves when that is over. */
+  /** While a received event under the id's key is being appended, of this write or another: resolves when that has ended. */
   readonly arriving: (id: string) => Promise<void> | undefined;
 }
 
 /**
- * What writes that stand or fall together meet.
+ * The state of the keys of writes that are atomic together.
  *
- * - `fresh`: `bodies` are to be taken; where the log has the others already - a forced promotion left a bulk cut in two -
- *   they are at `known`.
- * - `known`: all were taken before, and are at `known`.
- * - `busy`: some are waiting for their commit, or come from another region; look again after `over`.
+ * - `fresh`: `bodies` are to be accepted; if the log has the others already (a forced promotion has split a bulk), they are at
+ *   `known`.
+ * - `known`: all were accepted before, and are at `known`.
+ * - `busy`: some are waiting for their commit, or are being received; check again after `over`.
  */
 export type Met =
   | { readonly is: 'fresh'; readonly bodies: readonly EventBody[]; readonly known: Position }
@@ -42,7 +42,7 @@ export class KeyedWrites {
     this.options = options;
   }
 
-  /** `atMs`: the acceptance time they would have. One that is earlier in the end asks again ({@link haveCome}). */
+  /** `atMs`: the acceptance time they would have. If it turns out to be earlier, the caller checks again ({@link haveCome}). */
   meet(bodies: readonly EventBody[], atMs: number): Met {
     const known = new Map<string, number>();
     const fresh: EventBody[] = [];
@@ -67,7 +67,9 @@ export class KeyedWrites {
     return fresh.length === 0 ? { is: 'known', known } : { is: 'fresh', bodies: fresh, known };
   }
 
-  /** Whether a copy of one of these, which were fresh, is known by now, or may be on its way; `atMs` as in {@link meet}. */
+  /**
+   * Whether a duplicate of one of these, which were fresh, is known by now, or may be being appended; `atMs` as in {@link meet}.
+   */
   haveCome(bodies: readonly EventBody[], atMs: number): boolean {
     const { arriving, copies } = this.options;
     return bodies.some(
@@ -76,7 +78,7 @@ export class KeyedWrites {
     );
   }
 
-  /** These wait for their commit from now on, until `outcome` is there. */
+  /** Registers these as waiting for their commit, until `outcome` resolves. */
   waitFor(bodies: readonly EventBody[], outcome: Promise<unknown>): void {
     const ids = bodies.flatMap(({ key }) => (key === undefined ? [] : [key]));
     const over = outcome.then(() => {

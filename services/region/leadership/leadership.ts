@@ -1,23 +1,24 @@
 /**
  * Role: who leads, as this region knows it, and whether it may accept writes now.
  *
- * The record meets in the control key; every region remembers the highest it has seen on its own disk, before acting on
- * it where there is room, and reports it. It is *read* every second and at each reconnect, and at once when a router asks. Rules:
+ * The record is kept in the control key. Every region stores the highest it has seen on its own disk, before it acts on it
+ * (unless the disk is full), and reports it. The key is *read* every second and at each reconnect, and at once when a router
+ * asks. Rules:
  *
- * - a higher epoch wins, from wherever it comes (the key, a peer's report);
- * - at the same epoch the key wins over what is remembered: another nonce there means step down or follow;
+ * - a higher epoch wins, from any source (the key, a peer's report);
+ * - at the same epoch the key wins over the stored record: another nonce there means step down or follow;
  * - a lower epoch in the key is ignored (the routers repair the key);
- * - no write is accepted after a start until the key was read in this process or, the key away, another region answered
- *   and none that answers knows a higher epoch (a single-region topology: itself);
- * - after the process stood still for more than a second the same: it accepts nothing until the key was read again, by a
- *   reading that began afterwards;
+ * - no write is accepted after a start until this process has read the key or, if the key is unavailable, another region has
+ *   answered and none that answers knows a higher epoch (in a single-region topology: the region itself);
+ * - the same applies after the process was paused for more than a second: it accepts nothing until the key was read again, by a
+ *   read that began afterwards;
  * - a record with a handover stops the leader from accepting until a record without it is read;
- * - what names no region of the topology, is malformed, or has an epoch far beyond the known one is no record: it is
- *   refused wherever it is found, on the own disk too, and named in the status.
+ * - a record that names no region of the topology, is malformed, or has an epoch far beyond the known one is refused wherever it
+ *   is found, on the region's own disk too, and named in the status.
  *
- * A full disk: a record that cannot be stored is acted on nevertheless, so that a leader without room can hand over. No
- * region accepts in an epoch that its disk does not name it the leader of, so forgetting such a record in a crash only takes
- * back a restriction, and the rule of the start stands before any write.
+ * A full disk: a record that cannot be stored is acted on nevertheless, so that a leader with a full disk can hand over. No
+ * region accepts in an epoch of which its disk does not name it the leader, so a crash that loses such a record only removes a
+ * restriction, and the rule for a start applies before any write.
  *
  * What a crash leaves: the remembered record; newer ones were acted on only by refusing.
  */
@@ -30,20 +31,20 @@ export interface Role {
   /** The highest record seen; undefined: none ever. */
   readonly leadership: Leadership | undefined;
   readonly leads: boolean;
-  /** The record on its disk, which it reports; older than `leadership` only while the disk is full. */
+  /** The record on the disk, which is reported; older than `leadership` only while the disk is full. */
   readonly remembered: Leadership | undefined;
-  /** The highest epoch this region believes: of records and of its log. Nothing far beyond it is believed. */
+  /** The highest epoch this region has accepted as valid, of records and of its log. Epochs far beyond it are refused. */
   readonly knownEpoch: number;
-  /** What is refused now as no record of this cluster, one sentence each. */
+  /** The records that are refused as invalid now, one sentence each. */
   readonly refused: readonly string[];
-  /** Whether this region may accept writes sent for `epoch`, at this moment. */
+  /** Whether this region may accept writes sent for `epoch` now. */
   gate(epoch: number): Gate;
   start(): void;
-  /** Reads the record now. Never throws: an unreadable key leaves what is remembered. */
+  /** Reads the record now. Never throws: an unreadable key changes nothing. */
   refresh(): Promise<void>;
   /**
-   * Stops accepting for the handover `id`, settles what was admitted, and answers the final durable position. Throws a
-   * `Refusal` when this region does not lead or the key does not name that handover.
+   * Stops accepting for the handover `id`, drains what was admitted, and returns the final durable position. Throws a `Refusal`
+   * when this region does not lead or the key does not name that handover.
    */
   handOver(id: string): Promise<HandoverReply>;
   stop(): Promise<void>;

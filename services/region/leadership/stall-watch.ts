@@ -1,9 +1,9 @@
 /**
- * Notices that this process stood still: paused, swapping, or busy with one piece of work. Others may have replaced it
- * meanwhile, and what lies in its sockets is from before.
+ * Detects that this process was paused: stopped, swapping, or busy with one long computation. It may have been replaced
+ * meanwhile, and the data in its sockets is from before.
  *
- * A timer alone would notice too late, since a process that wakes up may handle what arrived before it runs its timers. So
- * whoever is about to act checks as well.
+ * A timer alone would notice too late, since a process that resumes may handle received data before it runs its timers. So code
+ * that is about to act checks as well.
  */
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
@@ -30,11 +30,11 @@ export class StallWatch {
     this.ticks ??= repeat({ clock: this.options.clock, pauseMs: TICK_MS, action: async () => this.check() });
   }
 
-  /** Runs `onStall` if the process stood still since the last check. */
+  /** Runs `onStall` if the process was paused since the last check. */
   check(): void {
     const nowMs = this.options.clock.monotonicMs();
     const stoodMs = nowMs - (this.seenMs ?? nowMs);
-    // Before `start` nothing ticks, so nothing can be said.
+    // Before `start` there are no ticks to compare with.
     if (this.ticks !== undefined) this.seenMs = nowMs;
     if (stoodMs > STALL_MS) this.options.onStall(stoodMs);
   }

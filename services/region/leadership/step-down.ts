@@ -1,13 +1,13 @@
 /**
- * Before a planned stop: a leader hands over first, so that no write has to wait for its return.
+ * The handover before a planned stop of a leader, so that no write has to wait for its return.
  *
  * Order of effects: this region reports `draining` → a router that sees it in the leader's status promotes the most advanced
- * region that can lead, by the planned procedure (`services/router/cluster/promote.ts`) → this region, no leader any more,
- * stays a moment, so that every router has read the new record before connections break → the stop.
+ * region that can lead, by the planned procedure (`services/router/cluster/promote.ts`) → this region, now a follower, waits
+ * {@link STEP_DOWN_LINGER_MS}, so that every router has read the new record before connections break → the stop.
  *
- * It goes on alone, without waiting further, when there is nobody: no other region is ready, reachable and staying; the
- * broker is away, or a drill has partitioned this region; no router has begun within {@link STEP_DOWN_NOTICED_MS}; the limit has passed; or
- * whoever started the process ends too. What a crash leaves: what a crash in a planned promotion leaves.
+ * It stops without a successor if no other region is ready, reachable and not draining; if the broker is unavailable or this
+ * region is partitioned; if no router has begun within {@link STEP_DOWN_NOTICED_MS}; if the limit has passed; or if the
+ * supervisor stops everything. What a crash leaves: what a crash in a planned promotion leaves.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep, within } from '../../../shared/kernel/kernel.ts';
@@ -27,20 +27,20 @@ export interface StepDownOptions {
   readonly role: Pick<Role, 'leads' | 'leadership'>;
   readonly peers: Pick<Peers, 'views' | 'poll'>;
   readonly stream: Pick<Stream, 'connected'>;
-  /** A drill has partitioned this region. */
+  /** True while this region is partitioned. */
   readonly partitioned: () => boolean;
 }
 
 export class StepDown {
   private readonly options: StepDownOptions;
-  /** This region is about to stop. */
+  /** True while this region is about to stop. */
   draining = false;
 
   constructor(options: StepDownOptions) {
     this.options = options;
   }
 
-  /** Why a region that is about to stop is nobody's next leader; undefined while it is not, and for the leader itself. */
+  /** Why a region that is about to stop must not be promoted; undefined otherwise, and for the leader itself. */
   get writeBlocker(): Refusal | undefined {
     const { region, role } = this.options;
     if (!this.draining || role.leads) return undefined;
@@ -72,7 +72,7 @@ export class StepDown {
     await sleep(clock, STEP_DOWN_LINGER_MS, together);
   }
 
-  /** Why it is not to be waited any longer. */
+  /** Why it does not wait any longer. */
   private alone(waitedMs: number, limitMs: number): string | undefined {
     const { role, peers, stream, partitioned } = this.options;
     if (waitedMs >= limitMs) return `nobody has taken over within ${limitMs} ms`;

@@ -1,8 +1,9 @@
 /**
- * What an item has, value by value, read from its metadata's JSON without making an object, or a string, of any of it: each value is
- * a piece of a longer text. For walks over very many items.
+ * Scans the values of an item's metadata in its JSON without creating objects or strings: each value is a slice of the text. For
+ * scans of very many items.
  *
- * `JSON.stringify` of metadata in ASCII without escapes is read here; all else goes through `JSON.parse`, and ends the same.
+ * `JSON.stringify` of metadata in ASCII without escapes is read here; other metadata are read with `JSON.parse`, with the same
+ * result.
  */
 import type { Metadata } from '../../../shared/protocol/events.ts';
 
@@ -14,31 +15,31 @@ const BACKSLASH = 0x5c;
 const CLOSING = 0x5d;
 const OBJECT = 0x7b;
 const END = 0x7d;
-/** A number of so many digits is exact digit by digit. */
+/** Integers of up to this many digits are exact when computed digit by digit. */
 const EXACT_DIGITS = 15;
 
 export class MetadataScan {
-  /** What the values are pieces of. */
+  /** The text that the values are slices of. */
   text = '';
   /** Values, each element of a list for itself. */
   count = 0;
   // By value.
   readonly names: string[] = [];
-  /** Of its name: 0, 1, 2 … in the order names were met, the same as long as this scan lives. */
+  /** Number of its name: 0, 1, 2 … in order of first use, constant for the lifetime of this scan. */
   readonly nameIds: number[] = [];
   readonly starts: number[] = [];
   readonly ends: number[] = [];
   /** {@link textHash} of the piece. */
   readonly hashes: number[] = [];
-  /** NaN: it is no number. A number's piece is `String` of it. */
+  /** NaN if it is not a number. The slice of a number is `String` of it. */
   readonly numbers: number[] = [];
-  /** Names of the item before, with their number: the next one is likely to have the same. */
+  /** Names of the previous item, with their numbers: the next one is likely to have the same. */
   private readonly expected: string[] = [];
   private readonly expectedIds: number[] = [];
   private readonly ids = new Map<string, number>();
   private nameId = 0;
 
-  /** `text.slice(start, end)` is the JSON; for one that is not plain ASCII, `decode` answers it anew. */
+  /** `text.slice(start, end)` is the JSON; if it is not plain ASCII, `decode` decodes it. */
   read(text: string, start: number, end: number, decode: () => string): void {
     this.text = text;
     this.count = 0;
@@ -92,7 +93,7 @@ export class MetadataScan {
     }
   }
 
-  /** Of the field whose quote is at `at`, up to the colon. */
+  /** Reads the field name whose quote is at `at`, up to the colon. */
   private name(at: number, field: number): string | undefined {
     const { text } = this;
     if (text.charCodeAt(at) !== QUOTE) return undefined;
@@ -122,7 +123,7 @@ export class MetadataScan {
     return known;
   }
 
-  /** Of the quote at `at`; answers what comes after the closing one, −1: it is not plain. */
+  /** Reads the string whose quote is at `at`; returns the offset after the closing one, −1 if it is not plain. */
   private string(name: string, at: number): number {
     const { text } = this;
     let bits = NO_UNITS;
@@ -173,7 +174,7 @@ export class MetadataScan {
   }
 }
 
-/** Whether `piece` stands in the text there. */
+/** Whether the text has `piece` at that offset. */
 export function isAt(piece: string, text: string, at: number): boolean {
   for (let index = 0; index < piece.length; index++) {
     if (text.charCodeAt(at + index) !== piece.charCodeAt(index)) return false;
@@ -181,16 +182,18 @@ export function isAt(piece: string, text: string, at: number): boolean {
   return true;
 }
 
-/** 32 bits of a text: FNV-1a over its UTF-16 units, mixed as MurmurHash3 ends. The same in every process, for ever. */
-/** Of no unit. */
+/**
+ * 32-bit hash of a text: FNV-1a over its UTF-16 units, with the finalizer of MurmurHash3. The same in every process and version.
+ */
+/** Hash state before the first unit. */
 export const NO_UNITS = 0x811c9dc5 | 0;
 
-/** With one more unit. */
+/** Hash state after one more unit. */
 export function withUnit(bits: number, unit: number): number {
   return Math.imul(bits ^ unit, 0x01000193);
 }
 
-/** The hash, from what all units have made. */
+/** The hash, from the state after all units. */
 export function mixed(units: number): number {
   let bits = Math.imul(units ^ (units >>> 16), 0x85ebca6b);
   bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);

@@ -1,20 +1,20 @@
 /**
- * Pages of anything ranked: feeds, text hits and fused results go through a ranking in one way.
+ * Pages of anything ranked: feeds, text results and fused results use the same paging.
  *
- * A page begins at a *place*: the keys (score and entity) that pages before it came to, not a count. So what is written
- * between two pages moves nothing else: an item whose score and whose value of the diversified field stay as they are is
- * on exactly one of the pages.
+ * A page begins at a *page start*: the keys (score and entity) at which earlier pages ended, not a count. So writes between two
+ * pages move nothing else: an item whose score and whose value of the diversified field do not change is on exactly one of the
+ * pages.
  *
- * Diversity (`max_per=category:2`) is one greedy pass down the ranking: an item one of whose values has had its share on
- * this page is passed over, and comes on a later page. When the ranking ends before the page is full, the best of those
- * passed over fill it: a result never shrinks, and says that it was relaxed. Items without the field are never passed over;
- * one with several values (`string[]`) counts for each.
+ * Diversity (`max_per=category:2`) is one greedy scan down the ranking: an item one of whose values has had its share on this
+ * page is skipped, and shown on a later page. If the ranking ends before the page is full, the best of the skipped ones fill it:
+ * a result never shrinks, and is marked as relaxed. Items without the field are never skipped; one with several values
+ * (`string[]`) counts for each.
  *
- * Why a place stays small: of the items with the same set of values, a *kind*, those that were shown are always the first
- * of their kind, whatever was passed over. One key a kind says it all, and kinds that stand where the rest stands need none.
- * Two bounds keep it so, and both only ever relax: a pass that has looked at 2,000 items fills its page from what it
- * has passed over, and a page whose place would need more kinds than a cursor may name is taken in rank order instead. The
- * first is hardly ever met where the ranking can be asked for `without` the values that have had their share.
+ * A page start stays small: of the items with the same set of values, a *kind*, the shown ones are always the first of their
+ * kind. So one key a kind suffices, and kinds whose key is that of the rest need none. Two bounds keep it small, and both only
+ * relax a page: a scan that has inspected 2,000 items fills its page from the skipped ones, and a page whose page start would
+ * need more kinds than a cursor may name is in order of rank instead. The first bound is rarely reached if the ranking can be
+ * requested `without` the values that have had their share.
  */
 
 import { hash } from 'node:crypto';
@@ -31,9 +31,9 @@ export interface MaxPer {
 export interface PagePosition {
   /** Items on the pages before. */
   readonly shown: number;
-  /** Items down to this key, it included, were shown, of every kind that `kinds` does not name. Undefined: none. */
+  /** Items down to and including this key were shown, of every kind that `kinds` does not name. Undefined: none. */
   readonly rest: RankKey | undefined;
-  /** The same for kinds that stand elsewhere, by their fingerprint. */
+  /** The same for kinds with another key, by their fingerprint. */
   readonly kinds: ReadonlyMap<string, RankKey>;
 }
 
@@ -48,9 +48,9 @@ export interface PageOptions {
 
 export interface Diversity {
   readonly count: number;
-  /** An item's values of the field; the same for one entity while the page is made. */
+  /** An item's values of the field; constant for an entity while the page is built. */
   valuesOf(entity: number): readonly string[];
-  /** The same ranking without the items that have any of these values, where that is cheaper than to pass over them. */
+  /** The same ranking without the items that have any of these values, if that is cheaper than skipping them. */
   without?(values: readonly string[]): Ranking;
 }
 
@@ -62,7 +62,7 @@ export interface Page {
   readonly relaxed: boolean;
 }
 
-/** The page of `ranking` that begins at `from`. Asks the ranking for no more than it looks at. */
+/** The page of `ranking` that begins at `from`. Requests no more of the ranking than it inspects. */
 export function takePage(ranking: Ranking, { limit, from, diversity }: PageOptions): Page {
   if (diversity !== undefined) return takeDiverse(ranking, limit, from, diversity);
   const found = ranking.after(from.rest, limit + 1);
@@ -71,11 +71,11 @@ export function takePage(ranking: Ranking, { limit, from, diversity }: PageOptio
   return { items, next: { ...from, shown: from.shown + limit, rest: items.at(-1) }, relaxed: false };
 }
 
-/** Cursors: a place in words a client hands back, and cannot change. */
+/** Cursors: a page start as text, which a client returns and cannot modify. */
 export interface Cursors {
-  /** `identity`: everything that decides the ranking and the size of its pages. `atMs`: the moment it is ranked at. */
+  /** `identity`: everything that decides the ranking and the size of its pages. `atMs`: the read time of the ranking. */
   write(identity: readonly unknown[], atMs: number, place: PagePosition): string;
-  /** `not_ours`: no region with this secret and schema gave it; `other_query`: one did, for another identity. */
+  /** `not_ours`: no region with this secret and schema signed it; `other_query`: it was signed for another identity. */
   read(
     cursor: string,
     identity: readonly unknown[],

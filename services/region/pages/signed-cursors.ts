@@ -1,17 +1,17 @@
 /**
  * Cursors as signed bytes, base64url:
  *
- *     version 1 · flags 1 · moment 8 · items shown 8 · [rest 22] · kinds 2 · kinds × (fingerprint 6, key 22) ·
+ *     version 1 · flags 1 · read time 8 · items shown 8 · [rest 22] · kinds 2 · kinds × (fingerprint 6, key 22) ·
  *     fingerprint of the query 8 · HMAC-SHA256 of all before 16
  *
- * where a key is score and entity, 8 bytes each, and tie, 6. Score, entity, the moment and the count are float64, bit for bit, the
- * tie an integer; numbers are big-endian.
+ * where a key is score and entity, 8 bytes each, and tie, 6. Score, entity, read time and count are float64, bit for bit, the tie
+ * an integer; numbers are big-endian.
  *
- * The HMAC's key is derived from the secret and the schema: every region of a cluster takes every other's cursors, also after
- * a restart, and none from under a schema with other signals, whose scores may mean something else. The secret has a default that
- * everybody can read here. With it, cursors that were damaged, cut or edited are refused; somebody who takes the trouble can
- * make one. That shows him nothing he could not page to, and costs a region no more than any page does. With a secret of
- * their own, all regions refuse what none of them gave.
+ * The HMAC's key is derived from the secret and the schema: every region of a cluster accepts the cursors of every other, also
+ * after a restart, and none of a schema with other signals, whose scores may have another meaning. The default of the secret is
+ * public. With it, cursors that were damaged, truncated or edited are refused, but one can be forged. A forged cursor shows
+ * nothing that paging would not, and costs a region no more than any page. With a secret of their own, the regions refuse forged
+ * cursors as well.
  */
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { assert } from '../../../shared/kernel/kernel.ts';
@@ -31,7 +31,7 @@ const TAIL_BYTES = QUERY_BYTES + TAG_BYTES;
 const MOST_BYTES = HEAD_BYTES + KEY_BYTES + 2 + KINDS_LIMIT * (KIND_BYTES + KEY_BYTES) + TAIL_BYTES;
 
 export interface SignedCursorsOptions {
-  /** The same in every region; empty: the default that everybody knows. */
+  /** The same in every region; empty: the public default. */
   readonly secret: string;
   readonly schemaHash: string;
 }
@@ -68,7 +68,7 @@ class SignedCursors implements Cursors {
   read(cursor: string, identity: readonly unknown[]): ReturnType<Cursors['read']> {
     const bytes = Buffer.from(cursor, 'base64url');
     const signedBytes = bytes.length - TAG_BYTES;
-    // One spelling only: base64url decodes characters it does not know as if they were not there.
+    // One encoding only: base64url decoding ignores unknown characters.
     if (signedBytes < HEAD_BYTES + QUERY_BYTES || bytes.toString('base64url') !== cursor) return 'not_ours';
     if (!timingSafeEqual(this.tag(bytes.subarray(0, signedBytes)), bytes.subarray(signedBytes))) return 'not_ours';
     if (!queryFingerprint(identity).equals(bytes.subarray(signedBytes - QUERY_BYTES, signedBytes)))
@@ -81,7 +81,7 @@ class SignedCursors implements Cursors {
   }
 }
 
-/** Undefined: nothing `write` makes, whoever signed it. */
+/** Undefined if `write` does not produce it, even if the signature is right. */
 function parse(bytes: Buffer, end: number): { readonly atMs: number; readonly place: PagePosition } | undefined {
   const atMs = bytes.readDoubleBE(2);
   const shown = bytes.readDoubleBE(10);

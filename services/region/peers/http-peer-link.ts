@@ -8,7 +8,7 @@ import { type SnapshotRequest, snapshotOf, statusOf } from '../../../shared/prot
 import { formatPosition } from '../../../shared/protocol/position.ts';
 import type { PeerLink } from './peers.ts';
 
-/** Refusals of a peer that mean different things to whoever asked; all others are `peer_refused`. */
+/** Refusals of a peer that callers distinguish; all others are `peer_refused`. */
 const passedOn = ['log_trimmed', 'snapshot_gone', 'not_ready'] as const satisfies readonly (ProblemCode & FaultCode)[];
 
 type Question = Omit<HttpCall, 'signal'>;
@@ -82,7 +82,7 @@ function json(bytes: Buffer, region: string): unknown {
   }
 }
 
-/** Undefined when the answer is no problem this program knows. */
+/** Undefined if the answer is not a known problem. */
 function refusalIn(bytes: Buffer): Refusal | undefined {
   try {
     return Refusal.fromProblem(JSON.parse(bytes.toString('utf8')));

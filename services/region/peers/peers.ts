@@ -1,5 +1,5 @@
 /**
- * The other regions, as this one reaches them: their internal API, and what each last reported of itself.
+ * The other regions, as this one reaches them: their internal API, and the last report of each.
  *
  * What a crash leaves: nothing.
  */
@@ -11,20 +11,20 @@ export interface PeerLink {
   readonly region: string;
   status(): Promise<RegionStatus>;
   /**
-   * Whole durable batches of an origin from the one that holds `from`, back to back as in a stream message; empty when
-   * the peer has none, `peer_refused` when either side is partitioned. Throws `Fault('log_trimmed')` when the peer had it and keeps it no more.
+   * Whole durable batches of an origin from the one that holds `from`, back to back as in a stream message; empty when the peer
+   * has none, `peer_refused` when either side is partitioned. Throws `Fault('log_trimmed')` if the peer has trimmed it.
    */
   log(origin: string, from: number): Promise<Uint8Array>;
   /**
    * A copy of the peer's store to fetch, one that holds `covering` if the peer can make it. Throws `Fault('not_ready')` while it
-   * is being made or the peer restarts: ask again.
+   * is being made or the peer restarts: call again.
    */
   snapshot(covering?: Position): Promise<SnapshotInfo>;
-  /** Its bytes from `offset` on. Throws `Fault('snapshot_gone')` when the peer does not serve it any more. */
+  /** Its bytes from `offset` on. Throws `Fault('snapshot_gone')` if the peer no longer serves it. */
   snapshotPart(id: string, offset: number): Promise<Uint8Array>;
 }
 
-/** What is known of a peer: its last answer, and when it came. */
+/** What is known of a peer: its last answer, and when it was received. */
 export interface PeerView {
   readonly status: RegionStatus;
   /** Monotonic ms of the answer. */
@@ -35,16 +35,16 @@ export interface PeerView {
   readonly reachable: boolean;
 }
 
-/** The peers' reports, asked for every second. */
+/** The peers' reports, polled every second. */
 export interface Peers {
   /** By region; a peer that never answered is absent. */
   readonly views: ReadonlyMap<string, PeerView>;
   /** Number of peers in the topology. */
   readonly expected: number;
-  /** Every peer was asked once since the start, and answered or did not. */
+  /** True once every peer was asked since the start, whether it answered or not. */
   readonly asked: boolean;
   start(): void;
-  /** Asks everybody now; resolves when each answered or failed. */
+  /** Polls all peers now; resolves when each has answered or failed. */
   poll(): Promise<void>;
   /** Runs after every poll. */
   onPolled(listener: () => void): void;

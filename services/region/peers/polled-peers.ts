@@ -1,4 +1,4 @@
-/** Asking the peers how far they are, every second. See `repair.ts`. */
+/** Polls the peers for their positions every second. See `peers.ts`. */
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import type { PeerLink, Peers, PeerView } from './peers.ts';

@@ -1,7 +1,7 @@
 /**
- * The query language of `/feed`, `/search` and `/suggest`: URL parameters, given once, of bounded length and known names. Whatever
- * a client can get wrong is refused by name, with what would have been accepted; nothing is guessed or silently dropped. The
- * text of a search is the text index's to judge.
+ * The query language of `/feed`, `/search` and `/suggest`: URL parameters, given once, of bounded length and known names. Every
+ * mistake of a client is refused by name, with what would have been accepted; nothing is guessed or silently dropped. The text
+ * index checks the text of a search.
  *
  * A cursor says where the page begins and the time it is ranked at; it is bound to the query it was returned for.
  */
@@ -23,7 +23,7 @@ export interface KnownParameters {
   readonly route: '/feed' | '/search' | '/suggest';
   /** In the order refusals list them. */
   readonly names: readonly string[];
-  /** Parameters whose length somebody else judges. */
+  /** Parameters whose length is checked elsewhere. */
   readonly unbounded?: readonly string[];
 }
 
@@ -61,15 +61,15 @@ export function parseFilters(search: URLSearchParams): readonly Filter[] {
   return texts.map(parseFilter);
 }
 
-/** Where a page begins, and the moment it is answered for (undefined: the region's own). */
+/** The page start, and the read time (undefined: the region's own). */
 export interface PageStart {
   readonly from: PagePosition;
   readonly atMs: number | undefined;
-  /** Whether the moment is a cursor's: that of the first page, whatever has been written since. */
+  /** Whether the read time is a cursor's: that of the first page, whatever has been written since. */
   readonly continued: boolean;
 }
 
-/** The moment asked for by `at`, epoch ms; undefined without it. */
+/** The read time given by `at`, epoch ms; undefined without it. */
 export function parseAt(search: URLSearchParams): number | undefined {
   const at = search.get('at');
   if (at === null) return undefined;
@@ -78,7 +78,7 @@ export function parseAt(search: URLSearchParams): number | undefined {
   return readTime;
 }
 
-/** The page asked for by `at` and `cursor`. `identity`: everything that decides the ranking and the size of its pages. */
+/** The page given by `at` and `cursor`. `identity`: everything that decides the ranking and the size of its pages. */
 export function parsePage(search: URLSearchParams, cursors: Cursors, identity: readonly unknown[]): PageStart {
   const atMs = parseAt(search);
   const cursor = search.get('cursor');
@@ -98,7 +98,7 @@ export function parsePage(search: URLSearchParams, cursors: Cursors, identity: r
       'repeat the parameters of the request that gave the cursor, or leave it out',
     );
   }
-  // The first page may have been answered for the end of the last whole hour before the moment it asked for.
+  // The first page may have been answered for the end of the last whole hour before the requested time.
   if (atMs !== undefined && (atMs < read.atMs || atMs > read.atMs + HOUR_MS)) {
     throw invalid('at', 'differs from the moment the cursor is pinned to', 'leave at out when you pass a cursor');
   }
@@ -121,7 +121,7 @@ export function parseMaxPer(search: URLSearchParams): MaxPer | undefined {
   return { field: match[1]!, count };
 }
 
-/** Whether items are to say what their scores are made of; false when absent. */
+/** Whether items have the parts of their scores; false if absent. */
 export function parseExplain(search: URLSearchParams): boolean {
   const text = search.get('explain');
   if (text !== null && text !== 'true' && text !== 'false') throw invalid('explain', 'must be true or false');
@@ -157,11 +157,11 @@ export function parseFilter(text: string): Filter {
 /** The query of `GET /feed`. */
 export interface ParsedFeedQuery extends PageStart {
   readonly query: FeedQuery;
-  /** What the answer should say about parameters that change nothing. */
+  /** Notes for the answer about parameters without effect. */
   readonly notes: readonly string[];
 }
 
-/** In the order refusals list them. `region` and `min_position` are the router's and the http room's to judge. */
+/** In the order refusals list them. The router and the HTTP surface check `region` and `min_position`. */
 const feedParameters = [
   'profile',
   'limit',
@@ -179,7 +179,7 @@ const feedParameters = [
 ] as const;
 type FeedParameter = (typeof feedParameters)[number];
 
-/** `profiles`: those there are. Throws `Refusal` `unknown_profile` or `invalid_request`. */
+/** `profiles`: the existing ones. Throws `Refusal` `unknown_profile` or `invalid_request`. */
 export function parseFeedQuery(
   search: URLSearchParams,
   { profiles: known = profiles, cursors }: { readonly profiles?: readonly string[]; readonly cursors: Cursors },
@@ -213,7 +213,7 @@ export function parseFeedQuery(
   return { query, ...parsePage(search, cursors, feedIdentity(query)), notes };
 }
 
-/** What cursors of this query are bound to: everything that decides the ranking and the size of its pages. */
+/** The identity that cursors of this query are bound to: everything that decides the ranking and the size of its pages. */
 export function feedIdentity({ profile, limit, window, filters, maxPer, entity, seed }: FeedQuery): readonly unknown[] {
   return ['feed', profile, limit, window, filterIdentity(filters), maxPerIdentity(maxPer), entity ?? null, seed];
 }
@@ -245,18 +245,18 @@ function parseEntity(text: string | undefined): number | undefined {
 
 /** The query of `GET /search`. */
 export interface SearchQuery extends PageStart {
-  /** In lunr's syntax; may hold nothing to search for. */
+  /** In lunr's syntax; may have no words to search for. */
   readonly query: string;
   /** 1 … 200. */
   readonly limit: number;
   /** All must hold. */
   readonly filters: readonly Filter[];
   readonly maxPer: MaxPer | undefined;
-  /** Whether each hit says what its score is made of. */
+  /** Whether each result has the parts of its score. */
   readonly explain: boolean;
 }
 
-/** In the order refusals list them. `region` and `min_position` are the router's and the http room's to judge. */
+/** In the order refusals list them. The router and the HTTP surface check `region` and `min_position`. */
 const searchParameters = [
   'query',
   'limit',
@@ -271,7 +271,7 @@ const searchParameters = [
 
 /** Throws `Refusal` `invalid_request`. */
 export function parseSearchQuery(search: URLSearchParams, cursors: Cursors): SearchQuery {
-  // The text index knows how long a text may be, and how to say so.
+  // The text index checks the length of a text.
   checkParameters(search, { route: '/search', names: searchParameters, unbounded: ['query'] });
   const query = search.get('query');
   if (query === null) throw invalid('query', 'is required', 'query=jazz%20piano');
@@ -285,7 +285,10 @@ export function parseSearchQuery(search: URLSearchParams, cursors: Cursors): Sea
   return { ...asked, ...parsePage(search, cursors, searchIdentity(asked)) };
 }
 
-/** What cursors of this query are bound to: what decides the order of the hits and the size of the pages. */
+/**
+ * The identity that cursors of this query are bound to: everything that decides the order of the results and the size of the
+ * pages.
+ */
 export function searchIdentity({
   query,
   limit,

@@ -2,8 +2,8 @@
  * A profile of the schema as a `Scorer`: score = (Σ weight · term) · Π factors of the boosts that fit, −Infinity for an
  * item that fails a gate (docs/ranking.md).
  *
- * The bound does with limits what the score does with an item's measurements, in the same order. Every measurement is ≥ 0,
- * so a term with a positive weight is at most what the limit gives and one with a negative weight at most 0. Floating-point
+ * The bound computes from limits what the score computes from an item's measurements, in the same order. Every measurement is ≥
+ * 0, so a term with a positive weight is at most what the limit gives and one with a negative weight at most 0. Floating-point
  * addition and multiplication never turn ≤ into >; logarithms and powers may by their last bit, which the slack covers.
  */
 
@@ -17,9 +17,9 @@ import type { Catalog } from '../state/catalog/catalog.ts';
 import type { LedgerView } from '../state/ledger/ledger.ts';
 import type { Limits, Scorer } from './scorer.ts';
 
-/** Decayed scores read at a moment long past are as large as numbers get: no sum of parts may become infinite. */
+/** Decayed scores for a read time long past are extremely large: no sum of parts may become infinite. */
 const LARGEST = 1e300;
-/** Some last bits more than a logarithm or a power can be off by. */
+/** More than the rounding error of a logarithm or a power. */
 const SLACK = 1 + 2 ** -50;
 
 export interface CustomProfileParts {
@@ -39,7 +39,7 @@ interface Term {
 
 interface CompiledGate {
   passes(entity: number, createdMs: number, atMs: number): boolean;
-  /** False: no item within the limits does. */
+  /** False if no item within the limits passes. */
   mayPass(limits: Limits, atMs: number): boolean;
 }
 
@@ -49,7 +49,7 @@ interface CompiledBoost {
   readonly factor: number;
 }
 
-/** The profile, to be made ready for a moment by the function that is answered. */
+/** The profile as a function of the read time. */
 export function compileProfile(definition: ProfileDefinition, parts: CustomProfileParts): (atMs: number) => Scorer {
   const compiled: Compiled = {
     terms: definition.terms.map((term) => compileTerm(term, parts)),
@@ -106,7 +106,7 @@ class CustomScorer implements Scorer {
     let bound = 0;
     for (const { upperBound, weight } of terms)
       if (weight > 0) bound += clamped(weight * upperBound(limits, this.atMs));
-    // A factor may or may not apply: whichever leaves more.
+    // A factor may or may not apply: the larger result counts.
     for (const { factor } of boosts) bound = Math.max(bound, clamped(bound * factor));
     return bound;
   }

@@ -1,4 +1,4 @@
-/** What a built-in profile is: the score of an item, the upper bound of a group and the explanation, beside each other. */
+/** The definition of a built-in profile: the score of an item, the upper bound of a group, and the explanation. */
 import type { ScorePart } from '../scored/scored.ts';
 import type { Limits, Ties } from './scorer.ts';
 import type { Aged } from './signal-sums.ts';
@@ -8,13 +8,13 @@ export interface Formula {
   /** Never below the score of an item within the limits. */
   bound(limits: Limits): number;
   /**
-   * What the score is made of, in the order of the formula (docs/ranking.md): value · weight each, which add up to the score within
-   * rounding. A product or quotient has one part: the value is the factor the profile is about, the weight is everything it is
-   * multiplied by; the measurements the weight is made of follow with weight 0.
+   * The parts of the score, in the order of the formula (docs/ranking.md): value · weight each, which add up to the score within
+   * rounding. A product or quotient has one part: the value is its main factor, the weight is everything it is multiplied by; the
+   * measurements in that weight follow with weight 0.
    */
   explain(item: Aged): readonly ScorePart[];
   /** Decides between equal scores; absent: the newer item comes first. */
   readonly ties?: Ties;
-  /** What every item without a signal scores; absent where that depends on the item. */
+  /** The score of every item without signals; absent if it depends on the item. */
   readonly quiet?: number;
 }

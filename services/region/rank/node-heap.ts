@@ -1,12 +1,12 @@
 /**
- * Nodes to look at: highest bound first, then the highest tie, then the lowest entity - the order of `compareScored`. Typed
- * arrays: nothing is allocated.
+ * A heap of nodes: highest bound first, then the highest tie, then the lowest entity, the order of `compareScored`. It uses typed
+ * arrays and allocates nothing.
  */
 
 const FIRST_CAPACITY = 256;
 
 export class NodeHeap {
-  /** What `pop` took out last. */
+  /** The node that `pop` removed last. */
   bound = 0;
   tie = 0;
   lowest = 0;
@@ -36,7 +36,7 @@ export class NodeHeap {
     this.set(at, bound, tie, lowest, level * NODES + node);
   }
 
-  /** False: there is none left. */
+  /** False if the heap is empty. */
   pop(): boolean {
     if (this.size === 0) return false;
     this.bound = this.bounds[0]!;

@@ -1,4 +1,4 @@
-/** Ranking behind its contract: every profile as a scorer, the best found by `top-k.ts`. */
+/** Implementation of ranking: every profile as a scorer, the top items found by `top-k.ts`. */
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { invalid } from '../query/query.ts';
 import type { Schema } from '../schema/schema.ts';
@@ -20,7 +20,7 @@ export interface RankParts {
   readonly entities: Entities;
   readonly catalog: Catalog;
   readonly ledger: Ledger;
-  /** The moment reads are answered for where the client names none, epoch ms. */
+  /** The read time if the client gives none, epoch ms. */
   readonly nowMs: () => number;
 }
 
@@ -28,7 +28,7 @@ export function createRank(parts: RankParts): Rank {
   return new ProfileRank(parts);
 }
 
-/** What scores are read from: everything, or the past alone. */
+/** The sums that scores are computed from: all events, or those of the past alone. */
 interface Readings {
   readonly sums: SignalSums;
   readonly custom: ReadonlyMap<string, (atMs: number) => Scorer>;

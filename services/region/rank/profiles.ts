@@ -2,14 +2,14 @@
  * The built-in profiles but `related`: one definition each, from which the score of an item, the upper bound of a group of items
  * and the explanation of a score follow.
  *
- * `pos` and `neg` are the sums over all positive and all negative signals of the schema; `pro` is `pos` without `view`;
- * `views`, `likes` are the sums of the signals `view` and `like`. All sums are of the query's window unless a formula names
- * another. The formulas of `hot`, `controversial`, `hidden_gems` and `trending` are the original's (docs/architecture.md,
- * section 5); what that page leaves open is decided here, and docs/ranking.md says why.
+ * `pos` and `neg` are the sums over all positive and all negative signals of the schema; `pro` is `pos` without `view`; `views`,
+ * `likes` are the sums of the signals `view` and `like`. All sums are of the query's window unless a formula names another. The
+ * formulas of `hot`, `controversial`, `hidden_gems` and `trending` are the original's (docs/architecture.md, section 5); their
+ * undefined parts are decided here, and docs/ranking.md says why.
  *
- * A profile that adds up measurements is a list of terms (`terms.ts`). Any other is written out, its three parts beside each other. A
- * bound does with limits what the score does with an item's sums. Additions, multiplications, divisions and square roots
- * never turn ≤ into >; logarithms and powers may by their last bit, which `SLACK` covers.
+ * A profile that adds up measurements is a list of terms (`terms.ts`). Any other is written out in its three parts. A bound
+ * computes from limits what the score computes from an item's sums. Additions, multiplications, divisions and square roots never
+ * turn ≤ into >; logarithms and powers may by their last bit, which `SLACK` covers.
  */
 
 import type { Window } from '../schema/schema.ts';
@@ -31,13 +31,13 @@ export type ScoredProfile = Exclude<Profile, 'related'>;
 
 const HOUR_MS = 3_600_000;
 const SLACK = 1 + 2 ** -50;
-/** For a bound that is reached by other steps than the score: some dozen roundings apart. */
+/** For a bound that is computed by other steps than the score: some dozen roundings apart. */
 const WIDE_SLACK = 1 + 2 ** -47;
-/** Opinions that convince by half. */
+/** Number of opinions with a confidence of 1/2. */
 const HALF_CONVINCING = 5;
 /** The quantile of the normal distribution that leaves 2.5 % on either side: `best` is the lower end of a 95 % interval. */
 const WILSON_Z = 1.959963984540054;
-/** Above every creation time: lifts what has a reaction above what has none. */
+/** Greater than every creation time: ranks items with a reaction before those without. */
 const REACTED = 2 ** 46;
 
 /** A built-in profile as a scorer: one item at a time, in one object however many are scored. */
@@ -73,8 +73,9 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
   },
 
   /**
-   * log10(max(|pos − neg|, 1)) / (age in hours + 2)^gravity, of all time; gravity = 1/2. An item that much is said against is as hot as one
-   * that much is said for: that is the original's |…|. One reaction scores what none does: among equals, items with one come first.
+   * log10(max(|pos − neg|, 1)) / (age in hours + 2)^gravity, of all time; gravity = 1/2. Many negative reactions score as much as
+   * many positive ones: that is the original's |…|. One reaction scores the same as none: among equals, items with one rank
+   * first.
    */
   hot(sums, { atMs }) {
     const sizeOf = (entity: number): number =>
@@ -127,7 +128,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
       },
     ]),
 
-  /** The lower end of the 95 % Wilson interval of pro / (pro + neg): {@link wilson}. Nobody against it is the bound. */
+  /** The lower end of the 95 % Wilson interval of pro / (pro + neg): {@link wilson}. The bound assumes no negative opinions. */
   best: (sums, { window, atMs }) => ({
     quiet: 0,
     score: ({ entity }) => wilson(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)),
@@ -143,9 +144,9 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
   }),
 
   /**
-   * The last hour against the day's pace: (pos of 1h − e) / √(e + 1), e = pos of 24h / 24. For events that come at
-   * random at a steady pace that is about how many standard deviations the hour lies above it; the 1 keeps an item with
-   * no past finite and one lucky event small.
+   * The last hour against the day's pace: (pos of 1h − e) / √(e + 1), e = pos of 24h / 24. For random events at a steady rate
+   * that is about the number of standard deviations by which the hour exceeds its expectation; the 1 keeps the score of an item
+   * without a past finite and that of a single event small.
    */
   rising: (sums, { atMs }) => ({
     quiet: 0,
@@ -176,10 +177,10 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
       const positive = sums.positive(entity, window, atMs);
       const negative = sums.negative(entity, window, atMs);
       const total = positive + negative;
-      // The quotient may round up to more than there is.
+      // The quotient may round up to more than the maximum.
       return total === 0 ? 0 : Math.min(0.25, (positive * negative) / (total * total));
     },
-    // Where they are even somewhere, ties end the search: by the newest.
+    // If they may be equal, ties end the search: the newest first.
     bound: (limits) => (sums.maxPositive(limits, window) > 0 && sums.maxNegative(limits, window) > 0 ? 0.25 : 0),
     explain({ entity }) {
       const positive = sums.positive(entity, window, atMs);
@@ -194,14 +195,14 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
   }),
 
   /**
-   * pro · neg / (pro + neg)² · confidence: near 0.25 where the opinion of many is split evenly. `controversial` for readers:
-   * it puts 499 and 501 above one and one, and takes no view for an opinion.
+   * pro · neg / (pro + neg)² · confidence: near 0.25 if many opinions are split evenly. `controversial` for pages that people
+   * read: it ranks 499 and 501 above one and one, and does not count views as opinions.
    */
   debated: (sums, { window, atMs }) => ({
     quiet: 0,
     score: ({ entity }) => split(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)),
-    // For n against, the score grows with those for it up to √(n² + 5n) of them (where its derivative is 0), and so the
-    // other way round; the larger both are, the more.
+    // For n against, the score grows with those for it up to √(n² + 5n) of them (where its derivative is 0), and so the other way
+    // round; it grows with both.
     bound(limits) {
       const approving = sums.maxApproving(limits, window);
       const negative = sums.maxNegative(limits, window);
@@ -225,7 +226,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
     score: ({ entity }) =>
       qualityOf(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)) /
       Math.log10(sums.of('view', entity, window, atMs) + 10),
-    // Nobody against it, and as few have seen it as any.
+    // The bound assumes no negative opinions and the minimum of views.
     bound(limits) {
       const views = window === 'all' ? sums.minOf('view', limits) : 0;
       return (confidence(sums.maxApproving(limits, window)) / Math.log10(views + 10)) * WIDE_SLACK;
@@ -273,7 +274,7 @@ function opinionParts(window: Window, approving: number, negative: number): read
   return [measurement(`positive without views ${window}`, approving), measurement(`negative ${window}`, negative)];
 }
 
-/** (age in hours + 2)^gravity; never above what an older item has. */
+/** (age in hours + 2)^gravity; never above the value of an older item. */
 function gravity(createdMs: number, atMs: number): number {
   return Math.sqrt(ageHours(createdMs, atMs) + 2);
 }
@@ -282,7 +283,7 @@ function ageHours(createdMs: number, atMs: number): number {
   return Math.max(0, atMs - createdMs) / HOUR_MS;
 }
 
-/** How much a share of so many opinions says: 0 of none, 1/2 of five, near 1 of very many. */
+/** The confidence of a share of so many opinions: 0 for none, 1/2 for five, near 1 for very many. */
 function confidence(opinions: number): number {
   return opinions / (opinions + HALF_CONVINCING);
 }
@@ -294,7 +295,7 @@ function qualityOf(approving: number, negative: number): number {
 
 /**
  * The lower end of the score interval of a share (E. B. Wilson, “Probable inference, the law of succession, and statistical
- * inference”, JASA 22, 1927), z = 1.96: what share of opinions an item has at least, with 97.5 % confidence. 0 without any.
+ * inference”, JASA 22, 1927), z = 1.96: a lower bound of the share of positive opinions with 97.5 % confidence. 0 without any.
  */
 function wilson(approving: number, negative: number): number {
   const opinions = approving + negative;

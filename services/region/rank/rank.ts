@@ -1,6 +1,6 @@
 /**
- * Ranking: from the catalog and the ledger to what a feed pages through. Pure reads of applied state at a pinned time `atMs`. Of
- * equal scores the newer item comes first, then the lower entity id.
+ * Ranking: the rankings that feeds page through, computed from catalog and ledger. Pure reads of applied state at a fixed read
+ * time `atMs`. Of equal scores the newer item comes first, then the lower entity id.
  */
 
 import type { Filter } from '../filter/filter.ts';
@@ -13,7 +13,7 @@ import type { Selection } from '../state/filter-index/filter-index.ts';
 export const profiles = builtInProfiles;
 export type Profile = BuiltInProfile;
 
-/** The window a profile takes when the query names none; a profile that is not here reads no window of the query. */
+/** The default window of a profile; a profile that is not listed takes no `window` parameter. */
 export const defaultWindows: Readonly<Record<string, Window | undefined>> = {
   trending: '24h',
   top: 'all',
@@ -25,15 +25,15 @@ export const defaultWindows: Readonly<Record<string, Window | undefined>> = {
   most_liked: 'all',
 };
 
-/** The moment that a read is answered for. */
+/** The read time. */
 export interface ReadTime {
   /** Epoch ms. */
   readonly atMs: number;
-  /** Asked for by name, or by a cursor: no event after it counts. Otherwise every event does. */
+  /** True if it was given by `at` or a cursor: no event after it counts. Otherwise every event does. */
   readonly past: boolean;
 }
 
-/** What decides a feed's ranking. */
+/** The parameters that decide a feed's ranking. */
 export interface RankingQuery {
   /** A built-in profile, or one of the schema's. */
   readonly profile: string;
@@ -51,29 +51,32 @@ export interface FeedQuery extends RankingQuery {
   /** All must hold. */
   readonly filters: readonly Filter[];
   readonly maxPer: MaxPer | undefined;
-  /** Whether every item says what its score is made of. */
+  /** Whether every item has the parts of its score. */
   readonly explain: boolean;
 }
 
-/** A signal summary as answered: sums of weights; null: not known for that moment any more. */
+/** A signal summary as returned: sums of weights; null: no longer known for that time. */
 export type SignalSummary = Readonly<Record<string, Readonly<Record<string, number | null>>>>;
 
 export interface Rank {
-  /** The names of the profiles there are, built-in ones first. */
+  /** The names of all profiles, built-in ones first. */
   readonly profiles: readonly string[];
   /**
-   * The items of the selection - undefined: all - that are eligible for the profile, as they rank at `atMs`. Not for `related`,
+   * The items of the selection (undefined: all) that are eligible for the profile, as they rank at `atMs`. Not for `related`,
    * which is found by search (`search/search.ts`).
    */
   ranking(query: RankingQuery, selection: Selection | undefined, readTime: ReadTime): Ranking;
-  /** What the score of a ranked item is made of, in the order of the formula. */
+  /** The parts of the score of a ranked item, in the order of the formula. */
   explain(query: RankingQuery, scored: Scored, readTime: ReadTime): readonly ScorePart[];
   /**
-   * Answers for a moment that a client names: for itself, or for the end of the last whole minute or hour before it, where events
-   * of that one may lie on either side of it - then `answer` is called twice. Throws `invalid_request` where newer events have
-   * pushed out of the ledger what a score was made of; in a summary such a sum is null.
+   * Answers for a time that a client gives: for that time, or for the end of the last whole minute or hour before it, if events
+   * of the same one may be on either side of it; then `answer` is called twice. Throws `invalid_request` if newer events have
+   * displaced sums that a score needs; in a summary such a sum is null.
    */
   past<T>(askedMs: number, answer: (readTime: ReadTime) => T): T;
-  /** All signals of an entity that have events, with the windows the schema declares, plus `decayed`. `whole`: what is not known is refused (`past`). */
+  /**
+   * All signals of an entity that have events, with the windows the schema declares, plus `decayed`. `whole`: unknown sums are
+   * refused (`past`).
+   */
   summary(entity: number, readTime: ReadTime, whole?: boolean): SignalSummary;
 }

@@ -1,6 +1,6 @@
 /**
- * A number in [0, 1) from a seed and an entity: the same on every region and at every moment, and without a pattern a
- * viewer could see. Two 32-bit lanes mixed as in MurmurHash3; 53 bits of them make the number.
+ * A number in [0, 1) from a seed and an entity: the same in every region at any time, and without a visible pattern. Two 32-bit
+ * lanes mixed as in MurmurHash3; 53 bits of them make the number.
  */
 
 const TWO_32 = 4_294_967_296;

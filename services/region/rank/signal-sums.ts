@@ -1,6 +1,7 @@
 /**
- * What profiles read from the ledger: sums over a window, of one signal by name or of all signals of one sentiment - of an
- * item, and at most of any item within limits. A signal the schema lacks, or does not rank by that window, contributes 0.
+ * The sums that profiles read from the ledger: over a window, of one signal by name or of all signals of one sentiment; of an
+ * item, or as a maximum over items within limits. A signal that the schema does not declare, or not with that window, contributes
+ * 0.
  */
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { Schema, Window } from '../schema/schema.ts';
@@ -8,18 +9,18 @@ import { windowSeconds, windows } from '../schema/schema.ts';
 import type { LedgerView, SignalView } from '../state/ledger/ledger.ts';
 import type { Limits } from './scorer.ts';
 
-/** The shortest life a velocity over `all` is spread over, seconds: a new item's first view is no burst. */
+/** Minimum age for a velocity over `all`, seconds, so that a new item's first view does not count as a burst. */
 const SHORTEST_LIFE_SECONDS = 3_600;
 
 interface Signal {
   readonly name: string;
   readonly windows: readonly Window[];
-  /** Its place in the schema's signals. */
+  /** Its index in the schema's signals. */
   readonly place: number;
   readonly view: SignalView;
 }
 
-/** Signals that add up, each only where it is ranked by the window. */
+/** Signals that are added up, each only if it is ranked by the window. */
 class Total {
   private readonly byWindow = new Map<Window, readonly Signal[]>();
 
@@ -85,7 +86,7 @@ export class SignalSums {
     return this.totalOf(signal).max(limits, window);
   }
 
-  /** At most what any item has of the signal over `all` that ever had a signal. */
+  /** Minimum of the signal over `all`, over the items that ever had a signal. */
   minOf(signal: string, limits: Limits): number {
     return this.totalOf(signal).min(limits);
   }
@@ -106,7 +107,7 @@ export class SignalSums {
     return this.negatives.max(limits, window);
   }
 
-  /** All positive signals but `view`: that an item was seen says nothing for it. */
+  /** All positive signals except `view`, which is not an opinion. */
   approving(entity: number, window: Window, atMs: number): number {
     return this.approvals.of(entity, window, atMs);
   }

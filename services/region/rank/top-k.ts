@@ -1,16 +1,16 @@
 /**
- * The exact best of all items under a scorer, without looking at all of them.
+ * The exact top items of a scorer, without scoring all items.
  *
- * Best first: from the root of the upper bounds down, always the node with the highest bound next; where bounds are equal, the one
- * whose items may come first among equals. Once as many items were found as were asked for and no node left can hold a better one than the worst of
- * them, they are the answer - exactly what scoring every item gives, ties included. A block whose items turn out far below
- * its bound has its upper bounds lowered, so that the next search passes it by.
+ * Best first: from the root of the upper bounds down, the node with the highest bound is opened next; of equal bounds, the one
+ * whose items may rank first among equals. When enough items were found and no remaining node can contain a better one than the
+ * lowest of them, they are the answer, exactly as if every item had been scored, ties included. If the items of a block turn out
+ * far below its bound, its upper bounds are lowered, so that the next search skips it.
  *
- * Where that does not pay the items are scored one after the other: a selection of few items; a scorer whose bounds tell
- * nothing, by its own word (Infinity) or when a tenth of the items was scored and the end is not in sight. Of a scorer that gives every item without a signal
- * the same, only those with one are scored even then.
+ * All items are scored one by one if that is cheaper: for a selection of few items; for a scorer whose bounds do not help, by its
+ * own declaration (Infinity) or when a tenth of the items was scored without a result. If a scorer gives every item without
+ * signals the same score, only those with signals are scored even then.
  *
- * Cost: with bounds that tell, about limit · height nodes; else in proportion to the items that ever had a signal.
+ * Cost: with tight bounds about limit · height nodes; otherwise in proportion to the items that ever had a signal.
  */
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { byWindow, type Window } from '../schema/schema.ts';
@@ -30,9 +30,9 @@ import {
 import { NodeHeap } from './node-heap.ts';
 import type { Limits, Scorer, Ties } from './scorer.ts';
 
-/** Up to so many items are scored whole. */
+/** Selections of up to this many items are scored completely. */
 const FEW_ITEMS = 256;
-/** Of the items to choose from, the part that is scored best first at most, and how many it always may be. */
+/** Maximum share of the items that is scored best first, and the number that is always allowed. */
 const BEST_FIRST_PART = 1 / 10;
 const BEST_FIRST_LEAST = 4_096;
 /** A block is lowered when its best item is below this part of its bound. */
@@ -48,7 +48,7 @@ export interface TopKParts {
   readonly entities: Entities;
   readonly catalog: Pick<Catalog, 'size' | 'createdMs'>;
   readonly upperBounds: UpperBounds;
-  /** The region's own moment: upper bounds are never lowered to a later one, whatever moment a client names. */
+  /** The region's own read time: upper bounds are never lowered for a later one, whatever time a client gives. */
   readonly nowMs: () => number;
   readonly fewItems?: number;
 }
@@ -143,7 +143,7 @@ class Search {
     return this.top.sorted();
   }
 
-  /** False: given up, after about `limitScored` items. */
+  /** False if it was abandoned after about `limitScored` items. */
   private bestFirst(limitScored: number): boolean {
     const { upperBounds, heap, atMs, nowMs } = this.parts;
     heap.clear();
@@ -182,14 +182,14 @@ class Search {
     if (this.top.takes(lowest, bound, tie)) heap.push(bound, tie, lowest, level, node);
   }
 
-  /** Whether the item's magnitude says that it is not among the best. */
+  /** Whether the item's magnitude shows that it is not a top item. */
   private isBelow(ordinal: number, entity: number, createdMs: number, active: boolean): boolean {
     if (!this.top.isFull) return false;
     const limits = this.ownLimits.of(ordinal, createdMs, active);
     return !this.top.takes(entity, this.parts.scorer.bound(limits), this.ties.bound(limits));
   }
 
-  /** Scores the block's items that may be among the best; answers the best score of them, selected or not. */
+  /** Scores the block's items that may be top items; returns the highest score of all of them, selected or not. */
   private scoreBlock(block: number): number {
     const { upperBounds, entities, catalog, scorer, selection } = this.parts;
     let best = Number.NEGATIVE_INFINITY;
@@ -217,8 +217,8 @@ class Search {
   }
 
   /**
-   * Every item of the selection with its score; those without a signal by what all of them score, where that is known.
-   * `bestOnly`: those that are certainly not among the best may be left out.
+   * Every item of the selection with its score; those without signals by their common score, if it is known. `bestOnly`: items
+   * that are certainly not top items may be skipped.
    */
   scan(visit: (entity: number, score: number, createdMs: number) => void, bestOnly = false): void {
     const { upperBounds, entities, catalog, scorer, selection } = this.parts;
@@ -245,7 +245,7 @@ class Search {
 
   private offer(entity: number, score: number, createdMs: number): void {
     const { key } = this.parts;
-    // Most of what is looked at is below the worst of the best: then its tie need not be known.
+    // Most scores are below the lowest top score: then the tie is not needed.
     if (score === Number.NEGATIVE_INFINITY || score < this.top.threshold) return;
     const tie = this.ties.of(entity, createdMs);
     if (key !== undefined && !isAfter(key, score, tie, entity)) return;
@@ -268,7 +268,7 @@ class NodeLimits implements Limits {
   private node = 0;
   private readonly upperBounds: UpperBounds;
   private readonly atMs: number;
-  /** Least sums are of all events: in the past an item may have had less. */
+  /** Minima are over all events: in the past an item may have had less. */
   private readonly past: boolean;
   private readonly columns: Readonly<Record<Window, number>>;
 
@@ -301,7 +301,7 @@ class NodeLimits implements Limits {
   }
 }
 
-/** The limits of one item: what its magnitude says. Windows hold no more than everything does. */
+/** The limits of one item, from its magnitude. No window exceeds the total. */
 class ItemLimits implements Limits {
   newestMs = -1;
   newestActiveMs = -1;

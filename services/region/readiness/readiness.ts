@@ -1,10 +1,10 @@
 /**
- * Readiness: whether this region may serve as truth and take part in promotions.
+ * Readiness: whether this region may serve reads and take part in promotions.
  *
- * A region that starts with an empty log could be a new one, or one whose disk was lost: it is not ready before it has
- * applied what each peer that answered held when it first did, and stays so over restarts until it has. A peer that reports
- * less than it did has another disk: what it holds now counts, since what it held may be nowhere any more. A region with a
- * log is ready once that log is replayed: it is an old truth, and says how old (`lag_events`).
+ * A region that starts with an empty log could be a new one, or one whose disk was lost: it is not ready before it has applied
+ * what each peer held at its first answer, also across restarts. A peer that reports less than before has another disk: what it
+ * holds now counts, since what it held may no longer exist. A region with a log is ready once that log is replayed: its state is
+ * old, and it reports how old (`lag_events`).
  */
 import type { Log } from '../../../shared/observe/log.ts';
 import { covers, type Position, reportedDurable, totalOf } from '../../../shared/protocol/position.ts';
@@ -13,7 +13,7 @@ import type { Peers } from '../peers/peers.ts';
 export interface ReadinessOptions {
   readonly log: Log;
   readonly peers: Peers;
-  /** The log was empty when the process started, or when one before it did that never became ready. */
+  /** True if the log was empty when this process started, or when an earlier one did that never became ready. */
   readonly startedEmpty: boolean;
   readonly applied: () => Position;
   readonly onReady: () => void;

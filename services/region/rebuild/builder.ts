@@ -1,13 +1,13 @@
-/** The far side of a rebuild: gathers what the items have as they come, and puts it in order when those were all. */
+/** The builder's side of a rebuild: gathers the values of items as they arrive, and sorts them after the last one. */
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import { MetadataScan } from '../metadata/metadata.ts';
 import { forEachMetadata } from '../state/catalog/catalog.ts';
 import type { FromBuilder, Rebuilt, ToBuilder } from './rebuild.ts';
 
-/** What gathers for one index. */
+/** Gathers the values for one index. */
 export interface Gatherer {
   gather(number: number, metadata: MetadataScan): void;
-  /** Everything in order, each item under its ordinal, which is at its number in `ordinals`. */
+  /** Builds the index, with each item under its ordinal, which `ordinals` has at the item's number. */
   finish(ordinals: Int32Array): Partial<Rebuilt>;
 }
 
@@ -42,7 +42,7 @@ export class Builder {
     const bounds: number[] = [];
     forEachMetadata(message.page, (start, end) => void bounds.push(start, end));
     this.pages.push({ first: this.items, bytes, bounds });
-    // A unit a byte: plain ASCII, as nearly all is, stands there as it is.
+    // One code unit a byte: plain ASCII, which nearly all metadata is, is stored unchanged.
     const units = bytes.toString('latin1');
     for (let at = 0; at < bounds.length; at += 2) {
       const [start, end] = [bounds[at]!, bounds[at + 1]!];

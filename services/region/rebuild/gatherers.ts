@@ -9,7 +9,7 @@ export interface GathererOptions {
   /** The schema's text fields, in its order. */
   readonly fieldNames: readonly string[];
   readonly metadataOf: (number: number) => Metadata;
-  /** For so many values without growing. */
+  /** Initial capacity, in values. */
   readonly capacity?: number;
 }
 

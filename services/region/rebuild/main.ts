@@ -10,12 +10,13 @@ import type { BuilderThreadData } from './rebuild-thread.ts';
 
 /** Nice value: a third of the region's share of a processor they both want. */
 const BEHIND = 5;
-/** Arrays of so many numbers go back to the system as a whole, and of what is not used nothing is taken. */
+/** Arrays of this many numbers are returned to the system as a whole, and their unused part takes no memory. */
 const ROOM = 10 * 1024 * 1024;
 
 const port = parentPort;
 assert(port !== null, 'a builder is a thread');
-// Of this thread alone, where the system has it: with few processors the region's own thread comes first, and feeds with it.
+// For this thread alone, if the system supports that: with few processors the region's own thread has priority, and feeds with
+// it.
 if (process.platform === 'linux') setPriority(BEHIND);
 const { build, fieldNames } = workerData as BuilderThreadData;
 const builder = new Builder({

@@ -1,4 +1,4 @@
-/** What of a message changes hands instead of being copied: the memory of all its typed arrays, each once. */
+/** The parts of a message that are transferred instead of copied: the buffers of all its typed arrays, each once. */
 export function buffersOf(message: unknown): ArrayBuffer[] {
   const found = new Set<ArrayBuffer>();
   const visit = (value: unknown): void => {

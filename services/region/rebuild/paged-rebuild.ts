@@ -1,4 +1,6 @@
-/** The region's side of a rebuild: the builders are opened with the second page; what fits one is told without them. */
+/**
+ * The region's side of a rebuild: the builders are opened with the second page; items that fit one page are indexed without them.
+ */
 import type { MetadataPage } from '../state/catalog/catalog.ts';
 import type { BuilderPipe, Built, FromBuilder, OpenBuilder, Rebuild, Rebuilt } from './rebuild.ts';
 

@@ -1,4 +1,4 @@
-/** The builders in this thread: the same code, and what travels is copied as it is between threads. For tests and the simulation. */
+/** The builders in this thread: the same code, with messages copied as between threads. For tests and the simulation. */
 import { Builder } from './builder.ts';
 import { gathererOf } from './gatherers.ts';
 import { buffersOf } from './moved-buffers.ts';

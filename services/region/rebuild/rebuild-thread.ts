@@ -12,7 +12,7 @@ export interface BuilderThreadData {
 
 export interface ThreadRebuildOptions {
   readonly fieldNames: readonly string[];
-  /** From how many pages of metadata on there are threads at all. */
+  /** Minimum number of metadata pages for which threads are started. */
   readonly leastPages?: number;
 }
 

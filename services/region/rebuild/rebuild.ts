@@ -1,12 +1,12 @@
 /**
- * Filter index and text index of very many items, built beside everything else while a region starts: a thread for each index gathers
- * what the live items have, in the catalog's own memory and as it is filled; told their ordinals in the end, it puts everything in
- * order and hands over its index as plain data, which is moved, not copied.
+ * Builds filter index and text index of very many items in the background while a region starts. A thread for each index gathers
+ * the values of the live items, in the catalog's own memory while it is being filled. When it receives their ordinals, it sorts
+ * everything and transfers its index as plain data, which is moved, not copied.
  *
- * Promise: what is handed over is what telling the indexes each of these items would have made. Nothing of it is kept
- * anywhere: a start makes it anew from the registers.
+ * Promise: the result is the same as indexing each of these items. Nothing of it is stored: every start rebuilds it from the
+ * registers.
  *
- * What can go wrong with a thread is told by `finish`, which then rejects: the items are indexed one by one instead.
+ * If a thread fails, `finish` rejects: the items are then indexed one by one.
  */
 import type { MetadataPage } from '../state/catalog/catalog.ts';
 import type { FilterIndexImage } from '../state/filter-index/filter-index.ts';
@@ -18,22 +18,22 @@ export interface Rebuilt {
 }
 
 export interface Rebuild {
-  /** The next live items, numbered 0, 1, 2 … over all pages. Nobody writes to the page before {@link end} has resolved. */
+  /** The next live items, numbered 0, 1, 2 … over all pages. The page must not be written to before {@link end} has resolved. */
   add(page: MetadataPage): void;
-  /** Whether enough items came for threads to be worth it, more than a page; otherwise there is nothing to finish. */
+  /** Whether there were enough items for threads, more than a page; otherwise there is nothing to finish. */
   readonly begun: boolean;
   /** Items that were gathered so far, as far as it is known here. */
   readonly indexed: number;
-  /** Those were all; `ordinals` of the items, by number. Once. Rejects when a thread is gone. */
+  /** Called once after the last page, with the `ordinals` of the items by number. Rejects if a thread has died. */
   finish(ordinals: Int32Array): Promise<Rebuilt>;
-  /** Ends the threads, whatever they do; `finish` then never settles. Idempotent. */
+  /** Ends the threads, whatever they do; `finish` then never resolves or rejects. Idempotent. */
   end(): Promise<void>;
 }
 
-/** Everything is taken in the order it was sent. */
+/** Messages are handled in the order they were sent. */
 export type ToBuilder =
   | { readonly kind: 'items'; readonly page: MetadataPage }
-  /** Those were all. */
+  /** Called after the last page. */
   | { readonly kind: 'all'; readonly ordinals: Int32Array };
 
 /** What a builder builds. */
@@ -52,6 +52,6 @@ export interface BuilderPipe {
 export type OpenBuilder = (options: {
   readonly build: Built;
   readonly onMessage: (message: FromBuilder) => void;
-  /** It is gone, and nobody has ended it. Once. */
+  /** Called once if it has died without being ended. */
   readonly onExit: (error: unknown) => void;
 }) => BuilderPipe;

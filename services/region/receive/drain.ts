@@ -1,4 +1,4 @@
-/** Waiting until this region has handled everything the stream holds at this moment: what a new leader does first. */
+/** Waits until this region has handled everything that the stream has now, the first step of a promotion. */
 import { Fault } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Stream } from '../../../shared/stream/stream.ts';
@@ -12,7 +12,7 @@ export interface DrainOptions {
   readonly receiver: Pick<Receiver, 'delivered'>;
 }
 
-/** False when `limitMs` passed first, or the stream cannot be asked how far it goes. */
+/** False if `limitMs` passed first, or the end of the stream cannot be read. */
 export async function drain({ clock, stream, receiver }: DrainOptions, limitMs: number): Promise<boolean> {
   const endMs = clock.monotonicMs() + limitMs;
   try {

@@ -1,4 +1,4 @@
-/** Taking foreign batches by position. See `receive.ts`. */
+/** Accepts foreign batches by position. See `receive.ts`. */
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
@@ -11,12 +11,12 @@ import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Refused, RefusedFor, StopCode, Stopped, Taken } from './receive.ts';
 
-/** Origins that may be stopped; what is refused of further ones is counted only. */
+/** Limit of stopped origins; refusals of further ones are only counted. */
 const STOPPED_LIMIT = 1_000;
 /** A refusal is reported in the status for this long, and logged at most this often for each reason. */
 const RECENT_MS = 30_000;
 
-/** What is wrong with a batch that is otherwise whole. */
+/** What is wrong with a batch that is otherwise intact. */
 export interface Doubt {
   readonly reason: RefusedFor;
   readonly code: StopCode;
@@ -29,13 +29,13 @@ export interface IngestOptions {
   readonly wal: Wal;
   readonly apply: Apply;
   readonly schema: Schema;
-  /** Regions of the topology, present and former: only they open origins. Absent: whoever does. */
+  /** Regions of the topology, present and former: only they open origins. Absent: any region may. */
   readonly regions?: readonly string[] | undefined;
-  /** False: the region is partitioned, or about to be, and takes nothing. Absent: it always takes. */
+  /** False while the region is partitioned, or about to be, and accepts nothing. Absent: it always accepts. */
   readonly receives?: () => boolean;
-  /** Why the batch cannot be true, by what is known of clocks and epochs; undefined: it may be. */
+  /** Why the batch is implausible, given the known clocks and epochs; undefined if it is not. */
   readonly implausible?: (batch: Batch) => string | undefined;
-  /** The origin stopped, or stopped for another reason than before. */
+  /** Called when an origin stops, or for another reason than before. */
   readonly onStopped: (stopped: Stopped) => void;
   readonly onRefused?: (reason: RefusedFor) => void;
 }
@@ -75,7 +75,7 @@ class PositionIngest implements Ingest {
   private async takeNow(batches: readonly Batch[], offset: StreamOffset | undefined): Promise<Taken> {
     const { wal, apply, receives } = this.options;
     if (receives?.() === false) {
-      // As if they had not come: the stored offset stays before them.
+      // Treated as not received: the stored offset stays before them.
       return { events: 0, gaps: batches.map(({ origin, first }) => ({ origin, first })), doubted: [] };
     }
     const next: Batch[] = [];
@@ -92,8 +92,8 @@ class PositionIngest implements Ingest {
         const stopped = { origin, code: doubt.code, detail };
         this.refuse({ origin, reason: doubt.reason, detail });
         if (doubt.reason === 'schema') {
-          // It is the origin's next batch, whoever brings it. The stream may be the only one that has it, and is read from
-          // before it once the region was upgraded.
+          // It is the origin's next batch, whatever its source. The stream may be the only source, and is read from before it
+          // once the region was upgraded.
           this.stop(stopped);
           gaps.push({ origin, first: last + 1, upTo: first });
         } else if (!isIntruder(doubt.reason)) doubted.push(stopped);
@@ -119,7 +119,7 @@ class PositionIngest implements Ingest {
     return { events, gaps, doubted };
   }
 
-  /** What nobody but a forger can have sent, wherever it stands. */
+  /** A batch that only a forger can have sent, whatever its sequence. */
   private intruder({ origin }: Batch): Doubt | undefined {
     if (this.options.regions?.includes(regionOf(origin)) === false) {
       return {
@@ -128,14 +128,14 @@ class PositionIngest implements Ingest {
         detail: `is of the region ${regionOf(origin)}, which the topology does not name`,
       };
     }
-    // What this process accepted is durable here before it is shipped: nobody else knows more of it.
+    // Events accepted by this process are durable here before they are shipped: no other region has more of them.
     if (this.options.wal.owns(origin)) {
       return { reason: 'own_origin', code: 'damaged_log', detail: 'extends an origin only this process extends' };
     }
     return undefined;
   }
 
-  /** Why a batch that should be the next of its origin is not taken. */
+  /** Why a batch that should be the next of its origin is refused. */
   private doubt(batch: Batch, durable: number, before: readonly Batch[]): Doubt | undefined {
     const notNext = (detail: string): Doubt => ({ reason: 'not_next', code: 'damaged_log', detail });
     if (batch.first <= durable) return notNext(`overlaps what is here up to ${durable}`);
@@ -186,7 +186,7 @@ class PositionIngest implements Ingest {
   }
 }
 
-/** No peer holds anything better: there is nothing to ask for, and no origin to stop. */
+/** No peer has a better one: there is nothing to fetch, and no origin to stop. */
 function isIntruder(reason: RefusedFor): boolean {
   return reason === 'foreign' || reason === 'own_origin';
 }

@@ -1,16 +1,16 @@
 /**
- * The stream's receiver: one plain ephemeral consumer per subscription, and a new subscription on any doubt.
+ * The stream's receiver: one plain ephemeral consumer a subscription, and a new subscription whenever anything is doubtful.
  *
  *     unsubscribed ──connected, not partitioned──► checking the fingerprint ──► subscribed ──disconnect, consumer or stream gone,
  *         ▲                                                                   heartbeats missed, no progress for 2 s──┐
  *         └───────────────────────────────────────────────────────────────────────────────────────────────────────────┘
  *
- * Where to start is decided anew each time. The stored offset is believed only when the stream is the same (`created`),
- * the offset is within it, and the message there is the very batch that was applied; else from the stream's first
- * message. Duplicates are skipped by position, so starting early is only work.
+ * The start is decided anew each time. The stored offset is used only if the stream is the same (`created`), the offset is within
+ * it, and the message there is the batch that was applied; otherwise the subscription starts at the stream's first message. Known
+ * batches are skipped by position, so an early start only costs time.
  *
- * Batches passed over because of a hole are read again, from the stored offset before them, once the hole is filled:
- * the stream may be the only one that still has them.
+ * Batches skipped because of a gap are read again, from the stored offset before them, once the gap is filled: the stream may be
+ * the only source that still has them.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
@@ -31,13 +31,13 @@ import { Condition } from '../condition/condition.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Receiver } from './receive.ts';
 
-/** A stream that is ahead while nothing arrives for this long: the consumer is not trusted any more. */
+/** If the stream is ahead and nothing is received for this long, the consumer is no longer trusted. */
 const STALL_MS = 2_000;
 /** Wait between two attempts to subscribe. */
 const RETRY_MS = 250;
-/** Wait before the next attempt on a full disk: somebody has to make room first. */
+/** Wait before the next attempt on a full disk, until an operator has freed space. */
 const FULL_DISK_MS = 5_000;
-/** Origins with a hole that the stored offset waits for. Holes of further ones are left to the peers. */
+/** Limit of origins with a gap before which the stored offset stays. Gaps of further ones are filled by peers. */
 const HOLES_LIMIT = 1_000;
 
 export interface StreamReceiverOptions {
@@ -46,9 +46,9 @@ export interface StreamReceiverOptions {
   readonly stream: Stream;
   readonly wal: Wal;
   readonly ingest: Ingest;
-  /** Regions of the topology, present and former; absent: whoever publishes. */
+  /** Regions of the topology, present and former; absent: any. */
   readonly regions?: readonly string[] | undefined;
-  /** A hole was met: repair should look for it. */
+  /** Called when a gap was found, so that repair looks for the missing batches. */
   readonly onGap: (gap: Gap) => void;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -61,7 +61,7 @@ export function createStreamReceiver(options: StreamReceiverOptions): Receiver {
   return new StreamReceiver(options);
 }
 
-/** From where on an origin is to be read again, and the first sequence of the last batch of it that was passed over. */
+/** The offset from which an origin has to be read again, and the first sequence of its last skipped batch. */
 interface PassedOver {
   readonly first: number;
   readonly upTo: number;
@@ -76,13 +76,13 @@ class StreamReceiver implements Receiver {
   private stopListening: (() => void) | undefined;
   private readonly stopped = new AbortController();
   private diskFull = false;
-  /** Set while subscribed: ends that subscription. */
+  /** Ends the present subscription; undefined while not subscribed. */
   private endSubscription: ((reason: string) => void) | undefined;
   private subscribed = false;
   private created = '';
-  /** The newest offset that may not be stored yet because a gap lies before it. */
+  /** The newest offset that may not be stored yet because of a gap before it. */
   private held: StreamOffset | undefined;
-  /** By origin: the batches that were passed over since the subscription began. */
+  /** By origin: the batches that were skipped since the subscription began. */
   private readonly passedOver = new Map<string, PassedOver>();
   delivered = 0;
 
@@ -101,7 +101,7 @@ class StreamReceiver implements Receiver {
     this.enabled = enabled;
     if (!enabled) this.endSubscription?.('partitioned');
     this.wake.notify();
-    // Switched on again meanwhile: the last switch counts, and there may be no moment without a subscription to wait for.
+    // Switched on again meanwhile: the last switch counts, and there may be no time without a subscription to wait for.
     if (!enabled) await this.wake.until(() => !this.subscribed || this.enabled, 60_000);
   }
 
@@ -137,7 +137,7 @@ class StreamReceiver implements Receiver {
     }
   }
 
-  /** A stream that is gone is made anew by whoever notices first; what it should hold is in the regions' logs. */
+  /** A deleted stream is recreated by the first region that notices; its contents are in the regions' logs. */
   private async ensureStream(): Promise<void> {
     const { stream, log } = this.options;
     try {
@@ -178,7 +178,7 @@ class StreamReceiver implements Receiver {
       this.endSubscription = undefined;
       over.abort();
       await subscription?.close();
-      // It counted the stream it was subscribed to; the next one may be another.
+      // It belongs to the stream of this subscription; the next one may be another.
       this.delivered = 0;
       await this.flushOffset();
     }
@@ -206,7 +206,7 @@ class StreamReceiver implements Receiver {
     return 'ended';
   }
 
-  /** The offset is a hint: a full disk only makes the next start read more. */
+  /** The offset is a hint: if a full disk does not store it, the next start only reads more. */
   private async flushOffset(): Promise<void> {
     const { wal, log, onFatal } = this.options;
     try {
@@ -260,7 +260,7 @@ class StreamReceiver implements Receiver {
     this.delivered = message.sequence;
   }
 
-  /** The stored offset waits for a hole: the stream may be the only one that has what fills it, or what lies behind. */
+  /** The stored offset stays before a gap: the stream may be the only source of the missing batches, or of those behind. */
   private passOver(gap: Gap): void {
     const { origin, first, upTo = first } = gap;
     const before = this.passedOver.get(origin);
@@ -270,7 +270,7 @@ class StreamReceiver implements Receiver {
     this.options.onGap(gap);
   }
 
-  /** What the stream brought of the origin is not to be believed: a peer may hold the right batch. */
+  /** The stream's batch of the origin is invalid: a peer may hold the right one. */
   private askPeers(origin: string): void {
     this.options.onGap({ origin, first: this.durable(origin) + 1 });
   }
@@ -279,7 +279,7 @@ class StreamReceiver implements Receiver {
     return this.options.wal.durable.get(origin) ?? 0;
   }
 
-  /** Forgets what the position covers by now. Once nothing is passed over, the newest handled offset may be stored. */
+  /** Forgets gaps that the position covers now. Without any, the newest handled offset may be stored. */
   private closeGaps(): void {
     if (this.passedOver.size === 0) return;
     for (const [origin, { upTo }] of this.passedOver) if (this.durable(origin) >= upTo) this.passedOver.delete(origin);
@@ -289,9 +289,9 @@ class StreamReceiver implements Receiver {
   }
 
   /**
-   * What of the message is not here yet, and its last batch; a region's own batches all come back to it, so the events of
-   * what is here are not even looked at. A message that cannot be read is passed over: peers hold what it should have held.
-   * The offset does not wait for that, because reading the message again would not help - unless it is of a later version.
+   * The batches of the message that are not here yet, and its last batch. A region receives all its own batches again, so the
+   * events of known batches are not decoded. An unreadable message is skipped: peers hold its batches. The offset does not stay
+   * before it, because reading the message again would not help, unless it is of a later version.
    */
   private decode(message: StreamMessage): { batches: readonly Batch[]; last: BatchHeader } | undefined {
     const { origin, sequence } = message;
@@ -332,7 +332,7 @@ function isFull(error: unknown): boolean {
   return error instanceof Fault && error.code === 'storage_full';
 }
 
-/** The last sequence in a message; undefined when it cannot be read. */
+/** The last sequence in a message; undefined if it is unreadable. */
 function lastOf(message: StreamMessage): number | undefined {
   try {
     const batches = splitMessage(message.bytes);

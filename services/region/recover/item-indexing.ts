@@ -1,18 +1,18 @@
 /**
- * Filter index and text index of every live item after a start. Both are made of the items alone, and to tell them one item after another
- * takes longer than everything else together. So where there are many a thread builds them beside the rest of the start
- * (`rebuild/rebuild.ts`), and here they are adopted; few are told at once. Until `complete` what reads these indexes is refused
- * (`not_ready`): an answer is whole or there is none.
+ * Fills filter index and text index with every live item after a start. Both are functions of the items alone, and indexing one
+ * item after another takes longer than the rest of the start. So many items are indexed by threads in the background
+ * (`rebuild/rebuild.ts`), whose results are adopted here; few are indexed at once. Until `complete`, reads of these indexes are
+ * refused (`not_ready`): an answer is complete or refused.
  *
- * What `apply` changes until they are adopted is noted: the entity, and what the item had when the registers were read. Then the indexes
- * are told of it, in slices of the event loop, and of what was applied in between, until nothing is left.
+ * Changes by `apply` before the adoption are recorded: the entity, and the values of the item when the registers were read. After
+ * it these items are indexed, in slices of the event loop, and so are those that change meanwhile, until none is left.
  *
- * Where the thread is gone, or there never was one, the items are told in slices one after another, while `apply` tells of changes
- * as ever. An item may then be told twice, which is the same as once: each time it is the live item as the catalog has it.
+ * If a thread has died, or none was started, the items are indexed one after another, in slices, while `apply` indexes changes as
+ * usual. An item may then be indexed twice, which has no further effect: each time the present item of the catalog is used.
  *
- * An item that an index cannot take ends neither the process nor what the indexes are beside: its register is stored, the ledger and
- * the log know nothing of words and filters. The indexes count as failed then, with a reason that names the item; nothing is told to
- * them or read of them any more until the next start, which builds them of the items as they are by then.
+ * If an index fails on an item, neither the process nor the other parts stop: its register is stored, and ledger and log do not
+ * depend on words and filters. The indexes then count as failed, with a reason that names the item; they are neither updated nor
+ * read until the next start, which rebuilds them from the items of that time.
  *
  * What a crash leaves: nothing; the next start begins anew.
  */
@@ -25,12 +25,12 @@ import type { CatalogWriter, Item } from '../state/catalog/catalog.ts';
 import type { AdoptsFilterIndex, FilterIndex } from '../state/filter-index/filter-index.ts';
 import type { AdoptsText, TextIndex } from '../state/text/text.ts';
 
-/** Told before the region serves, where no thread builds. */
+/** Number of items that are indexed before the region serves, if no thread builds. */
 const FIRST_ITEMS = 5_000;
-/** How long a slice may hold up everything else, and how long it then leaves to it. */
+/** Duration of a slice, and of the pause after it. */
 const SLICE_MS = 5;
 const PAUSE_MS = 1;
-/** Items between two looks at the clock. */
+/** Items between two checks of the clock. */
 const LOOK_EVERY = 32;
 
 export type UpdatesFilterIndex = Pick<FilterIndex, 'put' | 'remove'>;
@@ -42,9 +42,9 @@ export interface ItemIndexingOptions {
   readonly catalog: Pick<CatalogWriter, 'items' | 'item' | 'size' | 'takeBack'>;
   readonly filterIndex: UpdatesFilterIndex & AdoptsFilterIndex;
   readonly text: UpdatesText & AdoptsText;
-  /** Was told all live items, and their ordinals are here. */
+  /** Has received all live items, with their ordinals. */
   readonly building?: { readonly rebuild: Rebuild; readonly ordinals: Int32Array } | undefined;
-  /** Of the items, those told at once. */
+  /** Items that were indexed at once. */
   readonly firstItems?: number;
 }
 
@@ -53,19 +53,21 @@ export class ItemIndexing {
   private readonly startMs: number;
   private left: Iterator<Item> | undefined;
   private walked = 0;
-  /** Items that were told one by one, all or those that changed while threads built. */
+  /** Items that were indexed one by one: all, or those that changed while threads built. */
   private singly = 0;
   private timer: Timer | undefined;
   private stopped = false;
   private rebuild: Rebuild | undefined;
-  /** Changed since the registers were read, and not told: what the item had then, undefined where it was not live. */
+  /**
+   * Items that changed since the registers were read and are not indexed: their values then, undefined if the item was not live.
+   */
   private readonly noted = new Map<number, Metadata | undefined>();
-  /** Every live item was told. */
+  /** True once every live item is indexed. */
   complete = false;
-  /** Why the indexes cannot be read until the next start; undefined: they can, once they are complete. */
+  /** Why the indexes cannot be read until the next start; undefined if they can, once they are complete. */
   failed: string | undefined;
 
-  /** What `apply` tells instead of filter index and text index. */
+  /** Receives the changes from `apply` instead of filter index and text index. */
   readonly filterIndex: UpdatesFilterIndex = {
     put: (entity, metadata, former) => {
       if (this.rebuild !== undefined) this.note(entity, former);
@@ -85,7 +87,7 @@ export class ItemIndexing {
     },
   };
 
-  /** Tells the first ones where no thread builds. */
+  /** Indexes the first items if no thread builds. */
   constructor(options: ItemIndexingOptions) {
     this.options = options;
     this.startMs = options.clock.monotonicMs();
@@ -103,12 +105,12 @@ export class ItemIndexing {
     );
   }
 
-  /** Items told so far. */
+  /** Number of items indexed so far. */
   get indexed(): number {
     return this.rebuild?.indexed ?? this.walked;
   }
 
-  /** The others, from now on. */
+  /** Starts to index the other items. */
   start(): void {
     if (this.left !== undefined && !this.over) this.slice(() => this.tellNext());
   }
@@ -123,7 +125,7 @@ export class ItemIndexing {
     return this.complete || this.failed !== undefined;
   }
 
-  /** Tells the indexes of an item. What is half told when one of them throws is of no use, whatever comes after it. */
+  /** Indexes an item. If one of the indexes throws, the item is indexed in part, and the indexes can no longer be used. */
   private tell(entity: number | undefined, work: () => void): void {
     if (this.failed !== undefined) return;
     try {
@@ -204,7 +206,7 @@ export class ItemIndexing {
     this.singly++;
   }
 
-  /** The next of what has changed meanwhile, as the catalog has it now. */
+  /** Indexes the next changed item, as the catalog has it now. */
   private tellNoted(): void {
     const { catalog, filterIndex, text } = this.options;
     for (const [entity, former] of this.noted) {

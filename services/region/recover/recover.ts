@@ -1,11 +1,11 @@
 /**
- * Recover: from the disk to the state in memory, before anything is served. Registers come from the log's documents, the
- * ledger from its stored shards and the log's tail: from the floor on, each shard skipping what it contains
- * (`checkpoint/checkpoint.ts`). Checksum and chain of every batch that is replayed are checked on the way. Filter index and text
- * index are made of the live items: where there are many, by a thread beside all of this (`item-indexing.ts`).
+ * Recovery: builds the state in memory from the disk, before anything is served. Registers are read from the store; the ledger
+ * from its stored shards and the log's tail after the checkpoint position, each shard skipping what it contains
+ * (`checkpoint/checkpoint.ts`). Checksum and chain of every replayed batch are checked. Filter index and text index are built
+ * from the live items: if there are many, by threads in the background (`item-indexing.ts`).
  *
- * A stored shard that cannot be used is built anew from the log's first batch, where the log still begins there. Where it
- * does not, or lacks a part no checkpoint covers, the region does not start: it comes back from a peer's snapshot.
+ * A stored shard that cannot be used is rebuilt from the log's first batch, if the log still begins there. If it does not, or
+ * lacks a part that no checkpoint covers, the region does not start: it recovers from a peer's snapshot.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -22,7 +22,7 @@ import type { Wal } from '../wal/wal.ts';
 import { ItemIndexing, type UpdatesFilterIndex, type UpdatesText } from './item-indexing.ts';
 import { Replay } from './replay.ts';
 
-/** A line of progress at most this often. */
+/** Minimum interval of progress lines in the log. */
 const PROGRESS_MS = 2_000;
 const NOWHERE: Position = new Map();
 const HINT = 'empty the data directory: the region then comes back from a snapshot of a peer';
@@ -35,23 +35,23 @@ export interface RecoverOptions {
   readonly ledger: Ledger;
   readonly filterIndex: UpdatesFilterIndex & AdoptsFilterIndex;
   readonly text: UpdatesText & AdoptsText;
-  /** Absent: items are told one by one, however many there are. */
+  /** Absent: items are indexed one by one, whatever their number. */
   readonly rebuild?: Rebuild | undefined;
 }
 
 export interface Recovered {
   readonly applied: Position;
   readonly newest: Newest;
-  /** The stored floor; before everything where a stored shard could not be used, until a pass has replaced it. */
+  /** The stored checkpoint position; empty if a stored shard could not be used, until a run has replaced it. */
   readonly checkpointPosition: CheckpointPosition;
-  /** Filter index and text index have the first items, and get the others from its `start` on. */
+  /** Filter index and text index have the first items, and get the others after its `start`. */
   readonly indexing: ItemIndexing;
-  /** What is told of changes from now on in their place. */
+  /** Receives changes from now on in place of these indexes. */
   readonly filterIndex: UpdatesFilterIndex;
   readonly text: UpdatesText;
 }
 
-/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` when what is on disk is not what it was. */
+/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` if the data on disk is damaged. */
 export function recover(options: RecoverOptions): Recovered {
   try {
     return recoverAll(options);
@@ -63,8 +63,8 @@ export function recover(options: RecoverOptions): Recovered {
 
 function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebuild }: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
-  // Documents first: what is built of them has the rest of the start. The catalog numbers the entities of one shard side by side, so
-  // that a shard, when it is loaded, stays in the processor's cache.
+  // Registers first: the index builds then have the rest of the start. The catalog numbers the entities of one shard
+  // consecutively, so that loading a shard stays in the processor's cache.
   const lend = rebuild && ((page: MetadataPage) => rebuild.add(page));
   const live = catalog.load(wal.itemRegisters(), wal.embeddingRegisters(), lend);
   if (rebuild?.begun !== true) catalog.takeBack();
@@ -121,15 +121,15 @@ function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebui
 interface Loaded {
   /** Everything after it is replayed. */
   readonly checkpointPosition: CheckpointPosition;
-  /** What each shard contains. */
+  /** The position that each shard contains. */
   readonly shards: readonly Position[];
   readonly loaded: number;
 }
 
 function loadShards(wal: Wal, ledger: Ledger, log: Log): Loaded {
-  // What was mended the log does not make again.
+  // A mended state cannot be rebuilt from the log.
   const whole = wal.mark('mended') === undefined && wal.origins().every(({ first }) => first === 1);
-  /** Goes on without what is damaged, if the log can replace it. */
+  /** Continues without a damaged shard if the log can replace it. */
   const orReplay = (error: unknown): void => {
     if (!(error instanceof Fault && error.code === 'damaged_checkpoint')) throw error;
     if (!whole)

@@ -1,11 +1,11 @@
 /**
- * Replaying the log into a ledger whose shards stand at positions of their own: each shard takes what it does not contain,
- * and nothing twice. Origins one after another: state does not depend on how they interleave.
+ * Replays the log into a ledger whose shards have positions of their own: each shard adds what it does not contain, and nothing
+ * twice. Origins are replayed one after another, because state does not depend on their interleaving.
  *
- * Of a keyed signal's copies those that the *shard* contains at that moment are in the ledger already; the others are counted
- * in their turn. Copies of one request have one body, so one entity and one shard. A copy whose key was forgotten is met
- * again only where a shard is built anew from the log's first batch - forgotten are keys below the floor - and then every
- * copy of its request is, so remembering what was met is enough.
+ * Of a keyed signal's duplicates those that the *shard* contains at that point are in the ledger already; the others are counted
+ * when they are replayed. Duplicates have the same body, so the same entity and shard. A duplicate whose record was removed is
+ * replayed only if a shard is rebuilt from the log's first batch, because only records below the checkpoint position are removed.
+ * Then every duplicate of its request is replayed too, so remembering the replayed ones suffices.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
@@ -25,7 +25,7 @@ export interface ReplayOptions {
   readonly ledger: Ledger;
   /** What each shard contains. */
   readonly shards: readonly Position[];
-  /** After each read: events it brought. */
+  /** Called after each read, with its number of events. */
   readonly onRead: (events: number) => void;
 }
 
@@ -33,7 +33,7 @@ export class Replay {
   private readonly options: ReplayOptions;
   /** Origins replayed to their end: every shard contains all of them. */
   private readonly done = new Set<string>();
-  /** Copies met in the log whose key was forgotten. */
+  /** Replayed events whose idempotency record was removed. */
   private readonly forgotten = new Map<string, Copy[]>();
 
   constructor(options: ReplayOptions) {
@@ -44,7 +44,7 @@ export class Replay {
   origin({ origin, first, last, chain: end }: OriginInfo, lowest: number): void {
     const { wal, shards, onRead } = this.options;
     const covered = Float64Array.from(shards, (position) => sequenceOf(position, origin));
-    // The predecessor of the first one read is not known, unless there is none.
+    // The predecessor of the first batch is unknown, unless there is none.
     let chain: Uint8Array | undefined = lowest === 0 ? NO_PREDECESSOR : undefined;
     if (covered.some((sequence) => sequence > last)) {
       throw new Fault('damaged_log', `the log of ${origin} ends at ${last}, before what a checkpoint contains of it`);

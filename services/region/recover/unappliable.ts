@@ -1,9 +1,9 @@
 /**
- * Events that cannot be applied: what a start does with one, and how it is set aside.
+ * Events that cannot be applied: how a start reports one, and how it is set aside.
  *
- * A log may hold such an event although every door checks what comes in: a program of an earlier version wrote it, or this one has a
- * fault of its own. The region then serves nothing but its status, and waits until the event is in quarantine
- * (`shared/protocol/quarantine.ts`), instead of ending and meeting it again at the next start.
+ * A log may hold such an event although every event is checked before the append: an earlier version wrote it, or this one has a
+ * bug. The region then serves only its status, and waits until the event is in quarantine (`shared/protocol/quarantine.ts`),
+ * instead of crashing on it at every start.
  */
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
@@ -22,7 +22,7 @@ export class UnappliableEvent extends Fault {
   }
 }
 
-/** What the stored checkpoint contains: no event of it may be set aside any more. */
+/** The position of the stored checkpoint: events that it covers may no longer be set aside. */
 export function checkpointed(wal: Wal): Position {
   const { position: floor } = readCheckpointPosition(wal.mark('checkpoint'));
   const contained = new Map(floor);
@@ -34,7 +34,7 @@ export function checkpointed(wal: Wal): Position {
   return contained;
 }
 
-/** Puts the range into this region's quarantine. Idempotent. Throws a `Refusal` where `contained` has some of it. */
+/** Puts the range into this region's quarantine. Idempotent. Throws a `Refusal` if `contained` covers a part of it. */
 export async function setAside(wal: Wal, range: QuarantinedRange, contained: Position): Promise<void> {
   const { origin, first, last } = range;
   if (wal.quarantine.covers(range)) return;

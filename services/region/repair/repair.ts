@@ -1,15 +1,15 @@
 /**
- * Repair: by position, from peers. Every region serves whole durable batches of any origin it holds and reports its
- * durable position; on a gap in the stream, or when a peer holds more of any origin than the stream brought, a region
- * fetches what it lacks and takes it through the same door (`Ingest`). Every copy of an origin is a prefix, so the
- * longest one is complete; a dead region's events live on through whoever holds them.
+ * Repair: by position, from peers. Every region serves whole durable batches of any origin it holds and reports its durable
+ * position; on a gap in the stream, or if a peer holds more of any origin than the stream delivered, a region fetches what it
+ * lacks and adds it through the same entry (`Ingest`). Every copy of an origin is a prefix, so the longest one is complete; a
+ * dead region's events are served by every region that has them.
  *
- * What a crash leaves: nothing of its own; what was taken was appended.
+ * What a crash leaves: nothing of its own; accepted batches are in the log.
  */
 
 export interface Repair {
   start(): void;
-  /** Looks now instead of at the next report. */
+  /** Checks now instead of at the next report. */
   nudge(): void;
   setEnabled(enabled: boolean): void;
   stop(): Promise<void>;

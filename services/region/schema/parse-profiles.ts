@@ -1,5 +1,5 @@
 /**
- * The `profiles` of the schema's YAML. Mistakes are noted with the file's others, each with its path, its line and what
+ * The `profiles` of the schema's YAML. Mistakes are collected with the others of the file, each with its path, its line and what
  * would have been accepted.
  */
 
@@ -35,7 +35,7 @@ const velocityWindows = windows.filter((window): window is Exclude<Window, 'all'
 const termKeys = ['signal', 'window', 'velocity', 'decayed', 'recency', 'log', 'weight'];
 const measureKeys = ['window', 'velocity', 'decayed'] as const;
 
-/** What the schema declares of signals: every name of the file, and what is known of those that could be read. */
+/** The signals of the schema: every name of the file, and the definitions that could be read. */
 interface DeclaredSignals {
   readonly names: ReadonlySet<string>;
   readonly definitions: ReadonlyMap<string, SignalDefinition>;
@@ -63,7 +63,7 @@ export function parseProfiles(
   return profiles;
 }
 
-/** What could not be read is noted and left out: the file is refused as a whole. */
+/** Unreadable parts are recorded and skipped: the file is refused as a whole. */
 class ProfileParser {
   private readonly yaml: YamlFile;
   private readonly signals: DeclaredSignals;

@@ -1,6 +1,6 @@
 /**
- * From the schema's YAML to the schema: once at start, before anything else. All mistakes are told at once, each with
- * its path, its line and what would have been accepted.
+ * Parses the schema's YAML once at the start, before anything else. All mistakes are reported at once, each with its path, its
+ * line and what would have been accepted.
  */
 
 import { durationPattern, parseDurationSeconds } from '../../../shared/config/duration.ts';
@@ -69,7 +69,7 @@ export function loadSchema(path: string): Schema {
   return parseSchema(readConfigFile(path), path);
 }
 
-/** The entries of a mapping from our names, whose number is bounded. */
+/** The entries of a mapping by name, whose number is bounded. */
 function namedEntries(yaml: YamlFile, place: YamlValue | undefined, min: number, max: number): [string, YamlValue][] {
   if (place === undefined) return [];
   const entries = [...yaml.mapping(place)];
@@ -105,7 +105,7 @@ function parseHalfLife(yaml: YamlFile, place: YamlValue): number | undefined {
   return undefined;
 }
 
-/** In the order of the table, whatever the file's: two spellings of one schema are one schema. */
+/** In the order of the table, not of the file, so that the order in the file does not change the schema. */
 function parseWindows(yaml: YamlFile, place: YamlValue): readonly Window[] | undefined {
   const elements = yaml.list(place, 1, windows.length);
   const chosen = elements?.map((element) => yaml.oneOf(element, windows));

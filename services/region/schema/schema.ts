@@ -1,9 +1,8 @@
 /**
- * The schema: which signals exist and how they decay, which metadata is text, how long embeddings are, and by what items
- * are ranked besides the built-in profiles.
- * Parsed from YAML by `parse-schema.ts`; this page is the parsed form everything else sees.
+ * The schema: signals and their decay, text fields, the dimensions of embeddings, and ranking profiles in addition to the
+ * built-in ones. Parsed from YAML by `parse-schema.ts`; this file declares the parsed form.
  *
- * Schemas only add. Changing the meaning of an old name (half-life, sentiment, dimensions) is refused at start.
+ * Schemas only grow. A changed meaning of an old name (half-life, sentiment, dimensions) is refused at the start.
  */
 import type { Filter } from '../filter/filter.ts';
 
@@ -16,7 +15,7 @@ export const windowSeconds = {
   '7d': 604_800,
 } as const;
 
-/** `all` is everything ever. */
+/** `all` is all time. */
 export type Window = keyof typeof windowSeconds | 'all';
 
 export const windows: readonly Window[] = [...(Object.keys(windowSeconds) as Exclude<Window, 'all'>[]), 'all'];
@@ -59,8 +58,8 @@ export interface Schema {
  * A ranking profile that the schema defines: score = (Σ weight · term) · Π factors of the boosts that fit, for the items
  * that pass every gate; the others are not in the feed. Built-in profiles are code (`services/region/rank/profiles.ts`).
  *
- * Profiles are no part of the schema's hash and of what a region compares at its start: they change what is answered,
- * never what is stored. While a cluster is upgraded its regions may rank by different definitions.
+ * Profiles are not part of the schema's hash, and a region does not compare them at its start: they change answers, never stored
+ * state. During an upgrade the regions may rank by different definitions.
  */
 /** The profiles every region has, in the order they are listed. No profile of a schema has one of these names. */
 export const builtInProfiles = [
@@ -80,7 +79,7 @@ export const builtInProfiles = [
 ] as const;
 export type BuiltInProfile = (typeof builtInProfiles)[number];
 
-/** What of a signal is measured: its sum over a window, that sum per second of the window, or its decayed score. */
+/** The measure of a signal: its sum over a window, that sum per second of the window, or its decayed score. */
 export type Measure =
   | { readonly of: 'sum'; readonly window: Window }
   | { readonly of: 'velocity'; readonly window: Exclude<Window, 'all'> }
@@ -91,7 +90,7 @@ export interface SignalTerm {
   /** Declared by the schema, with the window of the measure. */
   readonly signal: string;
   readonly measure: Measure;
-  /** log10(1 + x) in place of x: ten times as much counts one more. */
+  /** log10(1 + x) instead of x: a factor of ten adds one. */
   readonly log: boolean;
   /** Any finite number. */
   readonly weight: number;
@@ -106,7 +105,7 @@ export interface RecencyTerm {
 
 export type ProfileTerm = SignalTerm | RecencyTerm;
 
-/** What an item must be to be ranked at all. */
+/** The condition under which an item is ranked at all. */
 export type Gate =
   | {
       readonly kind: 'signal';
@@ -135,7 +134,7 @@ export interface ProfileDefinition {
   readonly boosts: readonly Boost[];
 }
 
-/** The signals some profile ranks by the decayed score of. */
+/** The signals whose decayed score is used by a profile. */
 export function decayedSignals(profiles: Iterable<ProfileDefinition>): ReadonlySet<string> {
   const signals = new Set<string>();
   for (const { terms } of profiles) {

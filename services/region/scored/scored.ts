@@ -1,17 +1,17 @@
 /**
- * The best of many: a heap of at most `limit`, the worst on top. Higher scores first, then higher ties, then lower entities.
+ * The top `limit` of many: a heap with the lowest on top. Higher scores first, then higher ties, then lower entities.
  *
- * Most that come in are soon replaced by better ones, so they are numbers in arrays and no objects.
+ * Most entries are soon replaced by better ones, so they are numbers in arrays, not objects.
  */
 
 export interface Scored {
   readonly entity: number;
   readonly score: number;
-  /** Decides between equal scores: the higher one comes first. An integer from 0 to 2^48 − 1; absent: 0. */
+  /** Decides between equal scores: the higher one ranks first. An integer from 0 to 2^48 − 1; absent: 0. */
   readonly tie?: number;
 }
 
-/** Negative when `a` comes before `b`. */
+/** Negative if `a` ranks before `b`. */
 export function compareScored(a: Scored, b: Scored): number {
   if (a.score !== b.score) return b.score - a.score;
   return (b.tie ?? 0) - (a.tie ?? 0) || a.entity - b.entity;
@@ -26,7 +26,7 @@ export class TopScores {
     this.limit = limit;
   }
 
-  /** Whether the next one that is kept takes the place of another. */
+  /** Whether the next entry that is kept replaces another. */
   get isFull(): boolean {
     return this.heap.scores.length === this.limit;
   }
@@ -40,7 +40,7 @@ export class TopScores {
     return tie > worstTie || (tie === worstTie && entity < this.heap.entities[0]!);
   }
 
-  /** A score below it is not kept; −Infinity while there is room. */
+  /** A score below it is not kept; −Infinity while the heap is not full. */
   get threshold(): number {
     return this.heap.scores.length < this.limit ? Number.NEGATIVE_INFINITY : this.heap.scores[0]!;
   }
@@ -70,7 +70,7 @@ export class TopScores {
     return best.reverse();
   }
 
-  /** Puts one in at the end, from where it goes up to its place. */
+  /** Adds an entry at the end and sifts it up. */
   private rise(from: number, entity: number, score: number, tie: number): void {
     const { entities, scores, ties } = this.heap;
     let at = from;
@@ -98,7 +98,7 @@ function move({ entities, scores, ties }: Heap, from: number, to: number): void 
   ties[to] = ties[from]!;
 }
 
-/** Puts one in on top of a heap of `size`, in place of the one there, from where it goes down to its place. */
+/** Replaces the top entry of a heap of `size` and sifts it down. */
 function sink(heap: Heap, size: number, entity: number, score: number, tie: number): void {
   const { entities, scores, ties } = heap;
   const worse = (a: number, b: number): boolean =>
@@ -130,29 +130,29 @@ function isWorse(
   return tie < thanTie || (tie === thanTie && entity > thanEntity);
 }
 
-/** What is ranked, whatever by: feeds, text hits and fused results page through it in one way. */
+/** A ranking: feeds, text results and fused results page through it in the same way. */
 /**
- * A place in a ranking: the score, the tie and the entity of one that stands there, in the order of `compareScored`, so that
- * a place means the same while others come and go.
+ * A key in a ranking: the score, the tie and the entity of an entry, in the order of `compareScored`, so that it stays valid
+ * while other entries are added and removed.
  */
 export type RankKey = Scored;
 
-/** One answer's worth of something ranked: it stays as it is until it is dropped, and is dropped before the next write. */
+/** A ranking for one answer: it does not change until it is dropped, and is dropped before the next write. */
 export interface Ranking {
-  /** How many are ranked in all. */
+  /** Number of ranked entries. */
   readonly total: number;
   /** The first `limit` that rank after `key` (undefined: from the top), best first; fewer: there are no more. */
   after(key: RankKey | undefined, limit: number): readonly Scored[];
 }
 
-/** What one term of a formula gave to a score. The parts of an item add up to its score within rounding. */
+/** The contribution of one term of a formula to a score. The parts of an item add up to its score within rounding. */
 export interface ScorePart {
-  /** What was measured, e.g. `view velocity 24h` or `title:jazz`. */
+  /** Name of the measurement, e.g. `view velocity 24h` or `title:jazz`. */
   readonly term: string;
   /** The measurement, before its weight. */
   readonly value: number;
   readonly weight: number;
-  /** What of the score it made. */
+  /** Its part of the score. */
   readonly part: number;
 }
 

@@ -1,4 +1,7 @@
-/** Search behind its contract: asks the index of vectors, then ranks by text in the turn its answer is true in. */
+/**
+ * Implementation of search: queries the vector index, then ranks by text in the turn of the event loop in which its result is
+ * valid.
+ */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import type { Filter } from '../filter/filter.ts';
@@ -10,11 +13,11 @@ import type { VectorHit, Vectors } from '../state/vectors/vectors.ts';
 import { type Fused, fuse } from './fusion.ts';
 import { CANDIDATES, type Found, type Search, type SearchQuestion } from './search.ts';
 
-/** How many of an item's words look for what is related to it. */
+/** How many words of an item are used to find related items. */
 const RELATED_TERMS = 16;
 /**
- * By vector alone, so many are looked for: twice what the page needs, as what a graph finds last is found least surely; and
- * as few different numbers as may be, so that pages that follow each other go through the same.
+ * How many neighbours a search by vector alone requests: twice what the page needs, because the last results of a graph are the
+ * least reliable; and few different numbers, so that successive pages use the same list.
  */
 const DEPTHS = [128, 256, 512, CANDIDATES] as const;
 
@@ -30,7 +33,7 @@ export function createSearch(parts: SearchParts): Search {
   return new FusedSearch(parts);
 }
 
-/** What ranks a search, and whom it leaves out. */
+/** The rankings of a search, and the entity it excludes. */
 interface Lists {
   readonly text?: TextRanking | undefined;
   readonly hits?: readonly VectorHit[] | undefined;
@@ -59,7 +62,7 @@ class FusedSearch implements Search {
       });
     }
     if (text === undefined) return this.findNearest(vector, { select, reach: reach ?? CANDIDATES }, answer);
-    // What is wrong with the text is said before anything is asked.
+    // The text is checked before the vector index is queried.
     ranked();
     return vectors.nearest({ values: vector, limit: CANDIDATES, select }, (hits) =>
       answer(found({ text: ranked(), hits })),
@@ -96,7 +99,7 @@ class FusedSearch implements Search {
   async related<T>(entity: number, filters: readonly Filter[], answer: (found: Found) => T): Promise<T> {
     const { catalog, text, vectors } = this.parts;
     const select = (): Selection | undefined => this.select(filters);
-    /** As the item is in that turn: it may have gone, or changed its words, while its neighbours were looked for. */
+    /** The item as of this turn: it may have been deleted or changed while its neighbours were searched. */
     const ranked = (hits: readonly VectorHit[] | undefined): Found => {
       const terms = this.termsOf(entity);
       return found({ text: terms.length === 0 ? undefined : text.rank(terms, select()), hits, without: entity });
@@ -128,7 +131,7 @@ class FusedSearch implements Search {
 
 function found({ text, hits, without }: Lists): Found {
   if (text !== undefined && hits === undefined && without === undefined) {
-    // Only once a page was taken: with it, the count is found in the same pass.
+    // Read only after the page, because paging computes the count in the same scan.
     return {
       get total() {
         return text.total;
@@ -154,7 +157,7 @@ function found({ text, hits, without }: Lists): Found {
   };
 }
 
-/** By similarity alone; `total` of them could be found, of which `hits` were. */
+/** By similarity alone; `total` items have a vector, and `hits` were found. */
 function nearestRanking(hits: readonly VectorHit[], total: number): Found {
   const best = hits.map(({ entity, similarity }) => ({ entity, score: similarity }));
   return {

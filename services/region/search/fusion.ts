@@ -7,7 +7,7 @@ const K = 60;
 export interface Fused {
   /** Best first. */
   readonly best: readonly Scored[];
-  /** One part a list, in the order of the lists. */
+  /** One part for each list, in the order of the lists. */
   explain(entity: number): readonly ScorePart[];
 }
 

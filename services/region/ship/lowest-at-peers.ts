@@ -1,8 +1,8 @@
-/** Where to start in an empty subject: what every other region reports is theirs already. */
+/** The sequence from which an empty subject is filled: every other region already reports everything up to it. */
 import { reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../peers/peers.ts';
 
-/** 0 where a peer cannot be asked: then everything is shipped again, and receivers skip by position. */
+/** 0 if a peer is unreachable: then everything is shipped again, and receivers skip by position. */
 export function lowestAtPeers(peers: Peers, origin: string): number {
   const reachable = [...peers.views.values()].filter((view) => view.reachable);
   if (reachable.length < peers.expected) return 0;

@@ -1,7 +1,7 @@
 /**
- * Watches the settings of the stream and of the control bucket: a message size or a retention that somebody changed keeps
- * batches from being shipped while everything seems well. Every region looks and says what it finds; the leader puts it
- * right, so that regions with different settings do not take turns.
+ * Watches the settings of the stream and of the control bucket: a changed message size or retention prevents shipping while
+ * everything seems well. Every region checks them and reports differences; only the leader restores them, so that regions with
+ * different settings do not overwrite each other.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -15,9 +15,9 @@ export interface SettingsWatchOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly stream: Pick<Stream, 'connected' | 'checkSettings'>;
-  /** Whether this region puts right what it finds. */
+  /** Whether this region restores changed settings. */
   readonly mends: () => boolean;
-  /** Runs once for each setting that is found changed. */
+  /** Called once for each changed setting. */
   readonly onChanged: () => void;
 }
 
@@ -30,7 +30,7 @@ export class SettingsWatch {
     this.options = options;
   }
 
-  /** What the last look found changed, one sentence each; what was put right by it is named until the next. */
+  /** The changed settings of the last check, one sentence each; restored ones are listed until the next check. */
   get findings(): readonly string[] {
     return this.found.map(({ what, outcome, why }) => {
       if (outcome === 'mended') return `${what}; it has just been put right`;

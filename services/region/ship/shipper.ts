@@ -1,4 +1,4 @@
-/** Shipping own origins. See `ship.ts`. */
+/** Ships own origins. See `ship.ts`. */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -11,7 +11,7 @@ import { Condition } from '../condition/condition.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Ship } from './ship.ts';
 
-/** A stream that owes an answer for longer is not healthy. */
+/** A stream with an answer outstanding for longer is not healthy. */
 const OUTSTANDING_MS = 1_000;
 /** Wait before the next try after a failure. */
 const RETRY_MS = 250;
@@ -22,7 +22,9 @@ export interface ShipperOptions {
   readonly region: string;
   readonly wal: Wal;
   readonly stream: Stream;
-  /** Lowest durable sequence of an origin over all other regions, 0 where one cannot be asked: where to start in an empty subject. */
+  /**
+   * Lowest durable sequence of an origin over all other regions, 0 if one is unreachable: an empty subject is filled from there.
+   */
   readonly startOf: (origin: string) => number;
   /** A partitioned region starts switched off. */
   readonly enabled: boolean;
@@ -33,17 +35,17 @@ export interface ShipperOptions {
   }) => void;
 }
 
-/** How far the stream is known to hold an origin. */
+/** Up to which sequence the stream is known to hold an origin. */
 interface Mark {
   /** Sequence up to which the stream acknowledged; undefined: unknown, read it from the stream. */
   shipped: number | undefined;
   /** Stream sequence of the subject's last message, 0 when none is left. */
   lastMessage: number;
-  /** Highest sequence the stream was ever seen to hold. Answers go by it; it is no ground to ship from. */
+  /** Highest sequence the stream was ever seen to hold. Answers use it; shipping does not. */
   acknowledged: number;
-  /** Monotonic ms before which the origin is not tried again: one that cannot be shipped does not hold up the others. */
+  /** Monotonic ms before which the origin is not tried again, so that it does not block the others. */
   retryAtMs: number;
-  /** The newest publish was refused: the subject's last message was another. */
+  /** True if the newest publish was refused because the subject's last message was another. */
   wrong: boolean;
 }
 
@@ -55,25 +57,25 @@ class Shipper implements Ship {
   private readonly options: ShipperOptions;
   private readonly wake: Condition;
   private readonly marks = new Map<string, Mark>();
-  /** Own origins with something to find out or to send, in the order of their turns. */
+  /** Own origins with an unknown mark or unshipped batches, in order of their turns. */
   private readonly waiting = new Set<string>();
-  /** The same after a failure, by when they are tried again; all wait equally long, so the first is due first. */
+  /** The same after a failure, in order of their next try; all wait equally long, so the first is due first. */
   private readonly later = new Map<string, number>();
-  /** Own origins that were in the log at the start and that nothing is known of yet; undefined before the start. */
+  /** Own origins that were in the log at the start and whose mark is still unknown; undefined before the start. */
   private unread: Set<string> | undefined;
   /** The newest own origin: what writes with durability `stream` wait for. */
   private present: string | undefined;
-  /** The newest message that was sent was the present origin's: it is the others' turn. */
+  /** True if the newest message was the present origin's: the next turn is another origin's. */
   private othersTurn = false;
-  /** The stream was seen to be there on this connection. */
+  /** True if the stream was found on this connection. */
   private ensured = false;
   private enabled: boolean;
   private stopping = false;
   private loop: Promise<void> | undefined;
   private stopListening: (() => void) | undefined;
-  /** A publish is under way. */
+  /** True while a publish is in flight. */
   private publishing = false;
-  /** Monotonic ms since when the stream owes an answer, to a publish or to what was asked after it failed. */
+  /** Monotonic ms since when an answer of the stream is outstanding, to a publish or to the query after a failed one. */
   private unacknowledgedSinceMs: number | undefined;
 
   constructor(options: ShipperOptions) {
@@ -138,7 +140,7 @@ class Shipper implements Ship {
     await this.loop;
   }
 
-  /** Another stream may be there when the connection is back. */
+  /** There may be another stream after a reconnect. */
   private forget(): void {
     this.ensured = false;
     for (const mark of this.marks.values()) mark.shipped = undefined;
@@ -155,7 +157,7 @@ class Shipper implements Ship {
     for (const { origin } of wal.origins()) if (regionOf(origin) === region) this.look(origin);
   }
 
-  /** Gives the origin a turn if there is something to do for it. */
+  /** Queues the origin if there is something to do for it. */
   private look(origin: string): void {
     if (this.isNewest(origin)) this.present = origin;
     if (this.isUnfinished(origin) && !this.later.has(origin)) this.waiting.add(origin);
@@ -180,7 +182,7 @@ class Shipper implements Ship {
     return sequenceOf(this.options.wal.durable, origin);
   }
 
-  /** Whose turn it is. */
+  /** The origin whose turn it is. */
   private next(): string | undefined {
     const now = this.options.clock.monotonicMs();
     for (const [origin, dueMs] of this.later) {
@@ -199,8 +201,8 @@ class Shipper implements Ship {
   }
 
   /**
-   * An older origin that every other region reports to its end, or that was trimmed to its end because another region has it,
-   * needs the stream no more: it counts as acknowledged, without asking.
+   * An older origin that every other region reports to its end, or that was trimmed to its end because another region has it, no
+   * longer needs the stream: it counts as acknowledged, without a query.
    */
   private isSafeElsewhere(origin: string): boolean {
     const { wal, startOf } = this.options;
@@ -234,7 +236,7 @@ class Shipper implements Ship {
         this.markOf(origin).retryAtMs = clock.monotonicMs() + RETRY_MS;
       }
       this.endTurn(origin);
-      // Whoever waits for a confirmation, or for nothing to be in flight, looks again, failed or not.
+      // Waits for a confirmation, or for nothing in flight, check again, after success or failure.
       this.wake.notify();
     }
   }
@@ -247,11 +249,11 @@ class Shipper implements Ship {
     else this.waiting.add(origin);
   }
 
-  /** Finds out where the stream stands with the origin, or sends one message. */
+  /** Reads the mark of the origin from the stream, or publishes one message. */
   private async shipOnce(origin: string): Promise<void> {
     const mark = this.markOf(origin);
     mark.retryAtMs = 0;
-    // What is found out of the present origin is followed by its message: only that is its turn.
+    // Reading the present origin's mark is followed by its message: only that uses up its turn.
     this.othersTurn = origin === this.present && mark.shipped !== undefined;
     if (mark.shipped === undefined) await this.readMark(origin, mark);
     else await this.publish(origin, mark, mark.shipped);
@@ -284,8 +286,8 @@ class Shipper implements Ship {
   }
 
   /**
-   * How far the stream is shipped by its last message; undefined where that is none of this log's: anybody can publish there. Such
-   * a message tells nothing: it is followed, not believed.
+   * The shipped sequence by the subject's last message; undefined if that is not one of this log's: every client can publish
+   * there. Such a message only gives the expected stream sequence.
    */
   private lastOwnOf({ origin, bytes }: StreamMessage): number | undefined {
     try {
@@ -301,8 +303,8 @@ class Shipper implements Ship {
   }
 
   /**
-   * The log begins later: what was trimmed lies on another region's disk too (`checkpoint/checkpoint.ts`), so it needs the
-   * stream no more, and whoever lacks it fetches it by position. A mark that never moved on would hold up all that follows.
+   * The log begins later: trimmed batches are on another region's disk too (`checkpoint/checkpoint.ts`), so they no longer need
+   * the stream, and regions that lack them fetch them by position. A mark that never advanced would block everything after it.
    */
   private skipTrimmed(origin: string, mark: Mark, shipped: number): void {
     const { wal, log } = this.options;
@@ -322,7 +324,7 @@ class Shipper implements Ship {
     const startMs = clock.monotonicMs();
     this.publishing = true;
     this.unacknowledgedSinceMs ??= startMs;
-    // Unknown until the acknowledgement is here: whatever happens in between, the stream is asked.
+    // Unknown until the acknowledgement: whatever happens in between, the stream is queried.
     mark.shipped = undefined;
     try {
       const result = await stream.publish(origin, bytes, mark.lastMessage);
@@ -330,7 +332,7 @@ class Shipper implements Ship {
         if (result.failure !== 'wrong_last')
           log.warn('stream acknowledgement timed out', { origin, detail: result.detail });
         this.ensured = false;
-        // A wrong mark is read again at once, but only once: twice in a row somebody else is at it.
+        // A wrong mark is read again at once, but only once: the second time in a row another client is publishing there.
         if (result.failure !== 'wrong_last' || mark.wrong) mark.retryAtMs = clock.monotonicMs() + RETRY_MS;
         mark.wrong = result.failure === 'wrong_last';
         if (mark.wrong) this.unacknowledgedSinceMs = undefined;

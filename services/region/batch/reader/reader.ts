@@ -1,4 +1,4 @@
-/** Reading the values of a batch out of its bytes, and what is wrong with bytes that are none. */
+/** Reads the values of a batch from its bytes, and reports what is wrong with bytes that are not a batch. */
 import { Fault } from '../../../../shared/errors/errors.ts';
 import { floatsOf } from '../../../../shared/kernel/floats.ts';
 
@@ -11,9 +11,9 @@ export class DamagedBatch extends Fault {
   }
 }
 
-/** The checksum is right, so it is what was written: a batch with something in it that none may have. */
+/** The checksum is right, so these bytes were written: a batch with contents that are not allowed. */
 export class InvalidBatch extends DamagedBatch {
-  /** Sequences of the events that cannot be read or applied, where they are known. */
+  /** Sequences of the events that cannot be read or applied, if they are known. */
   readonly events: { readonly first: number; readonly last: number } | undefined;
 
   constructor(message: string, events?: { readonly first: number; readonly last: number }) {
@@ -22,7 +22,7 @@ export class InvalidBatch extends DamagedBatch {
   }
 }
 
-/** Where the next value begins cannot be reached: nothing behind it can be read. */
+/** The offset of the next value is unknown: nothing behind it can be read. */
 export class UnreadableBatch extends InvalidBatch {}
 
 /** A batch of a later version of this program. */
