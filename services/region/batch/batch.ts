@@ -196,10 +196,10 @@ export function decodeBatch(bytes: Uint8Array): Batch {
 export function decodeBatchUnder(quarantine: Quarantine, bytes: Uint8Array): Batch {
   const head = readHead(bytes);
   const { header, aheadMs, reader } = head;
-  const start = reader.offset;
+  const start = reader.position;
   const columns = quarantine.touches(header.origin, header.first, header.last) ? undefined : signalsOf(head);
   if (columns !== undefined) return batchOf({ header, bytes, aheadMs, ...columns });
-  reader.offset = start;
+  reader.position = start;
   return batchOf({ header, bytes, aheadMs, ...readEvents(head, quarantine) });
 }
 
@@ -407,7 +407,7 @@ function readHead(bytes: Uint8Array): Head {
       `batch format ${version}; this program knows ${FORMAT_VERSION} and ${FORMAT_VERSION_AHEAD}`,
     );
   if (view[3] !== 0) throw new InvalidBatch('a byte that is always 0 is not');
-  const reader = new Reader(view, HEADER_BYTES, view.length);
+  const reader = new Reader(view, HEADER_BYTES);
   const origin = reader.slice(reader.byte()).toString('latin1');
   const epoch = reader.varint();
   const first = reader.varint();

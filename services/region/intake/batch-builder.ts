@@ -7,7 +7,7 @@
 import { crc32 } from 'node:zlib';
 import { floatBytes } from '../../../shared/kernel/floats.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
-import { requireVarint } from '../../../shared/kernel/varints.ts';
+import { VarintWriter } from '../../../shared/kernel/varints.ts';
 import type { Event, EventKey } from '../../../shared/protocol/events.ts';
 import {
   acceptedMs,
@@ -48,74 +48,12 @@ import {
 const HEADER_LIMIT_BYTES = HEADER_BYTES + 1 + 65 + 3 * 8 + 2 + 6 + 2;
 /** Maximum size of a signal: its kind and five numbers of eight bytes. */
 const SIGNAL_LIMIT_BYTES = 1 + 5 * 8;
-const TWO_28 = 268_435_456;
-
-class Writer {
-  private buffer: Buffer;
-  length = 0;
-
-  constructor(capacity: number) {
-    this.buffer = Buffer.allocUnsafe(capacity);
-  }
-
-  private room(bytes: number): void {
-    if (this.length + bytes <= this.buffer.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.length + bytes));
-    this.buffer.copy(grown, 0, 0, this.length);
-    this.buffer = grown;
-  }
-
-  byte(value: number): void {
-    this.room(1);
-    this.buffer[this.length++] = value;
-  }
-
-  varint(value: number): void {
-    this.room(8);
-    this.put(value);
-  }
-
-  /** A varint into space that was reserved before. */
-  private put(value: number): void {
-    requireVarint(value);
-    let rest = value;
-    while (rest >= TWO_28) {
-      this.buffer[this.length++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
-    for (; rest >= 0x80; rest >>>= 7) this.buffer[this.length++] = (rest & 0x7f) | 0x80;
-    this.buffer[this.length++] = rest;
-  }
-
-  /** `agoMs`: how long before its acceptance it happened. */
-  signal(step: number, entity: number, name: number, weight: number, agoMs: number): void {
-    this.room(SIGNAL_LIMIT_BYTES);
-    this.buffer[this.length++] = agoMs === 0 ? KIND_SIGNAL : KIND_SIGNAL_TIMED;
-    this.put(step);
-    this.put(entity);
-    this.put(name);
-    this.put(weight);
-    if (agoMs !== 0) this.put(agoMs);
-  }
-
-  bytes(value: Uint8Array): void {
-    this.room(value.length);
-    this.buffer.set(value, this.length);
-    this.length += value.length;
-  }
-
-  floats(values: Float32Array): void {
-    this.bytes(floatBytes(values));
-  }
-
-  take(): Buffer {
-    return this.buffer.subarray(0, this.length);
-  }
-}
+/** The same of any event, but for its metadata or values. */
+const EVENT_LIMIT_BYTES = SIGNAL_LIMIT_BYTES + KEY_BYTES;
 
 /** Encodes the events of one batch in order; `add` says no when the batch is full. */
 export class BatchBuilder {
-  private readonly body = new Writer(4096);
+  private readonly body = new VarintWriter(4096);
   private readonly names = new Map<string, number>();
   private namesBytes = 0;
   private firstHlc = 0;
@@ -141,6 +79,7 @@ export class BatchBuilder {
     requireReadable(event);
     let newName: string | undefined;
     const head = (kind: number): void => {
+      this.body.reserve(EVENT_LIMIT_BYTES);
       this.body.byte(event.key === undefined ? kind : kind | KEYED);
       this.body.varint(event.hlc - base);
       this.body.varint(event.entity);
@@ -164,6 +103,7 @@ export class BatchBuilder {
         head(KIND_ITEM);
         const json = Buffer.from(JSON.stringify(event.metadata), 'utf8');
         this.body.varint(json.length);
+        this.body.reserve(json.length);
         this.body.bytes(json);
         break;
       }
@@ -173,7 +113,8 @@ export class BatchBuilder {
       case 'embedding':
         head(KIND_EMBEDDING);
         this.body.varint(event.values.length);
-        this.body.floats(event.values);
+        this.body.reserve(4 * event.values.length);
+        this.body.bytes(floatBytes(event.values));
         break;
     }
     const nameBytes = newName === undefined ? 0 : Buffer.byteLength(newName) + 1;
@@ -203,6 +144,7 @@ export class BatchBuilder {
     assert(hlc + given.count - from - 1 <= HLC_LIMIT, 'the HLC stays readable');
     if (this.count === 0) this.firstHlc = hlc;
     const columns = this.columnsFor(given.count - from);
+    const { body } = this;
     const nameOf = new Int32Array(given.names.length).fill(-1);
     let accepted = hlc;
     for (let index = from; index < given.count && this.count < BATCH_LIMIT_EVENTS; index++) {
@@ -223,7 +165,13 @@ export class BatchBuilder {
       const entity = given.entities[index]!;
       const weight = given.weights[index]!;
       assert(isThousandths(weight) && timeMs >= 0, 'a signal can be read back', () => ({ entity, weight, timeMs }));
-      this.body.signal(this.count === 0 ? 0 : accepted - this.lastHlc, entity, name, weight, atMs - timeMs);
+      body.reserve(SIGNAL_LIMIT_BYTES);
+      body.byte(timeMs === atMs ? KIND_SIGNAL : KIND_SIGNAL_TIMED);
+      body.varint(this.count === 0 ? 0 : accepted - this.lastHlc);
+      body.varint(entity);
+      body.varint(name);
+      body.varint(weight);
+      if (timeMs !== atMs) body.varint(atMs - timeMs);
       if (columns !== undefined) {
         columns.entities[this.count] = entity;
         columns.kinds[this.count] = name;
@@ -282,7 +230,7 @@ export class BatchBuilder {
         lastHlc: this.lastHlc,
       }),
     );
-    const writer = new Writer(HEADER_LIMIT_BYTES + this.namesBytes + this.body.length);
+    const writer = new VarintWriter(HEADER_LIMIT_BYTES + this.namesBytes + this.body.length);
     for (let index = 0; index < HEADER_BYTES; index++) writer.byte(0);
     const origin = Buffer.from(header.origin, 'latin1');
     writer.byte(origin.length);
@@ -299,8 +247,8 @@ export class BatchBuilder {
       writer.byte(text.length);
       writer.bytes(text);
     }
-    writer.bytes(this.body.take());
-    const bytes = writer.take();
+    writer.bytes(this.body.drain());
+    const bytes = writer.drain();
     bytes.writeUInt16LE(MAGIC, 0);
     bytes[2] = this.aheadMs > 0 ? FORMAT_VERSION_AHEAD : FORMAT_VERSION;
     bytes.writeUInt32LE(bytes.length, 4);

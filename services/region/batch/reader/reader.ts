@@ -1,8 +1,7 @@
 /** Reads the values of a batch from its bytes, and reports what is wrong with bytes that are not a batch. */
 import { Fault } from '../../../../shared/errors/errors.ts';
 import { floatsOf } from '../../../../shared/kernel/floats.ts';
-
-const TWO_28 = 268_435_456;
+import { VarintReader } from '../../../../shared/kernel/varints.ts';
 
 /** The bytes are not a batch, or not the batch they claim to be. */
 export class DamagedBatch extends Fault {
@@ -32,48 +31,32 @@ export class UnknownFormat extends Fault {
   }
 }
 
-export class Reader {
+/** Reads bytes that may be anything: what it returns was all there, and in range. */
+export class Reader extends VarintReader {
   private readonly buffer: Buffer;
-  offset: number;
-  private readonly end: number;
 
-  constructor(buffer: Buffer, offset: number, end: number) {
+  constructor(buffer: Buffer, offset: number) {
+    super(buffer, offset);
     this.buffer = buffer;
-    this.offset = offset;
-    this.end = end;
   }
 
-  byte(): number {
-    if (this.offset >= this.end) throw new UnreadableBatch('the batch ends within a value');
-    return this.buffer[this.offset++]!;
+  override byte(): number {
+    if (this.done) throw pastEnd();
+    return super.byte();
   }
 
-  varint(): number {
-    let byte = this.byte();
-    if (byte < 0x80) return byte;
-    let low = byte & 0x7f;
-    for (let shift = 7; shift < 28; shift += 7) {
-      byte = this.byte();
-      low |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return low;
-    }
-    let high = 0;
-    for (let shift = 0; shift < 28; shift += 7) {
-      byte = this.byte();
-      high |= (byte & 0x7f) << shift;
-      if (byte >= 0x80) continue;
-      const value = high * TWO_28 + low;
-      if (!Number.isSafeInteger(value)) break;
-      return value;
-    }
-    throw new UnreadableBatch('a number of the batch is out of range');
+  override varint(): number {
+    const value = super.varint();
+    if (this.position > this.buffer.length) throw pastEnd();
+    if (!Number.isSafeInteger(value)) throw new UnreadableBatch('a number of the batch is out of range');
+    return value;
   }
 
   slice(length: number): Buffer {
-    if (this.offset + length > this.end) throw new UnreadableBatch('the batch ends within a value');
-    const slice = this.buffer.subarray(this.offset, this.offset + length);
-    this.offset += length;
-    return slice;
+    const start = this.position;
+    this.position += length;
+    if (this.position > this.buffer.length) throw pastEnd();
+    return this.buffer.subarray(start, this.position);
   }
 
   floats(count: number): Float32Array {
@@ -81,6 +64,10 @@ export class Reader {
   }
 
   get done(): boolean {
-    return this.offset === this.end;
+    return this.position === this.buffer.length;
   }
+}
+
+function pastEnd(): UnreadableBatch {
+  return new UnreadableBatch('the batch ends within a value');
 }

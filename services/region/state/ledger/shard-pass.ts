@@ -44,6 +44,7 @@ export class SlotPass implements ShardPass {
       .filter(({ entities }) => entities.length > 0);
     const total = present.reduce((sum, { entities }) => sum + entities.length, 0);
     const writer = new ShardWriter(shard, total * PAIR_BYTES);
+    writer.reserve(8);
     writer.varint(present.length);
     for (const { name, entities } of present) {
       writer.name(name);

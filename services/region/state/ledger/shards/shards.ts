@@ -46,7 +46,7 @@ export function shardOf(entity: number): number {
 
 export class ShardWriter extends VarintWriter {
   constructor(shard: number, capacity: number) {
-    super(capacity, HEADER_BYTES);
+    super(HEADER_BYTES + capacity, HEADER_BYTES);
     this.buffer.fill(0, 0, HEADER_BYTES);
     this.buffer[0] = FORMAT_VERSION;
     this.buffer[1] = shard;
@@ -55,15 +55,15 @@ export class ShardWriter extends VarintWriter {
 
   name(value: string): void {
     this.reserve(1 + 4 * value.length);
-    const length = this.buffer.write(value, this.at + 1, 'utf8');
+    const length = this.buffer.write(value, this.length + 1, 'utf8');
     assert(length < 256, 'a signal has a short name', () => value);
-    this.buffer[this.at] = length;
-    this.at += 1 + length;
+    this.buffer[this.length] = length;
+    this.length += 1 + length;
   }
 
   /** The whole, sealed with its checksum. */
   take(): Uint8Array {
-    const bytes = this.buffer.subarray(0, this.at);
+    const bytes = this.buffer.subarray(0, this.length);
     bytes.writeUInt32LE(checksum(bytes), CRC_AT);
     return bytes;
   }
@@ -89,15 +89,15 @@ export class ShardReader extends VarintReader {
 
   name(): string {
     const length = this.byte();
-    const name = this.text.toString('utf8', this.at, this.at + length);
-    this.at += length;
+    const name = this.text.toString('utf8', this.position, this.position + length);
+    this.position += length;
     return name;
   }
 
   /** What a checksum vouches for was written by this program: anything left over or missing is its mistake. */
   end(): void {
-    assert(this.at === this.text.length, 'a shard is read to its end', () => ({
-      at: this.at,
+    assert(this.position === this.text.length, 'a shard is read to its end', () => ({
+      at: this.position,
       length: this.text.length,
     }));
   }
@@ -161,7 +161,7 @@ class StrictReader extends ShardReader {
   }
 
   get done(): boolean {
-    return this.at === this.source.length;
+    return this.position === this.source.length;
   }
 
   override byte(): number {
@@ -173,7 +173,7 @@ class StrictReader extends ShardReader {
   }
 
   private within(value: number): number {
-    if (this.at > this.source.length) throw damaged(this.shard, 'it ends within a value');
+    if (this.position > this.source.length) throw damaged(this.shard, 'it ends within a value');
     if (!isCount(value)) throw damaged(this.shard, 'a number in it is out of range');
     return value;
   }
