@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { ConfigError } from '../errors/config-error.ts';
+import { clip } from '../errors/errors.ts';
 
 /** Larger files are not schemas or topologies. */
 export const FILE_LIMIT_CHARACTERS = 1024 * 1024;
@@ -159,8 +160,7 @@ export class YamlFile {
     if (isSeq(node)) return 'a list';
     const value = isScalar(node) ? node.value : null;
     if (value === null || value === undefined) return 'nothing';
-    const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
-    return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+    return clip(typeof value === 'string' ? JSON.stringify(value) : String(value), 60);
   }
 
   private resolve(node: Node | null): Node | null {

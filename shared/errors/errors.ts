@@ -191,3 +191,8 @@ export class Fault extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Text of a client or another process, short enough to be repeated in a message. */
+export function clip(text: string, limit = 64): string {
+  return text.length > limit ? `${text.slice(0, limit)}…` : text;
+}

@@ -1,7 +1,7 @@
 /** Reading request bodies: bounded, of the accepted types, and with errors that say where. */
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
-import { Refusal } from '../errors/errors.ts';
+import { clip, Refusal } from '../errors/errors.ts';
 import { arrivingBodyOf } from './arriving-bodies.ts';
 
 /** Refuses with 415 unless the content type is one of `accepted` (UTF-8, not compressed). Answers which one it is. */
@@ -16,7 +16,7 @@ export function requireType<T extends string>(ctx: Context, accepted: readonly T
   };
   if (named === undefined) {
     return refuse(
-      `content-type ${header === '' ? 'is missing' : `"${clip(header)}" is not accepted`}; send ${accepted.join(' or ')}`,
+      `content-type ${header === '' ? 'is missing' : `"${clip(header, 80)}" is not accepted`}; send ${accepted.join(' or ')}`,
     );
   }
   if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset)) return refuse('the charset must be utf-8');
@@ -106,8 +106,4 @@ export function decodeText(bytes: Uint8Array): string {
   } catch {
     throw new Refusal('invalid_json', 'the body is not UTF-8 text');
   }
-}
-
-function clip(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -10,7 +10,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import Koa, { type Context, type Next } from 'koa';
 import { ConfigError } from '../errors/config-error.ts';
-import { messageOf, Refusal } from '../errors/errors.ts';
+import { clip, messageOf, Refusal } from '../errors/errors.ts';
 import { type Clock, type Random, randomName, sleep } from '../kernel/kernel.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -172,7 +172,7 @@ function refuseUnmatched(ctx: Context): void {
   if (ctx.body !== undefined && ctx.body !== null) return;
   const layers = (ctx.matched ?? []) as readonly { readonly methods: readonly string[] }[];
   const allow = [...new Set(layers.flatMap((layer) => layer.methods))].sort();
-  const path = ctx.path.length > 100 ? `${ctx.path.slice(0, 100)}…` : ctx.path;
+  const path = clip(ctx.path, 100);
   if (allow.length === 0) throw new Refusal('unknown_route', `there is no route ${path}`);
   throw new Refusal('method_not_allowed', `${path} takes ${allow.join(', ')}, not ${ctx.method}`, { allow });
 }

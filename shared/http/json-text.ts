@@ -5,7 +5,7 @@
  * bytes. After: numbers that a 64-bit floating-point number does not hold. `JSON.parse` rounds them silently, and an id that
  * came back as its neighbour is worse than a refusal; only the text tells, so the same pass notes where it has to be looked at.
  */
-import { Refusal } from '../errors/errors.ts';
+import { clip, Refusal } from '../errors/errors.ts';
 
 /** Writes need 4, internal requests 5. */
 export const JSON_DEPTH_LIMIT = 16;
@@ -45,7 +45,7 @@ function notJson(text: string, where: string): Refusal {
 function notKept(text: string, position: number, where: string): Refusal {
   const path = pathOf(text, position);
   const number = /^[-+.\deE]+/.exec(text.slice(position, position + 2_000))![0];
-  const shown = number.length > 40 ? `${number.slice(0, 40)}…` : number;
+  const shown = clip(number, 40);
   const message = `is ${shown}, which would not come back as it was sent`;
   return new Refusal('invalid_request', `${where}${path === '' ? 'the number' : path} ${message}`, {
     hint: 'numbers are integers up to ±9007199254740991 or decimals of about 15 digits (64-bit floating point); send others as strings',
@@ -221,7 +221,7 @@ function pathOf(text: string, position: number): string {
   let path = '';
   for (const step of isBulk ? around.slice(1) : around) {
     if (typeof step === 'number') path += `[${step}]`;
-    else path += `${path === '' ? '' : '.'}${step.length > 64 ? `${step.slice(0, 64)}…` : step}`;
+    else path += `${path === '' ? '' : '.'}${clip(step)}`;
   }
   return isBulk ? `[${around[0]}]: ${path}` : path;
 }

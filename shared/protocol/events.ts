@@ -1,4 +1,5 @@
 /** What the log holds. One event is one accepted write. */
+import { clip } from '../errors/errors.ts';
 
 /** A hybrid logical clock value: `milliseconds * 2048 + counter`, one number below 2^53 until the year 2109. */
 export type Hlc = number;
@@ -201,8 +202,4 @@ function isMetadataValue(value: unknown): value is MetadataValue {
 /** Of an embedding: at least one value, all finite. How many there must be is the schema's to say. */
 export function areValues(values: Float32Array): boolean {
   return values.length > 0 && values.every(Number.isFinite);
-}
-
-export function clip(name: string): string {
-  return name.length > 64 ? `${name.slice(0, 64)}…` : name;
 }

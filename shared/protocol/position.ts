@@ -3,8 +3,7 @@
  * a client has seen. Written `origin:sequence[,origin:sequence…]`, origins in ascending order.
  */
 
-import { Fault } from '../errors/errors.ts';
-import { clip } from './events.ts';
+import { clip, Fault } from '../errors/errors.ts';
 
 export type Position = ReadonlyMap<string, number>;
 

@@ -3,12 +3,12 @@
  * request never travels; the leader's intake checks the rest against its schema.
  */
 import type { FieldError } from '../errors/errors.ts';
-import { Refusal } from '../errors/errors.ts';
+import { clip, Refusal } from '../errors/errors.ts';
 import { floatBytes, floatsOf } from '../kernel/floats.ts';
+import { entityIdOf } from './entity-id.ts';
 import type { EventBody, Metadata } from './events.ts';
 import {
   areValues,
-  clip,
   isCount,
   isSignalName,
   isThousandths,
@@ -48,13 +48,13 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
       errors: [{ path: where(clip(name)), message: 'unknown field' }],
     });
   }
-  const entity = fields.entity_id;
-  if (!isCount(entity)) throw invalid('entity_id', 'must be an integer from 0 to 9007199254740991');
+  const entity = entityIdOf(fields.entity_id);
+  if (typeof entity === 'string') throw invalid('entity_id', entity);
   switch (route) {
     case 'items':
-      return { kind: 'item', entity: entity + 0, metadata: parseMetadata(fields.metadata, invalid) };
+      return { kind: 'item', entity, metadata: parseMetadata(fields.metadata, invalid) };
     case 'embeddings':
-      return { kind: 'embedding', entity: entity + 0, values: parseVector('values', fields.values, invalid) };
+      return { kind: 'embedding', entity, values: parseVector('values', fields.values, invalid) };
     case 'signals': {
       for (const context of ['user_id', 'creator_id']) {
         if (fields[context] === undefined) continue;
@@ -77,7 +77,7 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
       if (!isStep(weight, thousandths)) throw invalid('weight', 'must be a multiple of 0.001');
       return {
         kind: 'signal',
-        entity: entity + 0,
+        entity,
         signal,
         weight: thousandths,
         timeMs: parseTimestamp(fields.timestamp, invalid),
@@ -186,8 +186,8 @@ export function valuesOf(wire: string): Float32Array {
 
 function unkeyedFromWire(write: Readonly<Record<string, unknown>>): EventBody {
   const { k, e } = write;
-  if (!isCount(e)) throw malformed('e must be an integer from 0 to 9007199254740991');
-  const entity = e + 0;
+  const entity = entityIdOf(e);
+  if (typeof entity === 'string') throw malformed(`e ${entity}`);
   switch (k) {
     case 's': {
       const { s: signal, w: weight, t: timeMs } = write;

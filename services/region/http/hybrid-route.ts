@@ -3,14 +3,13 @@
  * fit a request line; common fields are checked by the same code.
  */
 import type Router from '@koa/router';
-import { Refusal } from '../../../shared/errors/errors.ts';
+import { clip, Refusal } from '../../../shared/errors/errors.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
 import { parseVector } from '../../../shared/protocol/writes.ts';
 import type { Cursors } from '../pages/pages.ts';
 import {
   checkParameters,
-  clip,
   filterIdentity,
   invalid,
   maxPerIdentity,

@@ -1,6 +1,7 @@
 /** `GET /items/:id`. */
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
+import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { parseAt } from '../query/query.ts';
 import type { RegionSurface } from './http.ts';
 import type { Reading } from './reading.ts';
@@ -17,13 +18,7 @@ export function addItemRoute(router: Router, surface: RegionSurface, reading: Re
       });
     }
     await reading.admit(ctx);
-    const text = String(ctx.params.id);
-    const entity = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-    if (!Number.isSafeInteger(entity)) {
-      throw new Refusal('invalid_request', 'the item id must be an integer from 0 to 9007199254740991', {
-        errors: [{ path: 'id', message: 'not an entity id' }],
-      });
-    }
+    const entity = entityIdOfPath(ctx.params.id);
     const item = catalog.item(entity);
     if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${surface.region}`);
     const askedMs = parseAt(new URLSearchParams(ctx.querystring));

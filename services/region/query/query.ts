@@ -5,7 +5,8 @@
  *
  * A cursor says where the page begins and the time it is ranked at; it is bound to the query it was returned for.
  */
-import { Refusal } from '../../../shared/errors/errors.ts';
+import { clip, Refusal } from '../../../shared/errors/errors.ts';
+import { entityIdOfText } from '../../../shared/protocol/entity-id.ts';
 import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { timestampOfParameter } from '../../../shared/protocol/timestamp.ts';
 import { type Filter, filterSyntax, readFilter } from '../filter/filter.ts';
@@ -140,10 +141,6 @@ export function invalid(parameter: string, message: string, hint?: string): Refu
   });
 }
 
-export function clip(text: string): string {
-  return text.length > 64 ? `${text.slice(0, 64)}…` : text;
-}
-
 /** One `filter=` parameter: `category:music`, `category:a|b`, `category:!a|b` (neither), `year>=1990`. Throws `Refusal` `invalid_request`. */
 export function parseFilter(text: string): Filter {
   const filter = readFilter(text);
@@ -238,8 +235,8 @@ function parseWindow(text: string | undefined): Window | undefined {
 
 function parseEntity(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const entity = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (!Number.isSafeInteger(entity)) throw invalid('entity_id', 'must be an integer from 0 to 9007199254740991');
+  const entity = entityIdOfText(text);
+  if (typeof entity === 'string') throw invalid('entity_id', entity);
   return entity;
 }
 

@@ -12,10 +12,9 @@
  * Batches skipped because of a gap are read again, from the stored offset before them, once the gap is filled: the stream may be
  * the only source that still has them.
  */
-import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { clip, Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { clip } from '../../../shared/protocol/events.ts';
 import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
 import type { Stream, StreamInfo, StreamMessage, Subscription } from '../../../shared/stream/stream.ts';
 import {

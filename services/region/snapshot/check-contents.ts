@@ -7,13 +7,12 @@
  * What no check can tell: whether a value is the one that the events made. `POST /cluster/verify` compares regions.
  */
 
-import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { clip, Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { epochRefusal, highestCredible } from '../../../shared/leadership/epochs.ts';
 import {
   areValues,
   BATCH_LIMIT_BYTES,
-  clip,
   HLC_LIMIT,
   isCount,
   metadataFlaw,

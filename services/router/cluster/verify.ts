@@ -10,7 +10,7 @@
  * Promise: `true` is said of all regions of the topology or not at all; `false` only of two digests at one position under
  * one schema. Everything else is null, with the reason.
  */
-import { messageOf } from '../../../shared/errors/errors.ts';
+import { clip, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
@@ -185,8 +185,7 @@ function whyNone(all: readonly Said[]): string[] {
 
 /** For a sentence: a position may have thousands of entries. */
 function shortened(position: string): string {
-  if (position === '') return 'the beginning';
-  return position.length <= SHOWN_CHARACTERS ? position : `${position.slice(0, SHOWN_CHARACTERS)}…`;
+  return position === '' ? 'the beginning' : clip(position, SHOWN_CHARACTERS);
 }
 
 function unknown(reasons: readonly string[]): Judgement {

@@ -12,6 +12,7 @@ import { decodeText, readBody, requireType } from '../../../shared/http/http-bod
 import { requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
@@ -23,7 +24,6 @@ import {
   type RegionLink,
   type RegionLinks,
 } from '../forward/forward.ts';
-import { entityIdOf } from './entity-id.ts';
 import { unknownRegion } from './region-name.ts';
 
 /** A refusal that took longer came after work, or after a wait that would be the same elsewhere. */
@@ -138,7 +138,7 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
       share.giveBack();
     }
   });
-  router.get('/items/:id', (ctx) => pass(ctx, `/items/${entityIdOf(ctx.params.id)}`));
+  router.get('/items/:id', (ctx) => pass(ctx, `/items/${entityIdOfPath(ctx.params.id)}`));
 }
 
 interface Passed extends Pick<ReadRequest, 'path' | 'query' | 'body'> {

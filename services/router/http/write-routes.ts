@@ -6,12 +6,12 @@ import type { BodyBudget } from '../../../shared/http/body-budget.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
 import { requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
+import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
 import type { Durability, WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
 import { parseWrite, toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
-import { entityIdOf } from './entity-id.ts';
 import { readSignalLines } from './signal-lines.ts';
 
 /** Writes of one bulk: below what a region's intake queue takes at all. */
@@ -71,7 +71,7 @@ export function addWriteRoutes(router: Router, { forwarding, maxBodyBytes, budge
   router.delete('/items/:id', async (ctx) => {
     const key = keyOf(ctx);
     const durability = durabilityOf(ctx);
-    const entity = entityIdOf(ctx.params.id);
+    const entity = entityIdOfPath(ctx.params.id);
     const write: WireWrite = { k: 'd', e: entity };
     const accepted = await forwarding.submit({
       writes: key === undefined ? [write] : withKeys(key, 'delete', [write], false),

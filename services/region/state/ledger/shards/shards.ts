@@ -14,10 +14,10 @@
  * same bits. Signals are named, never numbered; those without pairs are left out.
  */
 import { crc32 } from 'node:zlib';
-import { Fault } from '../../../../../shared/errors/errors.ts';
+import { clip, Fault } from '../../../../../shared/errors/errors.ts';
 import { assert } from '../../../../../shared/kernel/kernel.ts';
 import { VarintReader, VarintWriter } from '../../../../../shared/kernel/varints.ts';
-import { clip, isCount, THOUSANDTHS_LIMIT, TIME_LIMIT_MS } from '../../../../../shared/protocol/events.ts';
+import { isCount, THOUSANDTHS_LIMIT, TIME_LIMIT_MS } from '../../../../../shared/protocol/events.ts';
 import { hashOf } from '../../entities/entities.ts';
 import { DECAY_BUCKETS } from '../decay/decay.ts';
 import { HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT } from '../spans/spans.ts';
