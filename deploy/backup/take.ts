@@ -7,10 +7,10 @@ import { createHttpPeerLink } from '../../services/region/peers/http-peer-link.t
 import { digestOf, flush, openAlone } from '../../services/region/store/lmdb-store-home.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
-import { Fault, messageOf } from '../../shared/errors/errors.ts';
+import { Fault, Refusal } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import { BACKUP_AWAY_MS } from '../../shared/protocol/deadlines.ts';
-import type { SnapshotInfo } from '../../shared/protocol/internal.ts';
+import { isAway } from '../../shared/region-client/region-client.ts';
 import { checkCopy } from './check-copy.ts';
 import { storeDirectory } from './data-dir.ts';
 import { BACKUP_FORMAT, type Manifest, manifestFile, writeManifest } from './manifest.ts';
@@ -88,10 +88,10 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
       try {
         return await question();
       } catch (error) {
-        const code = error instanceof Fault ? error.code : undefined;
-        if (code === 'not_ready') answeredMs = clock.monotonicMs();
-        if (code === 'wrong_region') throw new ConfigError(`${url}: ${messageOf(error)}`);
-        if (code !== 'not_ready' && code !== 'peer_unreachable') throw error;
+        const isMaking = error instanceof Refusal && error.code === 'not_ready';
+        if (isMaking) answeredMs = clock.monotonicMs();
+        if (error instanceof Fault && error.code === 'wrong_region') throw new ConfigError(`${url}: ${error.message}`);
+        if (!isMaking && !isAway(error)) throw error;
         if (clock.monotonicMs() - answeredMs >= BACKUP_AWAY_MS) throw error;
         await sleep(clock, RETRY_MS);
       }
@@ -99,9 +99,9 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
   };
   try {
     say(`asking ${url} for a copy of its store`);
-    const info: SnapshotInfo = await ask(() => link.snapshot());
+    const info = await ask(() => link.snapshot());
     // Once the copy is made: what the stream has by then of all that was accepted, it has of the copy.
-    const unshipped: unknown = (await ask(() => link.status())).unshipped;
+    const { unshipped } = await ask(() => link.status());
     let saidMs = Number.NEGATIVE_INFINITY;
     for (let received = 0; received < info.bytes; ) {
       if (clock.monotonicMs() - saidMs >= PROGRESS_MS) {

@@ -4,7 +4,8 @@ import type { Clock } from '../../shared/kernel/kernel.ts';
 import { isUnsound, parseRemembered } from '../../shared/leadership/leadership.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { formatPosition, missing, type Position, reportedApplied, totalOf } from '../../shared/protocol/position.ts';
+import { formatPosition, missing, type Position, totalOf } from '../../shared/protocol/position.ts';
+import type { ReportedStatus } from '../../shared/region-client/reported-status.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import type { Apply } from './apply/apply.ts';
 import type { Disks } from './checkpoint/checkpoint.ts';
@@ -175,7 +176,7 @@ export function lagBehindLeader({ role, peers, apply }: LagOptions): {
   lagEvents(): number | undefined;
   lagSeconds(): number;
 } {
-  const leaderStatus = (): RegionStatus | undefined => {
+  const leaderStatus = (): ReportedStatus | undefined => {
     const leader = role.leadership?.leader;
     return leader === undefined ? undefined : peers.views.get(leader)?.status;
   };
@@ -184,8 +185,7 @@ export function lagBehindLeader({ role, peers, apply }: LagOptions): {
   let counted: { readonly leader: Position; readonly here: number; readonly lag: number } | undefined;
   const lagEvents = (): number | undefined => {
     if (role.leads) return 0;
-    const status = leaderStatus();
-    const leader = status && reportedApplied(status);
+    const leader = leaderStatus()?.applied;
     if (leader === undefined) return undefined;
     const here = totalOf(apply.applied);
     if (counted?.leader !== leader || counted.here !== here) {

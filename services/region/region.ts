@@ -16,6 +16,7 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import { hlcRefusal } from '../../shared/protocol/events.ts';
 import { DIGESTS_LIMIT, type RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, type Position, regionOf, totalOf } from '../../shared/protocol/position.ts';
+import { StatusPoller } from '../../shared/region-client/status-poller.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { createApplier } from './apply/applier.ts';
 import type { Apply } from './apply/apply.ts';
@@ -36,7 +37,6 @@ import { StepDown } from './leadership/step-down.ts';
 import { createCursors } from './pages/signed-cursors.ts';
 import { createPartitionSwitch } from './partition/partition.ts';
 import type { PeerLink, Peers } from './peers/peers.ts';
-import { createPeers } from './peers/polled-peers.ts';
 import { createRank } from './rank/profile-rank.ts';
 import { createReadiness, type Readiness } from './readiness/readiness.ts';
 import type { Rebuild } from './rebuild/rebuild.ts';
@@ -179,7 +179,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   };
   const rank = createRank({ schema, entities, catalog, ledger, nowMs });
   const search = createSearch({ dimensions, catalog, filterIndex, text, vectors });
-  const peers: Peers = createPeers({ clock, links });
+  const peers: Peers = new StatusPoller({ clock, clients: links, pace: 'rounds' });
   const clockCheck = new ClockCheck({ clock, region, peers });
   const checkpoint = createCheckpointer({
     ...{ clock, log, wal, ledger },

@@ -33,9 +33,10 @@ import { createDrills, type Drills } from './drills/drills.ts';
 import { createFailover } from './failover/automatic-failover.ts';
 import type { FailoverSettings } from './failover/failover.ts';
 import { Succession } from './failover/succession.ts';
-import type { RegionLinks, WriteForwarding } from './forward/forward.ts';
+import type { WriteForwarding } from './forward/forward.ts';
 import { WriteForwarder } from './forward/writes.ts';
 import { addRoutes } from './http/http.ts';
+import type { RegionLinks } from './links/links.ts';
 
 export interface RouterOptions {
   readonly clock: Clock;

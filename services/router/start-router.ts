@@ -14,7 +14,7 @@ import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { createAskBroker } from './broker/ask-broker.ts';
 import type { BrokerMetrics } from './broker/broker.ts';
 import { createBrokerMetrics } from './broker/broker-metrics.ts';
-import { createHttpRegionLink } from './forward/http-region-link.ts';
+import { createHttpRegionLink } from './links/http-region-link.ts';
 import { createRouter } from './router.ts';
 import type { RouterConfig } from './router-config.ts';
 

@@ -139,14 +139,11 @@ export type FaultCode =
   | 'not_sent'
   | 'no_answer'
   | 'timed_out'
+  | 'malformed_answer'
   | 'not_reached'
   | 'no_position'
   | 'wrong_region'
-  // A peer.
-  | 'peer_unreachable'
-  | 'peer_refused'
-  | 'log_trimmed'
-  | 'not_ready'
+  // A peer's snapshot.
   | 'snapshot_gone'
   | 'snapshot_refused'
   | 'snapshot_unfit'

@@ -26,10 +26,9 @@
  * ({@link ROUTER_CLOCK_HEADER}): a region judges its own clock by it.
  */
 
-import { Fault, type Problem } from '../errors/errors.ts';
+import type { Problem } from '../errors/errors.ts';
 import type { Leadership } from '../leadership/leadership.ts';
 import type { KnownDisk } from './known-disks.ts';
-import { parsePosition, reportedApplied, reportedDurable } from './position.ts';
 import type { WireWrite } from './writes.ts';
 
 /**
@@ -157,54 +156,6 @@ export interface RegionStatus {
   readonly signals: readonly string[];
 }
 
-/**
- * What a region answered, where it is that region's status. Whoever trims, promotes or judges by a status relies on its position and on
- * whose it is: an address that leads elsewhere, or an answer that is none, is no answer. Throws `Fault('no_answer')`.
- */
-export function statusOf(region: string, answer: unknown): RegionStatus {
-  const status = (typeof answer === 'object' && answer !== null ? answer : {}) as Partial<RegionStatus>;
-  const wrong = (detail: string): Fault => new Fault('no_answer', `${region} ${detail}`);
-  if (status.region !== region) throw wrong(`answered with the status of ${String(status.region).slice(0, 64)}`);
-  try {
-    reportedDurable(status as RegionStatus);
-    reportedApplied(status as RegionStatus);
-  } catch {
-    throw wrong('reported a position that is not one');
-  }
-  // What an earlier version did not report is left out; what is reported is what its type says.
-  for (const name of ['ready', 'partitioned', 'streamConnected'] as const) {
-    if (!['boolean', 'undefined'].includes(typeof status[name]))
-      throw wrong(`reported ${name} that is not true or false`);
-  }
-  for (const name of ['offset', 'items', 'clockMs', 'newestMs'] as const) {
-    const value = status[name];
-    if (value !== undefined && !Number.isFinite(value)) throw wrong(`reported ${name} that is not a number`);
-  }
-  const { signals = [] } = status;
-  if (!Array.isArray(signals) || !signals.every((signal) => typeof signal === 'string')) {
-    throw wrong('reported signals that are not names');
-  }
-  const { failedIndexes = [] } = status;
-  if (!Array.isArray(failedIndexes)) throw wrong('reported indexes that are no list');
-  const { quarantined = '', stopped, refused } = status;
-  if (typeof quarantined !== 'string') throw wrong('reported a quarantine that is not one');
-  for (const reason of [stopped, refused]) {
-    if (reason === undefined) continue;
-    const { detail, origins = [] } = (reason ?? {}) as { readonly detail?: unknown; readonly origins?: unknown };
-    if (typeof detail !== 'string' || !Array.isArray(origins)) throw wrong('reported a stop that is not one');
-  }
-  // Whether it is a record of this cluster is judged where it is read (`shared/leadership`), and named in `/health`.
-  if (status.leadership !== undefined && !looksLikeRecord(status.leadership)) {
-    throw wrong('reported a leadership record that is not one');
-  }
-  return status as RegionStatus;
-}
-
-function looksLikeRecord(value: unknown): boolean {
-  const { leader, epoch, nonce } = (value ?? {}) as Partial<Record<keyof Leadership, unknown>>;
-  return typeof leader === 'string' && typeof epoch === 'number' && typeof nonce === 'string';
-}
-
 /** `<router> <epoch ms>`, each router with a name of its own. */
 export const ROUTER_CLOCK_HEADER = 'x-tidal-router-clock';
 
@@ -290,25 +241,6 @@ export interface SnapshotInfo {
   /** Idempotency keys it lacks were accepted before this moment, epoch ms (`Wal.keysForgottenMs`); absent: an older version. */
   readonly keysForgottenMs?: number;
   readonly schemaHash: string;
-}
-
-/** What a region answered, where it offers a copy of its own store. Throws `Fault`: `wrong_region` or `no_answer`. */
-export function snapshotOf(region: string, answer: unknown): SnapshotInfo {
-  const { id, bytes, sha256, position, ...info } = (answer ?? {}) as Partial<SnapshotInfo>;
-  const wrong = (detail: string): Fault => new Fault('no_answer', `${region} ${detail}`);
-  if (info.region !== region) {
-    throw new Fault(
-      'wrong_region',
-      `the answer is of the region ${String(info.region).slice(0, 64)}, not of ${region}`,
-    );
-  }
-  if (typeof id !== 'string' || !/^[a-z2-7]{1,64}$/.test(id)) throw wrong('offered a snapshot without an id');
-  if (!Number.isSafeInteger(bytes) || (bytes as number) < 1) throw wrong('offered a snapshot of no size');
-  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) throw wrong('offered a snapshot without a digest');
-  if (typeof position !== 'string' || parsePosition(position) === undefined) {
-    throw wrong('offered a snapshot at a position that is not one');
-  }
-  return answer as SnapshotInfo;
 }
 
 /** Positions of one {@link DigestsReply}, at most. */

@@ -123,32 +123,3 @@ export function positionOf(token: string): Position {
   if (position === undefined) throw new Fault('no_position', `${clip(token)} is not a position`);
   return position;
 }
-
-interface Parsed {
-  readonly text: string;
-  readonly position: Position;
-}
-
-const durables = new WeakMap<object, Parsed>();
-const applieds = new WeakMap<object, Parsed>();
-
-/**
- * The positions in a status, parsed once however many parts of a process ask for them: there is an entry for every term there
- * ever was. Throw as {@link positionOf} does; statuses that came over the network were checked (`statusOf`).
- */
-export function reportedDurable(status: { readonly durable: string }): Position {
-  return parsedOnce(durables, status, status.durable);
-}
-
-export function reportedApplied(status: { readonly applied: string }): Position {
-  return parsedOnce(applieds, status, status.applied);
-}
-
-function parsedOnce(known: WeakMap<object, Parsed>, status: object, text: string): Position {
-  let parsed = known.get(status);
-  if (parsed === undefined || parsed.text !== text) {
-    parsed = { text, position: positionOf(text) };
-    known.set(status, parsed);
-  }
-  return parsed.position;
-}

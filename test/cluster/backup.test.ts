@@ -78,7 +78,7 @@ describe('backup and restore', function () {
       ],
       [
         ['--region', 'us-east', '--to', file('x'), '--from-url', url],
-        /the answer is of the region eu-west, not of us-east/,
+        /the address of us-east answers as the region eu-west/,
       ],
       [['--region', 'eu-west', '--to', file('live'), '--from-url', url], /exists already/],
       [['--region', 'eu-west', '--to', file('x'), '--from-url', url, '--data-dir', '/x'], /give one of them/],

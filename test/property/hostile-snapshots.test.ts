@@ -2,6 +2,7 @@
  * Snapshots of a peer with changed bytes and changed values, every checksum right again: each is refused in a sentence, and nothing
  * changed, or taken, and then the region works on it - reads, writes, checkpoint, restart.
  */
+
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import { createApplier } from '../../services/region/apply/applier.ts';
@@ -29,8 +30,9 @@ import { encodeCopies, KeyRow, type WriteCopy } from '../../services/region/wal/
 import { openLog } from '../../services/region/wal/log.ts';
 import { type Log, silentLog } from '../../shared/observe/log.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
-import type { RegionStatus, SnapshotInfo } from '../../shared/protocol/internal.ts';
-import { formatPosition } from '../../shared/protocol/position.ts';
+import { formatPosition, positionOf } from '../../shared/protocol/position.ts';
+import type { SnapshotOffer } from '../../shared/region-client/region-client.ts';
+import type { ReportedStatus } from '../../shared/region-client/reported-status.ts';
 import { mutated } from '../harness/hostile/garbage.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
 import { drawBetween, drawOne, seededRandom } from '../harness/kernel/seeded-random.ts';
@@ -317,20 +319,20 @@ interface Met {
 /** What a region does that is offered this store by its only peer. */
 async function offer(store: MemoryStore, position: string, home: MemoryStoreHome, clock: ManualClock): Promise<Met> {
   const copy = await new MemoryStoreHome(store).copy();
-  const info: SnapshotInfo = {
+  const info: SnapshotOffer = {
     id: 'aaaa',
     region: 'us-east',
     bytes: copy.bytes,
     sha256: copy.sha256,
-    position,
+    position: positionOf(position),
     schemaHash: '0',
   };
   const status = {
     region: 'us-east',
     partitioned: false,
-    durable: position,
+    durable: positionOf(position),
     mended: { count: 1, id: 'one' },
-  } as unknown as RegionStatus;
+  } as unknown as ReportedStatus;
   const link = {
     region: 'us-east',
     snapshot: async () => info,

@@ -200,7 +200,7 @@ export const mutants: readonly Mutant[] = [
     name: 'promotes without waiting for the target to have everything, or for the old leader to stop',
     theme: 'a leader is told to stop',
     file: `${router}/cluster/promote.js`,
-    changes: [['const { durable } = await oldLink.handover({ id }, leftMs());', "const durable = '';"]],
+    changes: [['final = await oldLink.handover({ id }, leftMs());', 'final = new Map();']],
   },
   {
     name: 'commits a promotion on whatever revision the record has by then',
@@ -375,8 +375,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the status of another region is taken for that of a peer',
     theme: 'a wrong address',
-    file: 'shared/protocol/internal.js',
-    changes: [['if (status.region !== region)', 'if (false)']],
+    file: 'shared/region-client/reported-status.js',
+    changes: [['const status = ofRegion(region, answer)', 'const status = answer']],
   },
   {
     name: 'a compare-and-set lands on a revision of another bucket',
@@ -471,8 +471,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the snapshot of another region is taken for that of a peer',
     theme: 'a wrong address',
-    file: 'shared/protocol/internal.js',
-    changes: [['if (info.region !== region) {', 'if (false) {']],
+    file: 'shared/region-client/read-answers.js',
+    changes: [['const info = ofRegion(region, answer)', 'const info = answer']],
   },
   {
     name: 'a leader that is told to stop is gone before anybody leads',

@@ -1,5 +1,5 @@
 /** A router's machine: it has nothing to lose. */
-import { createHttpRegionLink } from '../../services/router/forward/http-region-link.ts';
+import { createHttpRegionLink } from '../../services/router/links/http-region-link.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
 import type { Life } from './life.ts';

@@ -20,7 +20,7 @@ import {
   type KnownDisk,
   parseDisks,
 } from '../../../shared/protocol/known-disks.ts';
-import { covers, type Position, reportedDurable } from '../../../shared/protocol/position.ts';
+import { covers, type Position } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../peers/peers.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Disks } from './checkpoint.ts';
@@ -119,7 +119,7 @@ class DiskAccount implements Disks {
     const { peers, clock } = this.options;
     this.unlisted = false;
     for (const [region, { status, reachable }] of peers.views) {
-      const durable = reachable ? reportedDurable(status) : undefined;
+      const durable = reachable ? status.durable : undefined;
       const disks = parseDisks(status.disks);
       const { disk } = status;
       if (durable === undefined || disks === undefined || !isDiskId(disk)) continue;

@@ -12,7 +12,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Position, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
+import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../peers/peers.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
 import type { Sweep } from './checkpoint.ts';
@@ -112,9 +112,7 @@ class Trimmer implements Sweep {
   /** The present inputs of the rule, read once for all origins. */
   private rule(): Rule {
     const { checkpointPosition, needed, peers } = this.options;
-    const reports = [...peers.views.values()]
-      .filter(({ reachable }) => reachable)
-      .map(({ status }) => reportedDurable(status));
+    const reports = [...peers.views.values()].filter(({ reachable }) => reachable).map(({ status }) => status.durable);
     return {
       checkpointPosition: checkpointPosition(),
       fetched: needed(),

@@ -99,7 +99,7 @@ class LeadershipRole implements Role {
     if (own > 0) return own;
     // A new disk has no epoch to compare with. The lowest of its peers is used, because a forged epoch is a high one.
     const told = [...peers.views.values()].map(({ status }) =>
-      Math.max(numberOf(status.leadership?.epoch), numberOf(status.newestEpoch?.epoch)),
+      Math.max(status.leadership?.epoch ?? 0, status.newestEpoch?.epoch ?? 0),
     );
     const epochs = told.filter((epoch) => epoch > 0);
     return epochs.length === 0 ? 0 : Math.min(...epochs);
@@ -346,9 +346,4 @@ function isSame(one: Leadership | undefined, other: Leadership): boolean {
 
 function onDiskOf(region: string): string {
   return `the record on the disk of ${region}`;
-}
-
-/** A peer's report is not validated; 0 if it is not a number. */
-function numberOf(value: unknown): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) ? value : 0;
 }

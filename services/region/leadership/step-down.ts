@@ -13,7 +13,7 @@ import { Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep, within } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { PEER_STATUS_LIMIT_MS, STEP_DOWN_LINGER_MS, STEP_DOWN_NOTICED_MS } from '../../../shared/protocol/deadlines.ts';
-import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
 import type { Stream } from '../../../shared/stream/stream.ts';
 import type { Peers } from '../peers/peers.ts';
 import type { Role } from './leadership.ts';
@@ -85,6 +85,6 @@ export class StepDown {
   }
 }
 
-function canLead({ ready, partitioned, stopped, writeBlocker, draining }: RegionStatus): boolean {
+function canLead({ ready, partitioned, stopped, writeBlocker, draining }: ReportedStatus): boolean {
   return ready && !partitioned && stopped === undefined && writeBlocker === undefined && draining !== true;
 }

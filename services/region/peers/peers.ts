@@ -3,37 +3,14 @@
  *
  * What a crash leaves: nothing.
  */
-import type { RegionStatus, SnapshotInfo } from '../../../shared/protocol/internal.ts';
-import type { Position } from '../../../shared/protocol/position.ts';
+import type { RegionClient } from '../../../shared/region-client/region-client.ts';
+import type { RegionView } from '../../../shared/region-client/status-poller.ts';
 
-/** Another region, as this one reaches it. Every call throws `Fault` when it does not answer in time. */
-export interface PeerLink {
-  readonly region: string;
-  status(): Promise<RegionStatus>;
-  /**
-   * Whole durable batches of an origin from the one that holds `from`, back to back as in a stream message; empty when the peer
-   * has none, `peer_refused` when either side is partitioned. Throws `Fault('log_trimmed')` if the peer has trimmed it.
-   */
-  log(origin: string, from: number): Promise<Uint8Array>;
-  /**
-   * A copy of the peer's store to fetch, one that holds `covering` if the peer can make it. Throws `Fault('not_ready')` while it
-   * is being made or the peer restarts: call again.
-   */
-  snapshot(covering?: Position): Promise<SnapshotInfo>;
-  /** Its bytes from `offset` on. Throws `Fault('snapshot_gone')` if the peer no longer serves it. */
-  snapshotPart(id: string, offset: number): Promise<Uint8Array>;
-}
+/** Another region, as this one reaches it: the part of its internal API that a region calls. */
+export type PeerLink = Pick<RegionClient, 'region' | 'status' | 'log' | 'snapshot' | 'snapshotPart'>;
 
-/** What is known of a peer: its last answer, and when it was received. */
-export interface PeerView {
-  readonly status: RegionStatus;
-  /** Monotonic ms of the answer. */
-  readonly atMs: number;
-  /** The peer's clock minus this one's when it answered, ms; right within the time of one exchange. */
-  readonly clockOffsetMs: number;
-  /** Whether the newest attempt was answered. */
-  readonly reachable: boolean;
-}
+/** What is known of a peer. */
+export type PeerView = RegionView;
 
 /** The peers' reports, polled every second. */
 export interface Peers {

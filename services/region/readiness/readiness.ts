@@ -7,7 +7,7 @@
  * old, and it reports how old (`lag_events`).
  */
 import type { Log } from '../../../shared/observe/log.ts';
-import { covers, type Position, reportedDurable, totalOf } from '../../../shared/protocol/position.ts';
+import { covers, type Position, totalOf } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../peers/peers.ts';
 
 export interface ReadinessOptions {
@@ -31,7 +31,7 @@ export function createReadiness({ log, peers, startedEmpty, applied, onReady }: 
     if (ready) return;
     for (const [region, { status, reachable }] of peers.views) {
       if (!reachable) continue;
-      const position = reportedDurable(status);
+      const position = status.durable;
       const before = reported.get(region);
       if (before !== undefined && covers(position, before)) continue;
       reported.set(region, position);

@@ -1,8 +1,8 @@
 /** Fetches batches that peers have and this region lacks. See `repair.ts`. */
-import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import { type Position, regionOf, reportedDurable, sequenceOf } from '../../../shared/protocol/position.ts';
+import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
 import { type Batch, decodeBatchUnder, splitMessage } from '../batch/batch.ts';
 import { DamagedBatch, InvalidBatch, UnknownFormat } from '../batch/reader/reader.ts';
 import { Condition } from '../condition/condition.ts';
@@ -153,7 +153,7 @@ class PeerRepair implements Repair {
         if (outcome === 'more') return [{ link, last: Number.MAX_SAFE_INTEGER }];
         if (outcome !== 'nothing') doubt = outcome;
       } catch (error) {
-        const isTrimmed = error instanceof Fault && error.code === 'log_trimmed';
+        const isTrimmed = error instanceof Refusal && error.code === 'log_trimmed';
         if (isTrimmed) {
           this.trimmed.set(name, {
             sequence: sequenceOf(wal.durable, origin),
@@ -181,8 +181,7 @@ class PeerRepair implements Repair {
     for (const link of links) {
       const view = peers.views.get(link.region);
       if (view === undefined || !view.reachable || view.status.partitioned) continue;
-      const durable: Position = reportedDurable(view.status);
-      for (const [origin, last] of durable) {
+      for (const [origin, last] of view.status.durable) {
         if (last <= sequenceOf(wal.durable, origin)) continue;
         const holders = ahead.get(origin) ?? [];
         ahead.set(

@@ -11,19 +11,12 @@
  * others meanwhile.
  */
 import { ConfigError } from '../../../shared/errors/config-error.ts';
-import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { SNAPSHOT_AWAY_MS } from '../../../shared/protocol/deadlines.ts';
-import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
-import {
-  missing,
-  type Position,
-  positionOf,
-  reportedDurable,
-  sequenceOf,
-  totalOf,
-} from '../../../shared/protocol/position.ts';
+import { missing, type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
+import { isAway, type SnapshotOffer } from '../../../shared/region-client/region-client.ts';
 import type { SchemaDescription } from '../compatible/compatible.ts';
 import { Condition } from '../condition/condition.ts';
 import { compareMended, type Mended, mendedOf } from '../mended/mended.ts';
@@ -237,7 +230,7 @@ class SnapshotBootstrap implements Bootstrap {
         const view = peers.views.get(link.region);
         if (view === undefined || !view.reachable || view.status.partitioned) return [];
         const mended = mendedOf(view.status.mended);
-        return compareMended(mended, own) < 0 ? [] : [{ link, mended, durable: reportedDurable(view.status) }];
+        return compareMended(mended, own) < 0 ? [] : [{ link, mended, durable: view.status.durable }];
       })
       .sort((a, b) => compareMended(b.mended, a.mended) || totalOf(b.durable) - totalOf(a.durable));
   }
@@ -266,7 +259,7 @@ class SnapshotBootstrap implements Bootstrap {
     for (let begun = 0; begun < BEGIN_LIMIT; begun++) {
       const info = await this.ask(link, () => link.snapshot(trimmedUpTo(wal)));
       if (info === undefined) return 'interrupted';
-      const position = positionOf(info.position);
+      const { position } = info;
       const lack = lackOf(wal, position) ?? (await repetitionBeyond(clock, wal, position, info.keysForgottenMs ?? 0));
       if (lack !== undefined) throw new Fault('snapshot_unfit', lack);
       const incoming = await this.options.incoming(info.id, info.bytes);
@@ -290,7 +283,7 @@ class SnapshotBootstrap implements Bootstrap {
 
   private async transfer(
     link: PeerLink,
-    info: SnapshotInfo,
+    info: SnapshotOffer,
     incoming: IncomingStore,
   ): Promise<'whole' | 'gone' | 'interrupted'> {
     const { onReceived } = this.options;
@@ -300,7 +293,7 @@ class SnapshotBootstrap implements Bootstrap {
       try {
         part = await this.ask(link, () => link.snapshotPart(info.id, incoming.received));
       } catch (error) {
-        if (error instanceof Fault && error.code === 'snapshot_gone') return 'gone';
+        if (error instanceof Refusal && error.code === 'snapshot_gone') return 'gone';
         throw error;
       }
       if (part === undefined || this.interrupted) return 'interrupted';
@@ -312,7 +305,7 @@ class SnapshotBootstrap implements Bootstrap {
     return 'whole';
   }
 
-  private report(link: PeerLink, info: SnapshotInfo, incoming: IncomingStore): void {
+  private report(link: PeerLink, info: SnapshotOffer, incoming: IncomingStore): void {
     const { clock, log } = this.options;
     this.progress = { peer: link.region, bytes: incoming.received, of: info.bytes };
     if (clock.monotonicMs() - this.reportedMs < PROGRESS_MS) return;
@@ -331,11 +324,10 @@ class SnapshotBootstrap implements Bootstrap {
       try {
         return await question();
       } catch (error) {
-        const code = error instanceof Fault ? error.code : undefined;
-        if (code === 'not_ready') answeredMs = clock.monotonicMs();
-        else if (code !== 'peer_unreachable') throw error;
+        if (error instanceof Refusal && error.code === 'not_ready') answeredMs = clock.monotonicMs();
+        else if (!isAway(error)) throw error;
         if (clock.monotonicMs() - answeredMs >= SNAPSHOT_AWAY_MS) {
-          throw new Fault('peer_unreachable', `${link.region} has been away for ${SNAPSHOT_AWAY_MS} ms`, {
+          throw new Fault('no_answer', `${link.region} has been away for ${SNAPSHOT_AWAY_MS} ms`, {
             cause: error,
           });
         }

@@ -16,6 +16,7 @@
  */
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+import type { SnapshotOffer } from '../../../shared/region-client/region-client.ts';
 import type { IncomingStore } from '../store/store.ts';
 
 /** The value of the mark `catching_up` once a snapshot was installed: what is missing now comes by stream and repair. */
@@ -64,6 +65,6 @@ export interface Bootstrap {
 /** A whole, checked copy that can take this region's place. Handed over closed; its receiver merges and switches. */
 export interface ArrivedSnapshot {
   readonly peer: string;
-  readonly info: SnapshotInfo;
+  readonly info: SnapshotOffer;
   readonly incoming: IncomingStore;
 }

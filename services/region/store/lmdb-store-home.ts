@@ -139,7 +139,7 @@ class LmdbStoreHome implements StoreHome {
     const { path, onStep } = this.options;
     // The id comes from another process and becomes a name on this disk.
     if (!/^[a-z2-7]{1,32}$/.test(id))
-      throw new Fault('peer_refused', `${JSON.stringify(id)} is not the name of a snapshot`);
+      throw new Fault('malformed_answer', `${JSON.stringify(id)} is not the name of a snapshot`);
     const current = this.current();
     // A copy that was installed before may be fetched again: its own directory is the current one then.
     const name = current === `store-${id}` ? `store-${id}-again` : `store-${id}`;

@@ -5,8 +5,8 @@
 
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import type { Position } from '../../../shared/protocol/position.ts';
 import type { QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
+import type { RegionView } from '../../../shared/region-client/status-poller.ts';
 
 export interface LeadershipView {
   /** The newest record known; absent before the first one was read or reported. */
@@ -27,21 +27,16 @@ export interface LeadershipView {
   onChange(listener: () => void): () => void;
 }
 
-/** The last a region said, and whether it still answers. */
-export interface KnownRegion {
-  readonly status: RegionStatus;
-  readonly durable: Position;
-  readonly applied: Position;
-  readonly reachable: boolean;
-}
-
 export interface RegionsView {
   /** Undefined: it has never answered this process. */
-  known(region: string): KnownRegion | undefined;
-  /** Why the region's process does not serve, in its own words, where it says so: its configuration was refused. */
-  refused(region: string): string | undefined;
+  known(region: string): RegionView | undefined;
+  /**
+   * Why its address answers, and not with a status of it, as a sentence: its configuration was refused, the answer is malformed, or it is
+   * another region's. Undefined: it reports, or does not answer.
+   */
+  obstacle(region: string): string | undefined;
   /** Asks the region now. Undefined: it did not answer; what was known stays, marked unreachable. */
-  ask(region: string): Promise<KnownRegion | undefined>;
+  ask(region: string): Promise<RegionView | undefined>;
 }
 
 export interface PromoteRequest {

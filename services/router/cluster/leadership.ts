@@ -18,7 +18,7 @@ import type { RefusedValues } from '../../../shared/leadership/refused-values.ts
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { POLL_MS } from '../../../shared/protocol/deadlines.ts';
-import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
 import type { Control, ControlEntry } from '../../../shared/stream/stream.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import { chooseRecord } from './bootstrap.ts';
@@ -142,9 +142,9 @@ export class LeadershipFollower implements LeadershipView {
   }
 
   /** What a region remembers. Its record is followed only while the key itself cannot be read. */
-  report({ region, leadership, newestEpoch }: Pick<RegionStatus, 'region' | 'leadership' | 'newestEpoch'>): void {
-    const logged = numberOf(newestEpoch?.epoch);
-    this.told.set(region, Math.max(numberOf(leadership?.epoch), logged));
+  report({ region, leadership, newestEpoch }: Pick<ReportedStatus, 'region' | 'leadership' | 'newestEpoch'>): void {
+    const logged = newestEpoch?.epoch ?? 0;
+    this.told.set(region, Math.max(leadership?.epoch ?? 0, logged));
     if (logged <= this.knownEpoch) this.loggedEpoch = Math.max(this.loggedEpoch, logged);
     if (leadership === undefined) this.refusals.accept(reportOf(region));
     const record = leadership === undefined ? undefined : this.parse(leadership, reportOf(region));
@@ -270,9 +270,4 @@ export class LeadershipFollower implements LeadershipView {
 
 function reportOf(region: string): string {
   return `the record that ${region} reports`;
-}
-
-/** What a region reports was not checked; 0 for what is no epoch. */
-function numberOf(value: unknown): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) ? value : 0;
 }

@@ -19,18 +19,11 @@ import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { HANDOVER_ABANDONED_MS, HANDOVER_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
-import { missing, type Position, parsePosition } from '../../../shared/protocol/position.ts';
+import { formatPosition, missing, type Position } from '../../../shared/protocol/position.ts';
+import type { RegionView } from '../../../shared/region-client/status-poller.ts';
 import type { Control, ControlEntry, Revision } from '../../../shared/stream/stream.ts';
-import type { RegionLinks } from '../forward/forward.ts';
-import type {
-  KnownRegion,
-  LeadershipView,
-  Promote,
-  PromoteAnswer,
-  PromoteRequest,
-  RegionsView,
-  Replace,
-} from './cluster.ts';
+import type { RegionLinks } from '../links/links.ts';
+import type { LeadershipView, Promote, PromoteAnswer, PromoteRequest, RegionsView, Replace } from './cluster.ts';
 
 /** How long after an error in a compare-and-set the key is looked at again. */
 const LOOK_AGAIN_MS = 3_000;
@@ -112,7 +105,7 @@ export class Promotion {
     this.refuseIfBehind(record);
     const moved = force
       ? await this.force(found, region, target)
-      : await this.handOver(found, region, target as KnownRegion);
+      : await this.handOver(found, region, target as RegionView);
     await this.tellAll(moved.record);
     return {
       leader: region,
@@ -243,12 +236,12 @@ export class Promotion {
     this.options.leadership.adopt(back);
   }
 
-  private async lastAnswer(region: string, { heard }: Found): Promise<KnownRegion | undefined> {
+  private async lastAnswer(region: string, { heard }: Found): Promise<RegionView | undefined> {
     const { regions } = this.options;
     return heard.has(region) ? regions.known(region) : regions.ask(region);
   }
 
-  private async checkTarget(region: string, force: boolean, found: Found): Promise<KnownRegion | undefined> {
+  private async checkTarget(region: string, force: boolean, found: Found): Promise<RegionView | undefined> {
     const target = await this.lastAnswer(region, found);
     if (target === undefined) {
       if (force) return undefined;
@@ -271,13 +264,14 @@ export class Promotion {
     return target;
   }
 
-  private async force(found: Found, region: string, target: KnownRegion | undefined) {
+  private async force(found: Found, region: string, target: RegionView | undefined) {
     const { regions, log } = this.options;
     const { record } = found;
     const old = regions.known(record.leader);
     const next = this.successor(region, found);
     await this.commit(next, found.revision);
-    const leftBehind = old === undefined || target === undefined ? null : missing(old.durable, target.durable);
+    const leftBehind =
+      old === undefined || target === undefined ? null : missing(old.status.durable, target.status.durable);
     log.warn('leader changed by forced promotion', {
       from: record.leader,
       to: region,
@@ -287,7 +281,7 @@ export class Promotion {
     return { record: next, handedOver: 0, leftBehind };
   }
 
-  private async handOver(found: Found, region: string, target: KnownRegion) {
+  private async handOver(found: Found, region: string, target: RegionView) {
     const { clock, links, leadership, log } = this.options;
     const { record } = found;
     const old = await this.lastAnswer(record.leader, found);
@@ -317,16 +311,16 @@ export class Promotion {
     const next = this.successor(region, found);
     const handedOver = (final: Position) => {
       log.info('leader handed over', { from: record.leader, to: region, epoch: next.epoch });
-      return { record: next, handedOver: missing(final, target.durable), leftBehind: undefined };
+      return { record: next, handedOver: missing(final, target.status.durable), leftBehind: undefined };
     };
     let final: Position = new Map();
     try {
-      const { durable } = await oldLink.handover({ id }, leftMs());
-      const parsed = parsePosition(durable);
-      if (parsed === undefined) throw new Fault('no_answer', `${record.leader} did not return a position`);
-      final = parsed;
-      const { reached, applied } = await targetLink.await({ position: durable, limitMs: leftMs() });
-      if (!reached) throw new Fault('not_reached', `${region} got to ${applied || 'nothing'}, not to ${durable}`);
+      final = await oldLink.handover({ id }, leftMs());
+      const { reached, applied } = await targetLink.await({ position: final, limitMs: leftMs() });
+      if (!reached) {
+        const [here, there] = [formatPosition(applied), formatPosition(final)];
+        throw new Fault('not_reached', `${region} got to ${here || 'nothing'}, not to ${there}`);
+      }
       await this.commit(next, step.revision);
       return handedOver(final);
     } catch (error) {

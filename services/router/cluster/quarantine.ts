@@ -9,8 +9,9 @@ import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { sequenceOf } from '../../../shared/protocol/position.ts';
 import type { QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
-import type { RegionLinks } from '../forward/forward.ts';
-import type { ClusterQuarantine, KnownRegion, RegionsView } from './cluster.ts';
+import type { RegionView } from '../../../shared/region-client/status-poller.ts';
+import type { RegionLinks } from '../links/links.ts';
+import type { ClusterQuarantine, RegionsView } from './cluster.ts';
 
 export interface ClusterQuarantineOptions {
   readonly links: RegionLinks;
@@ -19,7 +20,7 @@ export interface ClusterQuarantineOptions {
 }
 
 export function createClusterQuarantine({ links, regions, log }: ClusterQuarantineOptions): ClusterQuarantine {
-  const askAll = async (): Promise<ReadonlyMap<string, KnownRegion | undefined>> => {
+  const askAll = async (): Promise<ReadonlyMap<string, RegionView | undefined>> => {
     const names = [...links.keys()];
     const asked = await Promise.all(names.map((name) => regions.ask(name)));
     return new Map(names.map((name, index) => [name, asked[index]]));
@@ -33,8 +34,8 @@ export function createClusterQuarantine({ links, regions, log }: ClusterQuaranti
       for (const [name, known] of answers) {
         const isAside = known?.status.quarantined?.split(',').some((text) => covers(text, range)) === true;
         if (known === undefined) continue;
-        isHeld ||= isAside || sequenceOf(known.durable, origin) >= last;
-        if (isAside || sequenceOf(known.applied, origin) < first) continue;
+        isHeld ||= isAside || sequenceOf(known.status.durable, origin) >= last;
+        if (isAside || sequenceOf(known.status.applied, origin) < first) continue;
         throw new Refusal('event_applied', `${name} has applied ${origin}:${first}: it applied`, {
           hint: 'only events that no region has applied can be quarantined; a region that cannot apply it needs another version of the program',
         });

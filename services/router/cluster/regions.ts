@@ -1,42 +1,48 @@
-/**
- * Asks every region for its status once a second and at need, and remembers the last answer of each: an unreachable
- * region is shown with its last known numbers.
- */
-import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
+/** What each region last reported to this router: polled every second and at need, with metrics and log lines about it. */
+import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
-import { POLL_MS } from '../../../shared/protocol/deadlines.ts';
-import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import { reportedApplied, reportedDurable, totalOf } from '../../../shared/protocol/position.ts';
-import type { RegionLinks } from '../forward/forward.ts';
-import type { KnownRegion, RegionsView } from './cluster.ts';
+import { totalOf } from '../../../shared/protocol/position.ts';
+import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
+import { type RegionView, StatusPoller } from '../../../shared/region-client/status-poller.ts';
+import type { RegionLinks } from '../links/links.ts';
+import type { RegionsView } from './cluster.ts';
 
 export interface RegionMonitorOptions {
   readonly links: RegionLinks;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Told of every answer. */
-  readonly onStatus: (status: RegionStatus) => void;
+  /** Receives every status. */
+  readonly onStatus: (status: ReportedStatus) => void;
 }
 
 export class RegionMonitor implements RegionsView {
   private readonly options: RegionMonitorOptions;
-  private readonly last = new Map<string, KnownRegion>();
-  private readonly refusals = new Map<string, string>();
-  private loops: readonly Repetition[] = [];
+  private readonly poller: StatusPoller;
+  private readonly obstacles = new Map<string, string>();
 
   constructor(options: RegionMonitorOptions) {
     this.options = options;
-    const { metrics, links } = options;
+    const { clock, log, metrics, links, onStatus } = options;
+    this.poller = new StatusPoller({
+      clients: [...links.values()],
+      clock,
+      pace: 'apart',
+      onAnswer: ({ status }, before) => {
+        this.obstacles.delete(status.region);
+        if (before?.reachable !== true) log.info('region reachable', { region: status.region });
+        onStatus(status);
+      },
+      onFailure: (region, error, before) => this.lose(region, error, before),
+    });
     metrics.gauge({
       name: 'tidal_router_region_reachable',
       help: '1 when the region answered the last question of this router.',
       labels: ['region'],
       collect: (gauge) => {
-        for (const region of links.keys()) gauge.set({ region }, this.last.get(region)?.reachable ? 1 : 0);
+        for (const region of links.keys()) gauge.set({ region }, this.known(region)?.reachable ? 1 : 0);
       },
     });
     metrics.gauge({
@@ -44,73 +50,49 @@ export class RegionMonitor implements RegionsView {
       help: 'Events the region had applied when it last answered this router.',
       labels: ['region'],
       collect: (gauge) => {
-        for (const [region, known] of this.last) gauge.set({ region }, totalOf(known.applied));
+        for (const [region, { status }] of this.poller.views) gauge.set({ region }, totalOf(status.applied));
       },
     });
   }
 
   start(): void {
-    const { clock, links } = this.options;
-    if (this.loops.length > 0) return;
-    this.loops = [...links.keys()].map((region) =>
-      repeat({
-        clock,
-        pauseMs: POLL_MS,
-        action: async () => {
-          await this.ask(region);
-        },
-      }),
-    );
+    this.poller.start();
   }
 
-  async stop(): Promise<void> {
-    await Promise.all(this.loops.map((loop) => loop.stop()));
+  stop(): Promise<void> {
+    return this.poller.stop();
   }
 
-  known(region: string): KnownRegion | undefined {
-    return this.last.get(region);
+  known(region: string): RegionView | undefined {
+    return this.poller.views.get(region);
   }
 
-  refused(region: string): string | undefined {
-    return this.refusals.get(region);
+  obstacle(region: string): string | undefined {
+    return this.obstacles.get(region);
   }
 
-  async ask(region: string): Promise<KnownRegion | undefined> {
-    const link = this.options.links.get(region);
-    if (link === undefined) return undefined;
-    try {
-      return this.take(await link.status());
-    } catch (error) {
-      // A refusal is no status either: whatever the region means, its numbers are not known to be new.
-      const refused = error instanceof Refusal && error.code === 'configuration_refused';
-      if (!refused) this.refusals.delete(region);
-      else if (!this.refusals.has(region)) this.options.log.warn(error.message, { region });
-      if (refused) this.refusals.set(region, error.message);
-      this.lose(region, messageOf(error));
-      return undefined;
+  ask(region: string): Promise<RegionView | undefined> {
+    return this.poller.ask(region);
+  }
+
+  /** A refusal is no status either: whatever the region means, its numbers are not known to be new. */
+  private lose(region: string, error: unknown, before: RegionView | undefined): void {
+    const { log } = this.options;
+    const detail = messageOf(error);
+    const obstacle = obstacleIn(region, error);
+    if (obstacle === undefined) this.obstacles.delete(region);
+    else {
+      if (!this.obstacles.has(region)) log.warn('region reports no status', { region, detail });
+      this.obstacles.set(region, obstacle);
     }
+    if (before?.reachable === true) log.warn('region unreachable', { region, detail });
   }
+}
 
-  private take(status: RegionStatus): KnownRegion {
-    const { log, onStatus } = this.options;
-    const before = this.last.get(status.region);
-    const known: KnownRegion = {
-      status,
-      durable: reportedDurable(status),
-      applied: reportedApplied(status),
-      reachable: true,
-    };
-    this.last.set(status.region, known);
-    this.refusals.delete(status.region);
-    if (before?.reachable !== true) log.info('region reachable', { region: status.region });
-    onStatus(status);
-    return known;
-  }
-
-  private lose(region: string, detail: string): void {
-    const before = this.last.get(region);
-    if (before?.reachable !== true) return;
-    this.last.set(region, { ...before, reachable: false });
-    this.options.log.warn('region unreachable', { region, detail });
-  }
+/** Why an address answers, and not with its region's status; undefined where it does not answer, or may soon. */
+function obstacleIn(region: string, error: unknown): string | undefined {
+  if (error instanceof Refusal)
+    return error.code === 'configuration_refused' ? `${region}: ${error.message}` : undefined;
+  const isAnswer = error instanceof Fault && (error.code === 'wrong_region' || error.code === 'malformed_answer');
+  return isAnswer ? error.message : undefined;
 }

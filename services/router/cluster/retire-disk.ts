@@ -3,8 +3,8 @@
  * (`services/region/checkpoint/disk-account.ts`). One region that takes it is enough: it spreads with what they report.
  */
 import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
-import type { RegionStatus } from '../../../shared/protocol/internal.ts';
-import type { RegionLinks } from '../forward/forward.ts';
+import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
+import type { RegionLinks } from '../links/links.ts';
 import type { RegionsView, RetireDisk } from './cluster.ts';
 
 export interface RetireDiskOptions {
@@ -23,7 +23,7 @@ export function createRetireDisk({ links, regions }: RetireDiskOptions): RetireD
         hint: 'retire only a disk that will never be used again',
       });
     }
-    const taken = new Map<string, RegionStatus>();
+    const taken = new Map<string, ReportedStatus>();
     const failed = new Map<string, unknown>();
     await Promise.all(
       [...links].map(async ([name, link]) => {

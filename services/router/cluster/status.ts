@@ -8,16 +8,16 @@
  */
 
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
-import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { parseDisks } from '../../../shared/protocol/known-disks.ts';
-import { missing, totalOf } from '../../../shared/protocol/position.ts';
+import { formatPosition, missing, totalOf } from '../../../shared/protocol/position.ts';
+import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
+import type { RegionView } from '../../../shared/region-client/status-poller.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type {
   AbsentDisk,
   ClusterHealth,
   ClusterReports,
   ClusterStatus,
-  KnownRegion,
   LeadershipView,
   RegionReport,
   RegionsView,
@@ -34,11 +34,11 @@ export function createReports({ topology, leadership, regions, failover }: Repor
   const names = topology.regions.map(({ name }) => name);
 
   /** The leader is asked last: nobody looks ahead of it only because it was asked earlier. */
-  const askAll = async (): Promise<ReadonlyMap<string, KnownRegion>> => {
+  const askAll = async (): Promise<ReadonlyMap<string, RegionView>> => {
     const leader = leadership.current?.leader;
     await Promise.all(names.filter((name) => name !== leader).map((name) => regions.ask(name)));
     if (leader !== undefined) await regions.ask(leader);
-    const known = new Map<string, KnownRegion>();
+    const known = new Map<string, RegionView>();
     for (const name of names) {
       const region = regions.known(name);
       if (region !== undefined) known.set(name, region);
@@ -53,7 +53,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     const offsets = [...known.values()].map((region) => region.status.offset);
     return {
       leader: record?.leader ?? null,
-      relay_log_len: leader === undefined ? 0 : totalOf(leader.applied),
+      relay_log_len: leader === undefined ? 0 : totalOf(leader.status.applied),
       regions: names.map((name) => reportOf(name, known.get(name), name === record?.leader, leader)),
       epoch: record?.epoch ?? null,
       stream: { connected: leader?.status.streamConnected ?? false, offset: Math.max(0, ...offsets) },
@@ -75,7 +75,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     for (const name of names) {
       const region = known.get(name);
       if (region?.reachable === true) notes.push(...doubtsOf(name, region.status));
-      if (region?.reachable !== true) notes.push(`${name}${refusalOr(' does not answer', regions.refused(name))}`);
+      if (region?.reachable !== true) notes.push(regions.obstacle(name) ?? `${name} does not answer`);
       else if (region.status.draining === true) notes.push(`${name} is stopping`);
       else if (region.status.partitioned) notes.push(`${name} is partitioned`);
       else if (region.status.snapshotObstacle !== undefined)
@@ -95,7 +95,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       if (status.scanOnly === undefined) continue;
       remarks.push(`${status.region}: vector search has no graph and compares every vector (${status.scanOnly})`);
     }
-    const by = (read: (status: RegionStatus) => readonly string[] | undefined) => saidBy(known, read);
+    const by = (read: (status: ReportedStatus) => readonly string[] | undefined) => saidBy(known, read);
     notes.push(...leadership.refused, ...by(({ refusedValues }) => refusedValues));
     notes.push(...by(({ streamSettings }) => streamSettings));
     for (const [name, { status, reachable }] of known) {
@@ -130,7 +130,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
 }
 
 /** What others hold and the region does not take, what was published that nobody should take, and what it cannot answer. */
-function doubtsOf(name: string, { stopped, refused, failedIndexes = [] }: RegionStatus): string[] {
+function doubtsOf(name: string, { stopped, refused, failedIndexes = [] }: ReportedStatus): string[] {
   const notes = failedIndexes.map((why) => `${name}: ${why}`);
   if (stopped !== undefined) {
     const origins = stopped.origins?.length ? ` taking ${stopped.origins.join(', ')}` : '';
@@ -145,7 +145,7 @@ function doubtsOf(name: string, { stopped, refused, failedIndexes = [] }: Region
 }
 
 /** Whether a write that is sent now is taken: by the leader in its epoch, or held until its handover has ended. */
-function accepts({ reachable, status }: KnownRegion, { leader, epoch }: Leadership): boolean {
+function accepts({ reachable, status }: RegionView, { leader, epoch }: Leadership): boolean {
   const { ready, leadership: known, refuses } = status;
   if (!reachable || !ready || known?.leader !== leader || known.epoch !== epoch) return false;
   return refuses === undefined || refuses.code === 'handing_over';
@@ -153,8 +153,8 @@ function accepts({ reachable, status }: KnownRegion, { leader, epoch }: Leadersh
 
 /** What reachable regions say, once each, however many of them say it. */
 function saidBy(
-  known: ReadonlyMap<string, KnownRegion>,
-  read: (status: RegionStatus) => readonly string[] | undefined,
+  known: ReadonlyMap<string, RegionView>,
+  read: (status: ReportedStatus) => readonly string[] | undefined,
 ): string[] {
   const names = new Map<string, string[]>();
   for (const [name, { status, reachable }] of known) {
@@ -164,7 +164,7 @@ function saidBy(
   return [...names].map(([sentence, by]) => `${by.join(', ')}: ${sentence}`);
 }
 
-function absentDisks(regions: readonly KnownRegion[]): AbsentDisk[] {
+function absentDisks(regions: readonly RegionView[]): AbsentDisk[] {
   const present = new Set(regions.map(({ status }) => status.disk));
   const accounts = regions.filter(({ reachable }) => reachable).map(({ status }) => parseDisks(status.disks) ?? []);
   const retired = new Set(accounts.flatMap((disks) => disks.filter((disk) => disk.retired).map(({ id }) => id)));
@@ -182,15 +182,11 @@ function absentDisks(regions: readonly KnownRegion[]): AbsentDisk[] {
     }));
 }
 
-function refusalOr(text: string, refusal: string | undefined): string {
-  return refusal === undefined ? text : `: ${refusal}`;
-}
-
 function reportOf(
   name: string,
-  region: KnownRegion | undefined,
+  region: RegionView | undefined,
   leads: boolean,
-  leader: KnownRegion | undefined,
+  leader: RegionView | undefined,
 ): RegionReport {
   const role = leads ? 'leader' : 'follower';
   if (region === undefined) {
@@ -205,8 +201,9 @@ function reportOf(
     };
     return { name, ...unknown, role, reachable: false, ready: false, ...rest };
   }
-  const { status, applied, reachable } = region;
-  const lag = leads ? 0 : leader === undefined ? null : missing(leader.applied, applied);
+  const { status, reachable } = region;
+  const { applied } = status;
+  const lag = leads ? 0 : leader === undefined ? null : missing(leader.status.applied, applied);
   const behindMs = leader === undefined ? 0 : leader.status.newestMs - status.newestMs;
   return {
     name,
@@ -217,10 +214,10 @@ function reportOf(
     role,
     reachable,
     ready: reachable && status.ready,
-    position: status.applied,
+    position: formatPosition(applied),
     offset: status.offset,
     lag_seconds: lag === null ? null : lag === 0 ? 0 : Math.max(0, behindMs) / 1_000,
-    ahead_events: leads ? 0 : leader === undefined ? null : missing(applied, leader.applied),
+    ahead_events: leads ? 0 : leader === undefined ? null : missing(applied, leader.status.applied),
     unshipped_events: status.unshipped,
     disk: status.disk ?? null,
     ...(status.stopped === undefined ? {} : { stopped: status.stopped }),

@@ -15,18 +15,16 @@ import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { VERIFY_PAUSE_MS } from '../../../shared/protocol/deadlines.ts';
-import type { DigestsReply } from '../../../shared/protocol/internal.ts';
 import {
   covers,
   formatPosition,
   merge,
   type Position,
-  parsePosition,
-  positionOf,
   sequenceOf,
   totalOf,
 } from '../../../shared/protocol/position.ts';
-import type { RegionLink, RegionLinks } from '../forward/forward.ts';
+import type { Digests } from '../../../shared/region-client/region-client.ts';
+import type { RegionLink, RegionLinks } from '../links/links.ts';
 import type { RegionsView, Verify, VerifyAnswer } from './cluster.ts';
 
 /** How long a common position is looked for, once everybody has counted. */
@@ -44,12 +42,18 @@ export interface VerifyOptions {
   readonly metrics: Metrics;
 }
 
+/** A digest, and what its position has beyond what was asked for. */
+interface Noted {
+  readonly digest: string;
+  readonly beyond: Position;
+}
+
 /** What one region has said so far. */
 interface Said {
   readonly link: RegionLink;
   /** By what a position has beyond what was asked for, as a token; none of those that do not cover it. */
-  readonly digests: Map<string, string>;
-  newest: DigestsReply | undefined;
+  readonly digests: Map<string, Noted>;
+  newest: Digests | undefined;
   /** Why the last question was not answered. */
   unresponsive: string | undefined;
 }
@@ -84,7 +88,7 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
       else if (known.status.partitioned) leftOut.push(`${link.region} is partitioned`);
       else {
         all.push({ link, digests: new Map(), newest: undefined, unresponsive: undefined });
-        asked = merge(asked, known.applied);
+        asked = merge(asked, known.status.applied);
       }
     }
     if (all.length === 0) return unknown(leftOut);
@@ -114,45 +118,45 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
 }
 
 /** Adds what the reply notes of positions that cover `asked`. */
-function collect(digests: Map<string, string>, { kept, former = [] }: DigestsReply, asked: Position): void {
+function collect(digests: Map<string, Noted>, { kept, former = [] }: Digests, asked: Position): void {
   let beyond: Map<string, number> | undefined;
+  const note = (digest: string, beyondAsked: Position): void => {
+    digests.set(formatPosition(beyondAsked), { digest, beyond: new Map(beyondAsked) });
+  };
   for (const { position, digest } of kept) {
-    const parsed = parsePosition(position);
-    if (parsed === undefined) continue;
-    beyond = covers(parsed, asked)
-      ? new Map([...parsed].filter(([origin, sequence]) => sequence > sequenceOf(asked, origin)))
+    beyond = covers(position, asked)
+      ? new Map([...position].filter(([origin, sequence]) => sequence > sequenceOf(asked, origin)))
       : undefined;
-    if (beyond !== undefined) digests.set(formatPosition(beyond), digest);
+    if (beyond !== undefined) note(digest, beyond);
   }
   for (const { origin, sequence, digest } of former) {
     // What lies before a position that does not cover it does not either.
     if (beyond === undefined || sequence < sequenceOf(asked, origin)) return;
     if (sequence === sequenceOf(asked, origin)) beyond.delete(origin);
     else beyond.set(origin, sequence);
-    digests.set(formatPosition(beyond), digest);
+    note(digest, beyond);
   }
 }
 
 /** The newest position all have noted, as what it has beyond `asked`. */
-function newestCommon(all: readonly Said[]): string | undefined {
+function newestCommon(all: readonly Said[]): Position | undefined {
   const [first, ...others] = all as [Said, ...Said[]];
-  let newest: string | undefined;
-  let most = -1;
-  for (const beyond of first.digests.keys()) {
-    if (!others.every(({ digests }) => digests.has(beyond))) continue;
-    const position = parsePosition(beyond);
-    if (position !== undefined && totalOf(position) > most) [newest, most] = [beyond, totalOf(position)];
+  let newest: Position | undefined;
+  for (const [token, { beyond }] of first.digests) {
+    if (!others.every(({ digests }) => digests.has(token))) continue;
+    if (newest === undefined || totalOf(beyond) > totalOf(newest)) newest = beyond;
   }
   return newest;
 }
 
 function compare(
   all: readonly Said[],
-  { asked, beyond }: { readonly asked: Position; readonly beyond: string },
+  { asked, beyond }: { readonly asked: Position; readonly beyond: Position },
   leftOut: readonly string[],
 ): Judgement {
-  const position = formatPosition(merge(asked, positionOf(beyond)));
-  const digests = Object.fromEntries(all.map((said) => [said.link.region, said.digests.get(beyond) as string]));
+  const position = formatPosition(merge(asked, beyond));
+  const token = formatPosition(beyond);
+  const digests = Object.fromEntries(all.map((said) => [said.link.region, said.digests.get(token)!.digest]));
   const schemas = new Set(all.map(({ newest }) => newest?.schemaHash));
   const sets = new Set(all.map(({ newest }) => newest?.quarantined ?? ''));
   if (sets.size > 1) {
@@ -179,13 +183,14 @@ function whyNone(all: readonly Said[]): string[] {
     else if (newest?.counting !== false) reasons.push(`${link.region} is still counting its state`);
   }
   if (reasons.length > 0) return reasons;
-  const stand = all.map(({ link, newest }) => `${link.region} at ${shortened(newest?.kept[0]?.position ?? '')}`);
+  const stand = all.map(({ link, newest }) => `${link.region} at ${shortened(newest?.kept[0]?.position ?? new Map())}`);
   return [`the regions passed no position in common within ${LOOK_MS / 1_000} s (${stand.join('; ')})`];
 }
 
 /** For a sentence: a position may have thousands of entries. */
-function shortened(position: string): string {
-  return position === '' ? 'the beginning' : clip(position, SHOWN_CHARACTERS);
+function shortened(position: Position): string {
+  const token = formatPosition(position);
+  return token === '' ? 'the beginning' : clip(token, SHOWN_CHARACTERS);
 }
 
 function unknown(reasons: readonly string[]): Judgement {

@@ -6,18 +6,12 @@
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { HEAL_WAIT_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
-import type { PartitionRequest, RegionStatus } from '../../../shared/protocol/internal.ts';
-import {
-  covers,
-  formatPosition,
-  merge,
-  missing,
-  type Position,
-  parsePosition,
-  positionOf,
-} from '../../../shared/protocol/position.ts';
+import type { PartitionRequest } from '../../../shared/protocol/internal.ts';
+import { covers, merge, missing, type Position } from '../../../shared/protocol/position.ts';
+import { wasNotSent } from '../../../shared/region-client/region-client.ts';
+import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
 import type { RegionsView } from '../cluster/cluster.ts';
-import { type RegionLink, type RegionLinks, wasNotSent } from '../forward/forward.ts';
+import type { RegionLink, RegionLinks } from '../links/links.ts';
 
 /** After a region did not answer a wait: it is asked again. */
 const ASK_AGAIN_MS = 250;
@@ -63,7 +57,7 @@ interface Goal {
 }
 
 export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
-  const setPartitioned = async (region: string, request: PartitionRequest): Promise<RegionStatus> => {
+  const setPartitioned = async (region: string, request: PartitionRequest): Promise<ReportedStatus> => {
     try {
       return await (links.get(region) as RegionLink).setPartitioned(request);
     } catch (error) {
@@ -81,9 +75,9 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
     for (;;) {
       const leftMs = Math.max(0, Math.ceil(endMs - clock.monotonicMs()));
       try {
-        const reply = await link.await({ position: formatPosition(position), limitMs: leftMs });
-        applied = parsePosition(reply.applied) ?? applied;
+        const reply = await link.await({ position, limitMs: leftMs });
         if (reply.reached) return undefined;
+        applied = reply.applied;
       } catch (error) {
         // It may be starting again, or too busy to wait for us: until the time is over that is no answer.
         if (!(error instanceof Fault || (error instanceof Refusal && error.status === 503))) throw error;
@@ -93,7 +87,7 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
     }
   };
 
-  const waitForBoth = async (healed: RegionStatus, others: readonly string[]) => {
+  const waitForBoth = async (healed: ReportedStatus, others: readonly string[]) => {
     const { region } = healed;
     const startMs = clock.monotonicMs();
     // Asked after the switch: what either side had at the moment of healing is in these positions.
@@ -104,12 +98,11 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
       const known = regions.known(name);
       if (known?.reachable !== true || known.status.partitioned) continue;
       asked.push(name);
-      theirs = merge(theirs, known.durable);
+      theirs = merge(theirs, known.status.durable);
     }
-    const own = positionOf(healed.durable);
     const goals = [
       { link: links.get(region) as RegionLink, position: theirs },
-      ...asked.map((name) => ({ link: links.get(name) as RegionLink, position: own })),
+      ...asked.map((name) => ({ link: links.get(name) as RegionLink, position: healed.durable })),
     ];
     const endMs = startMs + HEAL_WAIT_LIMIT_MS;
     const lacking = await Promise.all(
@@ -148,8 +141,10 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
       const [own] = await Promise.all([regions.ask(region), ...others.map((name) => regions.ask(name))]);
       if (own === undefined) throw unreachable(region, 'it does not answer');
       let theirs: Position = new Map();
-      for (const name of others) theirs = merge(theirs, regions.known(name)?.durable ?? new Map());
-      const missed = own.status.partitioned ? missing(theirs, own.durable) + missing(own.durable, theirs) : 0;
+      for (const name of others) theirs = merge(theirs, regions.known(name)?.status.durable ?? new Map());
+      const missed = own.status.partitioned
+        ? missing(theirs, own.status.durable) + missing(own.status.durable, theirs)
+        : 0;
       const healed = await setPartitioned(region, { partitioned: false });
       const waited = wait ? await waitForBoth(healed, others) : {};
       await regions.ask(region);

@@ -8,8 +8,9 @@ import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { FAILOVER_DRAIN_LIMIT_MS, POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
-import type { KnownRegion, LeadershipView, RegionsView, Replace } from '../cluster/cluster.ts';
-import type { RegionLinks } from '../forward/forward.ts';
+import type { RegionView } from '../../../shared/region-client/status-poller.ts';
+import type { LeadershipView, RegionsView, Replace } from '../cluster/cluster.ts';
+import type { RegionLinks } from '../links/links.ts';
 import { chooseCandidate, disqualified } from './choose-candidate.ts';
 import type { Failover, FailoverSettings } from './failover.ts';
 import { Lease } from './lease.ts';
@@ -130,7 +131,7 @@ class AutomaticFailover implements Failover {
       unresponsive_ms: unresponsiveMs,
       why: 'it did not answer, and its heartbeat did not change',
       stream_drained: drained,
-      durable_events: totalOf(candidate.durable),
+      durable_events: totalOf(candidate.status.durable),
       left_behind: answer.left_behind ?? null,
     });
     return 'replaced';
@@ -139,14 +140,14 @@ class AutomaticFailover implements Failover {
   /** What does not arrive in time is not lost: it comes by repair, or with the old leader's return. */
   private async drain(region: string): Promise<boolean> {
     try {
-      return (await this.options.links.get(region)?.drain({ limitMs: FAILOVER_DRAIN_LIMIT_MS }))?.drained === true;
+      return (await this.options.links.get(region)?.drain({ limitMs: FAILOVER_DRAIN_LIMIT_MS })) === true;
     } catch (error) {
       if (!(error instanceof Fault || error instanceof Refusal)) throw error;
       return false;
     }
   }
 
-  private reportNone({ leader, epoch }: Leadership, asked: readonly KnownRegion[]): void {
+  private reportNone({ leader, epoch }: Leadership, asked: readonly RegionView[]): void {
     if (this.reported === epoch) return;
     this.reported = epoch;
     const why = asked.map((region) => `${region.status.region} ${disqualified(region)}`);

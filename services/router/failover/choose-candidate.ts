@@ -1,9 +1,9 @@
 /** Who takes over: pure, so that every router that looks at the same answers chooses the same. */
 import { totalOf } from '../../../shared/protocol/position.ts';
-import type { KnownRegion } from '../cluster/cluster.ts';
+import type { RegionView } from '../../../shared/region-client/status-poller.ts';
 
 /** Why a region cannot take over; undefined when it can. */
-export function disqualified({ status, reachable }: KnownRegion): string | undefined {
+export function disqualified({ status, reachable }: RegionView): string | undefined {
   if (!reachable) return 'does not answer';
   if (!status.ready) return 'is not ready';
   if (status.partitioned) return 'is partitioned';
@@ -22,8 +22,8 @@ export interface UnresponsiveLeader {
  * `asked` in topology order. First those whose schema has all the leader's signals: what clients write must go on being
  * accepted. Of those most of the epoch durable, then most of everything, then the first.
  */
-export function chooseCandidate(asked: readonly KnownRegion[], leader: UnresponsiveLeader): KnownRegion | undefined {
-  let best: KnownRegion | undefined;
+export function chooseCandidate(asked: readonly RegionView[], leader: UnresponsiveLeader): RegionView | undefined {
+  let best: RegionView | undefined;
   for (const region of asked) {
     if (disqualified(region) !== undefined) continue;
     if (best === undefined || compare(region, best, leader) > 0) best = region;
@@ -31,12 +31,16 @@ export function chooseCandidate(asked: readonly KnownRegion[], leader: Unrespons
   return best;
 }
 
-function compare(a: KnownRegion, b: KnownRegion, { epoch, signals }: UnresponsiveLeader): number {
-  const knows = ({ status }: KnownRegion): number => Number(signals.every((signal) => status.signals.includes(signal)));
-  return knows(a) - knows(b) || eventsOf(a, epoch) - eventsOf(b, epoch) || totalOf(a.durable) - totalOf(b.durable);
+function compare(a: RegionView, b: RegionView, { epoch, signals }: UnresponsiveLeader): number {
+  const knows = ({ status }: RegionView): number => Number(signals.every((signal) => status.signals.includes(signal)));
+  return (
+    knows(a) - knows(b) ||
+    eventsOf(a, epoch) - eventsOf(b, epoch) ||
+    totalOf(a.status.durable) - totalOf(b.status.durable)
+  );
 }
 
 /** Durable events of the epoch. */
-function eventsOf({ status }: KnownRegion, epoch: number): number {
+function eventsOf({ status }: RegionView, epoch: number): number {
   return status.newestEpoch?.epoch === epoch ? status.newestEpoch.events : 0;
 }

@@ -5,7 +5,7 @@
  */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Log } from '../../../shared/observe/log.ts';
-import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
 import type { LeadershipView, Promote, RegionsView } from '../cluster/cluster.ts';
 import { chooseCandidate, disqualified } from './choose-candidate.ts';
 
@@ -27,7 +27,7 @@ export class Succession {
   }
 
   /** To be told of every status. */
-  consider(status: RegionStatus): void {
+  consider(status: ReportedStatus): void {
     const { leadership } = this.options;
     const record = leadership.current;
     if (status.draining !== true || record?.leader !== status.region || record.handover !== undefined) return;
@@ -41,7 +41,7 @@ export class Succession {
     await this.underWay;
   }
 
-  private async find({ region: leader, signals }: RegionStatus, epoch: number): Promise<void> {
+  private async find({ region: leader, signals }: ReportedStatus, epoch: number): Promise<void> {
     const { regions, names, promote, log } = this.options;
     try {
       const others = await Promise.all(names.filter((name) => name !== leader).map((name) => regions.ask(name)));

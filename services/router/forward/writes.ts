@@ -26,8 +26,10 @@ import {
   type WriteRefused,
   type WritesReply,
 } from '../../../shared/protocol/internal.ts';
+import { wasNotSent } from '../../../shared/region-client/region-client.ts';
 import type { LeadershipView } from '../cluster/cluster.ts';
-import { type RegionLink, type RegionLinks, type Submission, type WriteForwarding, wasNotSent } from './forward.ts';
+import type { RegionLink, RegionLinks } from '../links/links.ts';
+import type { Submission, WriteForwarding } from './forward.ts';
 
 /** Internal requests under way to one region at one time. */
 const inFlightLimits = { single: 4, stream: 2, bulk: 2 } as const;

@@ -21,7 +21,8 @@ import type {
   Verify,
 } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
-import type { RegionLinks, WriteForwarding } from '../forward/forward.ts';
+import type { WriteForwarding } from '../forward/forward.ts';
+import type { RegionLinks } from '../links/links.ts';
 import { addBrokerRoute } from './broker-route.ts';
 import { addClusterRoutes } from './cluster-routes.ts';
 import { addHealthRoutes } from './health-routes.ts';

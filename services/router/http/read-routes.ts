@@ -15,15 +15,10 @@ import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
+import { hasTimedOut, type ReadAnswer, type ReadRequest } from '../../../shared/region-client/region-client.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type { LeadershipView, RegionsView } from '../cluster/cluster.ts';
-import {
-  hasTimedOut,
-  type ReadAnswer,
-  type ReadRequest,
-  type RegionLink,
-  type RegionLinks,
-} from '../forward/forward.ts';
+import type { RegionLink, RegionLinks } from '../links/links.ts';
 import { unknownRegion } from './region-name.ts';
 
 /** A refusal that took longer came after work, or after a wait that would be the same elsewhere. */
@@ -55,7 +50,7 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
       const known = regions.known(link.region);
       if (known?.reachable === false) return -1;
       if (link.region === leader) return Number.POSITIVE_INFINITY;
-      return known === undefined || !known.status.ready ? 0 : 1 + totalOf(known.applied);
+      return known === undefined || !known.status.ready ? 0 : 1 + totalOf(known.status.applied);
     };
     const ranked = [...links.values()].map((link) => ({ link, rank: rank(link) }));
     return ranked.sort((a, b) => (a.rank === b.rank ? 0 : b.rank - a.rank)).map(({ link }) => link);

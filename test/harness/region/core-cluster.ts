@@ -6,7 +6,8 @@
 
 import { drain } from '../../../services/region/receive/drain.ts';
 import { setAside } from '../../../services/region/recover/unappliable.ts';
-import type { RegionLink, Submission } from '../../../services/router/forward/forward.ts';
+import type { Submission } from '../../../services/router/forward/forward.ts';
+import type { RegionLink } from '../../../services/router/links/links.ts';
 import { createRouter, type RouterService } from '../../../services/router/router.ts';
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { Timer } from '../../../shared/kernel/kernel.ts';
@@ -15,9 +16,16 @@ import { silentLog } from '../../../shared/observe/log.ts';
 import { createMetrics } from '../../../shared/observe/metrics.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { withKeys } from '../../../shared/protocol/idempotency.ts';
-import { DIGESTS_LIMIT, type Durability, type WriteAccepted } from '../../../shared/protocol/internal.ts';
-import { formatPosition, parsePosition } from '../../../shared/protocol/position.ts';
+import {
+  DIGESTS_LIMIT,
+  type Durability,
+  type RegionStatus,
+  type WriteAccepted,
+} from '../../../shared/protocol/internal.ts';
+import { formatPosition } from '../../../shared/protocol/position.ts';
 import { fromWire, toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
+import { readAwaited, readDigests } from '../../../shared/region-client/read-answers.ts';
+import { type ReportedStatus, readPosition, readStatus } from '../../../shared/region-client/reported-status.ts';
 import type { Control } from '../../../shared/stream/stream.ts';
 import { ManualClock } from '../kernel/manual-clock.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
@@ -116,6 +124,10 @@ export class CoreRouter {
       if (step !== undefined) return this.step(step, run);
       return this.dead ? forever() : run();
     };
+    const askStatus = async (
+      step: RouterStep | undefined,
+      work: (region: CoreRegion) => RegionStatus | Promise<RegionStatus>,
+    ): Promise<ReportedStatus> => readStatus(name, await ask(step, work));
     return {
       region: name,
       writes: ({ epoch, atomic, durability, writes }) =>
@@ -123,35 +135,42 @@ export class CoreRouter {
           const wire = JSON.parse(JSON.stringify(writes)) as WireWrite[];
           return intake.submit({ epoch, atomic, durability: durability ?? 'local', bodies: wire.map(fromWire) });
         }),
-      status: () => ask(undefined, (region) => region.status()),
+      status: () => askStatus(undefined, (region) => region.status()),
       refreshLeadership: () =>
-        ask('refresh', async (region) => {
+        askStatus('refresh', async (region) => {
           await region.role.refresh();
           return region.status();
         }),
-      handover: ({ id }, limitMs) => this.step('handover', () => within(cluster, limitMs, there().role.handOver(id))),
-      await: ({ position, limitMs }) =>
-        ask('await', async ({ apply }) => {
-          const reached = await apply.reached(parsePosition(position)!, limitMs);
-          return { reached, applied: formatPosition(apply.applied) };
+      handover: ({ id }, limitMs) =>
+        this.step('handover', async () => {
+          const { durable } = await within(cluster, limitMs, there().role.handOver(id));
+          return readPosition(name, durable);
         }),
+      await: async ({ position, limitMs }) =>
+        readAwaited(
+          name,
+          await ask('await', async ({ apply }) => {
+            const reached = await apply.reached(position, limitMs);
+            return { reached, applied: formatPosition(apply.applied) };
+          }),
+        ),
       drain: ({ limitMs }) =>
-        ask(undefined, async ({ clock, client, receiver, wal }) => {
-          const drained = await drain({ clock, stream: client.stream, receiver }, limitMs);
-          return { drained, durable: formatPosition(wal.durable) };
-        }),
+        ask(undefined, ({ clock, client, receiver }) => drain({ clock, stream: client.stream, receiver }, limitMs)),
       setPartitioned: ({ partitioned: cut, healAfterMs }) =>
-        ask('cut', async (region) => {
+        askStatus('cut', async (region) => {
           await region.setCut(cut, healAfterMs);
           return region.status();
         }),
       retireDisk: () => Promise.reject(new Fault('no_answer', 'this harness has no account of disks')),
-      digests: () =>
-        ask(undefined, ({ region, keptDigest }) => ({
-          region,
-          schemaHash: testSchema.hash,
-          ...keptDigest.watch(DIGESTS_LIMIT),
-        })),
+      digests: async () =>
+        readDigests(
+          name,
+          await ask(undefined, ({ region, keptDigest }) => ({
+            region,
+            schemaHash: testSchema.hash,
+            ...keptDigest.watch(DIGESTS_LIMIT),
+          })),
+        ),
       quarantine: (range) => ask(undefined, ({ wal, apply }) => setAside(wal, range, apply.applied)),
       read: () => Promise.reject(new Fault('no_answer', 'this harness has no reads')),
       close: async () => {},

@@ -2,6 +2,7 @@
  * One region's write path - log, intake, apply, ship, receive, repair, role - joined as `region.ts` joins it, on a store,
  * a stream and a clock of the test's. What indexes would do is left out: `rooms` above the catalog only read.
  */
+
 import { type ApplierOptions, createApplier } from '../../../services/region/apply/applier.ts';
 import type { Apply } from '../../../services/region/apply/apply.ts';
 import type { Disks, Sweep } from '../../../services/region/checkpoint/checkpoint.ts';
@@ -13,7 +14,6 @@ import type { Role } from '../../../services/region/leadership/leadership.ts';
 import { createLeadershipRole } from '../../../services/region/leadership/leadership-role.ts';
 import { createPartitionSwitch, type PartitionSwitch } from '../../../services/region/partition/partition.ts';
 import type { PeerLink, Peers } from '../../../services/region/peers/peers.ts';
-import { createPeers } from '../../../services/region/peers/polled-peers.ts';
 import { createReadiness, type Readiness } from '../../../services/region/readiness/readiness.ts';
 import { createIngest } from '../../../services/region/receive/ingest.ts';
 import type { Gap, Ingest, Receiver, Stopped } from '../../../services/region/receive/receive.ts';
@@ -33,13 +33,15 @@ import { createLedger } from '../../../services/region/state/ledger/signal-ledge
 import { openLog } from '../../../services/region/wal/log.ts';
 import { createKeyLimit } from '../../../services/region/wal/storage-limit.ts';
 import type { Wal } from '../../../services/region/wal/wal.ts';
-import { Fault, type Refusal } from '../../../shared/errors/errors.ts';
+import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { randomName } from '../../../shared/kernel/kernel.ts';
 import { silentLog } from '../../../shared/observe/log.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { type Durability, isRefused, type RegionStatus, type WritesReply } from '../../../shared/protocol/internal.ts';
 import { DISK_ID_LENGTH } from '../../../shared/protocol/known-disks.ts';
-import { formatPosition, parsePosition, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
+import { formatPosition, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
+import { readStatus } from '../../../shared/region-client/reported-status.ts';
+import { StatusPoller } from '../../../shared/region-client/status-poller.ts';
 import type { ManualClock } from '../kernel/manual-clock.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
 import type { MemoryClient } from '../stream/memory-client.ts';
@@ -150,7 +152,7 @@ export class CoreRegion {
     });
     const enabled = !this.cut;
     const links = others.map((name) => this.linkTo(name));
-    this.peers = createPeers({ clock, links });
+    this.peers = new StatusPoller({ clock, clients: links, pace: 'rounds' });
     const { stream, control } = this.client;
     this.ship = createShipper({
       clock,
@@ -365,15 +367,15 @@ export class CoreRegion {
     this.linked.push(region);
     const peer = (): CoreRegion => {
       const found = this.known.findLast((other) => other.region === region);
-      if (found === undefined || found.down) throw new Fault('peer_unreachable', `${region} does not answer`);
+      if (found === undefined || found.down) throw new Fault('no_answer', `${region} does not answer`);
       return found;
     };
     return {
       region,
-      status: async () => peer().status(),
+      status: async () => readStatus(region, peer().status()),
       log: async (origin, from) => {
         const { cut, serve, wal } = peer();
-        if (cut || this.cut) throw new Fault('peer_refused', `${region} is partitioned`);
+        if (cut || this.cut) throw new Refusal('region_unreachable', `${region} is partitioned`);
         return serve?.(origin, from) ?? Buffer.concat(wal.read(origin, from, 768 * 1024));
       },
       ...noSnapshots(region),
@@ -383,14 +385,14 @@ export class CoreRegion {
   private floorOf(origin: string): number {
     const reachable = [...this.peers.views.values()].filter((view) => view.reachable);
     if (reachable.length < this.peers.expected || reachable.length === 0) return 0;
-    return Math.min(...reachable.map(({ status }) => sequenceOf(parsePosition(status.durable) ?? new Map(), origin)));
+    return Math.min(...reachable.map(({ status }) => sequenceOf(status.durable, origin)));
   }
 }
 
 /** The part of a link to a peer that serves no snapshot. */
 export function noSnapshots(region: string): Pick<PeerLink, 'snapshot' | 'snapshotPart'> {
   const refuse = async (): Promise<never> => {
-    throw new Fault('peer_refused', `${region} serves no snapshot`);
+    throw new Refusal('region_unreachable', `${region} serves no snapshot`);
   };
   return { snapshot: refuse, snapshotPart: refuse };
 }

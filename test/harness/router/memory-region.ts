@@ -3,16 +3,11 @@
  * followers have what it has. Faults are switched on per region.
  */
 
-import type { ReadAnswer, ReadRequest, RegionLink } from '../../../services/router/forward/forward.ts';
+import type { RegionLink } from '../../../services/router/links/links.ts';
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type {
-  AwaitReply,
-  AwaitRequest,
-  DigestsReply,
-  DrainReply,
-  HandoverReply,
   PartitionRequest,
   RegionStatus,
   RetireDiskRequest,
@@ -23,9 +18,18 @@ import type {
 } from '../../../shared/protocol/internal.ts';
 import type { KnownDisk } from '../../../shared/protocol/known-disks.ts';
 import { unpackSignals } from '../../../shared/protocol/packed-signals.ts';
-import { covers, formatPosition, merge, type Position, parsePosition } from '../../../shared/protocol/position.ts';
+import { covers, formatPosition, merge, type Position } from '../../../shared/protocol/position.ts';
 import { Quarantine, type QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import type { WireWrite } from '../../../shared/protocol/writes.ts';
+import { readDigests } from '../../../shared/region-client/read-answers.ts';
+import type {
+  AwaitedPosition,
+  AwaitOutcome,
+  Digests,
+  ReadAnswer,
+  ReadRequest,
+} from '../../../shared/region-client/region-client.ts';
+import { type ReportedStatus, readStatus } from '../../../shared/region-client/reported-status.ts';
 import { wireSignals } from '../clients/wire-signals.ts';
 import type { MemoryControl } from '../stream/memory-control.ts';
 
@@ -148,9 +152,14 @@ export class MemoryRegion implements RegionLink {
     return { position: `${origin}:${sequence}`, durability: 'stream' };
   }
 
-  async status(): Promise<RegionStatus> {
+  async status(): Promise<ReportedStatus> {
     this.reach();
     this.catchUp();
+    return readStatus(this.region, this.report());
+  }
+
+  /** Its status as sent. */
+  private report(): RegionStatus {
     const position = formatPosition(this.position);
     const known = this.remembered ?? this.recordInKey();
     return {
@@ -181,58 +190,57 @@ export class MemoryRegion implements RegionLink {
     };
   }
 
-  refreshLeadership(): Promise<RegionStatus> {
+  refreshLeadership(): Promise<ReportedStatus> {
     this.refreshRecord();
     return this.status();
   }
 
-  async handover(): Promise<HandoverReply> {
+  async handover(): Promise<Position> {
     this.reach();
     this.onHandover();
     this.refreshRecord();
-    return { durable: formatPosition(this.position) };
+    return this.position;
   }
 
-  async await({ position }: AwaitRequest): Promise<AwaitReply> {
+  async await({ position }: AwaitedPosition): Promise<AwaitOutcome> {
     this.reach();
     this.catchUp();
-    const wanted = parsePosition(position) as Position;
-    return { reached: covers(this.position, wanted), applied: formatPosition(this.position) };
+    return { reached: covers(this.position, position), applied: this.position };
   }
 
-  setPartitioned({ partitioned: cut, healAfterMs }: PartitionRequest): Promise<RegionStatus> {
+  setPartitioned({ partitioned: cut, healAfterMs }: PartitionRequest): Promise<ReportedStatus> {
     this.reach();
     this.isCut = cut;
     this.healAtMs = cut ? healAfterMs : undefined;
     return this.status();
   }
 
-  async retireDisk({ disk }: RetireDiskRequest): Promise<RegionStatus> {
+  async retireDisk({ disk }: RetireDiskRequest): Promise<ReportedStatus> {
     this.reach();
     if (!this.disks.some(({ id }) => id === disk)) throw new Refusal('unknown_disk', `${this.region} knows of none`);
     this.disks = this.disks.map((each) => (each.id === disk ? { ...each, retired: true } : each));
     return this.status();
   }
 
-  async drain(): Promise<DrainReply> {
+  async drain(): Promise<boolean> {
     this.reach();
     this.drains += 1;
     this.catchUp();
-    return { drained: this.peers.length > 0, durable: formatPosition(this.position) };
+    return this.peers.length > 0;
   }
 
-  async digests(): Promise<DigestsReply> {
+  async digests(): Promise<Digests> {
     this.reach();
     this.catchUp();
     const position = formatPosition(this.position);
     if (this.kept[0]?.position !== position) this.kept.unshift({ position, digest: this.digestOf(position) });
-    return {
+    return readDigests(this.region, {
       region: this.region,
       schemaHash: this.schemaHash,
       quarantined: this.quarantined.text,
       counting: this.counting,
       kept: this.counting ? [] : this.kept,
-    };
+    });
   }
 
   async quarantine(range: QuarantinedRange): Promise<void> {

@@ -166,13 +166,13 @@ describe('with 2,000 old origins', function () {
     const young = 'us-east@bbbbbbbbbb';
     await wal.append({ batches: viewChain(young, 40, 5, 9) });
     let reads = 0;
-    const durable = formatPosition(wal.durable);
+    const durable = new Map(wal.durable);
     const status = {
       get durable() {
         reads++;
         return durable;
       },
-    } as PeerView['status'];
+    } as unknown as PeerView['status'];
     const lookups = new Map<string, number>();
     const floor = new Map(wal.durable);
     floor.get = (origin) => {

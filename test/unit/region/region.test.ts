@@ -1,4 +1,5 @@
 /** The region joined as in production, on a store, a stream and peers of the test's: what only the joint can get wrong. */
+
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -14,6 +15,7 @@ import { silentLog } from '../../../shared/observe/log.ts';
 import { createMetrics } from '../../../shared/observe/metrics.ts';
 import { HLC_PER_MS } from '../../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
+import { readStatus } from '../../../shared/region-client/reported-status.ts';
 import { eventually } from '../../harness/kernel/eventually.ts';
 import { ManualClock } from '../../harness/kernel/manual-clock.ts';
 import { chainOf, viewChain } from '../../harness/region/batches.ts';
@@ -152,9 +154,9 @@ describe('region', () => {
     let limit = 1;
     const link: PeerLink = {
       region: 'eu-west',
-      status: async () => ({ ...holder.status(), clockMs: clock.nowMs() }),
+      status: async () => readStatus('eu-west', { ...holder.status(), clockMs: clock.nowMs() }),
       log: async (origin, from) => {
-        if (served >= limit) throw new Fault('peer_unreachable', 'eu-west does not answer');
+        if (served >= limit) throw new Fault('no_answer', 'eu-west does not answer');
         served++;
         return Buffer.concat(holder.wal.read(origin, from, 1));
       },
@@ -181,7 +183,7 @@ describe('region', () => {
     await holder.ingest.take(viewChain(own, 4));
     const link: PeerLink = {
       region: 'eu-west',
-      status: async () => ({ ...holder.status(), clockMs: clock.nowMs() }),
+      status: async () => readStatus('eu-west', { ...holder.status(), clockMs: clock.nowMs() }),
       log: async (origin, from) => Buffer.concat(holder.wal.read(origin, from, 1)),
       ...noSnapshots('eu-west'),
     };
@@ -239,8 +241,8 @@ describe('region', () => {
     assert.notEqual(await router.control.create({ leader: 'us-east', epoch: 7, nonce: 'n' }), 'conflict');
     const link: PeerLink = {
       region: 'eu-west',
-      status: () => Promise.reject(new Fault('peer_unreachable', 'eu-west does not answer')),
-      log: () => Promise.reject(new Fault('peer_unreachable', 'eu-west does not answer')),
+      status: () => Promise.reject(new Fault('no_answer', 'eu-west does not answer')),
+      log: () => Promise.reject(new Fault('no_answer', 'eu-west does not answer')),
       ...noSnapshots('eu-west'),
     };
     const one = await start(new MemoryStore(), [link]);
@@ -258,7 +260,7 @@ describe('region', () => {
     assert.equal((await one.status()).durable, '');
   });
 
-  it('what was trimmed is refused as such, and a peer hears it as a fault of its own (schedule 6)', async () => {
+  it('what was trimmed is refused as such, and a peer hears it as that refusal (schedule 6)', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     await wal.append({ batches: viewChain(x, 3) });
@@ -271,11 +273,11 @@ describe('region', () => {
     assert.equal((await one.log(11)).status, 200);
     const link = createHttpPeerLink({ region: 'us-east', url: one.url, clock });
     try {
-      await assert.rejects(link.log(x, 1), { name: 'Fault', code: 'log_trimmed' });
+      await assert.rejects(link.log(x, 1), { name: 'Refusal', code: 'log_trimmed' });
       assert.equal(Buffer.compare(Buffer.from(await link.log(x, 11)), viewChain(x, 3)[2]!.bytes), 0);
       assert.equal((await link.log(x, 16)).length, 0, 'what is not there yet is no more than empty');
       await one.cut(true);
-      await assert.rejects(link.log(x, 1), { name: 'Fault', code: 'peer_refused' });
+      await assert.rejects(link.log(x, 1), { name: 'Refusal', code: 'region_unreachable' });
     } finally {
       await link.close();
     }

@@ -46,7 +46,7 @@ async function account(store = new MemoryStore(), others = ['eu-west', 'ap-south
     const { disk = id(region.slice(0, 2)), clockMs = clock.nowMs(), disks: known = [], reachable = true } = said;
     const status = {
       region,
-      durable: formatPosition(durable),
+      durable,
       clockMs,
       disk,
       disks: known,

@@ -5,7 +5,7 @@ import type { PeerView } from '../../../../services/region/peers/peers.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import type { Wal } from '../../../../services/region/wal/wal.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
-import { formatPosition, type Position } from '../../../../shared/protocol/position.ts';
+import type { Position } from '../../../../shared/protocol/position.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { viewChain } from '../../../harness/region/batches.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
@@ -30,7 +30,7 @@ class Polled {
   }
 
   report(region: string, durable: Position, { reachable = true } = {}): void {
-    const status = { durable: formatPosition(durable) } as PeerView['status'];
+    const status = { durable } as PeerView['status'];
     this.views.set(region, { status, atMs: 0, clockOffsetMs: 0, reachable });
     for (const listener of this.listeners) listener();
   }

@@ -1,15 +1,12 @@
 /** Whether a region accepts by its own clock: a strict majority of all clocks it knows must agree with it. */
+
 import assert from 'node:assert/strict';
 import { ClockCheck, UNSAFE_MS, WITNESS_KEPT_MS } from '../../../../services/region/clocks/clocks.ts';
 import type { PeerView } from '../../../../services/region/peers/peers.ts';
-import { createPeers } from '../../../../services/region/peers/polled-peers.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
-import {
-  formatRouterClock,
-  parseRouterClock,
-  type RegionStatus,
-  type RouterClock,
-} from '../../../../shared/protocol/internal.ts';
+import { formatRouterClock, parseRouterClock, type RouterClock } from '../../../../shared/protocol/internal.ts';
+import type { ReportedStatus } from '../../../../shared/region-client/reported-status.ts';
+import { StatusPoller } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { noSnapshots } from '../../../harness/region/core-region.ts';
 
@@ -28,7 +25,7 @@ class Rig {
   }
 
   hear(region: string, offsetMs: number): void {
-    const status = { clockMs: this.clock.nowMs() + offsetMs } as RegionStatus;
+    const status = { clockMs: this.clock.nowMs() + offsetMs } as ReportedStatus;
     const view = { status, atMs: this.clock.monotonicMs(), clockOffsetMs: offsetMs, reachable: true };
     this.views.set(region, view);
   }
@@ -107,19 +104,20 @@ describe('clock check (schedule 21)', () => {
 
   it('nothing is accepted after a start before every peer was asked once', async () => {
     const clock = new ManualClock();
-    let answer: ((status: RegionStatus) => void) | undefined;
-    const link = (region: string, status: () => Promise<RegionStatus>) => ({
+    let answer: ((status: ReportedStatus) => void) | undefined;
+    const link = (region: string, status: () => Promise<ReportedStatus>) => ({
       region,
       status,
       log: async () => new Uint8Array(),
       ...noSnapshots(region),
     });
     const away = async (): Promise<never> => {
-      throw new Fault('peer_unreachable', 'away');
+      throw new Fault('no_answer', 'away');
     };
-    const peers = createPeers({
+    const peers = new StatusPoller({
       clock,
-      links: [
+      pace: 'rounds',
+      clients: [
         link('eu-west', away),
         link(
           'ap-south',
@@ -135,7 +133,7 @@ describe('clock check (schedule 21)', () => {
     peers.start();
     await clock.settle();
     assert.equal(check.writeBlocker?.code, 'not_ready', 'ap-south is still being asked');
-    answer?.({ clockMs: clock.nowMs() } as RegionStatus);
+    answer?.({ clockMs: clock.nowMs() } as ReportedStatus);
     await clock.settle();
     assert.equal(check.writeBlocker, undefined);
     await peers.stop();

@@ -5,12 +5,12 @@ import type { PeerView } from '../../../../services/region/peers/peers.ts';
 import type { Leadership } from '../../../../shared/leadership/leadership.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
 import { STEP_DOWN_LINGER_MS, STEP_DOWN_NOTICED_MS } from '../../../../shared/protocol/deadlines.ts';
-import type { RegionStatus } from '../../../../shared/protocol/internal.ts';
+import type { ReportedStatus } from '../../../../shared/region-client/reported-status.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 
 const LIMIT_MS = 6_000;
 
-function rig(statuses: readonly Partial<RegionStatus>[] = [{}, {}]) {
+function rig(statuses: readonly Partial<ReportedStatus>[] = [{}, {}]) {
   const clock = new ManualClock();
   const reachable = { value: true };
   const views = (): ReadonlyMap<string, PeerView> =>
@@ -18,7 +18,7 @@ function rig(statuses: readonly Partial<RegionStatus>[] = [{}, {}]) {
       statuses.map((status, index) => [
         `peer-${index}`,
         {
-          status: { ready: true, partitioned: false, ...status } as RegionStatus,
+          status: { ready: true, partitioned: false, ...status } as ReportedStatus,
           atMs: 0,
           clockOffsetMs: 0,
           reachable: reachable.value,
@@ -86,7 +86,7 @@ describe('a leader that is told to stop', () => {
 
   const alone: readonly (readonly [
     string,
-    Partial<RegionStatus>[],
+    Partial<ReportedStatus>[],
     (state: ReturnType<typeof rig>) => void,
     string,
   ])[] = [

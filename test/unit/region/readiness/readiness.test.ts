@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Peers, PeerView } from '../../../../services/region/peers/peers.ts';
 import { createReadiness } from '../../../../services/region/readiness/readiness.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
-import { type Position, parsePosition } from '../../../../shared/protocol/position.ts';
+import { type Position, parsePosition, positionOf } from '../../../../shared/protocol/position.ts';
 
 const origin = 'us-east@aaaaaaaaaaaaa';
 
@@ -28,7 +28,7 @@ function started() {
   return {
     readiness,
     reports(region: string, durable: string, reachable = true): void {
-      const status = { durable } as PeerView['status'];
+      const status = { durable: positionOf(durable) } as PeerView['status'];
       views.set(region, { status, reachable, atMs: 0, clockOffsetMs: 0 });
       polled();
     },

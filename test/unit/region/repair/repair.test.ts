@@ -1,6 +1,6 @@
 /** Repair: holes are filled by position, from whoever holds the range. */
 import assert from 'node:assert/strict';
-import { Fault } from '../../../../shared/errors/errors.ts';
+import { Refusal } from '../../../../shared/errors/errors.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { bytesOf, viewChain } from '../../../harness/region/batches.ts';
 import { CoreRegion } from '../../../harness/region/core-region.ts';
@@ -199,7 +199,7 @@ describe('repair', () => {
     let asked = 0;
     b.serve = async () => {
       asked++;
-      throw new Fault('log_trimmed', 'the test trimmed it');
+      throw new Refusal('log_trimmed', 'the test trimmed it');
     };
     a.start();
     await it.clock.advance(25_000);

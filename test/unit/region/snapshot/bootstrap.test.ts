@@ -10,11 +10,12 @@ import type { ArrivedSnapshot, Bootstrap } from '../../../../services/region/sna
 import { encodeItem } from '../../../../services/region/wal/documents.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { ConfigError } from '../../../../shared/errors/config-error.ts';
-import { Fault, type FaultCode } from '../../../../shared/errors/errors.ts';
+import { Fault, Refusal } from '../../../../shared/errors/errors.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
 import { HLC_PER_MS } from '../../../../shared/protocol/events.ts';
-import type { RegionStatus, SnapshotInfo } from '../../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../../shared/protocol/position.ts';
+import type { SnapshotOffer } from '../../../../shared/region-client/region-client.ts';
+import type { ReportedStatus } from '../../../../shared/region-client/reported-status.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../../../harness/region/batches.ts';
 import { testSchema } from '../../../harness/region/core-region.ts';
@@ -33,7 +34,7 @@ class Peer implements PeerLink {
   private served: Uint8Array | undefined;
   cut = false;
   /** Throws instead of answering, where set. */
-  fails: ((call: 'status' | 'snapshot' | 'part', offset: number) => FaultCode | undefined) | undefined;
+  fails: ((call: 'status' | 'snapshot' | 'part', offset: number) => Fault | Refusal | undefined) | undefined;
   damaged = false;
   id = 'aaaa';
   keysForgottenMs: number | undefined;
@@ -56,27 +57,26 @@ class Peer implements PeerLink {
   }
 
   private meet(call: 'status' | 'snapshot' | 'part', offset = 0): void {
-    const code = this.fails?.(call, offset);
-    if (code !== undefined) throw new Fault(code, `${this.region}: injected ${code}`);
+    const failure = this.fails?.(call, offset);
+    if (failure !== undefined) throw failure;
   }
 
-  async status(): Promise<RegionStatus> {
+  async status(): Promise<ReportedStatus> {
     this.meet('status');
     const mended = mendedOf(this.wal.mark('mended'));
-    const durable = formatPosition(this.wal.durable);
     return {
       region: this.region,
       partitioned: this.cut,
-      durable,
+      durable: new Map(this.wal.durable),
       ...(mended === undefined ? {} : { mended }),
-    } as unknown as RegionStatus;
+    } as unknown as ReportedStatus;
   }
 
   async log(): Promise<Uint8Array> {
-    throw new Fault('log_trimmed', 'not kept');
+    throw new Refusal('log_trimmed', 'not kept');
   }
 
-  async snapshot(): Promise<SnapshotInfo> {
+  async snapshot(): Promise<SnapshotOffer> {
     this.asked++;
     this.meet('snapshot');
     const image = this.served ?? this.store.image();
@@ -86,7 +86,7 @@ class Peer implements PeerLink {
       region: this.region,
       bytes,
       sha256,
-      position: formatPosition(this.wal.durable),
+      position: new Map(this.wal.durable),
       ...(this.keysForgottenMs === undefined ? {} : { keysForgottenMs: this.keysForgottenMs }),
       schemaHash: '0',
     };
@@ -94,7 +94,7 @@ class Peer implements PeerLink {
 
   async snapshotPart(id: string, offset: number): Promise<Uint8Array> {
     this.meet('part', offset);
-    if (id !== this.id) throw new Fault('snapshot_gone', `${this.region} does not serve ${id}`);
+    if (id !== this.id) throw new Refusal('snapshot_gone', `${this.region} does not serve ${id}`);
     this.offsets.push(offset);
     const part = Uint8Array.from((this.served ?? this.store.image()).subarray(offset, offset + PART_BYTES));
     if (this.damaged) part[0]! ^= 1;
@@ -283,7 +283,8 @@ describe('bootstrap of an empty region', () => {
     await rig.hold(0, viewChain(x, 20));
     const peer = rig.peers[0]!;
     let away = 0;
-    peer.fails = (call, offset) => (call === 'part' && offset >= 1_500 && away++ < 5 ? 'peer_unreachable' : undefined);
+    peer.fails = (call, offset) =>
+      call === 'part' && offset >= 1_500 && away++ < 5 ? new Fault('no_answer', 'injected') : undefined;
     const bootstrap = rig.start();
     await rig.poll();
     await rig.clock.advance(500);
@@ -299,7 +300,8 @@ describe('bootstrap of an empty region', () => {
     const rig = new Rig('a');
     await rig.hold(0, viewChain(x, 20));
     const peer = rig.peers[0]!;
-    peer.fails = (call, offset) => (call === 'part' && offset >= 2_000 ? 'peer_unreachable' : undefined);
+    peer.fails = (call, offset) =>
+      call === 'part' && offset >= 2_000 ? new Fault('no_answer', 'injected') : undefined;
     rig.start();
     await rig.seconds(2);
     peer.fails = undefined;
@@ -329,9 +331,11 @@ describe('bootstrap of an empty region', () => {
     const rig = new Rig('a', 'b');
     await rig.hold(0, viewChain(x, 20));
     await rig.hold(1, viewChain(x, 19));
-    rig.peers[0]!.fails = (call, offset) => (call === 'part' && offset > 0 ? 'peer_unreachable' : undefined);
+    rig.peers[0]!.fails = (call, offset) =>
+      call === 'part' && offset > 0 ? new Fault('no_answer', 'injected') : undefined;
     let making = 0;
-    rig.peers[1]!.fails = (call) => (call === 'snapshot' && making++ < 30 ? 'not_ready' : undefined);
+    rig.peers[1]!.fails = (call) =>
+      call === 'snapshot' && making++ < 30 ? new Refusal('not_ready', 'injected') : undefined;
     const bootstrap = rig.start();
     await rig.seconds(9);
     assert.equal(rig.peers[1]!.asked, 0);
@@ -420,7 +424,8 @@ describe('bootstrap of an empty region', () => {
     const rig = new Rig('a', 'b');
     await rig.hold(0, viewChain(x, 2));
     await rig.hold(1, viewChain(x, 2));
-    for (const peer of rig.peers) peer.fails = (call) => (call === 'snapshot' ? 'peer_refused' : undefined);
+    for (const peer of rig.peers)
+      peer.fails = (call) => (call === 'snapshot' ? new Refusal('region_unreachable', 'injected') : undefined);
     const bootstrap = rig.start();
     await rig.seconds(2);
     assert.equal(bootstrap.holdsRepair, false);

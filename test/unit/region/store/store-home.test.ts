@@ -117,7 +117,7 @@ describe('store home on lmdb', () => {
     const home = createLmdbStoreHome({ path, clock });
     const store = home.open();
     for (const id of ['../aaaa', 'a/b', '', 'A', 'a'.repeat(33)]) {
-      await assert.rejects(home.incoming(id, 1), { code: 'peer_refused' });
+      await assert.rejects(home.incoming(id, 1), { code: 'malformed_answer' });
     }
     await store.close();
   });

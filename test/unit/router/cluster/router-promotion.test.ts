@@ -215,7 +215,7 @@ describe('promotion', () => {
     const { euWest, control } = cluster;
     euWest.await = async () => {
       control.put({ leader: 'us-east', epoch: 1, nonce: 'resumed' });
-      return { reached: true, applied: '' };
+      return { reached: true, applied: new Map() };
     };
     await assert.rejects(promote('eu-west'), refused('handover_timeout'));
     assert.equal(record().nonce, 'resumed');

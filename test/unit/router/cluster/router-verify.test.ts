@@ -1,6 +1,8 @@
 /** Comparing the regions: true of all or not at all, false only at one position under one schema, else null and why. */
+
 import assert from 'node:assert/strict';
 import { Fault } from '../../../../shared/errors/errors.ts';
+import { positionOf } from '../../../../shared/protocol/position.ts';
 import type { WireWrite } from '../../../../shared/protocol/writes.ts';
 import { type ManualClock, settle } from '../../../harness/kernel/manual-clock.ts';
 import { oldOrigins } from '../../../harness/region/old-origins.ts';
@@ -48,7 +50,10 @@ describe('verification', () => {
   });
 
   it('while writes go on: at the newest position all of them noted', async () => {
-    const noted = (last: number) => ({ position: `us-east@aaaaaaaaaa:${last}`, digest: `digest of ${last}` });
+    const noted = (last: number) => ({
+      position: new Map([['us-east@aaaaaaaaaa', last]]),
+      digest: `digest of ${last}`,
+    });
     const answers: Record<string, number[]> = { 'us-east': [9, 7, 5, 3], 'eu-west': [7, 5, 3], 'ap-south': [8, 5, 3] };
     for (const region of cluster.regions.values()) {
       region.digests = async () => ({
@@ -69,7 +74,7 @@ describe('verification', () => {
     const old = oldOrigins().map(({ origin, last }) => `${origin}:${last}`);
     const token = (atX: number, atY: number): string =>
       [...old, `${x}:${atX}`, ...(atY === 0 ? [] : [`${y}:${atY}`])].sort().join(',');
-    const at = (position: string) => ({ position, digest: `digest of ${position}` });
+    const at = (position: string) => ({ position: positionOf(position), digest: `digest of ${position}` });
     const step = (origin: string, sequence: number, position: string) => ({
       origin,
       sequence,

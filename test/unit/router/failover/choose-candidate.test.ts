@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
-import type { KnownRegion } from '../../../../services/router/cluster/cluster.ts';
 import { chooseCandidate, disqualified } from '../../../../services/router/failover/choose-candidate.ts';
-import type { RegionStatus } from '../../../../shared/protocol/internal.ts';
-import { parsePosition } from '../../../../shared/protocol/position.ts';
+import { positionOf } from '../../../../shared/protocol/position.ts';
+import type { ReportedStatus } from '../../../../shared/region-client/reported-status.ts';
+import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 
-function region(name: string, durable: string, more: Partial<RegionStatus> = {}, reachable = true): KnownRegion {
-  const position = parsePosition(durable) as Map<string, number>;
-  const status: RegionStatus = {
+function region(name: string, durable: string, more: Partial<ReportedStatus> = {}, reachable = true): RegionView {
+  const position = positionOf(durable);
+  const status: ReportedStatus = {
     region: name,
     role: 'follower',
     ready: true,
     partitioned: false,
-    durable,
-    applied: durable,
+    durable: position,
+    applied: position,
     offset: 0,
     streamConnected: true,
     unshipped: 0,
@@ -23,11 +23,11 @@ function region(name: string, durable: string, more: Partial<RegionStatus> = {},
     signals: ['view'],
     ...more,
   };
-  return { status, durable: position, applied: position, reachable };
+  return { status, atMs: 0, clockOffsetMs: 0, reachable };
 }
 
 const newest = (epoch: number, events: number) => ({ newestEpoch: { epoch, events } });
-const chosen = (...asked: KnownRegion[]) => chooseCandidate(asked, { epoch: 3, signals: ['view'] })?.status.region;
+const chosen = (...asked: RegionView[]) => chooseCandidate(asked, { epoch: 3, signals: ['view'] })?.status.region;
 const old = 'us-east@aaaaaaaaaa';
 const present = 'us-east@bbbbbbbbbb';
 
@@ -55,7 +55,7 @@ describe('the candidate', () => {
     assert.equal(chosen(ahead), 'ahead');
   });
 
-  const bad: [string, KnownRegion, RegExp][] = [
+  const bad: [string, RegionView, RegExp][] = [
     ['an unreachable one', region('x', `${present}:99`, {}, false), /does not answer/],
     ['one that is not ready', region('x', `${present}:99`, { ready: false }), /is not ready/],
     ['a cut one', region('x', `${present}:99`, { partitioned: true }), /is partitioned/],

@@ -6,7 +6,7 @@
  * answer every connection is left: what is under way on them ends by itself, everything after it dials, and asks for the
  * region's address, anew. A region that was only slow pays a few handshakes.
  */
-import { type HttpPool, type OpenHttpPool, openHttpPool } from './http-pool.ts';
+import { type HttpPool, type OpenHttpPool, openHttpPool } from '../http/http-pool.ts';
 
 export interface RegionConnectionsOptions<Name extends string> {
   /** Base URL of the region's internal API. */

@@ -1,11 +1,16 @@
-/** What a peer's address answers decides only where it is that region's answer: never whose, and never "holds nothing". */
+/**
+ * What a region's address answers decides only where it is that region's answer: never whose, and never "holds nothing". Routers and
+ * peers read it through one client.
+ */
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createHttpPeerLink } from '../../../../services/region/peers/http-peer-link.ts';
-import { createPeers } from '../../../../services/region/peers/polled-peers.ts';
+import { createHttpRegionLink } from '../../../../services/router/links/http-region-link.ts';
 import { systemClock as clock } from '../../../../shared/kernel/system.ts';
 import { positionOf } from '../../../../shared/protocol/position.ts';
+import { StatusPoller } from '../../../../shared/region-client/status-poller.ts';
+import { memoryCluster } from '../../../harness/router/memory-cluster.ts';
 
 const status = {
   region: 'eu-west',
@@ -24,11 +29,11 @@ const status = {
   signals: ['view'],
 };
 
-describe('answers of a peer', () => {
+describe('answers of a region', () => {
   let server: Server;
   let answer = '';
-  const link = () =>
-    createHttpPeerLink({ region: 'eu-west', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, clock });
+  const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const link = () => createHttpPeerLink({ region: 'eu-west', url: url(), clock });
 
   before(async () => {
     server = createServer((_, response) => response.setHeader('content-type', 'application/json').end(answer));
@@ -40,12 +45,16 @@ describe('answers of a peer', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  const wrong: readonly [what: string, answer: unknown][] = [
+  const foreign: readonly [what: string, answer: unknown][] = [
     ['the status of this region itself, behind a copied address', { ...status, region: 'us-east' }],
     ['a status of no region', { ...status, region: undefined }],
     ['something else that is JSON', { ok: true }],
     ['null', null],
     ['a list', []],
+  ];
+  const malformed: typeof foreign = [
+    ['not JSON', 'hello'],
+    ['half of it', JSON.stringify(status).slice(0, 100)],
     ['a position that is not one', { ...status, durable: 'e,v:i:1' }],
     ['an applied position that is not one', { ...status, applied: 'us-east' }],
     ['no position', { ...status, durable: undefined }],
@@ -56,18 +65,47 @@ describe('answers of a peer', () => {
     ['a stop without a reason', { ...status, stopped: true }],
     ['a quarantine that is a list', { ...status, quarantined: [] }],
     ['a leadership record that is none', { ...status, leadership: 'eu-west' }],
+    ['an epoch that is no number', { ...status, leadership: { leader: 'eu-west', epoch: '2', nonce: 'n' } }],
+    ['events of an epoch that are no number', { ...status, newestEpoch: { epoch: 1, events: 'many' } }],
   ];
-  for (const [what, body] of wrong) {
-    it(`no status: ${what}`, async () => {
-      answer = JSON.stringify(body);
+  const wrong = [
+    ...foreign.map(([what, body]) => [what, body, 'wrong_region'] as const),
+    ...malformed.map(([what, body]) => [what, body, 'malformed_answer'] as const),
+  ];
+  for (const [what, body, code] of wrong) {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    it(`no status, to a peer: ${what}`, async () => {
+      answer = text;
       const peer = link();
       try {
-        await assert.rejects(peer.status(), { code: 'no_answer' });
-        const peers = createPeers({ clock, links: [peer] });
+        await assert.rejects(peer.status(), { code });
+        const peers = new StatusPoller({ clock, clients: [peer], pace: 'rounds' });
         await peers.poll();
         assert.equal(peers.views.size, 0, 'to trimmer, repair, readiness and clock check it has never answered');
       } finally {
         await peer.close();
+      }
+    });
+
+    it(`no status, to a router: ${what}`, async () => {
+      const cluster = memoryCluster();
+      const entry = { name: 'eu-west', url: url() };
+      const router = createHttpRegionLink({ entry, clock, router: 'r1' });
+      cluster.euWest.status = () => router.status();
+      try {
+        await cluster.router.leadership.refresh();
+        answer = JSON.stringify(status);
+        assert.deepEqual((await cluster.router.reports.health()).notes, []);
+        answer = text;
+        const { notes, regions } = await cluster.router.reports.health();
+        assert.equal(regions.reachable, 2);
+        const said =
+          code === 'wrong_region' ? /^the address of eu-west answers as the region / : /^eu-west (reported|answered)/;
+        assert.match(notes.join('; '), said);
+        const report = (await cluster.router.reports.status()).regions.find(({ name }) => name === 'eu-west');
+        assert.deepEqual([report?.reachable, report?.applied_events], [false, 500], 'the last known numbers');
+      } finally {
+        await router.close();
       }
     });
   }
@@ -100,7 +138,7 @@ describe('answers of a peer', () => {
         answer = JSON.stringify(info);
         assert.equal((await peer.snapshot()).id, info.id);
         answer = JSON.stringify({ ...info, ...change });
-        await assert.rejects(peer.snapshot(), { code: 'region' in change ? 'wrong_region' : 'no_answer' });
+        await assert.rejects(peer.snapshot(), { code: 'region' in change ? 'wrong_region' : 'malformed_answer' });
       } finally {
         await peer.close();
       }

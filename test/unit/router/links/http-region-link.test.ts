@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
-import type { RegionLink } from '../../../../services/router/forward/forward.ts';
-import { createHttpRegionLink } from '../../../../services/router/forward/http-region-link.ts';
+import { createHttpRegionLink } from '../../../../services/router/links/http-region-link.ts';
+import type { RegionLink } from '../../../../services/router/links/links.ts';
 import { Fault, Refusal } from '../../../../shared/errors/errors.ts';
 import type { Clock } from '../../../../shared/kernel/kernel.ts';
 import { systemClock } from '../../../../shared/kernel/system.ts';
@@ -67,15 +67,15 @@ describe('the HTTP link to a region', () => {
     const reply = await link.writes({ epoch: 3, atomic: false, writes: [{ k: 'd', e: 7 }] }, 'req-1');
     assert.equal(reply.results.length, 1);
     answer = json(status);
-    assert.equal((await link.status()).durable, 'us-east@aaaaaaaaaa:3');
+    assert.deepEqual((await link.status()).durable, new Map([['us-east@aaaaaaaaaa', 3]]));
     await link.refreshLeadership();
     await link.setPartitioned({ partitioned: true });
     answer = json({ durable: '' });
     await link.handover({ id: 'h' }, 1_000);
     answer = json({ reached: true, applied: '' });
-    await link.await({ position: '', limitMs: 5 });
+    await link.await({ position: new Map(), limitMs: 5 });
     answer = json({ drained: true, durable: '' });
-    assert.equal((await link.drain({ limitMs: 5 })).drained, true);
+    assert.equal(await link.drain({ limitMs: 5 }), true);
     answer = json({ region: 'us-east', schemaHash: '0', counting: false, kept: [{ position: '', digest: '0' }] });
     assert.equal((await link.digests()).kept.length, 1);
     assert.deepEqual(
@@ -131,8 +131,8 @@ describe('the HTTP link to a region', () => {
     }
   });
 
-  it('everything after that means no answer: broken, unreadable, unknown; silence has a word of its own', async () => {
-    const cases: [string, typeof answer][] = [
+  it('everything after that means no answer; an unreadable one, one of another region and a time-out have codes of their own', async () => {
+    const cases: [string, typeof answer, string?][] = [
       ['broken connection', (request) => request.socket.destroy()],
       [
         'broken in the middle of the answer',
@@ -141,14 +141,14 @@ describe('the HTTP link to a region', () => {
           response.write('{"resu', () => request.socket.destroy());
         },
       ],
-      ['not JSON', (_request, response) => response.end('hello')],
-      ['an unknown code', json({ code: 'surprise' }, 500)],
-      ['another region', json({ ...status, region: 'eu-west' })],
-      ['a position that is not one', json({ ...status, durable: 'x' })],
+      ['not JSON', (_request, response) => response.end('hello'), 'malformed_answer'],
+      ['an unknown code', json({ code: 'surprise' }, 500), 'malformed_answer'],
+      ['another region', json({ ...status, region: 'eu-west' }), 'wrong_region'],
+      ['a position that is not one', json({ ...status, durable: 'x' }), 'malformed_answer'],
     ];
-    for (const [what, reaction] of cases) {
+    for (const [what, reaction, code = 'no_answer'] of cases) {
       answer = reaction;
-      await assert.rejects(link.status(), faultCode('no_answer'), what);
+      await assert.rejects(link.status(), faultCode(code), what);
     }
     const impatient = open(url(), hasty);
     answer = () => {};

@@ -1,0 +1,32 @@
+/** The other answers of a region whose fields something is decided by. Each throws `Fault`: `wrong_region` or `malformed_answer`. */
+import type { AwaitReply, DigestsReply, SnapshotInfo } from '../protocol/internal.ts';
+import type { AwaitOutcome, Digests, SnapshotOffer } from './region-client.ts';
+import { malformed, ofRegion, readPosition } from './reported-status.ts';
+
+/** Where the region offers a copy of its own store. */
+export function readSnapshot(region: string, answer: unknown): SnapshotOffer {
+  const info = ofRegion<SnapshotInfo>(region, answer);
+  const { id, bytes, sha256, position } = info;
+  if (typeof id !== 'string' || !/^[a-z2-7]{1,64}$/.test(id))
+    throw malformed(region, 'offered a snapshot without an id');
+  if (!Number.isSafeInteger(bytes) || (bytes as number) < 1) throw malformed(region, 'offered a snapshot of no size');
+  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw malformed(region, 'offered a snapshot without a digest');
+  }
+  return { ...(info as SnapshotInfo), position: readPosition(region, position) };
+}
+
+export function readDigests(region: string, answer: unknown): Digests {
+  const reply = ofRegion<DigestsReply>(region, answer);
+  if (!Array.isArray(reply.kept)) throw malformed(region, 'reported digests that are not a list');
+  const kept = (reply.kept as DigestsReply['kept']).map(({ position, digest }) => ({
+    position: readPosition(region, position),
+    digest,
+  }));
+  return { ...(reply as DigestsReply), kept };
+}
+
+export function readAwaited(region: string, answer: unknown): AwaitOutcome {
+  const { reached, applied } = (answer ?? {}) as Partial<AwaitReply>;
+  return { reached: reached === true, applied: readPosition(region, applied) };
+}

@@ -1,0 +1,116 @@
+/**
+ * A region's internal API (`shared/protocol/internal.ts`), as routers and other regions call it: the one place where answers of
+ * another process are read. A simulation replaces the network below it, tests replace the client.
+ *
+ * Promise: what is returned is an answer of that region, and is what its type says. Positions are parsed once, here; a
+ * position that is not one is never read as the position before everything.
+ *
+ * Every call throws either the region's own `Refusal`, or a `Fault`, and which one decides what the caller may do:
+ *
+ * - `not_sent`: nothing left this process (no connection). Nothing was accepted; the request may be sent again.
+ * - `no_answer`: it was sent, and no answer came back. It may have been accepted. A write is never sent again after it.
+ * - `timed_out`: as `no_answer`, because the time was over: the region may be working on it still. No other region is asked for
+ *   the same work.
+ * - `malformed_answer`: as `no_answer`, because what came back cannot be read.
+ * - `wrong_region`: the address leads to another region.
+ */
+import { Fault } from '../errors/errors.ts';
+import type {
+  DigestsReply,
+  DrainRequest,
+  HandoverRequest,
+  PartitionRequest,
+  RetireDiskRequest,
+  SnapshotInfo,
+  WritesReply,
+  WritesRequest,
+} from '../protocol/internal.ts';
+import type { Position } from '../protocol/position.ts';
+import type { QuarantinedRange } from '../protocol/quarantine.ts';
+import type { ReportedStatus } from './reported-status.ts';
+
+export interface RegionClient {
+  readonly region: string;
+  writes(request: WritesRequest, requestId: string): Promise<WritesReply>;
+  status(): Promise<ReportedStatus>;
+  /** The region reads the leadership record now. */
+  refreshLeadership(): Promise<ReportedStatus>;
+  /** The final durable position, once the leader has stopped for this handover and everything it accepted is flushed. */
+  handover(request: HandoverRequest, limitMs: number): Promise<Position>;
+  await(wanted: AwaitedPosition): Promise<AwaitOutcome>;
+  /** Whether everything that the stream held when it was asked is in the region. */
+  drain(request: DrainRequest): Promise<boolean>;
+  setPartitioned(request: PartitionRequest): Promise<ReportedStatus>;
+  retireDisk(request: RetireDiskRequest): Promise<ReportedStatus>;
+  digests(): Promise<Digests>;
+  quarantine(range: QuarantinedRange): Promise<void>;
+  /** Never throws the region's refusal: it is part of the answer. */
+  read(request: ReadRequest): Promise<ReadAnswer>;
+  /**
+   * Whole durable batches of an origin from the one that holds `from`, back to back as in a stream message; empty when the region has
+   * none. Refused with `log_trimmed` when it had it and keeps it no more, and while it is partitioned.
+   */
+  log(origin: string, from: number): Promise<Uint8Array>;
+  /**
+   * A copy of the region's store to fetch, one that holds `covering` if the region can make it. Refused with `not_ready` while it
+   * is being made or the region restarts: ask again.
+   */
+  snapshot(covering?: Position): Promise<SnapshotOffer>;
+  /** Its bytes from `offset` on. Refused with `snapshot_gone` when the region does not serve it any more. */
+  snapshotPart(id: string, offset: number): Promise<Uint8Array>;
+  /** Ends what is under way. */
+  close(): Promise<void>;
+}
+
+export interface AwaitedPosition {
+  readonly position: Position;
+  readonly limitMs: number;
+}
+
+export interface AwaitOutcome {
+  readonly reached: boolean;
+  readonly applied: Position;
+}
+
+export interface SnapshotOffer extends Omit<SnapshotInfo, 'position'> {
+  readonly position: Position;
+}
+
+export interface Digests extends Omit<DigestsReply, 'kept'> {
+  readonly kept: readonly { readonly position: Position; readonly digest: string }[];
+}
+
+export interface ReadRequest {
+  /** `/feed`, `/search`, `/items/7`. */
+  readonly path: string;
+  /** JSON of a read that is a POST; a GET without it. */
+  readonly body?: string;
+  /** Without the question mark; may be empty. */
+  readonly query: string;
+  /** Passed on: request id and position token. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Aborted when the client has closed the connection. */
+  readonly unwanted?: AbortSignal;
+  /** Receives the length of the answer before it is read into memory; may throw a `Refusal`. */
+  readonly reserve?: (bytes: number) => void;
+}
+
+/** A region's answer as it came, problems included. */
+export interface ReadAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+export function hasTimedOut(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'timed_out';
+}
+
+export function wasNotSent(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'not_sent';
+}
+
+/** Whether the region may be away only for a while: it did not answer, as opposed to answering what cannot be used. */
+export function isAway(error: unknown): boolean {
+  return error instanceof Fault && ['not_sent', 'no_answer', 'timed_out'].includes(error.code);
+}
