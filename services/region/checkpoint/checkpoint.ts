@@ -23,7 +23,8 @@
  * beginning of a run that ended later, and either
  * - the row was written in that same run: then F ≤ F' ≤ P, so an omitted entry (P = F there) has F' = P too: E = P; or
  * - it was not, because the shard had not changed when the run reached it, at a position Q ≥ F', Q ≥ P: no event between P
- *   and Q touches the shard, so its content is that of every position between them. E ≤ Q; E ≥ P, because an omitted entry is F ≤ F'. By the same step this holds after every later run.
+ *   and Q touches the shard, so its content is that of every position between them. E ≤ Q; E ≥ P, because an omitted entry
+ *   is F ≤ F'. By the same step this holds after every later run.
  * A shard without a row is the second case with P the position before everything.
  */
 import { crc32 } from 'node:zlib';

@@ -83,14 +83,14 @@ export interface Cursors {
 }
 
 /** A page with at most so many items of a value. See `pages.ts`. */
-/** How many items a page looks at for values that have not had their share. */
+/** How many items a page inspects for values that have not had their share. */
 export const REACH = 2_000;
-/** Kinds a place names at most: a cursor fits a request line. */
+/** Maximum number of kinds in a page start: a cursor fits a request line. */
 export const KINDS_LIMIT = 200;
-/** Bytes of a kind's fingerprint: of 10,000 kinds two are taken for one in one feed of five million. */
+/** Bytes of a kind's fingerprint: among 10,000 kinds two collide in one feed of five million. */
 export const KIND_BYTES = 6;
 
-/** So many items passed over, and the ranking is asked for without the values that have had their share. */
+/** After this many skipped items the ranking is requested without the values that have had their share. */
 const PATIENCE = 128;
 
 const PULL_LEAST = 64;
@@ -100,7 +100,7 @@ const PULL_MOST = 1_024;
 interface Unshown {
   readonly item: Scored;
   readonly kind: Kind;
-  /** What the pass looked at just before; undefined: nothing, in no page. */
+  /** The item that the scan inspected before; undefined: none, on no page. */
   readonly before: RankKey | undefined;
 }
 
@@ -126,14 +126,15 @@ export function takeDiverse(ranking: Ranking, limit: number, from: PagePosition,
     }
     passedOver.push(found);
     if (passedOver.length - narrowedAt < PATIENCE || taken.length + passedOver.length <= limit) continue;
-    // Whatever comes, the page is full and one is left over, all of them seen already: what is not looked at now is not missed.
+    // In every case the page is full and one item is left over, all inspected already: items that are not inspected now are not
+    // missed.
     const narrower = diversity.without?.(shares.spent);
     if (narrower !== undefined) pass.narrow(narrower);
     narrowedAt = passedOver.length;
   }
   const filled = passedOver.splice(0, limit - taken.length);
   const page = [...taken, ...filled];
-  // What is left is known by its first item at least.
+  // At least the first of the remaining items is known.
   const beyond = passedOver.length === 0 ? pass.next() : undefined;
   const left = beyond === undefined ? passedOver : [beyond];
   const answer = (items: readonly Unshown[], next: PagePosition | undefined): Page => ({
@@ -161,9 +162,9 @@ class Pass {
   private at = 0;
   private ended = false;
   private pull: number;
-  /** The last item looked at; before the first one, where shown and unshown items begin to be mixed. */
+  /** The last inspected item; before the first one, the key at which shown and unshown items begin to be mixed. */
   private seenTo: RankKey | undefined;
-  /** Where it was narrowed first: from there on not everything was looked at. */
+  /** The key at which the ranking was narrowed first: from there on not everything was inspected. */
   private narrowedAt: RankKey | undefined;
   looks = 0;
 
@@ -196,7 +197,7 @@ class Pass {
     }
   }
 
-  /** From here on, down another ranking: the same without kinds of which something was passed over. */
+  /** Continues on another ranking: the same without kinds of which items were skipped. */
   narrow(ranking: Ranking): void {
     this.narrowedAt ??= this.seenTo;
     this.ranking = ranking;
@@ -207,8 +208,8 @@ class Pass {
   }
 
   /**
-   * The place after `page`, where of all this pass has looked at `left` remains unshown, in rank order and not empty. Before it
-   * was narrowed, it saw the first of `left`.
+   * The page start after `page`. Of all items that this scan has inspected, `left` remain unshown, in order of rank and not
+   * empty. Before the ranking was narrowed, the scan saw the first of `left`.
    */
   placeAfter(page: readonly Unshown[], left: readonly Unshown[]): PagePosition {
     const { rest } = this.from;
@@ -224,7 +225,7 @@ class Pass {
     return { shown: this.from.shown + page.length, ...place };
   }
 
-  /** The kinds to be named where all others stand at `rest`, which is at the old rest or below it. */
+  /** The kinds to be named if all others are at `rest`, which is at the old rest or below it. */
   private kindsBeside(
     rest: RankKey | undefined,
     shownTo: ReadonlyMap<string, RankKey>,
@@ -233,7 +234,7 @@ class Pass {
     const named = new Map<string, RankKey>();
     const allSeen = !above(this.seenAllTo, rest);
     for (const [id, key] of shownTo) {
-      // Above the rest: only what this pass has seen to have nothing between may be said to stand at the rest.
+      // Above the rest: a kind may only be set to the rest if this scan has seen that it has nothing in between.
       if (above(rest, key) || (above(key, rest) && !allSeen)) named.set(id, key);
     }
     for (const [id, { item, before }] of remains) {
@@ -265,7 +266,7 @@ class Pass {
   }
 }
 
-/** What each value has had on this page. */
+/** Number of items of each value on this page. */
 class Shares {
   private readonly count: number;
   private readonly had = new Map<string, number>();
@@ -278,7 +279,7 @@ class Shares {
     return values.every((value) => (this.had.get(value) ?? 0) < this.count);
   }
 
-  /** Values that have had their share. */
+  /** The values that have had their share. */
   get spent(): string[] {
     return [...this.had].filter(([, count]) => count >= this.count).map(([value]) => value);
   }
@@ -297,7 +298,7 @@ function exceeds(items: readonly Unshown[], count: number): boolean {
   });
 }
 
-/** Whether what stands at `a` comes before what stands at `b`; undefined stands before everything. */
+/** Whether key `a` ranks before key `b`; undefined ranks before everything. */
 function above(a: RankKey | undefined, b: RankKey | undefined): boolean {
   if (b === undefined) return false;
   return a === undefined || compareScored(a, b) < 0;

@@ -20,7 +20,7 @@ export function createDigest(): Digest {
   return new SummedDigest();
 }
 
-/** Of everything these describe, counted anew. */
+/** The digest of everything these describe, recounted. */
 export function digestOf(
   ...described: readonly { describe(sink: (entity: number, parts: readonly DigestPart[]) => void): void }[]
 ): string {
@@ -38,7 +38,7 @@ export function createValueHash(): ValueHash {
   return new EncodedHash();
 }
 
-/** The digest of values that add up to `sum`, which may be negative while values are taken out. */
+/** The digest of values that add up to `sum`, which may be negative while values are subtracted. */
 export function digestHex(sum: bigint): string {
   return (sum & MODULUS_MASK).toString(16).padStart(32, '0');
 }

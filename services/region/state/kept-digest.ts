@@ -1,17 +1,17 @@
 /**
- * The digest at the positions this region passes, for as long as somebody asks (`POST /cluster/verify`).
+ * The digest at the positions that this region passes, recorded while it is requested (`POST /cluster/verify`).
  *
- * Two regions never stand at one position when they are asked one after another while writes go on; but they pass the same
- * positions, since batches are the same everywhere. So from the first question on, the digest is kept up with every batch
- * and noted with its position, and whoever compares looks for a position that all have noted.
+ * While writes continue, two regions that are asked one after another are not at the same position; but they pass the same
+ * positions, since batches are the same everywhere. So from the first request on, the digest is updated with every batch and
+ * recorded with its position, and the comparison uses a position that all regions have recorded.
  *
- *     idle ──watched──► counting, in slices ──► keeping, with every batch ──nobody asked for 15 s──► idle
+ *     idle ──watched──► counting, in slices ──► recording, with every batch ──no request for 15 s──► idle
  *
- * Each described value adds its own hash to one sum, so a batch costs the values it touched: their former contributions
- * are taken out, the present ones put in. Counting yields to everything else after each slice; what a batch touches
- * meanwhile is counted with the batch, and passed over when its turn comes. While nobody asks it costs nothing.
+ * Each described value adds its own hash to one sum, so a batch costs the values it touched: their former hashes are subtracted,
+ * the present ones added. Counting yields after each slice; values that a batch touches meanwhile are counted with the batch, and
+ * skipped later. While idle it costs nothing.
  *
- * What a crash leaves: nothing; a restarted region counts anew when it is asked.
+ * What a crash leaves: nothing; a restarted region counts again at the next request.
  */
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import { DIGEST_KEPT_MS } from '../../../shared/protocol/deadlines.ts';
@@ -22,15 +22,18 @@ import type { CatalogWriter } from './catalog/catalog.ts';
 import { createValueHash, type DigestPart, digestHex, type ValueHash } from './digest.ts';
 import type { Ledger } from './ledger/ledger.ts';
 
-/** Positions kept, each as what its batch moved: they take no more room for many origins. The oldest go first. */
+/**
+ * Number of positions kept, each as the difference that its batch made, so that many origins take no more memory. The oldest are
+ * removed first.
+ */
 const KEPT_LIMIT = 4_096;
-/** How long counting may hold up everything else, and how long it then leaves to it. */
+/** Duration of a slice of counting, and of the pause after it. */
 const SLICE_MS = 5;
 const PAUSE_MS = 5;
-/** Values between two looks at the clock. */
+/** Values between two checks of the clock. */
 const LOOK_EVERY = 32;
 
-/** The digest after a batch, and where its origin stood before. */
+/** The digest after a batch, and the former sequence of its origin. */
 interface Note {
   readonly origin: string;
   readonly before: number;
@@ -41,9 +44,9 @@ interface Note {
 type Watched = Pick<DigestsReply, 'counting' | 'kept' | 'former'>;
 
 export interface KeptDigest {
-  /** Begins to keep, or goes on. Answers at most `limit` positions, the newest first; none while it is counting. */
+  /** Starts or continues recording. Returns at most `limit` positions, the newest first; none while it is counting. */
   watch(limit: number): Watched;
-  /** After each applied batch. */
+  /** Called after each applied batch. */
   applied(batch: Batch): void;
   stop(): void;
 }

@@ -1,9 +1,9 @@
 /**
  * The catalog: the live items, and the registers behind them.
  *
- * An item and its embedding are two last-writer-wins registers ordered by `Order` (epoch, HLC, origin, sequence). A
- * delete writes a tombstone to both; tombstones are never collected. `createdMs` is the lowest acceptance time of any
- * put ever seen, whatever won. Only a live item is visible; an embedding without its item is stored and waits.
+ * An item and its embedding are two last-writer-wins registers ordered by `Order` (epoch, HLC, origin, sequence). A delete writes
+ * a tombstone to both; tombstones are never collected. `createdMs` is the lowest acceptance time of any put ever applied,
+ * whichever won. Only a live item is visible; an embedding without its item is stored, invisible until the item is put.
  */
 import type { Event, Metadata, Order, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
@@ -12,7 +12,7 @@ export interface ItemRegister {
   readonly order: Order;
   /** As JSON in UTF-8 ({@link encodeMetadata}). Undefined: a tombstone. */
   readonly metadata: Uint8Array | undefined;
-  /** Lowest acceptance time of any put seen, epoch ms; undefined when only deletes were seen. */
+  /** Lowest acceptance time of any put, epoch ms; undefined if there were only deletes. */
   readonly createdMs: number | undefined;
   /** Acceptance time of the put or delete that won, epoch ms. */
   readonly updatedMs: number;
@@ -35,30 +35,30 @@ export interface Item {
 
 export interface Catalog {
   item(entity: number): Item | undefined;
-  /** The metadata of the live item with this ordinal; undefined where none is live. */
+  /** The metadata of the live item with this ordinal; undefined if none is live. */
   metadata(ordinal: number): Metadata | undefined;
-  /** Of a live item's metadata as JSON; 0 where none is live. */
+  /** Bytes of a live item's metadata as JSON; 0 if none is live. */
   metadataBytes(entity: number): number;
-  /** The `createdMs` of the live item with this ordinal; −1 where none is live. The hot path of ranking. */
+  /** The `createdMs` of the live item with this ordinal; −1 if none is live. On the hot path of ranking. */
   createdMs(ordinal: number): number;
   /** The embedding of a live item. */
   embedding(entity: number): Float32Array | undefined;
-  /** How many live items have an embedding; of those in `selection` where there is one. */
+  /** Number of live items with an embedding; of those in `selection` if it is given. */
   embeddedAmong(selection?: Selection): number;
   /**
-   * All live items by ascending ordinal, each decoded when its turn comes. The walk may be paused while events are applied:
-   * what they add is met later in it, or not at all.
+   * All live items by ascending ordinal, each decoded when it is reached. The iteration may be paused while events are applied:
+   * items that they add are returned later, or not at all.
    */
   items(): Iterable<Item>;
   /** Number of live items. */
   readonly size: number;
 }
 
-/** What the indexes must know after an event. Either part is absent when it did not change. */
+/** The change that the indexes need after an event. A part is absent if it did not change. */
 export interface CatalogChange {
   /** The item that is live now, or `gone`. */
   readonly item?: { readonly metadata: Metadata } | 'gone';
-  /** What the item had before, where it was live and `item` changed. */
+  /** The item's former metadata, if it was live and `item` changed. */
   readonly former?: Metadata;
   /** The embedding that is visible now, or `gone`. */
   readonly embedding?: Float32Array | 'gone';
@@ -66,13 +66,13 @@ export interface CatalogChange {
 
 export type RegisterSink = (entity: number, parts: readonly (string | number | Uint8Array)[]) => void;
 
-/** Metadata of items one after another, in memory that threads share. */
+/** A page of metadata of items, in shared memory. */
 export interface MetadataPage {
-  /** Records, each in words of four bytes: one that is the catalog's own, the number of bytes, the JSON. */
+  /** Records, each in words of four bytes: one that the catalog uses, the number of bytes, the JSON. */
   readonly words: Uint32Array;
 }
 
-/** Calls `visit` with where each JSON begins and ends in the page's bytes. */
+/** Calls `visit` with the start and end of each JSON in the page's bytes. */
 export function forEachMetadata({ words }: MetadataPage, visit: (start: number, end: number) => void): void {
   for (let word = 0; word < words.length; ) {
     const start = (word + 2) * 4;
@@ -87,16 +87,16 @@ export interface CatalogWriter extends Catalog {
   /** Merges an item put, a delete or an embedding put. */
   apply(placed: PlacedEvent): CatalogChange;
   /**
-   * Recovery: takes registers as the log's documents have them, into an empty catalog. `lend` is given the metadata of the live items
-   * as they are read, for other threads to read too: until {@link takeBack} nothing that was lent is written to. Answers the
-   * ordinals of these items, in the order in which they were lent.
+   * Recovery: loads the stored registers into an empty catalog. `lend` receives the metadata of the live items as they are read,
+   * for other threads to read too: until {@link takeBack} the lent pages are not overwritten. Returns the ordinals of these
+   * items, in the order in which they were lent.
    */
   load(
     items: Iterable<readonly [entity: number, register: ItemRegister]>,
     embeddings: Iterable<readonly [entity: number, register: EmbeddingRegister]>,
     lend?: (page: MetadataPage) => void,
   ): Int32Array;
-  /** Nobody reads any more what was lent. Idempotent. */
+  /** Called when the lent pages are no longer read. Idempotent. */
   takeBack(): void;
   /** The live items that have an embedding, with it. */
   embedded(): Iterable<readonly [entity: number, values: Float32Array]>;
@@ -104,11 +104,14 @@ export interface CatalogWriter extends Catalog {
   describe(sink: RegisterSink): void;
   /** Both registers of one entity, as `describe` feeds them. */
   describeEntity(entity: number, sink: RegisterSink): void;
-  /** Every entity with a register, once. The iteration may be paused while events are applied: what they add comes at its end. */
+  /**
+   * Every entity with a register, once. The iteration may be paused while events are applied: entities that they add are returned
+   * at its end.
+   */
   described(): Iterable<number>;
 }
 
-/** Metadata as registers have it. */
+/** Metadata in the encoding of registers. */
 export function encodeMetadata(metadata: Metadata): Uint8Array {
   return Buffer.from(JSON.stringify(metadata), 'utf8');
 }
@@ -135,7 +138,7 @@ export function mergeItem(
   const { event, order } = placed;
   const won = present === undefined || compare(order, present.order) > 0;
   const metadata = won && event.kind === 'item' ? encodeMetadata(event.metadata) : undefined;
-  // One that was set aside was a put all the same: regions may have taken it for one before.
+  // An event that was set aside still was a put: regions may have applied it as one before.
   const putMs = event.kind === 'item' || (event.kind === 'delete' && event.aside === 'item') ? atMs : undefined;
   if (present === undefined) return { order, metadata, createdMs: putMs, updatedMs: atMs };
   const createdMs =

@@ -1,30 +1,30 @@
 /**
- * Metadata by ordinal, as the JSON it is stored and logged in: the garbage collector never sees a million of them.
+ * Metadata by ordinal, as the JSON it is stored and logged in, outside the reach of the garbage collector.
  *
- * Records are written one after another into pages of 1 MiB: ordinal, length, bytes. What is replaced or removed stays where it
- * is as waste; a page that is more than half waste gives what lives in it to the page being written, and is used again. So the
- * arena takes at most about twice what lives in it, a record is moved at most about once for each one that goes, and no
- * change takes longer than reading one page.
+ * Records are written one after another into pages of 1 MiB: ordinal, length, bytes. A replaced or removed record stays in its
+ * page as waste. The live records of a page that is more than half waste are moved to the page being written, and the page is
+ * reused. So the arena takes at most about twice the size of its live records, a record is moved at most about once for each
+ * removed one, and no change takes longer than reading one page.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { MetadataPage } from './catalog.ts';
 
-/** Places count words of 4 bytes. */
+/** Offsets count words of 4 bytes. */
 const PAGE_WORD_BITS = 18;
 const PAGE_WORDS = 1 << PAGE_WORD_BITS;
 const PAGES_LIMIT = 2 ** (32 - PAGE_WORD_BITS);
 const WORD_MASK = PAGE_WORDS - 1;
 const HEAD_WORDS = 2;
 const FIRST_ORDINALS = 1_024;
-/** Decoded metadata that are kept: those of the items everybody asks for. A power of two. */
+/** Number of cached decoded metadata: those of the most requested items. A power of two. */
 const KEPT = 4_096;
 
 class Page {
-  /** Other threads may read it. */
+  /** Shared: other threads may read it. */
   readonly bytes = Buffer.from(new SharedArrayBuffer(PAGE_WORDS * 4));
   readonly words = new Uint32Array(this.bytes.buffer, 0, PAGE_WORDS);
-  /** Words written, and of these the wasted ones. */
+  /** Words written, and the wasted ones among them. */
   used = 0;
   wasted = 0;
 }
@@ -36,7 +36,7 @@ export class MetadataArena {
   private current = -1;
   /** By ordinal: page and word of the record + 1; 0: none. */
   private places = new Uint32Array(FIRST_ORDINALS);
-  /** Somebody reads the pages: none is emptied, and so none is written to twice. */
+  /** True while other threads read the pages: none is emptied, so none is overwritten. */
   private isLent = false;
   /** Pages that were lent so far are below it. */
   private lentPages = 0;
@@ -52,7 +52,7 @@ export class MetadataArena {
     return this.pages.length * PAGE_WORDS * 4;
   }
 
-  /** In place of what was there. */
+  /** Replaces the former metadata. */
   put(ordinal: number, json: Uint8Array): void {
     this.remove(ordinal);
     this.write(ordinal, json, 0, json.length);
@@ -70,7 +70,7 @@ export class MetadataArena {
     if (index !== this.current && page.wasted * 2 > page.used && !this.isLent) this.empty(index);
   }
 
-  /** What was written so far and not lent; with `all` also what is in the page being written. */
+  /** The pages that were written and not lent; with `all` also the page being written. */
   lend(lend: (page: MetadataPage) => void, all: boolean): void {
     this.isLent = true;
     const end = all ? this.pages.length : this.pages.length - 1;
@@ -80,7 +80,10 @@ export class MetadataArena {
     }
   }
 
-  /** Nobody reads them any more. What became waste meanwhile is given back at once: a page that is all waste has no next one. */
+  /**
+   * Called when other threads no longer read them. Pages that became waste meanwhile are released at once, because a page without
+   * live records would not be checked again.
+   */
   takeBack(): void {
     if (!this.isLent) return;
     this.isLent = false;
@@ -89,7 +92,7 @@ export class MetadataArena {
     }
   }
 
-  /** Each metadata are under their number in `ordinals` from now on instead of their ordinal. None was looked at so far. */
+  /** Renumbers the metadata: `ordinals` has the ordinal for each number. None was read before. */
   renumber(ordinals: Int32Array): void {
     const former = this.places;
     this.places = new Uint32Array(FIRST_ORDINALS);
@@ -103,14 +106,14 @@ export class MetadataArena {
     }
   }
 
-  /** Bytes of the JSON; 0 where there is none. */
+  /** Bytes of the JSON; 0 if there is none. */
   size(ordinal: number): number {
     if (!this.has(ordinal)) return 0;
     const place = this.places[ordinal]! - 1;
     return this.pages[place >>> PAGE_WORD_BITS]!.words[(place & WORD_MASK) + 1]!;
   }
 
-  /** The bytes as they lie in the arena: for use before the next change. */
+  /** The bytes in the arena itself, valid until the next change. */
   json(ordinal: number): Uint8Array | undefined {
     if (!this.has(ordinal)) return undefined;
     const place = this.places[ordinal]! - 1;
@@ -120,7 +123,7 @@ export class MetadataArena {
     return bytes.subarray(start, start + words[word + 1]!);
   }
 
-  /** Decoded; what is asked for often is decoded once. */
+  /** Decoded metadata; frequently requested ones are cached. */
   get(ordinal: number): Metadata | undefined {
     const slot = ordinal % KEPT;
     if (this.keptOrdinals[slot] === ordinal) return this.kept[slot];
@@ -132,7 +135,7 @@ export class MetadataArena {
     return metadata;
   }
 
-  /** Decoded anew: for walks over everything. */
+  /** Decoded without the cache, for iterations over everything. */
   decode(ordinal: number): Metadata | undefined {
     if (!this.has(ordinal)) return undefined;
     const place = this.places[ordinal]! - 1;
@@ -157,7 +160,7 @@ export class MetadataArena {
     page.used += words;
   }
 
-  /** Another page to write to. The one that was written last may be half waste by now, and is looked at with its next waste. */
+  /** Begins another page. The former one may be half waste by now, and is checked with its next waste. */
   private turn(): Page {
     const reused = this.free.pop();
     if (reused === undefined) {
@@ -169,7 +172,7 @@ export class MetadataArena {
     return this.pages[this.current]!;
   }
 
-  /** Moves what lives in the page to the one being written. */
+  /** Moves the live records of the page to the one being written. */
   private empty(index: number): void {
     const page = this.pages[index]!;
     for (let word = 0; word < page.used; ) {

@@ -1,6 +1,6 @@
 /**
- * The orders of one kind of register, by ordinal: 20 bytes each, in pages that are made when one of their orders is first
- * written and never move. Epoch and origin, of which there are few, are kept once.
+ * The orders of one kind of register, by ordinal: 20 bytes each, in pages that are allocated at the first write to them and never
+ * move. Epoch and origin, of which there are few, are kept once.
  */
 import type { Order } from '../../../../shared/protocol/events.ts';
 
@@ -23,7 +23,7 @@ export class OrderColumn {
   private readonly pages: (Page | undefined)[] = [];
   private readonly terms: Term[] = [];
   private readonly byOrigin = new Map<string, number[]>();
-  /** Index of the term that was asked for last: orders come in runs of one. */
+  /** Index of the term that was looked up last: consecutive orders mostly have the same one. */
   private latest = -1;
 
   has(ordinal: number): boolean {
@@ -52,7 +52,7 @@ export class OrderColumn {
     page.terms[at] = this.termOf(epoch, origin) + 1;
   }
 
-  /** The same orders, each under its number in `ordinals` instead of its ordinal. */
+  /** The same orders, renumbered by `ordinals`. */
   renumbered(ordinals: Int32Array): OrderColumn {
     const column = new OrderColumn();
     column.terms.push(...this.terms);

@@ -1,4 +1,4 @@
-/** A set of ordinals as bits, so that those of a selection are counted 32 at a time. */
+/** A set of ordinals as bits, so that its intersection with a selection is counted 32 at a time. */
 
 import type { Selection } from '../filter-index/filter-index.ts';
 import { grown } from '../memory/memory.ts';

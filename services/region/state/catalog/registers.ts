@@ -1,6 +1,6 @@
 /**
- * The catalog in memory: both registers of every entity in columns by ordinal, and what of them is live. A register takes 20
- * bytes for its order, an item 8 for its moment and its metadata as JSON; embeddings are objects, for those that have one.
+ * The catalog in memory: both registers of every entity in columns by ordinal, and the set of live items. A register takes 20
+ * bytes for its order, an item 8 for its creation time and its metadata as JSON; embeddings are objects.
  */
 
 import { assert } from '../../../../shared/kernel/kernel.ts';
@@ -26,11 +26,11 @@ import { OrdinalSet } from './ordinal-set.ts';
 const FIRST_ORDINALS = 1_024;
 /** As many as the ledger has shards. */
 const NEIGHBOURHOODS = 256;
-/** No put was seen. A tombstone over a put seen at t is {@link BURIED} − t. */
+/** No put was applied. A tombstone over a put at t is {@link BURIED} − t. */
 const NEVER = -1;
 const BURIED = -2;
 
-/** An empty catalog; with a numbering of its own where it shares none. */
+/** An empty catalog; with a numbering of its own unless it shares one. */
 export function createRegisters({ entities }: { entities?: Entities } = {}): CatalogWriter {
   return new ColumnRegisters(entities ?? new Entities());
 }
@@ -40,13 +40,13 @@ class ColumnRegisters implements CatalogWriter {
   private itemOrders = new OrderColumn();
   private readonly embeddingOrders = new OrderColumn();
   private readonly arena = new MetadataArena();
-  /** By ordinal, of those that are no tombstones. */
+  /** By ordinal, without tombstones. */
   private readonly embeddings = new Map<number, Float32Array>();
   /** Ordinals whose embedding is visible. */
   private readonly embeddedOnes = new OrdinalSet();
-  /** By ordinal: lowest acceptance time of any put where the item is live, else negative. */
+  /** By ordinal: lowest acceptance time of any put if the item is live, otherwise negative. */
   private created = new Float64Array(FIRST_ORDINALS).fill(NEVER);
-  /** By ordinal: the acceptance time of the item's winner, where it is not the millisecond of its HLC. */
+  /** By ordinal: the acceptance time of the item's winner, if it is not the millisecond of its HLC. */
   private updatedApart = new Map<number, number>();
   /** Every ordinal with a register, in the order in which it got its first. */
   private readonly registered: number[] = [];
@@ -150,7 +150,7 @@ class ColumnRegisters implements CatalogWriter {
     lend?: (page: MetadataPage) => void,
   ): Int32Array {
     assert(this.registered.length === 0, 'registers are loaded into an empty catalog');
-    // As the rows come at first, each under its number: columns are written one after another.
+    // First in the order of the rows, each under its number: columns are written one after another.
     let entities = new Float64Array(FIRST_ORDINALS);
     let rows = 0;
     const live: number[] = [];
@@ -158,7 +158,7 @@ class ColumnRegisters implements CatalogWriter {
       if (rows === entities.length) entities = grown(entities, rows + 1);
       entities[rows] = entity;
       this.storeItem(rows, register, true);
-      // One that was put was accepted once: metadata are a live item's.
+      // A put has an acceptance time: metadata belong to a live item.
       assert(this.arena.has(rows) === this.created[rows]! >= 0, 'an item with metadata is live', () => entity);
       if (this.created[rows]! >= 0) live.push(rows);
       if (lend !== undefined) this.arena.lend(lend, false);
@@ -176,8 +176,8 @@ class ColumnRegisters implements CatalogWriter {
   }
 
   /**
-   * Ordinals of these entities. Those without one get theirs in the order of a part of their hash, by which the ledger is cut into
-   * shards: what is loaded together then lies side by side in every table.
+   * Ordinals of these entities. Those without one get theirs in the order of the part of their hash that divides the ledger into
+   * shards: entities that are loaded together are then neighbours in every table.
    */
   private number(entities: Float64Array): Int32Array {
     const ends = new Uint32Array(NEIGHBOURHOODS);
@@ -217,7 +217,7 @@ class ColumnRegisters implements CatalogWriter {
     return order && { order, values: this.embeddings.get(ordinal) };
   }
 
-  /** `replaced`: order and metadata are others than those that are there. */
+  /** `replaced`: order and metadata differ from the present ones. */
   private storeItem(ordinal: number, register: ItemRegister, replaced: boolean): void {
     const { order, metadata, createdMs, updatedMs } = register;
     this.noteRegister(ordinal);

@@ -1,18 +1,18 @@
 /**
- * Every entity this region ever met - in an item, a delete, an embedding or a signal - under a small number of its own, its
- * ordinal: 0, 1, 2 … in the order they were met. Catalog, ledger, filter index, text and vectors share the numbering, so that a
- * set of entities is a list or a bitmap of ordinals everywhere.
+ * Every entity of an applied item, delete, embedding or signal, with a small number, its ordinal: 0, 1, 2 … in order of first
+ * use. Catalog, ledger, filter index, text index and vector index share the numbering, so that a set of entities is a list or a
+ * bitmap of ordinals everywhere.
  *
- * Promise: an entity keeps its ordinal as long as the process lives, and no other entity ever has it. The order differs
- * from region to region and from start to start: nothing that is answered, stored or digested may depend on it.
+ * Promise: an entity keeps its ordinal for the lifetime of the process, and no other entity ever has it. The order differs from
+ * region to region and from start to start: nothing that is answered, stored or digested may depend on it.
  *
- * Open addressing over ordinals alone (4 bytes a place, at most three quarters full), entities in pages that never move:
- * 13 to 19 bytes an entity, and up to 8 more while the table grows.
+ * Open addressing over ordinals alone (4 bytes a slot, at most three quarters full), entities in pages that never move: 13 to 19
+ * bytes an entity, and up to 8 more while the table grows.
  */
 const PAGE_BITS = 12;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
 const FIRST_PLACES = 1_024;
-/** Entities that move to the grown table with each new one: growing never takes long. */
+/** Entities that move to the grown table with each new one, so that growing never takes long. */
 const MOVED_AT_ONCE = 8;
 const TWO_32 = 4_294_967_296;
 
@@ -21,7 +21,7 @@ export class Entities {
   private places = new Int32Array(FIRST_PLACES);
   private readonly pages: Float64Array[] = [];
   private count = 0;
-  /** While the table grows: the places as they were before, which still tell of ordinals from `moved` on. */
+  /** While the table grows: the former slots, which still have the ordinals from `moved` on. */
   private former: Int32Array | undefined;
   private formerCount = 0;
   private moved = 0;
@@ -31,7 +31,7 @@ export class Entities {
     return this.count;
   }
 
-  /** −1: never met. */
+  /** −1 if it has no ordinal. */
   find(entity: number): number {
     const ordinal = this.findIn(this.places, entity);
     return ordinal >= 0 || this.former === undefined ? ordinal : this.findIn(this.former, entity);
@@ -45,7 +45,7 @@ export class Entities {
     }
   }
 
-  /** The entity's ordinal, given now where it had none. */
+  /** The entity's ordinal, assigned now if it had none. */
   ordinal(entity: number): number {
     const mask = this.places.length - 1;
     let place = hashOf(entity) & mask;
@@ -69,7 +69,7 @@ export class Entities {
     return this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK]!;
   }
 
-  /** Makes room for so many, that growing does not place them again and again. */
+  /** Reserves capacity for this many, so that they are not rehashed repeatedly. */
   reserve(count: number): void {
     let length = this.places.length;
     while (count * 4 > length * 3) length *= 2;
@@ -92,7 +92,7 @@ export class Entities {
     this.places = new Int32Array(length);
   }
 
-  /** Long before the table has to grow again all are moved. */
+  /** All are moved long before the table has to grow again. */
   private moveSome(): void {
     const end = Math.min(this.formerCount, this.moved + MOVED_AT_ONCE);
     for (; this.moved < end; this.moved++) this.place(this.entity(this.moved), this.moved);
@@ -100,7 +100,7 @@ export class Entities {
   }
 }
 
-/** 32 mixed bits of an integer below 2^53 (the finalizer of MurmurHash3): the same in every process, for ever. */
+/** 32 mixed bits of an integer below 2^53 (the finalizer of MurmurHash3): the same in every process and version. */
 export function hashOf(entity: number): number {
   let bits = (entity >>> 0) ^ Math.imul(Math.floor(entity / TWO_32), 0x9e3779b1);
   bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);

@@ -1,12 +1,12 @@
 /**
- * Filter index by an inverted index: for each field and value who has it, for numbers in order as well.
+ * Filter index as an inverted index: for each field and value the items that have it; numbers also in order.
  *
- * A selection starts from the filter that can leave the fewest. When those are few they are listed, and each is tested
- * against the other filters by its metadata; when they are many, bitmaps are combined, 32 items a step. One value alone is
- * answered as it is kept. So a filter costs in proportion to what it leaves, an eighth of a byte an item at most, plus what
- * the union of its values costs.
+ * A selection starts from the most selective filter. If it leaves few items, they are listed, and each is tested against the
+ * other filters by its metadata; if it leaves many, bitmaps are combined, 32 items a step. The set of a single value is returned
+ * as it is stored. So a filter costs in proportion to its result, an eighth of a byte an item at most, plus the union of its
+ * values.
  *
- * What an item has is read where it is kept, in the catalog: nothing is here a second time.
+ * The values of an item are read from the catalog and not stored a second time.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
@@ -20,14 +20,17 @@ import { NumberOrder } from './number-order.ts';
 import { BitSelection, ListSelection, selectionOf } from './selections.ts';
 import { LONG_LIST, TextTable } from './text-table.ts';
 
-/** A filter that leaves at most one in so many items is listed, not combined as bits: the catalog decodes what is looked at. */
+/**
+ * A filter that leaves at most one in this many items is listed, not combined as bits, because testing an item decodes its
+ * metadata.
+ */
 const LISTED_ONE_IN = 1_024;
-/** How many combined selections are kept for whoever asks the same before an item changes. */
+/** Number of combined selections that are cached until an item changes. */
 const KEPT = 16;
 
 export interface FilterIndexOptions {
   readonly entities: Entities;
-  /** What the live item with this ordinal has; when filter index are told of a change, what it has from now on. */
+  /** The metadata of the live item with this ordinal; during a change the new metadata. */
   readonly metadataOf: (ordinal: number) => Metadata | undefined;
 }
 
@@ -35,21 +38,21 @@ export function createFilterIndex(options: FilterIndexOptions): FilterIndex & Ad
   return new BitmapFilterIndex(options);
 }
 
-/** What is of one field. */
+/** The sets of one field. */
 export interface Field {
   readonly texts: TextTable;
   readonly numbers: NumberOrder;
 }
 
-/** What a filter selects, or all that bound one field's numbers, before it is looked at item by item. */
+/** The selection of one filter, or of all filters that bound one field's numbers, before items are tested. */
 interface Part {
   readonly filters: readonly Filter[];
   /** No more items than this. */
   readonly atMost: number;
   readonly sets: { forEach(visit: (set: MemberSet) => void): void };
-  /** Where `sets` is known to be this one; {@link NO_MEMBERS}: none. */
+  /** The only one of `sets`, if there is one; {@link NO_MEMBERS}: none. */
   readonly only?: MemberSet;
-  /** Undefined: what is in any of `sets`; else what is in this and in none of them. */
+  /** Undefined: the union of `sets`; otherwise the difference of this and all of them. */
   readonly outOf?: Members;
 }
 
@@ -60,10 +63,10 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex {
   private live = new Bitmap(0);
   private readonly catalogued: (ordinal: number) => Metadata | undefined;
   private formerOf: (entity: number) => Metadata | undefined = () => undefined;
-  /** The item that is being changed, and what of it is here at this moment. */
+  /** The item that is being changed, and its values that are indexed now. */
   private changing = -1;
   private changingHas: Metadata = {};
-  /** What was combined since an item changed last, by filters; the oldest first. */
+  /** Selections combined since an item changed last, by filters; the oldest first. */
   private readonly kept = new Map<string, Selection>();
 
   constructor({ entities, metadataOf }: FilterIndexOptions) {
@@ -89,7 +92,7 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex {
     const present = this.live.has(ordinal) ? former : undefined;
     if (present === undefined && this.live.has(ordinal)) return;
     if (this.kept.size > 0) this.kept.clear();
-    // What tells texts apart is what the item has: the former while it is taken out, the new one before it is put in.
+    // Texts are compared with the item's values: the former ones while it is removed, the new ones before it is added.
     this.changing = ordinal;
     if (present !== undefined) {
       this.changingHas = present;
@@ -166,7 +169,7 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex {
     return new ListSelection(ordinals.filter((ordinal, at) => at === 0 || ordinals[at - 1] !== ordinal));
   }
 
-  /** One for each filter by text, one for each field that is bounded by numbers: a range is less than its two halves. */
+  /** One for each filter by text, one for each field with number bounds: a range is smaller than its two half-ranges. */
   private parts(filters: readonly Filter[]): Part[] {
     const parts: Part[] = [];
     const bounds = new Map<string, Filter[]>();
@@ -193,7 +196,7 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex {
     if (numbers === undefined) return { filters, atMost: 0, sets: [], only: NO_MEMBERS };
     const range = numbers.range(filters);
     const atMost = numbers.countIn(range);
-    // Whichever is less to go through, what is in the range or what is not.
+    // The smaller of the range and its complement.
     const outside = !this.isFew(atMost) && atMost * 2 > this.pool.sizeOf(numbers.everyone);
     if (!outside) return { filters, atMost, sets: { forEach: (visit) => numbers.forEachIn(range, visit) } };
     return {
@@ -204,7 +207,7 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex {
     };
   }
 
-  /** The items of a part as words that may be read only; of any length. */
+  /** The items of a part as read-only words, of any length. */
   private bits({ sets, only, outOf }: Part): Int32Array {
     const members = only === undefined || outOf !== undefined ? undefined : this.pool.read(only);
     if (members instanceof Bitmap) return members.words;
@@ -240,7 +243,7 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex {
     return (ordinal, text) => isText(this.metadataOf(ordinal)![name], text);
   }
 
-  /** Takes the item out of what it had and `next` has not. */
+  /** Removes the item from the sets of former values that `next` does not have. */
   private drop(ordinal: number, former: Metadata, next: Metadata): void {
     for (const name of Object.keys(former)) {
       const value = former[name]!;
@@ -253,7 +256,7 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex {
     }
   }
 
-  /** A filter compares texts, and a number counts as the text it is written as. */
+  /** A filter compares texts; a number is compared as its text. */
   private setsOf({ texts, numbers }: Field, text: string): MemberSet[] {
     const number = Number(text);
     const sets = [texts.get(text), String(number) === text ? numbers.get(number) : NO_MEMBERS];
@@ -270,7 +273,7 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex {
   }
 }
 
-/** Whether the text is the value, or one of the values; numbers are not told apart here. */
+/** Whether the text is the value, or one of the values; numbers are compared as texts here. */
 export function isText(value: MetadataValue | undefined, text: string): boolean {
   if (typeof value === 'string') return value === text;
   return typeof value === 'object' ? value.includes(text) : String(value) === text;

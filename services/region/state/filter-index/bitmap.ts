@@ -4,7 +4,7 @@ export interface BitmapImage {
   readonly count: number;
 }
 
-/** A set of ordinals as bits: an eighth of a byte an ordinal up to the highest one, whatever is in it. */
+/** A set of ordinals as bits: an eighth of a byte an ordinal up to the highest one, whatever the number of members. */
 export class Bitmap {
   /** Ordinal o is bit o & 31 of word o >> 5. */
   words: Int32Array;

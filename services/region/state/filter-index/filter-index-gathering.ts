@@ -1,6 +1,6 @@
 /**
- * Filter index of very many items at once: told them one after another in any order, it puts its sets in order at the end, which
- * takes a fraction of the time. Made to be adopted by a {@link FilterIndex}.
+ * Builds a filter index of very many items: it receives them in any order and sorts its sets once at the end, which takes a
+ * fraction of the time. A {@link FilterIndex} adopts the result.
  */
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { MetadataScan } from '../../metadata/metadata.ts';
@@ -19,7 +19,7 @@ export class FilterIndexGathering {
   private readonly items: number[] = [];
   private readonly byNameId: (Field | undefined)[] = [];
 
-  /** `metadataOf` an item by the number it was gathered under; `room`: for so many members of sets without growing. */
+  /** `metadataOf` an item by the number it was gathered under; `room`: initial capacity, in members of sets. */
   constructor({
     metadataOf,
     capacity: room,
@@ -44,7 +44,7 @@ export class FilterIndexGathering {
     }
   }
 
-  /** Of what was gathered, each item under its ordinal, which is at its number in `ordinals`. */
+  /** The index of the gathered items, each under its ordinal, which `ordinals` has at its number. */
   image(ordinals: Int32Array): FilterIndexImage {
     const pool = new MemberPool();
     const become = this.gathering.finish(pool, ordinals);

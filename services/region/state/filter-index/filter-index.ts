@@ -1,9 +1,9 @@
 /**
- * Filter index: which live items have which metadata, kept so that a filter costs in proportion to what it leaves.
+ * Filter index: which live items have which metadata, such that a filter costs in proportion to its result.
  *
- * Semantics, the same however a selection is found (`services/region/filter/filter.ts` is the definition): `in` and `not_in` compare a
- * value as text - `true`, `1990`, `music` -, and a `string[]` matches when any element does; the order operators hold for
- * numbers only. A field the item lacks is in nothing: it fails `in` and every order operator, and passes `not_in`.
+ * Semantics, the same however a selection is found (`services/region/filter/filter.ts` is the definition): `in` and `not_in`
+ * compare a value as text - `true`, `1990`, `music` -, and a `string[]` matches when any element does; the order operators match
+ * numbers only. A missing field fails `in` and every order operator, and passes `not_in`.
  */
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Filter } from '../../filter/filter.ts';
@@ -12,15 +12,15 @@ import type { MemberPoolImage } from './member-pool.ts';
 import type { NumberOrderImage } from './number-order.ts';
 import type { TextTableImage } from './text-table.ts';
 
-/** The live items that pass every filter, as they were when it was made: for use before the next write is applied. */
+/** The live items that pass every filter; valid until the next write is applied. */
 export interface Selection {
-  /** How many there are. */
+  /** Number of items. */
   readonly count: number;
-  /** By {@link Entities} ordinal, as everything else here. */
+  /** By {@link Entities} ordinal. */
   has(ordinal: number): boolean;
-  /** Whether any ordinal from `first` to below `end` is among them: one look for up to 32 that are aligned by their number. */
+  /** Whether it has any ordinal from `first` to below `end`: one word access for up to 32 aligned ordinals. */
   any(first: number, end: number): boolean;
-  /** The same as a bitmap, 32 ordinals a word, where it is one: to be copied, not changed. */
+  /** The same as a bitmap, 32 ordinals a word, if it is one; read-only. */
   readonly words?: Int32Array;
   /** Each once, ascending. */
   forEach(visit: (ordinal: number) => void): void;
@@ -28,13 +28,13 @@ export interface Selection {
 
 export interface FilterIndex {
   /**
-   * The live item's metadata; `former`, what it had so far: undefined for one that was not live. Nothing happens to an item
-   * that is told a second time as if it were new.
+   * Indexes the live item's metadata; `former`: its former metadata, undefined if it was not live. Indexing an item a second time
+   * as new has no effect.
    */
   put(entity: number, metadata: Metadata, former: Metadata | undefined): void;
-  /** The item, which had `former`, is gone. Idempotent. */
+  /** Removes the item, whose metadata were `former`. Idempotent. */
   remove(entity: number, former: Metadata | undefined): void;
-  /** All filters must hold; without any: every live item. */
+  /** The items that pass all filters; without any filter every live item. */
   select(filters: readonly Filter[]): Selection;
 }
 
@@ -51,8 +51,8 @@ export interface FilterIndexImage {
 
 export interface AdoptsFilterIndex {
   /**
-   * Takes over what was built of the live items; nothing was told so far. `formerOf` answers, as long as there is such an
-   * item, what one had then that is another by now and was not told since; undefined for all others.
+   * Adopts the index that was built from the live items; nothing was indexed here before. For an item that changed since and is
+   * not indexed yet, `formerOf` returns its values at the time of the build; undefined for all others.
    */
   adopt(image: FilterIndexImage, formerOf: (entity: number) => Metadata | undefined): void;
 }

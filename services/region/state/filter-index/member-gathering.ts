@@ -1,6 +1,6 @@
 /**
- * Sets of very many members that only grow, in whatever order they come: what a {@link MemberPool} keeps in order with each
- * member is put in order once, at the end. A set of one is that member; of others each member is written down with its set.
+ * Builds sets of very many members in any order: it sorts once at the end, where a {@link MemberPool} keeps the order with each
+ * member. A set of one is that member; for others each member is stored with its set.
  */
 
 import { BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
@@ -20,7 +20,7 @@ export class MemberGathering {
   private latest = new Int32Array(FIRST_SETS);
   private setCount = 0;
 
-  /** `room`: for so many members without growing. The system gives memory when it is touched. */
+  /** `room`: initial capacity, in members. The system allocates memory at the first access. */
   constructor({ room = FIRST_NOTES }: { room?: number | undefined } = {}) {
     this.members = new Int32Array(room);
     this.sets = new Int32Array(room);
@@ -36,7 +36,7 @@ export class MemberGathering {
     return set >= 0 ? set : this.latest[~set]!;
   }
 
-  /** What one item has is told without another in between: that it is in a set already is seen by the last one. */
+  /** The values of one item are added consecutively, so a repeated member is detected by the last one. */
   with(set: MemberSet, member: number): MemberSet {
     if (set === NO_MEMBERS || set === member) return member;
     if (set < 0) {
@@ -68,7 +68,7 @@ export class MemberGathering {
     this.latest[number] = member;
   }
 
-  /** Puts all sets into a pool, each member as `numbers` has it; answers what became of a set. */
+  /** Puts all sets into a pool, each member as `numbers` has it; returns the new number of each set. */
   finish(pool: MemberPool, numbers: Int32Array): (set: MemberSet) => MemberSet {
     const ends = new Int32Array(this.setCount);
     for (let number = 1; number < this.setCount; number++) ends[number] = ends[number - 1]! + this.counts[number - 1]!;

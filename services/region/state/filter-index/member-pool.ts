@@ -1,16 +1,15 @@
 /**
- * Sets of ordinals, as many as there are values: each in the form that is smallest for how many it holds, and none of them
- * an object of its own while it is small. A set is known by a number:
+ * Sets of ordinals, one for each value: each in the form that is smallest for its number of members, and none of them an object
+ * of its own while it is small. A set is identified by a number:
  *
  *     ordinal ≥ 0                 that ordinal alone
- *     negative                    ~(place · 32 + class): an ascending list in a block of 4 · 2^class words, its length first;
- *                                 class 31: a bitmap
+ *     negative                    ~(index · 32 + class): an ascending list in a block of 4 · 2^class words, its length first; class 31: a bitmap
  *
- * Blocks of one class lie side by side in slabs, and are given back to their class. A list becomes a bitmap when it holds more
- * than one in 64 ordinals, where inserting would take longer and the bitmap takes 8 bytes a member at most; a bitmap
- * becomes a list again at half of that.
+ * Blocks of one class are allocated from slabs, and freed to their class. A list becomes a bitmap when it has more than one in 64
+ * ordinals, where inserting would take longer and the bitmap takes 8 bytes a member at most; a bitmap becomes a list again at
+ * half of that.
  *
- * Every change answers the set's number from then on; the former one may then belong to another set.
+ * Every change returns the set's new number; the former one may then belong to another set.
  */
 import { Bitmap, type BitmapImage, forEachBit } from './bitmap.ts';
 
@@ -37,7 +36,7 @@ interface SizeClass {
   used: number;
 }
 
-/** A pool as plain data, to be handed to another thread. */
+/** A pool as plain data, for the transfer between threads. */
 export interface MemberPoolImage {
   readonly classes: SizeClass[];
   readonly bitmaps: (BitmapImage | undefined)[];
@@ -78,7 +77,7 @@ export class MemberPool {
     return slab[start + 1]!;
   }
 
-  /** To be read before the next change. */
+  /** Valid until the next change. */
   read(set: MemberSet): Members {
     if (set >= 0) return Int32Array.of(set);
     if (set === NO_MEMBERS) return new Int32Array(0);
@@ -148,7 +147,7 @@ export class MemberPool {
     return last;
   }
 
-  /** A set of these, each once, in any order; they are sorted where they lie. */
+  /** Creates a set of these, each once, in any order; they are sorted in place. */
   of(ordinals: Int32Array): MemberSet {
     const { length } = ordinals;
     if (length === 0) return NO_MEMBERS;
@@ -238,7 +237,7 @@ export function forEachMember(members: Members, visit: (ordinal: number) => void
   else for (let at = 0; at < members.length; at++) visit(members[at]!);
 }
 
-/** The first place from `first` to `end` whose ordinal is not below `ordinal`; `end`: there is none. */
+/** The first index from `first` to `end` whose ordinal is not below `ordinal`; `end` if there is none. */
 export function lowerBound(ordinals: Int32Array, ordinal: number, first = 0, end = ordinals.length): number {
   let low = first;
   let high = end;

@@ -1,5 +1,5 @@
 /**
- * Numbers of one field in ascending order, and who has them: chunks of up to 256 distinct numbers, found by their first.
+ * Numbers of one field in ascending order, with their sets of items: chunks of up to 256 distinct numbers, found by their first.
  * A put moves the rest of one chunk; a range is read chunk by chunk.
  */
 import type { Filter } from '../../filter/filter.ts';
@@ -16,7 +16,7 @@ interface Chunk {
   items: number;
 }
 
-/** Where a number stands, or would: before the number at `at` of the chunk at `chunk`. */
+/** The position of a number, or where it would be inserted: before the number at `at` of the chunk at `chunk`. */
 interface Spot {
   readonly chunk: number;
   readonly at: number;
@@ -32,22 +32,22 @@ function isBefore(a: Spot, b: Spot): boolean {
   return a.chunk < b.chunk || (a.chunk === b.chunk && a.at < b.at);
 }
 
-/** An order as plain data: its chunks one after another; `sets` are those of the pool it is handed over with. */
+/** An order as plain data: its chunks one after another; `sets` are those of the pool that is transferred with it. */
 export interface NumberOrderImage {
   readonly numbers: Float64Array;
   readonly sets: Int32Array;
-  /** Of each chunk: where it ends in `numbers`, and its items. */
+  /** For each chunk: its end in `numbers`, and its items. */
   readonly ends: readonly number[];
   readonly items: readonly number[];
   readonly everyone: MemberSet;
 }
 
-/** Where the sets are: of a gathering the order is only added to. */
+/** The pool of the sets; with a gathering the order is only added to. */
 export type NumberSets = Pick<MemberPool, 'sizeOf' | 'with' | 'without'>;
 
 export class NumberOrder {
   private readonly chunks: Chunk[] = [];
-  /** Items that have a number here, whichever. */
+  /** Number of items with any number. */
   everyone = NO_MEMBERS;
   private readonly pool: NumberSets;
 
@@ -66,7 +66,7 @@ export class NumberOrder {
     }
   }
 
-  /** With `become` of each set in its place. */
+  /** Replaces each set by `become` of it. */
   image(become: (set: MemberSet) => MemberSet): NumberOrderImage {
     const { chunks } = this;
     const ends: number[] = [];
@@ -91,7 +91,7 @@ export class NumberOrder {
     if (this.chunks.length === 0) this.chunks.push({ numbers: [], sets: [], items: 0 });
     let { chunk: index, at } = this.spot(number);
     if (index === this.chunks.length) {
-      // Above all others.
+      // Adds a number above all others.
       index--;
       at = this.chunks[index]!.numbers.length;
     }
@@ -106,7 +106,7 @@ export class NumberOrder {
     if (chunk.numbers.length > CHUNK) this.split(index);
   }
 
-  /** The item has this number. */
+  /** Adds the item to this number. */
   remove(number: number, ordinal: number): void {
     this.everyone = this.pool.without(this.everyone, ordinal);
     const { chunk: index, at } = this.spot(number);
@@ -122,7 +122,7 @@ export class NumberOrder {
     if (chunk.numbers.length === 0) this.chunks.splice(index, 1);
   }
 
-  /** What all of the filters, each of which bounds a number, leave. */
+  /** The range that all of the filters, each of which bounds a number, leave. */
   range(filters: readonly Filter[]): NumberRange {
     let from: Spot = { chunk: 0, at: 0 };
     let to: Spot = { chunk: this.chunks.length, at: 0 };
@@ -134,7 +134,7 @@ export class NumberOrder {
     return isBefore(from, to) ? { from, to } : { from, to: from };
   }
 
-  /** Items in the range. */
+  /** Number of items in the range. */
   countIn({ from, to }: NumberRange): number {
     let count = 0;
     for (let index = from.chunk; index <= to.chunk && index < this.chunks.length; index++) {
@@ -168,7 +168,7 @@ export class NumberOrder {
     return next.at < this.chunks[spot.chunk]!.numbers.length ? next : { chunk: spot.chunk + 1, at: 0 };
   }
 
-  /** Where the number is; where it is not, the first above it; beyond the last chunk: it is above all. */
+  /** The position of the number; if it is absent, of the first above it; beyond the last chunk if it is above all. */
   private spot(number: number): Spot {
     const { chunks } = this;
     let low = 0;
@@ -193,7 +193,7 @@ export class NumberOrder {
 
   private split(index: number): void {
     const chunk = this.chunks[index]!;
-    // Numbers that come in order leave full chunks behind.
+    // Numbers added in ascending order leave full chunks.
     const keep = index === this.chunks.length - 1 ? CHUNK : CHUNK / 2;
     const numbers = chunk.numbers.splice(keep);
     const sets = chunk.sets.splice(keep);

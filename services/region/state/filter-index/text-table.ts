@@ -1,10 +1,11 @@
 /**
- * The texts of one field, and who has them. A place holds a hash and a set of members; what the text is is read off its member
- * while there is one, and kept from the second on: titles and ids cost no copy, and a shared text is not read again with every
- * put. Of a long list it is kept from the first: to read off each of its texts that the list has it would take its square. Open addressing over 256 parts that grow each for itself, so that a million texts never halt the process to be moved; 11
- * to 21 bytes a text, and the shared ones themselves.
+ * The texts of one field, with their sets of items. A slot has a hash and a set of members. The text itself is read from its
+ * member while there is only one, and stored from the second on: titles and ids cost no copy, and a shared text is not read again
+ * with every put. The texts of a long list are stored from the first on: reading each from the list would take quadratic time.
+ * Open addressing over 256 parts that grow separately, so that moving a million texts never pauses the process; 11 to 21 bytes a
+ * text, plus the shared ones.
  *
- * `hasText` must be true, for each member of each set here, of the text it is in for.
+ * Invariant: `hasText` is true for each member of each set and the text of the set.
  */
 import { isAt, textHash } from '../../metadata/metadata.ts';
 import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
@@ -12,31 +13,31 @@ import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
 const PART_BITS = 8;
 const FIRST_PLACES = 4;
 
-/** A list of more texts than this is not searched for each of them. */
+/** Lists of more texts than this are not searched for each text. */
 export const LONG_LIST = 16;
 
 interface Part {
   /** A power of two; {@link NO_MEMBERS}: empty. At most three quarters are in use. */
   sets: Int32Array;
   hashes: Int32Array;
-  /** By place, of those whose set had a second member once, or that are of a long list; empty: of none. */
+  /** By slot, for texts whose set once had a second member, or of a long list; otherwise empty. */
   texts: (string | undefined)[];
   used: number;
 }
 
-/** A table as plain data; `sets` are those of the pool it is handed over with. */
+/** A table as plain data; `sets` are those of the pool that is transferred with it. */
 export interface TextTableImage {
   readonly parts: (PartImage | undefined)[];
   readonly count: number;
 }
 
 interface PartImage extends Omit<Part, 'texts'> {
-  /** Texts that are kept, and the places they stand at. */
+  /** Stored texts, and their slots. */
   readonly kept: readonly string[];
   readonly places: Int32Array;
 }
 
-/** Where the sets are: of a gathering the table is only added to. */
+/** The pool of the sets; with a gathering the table is only added to. */
 export type TextSets = Pick<MemberPool, 'lowestOf' | 'with' | 'without'>;
 
 export class TextTable {
@@ -81,7 +82,7 @@ export class TextTable {
     this.addPiece(text, 0, text.length, textHash(text), ordinal, keep);
   }
 
-  /** As {@link add} of `text.slice(start, end)`, whose hash is known; `keep`: it is one of a {@link LONG_LIST}. */
+  /** The same as {@link add} of `text.slice(start, end)`, whose hash is known; `keep`: it is one of a {@link LONG_LIST}. */
   addPiece(text: string, start: number, end: number, hash: number, ordinal: number, keep: boolean): void {
     const number = hash >>> (32 - PART_BITS);
     let part = this.parts[number];
@@ -127,7 +128,7 @@ export class TextTable {
     closeGap(part, place);
   }
 
-  /** The text's place, or the empty one where it would go. */
+  /** The text's slot, or the empty one where it would be inserted. */
   private find({ sets, hashes, texts }: Part, hash: number, text: string, start = 0, end = text.length): number {
     const mask = sets.length - 1;
     for (let place = hash & mask; ; place = (place + 1) & mask) {
@@ -169,7 +170,7 @@ function grow(part: Part): void {
   }
 }
 
-/** Moves up what was pushed beyond the place that is empty now (Knuth 6.4, algorithm R). */
+/** Moves entries that were displaced beyond the slot that is empty now (Knuth 6.4, algorithm R). */
 function closeGap({ sets, hashes, texts }: Part, empty: number): void {
   const mask = sets.length - 1;
   let gap = empty;

@@ -1,18 +1,18 @@
 /**
- * Idempotency keys in the state: of several copies of one keyed write in the log, which one counts.
+ * Idempotency keys in the state: which of several events of one keyed write in the log counts.
  *
- * A copy is one event of the log under a key. There is more than one when a region accepted the write without knowing
- * that another had: the client asked again after a forced promotion, and the old leader's tail came back later. Copies
- * are of one *request* when they have the same id, the same body hash, and were accepted within seven days of the first
- * of them; the copy with the lowest (epoch, origin, sequence) of a request counts. Another body under the same id is
- * another request, so that nothing acknowledged is ever lost to a key used wrongly.
+ * A *copy* is one event of the log under a key. There is more than one if a region accepted the write without knowing that
+ * another had: the client repeated it after a forced promotion, and the old leader's tail was merged later. Copies belong to one
+ * *request*, and are duplicates, if they have the same id, the same body hash, and were accepted within seven days of the first
+ * of them. The one with the lowest (epoch, origin, sequence) of a request counts. Another body under the same id is another
+ * request, so that no acknowledged write is lost because a key was used wrongly.
  *
- * Everything here is a function of the set of copies in the log, never of the order they came in: regions at one
- * position agree (invariant 4). The log keeps the copies of every id beside the batches, written with them and as
- * lasting; there is nothing to prune by a clock, and so nothing that may depend on when it was pruned.
+ * Everything here is a function of the set of copies in the log, never of their order: regions at the same position agree
+ * (invariant 4). The log stores the copies of every id with the batches, and as durably; nothing is pruned by a clock, so nothing
+ * depends on when it was pruned.
  *
- * Signals alone are counted. A put or delete that is in the log twice is merged twice into its register, which is the same
- * as once: both copies write the same value, and the later one says where it stands among the others.
+ * Only signals are counted. A put or delete that is in the log twice is merged twice into its register, which is the same as
+ * once: both write the same value, and the later one determines its rank among the others.
  */
 
 import { acceptedMs, type Event, type EventBody, type EventKey } from '../../../../shared/protocol/events.ts';
@@ -22,7 +22,10 @@ import type { Ledger } from '../ledger/ledger.ts';
 /** How long a key is known: seven days from the first copy's acceptance, ms. */
 export const KEY_KEPT_MS = 7 * 86_400_000;
 
-/** Of a copy that counts in a mended state (`services/region/mended/mended.ts`): below every epoch, so that it goes on counting. */
+/**
+ * Epoch of a copy that counts in a mended state (`services/region/mended/mended.ts`): below every epoch, so that it continues to
+ * count.
+ */
 export const MENDED_EPOCH = 0;
 
 /** One event of the log under an idempotency key. */
@@ -37,7 +40,7 @@ export interface Copy {
   readonly bodyHash: string;
 }
 
-/** Where an event lies. */
+/** Origin and sequence of an event. */
 export interface Place {
   readonly origin: string;
   readonly epoch: number;
@@ -75,7 +78,7 @@ function comparePlaces(a: Place, b: Place): number {
   return a.sequence - b.sequence;
 }
 
-/** Of copies of one id and body, those that count: one of each request. */
+/** The copies of one id and body that count: one of each request. */
 export function counting(copies: readonly Copy[]): readonly Copy[] {
   return copies.length < 2 ? copies : requestsOf(copies).map(lowest);
 }
@@ -84,8 +87,8 @@ export function counting(copies: readonly Copy[]): readonly Copy[] {
 export type KeyedSignal = Event & { readonly kind: 'signal'; readonly key: EventKey };
 
 /**
- * Adds a keyed signal that lies at `place` to the ledger which `before` - the other copies of its id - are in already:
- * what counts now and did not is added, what did and does not any more is retracted.
+ * Adds the keyed signal at `place` to the ledger, which already has `before`, the other copies of its id: what counts now and did
+ * not is added, what no longer counts is retracted.
  */
 export function countSignal(
   ledger: Pick<Ledger, 'add' | 'note' | 'retract'>,
@@ -96,7 +99,7 @@ export function countSignal(
   const { entity, signal, weight, key } = event;
   const others = before.filter(({ bodyHash }) => bodyHash === key.bodyHash);
   if (others.length === 0) {
-    // Nearly always.
+    // The common case.
     ledger.add(entity, signal, weight, event.timeMs);
     return;
   }
@@ -104,7 +107,7 @@ export function countSignal(
   const counted = counting(others);
   const counts = counting([...others, copy]);
   if (!counts.includes(copy)) ledger.note(entity, signal, copy.timeMs);
-  // Adding first: the pair never stands without an event.
+  // Added before the retraction, so that the pair always has an event.
   for (const one of counts) if (!counted.includes(one)) ledger.add(entity, signal, weight, one.timeMs);
   for (const one of counted) if (!counts.includes(one)) ledger.retract(entity, signal, weight, one.timeMs);
 }
@@ -114,8 +117,8 @@ export function isKeyedSignal(event: Event): event is KeyedSignal {
 }
 
 /**
- * What a write under a key meets at `nowMs`: the copy that counts of the same request, `conflict` when the key is taken by
- * another body, undefined when it is new.
+ * The state of a key for a write at `nowMs`: the copy that counts of the same request, `conflict` if the key was used with
+ * another body, undefined if it is new.
  */
 export function recall(
   copies: readonly Copy[],
@@ -133,9 +136,9 @@ export function recall(
 }
 
 /**
- * The first keyed signal of a batch that may be a copy of one whose key was forgotten, where keys were whose newest copy was
- * accepted before `forgottenMs`: accepted less than seven days after that moment, so within seven days of what is not known
- * any more. Puts and deletes need no key to be known: merged twice they are the same as once.
+ * The first keyed signal of a batch that may be a duplicate of one whose record was removed. Records whose newest copy was
+ * accepted before `forgottenMs` were removed; a signal accepted less than seven days after that time may be within seven days of
+ * a removed copy. Puts and deletes need no record: merged twice they are the same as once.
  */
 export function mayBeForgotten(batch: Batch, forgottenMs: number): Copy | undefined {
   if (forgottenMs === 0 || batch.signals !== undefined) return undefined;
@@ -148,7 +151,7 @@ export function mayBeForgotten(batch: Batch, forgottenMs: number): Copy | undefi
   return undefined;
 }
 
-/** Of such a copy, for whoever has to look after it. */
+/** Describes such a signal, for the operator. */
 export function forgottenText({ sequence, acceptedMs }: Copy, forgottenMs: number): string {
   const [accepted, forgotten] = [acceptedMs, forgottenMs].map((ms) => new Date(ms).toISOString());
   return `holds a signal under an idempotency key, its event ${sequence}, accepted at ${accepted}, and keys used up to ${forgotten} are forgotten: whether it was counted already cannot be told; docs/runbook.md says under keys_forgotten what to do`;

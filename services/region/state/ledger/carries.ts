@@ -8,7 +8,7 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 export class Carries {
   private readonly byKey = new Map<number, number>();
 
-  /** False in the common case: readers then need not look. */
+  /** False in the common case: readers then need no lookup. */
   get any(): boolean {
     return this.byKey.size > 0;
   }
@@ -22,14 +22,14 @@ export class Carries {
     else this.byKey.set(key, carry);
   }
 
-  /** Answers whether the key had none before. */
+  /** Returns whether the key had none before. */
   add(key: number, carry: number): boolean {
     const before = this.byKey.get(key);
     this.byKey.set(key, (before ?? 0) + carry);
     return before === undefined;
   }
 
-  /** Takes `carry` of what is there; answers whether none is left. Never more than there is. */
+  /** Subtracts `carry`, which is at most the stored one; returns whether none is left. */
   take(key: number, carry: number): boolean {
     const left = this.get(key) - carry;
     assert(left >= 0, 'a carry never falls below 0', () => ({ key, left }));
@@ -37,7 +37,7 @@ export class Carries {
     return left === 0;
   }
 
-  /** Answers whether there was one. */
+  /** Returns whether there was one. */
   delete(key: number): boolean {
     return this.byKey.delete(key);
   }

@@ -2,9 +2,9 @@
  * Both rings of a busy pair, one 32-bit word a bucket: 66 minutes, 170 hours, and a word that counts the buckets whose
  * sum needs a second limb. Bucket b of a ring of n lives at b mod n.
  *
- * Beside them three totals, kept with every change: of all minutes, of the newest 26 hours, of all hours. Each is what a
- * window sums and two or more buckets on top, so it is never below what a window says that ends where the ring does or a
- * little earlier: what top-k bounds scores by.
+ * In addition three totals, updated with every change: of all minutes, of the newest 26 hours, of all hours. Each covers a window
+ * plus two or more buckets, so it is never below the sum of a window that ends with the ring or a little earlier: top-k bounds
+ * scores by them.
  */
 
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
@@ -24,7 +24,7 @@ const TOTALS = 4;
 const MINUTES_TOTAL = 0;
 const DAY_TOTAL = 1;
 const HOURS_TOTAL = 2;
-/** Beside the totals: what is settled (see `rings.ts`). */
+/** After the totals: the flushed part of the sum (see `rings.ts`). */
 const SETTLED = 3;
 /** Beyond it additions round: the total then counts as unlimited. */
 const TOTAL_LIMIT = 2 ** 52;
@@ -68,7 +68,7 @@ export class DenseRings {
     this.blocks.give(block);
   }
 
-  /** Adds `weight` (an exact integer) to the minute and the hour it lies in, where the rings up to `newest` cover them. */
+  /** Adds `weight` (an exact integer) to its minute and its hour, if the rings up to `newest` cover them. */
   add(block: number, minute: number, newest: number, weight: number): void {
     const inMinutes = newest - minute < MINUTES_KEPT;
     if (inMinutes) this.addWord(block, remainder(minute, MINUTES_KEPT), weight);
@@ -79,7 +79,7 @@ export class DenseRings {
     this.addToTotals(block, weight, inMinutes, age < DAY_HOURS_KEPT);
   }
 
-  /** Takes out what `add` put there, as far as the rings up to `newest` still cover it. */
+  /** Subtracts what `add` added, as far as the rings up to `newest` still cover it. */
   retract(block: number, minute: number, newest: number, weight: number): void {
     const inMinutes = newest - minute < MINUTES_KEPT;
     if (inMinutes) this.takeFromWord(block, remainder(minute, MINUTES_KEPT), weight);
@@ -90,11 +90,11 @@ export class DenseRings {
     this.addToTotals(block, -weight, inMinutes, age < DAY_HOURS_KEPT);
   }
 
-  /** The newest minute rises, by less than all hours kept: what falls out is cleared. */
+  /** Advances the newest minute, by less than all hours kept, and clears the buckets that drop out. */
   turn(block: number, from: number, to: number): void {
     const totals = this.totalsPage(block);
     const at = (block & PAGE_MASK) * TOTALS;
-    // A total of 0 says that there is nothing to clear.
+    // A total of 0 means that there is nothing to clear.
     if (totals[at + MINUTES_TOTAL] !== 0) {
       totals[at + MINUTES_TOTAL] =
         to - from >= MINUTES_KEPT
@@ -113,7 +113,7 @@ export class DenseRings {
     }
   }
 
-  /** `pending` + Σ of the buckets in (above, upTo], which the ring must cover; thousandths, rounded once. */
+  /** `pending` (the unflushed part) + Σ of the buckets in (above, upTo], which the ring must cover; thousandths, rounded once. */
   sum(block: number, ring: RingKind, above: number, upTo: number, pending = 0): number {
     const base = ring === 'minutes' ? 0 : HOURS_START;
     const kept = ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT;
@@ -173,7 +173,7 @@ export class DenseRings {
     }
   }
 
-  /** Fills an open block, all zero, with what `write` wrote. */
+  /** Fills an allocated block, all zero, with the bytes of `write`. */
   read(block: number, newest: number, reader: VarintReader): void {
     this.readRing(block, newest, 0, MINUTES_KEPT, reader);
     this.readRing(block, hourOf(newest), HOURS_START, HOURS_KEPT, reader);
@@ -237,7 +237,7 @@ export class DenseRings {
     if (this.carries.take(block * BLOCK_WORDS + position, carry)) page[start + WIDE_COUNT]! -= 1;
   }
 
-  /** Answers what was in the buckets that fell out, thousandths. */
+  /** Returns the sum of the buckets that dropped out, thousandths. */
   private clearAfter(block: number, from: number, to: number, base: number, kept: number): number {
     const count = Math.min(to - from, kept);
     if (count <= 0) return 0;
@@ -246,7 +246,7 @@ export class DenseRings {
     return this.clear(block, base + first, base + first + untilEnd) + this.clear(block, base, base + count - untilEnd);
   }
 
-  /** Answers what is left: nothing. */
+  /** Returns the rest: 0. */
   private clearAll(block: number, first: number, end: number): 0 {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);

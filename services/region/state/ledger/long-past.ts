@@ -1,10 +1,11 @@
 /**
- * Taking a pair's future out of its windows: which of its events keep a time, and which count as long past.
+ * Removes a pair's future from its windows: decides which of its events keep a time, and which count as long past.
  *
- * A pair that had an event from the future has rings and decay cells that ignore everything of the present until the calendar has
- * caught up. What its rings still have from up to a moment keeps its minute; what an hour has beyond its minutes is
- * put at the hour's beginning; everything else - the future, and what the rings had let go - becomes long past: in `all`, in no
- * window, and of an age that decay has nearly forgotten. A function of the pair's stored values and the moment alone.
+ * A pair with an event from the future has rings and decay buckets that ignore the present until the calendar has caught up.
+ * Events that its rings still have from before a given time keep their minute; the part of an hour's sum that its minutes do not
+ * have is put at the beginning of the hour; everything else (the future, and events that the rings had dropped) becomes long
+ * past: in `all`, in no window, and so old that its decayed weight is negligible. The result is a function of the pair's stored
+ * values and that time alone.
  */
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import { type BucketValues, MINUTE_MS, MINUTES_PER_HOUR } from './spans/spans.ts';
@@ -12,10 +13,10 @@ import { type BucketValues, MINUTE_MS, MINUTES_PER_HOUR } from './spans/spans.ts
 /** More than the longest ring covers, ms. */
 export const LONG_PAST_MS = 8 * 86_400_000;
 
-/** The most of one event, thousandths: no more is put at once. */
+/** Maximum of one event, thousandths: no more is added at once. */
 const HEAVIEST = BigInt(WEIGHT_LIMIT * WEIGHT_SCALE);
 
-/** As much as one event may have, thousandths, and when it happened. */
+/** At most the weight of one event, thousandths, and its time. */
 export interface Placed {
   readonly weight: number;
   readonly timeMs: number;

@@ -1,6 +1,6 @@
 /**
- * Both rings of a pair that was busy and went quiet, or that was just loaded: the bytes `DenseRings.write` makes of them,
- * some tens instead of 970. They are read as they are; the pair's next event has them unpacked.
+ * Both rings of a pair that was busy and is quiet now, or that was just loaded: the bytes of `DenseRings.write`, some tens
+ * instead of 970. Reads decode them directly; the pair's next event unpacks them.
  *
  * Bytes lie in chunks of 16, bump-allocated from pages, with a free list for each number of chunks. A reference is the
  * number of its first chunk, over all pages.
@@ -13,15 +13,15 @@ import { DAY_HOURS_KEPT, hourOf } from './spans/spans.ts';
 
 const CHUNK_BYTES = 16;
 const PAGE_CHUNKS = 4_096;
-/** Of the length before the bytes. */
+/** Bytes of the length before the content. */
 const HEAD_BYTES = 2;
-/** What is longer is left dense. */
+/** Longer rings stay dense. */
 export const PACKED_LIMIT_BYTES = 480 - HEAD_BYTES;
 const LIMB = 4_294_967_296;
 
 export class PackedRings {
   private readonly pages: Uint8Array[] = [];
-  /** By number of chunks: first chunks of what was given back. */
+  /** By number of chunks: first chunks of freed allocations. */
   private readonly free: number[][] = [];
   private next = 0;
   private readonly reader = new VarintReader();
@@ -44,13 +44,13 @@ export class PackedRings {
     this.free[chunks].push(chunk);
   }
 
-  /** As they were stored. */
+  /** The stored bytes. */
   bytes(chunk: number): Uint8Array {
     const start = startOf(chunk) + HEAD_BYTES;
     return this.page(chunk).subarray(start, start + this.length(chunk));
   }
 
-  /** A reader at their beginning; it is the only one. */
+  /** The shared reader, at their beginning. */
   read(chunk: number): VarintReader {
     this.reader.seek(this.page(chunk), startOf(chunk) + HEAD_BYTES);
     return this.reader;
@@ -124,7 +124,7 @@ export class PackedRings {
   }
 
   private bump(chunks: number): number {
-    // What is left of a page is too short for this one: it is lost, at most 30 chunks of 4,096.
+    // The rest of the page is too short for this one and stays unused, at most 30 chunks of 4,096.
     if ((this.next % PAGE_CHUNKS) + chunks > PAGE_CHUNKS) this.next += PAGE_CHUNKS - (this.next % PAGE_CHUNKS);
     if (this.next % PAGE_CHUNKS === 0) this.pages.push(new Uint8Array(PAGE_CHUNKS * CHUNK_BYTES));
     const chunk = this.next;
@@ -148,7 +148,7 @@ function startOf(chunk: number): number {
   return (chunk % PAGE_CHUNKS) * CHUNK_BYTES;
 }
 
-/** Reads over what `DenseRings.write` wrote. */
+/** Skips the bytes of `DenseRings.write`. */
 export function skipRings(reader: VarintReader): void {
   for (let ring = 0; ring < 2; ring++) {
     for (let left = reader.varint(); left > 0; left--) {

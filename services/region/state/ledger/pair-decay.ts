@@ -1,11 +1,13 @@
-/** The decay cells of one signal's pairs: the newest in the pair's record, older ones in blocks of their own. See `decay.ts`. */
+/**
+ * The decay buckets of one signal's pairs: the newest in the pair's record, older ones in blocks of their own. See `decay.ts`.
+ */
 import { BlockPool } from '../memory/memory.ts';
 import type { Carries } from './carries.ts';
 import { bucketSum, DECAY_BUCKETS, type Decay } from './decay/decay.ts';
 import { DECAY_BUCKET, LAST_MS, OLDER_BUCKETS, type PairTable } from './pair-table.ts';
 import { LIMB } from './shards/shards.ts';
 
-/** Carry keys of a slot: its cells by age, its sum, its count. */
+/** Carry keys of a slot: its decay buckets by age, its sum, its count. */
 export const CARRIES = DECAY_BUCKETS + 2;
 const OLDER = DECAY_BUCKETS - 1;
 
@@ -13,7 +15,7 @@ export class PairDecay {
   private readonly decay: Decay;
   private readonly table: PairTable;
   private readonly carries: Carries;
-  /** Cells newest − 1 … newest − 3 of the pairs that have any. */
+  /** Buckets newest − 1 … newest − 3 of the pairs that have any. */
   private readonly olderCells = new BlockPool({
     blockWords: OLDER,
     pageBits: 10,
@@ -26,7 +28,7 @@ export class PairDecay {
     this.carries = carries;
   }
 
-  /** Takes out what `add` of the same event added, as far as it is still kept. */
+  /** Subtracts what `add` of the same event added, as far as it is still kept. */
   retract(slot: number, weight: number, timeMs: number, lastMs: number): void {
     const cell = this.decay.bucketOf(timeMs);
     const age = this.decay.bucketOf(lastMs) - cell;
@@ -40,14 +42,14 @@ export class PairDecay {
     this.setLow(slot, age, value);
   }
 
-  /** Whether any older one is not 0: a block may be left over from what was retracted. */
+  /** Whether any older bucket is not 0: a block may remain after a retraction. */
   hasOlder(slot: number): boolean {
     if (this.olderBlock(slot) === undefined) return false;
     for (let age = 1; age < DECAY_BUCKETS; age++) if (this.low(slot, age) !== 0) return true;
     return false;
   }
 
-  /** Adds an event of `weight` thousandths, before its time goes into the pair's record. */
+  /** Adds an event of `weight` thousandths, before its time is stored in the pair's record. */
   add(slot: number, weight: number, timeMs: number): void {
     const record = this.table.record(slot);
     const field = this.table.field(slot);
@@ -64,7 +66,7 @@ export class PairDecay {
     );
   }
 
-  /** In another cell than the newest. */
+  /** Adds to another bucket than the newest. */
   private addApart(slot: number, weight: number, timeMs: number, newest: number): void {
     const cell = this.decay.bucketOf(timeMs);
     if (cell > newest) this.shift(slot, cell - newest);
@@ -88,14 +90,14 @@ export class PairDecay {
     page[at] = this.fit(slot, age, page[at]! + contribution);
   }
 
-  /** The low limb of a cell's new value; what exceeds it is carried. */
+  /** The low limb of a bucket's new value; the excess is carried. */
   private fit(slot: number, age: number, value: number): number {
     if (value < LIMB) return value;
     this.carries.add(slot * CARRIES + age, 1);
     return value - LIMB;
   }
 
-  /** The newest cell rises by `by` ≥ 1: every cell ages, the oldest fall out. */
+  /** Advances the newest bucket by `by` ≥ 1: every bucket ages, the oldest are dropped. */
   private shift(slot: number, by: number): void {
     for (let age = DECAY_BUCKETS - 1; age >= 0; age--) {
       const from = age - by;
@@ -114,7 +116,7 @@ export class PairDecay {
     this.table.links(slot)[this.table.link(slot) + OLDER_BUCKETS] = 0;
   }
 
-  /** The low limb of the cell `age` cells before the newest. */
+  /** The low limb of the bucket `age` buckets before the newest. */
   low(slot: number, age: number): number {
     if (age === 0) return this.table.record(slot)[this.table.field(slot) + DECAY_BUCKET]!;
     const block = this.olderBlock(slot);
@@ -147,7 +149,7 @@ export class PairDecay {
     return this.decay.bucketOf(this.table.record(slot)[this.table.field(slot) + LAST_MS]!);
   }
 
-  /** Σ cell · 256^(k − newest). */
+  /** Σ bucket · 256^(k − newest). */
   sum(slot: number): number {
     if (this.olderBlock(slot) === undefined && !this.carries.any) return this.low(slot, 0);
     return bucketSum(this.cell(slot, 0), this.cell(slot, 1), this.cell(slot, 2), this.cell(slot, 3));

@@ -1,19 +1,19 @@
 /**
  * The pairs of one signal: entity → slot, and the fixed record of each slot.
  *
- * Open addressing over slot numbers alone (4 bytes a place); the low half of the entity is read from the record, the whole
- * of it from the shared numbering. Records live in pages that never move. A pair is never removed.
+ * Open addressing over slot numbers alone (4 bytes an entry); the low half of the entity is read from the record, the whole of it
+ * from the shared numbering. Records are in pages that never move. A pair is never removed.
  *
- * A pair takes 32 bytes of sums and times, 20 of links, and 5.3 to 10.7 of places: 57 to 63 while it is cold.
+ * A pair takes 32 bytes of sums and times, 20 of links, and 5.3 to 10.7 of the hash table: 57 to 63 while it is cold.
  */
 import { type Entities, hashOf } from '../entities/entities.ts';
 
 /** Fields of a record, 64-bit floats: integers below 2^53 each. The first: low limb of the sum of all weights, thousandths. */
 export const SUM = 0;
 export const FIRST_MS = 1;
-/** The latest event time. The newest bucket of every ring and the newest decay cell follow from it. */
+/** The latest event time. The newest bucket of every ring and the newest decay bucket follow from it. */
 export const LAST_MS = 2;
-/** Low limb of the newest decay cell. */
+/** Low limb of the newest decay bucket. */
 export const DECAY_BUCKET = 3;
 const FIELDS = 4;
 
@@ -30,7 +30,7 @@ const LINKS = 5;
 const PAGE_BITS = 10;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
 const FIRST_PLACES = 64;
-/** Pairs that move to the grown table with each new one: growing never takes long. */
+/** Pairs that move to the grown table with each new one, so that growing never takes long. */
 const MOVED_AT_ONCE = 8;
 const MARK = 1 << 31;
 const TWO_32 = 4_294_967_296;
@@ -38,17 +38,17 @@ const TWO_32 = 4_294_967_296;
 export class PairTable {
   private readonly entities: Entities;
   /**
-   * 0: empty. A power of two, at most three quarters full, so that slot + 1 fits the bits that say where a hash belongs; the
-   * other bits are those of the hash, and tell most entities apart without a look at their records.
+   * 0: empty. A power of two, at most three quarters full, so that slot + 1 fits the bits that select an entry; the other bits
+   * are those of the hash, and distinguish most entities without reading their records.
    */
   private places = new Int32Array(FIRST_PLACES);
   private readonly records: Float64Array[] = [];
   private readonly linkPages: Int32Array[] = [];
-  /** While the table grows: the places as they were before, which still tell of slots from `moved` on. */
+  /** While the table grows: the former entries, which still have the slots from `moved` on. */
   private former: Int32Array | undefined;
   private formerSize = 0;
   private moved = 0;
-  /** Whether low halves alone tell the entities of this table apart. */
+  /** Whether low halves alone distinguish the entities of this table. */
   private lowOnly = true;
   /** Number of pairs; slots are 0 … size − 1. */
   size = 0;
@@ -73,7 +73,7 @@ export class PairTable {
     }
   }
 
-  /** A pair that is known not to be there; its count is 0. Answers its slot. */
+  /** Adds a pair that does not exist; its count is 0. Returns its slot. */
   add(entity: number): number {
     if (this.former !== undefined) this.moveSome();
     else if ((this.size + 1) * 4 > this.places.length * 3) this.growTo(this.places.length * 2);
@@ -95,7 +95,7 @@ export class PairTable {
     return this.links(slot)[this.link(slot) + ORDINAL]! & ~MARK;
   }
 
-  /** Marks the pair; false: it is already. */
+  /** Marks the pair; false if it is marked already. */
   mark(slot: number): boolean {
     const links = this.links(slot);
     const at = this.link(slot) + ORDINAL;
@@ -130,7 +130,7 @@ export class PairTable {
     return (slot & PAGE_MASK) * LINKS;
   }
 
-  /** Makes room for so many, that growing does not place them again and again. */
+  /** Reserves capacity for this many, so that they are not rehashed repeatedly. */
   reserve(count: number): void {
     let length = this.places.length;
     while (count * 4 > length * 3) length *= 2;
@@ -159,7 +159,7 @@ export class PairTable {
     this.places = new Int32Array(length);
   }
 
-  /** Long before the table has to grow again all are moved. */
+  /** All are moved long before the table has to grow again. */
   private moveSome(): void {
     const end = Math.min(this.formerSize, this.moved + MOVED_AT_ONCE);
     for (; this.moved < end; this.moved++) this.place(this.entity(this.moved), this.moved);

@@ -1,15 +1,15 @@
 /**
- * The rings of one signal's pairs, each pair in the cheapest form that holds it: sparse while it has few minutes with
- * events, dense from then on, packed when it has gone quiet and after a start, dense again with its next event - or sparse,
- * when that finds everything fallen out. The form is representation: `values` answers the same for each.
+ * The rings of one signal's pairs, each pair in the cheapest form: sparse while it has few minutes with events, dense from then
+ * on, packed when it is quiet and after a start, dense again with its next event, or sparse if all former buckets have dropped
+ * out by then. The form is only representation: `values` returns the same for each.
  *
- * A pair refers to its rings by an integer: positive, a sparse block + 1; negative, −(2 · a dense block + 1) or
- * −(2 · a packed chunk + 2). 0 is left to the caller: a pair whose events all lie in one minute needs no rings at all.
+ * A pair refers to its rings by an integer: positive, a sparse block + 1; negative, −(2 · a dense block + 1) or −(2 · a packed
+ * chunk + 2). 0 is for the caller: a pair whose events are all in one minute needs no rings.
  *
- * Rings may be behind their pair: an event in the pair's newest minute adds to its sum alone, and is put into the buckets
- * together with all others of that minute once a later one begins or something else needs them. What the rings have is
- * what is *settled*: the low limb of the pair's sum as it was then. What the sum is now beyond it is *pending*, and belongs
- * to the newest minute. In packed rings nothing is pending.
+ * Rings may lag behind their pair: an event in the pair's newest minute is added to its sum alone, and flushed into the buckets
+ * together with all others of that minute once a later one begins or something else needs them. The part that the rings have is
+ * *settled*: the low limb of the pair's sum at the last flush. The rest of the sum is *pending*, and belongs to the newest
+ * minute. In packed rings nothing is pending.
  */
 
 import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
@@ -34,20 +34,20 @@ export class Rings {
     return isPacked(reference);
   }
 
-  /** Of rings that are not packed. */
+  /** For rings that are not packed. */
   flushed(reference: number): number {
     return reference > 0 ? this.sparse.flushed(reference - 1) : this.dense.flushed(denseOf(reference));
   }
 
-  /** Of rings that are not packed: all of `sum` is in them. */
+  /** For rings that are not packed: all of `sum` is in them. */
   flush(reference: number, sum: number): void {
     if (reference > 0) this.sparse.flush(reference - 1, sum);
     else this.dense.flush(denseOf(reference), sum);
   }
 
   /**
-   * Rings that are not packed, of a pair with this `sum`: a later minute is the newest. Puts in what is pending. Answers the
-   * reference from now on.
+   * For rings that are not packed, of a pair with this `sum`: a later minute becomes the newest. Flushes the pending part.
+   * Returns the new reference.
    */
   roll(reference: number, from: number, to: number, sum: number): number {
     const pending = sum - this.flushed(reference);
@@ -57,8 +57,8 @@ export class Rings {
   }
 
   /**
-   * Adds `weight` (at most 2^52 at once) at `minute`; `newest` is the newest minute so far, nothing is pending. Answers the
-   * rings' reference from now on; what is settled is for the caller to say then.
+   * Adds `weight` (at most 2^52 at once) at `minute`; `newest` is the newest minute so far, nothing is pending. Returns the
+   * rings' new reference; the caller then sets the settled part.
    */
   add(reference: number, minute: number, newest: number, weight: number): number {
     let current = isPacked(reference) ? this.unpack(reference, newest) : reference;
@@ -77,8 +77,8 @@ export class Rings {
   }
 
   /**
-   * Takes out what `add` put at `minute`, where the rings up to `newest` still cover it. Answers the reference from now on;
-   * what is settled is for the caller to say then.
+   * Subtracts what `add` added at `minute`, if the rings up to `newest` still cover it. Returns the new reference; the caller
+   * then sets the settled part.
    */
   retract(reference: number, minute: number, newest: number, weight: number): number {
     if (weight === 0 || hourOf(newest) - hourOf(minute) >= HOURS_KEPT) return reference;
@@ -95,7 +95,7 @@ export class Rings {
     return this.dense.sum(denseOf(reference), ring, above, upTo, pending);
   }
 
-  /** Writes the totals as of the pair's newest minute, without what is pending, to `totals`. */
+  /** Writes the totals as of the pair's newest minute, without the pending part, to `totals`. */
   totals(reference: number, newest: number, totals: RingTotals): void {
     if (reference < 0 && !isPacked(reference)) {
       this.dense.totals(denseOf(reference), totals);
@@ -122,7 +122,7 @@ export class Rings {
     else this.dense.write(denseOf(reference), newest, writer);
   }
 
-  /** New rings with what `write` wrote of a pair with this `sum`; dense ones stay packed until they are needed. */
+  /** New rings from the bytes of `write` of a pair with this `sum`; dense ones stay packed until they are needed. */
   read(form: 'sparse' | 'dense', newest: number, sum: number, reader: VarintReader): number {
     if (form === 'sparse') {
       const block = this.sparse.open();
@@ -140,7 +140,7 @@ export class Rings {
     return denseReference(block);
   }
 
-  /** Dense rings, nothing being pending, as packed ones, where that is worth it. Answers the reference from now on. */
+  /** Packs dense rings, nothing being pending, if that saves memory. Returns the new reference. */
   pack(reference: number, newest: number): number {
     if (reference >= 0 || isPacked(reference)) return reference;
     const block = denseOf(reference);

@@ -1,16 +1,16 @@
 /**
- * One pass over the shards of a ledger. The slots present at its beginning are sorted by shard once, so that a shard is
- * written without looking at the others; slots are never given up, so the order stays right while events go on, and pairs
- * opened since are the few beyond it.
+ * One checkpoint run over the shards of a ledger. The slots that exist at its beginning are sorted by shard once, so that a shard
+ * is written without visiting the others; slots are never freed, so the order stays valid while events are added, and only the
+ * few pairs created since are beyond it.
  *
- * Memory: 4 bytes a pair for as long as the pass is held.
+ * Memory: 4 bytes a pair during the run.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { SHARDS, type ShardPass } from './ledger.ts';
 import { ShardWriter, shardOf } from './shards/shards.ts';
 import type { SignalPairs } from './signal-pairs.ts';
 
-/** A quiet pair's bytes, about: what a writer starts with. */
+/** About the bytes of a quiet pair: the initial size of a writer. */
 const PAIR_BYTES = 32;
 
 export class SlotPass implements ShardPass {
@@ -63,14 +63,14 @@ export class SlotPass implements ShardPass {
   }
 }
 
-/** The slots of one signal, sorted by shard: counted in a first walk, placed in a second. */
+/** The slots of one signal, sorted by shard: counted first, then placed. */
 class SignalSlots {
   readonly name: string;
   readonly pairs: SignalPairs;
-  /** Slots there were when the pass began. */
+  /** Number of slots when the run began. */
   private readonly count: number;
   private readonly slots: Int32Array;
-  /** After the first walk: where each shard begins, and one more for the end. While placing: where its next slot goes. */
+  /** After counting: the start of each shard, and one more for the end. While placing: the index of its next slot. */
   private readonly starts = new Int32Array(SHARDS + 1);
   private readonly next = new Int32Array(SHARDS);
   private counted = 0;
@@ -87,7 +87,7 @@ class SignalSlots {
     return this.placed === this.count;
   }
 
-  /** Handles about `limit` slots; answers how many. */
+  /** Handles about `limit` slots; returns how many. */
   sort(limit: number): number {
     const { table } = this.pairs;
     let handled = 0;

@@ -1,4 +1,4 @@
-/** The ledger behind its contract: one {@link SignalPairs} for each signal of the schema. */
+/** Implementation of the ledger: one {@link SignalPairs} for each signal of the schema. */
 import { assert, BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
@@ -20,26 +20,26 @@ import { SlotPass } from './shard-pass.ts';
 import { damaged, ShardReader, shardOf } from './shards/shards.ts';
 import { SignalPairs } from './signal-pairs.ts';
 
-/** Pairs that may wait for their upper bounds to be raised: the next search pays for as many, some tenths of a millisecond. */
+/** Limit of pairs whose upper bounds are not raised yet: the next search raises as many, some tenths of a millisecond. */
 const WAITING_LIMIT = 4_096;
 const HEAVIEST = WEIGHT_LIMIT * WEIGHT_SCALE;
 
 export interface LedgerOptions {
   readonly schema: Pick<Schema, 'signals'>;
-  /** A numbering of its own where it shares none. */
+  /** Absent: a numbering of its own. */
   readonly entities?: Entities;
   /** The creation time of the live item with this ordinal, −1 without one. Absent: nothing is live. */
   readonly createdMs?: (ordinal: number) => number;
-  /** Signals by whose decayed score is ranked: their upper bounds are kept too. */
+  /** Signals whose decayed score is used in rankings: it has upper bounds too. */
   readonly decayed?: ReadonlySet<string>;
 }
 
-/** An empty ledger. Throws `BrokenInvariant` for what intake lets nobody write. */
+/** An empty ledger. Throws `BrokenInvariant` for values that intake refuses. */
 export function createLedger(options: LedgerOptions): Ledger {
   return new SignalLedger(options);
 }
 
-/** One signal, and its place in the schema. */
+/** One signal, and its index in the schema. */
 interface Signal {
   readonly index: number;
   readonly pairs: SignalPairs;
@@ -58,7 +58,7 @@ class SignalLedger implements Ledger {
   /** Marked pairs, whose upper bounds are not raised yet: signal and slot of each. */
   private readonly waiting = new Int32Array(2 * WAITING_LIMIT);
   private waitingWords = 0;
-  /** Where packing goes on. */
+  /** Where packing continues. */
   private packing = { signal: 0, slot: 0 };
 
   constructor({ schema, entities = new Entities(), createdMs = () => -1, decayed = new Set() }: LedgerOptions) {
@@ -66,7 +66,7 @@ class SignalLedger implements Ledger {
       const decay = new Decay(halfLifeSeconds);
       return { index, decay, pairs: new SignalPairs({ decay, entities }), withDecay: decayed.has(name) };
     });
-    // Ascending names: the order in which `describe` speaks must not depend on the schema file's.
+    // Ascending names: the order of `describe` must not depend on that of the schema file.
     const named = [...schema.signals.keys()].map((name, index) => [name, this.inOrder[index]!] as const);
     for (const [name, signal] of named.sort(([a], [b]) => (a < b ? -1 : 1))) this.bySignal.set(name, signal);
     this.past = new PastLedger([...this.bySignal].map(([name, { pairs }]) => [name, pairs] as const));
@@ -212,7 +212,7 @@ class SignalLedger implements Ledger {
     const isEmpty = this.changedShards[shard] === 0 && this.loadedShards[shard] === 0;
     assert(isEmpty, 'a shard is loaded into an empty one', () => ({ shard }));
     const reader = new ShardReader(shard, bytes);
-    // Every signal is known before the first pair is opened: bytes that are refused leave the shard empty.
+    // Signals are checked before the first pair is created: refused bytes leave the shard empty.
     const present: { readonly signal: Signal; readonly count: number }[] = [];
     for (let left = reader.varint(); left > 0; left--) {
       const name = reader.name();
@@ -222,7 +222,7 @@ class SignalLedger implements Ledger {
     }
     this.loadedShards[shard] = 1;
     for (const { signal, count } of present) {
-      // Shards are cut by a hash: the others have about as many.
+      // Shards are divided by a hash: the others have about as many.
       if (signal.pairs.table.size === 0) signal.pairs.table.reserve(count * SHARDS);
       let entity = 0;
       for (let pair = 0; pair < count; pair++) {

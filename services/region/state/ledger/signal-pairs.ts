@@ -1,9 +1,9 @@
 /**
- * The pairs of one signal: applies events to their records, decay cells and rings, and reads them.
+ * The pairs of one signal: applies events to their records, decay buckets and rings, and reads them.
  *
- * A pair's newest minute, hour and decay cell are those of its latest event time, so the record holds only that. In the
- * common case - a known pair, the newest cell, the newest minute - an event writes a few words of the record in place and
- * nothing else: its rings follow when the minute is over (`rings.ts`). Nothing is allocated.
+ * A pair's newest minute, hour and decay bucket are those of its latest event time, so the record holds only that. In the common
+ * case (a known pair, the newest decay bucket, the newest minute) an event writes a few words of the record in place and nothing
+ * else: its rings follow when the minute is over (`rings.ts`). Nothing is allocated.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
@@ -31,13 +31,13 @@ import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT, windowSpan
 
 const SUM_CARRY = DECAY_BUCKETS;
 const COUNT_CARRY = DECAY_BUCKETS + 1;
-/** Carries that are written to a shard: those of the cells and of the sum. */
+/** Carries that are written to a shard: those of the decay buckets and of the sum. */
 const WRITTEN_CARRIES = DECAY_BUCKETS + 1;
 const COUNT_LIMB = 4_294_967_296;
 /** Rings packed in one go: a few milliseconds. */
 const PACK_LIMIT = 1_000;
 
-/** Most bytes of a pair: both dense rings full of wide sums, and the rest. */
+/** Maximum bytes of a pair: both dense rings full of wide sums, and the rest. */
 const PAIR_LIMIT_BYTES = (MINUTES_KEPT + HOURS_KEPT) * 18 + 256;
 
 export class SignalPairs implements TimedPairs {
@@ -56,7 +56,7 @@ export class SignalPairs implements TimedPairs {
     this.cells = new PairDecay({ decay, table: this.table, carries: this.carries });
   }
 
-  /** An event and the 1 it counts; or one that only has its time noted: weight and `counted` 0. Answers the slot. */
+  /** Adds an event that counts 1; or notes only the time of one: weight and `counted` 0. Returns the slot. */
   put(entity: number, weight: number, timeMs: number, counted: 0 | 1): number {
     if (timeMs < this.minuteMs || timeMs >= this.minuteMs + MINUTE_MS) {
       this.minute = Math.floor(timeMs / MINUTE_MS);
@@ -98,7 +98,7 @@ export class SignalPairs implements TimedPairs {
     return slot;
   }
 
-  /** Takes out what `put` of the same event added and no newer one has cleared since. Answers the slot. */
+  /** Subtracts what `put` of the same event added and no newer one has cleared since. Returns the slot. */
   retract(entity: number, weight: number, timeMs: number): number {
     const slot = this.table.find(entity);
     assert(slot >= 0, 'only what was added is retracted', () => ({ entity }));
@@ -121,7 +121,7 @@ export class SignalPairs implements TimedPairs {
     return slot;
   }
 
-  /** See `Ledger.withoutFuture`. False: the pair has no event after `upToMs`, and nothing changed. */
+  /** See `Ledger.withoutFuture`. False if the pair has no event after `upToMs`, and nothing changed. */
   withoutFuture(slot: number, upToMs: number): boolean {
     const record = this.table.record(slot);
     const at = this.table.field(slot);
@@ -141,7 +141,7 @@ export class SignalPairs implements TimedPairs {
     return true;
   }
 
-  /** As a pair with one event of no weight at `timeMs`. */
+  /** Resets it to a pair with one event of weight 0 at `timeMs`. */
   private clear(slot: number, timeMs: number): void {
     const record = this.table.record(slot);
     const at = this.table.field(slot);
@@ -168,7 +168,7 @@ export class SignalPairs implements TimedPairs {
     links[at] = low | 0;
   }
 
-  /** What the pair has for every moment from its latest event on, and a little before. */
+  /** Upper bounds of the pair for every read time from its latest event on, and a little before. */
   upperBound(slot: number, upperBound: PairBound, withDecay: boolean): void {
     const all = this.all(slot);
     const reference = this.ringsOf(slot);
@@ -187,7 +187,7 @@ export class SignalPairs implements TimedPairs {
     upperBound.decayKey = withDecay ? this.decayKey(slot) : Number.NEGATIVE_INFINITY;
   }
 
-  /** The same for every moment from `fromMs` on, and a little before; false: there is no such pair. */
+  /** The same for every read time from `fromMs` on, and a little before; false if there is no such pair. */
   upperBoundFrom(entity: number, fromMs: number, upperBound: PairBound, withDecay: boolean): boolean {
     const slot = this.table.find(entity);
     if (slot < 0) return false;
@@ -218,8 +218,8 @@ export class SignalPairs implements TimedPairs {
   }
 
   /**
-   * Dense rings of pairs without an event since `beforeMs` are packed, of up to `limit` slots from `from` on, a thousand at
-   * most; answers where to go on, 0 at the end. No reading changes.
+   * Dense rings of pairs without an event since `beforeMs` are packed, of up to `limit` slots from `from` on, a thousand at most;
+   * returns where to continue, 0 at the end. No read changes.
    */
   pack(from: number, limit: number, beforeMs: number): number {
     const end = Math.min(this.table.size, from + limit);
@@ -278,7 +278,9 @@ export class SignalPairs implements TimedPairs {
     };
   }
 
-  /** Every stored value, by value: count, sum, first, last, four cells newest first, then each ring's length and content. */
+  /**
+   * Every stored value, by value: count, sum, first, last, four decay buckets newest first, then each ring's length and content.
+   */
   describe(slot: number): (number | bigint)[] {
     const record = this.table.record(slot);
     const at = this.table.field(slot);
@@ -298,7 +300,7 @@ export class SignalPairs implements TimedPairs {
     return parts;
   }
 
-  /** Writes the pair of an entity, which is there; `step` is what its entity exceeds the one before by. */
+  /** Writes the existing pair of an entity; `step` is the difference to the previous entity. */
   encode(entity: number, step: number, writer: ShardWriter): void {
     const slot = this.table.find(entity);
     const record = this.table.record(slot);
@@ -321,7 +323,7 @@ export class SignalPairs implements TimedPairs {
     if (reference !== 0) this.rings.write(reference, Math.floor(lastMs / MINUTE_MS), writer);
   }
 
-  /** Opens a pair with what `encode` wrote after its step. Answers the slot. */
+  /** Creates a pair from the bytes that `encode` wrote after its step. Returns the slot. */
   decode(entity: number, reader: ShardReader): number {
     const slot = this.table.add(entity);
     const record = this.table.record(slot);
@@ -359,8 +361,8 @@ export class SignalPairs implements TimedPairs {
   }
 
   /**
-   * An event that cannot stay pending: a late one, one that makes the sum carry, or one of a pair whose rings are packed. Adds
-   * to the sum, and at {@link minute} to the rings, which a pair with all its events in one minute needs not have.
+   * Adds an event that cannot stay pending: a late one, one that makes the sum carry, or one of a pair whose rings are packed.
+   * Adds to the sum, and at {@link minute} to the rings, which a pair with all its events in one minute does not have.
    */
   private addToRings(slot: number, weight: number, newest: number): void {
     const record = this.table.record(slot);
@@ -376,7 +378,7 @@ export class SignalPairs implements TimedPairs {
     this.setRings(slot, reference);
   }
 
-  /** Rings that have all of the sum at the newest minute. */
+  /** New rings that have the whole sum at the newest minute. */
   private openRings(slot: number, newest: number): number {
     const low = this.table.record(slot)[this.table.field(slot) + SUM]!;
     let reference = this.rings.add(this.rings.open(), newest, newest, low);
@@ -387,7 +389,7 @@ export class SignalPairs implements TimedPairs {
     return reference;
   }
 
-  /** Puts what is pending into the rings. Answers them. */
+  /** Flushes the pending part into the rings. Returns them. */
   private settle(slot: number, newest: number): number {
     const before = this.ringsOf(slot);
     const pending = before === 0 ? 0 : this.pending(slot, before);
@@ -398,7 +400,7 @@ export class SignalPairs implements TimedPairs {
     return reference;
   }
 
-  /** What the newest minute has of the sum that is not in these rings of the pair yet. */
+  /** The pending part: the share of the sum, in the newest minute, that is not in the pair's rings yet. */
   private pending(slot: number, reference: number): number {
     if (this.rings.isPacked(reference)) return 0;
     return this.table.record(slot)[this.table.field(slot) + SUM]! - this.rings.flushed(reference);

@@ -1,9 +1,9 @@
 /**
- * Both rings of a quiet pair: up to six minutes of the last 170 hours that saw events, each with its sum. An hour's
- * bucket is the sum of its minutes, so the one list says what both rings say.
+ * Both rings of a quiet pair: up to six minutes of the last 170 hours that have events, each with its sum. An hour's bucket is
+ * the sum of its minutes, so the one list represents both rings.
  *
- * An entry is two 32-bit words: the minute modulo 2^32 (entries lie within 170 hours of the newest minute, so it is
- * unambiguous) and its sum; a sum of 0 is a free entry. What does not fit is the caller's to move into `DenseRings`.
+ * An entry is two 32-bit words: the minute modulo 2^32 (entries lie within 170 hours of the newest minute, so it is unambiguous)
+ * and its sum; a sum of 0 is a free entry. The caller moves rings that do not fit into `DenseRings`.
  */
 
 import { assert } from '../../../../shared/kernel/kernel.ts';
@@ -14,7 +14,7 @@ import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';
 
 const ENTRY_WORDS = SPARSE_ENTRIES * 2;
-/** After the entries: what is settled (see `rings.ts`), its low and its high word. */
+/** After the entries: the settled part of the sum (see `rings.ts`), its low and its high word. */
 const SETTLED = ENTRY_WORDS;
 const BLOCK_WORDS = ENTRY_WORDS + 2;
 const LIMIT = 4_294_967_296;
@@ -47,7 +47,7 @@ export class SparseRings {
     page[at + 1] = sum / LIMIT;
   }
 
-  /** Adds `weight` > 0 at a minute the hour ring up to `newest` covers; false, and nothing done, when it does not fit. */
+  /** Adds `weight` > 0 at a minute that the hour ring up to `newest` covers; false, without a change, if it does not fit. */
   add(block: number, minute: number, weight: number): boolean {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
@@ -69,7 +69,7 @@ export class SparseRings {
     return true;
   }
 
-  /** Takes out `weight` > 0 that was added at a minute the hour ring still covers. */
+  /** Subtracts `weight` > 0 that was added at a minute that the hour ring still covers. */
   retract(block: number, minute: number, weight: number): void {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
@@ -83,7 +83,7 @@ export class SparseRings {
     assert(false, 'what is retracted was added', () => ({ minute, weight }));
   }
 
-  /** The newest minute rises: entries that fall out of the hour ring are freed. */
+  /** Advances the newest minute: entries that drop out of the hour ring are freed. */
   turn(block: number, from: number, to: number): void {
     const oldestHour = hourOf(to) - HOURS_KEPT + 1;
     if (hourOf(from) === hourOf(to)) return;
@@ -148,7 +148,7 @@ export class SparseRings {
     }
   }
 
-  /** Fills an open block, all zero, with what `write` wrote. */
+  /** Fills an allocated block, all zero, with the bytes of `write`. */
   read(block: number, newest: number, reader: VarintReader): void {
     for (let left = reader.varint(); left > 0; left--) {
       const minute = newest - reader.varint();

@@ -2,7 +2,7 @@
 
 type Numbers = Uint8Array | Uint16Array | Int32Array | Uint32Array | Float64Array;
 
-/** A longer copy with room for `limit` elements; what is new is 0. */
+/** A longer copy with capacity for `limit` elements; new ones are 0. */
 export function grown<T extends Numbers>(array: T, limit: number): T {
   let length = Math.max(array.length, 1);
   while (length < limit) length *= 2;
@@ -12,8 +12,8 @@ export function grown<T extends Numbers>(array: T, limit: number): T {
 }
 
 /**
- * Blocks of equal size carved from typed-array pages, with a free list. Pages are never moved, so growing copies nothing;
- * a block comes zeroed. Blocks are numbered from 0. A page whose blocks were all given back is let go.
+ * Blocks of equal size carved from typed-array pages, with a free list. Pages are never moved, so growing copies nothing; an
+ * allocated block is zeroed. Blocks are numbered from 0. A page whose blocks were all freed is released.
  */
 interface Words {
   readonly length: number;
@@ -25,9 +25,9 @@ export class BlockPool<Page extends Words> {
   private readonly pageBits: number;
   private readonly pageMask: number;
   private readonly createPage: (words: number) => Page;
-  /** Undefined: let go. */
+  /** Undefined if released. */
   private readonly pages: (Page | undefined)[] = [];
-  /** Blocks of each page that are taken. */
+  /** Allocated blocks of each page. */
   private readonly taken: number[] = [];
   private readonly free: number[] = [];
   private opened = 0;
@@ -66,7 +66,7 @@ export class BlockPool<Page extends Words> {
     return this.pages[block >> this.pageBits]!;
   }
 
-  /** Where the block begins in its page. */
+  /** Offset of the block in its page. */
   start(block: number): number {
     return (block & this.pageMask) * this.blockWords;
   }

@@ -1,8 +1,8 @@
 /**
- * Memory for very many short lists of numbers: blocks of a few sizes, cut from pages that never move.
+ * Memory for very many short lists of numbers: blocks of a few sizes, allocated from pages that never move.
  *
- * A block is named by its address, page × PAGE_NUMBERS + offset. All blocks of a page have one size; a page without blocks
- * goes back and may be cut into another size. So nothing is ever copied to make room, and what is freed is used again.
+ * A block is named by its address, page × PAGE_NUMBERS + offset. All blocks of a page have one size; a page without blocks is
+ * released and may be divided into another size. So nothing is ever copied to grow, and freed blocks are reused.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 
@@ -24,7 +24,7 @@ export type Codes = Uint8Array | Uint16Array | Uint32Array;
 
 export interface Page {
   readonly values: Uint32Array;
-  /** Beside each value a small number, as wide as the largest in this page needs; empty in a pool without codes. */
+  /** A small number for each value, as wide as the largest in this page needs; empty in a pool without codes. */
   codes: Codes;
   sizeClass: number;
   /** Blocks in use. */
@@ -37,7 +37,7 @@ export interface Page {
 
 const NONE = PAGE_NUMBERS;
 
-/** A pool as plain data, to be handed to another thread. */
+/** A pool as plain data, for the transfer between threads. */
 export interface BlockPoolImage {
   readonly pages: Page[];
   readonly withCodes: boolean;
@@ -49,7 +49,7 @@ export class BlockPool {
   readonly pages: Page[];
   private readonly withCodes: boolean;
   private readonly emptyPages: number[];
-  /** By size class: pages with a block to give; the last one is next. */
+  /** By size class: pages with a free block; the last one is used next. */
   private readonly roomy: number[][];
 
   constructor({ withCodes, pages, emptyPages, roomy }: Partial<BlockPoolImage> & { withCodes: boolean }) {
@@ -91,7 +91,7 @@ export class BlockPool {
     page.free = address & PAGE_MASK;
     page.used--;
     if (wasFull) roomy.push(index);
-    // The only page with room stays: a list that grows and shrinks would take and give it for ever.
+    // The only page with a free block is kept: a list that grows and shrinks would allocate and release it repeatedly.
     if (page.used > 0 || roomy.length === 1) return;
     roomy.splice(roomy.indexOf(index), 1);
     this.emptyPages.push(index);

@@ -1,8 +1,8 @@
 /**
  * How often a document has a term in each field, as one small number: a code for each combination that a live posting has.
  *
- * Nearly all postings share a few combinations (once in the title; once in the title and once in the tags), so a posting
- * needs a byte for what would be a number a field. Combinations are counted and their codes used again.
+ * Nearly all postings share a few combinations (once in the title; once in the title and once in the tags), so a posting needs a
+ * byte instead of a number a field. Combinations are counted and their codes reused.
  */
 
 import { assert } from '../../../../shared/kernel/kernel.ts';
@@ -11,12 +11,12 @@ import { grown } from '../memory/memory.ts';
 /** In `fieldOf`: the term is in several fields. */
 export const SEVERAL = 255;
 const FIRST_CODES = 256;
-/** Keys that are found by index: all frequencies below 8 of four fields. */
+/** Number of keys that are array indexes: all frequencies below 8 of four fields. */
 const SMALL_KEYS = 4_096;
 /** Above this, one more field would not fit a number exactly. */
 const KEY_LIMIT = 2 ** 50;
 
-/** Frequencies as plain data, to be handed to another thread. */
+/** Frequencies as plain data, for the transfer between threads. */
 export interface FrequenciesImage {
   readonly fieldOf: Uint8Array<ArrayBuffer>;
   readonly byField: Uint32Array<ArrayBuffer>;
@@ -55,7 +55,7 @@ export class Frequencies {
     Object.assign(this, image);
   }
 
-  /** Of the frequencies at `start` …, one a field, not all 0. */
+  /** The code of the frequencies at `start` …, one a field, not all 0. */
   take(frequencies: Uint32Array, start: number): number {
     const key = this.keyOf(frequencies, start);
     const known = typeof key === 'number' && key < SMALL_KEYS ? this.smallCodes[key]! - 1 : (this.codes.get(key) ?? -1);
@@ -103,7 +103,7 @@ export class Frequencies {
     return code;
   }
 
-  /** A number where the frequencies are small, because it is found faster. */
+  /** A number if the frequencies are small, because its lookup is faster. */
   private keyOf(frequencies: Uint32Array, start: number): number | string {
     let key = 0;
     for (let field = 0; field < this.fieldCount; field++) {

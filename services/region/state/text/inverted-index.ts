@@ -1,12 +1,11 @@
 /**
  * The inverted index: which live documents have which terms, and the integers BM25 is made of.
  *
- * Documents are the ordinals of {@link Entities}. Each term has its postings, each document the list of its words, by which
- * it is taken out again: a change costs in proportion to its document, and leaves nothing behind to be tidied up later.
+ * Documents are the ordinals of {@link Entities}. Each term has its postings, each document the list of its words, by which it is
+ * removed again: a change costs in proportion to its document, and leaves nothing to clean up later.
  *
- * Invariants, true after every `put` and `remove`: document count, field lengths, sums of lengths and document
- * frequencies are those of the live documents and of nothing else; no posting names a document that is gone; a word or
- * term without documents is in no dictionary.
+ * Invariants, true after every `put` and `remove`: document count, field lengths, sums of lengths and document frequencies are
+ * exactly those of the live documents; no posting names a deleted document; a word or term without documents is in no dictionary.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { assert } from '../../../../shared/kernel/kernel.ts';
@@ -67,8 +66,8 @@ export class InvertedIndex {
   private wordAddresses = new Uint32Array(FIRST_DOCUMENTS);
   private wordCounts = new Uint32Array(FIRST_DOCUMENTS);
 
-  // What is collected of the document being put or removed.
-  /** By term: its place in `ownTerms` + 1; 0: not met in this change. */
+  // The terms of the document being put or removed.
+  /** By term: its index in `ownTerms` + 1; 0: not part of this change. */
   private places = new Uint32Array(FIRST_TERMS);
   /** By term: documents that have it in several fields. */
   private severals = new Uint32Array(FIRST_TERMS);
@@ -76,13 +75,13 @@ export class InvertedIndex {
   private ownWordCount = 0;
   private ownTerms = new Uint32Array(64);
   private ownTermCount = 0;
-  /** By place × fields + field. */
+  /** By index in `ownTerms` × fields + field. */
   private ownFrequencies: Uint32Array<ArrayBuffer>;
 
   private readonly room: number | undefined;
   private gathering: Gathering | undefined;
 
-  /** `room`: for how many postings there is room before what is gathered has to grow. */
+  /** `room`: capacity in postings before the gathering has to grow. */
   constructor({ fieldNames, capacity: room }: { fieldNames: readonly string[]; capacity?: number | undefined }) {
     this.room = room;
     this.fieldNames = fieldNames;
@@ -106,7 +105,7 @@ export class InvertedIndex {
     };
   }
 
-  /** Takes over what another index of the same fields has; nothing was put here so far. */
+  /** Adopts the contents of another index of the same fields; nothing was put here before. */
   adopt({ lexicon, postings, frequencies, words, fieldNames, ...image }: InvertedIndexImage): void {
     assert(this.changes === 0, 'only an index without documents adopts others');
     assert(isDeepStrictEqual(fieldNames, this.fieldNames), 'an index has its fields', () => fieldNames);
@@ -151,7 +150,7 @@ export class InvertedIndex {
     return length < LONG ? length : this.longLengths.get(at)!;
   }
 
-  /** The words of a live document, each once. For use before the next change. */
+  /** The words of a live document, each once. Valid until the next change. */
   wordsOf(document: number): Uint32Array {
     const count = this.wordCounts[document]!;
     if (count > LARGEST_BLOCK) return this.longWords.get(document)!;
@@ -173,8 +172,8 @@ export class InvertedIndex {
   }
 
   /**
-   * As {@link put} of a document that is not here, but for its postings, which {@link finish} adds: of very many documents, in
-   * any order, in a fraction of the time. Until then there is neither `remove` nor anything to be found.
+   * The same as {@link put} of a new document, except for its postings, which {@link finish} adds: for very many documents, in
+   * any order, in a fraction of the time. Until then neither `remove` nor searches are allowed.
    */
   gather(document: number, { text, count, names, nameIds, starts, ends, hashes }: MetadataScan): void {
     assert(!this.isLive(document), 'a document is gathered once', () => document);
@@ -197,15 +196,15 @@ export class InvertedIndex {
   }
 
   /**
-   * Gives every document that was gathered its number in the end, by its number so far, and their postings to an index that has
-   * none. Everything is read in the order it was gathered in and written in the new one: there are far more documents than the
-   * processor's cache holds.
+   * Maps the provisional number of every gathered document to its final one, and adds all postings to an index that has none.
+   * Everything is read in the order of gathering and written in the new one, because the documents far exceed the processor's
+   * cache.
    */
   finish(numbers: Int32Array): void {
     const { postings, lexicon, fieldNames } = this;
     const gathered = this.gathering ?? new Gathering(lexicon, fieldNames);
     assert(postings.size === 0, 'an index without postings settles');
-    // No word stays marked: whoever adopts the index knows nothing of the document that was read last.
+    // No word stays marked: the adopting index does not know the document that was read last.
     this.begin();
     const { terms, codes, starts } = gathered.inOrder(numbers, this.frequencies.limit);
     this.renumber(numbers);
@@ -258,7 +257,7 @@ export class InvertedIndex {
     for (const [former, words] of longWords) this.longWords.set(numbers[former]!, words);
   }
 
-  /** Everything of a document but its postings. */
+  /** Adds everything of a document except its postings. */
   private read(document: number, metadata: Metadata): void {
     this.begin();
     if (document >= this.wordCounts.length) this.growDocuments(document + 1);
@@ -278,7 +277,7 @@ export class InvertedIndex {
     this.count++;
   }
 
-  /** Of the document being put: the code of a term in it. */
+  /** The code of a term in the document being put. */
   private takeCode(place: number): number {
     const { frequencies } = this;
     const code = frequencies.take(this.ownFrequencies, place * this.fieldNames.length);
@@ -323,7 +322,7 @@ export class InvertedIndex {
     this.ownTermCount = 0;
   }
 
-  /** Answers the number of terms. */
+  /** Returns the number of terms. */
   private readField(value: MetadataValue, field: number): number {
     if (typeof value !== 'object') return this.readText(typeof value === 'string' ? value : String(value), field);
     let length = 0;

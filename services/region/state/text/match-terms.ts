@@ -1,13 +1,15 @@
-/** Which terms of the index a clause means: one, or for wildcards and fuzzy words those of the first words alphabetically. */
+/**
+ * The terms of the index that a clause matches: one, or for wildcards and fuzzy words those of the first words alphabetically.
+ */
 import type { Lexicon } from './lexicon/lexicon.ts';
 import type { Match } from './parse-text-query.ts';
 import { COMPARISON_STEPS, type QueryCost, WORD_STEPS } from './query-cost.ts';
 
-/** How many terms one wildcard or fuzzy word stands for at most: the first alphabetically, the same in every region. */
+/** Maximum number of terms of one wildcard or fuzzy word: the first alphabetically, the same in every region. */
 export const EXPANSION_LIMIT_TERMS = 64;
 const STAR = 42;
 
-/** Each once, in the alphabetical order of the words they were found by; a fuzzy word's own term first. */
+/** Each once, in the alphabetical order of the matching words; a fuzzy word's own term first. */
 export function matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): readonly number[] {
   const own = match.kind === 'wildcard' ? -1 : lexicon.terms.find(match.term);
   const terms = new Set(own < 0 ? [] : [own]);
@@ -29,14 +31,14 @@ export function matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): rea
       shortest: fixed.length,
       longest: Infinity,
     };
-    // Where a piece between two stars almost fits, again and again, each letter may be compared with all of it.
+    // If a part between two stars almost matches repeatedly, each letter may be compared with all of it.
     const longest = Math.max(...pattern.split('*').map((piece) => piece.length));
     const accept = (text: string): boolean => matchesWildcard(text, pattern);
     lexicon.like(prefix, likeness, onPass, visitor(1 + Math.ceil(longest / 4), accept));
   }
   if (match.kind === 'fuzzy') {
     const { word, distance } = match;
-    // One edit brings in at most one letter and takes away at most one.
+    // One edit adds at most one letter and removes at most one.
     const likeness = {
       letters: lexicon.lettersOf(word),
       missingLimit: distance,
@@ -49,7 +51,7 @@ export function matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): rea
   return [...terms];
 }
 
-/** Greedy, going back to the last `*` only: at most term × pattern steps, where a regular expression may need far more. */
+/** Greedy, backtracking to the last `*` only: at most term × pattern steps, where a regular expression may need far more. */
 export function matchesWildcard(term: string, pattern: string): boolean {
   let t = 0;
   let p = 0;
@@ -79,20 +81,20 @@ export function matchesWildcard(term: string, pattern: string): boolean {
  * word is at most `limit`. UTF-16 code units.
  *
  * Only the band of the dynamic programme's table is filled in which distances can be that small (Ukkonen: Algorithms for
- * Approximate String Matching, 1985). The table is kept from term to term: of one that begins like the term before it only
- * the rest is computed, and nothing at all where that beginning is too far off already.
+ * Approximate String Matching, 1985). The table is kept between terms: for a term with the same beginning as the previous one
+ * only the rest is computed, and nothing if that beginning is too different already.
  */
 export function withinDistance(word: string, limit: number): (term: string) => boolean {
   const far = limit + 1;
   const width = word.length + 1;
   const units = Uint16Array.from(word, (_, i) => word.charCodeAt(i));
   const rowLimit = word.length + limit;
-  // Row i at i · width: the distances of the first i letters of the term to every beginning of the word. Cells outside the
-  // band stay `far`.
+  // Row i at i · width: the distances of the first i letters of the term to every beginning of the word. Entries outside the band
+  // stay `far`.
   const table = new Uint16Array((rowLimit + 1) * width).fill(far);
   for (let j = 0; j <= Math.min(limit, word.length); j++) table[j] = j;
   const best = new Uint16Array(rowLimit + 1);
-  // Of the term before: the first `filled` letters have valid rows.
+  // The previous term: its first `filled` letters have valid rows.
   const previous = new Uint16Array(rowLimit + 1);
   let filled = 0;
   const fillRow = (i: number): void => {
@@ -121,7 +123,7 @@ export function withinDistance(word: string, limit: number): (term: string) => b
     let i = 0;
     while (i < filled && i < length && term.charCodeAt(i) === previous[i]) i++;
     filled = i;
-    // A swap reaches back two rows at the cost of one edit: two rows beyond the limit cannot be mended.
+    // A swap reaches back two rows at the cost of one edit: after two rows beyond the limit no result is within it.
     while (!(i > 0 && best[i]! > limit && best[i - 1]! > limit)) {
       if (i === length) return table[i * width + word.length]! <= limit;
       previous[i] = term.charCodeAt(i);

@@ -1,10 +1,10 @@
 /**
- * The query language: lunr's lexer and parser, our meaning.
+ * The query language: lunr's syntax, with our semantics.
  *
- * `term`, `field:term`, `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; a backslash takes the meaning from the character
- * after it. Words pass the same analysis as documents, so stop words vanish from a query, required or not. Words with a
- * `*` or an edit distance are compared with words as they were written in documents, and stand for what those mean.
- * Phrases are refused: the index does not know where in a text a word stands.
+ * `term`, `field:term`, `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; a backslash escapes the character after it. Words get the
+ * same analysis as documents, so stop words are dropped from a query, required or not. Words with a `*` or an edit distance are
+ * matched with words as they were written in documents, and replaced by their terms. Phrases are refused: the index does not
+ * store positions within a text.
  */
 import lunr from 'lunr';
 import { Refusal } from '../../../../shared/errors/errors.ts';
@@ -12,7 +12,7 @@ import type { Lexicon } from './lexicon/lexicon.ts';
 
 export const QUERY_LIMIT_CHARACTERS = 1_000;
 export const QUERY_LIMIT_CLAUSES = 32;
-/** Wildcards and fuzzy words look through the vocabulary: dear. */
+/** Wildcards and fuzzy words scan the vocabulary, which is expensive. */
 export const QUERY_LIMIT_EXPANSIONS = 8;
 export const EDIT_DISTANCE_LIMIT = 2;
 const BOOST_LIMIT = 1_000;
@@ -33,7 +33,7 @@ export interface Clause {
   readonly fields: readonly number[];
 }
 
-/** What lunr's parser makes of one clause; its types lack `presence`, and the options the text did not give. */
+/** lunr's result for one clause; its types lack `presence`, and the options that the text does not give. */
 interface LunrClause {
   readonly term: string;
   readonly fields: readonly string[];
@@ -94,7 +94,7 @@ function indexesOf(names: readonly string[], fieldNames: readonly string[]): num
 
 /** Throws `Refusal('invalid_query')`. */
 function parse(text: string, fieldNames: readonly string[], lexicon: Lexicon): readonly LunrClause[] {
-  // lunr would take the digits, and what follows them as one more word.
+  // lunr would use the digits, and treat the rest as another word.
   const [, sign, value] = /(?<!\\)([\^~])(?!\d+(?=[\s^~]|$))([^\s^~]*)/.exec(text) ?? [];
   if (sign !== undefined) {
     throw refusal(

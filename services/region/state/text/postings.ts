@@ -2,10 +2,10 @@
  * Which documents have a term, and how often in which fields: for each term a list of (document, code), ascending by
  * document; the code stands for the frequencies (`frequencies.ts`).
  *
- * The end of a list is a block that grows with it up to 256 postings, its tail: documents that come in order are appended
- * there at the cost of one look at the term. What is more than a tail stands before it in blocks listed in a directory,
- * each sorted and never empty. Adding or removing anywhere costs one search and a move within one block, however many
- * documents have the term.
+ * The end of a list is a block that grows with it up to 256 postings, its tail: documents added in order are appended there at
+ * the cost of one access to the term. Further postings are before it in blocks listed in a directory, each sorted and never
+ * empty. Adding or removing anywhere costs one search and a move within one block, whatever the number of documents with the
+ * term.
  */
 
 import { assert } from '../../../../shared/kernel/kernel.ts';
@@ -33,18 +33,18 @@ interface Directory {
 const LARGEST_CLASS = classFor(LARGEST_BLOCK);
 const FIRST_TERMS = 1_024;
 
-/** What `records` has of each term: one place in memory to look at. */
+/** The fields of a term in `records`, side by side for one memory access. */
 const STRIDE = 4;
 const COUNT = 0;
 const TAIL = 1;
 /** The tail's number of postings, and its size class × 65,536. */
 const SHAPE = 2;
-/** The last document, so that an append reads nothing of the block it writes to. */
+/** The last document, so that an append does not read the block it writes to. */
 const LAST = 3;
 const CLASS_BITS = 16;
 const COUNT_MASK = 0xffff;
 
-/** Postings as plain data, to be handed to another thread. */
+/** Postings as plain data, for the transfer between threads. */
 export interface PostingsImage {
   readonly pool: BlockPoolImage;
   readonly records: Uint32Array;
@@ -84,7 +84,7 @@ export class Postings {
     this.pool = new BlockPool(pool);
   }
 
-  /** Makes room for terms below `limit`. */
+  /** Grows to hold terms below `limit`. */
   reserve(limit: number): void {
     while (this.directories.length < limit) this.directories.push(undefined);
     if (limit * STRIDE > this.records.length) this.records = grown(this.records, limit * STRIDE);
@@ -116,7 +116,7 @@ export class Postings {
     else this.addToTail(term, document, code);
   }
 
-  /** All postings of a term that has none: documents ascending, a code each. */
+  /** Adds all postings of a term that has none: documents ascending, with a code each. */
   fill(term: number, documents: Uint32Array, codes: Uint8Array | Uint32Array): void {
     const count = documents.length;
     const write = (from: number, sizeClass: number): number => {
@@ -145,7 +145,7 @@ export class Postings {
     this.total += count;
   }
 
-  /** The document must be in the list. Answers the code it had. */
+  /** The document must be in the list. Returns its code. */
   remove(term: number, document: number): number {
     const { records } = this;
     const at = term * STRIDE;
@@ -169,13 +169,13 @@ export class Postings {
       directory.firsts.pop();
       if (directory.counts.length === 0) this.directories[term] = undefined;
     } else if (directory === undefined && sizeClass >= 2 && count <= CAPACITIES[sizeClass - 2]!) {
-      // Two sizes down, not one: a list that goes up and down by one must not be copied each time.
+      // Two sizes down, not one: a list that grows and shrinks by one must not be copied each time.
       this.moveTail(term, sizeClass - 2);
     }
     return code;
   }
 
-  /** The document's code, −1 when it does not have the term. */
+  /** The document's code, −1 if it does not have the term. */
   find(term: number, document: number): number {
     if (this.documents(term) === 0) return -1;
     let count = this.tailCount(term);
@@ -252,7 +252,7 @@ export class Postings {
     this.setTail(term, address, count + 1, this.tailClass(term));
   }
 
-  /** Makes room in a full tail: documents that come in order leave full blocks behind, others half full ones. */
+  /** Splits a full tail: documents added in order leave full blocks, others half full ones. */
   private splitTail(term: number, document: number): void {
     const address = this.records[term * STRIDE + TAIL]!;
     const isNewest = document > this.records[term * STRIDE + LAST]!;
@@ -290,7 +290,7 @@ export class Postings {
     }
   }
 
-  /** Into a block that has room. */
+  /** Inserts into a block that is not full. */
   private insert(address: number, count: number, document: number, code: number): void {
     const page = this.pageOf(address);
     const start = address & PAGE_MASK;
@@ -361,7 +361,7 @@ export class Postings {
   }
 }
 
-/** Index of the last that is at most `value`; 0 when there is none. */
+/** Index of the last that is at most `value`; 0 if there is none. */
 function lastAtMost(sorted: readonly number[], value: number): number {
   let low = 0;
   let high = sorted.length;
@@ -390,7 +390,7 @@ export const NO_MORE = 0x7fff_ffff;
 const NO_VALUES = new Uint32Array(0);
 const NO_CODES = new Uint8Array(0);
 
-/** Walks through a term's postings, block after block. */
+/** Iterates over a term's postings, block by block. */
 export class Cursor {
   values: Uint32Array = NO_VALUES;
   codes: Codes = NO_CODES;
@@ -411,7 +411,7 @@ export class Cursor {
     this.finish();
   }
 
-  /** After `at` has moved. */
+  /** Must be called after `at` has changed. */
   finish(): void {
     if (this.at === this.blockEnd) {
       if (this.block === this.blocks) {

@@ -1,5 +1,5 @@
 /**
- * What one query may cost: it is answered in one turn of the event loop, so what would take too long is refused.
+ * The limit of a query's cost: it is answered in one turn of the event loop, so a query that would take too long is refused.
  *
  * Counted in steps of a few nanoseconds each, so that the same query over the same documents is refused on every machine
  * or on none.
@@ -7,13 +7,13 @@
 import { Refusal } from '../../../../shared/errors/errors.ts';
 
 export const QUERY_LIMIT_STEPS = 6_000_000;
-/** A posting looked at. */
+/** A posting that is read. */
 export const POSTING_STEPS = 1;
-/** More, where several fields are put together or told apart. */
+/** A surcharge if several fields are combined or distinguished. */
 export const SEVERAL_FIELDS_STEPS = 4;
-/** A word of the vocabulary passed by. */
+/** A word of the vocabulary that is skipped. */
 export const WORD_STEPS = 1;
-/** A word compared letter by letter, besides its letters: most often it has to come from far away in memory. */
+/** A word compared letter by letter, in addition to its letters: mostly a cache miss. */
 export const COMPARISON_STEPS = 120;
 
 export class QueryCost {

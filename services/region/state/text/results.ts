@@ -1,10 +1,10 @@
-/** Gathering an answer: documents are offered in any order, each once. */
+/** Collects a result: documents are offered in any order, each once. */
 import type { RankKey } from '../../scored/scored.ts';
 import { type Scored, TopScores } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 
-/** Which of the matches. */
+/** Which of the matches are wanted. */
 export interface Wanted {
   readonly selection: Selection | undefined;
   /** Only what ranks after it is wanted. */
@@ -14,12 +14,12 @@ export interface Wanted {
 }
 
 export interface Answer {
-  /** Number of documents that match, wherever they rank. */
+  /** Number of all matching documents. */
   readonly total: number;
   readonly best: readonly Scored[];
 }
 
-/** What matched, so far: how many, and the best of those that are wanted. */
+/** The matches so far: their number, and the best of those that are wanted. */
 export class Results {
   private total = 0;
   /** A score below it is not wanted. */

@@ -1,23 +1,23 @@
 /**
- * The part of BM25F that a document and a term's frequencies in it decide, without the term: tf · (k1 + 1) / (k1 + tf), as
+ * The part of BM25F that depends on a document and a term's frequencies in it, but not on the term: tf · (k1 + 1) / (k1 + tf), as
  * `text-index.ts` has it.
  *
- * With one field it depends on two small numbers, the frequency's code and the field's length: a table remembers it until
- * a document comes or goes, which moves the average lengths. The same numbers are computed the same way everywhere, so
- * whether one was remembered makes no difference to a bit.
+ * With one field it depends on two small numbers, the frequency's code and the field's length: a table caches it until a document
+ * is added or removed, which changes the average lengths. A value is computed in the same way everywhere, so a cached one is the
+ * same to the bit.
  */
 import type { Schema } from '../../schema/schema.ts';
 import { SEVERAL } from './frequencies.ts';
 import { type InvertedIndex, LONG } from './inverted-index.ts';
 
 const LENGTHS = 256;
-/** Codes the table has room for. */
+/** Capacity of the table, in codes. */
 export const TABLE_CODES = 256;
 
 export class Saturation {
-  /** By code × 256 + the field's length; 0: to be asked for by {@link of}. */
+  /** By code × 256 + the field's length; 0: not computed yet, see {@link of}. */
   readonly table = new Float64Array(TABLE_CODES * LENGTHS);
-  /** By code: the field whose length finds it in the table. */
+  /** By code: the field whose length is the index in the table. */
   readonly fieldInTable = new Uint8Array(TABLE_CODES);
 
   private readonly index: InvertedIndex;
@@ -42,7 +42,7 @@ export class Saturation {
     return this.k1 + 1;
   }
 
-  /** To be called before the values of a new state of the index are asked for. */
+  /** Must be called before values for a new state of the index are read. */
   refresh(): void {
     const { index } = this;
     if (this.version === index.version) return;
@@ -80,7 +80,7 @@ export class Saturation {
     return value;
   }
 
-  /** Of these fields alone, ascending; −1 when the term is in none of them. */
+  /** The value over these fields alone, ascending; −1 if the term is in none of them. */
   ofFields(code: number, document: number, fields: readonly number[]): number {
     const { frequencies } = this.index;
     let tf = 0;

@@ -1,17 +1,17 @@
 /**
- * Which documents a query matches, and their scores. The formula is in `text-index.ts`.
+ * Finds the documents that match a query, and their scores. The formula is in `text-index.ts`.
  *
  * A document matches when it has every required clause, no prohibited one, and at least one that is not prohibited; a
  * query of prohibited clauses only matches all others, with score 0.
  *
- * Four ways, the cheapest is taken; a score adds up in the order of the query in each, so they agree to the bit:
+ * The cheapest of four methods is used; each adds up a score in the order of the query, so they agree to the bit:
  *
  * - **Windows**: 2,048 documents at a time, term after term into scores that fit the processor's nearest cache.
- * - **Merge**: where such a window would be nearly empty, or one term has most of the documents: all terms side by side, a
- *   term as far by itself as no other has a document.
- * - **Candidates**: where few documents can match - a selection, a required rare term - each is looked up in every term.
- * - **Around a common term**: rare terms beside one common one. The documents with a rare term are candidates; the others
- *   are counted, not looked at, once the page is full of candidates that beat what the common term alone can give
+ * - **Merge**: if such a window would be nearly empty, or one term has most of the documents: all postings merged in order of the
+ *   document; runs of a single term are scored without the others.
+ * - **Candidates**: if few documents can match (a selection, a required rare term), each is looked up in every term.
+ * - **Around a common term**: rare terms and one common one. The documents with a rare term are candidates; the others are
+ *   counted without scoring, once the page is full of candidates that exceed the highest score of the common term alone
  *   (Turtle and Flood: Query Evaluation: Strategies and Optimizations, 1995, calls this MaxScore).
  */
 import type { Entities } from '../entities/entities.ts';
@@ -22,7 +22,7 @@ import { Cursor, NO_MORE } from './postings.ts';
 import { type Answer, Results, type Wanted } from './results.ts';
 import { type Saturation, TABLE_CODES } from './saturation.ts';
 
-/** A clause with the terms it stands for. */
+/** A clause with its terms. */
 export interface ExpandedClause extends Pick<Clause, 'presence'> {
   /** Ascending; undefined: all fields. */
   readonly fields: readonly number[] | undefined;
@@ -33,23 +33,23 @@ export interface Asked extends Wanted {
   readonly clauses: readonly ExpandedClause[];
 }
 
-/** What looking a document up in a term costs, in postings passed. */
+/** Cost of looking a document up in a term, in skipped postings. */
 const LOOKUP_POSTINGS = 20;
-/** What the windows of so many documents cost, in postings passed in a merge. */
+/** Cost of a window of this many documents, in postings of a merge. */
 const WINDOW_DOCUMENTS_POSTING = 32;
 const WINDOW = 2_048;
 const WINDOW_WORDS = WINDOW / 32;
 const WINDOW_MASK = WINDOW - 1;
 
 export class Scoring {
-  /** What has been looked at since the start: for tests and benchmarks. */
+  /** Work done since the start: for tests and benchmarks. */
   readonly work = { postings: 0, lookups: 0 };
 
   private readonly index: InvertedIndex;
   private readonly saturation: Saturation;
   private readonly entities: Entities;
 
-  // Of the window; all zero between windows.
+  // Scores of the window; all zero between windows.
   private readonly scores = new Float64Array(WINDOW);
   private readonly touched = new Uint32Array(WINDOW_WORDS);
   private readonly ofClause = new Uint32Array(WINDOW_WORDS);
@@ -61,7 +61,7 @@ export class Scoring {
     this.entities = entities;
   }
 
-  /** To be called after a change, before {@link value} or {@link scoreOf} are asked. */
+  /** Must be called after a change, before {@link value} or {@link scoreOf}. */
   refresh(): void {
     this.saturation.refresh();
   }
@@ -98,7 +98,7 @@ export class Scoring {
     const answer = this.aroundCommonTerm(asked, all);
     if (answer !== undefined) return answer;
     const isPlain = clauses.every(({ presence }) => presence === 'optional');
-    // A merge passes a posting faster, but pays for each change from list to list, and more the more lists there are.
+    // A merge is faster a posting, but each change between lists costs, and more with more lists.
     const merging = (all - most) * terms;
     const withoutWindows = 2 * all + this.entities.size / WINDOW_DOCUMENTS_POSTING;
     if (isPlain && merging < withoutWindows) return this.merge(clauses, results);
@@ -115,7 +115,7 @@ export class Scoring {
     return Math.log(1 + (this.index.size - documents + 0.5) / (documents + 0.5));
   }
 
-  /** The document's score; −1 when it does not match. */
+  /** The document's score; −1 if it does not match. */
   scoreOf(document: number, clauses: readonly ExpandedClause[]): number {
     const { postings } = this.index;
     let score = 0;
@@ -140,7 +140,7 @@ export class Scoring {
     return matches || (allProhibited && this.index.isLive(document)) ? score : -1;
   }
 
-  /** The term's share in a document's score before its weight; −1: it is in none of the fields. */
+  /** The term's share in a document's score before its weight; −1 if it is in none of the fields. */
   value(code: number, document: number, fields: readonly number[] | undefined): number {
     return fields === undefined ? this.saturation.at(code, document) : this.saturation.ofFields(code, document, fields);
   }
@@ -162,7 +162,7 @@ export class Scoring {
     }
   }
 
-  /** Undefined: it does not pay, or does not suffice. */
+  /** Undefined if it does not save work, or does not suffice. */
   private aroundCommonTerm(asked: Asked, all: number): Answer | undefined {
     const { clauses, selection, limit } = asked;
     if (selection !== undefined) return undefined;
@@ -203,12 +203,12 @@ export class Scoring {
         }
       }
     }
-    // Strictly: among equals the entity decides, and that of the others is not known.
+    // Strictly greater: among equals the entity decides, and those of the others are unknown.
     if (!(results.threshold > weight * this.saturation.limit)) return undefined;
     return { total: postings.documents(common) + more, best: results.answer().best };
   }
 
-  /** The list that is behind runs alone up to where the next one stands; where several stand they add up. */
+  /** The list that is behind is scored alone up to the next one's document; at the same document scores are added. */
   private merge(clauses: readonly ExpandedClause[], results: Results): Answer {
     const terms: {
       readonly weight: number;

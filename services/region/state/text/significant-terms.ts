@@ -1,12 +1,12 @@
-/** What tells a document from others, as a query for documents like it. */
+/** The terms that characterise a document, as a query for similar ones. */
 import type { InvertedIndex } from './inverted-index.ts';
 import type { Scoring } from './scoring.ts';
 import type { WeightedTerm } from './text.ts';
 
 /**
- * The terms that would give most to the document's own score. Each weighs what its frequency counts there, so that a
- * ranking by them is Σ idf · saturation here · saturation there: the same from either side. A term that no other document
- * has finds nothing and is left out. Equal ones alphabetically.
+ * The terms that contribute most to the document's own score. Each is weighted by its saturation there, so that a ranking by them
+ * is Σ idf · saturation here · saturation there: symmetric. A term without another document finds nothing and is omitted. Equal
+ * ones are ordered alphabetically.
  */
 export function significantTerms(
   index: InvertedIndex,

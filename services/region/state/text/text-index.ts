@@ -9,11 +9,10 @@
  *     idf(t)      = ln(1 + (N − n(t) + 0.5) / (n(t) + 0.5))
  *     score(d)    = Σ_t boost_t · idf(t) · tf · (k1 + 1) / (k1 + tf)
  *
- * N = live documents, n(t) = those with t in any field, lengths in terms, their average over the documents that have the
- * field at all: few documents having tags must not make their tags long ones. With one field of boost 1 it is plain BM25. A
- * clause with a field sums over that field only; n(t) stays the document's. Fields add up in schema order, terms in query
- * order (of a wildcard or fuzzy word: as `match-terms.ts` has it), so a score does not depend on the order in which documents
- * came.
+ * N = live documents, n(t) = those with t in any field, lengths in terms, their average over the documents that have the field at
+ * all, so that tags are not considered long because few documents have any. With one field of boost 1 it is plain BM25. A clause
+ * with a field sums over that field only; n(t) stays the document's. Fields add up in schema order, terms in query order (those
+ * of a wildcard or fuzzy word as in `match-terms.ts`), so a score does not depend on the order of the documents.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
@@ -41,10 +40,10 @@ export function createTextIndex(options: TextIndexOptions): TextIndex & AdoptsTe
 }
 
 export class MemoryTextIndex implements TextIndex, AdoptsText {
-  // For tests and benchmarks to look into.
+  // For tests and benchmarks.
   readonly index: InvertedIndex;
   readonly scoring: Scoring;
-  /** Of the query ranked last. */
+  /** Cost of the last query. */
   lastCost = new QueryCost();
 
   private readonly entities: Entities;
@@ -87,12 +86,12 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     return significantTerms(this.index, this.scoring, this.entities.find(entity), limit);
   }
 
-  /** The clauses of a query with the terms they stand for. Throws `Refusal('invalid_query')`. */
+  /** The clauses of a query with their terms. Throws `Refusal('invalid_query')`. */
   expand(query: string): ExpandedClause[] {
     const { index } = this;
     const cost = new QueryCost();
     this.lastCost = cost;
-    // Most queries are words with nothing that means anything else: they need no parser.
+    // Most queries are plain words without syntax: they need no parser.
     const plain =
       query.length > QUERY_LIMIT_CHARACTERS ? undefined : index.lexicon.plainTerms(query, QUERY_LIMIT_CLAUSES);
     if (plain !== undefined) return plain.map((term) => this.plainClause(term, cost));

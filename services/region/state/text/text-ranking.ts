@@ -1,6 +1,6 @@
 /**
- * The answer to a query, found as far as it is asked for: the first page costs no more than itself and the count of
- * matches, and what one page found is kept for the next.
+ * The result of a query, computed as far as it is read: the first page costs no more than itself and the count of matches, and
+ * its result is reused for the next.
  */
 import type { RankKey, ScorePart } from '../../scored/scored.ts';
 import { compareScored, type Scored } from '../../scored/scored.ts';
@@ -10,9 +10,9 @@ import type { InvertedIndex } from './inverted-index.ts';
 import type { ExpandedClause, Scoring } from './scoring.ts';
 import type { TextRanking } from './text.ts';
 
-/** How many are found when only their number was asked for. */
+/** How many are found if only their number was requested. */
 const FIRST_HITS = 32;
-/** How many are found at least once more is asked for than was found: whoever passes over many is done with one more pass. */
+/** Minimum number found once more is requested than was found, so that a caller that skips many needs only one more search. */
 const FURTHER_HITS = 2_048;
 
 export interface TextRankingOptions {
@@ -26,7 +26,7 @@ export interface TextRankingOptions {
 export class LazyTextRanking implements TextRanking {
   private readonly options: TextRankingOptions;
   private matches: number | undefined;
-  /** The best after `from`; `isComplete`: there are no others. */
+  /** The best after `from`; `isComplete`: there are no further ones. */
   private found: readonly Scored[] = [];
   private from: RankKey | undefined;
   private isComplete = false;
@@ -46,7 +46,7 @@ export class LazyTextRanking implements TextRanking {
   after(key: RankKey | undefined, limit: number): readonly Scored[] {
     const kept = this.kept(key, limit);
     if (kept !== undefined) return kept;
-    // Then twice as many each time: who goes through all of it pays for a few passes.
+    // Then twice as many each time: reading all of it costs a few searches.
     const further = this.matches === undefined ? 0 : Math.max(FURTHER_HITS, this.found.length * 2);
     this.find(key, Math.max(limit, 1, further));
     return this.found.slice(0, limit);
@@ -71,7 +71,7 @@ export class LazyTextRanking implements TextRanking {
     });
   }
 
-  /** What is wanted, where it is known already. */
+  /** The requested entries, if they are known already. */
   private kept(key: RankKey | undefined, limit: number): readonly Scored[] | undefined {
     if (this.matches === undefined) return undefined;
     const { from, found } = this;

@@ -1,12 +1,12 @@
 /**
  * The text index: BM25 over the schema's text fields of the live items.
  *
- * Promise: an item is in the answer of the first search after its `put`; a score is a function of the set of live
- * documents only (document count, lengths and frequencies are integers changed with every put and remove), so every
- * region ranks identically at the same position. Terms add to a score in query order; ties are broken by entity id.
+ * Promise: an item is found by the first search after its `put`; a score is a function of the set of live documents only
+ * (document count, lengths and frequencies are integers changed with every put and remove), so every region ranks identically at
+ * the same position. Terms add to a score in query order; ties are broken by entity id.
  *
- * Nothing is stored: a restart builds the index anew, of many items by a thread beside the rest of the start
- * (`rebuild/rebuild.ts`). Putting items in the order of their ordinals, as they are met, is fastest: postings are appended.
+ * Nothing is stored: a restart rebuilds the index, for many items in a background thread (`rebuild/rebuild.ts`). Putting items in
+ * the order of their ordinals is fastest: postings are appended.
  */
 
 import type { Metadata } from '../../../../shared/protocol/events.ts';
@@ -19,11 +19,11 @@ import type { Suggestion } from './lexicon/lexicon.ts';
 export type TextImage = InvertedIndexImage;
 
 export interface AdoptsText {
-  /** Takes over what was built of the live items; nothing was put so far. */
+  /** Adopts the index that was built from the live items; nothing was put before. */
   adopt(image: TextImage): void;
 }
 
-/** A term of the index, as analysis makes it of a word, and how much it counts. */
+/** A term of the index, the result of analysing a word, and its weight. */
 export interface WeightedTerm {
   readonly term: string;
   /** Factor of its share in the score, > 0. */
@@ -32,29 +32,29 @@ export interface WeightedTerm {
 
 /** The documents that match, by score. */
 export interface TextRanking extends Ranking {
-  /** What each term gave to the document's score, in query order; empty for one that does not match. */
+  /** The part of each term in the document's score, in query order; empty if it does not match. */
   explain(entity: number): readonly ScorePart[];
 }
 
 export interface TextIndex {
-  /** Indexes the document, replacing what the entity had. Fields not in the schema are ignored; arrays are joined. */
+  /** Indexes the document, replacing that of the entity. Fields not in the schema are ignored; arrays are joined. */
   put(entity: number, metadata: Metadata): void;
   /** Idempotent. */
   remove(entity: number): void;
   /**
-   * The documents that match, of those in `selection` where there is one. A text is lunr's query syntax: `term`,
-   * `field:term`, `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; several terms mean "any", a list of terms too. Throws
+   * The matching documents, of those in `selection` if it is given. A text is lunr's query syntax: `term`, `field:term`,
+   * `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; several terms mean "any", a list of terms too. Throws
    * `Refusal('invalid_query')`.
    */
   rank(query: string | readonly WeightedTerm[], selection?: Selection): TextRanking;
   /**
-   * At most `limit` ≥ 1 words that begin with the prefix's last word, those most documents have first, ties alphabetically.
-   * Of words that find the same documents, as `run` and `runs`, only the first. None where the prefix ends with no word.
+   * At most `limit` ≥ 1 words that begin with the prefix's last word, the most frequent first, ties alphabetically. Of words with
+   * the same term, such as `run` and `runs`, only the first. None if the prefix does not end with a word.
    */
   suggest(prefix: string, limit: number): readonly Suggestion[];
   /**
-   * What tells the document from others: its at most `limit` ≥ 1 terms with the highest tf-idf, best first, as a query. None
-   * where there is no such document or no word in it.
+   * The document's terms with the highest tf-idf, at most `limit` ≥ 1, best first, as a query. None if there is no such document
+   * or it has no words.
    */
   significantTerms(entity: number, limit: number): readonly WeightedTerm[];
   /** Number of documents. */

@@ -1,6 +1,6 @@
 /**
- * One level of the tree of upper bounds: its nodes' numbers, in pages that never move once they are full, so that room for more
- * entities is made without a long copy.
+ * One level of the tree of upper bounds: its nodes' numbers, in pages that never move once they are full, so that the level grows
+ * without a long copy.
  */
 
 /** Entities a block, and children a node. */
@@ -18,7 +18,7 @@ export const DAY = 1;
 export const HOURS = 2;
 export const ALL = 3;
 export const DECAY_KEY = 4;
-/** At most the sum of everything that any entity has which ever had a signal, of whatever kind. */
+/** Minimum of the total over the entities that ever had a signal of any kind. */
 export const LOWEST = 5;
 export const COLUMNS = 6;
 
@@ -26,9 +26,9 @@ export const COLUMNS = 6;
 export interface NodePage {
   /** By signal: six columns a node, beginning at {@link columnsIn}. */
   readonly sums: readonly Float64Array[];
-  /** The latest creation of a live item; −1: there is none. */
+  /** The latest creation time of a live item; −1: there is none. */
   readonly newestMs: Float64Array;
-  /** Of a live item that ever had a signal. */
+  /** The same over live items that ever had a signal. */
   readonly newestActiveMs: Float64Array;
   readonly lowestEntity: Float64Array;
 }
@@ -47,7 +47,7 @@ export class Level {
     return this.pages[node >> PAGE_BITS]!;
   }
 
-  /** The first page is made anew as long as it is not full; more room never is less. */
+  /** The first page is reallocated until it is full; capacity never shrinks. */
   reserve(capacity: number): void {
     if (this.capacity < Math.min(capacity, PAGE_NODES)) {
       this.pages[0] = createPage(this.signals, Math.min(capacity, PAGE_NODES), this.pages[0]);
@@ -65,7 +65,7 @@ export function columnsIn(node: number): number {
   return (node & PAGE_MASK) * COLUMNS;
 }
 
-/** Sets a node's numbers of items to those of its children, `first` and the following; false: they were that before. */
+/** Sets a node's item numbers to those of its children, `first` and the following; false if they did not change. */
 export function recomputeItems(lower: NodePage, first: number, upper: NodePage, node: number): boolean {
   let newestMs = -1;
   let newestActiveMs = -1;
@@ -101,7 +101,7 @@ export function recomputeSums(lower: Float64Array, first: number, upper: Float64
   return changed;
 }
 
-/** Of nodes that bound nothing yet, after those of `present`. */
+/** Columns of new nodes without bounds, after those of `present`. */
 function createPage(signals: number, nodes: number, present?: NodePage): NodePage {
   const filled = (value: number, before?: Float64Array): Float64Array => {
     const numbers = new Float64Array(nodes).fill(value);

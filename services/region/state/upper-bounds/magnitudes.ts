@@ -1,11 +1,11 @@
-/** Of every entity, one byte a signal: between which powers of two its sum of everything lies. */
+/** Magnitudes: for every entity, one byte a signal, between which powers of two its total is. */
 
 const WEIGHT_SCALE = 1_000;
 const PAGE_BITS = 16;
 const PAGE_ORDINALS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_ORDINALS - 1;
 const TWO_32 = 4_294_967_296;
-/** By number of bits: what every number of so many bits is below; 0 for none. */
+/** By number of bits: the bound that every number of that many bits is below; 0 for none. */
 const POWERS = Float64Array.from({ length: 65 }, (_, bits) => (bits === 0 ? 0 : 2 ** bits));
 
 export class Magnitudes {
@@ -17,7 +17,7 @@ export class Magnitudes {
     this.signals = signals;
   }
 
-  /** Room for ordinals below this. */
+  /** Capacity: ordinals below this. */
   reserve(ordinals: number): void {
     const first = Math.min(ordinals, PAGE_ORDINALS) * this.signals;
     if ((this.pages[0]?.length ?? 0) < first) {
@@ -47,7 +47,7 @@ export class Magnitudes {
   }
 }
 
-/** 0 for 0; else 1 + the place of the highest bit, of an integer below 2^64. */
+/** 0 for 0; else 1 + the index of the highest bit, of an integer below 2^64. */
 function bitsOf(value: number): number {
   return value < TWO_32 ? 32 - Math.clz32(value) : 64 - Math.clz32(value / TWO_32);
 }

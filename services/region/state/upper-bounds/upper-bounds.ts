@@ -1,22 +1,22 @@
 /**
- * Upper bounds: for every block of 16 consecutive ordinals, every 16 such blocks and so on up to one root, at least what each
- * entity in it has: per signal its sums over windows and its decayed score, over its live items the latest creation and
- * the lowest entity. A search for the best that takes the node with the highest bound first looks at little more than what
- * it answers (`rank/top-k.ts`).
+ * Upper bounds: for every block of 16 consecutive ordinals, every 16 such blocks and so on up to one root, the maxima over its
+ * entities: per signal the sums over windows and the decayed score; over live items the latest creation time and the lowest
+ * entity. A search for the top items that opens the node with the highest bound first scores few more items than it returns
+ * (`rank/top-k.ts`).
  *
- * Promise: after `catchUp`, and until the next event, never below the truth. What a node says for a moment is at least what any
- * entity under it has at that moment. It may be above it: an event that falls out of a window lowers nothing until `tighten`
- * looks at its block again. Nothing that is answered depends on how far above it they are.
+ * Promise: after `catchUp`, and until the next event, a node's bound for a read time is never below the value of any entity under
+ * it at that time. It may be above: an event that leaves a window lowers nothing until `tighten` recomputes its block. No answer
+ * depends on how far above it is.
  *
- * Sums that fall as time passes are kept a few buckets wider than the windows (`dense-rings.ts`), so that they hold for every
- * moment from a little before the newest event or tightening on; for an earlier moment the sum of everything stands in.
+ * Sums that fall with time are kept a few buckets wider than the windows (`dense-rings.ts`), so that they are valid for every
+ * read time from a little before the newest event or tightening on; for an earlier time the total is used instead.
  *
- * Beside them the least that any active entity has of each signal, for profiles that favour what few have seen; and of every
- * single entity a magnitude, one byte a signal: between which powers of two its sum of everything lies. It passes by most items of
- * a block without a look at their pairs.
+ * In addition there are the minima of each signal over active entities, for profiles that favour rarely viewed items; and for
+ * every single entity a magnitude, one byte a signal: between which powers of two its total is. With it most items of a block are
+ * skipped without reading their pairs.
  *
- * Cost: a pair that changed compares four numbers in its block, and goes up as long as it is the highest: once for all its events
- * since the last search, or since a few thousand pairs changed. Memory: 2 bytes an entity, and 4.2 for each signal.
+ * Cost: a changed pair compares four numbers in its block, and updates parents as long as it is the maximum: once for all its
+ * events since the last search, or since a few thousand pairs changed. Memory: 2 bytes an entity, and 4.2 for each signal.
  */
 import { byWindow, type Window, windowSeconds } from '../../schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
@@ -41,7 +41,7 @@ import { Magnitudes } from './magnitudes.ts';
 
 export { FAN_OUT, FAN_OUT_BITS, indexIn, type NodePage };
 
-/** What one pair has, thousandths; `decayKey` as `decay.ts` orders pairs. */
+/** The sums of one pair, thousandths; `decayKey` is the order of `decay.ts`. */
 export interface PairBound {
   minutes: number;
   day: number;
@@ -58,7 +58,7 @@ const column: Readonly<Record<Window, number>> = byWindow((window) => {
   return seconds <= 86_400 ? DAY : HOURS;
 });
 
-/** How many buckets earlier than the newest one a wide sum still holds. */
+/** How many buckets before the newest one a wide sum is still valid. */
 export const MINUTE_SLACK = 6;
 export const HOUR_SLACK = 2;
 const MINUTE_MS = 60_000;
@@ -71,11 +71,11 @@ const FIRST_BLOCKS = 64;
 export interface UpperBoundsOptions {
   readonly entities: Entities;
   readonly signals: number;
-  /** The creation time of the live item with this ordinal; −1: none is live. */
+  /** The creation time of the live item with this ordinal; −1 if none is live. */
   readonly createdMs: (ordinal: number) => number;
-  /** Raises the upper bounds of pairs that changed and were not raised yet. */
+  /** Raises the upper bounds of changed pairs that were not raised yet. */
   readonly catchUp: () => void;
-  /** Fills in what the pair has for every moment from `fromMs` on; false: there is no such pair. */
+  /** Fills in the sums of the pair for every read time from `fromMs` on; false if there is no such pair. */
   readonly pair: (signal: number, entity: number, fromMs: number, upperBound: PairBound) => boolean;
   /** A decayed score in weights, from its key. */
   readonly decayed: (signal: number, key: number, atMs: number) => number;
@@ -92,7 +92,7 @@ export class UpperBounds {
   readonly magnitudes: Magnitudes;
   /** By block: the minute it was tightened last. */
   private tightenedMinute = new Int32Array(0);
-  /** Wide sums hold for moments from these buckets on. */
+  /** Wide sums are valid for read times from these buckets on. */
   private fromMinute = Number.NEGATIVE_INFINITY;
   private fromHour = Number.NEGATIVE_INFINITY;
   private readonly scratch: PairBound = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
@@ -103,14 +103,14 @@ export class UpperBounds {
     this.reserve(0);
   }
 
-  /** Before anything is read: events may be ahead of the upper bounds. */
+  /** Must be called before reads: events may be ahead of the upper bounds. */
   catchUp(): void {
     this.options.catchUp();
   }
 
   /**
-   * Whether nothing is left to {@link raise} for a pair that has `all` of everything, thousandths, decay aside: its sums are no
-   * more than that, and no sum of its block is less.
+   * Whether there is nothing to {@link raise}, apart from decay, for a pair with the total `all`, thousandths: none of its sums
+   * exceeds that, and no sum of its block is lower.
    */
   covers(signal: number, ordinal: number, newestMinute: number, all: number): boolean {
     const block = ordinal >> FAN_OUT_BITS;
@@ -171,15 +171,15 @@ export class UpperBounds {
     }
   }
 
-  /** Some of a pair was taken back: `all` is left, thousandths. What is highest may stay, it is at least the truth. */
+  /** An event of a pair was retracted: `all` is left, thousandths. Maxima may stay, because they are still upper bounds. */
   took(signal: number, ordinal: number, all: number): void {
-    // Nothing of the entity was raised yet, so the pair waits for it, and will be raised as it is then.
+    // Nothing of the entity was raised yet, so the pair is queued, and will be raised with its values of then.
     if (ordinal >> FAN_OUT_BITS >= this.capacityBlocks) return;
     this.magnitudes.set(ordinal, signal, all);
     this.lower(signal, ordinal, all);
   }
 
-  /** An active entity may have as little as `all` of the signal. */
+  /** Lowers the minimum of the signal over active entities to `all`. */
   private lower(signal: number, ordinal: number, all: number): void {
     let node = ordinal >> FAN_OUT_BITS;
     for (const level of this.levels) {
@@ -191,7 +191,7 @@ export class UpperBounds {
     }
   }
 
-  /** Every item that is live now: after a catalog was loaded. */
+  /** Adds every live item, after a catalog was loaded. */
   fill(): void {
     const { entities, createdMs } = this.options;
     for (let ordinal = 0; ordinal < entities.size; ordinal++) {
@@ -240,7 +240,7 @@ export class UpperBounds {
     }
   }
 
-  /** The item is gone. Idempotent. */
+  /** Removes the item. Idempotent. */
   remove(entity: number): void {
     const ordinal = this.options.entities.find(entity);
     const block = ordinal >> FAN_OUT_BITS;
@@ -283,12 +283,12 @@ export class UpperBounds {
     return Math.min(this.capacityBlocks, (this.options.entities.size + FAN_OUT - 1) >> FAN_OUT_BITS);
   }
 
-  /** Where the node's numbers are. */
+  /** Index of the node's numbers. */
   page(level: number, node: number): NodePage {
     return this.levels[level]!.page(node);
   }
 
-  /** Which column says what the window sums at most at a moment: its own, or everything for a moment before it holds. */
+  /** The column that bounds the window at a read time: its own, or that of the total for an earlier time. */
   columnOf(window: Window, atMs: number): number {
     if (window === 'all') return ALL;
     const number = column[window];
@@ -304,7 +304,7 @@ export class UpperBounds {
     return page.sums[signal]![columnsIn(node) + columnNumber]! / WEIGHT_SCALE;
   }
 
-  /** At most the sum of everything that any entity under the node has which ever had a signal; weights, Infinity without any. */
+  /** Minimum of the total over the entities under the node that ever had a signal; weights, Infinity without any. */
   lowest(page: NodePage, node: number, signal: number): number {
     return page.sums[signal]![columnsIn(node) + LOWEST]! / WEIGHT_SCALE;
   }
@@ -316,7 +316,8 @@ export class UpperBounds {
   }
 
   /**
-   * Lowers the block's sums to what they are for moments from a little before `atMs` on, and those above it; once a minute.
+   * Lowers the block's sums to their values for read times from a little before `atMs` on, and those of its parents; once a
+   * minute.
    */
   tighten(block: number, atMs: number): void {
     const minute = Math.floor(atMs / MINUTE_MS);
@@ -353,7 +354,7 @@ export class UpperBounds {
     );
   }
 
-  /** Goes from a block up, as long as a node changes. */
+  /** Updates the parents of a block, as long as a node changes. */
   private settle(
     block: number,
     settle: (lower: NodePage, first: number, upper: NodePage, node: number) => boolean,
@@ -374,7 +375,7 @@ export class UpperBounds {
   }
 
   /**
-   * Makes room for a block: twice as many up to a page of them, then a page more. Every level but the root is a whole number of
+   * Grows to hold a block: twice as many up to a page of them, then a page more. Every level but the root is a whole number of
    * nodes' children long.
    */
   private reserve(block: number): void {
@@ -395,7 +396,7 @@ export class UpperBounds {
     }
   }
 
-  /** A level that was not there: from the one below it. */
+  /** A new level, computed from the one below it. */
   private fillLevel(level: number): void {
     const { levels } = this;
     for (let first = 0; first < levels[level - 1]!.capacity; first += FAN_OUT) {
@@ -415,7 +416,7 @@ function grown<Numbers extends Uint16Array | Int32Array>(present: Numbers, large
   return larger;
 }
 
-/** The place of the lowest bit of a number that has one. */
+/** The index of the lowest bit of a number other than 0. */
 export function lowestBit(bits: number): number {
   return 31 - Math.clz32(bits & -bits);
 }

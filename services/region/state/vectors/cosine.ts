@@ -1,9 +1,9 @@
 /**
- * Cosine similarity as this index means it, the same bits in every thread and every region: vectors are brought to length
- * 1 in 64 bits and kept in 32, a similarity is their product with the query of length 1, summed in one fixed order.
+ * Cosine similarity, the same bits in every thread and every region: vectors are normalised in 64 bits and stored in 32, a
+ * similarity is their product with the normalised query, summed in a fixed order.
  */
 
-/** The vector of length 1 in the same direction; one of length 0 stays what it is. */
+/** The vector of length 1 in the same direction; one of length 0 is unchanged. */
 export function unit(values: Float32Array): Float64Array {
   let squares = 0;
   for (const value of values) squares += value * value;
@@ -18,7 +18,7 @@ export function isZero(values: ArrayLike<number>): boolean {
   return true;
 }
 
-/** Of `query` to the vector in `values` from `at` on, both of length 1 (or 0): −1 … 1. */
+/** The similarity of `query` and the vector in `values` from `at` on, both of length 1 (or 0): −1 … 1. */
 export function similarity(query: Float64Array, values: Float32Array, at: number): number {
   const { length } = query;
   const even = length - (length % 4);

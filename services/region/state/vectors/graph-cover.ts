@@ -1,6 +1,6 @@
 /**
- * A graph and which slots of the table it does not cover yet: those from `cursor` on, and a few below. What is not covered
- * is scanned, so a graph may be used while it grows, and grows by a few vectors at a time.
+ * A graph and the slots of the table that it does not cover yet: those from `cursor` on, and a few below. Uncovered slots are
+ * scanned, so a graph may be used while it grows by a few vectors at a time.
  */
 import type { VectorGraph } from './vector-graph.ts';
 import type { VectorTable } from './vector-table.ts';
@@ -8,7 +8,7 @@ import type { VectorTable } from './vector-table.ts';
 export interface GraphCoverOptions {
   readonly graph: VectorGraph;
   readonly table: VectorTable;
-  /** Slots that stay out: vectors of length 0 have no direction, and would break the graph's paths. */
+  /** Slots that are not added: vectors of length 0 have no direction, and would break the graph's paths. */
   readonly zeros: ReadonlySet<number>;
 }
 
@@ -25,7 +25,7 @@ export class GraphCover {
     this.zeros = zeros;
   }
 
-  /** The slot has a vector, of length 1, that it did not have. */
+  /** Called when the slot has a new vector, of length 1. */
   put(slot: number): void {
     if (slot < this.cursor) this.missing.add(slot);
   }
@@ -35,7 +35,7 @@ export class GraphCover {
     this.graph.remove(slot);
   }
 
-  /** The graph was read from a file: all that it has and lacks is known. */
+  /** Called when the graph was read from a file: the slots that it has and lacks are known. */
   coverAll(): void {
     const { table } = this;
     for (this.cursor = 0; this.cursor < table.slotLimit; this.cursor++) {
@@ -47,7 +47,7 @@ export class GraphCover {
     return this.missing.size === 0 && this.cursor >= this.table.slotLimit;
   }
 
-  /** Adds about `count` vectors; answers how many it did. */
+  /** Adds about `count` vectors; returns how many. */
   grow(count: number): number {
     const { graph, table, missing } = this;
     let added = 0;

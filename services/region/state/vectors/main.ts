@@ -1,4 +1,4 @@
-/** The thread of the vector index: messages first, work in between. */
+/** The thread of the vector index: messages have priority over background work. */
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { VectorFile } from './vector-file.ts';
@@ -6,7 +6,7 @@ import { VectorServer } from './vector-server.ts';
 import type { VectorThreadData } from './vector-thread.ts';
 import type { ToVectors } from './vector-worker.ts';
 
-/** Building graphs gives way to the threads that answer requests: on Linux a priority is a thread's own. */
+/** Building graphs has a lower priority than the threads that answer requests: on Linux each thread has its own. */
 const NICE = 10;
 
 const { dimensions, path } = workerData as VectorThreadData;
@@ -14,7 +14,7 @@ const port = parentPort!;
 try {
   if (process.platform === 'linux') setPriority(NICE);
 } catch {
-  // Where that is not allowed it works as well.
+  // Not required: the index works without it.
 }
 
 let working = false;

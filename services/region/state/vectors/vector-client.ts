@@ -1,13 +1,13 @@
 /**
- * The vector index as the region's thread has it: it knows what changed and what is asked, and nothing of where vectors lie.
+ * The region's side of the vector index: it tracks changes and searches, and does not know how vectors are stored.
  *
- * Out go batches of changes, each entity once with what the catalog has of it at that moment, at most `BATCHES` on their
- * way; what waits is a set of entities, however often they change. A question goes out once everything has that changed
- * before it was asked. When its answer arrives, every entity that changed since is looked at anew, here: what went or was
- * replaced is left out, and what came is compared with what was found. So the answer is true for the moment it is given.
+ * It sends batches of changes, each entity once with its present value in the catalog, at most `BATCHES` unconfirmed; further
+ * changes wait as a set of entities, each once. A search is sent once everything that changed before it was sent. When its result
+ * arrives, every entity that changed since is checked again here: removed and replaced vectors are dropped, and new ones are
+ * compared with those found. So the answer is correct when it is returned.
  *
- * When the index is gone its questions are refused, and another one is opened and filled from the catalog, after a pause
- * that doubles while it keeps dying. What was not sent yet waits for it.
+ * When the index dies its searches are refused, and another one is opened and filled from the catalog, after a pause that doubles
+ * while it dies repeatedly. Searches that were not sent yet wait for it.
  */
 import { messageOf, Refusal } from '../../../../shared/errors/errors.ts';
 import { assert, type Clock, type Timer, within } from '../../../../shared/kernel/kernel.ts';
@@ -22,26 +22,28 @@ import { createVectorMeters, type VectorMeters } from './vector-metrics.ts';
 import type { Among, FromVectors, OpenVectorWorker, VectorCounts, VectorWorker } from './vector-worker.ts';
 import { NEAREST_LIMIT, type VectorHit, type VectorQuestion, type VectorStats, type Vectors } from './vectors.ts';
 
-/** Changes that travel together, and such batches on their way. */
+/** Changes a batch, and unconfirmed batches. */
 const BATCH = 512;
 const BATCHES = 4;
 const WAITING_LIMIT = 256;
 const ANSWER_MS = 5_000;
-/** Asked for beyond what is wanted: room for what changes meanwhile. */
+/** Number of results requested beyond the limit, to replace those that change meanwhile. */
 const SLACK = 16;
-/** How often a question is asked again because too much of its answer had changed; then it is answered with what is left. */
+/** How often a search is repeated because too much of its result has changed; then it is answered with what is left. */
 const ASKED_MOST = 3;
-/** One that lived for less is opened again after a pause. */
+/** An index that ran for less is opened again after a pause. */
 const SHORT_LIFE_MS = 60_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
-/** An index that ended so often soon after it was opened has failed: what is put into it ends it. It is opened on, ever more seldom. */
+/**
+ * After this many short runs the index counts as failed, because a vector crashes it. It is still reopened, at growing intervals.
+ */
 const SHORT_LIVES = 3;
-/** The graph is written when a tenth of it changed, at least so many vectors, and at most so often. */
+/** The graph is written when a tenth of it, and at least this many vectors, changed, and at most this often. */
 const SAVE_SHARE = 0.1;
 const SAVE_LEAST = 1_000;
 const SAVE_EVERY_MS = 60_000;
-/** A stop waits so long for the last writing; what is not written is built anew. */
+/** Limit of the wait for the last write at a stop; a graph that is not written is rebuilt. */
 const LAST_SAVE_MS = 5_000;
 
 const NOTHING: VectorCounts = { live: 0, graphed: 0, deleted: 0, unsaved: 0 };
@@ -63,14 +65,14 @@ export function createVectors(options: VectorClientOptions): Vectors {
 interface PendingQuestion {
   readonly id: number;
   readonly question: VectorQuestion;
-  /** The index has everything up to this version when it is asked, and perhaps no more. */
+  /** The index has at least everything up to this version when it gets the search. */
   since: number;
   readonly askedMs: number;
   readonly settle: (hits: readonly VectorHit[]) => void;
   readonly refuse: (error: unknown) => void;
   readonly timer: Timer;
   asked: number;
-  /** The index has it now. */
+  /** True once the search was sent. */
   isAsked: boolean;
 }
 
@@ -84,17 +86,17 @@ class VectorClient implements Vectors {
   private failed: string | undefined;
   private shortLives = 0;
   private stopping = false;
-  /** Counts changes. */
+  /** Number of changes. */
   private version = 0;
-  /** Entities the index has not been told of, by ordinal, with the version of their last change; oldest first. */
+  /** Entities with changes that were not sent, by ordinal, with the version of their last change; oldest first. */
   private readonly unsent = new Map<number, number>();
-  /** What is left of all embeddings, while an index is being filled. */
+  /** The remaining embeddings, while an index is being filled. */
   private filling: Iterator<readonly [entity: number, values: Float32Array]> | undefined;
   private onTheirWay = 0;
   private sending = false;
   private readonly waiting = new Map<number, PendingQuestion>();
   private ids = 0;
-  /** What changed since the oldest question, oldest first. */
+  /** Changes since the oldest search, oldest first. */
   private changes: { readonly version: number; readonly ordinal: number }[] = [];
   private openedMs = 0;
   private pauseMs = 0;
@@ -114,7 +116,7 @@ class VectorClient implements Vectors {
   }
 
   private get doubts(): Pick<VectorStats, 'scanOnly' | 'failed'> {
-    // One that has lived long enough by now has taken what the others ended of.
+    // An index that has run long enough has accepted the vector on which the former ones crashed.
     const lives = this.worker !== undefined && this.options.clock.monotonicMs() - this.openedMs >= SHORT_LIFE_MS;
     return { scanOnly: this.scanOnly, failed: lives ? undefined : this.failed };
   }
@@ -122,7 +124,7 @@ class VectorClient implements Vectors {
   changed(entity: number): void {
     const ordinal = this.options.entities.ordinal(entity);
     this.note(ordinal);
-    // To the end: what was asked in between is compared with it when the answer is here.
+    // Moved to the end: searches sent in between are compared with it when their result arrives.
     this.unsent.delete(ordinal);
     this.unsent.set(ordinal, this.version);
     this.wake();
@@ -188,7 +190,7 @@ class VectorClient implements Vectors {
     this.openedMs = clock.monotonicMs();
     this.counts = NOTHING;
     this.onTheirWay = 0;
-    // What changes while it is read is unsent, whether it was passed or not.
+    // Changes during the iteration are unsent, whether they were reached or not.
     this.filling = this.options.catalog.embedded()[Symbol.iterator]();
     const worker = open({
       dimensions,
@@ -259,7 +261,7 @@ class VectorClient implements Vectors {
     }
   }
 
-  /** The answer as it is true now; undefined: too much of it has changed, it is to be asked again. */
+  /** The result as of now; undefined if too much of it has changed and the search has to be repeated. */
   private reconcile(
     { question, since, asked }: PendingQuestion,
     found: Extract<FromVectors, { kind: 'hits' }>,
@@ -269,7 +271,7 @@ class VectorClient implements Vectors {
     const changed = new Set(this.changes.filter(({ version }) => version > since).map(({ ordinal }) => ordinal));
     let hits: Scored[] = Array.from(found.entities, (entity, index) => ({ entity, score: found.similarities[index]! }));
     if (changed.size > 0) {
-      // Further away than the last one found there may be others, which are not known here.
+      // Beyond the last one found there may be others, which are unknown here.
       const worst = found.whole ? undefined : hits.at(-1);
       hits = hits.filter(({ entity }) => !changed.has(entities.find(entity)));
       const selection = question.select?.();
@@ -293,7 +295,7 @@ class VectorClient implements Vectors {
     this.counts = NOTHING;
     this.saveTimer?.cancel();
     this.onSaved?.();
-    // One of these may be what ended it: they are not asked again.
+    // One of these searches may have crashed it: they are not repeated.
     for (const { isAsked, refuse } of [...this.waiting.values()]) {
       if (isAsked) refuse(new Refusal('overloaded', 'the vector index is reopening'));
     }
@@ -312,7 +314,7 @@ class VectorClient implements Vectors {
     });
   }
 
-  /** Sends at the end of the turn, so that what is applied together travels together. */
+  /** Sends at the end of the turn, so that changes that are applied together are sent together. */
   private wake(): void {
     if (this.sending || this.worker === undefined) return;
     this.sending = true;
@@ -322,7 +324,7 @@ class VectorClient implements Vectors {
       try {
         this.send();
       } catch (error) {
-        // What cannot be sent to this one cannot be sent to the next one: it counts as having ended it.
+        // A message that cannot be sent to this index cannot be sent to the next one: it counts as a crash.
         void worker?.end();
         if (worker !== undefined && worker === this.worker) this.gone(error);
       }
@@ -398,7 +400,7 @@ class VectorClient implements Vectors {
     worker.post({
       kind: 'nearest',
       id,
-      // A view would take its whole buffer along.
+      // A copy, because a view would transfer its whole buffer.
       values: question.values.slice(),
       limit: question.limit + SLACK * waiting.asked,
       ...(selection === undefined ? {} : { among: amongOf(selection) }),

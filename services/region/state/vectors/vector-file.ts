@@ -1,6 +1,6 @@
 /**
- * The graph on disk: two files in a directory of their own, beside the store and no part of it - a copy of the store does
- * without them.
+ * The graph on disk: two files in a directory of their own, which is not part of the store: a copy of the store does not contain
+ * them.
  *
  *     graph-<n>   as hnswlib writes it
  *     index       little endian: "TVEC" · version u32 · dimensions u32 · labels u32 · saved at f64 (epoch ms) · n f64 ·
@@ -10,8 +10,8 @@
  * Order of effects: graph-<n> is written, flushed and digested → index.tmp is written and flushed → renamed over index →
  * the directory is flushed → other graphs are removed. A crash leaves the former pair whole, or the new one.
  *
- * hnswlib believes whatever it reads, up to addresses of memory: it is given a file only after size and SHA-256 of both
- * agree. What does not is removed, and the graph is built anew from the documents.
+ * hnswlib trusts the bytes it reads, including offsets into memory: it gets a file only after size and SHA-256 of both are
+ * checked. Other files are removed, and the graph is rebuilt from the catalog.
  */
 
 import { createHash } from 'node:crypto';
@@ -21,7 +21,7 @@ import { makeDirectory } from '../../../../shared/config/make-directory.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
 import { storageFault } from '../../storage-fault/storage-fault.ts';
 
-/** Stands for no entity. */
+/** Marks a label without an entity. */
 export const DELETED = -1;
 
 const MAGIC = 0x43455654;
@@ -30,22 +30,22 @@ const HEAD_BYTES = 40 + 32;
 const ENTRY_BYTES = 16;
 const DIGEST_BYTES = 32;
 const READ_BYTES = 1024 * 1024;
-/** Left free on the disk: the log needs room. */
+/** Bytes left free on the disk for the log. */
 const RESERVE_BYTES = 64 * 1024 * 1024;
 const INDEX = 'index';
 const graphPattern = /^graph-(\d{1,15})$/;
 
-/** What each label of a graph stands for. */
+/** The entity and vector of each label of a graph. */
 export interface GraphLabels {
-  /** By label; `DELETED` where it is. */
+  /** By label; `DELETED` if it was deleted. */
   readonly entities: Float64Array;
-  /** Two words a label: what stands for entity and vector. */
+  /** Two words a label: a hash of entity and vector. */
   readonly prints: Uint32Array;
 }
 
 export interface SavedGraph {
   readonly labels: GraphLabels;
-  /** Checked, to be given to hnswlib. */
+  /** Checked, for hnswlib. */
   readonly file: string;
   readonly atMs: number;
 }
@@ -54,13 +54,13 @@ export class VectorFile {
   private readonly path: string;
   private readonly dimensions: number;
 
-  /** `path`: the directory; made when something is written. */
+  /** `path`: the directory; created at the first write. */
   constructor({ path, dimensions }: { path: string; dimensions: number }) {
     this.path = path;
     this.dimensions = dimensions;
   }
 
-  /** Undefined: there is none. Throws `Fault('damaged_index')` for one that cannot be used, which is removed. */
+  /** Undefined if there is none. Throws `Fault('damaged_index')` for one that cannot be used, which is removed. */
   async read(): Promise<SavedGraph | undefined> {
     let bytes: Buffer;
     try {
@@ -107,8 +107,8 @@ export class VectorFile {
   }
 
   /**
-   * `write` makes the graph's file at the path it is given, and answers its labels; `bytes`: about how large it will be.
-   * Throws `Fault`, `storage_full` where there is no room, and leaves what was there.
+   * `write` creates the graph's file at the given path, and returns its labels; `bytes`: its expected size. Throws `Fault`,
+   * `storage_full` if there is no space, and leaves the former files.
    */
   async save(graph: {
     readonly atMs: number;
@@ -135,14 +135,14 @@ export class VectorFile {
       await rename(join(path, `${INDEX}.tmp`), join(path, INDEX));
       await flush(path);
     } catch (error) {
-      // What was begun takes room that the log needs.
+      // A partial file takes space that the log needs.
       for (const begun of [file, join(path, `${INDEX}.tmp`)]) await rm(begun, { force: true });
       throw storageFault(error);
     }
     for (const other of names) if (other !== name && graphPattern.test(other)) await rm(join(path, other));
   }
 
-  /** There is no graph any more. */
+  /** Called when there is no graph any more. */
   async remove(): Promise<void> {
     await rm(this.path, { recursive: true, force: true });
   }

@@ -1,16 +1,16 @@
 /**
  * An hnswlib graph over unit vectors by inner product, which is their cosine similarity.
  *
- * A vector is added under a label never used before and, when it is gone, marked deleted for good: a label never means
- * two vectors. Deleted vectors stay in the graph as way-points; who owns the graph builds a new one when they become too
- * many. While the graph is written to a file nothing in it changes: what goes meanwhile is left out of every answer at
- * once, and marked when the file is there.
+ * A vector is added under a new label and, when it is removed, marked deleted permanently: a label never means two vectors.
+ * Deleted vectors stay in the graph as nodes on paths; the owner builds a new graph when they are too many. While the graph is
+ * written to a file nothing in it changes: vectors removed meanwhile are excluded from every answer at once, and marked when the
+ * file is complete.
  */
 import { createRequire } from 'node:module';
 import { messageOf } from '../../../../shared/errors/errors.ts';
 import { assert } from '../../../../shared/kernel/kernel.ts';
 
-/** What is used of hnswlib-node. Its own types are there only where the package is. */
+/** The used part of hnswlib-node. Its own types are only available if the package is installed. */
 interface HnswIndex {
   initIndex(capacity: number, links: number, efConstruction: number, seed: number): void;
   readIndex(file: string): Promise<boolean>;
@@ -27,7 +27,7 @@ interface Hnswlib {
   readonly HierarchicalNSW: new (space: 'ip', dimensions: number) => HnswIndex;
 }
 
-/** hnswlib-node is compiled when it is installed, and therefore optional: a machine without a compiler does without it. */
+/** hnswlib-node is compiled when it is installed, and therefore optional: it is missing on a machine without a compiler. */
 function loadHnswlib(): { readonly hnswlib: Hnswlib } | { readonly missing: string } {
   try {
     return { hnswlib: createRequire(import.meta.url)('hnswlib-node') as Hnswlib };
@@ -37,7 +37,7 @@ function loadHnswlib(): { readonly hnswlib: Hnswlib } | { readonly missing: stri
 }
 const loaded = loadHnswlib();
 
-/** Why there are no graphs on this machine, in the words of the loader; undefined: there are. */
+/** Why there are no graphs on this machine, the loader's error; undefined if there are. */
 export const graphsMissing: string | undefined = 'missing' in loaded ? loaded.missing : undefined;
 
 function newIndex(dimensions: number): HnswIndex {
@@ -47,9 +47,9 @@ function newIndex(dimensions: number): HnswIndex {
 
 /** Links a vector: hnswlib's usual value. */
 const LINKS = 16;
-/** How widely a place for a vector is looked for. Twice as widely costs three fifths more and finds no more afterwards. */
+/** Candidates when a vector is inserted. Twice as many cost three fifths more without better recall. */
 const EF_CONSTRUCTION = 100;
-/** How widely is searched, at least. */
+/** Minimum of candidates of a search. */
 const EF_MINIMUM = 96;
 /** Levels are drawn from this seed: graphs built by the same steps are the same. */
 const SEED = 100;
@@ -61,7 +61,7 @@ export class VectorGraph {
   /** By label; `GONE` once deleted. */
   private slots: Int32Array;
   private labels = 0;
-  /** By slot; `GONE` where the slot's vector is not in the graph. */
+  /** By slot; `GONE` if the slot's vector is not in the graph. */
   private labelOf = new Int32Array(1_024).fill(GONE);
   private count = 0;
   /** Labels to be marked deleted once the file is written; undefined while none is. */
@@ -73,7 +73,7 @@ export class VectorGraph {
     this.slots = new Int32Array(capacity).fill(GONE);
   }
 
-  /** `capacity` is only where it starts: it doubles when it is used up. */
+  /** `capacity` is the initial one: it doubles when it is used up. */
   static empty({ dimensions, capacity }: { dimensions: number; capacity: number }): VectorGraph {
     const index = newIndex(dimensions);
     index.initIndex(capacity, LINKS, EF_CONSTRUCTION, SEED);
@@ -81,8 +81,8 @@ export class VectorGraph {
   }
 
   /**
-   * The graph in a file that {@link write} made, whose bytes were checked: hnswlib believes whatever it reads. Its labels
-   * 0 … count − 1 stand for nothing yet.
+   * The graph in a file that {@link write} made, whose bytes were checked, because hnswlib trusts them. Its labels 0 … count − 1
+   * have no slots yet.
    */
   static async read({ file, dimensions }: { file: string; dimensions: number }): Promise<VectorGraph> {
     const index = newIndex(dimensions);
@@ -120,7 +120,7 @@ export class VectorGraph {
     this.adopt(label, slot);
   }
 
-  /** From now on a label read from a file stands for this slot. */
+  /** Maps a label read from a file to this slot. */
   adopt(label: number, slot: number): void {
     while (slot >= this.labelOf.length) {
       const grown = new Int32Array(this.labelOf.length * 2).fill(GONE);
@@ -132,7 +132,7 @@ export class VectorGraph {
     this.count++;
   }
 
-  /** A label read from a file stands for nothing. It must not be deleted already. */
+  /** Deletes a label read from a file. It must not be deleted already. */
   drop(label: number): void {
     this.index.markDelete(label);
   }
@@ -149,8 +149,8 @@ export class VectorGraph {
   }
 
   /**
-   * About the `limit` nearest slots of those `accept` takes, in no promised order; fewer when it finds no more. A filter
-   * that takes few makes it walk the whole graph.
+   * About the `limit` nearest slots of those that `accept` accepts, in no particular order; fewer if it finds no more. With a
+   * selective filter it visits the whole graph.
    */
   nearest(query: Float64Array, limit: number, accept?: (slot: number) => boolean): readonly number[] {
     const count = Math.min(limit + (this.deferred?.length ?? 0), this.labels);
@@ -164,12 +164,12 @@ export class VectorGraph {
     return neighbors.map((label) => this.slots[label]!).filter((slot) => slot !== GONE);
   }
 
-  /** By label: the slot it stands for; negative where it is deleted. */
+  /** By label: its slot; negative if it is deleted. */
   get slotsByLabel(): Int32Array {
     return this.slots.subarray(0, this.labels);
   }
 
-  /** Writes it as it is at this moment, in another thread. One at a time. */
+  /** Writes its present state, in another thread. One at a time. */
   async write(file: string): Promise<void> {
     assert(this.open, 'a graph is written once at a time');
     this.deferred = [];

@@ -1,11 +1,11 @@
 /**
- * The index without a thread: the same code, in turns of the caller's own event loop, in an order that is always the same.
- * For the simulation, and for tests.
+ * The index without a thread: the same code, in turns of the caller's event loop, in a deterministic order. For the simulation,
+ * and for tests.
  */
 import { VectorServer } from './vector-server.ts';
 import type { OpenVectorWorker, ToVectors } from './vector-worker.ts';
 
-/** Steps of work after each message: a graph grows faster than what is put. */
+/** Steps of work after each message, so that a graph grows faster than vectors are put. */
 const STEPS = 2;
 
 export interface InProcessVectors {

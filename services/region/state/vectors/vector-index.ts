@@ -1,12 +1,12 @@
 /**
- * The index itself, in whatever thread it lives: a table that is scanned while it is small, and a graph over it beyond
- * `exactLimit`. Everything here is synchronous and bounded: {@link VectorIndex.work} does a little of what is left to do.
+ * The vector index itself, independent of its thread: a table that is scanned while it is small, and a graph over it beyond
+ * `exactLimit`. Everything here is synchronous and bounded: {@link VectorIndex.work} does one step of background work.
  *
- * Promise: an answer holds what was put and nothing that was removed, at once; similarities always come from the table, so
- * a hit's similarity is the same whichever way it was found. What the graph does not have yet is scanned beside it. When
- * half of a graph is deleted a new one is filled beside it, and takes over when it is complete.
+ * Promise: an answer reflects every put and removal at once; similarities are always computed from the table, so they do not
+ * depend on how a vector was found. Vectors that the graph does not have yet are scanned in addition. When half of a graph is
+ * deleted a new one is built, and replaces it when it is complete.
  *
- * Vectors of length 0 have no direction: they are similar by 0 to everything.
+ * Vectors of length 0 have no direction: their similarity to everything is 0.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { type Scored, TopScores } from '../../scored/scored.ts';
@@ -17,13 +17,14 @@ import { graphsMissing, VectorGraph } from './vector-graph.ts';
 import { VectorTable } from './vector-table.ts';
 import type { Among } from './vector-worker.ts';
 
-/** Up to here a scan is fast enough, and exact. Without graphs everything is scanned. */
+/** Up to this number a scan is fast enough, and exact. Without graphs everything is scanned. */
 const EXACT_LIMIT = graphsMissing === undefined ? 4_000 : Number.POSITIVE_INFINITY;
 /** Vectors that one `work` adds to a graph: about a millisecond. */
 const STEP = 4;
 /**
- * A filter makes a graph look at 1/share as many vectors, each by a call; the scan looks at the share that is selected. From
- * `count`² > `FILTER_COST` · searched widely · live on the graph is cheaper, by an estimate: test/bench/vectors.bench.ts has a filter on either side of it.
+ * With a filter a graph visits 1/share as many vectors, each with a call; the scan visits the selected share. The graph is
+ * estimated to be cheaper from `count`² > `FILTER_COST` · candidates · live vectors on: test/bench/vectors.bench.ts has a filter
+ * on either side of it.
  */
 const FILTER_COST = 60;
 const FILTER_WIDTH = 96;
@@ -37,7 +38,7 @@ export interface VectorIndexOptions {
 export interface Nearest {
   /** Nearest first, ties by entity id. */
   readonly hits: readonly Scored[];
-  /** These are all there are. */
+  /** True if there are no further ones. */
   readonly whole: boolean;
 }
 
@@ -46,7 +47,7 @@ export class VectorIndex {
   private readonly table: VectorTable;
   private readonly zeros = new Set<number>();
   private serving: GraphCover | undefined;
-  /** To take the place of `serving` once it is complete. */
+  /** Replaces `serving` once it is complete. */
   private fresh: GraphCover | undefined;
   /** Grows with every vector that enters or leaves the graph. */
   revision = 0;
@@ -98,7 +99,7 @@ export class VectorIndex {
     const query = unit(values);
     if (among !== undefined && 'ordinals' in among) return this.scanOrdinals(query, limit, among.ordinals);
     const accept = among === undefined ? undefined : accepting(among.words, table);
-    // To a vector without direction all are equally near: no graph leads to the lowest ids.
+    // All vectors are equally near to one without direction: a graph does not find the lowest ids.
     if (serving === undefined || table.size <= exactLimit || 2 * limit > serving.graph.live || isZero(query)) {
       return this.scan(query, limit, accept);
     }
@@ -118,7 +119,7 @@ export class VectorIndex {
     return { hits: best.sorted(), whole: false };
   }
 
-  /** Does a little of what is left to do; false when nothing is. */
+  /** Does one step of background work; false if there is none. */
   work(): boolean {
     const { table, exactLimit } = this;
     if (table.size <= exactLimit / 2) {
@@ -147,7 +148,7 @@ export class VectorIndex {
     return !serving.complete;
   }
 
-  /** What a file must say of the graph, and the graph; undefined where there is none. */
+  /** The graph, and its description for a file; undefined if there is none. */
   saved(): { readonly graph: VectorGraph; readonly labels: GraphLabels } | undefined {
     const { table } = this;
     const graph = this.serving?.graph;
@@ -164,8 +165,8 @@ export class VectorIndex {
   }
 
   /**
-   * Takes over a graph that was read: keeps of it what the table has as well, bit for bit. Answers how many those are; 0
-   * and nothing taken where no graph is due.
+   * Adopts a graph that was read: keeps the vectors that the table has as well, bit for bit. Returns their number; 0 without
+   * adopting it if no graph is due.
    */
   adopt(graph: VectorGraph, { entities, prints }: GraphLabels): number {
     const { table } = this;

@@ -4,9 +4,9 @@ import type { Metrics } from '../../../../shared/observe/metrics.ts';
 import type { VectorStats } from './vectors.ts';
 
 export interface VectorMeters {
-  /** A search that took so long, waiting included. */
+  /** Records the duration of a search, waiting included. */
   answered(durationMs: number): void;
-  /** An index was opened because the one before was gone. */
+  /** Called when an index was opened because the former one had died. */
   reopened(): void;
 }
 

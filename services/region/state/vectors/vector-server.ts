@@ -1,8 +1,8 @@
 /**
- * The far side of the pipe: takes messages in order, answers, and does the rest in small steps when nobody asks.
+ * The index's side of the pipe: handles messages in order, answers, and does background work in small steps when idle.
  *
- * At the start the file, if there is one, is checked and read while the vectors arrive; its graph is taken over once all of
- * them are here (`filled`), and until then questions are answered by a scan. No vector enters a graph before that.
+ * At the start the file, if there is one, is checked and read while the vectors arrive; its graph is adopted once all of them are
+ * here (`filled`), and until then searches scan. No vector enters a graph before that.
  */
 import { Fault, messageOf } from '../../../../shared/errors/errors.ts';
 import type { GraphLabels, VectorFile } from './vector-file.ts';
@@ -10,27 +10,27 @@ import { graphsMissing, VectorGraph } from './vector-graph.ts';
 import { VectorIndex } from './vector-index.ts';
 import type { FromVectors, ToVectors, VectorCounts } from './vector-worker.ts';
 
-/** Steps of work between two reports of how far it is. */
+/** Steps of work between two progress reports. */
 const REPORT_STEPS = 250;
-/** What one vector takes in the graph's file beside its values, about. */
+/** Approximate bytes of a vector in the graph's file in addition to its values. */
 const LINK_BYTES = 160;
 
 export interface VectorServerOptions {
   readonly dimensions: number;
   readonly exactLimit?: number | undefined;
-  /** Where the graph is kept; absent: nowhere. */
+  /** File of the graph; absent: it is not stored. */
   readonly file?: VectorFile | undefined;
-  /** Why there are no graphs; absent: what loading hnswlib-node has shown. */
+  /** Why there are no graphs; absent: the result of loading hnswlib-node. */
   readonly missing?: string | undefined;
   readonly reply: (message: FromVectors) => void;
-  /** There may be work again, without a message having come. */
+  /** Called when there may be work without a message. */
   readonly onWork?: () => void;
 }
 
 export class VectorServer {
   private readonly options: VectorServerOptions;
   private readonly index: VectorIndex;
-  /** Undefined once the file's graph is taken over, or there is none. */
+  /** Undefined once the file's graph is adopted, or if there is none. */
   private loading: Promise<void> | undefined;
   private markFilled!: () => void;
   private readonly filled = new Promise<void>((resolve) => {
@@ -44,12 +44,12 @@ export class VectorServer {
 
   constructor(given: VectorServerOptions) {
     const { missing = graphsMissing } = given;
-    // A graph that an earlier process wrote stays as it is: whoever can read it again checks it first.
+    // A graph that an earlier process wrote is kept: a later process that can read it checks it first.
     const options: VectorServerOptions =
       missing === undefined ? given : { ...given, exactLimit: Number.POSITIVE_INFINITY, file: undefined };
     this.options = options;
     this.index = new VectorIndex(options);
-    // Not in this turn: who opens it does not have it yet.
+    // Not in this turn: the caller does not have the object yet.
     if (missing !== undefined) queueMicrotask(() => options.reply({ kind: 'scan_only', why: missing }));
     if (options.file === undefined) return;
     this.loading = this.load(options.file).finally(() => {
@@ -82,7 +82,7 @@ export class VectorServer {
     }
   }
 
-  /** One step; false when nothing is left to do until the next message or `onWork`. */
+  /** One step; false if there is nothing to do until the next message or `onWork`. */
   work(): boolean {
     const more = this.loading === undefined && this.index.work();
     this.steps++;
@@ -90,7 +90,7 @@ export class VectorServer {
     return more;
   }
 
-  /** For tests: when nothing happens beside it any more. */
+  /** For tests: resolves when it is idle. */
   async quiet(): Promise<void> {
     await this.loading;
     await this.saving;
@@ -167,7 +167,7 @@ export class VectorServer {
       else {
         const bytes = (index.graphed + index.deleted) * (4 * dimensions + LINK_BYTES);
         const write = async (path: string): Promise<GraphLabels> => {
-          // In one turn: from its labels on nothing of the graph changes until it is written.
+          // In one turn: after its labels are read nothing of the graph changes until it is written.
           const saved = index.saved();
           if (saved === undefined) throw new Fault('no_graph', 'there is none any more');
           revision = index.revision;

@@ -1,9 +1,8 @@
 /**
- * The vectors themselves, of length 1 (or 0), in typed arrays: the exact truth the graph is built from and every
- * similarity comes from.
+ * The vectors themselves, of length 1 (or 0), in typed arrays: the graph is built, and every similarity computed, from them.
  *
- * Slots are small numbers that stand for entities; a slot is used again after its entity's vector is gone. Vectors lie in
- * pages that never move: growing copies none of them.
+ * Slots are small numbers of entities; a slot is reused after its entity's vector was removed. Vectors are in pages that never
+ * move: growing copies none of them.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { similarity, unit } from './cosine.ts';
@@ -16,13 +15,13 @@ const NONE = -1;
 export class VectorTable {
   readonly dimensions: number;
   private readonly pages: Float32Array[] = [];
-  /** By slot; `NONE` where there is none. */
+  /** By slot; `NONE` if there is none. */
   private entities = new Float64Array(FIRST_SLOTS).fill(NONE);
   /** By slot. */
   private ordinals = new Int32Array(FIRST_SLOTS);
   /** Two words a slot. */
   private prints = new Uint32Array(2 * FIRST_SLOTS);
-  /** By ordinal; `NONE` where there is no vector. */
+  /** By ordinal; `NONE` if there is no vector. */
   private slots = new Int32Array(FIRST_SLOTS).fill(NONE);
   private readonly freeSlots: number[] = [];
   private usedSlots = 0;
@@ -93,7 +92,7 @@ export class VectorTable {
     return this.pages[slot >> PAGE_BITS]!.subarray(at, at + this.dimensions);
   }
 
-  /** 64 bits, in two words, that stand for entity and vector. */
+  /** A 64-bit hash of entity and vector, in two words. */
   printAt(slot: number): readonly [number, number] {
     return [this.prints[2 * slot]!, this.prints[2 * slot + 1]!];
   }

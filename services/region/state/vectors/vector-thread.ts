@@ -9,7 +9,7 @@ export interface VectorThreadData {
   readonly path: string;
 }
 
-/** `path`: the directory for the graph's file, nobody else's. */
+/** `path`: the directory for the graph's file, for exclusive use. */
 export function threadVectors({ path }: { path: string }): OpenVectorWorker {
   return ({ dimensions, onMessage, onExit }) => {
     const workerData: VectorThreadData = { dimensions, path };
@@ -35,7 +35,7 @@ export function threadVectors({ path }: { path: string }): OpenVectorWorker {
   };
 }
 
-/** What changes hands instead of being copied. */
+/** The buffers that are transferred instead of copied. */
 function buffersOf(message: ToVectors): ArrayBuffer[] {
   if (message.kind === 'changes') return [message.values.buffer as ArrayBuffer];
   if (message.kind !== 'nearest' || message.among === undefined) return [];

@@ -1,17 +1,17 @@
 /**
- * Between the region's thread and the one the index lives in: an ordered pipe either way. The same code answers on the far
- * side (`vector-server.ts`) whether that is a thread (`vector-thread.ts`) or not (`vector-in-process.ts`).
+ * The messages between the region's thread and that of the index: an ordered pipe in both directions. The same code answers on
+ * the index's side (`vector-server.ts`), in a thread (`vector-thread.ts`) or without one (`vector-in-process.ts`).
  */
 
-/** To the index. Everything is taken in the order it was sent. */
+/** Messages to the index, handled in the order they were sent. */
 export type ToVectors =
   | {
       readonly kind: 'changes';
       readonly ordinals: Uint32Array;
       readonly entities: Float64Array;
-      /** 1: has the next of `values` now; 0: has none any more. */
+      /** 1: has the next of `values` now; 0: no longer has one. */
       readonly present: Uint8Array;
-      /** One after another, of those that are present. */
+      /** One after another, of those that have one. */
       readonly values: Float32Array;
     }
   /** Everything that was live at the start has been sent. */
@@ -23,7 +23,7 @@ export type ToVectors =
       readonly limit: number;
       readonly among?: Among;
     }
-  /** Write the graph to its file, as of `atMs`. Answered by `saved` in any case. */
+  /** Write the graph to its file, as of `atMs`. Always answered by `saved`. */
   | { readonly kind: 'save'; readonly atMs: number };
 
 /** The selected: a list of ordinals, or a bitmap over them, 32 a word. */
@@ -36,25 +36,25 @@ export interface VectorCounts {
   readonly live: number;
   readonly graphed: number;
   readonly deleted: number;
-  /** Changes that the file does not have. */
+  /** Number of changes that the file does not have. */
   readonly unsaved: number;
 }
 
 export type FromVectors =
-  /** One `changes` has been taken. */
+  /** One `changes` was handled. */
   | { readonly kind: 'taken' }
   | {
       readonly kind: 'hits';
       readonly id: number;
       readonly entities: Float64Array;
       readonly similarities: Float64Array;
-      /** These are all there are: nothing further away was left out. */
+      /** True if there are no further ones. */
       readonly whole: boolean;
     }
   | { readonly kind: 'counts'; readonly counts: VectorCounts }
-  /** There are no graphs on this machine, and why: every search is a scan. Once, at first. */
+  /** Why there are no graphs on this machine, so that every search is a scan. Sent once, at the start. */
   | { readonly kind: 'scan_only'; readonly why: string }
-  /** `atMs` of what the file has now; 0: there is none. */
+  /** `atMs` of the file's contents; 0: there is no file. */
   | { readonly kind: 'saved'; readonly atMs: number }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn'; readonly message: string; readonly fields: LogFields };
 
@@ -62,14 +62,14 @@ export type LogFields = Readonly<Record<string, string | number>>;
 
 export interface VectorWorker {
   post(message: ToVectors): void;
-  /** Ends it, whatever it does. Idempotent. */
+  /** Ends it at once. Idempotent. */
   end(): Promise<void>;
 }
 
 export interface VectorWorkerOptions {
   readonly dimensions: number;
   readonly onMessage: (message: FromVectors) => void;
-  /** It is gone, and nobody has ended it. Once. */
+  /** Called once if it has died without being ended. */
   readonly onExit: (error: unknown) => void;
 }
 

@@ -1,7 +1,7 @@
 /**
- * 2^x and log2(x) from IEEE addition, multiplication and division alone, so that every engine, version and machine gets
- * the same bits: `Math.pow` and `Math.log2` are approximated differently from engine to engine, and the ledger stores
- * what 2^x rounds to (`decay.ts`).
+ * 2^x and log2(x) from IEEE addition, multiplication and division alone, so that every engine, version and machine gets the same
+ * bits: `Math.pow` and `Math.log2` are approximated differently from engine to engine, and the ledger stores rounded values of
+ * 2^x (`decay.ts`).
  *
  * 2^x = 2^i · T[j] · 2^(g/1024) with x = i + (j + g)/1024. T is computed in 128-bit fixed point with BigInt (square
  * roots of 2 and their products) and rounded once to 53 bits; the last factor is its Taylor series to the 4th power.

@@ -1,10 +1,10 @@
 /**
- * Readings at a moment before events that are applied already: no event after the moment counts.
+ * Reads for a time before events that are already applied: no event after that time counts.
  *
- * What a pair knows of the times of its events: the first and the latest exactly, to the minute for an hour before the latest,
- * to the hour for a week. So a reading is exact at and after the latest event, before the first, where the moment's minute (its
- * hour, where the minutes are gone) holds no event, and at the end of any: `Doubt.withinMs` says where it is not. What newer events
- * have pushed out of the rings is not known any more (`Doubt.knownSince`).
+ * A pair knows the times of its first and latest events exactly, those of others to the minute for an hour before the latest, and
+ * to the hour for a week. So a reading is exact at and after the latest event, before the first, if the minute of the read time
+ * (its hour, if the minutes were dropped) has no event, and at the end of any minute or hour: `Doubt.withinMs` reports where it
+ * is not. Sums whose buckets newer events have displaced are no longer known (`Doubt.knownSince`).
  */
 import { WEIGHT_SCALE } from '../../../../../shared/protocol/events.ts';
 import { byWindow, type Window } from '../../../schema/schema.ts';
@@ -21,7 +21,7 @@ import {
   windowSpans,
 } from '../spans/spans.ts';
 
-/** The pairs of one signal, as far as their past is concerned. Sums in thousandths. */
+/** The pairs of one signal, as reads of the past use them. Sums in thousandths. */
 export interface TimedPairs {
   readonly decay: Decay;
   /** The pair's slot; −1 without one. */
@@ -29,16 +29,16 @@ export interface TimedPairs {
   firstMs(slot: number): number;
   lastMs(slot: number): number;
   count(slot: number): number;
-  /** Of everything. */
+  /** Sum of everything. */
   all(slot: number): number;
-  /** Of the ring's buckets above `above`. */
+  /** Sum of the ring's buckets above `above`. */
   sumAfter(slot: number, ring: RingKind, above: number): number;
   values(slot: number, ring: RingKind): BucketValues;
-  /** The decayed score with every event in it, weights. */
+  /** The decayed score of all events, weights. */
   score(slot: number, atMs: number): number;
 }
 
-/** The bucket that a moment lies in, in the finest ring that still has it. */
+/** The bucket of a time, in the finest ring that still has it. */
 interface Place {
   readonly ring: RingKind;
   readonly bucket: number;
@@ -116,7 +116,7 @@ class PastPairs implements SignalView {
     return (pairs.sumAfter(slot, ring, minute - count) - pairs.sumAfter(slot, ring, minute)) / WEIGHT_SCALE;
   }
 
-  /** What lies in later buckets than the moment's; what lies in that one may be on either side. */
+  /** The sum of later buckets than that of the read time; events of that one may be on either side. */
   private laterThan(slot: number, atMs: number): number {
     const { ring, bucket, bucketMs } = this.placeOf(slot, atMs);
     const later = this.pairs.sumAfter(slot, ring, bucket);
@@ -133,10 +133,10 @@ class PastPairs implements SignalView {
   }
 
   /**
-   * The cells hold later events too, mixed with the earlier ones, and the rings know their times only to the bucket. So the
-   * score lies in an interval, from two sides: the cells less what the rings know of later events; and what the rings know of
-   * the earlier ones, with what is older than the rings, which weighs at most what it would at their beginning. Each is off by
-   * the decay over half a bucket. The middle of what both allow is the answer, never above the plain sum.
+   * The decay buckets include later events, mixed with earlier ones, and the rings know their times only to the bucket. So the
+   * score is bounded in two ways: the decay buckets minus the later events of the rings; and the earlier events of the rings plus
+   * older ones, which weigh at most as much as at the beginning of the rings. Each is off by the decay over half a bucket. The
+   * result is the middle of the interval that both allow, never above the plain sum.
    */
   private decayedOf(slot: number, atMs: number): number {
     const { pairs } = this;
@@ -165,7 +165,7 @@ class PastPairs implements SignalView {
     const off = decay.factor(bucketMs / 2, 0);
     const lowest = Math.max(0, known / off, cells - later * off);
     const highest = Math.min(earlier, known * off + older, cells - later / off);
-    // Rounding, or numbers beyond all bounds, may leave nothing between: then the rings alone decide.
+    // Rounding or extreme numbers may leave an empty interval: then only the rings are used.
     return Math.min(earlier, highest >= lowest ? (lowest + highest) / 2 : known);
   }
 }

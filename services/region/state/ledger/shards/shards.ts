@@ -10,8 +10,8 @@
  *       · sparse rings: varint entries, each varint newest − minute · sum
  *       · dense rings: minutes, then hours: varint buckets, each varint newest − bucket · 2 low + wide, and if wide its carry
  *
- * Promise: reading restores every stored value and the form the rings are in, so that whatever is added later ends in the
- * same bits. Signals are named, never numbered; those without pairs are left out.
+ * Promise: reading restores every stored value and the form the rings are in, so that later events result in the same bits.
+ * Signals are named, never numbered; those without pairs are omitted.
  */
 import { crc32 } from 'node:zlib';
 import { clip, Fault } from '../../../../../shared/errors/errors.ts';
@@ -28,7 +28,7 @@ const HOURS_AT = 2;
 const CRC_AT = 4;
 const UNWRITTEN_HOURS = 170;
 
-/** What follows a pair's fixed fields in a shard. */
+/** The fields that follow a pair's fixed fields in a shard. */
 export const HAS_OLDER = 1;
 export const HAS_CARRIES = 2;
 export const HAS_SPARSE = 4;
@@ -36,10 +36,10 @@ export const HAS_DENSE = 8;
 
 /** Low limbs of sums and decay buckets stay below this; one more event on top of it is still exact in 53 bits. */
 export const LIMB = 2 ** 52;
-/** Most minutes in the sparse form of a pair's rings. */
+/** Maximum number of minutes in the sparse form of a pair's rings. */
 export const SPARSE_ENTRIES = 6;
 
-/** 0 … 255, from the bits of the hash that find no place in the table: the same in every process, for ever. */
+/** 0 … 255, from the bits of the hash that the hash table does not use: the same in every process and version. */
 export function shardOf(entity: number): number {
   return hashOf(entity) >>> 24;
 }
@@ -61,7 +61,7 @@ export class ShardWriter extends VarintWriter {
     this.length += 1 + length;
   }
 
-  /** The whole, sealed with its checksum. */
+  /** All bytes, with the checksum. */
   take(): Uint8Array {
     const bytes = this.buffer.subarray(0, this.length);
     bytes.writeUInt32LE(checksum(bytes), CRC_AT);
@@ -72,7 +72,7 @@ export class ShardWriter extends VarintWriter {
 export class ShardReader extends VarintReader {
   private readonly text: Buffer;
 
-  /** Throws `Fault('damaged_checkpoint')` for what no {@link ShardWriter} made of this shard. */
+  /** Throws `Fault('damaged_checkpoint')` for bytes that no {@link ShardWriter} produces for this shard. */
   constructor(shard: number, source: Uint8Array) {
     const bytes = Buffer.from(source.buffer, source.byteOffset, source.length);
     if (bytes.length <= HEADER_BYTES || bytes.readUInt32LE(CRC_AT) !== checksum(bytes)) {
@@ -94,7 +94,7 @@ export class ShardReader extends VarintReader {
     return name;
   }
 
-  /** What a checksum vouches for was written by this program: anything left over or missing is its mistake. */
+  /** Bytes with a right checksum were written by this program: surplus or missing ones are a bug. */
   end(): void {
     assert(this.position === this.text.length, 'a shard is read to its end', () => ({
       at: this.position,
@@ -112,19 +112,19 @@ function checksum(bytes: Buffer): number {
 }
 
 /**
- * Checks a shard's bytes before a ledger is filled with them. `load` trusts what carries a right checksum; bytes of a
- * snapshot or a backup carry one whatever they hold. Everything is checked that applying and reading go by: names, counts,
- * times, the order and range of buckets, and that no window sums to more than there was.
+ * Checks a shard's bytes before a ledger is filled with them. `load` trusts bytes with a right checksum; bytes of a snapshot or a
+ * backup have one whatever their contents. Everything that applying and reading depend on is checked: names, counts, times, the
+ * order and range of buckets, and that no window exceeds the total.
  *
- * A function of the bytes alone: no ledger is made, and no more memory is taken than a name of a signal takes.
+ * A function of the bytes alone: it creates no ledger, and allocates no more memory than the name of a signal.
  */
 
 /** Sums of one bucket that need no second limb. */
 const BUCKET_LIMB = 2 ** 32;
 
 /**
- * Throws `Fault('damaged_checkpoint')` that says what is wrong, and of which pair. `events`: how many the log ever had, which is
- * more than any pair counts.
+ * Throws `Fault('damaged_checkpoint')` with the problem and the pair. `events`: number of events the log ever had, an upper bound
+ * for the count of a pair.
  */
 export function checkShard(
   shard: number,
@@ -197,7 +197,7 @@ function pairFlaw(reader: StrictReader, events: number): string | undefined {
   const carries = [0, 0, 0, 0, 0];
   if ((parts & HAS_CARRIES) !== 0) for (let key = 0; key <= DECAY_BUCKETS; key++) carries[key] = reader.varint();
   if (low >= LIMB || cells.some((cell) => cell >= LIMB)) return 'a sum of it is out of range';
-  // No event adds as much as a limb to anything.
+  // No event adds a full limb.
   if (carries.some((carry) => carry > count)) return 'a sum of it is more than its events can have';
   const all = BigInt(carries[DECAY_BUCKETS]!) * BigInt(LIMB) + BigInt(low);
   if (all > BigInt(count) * BigInt(THOUSANDTHS_LIMIT)) return 'its sum is more than its events can have';
@@ -229,7 +229,7 @@ function sparseFlaw(reader: StrictReader, newest: number, all: bigint): string |
   return BigInt(sum) <= all ? undefined : 'its buckets hold more than its sum';
 }
 
-/** Newest bucket first. Answers a ring's sum, or what is wrong with it. */
+/** Newest bucket first. Returns a ring's sum, or what is wrong with it. */
 function ringSum(reader: StrictReader, kept: number): bigint | string {
   let left = reader.varint();
   if (left > kept) return `a ring of it has ${left} buckets, of at most ${kept}`;

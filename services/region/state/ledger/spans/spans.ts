@@ -1,8 +1,8 @@
 /**
  * The two rings of a pair and the windows read from them.
  *
- * A ring of n buckets covers (newest − n, newest], newest = the bucket of the pair's latest event. n exceeds the widest
- * window by a few buckets, so that an event of another region that arrives a little late is still counted.
+ * A ring of n buckets covers (newest − n, newest], newest = the bucket of the pair's latest event. n exceeds the widest window by
+ * a few buckets, so that an event of another region that is received a little late is still counted.
  */
 import { type Window, windowSeconds } from '../../../schema/schema.ts';
 
@@ -29,7 +29,7 @@ export const windowSpans = Object.fromEntries(
 
 export const MINUTES_KEPT = widest('minutes') + 6;
 export const HOURS_KEPT = widest('hours') + 2;
-/** What a total over a day covers: a day and two hours, as the rings exceed their windows. */
+/** The hours of a total over a day: a day and two hours, as the rings exceed their windows. */
 export const DAY_HOURS_KEPT = 26;
 
 function widest(kind: RingKind): number {
@@ -37,9 +37,9 @@ function widest(kind: RingKind): number {
 }
 
 /**
- * The earliest moment that a window is known for of a pair whose latest event is at `newestMs`: from the first minute or hour on of
- * which later events have pushed nothing out of the rings; for `all`, the end of the hour before the oldest one kept, since all
- * later hours are subtracted. Decayed scores are known for as long as `all`.
+ * The earliest read time for which a window is known, for a pair whose latest event is at `newestMs`: the first minute or hour of
+ * which later events have displaced no bucket; for `all`, the end of the hour before the oldest one kept, since all later hours
+ * are subtracted. Decayed scores are known for as long as `all`.
  */
 export function knownSince(window: Window, newestMs: number): number {
   const newestMinute = Math.floor(newestMs / MINUTE_MS);

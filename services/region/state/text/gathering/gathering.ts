@@ -1,4 +1,4 @@
-/** What an index keeps of documents that were read and have no postings yet (`InvertedIndex.gather`). */
+/** The documents that an index has read and that have no postings yet (`InvertedIndex.gather`). */
 
 import { isAt } from '../../../metadata/metadata.ts';
 import { grown } from '../../memory/memory.ts';
@@ -6,7 +6,7 @@ import type { Lexicon } from '../lexicon/lexicon.ts';
 
 const FIRST_DOCUMENTS = 1_024;
 const FIRST_TERMS = 1_024;
-/** Texts of so few characters come again and again, tags and categories: so many of them are taken apart once. */
+/** Short texts (tags, categories) repeat: texts of up to this many characters, and this many of them, are analysed once. */
 const SHORT_CHARACTERS = 16;
 const SHORT_TEXTS = 4_096;
 const FIELDS_LIMIT = 255;
@@ -14,11 +14,11 @@ const UNKNOWN = -2;
 
 export class Gathering {
   private readonly lexicon: Pick<Lexicon, 'read' | 'found'>;
-  /** Of each document one after another: its terms, and a code for each. */
+  /** For each document one after another: its terms, and a code for each. */
   private terms: Uint32Array<ArrayBuffer>;
   private codes: Uint32Array<ArrayBuffer>;
   private size = 0;
-  /** Documents in the order they came: each one's number, and where its terms end. */
+  /** Documents in order of arrival: the number of each, and the end of its terms. */
   private documents = new Uint32Array(FIRST_DOCUMENTS);
   private ends = new Uint32Array(FIRST_DOCUMENTS);
   private documentCount = 0;
@@ -35,7 +35,7 @@ export class Gathering {
   /** By the number of a name: its field, −1: none. */
   private readonly fields: number[] = [];
 
-  /** `room`: for so many postings without growing. The system gives memory when it is touched. */
+  /** `room`: initial capacity, in postings. The system allocates memory at the first access. */
   constructor(lexicon: Pick<Lexicon, 'read' | 'found'>, fieldNames: readonly string[], room = FIRST_TERMS) {
     this.lexicon = lexicon;
     this.terms = new Uint32Array(room);
@@ -50,7 +50,7 @@ export class Gathering {
     return this.fields[nameId]!;
   }
 
-  /** Reads `text.slice(start, end)`, which has that hash; answers how many words of `found` are its own. */
+  /** Reads `text.slice(start, end)`, which has that hash; returns how many words of `found` belong to it. */
   read(text: string, start: number, end: number, hash: number): number {
     const { lexicon, shorts } = this;
     if (end - start > SHORT_CHARACTERS) {
@@ -69,7 +69,7 @@ export class Gathering {
     return this.found.length;
   }
 
-  /** A document comes, with so many terms to be added. */
+  /** Begins a document, with this many terms to be added. */
   begin(document: number, terms: number, termLimit: number): void {
     const index = this.documentCount++;
     if (index === this.documents.length) {
@@ -91,7 +91,9 @@ export class Gathering {
     this.counts[term]!++;
   }
 
-  /** Terms and codes by ascending number in the end, those of a document from its start to the next one's; codes are below `codeLimit`. */
+  /**
+   * Terms and codes by ascending final number, those of a document from its start to the next one's; codes are below `codeLimit`.
+   */
   inOrder(numbers: Int32Array, codeLimit: number): InOrder {
     let limit = 0;
     for (let index = 0; index < this.documentCount; index++)
@@ -115,7 +117,7 @@ export class Gathering {
     return { terms, codes, starts };
   }
 
-  /** By term: how many postings those before it have. */
+  /** By term: number of postings of the terms before it. */
   postingStarts(limit: number): Uint32Array {
     const starts = new Uint32Array(limit);
     for (let term = 1; term < limit; term++) starts[term] = starts[term - 1]! + (this.counts[term - 1] ?? 0);

@@ -1,8 +1,8 @@
 /**
- * From text to terms: the same for documents and queries, so that what was written is found.
+ * Analysis: from text to terms, the same for documents and queries.
  *
- * lunr's tokenizer separator, stop words and English stemmer; its trimmer too, but for all alphabets: lunr's own takes
- * every letter beyond ASCII for punctuation and would leave whole languages without a single term.
+ * lunr's tokenizer separator, stop words and English stemmer; its trimmer too, but for all alphabets: lunr's own treats every
+ * letter beyond ASCII as punctuation and would leave whole languages without terms.
  */
 import lunr from 'lunr';
 
@@ -19,23 +19,23 @@ export class Analysis {
 
   /** A lower-case word without the punctuation around it; empty when that is all there is. */
   trim(word: string): string {
-    // The cut comes first: trimming is quadratic in the length of a run of punctuation.
+    // Truncated first: trimming is quadratic in the length of a run of punctuation.
     const key = word.length > TERM_LIMIT_CHARACTERS ? word.slice(0, TERM_LIMIT_CHARACTERS) : word;
     return key.replace(edges, '');
   }
 
-  /** The term of a lower-case word; empty when there is nothing to search for in it: punctuation, a stop word. */
+  /** The term of a lower-case word; empty if it cannot be searched for: punctuation, a stop word. */
   term(word: string): string {
     const trimmed = this.trim(word);
     if (trimmed === '') return '';
     const token = new lunr.Token(trimmed, {});
-    // The filter answers undefined for a stop word, whatever its type says.
+    // The filter returns undefined for a stop word, in spite of its type.
     const kept = lunr.stopWordFilter(token) as lunr.Token | undefined;
     return kept === undefined ? '' : lunr.stemmer(kept).toString();
   }
 }
 
-/** One spelling for characters that have several. */
+/** Normalises characters with several encodings. */
 export function normalise(text: string): string {
   return text.normalize('NFC');
 }

@@ -1,11 +1,11 @@
 /**
- * The words of the live documents as they were written, in lower case, and the term that analysis makes of each.
+ * The words of the live documents as they were written, in lower case, and the term of each.
  *
- * Words are what completions and wildcards look through; documents with a term are found by terms. A word is here as long
- * as a live document has it, a term as long as a word is. Stop words have no term; they are known for ever, being few.
+ * Completions and wildcards search the words; documents are found by terms. A word exists as long as a live document has it, a
+ * term as long as one of its words. Stop words have no term; being few, they are never removed.
  *
- * Texts are read once, unit by unit: a word that is known and plain ASCII is found without cutting it out, all else goes
- * the way of `analysis.ts`, which defines what a word is. The property test compares the two.
+ * Texts are read once, unit by unit: a known word of plain ASCII is found without creating a string, all others use
+ * `analysis.ts`, which defines words. The property test compares the two.
  */
 
 import { assert } from '../../../../../shared/kernel/kernel.ts';
@@ -16,37 +16,40 @@ import { suggest } from './suggest.ts';
 import { type Likeness, lettersOf, Vocabulary, type VocabularyImage } from './vocabulary.ts';
 
 export interface Suggestion {
-  /** The prefix as it was written, its last word completed to one that somebody wrote. */
+  /** The prefix as it was written, with its last word completed to a word of a live document. */
   readonly completion: string;
-  /** How many documents have that word, written as it is there. */
+  /** Number of documents that have the word in this spelling. */
   readonly documents: number;
 }
 
-/** Nothing is found by this word. */
+/** Marks a word without a term. */
 const NO_TERM = -1;
-/** What `records` has of each word: one place in memory to look at. */
+/** The fields of a word in `records`, side by side for one memory access. */
 const STRIDE = 3;
 const TERM = 0;
 const DOCUMENTS = 1;
 const MARK = 2;
-/** Words that so many documents have are kept apart too: who looks for the most frequent need not pass by all others. */
+/**
+ * Words of this many documents are also kept in a separate list, so that a search for the most frequent ones does not visit all
+ * others.
+ */
 const FREQUENT_DOCUMENTS = 8;
 const FIRST_WORDS = 1_024;
-/** Texts beyond ASCII whose words are remembered, because taking them apart is dear. */
+/** Number of texts beyond ASCII whose words are cached, because their analysis is expensive. */
 const UNUSUAL_LIMIT = 16_384;
 
 const SPACE = 32;
 const SEPARATOR = 1;
 const EDGE = 2;
 const INNER = 3;
-/** By ASCII unit: what it is to a word. Separators as in lunr's tokenizer. */
+/** By ASCII unit: its class within a word. Separators as in lunr's tokenizer. */
 const kinds = Uint8Array.from({ length: 128 }, (_, unit) => {
   const character = String.fromCharCode(unit);
   if (/[\s-]/.test(character)) return SEPARATOR;
   return /[a-z0-9_]/i.test(character) ? INNER : EDGE;
 });
 
-/** A lexicon as plain data, to be handed to another thread. */
+/** A lexicon as plain data, for the transfer between threads. */
 export interface LexiconImage {
   readonly vocabulary: VocabularyImage;
   readonly frequent: VocabularyImage;
@@ -60,7 +63,7 @@ export class Lexicon {
   private readonly vocabulary: Vocabulary;
   private readonly frequent: Vocabulary;
   readonly terms = new StringTable();
-  /** Words of the text read last: the first `read` are valid. Stop words are left out. */
+  /** Words of the text read last: the first `read` are valid. Stop words are omitted. */
   found = new Uint32Array(64);
 
   private records = new Int32Array(FIRST_WORDS * STRIDE);
@@ -100,7 +103,7 @@ export class Lexicon {
     return this.words.sizeBytes + this.terms.sizeBytes + this.records.byteLength + this.wordsOf.byteLength;
   }
 
-  /** As the contract of the text index has it. */
+  /** See the contract of the text index. */
   suggest(prefix: string, limit: number): readonly Suggestion[] {
     return suggest(this, prefix, limit);
   }
@@ -110,17 +113,17 @@ export class Lexicon {
     return this.vocabulary.size;
   }
 
-  /** Visits the words that begin with `prefix`, in alphabetical order, until `visit` answers false. */
+  /** Visits the words that begin with `prefix`, in alphabetical order, until `visit` returns false. */
   startingWith(prefix: string, visit: (word: number) => boolean): void {
     this.vocabulary.startingWith(prefix, visit);
   }
 
-  /** As {@link startingWith}; leaves out words that fewer documents have than any word it visits. */
+  /** The same as {@link startingWith}, but skips words with fewer documents than any visited word. */
   frequentStartingWith(prefix: string, visit: (word: number) => boolean): void {
     this.frequent.startingWith(prefix, visit);
   }
 
-  /** As {@link startingWith}, those words alone that are like it; `onPass` learns how many words were passed each time. */
+  /** The same as {@link startingWith}, but only similar words; `onPass` receives the number of words skipped each time. */
   like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): void {
     this.vocabulary.like(prefix, likeness, onPass, visit);
   }
@@ -138,7 +141,7 @@ export class Lexicon {
     return this.records[word * STRIDE + DOCUMENTS]!;
   }
 
-  /** Counts one more document for the word, unless it is marked already; answers whether it did. */
+  /** Counts one more document for the word, unless it is marked already; returns whether it did. */
   mark(word: number): boolean {
     const at = word * STRIDE;
     if (this.records[at + MARK] === 1) return false;
@@ -151,7 +154,7 @@ export class Lexicon {
     this.records[word * STRIDE + MARK] = 0;
   }
 
-  /** One document less; without any the word is gone. */
+  /** Counts one document less; without any the word is removed. */
   discount(word: number): void {
     const at = word * STRIDE;
     assert(this.records[at + DOCUMENTS]! > 0, 'a word that is taken from a document was in it');
@@ -168,12 +171,12 @@ export class Lexicon {
     return this.words.texts[word]!;
   }
 
-  /** One spelling for characters that have several: what words are made of. */
+  /** Normalises characters with several encodings, as in words. */
   normalise(text: string): string {
     return normalise(text);
   }
 
-  /** A normalised lower-case word as the lexicon would have it, and its term; empty: it has none. */
+  /** A normalised lower-case word in the form of the lexicon, and its term; empty if it has none. */
   analyse(word: string): { readonly word: string; readonly term: string } {
     const trimmed = this.analysis.trim(word);
     const known = this.words.find(trimmed);
@@ -182,7 +185,7 @@ export class Lexicon {
     return { word: trimmed, term: term === NO_TERM ? '' : this.terms.texts[term]! };
   }
 
-  /** The number of a word; −1: no live document has it. */
+  /** The number of a word; −1 if no live document has it. */
   find(word: string): number {
     return this.words.find(word);
   }
@@ -218,7 +221,7 @@ export class Lexicon {
     return terms;
   }
 
-  /** Appends the words of `text.slice(from, end)` to `found`, those that are new among them added. The caller counts them. */
+  /** Appends the words of `text.slice(from, end)` to `found`, and adds new ones to the lexicon. The caller counts them. */
   read(text: string, from = 0, end = text.length): number {
     this.foundCount = 0;
     let at = from;

@@ -1,10 +1,10 @@
 /**
- * Strings under small numbers of their own, found from a piece of a longer text without cutting it out.
+ * Strings with small numbers, looked up by a slice of a longer text without creating a string.
  *
- * A string's key is 64 bits. Up to ten of the usual characters are packed into it, six bits each: then the key is the
- * string. Of others it is a hash, and letters are compared. Open addressing; a string that finds no place near its own -
- * many with one hash, made so by somebody - goes into a map beside it: finding one costs a bounded number of steps whatever
- * the strings are. Numbers are used again.
+ * A string's key is 64 bits. Up to ten common characters are packed into it, six bits each: then the key is the string. For
+ * others it is a hash, and letters are compared. Open addressing; a string without a free slot near its home (many crafted
+ * strings with one hash) is kept in a map instead: a lookup costs a bounded number of steps whatever the strings are. Numbers are
+ * reused.
  */
 import { assert } from '../../../../../shared/kernel/kernel.ts';
 
@@ -16,7 +16,7 @@ const PACKED = 5;
 const HASHED = 0x8000_0000 | 0;
 const USUAL = 'abcdefghijklmnopqrstuvwxyz0123456789_\'.,/&+:;!?()*=%$#@"<>[]{}\\';
 
-/** By ASCII unit, capitals as their small letters: 1 … 63; 0: not usual. */
+/** By ASCII unit, capitals as their small letters: 1 … 63; 0: not common. */
 const codes = Uint8Array.from({ length: 128 }, (_, unit) => USUAL.indexOf(String.fromCharCode(unit).toLowerCase()) + 1);
 
 /** Builds the key of a string, unit by unit. */
@@ -53,12 +53,12 @@ function lower(unit: number): number {
 }
 
 const STRIDE_BITS = 2;
-/** Numbers a place. */
+/** Numbers a slot. */
 const STRIDE = 1 << STRIDE_BITS;
 
-/** A table as plain data, to be handed to another thread. */
+/** A table as plain data, for the transfer between threads. */
 export interface StringTableImage {
-  /** One after another: a million strings by themselves would take long to arrive. */
+  /** Concatenated: the transfer of a million separate strings would take long. */
   readonly joined: string;
   readonly lengths: Uint32Array;
   readonly slots: Int32Array<ArrayBuffer>;
@@ -68,9 +68,9 @@ export interface StringTableImage {
 }
 
 export class StringTable {
-  /** By number; '' where there is none. */
+  /** By number; '' if there is none. */
   readonly texts: string[] = [];
-  /** Places of low half, high half, number + 1 (0: empty), nothing. A power of two of them, at most half full. */
+  /** Slots of low half, high half, number + 1 (0: empty), and an unused word. A power of two of them, at most half full. */
   private slots = new Int32Array(FIRST_PLACES * STRIDE);
   private readonly aside = new Map<string, number>();
   private readonly freeIds: number[] = [];
@@ -152,7 +152,7 @@ export class StringTable {
     for (let probe = 0; slots[hole + 2] !== id + 1; probe++, hole = (hole + STRIDE) & mask) {
       assert(probe < PROBE_LIMIT, 'a string to remove is there', () => text);
     }
-    // What came past the hole on its way moves back, so that no search ends too early.
+    // Entries that were displaced past the hole move back, so that no search ends too early.
     for (let at = (hole + STRIDE) & mask; slots[at + 2] !== 0; at = (at + STRIDE) & mask) {
       const home = spread(slots[at]!, slots[at + 1]!) & mask;
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
@@ -200,13 +200,13 @@ function equals(known: string, text: string, start: number, end: number): boolea
   return true;
 }
 
-/** Where the search for a key begins, in places × STRIDE once masked. */
+/** The first slot of a key, in slots × STRIDE once masked. */
 function spread(low: number, high: number): number {
   const mixed = Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b);
   return (mixed ^ (mixed >>> 15)) << STRIDE_BITS;
 }
 
-/** For tests: strings with one home are in each other's way. */
+/** For tests: strings with the same home slot collide. */
 export function homeOf(text: string): number {
   const key = new Key();
   for (let i = 0; i < text.length; i++) key.add(text.charCodeAt(i));
@@ -217,7 +217,7 @@ function asciiLower(text: string): string {
   return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
-/** A copy: a piece cut out of a text would keep all of it in memory. */
+/** A copy: a slice would keep the whole text in memory. */
 function own(text: string): string {
   const units: number[] = [];
   for (let i = 0; i < text.length; i++) units.push(text.charCodeAt(i));

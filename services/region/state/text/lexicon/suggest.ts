@@ -1,5 +1,5 @@
 /** Completions of a prefix from the words of the live documents. */
-/** What completions are chosen from: the lexicon. */
+/** The lexicon as the source of completions. */
 export interface Words {
   normalise(text: string): string;
   startingWith(prefix: string, visit: (word: number) => boolean): void;
@@ -10,14 +10,14 @@ export interface Words {
 }
 
 /**
- * Words that begin with the last word of the prefix, those most documents have first, then alphabetically; of words with
- * one term only the first. `limit` ≥ 1.
+ * Words that begin with the last word of the prefix, the most frequent first, then alphabetically; of words with the same term
+ * only the first. `limit` ≥ 1.
  */
 export function suggest(lexicon: Words, prefix: string, limit: number): { completion: string; documents: number }[] {
   const { lead, beginning } = split(lexicon.normalise(prefix));
   if (beginning === '') return [];
   const best = new Best(lexicon, limit);
-  // Words that are not frequent come after all that are: most often there is no need to look at them.
+  // Infrequent words rank after all frequent ones: mostly they need not be visited.
   lexicon.frequentStartingWith(beginning, best.offer);
   if (best.words.length < limit) {
     best.words.length = 0;
@@ -40,7 +40,7 @@ class Best {
     this.limit = limit;
   }
 
-  /** Words come in alphabetical order: of equals the earlier stays. */
+  /** Words are visited in alphabetical order: of equals the earlier stays. */
   readonly offer = (word: number): boolean => {
     const { lexicon, words } = this;
     const documents = lexicon.documentsOf(word);
@@ -61,7 +61,7 @@ class Best {
   };
 }
 
-/** The beginning of a word at the end of the text, as the lexicon would have it, and what stands before it. */
+/** The beginning of a word at the end of the text, in the form of the lexicon, and the text before it. */
 function split(text: string): { readonly lead: string; readonly beginning: string } {
   let start = text.length;
   while (start > 0 && !/[\s-]/.test(text[start - 1]!)) start--;

@@ -1,9 +1,9 @@
 /**
  * The words of the live documents in alphabetical order (by UTF-16 code unit, the same on every machine).
  *
- * A list of sorted blocks of at most `BLOCK_LIMIT` words: adding and removing cost one search and a move within one
- * block, however many words there are, and are seen by the next reader. Beside each word stand its first letters as a
- * number, which decides nearly every comparison.
+ * A list of sorted blocks of at most `BLOCK_LIMIT` words: adding and removing cost one search and a move within one block,
+ * however many words there are, and are seen by the next reader. The first letters of each word are stored as a number, which
+ * decides nearly every comparison.
  */
 import { assert } from '../../../../../shared/kernel/kernel.ts';
 
@@ -17,15 +17,15 @@ class Block {
   readonly letters = new Int32Array(BLOCK_LIMIT);
   readonly lengths = new Uint8Array(BLOCK_LIMIT);
 
-  /** Moves what is at `from` … to `to` …: one place on or one back. */
+  /** Moves the entries at `from` … to `to` …, by one forward or back. */
   shift(from: number, to: number): void {
     for (const array of [this.keys, this.words, this.letters, this.lengths]) array.copyWithin(to, from, this.count);
   }
 }
 
-/** What a word must be like to be worth comparing letter by letter. */
+/** A cheap test before a word is compared letter by letter. */
 export interface Likeness {
-  /** {@link lettersOf} what it is compared with. */
+  /** {@link lettersOf} the word it is compared with. */
   readonly letters: number;
   /** How many of those it may lack. */
   readonly missingLimit: number;
@@ -35,7 +35,7 @@ export interface Likeness {
   readonly longest: number;
 }
 
-/** A vocabulary as plain data, to be handed to another thread. */
+/** A vocabulary as plain data, for the transfer between threads. */
 export interface VocabularyImage {
   readonly total: number;
   readonly blocks: Pick<Block, 'count' | 'keys' | 'words' | 'letters' | 'lengths'>[];
@@ -94,7 +94,7 @@ export class Vocabulary {
     this.total++;
   }
 
-  /** The word must be there. */
+  /** The word must exist. */
   remove(word: number): void {
     const text = this.textOf(word);
     const key = keyOf(text);
@@ -109,8 +109,7 @@ export class Vocabulary {
   }
 
   /**
-   * Visits the words that begin with `prefix`, ascending, until `visit` answers false. The vocabulary must not change
-   * meanwhile.
+   * Visits the words that begin with `prefix`, ascending, until `visit` returns false. The vocabulary must not change meanwhile.
    */
   startingWith(prefix: string, visit: (word: number) => boolean): void {
     const key = keyOf(prefix);
@@ -118,7 +117,7 @@ export class Vocabulary {
     let at = this.lowerBound(this.blocks[index]!, prefix, key);
     for (; index < this.blocks.length; index++, at = 0) {
       const { words, count } = this.blocks[index]!;
-      // Only the block in which the prefix ends holds words to be told apart.
+      // Only in the block in which the prefix ends do words have to be compared.
       const isWhole = count > 0 && this.textOf(words[count - 1]!).startsWith(prefix);
       for (; at < count; at++) {
         const word = words[at]!;
@@ -199,8 +198,8 @@ function keyOf(text: string): number {
 }
 
 /**
- * Index of the first word from `at` on whose letters and length leave it open; beyond the last: there is none. A function of
- * its own, so that the engine compiles the loop that passes most words as soon as it is met.
+ * Index of the first word from `at` on that letters and length do not exclude; beyond the last if there is none. A separate
+ * function, so that the engine compiles this loop, which skips most words, at its first use.
  */
 function nextLike({ letters, lengths, count }: Block, from: number, likeness: Likeness): number {
   const { letters: wanted, missingLimit, extraLimit, shortest, longest } = likeness;
@@ -221,7 +220,7 @@ function hasAtMost(limit: number, bits: number): boolean {
   return rest === 0;
 }
 
-/** One bit for each letter a … z, one for digits, five for all else: what an edit adds or takes is at most one of them. */
+/** One bit for each letter a … z, one for digits, five for all else: an edit adds or removes at most one of them. */
 export function lettersOf(text: string): number {
   let letters = 0;
   for (let i = 0; i < text.length; i++) {
