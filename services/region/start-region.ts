@@ -26,7 +26,7 @@ export interface StartOptions {
   readonly log: Log;
   /** A test sets it wrong. */
   readonly clock?: Clock;
-  /** A test that kills the process between two steps of the write path wraps the real store and stream with these. */
+  /** Wrappers of the real store and stream, for a test that kills the process between two steps of the write path. */
   readonly wrapStore?: (store: Store) => Store;
   readonly wrapStream?: (stream: Stream) => Stream;
 }
@@ -79,7 +79,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     openVectors: threadVectors({ path: join(config.dataDir, 'vectors') }),
     openRebuild: () => threadRebuild({ fieldNames: schema.textFields.map(({ name }) => name) }),
     onFatal(error) {
-      // What was not flushed was answered to nobody; anything else from here on would be a guess.
+      // Unflushed writes were not acknowledged; continuing would be unsafe.
       log.error('log not writable, stopping', { error: messageOf(error) });
       process.exit(1);
     },

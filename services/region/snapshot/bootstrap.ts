@@ -1,14 +1,14 @@
 /**
- * Fetching a snapshot: when, from whom, and its transfer. See `snapshot.ts`.
+ * Fetches a snapshot: decides when and from which peer, and transfers it. See `snapshot.ts`.
  *
  *     waiting ──empty at the start, a peer has events──────────────► fetching ──checked──► handed over: this part is done
  *        ▲     or what an origin lacks is kept by nobody reachable      │
  *        └────────────────────────── nobody could serve it ◄────────────┘   (empty: repair goes on by log; else again later)
  *
- * A transfer goes on where it ended: after a lost connection, and after a restart of either side while the peer still
- * serves that copy. It is checked whole (SHA-256), then that it can be read at all, then everything in it (`check-log.ts`),
- * before it is handed over. What fails is removed; its peer is asked for another one after a pause that doubles, the
- * others meanwhile.
+ * A transfer continues where it ended: after a lost connection, and after a restart of either side while the peer still serves
+ * that copy. Before it is passed on, the file is verified (SHA-256), then opened, then all its contents are checked
+ * (`check-log.ts`). A copy that fails is removed; its peer is asked for another one after a pause that doubles, the others
+ * meanwhile.
  */
 import { ConfigError } from '../../../shared/errors/config-error.ts';
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
@@ -30,14 +30,14 @@ import type { ArrivedSnapshot, Bootstrap, SnapshotProgress } from './snapshot.ts
 
 const RETRY_MS = 1_000;
 const PROGRESS_MS = 2_000;
-/** How long an origin must stand still where nobody keeps its next batch: the stream may still bring it. */
+/** How long an origin must have no progress while no peer keeps its next batch: the stream may still deliver it. */
 const TRIMMED_MS = 5_000;
-/** Wait after nobody could serve a snapshot. */
+/** Wait after no peer could serve a snapshot. */
 const AGAIN_MS = 10_000;
-/** A peer whose copy was refused for what it holds is not asked again so soon, the second time twice as long, and so on. */
+/** Wait before a peer whose copy was refused for its contents is asked again; it doubles each time. */
 const REFUSED_MS = 60_000;
 const REFUSED_LONGEST_MS = 15 * 60_000;
-/** New copies begun from one peer, in one attempt: each time the one before was gone or did not arrive whole. */
+/** Limit of copies requested from one peer in one attempt, after the former one was deleted or damaged in transit. */
 const BEGIN_LIMIT = 5;
 
 export interface BootstrapOptions {
@@ -49,28 +49,28 @@ export interface BootstrapOptions {
   readonly wal: Wal;
   readonly openLog: (store: Store) => Wal;
   readonly incoming: (id: string, bytes: number) => Promise<IncomingStore>;
-  /** This region started empty, and no snapshot was installed since. */
+  /** True if this region started empty, and no snapshot was installed since. */
   readonly startedEmpty: boolean;
   readonly ready: () => boolean;
-  /** Monotonic ms before which none is fetched: one that could not be installed would be fetched again and again. */
+  /** Monotonic ms before which none is fetched, so that one that could not be installed is not fetched in a loop. */
   readonly notBeforeMs: number;
-  /** Nothing is fetched: the region is partitioned. */
+  /** True while the region is partitioned: nothing is fetched. */
   readonly hindered: () => boolean;
-  /** A leader takes no mended state over: another region is promoted first. */
+  /** A leader does not adopt a mended state: another region is promoted first. */
   readonly leads: () => boolean;
-  /** Throws `ConfigError` where this region's schema may not follow the copy's. */
+  /** Throws `ConfigError` if this region's schema may not follow the copy's. */
   readonly requireSchema: (copy: Wal) => void;
-  /** Regions of the topology, present and former: a copy holds origins of no others. Absent: it may. */
+  /** Regions of the topology, present and former: a copy may have no other origins. Absent: any. */
   readonly regions?: readonly string[] | undefined;
-  /** What a copy is to be used under. */
+  /** The schema under which a copy will be used. */
   readonly schema: SchemaDescription;
   /** The highest epoch known here. */
   readonly knownEpoch: () => number;
-  /** Repair may go on. */
+  /** Called when repair may continue. */
   readonly onReleased: () => void;
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
   readonly onReceived?: (bytes: number) => void;
-  /** A copy was not taken for what it holds. */
+  /** Called when a copy was refused for its contents. */
   readonly onRefused?: () => void;
 }
 
@@ -84,10 +84,10 @@ interface Reachable {
   readonly durable: Position;
 }
 
-/** What became of fetching from one peer. `interrupted`: a partition or a stop came in between. */
+/** The outcome of fetching from one peer. `interrupted`: by a partition or a stop. */
 type Outcome = 'arrived' | 'failed' | 'interrupted';
 
-/** An origin that stands still where these peers keep nothing of what comes next. */
+/** An origin without progress of which these peers have trimmed the next batch. */
 interface Trimmed {
   readonly sequence: number;
   readonly sinceMs: number;
@@ -116,7 +116,7 @@ class SnapshotBootstrap implements Bootstrap {
   private loop: Promise<void> = Promise.resolve();
   progress: SnapshotProgress | undefined;
   schemaBehind: string | undefined;
-  /** Why the newest attempt came to nothing. */
+  /** Why the newest attempt failed. */
   private failed: string | undefined;
 
   constructor(options: BootstrapOptions) {
@@ -187,7 +187,7 @@ class SnapshotBootstrap implements Bootstrap {
     }
   }
 
-  /** Whether, why, and from whom a snapshot is to be fetched now. */
+  /** Whether, why, and from which peers a snapshot has to be fetched now. */
   private wanted(): { readonly why: string; readonly from: readonly PeerLink[] } | undefined {
     if (this.done || this.early || this.interrupted || this.schemaBehind !== undefined) return undefined;
     const { wal, ready } = this.options;
@@ -219,7 +219,7 @@ class SnapshotBootstrap implements Bootstrap {
   }
 
   /**
-   * Reachable peers that are not partitioned off, and whose state lacks nothing that was mended here: the one that was mended last
+   * Reachable peers that are not partitioned and whose state is not mended less than this one's: the one that was mended last
    * first, then the one that holds most, then in the topology's order.
    */
   private reachable(): Reachable[] {
@@ -253,7 +253,7 @@ class SnapshotBootstrap implements Bootstrap {
     return 'failed';
   }
 
-  /** Throws `Fault` with the reason why this peer is given up. */
+  /** Throws `Fault` with the reason why this peer cannot serve it. */
   private async fetchFrom(link: PeerLink): Promise<Outcome> {
     const { clock, wal, log } = this.options;
     for (let begun = 0; begun < BEGIN_LIMIT; begun++) {
@@ -314,8 +314,8 @@ class SnapshotBootstrap implements Bootstrap {
   }
 
   /**
-   * Asks until the peer answers, has refused for good, or was away for {@link SNAPSHOT_AWAY_MS}; undefined when interrupted. A peer that
-   * is restarting, or still makes its copy, is asked again.
+   * Asks until the peer answers, refuses finally, or was unreachable for {@link SNAPSHOT_AWAY_MS}; undefined if interrupted. A
+   * peer that is restarting, or still makes its copy, is asked again.
    */
   private async ask<T>(link: PeerLink, question: () => Promise<T>): Promise<T | undefined> {
     const { clock } = this.options;
@@ -359,7 +359,10 @@ class SnapshotBootstrap implements Bootstrap {
     return 'arrived';
   }
 
-  /** Throws `ConfigError` where the schema here may not follow the copy's; anything else says why it cannot take this place. */
+  /**
+   * Throws `ConfigError` if the schema here may not follow the copy's; any other error says why it cannot replace this region's
+   * store.
+   */
   private async check({ peer, info, incoming }: ArrivedSnapshot): Promise<void> {
     const { clock, log, wal, openLog, requireSchema, regions, schema, knownEpoch } = this.options;
     const { signal } = this.stopped;

@@ -1,10 +1,10 @@
 /**
- * Checking what a copy of a store holds beside its log: registers, idempotency records, ledger shards, origins and marks. The log
- * alone does not say that they are right, for what made them may be trimmed; so each is held against the rules of the door it
- * once came in by (`shared/protocol/events.ts`) and against what the copy itself says of its origins. What passes can be
- * loaded, merged into, applied on and served.
+ * Checks the contents of a store copy other than its log: registers, idempotency records, ledger shards, origins and marks. The
+ * log does not prove them, because the events that produced them may be trimmed. So each is checked by the rules for received
+ * events (`shared/protocol/events.ts`) and against the copy's own records of origins. A copy that passes can be loaded, merged,
+ * applied to and served.
  *
- * What no check can tell: whether a value is the one that the events made. `POST /cluster/verify` compares regions.
+ * No check can show that a value is the one that the events produced. `POST /cluster/verify` compares regions.
  */
 
 import { clip, Fault, messageOf } from '../../../shared/errors/errors.ts';
@@ -32,22 +32,22 @@ import { SHARDS } from '../state/ledger/ledger.ts';
 import { checkShard } from '../state/ledger/shards/shards.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
 
-/** Others get a turn at least this often. */
+/** Other work gets a turn at least this often. */
 const TURN_MS = 10;
-/** Rows between two looks at the clock. */
+/** Rows between two checks of the clock. */
 const LOOK_EVERY = 64;
 /** Of an idempotency key, or of one write under it as earlier versions had them. */
 const keyIdPattern = /^[A-Za-z0-9_-]{16}([A-Za-z0-9_-]{6})?$/;
 const bodyHashPattern = /^[A-Za-z0-9_-]{11}$/;
-/** Sets that were merged may have more than commands make. */
+/** Merged sets may exceed the limit of commands. */
 const QUARANTINE_MOST = 10 * QUARANTINE_LIMIT;
 
 export interface ContentRules {
-  /** Of the schema it is to be used under; absent: of the one the copy names. */
+  /** Signals of the schema under which it will be used; absent: those of the copy's schema. */
   readonly schema?: SchemaDescription | undefined;
-  /** Whose origins it may hold; absent: anybody's. */
+  /** Regions whose origins it may have; absent: any. */
   readonly regions?: readonly string[] | undefined;
-  /** The highest epoch known to whoever takes it; absent: what the copy's origins make credible. */
+  /** The highest epoch known to the receiver; absent: the highest plausible one of the copy's origins. */
   readonly knownEpoch?: number | undefined;
   /** Ends the check early. */
   readonly signal?: AbortSignal | undefined;
@@ -58,7 +58,7 @@ export interface CheckedContents {
   readonly shards: number;
 }
 
-/** Origins and marks: what opening the copy has read already. Throws `Fault('damaged_log')`. */
+/** Origins and marks, which opening the copy has already read. Throws `Fault('damaged_log')`. */
 export function checkRecords(clock: Pick<Clock, 'nowMs'>, wal: Wal, { regions, knownEpoch }: ContentRules): void {
   const origins = wal.origins();
   const epochs = origins.map(({ epoch }) => epoch).filter(isCount);
@@ -71,7 +71,7 @@ export function checkRecords(clock: Pick<Clock, 'nowMs'>, wal: Wal, { regions, k
   for (const [mark, flaw] of markFlaws(wal, newestMs)) if (flaw !== undefined) throw wrong(`the mark ${mark}`, flaw);
 }
 
-/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` naming the first row that is none. */
+/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` naming the first invalid row. */
 export async function checkContents(clock: Clock, wal: Wal, rules: ContentRules = {}): Promise<CheckedContents> {
   const schema = rules.schema ?? (wal.mark('schema') as SchemaDescription | undefined);
   const pause = pauses(clock);
@@ -149,7 +149,7 @@ function originFlaw(info: OriginInfo, regions: readonly string[] | undefined): s
 function* markFlaws(wal: Wal, newestMs: number): Iterable<readonly [string, string | undefined]> {
   const { keysForgottenMs, offset, quarantine } = wal;
   const flaw = (isRight: boolean, what: string): string | undefined => (isRight ? undefined : what);
-  // Keys are forgotten a week after they were used, so that far from every known time it is none.
+  // Records are removed a week after their use, so a time far from every known one is invalid.
   const isForgotten = isWhole(keysForgottenMs) && keysForgottenMs <= newestMs + KEY_KEPT_MS;
   yield ['keys_forgotten', flaw(isForgotten, 'it is no time that idempotency records can be forgotten up to')];
   yield ['offset', flaw(offset === undefined || isOffset(offset), 'it is no place in a stream')];
@@ -202,7 +202,7 @@ function itemFlaw(wal: Wal, { order, metadata, createdMs, updatedMs }: ItemRegis
   }
   const flaw = metadataFlaw(value);
   if (flaw !== undefined) return `metadata${flaw.path === '' ? '' : `.${flaw.path}`} ${flaw.message}`;
-  // Threads read it byte by byte, and the digest goes by its bytes.
+  // Threads read it byte by byte, and the digest is over its bytes.
   if (Buffer.compare(encodeMetadata(value as never), metadata) !== 0)
     return 'its metadata is not written as it is stored';
   return orderFlaw(wal, order);
@@ -217,7 +217,7 @@ function embeddingFlaw(wal: Wal, { order, values }: EmbeddingRegister, dimension
   return orderFlaw(wal, order);
 }
 
-/** Whatever wrote it is an event that the log has, or had. */
+/** The event that wrote it is, or was, in the log. */
 function orderFlaw(wal: Wal, { epoch, hlc, origin, sequence }: Order): string | undefined {
   const flaw = placeFlaw(wal.origin(origin), { origin, sequence });
   if (flaw !== undefined) return flaw;
@@ -248,7 +248,7 @@ function copiesFlaw(wal: Wal, id: string, copies: readonly Copy[]): string | und
   return undefined;
 }
 
-/** −0 is none: it is another value to the digest than the 0 that it becomes in memory. */
+/** −0 is invalid: the digest distinguishes it from the 0 that it becomes in memory. */
 function isWhole(value: unknown): value is number {
   return isCount(value) && !Object.is(value, -0);
 }
@@ -270,7 +270,7 @@ function readError(read: () => unknown): string | undefined {
   }
 }
 
-/** The next row, where it can be decoded. */
+/** The next row, if it can be decoded. */
 function readable<T>(rows: Iterator<T>, where: () => string): IteratorResult<T> {
   try {
     return rows.next();

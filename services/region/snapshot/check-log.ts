@@ -1,7 +1,7 @@
 /**
- * Checking a whole store before it is trusted: every batch's checksum, what it holds, that it follows its predecessor by
- * sequence and by chain, that each origin ends where and when its record says, and everything that lies beside the log
- * (`check-contents.ts`). For a copy that came from elsewhere.
+ * Checks a whole store before it is trusted: every batch's checksum and contents, that it follows its predecessor by sequence and
+ * by chain, that each origin ends where and when its record says, and everything other than the log (`check-contents.ts`). For a
+ * copy from another region or a backup.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
@@ -23,7 +23,7 @@ export interface CheckedLog {
   readonly shards: number;
 }
 
-/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` naming the first place that is not what it may be. */
+/** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` naming the first invalid batch or row. */
 export async function checkLog(clock: Clock, wal: Wal, rules: ContentRules = {}): Promise<CheckedLog> {
   checkRecords(clock, wal, rules);
   const { signal } = rules;
@@ -63,7 +63,7 @@ export async function checkLog(clock: Clock, wal: Wal, rules: ContentRules = {})
     if (expected === undefined || Buffer.compare(expected, chain) !== 0 || end.last !== last) {
       throw new Fault('damaged_log', `${origin} does not end with the batch that its record names`);
     }
-    // What cannot be read of it is in quarantine, its time with it.
+    // Its unreadable events are in quarantine, with their times.
     const isTold = !wal.quarantine.touches(origin, end.first, end.last);
     if (isTold && (end.lastHlc !== lastHlc || newestMsOf(end) !== lastMs)) {
       throw new Fault('damaged_log', `${origin} does not end at the time its record names`);

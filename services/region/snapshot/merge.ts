@@ -1,11 +1,11 @@
 /**
- * Merging a copy of a peer's store with this region's own: the copy takes everything this region has beyond it.
+ * Merges this region's store into a copy of a peer's: everything that this region has beyond the copy is appended to it.
  *
- * Every copy of an origin is a prefix of it, so for each origin one of the two is the longer. Where it is this region's,
- * its batches from the copy's end on are appended to the copy, by the log's own append: checked against their predecessor,
- * their documents and copies of keys merged as ever. Where this region has trimmed the beginning of an origin, the copy must
- * reach at least to where the trimming ended: what was trimmed cannot be appended. Where it holds signals under idempotency keys
- * from a time whose keys are forgotten in the copy, nothing is merged: they might count twice.
+ * Every copy of an origin is a prefix of it, so for each origin one of the two is the longer. If it is this region's, its batches
+ * from the copy's end on are appended to the copy, by the log's own append: checked against their predecessor, with registers and
+ * idempotency records merged as usual. If this region has trimmed the beginning of an origin, the copy must reach at least to the
+ * end of the trimmed part, which cannot be appended. If this region holds keyed signals from a time whose idempotency records
+ * were removed in the copy, nothing is merged, because they might count twice.
  *
  * Nothing of the present store is changed.
  */
@@ -24,13 +24,13 @@ import { CATCHING_UP_INSTALLED } from './snapshot.ts';
 
 const READ_BYTES = 4 * 1024 * 1024;
 
-/** What this region has trimmed: a copy that is merged with its log must hold at least that. */
+/** The trimmed part of this region's log: a copy that is merged with it must have at least that. */
 export function trimmedUpTo(mine: Wal): Position {
   const trimmed = mine.origins().filter(({ first, last }) => last > 0 && first > 1);
   return new Map(trimmed.map(({ origin, first }) => [origin, first - 1]));
 }
 
-/** Why a copy at `position` cannot be merged with this region's log; undefined: nothing trimmed is missing from it. */
+/** Why a copy at `position` cannot be merged with this region's log; undefined if nothing trimmed is missing from it. */
 export function lackOf(mine: Wal, position: Position): string | undefined {
   for (const [origin, trimmed] of trimmedUpTo(mine)) {
     const reached = sequenceOf(position, origin);
@@ -39,7 +39,7 @@ export function lackOf(mine: Wal, position: Position): string | undefined {
   return undefined;
 }
 
-/** Why an opened copy cannot take this region's place; undefined: it can. */
+/** Why an opened copy cannot replace this region's store; undefined if it can. */
 export function obstacleOf(mine: Wal, copy: Wal): string | undefined {
   if (compareMended(mendedOf(copy.mark('mended')), mendedOf(mine.mark('mended'))) < 0) {
     return 'it was made before the state here was mended';
@@ -60,7 +60,7 @@ export function obstacleOf(mine: Wal, copy: Wal): string | undefined {
   return undefined;
 }
 
-/** What this region has beyond the position, origin by origin, some batches at a time. Throws `Fault('damaged_log')`. */
+/** The batches of this region beyond the position, origin by origin, some at a time. Throws `Fault('damaged_log')`. */
 function* beyond(mine: Wal, position: Position, quarantine: Quarantine): Iterable<readonly Batch[]> {
   for (const { origin, last } of mine.origins()) {
     for (let next = sequenceOf(position, origin) + 1; next <= last; ) {
@@ -73,7 +73,7 @@ function* beyond(mine: Wal, position: Position, quarantine: Quarantine): Iterabl
   }
 }
 
-/** Why what this region has beyond a copy may have been counted in it already; undefined: it was not. */
+/** Why events of this region beyond a copy may have been counted in it already; undefined if none were. */
 function repetitionIn(batches: readonly Batch[], keysForgottenMs: number): string | undefined {
   for (const batch of batches) {
     const copy = mayBeForgotten(batch, keysForgottenMs);
@@ -84,8 +84,8 @@ function repetitionIn(batches: readonly Batch[], keysForgottenMs: number): strin
 }
 
 /**
- * Why a copy at `position` in which keys used up to `keysForgottenMs` are forgotten cannot be merged with this region's log;
- * undefined: nothing beyond it was accepted so long ago. Pauses, so that requests are answered in between.
+ * Why a copy at `position` in which records of keys used up to `keysForgottenMs` were removed cannot be merged with this region's
+ * log; undefined if nothing beyond it was accepted that long ago. Yields, so that requests are answered in between.
  */
 export async function repetitionBeyond(
   clock: Clock,
@@ -103,13 +103,13 @@ export async function repetitionBeyond(
 }
 
 /**
- * Appends to the copy what only this region has, and carries over the marks that are its own. Answers how many events were
- * appended. Throws `Fault('storage_full')` when there is no room, `Fault('snapshot_unfit')` when what is appended may have
- * been counted there; the copy is of no use then.
+ * Appends to the copy what only this region has, and carries over this region's own marks. Returns how many events were appended.
+ * Throws `Fault('storage_full')` if there is no space, `Fault('snapshot_unfit')` if an appended event may have been counted
+ * there; the copy is then unusable.
  */
 export async function mergeInto(mine: Wal, copy: Wal): Promise<number> {
   let events = 0;
-  // Before anything is appended: what is set aside here is no event of the merged log either.
+  // Before anything is appended: events that are set aside here are set aside in the merged log too.
   for (const range of mine.quarantine.ranges) await copy.setAside(range);
   for (const batches of beyond(mine, copy.durable, copy.quarantine)) {
     const repetition = repetitionIn(batches, copy.keysForgottenMs);
@@ -129,19 +129,19 @@ async function carryMarks(mine: Wal, copy: Wal): Promise<void> {
   const waiting = mine.mark('catching_up');
   const caughtUp = waiting === undefined || waiting === false;
   await copy.storeMark('catching_up', caughtUp ? false : CATCHING_UP_INSTALLED);
-  // By now the copy's log holds everything of both.
+  // Now the copy's log has everything of both.
   const known = parseRemembered(mine.mark('leadership'), copy.credibleEpoch);
   const theirs = parseRemembered(copy.mark('leadership'), copy.credibleEpoch);
-  // As the role does: of two records of one epoch the one that was here stays, until the key says otherwise.
+  // As in the role: of two records of one epoch this region's stays, until the key has another.
   if (!isUnsound(known) && (isUnsound(theirs) || known.epoch >= theirs.epoch)) {
     await copy.storeMark('leadership', known);
   }
 }
 
 /**
- * The store that comes in has everything this one had, so it lies on this disk: it keeps its id, or gets one at the next
- * start where it had none. The peer's disk is one of the others; what is known of those is what either knew, since the
- * merged log is both.
+ * The merged store has everything that this one had and is on this disk: it keeps this disk's id, or gets one at the next start
+ * if there was none. The peer's disk is one of the others; the account of those is the union of both, since the merged log
+ * contains both.
  */
 async function carryDisks(mine: Wal, copy: Wal): Promise<void> {
   const own = mine.mark('disk');

@@ -1,4 +1,4 @@
-/** Serving a copy of the store, part by part. See `snapshot.ts`. */
+/** Serves a copy of the store, part by part. See `snapshot.ts`. */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, type Timer, within } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -15,9 +15,9 @@ import {
 import type { StoreCopy } from '../store/store.ts';
 import { PART_LIMIT_BYTES, type SnapshotServer } from './snapshot.ts';
 
-/** Older ones are shared while somebody reads them: one who was restarted meanwhile finds the copy it has a part of. */
+/** Older ones are shared only while they are read, so that a restarted peer finds the copy of which it has a part. */
 const READ_LATELY_MS = 30_000;
-/** How long a fetcher may take from the end of the copy to the end of the log. */
+/** How long a peer may take from the end of the copy to the end of the log. */
 const LOG_NEEDED_MS = 5 * 60_000;
 
 export interface SnapshotServerOptions {
@@ -38,14 +38,14 @@ interface Served {
   readonly copy: StoreCopy;
   readonly madeMs: number;
   readMs: number;
-  /** When a part of it was read last. */
+  /** Time of the last read of a part. */
   partMs?: number;
-  /** Reads under way; the copy is not disposed of below them. */
+  /** Reads in progress; the copy is not deleted before they end. */
   reading: number;
   gone: boolean;
 }
 
-/** A position the log must be kept from until `untilMs`; undefined: as long as its copy is made or served. */
+/** A position from which the log must be kept until `untilMs`; undefined: as long as its copy is made or served. */
 interface Need {
   readonly position: Position;
   untilMs: number | undefined;
@@ -73,7 +73,7 @@ class CopyServer implements SnapshotServer {
     this.needs = this.needs.filter(({ untilMs }) => untilMs === undefined || nowMs < untilMs);
     let lowest: Map<string, number> | undefined;
     for (const { position } of this.needs) {
-      // An origin that one of them does not name is needed from its beginning: it is absent, which counts as 0.
+      // An origin that one of them does not contain is needed from its beginning: absent counts as 0.
       if (lowest === undefined) lowest = new Map(position);
       else
         for (const [origin, sequence] of lowest) lowest.set(origin, Math.min(sequence, sequenceOf(position, origin)));
@@ -98,7 +98,7 @@ class CopyServer implements SnapshotServer {
       this.making = this.make().finally(() => {
         this.making = undefined;
       });
-      // Whoever asked may not wait for it any more.
+      // The requesting peer may no longer wait for it.
       this.making.catch(() => undefined);
     }
     const info = await within(clock, SNAPSHOT_MADE_WAIT_MS, this.making, undefined);
@@ -106,7 +106,7 @@ class CopyServer implements SnapshotServer {
     return info;
   }
 
-  /** The asker cannot use it, and could use a new one. Without this it would be told of the same one as often as it asks. */
+  /** The requesting peer cannot use it, but could use a new one. Without this it would be offered the same one every time. */
   private outdated({ info, partMs }: Served, covering: Position, nowMs: number): boolean {
     if (partMs !== undefined && nowMs - partMs < READ_LATELY_MS) return false;
     return !covers(positionOf(info.position), covering) && covers(this.options.durable(), covering);
@@ -136,7 +136,7 @@ class CopyServer implements SnapshotServer {
       bytes: copy.bytes,
       sha256: copy.sha256,
       position: formatPosition(need.position),
-      // After the copy: what it lacks was forgotten before.
+      // Read after the copy: records that the copy lacks were removed before.
       keysForgottenMs: this.options.keysForgottenMs(),
       schemaHash,
     };
@@ -193,7 +193,7 @@ class CopyServer implements SnapshotServer {
   private dispose(served: Served): void {
     const { log } = this.options;
     const disposal = served.copy.dispose().catch((error: unknown) => {
-      // What is left of it is removed at the next start.
+      // The rest of it is removed at the next start.
       log.warn('snapshot not removed', { error: messageOf(error) });
     });
     this.disposals = this.disposals.then(() => disposal);

@@ -1,39 +1,42 @@
 /**
- * Snapshots: a region's whole store as one consistent copy - registers, ledger shards, copies of keys, origins with their
- * epochs, schema, leadership record, offset, and the log as far as it is kept. A region fetches one from a peer when the
- * log it lacks is not kept any more, or when it starts with an empty disk; an operator takes one as a backup.
+ * Snapshots: a region's whole store as one consistent copy: registers, ledger shards, idempotency records, origins with their
+ * epochs, schema, leadership record, offset, and the log as far as it is kept. A region fetches one from a peer if the batches it
+ * lacks were trimmed, or if it starts with an empty disk; an operator makes one as a backup.
  *
- * A snapshot merges, it never replaces: the copy is installed beside the present store, every batch of the present one
- * beyond the copy's position is appended to it, the marks that are this region's own are carried over (its name, its partition switch,
- * the higher leadership record), all is flushed, and only then a pointer switches. So a tail that only this region
- * has is never lost to a bootstrap, and its durable position never goes back.
+ * A snapshot is merged and never simply replaces the store: the copy is opened in addition to the present store, every batch of
+ * the present one beyond the copy's position is appended to it, this region's own marks are carried over (its name, its partition
+ * switch, the higher leadership record), everything is flushed, and only then a pointer switches. So a bootstrap never loses a
+ * tail that only this region has, and the durable position never goes back.
  *
- * What a crash leaves: before the pointer switched, the present store and a part of a copy, which is fetched on from where it
- * ends, if the peer still serves it; after it, the new store. What nobody points to is removed at the next start.
+ * What a crash leaves: before the pointer switched, the present store and a partial copy, whose transfer continues if the peer
+ * still serves it; after it, the new store. Unreferenced stores are removed at the next start.
  *
- * Serving: one copy at a time, made while everything else goes on, kept while it is read and a minute longer. Copies hold
- * only what is flushed. While partitioned by a drill a region neither serves nor fetches.
+ * Serving: one copy at a time, made in the background, kept while it is read and a minute longer. Copies contain only flushed
+ * data. A partitioned region neither serves nor fetches.
  */
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { SnapshotOffer } from '../../../shared/region-client/region-client.ts';
 import type { IncomingStore } from '../store/store.ts';
 
-/** The value of the mark `catching_up` once a snapshot was installed: what is missing now comes by stream and repair. */
+/** The value of the mark `catching_up` once a snapshot was installed: missing events are then received by stream and repair. */
 export const CATCHING_UP_INSTALLED = 'installed';
 
 export interface SnapshotServer {
   /**
-   * The copy to fetch: the one being served, else a new one; a new one too where the one being served does not hold
-   * `covering`, the region does by now, and nobody reads it. Refuses while partitioned, with `not_ready` while the copy is being
-   * made (ask again), and with `storage_full` without room for it.
+   * The copy to fetch: the one being served, otherwise a new one; also a new one if the one being served does not have
+   * `covering`, the region does by now, and the copy is not being read. Refuses while partitioned, with `not_ready` while the
+   * copy is being made (ask again), and with `storage_full` without space for it.
    */
   offer(covering?: Position): Promise<SnapshotInfo>;
-  /** Its bytes from `offset` on, at most {@link PART_LIMIT_BYTES}; `Refusal('snapshot_gone')` when it is not served any more. */
+  /** Its bytes from `offset` on, at most {@link PART_LIMIT_BYTES}; `Refusal('snapshot_gone')` if it is no longer served. */
   read(id: string, offset: number): Promise<Uint8Array>;
-  /** The lowest position a fetcher of a copy may still ask the log for; undefined: nobody fetches. Trimming stays above it. */
+  /**
+   * The lowest position after which a peer that fetches a copy may still ask for batches; undefined if none does. Batches after
+   * it are not trimmed.
+   */
   readonly needed: Position | undefined;
-  /** Resolves when nothing reads the store for a copy any more. */
+  /** Resolves when the store is no longer read for a copy. */
   stop(): Promise<void>;
 }
 
@@ -46,23 +49,25 @@ export interface SnapshotProgress {
   readonly of: number;
 }
 
-/** Deciding when to fetch, and from whom. */
+/** Decides when to fetch, and from which peer. */
 export interface Bootstrap {
   start(): void;
-  /** A peer that holds `origin` has trimmed what comes after this region's position: only a snapshot helps. */
+  /**
+   * Called when a peer that holds `origin` has trimmed the batches after this region's position, so that only a snapshot helps.
+   */
   trimmedAt(peer: string, origin: string): void;
-  /** This region is empty and a snapshot is what it waits for: repair would fetch the same, batch by batch. */
+  /** True while this region is empty and waits for a snapshot: repair would fetch the same, batch by batch. */
   readonly holdsRepair: boolean;
-  /** Why this region's schema may not follow the peers'; nothing more is fetched then. */
+  /** Why this region's schema may not follow the peers'; nothing is fetched then. */
   readonly schemaBehind: string | undefined;
   /** Bytes fetched of bytes to fetch, while it fetches. */
   readonly progress: SnapshotProgress | undefined;
-  /** Why a snapshot that is needed cannot be had from any peer; undefined: none is needed, or it may be had. */
+  /** Why no peer can serve a needed snapshot; undefined if none is needed, or one may be served. */
   readonly obstacle: string | undefined;
   stop(): Promise<void>;
 }
 
-/** A whole, checked copy that can take this region's place. Handed over closed; its receiver merges and switches. */
+/** A complete, checked copy that can replace this region's store. It is passed on closed; the receiver merges and switches. */
 export interface ArrivedSnapshot {
   readonly peer: string;
   readonly info: SnapshotOffer;

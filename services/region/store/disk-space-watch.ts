@@ -1,6 +1,6 @@
 /**
- * Whether the disk takes a write: what the last commit found. A full disk shows at a commit only, and a leader that nobody
- * writes to any more would never see that there is room again; so while it is full a row is written anew now and then.
+ * Whether the disk accepts writes, by the result of the last commit. A full disk only shows at a commit, and a leader without
+ * writes would never notice free space; so while it is full a row is rewritten now and then.
  */
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -39,7 +39,7 @@ export class DiskSpaceWatch {
     };
   }
 
-  /** Why a write would be refused: the last commit found no room. Writes are tried all the same, small ones may find some. */
+  /** Why a write would be refused: the last commit found the disk full. Writes are still tried, because small ones may fit. */
   get refusal(): Refusal | undefined {
     if (!this.isFull) return undefined;
     return new Refusal('storage_full', `the disk of ${this.options.region} is full`);
@@ -63,7 +63,7 @@ export class DiskSpaceWatch {
     }
   }
 
-  /** The row of the region's name as it is: nothing changes, and the store has to find pages for it. */
+  /** The row of the region's name, unchanged: nothing changes, but the store has to allocate pages for it. */
   private async probe(): Promise<void> {
     if (!this.isFull) return;
     try {

@@ -3,19 +3,19 @@
  *
  *     <path>/data.mdb            the first store, lock.mdb beside it
  *     <path>/CURRENT             names the subdirectory of the one that replaced it
- *     <path>/store-<id>/part     a copy coming in; becomes data.mdb when it is opened, so that one that was merged into is
- *                                never taken for a part of a download
- *     <path>/store-<id>/renewed  its rows in a file made here, which takes the place of its data.mdb
+ *     <path>/store-<id>/part     a copy being fetched; becomes data.mdb when it is opened, so that a merged one is
+ *                                never taken for a partial download
+ *     <path>/store-<id>/renewed  its rows in a new file, which replaces its data.mdb
  *     <path>/copy-<n>/data.mdb   a copy being served
  *
  * Order of effects of a switch: the new store's file and directory are flushed → CURRENT.tmp is written and flushed → renamed
  * → the directory is flushed → the former store is removed. What a crash leaves in between: the former store current and
  * leftovers of the new one, or the new one current and leftovers of the former; `open` removes either.
  *
- * One process at a time: `open` refuses a directory that another running process has open, before it changes anything there.
- * LMDB's table of readers tells (`openAlone`): an entry counts as long as the kernel holds its process's lock, so one that was
- * killed needs no clean-up. Where locks do not reach - LMDB must not be used on a file system of the network, but somebody
- * may - or two start at the same moment, the store refuses every write that comes after one of another process (`store.ts`).
+ * One process at a time: `open` refuses a directory that another running process has open, before it changes anything there. It
+ * reads LMDB's table of readers (`openAlone`): an entry is valid as long as the kernel holds its process's lock, so a killed
+ * process needs no clean-up. If locks do not work (a network file system, on which LMDB must not be used) or two start at the
+ * same time, the store refuses every write that follows one of another process (`store.ts`).
  */
 
 import { createHash } from 'node:crypto';
@@ -31,9 +31,9 @@ import { type LmdbEnvironment, openLmdbStore } from './lmdb-store.ts';
 import { renewStore } from './renew-store.ts';
 import type { IncomingStore, Store, StoreCopy, StoreHome } from './store.ts';
 
-/** What a copy leaves free on the disk, bytes: the log needs room while it is made. */
+/** Bytes that a copy leaves free on the disk for the log. */
 const RESERVE_BYTES = 64 * 1024 * 1024;
-/** A part of a copy that was not added to for this long is of no use: no peer serves a copy so long after it was read last. */
+/** A partial copy that did not grow for this long is useless: no peer serves a copy that long after the last read. */
 const PART_KEPT_MS = 10 * 60_000;
 const READ_BYTES = 1024 * 1024;
 
@@ -43,14 +43,14 @@ const PART = 'part';
 const CURRENT = 'CURRENT';
 const storePattern = /^store-[a-z2-7]{1,32}(-again)?$/;
 
-/** Where a test ends the process. */
+/** The steps at which a test ends the process. */
 export type SwitchStep = 'store flushed' | 'pointer written' | 'pointer renamed' | 'pointer flushed' | 'former removed';
 
 export interface LmdbStoreHomeOptions {
   /** The region's data directory; created when absent. */
   readonly path: string;
   readonly clock: Pick<Clock, 'nowMs'>;
-  /** Told after each step of a switch. */
+  /** Called after each step of a switch. */
   readonly onStep?: (step: SwitchStep) => void;
 }
 
@@ -62,7 +62,7 @@ class LmdbStoreHome implements StoreHome {
   private readonly options: LmdbStoreHomeOptions;
   private store: LmdbEnvironment | undefined;
   private copies = 0;
-  /** Subdirectory of the store coming in, in this process. */
+  /** Subdirectory of the store being fetched, in this process. */
   private arriving = '';
 
   constructor(options: LmdbStoreHomeOptions) {
@@ -137,11 +137,11 @@ class LmdbStoreHome implements StoreHome {
 
   async incoming(id: string, bytes: number): Promise<IncomingStore> {
     const { path, onStep } = this.options;
-    // The id comes from another process and becomes a name on this disk.
+    // The id is from another process and becomes a file name on this disk.
     if (!/^[a-z2-7]{1,32}$/.test(id))
       throw new Fault('malformed_answer', `${JSON.stringify(id)} is not the name of a snapshot`);
     const current = this.current();
-    // A copy that was installed before may be fetched again: its own directory is the current one then.
+    // A copy that was installed before may be fetched again: its directory is then the current one.
     const name = current === `store-${id}` ? `store-${id}-again` : `store-${id}`;
     try {
       for (const other of readdirSync(path)) {
@@ -217,7 +217,7 @@ class IncomingDirectory implements IncomingStore {
     try {
       await appendFile(this.part, bytes);
     } catch (error) {
-      // What was written of these bytes would shift everything that is appended after them.
+      // A partial write of these bytes would shift everything that is appended after them.
       await rm(this.directory, { recursive: true, force: true });
       throw storageFault(error);
     }
@@ -269,7 +269,7 @@ class IncomingDirectory implements IncomingStore {
       await flush(`${pointer}.tmp`);
       onStep?.('pointer written');
     } catch (error) {
-      // The former store is current. From the rename on it may be neither: then only a start can tell.
+      // The former store is current. After the rename this is unknown until the next start.
       await rm(`${pointer}.tmp`, { force: true });
       throw storageFault(error);
     }
@@ -289,8 +289,7 @@ class IncomingDirectory implements IncomingStore {
 }
 
 /**
- * Opens the store of the data directory `path` that lies in `directory`, if no other running process has it open. Throws
- * `ConfigError`.
+ * Opens the store of the data directory `path` in `directory`, if no other running process has it open. Throws `ConfigError`.
  */
 export function openAlone(path: string, directory: string): LmdbEnvironment {
   const inUse = (who: string): ConfigError => new ConfigError(`${path} is in use by ${who}: stop that region first`);
@@ -298,11 +297,11 @@ export function openAlone(path: string, directory: string): LmdbEnvironment {
   try {
     store = openLmdbStore({ path: directory });
   } catch (error) {
-    // One of another container may have the number of this one: the kernel then refuses this one a place in LMDB's table.
+    // A process of another container may have the same id: the kernel then refuses this one an entry in LMDB's table.
     if (error instanceof Fault && error.code === 'no_place_to_read') throw inUse('a process of another container');
     throw new ConfigError(`${path} cannot be opened: ${messageOf(error)}; is a region running on it?`);
   }
-  // The own entry first: of two that start together at least one then sees the other.
+  // The own entry is written first: of two that start together at least one then sees the other.
   const others = store.readers().filter((pid) => pid !== process.pid);
   if (others.length === 0) return store;
   store.close().catch(() => undefined);
@@ -325,7 +324,7 @@ export function currentStore(path: string): string {
   return name;
 }
 
-/** Hexadecimal SHA-256 of a file, read in pieces, so that the event loop goes on between them. */
+/** Hexadecimal SHA-256 of a file, read in pieces, so that the event loop runs between them. */
 export async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   const file = await open(path, 'r');
@@ -341,7 +340,7 @@ export async function digestOf(path: string): Promise<string> {
   }
 }
 
-/** A file's data, or a directory's names, are on the disk when resolved. */
+/** Resolves when a file's data, or a directory's names, are on the disk. */
 export async function flush(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {

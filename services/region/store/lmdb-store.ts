@@ -1,11 +1,11 @@
 /**
  * The store on LMDB (lmdb-js).
  *
- * How a commit becomes durable, as a system-call trace shows it (docs/adr/0001): a worker thread writes the data pages,
- * calls `fdatasync`, then writes the meta page through a descriptor opened with O_DSYNC, and only then the promise of
- * `childTransaction` resolves. This needs `overlappingSync: false`: with lmdb-js's default, the promise resolves before
- * the flush, and `flushed` does not wait for synchronous transactions at all. `childTransaction` because a throw inside
- * plain `transaction()` commits what was put before it.
+ * How a commit becomes durable, as a system-call trace shows it (docs/adr/0001): a worker thread writes the data pages, calls
+ * `fdatasync`, then writes the meta page through a descriptor opened with O_DSYNC, and only then the promise of
+ * `childTransaction` resolves. This needs `overlappingSync: false`: with lmdb-js's default, the promise resolves before the
+ * flush, and `flushed` does not wait for synchronous transactions at all. `childTransaction` because a throw inside plain
+ * `transaction()` commits the puts before it.
  */
 
 import { rmSync, writeFileSync } from 'node:fs';
@@ -30,8 +30,8 @@ type Key = string | number | (string | number)[];
 type Tables = Partial<Record<TableName, Database<Buffer, Key>>>;
 
 /**
- * LMDB reports a write that the end of the disk or of a quota cut short as an I/O error: where this much cannot be written
- * beside the data, for want of room, it was that.
+ * LMDB reports a short write at the end of the disk or of a quota as an I/O error: if this much cannot be written next to the
+ * data for lack of space, that was the cause.
  */
 const PROBE_BYTES = 4 * 1024 * 1024;
 const PROBE = 'room-probe';
@@ -68,15 +68,15 @@ const asBytes = {
 export interface LmdbStoreOptions {
   /** Directory of the environment; created when absent. */
   readonly path: string;
-  /** Nothing of the environment is changed; a commit fails. */
+  /** Read only: a commit fails. */
   readonly readOnly?: boolean;
 }
 
-/** What the home of a region's stores does with one besides (`lmdb-store-home.ts`). */
+/** Further operations for the home of a region's stores (`lmdb-store-home.ts`). */
 export interface LmdbEnvironment extends Store {
   /**
-   * Copies what is committed at one moment, without free pages, to `data.mdb` in this directory, which exists. A worker
-   * thread does it in one read transaction: commits go on beside it, and pages they free are not used again before its end.
+   * Copies the committed data, without free pages, to `data.mdb` in this directory, which exists. A worker thread does it in one
+   * read transaction: commits continue, and pages that they free are not reused before its end.
    */
   backup(directory: string): Promise<void>;
   /** Ids of the processes that have read it and still run, this one included. */
@@ -91,10 +91,10 @@ export function openLmdbStore({ path, readOnly = false }: LmdbStoreOptions): Lmd
     encoding: 'binary',
     maxDbs: tableNames.length + 1,
     overlappingSync: false,
-    // One commit is one `childTransaction`: there is nothing to gather over an event turn.
+    // One commit is one `childTransaction`: batching over an event turn is not needed.
     eventTurnBatching: false,
   });
-  // Its types do not say so: read only, a table that an earlier version did not make is undefined.
+  // Contrary to its types: read only, a table that an earlier version did not create is undefined.
   const tables = Object.fromEntries(
     tableNames.map((name) => [name, root.openDB<Buffer, Key>({ name, ...asBytes })]),
   ) as Tables;
@@ -112,7 +112,7 @@ function abandon(root: RootDatabase<Buffer, Key>): void {
     // lmdb-js would reset the read that it could not begin in a timer, and end the process with a TypeError.
     root.resetReadTxn();
   } catch {
-    // That is the TypeError: there is nothing to reset any more.
+    // Prevents that TypeError: there is nothing left to reset.
   }
   root.close().catch(() => undefined);
 }
@@ -125,7 +125,7 @@ class LmdbStore implements LmdbEnvironment {
   private readonly commits = new Queue();
   /** Id of the last transaction that was committed when this process opened the store or wrote to it last. */
   private version: number;
-  /** The transaction under way has changed something: only then LMDB gives it an id. */
+  /** True if the transaction in progress has changed something: only then LMDB assigns an id. */
   private changed = false;
 
   constructor(path: string, root: RootDatabase<Buffer, Key>, tables: Tables) {
@@ -196,12 +196,12 @@ class LmdbStore implements LmdbEnvironment {
     if (this.changed) this.version++;
   }
 
-  /** Transaction ids are LMDB's own, the same in every process: one that is not known here is somebody else's. */
+  /** Transaction ids are LMDB's own, the same in every process: an unknown one is another process's. */
   private requireAlone(): void {
     if (this.lastTransaction() !== this.version) throw writtenByAnother(this.path);
   }
 
-  /** A get or put inside `work` that failed on the disk; what the caller's own code threw comes out as it is. */
+  /** A get or put inside `work` that failed on the disk; errors of the caller's own code are passed through. */
   private metTheDisk(error: unknown): boolean {
     return !(error instanceof BrokenInvariant) && !(error instanceof Fault) && isStorageError(error);
   }
@@ -266,7 +266,7 @@ class LmdbStore implements LmdbEnvironment {
   }
 }
 
-/** What lmdb-js answers to `getStats`, as far as it is used here; its types leave it open. */
+/** The used part of lmdb-js's `getStats`, which its types do not declare. */
 interface TreeStats {
   readonly entryCount: number;
   readonly pageSize: number;
@@ -281,8 +281,8 @@ interface LmdbStats extends TreeStats {
 }
 
 /**
- * Why a commit failed: lmdb-js rejects it with a general error that carries the promise of another one, which rejects
- * with the reason. Nobody else waits for that promise: unhandled, it would end the process.
+ * Why a commit failed: lmdb-js rejects it with a general error that carries the promise of another one, which rejects with the
+ * reason. That promise has no other handler: unhandled, it would end the process.
  */
 async function causeOf(error: unknown): Promise<unknown> {
   const { commitError } = error as { commitError?: unknown };

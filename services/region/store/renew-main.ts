@@ -1,6 +1,6 @@
 /**
- * The process that reads a store which may end it, and writes its rows to a new one where a second directory is named. Exit code 0:
- * done; 1: it is no store; 3: there is no room. Why is on stderr.
+ * A process that reads a store that may crash it, and writes its rows to a new one if a second directory is given. Exit code 0:
+ * done; 1: it is not a store; 3: the disk is full. The reason is on stderr.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { openLmdbStore, tableNames } from './lmdb-store.ts';
@@ -30,7 +30,7 @@ async function renew<T extends TableName>(table: T, from: Store, to: Store | und
     for (const [key, value] of rows) transaction.put(table, key, value);
   };
   for (const { key, value } of from.range(table, {})) {
-    // A tree that leads back into itself would have no end.
+    // A tree with a cycle would have no end.
     if (!isKeyOf(table, key) || (before !== undefined && !comesAfter(before, key))) {
       throw new Fault('damaged_store', `the table ${table} has a key out of place: ${JSON.stringify(key)}`);
     }
@@ -57,7 +57,7 @@ function isKeyOf(table: TableName, key: unknown): boolean {
   return Array.isArray(key) && key.length === 2 && typeof key[0] === first && typeof key[1] === 'number';
 }
 
-/** Of two keys of one table. */
+/** Compares two keys of one table. */
 function comesAfter(before: StoreTables[TableName], key: StoreTables[TableName]): boolean {
   if (typeof before !== 'object' || typeof key !== 'object') return key > before;
   return key[0] === before[0] ? key[1] > before[1] : key[0] > before[0];

@@ -1,18 +1,18 @@
 /**
- * Reading a store that came from elsewhere in a process of its own (`renew-main.ts`), and writing it anew there. LMDB trusts the pages
- * it is given: one that a peer's disk had damaged before the copy was made ends whoever reads it, or whoever writes to it later, with a
- * signal and without a word. So only its rows are taken over, into pages that were made here.
+ * Reads a received store in a separate process (`renew-main.ts`), and rewrites it there. LMDB trusts its pages: one that a peer's
+ * disk had damaged before the copy was made crashes the process that reads it or later writes to it, without an error. So only
+ * its rows are copied, into new pages.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Fault } from '../../../shared/errors/errors.ts';
 
-/** Of what it says: LMDB's own words when it ends itself. */
+/** Limit of its stderr, with LMDB's own words if it aborts. */
 const TEXT_LIMIT = 300;
 
 /**
- * Reads the store in `directory`, and writes its rows to a new one in `target` where that is named. Throws `Fault('damaged_store')` and
- * `Fault('storage_full')`. Ends early once `signal` is aborted.
+ * Reads the store in `directory`, and writes its rows to a new one in `target` if that is given. Throws `Fault('damaged_store')`
+ * and `Fault('storage_full')`. Ends early once `signal` is aborted.
  */
 export async function renewStore(directory: string, target?: string, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return;

@@ -1,13 +1,13 @@
 /**
  * The store below the log: ordered tables, one writer, atomic commits that resolve when they are on disk.
  *
- * Crash semantics every implementation keeps (`test/harness/region/store/store-contract.ts`): a commit is whole or absent; a commit
- * that resolved is there after a power cut; a commit whose work threw left nothing. `lmdb-store.ts` is the real one.
+ * Crash semantics every implementation keeps (`test/harness/region/store/store-contract.ts`): a commit is whole or absent; a
+ * commit that resolved survives a power failure; a commit whose work threw left nothing. `lmdb-store.ts` is the real one.
  *
- * One process at a time: what a process keeps in memory is worked out from what it has read, so nothing it writes may land on
- * what another one wrote since. Every commit, whatever is in it, fails with `Fault('storage_failed')` and changes nothing when
- * anything was committed since this `Store` was opened that did not go through it. Nothing is written to claim a store: a
- * process that was killed leaves nothing to be cleaned up, and a start on a full disk is as safe as any.
+ * One process at a time: the memory of a process is computed from what it has read, so its writes must not follow those of
+ * another process. Every commit, whatever its contents, fails with `Fault('storage_failed')` and changes nothing if another
+ * process has committed since this `Store` was opened. Nothing is written to claim a store: a killed process leaves nothing to be
+ * cleaned up, and a start on a full disk is as safe as any.
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 
@@ -21,9 +21,9 @@ export interface StoreTables {
   readonly items: number;
   /** entity → embedding register. */
   readonly embeddings: number;
-  /** An idempotency key on a route (`keyIdOf`) → every copy in the log of every write under it (`key-rows.ts`). */
+  /** An idempotency key on a route (`keyIdOf`) → every event in the log of every write under it (`key-rows.ts`). */
   readonly keyed: string;
-  /** The same as an earlier version wrote it: id of one write → its copies, JSON. Read, moved and removed, never written. */
+  /** The same in the format of an earlier version: id of one write → its events, JSON. Read, moved and removed, never written. */
   readonly keys: string;
   /** [shard, part] → a part of the ledger shard as it was last written. */
   readonly shards: readonly [number, number];
@@ -35,7 +35,7 @@ export type TableName = keyof StoreTables;
 export interface StoreTransaction {
   get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined;
   put<T extends TableName>(table: T, key: StoreTables[T], value: Uint8Array): void;
-  /** Nothing happens where there is no such row. */
+  /** Without such a row nothing happens. */
   remove<T extends TableName>(table: T, key: StoreTables[T]): void;
 }
 
@@ -54,7 +54,7 @@ export interface StoreSizes {
 }
 
 export interface Store {
-  /** Committed values. A value may be visible before its commit resolved: callers bound themselves by what resolved. */
+  /** Committed values. A value may be visible before its commit has resolved: callers use only what has resolved. */
   get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined;
   range<T extends TableName>(
     table: T,
@@ -71,11 +71,11 @@ export interface Store {
   count(table: TableName): number;
   /** Bytes a table's rows take in the data file, in whole pages where the store has pages. */
   bytes(table: TableName): number;
-  /** Waits for commits under way. */
+  /** Waits for commits in progress. */
   close(): Promise<void>;
 }
 
-/** Two processes have one store open, and the other one has written: this one must end. */
+/** Another process has the store open and has written: this one must end. */
 export function writtenByAnother(path: string): Fault {
   return new Fault(
     'storage_failed',
@@ -84,24 +84,23 @@ export function writtenByAnother(path: string): Fault {
 }
 
 /**
- * Where a region's stores lie: one is current; another may be coming in from a peer and take its place.
+ * The home of a region's stores: one is current; another may be fetched from a peer and replace it.
  *
- * On disk: the directory itself holds the first store; `CURRENT` names the subdirectory of the one that replaced it. The
- * switch is a rename of `CURRENT`, flushed: a crash leaves the old store current or the new one, never neither. What is not
- * current and not coming in is removed when the home is opened.
+ * On disk: the directory itself holds the first store; `CURRENT` names the subdirectory of the one that replaced it. The switch
+ * is a rename of `CURRENT`, flushed: a crash leaves the old store current or the new one, never neither. Stores that are neither
+ * current nor being fetched are removed when the home is opened.
  */
 export interface StoreHome {
-  /** Opens the current store; made if there is none. One at a time. */
+  /** Opens the current store; creates one if there is none. One at a time. */
   open(): Store;
   /**
-   * A consistent copy of the open store: everything that was flushed at one moment of the call. Made beside everything
-   * else; throws `Fault('storage_full')` when there is no room, and leaves nothing then. The store is not closed before
-   * it resolved.
+   * A consistent copy of the open store: everything that was flushed at one point during the call. Made in the background; throws
+   * `Fault('storage_full')` if there is no space, and then leaves nothing. The store must not be closed before it has resolved.
    */
   copy(): Promise<StoreCopy>;
   /**
-   * The store coming in: what is left of an attempt with this id, else an empty one; attempts with other ids are removed.
-   * `bytes` is the size it will have: throws `Fault('storage_full')` when there is no room for it twice (`renew`).
+   * The store being fetched: the rest of an attempt with this id, otherwise an empty one; attempts with other ids are removed.
+   * `bytes` is its final size: throws `Fault('storage_full')` if there is no space for it twice (`renew`).
    */
   incoming(id: string, bytes: number): Promise<IncomingStore>;
 }
@@ -115,20 +114,23 @@ export interface StoreCopy {
 }
 
 export interface IncomingStore {
-  /** Bytes that are here. */
+  /** Bytes received. */
   readonly received: number;
   append(bytes: Uint8Array): Promise<void>;
-  /** Whether what is here is the whole copy with this digest; removes it when it is not. From then on it is no part any more. */
+  /**
+   * Whether the received bytes are the whole copy with this digest; removes them if not. Afterwards it is no longer a partial
+   * copy.
+   */
   complete(bytes: number, sha256: string): Promise<boolean>;
   /**
-   * Takes the rows of the complete copy over into a file made here, in a process of its own: LMDB trusts its pages, and damaged ones
-   * may end who reads or writes them. Takes the copy's size once more while it lasts. Throws `Fault('damaged_store')` where it is no
-   * store, and `Fault('storage_full')`; is unfinished, and the copy of no use, once `signal` is aborted.
+   * Copies the rows of the complete copy into a new file, in a separate process: LMDB trusts its pages, and damaged ones may
+   * crash the process that reads or writes them. It needs the copy's size once more meanwhile. Throws `Fault('damaged_store')` if
+   * it is not a store, and `Fault('storage_full')`; if `signal` is aborted it is unfinished, and the copy unusable.
    */
   renew(signal?: AbortSignal): Promise<void>;
-  /** Opens the complete copy, to be merged into, and only there. Comes after `renew`. */
+  /** Opens the complete copy for the merge, in the same place. Called after `renew`. */
   open(): Store;
-  /** Makes it the current one, after both were closed; the former one is removed. Flushed when resolved. */
+  /** Makes it the current one, after both were closed; removes the former one. Flushed when resolved. */
   makeCurrent(): Promise<void>;
   /** Removes it, after it was closed: it cannot be used. */
   discard(): Promise<void>;

@@ -1,15 +1,16 @@
 /**
- * How documents and marks lie in the store. Marks and the records of origins are JSON, rows of idempotency keys are in
- * `key-rows.ts`; registers are read by the million at a start, so they are fields at fixed places, little-endian:
+ * The encoding of registers and marks in the store. Marks and the records of origins are JSON, rows of idempotency keys are in
+ * `key-rows.ts`; registers are read by the million at a start, so they are fields at fixed offsets, little-endian:
  *
  *     0  u8   form: 1                    3   f64 epoch        27  f64 createdMs of an item; −1: none
- *     1  u8   1: it is no tombstone      11  f64 HLC          35  the origin, ASCII
+ *     1  u8   1: not a tombstone        11  f64 HLC          35  the origin, ASCII
  *     2  u8   length of the origin       19  f64 sequence     …   an item's metadata as JSON, an embedding's values as f32
  *
- * Form 2 is that of an item whose winner was accepted at another moment than its HLC says: f64 updatedMs at 35, then the origin.
+ * Form 2 is for an item whose winner has another acceptance time than the millisecond of its HLC: f64 updatedMs at 35, then the
+ * origin.
  *
- * Registers of version 0.1 began with JSON, so with another byte than 1. They are read for ever, and written anew in this form
- * with the next put or delete.
+ * Registers of version 0.1 began with JSON, so with another byte than 1. They stay readable, and are rewritten in this form by
+ * the next put or delete.
  */
 import { floatBytes, floatsOf } from '../../../shared/kernel/floats.ts';
 import { hlcMs, type Metadata, type Order } from '../../../shared/protocol/events.ts';
@@ -60,7 +61,7 @@ export function decodeEmbedding(stored: Uint8Array): EmbeddingRegister {
   return { order: decodeOrder(bytes), values: content && floatsOf(content) };
 }
 
-/** `updatedMs`: where it is not the millisecond of the order's HLC. */
+/** `updatedMs`: present if it is not the millisecond of the order's HLC. */
 function encodeRegister(
   order: Order,
   content: Uint8Array | undefined,
@@ -101,7 +102,7 @@ function contentOf(bytes: Buffer): Uint8Array | undefined {
   return (bytes[1]! & HAS_CONTENT) === 0 ? undefined : bytes.subarray(originAtOf(bytes[0]!) + bytes[2]!);
 }
 
-/** Registers lie by the thousand under one origin: the last one that was read is not decoded again. */
+/** Thousands of registers have the same origin: the last one that was read is not decoded again. */
 class OriginReader {
   private latest: Uint8Array = new Uint8Array(0);
   private name = '';
@@ -143,13 +144,13 @@ function decodeJsonEmbedding(bytes: Buffer): EmbeddingRegister {
   };
 }
 
-/** Where an origin stands, and its times. */
+/** The end of an origin, and its times. */
 interface StoredOrigin {
   readonly epoch: number;
   readonly last: number;
   readonly chain: string;
   readonly lastHlc: number;
-  /** Both are absent where they are the millisecond of `lastHlc`: nearly always. */
+  /** Both are absent if they are the millisecond of `lastHlc`, the common case. */
   readonly lastMs?: number;
   readonly newestMs?: number;
 }
@@ -168,7 +169,7 @@ export function encodeOrigin({ epoch, last, chain, lastHlc, lastMs, newestMs }: 
   return encodeJson(stored);
 }
 
-/** `first`: the lowest sequence whose batch is still stored; absent: none is. */
+/** `first`: the lowest sequence whose batch is still stored; absent if none is. */
 export function decodeOrigin(origin: string, bytes: Uint8Array, first?: number): OriginInfo {
   const { epoch, last, chain, lastHlc, ...times } = decodeJson<StoredOrigin>(bytes);
   const { lastMs = hlcMs(lastHlc), newestMs = hlcMs(lastHlc) } = times;

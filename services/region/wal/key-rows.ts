@@ -1,17 +1,17 @@
 /**
- * How the copies of keyed writes lie in the store: one row for all writes that were ever sent under one key on one route, so
- * that a bulk of any size is one row.
+ * The encoding of idempotency records: one row for all writes under one key on one route, so that a bulk of any size is one row.
+ * A *copy* is one event of the log under the key.
  *
- * A row is runs, one behind the other, in the order they were appended. A run is copies of consecutive writes at consecutive
- * places of one origin: a bulk of one commit is one run, the parts of one that was cut in two are two. Little-endian:
+ * A row is a list of runs, in the order they were appended. A run has copies of consecutive writes at consecutive sequences of
+ * one origin: a bulk of one commit is one run, a bulk that was split is two. Little-endian:
  *
  *     0  u8   form: 1                       14  f64  sequence of its first copy
  *     1  u8   length of the origin          22  f64  when that was accepted, epoch ms
  *     2  u32  index of its first write      30  u32  copies
  *     6  f64  epoch                         34  the origin, ASCII, and the copies
  *
- * Each copy has 16 bytes: its body hash (8), how many ms after the first it was accepted (u16), and how many before that its
- * event time lies (u48). Places are fixed, so that nothing is decoded but what is asked for.
+ * Each copy has 16 bytes: its body hash (8), how many ms after the first it was accepted (u16), and how many ms its event time is
+ * before that (u48). Offsets are fixed, so that only the requested copies are decoded.
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
@@ -34,7 +34,7 @@ const AGE_BYTES = 6;
 const AFTER_LIMIT_MS = 0xffff;
 const AGE_LIMIT_MS = 2 ** (8 * AGE_BYTES) - 1;
 
-/** What is appended to the row of these copies. */
+/** The bytes that these copies add to their row. */
 export function encodeCopies(copies: readonly WriteCopy[]): Buffer {
   const runs: WriteCopy[][] = [];
   for (const copy of copies) {
@@ -93,7 +93,7 @@ interface Run {
   readonly sequence: number;
   readonly firstMs: number;
   readonly count: number;
-  /** Where its copies begin. */
+  /** Offset of its copies. */
   readonly at: number;
 }
 
@@ -101,7 +101,7 @@ export class KeyRow {
   private readonly bytes: Buffer;
   private readonly runs: readonly Run[];
 
-  /** Throws `Fault('damaged_log')` where the bytes are no row. */
+  /** Throws `Fault('damaged_log')` if the bytes are not a row. */
   constructor(stored: Uint8Array) {
     this.bytes = Buffer.from(stored.buffer, stored.byteOffset, stored.length);
     this.runs = readRuns(this.bytes);
@@ -115,14 +115,14 @@ export class KeyRow {
     return found;
   }
 
-  /** All of it, in the order they were appended. */
+  /** All copies of the row, in the order they were appended. */
   *copies(): Iterable<WriteCopy> {
     for (const run of this.runs) {
       for (let number = 0; number < run.count; number++) yield { index: run.index + number, ...this.copy(run, number) };
     }
   }
 
-  /** Whether every copy was accepted before the moment and lies at or below what `upTo` says of its origin. */
+  /** Whether every copy was accepted before that time and is covered by `upTo`. */
   isOlder(beforeMs: number, upTo: (origin: string) => number): boolean {
     return this.runs.every(({ origin, sequence, firstMs, count, at }) => {
       if (firstMs >= beforeMs || sequence + count - 1 > upTo(origin)) return false;
@@ -191,7 +191,7 @@ type StoredCopy = readonly [
   bodyHash: string,
 ];
 
-/** Copies of one keyed write, as an earlier version stored them. */
+/** Copies of one keyed write, in the format of an earlier version. */
 export function decodeEarlierCopies(bytes: Uint8Array): Copy[] {
   return decodeJson<StoredCopy[]>(bytes).map(([origin, sequence, epoch, acceptedMs, ageMs, bodyHash]) => ({
     origin,

@@ -1,13 +1,13 @@
 /**
- * The log's table of idempotency records: a key on a route → every copy in the log of every write under it (`key-rows.ts`).
- * Written with the batches, in their transaction; and what is too old is forgotten.
+ * The log's table of idempotency records: a key on a route → every event in the log of every write under it (`key-rows.ts`).
+ * Records are written with the batches, in their transaction; old ones are removed.
  *
- * The moment up to which records were forgotten is stored in the transaction that removes them, so that a region knows it as
- * long as it lacks them: what comes later and was accepted within seven days of it may be a copy of something forgotten here
- * and known elsewhere (`receive/ingest.ts`).
+ * The time up to which records were removed is stored in the transaction that removes them, so that a region knows it as long as
+ * it lacks them: an event that is received later and was accepted within seven days of it may be a duplicate of one that other
+ * regions know (`receive/ingest.ts`).
  *
- * An earlier version had a record for each write, in a table of its own. It is read for as long as it has any; a record to which
- * a copy is added moves to the row of its key, so that all copies of a write are forgotten together.
+ * An earlier version had a record for each write, in a table of its own. It is read while it has records; a record to which a
+ * copy is added moves to the row of its key, so that all copies of a write are removed together.
  */
 
 import { keyIdOf, writeIndexOf } from '../../../shared/protocol/idempotency.ts';
@@ -20,9 +20,9 @@ import { decodeJson, encodeJson } from './documents.ts';
 import { decodeEarlierCopies, encodeCopies, KeyRow, type WriteCopy } from './key-rows.ts';
 import type { ForgetOptions } from './wal.ts';
 
-/** The store's name of the moment, epoch ms. */
+/** The store's name of that time, epoch ms. */
 const FORGOTTEN = 'keys_forgotten';
-/** Rows that are kept as they were read: those of requests that are looked at in turn. */
+/** Number of cached rows, for requests whose writes are looked up one after another. */
 const ROWS_KEPT = 16;
 
 type RecordTable = 'keyed' | 'keys';
@@ -37,15 +37,15 @@ export class KeyTable {
   private readonly store: Store;
   private readonly durable: Position;
   private readonly quarantine: () => Quarantine;
-  /** By key id: rows as they were read since the last commit, so that a bulk's is read once and not for each of its writes. */
+  /** By key id: rows read since the last commit, so that a bulk's is read once and not for each of its writes. */
   private readonly rows = new Map<string, KeyRow | undefined>();
-  /** By key id: the last append of a received copy that is not over. */
+  /** By key id: the last unfinished append of a received copy. */
   private readonly coming = new Map<string, Promise<void>>();
-  /** There may be records of an earlier version. */
+  /** True if there may be records of an earlier version. */
   private earlier: boolean;
-  /** Records whose newest copy was accepted before this moment may be forgotten, epoch ms; 0: none are. */
+  /** Records whose newest copy was accepted before this time may have been removed, epoch ms; 0: none were. */
   forgottenMs: number;
-  /** Appends of what others accepted, so far. */
+  /** Number of appends of received batches so far. */
   received = 0;
 
   constructor(store: Store, durable: Position, quarantine: () => Quarantine) {
@@ -70,7 +70,7 @@ export class KeyTable {
     const earlier = this.earlier ? this.store.get('keys', id) : undefined;
     if (earlier !== undefined) copies.push(...decodeEarlierCopies(earlier));
     if (copies.length === 0) return copies;
-    // A commit may be seen before it is flushed; only what is flushed exists. What was set aside was never taken.
+    // A commit may be visible before it is flushed; only flushed records exist. Events that were set aside do not count.
     const aside = this.quarantine();
     return copies.filter(
       ({ origin, sequence }) => sequence <= sequenceOf(this.durable, origin) && !aside.has(origin, sequence),
@@ -93,7 +93,7 @@ export class KeyTable {
     return row;
   }
 
-  /** What is read from now on is what was committed. */
+  /** Reads from now on see the commit. */
   changed(): void {
     this.rows.clear();
   }
@@ -162,11 +162,11 @@ export class KeyTable {
       if (isOld(table, value)) found.push([table, key]);
     }
     if (found.length === 0) return { next, forgotten: 0 };
-    // From now on, before it is so: what is checked against it meanwhile is appended after the records are gone.
+    // Set before the removal: events checked against it meanwhile are appended after the records were removed.
     this.forgottenMs = Math.max(this.forgottenMs, beforeMs);
     await this.store.commit((transaction) => {
       for (const [table, key] of found) {
-        // A copy may have come since it was looked at, or be on its way behind this commit.
+        // A copy may have been added since the row was read, or be queued behind this commit.
         const value = this.coming.has(keyIdOf(key)) ? undefined : transaction.get(table, key);
         if (value !== undefined && isOld(table, value)) transaction.remove(table, key);
       }
@@ -186,7 +186,7 @@ export class KeyTable {
   }
 }
 
-/** The record an earlier version wrote of this write: it moves to the row of its key. */
+/** The record of an earlier version for this write: it moves to the row of its key. */
 function takeEarlier(transaction: StoreTransaction, id: string): Copy[] {
   const stored = transaction.get('keys', id);
   if (stored === undefined) return [];

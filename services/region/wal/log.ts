@@ -1,10 +1,10 @@
 /**
  * The log on a store. See `wal.ts` for its promises; this file is the order of effects.
  *
- * One append: plan (decide, without touching the store, that every batch is the next of its origin and chains to it) →
- * one transaction (re-assert against the stored origin record, so that a second process on the same directory crashes
- * instead of interleaving; batches; registers merged in log order; origin records; offset) → commit, flush → only then
- * the in-memory marks that everybody else looks at move.
+ * One append: plan (decide, without access to the store, that every batch is the next of its origin and chains to it) → one
+ * transaction (re-assert against the stored origin record, so that a second process on the same directory crashes instead of
+ * interleaving; batches; registers merged in log order; origin records; offset) → commit, flush → only then the in-memory marks
+ * that readers use are advanced.
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
@@ -35,7 +35,7 @@ import { KeyTable } from './key-table.ts';
 import { registersSetAside } from './set-aside.ts';
 import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
 
-/** Rows of this size lie on whole pages, and a run of this many pages is easily found among freed ones. */
+/** Rows of this size fill whole pages, and a run of this many pages is easily found among freed ones. */
 const PART_BYTES = 16 * 4_096 - 16;
 
 /** The store's name of the stored offset; the other marks are {@link MarkName}s. */
@@ -62,10 +62,10 @@ class Log implements Wal {
   private notedOffset: StreamOffset | undefined;
   /** By epoch. */
   private readonly highest = new Map<number, number>();
-  /** For how many epochs it was worked out. */
+  /** For how many epochs it was computed. */
   private credible = { epochs: 0, epoch: 0 };
   private readonly keyTable: KeyTable;
-  /** One after another, so that a plan is made on what the one before left. */
+  /** One after another, so that a plan is based on the result of the former append. */
   private readonly queue = new Queue();
   quarantine: Quarantine;
 
@@ -142,7 +142,7 @@ class Log implements Wal {
   }
 
   append(options: AppendOptions): Promise<void> {
-    // Before its turn: what is stamped from now on comes after it in the log.
+    // Before its turn: events stamped from now on follow it in the log.
     for (const { epoch, lastHlc } of options.batches) this.noteHlc(epoch, lastHlc);
     const run = this.queue.add(() => this.appendNow(options));
     if (options.own !== true) this.keyTable.noteArriving(options.batches, run);
@@ -162,15 +162,15 @@ class Log implements Wal {
       for (const info of after.values()) transaction.put('origins', info.origin, encodeOrigin(info));
       if (newOffset !== undefined) transaction.put('marks', OFFSET, encodeJson(newOffset));
     });
-    // Before the durable position moves: from then on what was appended is in what is read.
+    // Before the durable position advances: afterwards reads include what was appended.
     this.keyTable.changed();
     for (const info of after.values()) this.learn(info);
     this.offsetStored(newOffset);
-    // An explicit offset is the newest there is: an older noted one must not overwrite it later.
+    // An explicit offset is the newest: an older noted one must not overwrite it later.
     if (offset !== undefined) this.notedOffset = undefined;
   }
 
-  /** Where every touched origin will stand. Throws `BrokenInvariant` before anything is put. */
+  /** The new end of every affected origin. Throws `BrokenInvariant` before anything is put. */
   private plan(batches: readonly Batch[], own: boolean): Map<string, OriginInfo> {
     const after = new Map<string, OriginInfo>();
     for (const batch of batches) {
@@ -254,7 +254,7 @@ class Log implements Wal {
     let bytes = 0;
     for (const { key, value } of this.store.range('batches', { from: [origin, start], to: [origin, durable] })) {
       if (found.length === 0) {
-        // Nothing of this origin before `from` that reaches it: the beginning was trimmed.
+        // No batch of this origin before `from` reaches it: the beginning was trimmed.
         if (key[1] > from || decodeHeader(value).last < from) return [];
       }
       bytes += value.length;
@@ -320,7 +320,7 @@ class Log implements Wal {
     let shard: number | undefined;
     let parts: Uint8Array[] = [];
     let isWhole = true;
-    // Where a part is missing none is right: bytes that no checksum holds for.
+    // If a part is missing, the shard is unusable: bytes that no checksum matches.
     const row = (): Uint8Array => (isWhole ? Buffer.concat(parts) : Buffer.alloc(0));
     for (const { key, value } of this.store.range('shards', {})) {
       if (shard !== undefined && key[0] !== shard) {
@@ -399,7 +399,7 @@ class Log implements Wal {
     try {
       await this.flushNotes();
     } catch (error) {
-      // A hint that is not stored only makes the next start read more.
+      // If a hint is not stored, the next start only reads more.
       if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
     } finally {
       await this.store.close();
@@ -417,7 +417,7 @@ class Log implements Wal {
   }
 }
 
-/** Merges the registers a batch touches. Signals make no documents: the ledger is rebuilt from the log. */
+/** Merges the registers a batch touches. Signals have no registers: the ledger is rebuilt from the log. */
 function putDocuments(transaction: StoreTransaction, batch: Batch): void {
   if (batch.signals !== undefined) return;
   for (const [index, event] of batch.events.entries()) {

@@ -1,4 +1,4 @@
-/** What registers are once the events that made them are in quarantine. */
+/** The registers once the events that wrote them are in quarantine. */
 
 import type { Event } from '../../../shared/protocol/events.ts';
 import { Quarantine, type QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
@@ -11,9 +11,9 @@ import { decodeEmbedding, decodeItem, encodeEmbedding, encodeItem } from './docu
 export type ChangedRegister = readonly [table: 'items' | 'embeddings', entity: number, value: Uint8Array | undefined];
 
 /**
- * The registers that events of the range have written last, as every region has them that takes these events from now on: deletions
- * at the same place in the order, or nothing where the event cannot be read, so that nobody else knows whom it was about. What
- * was there before it is known nowhere it was overwritten, so it comes back nowhere.
+ * The registers that events of the range have written last, with the values of a region that receives these events from now on:
+ * deletions at the same point in the order, or nothing if the event is unreadable and its entity therefore unknown elsewhere. The
+ * former value is lost wherever it was overwritten, so it is restored nowhere.
  *
  * `read`: the log's batches from a sequence on.
  */
@@ -23,7 +23,7 @@ export function registersSetAside(
   read: (origin: string, from: number) => readonly Uint8Array[],
 ): ChangedRegister[] {
   const events = new Map<number, Event>();
-  // A batch may have more such events than this range: here only the range is looked at.
+  // A batch may have more such events than this range: only the range is considered here.
   const everything = new Quarantine([{ origin, first: 1, last: Number.MAX_SAFE_INTEGER }]);
   for (let next = first; next <= last; ) {
     const [bytes] = read(origin, next);

@@ -1,8 +1,7 @@
 /**
- * The configured size of the store: a leader that has reached it refuses writes (507) and goes on with everything else.
- * And the configured number of idempotency keys, and half of the store for their rows: beyond either writes under a new key are
- * refused, and the others go on.
- * What others accepted is still taken, so that a follower with a smaller limit does not fall behind for it.
+ * The configured size of the store: a leader that has reached it refuses writes (507) and continues with everything else. And the
+ * configured number of idempotency keys, and half of the store for their rows: beyond either, writes under a new key are refused,
+ * and others continue. Received events are still appended, so that a follower with a smaller limit does not fall behind.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -10,7 +9,7 @@ import { KEY_KEPT_MS } from '../state/keys/keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Wal } from './wal.ts';
 
-/** Asking the store for its sizes walks its trees' statistics: not with every write. */
+/** Reading the store's sizes reads its trees' statistics, so it is not done with every write. */
 const LOOK_EVERY_MS = 250;
 
 export interface StorageLimitOptions {
@@ -50,13 +49,13 @@ export interface KeyLimitOptions {
   readonly wal: Pick<Wal, 'keys' | 'keyBytes' | 'keysForgottenMs'>;
   /** Idempotency keys that may be known; a bulk has one. */
   readonly limit: number;
-  /** What the store may take in all. */
+  /** Limit of the store, bytes. */
   readonly storeLimitBytes: number;
   /** Named in the refusal. */
   readonly region: string;
 }
 
-/** What part of the store keys may take: clients that send large bulks under keys must not close writes to everybody else. */
+/** Share of the store for idempotency records: clients with large keyed bulks must not block all other writes. */
 const KEYS_SHARE = 1 / 2;
 
 /** Why no write under a new key is accepted now. Overshoots by what is written within {@link LOOK_EVERY_MS}. */
@@ -83,7 +82,7 @@ export function createKeyLimit({
     });
   };
   return () => {
-    // What is accepted at such a time might repeat a write whose key is forgotten; the other regions would not take it.
+    // A write accepted at such a time might repeat one whose record was removed; the other regions would refuse it.
     if (clock.nowMs() < wal.keysForgottenMs + KEY_KEPT_MS) {
       return new Refusal('clock_unsafe', `the clock of ${region} was set back by more than a day`, {
         hint: 'set it; writes without a key go on',
