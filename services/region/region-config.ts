@@ -14,7 +14,9 @@ import {
 } from '../../shared/config/settings-table.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import type { HttpLimits } from '../../shared/http/http-server.ts';
+import { assert } from '../../shared/kernel/kernel.ts';
 import { logLevels } from '../../shared/observe/log.ts';
+import { BULK_LIMIT } from '../../shared/protocol/internal.ts';
 import { regionPattern } from '../../shared/topology/topology.ts';
 
 const schemaDefault = 'deploy/config/default-schema.yaml';
@@ -218,6 +220,8 @@ const table = {
     why: 'how long a leader that is told to stop waits to be relieved; 0: it stops at once. With the rest of a stop below the 10 s of docker stop',
   },
 } as const satisfies Record<string, Setting>;
+
+assert(table.intakeQueueLimit.fallback >= BULK_LIMIT, 'the intake queue of a region has capacity for every bulk');
 
 /** The table's values; paths are absolute. */
 export type RegionConfig = Omit<Values<typeof table>, 'listen'> & {

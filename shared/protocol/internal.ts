@@ -40,6 +40,8 @@ export type Durability = 'stream' | 'local';
 /** At most this much waits together in one internal request; bulks, and writes with durability `stream`, travel apart. */
 export const WRITES_LIMIT = 1_000;
 export const WRITES_LIMIT_BYTES = 256 * 1024;
+/** Writes of one bulk. */
+export const BULK_LIMIT = 20_000;
 /** A cursor is no longer: it names the kinds of items that a diverse feed passed over. */
 export const CURSOR_LIMIT_CHARACTERS = 8_000;
 

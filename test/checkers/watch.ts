@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { covers, merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
+import { covers, merge, type Position, positionOf } from '../../shared/protocol/position.ts';
 import { requestJson } from '../harness/clients/request-json.ts';
 import type { Cluster } from '../harness/processes/cluster.ts';
 
@@ -67,8 +67,8 @@ export class Watch {
 
   private noteRegion(name: string, status: RegionStatus): void {
     const before = this.seen.get(name) ?? nothing;
-    const durable = parsePosition(status.durable) ?? new Map<string, number>();
-    const applied = parsePosition(status.applied) ?? new Map<string, number>();
+    const durable = positionOf(status.durable);
+    const applied = positionOf(status.applied);
     const epoch = status.leadership?.epoch ?? 0;
     const went = (what: string, from: Position, to: Position): void => {
       if (covers(to, from)) return;

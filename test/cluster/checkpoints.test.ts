@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { parsePosition } from '../../shared/protocol/position.ts';
+import { positionOf } from '../../shared/protocol/position.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { seededRandom } from '../harness/kernel/seeded-random.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
@@ -136,7 +136,7 @@ describe('checkpoints and trimming on real processes', function () {
       assert.equal(body.signals.view?.all ?? 0, counts.get(entity) ?? 0, `entity ${entity}`);
     }
     // The leader that was killed has opened another origin since: the one with the bulks is longer.
-    const position = parsePosition((await cluster.status()).regions[0]!.position) ?? new Map<string, number>();
+    const position = positionOf((await cluster.status()).regions[0]!.position);
     const [origin] = [...position].sort(([, a], [, b]) => b - a)[0]!;
     const { status, body } = await cluster.region<{ code: string }>('us-east', `/internal/log/${origin}?from=1`);
     assert.deepEqual([status, body.code], [410, 'log_trimmed']);

@@ -9,13 +9,10 @@ import type { RegionView } from '../../../shared/region-client/status-poller.ts'
 /** Another region, as this one reaches it: the part of its internal API that a region calls. */
 export type PeerLink = Pick<RegionClient, 'region' | 'status' | 'log' | 'snapshot' | 'snapshotPart'>;
 
-/** What is known of a peer. */
-export type PeerView = RegionView;
-
 /** The peers' reports, polled every second. */
 export interface Peers {
   /** By region; a peer that never answered is absent. */
-  readonly views: ReadonlyMap<string, PeerView>;
+  readonly views: ReadonlyMap<string, RegionView>;
   /** Number of peers in the topology. */
   readonly expected: number;
   /** True once every peer was asked since the start, whether it answered or not. */

@@ -9,9 +9,9 @@ import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { answerShareOf } from '../../../shared/http/answer-budget.ts';
 import type { BodyBudget } from '../../../shared/http/body-budget.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
-import { requestIdOf } from '../../../shared/http/http-server.ts';
+import { HEAD_LIMIT_BYTES, requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
-import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
 import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
@@ -24,11 +24,14 @@ import { unknownRegion } from './region-name.ts';
 /** A refusal that took longer came after work, or after a wait that would be the same elsewhere. */
 const REFUSAL_MS = 1_000;
 const PARAMETER_LIMIT = 4_096;
-/**
- * A position has an entry for every term a region ever had: 2,000 of the longest fit, and with them, percent-encoded, and the
- * rest of a query the head of a request (`shared/http/http-server.ts`), here and at the region.
- */
+/** A position has an entry for every term a region ever had: 2,000 of the longest fit. */
 const POSITION_LIMIT = 131_072;
+/** The shortest entry, `a@aaaaaaaaaa:1,`, grows most by percent-encoding: three of its 15 characters take two more each. */
+const PERCENT_ENCODED = 21 / 15;
+assert(
+  POSITION_LIMIT * PERCENT_ENCODED + CURSOR_LIMIT_CHARACTERS < HEAD_LIMIT_BYTES,
+  'the head of a request has capacity for a position and a cursor, at the router and at the region',
+);
 
 export interface ReadRoutesOptions {
   readonly topology: Topology;

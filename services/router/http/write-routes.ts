@@ -8,14 +8,12 @@ import { requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
 import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
-import type { Durability, WriteAccepted } from '../../../shared/protocol/internal.ts';
+import { BULK_LIMIT, type Durability, type WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
 import { parseWrite, toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
 import { readSignalLines } from './signal-lines.ts';
 
-/** Writes of one bulk: below what a region's intake queue takes at all. */
-const BULK_LIMIT = 20_000;
 /** Names and braces around one write. */
 const FRAME_BYTES = 48;
 

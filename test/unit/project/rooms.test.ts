@@ -85,6 +85,23 @@ function offences(allowed: (from: Source, to: string) => boolean): string[] {
   return sources.flatMap((from) => from.imports.filter((to) => !allowed(from, to)).map((to) => `${from.path} → ${to}`));
 }
 
+/** Every path that leads back to itself, worded. */
+function circlesIn(importsOf: ReadonlyMap<string, readonly string[]>): string[] {
+  const circles: string[] = [];
+  const finished = new Set<string>();
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (trail.includes(path)) {
+      circles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
+      return;
+    }
+    if (finished.has(path)) return;
+    for (const next of importsOf.get(path) ?? []) visit(next, [...trail, path]);
+    finished.add(path);
+  };
+  for (const path of importsOf.keys()) visit(path, []);
+  return circles;
+}
+
 describe('rooms', () => {
   it('the check sees the code: every relative import names a file that is there', () => {
     assert.ok(sources.length > 50, `${sources.length} files`);
@@ -174,20 +191,18 @@ describe('rooms', () => {
   });
 
   it('no imports run in a circle, those of types included', () => {
-    const importsOf = new Map(sources.map(({ path, imports }) => [path, imports]));
-    const circles: string[] = [];
-    const finished = new Set<string>();
-    const visit = (path: string, trail: readonly string[]): void => {
-      if (trail.includes(path)) {
-        circles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
-        return;
-      }
-      if (finished.has(path)) return;
-      for (const next of importsOf.get(path) ?? []) visit(next, [...trail, path]);
-      finished.add(path);
-    };
-    for (const path of importsOf.keys()) visit(path, []);
-    assert.deepEqual(circles, []);
+    assert.deepEqual(circlesIn(new Map(sources.map(({ path, imports }) => [path, imports]))), []);
+  });
+
+  it('no folders of the router or of shared import each other in a circle', () => {
+    const folders = new Map<string, string[]>();
+    for (const { path, imports } of sources) {
+      const from = dirname(path);
+      if (!/^(services\/router|shared)\//.test(from)) continue;
+      const others = imports.map((to) => dirname(to)).filter((to) => to !== from);
+      folders.set(from, [...(folders.get(from) ?? []), ...others]);
+    }
+    assert.deepEqual(circlesIn(folders), []);
   });
 
   it(`no file has more than ${LINES} lines, no folder more than ${FILES} files, those of unit tests and harness included`, () => {

@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { PositionWaits } from '../../../services/region/apply/position-waits.ts';
 import { createTrimmer } from '../../../services/region/checkpoint/trimmer.ts';
 import { createReading } from '../../../services/region/http/reading.ts';
-import type { PeerView } from '../../../services/region/peers/peers.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
 import type { Refusal } from '../../../shared/errors/errors.ts';
 import { silentLog } from '../../../shared/observe/log.ts';
 import { formatPosition, GrowingPosition, type Position, totalOf } from '../../../shared/protocol/position.ts';
+import type { RegionView } from '../../../shared/region-client/status-poller.ts';
 import type { Stream } from '../../../shared/stream/stream.ts';
 import { ManualClock } from '../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../harness/kernel/seeded-random.ts';
@@ -172,7 +172,7 @@ describe('with 2,000 old origins', function () {
         reads++;
         return durable;
       },
-    } as unknown as PeerView['status'];
+    } as unknown as RegionView['status'];
     const lookups = new Map<string, number>();
     const floor = new Map(wal.durable);
     floor.get = (origin) => {

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { createDiskAccount, unreportedDisks } from '../../../../services/region/checkpoint/disk-account.ts';
 import { createKeySweep } from '../../../../services/region/checkpoint/key-sweep.ts';
-import type { PeerView } from '../../../../services/region/peers/peers.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
 import { DISKS_LIMIT, joinDisks, type KnownDisk, parseDisks } from '../../../../shared/protocol/known-disks.ts';
 import { formatPosition, type Position } from '../../../../shared/protocol/position.ts';
+import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../../harness/kernel/seeded-random.ts';
 import { chainOf, startMs as now, viewEvent } from '../../../harness/region/batches.ts';
@@ -32,7 +32,7 @@ async function account(store = new MemoryStore(), others = ['eu-west', 'ap-south
   const clock = new ManualClock(now);
   const wal = openLog({ store });
   if (wal.mark('disk') === undefined) await wal.storeMark('disk', mine);
-  const views = new Map<string, PeerView>();
+  const views = new Map<string, RegionView>();
   const listeners: (() => void)[] = [];
   const state = { applied: everything as Position };
   const disks = createDiskAccount({
@@ -50,7 +50,7 @@ async function account(store = new MemoryStore(), others = ['eu-west', 'ap-south
       clockMs,
       disk,
       disks: known,
-    } as unknown as PeerView['status'];
+    } as unknown as RegionView['status'];
     views.set(region, { status, atMs: 0, clockOffsetMs: 0, reachable });
     for (const listener of listeners) listener();
   };

@@ -1,11 +1,11 @@
 /** What may be trimmed from the log, and what never. */
 import assert from 'node:assert/strict';
 import { createTrimmer, type TrimmerOptions } from '../../../../services/region/checkpoint/trimmer.ts';
-import type { PeerView } from '../../../../services/region/peers/peers.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import type { Wal } from '../../../../services/region/wal/wal.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
 import type { Position } from '../../../../shared/protocol/position.ts';
+import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { viewChain } from '../../../harness/region/batches.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
@@ -21,7 +21,7 @@ const at = (oldest: number, youngest: number): Position =>
 
 /** Peers as the newest poll left them. */
 class Polled {
-  readonly views = new Map<string, PeerView>();
+  readonly views = new Map<string, RegionView>();
   readonly expected: number;
   private readonly listeners: (() => void)[] = [];
 
@@ -30,7 +30,7 @@ class Polled {
   }
 
   report(region: string, durable: Position, { reachable = true } = {}): void {
-    const status = { durable } as PeerView['status'];
+    const status = { durable } as RegionView['status'];
     this.views.set(region, { status, atMs: 0, clockOffsetMs: 0, reachable });
     for (const listener of this.listeners) listener();
   }

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { ClockCheck, UNSAFE_MS, WITNESS_KEPT_MS } from '../../../../services/region/clocks/clocks.ts';
-import type { PeerView } from '../../../../services/region/peers/peers.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
 import { formatRouterClock, parseRouterClock, type RouterClock } from '../../../../shared/protocol/internal.ts';
 import type { ReportedStatus } from '../../../../shared/region-client/reported-status.ts';
+import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { StatusPoller } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { noSnapshots } from '../../../harness/region/core-region.ts';
@@ -16,7 +16,7 @@ const names = ['eu-west', 'ap-south', 'sa-east', 'us-west'];
 /** A region whose peers were heard just now with clocks off by these; undefined: never heard. */
 class Rig {
   readonly clock = new ManualClock();
-  readonly views = new Map<string, PeerView>();
+  readonly views = new Map<string, RegionView>();
   asked = true;
   readonly check = new ClockCheck({ clock: this.clock, region: 'us-east', peers: this });
 

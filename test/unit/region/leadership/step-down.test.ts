@@ -1,11 +1,11 @@
 /** A leader that is told to stop: it waits to be relieved, for as long as there is reason to, and no longer. */
 import assert from 'node:assert/strict';
 import { StepDown } from '../../../../services/region/leadership/step-down.ts';
-import type { PeerView } from '../../../../services/region/peers/peers.ts';
 import type { Leadership } from '../../../../shared/leadership/leadership.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
 import { STEP_DOWN_LINGER_MS, STEP_DOWN_NOTICED_MS } from '../../../../shared/protocol/deadlines.ts';
 import type { ReportedStatus } from '../../../../shared/region-client/reported-status.ts';
+import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 
 const LIMIT_MS = 6_000;
@@ -13,7 +13,7 @@ const LIMIT_MS = 6_000;
 function rig(statuses: readonly Partial<ReportedStatus>[] = [{}, {}]) {
   const clock = new ManualClock();
   const reachable = { value: true };
-  const views = (): ReadonlyMap<string, PeerView> =>
+  const views = (): ReadonlyMap<string, RegionView> =>
     new Map(
       statuses.map((status, index) => [
         `peer-${index}`,

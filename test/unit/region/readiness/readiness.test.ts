@@ -1,14 +1,15 @@
 /** Readiness of a region that started from nothing: what it waits for, and what it must not wait for. */
 import assert from 'node:assert/strict';
-import type { Peers, PeerView } from '../../../../services/region/peers/peers.ts';
+import type { Peers } from '../../../../services/region/peers/peers.ts';
 import { createReadiness } from '../../../../services/region/readiness/readiness.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
 import { type Position, parsePosition, positionOf } from '../../../../shared/protocol/position.ts';
+import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 
 const origin = 'us-east@aaaaaaaaaaaaa';
 
 function started() {
-  const views = new Map<string, PeerView>();
+  const views = new Map<string, RegionView>();
   let polled = (): void => {};
   const peers: Pick<Peers, 'views' | 'expected' | 'onPolled'> = {
     views,
@@ -28,7 +29,7 @@ function started() {
   return {
     readiness,
     reports(region: string, durable: string, reachable = true): void {
-      const status = { durable: positionOf(durable) } as PeerView['status'];
+      const status = { durable: positionOf(durable) } as RegionView['status'];
       views.set(region, { status, reachable, atMs: 0, clockOffsetMs: 0 });
       polled();
     },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ScorePart } from '../../../../services/region/scored/scored.ts';
 import type { Problem } from '../../../../shared/errors/errors.ts';
-import { parsePosition, totalOf } from '../../../../shared/protocol/position.ts';
+import { positionOf, totalOf } from '../../../../shared/protocol/position.ts';
 import type { Answer } from '../../../harness/clients/request-json.ts';
 import { eventually } from '../../../harness/kernel/eventually.ts';
 import { type LeadingRegion, leadingRegion } from '../../../harness/region/leading-region.ts';
@@ -35,7 +35,7 @@ interface Page {
 }
 
 const ids = ({ body }: Answer<Page>): number[] => body.items.map(({ entity_id }) => entity_id);
-const total = (position: string): number => totalOf(parsePosition(position) ?? new Map());
+const total = (position: string): number => totalOf(positionOf(position));
 
 describe('search over HTTP', () => {
   let region: LeadingRegion;
