@@ -36,7 +36,7 @@ export interface StatusParts {
   readonly ship: Ship;
   readonly catalog: Catalog;
   readonly vectors: Pick<Vectors, 'stats'>;
-  readonly drill: { readonly partitioned: boolean; readonly healAtMs: number | undefined };
+  readonly partition: { readonly partitioned: boolean; readonly healAtMs: number | undefined };
   readonly disks: Pick<Disks, 'own' | 'known'>;
   readonly ready: boolean;
   /** Problems; see `RegionStatus`. */
@@ -52,7 +52,7 @@ export interface StatusParts {
 }
 
 export function describeRegion(parts: StatusParts): RegionStatus {
-  const { role, ingest, apply, wal, stream, drill, disks, snapshot, schema, stepDown } = parts;
+  const { role, ingest, apply, wal, stream, partition, disks, snapshot, schema, stepDown } = parts;
   const writeBlocker = parts.writeBlocker ?? stepDown.writeBlocker;
   const { scanOnly, failed } = parts.vectors.stats;
   const failedIndexes = [parts.indexing.failed, failed].filter((why) => why !== undefined);
@@ -64,8 +64,8 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     role: role.leads ? 'leader' : 'follower',
     ready: parts.ready,
     ...(role.remembered === undefined ? {} : { leadership: role.remembered }),
-    partitioned: drill.partitioned,
-    ...(drill.healAtMs === undefined ? {} : { healAtMs: drill.healAtMs }),
+    partitioned: partition.partitioned,
+    ...(partition.healAtMs === undefined ? {} : { healAtMs: partition.healAtMs }),
     durable: formatPosition(wal.durable),
     applied: formatPosition(apply.applied),
     offset: wal.offset?.sequence ?? 0,

@@ -7,6 +7,7 @@
 import type Koa from 'koa';
 import { createHttpApp, type HttpLimits } from '../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import { type Stages, startParts, stopParts } from '../../shared/kernel/parts.ts';
 import { RefusedValues } from '../../shared/leadership/refused-values.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
@@ -160,6 +161,11 @@ export function createRouter(options: RouterOptions): RouterService {
     maxBodyBytes: options.maxBodyBytes,
     maxBodiesBytes: options.maxBodiesBytes,
   });
+  const stages: Stages = [
+    [...links.values()].map((link) => ({ stop: () => link.close() })),
+    [succession],
+    [regions, leadership, failover],
+  ];
   return {
     app,
     forwarding,
@@ -171,11 +177,7 @@ export function createRouter(options: RouterOptions): RouterService {
     verify,
     retireDisk,
     quarantine,
-    start() {
-      regions.start();
-      leadership.start();
-      failover.start();
-    },
+    start: () => startParts(stages),
     leave() {
       draining = true;
     },
@@ -183,10 +185,6 @@ export function createRouter(options: RouterOptions): RouterService {
       draining = true;
       forwarding.stop();
     },
-    async close() {
-      await Promise.all([regions.stop(), leadership.stop(), failover.stop()]);
-      await succession.stop();
-      await Promise.all([...links.values()].map((link) => link.close()));
-    },
+    close: () => stopParts(stages),
   };
 }

@@ -7,7 +7,7 @@
 import { type FilmRecord, filmOf, readFilms } from '../../deploy/demo/films.ts';
 import { playSignals } from '../../deploy/demo/play.ts';
 import { table } from '../../deploy/demo/show.ts';
-import type { RankedItem } from '../../services/region/http/ranked-items.ts';
+import type { RankedItem } from '../../services/region/http/reads/ranked-items.ts';
 import type { FeedQuery } from '../../services/region/rank/rank.ts';
 import type { Schema } from '../../services/region/schema/schema.ts';
 import { HOUR_MS, STAGE_MS, Stage } from './stage.ts';

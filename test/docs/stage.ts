@@ -1,6 +1,6 @@
 /** A catalog and a ledger around one moment, to score what the documentation shows with the code that ranks. */
 
-import { diversityOf, presentItems, type RankedItem } from '../../services/region/http/ranked-items.ts';
+import { diversityOf, presentItems, type RankedItem } from '../../services/region/http/reads/ranked-items.ts';
 import { firstPosition, takePage } from '../../services/region/pages/pages.ts';
 import { createRank } from '../../services/region/rank/profile-rank.ts';
 import { defaultWindows, type FeedQuery } from '../../services/region/rank/rank.ts';

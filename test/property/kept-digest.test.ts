@@ -64,12 +64,12 @@ function rig(clock: ManualClock, copies: (id: string) => readonly Copy[] = () =>
     copies,
     applied: new Map(),
     newest: NOTHING_YET,
-    onApplied: (batch) => {
-      keptDigest.applied(batch);
-      recount();
-    },
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
+  apply.onApplied((batch) => {
+    keptDigest.applied(batch);
+    recount();
+  });
   return { apply, keptDigest, recounts };
 }
 

@@ -239,15 +239,15 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'reads do not wait for min_position',
-    file: `${region}/http/reading.js`,
+    file: `${region}/http/reads/reading.js`,
     changes: [["if (token === '')", 'if (true)']],
   },
   {
     name: 'a partitioned region goes on consuming',
-    file: `${region}/region.js`,
+    file: `${region}/wiring/replication.js`,
     changes: [
       ['receiver.setEnabled(!partitioned)]', 'undefined]'],
-      ['receives: () => drill.receives,', 'receives: () => true,'],
+      ['receives: () => partition.receives,', 'receives: () => true,'],
     ],
   },
   {

@@ -18,13 +18,11 @@ export interface ApplierOptions {
   readonly filterIndex: Pick<FilterIndex, 'put' | 'remove'>;
   readonly text: Pick<TextIndex, 'put' | 'remove'>;
   readonly vectors: VectorChanges;
-  /** Every durable duplicate of the writes under an idempotency key's id. */
+  /** Every durable copy of the writes under an idempotency key's id. */
   readonly copies: (id: string) => readonly Copy[];
-  /** The position of the recovered state. */
+  /** Where recovery left the state. */
   readonly applied: Position;
   readonly newest: Newest;
-  /** Called after each batch and before the next. */
-  readonly onApplied?: (batch: Batch) => void;
 }
 
 export function createApplier(options: ApplierOptions): Apply {
@@ -35,6 +33,7 @@ class Applier implements Apply {
   private readonly options: ApplierOptions;
   private readonly position: GrowingPosition;
   private readonly waits: PositionWaits;
+  private readonly listeners: ((batch: Batch) => void)[] = [];
   private newest: Newest;
 
   constructor(options: ApplierOptions) {
@@ -56,6 +55,10 @@ class Applier implements Apply {
     return this.waits.size;
   }
 
+  onApplied(listener: (batch: Batch) => void): void {
+    this.listeners.push(listener);
+  }
+
   apply(batches: readonly Batch[]): void {
     for (const batch of batches) {
       const before = this.position.get(batch.origin) ?? 0;
@@ -66,7 +69,7 @@ class Applier implements Apply {
       }));
       this.applyEvents(batch);
       this.position.set(batch.origin, batch.last);
-      this.options.onApplied?.(batch);
+      for (const listener of this.listeners) listener(batch);
     }
     for (const origin of new Set(batches.map((batch) => batch.origin))) this.waits.advanced(origin);
   }
@@ -105,7 +108,7 @@ class Applier implements Apply {
     }
   }
 
-  /** The log knows every durable duplicate, also those that are not in the state yet: they are counted when they are applied. */
+  /** The log knows every durable copy, also those that are not in the state yet: they are counted in their turn. */
   private countKeyed(event: KeyedSignal, place: Place): void {
     const before = this.options.copies(event.key.id).filter(({ origin, sequence }) => {
       if (origin === place.origin) return sequence < place.sequence;

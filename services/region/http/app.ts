@@ -1,14 +1,13 @@
-/** The region's Koa application: internal API, reads, health, metrics. */
+/**
+ * The region's HTTP surface: the internal API of `shared/protocol/internal.ts`, the public reads, health and metrics. A route parses,
+ * asks one part, and words the answer; it decides nothing.
+ */
 import Router from '@koa/router';
 import type Koa from 'koa';
 import { createHttpApp, type HttpLimits } from '../../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
-import type { RegionSurface } from './http.ts';
-import { addInternalRoutes } from './internal-routes.ts';
-import { addReadRoutes } from './read-routes.ts';
-import { addSnapshotRoutes } from './snapshot-routes.ts';
 
 export interface RegionAppOptions {
   readonly log: Log;
@@ -16,22 +15,26 @@ export interface RegionAppOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: HttpLimits;
-  readonly surface: RegionSurface;
+  readonly region: string;
+  readonly ready: () => boolean;
+  /** About to stop. */
+  readonly draining: () => boolean;
+  /** Everything besides health and metrics. */
+  readonly addRoutes: (router: Router) => void;
 }
 
-export function createRegionApp({ log, metrics, clock, random, limits, surface }: RegionAppOptions): Koa {
-  const app = createHttpApp({ log, metrics, clock, random, limits });
+export function createRegionApp(options: RegionAppOptions): Koa {
+  const { metrics, region, ready, draining, addRoutes, ...parts } = options;
+  const app = createHttpApp({ metrics, ...parts });
   const router = new Router();
-  addInternalRoutes(router, surface);
-  addSnapshotRoutes(router, surface);
-  addReadRoutes(router, surface);
+  addRoutes(router);
   router.get('/health/live', (ctx) => {
     ctx.body = { status: 'live' };
   });
   router.get('/health/ready', (ctx) => {
-    const status = surface.draining() ? 'draining' : surface.ready() ? 'ready' : 'starting';
+    const status = draining() ? 'draining' : ready() ? 'ready' : 'starting';
     ctx.status = status === 'ready' ? 200 : 503;
-    ctx.body = { status, region: surface.region };
+    ctx.body = { status, region };
   });
   router.get('/metrics', async (ctx) => {
     const { contentType, text } = await metrics.render();

@@ -14,8 +14,8 @@ import type { RegionAppOptions } from './app.ts';
 
 const BODY_LIMIT_BYTES = 16 * 1024;
 
-export interface BlockedAppOptions extends Omit<RegionAppOptions, 'surface'> {
-  readonly region: string;
+export interface BlockedAppOptions
+  extends Pick<RegionAppOptions, 'log' | 'metrics' | 'clock' | 'random' | 'limits' | 'region'> {
   /** The event, and why it cannot be applied. */
   readonly detail: string;
   readonly status: () => RegionStatus;

@@ -5,11 +5,11 @@ import { decodeText, readBody, requireType } from '../../../shared/http/http-bod
 import { parseJson } from '../../../shared/http/json-text.ts';
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import { parsePosition } from '../../../shared/protocol/position.ts';
-import type { RegionSurface } from './http.ts';
+import type { SnapshotServer } from '../snapshot/snapshot.ts';
 
 export function addSnapshotRoutes(
   router: Router,
-  { snapshots, maxBodyBytes }: Pick<RegionSurface, 'snapshots' | 'maxBodyBytes'>,
+  { snapshots, maxBodyBytes }: { readonly snapshots: SnapshotServer; readonly maxBodyBytes: number },
 ): void {
   const offer = (covering: unknown): Promise<SnapshotInfo> => {
     const position = typeof covering === 'string' ? parsePosition(covering) : undefined;

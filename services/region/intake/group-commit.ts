@@ -302,7 +302,7 @@ class GroupCommit implements Intake {
   }
 
   private async commitGroup(group: readonly Admitted[]): Promise<void> {
-    const { wal, schema, apply, ship, clock, onCommit } = this.options;
+    const { wal, schema, apply, clock, onCommit } = this.options;
     const startMs = clock.monotonicMs();
     for (const entry of group) {
       this.waiting -= countOf(entry.bodies);
@@ -345,7 +345,6 @@ class GroupCommit implements Intake {
     }
     const taken = remaining;
     apply.apply(built.batches);
-    ship.notify(origin);
     onCommit?.({
       events: taken.reduce((sum, entry) => sum + countOf(entry.bodies), 0),
       durationMs: clock.monotonicMs() - startMs,

@@ -25,6 +25,7 @@
 
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import type { HandoverReply } from '../../../shared/protocol/internal.ts';
+import type { Position } from '../../../shared/protocol/position.ts';
 import type { Gate } from '../intake/intake.ts';
 
 export interface Role {
@@ -39,6 +40,8 @@ export interface Role {
   readonly refused: readonly string[];
   /** Whether this region may accept writes sent for `epoch` now. */
   gate(epoch: number): Gate;
+  /** What a handover waits for once nothing more is accepted: drains the intake and resolves to the durable position. */
+  onHandover(drain: () => Promise<Position>): void;
   start(): void;
   /** Reads the record now. Never throws: an unreadable key changes nothing. */
   refresh(): Promise<void>;

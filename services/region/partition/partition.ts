@@ -1,12 +1,12 @@
 /**
- * The partition switch: a drill isolates this region from stream and peers. The switch is a flag on the region's own disk, so
- * that it survives a restart and works without NATS, with the deadline at which it ends by itself, if one was given.
+ * The partition switch: a drill switches this region off from stream and peers. A flag on its own disk, so that it holds over a restart
+ * and without NATS, with the moment at which it ends by itself, where one was asked for.
  *
- * Order of effects: the flag is flushed, then acted on. Switches run one after another: a heal that is requested while a
- * partition is being stored heals it. The last request decides: a partition without a deadline removes an earlier deadline.
+ * Order of effects: the flag is flushed, then acted on. Switches run one after another: a heal that comes while a partition is
+ * being stored heals it. The last request decides: a partition without a deadline takes away the deadline of one before.
  *
- * Time: within one process the deadline is a duration, so that a stepped wall clock neither ends a partition early nor prolongs
- * it; after a restart the rest is computed from the wall clock, and is never more than the longest deadline.
+ * Time: within one process the deadline is a duration, so that a stepped wall clock neither ends a partition early nor keeps it;
+ * after a restart what is left is read off the wall clock, and is never more than the longest deadline.
  *
  * What a crash leaves: the flag as it was flushed last, with its deadline.
  */
@@ -17,28 +17,28 @@ import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
 import { Queue } from '../queue/queue.ts';
 import type { Wal } from '../wal/wal.ts';
 
-/** Wait before a heal that a full disk did not store is tried again. */
+/** A heal that a full disk does not let be stored is tried again after this long. */
 const RETRY_MS = 5_000;
 
 export interface PartitionSwitchOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly wal: Pick<Wal, 'mark' | 'storeMark'>;
-  /** Switches the region's parts; runs after the flag is stored. */
-  readonly onSwitched: (partitioned: boolean) => Promise<void>;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
 
 export interface PartitionSwitch {
   readonly partitioned: boolean;
-  /** False as soon as a partition begins to be stored: batches received later are not appended. */
+  /** False from the moment on that a partition begins to be stored: what is appended later is not taken. */
   readonly receives: boolean;
   /** When the partition ends by itself, epoch ms; undefined: when it is healed. */
   readonly healAtMs: number | undefined;
-  /** Resumes the deadline that was stored before a restart. */
+  /** Switches what a partition isolates; runs after the flag is stored, and before `set` resolves. */
+  onSwitched(listener: (partitioned: boolean) => Promise<void>): void;
+  /** Takes up the deadline that was stored before a restart. */
   start(): void;
-  /** Partitions, for at most `healAfterMs` if it is given, or heals. Idempotent. */
+  /** Cuts off, for at most `healAfterMs` where it is given, or heals. Idempotent. */
   set(partitioned: boolean, healAfterMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -54,8 +54,9 @@ class StoredPartition implements PartitionSwitch {
   private readonly options: PartitionSwitchOptions;
   private value: StoredValue;
   private timer: Timer | undefined;
+  private readonly listeners: ((partitioned: boolean) => Promise<void>)[] = [];
   private stopping = false;
-  /** True while a partition is being stored. */
+  /** A partition is being stored. */
   private partitioning = false;
   private readonly switching = new Queue();
 
@@ -74,6 +75,10 @@ class StoredPartition implements PartitionSwitch {
 
   get healAtMs(): number | undefined {
     return typeof this.value === 'object' ? this.value.healAtMs : undefined;
+  }
+
+  onSwitched(listener: (partitioned: boolean) => Promise<void>): void {
+    this.listeners.push(listener);
   }
 
   start(): void {
@@ -100,11 +105,11 @@ class StoredPartition implements PartitionSwitch {
   }
 
   private async setNow(partitioned: boolean, healAfterMs: number | undefined): Promise<void> {
-    const { clock, log, wal, onSwitched } = this.options;
+    const { clock, log, wal } = this.options;
     const before = this.value;
     const next = !partitioned ? false : healAfterMs === undefined ? true : { healAtMs: clock.nowMs() + healAfterMs };
     if (before === next) return;
-    // Batches accepted from now on would follow the mark in the log.
+    // What is taken from now on would come after the mark in the log.
     this.partitioning = partitioned;
     try {
       await wal.storeMark('cut', next);
@@ -119,14 +124,15 @@ class StoredPartition implements PartitionSwitch {
       const healAt = this.healAtMs === undefined ? {} : { heal_at: new Date(this.healAtMs).toISOString() };
       log.info('partitioned', healAt);
     } else log.info('healed');
-    if (partitioned !== (before !== false)) await onSwitched(partitioned);
+    if (partitioned === (before !== false)) return;
+    for (const listener of this.listeners) await listener(partitioned);
   }
 
   private healAfter(ms: number): void {
     if (this.stopping) return;
     const due = this.value;
     const heal = async (): Promise<void> => {
-      // Another request was first: its deadline, if it has one, has another timer.
+      // Another request came first: its deadline, if it has one, is another timer's.
       if (this.value !== due || this.stopping) return;
       this.options.log.info('partition expired, healing');
       await this.setNow(false, undefined);

@@ -9,20 +9,18 @@ import { Condition } from '../condition/condition.ts';
 import type { PeerLink, Peers } from '../peers/peers.ts';
 import type { Ingest, Stopped } from '../receive/receive.ts';
 import type { Wal } from '../wal/wal.ts';
-import type { Repair } from './repair.ts';
+import type { AwaitedSnapshots, Repair } from './repair.ts';
 
 /**
- * How long an origin may lag behind a peer without progress before it is fetched. Batches that a healthy stream delivers within
- * this time are left to the stream, so that a busy leader does not send everything twice.
+ * How long an origin may stand still behind a peer before it is fetched. What a healthy stream brings within this time
+ * is left to the stream, so that a busy leader is not asked twice for everything.
  */
 const PATIENCE_MS = 2_000;
-/** Answers of one origin in a row; then the next origin has its turn, and new reports are considered. */
+/** Answers of one origin in a row: then it is the next one's turn, and the reports that came meanwhile are looked at. */
 const TURN_ANSWERS = 4;
-/** Wait before a batch that a peer has trimmed is requested again: it may have another store by then. */
+/** What a peer has trimmed is asked for again after this long: then it may hold another store. */
 const TRIMMED_AGAIN_MS = 30_000;
-/**
- * Wait before a batch that was refused from every peer is requested again: a peer may have been upgraded, or have another disk.
- */
+/** What was refused of every holder is asked for again after this long: a peer may have been upgraded, or have another disk. */
 const REFUSED_AGAIN_MS = 10_000;
 
 export interface PeerRepairOptions {
@@ -39,17 +37,13 @@ export interface PeerRepairOptions {
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
   readonly onRepaired?: (events: number) => void;
-  /** While true nothing is fetched, because a snapshot with everything is awaited. */
-  readonly held?: () => boolean;
-  /** The peer holds more of the origin, but has trimmed the next batch. */
-  readonly onTrimmed?: (peer: string, origin: string) => void;
 }
 
 export function createPeerRepair(options: PeerRepairOptions): Repair {
   return new PeerRepair(options);
 }
 
-/** Since when an origin has been behind, and its sequence then. */
+/** Since when an origin has been behind, and where it stood then. */
 interface Behind {
   readonly sinceMs: number;
   readonly sequence: number;
@@ -62,13 +56,14 @@ interface Holder {
 
 class PeerRepair implements Repair {
   private readonly options: PeerRepairOptions;
+  private snapshots: AwaitedSnapshots | undefined;
   private readonly wake: Condition;
   private readonly behind = new Map<string, Behind>();
-  /** Origins to be fetched, in order of their turns, with the peers that hold more of them. */
+  /** Origins to be fetched, in the order of their turns, with whoever holds more of them. */
   private readonly turns = new Map<string, readonly Holder[]>();
-  /** By origin and peer: the sequence after which the peer had trimmed, and when to ask again. */
+  /** By origin and peer: where the origin stood when the peer had trimmed what comes next, and when to ask again. */
   private readonly trimmed = new Map<string, { readonly sequence: number; readonly againMs: number }>();
-  /** By origin of which no peer had an acceptable batch: when that was, monotonic ms. */
+  /** By origin of which no holder had anything that could be taken: when that was, monotonic ms. */
   private readonly refusedMs = new Map<string, number>();
   private enabled: boolean;
   private stopping = false;
@@ -80,6 +75,10 @@ class PeerRepair implements Repair {
     this.options = options;
     this.enabled = options.enabled;
     this.wake = new Condition(options.clock);
+  }
+
+  deferTo(snapshots: AwaitedSnapshots): void {
+    this.snapshots = snapshots;
   }
 
   start(): void {
@@ -110,12 +109,11 @@ class PeerRepair implements Repair {
   }
 
   private async run(): Promise<void> {
-    const { held } = this.options;
     while (!this.stopping) {
       const due = (): boolean => this.urgent || this.polled || this.turns.size > 0;
       await this.wake.until(() => this.stopping || (this.enabled && due()), 60_000);
       if (this.stopping) return;
-      if (!this.enabled || held?.() === true) this.turns.clear();
+      if (!this.enabled || this.snapshots?.holdsRepair === true) this.turns.clear();
       else this.lookAtReports();
       this.polled = false;
       this.urgent = false;
@@ -136,9 +134,9 @@ class PeerRepair implements Repair {
     }
   }
 
-  /** Fetches some of the origin; returns the peers that may have more of it. */
+  /** Fetches some of the origin; answers who may have more of it. */
   private async turn(origin: string, holders: readonly Holder[]): Promise<readonly Holder[] | undefined> {
-    const { log, wal, clock, ingest, onTrimmed } = this.options;
+    const { log, wal, clock, ingest } = this.options;
     let doubt: Stopped | undefined;
     for (const { link, last } of holders) {
       const sequence = sequenceOf(wal.durable, origin);
@@ -148,7 +146,7 @@ class PeerRepair implements Repair {
       if (last <= sequence || gone) continue;
       this.trimmed.delete(name);
       try {
-        // It may have received more since its report: it is asked until it has nothing.
+        // It may have taken more since its report: it is asked until it has nothing.
         const outcome = await this.fetch(origin, link);
         if (outcome === 'more') return [{ link, last: Number.MAX_SAFE_INTEGER }];
         if (outcome !== 'nothing') doubt = outcome;
@@ -159,10 +157,10 @@ class PeerRepair implements Repair {
             sequence: sequenceOf(wal.durable, origin),
             againMs: clock.monotonicMs() + TRIMMED_AGAIN_MS,
           });
-          onTrimmed?.(link.region, origin);
+          this.snapshots?.trimmedAt(link.region, origin);
         }
         const fields = { origin, peer: link.region, error: messageOf(error) };
-        // Thousands of origins may be trimmed: the snapshot fetch that follows logs one line for all.
+        // Of thousands of origins that were trimmed the snapshot that is fetched then tells in one line.
         if (isTrimmed) log.debug('repair from peer failed', fields);
         else log.warn('repair from peer failed', fields);
       }
@@ -174,7 +172,7 @@ class PeerRepair implements Repair {
     return undefined;
   }
 
-  /** Origins of which reachable peers hold more, each with those peers, the one that holds most first. */
+  /** Origins reachable peers hold more of, each with those peers, the one that holds most first. */
   private wanted(urgent: boolean): Map<string, readonly Holder[]> {
     const { wal, peers, links, clock } = this.options;
     const ahead = new Map<string, Holder[]>();
@@ -207,8 +205,8 @@ class PeerRepair implements Repair {
   }
 
   /**
-   * An origin stays stopped while a peer holds more of it. If its own region answers and no peer holds more, the refused batch is
-   * in no log: it was not published by a region.
+   * An origin stays stopped while a peer holds more of it. Where its own region answers and no peer does, what was refused is in
+   * no log: what published it is no region.
    */
   private review(ahead: ReadonlyMap<string, unknown>, now: number): void {
     const { ingest, peers, region } = this.options;
@@ -220,15 +218,13 @@ class PeerRepair implements Repair {
       const home = regionOf(origin);
       const isHomeHeard = home === region || peers.views.get(home)?.reachable === true;
       const sinceMs = this.refusedMs.get(origin);
-      // Reports from before the refusal do not count.
+      // Reports from before the refusal say nothing of it.
       if (sinceMs === undefined) this.refusedMs.set(origin, now);
       else if (isHomeHeard && now - sinceMs >= PATIENCE_MS) ingest.release(origin);
     }
   }
 
-  /**
-   * Fetches one turn's answers of the origin from this peer; returns whether it may have more, or why its next batch was refused.
-   */
+  /** Takes a turn's answers of the origin from this peer; answers whether it may have more, or why its next batch was refused. */
   private async fetch(origin: string, link: PeerLink): Promise<'more' | 'nothing' | Stopped> {
     const { wal, ingest, log, onFatal, onRepaired } = this.options;
     const start = sequenceOf(wal.durable, origin);
@@ -238,7 +234,7 @@ class PeerRepair implements Repair {
       if (this.stopping || !this.enabled) break;
       const before = sequenceOf(wal.durable, origin);
       const bytes = await link.log(origin, before + 1);
-      // Partitioned or stopped while the peer answered: its answer is discarded.
+      // Cut off or stopped while the peer answered: what it sent is not taken any more.
       if (bytes.length === 0 || this.stopping || !this.enabled) break;
       const batches = this.decode(bytes, origin, link.region);
       if (!Array.isArray(batches)) {
@@ -258,7 +254,7 @@ class PeerRepair implements Repair {
     return outcome;
   }
 
-  /** The batches of the requested origin, up to the first unreadable one; if that is the first of all, the reason. */
+  /** The batches of the origin that was asked for, up to the first that cannot be read; where that is the first, why. */
   private decode(bytes: Uint8Array, origin: string, peer: string): Batch[] | Stopped {
     const batches: Batch[] = [];
     try {
@@ -271,7 +267,7 @@ class PeerRepair implements Repair {
       const later = error instanceof UnknownFormat;
       if (!later && !(error instanceof DamagedBatch)) throw error;
       if (batches.length > 0) return batches;
-      // It may have been damaged in transit, or on that peer's disk alone.
+      // It may have been damaged on the way, or on that peer's disk alone.
       const isWhole = later || error instanceof InvalidBatch;
       const detail = `${peer} serves of ${origin}: ${error.message}`;
       this.options.ingest.refuse({ origin, reason: later ? 'later_version' : 'damaged', detail });

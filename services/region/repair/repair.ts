@@ -7,7 +7,17 @@
  * What a crash leaves: nothing of its own; accepted batches are in the log.
  */
 
+/** Snapshots that may bring what repair would fetch. */
+export interface AwaitedSnapshots {
+  /** Nothing is fetched while a snapshot is awaited that has it all. */
+  readonly holdsRepair: boolean;
+  /** The peer holds more of the origin, but not what comes next here any more. */
+  trimmedAt(peer: string, origin: string): void;
+}
+
 export interface Repair {
+  /** Before `start`: leaves to snapshots what they bring. */
+  deferTo(snapshots: AwaitedSnapshots): void;
   start(): void;
   /** Checks now instead of at the next report. */
   nudge(): void;

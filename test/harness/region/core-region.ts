@@ -1,47 +1,39 @@
 /**
- * One region's write path - log, intake, apply, ship, receive, repair, role - joined as `region.ts` joins it, on a store,
- * a stream and a clock of the test's. What indexes would do is left out: `rooms` above the catalog only read.
+ * One region without indexes and HTTP: state and replication assembled as `region.ts` assembles them, on a store, a stream and a
+ * clock of the test's.
  */
-
-import { type ApplierOptions, createApplier } from '../../../services/region/apply/applier.ts';
 import type { Apply } from '../../../services/region/apply/apply.ts';
 import type { Disks, Sweep } from '../../../services/region/checkpoint/checkpoint.ts';
 import { createDiskAccount } from '../../../services/region/checkpoint/disk-account.ts';
 import { createKeySweep } from '../../../services/region/checkpoint/key-sweep.ts';
-import { createGroupCommit } from '../../../services/region/intake/group-commit.ts';
 import type { Intake, IntakeRequest } from '../../../services/region/intake/intake.ts';
 import type { Role } from '../../../services/region/leadership/leadership.ts';
-import { createLeadershipRole } from '../../../services/region/leadership/leadership-role.ts';
-import { createPartitionSwitch, type PartitionSwitch } from '../../../services/region/partition/partition.ts';
+import type { PartitionSwitch } from '../../../services/region/partition/partition.ts';
 import type { PeerLink, Peers } from '../../../services/region/peers/peers.ts';
-import { createReadiness, type Readiness } from '../../../services/region/readiness/readiness.ts';
-import { createIngest } from '../../../services/region/receive/ingest.ts';
+import type { Readiness } from '../../../services/region/readiness/readiness.ts';
 import type { Gap, Ingest, Receiver, Stopped } from '../../../services/region/receive/receive.ts';
-import { createStreamReceiver } from '../../../services/region/receive/stream-receiver.ts';
-import { type Recovered, type RecoverOptions, recover } from '../../../services/region/recover/recover.ts';
-import { createPeerRepair } from '../../../services/region/repair/peer-repair.ts';
+import type { Recovered } from '../../../services/region/recover/recover.ts';
 import type { Repair } from '../../../services/region/repair/repair.ts';
 import type { Schema } from '../../../services/region/schema/schema.ts';
 import type { Ship } from '../../../services/region/ship/ship.ts';
-import { createShipper } from '../../../services/region/ship/shipper.ts';
 import type { CatalogWriter } from '../../../services/region/state/catalog/catalog.ts';
-import { createRegisters } from '../../../services/region/state/catalog/registers.ts';
 import { digestOf } from '../../../services/region/state/digest.ts';
-import { createKeptDigest, type KeptDigest } from '../../../services/region/state/kept-digest.ts';
+import type { KeptDigest } from '../../../services/region/state/kept-digest.ts';
 import type { Ledger } from '../../../services/region/state/ledger/ledger.ts';
-import { createLedger } from '../../../services/region/state/ledger/signal-ledger.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
 import { createKeyLimit } from '../../../services/region/wal/storage-limit.ts';
 import type { Wal } from '../../../services/region/wal/wal.ts';
+import { assembleReplication } from '../../../services/region/wiring/replication.ts';
+import { assembleState, type Indexes } from '../../../services/region/wiring/state.ts';
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { randomName } from '../../../shared/kernel/kernel.ts';
+import { type Stages, startParts, stopParts } from '../../../shared/kernel/parts.ts';
 import { silentLog } from '../../../shared/observe/log.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { type Durability, isRefused, type RegionStatus, type WritesReply } from '../../../shared/protocol/internal.ts';
 import { DISK_ID_LENGTH } from '../../../shared/protocol/known-disks.ts';
-import { formatPosition, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
+import { formatPosition, type Position, totalOf } from '../../../shared/protocol/position.ts';
 import { readStatus } from '../../../shared/region-client/reported-status.ts';
-import { StatusPoller } from '../../../shared/region-client/status-poller.ts';
 import type { ManualClock } from '../kernel/manual-clock.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
 import type { MemoryClient } from '../stream/memory-client.ts';
@@ -90,6 +82,7 @@ export class CoreRegion {
   readonly keptDigest: KeptDigest;
   readonly disks: Disks | undefined;
   private readonly keySweep: Sweep | undefined;
+  private readonly stages: Stages;
   /** What `onFatal` was told: the process would be gone. */
   readonly fatal: unknown[] = [];
   readonly stopped: Stopped[] = [];
@@ -121,145 +114,59 @@ export class CoreRegion {
     this.store = options.store ?? new MemoryStore();
     this.client = broker.connect(region);
     this.wal = openLog({ store: this.store });
-    this.catalog = createRegisters();
-    this.ledger = createLedger({ schema });
-    const indexes = noIndexes();
     const startedEmpty = totalOf(this.wal.durable) === 0;
     const log = silentLog;
     const onFatal = (error: unknown): void => void this.fatal.push(error);
-    const { wal, catalog, ledger } = this;
-    this.recovered = recover({ clock, log, wal, catalog, ledger, ...indexes });
-    this.apply = createApplier({
-      clock,
-      catalog,
-      ledger,
-      ...indexes,
-      ...this.recovered,
-      copies: (id) => wal.copies(id),
-      onApplied: (batch) => this.keptDigest.applied(batch),
-    });
-    this.keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => this.apply.applied });
-    this.drill = createPartitionSwitch({
-      clock,
-      log,
-      wal,
-      onSwitched: async (cut) => {
-        this.repair.setEnabled(!cut);
-        await Promise.all([this.ship.setEnabled(!cut), this.receiver.setEnabled(!cut)]);
-        if (!cut) await this.peers.poll();
-      },
-      onFatal,
-    });
-    const enabled = !this.cut;
-    const links = others.map((name) => this.linkTo(name));
-    this.peers = new StatusPoller({ clock, clients: links, pace: 'rounds' });
+    const { wal } = this;
     const { stream, control } = this.client;
-    this.ship = createShipper({
-      clock,
-      log,
-      region,
-      wal,
-      stream,
-      enabled,
-      startOf: (origin) => this.floorOf(origin),
-    });
-    const regions = ['us-east', 'eu-west', 'ap-south', region, ...others];
-    this.ingest = createIngest({
-      ...{ clock, log, wal, apply: this.apply, schema, regions },
-      onStopped: (why) => this.stopped.push(why),
-      onRefused: (reason) => this.refused.push(reason),
-    });
-    this.repair = createPeerRepair({
-      region,
-      clock,
-      log,
-      wal,
-      ingest: this.ingest,
-      peers: this.peers,
-      links,
-      enabled,
-      onFatal,
-    });
-    this.receiver = createStreamReceiver({
-      clock,
-      log,
-      stream,
-      wal,
-      ingest: this.ingest,
-      regions,
-      enabled,
-      onGap: (gap) => {
-        this.gaps.push(gap);
-        this.repair.nudge();
-      },
-      onFatal,
-      onSubscribed: () => {
-        this.subscriptions++;
-      },
-    });
-    this.readiness = createReadiness({
-      log,
-      peers: this.peers,
-      startedEmpty,
-      applied: () => this.apply.applied,
-      onReady: () => {},
-    });
+    const state = assembleState({ clock, log, wal, schema, openIndexes: noIndexes });
+    ({
+      catalog: this.catalog,
+      ledger: this.ledger,
+      apply: this.apply,
+      keptDigest: this.keptDigest,
+      recovered: this.recovered,
+    } = state);
+    const { apply } = this;
+    const links = others.map((name) => this.linkTo(name));
     const random = seededRandom(options.seed ?? seeds++ * 7_919);
+    const { keysLimit: limit, storeLimitBytes = 1e12 } = options;
+    const replication = assembleReplication({
+      ...{ region, clock, random, log, schema, wal, apply, stream, control, links, startedEmpty, onFatal },
+      members: ['us-east', 'eu-west', 'ap-south'],
+      regions: ['us-east', 'eu-west', 'ap-south', region, ...others],
+      writeBlocker: () => this.writeBlocker,
+      keyRefusal: limit === undefined ? undefined : createKeyLimit({ clock, wal, region, limit, storeLimitBytes }),
+      intakeQueueLimit: options.queueLimit ?? 10_000,
+      intakeQueueBytes: options.queueLimitBytes ?? 64 * 1024 * 1024,
+      counters: {
+        refused: (reason) => void this.refused.push(reason),
+        subscribed: () => void this.subscriptions++,
+        controlValueRefused: () => void this.refusals++,
+      },
+      onGap: (gap) => void this.gaps.push(gap),
+      onStopped: (why) => void this.stopped.push(why),
+    });
+    ({
+      peers: this.peers,
+      readiness: this.readiness,
+      partition: this.drill,
+      role: this.role,
+      ship: this.ship,
+      ingest: this.ingest,
+      repair: this.repair,
+      receiver: this.receiver,
+      intake: this.intake,
+    } = replication);
     if (options.forgetsKeys === true) {
       if (wal.mark('disk') === undefined) wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
-      this.disks = createDiskAccount({
-        ...{ clock, random, log, region, wal, others, peers: this.peers },
-        applied: () => this.apply.applied,
-      });
+      const applied = (): Position => apply.applied;
+      this.disks = createDiskAccount({ ...{ clock, random, log, region, wal, others, applied }, peers: this.peers });
       this.keySweep = createKeySweep({
-        clock,
-        log,
-        wal,
-        disks: this.disks,
-        checkpointPosition: () => this.apply.applied,
-        onFatal,
+        ...{ clock, log, wal, onFatal, disks: this.disks, checkpointPosition: applied },
       });
     }
-    this.role = createLeadershipRole({
-      clock,
-      random,
-      log,
-      region,
-      wal,
-      control,
-      stream,
-      peers: this.peers,
-      writeBlocker: () => this.writeBlocker,
-      drain: () => this.intake.drain(),
-      regions: ['us-east', 'eu-west', 'ap-south'],
-      onRefused: () => void this.refusals++,
-      onFatal,
-    });
-    this.intake = createGroupCommit({
-      clock,
-      random,
-      log,
-      region,
-      schema,
-      wal,
-      apply: this.apply,
-      ship: this.ship,
-      gate: (epoch) => this.role.gate(epoch),
-      ...(options.keysLimit === undefined
-        ? {}
-        : {
-            keyRefusal: createKeyLimit({
-              clock,
-              wal,
-              limit: options.keysLimit,
-              storeLimitBytes: options.storeLimitBytes ?? 1e12,
-              region,
-            }),
-          }),
-      queueLimit: options.queueLimit ?? 10_000,
-      queueLimitBytes: options.queueLimitBytes ?? 64 * 1024 * 1024,
-      onFatal,
-    });
+    this.stages = [...state.stages, this.keySweep === undefined ? [] : [this.keySweep], ...replication.stages];
   }
 
   meet(...others: readonly CoreRegion[]): void {
@@ -267,14 +174,8 @@ export class CoreRegion {
   }
 
   start(): this {
-    this.peers.start();
-    this.role.start();
-    this.ship.start();
-    this.receiver.start();
-    this.repair.start();
-    this.drill.start();
+    startParts(this.stages);
     if (this.keySweep !== undefined) void this.wal.flushNotes();
-    this.keySweep?.start();
     return this;
   }
 
@@ -289,16 +190,7 @@ export class CoreRegion {
   /** Ends the process in an orderly way, without closing the store. */
   async stop(): Promise<void> {
     this.down = true;
-    this.keptDigest.stop();
-    await Promise.all([
-      this.drill.stop(),
-      this.role.stop(),
-      this.repair.stop(),
-      this.receiver.stop(),
-      this.peers.stop(),
-      this.ship.stop(),
-      this.keySweep?.stop(),
-    ]);
+    await stopParts(this.stages);
     await this.client.close();
   }
 
@@ -307,15 +199,7 @@ export class CoreRegion {
     this.down = true;
     void this.client.close();
     const store = this.store.crash(unflushed);
-    void Promise.all([
-      this.drill.stop(),
-      this.role.stop(),
-      this.repair.stop(),
-      this.receiver.stop(),
-      this.peers.stop(),
-      this.ship.stop(),
-      this.keySweep?.stop(),
-    ]);
+    void stopParts(this.stages);
     return new CoreRegion({ ...this.options, seed: seeds++ * 7_919, ...options, store }, [...this.linked]);
   }
 
@@ -381,12 +265,6 @@ export class CoreRegion {
       ...noSnapshots(region),
     };
   }
-
-  private floorOf(origin: string): number {
-    const reachable = [...this.peers.views.values()].filter((view) => view.reachable);
-    if (reachable.length < this.peers.expected || reachable.length === 0) return 0;
-    return Math.min(...reachable.map(({ status }) => sequenceOf(status.durable, origin)));
-  }
 }
 
 /** The part of a link to a peer that serves no snapshot. */
@@ -397,7 +275,7 @@ export function noSnapshots(region: string): Pick<PeerLink, 'snapshot' | 'snapsh
   return { snapshot: refuse, snapshotPart: refuse };
 }
 
-function noIndexes(): Pick<RecoverOptions, 'filterIndex' | 'text'> & Pick<ApplierOptions, 'vectors'> {
+function noIndexes(): Indexes {
   return {
     filterIndex: { put() {}, remove() {}, adopt() {} },
     text: { put() {}, remove() {}, adopt() {} },

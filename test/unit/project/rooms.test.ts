@@ -15,6 +15,10 @@ const joiners = new Set([
   'services/region/region.ts',
   'services/region/region-host.ts',
   'services/region/rebuild/gatherers.ts',
+  'services/region/wiring/state.ts',
+  'services/region/wiring/replication.ts',
+  'services/region/wiring/upkeep.ts',
+  'services/region/wiring/serving.ts',
   'services/router/start-router.ts',
   'services/router/router.ts',
 ]);

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { PositionWaits } from '../../../services/region/apply/position-waits.ts';
 import { createTrimmer } from '../../../services/region/checkpoint/trimmer.ts';
-import { createReading } from '../../../services/region/http/reading.ts';
+import { createReading } from '../../../services/region/http/reads/reading.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
 import type { Refusal } from '../../../shared/errors/errors.ts';
 import { silentLog } from '../../../shared/observe/log.ts';

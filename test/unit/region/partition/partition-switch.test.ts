@@ -30,9 +30,9 @@ function open({ clock, store }: Rig) {
         return Promise.reject(new Fault('storage_full', 'no room'));
       },
     },
-    onSwitched: async (cut) => void switched.push(cut),
     onFatal: (error) => void fatal.push(error),
   });
+  drill.onSwitched(async (partitioned) => void switched.push(partitioned));
   drill.start();
   return { drill, switched, fatal, disk };
 }

@@ -1,7 +1,7 @@
 /** `explain=true` and the schema's own profiles, over HTTP. */
 import assert from 'node:assert/strict';
 import { Router } from '@koa/router';
-import { addFeedRoute } from '../../../../services/region/http/feed-route.ts';
+import { addFeedRoute } from '../../../../services/region/http/reads/feed-route.ts';
 import { createCursors } from '../../../../services/region/pages/signed-cursors.ts';
 import { createRank } from '../../../../services/region/rank/profile-rank.ts';
 import { profiles } from '../../../../services/region/rank/rank.ts';

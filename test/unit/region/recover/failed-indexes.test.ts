@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createApplier } from '../../../../services/region/apply/applier.ts';
 import type { Batch } from '../../../../services/region/batch/batch.ts';
-import { createReading } from '../../../../services/region/http/reading.ts';
+import { createReading } from '../../../../services/region/http/reads/reading.ts';
 import { recover } from '../../../../services/region/recover/recover.ts';
 import { createRegionHost } from '../../../../services/region/region-host.ts';
 import { createRegisters } from '../../../../services/region/state/catalog/registers.ts';

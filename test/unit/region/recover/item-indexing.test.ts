@@ -1,6 +1,6 @@
 /** The items that a start leaves for later: told in slices while events are applied, and in the end what the catalog holds. */
 import assert from 'node:assert/strict';
-import { createReading } from '../../../../services/region/http/reading.ts';
+import { createReading } from '../../../../services/region/http/reads/reading.ts';
 import { ItemIndexing } from '../../../../services/region/recover/item-indexing.ts';
 import { createRegisters } from '../../../../services/region/state/catalog/registers.ts';
 import type { Refusal } from '../../../../shared/errors/errors.ts';

@@ -1,13 +1,19 @@
 /** `GET /search`. */
 import type Router from '@koa/router';
-import { parseSearchQuery, searchIdentity } from '../query/query.ts';
-import type { Scored } from '../scored/scored.ts';
-import type { RegionSurface } from './http.ts';
-import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
+import type { Cursors } from '../../pages/pages.ts';
+import { parseSearchQuery, searchIdentity } from '../../query/query.ts';
+import type { Scored } from '../../scored/scored.ts';
+import type { Search } from '../../search/search.ts';
+import { diversityOf, type ListParts, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
-export function addSearchRoutes(router: Router, surface: RegionSurface, reading: Reading): void {
-  const { search, cursors } = surface;
+export interface SearchParts extends ListParts {
+  readonly search: Pick<Search, 'find'>;
+  readonly cursors: Cursors;
+}
+
+export function addSearchRoute(router: Router, parts: SearchParts, reading: Reading): void {
+  const { search, cursors } = parts;
 
   router.get('/search', async (ctx) => {
     await reading.admit(ctx);
@@ -15,12 +21,12 @@ export function addSearchRoutes(router: Router, surface: RegionSurface, reading:
     reading.requireIndexes();
     const { query, limit, filters, maxPer, from } = asked;
     await search.find({ text: query, filters }, (found) => {
-      const page = takeBoundedPage(surface, found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
+      const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       ctx.body = reading.at(asked, (readTime) => ({
         ...reading.context(readTime.atMs),
         query,
-        items: presentItems(surface, page.items, { from, readTime, ...explain }),
+        items: presentItems(parts, page.items, { from, readTime, ...explain }),
         next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), readTime.atMs, page.next),
         total_matched: found.total,
         relaxed: relaxedOf(maxPer, page.relaxed),

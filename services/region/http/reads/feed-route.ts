@@ -1,14 +1,18 @@
 /** `GET /feed`. */
 import type Router from '@koa/router';
-import { feedIdentity, parseFeedQuery } from '../query/query.ts';
-import type { ReadTime } from '../rank/rank.ts';
-import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
-import type { Selection } from '../state/filter-index/filter-index.ts';
-import type { RegionSurface } from './http.ts';
-import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
+import type { Cursors } from '../../pages/pages.ts';
+import { feedIdentity, parseFeedQuery } from '../../query/query.ts';
+import type { ReadTime } from '../../rank/rank.ts';
+import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
+import type { Search } from '../../search/search.ts';
+import type { Selection } from '../../state/filter-index/filter-index.ts';
+import { diversityOf, type ListParts, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
-export type FeedSurface = Pick<RegionSurface, 'rank' | 'search' | 'filterIndex' | 'catalog' | 'cursors' | 'nowMs'>;
+export interface FeedParts extends ListParts {
+  readonly search: Pick<Search, 'related'>;
+  readonly cursors: Cursors;
+}
 
 /** Parts of a feed's answer. */
 interface Ranked {
@@ -19,8 +23,8 @@ interface Ranked {
   readonly readTime: ReadTime;
 }
 
-export function addFeedRoute(router: Router, surface: FeedSurface, reading: Reading): void {
-  const { rank, search, filterIndex, cursors } = surface;
+export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading): void {
+  const { rank, search, filterIndex, cursors } = parts;
 
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
@@ -31,12 +35,12 @@ export function addFeedRoute(router: Router, surface: FeedSurface, reading: Read
     if (filters.length > 0 || maxPer !== undefined || profile === 'related') reading.requireIndexes();
     const answer = ({ ranking, rankingOf, explain, readTime }: Ranked): void => {
       const { atMs } = readTime;
-      const diversity = diversityOf(surface, maxPer, filters, rankingOf);
-      const page = takeBoundedPage(surface, ranking, { limit, from, diversity });
+      const diversity = diversityOf(parts, maxPer, filters, rankingOf);
+      const page = takeBoundedPage(parts, ranking, { limit, from, diversity });
       ctx.body = {
         ...reading.context(atMs),
         profile,
-        items: presentItems(surface, page.items, { from, readTime, ...(query.explain ? { explain } : {}) }),
+        items: presentItems(parts, page.items, { from, readTime, ...(query.explain ? { explain } : {}) }),
         next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
         total_scored: ranking.total,
         relaxed: relaxedOf(maxPer, page.relaxed),

@@ -1,7 +1,7 @@
-/** Ranked items as every list returns them: feeds, text results, fused results. */
+/** Ranked items as every list of them answers: feeds, text hits, fused results. */
 
-import type { Metadata } from '../../../shared/protocol/events.ts';
-import { type Filter, textsOf } from '../filter/filter.ts';
+import type { Metadata } from '../../../../shared/protocol/events.ts';
+import { type Filter, textsOf } from '../../filter/filter.ts';
 import {
   type Diversity,
   type MaxPer,
@@ -9,11 +9,18 @@ import {
   type PageOptions,
   type PagePosition,
   takePage,
-} from '../pages/pages.ts';
-import type { ReadTime, SignalSummary } from '../rank/rank.ts';
-import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
-import type { Selection } from '../state/filter-index/filter-index.ts';
-import type { RegionSurface } from './http.ts';
+} from '../../pages/pages.ts';
+import type { Rank, ReadTime, SignalSummary } from '../../rank/rank.ts';
+import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
+import type { Catalog } from '../../state/catalog/catalog.ts';
+import type { FilterIndex, Selection } from '../../state/filter-index/filter-index.ts';
+
+/** What a list of ranked items is made of. */
+export interface ListParts {
+  readonly catalog: Catalog;
+  readonly rank: Rank;
+  readonly filterIndex: FilterIndex;
+}
 
 export interface RankedItem {
   readonly entity_id: number;
@@ -22,28 +29,24 @@ export interface RankedItem {
   readonly score: number;
   readonly metadata: Metadata;
   readonly signals: SignalSummary;
-  /** Present if the query asks for it. */
+  /** Where the query asks for it. */
   readonly explain?: readonly ScorePart[];
 }
 
 export interface Presented {
   readonly from: PagePosition;
   readonly readTime: ReadTime;
-  /** The parts of a score; absent if the query does not ask for them. */
+  /** What a score is made of; absent: nobody asks. */
   readonly explain?: (scored: Scored) => readonly ScorePart[];
 }
 
-/** Limit of the items of a page, as JSON. A page has at least one item, which has a limit of its own. */
+/** Items and their frames of a page, as JSON. A page is at least one item, which has a limit of its own. */
 export const PAGE_LIMIT_BYTES = 4 * 1024 * 1024;
-/** Bytes of an item in addition to its metadata: sums of its signals, and the parts of its score. */
+/** Of an item beside its metadata: sums of its signals, and what its score is made of. */
 const FRAME_BYTES = 2 * 1024;
 
-/** A page of at most {@link PAGE_LIMIT_BYTES}: shorter if its items are large; the next one continues after it. */
-export function takeBoundedPage(
-  { catalog }: Pick<RegionSurface, 'catalog'>,
-  ranking: Ranking,
-  options: PageOptions,
-): Page {
+/** A page of at most {@link PAGE_LIMIT_BYTES}: a shorter one where its items are large; the next one goes on where it ends. */
+export function takeBoundedPage({ catalog }: Pick<ListParts, 'catalog'>, ranking: Ranking, options: PageOptions): Page {
   const page = takePage(ranking, options);
   let bytes = 0;
   for (const [index, { entity }] of page.items.entries()) {
@@ -55,7 +58,7 @@ export function takeBoundedPage(
 
 /** The items of the page that begins at `from`. */
 export function presentItems(
-  { catalog, rank }: Pick<RegionSurface, 'catalog' | 'rank'>,
+  { catalog, rank }: Pick<ListParts, 'catalog' | 'rank'>,
   items: readonly Scored[],
   { from, readTime, explain }: Presented,
 ): RankedItem[] {
@@ -69,9 +72,9 @@ export function presentItems(
   }));
 }
 
-/** `max_per` over the catalog's metadata. `rankingOf`: the ranking of any selection; absent if that costs too much. */
+/** `max_per` over the catalog's metadata. `rankingOf`: what is ranked, of any selection; absent where that costs too much. */
 export function diversityOf(
-  { catalog, filterIndex }: Pick<RegionSurface, 'catalog' | 'filterIndex'>,
+  { catalog, filterIndex }: Pick<ListParts, 'catalog' | 'filterIndex'>,
   maxPer: MaxPer | undefined,
   filters: readonly Filter[],
   rankingOf?: (selection: Selection) => Ranking,
@@ -90,7 +93,7 @@ export function diversityOf(
   };
 }
 
-/** The value of `relaxed`. */
+/** What `relaxed` says. */
 export function relaxedOf(maxPer: MaxPer | undefined, relaxed: boolean): readonly string[] {
   return relaxed && maxPer !== undefined ? [`max_per=${maxPer.field}:${maxPer.count}`] : [];
 }

@@ -3,11 +3,12 @@
  * fit a request line; common fields are checked by the same code.
  */
 import type Router from '@koa/router';
-import { clip, Refusal } from '../../../shared/errors/errors.ts';
-import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
-import { parseJson } from '../../../shared/http/json-text.ts';
-import { parseVector } from '../../../shared/protocol/writes.ts';
-import type { Cursors } from '../pages/pages.ts';
+import { clip, Refusal } from '../../../../shared/errors/errors.ts';
+import type { BodyBudget } from '../../../../shared/http/body-budget.ts';
+import { decodeText, readBody, requireType } from '../../../../shared/http/http-body.ts';
+import { parseJson } from '../../../../shared/http/json-text.ts';
+import { parseVector } from '../../../../shared/protocol/writes.ts';
+import type { Cursors } from '../../pages/pages.ts';
 import {
   checkParameters,
   filterIdentity,
@@ -17,12 +18,12 @@ import {
   parseLimit,
   parseMaxPer,
   parsePage,
-} from '../query/query.ts';
-import type { Scored } from '../scored/scored.ts';
-import type { Found } from '../search/search.ts';
-import type { RegionSurface } from './http.ts';
+} from '../../query/query.ts';
+import type { Scored } from '../../scored/scored.ts';
+import type { Found } from '../../search/search.ts';
 import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
+import type { SearchParts } from './search-route.ts';
 
 /** In the order in which refusals list them. The router checks `region`. */
 const fields = [
@@ -39,8 +40,14 @@ const fields = [
 ] as const;
 type Field = (typeof fields)[number];
 
-export function addHybridRoute(router: Router, surface: RegionSurface, reading: Reading): void {
-  const { search, cursors, bodies, maxBodyBytes } = surface;
+export interface HybridParts extends SearchParts {
+  /** Of all bodies in memory together. */
+  readonly bodies: BodyBudget;
+  readonly maxBodyBytes: number;
+}
+
+export function addHybridRoute(router: Router, parts: HybridParts, reading: Reading): void {
+  const { search, cursors, bodies, maxBodyBytes } = parts;
 
   router.post('/search', async (ctx) => {
     requireType(ctx, ['application/json']);
@@ -58,12 +65,12 @@ export function addHybridRoute(router: Router, surface: RegionSurface, reading: 
     if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
     await search.find({ text: query, vector, filters, reach: from.shown + limit + 1 }, (found: Found) => {
       reading.requireClient(ctx);
-      const page = takeBoundedPage(surface, found, { limit, from, diversity: diversityOf(surface, maxPer, filters) });
+      const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       ctx.body = reading.at(asked, (readTime) => ({
         ...reading.context(readTime.atMs),
         ...(query === undefined ? {} : { query }),
-        items: presentItems(surface, page.items, { from, readTime, ...explain }),
+        items: presentItems(parts, page.items, { from, readTime, ...explain }),
         next_cursor: page.next === undefined ? null : cursors.write(asked.identity, readTime.atMs, page.next),
         total_matched: found.total,
         candidates: found.candidates,

@@ -1,14 +1,19 @@
 /** `GET /items/:id`. */
 import type Router from '@koa/router';
-import { Refusal } from '../../../shared/errors/errors.ts';
-import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
-import { parseAt } from '../query/query.ts';
-import type { RegionSurface } from './http.ts';
+import { Refusal } from '../../../../shared/errors/errors.ts';
+import { entityIdOfPath } from '../../../../shared/protocol/entity-id.ts';
+import { parseAt } from '../../query/query.ts';
+import type { Rank } from '../../rank/rank.ts';
+import type { Catalog } from '../../state/catalog/catalog.ts';
 import type { Reading } from './reading.ts';
 
-export function addItemRoute(router: Router, surface: RegionSurface, reading: Reading): void {
-  const { catalog, rank } = surface;
+export interface ItemParts {
+  readonly region: string;
+  readonly catalog: Catalog;
+  readonly rank: Pick<Rank, 'summary'>;
+}
 
+export function addItemRoute(router: Router, { region, catalog, rank }: ItemParts, reading: Reading): void {
   router.get('/items/:id', async (ctx) => {
     for (const name of new URLSearchParams(ctx.querystring).keys()) {
       if (name === 'region' || name === 'min_position' || name === 'at') continue;
@@ -20,7 +25,7 @@ export function addItemRoute(router: Router, surface: RegionSurface, reading: Re
     await reading.admit(ctx);
     const entity = entityIdOfPath(ctx.params.id);
     const item = catalog.item(entity);
-    if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${surface.region}`);
+    if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${region}`);
     const askedMs = parseAt(new URLSearchParams(ctx.querystring));
     const embedding = catalog.embedding(entity);
     ctx.body = reading.at({ atMs: askedMs, continued: false }, (readTime) => ({

@@ -1,7 +1,7 @@
 /** `GET /suggest`: completions of a prefix. */
 import type Router from '@koa/router';
-import { checkParameters, invalid } from '../query/query.ts';
-import type { RegionSurface } from './http.ts';
+import { checkParameters, invalid } from '../../query/query.ts';
+import type { TextIndex } from '../../state/text/text.ts';
 import type { Reading } from './reading.ts';
 
 /** In the order in which refusals list them. The router and `reading` check `region` and `min_position`. */
@@ -10,9 +10,13 @@ const PREFIX_LIMIT = 100;
 const LIMIT_DEFAULT = 10;
 const LIMIT_MOST = 50;
 
-export function addSuggestRoute(router: Router, surface: RegionSurface, reading: Reading): void {
-  const { text } = surface;
+export interface SuggestParts {
+  readonly text: Pick<TextIndex, 'suggest'>;
+  /** The time reads are answered for, epoch ms. */
+  readonly nowMs: () => number;
+}
 
+export function addSuggestRoute(router: Router, { text, nowMs }: SuggestParts, reading: Reading): void {
   router.get('/suggest', async (ctx) => {
     await reading.admit(ctx);
     const search = new URLSearchParams(ctx.querystring);
@@ -24,7 +28,7 @@ export function addSuggestRoute(router: Router, surface: RegionSurface, reading:
     const limit = /^\d{1,2}$/.test(asked) ? Number(asked) : 0;
     if (limit < 1 || limit > LIMIT_MOST) throw invalid('limit', `must be an integer from 1 to ${LIMIT_MOST}`);
     reading.requireIndexes();
-    const { region, position } = reading.context(surface.nowMs());
+    const { region, position } = reading.context(nowMs());
     ctx.body = {
       region,
       position,

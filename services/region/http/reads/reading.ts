@@ -1,14 +1,38 @@
 /** The common part of all reads: the checks before an answer, and the fields in addition to the result. */
 import type { Context } from 'koa';
-import { Refusal } from '../../../shared/errors/errors.ts';
-import { MIN_POSITION_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
-import { covers, formatPosition, parsePosition, sequenceOf } from '../../../shared/protocol/position.ts';
-import type { PageStart } from '../query/query.ts';
-import type { ReadTime } from '../rank/rank.ts';
-import type { ReadContext, RegionSurface } from './http.ts';
+import { Refusal } from '../../../../shared/errors/errors.ts';
+import { MIN_POSITION_WAIT_MS } from '../../../../shared/protocol/deadlines.ts';
+import { covers, formatPosition, parsePosition, sequenceOf } from '../../../../shared/protocol/position.ts';
+import type { Apply } from '../../apply/apply.ts';
+import type { PageStart } from '../../query/query.ts';
+import type { Rank, ReadTime } from '../../rank/rank.ts';
+import type { Catalog } from '../../state/catalog/catalog.ts';
 
 /** How many reads may wait for a position: each counts as a request in progress. */
 const POSITION_WAITS_LIMIT = 500;
+
+/** What every read answers besides its result. */
+export interface ReadContext {
+  readonly region: string;
+  readonly position: string;
+  readonly lag_events: number | null;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+export interface ReadingParts {
+  readonly region: string;
+  readonly apply: Pick<Apply, 'applied' | 'waiting' | 'reached'>;
+  readonly catalog: Pick<Catalog, 'size'>;
+  readonly rank: Pick<Rank, 'past'>;
+  /** Events the leader has and this region lacks, as last heard; undefined while the leader was never heard. */
+  readonly lagEvents: () => number | undefined;
+  readonly ready: () => boolean;
+  /** How far filters and search know the items: for a while after a start with many, not all. */
+  readonly indexing: { readonly complete: boolean; readonly indexed: number; readonly failed: string | undefined };
+  /** The time reads are answered for, epoch ms. */
+  readonly nowMs: () => number;
+}
 
 export interface Reading {
   /** Answers for the requested read time, which `answer` must return, and which may be called twice. */
@@ -26,21 +50,19 @@ export interface Reading {
   requireIndexes(): void;
 }
 
-export function createReading(
-  surface: Pick<RegionSurface, 'region' | 'apply' | 'lagEvents' | 'ready' | 'indexing' | 'catalog' | 'rank' | 'nowMs'>,
-): Reading {
-  const { apply } = surface;
+export function createReading(parts: ReadingParts): Reading {
+  const { apply } = parts;
 
   const context = (atMs: number): ReadContext => ({
-    region: surface.region,
+    region: parts.region,
     position: formatPosition(apply.applied),
-    lag_events: surface.lagEvents() ?? null,
+    lag_events: parts.lagEvents() ?? null,
     at: new Date(atMs).toISOString(),
   });
 
   const requireReady = (): void => {
-    if (surface.ready()) return;
-    throw new Refusal('not_ready', `${surface.region} is still catching up with its peers`, {
+    if (parts.ready()) return;
+    throw new Refusal('not_ready', `${parts.region} is still catching up with its peers`, {
       hint: 'read from another region',
     });
   };
@@ -63,7 +85,7 @@ export function createReading(
     if (apply.waiting >= POSITION_WAITS_LIMIT && !covers(apply.applied, wanted)) {
       throw new Refusal(
         'overloaded',
-        `${apply.waiting} reads are already waiting for their position at ${surface.region}`,
+        `${apply.waiting} reads are already waiting for their position at ${parts.region}`,
         {
           hint: 'ask again, ask the leader, or leave out min_position',
         },
@@ -74,7 +96,7 @@ export function createReading(
     const [origin, sequence] = lacking ?? ['', 0];
     throw new Refusal(
       'position_not_reached',
-      `${surface.region} has ${origin} up to ${sequenceOf(apply.applied, origin)}, not ${sequence}, after ${MIN_POSITION_WAIT_MS} ms`,
+      `${parts.region} has ${origin} up to ${sequenceOf(apply.applied, origin)}, not ${sequence}, after ${MIN_POSITION_WAIT_MS} ms`,
       {
         hint: 'ask again, ask the leader, or leave out min_position',
       },
@@ -83,8 +105,8 @@ export function createReading(
 
   return {
     at({ atMs, continued }, answer) {
-      if (atMs === undefined) return answer({ atMs: surface.nowMs(), past: false });
-      return continued ? answer({ atMs, past: true }) : surface.rank.past(atMs, answer);
+      if (atMs === undefined) return answer({ atMs: parts.nowMs(), past: false });
+      return continued ? answer({ atMs, past: true }) : parts.rank.past(atMs, answer);
     },
     context,
     async admit(ctx, minPosition) {
@@ -94,7 +116,7 @@ export function createReading(
     },
     requireClient,
     requireIndexes() {
-      const { region, indexing, catalog } = surface;
+      const { region, indexing, catalog } = parts;
       if (indexing.failed !== undefined) {
         throw new Refusal('not_ready', `${region}: ${indexing.failed}`, {
           hint: 'ask another region; feeds without a filter are answered; docs/runbook.md, section 6, says what to do',

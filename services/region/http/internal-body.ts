@@ -1,0 +1,26 @@
+/** Bodies of internal requests. */
+import type { Context } from 'koa';
+import { Refusal } from '../../../shared/errors/errors.ts';
+import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
+import { parseJson } from '../../../shared/http/json-text.ts';
+
+/** A body as it came: no field of it may be taken for what its type says. */
+export type Fields<T> = { readonly [K in keyof T]?: unknown };
+
+/** Resolves to the fields of a JSON object; throws a `Refusal` for anything else. `reserve` learns the length before it is read. */
+export type ReadFields = <T>(ctx: Context, reserve?: (bytes: number) => void) => Promise<Fields<T>>;
+
+export function fieldsReader(maxBodyBytes: number): ReadFields {
+  return async (ctx, reserve) => {
+    requireType(ctx, ['application/json']);
+    const value = parseJson(decodeText(await readBody(ctx, maxBodyBytes, reserve)), '', { inexact: 'allowed' });
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw invalid('the body must be a JSON object');
+    }
+    return value;
+  };
+}
+
+export function invalid(detail: string): Refusal {
+  return new Refusal('invalid_request', detail);
+}

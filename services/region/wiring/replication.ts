@@ -1,0 +1,169 @@
+/**
+ * Replication: the path of a write from the intake through the log to every other region, and who may take it.
+ *
+ *     intake → log → apply → ship → stream → receiver ┐
+ *                              peers → repair ────────┴→ ingest → log → apply, in every other region
+ */
+import type { Refusal } from '../../../shared/errors/errors.ts';
+import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
+import type { Stages } from '../../../shared/kernel/parts.ts';
+import { epochRefusal } from '../../../shared/leadership/epochs.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { hlcRefusal } from '../../../shared/protocol/events.ts';
+import { regionOf } from '../../../shared/protocol/position.ts';
+import { StatusPoller } from '../../../shared/region-client/status-poller.ts';
+import type { Control, Stream } from '../../../shared/stream/stream.ts';
+import type { Apply } from '../apply/apply.ts';
+import { ClockCheck } from '../clocks/clocks.ts';
+import { Heartbeat } from '../heartbeat/heartbeat.ts';
+import { createGroupCommit } from '../intake/group-commit.ts';
+import type { Intake } from '../intake/intake.ts';
+import type { Role } from '../leadership/leadership.ts';
+import { createLeadershipRole } from '../leadership/leadership-role.ts';
+import { createPartitionSwitch, type PartitionSwitch } from '../partition/partition.ts';
+import type { PeerLink, Peers } from '../peers/peers.ts';
+import { createReadiness, type Readiness } from '../readiness/readiness.ts';
+import { createIngest } from '../receive/ingest.ts';
+import type { Gap, Ingest, Receiver, Stopped } from '../receive/receive.ts';
+import { createStreamReceiver } from '../receive/stream-receiver.ts';
+import type { RegionCounters } from '../region-metrics.ts';
+import { createPeerRepair } from '../repair/peer-repair.ts';
+import type { Repair } from '../repair/repair.ts';
+import type { Schema } from '../schema/schema.ts';
+import { lowestAtPeers } from '../ship/lowest-at-peers.ts';
+import type { Ship } from '../ship/ship.ts';
+import { createShipper } from '../ship/shipper.ts';
+import type { Wal } from '../wal/wal.ts';
+
+export interface ReplicationOptions {
+  readonly region: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly schema: Schema;
+  readonly wal: Wal;
+  readonly apply: Apply;
+  readonly stream: Stream;
+  readonly control: Control;
+  /** Its own key for heartbeats; absent: failover is manual. */
+  readonly alive?: Control | undefined;
+  readonly links: readonly PeerLink[];
+  /** The topology's regions: one of them leads. */
+  readonly members: readonly string[];
+  /** Regions whose origins are taken, present and former; absent: every region's. */
+  readonly regions?: readonly string[] | undefined;
+  /** See `createReadiness`. */
+  readonly startedEmpty: boolean;
+  /** Why no writes are accepted now, besides what the role knows. */
+  readonly writeBlocker: (known: {
+    readonly readiness: Readiness;
+    readonly clockCheck: ClockCheck;
+  }) => Refusal | undefined;
+  /** Why no writes under new keys are taken now; absent: there is no limit. */
+  readonly keyRefusal?: (() => Refusal | undefined) | undefined;
+  readonly intakeQueueLimit: number;
+  readonly intakeQueueBytes: number;
+  readonly counters?: Partial<RegionCounters>;
+  readonly onReady?: () => void;
+  readonly onGap?: (gap: Gap) => void;
+  readonly onStopped?: (stopped: Stopped) => void;
+  /** The store failed: the process must end without answering. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface Replication {
+  readonly peers: Peers;
+  readonly readiness: Readiness;
+  readonly clockCheck: ClockCheck;
+  readonly partition: PartitionSwitch;
+  readonly role: Role;
+  readonly ship: Ship;
+  readonly ingest: Ingest;
+  readonly repair: Repair;
+  readonly receiver: Receiver;
+  readonly intake: Intake;
+  /** Why this region accepts no writes now, besides what the role knows. */
+  readonly writeBlocker: () => Refusal | undefined;
+  readonly stages: Stages;
+}
+
+export function assembleReplication(options: ReplicationOptions): Replication {
+  const { region, regions, clock, random, log, schema, wal, apply, stream, control, alive, links, onFatal } = options;
+  const { counters = {} } = options;
+
+  const peers = new StatusPoller({ clock, clients: links, pace: 'rounds' });
+  const readiness = createReadiness({
+    ...{ log, peers, startedEmpty: options.startedEmpty },
+    applied: () => apply.applied,
+    onReady: () => options.onReady?.(),
+  });
+  const clockCheck = new ClockCheck({ clock, region, peers });
+  const writeBlocker = (): Refusal | undefined => options.writeBlocker({ readiness, clockCheck });
+  const partition = createPartitionSwitch({ clock, log, wal, onFatal });
+  const enabled = !partition.partitioned;
+  const role = createLeadershipRole({
+    ...{ clock, random, log, region, wal, control, stream, peers, writeBlocker, onFatal },
+    regions: options.members,
+    onRefused: () => counters.controlValueRefused?.(),
+  });
+  const heartbeat =
+    alive && new Heartbeat({ clock, log, region, key: alive, partitioned: () => partition.partitioned });
+
+  const ship = createShipper({
+    ...{ clock, log, region, wal, stream, enabled },
+    startOf: (origin) => lowestAtPeers(peers, origin),
+    onShipped: (shipped) => counters.shipped?.(shipped),
+  });
+  const ingest = createIngest({
+    ...{ clock, log, wal, apply, schema, regions },
+    receives: () => partition.receives,
+    onStopped: (stopped) => options.onStopped?.(stopped),
+    onRefused: (reason) => counters.refused?.(reason),
+    implausible: ({ origin, epoch, lastHlc }) =>
+      hlcRefusal(lastHlc) ?? (wal.origin(origin) === undefined ? epochRefusal(epoch, role.knownEpoch) : undefined),
+  });
+  const repair = createPeerRepair({
+    ...{ region, clock, log, wal, ingest, peers, links, enabled, onFatal },
+    onRepaired: (events) => counters.repaired?.(events),
+  });
+  const receiver = createStreamReceiver({
+    ...{ clock, log, stream, wal, ingest, regions, enabled, onFatal },
+    onGap: (gap) => {
+      options.onGap?.(gap);
+      repair.nudge();
+    },
+    onSubscribed: () => counters.subscribed?.(),
+  });
+  const intake = createGroupCommit({
+    ...{ clock, random, log, region, schema, wal, apply, ship, onFatal },
+    gate: (epoch) => role.gate(epoch),
+    keyRefusal: options.keyRefusal ?? (() => undefined),
+    queueLimit: options.intakeQueueLimit,
+    queueLimitBytes: options.intakeQueueBytes,
+    onCommit: (commit) => counters.committed?.(commit),
+    onReplayed: (writes) => counters.replayed?.(writes),
+    onKeyConflict: () => counters.keyConflict?.(),
+  });
+
+  // Ports that are bound late, because the parts on both sides need each other.
+  role.onHandover(() => intake.drain());
+  apply.onApplied(({ origin }) => {
+    // An own origin may also return from a peer: it is this region's to ship all the same.
+    if (regionOf(origin) === region) ship.notify(origin);
+  });
+  partition.onSwitched(async (partitioned) => {
+    repair.setEnabled(!partitioned);
+    await Promise.all([ship.setEnabled(!partitioned), receiver.setEnabled(!partitioned)]);
+    if (!partitioned) await peers.poll();
+  });
+
+  const stages = [
+    [ship],
+    [peers, role, receiver, repair],
+    heartbeat === undefined ? [partition] : [partition, heartbeat],
+    [{ stop: () => intake.stop() }],
+  ];
+  return {
+    ...{ peers, readiness, clockCheck, partition, role, ship, ingest, repair, receiver, intake, writeBlocker, stages },
+  };
+}

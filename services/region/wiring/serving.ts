@@ -1,0 +1,131 @@
+/** Serving: ranking, search and the HTTP surface, over state and replication. */
+import type Koa from 'koa';
+import { BodyBudget } from '../../../shared/http/body-budget.ts';
+import type { HttpLimits } from '../../../shared/http/http-server.ts';
+import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { DIGESTS_LIMIT, type RegionStatus } from '../../../shared/protocol/internal.ts';
+import { formatPosition } from '../../../shared/protocol/position.ts';
+import type { Stream } from '../../../shared/stream/stream.ts';
+import { createRegionApp } from '../http/app.ts';
+import { addCommandRoutes } from '../http/command-routes.ts';
+import { fieldsReader } from '../http/internal-body.ts';
+import { addInternalRoutes } from '../http/internal-routes.ts';
+import { addLogRoutes } from '../http/log-routes.ts';
+import { addReadRoutes } from '../http/reads/reads.ts';
+import { addSnapshotRoutes } from '../http/snapshot-routes.ts';
+import type { StepDown } from '../leadership/step-down.ts';
+import { createCursors } from '../pages/signed-cursors.ts';
+import { createRank } from '../rank/profile-rank.ts';
+import { drain } from '../receive/drain.ts';
+import { setAside } from '../recover/unappliable.ts';
+import { lagBehindLeader } from '../region-status.ts';
+import type { Schema } from '../schema/schema.ts';
+import { createSearch } from '../search/fused-search.ts';
+import { digestOf } from '../state/digest.ts';
+import type { FilterIndex } from '../state/filter-index/filter-index.ts';
+import type { TextIndex } from '../state/text/text.ts';
+import type { Vectors } from '../state/vectors/vectors.ts';
+import type { Wal } from '../wal/wal.ts';
+import type { Replication } from './replication.ts';
+import type { Indexes, State } from './state.ts';
+import type { Upkeep } from './upkeep.ts';
+
+/** Reads never answer for a time further ahead of the own clock than this, ms. */
+const READ_AHEAD_MS = 5 * 60_000;
+
+export interface SearchIndexes extends Indexes {
+  readonly filterIndex: Indexes['filterIndex'] & FilterIndex;
+  readonly text: Indexes['text'] & TextIndex;
+  readonly vectors: Vectors;
+}
+
+export interface ServingOptions {
+  readonly region: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly schema: Schema;
+  readonly wal: Wal;
+  readonly stream: Stream;
+  readonly state: State<SearchIndexes>;
+  readonly replication: Replication;
+  readonly upkeep: Upkeep;
+  readonly stepDown: StepDown;
+  readonly status: () => RegionStatus;
+  readonly maxBodyBytes: number;
+  readonly maxBodiesBytes: number;
+  readonly httpLimits: HttpLimits;
+  /** The same in every region. See `pages/signed-cursors.ts`. */
+  readonly cursorSecret: string;
+}
+
+export interface Serving {
+  readonly app: Koa;
+  /** Events the leader has and this region lacks, as last heard; undefined while the leader was never heard. */
+  readonly lagEvents: () => number | undefined;
+  readonly lagSeconds: () => number;
+}
+
+export function assembleServing(options: ServingOptions): Serving {
+  const { region, clock, random, log, metrics, schema, wal, stream, stepDown, status, maxBodyBytes } = options;
+  const { entities, catalog, ledger, apply, keptDigest, recovered, indexes } = options.state;
+  const { filterIndex, text, vectors } = indexes;
+  const { peers, readiness, clockCheck, partition, role, ingest, repair, receiver, intake } = options.replication;
+  const { disks, snapshots } = options.upkeep;
+
+  const nowMs = (): number => {
+    const now = clock.nowMs();
+    return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
+  };
+  const rank = createRank({ schema, entities, catalog, ledger, nowMs });
+  const search = createSearch({ dimensions: schema.embedding.dimensions, catalog, filterIndex, text, vectors });
+  const cursors = createCursors({ secret: options.cursorSecret, schemaHash: schema.hash });
+  const { lagEvents, lagSeconds } = lagBehindLeader({ role, peers, apply });
+  const bodies = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics });
+  const fields = fieldsReader(maxBodyBytes);
+  const ready = (): boolean => readiness.ready;
+
+  const app = createRegionApp({
+    ...{ log, metrics, clock, random, limits: options.httpLimits, region, ready },
+    draining: () => stepDown.draining,
+    addRoutes(router) {
+      const internal = {
+        ...{ intake, role, apply, wal, bodies, status },
+        drain: (limitMs: number) => drain({ clock, stream, receiver }, limitMs),
+        onRouterClock: (heard: Parameters<typeof clockCheck.heard>[0]) => clockCheck.heard(heard),
+      };
+      addInternalRoutes(router, internal, fields);
+      const commands = {
+        ...{ region, status },
+        setPartitioned: (partitioned: boolean, healAfterMs: number | undefined) =>
+          partition.set(partitioned, healAfterMs),
+        retireDisk: (id: string) => disks.retire(id),
+        async setAside(range: Parameters<typeof setAside>[1]) {
+          await setAside(wal, range, apply.applied);
+          // What was refused for it may be taken now.
+          ingest.release(range.origin);
+          repair.nudge();
+        },
+      };
+      addCommandRoutes(router, commands, fields);
+      addLogRoutes(router, {
+        ...{ region, wal },
+        partitioned: () => partition.partitioned,
+        digest: () => ({ region, position: formatPosition(apply.applied), digest: digestOf(catalog, ledger) }),
+        digests: () => ({
+          ...{ region, schemaHash: schema.hash, quarantined: wal.quarantine.text },
+          ...keptDigest.watch(DIGESTS_LIMIT),
+        }),
+      });
+      addSnapshotRoutes(router, { snapshots, maxBodyBytes });
+      addReadRoutes(router, {
+        ...{ region, apply, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes },
+        ...{ lagEvents, ready, nowMs, indexing: recovered.indexing },
+      });
+    },
+  });
+  return { app, lagEvents, lagSeconds };
+}

@@ -1,0 +1,64 @@
+/** State: what the log says, in memory, recovered from the disk; and `apply`, the only way by which it changes. */
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Stages } from '../../../shared/kernel/parts.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import { createApplier } from '../apply/applier.ts';
+import type { Apply } from '../apply/apply.ts';
+import type { Rebuild } from '../rebuild/rebuild.ts';
+import { type Recovered, type RecoverOptions, recover } from '../recover/recover.ts';
+import { decayedSignals, type Schema } from '../schema/schema.ts';
+import type { CatalogWriter } from '../state/catalog/catalog.ts';
+import { createRegisters } from '../state/catalog/registers.ts';
+import { Entities } from '../state/entities/entities.ts';
+import { createKeptDigest, type KeptDigest } from '../state/kept-digest.ts';
+import type { Ledger } from '../state/ledger/ledger.ts';
+import { createLedger } from '../state/ledger/signal-ledger.ts';
+import type { VectorChanges } from '../state/vectors/vectors.ts';
+import type { Wal } from '../wal/wal.ts';
+
+/** What finds items by what they hold. */
+export type Indexes = Pick<RecoverOptions, 'filterIndex' | 'text'> & { readonly vectors: VectorChanges };
+
+export interface StateOptions<I extends Indexes> {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly wal: Wal;
+  readonly schema: Schema;
+  readonly openIndexes: (numbered: { readonly entities: Entities; readonly catalog: CatalogWriter }) => I;
+  /** Builds filter index and text index of many items; absent: they get them one by one. */
+  readonly rebuild?: Rebuild | undefined;
+}
+
+export interface State<I extends Indexes = Indexes> {
+  readonly entities: Entities;
+  readonly catalog: CatalogWriter;
+  readonly ledger: Ledger;
+  readonly indexes: I;
+  readonly recovered: Recovered;
+  readonly apply: Apply;
+  readonly keptDigest: KeptDigest;
+  readonly stages: Stages;
+}
+
+/** Throws as `recover` does. */
+export function assembleState<I extends Indexes>(options: StateOptions<I>): State<I> {
+  const { clock, log, wal, schema, openIndexes, rebuild } = options;
+  const entities = new Entities();
+  const catalog = createRegisters({ entities });
+  const ledger = createLedger({
+    ...{ schema, entities },
+    createdMs: (ordinal) => catalog.createdMs(ordinal),
+    decayed: decayedSignals(schema.profiles.values()),
+  });
+  const indexes = openIndexes({ entities, catalog });
+  const recovered = recover({ clock, log, wal, catalog, ledger, ...indexes, rebuild });
+  const apply = createApplier({
+    ...{ clock, catalog, ledger, vectors: indexes.vectors },
+    ...recovered,
+    copies: (id) => wal.copies(id),
+  });
+  const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
+  apply.onApplied((batch) => keptDigest.applied(batch));
+  const stages = [[recovered.indexing], [keptDigest]];
+  return { entities, catalog, ledger, indexes, recovered, apply, keptDigest, stages };
+}

@@ -1,0 +1,126 @@
+/** Upkeep: what keeps disk, log and stream in order while writes go on; and snapshots, given and fetched. */
+import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
+import type { Stages } from '../../../shared/kernel/parts.ts';
+import type { Log } from '../../../shared/observe/log.ts';
+import type { Position } from '../../../shared/protocol/position.ts';
+import type { Stream } from '../../../shared/stream/stream.ts';
+import type { Checkpoint, Disks } from '../checkpoint/checkpoint.ts';
+import { createCheckpointer } from '../checkpoint/checkpointer.ts';
+import { createDiskAccount } from '../checkpoint/disk-account.ts';
+import { createKeySweep } from '../checkpoint/key-sweep.ts';
+import { createTrimmer } from '../checkpoint/trimmer.ts';
+import { describeSchema } from '../compatible/compatible.ts';
+import type { PeerLink } from '../peers/peers.ts';
+import { requireAccepted } from '../region-directory.ts';
+import type { RegionCounters } from '../region-metrics.ts';
+import type { Schema } from '../schema/schema.ts';
+import { SettingsWatch } from '../ship/settings-watch.ts';
+import { createBootstrap } from '../snapshot/bootstrap.ts';
+import type { ArrivedSnapshot, Bootstrap, SnapshotServer } from '../snapshot/snapshot.ts';
+import { createSnapshotServer } from '../snapshot/snapshot-server.ts';
+import type { StoreHome } from '../store/store.ts';
+import { openLog } from '../wal/log.ts';
+import type { Wal } from '../wal/wal.ts';
+import type { Replication } from './replication.ts';
+import type { State } from './state.ts';
+
+export interface UpkeepOptions {
+  readonly region: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly schema: Schema;
+  /** Where the schema came from, for messages. */
+  readonly schemaFile: string;
+  readonly wal: Wal;
+  readonly home: Pick<StoreHome, 'copy' | 'incoming'>;
+  readonly stream: Stream;
+  readonly links: readonly PeerLink[];
+  readonly regions?: readonly string[] | undefined;
+  readonly state: State;
+  readonly replication: Replication;
+  readonly logRetentionBytes: number;
+  readonly checkpointEvents: number;
+  readonly checkpointIntervalMs: number;
+  /** This region started empty, and no snapshot was installed since. */
+  readonly startedEmpty: boolean;
+  /** Monotonic ms before which no snapshot is fetched. */
+  readonly snapshotsNotBeforeMs: number;
+  readonly counters: RegionCounters;
+  readonly onArrived: (arrived: ArrivedSnapshot) => void;
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface Upkeep {
+  readonly checkpoint: Checkpoint;
+  readonly disks: Disks;
+  readonly settings: SettingsWatch;
+  readonly snapshots: SnapshotServer;
+  readonly bootstrap: Bootstrap;
+  readonly stages: Stages;
+}
+
+export function assembleUpkeep(options: UpkeepOptions): Upkeep {
+  const { region, regions, clock, random, log, schema, schemaFile, wal, stream, links, counters, onFatal } = options;
+  const { apply, ledger, recovered } = options.state;
+  const { peers, partition, role, readiness, repair } = options.replication;
+  const applied = (): Position => apply.applied;
+
+  const checkpoint = createCheckpointer({
+    ...{ clock, log, wal, ledger, applied, onFatal },
+    checkpointPosition: recovered.checkpointPosition,
+    eventsLimit: options.checkpointEvents,
+    intervalMs: options.checkpointIntervalMs,
+    onPass: counters.checkpointed,
+  });
+  const checkpointPosition = (): Position => checkpoint.checkpointPosition;
+  const snapshots = createSnapshotServer({
+    ...{ clock, random, log, region, schemaHash: schema.hash },
+    durable: () => wal.durable,
+    keysForgottenMs: () => wal.keysForgottenMs,
+    partitioned: () => partition.partitioned,
+    copy: () => options.home.copy(),
+    onServed: counters.snapshotServed,
+  });
+  const trim = createTrimmer({
+    ...{ clock, log, wal, peers, checkpointPosition, onFatal },
+    needed: () => snapshots.needed,
+    retentionBytes: options.logRetentionBytes,
+    onTrimmed: counters.trimmed,
+  });
+  const disks = createDiskAccount({
+    ...{ clock, random, log, region, wal, peers, applied },
+    others: links.map((link) => link.region),
+  });
+  const keySweep = createKeySweep({
+    ...{ clock, log, wal, disks, checkpointPosition, onFatal, onForgotten: counters.keysForgotten },
+  });
+  const settings = new SettingsWatch({
+    ...{ clock, log, stream, onChanged: counters.streamSettingChanged },
+    mends: () => role.leads,
+  });
+  const bootstrap = createBootstrap({
+    ...{ clock, log, peers, links, wal, regions },
+    leads: () => role.leads,
+    openLog: (store) => openLog({ store }),
+    incoming: (id, bytes) => options.home.incoming(id, bytes),
+    startedEmpty: options.startedEmpty,
+    ready: () => readiness.ready,
+    notBeforeMs: options.snapshotsNotBeforeMs,
+    hindered: () => partition.partitioned,
+    requireSchema: (copy) => requireAccepted(copy, schema, schemaFile),
+    schema: describeSchema(schema),
+    knownEpoch: () => role.knownEpoch,
+    onReleased: () => repair.nudge(),
+    onArrived: options.onArrived,
+    onReceived: counters.snapshotReceived,
+    onRefused: counters.snapshotRefused,
+  });
+  repair.deferTo(bootstrap);
+
+  const stages = [
+    [checkpoint, trim, keySweep, settings],
+    [bootstrap, snapshots],
+  ];
+  return { checkpoint, disks, settings, snapshots, bootstrap, stages };
+}
