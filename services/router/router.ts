@@ -87,16 +87,7 @@ export function createRouter(options: RouterOptions): RouterService {
     help: 'Readings of a value of the control bucket, or of a record a region reports, that was refused.',
   });
   const refusals = new RefusedValues({ clock, log, count: () => refused.inc() });
-  const regions = new RegionMonitor({
-    links,
-    clock,
-    log,
-    metrics,
-    onStatus: (status) => {
-      leadership.report(status);
-      succession.consider(status);
-    },
-  });
+  const regions = new RegionMonitor({ links, clock, log, metrics });
   const leadership = new LeadershipFollower({
     control,
     topology,
@@ -118,6 +109,10 @@ export function createRouter(options: RouterOptions): RouterService {
   });
   const { promote, replace } = new Promotion({ control, leadership, regions, links, clock, random, log, metrics });
   const succession = new Succession({ leadership, regions, names: [...links.keys()], promote, log });
+  regions.onStatus((status) => {
+    leadership.report(status);
+    succession.consider(status);
+  });
   const reports = createReports({
     topology,
     leadership,

@@ -14,18 +14,17 @@ export interface RegionMonitorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Receives every status. */
-  readonly onStatus: (status: ReportedStatus) => void;
 }
 
 export class RegionMonitor implements RegionsView {
   private readonly options: RegionMonitorOptions;
   private readonly poller: StatusPoller;
   private readonly obstacles = new Map<string, string>();
+  private readonly listeners: ((status: ReportedStatus) => void)[] = [];
 
   constructor(options: RegionMonitorOptions) {
     this.options = options;
-    const { clock, log, metrics, links, onStatus } = options;
+    const { clock, log, metrics, links } = options;
     this.poller = new StatusPoller({
       clients: [...links.values()],
       clock,
@@ -33,7 +32,7 @@ export class RegionMonitor implements RegionsView {
       onAnswer: ({ status }, before) => {
         this.obstacles.delete(status.region);
         if (before?.reachable !== true) log.info('region reachable', { region: status.region });
-        onStatus(status);
+        for (const listener of this.listeners) listener(status);
       },
       onFailure: (region, error, before) => this.lose(region, error, before),
     });
@@ -53,6 +52,11 @@ export class RegionMonitor implements RegionsView {
         for (const [region, { status }] of this.poller.views) gauge.set({ region }, totalOf(status.applied));
       },
     });
+  }
+
+  /** Before `start`: runs with every status. */
+  onStatus(listener: (status: ReportedStatus) => void): void {
+    this.listeners.push(listener);
   }
 
   start(): void {
