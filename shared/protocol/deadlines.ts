@@ -7,7 +7,7 @@
  */
 import { assert } from '../kernel/kernel.ts';
 
-/** Regions are asked for their status, and the leadership key is read, with this pause in between; a heartbeat is rewritten as often. */
+/** Statuses are polled, the leadership key is read and heartbeats are rewritten with this pause in between. */
 export const POLL_MS = 1_000;
 /** A region waits this long for a peer's status. */
 export const PEER_STATUS_LIMIT_MS = 1_000;
@@ -17,7 +17,7 @@ export const STATUS_LIMIT_MS = 2_000;
 export const PEER_STATUS_FRESH_MS = 2_000;
 assert(PEER_STATUS_FRESH_MS > PEER_STATUS_LIMIT_MS, 'no older question of a peer is still open then');
 
-/** A leader that has been unresponsive for less is not replaced automatically, whatever the topology says. */
+/** The shortest `failover_after` of a topology. */
 export const FAILOVER_AFTER_LEAST_MS = 2_000;
 assert(FAILOVER_AFTER_LEAST_MS > POLL_MS, 'a heartbeat that is on time is seen before the leader is replaced');
 
