@@ -1,4 +1,4 @@
-/** Opens a copy of a region's store, without changing it, and checks what is in it. */
+/** Opens a copy of a region's store read-only, and checks its contents. */
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -17,17 +17,17 @@ export interface CheckedCopy {
   /** The region the store belongs to. */
   readonly region: string;
   readonly position: string;
-  /** Of the schema the region ran with last. */
+  /** Hash of the last schema of the region. */
   readonly schemaHash: string;
   readonly counts: Counts;
 }
 
 /**
- * That the file can be read, and everything in it, as a region checks a peer’s snapshot: under the schema the copy names. Throws `Fault` naming the first
- * place that is not what it was. The file alone is opened; its digest is the caller's to compare first.
+ * Checks that the file can be read, and all its contents, as a region checks a peer’s snapshot: under the copy's own schema.
+ * Throws `Fault` naming the first damaged batch or row. Only the file is opened; the caller compares its digest first.
  */
 export async function checkCopy(clock: Clock, file: string): Promise<CheckedCopy> {
-  // LMDB keeps its lock beside the data: a directory of its own, so that nothing appears beside the backup.
+  // LMDB keeps its lock file next to the data: a temporary directory, so that none appears next to the backup.
   const directory = mkdtempSync(join(tmpdir(), 'tidal-check-'));
   try {
     symlinkSync(resolve(file), join(directory, 'data.mdb'));
@@ -55,7 +55,7 @@ export async function checkCopy(clock: Clock, file: string): Promise<CheckedCopy
   }
 }
 
-/** The whole check of a backup: length, digest, then everything in it, against what its manifest says. */
+/** The whole check of a backup against its manifest: length, digest, then all contents. */
 export async function checkBackup(
   clock: Clock,
   file: string,

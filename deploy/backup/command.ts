@@ -1,4 +1,4 @@
-/** What the two programs here share: reading their arguments, and leaving with an exit code that says what happened. */
+/** The common part of the two programs: parsing arguments, and exit codes. */
 import { rmSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { isStorageError, storageFault } from '../../services/region/storage-fault/storage-fault.ts';
@@ -9,7 +9,7 @@ import { onInterrupt } from '../../shared/kernel/ending.ts';
 
 export type Given = Readonly<Record<string, string | boolean | undefined>>;
 
-/** Undefined when help was asked for. Throws `ConfigError` for what is not known. */
+/** Undefined if help was requested. Throws `ConfigError` for unknown arguments. */
 export function argumentsOf(
   args: readonly string[],
   options: NonNullable<ParseArgsConfig['options']>,
@@ -31,7 +31,7 @@ export function required(given: Given, name: string): string {
 
 const leftovers = new Set<string>();
 
-/** Files and directories that are of no use unless the command gets further: an interrupted one removes them. */
+/** Partial files and directories, which an interrupted command removes. */
 export function removedWhenInterrupted(...paths: readonly string[]): { release(): void } {
   for (const path of paths) leftovers.add(path);
   return {
@@ -41,7 +41,7 @@ export function removedWhenInterrupted(...paths: readonly string[]): { release()
   };
 }
 
-/** Exit codes: 0 done; 2 for what the operator can change; 1 for what failed or is damaged; 128 + n after the signal n. */
+/** Exit codes: 0 done; 2 for a mistake of the operator; 1 for a failure or damage; 128 + n after the signal n. */
 export async function leaveWith(program: string, run: () => Promise<void>): Promise<never> {
   onInterrupt(() => {
     for (const path of leftovers) rmSync(path, { recursive: true, force: true });
@@ -54,7 +54,7 @@ export async function leaveWith(program: string, run: () => Promise<void>): Prom
     const { syscall, path, dest } = error as NodeJS.ErrnoException & { readonly dest?: string };
     const isSystem = syscall !== undefined && (path !== undefined || dest !== undefined);
     if (!(error instanceof ConfigError || error instanceof Fault || isSystem || isStorageError(error))) throw error;
-    // What is wrong with a file is the operator's to mend, and a stack trace does not help with it.
+    // A problem with a file is for the operator to fix; a stack trace does not help.
     const full = !(error instanceof ConfigError) && storageFault(error).code === 'storage_full';
     const text = full ? `the disk is full: ${messageOf(error)}` : messageOf(error);
     const line = isSystem ? `${syscall} ${dest ?? path}: ${fileReason(error)}` : text;

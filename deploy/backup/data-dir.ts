@@ -1,4 +1,4 @@
-/** A region's data directory, looked at from outside. */
+/** Reads a region's data directory without opening its store. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { currentStore } from '../../services/region/store/lmdb-store-home.ts';
@@ -7,7 +7,7 @@ export function isEmpty(path: string): boolean {
   return !existsSync(path) || readdirSync(path).length === 0;
 }
 
-/** Where the current store of a data directory lies; undefined: it holds none. */
+/** The directory of the current store; undefined if there is none. */
 export function storeDirectory(path: string): string | undefined {
   const directory = join(path, currentStore(path));
   return existsSync(join(directory, 'data.mdb')) ? directory : undefined;

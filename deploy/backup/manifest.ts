@@ -1,4 +1,4 @@
-/** What lies beside a backup file: `<file>.json`. Written last, so that a backup without one is no backup. */
+/** The manifest of a backup, `<file>.json`. It is written last, so a backup without one is incomplete. */
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -6,7 +6,7 @@ import { flush } from '../../services/region/store/lmdb-store-home.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
 
-/** Of the file and of this page. */
+/** Version of the file and of the manifest. */
 export const BACKUP_FORMAT = 'tidaldb-backup-1';
 
 export interface Counts {
@@ -26,14 +26,14 @@ export interface Manifest {
   readonly region: string;
   /** RFC 3339. */
   readonly created: string;
-  /** Position token of what the backup holds. */
+  /** Position token of the backup. */
   readonly position: string;
   readonly schema_hash: string;
   readonly bytes: number;
   /** Hexadecimal, of the file. */
   readonly sha256: string;
   readonly counts: Counts;
-  /** Events the region had accepted and the stream had not acknowledged when it was made; absent: that is not known. */
+  /** Events the region had accepted and the stream had not acknowledged when it was made; absent if unknown. */
   readonly unshipped_events?: number;
 }
 
@@ -41,7 +41,7 @@ export function manifestFile(file: string): string {
   return `${file}.json`;
 }
 
-/** Throws `ConfigError` where there is none, or one of another format. */
+/** Throws `ConfigError` if there is none, or one of another format. */
 export function readManifest(file: string): Manifest {
   const path = manifestFile(file);
   let manifest: Partial<Manifest>;
@@ -59,7 +59,7 @@ export function readManifest(file: string): Manifest {
   return manifest as Manifest;
 }
 
-/** On the disk when resolved. */
+/** Resolves when it is on the disk. */
 export async function writeManifest(file: string, manifest: Manifest): Promise<void> {
   const path = manifestFile(file);
   await writeFile(`${path}.part`, `${JSON.stringify(manifest, null, 2)}\n`);

@@ -1,4 +1,4 @@
-/** Putting a backup in place of a region's store, or where there is none. */
+/** Restores a backup as a region's store, in place of an existing one or without one. */
 
 import { createReadStream, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -24,22 +24,22 @@ export interface PutBackOptions {
   readonly dataDir: string;
   /** The region that will run on it. */
   readonly region: string;
-  /** An existing store is replaced. */
+  /** Whether an existing store may be replaced. */
   readonly replace: boolean;
   readonly say: (line: string) => void;
-  /** Told of what is of no use unless this gets further, until it is released. */
+  /** Registers partial files for removal, until they are released. */
   readonly unfinished: (...paths: readonly string[]) => { release(): void };
 }
 
 export interface PutBack extends CheckedCopy {
-  /** The disk the backup was made of, where it may still exist: it holds back the forgetting of idempotency keys until it is retired. */
+  /** The disk the backup was made of, if it may still exist: idempotency records are kept for it until it is retired. */
   readonly missed: string | undefined;
 }
 
 /**
- * Checks the backup first; the present store, if there is one, is the current one until the restored one is on the disk
- * whole, and removed then. The store that is replaced is held open all the while - where there is none, an empty one - so
- * that no region starts on the directory meanwhile. Throws `ConfigError` and `Fault`; nothing is changed then.
+ * Checks the backup first. The present store, if there is one, stays current until the restored one is completely on the disk,
+ * and is then removed. The store that is replaced (or an empty one if there is none) is held open meanwhile, so that no region
+ * can start on the directory. Throws `ConfigError` and `Fault`; nothing is changed then.
  */
 export async function putBack(options: PutBackOptions): Promise<PutBack> {
   const { clock, from, manifest, dataDir, replace, say } = options;
@@ -93,8 +93,8 @@ async function install(
 }
 
 /**
- * The disk the backup was made of may still be somewhere, with more than the backup has: the restored store is another disk.
- * The store it replaces is gone for good, so that one's id goes on. Answers the id that is missed from now on.
+ * The disk the backup was made of may still exist, with more events than the backup: the restored store is another disk. The
+ * store it replaces no longer exists, so its id is kept. Returns the id of the disk that is absent from now on.
  */
 async function nameDisk(wal: Wal, region: string, replaced: string | undefined): Promise<string | undefined> {
   const made = wal.mark('disk');

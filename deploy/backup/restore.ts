@@ -23,7 +23,7 @@ Exit code 0: done. 1: it failed, or the backup is damaged; the directory is as i
 
 const text = { type: 'string' } as const;
 const DAY_MS = 86_400_000;
-/** Regions forget idempotency keys after this long. */
+/** Age after which regions remove idempotency records. */
 const KEYS_FORGOTTEN_DAYS = 8;
 
 await leaveWith('restore', async () => {

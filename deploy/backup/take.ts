@@ -1,4 +1,4 @@
-/** Taking a copy of a region's store: of a running one through its internal API, of a stopped one from its directory. */
+/** Copies a region's store: of a running region through its internal API, of a stopped one from its directory. */
 
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, rename, rm, stat } from 'node:fs/promises';
@@ -21,15 +21,15 @@ const PROGRESS_MS = 2_000;
 export interface TakeOptions {
   readonly clock: Clock;
   readonly region: string;
-  /** The file to be made; it must not exist. */
+  /** The file to create; it must not exist. */
   readonly to: string;
   readonly source: { readonly url: string } | { readonly dataDir: string };
   readonly say: (line: string) => void;
-  /** Told of what is of no use unless this gets to its end. */
+  /** Registers partial files for removal. */
   readonly unfinished: (...paths: readonly string[]) => void;
 }
 
-/** Answers the manifest; the file and its manifest are flushed and checked then. Throws `ConfigError` and `Fault`. */
+/** Returns the manifest; the file and its manifest are then flushed and checked. Throws `ConfigError` and `Fault`. */
 export async function takeBackup(options: TakeOptions): Promise<Manifest> {
   const { clock, region, to, source, say } = options;
   for (const path of [to, manifestFile(to)]) {
@@ -75,7 +75,7 @@ interface FetchOptions extends TakeOptions {
 }
 
 interface Fetched {
-  /** Of what was fetched, compared with what the region named. */
+  /** Digest of the fetched bytes, compared with the region's. */
   readonly sha256: string;
   readonly unshipped: number | undefined;
 }
@@ -100,7 +100,7 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
   try {
     say(`asking ${url} for a copy of its store`);
     const info = await ask(() => link.snapshot());
-    // Once the copy is made: what the stream has by then of all that was accepted, it has of the copy.
+    // Read after the copy: accepted events that the stream has by then are a superset of those in the copy.
     const { unshipped } = await ask(() => link.status());
     let saidMs = Number.NEGATIVE_INFINITY;
     for (let received = 0; received < info.bytes; ) {

@@ -8,10 +8,10 @@ export interface ApiOptions {
   readonly clock: Clock;
 }
 
-/** Bounds of one bulk body. The surface takes 2 MB; smaller ones show progress and keep single writes moving. */
+/** Bounds of one bulk body. The surface accepts 2 MB; smaller ones show progress and do not delay single writes. */
 export const bodyLimits = { bytes: 1_000_000, lines: 1_000 } as const;
 
-/** A 503 has changed nothing: it may be sent again, this often. */
+/** Number of retries after a 503, which has changed nothing. */
 const refusalLimit = 20;
 
 export class Api {
@@ -30,7 +30,7 @@ export class Api {
     return this.send(path, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body });
   }
 
-  /** Throws `Fault('demo_failed')` with what the server said. */
+  /** Throws `Fault('demo_failed')` with the server's answer. */
   private async send(path: string, request: RequestInit): Promise<unknown> {
     const { url, clock } = this.options;
     for (let refusals = 0; ; refusals++) {

@@ -36,7 +36,7 @@ export interface Film {
   readonly appeal: number;
 }
 
-/** Neighbours on this circle are akin. */
+/** Neighbours on this circle are related. */
 const genreCircle = [
   'Action',
   'Adventure',
@@ -55,7 +55,7 @@ const genreCircle = [
 /** The data were collected in 2010; later years are older films whose century was guessed wrongly. */
 const lastYear = 2011;
 
-/** The 3,201 records of the data set. Throws `Fault('demo_failed')` where it is not installed. */
+/** The 3,201 records of the data set. Throws `Fault('demo_failed')` if it is not installed. */
 export function readFilms(): readonly FilmRecord[] {
   let entry: string;
   try {
@@ -65,11 +65,11 @@ export function readFilms(): readonly FilmRecord[] {
       cause: error,
     });
   }
-  // The package exports its code only; the data stand beside it.
+  // The package exports only its code; the data are files next to it.
   return JSON.parse(readFileSync(join(dirname(entry), '..', 'data', 'movies.json'), 'utf8')) as FilmRecord[];
 }
 
-/** `entityId` = place in the file, from 1. */
+/** `entityId` = index in the file, from 1. */
 export function filmOf(record: FilmRecord, entityId: number): Film {
   const rating = record['IMDB Rating'] ?? undefined;
   return {
@@ -82,9 +82,9 @@ export function filmOf(record: FilmRecord, entityId: number): Film {
 }
 
 /**
- * A film as a point in the schema's four dimensions, so that near means alike: the year (1930 → -1, 2010 → 1), the rating
- * (1 → -1, 10 → 1, none → 0), and the genre as a point of a circle on which kindred genres are neighbours (cos, sin; none
- * → 0, 0). The last two count as much as a difference of 40 years.
+ * A film as a point in the schema's four dimensions, so that near means similar: the year (1930 → -1, 2010 → 1), the rating (1 →
+ * -1, 10 → 1, none → 0), and the genre as a point of a circle on which related genres are neighbours (cos, sin; none → 0, 0). The
+ * last two count as much as a difference of 40 years.
  */
 export function embeddingOf(year: number | undefined, rating: number | undefined, genre: string | undefined): number[] {
   const place = genre === undefined ? -1 : genreCircle.indexOf(genre);
@@ -112,7 +112,7 @@ function yearOf(record: FilmRecord): number | undefined {
 function metadataOf(record: FilmRecord): Readonly<Record<string, MetadataValue>> {
   const tags = [record['Creative Type'], record.Source, record['MPAA Rating']].filter((tag) => tag !== null);
   const fields: Readonly<Record<string, MetadataValue | null | undefined>> = {
-    // Some titles are years and were taken for numbers: 1776, 300.
+    // Some titles are numbers in the data: 1776, 300.
     title: record.Title === null ? undefined : String(record.Title),
     category: record['Major Genre'],
     year: yearOf(record),

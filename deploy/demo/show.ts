@@ -1,6 +1,6 @@
-/** What the demo prints: progress and tables. */
+/** The output of the demo: progress and tables. */
 
-/** Column heads, and rows of cells; numbers stand right. */
+/** Column heads, and rows of texts; numbers are right-aligned. */
 export function table(heads: readonly string[], rows: readonly (readonly (string | number | undefined)[])[]): string {
   const cells = rows.map((row) => heads.map((_, column) => cellText(row[column])));
   const widths = heads.map((head, column) => Math.max(head.length, ...cells.map((row) => row[column]!.length)));
@@ -26,7 +26,7 @@ export interface ProgressTarget {
   write(text: string): unknown;
 }
 
-/** A bar that moves on a terminal; elsewhere one line every ten per cent. */
+/** A progress bar on a terminal; elsewhere one line every ten per cent. */
 export class Progress {
   private readonly target: ProgressTarget;
   private readonly label: string;

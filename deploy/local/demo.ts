@@ -1,7 +1,6 @@
 /**
- * `npm run demo`: fills a running cluster with the 3,201 films of vega-datasets through the public HTTP surface, plays
- * signals drawn from their votes, and prints what a person would ask first. Run again, it replaces the items and adds
- * the signals once more.
+ * `npm run demo`: fills a running cluster with the 3,201 films of vega-datasets through the public HTTP surface, plays signals
+ * drawn from their votes, and prints a few feeds and searches. A second run replaces the items and adds the signals again.
  */
 
 import { parseArgs } from 'node:util';
@@ -14,7 +13,7 @@ import { filmOf, readFilms } from '../demo/films.ts';
 import { playSignals } from '../demo/play.ts';
 import { Progress, table } from '../demo/show.ts';
 
-/** Films get the ids from here on: out of the way of items somebody has put by hand. */
+/** Films get the ids from here on, so that they do not collide with items put by hand. */
 const FIRST_FILM = 1_000_001;
 const help = `npm run demo -- [--url URL] [--limit N] [--signals N] [--seed N] [--feeds PROFILE,...]
 

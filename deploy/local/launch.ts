@@ -1,9 +1,9 @@
 /**
- * The whole cluster as processes of this machine: nats-server, then the regions, then the router; stopped the other way
- * round, so that nobody loses what it stands on.
+ * The whole cluster as processes of this machine: nats-server, then the regions, then the router; stopped in reverse order, so
+ * that no process loses one that it depends on.
  *
- * What a crash leaves: a killed launcher takes its children along (they watch its pipe); a killed child is started
- * again. Everything durable is in the data folder, and the next launch on it goes on where this one was.
+ * What a crash leaves: the children of a killed launcher end (they watch its pipe); a killed child is started again. Everything
+ * durable is in the data folder, and the next launch continues from it.
  */
 
 import { writeFileSync } from 'node:fs';
@@ -34,9 +34,9 @@ export interface LaunchOptions {
   readonly say: (name: string, text: string) => void;
 }
 
-/** The services' own bound is 15 s; after that nothing more is to be expected of them. */
+/** Longer than the services' own limit of 15 s. */
 const stopLimitMs = 17_000;
-/** How long a start waits for a leader that takes writes before it says that the processes are up. */
+/** How long a start waits for a leader that accepts writes before it reports that the processes are up. */
 const SERVING_LIMIT_MS = 15_000;
 const SERVING_PAUSE_MS = 200;
 
@@ -68,7 +68,7 @@ export class Cluster {
     this.router = this.child('router', [programs.router, ...['--listen', addressText(plan.router)], ...shared]);
   }
 
-  /** Resolves true when every process listens and writes are taken; false when one never can, or `stop` came first. */
+  /** Resolves true when every process listens and writes are accepted; false if one never can, or after `stop`. */
   async start(): Promise<boolean> {
     const { plan, nats } = this.options;
     for (const { dataDir } of plan.regions) makeDirectory(dataDir);
@@ -82,12 +82,12 @@ export class Cluster {
     return this.stopped === undefined;
   }
 
-  /** Waits until the router says that writes are taken: the leader has to read its record first. */
+  /** Waits until the router reports that writes are accepted: the leader has to read its record first. */
   private async serving(): Promise<void> {
     const { clock, plan } = this.options;
     for (const startMs = clock.monotonicMs(); clock.monotonicMs() - startMs < SERVING_LIMIT_MS; ) {
       if (this.stopped !== undefined) return;
-      // Whoever is told that the cluster is ready asks for it; what else may be wrong, `/health` says then.
+      // Only writes matter for the start; `/health` reports other problems.
       const health = await fetch(`${urlOf(plan.router)}/health`).catch(() => undefined);
       if (health?.status !== 503) return;
       await sleep(clock, SERVING_PAUSE_MS);
@@ -104,12 +104,12 @@ export class Cluster {
     return this.stopped;
   }
 
-  /** Ends without waiting any longer for anybody. */
+  /** Ends without further waiting. */
   hurry(): void {
     for (const child of [this.router, ...this.regions, this.nats]) child.hurry();
   }
 
-  /** What a person reads when everything is up. */
+  /** The message when everything is up. */
   get greeting(): string {
     const url = urlOf(this.options.plan.router);
     return [
@@ -137,7 +137,7 @@ export class Cluster {
   }
 }
 
-/** False at the first failure: the others may still be trying, for ever. */
+/** False at the first failure: the others may retry without end. */
 function allOrFirstFailure(starts: readonly Promise<boolean>[]): Promise<boolean> {
   return new Promise((resolve, reject) => {
     for (const start of starts) start.then((up) => up || resolve(false), reject);

@@ -57,11 +57,11 @@ const verboseFlag = '--verbose';
 /** The table's values; paths are absolute. `listen` is the router's: the other ports are counted from it. */
 export type LauncherConfig = Omit<Values<typeof table>, 'listen' | 'natsServer'> & {
   readonly listen: Address;
-  /** The nats-server the operator named; absent: find or fetch one. */
+  /** The nats-server given by the operator; absent: find or fetch one. */
   readonly natsServer?: string;
   /** Shows every line of every process, not only changes of state, warnings and errors. */
   readonly verbose: boolean;
-  /** What the child processes inherit. */
+  /** The environment of the child processes. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 };
 

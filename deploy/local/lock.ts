@@ -1,18 +1,18 @@
-/** One launcher a data folder: a file with its process id. Left behind by a killed launcher, it is taken over. */
+/** One launcher a data folder: a file with its process id. The lock of a killed launcher is replaced. */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { runsAs } from './own-process.ts';
 
 export interface Lock {
-  /** Whether an earlier launcher on this folder ended without taking its lock away. */
+  /** Whether an earlier launcher on this folder ended without removing its lock. */
   readonly takenOver: boolean;
   release(): void;
 }
 
 export interface LockOptions {
   readonly dataDir: string;
-  /** What a launcher's command line names. */
+  /** A part of every launcher's command line. */
   readonly marker: string;
 }
 
@@ -23,7 +23,7 @@ export function lockDataDir({ dataDir, marker }: LockOptions): Lock {
   writeFileSync(own, `${process.pid}\n`);
   let takenOver = false;
   try {
-    // A link appears with its content or not at all. Each round either takes the lock or removes one stale one.
+    // A link is created atomically with its content. Each round either acquires the lock or removes one stale one.
     for (let round = 0; round < 10; round++) {
       try {
         linkSync(own, file);
@@ -41,7 +41,7 @@ export function lockDataDir({ dataDir, marker }: LockOptions): Lock {
       const aside = `${file}.stale.${process.pid}`;
       moveAside(file, aside);
       const moved = pidIn(aside);
-      // Between the look and the move another launcher may have taken over the same stale lock: give it back.
+      // Between the read and the rename another launcher may have replaced the same stale lock: restore it.
       if (moved !== undefined && !Object.is(moved, holder)) linkSync(aside, file);
       rmSync(aside, { force: true });
     }

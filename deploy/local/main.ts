@@ -2,7 +2,7 @@
 import '../../shared/kernel/ending.ts';
 import { join } from 'node:path';
 
-// What takes long to load comes when signals are heard already.
+// Modules that take long to load are imported after the signal handlers are installed.
 const { packageRoot } = await import('../../shared/config/settings-table.ts');
 const { launchUntilAsked } = await import('./run.ts');
 

@@ -1,9 +1,9 @@
 /**
- * Runs nats-server and ends it when standard input closes, which it does however the launcher dies: nats-server itself
- * watches no pipe. Translates its log to the lines the services log.
+ * Runs nats-server and ends it when standard input closes, which happens however the launcher dies: nats-server itself watches no
+ * pipe. It translates nats-server's log to the services' format.
  *
- * `node nats-guard.js <nats-server> <config file> <pid file> <url>`. If this process is killed, nats-server goes on; the
- * next guard ends it before it starts its own, as the pid file and the config file in its command line tell.
+ * `node nats-guard.js <nats-server> <config file> <pid file> <url>`. If this process is killed, nats-server continues; the next
+ * guard identifies it by the pid file and the config file in its command line, and ends it before it starts its own.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -17,7 +17,7 @@ const log = createLog({ name: 'nats', level: 'info', clock });
 const endLimitMs = 5_000;
 
 if (await endLeftover(pidFile, configFile, clock)) log.warn('stopped a nats-server left by an earlier run');
-// It logs to standard error. Were our standard output its own too, the launcher could not tell that this process died.
+// It logs to standard error. If it inherited our standard output, the launcher could not detect the death of this process.
 const server = spawn(program, ['--config', configFile], { stdio: ['ignore', 'ignore', 'pipe'] });
 let asked = false;
 

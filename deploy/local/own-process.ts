@@ -1,6 +1,6 @@
 /**
- * Tells whether a process id of an earlier run still is the process it was. Ids are given again, in a container after
- * every restart, so the id alone says nothing: the command line must name something only our process names.
+ * Checks whether a process id of an earlier run still belongs to the same process. Ids are reused, in a container after every
+ * restart, so the id alone is not enough: the command line must have a part that only our process has.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -13,8 +13,7 @@ export function runsAs(pid: number, marker: string): boolean {
 }
 
 /**
- * Ends what a killed run has left: the process of the pid file, if it still is the one. Politely first, then SIGKILL.
- * True when there was one.
+ * Ends the process of the pid file of a killed run, if it is still the same: SIGTERM first, then SIGKILL. True if there was one.
  */
 export async function endLeftover(pidFile: string, marker: string, clock: Clock): Promise<boolean> {
   if (!existsSync(pidFile)) return false;

@@ -1,4 +1,4 @@
-/** Which processes run where: the topology's regions on this machine, every port counted from the router's. */
+/** The processes and their addresses: the topology's regions on this machine, with ports relative to the router's. */
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Address } from '../../shared/config/settings-table.ts';
@@ -22,7 +22,7 @@ export interface Plan {
     readonly storeDir: string;
     readonly cacheDir: string;
   };
-  /** The topology with the urls of this machine: what the processes read. */
+  /** The topology with the urls of this machine, for the processes. */
   readonly topologyFile: string;
   readonly topologyText: string;
 }
@@ -38,7 +38,7 @@ export function planCluster(config: Pick<LauncherConfig, 'listen' | 'dataDir'>, 
     dataDir: join(dataDir, name),
   }));
   const natsPort = listen.port + natsPortDistance;
-  // A region may be called `nats`; its folder must not be the server's.
+  // A region may be called `nats`; its folder must differ from the server's.
   const natsDir = join(dataDir, '_nats');
   return {
     router: listen,
@@ -67,7 +67,7 @@ export function addressText({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Where a person or a curl on this machine reaches an address. */
+/** The URL of an address for clients on this machine. */
 export function urlOf({ host, port }: Address): string {
   const reachable = host === '0.0.0.0' || host === '::' ? loopback : host;
   return `http://${addressText({ host: reachable, port })}`;

@@ -1,4 +1,4 @@
-/** Looks, before anything starts, whether the ports of the plan are free. */
+/** Checks, before anything starts, whether the ports of the plan are free. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Address } from '../../shared/config/settings-table.ts';
@@ -28,7 +28,7 @@ export async function takenPorts({ router, regions, nats }: Plan): Promise<reado
   return taken;
 }
 
-/** Processes of a launcher that was killed leave by themselves, within their own bound. */
+/** Processes of a killed launcher end by themselves, within their own limit. */
 export async function waitForPorts(plan: Plan, clock: Clock, limitMs: number): Promise<readonly TakenPort[]> {
   const end = clock.monotonicMs() + limitMs;
   for (;;) {

@@ -1,6 +1,6 @@
 /**
- * Finds a nats-server, or fetches one: the sources in order, each with one line on what came of it. A source is a way to
- * get a program file; whether that file is a usable nats-server is decided here, by running it.
+ * Finds a nats-server, or fetches one: tries the sources in order, and prints one line about the result of each. A source returns
+ * a program file; running it here decides whether it is a usable nats-server.
  */
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 
@@ -8,22 +8,22 @@ export interface NatsBinary {
   readonly path: string;
   /** `2.10.27`. */
   readonly version: string;
-  /** Whether the server takes `sync_interval: always`. */
+  /** Whether the server supports `sync_interval: always`. */
   readonly syncAlways: boolean;
 }
 
 export interface NatsSource {
   /** `nats-server on the PATH`. */
   readonly name: string;
-  /** The operator asked for it: if it cannot be used, nothing else is tried. */
+  /** True if the operator chose it: if it cannot be used, nothing else is tried. */
   readonly demanded?: boolean;
-  /** A program file; undefined when this machine has no such source; throws when it was tried and failed. */
+  /** A program file; undefined if this machine has no such source; throws if it was tried and failed. */
   find(): Promise<string | undefined>;
 }
 
 export interface Provisioning {
   readonly sources: readonly NatsSource[];
-  /** What `<path> --version` prints; throws when it cannot be run. */
+  /** The output of `<path> --version`; throws if it cannot be run. */
   readonly version: (path: string) => Promise<string>;
   readonly say: (line: string) => void;
 }

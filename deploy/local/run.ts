@@ -18,16 +18,16 @@ import { planCluster } from './plan.ts';
 import { waitForPorts } from './ports.ts';
 import { provisionNats } from './provision-nats.ts';
 
-/** Children of a killed launcher take this long at most to leave their ports. */
+/** Maximum time until children of a killed launcher have released their ports. */
 const leaveLimitMs = 17_000;
 
 export interface LauncherOptions {
   readonly programs: Programs;
-  /** Part of this program's command line that other programs' lack: tells a running launcher by its process id. */
+  /** A part of the command line that only this program has, to recognise a running launcher by its process id. */
   readonly marker: string;
 }
 
-/** Both files are read before anything starts, and everything that is wrong in them is said at once. */
+/** Both files are read before anything starts, and all their mistakes are reported at once. */
 function readFiles({ topologyFile, schemaFile }: LauncherConfig): Topology {
   const wrong: string[] = [];
   const read = <T>(load: () => T): T | undefined => {
@@ -45,7 +45,7 @@ function readFiles({ topologyFile, schemaFile }: LauncherConfig): Topology {
   return topology;
 }
 
-/** The exit code. Throws `ConfigError` and `Fault` for what the operator can change. */
+/** The exit code. Throws `ConfigError` and `Fault` for problems that the operator can fix. */
 async function run(config: LauncherConfig, { programs, marker }: LauncherOptions): Promise<number> {
   const topology = readFiles(config);
   const plan = planCluster(config, topology);
@@ -59,7 +59,7 @@ async function run(config: LauncherConfig, { programs, marker }: LauncherOptions
       endings += 1;
       if (endings === 1) say('launcher', `shutdown signal received (${cause})`);
       else cluster?.hurry();
-      // Nothing runs yet that would have to be stopped in order.
+      // Nothing runs yet that would need an orderly stop.
       if (cluster === undefined) process.exit(0);
       resolve();
     });
@@ -95,7 +95,7 @@ async function run(config: LauncherConfig, { programs, marker }: LauncherOptions
   return up === false ? 1 : 0;
 }
 
-/** Leaves the process with 0 after an orderly stop, 2 for what cannot be used, 1 for what failed. */
+/** Exits with 0 after an orderly stop, 2 for an invalid configuration, 1 for a failure. */
 export async function launchUntilAsked(options: LauncherOptions): Promise<never> {
   try {
     process.exit(await run(loadLauncherConfig(), options));

@@ -6,7 +6,7 @@ export interface ShownLine {
   readonly always: boolean;
 }
 
-/** Messages of a change of state, each written by some process (`test/unit/deploy/local/show-and-lock.test.ts`). */
+/** Messages about changes of state, each logged by some process (`test/unit/deploy/local/show-and-lock.test.ts`). */
 export const stateChanges: readonly string[] = [
   'ready',
   'leadership record created',
@@ -20,7 +20,7 @@ export const stateChanges: readonly string[] = [
 ];
 const metadata = new Set(['level', 'time', 'name', 'msg', 'pid', 'hostname', 'error']);
 
-/** One line of a process's standard output. What is no JSON is shown as it is. */
+/** One line of a process's standard output. Other text is shown unchanged. */
 export function showLogLine(line: string): ShownLine {
   const record = parse(line);
   if (record === undefined) return { text: line, always: true };

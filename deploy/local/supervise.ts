@@ -1,10 +1,9 @@
 /**
- * One child process kept alive: started, watched, started again with a growing pause when it dies by itself, stopped in
- * order when asked.
+ * Supervises one child process: starts it, watches it, restarts it with a growing pause when it dies, stops it in order on
+ * request.
  *
- * Children run in process groups of their own, so that Ctrl+C reaches the launcher alone and the order of stopping is
- * the launcher's. They hold the other end of a pipe on their standard input: when the launcher dies, however it dies,
- * the pipe closes and they leave.
+ * Children run in process groups of their own, so that Ctrl+C reaches only the launcher, which decides the order of stopping.
+ * They read a pipe on their standard input: however the launcher dies, the pipe closes and they end.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -19,7 +18,7 @@ export interface ChildOptions {
   readonly clock: Clock;
   /** Every line of its standard output. */
   readonly onLine: (line: string) => void;
-  /** Every line of its standard error, and what happens to it. */
+  /** Every line of its standard error, and events of its life cycle. */
   readonly onEvent: (text: string) => void;
   /** An orderly stop that takes longer ends with SIGKILL. */
   readonly stopLimitMs: number;
@@ -27,9 +26,9 @@ export interface ChildOptions {
 
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
-/** Having run this long, a process that dies did not die of its start. */
+/** A process that dies after this long did not fail at its start. */
 const settledMs = 60_000;
-/** What the services exit with when their flags or files cannot be used: starting again cannot help. */
+/** Exit code of the services for invalid flags or files: a restart cannot help. */
 const unusableConfiguration = 2;
 
 export class Child {
@@ -44,7 +43,7 @@ export class Child {
     this.options = options;
   }
 
-  /** Resolves true once it says `listening on`; false when it never can, or was stopped before. */
+  /** Resolves true once it says `listening on`; false if it never can, or was stopped before. */
   start(): Promise<boolean> {
     return new Promise((resolve) => {
       this.running = this.run(() => resolve(true)).then(() => resolve(false));
@@ -52,8 +51,8 @@ export class Child {
   }
 
   /**
-   * SIGTERM, a bounded wait, SIGKILL. Resolves when it is gone and stays gone. The pipe is closed as well: it says that
-   * this is no stop of one process while the others go on, and that nothing is to be handed to them.
+   * SIGTERM, a bounded wait, SIGKILL. Resolves when it has ended for good. The pipe is closed as well, which means that
+   * everything stops and nothing has to be handed over.
    */
   async stop(): Promise<void> {
     const { clock, stopLimitMs, onEvent } = this.options;
@@ -71,7 +70,7 @@ export class Child {
     await this.running;
   }
 
-  /** Cuts the wait of a present or coming `stop` short. */
+  /** Ends the wait of a present or later `stop`. */
   hurry(): void {
     this.hurrying.abort();
   }
@@ -103,7 +102,7 @@ export class Child {
         env: { ...environment, TIDAL_PARENT_PIPE: '1' },
       });
       this.child = child;
-      // The pipe is held, never written to; a child that died closes it first.
+      // The pipe is kept open, never written to; a child that died closes it first.
       child.stdin.on('error', () => {});
       createInterface({ input: child.stdout }).on('line', (line) => {
         onLine(line);
@@ -118,7 +117,7 @@ export class Child {
         // A program that could not be started at all never closes.
         if (child.pid === undefined) resolve({ code: null, text: failure });
       });
-      // Not `exit`: what it said last is still to be read.
+      // Not `exit`: its last output has to be read first.
       child.once('close', (code, signal) => {
         resolve({ code, text: failure ?? (signal === null ? `exit code ${code}` : signal) });
       });

@@ -1,4 +1,4 @@
-/** `npm run mend`: takes events from the future out of the windows of a region that does not run. */
+/** `npm run mend`: removes events from the future from the windows of a region that does not run. */
 import { resolve } from 'node:path';
 import { loadSchema } from '../../services/region/schema/parse-schema.ts';
 import { createLmdbStoreHome } from '../../services/region/store/lmdb-store-home.ts';

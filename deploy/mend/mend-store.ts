@@ -1,12 +1,11 @@
 /**
- * Takes events from the future out of windows, decay and creation times of a region that does not run. What the store holds
- * afterwards cannot be made of its log again: it is a new base, marked as one (`services/region/mended/mended.ts`), which the other
- * regions take over as a snapshot, and on which all of them apply the same log.
+ * Removes events from the future from windows, decay and creation times of a region that does not run. The resulting state cannot
+ * be rebuilt from its log: it is a new base, marked as one (`services/region/mended/mended.ts`), which the other regions adopt as
+ * a snapshot, and on which all of them apply the same log.
  *
- * Order of effects: the mark `mending`, with the moment → the ledger as a start would have it, mended, shard by shard, and the
- * checkpoint that covers everything → items → idempotency records → the mark `mended` → `mending` is taken away. What
- * a crash leaves in between: a directory that does not start before the command was run again, which goes on with the same
- * moment; each step is the same when it is done twice.
+ * Order of effects: the mark `mending`, with the time → the recovered ledger, mended, shard by shard, and the checkpoint that
+ * covers everything → items → idempotency records → the mark `mended` → `mending` is removed. What a crash leaves in between: a
+ * directory that does not start before the command was run again, which continues with the same time; each step is idempotent.
  */
 import { checkpointMark, packShard, readCheckpointPosition } from '../../services/region/checkpoint/checkpoint.ts';
 import { type Mended, mendedOf } from '../../services/region/mended/mended.ts';
@@ -25,28 +24,28 @@ import { type Clock, type Random, randomName } from '../../shared/kernel/kernel.
 import type { Log } from '../../shared/observe/log.ts';
 import { keyIdOf, writeIndexOf } from '../../shared/protocol/idempotency.ts';
 
-/** What one transaction changes at most; at least one row. */
+/** Maximum rows of one transaction; at least one. */
 const STEP_ROWS = 1_000;
 const STEP_BYTES = 4 * 1024 * 1024;
 const PAIRS_AT_ONCE = 10_000;
 
 export interface MendOptions {
-  /** Open, and only here. Stays open. */
+  /** The store, open only in this process. It stays open. */
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly schema: Schema;
-  /** What is later than this, epoch ms, is the future. */
+  /** Events after this time, epoch ms, are in the future. */
   readonly upToMs: number;
 }
 
 export interface MendReport {
   readonly upToMs: number;
-  /** (item, signal) pairs, and items, that had something from the future. */
+  /** (item, signal) pairs, and items, with events from the future. */
   readonly pairs: number;
   readonly items: number;
-  /** Undefined: there was nothing, and nothing changed. */
+  /** Undefined if there were none, and nothing changed. */
   readonly mended: Mended | undefined;
 }
 
@@ -128,7 +127,7 @@ function settled(copies: readonly WriteCopy[]): WriteCopy[] {
   return copies.map((copy) => (counts.has(copy) ? { ...copy, epoch: MENDED_EPOCH } : copy));
 }
 
-/** Does what `change` makes of each row, in transactions of some rows; undefined: it stays. Answers how many changed. */
+/** Replaces each row by the result of `change`, in transactions of some rows; undefined: unchanged. Returns how many changed. */
 async function changeRows<T extends TableName>(
   store: Store,
   table: T,

@@ -4,7 +4,7 @@ import { runService, STOP_LIMIT_MS } from '../../shared/kernel/lifecycle.ts';
 import { configured } from '../../shared/kernel/refused.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 
-// What takes long to load comes when signals are heard already.
+// Modules that take long to load are imported after the signal handlers are installed.
 const { loadRouterConfig } = await import('./router-config.ts');
 const { createLog } = await import('../../shared/observe/log.ts');
 const config = await configured(loadRouterConfig);

@@ -1,8 +1,8 @@
 /**
- * The router: thin and stateless, several may run. Joins the rooms; takes everything it touches the world with, so that a
- * simulation can run it on a virtual clock with links and control of its own.
+ * The router: stateless, several may run. It joins the parts; everything external is passed in, so that a simulation can run it
+ * on a virtual clock with simulated links and control.
  *
- * It starts and answers `/health/live` whether or not NATS and the regions are there.
+ * It starts and answers `/health/live` whether or not NATS and the regions are reachable.
  */
 import type Koa from 'koa';
 import { createHttpApp, type HttpLimits } from '../../shared/http/http-server.ts';
@@ -47,7 +47,7 @@ export interface RouterOptions {
   readonly control: Control;
   /** Absent: failover is manual. */
   readonly failover?: FailoverSettings | undefined;
-  /** Absent where the broker's monitoring port is not known. */
+  /** Absent if the broker's monitoring port is unknown. */
   readonly broker?: BrokerMetrics | undefined;
   readonly topology: Topology;
   /** One a region of the topology, in its order. The router closes them. */
@@ -60,7 +60,7 @@ export interface RouterOptions {
 }
 
 export interface RouterService {
-  /** To be listened with. */
+  /** The request handler for the listening socket. */
   readonly app: Koa;
   readonly forwarding: WriteForwarding;
   readonly leadership: LeadershipView;
@@ -71,11 +71,11 @@ export interface RouterService {
   readonly verify: Verify;
   readonly retireDisk: RetireDisk;
   readonly quarantine: ClusterQuarantine;
-  /** Begins to follow the leadership and the regions. */
+  /** Starts to follow the leadership and the regions. */
   start(): void;
-  /** From now on it says that it is not ready, and serves on: before a stop, for balancers. */
+  /** From now on it reports that it is not ready, but still serves: before a stop, for balancers. */
   leave(): void;
-  /** Refuses what waits, and what comes after it. `close` comes last. */
+  /** Refuses waiting and later requests. Followed by `close`. */
   drain(): void;
   close(): Promise<void>;
 }

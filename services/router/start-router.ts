@@ -1,6 +1,6 @@
 /**
- * Starts a router on the real world: system clock, JetStream, HTTP links. Serves as soon as its port is open, whether or
- * not NATS and the regions are there.
+ * Starts a router on the real world: system clock, JetStream, HTTP links. Serves as soon as its port is open, whether or not NATS
+ * and the regions are reachable.
  */
 
 import { listen } from '../../shared/http/http-server.ts';
@@ -18,7 +18,7 @@ import { createHttpRegionLink } from './links/http-region-link.ts';
 import { createRouter } from './router.ts';
 import type { RouterConfig } from './router-config.ts';
 
-/** Of a stop, for held writes: below the limit after which the server breaks its connections. */
+/** How long a stop waits for held writes: below the limit after which the server closes its connections. */
 const HELD_LIMIT_MS = 4_000;
 
 export interface StartRouterOptions {
@@ -41,7 +41,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     url: config.natsUrl,
     name: 'router',
     clock,
-    // The router never creates the stream; the regions bring its size.
+    // The router never creates the stream; the regions define its size.
     settings: { maxBytes: -1 },
     log,
   });
@@ -83,7 +83,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
       async stop(together) {
         router.leave();
         await sleep(clock, config.drainMs, together);
-        // Writes that wait out a change of leader get a while; then they are refused, not partitioned off.
+        // Writes that wait for a change of leader get some time; then they are refused, not disconnected.
         const closed = server.close();
         await Promise.race([closed, sleep(clock, HELD_LIMIT_MS, together)]);
         router.drain();

@@ -4,7 +4,7 @@ const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d
 
 export const durationPattern = /^([1-9][0-9]{0,8})([smhd])$/;
 
-/** Seconds; undefined when it is not a duration. */
+/** Seconds; undefined if it is not a duration. */
 export function parseDurationSeconds(text: string): number | undefined {
   const [, count, unit] = durationPattern.exec(text) ?? [];
   if (count === undefined || unit === undefined) return undefined;

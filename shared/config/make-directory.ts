@@ -1,6 +1,6 @@
 /**
- * Makes a directory and what is missing above it. Every program makes its directories here: Node's own recursive
- * `mkdirSync` never comes back where the system answers ENOENT although the parent is there (below /proc, for one).
+ * Creates a directory and its missing parents. Every program creates its directories here: Node's own recursive `mkdirSync` never
+ * returns if the system answers ENOENT although the parent exists (below /proc, for one).
  */
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -19,14 +19,14 @@ const REASONS: Readonly<Record<string, string>> = {
   ELOOP: 'the symbolic links on its path go round in a circle',
 };
 
-/** Throws `ConfigError`, one line: which directory, and why it cannot be made or written to. One that is there is left as it is. */
+/** Throws `ConfigError`, one line: the directory, and why it cannot be created or written to. An existing one is not changed. */
 export function makeDirectory(path: string, mkdir: (path: string) => void = mkdirSync): void {
   const absolute = resolve(path);
   attempt(path, 'made', () => make(absolute, mkdir));
   attempt(path, 'written to', () => accessSync(absolute, constants.W_OK | constants.X_OK));
 }
 
-/** What the system said, in words; undefined: it was not the system, or it said something unusual. */
+/** The system's error as text; undefined if it is not one of the system, or an unusual one. */
 export function systemReason(error: unknown): string | undefined {
   const { code = '' } = error as NodeJS.ErrnoException;
   return REASONS[code] === undefined ? undefined : `${REASONS[code]} (${code})`;

@@ -16,7 +16,7 @@ export interface Setting {
   readonly kind: 'text' | 'integer' | 'choice';
   /** Undefined: required. */
   readonly fallback?: string | number;
-  /** What `--help` says the default is, where it is not the value itself. */
+  /** The default as `--help` shows it, if it is not the value itself. */
   readonly fallbackText?: string;
   readonly choices?: readonly string[];
   /** Bounds of an integer, inclusive. */
@@ -24,7 +24,7 @@ export interface Setting {
   readonly max?: number;
   /** `ms`, `bytes`, `events` … */
   readonly unit?: string;
-  /** What it means and why it has this default. */
+  /** The meaning, and the reason for the default. */
   readonly why: string;
 }
 
@@ -44,7 +44,7 @@ export type Values<T extends Record<string, Setting>> = {
       : string;
 };
 
-/** Either the help text, because it was asked for, or one value a setting. Throws `ConfigError`. */
+/** Either the requested help text, or one value a setting. Throws `ConfigError`. */
 export function readSettings<const T extends Record<string, Setting>>(
   program: string,
   table: T,
@@ -98,7 +98,7 @@ export function readSettings<const T extends Record<string, Setting>>(
   return { values: values as Values<T> };
 }
 
-/** Prints the help and exits 0, or answers the configuration. Throws `ConfigError`. */
+/** Prints the help and exits 0, or returns the configuration. Throws `ConfigError`. */
 export function configOrHelp<T>(parse: (source: ConfigSource) => Parsed<T>): T {
   try {
     const parsed = parse({ args: process.argv.slice(2), env: process.env });
@@ -111,7 +111,7 @@ export function configOrHelp<T>(parse: (source: ConfigSource) => Parsed<T>): T {
   }
 }
 
-/** What the HTTP server is limited to, of either service. */
+/** Limits of the HTTP server of either service. */
 export function httpLimitsOf(values: {
   readonly maxInFlight: number;
   readonly maxArrivingBodies: number;
@@ -147,7 +147,7 @@ export const packageRoot: string = (() => {
   }
 })();
 
-/** A path the operator gave counts from the working directory, a default one from the package. */
+/** A path from the operator is relative to the working directory, a default one to the package. */
 export function resolvePath(given: string, fallback: string): string {
   return given === fallback ? resolve(packageRoot, fallback) : resolve(given);
 }

@@ -1,15 +1,15 @@
 /**
- * Reads a YAML configuration file as *places*: values that know their path and line, so that every problem can be told
- * with both. Problems are collected; `finish` throws one `ConfigError` that lists them all.
+ * Reads a YAML configuration file as *nodes*: values with their path and line, so that every problem is reported with both.
+ * Problems are collected; `finish` throws one `ConfigError` that lists them all.
  */
 import { readFileSync } from 'node:fs';
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { ConfigError } from '../errors/config-error.ts';
 import { clip } from '../errors/errors.ts';
 
-/** Larger files are not schemas or topologies. */
+/** Size limit: larger files are not schemas or topologies. */
 export const FILE_LIMIT_CHARACTERS = 1024 * 1024;
-/** A file with hundreds of mistakes is another file. */
+/** Limit of reported mistakes: a file with hundreds is the wrong file. */
 const PROBLEM_LIMIT = 50;
 
 /** A value of the file. */
@@ -51,7 +51,7 @@ export class YamlFile {
     this.root = { path: '', node: this.resolve(this.document.contents) };
   }
 
-  /** Notes what is wrong at a place; goes on. */
+  /** Records a problem at a node and continues. */
   refuse(place: YamlValue, message: string): void {
     const line = place.node?.range === null || place.node?.range === undefined ? undefined : place.node.range[0];
     const where = place.path === '' ? 'the file' : place.path;
@@ -59,8 +59,8 @@ export class YamlFile {
   }
 
   /**
-   * The entries of a mapping; what is not a mapping is refused and has none. Keys outside `known` are refused by name,
-   * keys in `required` are asked for. Without `known` any text is a key.
+   * The entries of a mapping; any other value is refused and has none. Keys outside `known` are refused by name, missing ones of
+   * `required` are reported. Without `known` any text is a key.
    */
   mapping(place: YamlValue, known?: readonly string[], required: readonly string[] = []): Map<string, YamlValue> {
     const entries = new Map<string, YamlValue>();
@@ -84,7 +84,7 @@ export class YamlFile {
         continue;
       }
       const value = this.resolve(pair.value as Node | null);
-      // A key without a value has no node of its own to take the line from.
+      // A key without a value has no node with a line.
       entries.set(key, { path, node: value ?? keyNodeAsNull(keyNode) });
     }
     for (const key of required) {

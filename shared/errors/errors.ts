@@ -3,10 +3,10 @@
  *
  * - `Refusal`: the caller's turn. Nothing was changed (invariant 8); it becomes an `application/problem+json` answer
  *   (RFC 9457) with a stable `code` of the table below.
- * - `Fault`: the outside world failed (network, stream, disk); whoever catches it retries with a bound or reports.
+ * - `Fault`: the outside world failed (network, stream, disk); the code that catches it retries with a bound or reports.
  * - `BrokenInvariant` (`shared/kernel`): a bug; the process exits.
  *
- * Foreign errors are translated into one of these where they enter.
+ * Foreign errors are translated into one of these at the edge.
  */
 
 /** Every stable problem code with its HTTP status and title. `docs/api.md` documents each; a test compares the two. */
@@ -67,7 +67,7 @@ export const problems = {
 export type ProblemCode = keyof typeof problems;
 
 export interface FieldError {
-  /** Where in the input: `values[2]`, `line 17`, `signals.view.half_life`. */
+  /** The location in the input: `values[2]`, `line 17`, `signals.view.half_life`. */
   readonly path: string;
   readonly message: string;
 }
@@ -121,7 +121,7 @@ export class Refusal extends Error {
     };
   }
 
-  /** The refusal another process answered. An unknown code is a fault of that process: `undefined`. */
+  /** The refusal that another process returned. An unknown code is a fault of that process: `undefined`. */
   static fromProblem(value: unknown): Refusal | undefined {
     if (typeof value !== 'object' || value === null) return undefined;
     const { code, detail, hint, errors } = value as Partial<Problem>;
@@ -133,9 +133,9 @@ export class Refusal extends Error {
   }
 }
 
-/** Every code of a fault. Ours, never a foreign text; whoever catches one decides by it. */
+/** Every code of a fault, never a foreign text; code that catches a fault decides by it. */
 export type FaultCode =
-  // Another process, over HTTP: whether it may have acted is what counts.
+  // Another process, over HTTP: the codes say whether it may have acted.
   | 'not_sent'
   | 'no_answer'
   | 'timed_out'
@@ -189,7 +189,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Text of a client or another process, short enough to be repeated in a message. */
+/** Text of a client or another process, shortened for use in a message. */
 export function clip(text: string, limit = 64): string {
   return text.length > limit ? `${text.slice(0, limit)}…` : text;
 }

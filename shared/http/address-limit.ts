@@ -1,12 +1,12 @@
 /**
- * Connections by the address of their client, so that one client does not hold all there are. An address is what the kernel
- * says: behind a balancer, or a container engine's port forwarding, many clients have one.
+ * Limits connections by the address of their client, so that one client cannot use all of them. The address is the kernel's:
+ * behind a balancer, or a container engine's port forwarding, many clients have one.
  */
 import type { Socket } from 'node:net';
 import type { Metrics } from '../observe/metrics.ts';
 
 export interface AddressLimitOptions {
-  /** Open connections of one address; 0: as many as there may be. */
+  /** Limit of open connections of one address; 0: none. */
   readonly limit: number;
   readonly metrics: Metrics;
 }
@@ -24,7 +24,7 @@ export class AddressLimit {
     });
   }
 
-  /** Counts it until it closes; false: its address has enough, and it is not counted. */
+  /** Counts it until it closes; false if its address is at the limit, and then it is not counted. */
   admits(socket: Socket): boolean {
     if (this.limit === 0) return true;
     const address = socket.remoteAddress ?? '';

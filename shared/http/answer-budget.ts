@@ -1,13 +1,13 @@
 /**
- * How much of all answers together may be in memory: a client that asks for pages faster than it reads them would have them
- * all kept for it.
+ * Limits the memory of all answers together: without it, the answers to a client that requests pages faster than it reads them
+ * would accumulate.
  */
 import type { Context } from 'koa';
 import { Refusal } from '../errors/errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 
 export interface AnswerShare {
-  /** The answer takes so many bytes in all. Throws `overloaded` where there is no room for them; nothing is taken then. */
+  /** Reserves this many bytes in all for the answer. Throws `overloaded` if they exceed the budget; then nothing is reserved. */
   grow(bytes: number): void;
   giveBack(): void;
   readonly taken: number;
@@ -50,7 +50,7 @@ export class AnswerBudget {
   }
 }
 
-/** Of the request's answer; for an answer whose bytes are in memory before they are its body. */
+/** The budget of the request's answer, for an answer whose bytes are in memory before they become its body. */
 export function answerShareOf(ctx: Context): AnswerShare {
   return ctx.state.answerShare as AnswerShare;
 }

@@ -1,21 +1,20 @@
 /**
- * Request bodies on their way. A request is being answered only once its body is here: a few thousand uploads that never end hold
- * nothing but their sockets, until the time for a request's arrival is over.
+ * Request bodies being received. A request counts as in progress only once its body is here: a few thousand uploads that never
+ * end hold only their sockets, until the time limit for receiving a request.
  *
- * There is a limit on them all the same, and it is shared by address: one too many ends the oldest of the address that has the
- * most. So uploads that stand still give way to those that arrive, and nobody's are ended for somebody else's as long as
- * somebody else has more.
+ * Their number is limited as well, shared by address: one beyond the limit ends the oldest of the address that has the most. So
+ * stalled uploads are ended in favour of active ones, and an address loses none while another has more.
  */
 import type { Context } from 'koa';
 import { Refusal } from '../errors/errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 
 export interface ArrivingBody {
-  /** It is being read from now on. `end` is called, after `arrived` never again, where it has to give way. */
+  /** Called when reading begins. `end` is called if it has to be ended, but never after `arrived`. */
   arriving(end: (refusal: Refusal) => void): void;
-  /** It is here, or nothing more of it is waited for. */
+  /** Called when it was received, or is no longer waited for. */
   left(): void;
-  /** It is here: the request is being answered from now on. Throws where too many are. */
+  /** Called when it was received: the request is in progress from now on. Throws if too many are. */
   arrived(): void;
 }
 
@@ -28,7 +27,7 @@ interface Arrival {
 
 export class ArrivingBodies {
   private readonly limit: number;
-  /** Oldest first. An address stays for its next request, unless there are many. */
+  /** Oldest first. An address is kept for its next request, unless there are many. */
   private readonly byAddress = new Map<string, Set<Arrival>>();
   private readonly ended;
   private count = 0;
@@ -46,7 +45,7 @@ export class ArrivingBodies {
     });
   }
 
-  /** `admit`: counts the request among those being answered; throws where there are too many. */
+  /** `admit`: counts the request among those in progress; throws if there are too many. */
   of(address: string, admit: () => void): ArrivingBody {
     let arrival: Arrival | undefined;
     const left = (): void => {
@@ -103,7 +102,7 @@ export class ArrivingBodies {
   }
 }
 
-/** Of a request that has a body. */
+/** For a request that has a body. */
 export function arrivingBodyOf(ctx: Context): ArrivingBody | undefined {
   return ctx.state.arrivingBody as ArrivingBody | undefined;
 }

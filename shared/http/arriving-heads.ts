@@ -1,7 +1,7 @@
 /**
- * Heads of requests on their way. Node keeps each until it is whole, and a position makes one long: thousands of connections that
- * send all but its end would fill the memory. So what they hold together is limited, and beyond it those that hold most are
- * closed. What comes behind a request that is still being answered is counted from its answer on.
+ * Request heads being received. Node keeps each until it is complete, and a position makes one long: thousands of connections
+ * that send all but its end would fill the memory. So their total is limited, and beyond it the connections that hold most are
+ * closed. Bytes that follow a request in progress are counted from its answer on.
  */
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../kernel/kernel.ts';
@@ -12,11 +12,11 @@ const LOOK_MS = 250;
 export interface ArrivingHeadsOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
-  /** Connections that are open. */
+  /** The open connections. */
   readonly open: ReadonlySet<Socket>;
-  /** Of all together. */
+  /** Limit of all together, bytes. */
   readonly limitBytes: number;
-  /** Of one: more node refuses. */
+  /** Limit of one, bytes: Node refuses more. */
   readonly headBytes: number;
 }
 
@@ -24,7 +24,7 @@ export class ArrivingHeads {
   private readonly options: ArrivingHeadsOptions;
   /** Bytes read of a connection when its newest request was answered. */
   private readonly answeredAt = new WeakMap<Socket, number>();
-  /** Requests of a connection that are being answered. */
+  /** Requests in progress of a connection. */
   private readonly underWay = new WeakMap<Socket, number>();
   private readonly ended;
   private timer: Timer | undefined;
@@ -47,7 +47,7 @@ export class ArrivingHeads {
     this.timer = this.later();
   }
 
-  /** A head is whole. */
+  /** Called when a head is complete. */
   began(socket: Socket): void {
     this.underWay.set(socket, (this.underWay.get(socket) ?? 0) + 1);
   }
@@ -75,7 +75,7 @@ export class ArrivingHeads {
 
   private look(): void {
     const { open, limitBytes, headBytes } = this.options;
-    // So few cannot hold as much.
+    // This few connections cannot hold that much.
     if (open.size * headBytes <= limitBytes) return;
     const heads = [...open].map((socket) => ({ socket, bytes: this.held(socket) })).filter(({ bytes }) => bytes > 0);
     let total = heads.reduce((sum, { bytes }) => sum + bytes, 0);

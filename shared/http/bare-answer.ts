@@ -1,10 +1,10 @@
-/** Answers to what never reaches the application. */
+/** Answers to requests that never reach the application. */
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Refusal } from '../errors/errors.ts';
 import { type Random, randomName } from '../kernel/kernel.ts';
 
-/** What cannot be parsed as a request never reaches the application; it is answered like everything else. */
+/** Input that cannot be parsed as a request never reaches the application; it is answered like everything else. */
 export function answerBare(socket: Duplex, refusal: Refusal, random: Random): void {
   const body = JSON.stringify(refusal.toProblem());
   const headers = {

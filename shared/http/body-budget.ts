@@ -1,10 +1,12 @@
-/** How much of all write bodies together may be in memory: thousands of requests of 2 MiB each would not fit. */
+/** Limits the memory of all write bodies together: thousands of requests of 2 MiB each would not fit. */
 import { Refusal } from '../errors/errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 
-/** What one request has taken of the budget. */
+/** The share of one request in the budget. */
 export interface BodyShare {
-  /** Throws `overloaded` when the budget is used up, `body_too_large` when it alone is more; nothing is taken then. */
+  /**
+   * Throws `overloaded` if the budget is used up, `body_too_large` if this request alone exceeds it; then nothing is reserved.
+   */
   readonly take: (bytes: number) => void;
   readonly giveBack: () => void;
 }

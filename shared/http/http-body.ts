@@ -1,10 +1,10 @@
-/** Reading request bodies: bounded, of the accepted types, and with errors that say where. */
+/** Reads request bodies: bounded, of the accepted types, and with errors that give the location. */
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
 import { clip, Refusal } from '../errors/errors.ts';
 import { arrivingBodyOf } from './arriving-bodies.ts';
 
-/** Refuses with 415 unless the content type is one of `accepted` (UTF-8, not compressed). Answers which one it is. */
+/** Refuses with 415 unless the content type is one of `accepted` (UTF-8, not compressed). Returns which one it is. */
 export function requireType<T extends string>(ctx: Context, accepted: readonly T[]): T {
   const header = ctx.get('content-type');
   const [type = '', ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
@@ -25,9 +25,9 @@ export function requireType<T extends string>(ctx: Context, accepted: readonly T
 }
 
 /**
- * The whole body. A larger one is refused with 413, up front where `Content-Length` tells; what still arrives of it is
- * discarded, bounded by the server's request time-out, so that the client can read the answer. `reserve` is told of every
- * part as it arrives and may throw a refusal.
+ * The whole body. A larger one is refused with 413, in advance if `Content-Length` is known; the rest of it is discarded, bounded
+ * by the server's request time-out, so that the client can read the answer. `reserve` is called with every part as it arrives and
+ * may throw a refusal.
  */
 export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: number) => void): Promise<Buffer> {
   const request = ctx.req;
@@ -74,13 +74,13 @@ export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: num
         }
         resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
       });
-    // Nobody is left to read the answer; the refusal only ends the handler.
+    // The client has disconnected; the refusal only ends the handler.
     const onBroken = (): void => {
       request.on('error', () => {});
       end(() => reject(new Refusal('invalid_request', 'the connection closed before the end of the body')));
     };
     arrival?.arriving((refusal) => {
-      // What it has of its body may never come; its socket is worth more than its next request.
+      // The rest of its body may never arrive; freeing its socket is worth more than its next request.
       ctx.set('connection', 'close');
       request.resume();
       end(() => reject(refusal));
@@ -92,7 +92,7 @@ export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: num
   });
 }
 
-/** The client waits for a word before it sends the body: "100 Continue" is said once the request is known to be read. */
+/** The client waits before it sends the body: "100 Continue" is sent once it is certain that the body will be read. */
 export function expectsContinue({ headers, httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.1' && headers.expect?.toLowerCase() === '100-continue';
 }

@@ -1,6 +1,6 @@
 /**
- * Kept connections to one HTTP server: the one door through which routers and regions call each other. A simulation opens
- * it onto a network of its own; nothing else about the links differs there.
+ * Kept-alive connections to one HTTP server, through which routers and regions call each other. A simulation replaces it by a
+ * network of its own; nothing else about the links differs there.
  */
 import { Pool } from 'undici';
 
@@ -20,9 +20,9 @@ export interface HttpReply {
 }
 
 export interface HttpPool {
-  /** Throws undici's errors: their `code` tells a connection that failed from an answer that did not come. */
+  /** Throws undici's errors: their `code` distinguishes a failed connection from a missing answer. */
   request(call: HttpCall): Promise<HttpReply>;
-  /** Lets what is under way end. */
+  /** Lets requests in flight finish. */
   close(): Promise<void>;
   destroy(): Promise<void>;
 }
@@ -40,7 +40,7 @@ export const openHttpPool: OpenHttpPool = ({ url, connections, connectMs, answer
   new Pool(url, {
     connections,
     connect: { timeout: connectMs },
-    // Below the regions' own keep-alive, so that a request never meets a connection just being closed.
+    // Below the regions' own keep-alive, so that a request is never sent on a connection that is being closed.
     keepAliveTimeout: 10_000,
     keepAliveMaxTimeout: 20_000,
     // Every request has its own limit.

@@ -1,9 +1,9 @@
 /**
- * The HTTP ground under router and region: request ids, problem+json, unknown routes and methods, metrics, structured
- * logs, and a server that drains before it closes.
+ * The HTTP base of router and region: request ids, problem+json, unknown routes and methods, metrics, structured logs, and a
+ * server that drains before it closes.
  *
- * Promise: every failure is answered as RFC 9457 problem details with a code of the one table; nothing of an internal
- * error reaches the client but its request id.
+ * Promise: every failure is answered as RFC 9457 problem details with a code of the one table; of an internal error only the
+ * request id reaches the client.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
@@ -27,20 +27,20 @@ const SLOW_MS = 1_000;
 const ARRIVAL_MS = 15_000;
 /** Common balancers keep a connection for 60 s. */
 export const KEEP_ALIVE_MS = 75_000;
-/** All headers but the one that may hold a position. */
+/** Limit of all headers except the one that may hold a position. */
 const HEADER_LIMIT_BYTES = 32 * 1024;
-/** With it, or with the query: a position of 2,000 origins is 128 KiB at most, and a tenth more where it is percent-encoded. */
+/** Limit with it, or with the query: a position of 2,000 origins is 128 KiB at most, a tenth more if percent-encoded. */
 export const HEAD_LIMIT_BYTES = 192 * 1024;
-/** All heads on their way together. */
+/** Limit of all heads being received together. */
 const HEADS_LIMIT_BYTES = 64 * 1024 * 1024;
 const POSITION_HEADER = 'x-tidal-position';
-/** Answers up to it are not counted: all connections together have less of them than the budget. */
+/** Answers up to this size are not counted: those of all connections together are below the budget. */
 const SMALL_BYTES = 4 * 1024;
 /** Node would drop further ones silently. */
 const HEADERS_LIMIT = 1_000;
-/** A connection that is refused at once is closed after this long: closed any sooner, the answer may be lost with it. */
+/** A connection that is refused at once is closed after this long: if it were closed earlier, the answer might be lost. */
 const REFUSED_OPEN_MS = 1_000;
-/** How often node looks for requests whose time is over: at most so much later they are ended. */
+/** How often Node checks for expired requests: they are ended at most this much later. */
 const LOOK_EVERY_MS = 1_000;
 
 const requestIdPattern = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
@@ -53,16 +53,16 @@ export interface HttpAppOptions {
   readonly limits: HttpLimits;
 }
 
-/** Of one process. Beyond them requests are refused with `overloaded`, but for `/health*` and `/metrics*`. */
+/** Limits of one process. Beyond them requests are refused with `overloaded`, except `/health*` and `/metrics*`. */
 export interface HttpLimits {
-  /** Requests being answered: those whose body has arrived. */
+  /** Requests in progress: those whose body was received. */
   readonly inFlight: number;
   readonly arrivingBodies: number;
   /** Answers in memory, all together. */
   readonly answersBytes: number;
 }
 
-/** Found by the listener, to be answered by the application. */
+/** A refusal found by the listener, to be answered by the application. */
 const refusedUpFront = new WeakMap<IncomingMessage, Refusal>();
 
 /** The id under which this request is logged, here and in the region it is forwarded to. */
@@ -70,7 +70,7 @@ export function requestIdOf(ctx: Context): string {
   return String(ctx.state.requestId);
 }
 
-/** A Koa application with the ground laid; add `@koa/router` routes to it. */
+/** A Koa application with this base; add `@koa/router` routes to it. */
 export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOptions): Koa {
   const requests = metrics.counter({
     name: 'tidal_http_requests_total',
@@ -130,13 +130,13 @@ export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOp
       answerProblem(ctx, error);
     } finally {
       arrivingBodyOf(ctx)?.left();
-      // Nobody is left to take it, and nothing will say so any more.
+      // The client has disconnected, and no further event will report it.
       if (ctx.res.destroyed) answer.giveBack();
       else if (answer.taken > 0) {
         ctx.res.once('finish', answer.giveBack);
         ctx.res.once('close', answer.giveBack);
       }
-      // The client was not told to send its body, so what it sends next may be a body or a request.
+      // The client got no "100 Continue", so what it sends next may be a body or a request.
       if (expectsContinue(ctx.req) && ctx.state.continued !== true) ctx.set('connection', 'close');
       if (admitted) inFlight -= 1;
       const durationMs = clock.monotonicMs() - startMs;
@@ -153,7 +153,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** As Koa would on its way out, where its size comes too late to be refused. */
+/** As Koa would later, when its size is known too late for a refusal. */
 function serialize(ctx: Context): void {
   const { body } = ctx;
   if (typeof body !== 'object' || body === null || Buffer.isBuffer(body)) return;
@@ -223,7 +223,7 @@ function isHangUp(error: unknown): boolean {
 }
 
 export interface ListenOptions {
-  /** A Koa application, or what stands in for one. */
+  /** A Koa application, or a replacement for one. */
   readonly app: { callback(): (request: IncomingMessage, response: ServerResponse) => Promise<unknown> };
   readonly metrics: Metrics;
   /**
@@ -231,7 +231,7 @@ export interface ListenOptions {
    * connections closed; twice as many are not accepted at all.
    */
   readonly maxConnections: number;
-  /** Of one client address; further ones are answered `overloaded` and closed at once. Absent or 0: no limit of its own. */
+  /** Limit for one client address; further ones are answered `overloaded` and closed at once. Absent or 0: no such limit. */
   readonly maxAddressConnections?: number;
   readonly host: string;
   /** 0: any free port. */
@@ -239,29 +239,29 @@ export interface ListenOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
-  /** How long a kept connection may be idle: above what balancers keep theirs, or they would meet it just being closed. */
+  /** How long a kept connection may be idle: longer than balancers keep theirs, or they would use one that is being closed. */
   readonly keepAliveMs?: number;
   /** How long a client may take to send a whole request. Does not count while a kept connection is idle. */
   readonly arrivalMs?: number;
-  /** What the heads of requests on their way may hold together. */
+  /** Limit of all request heads being received, bytes. */
   readonly headsBytes?: number;
   /**
-   * Whether a client that closes its half after a request still wants the answer. Between processes it does not: there it is how
-   * one hears that nobody waits any more.
+   * Whether a client that closes its half after a request still wants the answer. Between processes it does not: there it means
+   * that the caller no longer waits.
    */
   readonly halfOpen?: boolean;
-  /** How long requests under way may take after `close`; then their connections are cut. */
+  /** How long requests in progress may take after `close`; then their connections are closed. */
   readonly drainLimitMs?: number;
 }
 
 export interface Listening {
   /** `http://host:port`, with the real port. */
   readonly url: string;
-  /** Stops accepting, lets requests under way finish, closes every connection. Idempotent. */
+  /** Stops accepting, lets requests in progress finish, closes every connection. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Resolves when the port is open; throws `ConfigError` when it cannot be. */
+/** Resolves when the port is open; throws `ConfigError` if it cannot be opened. */
 export async function listen(options: ListenOptions): Promise<Listening> {
   const { app, host, port, log, clock, random, metrics, maxConnections } = options;
   const { drainLimitMs = 5_000, keepAliveMs = KEEP_ALIVE_MS, arrivalMs = ARRIVAL_MS, halfOpen = true } = options;
@@ -274,9 +274,9 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   });
   const addresses = new AddressLimit({ limit: maxAddressConnections, metrics });
   const open = new Set<Socket>();
-  /** Answered before they asked: what arrives on them is nothing. */
+  /** Connections answered before their request: data received on them is ignored. */
   const answered = new WeakSet<Socket>();
-  /** Those that came when there were enough already. */
+  /** Connections opened beyond the limit. */
   const over = new WeakSet<Socket>();
   metrics.gauge({
     name: 'tidal_http_connections',
@@ -297,7 +297,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
         ? new Refusal('overloaded', `${maxConnections} connections are already open`)
         : flawOf(request);
     if (refusal !== undefined) {
-      // Whoever sends such a request does not mean the next one either.
+      // A client that sends such a request is not trusted with the next one.
       response.setHeader('connection', 'close');
       refusedUpFront.set(request, refusal);
       request.resume();
@@ -311,15 +311,15 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       headersTimeout: arrivalMs,
       keepAliveTimeout: keepAliveMs,
       connectionsCheckingInterval: Math.min(LOOK_EVERY_MS, arrivalMs),
-      // Refused by the application instead, as everything else is.
+      // Refused by the application instead, like everything else.
       requireHostHeader: false,
     },
     onRequest,
   );
-  // All of them are seen: one that was dropped could be the idempotency key.
+  // All headers are kept: a dropped one could be the idempotency key.
   server.maxHeadersCount = 0;
   Object.assign(server, { httpAllowHalfOpen: halfOpen });
-  // Without a listener node says "100 Continue" before anybody has looked at the request, or answers 417 by itself.
+  // Without a listener Node sends "100 Continue" before the request is checked, or answers 417 by itself.
   server.on('checkContinue', onRequest);
   server.on('checkExpectation', onRequest);
   server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
@@ -370,7 +370,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   };
 }
 
-/** What node would answer by itself, without a body, or take although it may be another request for somebody in between. */
+/** Requests that Node would answer by itself, without a body, or accept although a proxy may read them as another request. */
 function flawOf(request: IncomingMessage): Refusal | undefined {
   const { rawHeaders, headers } = request;
   const count = rawHeaders.length / 2;

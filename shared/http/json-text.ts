@@ -1,9 +1,9 @@
 /**
- * JSON of clients: what is refused before and after it is parsed, and where a text stops being JSON.
+ * JSON of clients: the checks before and after parsing, and the location of a syntax error.
  *
- * Before: nesting and width, in one pass that ends at the first excess, so that a body made to be expensive costs no more than its
- * bytes. After: numbers that a 64-bit floating-point number does not hold. `JSON.parse` rounds them silently, and an id that
- * came back as its neighbour is worse than a refusal; only the text tells, so the same pass notes where it has to be looked at.
+ * Before: nesting and width, in one scan that ends at the first excess, so that an expensive body costs no more than its bytes.
+ * After: numbers that a 64-bit floating-point number cannot represent. `JSON.parse` rounds them silently, and an id that is
+ * returned as its neighbour is worse than a refusal; only the text shows it, so the same scan records where it has to be checked.
  */
 import { clip, Refusal } from '../errors/errors.ts';
 
@@ -11,11 +11,11 @@ import { clip, Refusal } from '../errors/errors.ts';
 export const JSON_DEPTH_LIMIT = 16;
 /** Metadata has at most 256. */
 export const JSON_MEMBERS_LIMIT = 1_024;
-/** Above what fits into one event (256 KiB) as a list of texts, and above the writes of a bulk. */
+/** Above the number of texts that fit one event (256 KiB), and above the writes of a bulk. */
 export const JSON_ELEMENTS_LIMIT = 100_000;
 
 export interface JsonRules {
-  /** `allowed`: between processes, which write what they hold. */
+  /** `allowed`: between processes, which write exact values. */
   readonly inexact?: 'refused' | 'allowed';
 }
 
@@ -65,15 +65,15 @@ const CLOSE_ARRAY = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
-/** Integers of so many digits, and decimals down to so many bytes, are kept whatever the digits are. */
+/** Integers of up to this many digits, and decimals of up to this many bytes, are represented whatever the digits. */
 const EXACT_DIGITS = 15;
 const DECIMAL_LIMIT_BYTES = 300;
 
 /**
- * Where the first number begins that changes when it is parsed. Throws a `Refusal` for what is nested too deeply or too wide. Does
- * not judge the syntax: of a text that is not JSON the answer means nothing.
+ * The offset of the first number that changes when it is parsed. Throws a `Refusal` for texts that are too deep or too wide. Does
+ * not check the syntax: for a text that is not JSON the result has no meaning.
  *
- * Arrays of numbers are passed over: they are vectors, whose values are rounded to 32 bits anyway, or refused wherever they stand.
+ * Arrays of numbers are skipped: they are vectors, whose values are rounded to 32 bits anyway, or refused elsewhere.
  */
 function inexactNumber(text: string, where: string): number | undefined {
   let suspect: number | undefined;
@@ -109,7 +109,7 @@ function inexactNumber(text: string, where: string): number | undefined {
   return suspect;
 }
 
-/** What an array of numbers has up to its end. */
+/** The elements of an array of numbers. */
 const numbers = /[\d\-+.eE,\s]*\]/y;
 
 function tooDeep(where: string): Refusal {
@@ -133,7 +133,7 @@ function closingQuote(text: string, at: number): number {
   return text.length;
 }
 
-/** The unit after the number that begins at `start`; negative where the number changes when it is parsed. */
+/** The unit after the number that begins at `start`; negative if the number changes when it is parsed. */
 function numberEnd(text: string, start: number): number {
   let at = start;
   let unit = text.charCodeAt(at);
@@ -163,21 +163,21 @@ function numberEnd(text: string, start: number): number {
   return isKept(text.slice(start, at)) ? at : -at;
 }
 
-/** A fraction that is lost begins with zeros or with nines. */
+/** A fraction that would be lost begins with zeros or with nines. */
 function mayBecomeWhole(text: string, fraction: number): boolean {
   const unit = text.charCodeAt(fraction);
   return (unit === ZERO || unit === NINE) && text.charCodeAt(fraction + 1) === unit;
 }
 
-/** The least number of full precision. */
+/** The smallest number of full precision. */
 const LEAST_NORMAL = 2.2250738585072014e-308;
-/** From here on a number has no room for a whole decimal of its fraction: only what it holds exactly is kept. */
+/** From here on a number has less precision than one decimal of its fraction: only exact ones are accepted. */
 const LEAST_COARSE = 1e15;
 
-/** Whether a 64-bit floating-point number holds the number: whole ones exactly, decimals to the nearest. */
+/** Whether a 64-bit floating-point number represents the number: integers exactly, decimals to the nearest. */
 function isKept(number: string): boolean {
   const value = Math.abs(Number(number));
-  // What is no number at all is refused as JSON.
+  // A text that is not a number is refused as JSON.
   if (Number.isNaN(value)) return true;
   const written = decimalOf(number);
   if (written.digits === '') return !number.startsWith('-');
@@ -198,7 +198,7 @@ function decimalOf(number: string): { readonly digits: string; readonly exponent
 
 const beforeColon = /\s*:/y;
 
-/** The path of the value that begins at `position` of a JSON text, as refusals of writes name it: `[3]: metadata.tweet`. */
+/** The path of the value that begins at `position` of a JSON text, in the format of refusals of writes: `[3]: metadata.tweet`. */
 function pathOf(text: string, position: number): string {
   const around: (string | number)[] = [];
   for (let at = 0; at < position; at++) {
@@ -229,7 +229,7 @@ function pathOf(text: string, position: number): string {
 const literal = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\w.+-])|(?:true|false|null)(?!\w)/y;
 const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
-/** Where the string that starts at `start` ends, exclusively; undefined when it is not one. */
+/** The exclusive end of the string that starts at `start`; undefined if it is not one. */
 function stringEnd(text: string, start: number): number | undefined {
   for (let position = start + 1; position < text.length; position += 1) {
     const code = text.charCodeAt(position);
@@ -243,13 +243,13 @@ function stringEnd(text: string, start: number): number | undefined {
   return undefined;
 }
 
-/** Where the number or name that starts at `start` ends, exclusively; undefined when it is neither. */
+/** The exclusive end of the number or name that starts at `start`; undefined if it is neither. */
 function literalEnd(text: string, start: number): number | undefined {
   literal.lastIndex = start;
   return literal.test(text) ? literal.lastIndex : undefined;
 }
 
-/** Where an invalid JSON text stops being one, in UTF-16 units. The engine tells only sometimes. */
+/** The offset of the error in an invalid JSON text, in UTF-16 units. The engine reports it only sometimes. */
 export function jsonErrorPosition(text: string): number {
   const open: string[] = [];
   let want: 'value' | 'value or ]' | 'key' | 'key or }' | ':' | 'comma or close' = 'value';

@@ -1,5 +1,5 @@
 /**
- * What every part of the system takes from its surroundings: time, chance and timers.
+ * What every part of the system receives from its environment: clock, randomness and timers.
  *
  * Nothing outside `shared/kernel` and `shared/config` reads `Date.now`, `Math.random`, raw timers or `process.env`
  * (`test/unit/project/rooms.test.ts` enforces it). Parts receive these interfaces through their constructors, so that a
@@ -26,7 +26,7 @@ export interface Random {
   bytes(count: number): Uint8Array;
 }
 
-/** A broken invariant: a bug in this program. The process that meets one exits; it never answers and goes on. */
+/** A broken invariant: a bug in this program. The process exits; it neither answers nor continues. */
 export class BrokenInvariant extends Error {
   override readonly name = 'BrokenInvariant';
 }
@@ -51,7 +51,7 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   });
 }
 
-/** The promise's value, or `otherwise` once `ms` have passed. The promise itself goes on. */
+/** The promise's value, or `otherwise` once `ms` have passed. The promise itself is not cancelled. */
 export function within<T, U>(clock: Clock, ms: number, promise: Promise<T>, otherwise: U): Promise<T | U> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(ms, () => resolve(otherwise));
@@ -70,7 +70,7 @@ export function within<T, U>(clock: Clock, ms: number, promise: Promise<T>, othe
 
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
-/** `length` characters of lower-case base32: 5 bits of chance each. */
+/** `length` random characters of lower-case base32: 5 bits each. */
 export function randomName(random: Random, length: number): string {
   let name = '';
   for (const byte of random.bytes(length)) name += base32[byte & 31];

@@ -1,8 +1,9 @@
 /**
- * The life of a service process: start, wait for a signal, stop in order, leave.
+ * The life cycle of a service process: start, wait for a signal, stop in order, exit.
  *
- * Exit codes: 0 after an orderly stop; 2 when what the operator gave cannot be used (`ConfigError`, printed in plain
- * words; see `refused.ts` for supervisors that start everything again); 1 for everything else, at once: a broken invariant must not go on and must not answer.
+ * Exit codes: 0 after an orderly stop; 2 for an invalid configuration (`ConfigError`, printed as text; see `refused.ts` for
+ * supervisors that restart everything); 1 for everything else, at once: after a broken invariant the process must neither
+ * continue nor answer.
  */
 import { type EndCause, onEndAsked } from './ending.ts';
 import type { Clock } from './kernel.ts';
@@ -11,13 +12,13 @@ import { systemClock } from './system.ts';
 
 export interface Service {
   /**
-   * Stops accepting, finishes what it took, closes. `together` is aborted, now or on the way, when whoever started this
-   * process ends too, or asks for haste: nothing is handed to others then, and nobody is waited for.
+   * Stops accepting, finishes accepted requests, closes. `together` is aborted, at once or later, if the parent of this process
+   * ends too, or sends a second signal: then nothing is handed over, and nothing is waited for.
    */
   stop(together: AbortSignal): Promise<void>;
 }
 
-/** How long an orderly stop may take, besides what was configured to be waited for. */
+/** How long an orderly stop may take, in addition to configured waits. */
 export const STOP_LIMIT_MS = 15_000;
 
 export interface RunOptions {
@@ -31,7 +32,7 @@ export interface RunOptions {
   readonly clock?: Clock;
 }
 
-/** Never resolves with a value worth having: the process leaves from inside. */
+/** Never resolves: the process exits inside. */
 export async function runService({
   log,
   start,
@@ -59,12 +60,12 @@ export async function runService({
     });
   };
   onEndAsked((cause: EndCause) => {
-    // Asked again, it hurries.
+    // A second signal stops without waiting.
     if (asked || cause === 'parent ended') together.abort();
     if (asked) return;
     asked = true;
     log.info('shutdown signal received', { cause });
-    // What a start has done by then is what a crash at that moment leaves: nobody was answered.
+    // An interrupted start is equivalent to a crash at that point: nothing was acknowledged.
     if (service === undefined) stopped();
     limit();
     service?.stop(together.signal).then(stopped, crash('the orderly stop failed'));

@@ -1,10 +1,10 @@
 /**
- * A start that is refused: what the operator gave cannot be used. The reason goes to standard error, the exit code is 2.
+ * A start that is refused because the configuration is invalid. The reason is written to standard error, the exit code is 2.
  *
- * Under a supervisor that starts everything again, whatever its exit code (`restart: unless-stopped`), that would be a
- * loop without a word. With `TIDAL_HOLD_REFUSED=1` the process stays instead, on the address it was to listen on, and answers
- * every request with 503 `configuration_refused` and the reason: the container is unhealthy, and a router's `/health` says
- * why. Started again, it looks anew.
+ * Under a supervisor that restarts everything, whatever its exit code (`restart: unless-stopped`), that would be a silent loop.
+ * With `TIDAL_HOLD_REFUSED=1` the process stays instead, on its configured address, and answers every request with 503
+ * `configuration_refused` and the reason: the container is unhealthy, and a router's `/health` shows the reason. A restart reads
+ * the configuration again.
  */
 import { createServer } from 'node:http';
 import { Refusal } from '../errors/errors.ts';
@@ -12,7 +12,7 @@ import { onEndAsked } from './ending.ts';
 
 const DETAIL_LIMIT = 2_000;
 
-/** The process leaves from inside. */
+/** The process exits inside. */
 export async function leaveRefused(message: string): Promise<never> {
   process.stderr.write(`${message}\n`);
   const [, host, port] = /^\[?(.+?)\]?:(\d{1,5})$/.exec(process.env.TIDAL_LISTEN ?? '') ?? [];
@@ -40,7 +40,7 @@ export async function leaveRefused(message: string): Promise<never> {
   return new Promise<never>(() => {});
 }
 
-/** What `load` answers; a `ConfigError` it throws refuses the start. */
+/** The result of `load`; a `ConfigError` that it throws refuses the start. */
 export async function configured<T>(load: () => T): Promise<T> {
   try {
     return load();

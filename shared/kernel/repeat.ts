@@ -1,8 +1,8 @@
-/** An action again and again, one at a time, with a pause after each. */
+/** Repeats an action, one run at a time, with a pause after each. */
 import { type Clock, sleep } from './kernel.ts';
 
 export interface Repetition {
-  /** Resolves when the action under way, if any, has ended. Idempotent. */
+  /** Resolves when the run in progress, if any, has ended. Idempotent. */
   stop(): Promise<void>;
 }
 
@@ -10,7 +10,7 @@ export interface RepeatOptions {
   readonly clock: Clock;
   /** Pause between the end of one run and the start of the next; the first runs at once. */
   readonly pauseMs: number;
-  /** Handles its own failures: what it throws is not caught here. */
+  /** Must handle its own failures: exceptions are not caught here. */
   readonly action: () => Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** The production clock and chance. Only `main.ts` files construct them. */
+/** The production clock and randomness. Only `main.ts` files construct them. */
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Clock, Random, Timer } from './kernel.ts';

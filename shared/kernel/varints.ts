@@ -1,12 +1,12 @@
 /**
- * LEB128 varints of non-negative integers below 2^53, to and from bytes in memory. A writer throws `BrokenInvariant` for
- * anything else: what is written can be read back.
+ * LEB128 varints of non-negative integers below 2^53, to and from bytes in memory. A writer throws `BrokenInvariant` for anything
+ * else, so that everything written can be read back.
  */
 import { BrokenInvariant } from './kernel.ts';
 
 const TWO_28 = 268_435_456;
 
-/** Throws where a varint cannot hold the value. */
+/** Throws if a varint cannot hold the value. */
 function requireVarint(value: number): void {
   if (Number.isSafeInteger(value) && value >= 0) return;
   throw new BrokenInvariant(`a varint holds an integer from 0 to 2^53 - 1, not ${value}`);
@@ -14,7 +14,7 @@ function requireVarint(value: number): void {
 
 export class VarintWriter {
   protected buffer: Buffer;
-  /** Bytes written so far; set back, what was written after it is taken back. */
+  /** Bytes written so far; setting it back discards what was written after it. */
   length: number;
 
   constructor(capacity: number, start = 0) {
@@ -22,7 +22,7 @@ export class VarintWriter {
     this.length = start;
   }
 
-  /** Room for `bytes` more: asked for once a pair, so that single values need not look. */
+  /** Reserves `bytes` more: called once a pair, so that single values need no check. */
   reserve(bytes: number): void {
     if (this.length + bytes <= this.buffer.length) return;
     const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.length + bytes));
@@ -63,7 +63,7 @@ export class VarintWriter {
     this.buffer[this.length++] = bits;
   }
 
-  /** What was written since the last call; valid until the next write. */
+  /** The bytes written since the last call; valid until the next write. */
   drain(): Buffer {
     const written = this.buffer.subarray(0, this.length);
     this.length = 0;
@@ -73,7 +73,7 @@ export class VarintWriter {
 
 export class VarintReader {
   protected source: Uint8Array;
-  /** Where the next value begins. */
+  /** Offset of the next value. */
   position: number;
 
   constructor(source: Uint8Array = new Uint8Array(0), position = 0) {
@@ -81,7 +81,7 @@ export class VarintReader {
     this.position = position;
   }
 
-  /** Goes on reading elsewhere. */
+  /** Continues reading elsewhere. */
   seek(source: Uint8Array, position: number): void {
     this.source = source;
     this.position = position;
@@ -96,7 +96,7 @@ export class VarintReader {
     return this.source[this.position++]!;
   }
 
-  /** Of bytes that no writer wrote it may return what is no safe integer. */
+  /** For bytes that no writer wrote it may return a value that is not a safe integer. */
   varint(): number {
     const { source } = this;
     let low = source[this.position++]!;

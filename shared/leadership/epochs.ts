@@ -1,14 +1,14 @@
 /**
- * Epoch numbers: which ones a process believes, and which one a router gives next (ADR 15).
+ * Epoch numbers: which ones a process accepts as plausible, and which one a router gives next (ADR 15).
  *
- * Believing: an epoch far beyond every known one is a forgery or a bug. Believed, it would end all leadership, because no
- * number is left above it. So one step never exceeds `EPOCH_STEP_LIMIT`.
+ * Plausibility: an epoch far beyond every known one is a forgery or a bug. If it were accepted, it would end all leadership,
+ * because no number is left above it. So one step never exceeds `EPOCH_STEP_LIMIT`.
  *
- * Giving: no epoch is given to two regions while any disk remembers it. A region that answers nobody may know epochs that
- * nobody else does. While one is unresponsive, the next epoch is a *reserved* number, a multiple of 50 from 1,000 on whose last
- * three digits name the region it is given to; while none is, it is one more, above everything on any disk. So an epoch
- * that only the unresponsive region knows is not given again: a reserved one belongs to one region, and the others are given
- * only after their predecessor and when everybody but its leader was heard.
+ * The next epoch: no epoch is given to two regions while any disk remembers it. A region that does not answer may know epochs
+ * that no other region does. While one is unresponsive, the next epoch is a *reserved* number, a multiple of 50 from 1,000 on
+ * whose last three digits name the region it is given to; while none is, it is one more, above everything on any disk. So an
+ * epoch that only the unresponsive region knows is not given again: a reserved one belongs to one region, and the others are
+ * given only after their predecessor and when all regions except its leader have answered.
  */
 import { assert } from '../kernel/kernel.ts';
 
@@ -20,7 +20,7 @@ export const EPOCH_LIMIT = Number.MAX_SAFE_INTEGER - EPOCH_STEP_LIMIT;
 const RESERVED_FROM = 1_000;
 const RESERVED_EVERY = 50;
 
-/** Why an epoch cannot be one, when `known` is the highest known so far; undefined when it can. */
+/** Why an epoch is implausible if `known` is the highest known so far; undefined if it is plausible. */
 export function epochRefusal(epoch: unknown, known: number): string | undefined {
   if (typeof epoch !== 'number' || !Number.isInteger(epoch) || epoch < 1) return 'the epoch is not a number from 1 on';
   const limit = Math.min(known + EPOCH_STEP_LIMIT, EPOCH_LIMIT);
@@ -28,7 +28,7 @@ export function epochRefusal(epoch: unknown, known: number): string | undefined 
   return `epoch ${epoch} is beyond ${limit}, ${EPOCH_STEP_LIMIT} above the highest known epoch ${known}`;
 }
 
-/** The highest of `epochs` that is reached from `from` without a step beyond the limit; `from` when none is. */
+/** The highest of `epochs` that is reached from `from` without a step beyond the limit; `from` if none is. */
 export function highestCredible(from: number, epochs: Iterable<number>): number {
   let highest = from;
   for (const epoch of [...new Set(epochs)].sort((a, b) => a - b)) {
@@ -44,7 +44,7 @@ export function credibleInLog(epochs: readonly number[]): number {
 }
 
 export interface NextEpoch {
-  /** The highest epoch that anybody who answered knows. */
+  /** The highest epoch known to the regions that answered. */
   readonly highest: number;
   /** Whether a region that might know a higher one did not answer. */
   readonly unresponsive: boolean;
@@ -59,7 +59,7 @@ export function nextEpoch({ highest, unresponsive, leader, regions }: NextEpoch)
   const place = regions.indexOf(leader);
   assert(place >= 0 && place < RESERVED_FROM / RESERVED_EVERY, 'an epoch is given to a region of the topology');
   let epoch = highest + 1;
-  // One more than before is the only way to a number that is not reserved, so none of these is passed over.
+  // A number that is not reserved is only reached in steps of one, so none of these is skipped.
   if (unresponsive || (epoch >= RESERVED_FROM && epoch % RESERVED_EVERY === 0)) {
     const own = Math.floor(epoch / RESERVED_FROM) * RESERVED_FROM + place * RESERVED_EVERY;
     epoch = own >= Math.max(epoch, RESERVED_FROM) ? own : own + RESERVED_FROM;

@@ -6,31 +6,31 @@ export interface Leadership {
   readonly leader: string;
   /** Counts leaderships; grows with every promotion, never goes back. */
   readonly epoch: number;
-  /** Chance, made anew with every change: tells one's own change from another's after an error. */
+  /** Random for every change: distinguishes one's own change from another's after an error. */
   readonly nonce: string;
-  /** A planned promotion under way: the leader refuses new writes once it has seen it. */
+  /** A planned promotion in progress: the leader refuses new writes once it has seen it. */
   readonly handover?: { readonly to: string; readonly id: string };
 }
 
-/** What a record is judged by. */
+/** The context in which a record is judged. */
 export interface LeadershipRules {
-  /** Of the topology; absent where names are judged by whoever reads the record next. */
+  /** Regions of the topology; absent if names are judged by the next reader of the record. */
   readonly regions?: readonly string[] | undefined;
-  /** The highest epoch this process believes; 0 when it knows none. */
+  /** The highest epoch known to this process; 0 if it knows none. */
   readonly knownEpoch: number;
 }
 
-/** A value in the place of a record that is none of this cluster: why. */
+/** Why a value in place of a record is invalid. */
 export interface Unsound {
   readonly unsound: string;
 }
 
-/** Nonces and ids are 13 to 16 characters; more is no name. */
+/** Nonces and ids have 13 to 16 characters; longer ones are invalid. */
 const NAME_LIMIT = 128;
 
 /**
- * The only way from a value to a record, wherever it was read or reported. What names a region outside the topology, has a
- * malformed field or an epoch far beyond the known one is no record: nothing of it is used.
+ * The only way from a value to a record, wherever it was read or reported. A value that names a region outside the topology, has
+ * a malformed field or an epoch far beyond the known one is invalid: nothing of it is used.
  */
 export function parseLeadership(value: unknown, { regions, knownEpoch }: LeadershipRules): Leadership | Unsound {
   if (typeof value !== 'object' || value === null) return { unsound: 'it is not an object' };
@@ -50,8 +50,8 @@ export function parseLeadership(value: unknown, { regions, knownEpoch }: Leaders
 }
 
 /**
- * A record remembered on a disk. An earlier release stored whatever the key held, so it is judged like any other: against
- * the highest epoch that can be believed of the log beside it.
+ * A record stored on a disk. An earlier release stored any value of the key, so it is judged like others: against the highest
+ * plausible epoch of the log on the same disk.
  */
 export function parseRemembered(
   value: unknown,
@@ -85,28 +85,28 @@ export function aliveKey(region: string): string {
   return `alive.${region}`;
 }
 
-/** What a region says of itself in its alive key; that it changes is what counts. */
+/** The value of a region's heartbeat; what matters is that it changes. */
 export interface Alive {
   readonly region: string;
-  /** Cut off by a drill: not to be replaced. */
+  /** True while partitioned by a drill: it must not be replaced. */
   readonly partitioned: boolean;
-  /** Its own clock when it wrote this, epoch ms: to be compared with what it says of its clock elsewhere, and nothing else. */
+  /** Its own clock when it wrote this, epoch ms: only to be compared with its other reports of its clock. */
   readonly clockMs: number;
 }
 
-/** Undefined when the value is no heartbeat of this region. */
+/** Undefined if the value is not a heartbeat of this region. */
 export function parseAlive(value: unknown, of: string): Alive | undefined {
   const { region, partitioned, clockMs } = (value ?? {}) as Partial<Alive>;
   if (region !== of || typeof partitioned !== 'boolean' || !isClockMs(clockMs)) return undefined;
   return { region, partitioned, clockMs };
 }
 
-/** What the lease key holds: who holds it. */
+/** The value of the lease key: its holder. */
 export interface LeaseValue {
   readonly holder: string;
 }
 
-/** Undefined when the value is no lease. */
+/** Undefined if the value is not a lease. */
 export function parseLease(value: unknown): LeaseValue | undefined {
   const { holder } = (value ?? {}) as Partial<LeaseValue>;
   return isName(holder) ? { holder } : undefined;

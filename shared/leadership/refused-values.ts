@@ -1,21 +1,21 @@
 /**
- * Values of the control bucket, and reports of them, that were refused: each value is logged once however often it is read
- * again, every reading of one is counted, and each is named in the status while its source holds it and for a minute
- * afterwards, because it is put right sooner than anybody looks.
+ * Values of the control bucket, and reports of them, that were refused: each value is logged once however often it is read, every
+ * read of one is counted, and each is named in the status while its source has it and for a minute afterwards, because it is
+ * corrected before an operator would see it.
  */
 import type { Clock } from '../kernel/kernel.ts';
 import type { Log } from '../observe/log.ts';
 
 /** Values whose refusal was logged are remembered up to this many; then all may be logged again. */
 const REMEMBERED = 256;
-/** Of a value, in the log. */
+/** Characters of a value in the log. */
 const SHOWN_CHARACTERS = 512;
 const NAMED_MS = 60_000;
 
 export interface RefusedValuesOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Counts one reading. */
+  /** Counts one read. */
   readonly count: () => void;
 }
 
@@ -48,13 +48,13 @@ export class RefusedValues {
     log.error('malformed value in the control bucket', { source, reason: why, value: text });
   }
 
-  /** What the source holds now is sound. */
+  /** Called when the present value of the source is valid. */
   accept(source: string): void {
     const refused = this.newest.get(source);
     if (refused?.held === true) this.newest.set(source, { ...refused, held: false });
   }
 
-  /** What is refused or was so within the last minute, one sentence each. */
+  /** The values refused now or within the last minute, one sentence each. */
   get reasons(): readonly string[] {
     const nowMs = this.options.clock.monotonicMs();
     return [...this.newest].flatMap(([source, { why, atMs, held }]) => {

@@ -20,7 +20,7 @@ export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 export interface LogOptions {
-  /** Who speaks: `router`, or the name of the region. */
+  /** Source of the lines: `router`, or the name of the region. */
   readonly name: string;
   readonly level: LogLevel;
   /** Equal warnings are counted for a minute of it. */
@@ -58,9 +58,9 @@ export function createLog({ name, level, clock, destination }: LogOptions): Log 
 type Limited = 'warn' | 'error';
 
 const REPEATS_MS = 60_000;
-/** What tells equal lines apart are short texts in fields; these are another one each time, or a client's. */
+/** Short texts in fields distinguish variants of a message; these fields differ each time, or are a client's. */
 const variable = new Set(['request_id', 'detail', 'error', 'value', 'id', 'position', 'digests']);
-/** More variants of one message within a minute are taken for one. */
+/** Further variants of one message within a minute count as one. */
 const VARIANTS = 16;
 const VARIANT_LENGTH = 64;
 
@@ -69,13 +69,13 @@ interface Repeated {
   readonly message: string;
   readonly variant: string;
   fields: LogFields | undefined;
-  /** Since its last line. */
+  /** Count since its last line. */
   count: number;
 }
 
 /**
- * Equal warnings are counted instead of repeated: the first one is a line, then there is one line a minute, the last of them, with
- * how many there were (`repeated`). So whoever makes a process complain cannot push everything else out of its log.
+ * Equal warnings are counted instead of repeated: the first one is a line, then there is one line a minute, the last of them,
+ * with how many there were (`repeated`). So a client that causes warnings cannot displace everything else in a process's log.
  */
 class Repeats {
   private readonly clock: Clock;
@@ -89,7 +89,7 @@ class Repeats {
     this.write = write;
   }
 
-  /** False: it was counted. */
+  /** False if it was only counted. */
   isFirst(severity: Limited, message: string, fields: LogFields | undefined): boolean {
     const name = `${severity} ${message}`;
     let variants = this.seen.get(name);
@@ -119,7 +119,7 @@ class Repeats {
     });
   }
 
-  /** What was counted becomes lines, and is counted anew; what was not is forgotten. */
+  /** Counted warnings are logged and counted from 0 again; the others are forgotten. */
   tell(): void {
     for (const [name, variants] of this.seen) {
       for (const repeated of variants.values()) {
@@ -135,7 +135,7 @@ class Repeats {
 
 const toldAtExit = new Set<Repeats>();
 
-/** What was counted when the process ends is told by it. */
+/** Counts that remain at the end of the process are logged then. */
 function tellAtExit(repeats: Repeats): void {
   if (toldAtExit.size === 0) {
     process.on('exit', () => {
@@ -156,13 +156,13 @@ function variantOf(fields: LogFields | undefined): string {
 }
 
 const standardOutputHandle = 1;
-/** How often a line is tried while the reader is slow, and the pause between: about two seconds in all. */
+/** How often a write is tried while the reader is slow, and the pause in between: about two seconds in all. */
 const retries = { count: 200, pauseMs: 10 } as const;
 let readerGone = false;
 
 /**
- * Not pino's own: that one, once nobody reads the pipe any more, tries for ever on the way out, so that a process whose
- * launcher was killed would never leave. Here lines without a reader are dropped.
+ * Replaces pino's own, which retries without end at exit once the pipe has no reader, so that a process whose launcher was killed
+ * would never exit. Here lines without a reader are dropped.
  */
 const standardOutput: DestinationStream = {
   write(line) {
@@ -180,5 +180,5 @@ const standardOutput: DestinationStream = {
   },
 };
 
-/** For parts whose log nobody reads. */
+/** A log that discards everything. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

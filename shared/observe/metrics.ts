@@ -12,7 +12,7 @@ export const latencyBucketsSeconds: readonly number[] = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
-/** Upper bounds for counts of things that travel together, 1 to 10,000. */
+/** Upper bounds for sizes of batches and groups, 1 to 10,000. */
 export const sizeBuckets: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 
 export interface MetricOptions<L extends string> {
@@ -22,7 +22,7 @@ export interface MetricOptions<L extends string> {
 }
 
 export interface GaugeOptions<L extends string> extends MetricOptions<L> {
-  /** Runs at each scrape, to set values that are only worth computing then. */
+  /** Called at each scrape, to set values that are only computed then. */
   readonly collect?: (gauge: Gauge<L>) => void;
 }
 
@@ -35,7 +35,7 @@ export interface Metrics {
   counter<L extends string = never>(options: MetricOptions<L>): Counter<L>;
   gauge<L extends string = never>(options: GaugeOptions<L>): Gauge<L>;
   histogram<L extends string = never>(options: HistogramOptions<L>): Histogram<L>;
-  /** What `GET /metrics` answers. */
+  /** The answer of `GET /metrics`. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -43,11 +43,11 @@ export interface MetricsOptions {
   readonly process: 'router' | 'region' | 'nats';
   /** The region's name, `router` or `nats`. */
   readonly name: string;
-  /** Standard `process_*` and `nodejs_*` metrics; a simulation of many services in one process leaves them out. */
+  /** Standard `process_*` and `nodejs_*` metrics; a simulation of many services in one process omits them. */
   readonly nodeMetrics?: boolean;
 }
 
-// Gauges that the library names `_total`, which promtool refuses; their `_resources` twins carry the type as a label.
+// Gauges that the library names `_total`, which promtool refuses; the equivalent `_resources` gauges have the type as a label.
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
 const namePattern = /^tidal_[a-z][a-z0-9]*(_[a-z0-9]+)*$/;

@@ -1,9 +1,9 @@
 /**
- * Times that routers and regions, or two regions, rely on of each other, each with the relation it must keep. A process that breaks one
+ * Time limits that routers and regions, or two regions, rely on, each with the relation it must keep. A process that violates one
  * does not start.
  *
- * A caller waits longer than the other side takes to give up: then it gets that side's answer, which says what happened,
- * instead of a time-out, which does not.
+ * A caller waits longer than the limit of the other side: so it gets that side's answer, which says what happened, instead of a
+ * time-out, which does not.
  */
 import { assert } from '../kernel/kernel.ts';
 
@@ -36,10 +36,10 @@ assert(
 export const HELD_WRITES_MS = 10_000;
 assert(HELD_WRITES_MS >= HANDOVER_RESUMED_MS, 'writes are held until an old leader resumes');
 
-/** A leader that is told to stop waits this long for a router to begin a handover. */
+/** A leader that received SIGTERM waits this long for a router to begin a handover. */
 export const STEP_DOWN_NOTICED_MS = 4_000;
 assert(STEP_DOWN_NOTICED_MS > POLL_MS + STATUS_LIMIT_MS, 'a router has seen by then that the leader is draining');
-/** A leader that was relieved serves on this long before it stops. */
+/** A relieved leader serves for this long before it stops. */
 export const STEP_DOWN_LINGER_MS = 1_500;
 assert(STEP_DOWN_LINGER_MS > POLL_MS, 'every router has read the new leadership record by then');
 
@@ -62,16 +62,16 @@ assert(MIN_POSITION_WAIT_MS < READ_ANSWER_LIMIT_MS, 'a region says position_not_
 export const AWAIT_LIMIT_MS = 30_000;
 /** `POST /cluster/heal` with `wait` waits this long. */
 export const HEAL_WAIT_LIMIT_MS = 30_000;
-/** Before a failover the candidate takes what the stream holds for this long. */
+/** Before a failover the candidate reads the stream for at most this long. */
 export const FAILOVER_DRAIN_LIMIT_MS = 2_000;
 assert(
   Math.max(HANDOVER_LIMIT_MS, HEAL_WAIT_LIMIT_MS, FAILOVER_DRAIN_LIMIT_MS) <= AWAIT_LIMIT_MS,
   'a region accepts every limit that a router asks for',
 );
 
-/** `POST /cluster/verify` asks again after this pause. */
+/** `POST /cluster/verify` polls again after this pause. */
 export const VERIFY_PAUSE_MS = 200;
-/** A region keeps its digest up with every batch for this long after it was asked for it. */
+/** A region updates its digest with every batch for this long after the last request. */
 export const DIGEST_KEPT_MS = 15_000;
 assert(DIGEST_KEPT_MS > VERIFY_PAUSE_MS + STATUS_LIMIT_MS, 'a verification does not count the state twice');
 
@@ -82,7 +82,7 @@ export const PEER_ANSWER_LIMIT_MS = 10_000;
 assert(SNAPSHOT_MADE_WAIT_MS < PEER_ANSWER_LIMIT_MS, 'a peer says that the copy is not ready before it is given up');
 /** A snapshot is removed this long after it was read last. */
 export const SNAPSHOT_KEPT_MS = 60_000;
-/** A peer that serves a snapshot may be away for this long. */
+/** A peer that serves a snapshot may be unreachable for this long. */
 export const SNAPSHOT_AWAY_MS = 10_000;
 /** A backup waits longer: it has no other region to ask. */
 export const BACKUP_AWAY_MS = 30_000;

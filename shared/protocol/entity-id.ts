@@ -1,4 +1,6 @@
-/** Entity ids as clients write them, in bodies, paths and parameters: every place refuses the same ids in the same words. */
+/**
+ * Entity ids as clients write them, in bodies, paths and parameters: the same ids are refused everywhere, with the same error.
+ */
 import { Refusal } from '../errors/errors.ts';
 import { isCount } from './events.ts';
 

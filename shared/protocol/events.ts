@@ -1,4 +1,4 @@
-/** What the log holds. One event is one accepted write. */
+/** The contents of the log. One event is one accepted write. */
 import { clip } from '../errors/errors.ts';
 
 /** A hybrid logical clock value: `milliseconds * 2048 + counter`, one number below 2^53 until the year 2109. */
@@ -7,7 +7,7 @@ export type Hlc = number;
 /** How many HLC values one millisecond holds; a full counter carries into the next millisecond. */
 export const HLC_PER_MS = 2048;
 
-/** The millisecond an HLC value belongs to, epoch ms. It gives the order; when an event was accepted says {@link acceptedMs}. */
+/** The millisecond an HLC value belongs to, epoch ms. It gives the order; {@link acceptedMs} is the acceptance time. */
 export function hlcMs(hlc: Hlc): number {
   return Math.floor(hlc / HLC_PER_MS);
 }
@@ -16,14 +16,16 @@ export function hlcMs(hlc: Hlc): number {
 export const TIME_LIMIT_MS = Date.UTC(2100, 0);
 export const HLC_LIMIT: Hlc = TIME_LIMIT_MS * HLC_PER_MS;
 
-/** Why what another region stamped is not taken; undefined: it may be right. A leader has to go above what it takes. */
+/**
+ * Why a value stamped by another region is refused; undefined if it is plausible. A leader has to stamp above accepted values.
+ */
 export function hlcRefusal(hlc: Hlc): string | undefined {
   return hlc > HLC_LIMIT ? 'is of a time beyond the year 2100' : undefined;
 }
 
 /**
- * When an event was accepted, by the wall clock of the region that accepted it, epoch ms. The HLC keeps the order and never
- * steps back, so after a wrong clock it stays ahead; the batch then says by how much, and the time is right again.
+ * When an event was accepted, by the wall clock of the region that accepted it, epoch ms. The HLC keeps the order and never steps
+ * back, so after a wrong clock it stays ahead; the batch then records by how much, and the time is right again.
  */
 export function acceptedMs({ hlc, aheadMs = 0 }: Pick<Event, 'hlc' | 'aheadMs'>): number {
   return hlcMs(hlc) - aheadMs;
@@ -38,13 +40,13 @@ export type MetadataValue = string | number | boolean | readonly string[];
 export type Metadata = Readonly<Record<string, MetadataValue>>;
 
 /**
- * What a client's `Idempotency-Key` makes of one write (`idempotency.ts`): both in base64url, so that they are map keys,
+ * The identity of one write under a client's `Idempotency-Key` (`idempotency.ts`): both in base64url, so that they are map keys,
  * JSON and 24 bytes of a batch alike.
  */
 export interface EventKey {
   /** Names the write: the key on its route, 12 bytes, and which write of its request it is, 4; 22 characters. */
   readonly id: string;
-  /** Tells two writes under one name apart: 8 bytes, 11 characters. */
+  /** Distinguishes two writes under one name: 8 bytes, 11 characters. */
   readonly bodyHash: string;
 }
 
@@ -75,7 +77,7 @@ type UnkeyedBody =
 export type Event = MaybeKeyed & MaybeAhead & UnkeyedEvent;
 
 interface MaybeAhead {
-  /** By how much the HLC was ahead of the wall clock at the acceptance, ms; absent: by nothing worth mentioning. */
+  /** By how much the HLC was ahead of the wall clock at the acceptance, ms; absent if negligible. */
   readonly aheadMs?: number;
 }
 
@@ -93,14 +95,14 @@ type UnkeyedEvent =
       readonly kind: 'delete';
       readonly hlc: Hlc;
       readonly entity: number;
-      /** In place of an event in quarantine (`shared/quarantine`): deletes what that one would have written, and nothing else. */
+      /** Replaces an event in quarantine (`shared/quarantine`): deletes what that event would have written, and nothing else. */
       readonly aside?: 'item' | 'embedding' | 'nothing';
     }
   | { readonly kind: 'embedding'; readonly hlc: Hlc; readonly entity: number; readonly values: Float32Array };
 
 /**
- * The order of last-writer-wins registers: (epoch of the origin, HLC, origin, sequence). A newer leadership supersedes
- * an older one, so clocks of two regions are never compared within an epoch.
+ * The order of last-writer-wins registers: (epoch of the origin, HLC, origin, sequence). A newer leadership wins over an older
+ * one, so clocks of two regions are never compared within an epoch.
  */
 export interface Order {
   readonly epoch: number;
@@ -109,7 +111,7 @@ export interface Order {
   readonly sequence: number;
 }
 
-/** Negative when `a` is older than `b`, 0 when they are the same event. */
+/** Negative if `a` is older than `b`, 0 if they are the same event. */
 export function compareOrder(a: Order, b: Order): number {
   if (a.epoch !== b.epoch) return a.epoch - b.epoch;
   if (a.hlc !== b.hlc) return a.hlc - b.hlc;
@@ -117,7 +119,7 @@ export function compareOrder(a: Order, b: Order): number {
   return a.sequence - b.sequence;
 }
 
-/** An event with its place in the log. */
+/** An event with its origin and sequence. */
 export interface PlacedEvent {
   readonly event: Event;
   readonly order: Order;
@@ -132,12 +134,11 @@ export const BATCH_LIMIT_BYTES = 512 * 1024;
 export const MESSAGE_LIMIT_BYTES = 768 * 1024;
 
 /*
- * What an event may hold, whichever door it enters by: a request (`writes.ts`, `packed-signals.ts`), a message of the stream,
- * a peer's answer or a snapshot (`batch.ts`). Whatever breaks one of these rules cannot be applied, so it is refused before
- * it is appended.
+ * The allowed contents of an event, whatever its source: a request (`writes.ts`, `packed-signals.ts`), a message of the stream, a
+ * peer's answer or a snapshot (`batch.ts`). An event that violates one of these rules cannot be applied, so it is refused before
+ * the append.
  *
- * These rules bind what is in logs already and are therefore never tightened. A stricter limit for clients belongs into
- * `parseWrite`.
+ * These rules apply to existing logs and are therefore never tightened. A stricter limit for clients belongs in `parseWrite`.
  */
 
 export const METADATA_FIELDS_LIMIT = 256;
@@ -162,7 +163,7 @@ export function isSignalName(value: unknown): value is string {
   return value.length * 3 <= NAME_LIMIT_BYTES || Buffer.byteLength(value) <= NAME_LIMIT_BYTES;
 }
 
-/** What is wrong with a value, and where in it. */
+/** What is wrong with a value, and the path within it. */
 export interface Flaw {
   /** Relative to the value; empty: the value itself. */
   readonly path: string;
@@ -199,7 +200,7 @@ function isMetadataValue(value: unknown): value is MetadataValue {
   return typeof value === 'string' || typeof value === 'boolean';
 }
 
-/** Of an embedding: at least one value, all finite. How many there must be is the schema's to say. */
+/** Of an embedding: at least one value, all finite. The schema says how many. */
 export function areValues(values: Float32Array): boolean {
   return values.length > 0 && values.every(Number.isFinite);
 }

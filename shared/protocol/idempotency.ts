@@ -1,10 +1,10 @@
 /**
- * From a client's `Idempotency-Key` to what travels and is logged. The router makes it, so that every router makes the
- * same: id = hash(key, route), 12 bytes, and the index of the write in its request, 4 bytes, big-endian; body hash = hash(how
- * many writes the request has, the write), 8 bytes, over the write as it was parsed, so that spelling (field order, white
- * space, `1` or `1.0`) makes no difference.
+ * Derives the id and body hash of a write from a client's `Idempotency-Key`, in the router, the same in every router: id =
+ * hash(key, route), 12 bytes, and the index of the write in its request, 4 bytes, big-endian; body hash = hash(how many writes
+ * the request has, the write), 8 bytes, over the parsed write, so that formatting (field order, white space, `1` or `1.0`) makes
+ * no difference.
  *
- * In base64url the first 12 bytes are exactly the first 16 characters: what all writes of a request have in common is read off
+ * In base64url the first 12 bytes are exactly the first 16 characters: the part that all writes of a request share is a prefix of
  * their ids.
  *
  * The number of writes is part of the body: the first ten lines of a bulk are not that bulk, nor is one write an array
@@ -15,15 +15,15 @@ import { Refusal } from '../errors/errors.ts';
 import { valuesOf, type WireWrite, type WriteRoute } from './writes.ts';
 
 const KEY_ID_BYTES = 12;
-/** Characters of what is common to all ids of a request. */
+/** Number of characters that all ids of a request share. */
 const KEY_ID_LENGTH = 16;
 const BODY_HASH_BYTES = 8;
-/** Added to an internal request by the key of one write, bytes. */
+/** Bytes that the key of one write adds to an internal request. */
 export const WIRE_KEY_BYTES = 52;
 
 const keyPattern = /^[\x21-\x7e]{1,255}$/;
 
-/** The header's value; undefined when there is none. Throws a `Refusal` for one that cannot be a key. */
+/** The header's value; undefined when there is none. Throws a `Refusal` for an invalid key. */
 export function parseIdempotencyKey(header: string | readonly string[] | undefined): string | undefined {
   if (header === undefined) return undefined;
   if (typeof header === 'string' && keyPattern.test(header)) return header;
@@ -32,7 +32,7 @@ export function parseIdempotencyKey(header: string | readonly string[] | undefin
   });
 }
 
-/** The writes of one request under one key. `bulk`: they came as an array or as lines, however many. */
+/** The writes of one request under one key. `bulk`: sent as an array or as lines, whatever their number. */
 export function withKeys(key: string, route: WriteRoute, writes: readonly WireWrite[], bulk: boolean): WireWrite[] {
   const count = bulk ? writes.length : 0;
   const keyId = shortHash([key, route], KEY_ID_BYTES);
@@ -42,12 +42,12 @@ export function withKeys(key: string, route: WriteRoute, writes: readonly WireWr
   }));
 }
 
-/** Names the key on its route: what the ids of all writes under it begin with. */
+/** Names the key on its route: the common prefix of the ids of all writes under it. */
 export function keyIdOf(id: string): string {
   return id.slice(0, KEY_ID_LENGTH);
 }
 
-/** Which write of its request the id names. One that a router made before there were such ids has any number, and a key id of its own. */
+/** The index of the write in its request. An id of an earlier version has an arbitrary index, and a key id of its own. */
 export function writeIndexOf(id: string): number {
   return Buffer.from(id.slice(KEY_ID_LENGTH), 'base64url').readUInt32BE();
 }

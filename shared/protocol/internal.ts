@@ -2,28 +2,26 @@
  * The internal API between router and regions, and between regions: HTTP/1.1, JSON, on each region's own port. Never
  * published outside the cluster's network.
  *
- * | route | body → answer |
- * |---|---|
- * | `POST /internal/writes` | {@link WritesRequest} → {@link WritesReply}; a bulk of signals is packed (`packed-signals.ts`) |
- * | `GET /internal/status` | → {@link RegionStatus} |
- * | `POST /internal/leadership` | `{}` → {@link RegionStatus}: reads the record now instead of within the second |
- * | `POST /internal/handover` | {@link HandoverRequest} → {@link HandoverReply} |
- * | `POST /internal/await` | {@link AwaitRequest} → {@link AwaitReply} |
- * | `POST /internal/drain` | {@link DrainRequest} → {@link DrainReply}: waits for what the stream holds now |
- * | `POST /internal/partition` | {@link PartitionRequest} → {@link RegionStatus} |
- * | `POST /internal/retire-disk` | {@link RetireDiskRequest} → {@link RegionStatus}: the disk will not come back |
- * | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that holds n, back to back; 410 `log_trimmed` when they were trimmed; 503 while cut |
- * | `POST /internal/snapshot` | {@link SnapshotRequest} → {@link SnapshotInfo}: makes a copy of the store, or answers the one being served, unless a new one would cover the position and it does not; 503 `not_ready` while it is being made: ask again; 503 while cut |
- * | `GET /internal/snapshot?covering=<position>` | the same, as regions of older versions ask; a long position does not fit |
- * | `GET /internal/snapshot/<id>?offset=n` | → bytes of the copy from n on; 410 `snapshot_gone` when it is not served any more |
- * | `POST /internal/quarantine` | `{origin, first, last}` → `{region, quarantined}`: events no region can apply are set aside |
- * | `GET /internal/digest` | → {@link DigestReply}: counted anew at once, which stalls a large region |
- * | `GET /internal/digests` | → {@link DigestsReply}: counted in the background, then kept with every batch for 15 s |
- * | `GET /feed`, `/search`, `/items/:id` | the public reads, same query, same answers |
- * | `GET /metrics`, `/health/live`, `/health/ready` | for Prometheus and orchestrators |
+ * | route | body → answer | |---|---| | `POST /internal/writes` | {@link WritesRequest} → {@link WritesReply}; a bulk of signals
+ * is packed (`packed-signals.ts`) | | `GET /internal/status` | → {@link RegionStatus} | | `POST /internal/leadership` | `{}` →
+ * {@link RegionStatus}: reads the record now instead of within the second | | `POST /internal/handover` | {@link HandoverRequest}
+ * → {@link HandoverReply} | | `POST /internal/await` | {@link AwaitRequest} → {@link AwaitReply} | | `POST /internal/drain` |
+ * {@link DrainRequest} → {@link DrainReply}: waits until the stream's present contents are handled | | `POST /internal/partition`
+ * | {@link PartitionRequest} → {@link RegionStatus} | | `POST /internal/retire-disk` | {@link RetireDiskRequest} → {@link
+ * RegionStatus}: the disk will not return | | `GET /internal/log/<origin>?from=n` | → whole durable batches from the one that
+ * holds n, back to back; 410 `log_trimmed` if they were trimmed; 503 while partitioned | | `POST /internal/snapshot` | {@link
+ * SnapshotRequest} → {@link SnapshotInfo}: makes a copy of the store, or returns the one being served, unless only a new one
+ * would cover the position; 503 `not_ready` while it is being made: ask again; 503 while partitioned | | `GET
+ * /internal/snapshot?covering=<position>` | the same, for regions of older versions; a long position does not fit | | `GET
+ * /internal/snapshot/<id>?offset=n` | → bytes of the copy from n on; 410 `snapshot_gone` if it is no longer served | | `POST
+ * /internal/quarantine` | `{origin, first, last}` → `{region, quarantined}`: events no region can apply are set aside | | `GET
+ * /internal/digest` | → {@link DigestReply}: recounted at once, which stalls a large region | | `GET /internal/digests` | →
+ * {@link DigestsReply}: counted in the background, then kept with every batch for 15 s | | `GET /feed`, `/search`, `/items/:id` |
+ * the public reads, same query, same answers | | `GET /metrics`, `/health/live`, `/health/ready` | for Prometheus and
+ * orchestrators |
  *
- * Refusals travel as problem+json with their public codes. Every request of a router says what time it is there
- * ({@link ROUTER_CLOCK_HEADER}): a region judges its own clock by it.
+ * Refusals are problem+json with their public codes. Every request of a router has the router's clock ({@link
+ * ROUTER_CLOCK_HEADER}), with which a region compares its own.
  */
 
 import type { Problem } from '../errors/errors.ts';
@@ -32,28 +30,29 @@ import type { KnownDisk } from './known-disks.ts';
 import type { WireWrite } from './writes.ts';
 
 /**
- * What an acknowledgement promises: `local`, flushed on the leader's disk; `stream`, acknowledged by the stream too. In a request, the
- * least that its client accepts (`Prefer: durability=stream`): `stream` is refused or fails rather than answered with less.
+ * The promise of an acknowledgement: `local`, flushed on the leader's disk; `stream`, acknowledged by the stream too. In a
+ * request, the durability that its client requires (`Prefer: durability=stream`): `stream` is refused or fails rather than
+ * answered with less.
  */
 export type Durability = 'stream' | 'local';
 
-/** At most this much waits together in one internal request; bulks, and writes with durability `stream`, travel apart. */
+/** Limit of single writes in one internal request; bulks, and writes with durability `stream`, are sent separately. */
 export const WRITES_LIMIT = 1_000;
 export const WRITES_LIMIT_BYTES = 256 * 1024;
-/** Writes of one bulk. */
+/** Limit of writes of one bulk. */
 export const BULK_LIMIT = 20_000;
-/** A cursor is no longer: it names the kinds of items that a diverse feed passed over. */
+/** Limit of a cursor, which names the kinds of items that a diverse feed has skipped. */
 export const CURSOR_LIMIT_CHARACTERS = 8_000;
 
 export interface WritesRequest {
-  /** The epoch the sender believes in; a lower one than the region's is refused with `stale_epoch`. */
+  /** The epoch known to the sender; a lower one than the region's is refused with `stale_epoch`. */
   readonly epoch: number;
-  /** All or nothing: one refusal refuses the whole request (bulks). Otherwise each write stands alone. */
+  /** All or nothing: one refusal refuses the whole request (bulks). Otherwise each write is refused or accepted alone. */
   readonly atomic: boolean;
   /** Absent: `local`. */
   readonly durability?: 'stream';
   readonly writes: readonly WireWrite[];
-  /** Beside no writes: a bulk of signals without keys (`packed-signals.ts`), all or nothing. */
+  /** Instead of `writes`: a bulk of signals without keys (`packed-signals.ts`), all or nothing. */
   readonly signals?: string;
 }
 
@@ -61,7 +60,7 @@ export interface WriteAccepted {
   /** `origin:sequence` of the event (of the last one, for an atomic request). */
   readonly position: string;
   readonly durability: Durability;
-  /** The write was taken before, under the same idempotency key: nothing was added now. */
+  /** The write was accepted before, under the same idempotency key: nothing was added now. */
   readonly replayed?: true;
 }
 
@@ -85,7 +84,7 @@ export type RegionRole = 'leader' | 'follower';
 export interface RegionStatus {
   readonly region: string;
   readonly role: RegionRole;
-  /** Serves reads truthfully and may take part in promotions. */
+  /** Whether it may serve reads and take part in promotions. */
   readonly ready: boolean;
   /** The highest leadership record on this region's disk, from any source; absent: none ever. */
   readonly leadership?: Leadership;
@@ -98,32 +97,34 @@ export interface RegionStatus {
   /** Stream sequence up to which everything is applied. */
   readonly offset: number;
   readonly streamConnected: boolean;
-  /** The largest message the broker takes, where that is less than a batch may have; absent: every batch can be shipped. */
+  /** The largest message that the broker accepts, if it is less than a batch; absent: every batch can be shipped. */
   readonly streamLimitBytes?: number;
-  /** Settings of the stream or of the control bucket that somebody changed, one sentence each; absent: none. */
+  /** Changed settings of the stream or of the control bucket, one sentence each; absent: none. */
   readonly streamSettings?: readonly string[];
   /**
-   * Events this region accepted that the stream has not acknowledged; null after a start, until the stream was asked how far it
-   * holds what was in the log then.
+   * Events this region accepted that the stream has not acknowledged; null after a start, until the stream was queried for
+   * everything that was in the log then.
    */
   readonly unshipped: number | null;
   /** Live items. */
   readonly items: number;
-  /** Its own clock when it answered, epoch ms. */
+  /** Its own clock at the answer, epoch ms. */
   readonly clockMs: number;
   /** Acceptance time of the newest applied event, epoch ms; 0 before the first. */
   readonly newestMs: number;
-  /** How far the latest acceptance time of its log is ahead of its clock, ms; absent: by no more than clocks may differ. */
+  /**
+   * How far the latest acceptance time of its log is ahead of its clock, ms; absent if within the allowed difference of clocks.
+   */
   readonly logAheadMs?: number;
-  /** Its state was mended, or is of a region that was (`mended.ts`). */
+  /** Present if its state was mended, or is a copy of a mended one (`mended.ts`). */
   readonly mended?: { readonly count: number; readonly id: string };
-  /** A snapshot it is fetching: from whom, bytes that are here, and bytes in all. */
+  /** A snapshot that it is fetching: the peer, bytes received, and bytes in all. */
   readonly snapshot?: { readonly peer: string; readonly bytes: number; readonly of: number };
-  /** Why it cannot have a snapshot although it needs one: each peer's reason. */
+  /** Why no peer can serve a snapshot that it needs: each peer's reason. */
   readonly snapshotObstacle?: string;
   /**
-   * Why something a peer holds cannot be taken here: `schema_behind`, `damaged_log`, `invalid_event`, `implausible` or
-   * `keys_forgotten`. Of the origins named nothing more is taken (the first 16); all others go on.
+   * Why it accepts no further batches of some origins: `schema_behind`, `damaged_log`, `invalid_event`, `implausible` or
+   * `keys_forgotten`, with the first 16 of these origins; all others continue.
    */
   readonly stopped?: { readonly code: string; readonly detail: string; readonly origins?: readonly string[] };
   /** Messages of the stream, or peers' answers, that were refused in the last 30 s; the newest of them. */
@@ -133,23 +134,23 @@ export interface RegionStatus {
     readonly origin: string;
     readonly detail: string;
   };
-  /** It is about to stop: a leader is to be relieved first, a follower is nobody's next leader. */
+  /** True if it is about to stop: a leader has to be relieved first, a follower must not be promoted. */
   readonly draining?: true;
-  /** Why this region would refuse writes if it led; absent: it would not. */
+  /** Why this region would refuse writes if it led; absent if it would not. */
   readonly writeBlocker?: { readonly code: string; readonly detail: string };
-  /** Why its vector search has no graph and compares every vector: exact, and slower. Absent: it has one where one is due. */
+  /** Why its vector search has no graph and compares every vector: exact, and slower. Absent: it has one if one is needed. */
   readonly scanOnly?: string;
-  /** Why its indexes cannot be read until it is started again, one sentence each; absent: they can. Everything else goes on. */
+  /** Why its indexes cannot be read until a restart, one sentence each; absent if they can. Everything else continues. */
   readonly failedIndexes?: readonly string[];
-  /** Why this region refuses writes now although it leads; absent: it takes them, or does not lead as far as it knows. */
+  /** Why this region refuses writes now although it leads; absent if it accepts them, or does not lead as far as it knows. */
   readonly refuses?: { readonly code: string; readonly detail: string };
-  /** Values of the control bucket, reports of peers and its own memory that it refuses, one sentence each; absent: none. */
+  /** Values of the control bucket, of peers' reports and of its own disk that it refuses, one sentence each; absent: none. */
   readonly refusedValues?: readonly string[];
-  /** The highest epoch it believes among the origins in its log, and its durable events of that epoch; absent: the log is empty. */
+  /** The highest plausible epoch of the origins in its log, and its durable events of that epoch; absent: the log is empty. */
   readonly newestEpoch?: { readonly epoch: number; readonly events: number };
-  /** The id of the disk its log lies on; absent: it is not on the disk yet, or the region is of an older version. */
+  /** The id of its disk; absent if it is not stored yet, or the region runs an older version. */
   readonly disk?: string;
-  /** The other disks events may come from, as far as it knows. */
+  /** The other disks from which events may still arrive, as far as it knows. */
   readonly disks?: readonly KnownDisk[];
   /** The text of its quarantine; absent: nothing is set aside. */
   readonly quarantined?: string;
@@ -170,7 +171,7 @@ export function formatRouterClock({ router, clockMs }: RouterClock): string {
   return `${router} ${clockMs}`;
 }
 
-/** Undefined for a text that is none. */
+/** Undefined for an invalid text. */
 export function parseRouterClock(text: string): RouterClock | undefined {
   const match = /^([a-z0-9-]{1,32}) (\d{1,15})$/.exec(text);
   return match === null ? undefined : { router: match[1]!, clockMs: Number(match[2]) };
@@ -200,7 +201,7 @@ export interface DrainRequest {
 }
 
 export interface DrainReply {
-  /** Everything the stream held when it was asked has been handled here. */
+  /** Whether everything that the stream had at the request was handled here. */
   readonly drained: boolean;
   readonly durable: string;
 }
@@ -227,7 +228,7 @@ export interface DigestReply {
 }
 
 export interface SnapshotRequest {
-  /** What the asker has trimmed itself, as a position token: an entry for every term there ever was. */
+  /** What the requesting region has trimmed itself, as a position token: an entry for every term of leadership. */
   readonly covering: string;
 }
 
@@ -238,30 +239,32 @@ export interface SnapshotInfo {
   readonly bytes: number;
   /** Hexadecimal, of all bytes. */
   readonly sha256: string;
-  /** Position token of what the copy holds at least. */
+  /** Position token that the copy covers. */
   readonly position: string;
-  /** Idempotency keys it lacks were accepted before this moment, epoch ms (`Wal.keysForgottenMs`); absent: an older version. */
+  /**
+   * Idempotency records that it lacks were accepted before this time, epoch ms (`Wal.keysForgottenMs`); absent: an older version.
+   */
   readonly keysForgottenMs?: number;
   readonly schemaHash: string;
 }
 
-/** Positions of one {@link DigestsReply}, at most. */
+/** Maximum number of positions of one {@link DigestsReply}. */
 export const DIGESTS_LIMIT = 256;
-/** Characters of those that are written out, at most, but for one. */
+/** Maximum characters of positions in full, except the first one. */
 export const DIGESTS_LIMIT_TEXT = 256 * 1024;
 
 export interface DigestsReply {
   readonly region: string;
   readonly schemaHash: string;
-  /** The text of its quarantine, without which a digest says nothing; absent: nothing is set aside. */
+  /** The text of its quarantine, without which a digest is meaningless; absent: nothing is set aside. */
   readonly quarantined?: string;
-  /** The state is still being counted; `kept` is empty. */
+  /** True while the state is still being counted; `kept` is empty. */
   readonly counting: boolean;
   /** The digest at the positions passed since it was counted, the newest first. */
   readonly kept: readonly { readonly position: string; readonly digest: string }[];
   /**
-   * Those before them that would not fit written out, the newest first: each position is the one that comes before it in this
-   * reply, but for one origin, which stood at this sequence. Absent: there are none.
+   * Older positions that do not fit in full, the newest first: each is the previous one of this reply, except for one origin,
+   * whose sequence is given. Absent: there are none.
    */
   readonly former?: readonly { readonly origin: string; readonly sequence: number; readonly digest: string }[];
 }

@@ -1,10 +1,10 @@
 /**
- * Disks: what a region accepts lies on one disk first, so what may still come is a matter of disks, not of regions. A region
- * whose disk was lost has another one under the same name, and the old one may be put back (`docs/adr/0006`).
+ * Disks: an accepted event is on one disk first, so events that may still arrive depend on disks, not on regions. A region whose
+ * disk was lost has another one under the same name, and the old one may be restored (`docs/adr/0006`).
  *
- * A disk's id is drawn when a region first starts on an empty directory (or on one of an older version). A snapshot that takes
- * the store's place keeps it, since everything the former store had is in the new one. A backup that is restored gets an id of
- * its own, unless it takes the place of a store: that one's.
+ * A disk's id is drawn when a region first starts on an empty directory (or on one of an older version). A snapshot that replaces
+ * the store keeps the id, since it contains everything that the former store had. A restored backup gets an id of its own, or, if
+ * it replaces a store, that store's.
  */
 
 /** Characters of an id. */
@@ -12,16 +12,16 @@ export const DISK_ID_LENGTH = 13;
 
 const diskPattern = /^[a-z2-7]{10,32}$/;
 
-/** Disks a region keeps account of, its own not counted. */
+/** Limit of disks in a region's account, without its own. */
 export const DISKS_LIMIT = 64;
 
 export interface KnownDisk {
   readonly id: string;
   /** The region that ran on it last. */
   readonly region: string;
-  /** Everything that was accepted on it until then is known to whoever says so, epoch ms; 0: that cannot be told yet. */
+  /** Everything that was accepted on it until then is known to the owner of this account, epoch ms; 0: unknown. */
   readonly knownMs: number;
-  /** An operator has said that it will not come back. */
+  /** True if an operator has retired it. */
   readonly retired: boolean;
 }
 
@@ -29,7 +29,7 @@ export function isDiskId(value: unknown): value is string {
   return typeof value === 'string' && diskPattern.test(value);
 }
 
-/** Undefined when the value is no list of disks. An absent one is empty. */
+/** Undefined if the value is not a list of disks. An absent one is empty. */
 export function parseDisks(value: unknown): readonly KnownDisk[] | undefined {
   if (value === undefined) return [];
   if (!Array.isArray(value) || value.length > DISKS_LIMIT) return undefined;
@@ -49,8 +49,8 @@ export function parseDisks(value: unknown): readonly KnownDisk[] | undefined {
 }
 
 /**
- * What two accounts know together: of each disk the later moment, retired where either says so. Beyond {@link DISKS_LIMIT}
- * retired disks are left out first, the ones that have been known longest; `left`: how many were left out that are not retired.
+ * The union of two accounts: for each disk the later time, retired if either says so. Beyond {@link DISKS_LIMIT} retired disks
+ * are dropped first, those known longest; `left`: how many disks were dropped that are not retired.
  */
 export function joinDisks(
   known: readonly KnownDisk[],

@@ -36,14 +36,14 @@ export class SignalPacker {
     return kind;
   }
 
-  /** `weight` in thousandths; `timeMs` the client's, undefined for the moment of acceptance. */
+  /** `weight` in thousandths; `timeMs` the client's, undefined for the acceptance time. */
   add(entity: number, kind: number, weight: number, timeMs: number | undefined): void {
     const { body } = this;
     body.reserve(SIGNAL_LIMIT_BYTES);
     body.varint(entity);
     body.varint(kind);
     body.varint(weight);
-    // The last of all times would be one too many; both are capped at the acceptance.
+    // The maximum time would overflow; both are capped at the acceptance.
     body.varint(timeMs === undefined ? 0 : Math.min(timeMs, Number.MAX_SAFE_INTEGER - 1) + 1);
     this.count++;
   }
@@ -66,7 +66,7 @@ export class SignalPacker {
   }
 }
 
-/** Throws a `Refusal` for what no router packs. */
+/** Throws a `Refusal` for bytes that no router packs. */
 export function unpackSignals(packed: string): SignalColumns {
   const bytes = Buffer.from(packed, 'base64');
   const reader = new VarintReader(bytes);

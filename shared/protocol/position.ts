@@ -1,6 +1,6 @@
 /**
- * A position: origin → highest contiguous sequence. The one word for "how far": what is durable, what is applied, what
- * a client has seen. Written `origin:sequence[,origin:sequence…]`, origins in ascending order.
+ * A position: origin → highest contiguous sequence. It describes progress everywhere: what is durable, what is applied, what a
+ * client has seen. Written `origin:sequence[,origin:sequence…]`, origins in ascending order.
  */
 
 import { clip, Fault } from '../errors/errors.ts';
@@ -20,13 +20,13 @@ export function sequenceOf(position: Position, origin: string): number {
 }
 
 /**
- * A position that is set again and again, and asked for its text and its total after each change: a change costs its own
- * origin, the text besides one join, however many origins there are.
+ * A position that changes often, and whose text and total are read after each change: a change costs only its own origin, the
+ * text in addition one join, whatever the number of origins.
  */
 export class GrowingPosition extends Map<string, number> {
   /** {@link totalOf} it. */
   total = 0;
-  /** By origin: where its part stands in {@link parts}; empty while an origin is missing there. */
+  /** By origin: its index in {@link parts}; empty while an origin is missing there. */
   private readonly places = new Map<string, number>();
   private parts: string[] = [];
   private written: string | undefined = '';
@@ -70,7 +70,7 @@ export function totalOf(position: Position): number {
   return total;
 }
 
-/** Whether `position` has everything `wanted` names; an unknown origin counts as 0. */
+/** Whether `position` covers `wanted`; an unknown origin counts as 0. */
 export function covers(position: Position, wanted: Position): boolean {
   for (const [origin, sequence] of wanted) if (sequenceOf(position, origin) < sequence) return false;
   return true;
@@ -101,7 +101,7 @@ function sortedEntries(position: Position): [string, number][] {
   return [...position].filter(([, sequence]) => sequence > 0).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Undefined when the text is not a position. The empty text is the position before everything. */
+/** Undefined if the text is not a position. The empty text is the position before everything. */
 export function parsePosition(text: string): Map<string, number> | undefined {
   const position = new Map<string, number>();
   if (text === '') return position;
@@ -117,7 +117,10 @@ export function parsePosition(text: string): Map<string, number> | undefined {
   return position;
 }
 
-/** The position a token names. Throws `Fault('no_position')`: where something is decided by it, no token counts as "holds nothing". */
+/**
+ * The position a token names. Throws `Fault('no_position')`, because for a decision an unreadable token must not count as "holds
+ * nothing".
+ */
 export function positionOf(token: string): Position {
   const position = parsePosition(token);
   if (position === undefined) throw new Fault('no_position', `${clip(token)} is not a position`);

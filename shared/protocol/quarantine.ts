@@ -1,9 +1,9 @@
 /**
- * The quarantine: events that no region can apply, set aside by an operator (`POST /cluster/quarantine`) on every region alike.
+ * The quarantine: events that no region can apply, set aside by an operator (`POST /cluster/quarantine`) in every region.
  *
- * A quarantined event keeps its place in the log, byte for byte: sequences and chains hold. In the state a signal of it counts
- * for nothing, and an item or an embedding of it counts as deleted at its place in the order. So state is a function of the
- * position and of this set. Only what no region has applied may enter it, and nothing ever leaves it.
+ * A quarantined event stays in the log, byte for byte, so sequences and chains match. In the state a quarantined signal does not
+ * count, and a quarantined item or embedding counts as deleted at its point in the order. So state is a function of the position
+ * and of this set. Only what no region has applied may enter it, and nothing ever leaves it.
  */
 import { Refusal } from '../errors/errors.ts';
 
@@ -14,13 +14,13 @@ export interface QuarantinedRange {
   readonly last: number;
 }
 
-/** Ranges a quarantine may have: each is a failure somebody looked at. */
+/** Limit of ranges in a quarantine: each is a failure that an operator has examined. */
 export const QUARANTINE_LIMIT = 100;
-/** Events one command may set aside: a batch that cannot be read at all has no more. */
+/** Limit of events of one command: a completely unreadable batch has no more. */
 export const QUARANTINE_RANGE_LIMIT = 5_000;
 
 export class Quarantine {
-  /** In the order of origins and sequences; ranges that touch are one. */
+  /** In the order of origins and sequences; adjacent ranges are merged. */
   readonly ranges: readonly QuarantinedRange[];
   /** The same set has the same text: `origin:first-last[,…]`. */
   readonly text: string;
@@ -55,7 +55,7 @@ export class Quarantine {
 
 export const NO_QUARANTINE = new Quarantine();
 
-/** What {@link Quarantine.toJSON} made of it; nothing was stored: the empty set. */
+/** Reads the value of {@link Quarantine.toJSON}; the empty set if nothing was stored. */
 export function quarantineOf(stored: unknown): Quarantine {
   return stored === undefined ? NO_QUARANTINE : new Quarantine(stored as readonly QuarantinedRange[]);
 }
@@ -74,7 +74,7 @@ function joined(ranges: readonly QuarantinedRange[]): QuarantinedRange[] {
 
 const originShape = /^[a-z0-9-]{1,32}@[a-z2-7]{10,32}$/;
 
-/** The range a request names as `{origin, first, last}`. Throws a `Refusal`. */
+/** The range of a request `{origin, first, last}`. Throws a `Refusal`. */
 export function rangeOf(body: unknown): QuarantinedRange {
   const { origin, first, last = first } = (body ?? {}) as { readonly [K in keyof QuarantinedRange]?: unknown };
   const invalid = (path: string, message: string): Refusal =>

@@ -1,11 +1,11 @@
 /**
- * Signals without idempotency keys, column by column: bulks of them go from the router through the log to the ledger
- * without an object each, which the garbage collector would have to look after.
+ * Signals without idempotency keys, column by column: bulks of them pass from the router through the log to the ledger without an
+ * object each, which would burden the garbage collector.
  */
 
 export interface SignalColumns {
   readonly count: number;
-  /** Signals by name: what {@link kinds} point to. */
+  /** Signals by name, indexed by {@link kinds}. */
   readonly names: readonly string[];
   /** Entities, 0 … 2^53 − 1. */
   readonly entities: Float64Array;
@@ -13,11 +13,11 @@ export interface SignalColumns {
   readonly kinds: Uint16Array;
   /** Thousandths of a weight. */
   readonly weights: Float64Array;
-  /** Event times, epoch ms. Of writes on their way to the log: the client’s, or Infinity for the moment of acceptance. */
+  /** Event times, epoch ms. For writes that are not logged yet: the client’s, or Infinity for the acceptance time. */
   readonly timesMs: Float64Array;
 }
 
-/** Room for `count` signals, to be filled. */
+/** Empty columns for `count` signals, to be filled. */
 export function signalColumns(count: number, names: readonly string[]): SignalColumns {
   return {
     count,

@@ -1,14 +1,14 @@
 /**
- * A moment as clients write it: an RFC 3339 time or integer milliseconds since 1970. The one parser of times: what it refuses
- * for one field it refuses for every other.
+ * A time as clients write it: an RFC 3339 time or integer milliseconds since 1970. The only parser of times, so that every field
+ * accepts the same ones.
  *
- * A number is a time in milliseconds from the year 2000 to the year 9999. Seconds of any year before 31,969 lie below that and
- * microseconds of any year after 1978 beyond it, so a wrong unit is refused instead of counted in 1970. An RFC 3339 time says
- * which year it means and may lie before 2000, down to 1970; days and hours that do not exist are refused, not moved to the next
- * day, and so are leap seconds, which have no place in milliseconds since 1970.
+ * A number is a time in milliseconds from the year 2000 to the year 9999. Seconds of any year before 31,969 are below that range
+ * and microseconds of any year after 1978 above it, so a wrong unit is refused instead of counted in 1970. An RFC 3339 time names
+ * its year and may be before 2000, down to 1970; nonexistent days and hours are refused, not moved to the next day, and so are
+ * leap seconds, which milliseconds since 1970 cannot represent.
  */
 
-/** The last moment a date can name: ECMAScript's limit, in the year 275760. */
+/** The last time of a date: ECMAScript's limit, in the year 275760. */
 export const LAST_TIMESTAMP_MS = 8_640_000_000_000_000;
 /** 2000-01-01T00:00:00Z. */
 export const FIRST_NUMBER_MS = 946_684_800_000;
@@ -27,7 +27,10 @@ export function timestampOf(value: unknown): number | string {
   return timeMs >= 0 ? timeMs : 'must be a time from 1970 on: an RFC 3339 time or integer milliseconds since 1970';
 }
 
-/** As {@link timestampOf}, of a query parameter: digits are a number, and a `+` that was not percent-encoded arrives as a space. */
+/**
+ * The same as {@link timestampOf} for a query parameter: digits are a number, and a `+` that was not percent-encoded arrives as a
+ * space.
+ */
 export function timestampOfParameter(text: string): number | string {
   if (/^\d{1,16}$/.test(text)) return momentOfNumber(Number(text));
   return timestampOf(text.replace(/ (?=\d{2}:\d{2}$)/, (space, at: number) => (at > 10 ? '+' : space)));
@@ -44,7 +47,7 @@ function momentOfNumber(value: number): number | string {
   return `must be integer milliseconds since 1970, from the year 2000 to 9999${unit}; an RFC 3339 time may name an earlier year`;
 }
 
-/** Undefined: not a time that exists. */
+/** Undefined if the time does not exist. */
 function momentOfText(text: string): number | undefined {
   const match = rfc3339.exec(text);
   if (match === null) return undefined;

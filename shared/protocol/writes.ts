@@ -1,6 +1,6 @@
 /**
- * The shape of writes: what a body must look like before any schema is asked. The router checks it, so that a malformed
- * request never travels; the leader's intake checks the rest against its schema.
+ * The shape of writes: the checks of a body that need no schema. The router makes them, so that a malformed request is never
+ * forwarded; the leader's intake checks the rest against its schema.
  */
 import type { FieldError } from '../errors/errors.ts';
 import { clip, Refusal } from '../errors/errors.ts';
@@ -28,10 +28,10 @@ const known: Record<Exclude<WriteRoute, 'delete'>, readonly string[]> = {
   signals: ['entity_id', 'signal', 'weight', 'timestamp', 'user_id', 'creator_id'],
 };
 
-/** Of a weight, in parts of it: some thousand additions of steps stay within. */
+/** Relative tolerance of a weight: the error of some thousand additions is within it. */
 const STEP_TOLERANCE = 1e-12;
 
-/** Checks one write and answers the event it asks for. `at` prefixes error paths in bulks: `line 3` or `[2]`. */
+/** Checks one write and returns its event. `at` prefixes error paths in bulks: `line 3` or `[2]`. */
 export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, at = ''): EventBody {
   const where = (path: string): string => (at === '' ? path : path === '' ? at : `${at}: ${path}`);
   const invalid = (path: string, message: string): Refusal => {
@@ -87,8 +87,8 @@ export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, 
 }
 
 /**
- * What floating-point arithmetic leaves of a multiple of 0.001 (0.1 + 0.2 is 0.30000000000000004) is that multiple; a weight that
- * means another value is not.
+ * A multiple of 0.001 with floating-point error (0.1 + 0.2 is 0.30000000000000004) is accepted as that multiple; other weights
+ * are not.
  */
 function isStep(weight: number, thousandths: number): boolean {
   return thousandths === 0 ? weight === 0 : Math.abs(weight - thousandths / WEIGHT_SCALE) <= weight * STEP_TOLERANCE;
@@ -102,7 +102,7 @@ function parseMetadata(value: unknown, invalid: Invalid): Metadata {
   return value as Metadata;
 }
 
-/** `name`: the field it comes from. Throws what `invalid` makes. */
+/** `name`: its field. Throws the error of `invalid`. */
 export function parseVector(name: string, value: unknown, invalid: Invalid): Float32Array {
   if (!Array.isArray(value) || value.length === 0) throw invalid(name, 'must be an array of numbers');
   const values = new Float32Array(value.length);
@@ -124,7 +124,7 @@ function parseTimestamp(value: unknown, invalid: Invalid): number | undefined {
   return moment;
 }
 
-/** What travels from router to leader: plain JSON, one per write. The inverse is {@link fromWire}. */
+/** A write between router and leader: plain JSON. The inverse is {@link fromWire}. */
 export type WireWrite = UnkeyedWire & {
   /** [id, body hash] of an idempotency key, as {@link EventKey} has them. */
   readonly key?: readonly [id: string, bodyHash: string];
@@ -135,8 +135,8 @@ type UnkeyedWire =
   | { k: 'i'; e: number; m: Metadata }
   | { k: 'd'; e: number }
   /**
-   * Values as {@link floatBytes} in base64: a third of the length of numbers, and a tenth of the work on either side. A name
-   * of their own, because earlier routers sent numbers as `f`: neither side may take the one for the other.
+   * Values as {@link floatBytes} in base64: a third of the length of numbers, and a tenth of the work on either side. They have a
+   * name of their own, because earlier routers sent numbers as `f`, and neither side may confuse the two.
    */
   | { k: 'v'; e: number; b: string };
 
@@ -155,13 +155,13 @@ export function toWire(event: EventBody): WireWrite {
   }
 }
 
-// The last character has bits to spare: they are 0, or what comes back from the log would be another name.
+// The last character has unused bits: they must be 0, or the log would return another name.
 const idPattern = /^[A-Za-z0-9_-]{21}[AQgw]$/;
 const bodyHashPattern = /^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$/;
 
 /**
- * The event a router asks for, checked by the rules of `parseWrite`: what comes over a region's port is trusted no further
- * than what comes over the router's. Throws a `Refusal`.
+ * The event of a router's request, checked by the rules of `parseWrite`: a request to a region's port is trusted no more than one
+ * to the router's. Throws a `Refusal`.
  */
 export function fromWire(write: unknown): EventBody {
   if (typeof write !== 'object' || write === null) throw malformed('a write must be an object');

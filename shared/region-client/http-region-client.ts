@@ -1,7 +1,7 @@
 /**
- * A region's internal API over HTTP: two pools of kept connections, one for reads and one for everything else, so that a burst
- * of reads never delays a handover. Every call has a time limit on the given clock. After one without an answer no
- * connection of before is used again.
+ * A region's internal API over HTTP: two pools of kept connections, one for reads and one for everything else, so that a burst of
+ * reads never delays a handover. Every call has a time limit on the given clock. After a call without an answer no earlier
+ * connection is used again.
  */
 import { Fault, messageOf, Refusal } from '../errors/errors.ts';
 import type { OpenHttpPool } from '../http/http-pool.ts';
@@ -22,9 +22,9 @@ import { malformed, type ReportedStatus, readPosition, readStatus } from './repo
 const limits = {
   connectMs: 1_000,
   partitionMs: 5_000,
-  /** A region looks through its items, and a blocked one builds its state. */
+  /** A region scans its items, and a blocked one rebuilds its state. */
   quarantineMs: 60_000,
-  /** Added to what the region itself was told to wait. */
+  /** Added to the time that the region itself may wait. */
   graceMs: 1_000,
   answerBytes: 64 * 1024 * 1024,
 } as const;
@@ -38,7 +38,7 @@ export interface HttpRegionClientOptions {
   /** Base URL of the region's internal API. */
   readonly url: string;
   readonly clock: Clock;
-  /** Most connections of each pool. */
+  /** Maximum connections of each pool. */
   readonly connections: Readonly<Record<Pool, number>>;
   readonly statusLimitMs: number;
   /** Sent with every request. */
@@ -88,7 +88,7 @@ export function createHttpRegionClient(options: HttpRegionClientOptions): Region
         try {
           reserve(Number(answer.headers['content-length'] ?? 0));
         } catch (error) {
-          // Its bytes are not wanted, and neither is an error of theirs.
+          // Its bytes are discarded, and so are their errors.
           answer.body.arrayBuffer().catch(() => {});
           ended.abort();
           throw error;
@@ -195,7 +195,7 @@ export function createHttpRegionClient(options: HttpRegionClientOptions): Region
   };
 }
 
-/** Undefined when it is not JSON. */
+/** Undefined if it is not JSON. */
 function json(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString());
@@ -206,7 +206,7 @@ function json(bytes: Buffer): unknown {
 
 const refusedConnections = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
 
-/** `not_sent` only where the connection itself failed; everything else may have reached the region. */
+/** `not_sent` only if the connection itself failed; everything else may have reached the region. */
 function translate(region: string, error: unknown, limitMs: number): Fault {
   const { code, syscall, name } = error as { code?: unknown; syscall?: unknown; name?: unknown };
   if ((typeof code === 'string' && refusedConnections.has(code)) || syscall === 'connect') {

@@ -1,9 +1,9 @@
-/** The other answers of a region whose fields something is decided by. Each throws `Fault`: `wrong_region` or `malformed_answer`. */
+/** The other answers of a region on whose fields decisions depend. Each throws `Fault`: `wrong_region` or `malformed_answer`. */
 import type { AwaitReply, DigestsReply, SnapshotInfo } from '../protocol/internal.ts';
 import type { AwaitOutcome, Digests, SnapshotOffer } from './region-client.ts';
 import { malformed, ofRegion, readPosition } from './reported-status.ts';
 
-/** Where the region offers a copy of its own store. */
+/** Only if the region offers a copy of its own store. */
 export function readSnapshot(region: string, answer: unknown): SnapshotOffer {
   const info = ofRegion<SnapshotInfo>(region, answer);
   const { id, bytes, sha256, position } = info;

@@ -1,17 +1,17 @@
 /**
- * A region's internal API (`shared/protocol/internal.ts`), as routers and other regions call it: the one place where answers of
- * another process are read. A simulation replaces the network below it, tests replace the client.
+ * A region's internal API (`shared/protocol/internal.ts`), as routers and other regions call it: all answers of another process
+ * are read here. A simulation replaces the network below it, tests replace the client.
  *
- * Promise: what is returned is an answer of that region, and is what its type says. Positions are parsed once, here; a
- * position that is not one is never read as the position before everything.
+ * Promise: a returned value is an answer of that region, and has its declared type. Positions are parsed once, here; a position
+ * that is not one is never read as the position before everything.
  *
- * Every call throws either the region's own `Refusal`, or a `Fault`, and which one decides what the caller may do:
+ * Every call throws either the region's own `Refusal`, or a `Fault`, whose code decides what the caller may do:
  *
  * - `not_sent`: nothing left this process (no connection). Nothing was accepted; the request may be sent again.
  * - `no_answer`: it was sent, and no answer came back. It may have been accepted. A write is never sent again after it.
- * - `timed_out`: as `no_answer`, because the time was over: the region may be working on it still. No other region is asked for
- *   the same work.
- * - `malformed_answer`: as `no_answer`, because what came back cannot be read.
+ * - `timed_out`: like `no_answer`, after the time limit: the region may still be working on it. No other region is asked for the
+ *   same work.
+ * - `malformed_answer`: like `no_answer`, because the answer cannot be read.
  * - `wrong_region`: the address leads to another region.
  */
 import { Fault } from '../errors/errors.ts';
@@ -38,7 +38,7 @@ export interface RegionClient {
   /** The final durable position, once the leader has stopped for this handover and everything it accepted is flushed. */
   handover(request: HandoverRequest, limitMs: number): Promise<Position>;
   await(wanted: AwaitedPosition): Promise<AwaitOutcome>;
-  /** Whether everything that the stream held when it was asked is in the region. */
+  /** Whether the region has everything that the stream had at the request. */
   drain(request: DrainRequest): Promise<boolean>;
   setPartitioned(request: PartitionRequest): Promise<ReportedStatus>;
   retireDisk(request: RetireDiskRequest): Promise<ReportedStatus>;
@@ -47,8 +47,8 @@ export interface RegionClient {
   /** Never throws the region's refusal: it is part of the answer. */
   read(request: ReadRequest): Promise<ReadAnswer>;
   /**
-   * Whole durable batches of an origin from the one that holds `from`, back to back as in a stream message; empty when the region has
-   * none. Refused with `log_trimmed` when it had it and keeps it no more, and while it is partitioned.
+   * Whole durable batches of an origin from the one that holds `from`, back to back as in a stream message; empty when the region
+   * has none. Refused with `log_trimmed` if it has trimmed it, and while it is partitioned.
    */
   log(origin: string, from: number): Promise<Uint8Array>;
   /**
@@ -56,9 +56,9 @@ export interface RegionClient {
    * is being made or the region restarts: ask again.
    */
   snapshot(covering?: Position): Promise<SnapshotOffer>;
-  /** Its bytes from `offset` on. Refused with `snapshot_gone` when the region does not serve it any more. */
+  /** Its bytes from `offset` on. Refused with `snapshot_gone` if the region no longer serves it. */
   snapshotPart(id: string, offset: number): Promise<Uint8Array>;
-  /** Ends what is under way. */
+  /** Ends requests in flight. */
   close(): Promise<void>;
 }
 
@@ -95,7 +95,7 @@ export interface ReadRequest {
   readonly reserve?: (bytes: number) => void;
 }
 
-/** A region's answer as it came, problems included. */
+/** A region's raw answer, problems included. */
 export interface ReadAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -110,7 +110,7 @@ export function wasNotSent(error: unknown): boolean {
   return error instanceof Fault && error.code === 'not_sent';
 }
 
-/** Whether the region may be away only for a while: it did not answer, as opposed to answering what cannot be used. */
+/** Whether the region may be unavailable for a short time only: it did not answer, as opposed to an unusable answer. */
 export function isAway(error: unknown): boolean {
   return error instanceof Fault && ['not_sent', 'no_answer', 'timed_out'].includes(error.code);
 }

@@ -1,17 +1,17 @@
 /**
- * Kept connections to one region's internal API, none of them trusted after a time without answers.
+ * Kept-alive connections to one region's internal API; all are replaced after a request without an answer.
  *
- * A network that takes a region away closes nothing: idle connections stay open, and each later swallows one request for
- * its whole time limit, long after the region is back, perhaps under another address. So when one request got no
- * answer every connection is left: what is under way on them ends by itself, everything after it dials, and asks for the
- * region's address, anew. A region that was only slow pays a few handshakes.
+ * When the network loses a region no connection is closed: idle connections stay open, and each later blocks one request for its
+ * whole time limit, long after the region is back, perhaps under another address. So when one request got no answer all
+ * connections are abandoned: requests in flight on them end by themselves, and later ones resolve the region's address and
+ * connect again. If the region was only slow, this costs a few handshakes.
  */
 import { type HttpPool, type OpenHttpPool, openHttpPool } from '../http/http-pool.ts';
 
 export interface RegionConnectionsOptions<Name extends string> {
   /** Base URL of the region's internal API. */
   readonly url: string;
-  /** Most connections of each pool: requests of one pool never wait for those of another. */
+  /** Maximum connections of each pool: requests of one pool never wait for those of another. */
   readonly limits: Readonly<Record<Name, number>>;
   readonly connectMs: number;
   readonly answerLimitBytes?: number;
@@ -35,7 +35,7 @@ export class RegionConnections<Name extends string> {
     return this.pools;
   }
 
-  /** A request on one of these pools got no answer. The first such report leaves them all. */
+  /** A request on one of these pools got no answer. The first such report abandons them all. */
   leave(pools: RegionPools<Name>): void {
     if (pools !== this.pools) return;
     this.pools = this.open();

@@ -1,6 +1,6 @@
 /**
- * What a region reports of itself, read once where it arrives. Whoever trims, promotes or judges by a status relies on whose it is
- * and on its position: an address that leads elsewhere, or an answer that is not a status, is not an answer.
+ * A region's status, validated once when it is received. Trimming, promotion and clock checks rely on its region and its
+ * position: an answer of another region, or one that is not a status, does not count.
  */
 import { clip, Fault } from '../errors/errors.ts';
 import type { RegionStatus } from '../protocol/internal.ts';
@@ -20,7 +20,7 @@ const text: Check = [(value) => typeof value === 'string', 'a text'];
 const texts: Check = [(value) => Array.isArray(value) && value.every((each) => typeof each === 'string'), 'texts'];
 const reason: Check = [isReason, 'a reason'];
 
-/** What an earlier version did not report is left out; what is reported is what its type says. */
+/** Fields that an earlier version does not report are absent; the others have their declared type. */
 const checks: Partial<Record<keyof RegionStatus, Check>> = {
   ready: flag,
   partitioned: flag,
@@ -43,12 +43,12 @@ const checks: Partial<Record<keyof RegionStatus, Check>> = {
   refused: reason,
   writeBlocker: reason,
   refuses: reason,
-  // Whether it is a record of this cluster is judged where it is read (`shared/leadership`), and named in `/health`.
+  // Whether it is valid for this cluster is judged by its reader (`shared/leadership`), and reported in `/health`.
   leadership: [isRecord, 'a leadership record'],
   newestEpoch: [isNewestEpoch, 'an epoch with its events'],
 };
 
-/** Throws `Fault`: `wrong_region`, or `malformed_answer` when something in it is not what its type says. */
+/** Throws `Fault`: `wrong_region`, or `malformed_answer` if a field does not have its declared type. */
 export function readStatus(region: string, answer: unknown): ReportedStatus {
   const status = ofRegion<RegionStatus>(region, answer);
   for (const [name, [holds, expected]] of Object.entries(checks)) {
@@ -64,14 +64,14 @@ export function readStatus(region: string, answer: unknown): ReportedStatus {
   };
 }
 
-/** The fields of an answer that names its region; throws `Fault('wrong_region')` where that is another one, or none. */
+/** The fields of an answer that names its region; throws `Fault('wrong_region')` if that is another one, or none. */
 export function ofRegion<T extends { readonly region: string }>(region: string, answer: unknown): Partial<T> {
   const fields = (typeof answer === 'object' && answer !== null ? answer : {}) as Partial<T>;
   if (fields.region === region) return fields;
   throw new Fault('wrong_region', `the address of ${region} answers as the region ${clip(String(fields.region))}`);
 }
 
-/** Throws `Fault('malformed_answer')`: what is not a position never reads as "holds nothing". */
+/** Throws `Fault('malformed_answer')`: an invalid position is never read as "holds nothing". */
 export function readPosition(region: string, token: unknown): Position {
   const position = typeof token === 'string' ? parsePosition(token) : undefined;
   if (position === undefined) throw malformed(region, 'reported a position that is not one');

@@ -1,7 +1,6 @@
 /**
- * Asks regions for their status every second and at need, and remembers the last one of each: an unreachable region is shown
- * with its last known numbers. A status that is refused where it is read (`reported-status.ts`) is not one: the region has not
- * answered.
+ * Polls the regions' status every second and on demand, and keeps the last one of each: an unreachable region is shown with its
+ * last known numbers. A status that fails validation (`reported-status.ts`) counts as no answer.
  */
 import type { Clock } from '../kernel/kernel.ts';
 import { type Repetition, repeat } from '../kernel/repeat.ts';
@@ -9,14 +8,14 @@ import { POLL_MS } from '../protocol/deadlines.ts';
 import type { RegionClient } from './region-client.ts';
 import type { ReportedStatus } from './reported-status.ts';
 
-/** What is known of a region: its last answer, and when it came. */
+/** What is known of a region: its last answer, and when it was received. */
 export interface RegionView {
   readonly status: ReportedStatus;
   /** Monotonic ms of the answer. */
   readonly atMs: number;
   /** The region's clock minus this one's when it answered, ms; right within the time of one exchange. */
   readonly clockOffsetMs: number;
-  /** Whether the newest question was answered. */
+  /** Whether the newest request was answered. */
   readonly reachable: boolean;
 }
 
@@ -25,12 +24,12 @@ export interface StatusPollerOptions {
   readonly clock: Clock;
   /**
    * `rounds`: all are asked together, and again a second after the last of them has answered or failed, for callers that compare
-   * all of them. `apart`: a region that does not answer delays no question to another one.
+   * all of them. `apart`: a region that does not answer does not delay requests to others.
    */
   readonly pace: 'rounds' | 'apart';
-  /** Runs after every answer; `before` is what was known until then. */
+  /** Called after every answer; `before` is the former state. */
   readonly onAnswer?: (view: RegionView, before: RegionView | undefined) => void;
-  /** Runs after every question without an answer. */
+  /** Called after every request without an answer. */
   readonly onFailure?: (region: string, error: unknown, before: RegionView | undefined) => void;
 }
 
@@ -41,7 +40,7 @@ export class StatusPoller {
   private loops: readonly Repetition[] = [];
   private polling: Promise<void> | undefined;
   private stopping = false;
-  /** Every region was asked once since the start, and answered or did not. */
+  /** True once every region was asked since the start, whether it answered or not. */
   asked = false;
 
   constructor(options: StatusPollerOptions) {
@@ -53,12 +52,12 @@ export class StatusPoller {
     return this.known;
   }
 
-  /** Number of regions that are asked. */
+  /** Number of polled regions. */
   get expected(): number {
     return this.options.clients.length;
   }
 
-  /** Runs after every round. */
+  /** Called after every round. */
   onPolled(listener: () => void): void {
     this.listeners.push(listener);
   }
@@ -80,7 +79,7 @@ export class StatusPoller {
     await Promise.all(this.loops.map((loop) => loop.stop()));
   }
 
-  /** Asks all regions now; resolves when each answered or failed. */
+  /** Polls all regions now; resolves when each has answered or failed. */
   poll(): Promise<void> {
     this.polling ??= this.pollAll().finally(() => {
       this.polling = undefined;
@@ -95,7 +94,7 @@ export class StatusPoller {
     for (const listener of this.listeners) listener();
   }
 
-  /** Asks the region now. Undefined: it did not answer; what was known stays, marked unreachable. */
+  /** Polls the region now. Undefined if it did not answer; the last known status stays, marked unreachable. */
   async ask(region: string): Promise<RegionView | undefined> {
     const { clients, clock, onAnswer, onFailure } = this.options;
     const client = clients.find((each) => each.region === region);

@@ -1,12 +1,12 @@
 /**
- * A control key in JetStream: a KV bucket by its stream, with plain requests. The library's KV view would re-create a
- * lost bucket behind the caller's back, and tells a missing bucket from a missing server by luck.
+ * A control key in JetStream: a KV bucket by its stream, with plain requests. The library's KV view would re-create a lost bucket
+ * without the caller's knowledge, and does not reliably distinguish a missing bucket from a missing server.
  *
- * The server compares sequences only, and those are counted again by a bucket that was made anew (another `created`) or put
- * back from an older copy (the same `created`, other writes at the same sequences). So a revision is the bucket's `created`,
- * the sequence and a digest of the value, and an update looks for all three just before it writes, on the connection it
- * writes on: a bucket is put back by another server process, which ends that connection. What is left is a bucket that
- * somebody deletes and makes anew on the running server within the milliseconds between.
+ * The server only compares sequences, and those are reused by a bucket that was recreated (another `created`) or restored from an
+ * older copy (the same `created`, other writes at the same sequences). So a revision is the bucket's `created`, the sequence and
+ * a digest of the value, and an update checks all three just before it writes, on the same connection: restoring a bucket takes
+ * another server process, which ends that connection. The remaining case is a bucket that is deleted and recreated on the running
+ * server within the milliseconds in between.
  */
 import { createHash } from 'node:crypto';
 import { Fault, messageOf } from '../errors/errors.ts';
@@ -15,7 +15,7 @@ import type { Answer, Link } from './jetstream-link.ts';
 import { bucketConfiguration, CONTROL_BUCKET } from './settings.ts';
 import type { Control, ControlEntry, Revision } from './stream.ts';
 
-/** What of a connection a key needs. */
+/** The part of a connection that a key uses. */
 export type ControlLink = Pick<Link, 'api' | 'publish' | 'connections'>;
 
 const bucketStream = `KV_${CONTROL_BUCKET}`;
@@ -49,7 +49,7 @@ export class JetStreamControl implements Control {
 
   async create(value: unknown): Promise<{ readonly revision: Revision } | 'conflict'> {
     const answer = await this.api(`STREAM.CREATE.${bucketStream}`, bucketConfiguration);
-    // Another configuration than ours: the bucket is there, and the regions put its settings right.
+    // Another configuration than ours: the bucket exists, and the regions correct its settings.
     if (answer.error !== undefined && answer.error.err_code !== errorCodes.streamConfigDiffers)
       throw fault(answer.error);
     const found = await this.look();
@@ -64,10 +64,10 @@ export class JetStreamControl implements Control {
     return this.put(value, found);
   }
 
-  /** The bucket and the key's newest message, over one connection; undefined when the server says that there is no bucket. */
+  /** The bucket and the key's newest message, over one connection; undefined if the server answers that there is no bucket. */
   private async look(): Promise<Found | undefined> {
     const { connections } = this.link;
-    // A bucket made anew between the two answers gives a revision that names no write: a conflict later, and no harm.
+    // If the bucket is recreated between the two answers, the revision names no write: a later conflict, without harm.
     const [created, stored] = await Promise.all([this.bucketCreated(), this.last()]);
     return created === undefined ? undefined : { created, stored, connections };
   }
@@ -111,7 +111,7 @@ export class JetStreamControl implements Control {
   }
 }
 
-/** What a look at the key found, and over which connection. */
+/** The result of a read of the key, and its connection. */
 interface Found {
   readonly created: string;
   readonly stored: StoredMessage | undefined;
@@ -140,7 +140,7 @@ function isDeletion(stored: StoredMessage): boolean {
   return /^KV-Operation: *(DEL|PURGE)/im.test(Buffer.from(stored.hdrs, 'base64').toString('latin1'));
 }
 
-/** Undefined for what is not JSON: the caller sees a value that is no record, under a revision it can replace. */
+/** Undefined if it is not JSON: the caller gets an invalid value, with a revision that it can replace. */
 function parse(stored: StoredMessage): unknown {
   try {
     return JSON.parse(Buffer.from(stored.data ?? '', 'base64').toString('utf8'));

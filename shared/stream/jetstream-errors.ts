@@ -1,6 +1,6 @@
 /**
- * What the server and the library say when something goes wrong, translated where it enters. JetStream's errors are told
- * apart by `err_code` only: `code` 503, for one, is "no responders" as well as "maximum bytes exceeded".
+ * Translates errors of the server and the library at the edge. JetStream's errors are distinguished by `err_code` only: `code`
+ * 503, for one, is "no responders" as well as "maximum bytes exceeded".
  */
 import { Fault, messageOf } from '../errors/errors.ts';
 
@@ -21,19 +21,19 @@ export interface ApiError {
   readonly description?: string;
 }
 
-/** The fault a JetStream error is for the core. */
+/** The fault for a JetStream error. */
 export function faultOfApiError(error: ApiError, what: string): Fault {
   const text = `${what}: ${error.description ?? 'no description'} (${error.err_code ?? error.code ?? 'no code'})`;
   return new Fault(error.err_code === errorCodes.streamNotFound ? 'stream_missing' : 'stream_error', text);
 }
 
-/** The fault of a request that got no JetStream answer at all: disconnected, timed out, nobody there. */
+/** The fault of a request without a JetStream answer: disconnected, timed out, no responders. */
 export function faultOfTimeout(error: unknown, what: string): Fault {
   if (error instanceof Fault) return error;
   return new Fault('stream_unavailable', `${what}: ${textOf(error)}`, { cause: error });
 }
 
-/** `err_code` of an error the library threw, if it carries one. */
+/** `err_code` of an error of the library, if it has one. */
 export function errorCodeOf(error: unknown): number | undefined {
   const { api_error } = (error ?? {}) as { api_error?: ApiError };
   return api_error?.err_code;

@@ -1,9 +1,9 @@
 /**
- * The connection to the server, made anew for ever.
+ * The connection to the server, reconnecting without end.
  *
- * Every connection is a fresh one of the library's, with its own reconnecting switched off. So nothing handed to one
- * connection can come out of the next; a lost connection fails every request in flight at once; and a stale connection
- * is destroyed rather than closed politely, which would wait for a peer that reads nothing any more.
+ * Every connection is a new one of the library's, with the library's reconnecting switched off. So nothing written to one
+ * connection can be sent on the next; a lost connection fails every request in flight at once; and a stale connection is
+ * destroyed rather than closed, which would wait for a peer that no longer reads.
  */
 import { connect, DebugEvents, headers, type NatsConnection } from 'nats';
 import { Fault, messageOf } from '../errors/errors.ts';
@@ -35,12 +35,12 @@ export class Link {
   private readonly listeners = new Set<(connected: boolean) => void>();
   private readonly running: Promise<void>;
   private current: NatsConnection | undefined;
-  /** Connections so far: another count is another connection. */
+  /** Number of connections so far: another count means another connection. */
   connections = 0;
   private payloadLimit = 0;
   private outageReported = false;
 
-  /** Begins to connect in the background. */
+  /** Starts to connect in the background. */
   constructor(options: LinkOptions) {
     this.options = options;
     this.running = this.run();
@@ -92,7 +92,7 @@ export class Link {
       const reply = await connection.request(subject, payload, { timeout: limits.requestTimeoutMs, headers: sent });
       return reply.json<Answer>();
     } catch (error) {
-      // The library calls it a time-out, too, when the connection went away under the request.
+      // The library also reports a time-out if the connection was lost during the request.
       if (connection.isClosed()) throw new Fault('stream_unavailable', `${subject}: the connection was lost`);
       throw faultOfTimeout(error, subject);
     }
@@ -119,7 +119,7 @@ export class Link {
         pingInterval: limits.pingIntervalMs,
         maxPingOut: limits.maxPingOut,
         ignoreClusterUpdates: true,
-        // The system's resolver, not DNS alone: container and host files count, and each dial asks again.
+        // The system's resolver, not DNS alone, because of container and host files; every dial resolves again.
         resolve: false,
         noAsyncTraces: true,
       });

@@ -1,7 +1,7 @@
 /**
- * Looks whether a server speaks at an address before the library dials it. The library never closes the socket of a
- * dial that timed out (a server that is stopped or black-holed accepts and says nothing): with a try every two seconds
- * each outage would leak sockets, and a closed client would keep its process alive.
+ * Checks whether a server answers at an address before the library dials it. The library never closes the socket of a dial that
+ * timed out (a stopped or black-holed server accepts and sends nothing): with a try every two seconds each outage would leak
+ * sockets, and a closed client would keep its process alive.
  */
 import { createConnection } from 'node:net';
 import { Fault } from '../errors/errors.ts';
@@ -24,7 +24,7 @@ export function probe({ url, clock, timeoutMs, signal }: ProbeOptions): Promise<
       timer.cancel();
       signal.removeEventListener('abort', aborted);
       socket.removeAllListeners();
-      // A reset may still arrive for a destroyed socket; nobody is interested in it any more.
+      // A reset may still arrive for a destroyed socket and is ignored.
       socket.on('error', () => {});
       socket.destroy();
       if (why === undefined) resolve();

@@ -1,6 +1,6 @@
 /**
- * The settings of stream and bucket on the server, compared with the table in `settings.ts` and put right. Anybody with
- * access to the server can change them; some changes the server does not take back.
+ * The settings of stream and bucket on the server, compared with the table in `settings.ts` and restored. Every client of the
+ * server can change them; some changes cannot be reverted.
  */
 import { type ApiError, errorCodes, faultOfApiError } from './jetstream-errors.ts';
 import type { Link } from './jetstream-link.ts';
@@ -9,7 +9,7 @@ import type { SettingsDifference } from './stream.ts';
 
 type Configuration = Readonly<Record<string, unknown>>;
 
-/** Of one stream of the server. Nothing differs where there is no such stream; it is made by whoever needs it. */
+/** The settings of one stream of the server. Nothing differs if there is no such stream; it is created on demand. */
 export async function checkSettings(
   link: Link,
   wanted: Configuration,
@@ -38,7 +38,7 @@ async function differences(link: Link, name: string, wanted: Configuration): Pro
   return [...changed, ...added];
 }
 
-/** The server leaves out what is 0 or false. */
+/** The server omits values that are 0 or false. */
 function textOf(value: unknown): string {
   if (value === undefined || value === null || value === false || value === 0) return 'unset';
   return Array.isArray(value) && value.length === 0 ? 'unset' : JSON.stringify(value);

@@ -1,8 +1,8 @@
 /**
- * One subscription: one plain ephemeral pull consumer, from one stream sequence, until something is doubtful.
+ * One subscription: one plain ephemeral pull consumer, from one stream sequence, until anything is doubtful.
  *
- * Not an ordered consumer: that one re-creates itself after the stream was re-created and skips silently. Not kept over
- * a disconnect: the subscriber checks the stream's fingerprint and subscribes anew.
+ * Not an ordered consumer: that one re-creates itself after the stream was re-created and skips silently. It is not kept across a
+ * disconnect: the subscriber checks the stream's fingerprint and subscribes anew.
  *
  * Deliveries are strictly one at a time. `onSubscriptionEnd` runs, and `close` resolves, only after the delivery in progress
  * has ended, so that two subscriptions never deliver side by side; `close` must not be awaited inside `onMessage`.
@@ -82,9 +82,9 @@ class Deliveries implements Subscription {
     this.stopListening = link.onConnection((connected) => {
       if (!connected) this.end('disconnected', 'the connection was lost');
     });
-    // Lost between the consumer's creation and now: the listener came too late to hear of it.
+    // Lost between the consumer's creation and now: the listener was registered too late for the event.
     if (!link.connected) this.end('disconnected', 'the connection was lost');
-    // Not before the subscriber holds the subscription: a callback that comes first would find nothing to let go of.
+    // Not before the subscriber has the subscription: an earlier callback would find nothing to close.
     this.finished = new Promise<void>((resolve) => clock.after(0, resolve)).then(() => this.run());
   }
 
@@ -103,7 +103,7 @@ class Deliveries implements Subscription {
     void this.watchHeartbeats();
     try {
       for await (const message of this.messages) {
-        // What is buffered behind the end is read and dropped: only so does the iterator reach its own end.
+        // Messages buffered after the end are read and dropped, so that the iterator reaches its own end.
         if (!this.closed && this.ending === undefined) await this.deliver(message);
       }
     } catch (error) {
@@ -128,8 +128,8 @@ class Deliveries implements Subscription {
   }
 
   /**
-   * Also ends a subscription whose receiver took longer than two heartbeats over what was asked for ahead: no request is
-   * open then, so the server says nothing. It subscribes anew and goes on behind the message it was at.
+   * This also ends a subscription whose receiver took longer than two heartbeats for prefetched messages: then no request is
+   * open, so the server sends nothing. The receiver subscribes anew and continues after its last message.
    */
   private async watchHeartbeats(): Promise<void> {
     for await (const status of await this.messages.status()) {
@@ -138,7 +138,7 @@ class Deliveries implements Subscription {
     }
   }
 
-  /** Why the library's iterator threw. A consumer that goes with its stream looks like one that was deleted. */
+  /** Why the library's iterator threw. A consumer deleted with its stream looks like one that was deleted alone. */
   private async explain(error: unknown): Promise<Ending> {
     const code = errorCodeOf(error);
     if (code === errorCodes.streamNotFound) return { reason: 'stream_gone', detail: 'the stream is not there' };

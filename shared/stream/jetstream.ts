@@ -1,12 +1,12 @@
 /**
  * The stream and the control key on NATS JetStream.
  *
- * Promise: an acknowledged publish is stored once, at the stated sequence, behind the stated last message of its subject;
- * a publish that is not acknowledged is *unknown*: it may have landed, or land later (a paused server takes it when it
- * wakes). Truth is the receivers' check of positions, never the acknowledgement.
+ * Promise: an acknowledged publish is stored once, at the stated sequence, behind the stated last message of its subject; a
+ * publish that is not acknowledged is *unknown*: it may have landed, or land later (a paused server accepts it when it resumes).
+ * The receivers' check of positions is authoritative, never the acknowledgement.
  *
- * Connecting goes on in the background from construction to `close`, for ever; every call fails at once while there is
- * no connection. A crash of this process leaves at most an ephemeral consumer, which the server forgets after 10 s.
+ * It connects in the background from construction to `close`; every call fails at once while there is no connection. A crash of
+ * this process leaves at most an ephemeral consumer, which the server forgets after 10 s.
  */
 import { Fault, messageOf } from '../errors/errors.ts';
 import type { Clock } from '../kernel/kernel.ts';
@@ -116,7 +116,7 @@ class JetStream implements Stream {
     const { created, state } = answer as { created?: unknown; state?: { first_seq?: number; last_seq?: number } };
     const last = state?.last_seq ?? 0;
     const first = state?.first_seq ?? 0;
-    // A stream that never held a message says 0 and 0.
+    // A stream that never had a message reports 0 and 0.
     return { created: String(created), first: Math.max(first, 1), last };
   }
 
@@ -135,7 +135,7 @@ class JetStream implements Stream {
         return { failure: 'wrong_last', detail: error.description ?? 'wrong last sequence' };
       }
       if (error !== undefined) return { failure: 'unknown', detail: faultOfApiError(error, 'publish').message };
-      // `duplicate` acknowledges what is not stored. No message carries an id, so it should not happen at all.
+      // `duplicate` acknowledges a message that is not stored. No message has an id, so it should not occur.
       if (duplicate === true || typeof seq !== 'number')
         return { failure: 'unknown', detail: 'not acknowledged as new' };
       return { sequence: seq };

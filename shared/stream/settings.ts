@@ -1,39 +1,39 @@
-/** The one table of stream and bucket settings, and of the connection's limits. */
+/** The only table of stream and bucket settings, and of the connection's limits. */
 
 export const STREAM_NAME = 'TIDAL_WAL';
 export const CONTROL_BUCKET = 'TIDAL_CONTROL';
 export const LEADERSHIP_KEY = 'leadership';
 
 export const connection = {
-  /** Between two tries to connect, for ever: the library's own default gives up after ten. */
+  /** Pause between two tries to connect, without end: the library's default gives up after ten. */
   reconnectTimeWaitMs: 250,
-  /** A server that has said nothing by then is not there. */
+  /** A server that has sent nothing by then is unreachable. */
   probeTimeoutMs: 2_000,
-  /** From there to a connection; longer, because a process that is recovering its state is busy for seconds. */
+  /** Limit from there to a connection; longer, because a process that is recovering its state is busy for seconds. */
   connectTimeoutMs: 5_000,
   pingIntervalMs: 2_000,
   maxPingOut: 2,
   /** A publish or request without an answer by then has an unknown outcome. */
   requestTimeoutMs: 2_000,
-  /** Room below the server's max_payload for headers. */
+  /** Bytes below the server's max_payload for headers. */
   headerRoomBytes: 8 * 1024,
 } as const;
 
 export const consumer = {
-  /** Heartbeats tell a quiet stream from a dead consumer. */
+  /** Heartbeats distinguish a quiet stream from a dead consumer. */
   idleHeartbeatMs: 1_000,
-  /** Messages asked for ahead: the receive buffer's bound. */
+  /** Prefetched messages: the bound of the receive buffer. */
   maxMessages: 64,
-  /** The server forgets an ephemeral consumer this long after its client is gone. */
+  /** The server removes an ephemeral consumer this long after its client has disconnected. */
   inactiveThresholdMs: 10_000,
 } as const;
 
 export interface StreamSettings {
-  /** Largest stored size of the stream, bytes; the oldest messages go first. */
+  /** Largest stored size of the stream, bytes; the oldest messages are removed first. */
   readonly maxBytes: number;
 }
 
-/** What neither stream limits or switches on. An update without these would mean the same; named, they are compared. */
+/** Settings that neither stream uses. An update without them would mean the same; listed, they are compared. */
 const unlimited = {
   max_age: 0,
   max_consumers: -1,
@@ -44,7 +44,7 @@ const unlimited = {
   discard_new_per_subject: false,
 } as const;
 
-/** What neither stream may have: others' messages in it, or its messages elsewhere. */
+/** Settings that neither stream may have: sources of other messages, or copies of its messages elsewhere. */
 export const absentSettings = ['mirror', 'sources', 'republish', 'subject_transform'] as const;
 
 /** The stream's configuration as the server takes it. `duplicate_window` does not matter: no message carries an id. */
@@ -61,16 +61,16 @@ export function streamConfiguration(settings: StreamSettings): Readonly<Record<s
     num_replicas: 1,
     max_msgs_per_subject: -1,
     allow_rollup_hdrs: false,
-    // A direct get may answer from before the last acknowledgement; the shipper's mark must not.
+    // A direct get may return a state from before the last acknowledgement; the shipper's mark must not.
     allow_direct: false,
-    // A deleted last message makes some servers say a subject is empty although older messages stand.
+    // After the deletion of a last message some servers report an empty subject although older messages exist.
     deny_delete: true,
   };
 }
 
 /**
- * The control bucket's stream, readable by every KV client. No `first_seq`, tempting as it is to make the revisions of two
- * buckets differ: nats-server 2.10.27 empties a stream that has one at each restart.
+ * The control bucket's stream, readable by every KV client. No `first_seq`, which would make the revisions of two buckets differ:
+ * nats-server 2.10.27 empties a stream that has one at each restart.
  */
 export const bucketConfiguration: Readonly<Record<string, unknown>> = {
   name: `KV_${CONTROL_BUCKET}`,
@@ -81,7 +81,7 @@ export const bucketConfiguration: Readonly<Record<string, unknown>> = {
   max_bytes: -1,
   max_msgs: -1,
   ...unlimited,
-  // The last leaderships stay readable for whoever looks into an incident.
+  // The last leaderships stay readable for the analysis of an incident.
   max_msgs_per_subject: 16,
   num_replicas: 1,
   allow_direct: false,

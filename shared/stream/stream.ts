@@ -2,17 +2,17 @@
  * The stream and the control key as the core sees them: the only door to NATS. Implementations: `jetstream.ts` (real)
  * and, for the simulation, a fake that passes the same contract suite (`test/harness/stream/stream-contract.ts`).
  *
- * The stream is transport, not truth: it may lose its tail, be wiped, or be put back from an older copy. Nobody trusts
- * a stream sequence without its fingerprint.
+ * The stream is transport, not truth: it may lose its tail, be wiped, or be restored from an older copy. A stream sequence is
+ * never used without its fingerprint.
  */
 
 /** Subject of an origin's batches: `tidal.wal.<origin>`. */
 export const SUBJECT_PREFIX = 'tidal.wal.';
 
 export interface StreamInfo {
-  /** When the stream was created, as the server says it: another value is another stream. */
+  /** The server's creation time of the stream: another value means another stream. */
   readonly created: string;
-  /** Stream sequences; `first` = `last` + 1 when it is empty. */
+  /** Stream sequences; `first` = `last` + 1 if it is empty. */
   readonly first: number;
   readonly last: number;
 }
@@ -34,7 +34,7 @@ export type PublishResult =
   | { readonly sequence: number }
   | { readonly failure: PublishFailure; readonly detail: string };
 
-/** Why a subscription ended by itself. Whatever it is: close and subscribe anew, after checking the fingerprint. */
+/** Why a subscription ended by itself. In every case: close and subscribe anew, after checking the fingerprint. */
 export type SubscriptionEnd = 'disconnected' | 'consumer_gone' | 'stream_gone' | 'heartbeats_missed' | 'error';
 
 export interface Subscription {
@@ -57,11 +57,11 @@ export interface SubscribeOptions {
   readonly onSubscriptionEnd: (reason: SubscriptionEnd, detail: string) => void;
 }
 
-/** One setting that somebody changed. */
+/** One changed setting. */
 export interface SettingsDifference {
-  /** Which one, what it is and what it should be. */
+  /** Its name, its value, and the right value. */
   readonly what: string;
-  /** `left`: nobody tried to put it right. `stuck`: the server does not take it back. */
+  /** `left`: no attempt was made to restore it. `stuck`: the server refuses to change it. */
   readonly outcome: 'mended' | 'left' | 'stuck';
   /** Why it is stuck. */
   readonly why?: string;
@@ -72,33 +72,32 @@ export interface SettingsDifference {
  * (connected, but there is no such stream), `stream_error`.
  */
 export interface Stream {
-  /** Whether the connection stands, as far as pings know. */
+  /** Whether there is a connection, by its pings. */
   readonly connected: boolean;
-  /** The largest message the server takes, bytes, header room already taken off; 0 before the first connection. */
+  /** The largest message that the server accepts, bytes, without the headers; 0 before the first connection. */
   readonly messageLimitBytes: number;
   /** Runs at every change of `connected`. The result removes it. */
   onConnection(listener: (connected: boolean) => void): () => void;
   /** Creates the stream, or updates it to the table in `settings.ts`. Idempotent. */
   ensure(): Promise<void>;
   /**
-   * What of the settings of stream and control bucket is not as in `settings.ts`; with `mend` it is put right as far as the
-   * server lets it. Creates nothing.
+   * The settings of stream and control bucket that differ from `settings.ts`; with `mend` they are restored as far as the server
+   * allows. Creates nothing.
    */
   checkSettings(mend: boolean): Promise<readonly SettingsDifference[]>;
   info(): Promise<StreamInfo>;
-  /** The message at a stream sequence; undefined when the stream does not hold it. */
+  /** The message at a stream sequence; undefined if the stream does not have it. */
   message(sequence: number): Promise<StreamMessage | undefined>;
-  /** The last message of an origin's subject; undefined when none is left (which is not "nothing was shipped"). */
+  /** The last message of an origin's subject; undefined if none is left (which does not mean that nothing was shipped). */
   lastOf(origin: string): Promise<StreamMessage | undefined>;
-  /** Publishes whole batches. `expectedLast` = stream sequence of the subject's last message, 0 when none is left. */
+  /** Publishes whole batches. `expectedLast` = stream sequence of the subject's last message, 0 if none is left. */
   publish(origin: string, bytes: Uint8Array, expectedLast: number): Promise<PublishResult>;
   subscribe(options: SubscribeOptions): Promise<Subscription>;
 }
 
 /**
- * One write of one key, in one bucket. Opaque: two are the same write exactly if they are equal, and nothing else can be
- * read off them. A bucket made anew or put back from an older copy counts its sequences again, so a sequence alone names
- * no write.
+ * One write of one key, in one bucket. Opaque: two are the same write exactly if they are equal. A bucket that was recreated or
+ * restored from an older copy reuses sequences, so a sequence alone does not identify a write.
  */
 export type Revision = string & { readonly opaque: unique symbol };
 
@@ -117,11 +116,11 @@ export type ControlKeys = (name: string) => Control;
  */
 export interface Control {
   read(): Promise<ControlEntry | 'missing'>;
-  /** Creates the bucket if need be and the key if it does not exist. `conflict` = somebody else did. */
+  /** Creates the bucket if need be and the key if it does not exist. `conflict` = another client did. */
   create(value: unknown): Promise<{ readonly revision: Revision } | 'conflict'>;
   /**
-   * Compare-and-set: the key gets the value if its newest write is the one `revision` names. Otherwise `conflict`, also when
-   * another write stands at that place because the bucket was lost and made anew or put back from an older copy.
+   * Compare-and-set: the key gets the value if its newest write is the one `revision` names. Otherwise `conflict`, also if
+   * another write has that sequence because the bucket was lost and recreated or restored from an older copy.
    */
   update(value: unknown, revision: Revision): Promise<{ readonly revision: Revision } | 'conflict'>;
 }

@@ -1,4 +1,4 @@
-/** From the topology's YAML to the topology: once at start. All mistakes are told at once. */
+/** Parses the topology's YAML once at the start. All mistakes are reported at once. */
 import { durationPattern, parseDurationSeconds } from '../config/duration.ts';
 import { readConfigFile, YamlFile, type YamlValue } from '../config/yaml-file.ts';
 import { FAILOVER_AFTER_LEAST_MS } from '../protocol/deadlines.ts';
@@ -6,7 +6,7 @@ import { type RegionEntry, regionPattern, type Topology } from './topology.ts';
 
 const REGION_LIMIT = 16;
 const FORMER_LIMIT = 64;
-/** Where a region answers when the file says nothing else. */
+/** Default address of a region. */
 const DEFAULT_PORT = 9510;
 const FAILOVER_AFTER_SECONDS = 4;
 const nameExpected = 'a region name of 1 to 32 lower-case letters, digits and hyphens';
@@ -23,7 +23,7 @@ export function parseTopology(text: string, file: string): Topology {
   if (version !== undefined) yaml.number(version, 1, 1, 'integer');
 
   const regions: RegionEntry[] = [];
-  /** Of all of them, also where an address cannot be read; undefined: not all names can. */
+  /** The names of all regions, even if an address cannot be read; undefined if a name cannot. */
   let names: string[] | undefined = [];
   const list = top.get('regions');
   for (const element of (list === undefined ? undefined : yaml.list(list, 1, REGION_LIMIT)) ?? []) {
@@ -52,7 +52,7 @@ export function parseTopology(text: string, file: string): Topology {
   const formerRegions = parseFormer(yaml, top.get('former_regions'), names ?? []);
   const leaderPlace = top.get('leader');
   const leader = leaderPlace === undefined ? undefined : yaml.text(leaderPlace, regionPattern, nameExpected);
-  // Where a name cannot be read it may be the leader's, and that was told already.
+  // An unreadable name may be the leader's, and was reported already.
   if (leader !== undefined && names !== undefined && names.length > 0 && !names.includes(leader)) {
     yaml.refuse(leaderPlace!, `must be one of the regions ${names.join(', ')}, not ${leader}`);
   }

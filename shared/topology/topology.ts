@@ -1,4 +1,4 @@
-/** The topology: which regions exist, where they answer, and who leads first. Parsed by `parse-topology.ts`. */
+/** The topology: the regions, their addresses, and the first leader. Parsed by `parse-topology.ts`. */
 
 /** Region names become NATS subjects and metric labels. */
 export const regionPattern = /^[a-z0-9-]{1,32}$/;
@@ -12,10 +12,10 @@ export interface RegionEntry {
 export interface Topology {
   /** In the order of the file: the order of `/cluster/status`. */
   readonly regions: readonly RegionEntry[];
-  /** Regions that were removed: what they accepted is still in the logs. */
+  /** Removed regions, whose events are still in the logs. */
   readonly formerRegions?: readonly string[];
-  /** Leads epoch 1, and is never asked again. */
+  /** The leader of epoch 1; not used afterwards. */
   readonly firstLeader: string;
-  /** Automatic failover: a leader silent for this long is replaced. Absent: failover is manual. */
+  /** Automatic failover: a leader that is unresponsive for this long is replaced. Absent: failover is manual. */
   readonly failover?: { readonly afterMs: number };
 }

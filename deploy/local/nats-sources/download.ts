@@ -1,9 +1,9 @@
 /**
  * nats-server from its release on GitHub.
  *
- * The archive is compared with the release's SHA256SUMS, fetched from the same place over TLS. That catches a cut-off or
- * damaged transfer and a proxy that answers with something else. It does not protect from whoever can replace files of
- * the release: they would replace the sums too.
+ * The archive is compared with the release's SHA256SUMS, fetched from the same server over TLS. That detects a truncated or
+ * damaged transfer and a proxy with another answer. It does not protect against an attacker who can replace files of the release,
+ * because the sums could be replaced too.
  */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ const base = `https://github.com/nats-io/nats-server/releases/download/v${releas
 const platforms: Readonly<Record<string, string>> = { linux: 'linux', darwin: 'darwin' };
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
-/** False where there is no build for this machine. Throws a `Fault`. */
+/** False if there is no build for this machine. Throws a `Fault`. */
 export async function downloadRelease(tools: Tools, target: string): Promise<boolean> {
   const platform = platforms[tools.platform];
   const architecture = architectures[tools.arch];

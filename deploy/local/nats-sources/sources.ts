@@ -1,4 +1,4 @@
-/** Where a nats-server may come from, in the order in which it is looked for: from what is there to what must be fetched. */
+/** The sources of a nats-server, in order: installed ones first, then those that are fetched. */
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ import { lastLine, type Tools } from './tools.ts';
 
 export interface SourceOptions {
   readonly tools: Tools;
-  /** Fetched programs are kept here and found again. Absolute. */
+  /** Folder of fetched programs, which are reused. Absolute. */
   readonly cacheDir: string;
-  /** Path the operator named. */
+  /** Path given by the operator. */
   readonly natsServer?: string;
 }
 

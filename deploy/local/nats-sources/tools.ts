@@ -1,10 +1,10 @@
-/** What the sources need of the machine: running programs, downloading, and what machine it is. */
+/** The machine as the sources use it: running programs, downloading, platform and architecture. */
 import { execFile } from 'node:child_process';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 
 export interface RunResult {
-  /** Exit code; 127 when there is no such program. */
+  /** Exit code; 127 if there is no such program. */
   readonly code: number;
   /** Standard output and error together, trimmed. */
   readonly output: string;
@@ -63,7 +63,7 @@ export function machineTools(clock: Clock): Tools {
   };
 }
 
-/** What a program says of itself; throws when it cannot be run. */
+/** The version output of a program; throws if it cannot be run. */
 export async function versionOf(tools: Tools, path: string): Promise<string> {
   const { code, output } = await tools.run(path, ['--version']);
   if (code !== 0) throw new Fault('nats_server_unusable', `${path} cannot be run: ${lastLine(output)}`);

@@ -1,4 +1,4 @@
-/** Asks nats-server's monitoring port. Nothing is kept: a broker that was replaced is simply another answer. */
+/** Queries nats-server's monitoring port. Nothing is cached, so a replaced broker needs no handling. */
 import { request } from 'undici';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';

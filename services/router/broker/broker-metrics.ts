@@ -1,6 +1,6 @@
 /**
- * The broker's facts in Prometheus' text. Each scrape fills a registry of its own: the broker's counters are taken over
- * as they are and go back to 0 with its process, which is how Prometheus expects a restart to look.
+ * The broker's metrics in Prometheus' text format. Each scrape fills a registry of its own: the broker's counters are copied
+ * unchanged and restart at 0 with its process, as Prometheus expects.
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 import { createMetrics, type Metrics } from '../../../shared/observe/metrics.ts';

@@ -1,14 +1,14 @@
 /**
- * What the broker says of itself, as metrics: nats-server has a monitoring port that answers JSON, not Prometheus' text,
- * so the router translates at each scrape. Contract of this room.
+ * The broker's own metrics: nats-server has a monitoring port that answers JSON, not Prometheus' text, so the router translates
+ * at each scrape. Contract of this folder.
  */
 
 export interface BrokerMetrics {
-  /** What `GET /metrics/nats` answers. A broker that does not answer is a fact, not an error: `tidal_nats_up` is 0. */
+  /** The answer of `GET /metrics/nats`. A broker that does not answer is not an error: `tidal_nats_up` is 0. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-/** What is used of the broker's `/varz`. Counters start with its process. */
+/** The used fields of the broker's `/varz`. Counters start with its process. */
 export interface ServerFacts {
   readonly server_name: string;
   /** RFC 3339. */
@@ -23,7 +23,7 @@ export interface ServerFacts {
   readonly slow_consumers: number;
 }
 
-/** What is used of the broker's `/jsz?streams=true`. */
+/** The used fields of the broker's `/jsz?streams=true`. */
 export interface JetStreamFacts {
   /** Bytes of all streams on its disk. */
   readonly storage: number;

@@ -1,7 +1,7 @@
 /**
- * Who leads when the control key is missing or holds no record. The key may be missing because the cluster is new, or
- * because the NATS volume was lost: then the regions' memory decides, never the topology's default. What they remember is
- * the record and, where disks were lost or put back from backups too, the epochs of the origins in their logs.
+ * Chooses the leader when the control key is missing or invalid. The key may be missing because the cluster is new, or because
+ * the NATS volume was lost: then the regions' stored records decide, never the topology's default. In case disks were lost or
+ * restored from backups too, the epochs of the origins in their logs count as well.
  */
 import { nextEpoch } from '../../../shared/leadership/epochs.ts';
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
@@ -12,7 +12,7 @@ export const MAJORITY_AFTER_MS = 30_000;
 
 export interface MissingKey {
   readonly topology: Topology;
-  /** What each region answered; a region without an entry did not answer. */
+  /** The answer of each region; a region without an entry did not answer. */
   readonly answers: ReadonlyMap<string, Leadership | 'never'>;
   /** The highest record seen by this process from any source. */
   readonly remembered: Leadership | undefined;
@@ -22,7 +22,7 @@ export interface MissingKey {
   readonly missingForMs: number;
 }
 
-/** The record to create, without its nonce; undefined: wait for more answers. */
+/** The record to create, without its nonce; undefined: more answers are needed. */
 export function chooseRecord(missing: MissingKey): { readonly leader: string; readonly epoch: number } | undefined {
   const { topology, answers, remembered, loggedEpoch, missingForMs } = missing;
   let highest = remembered;
@@ -39,6 +39,6 @@ export function chooseRecord(missing: MissingKey): { readonly leader: string; re
   if (highest !== undefined) return after(Math.max(highest.epoch, loggedEpoch), highest.leader);
   const agreed = unresponsive === 0 || (answers.size * 2 > total && missingForMs >= MAJORITY_AFTER_MS);
   if (!agreed) return undefined;
-  // Epoch 1 is the topology's first leader's own: whoever is unresponsive cannot know another one's.
+  // Epoch 1 belongs to the topology's first leader: an unresponsive region cannot know another leader of it.
   return loggedEpoch === 0 ? { leader: topology.firstLeader, epoch: 1 } : after(loggedEpoch, topology.firstLeader);
 }

@@ -1,6 +1,5 @@
 /**
- * What the router knows about the cluster: who leads, how far each region is; and how to change who leads.
- * Contract of this room.
+ * The router's view of the cluster: the leader, the position of each region; and changes of the leader. Contract of this folder.
  */
 
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
@@ -11,13 +10,13 @@ import type { RegionView } from '../../../shared/region-client/status-poller.ts'
 export interface LeadershipView {
   /** The newest record known; absent before the first one was read or reported. */
   readonly current: Leadership | undefined;
-  /** Of all records known from the key and from the regions' memory; 0 before the first. */
+  /** Highest epoch of all records known from the key and from regions; 0 before the first. */
   readonly highestEpoch: number;
-  /** What the key holds or regions report that is no record of this cluster, one sentence each. */
+  /** Invalid records in the key or in reports of regions, one sentence each. */
   readonly refused: readonly string[];
-  /** The value of the leadership key as a record; undefined, and refused, when it is none of this cluster. */
+  /** The value of the leadership key as a record; undefined, and refused, if it is invalid. */
   parse(value: unknown): Leadership | undefined;
-  /** Whether the last reading of the control key was answered. */
+  /** Whether the last read of the control key was answered. */
   readonly controlAvailable: boolean;
   /** Reads the record now; resolves when it is read or cannot be. Never throws a fault. */
   refresh(): Promise<void>;
@@ -31,11 +30,11 @@ export interface RegionsView {
   /** Undefined: it has never answered this process. */
   known(region: string): RegionView | undefined;
   /**
-   * Why its address answers, and not with a status of it, as a sentence: its configuration was refused, the answer is malformed, or it is
-   * another region's. Undefined: it reports, or does not answer.
+   * Why its address answers, but not with its status, as a sentence: its configuration was refused, the answer is malformed, or
+   * it is another region's. Undefined if it reports, or does not answer.
    */
   obstacle(region: string): string | undefined;
-  /** Asks the region now. Undefined: it did not answer; what was known stays, marked unreachable. */
+  /** Polls the region now. Undefined if it did not answer; the last known status stays, marked unreachable. */
   ask(region: string): Promise<RegionView | undefined>;
 }
 
@@ -52,16 +51,16 @@ export interface PromoteAnswer {
   /** Events of the old leader's final durable position that the target lacked when the handover began. */
   readonly handed_over_events: number;
   readonly took_ms: number;
-  /** Forced only: durable events of the old leader the target lacks, as last known; null where nothing is known. */
+  /** Forced only: durable events of the old leader the target lacks, as last known; null if unknown. */
   readonly left_behind?: number | null;
 }
 
 export type Promote = (request: PromoteRequest) => Promise<PromoteAnswer>;
 
 /**
- * Replaces the leader of `judged` by `region`, for failover: only while the key still names that leader in that epoch, no
- * handover is under way, `region` could be promoted, the leader does not answer a last time, and `stillMine` holds just
- * before the change; `withdrawn` otherwise. Throws a `Refusal` when the change itself could not be made.
+ * Replaces the leader of `judged` by `region`, for failover: only if the key still names that leader in that epoch, no handover
+ * is in progress, `region` could be promoted, the leader does not answer a last request, and `stillMine` is true just before the
+ * change; `withdrawn` otherwise. Throws a `Refusal` if the change itself failed.
  */
 export type Replace = (
   judged: Leadership,
@@ -71,13 +70,13 @@ export type Replace = (
 
 /** The answer of `POST /cluster/verify`, as sent. */
 export interface VerifyAnswer {
-  /** True: every region has the same state at `position`. False: two differ. Null: it cannot be said; see `reason`. */
+  /** True: every region has the same state at `position`. False: two differ. Null: unknown; see `reason`. */
   readonly converged: boolean | null;
-  /** Where they were compared; null where no position was found that all of them passed. */
+  /** The position of the comparison; null if no position was found that all of them passed. */
   readonly position: string | null;
   /** By region, in topology order: those that were compared. */
   readonly digests: Readonly<Record<string, string>>;
-  /** Why it is not known, or who differs. */
+  /** Why it is unknown, or which regions differ. */
   readonly reason?: string;
   readonly took_ms: number;
 }
@@ -87,10 +86,10 @@ export type Verify = () => Promise<VerifyAnswer>;
 /** The answer of `POST /cluster/retire-disk`, as sent. */
 export interface RetireDiskAnswer {
   readonly disk: string;
-  /** The region that ran on it last; null where that is not known. */
+  /** The region that ran on it last; null if unknown. */
   readonly region: string | null;
   readonly retired_by: readonly string[];
-  /** They hear of it from the others. */
+  /** Regions that learn of it from the others. */
   readonly not_reached: readonly string[];
 }
 
@@ -101,7 +100,7 @@ export interface AbsentDisk {
   readonly disk: string;
   /** The region that ran on it last. */
   readonly region: string;
-  /** What was accepted on it until then is known to every region that answers, RFC 3339; null: that cannot be told. */
+  /** Everything accepted on it until then is known to every region that answers, RFC 3339; null if unknown. */
   readonly known_until: string | null;
 }
 
@@ -110,15 +109,15 @@ export interface QuarantineAnswer {
   readonly origin: string;
   readonly sequence: number;
   readonly last: number;
-  /** Where it is set aside now. */
+  /** The regions in which it is set aside now. */
   readonly regions: readonly string[];
-  /** Where it is not, and why: ask again once they answer. */
+  /** The regions in which it is not, and why: repeat the command once they answer. */
   readonly not_reached: Readonly<Record<string, string>>;
 }
 
 /** The answer of `GET /cluster/quarantine`, as sent. */
 export interface QuarantineList {
-  /** By region that answers: what it has set aside, as `origin:first-last`. */
+  /** By region that answers: its quarantine, as `origin:first-last`. */
   readonly regions: Readonly<Record<string, readonly string[]>>;
   /** Whether all regions of the topology answered and have set aside the same; null: not all answered. */
   readonly same: boolean | null;
@@ -148,7 +147,7 @@ export interface RegionReport {
   readonly unshipped_events: number | null;
   /** The id of the disk its log lies on; null: not known, or not stored yet. */
   readonly disk: string | null;
-  /** Why something other regions hold is not taken there, and of which origins. */
+  /** Why it accepts no further batches, and of which origins. */
   readonly stopped?: RegionStatus['stopped'];
   /** Messages it refused in the last 30 s. */
   readonly refused?: RegionStatus['refused'];
@@ -162,11 +161,11 @@ export interface ClusterStatus {
   readonly epoch: number | null;
   readonly stream: { readonly connected: boolean; readonly offset: number };
   readonly failover: 'manual' | 'automatic';
-  /** They hold back the forgetting of idempotency keys until they are back, or retired. */
+  /** Idempotency records are kept until they return or are retired. */
   readonly absent_disks: readonly AbsentDisk[];
   /** The leader does not answer: its numbers are the last known ones. */
   readonly stale?: true;
-  /** A planned promotion is under way. */
+  /** True while a planned promotion is in progress. */
   readonly handover?: { readonly to: string };
 }
 

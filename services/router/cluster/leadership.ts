@@ -1,12 +1,11 @@
 /**
- * Follows the leadership record: reads the control key every second and at need. While control is away it follows the
- * highest record the regions report. Creates the key where it is missing, and puts it right where it fell behind what
- * the regions remember (an older copy of the NATS volume was put back). Regions remember by their logs too: an epoch that
- * has an origin is over or under way, whatever became of its record, and nobody else may accept in it. A value that is no
- * record of this cluster is put right the same way; putting right pauses longer each time, so that a writer of garbage
- * is answered ever more seldom.
+ * Follows the leadership record: reads the control key every second and on demand. While the key is unavailable it follows the
+ * highest record that the regions report. It creates a missing key, and corrects one that fell behind the regions' records (an
+ * older copy of the NATS volume was restored). The regions' logs count too: an epoch that has an origin was given, whatever
+ * happened to its record, and no other region may accept in it. An invalid value is corrected in the same way, with a pause that
+ * grows each time, in case a client keeps overwriting it.
  *
- * Invariants: `current` never goes to a lower epoch; every change of the key is a compare-and-set on a revision read just
+ * Invariants: the epoch of `current` never decreases; every change of the key is a compare-and-set on a revision read just
  * before. Several routers may race: one of them wins, the others read its record.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
@@ -46,7 +45,7 @@ export class LeadershipFollower implements LeadershipView {
   private reported: Leadership | undefined;
   /** The highest epoch of an origin in any region's log. */
   private loggedEpoch = 0;
-  /** The highest epoch each region reported last, believed or not. */
+  /** The highest epoch that each region reported last, plausible or not. */
   private readonly told = new Map<string, number>();
   private readonly refusals: RefusedValues;
   private readonly repairs: RepairPause;
@@ -105,7 +104,7 @@ export class LeadershipFollower implements LeadershipView {
   }
 
   /**
-   * What epochs are judged by. A router that has just started knows none: then the middle one of those the regions report,
+   * The epoch that others are compared with. A router that has just started knows none: then the median of the regions' reports,
    * so that neither one region's forged record nor one old disk decides.
    */
   private get knownEpoch(): number {
@@ -141,7 +140,7 @@ export class LeadershipFollower implements LeadershipView {
     for (const listener of [...this.listeners]) listener();
   }
 
-  /** What a region remembers. Its record is followed only while the key itself cannot be read. */
+  /** Handles a region's stored record, which is followed only while the key itself cannot be read. */
   report({ region, leadership, newestEpoch }: Pick<ReportedStatus, 'region' | 'leadership' | 'newestEpoch'>): void {
     const logged = newestEpoch?.epoch ?? 0;
     this.told.set(region, Math.max(leadership?.epoch ?? 0, logged));
@@ -191,13 +190,13 @@ export class LeadershipFollower implements LeadershipView {
     if (record === undefined || record.epoch < this.highestEpoch) {
       if (!this.repairs.due) return;
       const unresponsive = await this.unresponsiveRegions();
-      // What they say may be what the record is to be judged by.
+      // Their reports may be needed to judge the record.
       record = this.parse(entry.value);
       const highest = this.highest() ?? record;
       if (highest === undefined) return this.bootstrap(entry);
       if (record === undefined || record.epoch < this.highestEpoch) {
-        // Over garbage the highest record is written as it was, so that its leader goes on. A record that is behind is another
-        // history, whose epochs may have been given already.
+        // An invalid value is overwritten with the highest record unchanged, so that its leader continues. A record that is
+        // behind belongs to another history, whose epochs may have been given already.
         const repaired =
           record === undefined && highest.epoch >= this.loggedEpoch
             ? { leader: highest.leader, epoch: highest.epoch, nonce: this.nonce() }
@@ -222,14 +221,14 @@ export class LeadershipFollower implements LeadershipView {
     return { leader, epoch: nextEpoch({ highest, unresponsive, leader, regions }), nonce: this.nonce() };
   }
 
-  /** Asks all regions what they remember; answers how many said nothing. */
+  /** Asks all regions for their records; returns how many did not answer. */
   private async unresponsiveRegions(): Promise<number> {
     const { topology, regions } = this.options;
     const answers = await Promise.all(topology.regions.map(({ name }) => regions.ask(name)));
     return answers.filter((answer) => answer === undefined).length;
   }
 
-  /** No record anywhere yet, or none left. `entry`: what the key holds instead; undefined: there is no key. */
+  /** No record exists yet, or none is left. `entry`: the invalid value of the key; undefined: there is no key. */
   private async bootstrap(entry: ControlEntry | undefined): Promise<void> {
     const { control, topology, regions, clock, log } = this.options;
     this.missingSinceMs ??= clock.monotonicMs();
@@ -254,7 +253,7 @@ export class LeadershipFollower implements LeadershipView {
     }
     const record: Leadership = { ...chosen, nonce: this.nonce() };
     const written = entry === undefined ? control.create(record) : control.update(record, entry.revision);
-    // A conflict is another router's record: the next reading finds it.
+    // A conflict is another router's record: the next read finds it.
     if ((await written) === 'conflict') return;
     if (entry !== undefined) this.repairs.done();
     this.missingSinceMs = undefined;

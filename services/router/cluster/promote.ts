@@ -2,15 +2,15 @@
  * Changes the leader. A planned promotion loses nothing and fails no write (docs/architecture.md, section 7):
  *
  * 1. compare-and-set {leader: old, handover: {to, id}} on the revision just read;
- * 2. the old leader stops accepting and answers its final durable position;
+ * 2. the old leader stops accepting and returns its final durable position;
  * 3. the target has it durable and applied;
  * 4. compare-and-set {leader: to, epoch + 1} on the revision of step 1.
  *
- * Roll-back, and the old leader's own resumption after 10 s, are compare-and-sets on that revision too: exactly one of
- * commit and resumption happens. After an error in a compare-and-set the key is read again and our nonce looked for.
+ * Roll-back, and the old leader's own resumption after 10 s, are compare-and-sets on that revision too: exactly one of commit and
+ * resumption happens. After an error in a compare-and-set the key is read again and compared with our nonce.
  *
- * What a crash leaves: before 1 nothing; between 1 and 4 a handover that the old leader takes back after 10 s and any
- * promotion after 15 s; after 4 the new leader.
+ * What a crash leaves: before 1 nothing; between 1 and 4 a handover that the old leader rolls back after 10 s and any promotion
+ * after 15 s; after 4 the new leader.
  */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, sleep, within } from '../../../shared/kernel/kernel.ts';
@@ -25,7 +25,7 @@ import type { Control, ControlEntry, Revision } from '../../../shared/stream/str
 import type { RegionLinks } from '../links/links.ts';
 import type { LeadershipView, Promote, PromoteAnswer, PromoteRequest, RegionsView, Replace } from './cluster.ts';
 
-/** How long after an error in a compare-and-set the key is looked at again. */
+/** How long after an error in a compare-and-set the key is read again. */
 const LOOK_AGAIN_MS = 3_000;
 const LOOK_PAUSE_MS = 100;
 const REFRESH_LIMIT_MS = 1_000;
@@ -43,9 +43,9 @@ export interface PromotionOptions {
 
 interface Found {
   readonly record: Leadership;
-  /** Whether a region that does not lead said nothing: it may know an epoch that nobody else does. */
+  /** Whether a region other than the leader did not answer: it may know an epoch that no other region does. */
   readonly unresponsive: boolean;
-  /** Those who answered just before. */
+  /** The regions that answered just before. */
   readonly heard: ReadonlySet<string>;
   readonly revision: Revision;
 }
@@ -56,7 +56,7 @@ export class Promotion {
   private readonly options: PromotionOptions;
   private readonly outcomes;
   private underWay = false;
-  /** When this process first saw the handover that is in the record. */
+  /** When this process first saw the record's handover. */
   private handoverSeen: { readonly nonce: string; readonly atMs: number } | undefined;
 
   constructor(options: PromotionOptions) {
@@ -123,7 +123,7 @@ export class Promotion {
     const found = await this.find();
     const { record } = found;
     if (record.leader !== judged.leader || record.epoch !== judged.epoch) return 'withdrawn';
-    // Whoever began it finishes it, takes it back, or is dead: then it is abandoned after a while.
+    // The router that began it finishes it, rolls it back, or is dead: then it expires.
     if (record.handover !== undefined && !this.abandoned()) return 'withdrawn';
     const target = await this.checkTarget(region, false, found);
     if ((await regions.ask(record.leader)) !== undefined || !stillMine()) return 'withdrawn';
@@ -181,7 +181,7 @@ export class Promotion {
     }
   }
 
-  /** An older copy of the key was put back: regions ignore what is built on it, and its epochs were used already. */
+  /** An older copy of the key was restored: regions ignore records based on it, and its epochs were used already. */
   private refuseIfBehind(record: Leadership): void {
     const { highestEpoch } = this.options.leadership;
     if (record.epoch >= highestEpoch) return;
@@ -192,7 +192,7 @@ export class Promotion {
     );
   }
 
-  /** Who has said now which record it remembers. The leader is not waited for if it is known to be silent. */
+  /** The regions that have reported their record now. A leader that is known to be unresponsive is not waited for. */
   private async hearAll(): Promise<ReadonlySet<string>> {
     const { regions, leadership } = this.options;
     const heard = new Set<string>();
@@ -228,7 +228,7 @@ export class Promotion {
     return nowMs - (this.handoverSeen?.atMs ?? nowMs) >= HANDOVER_ABANDONED_MS;
   }
 
-  /** Promoting the leader changes nothing, but takes back a handover that was abandoned. */
+  /** Promoting the leader changes nothing, but rolls back an expired handover. */
   private async keepLeader({ record, revision }: Found): Promise<void> {
     if (record.handover === undefined) return this.options.leadership.adopt(record);
     const back = this.next(record.leader, record.epoch);
@@ -325,7 +325,7 @@ export class Promotion {
       return handedOver(final);
     } catch (error) {
       await this.rollBack(record, step.revision, error);
-      // The commit's own acknowledgement may have been lost, and its late landing beaten the roll-back.
+      // The commit's acknowledgement may have been lost, and it may have landed before the roll-back.
       if (leadership.current?.nonce === next.nonce) return handedOver(final);
       if (!(error instanceof Fault || error instanceof Refusal)) throw error;
       throw new Refusal('handover_timeout', `the handover did not finish: ${error.message}`, {
@@ -343,7 +343,7 @@ export class Promotion {
     log.warn('handover failed', { leader: record.leader, roll_back: result, detail: messageOf(cause) });
   }
 
-  /** The last step. Throws unless the record is known to be ours. */
+  /** The last step. Throws unless the record is confirmed to be ours. */
   private async commit(next: Leadership, revision: Revision): Promise<void> {
     const result = await this.swap(next, revision);
     if (result === 'conflict') throw inProgress('the record changed before the last step');
@@ -354,7 +354,7 @@ export class Promotion {
     }
   }
 
-  /** Compare-and-set. After an error, or a conflict that may be our own attempt, the key is read for our nonce. */
+  /** Compare-and-set. After an error, or a conflict that may be our own attempt, the key is compared with our nonce. */
   private async swap(value: Leadership, revision: Revision): Promise<Swapped> {
     const { control, clock, log } = this.options;
     try {
@@ -371,7 +371,7 @@ export class Promotion {
         if (entry === 'missing') return 'unknown';
         if (this.options.leadership.parse(entry.value)?.nonce === value.nonce) return { revision: entry.revision };
         if (entry.revision !== revision) return 'conflict';
-        // Still as before: the change was lost, or is yet to land. Only a bounded wait can tell.
+        // Unchanged: the change was lost, or has not landed yet. Only a bounded wait decides.
       } catch (error) {
         if (!(error instanceof Fault)) throw error;
       }

@@ -1,9 +1,9 @@
 /**
- * The quarantine of the whole cluster: one command sets events aside in every region that answers, and names those it did not
+ * The quarantine of the whole cluster: one command sets events aside in every region that answers, and returns those it did not
  * reach.
  *
- * Only what a region holds and no region has applied may be set aside: state is a function of the position and of this set, so what
- * one region has in its state must not be missing in another's. Asked again it does what is left to do.
+ * Only events that a region holds and no region has applied may be set aside: state is a function of the position and of this
+ * set, so an event in one region's state must not be missing in another's. A repeated command does what is left to do.
  */
 import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -79,7 +79,7 @@ export function createClusterQuarantine({ links, regions, log }: ClusterQuaranti
   };
 }
 
-/** `text`: one range, as `Quarantine.text` has it. */
+/** `text`: one range, in the format of `Quarantine.text`. */
 function covers(text: string, { origin, first, last }: QuarantinedRange): boolean {
   const colon = text.lastIndexOf(':');
   const [from = '', to = ''] = text.slice(colon + 1).split('-');

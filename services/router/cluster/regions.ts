@@ -1,4 +1,4 @@
-/** What each region last reported to this router: polled every second and at need, with metrics and log lines about it. */
+/** The last status of each region: polled every second and on demand, with metrics and log lines. */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -79,7 +79,7 @@ export class RegionMonitor implements RegionsView {
     return this.poller.ask(region);
   }
 
-  /** A refusal is no status either: whatever the region means, its numbers are not known to be new. */
+  /** A refusal is not a status either: the region's numbers may be old. */
   private lose(region: string, error: unknown, before: RegionView | undefined): void {
     const { log } = this.options;
     const detail = messageOf(error);
@@ -93,7 +93,7 @@ export class RegionMonitor implements RegionsView {
   }
 }
 
-/** Why an address answers, and not with its region's status; undefined where it does not answer, or may soon. */
+/** Why an address answers, but not with its region's status; undefined if it does not answer, or may do so soon. */
 function obstacleIn(region: string, error: unknown): string | undefined {
   if (error instanceof Refusal)
     return error.code === 'configuration_refused' ? `${region}: ${error.message}` : undefined;

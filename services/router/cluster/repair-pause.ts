@@ -1,6 +1,6 @@
 /**
- * How soon the leadership key may be put right again: at once after a quiet minute, else after a pause that doubles. Each
- * repair is a new epoch, and whoever writes garbage there might not stop.
+ * How soon the leadership key may be corrected again: at once after a minute without a correction, otherwise after a pause that
+ * doubles, because a client that overwrites it might not stop.
  */
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 
@@ -21,7 +21,7 @@ export class RepairPause {
     return this.last === undefined || this.clock.monotonicMs() - this.last.atMs >= this.last.pauseMs;
   }
 
-  /** The key was put right just now. */
+  /** Called when the key was corrected. */
   done(): void {
     const atMs = this.clock.monotonicMs();
     const quiet = this.last === undefined || atMs - this.last.atMs >= QUIET_MS;

@@ -1,6 +1,7 @@
 /**
- * Telling all regions that a disk will not come back, so that they forget idempotency keys without waiting for it
- * (`services/region/checkpoint/disk-account.ts`). One region that takes it is enough: it spreads with what they report.
+ * Retires a disk in all regions, so that they remove idempotency records without waiting for it
+ * (`services/region/checkpoint/disk-account.ts`). One region that accepts the command suffices: it spreads with the regions'
+ * reports.
  */
 import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
@@ -16,7 +17,7 @@ export function createRetireDisk({ links, regions }: RetireDiskOptions): RetireD
   return async (disk) => {
     const names = [...links.keys()];
     const known = await Promise.all(names.map((name) => regions.ask(name)));
-    // All are asked before any is told: the region that runs on it may be the last one.
+    // All are asked before the command is sent to any: the region that runs on the disk may be the last one.
     const user = known.find((region) => region?.reachable === true && region.status.disk === disk)?.status.region;
     if (user !== undefined) {
       throw new Refusal('disk_in_use', `${user} runs on the disk ${disk}`, {
@@ -30,7 +31,7 @@ export function createRetireDisk({ links, regions }: RetireDiskOptions): RetireD
         try {
           taken.set(name, await link.retireDisk({ disk }));
         } catch (error) {
-          // A region that has never heard of it hears of it retired.
+          // A region that does not know the disk learns of it as retired.
           if (!(error instanceof Refusal && error.code === 'unknown_disk')) failed.set(name, error);
         }
       }),

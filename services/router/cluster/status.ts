@@ -1,6 +1,6 @@
 /**
- * `/cluster/status` and `/health`: asked anew of every region, bounded by the link's time limit; a region that does not
- * answer is shown with its last known numbers.
+ * `/cluster/status` and `/health`: requested from every region, bounded by the link's time limit; a region that does not answer
+ * is shown with its last known numbers.
  *
  * Formulas (docs/architecture.md, section 2): lag = Σ over origins of max(0, leader's applied − this region's), 0 for the leader;
  * relay_log_len = Σ of the leader's applied; ahead = events the region has and the leader lacks. Hence applied + lag =
@@ -33,7 +33,7 @@ export interface ReportsOptions {
 export function createReports({ topology, leadership, regions, failover }: ReportsOptions): ClusterReports {
   const names = topology.regions.map(({ name }) => name);
 
-  /** The leader is asked last: nobody looks ahead of it only because it was asked earlier. */
+  /** The leader is asked last, so that no region appears ahead only because it was asked later. */
   const askAll = async (): Promise<ReadonlyMap<string, RegionView>> => {
     const leader = leadership.current?.leader;
     await Promise.all(names.filter((name) => name !== leader).map((name) => regions.ask(name)));
@@ -70,7 +70,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
     const leader = record === undefined ? undefined : known.get(record.leader);
     const all = [...known.values()].filter((region) => region.reachable);
     const notes: string[] = [];
-    /** What an operator may want to know, and nothing is wrong with. */
+    /** Notes for the operator that are not problems. */
     const remarks: string[] = [];
     for (const name of names) {
       const region = known.get(name);
@@ -129,7 +129,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
   return { status, health };
 }
 
-/** What others hold and the region does not take, what was published that nobody should take, and what it cannot answer. */
+/** Stopped origins, refused messages, and failed indexes of a region. */
 function doubtsOf(name: string, { stopped, refused, failedIndexes = [] }: ReportedStatus): string[] {
   const notes = failedIndexes.map((why) => `${name}: ${why}`);
   if (stopped !== undefined) {
@@ -144,14 +144,14 @@ function doubtsOf(name: string, { stopped, refused, failedIndexes = [] }: Report
   return notes;
 }
 
-/** Whether a write that is sent now is taken: by the leader in its epoch, or held until its handover has ended. */
+/** Whether a write that is sent now is accepted: by the leader in its epoch, or held until its handover has ended. */
 function accepts({ reachable, status }: RegionView, { leader, epoch }: Leadership): boolean {
   const { ready, leadership: known, refuses } = status;
   if (!reachable || !ready || known?.leader !== leader || known.epoch !== epoch) return false;
   return refuses === undefined || refuses.code === 'handing_over';
 }
 
-/** What reachable regions say, once each, however many of them say it. */
+/** Notes of reachable regions, each once, however many regions have it. */
 function saidBy(
   known: ReadonlyMap<string, RegionView>,
   read: (status: ReportedStatus) => readonly string[] | undefined,

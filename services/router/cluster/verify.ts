@@ -1,14 +1,15 @@
 /**
  * Whether all regions have the same state: their digests compared at one position.
  *
- * From the first question on each region notes the digest at every position it passes (`GET /internal/digests`). While
- * writes go on the regions are asked again and again, and what each has noted is collected, until there is a position that
- * all of them passed and that covers what any of them had when the question came; the newest one counts. With writes to one origin at a time, the usual case, every region passes every
- * batch's end. A position is known by what it has beyond what was asked for: that is short, however many origins there are. While two origins grow at once (two leaders of a split brain) they interleave differently everywhere, and
- * there may be none before one of them has ended.
+ * From the first request on each region records the digest at every position it passes (`GET /internal/digests`). While writes
+ * continue the regions are polled, and their records collected, until there is a position that all of them passed and that covers
+ * everything any of them had at the request; the newest one counts. With writes to one origin at a time, the usual case, every
+ * region passes every batch's end. A position is represented by its difference to the requested one, which is short whatever the
+ * number of origins. While two origins grow at once (two leaders of a split brain) they interleave differently everywhere, and
+ * there may be no common position before one of them has ended.
  *
- * Promise: `true` is said of all regions of the topology or not at all; `false` only of two digests at one position under
- * one schema. Everything else is null, with the reason.
+ * Promise: `true` only if all regions of the topology agree; `false` only if two digests at one position under one schema differ.
+ * Everything else is null, with the reason.
  */
 import { clip, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
@@ -27,11 +28,11 @@ import type { Digests } from '../../../shared/region-client/region-client.ts';
 import type { RegionLink, RegionLinks } from '../links/links.ts';
 import type { RegionsView, Verify, VerifyAnswer } from './cluster.ts';
 
-/** How long a common position is looked for, once everybody has counted. */
+/** How long the search for a common position lasts, once all regions have counted. */
 const LOOK_MS = 5_000;
-/** Counting a large state for the first time takes long; altogether no longer than this. */
+/** Limit of the whole comparison: counting a large state for the first time takes long. */
 const LIMIT_MS = 30_000;
-/** Of a position in a reason. */
+/** Maximum characters of a position in a reason. */
 const SHOWN_CHARACTERS = 400;
 
 export interface VerifyOptions {
@@ -42,19 +43,19 @@ export interface VerifyOptions {
   readonly metrics: Metrics;
 }
 
-/** A digest, and what its position has beyond what was asked for. */
+/** A digest, and the difference of its position to the requested one. */
 interface Noted {
   readonly digest: string;
   readonly beyond: Position;
 }
 
-/** What one region has said so far. */
+/** The answers of one region so far. */
 interface Said {
   readonly link: RegionLink;
-  /** By what a position has beyond what was asked for, as a token; none of those that do not cover it. */
+  /** By the difference to the requested position, as a token; only positions that cover it. */
   readonly digests: Map<string, Noted>;
   newest: Digests | undefined;
-  /** Why the last question was not answered. */
+  /** Why the last request was not answered. */
   unresponsive: string | undefined;
 }
 
@@ -117,7 +118,7 @@ export function createVerify({ links, regions, clock, log, metrics }: VerifyOpti
   };
 }
 
-/** Adds what the reply notes of positions that cover `asked`. */
+/** Adds the reply's digests at positions that cover `asked`. */
 function collect(digests: Map<string, Noted>, { kept, former = [] }: Digests, asked: Position): void {
   let beyond: Map<string, number> | undefined;
   const note = (digest: string, beyondAsked: Position): void => {
@@ -130,7 +131,7 @@ function collect(digests: Map<string, Noted>, { kept, former = [] }: Digests, as
     if (beyond !== undefined) note(digest, beyond);
   }
   for (const { origin, sequence, digest } of former) {
-    // What lies before a position that does not cover it does not either.
+    // Positions before one that does not cover it do not either.
     if (beyond === undefined || sequence < sequenceOf(asked, origin)) return;
     if (sequence === sequenceOf(asked, origin)) beyond.delete(origin);
     else beyond.set(origin, sequence);
@@ -138,7 +139,7 @@ function collect(digests: Map<string, Noted>, { kept, former = [] }: Digests, as
   }
 }
 
-/** The newest position all have noted, as what it has beyond `asked`. */
+/** The newest position that all have recorded, as its difference to `asked`. */
 function newestCommon(all: readonly Said[]): Position | undefined {
   const [first, ...others] = all as [Said, ...Said[]];
   let newest: Position | undefined;
@@ -187,7 +188,7 @@ function whyNone(all: readonly Said[]): string[] {
   return [`the regions passed no position in common within ${LOOK_MS / 1_000} s (${stand.join('; ')})`];
 }
 
-/** For a sentence: a position may have thousands of entries. */
+/** Truncated for a sentence: a position may have thousands of entries. */
 function shortened(position: Position): string {
   const token = formatPosition(position);
   return token === '' ? 'the beginning' : clip(token, SHOWN_CHARACTERS);

@@ -1,7 +1,6 @@
 /**
- * Partition drills: a partition is a flag on the region's own disk, set and healed over the control path. This room asks for it,
- * counts what the two sides missed of each other, and waits until both have it. Contract and implementation: there is one
- * way to do it.
+ * Partition drills: a partition is a flag on the region's own disk, set and healed over the control path. This part requests it,
+ * counts the events that the two sides missed of each other, and waits until both have them. Contract and implementation.
  */
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
@@ -13,7 +12,7 @@ import type { ReportedStatus } from '../../../shared/region-client/reported-stat
 import type { RegionsView } from '../cluster/cluster.ts';
 import type { RegionLink, RegionLinks } from '../links/links.ts';
 
-/** After a region did not answer a wait: it is asked again. */
+/** Pause before a region that did not answer a wait is asked again. */
 const ASK_AGAIN_MS = 250;
 
 /** The answer of `POST /cluster/partition`, as sent. */
@@ -28,17 +27,17 @@ export interface PartitionAnswer {
 export interface HealAnswer {
   readonly region: string;
   readonly partitioned: false;
-  /** Events the region lacked of the others, and they of it, at the moment of healing; 0 when it was not partitioned. */
+  /** Events the region lacked of the others, and they of it, at the time of the heal; 0 if it was not partitioned. */
   readonly missed_events: number;
-  /** With `wait`: the regions that have all the healed one had, and whose events it has. */
+  /** With `wait`: the regions that have everything the healed one had, and vice versa. */
   readonly caught_up_with?: readonly string[];
-  /** With `wait`: the regions that were left out, because they are partitioned themselves or do not answer. */
+  /** With `wait`: the regions that were not waited for, because they are partitioned themselves or do not answer. */
   readonly not_waited_for?: readonly string[];
   readonly took_ms?: number;
 }
 
 export interface Drills {
-  /** Idempotent. With `healAfterMs` the region heals itself after it; without, an earlier deadline is taken away. */
+  /** Idempotent. With `healAfterMs` the region heals itself after it; without, an earlier deadline is removed. */
   partition(region: string, healAfterMs?: number): Promise<PartitionAnswer>;
   /** Idempotent. With `wait`, answers once both sides have what the other had; `position_not_reached` after 30 s. */
   heal(region: string, wait?: boolean): Promise<HealAnswer>;
@@ -50,7 +49,7 @@ export interface DrillsOptions {
   readonly clock: Clock;
 }
 
-/** One side of a heal: a region, and the position of the other side it must get to. */
+/** One side of a heal: a region, and the position of the other side that it has to reach. */
 interface Goal {
   readonly link: RegionLink;
   readonly position: Position;
@@ -69,7 +68,7 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
     }
   };
 
-  /** Undefined once the goal is reached; else what the region had applied when time was over. */
+  /** Undefined once the goal is reached; otherwise the region's applied position at the time-out. */
   const reach = async ({ link, position }: Goal, endMs: number): Promise<Position | undefined> => {
     let applied: Position = new Map();
     for (;;) {
@@ -79,7 +78,7 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
         if (reply.reached) return undefined;
         applied = reply.applied;
       } catch (error) {
-        // It may be starting again, or too busy to wait for us: until the time is over that is no answer.
+        // It may be restarting or busy: retried until the time-out.
         if (!(error instanceof Fault || (error instanceof Refusal && error.status === 503))) throw error;
       }
       if (clock.monotonicMs() + ASK_AGAIN_MS >= endMs) return applied;
@@ -90,7 +89,7 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
   const waitForBoth = async (healed: ReportedStatus, others: readonly string[]) => {
     const { region } = healed;
     const startMs = clock.monotonicMs();
-    // Asked after the switch: what either side had at the moment of healing is in these positions.
+    // Read after the switch: these positions include everything that either side had at the time of the heal.
     await Promise.all(others.map((name) => regions.ask(name)));
     const asked: string[] = [];
     let theirs: Position = new Map();

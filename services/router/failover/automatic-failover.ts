@@ -1,4 +1,4 @@
-/** Watches the leader and replaces it when it is unresponsive. See `failover.ts`. */
+/** Observes the leader and replaces it when it is unresponsive. See `failover.ts`. */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
@@ -17,7 +17,7 @@ import { Lease } from './lease.ts';
 import { Liveness } from './liveness.ts';
 
 export interface AutomaticFailoverOptions {
-  /** Absent: failover is manual, and nothing is watched. */
+  /** Absent: failover is manual, and the leader is not observed. */
   readonly settings: FailoverSettings | undefined;
   readonly leadership: LeadershipView;
   readonly regions: RegionsView;
@@ -137,7 +137,7 @@ class AutomaticFailover implements Failover {
     return 'replaced';
   }
 
-  /** What does not arrive in time is not lost: it comes by repair, or with the old leader's return. */
+  /** Events that do not arrive in time are not lost: they are received by repair, or when the old leader returns. */
   private async drain(region: string): Promise<boolean> {
     try {
       return (await this.options.links.get(region)?.drain({ limitMs: FAILOVER_DRAIN_LIMIT_MS })) === true;

@@ -1,8 +1,8 @@
-/** Who takes over: pure, so that every router that looks at the same answers chooses the same. */
+/** Chooses the successor of a leader: a pure function, so that every router with the same answers chooses the same. */
 import { totalOf } from '../../../shared/protocol/position.ts';
 import type { RegionView } from '../../../shared/region-client/status-poller.ts';
 
-/** Why a region cannot take over; undefined when it can. */
+/** Why a region cannot take over; undefined if it can. */
 export function disqualified({ status, reachable }: RegionView): string | undefined {
   if (!reachable) return 'does not answer';
   if (!status.ready) return 'is not ready';
@@ -14,13 +14,13 @@ export function disqualified({ status, reachable }: RegionView): string | undefi
 /** The leader that is to be replaced. */
 export interface UnresponsiveLeader {
   readonly epoch: number;
-  /** Of its schema, as last known; empty where it was never heard. */
+  /** Signals of its schema, as last known; empty if it never reported. */
   readonly signals: readonly string[];
 }
 
 /**
- * `asked` in topology order. First those whose schema has all the leader's signals: what clients write must go on being
- * accepted. Of those most of the epoch durable, then most of everything, then the first.
+ * `asked` in topology order. First those whose schema has all the leader's signals, so that the clients' writes stay acceptable.
+ * Among those the most durable events of the epoch, then the most in all, then the first.
  */
 export function chooseCandidate(asked: readonly RegionView[], leader: UnresponsiveLeader): RegionView | undefined {
   let best: RegionView | undefined;

@@ -1,16 +1,17 @@
 /**
- * Automatic failover: replaces a leader that has stopped answering. Contract of this room.
+ * Automatic failover: replaces a leader that no longer answers. Contract of this folder.
  *
- *     watching ──alive key unchanged AND no answer for `afterMs`──► silent ──this router holds the lease──►
- *     choosing a candidate ──► it drains the stream ──► one last question to the leader ──► compare-and-set
+ *     observing ──heartbeat unchanged AND no answer for `afterMs`──► unresponsive ──this router holds the lease──►
+ *     choosing a candidate ──► it drains the stream ──► one last request to the leader ──► compare-and-set
  *
- * - Judged by this process's monotonic clock alone; no two clocks are compared. Every router watches, one acts: the holder
- *   of the lease key. The lease only spares the others the work: that no epoch has two leaders is the compare-and-set's doing.
- * - A leader that answers nobody here but rewrites its key is not unresponsive (this router's network is broken, not the leader),
- *   and neither is one that is partitioned. A leader that never wrote a key is not judged, unless others did.
- * - Without the control bucket nothing is judged, and what was judged before is forgotten.
- * - Candidates answer, are ready, neither partitioned nor stopped nor hindered. Of those whose schema has all the leader's signals (of
- *   all, if none has) the one with most of the current epoch durable, then with most of everything, then the topology's first.
+ * - Judged by this process's monotonic clock alone; no two clocks are compared. Every router observes, one acts: the holder of
+ *   the lease key. The lease only avoids duplicate work; the compare-and-set is what prevents two leaders in one epoch.
+ * - A leader that does not answer this router but rewrites its key is not unresponsive (the network of this router is broken, not
+ *   the leader), and neither is one that is partitioned. A leader that never wrote a key is not judged, unless other regions did.
+ * - Without the control bucket nothing is judged, and earlier judgements are discarded.
+ * - Candidates answer, are ready, are neither partitioned nor stopped, and have no write blocker. Of those whose schema has all
+ *   the leader's signals (of all, if none has) the one with the most durable events of the current epoch, then with the most in
+ *   all, then the topology's first.
  *
  * What a crash leaves: before the compare-and-set nothing but a lease that expires; after it the new leader.
  */

@@ -1,8 +1,8 @@
 /**
  * The lease: one key that its holder rewrites every second, so that one of several routers acts.
  *
- * Who sees it unchanged for 5 s on its own monotonic clock takes it over by compare-and-set. The holder counts itself as
- * such for 4 s from before its last successful write: it stops acting before anybody takes over.
+ * A router that sees it unchanged for 5 s on its own monotonic clock takes it by compare-and-set. The holder considers itself the
+ * holder for 4 s from before its last successful write: it stops acting before another takes the lease.
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -18,7 +18,7 @@ const HELD_MS = 4_000;
 
 export interface LeaseOptions {
   readonly key: Control;
-  /** This process, by chance. */
+  /** Random name of this process. */
   readonly holder: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -28,7 +28,7 @@ export interface LeaseOptions {
 export class Lease {
   private readonly options: LeaseOptions;
   private heldUntilMs = Number.NEGATIVE_INFINITY;
-  /** Another's lease, and since when it has not changed. */
+  /** The lease of another router, and since when it has not changed. */
   private seen: { readonly revision: Revision; readonly sinceMs: number } | undefined;
   private loop: Repetition | undefined;
 
@@ -64,13 +64,13 @@ export class Lease {
       this.heldUntilMs = startMs + HELD_MS;
       if (!wasHeld) log.info('failover lease acquired');
     } catch (error) {
-      // What cannot be renewed runs out by itself.
+      // A lease that cannot be renewed expires by itself.
       if (!(error instanceof Fault)) throw error;
       this.seen = undefined;
     }
   }
 
-  /** Undefined where nobody holds it: what is no lease is written over. */
+  /** Undefined if no router holds it: an invalid value is overwritten. */
   private holderIn(value: unknown): string | undefined {
     const { refusals } = this.options;
     const lease = parseLease(value);

@@ -1,4 +1,4 @@
-/** How long the leader has given no heartbeat: no answer to this router, and no change of its alive key. */
+/** How long the leader has shown no liveness: no answer to this router, and no change of its heartbeat. */
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Alive, aliveKey, type Leadership, parseAlive } from '../../../shared/leadership/leadership.ts';
@@ -15,19 +15,19 @@ export interface LivenessOptions {
   readonly refusals: RefusedValues;
 }
 
-/** What is known of the leader that is watched. */
+/** The state of the observed leader. */
 interface Watched {
   readonly leader: string;
   readonly epoch: number;
-  /** Of its alive key; undefined: it has none. */
+  /** Revision of its heartbeat key; undefined if it has none. */
   readonly revision: Revision | undefined;
-  /** The last heartbeat, monotonic ms. */
+  /** The last sign of liveness, monotonic ms. */
   readonly signMs: number;
-  /** Looks without a sign since then: a process that stood still has not watched. */
+  /** Polls without one since then: a paused process has not observed. */
   readonly looks: number;
 }
 
-/** A single poll does not tell, however long this process slept before it. */
+/** A single poll does not suffice, however long this process was paused before it. */
 const LOOKS_AT_LEAST = 2;
 
 export class Liveness {
@@ -40,13 +40,13 @@ export class Liveness {
     this.alive = new Map(options.names.map((name) => [name, options.keys(aliveKey(name))]));
   }
 
-  /** Of the last look; 0 where nothing can be said. */
+  /** Result of the last poll; 0 if unknown. */
   get ms(): number {
     if (this.watched === undefined || this.watched.looks < LOOKS_AT_LEAST) return 0;
     return this.options.clock.monotonicMs() - this.watched.signMs;
   }
 
-  /** Looks for a sign of this record's leader; then `ms` says how long there was none. */
+  /** Polls the liveness of this record's leader; `ms` is then how long there was none. */
   async poll({ leader, epoch }: Leadership): Promise<void> {
     const { regions, clock } = this.options;
     const [answer, entry] = await Promise.all([regions.ask(leader), this.keyOf(leader)]);
@@ -56,7 +56,7 @@ export class Liveness {
       return;
     }
     const alive = entry === 'missing' ? undefined : this.aliveIn(leader, entry.value);
-    // What is no heartbeat is none, however often somebody writes it anew.
+    // An invalid heartbeat does not count, however often it is rewritten.
     const revision = entry === 'missing' ? undefined : alive === undefined ? before?.revision : entry.revision;
     const partitioned = this.saysItIsPartitioned(leader, alive);
     const sign = before === undefined || answer !== undefined || partitioned || revision !== before.revision;
@@ -74,7 +74,7 @@ export class Liveness {
     return alive;
   }
 
-  /** Whichever it said last, by its own clock, to this router or in its key. */
+  /** Its latest statement, by its own clock, to this router or in its key. */
   private saysItIsPartitioned(leader: string, alive: Alive | undefined): boolean {
     const status = this.options.regions.known(leader)?.status;
     if (status === undefined || (alive !== undefined && alive.clockMs > status.clockMs))
@@ -86,7 +86,7 @@ export class Liveness {
     this.watched = undefined;
   }
 
-  /** `unknown`: the bucket does not answer, or nobody has a key in it, so that a missing one says nothing. */
+  /** `unknown`: the bucket does not answer, or has no heartbeats, so that a missing one is not significant. */
   private async keyOf(region: string): Promise<ControlEntry | 'missing' | 'unknown'> {
     try {
       const entry = await this.alive.get(region)?.read();

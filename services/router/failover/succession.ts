@@ -1,7 +1,7 @@
 /**
- * Finds the successor of a leader that is about to stop: sees `draining` in the leader's status, chooses as failover does,
- * and promotes by the planned procedure, with manual failover too. Tried again with every status until the leader is
- * another one or gone. Several routers may try: the compare-and-set lets one.
+ * Finds the successor of a leader that is about to stop: it sees `draining` in the leader's status, chooses as failover does, and
+ * promotes by the planned procedure, with manual failover too. Retried with every status until another region leads or the leader
+ * has stopped. Several routers may try: the compare-and-set lets one succeed.
  */
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -26,7 +26,7 @@ export class Succession {
     this.options = options;
   }
 
-  /** To be told of every status. */
+  /** Must be called with every status. */
   consider(status: ReportedStatus): void {
     const { leadership } = this.options;
     const record = leadership.current;
@@ -36,7 +36,7 @@ export class Succession {
     });
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no promotion is in progress. */
   async stop(): Promise<void> {
     await this.underWay;
   }

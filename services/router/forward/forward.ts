@@ -1,4 +1,4 @@
-/** Writes on their way from a client's request to the leader's answer. Contract of this room. */
+/** Forwards writes from a client's request to the leader. Contract of this folder. */
 import type { Durability, WriteAccepted } from '../../../shared/protocol/internal.ts';
 import type { PackedSignals } from '../../../shared/protocol/packed-signals.ts';
 import type { WireWrite } from '../../../shared/protocol/writes.ts';
@@ -6,18 +6,18 @@ import type { WireWrite } from '../../../shared/protocol/writes.ts';
 /** One client request with writes. */
 export interface Submission {
   readonly writes: readonly WireWrite[];
-  /** Beside no writes: a bulk of signals without keys. */
+  /** Instead of `writes`: a bulk of signals without keys. */
   readonly signals?: PackedSignals;
-  /** What they take in an internal request, an estimate from above. */
+  /** Upper bound of their size in an internal request. */
   readonly bytes: number;
   /** All or nothing, and alone in its internal request. */
   readonly atomic: boolean;
-  /** The least the client accepts. */
+  /** The durability that the client requires. */
   readonly durability: Durability;
   readonly requestId: string;
   /** The client may send it again under its idempotency key, whatever the outcome. */
   readonly keyed?: boolean;
-  /** Names write `index` of a bulk as the client knows it: `line 3` or `[2]`. */
+  /** Name of write `index` of a bulk for the client: `line 3` or `[2]`. */
   readonly label?: (index: number) => string;
 }
 

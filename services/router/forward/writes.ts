@@ -1,17 +1,17 @@
 /**
- * Writes on their way to the leader (docs/architecture.md, section 3).
+ * Forwards writes to the leader (docs/architecture.md, section 3).
  *
- * Single writes waiting at one moment travel together in one internal request; bulks, and writes with durability
- * `stream`, travel apart, so that neither a bulk nor a stalled confirmation delays the others. Each write gets its own answer.
+ * Single writes that wait at the same time are sent together in one internal request; bulks, and writes with durability `stream`,
+ * are sent separately, so that neither a bulk nor a stalled confirmation delays the others. Each write gets its own answer.
  *
- * A refusal that says nothing was taken because of *who* was asked - `not_leader`, `handing_over`, `stale_epoch`,
- * `not_ready`, `shutting_down`, or no connection at all - holds the writes: they wait here, bounded in number and time,
- * and are sent again when the leadership record changes, or as a probe four times a second.
+ * A refusal because of the *region* that was asked (`not_leader`, `handing_over`, `stale_epoch`, `not_ready`, `shutting_down`, or
+ * no connection) means that nothing was accepted. It holds the writes: they wait here, bounded in number and time, and are sent
+ * again when the leadership record changes, or as a probe four times a second.
  *
  * Invariants: a write is sent again only after such a refusal, never after a time-out or a broken connection (504
- * `outcome_unknown`), with an idempotency key or without: with one, the client may do so; every write is answered within
- * `heldMs` plus the time limit of one internal request.
- * What a crash leaves: nothing of its own; clients without an answer do not know.
+ * `outcome_unknown`), with an idempotency key or without: with one, the client may do so; every write is answered within `heldMs`
+ * plus the time limit of one internal request. What a crash leaves: nothing of its own; the outcome is unknown to clients without
+ * an answer.
  */
 import { Fault, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -31,7 +31,7 @@ import type { LeadershipView } from '../cluster/cluster.ts';
 import type { RegionLink, RegionLinks } from '../links/links.ts';
 import type { Submission, WriteForwarding } from './forward.ts';
 
-/** Internal requests under way to one region at one time. */
+/** Maximum of internal requests in flight to one region. */
 const inFlightLimits = { single: 4, stream: 2, bulk: 2 } as const;
 type LaneName = keyof typeof inFlightLimits;
 
@@ -40,7 +40,7 @@ const WAITING_LIMIT_BYTES = 64 * 1024 * 1024;
 const LOOK_EVERY_MS = 50;
 const PROBE_EVERY_MS = 250;
 
-/** Refusals after which asking again, or asking somebody else, may succeed, and which say that nothing was taken. */
+/** Refusals after which a retry, or another region, may succeed, and which mean that nothing was accepted. */
 const held = new Set<ProblemCode>([
   'not_leader',
   'handing_over',
@@ -60,7 +60,7 @@ interface QueuedSubmission {
 interface Lane {
   readonly name: LaneName;
   queue: QueuedSubmission[];
-  /** Internal requests under way, by region: those to a leader that fell silent must not keep the next one waiting. */
+  /** Internal requests in flight, by region: those to an unresponsive leader must not delay its successor's. */
   readonly inFlight: Map<string, number>;
 }
 
@@ -79,7 +79,7 @@ export interface WriteForwarderOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Requests held while no leader takes writes. */
+  /** Requests held while no leader accepts writes. */
   readonly heldLimit: number;
   /** How long a request may wait here. */
   readonly heldMs: number;
@@ -152,7 +152,7 @@ export class WriteForwarder implements WriteForwarding {
     });
   }
 
-  /** Refuses everything that waits; what is under way is still answered. */
+  /** Refuses everything that waits; requests in flight are still answered. */
   stop(): void {
     this.stopped = true;
     this.forget();
@@ -171,7 +171,7 @@ export class WriteForwarder implements WriteForwarding {
     return undefined;
   }
 
-  /** What a client is told when the wait is over or cannot begin. */
+  /** The answer to a client when the wait is over or cannot begin. */
   private given({ code, detail }: Block): Refusal {
     return new Refusal(code === 'stale_epoch' ? 'no_leader' : code, `no leader accepts writes: ${detail}`, {
       hint: 'the write was not accepted; try again',
@@ -187,7 +187,7 @@ export class WriteForwarder implements WriteForwarding {
     this.waitingBytes += sign * bytes;
   }
 
-  /** Starts as many internal requests of the lane as may be under way. */
+  /** Starts as many internal requests of the lane as may be in flight. */
   private send(lane: Lane): void {
     while (this.block === undefined && lane.queue.length > 0) {
       const record = this.options.leadership.current;
@@ -219,7 +219,7 @@ export class WriteForwarder implements WriteForwarding {
     const { clock } = this.options;
     const startMs = clock.monotonicMs();
     const writes = group.flatMap(({ submission }) => submission.writes);
-    // A bulk travels alone.
+    // A bulk is sent alone.
     const signals = group[0]?.submission.signals;
     countInFlight(lane, record.leader, 1);
     let outcome: 'answered' | 'refused' | 'held' | 'unknown';
@@ -301,14 +301,14 @@ export class WriteForwarder implements WriteForwarding {
     return 'unknown';
   }
 
-  /** Back to the front of the queue, in order; only ever after a refusal that says nothing was taken. */
+  /** Back to the front of the queue, in order; only after a refusal that means that nothing was accepted. */
   private putBack(group: readonly QueuedSubmission[], code: ProblemCode, detail: string, record: Leadership): void {
     for (const { submission } of group) this.count(submission, 1);
     const lane = this.laneOf((group[0] as QueuedSubmission).submission);
     lane.queue = [...group, ...lane.queue];
-    // A newer record may have arrived while the request was under way: then there is somebody else to ask at once.
+    // A newer record may have been read while the request was in flight: then another region is asked at once.
     if (this.options.leadership.current?.nonce === record.nonce) this.hold(code, detail);
-    // Unless it is known by now that it does not take writes either.
+    // Unless it is known that it does not accept writes either.
     else if (this.block !== undefined) this.refuseNewest(this.waiting - this.options.heldLimit, this.block);
     if (this.stopped) this.stop();
   }
@@ -337,7 +337,7 @@ export class WriteForwarder implements WriteForwarding {
 
   private onLeadership(): void {
     if (this.block !== undefined && this.block.nonce === this.options.leadership.current?.nonce) return;
-    // Also without a block: what waits behind requests to a silent leader goes to its successor now.
+    // Also without a block: writes that wait behind requests to an unresponsive leader are sent to its successor now.
     this.release();
   }
 
@@ -346,7 +346,7 @@ export class WriteForwarder implements WriteForwarding {
     for (const lane of Object.values(this.lanes)) this.send(lane);
   }
 
-  /** While anything waits: ends waits that are over, and looks whether a leader takes writes again. */
+  /** While anything waits: ends expired waits, and checks whether a leader accepts writes again. */
   private look(): void {
     if (this.looking || this.waiting === 0) return;
     this.looking = true;
@@ -392,7 +392,7 @@ function unknownOutcome(detail: string, { keyed }: Submission): Refusal {
   });
 }
 
-/** A region's own mistake may have come after the write was taken. */
+/** A region's internal error may have occurred after the write was accepted. */
 function asAnswered(refusal: Refusal, record: Leadership, submission: Submission): Refusal {
   return refusal.code === 'internal' ? unknownOutcome(`${record.leader} made a mistake`, submission) : refusal;
 }

@@ -1,4 +1,4 @@
-/** The broker's metrics, where this router knows the broker's monitoring port. */
+/** The broker's metrics, if this router knows the broker's monitoring port. */
 import type { Router } from '@koa/router';
 import type { BrokerMetrics } from '../broker/broker.ts';
 

@@ -14,7 +14,7 @@ import type { ClusterQuarantine, ClusterReports, Promote, RetireDisk, Verify } f
 import type { Drills } from '../drills/drills.ts';
 import { unknownRegion } from './region-name.ts';
 
-/** Bodies here are a region's name and little more. */
+/** Limit of bodies, which have little more than a region's name. */
 const BODY_LIMIT_BYTES = 16 * 1024;
 
 export interface ClusterRoutesOptions {
@@ -76,13 +76,13 @@ export function addClusterRoutes(
     ctx.body = await quarantine.add(range);
   });
   router.post('/cluster/verify', async (ctx) => {
-    // There is nothing to say, so nothing needs to be sent.
+    // The body may be empty.
     if (ctx.request.length !== 0 && ctx.get('content-type') !== '') await fieldsOf(ctx, []);
     ctx.body = await verify();
   });
 }
 
-/** It takes as long as it takes: a slow one is nothing to warn of. */
+/** It may take long: a slow one causes no warning. */
 function waits(ctx: Context): void {
   ctx.state.waits = true;
 }
@@ -102,7 +102,7 @@ async function fieldsOf(ctx: Context, known: readonly string[]): Promise<Readonl
   return value as Readonly<Record<string, unknown>>;
 }
 
-/** Milliseconds; undefined where it is left out. */
+/** Milliseconds; undefined if omitted. */
 function healAfterMsOf(value: unknown): number | undefined {
   if (value === undefined) return undefined;
   const seconds = typeof value === 'string' ? parseDurationSeconds(value) : value;

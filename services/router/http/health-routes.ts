@@ -8,7 +8,7 @@ export interface HealthRoutesOptions {
   readonly leadership: LeadershipView;
   readonly regions: RegionsView;
   readonly metrics: Metrics;
-  /** About to stop: it serves, and wants no new clients. */
+  /** True if this router is about to stop: it serves, but should get no new clients. */
   readonly draining: () => boolean;
 }
 
@@ -26,7 +26,7 @@ export function addHealthRoutes(router: Router, options: HealthRoutesOptions): v
   router.get('/health/live', (ctx) => {
     ctx.body = { status: 'live' };
   });
-  /** Writes can go somewhere: the leader is known and, when last asked, it answered and was ready. */
+  /** Writes can be forwarded: the leader is known and, at the last poll, it answered and was ready. */
   router.get('/health/ready', (ctx) => {
     const leader = leadership.current === undefined ? undefined : regions.known(leadership.current.leader);
     const able = leader?.reachable === true && leader.status.ready;

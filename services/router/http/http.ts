@@ -1,7 +1,7 @@
 /**
- * The public HTTP surface: what the other rooms offer, as routes. Contract of this room.
+ * The public HTTP surface: the operations of the other parts as routes. Contract of this folder.
  *
- * Everything that can be judged without a schema is judged here, before anything travels.
+ * Everything that can be checked without a schema is checked here, before anything is forwarded.
  */
 import { Router } from '@koa/router';
 import type Koa from 'koa';
@@ -48,7 +48,7 @@ export interface RoutesOptions {
   readonly broker?: BrokerMetrics | undefined;
   readonly maxBodyBytes: number;
   readonly clock: Clock;
-  /** Of all bodies together. */
+  /** Limit of all bodies together, bytes. */
   readonly maxBodiesBytes: number;
 }
 
@@ -64,7 +64,7 @@ export function addRoutes(app: Koa, options: RoutesOptions): void {
   app.use(router.routes());
 }
 
-/** Only reads take parameters: an ignored one would let a client believe that it was heard. */
+/** Only reads take parameters: an ignored one would mislead the client. */
 const refuseParameters: Koa.Middleware = async (ctx, next) => {
   const takesNone = ctx.path.startsWith('/cluster/') || ctx.method === 'POST' || ctx.method === 'DELETE';
   const [name] = takesNone ? [...new URLSearchParams(ctx.querystring).keys()] : [];

@@ -1,7 +1,7 @@
 /**
- * The read routes: passed on to one region, answered as it answers. `region=` picks it; else the leader, else the most
- * advanced region that answers. A read may be asked again elsewhere, it changes nothing, but only where the region did no work for
- * it: what one region did not finish in time would keep the next one just as busy.
+ * The read routes: forwarded to one region, whose answer is returned. `region=` chooses it; otherwise the leader, otherwise the
+ * most advanced region that answers. A read changes nothing and may be repeated elsewhere, but only if the region did no work for
+ * it: a read that one region did not finish in time would keep the next one just as busy.
  */
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
@@ -21,7 +21,7 @@ import type { LeadershipView, RegionsView } from '../cluster/cluster.ts';
 import type { RegionLink, RegionLinks } from '../links/links.ts';
 import { unknownRegion } from './region-name.ts';
 
-/** A refusal that took longer came after work, or after a wait that would be the same elsewhere. */
+/** A refusal that took longer followed work, or a wait that would be the same elsewhere. */
 const REFUSAL_MS = 1_000;
 const PARAMETER_LIMIT = 4_096;
 /** A position has an entry for every term a region ever had: 2,000 of the longest fit. */
@@ -46,7 +46,7 @@ export interface ReadRoutesOptions {
 export function addReadRoutes(router: Router, options: ReadRoutesOptions): void {
   const { topology, links, leadership, regions, clock, maxBodyBytes, budget } = options;
 
-  /** Whom to ask without `region=`, best first. */
+  /** The regions to ask without `region=`, best first. */
   const candidates = (): RegionLink[] => {
     const leader = leadership.current?.leader;
     const rank = (link: RegionLink): number => {
@@ -90,7 +90,7 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
     else throw unreachable(failures.join('; ') || 'no region answers', 'ask again, or for less');
   };
 
-  /** What a region is asked on behalf of this client, for as long as the client waits. */
+  /** The request to a region on behalf of this client, as long as the client waits. */
   const requestOf = (ctx: Context, what: Omit<Passed, 'region'>): ReadRequest => {
     const position = ctx.get('x-tidal-position');
     if (position.length > POSITION_LIMIT) throw tooLong('x-tidal-position', POSITION_LIMIT);
@@ -140,11 +140,11 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
 }
 
 interface Passed extends Pick<ReadRequest, 'path' | 'query' | 'body'> {
-  /** Whom the client asked for. */
+  /** The region that the client chose. */
   readonly region: string | undefined;
 }
 
-/** The region a body asks for; everything else in it is the region's to judge. */
+/** The region that a body chooses; that region checks everything else in it. */
 function regionOf(body: unknown): string | undefined {
   const region = typeof body === 'object' && body !== null && 'region' in body ? body.region : undefined;
   if (region === undefined || typeof region === 'string') return region;
@@ -153,7 +153,7 @@ function regionOf(body: unknown): string | undefined {
   });
 }
 
-/** Takes `region` out; what remains goes on as it came. */
+/** Removes `region`; the rest is forwarded unchanged. */
 function splitQuery(querystring: string): { readonly region: string | undefined; readonly query: string } {
   const parameters = new URLSearchParams(querystring);
   for (const [name, value] of parameters) {

@@ -1,4 +1,4 @@
-/** Region names in requests: known ones only, and a refusal that says which they are. */
+/** Region names in requests: only known ones, and a refusal that lists them. */
 import { clip, Refusal } from '../../../shared/errors/errors.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 

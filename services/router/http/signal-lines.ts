@@ -1,10 +1,10 @@
 /**
  * Bulks of signals read from their bytes, without a text and an object a line.
  *
- * It takes what is written plainly: `entity_id`, `signal`, `weight`, `timestamp` in any order, with white space anywhere;
- * integers of at most 15 digits, weights within their limit of at most three decimals, signals of printable ASCII without
- * escapes, times as integers. For anything else - also for what is wrong - it answers undefined, and whoever asked reads the
- * body the thorough way (`parseWrite`), which knows what to say of it. What it takes, it reads as that would.
+ * It accepts plain lines: `entity_id`, `signal`, `weight`, `timestamp` in any order, with white space anywhere; integers of at
+ * most 15 digits, weights within their limit of at most three decimals, signals of printable ASCII without escapes, times as
+ * integers. For anything else, mistakes included, it returns undefined, and the caller parses the body with `parseWrite`, which
+ * reports mistakes. Both read accepted lines alike.
  */
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../shared/protocol/events.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
@@ -23,10 +23,10 @@ const CLOSE = 0x7d;
 
 const NAME_LIMIT = 128;
 const DIGITS_LIMIT = 15;
-/** Names of signals that were just seen are not made anew: by a hash of their bytes, one each. */
+/** Cache of signal names, by a hash of their bytes, one each. */
 const SEEN = 64;
 
-/** `limit`: more lines are not taken. */
+/** `limit`: maximum number of lines. */
 export function readSignalLines(body: Uint8Array, limit: number): PackedSignals | undefined {
   return new LineReader(body).read(limit);
 }
@@ -54,7 +54,7 @@ class LineReader {
     return packer.count === 0 ? undefined : packer.pack();
   }
 
-  /** False: not a plain one. */
+  /** False if it is not a plain one. */
   private line(): boolean {
     let entity = -1;
     let kind = -1;
@@ -82,7 +82,7 @@ class LineReader {
     return this.endOfLine();
   }
 
-  /** The next byte that is no white space within a line; it is passed. */
+  /** Reads the next byte that is not white space within a line. */
   private next(): number {
     const { body } = this;
     let byte = body[this.at++]!;
@@ -100,7 +100,7 @@ class LineReader {
     return true;
   }
 
-  /** Which field comes; its colon is passed. */
+  /** Reads the name of the next field and its colon. */
   private field(): number {
     if (this.next() !== QUOTE) return NONE;
     const { body, at } = this;
@@ -112,7 +112,7 @@ class LineReader {
     return NONE;
   }
 
-  /** −1: none that is plain. */
+  /** −1 if it is not plain. */
   private integer(): number {
     const { body } = this;
     let byte = this.next();
@@ -130,7 +130,7 @@ class LineReader {
     return isNumberPart(byte) ? -1 : value;
   }
 
-  /** In thousandths; −1: none that is plain. */
+  /** In thousandths; −1 if it is not plain. */
   private weight(): number {
     const { body } = this;
     let byte = this.next();
@@ -158,7 +158,7 @@ class LineReader {
     return isNumberPart(byte) || value > WEIGHT_LIMIT * WEIGHT_SCALE ? -1 : value;
   }
 
-  /** The packer's number of a signal; −1: none that is plain. */
+  /** The packer's number of a signal; −1 if it is not plain. */
   private signal(): number {
     if (this.next() !== QUOTE) return -1;
     const { body } = this;
@@ -199,7 +199,7 @@ function startsWith(body: Uint8Array, at: number, text: Uint8Array): boolean {
   return true;
 }
 
-/** What would make a longer number of the digits before it, or no number at all. */
+/** Bytes that would make the digits before them a longer number, or not a number. */
 function isNumberPart(byte: number | undefined): boolean {
   return byte === DOT || byte === 0x65 || byte === 0x45 || byte === 0x2b || byte === 0x2d;
 }

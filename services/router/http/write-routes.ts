@@ -1,4 +1,4 @@
-/** The write routes: one object, an array or NDJSON in; all or nothing, with the offending line named. */
+/** The write routes: one object, an array or NDJSON in; all or nothing; a refusal names the offending line. */
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
@@ -14,7 +14,7 @@ import { parseWrite, toWire, type WireWrite } from '../../../shared/protocol/wri
 import type { WriteForwarding } from '../forward/forward.ts';
 import { readSignalLines } from './signal-lines.ts';
 
-/** Names and braces around one write. */
+/** Bytes of names and braces around one write. */
 const FRAME_BYTES = 48;
 
 export interface WriteRoutesOptions {
@@ -29,7 +29,7 @@ interface ParsedBody {
   readonly writes: readonly WireWrite[];
   readonly bulk: boolean;
   readonly label: (index: number) => string;
-  /** Beside no writes. */
+  /** Instead of `writes`. */
   readonly signals?: PackedSignals;
 }
 
@@ -100,7 +100,7 @@ function plainLines(body: Uint8Array): ParsedBody | undefined {
   return { writes: [], signals, bulk: true, label: (index) => `line ${index + 1}` };
 }
 
-/** Undefined where it is not a bulk of signals. */
+/** Undefined if it is not a bulk of signals. */
 function packed({ writes, bulk }: ParsedBody): PackedSignals | undefined {
   if (!bulk) return undefined;
   const packer = new SignalPacker();
@@ -132,7 +132,7 @@ interface Line {
   readonly number: number;
 }
 
-/** Those that are not blank; at most one more than a bulk may have. */
+/** The lines that are not blank; at most one more than a bulk may have. */
 function linesOf(text: string): Line[] {
   const lines: Line[] = [];
   let number = 1;
@@ -167,7 +167,7 @@ function checkCount(count: number, what: string): void {
   }
 }
 
-/** What a write takes on its way beyond the bytes it came in. */
+/** The size of a forwarded write beyond its received bytes. */
 function extraBytes(write: WireWrite, key: string | undefined): number {
   const frame = key === undefined ? FRAME_BYTES : FRAME_BYTES + WIRE_KEY_BYTES;
   return write.k === 'v' ? frame + write.b.length : frame;

@@ -10,7 +10,7 @@ import type { RegionLink } from './links.ts';
 export interface HttpRegionLinkOptions {
   readonly entry: RegionEntry;
   readonly clock: Clock;
-  /** This router's own name: no two routers have one. */
+  /** This router's unique name. */
   readonly router: string;
   /** The production pool when absent. */
   readonly openPool?: OpenHttpPool;

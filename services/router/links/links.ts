@@ -1,4 +1,4 @@
-/** The router's way to the regions: the part of their internal API that a router calls. Contract of this room. */
+/** The router's links to the regions: the part of their internal API that a router calls. Contract of this folder. */
 import type { RegionClient } from '../../../shared/region-client/region-client.ts';
 
 export type RegionLink = Omit<RegionClient, 'log' | 'snapshot' | 'snapshotPart'>;
