@@ -6,7 +6,7 @@ import type { FieldError } from '../errors/errors.ts';
 import { clip, Refusal } from '../errors/errors.ts';
 import { floatBytes, floatsOf } from '../kernel/floats.ts';
 import { entityIdOf } from './entity-id.ts';
-import type { EventBody, Metadata } from './events.ts';
+import type { EventBody, Flaw, Metadata } from './events.ts';
 import {
   areValues,
   isCount,
@@ -27,6 +27,12 @@ const known: Record<Exclude<WriteRoute, 'delete'>, readonly string[]> = {
   embeddings: ['entity_id', 'values'],
   signals: ['entity_id', 'signal', 'weight', 'timestamp', 'user_id', 'creator_id'],
 };
+
+/**
+ * Elements of a list in metadata. Every element is a posting of the filter index, which is updated in one turn of the event loop
+ * in every region. Stricter than `metadataFlaw`, because logs may have longer lists, which stay readable.
+ */
+export const METADATA_LIST_LIMIT = 1_000;
 
 /** Relative tolerance of a weight: the error of some thousand additions is within it. */
 const STEP_TOLERANCE = 1e-12;
@@ -97,9 +103,20 @@ function isStep(weight: number, thousandths: number): boolean {
 type Invalid = (path: string, message: string) => Refusal;
 
 function parseMetadata(value: unknown, invalid: Invalid): Metadata {
-  const flaw = metadataFlaw(value);
+  const flaw = writtenMetadataFlaw(value);
   if (flaw !== undefined) throw invalid(flaw.path === '' ? 'metadata' : `metadata.${flaw.path}`, flaw.message);
   return value as Metadata;
+}
+
+/** Undefined: it may be written. */
+function writtenMetadataFlaw(value: unknown): Flaw | undefined {
+  const flaw = metadataFlaw(value);
+  if (flaw !== undefined) return flaw;
+  for (const [name, list] of Object.entries(value as Metadata)) {
+    if (!Array.isArray(list) || list.length <= METADATA_LIST_LIMIT) continue;
+    return { path: clip(name), message: `has ${list.length} elements; a list may have at most ${METADATA_LIST_LIMIT}` };
+  }
+  return undefined;
 }
 
 /** `name`: its field. Throws the error of `invalid`. */
@@ -197,7 +214,7 @@ function unkeyedFromWire(write: Readonly<Record<string, unknown>>): EventBody {
       return { kind: 'signal', entity, signal, weight: weight + 0, timeMs: timeMs === undefined ? timeMs : timeMs + 0 };
     }
     case 'i': {
-      const flaw = metadataFlaw(write.m);
+      const flaw = writtenMetadataFlaw(write.m);
       if (flaw !== undefined) throw malformed(`${flaw.path === '' ? 'm' : `m.${flaw.path}`} ${flaw.message}`);
       return { kind: 'item', entity, metadata: write.m as Metadata };
     }
