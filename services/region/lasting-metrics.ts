@@ -4,7 +4,7 @@
  */
 import type { Gauge } from 'prom-client';
 import { assert } from '../../shared/kernel/kernel.ts';
-import type { Metrics } from '../../shared/observe/metrics.ts';
+import { collectorOf, type Metrics } from '../../shared/observe/metrics.ts';
 
 export interface LastingMetrics extends Metrics {
   /** Gauges are not read from now on, until the next part registers its own. */
@@ -26,7 +26,8 @@ export function lastingMetrics(metrics: Metrics): LastingMetrics {
     counter: (options) => once(options.name, () => metrics.counter(options)),
     histogram: (options) => once(options.name, () => metrics.histogram(options)),
     gauge(options) {
-      const { collect, ...rest } = options;
+      const { collect: _, read, ...rest } = options;
+      const collect = collectorOf(options);
       if (collect !== undefined) collectors.set(options.name, collect as (gauge: Gauge<string>) => void);
       return once(options.name, () =>
         metrics.gauge({ ...rest, collect: (gauge) => collectors.get(options.name)?.(gauge as Gauge<string>) }),

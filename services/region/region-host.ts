@@ -107,6 +107,7 @@ class Host implements RegionHost {
         },
       });
     } catch (error) {
+      this.metrics.pause();
       await store.close();
       if (!(error instanceof UnappliableEvent)) throw error;
       this.block(error);

@@ -2,6 +2,7 @@
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import { isUnsound, parseRemembered } from '../../shared/leadership/leadership.ts';
+import type { Metrics } from '../../shared/observe/metrics.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, missing, type Position, totalOf } from '../../shared/protocol/position.ts';
@@ -168,13 +169,13 @@ export interface LagOptions {
   readonly role: Role;
   readonly peers: Peers;
   readonly apply: Apply;
+  readonly metrics: Metrics;
 }
 
 /** How far this region is behind the leader, by the leader's last report: 0 for the leader by definition. */
-export function lagBehindLeader({ role, peers, apply }: LagOptions): {
+export function lagBehindLeader({ role, peers, apply, metrics }: LagOptions): {
   /** Undefined before the leader's first report. */
   lagEvents(): number | undefined;
-  lagSeconds(): number;
 } {
   const leaderStatus = (): ReportedStatus | undefined => {
     const leader = role.leadership?.leader;
@@ -193,11 +194,15 @@ export function lagBehindLeader({ role, peers, apply }: LagOptions): {
     }
     return counted.lag;
   };
-  return {
-    lagEvents,
-    lagSeconds() {
-      if ((lagEvents() ?? 0) === 0) return 0;
-      return Math.max(0, (leaderStatus()?.newestMs ?? 0) - apply.newestMs) / 1_000;
-    },
-  };
+  metrics.gauge({
+    name: 'tidal_lag_events',
+    help: 'Events the leader has applied and this region has not.',
+    read: () => lagEvents() ?? 0,
+  });
+  metrics.gauge({
+    name: 'tidal_lag_seconds',
+    help: 'Age difference of the newest applied events of the leader and this region.',
+    read: () => ((lagEvents() ?? 0) === 0 ? 0 : Math.max(0, (leaderStatus()?.newestMs ?? 0) - apply.newestMs) / 1_000),
+  });
+  return { lagEvents };
 }

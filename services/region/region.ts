@@ -14,15 +14,12 @@ import { type Stages, startParts, stopParts } from '../../shared/kernel/parts.ts
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
-import { totalOf } from '../../shared/protocol/position.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
-import { unreportedDisks } from './checkpoint/disk-account.ts';
 import { logAheadMs } from './clocks/clocks.ts';
 import { StepDown } from './leadership/step-down.ts';
 import type { PeerLink } from './peers/peers.ts';
 import type { Rebuild } from './rebuild/rebuild.ts';
 import { markCaughtUp, takeDirectory } from './region-directory.ts';
-import { createRegionCounters, registerRegionGauges } from './region-metrics.ts';
 import { describeRegion } from './region-status.ts';
 import type { Schema } from './schema/schema.ts';
 import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
@@ -96,15 +93,14 @@ export interface Region {
 export async function createRegion(options: RegionOptions): Promise<Region> {
   const { region, regions, clock, random, log, metrics, schema, schemaFile, stream, links, onFatal } = options;
   const disk = new DiskSpaceWatch({ clock, region, store: options.store, onFatal });
-  const wal = openLog({ store: disk.store });
+  const wal = openLog({ store: disk.store, metrics });
   const { startedEmpty, installed } = await takeDirectory({
     ...{ wal, region, random, log, schema, schemaFile },
     alone: links.length === 0,
   });
-  const counters = createRegionCounters(metrics);
 
   const state = assembleState<SearchIndexes>({
-    ...{ clock, log, wal, schema, rebuild: options.openRebuild?.() },
+    ...{ clock, log, metrics, wal, schema, rebuild: options.openRebuild?.() },
     openIndexes: ({ entities, catalog }) => ({
       filterIndex: createFilterIndex({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) }),
       text: createTextIndex({ schema, entities }),
@@ -114,12 +110,13 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       }),
     }),
   });
-  const { apply, catalog, ledger } = state;
-  apply.onApplied(({ first, last }) => counters.applied(last - first + 1));
+  const { apply, catalog } = state;
 
-  const storageLimit = createStorageLimit({ clock, store: options.store, limitBytes: options.logMaxBytes, region });
+  const storageLimit = createStorageLimit({
+    ...{ clock, store: options.store, limitBytes: options.logMaxBytes, region, metrics },
+  });
   const replication = assembleReplication({
-    ...{ region, regions, clock, random, log, schema, wal, apply, stream, links, startedEmpty, counters, onFatal },
+    ...{ region, regions, clock, random, log, metrics, schema, wal, apply, stream, links, startedEmpty, onFatal },
     ...{ control: options.control, alive: options.alive },
     ...{ intakeQueueLimit: options.intakeQueueLimit, intakeQueueBytes: options.intakeQueueBytes },
     members: [region, ...links.map((link) => link.region)],
@@ -128,7 +125,8 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       return storageLimit() ?? clockCheck.writeBlocker;
     },
     keyRefusal: createKeyLimit({
-      ...{ clock, wal, region, limit: options.idempotencyKeysLimit, storeLimitBytes: options.logMaxBytes },
+      ...{ clock, wal, region, metrics },
+      ...{ limit: options.idempotencyKeysLimit, storeLimitBytes: options.logMaxBytes },
     }),
     onReady() {
       log.info('ready');
@@ -136,17 +134,17 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     },
     onStopped: ({ origin, code, detail }) => log.error('origin stopped', { origin, code, detail }),
   });
-  const { peers, partition, role, ship, ingest, intake, readiness, clockCheck, writeBlocker } = replication;
+  const { peers, partition, role, ship, ingest, readiness, writeBlocker } = replication;
 
   const upkeep = assembleUpkeep({
-    ...{ region, regions, clock, random, log, schema, schemaFile, wal, stream, links, counters, onFatal },
+    ...{ region, regions, clock, random, log, metrics, schema, schemaFile, wal, stream, links, onFatal },
     ...{ state, replication, home: options.home, onArrived: options.onArrived },
     ...{ checkpointEvents: options.checkpointEvents, checkpointIntervalMs: options.checkpointIntervalMs },
     logRetentionBytes: options.logRetentionBytes,
     startedEmpty: startedEmpty && !installed,
     snapshotsNotBeforeMs: options.snapshotsNotBeforeMs ?? 0,
   });
-  const { checkpoint, disks, settings, bootstrap } = upkeep;
+  const { disks, settings, bootstrap } = upkeep;
 
   const stepDown = new StepDown({ clock, log, region, role, peers, stream, partitioned: () => partition.partitioned });
   const { vectors } = state.indexes;
@@ -175,49 +173,31 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       writeBlocker: writeBlocker() ?? disk.refusal,
       streamSettings: settings.findings,
     });
-  const { app, lagEvents, lagSeconds } = assembleServing({
+  const app = assembleServing({
     ...{ region, clock, random, log, metrics, schema, wal, stream, state, replication, upkeep, stepDown, status },
     ...{ maxBodyBytes: options.maxBodyBytes, maxBodiesBytes: options.maxBodiesBytes, httpLimits: options.httpLimits },
     cursorSecret: options.cursorSecret ?? '',
   });
-  registerRegionGauges(metrics, {
-    appliedEvents: () => totalOf(apply.applied),
-    durableEvents: () => totalOf(wal.durable),
-    lagEvents: () => lagEvents() ?? 0,
-    lagSeconds,
-    offset: () => wal.offset?.sequence ?? 0,
-    streamConnected: () => stream.connected,
-    epoch: () => role.leadership?.epoch ?? 0,
-    leads: () => role.leads,
-    accepting: () =>
+  metrics.gauge({
+    name: 'tidal_accepting',
+    help: '1 while this region is the leader and takes writes.',
+    read: () =>
       role.leads && disk.refusal === undefined && !(role.gate(role.leadership?.epoch ?? 0) instanceof Refusal),
-    partitioned: () => partition.partitioned,
-    ready: () => readiness.ready,
-    stoppedOrigins: () => ingest.stopped.size,
-    schemaBehind: () => bootstrap.schemaBehind !== undefined,
-    storeUsedBytes: () => options.store.sizes().usedBytes,
-    storeFreeBytes: () => options.store.sizes().freeBytes,
-    storeLimitBytes: () => options.logMaxBytes,
-    logBytes: () => wal.batchBytes,
-    checkpointBehind: () => checkpoint.behind,
-    checkpointAgeSeconds: () =>
-      checkpoint.checkpointedMs === 0 ? 0 : Math.max(0, clock.nowMs() - checkpoint.checkpointedMs) / 1_000,
-    intakeWaiting: () => intake.waiting,
-    intakeWaitingBytes: () => intake.waitingBytes,
-    unshipped: () => ship.unshipped,
-    items: () => catalog.size,
-    failedIndexes: () =>
-      [state.recovered.indexing.failed, vectors.stats.failed].filter((why) => why !== undefined).length,
-    itemsIndexed: () => (state.recovered.indexing.complete ? catalog.size : state.recovered.indexing.indexed),
-    ledgerPairs: () => ledger.pairs,
-    idempotencyKeys: () => ({ known: wal.keys, bytes: wal.keyBytes, limit: options.idempotencyKeysLimit }),
-    positionWaits: () => apply.waiting,
-    disks: () => disks.known.length,
-    unreportedDisks: () => unreportedDisks(disks.known, clock.nowMs()),
-    logAheadSeconds: () => logAheadMs(wal, clock.nowMs()) / 1_000,
-    clockOffsetSeconds: () => clockCheck.largestOffsetMs / 1_000,
-    snapshotBytes: () => bootstrap.progress?.bytes ?? 0,
-    snapshotOfBytes: () => bootstrap.progress?.of ?? 0,
+  });
+  metrics.gauge({
+    name: 'tidal_stopped',
+    help: '1 while something a peer holds cannot be taken here: schema behind, damaged log.',
+    read: () => ingest.stopped.size > 0 || bootstrap.schemaBehind !== undefined,
+  });
+  metrics.gauge({
+    name: 'tidal_failed_indexes',
+    help: 'Indexes that cannot be read until the region is started again.',
+    read: () => [state.recovered.indexing.failed, vectors.stats.failed].filter((why) => why !== undefined).length,
+  });
+  metrics.gauge({
+    name: 'tidal_log_ahead_seconds',
+    help: 'How far the latest acceptance time in the log is ahead of this region’s clock.',
+    read: () => logAheadMs(wal, clock.nowMs()) / 1_000,
   });
 
   const stages: Stages = [

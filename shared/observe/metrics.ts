@@ -23,7 +23,9 @@ export interface MetricOptions<L extends string> {
 
 export interface GaugeOptions<L extends string> extends MetricOptions<L> {
   /** Called at each scrape, to set values that are only computed then. */
-  readonly collect?: (gauge: Gauge<L>) => void;
+  readonly collect?: ((gauge: Gauge<L>) => void) | undefined;
+  /** Instead of `collect`, of a gauge without labels: its value at each scrape; undefined: it has none. */
+  readonly read?: () => number | boolean | undefined;
 }
 
 export interface HistogramOptions<L extends string> extends MetricOptions<L> {
@@ -52,6 +54,16 @@ const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total',
 
 const namePattern = /^tidal_[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
 
+/** What a scrape of the gauge runs; undefined: it is set as things happen. */
+export function collectorOf<L extends string>({ collect, read }: GaugeOptions<L>): GaugeOptions<L>['collect'] {
+  if (read === undefined) return collect;
+  return (gauge) => {
+    const value = read();
+    if (value === undefined) gauge.remove();
+    else gauge.set(Number(value));
+  };
+}
+
 export function createMetrics({ process, name, nodeMetrics = true }: MetricsOptions): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ process, name });
@@ -76,7 +88,7 @@ export function createMetrics({ process, name, nodeMetrics = true }: MetricsOpti
     },
     gauge(options) {
       assert(!options.name.endsWith('_total'), 'a gauge does not end with _total', () => options.name);
-      const { collect } = options;
+      const collect = collectorOf(options);
       return new Gauge({
         ...common(options),
         ...(collect === undefined

@@ -21,6 +21,7 @@ import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { silentLog } from '../../shared/observe/log.ts';
+import { unreadMetrics } from '../harness/observe/counted-metrics.ts';
 import { type Bench, type BenchResult, median } from './bench.ts';
 import { fillStore } from './world/fill-store.ts';
 import { Traffic } from './world/traffic.ts';
@@ -103,6 +104,7 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
     };
     let written = { bytes: 0, durationMs: 0 };
     const checkpoint = createCheckpointer({
+      metrics: unreadMetrics,
       clock: systemClock,
       log: silentLog,
       wal,

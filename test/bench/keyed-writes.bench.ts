@@ -21,6 +21,7 @@ import type { EventBody } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
 import { isRefused } from '../../shared/protocol/internal.ts';
 import { fromWire, type WireWrite } from '../../shared/protocol/writes.ts';
+import { unreadMetrics } from '../harness/observe/counted-metrics.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import { type Bench, type BenchResult, median } from './bench.ts';
 
@@ -90,12 +91,14 @@ async function open(path: string): Promise<Region> {
     recovered = recover(parts);
   });
   const apply = createApplier({
+    metrics: unreadMetrics,
     ...parts,
     ...recovered,
     vectors: { changed() {}, touched() {} },
     copies: (id) => wal.copies(id),
   });
   const intake = createGroupCommit({
+    metrics: unreadMetrics,
     ...{ clock: systemClock, random: systemRandom, log: silentLog, region: 'us-east', schema, wal, apply },
     ship: {
       ...{ healthy: true, unshipped: 0, start() {}, notify() {}, acknowledged: () => Number.MAX_SAFE_INTEGER },

@@ -18,6 +18,7 @@ import { formatPosition } from '../../shared/protocol/position.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { connection, STREAM_NAME } from '../../shared/stream/settings.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
+import { CountedMetrics, unreadMetrics } from '../harness/observe/counted-metrics.ts';
 import { NatsServer } from '../harness/processes/nats-server.ts';
 import { viewChain } from '../harness/region/batches.ts';
 import { testSchema } from '../harness/region/core-region.ts';
@@ -36,7 +37,7 @@ class Side {
   readonly receiver;
   readonly gaps: string[] = [];
   readonly fatal: unknown[] = [];
-  subscriptions = 0;
+  private readonly metrics = new CountedMetrics();
   private readonly url: string;
   private readonly region: string;
 
@@ -49,10 +50,28 @@ class Side {
     const { wal, gaps, fatal } = this;
     const { stream } = this.client;
     const apply = { apply() {} } as never;
-    this.ship = createShipper({ clock, log, region, wal, stream, enabled: true, startOf: () => 0 });
+    this.ship = createShipper({
+      metrics: unreadMetrics,
+      clock,
+      log,
+      region,
+      wal,
+      stream,
+      enabled: true,
+      startOf: () => 0,
+    });
     const onFatal = (error: unknown): void => void fatal.push(error);
     const regions = ['us-east', 'eu-west', 'ap-south'];
-    const ingest = createIngest({ clock, log, wal, apply, schema: testSchema, regions, onStopped: onFatal });
+    const ingest = createIngest({
+      metrics: unreadMetrics,
+      clock,
+      log,
+      wal,
+      apply,
+      schema: testSchema,
+      regions,
+      onStopped: onFatal,
+    });
     this.receiver = createStreamReceiver({
       clock,
       log,
@@ -63,10 +82,12 @@ class Side {
       enabled: true,
       onGap: ({ origin, first }) => void gaps.push(`${origin}:${first}`),
       onFatal,
-      onSubscribed: () => {
-        this.subscriptions++;
-      },
+      metrics: this.metrics,
     });
+  }
+
+  get subscriptions(): number {
+    return this.metrics.total('tidal_stream_subscriptions_total');
   }
 
   start(): this {

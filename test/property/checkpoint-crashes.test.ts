@@ -15,6 +15,7 @@ import { silentLog } from '../../shared/observe/log.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../harness/kernel/seeded-random.ts';
+import { unreadMetrics } from '../harness/observe/counted-metrics.ts';
 import { CoreRegion, testSchema } from '../harness/region/core-region.ts';
 import { histories } from '../harness/region/histories.ts';
 import { type PlacedSignal, winners } from '../harness/region/winning-copies.ts';
@@ -81,6 +82,7 @@ class Drill {
   checkpointer(): Checkpoint {
     const { wal, ledger, apply, recovered } = this.region;
     return createCheckpointer({
+      metrics: unreadMetrics,
       clock: this.clock,
       log: silentLog,
       wal,

@@ -36,6 +36,7 @@ import type { ReportedStatus } from '../../shared/region-client/reported-status.
 import { mutated } from '../harness/hostile/garbage.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
 import { drawBetween, drawOne, seededRandom } from '../harness/kernel/seeded-random.ts';
+import { CountedMetrics, unreadMetrics } from '../harness/observe/counted-metrics.ts';
 import { chainOf, startMs, viewChain } from '../harness/region/batches.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import { MemoryStore } from '../harness/region/store/memory-store.ts';
@@ -83,8 +84,9 @@ class State {
     this.recovered = recover({ clock, log, wal, catalog, ledger, filterIndex, text });
     const copies = (id: string) => wal.copies(id);
     const vectors = { changed() {}, touched() {} };
-    this.apply = createApplier({ clock, catalog, ledger, vectors, ...this.recovered, copies });
+    this.apply = createApplier({ metrics: unreadMetrics, clock, catalog, ledger, vectors, ...this.recovered, copies });
     this.checkpoint = createCheckpointer({
+      metrics: unreadMetrics,
       ...{ clock, log, wal, ledger },
       applied: () => this.apply.applied,
       checkpointPosition: this.recovered.checkpointPosition,
@@ -340,7 +342,8 @@ async function offer(store: MemoryStore, position: string, home: MemoryStoreHome
   };
   const wal = openLog({ store: home.open() });
   let arrived: ArrivedSnapshot | undefined;
-  let refused = 0;
+  const metrics = new CountedMetrics();
+  const refused = (): number => metrics.total('tidal_snapshots_refused_total');
   const said: string[] = [];
   const log: Log = {
     ...silentLog,
@@ -348,7 +351,7 @@ async function offer(store: MemoryStore, position: string, home: MemoryStoreHome
     error: (_, fields) => void said.push(String(fields?.error)),
   };
   const bootstrap = createBootstrap({
-    ...{ clock, log, wal, regions, schema: describeSchema(schema), links: [link as unknown as PeerLink] },
+    ...{ clock, log, metrics, wal, regions, schema: describeSchema(schema), links: [link as unknown as PeerLink] },
     peers: {
       ...{
         asked: true,
@@ -366,17 +369,14 @@ async function offer(store: MemoryStore, position: string, home: MemoryStoreHome
     onArrived: (one) => {
       arrived = one;
     },
-    onRefused: () => {
-      refused++;
-    },
   });
   bootstrap.start();
   await clock.until(
     'it is taken or refused',
-    () => arrived !== undefined || refused > 0 || bootstrap.schemaBehind !== undefined,
+    () => arrived !== undefined || refused() > 0 || bootstrap.schemaBehind !== undefined,
   );
   await clock.run(bootstrap.stop());
-  return { arrived, said, refused };
+  return { arrived, said, refused: refused() };
 }
 
 describe('snapshots with changed contents', function () {

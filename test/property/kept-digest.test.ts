@@ -11,6 +11,7 @@ import { createLedger } from '../../services/region/state/ledger/signal-ledger.t
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
+import { unreadMetrics } from '../harness/observe/counted-metrics.ts';
 import { chainOf, startMs } from '../harness/region/batches.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 
@@ -55,6 +56,7 @@ function rig(clock: ManualClock, copies: (id: string) => readonly Copy[] = () =>
     recounts.set(formatPosition(apply.applied), sum.hex());
   };
   const apply = createApplier({
+    metrics: unreadMetrics,
     clock,
     catalog,
     ledger,

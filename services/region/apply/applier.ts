@@ -1,6 +1,8 @@
 /** Apply on the in-memory state. See `apply.ts`. */
+
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
-import { GrowingPosition, type Position } from '../../../shared/protocol/position.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { GrowingPosition, type Position, totalOf } from '../../../shared/protocol/position.ts';
 import { type Batch, newestMsOf } from '../batch/batch.ts';
 import { type CatalogWriter, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
 import type { FilterIndex } from '../state/filter-index/filter-index.ts';
@@ -13,6 +15,7 @@ import { PositionWaits } from './position-waits.ts';
 
 export interface ApplierOptions {
   readonly clock: Clock;
+  readonly metrics: Metrics;
   readonly catalog: CatalogWriter;
   readonly ledger: Ledger;
   readonly filterIndex: Pick<FilterIndex, 'put' | 'remove'>;
@@ -34,6 +37,7 @@ class Applier implements Apply {
   private readonly position: GrowingPosition;
   private readonly waits: PositionWaits;
   private readonly listeners: ((batch: Batch) => void)[] = [];
+  private readonly counted;
   private newest: Newest;
 
   constructor(options: ApplierOptions) {
@@ -41,6 +45,21 @@ class Applier implements Apply {
     this.position = new GrowingPosition(options.applied);
     this.newest = options.newest;
     this.waits = new PositionWaits(options.clock, this.position);
+    const { metrics } = options;
+    this.counted = metrics.counter({
+      name: 'tidal_applied_events_total',
+      help: 'Events applied to the state since the process started, recovery not counted.',
+    });
+    metrics.gauge({
+      name: 'tidal_applied_position_events',
+      help: 'Events the state contains, over all origins.',
+      read: () => totalOf(this.position),
+    });
+    metrics.gauge({
+      name: 'tidal_position_waits',
+      help: 'Requests that wait for a position to be applied here.',
+      read: () => this.waits.size,
+    });
   }
 
   get newestMs(): number {
@@ -69,6 +88,7 @@ class Applier implements Apply {
       }));
       this.applyEvents(batch);
       this.position.set(batch.origin, batch.last);
+      this.counted.inc(batch.last - before);
       for (const listener of this.listeners) listener(batch);
     }
     for (const origin of new Set(batches.map((batch) => batch.origin))) this.waits.advanced(origin);

@@ -13,6 +13,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { type Position, totalOf } from '../../../shared/protocol/position.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -33,6 +34,7 @@ const PREPARE_PAIRS = 50_000;
 export interface CheckpointerOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly wal: Pick<Wal, 'storeShard' | 'storeMark'>;
   readonly ledger: Pick<Ledger, 'changed' | 'pass' | 'pack' | 'pairs'>;
   /** What the ledger contains. */
@@ -60,6 +62,7 @@ class Checkpointer implements Checkpoint {
   private readonly stopped = new AbortController();
   /** Encoded, and so counted as unchanged by the ledger, but not stored. */
   private readonly unwritten = new Set<number>();
+  private readonly seconds;
   private current: CheckpointPosition;
   private nextMs: number;
   private retryMs = Number.NEGATIVE_INFINITY;
@@ -69,7 +72,23 @@ class Checkpointer implements Checkpoint {
   constructor(options: CheckpointerOptions) {
     this.options = options;
     this.current = options.checkpointPosition;
-    this.nextMs = options.clock.monotonicMs() + options.intervalMs;
+    const { clock, metrics } = options;
+    this.nextMs = clock.monotonicMs() + options.intervalMs;
+    this.seconds = metrics.histogram({
+      name: 'tidal_checkpoint_duration_seconds',
+      help: 'Time of one finished checkpoint, pauses included.',
+      buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
+    });
+    metrics.gauge({
+      name: 'tidal_checkpoint_behind_events',
+      help: 'Events applied since the last checkpoint: what a start would replay.',
+      read: () => this.behind,
+    });
+    metrics.gauge({
+      name: 'tidal_checkpoint_age_seconds',
+      help: 'Time since the last checkpoint began; 0 before the first.',
+      read: () => (this.checkpointedMs === 0 ? 0 : Math.max(0, clock.nowMs() - this.checkpointedMs) / 1_000),
+    });
   }
 
   get checkpointPosition(): Position {
@@ -164,6 +183,7 @@ class Checkpointer implements Checkpoint {
     this.current = checkpointPosition;
     const durationMs = clock.monotonicMs() - startMs;
     log.info('checkpoint written', { events, shards, bytes, took_ms: Math.round(durationMs) });
+    this.seconds.observe(durationMs / 1_000);
     onPass?.({ shards, bytes, durationMs });
   }
 

@@ -13,6 +13,7 @@
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import {
   DISK_ID_LENGTH,
   isDiskId,
@@ -29,6 +30,7 @@ export interface DiskAccountOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly region: string;
   /** The other regions of the topology. */
   readonly others: readonly string[];
@@ -66,7 +68,18 @@ class DiskAccount implements Disks {
   constructor(options: DiskAccountOptions) {
     this.options = options;
     this.disks = this.others(parseDisks(options.wal.mark('disks')) ?? []);
-    options.peers.onPolled(() => this.look());
+    const { clock, metrics, peers } = options;
+    metrics.gauge({
+      name: 'tidal_disks',
+      help: 'Disks of other regions in the account, retired ones included.',
+      read: () => this.disks.length,
+    });
+    metrics.gauge({
+      name: 'tidal_disks_unreported',
+      help: 'Disks that were not retired, and of which nothing was known for a day: they hold back the forgetting of idempotency keys.',
+      read: () => unreportedDisks(this.disks, clock.nowMs()),
+    });
+    peers.onPolled(() => this.look());
   }
 
   get own(): string | undefined {

@@ -14,6 +14,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import { KEY_KEPT_MS } from '../state/keys/keys.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -31,13 +32,13 @@ const REST_MS = 600_000;
 export interface KeySweepOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly wal: Pick<Wal, 'forgetKeys'>;
   readonly disks: Pick<Disks, 'knownMs' | 'store'>;
   /** The checkpoint position, from which a restart would replay. */
   readonly checkpointPosition: () => Position;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
-  readonly onForgotten?: (keys: number) => void;
 }
 
 export function createKeySweep(options: KeySweepOptions): Sweep {
@@ -46,11 +47,16 @@ export function createKeySweep(options: KeySweepOptions): Sweep {
 
 class KeySweep implements Sweep {
   private readonly options: KeySweepOptions;
+  private readonly counted;
   private readonly stopped = new AbortController();
   private loop: Promise<void> = Promise.resolve();
 
   constructor(options: KeySweepOptions) {
     this.options = options;
+    this.counted = options.metrics.counter({
+      name: 'tidal_idempotency_keys_forgotten_total',
+      help: 'Idempotency keys forgotten because their seven days were over.',
+    });
   }
 
   start(): void {
@@ -90,7 +96,7 @@ class KeySweep implements Sweep {
 
   /** Through all keys once, a step a second. */
   private async walk(): Promise<number> {
-    const { clock, wal, disks, checkpointPosition, onForgotten } = this.options;
+    const { clock, wal, disks, checkpointPosition } = this.options;
     let total = 0;
     let from: string | undefined;
     do {
@@ -101,7 +107,7 @@ class KeySweep implements Sweep {
       if (from === undefined) await disks.store();
       const step = { from, limit: STEP_ROWS, limitBytes: STEP_BYTES };
       const { next, forgotten } = await wal.forgetKeys({ ...step, beforeMs, upTo: checkpointPosition() });
-      if (forgotten > 0) onForgotten?.(forgotten);
+      this.counted.inc(forgotten);
       total += forgotten;
       from = next;
       if (next === undefined) break;

@@ -12,6 +12,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../peers/peers.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
@@ -23,6 +24,7 @@ const STEP_BYTES = 4 * 1024 * 1024;
 export interface TrimmerOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly wal: Pick<Wal, 'origins' | 'origin' | 'trim' | 'batchBytes'>;
   readonly peers: Pick<Peers, 'views' | 'expected'>;
   /** Where a restart would replay from. */
@@ -33,7 +35,6 @@ export interface TrimmerOptions {
   readonly retentionBytes: number;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
-  readonly onTrimmed?: (events: number) => void;
 }
 
 export function createTrimmer(options: TrimmerOptions): Sweep {
@@ -42,11 +43,16 @@ export function createTrimmer(options: TrimmerOptions): Sweep {
 
 class Trimmer implements Sweep {
   private readonly options: TrimmerOptions;
+  private readonly counted;
   private readonly stopped = new AbortController();
   private loop: Promise<void> = Promise.resolve();
 
   constructor(options: TrimmerOptions) {
     this.options = options;
+    this.counted = options.metrics.counter({
+      name: 'tidal_trimmed_events_total',
+      help: 'Events whose batches were trimmed from the log.',
+    });
   }
 
   start(): void {
@@ -76,14 +82,14 @@ class Trimmer implements Sweep {
 
   /** Steps until the log is small enough, or nothing more may be removed. */
   private async trim(): Promise<void> {
-    const { clock, log, wal, retentionBytes, onTrimmed } = this.options;
+    const { clock, log, wal, retentionBytes } = this.options;
     let events = 0;
     while (!this.stopped.signal.aborted && wal.batchBytes > retentionBytes) {
       const startMs = clock.monotonicMs();
       const gone = await this.step();
       if (gone === 0) break;
       events += gone;
-      onTrimmed?.(gone);
+      this.counted.inc(gone);
       await sleep(clock, clock.monotonicMs() - startMs, this.stopped.signal);
     }
     if (events > 0) log.info('log trimmed', { events, bytes: wal.batchBytes });

@@ -10,8 +10,10 @@
  * leader does not leave its possible successors without a judgement, and a wall clock that is changed is noticed at once, before
  * the next poll. Nothing is accepted after a start before every peer was asked once.
  */
+
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { RouterClock } from '../../../shared/protocol/internal.ts';
 import { mendedOf } from '../mended/mended.ts';
 import type { Peers } from '../peers/peers.ts';
@@ -42,6 +44,7 @@ export interface ClockCheckOptions {
   readonly clock: Clock;
   readonly region: string;
   readonly peers: Pick<Peers, 'views' | 'asked'>;
+  readonly metrics: Metrics;
 }
 
 /** A clock as it was reported. */
@@ -63,6 +66,11 @@ export class ClockCheck {
 
   constructor(options: ClockCheckOptions) {
     this.options = options;
+    options.metrics.gauge({
+      name: 'tidal_clock_offset_seconds',
+      help: 'Largest distance of a reachable peer’s clock from this one.',
+      read: () => this.largestOffsetMs / 1_000,
+    });
   }
 
   /** Records the clock that a router's request has sent. */

@@ -5,6 +5,7 @@
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { STREAM_DURABILITY_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, EVENT_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
@@ -21,6 +22,7 @@ import { type BuiltBatches, buildBatches } from './build-batches.ts';
 import { type Bulk, bytesOf, countOf, isColumns } from './bulk.ts';
 import { HybridClock, type Stamp } from './hybrid-clock.ts';
 import type { Gate, Intake, IntakeRequest } from './intake.ts';
+import { type IntakeMetrics, intakeMetrics } from './intake-metrics.ts';
 import { KeyedWrites } from './keyed-writes.ts';
 
 /** How long an answer waits for the stream before it is `local`. */
@@ -30,6 +32,7 @@ export interface GroupCommitOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly region: string;
   readonly schema: Schema;
   readonly wal: Wal;
@@ -45,10 +48,6 @@ export interface GroupCommitOptions {
   readonly queueLimitBytes: number;
   /** The store failed: the process must end without answering. */
   readonly onFatal: (error: unknown) => void;
-  /** Writes answered as the first under their idempotency key. */
-  readonly onReplayed?: (writes: number) => void;
-  readonly onKeyConflict?: () => void;
-  readonly onCommit?: (commit: { readonly events: number; readonly durationMs: number }) => void;
 }
 
 /** Writes admitted together: one atomic request, or one write of another. */
@@ -85,6 +84,7 @@ export function createGroupCommit(options: GroupCommitOptions): Intake {
 
 class GroupCommit implements Intake {
   private readonly options: GroupCommitOptions;
+  private readonly metrics: IntakeMetrics;
   private hlc: HybridClock;
   private readonly keyed: KeyedWrites;
   private readonly idle: Condition;
@@ -103,6 +103,7 @@ class GroupCommit implements Intake {
       arriving: (id) => options.wal.arriving(id),
     });
     this.idle = new Condition(options.clock);
+    this.metrics = intakeMetrics(options.metrics, this);
   }
 
   async submit(request: IntakeRequest): Promise<WritesReply> {
@@ -169,10 +170,10 @@ class GroupCommit implements Intake {
       case 'busy':
         return met.over.then(() => this.takeAfterAll(bodies, epoch));
       case 'conflict':
-        this.options.onKeyConflict?.();
+        this.metrics.keyConflict();
         return Promise.resolve(met.refusal);
       case 'known':
-        this.options.onReplayed?.(bodies.length);
+        this.metrics.replayed(bodies.length);
         return Promise.resolve({ position: met.known, replayed: true });
       case 'fresh': {
         const refusal = this.options.keyRefusal?.();
@@ -302,7 +303,7 @@ class GroupCommit implements Intake {
   }
 
   private async commitGroup(group: readonly Admitted[]): Promise<void> {
-    const { wal, schema, apply, clock, onCommit } = this.options;
+    const { wal, schema, apply, clock } = this.options;
     const startMs = clock.monotonicMs();
     for (const entry of group) {
       this.waiting -= countOf(entry.bodies);
@@ -345,10 +346,8 @@ class GroupCommit implements Intake {
     }
     const taken = remaining;
     apply.apply(built.batches);
-    onCommit?.({
-      events: taken.reduce((sum, entry) => sum + countOf(entry.bodies), 0),
-      durationMs: clock.monotonicMs() - startMs,
-    });
+    const events = taken.reduce((sum, entry) => sum + countOf(entry.bodies), 0);
+    this.metrics.committed(events, clock.monotonicMs() - startMs);
     for (const [index, entry] of taken.entries()) {
       entry.resolve({ position: new Map([[origin, built.placed[index]!]]) });
     }

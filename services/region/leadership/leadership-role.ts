@@ -4,6 +4,7 @@ import { assert, type Clock, type Random, randomName, sleep } from '../../../sha
 import { isUnsound, type Leadership, parseLeadership, parseRemembered } from '../../../shared/leadership/leadership.ts';
 import { RefusedValues } from '../../../shared/leadership/refused-values.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { HANDOVER_RESUMED_MS, PEER_STATUS_FRESH_MS, POLL_MS } from '../../../shared/protocol/deadlines.ts';
 import type { HandoverReply } from '../../../shared/protocol/internal.ts';
 import { formatPosition, type Position } from '../../../shared/protocol/position.ts';
@@ -21,6 +22,7 @@ export interface LeadershipRoleOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly region: string;
   readonly wal: Wal;
   readonly control: Control;
@@ -30,8 +32,6 @@ export interface LeadershipRoleOptions {
   readonly writeBlocker: () => Refusal | undefined;
   /** Names of the topology; a record of others is none. */
   readonly regions: readonly string[];
-  /** A record was read that is none of this cluster. */
-  readonly onRefused?: () => void;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -69,9 +69,19 @@ class LeadershipRole implements Role {
   private loop: Promise<void> = Promise.resolve();
 
   constructor(options: LeadershipRoleOptions) {
-    const { clock, log, wal, regions, region, onRefused = () => {} } = options;
+    const { clock, log, metrics, wal, regions, region } = options;
     this.options = options;
-    this.refusals = new RefusedValues({ clock, log, count: onRefused });
+    const refused = metrics.counter({
+      name: 'tidal_control_values_refused_total',
+      help: 'Readings of a leadership record, in the key, on the disk or reported by a peer, that was refused.',
+    });
+    this.refusals = new RefusedValues({ clock, log, count: () => refused.inc() });
+    metrics.gauge({
+      name: 'tidal_epoch',
+      help: 'The leadership epoch this region knows.',
+      read: () => this.leadership?.epoch ?? 0,
+    });
+    metrics.gauge({ name: 'tidal_leader', help: '1 while this region is the leader.', read: () => this.leads });
     this.stall = new StallWatch({ clock, onStall: (stoodMs) => this.doubt(stoodMs) });
     const mark = wal.mark('leadership');
     const remembered = mark === undefined ? undefined : parseRemembered(mark, wal.credibleEpoch, regions);

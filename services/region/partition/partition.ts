@@ -13,6 +13,7 @@
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
 import { Queue } from '../queue/queue.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -23,6 +24,7 @@ const RETRY_MS = 5_000;
 export interface PartitionSwitchOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly wal: Pick<Wal, 'mark' | 'storeMark'>;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -63,6 +65,11 @@ class StoredPartition implements PartitionSwitch {
   constructor(options: PartitionSwitchOptions) {
     this.options = options;
     this.value = parseMark(options.wal.mark('cut'));
+    options.metrics.gauge({
+      name: 'tidal_partitioned',
+      help: '1 while a drill partitions this region.',
+      read: () => this.partitioned,
+    });
   }
 
   get partitioned(): boolean {

@@ -7,11 +7,13 @@
  * old, and it reports how old (`lag_events`).
  */
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { covers, type Position, totalOf } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../peers/peers.ts';
 
 export interface ReadinessOptions {
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly peers: Peers;
   /** True if the log was empty when this process started, or when an earlier one did that never became ready. */
   readonly startedEmpty: boolean;
@@ -23,7 +25,8 @@ export interface Readiness {
   readonly ready: boolean;
 }
 
-export function createReadiness({ log, peers, startedEmpty, applied, onReady }: ReadinessOptions): Readiness {
+export function createReadiness(options: ReadinessOptions): Readiness {
+  const { log, metrics, peers, startedEmpty, applied, onReady } = options;
   let ready = !startedEmpty || peers.expected === 0;
   /** What each peer held when it first answered, on the disk it has now. */
   const reported = new Map<string, Position>();
@@ -43,6 +46,7 @@ export function createReadiness({ log, peers, startedEmpty, applied, onReady }: 
     ready = true;
     onReady();
   };
+  metrics.gauge({ name: 'tidal_ready', help: '1 once this region serves as truth.', read: () => ready });
   peers.onPolled(look);
   if (ready) onReady();
   return {

@@ -1,6 +1,7 @@
 /** Accepts foreign batches by position. See `receive.ts`. */
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Apply } from '../apply/apply.ts';
 import { type Batch, NO_PREDECESSOR } from '../batch/batch.ts';
@@ -9,7 +10,16 @@ import { Queue } from '../queue/queue.ts';
 import type { Schema } from '../schema/schema.ts';
 import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
-import type { Gap, Ingest, Refused, RefusedFor, StopCode, Stopped, Taken } from './receive.ts';
+import {
+  type Gap,
+  type Ingest,
+  type Refused,
+  type RefusedFor,
+  refusedFor,
+  type StopCode,
+  type Stopped,
+  type Taken,
+} from './receive.ts';
 
 /** Limit of stopped origins; refusals of further ones are only counted. */
 const STOPPED_LIMIT = 1_000;
@@ -26,6 +36,7 @@ export interface Doubt {
 export interface IngestOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly wal: Wal;
   readonly apply: Apply;
   readonly schema: Schema;
@@ -37,7 +48,6 @@ export interface IngestOptions {
   readonly implausible?: (batch: Batch) => string | undefined;
   /** Called when an origin stops, or for another reason than before. */
   readonly onStopped: (stopped: Stopped) => void;
-  readonly onRefused?: (reason: RefusedFor) => void;
 }
 
 export function createIngest(options: IngestOptions): Ingest {
@@ -52,10 +62,24 @@ class PositionIngest implements Ingest {
   private newest: (Refused & { readonly count: number; readonly atMs: number; readonly sinceMs: number }) | undefined;
   private readonly queue = new Queue();
   private readonly declared: Declared;
+  private readonly counted;
 
   constructor(options: IngestOptions) {
     this.options = options;
     this.declared = declaredBy(describeSchema(options.schema));
+    const { metrics } = options;
+    this.counted = metrics.counter({
+      name: 'tidal_refused_batches_total',
+      help: 'Messages of the stream, or batches of peers, that were not taken because of what they held, by reason.',
+      labels: ['reason'],
+    });
+    // Series with label values are created at the start, because a rate needs an earlier sample.
+    for (const reason of refusedFor) this.counted.inc({ reason }, 0);
+    metrics.gauge({
+      name: 'tidal_stopped_origins',
+      help: 'Origins of which a peer holds more that cannot be taken here.',
+      read: () => this.byOrigin.size,
+    });
   }
 
   get stopped(): ReadonlyMap<string, Stopped> {
@@ -166,8 +190,8 @@ class PositionIngest implements Ingest {
   }
 
   refuse({ origin, reason, detail }: Refused): void {
-    const { clock, log, onRefused } = this.options;
-    onRefused?.(reason);
+    const { clock, log } = this.options;
+    this.counted.inc({ reason });
     const atMs = clock.monotonicMs();
     const { newest } = this;
     const continues = newest !== undefined && atMs - newest.sinceMs < RECENT_MS;

@@ -15,6 +15,7 @@
 import { clip, Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
 import type { Stream, StreamInfo, StreamMessage, Subscription } from '../../../shared/stream/stream.ts';
 import {
@@ -42,6 +43,7 @@ const HOLES_LIMIT = 1_000;
 export interface StreamReceiverOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly stream: Stream;
   readonly wal: Wal;
   readonly ingest: Ingest;
@@ -51,7 +53,6 @@ export interface StreamReceiverOptions {
   readonly onGap: (gap: Gap) => void;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
-  readonly onSubscribed?: () => void;
   /** A partitioned region starts switched off. */
   readonly enabled: boolean;
 }
@@ -68,6 +69,7 @@ interface PassedOver {
 
 class StreamReceiver implements Receiver {
   private readonly options: StreamReceiverOptions;
+  private readonly subscriptions;
   private readonly wake: Condition;
   private enabled: boolean;
   private stopping = false;
@@ -89,6 +91,16 @@ class StreamReceiver implements Receiver {
     this.options = options;
     this.enabled = options.enabled;
     this.wake = new Condition(options.clock);
+    const { metrics, stream } = options;
+    this.subscriptions = metrics.counter({
+      name: 'tidal_stream_subscriptions_total',
+      help: 'Subscriptions to the stream since the start.',
+    });
+    metrics.gauge({
+      name: 'tidal_stream_connected',
+      help: '1 while the connection to NATS stands.',
+      read: () => stream.connected,
+    });
   }
 
   start(): void {
@@ -170,7 +182,7 @@ class StreamReceiver implements Receiver {
         onSubscriptionEnd: (reason, detail) => ended?.(detail === '' ? reason : `${reason}: ${detail}`),
       });
       log.info('subscribed to the stream', { from, last: info.last });
-      this.options.onSubscribed?.();
+      this.subscriptions.inc();
       if (!this.enabled || this.stopping) return 'switched off';
       return await Promise.race([end, this.watchProgress(over.signal)]);
     } finally {

@@ -2,6 +2,7 @@
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
 import { type Batch, decodeBatchUnder, splitMessage } from '../batch/batch.ts';
 import { DamagedBatch, InvalidBatch, UnknownFormat } from '../batch/reader/reader.ts';
@@ -28,6 +29,7 @@ export interface PeerRepairOptions {
   readonly region: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly wal: Wal;
   readonly ingest: Ingest;
   readonly peers: Peers;
@@ -36,7 +38,6 @@ export interface PeerRepairOptions {
   readonly enabled: boolean;
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
-  readonly onRepaired?: (events: number) => void;
 }
 
 export function createPeerRepair(options: PeerRepairOptions): Repair {
@@ -56,6 +57,7 @@ interface Holder {
 
 class PeerRepair implements Repair {
   private readonly options: PeerRepairOptions;
+  private readonly repaired;
   private snapshots: AwaitedSnapshots | undefined;
   private readonly wake: Condition;
   private readonly behind = new Map<string, Behind>();
@@ -75,6 +77,10 @@ class PeerRepair implements Repair {
     this.options = options;
     this.enabled = options.enabled;
     this.wake = new Condition(options.clock);
+    this.repaired = options.metrics.counter({
+      name: 'tidal_repaired_events_total',
+      help: 'Events fetched from a peer.',
+    });
   }
 
   deferTo(snapshots: AwaitedSnapshots): void {
@@ -226,7 +232,7 @@ class PeerRepair implements Repair {
 
   /** Takes a turn's answers of the origin from this peer; answers whether it may have more, or why its next batch was refused. */
   private async fetch(origin: string, link: PeerLink): Promise<'more' | 'nothing' | Stopped> {
-    const { wal, ingest, log, onFatal, onRepaired } = this.options;
+    const { wal, ingest, log, onFatal } = this.options;
     const start = sequenceOf(wal.durable, origin);
     let outcome: 'more' | 'nothing' | Stopped = 'nothing';
     for (let answers = 0; answers < TURN_ANSWERS; answers++) {
@@ -245,7 +251,7 @@ class PeerRepair implements Repair {
         if (!(error instanceof Fault && error.code === 'storage_full')) onFatal(error);
         throw error;
       });
-      onRepaired?.(events);
+      this.repaired.inc(events);
       outcome = sequenceOf(wal.durable, origin) > before ? 'more' : (doubted[0] ?? 'nothing');
       if (outcome !== 'more') break;
     }

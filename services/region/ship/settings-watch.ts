@@ -7,6 +7,7 @@ import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { SettingsDifference, Stream } from '../../../shared/stream/stream.ts';
 
 export const CHECK_MS = 10_000;
@@ -14,20 +15,24 @@ export const CHECK_MS = 10_000;
 export interface SettingsWatchOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly stream: Pick<Stream, 'connected' | 'checkSettings'>;
   /** Whether this region restores changed settings. */
   readonly mends: () => boolean;
-  /** Called once for each changed setting. */
-  readonly onChanged: () => void;
 }
 
 export class SettingsWatch {
   private readonly options: SettingsWatchOptions;
+  private readonly changes;
   private found: readonly SettingsDifference[] = [];
   private loop: Repetition | undefined;
 
   constructor(options: SettingsWatchOptions) {
     this.options = options;
+    this.changes = options.metrics.counter({
+      name: 'tidal_stream_settings_changed_total',
+      help: 'Settings of the stream or the control bucket found changed by somebody.',
+    });
   }
 
   /** The changed settings of the last check, one sentence each; restored ones are listed until the next check. */
@@ -47,7 +52,7 @@ export class SettingsWatch {
   }
 
   private async check(): Promise<void> {
-    const { log, stream, mends, onChanged } = this.options;
+    const { log, stream, mends } = this.options;
     if (!stream.connected) return;
     const before = new Set(this.found.map(({ what }) => what));
     try {
@@ -59,7 +64,7 @@ export class SettingsWatch {
     }
     for (const { what, outcome, why } of this.found) {
       if (before.has(what)) continue;
-      onChanged();
+      this.changes.inc();
       log.error('stream setting changed by another client', {
         what,
         outcome,

@@ -2,6 +2,7 @@
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
 import type { Durability } from '../../../shared/protocol/internal.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
@@ -28,11 +29,7 @@ export interface ShipperOptions {
   readonly startOf: (origin: string) => number;
   /** A partitioned region starts switched off. */
   readonly enabled: boolean;
-  readonly onShipped?: (shipped: {
-    readonly events: number;
-    readonly bytes: number;
-    readonly durationMs: number;
-  }) => void;
+  readonly metrics: Metrics;
 }
 
 /** Up to which sequence the stream is known to hold an origin. */
@@ -55,6 +52,9 @@ export function createShipper(options: ShipperOptions): Ship {
 
 class Shipper implements Ship {
   private readonly options: ShipperOptions;
+  private readonly shippedEvents;
+  private readonly shippedBytes;
+  private readonly seconds;
   private readonly wake: Condition;
   private readonly marks = new Map<string, Mark>();
   /** Own origins with an unknown mark or unshipped batches, in order of their turns. */
@@ -82,6 +82,21 @@ class Shipper implements Ship {
     this.options = options;
     this.enabled = options.enabled;
     this.wake = new Condition(options.clock);
+    const { metrics } = options;
+    this.shippedEvents = metrics.counter({
+      name: 'tidal_shipped_events_total',
+      help: 'Own events the stream acknowledged.',
+    });
+    this.shippedBytes = metrics.counter({ name: 'tidal_shipped_bytes_total', help: 'Bytes the stream acknowledged.' });
+    this.seconds = metrics.histogram({
+      name: 'tidal_ship_duration_seconds',
+      help: 'Time from a publish to its acknowledgement.',
+    });
+    metrics.gauge({
+      name: 'tidal_unshipped_events',
+      help: 'Own durable events the stream has not acknowledged; absent after a start until the stream was asked.',
+      read: () => this.unshipped,
+    });
   }
 
   get healthy(): boolean {
@@ -315,7 +330,7 @@ class Shipper implements Ship {
   }
 
   private async publish(origin: string, mark: Mark, shipped: number): Promise<void> {
-    const { wal, stream, clock, log, onShipped } = this.options;
+    const { wal, stream, clock, log } = this.options;
     const limitBytes = Math.min(MESSAGE_LIMIT_BYTES, stream.messageLimitBytes);
     const batches = wal.read(origin, shipped + 1, limitBytes);
     const last = batches[batches.length - 1];
@@ -343,7 +358,9 @@ class Shipper implements Ship {
       mark.acknowledged = mark.shipped;
       mark.wrong = false;
       mark.lastMessage = result.sequence;
-      onShipped?.({ events: mark.shipped - shipped, bytes: bytes.length, durationMs: clock.monotonicMs() - startMs });
+      this.shippedEvents.inc(mark.shipped - shipped);
+      this.shippedBytes.inc(bytes.length);
+      this.seconds.observe((clock.monotonicMs() - startMs) / 1_000);
     } finally {
       this.publishing = false;
     }

@@ -14,6 +14,7 @@ import { ConfigError } from '../../../shared/errors/config-error.ts';
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { SNAPSHOT_AWAY_MS } from '../../../shared/protocol/deadlines.ts';
 import { missing, type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
 import { isAway, type SnapshotOffer } from '../../../shared/region-client/region-client.ts';
@@ -43,6 +44,7 @@ const BEGIN_LIMIT = 5;
 export interface BootstrapOptions {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly peers: Peers;
   /** In the topology's order. */
   readonly links: readonly PeerLink[];
@@ -69,9 +71,6 @@ export interface BootstrapOptions {
   /** Called when repair may continue. */
   readonly onReleased: () => void;
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
-  readonly onReceived?: (bytes: number) => void;
-  /** Called when a copy was refused for its contents. */
-  readonly onRefused?: () => void;
 }
 
 export function createBootstrap(options: BootstrapOptions): Bootstrap {
@@ -103,6 +102,8 @@ interface RefusedCopy {
 
 class SnapshotBootstrap implements Bootstrap {
   private readonly options: BootstrapOptions;
+  private readonly receivedBytes;
+  private readonly refusedCopies;
   private readonly wake: Condition;
   private readonly trimmed = new Map<string, Trimmed>();
   /** Why each peer could not serve it, in the newest attempt. */
@@ -123,6 +124,25 @@ class SnapshotBootstrap implements Bootstrap {
     this.options = options;
     this.empty = options.startedEmpty && options.links.length > 0;
     this.wake = new Condition(options.clock);
+    const { metrics } = options;
+    this.receivedBytes = metrics.counter({
+      name: 'tidal_snapshot_received_bytes_total',
+      help: 'Bytes of snapshots fetched from peers.',
+    });
+    this.refusedCopies = metrics.counter({
+      name: 'tidal_snapshots_refused_total',
+      help: 'Snapshots of peers that were not taken because of what they hold.',
+    });
+    metrics.gauge({
+      name: 'tidal_snapshot_bytes',
+      help: 'Bytes that are here of the snapshot being fetched; 0 while none is.',
+      read: () => this.progress?.bytes ?? 0,
+    });
+    metrics.gauge({
+      name: 'tidal_snapshot_size_bytes',
+      help: 'Size of the snapshot being fetched; 0 while none is.',
+      read: () => this.progress?.of ?? 0,
+    });
   }
 
   start(): void {
@@ -286,7 +306,6 @@ class SnapshotBootstrap implements Bootstrap {
     info: SnapshotOffer,
     incoming: IncomingStore,
   ): Promise<'whole' | 'gone' | 'interrupted'> {
-    const { onReceived } = this.options;
     while (incoming.received < info.bytes) {
       this.report(link, info, incoming);
       let part: Uint8Array | undefined;
@@ -299,7 +318,7 @@ class SnapshotBootstrap implements Bootstrap {
       if (part === undefined || this.interrupted) return 'interrupted';
       if (part.length === 0) return 'gone';
       await incoming.append(part);
-      onReceived?.(part.length);
+      this.receivedBytes.inc(part.length);
     }
     this.report(link, info, incoming);
     return 'whole';
@@ -383,12 +402,12 @@ class SnapshotBootstrap implements Bootstrap {
   }
 
   private refuse(peer: string, error: unknown): Fault {
-    const { clock, onRefused } = this.options;
+    const { clock } = this.options;
     const why = `its snapshot was refused: ${messageOf(error)}`;
     const before = this.refused.get(peer)?.pauseMs ?? 0;
     const pauseMs = Math.min(REFUSED_LONGEST_MS, Math.max(REFUSED_MS, 2 * before));
     this.refused.set(peer, { why, pauseMs, untilMs: clock.monotonicMs() + pauseMs });
-    onRefused?.();
+    this.refusedCopies.inc();
     return new Fault('snapshot_refused', why, { cause: error });
   }
 }

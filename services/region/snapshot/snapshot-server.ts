@@ -2,6 +2,7 @@
 import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, type Timer, within } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { SNAPSHOT_KEPT_MS, SNAPSHOT_MADE_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
 import type { SnapshotInfo } from '../../../shared/protocol/internal.ts';
 import {
@@ -24,13 +25,13 @@ export interface SnapshotServerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly region: string;
   readonly schemaHash: string;
   readonly durable: () => Position;
   readonly keysForgottenMs: () => number;
   readonly partitioned: () => boolean;
   readonly copy: () => Promise<StoreCopy>;
-  readonly onServed?: (bytes: number) => void;
 }
 
 interface Served {
@@ -57,6 +58,7 @@ export function createSnapshotServer(options: SnapshotServerOptions): SnapshotSe
 
 class CopyServer implements SnapshotServer {
   private readonly options: SnapshotServerOptions;
+  private readonly servedBytes;
   private making: Promise<SnapshotInfo> | undefined;
   private served: Served | undefined;
   private needs: Need[] = [];
@@ -66,6 +68,10 @@ class CopyServer implements SnapshotServer {
 
   constructor(options: SnapshotServerOptions) {
     this.options = options;
+    this.servedBytes = options.metrics.counter({
+      name: 'tidal_snapshot_served_bytes_total',
+      help: 'Bytes of snapshots that others fetched here.',
+    });
   }
 
   get needed(): Position | undefined {
@@ -159,7 +165,7 @@ class CopyServer implements SnapshotServer {
   }
 
   async read(id: string, offset: number): Promise<Uint8Array> {
-    const { clock, region, onServed } = this.options;
+    const { clock, region } = this.options;
     this.refuseWhilePartitioned();
     const { served } = this;
     if (served === undefined || served.info.id !== id) {
@@ -169,7 +175,7 @@ class CopyServer implements SnapshotServer {
     served.reading++;
     try {
       const bytes = await served.copy.read(offset, PART_LIMIT_BYTES);
-      onServed?.(bytes.length);
+      this.servedBytes.inc(bytes.length);
       return bytes;
     } finally {
       served.readMs = served.partMs = clock.monotonicMs();

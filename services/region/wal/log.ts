@@ -6,9 +6,11 @@
  * interleaving; batches; registers merged in log order; origin records; offset) → commit, flush → only then the in-memory marks
  * that readers use are advanced.
  */
+
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { credibleInLog } from '../../../shared/leadership/epochs.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { PlacedEvent } from '../../../shared/protocol/events.ts';
 import { acceptedMs, compareOrder } from '../../../shared/protocol/events.ts';
 import { GrowingPosition } from '../../../shared/protocol/position.ts';
@@ -32,6 +34,7 @@ import {
   openedOrigin,
 } from './documents.ts';
 import { KeyTable } from './key-table.ts';
+import { registerLogGauges } from './log-metrics.ts';
 import { registersSetAside } from './set-aside.ts';
 import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
 
@@ -43,11 +46,15 @@ const OFFSET = 'offset';
 
 export interface LogOptions {
   readonly store: Store;
+  /** Absent: nothing is shown of it, as of a copy. */
+  readonly metrics?: Metrics;
 }
 
 /** Opens the log: reads origins and marks, nothing else. */
-export function openLog({ store }: LogOptions): Wal {
-  return new Log(store);
+export function openLog({ store, metrics }: LogOptions): Wal {
+  const log = new Log(store);
+  if (metrics !== undefined) registerLogGauges(metrics, log);
+  return log;
 }
 
 class Log implements Wal {

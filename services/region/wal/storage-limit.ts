@@ -3,8 +3,10 @@
  * configured number of idempotency keys, and half of the store for their rows: beyond either, writes under a new key are refused,
  * and others continue. Received events are still appended, so that a follower with a smaller limit does not fall behind.
  */
+
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { KEY_KEPT_MS } from '../state/keys/keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Wal } from './wal.ts';
@@ -18,6 +20,7 @@ export interface StorageLimitOptions {
   readonly limitBytes: number;
   /** Named in the refusal. */
   readonly region: string;
+  readonly metrics: Metrics;
 }
 
 /** Why no write is accepted now, if the limit is the reason. Overshoots by what is written within {@link LOOK_EVERY_MS}. */
@@ -26,7 +29,23 @@ export function createStorageLimit({
   store,
   limitBytes,
   region,
+  metrics,
 }: StorageLimitOptions): () => Refusal | undefined {
+  metrics.gauge({
+    name: 'tidal_store_used_bytes',
+    help: 'Size of the LMDB file.',
+    read: () => store.sizes().usedBytes,
+  });
+  metrics.gauge({
+    name: 'tidal_store_free_bytes',
+    help: 'Bytes of the LMDB file that are free for reuse.',
+    read: () => store.sizes().freeBytes,
+  });
+  metrics.gauge({
+    name: 'tidal_store_limit_bytes',
+    help: 'Size the LMDB file may grow to, as configured.',
+    read: () => limitBytes,
+  });
   let lookedMs = Number.NEGATIVE_INFINITY;
   let refusal: Refusal | undefined;
   return () => {
@@ -53,6 +72,7 @@ export interface KeyLimitOptions {
   readonly storeLimitBytes: number;
   /** Named in the refusal. */
   readonly region: string;
+  readonly metrics: Metrics;
 }
 
 /** Share of the store for idempotency records: clients with large keyed bulks must not block all other writes. */
@@ -65,7 +85,9 @@ export function createKeyLimit({
   limit,
   storeLimitBytes,
   region,
+  metrics,
 }: KeyLimitOptions): () => Refusal | undefined {
+  metrics.gauge({ name: 'tidal_idempotency_keys_limit', help: 'Idempotency keys it may know.', read: () => limit });
   const limitBytes = storeLimitBytes * KEYS_SHARE;
   let lookedMs = Number.NEGATIVE_INFINITY;
   let refusal: Refusal | undefined;

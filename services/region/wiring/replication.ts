@@ -9,6 +9,7 @@ import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
 import type { Stages } from '../../../shared/kernel/parts.ts';
 import { epochRefusal } from '../../../shared/leadership/epochs.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { hlcRefusal } from '../../../shared/protocol/events.ts';
 import { regionOf } from '../../../shared/protocol/position.ts';
 import { StatusPoller } from '../../../shared/region-client/status-poller.ts';
@@ -26,7 +27,6 @@ import { createReadiness, type Readiness } from '../readiness/readiness.ts';
 import { createIngest } from '../receive/ingest.ts';
 import type { Gap, Ingest, Receiver, Stopped } from '../receive/receive.ts';
 import { createStreamReceiver } from '../receive/stream-receiver.ts';
-import type { RegionCounters } from '../region-metrics.ts';
 import { createPeerRepair } from '../repair/peer-repair.ts';
 import type { Repair } from '../repair/repair.ts';
 import type { Schema } from '../schema/schema.ts';
@@ -40,6 +40,7 @@ export interface ReplicationOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly schema: Schema;
   readonly wal: Wal;
   readonly apply: Apply;
@@ -63,7 +64,6 @@ export interface ReplicationOptions {
   readonly keyRefusal?: (() => Refusal | undefined) | undefined;
   readonly intakeQueueLimit: number;
   readonly intakeQueueBytes: number;
-  readonly counters?: Partial<RegionCounters>;
   readonly onReady?: () => void;
   readonly onGap?: (gap: Gap) => void;
   readonly onStopped?: (stopped: Stopped) => void;
@@ -88,61 +88,53 @@ export interface Replication {
 }
 
 export function assembleReplication(options: ReplicationOptions): Replication {
-  const { region, regions, clock, random, log, schema, wal, apply, stream, control, alive, links, onFatal } = options;
-  const { counters = {} } = options;
+  const { region, regions, clock, random, log, metrics, schema, wal, apply, stream, control, alive, links, onFatal } =
+    options;
 
   const peers = new StatusPoller({ clock, clients: links, pace: 'rounds' });
   const readiness = createReadiness({
-    ...{ log, peers, startedEmpty: options.startedEmpty },
+    ...{ log, metrics, peers, startedEmpty: options.startedEmpty },
     applied: () => apply.applied,
     onReady: () => options.onReady?.(),
   });
-  const clockCheck = new ClockCheck({ clock, region, peers });
+  const clockCheck = new ClockCheck({ clock, region, peers, metrics });
   const writeBlocker = (): Refusal | undefined => options.writeBlocker({ readiness, clockCheck });
-  const partition = createPartitionSwitch({ clock, log, wal, onFatal });
+  const partition = createPartitionSwitch({ clock, log, metrics, wal, onFatal });
   const enabled = !partition.partitioned;
   const role = createLeadershipRole({
-    ...{ clock, random, log, region, wal, control, stream, peers, writeBlocker, onFatal },
+    ...{ clock, random, log, metrics, region, wal, control, stream, peers, writeBlocker, onFatal },
     regions: options.members,
-    onRefused: () => counters.controlValueRefused?.(),
   });
   const heartbeat =
     alive && new Heartbeat({ clock, log, region, key: alive, partitioned: () => partition.partitioned });
 
   const ship = createShipper({
-    ...{ clock, log, region, wal, stream, enabled },
+    ...{ clock, log, metrics, region, wal, stream, enabled },
     startOf: (origin) => lowestAtPeers(peers, origin),
-    onShipped: (shipped) => counters.shipped?.(shipped),
   });
   const ingest = createIngest({
-    ...{ clock, log, wal, apply, schema, regions },
+    ...{ clock, log, metrics, wal, apply, schema, regions },
     receives: () => partition.receives,
     onStopped: (stopped) => options.onStopped?.(stopped),
-    onRefused: (reason) => counters.refused?.(reason),
     implausible: ({ origin, epoch, lastHlc }) =>
       hlcRefusal(lastHlc) ?? (wal.origin(origin) === undefined ? epochRefusal(epoch, role.knownEpoch) : undefined),
   });
   const repair = createPeerRepair({
-    ...{ region, clock, log, wal, ingest, peers, links, enabled, onFatal },
-    onRepaired: (events) => counters.repaired?.(events),
+    ...{ region, clock, log, metrics, wal, ingest, peers, links, enabled, onFatal },
   });
   const receiver = createStreamReceiver({
-    ...{ clock, log, stream, wal, ingest, regions, enabled, onFatal },
+    ...{ clock, log, metrics, stream, wal, ingest, regions, enabled, onFatal },
     onGap: (gap) => {
       options.onGap?.(gap);
       repair.nudge();
     },
-    onSubscribed: () => counters.subscribed?.(),
   });
   const intake = createGroupCommit({
-    ...{ clock, random, log, region, schema, wal, apply, ship, onFatal },
+    ...{ clock, random, log, metrics, region, schema, wal, apply, ship, onFatal },
     gate: (epoch) => role.gate(epoch),
     keyRefusal: options.keyRefusal ?? (() => undefined),
     queueLimit: options.intakeQueueLimit,
     queueLimitBytes: options.intakeQueueBytes,
-    onCommit: (commit) => counters.committed?.(commit),
-    onReplayed: (writes) => counters.replayed?.(writes),
-    onKeyConflict: () => counters.keyConflict?.(),
   });
 
   // Ports that are bound late, because the parts on both sides need each other.

@@ -62,14 +62,7 @@ export interface ServingOptions {
   readonly cursorSecret: string;
 }
 
-export interface Serving {
-  readonly app: Koa;
-  /** Events the leader has and this region lacks, as last heard; undefined while the leader was never heard. */
-  readonly lagEvents: () => number | undefined;
-  readonly lagSeconds: () => number;
-}
-
-export function assembleServing(options: ServingOptions): Serving {
+export function assembleServing(options: ServingOptions): Koa {
   const { region, clock, random, log, metrics, schema, wal, stream, stepDown, status, maxBodyBytes } = options;
   const { entities, catalog, ledger, apply, keptDigest, recovered, indexes } = options.state;
   const { filterIndex, text, vectors } = indexes;
@@ -83,12 +76,12 @@ export function assembleServing(options: ServingOptions): Serving {
   const rank = createRank({ schema, entities, catalog, ledger, nowMs });
   const search = createSearch({ dimensions: schema.embedding.dimensions, catalog, filterIndex, text, vectors });
   const cursors = createCursors({ secret: options.cursorSecret, schemaHash: schema.hash });
-  const { lagEvents, lagSeconds } = lagBehindLeader({ role, peers, apply });
+  const { lagEvents } = lagBehindLeader({ role, peers, apply, metrics });
   const bodies = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics });
   const fields = fieldsReader(maxBodyBytes);
   const ready = (): boolean => readiness.ready;
 
-  const app = createRegionApp({
+  return createRegionApp({
     ...{ log, metrics, clock, random, limits: options.httpLimits, region, ready },
     draining: () => stepDown.draining,
     addRoutes(router) {
@@ -127,5 +120,4 @@ export function assembleServing(options: ServingOptions): Serving {
       });
     },
   });
-  return { app, lagEvents, lagSeconds };
 }

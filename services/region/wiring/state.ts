@@ -2,6 +2,7 @@
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Stages } from '../../../shared/kernel/parts.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { createApplier } from '../apply/applier.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Rebuild } from '../rebuild/rebuild.ts';
@@ -22,6 +23,7 @@ export type Indexes = Pick<RecoverOptions, 'filterIndex' | 'text'> & { readonly 
 export interface StateOptions<I extends Indexes> {
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly wal: Wal;
   readonly schema: Schema;
   readonly openIndexes: (numbered: { readonly entities: Entities; readonly catalog: CatalogWriter }) => I;
@@ -42,18 +44,23 @@ export interface State<I extends Indexes = Indexes> {
 
 /** Throws as `recover` does. */
 export function assembleState<I extends Indexes>(options: StateOptions<I>): State<I> {
-  const { clock, log, wal, schema, openIndexes, rebuild } = options;
+  const { clock, log, metrics, wal, schema, openIndexes, rebuild } = options;
   const entities = new Entities();
-  const catalog = createRegisters({ entities });
+  const catalog = createRegisters({ entities, metrics });
   const ledger = createLedger({
-    ...{ schema, entities },
+    ...{ schema, entities, metrics },
     createdMs: (ordinal) => catalog.createdMs(ordinal),
     decayed: decayedSignals(schema.profiles.values()),
   });
   const indexes = openIndexes({ entities, catalog });
   const recovered = recover({ clock, log, wal, catalog, ledger, ...indexes, rebuild });
+  metrics.gauge({
+    name: 'tidal_items_indexed',
+    help: 'Live items that filters and search know.',
+    read: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.indexed),
+  });
   const apply = createApplier({
-    ...{ clock, catalog, ledger, vectors: indexes.vectors },
+    ...{ clock, metrics, catalog, ledger, vectors: indexes.vectors },
     ...recovered,
     copies: (id) => wal.copies(id),
   });

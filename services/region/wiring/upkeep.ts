@@ -2,6 +2,7 @@
 import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
 import type { Stages } from '../../../shared/kernel/parts.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { Stream } from '../../../shared/stream/stream.ts';
 import type { Checkpoint, Disks } from '../checkpoint/checkpoint.ts';
@@ -12,7 +13,6 @@ import { createTrimmer } from '../checkpoint/trimmer.ts';
 import { describeSchema } from '../compatible/compatible.ts';
 import type { PeerLink } from '../peers/peers.ts';
 import { requireAccepted } from '../region-directory.ts';
-import type { RegionCounters } from '../region-metrics.ts';
 import type { Schema } from '../schema/schema.ts';
 import { SettingsWatch } from '../ship/settings-watch.ts';
 import { createBootstrap } from '../snapshot/bootstrap.ts';
@@ -29,6 +29,7 @@ export interface UpkeepOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly schema: Schema;
   /** Where the schema came from, for messages. */
   readonly schemaFile: string;
@@ -46,7 +47,6 @@ export interface UpkeepOptions {
   readonly startedEmpty: boolean;
   /** Monotonic ms before which no snapshot is fetched. */
   readonly snapshotsNotBeforeMs: number;
-  readonly counters: RegionCounters;
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
   readonly onFatal: (error: unknown) => void;
 }
@@ -61,46 +61,43 @@ export interface Upkeep {
 }
 
 export function assembleUpkeep(options: UpkeepOptions): Upkeep {
-  const { region, regions, clock, random, log, schema, schemaFile, wal, stream, links, counters, onFatal } = options;
+  const { region, regions, clock, random, log, schema, schemaFile, wal, stream, links, metrics, onFatal } = options;
   const { apply, ledger, recovered } = options.state;
   const { peers, partition, role, readiness, repair } = options.replication;
   const applied = (): Position => apply.applied;
 
   const checkpoint = createCheckpointer({
-    ...{ clock, log, wal, ledger, applied, onFatal },
+    ...{ clock, log, metrics, wal, ledger, applied, onFatal },
     checkpointPosition: recovered.checkpointPosition,
     eventsLimit: options.checkpointEvents,
     intervalMs: options.checkpointIntervalMs,
-    onPass: counters.checkpointed,
   });
   const checkpointPosition = (): Position => checkpoint.checkpointPosition;
   const snapshots = createSnapshotServer({
-    ...{ clock, random, log, region, schemaHash: schema.hash },
+    ...{ clock, random, log, metrics, region, schemaHash: schema.hash },
     durable: () => wal.durable,
     keysForgottenMs: () => wal.keysForgottenMs,
     partitioned: () => partition.partitioned,
     copy: () => options.home.copy(),
-    onServed: counters.snapshotServed,
   });
   const trim = createTrimmer({
-    ...{ clock, log, wal, peers, checkpointPosition, onFatal },
+    ...{ clock, log, metrics, wal, peers, checkpointPosition, onFatal },
     needed: () => snapshots.needed,
     retentionBytes: options.logRetentionBytes,
-    onTrimmed: counters.trimmed,
   });
   const disks = createDiskAccount({
-    ...{ clock, random, log, region, wal, peers, applied },
+    ...{ clock, random, log, metrics, region, wal, peers, applied },
     others: links.map((link) => link.region),
   });
   const keySweep = createKeySweep({
-    ...{ clock, log, wal, disks, checkpointPosition, onFatal, onForgotten: counters.keysForgotten },
+    ...{ clock, log, metrics, wal, disks, checkpointPosition, onFatal },
   });
   const settings = new SettingsWatch({
-    ...{ clock, log, stream, onChanged: counters.streamSettingChanged },
+    ...{ clock, log, metrics, stream },
     mends: () => role.leads,
   });
   const bootstrap = createBootstrap({
-    ...{ clock, log, peers, links, wal, regions },
+    ...{ clock, log, metrics, peers, links, wal, regions },
     leads: () => role.leads,
     openLog: (store) => openLog({ store }),
     incoming: (id, bytes) => options.home.incoming(id, bytes),
@@ -113,8 +110,6 @@ export function assembleUpkeep(options: UpkeepOptions): Upkeep {
     knownEpoch: () => role.knownEpoch,
     onReleased: () => repair.nudge(),
     onArrived: options.onArrived,
-    onReceived: counters.snapshotReceived,
-    onRefused: counters.snapshotRefused,
   });
   repair.deferTo(bootstrap);
 

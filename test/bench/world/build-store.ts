@@ -16,6 +16,7 @@ import { openLog } from '../../../services/region/wal/log.ts';
 import { systemClock } from '../../../shared/kernel/system.ts';
 import { silentLog } from '../../../shared/observe/log.ts';
 import { type Event, HLC_PER_MS } from '../../../shared/protocol/events.ts';
+import { unreadMetrics } from '../../harness/observe/counted-metrics.ts';
 import { embeddingValues } from './embeddings.ts';
 import type { FillOptions } from './fill-store.ts';
 import { Traffic } from './traffic.ts';
@@ -124,6 +125,7 @@ await writeAll(signals + newItems, signalsFromMs, endMs - SINCE_MS, (index, ms, 
 );
 
 const checkpoint = createCheckpointer({
+  metrics: unreadMetrics,
   clock: systemClock,
   log: silentLog,
   wal,

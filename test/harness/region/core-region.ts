@@ -36,6 +36,7 @@ import { formatPosition, type Position, totalOf } from '../../../shared/protocol
 import { readStatus } from '../../../shared/region-client/reported-status.ts';
 import type { ManualClock } from '../kernel/manual-clock.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
+import { CountedMetrics } from '../observe/counted-metrics.ts';
 import type { MemoryClient } from '../stream/memory-client.ts';
 import type { MemoryBroker } from '../stream/memory-stream.ts';
 import { schemaOf } from './rank/signals-schema.ts';
@@ -86,14 +87,10 @@ export class CoreRegion {
   /** What `onFatal` was told: the process would be gone. */
   readonly fatal: unknown[] = [];
   readonly stopped: Stopped[] = [];
-  /** Why batches were refused. */
-  readonly refused: string[] = [];
+  readonly metrics = new CountedMetrics();
   readonly gaps: Gap[] = [];
   /** As recovery left it. */
   readonly recovered: Recovered;
-  subscriptions = 0;
-  /** Leadership records it refused to take for one. */
-  refusals = 0;
   /** Nobody reaches this region any more. */
   down = false;
   /** Refuses to accept, where set. */
@@ -117,9 +114,9 @@ export class CoreRegion {
     const startedEmpty = totalOf(this.wal.durable) === 0;
     const log = silentLog;
     const onFatal = (error: unknown): void => void this.fatal.push(error);
-    const { wal } = this;
+    const { wal, metrics } = this;
     const { stream, control } = this.client;
-    const state = assembleState({ clock, log, wal, schema, openIndexes: noIndexes });
+    const state = assembleState({ clock, log, metrics, wal, schema, openIndexes: noIndexes });
     ({
       catalog: this.catalog,
       ledger: this.ledger,
@@ -132,18 +129,14 @@ export class CoreRegion {
     const random = seededRandom(options.seed ?? seeds++ * 7_919);
     const { keysLimit: limit, storeLimitBytes = 1e12 } = options;
     const replication = assembleReplication({
-      ...{ region, clock, random, log, schema, wal, apply, stream, control, links, startedEmpty, onFatal },
+      ...{ region, clock, random, log, metrics, schema, wal, apply, stream, control, links, startedEmpty, onFatal },
       members: ['us-east', 'eu-west', 'ap-south'],
       regions: ['us-east', 'eu-west', 'ap-south', region, ...others],
       writeBlocker: () => this.writeBlocker,
-      keyRefusal: limit === undefined ? undefined : createKeyLimit({ clock, wal, region, limit, storeLimitBytes }),
+      keyRefusal:
+        limit === undefined ? undefined : createKeyLimit({ clock, wal, region, limit, storeLimitBytes, metrics }),
       intakeQueueLimit: options.queueLimit ?? 10_000,
       intakeQueueBytes: options.queueLimitBytes ?? 64 * 1024 * 1024,
-      counters: {
-        refused: (reason) => void this.refused.push(reason),
-        subscribed: () => void this.subscriptions++,
-        controlValueRefused: () => void this.refusals++,
-      },
       onGap: (gap) => void this.gaps.push(gap),
       onStopped: (why) => void this.stopped.push(why),
     });
@@ -161,9 +154,12 @@ export class CoreRegion {
     if (options.forgetsKeys === true) {
       if (wal.mark('disk') === undefined) wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
       const applied = (): Position => apply.applied;
-      this.disks = createDiskAccount({ ...{ clock, random, log, region, wal, others, applied }, peers: this.peers });
+      this.disks = createDiskAccount({
+        ...{ clock, random, log, metrics, region, wal, others, applied },
+        peers: this.peers,
+      });
       this.keySweep = createKeySweep({
-        ...{ clock, log, wal, onFatal, disks: this.disks, checkpointPosition: applied },
+        ...{ clock, log, metrics, wal, onFatal, disks: this.disks, checkpointPosition: applied },
       });
     }
     this.stages = [...state.stages, this.keySweep === undefined ? [] : [this.keySweep], ...replication.stages];
@@ -206,6 +202,20 @@ export class CoreRegion {
   write(bodies: IntakeRequest['bodies'], options: { atomic?: boolean; durability?: Durability; epoch?: number } = {}) {
     const { atomic = false, durability = 'local', epoch = this.role.leadership?.epoch ?? 1 } = options;
     return this.intake.submit({ epoch, atomic, durability, bodies });
+  }
+
+  /** Why batches were refused. */
+  get refused(): string[] {
+    return this.metrics.labels('tidal_refused_batches_total');
+  }
+
+  get subscriptions(): number {
+    return this.metrics.total('tidal_stream_subscriptions_total');
+  }
+
+  /** Readings of leadership records that it refused. */
+  get refusals(): number {
+    return this.metrics.total('tidal_control_values_refused_total');
   }
 
   get durable(): string {

@@ -19,6 +19,7 @@ import { silentLog } from '../../../shared/observe/log.ts';
 import { type Event, HLC_PER_MS } from '../../../shared/protocol/events.ts';
 import { ManualClock } from '../kernel/manual-clock.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
+import { unreadMetrics } from '../observe/counted-metrics.ts';
 import { chainOf, startMs } from './batches.ts';
 import { schemaOf } from './rank/signals-schema.ts';
 import { MemoryStore } from './store/memory-store.ts';
@@ -92,6 +93,7 @@ async function checkpoint(wal: Wal, schema: Schema): Promise<void> {
     throw error;
   };
   const pass = createCheckpointer({
+    metrics: unreadMetrics,
     ...{ clock, log, wal, ledger, checkpointPosition: floor, onFatal },
     applied: () => applied,
     eventsLimit: 1,

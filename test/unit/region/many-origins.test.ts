@@ -14,6 +14,7 @@ import type { RegionView } from '../../../shared/region-client/status-poller.ts'
 import type { Stream } from '../../../shared/stream/stream.ts';
 import { ManualClock } from '../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../harness/kernel/seeded-random.ts';
+import { CountedMetrics } from '../../harness/observe/counted-metrics.ts';
 import { viewChain } from '../../harness/region/batches.ts';
 import { CoreRegion, views } from '../../harness/region/core-region.ts';
 import { oldOrigins, storeOfOldOrigins } from '../../harness/region/old-origins.ts';
@@ -180,7 +181,7 @@ describe('with 2,000 old origins', function () {
       return wal.durable.get(origin);
     };
     let steps = 0;
-    let trimmed = 0;
+    const metrics = new CountedMetrics();
     const trimmer = createTrimmer({
       clock,
       log: silentLog,
@@ -200,12 +201,10 @@ describe('with 2,000 old origins', function () {
       needed: () => undefined,
       retentionBytes: 0,
       onFatal: assert.ifError,
-      onTrimmed: (events) => {
-        trimmed += events;
-      },
+      metrics,
     });
     trimmer.start();
-    await clock.until('all is trimmed', () => trimmed === 200, 600_000);
+    await clock.until('all is trimmed', () => metrics.total('tidal_trimmed_events_total') === 200, 600_000);
     await trimmer.stop();
     assert.ok(steps >= 2 && reads <= 2 * (steps + 10), `${reads} reads of a report in ${steps} steps`);
     assert.deepEqual([...lookups.keys()], [young], 'what is trimmed whole is not judged any more');

@@ -4,6 +4,7 @@
  */
 
 import { assert } from '../../../../shared/kernel/kernel.ts';
+import type { Metrics } from '../../../../shared/observe/metrics.ts';
 import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import { acceptedMs, compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
 import { Entities, hashOf } from '../entities/entities.ts';
@@ -31,8 +32,17 @@ const NEVER = -1;
 const BURIED = -2;
 
 /** An empty catalog; with a numbering of its own unless it shares one. */
-export function createRegisters({ entities }: { entities?: Entities } = {}): CatalogWriter {
-  return new ColumnRegisters(entities ?? new Entities());
+export interface RegistersOptions {
+  /** Absent: a numbering of its own. */
+  readonly entities?: Entities;
+  /** Absent: nothing is shown of it. */
+  readonly metrics?: Metrics;
+}
+
+export function createRegisters({ entities = new Entities(), metrics }: RegistersOptions = {}): CatalogWriter {
+  const registers = new ColumnRegisters(entities);
+  metrics?.gauge({ name: 'tidal_items', help: 'Live items.', read: () => registers.size });
+  return registers;
 }
 
 class ColumnRegisters implements CatalogWriter {

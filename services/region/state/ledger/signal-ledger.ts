@@ -1,5 +1,7 @@
 /** Implementation of the ledger: one {@link SignalPairs} for each signal of the schema. */
+
 import { assert, BrokenInvariant } from '../../../../shared/kernel/kernel.ts';
+import type { Metrics } from '../../../../shared/observe/metrics.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
 import type { Schema, Window } from '../../schema/schema.ts';
@@ -32,11 +34,19 @@ export interface LedgerOptions {
   readonly createdMs?: (ordinal: number) => number;
   /** Signals whose decayed score is used in rankings: it has upper bounds too. */
   readonly decayed?: ReadonlySet<string>;
+  /** Absent: nothing is shown of it. */
+  readonly metrics?: Metrics;
 }
 
 /** An empty ledger. Throws `BrokenInvariant` for values that intake refuses. */
 export function createLedger(options: LedgerOptions): Ledger {
-  return new SignalLedger(options);
+  const ledger = new SignalLedger(options);
+  options.metrics?.gauge({
+    name: 'tidal_ledger_pairs',
+    help: '(item, signal) pairs with at least one event.',
+    read: () => ledger.pairs,
+  });
+  return ledger;
 }
 
 /** One signal, and its index in the schema. */

@@ -15,6 +15,7 @@ import { openLmdbStore } from '../../../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { systemClock } from '../../../../shared/kernel/system.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { schemaOf } from '../../../harness/region/rank/signals-schema.ts';
 
 const PAIRS = 1_000_000;
@@ -65,6 +66,7 @@ describe('a checkpoint of a million pairs', function () {
     let written = { shards: 0, bytes: 0, durationMs: 0 };
     const fatal: unknown[] = [];
     const checkpoint = createCheckpointer({
+      metrics: unreadMetrics,
       clock: systemClock,
       log: silentLog,
       wal,

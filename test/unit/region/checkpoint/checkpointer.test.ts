@@ -7,6 +7,7 @@ import { systemClock } from '../../../../shared/kernel/system.ts';
 import { createLog } from '../../../../shared/observe/log.ts';
 import { formatPosition, totalOf } from '../../../../shared/protocol/position.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { chainOf, viewEvent } from '../../../harness/region/batches.ts';
 import { CoreRegion } from '../../../harness/region/core-region.ts';
 import { MemoryBroker } from '../../../harness/stream/memory-stream.ts';
@@ -38,6 +39,7 @@ class Rig {
   private checkpointer(): Checkpoint {
     const { wal, ledger, apply, recovered } = this.region;
     return createCheckpointer({
+      metrics: unreadMetrics,
       clock: this.clock,
       log: createLog({ name: 'test', level: 'error', clock: systemClock }),
       wal,

@@ -10,6 +10,7 @@ import { formatPosition, type Position } from '../../../../shared/protocol/posit
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../../harness/kernel/seeded-random.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { chainOf, startMs as now, viewEvent } from '../../../harness/region/batches.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 
@@ -36,6 +37,7 @@ async function account(store = new MemoryStore(), others = ['eu-west', 'ap-south
   const listeners: (() => void)[] = [];
   const state = { applied: everything as Position };
   const disks = createDiskAccount({
+    metrics: unreadMetrics,
     ...{ clock, log: silentLog, wal, others },
     random: seededRandom(1),
     region: 'us-east',
@@ -212,7 +214,13 @@ describe('idempotency keys that grow old', () => {
     await it.wal.append({ batches: chainOf({ origin: old }, [events]) });
     const fatal: unknown[] = [];
     const onFatal = (error: unknown): void => void fatal.push(error);
-    const sweep = createKeySweep({ ...it, log: silentLog, checkpointPosition: () => floor, onFatal });
+    const sweep = createKeySweep({
+      metrics: unreadMetrics,
+      ...it,
+      log: silentLog,
+      checkpointPosition: () => floor,
+      onFatal,
+    });
     sweep.start();
     const left = async (): Promise<number> => {
       await it.clock.advance(1_000_000);

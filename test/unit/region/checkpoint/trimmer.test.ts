@@ -7,6 +7,7 @@ import { silentLog } from '../../../../shared/observe/log.ts';
 import type { Position } from '../../../../shared/protocol/position.ts';
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { CountedMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { viewChain } from '../../../harness/region/batches.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 
@@ -56,19 +57,17 @@ describe('trimmer', () => {
 
   async function trimmed(wal: Wal, options: Partial<TrimmerOptions>): Promise<number> {
     const fatal: unknown[] = [];
-    let events = 0;
+    const metrics = new CountedMetrics();
     const trimmer = createTrimmer({
       clock,
       log: silentLog,
+      metrics,
       wal,
       peers: new Polled(0),
       checkpointPosition: () => at(100, 100),
       needed: () => undefined,
       retentionBytes: 0,
       onFatal: (error) => fatal.push(error),
-      onTrimmed: (gone) => {
-        events += gone;
-      },
       ...options,
     });
     trimmer.start();
@@ -76,7 +75,7 @@ describe('trimmer', () => {
     await trimmer.stop();
     assert.deepEqual(fatal, []);
     assert.equal(clock.pending, 0);
-    return events;
+    return metrics.total('tidal_trimmed_events_total');
   }
 
   it('nothing goes while the batches take no more than their bytes, whoever has them', async () => {

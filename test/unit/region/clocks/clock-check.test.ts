@@ -8,6 +8,7 @@ import type { ReportedStatus } from '../../../../shared/region-client/reported-s
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { StatusPoller } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { noSnapshots } from '../../../harness/region/core-region.ts';
 
 const DAY_MS = 86_400_000;
@@ -18,7 +19,7 @@ class Rig {
   readonly clock = new ManualClock();
   readonly views = new Map<string, RegionView>();
   asked = true;
-  readonly check = new ClockCheck({ clock: this.clock, region: 'us-east', peers: this });
+  readonly check = new ClockCheck({ metrics: unreadMetrics, clock: this.clock, region: 'us-east', peers: this });
 
   constructor(...offsets: readonly number[]) {
     for (const [index, offset] of offsets.entries()) this.hear(names[index]!, offset);
@@ -128,7 +129,7 @@ describe('clock check (schedule 21)', () => {
         ),
       ],
     });
-    const check = new ClockCheck({ clock, region: 'us-east', peers });
+    const check = new ClockCheck({ metrics: unreadMetrics, clock, region: 'us-east', peers });
     check.heard({ router: 'r1', clockMs: clock.nowMs() });
     peers.start();
     await clock.settle();

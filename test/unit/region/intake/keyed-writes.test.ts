@@ -8,6 +8,7 @@ import { withKeys } from '../../../../shared/protocol/idempotency.ts';
 import { isRefused, type WriteAccepted, type WritesReply } from '../../../../shared/protocol/internal.ts';
 import { fromWire, toWire } from '../../../../shared/protocol/writes.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { chainOf } from '../../../harness/region/batches.ts';
 import { CoreRegion, item, outcomes, view, views } from '../../../harness/region/core-region.ts';
 import { MemoryBroker } from '../../../harness/stream/memory-stream.ts';
@@ -121,8 +122,11 @@ describe('keyed writes at intake', () => {
     assert.deepEqual(codes, ['taken', 'taken', 'storage_full', 'replayed', 'taken']);
     assert.equal(total(region), 3);
     const limits = { clock, wal: region.wal, region: 'us-east', storeLimitBytes: 1e12 };
-    assert.match(createKeyLimit({ ...limits, limit: 2 })()?.extras.hint ?? '', /--idempotency-keys-limit/);
-    assert.equal(createKeyLimit({ ...limits, limit: 3 })(), undefined);
+    assert.match(
+      createKeyLimit({ metrics: unreadMetrics, ...limits, limit: 2 })()?.extras.hint ?? '',
+      /--idempotency-keys-limit/,
+    );
+    assert.equal(createKeyLimit({ metrics: unreadMetrics, ...limits, limit: 3 })(), undefined);
   });
 
   it('a bulk of any size is one key, also when it has several batches, and after a restart', async () => {

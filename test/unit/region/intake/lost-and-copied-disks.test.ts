@@ -9,6 +9,7 @@ import { silentLog } from '../../../../shared/observe/log.ts';
 import { isRefused } from '../../../../shared/protocol/internal.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../../harness/kernel/seeded-random.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { CoreCluster } from '../../../harness/region/core-cluster.ts';
 import { CoreRegion, testSchema, view } from '../../../harness/region/core-region.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
@@ -85,6 +86,7 @@ describe('lost and copied disks', () => {
       const wal = openLog({ store: new MemoryStore() });
       const random = seededRandom(seed);
       const intake = createGroupCommit({
+        metrics: unreadMetrics,
         clock,
         random,
         log: silentLog,

@@ -5,6 +5,7 @@ import { openLog } from '../../../../services/region/wal/log.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 
 interface Rig {
@@ -19,6 +20,7 @@ function open({ clock, store }: Rig) {
   /** The next marks are refused for want of room. */
   const disk = { full: 0, broken: false };
   const drill = createPartitionSwitch({
+    metrics: unreadMetrics,
     clock,
     log: silentLog,
     wal: {

@@ -5,6 +5,7 @@ import { createReadiness } from '../../../../services/region/readiness/readiness
 import { silentLog } from '../../../../shared/observe/log.ts';
 import { type Position, parsePosition, positionOf } from '../../../../shared/protocol/position.ts';
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 
 const origin = 'us-east@aaaaaaaaaaaaa';
 
@@ -20,6 +21,7 @@ function started() {
   };
   let applied: Position = new Map();
   const readiness = createReadiness({
+    metrics: unreadMetrics,
     log: silentLog,
     peers: peers as Peers,
     startedEmpty: true,

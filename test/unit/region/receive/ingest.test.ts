@@ -7,6 +7,7 @@ import { silentLog } from '../../../../shared/observe/log.ts';
 import { type Event, HLC_PER_MS } from '../../../../shared/protocol/events.ts';
 import { formatPosition, sequenceOf } from '../../../../shared/protocol/position.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../../../harness/region/batches.ts';
 import { CoreRegion, testSchema } from '../../../harness/region/core-region.ts';
 import { MemoryBroker } from '../../../harness/stream/memory-stream.ts';
@@ -84,10 +85,9 @@ describe('ingest', () => {
     let receives = true;
     const { clock, wal, apply } = one;
     const ingest = createIngest({
-      ...{ clock, log: silentLog, wal, apply, schema: testSchema },
+      ...{ clock, log: silentLog, metrics: unreadMetrics, wal, apply, schema: testSchema },
       receives: () => receives,
       onStopped: (stopped) => assert.fail(stopped.detail),
-      onRefused: assert.fail,
     });
     const [first, second, third] = viewChain(a, 3);
     const offset = (sequence: number, last: number) => ({ sequence, origin: a, last, created: 'then' });
@@ -168,6 +168,7 @@ describe('ingest', () => {
   it('what cannot be true of a clock or an epoch is refused as well, by the rule that was plugged in', async () => {
     const { clock, wal, apply } = region();
     const ingest = createIngest({
+      metrics: unreadMetrics,
       ...{ clock, wal, apply, schema: testSchema, log: silentLog, regions: ['us-east'], onStopped() {} },
       implausible: ({ epoch }) => (epoch > 9 ? 'is of a far epoch' : undefined),
     });

@@ -24,6 +24,7 @@ import { formatPosition } from '../../../../shared/protocol/position.ts';
 import { requestJson } from '../../../harness/clients/request-json.ts';
 import { eventually } from '../../../harness/kernel/eventually.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { chainOf, startMs, viewEvent } from '../../../harness/region/batches.ts';
 import { testSchema as schema } from '../../../harness/region/core-region.ts';
 import { appendUnchecked, poisonedBatches } from '../../../harness/region/poisoned-log.ts';
@@ -60,7 +61,7 @@ class Rig {
     this.recovered = recover({ clock, log, wal, catalog, ledger, filterIndex, text });
     const copies = (id: string) => wal.copies(id);
     const vectors = { changed() {}, touched() {} };
-    this.apply = createApplier({ clock, catalog, ledger, vectors, ...this.recovered, copies });
+    this.apply = createApplier({ metrics: unreadMetrics, clock, catalog, ledger, vectors, ...this.recovered, copies });
   }
 
   async take(batches: readonly Batch[]): Promise<void> {

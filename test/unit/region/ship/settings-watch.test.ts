@@ -5,10 +5,12 @@ import { Fault } from '../../../../shared/errors/errors.ts';
 import { silentLog } from '../../../../shared/observe/log.ts';
 import type { SettingsDifference } from '../../../../shared/stream/stream.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { CountedMetrics } from '../../../harness/observe/counted-metrics.ts';
 
 function rig() {
   const clock = new ManualClock();
-  const state = { leads: false, changed: 0, asked: [] as boolean[], answer: [] as SettingsDifference[] };
+  const state = { leads: false, asked: [] as boolean[], answer: [] as SettingsDifference[] };
+  const metrics = new CountedMetrics();
   const stream = {
     connected: true,
     checkSettings: async (mend: boolean) => {
@@ -21,9 +23,10 @@ function rig() {
     log: silentLog,
     stream,
     mends: () => state.leads,
-    onChanged: () => void state.changed++,
+    metrics,
   });
-  return { clock, state, stream, watch };
+  const changed = (): number => metrics.total('tidal_stream_settings_changed_total');
+  return { clock, state, changed, stream, watch };
 }
 
 const what = 'max_bytes of TIDAL_WAL is 1000, not 1073741824';
@@ -41,7 +44,7 @@ describe('the settings of the stream', () => {
   });
 
   it('what was changed is named until the next look finds it right, and counted once', async () => {
-    const { clock, state, watch } = rig();
+    const { clock, state, changed, watch } = rig();
     watch.start();
     await clock.settle();
     assert.deepEqual(watch.findings, []);
@@ -50,17 +53,17 @@ describe('the settings of the stream', () => {
     assert.deepEqual(watch.findings, [`${what}; it has just been put right`]);
     state.answer = [];
     await clock.advance(CHECK_MS);
-    assert.deepEqual([watch.findings, state.changed], [[], 1]);
+    assert.deepEqual([watch.findings, changed()], [[], 1]);
     await watch.stop();
   });
 
   it('what the server does not take back is named with its reason for as long as it lasts, and counted once', async () => {
-    const { clock, state, watch } = rig();
+    const { clock, state, changed, watch } = rig();
     state.answer = [{ what, outcome: 'stuck', why: 'sealed' }];
     watch.start();
     await clock.advance(5 * CHECK_MS);
     assert.deepEqual(watch.findings, [`${what}; it cannot be put right: sealed`]);
-    assert.equal(state.changed, 1);
+    assert.equal(changed(), 1);
     await watch.stop();
   });
 

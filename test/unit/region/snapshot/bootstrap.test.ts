@@ -18,6 +18,7 @@ import type { SnapshotOffer } from '../../../../shared/region-client/region-clie
 import type { ReportedStatus } from '../../../../shared/region-client/reported-status.ts';
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { CountedMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../../../harness/region/batches.ts';
 import { testSchema } from '../../../harness/region/core-region.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
@@ -110,7 +111,7 @@ class Rig {
   readonly views = new Map<string, RegionView>();
   readonly arrived: ArrivedSnapshot[] = [];
   released = 0;
-  refusedCopies = 0;
+  readonly metrics = new CountedMetrics();
   isReady = false;
   leads = false;
   hindered = false;
@@ -162,9 +163,7 @@ class Rig {
         this.released++;
       },
       onArrived: (arrived) => this.arrived.push(arrived),
-      onRefused: () => {
-        this.refusedCopies++;
-      },
+      metrics: this.metrics,
     });
     this.bootstrap.start();
     return this.bootstrap;
@@ -385,9 +384,16 @@ describe('bootstrap of an empty region', () => {
       bootstrap.obstacle ?? '',
       /a: its snapshot was refused: the item 7 cannot be used: metadata must be a flat/,
     );
-    assert.deepEqual([rig.refusedCopies, rig.peers[0]!.asked, rig.arrived.length], [1, 1, 0]);
+    assert.deepEqual(
+      [rig.metrics.total('tidal_snapshots_refused_total'), rig.peers[0]!.asked, rig.arrived.length],
+      [1, 1, 0],
+    );
     await rig.seconds(150);
-    assert.equal(rig.refusedCopies, 2, 'a minute later, then two minutes later, and so on');
+    assert.equal(
+      rig.metrics.total('tidal_snapshots_refused_total'),
+      2,
+      'a minute later, then two minutes later, and so on',
+    );
     assert.deepEqual(rig.home.store.image(), before, 'the own store is as it was');
     await rig.hold(1, viewChain(x, 2), viewChain(y, 3));
     await rig.poll();
@@ -416,7 +422,7 @@ describe('bootstrap of an empty region', () => {
       bootstrap.trimmedAt('a', y);
       await rig.seconds(8);
       assert.match(bootstrap.obstacle ?? '', says);
-      assert.equal(rig.refusedCopies, 1);
+      assert.equal(rig.metrics.total('tidal_snapshots_refused_total'), 1);
       await rig.clock.run(bootstrap.stop());
     }
   });

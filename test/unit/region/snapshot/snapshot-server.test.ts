@@ -8,6 +8,7 @@ import type { SnapshotInfo } from '../../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../../shared/protocol/position.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../../harness/kernel/seeded-random.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { MemoryStoreHome } from '../../../harness/region/store/memory-store-home.ts';
 
 const x = 'us-east@aaaaaaaaaa';
@@ -28,6 +29,7 @@ describe('snapshot server', () => {
     durable = new Map([[x, 5]]);
     cut = false;
     server = createSnapshotServer({
+      metrics: unreadMetrics,
       clock,
       random: seededRandom(7),
       log: silentLog,
