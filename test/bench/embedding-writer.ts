@@ -1,5 +1,5 @@
 /**
- * A thread that writes embeddings, so that neither making nor sending them holds up the one that asks and takes the time.
+ * A thread that writes embeddings, so that neither making nor sending them blocks the one that asks and takes the time.
  * It is sent a {@link Slice}, makes its bulks, says `ready`, is sent `go`, and says `sent` when all were taken.
  */
 import { once } from 'node:events';

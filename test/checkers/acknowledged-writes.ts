@@ -1,4 +1,4 @@
-/** Nothing acknowledged is missing, nothing is counted twice, and no two writes were told the same place in the log. */
+/** Nothing acknowledged is missing, nothing is counted twice, and no two writes were acknowledged with the same position. */
 import assert from 'node:assert/strict';
 import { covers, parsePosition } from '../../shared/protocol/position.ts';
 import type { Acknowledged, CheckedCluster } from '../harness/clients/acknowledged.ts';
@@ -26,7 +26,7 @@ export async function checkAcknowledged(cluster: CheckedCluster, told: Acknowled
   await checkPlaces(cluster, told);
 }
 
-/** Every place in the log that was told is there in every region, and was told for one write. */
+/** Every acknowledged position exists in every region, and was acknowledged for one write. */
 async function checkPlaces(cluster: CheckedCluster, told: Acknowledged): Promise<void> {
   const owners = new Map<string, number>();
   for (const { entity, position, replayed } of told.acknowledgements) {

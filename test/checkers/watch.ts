@@ -1,7 +1,7 @@
 /**
- * Looks at every region and router again and again while faults happen, past all wires, and notes what must never be seen:
- * a durable or applied position that goes back (over restarts too), a state ahead of its log, an epoch that goes back, two
- * leaders of one epoch. `stop` throws what was noted.
+ * Polls every region and router while faults happen, past all wires, and records what must never be seen: a durable or applied
+ * position that goes back (over restarts too), a state ahead of its log, an epoch that goes back, two leaders of one epoch.
+ * `stop` throws what was noted.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';

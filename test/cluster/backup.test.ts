@@ -46,7 +46,7 @@ describe('backup and restore', function () {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it('of a running region while writes go on; the check finds it whole', async () => {
+  it('of a running region while writes continue; the check finds it whole', async () => {
     const stop = keepWriting(cluster, told);
     const url = cluster.regionUrls.get('eu-west')!;
     const taken = await run('main', ['--region', 'eu-west', '--to', file('live'), '--from-url', url]);
@@ -63,7 +63,7 @@ describe('backup and restore', function () {
     assert.deepEqual(readdirSync(directory).sort(), ['live', 'live.json'], 'nothing else is left');
   });
 
-  it('the address comes from the topology where none is given', async () => {
+  it('the address is read from the topology if none is given', async () => {
     const topology = join(cluster.directory, 'topology.yaml');
     const taken = await run('main', ['--region', 'us-east', '--to', file('by-topology'), '--topology', topology]);
     assert.equal(taken.code, 0, taken.output);
@@ -102,7 +102,7 @@ describe('backup and restore', function () {
     assert.equal((await run('restore', ['--help'])).code, 0);
   });
 
-  it('one damaged byte, a cut end and another manifest are found, and nothing of it is restored', async () => {
+  it('one damaged byte, a truncated end and another manifest are found, and nothing of it is restored', async () => {
     const whole = readFileSync(file('live'));
     const manifest = readFileSync(file('live.json'), 'utf8');
     const damaged = Buffer.from(whole);
@@ -125,7 +125,7 @@ describe('backup and restore', function () {
     }
   });
 
-  it('comes back: of a stopped region’s directory, in the place of its store, and the region catches up', async () => {
+  it('is restored from a stopped region’s directory, in place of its store, and the region catches up', async () => {
     await cluster.process('eu-west').end('SIGTERM');
     const args = ['--region', 'eu-west', '--to', file('cold'), '--data-dir', dataDir('eu-west')];
     const taken = await run('main', args);

@@ -1,7 +1,7 @@
 /**
- * A leader is cut off with acknowledged writes nobody else has, and stays away until the others and the stream have trimmed
- * past its position. It comes back by a snapshot and keeps its tail (schedule 6). Whether the tail has left it before the copy
- * is made, or is appended to the copy, is a race here; `test/unit/region/snapshot/snapshot-merge.test.ts` holds the second.
+ * A leader is isolated with acknowledged writes that no other region has, until the others and the stream have trimmed past its
+ * position. It returns by a snapshot and keeps its tail (schedule 6). Whether the tail has left it before the copy is made, or is
+ * appended to the copy, is a race here; `test/unit/region/snapshot/snapshot-merge.test.ts` holds the second.
  */
 import assert from 'node:assert/strict';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
@@ -43,11 +43,11 @@ describe('a region returns behind the trimmed log', function () {
     return answer.status !== 410;
   };
 
-  it('by a snapshot, with its unshipped tail; everything acknowledged is there once', async () => {
+  it('by a snapshot, with its unshipped tail; everything acknowledged exists once', async () => {
     for (let count = 0; count < 40; count++) assert.equal(await told.view(cluster, 1 + (count % 8)), 200);
     await cluster.converged(LIMIT_MS);
     assert.equal((await cluster.post('/cluster/partition', { region: 'us-east' })).status, 200);
-    // The cut leader goes on accepting: nobody else has these.
+    // The isolated leader continues to accept: no other region has these.
     for (let count = 0; count < 24; count++) assert.equal(await told.view(cluster, 1 + (count % 8)), 200);
     const tail = await statusOf('us-east');
     assert.ok(Number(tail.unshipped) >= 24, `${tail.unshipped} unshipped`);

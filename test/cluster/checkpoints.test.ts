@@ -68,7 +68,7 @@ describe('checkpoints and trimming on real processes', function () {
     return { events: number('events'), after: number('after'), shards: number('shards') };
   }
 
-  it(`writes ${EVENTS} events, kills followers in the middle of passes, and trims (seed ${seed})`, async () => {
+  it(`writes ${EVENTS} events, kills followers in the middle of checkpoint runs, and trims (seed ${seed})`, async () => {
     let bulk = 0;
     let stopping = false;
     const killer = (async () => {
@@ -81,7 +81,7 @@ describe('checkpoints and trimming on real processes', function () {
           () => lines.slice(from).some((line) => line.includes('checkpoint written')),
           60_000,
         );
-        // Passes follow one another within a few seconds while writes go on.
+        // Checkpoint runs follow one another within a few seconds while writes continue.
         await pause(below(1_500));
         await cluster.kill(victim);
         await cluster.restart(victim);
@@ -93,7 +93,7 @@ describe('checkpoints and trimming on real processes', function () {
       stopping = true;
     });
     killed.catch(() => undefined);
-    // Writes go on until the last one was killed.
+    // Writes continue until the last one was killed.
     while (bulk < EVENTS / BULK || !stopping) await write(bulk++);
     await killed;
     await cluster.converged(120_000);

@@ -95,7 +95,7 @@ describe('a clock is five minutes off', function () {
     });
   }
 
-  it('afterwards all is there once, in every region, and nothing ever went back', async () => {
+  it('afterwards everything is in every region once, and nothing ever went back', async () => {
     await checkWholeCluster(cluster, told);
     await watch.stop();
   });

@@ -38,7 +38,7 @@ describe('the disk of a region is full', function () {
     for (const name of ['us-east', 'eu-west']) cluster?.disk(name).makeRoom();
   });
 
-  it('the leader’s: writes are refused and change nothing, reads go on; with room again it accepts, without a restart', async () => {
+  it('the leader’s: writes are refused and change nothing, reads continue; with free space again it accepts, without a restart', async () => {
     const told = new Acknowledged();
     const { pid } = cluster.process('us-east');
     for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 1 + (n % 5)), 200);
@@ -77,13 +77,13 @@ describe('the disk of a region is full', function () {
     await told.check(cluster);
   });
 
-  it('the leader’s: a planned promotion hands over what it has, and back it leads again once there is room', async () => {
+  it('the leader’s: a planned promotion hands over everything, and it can lead again once there is free space', async () => {
     const told = new Acknowledged();
     for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 900 + (n % 5)), 200);
     const before = await cluster.status();
     assert.equal(before.leader, 'us-east');
     cluster.disk('us-east').leave(0);
-    // The store reuses its own pages: ever smaller writes, until a record of a hundred bytes finds no room either.
+    // The store reuses its own pages: ever smaller writes, until a record of a hundred bytes finds no free space either.
     let status = 200;
     for (const size of [100_000, 10_000, 1_000, 10]) {
       status = 200;
@@ -108,7 +108,7 @@ describe('the disk of a region is full', function () {
     await told.check(cluster);
   });
 
-  it('a follower’s: it falls behind and says so, the leader goes on; with room again it catches up, without a restart', async () => {
+  it('a follower’s: it falls behind and says so, the leader continues; with free space again it catches up, without a restart', async () => {
     const told = new Acknowledged();
     const { pid } = cluster.process('eu-west');
     cluster.disk('eu-west').leave(64 * 1024);
@@ -131,7 +131,7 @@ describe('the disk of a region is full', function () {
     assert.ok(cluster.process('eu-west').running && cluster.process('eu-west').pid === pid, 'not restarted');
   });
 
-  it('a follower that is started on a full disk serves reads, and catches up when there is room', async () => {
+  it('a follower that is started on a full disk serves reads, and catches up when there is free space', async () => {
     const told = new Acknowledged();
     await cluster.kill('eu-west');
     for (let n = 0; n < 20; n++) assert.equal(await told.view(cluster, 600 + (n % 5)), 200);
@@ -145,7 +145,7 @@ describe('the disk of a region is full', function () {
     await told.check(cluster);
   });
 
-  it('a follower that is started on a full disk with a schema that has grown serves reads, and stores the schema when there is room', async () => {
+  it('a follower that is started on a full disk with a schema that has grown serves reads, and stores the schema when there is free space', async () => {
     const told = new Acknowledged();
     const grown = standard.replace(
       /^signals:\n/m,
@@ -171,11 +171,11 @@ describe('the disk of a region is full', function () {
     await told.check(cluster);
   });
 
-  it('a backup that finds no room where it is to be made fails in one line, and leaves nothing', async () => {
+  it('a backup without free space at its target fails in one line, and leaves nothing', async () => {
     const to = join(cluster.directory, 'eu-west', 'backup');
     cluster.disk('eu-west').leave(16 * 1024);
     const main = fileURLToPath(new URL('../../deploy/backup/main.js', import.meta.url));
-    // ap-south has room for the copy that it serves.
+    // ap-south has space for the copy that it serves.
     const args = [main, '--region', 'ap-south', '--to', to, '--from-url', cluster.regionUrls.get('ap-south')!];
     const ended = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 });
     assert.equal(ended.status, 1, ended.stderr);

@@ -77,7 +77,7 @@ describe('automatic failover', function () {
     assert.equal(lines.filter((line) => line.includes('unresponsive leader replaced')).length, 1);
   });
 
-  it('the old leader is back: it follows, ships its tail and merges; every acknowledged write is there once', async () => {
+  it('the old leader is back: it follows, ships its tail and merges; every acknowledged write exists once', async () => {
     const before = await cluster.status();
     await cluster.restart('us-east');
     await cluster.settled();
@@ -87,7 +87,7 @@ describe('automatic failover', function () {
     assert.equal(after.regions.find(({ name }) => name === 'us-east')?.role, 'follower');
   });
 
-  it('a leader that stands still is replaced; when it wakes up it follows, and what it took is there', async () => {
+  it('a paused leader is replaced; when it resumes it follows, and the writes it accepted exist', async () => {
     const paused = await leader();
     const stop = writing(8);
     try {
@@ -132,7 +132,7 @@ describe('automatic failover', function () {
     await told.check(cluster);
   });
 
-  it('without NATS nobody is replaced; with it again, even without its volume, a dead leader is', async () => {
+  it('without NATS no leader is replaced; with it again, even without its volume, a dead leader is', async () => {
     const before = await cluster.status();
     await cluster.nats.kill();
     await cluster.kill(before.leader);
@@ -160,7 +160,7 @@ describe('manual failover, the default', function () {
   });
   after(() => cluster?.stop());
 
-  it('a killed leader stays the leader until somebody promotes another', async () => {
+  it('a killed leader stays the leader until an operator promotes another', async () => {
     await cluster.kill('us-east');
     await pause(FAILOVER_AFTER_MS + DETECTION_MS);
     const { leader, epoch } = await cluster.status();

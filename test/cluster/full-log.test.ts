@@ -1,4 +1,4 @@
-/** A leader whose log has reached its limit refuses writes with 507; reads go on; with a higher limit it accepts again. */
+/** A leader whose log has reached its limit refuses writes with 507; reads continue; with a higher limit it accepts again. */
 import assert from 'node:assert/strict';
 import { Cluster } from '../harness/processes/cluster.ts';
 
@@ -13,7 +13,7 @@ describe('the log has reached its limit', function () {
   });
   after(() => cluster?.stop());
 
-  it('writes are refused and change nothing; reads go on; another leader accepts', async () => {
+  it('writes are refused and change nothing; reads continue; another leader accepts', async () => {
     const text = 'x'.repeat(100_000);
     let refused: Record<string, unknown> | undefined;
     let accepted = 0;

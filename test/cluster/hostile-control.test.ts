@@ -1,6 +1,6 @@
 /**
- * Somebody with access to the NATS server writes what is no record into the control bucket and changes settings of the
- * stream; and a region starts with an absurd record that an earlier release stored. The cluster goes on, `/health` names it.
+ * A client of the NATS server writes malformed records into the control bucket and changes settings of the stream; and a region
+ * starts with an absurd record that an earlier release stored. The cluster continues, `/health` names it.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ interface Health {
   readonly notes: readonly string[];
 }
 
-describe('somebody writes garbage into the control bucket', function () {
+describe('garbage in the control bucket', function () {
   this.timeout(180_000);
   let cluster: Cluster;
   let nats: NatsConnection;
@@ -62,7 +62,7 @@ describe('somebody writes garbage into the control bucket', function () {
   };
 
   for (const [what, value, reason] of hostileRecords) {
-    it(`${what}: writes go on, the health names it, the key is put right, and a promotion is as ever`, async () => {
+    it(`${what}: writes continue, the health names it, the key is corrected, and a promotion works as usual`, async () => {
       const stop = keepWriting(cluster, told);
       const refused = told.refused.length;
       const before = await cluster.status();
@@ -88,7 +88,7 @@ describe('somebody writes garbage into the control bucket', function () {
     ['the largest epoch', () => Number.MAX_SAFE_INTEGER],
     ['an epoch a million and one above the known one', (known: number) => known + 1_000_001],
   ] as const) {
-    it(`a batch of ${what} on the stream: it is refused and named, the epoch stays, and a promotion is as ever`, async () => {
+    it(`a batch of ${what} on the stream: it is refused and named, the epoch stays, and a promotion is as usual`, async () => {
       const stop = keepWriting(cluster, told);
       const refused = told.refused.length;
       const before = await cluster.status();
@@ -133,14 +133,14 @@ describe('somebody writes garbage into the control bucket', function () {
     await told.check(cluster);
   });
 
-  it('a setting that the server does not take back is named for as long as it lasts; a stream made anew loses nothing', async () => {
+  it('a setting that the server refuses to change is named while it lasts; recreating the stream loses nothing', async () => {
     const { config } = await api('STREAM.INFO.TIDAL_WAL');
     const { error } = await api('STREAM.UPDATE.TIDAL_WAL', { ...(config as object), deny_purge: true });
     assert.equal(error, undefined);
     await named(/deny_purge of TIDAL_WAL is true, not false; it cannot be put right: .+/);
     assert.equal(await told.view(cluster, 1), 200);
     assert.equal((await health()).status, 'degraded');
-    // What the runbook says: the regions make it anew.
+    // What the runbook says: the regions recreate it.
     assert.equal((await api('STREAM.DELETE.TIDAL_WAL')).error, undefined);
     await eventually('all is well', async () => (await health()).status === 'ok', 60_000);
     assert.equal(await told.view(cluster, 1), 200);

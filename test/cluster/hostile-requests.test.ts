@@ -43,7 +43,7 @@ describe('hostile requests', function () {
   };
   const memory = (): Promise<number[]> => Promise.all(urls().map((url) => gauge(url, 'process_resident_memory_bytes')));
 
-  /** A connection, and what comes back on it until it is closed or `enough`. */
+  /** A connection, and the data received on it until it is closed or `enough`. */
   const raw = (text: string, enough?: RegExp, localAddress = '127.0.0.1'): Promise<string> =>
     new Promise((resolve) => {
       const socket = connect({ port: Number(new URL(cluster.url).port), host: '127.0.0.1', localAddress });
@@ -102,7 +102,7 @@ describe('hostile requests', function () {
     });
   }
 
-  it('the limit is named where a bulk never finds room', async () => {
+  it('the limit is named if a bulk can never be accepted', async () => {
     const { body } = await send('/signals', ndjson, `${signal}\n`.repeat(QUEUE_LIMIT + 1));
     assert.match(body.detail, new RegExp(`at most ${QUEUE_LIMIT} `));
     assert.equal((await send('/signals', ndjson, `${signal}\n`.repeat(QUEUE_LIMIT))).status, 200);

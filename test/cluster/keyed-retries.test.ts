@@ -1,5 +1,5 @@
 /**
- * Clients that send every write under an idempotency key, and again until they are told: through a killed leader, a killed
+ * Clients that send every write under an idempotency key, and repeat it until it is answered: through a killed leader, a killed
  * router, planned promotions, and a forced one whose tail merges later. Every write counts exactly once, everywhere.
  */
 import assert from 'node:assert/strict';
@@ -27,7 +27,7 @@ class KeyedClients {
     this.cluster = cluster;
   }
 
-  /** Once; `undefined` when no answer came. */
+  /** Once; `undefined` without an answer. */
   async send(key: string, entity: number, url = this.cluster.url): Promise<Told | undefined> {
     try {
       const response = await fetch(`${url}/signals`, {
@@ -42,7 +42,7 @@ class KeyedClients {
     }
   }
 
-  /** Until it is told 200, through the routers in turn. */
+  /** Until it gets 200, through the routers in turn. */
   async view(entity: number, key: string = randomUUID()): Promise<Outcome> {
     let sent = 0;
     let told: Told | undefined;
@@ -87,7 +87,7 @@ describe('keyed retries', function () {
     'after the publish, before its acknowledgement is seen',
   ];
   for (const point of points) {
-    it(`the leader dies ${point}: every client sends again until it is told, and counts once`, async () => {
+    it(`the leader dies ${point}: every client repeats until it is answered, and counts once`, async () => {
       const cluster = await Cluster.start({
         mains: { 'us-east': { main: 'test/harness/region/crashing-region.js', env: { TIDAL_TEST_CRASH_AT: point } } },
       });
@@ -206,7 +206,7 @@ describe('keyed retries', function () {
       await clients.check();
     });
 
-    it('a router dies with writes under way; the clients go to the other one', async () => {
+    it('a router dies with writes in progress; the clients go to the other one', async () => {
       const writing = Array.from({ length: 64 }, (_, index) => clients.view(1 + (index % 8)));
       await cluster.kill('router-2');
       await Promise.all(writing);
@@ -214,7 +214,7 @@ describe('keyed retries', function () {
       await clients.check();
     });
 
-    it('planned promotions under way: every key is known to the next leader', async () => {
+    it('planned promotions in progress: every key is known to the next leader', async () => {
       const keys = Array.from({ length: 8 }, (_, index) => `planned-${index}`);
       for (const [index, key] of keys.entries()) await clients.view(index + 1, key);
       let stopping = false;

@@ -31,14 +31,14 @@ describe('one process is killed under load', function () {
   };
 
   for (const victim of ['eu-west', 'us-east', 'router']) {
-    it(`${victim} is killed and comes back`, () =>
+    it(`${victim} is killed and restarted`, () =>
       underLoad(async () => {
         await cluster.kill(victim);
         await cluster.restart(victim);
       }));
   }
 
-  it('nats-server is killed and comes back; writes go on meanwhile', () =>
+  it('nats-server is killed and restarted; writes continue meanwhile', () =>
     underLoad(async () => {
       const during = new Acknowledged();
       await cluster.nats.kill();
@@ -47,7 +47,7 @@ describe('one process is killed under load', function () {
       for (const [entity, count] of during.sure) told.sure.set(entity, (told.sure.get(entity) ?? 0) + count);
     }));
 
-  it('nats-server comes back without its volume: leadership, stream and positions survive', () =>
+  it('nats-server returns without its volume: leadership, stream and positions survive', () =>
     underLoad(async () => {
       const before = await cluster.status();
       await cluster.nats.restart({ wiped: true });
@@ -59,7 +59,7 @@ describe('one process is killed under load', function () {
       assert.equal(leader, before.leader);
     }));
 
-  it('all processes are killed at once under load and come back', async () => {
+  it('all processes are killed at once under load and restarted', async () => {
     const before = await cluster.status();
     const load = new Workload({ urls: [cluster.url], writers: 16, perSecond: 200, keyed: 8, firstEntity: 101, told });
     await load.flows(100);

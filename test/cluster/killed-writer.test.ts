@@ -1,4 +1,4 @@
-/** kill -9 of a process that is writing: every commit it said had resolved is there, and none is there in part. */
+/** kill -9 of a process that is writing: every commit that it reported as resolved exists, and none exists in part. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { childBytes, childOrigin } from '../harness/processes/writing-child.ts';
 
 const program = fileURLToPath(new URL('../harness/processes/writing-child.js', import.meta.url));
 
-/** Kills the child once it has said `lines` commits; answers the last it said before it was gone. */
+/** Kills the child once it has reported `lines` commits; returns the last one that it reported. */
 async function killAfter(child: ChildProcess, lines: number): Promise<number> {
   let said = '';
   child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {

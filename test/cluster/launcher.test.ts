@@ -21,7 +21,7 @@ interface Life {
   readonly pid: number;
 }
 
-/** A port whose neighbours are free too: below those the system gives to whoever asks for any. */
+/** A port whose neighbours are free too: below the system's ephemeral ports. */
 async function freePortWithNeighbours(): Promise<number> {
   for (let port = 20_000 + (process.pid % 100) * 50; ; port += 50) {
     const regions = [1, 2].map((distance) => ({
@@ -57,7 +57,7 @@ describe('launcher', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Whether it runs. Every command line names the folder; that of a process nobody has waited for is empty. */
+  /** Whether it runs. Every command line names the folder; that of a zombie process is empty. */
   const alive = (pid: number): boolean => runsAs(pid, folder);
 
   const dataDir = (): string => join(folder, 'data');
@@ -182,7 +182,7 @@ describe('launcher', function () {
     assert.ok(!alive(left));
   });
 
-  it('kill -9 of the launcher takes every process along, and the next launch goes on', async () => {
+  it('kill -9 of the launcher ends every process, and the next launch continues', async () => {
     const first = launch();
     await first.says('cluster ready');
     const before = pids();

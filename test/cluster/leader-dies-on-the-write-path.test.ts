@@ -1,4 +1,4 @@
-/** kill -9 of the leader between each two steps of the write path: what was acknowledged is there, once, everywhere. */
+/** kill -9 of the leader between each two steps of the write path: acknowledged writes exist everywhere, once. */
 import assert from 'node:assert/strict';
 import { Acknowledged } from '../harness/clients/acknowledged.ts';
 import { eventually } from '../harness/kernel/eventually.ts';

@@ -1,6 +1,6 @@
 /**
- * A cluster after 2,000 terms of leadership, their batches long trimmed: it takes writes, answers reads at the positions it told,
- * gets over an outage of NATS, and its regions come back, emptied or behind the trimmed log.
+ * A cluster after 2,000 terms of leadership, their batches long trimmed: it takes writes, answers reads at the positions it
+ * returned, gets over an outage of NATS, and its regions return, emptied or behind the trimmed log.
  */
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
@@ -79,7 +79,7 @@ describe('a cluster after 2,000 terms', function () {
     assert.ok(JSON.stringify(late.body).length < 2_000);
   });
 
-  it('NATS is killed and comes back: writes with durability stream are confirmed at once, and nothing is said to be unshipped', async () => {
+  it('NATS is killed and restarted: writes with durability stream are confirmed at once, and nothing is reported as unshipped', async () => {
     await cluster.nats.kill();
     for (let count = 0; count < 10; count++) assert.equal(await told.view(cluster, 101 + (count % 4)), 200);
     await cluster.nats.restart();
@@ -97,8 +97,8 @@ describe('a cluster after 2,000 terms', function () {
     }
   });
 
-  // Whoever has served a copy trims nothing for minutes, so this comes first.
-  it('a region that is behind what was trimmed, having trimmed 2,000 origins itself, comes back by a snapshot', async () => {
+  // A region that has served a snapshot trims nothing for minutes, so this is first.
+  it('a region that is behind what was trimmed, having trimmed 2,000 origins itself, returns by a snapshot', async () => {
     await cluster.kill('ap-south');
     const before = (await statusOf('us-east')).durable;
     const bulk = Array.from({ length: 5_000 }, (_, index) => ({ entity_id: 300 + (index % 50), signal: 'view' }));
@@ -137,7 +137,7 @@ describe('a cluster after 2,000 terms', function () {
     await cluster.converged(LIMIT_MS);
   });
 
-  it('the regions are compared, also while writes go on', async () => {
+  it('the regions are compared, also while writes continue', async () => {
     let writing = true;
     const writes = (async () => {
       while (writing) await told.view(cluster, 101);

@@ -1,4 +1,4 @@
-/** One region alone loses its way to nats-server, by a reset or by a black hole, while everybody else has it. */
+/** One region alone cannot reach nats-server, by a reset or by a black hole, while all others can. */
 import assert from 'node:assert/strict';
 import { Watch } from '../checkers/watch.ts';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
@@ -8,7 +8,7 @@ import { eventually } from '../harness/kernel/eventually.ts';
 import { NATS } from '../harness/network/network.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
 
-describe('one region is cut off from nats-server', function () {
+describe('one region is isolated from nats-server', function () {
   this.timeout(120_000);
   let cluster: Cluster;
   let watch: Watch;
@@ -59,7 +59,7 @@ describe('one region is cut off from nats-server', function () {
       assert.deepEqual([...load.failures], []);
     });
 
-    it(`the leader, ${what}: it goes on as local, followers fetch from it, everything ships afterwards`, async () => {
+    it(`the leader, ${what}: it continues as local, followers fetch from it, everything ships afterwards`, async () => {
       const load = await underLoad(async (load) => {
         await cluster.network.link('us-east', NATS)[how]();
         await eventually(

@@ -1,4 +1,4 @@
-/** nats-server stands still under load, as on a machine that ran out of memory or a frozen disk, and wakes up again. */
+/** nats-server is paused under load, as on a machine that ran out of memory or a frozen disk, and wakes up again. */
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Watch } from '../checkers/watch.ts';
@@ -9,7 +9,7 @@ import { Cluster } from '../harness/processes/cluster.ts';
 
 const STANDSTILL_MS = 8_000;
 
-describe('nats-server stands still under load', function () {
+describe('nats-server is paused under load', function () {
   this.timeout(120_000);
   let cluster: Cluster;
 

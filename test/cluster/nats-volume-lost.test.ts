@@ -1,4 +1,4 @@
-/** The NATS volume is lost, or put back from an older copy, while a region is not there to see it. */
+/** The NATS volume is lost, or restored from an older copy, while a region is down. */
 import assert from 'node:assert/strict';
 import { Watch } from '../checkers/watch.ts';
 import { checkWholeCluster } from '../checkers/whole-cluster.ts';
@@ -31,7 +31,7 @@ describe('the NATS volume is lost while a region is away', function () {
     assert.deepEqual([...load.failures], []);
     return load;
   };
-  /** The record is made anew: the epoch grows and the leader stays. */
+  /** The record is recreated: the epoch grows and the leader stays. */
   const rebuilt = async (fault: () => Promise<void>): Promise<void> => {
     const before = await cluster.status();
     await fault();
@@ -57,7 +57,7 @@ describe('the NATS volume is lost while a region is away', function () {
       assert.equal((await cluster.post('/cluster/heal', { region: 'eu-west' })).status, 200);
     }).then(() => undefined));
 
-  it('put back from an older copy: sequences are given again, and nobody takes them for the old ones', () =>
+  it('restored from an older copy: sequences are reused, and not taken for the old ones', () =>
     underLoad(async (load) => {
       await cluster.nats.backUp();
       await load.flows(200);

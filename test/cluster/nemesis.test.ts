@@ -8,7 +8,7 @@ describe('nemesis', () => {
   const minutes = Number(process.env.TIDAL_NEMESIS_MINUTES ?? 3);
   const seed = Number(process.env.TIDAL_NEMESIS_SEED ?? Math.floor(Math.random() * 1e9));
 
-  it(`mixed faults for ${minutes} min, seed ${seed}: all heals, nothing is lost, nothing doubled, nothing goes back`, async function () {
+  it(`mixed faults for ${minutes} min, seed ${seed}: all heals, nothing is lost or doubled, nothing goes back`, async function () {
     this.timeout(minutes * 60_000 + 300_000);
     const report = await runNemesis({ seed, minutes });
     console.log(describeReport(report).replace(/^/gm, '      '));

@@ -1,6 +1,6 @@
 /**
- * `npm start` under a supervisor, a terminal and a kill: the whole cluster goes with it. Real npm, real processes; the build
- * that precedes it is left out, the tests run on one.
+ * `npm start` under a supervisor, a terminal and a kill: the whole cluster ends with it. Real npm, real processes; the preceding
+ * build is omitted, because the tests run on one.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -48,7 +48,7 @@ describe('npm start', function () {
     try {
       process.kill(-npm.pid!, 'SIGKILL');
     } catch {
-      // It is gone, as it should be.
+      // It has ended, as it should.
     }
     await eventually('every process has left', () => processesOf(folder).length === 0, 25_000);
     rmSync(folder, { recursive: true, force: true });
@@ -72,7 +72,7 @@ describe('npm start', function () {
     assert.deepEqual(processesOf(folder), []);
   });
 
-  it('kill -9 of npm leaves nobody behind', async () => {
+  it('kill -9 of npm leaves no process behind', async () => {
     npm.kill('SIGKILL');
     await eventually('the launcher has stopped', () => /launcher +stopped/.test(said), 30_000);
     await eventually('every process has left', () => processesOf(folder).length === 0, 10_000);

@@ -1,4 +1,4 @@
-/** Drills: a partitioned region stays cut, says how far behind it is, and on heal replays what it missed by itself. */
+/** Drills: a partitioned region stays partitioned, reports its lag, and on heal replays what it missed by itself. */
 import assert from 'node:assert/strict';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
@@ -31,7 +31,7 @@ describe('partition drills', function () {
   const search = (name: string) =>
     cluster.get<{ items: { entity_id: number }[] }>(`/search?query=saxophone&region=${name}`);
 
-  it('the lag of a cut follower grows while writes go on; the leader shows 0', async () => {
+  it('the lag of a partitioned follower grows while writes continue; the leader shows 0', async () => {
     await cluster.post('/items', { entity_id: 1, metadata: { title: 'Before the cut' } });
     await cluster.converged();
     const { status, body } = await cluster.post('/cluster/partition', { region: 'ap-south' });
@@ -67,7 +67,7 @@ describe('partition drills', function () {
     assert.equal(body.partitioned, true);
   });
 
-  it('it stays cut over a kill and a restart', async () => {
+  it('it stays partitioned across a kill and a restart', async () => {
     await cluster.kill('ap-south');
     await cluster.restart('ap-south');
     await eventually('it is back', async () => (await region('ap-south')).reachable);
@@ -98,7 +98,7 @@ describe('partition drills', function () {
     await cluster.converged();
   });
 
-  it('a partitioned leader goes on accepting as local; promoting away from it names force', async () => {
+  it('a partitioned leader continues to accept as local; promoting another region names force', async () => {
     await cluster.post('/cluster/partition', { region: 'us-east' });
     const { status, body } = await cluster.post('/signals', { entity_id: 1, signal: 'view' });
     assert.equal(status, 200);
@@ -141,7 +141,7 @@ describe('partition drills', function () {
     assert.equal(status, 200, JSON.stringify(body));
     assert.deepEqual(body.caught_up_with, ['us-east', 'ap-south']);
     assert.deepEqual(body.not_waited_for, []);
-    // Nothing is waited for any more: one look is enough.
+    // Nothing has to be waited for: one read is enough.
     for (const { name, lag_events, ahead_events } of (await cluster.status()).regions) {
       assert.deepEqual([lag_events, ahead_events], [0, 0], name);
     }
@@ -156,7 +156,7 @@ describe('partition drills', function () {
     for (const { name, lag_events } of (await cluster.status()).regions) assert.equal(lag_events, 0, name);
   });
 
-  it('a cut with heal_after shows when it ends, survives a kill, and ends by itself', async () => {
+  it('a partition with heal_after shows when it ends, survives a kill, and ends by itself', async () => {
     const { status, body } = await cluster.post('/cluster/partition', { region: 'eu-west', heal_after: '4s' });
     assert.equal(status, 200);
     const healAt = String(body.heal_at);

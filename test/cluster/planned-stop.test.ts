@@ -1,5 +1,5 @@
 /**
- * SIGTERM to one process while the others go on: a leader is relieved before it stops, so that nothing fails; a router lets
+ * SIGTERM to one process while the others continue: a leader is relieved before it stops, so that nothing fails; a router lets
  * balancers take it out first. Real processes, 64 writers without keys or with.
  */
 import assert from 'node:assert/strict';
@@ -42,7 +42,7 @@ describe('a planned stop', function () {
     await checkWholeCluster(cluster, load.told);
   });
 
-  it('of a leader with nobody to take over is not waited for', async () => {
+  it('of a leader without a possible successor is not delayed', async () => {
     cluster = await Cluster.start({ environment });
     await Promise.all(['eu-west', 'ap-south'].map((name) => cluster.kill(name)));
     const leader = cluster.process('us-east');
@@ -63,7 +63,7 @@ describe('a planned stop', function () {
     assert.ok(relieved.length <= 1, `leadership went round:\n${relieved.join('\n')}`);
   });
 
-  it('of a router: not ready at once, serving on for a while, then gone with exit code 0', async () => {
+  it('of a router: not ready at once, still serving for a while, then ended with exit code 0', async () => {
     cluster = await Cluster.start({ environment });
     const router = cluster.process('router');
     const ended = router.end('SIGTERM');

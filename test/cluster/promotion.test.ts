@@ -69,7 +69,7 @@ describe('planned promotion', function () {
     assert.match(JSON.stringify(body), /force/);
   });
 
-  it('a dead leader is replaced by force; when it is back it follows, and its tail is there', async () => {
+  it('a dead leader is replaced by force; when it is back it follows, and its tail is merged', async () => {
     await cluster.restart('us-east');
     await cluster.settled();
     await cluster.kill('ap-south');

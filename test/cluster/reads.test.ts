@@ -1,4 +1,4 @@
-/** Reads from any region: one's own writes by position, pinned moments, and what is found right after it was written. */
+/** Reads from any region: own writes by position, fixed read times, and what is found right after it was written. */
 import assert from 'node:assert/strict';
 import { Cluster } from '../harness/processes/cluster.ts';
 
@@ -41,7 +41,7 @@ describe('reads', function () {
     }
   });
 
-  it('pages go on in another region, each item once, and end with what was left over', async () => {
+  it('pages continue in another region, each item once, and end with the rest', async () => {
     const kinds = ['reed', 'reed', 'reed', 'reed', 'brass', 'string'];
     let position = '';
     for (const [index, kind] of kinds.entries()) {
@@ -103,7 +103,7 @@ describe('reads', function () {
     assert.deepEqual([bad.status, bad.body.code], [400, 'invalid_request']);
   });
 
-  it('at pins the moment windows are summed for, in feeds and for one item', async () => {
+  it('at fixes the time for which windows are summed, in feeds and for one item', async () => {
     const timestamp = '2026-01-01T00:00:00Z';
     const position = await write('/signals', { entity_id: 1, signal: 'view', weight: 7, timestamp });
     interface Item {
@@ -173,7 +173,7 @@ describe('reads', function () {
     assert.deepEqual([refused.status, refused.body.code], [404, 'unknown_profile']);
   });
 
-  it('a deleted item is gone from the next read of every kind; put again, it shows its history', async () => {
+  it('a deleted item is missing from the next read of every kind; put again, it shows its history', async () => {
     const deleted = await fetch(`${cluster.url}/items/1`, { method: 'DELETE' });
     const { position } = (await deleted.json()) as { position: string };
     for (const region of cluster.regionNames) {

@@ -50,7 +50,7 @@ describe('docs/runbook.md', function () {
     const shown = next?.language === 'json' ? (JSON.parse(next.text) as unknown) : undefined;
     it(`line ${block.line}: ${block.text.split('\n')[0]}`, async () => {
       const readsStatus = block.text.includes('/cluster/status');
-      // A status is a moment's view: what was written just before may still be on its way to the followers.
+      // A status is a snapshot: followers may not have received the last writes yet.
       if (readsStatus && shown !== undefined) {
         await eventually('the status is the one shown', async () => {
           assertShown(JSON.parse(await runner.run(block.text)), shown);

@@ -1,4 +1,4 @@
-/** A region whose schema lacks what the log uses stops there and says so; upgraded, it goes on and misses nothing. */
+/** A region whose schema lacks what the log uses stops there and says so; upgraded, it continues and misses nothing. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

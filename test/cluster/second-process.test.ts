@@ -37,7 +37,7 @@ describe('a second process on a data directory', function () {
     });
   }
 
-  it('is refused with exit code 2 and the number of the first, and changes nothing there; the first goes on', async () => {
+  it('is refused with exit code 2 and the number of the first, and changes nothing there; the first continues', async () => {
     const directory = join(cluster.directory, 'eu-west');
     mkdirSync(join(directory, 'copy-7'));
     writeFileSync(join(directory, 'copy-7', 'data.mdb'), 'a copy that the first process serves');

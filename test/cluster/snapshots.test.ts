@@ -1,4 +1,4 @@
-/** Regions that lost their disk, joined late, or were killed on the way come back by a peer's snapshot, with everything. */
+/** Regions that lost their disk, joined late, or were killed on the way return by a peer's snapshot, with everything. */
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ function lines(cluster: Cluster, name: string, text: string): number {
 const statusOf = async (cluster: Cluster, region: string): Promise<RegionStatus> =>
   (await cluster.region<RegionStatus & Record<string, unknown>>(region, '/internal/status')).body;
 
-describe('a region comes back by a snapshot', function () {
+describe('a region recovers by a snapshot', function () {
   this.timeout(600_000);
   let cluster: Cluster;
   const told = new Acknowledged();
@@ -45,7 +45,7 @@ describe('a region comes back by a snapshot', function () {
     await fill(cluster, 12);
     for (let entity = 1; entity <= 8; entity++) await told.view(cluster, entity);
     await cluster.converged(LIMIT_MS);
-    // What comes back has to come from the regions: the stream could bring all of it otherwise.
+    // The stream is wiped, so that everything has to be fetched from the regions.
     await cluster.nats.restart({ wiped: true });
     await cluster.settled();
   });
@@ -59,7 +59,7 @@ describe('a region comes back by a snapshot', function () {
   });
 
   for (const victim of ['ap-south', 'us-east']) {
-    it(`${victim === 'us-east' ? 'the leader' : 'a follower'} has lost its disk while writes go on`, async () => {
+    it(`${victim === 'us-east' ? 'the leader' : 'a follower'} has lost its disk while writes continue`, async () => {
       const before = (await statusOf(cluster, 'eu-west')).durable;
       const stop = keepWriting(cluster, told);
       try {
@@ -105,7 +105,7 @@ describe('a region comes back by a snapshot', function () {
     assert.deepEqual(names.sort(), ['CURRENT', current].sort());
   });
 
-  it('the fetching region and the serving one are killed at random moments: it always ends with everything', async () => {
+  it('the fetching region and the serving one are killed at random times: it always ends with everything', async () => {
     const seed = Number(process.env.TIDAL_SEED ?? Math.floor(Math.random() * 1e9));
     console.log(`      seed ${seed}`);
     let state = seed;
@@ -146,7 +146,7 @@ describe('a region comes back by a snapshot', function () {
   });
 });
 
-describe('an old disk comes back from a backup', function () {
+describe('an old disk is restored from a backup', function () {
   this.timeout(600_000);
 
   it('while peers and stream are away: it serves its old truth, appends to no old origin, and later all have everything once', async () => {
@@ -177,7 +177,7 @@ describe('an old disk comes back from a backup', function () {
       assert.deepEqual([alone.ready, alone.durable], [true, old.durable]);
       const shown = await cluster.region<{ metadata: { title: string } }>('us-east', '/items/1');
       assert.deepEqual([shown.status, shown.body.metadata.title], [200, 'old truth']);
-      // Nobody can tell it that it still leads: it takes nothing, so nothing can be appended anywhere.
+      // Nothing confirms that it still leads: it accepts nothing, so nothing can be appended anywhere.
       const refused = await fetch(`${cluster.regionUrls.get('us-east')}/internal/writes`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

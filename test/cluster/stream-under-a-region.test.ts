@@ -1,5 +1,5 @@
 /**
- * The production receiver and shipper of two regions on a real nats-server that is killed, wiped, put back from an older copy,
+ * The production receiver and shipper of two regions on a real nats-server that is killed, wiped, restored from an older copy,
  * deleted, purged and paused under them. Their stores are in memory: the server is what is real here.
  */
 import assert from 'node:assert/strict';
@@ -169,7 +169,7 @@ describe('the stream under a region', function () {
     return { sender, receiver };
   }
 
-  it('made anew while the receiver was away, and grown beyond its offset: read from its first message (schedule 2)', async () => {
+  it('recreated while the receiver was away, and grown beyond its offset: read from its first message (schedule 2)', async () => {
     const batches = viewChain(x, 30);
     const { sender, receiver } = await running(batches.slice(0, 12));
     const idle = await restarted(receiver);
@@ -195,7 +195,7 @@ describe('the stream under a region', function () {
     assert.ok(receiver.subscriptions > subscriptions);
   });
 
-  it('an older copy of its volume is put back, with the same `created` and other messages under the same sequences (schedule 2)', async () => {
+  it('an older copy of its volume is restored, with the same `created` and other messages under the same sequences (schedule 2)', async () => {
     const batches = viewChain(x, 8);
     const copy = mkdtempSync(join(tmpdir(), 'tidal-nats-copy-'));
     try {
@@ -264,7 +264,7 @@ describe('the stream under a region', function () {
     assert.deepEqual([sender.fatal, receiver.fatal], [[], []]);
   });
 
-  it('away for longer than ten tries to connect: the connection comes back by itself, and shipping goes on (schedule 11)', async () => {
+  it('away for longer than ten tries to connect: the connection returns by itself, and shipping continues (schedule 11)', async () => {
     const batches = viewChain(x, 4);
     const { sender, receiver } = await running(batches.slice(0, 2));
     await server.kill();

@@ -28,7 +28,8 @@ describe('backup and restore in containers', function () {
       ...['--volume', `${volume}:/data`, '--volume', `${store}:/home/node`, name, ...command],
     ]);
 
-  // Without an init process both programs are number 1 of their container: LMDB's table of readers alone does not tell them apart.
+  // Without an init process both programs have process id 1 in their container: LMDB's table of readers alone does not
+  // distinguish them.
   for (const init of [[], ['--init']] as const) {
     it(`a running region's volume is refused${init.length > 0 ? '' : ', also under the same process number'}`, async () => {
       const run = ['run', '--detach', '--network', 'none', '--env', 'TIDAL_REGION=us-east'];

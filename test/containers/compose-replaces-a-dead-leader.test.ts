@@ -38,7 +38,7 @@ describe('automatic failover between containers', function () {
     assert.equal(body.failover, 'automatic');
   });
 
-  it('a leader killed under load is replaced by itself; it comes back as a follower and merges', async () => {
+  it('a leader killed under load is replaced by itself; it returns as a follower and merges', async () => {
     const [leader, { epoch }] = [await cluster.leader(), await cluster.status()];
     const told = await underWrites(cluster, async (writes) => {
       await cluster.kill(leader);
@@ -69,12 +69,12 @@ describe('automatic failover between containers', function () {
     await told.check(cluster);
   });
 
-  it('a router that loses its own network replaces nobody', async () => {
+  it('a router that loses its own network replaces no leader', async () => {
     const [leader, { epoch }] = [await cluster.leader(), await cluster.status()];
     const told = await underWrites(cluster, async (writes) => {
       const address = await cluster.address('router');
       await cluster.disconnect('router');
-      // Longer than a leader may be silent.
+      // Longer than a leader may be unresponsive.
       await eventually('the loss is told', () => writes.refused.length + writes.unknown.size > 0, 30_000);
       assert.equal((await cluster.get('/health')).status, 503);
       await cluster.reconnect('router', address);

@@ -1,6 +1,6 @@
 /**
- * Planned work on the containers, under 64 writers: `docker compose restart` of every service, and stop and start of all of
- * them; and a region that cannot start, which keeps nobody else from starting and says why.
+ * Planned work on the containers, under 64 writers: `docker compose restart` of every service, and stop and start of all of them;
+ * and a region that cannot start, which prevents no other from starting and reports the reason.
  */
 import assert from 'node:assert/strict';
 import { Workload } from '../harness/clients/workload.ts';
@@ -35,13 +35,13 @@ describe('docker compose', function () {
       } finally {
         await load.stop();
       }
-      // A writer with a key sends again until it is told; every write it sent is among the acknowledged ones by now.
+      // A writer with a key repeats until it is answered; all its writes are acknowledged by now.
       if (service !== 'router') assert.deepEqual([...load.failures], []);
       await load.told.check(cluster);
     });
   }
 
-  it('stop takes no leadership round and no minute, and start goes on where it was', async () => {
+  it('stop hands over no leadership and takes less than a minute, and start continues where it was', async () => {
     const cluster = shared();
     await cluster.settled();
     const relieved = async (): Promise<number> => {
@@ -104,7 +104,7 @@ describe('docker compose', function () {
     await cluster.settled();
   });
 
-  it('a container without an init hears a signal from its first moment on', async () => {
+  it('a container without an init handles signals from the start', async () => {
     const name = uniqueName('first-moment');
     try {
       await docker(['run', '--detach', '--name', name, await image(), 'region', '--region', 'us-east']);

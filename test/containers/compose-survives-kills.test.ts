@@ -10,7 +10,7 @@ describe('docker kill and start of', function () {
   this.timeout(120_000);
   const shared = sharedComposeCluster();
 
-  it('a follower: writes go on, and it replays what it missed', async () => {
+  it('a follower: writes continue, and it replays what it missed', async () => {
     const cluster = shared();
     const [follower] = await cluster.followers();
     const told = await underWrites(cluster, async (writes) => {
@@ -23,7 +23,7 @@ describe('docker kill and start of', function () {
     await told.check(cluster);
   });
 
-  it('NATS: writes go on as local, and reach every region once it is back', async () => {
+  it('NATS: writes continue as local, and reach every region once it is back', async () => {
     const cluster = shared();
     const told = await underWrites(cluster, async (writes) => {
       await cluster.kill('nats');
@@ -54,7 +54,7 @@ describe('docker kill and start of', function () {
     await told.check(cluster);
   });
 
-  it('the router: it comes back with the cluster as it is', async () => {
+  it('the router: it returns with the cluster as it is', async () => {
     const cluster = shared();
     const told = await underWrites(cluster, async (writes) => {
       await cluster.kill('router');

@@ -1,6 +1,6 @@
 /**
- * `docker network disconnect` of each container, under writes, and its return under another address: packets vanish
- * without a word, names stop resolving, and whoever kept the old address would never find it again.
+ * `docker network disconnect` of each container, under writes, and its return under another address: packets vanish silently,
+ * names stop resolving, and a client that kept the old address would never reach it again.
  */
 import assert from 'node:assert/strict';
 import type { Acknowledged } from '../harness/clients/acknowledged.ts';
@@ -29,7 +29,7 @@ describe('docker network disconnect, and connect under another address, of', fun
     await told.check(cluster);
   });
 
-  it('NATS: writes go on as local, and reach every region and the stream once it is back', async () => {
+  it('NATS: writes continue as local, and reach every region and the stream once it is back', async () => {
     const cluster = shared();
     const told = await underWrites(cluster, async (writes) => {
       const address = await cluster.address('nats');
@@ -48,7 +48,7 @@ describe('docker network disconnect, and connect under another address, of', fun
     await told.check(cluster);
   });
 
-  it('the leader: 503 or 504 meanwhile; another promoted by force; what both sides took is there once', async () => {
+  it('the leader: 503 or 504 meanwhile; another promoted by force; what both sides accepted exists once', async () => {
     const cluster = shared();
     const [leader, { epoch }] = [await cluster.leader(), await cluster.status()];
     const [successor] = await cluster.followers();
@@ -62,7 +62,7 @@ describe('docker network disconnect, and connect under another address, of', fun
       const promoted = await cluster.post('/cluster/promote', { region: successor, force: true });
       assert.deepEqual([promoted.status, promoted.body.leader], [200, successor], JSON.stringify(promoted.body));
       await more(writes);
-      // Nobody has told it.
+      // It does not know yet.
       await writeInside(cluster, leader, epoch, writes);
       await cluster.reconnect(leader, address);
       await more(writes);

@@ -1,4 +1,4 @@
-/** A container and its data volume removed, under writes, and made anew by `docker compose up`. */
+/** A container and its data volume removed, under writes, and recreated by `docker compose up`. */
 import assert from 'node:assert/strict';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { covers, parsePosition } from '../../shared/protocol/position.ts';
@@ -10,7 +10,7 @@ describe('the data volume lost of', function () {
   this.timeout(120_000);
   const shared = sharedComposeCluster();
 
-  it('a follower: it comes back empty, is not ready before it has caught up, and converges', async () => {
+  it('a follower: it returns empty, is not ready before it has caught up, and converges', async () => {
     const cluster = shared();
     const [follower] = await cluster.followers();
     const statusInside = async (): Promise<RegionStatus> =>
@@ -20,7 +20,7 @@ describe('the data volume lost of', function () {
       await more(writes);
       const held = parsePosition((await cluster.region(await cluster.leader())).position)!;
       assert.ok(held.size > 0);
-      // Up, but nobody can be asked yet: it may not take its empty log for the truth.
+      // It is up, but no peer can be asked yet: it must not treat its empty log as complete.
       await cluster.compose('create', '--no-build', '--no-recreate', follower);
       await cluster.disconnect(follower);
       await cluster.start(follower);
@@ -49,7 +49,7 @@ describe('the data volume lost of', function () {
     await told.check(cluster);
   });
 
-  it('NATS: stream and leadership record are made anew, the epoch rises, a region that was down meanwhile misses nothing', async () => {
+  it('NATS: stream and leadership record are recreated, the epoch grows, a region that was down meanwhile misses nothing', async () => {
     const cluster = shared();
     const [, away] = await cluster.followers();
     const promoted = await cluster.post('/cluster/promote', { region: (await cluster.followers())[0] });

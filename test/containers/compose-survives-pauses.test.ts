@@ -1,4 +1,4 @@
-/** `docker pause` of each container, under writes: a process that stands still, keeps its connections, and wakes up later. */
+/** `docker pause` of each container, under writes: a process that is paused, keeps its connections, and wakes up later. */
 import assert from 'node:assert/strict';
 import { freshEntity, more, underWrites } from '../harness/clients/under-writes.ts';
 import { sharedComposeCluster } from '../harness/containers/shared-compose-cluster.ts';
@@ -23,7 +23,7 @@ describe('docker pause and unpause of', function () {
     await told.check(cluster);
   });
 
-  it('NATS: writes go on as local, and reach every region once it wakes up', async () => {
+  it('NATS: writes continue as local, and reach every region once it wakes up', async () => {
     const cluster = shared();
     const told = await underWrites(cluster, async (writes) => {
       await cluster.pause('nats');
@@ -54,7 +54,7 @@ describe('docker pause and unpause of', function () {
     await told.check(cluster);
   });
 
-  it('the leader: 503 or 504 meanwhile, reads go on elsewhere, the same leader goes on when it wakes up', async () => {
+  it('the leader: 503 or 504 meanwhile, reads continue elsewhere, the same leader continues when it wakes up', async () => {
     const cluster = shared();
     const [leader, { epoch }] = [await cluster.leader(), await cluster.status()];
     const told = await underWrites(cluster, async (writes) => {

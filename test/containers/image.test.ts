@@ -44,7 +44,7 @@ describe('the image', function () {
     );
   });
 
-  it('brings the default schema and topology at the places over which one’s own are mounted', async () => {
+  it('has the default schema and topology at the paths over which one’s own are mounted', async () => {
     assert.equal(
       await inside('cat /srv/schema.yaml'),
       readFileSync(join(root, 'deploy/config/default-schema.yaml'), 'utf8'),

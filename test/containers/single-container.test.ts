@@ -57,7 +57,7 @@ describe('docker run, the whole cluster in one container', function () {
 
   const status = async (url: string): Promise<Status> => (await requestJson<Status>(`${url}/cluster/status`)).body;
 
-  it('serves the runbook’s commands, goes on after a kill where it was, and stops with exit code 0', async () => {
+  it('serves the runbook’s commands, continues after a kill where it was, and stops with exit code 0', async () => {
     const { name, url } = await run([], []);
     const runner = new BlockRunner(url);
     try {

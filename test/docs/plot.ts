@@ -20,7 +20,7 @@ const HEIGHT = 320;
 /** Of a step: what a value may be beyond a tick without asking for another one. */
 const TOLERANCE = 1e-3;
 const area = { left: 72, right: 560, top: 40, bottom: 262 };
-// Told apart without colour by their dashes.
+// Distinguished without colour by their dashes.
 const strokes = [
   ['#0b6bcb', ''],
   ['#c2410c', '7 3'],

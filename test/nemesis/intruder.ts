@@ -1,7 +1,7 @@
 /**
- * Somebody who can reach nats-server and the regions' own ports, past all wires, and sends what no part of the system would:
- * garbage on the stream, in the leadership key, and as requests. Nothing of it may be believed. What could pass for a
- * region's own message by all rules is not sent: nobody could tell it from one.
+ * An intruder that can reach nats-server and the regions' own ports, past all wires, and sends what no part of the system would:
+ * garbage on the stream, in the leadership key, and as requests. Nothing of it may be accepted. Messages that satisfy all rules
+ * of a region's own message are not sent, because they could not be distinguished.
  */
 import { connect, type NatsConnection } from 'nats';
 import { CHAIN_BYTES, chainHash, splitMessage } from '../../services/region/batch/batch.ts';

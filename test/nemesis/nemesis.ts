@@ -222,7 +222,7 @@ class Run {
     if (this.broken !== undefined) throw this.broken;
   }
 
-  /** A process that nobody killed must not have ended. */
+  /** A process that was not killed must not have ended. */
   private lookForTheDead(): void {
     for (const { ownEnds } of this.cluster.processes.values()) {
       if (ownEnds.length > 0) this.broken ??= new Error(ownEnds.join('\n'));
@@ -389,7 +389,7 @@ class Run {
     if (records >= 20 && refusedRecords.size === 0) throw new Error('no region has named a refused leadership record');
   }
 
-  /** An operator's request through one of the routers, whatever comes of it. */
+  /** An operator's request through one of the routers, whatever its outcome. */
   private async ask(path: string, body: object): Promise<void> {
     const url = drawOne(this.random, this.cluster.routerUrls);
     try {
@@ -404,7 +404,7 @@ class Run {
     }
   }
 
-  /** Whatever is still broken is mended: wires, processes, clocks, drills. */
+  /** Everything that is still broken is repaired: wires, processes, clocks, drills. */
   private async healAll(): Promise<void> {
     const { cluster } = this;
     this.note('all faults are healed');

@@ -154,7 +154,7 @@ export function drawPlan(options: PlanOptions): PlannedFault[] {
   return plan;
 }
 
-/** What nobody else may touch while it lasts. */
+/** What no other fault may use while it lasts. */
 export function resourcesOf(fault: Fault, processes: readonly string[]): readonly string[] {
   switch (fault.kind) {
     case 'kill':

@@ -1,4 +1,4 @@
-/** What a run of the nemesis came to. */
+/** The outcome of a run of the nemesis. */
 
 export interface NemesisReport {
   readonly seed: number;
@@ -6,7 +6,7 @@ export interface NemesisReport {
   readonly acknowledged: number;
   /** Keyed writes that were sent more than once. */
   readonly repeated: number;
-  /** Unkeyed writes whose outcome nobody was told. */
+  /** Unkeyed writes with an unknown outcome. */
   readonly unknown: number;
   /** Answers other than 200, and missing ones, by status and code. */
   readonly failures: ReadonlyMap<string, number>;

@@ -1,6 +1,6 @@
 /**
- * The plug is pulled at every commit of a checkpoint's pass, while events - among them copies of keyed writes - go on: what
- * the next start builds from shards and tail is what a naive count of the whole log says, and so it stays.
+ * Power fails at every commit of a checkpoint run, while events, duplicates of keyed writes among them, continue: what the next
+ * start builds from shards and tail is what a naive count of the whole log says, and so it stays.
  */
 import assert from 'node:assert/strict';
 import { type Batch, decodeBatch } from '../../services/region/batch/batch.ts';
@@ -52,7 +52,7 @@ function naive(wal: Wal): unknown {
   return described(ledger);
 }
 
-/** A region that takes a batch at every commit of a pass, and may lose its power at one of them. */
+/** A region that receives a batch at every commit of a run, and may lose its power at one of them. */
 class Drill {
   readonly clock = new ManualClock();
   readonly fatal: unknown[] = [];
@@ -95,7 +95,7 @@ class Drill {
     });
   }
 
-  /** Runs a pass; true when the power went at its commit number `crashAt`, counted from 1. Answers its commits, too. */
+  /** Runs a checkpoint; true if the power failed at its commit number `crashAt`, counted from 1. Returns its commits, too. */
   async pass(crashAt = Number.POSITIVE_INFINITY): Promise<{ crashed: boolean; commits: number }> {
     const { store, ingest } = this.region;
     let commits = 0;
@@ -141,7 +141,7 @@ describe('crashes during a checkpoint', function () {
   this.timeout(300_000);
 
   for (const seed of seeds) {
-    it(`at every commit of a first and of a second pass the state is that of the log (seed ${seed})`, async () => {
+    it(`at every commit of a first and of a second run the state is that of the log (seed ${seed})`, async () => {
       const dry = new Drill(seed);
       await dry.take(5);
       const first = await dry.pass();

@@ -67,7 +67,7 @@ interface Magnitude {
   readonly events: readonly (readonly [signal: string, weight: number, ageMs: number])[];
 }
 const item: fc.Arbitrary<Magnitude> = fc.record({
-  // Some are created after the moment that is asked for.
+  // Some are created after the read time.
   createdMs: fc.oneof(
     fc.integer({ min: AT_MS - 2e9, max: AT_MS + 1e7 }),
     // At the edge of an age gate.
@@ -185,7 +185,7 @@ describe('profiles of a schema, properties', () => {
     );
   });
 
-  it('a moment long before the signals, where decayed scores overflow, gives numbers that can be sent', () => {
+  it('a read time long before the signals, where decayed scores overflow, gives numbers that can be encoded', () => {
     const { catalog, ledger } = worldOf([{ createdMs: 0, metadata: {}, events: [['skip', 10_000_000, 0]] }]);
     const decayed = (weight: number): SignalTerm => {
       return { kind: 'signal', signal: 'skip', measure: { of: 'decayed' }, log: false, weight };

@@ -36,7 +36,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe('epochs', () => {
-  it('none is given to two regions while a disk remembers it, whoever is unresponsive and whatever copy of the key comes back', () => {
+  it('none is given to two regions while a disk remembers it, whichever is unresponsive and whatever copy of the key is restored', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 3, maxLength: 40, size: 'max' }), (steps) => {
         let key: Known = { leader: 'us-east', epoch: 1 };
@@ -60,7 +60,7 @@ describe('epochs', () => {
             const unresponsive = regions.some((region) => region !== key.leader && !answering.includes(region));
             key = { leader, epoch: nextEpoch({ highest: key.epoch, unresponsive, leader, regions }) };
           }
-          // Those who answer are told, and who leads accepts.
+          // Regions that answer learn the record, and the leader accepts.
           for (const region of answering) if (key.epoch >= disks.get(region)!.epoch) disks.set(region, key);
           if (!answering.includes(key.leader as (typeof regions)[number])) continue;
           const before = accepted.get(key.epoch) ?? key.leader;
@@ -72,12 +72,12 @@ describe('epochs', () => {
     );
   });
 
-  it('two regions are down, one is forced, accepts and dies, an older copy of the key comes back, another one is forced', () => {
+  it('two regions are down, one is forced, accepts and dies, an older copy of the key is restored, another one is forced', () => {
     const forced = (leader: string): number => nextEpoch({ highest: 1, unresponsive: true, leader, regions });
     assert.deepEqual(regions.map(forced), [1_000, 1_050, 1_100]);
   });
 
-  it('while everybody answers the next one is one more, or where that is reserved one of its own region', () => {
+  it('while all regions answer the next one is one more, or, if that is reserved, one of its own region', () => {
     let epoch = 1;
     const given: number[] = [];
     for (let count = 0; count < 1_100; count++) {
@@ -100,7 +100,7 @@ describe('epochs', () => {
     );
   });
 
-  it('a step beyond the bound is not believed, and above everything believed there is room for another epoch', () => {
+  it('a step beyond the bound is refused, and above every accepted epoch there is a number for another one', () => {
     for (const known of [0, 1, 7_000_000]) {
       assert.equal(epochRefusal(known + EPOCH_STEP_LIMIT, known), undefined);
       assert.match(epochRefusal(known + EPOCH_STEP_LIMIT + 1, known) ?? '', /beyond/);

@@ -65,7 +65,7 @@ describe('failover by two routers through any sequence of faults', () => {
         };
         const dead = new Set<string>();
         const beat = async (name: string): Promise<void> => {
-          // A process that is gone beats no more; one that is back beats again.
+          // A dead process sends no heartbeat; a restarted one does.
           const key = keys.key(`alive.${name}`);
           const cut = regions.get(name)?.isCut === true;
           if (!dead.has(name)) key.put({ region: name, cut, clockMs: clock.nowMs() });

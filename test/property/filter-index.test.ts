@@ -66,7 +66,7 @@ function assertSame(filterIndex: FilterIndex, scan: FilterIndex, filters: readon
   }
 }
 
-/** Filter index over a catalog, and the plain ones, told the same. */
+/** A filter index over a catalog, and the plain model, with the same changes. */
 class Both {
   readonly entities = new Entities();
   private readonly catalog = new Map<number, Metadata>();
@@ -81,7 +81,7 @@ class Both {
     const former = this.catalog.get(ordinal);
     this.catalog.set(ordinal, metadata);
     for (const each of [this.filterIndex, this.scan]) each.put(entity, metadata, former);
-    // As a start tells what was told of a change before its turn came.
+    // As a start indexes an item that changed before it was reached.
     if (entity % 3 === 0) this.filterIndex.put(entity, metadata, undefined);
   }
 
@@ -219,7 +219,7 @@ describe('filterIndex', () => {
         check();
         for (let count = 0; count < size; count++) (below(3) === 0 ? remove : put)(below(size));
         check();
-        // Bitmaps whose lowest members go and come back, until others have gone.
+        // Bitmaps whose lowest members are removed and added again, until others are removed.
         for (let entity = 0; entity < size / 2; entity++) remove(entity);
         for (let entity = 0; entity < 5; entity++) put(below(size));
         for (let entity = 0; entity < size / 2; entity++) put(entity);

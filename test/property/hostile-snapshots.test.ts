@@ -289,7 +289,7 @@ function changedKey([table, key]: Row): unknown {
   return drawOne(random, ['', `${key}x`, a, own]);
 }
 
-/** Changes one to three rows of it: their bytes, their values, their keys, or that they are there. */
+/** Changes one to three rows of it: their bytes, values or keys, or removes them. */
 async function harm(store: MemoryStore): Promise<string> {
   const rows = rowsOf(store);
   const what: string[] = [];

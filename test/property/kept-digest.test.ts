@@ -17,7 +17,7 @@ import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 
 const schema = schemaOf(['view', 'positive', 3_600], ['like', 'positive', 86_400]);
 
-/** Every look at it takes a while, so that counting is cut into the smallest slices. */
+/** Every read of the clock takes a while, so that counting is divided into the smallest slices. */
 class SlowClock extends ManualClock {
   private looks = 0;
 
@@ -109,7 +109,7 @@ describe('kept digest', () => {
     );
   });
 
-  it('goes with what a keyed copy retracts, at every position, in either order of two origins', async () => {
+  it('follows the retraction by a keyed duplicate, at every position, in either order of two origins', async () => {
     const clock = new ManualClock();
     const keyed = (from: number): Event[][] =>
       [0, 1, 2, 3].map((group) =>

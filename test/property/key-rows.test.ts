@@ -1,4 +1,4 @@
-/** Rows of the table of idempotency keys: whatever may be in the log comes back as it was, and damage is told. */
+/** Rows of the table of idempotency keys: they decode to what was encoded, and damage is detected. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { encodeCopies, KeyRow, type WriteCopy } from '../../services/region/wal/key-rows.ts';
@@ -12,7 +12,7 @@ const someTimeMs = fc.oneof(
   fc.constantFrom(0, TIME_LIMIT_MS),
 );
 
-/** Any copy there may be. */
+/** Any possible copy. */
 const someCopy = fc
   .record({
     origin: fc.constantFrom('us-east@aaaaaaaaaa', 'eu-west@bbbbbbbbbbbbb', `${'r'.repeat(32)}@${'z'.repeat(32)}`),
@@ -27,7 +27,7 @@ const someCopy = fc
     return { ...copy, acceptedMs, timeMs };
   });
 
-/** Parts of bulks: consecutive writes at consecutive places, accepted at moments that mostly go on. */
+/** Parts of bulks: consecutive writes at consecutive sequences, with mostly ascending acceptance times. */
 const somePart = fc
   .tuple(
     someCopy,
@@ -68,7 +68,7 @@ function bulk(count: number): WriteCopy[] {
 }
 
 describe('rows of idempotency keys', () => {
-  it('whatever is appended comes back, all of it and by write', () => {
+  it('whatever is appended is read back, all of it and by write', () => {
     fc.assert(
       fc.property(someAppends, (appends) => {
         const all = appends.flat(2);

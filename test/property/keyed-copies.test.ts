@@ -1,6 +1,6 @@
 /**
- * Copies of keyed writes in several origins: whatever order the origins come in, and however they interleave, each request
- * counts once and the bits are the same.
+ * Duplicates of keyed writes in several origins: in any order and interleaving of the origins, each request counts once and the
+ * bits are the same.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
@@ -96,7 +96,7 @@ const dealt = log.chain((origins) =>
   ),
 );
 
-describe('copies of keyed writes', () => {
+describe('duplicates of keyed writes', () => {
   it('end in the same bits in any interleaving: those of a reference that counts each request once', () => {
     let retracted = 0;
     fc.assert(
@@ -121,7 +121,7 @@ describe('copies of keyed writes', () => {
     assert.ok(retracted > 500, `${retracted} copies counted for a while and were retracted: enough to mean something`);
   });
 
-  it('what intake recalls is the copy that counts, and what it takes as new counts', () => {
+  it('what intake finds is the duplicate that counts, and what it accepts as new counts', () => {
     fc.assert(
       fc.property(log, fc.integer({ min: 0, max: 30 * DAY_MS }), (origins, laterMs) => {
         const all = origins.flat();

@@ -1,4 +1,4 @@
-/** A ledger written shard by shard while it changes, and read back, is the same ledger: now, and after whatever comes. */
+/** A ledger written shard by shard while it changes, and read back, is the same ledger: now, and after further events. */
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
@@ -14,7 +14,7 @@ const START_MS = 1_700_000_000_000;
 const CELL_END_MS = Math.floor(START_MS / (8 * HOUR_MS)) * 8 * HOUR_MS - 1;
 const schema = schemaOf(['view', 'positive', 3_600], ['like', 'positive', 86_400], ['share', 'positive', 77.7]);
 
-/** Past 2^32 in a bucket, and past 2^52 in a cell at its end. */
+/** Past 2^32 in a bucket, and past 2^52 in a decay bucket at its end. */
 const MANY = 2_000;
 
 /** `many` of the heaviest events at once bring sums beyond every limb. */
@@ -47,7 +47,7 @@ const step = fc.record({
 });
 const steps = fc.array(step, { minLength: 1, maxLength: 60 });
 
-/** What was added and not taken back yet, so that a retraction takes back what is there. */
+/** Events that were added and not retracted yet. */
 class Player {
   private readonly standing: Step[] = [];
 
@@ -85,7 +85,7 @@ function encodeAll(ledger: Ledger, limitPairs = 3): Map<number, Uint8Array> {
   const pass = ledger.pass();
   while (!pass.prepare(limitPairs));
   const shards = new Map(Array.from({ length: SHARDS }, (_, shard) => [shard, pass.encode(shard)]));
-  // What a ledger writes passes the check of shards that come from elsewhere.
+  // Written shards pass the check of received shards.
   for (const [shard, bytes] of shards)
     checkShard(shard, bytes, { hasSignal: (name) => schema.signals.has(name), events: 1e9 });
   return shards;
@@ -103,7 +103,7 @@ const hex = (shards: ReadonlyMap<number, Uint8Array>): string[] =>
 describe('ledger shards', function () {
   this.timeout(120_000);
 
-  it('what was written and read back half-way goes on as if it never had been', () => {
+  it('what was written and read back half-way continues as if it never had been', () => {
     fc.assert(
       fc.property(steps, steps, (before, after) => {
         const kept = createLedger({ schema });
@@ -128,7 +128,7 @@ describe('ledger shards', function () {
     );
   });
 
-  it('a shard written in the middle of a pass has everything that was there at that moment, and tells of what came after', () => {
+  it('a shard written in the middle of a run has everything up to then, and counts as changed by later events', () => {
     const entity = fc.integer({ min: 0, max: 400 });
     const event = fc.record({ entity, weight: fc.nat(5_000), timeMs: times.map((offset) => START_MS + offset) });
     fc.assert(

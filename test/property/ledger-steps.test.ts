@@ -23,7 +23,7 @@ type Step =
   /** Takes back one of the events that were added. */
   | { readonly do: 'retract'; readonly choice: number }
   | { readonly do: 'pack' }
-  /** The ledger is written, and what was read back goes on in its place. */
+  /** The ledger is written, read back, and replaced by the result. */
   | { readonly do: 'restart' }
   | { readonly do: 'describe' };
 

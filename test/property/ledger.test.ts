@@ -11,7 +11,7 @@ import { ReferenceLedger } from '../harness/region/state/reference-ledger.ts';
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const START_MS = 1_700_000_000_000;
-/** A short half-life exercises the cells, a long one what shares a cell. */
+/** A short half-life exercises several decay buckets, a long one a shared bucket. */
 const halfLives: Readonly<Record<string, number>> = { view: 3_600, like: 86_400, share: 77.7 };
 const schema = schemaOf(['view', 'positive', 3_600], ['like', 'positive', 86_400], ['share', 'positive', 77.7]);
 
@@ -83,7 +83,7 @@ describe('a ledger without its future', () => {
     );
   });
 
-  it('is the same however its events interleaved, comes back from its shards, and counts what comes next', () => {
+  it('is the same however its events interleaved, is restored from its shards, and counts later events', () => {
     fc.assert(
       fc.property(
         events.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length }))),
@@ -228,7 +228,7 @@ describe('ledger properties', () => {
     );
   });
 
-  it('tells different event sets apart', () => {
+  it('distinguishes different event sets', () => {
     fc.assert(
       fc.property(events, fc.nat(), (list, choice) => {
         const index = choice % list.length;
@@ -269,7 +269,7 @@ describe('ledger properties', () => {
     );
   });
 
-  it('counts no event after the moment that is asked for, or says within which minute or hour it cannot tell', () => {
+  it('counts no event after the requested time, or reports within which minute or hour it is not exact', () => {
     const spanMs = byWindow((window) => (window === 'all' ? Number.POSITIVE_INFINITY : windowSeconds[window] * 1_000));
     fc.assert(
       fc.property(events, fc.array(times, { minLength: 1, maxLength: 8 }), (list, offsets) => {

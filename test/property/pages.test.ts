@@ -18,8 +18,8 @@ const values = fc.oneof(
 const items = (maxLength: number) =>
   fc.uniqueArray(fc.record({ entity: fc.nat(10_000), score, values }), { selector: ({ entity }) => entity, maxLength });
 /**
- * Some that use up all letters at once, many with one letter, others with a value of their own: what is passed over on the first
- * page fills the second one before it comes as far.
+ * Some that use up all letters at once, many with one letter, others with a value of their own: what is skipped on the first page
+ * fills the second one before it comes as far.
  */
 const shaped = fc
   .tuple(fc.integer({ min: 1, max: 4 }), fc.array(fc.constantFrom(...'abcde'), { maxLength: 60 }), fc.nat(30))
@@ -32,7 +32,7 @@ const shaped = fc
 const limit = fc.integer({ min: 1, max: 12 });
 const count = fc.integer({ min: 1, max: 4 });
 
-/** The place a client comes back to. */
+/** The page start that a client continues from. */
 function handedOut(page: Page): PagePosition | undefined {
   if (page.next === undefined) return undefined;
   const read = cursors.read(cursors.write(['query'], 1, page.next), ['query']);
@@ -61,7 +61,7 @@ describe('pages', () => {
     );
   });
 
-  it('that are diverse are those of a greedy pass over what earlier ones left, each item once', () => {
+  it('that are diverse are those of a greedy scan of the items that earlier ones left, each item once', () => {
     fc.assert(
       fc.property(fc.oneof(items(100), shaped), limit, count, (list, limit, count) => {
         const valuesByEntity = new Map(list.map(({ entity, values }) => [entity, values]));
@@ -196,7 +196,7 @@ describe('pages', () => {
     assert.deepEqual([page.items, page.relaxed, page.next?.rest], [list.slice(0, 20), true, list[19]]);
   });
 
-  it('stay full and show each item once where a place cannot name all kinds: such pages go by rank', () => {
+  it('stay full and show each item once if a page start cannot name all kinds: such pages are in order of rank', () => {
     const sizes = fc.record({ seed: fc.integer(), limit: fc.integer({ min: 20, max: 200 }), popular: fc.nat(10) });
     fc.assert(
       fc.property(sizes, ({ seed, limit, popular }) => {

@@ -140,7 +140,7 @@ describe('bounds of the built-in profiles', () => {
     );
   });
 
-  it('hidden_gems: of an item that nobody is against the bound is the score, however many have seen it', () => {
+  it('hidden_gems: for an item without negative opinions the bound is the score, whatever its views', () => {
     for (const approving of [0, 1, 7, 1_000]) {
       for (const views of [0, 90, 9_990]) {
         const { score, bound } = opinions('hidden_gems', approving, 0, views);

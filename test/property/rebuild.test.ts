@@ -1,4 +1,4 @@
-/** Indexes that were built at once are those that were told one item after another, whatever happens to them later. */
+/** Indexes from a bulk build equal those that were filled item by item, also after later changes. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Filter } from '../../services/region/filter/filter.ts';
@@ -165,7 +165,7 @@ function assertSame(built: Indexes, told: Indexes, asked: readonly (readonly Fil
   }
 }
 
-/** Items as a start finds them: in the catalog, and told to nobody. */
+/** Items as at a start: in the catalog, and not indexed. */
 function loaded(
   items: ReadonlyMap<number, Metadata>,
   rebuild: HeldRebuild,
@@ -186,7 +186,7 @@ const changes = fc.array(fc.tuple(fc.integer({ min: 1, max: 60 }), fc.option(met
 });
 
 describe('indexes built at once', () => {
-  it('are those that were told, and stay so: with changes while they are built, while they are adopted, and later', async () => {
+  it('equal those that were filled item by item, and stay equal: with changes while they are built, while they are adopted, and later', async () => {
     await fc.assert(
       fc.asyncProperty(
         items,
@@ -202,7 +202,7 @@ describe('indexes built at once', () => {
           const { indexes, ordinals } = loaded(live, rebuild);
           const { catalog, filterIndex, text } = indexes;
           const building = rebuild.begun ? { rebuild, ordinals } : undefined;
-          // One step a slice, so that what comes in between comes at any point.
+          // One step a slice, so that changes occur at any point.
           let ms = 0;
           clock.monotonicMs = () => ms++ * 6;
           const indexing = new ItemIndexing({ clock, log: silentLog, catalog, filterIndex, text, building });
@@ -269,7 +269,7 @@ describe('metadata read without objects', () => {
 });
 
 describe('sets made at once', () => {
-  it('are those that grew, and go on as they do', () => {
+  it('equal grown ones, and continue in the same way', () => {
     const ordinals = fc.uniqueArray(fc.integer({ min: 0, max: 4_000 }), { maxLength: 300, size: 'max' });
     fc.assert(
       fc.property(ordinals, fc.array(fc.integer({ min: 0, max: 4_000 })), (members, more) => {

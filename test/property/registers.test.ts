@@ -1,4 +1,4 @@
-/** The catalog's registers: what is live is a function of the set of events, not of their order or their copies. */
+/** The catalog's registers: what is live is a function of the set of events, not of their order or repetition. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { OrdinalSet } from '../../services/region/state/catalog/ordinal-set.ts';
@@ -132,7 +132,7 @@ describe('catalog registers', () => {
     );
   });
 
-  it('what it tells the indexes after each event adds up to what is live', () => {
+  it('the changes it passes to the indexes after each event add up to the live items', () => {
     fc.assert(
       fc.property(
         history.chain((events) => fc.shuffledSubarray(events, { minLength: events.length })),

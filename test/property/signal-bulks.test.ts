@@ -31,7 +31,7 @@ function stamped({ e, s, w, t }: WireSignal, hlc: number): Event {
   return { kind: 'signal', hlc, entity: e, signal: s, weight: w, timeMs: Math.min(t ?? acceptedMs, acceptedMs) };
 }
 
-/** The columns of a batch, told as its events are, clock values apart. */
+/** The columns of a batch as events, without clock values. */
 function told({ signals }: Batch): unknown {
   assert.ok(signals !== undefined, 'a batch of signals has columns');
   return wireSignals(signals);

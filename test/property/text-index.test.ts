@@ -112,7 +112,7 @@ function model(live: ReadonlyMap<number, Metadata>, asked: string): { entity: nu
 const all = (index: TextIndex, asked: string, selection?: Selection) =>
   index.rank(asked, selection).after(undefined, 1_000);
 
-describe('text index, whatever came before', () => {
+describe('text index, after any history', () => {
   it('answers as a fresh index of the live documents in any order does, bit for bit', () => {
     fc.assert(
       fc.property(
@@ -246,7 +246,7 @@ describe('queries of words alone', () => {
         arbitrary: fc.constantFrom('+', '-', ':', '^2', '~1', '*', '\\', '"', '\t', 'é', '\u212a', '.', "'"),
       },
     );
-    /** What a query stands for, or why it is refused. */
+    /** The clauses of a query, or why it is refused. */
     const meaning = (asked: string): unknown => {
       try {
         return index.expand(asked);
@@ -268,7 +268,7 @@ describe('queries of words alone', () => {
     assert.ok(plain > 30, `${plain} were words alone`);
   });
 
-  it('are told from all that has another meaning', () => {
+  it('are distinguished from everything with another meaning', () => {
     const { lexicon } = new MemoryTextIndex({ schema, entities: new Entities() }).index;
     assert.deepEqual(lexicon.plainTerms('jazz the piano', 3), [-1, -1]);
     assert.equal(lexicon.plainTerms('jazz the piano', 2), undefined);
@@ -279,7 +279,7 @@ describe('queries of words alone', () => {
 });
 
 describe('vocabulary', () => {
-  /** A vocabulary whose words are the places of texts in a list. */
+  /** A vocabulary whose words are the indexes of texts in a list. */
   const vocabularyOf = () => {
     const texts: string[] = [];
     const vocabulary = new Vocabulary((word) => texts[word]!);

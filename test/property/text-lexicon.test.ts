@@ -86,7 +86,7 @@ describe('table of strings', () => {
   });
 
   it('is a map when strings are in each other’s way', () => {
-    // Home in one of the table's first places, as the table grows too.
+    // Home in one of the table's first slots, also after the table has grown.
     const crowded = Array.from({ length: 400_000 }, (_, i) => `w${i.toString(36)}`).filter(
       (text) => (homeOf(text) & 0xfff0) === 0,
     );

@@ -93,7 +93,7 @@ describe('text scoring: every way gives the same answer', () => {
           assert.deepEqual(ranking.after(undefined, limit), expected.slice(0, limit), `${name}, first ${limit}`);
           assert.equal(ranking.total, expected.length, name);
         }
-        // From any place on, also one where nobody stands.
+        // From any key on, also one without an entry.
         const ranking = text.rank(query, selection);
         for (const at of [0, 1, 7, 500]) {
           const key = expected[at] ?? { entity: 1, score: 0.5 };
@@ -119,7 +119,7 @@ describe('text scoring: every way gives the same answer', () => {
   };
   const documents = (word: string): number => text.rank(word).total;
 
-  it('a page looks at no more than its query was charged for', () => {
+  it('a page does no more work than its query was charged for', () => {
     // A lookup is charged as 20 postings; where looking up candidates was not enough, all is passed after it.
     for (const query of queries) {
       for (const [name, selection] of selections) {
@@ -130,7 +130,7 @@ describe('text scoring: every way gives the same answer', () => {
     }
   });
 
-  it('a page that passes over many goes through the matches once more, and not again', () => {
+  it('a page that skips many scans the matches a second time, but not a third', () => {
     const once = documents('word0') + documents('word1');
     const before = text.scoring.work.postings;
     const ranking = text.rank('word0 word1');

@@ -1,4 +1,4 @@
-/** The best-first search answers exactly what scoring every item answers, whatever the ledger, the moment and the filter. */
+/** The best-first search answers exactly what scoring every item answers, whatever the ledger, the read time and the filter. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { formulas, profileScorer, type ScoredProfile } from '../../services/region/rank/profiles.ts';
@@ -24,7 +24,7 @@ const schema = schemaOf(
   ['skip', 'negative', 86_400],
 );
 
-/** One item's worth of what happens, and what comes between: time that passes, feeds that are read. */
+/** One step for one item, or between items: time that passes, feeds that are read. */
 type Step =
   | { readonly do: 'put'; readonly entity: number; readonly ageMs: number }
   | { readonly do: 'remove'; readonly entity: number }
@@ -45,7 +45,7 @@ type Step =
       readonly window: (typeof windows)[number];
       readonly limit: number;
       readonly atAgoMs: number;
-      /** Whether events after the moment are left out. */
+      /** Whether events after the read time are excluded. */
       readonly past: boolean;
       /** Of a selection: entities that leave this remainder; undefined: all. */
       readonly divisor: number | undefined;
@@ -121,7 +121,7 @@ class World {
     });
   }
 
-  /** The ledger as it is read back from its shards, over the items that are there. */
+  /** The ledger as it is read back from its shards, over the present items. */
   private restart(): void {
     const pass = this.ledger.pass();
     while (!pass.prepare(1_000));
@@ -203,7 +203,7 @@ class World {
 }
 
 describe('top-k', () => {
-  it('is what scoring every item gives, at every moment, for every profile, page and selection', () => {
+  it('is what scoring every item gives, at any time, for every profile, page and selection', () => {
     fc.assert(
       fc.property(steps, (list) => {
         const world = new World();
@@ -231,7 +231,7 @@ describe('top-k', () => {
     );
   });
 
-  it('looks at few of many items, also after the head of the ranking went quiet', () => {
+  it('scores few of many items, also after the head of the ranking became quiet', () => {
     const world = new World();
     const random = seededRandom(7);
     const items = 60_000;

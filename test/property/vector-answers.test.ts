@@ -31,7 +31,7 @@ const step = fc.oneof(
 );
 
 describe('answers of the vector index', () => {
-  it('are true at the moment they are given', async () => {
+  it('are correct when they are returned', async () => {
     let answers = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 80 }), async (steps) => {

@@ -17,7 +17,7 @@ function cosine(a: Vector, b: Vector): number {
   return lengths === 0 ? 0 : (a[0] * b[0] + a[1] * b[1] + a[2] * b[2]) / lengths;
 }
 
-describe('vector index, whatever came before', () => {
+describe('vector index, after any history', () => {
   itWithGraphs('answers with the similarities of the live vectors only, by scan and by graph', () => {
     fc.assert(
       fc.property(

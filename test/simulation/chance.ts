@@ -1,4 +1,6 @@
-/** All chance of a run, from its seed: sfc32. Forks by name, so that one part's draws never move another's. */
+/**
+ * All randomness of a run, from its seed: sfc32. Generators are forked by name, so that one part's draws never affect another's.
+ */
 import type { Random } from '../../shared/kernel/kernel.ts';
 
 export class Chance implements Random {
@@ -64,7 +66,7 @@ export class Chance implements Random {
     return choices.at(-1)![0];
   }
 
-  /** Waiting times of what happens at random moments, ms. */
+  /** Waiting times of what happens at random times, ms. */
   exponential(meanMs: number): number {
     return -Math.log(1 - this.fraction()) * meanMs;
   }

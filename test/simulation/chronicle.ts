@@ -1,6 +1,6 @@
 /**
- * Everything that ever reached a disk, of all regions together: what answers, states and positions are judged by. It is
- * told of flushes by the stores and knows nothing of the code under test but the format of a batch.
+ * Everything that ever reached a disk, of all regions together: answers, states and positions are judged by it. The stores report
+ * flushes to it, and of the code under test it only knows the format of a batch.
  */
 
 import { type Batch, chainHash, decodeBatch, NO_PREDECESSOR } from '../../services/region/batch/batch.ts';
@@ -77,7 +77,7 @@ export class Chronicle {
     return opened;
   }
 
-  /** Nobody knows any more of an epoch above this one: whoever led it, it may be given again. */
+  /** No region remembers an epoch above this one any more: it may be given again. */
   forgetLeaders(remembered: number): void {
     for (const epoch of this.leaders.keys()) if (epoch > remembered) this.leaders.delete(epoch);
   }
@@ -121,8 +121,8 @@ function readable(bytes: Uint8Array): Batch {
 }
 
 /**
- * What the clients of a run put into an event so that it can be told from every other: the weight of a signal, the title
- * of an item, the first value of an embedding. A delete has nothing but its item and whether it has a key.
+ * What the clients of a run put into an event to distinguish it from every other: the weight of a signal, the title of an item,
+ * the first value of an embedding. A delete has nothing but its item and whether it has a key.
  */
 export function tagOf(event: Event): string {
   switch (event.kind) {

@@ -1,6 +1,6 @@
 /**
- * Clients: they write, read what they wrote, send keyed requests again while the outcome is unknown, and judge each answer
- * as it comes. What they put into a write tells it from every other.
+ * Clients: they write, read what they wrote, send keyed requests again while the outcome is unknown, and judge each answer as it
+ * comes. The contents of a write distinguish it from every other.
  */
 
 import type { HttpReply } from '../../shared/http/http-pool.ts';
@@ -12,7 +12,7 @@ import { referenceItem } from './reference.ts';
 import { Violation } from './violation.ts';
 import { regionNames, routerNames, type World } from './world.ts';
 
-/** Longer than any promise of an answer: 10 s held and 10 s under way; a read asks up to three regions, 10 s each. */
+/** Longer than any promise of an answer: 10 s held and 10 s in progress; a read asks up to three regions, 10 s each. */
 const ANSWER_LIMIT_MS = 35_000;
 const KEYED_ATTEMPTS = 12;
 
@@ -39,7 +39,7 @@ export interface Pace {
   readonly keyed: number;
   readonly bulk: number;
   readonly durabilityStream: number;
-  /** Of keyed writes that were acknowledged: sent again all the same. */
+  /** Acknowledged keyed writes that are sent again. */
   readonly again: number;
   /** Entities that are written and read. */
   readonly items: number;
@@ -87,7 +87,7 @@ export class Client {
     world.promises.add(write);
     for (let attempt = 1; ; attempt++) {
       const before = write.outcome;
-      // While an attempt is under way nothing is certain but what was acknowledged.
+      // While an attempt is in progress nothing is certain but what was acknowledged.
       if (before !== 'acknowledged') write.outcome = 'open';
       const outcome = await this.send(request, write);
       if (before !== 'acknowledged') write.outcome = worse(before, outcome);

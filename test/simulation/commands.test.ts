@@ -1,4 +1,6 @@
-/** `npm run sim` and `npm run sim:mutants` end when they are told to, say what they know by then, and leave nothing behind. */
+/**
+ * `npm run sim` and `npm run sim:mutants` end when they are interrupted, report what they know by then, and leave nothing behind.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -40,7 +42,7 @@ async function interrupted({ child }: Command): Promise<number | null> {
   return code;
 }
 
-/** Whether anybody is left in the group. */
+/** Whether any process is left in the group. */
 function groupLives(pid: number): boolean {
   try {
     process.kill(-pid, 0);

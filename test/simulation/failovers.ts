@@ -1,7 +1,7 @@
 /**
- * Automatic failover replaces who gives no sign of life, and nobody else: a router whose own network is broken replaces
- * nobody, and a leader that is partitioned by a drill is not silent. Judged by what the leaders themselves wrote into the
- * control bucket, not by what a router made of it.
+ * Automatic failover replaces only an unresponsive leader: a router whose own network is broken replaces none, and a leader that
+ * is partitioned by a drill is not unresponsive. Judged by what the leaders themselves wrote into the control bucket, not by what
+ * a router made of it.
  */
 
 import type { Alive } from '../../shared/leadership/leadership.ts';
@@ -11,7 +11,7 @@ import { Violation } from './violation.ts';
 
 /** What a router reads is at most this old when it decides: a request without an answer by then says nothing. */
 const REQUEST_MS = 2_000;
-/** From the decision to the drain of the candidate: every region was asked once more. */
+/** From the decision to the drain of the candidate: every region was asked again. */
 const ASKED_MS = 2_100;
 const SLACK_MS = 100;
 const REMEMBERED_MS = 60_000;
@@ -23,7 +23,7 @@ interface Beat {
 
 export interface FailoversOptions {
   readonly nowMs: () => number;
-  /** How long a leader must be silent. */
+  /** How long a leader must be unresponsive. */
   readonly afterMs: number;
   readonly machine: (name: string) => Machine | undefined;
 }
@@ -66,7 +66,7 @@ export class Failovers {
     if (leader === undefined) throw new Violation('who leads is in the topology', `${router} replaced ${String(from)}`);
     if (decidedMs === undefined) return;
     const sinceMs = decidedMs - ASKED_MS - afterMs;
-    // Who stood still decided longer ago than it seems.
+    // A paused router decided longer ago than it seems.
     if (this.disturbedMs >= sinceMs || machine(router)!.stoodStillMs >= sinceMs) return;
     const beats = this.beats.get(leader.name) ?? [];
     const before = beats.findLastIndex(({ atMs }) => atMs <= sinceMs);

@@ -1,6 +1,6 @@
 /**
- * Everything that goes wrong in a run, drawn from the seed before it begins: a list of faults, each with its moment and all
- * it needs, so that any of them can be left out and the rest stays what it is (`shrink.ts`).
+ * The faults of a run, drawn from the seed before it begins: a list, each with its time and all its parameters, so that any of
+ * them can be omitted and the rest stays the same (`shrink.ts`).
  */
 import type { Chance } from './chance.ts';
 import type { Into } from './intruder.ts';
@@ -40,7 +40,7 @@ export type FaultEvent = At &
         readonly forMs: number;
       }
     | { readonly kind: 'isolate'; readonly who: string; readonly forMs: number }
-    /** Nothing passes between these and all others. */
+    /** No messages pass between these and all others. */
     | { readonly kind: 'split'; readonly side: readonly string[]; readonly forMs: number }
     | { readonly kind: 'broker down'; readonly forMs: number }
     | { readonly kind: 'broker paused'; readonly forMs: number }
@@ -66,11 +66,11 @@ export type FaultEvent = At &
     /** The last disk that was lost was only taken out. */
     | { readonly kind: 'disk put back'; readonly who: string; readonly backMs: number }
     | { readonly kind: 'disk restored'; readonly who: string; readonly ageMs: number; readonly backMs: number }
-    /** An operator says that the disks that no region runs on will not come back. */
+    /** An operator says that the disks that no region runs on will not return. */
     | { readonly kind: 'disks retired'; readonly by: string }
-    /** Every clock goes on by days, as if nothing had happened in them. */
+    /** Every clock advances by days, without events in them. */
     | { readonly kind: 'days pass'; readonly days: number }
-    /** What is sent from one to another reaches a third instead: an address that was copied or given to somebody else. */
+    /** Messages from one to another reach a third instead: an address that was copied or reassigned. */
     | {
         readonly kind: 'wrong address';
         readonly from: string;
@@ -79,9 +79,9 @@ export type FaultEvent = At &
         readonly forMs: number;
       }
     | { readonly kind: 'second process'; readonly who: string; readonly forMs: number }
-    /** Before anything runs: every disk has the origins of many terms gone by. */
+    /** Before anything runs: every disk has the origins of many former terms. */
     | { readonly kind: 'old origins'; readonly count: number; readonly trimmed: boolean }
-    /** Somebody who is no part of the system; `draw` decides what it is. */
+    /** An intruder; `draw` decides what it sends. */
     | { readonly kind: 'garbage published'; readonly into: Into; readonly draw: number; readonly absurd: boolean }
     | { readonly kind: 'garbage key'; readonly key: string; readonly draw: number }
     | { readonly kind: 'garbage posted'; readonly who: string; readonly draw: number }
@@ -95,9 +95,9 @@ export type FaultEvent = At &
       }
     /** A client sends a signal under a key; the same one again where the key was used before. */
     | { readonly kind: 'keyed signal'; readonly by: string; readonly key: string }
-    /** Once all is well the disk of the leader is full, and somebody promotes another region. */
+    /** Once all is well the disk of the leader is full, and another region is promoted. */
     | { readonly kind: 'full disk hands over' }
-    /** Once all is well the leader is told to stop, and hands over before it does. */
+    /** Once all is well the leader receives SIGTERM, and hands over before it stops. */
     | { readonly kind: 'leader stops' }
     /** Once all is well, nothing happens for a while; then every region dies. */
     | { readonly kind: 'quiet end'; readonly forMs: number }
@@ -228,7 +228,7 @@ function followUps(chance: Chance, fault: FaultEvent): FaultEvent[] {
   }
   if (fault.kind === 'promote' && !fault.force) {
     // The target stops in the middle of the handover, for longer than the old leader would like to wait; or the old leader
-    // has writes under way that take their time.
+    // has writes in progress that take their time.
     const pause = chance.fork(`pause at ${fault.atMs}`);
     if (pause.chance(0.5)) {
       const atMs = fault.atMs + Math.round(pause.between(25, 75));

@@ -1,7 +1,7 @@
 /**
  * Planned promotions leave nothing behind: when the record names the new leader, it has on its disk what the old one has of the
- * old epoch, and no disk gets anything of that epoch afterwards - unless an older copy of the bucket is put back: one that was made
- * before a promotion takes the promotion back, and one that was made during a handover which was taken back since, that.
+ * old epoch, and no disk gets anything of that epoch afterwards - unless an older copy of the bucket is restored: one from before
+ * a promotion reverts the promotion, and one from a handover that was rolled back since reverts the roll-back.
  */
 import type { Leadership } from '../../shared/leadership/leadership.ts';
 import { Violation } from './violation.ts';

@@ -10,7 +10,7 @@ import type { RegionMachine } from './region-machine.ts';
 import { Violation } from './violation.ts';
 
 export class Holdings {
-  /** The stream has lost its end at some time: its sequences are no names any more. */
+  /** The stream has lost its end at some time: its sequences are ambiguous. */
   renumbered = false;
   private readonly broker: MemoryBroker;
   private readonly regions: () => readonly RegionMachine[];
@@ -23,7 +23,7 @@ export class Holdings {
     this.regions = regions;
   }
 
-  /** Nobody who has this message has anything. */
+  /** A message without batches. */
   isGarbage(message: StreamMessage): void {
     this.contents.set(message, []);
   }

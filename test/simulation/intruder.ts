@@ -1,7 +1,7 @@
 /**
- * Somebody who is no part of the system and reaches all of its inner doors: publishes to the stream, writes into the control
- * bucket, posts to a region's own port. Nothing of it is true, so nothing of it may have an effect; a program of another
- * release, or a bug of this one, does the same.
+ * An intruder with access to all internal interfaces: it publishes to the stream, writes into the control bucket, posts to a
+ * region's own port. Nothing of it is valid, so nothing of it may have an effect; a program of another release, or a bug of this
+ * one, does the same.
  */
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { drawGarbage, type Garbage, rawBatch, rawSignal, type Target } from '../harness/hostile/garbage.ts';
@@ -15,7 +15,7 @@ import { regionNames, type World } from './world.ts';
 const YEAR_MS = 365 * 86_400_000;
 const HIGHEST = 2 ** 53 - 1;
 
-/** Of an origin there is, or of one nobody opened. */
+/** Of an existing origin, or of one that was never opened. */
 export type Into = 'the present origin' | 'an old origin' | 'a forged origin';
 
 /** `absurd`: whole and well-formed, of a clock or an epoch that cannot be. */
@@ -42,7 +42,7 @@ function targetOf(chance: Chance, origin: Origin | undefined): Target {
   return { origin: origin.name, epoch: origin.epoch, first: origin.events.length + 1, chain: origin.chain };
 }
 
-/** Whole and well-formed, with an epoch or a clock that cannot be, or in the place of what follows another batch. */
+/** Whole and well-formed, with an epoch or a clock that cannot be, or in place of what follows another batch. */
 function absurd(world: World, chance: Chance, present: Origin | undefined): Garbage {
   const { origin, epoch = 1, first = 1, chain } = targetOf(chance, present);
   const highest = Math.max(...[...world.chronicle.origins.values()].map((known) => known.epoch), epoch);

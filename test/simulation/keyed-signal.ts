@@ -26,7 +26,7 @@ export async function sendKeyedSignal(world: World, { by, key }: KeyedSignal): P
     if (statusCode !== 200) return;
     world.check(() => void promises.acknowledged(write, (JSON.parse(text) as { position: string }).position));
   } catch {
-    // It is sent again, or was: nobody knows.
+    // Whether it is, or was, sent again is unknown.
   }
 }
 

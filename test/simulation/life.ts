@@ -1,9 +1,9 @@
 /**
- * One incarnation of a process: from its start to its end. Everything it has of the world - clock, chance, store, stream,
- * keys, calls - goes through here, so that once it is dead nothing of it runs or reaches anybody any more.
+ * One incarnation of a process: from its start to its end. Its whole access to the world (clock, randomness, store, stream, keys,
+ * calls) goes through here, so that once it is dead nothing of it runs or has an effect.
  *
- * It may die at any of its effects: before the effect, or right after it and before anything that follows in the same
- * step. Between two effects a process only changes its own memory, so that these are all the moments that differ.
+ * It may die at any of its effects: before the effect, or right after it and before anything that follows in the same step.
+ * Between two effects a process only changes its own memory, so that these are all the points that differ.
  */
 import type { Store, StoreCopy, StoreHome } from '../../services/region/store/store.ts';
 import type { Clock, Timer } from '../../shared/kernel/kernel.ts';
@@ -27,7 +27,7 @@ export interface LifeOptions {
   /** Something threw where nothing may. */
   readonly onUncaught: (error: unknown) => void;
   readonly onEnd: () => void;
-  /** It goes on after it stood still for so long. */
+  /** Called when it resumes after a pause of this length. */
   readonly onThaw?: (stoodMs: number) => void;
 }
 
@@ -38,10 +38,10 @@ export class Life {
   alive = true;
   /** Effects so far. */
   effects = 0;
-  /** It has read the leadership record, or heard from a region that stands in for it. */
+  /** It has read the leadership record, or a region's report in its place. */
   confirmed = false;
   wasFrozen = false;
-  /** When it last stood still, virtual ms. */
+  /** Time of its last pause, virtual ms. */
   stoodStillMs = Number.NEGATIVE_INFINITY;
   private readonly options: LifeOptions;
   private frozenMs = 0;
@@ -65,7 +65,7 @@ export class Life {
     this.death = { left: effect, after };
   }
 
-  /** Stops it as it is, as a debugger or a paused container does; what comes meanwhile waits. */
+  /** Freezes it, as a debugger or a paused container does; received messages wait. */
   freeze(): void {
     this.wasFrozen = true;
     if (this.frozen === undefined) this.frozenMs = this.options.scheduler.nowMs;
@@ -258,7 +258,7 @@ export class Life {
     };
   }
 
-  /** `onRead` is told when there is such a key and it was read. */
+  /** `onRead` is called if there is such a key and it was read. */
   control(control: Control, onRead?: () => void): Control {
     return {
       read: async () => {

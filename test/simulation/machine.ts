@@ -15,7 +15,7 @@ import { type DeathAt, Life } from './life.ts';
 import { Violation } from './violation.ts';
 import type { Limits, World } from './world.ts';
 
-/** Between the end of a process and its next start, where nobody says otherwise: whoever watches it starts it again. */
+/** Between the end of a process and its next start, by default: its supervisor restarts it. */
 const RESTART_MS = 1_000;
 /** An orderly stop that takes longer is a kill. */
 const STOP_LIMIT_MS = 15_000;
@@ -55,7 +55,7 @@ export abstract class Machine {
     this.clockSetMs = this.world.scheduler.nowMs;
   }
 
-  /** Whether its clock was right, and its process ran, from that moment until now. */
+  /** Whether its clock was right, and its process ran, from then until now. */
   toldTimeSince(sinceMs: number): boolean {
     const { life } = this;
     if (life === undefined || life.standsStill || life.stoodStillMs >= sinceMs) return false;
@@ -67,7 +67,7 @@ export abstract class Machine {
     return this.client;
   }
 
-  /** When its process last stood still, virtual ms. */
+  /** Time of the last pause of its process, virtual ms. */
   get stoodStillMs(): number {
     return this.life?.stoodStillMs ?? Number.NEGATIVE_INFINITY;
   }
@@ -86,7 +86,7 @@ export abstract class Machine {
     if (this.up) return;
     const leftMs = this.downUntilMs - world.scheduler.nowMs;
     if (leftMs > 0) {
-      // It was told to stay away for longer while it was gone.
+      // Its restart was postponed while it was down.
       world.scheduler.after(leftMs, () => this.start());
       return;
     }
@@ -153,7 +153,7 @@ export abstract class Machine {
   /** Ends in order what the process does; resolves when it has. */
   protected abstract stopping(): Promise<void>;
   protected abstract stopped(): void;
-  /** Its process goes on. */
+  /** Its process resumes. */
   protected thawed(_stoodMs: number): void {}
 
   /** Kills the process now, or at one of its next effects. */

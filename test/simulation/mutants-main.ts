@@ -65,7 +65,7 @@ interface Target {
   readonly results: (Found | undefined)[];
 }
 
-/** A copy of the build with the mutant in it; answers its folder. */
+/** Makes a copy of the build with the mutant; returns its folder. */
 function apply({ name, file, changes }: Mutant, index: number): string {
   const home = join(copies, String(index));
   rmSync(home, { recursive: true, force: true });

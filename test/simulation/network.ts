@@ -1,7 +1,7 @@
 /**
- * The network between all parts: routers, regions, clients and the stream's server. Every way has two directions, and each
- * may be slow, lossy or cut by itself. Calls are HTTP requests below the parsing; what a caller sees of a failure is
- * what undici would throw.
+ * The network between all parts: routers, regions, clients and the stream's server. Every link has two directions, and each may
+ * be slow, lossy or broken separately. Calls are HTTP requests below the parsing; a caller gets the failures that undici would
+ * throw.
  */
 
 import type { HttpCall, HttpReply, OpenHttpPool } from '../../shared/http/http-pool.ts';
@@ -34,7 +34,7 @@ interface Server {
   readonly resets: Set<() => void>;
 }
 
-/** A connection that is silent is noticed by the caller's own time limit only. */
+/** A connection without data is only noticed by the caller's own time limit. */
 /** What the other headers of a request take, at most. */
 const HEADERS_BYTES = 1_024;
 const LOSS = 0.3;
@@ -132,7 +132,7 @@ export class Network {
     this.servers.set(name, { life, handler, resets: new Set() });
   }
 
-  /** With `reset`, the machine lives on and says so; else it falls silent. */
+  /** With `reset`, the machine still runs and answers with a reset; otherwise it sends nothing. */
   unlisten(name: string, reset: boolean): void {
     const server = this.servers.get(name);
     this.servers.delete(name);
@@ -145,7 +145,7 @@ export class Network {
       return {
         request: async (call) => {
           const reply = await life.ask(() => this.call(life.name, to, call, connectMs));
-          // What a region says of itself may stand in for the leadership record.
+          // A region's report may replace the leadership record.
           if (reply.statusCode === 200 && call.path === '/internal/status') life.confirmed = true;
           return reply;
         },
@@ -176,7 +176,7 @@ export class Network {
       };
       const delayMs = this.delay(from, to);
       if (delayMs === undefined) {
-        // A connection that stood is silent; one that had to be opened says so.
+        // An open connection delivers nothing; opening a new one fails.
         if (chance.chance(0.5)) scheduler.after(connectMs, () => fail('UND_ERR_CONNECT_TIMEOUT'));
         return;
       }
@@ -184,7 +184,7 @@ export class Network {
       scheduler.after(delayMs, () => {
         const reached = this.leads.get(`${from}>${to}`) ?? to;
         const server = this.servers.get(reached);
-        // Who listened when it was sent has closed the connection meanwhile: whether the request was read, nobody can tell.
+        // The receiver has closed the connection meanwhile: whether the request was read is unknown.
         if (server === undefined) return back(() => fail(listened ? 'UND_ERR_SOCKET' : 'ECONNREFUSED'));
         const reset = (): void => back(() => fail('UND_ERR_SOCKET'));
         server.resets.add(reset);
@@ -204,7 +204,7 @@ export class Network {
     answered: (reply: ExchangeReply) => void,
   ): void {
     const { life, handler } = server;
-    // The server of a process answers so before anybody in it is asked.
+    // The server of a process answers so before its handler runs.
     if (request.path.length + HEADERS_BYTES > HEAD_LIMIT_BYTES) {
       answered({ status: 431, headers: {}, body: Buffer.alloc(0) });
       return;
@@ -220,7 +220,7 @@ export class Network {
     });
   }
 
-  /** Asks a process directly, as nobody in the system can. Undefined when it is not there or does not answer at once. */
+  /** Calls a process directly, bypassing the network. Undefined if it is not running or does not answer at once. */
   async look(name: string, request: ExchangeRequest): Promise<ExchangeReply | undefined> {
     const server = this.servers.get(name);
     if (server === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** A cluster that has run for years: every disk begins with the origins of many terms gone by. */
+/** A cluster that has run for years: every disk begins with the origins of many former terms. */
 import { regionOf } from '../../shared/protocol/position.ts';
 import { type OldOriginsOptions, oldOrigins, storeOfOldOrigins } from '../harness/region/old-origins.ts';
 import type { World } from './world.ts';

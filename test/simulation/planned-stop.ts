@@ -1,13 +1,13 @@
 /**
- * A leader of a cluster in which all is well is told to stop, while clients write: another region leads before it is gone and
- * has everything, and no write fails.
+ * The leader of a healthy cluster receives SIGTERM while clients write: another region leads and has everything before it ends,
+ * and no write fails.
  */
 import { Client } from './clients.ts';
 import type { Write } from './promises.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
 
-/** It is gone within this: it waits for 6 s to be relieved, and stays 1.5 s longer. */
+/** It ends within this: it waits up to 6 s to be relieved, and 1.5 s longer. */
 const GONE_WITHIN_MS = 12_000;
 const BACK_MS = 2_000;
 /** Before the stop, and for a while after it was asked for, clients write. */
@@ -49,7 +49,7 @@ export async function stopTheLeader(world: World, over: () => boolean): Promise<
   const answered = (): boolean => scheduler.nowMs > writtenMs && written().every(({ outcome }) => outcome !== 'open');
   await scheduler.run(scheduler.nowMs + GONE_WITHIN_MS, () => over() || answered());
   if (over()) return;
-  // A queue of few places is full for as long as writes wait.
+  // A short queue is full for as long as writes wait.
   const { tidal_intake_waiting_events, tidal_router_held_writes } = world.limits;
   const hasRoom = Math.min(tidal_intake_waiting_events, tidal_router_held_writes) > 100;
   world.check(() => {

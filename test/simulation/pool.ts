@@ -82,7 +82,7 @@ export class Pool {
     const timer = setTimeout(() => child.kill('SIGKILL'), RUN_LIMIT_MS);
     child.on('message', answered);
     child.on('exit', died);
-    // One that has died already - interrupted before it could say no - is heard of by its exit.
+    // One that has died already, interrupted before it could refuse, is reported by its exit.
     child.send(request, () => {});
   }
 }

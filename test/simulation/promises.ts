@@ -1,6 +1,6 @@
 /**
- * What clients were told, held against what the disks have (invariants 1, 7 and 8): acknowledged writes are there, once
- * where they may count once; refused ones are not; what became of the rest is unknown, but it is there at most once.
+ * Compares acknowledgements with the disks (invariants 1, 7 and 8): acknowledged writes exist, once if they may count once;
+ * refused ones do not; the outcome of others is unknown, but they exist at most once.
  */
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { acceptedMs, type Event, type EventBody } from '../../shared/protocol/events.ts';
@@ -25,7 +25,7 @@ export interface Write {
 export class Promises {
   readonly writes: Write[] = [];
   private readonly chronicle: Chronicle;
-  /** Sequences from here on were nowhere any more at some moment: on no disk, and not in the stream. */
+  /** Sequences from here on were lost at some time: on no disk, and not in the stream. */
   private readonly lostFrom = new Map<string, number>();
   private readonly byTag = new Map<string, Write[]>();
 
@@ -79,7 +79,7 @@ export class Promises {
     return event.kind === 'signal' && meant?.kind === 'signal' ? meant.timeMs : undefined;
   }
 
-  /** An event reached a disk for the first time: somebody must have asked for it, and it may not be there yet. */
+  /** An event reached a disk for the first time: a client must have sent it, and it must not exist yet. */
   checkEvent(event: Event): void {
     const tag = tagOf(event);
     const asked = this.byTag.get(tag);
@@ -103,7 +103,7 @@ export class Promises {
     }
   }
 
-  /** At the end: `final` is where all regions stand. */
+  /** At the end: `final` is the position of all regions. */
   check(final: Position): void {
     for (const write of this.writes) {
       for (const tag of write.tags) this.checkTag(write, tag, final);

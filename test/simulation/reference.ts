@@ -1,7 +1,7 @@
 /**
- * The state at a position, from its rules and the union of all logs alone, with no code of the regions: registers by
- * comparing every event with every other, the ledger by `reference-ledger.ts` with the closed form of decay, copies of
- * keyed writes and the digest by their definitions.
+ * The state at a position, from its rules and the union of all logs alone, with no code of the regions: registers by comparing
+ * every event with every other, the ledger by `reference-ledger.ts` with the closed form of decay, duplicates of keyed writes and
+ * the digest by their definitions.
  */
 import { createHash } from 'node:crypto';
 import type { Schema } from '../../services/region/schema/schema.ts';
@@ -68,7 +68,7 @@ function lower(a: Placed, b: Placed): boolean {
   return a.sequence < b.sequence;
 }
 
-/** Of all signals, those that count: each without a key, and one copy of every request under one. */
+/** The signals that count: each without a key, and one event of every request under one. */
 function counting(signals: readonly Placed[]): Set<Placed> {
   const counted = new Set<Placed>();
   const byRequest = new Map<string, Placed[]>();

@@ -19,7 +19,7 @@ import { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
 
-/** Longer than a process may stand still and not ask whether it still leads, by far. */
+/** Much longer than a process may be paused without reading whether it still leads. */
 const STOOD_STILL_MS = 3_000;
 const NEVER_PAUSED = { sinceMs: Number.NEGATIVE_INFINITY, wallMs: 0, epoch: 0 };
 
@@ -48,23 +48,25 @@ export class RegionMachine extends Machine {
   region: RegionHost | undefined;
   /** How much of every origin is on its disk. */
   readonly onDisk = new Map<string, number>();
-  /** It has answered that it is cut off, and nobody has asked to heal it since. */
+  /** It has answered that it is partitioned, and was not healed since. */
   cutOff = false;
   /** Requests to heal it that are not answered yet. */
   heals = 0;
   /** Of all events on its disk, by epoch. */
   private readonly highestHlc = new Map<number, number>();
-  /** The epoch of the leadership record on its disk, and since when it is there. */
+  /** The epoch of the leadership record on its disk, and since when it is stored. */
   leadership = { epoch: 0, sinceMs: 0 };
-  /** Its disk has forgotten keys that were used before this moment, epoch ms (0: none), and says so since then. */
+  /** Its disk has removed records of keys that were used before this time, epoch ms (0: none), and reports it since then. */
   forgotten = { beforeMs: 0, sinceMs: 0 };
   /** Since when it answers, virtual ms. */
   servesSinceMs = Number.POSITIVE_INFINITY;
   /** Everything in the stream of this `created` up to there is on its disk. */
   readonly covered = { created: '', sequence: 0 };
-  /** It started with nothing on its disk: what every other region had on its own at that moment. Until it says that it is ready. */
+  /**
+   * If it started with an empty disk: what every other region had on its disk at that time. Until it reports that it is ready.
+   */
   owed: readonly Owed[] | undefined;
-  /** Another number, another disk: what the old one had may be gone. */
+  /** Another number means another disk: the contents of the old one may be lost. */
   disk = 1;
   /** Since when it is in the machine; the first one: for ever. */
   diskSinceMs = Number.NEGATIVE_INFINITY;
@@ -80,7 +82,7 @@ export class RegionMachine extends Machine {
   readonly backups: { readonly atMs: number; readonly store: MemoryStore }[] = [];
   private readonly hooks: StoreHooks;
   private full = false;
-  /** When its process went on after it stood still for long, and the epoch that was in the control bucket at that moment. */
+  /** When its process resumed after a long pause, and the epoch in the control bucket at that time. */
   awake = NEVER_PAUSED;
   /** Of the second process on its disk. */
   second: Life | undefined;
@@ -118,7 +120,7 @@ export class RegionMachine extends Machine {
     return home;
   }
 
-  /** A store that came from a peer is the current one now: nothing of what was here may be missing in it. */
+  /** A store from a peer is the current one now: it must have everything that was here. */
   private installed(home: MemoryStoreHome): void {
     this.second?.end();
     home.store.hooks = this.hooks;
@@ -202,7 +204,7 @@ export class RegionMachine extends Machine {
     for (const [origin, last] of this.onDisk) this.world.holdings.note(this.name, origin, last);
   }
 
-  /** Another disk is in the machine: an older copy, or an empty one. The process must be down. */
+  /** Replaces the disk: by an older copy, or an empty one. The process must be down. */
   replaceDisk(store?: MemoryStore): void {
     this.home = this.homeOf(store?.backup() ?? new MemoryStore(undefined, this.hooks));
     this.disk++;
@@ -306,8 +308,7 @@ export class RegionMachine extends Machine {
   }
 
   /**
-   * A second process is started on this disk while the first one runs, under an address nobody has. It is gone when either of
-   * the two ends.
+   * Starts a second process on this disk while the first one runs, under an unused address. It ends with either of the two.
    */
   startAgain(forMs: number): void {
     const { world, name } = this;
@@ -352,7 +353,7 @@ export class RegionMachine extends Machine {
       this.awake = { sinceMs: world.scheduler.nowMs, wallMs: this.wallMs(), epoch: world.epochInBucket };
   }
 
-  /** The newest epoch in the bucket after a loss: no later one can be read there any more. */
+  /** The newest epoch in the bucket after a loss: no later one can be read there. */
   bucketHas(epoch: number): void {
     this.awake = { ...this.awake, epoch: Math.min(this.awake.epoch, epoch) };
   }
@@ -361,7 +362,7 @@ export class RegionMachine extends Machine {
     return this.region !== undefined;
   }
 
-  /** As the service does when it is told to (`start-region.ts`). */
+  /** As the service does on SIGTERM (`start-region.ts`). */
   protected override async stopping(): Promise<void> {
     await this.region?.stepDown(HAND_OVER_MS, new AbortController().signal);
     this.world.network.unlisten(this.name, true);

@@ -34,7 +34,7 @@ export interface Plan {
   readonly upkeep: Upkeep;
   readonly limits: Limits;
   readonly faults: readonly FaultEvent[];
-  /** Every region dies once more when all is well, so that the state is judged as a start finds it. */
+  /** Every region dies again when all is well, so that the state is judged as a start finds it. */
   readonly endsWithRestart: boolean;
 }
 
@@ -236,7 +236,7 @@ class Course {
     return healedMs;
   }
 
-  /** Where all regions stand when all is well, else what is not. */
+  /** The position of all regions when all is well, otherwise what is wrong. */
   private async wellAt(): Promise<Position | string> {
     const { world } = this;
     const all: RegionStatus[] = [];
@@ -296,7 +296,7 @@ class Course {
           async ({ statusCode, body }) => {
             const text = Buffer.from(await body.arrayBuffer()).toString();
             world.note('last client', `${router}: ${statusCode} ${text}`);
-            // A router may hear a moment later than the regions that a handover is over; who is refused tries again.
+            // A router may learn slightly later than the regions that a handover is over; a refused client tries again.
             if (statusCode === 503 && scheduler.nowMs < endMs) {
               scheduler.after(500, () => void ask());
               return;
@@ -390,7 +390,7 @@ class Course {
     });
   }
 
-  /** Now and then every region's state is counted: one position, one digest, whoever and whenever. */
+  /** Now and then every region's state is counted: one digest a position, in every region at any time. */
   private lookEvery(): void {
     const { scheduler } = this.world;
     scheduler.after(LOOK_EVERY_MS, () => {

@@ -1,6 +1,6 @@
 /**
- * Virtual time. What is due at one moment runs in an order the seed decides, one at a time, and whatever each set in
- * motion has come to rest before the next one runs: a run has one course of events, however busy the machine is.
+ * Virtual time. What is due at the same time runs in an order the seed decides, one at a time, and everything that each one
+ * started has finished before the next one runs: a run is deterministic, however busy the machine is.
  */
 import type { Timer } from '../../shared/kernel/kernel.ts';
 import type { Chance } from './chance.ts';
@@ -118,7 +118,7 @@ export class Scheduler {
   }
 }
 
-/** A turn of the event loop comes after every promise continuation and every next tick. */
+/** A turn of the event loop follows every promise continuation and every next tick. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

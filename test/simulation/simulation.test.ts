@@ -1,6 +1,6 @@
 /**
- * The simulation in the suite: a set of seeds that never changes, seeds nobody has run before, and the runs that found
- * something. `docs/simulation.md` says what is simulated; what fails here is run again with `npm run sim -- --seed S`.
+ * The simulation in the suite: a set of seeds that never changes, new seeds, and the runs that found something.
+ * `docs/simulation.md` says what is simulated; a failure is run again with `npm run sim -- --seed S`.
  */
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
@@ -58,7 +58,7 @@ describe('simulation', function () {
     assert.ok(sum(({ faults }) => faults.length) > 3 * FIXED, 'and something goes wrong');
   });
 
-  it(`${FRESH} seeds nobody has run before keep every promise`, async () => {
+  it(`${FRESH} new seeds keep every promise`, async () => {
     const first = 1_000_000 + Math.floor(Math.random() * 1e9);
     console.log(`    seeds ${first} to ${first + FRESH - 1}`);
     await run(first, FRESH);

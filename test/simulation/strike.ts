@@ -158,7 +158,7 @@ function inflict(world: World, fault: FaultEvent): void {
       world.region(fault.who).startAgain(fault.forMs);
       return;
     case 'old origins':
-      // They are there already.
+      // They exist already.
       return;
     case 'garbage published':
       publishGarbage(world, fault.into, fault.draw, fault.absurd);

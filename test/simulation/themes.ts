@@ -1,6 +1,6 @@
 /**
- * Faults that only together are a danger, drawn together: a theme is a short story, and a run has one of them or none. It
- * comes in addition to what `faults.ts` draws, from chance of its own.
+ * Faults that are dangerous only together, drawn together: a theme is a short sequence of faults, and a run has one of them or
+ * none. It is in addition to the faults of `faults.ts`, with randomness of its own.
  */
 import { aliveKey } from '../../shared/leadership/leadership.ts';
 import type { Chance } from './chance.ts';
@@ -22,7 +22,7 @@ function likelyLeader(chance: Chance): string {
   return chance.chance(0.7) ? regionNames[0] : chance.pick(regionNames);
 }
 
-/** One router, or its network, is cut off from the leader for longer than failover waits; everybody else is not. */
+/** One router, or its network, is isolated from the leader for longer than failover waits; the others are not. */
 const aRouterAlone: Theme = (chance, { horizonMs }) => {
   const [router, leader] = [chance.pick(routerNames), likelyLeader(chance)];
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 9_000)));
@@ -33,7 +33,7 @@ const aRouterAlone: Theme = (chance, { horizonMs }) => {
   ];
 };
 
-/** A leader is partitioned by a drill and is then really away for longer than failover waits. */
+/** A leader is partitioned by a drill and then really unreachable for longer than failover waits. */
 const aPartitionedLeaderIsAway: Theme = (chance, { horizonMs }) => {
   const who = likelyLeader(chance);
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 12_000)));
@@ -49,8 +49,8 @@ const aPartitionedLeaderIsAway: Theme = (chance, { horizonMs }) => {
 };
 
 /**
- * A disk has no room while a checkpoint is written and has room again for the next one, when nobody has touched since then
- * what found no room; and the region starts from what was written.
+ * A disk has no free space while a checkpoint is written and has free space again for the next one, without a change since then
+ * of the shards that were not stored; and the region starts from what was written.
  */
 const aCheckpointFindsNoRoom: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(horizonMs - 2_500, horizonMs - 200));
@@ -61,7 +61,7 @@ const aCheckpointFindsNoRoom: Theme = (chance, { horizonMs }) => {
   ];
 };
 
-/** Processes that compute for long, at a moment at which they are about to do something. */
+/** Processes that compute for long just before one of their effects. */
 const computing: Theme = (chance, { horizonMs }) =>
   Array.from({ length: 1 + chance.below(4) }, () => ({
     atMs: Math.round(chance.between(1_000, horizonMs)),
@@ -71,7 +71,7 @@ const computing: Theme = (chance, { horizonMs }) =>
     forMs: Math.round(chance.pick([300, 1_500, 4_500, 12_000]) * chance.between(0.5, 1.5)),
   }));
 
-/** A leader stands still and is replaced; what lay in its socket reaches it when it goes on. */
+/** A leader is paused and replaced; messages in its socket reach it when it resumes. */
 const aLeaderStandsStill: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
   const forMs = Math.round(chance.between(3_100, 7_000));
@@ -102,7 +102,7 @@ const aFullDiskHandsOver: Theme = (chance, { horizonMs }) => {
 };
 
 /**
- * The leader is told to stop, while another part that it takes for handing over is away, told to stop as well, or slow; and again
+ * The leader receives SIGTERM while another part that the handover needs is unreachable, stopping as well, or slow; and again
  * when all is well.
  */
 const aLeaderStops: Theme = (chance, { horizonMs }) => {
@@ -144,8 +144,8 @@ const aHandoverStalls: Theme = (chance, { horizonMs }) => {
 };
 
 /**
- * A handover waits for its target while the control bucket is lost and made anew, and somebody announces another one in the
- * new bucket, whose revisions are counted from the beginning.
+ * A handover waits for its target while the control bucket is lost and recreated, and another one is announced in the new bucket,
+ * whose revisions are counted from the beginning.
  */
 const aHandoverLosesItsBucket: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 7_000)));
@@ -153,7 +153,7 @@ const aHandoverLosesItsBucket: Theme = (chance, { horizonMs }) => {
   const [who, third] = chance.chance(0.5) ? regionNames.slice(1) : [...regionNames.slice(1)].reverse();
   const lostMs = atMs + Math.round(chance.between(40, 600));
   const againMs = lostMs + Math.round(chance.between(1_200, 3_500));
-  // They answer, so that nobody takes them for silent, and get to no position for a while.
+  // They answer, so that they count as responsive, but do not advance for a while.
   const slow = (name: string): FaultEvent => ({
     ...{
       atMs: atMs - 400,
@@ -173,7 +173,7 @@ const aHandoverLosesItsBucket: Theme = (chance, { horizonMs }) => {
   ];
 };
 
-/** A leader whose record is in no bucket any more is away with its disk, and another one is promoted. */
+/** A leader whose record is in no bucket any more is down with its disk, and another one is promoted. */
 const anEpochIsOnOneDisk: Theme = (chance, { horizonMs }) => {
   if (horizonMs < 11_000) return [];
   const [who, third] = chance.chance(0.5) ? regionNames.slice(1) : [...regionNames.slice(1)].reverse();
@@ -198,7 +198,7 @@ function daysOff(chance: Chance): number {
   return Math.round(chance.pick([1, 1, -1]) * chance.between(1, 40) * DAY_MS);
 }
 
-/** The clock of a region is days off, and whoever led is away: it is asked to take over. */
+/** The clock of a region is days off, and the leader is unreachable: the region is asked to take over. */
 const aWrongClockTakesOver: Theme = (chance, { horizonMs }) => {
   const who = chance.pick(regionNames.slice(1));
   const atMs = Math.round(chance.between(0, 2_000));
@@ -214,7 +214,7 @@ const aWrongClockTakesOver: Theme = (chance, { horizonMs }) => {
   ];
 };
 
-/** Everything is started anew, the leader first, alone, with a clock that is days off. */
+/** Everything is restarted, the leader first, alone, with a clock that is days off. */
 const aWrongClockIsUpFirst: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs / 2)));
   const [leader, ...others] = regionNames;
@@ -250,7 +250,7 @@ function anAddressChangesBeforeASnapshot(chance: Chance, horizonMs: number): Fau
   ];
 }
 
-/** The clock of the leader is ahead, by less than makes it unsafe, until it is put right; then the leader starts anew. */
+/** The clock of the leader is ahead, by less than makes it unsafe, until it is corrected; then the leader restarts. */
 const aFastClockIsPutRight: Theme = (chance, { horizonMs }) => {
   const [who] = regionNames;
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
@@ -262,7 +262,7 @@ const aFastClockIsPutRight: Theme = (chance, { horizonMs }) => {
   ];
 };
 
-/** For a while a region has the address of another, or its own, for that of a third; or from the moment on that it needs a snapshot. */
+/** For a while a region has the address of another, or its own, for that of a third; or as soon as it needs a snapshot. */
 const aWrongAddress: Theme = (chance, { horizonMs }) => {
   if (chance.chance(0.4)) return anAddressChangesBeforeASnapshot(chance, horizonMs);
   const from = chance.chance(0.8) ? chance.pick(regionNames) : chance.pick(routerNames);
@@ -280,8 +280,8 @@ const aWrongAddress: Theme = (chance, { horizonMs }) => {
 };
 
 /**
- * A router sends what waits in one request, and the shortest queue of a region has room for 8 writes: these, and one of each client.
- * (A real one has room for every request of a router.)
+ * A router sends what waits in one request, and the shortest queue of a region has capacity for 8 writes: these, and one of each
+ * client. (A real one has capacity for every request of a router.)
  */
 const SENT_AT_ONCE = 3;
 
@@ -297,8 +297,8 @@ function sentTwice(chance: Chance, one: string, other: string, fromMs: number, a
 }
 
 /**
- * A leader takes keyed writes while it is cut off; its disk is taken out, and what it took is sent again to its successor.
- * When every copy's days are over, and some region has forgotten the keys, the old disk is put back.
+ * A leader takes keyed writes while it is isolated; its disk is taken out, and what it took is sent again to its successor. When
+ * every copy's days are over, and some region has removed the records, the old disk is restored.
  */
 const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
   if (horizonMs < 10_500) return [];
@@ -315,7 +315,8 @@ const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
     { atMs: at(1_600), kind: 'disk lost', who: leader, backMs: 200 },
     ...(chance.chance(0.7) ? [{ atMs: at(3_800), kind: 'disks retired', by: otherRouter! } as const] : []),
     { atMs: at(4_600), kind: 'days pass', days: 9 },
-    // Whoever is started forgets a second later, whoever runs within ten minutes: by then it has heard of the others' disks.
+    // A region that is started removes records a second later, a running one within ten minutes: by then it knows the others'
+    // disks.
     dies(at(5_300), third),
     dies(at(6_000), other),
     { atMs: at(8_300), kind: 'disk put back', who: leader, backMs: 200 },
@@ -323,7 +324,7 @@ const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
 };
 
 /**
- * A leader, its clock perhaps ahead, takes writes while it is cut off, and they are sent again to its successor; then its tail comes
+ * A leader, its clock perhaps ahead, takes writes while it is isolated, and they are sent again to its successor; then its tail comes
  * to the others, and each of them starts from its checkpoint.
  */
 const aTailComesBack: Theme = (chance, { horizonMs }) => {
@@ -344,7 +345,7 @@ const aTailComesBack: Theme = (chance, { horizonMs }) => {
   ];
 };
 
-/** The stream loses its end while a region is away, and what comes then has the sequences of what was lost. */
+/** The stream loses its end while a region is away, and later messages have the sequences of the lost ones. */
 const aStreamLosesItsEnd: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(2_000, Math.max(2_500, horizonMs - 4_000)));
   return chance
@@ -388,7 +389,7 @@ const hostileItems: Theme = (chance, { horizonMs }) =>
     words: chance.pick([10, 3_000]),
   }));
 
-/** Somebody starts a second process on the disk of a region. */
+/** A second process is started on the disk of a region. */
 const twoProcesses: Theme = (chance, { horizonMs }) => [
   {
     atMs: Math.round(chance.between(1_000, horizonMs)),
@@ -403,7 +404,7 @@ const manyTerms: Theme = (chance) => [
   { atMs: 0, kind: 'old origins', count: chance.pick([150, 700]), trimmed: chance.chance(0.5) },
 ];
 
-/** Somebody who is no part of the system publishes what nobody wrote. */
+/** An intruder publishes what no client wrote. */
 const garbage =
   (absurd: boolean): Theme =>
   (chance, { horizonMs }) =>

@@ -1,4 +1,4 @@
-/** What happened, as lines a person reads and as one hash that tells two runs apart. */
+/** The trace of a run, as readable lines and as one hash that distinguishes two runs. */
 import { createHash, type Hash } from 'node:crypto';
 
 export class Trace {

@@ -1,4 +1,4 @@
-/** One of the processes that run seeds: `pool.ts` tells it which. */
+/** One of the processes that run seeds: `pool.ts` assigns them. */
 import { resultOf, type SeedRequest } from './result.ts';
 import { runSeed } from './run-seed.ts';
 

@@ -39,13 +39,13 @@ import { Violation } from './violation.ts';
 export const regionNames = ['us-east', 'eu-west', 'ap-south'] as const;
 export const routerNames = ['router-1', 'router-2'] as const;
 
-/** A half-life of two seconds moves a pair's decay cells within one run. */
+/** A half-life of two seconds moves a pair's decay buckets within one run. */
 export const schema: Schema = {
   ...schemaOf(['view', 'positive', 3_600], ['like', 'positive', 86_400], ['skip', 'negative', 2]),
   textFields: [{ name: 'title', boost: 1 }],
 };
 
-/** A router that makes a record anew has asked the regions within this. */
+/** A router that recreates a record has asked the regions within this time. */
 const ASKED_WITHIN_MS = 6_000;
 
 /** From the first step of a handover to its last, at most. */
@@ -55,12 +55,12 @@ const EPOCH_MS = Date.UTC(2026, 0, 1);
 
 const KEY_KEPT_MS = 7 * 86_400_000;
 
-/** Without the bucket the other regions may stand in for the record, but not before. */
+/** Without the bucket the other regions' reports may replace the record, but not before. */
 const AWAKE_MS = 1_500;
-/** The clock of a log may be ahead of the wall clock by so much, and nobody says so. */
+/** The clock of a log may be ahead of the wall clock by this much without a note. */
 const CLOCK_AHEAD_MS = 1_500;
 
-/** By how much the time of an event may differ from the true one: it may have waited for its flush, and never for what is to come. */
+/** By how much the time of an event may differ from the true one: it may have waited for its flush, but is never ahead. */
 const TIME_LIMIT_MS = 60_000;
 const AHEAD_LIMIT_MS = 5_000;
 
@@ -111,32 +111,32 @@ export class World {
   readonly brokerCopies: { readonly atMs: number; readonly copy: BrokerCopy }[] = [];
   /** Every fault has ended. */
   healed = false;
-  /** Somebody who is no part of the system has published or written something. */
+  /** True if the intruder has published or written something. */
   intruded = false;
   /** Days in which nothing happened, ms. */
   private passedMs = 0;
   /** When the last of them did, virtual ms. */
   passedAtMs = Number.NEGATIVE_INFINITY;
-  /** A disk was said to be gone for good: what it brings back all the same may stop its origin. */
+  /** A disk was retired: if it returns, its events may stop its origin. */
   disksRetired = false;
   /** Once all is well the disk of the leader is full, and it hands over. */
   fullDiskHandsOver = false;
-  /** Once all is well the leader is told to stop. */
+  /** Once all is well the leader receives SIGTERM. */
   leaderStops = false;
-  /** Once all is well it is left alone for this long, and then every region dies once more. */
+  /** Once all is well it is left alone for this long, and then every region dies again. */
   quietMs = 0;
-  /** The broker stood still at some time: what was sent to it before is done after. */
+  /** The broker was paused at some time: requests from before are handled after. */
   brokerPaused = false;
   /** Who asked whom for a snapshot and was offered one by another region, and the id of that. */
   private readonly foreignOffers = new Set<string>();
   /** By `created`: the buckets that had a record. */
   private readonly buckets = new Set<string>();
-  /** The run has ended: nobody starts again. */
+  /** The run has ended: no process is restarted. */
   over = false;
   private tags = 0;
   /** The first thing that was wrong. */
   violation: Violation | undefined;
-  /** What every region said last: on one disk nothing goes back. */
+  /** The last report of every region: on one disk nothing goes back. */
   private readonly said = new Map<string, { disk: number; durable: Position; epoch: number }>();
 
   constructor({ seed, failover, upkeep, limits, keep }: WorldOptions) {
@@ -239,14 +239,14 @@ export class World {
     this.tags = tag;
   }
 
-  /** Told to no other event. */
+  /** Acknowledged for no other event. */
   nextTag(): number {
     return ++this.tags;
   }
 
   /**
-   * Two regions of which each has trimmed what the other has lost with a disk that was put back from a backup: no log can
-   * bring the one to the other (docs/failure-modes.md). Who they are, if there are two.
+   * Two regions of which each has trimmed what the other has lost with a disk that was restored from a backup: no log can bring
+   * the one to the other (docs/failure-modes.md). Their names, if there are two.
    */
   get irreconcilable(): string | undefined {
     if (!this.regions.some(({ disk }) => disk > 1)) return undefined;
@@ -274,8 +274,8 @@ export class World {
   }
 
   /**
-   * What the last disk, the bucket or the last process took with it is gone: no rule can keep an epoch from being given again
-   * that nothing is left of.
+   * An epoch that was lost with the last disk, the bucket and the last process that knew it may be given again: no rule can
+   * prevent it.
    */
   forgetEpochs(): void {
     const epochs = [0, ...this.routers.map(({ router }) => router?.leadership.highestEpoch ?? 0)];
@@ -298,8 +298,8 @@ export class World {
   }
 
   /**
-   * A bucket that was lost is made anew from what the regions remember: no record in it is older than what every router
-   * could have been told for the last few seconds.
+   * A bucket that was lost is recreated from what the regions remember: no record in it is older than what every router could
+   * have been told for the last few seconds.
    */
   private checkRecord(record: Leadership): void {
     const created = this.broker.bucket?.created;
@@ -321,7 +321,7 @@ export class World {
   /** What the leader of a record lacks of what its predecessor has on its disk of the epoch before. */
   private lacking({ leader, epoch }: Leadership): string | undefined {
     const target = this.region(leader);
-    // It had what it said it has, on a disk that is gone.
+    // It had what it reported, on a disk that was lost.
     if (this.scheduler.nowMs - target.diskSinceMs < HANDOVER_LIMIT_MS) return undefined;
     for (const { name, epoch: of } of this.chronicle.origins.values()) {
       const last = this.region(regionOf(name)).onDisk.get(name) ?? 0;
@@ -332,7 +332,7 @@ export class World {
     return undefined;
   }
 
-  /** Whoever is offered something by another region than it asked takes nothing of it. */
+  /** A region accepts nothing of an offer from another region than it asked. */
   private checkOffer(way: string, path: string): void {
     const id = /^\/internal\/snapshot\/([^?]+)/.exec(path)?.[1];
     if (!this.foreignOffers.has(`${way} ${id}`)) return;
@@ -383,7 +383,7 @@ export class World {
     const expected = [
       ...expectedErrors,
       ...(this.intruded ? errorsOfGarbage : []),
-      // What a disk brings that was said to be gone for good may be judged by nobody any more.
+      // Events of a retired disk that returns can no longer be judged.
       ...(this.disksRetired ? ['keys_forgotten'] : []),
     ];
     if (level !== 'error' || expected.some((text) => `${message}${shown}`.includes(text))) return;
@@ -423,7 +423,7 @@ export class World {
     });
   }
 
-  /** What is in the log of an epoch was cut before the region knew of a later one; its flush may have taken a while. */
+  /** The batches of an epoch in the log were built before the region knew of a later one; their flush may have taken a while. */
   private checkEpoch({ name, leadership, flushLimitMs, life }: RegionMachine, { origin, first, epoch }: Batch): void {
     const knownMs = this.scheduler.nowMs - leadership.sinceMs;
     if (epoch >= leadership.epoch || knownMs <= 10 * flushLimitMs || life?.wasFrozen !== false) return;
@@ -431,11 +431,11 @@ export class World {
     throw new Violation('epochs only grow', what);
   }
 
-  /** Who stood still and goes on accepts in no epoch that was over by then, as far as it can read the record. */
+  /** A resumed process accepts in no epoch that was over by then, as far as it can read the record. */
   private checkAwake({ name, awake, clockSetMs }: RegionMachine, { origin, first, epoch, events }: Batch): void {
     const { broker, network, scheduler } = this;
     if (epoch >= awake.epoch || clockSetMs >= awake.sinceMs || scheduler.nowMs > awake.sinceMs + AWAKE_MS) return;
-    // What was cut before it stood still was accepted before, by its clock.
+    // Batches built before its pause were accepted before, by its clock.
     if (acceptedMs(events[0]!) < awake.wallMs - CLOCK_AHEAD_MS) return;
     if (!broker.up || broker.paused || !network.wasWhole(name, BROKER, awake.sinceMs)) return;
     const what = `${name} took ${origin}:${first} in epoch ${epoch} after it stood still; the record said ${awake.epoch}`;
@@ -458,7 +458,7 @@ export class World {
     return this.recordInBucket?.leader;
   }
 
-  /** A clock that is wrong beside others that nobody has set accepts nothing: whoever brings a write brings the time. */
+  /** A wrong clock among unchanged ones accepts nothing: every write brings a router's clock. */
   private checkWitnesses(machine: RegionMachine, { origin, first }: Batch): void {
     const { clockOffsetMs, flushLimitMs, clockSetMs, stoodStillMs } = machine;
     const sinceMs = this.scheduler.nowMs - 10 * flushLimitMs;
@@ -468,7 +468,7 @@ export class World {
     throw new Violation('a wrong clock accepts nothing', what);
   }
 
-  /** Once a clock is right, what is accepted by it is of the present: whatever stood in the log before. */
+  /** Once a clock is right, events accepted by it have the present time, whatever was in the log before. */
   private checkTimes(machine: RegionMachine, { origin, first, events }: Batch): void {
     if (!machine.toldTimeSince(this.scheduler.nowMs - 10 * machine.flushLimitMs)) return;
     const nowMs = this.wallMs();
@@ -481,7 +481,7 @@ export class World {
     }
   }
 
-  /** Who has a copy of a keyed write on its disk does not take another, for as long as a key is kept by the clocks there are. */
+  /** A region with a keyed write on its disk does not accept a duplicate, for as long as all clocks keep the key. */
   private checkKeys(machine: RegionMachine, { origin, first, events }: Batch): void {
     for (const [index, event] of events.entries()) {
       const { key } = event;
@@ -501,7 +501,7 @@ export class World {
     }
   }
 
-  /** What may be a copy of a signal whose key this disk has forgotten might be counted twice: nobody takes it. */
+  /** A signal that may be a duplicate of one whose record this disk has removed might be counted twice: it must be refused. */
   private checkForgotten({ name, forgotten, flushLimitMs }: RegionMachine, { origin, first, events }: Batch): void {
     const { beforeMs, sinceMs } = forgotten;
     // Its append may have begun before.
@@ -514,7 +514,7 @@ export class World {
     throw new Violation('nothing is taken under a forgotten key', what);
   }
 
-  /** What regions tell each other and the routers must be on their disk, and never less than they told before. */
+  /** What regions report must be on their disk, and never less than they reported before. */
   private answered(from: string, { path, body: asked }: ExchangeRequest, { status, body }: ExchangeReply): void {
     const region = this.regions.find(({ name }) => name === from);
     if (region !== undefined && isHeal(path, asked)) region.heals--;
@@ -522,7 +522,7 @@ export class World {
     if (path.startsWith('/internal/log/')) this.check(() => this.checkServed(region, body));
     if (path !== '/internal/status' && path !== '/internal/leadership' && path !== '/internal/partition') return;
     const told = JSON.parse(body.toString()) as RegionStatus;
-    // A cut that ends by itself ends at a moment nobody is told of.
+    // A partition that ends by itself ends at an unobserved time.
     if (path === '/internal/partition')
       region.cutOff = told.partitioned && told.healAtMs === undefined && region.heals === 0;
     this.check(() => this.checkStatus(region, told));
@@ -577,7 +577,7 @@ export class World {
   }
 }
 
-/** What a region accepts comes after everything of its epoch on its disk, whatever its clock says. */
+/** Accepted events follow everything of their epoch on the disk, whatever the clock says. */
 function checkClock(machine: RegionMachine, { origin, epoch, first, events }: Batch, accepted: boolean): void {
   for (const [index, { hlc }] of events.entries()) {
     if (accepted && hlc <= machine.highestHlcOf(epoch)) {
@@ -587,7 +587,7 @@ function checkClock(machine: RegionMachine, { origin, epoch, first, events }: Ba
   }
 }
 
-/** Who leads has it on its disk: after a crash it knows what it accepted in, and who is put in its place does too. */
+/** A leader has the record on its disk, so that after a crash it knows the epoch in which it accepted. */
 function checkRemembered({ name, leadership }: RegionMachine, { origin, first, epoch }: Batch): void {
   if (epoch <= leadership.epoch) return;
   const what = `${name} took ${origin}:${first} in epoch ${epoch}; its disk knows ${leadership.epoch}`;
@@ -603,7 +603,7 @@ function isHeal(path: string, body: string | undefined): boolean {
   return path === '/internal/partition' && body?.includes('false') === true;
 }
 
-/** What the key holds, whoever wrote it; undefined where it is no record. */
+/** The value of the key, whichever client wrote it; undefined if it is invalid. */
 function recordIn(json: string): Leadership | undefined {
   try {
     const parsed = parseLeadership(JSON.parse(json), { regions: regionNames, knownEpoch: 0 });
@@ -623,5 +623,5 @@ const expectedErrors = [
   'injected: storage_failed',
 ];
 
-/** Garbage that reached a door is an error to be looked at, and no more. */
+/** Garbage may cause error log lines, and no more. */
 const errorsOfGarbage = ['damaged message in the stream', 'batch refused', 'malformed value in the control bucket'];

@@ -1,5 +1,5 @@
 /**
- * A process that fills a region's data directory through the real log, ledger and checkpoint, goes on writing after the
+ * A process that fills a region's data directory through the real log, ledger and checkpoint, continues writing after the
  * checkpoint, and dies by SIGKILL: `node build-store.js <FillOptions as JSON>`.
  *
  * Before it dies it prints what it made as one line of JSON.

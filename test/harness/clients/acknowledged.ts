@@ -1,6 +1,6 @@
 /**
- * What clients were told, and what must therefore be there. Every write goes to an entity of its own counter, so that a
- * lost write and a doubled one are both seen in the sums.
+ * What was acknowledged to clients, and must therefore exist. Every write goes to an entity of its own counter, so that a lost
+ * write and a doubled one are both seen in the sums.
  */
 import { checkAcknowledged } from '../../checkers/acknowledged-writes.ts';
 import type { Cluster } from '../processes/cluster.ts';
@@ -15,11 +15,11 @@ export interface Acknowledgement {
   readonly durability: string;
   /** It was taken before, under the same idempotency key. */
   readonly replayed: boolean;
-  /** When the answer came, epoch ms. */
+  /** Time of the answer, epoch ms. */
   readonly atMs: number;
 }
 
-/** What one request came to. `status` 0: no answer; `sent` false: it certainly never left. */
+/** The outcome of one request. `status` 0: no answer; `sent` false: it was certainly not sent. */
 export interface Told {
   readonly status: number;
   readonly sent: boolean;
@@ -34,12 +34,12 @@ export interface Refused {
 export class Acknowledged {
   /** Sum of acknowledged weights, by entity. */
   readonly sure = new Map<number, number>();
-  /** Weights whose outcome nobody was told, by entity: each may count once or not at all. */
+  /** Weights with an unknown outcome, by entity: each may count once or not at all. */
   readonly unknown = new Map<number, number>();
   readonly acknowledgements: Acknowledgement[] = [];
   /** Answers that were neither 200 nor an unknown outcome. */
   readonly refused: Refused[] = [];
-  /** How often each answer came: `200 stream`, `503 no_leader`, `0 ECONNREFUSED`. */
+  /** Number of each answer: `200 stream`, `503 no_leader`, `0 ECONNREFUSED`. */
   readonly answers = new Map<string, number>();
 
   get count(): number {
@@ -65,7 +65,7 @@ export class Acknowledged {
     this.acknowledgePlace(entity, body);
   }
 
-  /** A write that is not counted: what was told is its place in the log. */
+  /** A write that is not counted: its position was acknowledged. */
   acknowledgePlace(entity: number, body: Told['body']): void {
     const { position, durability, replayed } = body;
     this.acknowledgements.push({
@@ -82,7 +82,7 @@ export class Acknowledged {
     add(this.unknown, entity);
   }
 
-  /** What others were told, too. */
+  /** Adds what was acknowledged to others. */
   add(others: Acknowledged): void {
     for (const [entity, weight] of others.sure) add(this.sure, entity, weight);
     for (const [entity, weight] of others.unknown) add(this.unknown, entity, weight);

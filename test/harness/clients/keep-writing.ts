@@ -1,4 +1,4 @@
-/** Traffic that goes on until it is told to stop. */
+/** Traffic that continues until it is stopped. */
 import type { Acknowledged, CheckedCluster } from './acknowledged.ts';
 
 /** Writes from eight clients, each to an entity of its own (1 to 8); the answer stops them and waits for their last answers. */

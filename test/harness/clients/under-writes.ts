@@ -1,4 +1,4 @@
-/** A fault under a steady load: clients that write without pause, remember every answer, and come back when not served. */
+/** A fault under a steady load: clients that write without pause, remember every answer, and return when not served. */
 
 import { eventually } from '../kernel/eventually.ts';
 import { Acknowledged, type CheckedCluster } from './acknowledged.ts';

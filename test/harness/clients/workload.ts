@@ -1,7 +1,7 @@
 /**
- * Clients that write all the time, through several routers in turn, at a bounded rate. Each has an entity of its own. Some
- * send every write under an idempotency key, and again through the next router until they are told: those count exactly
- * once. The others send once; what nobody told them may count once or not at all.
+ * Clients that write all the time, through several routers in turn, at a bounded rate. Each has an entity of its own. Some send
+ * every write under an idempotency key, and repeat it through the next router until it is answered: those count exactly once. The
+ * others send once; writes with an unknown outcome may count once or not at all.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -65,7 +65,7 @@ export class Workload {
   }
 
   /**
-   * Sends writes that were acknowledged under their keys once more, `most` of them from the first to the last. Each is known;
+   * Sends writes that were acknowledged under their keys again, `most` of them from the first to the last. Each is known;
    * what counts is the same afterwards. Returns how many were sent.
    */
   async sendAgain(most: number): Promise<number> {
@@ -76,7 +76,7 @@ export class Workload {
     for (const [turn, { key, entity, position }] of again.entries()) {
       let told = await this.send(entity, turn, key);
       while (told.status !== 200 && performance.now() < giveUpAtMs) told = await this.send(entity, turn, key);
-      // The place may be another one: where both sides of a split took it, one of the copies counts.
+      // The position may be another one: if both sides of a split accepted it, one of the duplicates counts.
       if (told.body.replayed === true) continue;
       throw new Error(`${key} was acknowledged at ${position}, and again: ${told.status} ${JSON.stringify(told.body)}`);
     }

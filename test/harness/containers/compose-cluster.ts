@@ -94,7 +94,7 @@ export class ComposeCluster {
     );
   }
 
-  /** Every process of the container stands still; its connections stay open, and new ones are still taken by the kernel. */
+  /** Every process of the container is paused; its connections stay open, and new ones are still taken by the kernel. */
   async pause(service: ComposeService): Promise<void> {
     await docker(['pause', this.container(service)]);
   }

@@ -1,6 +1,6 @@
 /**
- * The Docker engine, for the tests that need one: whether it is there is decided once. Without an engine these suites are
- * skipped aloud; where one is required (`TIDAL_REQUIRE_DOCKER=1`, or `CI`) they fail instead.
+ * The Docker engine, for the tests that need one: its availability is checked once. Without an engine these suites are skipped
+ * with a message; where one is required (`TIDAL_REQUIRE_DOCKER=1`, or `CI`) they fail instead.
  */
 import { execFile, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -122,7 +122,7 @@ export const buildLimitMs = 660_000;
 
 let names = 0;
 
-/** A name no other run uses: containers and projects of the tests never meet a cluster somebody runs. */
+/** A name no other run uses: containers and projects of the tests never collide with another cluster. */
 export function uniqueName(purpose: string): string {
   names += 1;
   return `tidal-test-${purpose}-${process.pid}-${names}`;

@@ -1,6 +1,6 @@
 /**
- * Messages nobody should have published: what a bug, a foreign program or an attacker could put on the stream. All is made
- * from the arguments and a random source, nothing here touches a stream.
+ * Messages that no part should publish: what a bug, a foreign program or an attacker could put on the stream. All is made from
+ * the arguments and a random source, nothing here touches a stream.
  *
  * The production encoder refuses to write most of it, so batches are laid out here by hand, as `services/region/batch/batch.ts`
  * words them.
@@ -119,7 +119,7 @@ export function rawEmbedding(values: readonly number[], entity: number | bigint 
   };
 }
 
-/** What the garbage is about: an origin, and where it stands. */
+/** The subject of the garbage: an origin, and its end. */
 export interface Target {
   readonly origin: string;
   readonly epoch?: number;

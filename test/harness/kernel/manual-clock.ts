@@ -1,6 +1,6 @@
 /**
- * A clock that stands still until the test moves it. Timers run in the order they fall due, one at a time, and whatever
- * each set in motion settles before the next one runs, so that a test on it has one course of events.
+ * A clock that does not advance until the test moves it. Timers run in the order they fall due, one at a time, and whatever each
+ * set in motion settles before the next one runs, so that a test on it has one course of events.
  */
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
 
@@ -114,7 +114,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Everything that can go on without time passing has gone on. */
+/** Resolves when everything that can run without time passing has run. */
 export async function settle(): Promise<void> {
   // A turn of the event loop runs the whole queue of promise continuations; the others, what immediates left.
   for (let turn = 0; turn < 4; turn++) await new Promise<void>((resolve) => setImmediate(resolve));

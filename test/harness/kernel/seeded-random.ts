@@ -1,4 +1,4 @@
-/** Chance that repeats itself: xorshift32 from a seed. */
+/** Repeatable randomness: xorshift32 from a seed. */
 import type { Random } from '../../../shared/kernel/kernel.ts';
 
 export function seededRandom(seed: number): Random {

@@ -1,6 +1,6 @@
 /**
- * A wall clock that is off by the milliseconds in the file TIDAL_TEST_CLOCK_FILE: read at the start and again at each SIGUSR2,
- * as when somebody sets the clock of a running machine. Durations are not affected.
+ * A wall clock that is off by the milliseconds in the file TIDAL_TEST_CLOCK_FILE: read at the start and again at each SIGUSR2, as
+ * when an operator sets the clock of a running machine. Durations are not affected.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import type { Clock } from '../../../shared/kernel/kernel.ts';

@@ -13,7 +13,7 @@ export class Network {
   private readonly reserved: ReadonlySet<number>;
   private readonly links = new Map<string, TcpLink>();
 
-  /** `reserved`: ports that are free at present and promised to somebody. */
+  /** `reserved`: ports that are free at present and assigned. */
   constructor(random: Random, reserved: readonly number[]) {
     this.random = random;
     this.reserved = new Set(reserved);
@@ -22,7 +22,7 @@ export class Network {
   /** Lays a wire; answers the port to dial instead of the target's. */
   async lay(from: string, to: string, targetPort: number): Promise<number> {
     const link = await TcpLink.open({ targetPort, random: this.random });
-    // Kept while another one is opened: it must not come again.
+    // Kept open while another one is opened, so that it is not assigned again.
     const port = this.reserved.has(link.port) ? await this.lay(from, to, targetPort) : link.port;
     if (port === link.port) this.links.set(`${from} > ${to}`, link);
     else await link.close();

@@ -9,7 +9,7 @@ import type { Random } from '../../../shared/kernel/kernel.ts';
 import { eventually } from '../kernel/eventually.ts';
 import { chance, drawBetween } from '../kernel/seeded-random.ts';
 
-/** `there`: from whoever dials to the target; `back`: the answers. */
+/** `there`: from the client to the target; `back`: the answers. */
 export type Direction = 'there' | 'back';
 const bothWays: readonly Direction[] = ['there', 'back'];
 
@@ -73,13 +73,13 @@ export class TcpLink {
     for (const direction of directions) this.delays.set(direction, delay);
   }
 
-  /** Forwards everything at once again; what was held goes on its way first. */
+  /** Forwards everything at once again; held chunks first. */
   async heal(): Promise<void> {
     this.held.clear();
     this.delays.clear();
     this.tellLanes();
     if (this.server !== undefined) return;
-    // Somebody else may hold the port for a moment: it was free meanwhile.
+    // Another process may briefly hold the port: it was free meanwhile.
     await eventually(`port ${this.port} is free again`, async () => {
       const server = await listenOn(this.port);
       server.on('connection', (client) => this.accept(client));
@@ -143,7 +143,7 @@ interface LaneOptions {
   readonly delayMs: () => number;
 }
 
-/** One direction of one connection: a queue of chunks, each with the moment from which it may go on. */
+/** One direction of one connection: a queue of chunks, each with the time from which it may be sent. */
 class Lane {
   private readonly options: LaneOptions;
   private readonly queue: { readonly chunk: Buffer | 'end'; readonly dueMs: number }[] = [];
@@ -169,7 +169,7 @@ class Lane {
     clearTimeout(this.timer);
   }
 
-  /** Sends what may go, and reads on only while it may. */
+  /** Sends what may be sent, and reads only while it may. */
   look(): void {
     if (this.ended) return;
     const { from, to, held } = this.options;

@@ -1,6 +1,6 @@
 /**
- * Stands in for a region or router under the launcher: listens where it is told, logs as the services do, and keeps a
- * journal of its life in the file `FAKE_JOURNAL` names. With `FAKE_EXIT=<name>:<code>` the one of that name ends at once.
+ * Replaces a region or router under the launcher: listens on the given address, logs as the services do, and keeps a journal of
+ * its life in the file `FAKE_JOURNAL` names. With `FAKE_EXIT=<name>:<code>` the one of that name ends at once.
  */
 import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:http';

@@ -24,7 +24,7 @@ export class NodeProcess {
   readonly name: string;
   /** Every line it printed, over all its lives. */
   readonly lines: string[] = [];
-  /** Each of its ends that nobody asked for: how it ended, and its last lines. */
+  /** Its unexpected ends: how it ended, and its last lines. */
   readonly ownEnds: string[] = [];
   private readonly options: NodeProcessOptions;
   private child: ChildProcess | undefined;
@@ -53,7 +53,7 @@ export class NodeProcess {
   async start(): Promise<void> {
     const { main, flags, env = {} } = this.options;
     const child = spawn(process.execPath, ['--enable-source-maps', fileURLToPath(new URL(main, built)), ...flags], {
-      // However this process dies, its children hear of it.
+      // However this process dies, its children notice.
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...shortStops, ...env },
     });

@@ -1,5 +1,5 @@
 /**
- * A file system of its own whose size changes while it is used: a disk that is full, and has room again. It lies in memory;
+ * A file system of its own whose size changes while it is used: a disk that is full, and has free space again. It lies in memory;
  * what of it is not written takes none. Needs the right to mount.
  */
 import { execFileSync } from 'node:child_process';

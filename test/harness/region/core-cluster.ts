@@ -1,7 +1,7 @@
 /**
- * The production routers over the write paths of three regions (`core-region.ts`), on one broker in memory and one clock of
- * the test's. Bodies go through JSON between them, as on the wire. A router can be stopped for good in the middle of what
- * it does, a region's disk pulled, a wire cut.
+ * The production routers over the write paths of three regions (`core-region.ts`), on one broker in memory and one clock of the
+ * test's. Bodies go through JSON between them, as on the wire. A router can be stopped for good at any point, a region's disk
+ * removed, a wire broken.
  */
 
 import { drain } from '../../../services/region/receive/drain.ts';
@@ -35,7 +35,7 @@ import { MemoryBroker } from '../stream/memory-stream.ts';
 import { CoreRegion, type CoreRegionOptions, testSchema } from './core-region.ts';
 import type { MemoryStore } from './store/memory-store.ts';
 
-/** How soon a connection to a process that is gone breaks. */
+/** How soon a connection to a dead process breaks. */
 const LOOK_MS = 50;
 
 /** What a router does that others see, in the words of the test that stops it there. */
@@ -44,7 +44,7 @@ export type RouterStep = 'read' | 'update' | 'create' | 'handover' | 'await' | '
 export class CoreRouter {
   readonly service: RouterService;
   readonly client: MemoryClient;
-  /** Nothing it asks is answered any more, and nothing it does arrives: its process is gone. */
+  /** Its requests are not answered and its effects are lost: its process is dead. */
   dead = false;
   /** Before and after each thing it does; may set `dead`. */
   onStep: ((step: RouterStep, when: 'before' | 'after') => void | Promise<void>) | undefined;
@@ -288,7 +288,7 @@ export class CoreCluster {
   }
 }
 
-/** The region's answer, or a broken connection when its process goes away before. */
+/** The region's answer, or a broken connection if its process dies before. */
 function whileUp<T>(region: CoreRegion, work: (region: CoreRegion) => T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     let timer: Timer;

@@ -84,14 +84,14 @@ export class CoreRegion {
   readonly disks: Disks | undefined;
   private readonly keySweep: Sweep | undefined;
   private readonly stages: Stages;
-  /** What `onFatal` was told: the process would be gone. */
+  /** The argument of `onFatal`: the process would have ended. */
   readonly fatal: unknown[] = [];
   readonly stopped: Stopped[] = [];
   readonly metrics = new CountedMetrics();
   readonly gaps: Gap[] = [];
   /** As recovery left it. */
   readonly recovered: Recovered;
-  /** Nobody reaches this region any more. */
+  /** This region is unreachable. */
   down = false;
   /** Refuses to accept, where set. */
   writeBlocker: Refusal | undefined;

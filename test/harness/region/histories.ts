@@ -6,7 +6,7 @@ import { chainOf, startMs } from './batches.ts';
 
 export const origins = ['us-east@aaaaaaaaaa', 'eu-west@bbbbbbbbbb', 'us-east@cccccccccc'];
 
-/** Batches of three origins in three epochs, about the same few entities; some are copies of one another's keyed writes. */
+/** Batches of three origins in three epochs, about the same few entities; some are duplicates of one another's keyed writes. */
 export function histories(seed: number, entities = 6): Batch[][] {
   const random = seededRandom(seed);
   const below = (limit: number): number => random.bytes(1)[0]! % limit;

@@ -28,7 +28,7 @@ const EPOCH = 1;
 
 export interface LeadingRegion {
   readonly url: string;
-  /** What `onFatal` was told. */
+  /** The argument of `onFatal`. */
   readonly fatal: readonly unknown[];
   get<T = Record<string, unknown>>(path: string): Promise<Answer<T>>;
   /** A text is sent as it is. */

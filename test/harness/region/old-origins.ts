@@ -1,7 +1,7 @@
 /**
- * A log that begins with the origins of many terms gone by, written by the production code: what a cluster looks like after
- * years of restarts and promotions. Chance comes from the seed alone, so every region that is given the same options has the
- * same bytes, as if it had received them.
+ * A log that begins with the origins of many former terms, written by the production code: the state of a cluster after years of
+ * restarts and promotions. Randomness is derived from the seed alone, so every region that is given the same options has the same
+ * bytes, as if it had received them.
  */
 import { mkdirSync } from 'node:fs';
 import type { Batch } from '../../../services/region/batch/batch.ts';
@@ -31,7 +31,7 @@ export interface OldOriginsOptions {
   readonly regions?: readonly string[];
   /** Events of each: views of the entities 1 … 10. */
   readonly events?: number;
-  /** Whether their batches are gone, below a checkpoint that covers them. */
+  /** Whether their batches are trimmed, below a checkpoint that covers them. */
   readonly trimmed?: boolean;
   readonly seed?: number;
   /** It declares the signal `view`; the hash is in the batches. */
@@ -47,7 +47,7 @@ const defaults = {
   schema: schemaOf(['view', 'positive', 3_600]),
 } as const satisfies OldOriginsOptions;
 
-/** Batches that go into one transaction. */
+/** Batches of one transaction. */
 const TOGETHER = 500;
 const ENTITIES = 10;
 
@@ -68,7 +68,7 @@ export function oldOrigins(options: OldOriginsOptions = {}): Batch[] {
   });
 }
 
-/** Appends them to a log that nobody has open besides; checkpoints and trims as asked. */
+/** Appends them to a log that is open only here; checkpoints and trims as asked. */
 export async function writeOldOrigins(wal: Wal, options: OldOriginsOptions = {}): Promise<readonly Batch[]> {
   const { trimmed, schema } = { ...defaults, ...options };
   const batches = oldOrigins(options);

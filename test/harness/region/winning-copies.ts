@@ -1,4 +1,4 @@
-/** Which of several copies of keyed writes count: the rule of `state/keys/keys.ts`, told a second time and naively. */
+/** Which of several copies of keyed writes count: the rule of `state/keys/keys.ts`, implemented a second time, naively. */
 import type { KeyedSignal, Place } from '../../../services/region/state/keys/keys.ts';
 import { HLC_PER_MS } from '../../../shared/protocol/events.ts';
 
@@ -9,7 +9,7 @@ export interface PlacedSignal {
   readonly place: Place;
 }
 
-/** The rule as it is worded, told again: the winners of each id and body. */
+/** The rule, literally: the winners of each id and body. */
 export function winners<P extends PlacedSignal>(all: readonly P[]): Set<P> {
   const won = new Set<P>();
   const names = new Set(all.map(({ event }) => `${event.key.id} ${event.key.bodyHash}`));

@@ -1,11 +1,11 @@
-/** Writes that reach a region from inside its container, as through a router on its side of a cut: acknowledged like any. */
+/** Writes that reach a region from inside its container, as through a router on its side of a split: acknowledged like any. */
 import assert from 'node:assert/strict';
 import type { WritesReply } from '../../../shared/protocol/internal.ts';
 import type { Acknowledged } from '../clients/acknowledged.ts';
 import { freshEntity } from '../clients/under-writes.ts';
 import type { ComposeCluster, RegionService } from '../containers/compose-cluster.ts';
 
-/** Three views of an entity of their own, taken by `region` in `epoch` and remembered in `told`. */
+/** Three views of an entity of their own, accepted by `region` in `epoch` and remembered in `told`. */
 export async function writeInside(
   cluster: ComposeCluster,
   region: RegionService,

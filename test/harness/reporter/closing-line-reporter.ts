@@ -1,6 +1,6 @@
 /**
- * Mocha's `spec` output with one more line at the very end, alone and uncoloured, for whoever reads the outcome by
- * machine: `N passed, M failed` or `N passed, M failed, K skipped`. A hook that fails counts as a failed test.
+ * Mocha's `spec` output with one more line at the very end, alone and uncoloured, for programs: `N passed, M failed` or `N
+ * passed, M failed, K skipped`. A hook that fails counts as a failed test.
  */
 import Mocha from 'mocha';
 

@@ -1,4 +1,4 @@
-/** SQLite's full-text search, as Python brings it: someone else's BM25. */
+/** SQLite's full-text search, from Python: an independent BM25. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 

@@ -78,7 +78,7 @@ export class MemoryClient {
     this.after(connection.reconnectTimeWaitMs, () => this.connectNow());
   }
 
-  /** Its process died: nothing of it runs any more, what it sent is on its way. */
+  /** Its process died: nothing of it runs any more, but messages it sent are in transit. */
   vanish(): void {
     this.closed = true;
     this.standing = false;
@@ -128,12 +128,12 @@ export class MemoryClient {
     for (const subscription of [...this.subscriptions]) subscription.end(reason, detail);
   }
 
-  /** The consumer goes on answering heartbeats and delivers nothing any more. */
+  /** The consumer continues to answer heartbeats but delivers nothing. */
   stallSubscriptions(): void {
     for (const subscription of this.subscriptions) subscription.stalled = true;
   }
 
-  /** The last deliveries come again. */
+  /** Repeats the last deliveries. */
   redeliver(count: number): void {
     for (const subscription of this.subscriptions) subscription.redeliver(count);
   }
@@ -289,7 +289,7 @@ function parsed(json: string): unknown {
 
 /** Deliveries one at a time, from one sequence on. */
 export class MemorySubscription implements Subscription {
-  /** Set by the test: nothing is delivered any more, and nobody says so. */
+  /** Set by the test: nothing is delivered any more, without a notice. */
   stalled = false;
   private readonly client: MemoryClient;
   private readonly broker: MemoryBroker;

@@ -30,9 +30,9 @@ export interface StreamState {
 
 export interface BucketState {
   readonly created: string;
-  /** By key. No two writes of a broker have the same revision, whatever was lost, copied or put back between them. */
+  /** By key. No two writes of a broker have the same revision, whatever was lost, copied or restored between them. */
   readonly entries: Map<string, { readonly revision: Revision; readonly sequence: number; readonly json: string }>;
-  /** Of its stream: writes of all keys. A copy that is put back counts on from where it was. */
+  /** Of its stream: writes of all keys. A copy that is restored counts on from where it was. */
   last: number;
 }
 
@@ -49,9 +49,9 @@ export interface MemoryBrokerOptions {
   readonly clock: Clock;
   /** Absent: everything arrives at once. */
   readonly wire?: Wire;
-  /** Told of every message the stream takes. */
+  /** Called with every message that is stored. */
   readonly onStored?: (message: StreamMessage) => void;
-  /** Told of every value a key is given. */
+  /** Called with every value of a key. */
   readonly onKey?: (name: string, value: unknown) => void;
   readonly payloadLimitBytes?: number;
 }
@@ -64,7 +64,7 @@ export class MemoryBroker {
   payloadLimitBytes: number;
   stream: StreamState | undefined;
   bucket: BucketState | undefined;
-  /** Settings that somebody changed, as sentences. */
+  /** Changed settings, as sentences. */
   changedSettings: string[] = [];
   up = true;
   paused = false;
@@ -100,8 +100,8 @@ export class MemoryBroker {
   }
 
   /**
-   * With `wiped`, nothing is left of stream and bucket; with `from`, its disk is an older copy; with `lost`, that many
-   * messages at the stream's end were not synced.
+   * With `wiped`, nothing is left of stream and bucket; with `from`, its disk is an older copy; with `lost`, that many messages
+   * at the stream's end were not synced.
    */
   async restart({ wiped = false, from, lost = 0 }: RestartOptions = {}): Promise<void> {
     await this.kill();
@@ -145,7 +145,7 @@ export class MemoryBroker {
     for (const client of this.clients) client.fallSilent(() => this.paused);
   }
 
-  /** The way to this client was cut: its server does not know, and it notices by what does not come. */
+  /** The link to this client was broken: the server does not know, and the client notices by missing heartbeats. */
   silence(name: string): void {
     for (const client of this.clients) {
       if (client.name === name) client.fallSilent(() => this.wire?.open(name) === false);
@@ -169,7 +169,7 @@ export class MemoryBroker {
     for (const client of this.clients) client.endSubscriptions('stream_gone', 'the stream is not there');
   }
 
-  /** Drops every message before `first`; all of them when absent. Sequences go on. */
+  /** Drops every message before `first`; all of them when absent. Sequences continue. */
   async purgeStream(first?: number): Promise<void> {
     const { stream } = this;
     if (stream === undefined) return;
@@ -185,14 +185,14 @@ export class MemoryBroker {
     this.bucket = undefined;
   }
 
-  /** Puts other bytes in the place of a stored message's. */
+  /** Puts other bytes in place of a stored message's. */
   damage(sequence: number, change: (bytes: Uint8Array) => Uint8Array): void {
     const message = this.stream?.messages.get(sequence);
     if (message === undefined) throw new Error(`the stream holds no message ${sequence}`);
     this.stream?.messages.set(sequence, { ...message, bytes: change(message.bytes.slice()) });
   }
 
-  /** A message of somebody who expects nothing: it is the last one now. */
+  /** A message without an expectation: it is the last one now. */
   publish(origin: string, bytes: Uint8Array): StreamMessage {
     const { stream } = this;
     if (stream === undefined) throw new Error('there is no stream');
@@ -202,7 +202,7 @@ export class MemoryBroker {
     return message;
   }
 
-  /** A value of somebody who does not look at what is there; any text. */
+  /** A value written without a comparison; any text. */
   writeKey(name: string, text: string): { readonly revision: Revision; readonly sequence: number } {
     const { bucket } = this;
     if (bucket === undefined) throw new Error('there is no bucket');

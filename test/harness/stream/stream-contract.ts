@@ -1,6 +1,6 @@
 /**
- * What every implementation of `Stream` and `Control` keeps. Runs against a real server (`test/cluster/jetstream.test.ts`)
- * and against anything that wants to stand in for it.
+ * The promises of every implementation of `Stream` and `Control`. Runs against a real server (`test/cluster/jetstream.test.ts`)
+ * and against every replacement for it.
  */
 import assert from 'node:assert/strict';
 import type { Fault } from '../../../shared/errors/errors.ts';
@@ -29,7 +29,7 @@ export interface Broker {
   kill(): Promise<void>;
   /** After `kill`, or in one go. With `wiped`, nothing is left of stream and bucket. */
   restart(options?: { wiped?: boolean }): Promise<void>;
-  /** Copies the broker's disk aside, and puts the copy back: what came between never happened, for it. */
+  /** Copies the broker's disk aside, and restores the copy: everything in between is lost to it. */
   backUp(): Promise<void>;
   restoreBackup(): Promise<void>;
   pause(): void;
@@ -109,7 +109,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.ok(client.stream.messageLimitBytes >= 512 * 1024, String(client.stream.messageLimitBytes));
       });
 
-      it('reconnects each time the server comes back, and tells its listeners every change', async () => {
+      it('reconnects each time the server returns, and tells its listeners every change', async () => {
         const { stream } = await open();
         const seen: boolean[] = [];
         const remove = stream.onConnection((state) => seen.push(state));
@@ -139,7 +139,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.equal(await stream.lastOf(a), undefined);
       });
 
-      it('a missing stream is told apart from a missing server', async () => {
+      it('a missing stream is distinguished from a missing server', async () => {
         const { stream } = await open();
         await broker.deleteStream();
         await assert.rejects(stream.info(), hasCode('stream_missing'));
@@ -176,7 +176,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.equal(await stream.message(4), undefined);
       });
 
-      it('after a purge none is left: the mark is 0 again and sequences go on', async () => {
+      it('after a purge none is left: the mark is 0 again and sequences continue', async () => {
         const { stream } = await open();
         const first = await put(stream, a, 'a1', 0);
         await put(stream, a, 'a2', first);
@@ -196,7 +196,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.deepEqual(Buffer.compare((await stream.lastOf(a))?.bytes ?? new Uint8Array(), bytes), 0);
       });
 
-      it('messages and `created` survive a kill of the server; `created` changes when the stream is made anew', async () => {
+      it('messages and `created` survive a kill of the server; `created` changes when the stream is recreated', async () => {
         const { stream } = await open();
         await put(stream, a, 'a1', 0);
         const { created } = await stream.info();
@@ -295,7 +295,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         for (let i = 0; i < count; i++) last = await put(stream, a, `m${last + 1}`, last);
       }
 
-      it('delivers from the sequence asked for, every origin, in stream order, then what comes', async () => {
+      it('delivers from the requested sequence, every origin, in stream order, then new messages', async () => {
         const { stream } = await open();
         await fill(stream, 300);
         const seen = await subscribe(stream, 101);
@@ -383,7 +383,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         await after.subscription.close();
       });
 
-      it('ends the subscription when the server falls silent', async () => {
+      it('ends the subscription when the server stops answering', async () => {
         const { stream } = await open();
         const seen = await subscribe(stream, 1);
         broker.pause();
@@ -401,7 +401,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.equal(seen.ends[0]?.[0], 'stream_gone');
       });
 
-      it('a stream deleted and made anew is not taken for the old one: it ends the subscription, and subscribed anew sees all', async () => {
+      it('a stream deleted and recreated is not taken for the old one: it ends the subscription, and subscribed anew sees all', async () => {
         const { stream } = await open();
         await fill(stream, 20);
         const seen = await subscribe(stream, 21);
@@ -418,7 +418,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
       });
     });
 
-    it('a setting of the stream that somebody changed is named, put right where asked to, and then is as it should be', async () => {
+    it('a changed setting of the stream is named, restored if requested, and then right', async () => {
       const { stream } = await open();
       assert.deepEqual(await stream.checkSettings(false), []);
       await broker.changeSettings();
@@ -470,7 +470,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.deepEqual(await control.read(), { revision: created.revision, value: { epoch: 1 } });
       });
 
-      it('is missing after a wipe, reading does not make it anew, and a revision of before is a conflict', async () => {
+      it('is missing after a wipe, reading does not recreate it, and a revision of before is a conflict', async () => {
         const { stream, control } = await open();
         const old = await control.create({ epoch: 7 });
         assert.ok(old !== 'conflict');
@@ -506,7 +506,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.ok((await control.update({ epoch: 2 }, led.revision)) !== 'conflict');
       });
 
-      it('a bucket lost and made anew under a live connection does not take a revision of the lost one (ABA)', async () => {
+      it('a bucket lost and recreated under a live connection does not accept a revision of the lost one (ABA)', async () => {
         const { control } = await open('one');
         const { control: other } = await open('two');
         const old = await control.create({ epoch: 7 });
@@ -518,7 +518,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.deepEqual(await other.read(), { revision: anew.revision, value: { epoch: 1 } });
       });
 
-      it('a client that has read the bucket made anew does not take a revision of the lost one, whatever its number', async () => {
+      it('a client that has read the recreated bucket does not accept a revision of the lost one, whatever its number', async () => {
         const { control } = await open('one');
         const { control: other } = await open('two');
         const created = await control.create({ leader: 'us-east', nonce: 'a' });
@@ -537,7 +537,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.ok((await control.update({ leader: 'eu-west', nonce: 'f' }, second.revision)) !== 'conflict');
       });
 
-      it('an older copy of the bucket put back does not take a revision of after the copy, whatever its number', async () => {
+      it('a restored older copy of the bucket does not accept a revision of after the copy, whatever its number', async () => {
         const one = await open('one');
         const two = await open('two');
         const created = await one.control.create({ leader: 'us-east', nonce: 'a' });

@@ -1,4 +1,4 @@
-/** The checkers find what they are there to find. */
+/** The checkers find the errors they are meant to find. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -15,7 +15,7 @@ const origin = 'us-east@aaaaaaaaaa';
 
 describe('checkers', () => {
   describe('acknowledged writes', () => {
-    /** A cluster of one region that shows `views` of every item and stands at `position`. */
+    /** A cluster of one region that shows `views` of every item and is at `position`. */
     const showing = (views: number, position: string): CheckedCluster =>
       ({
         url: '',
@@ -43,15 +43,15 @@ describe('checkers', () => {
       await checkAcknowledged(showing(3, `${origin}:3`), doubtful);
       await assert.rejects(checkAcknowledged(showing(4, `${origin}:4`), doubtful), /doubled/);
     });
-    it('refused, or never sent, and there all the same', async () => {
+    it('refused, or never sent, but counted', async () => {
       const refused = two();
       refused.note(1, { status: 503, sent: true, body: { code: 'no_leader' } });
       refused.note(1, { status: 0, sent: false, body: {} });
       await assert.rejects(checkAcknowledged(showing(3, `${origin}:3`), refused), /doubled/);
     });
-    it('a place in the log that nobody has', () =>
+    it('a position that no region has', () =>
       assert.rejects(checkAcknowledged(showing(2, `${origin}:1`), two()), /lacks/));
-    it('one place for two writes', () =>
+    it('one position for two writes', () =>
       assert.rejects(checkAcknowledged(showing(2, `${origin}:2`), told(`${origin}:2`, `${origin}:2`)), /two writes/));
   });
 

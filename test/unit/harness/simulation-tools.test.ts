@@ -31,7 +31,7 @@ describe('simulation: scheduler', () => {
     assert.equal(scheduler.nowMs, 100);
   });
 
-  it('what is due at one moment runs in an order that the seed decides', async () => {
+  it('what is due at the same time runs in an order that the seed decides', async () => {
     const orders = new Set<string>();
     for (let seed = 0; seed < 20; seed++) {
       const scheduler = new Scheduler(new Chance(seed));
@@ -68,7 +68,7 @@ describe('simulation: life of a process', () => {
     }
   });
 
-  it('frozen, it does nothing; thawed, it goes on with what came meanwhile', async () => {
+  it('frozen, it does nothing; thawed, it continues with what was received meanwhile', async () => {
     const { scheduler, life, done, act } = born();
     life.clock.after(1, () => done.push('a timer'));
     void act('asked').then(() => done.push('answered'));
@@ -80,7 +80,7 @@ describe('simulation: life of a process', () => {
     assert.deepEqual(done.sort(), ['a timer', 'answered', 'asked']);
   });
 
-  it('stalls before a chosen effect: what it decided before comes about after, in the same order', async () => {
+  it('stalls before a chosen effect: earlier decisions take effect afterwards, in the same order', async () => {
     const { scheduler, life, done, act } = born();
     life.clock.after(1, () => done.push('a timer'));
     life.stallAt(2, 50);

@@ -1,4 +1,4 @@
-/** The wire that fails fails as it says: otherwise scenarios would pass without their fault. */
+/** The simulated wire fails as intended; otherwise scenarios would pass without their fault. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
@@ -9,7 +9,7 @@ import { TcpLink } from '../../harness/network/tcp-link.ts';
 describe('a wire that fails', () => {
   let target: Server;
   let link: TcpLink;
-  /** What came to the target. */
+  /** The bytes received by the target. */
   let arrived: string;
   const sockets = new Set<Socket>();
 

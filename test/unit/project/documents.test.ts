@@ -1,4 +1,4 @@
-/** The documents tell the truth where a program can check it: invariants name tests, codes are all there, links lead somewhere. */
+/** Checks of the documents: invariants name tests, all codes are listed, links have targets. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -119,7 +119,7 @@ describe('the documents', () => {
   }
 });
 
-/** What `it` and `describe` are called with, as far as it stands on one line. */
+/** The titles of `it` and `describe`, as far as they are on one line. */
 function titles(source: string): string[] {
   return [...source.matchAll(/\b(?:it|describe)\(\s*[`'"]([^\n]*)/g)].map((match) => match[1]!);
 }

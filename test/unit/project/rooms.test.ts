@@ -1,6 +1,6 @@
 /**
- * The walls of the house: rooms know each other by their contracts only, time and chance come in from outside, and files
- * and folders stay small enough to be read.
+ * The structure of the code: folders use each other only by their contracts, clock and randomness are passed in, and files and
+ * folders stay small.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -26,7 +26,7 @@ const joiners = new Set([
 /** The one door to NATS is `stream.ts`; its implementation is joined in the mains only. */
 const implementationsInShared = /^shared\/stream\/jetstream[a-z-]*\.ts$/;
 
-/** Where time, chance and the environment may be touched. */
+/** Where clock, randomness and the environment may be used directly. */
 const surroundings = /^(shared\/kernel|shared\/config)\/|(^|\/)main\.ts$/;
 const surroundingCalls =
   /\bDate\.now\b|\bnew Date\(\s*\)|\bMath\.random\b|\bsetTimeout\b|\bsetInterval\b|\bsetImmediate\b|\bprocess\.env\b|\bperformance\.now\b/;
@@ -107,7 +107,7 @@ function circlesIn(importsOf: ReadonlyMap<string, readonly string[]>): string[] 
 }
 
 describe('rooms', () => {
-  it('the check sees the code: every relative import names a file that is there', () => {
+  it('the check sees the code: every relative import names an existing file', () => {
     assert.ok(sources.length > 50, `${sources.length} files`);
     assert.deepEqual(
       offences((_, to) => existsSync(join(root, to))),
@@ -115,7 +115,7 @@ describe('rooms', () => {
     );
   });
 
-  it('a room is imported by its contract only', () => {
+  it('a folder is imported only by its contract', () => {
     const found = offences((from, to) => {
       const room = roomOf(to);
       if (room === undefined || room === roomOf(from.path) || joiners.has(from.path)) return true;
@@ -184,7 +184,7 @@ describe('rooms', () => {
     assert.deepEqual(found, []);
   });
 
-  it('time, chance, timers and the environment come in through the kernel', () => {
+  it('clock, randomness, timers and the environment are used through the kernel', () => {
     const found = sources
       .filter(({ path }) => !surroundings.test(path))
       .flatMap(({ path, code }) => {
@@ -221,7 +221,7 @@ describe('rooms', () => {
     );
   });
 
-  it('there are no drawers for what nobody knew where to put', () => {
+  it('there are no folders or files without a subject', () => {
     const drawers = sources.filter(({ path }) => /\/(utils?|helpers?|common|misc|index)(\/|\.ts$)/.test(path));
     assert.deepEqual(
       drawers.map(({ path }) => path),

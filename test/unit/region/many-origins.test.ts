@@ -1,6 +1,6 @@
 /**
- * Two thousand origins of terms gone by: what each part does about them is counted, not timed, so that nothing grows with
- * their square, and nothing that waits waits for all of them.
+ * Two thousand origins of former terms: the work of each part is counted, not timed, so that nothing grows with their square, and
+ * no wait is for all of them.
  */
 import assert from 'node:assert/strict';
 import { PositionWaits } from '../../../services/region/apply/position-waits.ts';
@@ -161,7 +161,7 @@ describe('with 2,000 old origins', function () {
     assert.ok(looks < 5 * COUNT, `${looks} origins were looked at for 50 commits`);
   });
 
-  it('a step of the trimmer reads each peer once, and passes over what is trimmed', async () => {
+  it('a step of the trimmer reads each peer once, and skips what is trimmed', async () => {
     const clock = new ManualClock();
     const wal = openLog({ store: await storeOfOldOrigins({ count: COUNT, trimmed: true }) });
     const young = 'us-east@bbbbbbbbbb';
@@ -210,7 +210,7 @@ describe('with 2,000 old origins', function () {
     assert.deepEqual([...lookups.keys()], [young], 'what is trimmed whole is not judged any more');
   });
 
-  it('a batch wakes those who wait for its origin, and nobody else is looked at', async () => {
+  it('a batch wakes the waits for its origin, and no others are checked', async () => {
     const clock = new ManualClock();
     let looks = 0;
     class Counted extends GrowingPosition {

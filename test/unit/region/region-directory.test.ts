@@ -44,7 +44,7 @@ describe('a region’s directory', () => {
     assert.notEqual((await take(new MemoryStore())).wal.mark('disk'), id);
   });
 
-  it('a start on a full disk stores nothing and fails nothing; what it had to store is there with the first write that finds room', async () => {
+  it('a start on a full disk stores nothing and fails nothing; what it had to store is there with the first write that finds free space', async () => {
     for (const [schema, empty] of [
       [grown, false],
       [testSchema, true],
@@ -73,7 +73,7 @@ describe('a region’s directory', () => {
     }
   });
 
-  it('what cannot be served is refused on a full disk as ever: another region’s, or a schema that lacks a signal', async () => {
+  it('what cannot be served is refused on a full disk as usual: another region’s, or a schema that lacks a signal', async () => {
     const store = new MemoryStore();
     await take(store, grown);
     store.full = true;

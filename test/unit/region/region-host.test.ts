@@ -1,4 +1,4 @@
-/** A region changes from one store to another inside one process: what comes in on the socket, what is kept, what a crash leaves. */
+/** A region changes from one store to another inside one process: requests on the socket, what is kept, what a crash leaves. */
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -137,7 +137,7 @@ describe('region host', () => {
 
   const digest = async (one: Running): Promise<string> => (await one.get<DigestReply>('/internal/digest')).body.digest;
 
-  it('an empty region becomes its peer’s copy: ready only then, the same bits, the metrics go on counting', async () => {
+  it('an empty region becomes its peer’s copy: ready only then, the same bits, the metrics continue counting', async () => {
     const [a, b] = [await freePort(), await freePort()];
     const holder = await start('us-east', a, await homeWith(viewChain(x, 30)), { 'eu-west': b });
     const empty = await start('eu-west', b, new MemoryStoreHome(), { 'us-east': a });
@@ -218,7 +218,7 @@ describe('region host', () => {
     });
   }
 
-  it('a region that has trimmed 2,000 origins, and is behind what its peer has trimmed of another one, comes back', async () => {
+  it('a region that has trimmed 2,000 origins, and is behind what its peer has trimmed of another one, recovers', async () => {
     const [a, b] = [await freePort(), await freePort()];
     const old = { regions: ['ap-south'], trimmed: true };
     const home = async (count: number): Promise<MemoryStoreHome> =>
@@ -231,7 +231,7 @@ describe('region host', () => {
     assert.equal(await digest(behind), await digest(holder));
   }).timeout(30_000);
 
-  it('what cannot be installed is dropped: the former store goes on, and is filled by the logs', async () => {
+  it('a copy that cannot be installed is deleted: the former store stays in use, and is filled from the logs', async () => {
     const [a, b] = [await freePort(), await freePort()];
     await start('us-east', a, await homeWith(viewChain(x, 30)), { 'eu-west': b });
     const home = new MemoryStoreHome();

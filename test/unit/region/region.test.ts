@@ -118,7 +118,7 @@ describe('region', () => {
     return one;
   }
 
-  it('a heal that comes while the cut is being stored heals it', async () => {
+  it('a heal during the storing of the partition heals it', async () => {
     const one = await start(new MemoryStore());
     one.store.holdFlushes();
     const partitioning = one.cut(true);
@@ -131,7 +131,7 @@ describe('region', () => {
     assert.equal(openLog({ store: one.store.backup() }).mark('cut'), false);
   });
 
-  it('a restarted region stays cut, serves no log meanwhile, and does so again when healed (schedule 26)', async () => {
+  it('a restarted region stays partitioned, serves no log meanwhile, and does so again when healed (schedule 26)', async () => {
     const store = new MemoryStore();
     await openLog({ store }).append({ batches: viewChain(x, 2) });
     const one = await start(store);
@@ -177,7 +177,7 @@ describe('region', () => {
     assert.equal((await last.status()).ready, true, 'an old truth is ready at once');
   });
 
-  it('an origin of its own that comes back from a peer is looked after when it is here, not with the next write', async () => {
+  it('an origin of its own that is fetched from a peer is shipped when it is here, not with the next write', async () => {
     const own = 'us-east@bbbbbbbbbb';
     const holder = new CoreRegion({ region: 'eu-west', clock: new ManualClock(), broker });
     await holder.ingest.take(viewChain(own, 4));
@@ -235,7 +235,7 @@ describe('region', () => {
     assert.equal((await other.status()).streamLimitBytes, 248 * 1024);
   });
 
-  it('the leader returns with an empty disk and nobody else answers: it neither accepts nor serves that as the truth (schedule 17)', async () => {
+  it('the leader returns with an empty disk and no other region answers: it neither accepts nor serves (schedule 17)', async () => {
     const router = broker.connect('router');
     await eventually('connected', () => router.stream.connected);
     assert.notEqual(await router.control.create({ leader: 'us-east', epoch: 7, nonce: 'n' }), 'conflict');
@@ -260,7 +260,7 @@ describe('region', () => {
     assert.equal((await one.status()).durable, '');
   });
 
-  it('what was trimmed is refused as such, and a peer hears it as that refusal (schedule 6)', async () => {
+  it('what was trimmed is refused as such, and a peer gets that refusal (schedule 6)', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     await wal.append({ batches: viewChain(x, 3) });

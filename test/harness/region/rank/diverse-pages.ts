@@ -7,7 +7,7 @@ export interface PlainPage {
   readonly relaxed: boolean;
 }
 
-/** One greedy pass down `ranked`, what earlier pages left, best first. */
+/** One greedy scan down `ranked`, the items that earlier pages left, best first. */
 export function plainPage(
   ranked: readonly Scored[],
   limit: number,

@@ -45,7 +45,7 @@ export class ReferenceLedger {
     return this.sum(this.of(entity, signal), entity, signal, window, atMs);
   }
 
-  /** The same of the past: without the events that do not count at that moment. */
+  /** The same of the past: without the events that do not count at that time. */
   pastThousandths(entity: number, signal: string, window: Window, atMs: number): bigint {
     const later = this.laterThan(entity, signal, atMs);
     const own = this.of(entity, signal).filter((event) => !later(event));
@@ -75,7 +75,7 @@ export class ReferenceLedger {
     return ({ timeMs }) => bucket(timeMs) > bucket(atMs) && bucket(timeMs) > bucket(lastMs) - kept;
   }
 
-  /** Whether the window is known at a moment, as docs/ranking.md says. */
+  /** Whether the window is known at a read time, as docs/ranking.md says. */
   knows(entity: number, signal: string, window: Window, atMs: number): boolean {
     const { firstMs, lastMs } = this.times(entity, signal);
     if (atMs >= lastMs || atMs < firstMs) return true;
@@ -88,7 +88,7 @@ export class ReferenceLedger {
     return Math.floor(atMs / bucketMs) >= Math.floor(lastMs / bucketMs) - kept + read;
   }
 
-  /** The closed form over the events of the kept cells, and apart from it over those that were dropped. */
+  /** The closed form over the events of the kept decay buckets, and separately over dropped ones. */
   decayed(entity: number, signal: string, halfLifeSeconds: number, atMs: number): { kept: number; dropped: number } {
     const own = this.of(entity, signal);
     const halfLifeMs = halfLifeSeconds * 1000;

@@ -11,7 +11,7 @@ import { MemoryStore, type StoreHooks } from './memory-store.ts';
 interface Incoming {
   readonly id: string;
   parts: Uint8Array[];
-  /** Set once it was complete: it is no part any more. */
+  /** Set once it was complete: it is no longer partial. */
   store: MemoryStore | undefined;
 }
 
@@ -28,9 +28,9 @@ export class MemoryStoreHome implements StoreHome {
   copying: Promise<void> = Promise.resolve();
   /** A part that arrives finds the disk full. */
   incomingFull = false;
-  /** Room for a store coming in. */
+  /** Free space for a fetched store. */
   roomBytes = Number.POSITIVE_INFINITY;
-  /** Of the store coming in, until it is current. */
+  /** Of the fetched store, until it is current. */
   incomingHooks: StoreHooks = {};
   /** Told before and after the switch of `makeCurrent`, which waits for it; a throw in it is a crash there. */
   onStep: ((step: 'before the switch' | 'after the switch') => void | Promise<void>) | undefined;
@@ -93,7 +93,7 @@ export class MemoryStoreHome implements StoreHome {
         try {
           arriving.store = MemoryStore.fromImage(image, home.incomingHooks);
         } catch {
-          // As on a disk, whose bytes nobody has read yet.
+          // As on a disk, whose bytes were not read yet.
         }
         return true;
       },

@@ -1,7 +1,7 @@
 /**
- * A store in memory with LMDB's crash semantics: a commit is whole or absent, it is on "disk" when it resolved, and what
- * did not resolve when the power went may be there or not. The test holds flushes back, makes the disk full or broken,
- * and pulls the plug.
+ * A store in memory with LMDB's crash semantics: a commit is whole or absent, it is on "disk" when it resolved, and what did not
+ * resolve when the power went may be there or not. The test holds flushes back, makes the disk full or broken, and cuts the
+ * power.
  */
 
 import {
@@ -27,7 +27,7 @@ export type StorageFailure = 'storage_full' | 'storage_failed';
 export interface StoreHooks {
   /** A commit is flushed once this resolves. */
   readonly flush?: () => Promise<void>;
-  /** Told of what has just reached the disk. */
+  /** Called with what has just been flushed. */
   readonly onFlushed?: (changes: Changes) => void;
 }
 
@@ -56,7 +56,7 @@ export class MemoryStore implements Store {
   private version: number;
   /** What a simulation has to do with it. */
   hooks: StoreHooks;
-  /** While set, no commit finds room. */
+  /** While set, no commit finds free space. */
   full = false;
   /** Commits that resolved. */
   commits = 0;
@@ -70,7 +70,7 @@ export class MemoryStore implements Store {
     this.version = disk.flushed;
   }
 
-  /** The same disk, opened by a second process while this one goes on: whichever writes first, the other one writes no more. */
+  /** The same disk, opened by a second process while this one continues: whichever writes first, the other one writes no more. */
   again(hooks: StoreHooks = this.hooks): MemoryStore {
     return new MemoryStore(this.disk, hooks);
   }

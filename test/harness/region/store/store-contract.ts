@@ -1,11 +1,11 @@
-/** What every `Store` keeps. Runs against LMDB and against the store in memory that stands in for it. */
+/** The promises of every `Store`. Runs against LMDB and against the store in memory that replaces it. */
 import assert from 'node:assert/strict';
 import type { Store, StoreTransaction, TableName } from '../../../../services/region/store/store.ts';
 
 /** A store under test: `open` opens what is on its disk; before another `open` the former store is closed. */
 export interface StoreUnderTest {
   open(): Store;
-  /** Another process opens the same disk, beside whoever has it open. */
+  /** Another process opens the same disk while the first has it open. */
   second(): Promise<SecondProcess>;
   dispose(): Promise<void>;
 }
@@ -15,7 +15,7 @@ export interface SecondProcess {
   /** Puts a mark, or removes one; the code of the `Fault` it failed with. */
   put(name: string): Promise<string | undefined>;
   remove(name: string): Promise<string | undefined>;
-  /** It dies where it stands. */
+  /** It crashes. */
   kill(): Promise<void>;
 }
 
@@ -67,7 +67,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       store = under.open();
     }
 
-    it('a commit that resolved is there after the store was opened again', async () => {
+    it('a resolved commit exists after the store was opened again', async () => {
       await store.commit((transaction) => {
         for (const put of puts) put(transaction);
       });
@@ -202,7 +202,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       );
     });
 
-    it('tells what a table takes, and room that was freed is used again', async () => {
+    it('reports the size of a table, and freed space is used again', async () => {
       const fill = (): Promise<void> =>
         store.commit((transaction) => {
           for (let n = 1; n <= 64; n++) transaction.put('batches', [origin, n], new Uint8Array(60_000).fill(n));
@@ -246,7 +246,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       );
     });
 
-    it('a second process that opened before the first wrote again writes nothing; the first one goes on', async () => {
+    it('a second process that opened before the first wrote again writes nothing; the first one continues', async () => {
       await store.commit((transaction) => transaction.put('marks', 'offset', bytes('1')));
       const second = await under.second();
       await store.commit((transaction) => transaction.put('marks', 'offset', bytes('2')));
@@ -260,7 +260,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       assert.equal(rows(store), 1);
     });
 
-    it('close waits for the commits under way', async () => {
+    it('close waits for the commits in progress', async () => {
       const commits = [1, 2, 3].map((n) => store.commit((transaction) => transaction.put('items', n, bytes('x'))));
       await reopen();
       await Promise.all(commits);

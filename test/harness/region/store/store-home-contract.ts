@@ -1,4 +1,4 @@
-/** What every `StoreHome` keeps. Runs against the one on LMDB and against the one in memory that stands in for it. */
+/** The promises of every `StoreHome`. Runs against the one on LMDB and against the one in memory that replaces it. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { IncomingStore, Store, StoreCopy, StoreHome } from '../../../../services/region/store/store.ts';
@@ -6,7 +6,7 @@ import type { IncomingStore, Store, StoreCopy, StoreHome } from '../../../../ser
 export interface HomeUnderTest {
   /** A home on the same disk, as after a start. The former one's store is closed, or died. */
   start(onStep?: (step: string) => void): StoreHome;
-  /** Makes the process of the newest home die where it stands. */
+  /** Crashes the process of the newest home. */
   crash(): Promise<void>;
   /** Files, directories or what stands for them, besides the current store's own. */
   leftovers(): string[];
@@ -72,7 +72,7 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
       await again.close();
     });
 
-    it('a copy is what was flushed at one moment, whatever is written meanwhile and after', async () => {
+    it('a copy is what was flushed at one point, whatever is written meanwhile and after', async () => {
       let writing = true;
       let written = 0;
       const writer = (async () => {
@@ -102,7 +102,7 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
       await here.crash();
     });
 
-    it('a part received goes on where it ended, after a crash too; another id begins anew', async () => {
+    it('a part received continues where it ended, after a crash too; another id begins anew', async () => {
       const copy = await sourceHome.copy();
       const parts = await readAll(copy, 4_096);
       let home = here.start();
@@ -142,7 +142,7 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
       await here.crash();
     });
 
-    it('the one made current is opened from then on, with what was merged into it; the former is gone', async () => {
+    it('the one made current is opened from then on, with what was merged into it; the former is removed', async () => {
       const copy = await sourceHome.copy();
       for (const round of [1, 2]) {
         // The same copy twice: it may be fetched again while it is served.
@@ -153,7 +153,7 @@ export function storeHomeContract(name: string, make: () => HomeUnderTest): void
         assert.equal(incoming.received, 0);
         await receive(incoming, copy);
         await former.close();
-        // Whoever merges opens the present store once more: what is coming in stays.
+        // A merge opens the present store again: the fetched one stays.
         const present = home.open();
         const store = incoming.open();
         await mark(store, 'merged', String(round));

@@ -1,4 +1,4 @@
-/** Which disk a restored store is: another one than the backup was made of, unless it takes the place of a store. */
+/** Which disk a restored store is: another one than the backup was made of, unless it replaces a store. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -57,7 +57,7 @@ describe('a restored store', () => {
     });
   });
 
-  it('in the place of the very store it was made of goes on as that disk; in the place of another one, as that one', async () => {
+  it('in place of the very store it was made of continues as that disk; in place of another one, as that one', async () => {
     assert.equal((await restore(join(path, 'source'))).missed, undefined);
     assert.deepEqual(await marksOf(join(path, 'source')), { disk: made, disks: [[other, 5]] });
     const dataDir = join(path, 'another');

@@ -137,7 +137,7 @@ describe('demo bodies and tables', () => {
     assert.deepEqual([...bodiesOf([])], []);
   });
 
-  it('tables stand in columns', () => {
+  it('tables are aligned in columns', () => {
     const text = table(
       ['title', 'year'],
       [

@@ -61,7 +61,7 @@ describe('launcher configuration', () => {
     }
   });
 
-  it('--help tells every flag', () => {
+  it('--help lists every flag', () => {
     const parsed = parseLauncherConfig({ args: ['--help'], env: {} });
     assert.ok('help' in parsed);
     for (const flag of ['--listen', '--schema', '--topology', '--data-dir', '--verbose', 'NATS_SERVER']) {

@@ -1,4 +1,4 @@
-/** Commands that are told to end before their time: they leave with the signal's exit code, and nothing half done behind. */
+/** Interrupted commands: they exit with the signal's exit code, and leave no partial results. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -82,7 +82,7 @@ describe('a command that is interrupted', function () {
     });
   }
 
-  it('npm runs every program in the place of its shell, so that signals to npm arrive', () => {
+  it('npm runs every program in place of its shell, so that signals to npm arrive', () => {
     const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };

@@ -1,4 +1,4 @@
-/** Where nats-server comes from: the order, what is believed, and what each failure says. */
+/** Sources of nats-server: the order, what is accepted, and what each failure reports. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { Fault } from '../../../../shared/errors/errors.ts';
 const missing: RunResult = { code: 127, output: 'not found' };
 const done: RunResult = { code: 0, output: '' };
 
-/** A machine on which nothing is installed and nothing can be reached, unless told otherwise. */
+/** A machine on which nothing is installed and nothing can be reached by default. */
 function machine(overrides: Partial<Tools> = {}): Tools & { readonly calls: string[] } {
   const calls: string[] = [];
   const { run, ...rest } = overrides;
@@ -105,7 +105,7 @@ describe('provisioning nats-server', () => {
     });
   });
 
-  it('looks at what is there before it fetches: named, PATH, cache, package, release, image', async () => {
+  it('checks installed programs before it fetches: named, PATH, cache, package, release, image', async () => {
     const tools = machine();
     const sources = natsSources({ tools, cacheDir: join(folder, 'bin'), natsServer: '/named' });
     assert.deepEqual(

@@ -67,7 +67,7 @@ describe('launcher lock', () => {
     return { pid, end: () => child.stdin.end() };
   }
 
-  it('a running launcher is refused with its process id; once it is gone its lock is taken over', async () => {
+  it('a running launcher is refused with its process id; once it has ended its lock is replaced', async () => {
     const launcher = await other();
     writeFileSync(join(dataDir, 'launcher.pid'), `${launcher.pid}\n`);
     assert.throws(() => lockDataDir({ dataDir, marker }), new RegExp(`process ${launcher.pid};`));

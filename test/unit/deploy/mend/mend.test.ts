@@ -43,7 +43,7 @@ async function touched() {
 }
 
 describe('mending events from the future', () => {
-  it('what comes next is in its windows again, sums of all time stay, and a restart changes nothing', async () => {
+  it('later events are in its windows again, sums of all time stay, and a restart changes nothing', async () => {
     const { clock, region, mend } = await touched();
     assert.deepEqual(region.ledger.read(1, 'view', clock.nowMs())!.sums, { '1h': 0, '24h': 0, '7d': 0, all: 9 });
     const quiet = region.ledger.read(3, 'view', clock.nowMs());
@@ -81,7 +81,7 @@ describe('mending events from the future', () => {
     assert.equal(leader.crash().digest(), leader.digest());
   });
 
-  it('done twice with one moment it is the same; interrupted, the region does not start before it was run again', async () => {
+  it('done twice with the same time it is the same; interrupted, the region does not start before it was run again', async () => {
     const { clock, region, mend } = await touched();
     await region.stop();
     const { upToMs } = await mend();
@@ -133,7 +133,7 @@ describe('mending events from the future', () => {
     assert.equal(digests.size, 1);
   });
 
-  it('a damaged shard is not built anew from the log, which would bring the future back', async () => {
+  it('a damaged shard is not rebuilt from the log, which would bring the future back', async () => {
     const { region, mend } = await touched();
     await region.stop();
     await mend();
@@ -147,7 +147,7 @@ describe('mending events from the future', () => {
     });
   });
 
-  it('a copy of before the mend does not take the place of the mended store', async () => {
+  it('a copy of before the mend does not replace the mended store', async () => {
     const { region, mend } = await touched();
     await region.stop();
     const former = region.store.crash('kept');

@@ -74,7 +74,7 @@ class Rig {
 }
 
 describe('checkpointer', () => {
-  it('a pass is due after so many events, and after so long when there was any; never without one', async () => {
+  it('a run is due after so many events, or after so long if there was any; never without one', async () => {
     const rig = new Rig();
     rig.checkpoint.start();
     await rig.clock.advance(700_000);
@@ -98,7 +98,7 @@ describe('checkpointer', () => {
     assert.equal(rig.clock.pending, 0, 'no timer is left');
   });
 
-  it('a pass waits for as many events as there are pairs, within four times the limit', async () => {
+  it('a run waits for as many events as there are pairs, up to four times the limit', async () => {
     const rig = new Rig();
     rig.checkpoint.start();
     const batches = Array.from({ length: 9 }, (_, n) =>
@@ -161,7 +161,7 @@ describe('checkpointer', () => {
     assert.equal(formatPosition(rig.region.recovered.checkpointPosition.position), `${x}:30,${y}:1`);
   });
 
-  it('a full disk gives the pass up: nothing is lost, and the next one writes what this one did not', async () => {
+  it('a full disk abandons the run: nothing is lost, and the next one writes what this one did not', async () => {
     const rig = new Rig();
     await rig.take(tens(x, 3));
     // The first shard is stored, the second meets the full disk.
@@ -197,7 +197,7 @@ describe('checkpointer', () => {
     await rig.checkpoint.stop();
   });
 
-  it('a damaged shard is built anew while the log begins at 1, and the next pass replaces it', async () => {
+  it('a damaged shard is rebuilt while the log begins at 1, and the next run replaces it', async () => {
     for (const harm of ['bit', 'cut', 'mark'] as const) {
       const rig = new Rig();
       await rig.take(tens(x, 3));
@@ -248,7 +248,7 @@ describe('checkpointer', () => {
     assert.throws(() => longer.restart(), { code: 'damaged_log', message: /ends at 20/ });
   });
 
-  it('keys that were forgotten count right when a damaged shard is built anew from the first batch', async () => {
+  it('keys that were forgotten count right when a damaged shard is rebuilt from the first batch', async () => {
     const rig = new Rig();
     const key = { id: `${'k'.repeat(21)}A`, bodyHash: `${'a'.repeat(10)}A` };
     const copy = (origin: string) => chainOf({ origin }, [[{ ...viewEvent(1, 3), key }]]);
@@ -273,7 +273,7 @@ describe('checkpointer', () => {
     assert.equal(rig.region.digest(), digest);
   });
 
-  it('a row names what differs from the floor, and no changed bit of it is taken for one', () => {
+  it('a row names what differs from the checkpoint position, and no changed bit of it is taken for one', () => {
     const at = new Map([
       [x, 30],
       [y, 7],

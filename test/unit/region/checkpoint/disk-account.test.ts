@@ -1,4 +1,4 @@
-/** What is known of the disks events may still come from, and which idempotency keys may be forgotten by it. */
+/** The account of disks from which events may still arrive, and the removal of idempotency records by it. */
 import assert from 'node:assert/strict';
 import { createDiskAccount, unreportedDisks } from '../../../../services/region/checkpoint/disk-account.ts';
 import { createKeySweep } from '../../../../services/region/checkpoint/key-sweep.ts';
@@ -113,7 +113,7 @@ describe('the account of disks', () => {
     assert.equal(ago(after), 0, 'retired over a restart');
   });
 
-  it('a disk holds it back over a restart, also where its region is not in the topology any more', async () => {
+  it('a disk blocks it across a restart, also if its region is no longer in the topology', async () => {
     const before = await account();
     for (const region of ['eu-west', 'ap-south']) before.report(region, everything, { clockMs: now - 5_000 });
     await before.disks.store();
@@ -145,7 +145,7 @@ describe('the account of disks', () => {
     );
   });
 
-  it('a disk that was retired and is back goes on under a new id', async () => {
+  it('a disk that was retired and is back continues under a new id', async () => {
     const it = await account();
     assert.equal(it.disks.own, mine);
     it.report('eu-west', everything, { disks: [{ id: mine, region: 'us-east', knownMs: now, retired: true }] });
@@ -178,7 +178,7 @@ describe('the account of disks', () => {
     }
   });
 
-  it(`no more than ${DISKS_LIMIT} disks are kept account of: retired ones go first, and nothing is forgotten while one has no place`, async () => {
+  it(`no more than ${DISKS_LIMIT} disks are kept account of: retired ones are dropped first, and nothing is removed while one does not fit`, async () => {
     const it = await account();
     const disks = (count: number, retired: boolean): KnownDisk[] =>
       Array.from({ length: count }, (_, index) => ({
@@ -247,7 +247,7 @@ describe('idempotency keys that grow old', () => {
     assert.equal(parseDisks(after.mark('disks'))?.length, 2, 'what it was decided by is stored');
   });
 
-  it('are kept on a full disk, and forgotten when there is room', async () => {
+  it('are kept on a full disk, and removed when there is free space', async () => {
     const it = await sweeping(everything, []);
     it.store.full = true;
     assert.equal(await it.left(), 4);
@@ -258,7 +258,7 @@ describe('idempotency keys that grow old', () => {
 
   it('are kept while a restart would replay them', async () => {
     const it = await sweeping(new Map([[old, 3]]), []);
-    // All lie in one batch; the floor says which of them a restart would not meet again.
+    // All lie in one batch; the checkpoint position says which of them a restart would not meet again.
     assert.equal(await it.left(), 2);
     await it.stop();
     const none = await sweeping(new Map(), []);

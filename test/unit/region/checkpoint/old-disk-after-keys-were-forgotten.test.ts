@@ -1,6 +1,7 @@
 /**
- * An old disk is put back when the idempotency keys of its time are forgotten elsewhere: regions at one position are the same
- * bits, and no keyed request counts twice. Either nobody has forgotten them, or the origin is stopped where they are.
+ * An old disk is restored when the idempotency keys of its time are forgotten elsewhere: regions at one position are the same
+ * bits, and no keyed request counts twice. Either no region has removed their records, or the origin is stopped in those that
+ * have.
  */
 import assert from 'node:assert/strict';
 import type { EventBody } from '../../../../shared/protocol/events.ts';
@@ -28,7 +29,7 @@ async function take(cluster: CoreCluster, region: CoreRegion, bodies: readonly E
 const counts = (cluster: CoreCluster, entity = 1): number[] =>
   names.map((name) => cluster.region(name).ledger.read(entity, 'view', cluster.clock.nowMs())?.count ?? 0);
 
-/** us-east takes K, cut off; its disk is lost, eu-west is forced and takes K again; us-east goes on with an empty disk for nine days. */
+/** us-east takes K, isolated; its disk is lost, eu-west is forced and takes K again; us-east continues with an empty disk for nine days. */
 async function nineDaysLater(tail: readonly EventBody[], again: readonly EventBody[]) {
   const cluster = await CoreCluster.start({ forgetsKeys: true });
   await cluster.clock.advance(5_000);
@@ -59,8 +60,8 @@ async function nineDaysLater(tail: readonly EventBody[], again: readonly EventBo
 
 const sweepAll = (cluster: CoreCluster): Promise<void> => cluster.clock.advance(700_000);
 
-describe('an old disk is put back after nine days', () => {
-  it('while it was missed nobody forgot a key of its time: its tail is merged and counts once', async () => {
+describe('an old disk is restored after nine days', () => {
+  it('while it was absent no region removed a record of its time: its tail is merged and counts once', async () => {
     const { cluster, putBack } = await nineDaysLater(keyed('k', view(1)), keyed('k', view(1)));
     await sweepAll(cluster);
     for (const name of names) assert.equal(cluster.region(name).wal.keysForgottenMs, 0, name);

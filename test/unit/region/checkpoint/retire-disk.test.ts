@@ -1,4 +1,4 @@
-/** An operator says that a disk will not come back: which are shown, and what becomes of the request. */
+/** An operator retires a disk: which disks are listed, and the effect of the request. */
 import assert from 'node:assert/strict';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import type { KnownDisk } from '../../../../shared/protocol/known-disks.ts';
@@ -43,7 +43,7 @@ describe('retiring a disk', () => {
     );
   });
 
-  it('every region that knows of it is told; the others hear of it', async () => {
+  it('the command is sent to every region that knows it; the others learn of it', async () => {
     cluster.usEast.disks = [lost];
     cluster.euWest.disks = [lost];
     assert.deepEqual(await retire(lost.id), {
@@ -57,7 +57,7 @@ describe('retiring a disk', () => {
     assert.deepEqual([again.retired_by, again.not_reached], [['us-east'], ['eu-west']]);
   });
 
-  it('one that a region runs on is not, whoever else would; nor one that nobody knows, nor when nobody answers', async () => {
+  it('one that a region runs on is refused, by all; so is an unknown one, and a request without any answer', async () => {
     cluster.usEast.disks = [{ ...lost, id: id('ap') }];
     await assert.rejects(retire(id('ap')), refused('disk_in_use'));
     assert.equal(cluster.usEast.disks[0]?.retired, false, 'nobody was told');

@@ -78,7 +78,7 @@ describe('trimmer', () => {
     return metrics.total('tidal_trimmed_events_total');
   }
 
-  it('nothing goes while the batches take no more than their bytes, whoever has them', async () => {
+  it('nothing is trimmed while the batches are within their bytes, whichever regions have them', async () => {
     const { wal } = await filled();
     const peers = new Polled(1);
     peers.report('eu-west', at(100, 100));
@@ -86,7 +86,7 @@ describe('trimmer', () => {
     assert.deepEqual(firsts(wal), [1, 1]);
   });
 
-  it('the oldest origin goes first, and no more than is too much', async () => {
+  it('the oldest origin is trimmed first, and no more than the excess', async () => {
     const { wal } = await filled();
     const { length } = viewChain(old, 1)[0]!.bytes;
     const retentionBytes = wal.batchBytes - 3 * length;
@@ -99,14 +99,14 @@ describe('trimmer', () => {
     assert.deepEqual(firsts(wal), [101, 101]);
   });
 
-  it('nothing beyond the floor goes', async () => {
+  it('nothing beyond the checkpoint position is trimmed', async () => {
     const { wal } = await filled();
     assert.equal(await trimmed(wal, { checkpointPosition: () => at(12, 0) }), 10);
     assert.deepEqual(firsts(wal), [11, 1], 'whole batches');
     assert.equal(await trimmed(wal, { checkpointPosition: () => new Map() }), 0);
   });
 
-  it('nothing goes that no other region reports now; one that is behind or gone is not waited for', async () => {
+  it('nothing is trimmed that no other region reports now; one that is behind or down is not waited for', async () => {
     const { wal } = await filled();
     const peers = new Polled(2);
     assert.equal(await trimmed(wal, { peers }), 0, 'nobody has reported');
@@ -118,7 +118,7 @@ describe('trimmer', () => {
     assert.deepEqual(firsts(wal), [21, 31]);
   });
 
-  it('nothing goes that a region fetching a copy will ask for', async () => {
+  it('nothing is trimmed that a region fetching a snapshot will ask for', async () => {
     const { wal } = await filled();
     assert.equal(await trimmed(wal, { needed: () => at(0, 0) }), 0);
     assert.equal(await trimmed(wal, { needed: () => at(50, 10) }), 60);

@@ -20,7 +20,7 @@ function apart(clock: ManualClock, offsetMs: number): ManualClock {
 }
 
 describe('clocks that are apart', () => {
-  it('the old leader’s clock was five minutes ahead: what its successor acknowledged stays, also when the old tail comes back (schedule 12)', async () => {
+  it('the old leader’s clock was five minutes ahead: what its successor acknowledged stays, also when the old tail returns (schedule 12)', async () => {
     const cluster = await CoreCluster.start();
     const { clock } = cluster;
     const router = await cluster.router();

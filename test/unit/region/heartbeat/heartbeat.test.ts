@@ -58,7 +58,7 @@ describe('heartbeat', () => {
     assert.equal(it.clock.pending, 0);
   });
 
-  it('stands still once the process is gone, and goes on after its restart', async () => {
+  it('does not change after the process has died, and continues after its restart', async () => {
     const it = await rig();
     const heart = it.open();
     heart.start();
@@ -75,7 +75,7 @@ describe('heartbeat', () => {
     await it.broker.stop();
   });
 
-  it('says that the region is cut', async () => {
+  it('says that the region is partitioned', async () => {
     const it = await rig();
     const heart = it.open();
     heart.start();
@@ -93,7 +93,7 @@ describe('heartbeat', () => {
     await it.broker.stop();
   });
 
-  it('goes on by itself after an outage, a lost answer, a bucket made anew, and another writer', async () => {
+  it('continues by itself after an outage, a lost answer, a recreated bucket, and another writer', async () => {
     const it = await rig();
     const heart = it.open();
     heart.start();

@@ -1,4 +1,4 @@
-/** An answer has a budget of bytes: pages of large items are shorter, and go on where they end. */
+/** An answer has a budget of bytes: pages of large items are shorter, and continue where they end. */
 import assert from 'node:assert/strict';
 import { PAGE_LIMIT_BYTES } from '../../../../services/region/http/reads/ranked-items.ts';
 import type { Answer } from '../../../harness/clients/request-json.ts';

@@ -7,12 +7,12 @@ import { names } from '../../../harness/router/memory-cluster.ts';
 
 const MINUTE_MS = 60_000;
 
-describe('copies of one request', () => {
+describe('duplicates of one request', () => {
   for (const [what, bodies] of [
     ['a write', [view(7)]],
     ['a bulk', views(40, 7)],
   ] as const) {
-    it(`${what} sent through two routers at one moment is taken once, in one commit or in two (schedule 14)`, async () => {
+    it(`${what} sent through two routers at the same time is taken once, in one commit or in two (schedule 14)`, async () => {
       const cluster = await CoreCluster.start();
       const { clock } = cluster;
       const routers = [await cluster.router(), await cluster.router()];
@@ -40,7 +40,7 @@ describe('copies of one request', () => {
   }
 
   for (const away of ['dead', 'cut'] as const) {
-    it(`taken by a leader whose tail stays behind (${away}), retried at its successors: it counts once, and the first copy is it (schedule 14)`, async () => {
+    it(`taken by a leader whose tail stays behind (${away}), retried at its successors: it counts once, and the first one counts (schedule 14)`, async () => {
       const cluster = await CoreCluster.start();
       const { clock } = cluster;
       const router = await cluster.router();
@@ -65,7 +65,7 @@ describe('copies of one request', () => {
       assert.equal(third.replayed, undefined);
       assert.equal(new Set([first, second, third].map(({ position }) => position)).size, 3, 'three copies in the log');
 
-      // The higher copies counted for a while; the lowest arrives last.
+      // The higher duplicates counted for a while; the lowest arrives last.
       await clock.run(cluster.region('eu-west').setCut(false));
       await clock.until('the second copy is known', () => cluster.region('ap-south').applied.includes('eu-west@'));
       const ap = cluster.region('ap-south');

@@ -103,7 +103,7 @@ describe('group commit', () => {
     assert.equal(region.wal.durable.size, 0);
   });
 
-  it('an atomic bulk over several batches is one transaction: all or nothing after a power cut (schedule 10)', async () => {
+  it('an atomic bulk over several batches is one transaction: all or nothing after a power failure (schedule 10)', async () => {
     for (const unflushed of ['lost', 'kept'] as const) {
       const { clock, region } = await leading({ queueLimit: 20_000 });
       await during(clock, region.write([view(0)]));
@@ -164,7 +164,7 @@ describe('group commit', () => {
     assert.equal(region.wal.durable.size, 0);
   });
 
-  it('a bulk of signals by column that finds no room is refused', async () => {
+  it('a bulk of signals by column that finds no free space is refused', async () => {
     const { clock, region } = await leading({ queueLimit: 10 });
     const bulk = columnsOf(Array.from({ length: 8 }, (_, e) => ({ k: 's', e, s: 'view', w: 1 })));
     region.store.holdFlushes();
@@ -176,7 +176,7 @@ describe('group commit', () => {
     await during(clock, Promise.all([first, waiting]));
   });
 
-  it('a bulk larger than all that may wait is told the limit, not to come again', async () => {
+  it('a bulk larger than the queue is refused with the limit, not asked to retry', async () => {
     const tooMany = /11 writes; at most 10 may wait/;
     const { clock, region } = await leading({ queueLimit: 10, queueLimitBytes: 2_000 });
     const bulk = columnsOf(Array.from({ length: 11 }, (_, e) => ({ k: 's', e, s: 'view', w: 1 })));
@@ -192,7 +192,7 @@ describe('group commit', () => {
     assert.equal((await during(clock, region.write(views(10)))).results.length, 10);
   });
 
-  it('nobody acts on what is not flushed: not apply, not ship, not the answer (schedule 7)', async () => {
+  it('nothing acts on unflushed writes: not apply, not ship, not the answer (schedule 7)', async () => {
     const { clock, broker, region } = await leading();
     await during(clock, region.write([view(1)]));
     region.store.holdFlushes();
@@ -214,7 +214,7 @@ describe('group commit', () => {
     assert.equal(region.ledger.read(2, 'view', clock.nowMs())?.count, 1);
   });
 
-  it('what is accepted is later than what is being written at that moment, though nobody sees that yet', async () => {
+  it('what is accepted is later than what is being written at that time, though it is not visible yet', async () => {
     const { clock, region } = await leading();
     await during(clock, region.write([view(1)]));
     const late = (clock.nowMs() + 400) * HLC_PER_MS;
@@ -229,7 +229,7 @@ describe('group commit', () => {
     assert.ok(own!.lastHlc > late, `${own!.lastHlc} is not later than ${late}`);
   });
 
-  it('a refusal at the cut - the gate closed while a write waited - takes no sequence (schedules 7 and 15)', async () => {
+  it('a refusal when the group is built, because the gate closed while a write waited, takes no sequence (schedules 7 and 15)', async () => {
     const { clock, region } = await leading();
     await during(clock, region.write([view(1)]));
     region.store.holdFlushes();
@@ -270,7 +270,7 @@ describe('group commit', () => {
     assert.equal(region.fatal.length, 0);
   });
 
-  it('a failed flush answers nobody, takes nothing more and ends the process (schedule 7)', async () => {
+  it('a failed flush answers no request, accepts nothing more and ends the process (schedule 7)', async () => {
     const { clock, region } = await leading();
     await during(clock, region.write([view(1)]));
     region.store.failNext('storage_failed');
@@ -288,7 +288,7 @@ describe('group commit', () => {
     assert.equal(region.ledger.read(2, 'view', clock.nowMs()), undefined);
   });
 
-  it('more bytes than the limit waiting are refused whole, and room comes back with the flush', async () => {
+  it('more bytes than the limit waiting are refused whole, and room returns with the flush', async () => {
     const { clock, region } = await leading({ queueLimitBytes: 1_000 });
     const item = (entity: number, length: number): EventBody => ({
       kind: 'item',
@@ -328,7 +328,7 @@ describe('group commit', () => {
     assert.equal(region.intake.waiting, 0);
   });
 
-  it('answers stream once acknowledged, local after 250 ms of silence, and local at once when the stream is away', async () => {
+  it('answers stream once acknowledged, local after 250 ms without an acknowledgement, and local at once if the stream is unavailable', async () => {
     const { clock, broker, region } = await leading();
     assert.deepEqual(outcomes(await during(clock, region.write([view(1)]))), ['stream']);
     broker.pause();
@@ -435,7 +435,7 @@ describe('group commit', () => {
     assert.equal(region.digest(), region.crash().digest());
   });
 
-  it('a clock beyond what the log can be read at accepts nothing, and the process goes on', async () => {
+  it('a clock beyond what the log can be read at accepts nothing, and the process continues', async () => {
     const { clock, region } = await leading();
     await during(clock, region.write([view(1)]));
     const beyond = Date.UTC(2110, 0) - clock.nowMs();
@@ -450,7 +450,7 @@ describe('group commit', () => {
     assert.equal(region.digest(), region.crash().digest());
   });
 
-  it('settling waits for everything admitted and answers what is durable', async () => {
+  it('draining waits for everything admitted and returns the durable position', async () => {
     const { clock, region } = await leading();
     await during(clock, region.write([view(1)]));
     region.store.holdFlushes();

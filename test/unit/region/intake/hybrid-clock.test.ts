@@ -18,7 +18,7 @@ describe('hybrid clock', () => {
     assert.equal(next(hlc, highest), highest + 1);
   });
 
-  it('goes on when the wall clock steps back', async () => {
+  it('continues when the wall clock steps back', async () => {
     const clock = new ManualClock();
     const hlc = new HybridClock(clock);
     const before = next(hlc);

@@ -1,4 +1,4 @@
-/** Disks that lost their end, were put back, copied or shared: no sequence ever names two events. */
+/** Disks that lost their end, were restored, copied or shared: no sequence ever names two events. */
 import assert from 'node:assert/strict';
 import { decodeBatch } from '../../../../services/region/batch/batch.ts';
 import { createGroupCommit } from '../../../../services/region/intake/group-commit.ts';
@@ -44,7 +44,7 @@ function judge(cluster: CoreCluster, told: ReadonlyMap<string, number>): void {
 const leads = (region: CoreRegion) => (): boolean => 'epoch' in region.role.gate(region.role.leadership?.epoch ?? 1);
 
 describe('lost and copied disks', () => {
-  it('a batch was shipped and the disk lost it in a power cut: what is accepted next has another name (schedule 4 i)', async () => {
+  it('a batch was shipped and the disk lost it in a power failure: what is accepted next has another name (schedule 4 i)', async () => {
     const cluster = await CoreCluster.start();
     const told = new Map<string, number>();
     await write(cluster, cluster.region('us-east'), [1, 2, 3], told);
@@ -60,7 +60,7 @@ describe('lost and copied disks', () => {
     assert.equal(again.wal.origins().length, 2);
   });
 
-  it('an old backup is put back while stream and peers are away, and leads: nothing is appended to what it held (schedule 4 ii)', async () => {
+  it('an old backup is restored while stream and peers are away, and leads: nothing is appended to what it held (schedule 4 ii)', async () => {
     const cluster = await CoreCluster.start();
     const told = new Map<string, number>();
     await write(cluster, cluster.region('us-east'), [1, 2, 3], told);
@@ -81,7 +81,7 @@ describe('lost and copied disks', () => {
     judge(cluster, told);
   });
 
-  it('the clock is put back to the moment of an earlier start: the name of an origin owes nothing to a clock (schedule 4 iii)', async () => {
+  it('the clock is set back to the time of an earlier start: the name of an origin does not depend on a clock (schedule 4 iii)', async () => {
     const opened = async (clock: ManualClock, seed: number): Promise<string> => {
       const wal = openLog({ store: new MemoryStore() });
       const random = seededRandom(seed);
@@ -134,7 +134,7 @@ describe('lost and copied disks', () => {
     judge(cluster, told);
   });
 
-  it('a disk is cloned and both start: both accept, under different names, and everybody gets both (schedule 4 v)', async () => {
+  it('a disk is cloned and both start: both accept, under different names, and all regions get both (schedule 4 v)', async () => {
     const cluster = await CoreCluster.start();
     const told = new Map<string, number>();
     const one = cluster.region('us-east');

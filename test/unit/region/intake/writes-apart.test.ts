@@ -34,7 +34,7 @@ describe('writes of many clients', () => {
     assert.equal([...cluster.region('us-east').wal.durable.values()][0], 199, 'it never reached sequencing');
   });
 
-  it('those that insist on a stalled stream do not hold up the 200 among them (schedule 27)', async () => {
+  it('those that insist on a stalled stream do not block the 200 among them (schedule 27)', async () => {
     const cluster = await CoreCluster.start();
     const { clock, broker } = cluster;
     const router = await cluster.router();
@@ -108,7 +108,7 @@ describe('writes of many clients', () => {
     for (const entity of [1_000, 5_999, 6_000, 6_999]) assert.equal(cluster.count(entity), 1);
   });
 
-  it('no more than four requests are under way to a region, each within its limits (schedule 27)', async () => {
+  it('no more than four requests are in progress to a region, each within its limits (schedule 27)', async () => {
     const cluster = await CoreCluster.start();
     const { clock } = cluster;
     const router = await cluster.router();

@@ -146,7 +146,7 @@ describe('role', () => {
     await it.clock.until('it steps down', () => gate(it.region, 7) === 'not_leader');
   });
 
-  it('a restart with the key missing: it waits until somebody wrote one', async () => {
+  it('a restart with the key missing: it waits until one is written', async () => {
     const it = await rig(lead('us-east', 7), ['eu-west']);
     it.region.start();
     await it.clock.until('it leads', () => gate(it.region, 7) === 7);
@@ -284,7 +284,7 @@ describe('role', () => {
       control.read = read;
     });
 
-    it('the leader hands over, and taken back it is a leader without room again', async () => {
+    it('the leader hands over, and after a roll-back it leads again with a full disk', async () => {
       const it = await full();
       await it.write(handing(1, 'a'));
       const { durable } = await it.clock.run(it.region.role.handOver('a'));
@@ -296,7 +296,7 @@ describe('role', () => {
       assert.deepEqual(refused, ['storage_full']);
     });
 
-    it('an epoch that its disk cannot remember it leads is refused with 507, and accepted when there is room', async () => {
+    it('an epoch that its disk cannot remember it leads is refused with 507, and accepted when there is free space', async () => {
       const it = await full();
       await it.write(lead('us-east', 2));
       await it.clock.until('it knows', () => it.region.role.leadership?.epoch === 2, 2_000);
@@ -307,8 +307,8 @@ describe('role', () => {
     });
   });
 
-  describe('a process that stood still', () => {
-    it('accepts nothing before it has read the key again, and then follows whoever leads by now', async () => {
+  describe('a process that was paused', () => {
+    it('accepts nothing before it has read the key again, and then follows the new leader', async () => {
       const it = await rig(lead('us-east', 1));
       it.region.start();
       await it.clock.until('it leads', () => gate(it.region, 1) === 1);
@@ -318,7 +318,7 @@ describe('role', () => {
       await it.clock.until('it follows', () => it.region.role.leadership?.leader === 'eu-west');
     });
 
-    it('goes on leading where nobody replaced it, within the time of one reading', async () => {
+    it('continues to lead if it was not replaced, within the time of one read', async () => {
       const it = await rig(lead('us-east', 1));
       it.region.start();
       await it.clock.until('it leads', () => gate(it.region, 1) === 1);
@@ -353,7 +353,7 @@ describe('role', () => {
       assert.equal(gate(it.region, 1), 'not_leader');
     });
 
-    it('with the key away a peer that was asked afterwards stands in for it, one that answered before does not', async () => {
+    it('with the key unavailable a peer that was asked afterwards replaces it, one that answered before does not', async () => {
       const it = await rig(lead('us-east', 1), ['eu-west']);
       const peer = new CoreRegion({ region: 'eu-west', clock: it.clock, broker: it.broker });
       it.region.meet(peer);

@@ -1,4 +1,4 @@
-/** A process that stood still for more than a second notices it, by its own timer or when it is asked. */
+/** A process that was paused for more than a second notices it, by its own timer or when it is asked. */
 import assert from 'node:assert/strict';
 import { StallWatch } from '../../../../services/region/leadership/stall-watch.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';

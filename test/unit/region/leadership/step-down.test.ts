@@ -1,4 +1,4 @@
-/** A leader that is told to stop: it waits to be relieved, for as long as there is reason to, and no longer. */
+/** A leader that receives SIGTERM: it waits to be relieved, for as long as there is reason to, and no longer. */
 import assert from 'node:assert/strict';
 import { StepDown } from '../../../../services/region/leadership/step-down.ts';
 import type { Leadership } from '../../../../shared/leadership/leadership.ts';
@@ -65,7 +65,7 @@ function rig(statuses: readonly Partial<ReportedStatus>[] = [{}, {}]) {
   return { clock, state, step, together, begin, said, reachable, took: () => tookMs };
 }
 
-describe('a leader that is told to stop', () => {
+describe('a leader that receives SIGTERM', () => {
   it('waits until another region leads, and then until every router knows', async () => {
     const { clock, state, step, begin, took, said } = rig();
     begin();
@@ -130,7 +130,7 @@ describe('a leader that is told to stop', () => {
     ],
   ];
   for (const [what, statuses, arrange, why] of alone) {
-    it(`goes on at once when ${what}`, async () => {
+    it(`continues at once when ${what}`, async () => {
       const it = rig(statuses);
       arrange(it);
       it.begin();
@@ -140,7 +140,7 @@ describe('a leader that is told to stop', () => {
     });
   }
 
-  it('goes on when no router has begun', async () => {
+  it('continues when no router has begun', async () => {
     const { clock, begin, took, said } = rig();
     begin();
     await clock.advance(STEP_DOWN_NOTICED_MS - 100);
@@ -150,7 +150,7 @@ describe('a leader that is told to stop', () => {
     assert.deepEqual(said, ['no router has begun to hand over']);
   });
 
-  it('goes on after its limit, also in the middle of a handover', async () => {
+  it('continues after its limit, also in the middle of a handover', async () => {
     const { clock, state, begin, took, said } = rig();
     state.handover = { to: 'eu-west', id: 'h' };
     begin();

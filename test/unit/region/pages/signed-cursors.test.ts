@@ -17,7 +17,7 @@ describe('cursors', () => {
   const cursors = createCursors({ secret: '', schemaHash: 'a' });
   const cursor = cursors.write(query, 1_700_000_000_000, place);
 
-  it('come back as they were handed out, bit for bit, in any region and after a restart', () => {
+  it('return as they were handed out, bit for bit, in any region and after a restart', () => {
     const read = createCursors({ secret: '', schemaHash: 'a' }).read(cursor, query);
     assert.deepEqual(read, { atMs: 1_700_000_000_000, place });
     assert.ok(typeof read === 'object' && Object.is(read.place.kinds.get('0123456789ab')?.score, -0));

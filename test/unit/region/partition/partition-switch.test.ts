@@ -1,4 +1,4 @@
-/** A cut that ends by itself: the deadline is the region's own, on its own disk. */
+/** A partition that ends by itself: the deadline is the region's own, on its own disk. */
 import assert from 'node:assert/strict';
 import { createPartitionSwitch } from '../../../../services/region/partition/partition.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
@@ -17,7 +17,7 @@ function open({ clock, store }: Rig) {
   const wal = openLog({ store });
   const switched: boolean[] = [];
   const fatal: unknown[] = [];
-  /** The next marks are refused for want of room. */
+  /** The next marks are refused for lack of space. */
   const disk = { full: 0, broken: false };
   const drill = createPartitionSwitch({
     metrics: unreadMetrics,
@@ -41,7 +41,7 @@ function open({ clock, store }: Rig) {
 
 const rig = (): Rig => ({ clock: new ManualClock(), store: new MemoryStore() });
 
-describe('a cut with a deadline', () => {
+describe('a partition with a deadline', () => {
   it('ends by itself, not earlier, and leaves no timer', async () => {
     const it = rig();
     const { drill, switched } = open(it);
@@ -54,7 +54,7 @@ describe('a cut with a deadline', () => {
     assert.equal(it.clock.pending, 0);
   });
 
-  it('takes nothing from the moment on that it begins to be stored, and again where it cannot be stored', async () => {
+  it('takes nothing as soon as it begins to be stored, and again where it cannot be stored', async () => {
     const it = rig();
     const { drill, disk } = open(it);
     assert.equal(drill.receives, true);
@@ -85,7 +85,7 @@ describe('a cut with a deadline', () => {
     assert.deepEqual([drill.partitioned, switched], [false, [false]]);
   });
 
-  it('a deadline that passed while the process was down ends the cut at its start', async () => {
+  it('a deadline that passed while the process was down ends the partition at its start', async () => {
     const it = rig();
     const before = open(it);
     await before.drill.set(true, 1_000);
@@ -139,7 +139,7 @@ describe('a cut with a deadline', () => {
     assert.equal(openLog({ store: it.store.crash() }).mark('cut'), true);
   });
 
-  it('a cut asked for at the very moment of the deadline stands', async () => {
+  it('a partition requested at exactly the deadline stays', async () => {
     const it = rig();
     const { drill } = open(it);
     await drill.set(true, 5_000);
@@ -159,7 +159,7 @@ describe('a cut with a deadline', () => {
     assert.deepEqual([drill.partitioned, switched], [true, [true]]);
   });
 
-  it('a full disk delays the heal until there is room; a broken one ends the process', async () => {
+  it('a full disk delays the heal until there is free space; a broken one ends the process', async () => {
     const it = rig();
     const { drill, disk, fatal } = open(it);
     await drill.set(true, 1_000);

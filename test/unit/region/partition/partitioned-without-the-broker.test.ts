@@ -1,4 +1,4 @@
-/** Drills while the broker is away, on the leader, and while somebody waits for the heal. */
+/** Drills while the broker is unavailable, on the leader, and while a client waits for the heal. */
 import assert from 'node:assert/strict';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { CoreCluster } from '../../../harness/region/core-cluster.ts';
@@ -17,7 +17,7 @@ async function codeOf(cluster: CoreCluster, promise: Promise<unknown>): Promise<
 
 describe('drills', () => {
   for (const away of ['killed', 'paused'] as const) {
-    it(`with the broker ${away} a cut is set, holds over a restart, and is healed (schedule 26)`, async () => {
+    it(`with the broker ${away} a partition is set, survives a restart, and is healed (schedule 26)`, async () => {
       const cluster = await CoreCluster.start();
       const { clock, broker } = cluster;
       const router = await cluster.router();
@@ -83,7 +83,7 @@ describe('drills', () => {
     );
   });
 
-  it('whoever waits for the heal of a leader waits for its tail, although its lag is 0 (schedule 26)', async () => {
+  it('a wait for the heal of a leader waits for its tail, although its lag is 0 (schedule 26)', async () => {
     const cluster = await CoreCluster.start();
     const { clock } = cluster;
     const router = await cluster.router();
@@ -106,7 +106,7 @@ describe('drills', () => {
     for (const name of names) assert.equal(cluster.region(name).applied, applied);
   });
 
-  it('a partitioned region takes nothing from the stream or from peers, and nobody takes from it; writes and control go on (schedule 26)', async () => {
+  it('a partitioned region takes nothing from the stream or from peers, and none takes from it; writes and control continue (schedule 26)', async () => {
     const cluster = await CoreCluster.start();
     const { clock } = cluster;
     const router = await cluster.router();

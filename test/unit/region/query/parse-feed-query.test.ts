@@ -94,7 +94,7 @@ describe('feed query', () => {
     assert.deepEqual(parse('profile=shuffle&seed=x').notes, []);
   });
 
-  it('takes a moment as milliseconds or as RFC 3339', () => {
+  it('takes a time as milliseconds or as RFC 3339', () => {
     for (const at of [
       '1700000000000',
       '2023-11-14T22:13:20Z',
@@ -195,7 +195,7 @@ describe('feed query', () => {
 describe('feed cursor', () => {
   const first = 'profile=top&limit=5&window=7d&filter=a:b';
 
-  it('leads to the next page at the same moment', () => {
+  it('leads to the next page at the same read time', () => {
     const { query, from } = parse(first);
     assert.deepEqual(from, firstPosition);
     const cursor = cursorOf(parse(first), 1_700_000_000_000);
@@ -206,7 +206,7 @@ describe('feed cursor', () => {
     });
   });
 
-  it('goes on when the first request pinned its moment itself', () => {
+  it('continues if the first request gave its read time itself', () => {
     const parsed = parse(`${first}&at=1700000000000`);
     const cursor = cursorOf(parsed, parsed.atMs ?? 0);
     assert.deepEqual(parse(`${first}&at=1700000000000&cursor=${cursor}`).from, place);

@@ -45,7 +45,7 @@ describe('search query', () => {
     );
   });
 
-  it('goes on by cursor, at the moment of the first page', () => {
+  it('continues by cursor, at the read time of the first page', () => {
     const first = parse('query=a&limit=5&filter=x:y');
     const cursor = cursorOf(first);
     assert.deepEqual(parse(`query=a&limit=5&filter=x:y&cursor=${cursor}`), {

@@ -1,4 +1,4 @@
-/** `at=`: what a region answers for a moment before events that it has applied. */
+/** `at=`: what a region answers for a time before events that it has applied. */
 import assert from 'node:assert/strict';
 import type { Problem } from '../../../../shared/errors/errors.ts';
 import type { Answer } from '../../../harness/clients/request-json.ts';
@@ -59,7 +59,7 @@ describe('reads of the past', () => {
     return body;
   };
 
-  it('a moment before the first event counts nothing: no window, not all, no decay', async () => {
+  it('a time before the first event counts nothing: no window, not all, no decay', async () => {
     await view(1, 0, 20_000 / 4);
     for (const at of ['1970-01-01T00:00:00.000Z', new Date(nowMs - 30 * DAY_MS).toISOString()]) {
       const { body } = await region.get<Item>(`/items/1?at=${at}`);
@@ -68,7 +68,7 @@ describe('reads of the past', () => {
     }
   });
 
-  it('all, windows, decay and scores leave out what came after the moment', async () => {
+  it('all, windows, decay and scores exclude later events', async () => {
     await view(1, 3 * MINUTE_MS, 2);
     await view(1, 0, 100);
     const then = await item(2 * MINUTE_MS);
@@ -93,7 +93,7 @@ describe('reads of the past', () => {
     assert.equal((await region.get(`/items/1?at=${since - 1}`)).status, 400);
   });
 
-  it('how far back a feed may ask is told by the windows it reads', async () => {
+  it('how far back a feed may ask depends on the windows it reads', async () => {
     await view(1, 8 * DAY_MS);
     await view(1, 0);
     const status = async (query: string, agoMs: number): Promise<number> =>
@@ -141,7 +141,7 @@ describe('reads of the past', () => {
     assert.equal(body.items[0]!.entity_id, 1);
   });
 
-  it('the pages of a feed keep the moment of its first one, whatever is written meanwhile', async () => {
+  it('the pages of a feed keep the read time of its first one, whatever is written meanwhile', async () => {
     for (const entity of [1, 2, 3]) await view(entity, 8 * DAY_MS, entity);
     const path = `/feed?profile=most_viewed&limit=1&at=${nowMs - HOUR_MS}`;
     const first = await region.get<Page>(path);
@@ -170,7 +170,7 @@ describe('feeds among equals', () => {
   const ids = async (profile: string): Promise<number[]> =>
     (await region.get<Page>(`/feed?profile=${profile}`)).body.items.map(({ entity_id }) => entity_id);
 
-  it('the newer item comes first, in every profile that ranks silent items alike', async () => {
+  it('the newer item ranks first, in every profile that scores items without signals alike', async () => {
     const newestFirst = [11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1];
     for (const profile of ['hot', 'trending', 'rising', 'controversial', 'top', 'best', 'lasting']) {
       assert.deepEqual(await ids(profile), newestFirst, profile);

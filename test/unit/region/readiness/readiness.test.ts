@@ -53,7 +53,7 @@ describe('readiness of a region that started empty', () => {
     assert.equal(it.readiness.ready, true);
   });
 
-  it('does not wait for what a peer held on a disk it has no more: it may be nowhere', () => {
+  it('does not wait for what a peer held on a former disk: it may be lost', () => {
     const it = started();
     it.reports('eu-west', `${origin}:5`);
     it.reports('eu-west', `${origin}:5`, false);

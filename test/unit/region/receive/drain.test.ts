@@ -55,13 +55,13 @@ describe('drain', () => {
     await it.stop();
   });
 
-  it('what was handled of a stream that is gone is nothing of the one made anew (schedule 2)', async () => {
+  it('progress on a deleted stream does not count for the recreated one (schedule 2)', async () => {
     const it = await rig();
     it.follower.start();
     await Promise.all([it.leader.write(views(3)), it.clock.advance(500)]);
     await Promise.all([it.leader.write(views(3)), it.clock.advance(500)]);
     assert.equal(it.follower.wal.offset?.sequence, 2);
-    // The follower has not come back to the new stream, and what is in it is not here.
+    // The follower has not subscribed to the new stream, and its contents are not here.
     it.follower.client.disconnect();
     const asked = it.broker.connect('asked');
     await it.broker.deleteStream();

@@ -80,7 +80,7 @@ describe('ingest', () => {
     );
   });
 
-  it('nothing is taken from the moment on that a partition begins to be stored: as if it had not come, and it can come again', async () => {
+  it('nothing is accepted as soon as a partition begins to be stored: as if it was not received, and it may be received again', async () => {
     const one = region();
     let receives = true;
     const { clock, wal, apply } = one;
@@ -107,7 +107,7 @@ describe('ingest', () => {
     assert.deepEqual([one.durable, wal.offset?.sequence], [`${a}:15`, 3]);
   });
 
-  it('an offset goes with what was taken, is noted when all was known, and is left out at a hole', async () => {
+  it('an offset is stored with what was appended, noted if all was known, and omitted at a gap', async () => {
     const one = region();
     const batches = viewChain(a, 4);
     const offset = (sequence: number) => ({ sequence, origin: a, last: sequence * 5, created: 'c' });
@@ -123,7 +123,7 @@ describe('ingest', () => {
     assert.equal(one.wal.offset?.sequence, 2, 'a part was taken, the hole counts');
   });
 
-  it('a doubtful batch of the stream is passed over and stops nothing; a peer is to be asked', async () => {
+  it('a doubtful batch of the stream is skipped and stops nothing; a peer is to be asked', async () => {
     const one = region();
     const fork = chainOf({ origin: a }, [[viewEvent(1, 9)], [viewEvent(2)]])[1] as Batch;
     await one.ingest.take(viewChain(a, 1, 1));
@@ -153,7 +153,7 @@ describe('ingest', () => {
     assert.match(doubted[0]?.detail ?? '', /us-east@aaaaaaaaaa:3-4 overlaps/);
   });
 
-  it('whoever sends it, nothing is taken of a region the topology does not name, nor of an origin this process extends', async () => {
+  it('from any source, nothing is accepted of a region that is not in the topology, nor of an origin that this process extends', async () => {
     const one = region();
     await one.wal.openOrigin('eu-west@ccccccccccccc', 1);
     for (const origin of ['evil@aaaaaaaaaaaaa', 'eu-west@ccccccccccccc']) {
@@ -212,7 +212,7 @@ describe('ingest', () => {
     }
   });
 
-  it('a key whose copy is on its way in is not forgotten meanwhile', async () => {
+  it('a key whose duplicate is being appended is not removed meanwhile', async () => {
     const one = region();
     const key = { id: 'k'.padEnd(22, 'A'), bodyHash: 'AAAAAAAAAAA' };
     const event = (n: number): Event => ({ ...viewEvent(n), key }) as Event;

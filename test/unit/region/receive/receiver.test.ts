@@ -1,4 +1,4 @@
-/** Receiving: where to start, what to take, what to pass over, when to subscribe anew. */
+/** Receiving: where to start, what to take, what to skip, when to subscribe anew. */
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import { type Batch, chainHash, NO_PREDECESSOR } from '../../../../services/region/batch/batch.ts';
@@ -100,7 +100,7 @@ describe('receiver', () => {
     assert.equal(again.region.receiver.delivered, 1, 'from behind its offset');
   });
 
-  it('passes over a hole, goes on with other origins, and the stored offset stays before it until it is filled', async () => {
+  it('skips a gap, continues with other origins, and the stored offset stays before it until it is filled', async () => {
     const it = await rig();
     const batches = viewChain(a, 4);
     it.region.receiver.start();
@@ -135,7 +135,7 @@ describe('receiver', () => {
   });
 
   describe('a stored offset is a hint (schedule 2)', () => {
-    /** A region that stands at offset 3 of a stream with five messages of `a`, and is not running. */
+    /** A region at offset 3 of a stream with five messages of `a`, not running. */
     async function standing(): Promise<Rig & { batches: Batch[] }> {
       const it = await rig();
       const batches = viewChain(a, 9);
@@ -160,14 +160,14 @@ describe('receiver', () => {
       return from;
     }
 
-    it('on the very stream it counted it goes on behind it', async () => {
+    it('on the same stream it continues behind it', async () => {
       const it = await standing();
       const again = restarted(it);
       assert.equal(await subscribedFrom(again), 4);
       await again.position(`${a}:25`);
     });
 
-    it('a stream made anew is read from its first message, also when it has grown beyond the offset', async () => {
+    it('a recreated stream is read from its first message, also when it has grown beyond the offset', async () => {
       for (const count of [2, 9]) {
         const it = await standing();
         await it.sender.stream.ensure();
@@ -181,7 +181,7 @@ describe('receiver', () => {
       }
     });
 
-    it('an older copy put back, with the same `created`, whose sequences name other messages now', async () => {
+    it('a restored older copy, with the same `created`, whose sequences name other messages now', async () => {
       const it = await rig();
       const batches = viewChain(a, 4);
       const others = viewChain(b, 5);
@@ -202,7 +202,7 @@ describe('receiver', () => {
       await again.position(`${b}:25,${a}:20`);
     });
 
-    it('an older copy put back that ends before the offset: a quiet origin’s hole shows no gap, so it starts anew', async () => {
+    it('a restored older copy that ends before the offset: a quiet origin’s missing batches show no gap, so it starts anew', async () => {
       const it = await rig();
       const batches = viewChain(a, 3);
       await it.send(batches[0]!);
@@ -265,7 +265,7 @@ describe('receiver', () => {
       assert.ok(it.clock.monotonicMs() - before <= 5_000);
     });
 
-    it('a stream deleted under the connection is made anew, and what comes then is taken', async () => {
+    it('a stream deleted under the connection is recreated, and later messages are accepted', async () => {
       const it = await rig();
       it.region.receiver.start();
       await it.send(viewChain(a, 1)[0]!);
@@ -323,7 +323,7 @@ describe('receiver', () => {
       assert.equal(it.region.stopped[0]?.code, 'schema_behind');
     });
 
-    it('at a format it does not know, and goes on from there once upgraded', async () => {
+    it('at a format it does not know, and continues from there once upgraded', async () => {
       const it = await rig();
       const batches = viewChain(a, 2);
       it.region.receiver.start();
@@ -385,7 +385,7 @@ describe('receiver', () => {
     });
   });
 
-  it('a damaged message is passed over, repair is asked, and other origins go on', async () => {
+  it('a damaged message is skipped, repair is asked, and other origins continue', async () => {
     const it = await rig();
     const batches = viewChain(a, 2);
     await it.send(batches[0]!);
@@ -439,7 +439,7 @@ describe('receiver', () => {
     assert.equal(it.region.durable, '');
   });
 
-  it('a failed flush ends the process; a full disk does not, and what was refused is taken when there is room', async () => {
+  it('a failed flush ends the process; a full disk does not, and what was refused is accepted when there is free space', async () => {
     const it = await rig();
     const batches = viewChain(a, 2);
     it.region.receiver.start();
@@ -454,7 +454,7 @@ describe('receiver', () => {
     assert.equal(it.region.durable, `${a}:5`);
   });
 
-  it('cut off it takes nothing; healed it goes on from its offset; cut and healed in one breath it stays subscribed', async () => {
+  it('partitioned it receives nothing; healed it continues from its offset; partitioned and healed at once it stays subscribed', async () => {
     const it = await rig();
     const batches = viewChain(a, 3);
     it.region.receiver.start();

@@ -1,4 +1,7 @@
-/** An event that only an index cannot take: the index fails, by name; log, ledger, feeds, writes and other origins go on, also after restarts. */
+/**
+ * An event on which only an index fails: the index counts as failed, by name; log, ledger, feeds, writes and other origins
+ * continue, also after restarts.
+ */
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -88,7 +91,7 @@ describe('an index that cannot take an item', () => {
     ['the filter index', () => index(), () => index(undefined)],
     ['the text index', () => index(undefined), () => index()],
   ] as const) {
-    it(`${name}: all events are applied, and the index has failed, now and after restarts, until the item is gone`, async () => {
+    it(`${name}: all events are applied, and the index has failed, now and after restarts, until the item is deleted`, async () => {
       const store = new MemoryStore();
       const one = new Rig(store, filterIndex(), text());
       await one.take(batches);
@@ -113,7 +116,7 @@ describe('an index that cannot take an item', () => {
     });
   }
 
-  it('items told in slices, and those that changed while threads built, end the slices alone', async () => {
+  it('items indexed in slices, and those that changed while threads built, end only the slices', async () => {
     const clock = new ManualClock();
     const store = new MemoryStore();
     await new Rig(store, index(undefined), index(undefined)).take(batches);
@@ -152,7 +155,7 @@ describe('an index that cannot take an item', () => {
     }
   });
 
-  it('an index that ends of what is put into it has failed after three times, is opened on, and is whole once that is gone', async () => {
+  it('an index that crashes on an item counts as failed after three times, is still reopened, and is complete once the item is removed', async () => {
     const clock = new ManualClock();
     const entities = new Entities();
     const catalog = createRegisters({ entities });

@@ -1,4 +1,4 @@
-/** The items that a start leaves for later: told in slices while events are applied, and in the end what the catalog holds. */
+/** The items that a start indexes later: in slices while events are applied, and in the end equal to the catalog. */
 import assert from 'node:assert/strict';
 import { createReading } from '../../../../services/region/http/reads/reading.ts';
 import { ItemIndexing } from '../../../../services/region/recover/item-indexing.ts';
@@ -12,7 +12,7 @@ import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 const ITEMS = 200;
 const nothing = { remove() {}, adopt() {} };
 
-/** A catalog with items, an index that is told of what is applied to it, and a clock that goes on a ms with every put. */
+/** A catalog with items, an index that receives its changes, and a clock that advances a ms with every put. */
 function setUp(): {
   clock: ManualClock;
   index: Map<number, Metadata>;
@@ -43,7 +43,7 @@ function setUp(): {
 }
 
 describe('indexing items after a start', () => {
-  it('tells all at once where there are few', () => {
+  it('indexes all at once if there are few', () => {
     const { clock, catalog, index, write, put } = setUp();
     for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
     index.clear();
@@ -58,7 +58,7 @@ describe('indexing items after a start', () => {
     assert.equal(index.size, ITEMS);
   });
 
-  it('tells the others in slices; what is applied meanwhile wins, whether its turn has come or not', async () => {
+  it('indexes the others in slices; what is applied meanwhile wins, whether it was reached or not', async () => {
     const { clock, catalog, index, write, put } = setUp();
     for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
     index.clear();

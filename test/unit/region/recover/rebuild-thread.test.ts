@@ -1,4 +1,4 @@
-/** The thread that builds the indexes of a start: what it hands over, and what is left when it is gone. */
+/** The thread that builds the indexes of a start: its result, and the state after its death. */
 import assert from 'node:assert/strict';
 import { threadRebuild } from '../../../../services/region/rebuild/rebuild-thread.ts';
 import type { MetadataPage } from '../../../../services/region/state/catalog/catalog.ts';
@@ -36,11 +36,11 @@ const items = Array.from({ length: 400 }, (_, index): Metadata => {
 });
 
 describe('the thread of a rebuild', () => {
-  it('hands over both indexes, as if they had been told', async () => {
+  it('transfers both indexes, equal to ones filled item by item', async () => {
     const rebuild = threadRebuild({ fieldNames });
     for (const page of pagesOf(items.map((item) => JSON.stringify(item)))) rebuild.add(page);
     assert.equal(rebuild.begun, true);
-    // Ordinals that have nothing to do with the order the items came in.
+    // Ordinals unrelated to the order of the items.
     const rebuilt = await rebuild.finish(Int32Array.from(items, (_, index) => (index * 7) % items.length));
     assert.equal(rebuild.indexed, items.length);
     await rebuild.end();
@@ -78,7 +78,7 @@ describe('the thread of a rebuild', () => {
     await rebuild.end();
   });
 
-  it('that dies is told', async () => {
+  it('that dies is reported', async () => {
     const rebuild = threadRebuild({ fieldNames });
     for (const page of pagesOf(new Array<string>(100).fill('this is no JSON'))) rebuild.add(page);
     await assert.rejects(rebuild.finish(new Int32Array(100)), /JSON/);

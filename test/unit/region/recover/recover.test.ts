@@ -48,7 +48,7 @@ describe('recover', () => {
     });
   }
 
-  it('tells the indexes every live item once', async () => {
+  it('indexes every live item once', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     const hlc = startMs * 2048;
@@ -79,7 +79,7 @@ describe('recover', () => {
     assert.deepEqual(texts, [[1, { title: 'kept' }]]);
   });
 
-  it('a batch on disk that is not what it was stops the start with the place', async () => {
+  it('a damaged batch on disk stops the start, naming origin and sequence', async () => {
     for (const harm of ['flipped', 'missing', 'swapped'] as const) {
       const store = new MemoryStore();
       const wal = openLog({ store });

@@ -114,7 +114,7 @@ describe('quarantine', () => {
     return store;
   }
 
-  it('a log with such events starts a region that names the event and waits, and goes on once all are set aside', async () => {
+  it('a log with such events starts a region that names the event and waits, and continues once all are set aside', async () => {
     const one = await start('us-east', await storeOf(all), 0);
     for (const [first, last, next] of [
       [3, 3, 5],

@@ -1,4 +1,4 @@
-/** Repair: holes are filled by position, from whoever holds the range. */
+/** Repair: gaps are filled by position, from any region that has the range. */
 import assert from 'node:assert/strict';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
@@ -79,7 +79,7 @@ describe('repair', () => {
     assert.equal(a.digest(), b.digest());
   });
 
-  it('one region was down at 500, one cut at 800, the stream re-shipped from 800: nothing blocks, all is repaired (schedule 1 ii)', async () => {
+  it('one region was down at 500, one partitioned at 800, the stream re-shipped from 800: nothing blocks, all is repaired (schedule 1 ii)', async () => {
     const it = await rig();
     const batches = viewChain(x, 20, 50);
     const other = viewChain('ap-south@bbbbbbbbbb', 3);
@@ -108,7 +108,7 @@ describe('repair', () => {
     assert.equal(b.digest(), c.digest());
   });
 
-  it('cut off it fetches from nobody, and nobody fetches from it', async () => {
+  it('partitioned it fetches from no peer, and none fetches from it', async () => {
     const it = await rig();
     const batches = viewChain(x, 4);
     const a = it.region('eu-west');
@@ -128,7 +128,7 @@ describe('repair', () => {
     await it.reaches(a, `${x}:20`);
   });
 
-  it('a cut while the peer is answering: what it sent is not taken', async () => {
+  it('a partition while the peer is answering: its answer is discarded', async () => {
     const it = await rig();
     const a = it.region('eu-west');
     const b = it.region('ap-south');
@@ -165,7 +165,7 @@ describe('repair', () => {
     assert.equal(fetched, 0);
   });
 
-  it('an origin a peer has without end does not keep the others waiting, and is followed all the same (schedule 35)', async () => {
+  it('an origin a peer has without end does not delay the others, and is still followed (schedule 35)', async () => {
     const it = await rig();
     const y = 'us-east@zzzzzzzzzz';
     const batches = viewChain(x, 400);

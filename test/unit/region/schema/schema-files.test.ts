@@ -33,7 +33,7 @@ function messageOf(parse: () => unknown): string {
 }
 
 describe('schema file', () => {
-  it('becomes signals, text fields and dimensions, with defaults where the file is silent', () => {
+  it('becomes signals, text fields and dimensions, with defaults for missing entries', () => {
     const schema = parseSchema(good, 'good.yaml');
     assert.deepEqual(schema.signals.get('view'), {
       name: 'view',
@@ -201,7 +201,7 @@ describe('schema file', () => {
     });
   }
 
-  it('tells all mistakes at once', () => {
+  it('reports all mistakes at once', () => {
     const message = messageOf(() =>
       parseSchema(
         good.replace('24h', 'x').replace('negative', 'y').replace('dimensions: 8', 'dimensions: z'),
@@ -360,7 +360,7 @@ describe('topology file', () => {
     });
   }
 
-  it('one mistake is told once: a region whose address cannot be read is a region all the same', () => {
+  it('one mistake is reported once: a region whose address cannot be read is still a region', () => {
     for (const url of ['ftp://a', 'http://:x', 'https://10.0.0.1:9511/api', '7']) {
       const message = messageOf(() => parseTopology(topology.replace('https://10.0.0.1:9511/', url), 'bad.yaml'));
       assert.match(message, /regions\[0\]\.url/);

@@ -25,7 +25,7 @@ function problems(...profiles: string[]): string[] {
 }
 
 describe('profiles of a schema', () => {
-  it('become terms, gates and boosts, with defaults where the file is silent', () => {
+  it('become terms, gates and boosts, with defaults for missing entries', () => {
     const profiles = parse(
       '  plain: { terms: [{ signal: like, window: all }] }',
       '  night_owls:',
@@ -79,7 +79,7 @@ describe('profiles of a schema', () => {
     assert.equal(parseSchema(base.join('\n'), 'schema.yaml').profiles.size, 0);
   });
 
-  it('all mistakes are told at once, each with its path and line', () => {
+  it('all mistakes are reported at once, each with its path and line', () => {
     assert.deepEqual(
       problems(
         '  trending: { terms: [{ signal: like, window: all }] }',

@@ -38,7 +38,7 @@ describe('schemas side by side', () => {
     }
   });
 
-  it('a region that lacks a signal stops at its first use, skips nothing, cannot lead, and goes on once upgraded (schedule 24)', async () => {
+  it('a region that lacks a signal stops at its first use, skips nothing, cannot lead, and continues once upgraded (schedule 24)', async () => {
     const cluster = await upgraded();
     const { clock } = cluster;
     const router = await cluster.router();

@@ -192,7 +192,7 @@ describe('search', () => {
       );
     });
 
-    it('does not look further where there is no more', async () => {
+    it('does not search further if there are no more', async () => {
       const here = many(140);
       for (const entity of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]) here.catalog.remove(entity);
       const last = await here.search.find({ vector, filters: [], reach: 21 }, (found) =>
@@ -311,7 +311,7 @@ describe('what is related', () => {
     assert.deepEqual(ranked(filtered), [[2, 1 / 61]]);
   });
 
-  it('goes by its words alone without an embedding, by its embedding alone without words', async () => {
+  it('uses only its words without an embedding, only its embedding without words', async () => {
     const { catalog, search, asked, ranked } = related();
     const byWords = await search.related(2, [], (answer) => answer);
     assert.deepEqual(ranked(byWords), [
@@ -338,7 +338,7 @@ describe('what is related', () => {
     await assert.rejects(search.related(11, [], never), { code: 'unknown_item' });
   });
 
-  it('refuses what went while its neighbours were looked for', async () => {
+  it('refuses an item that was deleted while its neighbours were searched', async () => {
     const { catalog, search, between } = related();
     between.push(() => catalog.remove(1));
     const never = (): never => assert.fail('answered');

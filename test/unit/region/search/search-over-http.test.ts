@@ -220,7 +220,7 @@ describe('search over HTTP', () => {
     assert.equal(form.status, 415);
   });
 
-  it('a cursor goes with its query, its vector and its filters', async () => {
+  it('a cursor belongs to its query, its vector and its filters', async () => {
     const { body } = await search({ query: 'train', vector: [1, 0], limit: 1 });
     for (const other of [
       { query: 'train', limit: 1 },
@@ -245,7 +245,7 @@ describe('search over HTTP', () => {
     assert.deepEqual([late.status, late.body.code], [504, 'position_not_reached']);
   });
 
-  it('suggests how a word goes on, the most frequent first', async () => {
+  it('suggests how a word continues, the most frequent first', async () => {
     const { status, body } = await region.get('/suggest?prefix=pa');
     assert.equal(status, 200);
     const { position, ...rest } = body;
@@ -280,7 +280,7 @@ describe('search over HTTP', () => {
     });
   }
 
-  it('related feeds go by embedding and words, leave the item out, and take filters, cursors and max_per', async () => {
+  it('related feeds use embedding and words, exclude the item, and take filters, cursors and max_per', async () => {
     const feed = (parameters: string) => region.get<Page>(`/feed?profile=related&entity_id=${parameters}`);
     const all = await feed('1');
     assert.equal(all.status, 200);
@@ -298,7 +298,7 @@ describe('search over HTTP', () => {
     assert.equal(new Set(diverse.body.items.map(({ metadata }) => metadata.kind)).size, 2);
   });
 
-  it('related feeds refuse what is not there and what has nothing to go by', async () => {
+  it('related feeds refuse unknown items and items without embedding and words', async () => {
     await region.put(77, { kind: 'odd' });
     const nothing = await region.get<Problem>('/feed?profile=related&entity_id=77');
     assert.deepEqual([nothing.status, nothing.body.code], [404, 'no_embedding']);
@@ -316,7 +316,7 @@ describe('search over HTTP', () => {
   });
 });
 
-describe('search over HTTP while the index is slow, or gone', () => {
+describe('search over HTTP while the index is slow, or dead', () => {
   const held = new HeldVectors();
   let region: LeadingRegion;
 
@@ -338,7 +338,7 @@ describe('search over HTTP while the index is slow, or gone', () => {
     await eventually('the question is on its way', () => held.there.some(({ kind }) => kind === 'nearest'));
   };
 
-  it('answers the position and the items of the moment it answers, not of the moment it was asked', async () => {
+  it('answers the position and the items of the time of the answer, not of the request', async () => {
     const answer = region.post<Page>('/search', { query: 'word', vector: [1, 0], explain: true });
     await asked();
     held.arrive();
@@ -355,7 +355,7 @@ describe('search over HTTP while the index is slow, or gone', () => {
     await held.settle();
   });
 
-  it('other reads and writes go on meanwhile; a related item that goes is refused', async () => {
+  it('other reads and writes continue meanwhile; a related item that is deleted is refused', async () => {
     const answer = region.get<Problem>('/feed?profile=related&entity_id=1');
     await asked();
     held.arrive();
@@ -367,7 +367,7 @@ describe('search over HTTP while the index is slow, or gone', () => {
     await held.settle();
   });
 
-  it('an index that dies costs its questions a 503, nothing else, and comes back', async () => {
+  it('an index that dies costs its searches a 503, nothing else, and is reopened', async () => {
     const answer = region.post<Problem>('/search', { vector: [1, 0] });
     await asked();
     held.arrive();

@@ -1,4 +1,4 @@
-/** Settings of the stream that somebody changed are named by every region and put right by the leader. */
+/** Changed settings of the stream are named by every region and restored by the leader. */
 import assert from 'node:assert/strict';
 import { CHECK_MS, SettingsWatch } from '../../../../services/region/ship/settings-watch.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
@@ -67,7 +67,7 @@ describe('the settings of the stream', () => {
     await watch.stop();
   });
 
-  it('without a connection, or with a server that does not answer, what was found last stands', async () => {
+  it('without a connection, or with a server that does not answer, the last result stays', async () => {
     const { clock, state, stream, watch } = rig();
     state.answer = [{ what, outcome: 'left' }];
     watch.start();

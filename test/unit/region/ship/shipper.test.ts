@@ -54,7 +54,7 @@ describe('shipper', () => {
     assert.deepEqual(shipped(it.broker, foreign), []);
   });
 
-  it('goes on with what is kept when the stream lacks what was trimmed here, and counts that as safe', async () => {
+  it('continues with what is kept when the stream lacks what was trimmed here, and counts that as safe', async () => {
     const it = await rig();
     await it.region.wal.append({ batches: viewChain(older, 3) });
     await it.region.wal.trim(older, 10, 1 << 20);
@@ -84,7 +84,7 @@ describe('shipper', () => {
   });
 
   for (const fault of ['lost_ack', 'dropped', 'late'] as const) {
-    it(`after a publish without an answer (${fault}) the mark is read again: nothing is missing and nothing is there twice (schedule 9)`, async () => {
+    it(`after a publish without an answer (${fault}) the mark is read again: nothing is missing and nothing is stored twice (schedule 9)`, async () => {
       const it = await rig();
       it.region.client.publishFaults.push(fault);
       await it.region.wal.append({ batches: viewChain(older, 1) });
@@ -127,7 +127,7 @@ describe('shipper', () => {
     ]);
   });
 
-  it('a stream that goes on saying nothing is not healthy between two tries either (schedule 13)', async () => {
+  it('a stream that does not answer is not healthy between two tries either (schedule 13)', async () => {
     const it = await rig();
     it.region.ship.start();
     await it.region.wal.append({ batches: viewChain(older, 1) });
@@ -135,7 +135,7 @@ describe('shipper', () => {
     it.broker.pause();
     it.region.ship.notify();
     await it.clock.advance(1_100);
-    // The publish times out after 2 s, then the mark is asked for, and nobody answers that either.
+    // The publish times out after 2 s, then the mark is read, without an answer either.
     while (it.region.client.stream.connected) {
       assert.equal(it.region.ship.healthy, false);
       await it.clock.advance(100);
@@ -146,7 +146,7 @@ describe('shipper', () => {
     assert.deepEqual(shipped(it.broker, older), [[1, 5]]);
   });
 
-  it('a wiped stream gets everything again after the reconnect, an emptied subject goes on from 0 (schedules 5 and 9)', async () => {
+  it('a wiped stream gets everything again after the reconnect, an emptied subject continues from 0 (schedules 5 and 9)', async () => {
     const it = await rig();
     await it.region.wal.append({ batches: viewChain(older, 2) });
     it.region.ship.start();
@@ -177,7 +177,7 @@ describe('shipper', () => {
     }
   });
 
-  it('an origin that cannot be shipped does not hold up the others', async () => {
+  it('an origin that cannot be shipped does not block the others', async () => {
     const it = await rig();
     await it.region.wal.append({ batches: viewChain(older, 1) });
     await it.region.wal.openOrigin(own, 1);
@@ -229,7 +229,7 @@ describe('shipper', () => {
     assert.equal(Buffer.compare(Buffer.concat(messages.map(({ bytes }) => bytes)), bytesOf(batches)), 0);
   });
 
-  it('cut off it ships nothing and says so at once; healed it ships at once (schedule 26)', async () => {
+  it('partitioned it ships nothing and reports it at once; healed it ships at once (schedule 26)', async () => {
     const it = await rig();
     it.region.ship.start();
     await it.region.ship.setEnabled(false);
@@ -245,7 +245,7 @@ describe('shipper', () => {
     assert.deepEqual(shipped(it.broker, older), [[1, 5]]);
   });
 
-  it('a cut waits for the publish in flight, and for nothing else', async () => {
+  it('a partition waits for the publish in flight, and for nothing else', async () => {
     const it = await rig();
     await it.region.wal.append({ batches: viewChain(older, 1) });
     it.broker.pause();

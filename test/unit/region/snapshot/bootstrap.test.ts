@@ -278,7 +278,7 @@ describe('bootstrap of an empty region', () => {
     await rig.clock.run(bootstrap.stop());
   });
 
-  it('a lost connection: goes on where the transfer ended', async () => {
+  it('a lost connection: continues where the transfer ended', async () => {
     const rig = new Rig('a');
     await rig.hold(0, viewChain(x, 20));
     const peer = rig.peers[0]!;
@@ -296,7 +296,7 @@ describe('bootstrap of an empty region', () => {
     await bootstrap.stop();
   });
 
-  it('a restart of this side: goes on where the transfer ended, of the same copy', async () => {
+  it('a restart of this side: continues where the transfer ended, of the same copy', async () => {
     const rig = new Rig('a');
     await rig.hold(0, viewChain(x, 20));
     const peer = rig.peers[0]!;
@@ -312,7 +312,7 @@ describe('bootstrap of an empty region', () => {
     await again.stop();
   });
 
-  it('a restart of the peer: its copy is gone, another one is begun', async () => {
+  it('a restart of the peer: its copy was deleted, another one is begun', async () => {
     const rig = new Rig('a');
     await rig.hold(0, viewChain(x, 20));
     const peer = rig.peers[0]!;
@@ -327,7 +327,7 @@ describe('bootstrap of an empty region', () => {
     await bootstrap.stop();
   });
 
-  it('a peer that is away for ten seconds is left for another; one that makes its copy or restarts is waited for', async () => {
+  it('a peer that is unreachable for ten seconds is replaced by another; one that makes its copy or restarts is waited for', async () => {
     const rig = new Rig('a', 'b');
     await rig.hold(0, viewChain(x, 20));
     await rig.hold(1, viewChain(x, 19));
@@ -427,7 +427,7 @@ describe('bootstrap of an empty region', () => {
     }
   });
 
-  it('nobody can serve one: repair goes on by the logs', async () => {
+  it('no peer can serve one: repair continues by the logs', async () => {
     const rig = new Rig('a', 'b');
     await rig.hold(0, viewChain(x, 2));
     await rig.hold(1, viewChain(x, 2));
@@ -443,7 +443,7 @@ describe('bootstrap of an empty region', () => {
     await rig.clock.run(bootstrap.stop());
   });
 
-  it('after one that could not be installed the logs go first, and another one is fetched a while later', async () => {
+  it('after one that could not be installed the logs are used first, and another one is fetched later', async () => {
     const rig = new Rig('a');
     await rig.hold(0, viewChain(x, 2));
     rig.notBeforeMs = rig.clock.monotonicMs() + 60_000;
@@ -456,7 +456,7 @@ describe('bootstrap of an empty region', () => {
     await bootstrap.stop();
   });
 
-  it('no room here: the part is dropped, repair goes on by the logs', async () => {
+  it('no free space here: the part is dropped, repair continues by the logs', async () => {
     const rig = new Rig('a');
     await rig.hold(0, viewChain(x, 20));
     rig.home.incomingFull = true;
@@ -468,7 +468,7 @@ describe('bootstrap of an empty region', () => {
     await rig.clock.run(bootstrap.stop());
   });
 
-  it('no room here for all of it: nothing is fetched', async () => {
+  it('no free space here for all of it: nothing is fetched', async () => {
     const rig = new Rig('a');
     await rig.hold(0, viewChain(x, 20));
     rig.home.roomBytes = 1_000;
@@ -479,7 +479,7 @@ describe('bootstrap of an empty region', () => {
     await rig.clock.run(bootstrap.stop());
   });
 
-  it('a cut stops the transfer, the heal lets it go on where it was', async () => {
+  it('a partition stops the transfer, the heal lets it continue where it was', async () => {
     const rig = new Rig('a');
     await rig.hold(0, viewChain(x, 20));
     const peer = rig.peers[0]!;

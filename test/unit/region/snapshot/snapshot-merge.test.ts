@@ -44,7 +44,7 @@ describe('merging a snapshot', () => {
     assert.equal(formatPosition(mine.durable), `${z}:15,${y}:10,${x}:40`, 'the present store is as it was');
   });
 
-  it('marks: the own name and cut, the higher leadership record; of one epoch the one that was here', async () => {
+  it('marks: the own name and partition switch, the higher leadership record; of one epoch the one that was here', async () => {
     const record = (leader: string, epoch: number, nonce: string) => ({ leader, epoch, nonce });
     for (const [here, there, expected] of [
       [record('us-east', 3, 'a'), record('eu-west', 4, 'b'), 'b'],
@@ -69,7 +69,7 @@ describe('merging a snapshot', () => {
     }
   });
 
-  it('a region that is catching up goes on doing so, and does not ask for the same again', async () => {
+  it('a region that is catching up continues doing so, and does not ask for the same again', async () => {
     const mine = await logOf();
     const copy = await logOf(xs);
     await mine.storeMark('catching_up', true);
@@ -104,7 +104,7 @@ describe('merging a snapshot', () => {
     );
   });
 
-  it('signals under keys that the copy has forgotten the time of are not appended to it: they might count twice', async () => {
+  it('signals under keys from a time whose records the copy has removed are not appended to it: they might count twice', async () => {
     const day = 86_400_000;
     const keyed = (kind: 'signal' | 'item', acceptedMs: number): Event => {
       const key = { id: 'k'.padEnd(22, 'A'), bodyHash: 'AAAAAAAAAAA' };

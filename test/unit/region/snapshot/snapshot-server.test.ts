@@ -1,4 +1,4 @@
-/** Serving a copy: shared while it is fresh or read, gone a minute later, and the log kept for whoever fetched it. */
+/** Serving a copy: shared while it is fresh or read, deleted a minute later, and the log kept for the region that fetched it. */
 import assert from 'node:assert/strict';
 import type { SnapshotServer } from '../../../../services/region/snapshot/snapshot.ts';
 import { createSnapshotServer } from '../../../../services/region/snapshot/snapshot-server.ts';
@@ -59,7 +59,7 @@ describe('snapshot server', () => {
     assert.equal(clock.pending, 0);
   });
 
-  it('askers of one minute, and those who come while it is read, share one copy; others get a new one', async () => {
+  it('requests of one minute, and those while it is read, share one copy; others get a new one', async () => {
     const first = await server.offer();
     await clock.advance(50_000);
     assert.equal((await server.offer()).id, first.id);
@@ -79,7 +79,7 @@ describe('snapshot server', () => {
     await server.stop();
   });
 
-  it('an asker who cannot use the copy gets a new one once that would help, unless somebody reads the old one', async () => {
+  it('a region that cannot use the copy gets a new one once that would help, unless the old one is being read', async () => {
     const first = await server.offer();
     const wanted = new Map([[x, 8]]);
     await clock.advance(10_000);
@@ -99,7 +99,7 @@ describe('snapshot server', () => {
     await server.stop();
   });
 
-  it('is gone a minute after it was read last; the log from its position on is needed five minutes longer', async () => {
+  it('is deleted a minute after the last read; the log from its position on is needed five minutes longer', async () => {
     assert.equal(server.needed, undefined);
     const info = await server.offer();
     durable.set(x, 100);
@@ -151,7 +151,7 @@ describe('snapshot server', () => {
     await server.stop();
   });
 
-  it('refuses without room, and makes one when there is room again', async () => {
+  it('refuses without free space, and makes one when there is free space again', async () => {
     home.full = true;
     await assert.rejects(server.offer(), refused('storage_full'));
     assert.equal(server.needed, undefined);
@@ -160,7 +160,7 @@ describe('snapshot server', () => {
     await server.stop();
   });
 
-  it('neither offers nor reads while cut, and goes on afterwards', async () => {
+  it('neither offers nor reads while partitioned, and continues afterwards', async () => {
     const info = await server.offer();
     cut = true;
     await assert.rejects(server.offer(), refused('region_unreachable'));

@@ -38,7 +38,7 @@ describe('state digest', () => {
     assert.equal(digestOf([1, []], [2, []]), sum.toString(16).padStart(32, '0'));
   });
 
-  it('tells apart what a careless encoding would confuse', () => {
+  it('distinguishes what a careless encoding would confuse', () => {
     const lists: DigestPart[][] = [
       [],
       [''],

@@ -53,7 +53,7 @@ describe('keeping the digest', () => {
     keptDigest.stop();
   });
 
-  it('with 2,000 origins an answer stays small, and tells every position all the same', () => {
+  it('with 2,000 origins an answer stays small, but has every position', () => {
     const before = new Map(oldOrigins().map(({ origin: name, last }) => [name, last]));
     const { keptDigest, take } = rig(new ManualClock(), new Map(before));
     keptDigest.watch(9);
@@ -82,7 +82,7 @@ describe('keeping the digest', () => {
     keptDigest.stop();
   });
 
-  it('ends 15 s after the last question, and begins anew with the next', async () => {
+  it('ends 15 s after the last request, and begins anew with the next', async () => {
     const { clock, keptDigest, take } = rig();
     keptDigest.watch(9);
     const batches = viewChain(origin, 4);

@@ -1,4 +1,4 @@
-/** Whether the disk takes a write is what the last commit found; while it does not, it is tried without anybody writing. */
+/** Whether the disk accepts writes, by the result of the last commit; while it does not, it is checked without writes. */
 import assert from 'node:assert/strict';
 import { DiskSpaceWatch } from '../../../../services/region/store/disk-space-watch.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
@@ -16,7 +16,7 @@ async function rig() {
   return { clock, disk, fatal, room, write, refused: () => room.refusal?.code };
 }
 
-describe('room on the disk', () => {
+describe('free space on the disk', () => {
   it('is missing from a commit that found none until one that found some', async () => {
     const { disk, room, write, refused } = await rig();
     assert.equal(refused(), undefined);
@@ -28,7 +28,7 @@ describe('room on the disk', () => {
     await room.stop();
   });
 
-  it('is found again within five seconds although nobody writes, and nothing is changed by looking', async () => {
+  it('is found again within five seconds without writes, and the check changes nothing', async () => {
     const { clock, disk, fatal, room, write, refused } = await rig();
     disk.failNext('storage_full', 'storage_full', 'storage_full');
     await assert.rejects(write(), { code: 'storage_full' });

@@ -1,4 +1,4 @@
-/** How a disk says that it has no room, and what is no such thing. */
+/** Errors of a disk without free space, and other errors. */
 import assert from 'node:assert/strict';
 import { isOutOfSpace, isStorageError, storageFault } from '../../../../services/region/storage-fault/storage-fault.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
@@ -17,7 +17,7 @@ describe('what a disk says', () => {
     new Error('MDB_MAP_FULL: Environment mapsize limit reached'),
     new Fault('storage_full', 'no room for a copy'),
   ]) {
-    it(`“${error.message}” means that there is no room: it may be tried again`, () => {
+    it(`“${error.message}” means that there is no free space: it may be tried again`, () => {
       assert.equal(isOutOfSpace(error), true);
       assert.equal(isStorageError(error), true);
       assert.equal(storageFault(error).code, 'storage_full');
@@ -34,13 +34,13 @@ describe('what a disk says', () => {
     new Error('MDB_TXN_FULL: Transaction has too many dirty pages - transaction too big'),
     new Fault('storage_failed', 'the copy is shorter than it was'),
   ]) {
-    it(`“${error.message}” is no want of room: the process must end`, () => {
+    it(`“${error.message}” is no lack of space: the process must end`, () => {
       assert.equal(isOutOfSpace(error), false);
       assert.equal(storageFault(error).code, 'storage_failed');
     });
   }
 
-  it('a file name that spells a code of no room changes nothing about another code', () => {
+  it('a file name that contains such a code does not affect another code', () => {
     const error = Object.assign(new Error("EACCES: permission denied, open '/data/ENOSPC'"), { code: 'EACCES' });
     assert.equal(isOutOfSpace(error), false);
   });

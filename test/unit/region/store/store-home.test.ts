@@ -122,14 +122,14 @@ describe('store home on lmdb', () => {
     await store.close();
   });
 
-  it('what has no room is not begun', async () => {
+  it('a copy without free space is not begun', async () => {
     const home = createLmdbStoreHome({ path, clock });
     const store = home.open();
     await assert.rejects(home.incoming('aaaa', 2 ** 50), { code: 'storage_full' });
     await store.close();
   });
 
-  it('a part that nobody added to for ten minutes, and a copy that was served, are removed at the next start', async () => {
+  it('a part that did not grow for ten minutes, and a copy that was served, are removed at the next start', async () => {
     const home = createLmdbStoreHome({ path, clock });
     const store = home.open();
     await (await home.incoming('aaaa', 10)).append(new Uint8Array(10));
@@ -145,7 +145,7 @@ describe('store home on lmdb', () => {
     await copy.dispose();
   });
 
-  it('a copy whose pages are damaged, its digest being right, ends nobody but the process that looks first', async () => {
+  it('a copy with damaged pages and a right digest only crashes the process that reads it first', async () => {
     const home = createLmdbStoreHome({ path, clock });
     const store = home.open();
     await store.commit((transaction) => {

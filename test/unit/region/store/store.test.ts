@@ -61,7 +61,7 @@ describe('store in memory', () => {
   const put = (store: MemoryStore, n: number): Promise<void> =>
     store.commit((transaction) => transaction.put('items', n, Uint8Array.of(n)));
 
-  it('a commit that did not resolve is gone after a power cut, or there, as the disk had it', async () => {
+  it('a commit that did not resolve is lost after a power failure, or exists, as the disk had it', async () => {
     for (const [unflushed, kept] of [
       ['lost', false],
       ['kept', true],

@@ -1,4 +1,4 @@
-/** Deletes against what comes late: signals, embeddings and puts of an origin that was away. */
+/** Deletes and late events: signals, embeddings and puts of an origin that was isolated. */
 import assert from 'node:assert/strict';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { type Event, HLC_PER_MS } from '../../../../shared/protocol/events.ts';
@@ -43,8 +43,8 @@ async function taken(origins: readonly { origin: string; events: readonly Event[
   return here;
 }
 
-describe('deletes and what comes late', () => {
-  it('a signal that comes after the delete, or before it, counts the same; put again, the item shows its history (schedule 22)', async () => {
+describe('deletes and late events', () => {
+  it('a signal after the delete, or before it, counts the same; put again, the item shows its history (schedule 22)', async () => {
     const log = [
       { origin: leader, events: [put(1, 'one'), viewed(2), remove(3), put(9, 'again')] },
       { origin: away, events: [viewed(2), viewed(5)] },
@@ -61,7 +61,7 @@ describe('deletes and what comes late', () => {
     assert.equal(digests.size, 1);
   });
 
-  it('an old put that comes after a restart finds the tombstone on the disk (schedule 22)', async () => {
+  it('an old put that arrives after a restart finds the tombstone on the disk (schedule 22)', async () => {
     const here = await taken(
       [
         { origin: leader, events: [put(1, 'one'), remove(8)] },
@@ -73,7 +73,7 @@ describe('deletes and what comes late', () => {
     assert.equal(openLog({ store: here.store }).durable.size, 2);
   });
 
-  it('a delete of what was never put here holds against the put that comes later (schedule 22)', async () => {
+  it('a delete of what was never put here wins over the put that arrives later (schedule 22)', async () => {
     const here = await taken([
       { origin: leader, events: [remove(8)] },
       { origin: away, events: [put(5, 'an old tail'), embed(6)] },
@@ -99,7 +99,7 @@ describe('deletes and what comes late', () => {
     assert.equal(digests.size, 1);
   });
 
-  it('created_at of a put, a delete and a put is one, whatever order they come in (schedule 22)', async () => {
+  it('created_at of a put, a delete and a put is the same in any order (schedule 22)', async () => {
     const log = [
       { origin: leader, events: [put(4, 'one'), remove(6)] },
       { origin: away, events: [put(2, 'earliest')] },

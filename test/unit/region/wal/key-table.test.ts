@@ -64,7 +64,7 @@ describe('the table of idempotency keys', () => {
     assert.deepEqual([single[0]!.key![0], single[0]!.key![1] === keysOf('k', 1)[0]!.bodyHash], [ids[0], false]);
   });
 
-  it('the copies of a bulk from several batches, commits and origins are one row, told apart write by write', async () => {
+  it('the copies of a bulk from several batches, commits and origins are one row, distinguished write by write', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     const keys = keysOf('k', 9);
@@ -90,7 +90,7 @@ describe('the table of idempotency keys', () => {
     assert.ok(wal.keyBytes > 0);
   });
 
-  it('what was read is read again after every append, before anybody can see that it is durable', async () => {
+  it('cached rows are read again after every append, before it is visible as durable', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     const [key] = keysOf('k', 1);
@@ -118,7 +118,7 @@ describe('the table of idempotency keys', () => {
     assert.equal(wal.copies(key!.id).length, 2);
   });
 
-  it('a commit that failed leaves nothing of its copies, and its places are another write’s', async () => {
+  it('a failed commit leaves nothing of its copies, and its sequences are used by another write', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     const [k] = keysOf('k', 1);
@@ -131,7 +131,7 @@ describe('the table of idempotency keys', () => {
     assert.deepEqual([wal.copies(k!.id).length, wal.copies(l!.id).length, wal.keys], [0, 1, 1]);
   });
 
-  it('a row is forgotten when all of its copies are old enough, not before', async () => {
+  it('a row is removed when all of its copies are old enough, not before', async () => {
     const wal = openLog({ store: new MemoryStore() });
     const keys = keysOf('k', 4);
     const [first, second] = chainOf({ origin: a }, [events(keys), events(keys.slice(1, 2), startMs + DAY_MS)]);
@@ -144,7 +144,7 @@ describe('the table of idempotency keys', () => {
     assert.equal(wal.keysForgottenMs, startMs + DAY_MS + 1);
   });
 
-  it('a step looks at no more rows or bytes than it may, and at one in any case', async () => {
+  it('a step checks no more rows or bytes than its limit, and at least one', async () => {
     const wal = openLog({ store: new MemoryStore() });
     const names = ['k', 'l', 'm', 'n'];
     for (const [index, batches] of chainOf(

@@ -161,7 +161,7 @@ describe('log', () => {
     assert.equal(wal.offset?.sequence, 1);
   });
 
-  it('after a power cut the log is the flushed prefix, whole batches, documents and offset together', async () => {
+  it('after a power failure the log is the flushed prefix, whole batches, documents and offset together', async () => {
     for (const unflushed of ['lost', 'kept'] as const) {
       const store = new MemoryStore();
       const wal = openLog({ store });
@@ -240,7 +240,7 @@ describe('log', () => {
     }
   });
 
-  it('a mark that is stored takes the place of a noted one, and a note made while it is stored stays noted', async () => {
+  it('a mark that is stored replaces a noted one, and a note made while it is stored stays noted', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     wal.noteMark('cut', false);
@@ -255,7 +255,7 @@ describe('log', () => {
     assert.equal(openLog({ store: store.crash() }).mark('disk'), 'two');
   });
 
-  it('trims whole batches from the beginning of an origin, and goes on from its end as ever', async () => {
+  it('trims whole batches from the beginning of an origin, and continues from its end as usual', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     const batches = viewChain(a, 5);
@@ -295,7 +295,7 @@ describe('log', () => {
     void trimmed;
   });
 
-  it('a ledger shard is stored whole in place of the one before, whatever its length', async () => {
+  it('a ledger shard replaces the one before completely, whatever its length', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     const bytes = (length: number, seed: number): Uint8Array =>
@@ -315,7 +315,7 @@ describe('log', () => {
     }
   });
 
-  it('forgets ids whose newest copy is old enough, a step at a time', async () => {
+  it('removes ids whose newest copy is old enough, a step at a time', async () => {
     const store = new MemoryStore();
     const wal = openLog({ store });
     const idOf = (letter: string): string => letter.padEnd(22, 'A');

@@ -5,7 +5,7 @@ import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 
 describe('the limit of the store', () => {
-  it('refuses beyond the limit, and accepts again once there is room; free pages do not count', async () => {
+  it('refuses beyond the limit, and accepts again once there is free space; free pages do not count', async () => {
     const clock = new ManualClock();
     let sizes = { usedBytes: 900, freeBytes: 0 };
     const store = { sizes: () => sizes } as Store;

@@ -1,6 +1,6 @@
 /**
- * The leader loses its power at each point of the write path while three clients wait: what it leaves, what was seen of it,
- * and what the clients are told when they ask again under their keys.
+ * The leader loses its power at each point of the write path while three clients wait: what it leaves, what was visible of it,
+ * and the answers to the clients' repeated requests.
  */
 import assert from 'node:assert/strict';
 import { decodeBatch, splitMessage } from '../../../../services/region/batch/batch.ts';
@@ -14,7 +14,7 @@ interface Point {
   readonly what: string;
   readonly arrange: (cluster: CoreCluster) => void;
   readonly unflushed: 'lost' | 'kept';
-  /** Of the three writes, after the restart and before anybody asks again. */
+  /** Of the three writes, after the restart and before any request is repeated. */
   readonly left: 'nothing' | 'all';
   readonly answered: number;
 }

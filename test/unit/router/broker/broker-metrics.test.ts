@@ -81,7 +81,7 @@ describe('the broker’s metrics', () => {
     await assert.rejects(broker.render(), TypeError);
   });
 
-  it('are a Fault where the answer is an error, no JSON, or nobody is there', async () => {
+  it('are a Fault if the answer is an error or not JSON, or there is none', async () => {
     let answer: { status: number; body: string } = { status: 200, body: '' };
     const server = createServer((_request, response) => {
       response.writeHead(answer.status).end(answer.body);

@@ -1,4 +1,4 @@
-/** The broker's volume is lost, or put back as it was long ago: leadership comes from the regions, and epochs only grow. */
+/** The broker's volume is lost, or restored as it was long ago: leadership comes from the regions, and epochs only grow. */
 import assert from 'node:assert/strict';
 import { CoreCluster } from '../../../harness/region/core-cluster.ts';
 import { view } from '../../../harness/region/core-region.ts';
@@ -6,7 +6,7 @@ import { names } from '../../../harness/router/memory-cluster.ts';
 
 describe('the broker’s volume is lost', () => {
   for (const unresponsive of [false, true]) {
-    it(`the leader of the highest record leads on, in a higher epoch${unresponsive ? ', with room for what an unresponsive region may know' : ''} (schedule 5)`, async () => {
+    it(`the leader of the highest record leads on, in a higher epoch${unresponsive ? ', above what an unresponsive region may know' : ''} (schedule 5)`, async () => {
       const cluster = await CoreCluster.start();
       const { clock, broker } = cluster;
       const routers = [await cluster.router(), await cluster.router()];
@@ -31,7 +31,7 @@ describe('the broker’s volume is lost', () => {
     });
   }
 
-  it('an older copy is put back and somebody promotes at that moment, through any router: it is built on what the regions know (schedule 5)', async () => {
+  it('an older copy is restored during a promotion, through any router: it is based on what the regions know (schedule 5)', async () => {
     for (const fresh of [false, true]) {
       const cluster = await CoreCluster.start();
       const { clock, broker } = cluster;

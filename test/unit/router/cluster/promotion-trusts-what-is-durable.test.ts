@@ -51,7 +51,7 @@ describe('what is not flushed is not there', () => {
 });
 
 describe('a demoted leader', () => {
-  it('goes on from its own offset, which moved with its own messages too: it does not read history again (schedule 33)', async () => {
+  it('continues from its own offset, which moved with its own messages too: it does not read history again (schedule 33)', async () => {
     const cluster = await CoreCluster.start();
     const { clock, broker } = cluster;
     const router = await cluster.router();

@@ -1,7 +1,7 @@
 /**
- * Planned promotions that are torn: the router that runs one stops for good between any two of its steps, stands still for
- * longer than the old leader waits, or the old leader dies in it. The production routers and roles, with clients that go on
- * writing through another router.
+ * Interrupted planned promotions: the router that runs one stops for good between any two of its steps, is paused for longer than
+ * the old leader waits, or the old leader dies in it. The production routers and roles, with clients that continue to write
+ * through another router.
  */
 
 import assert from 'node:assert/strict';
@@ -13,7 +13,7 @@ import { view } from '../../../harness/region/core-region.ts';
 /** How long an old leader stays stopped for a handover that does not end. */
 const RESUME_MS = HANDOVER_RESUMED_MS;
 
-/** Clients that write one view of a new entity ten times a second each, until stopped, and remember what they were told. */
+/** Clients that write one view of a new entity ten times a second each, until stopped, and remember the answers. */
 class Clients {
   readonly accepted: number[] = [];
   readonly refused: number[] = [];
@@ -55,7 +55,7 @@ class Clients {
     }
   }
 
-  /** Everything settled: what was accepted is there once, what was refused is not, one leader an epoch. */
+  /** At the end: what was accepted exists once, what was refused does not, one leader an epoch. */
   async judge(): Promise<void> {
     const { cluster } = this;
     this.stop();
@@ -69,7 +69,7 @@ class Clients {
   }
 }
 
-/** Stops the router for good at the `nth` time it comes to this step. */
+/** Stops the router for good at the `nth` time it reaches this step. */
 function dieAt(router: CoreRouter, at: RouterStep, when: 'before' | 'after', nth = 1): void {
   let met = 0;
   router.onStep = (step, now) => {
@@ -99,7 +99,7 @@ describe('a router dies in a handover', () => {
     ['before it tells the regions', 'refresh', 'before', 1, 'eu-west'],
   ];
   for (const [what, step, when, nth, leader] of points) {
-    it(`${what}: writes resume by themselves, each is there once, and one region leads (schedule 15)`, async () => {
+    it(`${what}: writes resume by themselves, each exists once, and one region leads (schedule 15)`, async () => {
       const cluster = await CoreCluster.start();
       const [dying, other] = [await cluster.router(), await cluster.router()];
       const clients = new Clients(cluster, [other, other]);
@@ -142,7 +142,7 @@ describe('a router dies in a handover', () => {
 });
 
 describe('of commit, roll-back and resumption exactly one happens', () => {
-  it('the router stands still before its last step until the old leader has resumed: no commit (schedule 15)', async () => {
+  it('the router is paused before its last step until the old leader has resumed: no commit (schedule 15)', async () => {
     const cluster = await CoreCluster.start();
     const [slow, other] = [await cluster.router(), await cluster.router()];
     const clients = new Clients(cluster, [other]);
@@ -211,7 +211,7 @@ describe('of commit, roll-back and resumption exactly one happens', () => {
     await clients.judge();
   });
 
-  it('the commit is stored, its answer lost, and the key away from this router: the regions tell it, and nothing is undone (schedule 15)', async () => {
+  it('the commit is stored, its answer lost, and the key unreachable for this router: the regions report it, and nothing is undone (schedule 15)', async () => {
     const cluster = await CoreCluster.start();
     const [torn, other] = [await cluster.router(), await cluster.router()];
     const clients = new Clients(cluster, [other]);
@@ -238,7 +238,7 @@ describe('of commit, roll-back and resumption exactly one happens', () => {
     await clients.judge();
   });
 
-  it('two routers promote different regions at one moment: one does, the other is told (schedule 15)', async () => {
+  it('two routers promote different regions at the same time: one succeeds, the other is refused (schedule 15)', async () => {
     const cluster = await CoreCluster.start();
     const [one, two] = [await cluster.router(), await cluster.router()];
     const clients = new Clients(cluster, [one, two]);

@@ -14,7 +14,7 @@ describe('who leads when the key is missing', () => {
     loggedEpoch = 0,
   ) => chooseRecord({ topology, answers: new Map(Object.entries(answers)), remembered, loggedEpoch, missingForMs });
 
-  it('the topology decides only when nobody ever saw a record', () => {
+  it('the topology decides only if no region ever saw a record', () => {
     assert.deepEqual(choose({ 'us-east': 'never', 'eu-west': 'never', 'ap-south': 'never' }), {
       leader: 'us-east',
       epoch: 1,
@@ -36,7 +36,7 @@ describe('who leads when the key is missing', () => {
     assert.deepEqual(choose({}, 0, led('ap-south', 7)), { leader: 'ap-south', epoch: 1_100 });
   });
 
-  it('an epoch that has an origin in some log is not given again, though nobody has its record any more', () => {
+  it('an epoch that has an origin in some log is not given again, though its record is lost', () => {
     const all = { 'us-east': led('us-east', 1), 'eu-west': 'never', 'ap-south': led('us-east', 1) } as const;
     assert.deepEqual(choose(all, 0, undefined, 2), { leader: 'us-east', epoch: 3 });
     const never = { 'us-east': 'never', 'eu-west': 'never', 'ap-south': 'never' } as const;
@@ -99,7 +99,7 @@ describe('following the leadership', () => {
     assert.equal(cluster.router.leadership.current?.nonce, 'us-east1');
   });
 
-  it('an older copy of the key is put right from what the regions remember', async () => {
+  it('an older copy of the key is corrected from the regions’ records', async () => {
     begin();
     for (const region of cluster.regions.values()) region.remembered = led('eu-west', 9);
     await start();
@@ -108,7 +108,7 @@ describe('following the leadership', () => {
     assert.equal(cluster.router.leadership.current?.epoch, 10);
   });
 
-  it('a record that is behind an origin in some log is put right, kept or made anew', async () => {
+  it('a record that is behind an origin in some log is corrected, kept or recreated', async () => {
     for (const led of [true, false]) {
       begin({ led });
       for (const region of cluster.regions.values()) region.remembered = { leader: 'us-east', epoch: 1, nonce: 'old' };
@@ -124,13 +124,13 @@ describe('following the leadership', () => {
     }
   });
 
-  it('an older copy is put right with an epoch that no unresponsive region knows of another leader', async () => {
+  it('an older copy is corrected with an epoch that no unresponsive region knows of another leader', async () => {
     begin();
     for (const region of cluster.regions.values()) region.remembered = led('eu-west', 9);
     await start();
     await cluster.clock.advance(1_100);
     cluster.control.put(led('us-east', 4));
-    // It may have led epoch 11 by now: nobody else may accept in that one.
+    // It may have led epoch 11 by now: no other region may accept in that one.
     cluster.apSouth.state = 'no_answer';
     await cluster.clock.advance(3_100);
     assert.deepEqual([record()?.leader, record()?.epoch], ['eu-west', 1_050]);
@@ -223,7 +223,7 @@ describe('following the leadership', () => {
     assert.deepEqual([record()?.leader, record()?.epoch], ['us-east', 1]);
   });
 
-  it('a record or an epoch of the log that a region reports and nobody can believe is refused, and named with its region', async () => {
+  it('an implausible record or epoch of the log that a region reports is refused, and named with its region', async () => {
     begin();
     for (const region of cluster.regions.values()) await region.refreshLeadership();
     cluster.apSouth.newestEpoch = { epoch: Number.MAX_SAFE_INTEGER, events: 1 };

@@ -96,7 +96,7 @@ describe('promotion', () => {
     });
   }
 
-  it('is refused while another one is under way, here or elsewhere', async () => {
+  it('is refused while another one is in progress, here or elsewhere', async () => {
     await put({ leader: 'us-east', epoch: 1, nonce: 'n2', handover: { to: 'ap-south', id: 'other' } });
     await assert.rejects(promote('eu-west'), refused('promotion_in_progress'));
     await put({ leader: 'us-east', epoch: 1, nonce: 'n3' });
@@ -108,7 +108,7 @@ describe('promotion', () => {
     assert.equal((await cluster.clock.run(first)).leader, 'eu-west');
   });
 
-  it('on an older copy of the key, it is not believed: neither the leader it names nor its epoch is (schedule 5)', async () => {
+  it('an older copy of the key is not used: neither its leader nor its epoch (schedule 5)', async () => {
     for (const [region, force] of [
       ['us-east', false],
       ['ap-south', true],
@@ -117,7 +117,7 @@ describe('promotion', () => {
       await put({ leader: 'eu-west', epoch: record().epoch + 8, nonce: `newest ${region} ${force}` });
       for (const each of cluster.regions.values()) await each.refreshLeadership();
       const { epoch } = record();
-      // Regions go by the highest they have seen, whatever the key says.
+      // Regions use the highest record they have seen, whatever the key has.
       const remembered = { ...record() };
       for (const each of cluster.regions.values()) {
         each.refreshLeadership = async () => {
@@ -134,7 +134,7 @@ describe('promotion', () => {
     }
   });
 
-  it('an epoch is never given twice, although the key was just put back from an older copy', async () => {
+  it('an epoch is never given twice, although the key was just restored from an older copy', async () => {
     for (const epoch of [2, 3, 4]) assert.equal((await promote(epoch % 2 === 0 ? 'eu-west' : 'us-east')).epoch, epoch);
     for (const region of cluster.regions.values()) assert.equal(region.remembered?.epoch, 4);
     // One more than what the copy says would be epoch 4 again, with another leader.
@@ -150,7 +150,7 @@ describe('promotion', () => {
     assert.equal((await promote('eu-west', true)).leader, 'eu-west');
   });
 
-  it('takes over a handover that nobody finished for 15 s', async () => {
+  it('takes over a handover that was not finished for 15 s', async () => {
     await put({ leader: 'us-east', epoch: 1, nonce: 'n2', handover: { to: 'ap-south', id: 'dead router' } });
     await cluster.clock.advance(13_500);
     await assert.rejects(promote('eu-west'), refused('promotion_in_progress'));
@@ -192,7 +192,7 @@ describe('promotion', () => {
     assert.equal(record().leader, 'eu-west');
   });
 
-  it('goes on when the acknowledgement of the announcement is lost', async () => {
+  it('continues when the acknowledgement of the announcement is lost', async () => {
     cluster.control.failures = ['acknowledgement_lost'];
     assert.equal((await promote('eu-west')).epoch, 2);
   });
@@ -239,7 +239,7 @@ describe('promotion', () => {
     });
   });
 
-  it('by force takes a cut target, and overrides a handover under way', async () => {
+  it('by force promotes a partitioned target, and overrides a handover in progress', async () => {
     cluster.euWest.isCut = true;
     await put({ leader: 'us-east', epoch: 4, nonce: 'n2', handover: { to: 'ap-south', id: 'other' } });
     assert.equal((await promote('eu-west', true)).epoch, 5);

@@ -31,7 +31,7 @@ describe('the quarantine of the cluster', () => {
   };
   const code = (expected: string) => (error: unknown) => error instanceof Refusal && error.code === expected;
 
-  it('is told to all, and who did not answer is named; asked again it does the rest', async () => {
+  it('is sent to all, and those that did not answer are named; repeated it does the rest', async () => {
     holdUnapplied();
     cluster.apSouth.state = 'not_sent';
     const first = await add();

@@ -84,7 +84,7 @@ describe('cluster status, health and drills', () => {
     assert.match(notes.join(), /eu-west: the broker takes messages of at most 100000 bytes/);
   });
 
-  it('says which region searches vectors without a graph, and is healthy all the same', async () => {
+  it('says which region searches vectors without a graph, and is still healthy', async () => {
     const { euWest } = cluster;
     const status = euWest.status.bind(euWest);
     euWest.status = async () => ({ ...(await status()), scanOnly: "Cannot find module 'hnswlib-node'" });
@@ -95,7 +95,7 @@ describe('cluster status, health and drills', () => {
     ]);
   });
 
-  it('a drill without an answer may have been done, and says so: only what was not sent is 503 (schedule 26)', async () => {
+  it('a drill without an answer may have been done, and the answer says so: only what was not sent is 503 (schedule 26)', async () => {
     cluster.apSouth.state = 'no_answer';
     for (const ask of [
       () => cluster.router.drills.partition('ap-south'),
@@ -136,7 +136,7 @@ describe('cluster status, health and drills', () => {
     assert.equal(answer.regions[0]?.lag_events, 0);
   });
 
-  it('shows a region never heard of as unknown, not as empty', async () => {
+  it('shows a region that never reported as unknown, not as empty', async () => {
     const fresh = memoryCluster();
     fresh.apSouth.state = 'not_sent';
     fresh.router.start();

@@ -49,7 +49,7 @@ describe('verification', () => {
     assert.match((await cluster.metrics.render()).text, /verifications_total\{outcome="diverged"[^}]*\} 1/);
   });
 
-  it('while writes go on: at the newest position all of them noted', async () => {
+  it('while writes continue: at the newest position that all of them recorded', async () => {
     const noted = (last: number) => ({
       position: new Map([['us-east@aaaaaaaaaa', last]]),
       digest: `digest of ${last}`,
@@ -67,7 +67,7 @@ describe('verification', () => {
     assert.deepEqual([converged, position], [true, 'us-east@aaaaaaaaaa:5']);
   });
 
-  it('of positions told by what came after them as well, though a region tells them otherwise', async () => {
+  it('of positions sent as differences to their successors as well, though a region sends them otherwise', async () => {
     const x = 'us-east@aaaaaaaaaa';
     const y = 'eu-west@bbbbbbbbbb';
     accept(3);
@@ -122,7 +122,7 @@ describe('verification', () => {
     assert.equal((await verify()).position, 'us-east@aaaaaaaaaa:2');
   });
 
-  it('no position in common within 5 s: null, and where each stands', async () => {
+  it('no position in common within 5 s: null, and the position of each', async () => {
     accept(2);
     cluster.apSouth.peers = [];
     const startMs = cluster.clock.monotonicMs();
@@ -148,7 +148,7 @@ describe('verification', () => {
     assert.ok(cluster.clock.monotonicMs() - startMs <= 31_000);
   });
 
-  it('is never true of a part: cut and unreachable regions are named, the others compared', async () => {
+  it('is never true of a part: partitioned and unreachable regions are named, the others compared', async () => {
     accept(1);
     await cluster.clock.run(cluster.router.drills.partition('ap-south'));
     const { converged, digests, reason } = await verify();
@@ -162,7 +162,7 @@ describe('verification', () => {
     assert.deepEqual([nobody.converged, nobody.position], [null, null]);
   });
 
-  it('but two that differ are told all the same', async () => {
+  it('but two that differ are still reported', async () => {
     accept(1);
     await cluster.clock.run(cluster.router.drills.partition('ap-south'));
     cluster.euWest.digestOf = () => 'another';

@@ -1,4 +1,4 @@
-/** Verification of regions that never stand at one position while they are asked. */
+/** Verification of regions that are never at the same position while they are asked. */
 import assert from 'node:assert/strict';
 import { CoreCluster } from '../../../harness/region/core-cluster.ts';
 import { view } from '../../../harness/region/core-region.ts';
@@ -26,7 +26,7 @@ function writing(cluster: CoreCluster): () => void {
 }
 
 describe('verification under load', () => {
-  it('finds a position that all regions passed, although they never stand at one (schedule 28)', async () => {
+  it('finds a position that all regions passed, although they are never at one together (schedule 28)', async () => {
     const cluster = await CoreCluster.start();
     const router = await cluster.router();
     const stop = writing(cluster);
@@ -42,7 +42,7 @@ describe('verification under load', () => {
     await cluster.converge();
   });
 
-  it('tells a region whose state went wrong apart, under load as at rest (schedule 28)', async () => {
+  it('finds a region whose state is wrong, under load as at rest (schedule 28)', async () => {
     const cluster = await CoreCluster.start();
     const router = await cluster.router();
     const stop = writing(cluster);

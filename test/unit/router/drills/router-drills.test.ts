@@ -1,4 +1,4 @@
-/** Drills as the router asks for them: deadlines, and waiting until both sides have what the other had. */
+/** Drills as the router requests them: deadlines, and waiting until both sides have what the other had. */
 import assert from 'node:assert/strict';
 import { Fault, Refusal } from '../../../../shared/errors/errors.ts';
 import type { WireWrite } from '../../../../shared/protocol/writes.ts';
@@ -43,7 +43,7 @@ describe('partition drills of the router', () => {
     cluster.usEast.accept(write);
     cluster.usEast.accept(write);
     cluster.euWest.accept(write);
-    // Nobody catches up before the test says so.
+    // No region catches up before the test allows it.
     for (const region of cluster.regions.values()) region.peers = [];
     let answered = false;
     const healed = cluster.router.drills.heal('us-east', true).finally(() => {
@@ -68,7 +68,7 @@ describe('partition drills of the router', () => {
     assert.ok(took_ms !== undefined && took_ms >= 6_000 && took_ms < 7_000, String(took_ms));
   });
 
-  it('later writes move no goal: under constant writes it answers all the same', async () => {
+  it('later writes do not change the goal: it answers under constant writes', async () => {
     await partition('ap-south');
     for (let count = 0; count < 5; count += 1) cluster.usEast.accept(write);
     const stop = setInterval(() => cluster.usEast.accept(write), 0);

@@ -48,7 +48,7 @@ describe('the candidate', () => {
     assert.equal(chosen(a, region('d', '')), 'a');
   });
 
-  it('knows the signals of the leader, if anybody does', () => {
+  it('knows the signals of the leader, if any region does', () => {
     const ahead = region('ahead', `${present}:9`, { ...newest(3, 9), signals: ['like'] });
     const knows = region('knows', `${present}:5`, { ...newest(3, 5), signals: ['like', 'view'] });
     assert.equal(chosen(ahead, knows), 'knows');

@@ -1,4 +1,4 @@
-/** Automatic failover: what is silence and what is not, who takes over, and what is checked once more before. */
+/** Automatic failover: which leader is unresponsive, which region takes over, and what is checked again before. */
 import assert from 'node:assert/strict';
 import { Fault } from '../../../../shared/errors/errors.ts';
 import type { Leadership } from '../../../../shared/leadership/leadership.ts';
@@ -118,13 +118,13 @@ describe('automatic failover', () => {
     assert.equal(await metric(/leader_unresponsive_seconds\{[^}]*\} ([\d.]+)/), 0);
   });
 
-  it('a leader that answers, but whose key stands still, is not unresponsive', async () => {
+  it('a leader that answers, but whose key does not change, is not unresponsive', async () => {
     void cluster.hearts.get('us-east')?.stop();
     await advance(60_000);
     assert.deepEqual(leader(), ['us-east', 1]);
   });
 
-  it('a short silence, again and again, is none', async () => {
+  it('short outages, repeated, do not count', async () => {
     for (let round = 0; round < 5; round += 1) {
       cluster.usEast.state = 'not_sent';
       void cluster.hearts.get('us-east')?.stop();
@@ -152,7 +152,7 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['eu-west', 2]);
   });
 
-  it('a cut that this router has not heard of yet is in the key', async () => {
+  it('a partition that this router does not know yet is in the key', async () => {
     cluster.usEast.state = 'no_answer';
     await advance(1_500);
     cluster.usEast.isCut = true;
@@ -162,7 +162,7 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['us-east', 1]);
   });
 
-  it('a router that never met the leader believes its key that it is cut', async () => {
+  it('a router that never reached the leader reads from its key that it is partitioned', async () => {
     await close();
     cluster = memoryCluster({ failoverAfterMs: AFTER_MS });
     cluster.usEast.isCut = true;
@@ -173,7 +173,7 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['us-east', 1]);
   });
 
-  it('without the control bucket nobody is replaced, and silence is counted anew when it is back', async () => {
+  it('without the control bucket no leader is replaced, and the time is counted anew when it is back', async () => {
     await kill('us-east');
     await advance(AFTER_MS - 2_000);
     cluster.keys.away = true;
@@ -211,7 +211,7 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['ap-south', 2]);
   });
 
-  it('where nobody can take over nothing changes, it is said once, and goes on being tried', async () => {
+  it('if no region can take over nothing changes, it is logged once, and retried', async () => {
     cluster.euWest.isCut = true;
     cluster.apSouth.ready = false;
     await kill('us-east');
@@ -226,7 +226,7 @@ describe('automatic failover', () => {
     assert.deepEqual(leader(), ['ap-south', 2]);
   });
 
-  it('a candidate that does not drain in time takes over all the same', async () => {
+  it('a candidate that does not drain in time still takes over', async () => {
     cluster.euWest.drain = async () => {
       throw new Fault('no_answer', 'too slow');
     };
@@ -256,7 +256,7 @@ describe('automatic failover', () => {
     assert.deepEqual(record(), { leader: 'ap-south', epoch: 2, nonce: 'operator' });
   });
 
-  it('never over a handover under way; a leader that died in one is replaced once it is abandoned', async () => {
+  it('never over a handover in progress; a leader that died in one is replaced once it is abandoned', async () => {
     cluster.control.put({ leader: 'us-east', epoch: 1, nonce: 'h', handover: { to: 'ap-south', id: 'x' } });
     await advance(1_000);
     await kill('us-east');
@@ -283,9 +283,9 @@ describe('automatic failover', () => {
     assert.equal((await cluster.usEast.status()).role, 'follower');
   });
 
-  it('a router that stood still itself does not take its own absence for the leader’s', async () => {
+  it('a router that was paused itself does not attribute its own pause to the leader', async () => {
     const { clock } = cluster;
-    // As after a SIGSTOP: much time passes between two looks, and the first look after it fails.
+    // As after a SIGSTOP: much time passes between two polls, and the first poll after it fails.
     const answers = ['not_sent', 'up'] as const;
     let asked = 0;
     const status = cluster.usEast.status.bind(cluster.usEast);

@@ -55,7 +55,7 @@ describe('the failover lease', () => {
     await two.stop();
   });
 
-  it('a holder that cannot renew stops acting before anybody may take over', async () => {
+  it('a holder that cannot renew stops acting before another may take over', async () => {
     const { clock, key, one } = rig();
     one.start();
     await clock.advance(2_500);

@@ -35,7 +35,7 @@ describe('a leader that is about to stop', () => {
     cluster.usEast.draining = true;
     await cluster.clock.advance(2_000);
     assert.deepEqual([record().leader, record().epoch, handovers], ['ap-south', 2, 1]);
-    // It goes on saying so until it is gone, and nothing more comes of it.
+    // It reports so until it has ended, without further effect.
     await cluster.clock.advance(5_000);
     assert.deepEqual([record().leader, record().epoch, handovers], ['ap-south', 2, 1]);
   });

@@ -63,7 +63,7 @@ describe('writes on their way to the leader', () => {
     return open;
   };
 
-  it('those waiting at one moment travel together, four requests at a time', async () => {
+  it('those waiting at the same time are sent together, four requests at a time', async () => {
     const open = stall();
     const all = Array.from({ length: 2_504 }, (_, index) => cluster.router.forwarding.submit(view(index)));
     await settle();
@@ -78,7 +78,7 @@ describe('writes on their way to the leader', () => {
     assert.equal(new Set(answers.map(({ position }) => position)).size, 2_504, 'each has its own answer');
   });
 
-  it('what waits behind requests to an unresponsive leader goes to its successor at once', async () => {
+  it('what waits behind requests to an unresponsive leader is sent to its successor at once', async () => {
     const open = stall();
     const stuck = Array.from({ length: 4 }, (_, index) => cluster.router.forwarding.submit(view(index)));
     const waiting = Array.from({ length: 3 }, (_, index) => cluster.router.forwarding.submit(view(10 + index)));
@@ -173,7 +173,7 @@ describe('writes on their way to the leader', () => {
     assert.match((await cluster.metrics.render()).text, /tidal_router_waiting_bytes\{[^}]*\} 0/);
   });
 
-  it('no more than the limit is held; what comes beyond it is refused at once with the reason', async () => {
+  it('no more than the limit is held; more is refused at once with the reason', async () => {
     await cluster.clock.run(cluster.router.close());
     await start({ heldWritesLimit: 5 });
     cluster.control.put({ leader: 'us-east', epoch: 1, nonce: 'n2', handover: { to: 'eu-west', id: 'h' } });
@@ -232,7 +232,7 @@ describe('writes on their way to the leader', () => {
     await assert.rejects(cluster.router.forwarding.submit(view(1)), refusedWith('storage_full'));
   });
 
-  it('a router that stops refuses what waits and answers what is under way', async () => {
+  it('a router that stops refuses what waits and answers what is in progress', async () => {
     const open = stall();
     const sent = Array.from({ length: 4 }, (_, index) => cluster.router.forwarding.submit(view(index)));
     const waiting = outcomes([cluster.router.forwarding.submit(view(9))]);

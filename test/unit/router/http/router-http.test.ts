@@ -38,7 +38,7 @@ const post = (what: string, path: string, body: string, code: ProblemCode, statu
 
 const signal = '{"entity_id":1,"signal":"view"}';
 
-/** Issue 2, point 10: each is refused as said, and no region hears of it. */
+/** Issue 2, point 10: each is refused as documented, and no region is asked. */
 const rows: readonly Row[] = [
   post('broken JSON', '/items', '{"entity_id":1,', 'invalid_json', 400, /position 15/),
   post('an empty body', '/items', '', 'invalid_json', 400, /empty/),
@@ -476,7 +476,7 @@ describe('the public HTTP surface', () => {
     }
   });
 
-  it('says that a write was taken before, and that the same key may be sent again when nobody knows', async () => {
+  it('says that a write was accepted before, and that the same key may be sent again if the outcome is unknown', async () => {
     const send = async (): Promise<Record<string, unknown>> => {
       const response = await fetch(`${server.url}/signals`, {
         method: 'POST',
@@ -529,7 +529,7 @@ describe('the public HTTP surface', () => {
     assert.deepEqual([head.status, await head.text()], [200, '']);
   });
 
-  it('passes a search with its body on as it came, whatever the region makes of it', async () => {
+  it('passes a search on with its body unchanged, and returns the region’s answer', async () => {
     const headers = { ...json, 'x-tidal-position': 'us-east@aaaaaaaaaa:1', 'x-request-id': 'read-2' };
     const body = '{"query": "jazz", "vector": [1, 0.5], "nonsense": {"a": []}}';
     const answer = await fetch(`${server.url}/search`, { method: 'POST', headers, body });
@@ -545,7 +545,7 @@ describe('the public HTTP surface', () => {
     }
   });
 
-  it("answers with the region's problem as it came", async () => {
+  it("answers with the region's problem unchanged", async () => {
     cluster.usEast.readAnswer = {
       status: 404,
       headers: { 'content-type': 'application/problem+json' },
@@ -598,7 +598,7 @@ describe('the public HTTP surface', () => {
     await send('/cluster/promote', { region: 'us-east' });
   });
 
-  it('tells its health, with and without a leader that answers', async () => {
+  it('reports its health, with and without a leader that answers', async () => {
     const answer = await fetch(`${server.url}/health`);
     assert.equal(answer.status, 200);
     assert.deepEqual(Object.keys((await answer.json()) as object).slice(0, 3), ['status', 'leader', 'items']);

@@ -157,7 +157,7 @@ describe('the HTTP link to a region', () => {
     await impatient.close();
   });
 
-  it('an answer without room is not read, one that nobody waits for is given up, and other connections are kept', async () => {
+  it('an answer beyond the budget is not read, one without a waiting client is abandoned, and other connections are kept', async () => {
     const fresh = open(url());
     const sockets = new Set<unknown>();
     server.on('connection', (socket) => sockets.add(socket));
@@ -196,7 +196,7 @@ describe('the HTTP link to a region', () => {
     server.on('connection', (socket) => sockets.add(socket));
     const fresh = open(url());
     for (let count = 0; count < 20; count += 1) await fresh.status();
-    // The second one opens when a request comes in the very moment the first connection is being freed.
+    // The second one opens if a request arrives while the first connection is being freed.
     assert.ok(sockets.size <= 2, `${sockets.size} connections for 20 requests in a row`);
     await fresh.close();
   });

@@ -9,7 +9,7 @@ import { makeDirectory } from '../../../../shared/config/make-directory.ts';
 import { ConfigError } from '../../../../shared/errors/config-error.ts';
 
 const built = (path: string): string => fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
-/** Answers ENOENT for a name in a directory that is there. */
+/** Answers ENOENT for a name in an existing directory. */
 const nowhere = '/proc/tidal-nope';
 
 describe('a directory that cannot be made', () => {
@@ -23,7 +23,7 @@ describe('a directory that cannot be made', () => {
 
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('one that can be is made with everything above it, and one that is there is left alone', () => {
+  it('one that can be is created with its parents, and an existing one is not changed', () => {
     const path = join(folder, 'a', 'b', 'c');
     makeDirectory(path);
     const { ino } = statSync(path);

@@ -185,7 +185,7 @@ describe('the edge of HTTP', () => {
     });
   }
 
-  it('a request id of the client comes back with a refusal that node would have answered by itself', async () => {
+  it('a request id of the client is in a refusal that Node would have answered by itself', async () => {
     const client = new Client((await serve()).url).send('GET /small HTTP/1.1\r\nx-request-id: mine\r\n\r\n');
     assert.match(await client.until(/\}$/), /x-request-id: mine/);
   });
@@ -202,14 +202,14 @@ describe('the edge of HTTP', () => {
   });
 
   describe('a client that waits for "100 Continue"', () => {
-    it('is told at once of a declared length over the limit, and never to go on', async () => {
+    it('is refused at once for a declared length over the limit, without 100 Continue', async () => {
       const client = new Client((await serve()).url).send(post('expect: 100-continue\r\ncontent-length: 1001'));
       const answer = await client.until('closed');
       assert.equal(problemOf(answer, 413).code, 'body_too_large');
       assert.match(answer, /connection: close/i);
     });
 
-    it('is told at once of a wrong type, a wrong route and a wrong method', async () => {
+    it('is refused at once for a wrong type, a wrong route and a wrong method', async () => {
       const { url } = await serve();
       for (const [line, status] of [
         ['POST /things HTTP/1.1\r\ncontent-type: text/plain', 415],
@@ -221,7 +221,7 @@ describe('the edge of HTTP', () => {
       }
     });
 
-    it('is told to go on where its body is wanted, and its connection is kept', async () => {
+    it('gets 100 Continue if its body is wanted, and its connection is kept', async () => {
       const client = new Client((await serve()).url).send(post('expect: 100-Continue\r\ncontent-length: 2'));
       assert.match(await client.until(/\r\n\r\n$/), /^HTTP\/1.1 100 Continue\r\n\r\n$/);
       client.send(`{}${get('/small')}`);
@@ -243,7 +243,7 @@ describe('the edge of HTTP', () => {
       await client.until('closed', 10_000);
     });
 
-    it('is told the default of 75 s', async () => {
+    it('gets the default of 75 s', async () => {
       const client = new Client((await serve()).url).send(get('/small'));
       assert.match(await client.until(/\}$/), /keep-alive: timeout=75/i);
     });
@@ -256,7 +256,7 @@ describe('the edge of HTTP', () => {
       assert.match(await client.until('closed'), /^HTTP\/1.1 200 .*\{"bytes":2\}$/s);
     });
 
-    it('is gone where processes talk to each other', async () => {
+    it('is closed between processes', async () => {
       const client = new Client((await serve({ halfOpen: false })).url).send(get('/later'));
       await eventually('it is being answered', async () =>
         /tidal_http_requests_in_flight\{[^}]*\} 1\n/.test((await metrics.render()).text),
@@ -274,7 +274,7 @@ describe('the edge of HTTP', () => {
       assert.equal((await client.until('closed')).match(/HTTP\/1.1 200/g)?.length, 3);
     });
 
-    it('within a request is told so', async () => {
+    it('within a request is refused with the reason', async () => {
       const { url } = await serve();
       for (const part of [post('content-length: 5', '{}'), 'GET /small HT', 'GET /small HTTP/1.1\r\nhost: x\r\n']) {
         const client = new Client(url);
@@ -341,7 +341,7 @@ describe('the edge of HTTP', () => {
       assert.match((await metrics.render()).text, /tidal_http_requests_in_flight\{[^}]*\} 0\n/);
     });
 
-    it('are forgotten when their client goes away', async () => {
+    it('are forgotten when their client disconnects', async () => {
       const { url } = await serve();
       const uploads = Array.from({ length: 10 }, () => new Client(url).send(stalled));
       await eventually('they arrive', async () => (await arriving()) === 10);
@@ -367,7 +367,7 @@ describe('the edge of HTTP', () => {
     });
   });
 
-  it('an answer to a client that has gone away meanwhile keeps no room', async () => {
+  it('an answer to a disconnected client releases its share of the budget', async () => {
     const client = new Client((await serve()).url);
     client.send(get('/later'));
     await eventually('it is being answered', async () =>
@@ -384,7 +384,7 @@ describe('the edge of HTTP', () => {
     assert.match((await metrics.render()).text, /tidal_http_answer_bytes\{[^}]*\} 0\n/);
   });
 
-  describe('answers that nobody reads', () => {
+  describe('answers that are not read', () => {
     const statusOfBig = async (url: string): Promise<number> => {
       const answer = await fetch(`${url}/big`);
       await answer.body?.cancel();

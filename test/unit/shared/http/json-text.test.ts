@@ -132,7 +132,7 @@ describe('numbers that change when JSON is parsed', () => {
     assert.deepEqual(parseJson('{"m":1e300}', '', { inexact: 'allowed' }), { m: 1e300 });
   });
 
-  it('what JavaScript writes of whole numbers and decimals is always kept, in any place', () => {
+  it('what JavaScript writes of integers and decimals is always kept, anywhere', () => {
     const number = fc.oneof(
       fc.maxSafeInteger(),
       fc.double({ min: -1e15, max: 1e15, noNaN: true }).filter((value) => value === 0 || Math.abs(value) > 1e-300),
@@ -217,7 +217,7 @@ describe('JSON that is made to be expensive', () => {
     }
   });
 
-  it('the place where a text of 2 MiB stops being JSON is found in one pass', () => {
+  it('the offset of the error in a text of 2 MiB is found in one scan', () => {
     assert.equal(jsonErrorPosition('['.repeat(100_000)), 100_000);
     assert.equal(refusalOf('{"a":1}x').code, 'invalid_json');
   });

@@ -87,7 +87,7 @@ describe('the HTTP ground', () => {
     assert.equal((await fetch(`${server.url}/things/1`, { method: 'HEAD' })).status, 200);
   });
 
-  it('says when to come back and never shows an internal error', async () => {
+  it('says when to retry and never shows an internal error', async () => {
     const busy = await fetch(`${server.url}/busy`);
     assert.equal(busy.status, 503);
     assert.equal(busy.headers.get('retry-after'), '7');
@@ -177,7 +177,7 @@ describe('listening', () => {
       socket.once('connect', () => resolve(socket));
       socket.once('error', reject);
     });
-  /** Sends and answers what comes until the other side closes, or until `enough`. */
+  /** Sends, and returns what is received until the other side closes, or until `enough`. */
   const exchange = (socket: Socket, sent: string, enough = (_: string): boolean => false): Promise<string> =>
     new Promise((resolve) => {
       let got = '';
@@ -193,7 +193,7 @@ describe('listening', () => {
     for (const socket of opened.splice(0)) socket.destroy();
   });
 
-  it('heads on their way that hold too much together: the longest are closed, the others end as ever', async () => {
+  it('heads on their way that hold too much together: the longest are closed, the others end as usual', async () => {
     const under = options();
     const server = await listen({ ...under, port: 0, log: silentLog, headsBytes: 300_000 });
     const answers = [];

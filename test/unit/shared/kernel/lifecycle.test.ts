@@ -40,7 +40,7 @@ function run(
 
 describe('the life of a service process', () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    it(`${signal} stops in order and exits 0, once, however often it comes`, async () => {
+    it(`${signal} stops in order and exits 0, once, however often it is received`, async () => {
       const ended = await run('plain', (child) => {
         child.kill(signal);
         child.kill(signal);
@@ -56,7 +56,7 @@ describe('the life of a service process', () => {
     assert.deepEqual(ended.messages, ['started', 'shutdown signal received', 'stopped']);
   });
 
-  it('a stop that hands over is not waited for once whoever started the process ends as well', async () => {
+  it('a stop that hands over is not waited for once the parent ends as well', async () => {
     const ended = await run(
       'hands-over',
       (child) => {
@@ -76,7 +76,7 @@ describe('the life of a service process', () => {
     assert.deepEqual(ended.messages.slice(2), ['handover started', 'hurried', 'stopped']);
   });
 
-  it('a process npm started ends in order when npm is gone', async () => {
+  it('a process npm started ends in order when npm has ended', async () => {
     const shell = spawn('sh', ['-c', `"${process.execPath}" "${sample}" plain & wait`], {
       env: { ...process.env, npm_lifecycle_event: 'start' },
       stdio: ['ignore', 'pipe', 'inherit'],

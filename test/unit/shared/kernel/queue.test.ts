@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { Queue } from '../../../../services/region/queue/queue.ts';
 
 describe('a queue', () => {
-  it('runs one piece at a time, in the order they were added, and goes on after one that failed', async () => {
+  it('runs one piece at a time, in the order they were added, and continues after one that failed', async () => {
     const queue = new Queue();
     const steps: string[] = [];
     const work = (name: string, fails = false) =>

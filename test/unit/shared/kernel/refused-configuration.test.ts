@@ -1,6 +1,6 @@
 /**
- * What the operator gave cannot be used: exit code 2, or, where a supervisor would start it again for ever, a process that
- * says why on its own port; and a router that passes it on.
+ * An invalid configuration: exit code 2, or, under a supervisor that would restart it in a loop, a process that reports the
+ * reason on its own port; and a router that passes it on.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

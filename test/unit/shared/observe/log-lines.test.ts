@@ -1,4 +1,4 @@
-/** Lines of the log: equal warnings are counted, so that nobody can push everything else out of it. */
+/** Lines of the log: equal warnings are counted, so that no client can displace everything else. */
 import assert from 'node:assert/strict';
 import { createLog, type Log } from '../../../../shared/observe/log.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
@@ -49,7 +49,7 @@ describe('the log', () => {
     );
   });
 
-  it('one that comes again after a quiet minute is a line again, and nothing waits for it', async () => {
+  it('one that occurs again after a quiet minute is a line again, and nothing waits for it', async () => {
     const { clock, log, lines } = rig();
     log.error('batch refused', { reason: 'damaged' });
     await clock.advance(60_000);
@@ -74,7 +74,7 @@ describe('the log', () => {
     assert.equal(lines.length, 9);
   });
 
-  it('what differs in a field of somebody’s choice is bounded too', async () => {
+  it('variants in a field of a client’s choice are bounded too', async () => {
     const { clock, log, lines } = rig();
     for (let index = 0; index < 10_000; index++) log.error('batch refused', { origin: `evil@${index}` });
     assert.equal(lines.length, 17);

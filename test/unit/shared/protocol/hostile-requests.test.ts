@@ -40,7 +40,7 @@ describe('hostile requests to a region', () => {
     assert.equal((await region.get('/internal/log/us-east@aaaaaaaaaa?from=x')).status, 400);
   });
 
-  it('whatever is drawn in place of a value, a write is refused or is an event by the rules', () => {
+  it('whatever is drawn instead of a value, a write is refused or is an event by the rules', () => {
     const seed = Math.floor(Math.random() * 2 ** 31);
     const random = seededRandom(seed);
     const odd = [null, -0, -1, 0.5, 2 ** 53, 1e308, '', 'view', true, [], {}, [null], { a: {} }, Number.NaN];
@@ -70,7 +70,7 @@ describe('hostile requests to a region', () => {
     }
   });
 
-  it('afterwards it goes on taking writes, and its process lives', async () => {
+  it('afterwards it continues to accept writes, and its process lives', async () => {
     const { status } = await region.post('/internal/writes', whole);
     assert.equal(status, 200);
     assert.deepEqual(region.fatal, []);

@@ -59,7 +59,7 @@ describe('times', () => {
     assert.equal(timestampOf('1969-12-31T23:00:00-01:00'), 0);
   });
 
-  it('RFC 3339 has many spellings of one moment', () => {
+  it('RFC 3339 has many spellings of one time', () => {
     for (const text of [
       '2026-02-28T00:00:00Z',
       '2026-02-28t00:00:00z',
@@ -107,7 +107,7 @@ describe('times', () => {
     for (const value of [null, true, [], {}, new Date()]) assert.equal(typeof timestampOf(value), 'string');
   });
 
-  it('every moment of four-digit years comes back from what JavaScript writes of it', () => {
+  it('every time of four-digit years is parsed from what JavaScript writes of it', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 253_402_300_799_999 }), (timeMs) => {
         const text = new Date(timeMs).toISOString();

@@ -1,9 +1,9 @@
-/** What the server says, told apart. */
+/** Errors of the server are distinguished. */
 import assert from 'node:assert/strict';
 import { errorCodeOf, faultOfApiError, faultOfTimeout } from '../../../../shared/stream/jetstream-errors.ts';
 
 describe('errors of the stream', () => {
-  it('are told apart by their number, never by code or text (schedule 11)', () => {
+  it('are distinguished by their number, never by code or text (schedule 11)', () => {
     const full = faultOfApiError({ code: 503, err_code: 10077, description: 'maximum bytes exceeded' }, 'publish');
     assert.equal(full.code, 'stream_error');
     assert.match(full.message, /maximum bytes exceeded \(10077\)/);

@@ -70,7 +70,7 @@ export class HeldVectors {
     } while (this.there.length + this.back.length > 0);
   }
 
-  /** It is gone, with everything on its way. */
+  /** It dies, with everything in transit. */
   die(error: unknown): void {
     this.server = undefined;
     this.there.length = 0;

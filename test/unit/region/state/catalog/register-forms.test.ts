@@ -43,7 +43,7 @@ describe('stored registers', () => {
     }
   });
 
-  it('an item whose winner was accepted when its HLC says so is written as ever', () => {
+  it('an item whose winner was accepted when its HLC says so is written as usual', () => {
     const register = { order: other, metadata: encodeMetadata({ a: 1 }), createdMs: 7, updatedMs: 0 };
     assert.equal(
       Buffer.from(encodeItem(register)).toString('hex'),

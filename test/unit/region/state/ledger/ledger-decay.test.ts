@@ -47,11 +47,11 @@ describe('powers of two', () => {
   });
 });
 
-describe('decay cells', () => {
-  // One hour of half-life: a cell is eight hours.
+describe('decay buckets', () => {
+  // One hour of half-life: a decay bucket is eight hours.
   const decay = new Decay(3600);
 
-  it('adds round(w · 1024 · 2^x), x the half-lives since the cell began', () => {
+  it('adds round(w · 1024 · 2^x), x the half-lives since the bucket began', () => {
     assert.equal(decay.bucketOf(8 * HOUR_MS - 1), 0);
     assert.equal(decay.bucketOf(8 * HOUR_MS), 1);
     assert.equal(decay.contribution(1000, 0, 0), 1_024_000);
@@ -60,7 +60,7 @@ describe('decay cells', () => {
     // 1,024,000 · √2 = 1,448,154.69
     assert.equal(decay.contribution(1000, HOUR_MS / 2, 0), 1_448_155);
     assert.equal(decay.contribution(0, HOUR_MS, 0), 0);
-    // The heaviest event at the very end of a cell still leaves room for thousands in one 53-bit sum.
+    // One 53-bit sum holds thousands of the heaviest events at the very end of a bucket.
     assert.ok(decay.contribution(10_000_000, 8 * HOUR_MS - 1, 0) < 2 ** 42);
   });
 
@@ -71,17 +71,17 @@ describe('decay cells', () => {
     assert.equal(decay.score(0, sum, 10 * HOUR_MS), 1 / 1024);
   });
 
-  it('weighs a cell 256 times less than the next', () => {
+  it('weighs a bucket 256 times less than the next', () => {
     assert.equal(bucketSum(256, 256, 256 * 256, 256 ** 3), 256 + 1 + 1 + 1);
   });
 
-  it('stays finite however early the moment of reading is', () => {
+  it('stays finite however early the read time is', () => {
     assert.equal(decay.score(1_000_000, 1_024_000, 0), Number.MAX_VALUE);
     assert.equal(decay.score(0, 1_024_000, 1e15), 0);
   });
 
-  it('sorts by a key that is free of the moment', () => {
-    // 2^10 thousandths-at-scale in cell 5: 8 · 5 + 10.
+  it('sorts by a key that does not depend on the read time', () => {
+    // 2^10 thousandths-at-scale in bucket 5: 8 · 5 + 10.
     assert.equal(sortKey(5, 1024), 50);
     assert.equal(sortKey(5, 0), Number.NEGATIVE_INFINITY);
     // One event eight half-lives later equals 256 events at once.

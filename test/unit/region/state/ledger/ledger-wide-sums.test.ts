@@ -1,4 +1,4 @@
-/** A pair's sum that outgrows its limb, 2^52 thousandths: more than events can add in a test, so it comes from a shard. */
+/** A pair's sum that outgrows its limb, 2^52 thousandths: more than events can add in a test, so it is loaded from a shard. */
 import assert from 'node:assert/strict';
 import type { Ledger } from '../../../../../services/region/state/ledger/ledger.ts';
 import { ShardWriter } from '../../../../../services/region/state/ledger/shards/shards.ts';
@@ -60,7 +60,7 @@ describe('a sum beyond its limb', () => {
     assert.deepEqual(described(ledger), again);
   });
 
-  it('is exact in its windows when all of it came in one minute', () => {
+  it('is exact in its windows if all of it is in one minute', () => {
     const ledger = almostWide('at noon');
     for (let event = 0; event < 5; event++) ledger.add(ENTITY, 'view', 1_000, NOON_MS);
     const noon = LIMB - BELOW + 5_000;

@@ -64,7 +64,7 @@ describe('ledger', () => {
     const cellMs = 8 * HOUR_MS;
     const late = Math.floor(NOON_MS / cellMs) * cellMs - 1;
     const fill = (ledger: Ledger, count: number): void => {
-      // 2,000 of the heaviest at the end of a cell: past 2^32 in a bucket and past 2^52 in the cell.
+      // 2,000 of the heaviest at the end of a decay bucket: past 2^32 in a ring's bucket and past 2^52 in the decay bucket.
       for (let n = 0; n < count; n++) ledger.add(1, 'view', 10_000_000, late);
     };
     const [wide, narrow] = [viewLedger(), viewLedger()];
@@ -285,7 +285,7 @@ describe('upperBounds', () => {
     assert.ok(HOURS_KEPT - week >= HOUR_SLACK);
   });
 
-  it('an event is taken back before any upper bound has room for its entity', () => {
+  it('an event is retracted before any upper bound has capacity for its entity', () => {
     const entities = new Entities();
     const many = 200_000;
     for (let entity = 0; entity < many; entity++) entities.ordinal(entity);

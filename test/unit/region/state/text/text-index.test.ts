@@ -226,7 +226,7 @@ describe('text index: query language', () => {
   });
 });
 
-describe('text index: completions and what tells a document', () => {
+describe('text index: completions and significant terms of a document', () => {
   const index = indexOf({
     1: { title: 'Running', body: 'the runner runs' },
     2: { title: 'runs', body: 'runway' },
@@ -245,7 +245,7 @@ describe('text index: completions and what tells a document', () => {
     assert.deepEqual(index.suggest('runn', 2)[1], { completion: 'running', documents: 1 });
   });
 
-  it('keeps what stands before the last word', () => {
+  it('keeps the text before the last word', () => {
     assert.deepEqual(
       index.suggest('New "yo', 5).map(({ completion }) => completion),
       ['New "york', 'New "yorkshire'],
@@ -258,7 +258,7 @@ describe('text index: completions and what tells a document', () => {
     }
   });
 
-  it('follows frequent words as they come and go', () => {
+  it('follows frequent words as they are added and removed', () => {
     const many = indexOf({});
     for (let i = 0; i < 40; i++) many.put(i, { title: i < 20 ? 'berlin' : 'bern' });
     for (let i = 0; i < 30; i++) many.put(100 + i, { title: `be${String.fromCharCode(97 + (i % 26))}${i}` });
@@ -272,7 +272,7 @@ describe('text index: completions and what tells a document', () => {
     assert.equal(many.suggest('be', 50).length, 32);
   });
 
-  it('finds the terms that tell a document, as a query for others like it', () => {
+  it('finds the significant terms of a document, as a query for similar ones', () => {
     const films = indexOf({
       1: { title: 'jazz trumpet', body: 'a film about a trumpet in Paris' },
       2: { title: 'trumpet', body: 'a film' },
@@ -326,7 +326,7 @@ describe('text index: what a query may cost', () => {
     assert.equal(costOf('-missing'), DOCUMENTS * POSTING_STEPS);
   });
 
-  it('a wildcard or fuzzy word costs the words it passes, and those it compares', () => {
+  it('a wildcard or fuzzy word costs the words it skips, and those it compares', () => {
     // No word has all of these letters.
     assert.equal(costOf('*kzqv'), (DOCUMENTS + 1) * WORD_STEPS);
     assert.ok(costOf('w*') >= EXPANSION_LIMIT_TERMS * COMPARISON_STEPS);

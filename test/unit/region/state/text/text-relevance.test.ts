@@ -4,7 +4,7 @@
  *
  * The two formulas differ in one place, the idf: FTS5 has ln((N − n + ½) / (n + ½)), and 10⁻⁶ where that is not positive; we
  * have ln(1 + that quotient), which never is. So for terms in a small part of the documents the two agree closely, and
- * with FTS5's idf in the place of ours they must agree to rounding: the second test shows that nothing else differs.
+ * with FTS5's idf in place of ours they must agree to rounding: the second test shows that nothing else differs.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -105,7 +105,7 @@ describe('text relevance: our BM25 and that of SQLite FTS5', function () {
     );
   });
 
-  it('with their idf in the place of ours every score of every match is theirs', () => {
+  it('with their idf in place of ours every score of every match is theirs', () => {
     const idf = (term: string): number => {
       const n = text.index.postings.documents(text.index.lexicon.terms.find(term));
       const theirs = Math.log((text.size - n + 0.5) / (n + 0.5));

@@ -1,4 +1,4 @@
-/** What the region's thread makes of an index that answers later: true at that moment, bounded, and never in anybody's way. */
+/** The region's side of an index that answers later: correct when it answers, bounded, and never blocking. */
 import assert from 'node:assert/strict';
 import { createVectors } from '../../../../../services/region/state/vectors/vector-client.ts';
 import type { VectorHit, Vectors } from '../../../../../services/region/state/vectors/vectors.ts';
@@ -93,7 +93,7 @@ describe('vectors, seen from the region’s thread', () => {
     assert.equal(vectors.stats.live, 1_000);
   });
 
-  it('answers for the time of the answer: what went, came or was replaced meanwhile', async () => {
+  it('answers for the time of the answer: what was removed, added or replaced meanwhile', async () => {
     const { held, vectors, put, remove, nearest } = world();
     vectors.start();
     for (let entity = 1; entity <= 40; entity++) put(entity, turned(entity));
@@ -111,7 +111,7 @@ describe('vectors, seen from the region’s thread', () => {
     assert.deepEqual(await asked, [50, 3, 4, 5, 6]);
   });
 
-  it('a change of metadata selects and deselects in the same moment', async () => {
+  it('a change of metadata selects and deselects at once', async () => {
     const { held, catalog, vectors, put, nearest } = world();
     vectors.start();
     for (let entity = 1; entity <= 10; entity++) put(entity, turned(entity), entity % 2 === 0 ? 'even' : 'odd');
@@ -164,7 +164,7 @@ describe('vectors, seen from the region’s thread', () => {
     assert.equal(vectors.stats.live, 10_000);
   });
 
-  it('refuses when too many wait, and when no answer comes in time; what waits goes on', async () => {
+  it('refuses when too many wait, and when no answer comes in time; what waits continues', async () => {
     const { clock, held, vectors, put, nearest } = world();
     vectors.start();
     put(1, turned(1));
@@ -184,7 +184,7 @@ describe('vectors, seen from the region’s thread', () => {
     assert.deepEqual(await next, [1]);
   });
 
-  it('opens another index when one is gone: what it was asked is refused, the rest waits for the new one', async () => {
+  it('opens another index when one dies: its searches are refused, the others wait for the new one', async () => {
     const { clock, held, vectors, metrics, logged, put, nearest } = world();
     vectors.start();
     for (let entity = 1; entity <= 10; entity++) put(entity, turned(entity));
@@ -206,7 +206,7 @@ describe('vectors, seen from the region’s thread', () => {
     assert.match((await metrics.render()).text, /tidal_vector_index_reopened_total\{.*\} 1/);
   });
 
-  it('pauses longer and longer while indexes keep dying, and begins anew after one that lived', async () => {
+  it('pauses longer and longer while indexes die repeatedly, and begins anew after one that ran', async () => {
     const { clock, held, vectors } = world();
     vectors.start();
     const pauses: number[] = [];

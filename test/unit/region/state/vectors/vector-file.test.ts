@@ -1,4 +1,4 @@
-/** The graph on disk: used when it is whole, told apart from everything that is not, and never more than a help. */
+/** The graph on disk: used if it is complete, distinguished from everything else, and only an optimisation. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -134,7 +134,7 @@ describe('file of the vector index', () => {
     assert.equal(server.toDo, 0);
   });
 
-  it('only what differs is added again; what went meanwhile never comes back', async () => {
+  it('only what differs is added again; vectors removed meanwhile never return', async () => {
     await saved();
     const now = new Map(vectors);
     const others = vectorsFrom(42, 30, dimensions);
@@ -217,7 +217,7 @@ describe('file of the vector index', () => {
     ],
   ];
   for (const [what, harm, why] of harms) {
-    it(`${what} is told, logged, removed, and the graph built anew`, async () => {
+    it(`${what} is detected, logged, removed, and the graph rebuilt`, async () => {
       await saved();
       harm();
       const server = await new Server(path).fill(vectors).finish();
@@ -245,7 +245,7 @@ describe('file of the vector index', () => {
     assert.equal(server.server.counts.graphed, 80);
   });
 
-  it('a process that died while it wrote leaves the former file, and its leftovers go with the next one', async () => {
+  it('a process that died while it wrote leaves the former file, and its leftovers are removed by the next write', async () => {
     await saved();
     writeFileSync(join(path, 'graph-9'), 'half a graph');
     writeFileSync(join(path, 'index.tmp'), 'half an index');
@@ -256,7 +256,7 @@ describe('file of the vector index', () => {
     assert.deepEqual(readdirSync(path).sort(), ['graph-10', 'index']);
   });
 
-  it('where nothing is written the index goes on without a file', async () => {
+  it('where nothing is written the index continues without a file', async () => {
     const server = await new Server(path).fill(vectors).finish();
     writeFileSync(path, 'a file where the directory should be');
     await server.save(3);

@@ -1,4 +1,4 @@
-/** The index in a real thread: it answers like the one without, comes back when it dies, and is gone when it is stopped. */
+/** The index in a real thread: it answers like the one without, is reopened when it dies, and has ended when it is stopped. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
