@@ -76,6 +76,8 @@ export interface RegionOptions {
   readonly openRebuild?: () => Rebuild;
   /** Monotonic ms before which no snapshot is fetched; absent: at once. */
   readonly snapshotsNotBeforeMs?: number;
+  /** Runs the action in the next turn of the event loop; absent: by the clock. */
+  readonly nextTurn?: (action: () => void) => void;
   /** The process must end at once, answering nobody. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -177,6 +179,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ...{ region, clock, random, log, metrics, schema, wal, stream, state, replication, upkeep, stepDown, status },
     ...{ maxBodyBytes: options.maxBodyBytes, maxBodiesBytes: options.maxBodiesBytes, httpLimits: options.httpLimits },
     cursorSecret: options.cursorSecret ?? '',
+    nextTurn: options.nextTurn,
   });
   metrics.gauge({
     name: 'tidal_accepting',

@@ -5,7 +5,7 @@ import { messageOf } from '../../shared/errors/errors.ts';
 import { listen } from '../../shared/http/http-server.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
-import { systemRandom as random, systemClock } from '../../shared/kernel/system.ts';
+import { nextTurn, systemRandom as random, systemClock } from '../../shared/kernel/system.ts';
 import { aliveKey } from '../../shared/leadership/leadership.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
@@ -78,6 +78,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     cursorSecret: config.cursorSecret,
     openVectors: threadVectors({ path: join(config.dataDir, 'vectors') }),
     openRebuild: () => threadRebuild({ fieldNames: schema.textFields.map(({ name }) => name) }),
+    nextTurn,
     onFatal(error) {
       // Unflushed writes were not acknowledged; continuing would be unsafe.
       log.error('log not writable, stopping', { error: messageOf(error) });

@@ -13,3 +13,8 @@ export const systemClock: Clock = {
 };
 
 export const systemRandom: Random = { bytes: (count) => randomBytes(count) };
+
+/** Runs the action in the next turn of the event loop, after what has arrived meanwhile. */
+export function nextTurn(action: () => void): void {
+  setImmediate(action);
+}

@@ -73,6 +73,8 @@ export class RankingWorld {
       catalog,
       upperBounds: this.ledger.upperBounds,
       nowMs: () => NOW_MS,
+      changes: this.ledger.changes,
+      pastLedger: this.ledger.past,
     });
   }
 

@@ -37,7 +37,7 @@ function scan(world: RankingWorld, profile: ScoredProfile): Scored[] {
 }
 
 function best(world: RankingWorld, profile: ScoredProfile): readonly Scored[] {
-  return world.topK.ranking(world.scorer(profile), undefined, NOW_MS).after(undefined, 10);
+  return world.topK.ranking(world.scorer(profile), undefined, { atMs: NOW_MS }).after(undefined, 10);
 }
 
 export const bench: Bench = {

@@ -13,6 +13,7 @@ import { formulas, profileScorer, type ScoredProfile } from './profiles.ts';
 import { profiles, type Rank, type RankingQuery, type ReadTime, type SignalSummary } from './rank.ts';
 import type { Scorer } from './scorer.ts';
 import { SignalSums } from './signal-sums.ts';
+import { SearchSlices } from './sliced.ts';
 import { TopK } from './top-k.ts';
 
 export interface RankParts {
@@ -45,14 +46,26 @@ class ProfileRank implements Rank {
     this.parts = parts;
     this.everything = readingsOf(parts, parts.ledger);
     this.untilThen = readingsOf(parts, parts.ledger.past);
-    this.topK = new TopK({ ...parts, upperBounds: parts.ledger.upperBounds });
+    const { upperBounds, changes, past: pastLedger } = parts.ledger;
+    this.topK = new TopK({ ...parts, upperBounds, changes, pastLedger });
     this.profiles = [...profiles, ...parts.schema.profiles.keys()];
   }
 
-  ranking(query: RankingQuery, selected: Selection | undefined, readTime: ReadTime): Ranking {
+  ranking(
+    query: RankingQuery,
+    selected: Selection | undefined,
+    readTime: ReadTime,
+    slices?: SearchSlices,
+    name = '',
+  ): Ranking {
     assert(query.profile !== 'related', 'what is related is found by search');
     const all = selected?.count === this.parts.catalog.size;
-    return this.topK.ranking(this.scorer(query, readTime), all ? undefined : selected, readTime.atMs, readTime.past);
+    const scorer = this.scorer(query, readTime);
+    return this.topK.ranking(scorer, all ? undefined : selected, { ...readTime, slices, name });
+  }
+
+  slices(over: () => boolean): SearchSlices {
+    return new SearchSlices(over);
   }
 
   explain(query: RankingQuery, { entity }: Scored, readTime: ReadTime): readonly ScorePart[] {

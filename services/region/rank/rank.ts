@@ -9,6 +9,7 @@ import type { Window } from '../schema/schema.ts';
 import { type BuiltInProfile, builtInProfiles } from '../schema/schema.ts';
 import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
+import type { SearchSlices } from './sliced.ts';
 
 export const profiles = builtInProfiles;
 export type Profile = BuiltInProfile;
@@ -63,9 +64,18 @@ export interface Rank {
   readonly profiles: readonly string[];
   /**
    * The items of the selection (undefined: all) that are eligible for the profile, as they rank at `atMs`. Not for `related`,
-   * which is found by search (`search/search.ts`).
+   * which is found by search (`search/search.ts`). With `slices` it throws `Unfinished` where it takes longer than a slice of a turn;
+   * `name` tells apart the rankings of one read.
    */
-  ranking(query: RankingQuery, selection: Selection | undefined, readTime: ReadTime): Ranking;
+  ranking(
+    query: RankingQuery,
+    selection: Selection | undefined,
+    readTime: ReadTime,
+    slices?: SearchSlices,
+    name?: string,
+  ): Ranking;
+  /** What a read keeps of its searches between its slices; to be ended. */
+  slices(over: () => boolean): SearchSlices;
   /** The parts of the score of a ranked item, in the order of the formula. */
   explain(query: RankingQuery, scored: Scored, readTime: ReadTime): readonly ScorePart[];
   /**

@@ -11,24 +11,22 @@
  * signals the same score, only those with signals are scored even then.
  *
  * Cost: with tight bounds about limit · height nodes; otherwise in proportion to the items that ever had a signal.
+ *
+ * A search that takes longer than a slice of a turn goes on in later ones, between which items are written to. It is as exact as
+ * one in a single turn: what it left out is bounded by what it had seen, except for the items written to since, which are scored
+ * again in the turn of the answer (`refresh`). If too many of those that were found are no longer among the top, it begins anew.
  */
 import { assert } from '../../../shared/kernel/kernel.ts';
-import { byWindow, type Window } from '../schema/schema.ts';
-import type { Ranking, RankKey } from '../scored/scored.ts';
-import { type Scored, TopScores } from '../scored/scored.ts';
-import type { Catalog } from '../state/catalog/catalog.ts';
-import type { Entities } from '../state/entities/entities.ts';
+import { compareScored, type Ranking, type RankKey, type Scored, TopScores } from '../scored/scored.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
-import {
-  FAN_OUT,
-  FAN_OUT_BITS,
-  indexIn,
-  lowestBit,
-  type NodePage,
-  type UpperBounds,
-} from '../state/upper-bounds/upper-bounds.ts';
+import { FAN_OUT, FAN_OUT_BITS, indexIn, lowestBit } from '../state/upper-bounds/upper-bounds.ts';
+import { ItemLimits, NodeLimits } from './group-limits.ts';
+import { ItemScan, RankedCount, type ScanParts, type TopKScorer } from './item-scan.ts';
 import { NodeHeap } from './node-heap.ts';
-import type { Limits, Scorer, Ties } from './scorer.ts';
+import type { Ties } from './scorer.ts';
+import type { SearchSlices, Sliced } from './sliced.ts';
+
+export type { TopKScorer };
 
 /** Selections of up to this many items are scored completely. */
 const FEW_ITEMS = 256;
@@ -37,25 +35,24 @@ const BEST_FIRST_PART = 1 / 10;
 const BEST_FIRST_LEAST = 4_096;
 /** A block is lowered when its best item is below this part of its bound. */
 const TIGHTEN_BELOW = 0.9;
-/** A decayed score from its sort key is off by 1e-8 of it at most. */
-const DECAY_SLACK = 1 + 1e-7;
-
-export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'ties' | 'gated' | 'quiet'>;
+/** Items found beyond the limit by a search that begins anew, at first: so many may fall behind while it goes on. */
+const FIRST_SPARE = 16;
 
 const NEWER_FIRST: Ties = { of: (_, createdMs) => createdMs, bound: ({ newestMs }) => newestMs };
 
-export interface TopKParts {
-  readonly entities: Entities;
-  readonly catalog: Pick<Catalog, 'size' | 'createdMs'>;
-  readonly upperBounds: UpperBounds;
+export interface TopKParts extends Omit<ScanParts, 'scorer' | 'past'> {
   /** The region's own read time: upper bounds are never lowered for a later one, whatever time a client gives. */
   readonly nowMs: () => number;
   readonly fewItems?: number;
 }
 
+interface AskedParts extends TopKParts, ScanParts {
+  readonly atMs: number;
+  readonly onScored: (count: number) => void;
+}
+
 export class TopK {
   private readonly parts: TopKParts;
-  private readonly heap = new NodeHeap();
   /** How many items the last search scored: for tests and benchmarks. */
   scored = 0;
 
@@ -63,110 +60,166 @@ export class TopK {
     this.parts = parts;
   }
 
-  /** `selection` undefined: all live items. `past`: scores count no event after `atMs`. */
-  ranking(scorer: TopKScorer, selection: Selection | undefined, atMs: number, past = false): Ranking {
-    const asked = this.searchParts(scorer, selection, atMs, past);
-    const total = (): number => {
-      if (scorer.gated) return this.countRanked(asked);
-      return selection?.count ?? this.parts.catalog.size;
-    };
-    let counted: number | undefined;
-    return {
-      get total() {
-        counted ??= total();
-        return counted;
-      },
-      after: (key, limit) => new Search({ ...asked, key, limit }).best(),
-    };
-  }
-
-  private searchParts(scorer: TopKScorer, selection: Selection | undefined, atMs: number, past: boolean): SearchParts {
-    return {
-      ...this.parts,
-      scorer,
-      selection,
-      atMs,
-      past,
-      heap: this.heap,
+  /**
+   * `selection` undefined: all live items. `past`: scores count no event after `atMs`. `slices`: goes on in later turns where it
+   * takes long, by throwing `Unfinished`; `name` tells apart the rankings of one read.
+   */
+  ranking(
+    scorer: TopKScorer,
+    selection: Selection | undefined,
+    { atMs, past = false, slices, name = '' }: RankingOptions,
+  ): Ranking {
+    const { parts } = this;
+    const asked: AskedParts = {
+      ...{ ...parts, scorer, atMs, past },
       onScored: (count) => {
         this.scored = count;
       },
     };
-  }
-
-  private countRanked(asked: SearchParts): number {
-    let count = 0;
-    const search = new Search({ ...asked, key: undefined, limit: 1 });
-    search.scan((_, score) => {
-      if (score !== Number.NEGATIVE_INFINITY) count++;
-    });
-    return count;
+    const done = <T extends Sliced>(id: string, create: () => T): T => {
+      const found = slices === undefined ? create() : slices.find(`${name} ${atMs} ${id}`, create);
+      found.finish(selection, slices);
+      return found;
+    };
+    return {
+      get total() {
+        if (scorer.gated) return done('total', () => new RankedCount(asked, selection)).count;
+        return selection?.count ?? parts.catalog.size;
+      },
+      after(key, limit) {
+        const id = `${limit} ${key === undefined ? '' : `${key.score} ${key.tie} ${key.entity}`}`;
+        return done(id, () => new Search({ ...asked, key, limit }, selection)).found();
+      },
+    };
   }
 }
 
-interface SearchParts extends TopKParts {
-  readonly scorer: TopKScorer;
-  readonly selection: Selection | undefined;
+export interface RankingOptions {
   readonly atMs: number;
-  readonly past: boolean;
-  readonly heap: NodeHeap;
-  readonly onScored: (count: number) => void;
+  readonly past?: boolean;
+  readonly slices?: SearchSlices | undefined;
+  readonly name?: string;
 }
 
-class Search {
-  private readonly parts: SearchParts & { readonly key: RankKey | undefined; readonly limit: number };
-  private readonly limits: NodeLimits;
+interface SearchParts extends AskedParts {
+  readonly key: RankKey | undefined;
+  readonly limit: number;
+}
+
+class Search extends ItemScan<SearchParts> {
   private readonly ownLimits: ItemLimits;
   private readonly ties: Ties;
+  private readonly heap = new NodeHeap();
   private top: TopScores;
+  private spare = 0;
   private scored = 0;
+  private phase: 'begin' | 'best first' | 'scan' = 'begin';
+  /** Once it is done, best first: the items beyond `floor` are below all of these, apart from those in `again`. */
+  private best: readonly Scored[] = [];
+  private floor: Scored | undefined;
+  /** Entities that were written to, as they rank now; undefined: they do not. */
+  private readonly again = new Map<number, Scored | undefined>();
 
-  constructor(parts: SearchParts & { readonly key: RankKey | undefined; readonly limit: number }) {
+  constructor(parts: SearchParts, selection: Selection | undefined) {
+    super(parts, selection);
     assert(parts.limit >= 1, 'a search asks for at least one item', () => parts.limit);
-    this.parts = parts;
-    parts.upperBounds.catchUp();
-    this.limits = new NodeLimits(parts.upperBounds, parts.atMs, parts.past);
     this.ownLimits = new ItemLimits(parts.upperBounds, parts.past);
     this.ties = parts.scorer.ties ?? NEWER_FIRST;
     this.top = new TopScores(parts.limit);
   }
 
-  best(): readonly Scored[] {
-    const { selection, catalog, fewItems = FEW_ITEMS } = this.parts;
-    const items = selection?.count ?? catalog.size;
-    if (items > 0 && (items <= fewItems || !this.bestFirst(Math.max(BEST_FIRST_LEAST, items * BEST_FIRST_PART)))) {
-      this.top = new TopScores(this.parts.limit);
-      if (items <= fewItems && selection !== undefined) this.scoreSelection(selection);
-      else this.scan((entity, score, createdMs) => this.offer(entity, score, createdMs), true);
-    }
-    this.parts.onScored(this.scored);
-    return this.top.sorted();
+  found(): readonly Scored[] {
+    return this.present().slice(0, this.parts.limit);
   }
 
-  /** False if it was abandoned after about `limitScored` items. */
-  private bestFirst(limitScored: number): boolean {
-    const { upperBounds, heap, atMs, nowMs } = this.parts;
-    heap.clear();
-    this.push(upperBounds.height, 0);
-    while (heap.pop()) {
-      const { bound, tie, lowest, level, node } = heap;
-      if (bound === Number.POSITIVE_INFINITY) return false;
-      if (!this.top.takes(lowest, bound, tie)) return true;
-      if (level > 0) {
-        const first = node << FAN_OUT_BITS;
-        const end = level === 1 ? Math.min(first + FAN_OUT, upperBounds.blocks) : first + FAN_OUT;
-        for (let child = first; child < end; child++) this.push(level - 1, child);
-        continue;
-      }
-      if (this.scored > limitScored) return false;
-      const best = this.scoreBlock(node);
-      if (best < bound * TIGHTEN_BELOW) upperBounds.tighten(node, Math.min(atMs, nowMs()));
+  protected advance(over: () => boolean): boolean {
+    const { catalog, upperBounds, atMs, past, fewItems = FEW_ITEMS } = this.parts;
+    const items = this.selection?.count ?? catalog.size;
+    // Anew in each slice: which sums are wide enough depends on what was written since.
+    const limits = new NodeLimits(upperBounds, atMs, past);
+    if (this.phase === 'begin') {
+      this.phase = items <= fewItems ? 'scan' : 'best first';
+      this.heap.clear();
+      if (this.phase === 'best first') this.push(limits, upperBounds.height, 0);
     }
+    if (this.phase === 'best first') {
+      const outcome = this.bestFirst(limits, Math.max(BEST_FIRST_LEAST, items * BEST_FIRST_PART), over);
+      if (outcome === 'over') return false;
+      if (outcome === 'found') return this.finished();
+      this.phase = 'scan';
+      this.rewind();
+      this.top = new TopScores(this.parts.limit + this.spare);
+    }
+    if (items <= fewItems && this.selection !== undefined) this.scoreSelection(this.selection);
+    else if (items > 0 && !this.scanAll(over)) return false;
+    return this.finished();
+  }
+
+  private finished(): true {
+    this.best = this.top.sorted();
+    this.floor = this.top.isFull ? this.best.at(-1) : undefined;
+    this.parts.onScored(this.scored);
     return true;
   }
 
-  private push(level: number, node: number): void {
-    const { upperBounds, heap, scorer, selection } = this.parts;
+  protected refresh(entity: number, selection: Selection | undefined): void {
+    const now = this.rankedNow(entity, selection);
+    this.again.set(entity, now && this.candidate(entity, now.score, now.createdMs));
+  }
+
+  private candidate(entity: number, score: number, createdMs: number): Scored | undefined {
+    const { key } = this.parts;
+    const tie = this.ties.of(entity, createdMs);
+    if (key !== undefined && !isAfter(key, score, tie, entity)) return undefined;
+    const scored = tie === 0 ? { entity, score } : { entity, score, tie };
+    return this.floor !== undefined && compareScored(this.floor, scored) < 0 ? undefined : scored;
+  }
+
+  protected isExact(): boolean {
+    return this.floor === undefined || this.again.size === 0 || this.present().length >= this.parts.limit;
+  }
+
+  private present(): readonly Scored[] {
+    if (this.again.size === 0) return this.best;
+    const present = this.best.filter(({ entity }) => !this.again.has(entity));
+    for (const scored of this.again.values()) if (scored !== undefined) present.push(scored);
+    return present.sort(compareScored);
+  }
+
+  protected override restart(): void {
+    super.restart();
+    this.spare = this.spare === 0 ? FIRST_SPARE : this.spare * 4;
+    this.top = new TopScores(this.parts.limit + this.spare);
+    this.phase = 'begin';
+    this.scored = 0;
+    this.again.clear();
+  }
+
+  /** `abandoned` after about `limitScored` items. */
+  private bestFirst(limits: NodeLimits, limitScored: number, over: () => boolean): 'found' | 'abandoned' | 'over' {
+    const { upperBounds, atMs, nowMs } = this.parts;
+    const { heap } = this;
+    while (heap.pop()) {
+      const { bound, tie, lowest, level, node } = heap;
+      if (bound === Number.POSITIVE_INFINITY) return 'abandoned';
+      if (!this.top.takes(lowest, bound, tie)) return 'found';
+      if (level > 0) {
+        const first = node << FAN_OUT_BITS;
+        const end = level === 1 ? Math.min(first + FAN_OUT, upperBounds.blocks) : first + FAN_OUT;
+        for (let child = first; child < end; child++) this.push(limits, level - 1, child);
+      } else {
+        if (this.scored > limitScored) return 'abandoned';
+        const best = this.scoreBlock(node);
+        if (best < bound * TIGHTEN_BELOW) upperBounds.tighten(node, Math.min(atMs, nowMs()));
+      }
+      if (over()) return 'over';
+    }
+    return 'found';
+  }
+
+  private push(nodeLimits: NodeLimits, level: number, node: number): void {
+    const { upperBounds, scorer } = this.parts;
+    const { heap, selection } = this;
     const page = upperBounds.page(level, node);
     const newestMs = page.newestMs[indexIn(node)]!;
     if (newestMs < 0) return;
@@ -174,7 +227,7 @@ class Search {
       const first = node << FAN_OUT_BITS;
       if (!selection.any(first, first + FAN_OUT)) return;
     }
-    const limits = this.limits.of(page, node, newestMs);
+    const limits = nodeLimits.of(page, node, newestMs);
     const bound = scorer.bound(limits);
     if (bound === Number.NEGATIVE_INFINITY) return;
     const tie = this.ties.bound(limits);
@@ -191,7 +244,8 @@ class Search {
 
   /** Scores the block's items that may be top items; returns the highest score of all of them, selected or not. */
   private scoreBlock(block: number): number {
-    const { upperBounds, entities, catalog, scorer, selection } = this.parts;
+    const { upperBounds, entities, catalog, scorer } = this.parts;
+    const { selection } = this;
     let best = Number.NEGATIVE_INFINITY;
     for (let bits = upperBounds.live(block); bits !== 0; bits &= bits - 1) {
       const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
@@ -216,31 +270,19 @@ class Search {
     });
   }
 
-  /**
-   * Every item of the selection with its score; those without signals by their common score, if it is known. `bestOnly`: items
-   * that are certainly not top items may be skipped.
-   */
-  scan(visit: (entity: number, score: number, createdMs: number) => void, bestOnly = false): void {
-    const { upperBounds, entities, catalog, scorer, selection } = this.parts;
-    const { quiet } = scorer;
-    for (let block = 0; block < upperBounds.blocks; block++) {
-      const live = upperBounds.live(block);
-      if (live === 0) continue;
-      const active = quiet === undefined ? live : upperBounds.active(block);
-      for (let bits = live; bits !== 0; bits &= bits - 1) {
-        const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
-        if (selection !== undefined && !selection.has(ordinal)) continue;
-        const entity = entities.entity(ordinal);
-        const createdMs = catalog.createdMs(ordinal);
-        if ((active & bits & -bits) === 0) {
-          visit(entity, quiet!, createdMs);
-          continue;
-        }
-        if (bestOnly && quiet !== undefined && this.isBelow(ordinal, entity, createdMs, true)) continue;
+  /** Items without signals are offered with their common score, if it is known; then others are skipped if they are below. */
+  private scanAll(over: () => boolean): boolean {
+    const { entities, scorer } = this.parts;
+    return this.scan(
+      over,
+      (ordinal, score, createdMs) => {
         this.scored++;
-        visit(entity, scorer.score(entity, createdMs), createdMs);
-      }
-    }
+        this.offer(entities.entity(ordinal), score, createdMs);
+      },
+      scorer.quiet === undefined
+        ? undefined
+        : (ordinal, createdMs) => this.isBelow(ordinal, entities.entity(ordinal), createdMs, true),
+    );
   }
 
   private offer(entity: number, score: number, createdMs: number): void {
@@ -258,78 +300,4 @@ function isAfter(key: RankKey, score: number, tie: number, entity: number): bool
   if (score !== key.score) return score < key.score;
   const keyTie = key.tie ?? 0;
   return tie < keyTie || (tie === keyTie && entity > key.entity);
-}
-
-/** The limits of one node after the other. */
-class NodeLimits implements Limits {
-  newestMs = -1;
-  newestActiveMs = -1;
-  private page: NodePage;
-  private node = 0;
-  private readonly upperBounds: UpperBounds;
-  private readonly atMs: number;
-  /** Minima are over all events: in the past an item may have had less. */
-  private readonly past: boolean;
-  private readonly columns: Readonly<Record<Window, number>>;
-
-  constructor(upperBounds: UpperBounds, atMs: number, past: boolean) {
-    this.upperBounds = upperBounds;
-    this.past = past;
-    this.page = upperBounds.page(0, 0);
-    this.atMs = atMs;
-    this.columns = byWindow((window) => upperBounds.columnOf(window, atMs));
-  }
-
-  of(page: NodePage, node: number, newestMs: number): this {
-    this.page = page;
-    this.node = node;
-    this.newestMs = newestMs;
-    this.newestActiveMs = page.newestActiveMs[indexIn(node)]!;
-    return this;
-  }
-
-  sum(signal: number, window: Window): number {
-    return this.upperBounds.sum(this.page, this.node, signal, this.columns[window]);
-  }
-
-  min(signal: number): number {
-    return this.past ? 0 : this.upperBounds.lowest(this.page, this.node, signal);
-  }
-
-  decayed(signal: number): number {
-    return this.upperBounds.decayed(this.page, this.node, signal, this.atMs) * DECAY_SLACK;
-  }
-}
-
-/** The limits of one item, from its magnitude. No window exceeds the total. */
-class ItemLimits implements Limits {
-  newestMs = -1;
-  newestActiveMs = -1;
-  private ordinal = 0;
-  private readonly upperBounds: UpperBounds;
-  private readonly past: boolean;
-
-  constructor(upperBounds: UpperBounds, past: boolean) {
-    this.upperBounds = upperBounds;
-    this.past = past;
-  }
-
-  of(ordinal: number, createdMs: number, active: boolean): this {
-    this.ordinal = ordinal;
-    this.newestMs = createdMs;
-    this.newestActiveMs = active ? createdMs : -1;
-    return this;
-  }
-
-  sum(signal: number): number {
-    return this.upperBounds.magnitudes.atMost(this.ordinal, signal);
-  }
-
-  min(signal: number): number {
-    return this.past ? 0 : this.upperBounds.magnitudes.atLeast(this.ordinal, signal);
-  }
-
-  decayed(): number {
-    return Number.POSITIVE_INFINITY;
-  }
 }

@@ -18,6 +18,7 @@ import { addSnapshotRoutes } from '../http/snapshot-routes.ts';
 import type { StepDown } from '../leadership/step-down.ts';
 import { createCursors } from '../pages/signed-cursors.ts';
 import { createRank } from '../rank/profile-rank.ts';
+import { ReadQueue } from '../read-queue/read-queue.ts';
 import { drain } from '../receive/drain.ts';
 import { setAside } from '../recover/unappliable.ts';
 import { lagBehindLeader } from '../region-status.ts';
@@ -60,6 +61,8 @@ export interface ServingOptions {
   readonly httpLimits: HttpLimits;
   /** The same in every region. See `pages/signed-cursors.ts`. */
   readonly cursorSecret: string;
+  /** Runs the action in the next turn of the event loop; absent: by the clock. */
+  readonly nextTurn?: ((action: () => void) => void) | undefined;
 }
 
 export function assembleServing(options: ServingOptions): Koa {
@@ -79,6 +82,12 @@ export function assembleServing(options: ServingOptions): Koa {
   const { lagEvents } = lagBehindLeader({ role, peers, apply, metrics });
   const bodies = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics });
   const fields = fieldsReader(maxBodyBytes);
+  const reads = new ReadQueue({
+    clock,
+    metrics,
+    region,
+    nextTurn: options.nextTurn ?? ((action) => clock.after(0, action)),
+  });
   const ready = (): boolean => readiness.ready;
 
   return createRegionApp({
@@ -115,7 +124,7 @@ export function assembleServing(options: ServingOptions): Koa {
       });
       addSnapshotRoutes(router, { snapshots, maxBodyBytes });
       addReadRoutes(router, {
-        ...{ region, apply, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes },
+        ...{ region, apply, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes, reads },
         ...{ lagEvents, ready, nowMs, indexing: recovered.indexing },
       });
     },

@@ -3,6 +3,7 @@ import type Router from '@koa/router';
 import type { Cursors } from '../../pages/pages.ts';
 import { feedIdentity, parseFeedQuery } from '../../query/query.ts';
 import type { ReadTime } from '../../rank/rank.ts';
+import type { ReadQueue } from '../../read-queue/read-queue.ts';
 import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
 import type { Search } from '../../search/search.ts';
 import type { Selection } from '../../state/filter-index/filter-index.ts';
@@ -12,19 +13,22 @@ import type { Reading } from './reading.ts';
 export interface FeedParts extends ListParts {
   readonly search: Pick<Search, 'related'>;
   readonly cursors: Cursors;
+  readonly reads: ReadQueue;
+  /** The time reads are answered for, epoch ms. */
+  readonly nowMs: () => number;
 }
 
 /** Parts of a feed's answer. */
 interface Ranked {
   readonly ranking: Ranking;
   /** The same for any selection; absent if that costs too much. */
-  readonly rankingOf?: (selection: Selection) => Ranking;
+  readonly rankingOf?: (selection: Selection, name: string) => Ranking;
   readonly explain: (scored: Scored) => readonly ScorePart[];
   readonly readTime: ReadTime;
 }
 
 export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading): void {
-  const { rank, search, filterIndex, cursors } = parts;
+  const { rank, search, filterIndex, cursors, reads } = parts;
 
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
@@ -33,11 +37,11 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     const { query, from, notes } = asked;
     const { profile, limit, filters, maxPer } = query;
     if (filters.length > 0 || maxPer !== undefined || profile === 'related') reading.requireIndexes();
-    const answer = ({ ranking, rankingOf, explain, readTime }: Ranked): void => {
+    const answer = ({ ranking, rankingOf, explain, readTime }: Ranked) => {
       const { atMs } = readTime;
       const diversity = diversityOf(parts, maxPer, filters, rankingOf);
       const page = takeBoundedPage(parts, ranking, { limit, from, diversity });
-      ctx.body = {
+      return {
         ...reading.context(atMs),
         profile,
         items: presentItems(parts, page.items, { from, readTime, ...(query.explain ? { explain } : {}) }),
@@ -51,14 +55,28 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
       await search.related(query.entity, filters, (found) => {
         reading.requireClient(ctx);
         const explain = ({ entity }: Scored): readonly ScorePart[] => found.explain(entity);
-        reading.at(asked, (readTime) => answer({ ranking: found, explain, readTime }));
+        ctx.body = reading.at(asked, (readTime) => answer({ ranking: found, explain, readTime }));
       });
       return;
     }
-    reading.at(asked, (readTime) => {
-      const rankingOf = (selection: Selection | undefined): Ranking => rank.ranking(query, selection, readTime);
+    const nowMs = parts.nowMs();
+    const slices = rank.slices(reads.over);
+    const attempt = (readTime: ReadTime) => {
+      const rankingOf = (selection: Selection | undefined, name?: string): Ranking =>
+        rank.ranking(query, selection, readTime, slices, name);
       const ranking = rankingOf(filters.length === 0 ? undefined : filterIndex.select(filters));
-      answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, readTime), readTime });
-    });
+      return answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, readTime), readTime });
+    };
+    try {
+      ctx.body = await reads.run(() => reading.at(asked, attempt, nowMs), { key: keyOf(parameters) });
+    } finally {
+      slices.end();
+    }
   });
+}
+
+/** The same for requests that have the same answer at the same position. */
+function keyOf(parameters: URLSearchParams): string {
+  const deciding = [...parameters].filter(([name]) => name !== 'region' && name !== 'min_position');
+  return JSON.stringify(deciding.sort());
 }

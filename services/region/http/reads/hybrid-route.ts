@@ -47,7 +47,7 @@ export interface HybridParts extends SearchParts {
 }
 
 export function addHybridRoute(router: Router, parts: HybridParts, reading: Reading): void {
-  const { search, cursors, bodies, maxBodyBytes } = parts;
+  const { search, cursors, reads, bodies, maxBodyBytes } = parts;
 
   router.post('/search', async (ctx) => {
     requireType(ctx, ['application/json']);
@@ -63,6 +63,7 @@ export function addHybridRoute(router: Router, parts: HybridParts, reading: Read
     await reading.admit(ctx, asked.minPosition);
     const { query, vector, filters, maxPer, limit, from } = asked;
     if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
+    await reads.run(() => {});
     await search.find({ text: query, vector, filters, reach: from.shown + limit + 1 }, (found: Found) => {
       reading.requireClient(ctx);
       const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer, filters) });

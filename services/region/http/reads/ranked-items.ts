@@ -77,7 +77,7 @@ export function diversityOf(
   { catalog, filterIndex }: Pick<ListParts, 'catalog' | 'filterIndex'>,
   maxPer: MaxPer | undefined,
   filters: readonly Filter[],
-  rankingOf?: (selection: Selection) => Ranking,
+  rankingOf?: (selection: Selection, name: string) => Ranking,
 ): Diversity | undefined {
   if (maxPer === undefined) return undefined;
   const { field, count } = maxPer;
@@ -89,7 +89,10 @@ export function diversityOf(
     },
     ...(rankingOf === undefined
       ? {}
-      : { without: (values) => rankingOf(filterIndex.select([...filters, { field, operator: 'not_in', values }])) }),
+      : {
+          without: (values) =>
+            rankingOf(filterIndex.select([...filters, { field, operator: 'not_in', values }]), JSON.stringify(values)),
+        }),
   };
 }
 

@@ -35,8 +35,8 @@ export interface ReadingParts {
 }
 
 export interface Reading {
-  /** Answers for the requested read time, which `answer` must return, and which may be called twice. */
-  at<T>(page: Pick<PageStart, 'atMs' | 'continued'>, answer: (readTime: ReadTime) => T): T;
+  /** Answers for the requested read time, `nowMs` if there is none, which `answer` must return, and which may be called twice. */
+  at<T>(page: Pick<PageStart, 'atMs' | 'continued'>, answer: (readTime: ReadTime) => T, nowMs?: number): T;
   /** Must be called in the same turn of the event loop as the read itself. */
   context(atMs: number): ReadContext;
   /**
@@ -104,8 +104,8 @@ export function createReading(parts: ReadingParts): Reading {
   };
 
   return {
-    at({ atMs, continued }, answer) {
-      if (atMs === undefined) return answer({ atMs: parts.nowMs(), past: false });
+    at({ atMs, continued }, answer, nowMs = parts.nowMs()) {
+      if (atMs === undefined) return answer({ atMs: nowMs, past: false });
       return continued ? answer({ atMs, past: true }) : parts.rank.past(atMs, answer);
     },
     context,

@@ -2,6 +2,7 @@
 import type Router from '@koa/router';
 import type { Cursors } from '../../pages/pages.ts';
 import { parseSearchQuery, searchIdentity } from '../../query/query.ts';
+import type { ReadQueue } from '../../read-queue/read-queue.ts';
 import type { Scored } from '../../scored/scored.ts';
 import type { Search } from '../../search/search.ts';
 import { diversityOf, type ListParts, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
@@ -10,16 +11,18 @@ import type { Reading } from './reading.ts';
 export interface SearchParts extends ListParts {
   readonly search: Pick<Search, 'find'>;
   readonly cursors: Cursors;
+  readonly reads: ReadQueue;
 }
 
 export function addSearchRoute(router: Router, parts: SearchParts, reading: Reading): void {
-  const { search, cursors } = parts;
+  const { search, cursors, reads } = parts;
 
   router.get('/search', async (ctx) => {
     await reading.admit(ctx);
     const asked = parseSearchQuery(new URLSearchParams(ctx.querystring), cursors);
     reading.requireIndexes();
     const { query, limit, filters, maxPer, from } = asked;
+    await reads.run(() => {});
     await search.find({ text: query, filters }, (found) => {
       const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};

@@ -1,6 +1,7 @@
 /** `GET /suggest`: completions of a prefix. */
 import type Router from '@koa/router';
 import { checkParameters, invalid } from '../../query/query.ts';
+import type { ReadQueue } from '../../read-queue/read-queue.ts';
 import type { TextIndex } from '../../state/text/text.ts';
 import type { Reading } from './reading.ts';
 
@@ -12,11 +13,12 @@ const LIMIT_MOST = 50;
 
 export interface SuggestParts {
   readonly text: Pick<TextIndex, 'suggest'>;
+  readonly reads: ReadQueue;
   /** The time reads are answered for, epoch ms. */
   readonly nowMs: () => number;
 }
 
-export function addSuggestRoute(router: Router, { text, nowMs }: SuggestParts, reading: Reading): void {
+export function addSuggestRoute(router: Router, { text, reads, nowMs }: SuggestParts, reading: Reading): void {
   router.get('/suggest', async (ctx) => {
     await reading.admit(ctx);
     const search = new URLSearchParams(ctx.querystring);
@@ -28,6 +30,7 @@ export function addSuggestRoute(router: Router, { text, nowMs }: SuggestParts, r
     const limit = /^\d{1,2}$/.test(asked) ? Number(asked) : 0;
     if (limit < 1 || limit > LIMIT_MOST) throw invalid('limit', `must be an integer from 1 to ${LIMIT_MOST}`);
     reading.requireIndexes();
+    await reads.run(() => {});
     const { region, position } = reading.context(nowMs());
     ctx.body = {
       region,

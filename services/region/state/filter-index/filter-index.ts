@@ -22,6 +22,8 @@ export interface Selection {
   any(first: number, end: number): boolean;
   /** The same as a bitmap, 32 ordinals a word, if it is one; read-only. */
   readonly words?: Int32Array;
+  /** The same, valid for ever: for ordinals that are written to, as it was. */
+  kept(): Selection;
   /** Each once, ascending. */
   forEach(visit: (ordinal: number) => void): void;
 }

@@ -24,6 +24,10 @@ export class BitSelection implements Selection {
     return anyBit(this.words, first, end);
   }
 
+  kept(): Selection {
+    return new BitSelection(this.words.slice(), this.count);
+  }
+
   forEach(visit: (ordinal: number) => void): void {
     forEachBit(this.words, visit);
   }
@@ -48,6 +52,10 @@ export class ListSelection implements Selection {
   any(first: number, end: number): boolean {
     // Beyond the last there is nothing, and nothing is below any bound.
     return this.ordinals[lowerBound(this.ordinals, first)]! < end;
+  }
+
+  kept(): Selection {
+    return new ListSelection(this.ordinals.slice());
   }
 
   forEach(visit: (ordinal: number) => void): void {

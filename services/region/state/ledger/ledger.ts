@@ -18,6 +18,7 @@
  */
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
 import type { Window } from '../../schema/schema.ts';
+import type { Changes } from '../changes/changes.ts';
 import type { PairBound, UpperBounds } from '../upper-bounds/upper-bounds.ts';
 
 export type { PairBound };
@@ -89,9 +90,11 @@ export interface Doubt {
 export interface Past extends LedgerView {
   /**
    * Runs a read, and reports whether it was exact. For sums and decayed scores `knownSince` is a refusal; readings have undefined
-   * values.
+   * values. `earlier`: of a part of the read that ran before, to be included.
    */
-  watch<T>(read: () => T): { readonly value: T; readonly doubt: Doubt };
+  watch<T>(read: () => T, earlier?: Doubt): { readonly value: T; readonly doubt: Doubt };
+  /** Adds the doubt of reads that were watched on their own to that of the present watch. */
+  include(doubt: Doubt): void;
 }
 
 /** The signal ledger. As a {@link LedgerView} it allocates nothing but readings, and `all` and decay include every event. */
@@ -109,6 +112,8 @@ export interface Ledger extends LedgerView {
   note(entity: number, signal: string, timeMs: number): void;
   /** Subtracts an event that was added before from every sum and from the count, exactly. Its time stays noted. */
   retract(entity: number, signal: string, weight: number, timeMs: number): void;
+  /** Which entities are written to: events and items. */
+  readonly changes: Changes;
   /** Upper bounds of the sums of every entity's pairs, by block, which bound many scores at once. */
   readonly upperBounds: UpperBounds;
   /**

@@ -5,6 +5,7 @@ import type { Metrics } from '../../../../shared/observe/metrics.ts';
 import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
 import type { Schema, Window } from '../../schema/schema.ts';
+import { Changes } from '../changes/changes.ts';
 import { Entities } from '../entities/entities.ts';
 import { type PairBound, UpperBounds } from '../upper-bounds/upper-bounds.ts';
 import { Decay } from './decay/decay.ts';
@@ -62,6 +63,7 @@ class SignalLedger implements Ledger {
   readonly past: Past;
   private readonly bySignal = new Map<string, Signal>();
   private readonly inOrder: readonly Signal[];
+  readonly changes = new Changes();
   private readonly changedShards = new Uint8Array(SHARDS);
   private readonly loadedShards = new Uint8Array(SHARDS);
   private readonly upperBound: PairBound = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
@@ -85,6 +87,7 @@ class SignalLedger implements Ledger {
       signals: this.inOrder.length,
       createdMs,
       catchUp: () => this.raiseWaiting(),
+      onItem: (entity) => this.changes.note(entity),
       pair: (index, entity, fromMs, upperBound) => {
         const { pairs, withDecay } = this.inOrder[index]!;
         return pairs.upperBoundFrom(entity, fromMs, upperBound, withDecay);
@@ -106,7 +109,7 @@ class SignalLedger implements Ledger {
   add(entity: number, signal: string, weight: number, timeMs: number): void {
     const found = this.signalFor(entity, signal, weight, timeMs);
     this.raiseLater(found, found.pairs.put(entity, weight, timeMs, 1));
-    this.changedShards[shardOf(entity)] = 1;
+    this.written(entity);
   }
 
   addColumns({ count, names, kinds, entities, weights, timesMs }: SignalColumns): void {
@@ -116,14 +119,14 @@ class SignalLedger implements Ledger {
       const entity = entities[index]!;
       checkNumbers(entity, weights[index]!, timesMs[index]!);
       this.raiseLater(signal, signal.pairs.put(entity, weights[index]!, timesMs[index]!, 1));
-      this.changedShards[shardOf(entity)] = 1;
+      this.written(entity);
     }
   }
 
   note(entity: number, signal: string, timeMs: number): void {
     const found = this.signalFor(entity, signal, 0, timeMs);
     this.raiseLater(found, found.pairs.put(entity, 0, timeMs, 0));
-    this.changedShards[shardOf(entity)] = 1;
+    this.written(entity);
   }
 
   retract(entity: number, signal: string, weight: number, timeMs: number): void {
@@ -131,7 +134,12 @@ class SignalLedger implements Ledger {
     const slot = pairs.retract(entity, weight, timeMs);
     pairs.upperBound(slot, this.upperBound, false);
     this.upperBounds.took(index, pairs.table.ordinal(slot), this.upperBound.all);
+    this.written(entity);
+  }
+
+  private written(entity: number): void {
     this.changedShards[shardOf(entity)] = 1;
+    this.changes.note(entity);
   }
 
   /** A pair with many events between two searches has its upper bounds raised once. */

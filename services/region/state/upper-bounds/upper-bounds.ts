@@ -75,6 +75,8 @@ export interface UpperBoundsOptions {
   readonly createdMs: (ordinal: number) => number;
   /** Raises the upper bounds of changed pairs that were not raised yet. */
   readonly catchUp: () => void;
+  /** Runs with every item that is put or removed. */
+  readonly onItem: (entity: number) => void;
   /** Fills in the sums of the pair for every read time from `fromMs` on; false if there is no such pair. */
   readonly pair: (signal: number, entity: number, fromMs: number, upperBound: PairBound) => boolean;
   /** A decayed score in weights, from its key. */
@@ -201,6 +203,7 @@ export class UpperBounds {
 
   /** The item is live now. */
   put(entity: number): void {
+    this.options.onItem(entity);
     this.putOrdinal(this.options.entities.ordinal(entity), entity);
   }
 
@@ -242,6 +245,7 @@ export class UpperBounds {
 
   /** Removes the item. Idempotent. */
   remove(entity: number): void {
+    this.options.onItem(entity);
     const ordinal = this.options.entities.find(entity);
     const block = ordinal >> FAN_OUT_BITS;
     if (ordinal < 0 || block >= this.capacityBlocks) return;

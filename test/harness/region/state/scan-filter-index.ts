@@ -32,6 +32,9 @@ class ScanFilterIndex implements FilterIndex {
     const ordinals = Uint32Array.from(passing).sort();
     const members = new Set(ordinals);
     return {
+      kept() {
+        return this;
+      },
       count: ordinals.length,
       has: (ordinal) => members.has(ordinal),
       any: (first, end) => ordinals.some((ordinal) => ordinal >= first && ordinal < end),

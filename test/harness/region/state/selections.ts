@@ -6,6 +6,9 @@ export function selectionOf(ordinals: readonly number[]): Selection {
   const sorted = [...new Set(ordinals)].sort((a, b) => a - b);
   const members = new Set(sorted);
   return {
+    kept() {
+      return this;
+    },
     count: sorted.length,
     has: (ordinal) => members.has(ordinal),
     any: (first, end) => sorted.some((ordinal) => ordinal >= first && ordinal < end),

@@ -5,6 +5,7 @@ import { addFeedRoute } from '../../../../services/region/http/reads/feed-route.
 import { createCursors } from '../../../../services/region/pages/signed-cursors.ts';
 import { createRank } from '../../../../services/region/rank/profile-rank.ts';
 import { profiles } from '../../../../services/region/rank/rank.ts';
+import { ReadQueue } from '../../../../services/region/read-queue/read-queue.ts';
 import { parseSchema } from '../../../../services/region/schema/parse-schema.ts';
 import type { ScorePart } from '../../../../services/region/scored/scored.ts';
 import { createSearch } from '../../../../services/region/search/fused-search.ts';
@@ -104,7 +105,8 @@ describe('explained feeds', () => {
         nearest: async (_, answer) => answer([1, 2, 3].map((entity) => ({ entity, similarity: 1 / entity }))),
       },
     });
-    const surface = { rank, search, catalog, filterIndex, cursors, nowMs: () => AT_MS };
+    const reads = new ReadQueue({ clock, metrics, region: 'test', nextTurn: (action) => setImmediate(action) });
+    const surface = { rank, search, catalog, filterIndex, cursors, reads, nowMs: () => AT_MS };
     addFeedRoute(router, surface, {
       context: () => context,
       at: (_, answer) => answer({ atMs: AT_MS, past: false }),

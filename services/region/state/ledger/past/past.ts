@@ -180,10 +180,21 @@ export class PastLedger implements Past {
     this.bySignal = new Map(Array.from(pairs, ([signal, timed]) => [signal, new PastPairs(timed, doubts)]));
   }
 
-  watch<T>(read: () => T): { readonly value: T; readonly doubt: Doubt } {
+  watch<T>(read: () => T, earlier?: Doubt): { readonly value: T; readonly doubt: Doubt } {
     const doubt = new Doubts();
+    const outer = this.doubts;
     this.doubts = doubt;
-    return { value: read(), doubt };
+    try {
+      if (earlier !== undefined) this.include(earlier);
+      return { value: read(), doubt };
+    } finally {
+      this.doubts = outer;
+    }
+  }
+
+  include({ withinMs, knownSince }: Doubt): void {
+    this.doubts.within(withinMs);
+    for (const [window, sinceMs] of knownSince) this.doubts.gone(window, sinceMs);
   }
 
   signal(name: string): SignalView | undefined {

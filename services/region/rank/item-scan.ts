@@ -1,0 +1,130 @@
+/** Scans over all items of a selection, block by block; and the count of those that a profile with gates ranks. */
+import type { Catalog } from '../state/catalog/catalog.ts';
+import type { Entities } from '../state/entities/entities.ts';
+import type { Selection } from '../state/filter-index/filter-index.ts';
+import { grown } from '../state/memory/memory.ts';
+import { FAN_OUT, FAN_OUT_BITS, lowestBit, type UpperBounds } from '../state/upper-bounds/upper-bounds.ts';
+import type { Scorer } from './scorer.ts';
+import { Sliced, type SlicedParts } from './sliced.ts';
+
+/** Blocks between two looks at the clock. */
+const BLOCKS_AT_ONCE = 4;
+
+export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'ties' | 'gated' | 'quiet'>;
+
+export interface ScanParts extends SlicedParts {
+  readonly entities: Entities;
+  readonly catalog: Pick<Catalog, 'size' | 'createdMs'>;
+  readonly upperBounds: UpperBounds;
+  readonly scorer: TopKScorer;
+}
+
+export abstract class ItemScan<Parts extends ScanParts = ScanParts> extends Sliced {
+  protected readonly parts: Parts;
+  private block = 0;
+
+  constructor(parts: Parts, selection: Selection | undefined) {
+    super(parts, selection);
+    this.parts = parts;
+    parts.upperBounds.catchUp();
+  }
+
+  /**
+   * Visits every item of the selection with its score; those without signals with their common score, if it is known. False when
+   * `over`: the next call goes on. `isSkipped`: of items with signals.
+   */
+  protected scan(
+    over: () => boolean,
+    visit: (ordinal: number, score: number, createdMs: number) => void,
+    isSkipped?: (ordinal: number, createdMs: number) => boolean,
+  ): boolean {
+    const { upperBounds, entities, catalog, scorer } = this.parts;
+    const { selection } = this;
+    const { quiet } = scorer;
+    while (this.block < upperBounds.blocks) {
+      const block = this.block++;
+      const live = upperBounds.live(block);
+      const active = quiet === undefined ? live : upperBounds.active(block);
+      for (let bits = live; bits !== 0; bits &= bits - 1) {
+        const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
+        if (selection !== undefined && !selection.has(ordinal)) continue;
+        const createdMs = catalog.createdMs(ordinal);
+        if ((active & bits & -bits) === 0) visit(ordinal, quiet!, createdMs);
+        else if (isSkipped?.(ordinal, createdMs) !== true) {
+          visit(ordinal, scorer.score(entities.entity(ordinal), createdMs), createdMs);
+        }
+      }
+      if (this.block % BLOCKS_AT_ONCE === 0 && over()) return this.block >= upperBounds.blocks;
+    }
+    return true;
+  }
+
+  protected override restart(): void {
+    this.rewind();
+    this.parts.upperBounds.catchUp();
+  }
+
+  protected rewind(): void {
+    this.block = 0;
+  }
+
+  /** The item as it ranks in this turn; undefined if it does not. */
+  protected rankedNow(entity: number, selection: Selection | undefined): RankedNow | undefined {
+    const { entities, catalog, scorer } = this.parts;
+    const ordinal = entities.find(entity);
+    const createdMs = ordinal < 0 ? -1 : catalog.createdMs(ordinal);
+    if (createdMs < 0 || selection?.has(ordinal) === false) return undefined;
+    const score = scorer.score(entity, createdMs);
+    return score === Number.NEGATIVE_INFINITY ? undefined : { ordinal, score, createdMs };
+  }
+}
+
+interface RankedNow {
+  readonly ordinal: number;
+  readonly score: number;
+  readonly createdMs: number;
+}
+
+/** How many items are ranked. */
+export class RankedCount extends ItemScan {
+  count = 0;
+  /** By block, one bit for each item that is counted. */
+  private counted = new Uint16Array(64);
+
+  protected advance(over: () => boolean): boolean {
+    return this.scan(over, (ordinal, score) => {
+      if (score !== Number.NEGATIVE_INFINITY) this.add(ordinal);
+    });
+  }
+
+  protected refresh(entity: number, selection: Selection | undefined): void {
+    this.remove(this.parts.entities.find(entity));
+    const ranked = this.rankedNow(entity, selection);
+    if (ranked !== undefined) this.add(ranked.ordinal);
+  }
+
+  protected isExact(): boolean {
+    return true;
+  }
+
+  protected override restart(): void {
+    super.restart();
+    this.count = 0;
+    this.counted.fill(0);
+  }
+
+  private add(ordinal: number): void {
+    const block = ordinal >> FAN_OUT_BITS;
+    if (block >= this.counted.length) this.counted = grown(this.counted, block + 1);
+    this.counted[block]! |= 1 << (ordinal & (FAN_OUT - 1));
+    this.count++;
+  }
+
+  private remove(ordinal: number): void {
+    const block = ordinal >> FAN_OUT_BITS;
+    const bit = 1 << (ordinal & (FAN_OUT - 1));
+    if (ordinal < 0 || ((this.counted[block] ?? 0) & bit) === 0) return;
+    this.counted[block]! &= ~bit;
+    this.count--;
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * The reads of a region share the event loop with its writes: together they get a short slice of each turn, and what a read has
+ * not finished by then goes on in later turns. Whoever has computed least so far goes first, so a cheap read waits for a slice at
+ * most, however many expensive ones there are; expensive ones progress when nothing cheaper waits.
+ *
+ * Overload: a read that waits longer than {@link DEADLINE_MS}, and the most expensive one if more than {@link WAITING_LIMIT} wait,
+ * is refused with `overloaded`. So wide reads are refused first, and writes, which never wait here, are taken on.
+ *
+ * A read is a function that is repeated: it throws {@link Unfinished} for work that does not fit into the slice, and is called again
+ * when that is done. What it returns is of the turn in which it returned.
+ */
+import { Refusal } from '../../../shared/errors/errors.ts';
+import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
+
+/** What reads may take of one turn, together, ms. */
+const SLICE_MS = 2;
+/** How long a read may wait and compute. */
+const DEADLINE_MS = 5_000;
+const WAITING_LIMIT = 256;
+
+/** A part of a read that takes more than a slice. */
+export interface Work {
+  /** Goes on until it is done (true) or `over`. Makes progress in every call. */
+  step(over: () => boolean): boolean;
+}
+
+/** Thrown by a read: it is to be called again once the work is done. No error, so it has no stack. */
+export class Unfinished {
+  readonly work: Work;
+
+  constructor(work: Work) {
+    this.work = work;
+  }
+}
+
+export interface ReadQueueOptions {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly region: string;
+  /** Runs the action in the next turn of the event loop, after what has arrived meanwhile. */
+  readonly nextTurn: (action: () => void) => void;
+  readonly sliceMs?: number;
+}
+
+interface Job {
+  readonly attempt: () => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly deadlineMs: number;
+  /** Whether somebody still waits for it. */
+  readonly isWanted: () => boolean;
+  work: Work | undefined;
+  spentMs: number;
+}
+
+export interface ReadOptions {
+  /** Reads with the same key that are under way at the same time are computed once. */
+  readonly key?: string;
+  readonly isWanted?: () => boolean;
+}
+
+export class ReadQueue {
+  private readonly options: ReadQueueOptions;
+  private readonly sliceMs: number;
+  private readonly waiting = new Set<Job>();
+  private readonly shared = new Map<string, Promise<unknown>>();
+  private sliceEndMs = Number.NEGATIVE_INFINITY;
+  private turning = false;
+  private readonly outcomes: { inc(labels: { readonly outcome: string }): void };
+
+  constructor(options: ReadQueueOptions) {
+    this.options = options;
+    this.sliceMs = options.sliceMs ?? SLICE_MS;
+    const { metrics } = options;
+    metrics.gauge({
+      name: 'tidal_reads_waiting',
+      help: 'Reads that have not finished within their first slice of a turn and wait for the next.',
+      collect: (gauge) => gauge.set(this.waiting.size),
+    });
+    const outcomes = metrics.counter({
+      name: 'tidal_sliced_reads_total',
+      help: 'Reads that took more than one slice of a turn: answered, or refused as overloaded.',
+      labels: ['outcome'],
+    });
+    this.outcomes = outcomes;
+  }
+
+  /** True when the slice of this turn is used up. */
+  readonly over = (): boolean => this.options.clock.monotonicMs() >= this.sliceEndMs;
+
+  /**
+   * Resolves to what `attempt` returns. `attempt` is called in this turn if the slice allows, else in later ones. Rejects with
+   * what it throws, and with the `Refusal` `overloaded`.
+   */
+  run<T>(attempt: () => T, { key, isWanted = () => true }: ReadOptions = {}): Promise<T> {
+    const same = key === undefined ? undefined : this.shared.get(key);
+    if (same !== undefined) return same as Promise<T>;
+    const result = new Promise<T>((resolve, reject) => {
+      const deadlineMs = this.options.clock.monotonicMs() + DEADLINE_MS;
+      const job: Job = {
+        ...{ attempt, reject, deadlineMs, work: undefined, spentMs: 0 },
+        resolve: resolve as (value: unknown) => void,
+        // Others may have joined it.
+        isWanted: key === undefined ? isWanted : () => true,
+      };
+      this.beginSlice();
+      if (!this.over() && this.go(job)) return;
+      this.waiting.add(job);
+      this.refuseTooMany();
+    });
+    if (key === undefined) return result;
+    this.shared.set(key, result);
+    const forget = (): boolean => this.shared.delete(key);
+    result.then(forget, forget);
+    return result;
+  }
+
+  private beginSlice(): void {
+    if (this.turning) return;
+    this.turning = true;
+    this.sliceEndMs = this.options.clock.monotonicMs() + this.sliceMs;
+    this.options.nextTurn(() => this.turn());
+  }
+
+  private turn(): void {
+    this.turning = false;
+    if (this.waiting.size === 0) return;
+    this.beginSlice();
+    do {
+      const job = this.cheapest();
+      if (job === undefined) return;
+      if (this.go(job)) this.waiting.delete(job);
+    } while (!this.over());
+  }
+
+  /** The one that has computed least; of equals the one that came first. Those that are too late or not wanted are dropped. */
+  private cheapest(): Job | undefined {
+    const nowMs = this.options.clock.monotonicMs();
+    let cheapest: Job | undefined;
+    for (const job of this.waiting) {
+      if (!job.isWanted()) {
+        this.waiting.delete(job);
+        job.reject(new Refusal('invalid_request', 'the client has closed the connection'));
+      } else if (nowMs > job.deadlineMs) this.refuse(job);
+      else if (cheapest === undefined || job.spentMs < cheapest.spentMs) cheapest = job;
+    }
+    return cheapest;
+  }
+
+  /** Goes on with it until the slice is over; true if it is settled. */
+  private go(job: Job): boolean {
+    const { clock } = this.options;
+    const startMs = clock.monotonicMs();
+    try {
+      for (;;) {
+        if (job.work !== undefined && !job.work.step(this.over)) return false;
+        job.work = undefined;
+        try {
+          const value = job.attempt();
+          if (job.spentMs > 0) this.outcomes.inc({ outcome: 'answered' });
+          job.resolve(value);
+          return true;
+        } catch (error) {
+          if (!(error instanceof Unfinished)) throw error;
+          job.work = error.work;
+        }
+      }
+    } catch (error) {
+      job.reject(error);
+      return true;
+    } finally {
+      job.spentMs += clock.monotonicMs() - startMs;
+    }
+  }
+
+  private refuseTooMany(): void {
+    if (this.waiting.size <= WAITING_LIMIT) return;
+    let dearest: Job | undefined;
+    for (const job of this.waiting) if (dearest === undefined || job.spentMs >= dearest.spentMs) dearest = job;
+    if (dearest !== undefined) this.refuse(dearest);
+  }
+
+  private refuse(job: Job): void {
+    this.waiting.delete(job);
+    this.outcomes.inc({ outcome: 'overloaded' });
+    job.reject(
+      new Refusal('overloaded', `${this.options.region} has more reads than it can compute`, {
+        hint: 'ask again, ask another region, or ask for something cheaper: docs/limits.md',
+      }),
+    );
+  }
+}
