@@ -1,7 +1,6 @@
 /** Checks what a data directory may be used for, before anything in it is used, and stores what a start has to store. */
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from '../../shared/errors/config-error.ts';
-import { Fault } from '../../shared/errors/errors.ts';
 import { type Random, randomName } from '../../shared/kernel/kernel.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { DISK_ID_LENGTH } from '../../shared/protocol/known-disks.ts';
@@ -9,6 +8,7 @@ import { totalOf } from '../../shared/protocol/position.ts';
 import { describeSchema, requireCompatible, type SchemaDescription } from './compatible/compatible.ts';
 import type { Schema } from './schema/schema.ts';
 import { CATCHING_UP_INSTALLED } from './snapshot/snapshot.ts';
+import { isStorageFull } from './storage-fault/storage-fault.ts';
 import type { Wal } from './wal/wal.ts';
 
 export interface DirectoryOptions {
@@ -67,7 +67,7 @@ export async function storeNotes(wal: Pick<Wal, 'flushNotes' | 'noted'>, log: Lo
   try {
     await wal.flushNotes();
   } catch (error) {
-    if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
+    if (!isStorageFull(error)) throw error;
     log.warn('marks not stored, disk full', { marks: [...wal.noted] });
   }
 }

@@ -22,7 +22,7 @@ export class AnswerBudget {
     metrics.gauge({
       name: 'tidal_http_answer_bytes',
       help: 'Bytes of answers in memory.',
-      collect: (gauge) => gauge.set(this.usedBytes),
+      read: () => this.usedBytes,
     });
   }
 

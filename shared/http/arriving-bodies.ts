@@ -37,7 +37,7 @@ export class ArrivingBodies {
     metrics.gauge({
       name: 'tidal_http_bodies_arriving',
       help: 'Request bodies on their way.',
-      collect: (gauge) => gauge.set(this.count),
+      read: () => this.count,
     });
     this.ended = metrics.counter({
       name: 'tidal_http_bodies_ended_total',

@@ -35,7 +35,7 @@ export class ArrivingHeads {
     metrics.gauge({
       name: 'tidal_http_head_bytes',
       help: 'Bytes of request heads on their way.',
-      collect: (gauge) => gauge.set([...options.open].reduce((sum, socket) => sum + this.held(socket), 0)),
+      read: () => [...options.open].reduce((sum, socket) => sum + this.held(socket), 0),
     });
     this.ended = metrics.counter({
       name: 'tidal_http_heads_ended_total',

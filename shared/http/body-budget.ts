@@ -20,7 +20,7 @@ export class BodyBudget {
     metrics.gauge({
       name: 'tidal_http_body_bytes',
       help: 'Bytes of write bodies in memory.',
-      collect: (gauge) => gauge.set(this.usedBytes),
+      read: () => this.usedBytes,
     });
   }
 

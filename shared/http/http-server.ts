@@ -86,7 +86,7 @@ export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOp
   metrics.gauge({
     name: 'tidal_http_requests_in_flight',
     help: 'HTTP requests being answered now.',
-    collect: (gauge) => gauge.set(inFlight),
+    read: () => inFlight,
   });
   const bodies = new ArrivingBodies({ limit: limits.arrivingBodies, metrics });
   const answers = new AnswerBudget({ limitBytes: limits.answersBytes, metrics });
@@ -281,7 +281,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   metrics.gauge({
     name: 'tidal_http_connections',
     help: 'Open connections.',
-    collect: (gauge) => gauge.set(open.size),
+    read: () => open.size,
   });
   const heads = new ArrivingHeads({ clock, metrics, open, limitBytes: headsBytes, headBytes: HEAD_LIMIT_BYTES });
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {

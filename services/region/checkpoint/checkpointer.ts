@@ -10,12 +10,13 @@
  *
  * In between it has the ledger give back the bucket memory of pairs that went quiet.
  */
-import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { type Position, totalOf } from '../../../shared/protocol/position.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Wal } from '../wal/wal.ts';
 import { type Checkpoint, type CheckpointPosition, checkpointMark, packShard } from './checkpoint.ts';
 
@@ -142,7 +143,7 @@ class Checkpointer implements Checkpoint {
     try {
       await this.writeShards();
     } catch (error) {
-      if (error instanceof Fault && error.code === 'storage_full') {
+      if (isStorageFull(error)) {
         // Stored shards are whole and newer than the floor: nothing is lost but the work.
         log.warn('checkpoint abandoned, disk full', { error: messageOf(error) });
         this.retryMs = clock.monotonicMs() + RETRY_MS;

@@ -10,7 +10,7 @@
  * A retired disk that returns continues under a new id.
  */
 
-import { Fault, Refusal } from '../../../shared/errors/errors.ts';
+import { Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
@@ -23,6 +23,7 @@ import {
 } from '../../../shared/protocol/known-disks.ts';
 import { covers, type Position } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../peers/peers.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Disks } from './checkpoint.ts';
 
@@ -121,7 +122,7 @@ class DiskAccount implements Disks {
     try {
       await wal.storeMark('disks', after);
     } catch (error) {
-      if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
+      if (!isStorageFull(error)) throw error;
       throw new Refusal('storage_full', `the disk of ${region} is full: it cannot store that ${id} was retired`);
     }
     log.info('disk retired', { disk: id, region: disk.region });

@@ -11,14 +11,13 @@
  * Only keys whose events are all covered by the checkpoint position are removed: a restart finds the records of everything that
  * it replays.
  */
-import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
-import type { Log } from '../../../shared/observe/log.ts';
+import { sleep } from '../../../shared/kernel/kernel.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import { KEY_KEPT_MS } from '../state/keys/keys.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Disks, Sweep } from './checkpoint.ts';
+import { createSweep, type SweepOptions } from './sweep.ts';
 
 /** Clocks are taken to be set back by less than this, ms. */
 const SET_BACK_MS = 86_400_000;
@@ -29,27 +28,26 @@ const STEP_MS = 1_000;
 /** Between two walks through all keys, ms. */
 const REST_MS = 600_000;
 
-export interface KeySweepOptions {
-  readonly clock: Clock;
-  readonly log: Log;
+export interface KeySweepOptions extends SweepOptions {
   readonly metrics: Metrics;
   readonly wal: Pick<Wal, 'forgetKeys'>;
   readonly disks: Pick<Disks, 'knownMs' | 'store'>;
   /** The checkpoint position, from which a restart would replay. */
   readonly checkpointPosition: () => Position;
-  /** The store failed: the process must end. */
-  readonly onFatal: (error: unknown) => void;
 }
 
 export function createKeySweep(options: KeySweepOptions): Sweep {
-  return new KeySweep(options);
+  const sweep = new KeySweep(options);
+  return createSweep(options, {
+    pauseMs: REST_MS,
+    delayed: 'idempotency records not expired, disk full',
+    run: (stopped) => sweep.run(stopped),
+  });
 }
 
-class KeySweep implements Sweep {
+class KeySweep {
   private readonly options: KeySweepOptions;
   private readonly counted;
-  private readonly stopped = new AbortController();
-  private loop: Promise<void> = Promise.resolve();
 
   constructor(options: KeySweepOptions) {
     this.options = options;
@@ -57,15 +55,6 @@ class KeySweep implements Sweep {
       name: 'tidal_idempotency_keys_forgotten_total',
       help: 'Idempotency keys forgotten because their seven days were over.',
     });
-  }
-
-  start(): void {
-    this.loop = this.run();
-  }
-
-  async stop(): Promise<void> {
-    this.stopped.abort();
-    await this.loop;
   }
 
   /**
@@ -77,32 +66,20 @@ class KeySweep implements Sweep {
     return knownMs === undefined ? undefined : knownMs - KEY_KEPT_MS - SET_BACK_MS;
   }
 
-  private async run(): Promise<void> {
-    const { clock, log, onFatal } = this.options;
-    while (!this.stopped.signal.aborted) {
-      try {
-        const forgotten = await this.walk();
-        if (forgotten > 0) log.info('idempotency records expired', { keys: forgotten });
-      } catch (error) {
-        if (!(error instanceof Fault && error.code === 'storage_full')) {
-          onFatal(error);
-          return;
-        }
-        log.warn('idempotency records not expired, disk full', { error: messageOf(error) });
-      }
-      await sleep(clock, REST_MS, this.stopped.signal);
-    }
+  async run(stopped: AbortSignal): Promise<void> {
+    const forgotten = await this.walk(stopped);
+    if (forgotten > 0) this.options.log.info('idempotency records expired', { keys: forgotten });
   }
 
   /** Through all keys once, a step a second. */
-  private async walk(): Promise<number> {
+  private async walk(stopped: AbortSignal): Promise<number> {
     const { clock, wal, disks, checkpointPosition } = this.options;
     let total = 0;
     let from: string | undefined;
     do {
-      await sleep(clock, STEP_MS, this.stopped.signal);
+      await sleep(clock, STEP_MS, stopped);
       const { beforeMs } = this;
-      if (this.stopped.signal.aborted) break;
+      if (stopped.aborted) break;
       if (beforeMs === undefined) continue;
       if (from === undefined) await disks.store();
       const step = { from, limit: STEP_ROWS, limitBytes: STEP_BYTES };
@@ -111,7 +88,7 @@ class KeySweep implements Sweep {
       total += forgotten;
       from = next;
       if (next === undefined) break;
-    } while (!this.stopped.signal.aborted);
+    } while (!stopped.aborted);
     return total;
   }
 }

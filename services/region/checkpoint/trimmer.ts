@@ -9,21 +9,18 @@
  * only those of the newest poll count. Trimming does not wait for a region that is partitioned, behind or dead: it recovers by a
  * snapshot.
  */
-import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
-import type { Log } from '../../../shared/observe/log.ts';
+import { sleep } from '../../../shared/kernel/kernel.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import type { Peers } from '../peers/peers.ts';
 import type { OriginInfo, Wal } from '../wal/wal.ts';
 import type { Sweep } from './checkpoint.ts';
+import { createSweep, type SweepOptions } from './sweep.ts';
 
 const LOOK_MS = 1_000;
 const STEP_BYTES = 4 * 1024 * 1024;
 
-export interface TrimmerOptions {
-  readonly clock: Clock;
-  readonly log: Log;
+export interface TrimmerOptions extends SweepOptions {
   readonly metrics: Metrics;
   readonly wal: Pick<Wal, 'origins' | 'origin' | 'trim' | 'batchBytes'>;
   readonly peers: Pick<Peers, 'views' | 'expected'>;
@@ -33,19 +30,20 @@ export interface TrimmerOptions {
   readonly needed: () => Position | undefined;
   /** Batches may take this much. */
   readonly retentionBytes: number;
-  /** The store failed: the process must end. */
-  readonly onFatal: (error: unknown) => void;
 }
 
 export function createTrimmer(options: TrimmerOptions): Sweep {
-  return new Trimmer(options);
+  const trimmer = new Trimmer(options);
+  return createSweep(options, {
+    pauseMs: LOOK_MS,
+    delayed: 'log not trimmed, disk full',
+    run: (stopped) => trimmer.trim(stopped),
+  });
 }
 
-class Trimmer implements Sweep {
+class Trimmer {
   private readonly options: TrimmerOptions;
   private readonly counted;
-  private readonly stopped = new AbortController();
-  private loop: Promise<void> = Promise.resolve();
 
   constructor(options: TrimmerOptions) {
     this.options = options;
@@ -55,42 +53,17 @@ class Trimmer implements Sweep {
     });
   }
 
-  start(): void {
-    this.loop = this.run();
-  }
-
-  async stop(): Promise<void> {
-    this.stopped.abort();
-    await this.loop;
-  }
-
-  private async run(): Promise<void> {
-    const { clock, log, onFatal } = this.options;
-    while (!this.stopped.signal.aborted) {
-      try {
-        await this.trim();
-      } catch (error) {
-        if (!(error instanceof Fault && error.code === 'storage_full')) {
-          onFatal(error);
-          return;
-        }
-        log.warn('log not trimmed, disk full', { error: messageOf(error) });
-      }
-      await sleep(clock, LOOK_MS, this.stopped.signal);
-    }
-  }
-
   /** Steps until the log is small enough, or nothing more may be removed. */
-  private async trim(): Promise<void> {
+  async trim(stopped: AbortSignal): Promise<void> {
     const { clock, log, wal, retentionBytes } = this.options;
     let events = 0;
-    while (!this.stopped.signal.aborted && wal.batchBytes > retentionBytes) {
+    while (!stopped.aborted && wal.batchBytes > retentionBytes) {
       const startMs = clock.monotonicMs();
       const gone = await this.step();
       if (gone === 0) break;
       events += gone;
       this.counted.inc(gone);
-      await sleep(clock, clock.monotonicMs() - startMs, this.stopped.signal);
+      await sleep(clock, clock.monotonicMs() - startMs, stopped);
     }
     if (events > 0) log.info('log trimmed', { events, bytes: wal.batchBytes });
   }

@@ -2,7 +2,7 @@
  * Group commit: all writes that wait when a flush ends are committed together by the next one, in order of arrival. See
  * `intake.ts` for the order of effects.
  */
-import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
@@ -17,6 +17,7 @@ import { eventBytes } from '../batch/batch.ts';
 import { Condition } from '../condition/condition.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { Ship } from '../ship/ship.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Wal } from '../wal/wal.ts';
 import { type BuiltBatches, buildBatches } from './build-batches.ts';
 import { type Bulk, bytesOf, countOf, isColumns } from './bulk.ts';
@@ -413,7 +414,7 @@ class GroupCommit implements Intake {
 /** The refusal of a group of which nothing is in the log; undefined: the process must end. */
 function refusalFor(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error;
-  if (!(error instanceof Fault && error.code === 'storage_full')) return undefined;
+  if (!isStorageFull(error)) return undefined;
   return new Refusal('storage_full', 'the disk of the leader is full', { hint: messageOf(error) });
 }
 

@@ -1,5 +1,5 @@
 /** The role by the leadership record. See `leadership.ts`. */
-import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { assert, type Clock, type Random, randomName, sleep } from '../../../shared/kernel/kernel.ts';
 import { isUnsound, type Leadership, parseLeadership, parseRemembered } from '../../../shared/leadership/leadership.ts';
 import { RefusedValues } from '../../../shared/leadership/refused-values.ts';
@@ -12,6 +12,7 @@ import type { Control, Revision, Stream } from '../../../shared/stream/stream.ts
 import type { Gate } from '../intake/intake.ts';
 import type { Peers } from '../peers/peers.ts';
 import { Queue } from '../queue/queue.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Role } from './leadership.ts';
 import { StallWatch } from './stall-watch.ts';
@@ -297,7 +298,7 @@ class LeadershipRole implements Role {
       this.stored = record;
       this.refusals.accept(onDiskOf(region));
     } catch (error) {
-      if (!(error instanceof Fault && error.code === 'storage_full')) {
+      if (!isStorageFull(error)) {
         onFatal(error);
         throw error;
       }

@@ -16,6 +16,7 @@ import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
 import { Queue } from '../queue/queue.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Wal } from '../wal/wal.ts';
 
 /** A heal that a full disk does not let be stored is tried again after this long. */
@@ -95,7 +96,7 @@ class StoredPartition implements PartitionSwitch {
   set(partitioned: boolean, healAfterMs?: number): Promise<void> {
     const run = this.switching.add(() => this.setNow(partitioned, healAfterMs));
     return run.catch((error: unknown) => {
-      if (!isFull(error)) {
+      if (!isStorageFull(error)) {
         if (error instanceof Fault && error.code === 'storage_failed') this.options.onFatal(error);
         throw error;
       }
@@ -146,16 +147,12 @@ class StoredPartition implements PartitionSwitch {
     };
     this.timer = this.options.clock.after(Math.min(Math.max(0, ms), HEAL_AFTER_LIMIT_MS), () => {
       this.switching.add(heal).catch((error: unknown) => {
-        if (!isFull(error)) return this.options.onFatal(error);
+        if (!isStorageFull(error)) return this.options.onFatal(error);
         this.options.log.error('heal not stored, disk full');
         this.healAfter(RETRY_MS);
       });
     });
   }
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'storage_full';
 }
 
 function parseMark(mark: unknown): StoredValue {

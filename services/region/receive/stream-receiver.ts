@@ -28,6 +28,7 @@ import {
   UnknownFormat,
 } from '../batch/batch.ts';
 import { Condition } from '../condition/condition.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import type { Gap, Ingest, Receiver } from './receive.ts';
 
@@ -223,7 +224,7 @@ class StreamReceiver implements Receiver {
     try {
       await wal.flushNotes();
     } catch (error) {
-      if (isFull(error)) log.warn('stream offset not stored', { error: messageOf(error) });
+      if (isStorageFull(error)) log.warn('stream offset not stored', { error: messageOf(error) });
       else onFatal(error);
     }
   }
@@ -260,7 +261,7 @@ class StreamReceiver implements Receiver {
       const { gaps, doubted } = await this.options.ingest
         .take(batches, this.passedOver.size === 0 ? offset : undefined)
         .catch((error: unknown) => {
-          if (isFull(error)) this.diskFull = true;
+          if (isStorageFull(error)) this.diskFull = true;
           else this.options.onFatal(error);
           throw error;
         });
@@ -337,10 +338,6 @@ class StreamReceiver implements Receiver {
       return undefined;
     }
   }
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'storage_full';
 }
 
 /** The last sequence in a message; undefined if it is unreadable. */

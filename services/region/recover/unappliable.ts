@@ -9,6 +9,7 @@ import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Position, sequenceOf } from '../../../shared/protocol/position.ts';
 import { QUARANTINE_LIMIT, type QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import { readCheckpointPosition, unpackShard } from '../checkpoint/checkpoint.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Wal } from '../wal/wal.ts';
 
 /** Thrown by recovery: the state cannot be built as long as these events are in it. */
@@ -50,7 +51,7 @@ export async function setAside(wal: Wal, range: QuarantinedRange, contained: Pos
   try {
     await wal.setAside(range);
   } catch (error) {
-    if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
+    if (!isStorageFull(error)) throw error;
     throw new Refusal('storage_full', 'the disk of the region is full, the quarantine cannot be stored');
   }
 }

@@ -1,5 +1,5 @@
 /** Fetches batches that peers have and this region lacks. See `repair.ts`. */
-import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
@@ -9,6 +9,7 @@ import { DamagedBatch, InvalidBatch, UnknownFormat } from '../batch/reader/reade
 import { Condition } from '../condition/condition.ts';
 import type { PeerLink, Peers } from '../peers/peers.ts';
 import type { Ingest, Stopped } from '../receive/receive.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { AwaitedSnapshots, Repair } from './repair.ts';
 
@@ -248,7 +249,7 @@ class PeerRepair implements Repair {
         break;
       }
       const { events, doubted } = await ingest.take(batches).catch((error: unknown) => {
-        if (!(error instanceof Fault && error.code === 'storage_full')) onFatal(error);
+        if (!isStorageFull(error)) onFatal(error);
         throw error;
       });
       this.repaired.inc(events);

@@ -1,5 +1,5 @@
 /** Serves a copy of the store, part by part. See `snapshot.ts`. */
-import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, type Timer, within } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
@@ -13,6 +13,7 @@ import {
   positionOf,
   sequenceOf,
 } from '../../../shared/protocol/position.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { StoreCopy } from '../store/store.ts';
 import { PART_LIMIT_BYTES, type SnapshotServer } from './snapshot.ts';
 
@@ -130,7 +131,7 @@ class CopyServer implements SnapshotServer {
     } catch (error) {
       need.untilMs = clock.monotonicMs();
       log.warn('snapshot not created', { error: messageOf(error) });
-      if (error instanceof Fault && error.code === 'storage_full') {
+      if (isStorageFull(error)) {
         throw new Refusal('storage_full', `${region} has no disk space for a copy of its store: ${error.message}`);
       }
       throw error;

@@ -17,10 +17,15 @@ const storageText = /^MDB_|Input\/output|I\/O error|Read-only file system|\b(?:E
 
 /** Whether the disk had no space for the write. */
 export function isOutOfSpace(error: unknown): boolean {
-  if (error instanceof Fault) return error.code === 'storage_full';
+  if (error instanceof Fault) return isStorageFull(error);
   const code = (error as NodeJS.ErrnoException | null)?.code;
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return fullCodes.has(code);
   return fullText.test(messageOf(error));
+}
+
+/** The same of an error that was translated. */
+export function isStorageFull(error: unknown): error is Fault {
+  return error instanceof Fault && error.code === 'storage_full';
 }
 
 /** Whether the disk is what failed, and not the caller's own code. */

@@ -2,9 +2,10 @@
  * Whether the disk accepts writes, by the result of the last commit. A full disk only shows at a commit, and a leader without
  * writes would never notice free space; so while it is full a row is rewritten now and then.
  */
-import { Fault, Refusal } from '../../../shared/errors/errors.ts';
+import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { type Repetition, repeat } from '../../../shared/kernel/repeat.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Store } from './store.ts';
 
 const PROBE_MS = 5_000;
@@ -58,7 +59,7 @@ export class DiskSpaceWatch {
       await commit;
       this.isFull = false;
     } catch (error) {
-      if (isFull(error)) this.isFull = true;
+      if (isStorageFull(error)) this.isFull = true;
       throw error;
     }
   }
@@ -72,11 +73,7 @@ export class DiskSpaceWatch {
         if (row !== undefined) transaction.put('marks', 'region', row);
       });
     } catch (error) {
-      if (!isFull(error)) this.options.onFatal(error);
+      if (!isStorageFull(error)) this.options.onFatal(error);
     }
   }
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'storage_full';
 }

@@ -23,6 +23,7 @@ import {
   type StoreTables,
   type StoreTransaction,
   type TableName,
+  tableNames,
   writtenByAnother,
 } from './store.ts';
 
@@ -35,17 +36,6 @@ type Tables = Partial<Record<TableName, Database<Buffer, Key>>>;
  */
 const PROBE_BYTES = 4 * 1024 * 1024;
 const PROBE = 'room-probe';
-
-export const tableNames: readonly TableName[] = [
-  'batches',
-  'origins',
-  'items',
-  'embeddings',
-  'keyed',
-  'keys',
-  'shards',
-  'marks',
-];
 
 /**
  * Values are bytes, and a read is a copy of them. lmdb-js's own encoding `binary` gives each an array buffer of its own, which

@@ -3,8 +3,9 @@
  * done; 1: it is not a store; 3: the disk is full. The reason is on stderr.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import { openLmdbStore, tableNames } from './lmdb-store.ts';
-import type { Store, StoreTables, StoreTransaction, TableName } from './store.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
+import { openLmdbStore } from './lmdb-store.ts';
+import { type Store, type StoreTables, type StoreTransaction, type TableName, tableNames } from './store.ts';
 
 /** Values of one commit: each is flushed. */
 const COMMIT_BYTES = 16 * 1024 * 1024;
@@ -18,7 +19,7 @@ try {
   await from.close();
 } catch (error) {
   process.stderr.write(messageOf(error));
-  process.exitCode = error instanceof Fault && error.code === 'storage_full' ? 3 : 1;
+  process.exitCode = isStorageFull(error) ? 3 : 1;
 }
 
 async function renew<T extends TableName>(table: T, from: Store, to: Store | undefined): Promise<void> {

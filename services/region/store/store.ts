@@ -32,6 +32,17 @@ export interface StoreTables {
 }
 export type TableName = keyof StoreTables;
 
+export const tableNames: readonly TableName[] = [
+  'batches',
+  'origins',
+  'items',
+  'embeddings',
+  'keyed',
+  'keys',
+  'shards',
+  'marks',
+];
+
 export interface StoreTransaction {
   get<T extends TableName>(table: T, key: StoreTables[T]): Uint8Array | undefined;
   put<T extends TableName>(table: T, key: StoreTables[T], value: Uint8Array): void;

@@ -7,7 +7,6 @@
  * that readers use are advanced.
  */
 
-import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { credibleInLog } from '../../../shared/leadership/epochs.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
@@ -21,6 +20,7 @@ import { Queue } from '../queue/queue.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import { mergeEmbedding, mergeItem, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
+import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
 import {
   decodeEmbedding,
@@ -407,7 +407,7 @@ class Log implements Wal {
       await this.flushNotes();
     } catch (error) {
       // If a hint is not stored, the next start only reads more.
-      if (!(error instanceof Fault && error.code === 'storage_full')) throw error;
+      if (!isStorageFull(error)) throw error;
     } finally {
       await this.store.close();
     }

@@ -62,7 +62,7 @@ export class LeadershipFollower implements LeadershipView {
     metrics.gauge({
       name: 'tidal_router_epoch',
       help: 'Epoch of the newest leadership record this router knows; 0 before the first.',
-      collect: (gauge) => gauge.set(this.record?.epoch ?? 0),
+      read: () => this.record?.epoch ?? 0,
     });
     metrics.gauge({
       name: 'tidal_router_leader',
@@ -76,7 +76,7 @@ export class LeadershipFollower implements LeadershipView {
     metrics.gauge({
       name: 'tidal_router_control_available',
       help: '1 when the last reading of the leadership key was answered.',
-      collect: (gauge) => gauge.set(this.answered ? 1 : 0),
+      read: () => this.answered,
     });
   }
 

@@ -44,12 +44,12 @@ export function createFailover(options: AutomaticFailoverOptions): Failover {
   metrics.gauge({
     name: 'tidal_router_failover_lease',
     help: '1 while this router is the one that would replace an unresponsive leader.',
-    collect: (gauge) => gauge.set(failover?.holdsLease === true ? 1 : 0),
+    read: () => failover?.holdsLease === true,
   });
   metrics.gauge({
     name: 'tidal_router_leader_unresponsive_seconds',
     help: 'How long the leader has given no heartbeat; 0 with manual failover.',
-    collect: (gauge) => gauge.set((failover?.unresponsiveMs ?? 0) / 1_000),
+    read: () => (failover?.unresponsiveMs ?? 0) / 1_000,
   });
   return failover ?? { start() {}, async stop() {} };
 }

@@ -124,17 +124,17 @@ export class WriteForwarder implements WriteForwarding {
     metrics.gauge({
       name: 'tidal_router_waiting_writes',
       help: 'Write requests waiting to be sent to the leader.',
-      collect: (gauge) => gauge.set(this.waiting),
+      read: () => this.waiting,
     });
     metrics.gauge({
       name: 'tidal_router_waiting_bytes',
       help: 'Size of the write requests waiting to be sent to the leader.',
-      collect: (gauge) => gauge.set(this.waitingBytes),
+      read: () => this.waitingBytes,
     });
     metrics.gauge({
       name: 'tidal_router_held_writes',
       help: 'Write requests held because no leader takes writes.',
-      collect: (gauge) => gauge.set(this.block === undefined ? 0 : this.waiting),
+      read: () => (this.block === undefined ? 0 : this.waiting),
     });
     this.forget = leadership.onChange(() => this.onLeadership());
   }

@@ -1,5 +1,5 @@
 /** The index in a thread of its own (`main.ts`). */
-import { Worker } from 'node:worker_threads';
+import { openThread } from '../../thread/thread.ts';
 import type { FromVectors, OpenVectorWorker, ToVectors } from './vector-worker.ts';
 
 /** What the thread is started with. */
@@ -13,25 +13,9 @@ export interface VectorThreadData {
 export function threadVectors({ path }: { path: string }): OpenVectorWorker {
   return ({ dimensions, onMessage, onExit }) => {
     const workerData: VectorThreadData = { dimensions, path };
-    const worker = new Worker(new URL('./main.js', import.meta.url), { workerData, name: 'vectors' });
-    let over = false;
-    const gone = (error: unknown): void => {
-      if (over) return;
-      over = true;
-      onExit(error);
-    };
-    worker.on('message', (message: FromVectors) => {
-      if (!over) onMessage(message);
-    });
-    worker.on('error', gone);
-    worker.on('exit', (code) => gone(new Error(`the thread ended with code ${code}`)));
-    return {
-      post: (message) => worker.postMessage(message, buffersOf(message)),
-      async end() {
-        over = true;
-        await worker.terminate();
-      },
-    };
+    const main = new URL('./main.js', import.meta.url);
+    const thread = openThread<FromVectors, ToVectors>({ main, name: 'vectors', workerData, onMessage, onExit });
+    return { post: (message) => thread.post(message, buffersOf(message)), end: () => thread.end() };
   };
 }
 

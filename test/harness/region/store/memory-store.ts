@@ -11,6 +11,7 @@ import {
   type StoreTables,
   type StoreTransaction,
   type TableName,
+  tableNames,
   writtenByAnother,
 } from '../../../../services/region/store/store.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
@@ -30,17 +31,6 @@ export interface StoreHooks {
   /** Called with what has just been flushed. */
   readonly onFlushed?: (changes: Changes) => void;
 }
-
-const tableNames: readonly TableName[] = [
-  'batches',
-  'origins',
-  'items',
-  'embeddings',
-  'keyed',
-  'keys',
-  'shards',
-  'marks',
-];
 
 export class MemoryStore implements Store {
   /** What reads see: includes commits that are not flushed yet, as LMDB's does. */
