@@ -23,7 +23,7 @@ export interface BenchResult {
 /** What the command line says to the benchmarks of the realistic world; the others have sizes of their own. */
 export interface BenchSettings {
   readonly size: WorldSize;
-  /** How long each load lasts, seconds; absent: as the benchmark has it. */
+  /** How long isolation reads and writes at a time; absent: as it has it. */
   readonly seconds?: number | undefined;
   /** Where a world that one benchmark of this run has built is kept for the next one. */
   readonly worldsDirectory: string;

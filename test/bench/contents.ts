@@ -83,6 +83,15 @@ export const entries: readonly Entry[] = [
       `trending: ${page.cell('none', 'trending')} ms without, ${page.cell('author:author 7', 'trending')} ms with one for a few items`,
   },
   {
+    name: 'isolation',
+    asks: 'single writes of 8 clients while 16 others ask the worst reads, on the realistic world, beside the same at rest',
+    reach: 'p99 ≤ 2×, the longest turn of a region’s event loop ≤ 20 ms',
+    measured: (page) =>
+      ['trending', 'controversial', 'hidden_gems', 'a profile of the schema']
+        .map((read) => `${read}: ${page.cell(read, 'p99 to rest')}, ${page.cell(read, 'longest turn, us-east')}`)
+        .join('; '),
+  },
+  {
     name: 'keyed-writes',
     asks: 'a signal in a bulk of 20,000 under an idempotency key, beside the same without: at intake, and on disk',
     measured: (page) =>
@@ -106,6 +115,22 @@ export const entries: readonly Entry[] = [
     asks: 'the exact trending top 10 of 1,000,000 items, beside a full scan',
     reach: '≤ 128 µs, ≥ 50×',
     measured: (page) => `${page.of('trending', '1,000,000', 'top 10')}, ${page.of('trending', '1,000,000', 'ratio')}`,
+  },
+  {
+    name: 'reads',
+    asks: 'each read of the realistic world over HTTP, by one client',
+    reach: 'p50 of trending ≤ 0.5 ms in process, of every profile with a bound ≤ 5 ms',
+    measured: (page) =>
+      ['trending', 'controversial', 'hidden_gems', 'a profile of the schema', 'search for two words']
+        .map((read) => `${read}: ${page.cell(read, '1 client')}`)
+        .join('; '),
+  },
+  {
+    name: 'recovery',
+    asks: 'a region of the realistic world catches up with signals that it missed; all regions are verified while clients write',
+    reach: '≥ 1 M events/s; ≤ 5 s',
+    measured: (page) =>
+      `${page.cell('a partitioned region', 'events/s')} events/s; ${page.cell('asked again while', 'median')}, the first time ${page.cell('`POST /cluster/verify`', 'median')}`,
   },
   {
     name: 'restart',

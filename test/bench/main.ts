@@ -25,6 +25,7 @@ measured beside it in the same run.
   --list      names and titles
   --no-write  print only
   --json      prints one line of JSON a benchmark in place of the tables
+  --remark    a text for the pages: what else ran on the machine
   --contents  runs nothing, writes docs/benchmarks/README.md from the pages
   --help      this text
 
@@ -33,7 +34,7 @@ Those of the realistic world (test/bench/world) take
   --items       of it (1000000)
   --signals     of the last 48 hours (ten times the items)
   --embeddings  of 128 dimensions (a fifth of the items)
-  --seconds     how long each load lasts, of those that have any
+  --seconds     how long isolation reads and writes at a time (60)
 
 Exit code: 0 when every benchmark ran, 1 when one failed, 2 for a name there is none of, or a wrong option.
 `;
@@ -44,6 +45,7 @@ const { values, positionals } = parseArgs({
     list: { type: 'boolean', default: false },
     'no-write': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    remark: { type: 'string' },
     contents: { type: 'boolean', default: false },
     items: { type: 'string' },
     signals: { type: 'string' },
@@ -79,7 +81,15 @@ async function runAll(names: readonly string[], settings: BenchSettings): Promis
       const machine = describeMachine();
       const result = await runApart(name, nodeFlags, settings);
       const command = `npm run bench -- ${name}${given}`;
-      const run: Run = { title, command, startedMs, machine, versions: describeVersions(projectRoot), result };
+      const run: Run = {
+        title,
+        command,
+        startedMs,
+        machine,
+        versions: describeVersions(projectRoot),
+        remark: values.remark,
+        result,
+      };
       if (values.json) console.log(JSON.stringify({ name, ...run }));
       else console.log(`\n${title}\n\n${renderTable(result)}\n${result.notes.map((note) => `- ${note}\n`).join('')}`);
       if (!values['no-write']) write(name, renderPage(run));

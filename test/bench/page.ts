@@ -7,10 +7,12 @@ export interface Run {
   readonly startedMs: number;
   readonly machine: string;
   readonly versions: string;
+  /** What else there is to know of the run: others used the machine. */
+  readonly remark?: string | undefined;
   readonly result: BenchResult;
 }
 
-export function renderPage({ title, command, startedMs, machine, versions, result }: Run): string {
+export function renderPage({ title, command, startedMs, machine, versions, remark, result }: Run): string {
   return [
     `# ${title}`,
     renderTable(result).trimEnd(),
@@ -21,6 +23,7 @@ export function renderPage({ title, command, startedMs, machine, versions, resul
       `| date | ${new Date(startedMs).toISOString().slice(0, 16).replace('T', ' ')} UTC |`,
       `| machine | ${cell(machine)} |`,
       `| versions | ${cell(versions)} |`,
+      ...(remark === undefined ? [] : [`| remark | ${cell(remark)} |`]),
     ].join('\n'),
     'Written by `npm run bench`; do not edit.',
   ]

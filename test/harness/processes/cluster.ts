@@ -39,6 +39,8 @@ export interface ClusterOptions {
   readonly smallDisks?: readonly string[];
   /** Fills each region's data directory before its first start. */
   readonly fill?: (dataDir: string, region: string) => Promise<void>;
+  /** How long regions may take to start, where there is much to fill them with, ms. */
+  readonly startLimitMs?: number;
 }
 
 export interface StatusRegion {
@@ -73,6 +75,7 @@ interface SetUp {
   readonly regionUrls: Map<string, string>;
   readonly network: Network | undefined;
   readonly environment: Readonly<Record<string, string>>;
+  readonly startLimitMs: number | undefined;
 }
 
 /** Writes what the process is told of the others and answers the flags that say so; with wires, each one dials its own. */
@@ -101,6 +104,7 @@ async function regionProcess(
     main: program?.main ?? 'services/region/main.js',
     env: { ...setUp.environment, ...program?.env },
     flags: [...flags, ...(await surroundings(setUp, name)), '--data-dir', join(directory, name)],
+    startLimitMs: setUp.startLimitMs,
   });
 }
 
@@ -139,6 +143,7 @@ export class Cluster {
     syncAlways = false,
     smallDisks = [],
     fill,
+    startLimitMs,
     environment = {},
   }: ClusterOptions = {}): Promise<Cluster> {
     const nats = await NatsServer.start({ syncAlways });
@@ -152,7 +157,10 @@ export class Cluster {
     const promised = [...regionUrls.values(), ...routerUrls].map((url) => Number(new URL(url).port));
     const network = wires === undefined ? undefined : new Network(seededRandom(wires.seed), promised);
     const leader = regions[0]!;
-    const setUp: SetUp = { directory, topology, leader, schema, natsPort: nats.port, regionUrls, network, environment };
+    const setUp: SetUp = {
+      ...{ directory, topology, leader, schema, natsPort: nats.port },
+      ...{ regionUrls, network, environment, startLimitMs },
+    };
     const cluster = new Cluster(nats, setUp, routerUrls);
     for (const name of regionUrls.keys()) cluster.processes.set(name, await regionProcess(setUp, name, mains[name]));
     for (const [index, url] of routerUrls.entries()) {
@@ -165,7 +173,7 @@ export class Cluster {
       for (const name of smallDisks) cluster.disks.set(name, SmallDisk.mount(join(directory, name)));
       for (const name of regionUrls.keys()) await fill?.(join(directory, name), name);
       await Promise.all([...cluster.processes.values()].map((service) => service.start()));
-      await cluster.settled();
+      await cluster.settled(startLimitMs);
     } catch (error) {
       await cluster.stop();
       throw error;

@@ -18,6 +18,8 @@ export interface NodeProcessOptions {
   readonly main: string;
   readonly flags: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** How long it may take to listen, ms; absent: a minute. */
+  readonly startLimitMs?: number | undefined;
 }
 
 export class NodeProcess {
@@ -51,7 +53,7 @@ export class NodeProcess {
 
   /** Resolves when it logged `listening on`; fails with its output when it ended before. */
   async start(): Promise<void> {
-    const { main, flags, env = {} } = this.options;
+    const { main, flags, env = {}, startLimitMs = 60_000 } = this.options;
     const child = spawn(process.execPath, ['--enable-source-maps', fileURLToPath(new URL(main, built)), ...flags], {
       // However this process dies, its children notice.
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -72,7 +74,7 @@ export class NodeProcess {
       createInterface({ input: stream! }).on('line', (line) => this.lines.push(line));
     }
     const listening = (): boolean => this.lines.slice(from).some((line) => line.includes('listening on http://'));
-    await eventually(`${this.name} listens or ends`, () => listening() || !this.running, 60_000);
+    await eventually(`${this.name} listens or ends`, () => listening() || !this.running, startLimitMs);
     if (!this.running) throw new Error(`${this.name} ended: ${this.lines.slice(from).join('\n')}`);
     this.listening = true;
   }
