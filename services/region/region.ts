@@ -16,6 +16,8 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import { logAheadMs } from './clocks/clocks.ts';
+import type { StateLimits } from './intake/intake.ts';
+import { noStateLimits, StateLimit } from './intake/state-limit.ts';
 import { StepDown } from './leadership/step-down.ts';
 import type { PeerLink } from './peers/peers.ts';
 import type { Rebuild } from './rebuild/rebuild.ts';
@@ -63,6 +65,8 @@ export interface RegionOptions {
   readonly checkpointEvents: number;
   readonly checkpointIntervalMs: number;
   readonly idempotencyKeysLimit: number;
+  /** Absent: the state has no limits. */
+  readonly stateLimits?: StateLimits;
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
   readonly httpLimits: HttpLimits;
@@ -112,7 +116,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       }),
     }),
   });
-  const { apply, catalog } = state;
+  const { entities, apply, catalog, ledger } = state;
 
   const storageLimit = createStorageLimit({
     ...{ clock, store: options.store, limitBytes: options.logMaxBytes, region, metrics },
@@ -129,6 +133,10 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     keyRefusal: createKeyLimit({
       ...{ clock, wal, region, metrics },
       ...{ limit: options.idempotencyKeysLimit, storeLimitBytes: options.logMaxBytes },
+    }),
+    stateLimit: new StateLimit({
+      ...{ clock, region, metrics, entities, catalog, ledger },
+      limits: options.stateLimits ?? noStateLimits,
     }),
     onReady() {
       log.info('ready');

@@ -16,6 +16,7 @@ import { createHttpPeerLink } from './peers/http-peer-link.ts';
 import { threadRebuild } from './rebuild/rebuild-thread.ts';
 import type { RegionConfig } from './region-config.ts';
 import { createRegionHost } from './region-host.ts';
+import { residentMemory } from './resident-memory/resident-memory.ts';
 import { loadSchema } from './schema/parse-schema.ts';
 import { threadVectors } from './state/vectors/vector-thread.ts';
 import { createLmdbStoreHome } from './store/lmdb-store-home.ts';
@@ -73,6 +74,11 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     checkpointEvents: config.checkpointEvents,
     checkpointIntervalMs: config.checkpointIntervalMs,
     idempotencyKeysLimit: config.idempotencyKeysLimit,
+    stateLimits: {
+      entities: config.maxEntities,
+      pairs: config.maxPairs,
+      memory: residentMemory({ maxBytes: config.maxMemoryBytes }),
+    },
     maxBodyBytes: config.maxBodyBytes,
     httpLimits: config.httpLimits,
     cursorSecret: config.cursorSecret,

@@ -8,12 +8,11 @@ import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { STREAM_DURABILITY_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
-import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS, EVENT_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
+import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS } from '../../../shared/protocol/events.ts';
 import type { Durability, WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
 import { formatPosition, merge, type Position, regionOf } from '../../../shared/protocol/position.ts';
 import type { SignalColumns } from '../../../shared/protocol/signal-columns.ts';
 import type { Apply } from '../apply/apply.ts';
-import { eventBytes } from '../batch/batch.ts';
 import { Condition } from '../condition/condition.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { Ship } from '../ship/ship.ts';
@@ -25,6 +24,8 @@ import { HybridClock, type Stamp } from './hybrid-clock.ts';
 import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { type IntakeMetrics, intakeMetrics } from './intake-metrics.ts';
 import { KeyedWrites } from './keyed-writes.ts';
+import type { StateLimit } from './state-limit.ts';
+import { unknownSignal, validate } from './validate.ts';
 
 /** How long an answer waits for the stream before it is `local`. */
 const LOCAL_DURABILITY_WAIT_MS = 250;
@@ -43,6 +44,8 @@ export interface GroupCommitOptions {
   readonly gate: (epoch: number) => Gate;
   /** Why no writes under new keys are accepted now; absent: there is no limit. */
   readonly keyRefusal?: () => Refusal | undefined;
+  /** Refuses writes that would add more to the state than it may have; absent: there is no limit. */
+  readonly stateLimit?: Pick<StateLimit, 'refusals'> | undefined;
   /** Events that may wait; more are refused. */
   readonly queueLimit: number;
   /** Their bytes as logged. */
@@ -122,7 +125,7 @@ class GroupCommit implements Intake {
     const tooMany = this.noRoom(count, 0);
     if (tooMany !== undefined) throw tooMany;
     if (isColumns(bodies)) return this.submitSignals(bodies, epoch, durability);
-    const refusals = bodies.map((body) => this.validate(body));
+    const refusals = bodies.map((body) => validate(this.options.schema, body));
     const tooLarge = this.noRoom(count, bytesOf(bodies));
     if (tooLarge !== undefined) throw tooLarge;
     if (atomic) {
@@ -136,7 +139,7 @@ class GroupCommit implements Intake {
   }
 
   private async submitSignals(signals: SignalColumns, epoch: number, durability: Durability): Promise<WritesReply> {
-    const unknown = signals.names.map((name) => this.unknownSignal(name));
+    const unknown = signals.names.map((name) => unknownSignal(this.options.schema, name));
     const index = signals.kinds.findIndex((kind) => unknown[kind] !== undefined);
     const refusal = unknown[signals.kinds[index] ?? -1];
     if (refusal !== undefined) return { results: [{ problem: refusal.toProblem(), index }] };
@@ -194,38 +197,6 @@ class GroupCommit implements Intake {
   private takeAfterAll(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> | Refusal {
     if (this.stopped) return shuttingDown();
     return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch);
-  }
-
-  private unknownSignal(name: string): Refusal | undefined {
-    const { signals } = this.options.schema;
-    if (signals.has(name)) return undefined;
-    const known = [...signals.keys()].join(', ');
-    return new Refusal('unknown_signal', `the signal ${JSON.stringify(name)} is not declared by the schema`, {
-      hint: `known signals: ${known}`,
-      errors: [{ path: 'signal', message: `must be one of: ${known}` }],
-    });
-  }
-
-  private validate(body: EventBody): Refusal | undefined {
-    if (body.kind === 'signal') {
-      const unknown = this.unknownSignal(body.signal);
-      if (unknown !== undefined) return unknown;
-    }
-    const { dimensions } = this.options.schema.embedding;
-    if (body.kind === 'embedding' && body.values.length !== dimensions) {
-      return new Refusal(
-        'wrong_dimensions',
-        `the embedding has ${body.values.length} values; the schema says ${dimensions}`,
-        {
-          errors: [{ path: 'values', message: `must have ${dimensions} numbers` }],
-        },
-      );
-    }
-    const bytes = eventBytes(body);
-    if (bytes > EVENT_LIMIT_BYTES) {
-      return new Refusal('event_too_large', `the event has ${bytes} bytes; at most ${EVENT_LIMIT_BYTES} are taken`);
-    }
-    return undefined;
   }
 
   private enqueue(bodies: Bulk, epoch: number): Promise<Outcome> {
@@ -322,7 +293,7 @@ class GroupCommit implements Intake {
       // From here to the append there is no await: received batches that are not being appended now follow it in the log, and the
       // clock that was judged is the one that is read.
       const stamp = this.stampNow();
-      remaining = this.withoutCopies(remaining, stamp);
+      remaining = this.withinStateLimit(this.withoutCopies(remaining, stamp));
       if (this.open === undefined || remaining.length === 0) return;
       ({ origin } = this.open);
       // The last point at which a refusal is possible: from here on every entry gets its sequences.
@@ -380,6 +351,16 @@ class GroupCommit implements Intake {
       if (!this.keyed.haveCome(entry.bodies, atMs)) return true;
       entry.resolve('come meanwhile');
       return false;
+    });
+  }
+
+  /** Everything before this group is applied, so the limits are exact. */
+  private withinStateLimit(entries: readonly Admitted[]): readonly Admitted[] {
+    const refusals = this.options.stateLimit?.refusals(entries.map(({ bodies }) => bodies)) ?? [];
+    return entries.filter((entry, index) => {
+      const refusal = refusals[index];
+      if (refusal !== undefined) entry.resolve(refusal);
+      return refusal === undefined;
     });
   }
 

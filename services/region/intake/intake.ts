@@ -12,6 +12,7 @@
 import type { Refusal } from '../../../shared/errors/errors.ts';
 import type { Durability, WritesReply } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
+import type { ResidentMemory } from '../resident-memory/resident-memory.ts';
 import type { Bulk } from './bulk.ts';
 
 export interface IntakeRequest {
@@ -26,6 +27,16 @@ export interface IntakeRequest {
 
 /** Whether writes may be accepted now: the epoch to accept in, or the refusal. */
 export type Gate = { readonly epoch: number } | Refusal;
+
+/** How much the state may have before writes that add to it are refused: `state-limit.ts`. */
+export interface StateLimits {
+  /** Items, and entities that only have signals, embeddings or a tombstone. */
+  readonly entities: number;
+  /** (item, signal) pairs. */
+  readonly pairs: number;
+  /** Undefined: memory has no limit. */
+  readonly memory?: ResidentMemory | undefined;
+}
 
 export interface Intake {
   /** Throws a `Refusal` if nothing of the request was accepted; otherwise returns one result a write. */

@@ -19,6 +19,7 @@ import { ClockCheck } from '../clocks/clocks.ts';
 import { Heartbeat } from '../heartbeat/heartbeat.ts';
 import { createGroupCommit } from '../intake/group-commit.ts';
 import type { Intake } from '../intake/intake.ts';
+import type { StateLimit } from '../intake/state-limit.ts';
 import type { Role } from '../leadership/leadership.ts';
 import { createLeadershipRole } from '../leadership/leadership-role.ts';
 import { createPartitionSwitch, type PartitionSwitch } from '../partition/partition.ts';
@@ -62,6 +63,8 @@ export interface ReplicationOptions {
   }) => Refusal | undefined;
   /** Why no writes under new keys are taken now; absent: there is no limit. */
   readonly keyRefusal?: (() => Refusal | undefined) | undefined;
+  /** Absent: there is no limit. */
+  readonly stateLimit?: StateLimit | undefined;
   readonly intakeQueueLimit: number;
   readonly intakeQueueBytes: number;
   readonly onReady?: () => void;
@@ -133,6 +136,7 @@ export function assembleReplication(options: ReplicationOptions): Replication {
     ...{ clock, random, log, metrics, region, schema, wal, apply, ship, onFatal },
     gate: (epoch) => role.gate(epoch),
     keyRefusal: options.keyRefusal ?? (() => undefined),
+    stateLimit: options.stateLimit,
     queueLimit: options.intakeQueueLimit,
     queueLimitBytes: options.intakeQueueBytes,
   });

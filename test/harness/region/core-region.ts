@@ -6,7 +6,8 @@ import type { Apply } from '../../../services/region/apply/apply.ts';
 import type { Disks, Sweep } from '../../../services/region/checkpoint/checkpoint.ts';
 import { createDiskAccount } from '../../../services/region/checkpoint/disk-account.ts';
 import { createKeySweep } from '../../../services/region/checkpoint/key-sweep.ts';
-import type { Intake, IntakeRequest } from '../../../services/region/intake/intake.ts';
+import type { Intake, IntakeRequest, StateLimits } from '../../../services/region/intake/intake.ts';
+import { noStateLimits, StateLimit } from '../../../services/region/intake/state-limit.ts';
 import type { Role } from '../../../services/region/leadership/leadership.ts';
 import type { PartitionSwitch } from '../../../services/region/partition/partition.ts';
 import type { PeerLink, Peers } from '../../../services/region/peers/peers.ts';
@@ -56,6 +57,7 @@ export interface CoreRegionOptions {
   readonly keysLimit?: number;
   /** With a limit of keys: what the store may take. */
   readonly storeLimitBytes?: number;
+  readonly stateLimits?: StateLimits;
   /** Its disk has an id, and what is old enough of its idempotency keys is forgotten. */
   readonly forgetsKeys?: boolean;
 }
@@ -135,6 +137,7 @@ export class CoreRegion {
       writeBlocker: () => this.writeBlocker,
       keyRefusal:
         limit === undefined ? undefined : createKeyLimit({ clock, wal, region, limit, storeLimitBytes, metrics }),
+      stateLimit: new StateLimit({ clock, region, metrics, ...state, limits: options.stateLimits ?? noStateLimits }),
       intakeQueueLimit: options.queueLimit ?? 10_000,
       intakeQueueBytes: options.queueLimitBytes ?? 64 * 1024 * 1024,
       onGap: (gap) => void this.gaps.push(gap),

@@ -123,6 +123,8 @@ export interface Ledger extends LedgerView {
   pack(limitPairs: number, beforeMs: number): void;
   /** Number of pairs with at least one event. */
   readonly pairs: number;
+  /** Whether the pair has at least one event. */
+  has(entity: number, signal: string): boolean;
   /** The entity's shard, 0 … {@link SHARDS} − 1: the same in every process and version. */
   shardOf(entity: number): number;
   /** Whether the shard was changed since it was last encoded or loaded. */

@@ -106,6 +106,10 @@ class SignalLedger implements Ledger {
     return pairs;
   }
 
+  has(entity: number, signal: string): boolean {
+    return (this.bySignal.get(signal)?.pairs.table.find(entity) ?? -1) >= 0;
+  }
+
   add(entity: number, signal: string, weight: number, timeMs: number): void {
     const found = this.signalFor(entity, signal, weight, timeMs);
     this.raiseLater(found, found.pairs.put(entity, weight, timeMs, 1));

@@ -1,0 +1,36 @@
+/** What the schema and the limits of the log say about a write. */
+import { Refusal } from '../../../shared/errors/errors.ts';
+import { EVENT_LIMIT_BYTES, type EventBody } from '../../../shared/protocol/events.ts';
+import { eventBytes } from '../batch/batch.ts';
+import type { Schema } from '../schema/schema.ts';
+
+export function unknownSignal({ signals }: Schema, name: string): Refusal | undefined {
+  if (signals.has(name)) return undefined;
+  const known = [...signals.keys()].join(', ');
+  return new Refusal('unknown_signal', `the signal ${JSON.stringify(name)} is not declared by the schema`, {
+    hint: `known signals: ${known}`,
+    errors: [{ path: 'signal', message: `must be one of: ${known}` }],
+  });
+}
+
+export function validate(schema: Schema, body: EventBody): Refusal | undefined {
+  if (body.kind === 'signal') {
+    const unknown = unknownSignal(schema, body.signal);
+    if (unknown !== undefined) return unknown;
+  }
+  const { dimensions } = schema.embedding;
+  if (body.kind === 'embedding' && body.values.length !== dimensions) {
+    return new Refusal(
+      'wrong_dimensions',
+      `the embedding has ${body.values.length} values; the schema says ${dimensions}`,
+      {
+        errors: [{ path: 'values', message: `must have ${dimensions} numbers` }],
+      },
+    );
+  }
+  const bytes = eventBytes(body);
+  if (bytes > EVENT_LIMIT_BYTES) {
+    return new Refusal('event_too_large', `the event has ${bytes} bytes; at most ${EVENT_LIMIT_BYTES} are taken`);
+  }
+  return undefined;
+}
