@@ -14,15 +14,6 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { Control } from '../../shared/stream/stream.ts';
 import type { Topology } from '../../shared/topology/topology.ts';
 import type { BrokerMetrics } from './broker/broker.ts';
-import type {
-  ClusterQuarantine,
-  ClusterReports,
-  LeadershipView,
-  Promote,
-  RegionsView,
-  RetireDisk,
-  Verify,
-} from './cluster/cluster.ts';
 import { LeadershipFollower } from './cluster/leadership.ts';
 import { Promotion } from './cluster/promote.ts';
 import { createClusterQuarantine } from './cluster/quarantine.ts';
@@ -30,13 +21,12 @@ import { RegionMonitor } from './cluster/regions.ts';
 import { createRetireDisk } from './cluster/retire-disk.ts';
 import { createReports } from './cluster/status.ts';
 import { createVerify } from './cluster/verify.ts';
-import { createDrills, type Drills } from './drills/drills.ts';
+import { createDrills } from './drills/drills.ts';
 import { createFailover } from './failover/automatic-failover.ts';
 import type { FailoverSettings } from './failover/failover.ts';
 import { Succession } from './failover/succession.ts';
-import type { WriteForwarding } from './forward/forward.ts';
 import { WriteForwarder } from './forward/writes.ts';
-import { addRoutes } from './http/http.ts';
+import { addRoutes, type RoutedParts } from './http/http.ts';
 import type { RegionLinks } from './links/links.ts';
 
 export interface RouterOptions {
@@ -59,18 +49,9 @@ export interface RouterOptions {
   readonly heldWritesMs: number;
 }
 
-export interface RouterService {
+export interface RouterService extends RoutedParts {
   /** The request handler for the listening socket. */
   readonly app: Koa;
-  readonly forwarding: WriteForwarding;
-  readonly leadership: LeadershipView;
-  readonly regions: RegionsView;
-  readonly reports: ClusterReports;
-  readonly promote: Promote;
-  readonly drills: Drills;
-  readonly verify: Verify;
-  readonly retireDisk: RetireDisk;
-  readonly quarantine: ClusterQuarantine;
   /** Starts to follow the leadership and the regions. */
   start(): void;
   /** From now on it reports that it is not ready, but still serves: before a stop, for balancers. */
@@ -137,19 +118,12 @@ export function createRouter(options: RouterOptions): RouterService {
   const retireDisk = createRetireDisk({ links, regions });
   const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits });
   let draining = false;
+  const parts = { forwarding, leadership, regions, reports, promote, drills, verify, retireDisk, quarantine };
   addRoutes(app, {
     draining: () => draining,
     topology,
     links,
-    leadership,
-    regions,
-    reports,
-    promote,
-    drills,
-    verify,
-    retireDisk,
-    quarantine,
-    forwarding,
+    ...parts,
     metrics,
     clock,
     broker: options.broker,
@@ -163,15 +137,7 @@ export function createRouter(options: RouterOptions): RouterService {
   ];
   return {
     app,
-    forwarding,
-    leadership,
-    regions,
-    reports,
-    promote,
-    drills,
-    verify,
-    retireDisk,
-    quarantine,
+    ...parts,
     start: () => startParts(stages),
     leave() {
       draining = true;

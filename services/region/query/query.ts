@@ -254,7 +254,7 @@ export interface SearchQuery extends PageStart {
 }
 
 /** In the order refusals list them. The router and the HTTP surface check `region` and `min_position`. */
-const searchParameters = [
+export const searchParameters = [
   'query',
   'limit',
   'cursor',

@@ -29,9 +29,8 @@ import { addHealthRoutes } from './health-routes.ts';
 import { addReadRoutes } from './read-routes.ts';
 import { addWriteRoutes } from './write-routes.ts';
 
-export interface RoutesOptions {
-  readonly topology: Topology;
-  readonly links: RegionLinks;
+/** The parts of a router whose operations are routes. */
+export interface RoutedParts {
   readonly leadership: LeadershipView;
   readonly regions: RegionsView;
   readonly reports: ClusterReports;
@@ -41,6 +40,11 @@ export interface RoutesOptions {
   readonly retireDisk: RetireDisk;
   readonly quarantine: ClusterQuarantine;
   readonly forwarding: WriteForwarding;
+}
+
+export interface RoutesOptions extends RoutedParts {
+  readonly topology: Topology;
+  readonly links: RegionLinks;
   readonly metrics: Metrics;
   /** See `HealthRoutesOptions`. */
   readonly draining: () => boolean;

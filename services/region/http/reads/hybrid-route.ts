@@ -18,6 +18,7 @@ import {
   parseLimit,
   parseMaxPer,
   parsePage,
+  searchParameters,
 } from '../../query/query.ts';
 import type { Scored } from '../../scored/scored.ts';
 import type { Found } from '../../search/search.ts';
@@ -26,18 +27,8 @@ import type { Reading } from './reading.ts';
 import type { SearchParts } from './search-route.ts';
 
 /** In the order in which refusals list them. The router checks `region`. */
-const fields = [
-  'query',
-  'vector',
-  'limit',
-  'cursor',
-  'filter',
-  'max_per',
-  'explain',
-  'at',
-  'region',
-  'min_position',
-] as const;
+const [query, ...others] = searchParameters;
+const fields = [query, 'vector', ...others] as const;
 type Field = (typeof fields)[number];
 
 export interface HybridParts extends SearchParts {

@@ -141,22 +141,26 @@ describe('a router dies in a handover', () => {
   });
 });
 
+/** A planned promotion of `eu-west` whose router is paused before its last step, until `wake`. */
+async function pausedBeforeCommit(cluster: CoreCluster, router: CoreRouter) {
+  let wake: (() => void) | undefined;
+  router.onStep = (step, when) => {
+    if (step !== 'await' || when !== 'after') return;
+    return new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  };
+  const promotion = router.service.promote({ region: 'eu-west', force: false });
+  await cluster.clock.until('it is paused', () => wake !== undefined);
+  return { promotion, wake: () => wake?.() };
+}
+
 describe('of commit, roll-back and resumption exactly one happens', () => {
   it('the router is paused before its last step until the old leader has resumed: no commit (schedule 15)', async () => {
     const cluster = await CoreCluster.start();
     const [slow, other] = [await cluster.router(), await cluster.router()];
     const clients = new Clients(cluster, [other]);
-    let still = false;
-    let wake = (): void => {};
-    slow.onStep = (step, when) => {
-      if (step !== 'await' || when !== 'after') return;
-      still = true;
-      return new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    };
-    const promotion = slow.service.promote({ region: 'eu-west', force: false });
-    await cluster.clock.until('it stands still', () => still);
+    const { promotion, wake } = await pausedBeforeCommit(cluster, slow);
     await cluster.clock.until(
       'the old leader resumed',
       () => 'epoch' in cluster.region('us-east').role.gate(1),
@@ -174,17 +178,7 @@ describe('of commit, roll-back and resumption exactly one happens', () => {
     const cluster = await CoreCluster.start();
     const [slow, other] = [await cluster.router(), await cluster.router()];
     const clients = new Clients(cluster, [other]);
-    let still = false;
-    let wake = (): void => {};
-    slow.onStep = (step, when) => {
-      if (step !== 'await' || when !== 'after') return;
-      still = true;
-      return new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    };
-    const promotion = slow.service.promote({ region: 'eu-west', force: false });
-    await cluster.clock.until('it stands still', () => still);
+    const { promotion, wake } = await pausedBeforeCommit(cluster, slow);
     await cluster.clock.advance(RESUME_MS - 500);
     // The old leader has just read that nothing has changed when the commit arrives.
     const { control } = cluster.region('us-east').client;
