@@ -151,7 +151,7 @@ async function resultOf(
       `${describeWorld(world.size)}: ${world.built.pairs.toLocaleString('en')} pairs.`,
       `${await describeProcesses()}: one thread writes, another reads. Feeds ask for 10 items where nothing else is said. Reads without \`region=\` go to the leader.`,
       `Longest turn: \`tidal_longest_turn_seconds\` or, where regions have none, \`nodejs_eventloop_lag_max_seconds\`, which holds the 10 ms between its samples; lag: \`tidal_lag_seconds\`; both scraped every ${SCRAPE_MS} ms. Waiting for a processor is in all of them.`,
-      'In the end every acknowledged write is applied in every region.',
+      'Of fewer than 100 writes p99 is the longest. In the end every acknowledged write is applied in every region.',
     ],
   };
 }
