@@ -52,11 +52,11 @@ export interface RegionOptions {
   /** Its own key for heartbeats; absent: failover is manual. */
   readonly alive?: Control | undefined;
   readonly schema: Schema;
-  /** Where the schema came from, for messages. */
+  /** Source of the schema, for messages. */
   readonly schemaFile: string;
   /** To every other region of the topology. */
   readonly links: readonly PeerLink[];
-  /** Regions whose origins are taken, present and former; absent: whoever opens them. */
+  /** Regions whose origins are accepted, present and former; absent: any. */
   readonly regions?: readonly string[];
   readonly intakeQueueLimit: number;
   readonly intakeQueueBytes: number;
@@ -70,28 +70,31 @@ export interface RegionOptions {
   readonly maxBodyBytes: number;
   readonly maxBodiesBytes: number;
   readonly httpLimits: HttpLimits;
-  /** The same in every region; absent or empty: the default that everybody knows. See `pages/signed-cursors.ts`. */
+  /** The same in every region; absent or empty: the public default. See `pages/signed-cursors.ts`. */
   readonly cursorSecret?: string;
-  /** A peer's snapshot is here and can take the place of the store: this region is to be stopped, merged into it, and begun on it. */
+  /**
+   * A peer's snapshot was fetched and can replace the store: the receiver stops this region, merges its store into the copy, and
+   * starts it on the copy.
+   */
   readonly onArrived: (arrived: ArrivedSnapshot) => void;
-  /** Where the vector index lives: a thread of its own, or here. */
+  /** Opens the vector index: in a thread of its own, or in this one. */
   readonly openVectors: OpenVectorWorker;
-  /** What builds filter index and text index of many items at a start; absent: they are told them one by one. */
+  /** Builds filter index and text index of many items at a start; absent: items are indexed one by one. */
   readonly openRebuild?: () => Rebuild;
   /** Monotonic ms before which no snapshot is fetched; absent: at once. */
   readonly snapshotsNotBeforeMs?: number;
   /** Runs the action in the next turn of the event loop; absent: by the clock. */
   readonly nextTurn?: (action: () => void) => void;
-  /** The process must end at once, answering nobody. */
+  /** The process must end at once, without answering. */
   readonly onFatal: (error: unknown) => void;
 }
 
 export interface Region {
   readonly app: Koa;
   start(): void;
-  /** Comes before `stop`: see `leadership/step-down.ts`. */
+  /** Called before `stop`: see `leadership/step-down.ts`. */
   readonly stepDown: StepDown;
-  /** Stops accepting, finishes what it took, closes the store. */
+  /** Stops accepting, finishes accepted writes, closes the store. */
   stop(): Promise<void>;
 }
 

@@ -1,10 +1,10 @@
 /**
  * A start that is refused because the configuration is invalid. The reason is written to standard error, the exit code is 2.
  *
- * Under a supervisor that restarts everything, whatever its exit code (`restart: unless-stopped`), that would be a silent loop.
- * With `TIDAL_HOLD_REFUSED=1` the process stays instead, on its configured address, and answers every request with 503
- * `configuration_refused` and the reason: the container is unhealthy, and a router's `/health` shows the reason. A restart reads
- * the configuration again.
+ * Under a supervisor that restarts everything, whatever its exit code (`restart: unless-stopped`), that would be a loop without a
+ * visible reason. With `TIDAL_HOLD_REFUSED=1` the process stays instead, on its configured address, and answers every request
+ * with 503 `configuration_refused` and the reason: the container is unhealthy, and a router's `/health` shows the reason. A
+ * restart reads the configuration again.
  */
 import { createServer } from 'node:http';
 import { Refusal } from '../errors/errors.ts';

@@ -45,7 +45,7 @@ export class RegionConnections<Name extends string> {
     }
   }
 
-  /** Ends what is under way. */
+  /** Ends requests in flight. */
   async close(): Promise<void> {
     await Promise.all([...Object.values<HttpPool>(this.pools), ...this.left].map((pool) => pool.destroy()));
   }

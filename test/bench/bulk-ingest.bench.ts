@@ -175,7 +175,7 @@ async function timedRound({ processes, send }: Contender, rest: Times): Promise<
   return { eventsPerSecond: (EVENTS / (sentMs - startMs)) * 1_000, spent: new Map(spent) };
 }
 
-/** That nobody was fast by losing something. */
+/** Checks that neither system was fast by losing events. */
 async function check(tidal: Tidal, redis: RedisTrio): Promise<void> {
   for (const applied of await tidal.applied()) {
     if (applied !== tidal.taken) throw new Error(`${tidal.taken} events were taken and ${applied} applied`);

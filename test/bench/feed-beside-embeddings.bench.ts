@@ -1,7 +1,7 @@
 /**
  * How long a feed takes at rest, and while embeddings arrive and enter the graph: real processes (nats-server, one region,
- * router) on this machine, the feed asked for at a steady rate through the router, each answer timed from the moment it was
- * due to be asked for.
+ * router) on this machine, the feed requested at a steady rate through the router, each answer timed from when its request was
+ * due.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -92,7 +92,7 @@ async function heldBytes(): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   for (let same = 0; same < 3; ) {
     gc();
-    // Buffers are let go a little after their owners.
+    // Buffers are released a little after their owners.
     await new Promise((resolve) => setImmediate(resolve));
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     same = heapUsed + arrayBuffers < least - 10_000 ? 0 : same + 1;

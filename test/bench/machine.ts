@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { arch, availableParallelism, cpus, loadavg, platform, totalmem } from 'node:os';
 
-/** One line. The load tells how much else was running when the benchmark began. */
+/** One line. The load shows how much else was running when the benchmark began. */
 export function describeMachine(): string {
   const model = cpus()[0]?.model.trim() || 'unknown processor';
   const memoryGiB = (totalmem() / 1024 ** 3).toFixed(1);

@@ -21,7 +21,7 @@ const mix = [
   ['hide', 0.005],
 ] as const;
 
-/** Chance of its own, fast: benchmarks draw tens of millions of numbers (mulberry32). */
+/** A fast generator: benchmarks draw tens of millions of random numbers (mulberry32). */
 export function fastRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,6 +1,6 @@
 /**
- * Small retention, frequent checkpoints: the log's beginning goes, a region killed at any moment of a pass starts from its
- * shards and replays the tail alone, and all regions still hold the same bits and every acknowledged write once.
+ * Small retention, frequent checkpoints: the log's beginning is trimmed, a region killed at any point of a checkpoint run starts
+ * from its shards and replays only the tail, and all regions still have the same bits and every acknowledged write once.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';

@@ -1,6 +1,6 @@
 /**
- * A clock is 30 days ahead: nothing is accepted under it, whoever else is alive. And where the log has an event from the
- * future all the same, what is accepted afterwards has the right time.
+ * A clock is 30 days ahead: nothing is accepted under it, whichever others are alive. And if the log has an event from the
+ * future, what is accepted afterwards has the right time.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

@@ -116,7 +116,7 @@ describe('hybrid search', function () {
 
   it('after kill -9 filters, texts and suggestions are answered as before, from indexes that threads built of many items', async () => {
     const region = 'ap-south';
-    // More metadata than is told one by one.
+    // More metadata than is indexed item by item.
     const padding = Array.from({ length: 90 }, (_, word) => `filling${word}`).join(' ');
     const many = Array.from({ length: 3_000 }, (_, index) => ({
       entity_id: 20_000 + index,

@@ -155,7 +155,7 @@ describe('jetstream', function () {
       await closes();
     });
 
-    it('after a dial that a silent server let time out', async () => {
+    it('after a dial to an unresponsive server that timed out', async () => {
       server.pause();
       const { closes } = start('early');
       await says('outage: stream at');

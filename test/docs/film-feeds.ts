@@ -1,8 +1,8 @@
 /**
- * docs/ranking/films.md: what every profile makes of the demo's films and votes, at a fixed moment and by the code that ranks.
- * The same films, signals and seed as `npm run demo`, with one difference: the films are put in the order of their release,
- * the oldest 30 days ago and the latest just now. The demo puts all of them at once, where `hot`, `new` and recency have
- * nothing to distinguish.
+ * docs/ranking/films.md: what every profile makes of the demo's films and votes, at a fixed time and by the ranking code. The
+ * same films, signals and seed as `npm run demo`, with one difference: the films are put in the order of their release, the
+ * oldest 30 days ago and the latest just now. The demo puts all of them at once, where `hot`, `new` and recency have nothing to
+ * distinguish.
  */
 import { type FilmRecord, filmOf, readFilms } from '../../deploy/demo/films.ts';
 import { playSignals } from '../../deploy/demo/play.ts';

@@ -22,7 +22,7 @@ export function rankingPlots(schema: Schema): ReadonlyMap<string, string> {
 
 type Ask = Parameters<Stage['score']>[2];
 
-/** The score of item 1 over the hours after the stage's moment. */
+/** The score of item 1 over the hours after the stage's time. */
 function overTime(stage: Stage, label: string, profile: string, hours: readonly number[], ask: Ask = {}): PlotLine {
   const points = hours.flatMap((hour): [number, number][] => {
     const score = stage.score(1, profile, ask, STAGE_MS + Math.round(hour * HOUR_MS));
@@ -122,7 +122,7 @@ function rising(schema: Schema): Plot {
   const lines = [0, 10, 100].map((pace): PlotLine => {
     const stage = new Stage(schema);
     stage.put(1);
-    // As it would happen: a region never knows more than what came before the moment it is asked for.
+    // As in production: a region only knows events before the read time.
     let counted = -30;
     const points = steps(-2, 30, 0.25).map((hour) => {
       for (; counted <= hour - 0.25; counted += 0.25) {

@@ -1,4 +1,4 @@
-/** A catalog and a ledger around one moment, to score what the documentation shows with the code that ranks. */
+/** A catalog and a ledger around one time, to score the documentation's examples with the ranking code. */
 
 import { diversityOf, presentItems, type RankedItem } from '../../services/region/http/reads/ranked-items.ts';
 import { firstPosition, takePage } from '../../services/region/pages/pages.ts';
@@ -31,7 +31,7 @@ export class Stage {
     });
   }
 
-  /** Hours before the stage's moment; negative: after it. */
+  /** Hours before the stage's time; negative: after it. */
   put(entity: number, metadata: Metadata = {}, hoursAgo = 0): void {
     this.catalog.put(entity, metadata, Math.round(STAGE_MS - hoursAgo * HOUR_MS));
   }

@@ -350,7 +350,7 @@ class Run {
     this.cluster.process(name).signal('SIGUSR2');
   }
 
-  /** Until the disk of whichever region takes them is full. They count in no sum; what is told of them is their places. */
+  /** Until the disk of the accepting region is full. They count in no sum; only their positions are checked. */
   private async writeLargeItems(region: string): Promise<void> {
     const metadata = { note: 'x'.repeat(LARGE_ITEM_CHARACTERS) };
     const names = [...this.cluster.regionNames];

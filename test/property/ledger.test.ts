@@ -60,7 +60,7 @@ function pairsOf(list: readonly LedgerEvent[]): Map<string, LedgerEvent> {
 describe('a ledger without its future', () => {
   const upToMs = START_MS + 200 * HOUR_MS + 17 * MINUTE_MS;
 
-  it('keeps every sum of all time and every count, has nothing later than the moment, and is done once', () => {
+  it('keeps every sum of all time and every count, has nothing later than the given time, and is done once', () => {
     fc.assert(
       fc.property(events, (list) => {
         const ledger = ledgerOf(list);
@@ -105,7 +105,7 @@ describe('a ledger without its future', () => {
     );
   });
 
-  it('keeps what its rings still have of before the moment where it was', () => {
+  it('keeps in its minute what the rings still have from before the given time', () => {
     const ledger = createLedger({ schema });
     const at = (hours: number, weight = 1_000): void => ledger.add(1, 'view', weight, START_MS + hours * HOUR_MS);
     for (const hours of [100, 190, 199]) at(hours);
@@ -310,7 +310,7 @@ describe('ledger properties', () => {
       }),
       {
         numRuns: 500,
-        // A moment in the hour before the oldest one kept: what came later within it is gone from the rings.
+        // A time in the hour before the oldest one kept: later events of that hour have left the rings.
         examples: [
           [
             [

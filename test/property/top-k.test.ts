@@ -1,4 +1,4 @@
-/** The best-first search answers exactly what scoring every item answers, whatever the ledger, the moment and the filter. */
+/** The best-first search answers exactly what scoring every item answers, whatever the ledger, the read time and the filter. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { drawBetween, drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
@@ -33,7 +33,7 @@ describe('top-k', () => {
     );
   });
 
-  it('looks at few of many items, also after the head of the ranking went quiet', () => {
+  it('scores few of many items, also after the head of the ranking became quiet', () => {
     const world = new RankingWorld();
     const random = seededRandom(7);
     const items = 60_000;

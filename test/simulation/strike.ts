@@ -26,7 +26,7 @@ const losses: ReadonlySet<FaultKind> = new Set<FaultKind>([
 
 export function strike(world: World, fault: FaultEvent): void {
   inflict(world, fault);
-  // A restart of the broker takes a moment, though no time.
+  // A restart of the broker takes a turn, but no virtual time.
   if (losses.has(fault.kind)) world.scheduler.after(0.001, () => world.lost());
 }
 

@@ -236,7 +236,7 @@ const aLeadersClockIsSet: Theme = (chance, { horizonMs }) => {
   return [{ atMs, kind: 'clock steps', who: regionNames[0], byMs: daysOff(chance), forMs }];
 };
 
-/** Slow ways lie between what a region asks of a peer and what it is told: meanwhile the address is given to another. */
+/** Links between a region and a peer are slow, and between request and answer the address is reassigned to another. */
 function anAddressChangesBeforeASnapshot(chance: Chance, horizonMs: number): FaultEvent[] {
   const from = chance.pick(regionNames);
   const to = chance.pick(regionNames.filter((name) => name !== from));

@@ -299,7 +299,7 @@ export class World {
 
   /**
    * A bucket that was lost is recreated from what the regions remember: no record in it is older than what every router could
-   * have been told for the last few seconds.
+   * have learnt in the last few seconds.
    */
   private checkRecord(record: Leadership): void {
     const created = this.broker.bucket?.created;

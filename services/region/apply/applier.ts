@@ -21,9 +21,9 @@ export interface ApplierOptions {
   readonly filterIndex: Pick<FilterIndex, 'put' | 'remove'>;
   readonly text: Pick<TextIndex, 'put' | 'remove'>;
   readonly vectors: VectorChanges;
-  /** Every durable copy of the writes under an idempotency key's id. */
+  /** Every durable duplicate of the writes under an idempotency key's id. */
   readonly copies: (id: string) => readonly Copy[];
-  /** Where recovery left the state. */
+  /** The position of the recovered state. */
   readonly applied: Position;
   readonly newest: Newest;
 }
@@ -128,7 +128,7 @@ class Applier implements Apply {
     }
   }
 
-  /** The log knows every durable copy, also those that are not in the state yet: they are counted in their turn. */
+  /** The log knows every durable duplicate, also those that are not in the state yet: they are counted when they are applied. */
   private countKeyed(event: KeyedSignal, place: Place): void {
     const before = this.options.copies(event.key.id).filter(({ origin, sequence }) => {
       if (origin === place.origin) return sequence < place.sequence;

@@ -24,7 +24,7 @@ export interface TrimmerOptions extends SweepOptions {
   readonly metrics: Metrics;
   readonly wal: Pick<Wal, 'origins' | 'origin' | 'trim' | 'batchBytes'>;
   readonly peers: Pick<Peers, 'views' | 'expected'>;
-  /** Where a restart would replay from. */
+  /** The checkpoint position, from which a restart would replay. */
   readonly checkpointPosition: () => Position;
   /** A region that fetches a snapshot may still ask for batches after this position; undefined: none fetches. */
   readonly needed: () => Position | undefined;

@@ -4,7 +4,7 @@ import { Refusal } from '../../../shared/errors/errors.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
 
-/** A body as it came: no field of it may be taken for what its type says. */
+/** A body before validation: no field has its declared type for certain. */
 export type Fields<T> = { readonly [K in keyof T]?: unknown };
 
 /** Resolves to the fields of a JSON object; throws a `Refusal` for anything else. `reserve` learns the length before it is read. */

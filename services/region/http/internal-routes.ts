@@ -1,4 +1,4 @@
-/** The internal API, as `shared/protocol/internal.ts` words it. */
+/** The routes of the internal API (`shared/protocol/internal.ts`). */
 import type Router from '@koa/router';
 import type { BodyBudget } from '../../../shared/http/body-budget.ts';
 import { AWAIT_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
@@ -38,7 +38,7 @@ function bulkOf({ writes, signals }: Fields<WritesRequest>): IntakeRequest['bodi
 
 function intakeRequestOf(request: Fields<WritesRequest>): IntakeRequest {
   const { epoch, atomic, durability } = request;
-  // Compared with the region's own: anything but a number would be neither lower nor higher, and pass.
+  // Compared with the region's own epoch: a value that is not a number would be neither lower nor higher, and pass.
   if (!isCount(epoch) || epoch < 1) throw invalid('epoch must be an integer from 1 to 9007199254740991');
   if (typeof atomic !== 'boolean') throw invalid('atomic must be true or false');
   if (durability !== undefined && durability !== 'stream') throw invalid('durability must be stream, or be left out');
@@ -55,10 +55,10 @@ export interface InternalParts {
   readonly role: Pick<Role, 'refresh' | 'handOver'>;
   readonly apply: Pick<Apply, 'applied' | 'reached'>;
   readonly wal: Pick<Wal, 'durable'>;
-  /** Of all bodies in memory together. */
+  /** Limit of all bodies in memory together, bytes. */
   readonly bodies: BodyBudget;
   readonly status: () => RegionStatus;
-  /** True once everything the stream holds now was handled; false after `limitMs`. */
+  /** True once everything that the stream has now was handled; false after `limitMs`. */
   readonly drain: (limitMs: number) => Promise<boolean>;
   /** A request of a router was received, with the time it is there. */
   readonly onRouterClock: (heard: RouterClock) => void;

@@ -11,7 +11,7 @@ export interface LogParts {
   readonly region: string;
   readonly wal: Pick<Wal, 'origin' | 'read'>;
   readonly partitioned: () => boolean;
-  /** Counts everything anew, at once. */
+  /** Recounts everything at once. */
   readonly digest: () => DigestReply;
   /** Keeps the digest at every position from now on, for a while. */
   readonly digests: () => DigestsReply;

@@ -31,7 +31,7 @@ export interface LeadershipRoleOptions {
   readonly peers: Peers;
   /** Why this region may not accept although it leads: not ready, schema behind, clock unsafe. */
   readonly writeBlocker: () => Refusal | undefined;
-  /** Names of the topology; a record of others is none. */
+  /** Names of the topology; a record of other regions is invalid. */
   readonly regions: readonly string[];
   /** The store failed: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -45,26 +45,26 @@ class LeadershipRole implements Role {
   private readonly options: LeadershipRoleOptions;
   private drain: (() => Promise<Position>) | undefined;
   private known: Leadership | undefined;
-  /** What is on the disk: `known`, unless the disk was too full. */
+  /** The record on the disk: `known`, unless the disk was full. */
   private stored: Leadership | undefined;
-  /** The record whose storing was reported to have found no room. */
+  /** The record that was reported as not stored for lack of space. */
   private reportedUnstored: string | undefined;
   private readonly refusals: RefusedValues;
   private readonly stall: StallWatch;
-  /** How often this process stood still, and when it noticed last, monotonic ms. */
+  /** How often this process was paused, and when the last pause was noticed, monotonic ms. */
   private stalls = 0;
   private stalledMs = Number.NEGATIVE_INFINITY;
-  /** The key was read, or stood in for, in this process and since it last stood still. */
+  /** True if the key was read or confirmed by a peer in this process since its last pause. */
   private confirmed = false;
-  /** Revision of the key when `known` was last read from it; undefined: `known` came from elsewhere. */
+  /** Revision of the key when `known` was last read from it; undefined if `known` has another source. */
   private revision: Revision | undefined;
   /** Monotonic ms since when a handover has stopped this leader. */
   private stoppedSinceMs: number | undefined;
   private refreshing: Promise<void> | undefined;
-  /** A read that begins after the one under way: everybody who asked meanwhile shares it. */
+  /** A read that begins after the one in progress: all calls made meanwhile share it. */
   private following: Promise<void> | undefined;
   private stopListening: (() => void) | undefined;
-  /** Remembers on disk first, then acts; one record at a time, so that the disk never ends on an older one. */
+  /** Stores a record on disk first, then acts; one record at a time, so that the disk never ends with an older one. */
   private readonly adopting = new Queue();
   private readonly ending = new AbortController();
   private loop: Promise<void> = Promise.resolve();
@@ -111,7 +111,7 @@ class LeadershipRole implements Role {
     const { wal, peers } = this.options;
     const own = Math.max(this.known?.epoch ?? 0, wal.credibleEpoch);
     if (own > 0) return own;
-    // A new disk knows nothing to judge by. Its peers do; the lowest of them, because a forged epoch is a high one.
+    // A new disk has no epoch to compare with. The lowest of its peers is used, because a forged epoch is a high one.
     const told = [...peers.views.values()].map(({ status }) =>
       Math.max(status.leadership?.epoch ?? 0, status.newestEpoch?.epoch ?? 0),
     );
@@ -181,7 +181,7 @@ class LeadershipRole implements Role {
 
   refresh(): Promise<void> {
     if (this.refreshing === undefined) return this.readNow();
-    // The one under way may have read before the caller's reason to ask.
+    // The read in progress may have begun before the caller's reason to read.
     this.following ??= this.refreshing.then(() => {
       this.following = undefined;
       return this.refreshing ?? this.readNow();
@@ -211,7 +211,7 @@ class LeadershipRole implements Role {
       this.confirmByPeers();
       return;
     }
-    // A change is made on a revision that was read just before, of the record that is acted on; no older one counts.
+    // A change is based on a revision that was read just before, of the record that is acted on; no older one is used.
     this.revision = undefined;
     if (entry === 'missing') return;
     const record = this.parse(KEY, entry.value);
@@ -228,7 +228,7 @@ class LeadershipRole implements Role {
     return parsed;
   }
 
-  /** It stood still: another region may lead by now, and no answer to a question of before says otherwise. */
+  /** After a pause another region may lead, and answers to earlier requests do not rule that out. */
   private doubt(stoodMs: number): void {
     const { clock, log } = this.options;
     this.stalls++;
@@ -251,7 +251,7 @@ class LeadershipRole implements Role {
     }
   }
 
-  /** The key is away: a peer that answers and knows nothing higher stands in for it. */
+  /** The key is unavailable: a peer that answers and knows nothing higher replaces it. */
   private confirmByPeers(): void {
     const { peers, log } = this.options;
     if (this.confirmed || this.known === undefined) return;
@@ -283,13 +283,13 @@ class LeadershipRole implements Role {
     }
     this.revision = from?.revision;
     if (fromKey && from.stalls === this.stalls) this.confirmed = true;
-    // What a peer remembers may have been replaced in the key; only the key says that this region leads now.
+    // A record that a peer remembers may have been replaced in the key; only the key confirms that this region leads now.
     if (!fromKey && record.leader === region) this.confirmed = false;
   }
 
   /**
-   * On a full disk the record is acted on all the same: whatever it says, this region then accepts in no epoch that its disk
-   * does not name it the leader of (`gate`), and after a restart in none before it has read the key.
+   * On a full disk the record is still acted on: whatever it says, this region accepts only in an epoch of which its disk names
+   * it the leader (`gate`), and after a restart only after it has read the key.
    */
   private async remember(record: Leadership): Promise<void> {
     const { wal, log, onFatal, region } = this.options;
@@ -308,7 +308,7 @@ class LeadershipRole implements Role {
     }
   }
 
-  /** A handover stops this leader from now on, or from when it saw it first; after a restart, from the start. */
+  /** A handover stops this leader from the time it was first seen; after a restart, from the start. */
   private noteHandover(before: Leadership | undefined): void {
     const { clock, region } = this.options;
     const handover = this.known?.leader === region ? this.known.handover : undefined;
@@ -350,7 +350,7 @@ class LeadershipRole implements Role {
   }
 }
 
-/** A reading of the key: its revision, and how often the process had stood still when it began. */
+/** A read of the key: its revision, and how often the process had been paused when it began. */
 interface KeyReading {
   readonly revision: Revision;
   readonly stalls: number;

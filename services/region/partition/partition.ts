@@ -1,12 +1,12 @@
 /**
- * The partition switch: a drill switches this region off from stream and peers. A flag on its own disk, so that it holds over a restart
- * and without NATS, with the moment at which it ends by itself, where one was asked for.
+ * The partition switch: a drill isolates this region from stream and peers. The switch is a flag on the region's own disk, so
+ * that it survives a restart and works without NATS, with the deadline at which it ends by itself, if one was given.
  *
- * Order of effects: the flag is flushed, then acted on. Switches run one after another: a heal that comes while a partition is
- * being stored heals it. The last request decides: a partition without a deadline takes away the deadline of one before.
+ * Order of effects: the flag is flushed, then acted on. Switches run one after another: a heal that is requested while a
+ * partition is being stored heals it. The last request decides: a partition without a deadline removes an earlier deadline.
  *
- * Time: within one process the deadline is a duration, so that a stepped wall clock neither ends a partition early nor keeps it;
- * after a restart what is left is read off the wall clock, and is never more than the longest deadline.
+ * Time: within one process the deadline is a duration, so that a stepped wall clock neither ends a partition early nor prolongs
+ * it; after a restart the rest is computed from the wall clock, and is never more than the longest deadline.
  *
  * What a crash leaves: the flag as it was flushed last, with its deadline.
  */
@@ -19,7 +19,7 @@ import { Queue } from '../queue/queue.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Wal } from '../wal/wal.ts';
 
-/** A heal that a full disk does not let be stored is tried again after this long. */
+/** Wait before a heal that a full disk did not store is tried again. */
 const RETRY_MS = 5_000;
 
 export interface PartitionSwitchOptions {
@@ -33,15 +33,15 @@ export interface PartitionSwitchOptions {
 
 export interface PartitionSwitch {
   readonly partitioned: boolean;
-  /** False from the moment on that a partition begins to be stored: what is appended later is not taken. */
+  /** False as soon as a partition begins to be stored: batches received later are not appended. */
   readonly receives: boolean;
   /** When the partition ends by itself, epoch ms; undefined: when it is healed. */
   readonly healAtMs: number | undefined;
   /** Switches what a partition isolates; runs after the flag is stored, and before `set` resolves. */
   onSwitched(listener: (partitioned: boolean) => Promise<void>): void;
-  /** Takes up the deadline that was stored before a restart. */
+  /** Resumes the deadline that was stored before a restart. */
   start(): void;
-  /** Cuts off, for at most `healAfterMs` where it is given, or heals. Idempotent. */
+  /** Partitions, for at most `healAfterMs` if it is given, or heals. Idempotent. */
   set(partitioned: boolean, healAfterMs?: number): Promise<void>;
   stop(): Promise<void>;
 }
@@ -59,7 +59,7 @@ class StoredPartition implements PartitionSwitch {
   private timer: Timer | undefined;
   private readonly listeners: ((partitioned: boolean) => Promise<void>)[] = [];
   private stopping = false;
-  /** A partition is being stored. */
+  /** True while a partition is being stored. */
   private partitioning = false;
   private readonly switching = new Queue();
 
@@ -117,7 +117,7 @@ class StoredPartition implements PartitionSwitch {
     const before = this.value;
     const next = !partitioned ? false : healAfterMs === undefined ? true : { healAtMs: clock.nowMs() + healAfterMs };
     if (before === next) return;
-    // What is taken from now on would come after the mark in the log.
+    // Batches accepted from now on would follow the mark in the log.
     this.partitioning = partitioned;
     try {
       await wal.storeMark('cut', next);
@@ -140,7 +140,7 @@ class StoredPartition implements PartitionSwitch {
     if (this.stopping) return;
     const due = this.value;
     const heal = async (): Promise<void> => {
-      // Another request came first: its deadline, if it has one, is another timer's.
+      // Another request was first: its deadline, if it has one, has another timer.
       if (this.value !== due || this.stopping) return;
       this.options.log.info('partition expired, healing');
       await this.setNow(false, undefined);

@@ -40,7 +40,7 @@ export interface Scorer {
   readonly ties?: Ties;
   /** The parts of the item's score, in formula order; their `part`s add up to the score within rounding. */
   explain(entity: number, createdMs: number): readonly ScorePart[];
-  /** What every item without a signal scores; absent where that depends on the item. */
+  /** The score of every item without signals; absent if it depends on the item. */
   readonly quiet?: number;
   /**
    * Whether an item may score −Infinity. If false, every item of a selection is ranked and the total is known; if true, the total

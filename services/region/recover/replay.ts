@@ -23,7 +23,7 @@ const READ_BYTES = 4 * 1024 * 1024;
 export interface ReplayOptions {
   readonly wal: Wal;
   readonly ledger: Ledger;
-  /** What each shard contains. */
+  /** The position that each shard contains. */
   readonly shards: readonly Position[];
   /** Called after each read, with its number of events. */
   readonly onRead: (events: number) => void;

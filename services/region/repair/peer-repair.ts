@@ -14,15 +14,17 @@ import type { Wal } from '../wal/wal.ts';
 import type { AwaitedSnapshots, Repair } from './repair.ts';
 
 /**
- * How long an origin may stand still behind a peer before it is fetched. What a healthy stream brings within this time
- * is left to the stream, so that a busy leader is not asked twice for everything.
+ * How long an origin may lag behind a peer without progress before it is fetched. Batches that a healthy stream delivers within
+ * this time are left to the stream, so that a busy leader does not send everything twice.
  */
 const PATIENCE_MS = 2_000;
-/** Answers of one origin in a row: then it is the next one's turn, and the reports that came meanwhile are looked at. */
+/** Answers of one origin in a row; then the next origin has its turn, and new reports are considered. */
 const TURN_ANSWERS = 4;
-/** What a peer has trimmed is asked for again after this long: then it may hold another store. */
+/** Wait before a batch that a peer has trimmed is requested again: it may have another store by then. */
 const TRIMMED_AGAIN_MS = 30_000;
-/** What was refused of every holder is asked for again after this long: a peer may have been upgraded, or have another disk. */
+/**
+ * Wait before a batch that was refused from every peer is requested again: a peer may have been upgraded, or have another disk.
+ */
 const REFUSED_AGAIN_MS = 10_000;
 
 export interface PeerRepairOptions {
@@ -45,7 +47,7 @@ export function createPeerRepair(options: PeerRepairOptions): Repair {
   return new PeerRepair(options);
 }
 
-/** Since when an origin has been behind, and where it stood then. */
+/** Since when an origin has been behind, and its sequence then. */
 interface Behind {
   readonly sinceMs: number;
   readonly sequence: number;
@@ -62,11 +64,11 @@ class PeerRepair implements Repair {
   private snapshots: AwaitedSnapshots | undefined;
   private readonly wake: Condition;
   private readonly behind = new Map<string, Behind>();
-  /** Origins to be fetched, in the order of their turns, with whoever holds more of them. */
+  /** Origins to be fetched, in order of their turns, with the peers that hold more of them. */
   private readonly turns = new Map<string, readonly Holder[]>();
-  /** By origin and peer: where the origin stood when the peer had trimmed what comes next, and when to ask again. */
+  /** By origin and peer: the sequence after which the peer had trimmed, and when to ask again. */
   private readonly trimmed = new Map<string, { readonly sequence: number; readonly againMs: number }>();
-  /** By origin of which no holder had anything that could be taken: when that was, monotonic ms. */
+  /** By origin of which no peer had an acceptable batch: when that was, monotonic ms. */
   private readonly refusedMs = new Map<string, number>();
   private enabled: boolean;
   private stopping = false;
@@ -141,7 +143,7 @@ class PeerRepair implements Repair {
     }
   }
 
-  /** Fetches some of the origin; answers who may have more of it. */
+  /** Fetches some of the origin; returns the peers that may have more of it. */
   private async turn(origin: string, holders: readonly Holder[]): Promise<readonly Holder[] | undefined> {
     const { log, wal, clock, ingest } = this.options;
     let doubt: Stopped | undefined;
@@ -153,7 +155,7 @@ class PeerRepair implements Repair {
       if (last <= sequence || gone) continue;
       this.trimmed.delete(name);
       try {
-        // It may have taken more since its report: it is asked until it has nothing.
+        // It may have received more since its report: it is asked until it has nothing.
         const outcome = await this.fetch(origin, link);
         if (outcome === 'more') return [{ link, last: Number.MAX_SAFE_INTEGER }];
         if (outcome !== 'nothing') doubt = outcome;
@@ -167,7 +169,7 @@ class PeerRepair implements Repair {
           this.snapshots?.trimmedAt(link.region, origin);
         }
         const fields = { origin, peer: link.region, error: messageOf(error) };
-        // Of thousands of origins that were trimmed the snapshot that is fetched then tells in one line.
+        // Thousands of origins may be trimmed: the snapshot fetch that follows logs one line for all.
         if (isTrimmed) log.debug('repair from peer failed', fields);
         else log.warn('repair from peer failed', fields);
       }
@@ -179,7 +181,7 @@ class PeerRepair implements Repair {
     return undefined;
   }
 
-  /** Origins reachable peers hold more of, each with those peers, the one that holds most first. */
+  /** Origins of which reachable peers hold more, each with those peers, the one that holds most first. */
   private wanted(urgent: boolean): Map<string, readonly Holder[]> {
     const { wal, peers, links, clock } = this.options;
     const ahead = new Map<string, Holder[]>();
@@ -212,8 +214,8 @@ class PeerRepair implements Repair {
   }
 
   /**
-   * An origin stays stopped while a peer holds more of it. Where its own region answers and no peer does, what was refused is in
-   * no log: what published it is no region.
+   * An origin stays stopped while a peer holds more of it. If its own region answers and no peer holds more, the refused batch is
+   * in no log: it was not published by a region.
    */
   private review(ahead: ReadonlyMap<string, unknown>, now: number): void {
     const { ingest, peers, region } = this.options;
@@ -225,13 +227,15 @@ class PeerRepair implements Repair {
       const home = regionOf(origin);
       const isHomeHeard = home === region || peers.views.get(home)?.reachable === true;
       const sinceMs = this.refusedMs.get(origin);
-      // Reports from before the refusal say nothing of it.
+      // Reports from before the refusal do not count.
       if (sinceMs === undefined) this.refusedMs.set(origin, now);
       else if (isHomeHeard && now - sinceMs >= PATIENCE_MS) ingest.release(origin);
     }
   }
 
-  /** Takes a turn's answers of the origin from this peer; answers whether it may have more, or why its next batch was refused. */
+  /**
+   * Fetches one turn's answers of the origin from this peer; returns whether it may have more, or why its next batch was refused.
+   */
   private async fetch(origin: string, link: PeerLink): Promise<'more' | 'nothing' | Stopped> {
     const { wal, ingest, log, onFatal } = this.options;
     const start = sequenceOf(wal.durable, origin);
@@ -241,7 +245,7 @@ class PeerRepair implements Repair {
       if (this.stopping || !this.enabled) break;
       const before = sequenceOf(wal.durable, origin);
       const bytes = await link.log(origin, before + 1);
-      // Cut off or stopped while the peer answered: what it sent is not taken any more.
+      // Partitioned or stopped while the peer answered: its answer is discarded.
       if (bytes.length === 0 || this.stopping || !this.enabled) break;
       const batches = this.decode(bytes, origin, link.region);
       if (!Array.isArray(batches)) {
@@ -261,7 +265,7 @@ class PeerRepair implements Repair {
     return outcome;
   }
 
-  /** The batches of the origin that was asked for, up to the first that cannot be read; where that is the first, why. */
+  /** The batches of the requested origin, up to the first unreadable one; if that is the first of all, the reason. */
   private decode(bytes: Uint8Array, origin: string, peer: string): Batch[] | Stopped {
     const batches: Batch[] = [];
     try {
@@ -274,7 +278,7 @@ class PeerRepair implements Repair {
       const later = error instanceof UnknownFormat;
       if (!later && !(error instanceof DamagedBatch)) throw error;
       if (batches.length > 0) return batches;
-      // It may have been damaged on the way, or on that peer's disk alone.
+      // It may have been damaged in transit, or on that peer's disk alone.
       const isWhole = later || error instanceof InvalidBatch;
       const detail = `${peer} serves of ${origin}: ${error.message}`;
       this.options.ingest.refuse({ origin, reason: later ? 'later_version' : 'damaged', detail });

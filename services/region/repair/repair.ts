@@ -9,9 +9,9 @@
 
 /** Snapshots that may bring what repair would fetch. */
 export interface AwaitedSnapshots {
-  /** Nothing is fetched while a snapshot is awaited that has it all. */
+  /** While true nothing is fetched, because a snapshot with everything is awaited. */
   readonly holdsRepair: boolean;
-  /** The peer holds more of the origin, but not what comes next here any more. */
+  /** The peer holds more of the origin, but has trimmed the next batch. */
   trimmedAt(peer: string, origin: string): void;
 }
 

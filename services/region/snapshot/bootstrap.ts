@@ -2,8 +2,8 @@
  * Fetches a snapshot: decides when and from which peer, and transfers it. See `snapshot.ts`.
  *
  *     waiting ──empty at the start, a peer has events──────────────► fetching ──checked──► handed over: this part is done
- *        ▲     or what an origin lacks is kept by nobody reachable      │
- *        └────────────────────────── nobody could serve it ◄────────────┘   (empty: repair goes on by log; else again later)
+ *        ▲     or what an origin lacks is kept by no reachable peer    │
+ *        └──────────────────────── no peer could serve it ◄────────────┘   (empty: repair continues by log; else again later)
  *
  * A transfer continues where it ended: after a lost connection, and after a restart of either side while the peer still serves
  * that copy. Before it is passed on, the file is verified (SHA-256), then opened, then all its contents are checked

@@ -12,7 +12,7 @@ import type { Wal } from '../wal/wal.ts';
 import { type ContentRules, checkContents, checkRecords } from './check-contents.ts';
 
 const READ_BYTES = 1024 * 1024;
-/** Others get a turn at least this often. */
+/** Other work gets a turn at least this often. */
 const TURN_MS = 10;
 
 export interface CheckedLog {

@@ -61,7 +61,7 @@ export interface ReplicationOptions {
     readonly readiness: Readiness;
     readonly clockCheck: ClockCheck;
   }) => Refusal | undefined;
-  /** Why no writes under new keys are taken now; absent: there is no limit. */
+  /** Why no writes under new keys are accepted now; absent: there is no limit. */
   readonly keyRefusal?: (() => Refusal | undefined) | undefined;
   /** Absent: there is no limit. */
   readonly stateLimit?: StateLimit | undefined;
@@ -144,7 +144,7 @@ export function assembleReplication(options: ReplicationOptions): Replication {
   // Ports that are bound late, because the parts on both sides need each other.
   role.onHandover(() => intake.drain());
   apply.onApplied(({ origin }) => {
-    // An own origin may also return from a peer: it is this region's to ship all the same.
+    // An own origin may also be fetched from a peer: this region ships it nevertheless.
     if (regionOf(origin) === region) ship.notify(origin);
   });
   partition.onSwitched(async (partitioned) => {

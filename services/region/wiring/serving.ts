@@ -107,7 +107,7 @@ export function assembleServing(options: ServingOptions): Koa {
         retireDisk: (id: string) => disks.retire(id),
         async setAside(range: Parameters<typeof setAside>[1]) {
           await setAside(wal, range, apply.applied);
-          // What was refused for it may be taken now.
+          // Batches that were refused for this reason may be acceptable now.
           ingest.release(range.origin);
           repair.nudge();
         },

@@ -1,4 +1,4 @@
-/** Upkeep: what keeps disk, log and stream in order while writes go on; and snapshots, given and fetched. */
+/** Upkeep: what keeps disk, log and stream in order while writes continue; and snapshots, served and fetched. */
 import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
 import type { Stages } from '../../../shared/kernel/parts.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -31,7 +31,7 @@ export interface UpkeepOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly schema: Schema;
-  /** Where the schema came from, for messages. */
+  /** Source of the schema, for messages. */
   readonly schemaFile: string;
   readonly wal: Wal;
   readonly home: Pick<StoreHome, 'copy' | 'incoming'>;
@@ -43,7 +43,7 @@ export interface UpkeepOptions {
   readonly logRetentionBytes: number;
   readonly checkpointEvents: number;
   readonly checkpointIntervalMs: number;
-  /** This region started empty, and no snapshot was installed since. */
+  /** True if this region started empty, and no snapshot was installed since. */
   readonly startedEmpty: boolean;
   /** Monotonic ms before which no snapshot is fetched. */
   readonly snapshotsNotBeforeMs: number;

@@ -79,7 +79,7 @@ export class Tidal {
     return accepted;
   }
 
-  /** One origin: nobody else is ever promoted here. */
+  /** One origin: no other region is ever promoted here. */
   private async everywhere(answers: readonly Accepted[]): Promise<void> {
     const sequence = (position: string): number => Number(position.slice(position.lastIndexOf(':') + 1));
     const furthest = answers.reduce((a, b) => (sequence(b.position) > sequence(a.position) ? b : a)).position;

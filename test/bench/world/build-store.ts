@@ -56,7 +56,7 @@ let first = 1;
 let chain = NO_PREDECESSOR;
 let waiting: Event[] = [];
 
-/** Cuts batches out of what waits, appends and applies them. */
+/** Builds batches from the waiting events, appends and applies them. */
 async function write(all: boolean): Promise<void> {
   let at = 0;
   while (at < waiting.length) {

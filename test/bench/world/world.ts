@@ -43,8 +43,8 @@ export function embeddedItem(index: number, size: WorldSize): number {
 }
 
 /**
- * The formula of this profile is best where an item was seen least: nothing bounds it from above but the items that nobody
- * has seen, and those the gate takes away. Its feed has to look at everything.
+ * The formula of this profile is highest for items with the fewest views: only items without views would bound it, and the gate
+ * removes those. Its feed has to score everything.
  */
 export const BOUNDLESS = 'least_seen';
 const boundless = `

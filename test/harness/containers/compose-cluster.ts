@@ -63,7 +63,8 @@ export class ComposeCluster {
   }
 
   async down(): Promise<void> {
-    // Its data goes too, so nobody is asked to end in order. A frozen container takes no signal; these fail where there is none.
+    // Its data is removed too, so no orderly stop is needed. A frozen container receives no signal; these fail without a
+    // container.
     for (const command of ['unpause', 'kill']) await dockerEnded(['compose', '--project-name', this.project, command]);
     await this.environmentUp?.down({ removeVolumes: true, timeout: 20_000 });
     this.environmentUp = undefined;
@@ -103,7 +104,7 @@ export class ComposeCluster {
     await docker(['unpause', this.container(service)]);
   }
 
-  /** From the network between the services: packets vanish, nobody is told, and the service's name is unknown. */
+  /** Disconnects it from the network between the services: packets vanish silently, and the service's name is unknown. */
   async disconnect(service: ComposeService): Promise<void> {
     await docker(['network', 'disconnect', this.innerNetwork, this.container(service)]);
   }

@@ -78,7 +78,7 @@ interface SetUp {
   readonly startLimitMs: number | undefined;
 }
 
-/** Writes what the process is told of the others and answers the flags that say so; with wires, each one dials its own. */
+/** Writes the process's files about the others and returns the flags for them; with wires, each one dials its own. */
 async function surroundings(setUp: SetUp, from: string): Promise<string[]> {
   const { directory, topology, leader, natsPort, regionUrls, network } = setUp;
   const port = (to: string, target: number): Promise<number> | number => network?.lay(from, to, target) ?? target;

@@ -9,7 +9,7 @@ import { eventually } from '../kernel/eventually.ts';
 import { watchChild } from './children-watch.ts';
 import { natsBinary } from './nats-binary.ts';
 
-/** A loopback port that was free a moment ago. */
+/** A loopback port that was free just now. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -80,12 +80,12 @@ export class NatsServer {
     return join(this.directory, 'backup');
   }
 
-  /** SIGKILL; resolves when the process is gone. */
+  /** SIGKILL; resolves when the process has ended. */
   kill(): Promise<void> {
     return this.end('SIGKILL');
   }
 
-  /** Returns once the process has really stopped: a signal takes effect a moment after it was sent. */
+  /** Returns once the process has really stopped: a signal takes effect shortly after it was sent. */
   pause(): void {
     this.child?.kill('SIGSTOP');
     const stat = `/proc/${this.child?.pid}/stat`;

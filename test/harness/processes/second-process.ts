@@ -1,6 +1,6 @@
 /**
  * A second process on a store on LMDB: `node second-process.js <directory>`, which receives over its pipe what to write. It opens
- * the environment without asking whether somebody else has it open, as two processes do that start at the same time.
+ * the environment without checking whether another process has it open, as two processes do that start at the same time.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -2,7 +2,7 @@
 import type { Rebuild, Rebuilt } from '../../../services/region/rebuild/rebuild.ts';
 import type { MetadataPage } from '../../../services/region/state/catalog/catalog.ts';
 
-/** One that hands over nothing before it is let go, or is gone then. */
+/** A rebuild that transfers nothing before it is released, or then dies. */
 export class HeldRebuild implements Rebuild {
   private readonly rebuild: Rebuild;
   private release!: () => void;

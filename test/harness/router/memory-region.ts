@@ -72,7 +72,7 @@ export class MemoryRegion implements RegionLink {
   isCut = false;
   /** It is about to stop. */
   draining = false;
-  /** Of the last cut that named one. */
+  /** Of the last partition request that gave one. */
   healAtMs: number | undefined;
   schemaHash = '0';
   signals: readonly string[] = ['view'];

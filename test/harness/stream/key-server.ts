@@ -48,7 +48,7 @@ function answer(broker: MemoryBroker, what: string, body: unknown): Answer {
 
 function store(broker: MemoryBroker, name: string, payload: Uint8Array, expectedLast: number): Answer {
   const { bucket } = broker;
-  // Nobody listens to the subject of a stream that is not there.
+  // The subject of a missing stream has no listener.
   if (bucket === undefined) throw new Fault('stream_unavailable', 'no responders');
   if ((bucket.entries.get(name)?.sequence ?? 0) !== expectedLast) return failure(errorCodes.wrongLastSequence);
   const text = Buffer.from(payload).toString();

@@ -55,7 +55,7 @@ export class MemoryClient {
     queueMicrotask(() => this.connectNow());
   }
 
-  /** Cuts the wire between this client and the broker. */
+  /** Breaks the link between this client and the broker. */
   disconnect(): void {
     this.linkUp = false;
     this.lose('the wire was cut');

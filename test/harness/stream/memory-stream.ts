@@ -36,7 +36,7 @@ export interface BucketState {
   last: number;
 }
 
-/** The way between a client and the server, where it takes time and may be cut: in a simulation. */
+/** The way between a client and the server, if it takes time and may be broken: in a simulation. */
 export interface Wire {
   /** When what is sent now arrives, ms from now; undefined: it does not. Nothing overtakes what was sent before it. */
   toServer(client: string): number | undefined;
@@ -243,7 +243,7 @@ export class MemoryBroker {
       this.waiting.push(() => {
         timer.cancel();
         forget();
-        // Settles a promise that may have failed already: the work is done all the same.
+        // Settles a promise that may have failed already: the work is still done.
         try {
           resolve(work());
         } catch (error) {
@@ -286,7 +286,7 @@ export class MemoryBroker {
     });
   }
 
-  /** What was sent arrives even if its sender is gone by then, unless the server is another one. */
+  /** A message arrives even if its sender has ended by then, unless the server is another one. */
   private carry(client: MemoryClient, arrive: () => void): void {
     const delayMs = this.wire?.toServer(client.name);
     if (delayMs === undefined) return;

@@ -109,7 +109,7 @@ export function streamContract(name: string, start: () => Promise<Broker>): void
         assert.ok(client.stream.messageLimitBytes >= 512 * 1024, String(client.stream.messageLimitBytes));
       });
 
-      it('reconnects each time the server returns, and tells its listeners every change', async () => {
+      it('reconnects each time the server returns, and notifies its listeners of every change', async () => {
         const { stream } = await open();
         const seen: boolean[] = [];
         const remove = stream.onConnection((state) => seen.push(state));

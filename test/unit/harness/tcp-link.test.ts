@@ -71,7 +71,7 @@ describe('a wire that fails', () => {
     await eventually('all of it went on', () => heard.text === 'ONETWO' && other.heard.text === '!');
   });
 
-  it('cut it resets, and refuses until it is healed', async () => {
+  it('broken it resets, and refuses until it is healed', async () => {
     const { heard } = await dial();
     await link.cut();
     await eventually('reset', () => heard.ended === 'ECONNRESET');

@@ -1,4 +1,7 @@
-/** One word for one thing: the words that docs/glossary.md does not use are in no log message, error, metric help, file name or export. */
+/**
+ * One word for one thing: the words that docs/glossary.md does not use are in no log message, error, metric help, file name
+ * or export, and neither they nor vague words for agents and states are in comments and titles of tests.
+ */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -8,6 +11,37 @@ import { problems } from '../../../shared/errors/errors.ts';
 const exceptions: readonly (readonly [where: string, text: string])[] = [
   // A logger that writes nothing.
   ['shared/observe/log.ts', 'silent log'],
+  // Fields of a table.
+  ['test/bench/bench.ts', 'Cells in the order of'],
+  ['test/bench/contents.ts', 'The cell in the first row'],
+  ['test/bench/contents.ts', 'The cell of the row'],
+  ['test/unit/project/bench-pages.test.ts', 'a bar in a cell'],
+  ['test/unit/project/bench-pages.test.ts', 'a row with a cell too few'],
+  // The name of the file.
+  ['test/unit/project/rooms.test.ts', 'rooms'],
+];
+
+/** Words of the glossary's last column that have another meaning in comments: of a vector, of a number, of a promise. */
+const otherMeanings = ['neighbour', 'floor', 'settle'];
+
+/** What a comment or a title says better in the field's words: a part is *it*, and a state has a name. */
+const vague = [
+  'whoever',
+  'somebody',
+  'nobody',
+  'anybody',
+  'everybody',
+  'st(?:ands?|ood|anding) still',
+  '(?:is|are|was|were) gone',
+  '(?:made|built|written) anew',
+  'put back',
+  'lets? go',
+  '(?:go|goes|went|going) on',
+  '(?:come|comes|came) back',
+  'all the same',
+  'signs? of life',
+  'rooms?',
+  'chance',
 ];
 
 interface Found {
@@ -25,8 +59,10 @@ function refusedWords(): string[] {
     .filter((word) => word !== '');
 }
 
-function sources(): (readonly [file: string, text: string])[] {
-  return ['services', 'shared', 'deploy'].flatMap((folder) =>
+const product = ['services', 'shared', 'deploy'];
+
+function sources(folders = product): (readonly [file: string, text: string])[] {
+  return folders.flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
       .map((file) => [join(folder, file), readFileSync(join(folder, file), 'utf8')] as const),
@@ -66,11 +102,37 @@ function exportsOf(): Found[] {
   );
 }
 
+/** Comments, without code and links in them, each line break a space. */
+function comments(): Found[] {
+  return sources([...product, 'test']).flatMap(([where, source]) =>
+    [...source.matchAll(/\/\*[\s\S]*?\*\/|(?:^|[\s;{(,])\/\/ .*(?:\n\s*\/\/ .*)*/gm)].map(([text]) => ({
+      where,
+      text: text
+        .replace(/\n\s*(?:\*|\/\/)/g, ' ')
+        .replace(/`[^`]*`|\{@link [^}]*\}/g, '')
+        .replace(/\s+/g, ' '),
+    })),
+  );
+}
+
+function titles(): Found[] {
+  return sources(['test']).flatMap(([where, source]) =>
+    [...source.matchAll(/\b(?:it|describe)(?:\.\w+)?\(\s*(['"`])((?:(?!\1)[^\\]|\\.)*)\1/g)].map(([, , text]) => ({
+      where,
+      text: text!.replace(/\$\{[^}]*\}/g, ' '),
+    })),
+  );
+}
+
 function wordsOf(name: string): string {
   return name
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .replace(/[_.-]/g, ' ')
     .toLowerCase();
+}
+
+function refusal(words: readonly string[]): RegExp {
+  return new RegExp(`\\b(?:${words.join('|')})(?:s|es|ed|d|ing)?\\b`, 'i');
 }
 
 const texts: Readonly<Record<string, () => Found[]>> = {
@@ -83,21 +145,24 @@ const texts: Readonly<Record<string, () => Found[]>> = {
   'exported identifiers': exportsOf,
 };
 
+const prose: Readonly<Record<string, () => Found[]>> = { comments, 'titles of tests': titles };
+
 describe('vocabulary', () => {
   const words = refusedWords();
-  const refused = new RegExp(`\\b(?:${words.join('|')})(?:s|es|ed|d|ing)?\\b`, 'i');
+  const refused = refusal(words);
+  const refusedInProse = refusal([...words.filter((word) => !otherMeanings.includes(word)), ...vague]);
   const used = new Set<string>();
 
   it('the glossary names words that are not used', () => {
     assert.ok(words.length > 10, words.join(', '));
   });
 
-  for (const [what, find] of Object.entries(texts)) {
+  for (const [what, find] of Object.entries({ ...texts, ...prose })) {
     it(`${what} use the glossary’s words`, () => {
       const found = find();
       assert.ok(found.length > 30, `${found.length} were found`);
       const wrong = found.filter(({ where, text }) => {
-        if (!refused.test(text)) return false;
+        if (!(what in prose ? refusedInProse : refused).test(text)) return false;
         const exception = exceptions.find(([file, part]) => file === where && text.includes(part));
         if (exception !== undefined) used.add(exception.join(' '));
         return exception === undefined;

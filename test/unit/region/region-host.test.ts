@@ -20,7 +20,7 @@ import { MemoryStoreHome } from '../../harness/region/store/memory-store-home.ts
 import type { MemoryClient } from '../../harness/stream/memory-client.ts';
 import { MemoryBroker } from '../../harness/stream/memory-stream.ts';
 
-/** Of a region that is not there: nobody ships it, so nothing but a peer has it. */
+/** Of a region that is down: it is not shipped, so only a peer has it. */
 const x = 'ap-south@aaaaaaaaaa';
 const y = 'eu-west@bbbbbbbbbb';
 const both = `${x}:150,${y}:15`;
@@ -188,7 +188,7 @@ describe('region host', () => {
     const [a, b] = [await freePort(), await freePort()];
     const xs = viewChain(x, 30);
     await start('us-east', a, await homeWith(xs), { 'eu-west': b });
-    // As after a kill on the way from nothing: a part of the others' log, and a tail nobody else has.
+    // As after a kill during the first catch-up: a part of the others' log, and a tail that no other region has.
     const home = await homeWith(xs.slice(0, 4), viewChain(y, 3));
     await openLog({ store: home.store }).storeMark('catching_up', true);
     await openLog({ store: home.store }).storeMark('region', 'eu-west');

@@ -32,7 +32,7 @@ const fields = [query, 'vector', ...others] as const;
 type Field = (typeof fields)[number];
 
 export interface HybridParts extends SearchParts {
-  /** Of all bodies in memory together. */
+  /** Limit of all bodies in memory together, bytes. */
   readonly bodies: BodyBudget;
   readonly maxBodyBytes: number;
 }

@@ -1,4 +1,4 @@
-/** Ranked items as every list of them answers: feeds, text hits, fused results. */
+/** Ranked items as every list returns them: feeds, text results, fused results. */
 
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import { type Filter, textsOf } from '../../filter/filter.ts';
@@ -29,23 +29,23 @@ export interface RankedItem {
   readonly score: number;
   readonly metadata: Metadata;
   readonly signals: SignalSummary;
-  /** Where the query asks for it. */
+  /** Present if the query asks for it. */
   readonly explain?: readonly ScorePart[];
 }
 
 export interface Presented {
   readonly from: PagePosition;
   readonly readTime: ReadTime;
-  /** What a score is made of; absent: nobody asks. */
+  /** The parts of a score; absent if the query does not ask for them. */
   readonly explain?: (scored: Scored) => readonly ScorePart[];
 }
 
-/** Items and their frames of a page, as JSON. A page is at least one item, which has a limit of its own. */
+/** Limit of the items of a page, as JSON. A page has at least one item, which has a limit of its own. */
 export const PAGE_LIMIT_BYTES = 4 * 1024 * 1024;
-/** Of an item beside its metadata: sums of its signals, and what its score is made of. */
+/** Bytes of an item in addition to its metadata: sums of its signals, and the parts of its score. */
 const FRAME_BYTES = 2 * 1024;
 
-/** A page of at most {@link PAGE_LIMIT_BYTES}: a shorter one where its items are large; the next one goes on where it ends. */
+/** A page of at most {@link PAGE_LIMIT_BYTES}: shorter if its items are large; the next one continues after it. */
 export function takeBoundedPage({ catalog }: Pick<ListParts, 'catalog'>, ranking: Ranking, options: PageOptions): Page {
   const page = takePage(ranking, options);
   let bytes = 0;
@@ -72,7 +72,7 @@ export function presentItems(
   }));
 }
 
-/** `max_per` over the catalog's metadata. `rankingOf`: what is ranked, of any selection; absent where that costs too much. */
+/** `max_per` over the catalog's metadata. `rankingOf`: the ranking of any selection; absent if that costs too much. */
 export function diversityOf(
   { catalog, filterIndex }: Pick<ListParts, 'catalog' | 'filterIndex'>,
   maxPer: MaxPer | undefined,

@@ -11,7 +11,7 @@ import type { Catalog } from '../../state/catalog/catalog.ts';
 /** How many reads may wait for a position: each counts as a request in progress. */
 const POSITION_WAITS_LIMIT = 500;
 
-/** What every read answers besides its result. */
+/** Fields that every read returns in addition to its result. */
 export interface ReadContext {
   readonly region: string;
   readonly position: string;
@@ -25,7 +25,7 @@ export interface ReadingParts {
   readonly apply: Pick<Apply, 'applied' | 'waiting' | 'reached'>;
   readonly catalog: Pick<Catalog, 'size'>;
   readonly rank: Pick<Rank, 'past'>;
-  /** Events the leader has and this region lacks, as last heard; undefined while the leader was never heard. */
+  /** Events of the leader that this region lacks, as last reported; undefined before the leader's first report. */
   readonly lagEvents: () => number | undefined;
   readonly ready: () => boolean;
   /** How far filters and search know the items: for a while after a start with many, not all. */

@@ -1,4 +1,4 @@
-/** The public reads, answered by this region about itself. */
+/** The public reads, answered from this region's state. */
 import type Router from '@koa/router';
 import { addFeedRoute, type FeedParts } from './feed-route.ts';
 import { addHybridRoute, type HybridParts } from './hybrid-route.ts';

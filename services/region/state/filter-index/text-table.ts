@@ -54,7 +54,7 @@ export class TextTable {
     this.parts = image.parts.map((part) => part && partOf(part));
   }
 
-  /** With `become` of each set in its place. */
+  /** Replaces each set by `become` of it. */
   image(become: (set: MemberSet) => MemberSet): TextTableImage {
     const parts = this.parts.map((part) => {
       if (part === undefined) return undefined;

@@ -29,7 +29,7 @@ export function createVectorMeters(
   gauge('tidal_vectors_in_graph', 'Of those, in the graph; the others are scanned.', () => stats().graphed);
   gauge(
     'tidal_vectors_deleted_in_graph',
-    'In the graph and in no answer any more; beyond half of it a new graph is built.',
+    'Removed, but still in the graph; beyond half of it a new graph is built.',
     () => stats().deleted,
   );
   gauge('tidal_vector_searches_waiting', 'Vector searches waiting for their answer.', () => stats().waiting);

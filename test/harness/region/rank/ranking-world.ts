@@ -24,7 +24,7 @@ export const schema = schemaOf(
   ['skip', 'negative', 86_400],
 );
 
-/** One item's worth of what happens, and what comes between: time that passes, feeds that are read. */
+/** One step for one item, or between items: time that passes, feeds that are read. */
 export type Step =
   | { readonly do: 'put'; readonly entity: number; readonly ageMs: number }
   | { readonly do: 'remove'; readonly entity: number }
@@ -45,7 +45,7 @@ export type Step =
       readonly window: (typeof windows)[number];
       readonly limit: number;
       readonly atAgoMs: number;
-      /** Whether events after the moment are left out. */
+      /** Whether events after the read time are excluded. */
       readonly past: boolean;
       /** Of a selection: entities that leave this remainder; undefined: all. */
       readonly divisor: number | undefined;
@@ -123,7 +123,7 @@ export class RankingWorld {
     });
   }
 
-  /** The ledger as it is read back from its shards, over the items that are there. */
+  /** The ledger as it is read back from its shards, over the present items. */
   private restart(): void {
     const pass = this.ledger.pass();
     while (!pass.prepare(1_000));

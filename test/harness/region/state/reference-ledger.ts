@@ -63,7 +63,7 @@ export class ReferenceLedger {
       .reduce((sum, event) => sum + BigInt(event.weight), 0n);
   }
 
-  /** Which events do not count at a moment: those of a later minute, of a later hour where the minutes are not kept. */
+  /** Which events do not count at a read time: those of a later minute, of a later hour where the minutes are not kept. */
   private laterThan(entity: number, signal: string, atMs: number): (event: LedgerEvent) => boolean {
     const { firstMs, lastMs } = this.times(entity, signal);
     if (atMs >= lastMs) return () => false;
@@ -71,7 +71,7 @@ export class ReferenceLedger {
     const isKept = Math.floor(lastMs / MINUTE_MS) - Math.floor(atMs / MINUTE_MS) < minutes.kept;
     const { bucketMs, kept } = isKept ? minutes : hours;
     const bucket = (timeMs: number): number => Math.floor(timeMs / bucketMs);
-    // What has left the ring cannot be told from what was before.
+    // Events that have left the ring cannot be distinguished from earlier ones.
     return ({ timeMs }) => bucket(timeMs) > bucket(atMs) && bucket(timeMs) > bucket(lastMs) - kept;
   }
 

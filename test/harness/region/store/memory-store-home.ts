@@ -32,7 +32,7 @@ export class MemoryStoreHome implements StoreHome {
   roomBytes = Number.POSITIVE_INFINITY;
   /** Of the fetched store, until it is current. */
   incomingHooks: StoreHooks = {};
-  /** Told before and after the switch of `makeCurrent`, which waits for it; a throw in it is a crash there. */
+  /** Called before and after the switch of `makeCurrent`, which waits for it; a throw in it is a crash there. */
   onStep: ((step: 'before the switch' | 'after the switch') => void | Promise<void>) | undefined;
 
   constructor(store: MemoryStore = new MemoryStore()) {

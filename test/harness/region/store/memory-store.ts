@@ -1,7 +1,7 @@
 /**
  * A store in memory with LMDB's crash semantics: a commit is whole or absent, it is on "disk" when it resolved, and what did not
- * resolve when the power went may be there or not. The test holds flushes back, makes the disk full or broken, and cuts the
- * power.
+ * resolve when the power went may be there or not. The test holds flushes back, makes the disk full or broken, and simulates
+ * power failures.
  */
 
 import {

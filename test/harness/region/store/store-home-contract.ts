@@ -10,7 +10,7 @@ export interface HomeUnderTest {
   crash(): Promise<void>;
   /** Files, directories or what stands for them, besides the current store's own. */
   leftovers(): string[];
-  /** The steps of `makeCurrent` that `onStep` tells of, and whether the new store is current after each. */
+  /** The steps of `makeCurrent` that `onStep` reports, and whether the new store is current after each. */
   readonly steps: readonly (readonly [step: string, switched: boolean])[];
   dispose(): Promise<void>;
 }

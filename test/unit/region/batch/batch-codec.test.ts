@@ -135,7 +135,7 @@ describe('batch codec', () => {
     }
   });
 
-  it('no cut-off or lengthened batch goes unnoticed', () => {
+  it('no truncated or lengthened batch goes unnoticed', () => {
     const { bytes } = chainOf({ origin }, [one])[0]!;
     for (let length = 0; length < bytes.length; length++)
       assert.throws(() => decodeBatch(bytes.subarray(0, length)), DamagedBatch);

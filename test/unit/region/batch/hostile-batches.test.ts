@@ -21,7 +21,7 @@ describe('hostile batches', () => {
     });
   }
 
-  it('a later version is told from damage by its checksum, wherever the checksum of a batch lies', () => {
+  it('a later version is distinguished from damage by the checksum, which has the same offset in every version', () => {
     const later = rawBatch({ origin, events: [{ kind: 4 }], version: 9 });
     assert.throws(() => decodeBatch(later), UnknownFormat);
     later[20]! ^= 1;

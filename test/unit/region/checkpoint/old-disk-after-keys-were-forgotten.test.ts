@@ -73,7 +73,7 @@ describe('an old disk is restored after nine days', () => {
   it('although it was retired: a region that has forgotten stops at its tail and says so, one that has not takes it; none counts twice', async () => {
     const { cluster, lost, putBack } = await nineDaysLater(keyed('k', view(1)), keyed('k', view(1)));
     const eu = cluster.region('eu-west');
-    // ap-south hears of it from eu-west, and its own sweep comes to nothing: its disk is full at the moment.
+    // ap-south learns of it from eu-west, and its own sweep fails, because its disk is full.
     cluster.region('ap-south').store.full = true;
     await cluster.clock.run(eu.disks!.retire(lost));
     await sweepAll(cluster);

@@ -104,7 +104,7 @@ describe('duplicates of one request', () => {
       replayed: true,
     });
 
-    // The leader takes a bulk that nobody gets, and one of its batches is all that is known of it where it is sent again.
+    // The leader accepts a bulk that no region receives, except for one of its batches, before it is sent again.
     const x = cluster.region('us-east');
     await clock.run(x.setCut(true));
     const local = await clock.run(router.submit(views(20_000, 8), { key: 'l' }));

@@ -288,7 +288,7 @@ describe('group commit', () => {
     assert.equal(region.ledger.read(2, 'view', clock.nowMs()), undefined);
   });
 
-  it('more bytes than the limit waiting are refused whole, and room returns with the flush', async () => {
+  it('more bytes than the limit waiting are refused whole, and capacity returns with the flush', async () => {
     const { clock, region } = await leading({ queueLimitBytes: 1_000 });
     const item = (entity: number, length: number): EventBody => ({
       kind: 'item',

@@ -228,7 +228,7 @@ describe('keyed writes at intake', () => {
     assert.equal(total(region), 2);
   });
 
-  it('nobody is answered before the flush of the write that counts, and a power failure takes both', async () => {
+  it('no request is answered before the flush of the write that counts, and a power failure loses both', async () => {
     const { clock, region } = await leading();
     await during(clock, region.write([view(9)]));
     region.store.holdFlushes();
@@ -243,7 +243,7 @@ describe('keyed writes at intake', () => {
     assert.equal(lost.wal.keys, 0);
   });
 
-  it('a restart remembers; the stream tells again what it acknowledged', async () => {
+  it('a restart remembers; the stream repeats what it acknowledged', async () => {
     const { clock, broker, region } = await leading();
     const [first] = accepted(await during(clock, region.write(keyed('k', [view(1)]))));
     const again = region.crash('lost').start();
@@ -284,7 +284,7 @@ describe('keyed writes at intake', () => {
     assert.equal(region.wal.keys, 1);
   });
 
-  it('a bulk that a forced promotion left cut in two is completed, and counts once when the rest returns', async () => {
+  it('a bulk that a forced promotion has split is completed, and counts once when the rest returns', async () => {
     const { clock, broker, region } = await leading({ queueLimit: 20_000 });
     const bulk = keyed('k', views(12_000));
     await during(clock, region.write(bulk, { atomic: true }));

@@ -15,7 +15,7 @@ import { CoreRegion, testSchema, view } from '../../../harness/region/core-regio
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 import { names } from '../../../harness/router/memory-cluster.ts';
 
-/** Writes a view of each entity, one after another; remembers what each position was told to be. */
+/** Writes a view of each entity, one after another; remembers the event of each acknowledged position. */
 async function write(cluster: CoreCluster, region: CoreRegion, entities: readonly number[], told: Map<string, number>) {
   for (const entity of entities) {
     const { results } = await cluster.clock.run(region.write([view(entity)]));
@@ -26,7 +26,7 @@ async function write(cluster: CoreCluster, region: CoreRegion, entities: readonl
   }
 }
 
-/** Every position that somebody was told names that event, in every region. */
+/** Every acknowledged position names that event, in every region. */
 function judge(cluster: CoreCluster, told: ReadonlyMap<string, number>): void {
   for (const name of names) {
     const { wal } = cluster.region(name);

@@ -1,4 +1,4 @@
-/** Writes that insist on the stream: refused before anything changed, or told that they are taken and not confirmed. */
+/** Writes with durability `stream`: refused before anything changed, or answered as accepted and not confirmed. */
 import assert from 'node:assert/strict';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { CoreCluster } from '../../../harness/region/core-cluster.ts';

@@ -101,7 +101,7 @@ describe('role', () => {
     again.start();
     await it.clock.advance(10_000);
     assert.equal(again.role.leads, true);
-    // A topology of one: itself is everybody who could know better.
+    // A topology of one region: no other could know a higher record.
     assert.equal(gate(again, 7), 7);
 
     const other = await rig(lead('us-east', 7), ['eu-west', 'ap-south']);

@@ -60,7 +60,7 @@ describe('cursors', () => {
     assert.deepEqual(own.read(own.write(query, 1, place), query), { atMs: 1, place });
   });
 
-  it('that somebody signs by the known secret are still places, or refused', () => {
+  it('that are signed with the public secret are still page starts, or refused', () => {
     const key = createHmac('sha256', '').update('tidal cursor 2 a').digest();
     const signed = (change: (bytes: Buffer) => Buffer): string => {
       const bytes = change(Buffer.from(cursor, 'base64url').subarray(0, -16));
@@ -85,8 +85,8 @@ describe('cursors', () => {
     const changes: ((bytes: Buffer) => Buffer)[] = [
       set(0, 1), // version
       set(1, 0), // no rest, but its bytes
-      set(2, ...notANumber), // moment
-      set(2, 0xc0), // moment before 1970
+      set(2, ...notANumber), // read time
+      set(2, 0xc0), // read time before 1970
       set(10, ...notANumber), // items shown
       set(18, ...notANumber), // score
       set(26, ...notANumber), // entity

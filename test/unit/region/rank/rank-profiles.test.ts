@@ -33,7 +33,7 @@ function world(schema: Schema = everySignal) {
   return {
     catalog,
     rank,
-    /** `weight` of a signal, `hoursAgo` hours before the moment of the feed. */
+    /** `weight` of a signal, `hoursAgo` hours before the read time of the feed. */
     signal: (entity: number, signal: string, weight: number, hoursAgo = 0): void =>
       ledger.add(entity, signal, weight * 1000, AT_MS - hoursAgo * HOUR_MS),
     feed: (profile: Profile, more: Partial<FeedQuery> = {}, from?: PagePosition): FeedAnswer =>

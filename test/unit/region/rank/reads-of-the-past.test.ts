@@ -36,7 +36,7 @@ interface Page {
 
 describe('reads of the past', () => {
   let region: LeadingRegion;
-  /** A moment at which everything below is over; within an hour, so that no bucket begins between. */
+  /** A time after everything below; within an hour, so that no bucket begins between. */
   let nowMs: number;
 
   beforeEach(async () => {

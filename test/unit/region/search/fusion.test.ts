@@ -254,7 +254,7 @@ describe('search', () => {
     assert.equal(alone, CANDIDATES + 200);
   });
 
-  it('ranks by text as it is when the neighbours are there', async () => {
+  it('ranks by the text at the time of the vector index’s answer', async () => {
     const { catalog, search, between, ranked } = four();
     between.push(() => catalog.remove(1));
     const found = await search.find({ text: 'word', vector, filters: [] }, (answer) => answer);

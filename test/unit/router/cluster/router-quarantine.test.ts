@@ -1,4 +1,4 @@
-/** One command sets events aside in every region that answers, and names those it did not reach. */
+/** One command sets events aside in every region that answers, and returns those it did not reach. */
 import assert from 'node:assert/strict';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import type { WireWrite } from '../../../../shared/protocol/writes.ts';

@@ -690,7 +690,7 @@ describe('the public HTTP surface', () => {
       assert.ok(!problem.hint?.includes('region='), problem.hint);
     });
 
-    it('with region= is told to leave it out', async () => {
+    it('with region= gets the hint to omit it', async () => {
       cluster.usEast.state = 'not_sent';
       const { status, problem } = await readsOf('/feed?region=us-east');
       assert.deepEqual([status, problem.hint], [503, 'leave out region= to be answered by any region that can']);

@@ -5,8 +5,7 @@
  *     1  u8   shard                     8  varint signals, each: u8 length + name · varint pairs; then their pairs
  *     2  u16  hours that the rings keep; 0: 170, as before it was written
  *     per pair, entities ascending: varint entity − the one before · u8 what follows
- *       · varint count · sum · last ms · last − first ms · newest cell
- *       · older cells: 3 varints · carries: 5 varints, of the cells by age and of the sum
+ *       · varint count · sum · last ms · last − first ms · newest decay bucket · older ones: 3 varints · carries: 5 varints, of the decay buckets by age and of the sum
  *       · sparse rings: varint entries, each varint newest − minute · sum
  *       · dense rings: minutes, then hours: varint buckets, each varint newest − bucket · 2 low + wide, and if wide its carry
  *

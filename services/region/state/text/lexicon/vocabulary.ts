@@ -127,7 +127,7 @@ export class Vocabulary {
     }
   }
 
-  /** As {@link startingWith}, those words alone that are like it; `onPass` learns how many words were passed each time. */
+  /** The same as {@link startingWith}, but only similar words; `onPass` receives the number of words skipped each time. */
   like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): void {
     const key = keyOf(prefix);
     let index = this.blockOf(prefix, key);

@@ -48,7 +48,7 @@ export function recallOf(
   return found / (10 * queries.length);
 }
 
-/** The index alone, with ordinals that are ten times the entities' order of arrival: nobody may take one for the other. */
+/** The index alone, with ordinals that are ten times the entities' order of arrival, so that confusing the two fails. */
 export class LoneIndex {
   readonly index: VectorIndex;
   private readonly ordinals = new Map<number, number>();

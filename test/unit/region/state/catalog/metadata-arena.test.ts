@@ -46,7 +46,7 @@ describe('metadata arena', function () {
     );
   });
 
-  it('gives back what is replaced: many versions of the same items take twice the room of one and a page', () => {
+  it('frees what is replaced: many versions of the same items take twice the space of one and a page', () => {
     const arena = new MetadataArena();
     const items = 4_000;
     for (let version = 0; version < 20; version++) {

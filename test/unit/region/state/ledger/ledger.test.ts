@@ -117,7 +117,7 @@ describe('ledger', () => {
       (['1h', '24h', '7d', 'all'] as const).map((window) => ledger.sum(1, 'view', window, atMs));
     assert.deepEqual(sums(NOON_MS - 1), [0, 0, 0, 1]);
     assert.deepEqual(sums(NOON_MS), [1, 1, 1, 1]);
-    // The last moment of the 60th minute, of the 24th hour, of the 168th hour - and one millisecond later.
+    // The last millisecond of the 60th minute, of the 24th hour, of the 168th hour, and the next one.
     assert.deepEqual(sums(NOON_MS + 60 * MINUTE_MS - 1), [1, 1, 1, 1]);
     assert.deepEqual(sums(NOON_MS + 60 * MINUTE_MS), [0, 1, 1, 1]);
     assert.deepEqual(sums(NOON_MS + 24 * HOUR_MS - 1), [0, 1, 1, 1]);
@@ -181,8 +181,8 @@ describe('ledger', () => {
     ledger.add(3, 'view', 1000, NOON_MS);
     const minute = NOON_MS / MINUTE_MS;
     const hour = NOON_MS / HOUR_MS;
-    // NOON_MS is hour 1,000,000 = 125,000 cells of eight hours: at the start of a cell. The event an hour before
-    // lies seven half-lives into the cell before. For `like` a cell is 192 hours, and 1,000,000 = 5208 · 192 + 64.
+    // NOON_MS is hour 1,000,000 = 125,000 decay buckets of eight hours: at the start of one. The event an hour before is seven
+    // half-lives into the previous one. For `like` a bucket is 192 hours, and 1,000,000 = 5208 · 192 + 64.
     assert.deepEqual(describeLedger(ledger), [
       [3, 'view', 2, 2000, NOON_MS - HOUR_MS, NOON_MS, 1_024_000, 131_072_000, 0, 0]
         .concat([2, minute - 60, 1000, minute, 1000])
@@ -196,7 +196,7 @@ describe('ledger', () => {
 
   it('carries sums into a second limb instead of rounding', () => {
     const ledger = viewLedger();
-    // The last millisecond of a cell: 10,000 thousand-fold at the greatest factor, 2^7.9999.
+    // The last millisecond of a decay bucket: 10,000 thousand-fold at the greatest factor, 2^7.9999.
     const timeMs = NOON_MS - 1;
     const events = 5_000;
     for (let index = 0; index < events; index++) ledger.add(1, 'view', 10_000_000, timeMs);

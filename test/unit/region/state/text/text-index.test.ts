@@ -279,7 +279,7 @@ describe('text index: completions and significant terms of a document', () => {
       3: { title: 'Paris', body: 'a film' },
       4: { title: 'war', body: 'a film' },
     });
-    // Nobody else has `jazz`; `film`, which all have, says least.
+    // No other document has `jazz`; `film`, which all have, is the least significant.
     assert.deepEqual(
       films.significantTerms(1, 5).map(({ term }) => term),
       ['trumpet', 'pari', 'film'],
