@@ -5,7 +5,7 @@ import { drawBetween, drawFraction, seededRandom } from '../harness/kernel/seede
 import { HOUR_MS, RankingWorld, steps } from '../harness/region/rank/ranking-world.ts';
 
 describe('top-k', () => {
-  it('is what scoring every item gives, at every moment, for every profile, page and selection', () => {
+  it('is what scoring every item gives, at any time, for every profile, page and selection', () => {
     fc.assert(
       fc.property(steps, (list) => {
         const world = new RankingWorld();

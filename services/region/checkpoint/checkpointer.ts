@@ -144,7 +144,7 @@ class Checkpointer implements Checkpoint {
       await this.writeShards();
     } catch (error) {
       if (isStorageFull(error)) {
-        // Stored shards are whole and newer than the floor: nothing is lost but the work.
+        // Stored shards are whole and newer than the checkpoint position: only the work is lost.
         log.warn('checkpoint abandoned, disk full', { error: messageOf(error) });
         this.retryMs = clock.monotonicMs() + RETRY_MS;
       } else {

@@ -7,7 +7,7 @@ import { FAN_OUT, FAN_OUT_BITS, lowestBit, type UpperBounds } from '../state/upp
 import type { Scorer } from './scorer.ts';
 import { Sliced, type SlicedParts } from './sliced.ts';
 
-/** Blocks between two looks at the clock. */
+/** Blocks between two checks of the clock. */
 const BLOCKS_AT_ONCE = 4;
 
 export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'ties' | 'gated' | 'quiet'>;
@@ -30,8 +30,8 @@ export abstract class ItemScan<Parts extends ScanParts = ScanParts> extends Slic
   }
 
   /**
-   * Visits every item of the selection with its score; those without signals with their common score, if it is known. False when
-   * `over`: the next call goes on. `isSkipped`: of items with signals.
+   * Visits every item of the selection with its score; those without signals with their common score, if it is known. False if
+   * `over`: the next call continues. `isSkipped`: for items with signals.
    */
   protected scan(
     over: () => boolean,

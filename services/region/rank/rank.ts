@@ -64,8 +64,8 @@ export interface Rank {
   readonly profiles: readonly string[];
   /**
    * The items of the selection (undefined: all) that are eligible for the profile, as they rank at `atMs`. Not for `related`,
-   * which is found by search (`search/search.ts`). With `slices` it throws `Unfinished` where it takes longer than a slice of a turn;
-   * `name` tells apart the rankings of one read.
+   * which is found by search (`search/search.ts`). With `slices` it throws `Unfinished` if it takes longer than a slice of a
+   * turn; `name` distinguishes the rankings of one read.
    */
   ranking(
     query: RankingQuery,
@@ -74,7 +74,7 @@ export interface Rank {
     slices?: SearchSlices,
     name?: string,
   ): Ranking;
-  /** What a read keeps of its searches between its slices; to be ended. */
+  /** The searches that a read keeps between its slices; must be ended. */
   slices(over: () => boolean): SearchSlices;
   /** The parts of the score of a ranked item, in the order of the formula. */
   explain(query: RankingQuery, scored: Scored, readTime: ReadTime): readonly ScorePart[];

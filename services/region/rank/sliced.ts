@@ -1,10 +1,12 @@
-/** Searches that take more than one turn, and what the reads that need them keep of them from turn to turn. */
+/** Searches that take more than one turn, and the state that their reads keep from turn to turn. */
 import { Unfinished, type Work } from '../read-queue/read-queue.ts';
 import type { Changes, Watch } from '../state/changes/changes.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { Doubt, Past } from '../state/ledger/ledger.ts';
 
-/** Items written to that are looked at again at once, whatever the slice says: else a busy region would never answer. */
+/**
+ * Number of written items that are scored again at once, whatever the slice, because a busy region would otherwise never answer.
+ */
 const AT_ONCE = 256;
 
 export interface SlicedParts {
@@ -13,7 +15,7 @@ export interface SlicedParts {
   readonly past: boolean;
 }
 
-/** What one read has searched so far. */
+/** The searches of one read so far. */
 export class SearchSlices {
   readonly over: () => boolean;
   private readonly byId = new Map<string, Sliced>();
@@ -30,7 +32,7 @@ export class SearchSlices {
     return created;
   }
 
-  /** Before the turn ends: from now on others may write. */
+  /** Called before the turn ends: writes may follow. */
   suspend(): void {
     for (const sliced of this.byId.values()) sliced.suspend();
   }
@@ -56,15 +58,15 @@ export abstract class Sliced implements Work {
     this.selection = selection;
   }
 
-  /** Goes on; true once every item was looked at or left out. */
+  /** Continues; true once every item was scored or excluded. */
   protected abstract advance(over: () => boolean): boolean;
-  /** Looks at an item again that was written to. `selection`: of this turn. */
+  /** Scores an item again that was written to. `selection`: of this turn. */
   protected abstract refresh(entity: number, selection: Selection | undefined): void;
-  /** After all refreshes: false if it has to begin anew. */
+  /** Called after all refreshes: false if it has to begin anew. */
   protected abstract isExact(): boolean;
   protected abstract restart(): void;
 
-  /** Throws `Unfinished` where it takes longer than the slice; without slices it is done when this returns. */
+  /** Throws `Unfinished` if it takes longer than the slice; without slices it is done when this returns. */
   finish(selection: Selection | undefined, slices: SearchSlices | undefined): void {
     const over = slices?.over ?? never;
     const isDone = this.step(over) && this.refreshAll(selection, over);

@@ -12,9 +12,9 @@
  *
  * Cost: with tight bounds about limit · height nodes; otherwise in proportion to the items that ever had a signal.
  *
- * A search that takes longer than a slice of a turn goes on in later ones, between which items are written to. It is as exact as
- * one in a single turn: what it left out is bounded by what it had seen, except for the items written to since, which are scored
- * again in the turn of the answer (`refresh`). If too many of those that were found are no longer among the top, it begins anew.
+ * A search that takes longer than a slice of a turn continues in later ones, between which items may be written to. It is as
+ * exact as one in a single turn: excluded items are bounded by what it had seen, except for the items written to since, which are
+ * scored again in the turn of the answer (`refresh`). If too many of those found are no longer among the top, it begins anew.
  */
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { compareScored, type Ranking, type RankKey, type Scored, TopScores } from '../scored/scored.ts';
@@ -35,7 +35,7 @@ const BEST_FIRST_PART = 1 / 10;
 const BEST_FIRST_LEAST = 4_096;
 /** A block is lowered when its best item is below this part of its bound. */
 const TIGHTEN_BELOW = 0.9;
-/** Items found beyond the limit by a search that begins anew, at first: so many may fall behind while it goes on. */
+/** Items found beyond the limit by a search that begins anew, at first: this many may fall behind meanwhile. */
 const FIRST_SPARE = 16;
 
 const NEWER_FIRST: Ties = { of: (_, createdMs) => createdMs, bound: ({ newestMs }) => newestMs };
@@ -61,8 +61,8 @@ export class TopK {
   }
 
   /**
-   * `selection` undefined: all live items. `past`: scores count no event after `atMs`. `slices`: goes on in later turns where it
-   * takes long, by throwing `Unfinished`; `name` tells apart the rankings of one read.
+   * `selection` undefined: all live items. `past`: scores count no event after `atMs`. `slices`: if it takes long it continues in
+   * later turns, by throwing `Unfinished`; `name` distinguishes the rankings of one read.
    */
   ranking(
     scorer: TopKScorer,

@@ -1,19 +1,20 @@
 /**
- * The reads of a region share the event loop with its writes: together they get a short slice of each turn, and what a read has
- * not finished by then goes on in later turns. Whoever has computed least so far goes first, so a cheap read waits for a slice at
- * most, however many expensive ones there are; expensive ones progress when nothing cheaper waits.
+ * The reads of a region share the event loop with its writes: together they get a short slice of each turn, and unfinished reads
+ * continue in later turns. The read with the least computation so far is first, so a cheap read waits for one slice at most,
+ * whatever the number of expensive ones; expensive ones progress when no cheaper one waits.
  *
- * Overload: a read that waits longer than {@link DEADLINE_MS}, and the most expensive one if more than {@link WAITING_LIMIT} wait,
- * is refused with `overloaded`. So wide reads are refused first, and writes, which never wait here, are taken on.
+ * Overload: a read that waits longer than {@link DEADLINE_MS}, and the most expensive one if more than {@link WAITING_LIMIT}
+ * wait, is refused with `overloaded`. So expensive reads are refused first, and writes, which never wait here, are still
+ * accepted.
  *
- * A read is a function that is repeated: it throws {@link Unfinished} for work that does not fit into the slice, and is called again
- * when that is done. What it returns is of the turn in which it returned.
+ * A read is a function that is repeated: it throws {@link Unfinished} for work that does not fit into the slice, and is called
+ * again when that is done. Its result is valid in the turn in which it returned.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 
-/** What reads may take of one turn, together, ms. */
+/** Limit of all reads together in one turn, ms. */
 const SLICE_MS = 2;
 /** How long a read may wait and compute. */
 const DEADLINE_MS = 5_000;
@@ -21,11 +22,11 @@ const WAITING_LIMIT = 256;
 
 /** A part of a read that takes more than a slice. */
 export interface Work {
-  /** Goes on until it is done (true) or `over`. Makes progress in every call. */
+  /** Continues until it is done (true) or `over`. Makes progress in every call. */
   step(over: () => boolean): boolean;
 }
 
-/** Thrown by a read: it is to be called again once the work is done. No error, so it has no stack. */
+/** Thrown by a read that must be called again once the work is done. It is not an error, so it has no stack. */
 export class Unfinished {
   readonly work: Work;
 
@@ -48,14 +49,14 @@ interface Job {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   readonly deadlineMs: number;
-  /** Whether somebody still waits for it. */
+  /** Whether a caller still waits for it. */
   readonly isWanted: () => boolean;
   work: Work | undefined;
   spentMs: number;
 }
 
 export interface ReadOptions {
-  /** Reads with the same key that are under way at the same time are computed once. */
+  /** Reads with the same key that are in progress at the same time are computed once. */
   readonly key?: string;
   readonly isWanted?: () => boolean;
 }
@@ -134,7 +135,7 @@ export class ReadQueue {
     } while (!this.over());
   }
 
-  /** The one that has computed least; of equals the one that came first. Those that are too late or not wanted are dropped. */
+  /** The read that has computed least; of equals the first one. Expired and abandoned ones are dropped. */
   private cheapest(): Job | undefined {
     const nowMs = this.options.clock.monotonicMs();
     let cheapest: Job | undefined;
@@ -148,7 +149,7 @@ export class ReadQueue {
     return cheapest;
   }
 
-  /** Goes on with it until the slice is over; true if it is settled. */
+  /** Continues it until the slice is over; true if it has finished. */
   private go(job: Job): boolean {
     const { clock } = this.options;
     const startMs = clock.monotonicMs();

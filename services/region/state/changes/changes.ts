@@ -1,11 +1,11 @@
 /**
- * Which entities were written to while somebody reads over several turns of the event loop: their scores are computed again
- * before the answer. Costs nothing while no read does.
+ * The entities that were written to during a read that takes several turns of the event loop: their scores are computed again
+ * before the answer. Costs nothing without such a read.
  */
 
-/** Beyond so many noted writes every watch begins anew: a read then costs as much as its repetition. */
+/** Beyond this many recorded writes every watch begins anew, because a read then costs as much as its repetition. */
 const LOG_LIMIT = 1_000_000;
-/** What every watch has taken is dropped once it is this much. */
+/** Writes that every watch has read are dropped once they are this many. */
 const DROPPED_LEAST = 65_536;
 
 /** The writes since it began, or since they were last taken. */
