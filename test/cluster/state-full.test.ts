@@ -1,4 +1,7 @@
-/** A leader whose state has reached its limit refuses what would add to it; everything else goes on, and followers apply it. */
+/**
+ * A leader whose state has reached its limit refuses writes that would add to it; everything else continues, and followers apply
+ * it.
+ */
 import assert from 'node:assert/strict';
 import { requestJson } from '../harness/clients/request-json.ts';
 import { Cluster } from '../harness/processes/cluster.ts';

@@ -52,7 +52,7 @@ export function residentMemory({ maxBytes, root = '/' }: ResidentMemoryOptions):
   };
 }
 
-/** Anonymous pages of this process; all of its pages where the system does not tell them apart. */
+/** Anonymous pages of this process; all of its pages if the system does not distinguish them. */
 function ofProcess(root: string): number {
   const kibibytes = numberAfter(textOf(join(root, 'proc/self/status')), 'RssAnon:');
   return kibibytes === undefined ? process.memoryUsage.rss() : kibibytes * 1024;

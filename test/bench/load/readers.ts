@@ -31,7 +31,7 @@ export interface ReadsDone {
 export class Readers {
   private readonly worker = new Worker(new URL(import.meta.url));
 
-  /** Asks while `work` goes on. */
+  /** Asks while `work` continues. */
   async during(load: ReadLoad, work: () => Promise<unknown>): Promise<ReadsDone> {
     const done = once(this.worker, 'message') as Promise<[ReadsDone]>;
     this.worker.postMessage(load);

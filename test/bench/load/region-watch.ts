@@ -1,4 +1,4 @@
-/** What the regions' own metrics say while a load goes on: scraped from each at a steady pace. */
+/** The regions' own metrics during a load, scraped from each at a steady pace. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Cluster } from '../../harness/processes/cluster.ts';
 import { metricOf } from '../world/built-world.ts';
@@ -16,7 +16,7 @@ export interface Watched {
 }
 
 /**
- * Watches while `work` goes on, and until each region has answered a scrape after it. What happened before it began does not
+ * Watches while `work` continues, and until each region has answered a scrape after it. What happened before it began does not
  * count.
  */
 export async function watchRegions<T>(cluster: Cluster, work: () => Promise<T>): Promise<readonly [T, Watched]> {

@@ -18,7 +18,7 @@ export class Writers {
   private readonly traffic: Traffic;
   /** Of all runs. */
   acknowledged = 0;
-  /** Of all runs: each may have been taken all the same. */
+  /** Of all runs: each may still have been accepted. */
   unacknowledged = 0;
 
   constructor({ url, clients, size }: { url: string; clients: number; size: WorldSize }) {

@@ -88,7 +88,7 @@ describe('the limits of the state', () => {
     }
   });
 
-  it('items, embeddings and signals of a new entity are refused beyond the limit of entities; deletes of known ones go on', async () => {
+  it('items, embeddings and signals of a new entity are refused beyond the limit of entities; deletes of known ones continue', async () => {
     const { write } = await leading({ entities: 2 });
     assert.deepEqual(outcomes(await write([item(1, 'a'), view(2)])), ['stream', 'stream']);
     const refused = [item(3, 'b'), view(3), embed(3), remove(3)];
