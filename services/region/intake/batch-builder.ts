@@ -46,10 +46,8 @@ import {
  * table's count.
  */
 const HEADER_LIMIT_BYTES = HEADER_BYTES + 1 + 65 + 3 * 8 + 2 + 6 + 2;
-/** Maximum size of a signal: its kind and five numbers of eight bytes. */
-const SIGNAL_LIMIT_BYTES = 1 + 5 * 8;
-/** The same of any event, but for its metadata or values. */
-const EVENT_LIMIT_BYTES = SIGNAL_LIMIT_BYTES + KEY_BYTES;
+/** Maximum size of an event but for its metadata or values: its kind, five numbers of eight bytes, and a key. */
+const EVENT_LIMIT_BYTES = 1 + 5 * 8 + KEY_BYTES;
 
 /** Encodes the events of one batch in order; `add` says no when the batch is full. */
 export class BatchBuilder {
@@ -72,66 +70,45 @@ export class BatchBuilder {
   /** Adds the event, or leaves the builder unchanged and returns false: finish this batch and begin another. */
   add(event: Event): boolean {
     if (this.count >= BATCH_LIMIT_EVENTS) return false;
-    const before = this.body.length;
-    const base = this.count === 0 ? event.hlc : this.lastHlc;
-    assert(event.hlc >= base && event.hlc <= HLC_LIMIT, 'the HLC grows within a batch, and stays readable');
+    const { body } = this;
+    const before = body.length;
+    const { hlc, entity, key } = event;
+    assert(
+      (this.count === 0 || hlc >= this.lastHlc) && hlc <= HLC_LIMIT,
+      'the HLC grows within a batch, and stays readable',
+    );
     assert((event.aheadMs ?? 0) === this.aheadMs, 'the events of a batch are accepted at one moment');
     requireReadable(event);
-    let newName: string | undefined;
-    const head = (kind: number): void => {
-      this.body.reserve(EVENT_LIMIT_BYTES);
-      this.body.byte(event.key === undefined ? kind : kind | KEYED);
-      this.body.varint(event.hlc - base);
-      this.body.varint(event.entity);
-      if (event.key !== undefined) this.body.bytes(encodeKey(event.key));
-    };
+    let name: string | undefined;
     switch (event.kind) {
       case 'signal': {
-        const accepted = acceptedMs(event);
-        head(event.timeMs === accepted ? KIND_SIGNAL : KIND_SIGNAL_TIMED);
-        let index = this.names.get(event.signal);
-        if (index === undefined) {
-          index = this.names.size;
-          newName = event.signal;
-        }
-        this.body.varint(index);
-        this.body.varint(event.weight);
-        if (event.timeMs !== accepted) this.body.varint(accepted - event.timeMs);
+        const index = this.indexOf(event.signal);
+        if (index === this.names.size) name = event.signal;
+        this.putSignal(hlc, entity, index, event.weight, acceptedMs(event) - event.timeMs, key);
         break;
       }
       case 'item': {
-        head(KIND_ITEM);
+        this.putHead(KIND_ITEM, hlc, entity, key);
         const json = Buffer.from(JSON.stringify(event.metadata), 'utf8');
-        this.body.varint(json.length);
-        this.body.reserve(json.length);
-        this.body.bytes(json);
+        body.varint(json.length);
+        body.reserve(json.length);
+        body.bytes(json);
         break;
       }
       case 'delete':
-        head(KIND_DELETE);
+        this.putHead(KIND_DELETE, hlc, entity, key);
         break;
       case 'embedding':
-        head(KIND_EMBEDDING);
-        this.body.varint(event.values.length);
-        this.body.reserve(4 * event.values.length);
-        this.body.bytes(floatBytes(event.values));
+        this.putHead(KIND_EMBEDDING, hlc, entity, key);
+        body.varint(event.values.length);
+        body.reserve(4 * event.values.length);
+        body.bytes(floatBytes(event.values));
         break;
     }
-    const nameBytes = newName === undefined ? 0 : Buffer.byteLength(newName) + 1;
-    if (this.count > 0 && HEADER_LIMIT_BYTES + this.namesBytes + nameBytes + this.body.length > BATCH_LIMIT_BYTES) {
-      this.body.length = before;
-      return false;
-    }
-    if (newName !== undefined) this.names.set(newName, this.names.size);
-    this.namesBytes += nameBytes;
-    if (this.count === 0) {
-      this.firstHlc = event.hlc;
-      this.events = [];
-    }
+    if (!this.keep(before, hlc, name)) return false;
+    if (this.count === 1) this.events = [];
     this.events?.push(event);
     this.columns = undefined;
-    this.lastHlc = event.hlc;
-    this.count++;
     return true;
   }
 
@@ -142,51 +119,83 @@ export class BatchBuilder {
   addSignals(given: SignalColumns, from: number, hlc: number): number {
     assert(this.count === 0 || hlc > this.lastHlc, 'the HLC grows within a batch');
     assert(hlc + given.count - from - 1 <= HLC_LIMIT, 'the HLC stays readable');
-    if (this.count === 0) this.firstHlc = hlc;
     const columns = this.columnsFor(given.count - from);
-    const { body } = this;
-    const nameOf = new Int32Array(given.names.length).fill(-1);
+    const indexOfKind = new Int32Array(given.names.length).fill(-1);
     let accepted = hlc;
-    for (let index = from; index < given.count && this.count < BATCH_LIMIT_EVENTS; index++) {
-      const kind = given.kinds[index]!;
-      let name = nameOf[kind]!;
-      if (name < 0) {
+    for (let at = from; at < given.count && this.count < BATCH_LIMIT_EVENTS; at++) {
+      const kind = given.kinds[at]!;
+      let index = indexOfKind[kind]!;
+      let name: string | undefined;
+      if (index < 0) {
         const text = given.names[kind]!;
         assert(isSignalName(text), 'the name of a signal can be read back', () => ({ text }));
-        const bytes = this.names.has(text) ? 0 : Buffer.byteLength(text) + 1;
-        if (!this.hasRoom(bytes)) break;
-        if (bytes > 0) this.names.set(text, this.names.size);
-        this.namesBytes += bytes;
-        name = this.names.get(text)!;
-        nameOf[kind] = name;
-      } else if (!this.hasRoom(0)) break;
-      const atMs = hlcMs(accepted) - this.aheadMs;
-      const timeMs = Math.min(given.timesMs[index]!, atMs);
-      const entity = given.entities[index]!;
-      const weight = given.weights[index]!;
-      assert(isThousandths(weight) && timeMs >= 0, 'a signal can be read back', () => ({ entity, weight, timeMs }));
-      body.reserve(SIGNAL_LIMIT_BYTES);
-      body.byte(timeMs === atMs ? KIND_SIGNAL : KIND_SIGNAL_TIMED);
-      body.varint(this.count === 0 ? 0 : accepted - this.lastHlc);
-      body.varint(entity);
-      body.varint(name);
-      body.varint(weight);
-      if (timeMs !== atMs) body.varint(atMs - timeMs);
-      if (columns !== undefined) {
-        columns.entities[this.count] = entity;
-        columns.kinds[this.count] = name;
-        columns.weights[this.count] = weight;
-        columns.timesMs[this.count] = timeMs;
+        index = this.indexOf(text);
+        if (index === this.names.size) name = text;
+        indexOfKind[kind] = index;
       }
-      this.lastHlc = accepted++;
-      this.count++;
+      const atMs = hlcMs(accepted) - this.aheadMs;
+      const timeMs = Math.min(given.timesMs[at]!, atMs);
+      const entity = given.entities[at]!;
+      const weight = given.weights[at]!;
+      assert(isThousandths(weight) && timeMs >= 0, 'a signal can be read back', () => ({ entity, weight, timeMs }));
+      const before = this.body.length;
+      this.putSignal(accepted, entity, index, weight, atMs - timeMs, undefined);
+      if (!this.keep(before, accepted, name)) break;
+      if (columns !== undefined) {
+        const row = this.count - 1;
+        columns.entities[row] = entity;
+        columns.kinds[row] = index;
+        columns.weights[row] = weight;
+        columns.timesMs[row] = timeMs;
+      }
+      accepted++;
     }
     return accepted - hlc;
   }
 
-  private hasRoom(nameBytes: number): boolean {
-    const bytes = HEADER_LIMIT_BYTES + this.namesBytes + nameBytes + this.body.length + SIGNAL_LIMIT_BYTES;
-    return this.count === 0 || bytes <= BATCH_LIMIT_BYTES;
+  /** Its index in the table of names, or the one that it would get. */
+  private indexOf(name: string): number {
+    return this.names.get(name) ?? this.names.size;
+  }
+
+  /** `agoMs`: how long before its acceptance it happened. */
+  private putSignal(
+    hlc: number,
+    entity: number,
+    name: number,
+    weight: number,
+    agoMs: number,
+    key: EventKey | undefined,
+  ): void {
+    this.putHead(agoMs === 0 ? KIND_SIGNAL : KIND_SIGNAL_TIMED, hlc, entity, key);
+    this.body.varint(name);
+    this.body.varint(weight);
+    if (agoMs !== 0) this.body.varint(agoMs);
+  }
+
+  private putHead(kind: number, hlc: number, entity: number, key: EventKey | undefined): void {
+    const { body } = this;
+    body.reserve(EVENT_LIMIT_BYTES);
+    body.byte(key === undefined ? kind : kind | KEYED);
+    body.varint(this.count === 0 ? 0 : hlc - this.lastHlc);
+    body.varint(entity);
+    if (key !== undefined) body.bytes(encodeKey(key));
+  }
+
+  /** Counts the event that was written from `before` on, and the name that it is the first to use; or takes it back if the batch is full. */
+  private keep(before: number, hlc: number, name: string | undefined): boolean {
+    const nameBytes = name === undefined ? 0 : Buffer.byteLength(name) + 1;
+    const bytes = HEADER_LIMIT_BYTES + this.namesBytes + nameBytes + this.body.length;
+    if (this.count > 0 && bytes > BATCH_LIMIT_BYTES) {
+      this.body.length = before;
+      return false;
+    }
+    if (name !== undefined) this.names.set(name, this.names.size);
+    this.namesBytes += nameBytes;
+    if (this.count === 0) this.firstHlc = hlc;
+    this.lastHlc = hlc;
+    this.count++;
+    return true;
   }
 
   /** Columns with capacity for `more`, unless events were added one by one before. */
