@@ -11,92 +11,117 @@
  */
 const PAGE_BITS = 12;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
-const FIRST_PLACES = 1_024;
+const FIRST_SLOTS = 1_024;
 /** Entities that move to the grown table with each new one, so that growing never takes long. */
 const MOVED_AT_ONCE = 8;
 const TWO_32 = 4_294_967_296;
 
-export class Entities {
-  /** Ordinal + 1; 0: empty. A power of two. */
-  private places = new Int32Array(FIRST_PLACES);
-  private readonly pages: Float64Array[] = [];
-  private count = 0;
-  /** While the table grows: the former slots, which still have the ordinals from `moved` on. */
+/**
+ * Entities numbered 0, 1, 2 … in order of their addition. Open addressing over the numbers alone: 4 bytes a slot, at most three
+ * quarters full. An entity is never removed.
+ */
+export abstract class EntityTable {
+  /**
+   * 0: empty. A power of two, so that number + 1 fits the bits that select a slot; the other bits are those of the hash, and
+   * distinguish most entities without reading them.
+   */
+  private slots: Int32Array;
+  /** While the table grows: the former slots, which still have the numbers from `moved` on. */
   private former: Int32Array | undefined;
-  private formerCount = 0;
+  private formerSize = 0;
   private moved = 0;
+  /** Numbers are 0 … size − 1. */
+  size = 0;
 
-  /** Ordinals are 0 … size − 1. */
-  get size(): number {
-    return this.count;
+  constructor(firstSlots: number) {
+    this.slots = new Int32Array(firstSlots);
   }
 
-  /** −1 if it has no ordinal. */
+  /** `number` < {@link size}. */
+  abstract entity(number: number): number;
+
+  /** Whether the number is the entity's. */
+  protected abstract is(number: number, entity: number): boolean;
+
+  /** −1 if it has no number. */
   find(entity: number): number {
-    const ordinal = this.findIn(this.places, entity);
-    return ordinal >= 0 || this.former === undefined ? ordinal : this.findIn(this.former, entity);
+    const number = this.findIn(this.slots, entity);
+    return number >= 0 || this.former === undefined ? number : this.findIn(this.former, entity);
   }
 
-  private findIn(places: Int32Array, entity: number): number {
-    const mask = places.length - 1;
-    for (let place = hashOf(entity) & mask; ; place = (place + 1) & mask) {
-      const ordinal = places[place]! - 1;
-      if (ordinal < 0 || this.entity(ordinal) === entity) return ordinal;
+  private findIn(slots: Int32Array, entity: number): number {
+    const mask = slots.length - 1;
+    const hash = hashOf(entity);
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const content = slots[slot]!;
+      if (content === 0) return -1;
+      if (((content ^ hash) & ~mask) === 0 && this.is((content & mask) - 1, entity)) return (content & mask) - 1;
     }
   }
 
-  /** The entity's ordinal, assigned now if it had none. */
-  ordinal(entity: number): number {
-    const mask = this.places.length - 1;
-    let place = hashOf(entity) & mask;
-    for (; this.places[place] !== 0; place = (place + 1) & mask) {
-      const known = this.places[place]! - 1;
-      if (this.entity(known) === entity) return known;
-    }
-    const former = this.former === undefined ? -1 : this.findIn(this.former, entity);
-    if (former >= 0) return former;
-    const ordinal = this.count++;
-    if (ordinal >> PAGE_BITS === this.pages.length) this.pages.push(new Float64Array(1 << PAGE_BITS));
-    this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK] = entity;
-    this.places[place] = ordinal + 1;
+  /** Gives the next number to an entity that has none. */
+  protected number(entity: number): number {
     if (this.former !== undefined) this.moveSome();
-    else if (this.count * 4 > this.places.length * 3) this.growTo(this.places.length * 2);
-    return ordinal;
-  }
-
-  /** `ordinal` < {@link size}. */
-  entity(ordinal: number): number {
-    return this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK]!;
+    else if ((this.size + 1) * 4 > this.slots.length * 3) this.growTo(this.slots.length * 2);
+    this.place(entity, this.size);
+    return this.size++;
   }
 
   /** Reserves capacity for this many, so that they are not rehashed repeatedly. */
   reserve(count: number): void {
-    let length = this.places.length;
+    let length = this.slots.length;
     while (count * 4 > length * 3) length *= 2;
-    if (length === this.places.length) return;
+    if (length === this.slots.length) return;
     while (this.former !== undefined) this.moveSome();
     this.growTo(length);
   }
 
-  private place(entity: number, ordinal: number): void {
-    const mask = this.places.length - 1;
-    let place = hashOf(entity) & mask;
-    while (this.places[place] !== 0) place = (place + 1) & mask;
-    this.places[place] = ordinal + 1;
+  private place(entity: number, number: number): void {
+    const mask = this.slots.length - 1;
+    const hash = hashOf(entity);
+    let slot = hash & mask;
+    while (this.slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.slots[slot] = (hash & ~mask) | (number + 1);
   }
 
   private growTo(length: number): void {
-    this.former = this.places;
-    this.formerCount = this.count;
+    this.former = this.slots;
+    this.formerSize = this.size;
     this.moved = 0;
-    this.places = new Int32Array(length);
+    this.slots = new Int32Array(length);
   }
 
   /** All are moved long before the table has to grow again. */
   private moveSome(): void {
-    const end = Math.min(this.formerCount, this.moved + MOVED_AT_ONCE);
+    const end = Math.min(this.formerSize, this.moved + MOVED_AT_ONCE);
     for (; this.moved < end; this.moved++) this.place(this.entity(this.moved), this.moved);
-    if (this.moved === this.formerCount) this.former = undefined;
+    if (this.moved === this.formerSize) this.former = undefined;
+  }
+}
+
+export class Entities extends EntityTable {
+  private readonly pages: Float64Array[] = [];
+
+  constructor() {
+    super(FIRST_SLOTS);
+  }
+
+  /** The entity's ordinal, assigned now if it had none. */
+  ordinal(entity: number): number {
+    const known = this.find(entity);
+    if (known >= 0) return known;
+    const ordinal = this.number(entity);
+    if (ordinal >> PAGE_BITS === this.pages.length) this.pages.push(new Float64Array(1 << PAGE_BITS));
+    this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK] = entity;
+    return ordinal;
+  }
+
+  entity(ordinal: number): number {
+    return this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK]!;
+  }
+
+  protected is(ordinal: number, entity: number): boolean {
+    return this.entity(ordinal) === entity;
   }
 }
 

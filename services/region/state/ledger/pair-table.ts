@@ -6,7 +6,7 @@
  *
  * A pair takes 32 bytes of sums and times, 20 of links, and 5.3 to 10.7 of the hash table: 57 to 63 while it is cold.
  */
-import { type Entities, hashOf } from '../entities/entities.ts';
+import { type Entities, EntityTable } from '../entities/entities.ts';
 
 /** Fields of a record, 64-bit floats: integers below 2^53 each. The first: low limb of the sum of all weights, thousandths. */
 export const SUM = 0;
@@ -29,55 +29,24 @@ const LINKS = 5;
 
 const PAGE_BITS = 10;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
-const FIRST_PLACES = 64;
-/** Pairs that move to the grown table with each new one, so that growing never takes long. */
-const MOVED_AT_ONCE = 8;
+const FIRST_SLOTS = 64;
 const MARK = 1 << 31;
 const TWO_32 = 4_294_967_296;
 
-export class PairTable {
+export class PairTable extends EntityTable {
   private readonly entities: Entities;
-  /**
-   * 0: empty. A power of two, at most three quarters full, so that slot + 1 fits the bits that select an entry; the other bits
-   * are those of the hash, and distinguish most entities without reading their records.
-   */
-  private places = new Int32Array(FIRST_PLACES);
   private readonly records: Float64Array[] = [];
   private readonly linkPages: Int32Array[] = [];
-  /** While the table grows: the former entries, which still have the slots from `moved` on. */
-  private former: Int32Array | undefined;
-  private formerSize = 0;
-  private moved = 0;
   /** Whether low halves alone distinguish the entities of this table. */
   private lowOnly = true;
-  /** Number of pairs; slots are 0 … size − 1. */
-  size = 0;
-
   constructor(entities: Entities) {
+    super(FIRST_SLOTS);
     this.entities = entities;
-  }
-
-  /** −1: no such pair. */
-  find(entity: number): number {
-    const slot = this.findIn(this.places, entity);
-    return slot >= 0 || this.former === undefined ? slot : this.findIn(this.former, entity);
-  }
-
-  private findIn(places: Int32Array, entity: number): number {
-    const mask = places.length - 1;
-    const hash = hashOf(entity);
-    for (let place = hash & mask; ; place = (place + 1) & mask) {
-      const content = places[place]!;
-      if (content === 0) return -1;
-      if (((content ^ hash) & ~mask) === 0 && this.is((content & mask) - 1, entity)) return (content & mask) - 1;
-    }
   }
 
   /** Adds a pair that does not exist; its count is 0. Returns its slot. */
   add(entity: number): number {
-    if (this.former !== undefined) this.moveSome();
-    else if ((this.size + 1) * 4 > this.places.length * 3) this.growTo(this.places.length * 2);
-    const slot = this.size++;
+    const slot = this.number(entity);
     if (slot >> PAGE_BITS === this.records.length) {
       this.records.push(new Float64Array(FIELDS << PAGE_BITS));
       this.linkPages.push(new Int32Array(LINKS << PAGE_BITS));
@@ -87,7 +56,6 @@ export class PairTable {
     const link = this.link(slot);
     links[link + ORDINAL] = this.entities.ordinal(entity);
     links[link + ENTITY_LOW] = entity | 0;
-    this.place(entity, slot);
     return slot;
   }
 
@@ -130,39 +98,8 @@ export class PairTable {
     return (slot & PAGE_MASK) * LINKS;
   }
 
-  /** Reserves capacity for this many, so that they are not rehashed repeatedly. */
-  reserve(count: number): void {
-    let length = this.places.length;
-    while (count * 4 > length * 3) length *= 2;
-    if (length === this.places.length) return;
-    while (this.former !== undefined) this.moveSome();
-    this.growTo(length);
-  }
-
-  private is(slot: number, entity: number): boolean {
+  protected is(slot: number, entity: number): boolean {
     if (this.links(slot)[this.link(slot) + ENTITY_LOW] !== (entity | 0)) return false;
     return (this.lowOnly && entity < TWO_32) || this.entity(slot) === entity;
-  }
-
-  private place(entity: number, slot: number): void {
-    const mask = this.places.length - 1;
-    const hash = hashOf(entity);
-    let place = hash & mask;
-    while (this.places[place] !== 0) place = (place + 1) & mask;
-    this.places[place] = (hash & ~mask) | (slot + 1);
-  }
-
-  private growTo(length: number): void {
-    this.former = this.places;
-    this.formerSize = this.size;
-    this.moved = 0;
-    this.places = new Int32Array(length);
-  }
-
-  /** All are moved long before the table has to grow again. */
-  private moveSome(): void {
-    const end = Math.min(this.formerSize, this.moved + MOVED_AT_ONCE);
-    for (; this.moved < end; this.moved++) this.place(this.entity(this.moved), this.moved);
-    if (this.moved === this.formerSize) this.former = undefined;
   }
 }
