@@ -179,6 +179,3 @@ const standardOutput: DestinationStream = {
     }
   },
 };
-
-/** A log that discards everything. */
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };

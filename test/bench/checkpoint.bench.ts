@@ -20,8 +20,8 @@ import { createTextIndex } from '../../services/region/state/text/text-index.ts'
 import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
-import { silentLog } from '../../shared/observe/log.ts';
 import { unreadMetrics } from '../harness/observe/counted-metrics.ts';
+import { silentLog } from '../harness/observe/silent-log.ts';
 import { type Bench, type BenchResult, median } from './bench.ts';
 import { fillStore } from './world/fill-store.ts';
 import { Traffic } from './world/traffic.ts';

@@ -16,12 +16,12 @@ import type { Store } from '../../services/region/store/store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { systemClock, systemRandom } from '../../shared/kernel/system.ts';
-import { silentLog } from '../../shared/observe/log.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
 import { isRefused } from '../../shared/protocol/internal.ts';
 import { fromWire, type WireWrite } from '../../shared/protocol/writes.ts';
 import { unreadMetrics } from '../harness/observe/counted-metrics.ts';
+import { silentLog } from '../harness/observe/silent-log.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import { type Bench, type BenchResult, median } from './bench.ts';
 

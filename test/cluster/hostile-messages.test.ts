@@ -9,12 +9,12 @@ import { chainHash, splitMessage } from '../../services/region/batch/batch.ts';
 import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
-import { silentLog } from '../../shared/observe/log.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { requestJson } from '../harness/clients/request-json.ts';
 import { garbageFor, rawBatch, rawItem, rawSignal } from '../harness/hostile/garbage.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
+import { silentLog } from '../harness/observe/silent-log.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
 import { poisonedBatches } from '../harness/region/poisoned-log.ts';
 

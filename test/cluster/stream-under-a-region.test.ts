@@ -13,12 +13,12 @@ import { createStreamReceiver } from '../../services/region/receive/stream-recei
 import { createShipper } from '../../services/region/ship/shipper.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
-import { silentLog as log } from '../../shared/observe/log.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { connection, STREAM_NAME } from '../../shared/stream/settings.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { CountedMetrics, unreadMetrics } from '../harness/observe/counted-metrics.ts';
+import { silentLog as log } from '../harness/observe/silent-log.ts';
 import { NatsServer } from '../harness/processes/nats-server.ts';
 import { viewChain } from '../harness/region/batches.ts';
 import { testSchema } from '../harness/region/core-region.ts';

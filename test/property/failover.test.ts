@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createRouter } from '../../services/router/router.ts';
 import type { Leadership } from '../../shared/leadership/leadership.ts';
-import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { settle } from '../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../harness/kernel/seeded-random.ts';
+import { silentLog } from '../harness/observe/silent-log.ts';
 import { memoryCluster, names, topology } from '../harness/router/memory-cluster.ts';
 
 type Step =

@@ -28,7 +28,7 @@ import type { StoreTables, TableName } from '../../services/region/store/store.t
 import { decodeEmbedding, decodeItem, encodeEmbedding, encodeItem } from '../../services/region/wal/documents.ts';
 import { encodeCopies, KeyRow, type WriteCopy } from '../../services/region/wal/key-rows.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { type Log, silentLog } from '../../shared/observe/log.ts';
+import type { Log } from '../../shared/observe/log.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { formatPosition, positionOf } from '../../shared/protocol/position.ts';
 import type { SnapshotOffer } from '../../shared/region-client/region-client.ts';
@@ -37,6 +37,7 @@ import { mutated } from '../harness/hostile/garbage.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
 import { drawBetween, drawOne, seededRandom } from '../harness/kernel/seeded-random.ts';
 import { CountedMetrics, unreadMetrics } from '../harness/observe/counted-metrics.ts';
+import { silentLog } from '../harness/observe/silent-log.ts';
 import { chainOf, startMs, viewChain } from '../harness/region/batches.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import { MemoryStore } from '../harness/region/store/memory-store.ts';

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Filter } from '../../services/region/filter/filter.ts';
 import { MetadataScan } from '../../services/region/metadata/metadata.ts';
-import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-process.ts';
 import { ItemIndexing } from '../../services/region/recover/item-indexing.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
@@ -12,11 +11,12 @@ import type { Selection } from '../../services/region/state/filter-index/filter-
 import { forEachMember, MemberPool } from '../../services/region/state/filter-index/member-pool.ts';
 import type { InvertedIndex } from '../../services/region/state/text/inverted-index.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
-import { silentLog } from '../../shared/observe/log.ts';
 import type { Event, Metadata } from '../../shared/protocol/events.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
+import { silentLog } from '../harness/observe/silent-log.ts';
 import { HeldRebuild } from '../harness/region/held-rebuild.ts';
+import { inProcessRebuild } from '../harness/region/rebuild-in-process.ts';
 import { createScanFilterIndex } from '../harness/region/state/scan-filter-index.ts';
 
 const schema = {

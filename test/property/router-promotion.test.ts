@@ -3,11 +3,11 @@ import fc from 'fast-check';
 import { createRouter } from '../../services/router/router.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Leadership } from '../../shared/leadership/leadership.ts';
-import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { covers } from '../../shared/protocol/position.ts';
 import { settle } from '../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../harness/kernel/seeded-random.ts';
+import { silentLog } from '../harness/observe/silent-log.ts';
 import { memoryCluster, names, topology } from '../harness/router/memory-cluster.ts';
 import type { LinkState } from '../harness/router/memory-region.ts';
 

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { unit } from '../../services/region/state/vectors/cosine.ts';
 import { createVectors } from '../../services/region/state/vectors/vector-client.ts';
-import { silentLog } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
+import { silentLog } from '../harness/observe/silent-log.ts';
 import { TinyCatalog } from '../harness/region/state/tiny-state.ts';
 import { HeldVectors } from '../harness/region/state/vectors/held-vectors.ts';
 

@@ -2,15 +2,15 @@
 
 import { decodeHeader, splitMessage } from '../../services/region/batch/batch.ts';
 import { createHttpPeerLink } from '../../services/region/peers/http-peer-link.ts';
-import { inProcessRebuild } from '../../services/region/rebuild/rebuild-in-process.ts';
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
-import { inProcessVectors } from '../../services/region/state/vectors/vector-in-process.ts';
 import type { StoreHome } from '../../services/region/store/store.ts';
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import { aliveKey, type Leadership } from '../../shared/leadership/leadership.ts';
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
 import type { Position } from '../../shared/protocol/position.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
+import { inProcessRebuild } from '../harness/region/rebuild-in-process.ts';
+import { inProcessVectors } from '../harness/region/state/vectors/vector-in-process.ts';
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/region/store/memory-store.ts';
 import { MemoryStoreHome } from '../harness/region/store/memory-store-home.ts';
 import type { MemoryClient } from '../harness/stream/memory-client.ts';

@@ -4,16 +4,13 @@
  *     intake → log → apply → ship → stream → receiver ┐
  *                              peers → repair ────────┴→ ingest → log → apply, in every other region
  */
+
 import type { Refusal } from '../../../shared/errors/errors.ts';
-import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
 import type { Stages } from '../../../shared/kernel/parts.ts';
 import { epochRefusal } from '../../../shared/leadership/epochs.ts';
-import type { Log } from '../../../shared/observe/log.ts';
-import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { hlcRefusal } from '../../../shared/protocol/events.ts';
 import { regionOf } from '../../../shared/protocol/position.ts';
 import { StatusPoller } from '../../../shared/region-client/status-poller.ts';
-import type { Control, Stream } from '../../../shared/stream/stream.ts';
 import type { Apply } from '../apply/apply.ts';
 import { ClockCheck } from '../clocks/clocks.ts';
 import { Heartbeat } from '../heartbeat/heartbeat.ts';
@@ -23,37 +20,29 @@ import type { StateLimit } from '../intake/state-limit.ts';
 import type { Role } from '../leadership/leadership.ts';
 import { createLeadershipRole } from '../leadership/leadership-role.ts';
 import { createPartitionSwitch, type PartitionSwitch } from '../partition/partition.ts';
-import type { PeerLink, Peers } from '../peers/peers.ts';
+import type { Peers } from '../peers/peers.ts';
 import { createReadiness, type Readiness } from '../readiness/readiness.ts';
 import { createIngest } from '../receive/ingest.ts';
 import type { Gap, Ingest, Receiver, Stopped } from '../receive/receive.ts';
 import { createStreamReceiver } from '../receive/stream-receiver.ts';
+import type { RegionOptions } from '../region-options.ts';
 import { createPeerRepair } from '../repair/peer-repair.ts';
 import type { Repair } from '../repair/repair.ts';
-import type { Schema } from '../schema/schema.ts';
 import { lowestAtPeers } from '../ship/lowest-at-peers.ts';
 import type { Ship } from '../ship/ship.ts';
 import { createShipper } from '../ship/shipper.ts';
 import type { Wal } from '../wal/wal.ts';
 
-export interface ReplicationOptions {
-  readonly region: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly schema: Schema;
+export interface ReplicationOptions
+  extends Pick<
+    RegionOptions,
+    | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'schema' | 'stream' | 'links' | 'regions' | 'onFatal')
+    | ('control' | 'alive' | 'intakeQueueLimit' | 'intakeQueueBytes')
+  > {
   readonly wal: Wal;
   readonly apply: Apply;
-  readonly stream: Stream;
-  readonly control: Control;
-  /** Its own key for heartbeats; absent: failover is manual. */
-  readonly alive?: Control | undefined;
-  readonly links: readonly PeerLink[];
   /** The topology's regions: one of them leads. */
   readonly members: readonly string[];
-  /** Regions whose origins are taken, present and former; absent: every region's. */
-  readonly regions?: readonly string[] | undefined;
   /** See `createReadiness`. */
   readonly startedEmpty: boolean;
   /** Why no writes are accepted now, besides what the role knows. */
@@ -65,13 +54,9 @@ export interface ReplicationOptions {
   readonly keyRefusal?: (() => Refusal | undefined) | undefined;
   /** Absent: there is no limit. */
   readonly stateLimit?: StateLimit | undefined;
-  readonly intakeQueueLimit: number;
-  readonly intakeQueueBytes: number;
   readonly onReady?: () => void;
   readonly onGap?: (gap: Gap) => void;
   readonly onStopped?: (stopped: Stopped) => void;
-  /** The store failed: the process must end without answering. */
-  readonly onFatal: (error: unknown) => void;
 }
 
 export interface Replication {

@@ -1,13 +1,9 @@
 /** Serving: ranking, search and the HTTP surface, over state and replication. */
+
 import type Koa from 'koa';
 import { BodyBudget } from '../../../shared/http/body-budget.ts';
-import type { HttpLimits } from '../../../shared/http/http-server.ts';
-import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
-import type { Log } from '../../../shared/observe/log.ts';
-import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { DIGESTS_LIMIT, type RegionStatus } from '../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../shared/protocol/position.ts';
-import type { Stream } from '../../../shared/stream/stream.ts';
 import { createRegionApp } from '../http/app.ts';
 import { addCommandRoutes } from '../http/command-routes.ts';
 import { fieldsReader } from '../http/internal-body.ts';
@@ -21,8 +17,8 @@ import { createRank } from '../rank/profile-rank.ts';
 import { ReadQueue } from '../read-queue/read-queue.ts';
 import { drain } from '../receive/drain.ts';
 import { setAside } from '../recover/unappliable.ts';
+import type { RegionOptions } from '../region-options.ts';
 import { lagBehindLeader } from '../region-status.ts';
-import type { Schema } from '../schema/schema.ts';
 import { createSearch } from '../search/fused-search.ts';
 import { digestOf } from '../state/digest.ts';
 import type { FilterIndex } from '../state/filter-index/filter-index.ts';
@@ -42,27 +38,18 @@ export interface SearchIndexes extends Indexes {
   readonly vectors: Vectors;
 }
 
-export interface ServingOptions {
-  readonly region: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly schema: Schema;
+export interface ServingOptions
+  extends Pick<
+    RegionOptions,
+    | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'schema' | 'stream')
+    | ('maxBodyBytes' | 'maxBodiesBytes' | 'httpLimits' | 'cursorSecret' | 'nextTurn')
+  > {
   readonly wal: Wal;
-  readonly stream: Stream;
   readonly state: State<SearchIndexes>;
   readonly replication: Replication;
   readonly upkeep: Upkeep;
   readonly stepDown: StepDown;
   readonly status: () => RegionStatus;
-  readonly maxBodyBytes: number;
-  readonly maxBodiesBytes: number;
-  readonly httpLimits: HttpLimits;
-  /** The same in every region. See `pages/signed-cursors.ts`. */
-  readonly cursorSecret: string;
-  /** Runs the action in the next turn of the event loop; absent: by the clock. */
-  readonly nextTurn?: ((action: () => void) => void) | undefined;
 }
 
 export function assembleServing(options: ServingOptions): Koa {
@@ -78,7 +65,7 @@ export function assembleServing(options: ServingOptions): Koa {
   };
   const rank = createRank({ schema, entities, catalog, ledger, nowMs });
   const search = createSearch({ dimensions: schema.embedding.dimensions, catalog, filterIndex, text, vectors });
-  const cursors = createCursors({ secret: options.cursorSecret, schemaHash: schema.hash });
+  const cursors = createCursors({ secret: options.cursorSecret ?? '', schemaHash: schema.hash });
   const { lagEvents } = lagBehindLeader({ role, peers, apply, metrics });
   const bodies = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics });
   const fields = fieldsReader(maxBodyBytes);

@@ -1,13 +1,12 @@
 /** State: what the log says, in memory, recovered from the disk; and `apply`, the only way by which it changes. */
-import type { Clock } from '../../../shared/kernel/kernel.ts';
+
 import type { Stages } from '../../../shared/kernel/parts.ts';
-import type { Log } from '../../../shared/observe/log.ts';
-import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { createApplier } from '../apply/applier.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Rebuild } from '../rebuild/rebuild.ts';
 import { type Recovered, type RecoverOptions, recover } from '../recover/recover.ts';
-import { decayedSignals, type Schema } from '../schema/schema.ts';
+import type { RegionOptions } from '../region-options.ts';
+import { decayedSignals } from '../schema/schema.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
 import { createRegisters } from '../state/catalog/registers.ts';
 import { Entities } from '../state/entities/entities.ts';
@@ -20,12 +19,8 @@ import type { Wal } from '../wal/wal.ts';
 /** What finds items by what they hold. */
 export type Indexes = Pick<RecoverOptions, 'filterIndex' | 'text'> & { readonly vectors: VectorChanges };
 
-export interface StateOptions<I extends Indexes> {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
+export interface StateOptions<I extends Indexes> extends Pick<RegionOptions, 'clock' | 'log' | 'metrics' | 'schema'> {
   readonly wal: Wal;
-  readonly schema: Schema;
   readonly openIndexes: (numbered: { readonly entities: Entities; readonly catalog: CatalogWriter }) => I;
   /** Builds filter index and text index of many items; absent: they get them one by one. */
   readonly rebuild?: Rebuild | undefined;

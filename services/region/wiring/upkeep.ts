@@ -1,54 +1,36 @@
 /** Upkeep: what keeps disk, log and stream in order while writes continue; and snapshots, served and fetched. */
-import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
+
 import type { Stages } from '../../../shared/kernel/parts.ts';
-import type { Log } from '../../../shared/observe/log.ts';
-import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
-import type { Stream } from '../../../shared/stream/stream.ts';
 import type { Checkpoint, Disks } from '../checkpoint/checkpoint.ts';
 import { createCheckpointer } from '../checkpoint/checkpointer.ts';
 import { createDiskAccount } from '../checkpoint/disk-account.ts';
 import { createKeySweep } from '../checkpoint/key-sweep.ts';
 import { createTrimmer } from '../checkpoint/trimmer.ts';
 import { describeSchema } from '../compatible/compatible.ts';
-import type { PeerLink } from '../peers/peers.ts';
 import { requireAccepted } from '../region-directory.ts';
-import type { Schema } from '../schema/schema.ts';
+import type { RegionOptions } from '../region-options.ts';
 import { SettingsWatch } from '../ship/settings-watch.ts';
 import { createBootstrap } from '../snapshot/bootstrap.ts';
-import type { ArrivedSnapshot, Bootstrap, SnapshotServer } from '../snapshot/snapshot.ts';
+import type { Bootstrap, SnapshotServer } from '../snapshot/snapshot.ts';
 import { createSnapshotServer } from '../snapshot/snapshot-server.ts';
-import type { StoreHome } from '../store/store.ts';
 import { openLog } from '../wal/log.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { Replication } from './replication.ts';
 import type { State } from './state.ts';
 
-export interface UpkeepOptions {
-  readonly region: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly schema: Schema;
-  /** Source of the schema, for messages. */
-  readonly schemaFile: string;
+export interface UpkeepOptions
+  extends Pick<
+    RegionOptions,
+    | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'schema' | 'stream' | 'links' | 'regions' | 'onFatal')
+    | ('schemaFile' | 'home' | 'onArrived' | 'snapshotsNotBeforeMs')
+    | ('logRetentionBytes' | 'checkpointEvents' | 'checkpointIntervalMs')
+  > {
   readonly wal: Wal;
-  readonly home: Pick<StoreHome, 'copy' | 'incoming'>;
-  readonly stream: Stream;
-  readonly links: readonly PeerLink[];
-  readonly regions?: readonly string[] | undefined;
   readonly state: State;
   readonly replication: Replication;
-  readonly logRetentionBytes: number;
-  readonly checkpointEvents: number;
-  readonly checkpointIntervalMs: number;
-  /** True if this region started empty, and no snapshot was installed since. */
+  /** This region started empty, and no snapshot was installed since. */
   readonly startedEmpty: boolean;
-  /** Monotonic ms before which no snapshot is fetched. */
-  readonly snapshotsNotBeforeMs: number;
-  readonly onArrived: (arrived: ArrivedSnapshot) => void;
-  readonly onFatal: (error: unknown) => void;
 }
 
 export interface Upkeep {
@@ -103,7 +85,7 @@ export function assembleUpkeep(options: UpkeepOptions): Upkeep {
     incoming: (id, bytes) => options.home.incoming(id, bytes),
     startedEmpty: options.startedEmpty,
     ready: () => readiness.ready,
-    notBeforeMs: options.snapshotsNotBeforeMs,
+    notBeforeMs: options.snapshotsNotBeforeMs ?? 0,
     hindered: () => partition.partitioned,
     requireSchema: (copy) => requireAccepted(copy, schema, schemaFile),
     schema: describeSchema(schema),

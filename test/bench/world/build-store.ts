@@ -14,9 +14,9 @@ import { createLedger } from '../../../services/region/state/ledger/signal-ledge
 import { openLmdbStore } from '../../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
 import { systemClock } from '../../../shared/kernel/system.ts';
-import { silentLog } from '../../../shared/observe/log.ts';
 import { type Event, HLC_PER_MS } from '../../../shared/protocol/events.ts';
 import { unreadMetrics } from '../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../harness/observe/silent-log.ts';
 import { embeddingValues } from './embeddings.ts';
 import type { FillOptions } from './fill-store.ts';
 import { Traffic } from './traffic.ts';

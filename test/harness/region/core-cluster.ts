@@ -12,7 +12,6 @@ import { createRouter, type RouterService } from '../../../services/router/route
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { Timer } from '../../../shared/kernel/kernel.ts';
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
-import { silentLog } from '../../../shared/observe/log.ts';
 import { createMetrics } from '../../../shared/observe/metrics.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { withKeys } from '../../../shared/protocol/idempotency.ts';
@@ -29,6 +28,7 @@ import { type ReportedStatus, readPosition, readStatus } from '../../../shared/r
 import type { Control } from '../../../shared/stream/stream.ts';
 import { ManualClock } from '../kernel/manual-clock.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
+import { silentLog } from '../observe/silent-log.ts';
 import { names, topology } from '../router/memory-cluster.ts';
 import type { MemoryClient } from '../stream/memory-client.ts';
 import { MemoryBroker } from '../stream/memory-stream.ts';

@@ -29,7 +29,6 @@ import { assembleState, type Indexes } from '../../../services/region/wiring/sta
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { randomName } from '../../../shared/kernel/kernel.ts';
 import { type Stages, startParts, stopParts } from '../../../shared/kernel/parts.ts';
-import { silentLog } from '../../../shared/observe/log.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { type Durability, isRefused, type RegionStatus, type WritesReply } from '../../../shared/protocol/internal.ts';
 import { DISK_ID_LENGTH } from '../../../shared/protocol/known-disks.ts';
@@ -38,6 +37,7 @@ import { readStatus } from '../../../shared/region-client/reported-status.ts';
 import type { ManualClock } from '../kernel/manual-clock.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
 import { CountedMetrics } from '../observe/counted-metrics.ts';
+import { silentLog } from '../observe/silent-log.ts';
 import type { MemoryClient } from '../stream/memory-client.ts';
 import type { MemoryBroker } from '../stream/memory-stream.ts';
 import { schemaOf } from './rank/signals-schema.ts';

@@ -3,10 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createRegion } from '../../../services/region/region.ts';
 import { parseSchema } from '../../../services/region/schema/parse-schema.ts';
-import { inProcessVectors } from '../../../services/region/state/vectors/vector-in-process.ts';
 import type { OpenVectorWorker } from '../../../services/region/state/vectors/vector-worker.ts';
 import { systemClock as clock, systemRandom as random } from '../../../shared/kernel/system.ts';
-import { silentLog } from '../../../shared/observe/log.ts';
 import { createMetrics } from '../../../shared/observe/metrics.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import {
@@ -19,7 +17,9 @@ import {
 import { toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
 import { type Answer, requestJson } from '../clients/request-json.ts';
 import { eventually } from '../kernel/eventually.ts';
+import { silentLog } from '../observe/silent-log.ts';
 import { MemoryBroker } from '../stream/memory-stream.ts';
+import { inProcessVectors } from './state/vectors/vector-in-process.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { MemoryStoreHome } from './store/memory-store-home.ts';
 

@@ -3,11 +3,12 @@ import { Heartbeat } from '../../../services/region/heartbeat/heartbeat.ts';
 import { createRouter, type RouterService } from '../../../services/router/router.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { aliveKey } from '../../../shared/leadership/leadership.ts';
-import { type Log, silentLog } from '../../../shared/observe/log.ts';
+import type { Log } from '../../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../../shared/observe/metrics.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import { ManualClock } from '../kernel/manual-clock.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
+import { silentLog } from '../observe/silent-log.ts';
 import { MemoryControl, MemoryKeys } from '../stream/memory-control.ts';
 import { MemoryRegion } from './memory-region.ts';
 

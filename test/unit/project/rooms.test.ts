@@ -13,6 +13,7 @@ const root = findRoot(dirname(fileURLToPath(import.meta.url)));
 const joiners = new Set([
   'services/region/start-region.ts',
   'services/region/region.ts',
+  'services/region/region-options.ts',
   'services/region/region-host.ts',
   'services/region/rebuild/gatherers.ts',
   'services/region/wiring/state.ts',

@@ -9,8 +9,6 @@ import { problems } from '../../../shared/errors/errors.ts';
 
 /** Where a refused word is right. Each must be used, else the test fails. */
 const exceptions: readonly (readonly [where: string, text: string])[] = [
-  // A logger that writes nothing.
-  ['shared/observe/log.ts', 'silent log'],
   // Fields of a table.
   ['test/bench/bench.ts', 'Cells in the order of'],
   ['test/bench/contents.ts', 'The cell in the first row'],

@@ -8,9 +8,9 @@ import { checkLog } from '../../../../services/region/snapshot/check-log.ts';
 import { obstacleOf } from '../../../../services/region/snapshot/merge.ts';
 import type { Store } from '../../../../services/region/store/store.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../../harness/kernel/seeded-random.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { CoreRegion, item, testSchema, view, views } from '../../../harness/region/core-region.ts';
 import { MemoryBroker } from '../../../harness/stream/memory-stream.ts';
 

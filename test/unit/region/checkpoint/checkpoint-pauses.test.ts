@@ -14,8 +14,8 @@ import { createLedger } from '../../../../services/region/state/ledger/signal-le
 import { openLmdbStore } from '../../../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { systemClock } from '../../../../shared/kernel/system.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { schemaOf } from '../../../harness/region/rank/signals-schema.ts';
 
 const PAIRS = 1_000_000;

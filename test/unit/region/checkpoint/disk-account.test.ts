@@ -4,13 +4,13 @@ import { createDiskAccount, unreportedDisks } from '../../../../services/region/
 import { createKeySweep } from '../../../../services/region/checkpoint/key-sweep.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { Refusal } from '../../../../shared/errors/errors.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { DISKS_LIMIT, joinDisks, type KnownDisk, parseDisks } from '../../../../shared/protocol/known-disks.ts';
 import { formatPosition, type Position } from '../../../../shared/protocol/position.ts';
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../../harness/kernel/seeded-random.ts';
 import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { chainOf, startMs as now, viewEvent } from '../../../harness/region/batches.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 

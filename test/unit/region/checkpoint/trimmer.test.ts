@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { createTrimmer, type TrimmerOptions } from '../../../../services/region/checkpoint/trimmer.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import type { Wal } from '../../../../services/region/wal/wal.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import type { Position } from '../../../../shared/protocol/position.ts';
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { CountedMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { viewChain } from '../../../harness/region/batches.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { Heartbeat } from '../../../../services/region/heartbeat/heartbeat.ts';
 import { parseAlive } from '../../../../shared/leadership/leadership.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import type { ControlEntry } from '../../../../shared/stream/stream.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { MemoryBroker } from '../../../harness/stream/memory-stream.ts';
 
 async function rig() {

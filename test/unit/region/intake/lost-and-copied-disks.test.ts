@@ -5,11 +5,11 @@ import { createGroupCommit } from '../../../../services/region/intake/group-comm
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { randomName } from '../../../../shared/kernel/kernel.ts';
 import { systemRandom } from '../../../../shared/kernel/system.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { isRefused } from '../../../../shared/protocol/internal.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../../harness/kernel/seeded-random.ts';
 import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { CoreCluster } from '../../../harness/region/core-cluster.ts';
 import { CoreRegion, testSchema, view } from '../../../harness/region/core-region.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';

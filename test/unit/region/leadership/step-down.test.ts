@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { StepDown } from '../../../../services/region/leadership/step-down.ts';
 import type { Leadership } from '../../../../shared/leadership/leadership.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { STEP_DOWN_LINGER_MS, STEP_DOWN_NOTICED_MS } from '../../../../shared/protocol/deadlines.ts';
 import type { ReportedStatus } from '../../../../shared/region-client/reported-status.ts';
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 
 const LIMIT_MS = 6_000;
 

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { createPartitionSwitch } from '../../../../services/region/partition/partition.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 
 interface Rig {

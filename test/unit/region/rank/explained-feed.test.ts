@@ -12,8 +12,8 @@ import { createSearch } from '../../../../services/region/search/fused-search.ts
 import { createTextIndex } from '../../../../services/region/state/text/text-index.ts';
 import { createHttpApp, type Listening, listen } from '../../../../shared/http/http-server.ts';
 import { systemClock as clock, systemRandom as random } from '../../../../shared/kernel/system.ts';
-import { silentLog as log } from '../../../../shared/observe/log.ts';
 import { createMetrics } from '../../../../shared/observe/metrics.ts';
+import { silentLog as log } from '../../../harness/observe/silent-log.ts';
 import { TinyCatalog } from '../../../harness/region/state/tiny-state.ts';
 
 const HOUR_MS = 3_600_000;

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import type { Peers } from '../../../../services/region/peers/peers.ts';
 import { createReadiness } from '../../../../services/region/readiness/readiness.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { type Position, parsePosition, positionOf } from '../../../../shared/protocol/position.ts';
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 
 const origin = 'us-east@aaaaaaaaaaaaa';
 

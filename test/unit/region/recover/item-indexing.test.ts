@@ -4,10 +4,10 @@ import { createReading } from '../../../../services/region/http/reads/reading.ts
 import { ItemIndexing } from '../../../../services/region/recover/item-indexing.ts';
 import { createRegisters } from '../../../../services/region/state/catalog/registers.ts';
 import type { Refusal } from '../../../../shared/errors/errors.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import type { Event, Metadata } from '../../../../shared/protocol/events.ts';
 import { HLC_PER_MS } from '../../../../shared/protocol/events.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 
 const ITEMS = 200;
 const nothing = { remove() {}, adopt() {} };

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { CHECK_MS, SettingsWatch } from '../../../../services/region/ship/settings-watch.ts';
 import { Fault } from '../../../../shared/errors/errors.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import type { SettingsDifference } from '../../../../shared/stream/stream.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { CountedMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 
 function rig() {
   const clock = new ManualClock();

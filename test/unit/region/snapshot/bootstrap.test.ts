@@ -11,7 +11,6 @@ import { encodeItem } from '../../../../services/region/wal/documents.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { ConfigError } from '../../../../shared/errors/config-error.ts';
 import { Fault, Refusal } from '../../../../shared/errors/errors.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { HLC_PER_MS } from '../../../../shared/protocol/events.ts';
 import { formatPosition } from '../../../../shared/protocol/position.ts';
 import type { SnapshotOffer } from '../../../../shared/region-client/region-client.ts';
@@ -19,6 +18,7 @@ import type { ReportedStatus } from '../../../../shared/region-client/reported-s
 import type { RegionView } from '../../../../shared/region-client/status-poller.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { CountedMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { chainOf, startMs, viewChain, viewEvent } from '../../../harness/region/batches.ts';
 import { testSchema } from '../../../harness/region/core-region.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';

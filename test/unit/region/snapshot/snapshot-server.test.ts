@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import type { SnapshotServer } from '../../../../services/region/snapshot/snapshot.ts';
 import { createSnapshotServer } from '../../../../services/region/snapshot/snapshot-server.ts';
 import { Refusal } from '../../../../shared/errors/errors.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import type { SnapshotInfo } from '../../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../../shared/protocol/position.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../../../harness/kernel/seeded-random.ts';
 import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { MemoryStoreHome } from '../../../harness/region/store/memory-store-home.ts';
 
 const x = 'us-east@aaaaaaaaaa';

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { Fault } from '../../../../shared/errors/errors.ts';
 import type { Leadership } from '../../../../shared/leadership/leadership.ts';
 import type { Log } from '../../../../shared/observe/log.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import type { WireWrite } from '../../../../shared/protocol/writes.ts';
 import { type ManualClock, settle } from '../../../harness/kernel/manual-clock.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { type MemoryCluster, memoryCluster } from '../../../harness/router/memory-cluster.ts';
 
 const write: WireWrite = { k: 'd', e: 1 };

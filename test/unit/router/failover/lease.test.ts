@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { Lease } from '../../../../services/router/failover/lease.ts';
 import { RefusedValues } from '../../../../shared/leadership/refused-values.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { MemoryControl } from '../../../harness/stream/memory-control.ts';
 
 function rig() {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { listen } from '../../../../shared/http/http-server.ts';
 import { systemClock, systemRandom } from '../../../../shared/kernel/system.ts';
 import type { Leadership } from '../../../../shared/leadership/leadership.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { createMetrics } from '../../../../shared/observe/metrics.ts';
 import type { WireWrite } from '../../../../shared/protocol/writes.ts';
 import { eventually } from '../../../harness/kernel/eventually.ts';
 import { type ManualClock, settle } from '../../../harness/kernel/manual-clock.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { type MemoryCluster, memoryCluster } from '../../../harness/router/memory-cluster.ts';
 
 const write: WireWrite = { k: 'd', e: 1 };

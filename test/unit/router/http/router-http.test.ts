@@ -3,10 +3,10 @@ import type { Problem, ProblemCode } from '../../../../shared/errors/errors.ts';
 import { type Listening, listen } from '../../../../shared/http/http-server.ts';
 import type { Clock } from '../../../../shared/kernel/kernel.ts';
 import { systemClock, systemRandom } from '../../../../shared/kernel/system.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { createMetrics } from '../../../../shared/observe/metrics.ts';
 import { fromWire, toWire } from '../../../../shared/protocol/writes.ts';
 import { eventually } from '../../../harness/kernel/eventually.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { type MemoryCluster, memoryCluster } from '../../../harness/router/memory-cluster.ts';
 import type { MemoryRegion } from '../../../harness/router/memory-region.ts';
 

@@ -9,9 +9,9 @@ import type { Problem } from '../../../../shared/errors/errors.ts';
 import { readBody, requireType } from '../../../../shared/http/http-body.ts';
 import { createHttpApp, type HttpLimits, type Listening, listen } from '../../../../shared/http/http-server.ts';
 import { systemClock, systemRandom } from '../../../../shared/kernel/system.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../../../shared/observe/metrics.ts';
 import { eventually } from '../../../harness/kernel/eventually.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 
 /** More than the buffers of two sockets take. */
 const BIG = 16 * 1024 * 1024;

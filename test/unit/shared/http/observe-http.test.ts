@@ -6,9 +6,9 @@ import { readBody, requireType } from '../../../../shared/http/http-body.ts';
 import { createHttpApp, type Listening, listen, requestIdOf } from '../../../../shared/http/http-server.ts';
 import { parseJson } from '../../../../shared/http/json-text.ts';
 import { systemClock, systemRandom } from '../../../../shared/kernel/system.ts';
-import { silentLog } from '../../../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../../../shared/observe/metrics.ts';
 import { eventually } from '../../../harness/kernel/eventually.ts';
+import { silentLog } from '../../../harness/observe/silent-log.ts';
 
 describe('the HTTP ground', () => {
   let server: Listening;

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { createVectors } from '../../../../../services/region/state/vectors/vector-client.ts';
 import { threadVectors } from '../../../../../services/region/state/vectors/vector-thread.ts';
 import { systemClock as clock } from '../../../../../shared/kernel/system.ts';
-import { silentLog } from '../../../../../shared/observe/log.ts';
 import { createMetrics } from '../../../../../shared/observe/metrics.ts';
 import { eventually } from '../../../kernel/eventually.ts';
+import { silentLog } from '../../../observe/silent-log.ts';
 import { TinyCatalog } from '../tiny-state.ts';
 import { vectorsFrom } from './vectors.ts';
 

@@ -1,13 +1,13 @@
 /** A machine on which hnswlib-node could not be compiled: vector search compares every vector, exactly, and says so. */
 import assert from 'node:assert/strict';
 import { createVectors } from '../../../../../services/region/state/vectors/vector-client.ts';
-import { inProcessVectors } from '../../../../../services/region/state/vectors/vector-in-process.ts';
 import { VectorServer } from '../../../../../services/region/state/vectors/vector-server.ts';
 import type { FromVectors } from '../../../../../services/region/state/vectors/vector-worker.ts';
 import type { Log } from '../../../../../shared/observe/log.ts';
 import { createMetrics } from '../../../../../shared/observe/metrics.ts';
 import { ManualClock } from '../../../../harness/kernel/manual-clock.ts';
 import { TinyCatalog } from '../../../../harness/region/state/tiny-state.ts';
+import { inProcessVectors } from '../../../../harness/region/state/vectors/vector-in-process.ts';
 import { bruteForce, vectorsFrom } from '../../../../harness/region/state/vectors/vectors.ts';
 
 const dimensions = 8;

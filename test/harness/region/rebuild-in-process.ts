@@ -1,10 +1,10 @@
 /** The builders in this thread: the same code, with messages copied as between threads. For tests and the simulation. */
-import { Builder } from './builder.ts';
-import { gathererOf } from './gatherers.ts';
-import { buffersOf } from './moved-buffers.ts';
-import { createRebuild } from './paged-rebuild.ts';
-import type { OpenBuilder, Rebuild, ToBuilder } from './rebuild.ts';
-import type { ThreadRebuildOptions } from './rebuild-thread.ts';
+import { Builder } from '../../../services/region/rebuild/builder.ts';
+import { gathererOf } from '../../../services/region/rebuild/gatherers.ts';
+import { buffersOf } from '../../../services/region/rebuild/moved-buffers.ts';
+import { createRebuild } from '../../../services/region/rebuild/paged-rebuild.ts';
+import type { OpenBuilder, Rebuild, ToBuilder } from '../../../services/region/rebuild/rebuild.ts';
+import type { ThreadRebuildOptions } from '../../../services/region/rebuild/rebuild-thread.ts';
 
 export function inProcessRebuild({ fieldNames, leastPages }: ThreadRebuildOptions): Rebuild {
   const open: OpenBuilder = ({ build, onMessage, onExit }) => {

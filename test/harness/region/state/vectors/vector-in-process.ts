@@ -2,8 +2,8 @@
  * The index without a thread: the same code, in turns of the caller's event loop, in a deterministic order. For the simulation,
  * and for tests.
  */
-import { VectorServer } from './vector-server.ts';
-import type { OpenVectorWorker, ToVectors } from './vector-worker.ts';
+import { VectorServer } from '../../../../../services/region/state/vectors/vector-server.ts';
+import type { OpenVectorWorker, ToVectors } from '../../../../../services/region/state/vectors/vector-worker.ts';
 
 /** Steps of work after each message, so that a graph grows faster than vectors are put. */
 const STEPS = 2;

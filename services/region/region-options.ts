@@ -1,0 +1,64 @@
+/** What a region is assembled from. */
+import type { HttpLimits } from '../../shared/http/http-server.ts';
+import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import type { Log } from '../../shared/observe/log.ts';
+import type { Metrics } from '../../shared/observe/metrics.ts';
+import type { Control, Stream } from '../../shared/stream/stream.ts';
+import type { StateLimits } from './intake/intake.ts';
+import type { PeerLink } from './peers/peers.ts';
+import type { Rebuild } from './rebuild/rebuild.ts';
+import type { Schema } from './schema/schema.ts';
+import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
+import type { OpenVectorWorker } from './state/vectors/vector-worker.ts';
+import type { Store, StoreHome } from './store/store.ts';
+
+export interface RegionOptions {
+  readonly region: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The open store of `home`. */
+  readonly store: Store;
+  readonly home: Pick<StoreHome, 'copy' | 'incoming'>;
+  readonly stream: Stream;
+  readonly control: Control;
+  /** Its own key for heartbeats; absent: failover is manual. */
+  readonly alive?: Control | undefined;
+  readonly schema: Schema;
+  /** Source of the schema, for messages. */
+  readonly schemaFile: string;
+  /** To every other region of the topology. */
+  readonly links: readonly PeerLink[];
+  /** Regions whose origins are accepted, present and former; absent: any. */
+  readonly regions?: readonly string[];
+  readonly intakeQueueLimit: number;
+  readonly intakeQueueBytes: number;
+  readonly logMaxBytes: number;
+  readonly logRetentionBytes: number;
+  readonly checkpointEvents: number;
+  readonly checkpointIntervalMs: number;
+  readonly idempotencyKeysLimit: number;
+  /** Absent: the state has no limits. */
+  readonly stateLimits?: StateLimits;
+  readonly maxBodyBytes: number;
+  readonly maxBodiesBytes: number;
+  readonly httpLimits: HttpLimits;
+  /** The same in every region; absent or empty: the public default. See `pages/signed-cursors.ts`. */
+  readonly cursorSecret?: string;
+  /**
+   * A peer's snapshot was fetched and can replace the store: the receiver stops this region, merges its store into the copy, and
+   * starts it on the copy.
+   */
+  readonly onArrived: (arrived: ArrivedSnapshot) => void;
+  /** Opens the vector index: in a thread of its own, or in this one. */
+  readonly openVectors: OpenVectorWorker;
+  /** Builds filter index and text index of many items at a start; absent: items are indexed one by one. */
+  readonly openRebuild?: () => Rebuild;
+  /** Monotonic ms before which no snapshot is fetched; absent: at once. */
+  readonly snapshotsNotBeforeMs?: number;
+  /** Runs the action in the next turn of the event loop; absent: by the clock. */
+  readonly nextTurn?: (action: () => void) => void;
+  /** The process must end at once, without answering. */
+  readonly onFatal: (error: unknown) => void;
+}
