@@ -15,7 +15,7 @@
  * /internal/snapshot?covering=<position>` | the same, for regions of older versions; a long position does not fit | | `GET
  * /internal/snapshot/<id>?offset=n` | → bytes of the copy from n on; 410 `snapshot_gone` if it is no longer served | | `POST
  * /internal/quarantine` | `{origin, first, last}` → `{region, quarantined}`: events no region can apply are set aside | | `GET
- * /internal/digest` | → {@link DigestReply}: recounted at once, which stalls a large region | | `GET /internal/digests` | →
+ * /internal/digest` | → {@link DigestReply}: recounted at once, which stalls a large region | | `GET /internal/kept-digests` | →
  * {@link DigestsReply}: counted in the background, then kept with every batch for 15 s | | `GET /feed`, `/search`, `/items/:id` |
  * the public reads, same query, same answers | | `GET /metrics`, `/health/live`, `/health/ready` | for Prometheus and
  * orchestrators |

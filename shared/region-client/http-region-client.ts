@@ -168,7 +168,7 @@ export function createHttpRegionClient(options: HttpRegionClientOptions): Region
     retireDisk: (request) =>
       askStatus({ method: 'POST', path: '/internal/retire-disk', body: request, limitMs: limits.partitionMs }),
     async digests() {
-      return readDigests(region, await ask({ method: 'GET', path: '/internal/digests', limitMs: statusLimitMs }));
+      return readDigests(region, await ask({ method: 'GET', path: '/internal/kept-digests', limitMs: statusLimitMs }));
     },
     async quarantine(range) {
       await ask({ method: 'POST', path: '/internal/quarantine', body: range, limitMs: limits.quarantineMs });

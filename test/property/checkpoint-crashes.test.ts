@@ -18,6 +18,7 @@ import { unreadMetrics } from '../harness/observe/counted-metrics.ts';
 import { silentLog } from '../harness/observe/silent-log.ts';
 import { CoreRegion, testSchema } from '../harness/region/core-region.ts';
 import { histories } from '../harness/region/histories.ts';
+import { forEachValue } from '../harness/region/state/stored-values.ts';
 import { type PlacedSignal, winners } from '../harness/region/winning-copies.ts';
 import { MemoryBroker } from '../harness/stream/memory-stream.ts';
 
@@ -26,7 +27,7 @@ const seeds = [1, 2, 3, 4, 5, 6];
 
 function described(ledger: Ledger): unknown {
   const parts: unknown[] = [];
-  ledger.describe((entity, values) => parts.push([entity, ...values]));
+  forEachValue(ledger, (entity, values) => parts.push([entity, ...values]));
   return parts;
 }
 

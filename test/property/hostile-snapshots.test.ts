@@ -19,7 +19,7 @@ import { createBootstrap } from '../../services/region/snapshot/bootstrap.ts';
 import { mergeInto } from '../../services/region/snapshot/merge.ts';
 import type { ArrivedSnapshot } from '../../services/region/snapshot/snapshot.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
-import { digestOf } from '../../services/region/state/digest.ts';
+import { digestOf } from '../../services/region/state/digest/value-hash.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
@@ -40,6 +40,7 @@ import { CountedMetrics, unreadMetrics } from '../harness/observe/counted-metric
 import { silentLog } from '../harness/observe/silent-log.ts';
 import { chainOf, startMs, viewChain } from '../harness/region/batches.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import { forEachValue } from '../harness/region/state/stored-values.ts';
 import { MemoryStore } from '../harness/region/store/memory-store.ts';
 import { MemoryStoreHome } from '../harness/region/store/memory-store-home.ts';
 
@@ -113,12 +114,13 @@ class State {
     const { catalog, ledger, filterIndex, text, entities } = this;
     for (const { entity } of catalog.items()) catalog.item(entity);
     for (const _ of catalog.embedded());
-    for (const { entity, signal } of ledger.described()) {
+    forEachValue(ledger, (entity, [name]) => {
+      const signal = String(name);
       for (const atMs of [0, nowMs, nowMs - 90 * MINUTE_MS, nowMs + 86_400_000, 4e12]) {
         ledger.read(entity, signal, atMs);
         ledger.past.watch(() => ledger.past.read(entity, signal, atMs));
       }
-    }
+    });
     filterIndex.select([]).forEach((ordinal) => void entities.entity(ordinal));
     text.rank('*a* something').after(undefined, 10);
     const rank = createRank({ schema, entities, catalog, ledger, nowMs: () => nowMs });

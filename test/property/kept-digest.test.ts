@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { createApplier } from '../../services/region/apply/applier.ts';
 import { NOTHING_YET } from '../../services/region/apply/apply.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
-import { createDigest } from '../../services/region/state/digest.ts';
-import { createKeptDigest } from '../../services/region/state/kept-digest.ts';
+import { createKeptDigest } from '../../services/region/state/digest/kept-digest.ts';
+import { digestOf } from '../../services/region/state/digest/value-hash.ts';
 import { type Copy, copyOf } from '../../services/region/state/keys/keys.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
@@ -16,16 +16,6 @@ import { chainOf, startMs } from '../harness/region/batches.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 
 const schema = schemaOf(['view', 'positive', 3_600], ['like', 'positive', 86_400]);
-
-/** Every read of the clock takes a while, so that counting is divided into the smallest slices. */
-class SlowClock extends ManualClock {
-  private looks = 0;
-
-  override monotonicMs(): number {
-    this.looks += 3;
-    return super.monotonicMs() + this.looks;
-  }
-}
 
 type Magnitude = readonly [kind: Event['kind'], entity: number, minutes: number];
 const magnitude: fc.Arbitrary<Magnitude> = fc.tuple(
@@ -45,15 +35,17 @@ function eventOf([kind, entity, minutes]: Magnitude, n: number): Event {
   return { kind, hlc, entity, values: Float32Array.of(n, entity) };
 }
 
-function rig(clock: ManualClock, copies: (id: string) => readonly Copy[] = () => []) {
+interface RigOptions {
+  readonly copies?: (id: string) => readonly Copy[];
+  readonly sliceEntries?: number;
+}
+
+function rig(clock: ManualClock, { copies = () => [], ...slices }: RigOptions = {}) {
   const catalog = createRegisters();
   const ledger = createLedger({ schema });
   const recounts = new Map<string, string>();
   const recount = (): void => {
-    const sum = createDigest();
-    catalog.describe((entity, parts) => sum.add(entity, parts));
-    ledger.describe((entity, parts) => sum.add(entity, parts));
-    recounts.set(formatPosition(apply.applied), sum.hex());
+    recounts.set(formatPosition(apply.applied), digestOf(catalog, ledger));
   };
   const apply = createApplier({
     metrics: unreadMetrics,
@@ -67,12 +59,13 @@ function rig(clock: ManualClock, copies: (id: string) => readonly Copy[] = () =>
     applied: new Map(),
     newest: NOTHING_YET,
   });
-  const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
+  const keptDigest = createKeptDigest({ ...slices, clock, catalog, ledger, position: () => apply.applied });
+  apply.onApplying((batch) => keptDigest.applying(batch));
   apply.onApplied((batch) => {
     keptDigest.applied(batch);
     recount();
   });
-  return { apply, keptDigest, recounts };
+  return { ledger, apply, keptDigest, recounts };
 }
 
 describe('kept digest', () => {
@@ -81,9 +74,10 @@ describe('kept digest', () => {
       fc.asyncProperty(
         fc.array(fc.array(magnitude, { minLength: 1, maxLength: 60 }), { minLength: 2, maxLength: 8 }),
         fc.nat({ max: 7 }),
-        async (groups, watchFrom) => {
-          const clock = new SlowClock();
-          const { apply, keptDigest, recounts } = rig(clock);
+        fc.integer({ min: 1, max: 60 }),
+        async (groups, watchFrom, sliceEntries) => {
+          const clock = new ManualClock();
+          const { ledger, apply, keptDigest, recounts } = rig(clock, { sliceEntries });
           let n = 0;
           const batches = chainOf(
             { origin: 'us-east@aaaaaaaaaa' },
@@ -93,8 +87,10 @@ describe('kept digest', () => {
           for (const [index, batch] of batches.entries()) {
             apply.apply([batch]);
             if (index === begin) keptDigest.watch(10_000);
-            // One slice, or none, between two batches.
-            await clock.advance(5);
+            // Another form of what is stored is no other state.
+            ledger.pack(50, startMs);
+            // A slice or two between two batches.
+            await clock.advance(2);
           }
           await clock.advance(2_000);
           const { counting, kept } = keptDigest.watch(10_000);
@@ -136,7 +132,7 @@ describe('kept digest', () => {
       [...b, ...a],
       [b[0]!, a[0]!, a[1]!, b[1]!, b[2]!, a[2]!, a[3]!, b[3]!],
     ]) {
-      const { apply, keptDigest, recounts } = rig(clock, copies);
+      const { apply, keptDigest, recounts } = rig(clock, { copies });
       keptDigest.watch(1);
       await clock.advance(1_000);
       apply.apply(order);

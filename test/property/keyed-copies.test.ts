@@ -9,6 +9,7 @@ import { createLedger } from '../../services/region/state/ledger/signal-ledger.t
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import { ReferenceLedger } from '../harness/region/state/reference-ledger.ts';
+import { forEachValue } from '../harness/region/state/stored-values.ts';
 import { type PlacedSignal as Placed, winners } from '../harness/region/winning-copies.ts';
 
 const HOUR_MS = 3_600_000;
@@ -67,7 +68,7 @@ function described(fill: (ledger: ReturnType<typeof createLedger>) => void): unk
   const ledger = createLedger({ schema });
   fill(ledger);
   const parts: unknown[] = [];
-  ledger.describe((entity, values) => parts.push([entity, ...values]));
+  forEachValue(ledger, (entity, values) => parts.push([entity, ...values]));
   return parts;
 }
 

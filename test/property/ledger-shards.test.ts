@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { createDigest } from '../../services/region/state/digest.ts';
+import { digestOf } from '../../services/region/state/digest/value-hash.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { checkShard } from '../../services/region/state/ledger/shards/shards.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import { forEachValue } from '../harness/region/state/stored-values.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -73,12 +74,10 @@ class Player {
 
 function described(ledger: Ledger): string[] {
   const lines: string[] = [];
-  const digest = createDigest();
-  ledger.describe((entity, parts) => {
+  forEachValue(ledger, (entity, parts) => {
     lines.push(JSON.stringify([entity, ...parts.map((part) => `${typeof part} ${part}`)]));
-    digest.add(entity, parts);
   });
-  return [...lines, digest.hex()];
+  return [...lines, digestOf(ledger)];
 }
 
 function encodeAll(ledger: Ledger, limitPairs = 3): Map<number, Uint8Array> {

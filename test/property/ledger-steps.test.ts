@@ -9,6 +9,7 @@ import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import { type LedgerEvent, ReferenceLedger } from '../harness/region/state/reference-ledger.ts';
+import { forEachValue } from '../harness/region/state/stored-values.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -103,12 +104,12 @@ describe('a ledger at every step', function () {
             }
           }
           if (step.do !== 'describe') continue;
-          ledger.describe((entity, [signal, ...parts]) => {
+          forEachValue(ledger, (entity, [signal, ...parts]) => {
             assert.equal(signal, 'view');
             assert.deepEqual(parts, reference.describe(entity, 'view', HALF_LIFE_SECONDS));
           });
         }
-        ledger.describe((entity, [, ...parts]) => {
+        forEachValue(ledger, (entity, [, ...parts]) => {
           assert.deepEqual(parts, referenceOf(standing, noted).describe(entity, 'view', HALF_LIFE_SECONDS));
         });
       }),

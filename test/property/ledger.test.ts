@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { byWindow, windowSeconds, windows } from '../../services/region/schema/schema.ts';
-import { createDigest } from '../../services/region/state/digest.ts';
+import { digestOf } from '../../services/region/state/digest/value-hash.ts';
 import { type Ledger, SHARDS } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import type { LedgerEvent } from '../harness/region/state/reference-ledger.ts';
 import { ReferenceLedger } from '../harness/region/state/reference-ledger.ts';
+import { forEachValue } from '../harness/region/state/stored-values.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -45,12 +46,10 @@ function ledgerOf(list: readonly LedgerEvent[]): Ledger {
 
 function described(ledger: Ledger): { parts: string; digest: string } {
   const lines: string[] = [];
-  const digest = createDigest();
-  ledger.describe((entity, parts) => {
+  forEachValue(ledger, (entity, parts) => {
     lines.push(JSON.stringify([entity, ...parts.map((part) => `${typeof part} ${part}`)]));
-    digest.add(entity, parts);
   });
-  return { parts: lines.join('\n'), digest: digest.hex() };
+  return { parts: lines.join('\n'), digest: digestOf(ledger) };
 }
 
 function pairsOf(list: readonly LedgerEvent[]): Map<string, LedgerEvent> {
@@ -136,7 +135,7 @@ describe('ledger properties', () => {
         const reference = new ReferenceLedger();
         for (const event of list) reference.add(event);
         let pairs = 0;
-        ledgerOf(list).describe((entity, [signal, ...parts]) => {
+        forEachValue(ledgerOf(list), (entity, [signal, ...parts]) => {
           pairs += 1;
           assert.ok(typeof signal === 'string');
           assert.deepEqual(parts, reference.describe(entity, signal, halfLives[signal]!));
@@ -181,7 +180,7 @@ describe('ledger properties', () => {
         }
         // The sort is stable: an adding stays before its retracting.
         for (const { run } of steps.sort((a, b) => a.at - b.at)) run();
-        ledger.describe((entity, [signal, ...parts]) => {
+        forEachValue(ledger, (entity, [signal, ...parts]) => {
           assert.ok(typeof signal === 'string');
           assert.deepEqual(parts, reference.describe(entity, signal, halfLives[signal]!));
         });

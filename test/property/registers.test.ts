@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { OrdinalSet } from '../../services/region/state/catalog/ordinal-set.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
-import { createDigest } from '../../services/region/state/digest.ts';
+import { digestOf } from '../../services/region/state/digest/value-hash.ts';
 import type { Event, PlacedEvent } from '../../shared/protocol/events.ts';
 import { acceptedMs, compareOrder, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { selectionOf } from '../harness/region/state/selections.ts';
@@ -52,9 +52,7 @@ function applied(events: readonly PlacedEvent[]): ReturnType<typeof createRegist
 }
 
 function digest(registers: ReturnType<typeof createRegisters>): string {
-  const sum = createDigest();
-  registers.describe((entity, parts) => sum.add(entity, parts));
-  return sum.hex();
+  return digestOf(registers);
 }
 
 function live(registers: ReturnType<typeof createRegisters>): unknown {

@@ -3,11 +3,11 @@
  * every event with every other, the ledger by `reference-ledger.ts` with the closed form of decay, duplicates of keyed writes and
  * the digest by their definitions.
  */
-import { createHash } from 'node:crypto';
 import type { Schema } from '../../services/region/schema/schema.ts';
-import type { Event, Metadata } from '../../shared/protocol/events.ts';
-import { acceptedMs, hlcMs } from '../../shared/protocol/events.ts';
+import type { Event } from '../../shared/protocol/events.ts';
+import { acceptedMs } from '../../shared/protocol/events.ts';
 import type { Position } from '../../shared/protocol/position.ts';
+import { murmur3 } from '../harness/region/state/murmur3.ts';
 import { ReferenceLedger } from '../harness/region/state/reference-ledger.ts';
 import type { Chronicle, Placed } from './chronicle.ts';
 
@@ -25,30 +25,34 @@ function closedForm(halfLifeSeconds: number) {
 
 type Part = string | number | bigint | Uint8Array;
 
-function tagged(tag: number, bytes: Uint8Array, withLength: boolean): Buffer {
-  const length = Buffer.alloc(withLength ? 4 : 0);
-  if (withLength) length.writeUInt32BE(bytes.length);
-  return Buffer.concat([Buffer.of(tag), length, bytes]);
-}
+const TEXT = 1;
+const BIGINT = 2;
+const BYTES = 3;
 
 function double(value: number): Buffer {
   const bytes = Buffer.alloc(8);
-  bytes.writeDoubleBE(value);
+  bytes.writeDoubleLE(value);
   return bytes;
 }
 
-/** What one value of the state adds to the digest: half of a SHA-256 over its parts, each with its type and length. */
-function hashOf(entity: number, parts: readonly Part[]): bigint {
-  const count = Buffer.alloc(4);
-  count.writeUInt32BE(parts.length);
+/** A head that no number has, and the content, in units of 8 bytes. */
+function tagged(type: number, content: Uint8Array): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeUInt32LE(content.length, 0);
+  head.writeUInt32LE(0xfff80000 + type, 4);
+  return Buffer.concat([head, content, Buffer.alloc((8 - (content.length % 8)) % 8)]);
+}
+
+/** What one value of the state adds to the digest: the four words of a hash over its parts. */
+function hashOf(entity: number, parts: readonly Part[]): number[] {
   const encoded = parts.map((part) => {
-    if (typeof part === 'number') return tagged(1, double(part), false);
-    if (typeof part === 'string') return tagged(2, Buffer.from(part, 'utf16le'), true);
-    if (typeof part === 'bigint') return tagged(3, Buffer.from(part.toString(16)), true);
-    return tagged(4, part, true);
+    if (typeof part === 'number') return double(part);
+    if (typeof part === 'string') return tagged(TEXT, Buffer.from(part, 'utf16le'));
+    if (typeof part === 'bigint') return tagged(BIGINT, Buffer.from(part.toString(16)));
+    return tagged(BYTES, part);
   });
-  const whole = Buffer.concat([double(entity), count, ...encoded]);
-  return BigInt(`0x${createHash('sha256').update(whole).digest('hex').slice(0, 32)}`);
+  const whole = Buffer.concat([double(entity), ...encoded, tagged(0, Buffer.alloc(0))]);
+  return murmur3(Buffer.concat([whole, Buffer.alloc((16 - (whole.length % 16)) % 16)]));
 }
 
 type Signal = Event & { kind: 'signal' };
@@ -101,15 +105,11 @@ function winner(among: readonly Placed[]): Placed | undefined {
   return best;
 }
 
-function canonical(metadata: Metadata): string {
-  return JSON.stringify(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
 /** The digest of the whole state at a position. */
 export function referenceDigest(chronicle: Chronicle, position: Position, schema: Schema): string {
-  let sum = 0n;
+  const sums = [0, 0, 0, 0];
   const add = (entity: number, parts: readonly Part[]): void => {
-    sum += hashOf(entity, parts);
+    for (const [index, word] of hashOf(entity, parts).entries()) sums[index] = (sums[index]! + word) % 2 ** 32;
   };
   const byEntity = new Map<number, Placed[]>();
   for (const placed of chronicle.upTo(position)) {
@@ -124,16 +124,15 @@ export function referenceDigest(chronicle: Chronicle, position: Position, schema
     if (item !== undefined) {
       const { event, origin, sequence } = item;
       const createdMs = Math.min(...puts.map((put) => acceptedMs(put.event)));
-      const text = event.kind === 'item' ? canonical(event.metadata) : 'tombstone';
+      const json = event.kind === 'item' ? [Buffer.from(JSON.stringify(event.metadata))] : [];
       const created = puts.length === 0 ? -1 : createdMs;
-      const apart = acceptedMs(event) === hlcMs(event.hlc) ? [] : [acceptedMs(event)];
-      add(entity, ['item', origin.epoch, event.hlc, origin.name, sequence, created, ...apart, text]);
+      add(entity, ['item', origin.epoch, event.hlc, origin.name, sequence, created, acceptedMs(event), ...json]);
     }
     const embedding = winner(all.filter(({ event }) => event.kind === 'embedding' || event.kind === 'delete'));
     if (embedding !== undefined) {
       const { event, origin, sequence } = embedding;
-      const value = event.kind === 'embedding' ? new Uint8Array(Float32Array.from(event.values).buffer) : 'tombstone';
-      add(entity, ['embedding', origin.epoch, event.hlc, origin.name, sequence, value]);
+      const values = event.kind === 'embedding' ? [new Uint8Array(Float32Array.from(event.values).buffer)] : [];
+      add(entity, ['embedding', origin.epoch, event.hlc, origin.name, sequence, ...values]);
     }
     const signals = all.filter(({ event }) => event.kind === 'signal');
     const counted = counting(signals);
@@ -150,7 +149,7 @@ export function referenceDigest(chronicle: Chronicle, position: Position, schema
       add(entity, [name, ...ledger.describe(entity, name, halfLifeSeconds, closedForm(halfLifeSeconds))]);
     }
   }
-  return (sum % 2n ** 128n).toString(16).padStart(32, '0');
+  return sums.map((sum) => sum.toString(16).padStart(8, '0')).join('');
 }
 
 /** What a read of one item answers at a position: its metadata while it lives, and the exact sum of each signal's weights. */

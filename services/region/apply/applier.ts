@@ -36,7 +36,8 @@ class Applier implements Apply {
   private readonly options: ApplierOptions;
   private readonly position: GrowingPosition;
   private readonly waits: PositionWaits;
-  private readonly listeners: ((batch: Batch) => void)[] = [];
+  private readonly before: ((batch: Batch) => void)[] = [];
+  private readonly after: ((batch: Batch) => void)[] = [];
   private readonly counted;
   private newest: Newest;
 
@@ -74,8 +75,12 @@ class Applier implements Apply {
     return this.waits.size;
   }
 
+  onApplying(listener: (batch: Batch) => void): void {
+    this.before.push(listener);
+  }
+
   onApplied(listener: (batch: Batch) => void): void {
-    this.listeners.push(listener);
+    this.after.push(listener);
   }
 
   apply(batches: readonly Batch[]): void {
@@ -86,10 +91,11 @@ class Applier implements Apply {
         first: batch.first,
         before,
       }));
+      for (const listener of this.before) listener(batch);
       this.applyEvents(batch);
       this.position.set(batch.origin, batch.last);
       this.counted.inc(batch.last - before);
-      for (const listener of this.listeners) listener(batch);
+      for (const listener of this.after) listener(batch);
     }
     for (const origin of new Set(batches.map((batch) => batch.origin))) this.waits.advanced(origin);
   }

@@ -32,6 +32,8 @@ export interface Apply {
   readonly applied: Position;
   /** Acceptance time of the {@link Newest} applied event, epoch ms; 0 before the first. */
   readonly newestMs: number;
+  /** Runs before each batch: nothing changes between it and the batch. */
+  onApplying(listener: (batch: Batch) => void): void;
   /** Runs after each batch, and before the next. */
   onApplied(listener: (batch: Batch) => void): void;
   /** Applies flushed batches, each the next of its origin. */

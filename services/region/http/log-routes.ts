@@ -22,7 +22,7 @@ export function addLogRoutes(router: Router, { region, wal, partitioned, digest,
     ctx.body = digest();
   });
 
-  router.get('/internal/digests', (ctx) => {
+  router.get('/internal/kept-digests', (ctx) => {
     ctx.body = digests();
   });
 

@@ -20,7 +20,7 @@ import { setAside } from '../recover/unappliable.ts';
 import type { RegionOptions } from '../region-options.ts';
 import { lagBehindLeader } from '../region-status.ts';
 import { createSearch } from '../search/fused-search.ts';
-import { digestOf } from '../state/digest.ts';
+import { digestOf } from '../state/digest/value-hash.ts';
 import type { FilterIndex } from '../state/filter-index/filter-index.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { Vectors } from '../state/vectors/vectors.ts';

@@ -9,8 +9,8 @@ import type { RegionOptions } from '../region-options.ts';
 import { decayedSignals } from '../schema/schema.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
 import { createRegisters } from '../state/catalog/registers.ts';
+import { createKeptDigest, type KeptDigest } from '../state/digest/kept-digest.ts';
 import { Entities } from '../state/entities/entities.ts';
-import { createKeptDigest, type KeptDigest } from '../state/kept-digest.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import { createLedger } from '../state/ledger/signal-ledger.ts';
 import type { VectorChanges } from '../state/vectors/vectors.ts';
@@ -60,6 +60,7 @@ export function assembleState<I extends Indexes>(options: StateOptions<I>): Stat
     copies: (id) => wal.copies(id),
   });
   const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
+  apply.onApplying((batch) => keptDigest.applying(batch));
   apply.onApplied((batch) => keptDigest.applied(batch));
   const stages = [[recovered.indexing], [keptDigest]];
   return { entities, catalog, ledger, indexes, recovered, apply, keptDigest, stages };

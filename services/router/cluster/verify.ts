@@ -1,7 +1,7 @@
 /**
  * Whether all regions have the same state: their digests compared at one position.
  *
- * From the first request on each region records the digest at every position it passes (`GET /internal/digests`). While writes
+ * From the first request on each region records the digest at every position it passes (`GET /internal/kept-digests`). While writes
  * continue the regions are polled, and their records collected, until there is a position that all of them passed and that covers
  * everything any of them had at the request; the newest one counts. With writes to one origin at a time, the usual case, every
  * region passes every batch's end. A position is represented by its difference to the requested one, which is short whatever the

@@ -6,6 +6,7 @@
  * whichever won. Only a live item is visible; an embedding without its item is stored, invisible until the item is put.
  */
 import type { Event, Metadata, Order, PlacedEvent } from '../../../../shared/protocol/events.ts';
+import type { Digested } from '../digest/digest.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 
 export interface ItemRegister {
@@ -64,8 +65,6 @@ export interface CatalogChange {
   readonly embedding?: Float32Array | 'gone';
 }
 
-export type RegisterSink = (entity: number, parts: readonly (string | number | Uint8Array)[]) => void;
-
 /** A page of metadata of items, in shared memory. */
 export interface MetadataPage {
   /** Records, each in words of four bytes: one that the catalog uses, the number of bytes, the JSON. */
@@ -83,7 +82,7 @@ export function forEachMetadata({ words }: MetadataPage, visit: (start: number, 
 }
 
 /** The catalog as `apply` and `recover` see it. */
-export interface CatalogWriter extends Catalog {
+export interface CatalogWriter extends Catalog, Digested {
   /** Merges an item put, a delete or an embedding put. */
   apply(placed: PlacedEvent): CatalogChange;
   /**
@@ -100,15 +99,6 @@ export interface CatalogWriter extends Catalog {
   takeBack(): void;
   /** The live items that have an embedding, with it. */
   embedded(): Iterable<readonly [entity: number, values: Float32Array]>;
-  /** Every register, for the digest. */
-  describe(sink: RegisterSink): void;
-  /** Both registers of one entity, as `describe` feeds them. */
-  describeEntity(entity: number, sink: RegisterSink): void;
-  /**
-   * Every entity with a register, once. The iteration may be paused while events are applied: entities that they add are returned
-   * at its end.
-   */
-  described(): Iterable<number>;
 }
 
 /** Metadata in the encoding of registers. */

@@ -26,6 +26,10 @@ export class OrderColumn {
   /** Index of the term that was looked up last: consecutive orders mostly have the same one. */
   private latest = -1;
 
+  get isEmpty(): boolean {
+    return this.pages.length === 0;
+  }
+
   has(ordinal: number): boolean {
     return (this.pages[ordinal >> PAGE_BITS]?.terms[ordinal & PAGE_MASK] ?? 0) > 0;
   }

@@ -5,20 +5,13 @@
 
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { Metrics } from '../../../../shared/observe/metrics.ts';
-import type { Metadata, PlacedEvent } from '../../../../shared/protocol/events.ts';
+import type { Metadata, Order, PlacedEvent } from '../../../../shared/protocol/events.ts';
 import { acceptedMs, compareOrder, hlcMs } from '../../../../shared/protocol/events.ts';
+import type { DigestedPart, ValueSink } from '../digest/digest.ts';
 import { Entities, hashOf } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import { grown } from '../memory/memory.ts';
-import type {
-  CatalogChange,
-  CatalogWriter,
-  EmbeddingRegister,
-  Item,
-  ItemRegister,
-  MetadataPage,
-  RegisterSink,
-} from './catalog.ts';
+import type { CatalogChange, CatalogWriter, EmbeddingRegister, Item, ItemRegister, MetadataPage } from './catalog.ts';
 import { mergeEmbedding, mergeItem, writesEmbedding, writesItem } from './catalog.ts';
 import { MetadataArena } from './metadata-arena.ts';
 import { OrderColumn } from './order-column.ts';
@@ -58,12 +51,18 @@ class ColumnRegisters implements CatalogWriter {
   private created = new Float64Array(FIRST_ORDINALS).fill(NEVER);
   /** By ordinal: the acceptance time of the item's winner, if it is not the millisecond of its HLC. */
   private updatedApart = new Map<number, number>();
-  /** Every ordinal with a register, in the order in which it got its first. */
-  private readonly registered: number[] = [];
   private live = 0;
+  private readonly registers: DigestedPart;
 
   constructor(entities: Entities) {
     this.entities = entities;
+    this.registers = {
+      get entries() {
+        return entities.size;
+      },
+      find: (entity) => entities.find(entity),
+      describe: (ordinal, sink) => this.describe(ordinal, sink),
+    };
   }
 
   get size(): number {
@@ -159,7 +158,8 @@ class ColumnRegisters implements CatalogWriter {
     embeddings: Iterable<readonly [number, EmbeddingRegister]>,
     lend?: (page: MetadataPage) => void,
   ): Int32Array {
-    assert(this.registered.length === 0, 'registers are loaded into an empty catalog');
+    const isEmpty = this.itemOrders.isEmpty && this.embeddingOrders.isEmpty;
+    assert(isEmpty, 'registers are loaded into an empty catalog');
     // First in the order of the rows, each under its number: columns are written one after another.
     let entities = new Float64Array(FIRST_ORDINALS);
     let rows = 0;
@@ -212,7 +212,6 @@ class ColumnRegisters implements CatalogWriter {
     this.itemOrders = this.itemOrders.renumbered(ordinals);
     this.updatedApart = new Map([...this.updatedApart].map(([row, updatedMs]) => [ordinals[row]!, updatedMs]));
     this.arena.renumber(ordinals);
-    for (let row = 0; row < ordinals.length; row++) this.registered[row] = ordinals[row]!;
   }
 
   private itemRegister(ordinal: number): ItemRegister | undefined {
@@ -230,7 +229,6 @@ class ColumnRegisters implements CatalogWriter {
   /** `replaced`: order and metadata differ from the present ones. */
   private storeItem(ordinal: number, register: ItemRegister, replaced: boolean): void {
     const { order, metadata, createdMs, updatedMs } = register;
-    this.noteRegister(ordinal);
     while (ordinal >= this.created.length) this.grow();
     const wasLive = this.created[ordinal]! >= 0;
     if (replaced) {
@@ -247,7 +245,6 @@ class ColumnRegisters implements CatalogWriter {
   }
 
   private storeEmbedding(ordinal: number, { order, values }: EmbeddingRegister): void {
-    this.noteRegister(ordinal);
     this.embeddingOrders.set(ordinal, order);
     if (values === undefined) this.embeddings.delete(ordinal);
     else this.embeddings.set(ordinal, values);
@@ -258,49 +255,45 @@ class ColumnRegisters implements CatalogWriter {
     this.embeddedOnes.set(ordinal, this.visible(ordinal) !== undefined);
   }
 
-  private noteRegister(ordinal: number): void {
-    if (!this.itemOrders.has(ordinal) && !this.embeddingOrders.has(ordinal)) this.registered.push(ordinal);
-  }
-
   private grow(): void {
     const created = new Float64Array(this.created.length * 2).fill(NEVER);
     created.set(this.created);
     this.created = created;
   }
 
-  describe(sink: RegisterSink): void {
-    for (const ordinal of this.registered) this.describeOrdinal(ordinal, sink);
+  get digested(): readonly DigestedPart[] {
+    return [this.registers];
   }
 
-  describeEntity(entity: number, sink: RegisterSink): void {
-    const ordinal = this.entities.find(entity);
-    if (ordinal >= 0) this.describeOrdinal(ordinal, sink);
-  }
-
-  *described(): Generator<number> {
-    for (const ordinal of this.registered) yield this.entities.entity(ordinal);
-  }
-
-  private describeOrdinal(ordinal: number, sink: RegisterSink): void {
+  private describe(ordinal: number, sink: ValueSink): void {
     const entity = this.entities.entity(ordinal);
     const item = this.itemOrders.get(ordinal);
     if (item !== undefined) {
-      const metadata = this.arena.decode(ordinal);
-      const text = metadata === undefined ? 'tombstone' : canonical(metadata);
-      const createdMs = firstPutMs(this.created[ordinal]!) ?? -1;
-      const apart = this.updatedApart.get(ordinal);
-      const updated = apart === undefined ? [] : [apart];
-      sink(entity, ['item', item.epoch, item.hlc, item.origin, item.sequence, createdMs, ...updated, text]);
+      beginRegister(sink, entity, 'item', item);
+      sink.number(firstPutMs(this.created[ordinal]!) ?? -1);
+      sink.number(this.updatedMs(ordinal));
+      const json = this.arena.json(ordinal);
+      if (json !== undefined) sink.bytes(json);
+      sink.end();
     }
     const embedding = this.embeddingOrders.get(ordinal);
     if (embedding !== undefined) {
+      beginRegister(sink, entity, 'embedding', embedding);
       const values = this.embeddings.get(ordinal);
-      const bytes =
-        values === undefined ? 'tombstone' : new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      const { epoch, hlc, origin, sequence } = embedding;
-      sink(entity, ['embedding', epoch, hlc, origin, sequence, bytes]);
+      if (values !== undefined) sink.bytes(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      sink.end();
     }
   }
+}
+
+/** A tombstone has no content after it. */
+function beginRegister(sink: ValueSink, entity: number, kind: string, { epoch, hlc, origin, sequence }: Order): void {
+  sink.begin(entity);
+  sink.text(kind);
+  sink.number(epoch);
+  sink.number(hlc);
+  sink.text(origin);
+  sink.number(sequence);
 }
 
 function neighbourhoodOf(entity: number): number {
@@ -310,9 +303,4 @@ function neighbourhoodOf(entity: number): number {
 function firstPutMs(created: number): number | undefined {
   if (created === NEVER) return undefined;
   return created >= 0 ? created : BURIED - created;
-}
-
-/** Metadata as text that does not depend on the order its fields were built in. */
-function canonical(metadata: Metadata): string {
-  return JSON.stringify(Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

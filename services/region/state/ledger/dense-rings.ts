@@ -10,7 +10,8 @@
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { BlockPool } from '../memory/memory.ts';
 import { Carries, exact } from './carries.ts';
-import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
+import type { RingBuckets } from './ring-buckets.ts';
+import type { RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';
 
 const HOURS_START = MINUTES_KEPT;
@@ -131,18 +132,21 @@ export class DenseRings {
     return carry * LIMB + low;
   }
 
-  values(block: number, ring: RingKind, newest: number): BucketValues {
+  list(block: number, ring: RingKind, newest: number, into: RingBuckets): void {
     const base = ring === 'minutes' ? 0 : HOURS_START;
     const kept = ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT;
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
-    const values: BucketValues = [];
-    for (let bucket = Math.max(0, newest - kept + 1); bucket <= newest; bucket++) {
-      const position = base + remainder(bucket, kept);
-      const value = exact(page[start + position]!, this.carries.get(block * BLOCK_WORDS + position), LIMB);
-      if (value !== 0) values.push(bucket, value);
+    const wide = page[start + WIDE_COUNT] !== 0;
+    const oldest = Math.max(0, newest - kept + 1);
+    let position = remainder(oldest, kept);
+    into.count = 0;
+    for (let bucket = oldest; bucket <= newest; bucket++) {
+      const low = page[start + base + position]!;
+      const carry = wide ? this.carries.get(block * BLOCK_WORDS + base + position) : 0;
+      if (low !== 0 || carry !== 0) into.set(into.count++, bucket, exact(low, carry, LIMB));
+      if (++position === kept) position = 0;
     }
-    return values;
   }
 
   write(block: number, newest: number, writer: VarintWriter): void {

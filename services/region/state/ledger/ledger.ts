@@ -19,6 +19,7 @@
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
 import type { Window } from '../../schema/schema.ts';
 import type { Changes } from '../changes/changes.ts';
+import type { Digested } from '../digest/digest.ts';
 import type { PairBound, UpperBounds } from '../upper-bounds/upper-bounds.ts';
 
 export type { PairBound };
@@ -62,8 +63,6 @@ export interface SignalView {
   decayed(entity: number, atMs: number): number;
 }
 
-export type PairSink = (entity: number, parts: readonly (string | number | bigint)[]) => void;
-
 /** Reads of the pairs. */
 export interface LedgerView {
   /** The pair at `atMs`; undefined when no event of it was ever added. */
@@ -98,7 +97,7 @@ export interface Past extends LedgerView {
 }
 
 /** The signal ledger. As a {@link LedgerView} it allocates nothing but readings, and `all` and decay include every event. */
-export interface Ledger extends LedgerView {
+export interface Ledger extends LedgerView, Digested {
   /** The same for a time in the past: no event after it counts. */
   readonly past: Past;
   /**
@@ -141,13 +140,4 @@ export interface Ledger extends LedgerView {
    * changes. Returns the number of these pairs. Only for a ledger that is not used for ranking: upper bounds are not updated.
    */
   withoutFuture(upToMs: number): number;
-  /** Feeds every stored value of every pair, entities ascending, to the digest. */
-  describe(sink: PairSink): void;
-  /** One pair, as `describe` feeds it; nothing if it has no events. */
-  describePair(entity: number, signal: string, sink: PairSink): void;
-  /**
-   * Every pair, each once. The iteration may be paused while events are added: pairs that they create are returned at the end of
-   * their signal's, or not at all if that was returned already.
-   */
-  described(): Iterable<{ readonly entity: number; readonly signal: string }>;
 }

@@ -8,7 +8,8 @@
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { VarintReader } from '../../../../shared/kernel/varints.ts';
 import { exact } from './carries.ts';
-import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
+import type { RingBuckets } from './ring-buckets.ts';
+import type { RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, hourOf } from './spans/spans.ts';
 
 const CHUNK_BYTES = 16;
@@ -86,10 +87,18 @@ export class PackedRings {
     return sum;
   }
 
-  values(chunk: number, newest: number, ring: RingKind): BucketValues {
-    const values: [bucket: number, value: number | bigint][] = [];
-    this.visit(chunk, newest, ring, (bucket, low, carry) => values.push([bucket, exact(low, carry, LIMB)]));
-    return values.reverse().flat();
+  list(chunk: number, newest: number, ring: RingKind, into: RingBuckets): void {
+    const reader = this.read(chunk);
+    if (ring === 'hours') skipRing(reader);
+    const newestBucket = ring === 'minutes' ? newest : hourOf(newest);
+    into.count = reader.varint();
+    // Newest first.
+    for (let index = into.count - 1; index >= 0; index--) {
+      const bucket = newestBucket - reader.varint();
+      const marked = reader.varint();
+      const low = Math.floor(marked / 2);
+      into.set(index, bucket, marked === low * 2 ? low : exact(low, reader.varint(), LIMB));
+    }
   }
 
   /** Newest bucket first. */
@@ -150,10 +159,13 @@ function startOf(chunk: number): number {
 
 /** Skips the bytes of `DenseRings.write`. */
 export function skipRings(reader: VarintReader): void {
-  for (let ring = 0; ring < 2; ring++) {
-    for (let left = reader.varint(); left > 0; left--) {
-      reader.varint();
-      if (reader.varint() % 2 === 1) reader.varint();
-    }
+  skipRing(reader);
+  skipRing(reader);
+}
+
+function skipRing(reader: VarintReader): void {
+  for (let left = reader.varint(); left > 0; left--) {
+    reader.varint();
+    if (reader.varint() % 2 === 1) reader.varint();
   }
 }

@@ -9,6 +9,7 @@ import { LIMB } from './shards/shards.ts';
 
 /** Carry keys of a slot: its decay buckets by age, its sum, its count. */
 export const CARRIES = DECAY_BUCKETS + 2;
+export const SUM_CARRY = DECAY_BUCKETS;
 const OLDER = DECAY_BUCKETS - 1;
 
 export class PairDecay {

@@ -77,6 +77,7 @@ export class PairTable extends EntityTable {
   }
 
   entity(slot: number): number {
+    if (this.lowOnly) return this.links(slot)[this.link(slot) + ENTITY_LOW]! >>> 0;
     return this.entities.entity(this.ordinal(slot));
   }
 

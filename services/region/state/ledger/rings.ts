@@ -1,7 +1,7 @@
 /**
  * The rings of one signal's pairs, each pair in the cheapest form: sparse while it has few minutes with events, dense from then
  * on, packed when it is quiet and after a start, dense again with its next event, or sparse if all former buckets have dropped
- * out by then. The form is only representation: `values` returns the same for each.
+ * out by then. The form is only representation: `list` fills in the same for each.
  *
  * A pair refers to its rings by an integer: positive, a sparse block + 1; negative, −(2 · a dense block + 1) or −(2 · a packed
  * chunk + 2). 0 is for the caller: a pair whose events are all in one minute needs no rings.
@@ -15,7 +15,8 @@
 import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { DenseRings } from './dense-rings.ts';
 import { PACKED_LIMIT_BYTES, PackedRings, skipRings } from './packed-rings.ts';
-import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
+import type { RingBuckets } from './ring-buckets.ts';
+import type { RingKind, RingTotals } from './spans/spans.ts';
 import { HOURS_KEPT, hourOf } from './spans/spans.ts';
 import { SparseRings } from './sparse-rings.ts';
 
@@ -37,6 +38,11 @@ export class Rings {
   /** For rings that are not packed. */
   flushed(reference: number): number {
     return reference > 0 ? this.sparse.flushed(reference - 1) : this.dense.flushed(denseOf(reference));
+  }
+
+  /** The part of the pair's sum, in its newest minute, that is not in the rings yet. */
+  pending(reference: number, sum: number): number {
+    return isPacked(reference) ? 0 : sum - this.flushed(reference);
   }
 
   /** For rings that are not packed: all of `sum` is in them. */
@@ -109,10 +115,10 @@ export class Rings {
   }
 
   /** The ring's content, nothing being pending; `newest` is the pair's newest minute. */
-  values(reference: number, ring: RingKind, newest: number): BucketValues {
-    if (reference > 0) return this.sparse.values(reference - 1, ring, newest);
-    if (isPacked(reference)) return this.packed.values(packedOf(reference), newest, ring);
-    return this.dense.values(denseOf(reference), ring, ring === 'minutes' ? newest : hourOf(newest));
+  list(reference: number, ring: RingKind, newest: number, into: RingBuckets): void {
+    if (reference > 0) this.sparse.list(reference - 1, ring, newest, into);
+    else if (isPacked(reference)) this.packed.list(packedOf(reference), newest, ring, into);
+    else this.dense.list(denseOf(reference), ring, ring === 'minutes' ? newest : hourOf(newest), into);
   }
 
   /** The rings in the form they are in, packed as dense, nothing being pending; `newest` is the pair's newest minute. */

@@ -6,18 +6,11 @@ import { WEIGHT_LIMIT, WEIGHT_SCALE } from '../../../../shared/protocol/events.t
 import type { SignalColumns } from '../../../../shared/protocol/signal-columns.ts';
 import type { Schema, Window } from '../../schema/schema.ts';
 import { Changes } from '../changes/changes.ts';
+import type { DigestedPart, ValueSink } from '../digest/digest.ts';
 import { Entities } from '../entities/entities.ts';
 import { type PairBound, UpperBounds } from '../upper-bounds/upper-bounds.ts';
 import { Decay } from './decay/decay.ts';
-import {
-  type Ledger,
-  type PairSink,
-  type Past,
-  SHARDS,
-  type ShardPass,
-  type SignalReading,
-  type SignalView,
-} from './ledger.ts';
+import { type Ledger, type Past, SHARDS, type ShardPass, type SignalReading, type SignalView } from './ledger.ts';
 import { PastLedger } from './past/past.ts';
 import { SlotPass } from './shard-pass.ts';
 import { damaged, ShardReader, shardOf } from './shards/shards.ts';
@@ -78,7 +71,7 @@ class SignalLedger implements Ledger {
       const decay = new Decay(halfLifeSeconds);
       return { index, decay, pairs: new SignalPairs({ decay, entities }), withDecay: decayed.has(name) };
     });
-    // Ascending names: the order of `describe` must not depend on that of the schema file.
+    // Ascending names: what is read in order must not depend on that of the schema file.
     const named = [...schema.signals.keys()].map((name, index) => [name, this.inOrder[index]!] as const);
     for (const [name, signal] of named.sort(([a], [b]) => (a < b ? -1 : 1))) this.bySignal.set(name, signal);
     this.past = new PastLedger([...this.bySignal].map(([name, { pairs }]) => [name, pairs] as const));
@@ -258,33 +251,33 @@ class SignalLedger implements Ledger {
     this.changedShards[shard] = 0;
   }
 
-  describe(sink: PairSink): void {
-    for (const entity of this.entities()) {
-      for (const signal of this.bySignal.keys()) this.describePair(entity, signal, sink);
-    }
+  get digested(): readonly DigestedPart[] {
+    return [...this.bySignal].map(([signal, { pairs }]) => new DigestedPairs(signal, pairs));
+  }
+}
+
+class DigestedPairs implements DigestedPart {
+  readonly signal: string;
+  private readonly pairs: SignalPairs;
+
+  constructor(signal: string, pairs: SignalPairs) {
+    this.signal = signal;
+    this.pairs = pairs;
   }
 
-  describePair(entity: number, signal: string, sink: PairSink): void {
-    const pairs = this.bySignal.get(signal)?.pairs;
-    const slot = pairs?.table.find(entity) ?? -1;
-    if (pairs !== undefined && slot >= 0) sink(entity, [signal, ...pairs.describe(slot)]);
+  get entries(): number {
+    return this.pairs.table.size;
   }
 
-  *described(): Generator<{ entity: number; signal: string }> {
-    for (const [signal, { pairs }] of this.bySignal) {
-      const { table } = pairs;
-      for (let slot = 0; slot < table.size; slot++) yield { entity: table.entity(slot), signal };
-    }
+  find(entity: number): number {
+    return this.pairs.table.find(entity);
   }
 
-  /** Ascending, each once. */
-  private entities(): Iterable<number> {
-    const all = new Set<number>();
-    for (const { pairs } of this.inOrder) {
-      const { table } = pairs;
-      for (let slot = 0; slot < table.size; slot++) all.add(table.entity(slot));
-    }
-    return Float64Array.from(all).sort();
+  describe(slot: number, sink: ValueSink): void {
+    sink.begin(this.pairs.table.entity(slot));
+    sink.text(this.signal);
+    this.pairs.describe(slot, sink);
+    sink.end();
   }
 }
 

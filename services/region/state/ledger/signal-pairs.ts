@@ -8,13 +8,15 @@
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { WEIGHT_SCALE } from '../../../../shared/protocol/events.ts';
 import { byWindow, type Window } from '../../schema/schema.ts';
+import type { ValueSink } from '../digest/digest.ts';
 import type { Entities } from '../entities/entities.ts';
-import { Carries, exact } from './carries.ts';
+import { Carries } from './carries.ts';
 import { DECAY_BUCKETS, type Decay, sortKey } from './decay/decay.ts';
 import type { PairBound, SignalReading } from './ledger.ts';
 import { LONG_PAST_MS, placedUpTo } from './long-past.ts';
-import { CARRIES, PairDecay } from './pair-decay.ts';
+import { CARRIES, PairDecay, SUM_CARRY } from './pair-decay.ts';
 import { COUNT, DECAY_BUCKET, FIRST_MS, LAST_MS, PairTable, RINGS, SUM } from './pair-table.ts';
+import { PairValues } from './pair-values.ts';
 import type { TimedPairs } from './past/past.ts';
 import { Rings } from './rings.ts';
 import {
@@ -29,7 +31,6 @@ import {
 import type { BucketValues, RingKind } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTE_MS, MINUTES_KEPT, windowSpans } from './spans/spans.ts';
 
-const SUM_CARRY = DECAY_BUCKETS;
 const COUNT_CARRY = DECAY_BUCKETS + 1;
 /** Carries that are written to a shard: those of the decay buckets and of the sum. */
 const WRITTEN_CARRIES = DECAY_BUCKETS + 1;
@@ -46,6 +47,7 @@ export class SignalPairs implements TimedPairs {
   private readonly rings = new Rings();
   private readonly carries = new Carries();
   private readonly cells: PairDecay;
+  private readonly stored: PairValues;
   /** The minute of the event put last, and its first millisecond. */
   private minute = 0;
   private minuteMs = 0;
@@ -53,7 +55,9 @@ export class SignalPairs implements TimedPairs {
   constructor({ decay, entities }: { decay: Decay; entities: Entities }) {
     this.decay = decay;
     this.table = new PairTable(entities);
-    this.cells = new PairDecay({ decay, table: this.table, carries: this.carries });
+    const { table, carries, rings } = this;
+    this.cells = new PairDecay({ decay, table, carries });
+    this.stored = new PairValues({ table, carries, rings, cells: this.cells });
   }
 
   /** Adds an event that counts 1; or notes only the time of one: weight and `counted` 0. Returns the slot. */
@@ -128,9 +132,11 @@ export class SignalPairs implements TimedPairs {
     if (record[at + LAST_MS]! <= upToMs) return false;
     const firstMs = record[at + FIRST_MS]!;
     let uncounted = this.count(slot);
-    this.settle(slot, this.newestMinute(slot));
-    const all = exact(record[at + SUM]!, this.carries.get(slot * CARRIES + SUM_CARRY), LIMB);
-    const values = { all, minutes: this.values(slot, 'minutes'), hours: this.values(slot, 'hours') };
+    const values = {
+      all: this.stored.sum(slot),
+      minutes: this.values(slot, 'minutes'),
+      hours: this.values(slot, 'hours'),
+    };
     this.clear(slot, upToMs - LONG_PAST_MS);
     for (const { weight, timeMs } of placedUpTo(values, upToMs)) {
       this.put(this.table.entity(slot), weight, timeMs, uncounted > 0 ? 1 : 0);
@@ -278,26 +284,10 @@ export class SignalPairs implements TimedPairs {
     };
   }
 
-  /**
-   * Every stored value, by value: count, sum, first, last, four decay buckets newest first, then each ring's length and content.
-   */
-  describe(slot: number): (number | bigint)[] {
-    const record = this.table.record(slot);
-    const at = this.table.field(slot);
-    const parts: (number | bigint)[] = [
-      this.count(slot),
-      exact(record[at + SUM]!, this.carries.get(slot * CARRIES + SUM_CARRY), LIMB),
-      record[at + FIRST_MS]!,
-      record[at + LAST_MS]!,
-    ];
-    for (let age = 0; age < DECAY_BUCKETS; age++) {
-      parts.push(exact(this.cells.low(slot, age), this.carries.get(slot * CARRIES + age), LIMB));
-    }
-    for (const ring of ['minutes', 'hours'] as const) {
-      const values = this.values(slot, ring);
-      parts.push(values.length / 2, ...values);
-    }
-    return parts;
+  /** Every stored value: count, then the rest as `pair-values.ts` has it. */
+  describe(slot: number, sink: Pick<ValueSink, 'number'>): void {
+    sink.number(this.count(slot));
+    this.stored.describe(slot, sink);
   }
 
   /** Writes the existing pair of an entity; `step` is the difference to the previous entity. */
@@ -402,8 +392,7 @@ export class SignalPairs implements TimedPairs {
 
   /** The pending part: the share of the sum, in the newest minute, that is not in the pair's rings yet. */
   private pending(slot: number, reference: number): number {
-    if (this.rings.isPacked(reference)) return 0;
-    return this.table.record(slot)[this.table.field(slot) + SUM]! - this.rings.flushed(reference);
+    return this.rings.pending(reference, this.table.record(slot)[this.table.field(slot) + SUM]!);
   }
 
   private ringsOf(slot: number): number {
@@ -436,14 +425,8 @@ export class SignalPairs implements TimedPairs {
     return this.rings.sum(reference, newestMinute, ring, above, upTo, pending) / WEIGHT_SCALE;
   }
 
-  /** What a ring holds. */
+  /** The content of a ring. */
   values(slot: number, ring: RingKind): BucketValues {
-    const newestMinute = this.newestMinute(slot);
-    const reference = this.settle(slot, newestMinute);
-    if (reference !== 0) return this.rings.values(reference, ring, newestMinute);
-    const low = this.table.record(slot)[this.table.field(slot) + SUM]!;
-    const sum = exact(low, this.carries.get(slot * CARRIES + SUM_CARRY), LIMB);
-    if (sum === 0) return [];
-    return [ring === 'minutes' ? newestMinute : hourOf(newestMinute), sum];
+    return this.stored.values(slot, ring);
   }
 }

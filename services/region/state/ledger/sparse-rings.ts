@@ -9,8 +9,9 @@
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { BlockPool } from '../memory/memory.ts';
+import type { RingBuckets } from './ring-buckets.ts';
 import { SPARSE_ENTRIES } from './shards/shards.ts';
-import type { BucketValues, RingKind, RingTotals } from './spans/spans.ts';
+import type { RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';
 
 const ENTRY_WORDS = SPARSE_ENTRIES * 2;
@@ -156,18 +157,25 @@ export class SparseRings {
     }
   }
 
-  values(block: number, ring: RingKind, newest: number): BucketValues {
-    const sums = new Map<number, number>();
-    this.visit(block, newest, (minute, sum) => {
-      if (ring === 'minutes' && newest - minute >= MINUTES_KEPT) return;
-      const bucket = ring === 'minutes' ? minute : hourOf(minute);
-      sums.set(bucket, (sums.get(bucket) ?? 0) + sum);
-    });
-    return [...sums].sort(([a], [b]) => a - b).flat();
+  list(block: number, ring: RingKind, newest: number, into: RingBuckets): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    into.count = 0;
+    for (let at = start; at < start + ENTRY_WORDS; at += 2) {
+      const value = page[at + 1]!;
+      if (value === 0) continue;
+      const age = ageOf(page[at]!, newest);
+      if (ring === 'hours') into.add(hourOf(newest - age), value);
+      else if (age < MINUTES_KEPT) into.add(newest - age, value);
+    }
   }
 }
 
 /** The whole minute number, from its low 32 bits and a newer minute. */
 function minuteAt(low: number, newest: number): number {
-  return newest - (((newest >>> 0) - low) >>> 0);
+  return newest - ageOf(low, newest);
+}
+
+function ageOf(low: number, newest: number): number {
+  return ((newest >>> 0) - low) >>> 0;
 }

@@ -1,7 +1,7 @@
 /** Group commit: order, refusals, and nothing before the flush. */
 import assert from 'node:assert/strict';
 import { decodeBatch } from '../../../../services/region/batch/batch.ts';
-import { digestOf } from '../../../../services/region/state/digest.ts';
+import { digestOf } from '../../../../services/region/state/digest/value-hash.ts';
 import { type Fault, Refusal } from '../../../../shared/errors/errors.ts';
 import { type EventBody, HLC_PER_MS } from '../../../../shared/protocol/events.ts';
 import { isRefused } from '../../../../shared/protocol/internal.ts';

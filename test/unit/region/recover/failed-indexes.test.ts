@@ -11,7 +11,7 @@ import { createReading } from '../../../../services/region/http/reads/reading.ts
 import { recover } from '../../../../services/region/recover/recover.ts';
 import { createRegionHost } from '../../../../services/region/region-host.ts';
 import { createRegisters } from '../../../../services/region/state/catalog/registers.ts';
-import { digestOf } from '../../../../services/region/state/digest.ts';
+import { digestOf } from '../../../../services/region/state/digest/value-hash.ts';
 import { Entities } from '../../../../services/region/state/entities/entities.ts';
 import { createLedger } from '../../../../services/region/state/ledger/signal-ledger.ts';
 import { createVectors } from '../../../../services/region/state/vectors/vector-client.ts';

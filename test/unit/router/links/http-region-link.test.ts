@@ -88,7 +88,7 @@ describe('the HTTP link to a region', () => {
         ['POST', '/internal/handover', '{"id":"h"}'],
         ['POST', '/internal/await', '{"position":"","limitMs":5}'],
         ['POST', '/internal/drain', '{"limitMs":5}'],
-        ['GET', '/internal/digests', ''],
+        ['GET', '/internal/kept-digests', ''],
       ],
     );
     assert.equal(seen[0]?.headers['x-request-id'], 'req-1');

@@ -4,6 +4,7 @@ import type { Ledger } from '../../../../../services/region/state/ledger/ledger.
 import { ShardWriter } from '../../../../../services/region/state/ledger/shards/shards.ts';
 import { createLedger } from '../../../../../services/region/state/ledger/signal-ledger.ts';
 import { schemaOf } from '../../../../harness/region/rank/signals-schema.ts';
+import { forEachValue } from '../../../../harness/region/state/stored-values.ts';
 
 const MINUTE_MS = 60_000;
 const NOON_MS = 1_000_000 * 60 * MINUTE_MS;
@@ -35,7 +36,7 @@ function almostWide(when: 'at noon' | 'long ago'): Ledger {
 
 function described(ledger: Ledger): { sum: unknown; rings: unknown[] } {
   let found: { sum: unknown; rings: unknown[] } | undefined;
-  ledger.describe((_, [, , sum, , , , , , , ...rings]) => {
+  forEachValue(ledger, (_, [, , sum, , , , , , , ...rings]) => {
     found = { sum, rings };
   });
   return found!;

@@ -16,17 +16,18 @@ import {
 import { BrokenInvariant } from '../../../../../shared/kernel/kernel.ts';
 import { signalColumns } from '../../../../../shared/protocol/signal-columns.ts';
 import { schemaOf } from '../../../../harness/region/rank/signals-schema.ts';
+import { forEachValue } from '../../../../harness/region/state/stored-values.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** Hour 1,000,000 since the epoch: 2084. */
 const NOON_MS = 1_000_000 * HOUR_MS;
 
-type Description = [number, ...(string | number | bigint)[]][];
+type Description = [number, ...unknown[]][];
 
 function describeLedger(ledger: Ledger): Description {
   const described: Description = [];
-  ledger.describe((entity, parts) => described.push([entity, ...parts]));
+  forEachValue(ledger, (entity, parts) => described.push([entity, ...parts]));
   return described;
 }
 

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
-import type { Batch } from '../../../../services/region/batch/batch.ts';
-import { createRegisters } from '../../../../services/region/state/catalog/registers.ts';
-import { createKeptDigest } from '../../../../services/region/state/kept-digest.ts';
-import { createLedger } from '../../../../services/region/state/ledger/signal-ledger.ts';
-import { formatPosition, parsePosition } from '../../../../shared/protocol/position.ts';
-import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
-import { startMs, viewChain } from '../../../harness/region/batches.ts';
-import { oldOrigins } from '../../../harness/region/old-origins.ts';
-import { schemaOf } from '../../../harness/region/rank/signals-schema.ts';
+import type { Batch } from '../../../../../services/region/batch/batch.ts';
+import { createRegisters } from '../../../../../services/region/state/catalog/registers.ts';
+import type { DigestedPart, ValueSink } from '../../../../../services/region/state/digest/digest.ts';
+import { createKeptDigest, SLICE_ENTRIES } from '../../../../../services/region/state/digest/kept-digest.ts';
+import { createLedger } from '../../../../../services/region/state/ledger/signal-ledger.ts';
+import { formatPosition, parsePosition } from '../../../../../shared/protocol/position.ts';
+import { ManualClock } from '../../../../harness/kernel/manual-clock.ts';
+import { startMs, viewChain } from '../../../../harness/region/batches.ts';
+import { oldOrigins } from '../../../../harness/region/old-origins.ts';
+import { schemaOf } from '../../../../harness/region/rank/signals-schema.ts';
 
 const origin = 'us-east@aaaaaaaaaa';
 
@@ -16,6 +17,7 @@ function rig(clock = new ManualClock(), position = new Map<string, number>()) {
   const keptDigest = createKeptDigest({ clock, catalog: createRegisters(), ledger, position: () => position });
   const take = (batches: readonly Batch[]): void => {
     for (const batch of batches) {
+      keptDigest.applying(batch);
       for (const event of batch.events) ledger.add(event.entity, 'view', 1_000, startMs);
       position.set(batch.origin, batch.last);
       keptDigest.applied(batch);
@@ -98,4 +100,72 @@ describe('keeping the digest', () => {
     );
     keptDigest.stop();
   });
+
+  /** Many entries of no memory. */
+  class ManyEntries implements DigestedPart {
+    described = 0;
+    readonly entries: number;
+
+    constructor(entries: number) {
+      this.entries = entries;
+    }
+
+    find(): number {
+      return -1;
+    }
+
+    describe(entry: number, sink: ValueSink): void {
+      this.described++;
+      sink.begin(entry);
+      sink.end();
+    }
+  }
+
+  function counting(registers: DigestedPart) {
+    const clock = new ManualClock();
+    const catalog = { digested: [registers] };
+    return {
+      clock,
+      keptDigest: createKeptDigest({ clock, catalog, ledger: { digested: [] }, position: () => new Map() }),
+    };
+  }
+
+  it('counts no more than a slice of entries in a turn, however many there are', async () => {
+    const part = new ManyEntries(25 * SLICE_ENTRIES + 1);
+    const { clock, keptDigest } = counting(part);
+    let turns = 0;
+    for (let before = 0; keptDigest.watch(1).counting; before = part.described, turns++) {
+      assert.ok(part.described - before <= SLICE_ENTRIES, `${part.described - before} entries in one turn`);
+      await clock.advance(1);
+    }
+    assert.equal(part.described, part.entries);
+    assert.equal(turns, 25);
+    keptDigest.stop();
+  });
+
+  it('a few very large entries end a slice as well', async () => {
+    const part = new ManyEntries(100);
+    const bytes = new Uint8Array(2 ** 20);
+    part.describe = (entry, sink) => {
+      part.described++;
+      sink.begin(entry);
+      sink.bytes(bytes);
+      sink.end();
+    };
+    const { clock, keptDigest } = counting(part);
+    for (let before = 0; keptDigest.watch(1).counting; before = part.described) {
+      assert.ok(part.described - before <= 2, `${part.described - before} MiB in one turn`);
+      await clock.advance(1);
+    }
+    assert.equal(part.described, 100);
+    keptDigest.stop();
+  });
+
+  it('has no limit at 2^24 entries of one part', async () => {
+    const part = new ManyEntries(2 ** 24 + 2);
+    const { clock, keptDigest } = counting(part);
+    while (keptDigest.watch(1).counting) await clock.advance(1_000);
+    assert.equal(part.described, part.entries);
+    keptDigest.stop();
+  }).timeout(60_000);
 });
