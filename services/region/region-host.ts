@@ -171,6 +171,7 @@ class Host implements RegionHost {
     this.region = undefined;
     await former?.stop();
     this.metrics.pause();
+    this.options.turns?.mark('snapshot');
     try {
       const events = await this.install(arrived);
       this.installed('installed');

@@ -1,6 +1,7 @@
 /** What a region is assembled from. */
 import type { HttpLimits } from '../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
+import type { Turns } from '../../shared/kernel/turns.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
@@ -18,6 +19,8 @@ export interface RegionOptions {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Absent: turns of the event loop are not watched. */
+  readonly turns?: Turns | undefined;
   /** The open store of `home`. */
   readonly store: Store;
   readonly home: Pick<StoreHome, 'copy' | 'incoming'>;

@@ -38,11 +38,14 @@ export interface Region {
 
 /** Opens the log and recovers the state; throws `ConfigError` where this directory or schema cannot be served. */
 export async function createRegion(options: RegionOptions): Promise<Region> {
-  const { region, clock, log, metrics, schema, stream, links, onFatal } = options;
+  const { region, clock, log, metrics, turns, schema, stream, links, onFatal } = options;
+  turns?.mark('recovery');
   const disk = new DiskSpaceWatch({ clock, region, store: options.store, onFatal });
   const wal = openLog({ store: disk.store, metrics });
   const { startedEmpty, installed } = await takeDirectory({ ...options, wal, alone: links.length === 0 });
 
+  // Taking the directory may have waited for the disk.
+  turns?.mark('recovery');
   const state = assembleState<SearchIndexes>({
     ...{ ...options, wal, rebuild: options.openRebuild?.() },
     openIndexes: ({ entities, catalog }) => ({

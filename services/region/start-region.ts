@@ -5,10 +5,11 @@ import { messageOf } from '../../shared/errors/errors.ts';
 import { listen } from '../../shared/http/http-server.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
-import { nextTurn, systemRandom as random, systemClock } from '../../shared/kernel/system.ts';
+import { nextTurn, systemRandom as random, systemClock, systemEventLoop } from '../../shared/kernel/system.ts';
 import { aliveKey } from '../../shared/leadership/leadership.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
+import { TurnWatch } from '../../shared/observe/turn-watch.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
@@ -41,6 +42,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     throw new ConfigError(`${config.topologyFile}: there is no region ${config.region}; known: ${names.join(', ')}`);
   }
   const metrics = createMetrics({ process: 'region', name: config.region });
+  const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
   const nats = connectJetStream({
     url: config.natsUrl,
     name: config.region,
@@ -85,6 +87,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     openVectors: threadVectors({ path: join(config.dataDir, 'vectors') }),
     openRebuild: () => threadRebuild({ fieldNames: schema.textFields.map(({ name }) => name) }),
     nextTurn,
+    turns,
     onFatal(error) {
       // Unflushed writes were not acknowledged; continuing would be unsafe.
       log.error('log not writable, stopping', { error: messageOf(error) });
@@ -110,6 +113,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
       await region.stop();
       await nats.close();
       await Promise.all(links.map((link) => link.close()));
+      turns.stop();
     },
   };
 }

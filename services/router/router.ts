@@ -8,6 +8,7 @@ import type Koa from 'koa';
 import { createHttpApp, type HttpLimits } from '../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { type Stages, startParts, stopParts } from '../../shared/kernel/parts.ts';
+import type { Turns } from '../../shared/kernel/turns.ts';
 import { RefusedValues } from '../../shared/leadership/refused-values.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
@@ -30,6 +31,8 @@ import { addRoutes, type RoutedParts } from './http/http.ts';
 import type { RegionLinks } from './links/links.ts';
 
 export interface RouterOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -125,6 +128,7 @@ export function createRouter(options: RouterOptions): RouterService {
     links,
     ...parts,
     metrics,
+    turns: options.turns,
     clock,
     broker: options.broker,
     maxBodyBytes: options.maxBodyBytes,

@@ -6,9 +6,10 @@
 import { listen } from '../../shared/http/http-server.ts';
 import { type Clock, randomName, sleep } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
-import { systemRandom as random, systemClock } from '../../shared/kernel/system.ts';
+import { systemRandom as random, systemClock, systemEventLoop } from '../../shared/kernel/system.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
+import { TurnWatch } from '../../shared/observe/turn-watch.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { createAskBroker } from './broker/ask-broker.ts';
@@ -37,6 +38,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
   const topology = loadTopology(config.topologyFile);
   const name = randomName(random, 8);
   const metrics = createMetrics({ process: 'router', name: 'router' });
+  const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
   const nats = connectJetStream({
     url: config.natsUrl,
     name: 'router',
@@ -50,6 +52,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     random,
     log,
     metrics,
+    turns,
     control: nats.control,
     failover: topology.failover === undefined ? undefined : { ...topology.failover, keys: nats.keys },
     broker: config.natsMonitorUrl === undefined ? undefined : brokerMetrics(config.natsMonitorUrl),
@@ -64,6 +67,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
   const close = async (): Promise<void> => {
     await router.close();
     await nats.close();
+    turns.stop();
   };
   try {
     const server = await listen({

@@ -1,7 +1,8 @@
 /** The production clock and randomness. Only `main.ts` files construct them. */
 import { randomBytes } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
+import { PerformanceObserver, performance } from 'node:perf_hooks';
 import type { Clock, Random, Timer } from './kernel.ts';
+import type { EventLoop } from './turns.ts';
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
@@ -18,3 +19,18 @@ export const systemRandom: Random = { bytes: (count) => randomBytes(count) };
 export function nextTurn(action: () => void): void {
   setImmediate(action);
 }
+
+export const systemEventLoop: EventLoop = {
+  nextTurn,
+  every(periodMs, action) {
+    const handle = setInterval(action, periodMs).unref();
+    return { cancel: () => clearInterval(handle) };
+  },
+  onCollection(listener) {
+    const observer = new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) listener(duration);
+    });
+    observer.observe({ entryTypes: ['gc'] });
+    return { cancel: () => observer.disconnect() };
+  },
+};

@@ -1,6 +1,7 @@
 /** Apply on the in-memory state. See `apply.ts`. */
 
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { GrowingPosition, type Position, totalOf } from '../../../shared/protocol/position.ts';
 import { type Batch, newestMsOf } from '../batch/batch.ts';
@@ -14,6 +15,8 @@ import { type Apply, laterOf, type Newest } from './apply.ts';
 import { PositionWaits } from './position-waits.ts';
 
 export interface ApplierOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly catalog: CatalogWriter;
@@ -101,6 +104,7 @@ class Applier implements Apply {
   }
 
   private applyEvents(batch: Batch): void {
+    this.options.turns?.mark('apply');
     if (batch.signals === undefined) this.applyOneByOne(batch);
     else this.options.ledger.addColumns(batch.signals);
     const { epoch, lastHlc } = batch;

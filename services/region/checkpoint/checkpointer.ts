@@ -12,6 +12,7 @@
  */
 import { messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { type Position, totalOf } from '../../../shared/protocol/position.ts';
@@ -33,6 +34,8 @@ const MANY = 4;
 const PREPARE_PAIRS = 50_000;
 
 export interface CheckpointerOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -122,8 +125,9 @@ class Checkpointer implements Checkpoint {
   }
 
   private async run(): Promise<void> {
-    const { clock, ledger } = this.options;
+    const { clock, ledger, turns } = this.options;
     while (!this.stopped.signal.aborted) {
+      turns?.mark('checkpoint');
       ledger.pack(PACK_PAIRS, clock.nowMs() - QUIET_MS);
       if (this.due()) await this.now();
       await sleep(clock, LOOK_MS, this.stopped.signal);
@@ -156,19 +160,21 @@ class Checkpointer implements Checkpoint {
   }
 
   private async writeShards(): Promise<void> {
-    const { clock, log, wal, ledger, applied, onPass } = this.options;
+    const { clock, log, wal, ledger, applied, onPass, turns } = this.options;
     const startMs = clock.monotonicMs();
     const checkpointPosition: CheckpointPosition = { position: new Map(applied()), atMs: clock.nowMs() };
     const pass = ledger.pass();
     for (let sliceMs = clock.monotonicMs(); !pass.prepare(PREPARE_PAIRS); sliceMs = clock.monotonicMs()) {
       await this.pauseSince(sliceMs);
       if (this.stopped.signal.aborted) return;
+      turns?.mark('checkpoint');
     }
     let shards = 0;
     let bytes = 0;
     for (let shard = 0; shard < SHARDS; shard++) {
       if (this.stopped.signal.aborted) return;
       if (!ledger.changed(shard) && !this.unwritten.has(shard)) continue;
+      turns?.mark('checkpoint');
       const shardMs = clock.monotonicMs();
       this.unwritten.add(shard);
       const row = packShard(pass.encode(shard), applied(), this.checkpointPosition);

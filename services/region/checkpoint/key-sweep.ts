@@ -81,6 +81,7 @@ class KeySweep {
       const { beforeMs } = this;
       if (stopped.aborted) break;
       if (beforeMs === undefined) continue;
+      this.options.turns?.mark('trim');
       if (from === undefined) await disks.store();
       const step = { from, limit: STEP_ROWS, limitBytes: STEP_BYTES };
       const { next, forgotten } = await wal.forgetKeys({ ...step, beforeMs, upTo: checkpointPosition() });

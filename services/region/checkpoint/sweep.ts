@@ -1,11 +1,14 @@
 /** Removing what is no longer needed, repeatedly: a full disk delays it, and any other failure of the store is fatal. */
 import { messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Sweep } from './checkpoint.ts';
 
 export interface SweepOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** The store failed: the process must end. */
@@ -21,11 +24,12 @@ export interface SweepWork {
   readonly run: (stopped: AbortSignal) => Promise<void>;
 }
 
-export function createSweep({ clock, log, onFatal }: SweepOptions, { pauseMs, delayed, run }: SweepWork): Sweep {
+export function createSweep({ clock, log, onFatal, turns }: SweepOptions, { pauseMs, delayed, run }: SweepWork): Sweep {
   const stopped = new AbortController();
   const loop = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
       try {
+        turns?.mark('trim');
         await run(stopped.signal);
       } catch (error) {
         if (!isStorageFull(error)) return onFatal(error);

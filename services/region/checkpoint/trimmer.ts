@@ -58,6 +58,7 @@ class Trimmer {
     const { clock, log, wal, retentionBytes } = this.options;
     let events = 0;
     while (!stopped.aborted && wal.batchBytes > retentionBytes) {
+      this.options.turns?.mark('trim');
       const startMs = clock.monotonicMs();
       const gone = await this.step();
       if (gone === 0) break;

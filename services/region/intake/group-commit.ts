@@ -4,6 +4,7 @@
  */
 import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { STREAM_DURABILITY_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
@@ -31,6 +32,8 @@ import { unknownSignal, validate } from './validate.ts';
 const LOCAL_DURABILITY_WAIT_MS = 250;
 
 export interface GroupCommitOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -276,6 +279,7 @@ class GroupCommit implements Intake {
 
   private async commitGroup(group: readonly Admitted[]): Promise<void> {
     const { wal, schema, apply, clock } = this.options;
+    this.options.turns?.mark('write');
     const startMs = clock.monotonicMs();
     for (const entry of group) {
       this.waiting -= countOf(entry.bodies);

@@ -12,6 +12,7 @@
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Activity, Turns } from '../../../shared/kernel/turns.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 
 /** Limit of all reads together in one turn, ms. */
@@ -36,6 +37,8 @@ export class Unfinished {
 }
 
 export interface ReadQueueOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly region: string;
@@ -45,6 +48,7 @@ export interface ReadQueueOptions {
 }
 
 interface Job {
+  readonly activity: Activity | undefined;
   readonly attempt: () => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -56,6 +60,8 @@ interface Job {
 }
 
 export interface ReadOptions {
+  /** Of every turn in which it computes. */
+  readonly activity?: Activity;
   /** Reads with the same key that are in progress at the same time are computed once. */
   readonly key?: string;
   readonly isWanted?: () => boolean;
@@ -94,13 +100,13 @@ export class ReadQueue {
    * Resolves to what `attempt` returns. `attempt` is called in this turn if the slice allows, else in later ones. Rejects with
    * what it throws, and with the `Refusal` `overloaded`.
    */
-  run<T>(attempt: () => T, { key, isWanted = () => true }: ReadOptions = {}): Promise<T> {
+  run<T>(attempt: () => T, { activity, key, isWanted = () => true }: ReadOptions = {}): Promise<T> {
     const same = key === undefined ? undefined : this.shared.get(key);
     if (same !== undefined) return same as Promise<T>;
     const result = new Promise<T>((resolve, reject) => {
       const deadlineMs = this.options.clock.monotonicMs() + DEADLINE_MS;
       const job: Job = {
-        ...{ attempt, reject, deadlineMs, work: undefined, spentMs: 0 },
+        ...{ activity, attempt, reject, deadlineMs, work: undefined, spentMs: 0 },
         resolve: resolve as (value: unknown) => void,
         // Others may have joined it.
         isWanted: key === undefined ? isWanted : () => true,
@@ -152,6 +158,7 @@ export class ReadQueue {
   /** Continues it until the slice is over; true if it has finished. */
   private go(job: Job): boolean {
     const { clock } = this.options;
+    if (job.activity !== undefined) this.options.turns?.mark(job.activity);
     const startMs = clock.monotonicMs();
     try {
       for (;;) {

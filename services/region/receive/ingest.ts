@@ -1,5 +1,6 @@
 /** Accepts foreign batches by position. See `receive.ts`. */
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
@@ -34,6 +35,8 @@ export interface Doubt {
 }
 
 export interface IngestOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -97,7 +100,8 @@ class PositionIngest implements Ingest {
   }
 
   private async takeNow(batches: readonly Batch[], offset: StreamOffset | undefined): Promise<Taken> {
-    const { wal, apply, receives } = this.options;
+    const { wal, apply, receives, turns } = this.options;
+    turns?.mark('receive');
     if (receives?.() === false) {
       // Treated as not received: the stored offset stays before them.
       return { events: 0, gaps: batches.map(({ origin, first }) => ({ origin, first })), doubted: [] };

@@ -14,6 +14,7 @@
  */
 import { clip, Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { originPattern, regionOf } from '../../../shared/protocol/position.ts';
@@ -42,6 +43,8 @@ const FULL_DISK_MS = 5_000;
 const HOLES_LIMIT = 1_000;
 
 export interface StreamReceiverOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -253,6 +256,7 @@ class StreamReceiver implements Receiver {
   }
 
   private async onMessage(message: StreamMessage): Promise<void> {
+    this.options.turns?.mark('receive');
     const read = this.decode(message);
     if (read !== undefined) {
       const { batches, last } = read;

@@ -18,6 +18,7 @@
  */
 import { messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock, Timer } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
 import type { Rebuild, Rebuilt } from '../rebuild/rebuild.ts';
@@ -37,6 +38,8 @@ export type UpdatesFilterIndex = Pick<FilterIndex, 'put' | 'remove'>;
 export type UpdatesText = Pick<TextIndex, 'put' | 'remove'>;
 
 export interface ItemIndexingOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly catalog: Pick<CatalogWriter, 'items' | 'item' | 'size' | 'takeBack'>;
@@ -147,9 +150,12 @@ export class ItemIndexing {
 
   private adopt({ text, filterIndex }: Rebuilt): void {
     if (this.stopped) return;
+    const { turns } = this.options;
+    turns?.mark('indexing');
     this.tell(undefined, () => this.options.text.adopt(text));
     // Either takes some milliseconds.
     this.timer = this.options.clock.after(PAUSE_MS, () => {
+      turns?.mark('indexing');
       this.tell(undefined, () => this.options.filterIndex.adopt(filterIndex, (entity) => this.noted.get(entity)));
       if (!this.over) this.slice(() => this.tellNoted());
     });
@@ -177,7 +183,8 @@ export class ItemIndexing {
   }
 
   private slice(tellOne: () => void): void {
-    const { clock, log, catalog } = this.options;
+    const { clock, log, catalog, turns } = this.options;
+    turns?.mark('indexing');
     const endMs = clock.monotonicMs() + SLICE_MS;
     do {
       for (let count = 0; count < LOOK_EVERY && !this.over; count++) tellOne();

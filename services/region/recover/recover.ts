@@ -9,6 +9,7 @@
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
 import { laterOf, type Newest, NOTHING_YET } from '../apply/apply.ts';
@@ -28,6 +29,8 @@ const NOWHERE: Position = new Map();
 const HINT = 'empty the data directory: the region then comes back from a snapshot of a peer';
 
 export interface RecoverOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly wal: Wal;
@@ -61,7 +64,17 @@ export function recover(options: RecoverOptions): Recovered {
   }
 }
 
-function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebuild }: RecoverOptions): Recovered {
+function recoverAll({
+  clock,
+  log,
+  turns,
+  wal,
+  catalog,
+  ledger,
+  filterIndex,
+  text,
+  rebuild,
+}: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
   // Registers first: the index builds then have the rest of the start. The catalog numbers the entities of one shard
   // consecutively, so that loading a shard stays in the processor's cache.
@@ -93,7 +106,7 @@ function recoverAll({ clock, log, wal, catalog, ledger, filterIndex, text, rebui
     newest = laterOf(newest, { epoch: info.epoch, hlc: info.lastHlc, acceptedMs: info.lastMs });
   }
   const replayMs = clock.monotonicMs();
-  const indexing = new ItemIndexing({ clock, log, catalog, filterIndex, text, building });
+  const indexing = new ItemIndexing({ clock, log, turns, catalog, filterIndex, text, building });
   if (totalOf(wal.durable) > 0) {
     const endMs = clock.monotonicMs();
     log.info('log replayed', {

@@ -1,6 +1,7 @@
 /** Serves a copy of the store, part by part. See `snapshot.ts`. */
 import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName, type Timer, within } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { SNAPSHOT_KEPT_MS, SNAPSHOT_MADE_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
@@ -23,6 +24,8 @@ const READ_LATELY_MS = 30_000;
 const LOG_NEEDED_MS = 5 * 60_000;
 
 export interface SnapshotServerOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -176,6 +179,7 @@ class CopyServer implements SnapshotServer {
     served.reading++;
     try {
       const bytes = await served.copy.read(offset, PART_LIMIT_BYTES);
+      this.options.turns?.mark('snapshot');
       this.servedBytes.inc(bytes.length);
       return bytes;
     } finally {

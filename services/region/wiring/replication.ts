@@ -37,7 +37,7 @@ export interface ReplicationOptions
   extends Pick<
     RegionOptions,
     | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'schema' | 'stream' | 'links' | 'regions' | 'onFatal')
-    | ('control' | 'alive' | 'intakeQueueLimit' | 'intakeQueueBytes')
+    | ('turns' | 'control' | 'alive' | 'intakeQueueLimit' | 'intakeQueueBytes')
   > {
   readonly wal: Wal;
   readonly apply: Apply;
@@ -88,6 +88,7 @@ export function assembleReplication(options: ReplicationOptions): Replication {
   const clockCheck = new ClockCheck({ clock, region, peers, metrics });
   const writeBlocker = (): Refusal | undefined => options.writeBlocker({ readiness, clockCheck });
   const partition = createPartitionSwitch({ clock, log, metrics, wal, onFatal });
+  const { turns } = options;
   const enabled = !partition.partitioned;
   const role = createLeadershipRole({
     ...{ clock, random, log, metrics, region, wal, control, stream, peers, writeBlocker, onFatal },
@@ -101,7 +102,7 @@ export function assembleReplication(options: ReplicationOptions): Replication {
     startOf: (origin) => lowestAtPeers(peers, origin),
   });
   const ingest = createIngest({
-    ...{ clock, log, metrics, wal, apply, schema, regions },
+    ...{ clock, log, metrics, turns, wal, apply, schema, regions },
     receives: () => partition.receives,
     onStopped: (stopped) => options.onStopped?.(stopped),
     implausible: ({ origin, epoch, lastHlc }) =>
@@ -111,14 +112,14 @@ export function assembleReplication(options: ReplicationOptions): Replication {
     ...{ region, clock, log, metrics, wal, ingest, peers, links, enabled, onFatal },
   });
   const receiver = createStreamReceiver({
-    ...{ clock, log, metrics, stream, wal, ingest, regions, enabled, onFatal },
+    ...{ clock, log, metrics, turns, stream, wal, ingest, regions, enabled, onFatal },
     onGap: (gap) => {
       options.onGap?.(gap);
       repair.nudge();
     },
   });
   const intake = createGroupCommit({
-    ...{ clock, random, log, metrics, region, schema, wal, apply, ship, onFatal },
+    ...{ clock, random, log, metrics, turns, region, schema, wal, apply, ship, onFatal },
     gate: (epoch) => role.gate(epoch),
     keyRefusal: options.keyRefusal ?? (() => undefined),
     stateLimit: options.stateLimit,

@@ -41,7 +41,7 @@ export interface SearchIndexes extends Indexes {
 export interface ServingOptions
   extends Pick<
     RegionOptions,
-    | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'schema' | 'stream')
+    | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'turns' | 'schema' | 'stream')
     | ('maxBodyBytes' | 'maxBodiesBytes' | 'httpLimits' | 'cursorSecret' | 'nextTurn')
   > {
   readonly wal: Wal;
@@ -68,11 +68,10 @@ export function assembleServing(options: ServingOptions): Koa {
   const cursors = createCursors({ secret: options.cursorSecret ?? '', schemaHash: schema.hash });
   const { lagEvents } = lagBehindLeader({ role, peers, apply, metrics });
   const bodies = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics });
-  const fields = fieldsReader(maxBodyBytes);
+  const { turns } = options;
+  const fields = fieldsReader(maxBodyBytes, turns);
   const reads = new ReadQueue({
-    clock,
-    metrics,
-    region,
+    ...{ clock, metrics, turns, region },
     nextTurn: options.nextTurn ?? ((action) => clock.after(0, action)),
   });
   const ready = (): boolean => readiness.ready;
@@ -103,7 +102,10 @@ export function assembleServing(options: ServingOptions): Koa {
       addLogRoutes(router, {
         ...{ region, wal },
         partitioned: () => partition.partitioned,
-        digest: () => ({ region, position: formatPosition(apply.applied), digest: digestOf(catalog, ledger) }),
+        digest() {
+          turns?.mark('digest');
+          return { region, position: formatPosition(apply.applied), digest: digestOf(catalog, ledger) };
+        },
         digests: () => ({
           ...{ region, schemaHash: schema.hash, quarantined: wal.quarantine.text },
           ...keptDigest.watch(DIGESTS_LIMIT),
@@ -112,7 +114,7 @@ export function assembleServing(options: ServingOptions): Koa {
       addSnapshotRoutes(router, { snapshots, maxBodyBytes });
       addReadRoutes(router, {
         ...{ region, apply, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes, reads },
-        ...{ lagEvents, ready, nowMs, indexing: recovered.indexing },
+        ...{ lagEvents, ready, nowMs, turns, indexing: recovered.indexing },
       });
     },
   });

@@ -19,7 +19,8 @@ import type { Wal } from '../wal/wal.ts';
 /** What finds items by what they hold. */
 export type Indexes = Pick<RecoverOptions, 'filterIndex' | 'text'> & { readonly vectors: VectorChanges };
 
-export interface StateOptions<I extends Indexes> extends Pick<RegionOptions, 'clock' | 'log' | 'metrics' | 'schema'> {
+export interface StateOptions<I extends Indexes>
+  extends Pick<RegionOptions, 'clock' | 'log' | 'metrics' | 'turns' | 'schema'> {
   readonly wal: Wal;
   readonly openIndexes: (numbered: { readonly entities: Entities; readonly catalog: CatalogWriter }) => I;
   /** Builds filter index and text index of many items; absent: they get them one by one. */
@@ -39,7 +40,7 @@ export interface State<I extends Indexes = Indexes> {
 
 /** Throws as `recover` does. */
 export function assembleState<I extends Indexes>(options: StateOptions<I>): State<I> {
-  const { clock, log, metrics, wal, schema, openIndexes, rebuild } = options;
+  const { clock, log, metrics, turns, wal, schema, openIndexes, rebuild } = options;
   const entities = new Entities();
   const catalog = createRegisters({ entities, metrics });
   const ledger = createLedger({
@@ -48,18 +49,18 @@ export function assembleState<I extends Indexes>(options: StateOptions<I>): Stat
     decayed: decayedSignals(schema.profiles.values()),
   });
   const indexes = openIndexes({ entities, catalog });
-  const recovered = recover({ clock, log, wal, catalog, ledger, ...indexes, rebuild });
+  const recovered = recover({ clock, log, turns, wal, catalog, ledger, ...indexes, rebuild });
   metrics.gauge({
     name: 'tidal_items_indexed',
     help: 'Live items that filters and search know.',
     read: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.indexed),
   });
   const apply = createApplier({
-    ...{ clock, metrics, catalog, ledger, vectors: indexes.vectors },
+    ...{ clock, metrics, turns, catalog, ledger, vectors: indexes.vectors },
     ...recovered,
     copies: (id) => wal.copies(id),
   });
-  const keptDigest = createKeptDigest({ clock, catalog, ledger, position: () => apply.applied });
+  const keptDigest = createKeptDigest({ clock, turns, catalog, ledger, position: () => apply.applied });
   apply.onApplying((batch) => keptDigest.applying(batch));
   apply.onApplied((batch) => keptDigest.applied(batch));
   const stages = [[recovered.indexing], [keptDigest]];

@@ -23,7 +23,7 @@ export interface UpkeepOptions
   extends Pick<
     RegionOptions,
     | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'schema' | 'stream' | 'links' | 'regions' | 'onFatal')
-    | ('schemaFile' | 'home' | 'onArrived' | 'snapshotsNotBeforeMs')
+    | ('turns' | 'schemaFile' | 'home' | 'onArrived' | 'snapshotsNotBeforeMs')
     | ('logRetentionBytes' | 'checkpointEvents' | 'checkpointIntervalMs')
   > {
   readonly wal: Wal;
@@ -43,27 +43,28 @@ export interface Upkeep {
 }
 
 export function assembleUpkeep(options: UpkeepOptions): Upkeep {
-  const { region, regions, clock, random, log, schema, schemaFile, wal, stream, links, metrics, onFatal } = options;
+  const { region, regions, clock, random, log, schema, schemaFile, wal, stream, links, metrics, turns, onFatal } =
+    options;
   const { apply, ledger, recovered } = options.state;
   const { peers, partition, role, readiness, repair } = options.replication;
   const applied = (): Position => apply.applied;
 
   const checkpoint = createCheckpointer({
-    ...{ clock, log, metrics, wal, ledger, applied, onFatal },
+    ...{ clock, log, metrics, turns, wal, ledger, applied, onFatal },
     checkpointPosition: recovered.checkpointPosition,
     eventsLimit: options.checkpointEvents,
     intervalMs: options.checkpointIntervalMs,
   });
   const checkpointPosition = (): Position => checkpoint.checkpointPosition;
   const snapshots = createSnapshotServer({
-    ...{ clock, random, log, metrics, region, schemaHash: schema.hash },
+    ...{ clock, random, log, metrics, turns, region, schemaHash: schema.hash },
     durable: () => wal.durable,
     keysForgottenMs: () => wal.keysForgottenMs,
     partitioned: () => partition.partitioned,
     copy: () => options.home.copy(),
   });
   const trim = createTrimmer({
-    ...{ clock, log, metrics, wal, peers, checkpointPosition, onFatal },
+    ...{ clock, log, metrics, turns, wal, peers, checkpointPosition, onFatal },
     needed: () => snapshots.needed,
     retentionBytes: options.logRetentionBytes,
   });
@@ -72,7 +73,7 @@ export function assembleUpkeep(options: UpkeepOptions): Upkeep {
     others: links.map((link) => link.region),
   });
   const keySweep = createKeySweep({
-    ...{ clock, log, metrics, wal, disks, checkpointPosition, onFatal },
+    ...{ clock, log, metrics, turns, wal, disks, checkpointPosition, onFatal },
   });
   const settings = new SettingsWatch({
     ...{ clock, log, metrics, stream },

@@ -8,6 +8,7 @@ import type Koa from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { BodyBudget } from '../../../shared/http/body-budget.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type { BrokerMetrics } from '../broker/broker.ts';
@@ -43,6 +44,8 @@ export interface RoutedParts {
 }
 
 export interface RoutesOptions extends RoutedParts {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly topology: Topology;
   readonly links: RegionLinks;
   readonly metrics: Metrics;

@@ -12,6 +12,7 @@ import { decodeText, readBody, requireType } from '../../../shared/http/http-bod
 import { HEAD_LIMIT_BYTES, requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
@@ -34,6 +35,8 @@ assert(
 );
 
 export interface ReadRoutesOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly topology: Topology;
   readonly links: RegionLinks;
   readonly leadership: LeadershipView;
@@ -44,7 +47,7 @@ export interface ReadRoutesOptions {
 }
 
 export function addReadRoutes(router: Router, options: ReadRoutesOptions): void {
-  const { topology, links, leadership, regions, clock, maxBodyBytes, budget } = options;
+  const { topology, links, leadership, regions, clock, maxBodyBytes, budget, turns } = options;
 
   /** The regions to ask without `region=`, best first. */
   const candidates = (): RegionLink[] => {
@@ -62,11 +65,14 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
   const pass = (ctx: Context, path: string): Promise<void> => passTo(ctx, { path, ...splitQuery(ctx.querystring) });
 
   const passTo = async (ctx: Context, { region, ...what }: Passed): Promise<void> => {
+    turns?.mark('forward');
     const request = requestOf(ctx, what);
     if (region !== undefined) {
       const link = links.get(region);
       if (link === undefined) throw unknownRegion(region, topology);
-      send(ctx, await readFrom(link, request));
+      const answer = await readFrom(link, request);
+      turns?.mark('forward');
+      send(ctx, answer);
       return;
     }
     const failures: string[] = [];
@@ -75,6 +81,7 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
       const startMs = clock.monotonicMs();
       try {
         const answer = await link.read(request);
+        turns?.mark('forward');
         if (answer.status !== 503 || clock.monotonicMs() - startMs > REFUSAL_MS) {
           send(ctx, answer);
           return;

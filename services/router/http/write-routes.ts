@@ -6,6 +6,7 @@ import type { BodyBudget } from '../../../shared/http/body-budget.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
 import { requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
 import { BULK_LIMIT, type Durability, type WriteAccepted } from '../../../shared/protocol/internal.ts';
@@ -18,6 +19,8 @@ import { readSignalLines } from './signal-lines.ts';
 const FRAME_BYTES = 48;
 
 export interface WriteRoutesOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly forwarding: WriteForwarding;
   readonly maxBodyBytes: number;
   readonly budget: BodyBudget;
@@ -33,7 +36,8 @@ interface ParsedBody {
   readonly signals?: PackedSignals;
 }
 
-export function addWriteRoutes(router: Router, { forwarding, maxBodyBytes, budget }: WriteRoutesOptions): void {
+export function addWriteRoutes(router: Router, options: WriteRoutesOptions): void {
+  const { forwarding, maxBodyBytes, budget, turns } = options;
   for (const route of ['items', 'embeddings', 'signals'] as const) {
     router.post(`/${route}`, async (ctx) => {
       const key = keyOf(ctx);
@@ -42,6 +46,7 @@ export function addWriteRoutes(router: Router, { forwarding, maxBodyBytes, budge
       const share = budget.share();
       try {
         const body = await readBody(ctx, maxBodyBytes, share.take);
+        turns?.mark('write');
         const request = { keyed: key !== undefined, durability, requestId: requestIdOf(ctx) };
         const lines = route === 'signals' && type === 'application/x-ndjson' && key === undefined;
         const parsed = (lines ? plainLines(body) : undefined) ?? parseBody(route, type, decodeText(body));

@@ -53,6 +53,7 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     };
     if (query.entity !== undefined) {
       await search.related(query.entity, filters, (found) => {
+        reading.mark('feed');
         reading.requireClient(ctx);
         const explain = ({ entity }: Scored): readonly ScorePart[] => found.explain(entity);
         ctx.body = reading.at(asked, (readTime) => answer({ ranking: found, explain, readTime }));
@@ -68,7 +69,7 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
       return answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, readTime), readTime });
     };
     try {
-      ctx.body = await reads.run(() => reading.at(asked, attempt, nowMs), { key: keyOf(parameters) });
+      ctx.body = await reads.run(() => reading.at(asked, attempt, nowMs), { activity: 'feed', key: keyOf(parameters) });
     } finally {
       slices.end();
     }

@@ -54,8 +54,9 @@ export function addHybridRoute(router: Router, parts: HybridParts, reading: Read
     await reading.admit(ctx, asked.minPosition);
     const { query, vector, filters, maxPer, limit, from } = asked;
     if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
-    await reads.run(() => {});
+    await reads.run(() => {}, { activity: 'search' });
     await search.find({ text: query, vector, filters, reach: from.shown + limit + 1 }, (found: Found) => {
+      reading.mark('search');
       reading.requireClient(ctx);
       const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};

@@ -23,6 +23,7 @@ export function addItemRoute(router: Router, { region, catalog, rank }: ItemPart
       });
     }
     await reading.admit(ctx);
+    reading.mark('item');
     const entity = entityIdOfPath(ctx.params.id);
     const item = catalog.item(entity);
     if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${region}`);

@@ -1,6 +1,7 @@
 /** The common part of all reads: the checks before an answer, and the fields in addition to the result. */
 import type { Context } from 'koa';
 import { Refusal } from '../../../../shared/errors/errors.ts';
+import type { Activity, Turns } from '../../../../shared/kernel/turns.ts';
 import { MIN_POSITION_WAIT_MS } from '../../../../shared/protocol/deadlines.ts';
 import { covers, formatPosition, parsePosition, sequenceOf } from '../../../../shared/protocol/position.ts';
 import type { Apply } from '../../apply/apply.ts';
@@ -21,6 +22,8 @@ export interface ReadContext {
 }
 
 export interface ReadingParts {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly region: string;
   readonly apply: Pick<Apply, 'applied' | 'waiting' | 'reached'>;
   readonly catalog: Pick<Catalog, 'size'>;
@@ -35,6 +38,8 @@ export interface ReadingParts {
 }
 
 export interface Reading {
+  /** Says what the present turn of the event loop is spent on. */
+  mark(activity: Activity): void;
   /** Answers for the requested read time, `nowMs` if there is none, which `answer` must return, and which may be called twice. */
   at<T>(page: Pick<PageStart, 'atMs' | 'continued'>, answer: (readTime: ReadTime) => T, nowMs?: number): T;
   /** Must be called in the same turn of the event loop as the read itself. */
@@ -104,6 +109,7 @@ export function createReading(parts: ReadingParts): Reading {
   };
 
   return {
+    mark: (activity) => parts.turns?.mark(activity),
     at({ atMs, continued }, answer, nowMs = parts.nowMs()) {
       if (atMs === undefined) return answer({ atMs: nowMs, past: false });
       return continued ? answer({ atMs, past: true }) : parts.rank.past(atMs, answer);

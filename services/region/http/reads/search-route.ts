@@ -22,8 +22,9 @@ export function addSearchRoute(router: Router, parts: SearchParts, reading: Read
     const asked = parseSearchQuery(new URLSearchParams(ctx.querystring), cursors);
     reading.requireIndexes();
     const { query, limit, filters, maxPer, from } = asked;
-    await reads.run(() => {});
+    await reads.run(() => {}, { activity: 'search' });
     await search.find({ text: query, filters }, (found) => {
+      reading.mark('search');
       const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer, filters) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       ctx.body = reading.at(asked, (readTime) => ({

@@ -14,6 +14,7 @@
  * What a crash leaves: nothing; a restarted region counts again at the next request.
  */
 import type { Clock, Timer } from '../../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../../shared/kernel/turns.ts';
 import { DIGEST_KEPT_MS } from '../../../../shared/protocol/deadlines.ts';
 import { DIGESTS_LIMIT_TEXT, type DigestsReply } from '../../../../shared/protocol/internal.ts';
 import { GrowingPosition, type Position } from '../../../../shared/protocol/position.ts';
@@ -53,6 +54,8 @@ export interface KeptDigest {
 }
 
 export interface KeptDigestOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   readonly clock: Clock;
   readonly catalog: Digested;
   readonly ledger: Digested;
@@ -82,11 +85,15 @@ class WatchedDigest implements KeptDigest {
   }
 
   applying(batch: Batch): void {
-    this.session?.applying(batch);
+    if (this.session === undefined) return;
+    this.options.turns?.mark('digest');
+    this.session.applying(batch);
   }
 
   applied(batch: Batch): void {
-    this.session?.applied(batch);
+    if (this.session === undefined) return;
+    this.options.turns?.mark('digest');
+    this.session.applied(batch);
   }
 
   stop(): void {
@@ -187,6 +194,7 @@ class Session {
   }
 
   private slice(): void {
+    this.options.turns?.mark('digest');
     const endUnits = this.sum.hashed + SLICE_UNITS;
     for (let left = this.options.sliceEntries ?? SLICE_ENTRIES; left > 0 && this.sum.hashed < endUnits; left--) {
       while (!this.counted && this.next === this.parts[this.at]!.part.entries) {

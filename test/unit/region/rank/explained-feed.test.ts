@@ -113,6 +113,7 @@ describe('explained feeds', () => {
       admit: async () => {},
       requireIndexes: () => {},
       requireClient: () => {},
+      mark: () => {},
     });
     app.use(router.routes());
     server = await listen({ app, metrics, maxConnections: 10, host: '127.0.0.1', port: 0, log, clock, random });
