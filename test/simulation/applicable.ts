@@ -19,7 +19,7 @@ export function requireApplicable(batch: Batch, schema: Schema, regions: readonl
     (Number.isInteger(epoch) && epoch >= 1 && epoch < EPOCH_LIMIT ? undefined : `its epoch is ${epoch}`) ??
     events.map((event) => flaw(event, schema)).find((one) => one !== undefined);
   if (problem === undefined) return;
-  throw new Violation('nothing that cannot be applied is in any log', `${origin}:${batch.first}: ${problem}`);
+  throw new Violation('every event in a log can be applied', `${origin}:${batch.first}: ${problem}`);
 }
 
 function flaw(event: Event, schema: Schema): string | undefined {

@@ -116,7 +116,7 @@ function readable(bytes: Uint8Array): Batch {
     void batch.events;
     return batch;
   } catch (error) {
-    throw new Violation('nothing that cannot be applied is in any log', messageOf(error));
+    throw new Violation('every event in a log can be applied', messageOf(error));
   }
 }
 

@@ -119,9 +119,10 @@ export class Client {
       return 'acknowledged';
     }
     world.note(this.name, `${what} by ${router}: ${status} ${String(body.code)}`);
-    if (status === 500) throw new Violation('no mistake is answered', `${what}: ${String(body.detail)}`);
+    if (status === 500) throw new Violation('no request is answered 500', `${what}: ${String(body.detail)}`);
     if (status === 504) return 'unknown';
-    if (status !== 503 && status !== 507) throw new Violation('answers', `${what}: ${status} ${String(body.detail)}`);
+    if (status !== 503 && status !== 507)
+      throw new Violation('answers are valid', `${what}: ${status} ${String(body.detail)}`);
     return 'refused';
   }
 
@@ -198,9 +199,9 @@ export class Client {
     if (typeof answer === 'string') return;
     const { status, body } = answer;
     if (status !== 200) {
-      if (status === 500) throw new Violation('no mistake is answered', `${route}: ${String(body.detail)}`);
+      if (status === 500) throw new Violation('no request is answered 500', `${route}: ${String(body.detail)}`);
       if (status !== 503 && status !== 504 && !(status === 404 && item)) {
-        throw new Violation('answers', `${route}: ${status} ${String(body.detail)}`);
+        throw new Violation('answers are valid', `${route}: ${status} ${String(body.detail)}`);
       }
       return;
     }
@@ -262,7 +263,7 @@ async function parse({ statusCode, body }: HttpReply): Promise<Answer> {
   try {
     return { status: statusCode, body: JSON.parse(text) as Record<string, unknown> };
   } catch {
-    throw new Violation('answers', `${statusCode} ${text}`);
+    throw new Violation('answers are valid', `${statusCode} ${text}`);
   }
 }
 

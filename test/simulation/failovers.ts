@@ -18,7 +18,7 @@ const REMEMBERED_MS = 60_000;
 
 interface Beat {
   readonly atMs: number;
-  readonly cut: boolean;
+  readonly partitioned: boolean;
 }
 
 export interface FailoversOptions {
@@ -42,11 +42,11 @@ export class Failovers {
   }
 
   /** A region has rewritten its alive key. */
-  beat({ region, partitioned: cut }: Alive): void {
+  beat({ region, partitioned }: Alive): void {
     const beats = this.beats.get(region) ?? [];
     this.beats.set(region, beats);
     const atMs = this.options.nowMs();
-    beats.push({ atMs, cut });
+    beats.push({ atMs, partitioned });
     while (beats.length > 1 && beats[1]!.atMs < atMs - REMEMBERED_MS) beats.shift();
   }
 
@@ -63,7 +63,8 @@ export class Failovers {
     const { afterMs, machine } = this.options;
     const decidedMs = this.drainedMs.get(router);
     const leader = machine(String(from));
-    if (leader === undefined) throw new Violation('who leads is in the topology', `${router} replaced ${String(from)}`);
+    if (leader === undefined)
+      throw new Violation('the leader is in the topology', `${router} replaced ${String(from)}`);
     if (decidedMs === undefined) return;
     const sinceMs = decidedMs - ASKED_MS - afterMs;
     // A paused router decided longer ago than it seems.
@@ -72,15 +73,15 @@ export class Failovers {
     const before = beats.findLastIndex(({ atMs }) => atMs <= sinceMs);
     if (before < 0) return;
     const during = beats.slice(before).filter(({ atMs }) => atMs <= decidedMs);
-    const moments = [...during.map(({ atMs }) => Math.max(atMs, sinceMs)), decidedMs];
-    const silentMs = Math.max(...moments.slice(1).map((atMs, index) => atMs - moments[index]!));
+    const timesMs = [...during.map(({ atMs }) => Math.max(atMs, sinceMs)), decidedMs];
+    const unresponsiveMs = Math.max(...timesMs.slice(1).map((atMs, index) => atMs - timesMs[index]!));
     const who = `${router} replaced ${leader.name} (epoch ${String(epoch)})`;
-    if (silentMs < afterMs - REQUEST_MS - SLACK_MS) {
-      const what = `${who}, which was never silent for longer than ${silentMs.toFixed(0)} ms`;
-      throw new Violation('a router whose own network is broken replaces nobody', what);
+    if (unresponsiveMs < afterMs - REQUEST_MS - SLACK_MS) {
+      const what = `${who}, which was never unresponsive for longer than ${unresponsiveMs.toFixed(0)} ms`;
+      throw new Violation('a router whose own network is broken replaces no leader', what);
     }
     // What a clock that was set back says last is not what it said last.
-    if (leader.clockSetMs >= 0 || !during.every(({ cut }) => cut)) return;
-    throw new Violation('a partitioned leader is not silent', `${who}, which is partitioned by a drill`);
+    if (leader.clockSetMs >= 0 || !during.every(({ partitioned }) => partitioned)) return;
+    throw new Violation('a partitioned leader is not unresponsive', `${who}, which is partitioned by a drill`);
   }
 }

@@ -64,7 +64,7 @@ export type FaultEvent = At &
     | { readonly kind: 'disk slow'; readonly who: string; readonly flushMs: number; readonly forMs: number }
     | { readonly kind: 'disk lost'; readonly who: string; readonly backMs: number }
     /** The last disk that was lost was only taken out. */
-    | { readonly kind: 'disk put back'; readonly who: string; readonly backMs: number }
+    | { readonly kind: 'disk returned'; readonly who: string; readonly backMs: number }
     | { readonly kind: 'disk restored'; readonly who: string; readonly ageMs: number; readonly backMs: number }
     /** An operator says that the disks that no region runs on will not return. */
     | { readonly kind: 'disks retired'; readonly by: string }
@@ -111,7 +111,7 @@ type Single = Exclude<
   FaultKind,
   | 'quiet end'
   | 'days pass'
-  | 'disk put back'
+  | 'disk returned'
   | 'wrong address'
   | 'stall'
   | 'garbage published'

@@ -110,7 +110,7 @@ export async function postGarbage(world: World, region: RegionMachine, draw: num
   world.check(() => {
     if (reply.status >= 400 && reply.status !== 500) return;
     const what = `${name} answered ${reply.status} to ${path} ${text}: ${reply.body.toString()}`;
-    throw new Violation('what breaks the rules is refused', what);
+    throw new Violation('malformed requests are refused', what);
   });
   const after = await stateOf(world, region);
   world.check(() => {

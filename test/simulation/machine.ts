@@ -198,7 +198,7 @@ export abstract class Machine {
   private died(): void {
     if (this.world.over) return;
     const { world } = this;
-    world.note(this.name, 'is gone');
+    world.note(this.name, 'has ended');
     world.network.unlisten(this.name, this.chance.chance(0.7));
     this.client?.vanish();
     this.client = undefined;

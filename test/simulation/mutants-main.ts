@@ -111,7 +111,7 @@ function median(numbers: readonly number[]): number {
 }
 
 /** What is known of a mutant whose searches are all over. */
-function told({ mutant, theme, results }: Target): {
+function outcomeOf({ mutant, theme, results }: Target): {
   readonly found: boolean;
   readonly line: string;
   readonly row: string;
@@ -148,7 +148,7 @@ async function main(): Promise<number> {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { target, start } = next;
       target.results.push(await search(target, Number(values.first) + start * SEARCH_SPACING, limit, sound));
-      if (target.results.length === starts) console.log(told(target).line);
+      if (target.results.length === starts) console.log(outcomeOf(target).line);
     }
   };
   try {
@@ -157,9 +157,9 @@ async function main(): Promise<number> {
     await sound.close();
     rmSync(copies, { recursive: true, force: true });
   }
-  const survivors = targets.filter((target) => !told(target).found).length;
+  const survivors = targets.filter((target) => !outcomeOf(target).found).length;
   console.log('\n| mutant | theme | seeds | found by |\n|---|---|---|---|');
-  for (const target of targets) console.log(told(target).row);
+  for (const target of targets) console.log(outcomeOf(target).row);
   const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
   console.log(`\n${chosen.length} mutants, ${survivors} not found, ${minutes} minutes`);
   return survivors + unsound === 0 ? 0 : 1;

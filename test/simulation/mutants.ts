@@ -38,7 +38,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'takes a batch after a gap',
+    name: 'appends a batch after a gap',
     file: `${region}/receive/ingest.js`,
     changes: [['if (first > durable + 1) {', 'if (Number.isNaN(first)) {']],
   },
@@ -76,7 +76,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'takes an older leadership record',
+    name: 'adopts an older leadership record',
     file: `${region}/leadership/leadership-role.js`,
     changes: [
       [
@@ -95,18 +95,18 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'accepts while it hands over',
-    theme: 'a leader is told to stop',
+    name: 'accepts during a handover',
+    theme: 'a leader receives SIGTERM',
     file: `${region}/leadership/leadership-role.js`,
     changes: [['if (known.handover !== undefined) {', 'if (false) {']],
   },
   {
-    name: 'accepts after a start before anybody confirmed that it leads',
+    name: 'accepts after a start before its leadership is confirmed',
     file: `${region}/leadership/leadership-role.js`,
     changes: [['if (!this.confirmed)\n            return new Refusal', 'if (false)\n            return new Refusal']],
   },
   {
-    name: 'trusts a bucket that was made anew',
+    name: 'trusts a recreated bucket',
     file: `${router}/cluster/bootstrap.js`,
     changes: [
       ['if (highest !== undefined)\n        return after(', 'if (false)\n        return after('],
@@ -114,7 +114,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'does not put right a key that fell behind the regions',
+    name: 'does not rewrite a leadership key that is behind the regions',
     file: `${router}/cluster/leadership.js`,
     changes: [
       [
@@ -134,7 +134,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'turns rings and cells by the clock of a read',
+    name: 'advances rings and decay buckets to the time of a read',
     file: `${region}/state/ledger/signal-ledger.js`,
     changes: [
       [
@@ -145,29 +145,29 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'compares the clocks of two regions in last-writer-wins',
-    theme: 'a tail comes back',
+    theme: 'a tail arrives late',
     file: 'shared/protocol/events.js',
     changes: [['if (a.epoch !== b.epoch)\n        return a.epoch - b.epoch;\n    if (a.hlc', 'if (a.hlc']],
   },
   {
-    name: 'the last copy of a keyed write counts, not the lowest',
-    theme: 'a tail comes back',
+    name: 'the last duplicate of a keyed write counts, not the lowest',
+    theme: 'a tail arrives late',
     file: `${region}/state/keys/keys.js`,
     changes: [['requestsOf(copies).map(lowest)', 'requestsOf(copies).map((request) => request.at(-1))']],
   },
   {
-    name: 'does not ask the log for the copies of a key',
+    name: 'does not look up the idempotency records of a key',
     file: `${region}/intake/keyed-writes.js`,
     changes: [['recall(this.options.copies(key.id), key, atMs)', 'undefined']],
   },
   {
-    name: 'rows of keys are remembered over an append',
+    name: 'idempotency records stay cached after an append',
     file: `${region}/wal/log.js`,
     changes: [['this.keyTable.changed();', '']],
   },
   {
-    name: 'a row of keys keeps the newest copies only',
-    theme: 'a tail comes back',
+    name: 'a row of idempotency records keeps only the newest',
+    theme: 'a tail arrives late',
     file: `${region}/wal/key-table.js`,
     changes: [['present === undefined ? row : Buffer.concat([present, row])', 'row']],
   },
@@ -191,19 +191,19 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'hands over without finishing what it took',
-    theme: 'a leader is told to stop',
+    name: 'hands over without draining accepted writes',
+    theme: 'a leader receives SIGTERM',
     file: `${region}/leadership/leadership-role.js`,
     changes: [['formatPosition(await drain())', 'formatPosition(this.options.wal.durable)']],
   },
   {
-    name: 'promotes without waiting for the target to have everything, or for the old leader to stop',
-    theme: 'a leader is told to stop',
+    name: 'promotes before the old leader stopped and the target caught up',
+    theme: 'a leader receives SIGTERM',
     file: `${router}/cluster/promote.js`,
     changes: [['final = await oldLink.handover({ id }, leftMs());', 'final = new Map();']],
   },
   {
-    name: 'commits a promotion on whatever revision the record has by then',
+    name: 'commits a promotion on the latest revision of the record, not the one it read',
     theme: 'a handover loses its bucket',
     file: `${router}/cluster/promote.js`,
     changes: [
@@ -218,7 +218,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'takes a publish without an answer for shipped',
+    name: 'counts a publish without an acknowledgement as shipped',
     file: `${region}/ship/shipper.js`,
     changes: [
       [
@@ -233,7 +233,7 @@ export const mutants: readonly Mutant[] = [
     changes: [['of this.wanted(urgent)) {', 'of new Map()) {']],
   },
   {
-    name: 'a router sends a write again after an unknown outcome',
+    name: 'a router resends a write after an unknown outcome',
     file: `${router}/forward/writes.js`,
     changes: [['if (wasNotSent(error)) {', 'if (error instanceof Fault) {']],
   },
@@ -243,7 +243,7 @@ export const mutants: readonly Mutant[] = [
     changes: [["if (token === '')", 'if (true)']],
   },
   {
-    name: 'a partitioned region goes on consuming',
+    name: 'a partitioned region still consumes',
     file: `${region}/wiring/replication.js`,
     changes: [
       ['receiver.setEnabled(!partitioned)]', 'undefined]'],
@@ -256,13 +256,13 @@ export const mutants: readonly Mutant[] = [
     changes: [['let ready = !startedEmpty || peers.expected === 0;', 'let ready = true;']],
   },
   {
-    name: 'the clock of a new term begins anew, below what the log has',
-    theme: 'a fast clock is put right',
+    name: 'the clock of a new term starts below the log',
+    theme: 'a fast clock is corrected',
     file: `${region}/intake/hybrid-clock.js`,
     changes: [[', above + 1)', ')']],
   },
   {
-    name: 'a group that found no room is written after all',
+    name: 'a group that was refused by a full disk is written later',
     file: `${region}/intake/group-commit.js`,
     changes: [
       [
@@ -272,18 +272,18 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'takes more writes than its queue has room for',
+    name: 'accepts writes beyond the limit of its queue',
     theme: 'a slow disk',
     file: `${region}/intake/group-commit.js`,
     changes: [['if (this.waiting + events > queueLimit) {', 'if (false) {']],
   },
   {
-    name: 'a router holds more writes than it may',
+    name: 'a router holds writes beyond its limit',
     file: `${router}/forward/writes.js`,
     changes: [['this.waiting >= this.options.heldLimit)', 'false)']],
   },
   {
-    name: 'a checkpoint says it stands where its pass ended',
+    name: 'a checkpoint claims the position at which its run ended',
     file: `${region}/checkpoint/checkpointer.js`,
     changes: [
       [
@@ -293,28 +293,28 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a start counts again what the checkpoint contains',
+    name: 'a start replays events that the checkpoint contains',
     file: `${region}/recover/replay.js`,
     changes: [['if (sequence <= covered[shard])', 'if (false)']],
   },
   {
-    name: 'key rows run ahead of the checkpoint',
-    theme: 'a tail comes back',
+    name: 'idempotency records run ahead of the replay',
+    theme: 'a tail arrives late',
     file: `${region}/recover/replay.js`,
     changes: [['return this.done.has(origin) || sequence <= sequenceOf(shards[shard], origin);', 'return true;']],
   },
   {
-    name: 'a snapshot replaces what is here instead of merging',
+    name: 'a snapshot replaces the store instead of being merged',
     file: `${region}/region-host.js`,
     changes: [['return await mergeInto(mine, copy);', 'return 0;']],
   },
   {
-    name: 'trims what a lagging region may still ask for',
+    name: 'trims batches that a lagging region may still need',
     file: `${region}/checkpoint/trimmer.js`,
     changes: [['wal.batchBytes > retentionBytes', 'wal.batchBytes > 0']],
   },
   {
-    name: 'trims what no other region has',
+    name: 'trims batches that no other region has',
     file: `${region}/checkpoint/trimmer.js`,
     changes: [
       [
@@ -325,61 +325,61 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a router replaces a leader that it alone cannot reach',
-    theme: 'a router alone',
+    theme: 'an isolated router',
     file: `${router}/failover/liveness.js`,
     changes: [[' || revision !== before.revision', '']],
   },
   {
-    name: 'a leader that is partitioned by a drill counts as silent',
-    theme: 'a partitioned leader is away',
+    name: 'a leader that is partitioned by a drill counts as unresponsive',
+    theme: 'a partitioned leader dies',
     file: `${router}/failover/liveness.js`,
     changes: [[' || partitioned || ', ' || ']],
   },
   {
-    name: 'a checkpoint forgets a shard that was encoded and found no room',
-    theme: 'a checkpoint finds no room',
+    name: 'a checkpoint drops a shard that was encoded and did not fit on the disk',
+    theme: 'a checkpoint on a full disk',
     file: `${region}/checkpoint/checkpointer.js`,
     changes: [[' && !this.unwritten.has(shard)', '']],
   },
   {
-    name: 'the time of an event is that of the clock that keeps the order',
-    theme: 'a fast clock is put right',
+    name: 'the time of an event is that of the hybrid clock',
+    theme: 'a fast clock is corrected',
     file: `${region}/intake/hybrid-clock.js`,
     changes: [['const aheadMs = hlcMs(hlc) - nowMs;', 'const aheadMs = 0;']],
   },
   {
     // LMDB's own code is not simulated: this is the store in memory, which keeps the rule of `lmdb-store.ts`.
-    name: 'a second process on a disk is not noticed',
+    name: 'a second process on a disk is not detected',
     theme: 'two processes',
     file: 'test/harness/region/store/memory-store.js',
     changes: [['if (this.disk.begun !== this.version)', 'if (false)']],
   },
   {
-    name: 'a position of many terms is answered and not taken back',
+    name: 'a position of many terms is returned and then refused',
     theme: 'many terms',
     file: `${router}/http/read-routes.js`,
     changes: [['const POSITION_LIMIT = 131_072;', 'const POSITION_LIMIT = 16_384;']],
   },
   {
-    name: 'a weight that no write may have is taken from the stream',
+    name: 'an invalid weight is accepted from the stream',
     theme: 'garbage in the stream',
     file: 'services/region/batch/batch.js',
     changes: [['if (!isThousandths(weight))\n        throw', 'if (false)\n        throw']],
   },
   {
-    name: 'a batch that does not chain to its predecessor is taken',
-    theme: 'a clock or an epoch that cannot be',
+    name: 'a batch that does not chain to its predecessor is appended',
+    theme: 'an impossible clock or epoch',
     file: `${region}/receive/ingest.js`,
     changes: [['if (Buffer.compare(chain, batch.chain) !== 0)', 'if (false)']],
   },
   {
-    name: 'the status of another region is taken for that of a peer',
+    name: 'the status of another region is attributed to a peer',
     theme: 'a wrong address',
     file: 'shared/region-client/reported-status.js',
     changes: [['const status = ofRegion(region, answer)', 'const status = answer']],
   },
   {
-    name: 'a compare-and-set lands on a revision of another bucket',
+    name: 'a compare-and-set succeeds on a revision of another bucket',
     theme: 'a handover loses its bucket',
     file: 'shared/stream/jetstream-control.js',
     changes: [
@@ -387,14 +387,14 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'an epoch is given again that a silent region may know',
+    name: 'an epoch is given again that an unresponsive region may know',
     theme: 'an epoch is on one disk',
     file: 'shared/leadership/epochs.js',
     changes: [['if (unresponsive || (epoch >=', 'if ((epoch >=']],
   },
   {
     name: 'a leader whose disk is full does not act on a record that it cannot store',
-    theme: 'a full disk hands over',
+    theme: 'a leader has a full disk',
     file: `${region}/leadership/leadership-role.js`,
     changes: [
       [
@@ -405,19 +405,19 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a leader accepts in an epoch that its disk does not remember',
-    theme: 'a full disk hands over',
+    theme: 'a leader has a full disk',
     file: `${region}/leadership/leadership-role.js`,
     changes: [['if (this.stored?.leader !== region || this.stored.epoch !== known.epoch) {', 'if (false) {']],
   },
   {
-    name: 'a leader that stood still accepts before it reads the record',
-    theme: 'a leader stands still',
+    name: 'a resumed leader accepts before it reads the record',
+    theme: 'a leader is paused',
     file: `${region}/leadership/leadership-role.js`,
     changes: [['this.confirmed = false;\n        if (this.leads)', 'if (this.leads)']],
   },
   {
-    name: 'keys are forgotten although a disk that may hold copies is away',
-    theme: 'an old disk comes back',
+    name: 'idempotency records are removed while a disk that may hold duplicates is absent',
+    theme: 'an old disk returns',
     file: `${region}/checkpoint/disk-account.js`,
     changes: [
       ['[{ id: disk, region, knownMs: 0, retired: false }', '[{ id: disk, region, knownMs: 9e15, retired: false }'],
@@ -425,13 +425,13 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a signal that may be a copy of a forgotten one is taken',
-    theme: 'an old disk comes back',
+    name: 'a signal that may be a duplicate of a removed record is accepted',
+    theme: 'an old disk returns',
     file: `${region}/receive/ingest.js`,
     changes: [['const copy = mayBeForgotten(batch, keysForgottenMs);', 'const copy = undefined;']],
   },
   {
-    name: 'what somebody else published last counts as shipped',
+    name: 'a foreign message at the end of a subject counts as shipped',
     theme: 'garbage in the stream',
     file: `${region}/ship/shipper.js`,
     changes: [
@@ -439,50 +439,50 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a clock is not judged by those of the others',
+    name: 'a clock is not compared with those of other processes',
     theme: 'a wrong clock takes over',
     file: `${region}/clocks/clocks.js`,
     changes: [['if ((known - far.length) * 2 > known)', 'if (true)']],
   },
   {
-    name: 'an epoch far beyond every known one is believed',
+    name: 'an implausible epoch is adopted',
     theme: 'garbage in the keys',
     file: 'shared/leadership/epochs.js',
     changes: [['if (epoch <= limit)', 'if (true)']],
   },
   {
-    name: 'a leader that is in no topology is believed',
+    name: 'a leader outside the topology is adopted',
     theme: 'garbage in the keys',
     file: 'shared/leadership/leadership.js',
     changes: [['if (!isOneOf(regions, leader))', 'if (!isName(leader))']],
   },
   {
-    name: 'garbage in the leadership key is not put right',
+    name: 'a malformed leadership key is not rewritten',
     theme: 'garbage in the keys',
     file: `${router}/cluster/leadership.js`,
     changes: [['if (!this.repairs.due)', 'if (record === undefined || !this.repairs.due)']],
   },
   {
-    name: 'a damaged message ends the reading of the stream',
+    name: 'a damaged message ends the subscription',
     theme: 'garbage in the stream',
     file: `${region}/receive/stream-receiver.js`,
     changes: [['if (!later && !(error instanceof DamagedBatch))', 'if (!later)']],
   },
   {
-    name: 'the snapshot of another region is taken for that of a peer',
+    name: 'the snapshot of another region is attributed to a peer',
     theme: 'a wrong address',
     file: 'shared/region-client/read-answers.js',
     changes: [['const info = ofRegion(region, answer)', 'const info = answer']],
   },
   {
-    name: 'a leader that is told to stop is gone before anybody leads',
-    theme: 'a leader is told to stop',
+    name: 'a leader that receives SIGTERM exits before another region leads',
+    theme: 'a leader receives SIGTERM',
     file: `${region}/leadership/step-down.js`,
     changes: [['if (!role.leads || limitMs === 0 || together.aborted)', 'if (true)']],
   },
   {
-    name: 'a leader that is told to stop is gone before its successor has everything',
-    theme: 'a leader is told to stop',
+    name: 'a leader that receives SIGTERM exits before its successor has caught up',
+    theme: 'a leader receives SIGTERM',
     file: `${region}/leadership/step-down.js`,
     changes: [
       [
@@ -492,8 +492,8 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'nobody relieves a leader that is told to stop',
-    theme: 'a leader is told to stop',
+    name: 'no router replaces a leader that receives SIGTERM',
+    theme: 'a leader receives SIGTERM',
     file: `${router}/failover/succession.js`,
     changes: [['if (status.draining !== true || ', 'if (true || ']],
   },

@@ -8,7 +8,7 @@ import { Violation } from './violation.ts';
 import type { World } from './world.ts';
 
 /** It ends within this: it waits up to 6 s to be relieved, and 1.5 s longer. */
-const GONE_WITHIN_MS = 12_000;
+const STOPPED_WITHIN_MS = 12_000;
 const BACK_MS = 2_000;
 /** Before the stop, and for a while after it was asked for, clients write. */
 const BEFORE_MS = 300;
@@ -29,16 +29,17 @@ export async function stopTheLeader(world: World, over: () => boolean): Promise<
   for (let client = 1; client <= 3; client++) new Client(world, `client-stop-${client}`, pace, writtenMs);
   await scheduler.run(scheduler.nowMs + BEFORE_MS, over);
   if (over()) return;
-  world.note('FAULT', `the leader ${leader.name} is told to stop`);
+  world.note('FAULT', `the leader ${leader.name} receives SIGTERM`);
   const { life } = leader;
   leader.stop(BACK_MS);
-  await scheduler.run(scheduler.nowMs + GONE_WITHIN_MS, () => over() || leader.life !== life);
+  await scheduler.run(scheduler.nowMs + STOPPED_WITHIN_MS, () => over() || leader.life !== life);
   if (over()) return;
   world.check(() => {
-    if (leader.life === life) throw new Violation('liveness', `${leader.name} has not stopped in ${GONE_WITHIN_MS} ms`);
+    if (leader.life === life)
+      throw new Violation('liveness', `${leader.name} has not stopped in ${STOPPED_WITHIN_MS} ms`);
     const now = world.leaderInBucket;
     if (now === leader.name || now === undefined) {
-      throw new Violation('a leader that stops hands over', `${leader.name} is gone, and the record names ${now}`);
+      throw new Violation('a leader that stops hands over', `${leader.name} has stopped, and the record names ${now}`);
     }
     for (const [origin, last] of leader.onDisk) {
       if (world.regions.some((other) => other !== leader && (other.onDisk.get(origin) ?? 0) >= last)) continue;
@@ -47,7 +48,7 @@ export async function stopTheLeader(world: World, over: () => boolean): Promise<
   });
   const written = (): readonly Write[] => promises.writes.slice(writesBefore);
   const answered = (): boolean => scheduler.nowMs > writtenMs && written().every(({ outcome }) => outcome !== 'open');
-  await scheduler.run(scheduler.nowMs + GONE_WITHIN_MS, () => over() || answered());
+  await scheduler.run(scheduler.nowMs + STOPPED_WITHIN_MS, () => over() || answered());
   if (over()) return;
   // A short queue is full for as long as writes wait.
   const { tidal_intake_waiting_events, tidal_router_held_writes } = world.limits;

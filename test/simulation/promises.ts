@@ -42,7 +42,7 @@ export class Promises {
   acknowledged(write: Write, token: string): Position {
     const position = parsePosition(token);
     if (position === undefined || position.size === 0) {
-      throw new Violation('answers', `write ${write.id} was acknowledged at "${token}"`);
+      throw new Violation('answers are valid', `write ${write.id} was acknowledged at "${token}"`);
     }
     this.chronicle.requireFlushed(position, 'flushed before it is acknowledged', `the answer to write ${write.id}`);
     const last = write.tags.at(-1);
@@ -51,7 +51,10 @@ export class Promises {
       return event !== undefined && tagOf(event) === last;
     });
     if (!named)
-      throw new Violation('answers', `write ${write.id} (${last}) was acknowledged at ${token}, which is another`);
+      throw new Violation(
+        'answers are valid',
+        `write ${write.id} (${last}) was acknowledged at ${token}, which is another`,
+      );
     write.outcome = 'acknowledged';
     write.positions.push(token);
     return position;
@@ -83,14 +86,11 @@ export class Promises {
   checkEvent(event: Event): void {
     const tag = tagOf(event);
     const asked = this.byTag.get(tag);
-    if (asked === undefined) throw new Violation('nothing from nowhere', `nobody wrote ${tag}`);
+    if (asked === undefined) throw new Violation('every event was written by a client', `no client wrote ${tag}`);
     const [{ tags, bodies }] = asked as [Write];
     const meant = bodies[tags.indexOf(tag)]!;
     if (!isDeepStrictEqual(contentOf(event), { ...meant, ...timeOf(meant, event) })) {
-      throw new Violation(
-        'what was written is what is logged',
-        `${inspect(event)} is in the log for ${inspect(meant)}`,
-      );
+      throw new Violation('an event is what its client wrote', `${inspect(event)} is in the log for ${inspect(meant)}`);
     }
     const here = this.chronicle.byTag.get(tag)?.length ?? 0;
     const unkeyed = asked.filter(({ key }) => key === undefined);
@@ -122,7 +122,7 @@ export class Promises {
   private checkTag(write: Write, tag: string, final: Position): void {
     const all = this.chronicle.byTag.get(tag) ?? [];
     const there = all.filter(({ origin, sequence }) => sequence <= sequenceOf(final, origin.name));
-    const gone = all.some(({ origin, sequence }) => this.mayBeLost(origin.name, sequence));
+    const lost = all.some(({ origin, sequence }) => this.mayBeLost(origin.name, sequence));
     const sent = this.byTag.get(tag)!;
     const acknowledged = sent.filter(({ outcome }) => outcome === 'acknowledged').length;
     const refused = sent.filter(({ outcome }) => outcome === 'refused').length;
@@ -130,7 +130,7 @@ export class Promises {
       throw new Violation('a refusal changes nothing', `${tag} of write ${write.id} was refused and is in the log`);
     }
     if (write.key !== undefined) {
-      if (acknowledged > 0 && there.length === 0 && !gone) {
+      if (acknowledged > 0 && there.length === 0 && !lost) {
         throw new Violation('nothing acknowledged is lost', `${tag} of write ${write.id} is in no log`);
       }
       return;
@@ -141,7 +141,7 @@ export class Promises {
         `${tag} is in the log ${there.length} times; ${refused} of ${sent.length} refused`,
       );
     }
-    if (there.length < acknowledged && !gone) {
+    if (there.length < acknowledged && !lost) {
       throw new Violation(
         'nothing acknowledged is lost',
         `${tag} is in the log ${there.length} times, acknowledged ${acknowledged}`,

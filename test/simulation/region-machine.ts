@@ -49,7 +49,7 @@ export class RegionMachine extends Machine {
   /** How much of every origin is on its disk. */
   readonly onDisk = new Map<string, number>();
   /** It has answered that it is partitioned, and was not healed since. */
-  cutOff = false;
+  partitioned = false;
   /** Requests to heal it that are not answered yet. */
   heals = 0;
   /** Of all events on its disk, by epoch. */
@@ -210,7 +210,7 @@ export class RegionMachine extends Machine {
     this.disk++;
     this.owed = undefined;
     this.diskSinceMs = this.world.scheduler.nowMs;
-    this.cutOff = false;
+    this.partitioned = false;
     this.readDisk();
   }
 

@@ -24,7 +24,8 @@ export const regressions: readonly Regression[] = [
   },
   {
     seed: '2370',
-    found: 'a region that started empty waited for ever for what its peers had lost with their disks (readiness)',
+    found:
+      'a region that started empty waited without end for events that its peers had lost with their disks (readiness)',
     faults: [
       { atMs: 1_836, kind: 'disk lost', who: 'ap-south', backMs: 887 },
       { atMs: 2_888, kind: 'broker wiped', downMs: 753 },
@@ -34,7 +35,7 @@ export const regressions: readonly Regression[] = [
   },
   {
     seed: '763',
-    found: 'a keyed write was taken again while another copy of it was on its way into the log (group-commit)',
+    found: 'a keyed write was accepted again while a duplicate of it was being appended (group-commit)',
     faults: [
       { atMs: 1_547, kind: 'publish fault', who: 'us-east', what: 'late', landsMs: 164 },
       { atMs: 1_658, kind: 'kill', who: 'router-1', backMs: 68, effect: 3, after: true, unflushed: 'kept' },
@@ -49,7 +50,7 @@ export const regressions: readonly Regression[] = [
   {
     seed: '198',
     found:
-      'an epoch was given to a second leader when all that was left of it was what its first had shipped (leadership)',
+      'an epoch was given to a second leader when only the events that its first had shipped were left of it (leadership)',
     faults: [
       { atMs: 1_153, kind: 'split', side: ['us-east', 'router-1'], forMs: 9_734 },
       { atMs: 1_286, kind: 'promote', who: 'eu-west', by: 'router-2', force: true },
@@ -61,7 +62,7 @@ export const regressions: readonly Regression[] = [
   },
   {
     seed: '349',
-    found: 'a router held more writes than it may, of those a former leader had refused (writes)',
+    found: 'a router held more writes than its limit, of those a former leader had refused (writes)',
     faults: [
       { atMs: 2_416, kind: 'isolate', who: 'us-east', forMs: 2_150 },
       { atMs: 2_495, kind: 'promote', who: 'eu-west', by: 'router-1', force: true },
@@ -70,7 +71,7 @@ export const regressions: readonly Regression[] = [
   {
     seed: '1433',
     found:
-      'a region asked for ever for a copy of a store that was made before its peer had what it needs (snapshot-server)',
+      'a region was offered again and again a snapshot that its peer had made before it had what the region needs (snapshot-server)',
     faults: [
       { atMs: 1_959, kind: 'broker down', forMs: 3_898 },
       { atMs: 3_519, kind: 'disk lost', who: 'eu-west', backMs: 656 },
@@ -84,16 +85,16 @@ export const regressions: readonly Regression[] = [
   {
     seed: '4',
     theme: 'garbage in the stream',
-    found: 'what somebody else published at the end of a subject counted as shipped (shipper)',
+    found: 'a foreign message at the end of a subject counted as shipped (shipper)',
   },
   {
     seed: '332',
     theme: 'an epoch is on one disk',
-    found: 'an epoch was given to a second region while the disk of its first was away (epochs)',
+    found: 'an epoch was given to a second region while the disk that remembered it was absent (epochs)',
   },
   {
     seed: '334',
     theme: 'a handover loses its bucket',
-    found: 'a handover was committed in the bucket that took the place of its own (jetstream-control)',
+    found: 'a handover was committed on a revision of the bucket that replaced its own (jetstream-control)',
   },
 ];

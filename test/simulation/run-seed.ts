@@ -206,7 +206,7 @@ class Course {
       else {
         why = found;
         for (const region of world.regions) {
-          if (found === `${region.name} is cut off`)
+          if (found === `${region.name} is partitioned`)
             void operate(world, 'router-1', '/cluster/heal', { region: region.name });
         }
       }
@@ -229,7 +229,7 @@ class Course {
     await this.writeByEveryRouter(over);
     if (!over() && world.fullDiskHandsOver) await this.handOverOnFullDisk(over);
     if (!over() && world.leaderStops) await stopTheLeader(world, over);
-    if (!over() && world.leaderStops) await this.wellWithin(RESTARTED_WITHIN_MS, 'the leader was told to stop', over);
+    if (!over() && world.leaderStops) await this.wellWithin(RESTARTED_WITHIN_MS, 'the leader received SIGTERM', over);
     if (!over()) await scheduler.run(scheduler.nowMs + world.quietMs, over);
     if (!over() && (this.plan.endsWithRestart || world.quietMs > 0)) await this.restartAll(over);
     if (!over()) await this.judge(held);
@@ -246,8 +246,8 @@ class Course {
       all.push(JSON.parse(reply.body.toString()) as RegionStatus);
     }
     const [first] = all as [RegionStatus];
-    const cut = all.find((status) => status.partitioned);
-    if (cut !== undefined) return `${cut.region} is cut off`;
+    const isolated = all.find((status) => status.partitioned);
+    if (isolated !== undefined) return `${isolated.region} is partitioned`;
     for (const status of all) {
       if (!status.ready) return `${status.region} is not ready`;
       if (status.stopped !== undefined)
@@ -259,7 +259,7 @@ class Course {
       if (status.leadership?.nonce !== first.leadership?.nonce) return `${status.region} knows another record`;
       if (status.leadership?.handover !== undefined) return 'a handover is under way';
     }
-    if (first.leadership === undefined) return 'nobody leads';
+    if (first.leadership === undefined) return 'no region leads';
     for (const router of world.routers) {
       const current = router.router?.leadership.current;
       if (current?.nonce !== first.leadership.nonce) return `${router.name} follows another record`;
@@ -374,7 +374,7 @@ class Course {
       if (typeof final === 'string') throw new Violation('liveness', `after it was well: ${final}`);
       for (const [origin, sequence] of held) {
         if (sequenceOf(final, origin) >= sequence) continue;
-        throw new Violation('what a disk has reaches every region', `${origin}:${sequence} was held somewhere`);
+        throw new Violation('every stored event reaches every region', `${origin}:${sequence} was held somewhere`);
       }
       const [any] =
         this.digests.get(formatPosition(final)) === undefined ? [] : [this.digests.get(formatPosition(final))!];

@@ -13,7 +13,7 @@ import { runSeed } from './run-seed.ts';
 const FIXED = 400;
 const FRESH = 600;
 
-function told({ seed, violation, faults }: Result): string {
+function report({ seed, violation, faults }: Result): string {
   const list = faults.map((fault) => `  ${describeFault(fault)}`).join('\n');
   return `seed ${seed}: ${violation?.message}\n${list}\nagain: npm run sim -- --seed ${seed}`;
 }
@@ -32,7 +32,7 @@ describe('simulation', function () {
     const seeds = Array.from({ length: count }, (_, index) => String(first + index));
     const results = await Promise.all(seeds.map((seed) => pool.run({ seed, keep: 0 })));
     const failed = results.filter(({ violation }) => violation !== undefined);
-    assert.equal(failed.length, 0, failed.slice(0, 3).map(told).join('\n\n'));
+    assert.equal(failed.length, 0, failed.slice(0, 3).map(report).join('\n\n'));
     return results;
   }
 
@@ -67,7 +67,7 @@ describe('simulation', function () {
   for (const { seed, found, theme, faults } of regressions) {
     it(`seed ${seed}, which found: ${found}`, async () => {
       const result = await pool.run({ seed, theme, faults, keep: 0 });
-      assert.equal(result.violation, undefined, told(result));
+      assert.equal(result.violation, undefined, report(result));
     });
   }
 });

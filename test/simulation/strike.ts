@@ -21,7 +21,7 @@ const losses: ReadonlySet<FaultKind> = new Set<FaultKind>([
   'stream trimmed',
   'disk lost',
   'disk restored',
-  'disk put back',
+  'disk returned',
 ]);
 
 export function strike(world: World, fault: FaultEvent): void {
@@ -185,7 +185,7 @@ function inflict(world: World, fault: FaultEvent): void {
       world.network.lead(fault.from, fault.to, fault.instead);
       later(fault.forMs, () => world.network.lead(fault.from, fault.to, fault.to));
       return;
-    case 'disk put back': {
+    case 'disk returned': {
       const region = world.region(fault.who);
       const { takenOut } = region;
       if (takenOut === undefined) return;
@@ -293,9 +293,9 @@ async function ask(
   try {
     const call = { method, path, headers, body: text, signal: ended.signal };
     const { statusCode, body } = await world.network.call('operator', router, call, 1_000);
-    const told = Buffer.from(await body.arrayBuffer()).toString();
-    world.note('operator', `${asked}: ${statusCode} ${told}`);
-    return { status: statusCode, body: JSON.parse(told) as Record<string, unknown> };
+    const answer = Buffer.from(await body.arrayBuffer()).toString();
+    world.note('operator', `${asked}: ${statusCode} ${answer}`);
+    return { status: statusCode, body: JSON.parse(answer) as Record<string, unknown> };
   } catch (error) {
     world.note('operator', `${asked}: ${(error as Error).message}`);
     return undefined;
@@ -305,6 +305,6 @@ async function ask(
 }
 
 function judge(asked: string, status: number, answer: Record<string, unknown>): void {
-  if (status === 500) throw new Violation('no mistake is answered', `${asked}: ${JSON.stringify(answer)}`);
+  if (status === 500) throw new Violation('no request is answered 500', `${asked}: ${JSON.stringify(answer)}`);
   if (answer.converged === false) throw new Violation('one digest a position', `${asked}: ${JSON.stringify(answer)}`);
 }

@@ -23,7 +23,7 @@ function likelyLeader(chance: Chance): string {
 }
 
 /** One router, or its network, is isolated from the leader for longer than failover waits; the others are not. */
-const aRouterAlone: Theme = (chance, { horizonMs }) => {
+const anIsolatedRouter: Theme = (chance, { horizonMs }) => {
   const [router, leader] = [chance.pick(routerNames), likelyLeader(chance)];
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 9_000)));
   const forMs = Math.round(chance.between(7_500, 16_000));
@@ -34,7 +34,7 @@ const aRouterAlone: Theme = (chance, { horizonMs }) => {
 };
 
 /** A leader is partitioned by a drill and then really unreachable for longer than failover waits. */
-const aPartitionedLeaderIsAway: Theme = (chance, { horizonMs }) => {
+const aPartitionedLeaderDies: Theme = (chance, { horizonMs }) => {
   const who = likelyLeader(chance);
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 12_000)));
   // Its key has said so for longer than what a router read of it can be old.
@@ -52,7 +52,7 @@ const aPartitionedLeaderIsAway: Theme = (chance, { horizonMs }) => {
  * A disk has no free space while a checkpoint is written and has free space again for the next one, without a change since then
  * of the shards that were not stored; and the region starts from what was written.
  */
-const aCheckpointFindsNoRoom: Theme = (chance, { horizonMs }) => {
+const aCheckpointOnAFullDisk: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(horizonMs - 2_500, horizonMs - 200));
   return [
     { atMs, kind: 'disk full', who: chance.pick(regionNames), forMs: horizonMs },
@@ -72,7 +72,7 @@ const computing: Theme = (chance, { horizonMs }) =>
   }));
 
 /** A leader is paused and replaced; messages in its socket reach it when it resumes. */
-const aLeaderStandsStill: Theme = (chance, { horizonMs }) => {
+const aLeaderIsPaused: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
   const forMs = Math.round(chance.between(3_100, 7_000));
   const promoteMs = atMs + Math.round(chance.between(400, 2_500));
@@ -89,7 +89,7 @@ const aLeaderStandsStill: Theme = (chance, { horizonMs }) => {
 };
 
 /** The disk of the leader is full and stays so until another region leads; or a region leads that could not store that it does. */
-const aFullDiskHandsOver: Theme = (chance, { horizonMs }) => {
+const aLeaderHasAFullDisk: Theme = (chance, { horizonMs }) => {
   if (chance.chance(0.5)) return [{ atMs: 0, kind: 'full disk hands over' }];
   const who = chance.pick(regionNames.slice(1));
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 5_000)));
@@ -105,7 +105,7 @@ const aFullDiskHandsOver: Theme = (chance, { horizonMs }) => {
  * The leader receives SIGTERM while another part that the handover needs is unreachable, stopping as well, or slow; and again
  * when all is well.
  */
-const aLeaderStops: Theme = (chance, { horizonMs }) => {
+const aLeaderReceivesSigterm: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
   const backMs = Math.round(chance.between(100, 4_000));
   const other = chance.pick([...regionNames.slice(1), ...routerNames]);
@@ -215,7 +215,7 @@ const aWrongClockTakesOver: Theme = (chance, { horizonMs }) => {
 };
 
 /** Everything is restarted, the leader first, alone, with a clock that is days off. */
-const aWrongClockIsUpFirst: Theme = (chance, { horizonMs }) => {
+const aWrongClockStartsFirst: Theme = (chance, { horizonMs }) => {
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs / 2)));
   const [leader, ...others] = regionNames;
   const forMs = Math.round(chance.between(1_500, 9_000));
@@ -251,7 +251,7 @@ function anAddressChangesBeforeASnapshot(chance: Chance, horizonMs: number): Fau
 }
 
 /** The clock of the leader is ahead, by less than makes it unsafe, until it is corrected; then the leader restarts. */
-const aFastClockIsPutRight: Theme = (chance, { horizonMs }) => {
+const aFastClockIsCorrected: Theme = (chance, { horizonMs }) => {
   const [who] = regionNames;
   const atMs = Math.round(chance.between(1_000, Math.max(1_500, horizonMs - 6_000)));
   const forMs = Math.round(chance.between(500, 3_000));
@@ -300,7 +300,7 @@ function sentTwice(chance: Chance, one: string, other: string, fromMs: number, a
  * A leader takes keyed writes while it is isolated; its disk is taken out, and what it took is sent again to its successor. When
  * every copy's days are over, and some region has removed the records, the old disk is restored.
  */
-const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
+const anOldDiskReturns: Theme = (chance, { horizonMs }) => {
   if (horizonMs < 10_500) return [];
   const [leader, other, third] = chance.chance(0.5) ? regionNames : [regionNames[0], regionNames[2], regionNames[1]];
   const [router, otherRouter] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
@@ -319,7 +319,7 @@ const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
     // disks.
     dies(at(5_300), third),
     dies(at(6_000), other),
-    { atMs: at(8_300), kind: 'disk put back', who: leader, backMs: 200 },
+    { atMs: at(8_300), kind: 'disk returned', who: leader, backMs: 200 },
   ];
 };
 
@@ -327,7 +327,7 @@ const anOldDiskComesBack: Theme = (chance, { horizonMs }) => {
  * A leader, its clock perhaps ahead, takes writes while it is isolated, and they are sent again to its successor; then its tail comes
  * to the others, and each of them starts from its checkpoint.
  */
-const aTailComesBack: Theme = (chance, { horizonMs }) => {
+const aTailArrivesLate: Theme = (chance, { horizonMs }) => {
   const [router, otherRouter] = chance.chance(0.5) ? routerNames : [...routerNames].reverse();
   const [leader, ...others] = regionNames;
   const at = (ms: number): number => Math.round(1_500 + ms + chance.between(0, 300));
@@ -424,7 +424,7 @@ const garbageInTheKeys: Theme = (chance, { horizonMs }) =>
     draw,
   }));
 
-const garbageAtTheDoors: Theme = (chance, { horizonMs }) =>
+const garbageInInternalRequests: Theme = (chance, { horizonMs }) =>
   Array.from({ length: 5 + chance.below(20) }, (_, draw) => ({
     atMs: Math.round(chance.between(500, horizonMs)),
     kind: 'garbage posted',
@@ -442,32 +442,32 @@ interface Choice {
 }
 
 const themes: readonly Choice[] = [
-  { name: 'a router alone', theme: aRouterAlone, weight: 3, automatic: true },
-  { name: 'a partitioned leader is away', theme: aPartitionedLeaderIsAway, weight: 2, automatic: true },
-  { name: 'a checkpoint finds no room', theme: aCheckpointFindsNoRoom, weight: 2 },
+  { name: 'an isolated router', theme: anIsolatedRouter, weight: 3, automatic: true },
+  { name: 'a partitioned leader dies', theme: aPartitionedLeaderDies, weight: 2, automatic: true },
+  { name: 'a checkpoint on a full disk', theme: aCheckpointOnAFullDisk, weight: 2 },
   { name: 'computing', theme: computing, weight: 2 },
   { name: 'a handover stalls', theme: aHandoverStalls, weight: 2 },
-  { name: 'a leader stands still', theme: aLeaderStandsStill, weight: 1 },
-  { name: 'a full disk hands over', theme: aFullDiskHandsOver, weight: 1 },
-  { name: 'a leader is told to stop', theme: aLeaderStops, weight: 2 },
+  { name: 'a leader is paused', theme: aLeaderIsPaused, weight: 1 },
+  { name: 'a leader has a full disk', theme: aLeaderHasAFullDisk, weight: 1 },
+  { name: 'a leader receives SIGTERM', theme: aLeaderReceivesSigterm, weight: 2 },
   { name: 'a handover loses its bucket', theme: aHandoverLosesItsBucket, weight: 1 },
   { name: 'an epoch is on one disk', theme: anEpochIsOnOneDisk, weight: 1 },
   { name: 'a wrong clock takes over', theme: aWrongClockTakesOver, weight: 1 },
-  { name: 'a wrong clock is up first', theme: aWrongClockIsUpFirst, weight: 1 },
+  { name: 'a wrong clock starts first', theme: aWrongClockStartsFirst, weight: 1 },
   { name: "the leader's clock is set", theme: aLeadersClockIsSet, weight: 1 },
-  { name: 'a fast clock is put right', theme: aFastClockIsPutRight, weight: 1 },
+  { name: 'a fast clock is corrected', theme: aFastClockIsCorrected, weight: 1 },
   { name: 'a wrong address', theme: aWrongAddress, weight: 1 },
-  { name: 'an old disk comes back', theme: anOldDiskComesBack, weight: 1 },
-  { name: 'a tail comes back', theme: aTailComesBack, weight: 1 },
+  { name: 'an old disk returns', theme: anOldDiskReturns, weight: 1 },
+  { name: 'a tail arrives late', theme: aTailArrivesLate, weight: 1 },
   { name: 'a stream loses its end', theme: aStreamLosesItsEnd, weight: 1 },
   { name: 'a slow disk', theme: aSlowDisk, weight: 1 },
   { name: 'hostile items', theme: hostileItems, weight: 1 },
   { name: 'two processes', theme: twoProcesses, weight: 1 },
   { name: 'many terms', theme: manyTerms, weight: 1 },
   { name: 'garbage in the stream', theme: garbage(false), weight: 2 },
-  { name: 'a clock or an epoch that cannot be', theme: garbage(true), weight: 1 },
+  { name: 'an impossible clock or epoch', theme: garbage(true), weight: 1 },
   { name: 'garbage in the keys', theme: garbageInTheKeys, weight: 1 },
-  { name: 'garbage at the doors', theme: garbageAtTheDoors, weight: 1 },
+  { name: 'garbage in internal requests', theme: garbageInInternalRequests, weight: 1 },
 ];
 
 export const themeNames: readonly string[] = themes.map(({ name }) => name);

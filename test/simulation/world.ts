@@ -166,7 +166,7 @@ export class World {
       onRequest: (to, { path, body }) => {
         const region = this.regions.find(({ name }) => name === to);
         if (region !== undefined && isHeal(path, body)) {
-          region.cutOff = false;
+          region.partitioned = false;
           region.heals++;
         }
       },
@@ -189,7 +189,7 @@ export class World {
         if (name !== LEADERSHIP_KEY) return;
         this.check(() => {
           const record = recordIn(JSON.stringify(value));
-          if (record === undefined) throw new Violation('what is written is a record', JSON.stringify(value));
+          if (record === undefined) throw new Violation('the leadership key holds a record', JSON.stringify(value));
           this.handovers.recorded(record, () => this.lacking(record));
           this.checkRecord(record);
         });
@@ -314,7 +314,7 @@ export class World {
       if (leadership.epoch < record.epoch) continue;
       if (!this.routers.every((router) => this.network.wasWhole(name, router.name, sinceMs))) continue;
       const what = `the new record has epoch ${record.epoch}; ${name} has known ${leadership.epoch} for long`;
-      throw new Violation('a lost record is made of what regions remember', what);
+      throw new Violation('a lost record is rebuilt from the regions', what);
     }
   }
 
@@ -336,7 +336,7 @@ export class World {
   private checkOffer(way: string, path: string): void {
     const id = /^\/internal\/snapshot\/([^?]+)/.exec(path)?.[1];
     if (!this.foreignOffers.has(`${way} ${id}`)) return;
-    throw new Violation('the answer of another region is none', `${way} fetches the snapshot ${id}`);
+    throw new Violation('the answer of another region is refused', `${way} fetches the snapshot ${id}`);
   }
 
   /** Batches left the log of a region: another region has them, and what a lagging one may ask for is still there. */
@@ -351,13 +351,13 @@ export class World {
         if (this.regions.some(({ name }) => name !== region.name && this.holdings.everHeld(name, origin) >= batch.last))
           continue;
         throw new Violation(
-          'trimmed is what others have',
-          `${region.name} trimmed ${origin}:${first}, nobody else had it`,
+          'a trimmed batch is on another disk',
+          `${region.name} trimmed ${origin}:${first}, no other region had it`,
         );
       }
       const left = region.batchBytes + bytes;
       if (left >= this.upkeep.logRetentionBytes) return;
-      throw new Violation('what may be asked for is kept', `${region.name} trimmed its log to ${left} bytes`);
+      throw new Violation('the retention is kept', `${region.name} trimmed its log to ${left} bytes`);
     });
   }
 
@@ -399,9 +399,9 @@ export class World {
       this.holdings.note(machine.name, batch.origin, batch.last);
       checkClock(machine, batch, batch.last > known);
       this.note(machine.name, `has ${batch.origin}:${batch.first}-${batch.last} on disk`);
-      if (machine.cutOff && regionOf(batch.origin) !== machine.name) {
+      if (machine.partitioned && regionOf(batch.origin) !== machine.name) {
         throw new Violation(
-          'a partitioned region takes nothing',
+          'a partitioned region receives nothing',
           `${machine.name} took ${batch.origin}:${batch.first}`,
         );
       }
@@ -409,8 +409,8 @@ export class World {
       if (batch.last <= known) return;
       requireApplicable(batch, this.schema, regionNames);
       if (machine.life?.confirmed === false) {
-        const what = `${machine.name} took ${batch.origin}:${batch.first} before it was told who leads`;
-        throw new Violation('nothing is taken before the record was read', what);
+        const what = `${machine.name} took ${batch.origin}:${batch.first} before it read the record`;
+        throw new Violation('nothing is accepted before the record was read', what);
       }
       this.checkEpoch(machine, batch);
       checkRemembered(machine, batch);
@@ -438,8 +438,8 @@ export class World {
     // Batches built before its pause were accepted before, by its clock.
     if (acceptedMs(events[0]!) < awake.wallMs - CLOCK_AHEAD_MS) return;
     if (!broker.up || broker.paused || !network.wasWhole(name, BROKER, awake.sinceMs)) return;
-    const what = `${name} took ${origin}:${first} in epoch ${epoch} after it stood still; the record said ${awake.epoch}`;
-    throw new Violation('who stood still reads the record first', what);
+    const what = `${name} took ${origin}:${first} in epoch ${epoch} after its pause; the record said ${awake.epoch}`;
+    throw new Violation('a resumed process reads the record first', what);
   }
 
   /** Undefined where the control bucket holds none. */
@@ -477,7 +477,7 @@ export class World {
       const offMs = (event.kind === 'signal' ? event.timeMs : acceptedMs(event)) - Math.min(askedMs, nowMs);
       if (-TIME_LIMIT_MS <= offMs && offMs <= AHEAD_LIMIT_MS) continue;
       const what = `${origin}:${first + index}, accepted by a clock that is right, is of ${Math.round(offMs / 1_000)} s later`;
-      throw new Violation('an accepted event is of its time', what);
+      throw new Violation('an accepted event has its true time', what);
     }
   }
 
@@ -496,7 +496,7 @@ export class World {
       const where = `${before.origin.name}:${before.sequence}`;
       throw new Violation(
         'no keyed request twice',
-        `${origin}:${first + index} is a copy of ${where}, which was there`,
+        `${origin}:${first + index} is a duplicate of ${where}, which it had`,
       );
     }
   }
@@ -511,7 +511,7 @@ export class World {
     );
     if (copy < 0) return;
     const what = `${name} took ${origin}:${first + copy}, and has forgotten keys used before ${new Date(beforeMs).toISOString()}`;
-    throw new Violation('nothing is taken under a forgotten key', what);
+    throw new Violation('nothing is accepted under a removed key', what);
   }
 
   /** What regions report must be on their disk, and never less than they reported before. */
@@ -521,11 +521,11 @@ export class World {
     if (region === undefined || status !== 200) return;
     if (path.startsWith('/internal/log/')) this.check(() => this.checkServed(region, body));
     if (path !== '/internal/status' && path !== '/internal/leadership' && path !== '/internal/partition') return;
-    const told = JSON.parse(body.toString()) as RegionStatus;
+    const reported = JSON.parse(body.toString()) as RegionStatus;
     // A partition that ends by itself ends at an unobserved time.
     if (path === '/internal/partition')
-      region.cutOff = told.partitioned && told.healAtMs === undefined && region.heals === 0;
-    this.check(() => this.checkStatus(region, told));
+      region.partitioned = reported.partitioned && reported.healAtMs === undefined && region.heals === 0;
+    this.check(() => this.checkStatus(region, reported));
   }
 
   private checkServed(region: RegionMachine, body: Buffer): void {
@@ -547,7 +547,10 @@ export class World {
     if (owed.some(({ region: peer, disk, position }) => peer.disk !== disk || position.size === 0)) return;
     if (owed.some(({ position }) => covers(durable, position))) return;
     const at = formatPosition(durable);
-    throw new Violation('nobody serves without the past', `${region.name} started empty and is ready at "${at}"`);
+    throw new Violation(
+      'no region serves before it has caught up',
+      `${region.name} started empty and is ready at "${at}"`,
+    );
   }
 
   private checkStatus(region: RegionMachine, status: RegionStatus): void {

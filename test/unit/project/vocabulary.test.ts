@@ -6,6 +6,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { problems } from '../../../shared/errors/errors.ts';
+import { mutants } from '../../simulation/mutants.ts';
+import { themeNames } from '../../simulation/themes.ts';
 
 /** Where a refused word is right. Each must be used, else the test fails. */
 const exceptions: readonly (readonly [where: string, text: string])[] = [
@@ -122,6 +124,18 @@ function titles(): Found[] {
   );
 }
 
+/** The names by which the simulation reports: of its checkers, mutants and themes. */
+function namesInTheSimulation(): Found[] {
+  const violations = sources(['test/simulation']).flatMap(([where, source]) =>
+    [...source.matchAll(/\bnew Violation\(/g)].map((match) => ({
+      where,
+      text: literalsOf(source, match.index + match[0].length - 1),
+    })),
+  );
+  const names = [...mutants.map(({ name }) => name), ...themeNames].map((text) => ({ where: 'test/simulation', text }));
+  return [...violations, ...names];
+}
+
 function wordsOf(name: string): string {
   return name
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
@@ -143,7 +157,11 @@ const texts: Readonly<Record<string, () => Found[]>> = {
   'exported identifiers': exportsOf,
 };
 
-const prose: Readonly<Record<string, () => Found[]>> = { comments, 'titles of tests': titles };
+const prose: Readonly<Record<string, () => Found[]>> = {
+  comments,
+  'titles of tests': titles,
+  'names in the simulation': namesInTheSimulation,
+};
 
 describe('vocabulary', () => {
   const words = refusedWords();
