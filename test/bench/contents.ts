@@ -147,6 +147,14 @@ export const entries: readonly Entry[] = [
       `feeds ${page.cell('`/feed` (trending) has answered', 'median')}, everything ${page.cell('a filter', 'median')}`,
   },
   {
+    name: 'signal-forms',
+    asks: 'a single signal among 17 that arrive together: as an event, beside the same as part of a column',
+    measured: (page) =>
+      ['as events', 'as a column']
+        .map((form) => `${page.cell('17 together', `leader, ${form}`)} µs of the leader’s processor ${form}`)
+        .join('; '),
+  },
+  {
     name: 'text-growth',
     asks: 'a search for a rare word as the documents grow',
     reach: 'less than the documents',

@@ -5,25 +5,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createApplier } from '../../services/region/apply/applier.ts';
-import { createGroupCommit } from '../../services/region/intake/group-commit.ts';
-import type { Intake } from '../../services/region/intake/intake.ts';
-import { type Recovered, recover } from '../../services/region/recover/recover.ts';
-import { createRegisters } from '../../services/region/state/catalog/registers.ts';
-import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
-import type { Store } from '../../services/region/store/store.ts';
-import { openLog } from '../../services/region/wal/log.ts';
-import type { Wal } from '../../services/region/wal/wal.ts';
-import { systemClock, systemRandom } from '../../shared/kernel/system.ts';
 import type { EventBody } from '../../shared/protocol/events.ts';
 import { withKeys } from '../../shared/protocol/idempotency.ts';
 import { isRefused } from '../../shared/protocol/internal.ts';
 import { fromWire, type WireWrite } from '../../shared/protocol/writes.ts';
-import { unreadMetrics } from '../harness/observe/counted-metrics.ts';
-import { silentLog } from '../harness/observe/silent-log.ts';
-import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import { type Bench, type BenchResult, median } from './bench.ts';
+import { type BenchRegion, openBenchRegion } from './bench-region.ts';
 
 const SIGNALS = 60_000;
 const ENTITIES = 10_000;
@@ -62,15 +50,6 @@ interface Round {
   readonly known: number;
 }
 
-const schema = schemaOf(['view', 'positive', 3_600]);
-
-interface Region {
-  readonly store: Store;
-  readonly wal: Wal;
-  readonly intake: Intake;
-  readonly recovering: Cost;
-}
-
 async function costOf(work: () => unknown): Promise<Cost> {
   const startMs = performance.now();
   const start = process.cpuUsage();
@@ -79,39 +58,13 @@ async function costOf(work: () => unknown): Promise<Cost> {
   return { clock: ((performance.now() - startMs) * 1_000) / SIGNALS, processor: (user + system) / SIGNALS };
 }
 
-async function open(path: string): Promise<Region> {
+async function open(path: string): Promise<{ readonly region: BenchRegion; readonly recovering: Cost }> {
   const store = openLmdbStore({ path });
-  const wal = openLog({ store });
-  const catalog = createRegisters();
-  const ledger = createLedger({ schema });
-  const nothing = { put() {}, remove() {}, adopt() {} };
-  const parts = { clock: systemClock, log: silentLog, wal, catalog, ledger, filterIndex: nothing, text: nothing };
-  let recovered!: Recovered;
+  let region!: BenchRegion;
   const recovering = await costOf(() => {
-    recovered = recover(parts);
+    region = openBenchRegion(store);
   });
-  const apply = createApplier({
-    metrics: unreadMetrics,
-    ...parts,
-    ...recovered,
-    vectors: { changed() {}, touched() {} },
-    copies: (id) => wal.copies(id),
-  });
-  const intake = createGroupCommit({
-    metrics: unreadMetrics,
-    ...{ clock: systemClock, random: systemRandom, log: silentLog, region: 'us-east', schema, wal, apply },
-    ship: {
-      ...{ healthy: true, unshipped: 0, start() {}, notify() {}, acknowledged: () => Number.MAX_SAFE_INTEGER },
-      ...{ confirmed: async () => true, setEnabled: async () => {}, stop: async () => {} },
-    },
-    gate: (epoch) => ({ epoch }),
-    queueLimit: 1_000_000,
-    queueLimitBytes: 1e9,
-    onFatal: (error) => {
-      throw error;
-    },
-  });
-  return { store, wal, intake, recovering };
+  return { region, recovering };
 }
 
 /** As routers send them. */
@@ -127,7 +80,7 @@ function requestsOf({ together, bulk, keys }: Way): EventBody[][] {
   });
 }
 
-function submitAll({ intake }: Region, { bulk }: Way, requests: readonly EventBody[][]): Promise<Cost> {
+function submitAll({ intake }: BenchRegion, { bulk }: Way, requests: readonly EventBody[][]): Promise<Cost> {
   return costOf(async () => {
     for (const bodies of requests) {
       const { results } = await intake.submit({ epoch: 1, atomic: bulk, durability: 'local', bodies });
@@ -137,7 +90,7 @@ function submitAll({ intake }: Region, { bulk }: Way, requests: readonly EventBo
   });
 }
 
-function bytesTaken({ store }: Region): number {
+function bytesTaken({ store }: BenchRegion): number {
   const { usedBytes, freeBytes } = store.sizes();
   return usedBytes - freeBytes;
 }
@@ -146,7 +99,7 @@ async function round(way: Way): Promise<Round> {
   const path = mkdtempSync(join(tmpdir(), 'tidal-bench-keyed-'));
   try {
     const requests = requestsOf(way);
-    const region = await open(path);
+    const { region } = await open(path);
     const before = bytesTaken(region);
     const taken = await submitAll(region, way, requests);
     const bytes = (bytesTaken(region) - before) / SIGNALS;
@@ -154,7 +107,7 @@ async function round(way: Way): Promise<Round> {
     const repeated = way.keys ? await submitAll(region, way, requests) : undefined;
     await region.wal.close();
     const again = await open(path);
-    await again.wal.close();
+    await again.region.wal.close();
     return { taken, repeated, replayed: again.recovering, bytes, known };
   } finally {
     rmSync(path, { recursive: true, force: true });
