@@ -29,6 +29,14 @@ describe('the documents', () => {
     }
   });
 
+  it('docs/adr: no two decisions have one number, and each has its own in its title', () => {
+    const files = readdirSync(join(root, 'docs/adr'));
+    const numbers = files.map((name) => Number(name.slice(0, 4)));
+    assert.equal(new Set(numbers).size, files.length, files.join(', '));
+    for (const [index, name] of files.entries())
+      assert.match(read(`docs/adr/${name}`), new RegExp(`^# ${numbers[index]}\\. `));
+  });
+
   it('docs/schedules.md: every row names a test that exists, and every test that carries a number has its row', () => {
     const rows = read('docs/schedules.md')
       .split('\n')
