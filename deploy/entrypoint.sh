@@ -1,9 +1,9 @@
 #!/bin/sh
-# What the image runs: a command, then its flags. `exec`, so that signals reach the process itself; as process 1 it would
-# hear none before it asks for it, so there the shell stays in front and passes them on.
+# The entry point of the image: a command, then its flags. `exec`, so that signals reach the process itself. The kernel drops
+# signals to process 1 until it has installed handlers, so there the shell stays the parent and forwards them.
 set -eu
 
-# The original's image was run as `tidal-server cluster …`; its command lines go on working.
+# The original's image was run as `tidal-server cluster …`; its command lines still work.
 if [ "${1:-}" = tidal-server ]; then shift; fi
 
 command=${1:-}

@@ -13,16 +13,16 @@ import { takeBackup } from './take.ts';
 const help = `npm run backup -- --region NAME --to FILE [--from-url URL | --data-dir DIR] [--topology FILE]
 npm run backup -- verify --from FILE
 
-A backup is one file and the .json beside it. A running region goes on meanwhile; what it has flushed is in it.
+A backup is one file and its manifest, a .json beside it. A running region still serves; all flushed events are in the backup.
 
-  --region    which region, default TIDAL_REGION
-  --to        the file to make; it must not exist
-  --from-url  the region's internal address, http://host:port; default: what the topology says of the region
-  --data-dir  of a region that does not run: its data directory
+  --region    the region's name, default TIDAL_REGION
+  --to        the new file; it must not exist
+  --from-url  the region's internal address, http://host:port; default: its address in the topology
+  --data-dir  the data directory of a stopped region
   --topology  default TIDAL_TOPOLOGY, else the one npm start has written to .tidal/topology.yaml, else the default one
   verify      checks a backup: its digest, every batch's checksum and chain, the counts in the .json
 
-Exit code 0: done. 1: it failed, or the backup is damaged. 2: the arguments cannot be used.
+Exit code 0: done. 1: it failed, or the backup is damaged. 2: invalid arguments.
 `;
 
 const text = { type: 'string' } as const;

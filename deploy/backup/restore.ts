@@ -10,15 +10,15 @@ import { putBack } from './put-back.ts';
 
 const help = `npm run restore -- --from FILE --data-dir DIR [--region NAME] [--replace]
 
-Puts a backup in place as the store of a region that does not run. The backup is checked first. At its next start the region
-serves what the backup holds, and takes what came after it from the stream and the other regions.
+Installs a backup as the store of a stopped region. The backup is checked first. At its next start the region serves the state
+of the backup and receives later events from the stream and the other regions.
 
-  --from      the backup; the .json lies beside it
-  --data-dir  the region's data directory, empty or not there
-  --region    which region will run on it, default the one it was made of
+  --from      the backup; its manifest, the .json, is beside it
+  --data-dir  the region's data directory, empty or missing
+  --region    the region that will run on it, default the one that was backed up
   --replace   the directory may hold a store: it is replaced, and removed once the restored one is on the disk
 
-Exit code 0: done. 1: it failed, or the backup is damaged; the directory is as it was. 2: the arguments cannot be used.
+Exit code 0: done. 1: it failed, or the backup is damaged; the directory is as it was. 2: invalid arguments.
 `;
 
 const text = { type: 'string' } as const;

@@ -20,7 +20,7 @@ const help = `npm run demo -- [--url URL] [--limit N] [--signals N] [--seed N] [
   --url      the cluster, default http://127.0.0.1:9500
   --limit    how many of the 3,201 films are loaded, default all
   --signals  how many signals are played, default 60000
-  --seed     of the signals' chance, default 1; the same seed plays the same signals
+  --seed     draws the signals, default 1; the same seed plays the same signals
   --feeds    the profiles whose feeds are printed, default trending; with --limit 0 nothing is loaded before
 `;
 

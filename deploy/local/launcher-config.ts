@@ -33,14 +33,14 @@ const table = {
     flag: 'topology',
     kind: 'text',
     fallback: topologyDefault,
-    why: 'topology file, YAML; its names, order and leader count, its urls do not: all regions run here',
+    why: 'topology file, YAML; names, order and leader are used; urls are ignored, because all regions run here',
   },
   dataDir: {
     env: 'TIDAL_DATA_DIR',
     flag: 'data-dir',
     kind: 'text',
     fallback: '.tidal',
-    why: 'folder of everything the cluster keeps; an existing one is continued',
+    why: 'directory of all data of the cluster; an existing one is used again',
   },
   natsServer: {
     env: 'NATS_SERVER',

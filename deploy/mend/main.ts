@@ -11,15 +11,15 @@ import { mendStore } from './mend-store.ts';
 
 const help = `npm run mend -- --data-dir DIR --schema FILE [--up-to TIME]
 
-Takes what happened after a moment out of the windows, the decay and the creation times of a region that does not run: events that
-were accepted under a wrong clock. Sums of all time and counts stay. Run it for one region that has everything; when it runs again,
-promote it, and the others take its state over by themselves. See the runbook, "Events from the future".
+Removes events after a given time from the windows, the decay and the creation times of a stopped region: events that were
+accepted under a wrong clock. Sums of all time and counts stay. Run it for one region that has all events, start that region and
+promote it; the others adopt its state by themselves. See the runbook, "Events from the future".
 
   --data-dir  the region's data directory
   --schema    the region's schema file
-  --up-to     what is later is the future, as 2026-01-31T12:00:00Z; default now, by this machine's clock
+  --up-to     the last time that is not the future, as 2026-01-31T12:00:00Z; default now, by this machine's clock
 
-Exit code 0: done. 1: it failed; run it again. 2: the arguments cannot be used.
+Exit code 0: done. 1: it failed; run it again. 2: invalid arguments.
 `;
 
 const text = { type: 'string' } as const;

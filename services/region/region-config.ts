@@ -46,7 +46,7 @@ const table = {
     kind: 'text',
     fallback: '',
     fallbackText: '.tidal/<region>',
-    why: 'folder of the log and the documents; one process a folder',
+    why: 'directory of the store: log, checkpoints, registers; one process a directory',
   },
   natsUrl: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
   logLevel: {
@@ -55,7 +55,7 @@ const table = {
     kind: 'choice',
     choices: logLevels,
     fallback: 'info',
-    why: 'least severity that is logged',
+    why: 'lowest severity that is logged',
   },
   streamMaxBytes: {
     env: 'TIDAL_STREAM_MAX_BYTES',
@@ -64,7 +64,7 @@ const table = {
     unit: 'bytes',
     min: mebibyte,
     fallback: 1024 * mebibyte,
-    why: 'stored size of the stream; the oldest messages go first',
+    why: 'stored size of the stream; beyond it the oldest messages are removed',
   },
   logMaxBytes: {
     env: 'TIDAL_LOG_MAX_BYTES',
@@ -82,7 +82,7 @@ const table = {
     unit: 'bytes',
     min: mebibyte,
     fallback: 1024 * mebibyte,
-    why: 'batches kept for replay and for peers; beyond it the oldest go that a checkpoint covers and another region has',
+    why: 'batches kept for replay and for peers; beyond it the oldest are trimmed once a checkpoint contains them and another region has them',
   },
   checkpointEvents: {
     env: 'TIDAL_CHECKPOINT_EVENTS',
@@ -92,7 +92,7 @@ const table = {
     min: 1_000,
     max: 1_000_000_000,
     fallback: 250_000,
-    why: 'a checkpoint is written after so many events, with many pairs up to four times as many; a start replays about as many',
+    why: 'a checkpoint is written after this many events, with many pairs up to four times as many; a start replays about as many',
   },
   checkpointIntervalMs: {
     env: 'TIDAL_CHECKPOINT_INTERVAL_MS',
@@ -102,7 +102,7 @@ const table = {
     min: 1_000,
     max: 86_400_000,
     fallback: 300_000,
-    why: 'a checkpoint is written after so long, if there was any event',
+    why: 'a checkpoint is written after this time, if there was any event',
   },
   idempotencyKeysLimit: {
     env: 'TIDAL_IDEMPOTENCY_KEYS_LIMIT',
@@ -112,7 +112,7 @@ const table = {
     min: 1,
     max: 1_000_000_000,
     fallback: 20_000_000,
-    why: 'idempotency keys kept on disk, a bulk counting once; writes under more are refused with storage_full until old ones are forgotten',
+    why: 'idempotency keys kept on disk, a bulk counting once; writes under more are refused with storage_full until old ones are removed',
   },
   maxEntities: {
     env: 'TIDAL_MAX_ENTITIES',
@@ -132,7 +132,7 @@ const table = {
     min: 1,
     max: 1_000_000_000,
     fallback: 10_000_000,
-    why: '(item, signal) pairs in the state; writes that would add more are refused with state_full. The same in every region. For 2 GiB of memory: a cold pair takes about 60 bytes, with an item of its own 124',
+    why: 'pairs (item, signal) in the state; writes that would add more are refused with state_full. The same in every region. For 2 GiB of memory: a cold pair takes about 60 bytes, with an item of its own 124',
   },
   maxMemoryBytes: {
     env: 'TIDAL_MAX_MEMORY_BYTES',
@@ -179,7 +179,7 @@ const table = {
     min: 16,
     max: 100_000,
     fallback: 512,
-    why: 'request bodies on their way; one more ends the oldest of the address that has the most',
+    why: 'request bodies being received; one more aborts the oldest of the address that has the most',
   },
   maxAnswersBytes: {
     env: 'TIDAL_MAX_ANSWERS_BYTES',
@@ -198,7 +198,7 @@ const table = {
     min: 5_000,
     max: 3_600_000,
     fallback: 75_000,
-    why: 'how long a kept connection may be idle; routers and peers drop theirs after 20 s',
+    why: 'how long a connection may be idle; routers and peers close theirs after 20 s',
   },
   maxConnections: {
     env: 'TIDAL_MAX_CONNECTIONS',
@@ -218,7 +218,7 @@ const table = {
     min: mebibyte,
     max: 256 * mebibyte,
     fallback: 8 * mebibyte,
-    why: 'largest internal request; a 2 MiB bulk grows on its way from the router, never beyond this',
+    why: 'largest internal request; the encoding of a 2 MiB bulk by a router is larger, and never beyond this',
   },
   maxInFlight: {
     env: 'TIDAL_MAX_IN_FLIGHT',
@@ -236,7 +236,7 @@ const table = {
     kind: 'text',
     fallback: '',
     fallbackText: 'a known one',
-    why: 'signs the cursors of pages; the same in every region. The default refuses what was damaged or edited, not what was forged',
+    why: 'signs the cursors of pages; the same in every region. The default detects damaged and edited cursors, not forged ones',
   },
   handOverMs: {
     env: 'TIDAL_HAND_OVER_MS',
@@ -246,7 +246,7 @@ const table = {
     min: 0,
     max: 60_000,
     fallback: 6_000,
-    why: 'how long a leader that is told to stop waits to be relieved; 0: it stops at once. With the rest of a stop below the 10 s of docker stop',
+    why: 'how long a stopping leader waits until another region leads; 0: it stops at once. Together with the rest of a stop below the 10 s of docker stop',
   },
 } as const satisfies Record<string, Setting>;
 

@@ -25,7 +25,7 @@ const table = {
     flag: 'listen',
     kind: 'text',
     fallback: '127.0.0.1:9500',
-    why: 'address of the public HTTP surface; loopback unless told otherwise, because there are no keys yet',
+    why: 'address of the public HTTP surface; loopback by default, because the API has no authentication',
   },
   topologyFile: {
     env: 'TIDAL_TOPOLOGY',
@@ -49,7 +49,7 @@ const table = {
     kind: 'choice',
     choices: logLevels,
     fallback: 'info',
-    why: 'least severity that is logged',
+    why: 'lowest severity that is logged',
   },
   maxBodyBytes: {
     env: 'TIDAL_MAX_BODY_BYTES',
@@ -78,7 +78,7 @@ const table = {
     min: 1,
     max: 100_000,
     fallback: 4_096,
-    why: 'requests being answered; more are refused with overloaded. Above held-writes-limit, so that holding fits in',
+    why: 'requests being answered; more are refused with overloaded. Above held-writes-limit, because held writes count',
   },
   maxArrivingBodies: {
     env: 'TIDAL_MAX_ARRIVING_BODIES',
@@ -88,7 +88,7 @@ const table = {
     min: 16,
     max: 100_000,
     fallback: 1_024,
-    why: 'request bodies on their way; one more ends the oldest of the address that has the most',
+    why: 'request bodies being received; one more aborts the oldest of the address that has the most',
   },
   maxAnswersBytes: {
     env: 'TIDAL_MAX_ANSWERS_BYTES',
@@ -107,7 +107,7 @@ const table = {
     min: 5_000,
     max: 3_600_000,
     fallback: 75_000,
-    why: 'how long a kept connection may be idle; above the idle time-out of a balancer in front, often 60 s',
+    why: 'how long a connection may be idle; above the idle timeout of a load balancer in front, often 60 s',
   },
   maxConnections: {
     env: 'TIDAL_MAX_CONNECTIONS',
@@ -127,7 +127,7 @@ const table = {
     min: 0,
     max: 100_000,
     fallback: 2_500,
-    why: 'open connections of one client address; more are refused and closed. 0: no limit, where all clients come through one balancer',
+    why: 'open connections of one client address; more are refused and closed. 0: no limit, for clients behind one load balancer',
   },
   heldWritesLimit: {
     env: 'TIDAL_HELD_WRITES_LIMIT',
@@ -137,7 +137,7 @@ const table = {
     min: 0,
     max: 100_000,
     fallback: 2_000,
-    why: 'writes that wait out a change of leader; more are refused',
+    why: 'writes that are held during a change of leader; more are refused',
   },
   heldWritesMs: {
     env: 'TIDAL_HELD_WRITES_MS',
@@ -147,7 +147,7 @@ const table = {
     min: 0,
     max: 60_000,
     fallback: HELD_WRITES_MS,
-    why: 'how long a write waits out a change of leader: as long as an old leader takes to resume by itself',
+    why: 'how long a write is held during a change of leader: as long as an old leader takes to resume by itself',
   },
   drainMs: {
     env: 'TIDAL_DRAIN_MS',
@@ -157,7 +157,7 @@ const table = {
     min: 0,
     max: 300_000,
     fallback: 3_000,
-    why: 'how long a router that is told to stop goes on serving while /health/ready answers 503, so that balancers take it out first',
+    why: 'how long a stopping router still serves while /health/ready answers 503, so that load balancers remove it first',
   },
 } as const satisfies Record<string, Setting>;
 

@@ -19,8 +19,8 @@ import { worldSize } from './world/world.ts';
 const HELP = `npm run bench -- [options] [name…]
 
 Runs the benchmarks of test/bench (all of them without a name), each in a process of its own, prints each table and writes
-it with the machine, the versions and the date to docs/benchmarks/<name>.md. What counts is the ratio against what was
-measured beside it in the same run.
+it with the machine, the versions and the date to docs/benchmarks/<name>.md. The ratios between measurements
+of one run are what counts.
 
   --list      names and titles
   --no-write  print only
@@ -34,9 +34,9 @@ Those of the realistic world (test/bench/world) take
   --items       of it (1000000)
   --signals     of the last 48 hours (ten times the items)
   --embeddings  of 128 dimensions (a fifth of the items)
-  --seconds     how long isolation reads and writes at a time (60)
+  --seconds     length of each phase of isolation (60)
 
-Exit code: 0 when every benchmark ran, 1 when one failed, 2 for a name there is none of, or a wrong option.
+Exit code: 0 when every benchmark ran, 1 when one failed, 2 for an unknown name or option.
 `;
 
 const { values, positionals } = parseArgs({

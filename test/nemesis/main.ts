@@ -10,15 +10,15 @@ import { describeReport } from './report.ts';
 const usage = `npm run nemesis -- [--minutes N] [--seed S] [--runs R] [--faults LIST] [--events]
 
 Runs a cluster of real processes (three regions, two routers, nats-server) with clients that write all the time, and inflicts
-faults of every kind on it, many at once, drawn from a seed: kills, standstills, cut and slow wires, partitions, drills,
-planned and forced promotions, a NATS volume wiped or put back from an older copy, one clock wrong by seconds to days, full
-disks, garbage on the stream, in the leadership key and as requests to regions. Then everything is healed and checked: nothing
-acknowledged is lost, nothing counted twice, nothing ever went back, no process ended by itself, every event has its true time,
-all regions are the same bit for bit.
+faults of every kind on it, many at once, drawn from a seed: kills, pauses, broken and slow links, partitions, drills,
+planned and forced promotions, a NATS volume wiped or restored from an older copy, one clock wrong by seconds to days, full
+disks, garbage on the stream, in the leadership key and as requests to regions. Then everything is healed and checked: no
+acknowledged event is lost or counted twice, no position ever decreased, no process exited by itself, every event has its true
+time, all regions are identical bit for bit.
 
   --minutes N    how long faults are inflicted, a run (3)
-  --seed S       draws the same faults again (a fresh one)
-  --runs R       runs one behind the other, with seeds S, S+1, … (1)
+  --seed S       draws the same faults again (a random one)
+  --runs R       consecutive runs, with seeds S, S+1, … (1)
   --faults LIST  only these, separated by commas, of (all):
 ${faultNames.map((name) => `                 ${name}\n`).join('')}  --events       prints every fault and what operators were answered, when it happens
   --help         this text
@@ -47,7 +47,7 @@ if (values.help) {
   console.error(`--minutes is a number above 0, --seed and --runs are whole numbers\n\n${usage}`);
   process.exitCode = 2;
 } else if (faults.length < named.length) {
-  console.error(`--faults names one that does not exist: ${named.find((name) => !isFault(name))}\n\n${usage}`);
+  console.error(`--faults names an unknown fault: ${named.find((name) => !isFault(name))}\n\n${usage}`);
   process.exitCode = 2;
 } else {
   for (let run = 0; run < runs && process.exitCode === undefined; run++) {

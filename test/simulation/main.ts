@@ -16,15 +16,15 @@ faults drawn from a seed, and checks every promise of docs/INVARIANTS.md (docs/s
   --seeds N   how many seeds (default 1000)
   --first S   the first of them (default: a random one, printed)
   --seed S    one seed again, exactly, with its whole trace
-  --theme T   every run has this theme (test/simulation/themes.ts); a name that is none lists them
-  --jobs N    processes side by side (default: processors, at most 4)
+  --theme T   every run has this theme (test/simulation/themes.ts); an unknown name lists them
+  --jobs N    parallel processes (default: processors, at most 4)
   --lines N   lines of the trace to print for a failure (default 60)
-  --turns     say how long the longest turns of the event loop took, in real time: with --theme "hostile items", what
+  --turns     print how long the longest turns of the event loop took, in real time: with --theme "hostile items", what
               one request can make every region compute
-  --no-shrink do not look for the faults it takes
+  --no-shrink do not reduce a failure to the faults it needs
   --help      this text
 
-Interrupted, it says what it has found so far.
+Interrupted, it reports its findings so far.
 
 Exit code: 0 when no seed failed, 1 otherwise, 130 when it was interrupted.
 `;

@@ -18,9 +18,9 @@ A mutant that is not found, or that does not apply exactly once, is a failure. E
   --limit N   seeds until a mutant counts as surviving (default 2000)
   --starts K  searches a mutant, each from its own first seed; the median is printed (default 3)
   --first S   the first seed (default 1)
-  --jobs N    searches side by side, each in a process of its own (default: processors, at most 4)
+  --jobs N    parallel searches, each in a process of its own (default: processors, at most 4)
   --only TEXT mutants whose name contains it; may be given several times
-  --theme T   every run has this theme, instead of the mutant's own; "" none: how soon the plain mix finds it
+  --theme T   every run has this theme, instead of the mutant's own; "": without a theme, as in the plain mix
   --list      names only
   --help      this text
 

@@ -31,7 +31,7 @@ export class SettingsWatch {
     this.options = options;
     this.changes = options.metrics.counter({
       name: 'tidal_stream_settings_changed_total',
-      help: 'Settings of the stream or the control bucket found changed by somebody.',
+      help: 'Settings of the stream or the control bucket found changed.',
     });
   }
 

@@ -57,7 +57,7 @@ export function createStorageLimit({
       usedBytes - freeBytes <= limitBytes
         ? undefined
         : new Refusal('storage_full', `the log of ${region} has reached its limit of ${limitBytes} bytes`, {
-            hint: 'raise --log-max-bytes of the regions; reads and replication go on',
+            hint: 'raise --log-max-bytes of the regions; reads and replication continue',
           });
     return refusal;
   };
@@ -92,7 +92,7 @@ export function createKeyLimit({
   let lookedMs = Number.NEGATIVE_INFINITY;
   let refusal: Refusal | undefined;
   const look = (): Refusal | undefined => {
-    const hint = 'or wait: keys are forgotten after eight days; writes without a key go on';
+    const hint = 'or wait: keys are removed after eight days; writes without a key are accepted';
     if (wal.keys >= limit) {
       return new Refusal('storage_full', `${region} knows ${limit} idempotency keys, its limit`, {
         hint: `raise --idempotency-keys-limit of the regions, ${hint}`,
@@ -107,7 +107,7 @@ export function createKeyLimit({
     // A write accepted at such a time might repeat one whose record was removed; the other regions would refuse it.
     if (clock.nowMs() < wal.keysForgottenMs + KEY_KEPT_MS) {
       return new Refusal('clock_unsafe', `the clock of ${region} was set back by more than a day`, {
-        hint: 'set it; writes without a key go on',
+        hint: 'set it; writes without a key are accepted',
       });
     }
     const nowMs = clock.monotonicMs();

@@ -115,7 +115,7 @@ export function createDrills({ links, regions, clock }: DrillsOptions): Drills {
       throw new Refusal(
         'position_not_reached',
         `${region} is healed, but after ${HEAL_WAIT_LIMIT_MS / 1_000} s ${lacking.flat().join(', ')}`,
-        { hint: `it goes on by itself: ask /cluster/status until lag_events and ahead_events of every region are 0` },
+        { hint: 'catching up continues: poll /cluster/status until lag_events and ahead_events of every region are 0' },
       );
     }
     return {

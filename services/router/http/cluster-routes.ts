@@ -95,7 +95,7 @@ async function fieldsOf(ctx: Context, known: readonly string[]): Promise<Readonl
     if (known.includes(name)) continue;
     const path = name.slice(0, 64);
     throw new Refusal('unknown_field', `${path} is not a field of ${ctx.path}`, {
-      hint: known.length === 0 ? 'it takes none' : `accepted fields: ${known.join(', ')}`,
+      hint: known.length === 0 ? 'it has no fields' : `accepted fields: ${known.join(', ')}`,
       errors: [{ path, message: 'unknown field' }],
     });
   }

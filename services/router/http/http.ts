@@ -78,7 +78,7 @@ const refuseParameters: Koa.Middleware = async (ctx, next) => {
   if (name !== undefined) {
     const path = name.slice(0, 64);
     throw new Refusal('invalid_request', `${path} is not a parameter of ${ctx.method} ${ctx.path.slice(0, 100)}`, {
-      hint: 'this route takes no parameters; what it needs is in the body',
+      hint: 'this route has no parameters; its fields are in the body',
       errors: [{ path, message: 'unknown parameter' }],
     });
   }

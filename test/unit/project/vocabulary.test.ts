@@ -1,10 +1,11 @@
 /**
  * One word for one thing: the words that docs/glossary.md does not use are in no log message, error, metric help, file name
- * or export, and neither they nor vague words for agents and states are in comments and titles of tests.
+ * or export, and neither they nor vague words for agents and states are in comments, titles of tests or texts for operators.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { parse } from 'yaml';
 import { problems } from '../../../shared/errors/errors.ts';
 import { mutants } from '../../simulation/mutants.ts';
 import { themeNames } from '../../simulation/themes.ts';
@@ -124,6 +125,68 @@ function titles(): Found[] {
   );
 }
 
+/** What `--help` prints: of the settings their meanings, of the commands the whole text. */
+function helpTexts(): Found[] {
+  return sources([...product, 'test']).flatMap(([where, source]) =>
+    [...source.matchAll(/^ *why: '([^']*)'|\bwhy:\s+'([^']*)',\n|^const (?:help|HELP|usage) = `([^`]*)`/gm)].map(
+      (match) => ({
+        where,
+        text: match.slice(1).find((part) => part !== undefined)!,
+      }),
+    ),
+  );
+}
+
+/** Hints that are not within the call that makes the error are found by their name. */
+function errors(): Found[] {
+  const hints = sources().flatMap(([where, source]) =>
+    [...source.matchAll(/\bhint(?::| =)\s*(?:[\w.= ]+\?\s*)?(['"`])((?:(?!\1)[^\\]|\\.)*)\1/g)].map(([, , text]) => ({
+      where,
+      text: text!.replace(/\$\{[^}]*\}/g, ' '),
+    })),
+  );
+  return [...calls(/\b(?:new (?:Refusal|Fault|ConfigError)|refusal|unreachable)\(/g), ...hints];
+}
+
+/** What an operator reads of an alert. */
+function alerts(): Found[] {
+  const where = 'deploy/prometheus/alerts.yml';
+  const { groups } = parse(readFileSync(where, 'utf8')) as {
+    groups: { rules: { alert: string; annotations: Record<string, string> }[] }[];
+  };
+  return groups.flatMap(({ rules }) =>
+    rules.flatMap(({ alert, annotations }) =>
+      [wordsOf(alert), ...Object.values(annotations)].map((text) => ({
+        where,
+        text: text.replace(/\{\{.*?\}\}/g, ' '),
+      })),
+    ),
+  );
+}
+
+/** Comments of what an operator edits or runs, and the titles of the dashboard. */
+function configuration(): Found[] {
+  const files = [
+    'compose.yaml',
+    'deploy/Dockerfile',
+    'deploy/entrypoint.sh',
+    'deploy/health-check',
+    'deploy/nats/nats.conf',
+  ];
+  const more = ['deploy/config', 'deploy/prometheus'].flatMap((folder) =>
+    readdirSync(folder).map((file) => join(folder, file)),
+  );
+  const commented = [...files, ...more].flatMap((where) =>
+    [...readFileSync(where, 'utf8').matchAll(/^ *# .*(?:\n *#.*)*/gm)].map(([text]) => ({
+      where,
+      text: text.replace(/\n *#/g, ' '),
+    })),
+  );
+  const dashboard = 'deploy/grafana/dashboards/tidal.json';
+  const shown = [...readFileSync(dashboard, 'utf8').matchAll(/"(?:title|description)": "([^"]*)"/g)];
+  return [...commented, ...shown.map(([, text]) => ({ where: dashboard, text: text! }))];
+}
+
 /** The names by which the simulation reports: of its checkers, mutants and themes. */
 function namesInTheSimulation(): Found[] {
   const violations = sources(['test/simulation']).flatMap(([where, source]) =>
@@ -149,7 +212,6 @@ function refusal(words: readonly string[]): RegExp {
 
 const texts: Readonly<Record<string, () => Found[]>> = {
   'log messages': () => calls(/\blog\.(?:debug|info|warn|error)\(/g),
-  'errors, with their hints': () => calls(/\bnew (?:Refusal|Fault|ConfigError)\(/g),
   'titles of problems': () =>
     Object.entries(problems).map(([where, [, text]]) => ({ where, text: `${wordsOf(where)} ${text}` })),
   'metrics and their help': () => calls(/\b(?:metrics\.\w+|gauge)\(/g),
@@ -161,6 +223,10 @@ const prose: Readonly<Record<string, () => Found[]>> = {
   comments,
   'titles of tests': titles,
   'names in the simulation': namesInTheSimulation,
+  'errors, with their hints': errors,
+  '`--help`': helpTexts,
+  alerts,
+  'configuration and dashboard': configuration,
 };
 
 describe('vocabulary', () => {
