@@ -31,7 +31,8 @@ function scan(world: RankingWorld, profile: ScoredProfile): Scored[] {
   const top = new TopScores(10);
   for (let ordinal = 0; ordinal < world.items; ordinal++) {
     const entity = world.entities.entity(ordinal);
-    top.add(entity, scorer.score(entity, world.createdMs(ordinal)));
+    const createdMs = world.createdMs(ordinal);
+    top.add(entity, scorer.score(entity, createdMs), scorer.ties?.of(entity, createdMs) ?? createdMs);
   }
   return top.sorted();
 }
