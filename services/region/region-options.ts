@@ -1,5 +1,4 @@
 /** What a region is assembled from. */
-import type { HttpLimits } from '../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import type { Turns } from '../../shared/kernel/turns.ts';
 import type { Log } from '../../shared/observe/log.ts';
@@ -8,13 +7,19 @@ import type { Control, Stream } from '../../shared/stream/stream.ts';
 import type { StateLimits } from './intake/intake.ts';
 import type { PeerLink } from './peers/peers.ts';
 import type { Rebuild } from './rebuild/rebuild.ts';
+import type { RegionConfig } from './region-config.ts';
 import type { Schema } from './schema/schema.ts';
 import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
 import type { OpenVectorWorker } from './state/vectors/vector-worker.ts';
 import type { Store, StoreHome } from './store/store.ts';
 
-export interface RegionOptions {
-  readonly region: string;
+/** Settings of the process around a region: its sockets, its connections, where its files are. */
+type ProcessSettings =
+  | ('listen' | 'topologyFile' | 'dataDir' | 'natsUrl' | 'logLevel' | 'streamMaxBytes' | 'handOverMs')
+  | ('maxEntities' | 'maxPairs' | 'maxMemoryBytes' | 'cursorSecret')
+  | ('maxInFlight' | 'maxArrivingBodies' | 'maxAnswersBytes' | 'keepAliveMs' | 'maxConnections');
+
+export interface RegionOptions extends Omit<RegionConfig, ProcessSettings> {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -29,24 +34,12 @@ export interface RegionOptions {
   /** Its own key for heartbeats; absent: failover is manual. */
   readonly alive?: Control | undefined;
   readonly schema: Schema;
-  /** Source of the schema, for messages. */
-  readonly schemaFile: string;
   /** To every other region of the topology. */
   readonly links: readonly PeerLink[];
   /** Regions whose origins are accepted, present and former; absent: any. */
   readonly regions?: readonly string[];
-  readonly intakeQueueLimit: number;
-  readonly intakeQueueBytes: number;
-  readonly logMaxBytes: number;
-  readonly logRetentionBytes: number;
-  readonly checkpointEvents: number;
-  readonly checkpointIntervalMs: number;
-  readonly idempotencyKeysLimit: number;
   /** Absent: the state has no limits. */
   readonly stateLimits?: StateLimits;
-  readonly maxBodyBytes: number;
-  readonly maxBodiesBytes: number;
-  readonly httpLimits: HttpLimits;
   /** The same in every region; absent or empty: the public default. See `pages/signed-cursors.ts`. */
   readonly cursorSecret?: string;
   /**

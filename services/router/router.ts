@@ -5,7 +5,7 @@
  * It starts and answers `/health/live` whether or not NATS and the regions are reachable.
  */
 import type Koa from 'koa';
-import { createHttpApp, type HttpLimits } from '../../shared/http/http-server.ts';
+import { createHttpApp } from '../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import { type Stages, startParts, stopParts } from '../../shared/kernel/parts.ts';
 import type { Turns } from '../../shared/kernel/turns.ts';
@@ -29,8 +29,10 @@ import { Succession } from './failover/succession.ts';
 import { WriteForwarder } from './forward/writes.ts';
 import { addRoutes, type RoutedParts } from './http/http.ts';
 import type { RegionLinks } from './links/links.ts';
+import type { RouterConfig } from './router-config.ts';
 
-export interface RouterOptions {
+export interface RouterOptions
+  extends Pick<RouterConfig, 'maxBodyBytes' | 'maxBodiesBytes' | 'httpLimits' | 'heldWritesLimit' | 'heldWritesMs'> {
   /** Absent: turns are not watched. */
   readonly turns?: Turns | undefined;
   readonly clock: Clock;
@@ -45,11 +47,6 @@ export interface RouterOptions {
   readonly topology: Topology;
   /** One a region of the topology, in its order. The router closes them. */
   readonly links: RegionLinks;
-  readonly maxBodyBytes: number;
-  readonly maxBodiesBytes: number;
-  readonly httpLimits: HttpLimits;
-  readonly heldWritesLimit: number;
-  readonly heldWritesMs: number;
 }
 
 export interface RouterService extends RoutedParts {

@@ -48,6 +48,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     log,
   });
   const router = createRouter({
+    ...config,
     clock,
     random,
     log,
@@ -58,11 +59,6 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     broker: config.natsMonitorUrl === undefined ? undefined : brokerMetrics(config.natsMonitorUrl),
     topology,
     links: new Map(topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock, router: name })])),
-    maxBodyBytes: config.maxBodyBytes,
-    maxBodiesBytes: config.maxBodiesBytes,
-    httpLimits: config.httpLimits,
-    heldWritesLimit: config.heldWritesLimit,
-    heldWritesMs: config.heldWritesMs,
   });
   const close = async (): Promise<void> => {
     await router.close();
