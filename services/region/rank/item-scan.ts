@@ -35,8 +35,8 @@ export abstract class ItemScan<Parts extends ScanParts = ScanParts> extends Slic
    */
   protected scan(
     over: () => boolean,
-    visit: (ordinal: number, score: number, createdMs: number) => void,
-    isSkipped?: (ordinal: number, createdMs: number) => boolean,
+    visit: (entity: number, score: number, createdMs: number, ordinal: number) => void,
+    isSkipped?: (entity: number, createdMs: number, ordinal: number) => boolean,
   ): boolean {
     const { upperBounds, entities, catalog, scorer } = this.parts;
     const { selection } = this;
@@ -48,10 +48,11 @@ export abstract class ItemScan<Parts extends ScanParts = ScanParts> extends Slic
       for (let bits = live; bits !== 0; bits &= bits - 1) {
         const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
         if (selection !== undefined && !selection.has(ordinal)) continue;
+        const entity = entities.entity(ordinal);
         const createdMs = catalog.createdMs(ordinal);
-        if ((active & bits & -bits) === 0) visit(ordinal, quiet!, createdMs);
-        else if (isSkipped?.(ordinal, createdMs) !== true) {
-          visit(ordinal, scorer.score(entities.entity(ordinal), createdMs), createdMs);
+        if ((active & bits & -bits) === 0) visit(entity, quiet!, createdMs, ordinal);
+        else if (isSkipped?.(entity, createdMs, ordinal) !== true) {
+          visit(entity, scorer.score(entity, createdMs), createdMs, ordinal);
         }
       }
       if (this.block % BLOCKS_AT_ONCE === 0 && over()) return this.block >= upperBounds.blocks;
@@ -92,7 +93,7 @@ export class RankedCount extends ItemScan {
   private counted = new Uint16Array(64);
 
   protected advance(over: () => boolean): boolean {
-    return this.scan(over, (ordinal, score) => {
+    return this.scan(over, (_entity, score, _createdMs, ordinal) => {
       if (score !== Number.NEGATIVE_INFINITY) this.add(ordinal);
     });
   }

@@ -49,10 +49,13 @@ export interface TopKParts extends Omit<ScanParts, 'scorer' | 'past'> {
 interface AskedParts extends TopKParts, ScanParts {
   readonly atMs: number;
   readonly onScored: (count: number) => void;
+  /** Heaps that no search uses. */
+  readonly heaps: NodeHeap[];
 }
 
 export class TopK {
   private readonly parts: TopKParts;
+  private readonly heaps: NodeHeap[] = [];
   /** How many items the last search scored: for tests and benchmarks. */
   scored = 0;
 
@@ -71,7 +74,7 @@ export class TopK {
   ): Ranking {
     const { parts } = this;
     const asked: AskedParts = {
-      ...{ ...parts, scorer, atMs, past },
+      ...{ ...parts, scorer, atMs, past, heaps: this.heaps },
       onScored: (count) => {
         this.scored = count;
       },
@@ -109,7 +112,8 @@ interface SearchParts extends AskedParts {
 class Search extends ItemScan<SearchParts> {
   private readonly ownLimits: ItemLimits;
   private readonly ties: Ties;
-  private readonly heap = new NodeHeap();
+  /** Taken when the search begins, returned when it is done. */
+  private heap: NodeHeap;
   private top: TopScores;
   private spare = 0;
   private scored = 0;
@@ -126,6 +130,7 @@ class Search extends ItemScan<SearchParts> {
     this.ownLimits = new ItemLimits(parts.upperBounds, parts.past);
     this.ties = parts.scorer.ties ?? NEWER_FIRST;
     this.top = new TopScores(parts.limit);
+    this.heap = parts.heaps.pop() ?? new NodeHeap();
   }
 
   found(): readonly Scored[] {
@@ -156,6 +161,7 @@ class Search extends ItemScan<SearchParts> {
   }
 
   private finished(): true {
+    this.parts.heaps.push(this.heap);
     this.best = this.top.sorted();
     this.floor = this.top.isFull ? this.best.at(-1) : undefined;
     this.parts.onScored(this.scored);
@@ -188,6 +194,7 @@ class Search extends ItemScan<SearchParts> {
 
   protected override restart(): void {
     super.restart();
+    this.heap = this.parts.heaps.pop() ?? new NodeHeap();
     this.spare = this.spare === 0 ? FIRST_SPARE : this.spare * 4;
     this.top = new TopScores(this.parts.limit + this.spare);
     this.phase = 'begin';
@@ -272,16 +279,16 @@ class Search extends ItemScan<SearchParts> {
 
   /** Items without signals are offered with their common score, if it is known; then others are skipped if they are below. */
   private scanAll(over: () => boolean): boolean {
-    const { entities, scorer } = this.parts;
+    const { scorer } = this.parts;
     return this.scan(
       over,
-      (ordinal, score, createdMs) => {
+      (entity, score, createdMs) => {
         this.scored++;
-        this.offer(entities.entity(ordinal), score, createdMs);
+        this.offer(entity, score, createdMs);
       },
       scorer.quiet === undefined
         ? undefined
-        : (ordinal, createdMs) => this.isBelow(ordinal, entities.entity(ordinal), createdMs, true),
+        : (entity, createdMs, ordinal) => this.isBelow(ordinal, entity, createdMs, true),
     );
   }
 
