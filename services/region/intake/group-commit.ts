@@ -69,8 +69,8 @@ interface Admitted {
   readonly resolve: (outcome: Outcome) => void;
 }
 
-/** `come meanwhile`: another region's duplicate of a keyed write was received; nothing was accepted. */
-type Outcome = Refusal | Placed | 'come meanwhile';
+/** `duplicate-arrived`: another region's duplicate of a keyed write was received; nothing was accepted. */
+type Outcome = Refusal | Placed | 'duplicate-arrived';
 
 /** The positions of the writes: one entry, unless a bulk was accepted in two parts. */
 interface Placed {
@@ -188,7 +188,7 @@ class GroupCommit implements Intake {
         const outcome = this.enqueue(met.bodies, epoch);
         this.keyed.waitFor(met.bodies, outcome);
         return outcome.then((placed) => {
-          if (placed === 'come meanwhile') return this.takeAfterAll(bodies, epoch);
+          if (placed === 'duplicate-arrived') return this.takeAfterAll(bodies, epoch);
           if (met.known.size === 0 || placed instanceof Refusal) return placed;
           return { position: merge(met.known, placed.position) };
         });
@@ -353,7 +353,7 @@ class GroupCommit implements Intake {
     return admitted.filter((entry) => {
       if (isColumns(entry.bodies) || (entry.received === received && entry.atMs <= atMs)) return true;
       if (!this.keyed.haveCome(entry.bodies, atMs)) return true;
-      entry.resolve('come meanwhile');
+      entry.resolve('duplicate-arrived');
       return false;
     });
   }

@@ -90,6 +90,8 @@ export class ReadQueue {
       help: 'Reads that took more than one slice of a turn: answered, or refused as overloaded.',
       labels: ['outcome'],
     });
+    // Series with label values are created at the start, because a rate needs an earlier sample.
+    for (const outcome of ['answered', 'overloaded']) outcomes.inc({ outcome }, 0);
     this.outcomes = outcomes;
   }
 
@@ -172,6 +174,8 @@ export class ReadQueue {
         } catch (error) {
           if (!(error instanceof Unfinished)) throw error;
           job.work = error.work;
+          // The work may be done already, and the read repeated for what was written since: that too has to fit the slice.
+          if (this.over()) return false;
         }
       }
     } catch (error) {

@@ -76,8 +76,7 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
   });
 }
 
-/** The same for requests that have the same answer at the same position. */
+/** The same for requests that have the same answer at the same position. Filters keep their order: a cursor belongs to it. */
 function keyOf(parameters: URLSearchParams): string {
-  const deciding = [...parameters].filter(([name]) => name !== 'region' && name !== 'min_position');
-  return JSON.stringify(deciding.sort());
+  return JSON.stringify([...parameters].filter(([name]) => name !== 'region' && name !== 'min_position'));
 }

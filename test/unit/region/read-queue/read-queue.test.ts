@@ -130,6 +130,25 @@ describe('the queue of reads', () => {
     assert.equal(attempts, before + 1);
   });
 
+  it('a read that is repeated for what was written since stays within its slices', async () => {
+    const turns = new Turns();
+    let written = 100;
+    const answered = turns.queue.run(() => {
+      // Some of it in every call, whatever the slice says.
+      turns.ms += 1;
+      written -= 1;
+      if (written > 0) throw new Unfinished({ step: () => true });
+      return 'answered';
+    });
+    assert.ok(turns.ms <= 3, `${turns.ms} ms`);
+    while (!turns.idle) {
+      const beforeMs = turns.ms;
+      turns.turn();
+      assert.ok(turns.ms - beforeMs <= 3, `${turns.ms - beforeMs} ms`);
+    }
+    assert.equal(await answered, 'answered');
+  });
+
   it('one whose client has gone is dropped, and one that fails rejects', async () => {
     const turns = new Turns();
     let wanted = true;
