@@ -71,7 +71,11 @@ export class ReadQueue {
   private readonly options: ReadQueueOptions;
   private readonly sliceMs: number;
   private readonly waiting = new Set<Job>();
-  private readonly shared = new Map<string, Promise<unknown>>();
+  /** By key: the read in progress, and whether each of its callers still waits. */
+  private readonly shared = new Map<
+    string,
+    { readonly result: Promise<unknown>; readonly wanted: (() => boolean)[] }
+  >();
   private sliceEndMs = Number.NEGATIVE_INFINITY;
   private turning = false;
   private readonly outcomes: { inc(labels: { readonly outcome: string }): void };
@@ -104,14 +108,17 @@ export class ReadQueue {
    */
   run<T>(attempt: () => T, { activity, key, isWanted = () => true }: ReadOptions = {}): Promise<T> {
     const same = key === undefined ? undefined : this.shared.get(key);
-    if (same !== undefined) return same as Promise<T>;
+    if (same !== undefined) {
+      same.wanted.push(isWanted);
+      return same.result as Promise<T>;
+    }
+    const wanted = [isWanted];
     const result = new Promise<T>((resolve, reject) => {
       const deadlineMs = this.options.clock.monotonicMs() + DEADLINE_MS;
       const job: Job = {
         ...{ activity, attempt, reject, deadlineMs, work: undefined, spentMs: 0 },
         resolve: resolve as (value: unknown) => void,
-        // Others may have joined it.
-        isWanted: key === undefined ? isWanted : () => true,
+        isWanted: () => wanted.some((is) => is()),
       };
       this.beginSlice();
       if (!this.over() && this.go(job)) return;
@@ -119,7 +126,7 @@ export class ReadQueue {
       this.refuseTooMany();
     });
     if (key === undefined) return result;
-    this.shared.set(key, result);
+    this.shared.set(key, { result, wanted });
     const forget = (): boolean => this.shared.delete(key);
     result.then(forget, forget);
     return result;

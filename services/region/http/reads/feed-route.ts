@@ -69,7 +69,11 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
       return answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, readTime), readTime });
     };
     try {
-      ctx.body = await reads.run(() => reading.at(asked, attempt, nowMs), { activity: 'feed', key: keyOf(parameters) });
+      ctx.body = await reads.run(() => reading.at(asked, attempt, nowMs), {
+        activity: 'feed',
+        key: keyOf(parameters),
+        isWanted: () => !ctx.req.socket.destroyed,
+      });
     } finally {
       slices.end();
     }

@@ -54,7 +54,7 @@ export function addHybridRoute(router: Router, parts: HybridParts, reading: Read
     await reading.admit(ctx, asked.minPosition);
     const { query, vector, filters, maxPer, limit, from } = asked;
     if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
-    await reads.run(() => {}, { activity: 'search' });
+    await reads.run(() => {}, { activity: 'search', isWanted: () => !ctx.req.socket.destroyed });
     await search.find({ text: query, vector, filters, reach: from.shown + limit + 1 }, (found: Found) => {
       reading.mark('search');
       reading.requireClient(ctx);

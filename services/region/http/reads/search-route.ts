@@ -22,7 +22,7 @@ export function addSearchRoute(router: Router, parts: SearchParts, reading: Read
     const asked = parseSearchQuery(new URLSearchParams(ctx.querystring), cursors);
     reading.requireIndexes();
     const { query, limit, filters, maxPer, from } = asked;
-    await reads.run(() => {}, { activity: 'search' });
+    await reads.run(() => {}, { activity: 'search', isWanted: () => !ctx.req.socket.destroyed });
     await search.find({ text: query, filters }, (found) => {
       reading.mark('search');
       const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer, filters) });

@@ -30,7 +30,7 @@ export function addSuggestRoute(router: Router, { text, reads, nowMs }: SuggestP
     const limit = /^\d{1,2}$/.test(asked) ? Number(asked) : 0;
     if (limit < 1 || limit > LIMIT_MOST) throw invalid('limit', `must be an integer from 1 to ${LIMIT_MOST}`);
     reading.requireIndexes();
-    await reads.run(() => {}, { activity: 'suggest' });
+    await reads.run(() => {}, { activity: 'suggest', isWanted: () => !ctx.req.socket.destroyed });
     const { region, position } = reading.context(nowMs());
     ctx.body = {
       region,

@@ -149,6 +149,19 @@ describe('the queue of reads', () => {
     assert.equal(await answered, 'answered');
   });
 
+  it('a shared read is computed while one of its clients waits, and dropped with the last', async () => {
+    const turns = new Turns();
+    const waits = [true, true];
+    const attempt = turns.read('feed', 100, []);
+    const both = [0, 1].map((one) => settled(turns.queue.run(attempt, { key: 'a', isWanted: () => waits[one]! })));
+    waits[0] = false;
+    turns.turn();
+    assert.ok(!turns.idle, 'the other client waits');
+    waits[1] = false;
+    turns.turn();
+    assert.deepEqual(await Promise.all(both), ['invalid_request', 'invalid_request']);
+  });
+
   it('one whose client has gone is dropped, and one that fails rejects', async () => {
     const turns = new Turns();
     let wanted = true;
