@@ -31,7 +31,7 @@ export async function checkCopy(clock: Clock, file: string): Promise<CheckedCopy
   const directory = mkdtempSync(join(tmpdir(), 'tidal-check-'));
   try {
     symlinkSync(resolve(file), join(directory, 'data.mdb'));
-    await renewStore(directory);
+    await renewStore({ directory, clock });
     const store = openLmdbStore({ path: directory, readOnly: true });
     try {
       const wal = openLog({ store });

@@ -49,9 +49,11 @@ export type SwitchStep = 'store flushed' | 'pointer written' | 'pointer renamed'
 export interface LmdbStoreHomeOptions {
   /** The region's data directory; created when absent. */
   readonly path: string;
-  readonly clock: Pick<Clock, 'nowMs'>;
+  readonly clock: Pick<Clock, 'nowMs' | 'after'>;
   /** Called after each step of a switch. */
   readonly onStep?: (step: SwitchStep) => void;
+  /** A received copy whose reader makes no progress for this long is refused. Default 60,000. */
+  readonly stalledMs?: number;
 }
 
 export function createLmdbStoreHome(options: LmdbStoreHomeOptions): StoreHome {
@@ -136,7 +138,7 @@ class LmdbStoreHome implements StoreHome {
   }
 
   async incoming(id: string, bytes: number): Promise<IncomingStore> {
-    const { path, onStep } = this.options;
+    const { path } = this.options;
     // The id is from another process and becomes a file name on this disk.
     if (!/^[a-z2-7]{1,32}$/.test(id))
       throw new Fault('malformed_answer', `${JSON.stringify(id)} is not the name of a snapshot`);
@@ -151,8 +153,7 @@ class LmdbStoreHome implements StoreHome {
       }
       makeDirectory(join(path, name));
       this.arriving = name;
-      const options = { home: path, name, former: current, ...(onStep === undefined ? {} : { onStep }) };
-      const incoming = new IncomingDirectory(options);
+      const incoming = new IncomingDirectory({ ...this.options, name, former: current });
       // Twice, for `renew`.
       await this.requireRoom(2 * bytes - incoming.received, 'the store coming in');
       return incoming;
@@ -192,12 +193,10 @@ class FileCopy implements StoreCopy {
   }
 }
 
-interface IncomingOptions {
-  readonly home: string;
+interface IncomingOptions extends LmdbStoreHomeOptions {
   readonly name: string;
   /** Subdirectory of the store it replaces; empty: the home itself. */
   readonly former: string;
-  readonly onStep?: (step: SwitchStep) => void;
 }
 
 class IncomingDirectory implements IncomingStore {
@@ -208,7 +207,7 @@ class IncomingDirectory implements IncomingStore {
 
   constructor(options: IncomingOptions) {
     this.options = options;
-    this.directory = join(options.home, options.name);
+    this.directory = join(options.path, options.name);
     this.part = join(this.directory, PART);
     this.received = statSync(this.part, { throwIfNoEntry: false })?.size ?? 0;
   }
@@ -241,7 +240,8 @@ class IncomingDirectory implements IncomingStore {
   async renew(signal?: AbortSignal): Promise<void> {
     const renewed = join(this.directory, 'renewed');
     try {
-      await renewStore(this.directory, renewed, signal);
+      const { clock, stalledMs } = this.options;
+      await renewStore({ directory: this.directory, target: renewed, signal, clock, stalledMs });
       if (!signal?.aborted) await rename(join(renewed, DATA), join(this.directory, DATA));
       // Of the process that has read it.
       await rm(join(this.directory, LOCK), { force: true });
@@ -258,7 +258,7 @@ class IncomingDirectory implements IncomingStore {
   }
 
   async makeCurrent(): Promise<void> {
-    const { home, name, former, onStep } = this.options;
+    const { path: home, name, former, onStep } = this.options;
     const pointer = join(home, CURRENT);
     try {
       await flush(join(this.directory, DATA));

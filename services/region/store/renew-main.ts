@@ -1,8 +1,10 @@
 /**
  * A process that reads a store that may crash it, and writes its rows to a new one if a second directory is given. Exit code 0:
- * done; 1: it is not a store; 3: the disk is full. The reason is on stderr.
+ * done; 1: it is not a store; 3: the disk is full. The reason is on stderr; a byte on stdout once a second says that it gets on.
  */
+import { writeSync } from 'node:fs';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
+import { systemClock } from '../../../shared/kernel/system.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import { openLmdbStore } from './lmdb-store.ts';
 import { type Store, type StoreTables, type StoreTransaction, type TableName, tableNames } from './store.ts';
@@ -10,7 +12,10 @@ import { type Store, type StoreTables, type StoreTransaction, type TableName, ta
 /** Values of one commit: each is flushed. */
 const COMMIT_BYTES = 16 * 1024 * 1024;
 
+const PROGRESS_MS = 1_000;
+
 const [source, target] = process.argv.slice(2);
+let toldMs = 0;
 try {
   const from = openLmdbStore({ path: source!, readOnly: true });
   const to = target === undefined ? undefined : openLmdbStore({ path: target });
@@ -37,11 +42,13 @@ async function renew<T extends TableName>(table: T, from: Store, to: Store | und
     }
     before = key;
     count++;
+    if (count % 256 === 0) tellProgress();
     if (to === undefined) continue;
     rows.push([key, value]);
     bytes += value.length;
     if (bytes < COMMIT_BYTES) continue;
     await to.commit(put);
+    tellProgress();
     rows = [];
     bytes = 0;
   }
@@ -49,6 +56,13 @@ async function renew<T extends TableName>(table: T, from: Store, to: Store | und
   if (count !== from.count(table)) {
     throw new Fault('damaged_store', `the table ${table} has ${count} rows and says ${from.count(table)}`);
   }
+}
+
+function tellProgress(): void {
+  const nowMs = systemClock.monotonicMs();
+  if (nowMs - toldMs < PROGRESS_MS) return;
+  toldMs = nowMs;
+  writeSync(process.stdout.fd, '.');
 }
 
 function isKeyOf(table: TableName, key: unknown): boolean {
