@@ -6,6 +6,7 @@ import type { Metrics } from '../../shared/observe/metrics.ts';
 import { BATCH_LIMIT_BYTES } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { formatPosition, missing, type Position, totalOf } from '../../shared/protocol/position.ts';
+import { OWN_VERSION } from '../../shared/protocol/version.ts';
 import type { ReportedStatus } from '../../shared/region-client/reported-status.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import type { Apply } from './apply/apply.ts';
@@ -92,6 +93,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     ...refusesAsLeader(parts),
     ...(role.refused.length === 0 ? {} : { refusedValues: role.refused }),
     ...newestEpoch(wal, role.knownEpoch),
+    version: OWN_VERSION,
     ...(disks.own === undefined ? {} : { disk: disks.own }),
     disks: disks.known,
     ...(wal.quarantine.text === '' ? {} : { quarantined: wal.quarantine.text }),
@@ -134,6 +136,7 @@ export function describeBlocked(options: {
     stopped: { code: 'unappliable_event', detail, origins: [origin] },
     writeBlocker: { code: 'not_ready', detail },
     ...newestEpoch(wal, wal.credibleEpoch),
+    version: OWN_VERSION,
     ...(wal.quarantine.text === '' ? {} : { quarantined: wal.quarantine.text }),
     schemaHash: schema.hash,
     signals: [...schema.signals.keys()],

@@ -10,6 +10,7 @@ import { aliveKey } from '../../shared/leadership/leadership.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { TurnWatch } from '../../shared/observe/turn-watch.ts';
+import { OWN_VERSION } from '../../shared/protocol/version.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
@@ -41,7 +42,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
   if (!names.includes(config.region)) {
     throw new ConfigError(`${config.topologyFile}: there is no region ${config.region}; known: ${names.join(', ')}`);
   }
-  const metrics = createMetrics({ process: 'region', name: config.region });
+  const metrics = createMetrics({ process: 'region', name: config.region, version: OWN_VERSION });
   const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
   const nats = connectJetStream({
     url: config.natsUrl,

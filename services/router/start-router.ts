@@ -10,6 +10,7 @@ import { systemRandom as random, systemClock, systemEventLoop } from '../../shar
 import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { TurnWatch } from '../../shared/observe/turn-watch.ts';
+import { OWN_VERSION } from '../../shared/protocol/version.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { createAskBroker } from './broker/ask-broker.ts';
@@ -37,7 +38,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
   const brokerMetrics = (url: string): BrokerMetrics => createBrokerMetrics({ ask: createAskBroker({ url, clock }) });
   const topology = loadTopology(config.topologyFile);
   const name = randomName(random, 8);
-  const metrics = createMetrics({ process: 'router', name: 'router' });
+  const metrics = createMetrics({ process: 'router', name: 'router', version: OWN_VERSION });
   const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
   const nats = connectJetStream({
     url: config.natsUrl,

@@ -52,6 +52,7 @@ export const problems = {
   control_unavailable: [503, 'The leadership record cannot be read or written'],
   overloaded: [503, 'A limit on queued work was reached'],
   shutting_down: [503, 'The process is shutting down'],
+  version_mismatch: [503, 'The two processes do not speak the same protocol'],
   configuration_refused: [503, 'The process was started with an invalid configuration'],
   stream_unavailable: [503, 'The stream is unavailable'],
   clock_unsafe: [503, 'The clock of this region is too far off'],
@@ -144,6 +145,7 @@ export type FaultCode =
   | 'not_reached'
   | 'no_position'
   | 'wrong_region'
+  | 'version_mismatch'
   // A peer's snapshot.
   | 'snapshot_gone'
   | 'snapshot_refused'

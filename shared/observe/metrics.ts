@@ -47,6 +47,11 @@ export interface MetricsOptions {
   readonly name: string;
   /** Standard `process_*` and `nodejs_*` metrics; a simulation of many services in one process omits them. */
   readonly nodeMetrics?: boolean;
+  /** Of the program. */
+  readonly version?: {
+    readonly program?: string;
+    readonly protocols: { readonly oldest: number; readonly newest: number };
+  };
 }
 
 // Gauges that the library names `_total`, which promtool refuses; the equivalent `_resources` gauges have the type as a label.
@@ -64,7 +69,7 @@ export function collectorOf<L extends string>({ collect, read }: GaugeOptions<L>
   };
 }
 
-export function createMetrics({ process, name, nodeMetrics = true }: MetricsOptions): Metrics {
+export function createMetrics({ process, name, nodeMetrics = true, version }: MetricsOptions): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ process, name });
   if (nodeMetrics) {
@@ -81,6 +86,17 @@ export function createMetrics({ process, name, nodeMetrics = true }: MetricsOpti
       registers: [registry],
     };
   };
+  if (version !== undefined) {
+    const info = new Gauge(
+      common({
+        name: 'tidal_build_info',
+        help: '1, with the version of the program and the protocols it speaks.',
+        labels: ['version', 'protocols'],
+      }),
+    );
+    const { oldest, newest } = version.protocols;
+    info.set({ version: version.program ?? '', protocols: `${oldest}-${newest}` }, 1);
+  }
   return {
     counter(options) {
       assert(options.name.endsWith('_total'), 'a counter ends with _total', () => options.name);

@@ -21,12 +21,14 @@
  * orchestrators |
  *
  * Refusals are problem+json with their public codes. Every request of a router has the router's clock ({@link
- * ROUTER_CLOCK_HEADER}), with which a region compares its own.
+ * ROUTER_CLOCK_HEADER}), with which a region compares its own. Every request, and every status, states the version of its sender
+ * (`version.ts`).
  */
 
 import type { Problem } from '../errors/errors.ts';
 import type { Leadership } from '../leadership/leadership.ts';
 import type { KnownDisk } from './known-disks.ts';
+import type { Version } from './version.ts';
 import type { WireWrite } from './writes.ts';
 
 /**
@@ -148,6 +150,8 @@ export interface RegionStatus {
   readonly refusedValues?: readonly string[];
   /** The highest plausible epoch of the origins in its log, and its durable events of that epoch; absent: the log is empty. */
   readonly newestEpoch?: { readonly epoch: number; readonly events: number };
+  /** Absent: a version before it was stated. */
+  readonly version?: Version;
   /** The id of its disk; absent if it is not stored yet, or the region runs an older version. */
   readonly disk?: string;
   /** The other disks from which events may still arrive, as far as it knows. */

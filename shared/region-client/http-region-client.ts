@@ -14,6 +14,7 @@ import {
 } from '../protocol/deadlines.ts';
 import type { AwaitRequest, DrainReply, HandoverReply, SnapshotRequest } from '../protocol/internal.ts';
 import { formatPosition } from '../protocol/position.ts';
+import { formatVersion, OWN_VERSION, VERSION_HEADER } from '../protocol/version.ts';
 import { readAwaited, readDigests, readSnapshot } from './read-answers.ts';
 import type { ReadAnswer, RegionClient } from './region-client.ts';
 import { RegionConnections } from './region-connections.ts';
@@ -28,6 +29,8 @@ const limits = {
   graceMs: 1_000,
   answerBytes: 64 * 1024 * 1024,
 } as const;
+
+const versionHeader = { [VERSION_HEADER]: formatVersion(OWN_VERSION) };
 
 const passedOn = ['content-type', 'retry-after', 'x-tidal-position'] as const;
 
@@ -81,7 +84,12 @@ export function createHttpRegionClient(options: HttpRegionClientOptions): Region
         method,
         path,
         signal: ended.signal,
-        headers: { ...headers, ...always(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: {
+          ...headers,
+          ...versionHeader,
+          ...always(),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       if (reserve !== undefined) {

@@ -13,6 +13,7 @@
  *   same work.
  * - `malformed_answer`: like `no_answer`, because the answer cannot be read.
  * - `wrong_region`: the address leads to another region.
+ * - `version_mismatch`: the region runs a version that this process does not understand, and is not used.
  */
 import { Fault } from '../errors/errors.ts';
 import type {

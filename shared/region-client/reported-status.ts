@@ -5,6 +5,7 @@
 import { clip, Fault } from '../errors/errors.ts';
 import type { RegionStatus } from '../protocol/internal.ts';
 import { type Position, parsePosition } from '../protocol/position.ts';
+import { asVersion, requireUnderstandable } from '../protocol/version.ts';
 
 export interface ReportedStatus extends Omit<RegionStatus, 'durable' | 'applied'> {
   readonly durable: Position;
@@ -48,9 +49,15 @@ const checks: Partial<Record<keyof RegionStatus, Check>> = {
   newestEpoch: [isNewestEpoch, 'an epoch with its events'],
 };
 
-/** Throws `Fault`: `wrong_region`, or `malformed_answer` if a field does not have its declared type. */
+/**
+ * Throws `Fault`: `wrong_region`, `version_mismatch`, or `malformed_answer` if a field does not have its declared type. The
+ * version is looked at first: the fields of one that is not understood may have other types.
+ */
 export function readStatus(region: string, answer: unknown): ReportedStatus {
   const status = ofRegion<RegionStatus>(region, answer);
+  const version = asVersion(status.version);
+  if (version === undefined) throw malformed(region, 'reported a version that is not one');
+  requireUnderstandable(region, version);
   for (const [name, [holds, expected]] of Object.entries(checks)) {
     const value = status[name as keyof RegionStatus];
     if (value === undefined || holds(value)) continue;

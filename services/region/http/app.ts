@@ -8,6 +8,7 @@ import { createHttpApp, type HttpLimits } from '../../../shared/http/http-server
 import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
+import { understoodVersions } from './understood-versions.ts';
 
 export interface RegionAppOptions {
   readonly log: Log;
@@ -27,7 +28,6 @@ export function createRegionApp(options: RegionAppOptions): Koa {
   const { metrics, region, ready, draining, addRoutes, ...parts } = options;
   const app = createHttpApp({ metrics, ...parts });
   const router = new Router();
-  addRoutes(router);
   router.get('/health/live', (ctx) => {
     ctx.body = { status: 'live' };
   });
@@ -41,6 +41,8 @@ export function createRegionApp(options: RegionAppOptions): Koa {
     ctx.set('content-type', contentType);
     ctx.body = text;
   });
+  router.use(understoodVersions);
+  addRoutes(router);
   app.use(router.routes());
   return app;
 }

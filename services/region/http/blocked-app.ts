@@ -11,6 +11,7 @@ import { parseJson } from '../../../shared/http/json-text.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { type QuarantinedRange, rangeOf } from '../../../shared/protocol/quarantine.ts';
 import type { RegionAppOptions } from './app.ts';
+import { understoodVersions } from './understood-versions.ts';
 
 const BODY_LIMIT_BYTES = 16 * 1024;
 
@@ -38,6 +39,7 @@ export function createBlockedApp({ region, detail, status, setAside, ...ground }
     ctx.set('content-type', contentType);
     ctx.body = text;
   });
+  router.use(understoodVersions);
   router.get('/internal/status', (ctx) => {
     ctx.body = status();
   });

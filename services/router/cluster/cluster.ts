@@ -30,8 +30,8 @@ export interface RegionsView {
   /** Undefined: it has never answered this process. */
   known(region: string): RegionView | undefined;
   /**
-   * Why its address answers, but not with its status, as a sentence: its configuration was refused, the answer is malformed, or
-   * it is another region's. Undefined if it reports, or does not answer.
+   * Why its address answers, but not with its status, as a sentence: its configuration was refused, the answer is malformed, its
+   * version is not understood, or it is another region's. Undefined if it reports, or does not answer.
    */
   obstacle(region: string): string | undefined;
   /** Polls the region now. Undefined if it did not answer; the last known status stays, marked unreachable. */
@@ -151,6 +151,8 @@ export interface RegionReport {
   readonly stopped?: RegionStatus['stopped'];
   /** Messages it refused in the last 30 s. */
   readonly refused?: RegionStatus['refused'];
+  /** Of its program; null: not known, or it states none. */
+  readonly version: string | null;
 }
 
 /** `GET /cluster/status`, as sent. */
@@ -163,6 +165,8 @@ export interface ClusterStatus {
   readonly failover: 'manual' | 'automatic';
   /** Idempotency records are kept until they return or are retired. */
   readonly absent_disks: readonly AbsentDisk[];
+  /** Of this router's program. */
+  readonly version: string;
   /** The leader does not answer: its numbers are the last known ones. */
   readonly stale?: true;
   /** True while a planned promotion is in progress. */

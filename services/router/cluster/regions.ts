@@ -1,5 +1,5 @@
 /** The last status of each region: polled every second and on demand, with metrics and log lines. */
-import { Fault, messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { Fault, type FaultCode, messageOf, type ProblemCode, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
@@ -93,10 +93,11 @@ export class RegionMonitor implements RegionsView {
   }
 }
 
+const refusedForGood = new Set<ProblemCode>(['configuration_refused', 'version_mismatch']);
+const unusable = new Set<FaultCode>(['wrong_region', 'malformed_answer', 'version_mismatch']);
+
 /** Why an address answers, but not with its region's status; undefined if it does not answer, or may do so soon. */
 function obstacleIn(region: string, error: unknown): string | undefined {
-  if (error instanceof Refusal)
-    return error.code === 'configuration_refused' ? `${region}: ${error.message}` : undefined;
-  const isAnswer = error instanceof Fault && (error.code === 'wrong_region' || error.code === 'malformed_answer');
-  return isAnswer ? error.message : undefined;
+  if (error instanceof Refusal) return refusedForGood.has(error.code) ? `${region}: ${error.message}` : undefined;
+  return error instanceof Fault && unusable.has(error.code) ? error.message : undefined;
 }

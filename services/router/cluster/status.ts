@@ -10,6 +10,7 @@
 import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import { parseDisks } from '../../../shared/protocol/known-disks.ts';
 import { formatPosition, missing, totalOf } from '../../../shared/protocol/position.ts';
+import { PROGRAM_VERSION } from '../../../shared/protocol/version.ts';
 import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
 import type { RegionView } from '../../../shared/region-client/status-poller.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
@@ -59,6 +60,7 @@ export function createReports({ topology, leadership, regions, failover }: Repor
       stream: { connected: leader?.status.streamConnected ?? false, offset: Math.max(0, ...offsets) },
       failover,
       absent_disks: absentDisks([...known.values()]),
+      version: PROGRAM_VERSION,
       ...(leader?.reachable === true ? {} : { stale: true as const }),
       ...(record?.handover === undefined ? {} : { handover: { to: record.handover.to } }),
     };
@@ -198,6 +200,7 @@ function reportOf(
       ahead_events: null,
       unshipped_events: null,
       disk: null,
+      version: null,
     };
     return { name, ...unknown, role, reachable: false, ready: false, ...rest };
   }
@@ -222,5 +225,6 @@ function reportOf(
     disk: status.disk ?? null,
     ...(status.stopped === undefined ? {} : { stopped: status.stopped }),
     ...(status.refused === undefined ? {} : { refused: status.refused }),
+    version: status.version?.program ?? null,
   };
 }

@@ -14,7 +14,7 @@ const shortStops = { TIDAL_PARENT_PIPE: '1', TIDAL_DRAIN_MS: '0', TIDAL_HAND_OVE
 
 export interface NodeProcessOptions {
   readonly name: string;
-  /** Relative to the root of the build: `services/region/main.js`. */
+  /** Relative to the root of the build: `services/region/main.js`; or absolute, of another build. */
   readonly main: string;
   readonly flags: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -88,6 +88,11 @@ export class NodeProcess {
     child.kill(signal);
     await exited;
     return child.exitCode;
+  }
+
+  /** The same process with another program, not started. */
+  withMain(main: string): NodeProcess {
+    return new NodeProcess({ ...this.options, main });
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -1,0 +1,86 @@
+/**
+ * The versions that routers and regions state to each other: of the program, for people, and of the internal API (`internal.ts`), by
+ * which they refuse each other. Every request has both in {@link VERSION_HEADER}, every status in `RegionStatus.version`. A
+ * process that states none is older than this statement and speaks protocol 1.
+ *
+ * Two processes understand each other if the ranges of protocols they speak overlap. What a process refuses whole when it does not
+ * know it (a field, a route, a packed body) needs no new number. A change that an older process would misread does: `newest`
+ * grows, both forms are spoken for one release, and only then `oldest` follows. So regions and routers of consecutive releases
+ * always work in one cluster.
+ */
+import { clip, Fault, Refusal } from '../errors/errors.ts';
+
+/** As in package.json; a test compares the two. */
+export const PROGRAM_VERSION = '0.1.0';
+
+export interface Protocols {
+  readonly oldest: number;
+  readonly newest: number;
+}
+
+export const PROTOCOLS: Protocols = { oldest: 1, newest: 1 };
+
+export interface Version {
+  /** Of the program; absent: it states none. */
+  readonly program?: string;
+  readonly protocols: Protocols;
+}
+
+export const OWN_VERSION: Version = { program: PROGRAM_VERSION, protocols: PROTOCOLS };
+
+const UNSTATED: Version = { protocols: { oldest: 1, newest: 1 } };
+
+/** `<program> <oldest>-<newest>` */
+export const VERSION_HEADER = 'x-tidal-version';
+
+export function formatVersion({ program, protocols }: Version): string {
+  return `${program} ${protocols.oldest}-${protocols.newest}`;
+}
+
+/** Undefined for an invalid text; an empty one states nothing. */
+export function parseVersion(text: string): Version | undefined {
+  if (text === '') return UNSTATED;
+  const [, program, oldest, newest] = /^([\w.+-]{1,32}) (\d{1,6})-(\d{1,6})$/.exec(text) ?? [];
+  return program === undefined ? undefined : asVersion({ program, protocols: { oldest: +oldest!, newest: +newest! } });
+}
+
+/** The version that a status states; undefined if that is none. */
+export function asVersion(value: unknown): Version | undefined {
+  if (value === undefined) return UNSTATED;
+  const { program, protocols } = (value ?? {}) as Partial<Version>;
+  const { oldest, newest } = (protocols ?? {}) as Partial<Protocols>;
+  const areProtocols =
+    Number.isSafeInteger(oldest) && Number.isSafeInteger(newest) && oldest! >= 1 && newest! >= oldest!;
+  return typeof program === 'string' && areProtocols ? (value as Version) : undefined;
+}
+
+/** Why this process and one of that version do not understand each other; undefined if they do. */
+function mismatch(who: string, { program, protocols: theirs }: Version): string | undefined {
+  const { oldest, newest } = PROTOCOLS;
+  if (theirs.oldest <= newest && theirs.newest >= oldest) return undefined;
+  const name = program === undefined ? 'an earlier version' : `version ${clip(program, 32)}`;
+  return `${who} runs ${name}, which speaks protocol ${spoken(theirs)}; version ${PROGRAM_VERSION} here speaks ${spoken(PROTOCOLS)}`;
+}
+
+function spoken({ oldest, newest }: Protocols): string {
+  return oldest === newest ? String(newest) : `${oldest} to ${newest}`;
+}
+
+const HINT =
+  'upgrade the older of the two: regions before routers, one release at a time ("Upgrading" in docs/runbook.md)';
+
+/** Throws `Refusal('version_mismatch')` for a request of a process that this one does not understand. */
+export function requireUnderstood(header: string): void {
+  const version = parseVersion(header);
+  const why =
+    version === undefined
+      ? `the request states the version ${clip(header)}`
+      : mismatch('the sender of the request', version);
+  if (why !== undefined) throw new Refusal('version_mismatch', why, { hint: HINT });
+}
+
+/** Throws `Fault('version_mismatch')` if this process does not understand the region that reported this version. */
+export function requireUnderstandable(region: string, version: Version): void {
+  const why = mismatch(region, version);
+  if (why !== undefined) throw new Fault('version_mismatch', `${why}: ${HINT}`);
+}
