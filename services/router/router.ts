@@ -114,7 +114,7 @@ export function createRouter(options: RouterOptions): RouterService {
   });
   const drills = createDrills({ links, regions, clock });
   const quarantine = createClusterQuarantine({ links, regions, log });
-  const verify = createVerify({ links, regions, clock, log, metrics });
+  const verify = createVerify({ links, regions, clock, random, log, metrics });
   const retireDisk = createRetireDisk({ links, regions });
   const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits });
   let draining = false;

@@ -71,9 +71,9 @@ assert(
 
 /** `POST /cluster/verify` polls again after this pause. */
 export const VERIFY_PAUSE_MS = 200;
-/** A region updates its digest with every batch for this long after the last request. */
+/** A region keeps a count of its state for this long after the last request for it. */
 export const DIGEST_KEPT_MS = 15_000;
-assert(DIGEST_KEPT_MS > VERIFY_PAUSE_MS + STATUS_LIMIT_MS, 'a verification does not count the state twice');
+assert(DIGEST_KEPT_MS > VERIFY_PAUSE_MS + STATUS_LIMIT_MS, 'a count is continued until its digest is read');
 
 /** A region holds a request for a snapshot this long while the copy is being made; then it answers `not_ready`. */
 export const SNAPSHOT_MADE_WAIT_MS = 2_000;

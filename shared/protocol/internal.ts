@@ -15,8 +15,9 @@
  * /internal/snapshot?covering=<position>` | the same, for regions of older versions; a long position does not fit | | `GET
  * /internal/snapshot/<id>?offset=n` | → bytes of the copy from n on; 410 `snapshot_gone` if it is no longer served | | `POST
  * /internal/quarantine` | `{origin, first, last}` → `{region, quarantined}`: events no region can apply are set aside | | `GET
- * /internal/digest` | → {@link DigestReply}: recounted at once, which stalls a large region | | `GET /internal/kept-digests` | →
- * {@link DigestsReply}: counted in the background, then kept with every batch for 15 s | | `GET /feed`, `/search`, `/items/:id` |
+ * /internal/digest` | → {@link DigestReply}: the state at the present position is counted, in slices | | `POST
+ * /internal/digest-counts` | {@link CountDigestRequest} → {@link CountDigestReply}: at the first position that covers another one;
+ * repeated until it is counted | | `GET /feed`, `/search`, `/items/:id` |
  * the public reads, same query, same answers | | `GET /metrics`, `/health/live`, `/health/ready` | for Prometheus and
  * orchestrators |
  *
@@ -252,23 +253,22 @@ export interface SnapshotInfo {
   readonly schemaHash: string;
 }
 
-/** Maximum number of positions of one {@link DigestsReply}. */
-export const DIGESTS_LIMIT = 256;
-/** Maximum characters of positions in full, except the first one. */
-export const DIGESTS_LIMIT_TEXT = 256 * 1024;
+export interface CountDigestRequest {
+  /** 16 characters of base32, chosen at random: the same for all requests of one comparison. */
+  readonly id: string;
+  /** As a position token. Another one than in the former request begins the count anew. */
+  readonly covering: string;
+}
 
-export interface DigestsReply {
+export interface CountDigestReply {
   readonly region: string;
   readonly schemaHash: string;
   /** The text of its quarantine, without which a digest is meaningless; absent: nothing is set aside. */
   readonly quarantined?: string;
-  /** True while the state is still being counted; `kept` is empty. */
-  readonly counting: boolean;
-  /** The digest at the positions passed since it was counted, the newest first. */
-  readonly kept: readonly { readonly position: string; readonly digest: string }[];
-  /**
-   * Older positions that do not fit in full, the newest first: each is the previous one of this reply, except for one origin,
-   * whose sequence is given. Absent: there are none.
-   */
-  readonly former?: readonly { readonly origin: string; readonly sequence: number; readonly digest: string }[];
+  /** The present applied position. */
+  readonly applied: string;
+  /** The position at which the count began; absent: `covering` is not reached. */
+  readonly position?: string;
+  /** Absent: it is still counting. */
+  readonly digest?: string;
 }

@@ -12,10 +12,16 @@ import {
   STATUS_LIMIT_MS,
   WRITES_ANSWER_LIMIT_MS,
 } from '../protocol/deadlines.ts';
-import type { AwaitRequest, DrainReply, HandoverReply, SnapshotRequest } from '../protocol/internal.ts';
+import type {
+  AwaitRequest,
+  CountDigestRequest,
+  DrainReply,
+  HandoverReply,
+  SnapshotRequest,
+} from '../protocol/internal.ts';
 import { formatPosition } from '../protocol/position.ts';
 import { formatVersion, OWN_VERSION, VERSION_HEADER } from '../protocol/version.ts';
-import { readAwaited, readDigests, readSnapshot } from './read-answers.ts';
+import { readAwaited, readDigestCount, readSnapshot } from './read-answers.ts';
 import type { ReadAnswer, RegionClient } from './region-client.ts';
 import { RegionConnections } from './region-connections.ts';
 import { malformed, type ReportedStatus, readPosition, readStatus } from './reported-status.ts';
@@ -175,8 +181,12 @@ export function createHttpRegionClient(options: HttpRegionClientOptions): Region
       askStatus({ method: 'POST', path: '/internal/partition', body: request, limitMs: limits.partitionMs }),
     retireDisk: (request) =>
       askStatus({ method: 'POST', path: '/internal/retire-disk', body: request, limitMs: limits.partitionMs }),
-    async digests() {
-      return readDigests(region, await ask({ method: 'GET', path: '/internal/kept-digests', limitMs: statusLimitMs }));
+    async countDigest({ id, covering }) {
+      const body: CountDigestRequest = { id, covering: formatPosition(covering) };
+      return readDigestCount(
+        region,
+        await ask({ method: 'POST', path: '/internal/digest-counts', body, limitMs: statusLimitMs }),
+      );
     },
     async quarantine(range) {
       await ask({ method: 'POST', path: '/internal/quarantine', body: range, limitMs: limits.quarantineMs });

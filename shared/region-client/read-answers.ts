@@ -1,6 +1,6 @@
 /** The other answers of a region on whose fields decisions depend. Each throws `Fault`: `wrong_region` or `malformed_answer`. */
-import type { AwaitReply, DigestsReply, SnapshotInfo } from '../protocol/internal.ts';
-import type { AwaitOutcome, Digests, SnapshotOffer } from './region-client.ts';
+import type { AwaitReply, CountDigestReply, SnapshotInfo } from '../protocol/internal.ts';
+import type { AwaitOutcome, DigestCount, SnapshotOffer } from './region-client.ts';
 import { malformed, ofRegion, readPosition } from './reported-status.ts';
 
 /** Only if the region offers a copy of its own store. */
@@ -16,14 +16,14 @@ export function readSnapshot(region: string, answer: unknown): SnapshotOffer {
   return { ...(info as SnapshotInfo), position: readPosition(region, position) };
 }
 
-export function readDigests(region: string, answer: unknown): Digests {
-  const reply = ofRegion<DigestsReply>(region, answer);
-  if (!Array.isArray(reply.kept)) throw malformed(region, 'reported digests that are not a list');
-  const kept = (reply.kept as DigestsReply['kept']).map(({ position, digest }) => ({
-    position: readPosition(region, position),
-    digest,
-  }));
-  return { ...(reply as DigestsReply), kept };
+export function readDigestCount(region: string, answer: unknown): DigestCount {
+  const reply = ofRegion<CountDigestReply>(region, answer);
+  const { applied, position, digest } = reply;
+  if (position !== undefined) readPosition(region, position);
+  if (digest !== undefined && (typeof digest !== 'string' || position === undefined)) {
+    throw malformed(region, 'reported a digest that is not one');
+  }
+  return { ...(reply as CountDigestReply), applied: readPosition(region, applied) };
 }
 
 export function readAwaited(region: string, answer: unknown): AwaitOutcome {

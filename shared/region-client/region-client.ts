@@ -17,7 +17,7 @@
  */
 import { Fault } from '../errors/errors.ts';
 import type {
-  DigestsReply,
+  CountDigestReply,
   DrainRequest,
   HandoverRequest,
   PartitionRequest,
@@ -43,7 +43,7 @@ export interface RegionClient {
   drain(request: DrainRequest): Promise<boolean>;
   setPartitioned(request: PartitionRequest): Promise<ReportedStatus>;
   retireDisk(request: RetireDiskRequest): Promise<ReportedStatus>;
-  digests(): Promise<Digests>;
+  countDigest(request: { readonly id: string; readonly covering: Position }): Promise<DigestCount>;
   quarantine(range: QuarantinedRange): Promise<void>;
   /** Never throws the region's refusal: it is part of the answer. */
   read(request: ReadRequest): Promise<ReadAnswer>;
@@ -77,8 +77,8 @@ export interface SnapshotOffer extends Omit<SnapshotInfo, 'position'> {
   readonly position: Position;
 }
 
-export interface Digests extends Omit<DigestsReply, 'kept'> {
-  readonly kept: readonly { readonly position: Position; readonly digest: string }[];
+export interface DigestCount extends Omit<CountDigestReply, 'applied'> {
+  readonly applied: Position;
 }
 
 export interface ReadRequest {

@@ -2,28 +2,34 @@
 import type Router from '@koa/router';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { MESSAGE_LIMIT_BYTES } from '../../../shared/protocol/events.ts';
-import type { DigestReply, DigestsReply } from '../../../shared/protocol/internal.ts';
-import { originPattern } from '../../../shared/protocol/position.ts';
+import type { CountDigestReply, CountDigestRequest, DigestReply } from '../../../shared/protocol/internal.ts';
+import { originPattern, type Position, parsePosition } from '../../../shared/protocol/position.ts';
 import type { Wal } from '../wal/wal.ts';
-import { invalid } from './internal-body.ts';
+import { invalid, type ReadFields } from './internal-body.ts';
 
 export interface LogParts {
   readonly region: string;
   readonly wal: Pick<Wal, 'origin' | 'read'>;
   readonly partitioned: () => boolean;
-  /** Recounts everything at once. */
-  readonly digest: () => DigestReply;
-  /** Keeps the digest at every position from now on, for a while. */
-  readonly digests: () => DigestsReply;
+  /** Counts the state at the present position. */
+  readonly digest: () => Promise<DigestReply>;
+  readonly countDigest: (request: { readonly id: string; readonly covering: Position }) => CountDigestReply;
 }
 
-export function addLogRoutes(router: Router, { region, wal, partitioned, digest, digests }: LogParts): void {
-  router.get('/internal/digest', (ctx) => {
-    ctx.body = digest();
+const idPattern = /^[a-z2-7]{16}$/;
+
+export function addLogRoutes(router: Router, parts: LogParts, fields: ReadFields): void {
+  const { region, wal, partitioned } = parts;
+  router.get('/internal/digest', async (ctx) => {
+    ctx.body = await parts.digest();
   });
 
-  router.get('/internal/kept-digests', (ctx) => {
-    ctx.body = digests();
+  router.post('/internal/digest-counts', async (ctx) => {
+    const { id, covering } = await fields<CountDigestRequest>(ctx);
+    if (typeof id !== 'string' || !idPattern.test(id)) throw invalid('id must be 16 characters of base32');
+    const position = typeof covering === 'string' ? parsePosition(covering) : undefined;
+    if (position === undefined) throw invalid('covering must be a position');
+    ctx.body = parts.countDigest({ id, covering: position });
   });
 
   router.get('/internal/log/:origin', (ctx) => {

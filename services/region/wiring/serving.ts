@@ -2,7 +2,7 @@
 
 import type Koa from 'koa';
 import { BodyBudget } from '../../../shared/http/body-budget.ts';
-import { DIGESTS_LIMIT, type RegionStatus } from '../../../shared/protocol/internal.ts';
+import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../shared/protocol/position.ts';
 import { createRegionApp } from '../http/app.ts';
 import { addCommandRoutes } from '../http/command-routes.ts';
@@ -20,7 +20,6 @@ import { setAside } from '../recover/unappliable.ts';
 import type { RegionOptions } from '../region-options.ts';
 import { lagBehindLeader } from '../region-status.ts';
 import { createSearch } from '../search/fused-search.ts';
-import { digestOf } from '../state/digest/value-hash.ts';
 import type { FilterIndex } from '../state/filter-index/filter-index.ts';
 import type { TextIndex } from '../state/text/text.ts';
 import type { Vectors } from '../state/vectors/vectors.ts';
@@ -54,7 +53,7 @@ export interface ServingOptions
 
 export function assembleServing(options: ServingOptions): Koa {
   const { region, clock, random, log, metrics, schema, wal, stream, stepDown, status, maxBodyBytes } = options;
-  const { entities, catalog, ledger, apply, keptDigest, recovered, indexes } = options.state;
+  const { entities, catalog, ledger, apply, digestCounts, recovered, indexes } = options.state;
   const { filterIndex, text, vectors } = indexes;
   const { peers, readiness, clockCheck, partition, role, ingest, repair, receiver, intake } = options.replication;
   const { disks, snapshots } = options.upkeep;
@@ -99,18 +98,20 @@ export function assembleServing(options: ServingOptions): Koa {
         },
       };
       addCommandRoutes(router, commands, fields);
-      addLogRoutes(router, {
-        ...{ region, wal },
-        partitioned: () => partition.partitioned,
-        digest() {
-          turns?.mark('digest');
-          return { region, position: formatPosition(apply.applied), digest: digestOf(catalog, ledger) };
+      addLogRoutes(
+        router,
+        {
+          ...{ region, wal },
+          partitioned: () => partition.partitioned,
+          digest: async () => ({ region, ...(await digestCounts.count()) }),
+          countDigest: (request) => ({
+            ...{ region, schemaHash: schema.hash, quarantined: wal.quarantine.text },
+            applied: formatPosition(apply.applied),
+            ...digestCounts.request(request),
+          }),
         },
-        digests: () => ({
-          ...{ region, schemaHash: schema.hash, quarantined: wal.quarantine.text },
-          ...keptDigest.watch(DIGESTS_LIMIT),
-        }),
-      });
+        fields,
+      );
       addSnapshotRoutes(router, { snapshots, maxBodyBytes });
       addReadRoutes(router, {
         ...{ region, apply, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes, reads },

@@ -9,7 +9,7 @@ import type { RegionOptions } from '../region-options.ts';
 import { decayedSignals } from '../schema/schema.ts';
 import type { CatalogWriter } from '../state/catalog/catalog.ts';
 import { createRegisters } from '../state/catalog/registers.ts';
-import { createKeptDigest, type KeptDigest } from '../state/digest/kept-digest.ts';
+import { createDigestCounts, type DigestCounts } from '../state/digest/digest-counts.ts';
 import { Entities } from '../state/entities/entities.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import { createLedger } from '../state/ledger/signal-ledger.ts';
@@ -34,7 +34,7 @@ export interface State<I extends Indexes = Indexes> {
   readonly indexes: I;
   readonly recovered: Recovered;
   readonly apply: Apply;
-  readonly keptDigest: KeptDigest;
+  readonly digestCounts: DigestCounts;
   readonly stages: Stages;
 }
 
@@ -60,9 +60,9 @@ export function assembleState<I extends Indexes>(options: StateOptions<I>): Stat
     ...recovered,
     copies: (id) => wal.copies(id),
   });
-  const keptDigest = createKeptDigest({ clock, turns, catalog, ledger, position: () => apply.applied });
-  apply.onApplying((batch) => keptDigest.applying(batch));
-  apply.onApplied((batch) => keptDigest.applied(batch));
-  const stages = [[recovered.indexing], [keptDigest]];
-  return { entities, catalog, ledger, indexes, recovered, apply, keptDigest, stages };
+  const digestCounts = createDigestCounts({ clock, turns, catalog, ledger, position: () => apply.applied });
+  apply.onApplying((batch) => digestCounts.applying(batch));
+  apply.onApplied(() => digestCounts.applied());
+  const stages = [[recovered.indexing], [digestCounts]];
+  return { entities, catalog, ledger, indexes, recovered, apply, digestCounts, stages };
 }

@@ -11,7 +11,7 @@ const infinite = '{"epoch":1,"atomic":true,"writes":[{"k":"d","e":1e400}]}';
 
 /** A text is sent as it is. */
 export const hostileRequests: readonly [path: string, body: unknown][] = [
-  ...['writes', 'handover', 'await', 'drain', 'partition'].flatMap((route): [string, unknown][] =>
+  ...['writes', 'handover', 'await', 'drain', 'partition', 'digest-counts'].flatMap((route): [string, unknown][] =>
     ['null', '[]', '5', '"text"', '{}'].map((body) => [`/internal/${route}`, body]),
   ),
   ['/internal/writes', writes(null)],
@@ -57,6 +57,8 @@ export const hostileRequests: readonly [path: string, body: unknown][] = [
   ['/internal/await', { position: 'e,v:i:1', limitMs: 1 }],
   ['/internal/await', { position: '', limitMs: '1' }],
   ['/internal/drain', { limitMs: null }],
+  ['/internal/digest-counts', { id: 'a'.repeat(17), covering: '' }],
+  ['/internal/digest-counts', { id: 'a'.repeat(16), covering: 'x' }],
   ['/internal/partition', { partitioned: 'yes' }],
   ['/internal/partition', { partitioned: true, healAfterMs: null }],
 ];

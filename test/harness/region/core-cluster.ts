@@ -15,15 +15,10 @@ import type { Leadership } from '../../../shared/leadership/leadership.ts';
 import { createMetrics } from '../../../shared/observe/metrics.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { withKeys } from '../../../shared/protocol/idempotency.ts';
-import {
-  DIGESTS_LIMIT,
-  type Durability,
-  type RegionStatus,
-  type WriteAccepted,
-} from '../../../shared/protocol/internal.ts';
+import type { Durability, RegionStatus, WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../shared/protocol/position.ts';
 import { fromWire, toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
-import { readAwaited, readDigests } from '../../../shared/region-client/read-answers.ts';
+import { readAwaited, readDigestCount } from '../../../shared/region-client/read-answers.ts';
 import { type ReportedStatus, readPosition, readStatus } from '../../../shared/region-client/reported-status.ts';
 import type { Control } from '../../../shared/stream/stream.ts';
 import { ManualClock } from '../kernel/manual-clock.ts';
@@ -162,13 +157,14 @@ export class CoreRouter {
           return region.status();
         }),
       retireDisk: () => Promise.reject(new Fault('no_answer', 'this harness has no account of disks')),
-      digests: async () =>
-        readDigests(
+      countDigest: async ({ id, covering }) =>
+        readDigestCount(
           name,
-          await ask(undefined, ({ region, keptDigest }) => ({
+          await ask(undefined, ({ region, apply, digestCounts }) => ({
             region,
             schemaHash: testSchema.hash,
-            ...keptDigest.watch(DIGESTS_LIMIT),
+            applied: formatPosition(apply.applied),
+            ...digestCounts.request({ id, covering }),
           })),
         ),
       quarantine: (range) => ask(undefined, ({ wal, apply }) => setAside(wal, range, apply.applied)),

@@ -18,7 +18,7 @@ import type { Repair } from '../../../services/region/repair/repair.ts';
 import type { Schema } from '../../../services/region/schema/schema.ts';
 import type { Ship } from '../../../services/region/ship/ship.ts';
 import type { CatalogWriter } from '../../../services/region/state/catalog/catalog.ts';
-import type { KeptDigest } from '../../../services/region/state/digest/kept-digest.ts';
+import type { DigestCounts } from '../../../services/region/state/digest/digest-counts.ts';
 import { digestOf } from '../../../services/region/state/digest/value-hash.ts';
 import type { Ledger } from '../../../services/region/state/ledger/ledger.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
@@ -82,7 +82,7 @@ export class CoreRegion {
   readonly intake: Intake;
   readonly readiness: Readiness;
   readonly drill: PartitionSwitch;
-  readonly keptDigest: KeptDigest;
+  readonly digestCounts: DigestCounts;
   readonly disks: Disks | undefined;
   private readonly keySweep: Sweep | undefined;
   private readonly stages: Stages;
@@ -123,7 +123,7 @@ export class CoreRegion {
       catalog: this.catalog,
       ledger: this.ledger,
       apply: this.apply,
-      keptDigest: this.keptDigest,
+      digestCounts: this.digestCounts,
       recovered: this.recovered,
     } = state);
     const { apply } = this;

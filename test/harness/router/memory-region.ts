@@ -21,11 +21,11 @@ import { unpackSignals } from '../../../shared/protocol/packed-signals.ts';
 import { covers, formatPosition, merge, type Position } from '../../../shared/protocol/position.ts';
 import { Quarantine, type QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import type { WireWrite } from '../../../shared/protocol/writes.ts';
-import { readDigests } from '../../../shared/region-client/read-answers.ts';
+import { readDigestCount } from '../../../shared/region-client/read-answers.ts';
 import type {
   AwaitedPosition,
   AwaitOutcome,
-  Digests,
+  DigestCount,
   ReadAnswer,
   ReadRequest,
 } from '../../../shared/region-client/region-client.ts';
@@ -76,8 +76,8 @@ export class MemoryRegion implements RegionLink {
   healAtMs: number | undefined;
   schemaHash = '0';
   signals: readonly string[] = ['view'];
-  /** Positions `digests` was asked at, the newest first. */
-  kept: { readonly position: string; readonly digest: string }[] = [];
+  /** By its id: what a count covers, and the position at which it began. */
+  private readonly counts = new Map<string, { readonly covering: Position; position?: string }>();
   counting = false;
   /** The digest of a position: the same in every region that is as it should be. */
   digestOf: (position: string) => string = (position) => `digest of ${position}`;
@@ -229,18 +229,28 @@ export class MemoryRegion implements RegionLink {
     return this.peers.length > 0;
   }
 
-  async digests(): Promise<Digests> {
+  async countDigest({ id, covering }: { id: string; covering: Position }): Promise<DigestCount> {
     this.reach();
     this.catchUp();
-    const position = formatPosition(this.position);
-    if (this.kept[0]?.position !== position) this.kept.unshift({ position, digest: this.digestOf(position) });
-    return readDigests(this.region, {
-      region: this.region,
-      schemaHash: this.schemaHash,
-      quarantined: this.quarantined.text,
-      counting: this.counting,
-      kept: this.counting ? [] : this.kept,
+    const applied = formatPosition(this.position);
+    const known = this.counts.get(id);
+    if (known === undefined || formatPosition(known.covering) !== formatPosition(covering)) {
+      this.counts.set(id, { covering });
+    }
+    this.passed();
+    const { position } = this.counts.get(id)!;
+    return readDigestCount(this.region, {
+      ...{ region: this.region, schemaHash: this.schemaHash, quarantined: this.quarantined.text, applied },
+      ...(position === undefined ? {} : { position }),
+      ...(position === undefined || this.counting ? {} : { digest: this.digestOf(position) }),
     });
+  }
+
+  /** Begins the counts that the present position covers. */
+  passed(): void {
+    for (const count of this.counts.values()) {
+      if (covers(this.position, count.covering)) count.position ??= formatPosition(this.position);
+    }
   }
 
   async quarantine(range: QuarantinedRange): Promise<void> {

@@ -76,8 +76,9 @@ describe('the HTTP link to a region', () => {
     await link.await({ position: new Map(), limitMs: 5 });
     answer = json({ drained: true, durable: '' });
     assert.equal(await link.drain({ limitMs: 5 }), true);
-    answer = json({ region: 'us-east', schemaHash: '0', counting: false, kept: [{ position: '', digest: '0' }] });
-    assert.equal((await link.digests()).kept.length, 1);
+    answer = json({ region: 'us-east', schemaHash: '0', applied: 'us-east@aaaaaaaaaa:3', position: '', digest: '0' });
+    const counted = await link.countDigest({ id: 'i', covering: new Map([['us-east@aaaaaaaaaa', 2]]) });
+    assert.deepEqual(counted.applied, new Map([['us-east@aaaaaaaaaa', 3]]));
     assert.deepEqual(
       seen.map(({ method, url, body }) => [method, url, body]),
       [
@@ -88,7 +89,7 @@ describe('the HTTP link to a region', () => {
         ['POST', '/internal/handover', '{"id":"h"}'],
         ['POST', '/internal/await', '{"position":"","limitMs":5}'],
         ['POST', '/internal/drain', '{"limitMs":5}'],
-        ['GET', '/internal/kept-digests', ''],
+        ['POST', '/internal/digest-counts', '{"id":"i","covering":"us-east@aaaaaaaaaa:2"}'],
       ],
     );
     assert.equal(seen[0]?.headers['x-request-id'], 'req-1');

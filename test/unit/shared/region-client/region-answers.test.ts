@@ -145,6 +145,31 @@ describe('answers of a region', () => {
     });
   }
 
+  const counted = { region: 'eu-west', schemaHash: '0', applied: '', position: '', digest: '0' };
+  for (const [what, change] of [
+    ['of another region', { region: 'us-east' }],
+    ['at a position that is not one', { position: 'x' }],
+    ['without the position', { position: undefined }],
+    ['that has not said how far the region is', { applied: undefined }],
+    ['that is no text', { digest: 5 }],
+  ] as const) {
+    it(`no digest: one ${what}`, async () => {
+      const entry = { name: 'eu-west', url: url() };
+      const peer = createHttpRegionLink({ entry, clock, router: 'r1' });
+      const request = { id: 'i', covering: new Map() };
+      try {
+        answer = JSON.stringify(counted);
+        assert.equal((await peer.countDigest(request)).digest, '0');
+        answer = JSON.stringify({ ...counted, ...change });
+        await assert.rejects(peer.countDigest(request), {
+          code: 'region' in change ? 'wrong_region' : 'malformed_answer',
+        });
+      } finally {
+        await peer.close();
+      }
+    });
+  }
+
   it('a token that is no position is never read as the position before everything', () => {
     assert.throws(() => positionOf('garbage'), { code: 'no_position' });
     assert.equal(positionOf('').size, 0);

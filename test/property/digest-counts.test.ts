@@ -1,10 +1,10 @@
-/** The kept digest is, at every position, what a recount there says - also while it is still being counted in slices. */
+/** A count is of the state at the position at which it began, whatever is applied while it is counted in slices. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createApplier } from '../../services/region/apply/applier.ts';
 import { NOTHING_YET } from '../../services/region/apply/apply.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
-import { createKeptDigest } from '../../services/region/state/digest/kept-digest.ts';
+import { createDigestCounts } from '../../services/region/state/digest/digest-counts.ts';
 import { digestOf } from '../../services/region/state/digest/value-hash.ts';
 import { type Copy, copyOf } from '../../services/region/state/keys/keys.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
@@ -16,6 +16,8 @@ import { chainOf, startMs } from '../harness/region/batches.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 
 const schema = schemaOf(['view', 'positive', 3_600], ['like', 'positive', 86_400]);
+
+const origin = 'us-east@aaaaaaaaaa';
 
 type Magnitude = readonly [kind: Event['kind'], entity: number, minutes: number];
 const magnitude: fc.Arbitrary<Magnitude> = fc.tuple(
@@ -59,53 +61,63 @@ function rig(clock: ManualClock, { copies = () => [], ...slices }: RigOptions = 
     applied: new Map(),
     newest: NOTHING_YET,
   });
-  const keptDigest = createKeptDigest({ ...slices, clock, catalog, ledger, position: () => apply.applied });
-  apply.onApplying((batch) => keptDigest.applying(batch));
-  apply.onApplied((batch) => {
-    keptDigest.applied(batch);
+  const counts = createDigestCounts({ ...slices, clock, catalog, ledger, position: () => apply.applied });
+  apply.onApplying((batch) => counts.applying(batch));
+  apply.onApplied(() => {
+    counts.applied();
     recount();
   });
-  return { ledger, apply, keptDigest, recounts };
+  recount();
+  return { ledger, apply, counts, recounts };
 }
 
-describe('kept digest', () => {
-  it('equals the recount at every position, whenever the watch begins and however counting is sliced', async () => {
+describe('counts of the state under writes', () => {
+  it('equal the digest of the state where they began, whenever that is and however they are sliced', async () => {
+    let sliced = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.array(magnitude, { minLength: 1, maxLength: 60 }), { minLength: 2, maxLength: 8 }),
-        fc.nat({ max: 7 }),
+        fc.array(fc.nat({ max: 300 }), { minLength: 1, maxLength: 4 }),
         fc.integer({ min: 1, max: 60 }),
-        async (groups, watchFrom, sliceEntries) => {
+        async (groups, wanted, sliceEntries) => {
           const clock = new ManualClock();
-          const { ledger, apply, keptDigest, recounts } = rig(clock, { sliceEntries });
+          const { ledger, apply, counts, recounts } = rig(clock, { sliceEntries });
           let n = 0;
           const batches = chainOf(
-            { origin: 'us-east@aaaaaaaaaa' },
+            { origin },
             groups.map((group) => group.map((each) => eventOf(each, ++n))),
           );
-          const begin = watchFrom % batches.length;
-          for (const [index, batch] of batches.entries()) {
-            apply.apply([batch]);
-            if (index === begin) keptDigest.watch(10_000);
+          const requests = wanted.map((sequence, index) => ({
+            id: `${index}`,
+            covering: new Map([[origin, sequence % (n + 1)]]),
+          }));
+          const ask = () => requests.map((request) => counts.request(request));
+          ask();
+          for (const batch of batches) {
             // Another form of what is stored is no other state.
             ledger.pack(50, startMs);
+            apply.apply([batch]);
+            if (ask().some((counted) => counted !== undefined && counted.digest === undefined)) sliced++;
             // A slice or two between two batches.
             await clock.advance(2);
           }
           await clock.advance(2_000);
-          const { counting, kept } = keptDigest.watch(10_000);
-          assert.equal(counting, false);
-          assert.equal(kept[0]?.position, formatPosition(apply.applied));
-          for (const { position, digest } of kept) assert.equal(digest, recounts.get(position), position);
-          keptDigest.stop();
+          for (const [index, counted] of ask().entries()) {
+            const { id, covering } = requests[index]!;
+            const from = [0, ...batches.map(({ last }) => last)].find((last) => last >= covering.get(origin)!)!;
+            assert.equal(counted?.position, from === 0 ? '' : `${origin}:${from}`, id);
+            assert.equal(counted?.digest, recounts.get(counted!.position), id);
+          }
+          counts.stop();
           assert.equal(clock.pending, 0);
         },
       ),
       { numRuns: 150 },
     );
+    assert.ok(sliced > 100, `batches were applied beside ${sliced} counts`);
   });
 
-  it('follows the retraction by a keyed duplicate, at every position, in either order of two origins', async () => {
+  it('have what a keyed duplicate retracts as it was before, in either order of two origins', async () => {
     const clock = new ManualClock();
     const keyed = (from: number): Event[][] =>
       [0, 1, 2, 3].map((group) =>
@@ -132,38 +144,23 @@ describe('kept digest', () => {
       [...b, ...a],
       [b[0]!, a[0]!, a[1]!, b[1]!, b[2]!, a[2]!, a[3]!, b[3]!],
     ]) {
-      const { apply, keptDigest, recounts } = rig(clock, { copies });
-      keptDigest.watch(1);
-      await clock.advance(1_000);
-      apply.apply(order);
-      const { kept } = keptDigest.watch(100);
-      assert.equal(kept.length, 1 + order.length);
-      for (const { position, digest } of kept) {
-        if (position !== '') assert.equal(digest, recounts.get(position), position);
+      const { apply, counts, recounts } = rig(clock, { copies, sliceEntries: 1 });
+      const begun: (() => ReturnType<typeof counts.request>)[] = [];
+      for (const [index, batch] of order.entries()) {
+        apply.apply([batch]);
+        const request = { id: `${index}`, covering: new Map(apply.applied) };
+        counts.request(request);
+        begun.push(() => counts.request(request));
       }
-      ends.push(kept[0]?.digest);
-      keptDigest.stop();
+      await clock.advance(1_000);
+      for (const request of begun) {
+        const { position, digest } = request()!;
+        assert.equal(digest, recounts.get(position), position);
+      }
+      ends.push(begun.at(-1)!()?.digest);
+      counts.stop();
     }
+    assert.notEqual(ends[0], undefined);
     assert.equal(new Set(ends).size, 1);
-  });
-
-  it('of two regions that interleave origins differently agrees wherever they passed one position', () => {
-    const clock = new ManualClock();
-    const [one, other] = [rig(clock), rig(clock)];
-    one.keptDigest.watch(1);
-    other.keptDigest.watch(1);
-    const events = (from: number): Event[][] =>
-      [0, 1, 2].map((group) => [0, 1].map((index) => eventOf(['signal', 1, group], from + group * 2 + index)));
-    const a = chainOf({ origin: 'us-east@aaaaaaaaaa' }, events(1));
-    const b = chainOf({ origin: 'eu-west@bbbbbbbbbb' }, events(101));
-    one.apply.apply([...a, ...b]);
-    other.apply.apply([a[0]!, b[0]!, a[1]!, a[2]!, b[1]!, b[2]!]);
-    const noted = new Map(one.keptDigest.watch(100).kept.map(({ position, digest }) => [position, digest]));
-    const common = other.keptDigest.watch(100).kept.filter(({ position }) => noted.has(position));
-    assert.deepEqual(
-      common.map(({ position }) => position),
-      [6, 4, 2].map((last) => `eu-west@bbbbbbbbbb:${last},us-east@aaaaaaaaaa:6`).concat('us-east@aaaaaaaaaa:2', ''),
-    );
-    for (const { position, digest } of common) assert.equal(noted.get(position), digest, position);
   });
 });
