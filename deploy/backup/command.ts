@@ -43,6 +43,8 @@ export function removedWhenInterrupted(...paths: readonly string[]): { release()
 
 /** Exit codes: 0 done; 2 for a mistake of the operator; 1 for a failure or damage; 128 + n after the signal n. */
 export async function leaveWith(program: string, run: () => Promise<void>): Promise<never> {
+  // What it writes is its owner's alone: a backup holds the whole database.
+  process.umask(0o077);
   onInterrupt(() => {
     for (const path of leftovers) rmSync(path, { recursive: true, force: true });
     process.stderr.write(`${program}: interrupted\n`);

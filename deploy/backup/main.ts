@@ -1,7 +1,9 @@
 /** `npm run backup`: a backup of one region, or the check of one. */
 import { existsSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { packageRoot } from '../../shared/config/settings-table.ts';
+import type { InternalKeys } from '../../shared/credentials/internal-keys.ts';
+import { INTERNAL_SECRET_FILE, readInternalKeys } from '../../shared/credentials/internal-secret.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
@@ -22,15 +24,29 @@ A backup is one file and its manifest, a .json beside it. A running region still
   --topology  default TIDAL_TOPOLOGY, else the one npm start has written to .tidal/topology.yaml, else the default one
   verify      checks a backup: its digest, every batch's checksum and chain, the counts in the .json
 
+A running region wants the cluster's internal secret: TIDAL_INTERNAL_SECRET_FILE or TIDAL_INTERNAL_SECRET, else the one that npm
+start keeps beside the topology it has written.
+
 Exit code 0: done. 1: it failed, or the backup is damaged. 2: invalid arguments.
 `;
 
 const text = { type: 'string' } as const;
 
-function urlOf(region: string, given: Given): string {
+function topologyFile(given: Given): string {
   const local = resolve('.tidal/topology.yaml');
   const named = given.topology ?? process.env.TIDAL_TOPOLOGY ?? (existsSync(local) ? local : undefined);
-  const file = typeof named === 'string' ? resolve(named) : resolve(packageRoot, 'deploy/config/default-cluster.yaml');
+  return typeof named === 'string' ? resolve(named) : resolve(packageRoot, 'deploy/config/default-cluster.yaml');
+}
+
+function internalKeys(given: Given): InternalKeys | undefined {
+  const { TIDAL_INTERNAL_SECRET: internalSecret = '', TIDAL_INTERNAL_SECRET_FILE: named = '' } = process.env;
+  const local = join(dirname(topologyFile(given)), INTERNAL_SECRET_FILE);
+  const isLocal = internalSecret === '' && named === '' && existsSync(local);
+  return readInternalKeys({ internalSecret, internalSecretFile: isLocal ? local : named, insecure: false });
+}
+
+function urlOf(region: string, given: Given): string {
+  const file = topologyFile(given);
   const { regions } = loadTopology(file);
   const entry = regions.find(({ name }) => name === region);
   if (entry === undefined) {
@@ -58,7 +74,10 @@ async function backup(args: readonly string[]): Promise<void> {
   }
   const source =
     dataDir === undefined
-      ? { url: url === undefined ? urlOf(region, given) : required(given, 'from-url').replace(/\/+$/, '') }
+      ? {
+          url: url === undefined ? urlOf(region, given) : required(given, 'from-url').replace(/\/+$/, ''),
+          internalKeys: internalKeys(given),
+        }
       : { dataDir: resolve(required(given, 'data-dir')) };
   const { bytes, position, counts } = await takeBackup({
     ...{ clock, region, to, source, say },

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { createHttpPeerLink } from '../../services/region/peers/http-peer-link.ts';
 import { digestOf, flush, openAlone } from '../../services/region/store/lmdb-store-home.ts';
 import { makeDirectory } from '../../shared/config/make-directory.ts';
+import type { InternalKeys } from '../../shared/credentials/internal-keys.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, Refusal } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
@@ -23,7 +24,9 @@ export interface TakeOptions {
   readonly region: string;
   /** The file to create; it must not exist. */
   readonly to: string;
-  readonly source: { readonly url: string } | { readonly dataDir: string };
+  readonly source:
+    | { readonly url: string; readonly internalKeys: InternalKeys | undefined }
+    | { readonly dataDir: string };
   readonly say: (line: string) => void;
   /** Registers partial files for removal. */
   readonly unfinished: (...paths: readonly string[]) => void;
@@ -42,7 +45,7 @@ export async function takeBackup(options: TakeOptions): Promise<Manifest> {
   try {
     const { sha256, unshipped } =
       'url' in source
-        ? await fetchCopy({ ...options, url: source.url, part })
+        ? await fetchCopy({ ...options, ...source, part })
         : { sha256: await copyDirectory({ ...options, dataDir: source.dataDir, part }), unshipped: undefined };
     await flush(part);
     say('checking every batch');
@@ -71,6 +74,7 @@ export async function takeBackup(options: TakeOptions): Promise<Manifest> {
 
 interface FetchOptions extends TakeOptions {
   readonly url: string;
+  readonly internalKeys: InternalKeys | undefined;
   readonly part: string;
 }
 
@@ -80,8 +84,8 @@ interface Fetched {
   readonly unshipped: number | undefined;
 }
 
-async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promise<Fetched> {
-  const link = createHttpPeerLink({ region, url, clock });
+async function fetchCopy({ clock, region, url, internalKeys, part, say }: FetchOptions): Promise<Fetched> {
+  const link = createHttpPeerLink({ region, url, clock, internalKeys });
   const ask = async <T>(question: () => Promise<T>): Promise<T> => {
     let answeredMs = clock.monotonicMs();
     for (;;) {
@@ -90,6 +94,9 @@ async function fetchCopy({ clock, region, url, part, say }: FetchOptions): Promi
       } catch (error) {
         const isMaking = error instanceof Refusal && error.code === 'not_ready';
         if (isMaking) answeredMs = clock.monotonicMs();
+        if (error instanceof Fault && error.code === 'not_admitted') {
+          throw new ConfigError(`${error.message}: TIDAL_INTERNAL_SECRET_FILE names the file of its cluster's`);
+        }
         if (error instanceof Fault && error.code === 'wrong_region') throw new ConfigError(`${url}: ${error.message}`);
         if (!isMaking && !isAway(error)) throw error;
         if (clock.monotonicMs() - answeredMs >= BACKUP_AWAY_MS) throw error;

@@ -8,8 +8,9 @@
 
 import { writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { makeDirectory } from '../../shared/config/make-directory.ts';
+import { makePrivateDirectory } from '../../shared/config/make-directory.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
+import { childEnvironmentOf, type Environment, natsEnvironmentOf } from './child-environment.ts';
 import type { LauncherConfig } from './launcher-config.ts';
 import { natsConfig } from './nats-config.ts';
 import { addressText, type Plan, urlOf } from './plan.ts';
@@ -22,6 +23,8 @@ export interface Programs {
   readonly natsGuard: string;
   readonly region: string;
   readonly router: string;
+  /** More variables of the environment that regions and router read. */
+  readonly environment?: readonly string[];
 }
 
 export interface LaunchOptions {
@@ -29,6 +32,8 @@ export interface LaunchOptions {
   readonly config: LauncherConfig;
   readonly plan: Plan;
   readonly nats: NatsBinary;
+  /** What makes regions and router processes of one cluster, unless the launcher's own environment does. */
+  readonly secret: Environment;
   readonly clock: Clock;
   /** One line of the process `name`. */
   readonly say: (name: string, text: string) => void;
@@ -49,9 +54,11 @@ export class Cluster {
 
   constructor(options: LaunchOptions) {
     this.options = options;
-    const { programs, config, plan, nats } = options;
+    const { programs, config, plan, nats, secret } = options;
+    const environmentOf = (program: 'region' | 'router'): Environment =>
+      childEnvironmentOf(program, config.environment, { names: programs.environment ?? [], given: secret });
     const shared = ['--nats', plan.nats.url, '--topology', plan.topologyFile];
-    this.nats = this.child('nats', [
+    this.nats = this.child('nats', natsEnvironmentOf(config.environment), [
       programs.natsGuard,
       nats.path,
       plan.nats.configFile,
@@ -59,20 +66,24 @@ export class Cluster {
       plan.nats.url,
     ]);
     this.regions = plan.regions.map(({ name, listen, dataDir }) =>
-      this.child(name, [
+      this.child(name, environmentOf('region'), [
         programs.region,
         ...['--region', name, '--listen', addressText(listen), '--data-dir', dataDir, '--schema', config.schemaFile],
         ...shared,
       ]),
     );
-    this.router = this.child('router', [programs.router, ...['--listen', addressText(plan.router)], ...shared]);
+    this.router = this.child('router', environmentOf('router'), [
+      programs.router,
+      ...['--listen', addressText(plan.router)],
+      ...shared,
+    ]);
   }
 
   /** Resolves true when every process listens and writes are accepted; false if one never can, or after `stop`. */
   async start(): Promise<boolean> {
     const { plan, nats } = this.options;
-    for (const { dataDir } of plan.regions) makeDirectory(dataDir);
-    makeDirectory(dirname(plan.nats.configFile));
+    for (const { dataDir } of plan.regions) makePrivateDirectory(dataDir);
+    makePrivateDirectory(dirname(plan.nats.configFile));
     writeFileSync(plan.topologyFile, plan.topologyText);
     writeFileSync(plan.nats.configFile, natsConfig({ ...plan.nats, syncAlways: nats.syncAlways }));
     if (!(await this.nats.start())) return false;
@@ -119,13 +130,13 @@ export class Cluster {
     ].join('\n');
   }
 
-  private child(name: string, args: readonly string[]): Child {
+  private child(name: string, environment: Environment, args: readonly string[]): Child {
     const { config, clock, say } = this.options;
     return new Child({
       name,
       command: process.execPath,
       args,
-      environment: config.environment,
+      environment,
       clock,
       stopLimitMs,
       onLine: (line) => {

@@ -2,6 +2,8 @@
 import '../../shared/kernel/ending.ts';
 import { join } from 'node:path';
 
+// Whatever is written is its owner's: a database, backups, secrets.
+process.umask(0o077);
 // Modules that take long to load are imported after the signal handlers are installed.
 const { packageRoot } = await import('../../shared/config/settings-table.ts');
 const { launchUntilAsked } = await import('./run.ts');

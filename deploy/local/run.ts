@@ -1,7 +1,7 @@
 /** From the flags to an exit code: check, provision, run the cluster until a signal, stop it in order. */
 
 import { loadSchema } from '../../services/region/schema/parse-schema.ts';
-import { makeDirectory } from '../../shared/config/make-directory.ts';
+import { makePrivateDirectory } from '../../shared/config/make-directory.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { onEndAsked } from '../../shared/kernel/ending.ts';
@@ -17,6 +17,7 @@ import { endLeftover } from './own-process.ts';
 import { planCluster } from './plan.ts';
 import { waitForPorts } from './ports.ts';
 import { provisionNats } from './provision-nats.ts';
+import { keepInternalSecret } from './secrets.ts';
 
 /** Maximum time until children of a killed launcher have released their ports. */
 const leaveLimitMs = 17_000;
@@ -65,7 +66,7 @@ async function run(config: LauncherConfig, { programs, marker }: LauncherOptions
     });
   });
 
-  makeDirectory(config.dataDir);
+  makePrivateDirectory(config.dataDir);
   const lock = lockDataDir({ dataDir: config.dataDir, marker });
   process.on('exit', () => lock.release());
   if (lock.takenOver) {
@@ -86,7 +87,9 @@ async function run(config: LauncherConfig, { programs, marker }: LauncherOptions
     say: (line) => say('nats', line),
   });
 
-  cluster = new Cluster({ programs, config, plan, nats, clock, say });
+  const { TIDAL_INTERNAL_SECRET: text = '', TIDAL_INTERNAL_SECRET_FILE: file = '' } = config.environment;
+  const secret = text === '' && file === '' ? { TIDAL_INTERNAL_SECRET_FILE: keepInternalSecret(config.dataDir) } : {};
+  cluster = new Cluster({ programs, config, plan, nats, secret, clock, say });
   const up = await Promise.race([cluster.start(), asked.then(() => undefined)]);
   if (up === true) console.log(cluster.greeting);
   if (up !== false) await asked;

@@ -12,6 +12,7 @@ import {
   type Setting,
   type Values,
 } from '../../shared/config/settings-table.ts';
+import { secretSettings } from '../../shared/credentials/internal-secret.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import type { HttpLimits } from '../../shared/http/http-server.ts';
 import { assert } from '../../shared/kernel/kernel.ts';
@@ -232,11 +233,10 @@ const table = {
   },
   cursorSecret: {
     env: 'TIDAL_CURSOR_SECRET',
-    flag: 'cursor-secret',
     kind: 'text',
     fallback: '',
-    fallbackText: 'a known one',
-    why: 'signs the cursors of pages; the same in every region. The default detects damaged and edited cursors, not forged ones',
+    fallbackText: 'derived from the internal secret',
+    why: 'signs the cursors of pages; the same in every region. Without it and without an internal secret a known one detects damaged and edited cursors, not forged ones',
   },
   handOverMs: {
     env: 'TIDAL_HAND_OVER_MS',
@@ -248,7 +248,11 @@ const table = {
     fallback: 6_000,
     why: 'how long a stopping leader waits until another region leads; 0: it stops at once. Together with the rest of a stop below the 10 s of docker stop',
   },
+  ...secretSettings,
 } as const satisfies Record<string, Setting>;
+
+/** Names of the environment variables that a region reads. */
+export const regionEnvironment: readonly string[] = Object.values(table).map(({ env }) => env);
 
 assert(table.intakeQueueLimit.fallback >= BULK_LIMIT, 'the intake queue of a region has capacity for every bulk');
 

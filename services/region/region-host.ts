@@ -15,6 +15,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Fault, messageOf, Refusal } from '../../shared/errors/errors.ts';
 import { createBlockedApp } from './http/blocked-app.ts';
+import { createInternalGate } from './http/internal-gate.ts';
 import { createSwitchingApp } from './http/switching-app.ts';
 import { lastingMetrics } from './lasting-metrics.ts';
 import { Queue } from './queue/queue.ts';
@@ -62,6 +63,7 @@ export async function createRegionHost(options: RegionHostOptions): Promise<Regi
 class Host implements RegionHost {
   private readonly options: RegionHostOptions;
   private readonly metrics: ReturnType<typeof lastingMetrics>;
+  private readonly gate: ReturnType<typeof createInternalGate>;
   private readonly blocked: (is: boolean) => void;
   private readonly installed: (generation: 'installed' | 'dropped') => void;
   private handler: Handler | undefined;
@@ -81,6 +83,7 @@ class Host implements RegionHost {
   constructor(options: RegionHostOptions) {
     this.options = options;
     this.metrics = lastingMetrics(options.metrics);
+    this.gate = createInternalGate({ ...options, metrics: this.metrics });
     const changes = this.metrics.counter({
       name: 'tidal_snapshots_installed_total',
       help: 'Snapshots that took the place of this region’s store, or were dropped because they could not.',
@@ -130,7 +133,7 @@ class Host implements RegionHost {
     const contained = checkpointed(wal);
     this.closeBlocked = () => wal.close();
     this.handler = createBlockedApp({
-      ...{ log, metrics: this.metrics, clock, random, limits, region, detail },
+      ...{ log, metrics: this.metrics, clock, random, limits, region, detail, admit: this.gate },
       status: () => describeBlocked({ region, clock, wal, schema, contained, origin: range.origin, detail }),
       setAside: (aside) => {
         const run = this.changes.add(async () => {
@@ -166,6 +169,7 @@ class Host implements RegionHost {
       random,
       limits: httpLimits,
       region,
+      admit: this.gate,
     }).callback();
     const former = this.region;
     this.region = undefined;

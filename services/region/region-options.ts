@@ -1,4 +1,5 @@
 /** What a region is assembled from. */
+import type { InternalKeys } from '../../shared/credentials/internal-keys.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import type { Turns } from '../../shared/kernel/turns.ts';
 import type { Log } from '../../shared/observe/log.ts';
@@ -17,6 +18,7 @@ import type { Store, StoreHome } from './store/store.ts';
 type ProcessSettings =
   | ('listen' | 'topologyFile' | 'dataDir' | 'natsUrl' | 'logLevel' | 'streamMaxBytes' | 'handOverMs')
   | ('maxEntities' | 'maxPairs' | 'maxMemoryBytes' | 'cursorSecret')
+  | ('internalSecret' | 'internalSecretFile' | 'insecure')
   | ('maxInFlight' | 'maxArrivingBodies' | 'maxAnswersBytes' | 'keepAliveMs' | 'maxConnections');
 
 export interface RegionOptions extends Omit<RegionConfig, ProcessSettings> {
@@ -40,7 +42,9 @@ export interface RegionOptions extends Omit<RegionConfig, ProcessSettings> {
   readonly regions?: readonly string[];
   /** Absent: the state has no limits. */
   readonly stateLimits?: StateLimits;
-  /** The same in every region; absent or empty: the public default. See `pages/signed-cursors.ts`. */
+  /** Of the cluster; absent: requests and messages carry no credential, and none is demanded. */
+  readonly internalKeys?: InternalKeys | undefined;
+  /** The same in every region; absent or empty: derived from the internal secret. See `pages/signed-cursors.ts`. */
   readonly cursorSecret?: string;
   /**
    * A peer's snapshot was fetched and can replace the store: the receiver stops this region, merges its store into the copy, and

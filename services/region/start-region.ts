@@ -1,5 +1,7 @@
 /** Joins configuration, the real clock, LMDB, NATS and the peers into one running region. */
 import { join } from 'node:path';
+import { makePrivateDirectory } from '../../shared/config/make-directory.ts';
+import { openInternalSecret } from '../../shared/credentials/internal-secret.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
 import { listen } from '../../shared/http/http-server.ts';
@@ -43,7 +45,10 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     throw new ConfigError(`${config.topologyFile}: there is no region ${config.region}; known: ${names.join(', ')}`);
   }
   const metrics = createMetrics({ process: 'region', name: config.region, version: OWN_VERSION });
+  const secret = openInternalSecret({ program: 'region', values: config, clock, log, metrics });
+  const internalKeys = secret.keys;
   const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
+  makePrivateDirectory(config.dataDir);
   const nats = connectJetStream({
     url: config.natsUrl,
     name: config.region,
@@ -53,9 +58,10 @@ export async function startRegion(options: StartOptions): Promise<Service> {
   });
   const links = topology.regions
     .filter(({ name }) => name !== config.region)
-    .map(({ name, url }) => createHttpPeerLink({ region: name, url, clock }));
+    .map(({ name, url }) => createHttpPeerLink({ region: name, url, clock, internalKeys }));
   const region = await createRegionHost({
     ...config,
+    internalKeys,
     clock,
     random,
     log,
@@ -102,6 +108,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
       await region.stop();
       await nats.close();
       await Promise.all(links.map((link) => link.close()));
+      await secret.stop();
       turns.stop();
     },
   };

@@ -12,6 +12,7 @@ import {
   type Setting,
   type Values,
 } from '../../shared/config/settings-table.ts';
+import { secretSettings } from '../../shared/credentials/internal-secret.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import type { HttpLimits } from '../../shared/http/http-server.ts';
 import { logLevels } from '../../shared/observe/log.ts';
@@ -159,7 +160,11 @@ const table = {
     fallback: 3_000,
     why: 'how long a stopping router still serves while /health/ready answers 503, so that load balancers remove it first',
   },
+  ...secretSettings,
 } as const satisfies Record<string, Setting>;
+
+/** Names of the environment variables that a router reads. */
+export const routerEnvironment: readonly string[] = Object.values(table).map(({ env }) => env);
 
 /** The table's values; paths are absolute. */
 export type RouterConfig = Omit<Values<typeof table>, 'listen' | 'natsMonitorUrl'> & {

@@ -3,6 +3,7 @@
  * and the regions are reachable.
  */
 
+import { openInternalSecret } from '../../shared/credentials/internal-secret.ts';
 import { listen } from '../../shared/http/http-server.ts';
 import { type Clock, randomName, sleep } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
@@ -39,6 +40,8 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
   const topology = loadTopology(config.topologyFile);
   const name = randomName(random, 8);
   const metrics = createMetrics({ process: 'router', name: 'router', version: OWN_VERSION });
+  const secret = openInternalSecret({ program: 'router', values: config, clock, log, metrics });
+  const internalKeys = secret.keys;
   const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
   const nats = connectJetStream({
     url: config.natsUrl,
@@ -59,11 +62,14 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     failover: topology.failover === undefined ? undefined : { ...topology.failover, keys: nats.keys },
     broker: config.natsMonitorUrl === undefined ? undefined : brokerMetrics(config.natsMonitorUrl),
     topology,
-    links: new Map(topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock, router: name })])),
+    links: new Map(
+      topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock, router: name, internalKeys })]),
+    ),
   });
   const close = async (): Promise<void> => {
     await router.close();
     await nats.close();
+    await secret.stop();
     turns.stop();
   };
   try {

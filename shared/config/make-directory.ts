@@ -2,7 +2,7 @@
  * Creates a directory and its missing parents. Every program creates its directories here: Node's own recursive `mkdirSync` never
  * returns if the system answers ENOENT although the parent exists (below /proc, for one).
  */
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../errors/config-error.ts';
 
@@ -24,6 +24,14 @@ export function makeDirectory(path: string, mkdir: (path: string) => void = mkdi
   const absolute = resolve(path);
   attempt(path, 'made', () => make(absolute, mkdir));
   attempt(path, 'written to', () => accessSync(absolute, constants.W_OK | constants.X_OK));
+}
+
+/** Only its owner's from then on, also one that existed: it holds a database, or secrets. Throws `ConfigError`. */
+export function makePrivateDirectory(path: string): void {
+  makeDirectory(path);
+  const { mode, uid } = statSync(path);
+  if ((mode & 0o077) !== 0 && uid === process.geteuid?.())
+    attempt(path, 'closed to others', () => chmodSync(path, 0o700));
 }
 
 /** The system's error as text; undefined if it is not one of the system, or an unusual one. */

@@ -11,11 +11,12 @@ import type { HttpLimits } from '../http/http-server.ts';
 
 export interface Setting {
   readonly env: string;
-  /** Without the dashes. */
-  readonly flag: string;
-  readonly kind: 'text' | 'integer' | 'choice';
+  /** Without the dashes. Absent for secrets: other users of the machine can read a command line. */
+  readonly flag?: string;
+  /** A `switch` is a flag without a value; its variable is 1 or 0. */
+  readonly kind: 'text' | 'integer' | 'choice' | 'switch';
   /** Undefined: required. */
-  readonly fallback?: string | number;
+  readonly fallback?: string | number | boolean;
   /** The default as `--help` shows it, if it is not the value itself. */
   readonly fallbackText?: string;
   readonly choices?: readonly string[];
@@ -39,9 +40,11 @@ export type Parsed<T> = { readonly help: string } | { readonly config: T };
 export type Values<T extends Record<string, Setting>> = {
   readonly [K in keyof T]: T[K]['kind'] extends 'integer'
     ? number
-    : T[K] extends { readonly choices: readonly (infer Choice)[] }
-      ? Choice
-      : string;
+    : T[K]['kind'] extends 'switch'
+      ? boolean
+      : T[K] extends { readonly choices: readonly (infer Choice)[] }
+        ? Choice
+        : string;
 };
 
 /** Either the requested help text, or one value a setting. Throws `ConfigError`. */
@@ -55,8 +58,9 @@ export function readSettings<const T extends Record<string, Setting>>(
   if (flags === 'help') return { help: helpText(program, settings) };
   const given: Record<string, string> = {};
   for (const [, setting] of settings) {
-    const text = flags.get(setting.flag) ?? source.env[setting.env];
-    if (text !== undefined && text !== '') given[setting.env] = text;
+    const text = (setting.flag === undefined ? undefined : flags.get(setting.flag)) ?? source.env[setting.env];
+    if (text !== undefined && text !== '')
+      given[setting.env] = setting.kind === 'switch' ? switched(program, setting, text) : text;
   }
   const definition: Record<string, convict.SchemaObj> = {};
   for (const [name, setting] of settings) {
@@ -74,11 +78,13 @@ export function readSettings<const T extends Record<string, Setting>>(
       format:
         setting.kind === 'integer'
           ? 'nat'
-          : setting.kind === 'choice'
-            ? [...(setting.choices ?? [])]
-            : (value: unknown) => {
-                if (typeof value !== 'string') throw new Error('must be a text');
-              },
+          : setting.kind === 'switch'
+            ? Boolean
+            : setting.kind === 'choice'
+              ? [...(setting.choices ?? [])]
+              : (value: unknown) => {
+                  if (typeof value !== 'string') throw new Error('must be a text');
+                },
     };
   }
   const config = convict<Record<string, unknown>>(definition, { env: given, args: [] });
@@ -158,7 +164,8 @@ function readFlags(
   args: readonly string[],
 ): Map<string, string> | 'help' {
   if (args.includes('--help') || args.includes('-h')) return 'help';
-  const known = settings.map(([, setting]) => setting.flag);
+  const known = settings.flatMap(([, setting]) => setting.flag ?? []);
+  const switches = settings.flatMap(([, { kind, flag }]) => (kind === 'switch' ? flag : []));
   const flags = new Map<string, string>();
   for (let index = 0; index < args.length; index += 1) {
     const match = /^--([a-z][a-z0-9-]*)(?:=(.*))?$/s.exec(args[index] ?? '');
@@ -168,7 +175,7 @@ function readFlags(
         `${program}: unknown argument "${args[index]}"; known: ${known.map((name) => `--${name}`).join(' ')}`,
       );
     }
-    let value = match?.[2];
+    let value = match?.[2] ?? (switches.includes(flag) ? '1' : undefined);
     if (value === undefined) {
       index += 1;
       value = args[index];
@@ -179,8 +186,15 @@ function readFlags(
   return flags;
 }
 
-function named(setting: Setting): string {
-  return `--${setting.flag} (${setting.env})`;
+/** As convict reads it. */
+function switched(program: string, setting: Setting, text: string): string {
+  if (/^(1|true)$/.test(text)) return 'true';
+  if (/^(0|false)$/.test(text)) return 'false';
+  throw new ConfigError(`${program}: ${named(setting)} must be 1 or 0, not "${text}"`);
+}
+
+function named({ flag, env }: Setting): string {
+  return flag === undefined ? env : `--${flag} (${env})`;
 }
 
 function range({ min, max }: Setting): string {
@@ -191,7 +205,7 @@ function range({ min, max }: Setting): string {
 function helpText(program: string, settings: readonly [string, Setting][]): string {
   const rows = settings.map(([name, setting]) => [
     name,
-    `--${setting.flag}`,
+    setting.flag === undefined ? '' : `--${setting.flag}`,
     setting.env,
     setting.fallbackText ?? (setting.fallback === undefined ? 'required' : String(setting.fallback)),
     [

@@ -18,6 +18,7 @@ export const problems = {
   wrong_dimensions: [400, 'The embedding has the wrong number of values'],
   context_not_replicated: [400, 'Signals with a user or creator context are not replicated'],
   invalid_query: [400, 'The search query is not valid'],
+  unauthenticated: [401, 'The request carries no valid credential'],
   unknown_region: [404, 'The region is not in the topology'],
   unknown_profile: [404, 'The ranking profile does not exist'],
   unknown_item: [404, 'The item does not exist'],
@@ -139,6 +140,7 @@ export class Refusal extends Error {
 export type FaultCode =
   // Another process, over HTTP: the codes say whether it may have acted.
   | 'not_sent'
+  | 'not_admitted'
   | 'no_answer'
   | 'timed_out'
   | 'malformed_answer'

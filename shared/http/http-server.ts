@@ -9,8 +9,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import Koa, { type Context, type Next } from 'koa';
-import { ConfigError } from '../errors/config-error.ts';
-import { clip, messageOf, Refusal } from '../errors/errors.ts';
+import { clip, Refusal } from '../errors/errors.ts';
 import { type Clock, type Random, randomName, sleep } from '../kernel/kernel.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -20,6 +19,7 @@ import { ArrivingBodies, arrivingBodyOf } from './arriving-bodies.ts';
 import { ArrivingHeads } from './arriving-heads.ts';
 import { answerBare } from './bare-answer.ts';
 import { expectsContinue } from './http-body.ts';
+import { listenError } from './listen-error.ts';
 
 /** A request that takes longer is logged as slow. */
 const SLOW_MS = 1_000;
@@ -51,6 +51,8 @@ export interface HttpAppOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: HttpLimits;
+  /** Throws the refusal of a request that may not be made at all, before anything of it is read. Absent: all may be made. */
+  readonly admit?: ((ctx: Context) => void) | undefined;
 }
 
 /** Limits of one process. Beyond them requests are refused with `overloaded`, except `/health*` and `/metrics*`. */
@@ -71,7 +73,7 @@ export function requestIdOf(ctx: Context): string {
 }
 
 /** A Koa application with this base; add `@koa/router` routes to it. */
-export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOptions): Koa {
+export function createHttpApp({ log, metrics, clock, random, limits, admit: mayAsk }: HttpAppOptions): Koa {
   const requests = metrics.counter({
     name: 'tidal_http_requests_total',
     help: 'HTTP requests answered, by route pattern, method and status.',
@@ -117,6 +119,7 @@ export function createHttpApp({ log, metrics, clock, random, limits }: HttpAppOp
     try {
       const refusal = refusedUpFront.get(ctx.req);
       if (refusal !== undefined) throw refusal;
+      mayAsk?.(ctx);
       if (!hasBody(ctx.req)) admit();
       else if (inFlight >= limits.inFlight && !exempt) throw busy();
       else ctx.state.arrivingBody = bodies.of(ctx.req.socket.remoteAddress ?? '', admit);
@@ -190,6 +193,7 @@ function answerProblem(ctx: Context, error: unknown): void {
   if (refusal.status === 429 || refusal.status === 503) {
     ctx.set('retry-after', String(refusal.extras.retryAfterSeconds ?? 1));
   }
+  if (refusal.status === 401) ctx.set('www-authenticate', 'Bearer');
   if (refusal.extras.allow !== undefined) ctx.set('allow', refusal.extras.allow.join(', '));
 }
 
@@ -352,7 +356,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     else answerBare(socket, refusalOf(error, arrivalMs), random);
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(translate(error, host, port)));
+    server.once('error', (error) => reject(listenError(error, host, port)));
     server.listen({ host, port }, resolve);
   });
   heads.start();
@@ -431,19 +435,4 @@ async function drain(server: Server, clock: Clock, limitMs: number, log: Log): P
     server.closeAllConnections();
   }
   await done;
-}
-
-function translate(error: NodeJS.ErrnoException, host: string, port: number): ConfigError {
-  const address = `${host}:${port}`;
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return new ConfigError(`cannot listen on ${address}: the port is taken by another process; choose another one`);
-    case 'EACCES':
-      return new ConfigError(`cannot listen on ${address}: not permitted; ports below 1024 need privileges`);
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return new ConfigError(`cannot listen on ${address}: this machine does not have that address`);
-    default:
-      return new ConfigError(`cannot listen on ${address}: ${messageOf(error)}`);
-  }
 }

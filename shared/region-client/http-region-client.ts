@@ -40,6 +40,8 @@ const versionHeader = { [VERSION_HEADER]: formatVersion(OWN_VERSION) };
 
 const passedOn = ['content-type', 'retry-after', 'x-tidal-position'] as const;
 
+const UNAUTHENTICATED = 401;
+
 type Pool = 'control' | 'reads';
 
 export interface HttpRegionClientOptions {
@@ -108,6 +110,10 @@ export function createHttpRegionClient(options: HttpRegionClientOptions): Region
           throw error;
         }
       }
+      if (answer.statusCode === UNAUTHENTICATED) {
+        answer.body.arrayBuffer().catch(() => {});
+        throw new Fault('not_admitted', `${region} does not accept the internal secret of this process`);
+      }
       const kept: Record<string, string> = {};
       for (const name of passedOn) {
         const value = answer.headers[name];
@@ -115,7 +121,7 @@ export function createHttpRegionClient(options: HttpRegionClientOptions): Region
       }
       return { status: answer.statusCode, headers: kept, body: Buffer.from(await answer.body.arrayBuffer()) };
     } catch (error) {
-      if (error instanceof Refusal) throw error;
+      if (error instanceof Refusal || (error instanceof Fault && error.code === 'not_admitted')) throw error;
       if (unwanted?.aborted === true) throw new Fault('no_answer', 'the client has closed the connection');
       connections.leave(pools);
       throw translate(region, error, limitMs);

@@ -8,6 +8,7 @@
  * Every call throws either the region's own `Refusal`, or a `Fault`, whose code decides what the caller may do:
  *
  * - `not_sent`: nothing left this process (no connection). Nothing was accepted; the request may be sent again.
+ * - `not_admitted`: the region refused the internal token of this process, which is as if nothing was sent.
  * - `no_answer`: it was sent, and there was no answer. It may have been accepted. A write is never sent again after it.
  * - `timed_out`: like `no_answer`, after the time limit: the region may still be working on it. No other region is asked for the
  *   same work.
@@ -108,10 +109,10 @@ export function hasTimedOut(error: unknown): boolean {
 }
 
 export function wasNotSent(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'not_sent';
+  return error instanceof Fault && (error.code === 'not_sent' || error.code === 'not_admitted');
 }
 
 /** Whether the region may be unavailable for a short time only: it did not answer, as opposed to an unusable answer. */
 export function isAway(error: unknown): boolean {
-  return error instanceof Fault && ['not_sent', 'no_answer', 'timed_out'].includes(error.code);
+  return error instanceof Fault && ['not_sent', 'not_admitted', 'no_answer', 'timed_out'].includes(error.code);
 }

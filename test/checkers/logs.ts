@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { decodeHeader, splitMessage } from '../../services/region/batch/batch.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { parsePosition, regionOf } from '../../shared/protocol/position.ts';
+import { internalHeaders } from '../harness/clients/internal.ts';
 import type { Cluster } from '../harness/processes/cluster.ts';
 
 interface Origin {
@@ -60,7 +61,7 @@ export async function* batchesOf(cluster: Cluster, region: string, origin: strin
   let last = 0;
   for (;;) {
     const url = `${cluster.regionUrls.get(region)}/internal/log/${origin}?from=${last + 1}`;
-    const response = await fetch(url, { signal: AbortSignal.timeout(20_000) });
+    const response = await fetch(url, { headers: internalHeaders, signal: AbortSignal.timeout(20_000) });
     assert.equal(response.status, 200, `${region}: the log of ${origin} from ${last + 1}`);
     const batches = splitMessage(new Uint8Array(await response.arrayBuffer()));
     if (batches.length === 0) return;

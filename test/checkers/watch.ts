@@ -6,6 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { covers, merge, type Position, positionOf } from '../../shared/protocol/position.ts';
+import { internalHeaders } from '../harness/clients/internal.ts';
 import { requestJson } from '../harness/clients/request-json.ts';
 import type { Cluster } from '../harness/processes/cluster.ts';
 
@@ -55,7 +56,7 @@ export class Watch {
 
   private async keepLooking<T>(url: string, note: (body: T) => void): Promise<void> {
     while (!this.stopping) {
-      const answer = await requestJson<T>(url).catch(() => undefined);
+      const answer = await requestJson<T>(url, { headers: internalHeaders }).catch(() => undefined);
       if (answer?.status === 200) {
         this.looks += 1;
         note(answer.body);

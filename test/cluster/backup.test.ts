@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { AbsentDisk } from '../../services/router/cluster/cluster.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { internalEnvironment } from '../harness/clients/internal.ts';
 import { keepWriting } from '../harness/clients/keep-writing.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { Cluster, type StatusRegion } from '../harness/processes/cluster.ts';
@@ -20,9 +21,14 @@ interface Ended {
 function run(program: 'main' | 'restore', args: readonly string[]): Promise<Ended> {
   const main = fileURLToPath(new URL(`../../deploy/backup/${program}.js`, import.meta.url));
   return new Promise((resolve) => {
-    execFile(process.execPath, [main, ...args], { timeout: 120_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr });
-    });
+    execFile(
+      process.execPath,
+      [main, ...args],
+      { timeout: 120_000, env: { ...process.env, ...internalEnvironment } },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr });
+      },
+    );
   });
 }
 

@@ -37,9 +37,7 @@ describe('a region returns behind the trimmed log', function () {
 
   /** The lowest sequence from which a region keeps an origin, by asking it for the first one. */
   const keeps = async (region: string, origin: string, from: number): Promise<boolean> => {
-    const url = `${cluster.regionUrls.get(region)}/internal/log/${encodeURIComponent(origin)}?from=${from}`;
-    const answer = await fetch(url);
-    await answer.arrayBuffer();
+    const answer = await cluster.region(region, `/internal/log/${encodeURIComponent(origin)}?from=${from}`);
     return answer.status !== 410;
   };
 

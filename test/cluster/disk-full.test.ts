@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { internalEnvironment } from '../harness/clients/internal.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
 import { smallDiskObstacle } from '../harness/processes/small-disk.ts';
@@ -177,7 +178,11 @@ describe('the disk of a region is full', function () {
     const main = fileURLToPath(new URL('../../deploy/backup/main.js', import.meta.url));
     // ap-south has space for the copy that it serves.
     const args = [main, '--region', 'ap-south', '--to', to, '--from-url', cluster.regionUrls.get('ap-south')!];
-    const ended = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 });
+    const ended = spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+      timeout: 60_000,
+      env: { ...process.env, ...internalEnvironment },
+    });
     assert.equal(ended.status, 1, ended.stderr);
     assert.match(ended.stderr, /^backup: .*the disk is full.*\n$/);
     assert.deepEqual([`${to}.part`, to, `${to}.json`].filter(existsSync), []);

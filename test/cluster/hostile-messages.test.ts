@@ -11,7 +11,7 @@ import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
-import { requestJson } from '../harness/clients/request-json.ts';
+import { internalHeaders } from '../harness/clients/internal.ts';
 import { garbageFor, rawBatch, rawItem, rawSignal } from '../harness/hostile/garbage.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { silentLog } from '../harness/observe/silent-log.ts';
@@ -62,7 +62,7 @@ describe('hostile messages', function () {
   const present = async (): Promise<{ origin: string; first: number; chain: Uint8Array }> => {
     const [origin = '', last = ''] = (await write(1)).split(':');
     const leader = cluster.regionUrls.get((await cluster.status()).leader)!;
-    const response = await fetch(`${leader}/internal/log/${origin}?from=${last}`);
+    const response = await fetch(`${leader}/internal/log/${origin}?from=${last}`, { headers: internalHeaders });
     const bytes = splitMessage(new Uint8Array(await response.arrayBuffer())).at(-1)!;
     return { origin, first: Number(last) + 1, chain: chainHash(bytes) };
   };
@@ -130,11 +130,7 @@ describe('hostile messages', function () {
     for (const name of cluster.regionNames) {
       for (const route of ['writes', 'handover', 'partition', 'await', 'drain', 'quarantine']) {
         for (const body of bodies) {
-          const { status } = await requestJson(`${cluster.regionUrls.get(name)}/internal/${route}`, {
-            method: 'POST',
-            headers: { 'content-type': 'application/json' },
-            body,
-          });
+          const { status } = await cluster.region(name, `/internal/${route}`, body);
           assert.equal(status, 400, `${name} ${route} ${body}`);
         }
       }

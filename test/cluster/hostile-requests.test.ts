@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import type { Problem } from '../../shared/errors/errors.ts';
+import { internalHeaders } from '../harness/clients/internal.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
 
@@ -112,7 +113,7 @@ describe('hostile requests', function () {
     for (const path of ['/internal/writes', '/internal/partition', '/search']) {
       const answer = await fetch(`${cluster.regionUrls.get(LEADER)}${path}`, {
         method: 'POST',
-        headers: { 'content-type': json },
+        headers: { 'content-type': json, ...internalHeaders },
         body: `{"epoch":${'['.repeat(500_000)}`,
       });
       assert.equal(answer.status, 400);

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runsAs } from '../../deploy/local/own-process.ts';
@@ -126,7 +126,7 @@ describe('launcher', function () {
   }
 
   it('starts server, regions, router; a signal stops router, regions, server, and exits 0', async () => {
-    const { child, said, says } = launch();
+    const { child, said, says } = launch({ TIDAL_MAX_BODY_BYTES: '2000000', OTHER_PROGRAMS_SECRET: 'x' });
     await says(`cluster ready: http://127.0.0.1:${port}`);
     for (const line of [
       `nats      listening on nats://127.0.0.1:${port + 20}`,
@@ -137,7 +137,9 @@ describe('launcher', function () {
       assert.ok(said.text.includes(line), said.text);
     }
     assert.ok(!said.text.includes('a detail nobody asked for'));
-    const flags = (await (await fetch(`http://127.0.0.1:${port + 2}`)).json()) as Record<string, string>;
+    const flags = (await (await fetch(`http://127.0.0.1:${port + 2}`)).json()) as Record<string, string> & {
+      environment: Record<string, string>;
+    };
     assert.equal(flags.region, 'b');
     assert.equal(flags['data-dir'], join(dataDir(), 'b'));
     assert.equal(flags.nats, `nats://127.0.0.1:${port + 20}`);
@@ -145,6 +147,18 @@ describe('launcher', function () {
       readFileSync(flags.topology ?? '', 'utf8'),
       new RegExp(`leader: b[\\s\\S]*url: http://127.0.0.1:${port + 1}`),
     );
+    assert.equal(flags.environment.TIDAL_INTERNAL_SECRET_FILE, join(dataDir(), 'internal-secret'));
+    assert.equal(flags.environment.TIDAL_MAX_BODY_BYTES, '2000000', 'a setting of the child');
+    assert.equal(flags.environment.OTHER_PROGRAMS_SECRET, undefined);
+    for (const [path, mode] of [
+      ['', 0o700],
+      ['b', 0o700],
+      ['_nats', 0o700],
+      ['_nats/nats.conf', 0o600],
+      ['internal-secret', 0o600],
+    ] as const) {
+      assert.equal(statSync(join(dataDir(), path)).mode & 0o777, mode, path);
+    }
     const nats = natsPid();
     assert.ok(alive(nats));
     child.kill('SIGINT');

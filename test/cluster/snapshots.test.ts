@@ -178,16 +178,16 @@ describe('an old disk is restored from a backup', function () {
       const shown = await cluster.region<{ metadata: { title: string } }>('us-east', '/items/1');
       assert.deepEqual([shown.status, shown.body.metadata.title], [200, 'old truth']);
       // Nothing confirms that it still leads: it accepts nothing, so nothing can be appended anywhere.
-      const refused = await fetch(`${cluster.regionUrls.get('us-east')}/internal/writes`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({
+      const refused = await cluster.region(
+        'us-east',
+        '/internal/writes',
+        JSON.stringify({
           epoch: alone.leadership?.epoch,
           atomic: false,
           writes: [{ k: 's', e: 1, s: 'view', w: 1_000 }],
         }),
-      });
-      assert.match(JSON.stringify(await refused.json()), /not_leader/);
+      );
+      assert.match(JSON.stringify(refused.body), /not_leader/);
       assert.equal((await statusOf(cluster, 'us-east')).durable, old.durable);
 
       await cluster.nats.restart();

@@ -32,7 +32,16 @@ describe('backup and restore in containers', function () {
   // distinguish them.
   for (const init of [[], ['--init']] as const) {
     it(`a running region's volume is refused${init.length > 0 ? '' : ', also under the same process number'}`, async () => {
-      const run = ['run', '--detach', '--network', 'none', '--env', 'TIDAL_REGION=us-east'];
+      const run = [
+        'run',
+        '--detach',
+        '--network',
+        'none',
+        '--env',
+        'TIDAL_REGION=us-east',
+        '--env',
+        'TIDAL_INSECURE=1',
+      ];
       region = (await docker([...run, '--volume', `${volume}:/data`, name, 'region'])).trim();
       await eventually('it runs', async () => (await docker(['logs', region])).includes('listening on'), 30_000);
       const taken = await beside(init, 'backup', '--region', 'us-east', '--to', '/tmp/it', '--data-dir', '/data');

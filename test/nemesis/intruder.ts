@@ -8,6 +8,7 @@ import { CHAIN_BYTES, chainHash, splitMessage } from '../../services/region/batc
 import type { Random } from '../../shared/kernel/kernel.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { regionOf } from '../../shared/protocol/position.ts';
+import { internalHeaders } from '../harness/clients/internal.ts';
 import { requestJson } from '../harness/clients/request-json.ts';
 import { drawGarbage, type Garbage, rawBatch, rawSignal } from '../harness/hostile/garbage.ts';
 import { hostileRecords } from '../harness/hostile/hostile-records.ts';
@@ -18,6 +19,18 @@ import type { Cluster } from '../harness/processes/cluster.ts';
 const ANSWER_LIMIT_MS = 2_000;
 /** Above every epoch a cluster could have come to. */
 const FAR_EPOCHS = [2_000_000, 500_000_000, Number.MAX_SAFE_INTEGER] as const;
+
+/** What a request carries, and how it is refused. */
+interface Token {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly status: number;
+}
+
+const tokens: readonly Token[] = [
+  { headers: internalHeaders, status: 400 },
+  { headers: {}, status: 401 },
+  { headers: { authorization: 'Bearer of-nobody' }, status: 401 },
+];
 
 /** The end of an origin, as a region has it. */
 interface End {
@@ -77,7 +90,9 @@ export class Intruder {
   /** Returns how many requests were answered. Throws where one was not refused. */
   async request(random: Random, count: number, region: string): Promise<number> {
     const drawn = Array.from({ length: count }, () => drawOne(random, hostileRequests));
-    const answers = await Promise.all(drawn.map(([path, body]) => this.ask(region, path, body)));
+    const answers = await Promise.all(
+      drawn.map(([path, body]) => this.ask(region, path, body, drawOne(random, tokens))),
+    );
     const answered = answers.filter((answer) => answer).length;
     this.requests += answered;
     return answered;
@@ -123,7 +138,7 @@ export class Intruder {
     const end = { origin, first: last + 1 };
     const url = `${this.cluster.regionUrls.get(regionOf(origin))}/internal/log/${origin}?from=${last}`;
     try {
-      const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
+      const response = await fetch(url, { headers: internalHeaders, signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
       const bytes = splitMessage(new Uint8Array(await response.arrayBuffer())).at(-1);
       return bytes === undefined ? end : { ...end, bytes };
     } catch {
@@ -131,13 +146,13 @@ export class Intruder {
     }
   }
 
-  private async ask(region: string, path: string, body: unknown): Promise<boolean> {
+  private async ask(region: string, path: string, body: unknown, token: Token): Promise<boolean> {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     let status: number;
     try {
       ({ status } = await requestJson(this.cluster.regionUrls.get(region)! + path, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...token.headers },
         body: text,
       }));
     } catch {
@@ -145,7 +160,7 @@ export class Intruder {
       return false;
     }
     // 503: not ready, whatever is asked.
-    if (status !== 400 && status !== 503) throw new Error(`${region} answered ${status} to ${path} ${text}`);
+    if (status !== token.status && status !== 503) throw new Error(`${region} answered ${status} to ${path} ${text}`);
     return true;
   }
 }

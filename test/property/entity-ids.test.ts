@@ -10,7 +10,7 @@ import { unpackSignals } from '../../shared/protocol/packed-signals.ts';
 import { fromWire, parseWrite } from '../../shared/protocol/writes.ts';
 
 const refused = 'must be an integer from 0 to 9007199254740991';
-const cursors = createCursors({ secret: '', schemaHash: 'x' });
+const cursors = createCursors({ secrets: () => [''], schemaHash: 'x' });
 
 /** The id, or the words of the refusal after the name of the field. */
 function outcome(name: string, parse: () => number | undefined): number | string | undefined {

@@ -5,7 +5,7 @@ import { createCursors } from '../../services/region/pages/signed-cursors.ts';
 import { compareScored, type Ranking, rankingOf, type Scored } from '../../services/region/scored/scored.ts';
 import { plainPage } from '../harness/region/rank/diverse-pages.ts';
 
-const cursors = createCursors({ secret: 'a', schemaHash: 'b' });
+const cursors = createCursors({ secrets: () => ['a'], schemaHash: 'b' });
 
 /** Few distinct scores, so that ties are the rule. */
 const score = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.double({ noNaN: true, noDefaultInfinity: true }));

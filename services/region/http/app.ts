@@ -4,6 +4,7 @@
  */
 import Router from '@koa/router';
 import type Koa from 'koa';
+import type { Context } from 'koa';
 import { createHttpApp, type HttpLimits } from '../../../shared/http/http-server.ts';
 import type { Clock, Random } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -17,6 +18,8 @@ export interface RegionAppOptions {
   readonly random: Random;
   readonly limits: HttpLimits;
   readonly region: string;
+  /** Throws the refusal of a request from outside the cluster. */
+  readonly admit: (ctx: Context) => void;
   readonly ready: () => boolean;
   /** About to stop. */
   readonly draining: () => boolean;

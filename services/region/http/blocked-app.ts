@@ -16,7 +16,7 @@ import { understoodVersions } from './understood-versions.ts';
 const BODY_LIMIT_BYTES = 16 * 1024;
 
 export interface BlockedAppOptions
-  extends Pick<RegionAppOptions, 'log' | 'metrics' | 'clock' | 'random' | 'limits' | 'region'> {
+  extends Pick<RegionAppOptions, 'log' | 'metrics' | 'clock' | 'random' | 'limits' | 'region' | 'admit'> {
   /** The event, and why it cannot be applied. */
   readonly detail: string;
   readonly status: () => RegionStatus;

@@ -9,7 +9,7 @@ export function createSwitchingApp({
   region,
   metrics,
   ...ground
-}: Pick<RegionAppOptions, 'log' | 'metrics' | 'clock' | 'random' | 'limits' | 'region'>): Koa {
+}: Pick<RegionAppOptions, 'log' | 'metrics' | 'clock' | 'random' | 'limits' | 'region' | 'admit'>): Koa {
   const app = createHttpApp({ metrics, ...ground });
   const router = new Router();
   router.get('/health/live', (ctx) => {

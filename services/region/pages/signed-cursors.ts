@@ -8,8 +8,8 @@
  * an integer; numbers are big-endian.
  *
  * The HMAC's key is derived from the secret and the schema: every region of a cluster accepts the cursors of every other, also
- * after a restart, and none of a schema with other signals, whose scores may have another meaning. The default of the secret is
- * public. With it, cursors that were damaged, truncated or edited are refused, but one can be forged. A forged cursor shows
+ * after a restart, and none of a schema with other signals, whose scores may have another meaning. While the cluster's internal
+ * secret is replaced, cursors under either are accepted. Without any secret the key is public: then cursors that were damaged, truncated or edited are refused, but one can be forged. A forged cursor shows
  * nothing that paging would not, and costs a region no more than any page. With a secret of their own, the regions refuse forged
  * cursors as well.
  */
@@ -31,20 +31,22 @@ const TAIL_BYTES = QUERY_BYTES + TAG_BYTES;
 const MOST_BYTES = HEAD_BYTES + KEY_BYTES + 2 + KINDS_LIMIT * (KIND_BYTES + KEY_BYTES) + TAIL_BYTES;
 
 export interface SignedCursorsOptions {
-  /** The same in every region; empty: the public default. */
-  readonly secret: string;
+  /** The same in every region, the one that signs first; an empty one: the public default. */
+  readonly secrets: () => readonly string[];
   readonly schemaHash: string;
 }
 
-export function createCursors({ secret, schemaHash }: SignedCursorsOptions): Cursors {
-  return new SignedCursors(createHmac('sha256', secret).update(`tidal cursor ${VERSION} ${schemaHash}`).digest());
+export function createCursors({ secrets, schemaHash }: SignedCursorsOptions): Cursors {
+  return new SignedCursors(() =>
+    secrets().map((secret) => createHmac('sha256', secret).update(`tidal cursor ${VERSION} ${schemaHash}`).digest()),
+  );
 }
 
 class SignedCursors implements Cursors {
-  private readonly key: Uint8Array;
+  private readonly keys: () => readonly Uint8Array[];
 
-  constructor(key: Uint8Array) {
-    this.key = key;
+  constructor(keys: () => readonly Uint8Array[]) {
+    this.keys = keys;
   }
 
   write(identity: readonly unknown[], atMs: number, { shown, rest, kinds }: PagePosition): string {
@@ -61,7 +63,7 @@ class SignedCursors implements Cursors {
       at = writeKey(bytes, at, key);
     }
     at += queryFingerprint(identity).copy(bytes, at);
-    at += this.tag(bytes.subarray(0, at)).copy(bytes, at);
+    at += tagOf(this.keys()[0]!, bytes.subarray(0, at)).copy(bytes, at);
     return bytes.toString('base64url', 0, at);
   }
 
@@ -70,15 +72,16 @@ class SignedCursors implements Cursors {
     const signedBytes = bytes.length - TAG_BYTES;
     // One encoding only: base64url decoding ignores unknown characters.
     if (signedBytes < HEAD_BYTES + QUERY_BYTES || bytes.toString('base64url') !== cursor) return 'not_ours';
-    if (!timingSafeEqual(this.tag(bytes.subarray(0, signedBytes)), bytes.subarray(signedBytes))) return 'not_ours';
+    const [signed, tag] = [bytes.subarray(0, signedBytes), bytes.subarray(signedBytes)];
+    if (!this.keys().some((key) => timingSafeEqual(tagOf(key, signed), tag))) return 'not_ours';
     if (!queryFingerprint(identity).equals(bytes.subarray(signedBytes - QUERY_BYTES, signedBytes)))
       return 'other_query';
     return parse(bytes, signedBytes - QUERY_BYTES) ?? 'not_ours';
   }
+}
 
-  private tag(bytes: Uint8Array): Buffer {
-    return createHmac('sha256', this.key).update(bytes).digest().subarray(0, TAG_BYTES);
-  }
+function tagOf(key: Uint8Array, bytes: Uint8Array): Buffer {
+  return createHmac('sha256', key).update(bytes).digest().subarray(0, TAG_BYTES);
 }
 
 /** Undefined if `write` does not produce it, even if the signature is right. */

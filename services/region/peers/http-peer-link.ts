@@ -1,4 +1,5 @@
 /** A peer's internal API over HTTP, as a region calls it. */
+import type { InternalKeys } from '../../../shared/credentials/internal-keys.ts';
 import type { OpenHttpPool } from '../../../shared/http/http-pool.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { PEER_STATUS_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
@@ -11,6 +12,8 @@ export interface HttpPeerLinkOptions {
   /** Base URL of the peer's internal API. */
   readonly url: string;
   readonly clock: Clock;
+  /** Absent: requests carry no credential. */
+  readonly internalKeys?: InternalKeys | undefined;
   /** The production pool when absent. */
   readonly openPool?: OpenHttpPool;
 }
@@ -18,6 +21,7 @@ export interface HttpPeerLinkOptions {
 export function createHttpPeerLink(options: HttpPeerLinkOptions): PeerLink & Pick<RegionClient, 'close'> {
   return createHttpRegionClient({
     ...options,
+    headers: () => options.internalKeys?.headers ?? {},
     connections: { control: 2, reads: 1 },
     statusLimitMs: PEER_STATUS_LIMIT_MS,
   });

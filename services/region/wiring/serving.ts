@@ -7,6 +7,7 @@ import { formatPosition } from '../../../shared/protocol/position.ts';
 import { createRegionApp } from '../http/app.ts';
 import { addCommandRoutes } from '../http/command-routes.ts';
 import { fieldsReader } from '../http/internal-body.ts';
+import { createInternalGate } from '../http/internal-gate.ts';
 import { addInternalRoutes } from '../http/internal-routes.ts';
 import { addLogRoutes } from '../http/log-routes.ts';
 import { addReadRoutes } from '../http/reads/reads.ts';
@@ -41,7 +42,7 @@ export interface ServingOptions
   extends Pick<
     RegionOptions,
     | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'turns' | 'schema' | 'stream')
-    | ('maxBodyBytes' | 'maxBodiesBytes' | 'httpLimits' | 'cursorSecret' | 'nextTurn')
+    | ('maxBodyBytes' | 'maxBodiesBytes' | 'httpLimits' | 'cursorSecret' | 'internalKeys' | 'nextTurn')
   > {
   readonly wal: Wal;
   readonly state: State<SearchIndexes>;
@@ -64,7 +65,7 @@ export function assembleServing(options: ServingOptions): Koa {
   };
   const rank = createRank({ schema, entities, catalog, ledger, nowMs });
   const search = createSearch({ dimensions: schema.embedding.dimensions, catalog, filterIndex, text, vectors });
-  const cursors = createCursors({ secret: options.cursorSecret ?? '', schemaHash: schema.hash });
+  const cursors = createCursors({ secrets: cursorSecrets(options), schemaHash: schema.hash });
   const { lagEvents } = lagBehindLeader({ role, peers, apply, metrics });
   const bodies = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics });
   const { turns } = options;
@@ -77,6 +78,7 @@ export function assembleServing(options: ServingOptions): Koa {
 
   return createRegionApp({
     ...{ log, metrics, clock, random, limits: options.httpLimits, region, ready },
+    admit: createInternalGate({ internalKeys: options.internalKeys, clock, log, metrics }),
     draining: () => stepDown.draining,
     addRoutes(router) {
       const internal = {
@@ -119,4 +121,10 @@ export function assembleServing(options: ServingOptions): Koa {
       });
     },
   });
+}
+
+/** The operator's secret, else those that the internal secrets give, else the public default. */
+function cursorSecrets({ cursorSecret = '', internalKeys }: ServingOptions): () => readonly string[] {
+  if (cursorSecret !== '' || internalKeys === undefined || internalKeys.count === 0) return () => [cursorSecret];
+  return () => internalKeys.derivedTexts('cursors');
 }

@@ -94,7 +94,7 @@ export class RegionMonitor implements RegionsView {
 }
 
 const refusedForGood = new Set<ProblemCode>(['configuration_refused', 'version_mismatch']);
-const unusable = new Set<FaultCode>(['wrong_region', 'malformed_answer', 'version_mismatch']);
+const unusable = new Set<FaultCode>(['wrong_region', 'malformed_answer', 'not_admitted', 'version_mismatch']);
 
 /** Why an address answers, but not with its region's status; undefined if it does not answer, or may do so soon. */
 function obstacleIn(region: string, error: unknown): string | undefined {

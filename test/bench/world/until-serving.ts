@@ -1,5 +1,6 @@
 /** How long a region takes from the start of its process until it answers each kind of read. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { internalHeaders } from '../../harness/clients/internal.ts';
 import { requestJson } from '../../harness/clients/request-json.ts';
 
 const POLL_MS = 5;
@@ -21,10 +22,10 @@ export async function untilServing(
 ): Promise<ServingTimes> {
   const answered = async (...paths: readonly string[]): Promise<number> => {
     for (const path of paths) {
-      let answer = await requestJson(url + path);
+      let answer = await requestJson(url + path, { headers: internalHeaders });
       while (answer.status === 503) {
         await pause(POLL_MS);
-        answer = await requestJson(url + path);
+        answer = await requestJson(url + path, { headers: internalHeaders });
       }
       if (answer.status !== 200) throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
     }

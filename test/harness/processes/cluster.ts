@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AbsentDisk } from '../../../services/router/cluster/cluster.ts';
+import { internalHeaders } from '../clients/internal.ts';
 import { type Answer, requestJson } from '../clients/request-json.ts';
 import { eventually } from '../kernel/eventually.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
@@ -247,9 +248,12 @@ export class Cluster {
     });
   }
 
-  /** A region's own internal API. */
-  region<T = Record<string, unknown>>(name: string, path: string): Promise<Answer<T>> {
-    return requestJson<T>(this.regionUrls.get(name)! + path);
+  /** A region's own internal API; a body is posted. */
+  region<T = Record<string, unknown>>(name: string, path: string, body?: string): Promise<Answer<T>> {
+    return requestJson<T>(this.regionUrls.get(name)! + path, {
+      ...(body === undefined ? {} : { method: 'POST', body }),
+      headers: { ...internalHeaders, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    });
   }
 
   async status(): Promise<ClusterStatus> {

@@ -26,7 +26,7 @@ await runService({
   log,
   async start() {
     const [, host, port] = /^(.*):(\d+)$/.exec(values.listen ?? '') ?? [];
-    const server = createServer((_, response) => response.end(JSON.stringify(values)));
+    const server = createServer((_, response) => response.end(JSON.stringify({ ...values, environment: process.env })));
     await new Promise<void>((resolve) => server.listen(Number(port), host, resolve));
     journal('start');
     log.info('a detail nobody asked for');

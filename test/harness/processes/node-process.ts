@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { internalEnvironment } from '../clients/internal.ts';
 import { eventually } from '../kernel/eventually.ts';
 import { watchChild } from './children-watch.ts';
 
@@ -57,7 +58,7 @@ export class NodeProcess {
     const child = spawn(process.execPath, ['--enable-source-maps', fileURLToPath(new URL(main, built)), ...flags], {
       // However this process dies, its children notice.
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, ...shortStops, ...env },
+      env: { ...process.env, ...shortStops, ...internalEnvironment, ...env },
     });
     this.child = child;
     this.listening = false;

@@ -14,11 +14,11 @@ const place: PagePosition = {
 };
 
 describe('cursors', () => {
-  const cursors = createCursors({ secret: '', schemaHash: 'a' });
+  const cursors = createCursors({ secrets: () => [''], schemaHash: 'a' });
   const cursor = cursors.write(query, 1_700_000_000_000, place);
 
   it('return as they were handed out, bit for bit, in any region and after a restart', () => {
-    const read = createCursors({ secret: '', schemaHash: 'a' }).read(cursor, query);
+    const read = createCursors({ secrets: () => [''], schemaHash: 'a' }).read(cursor, query);
     assert.deepEqual(read, { atMs: 1_700_000_000_000, place });
     assert.ok(typeof read === 'object' && Object.is(read.place.kinds.get('0123456789ab')?.score, -0));
     const latestMs = 8_640_000_000_000_000;
@@ -53,8 +53,8 @@ describe('cursors', () => {
 
   it('belong to their query, their schema and their secret', () => {
     assert.equal(cursors.read(cursor, ['feed', 'top', 21]), 'other_query');
-    assert.equal(createCursors({ secret: '', schemaHash: 'b' }).read(cursor, query), 'not_ours');
-    const own = createCursors({ secret: 'of our own', schemaHash: 'a' });
+    assert.equal(createCursors({ secrets: () => [''], schemaHash: 'b' }).read(cursor, query), 'not_ours');
+    const own = createCursors({ secrets: () => ['of our own'], schemaHash: 'a' });
     assert.equal(own.read(cursor, query), 'not_ours');
     assert.equal(cursors.read(own.write(query, 1, place), query), 'not_ours');
     assert.deepEqual(own.read(own.write(query, 1, place), query), { atMs: 1, place });

@@ -5,7 +5,7 @@ import { feedIdentity, type ParsedFeedQuery, parseFeedQuery } from '../../../../
 import { profiles } from '../../../../services/region/rank/rank.ts';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 
-const cursors = createCursors({ secret: '', schemaHash: 'x' });
+const cursors = createCursors({ secrets: () => [''], schemaHash: 'x' });
 const parse = (query: string): ParsedFeedQuery => parseFeedQuery(new URLSearchParams(query), { cursors });
 const place: PagePosition = { shown: 5, rest: { score: 0.1, entity: 7 }, kinds: new Map() };
 const cursorOf = ({ query }: ParsedFeedQuery, atMs: number): string => cursors.write(feedIdentity(query), atMs, place);

@@ -4,7 +4,7 @@ import { createCursors } from '../../../../services/region/pages/signed-cursors.
 import { parseSearchQuery, type SearchQuery, searchIdentity } from '../../../../services/region/query/query.ts';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 
-const cursors = createCursors({ secret: '', schemaHash: 'x' });
+const cursors = createCursors({ secrets: () => [''], schemaHash: 'x' });
 const parse = (query: string): SearchQuery => parseSearchQuery(new URLSearchParams(query), cursors);
 const place: PagePosition = { shown: 5, rest: { score: 0.1, entity: 7 }, kinds: new Map() };
 const cursorOf = (asked: SearchQuery): string => cursors.write(searchIdentity(asked), 1_234, place);

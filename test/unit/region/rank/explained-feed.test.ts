@@ -94,7 +94,7 @@ describe('explained feeds', () => {
     });
     const router = new Router();
     const context = { region: 'test', position: '', lag_events: 0, at: '' };
-    const cursors = createCursors({ secret: '', schemaHash: 'x' });
+    const cursors = createCursors({ secrets: () => [''], schemaHash: 'x' });
     const { filterIndex } = catalog;
     const search = createSearch({
       dimensions: 2,

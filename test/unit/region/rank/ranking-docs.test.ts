@@ -83,7 +83,7 @@ function requireClose(actual: number, expected: number, decimals: boolean, what:
 describe('the documentation of ranking', () => {
   const schema = documentedSchema();
   const names = [...profiles, ...schema.profiles.keys()];
-  const cursors = createCursors({ secret: '', schemaHash: 'x' });
+  const cursors = createCursors({ secrets: () => [''], schemaHash: 'x' });
 
   for (const block of examples) {
     it(`line ${block.line}: ${block.text.split('\n')[0]}`, () => {
