@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { internalHeaders } from '../harness/clients/internal.ts';
 import { requestJson } from '../harness/clients/request-json.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
@@ -89,7 +90,7 @@ describe('versions in one cluster', function () {
       assert.equal((await cluster.get('/feed?profile=new&region=eu-west')).status, 200);
       assert.equal((await cluster.post('/cluster/promote', { region: 'ap-south' })).status, 409);
       // What it answers to a request of this version, whatever it is: nothing is half understood.
-      const headers = { 'x-tidal-version': '0.1.0 1-1', 'content-type': 'application/json' };
+      const headers = { ...internalHeaders, 'x-tidal-version': '0.1.0 1-1', 'content-type': 'application/json' };
       const before = (await cluster.status()).relay_log_len;
       for (const [method, path, body] of [
         ['GET', '/internal/status', undefined],
