@@ -13,6 +13,7 @@
  * be merged is deleted, and the former store stays in use.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, messageOf, Refusal } from '../../shared/errors/errors.ts';
 import { createBlockedApp } from './http/blocked-app.ts';
 import { createInternalGate } from './http/internal-gate.ts';
@@ -113,6 +114,7 @@ class Host implements RegionHost {
     } catch (error) {
       this.metrics.pause();
       await store.close();
+      if (error instanceof Fault && error.code === 'unknown_format') throw new ConfigError(error.message);
       if (!(error instanceof UnappliableEvent)) throw error;
       this.block(error);
       return;

@@ -251,6 +251,8 @@ export interface SnapshotInfo {
    */
   readonly keysForgottenMs?: number;
   readonly schemaHash: string;
+  /** `STORE_FORMAT`; absent: 1. */
+  readonly format?: number;
 }
 
 export interface CountDigestRequest {

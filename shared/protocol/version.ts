@@ -26,6 +26,19 @@ export interface Version {
   readonly protocols: Protocols;
 }
 
+/**
+ * Version of a region's store, in its data directory, in a snapshot and in a backup: its tables, registers, idempotency records
+ * and marks. Batches, checkpoint shards and the files of the vector index have a version each. A store that states none is of
+ * format 1.
+ */
+export const STORE_FORMAT = 1;
+
+/** Why a store of this format, as its mark or an offer states it, cannot be used; undefined if it can. */
+export function formatFlaw(format: unknown = 1): string | undefined {
+  if (Number.isSafeInteger(format) && (format as number) >= 1 && (format as number) <= STORE_FORMAT) return undefined;
+  return `the store has the format ${clip(JSON.stringify(format) ?? 'none')}; version ${PROGRAM_VERSION} knows those up to ${STORE_FORMAT}: a later version has written it`;
+}
+
 export const OWN_VERSION: Version = { program: PROGRAM_VERSION, protocols: PROTOCOLS };
 
 const UNSTATED: Version = { protocols: { oldest: 1, newest: 1 } };

@@ -1,12 +1,16 @@
 /** The other answers of a region on whose fields decisions depend. Each throws `Fault`: `wrong_region` or `malformed_answer`. */
+import { Fault } from '../errors/errors.ts';
 import type { AwaitReply, CountDigestReply, SnapshotInfo } from '../protocol/internal.ts';
+import { formatFlaw } from '../protocol/version.ts';
 import type { AwaitOutcome, DigestCount, SnapshotOffer } from './region-client.ts';
 import { malformed, ofRegion, readPosition } from './reported-status.ts';
 
-/** Only if the region offers a copy of its own store. */
+/** Only if the region offers a copy of its own store; `Fault('unknown_format')` for one that a later version has written. */
 export function readSnapshot(region: string, answer: unknown): SnapshotOffer {
   const info = ofRegion<SnapshotInfo>(region, answer);
-  const { id, bytes, sha256, position } = info;
+  const { id, bytes, sha256, position, format } = info;
+  const flaw = formatFlaw(format);
+  if (flaw !== undefined) throw new Fault('unknown_format', `${region} offered a snapshot: ${flaw}`);
   if (typeof id !== 'string' || !/^[a-z2-7]{1,64}$/.test(id))
     throw malformed(region, 'offered a snapshot without an id');
   if (!Number.isSafeInteger(bytes) || (bytes as number) < 1) throw malformed(region, 'offered a snapshot of no size');

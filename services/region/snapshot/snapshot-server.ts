@@ -14,6 +14,7 @@ import {
   positionOf,
   sequenceOf,
 } from '../../../shared/protocol/position.ts';
+import { STORE_FORMAT } from '../../../shared/protocol/version.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { StoreCopy } from '../store/store.ts';
 import { PART_LIMIT_BYTES, type SnapshotServer } from './snapshot.ts';
@@ -149,6 +150,7 @@ class CopyServer implements SnapshotServer {
       // Read after the copy: records that the copy lacks were removed before.
       keysForgottenMs: this.options.keysForgottenMs(),
       schemaHash,
+      format: STORE_FORMAT,
     };
     const served: Served = { info, copy, madeMs, readMs: madeMs, reading: 0, gone: false };
     this.served = served;

@@ -25,7 +25,6 @@ import type { Store, StoreTransaction } from '../store/store.ts';
 import {
   decodeEmbedding,
   decodeItem,
-  decodeJson,
   decodeOrigin,
   encodeEmbedding,
   encodeItem,
@@ -35,6 +34,7 @@ import {
 } from './documents.ts';
 import { KeyTable } from './key-table.ts';
 import { registerLogGauges } from './log-metrics.ts';
+import { readMarks } from './marks.ts';
 import { registersSetAside } from './set-aside.ts';
 import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
 
@@ -50,7 +50,7 @@ export interface LogOptions {
   readonly metrics?: Metrics;
 }
 
-/** Opens the log: reads origins and marks, nothing else. */
+/** Opens the log: reads origins and marks, nothing else. Throws `Fault('unknown_format')` (`marks.ts`). */
 export function openLog({ store, metrics }: LogOptions): Wal {
   const log = new Log(store);
   if (metrics !== undefined) registerLogGauges(metrics, log);
@@ -61,7 +61,7 @@ class Log implements Wal {
   private readonly store: Store;
   private readonly known = new Map<string, OriginInfo>();
   private readonly durablePosition = new GrowingPosition();
-  private readonly marks = new Map<string, unknown>();
+  private readonly marks: Map<string, unknown>;
   /** Origins this process opened. */
   private readonly owned = new Set<string>();
   private readonly notes = new Map<MarkName, unknown>();
@@ -79,10 +79,10 @@ class Log implements Wal {
   constructor(store: Store) {
     this.store = store;
     this.keyTable = new KeyTable(store, this.durablePosition, () => this.quarantine);
+    this.marks = readMarks(store);
     for (const { key, value } of store.range('origins', {})) {
       this.learn(decodeOrigin(key, value, this.firstStored(key)));
     }
-    for (const { key, value } of store.range('marks', {})) this.marks.set(key, decodeJson(value));
     this.storedOffset = this.marks.get(OFFSET) as StreamOffset | undefined;
     this.quarantine = quarantineOf(this.marks.get('quarantine'));
   }

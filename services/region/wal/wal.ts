@@ -62,6 +62,7 @@ export interface AppendOptions {
 
 /** A small value that survives restarts, by name. */
 export type MarkName =
+  | 'format'
   | 'quarantine'
   | 'region'
   | 'leadership'

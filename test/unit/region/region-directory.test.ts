@@ -5,6 +5,7 @@ import { takeDirectory } from '../../../services/region/region-directory.ts';
 import type { Schema } from '../../../services/region/schema/schema.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
 import { isDiskId } from '../../../shared/protocol/known-disks.ts';
+import { STORE_FORMAT } from '../../../shared/protocol/version.ts';
 import { seededRandom } from '../../harness/kernel/seeded-random.ts';
 import { silentLog } from '../../harness/observe/silent-log.ts';
 import { viewChain } from '../../harness/region/batches.ts';
@@ -44,6 +45,23 @@ describe('a region’s directory', () => {
     assert.notEqual((await take(new MemoryStore())).wal.mark('disk'), id);
   });
 
+  it('states the format of its store; a store of a later one is refused, and named', async () => {
+    const store = new MemoryStore();
+    await openLog({ store }).append({ batches: viewChain(x, 2) });
+    assert.equal(openLog({ store }).mark('format'), undefined);
+    assert.equal((await take(store)).wal.mark('format'), STORE_FORMAT);
+    for (const format of [STORE_FORMAT + 1, 0, 1.5, 'x', null]) {
+      const other = new MemoryStore();
+      await openLog({ store: other }).storeMark('format', format);
+      assert.throws(() => openLog({ store: other }), {
+        code: 'unknown_format',
+        message: new RegExp(
+          `^the store has the format ${JSON.stringify(format)}; version .* knows those up to ${STORE_FORMAT}`,
+        ),
+      });
+    }
+  });
+
   it('a start on a full disk stores nothing and fails nothing; what it had to store is there with the first write that finds free space', async () => {
     for (const [schema, empty] of [
       [grown, false],
@@ -60,7 +78,7 @@ describe('a region’s directory', () => {
       assert.equal(startedEmpty, true, 'it has not caught up');
       assert.deepEqual(store.image(), before);
       const noted = [...wal.noted].sort();
-      assert.deepEqual(noted, empty ? ['catching_up', 'disk', 'region', 'schema'] : ['schema']);
+      assert.deepEqual(noted, empty ? ['catching_up', 'disk', 'format', 'region', 'schema'] : ['schema']);
       const next = viewChain(x, 2)[empty ? 0 : 1] as Batch;
       await assert.rejects(wal.append({ batches: [next] }), { code: 'storage_full' });
       store.full = false;
