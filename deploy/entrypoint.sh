@@ -14,8 +14,9 @@ case $command in
   # Beside the regions: `docker compose run --rm us-east backup --to …`.
   backup) main=deploy/backup/main.js port=0 ;;
   restore) main=deploy/backup/restore.js port=0 ;;
+  tidal) main=deploy/tidal/main.js port=0 ;;
   *)
-    echo "unknown command \"$command\"; the image takes: region | router | cluster | backup | restore, then flags (<command> --help lists them)" >&2
+    echo "unknown command \"$command\"; the image takes: region | router | cluster | backup | restore | tidal, then flags (<command> --help lists them)" >&2
     exit 2
     ;;
 esac
@@ -24,7 +25,8 @@ export TIDAL_LISTEN="${TIDAL_LISTEN:-0.0.0.0:$port}"
 if [ $$ -ne 1 ]; then exec node "/app/dist/$main" "$@"; fi
 node "/app/dist/$main" "$@" &
 child=$!
-trap 'kill -TERM $child 2>/dev/null || true' HUP INT TERM
+trap 'kill -TERM $child 2>/dev/null || true' INT TERM
+trap 'kill -HUP $child 2>/dev/null || true' HUP
 while :; do
   code=0
   wait $child || code=$?

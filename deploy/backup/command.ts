@@ -7,7 +7,7 @@ import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
 
-export type Given = Readonly<Record<string, string | boolean | undefined>>;
+export type Given = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
 
 /** Undefined if help was requested. Throws `ConfigError` for unknown arguments. */
 export function argumentsOf(

@@ -5,6 +5,8 @@ import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 export interface ApiOptions {
   /** Without a trailing slash. */
   readonly url: string;
+  /** The cluster's key; absent: it needs none. */
+  readonly key?: string | undefined;
   readonly clock: Clock;
 }
 
@@ -31,12 +33,16 @@ export class Api {
   }
 
   /** Throws `Fault('demo_failed')` with the server's answer. */
-  private async send(path: string, request: RequestInit): Promise<unknown> {
-    const { url, clock } = this.options;
+  private async send(
+    path: string,
+    request: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<unknown> {
+    const { url, key, clock } = this.options;
+    const headers = { ...request.headers, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) };
     for (let refusals = 0; ; refusals++) {
       let response: Response;
       try {
-        response = await fetch(`${url}${path}`, request);
+        response = await fetch(`${url}${path}`, { ...request, headers });
       } catch (error) {
         const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
         throw new Fault('demo_failed', `${url} cannot be reached (${cause}). Is the cluster running? npm start`);

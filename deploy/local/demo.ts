@@ -22,6 +22,8 @@ const help = `npm run demo -- [--url URL] [--limit N] [--signals N] [--seed N] [
   --signals  how many signals are played, default 60000
   --seed     draws the signals, default 1; the same seed plays the same signals
   --feeds    the profiles whose feeds are printed, default trending; with --limit 0 nothing is loaded before
+
+If the cluster has keys, TIDAL_API_KEY is one with the scopes read, write and admin.
 `;
 
 interface Settings {
@@ -117,7 +119,8 @@ function rankedTable({ items, region, lag_events }: Ranked): string {
 }
 
 async function run({ url, limit, signals, seed, feeds }: Settings): Promise<void> {
-  const api = new Api({ url, clock });
+  const key = process.env.TIDAL_API_KEY;
+  const api = new Api({ url, clock, key: key === '' ? undefined : key });
   await api.get('/health');
   const films = readFilms()
     .slice(0, limit)

@@ -56,7 +56,11 @@ export class Cluster {
     this.options = options;
     const { programs, config, plan, nats, secret } = options;
     const environmentOf = (program: 'region' | 'router'): Environment =>
-      childEnvironmentOf(program, config.environment, { names: programs.environment ?? [], given: secret });
+      childEnvironmentOf(program, config.environment, {
+        names: programs.environment ?? [],
+        // Whether the public surface needs a key says nothing about the doors between the processes.
+        given: program === 'region' ? { ...secret, TIDAL_INSECURE: undefined } : secret,
+      });
     const shared = ['--nats', plan.nats.url, '--topology', plan.topologyFile];
     this.nats = this.child('nats', natsEnvironmentOf(config.environment), [
       programs.natsGuard,
@@ -72,9 +76,16 @@ export class Cluster {
         ...shared,
       ]),
     );
+    // The secret of TIDAL_API_KEY is in its environment: a command line can be read by other users.
+    const access = [
+      ...(config.apiKeysFile === undefined ? [] : ['--api-keys-file', config.apiKeysFile]),
+      ...(config.metricsAccess === 'open' ? ['--metrics-access', 'open'] : []),
+      ...(config.insecure ? ['--insecure'] : []),
+    ];
     this.router = this.child('router', environmentOf('router'), [
       programs.router,
       ...['--listen', addressText(plan.router)],
+      ...access,
       ...shared,
     ]);
   }
@@ -122,11 +133,14 @@ export class Cluster {
 
   /** The message when everything is up. */
   get greeting(): string {
-    const url = urlOf(this.options.plan.router);
+    const { plan, config } = this.options;
+    const url = urlOf(plan.router);
+    const open = config.apiKey === undefined && config.apiKeysFile === undefined;
+    const curl = open ? 'curl' : 'curl -H "Authorization: Bearer $TIDAL_API_KEY"';
     return [
       `cluster ready: ${url}`,
-      `  curl ${url}/cluster/status`,
-      `  curl "${url}/feed?profile=trending&limit=10"`,
+      `  ${curl} ${url}/cluster/status`,
+      `  ${curl} "${url}/feed?profile=trending&limit=10"`,
     ].join('\n');
   }
 

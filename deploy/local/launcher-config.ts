@@ -1,5 +1,6 @@
 /** The settings of the launcher (`npm start`, and the image's `cluster`), parsed once and frozen. */
 
+import { type AccessConfig, accessSettings, parseAccess } from '../../services/router/public-access.ts';
 import {
   type Address,
   type ConfigSource,
@@ -25,7 +26,7 @@ const table = {
     flag: 'listen',
     kind: 'text',
     fallback: '127.0.0.1:9500',
-    why: 'address of the public HTTP surface; regions take the ports above it, nats-server the one 20 above, on loopback',
+    why: 'address of the public HTTP surface, a public one needs a key; regions take the ports above it, nats-server the one 20 above, on loopback',
   },
   schemaFile: { env: 'TIDAL_SCHEMA', flag: 'schema', kind: 'text', fallback: schemaDefault, why: 'schema file, YAML' },
   topologyFile: {
@@ -50,26 +51,35 @@ const table = {
     fallbackText: 'found or fetched',
     why: 'path of the nats-server to run, 2.10 or newer',
   },
+  ...accessSettings,
+  insecure: {
+    env: 'TIDAL_INSECURE',
+    flag: 'insecure',
+    kind: 'switch',
+    fallback: false,
+    why: 'listens on a public address without any key: every client that reaches it may do everything',
+  },
 } as const satisfies Record<string, Setting>;
 
 const verboseFlag = '--verbose';
 
 /** The table's values; paths are absolute. `listen` is the router's: the other ports are counted from it. */
-export type LauncherConfig = Omit<Values<typeof table>, 'listen' | 'natsServer'> & {
-  readonly listen: Address;
-  /** The nats-server given by the operator; absent: find or fetch one. */
-  readonly natsServer?: string;
-  /** Shows every line of every process, not only changes of state, warnings and errors. */
-  readonly verbose: boolean;
-  /** The environment of the child processes. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
-};
+export type LauncherConfig = Omit<Values<typeof table>, 'listen' | 'natsServer' | 'apiKey' | 'apiKeysFile'> &
+  AccessConfig & {
+    readonly listen: Address;
+    /** The nats-server given by the operator; absent: find or fetch one. */
+    readonly natsServer?: string;
+    /** Shows every line of every process, not only changes of state, warnings and errors. */
+    readonly verbose: boolean;
+    /** The environment of the child processes. */
+    readonly environment: Readonly<Record<string, string | undefined>>;
+  };
 
 export function parseLauncherConfig(source: ConfigSource): Parsed<LauncherConfig> {
   const args = source.args.filter((argument) => argument !== verboseFlag);
   const read = readSettings('cluster', table, { ...source, args });
   if ('help' in read) return { help: `${read.help}\n${verboseFlag} shows every line of every process\n` };
-  const { natsServer, ...values } = read.values;
+  const { natsServer, apiKey, apiKeysFile, ...values } = read.values;
   const listen = parseAddress('cluster', 'listen', values.listen);
   const highest = 65_535 - natsPortDistance;
   if (listen.port < 1 || listen.port > highest) {
@@ -79,6 +89,7 @@ export function parseLauncherConfig(source: ConfigSource): Parsed<LauncherConfig
   }
   const config: LauncherConfig = {
     ...values,
+    ...parseAccess('cluster', listen, { ...values, apiKey, apiKeysFile }),
     listen: Object.freeze(listen),
     schemaFile: resolvePath(values.schemaFile, schemaDefault),
     topologyFile: resolvePath(values.topologyFile, topologyDefault),

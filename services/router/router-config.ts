@@ -18,6 +18,8 @@ import type { HttpLimits } from '../../shared/http/http-server.ts';
 import { logLevels } from '../../shared/observe/log.ts';
 import { HELD_WRITES_MS } from '../../shared/protocol/deadlines.ts';
 
+import { type AccessConfig, accessSettings, parseAccess } from './public-access.ts';
+
 const topologyDefault = 'deploy/config/default-cluster.yaml';
 
 const table = {
@@ -26,7 +28,7 @@ const table = {
     flag: 'listen',
     kind: 'text',
     fallback: '127.0.0.1:9500',
-    why: 'address of the public HTTP surface; loopback by default, because the API has no authentication',
+    why: 'address of the public HTTP surface; a public one needs a key',
   },
   topologyFile: {
     env: 'TIDAL_TOPOLOGY',
@@ -161,26 +163,30 @@ const table = {
     why: 'how long a stopping router still serves while /health/ready answers 503, so that load balancers remove it first',
   },
   ...secretSettings,
+  ...accessSettings,
 } as const satisfies Record<string, Setting>;
 
 /** Names of the environment variables that a router reads. */
 export const routerEnvironment: readonly string[] = Object.values(table).map(({ env }) => env);
 
 /** The table's values; paths are absolute. */
-export type RouterConfig = Omit<Values<typeof table>, 'listen' | 'natsMonitorUrl'> & {
-  readonly listen: Address;
-  /** Absent: `/metrics/nats` is not served. */
-  readonly natsMonitorUrl?: string;
-  readonly httpLimits: HttpLimits;
-};
+export type RouterConfig = Omit<Values<typeof table>, 'listen' | 'natsMonitorUrl' | 'apiKey' | 'apiKeysFile'> &
+  AccessConfig & {
+    readonly listen: Address;
+    /** Absent: `/metrics/nats` is not served. */
+    readonly natsMonitorUrl?: string;
+    readonly httpLimits: HttpLimits;
+  };
 
 export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
   const read = readSettings('router', table, source);
   if ('help' in read) return read;
-  const { natsMonitorUrl, ...values } = read.values;
+  const { natsMonitorUrl, apiKey, apiKeysFile, ...values } = read.values;
+  const listen = parseAddress('router', 'listen', values.listen);
   const config: RouterConfig = {
     ...values,
-    listen: Object.freeze(parseAddress('router', 'listen', values.listen)),
+    ...parseAccess('router', listen, { ...values, apiKey, apiKeysFile }),
+    listen: Object.freeze(listen),
     topologyFile: resolvePath(values.topologyFile, topologyDefault),
     ...(natsMonitorUrl === '' ? {} : { natsMonitorUrl: parseMonitorUrl(natsMonitorUrl) }),
     httpLimits: httpLimitsOf(values),

@@ -28,6 +28,8 @@ import type { FailoverSettings } from './failover/failover.ts';
 import { Succession } from './failover/succession.ts';
 import { WriteForwarder } from './forward/writes.ts';
 import { addRoutes, type RoutedParts } from './http/http.ts';
+import type { KeySettings } from './keys/keys.ts';
+import { createRouterKeys } from './keys/router-keys.ts';
 import type { RegionLinks } from './links/links.ts';
 import type { RouterConfig } from './router-config.ts';
 
@@ -45,6 +47,10 @@ export interface RouterOptions
   /** Absent if the broker's monitoring port is unknown. */
   readonly broker?: BrokerMetrics | undefined;
   readonly topology: Topology;
+  /** Absent: every request is accepted. */
+  readonly keys?: KeySettings | undefined;
+  /** Of what operators did; absent: `log`. */
+  readonly auditLog?: Log | undefined;
   /** One a region of the topology, in its order. The router closes them. */
   readonly links: RegionLinks;
 }
@@ -54,6 +60,8 @@ export interface RouterService extends RoutedParts {
   readonly app: Koa;
   /** Starts to follow the leadership and the regions. */
   start(): void;
+  /** Reads the keys file now. */
+  reloadKeys(): Promise<void>;
   /** From now on it reports that it is not ready, but still serves: before a stop, for balancers. */
   leave(): void;
   /** Refuses waiting and later requests. Followed by `close`. */
@@ -116,10 +124,14 @@ export function createRouter(options: RouterOptions): RouterService {
   const quarantine = createClusterQuarantine({ links, regions, log });
   const verify = createVerify({ links, regions, clock, random, log, metrics });
   const retireDisk = createRetireDisk({ links, regions });
+  const keys = createRouterKeys({ openMetrics: false, ...options.keys, clock, log, metrics });
   const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits });
   let draining = false;
   const parts = { forwarding, leadership, regions, reports, promote, drills, verify, retireDisk, quarantine };
   addRoutes(app, {
+    access: keys.access,
+    openMetrics: options.keys?.openMetrics ?? false,
+    auditLog: options.auditLog ?? log,
     draining: () => draining,
     topology,
     links,
@@ -134,12 +146,13 @@ export function createRouter(options: RouterOptions): RouterService {
   const stages: Stages = [
     [...links.values()].map((link) => ({ stop: () => link.close() })),
     [succession],
-    [regions, leadership, failover],
+    [regions, leadership, failover, keys.file],
   ];
   return {
     app,
     ...parts,
     start: () => startParts(stages),
+    reloadKeys: () => keys.file.reload(),
     leave() {
       draining = true;
     },

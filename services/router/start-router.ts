@@ -3,12 +3,15 @@
  * and the regions are reachable.
  */
 
+import { readFile } from 'node:fs/promises';
+import { readConfigFile } from '../../shared/config/yaml-file.ts';
 import { openInternalSecret } from '../../shared/credentials/internal-secret.ts';
 import { listen } from '../../shared/http/http-server.ts';
+import { onReload } from '../../shared/kernel/ending.ts';
 import { type Clock, randomName, sleep } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
 import { systemRandom as random, systemClock, systemEventLoop } from '../../shared/kernel/system.ts';
-import type { Log } from '../../shared/observe/log.ts';
+import { createLog, type Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { TurnWatch } from '../../shared/observe/turn-watch.ts';
 import { OWN_VERSION } from '../../shared/protocol/version.ts';
@@ -17,6 +20,7 @@ import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { createAskBroker } from './broker/ask-broker.ts';
 import type { BrokerMetrics } from './broker/broker.ts';
 import { createBrokerMetrics } from './broker/broker-metrics.ts';
+import type { KeySettings, KeysSource } from './keys/keys.ts';
 import { createHttpRegionLink } from './links/http-region-link.ts';
 import { createRouter } from './router.ts';
 import type { RouterConfig } from './router-config.ts';
@@ -31,6 +35,9 @@ export interface StartRouterOptions {
   readonly clock?: Clock;
 }
 
+/** A shorter secret can be guessed. */
+const SHORT_SECRET_CHARACTERS = 16;
+
 export interface RunningRouter extends Service {
   readonly url: string;
 }
@@ -38,6 +45,7 @@ export interface RunningRouter extends Service {
 export async function startRouter({ config, log, clock = systemClock }: StartRouterOptions): Promise<RunningRouter> {
   const brokerMetrics = (url: string): BrokerMetrics => createBrokerMetrics({ ask: createAskBroker({ url, clock }) });
   const topology = loadTopology(config.topologyFile);
+  const keys = keySettingsOf(config, log);
   const name = randomName(random, 8);
   const metrics = createMetrics({ process: 'router', name: 'router', version: OWN_VERSION });
   const secret = openInternalSecret({ program: 'router', values: config, clock, log, metrics });
@@ -61,6 +69,9 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     control: nats.control,
     failover: topology.failover === undefined ? undefined : { ...topology.failover, keys: nats.keys },
     broker: config.natsMonitorUrl === undefined ? undefined : brokerMetrics(config.natsMonitorUrl),
+    keys,
+    // Audit lines are written whatever the level of the log.
+    auditLog: createLog({ name: 'router', level: 'info', clock }),
     topology,
     links: new Map(
       topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock, router: name, internalKeys })]),
@@ -85,6 +96,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
       keepAliveMs: config.keepAliveMs,
     });
     router.start();
+    if (config.apiKeysFile !== undefined) onReload(() => void router.reloadKeys());
     return {
       url: server.url,
       async stop(together) {
@@ -102,4 +114,21 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     await close();
     throw error;
   }
+}
+
+/** Throws `ConfigError` if the keys file cannot be read. */
+function keySettingsOf({ apiKey, apiKeysFile, metricsAccess }: RouterConfig, log: Log): KeySettings {
+  if (apiKey !== undefined && apiKey.length < SHORT_SECRET_CHARACTERS) {
+    log.warn(`TIDAL_API_KEY has fewer than ${SHORT_SECRET_CHARACTERS} characters and can be guessed`);
+  }
+  const source = (path: string): KeysSource => ({
+    path,
+    text: readConfigFile(path),
+    read: () => readFile(path, 'utf8'),
+  });
+  return {
+    single: apiKey,
+    source: apiKeysFile === undefined ? undefined : source(apiKeysFile),
+    openMetrics: metricsAccess === 'open',
+  };
 }

@@ -115,6 +115,14 @@ export class YamlFile {
     return undefined;
   }
 
+  /** As `text`, for what must not be shown: it may be a secret. */
+  hiddenText(place: YamlValue, pattern: RegExp, expected: string): string | undefined {
+    const value = isScalar(place.node) ? place.node.value : undefined;
+    if (typeof value === 'string' && pattern.test(value)) return value;
+    this.refuse(place, `must be ${expected}`);
+    return undefined;
+  }
+
   oneOf<const T extends string>(place: YamlValue, accepted: readonly T[]): T | undefined {
     const value = isScalar(place.node) ? place.node.value : undefined;
     const found = accepted.find((candidate) => candidate === value);

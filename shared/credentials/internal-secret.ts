@@ -52,7 +52,7 @@ export const secretSettings = {
     flag: 'insecure',
     kind: 'switch',
     fallback: false,
-    why: 'accepts requests and messages without a credential, and starts without an internal secret: for a machine or a network that nothing else reaches, or while a cluster gets its first secret',
+    why: 'accepts requests and messages without a credential, and starts without an internal secret, on a public address also without a key: for a machine or a network that nothing else reaches, or while a cluster gets its first secret',
   },
 } as const satisfies Record<string, Setting>;
 

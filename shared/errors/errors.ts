@@ -19,6 +19,7 @@ export const problems = {
   context_not_replicated: [400, 'Signals with a user or creator context are not replicated'],
   invalid_query: [400, 'The search query is not valid'],
   unauthenticated: [401, 'The request carries no valid credential'],
+  forbidden: [403, 'The key may not do this'],
   unknown_region: [404, 'The region is not in the topology'],
   unknown_profile: [404, 'The ranking profile does not exist'],
   unknown_item: [404, 'The item does not exist'],
@@ -45,6 +46,7 @@ export const problems = {
   headers_too_large: [431, 'The headers of the request are too large'],
   request_timeout: [408, 'The request was not received in time'],
   unsupported_media_type: [415, 'The content type is not supported'],
+  rate_limited: [429, 'The key has reached its rate'],
   not_leader: [503, 'This region is not the leader'],
   handing_over: [503, 'The leader is handing over'],
   not_ready: [503, 'The region is not ready'],
@@ -92,6 +94,8 @@ export interface RefusalExtras {
   readonly errors?: readonly FieldError[];
   /** Seconds for `Retry-After`; 429 and 503 always carry one (default 1). */
   readonly retryAfterSeconds?: number;
+  /** For `WWW-Authenticate`; 401 always has one. */
+  readonly challenge?: string;
   /** For `method_not_allowed`: the accepted methods. */
   readonly allow?: readonly string[];
 }

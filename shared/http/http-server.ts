@@ -20,9 +20,8 @@ import { ArrivingHeads } from './arriving-heads.ts';
 import { answerBare } from './bare-answer.ts';
 import { expectsContinue } from './http-body.ts';
 import { listenError } from './listen-error.ts';
+import { logRequest } from './request-log.ts';
 
-/** A request that takes longer is logged as slow. */
-const SLOW_MS = 1_000;
 /** How long a client may take to send its whole request. */
 const ARRIVAL_MS = 15_000;
 /** Common balancers keep a connection for 60 s. */
@@ -143,10 +142,10 @@ export function createHttpApp({ log, metrics, clock, random, limits, admit: mayA
       if (expectsContinue(ctx.req) && ctx.state.continued !== true) ctx.set('connection', 'close');
       if (admitted) inFlight -= 1;
       const durationMs = clock.monotonicMs() - startMs;
-      const route = routeOf(ctx);
+      const route = routeOf(ctx) ?? 'unknown';
       requests.inc({ route, method: ctx.method, status: String(ctx.status) });
       latency.observe({ route, method: ctx.method }, durationMs / 1_000);
-      report(log, ctx, { route, durationMs, failure });
+      logRequest(log, ctx, { requestId, route, durationMs, failure, exempt });
     }
   });
   return app;
@@ -165,16 +164,26 @@ function serialize(ctx: Context): void {
   ctx.body = JSON.stringify(body);
 }
 
-function routeOf(ctx: Context): string {
-  const route: unknown = ctx._matchedRoute;
-  return typeof route === 'string' ? route : 'unknown';
+interface MatchedLayer {
+  readonly path: string | RegExp;
+  /** None of a router's middleware. */
+  readonly methods: readonly string[];
+}
+
+function matchedLayers(ctx: Context): readonly MatchedLayer[] {
+  return (ctx.matched ?? []) as readonly MatchedLayer[];
+}
+
+/** The pattern of the route that answers the request; undefined if there is none. */
+export function routeOf(ctx: Context): string | undefined {
+  const route = matchedLayers(ctx).find(({ methods }) => methods.includes(ctx.method));
+  return route === undefined ? undefined : String(route.path);
 }
 
 function refuseUnmatched(ctx: Context): void {
-  if (ctx._matchedRoute !== undefined) return;
+  if (routeOf(ctx) !== undefined) return;
   if (ctx.body !== undefined && ctx.body !== null) return;
-  const layers = (ctx.matched ?? []) as readonly { readonly methods: readonly string[] }[];
-  const allow = [...new Set(layers.flatMap((layer) => layer.methods))].sort();
+  const allow = [...new Set(matchedLayers(ctx).flatMap(({ methods }) => methods))].sort();
   const path = clip(ctx.path, 100);
   if (allow.length === 0) throw new Refusal('unknown_route', `there is no route ${path}`);
   throw new Refusal('method_not_allowed', `${path} takes ${allow.join(', ')}, not ${ctx.method}`, { allow });
@@ -193,32 +202,9 @@ function answerProblem(ctx: Context, error: unknown): void {
   if (refusal.status === 429 || refusal.status === 503) {
     ctx.set('retry-after', String(refusal.extras.retryAfterSeconds ?? 1));
   }
-  if (refusal.status === 401) ctx.set('www-authenticate', 'Bearer');
+  const { challenge = refusal.status === 401 ? 'Bearer' : undefined } = refusal.extras;
+  if (challenge !== undefined) ctx.set('www-authenticate', challenge);
   if (refusal.extras.allow !== undefined) ctx.set('allow', refusal.extras.allow.join(', '));
-}
-
-interface Outcome {
-  readonly route: string;
-  readonly durationMs: number;
-  readonly failure: unknown;
-}
-
-function report(log: Log, ctx: Context, { route, durationMs, failure }: Outcome): void {
-  const unexpected = failure !== undefined && !(failure instanceof Refusal);
-  const slow = durationMs > SLOW_MS && ctx.state.waits !== true && !isExempt(ctx.path);
-  if (failure === undefined && !slow) return;
-  const fields = {
-    request_id: requestIdOf(ctx),
-    method: ctx.method,
-    route,
-    status: ctx.status,
-    duration_ms: Math.round(durationMs * 100) / 100,
-    ...(failure instanceof Refusal ? { code: failure.code, detail: failure.message } : {}),
-  };
-  if (unexpected) log.error('request failed', { ...fields, error: failure });
-  else if (ctx.status >= 500) log.warn('request refused', fields);
-  else if (slow) log.warn('slow request', fields);
-  else log.debug('request refused', fields);
 }
 
 function isHangUp(error: unknown): boolean {

@@ -2,7 +2,8 @@
  * The causes for which this process ends. It is a program's first import, so that signals are handled from the start, also by
  * process 1 of a container, for which there is no default handler.
  *
- * Causes: SIGINT (Ctrl+C), SIGTERM (a supervisor, an engine), SIGHUP (the terminal was closed), and `parent ended`: the parent
+ * Causes: SIGINT (Ctrl+C), SIGTERM (a supervisor, an engine), SIGHUP (the terminal was closed) unless the
+ * process reads files again on it, and `parent ended`: the parent
  * has closed the pipe on standard input (`TIDAL_PARENT_PIPE=1`), or npm has ended, which started this process and would otherwise
  * leave it running.
  */
@@ -14,6 +15,7 @@ const ONCE_MS = 500;
 const PARENT_LOOK_MS = 500;
 
 let act: ((cause: EndCause) => void) | undefined;
+let reload: (() => void) | undefined;
 let lastMs = Number.NEGATIVE_INFINITY;
 
 function asked(cause: EndCause): void {
@@ -25,7 +27,8 @@ function asked(cause: EndCause): void {
   act(cause);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, asked);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, asked);
+process.on('SIGHUP', () => (reload === undefined ? asked('SIGHUP') : reload()));
 if (process.env.TIDAL_PARENT_PIPE === '1') {
   process.stdin.on('end', () => asked('parent ended'));
   process.stdin.on('error', () => asked('parent ended'));
@@ -45,6 +48,11 @@ if (process.env.TIDAL_PARENT_PIPE === '1') {
 /** Calls `handler` for every cause from now on, instead of ending the process with exit code 0 at once. */
 export function onEndAsked(handler: (cause: EndCause) => void): void {
   act = handler;
+}
+
+/** From now on SIGHUP calls `handler` and is no cause to end. */
+export function onReload(handler: () => void): void {
+  reload = handler;
 }
 
 /** The exit code of an interrupted command. */

@@ -21,18 +21,19 @@ describe('npm start', function () {
   let folder: string;
   let npm: ChildProcess;
   let said: string;
+  let port: number;
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'tidal-npm-start-'));
     said = '';
-    const port = 21_000 + ((await freePort()) % 400) * 25;
+    port = 21_000 + ((await freePort()) % 400) * 25;
     const flags = ['--data-dir', join(folder, 'data'), '--listen', `127.0.0.1:${port}`];
     npm = spawn('npm', ['start', '--ignore-scripts', '--', ...flags], {
       cwd: root,
       // A process group of its own, as a shell gives it.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NATS_SERVER: await natsBinary() },
+      env: { ...process.env, NATS_SERVER: await natsBinary(), TIDAL_API_KEY: 'secret-of-a-test' },
     });
     for (const stream of [npm.stdout!, npm.stderr!]) {
       stream.setEncoding('utf8').on('data', (chunk: string) => {
@@ -52,6 +53,14 @@ describe('npm start', function () {
     }
     await eventually('every process has left', () => processesOf(folder).length === 0, 25_000);
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('gives the router the key of its environment', async () => {
+    const url = `http://127.0.0.1:${port}/cluster/status`;
+    assert.equal((await fetch(url)).status, 401);
+    const authorization = 'Bearer secret-of-a-test';
+    assert.equal((await fetch(url, { headers: { authorization } })).status, 200);
+    assert.doesNotMatch(said, /secret-of/);
   });
 
   it('SIGTERM to npm alone stops everything in order before npm ends, with exit code 0', async () => {

@@ -85,6 +85,6 @@ describe('the image', function () {
   it('an unknown command is refused, naming the known ones', async () => {
     const { exitCode, output } = await dockerEnded(['run', '--rm', '--network', 'none', name, 'serve']);
     assert.equal(exitCode, 2);
-    assert.match(output, /"serve".*region \| router \| cluster \| backup \| restore/);
+    assert.match(output, /"serve".*region \| router \| cluster \| backup \| restore \| tidal/);
   });
 });

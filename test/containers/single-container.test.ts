@@ -48,7 +48,7 @@ describe('docker run, the whole cluster in one container', function () {
     const name = uniqueName('single');
     const port = await freePort();
     containers.push(name);
-    const publish = ['--publish', `127.0.0.1:${port}:9500`];
+    const publish = ['--publish', `127.0.0.1:${port}:9500`, '--env', 'TIDAL_INSECURE=1'];
     await docker(['run', '--detach', '--name', name, ...publish, ...options, await image(), ...command]);
     const url = `http://127.0.0.1:${port}`;
     await healthy(url);

@@ -12,6 +12,7 @@ import { rangeOf } from '../../../shared/protocol/quarantine.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type { ClusterQuarantine, ClusterReports, Promote, RetireDisk, Verify } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
+import { noteFields } from './audit.ts';
 import { unknownRegion } from './region-name.ts';
 
 /** Limit of bodies, which have little more than a region's name. */
@@ -99,7 +100,9 @@ async function fieldsOf(ctx: Context, known: readonly string[]): Promise<Readonl
       errors: [{ path, message: 'unknown field' }],
     });
   }
-  return value as Readonly<Record<string, unknown>>;
+  const fields = value as Readonly<Record<string, unknown>>;
+  noteFields(ctx, fields);
+  return fields;
 }
 
 /** Milliseconds; undefined if omitted. */

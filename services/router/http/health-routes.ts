@@ -1,19 +1,17 @@
-/** Health, for people and for orchestrators, and this process's metrics. */
+/** Health, for people and for orchestrators: it needs no key. */
 import type { Router } from '@koa/router';
-import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { ClusterReports, LeadershipView, RegionsView } from '../cluster/cluster.ts';
 
 export interface HealthRoutesOptions {
   readonly reports: ClusterReports;
   readonly leadership: LeadershipView;
   readonly regions: RegionsView;
-  readonly metrics: Metrics;
   /** True if this router is about to stop: it serves, but should get no new clients. */
   readonly draining: () => boolean;
 }
 
 export function addHealthRoutes(router: Router, options: HealthRoutesOptions): void {
-  const { reports, leadership, regions, metrics, draining } = options;
+  const { reports, leadership, regions, draining } = options;
 
   router.get('/health', async (ctx) => {
     const health = await reports.health();
@@ -33,10 +31,5 @@ export function addHealthRoutes(router: Router, options: HealthRoutesOptions): v
     const status = draining() ? 'draining' : able ? 'ready' : 'starting';
     ctx.status = status === 'ready' ? 200 : 503;
     ctx.body = { status, leader: leadership.current?.leader ?? null };
-  });
-  router.get('/metrics', async (ctx) => {
-    const { contentType, text } = await metrics.render();
-    ctx.body = text;
-    ctx.set('content-type', contentType);
   });
 }

@@ -1,14 +1,16 @@
 /**
  * The public HTTP surface: the operations of the other parts as routes. Contract of this folder.
  *
- * Everything that can be checked without a schema is checked here, before anything is forwarded.
+ * Every route belongs to a group with the scope that a key needs for it, checked first. Everything that can be checked without a schema is checked here, before anything is forwarded.
  */
 import { Router } from '@koa/router';
 import type Koa from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { BodyBudget } from '../../../shared/http/body-budget.ts';
+import { routeOf } from '../../../shared/http/http-server.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Turns } from '../../../shared/kernel/turns.ts';
+import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type { BrokerMetrics } from '../broker/broker.ts';
@@ -23,10 +25,12 @@ import type {
 } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
+import type { Access, Scope } from '../keys/keys.ts';
 import type { RegionLinks } from '../links/links.ts';
-import { addBrokerRoute } from './broker-route.ts';
+import { audited } from './audit.ts';
 import { addClusterRoutes } from './cluster-routes.ts';
 import { addHealthRoutes } from './health-routes.ts';
+import { addMetricsRoutes } from './metrics-routes.ts';
 import { addReadRoutes } from './read-routes.ts';
 import { addWriteRoutes } from './write-routes.ts';
 
@@ -46,6 +50,11 @@ export interface RoutedParts {
 export interface RoutesOptions extends RoutedParts {
   /** Absent: turns are not watched. */
   readonly turns?: Turns | undefined;
+  readonly access: Access;
+  /** `/metrics` needs no key. */
+  readonly openMetrics: boolean;
+  /** Of what operators did. */
+  readonly auditLog: Log;
   readonly topology: Topology;
   readonly links: RegionLinks;
   readonly metrics: Metrics;
@@ -60,15 +69,32 @@ export interface RoutesOptions extends RoutedParts {
 }
 
 export function addRoutes(app: Koa, options: RoutesOptions): void {
-  app.use(refuseParameters);
-  const router = new Router();
-  const budget = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics: options.metrics });
-  addWriteRoutes(router, { ...options, budget });
-  addReadRoutes(router, { ...options, budget });
-  addClusterRoutes(router, options);
-  addHealthRoutes(router, options);
-  if (options.broker !== undefined) addBrokerRoute(router, options.broker);
-  app.use(router.routes());
+  const { access, openMetrics, auditLog, maxBodiesBytes, metrics } = options;
+  const budget = new BodyBudget({ limitBytes: maxBodiesBytes, metrics });
+  /** Routes that need a scope; `open`: no key. */
+  const group = (scope: Scope | 'open', add: (router: Router) => void): void => {
+    const router = new Router();
+    if (scope === 'admin') router.use(audited(auditLog));
+    if (scope !== 'open') router.use(requires(access, scope));
+    router.use(refuseParameters);
+    add(router);
+    app.use(router.routes());
+  };
+  group('write', (router) => addWriteRoutes(router, { ...options, budget }));
+  group('read', (router) => addReadRoutes(router, { ...options, budget }));
+  group('admin', (router) => addClusterRoutes(router, options));
+  group('open', (router) => addHealthRoutes(router, options));
+  group(openMetrics ? 'open' : 'metrics', (router) => addMetricsRoutes(router, options));
+  // What there is and what not is for clients with a key.
+  const requiresAny = requires(access, undefined);
+  app.use((ctx, next) => (routeOf(ctx) === undefined ? requiresAny(ctx, next) : next()));
+}
+
+function requires(access: Access, scope: Scope | undefined): Koa.Middleware {
+  return (ctx, next) => {
+    access.check(ctx, scope);
+    return next();
+  };
 }
 
 /** Only reads take parameters: an ignored one would mislead the client. */

@@ -10,7 +10,9 @@ import { systemClock } from '../../../shared/kernel/system.ts';
 import { createLog } from '../../../shared/observe/log.ts';
 
 const text = { type: 'string' } as const;
-const options = { region: text, listen: text, 'data-dir': text, schema: text, nats: text, topology: text };
+const cluster = { region: text, listen: text, 'data-dir': text, schema: text, nats: text, topology: text } as const;
+const access = { 'api-keys-file': text, 'metrics-access': text, insecure: { type: 'boolean' } } as const;
+const options = { ...cluster, ...access };
 const { values } = parseArgs({ options });
 const name = values.region ?? 'router';
 const log = createLog({ name, level: 'info', clock: systemClock });

@@ -1,5 +1,6 @@
 /** A router over three regions in memory, on a clock of the test's choice. */
 import { Heartbeat } from '../../../services/region/heartbeat/heartbeat.ts';
+import type { KeySettings } from '../../../services/router/keys/keys.ts';
 import { createRouter, type RouterService } from '../../../services/router/router.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import { aliveKey } from '../../../shared/leadership/leadership.ts';
@@ -42,6 +43,7 @@ export interface MemoryClusterOptions {
   /** Automatic failover after this long; the regions' hearts beat then. */
   readonly failoverAfterMs?: number;
   readonly log?: Log;
+  readonly keys?: KeySettings;
 }
 
 export function memoryCluster(options?: MemoryClusterOptions): MemoryCluster<ManualClock>;
@@ -54,6 +56,7 @@ export function memoryCluster(
     led = true,
     failoverAfterMs,
     log = silentLog,
+    keys: accessKeys,
   }: MemoryClusterOptions = {},
   clock: Clock = new ManualClock(),
 ): MemoryCluster<Clock> {
@@ -83,6 +86,7 @@ export function memoryCluster(
     log,
     failover: failoverAfterMs === undefined ? undefined : { afterMs: failoverAfterMs, keys: keys.key },
     metrics,
+    keys: accessKeys,
     control,
     topology,
     links: regions,

@@ -37,9 +37,12 @@ describe('launcher configuration', () => {
     assert.equal(config.dataDir, join(process.cwd(), '.tidal'));
     assert.equal(config.verbose, false);
     assert.equal(config.natsServer, undefined);
-    const given = configOf(['--listen', '0.0.0.0:7000', '--schema=s.yaml', '--verbose', '--data-dir', '/d'], {
-      A: 'b',
-    });
+    const given = configOf(
+      ['--insecure', '--listen', '0.0.0.0:7000', '--schema=s.yaml', '--verbose', '--data-dir', '/d'],
+      {
+        A: 'b',
+      },
+    );
     assert.deepEqual([given.listen, given.dataDir, given.verbose], [{ host: '0.0.0.0', port: 7000 }, '/d', true]);
     assert.equal(given.schemaFile, join(process.cwd(), 's.yaml'));
     assert.deepEqual(given.environment, { A: 'b' });

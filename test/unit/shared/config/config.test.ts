@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { join, resolve } from 'node:path';
+import { parseLauncherConfig } from '../../../../deploy/local/launcher-config.ts';
 import { parseRegionConfig, type RegionConfig } from '../../../../services/region/region-config.ts';
 import { parseRouterConfig } from '../../../../services/router/router-config.ts';
 import { packageRoot } from '../../../../shared/config/settings-table.ts';
@@ -67,6 +68,57 @@ describe('configuration', () => {
     for (const word of ['--listen', 'TIDAL_LISTEN', '127.0.0.1:9500', '--held-writes-ms', '10000', 'NATS_URL']) {
       assert.ok(parsed.help.includes(word), word);
     }
+  });
+
+  it('of the router takes a secret from the environment only, and never shows it', () => {
+    const env = { TIDAL_API_KEY: 'not a bearer token' };
+    assert.throws(
+      () => parseRouterConfig({ args: [], env }),
+      (error: Error) => error instanceof ConfigError && !error.message.includes('not a bearer token'),
+    );
+    assert.throws(() => parseRouterConfig({ args: ['--api-key', 'x'], env: {} }), /unknown argument "--api-key"/);
+    const parsed = parseRouterConfig({ args: ['--listen', '0.0.0.0:9500'], env: { TIDAL_API_KEY: 'secret' } });
+    assert.ok('config' in parsed && parsed.config.apiKey === 'secret');
+  });
+
+  it('of router and launcher refuses a public address without a key, and says what to do', () => {
+    const parsers = [parseRouterConfig, parseLauncherConfig];
+    const allowed: [string[], Record<string, string>][] = [
+      [[], {}],
+      [['--listen', '127.1.2.3:9500'], {}],
+      [['--listen', '[::1]:9500'], {}],
+      [['--listen', 'localhost:9500'], {}],
+      [['--listen', '0.0.0.0:9500', '--insecure'], {}],
+      [['--listen', '0.0.0.0:9500'], { TIDAL_INSECURE: '1' }],
+      [['--listen', '0.0.0.0:9500'], { TIDAL_API_KEY: 'secret' }],
+      [['--listen', '0.0.0.0:9500', '--api-keys-file', 'keys.yaml'], {}],
+    ];
+    for (const parse of parsers) {
+      for (const [args, env] of allowed) assert.ok('config' in parse({ args, env }), args.join(' '));
+      for (const host of ['0.0.0.0', '[::]', '10.0.0.1', 'router', '[::ffff:127.0.0.1]', '127.example.org']) {
+        for (const env of [{}, { TIDAL_API_KEY: '', TIDAL_INSECURE: '0' }]) {
+          assert.throws(
+            () => parse({ args: ['--listen', `${host}:9500`], env }),
+            (error: Error) => {
+              assert.ok(error instanceof ConfigError);
+              for (const way of ['TIDAL_API_KEY', 'TIDAL_API_KEYS_FILE', '127.0.0.1', '--insecure']) {
+                assert.ok(error.message.includes(way), `${way}: ${error.message}`);
+              }
+              return true;
+            },
+          );
+        }
+      }
+    }
+  });
+
+  it('takes a switch as a flag without a value, or as 1 or 0', () => {
+    for (const text of ['1', 'true']) {
+      const parsed = parseRouterConfig({ args: [], env: { TIDAL_INSECURE: text } });
+      assert.ok('config' in parsed && parsed.config.insecure);
+    }
+    assert.throws(() => parseRouterConfig({ args: [], env: { TIDAL_INSECURE: 'yes' } }), /must be 1 or 0, not "yes"/);
+    assert.throws(() => parseRouterConfig({ args: ['--insecure', '1'], env: {} }), /unknown argument "1"/);
   });
 
   it('of the router has the documented limits', () => {

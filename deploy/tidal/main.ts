@@ -1,0 +1,36 @@
+/** `tidal`: the operator's commands. The first words choose one; the table below has them all. */
+import { ConfigError } from '../../shared/errors/config-error.ts';
+import { leaveWith, say } from '../backup/command.ts';
+import type { Command } from './command.ts';
+import { newKey } from './new-key.ts';
+
+const commands: Readonly<Record<string, Command>> = {
+  'keys new': newKey,
+};
+
+const isHelp = (word: string | undefined): boolean => word === '--help' || word === '-h';
+
+/** Of the commands that begin with these words. */
+function list(names: readonly string[]): string {
+  const width = Math.max(...names.map((name) => name.length));
+  const lines = names.map((name) => `  ${name.padEnd(width)}  ${commands[name]!.summary}`);
+  return `tidal COMMAND [options]; tidal COMMAND --help says more\n\n${lines.join('\n')}`;
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  const names = Object.keys(commands);
+  const name = names.find((each) => each.split(' ').every((word, index) => args[index] === word));
+  if (name !== undefined) {
+    const rest = args.slice(name.split(' ').length);
+    if (rest.some(isHelp)) say(commands[name]!.help.trimEnd());
+    else await commands[name]!.run(rest);
+    return;
+  }
+  const end = args.findIndex((word) => word.startsWith('-'));
+  const words = (end < 0 ? args : args.slice(0, end)).join(' ');
+  const similar = names.filter((each) => words === '' || each.startsWith(`${words} `));
+  if (similar.length > 0 && (args.length === 0 || args.some(isHelp))) return say(list(similar));
+  throw new ConfigError(`unknown command "${args.join(' ')}"; commands: ${names.join(', ')}`);
+}
+
+await leaveWith('tidal', () => run(process.argv.slice(2)));
