@@ -40,6 +40,7 @@ export class DigestSum implements ValueSink {
   private readonly sums = new Int32Array(4);
   private units = new Float64Array(256);
   private words = new Int32Array(this.units.buffer);
+  private octets = new Uint8Array(this.units.buffer);
   private length = 0;
 
   begin(entity: number): void {
@@ -146,7 +147,7 @@ export class DigestSum implements ValueSink {
     if (units === 0) return;
     if (this.length + units > this.units.length) this.grow(units);
     this.units[this.length + units - 1] = 0;
-    new Uint8Array(this.units.buffer).set(bytes, this.length * 8);
+    this.octets.set(bytes, this.length * 8);
     this.length += units;
   }
 
@@ -155,6 +156,7 @@ export class DigestSum implements ValueSink {
     grown.set(this.units);
     this.units = grown;
     this.words = new Int32Array(grown.buffer);
+    this.octets = new Uint8Array(grown.buffer);
   }
 }
 

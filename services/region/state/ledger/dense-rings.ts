@@ -10,7 +10,7 @@
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { BlockPool } from '../memory/memory.ts';
 import { Carries, exact } from './carries.ts';
-import type { RingBuckets } from './ring-buckets.ts';
+import type { ListedRings, RingBuckets } from './ring-buckets.ts';
 import type { RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';
 
@@ -132,20 +132,43 @@ export class DenseRings {
     return carry * LIMB + low;
   }
 
-  list(block: number, ring: RingKind, newest: number, into: RingBuckets): void {
-    const base = ring === 'minutes' ? 0 : HOURS_START;
-    const kept = ring === 'minutes' ? MINUTES_KEPT : HOURS_KEPT;
+  list(block: number, newest: number, { minutes, hours }: ListedRings): void {
+    this.listRing(block, 0, MINUTES_KEPT, newest, minutes);
+    this.listRing(block, HOURS_START, HOURS_KEPT, hourOf(newest), hours);
+  }
+
+  private listRing(block: number, base: number, kept: number, newest: number, into: RingBuckets): void {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
-    const wide = page[start + WIDE_COUNT] !== 0;
     const oldest = Math.max(0, newest - kept + 1);
-    let position = remainder(oldest, kept);
-    into.count = 0;
-    for (let bucket = oldest; bucket <= newest; bucket++) {
+    const first = remainder(oldest, kept);
+    if (page[start + WIDE_COUNT] !== 0) {
+      this.listWide(block, base, kept, newest, into);
+      return;
+    }
+    let count = 0;
+    // Mostly zeros: from the oldest bucket to the end of the words, then from their beginning to the newest.
+    const end = Math.min(kept, first + newest - oldest + 1);
+    for (let position = first; position < end; position++) {
       const low = page[start + base + position]!;
-      const carry = wide ? this.carries.get(block * BLOCK_WORDS + base + position) : 0;
-      if (low !== 0 || carry !== 0) into.set(into.count++, bucket, exact(low, carry, LIMB));
-      if (++position === kept) position = 0;
+      if (low !== 0) into.set(count++, oldest + position - first, low);
+    }
+    for (let position = 0; position < first && end === kept; position++) {
+      const low = page[start + base + position]!;
+      if (low !== 0) into.set(count++, oldest + kept - first + position, low);
+    }
+    into.count = count;
+  }
+
+  private listWide(block: number, base: number, kept: number, newest: number, into: RingBuckets): void {
+    const page = this.blocks.page(block);
+    const start = this.blocks.start(block);
+    into.count = 0;
+    for (let bucket = Math.max(0, newest - kept + 1); bucket <= newest; bucket++) {
+      const position = base + remainder(bucket, kept);
+      const low = page[start + position]!;
+      const carry = this.carries.get(block * BLOCK_WORDS + position);
+      if (low !== 0 || carry !== 0) into.setExact(into.count++, bucket, exact(low, carry, LIMB));
     }
   }
 

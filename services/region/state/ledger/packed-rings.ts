@@ -8,7 +8,7 @@
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import { VarintReader } from '../../../../shared/kernel/varints.ts';
 import { exact } from './carries.ts';
-import type { RingBuckets } from './ring-buckets.ts';
+import type { ListedRings, RingBuckets } from './ring-buckets.ts';
 import type { RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, hourOf } from './spans/spans.ts';
 
@@ -87,17 +87,23 @@ export class PackedRings {
     return sum;
   }
 
-  list(chunk: number, newest: number, ring: RingKind, into: RingBuckets): void {
-    const reader = this.read(chunk);
-    if (ring === 'hours') skipRing(reader);
-    const newestBucket = ring === 'minutes' ? newest : hourOf(newest);
+  list(chunk: number, newest: number, { minutes, hours }: ListedRings): void {
+    this.read(chunk);
+    this.listRing(newest, minutes);
+    this.listRing(hourOf(newest), hours);
+  }
+
+  /** Continues reading. */
+  private listRing(newest: number, into: RingBuckets): void {
+    const { reader } = this;
     into.count = reader.varint();
     // Newest first.
     for (let index = into.count - 1; index >= 0; index--) {
-      const bucket = newestBucket - reader.varint();
+      const bucket = newest - reader.varint();
       const marked = reader.varint();
       const low = Math.floor(marked / 2);
-      into.set(index, bucket, marked === low * 2 ? low : exact(low, reader.varint(), LIMB));
+      if (marked === low * 2) into.set(index, bucket, low);
+      else into.setExact(index, bucket, exact(low, reader.varint(), LIMB));
     }
   }
 

@@ -24,7 +24,7 @@ export class PairValues {
   private readonly carries: Carries;
   private readonly cells: PairDecay;
   private readonly rings: Rings;
-  private readonly listed = new RingBuckets();
+  private readonly listed = { minutes: new RingBuckets(), hours: new RingBuckets() };
 
   constructor({ table, carries, cells, rings }: PairValuesOptions) {
     this.table = table;
@@ -41,14 +41,15 @@ export class PairValues {
     sink.number(record[at + FIRST_MS]!);
     sink.number(record[at + LAST_MS]!);
     for (let age = 0; age < DECAY_BUCKETS; age++) sink.number(this.exact(slot, age, this.cells.low(slot, age)));
-    this.describeRing(slot, 'minutes', sink);
-    this.describeRing(slot, 'hours', sink);
+    this.list(slot);
+    this.describeRing(this.listed.minutes, sink);
+    this.describeRing(this.listed.hours, sink);
   }
 
   /** The content of a ring. */
   values(slot: number, ring: RingKind): BucketValues {
-    this.list(slot, ring);
-    return this.listed.values();
+    this.list(slot);
+    return this.listed[ring].values();
   }
 
   sum(slot: number): number | bigint {
@@ -60,28 +61,31 @@ export class PairValues {
     return this.carries.any ? exact(low, this.carries.get(slot * CARRIES + carry), LIMB) : low;
   }
 
-  private describeRing(slot: number, ring: RingKind, sink: Pick<ValueSink, 'number'>): void {
-    this.list(slot, ring);
-    const { count, buckets, sums } = this.listed;
+  private describeRing(ring: RingBuckets, sink: Pick<ValueSink, 'number'>): void {
+    const { count, buckets } = ring;
     sink.number(count);
     for (let index = 0; index < count; index++) {
       sink.number(buckets[index]!);
-      sink.number(sums[index]!);
+      sink.number(ring.sum(index));
     }
   }
 
-  private list(slot: number, ring: RingKind): void {
+  private list(slot: number): void {
     const record = this.table.record(slot);
     const at = this.table.field(slot);
-    const newestMinute = Math.floor(record[at + LAST_MS]! / MINUTE_MS);
-    const newest = ring === 'minutes' ? newestMinute : hourOf(newestMinute);
+    const newest = Math.floor(record[at + LAST_MS]! / MINUTE_MS);
     const reference = this.table.links(slot)[this.table.link(slot) + RINGS]!;
+    const { minutes, hours } = this.listed;
+    let rest: number | bigint;
     if (reference === 0) {
-      this.listed.count = 0;
-      this.listed.addNewest(newest, this.sum(slot));
+      minutes.count = 0;
+      hours.count = 0;
+      rest = this.sum(slot);
     } else {
-      this.rings.list(reference, ring, newestMinute, this.listed);
-      this.listed.addNewest(newest, this.rings.pending(reference, record[at + SUM]!));
+      this.rings.list(reference, newest, this.listed);
+      rest = this.rings.pending(reference, record[at + SUM]!);
     }
+    minutes.addNewest(newest, rest);
+    hours.addNewest(hourOf(newest), rest);
   }
 }

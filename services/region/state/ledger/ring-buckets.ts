@@ -1,40 +1,67 @@
 /** The content of a ring, bucket by bucket: filled again and again, so that reading all rings makes nothing to collect. */
 import { type BucketValues, HOURS_KEPT } from './spans/spans.ts';
 
+export interface ListedRings {
+  readonly minutes: RingBuckets;
+  readonly hours: RingBuckets;
+}
+
 export class RingBuckets {
   count = 0;
-  /** Of the first {@link count}: bucket numbers, ascending, and their sums, thousandths, none of 0. */
-  readonly buckets = new Array<number>(HOURS_KEPT).fill(0);
-  readonly sums = new Array<number | bigint>(HOURS_KEPT).fill(0);
+  /** Of the first {@link count}: bucket numbers, ascending, and their sums, thousandths, none of 0. NaN: it is in {@link wide}. */
+  readonly buckets = new Float64Array(HOURS_KEPT);
+  private readonly sums = new Float64Array(HOURS_KEPT);
+  /** By index: sums beyond 2^53. */
+  private readonly wide = new Map<number, bigint>();
 
-  set(index: number, bucket: number, sum: number | bigint): void {
+  sum(index: number): number | bigint {
+    const sum = this.sums[index]!;
+    return Number.isNaN(sum) ? this.wide.get(index)! : sum;
+  }
+
+  /** For a sum that is exact as a number. */
+  set(index: number, bucket: number, sum: number): void {
     this.buckets[index] = bucket;
     this.sums[index] = sum;
   }
 
-  /** Adds to the bucket, wherever it belongs. For a few of them. */
-  add(bucket: number, sum: number): void {
-    let index = this.count;
-    while (index > 0 && this.buckets[index - 1]! > bucket) index--;
-    if (index > 0 && this.buckets[index - 1] === bucket) {
-      this.sums[index - 1] = (this.sums[index - 1] as number) + sum;
+  setExact(index: number, bucket: number, sum: number | bigint): void {
+    if (typeof sum === 'number') {
+      this.set(index, bucket, sum);
       return;
     }
-    for (let at = this.count++; at > index; at--) this.set(at, this.buckets[at - 1]!, this.sums[at - 1]!);
-    this.set(index, bucket, sum);
+    this.set(index, bucket, Number.NaN);
+    this.wide.set(index, sum);
+  }
+
+  /** Adds to the bucket, wherever it belongs. For a few of them, that are exact as numbers together. */
+  add(bucket: number, sum: number): void {
+    const { buckets, sums } = this;
+    let index = this.count;
+    while (index > 0 && buckets[index - 1]! > bucket) index--;
+    if (index > 0 && buckets[index - 1] === bucket) {
+      sums[index - 1]! += sum;
+      return;
+    }
+    for (let at = this.count++; at > index; at--) {
+      buckets[at] = buckets[at - 1]!;
+      sums[at] = sums[at - 1]!;
+    }
+    buckets[index] = bucket;
+    sums[index] = sum;
   }
 
   /** Adds to the newest bucket, which may be listed or not. */
   addNewest(bucket: number, sum: number | bigint): void {
     if (sum === 0) return;
     const last = this.count - 1;
-    if (last < 0 || this.buckets[last] !== bucket) this.set(this.count++, bucket, sum);
-    else this.sums[last] = total(this.sums[last]!, sum);
+    if (last < 0 || this.buckets[last] !== bucket) this.setExact(this.count++, bucket, sum);
+    else this.setExact(last, bucket, total(this.sum(last), sum));
   }
 
   values(): BucketValues {
     const values: BucketValues = [];
-    for (let index = 0; index < this.count; index++) values.push(this.buckets[index]!, this.sums[index]!);
+    for (let index = 0; index < this.count; index++) values.push(this.buckets[index]!, this.sum(index));
     return values;
   }
 }

@@ -15,7 +15,7 @@
 import { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { DenseRings } from './dense-rings.ts';
 import { PACKED_LIMIT_BYTES, PackedRings, skipRings } from './packed-rings.ts';
-import type { RingBuckets } from './ring-buckets.ts';
+import type { ListedRings } from './ring-buckets.ts';
 import type { RingKind, RingTotals } from './spans/spans.ts';
 import { HOURS_KEPT, hourOf } from './spans/spans.ts';
 import { SparseRings } from './sparse-rings.ts';
@@ -114,11 +114,11 @@ export class Rings {
     this.packed.totals(packedOf(reference), totals);
   }
 
-  /** The ring's content, nothing being pending; `newest` is the pair's newest minute. */
-  list(reference: number, ring: RingKind, newest: number, into: RingBuckets): void {
-    if (reference > 0) this.sparse.list(reference - 1, ring, newest, into);
-    else if (isPacked(reference)) this.packed.list(packedOf(reference), newest, ring, into);
-    else this.dense.list(denseOf(reference), ring, ring === 'minutes' ? newest : hourOf(newest), into);
+  /** The content of both rings, nothing being pending; `newest` is the pair's newest minute. */
+  list(reference: number, newest: number, into: ListedRings): void {
+    if (reference > 0) this.sparse.list(reference - 1, newest, into);
+    else if (isPacked(reference)) this.packed.list(packedOf(reference), newest, into);
+    else this.dense.list(denseOf(reference), newest, into);
   }
 
   /** The rings in the form they are in, packed as dense, nothing being pending; `newest` is the pair's newest minute. */

@@ -9,7 +9,7 @@
 import { assert } from '../../../../shared/kernel/kernel.ts';
 import type { VarintReader, VarintWriter } from '../../../../shared/kernel/varints.ts';
 import { BlockPool } from '../memory/memory.ts';
-import type { RingBuckets } from './ring-buckets.ts';
+import type { ListedRings } from './ring-buckets.ts';
 import { SPARSE_ENTRIES } from './shards/shards.ts';
 import type { RingKind, RingTotals } from './spans/spans.ts';
 import { DAY_HOURS_KEPT, HOURS_KEPT, hourOf, MINUTES_KEPT } from './spans/spans.ts';
@@ -157,16 +157,17 @@ export class SparseRings {
     }
   }
 
-  list(block: number, ring: RingKind, newest: number, into: RingBuckets): void {
+  list(block: number, newest: number, { minutes, hours }: ListedRings): void {
     const page = this.blocks.page(block);
     const start = this.blocks.start(block);
-    into.count = 0;
+    minutes.count = 0;
+    hours.count = 0;
     for (let at = start; at < start + ENTRY_WORDS; at += 2) {
       const value = page[at + 1]!;
       if (value === 0) continue;
       const age = ageOf(page[at]!, newest);
-      if (ring === 'hours') into.add(hourOf(newest - age), value);
-      else if (age < MINUTES_KEPT) into.add(newest - age, value);
+      hours.add(hourOf(newest - age), value);
+      if (age < MINUTES_KEPT) minutes.add(newest - age, value);
     }
   }
 }
