@@ -13,6 +13,7 @@ import type { Schema } from './schema/schema.ts';
 import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
 import type { OpenVectorWorker } from './state/vectors/vector-worker.ts';
 import type { Store, StoreHome } from './store/store.ts';
+import type { WorkLimits } from './turn-share/turn-share.ts';
 
 /** Settings of the process around a region: its sockets, its connections, where its files are. */
 type ProcessSettings =
@@ -59,6 +60,8 @@ export interface RegionOptions extends Omit<RegionConfig, ProcessSettings> {
   readonly snapshotsNotBeforeMs?: number;
   /** Runs the action in the next turn of the event loop; absent: by the clock. */
   readonly nextTurn?: (action: () => void) => void;
+  /** How much is received in one turn and one transaction; absent: what suits real machines. */
+  readonly receiveLimits?: WorkLimits;
   /** The process must end at once, without answering. */
   readonly onFatal: (error: unknown) => void;
 }

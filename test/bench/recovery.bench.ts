@@ -2,11 +2,10 @@
  * What comes after trouble, on the realistic world: catching up after a partition, a region's way back after `kill -9` in a
  * cluster whose other regions serve on, and comparing the regions' state.
  */
-import { Pool } from 'undici';
-import { requestJson } from '../harness/clients/request-json.ts';
 import type { Cluster } from '../harness/processes/cluster.ts';
 import { type Bench, type BenchRow, type BenchSettings, median, milliseconds as ms } from './bench.ts';
 import { drawEvents, ndjsonBodies } from './bulk-ingest/events.ts';
+import { healed, missed } from './load/drill.ts';
 import { verified } from './load/verified.ts';
 import { Writers } from './load/writers.ts';
 import { type BuiltWorld, builtWorld, describeProcesses, startWorld } from './world/built-world.ts';
@@ -16,8 +15,6 @@ import { describeWorld, SEED } from './world/world.ts';
 const ROUNDS = 3;
 const WRITERS = 8;
 const BULK = 20_000;
-const BULK_CONNECTIONS = 4;
-const CAUGHT_UP_LIMIT_MS = 15_000;
 
 interface Timed {
   readonly what: string;
@@ -59,70 +56,19 @@ async function verifying(cluster: Cluster, world: BuiltWorld): Promise<readonly 
 /** Signals that a region missed while it was partitioned. */
 async function healing(cluster: Cluster, { size }: BuiltWorld): Promise<readonly Timed[]> {
   const region = cluster.regionNames[1]!;
-  const pool = new Pool(cluster.url, { connections: BULK_CONNECTIONS, pipelining: 1 });
-  const missed = size.items;
-  const bodies = ndjsonBodies(drawEvents(SEED + 2, size.items, missed), BULK);
+  const events = size.items;
+  const bodies = ndjsonBodies(drawEvents(SEED + 2, size.items, events), BULK);
   const times: number[] = [];
-  try {
-    for (let round = 0; round < ROUNDS; round++) {
-      await taken(cluster, '/cluster/partition', { region });
-      const position = await sendAll(pool, bodies);
-      const startMs = performance.now();
-      await taken(cluster, '/cluster/heal', { region });
-      await caughtUp(cluster, region, position);
-      times.push(performance.now() - startMs);
-    }
-  } finally {
-    await pool.destroy();
+  for (let round = 0; round < ROUNDS; round++) {
+    times.push(await healed(cluster, region, await missed(cluster, region, bodies)));
   }
   return [
     {
-      what: `a partitioned region is healed, until it has applied ${missed.toLocaleString('en')} signals that it missed`,
+      what: `a partitioned region is healed, until it has applied ${events.toLocaleString('en')} signals that it missed`,
       ms: times,
-      events: missed,
+      events,
     },
   ];
-}
-
-async function taken(cluster: Cluster, path: string, request: object): Promise<void> {
-  const { status, body } = await cluster.post(path, request);
-  if (status !== 200) throw new Error(`${path} answered ${status}: ${JSON.stringify(body)}`);
-}
-
-/** Returns the position behind all of them: of one origin, as one region leads throughout. */
-async function sendAll(pool: Pool, bodies: readonly Buffer[]): Promise<string> {
-  let next = 0;
-  let last = '';
-  const sequence = (position: string): number => Number(position.slice(position.lastIndexOf(':') + 1));
-  const client = async (): Promise<void> => {
-    while (next < bodies.length) {
-      const body = bodies[next++]!;
-      const headers = { 'content-type': 'application/x-ndjson' };
-      const answer = await pool.request({ method: 'POST', path: '/signals', headers, body });
-      const text = await answer.body.text();
-      if (answer.statusCode !== 200) throw new Error(`/signals answered ${answer.statusCode}: ${text}`);
-      const { position } = JSON.parse(text) as { readonly position: string };
-      if (last === '' || sequence(position) > sequence(last)) last = position;
-    }
-  };
-  await Promise.all(Array.from({ length: BULK_CONNECTIONS }, client));
-  return last;
-}
-
-async function caughtUp(cluster: Cluster, region: string, position: string): Promise<void> {
-  const startMs = performance.now();
-  let reached = false;
-  while (!reached) {
-    ({
-      body: { reached },
-    } = await requestJson<{ reached: boolean }>(`${cluster.regionUrls.get(region)}/internal/await`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ position, limitMs: CAUGHT_UP_LIMIT_MS }),
-    }));
-    if (!reached && performance.now() - startMs > 10 * CAUGHT_UP_LIMIT_MS)
-      throw new Error(`${region} is behind ${position}`);
-  }
 }
 
 async function restarting(cluster: Cluster): Promise<readonly Timed[]> {

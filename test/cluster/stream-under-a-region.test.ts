@@ -12,7 +12,7 @@ import { createIngest } from '../../services/region/receive/ingest.ts';
 import { createStreamReceiver } from '../../services/region/receive/stream-receiver.ts';
 import { createShipper } from '../../services/region/ship/shipper.ts';
 import { openLog } from '../../services/region/wal/log.ts';
-import { systemClock as clock } from '../../shared/kernel/system.ts';
+import { systemClock as clock, nextTurn } from '../../shared/kernel/system.ts';
 import { formatPosition } from '../../shared/protocol/position.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { connection, STREAM_NAME } from '../../shared/stream/settings.ts';
@@ -65,6 +65,7 @@ class Side {
     const ingest = createIngest({
       metrics: unreadMetrics,
       clock,
+      nextTurn,
       log,
       wal,
       apply,
@@ -74,6 +75,7 @@ class Side {
     });
     this.receiver = createStreamReceiver({
       clock,
+      nextTurn,
       log,
       stream,
       wal,

@@ -54,6 +54,11 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'stores the offset with the first of several transactions',
+    file: `${region}/receive/ingest.js`,
+    changes: [['from === batches.length && gaps.length === 0', 'gaps.length === 0']],
+  },
+  {
     name: 'trusts the offset without its fingerprint',
     theme: 'a stream loses its end',
     file: `${region}/receive/stream-receiver.js`,
@@ -466,7 +471,9 @@ export const mutants: readonly Mutant[] = [
     name: 'a damaged message ends the subscription',
     theme: 'garbage in the stream',
     file: `${region}/receive/stream-receiver.js`,
-    changes: [['if (!later && !(error instanceof DamagedBatch))', 'if (!later)']],
+    changes: [
+      ['(error instanceof UnknownFormat || error instanceof DamagedBatch)', '(error instanceof UnknownFormat)'],
+    ],
   },
   {
     name: 'the snapshot of another region is attributed to a peer',

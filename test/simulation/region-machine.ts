@@ -299,6 +299,8 @@ export class RegionMachine extends Machine {
       openRebuild: () =>
         inProcessRebuild({ fieldNames: world.schema.textFields.map((field) => field.name), leastPages: 1 }),
       ...world.upkeep,
+      // So small that most of what is received takes several transactions and turns.
+      receiveLimits: { turn: 5, append: 12 },
       idempotencyKeysLimit: 1_000_000,
       maxBodyBytes: 2 * 1024 * 1024,
       maxBodiesBytes: 64 * 1024 * 1024,

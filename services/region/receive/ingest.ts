@@ -10,6 +10,7 @@ import { type Declared, declaredBy, describeSchema, undeclaredIn } from '../comp
 import { Queue } from '../queue/queue.ts';
 import type { Schema } from '../schema/schema.ts';
 import { forgottenText, mayBeForgotten } from '../state/keys/keys.ts';
+import { TurnShare, type WorkLimits, workLimits, workOf } from '../turn-share/turn-share.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
 import {
   type Gap,
@@ -38,6 +39,10 @@ export interface IngestOptions {
   /** Absent: turns are not watched. */
   readonly turns?: Turns | undefined;
   readonly clock: Clock;
+  /** Runs the action in the next turn of the event loop. */
+  readonly nextTurn: (action: () => void) => void;
+  /** Absent: those for real machines. */
+  readonly limits?: WorkLimits | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly wal: Wal;
@@ -53,6 +58,12 @@ export interface IngestOptions {
   readonly onStopped: (stopped: Stopped) => void;
 }
 
+/** Batches of one transaction, and the findings about those it leaves out, up to the index `to`. */
+interface Part extends Omit<Taken, 'events'> {
+  readonly to: number;
+  readonly next: readonly Batch[];
+}
+
 export function createIngest(options: IngestOptions): Ingest {
   return new PositionIngest(options);
 }
@@ -66,9 +77,13 @@ class PositionIngest implements Ingest {
   private readonly queue = new Queue();
   private readonly declared: Declared;
   private readonly counted;
+  private readonly limits: WorkLimits;
+  private readonly share: TurnShare;
 
   constructor(options: IngestOptions) {
     this.options = options;
+    this.limits = options.limits ?? workLimits;
+    this.share = new TurnShare(options.nextTurn, this.limits.turn);
     this.declared = declaredBy(describeSchema(options.schema));
     const { metrics } = options;
     this.counted = metrics.counter({
@@ -99,18 +114,55 @@ class PositionIngest implements Ingest {
     return this.queue.add(() => this.takeNow(batches, offset));
   }
 
+  /** Part by part: while one is flushed, the one before is applied. */
   private async takeNow(batches: readonly Batch[], offset: StreamOffset | undefined): Promise<Taken> {
-    const { wal, apply, receives, turns } = this.options;
-    turns?.mark('receive');
-    if (receives?.() === false) {
-      // Treated as not received: the stored offset stays before them.
-      return { events: 0, gaps: batches.map(({ origin, first }) => ({ origin, first })), doubted: [] };
+    const { wal, receives } = this.options;
+    const gaps: Gap[] = [];
+    const doubted: Stopped[] = [];
+    let events = 0;
+    let from = 0;
+    let applied: Promise<void> = Promise.resolve();
+    try {
+      do {
+        if (receives?.() === false) {
+          // Treated as not received: the stored offset stays before them.
+          gaps.push(...batches.slice(from).map(({ origin, first }) => ({ origin, first })));
+          break;
+        }
+        // Nothing is awaited between the checks and the append: what was checked is still true when its turn comes.
+        const part = this.nextPart(batches, from);
+        from = part.to;
+        gaps.push(...part.gaps);
+        doubted.push(...part.doubted);
+        const settled = from === batches.length && gaps.length === 0 ? offset : undefined;
+        const { next } = part;
+        if (next.length > 0) {
+          await wal.append({ batches: next, ...(settled === undefined ? {} : { offset: settled }) });
+          await applied;
+          applied = this.applyInTurns(next, from < batches.length);
+          applied.catch(() => undefined);
+          for (const { first, last } of next) events += last - first + 1;
+        } else if (settled !== undefined) {
+          wal.noteOffset(settled);
+        }
+      } while (from < batches.length);
+    } finally {
+      await applied;
     }
+    return { events, gaps, doubted };
+  }
+
+  /** What the next transaction appends, from that batch on, and what is wrong with the others up to `to`. */
+  private nextPart(batches: readonly Batch[], from: number): Part {
+    const { wal, turns } = this.options;
+    turns?.mark('receive');
     const next: Batch[] = [];
     const gaps: Gap[] = [];
     const doubted: Stopped[] = [];
     const ends = new Map<string, number>();
-    for (const batch of batches) {
+    let to = from;
+    for (let work = 0; to < batches.length && work < this.limits.append; to++) {
+      const batch = batches[to]!;
       const { origin, first, last } = batch;
       const durable = ends.get(origin) ?? sequenceOf(wal.durable, origin);
       if (last <= durable) continue;
@@ -133,18 +185,19 @@ class PositionIngest implements Ingest {
       }
       ends.set(origin, last);
       next.push(batch);
+      work += workOf(batch);
     }
-    const settled = gaps.length === 0 ? offset : undefined;
-    if (next.length > 0) {
-      await wal.append({ batches: next, ...(settled === undefined ? {} : { offset: settled }) });
-      apply.apply(next);
-      for (const origin of ends.keys()) this.release(origin);
-    } else if (settled !== undefined) {
-      wal.noteOffset(settled);
+    return { to, next, gaps, doubted };
+  }
+
+  /** `later`: after the next part was passed to the store, which flushes it meanwhile. */
+  private async applyInTurns(batches: readonly Batch[], later: boolean): Promise<void> {
+    if (later) await this.share.next();
+    for (const batch of batches) {
+      this.options.apply.apply([batch]);
+      this.release(batch.origin);
+      await this.share.use(workOf(batch));
     }
-    let events = 0;
-    for (const { first, last } of next) events += last - first + 1;
-    return { events, gaps, doubted };
   }
 
   /** A batch that only a forger can have sent, whatever its sequence. */

@@ -30,7 +30,9 @@ import {
 } from '../batch/batch.ts';
 import { Condition } from '../condition/condition.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
+import { TurnShare, type WorkLimits, workLimits, workOf } from '../turn-share/turn-share.ts';
 import type { StreamOffset, Wal } from '../wal/wal.ts';
+import { MessageGroups, type ReceivedMessage } from './message-groups.ts';
 import type { Gap, Ingest, Receiver } from './receive.ts';
 
 /** If the stream is ahead and nothing is received for this long, the consumer is no longer trusted. */
@@ -46,6 +48,10 @@ export interface StreamReceiverOptions {
   /** Absent: turns are not watched. */
   readonly turns?: Turns | undefined;
   readonly clock: Clock;
+  /** Runs the action in the next turn of the event loop. */
+  readonly nextTurn: (action: () => void) => void;
+  /** Absent: those for real machines. */
+  readonly limits?: WorkLimits | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly stream: Stream;
@@ -65,6 +71,12 @@ export function createStreamReceiver(options: StreamReceiverOptions): Receiver {
   return new StreamReceiver(options);
 }
 
+/** A message as far as it is not here yet, and its last batch. */
+interface Read {
+  readonly batches: readonly Batch[];
+  readonly last: BatchHeader;
+}
+
 /** The offset from which an origin has to be read again, and the first sequence of its last skipped batch. */
 interface PassedOver {
   readonly first: number;
@@ -75,6 +87,7 @@ class StreamReceiver implements Receiver {
   private readonly options: StreamReceiverOptions;
   private readonly subscriptions;
   private readonly wake: Condition;
+  private readonly share: TurnShare;
   private enabled: boolean;
   private stopping = false;
   private loop: Promise<void> | undefined;
@@ -95,6 +108,7 @@ class StreamReceiver implements Receiver {
     this.options = options;
     this.enabled = options.enabled;
     this.wake = new Condition(options.clock);
+    this.share = new TurnShare(options.nextTurn, (options.limits ?? workLimits).turn);
     const { metrics, stream } = options;
     this.subscriptions = metrics.counter({
       name: 'tidal_stream_subscriptions_total',
@@ -178,21 +192,23 @@ class StreamReceiver implements Receiver {
     });
     this.endSubscription = ended;
     let subscription: Subscription | undefined;
+    const groups = new MessageGroups((group) => this.handle(group));
     const over = new AbortController();
     try {
       subscription = await stream.subscribe({
         from,
-        onMessage: (message) => this.onMessage(message),
+        onMessage: (message) => this.onMessage(groups, message),
         onSubscriptionEnd: (reason, detail) => ended?.(detail === '' ? reason : `${reason}: ${detail}`),
       });
       log.info('subscribed to the stream', { from, last: info.last });
       this.subscriptions.inc();
       if (!this.enabled || this.stopping) return 'switched off';
-      return await Promise.race([end, this.watchProgress(over.signal)]);
+      return await Promise.race([end, this.watchProgress(groups, over.signal)]);
     } finally {
       this.endSubscription = undefined;
       over.abort();
       await subscription?.close();
+      await groups.idle();
       // It belongs to the stream of this subscription; the next one may be another.
       this.delivered = 0;
       await this.flushOffset();
@@ -200,7 +216,7 @@ class StreamReceiver implements Receiver {
   }
 
   /** Resolves when the stream is ahead and nothing was handled for {@link STALL_MS}. */
-  private async watchProgress(over: AbortSignal): Promise<string> {
+  private async watchProgress(groups: MessageGroups, over: AbortSignal): Promise<string> {
     const { clock, stream } = this.options;
     let before = -1;
     while (!over.aborted) {
@@ -215,7 +231,7 @@ class StreamReceiver implements Receiver {
       if (info === undefined) continue;
       if (info.created !== this.created) return 'stream re-created';
       if (info.last < this.delivered) return 'stream went back';
-      if (info.last > this.delivered && this.delivered === before) return 'no progress';
+      if (info.last > this.delivered && this.delivered === before && !groups.busy) return 'no progress';
       before = this.delivered;
     }
     return 'ended';
@@ -255,25 +271,42 @@ class StreamReceiver implements Receiver {
     return info.first;
   }
 
-  private async onMessage(message: StreamMessage): Promise<void> {
+  private async onMessage(groups: MessageGroups, message: StreamMessage): Promise<void> {
     this.options.turns?.mark('receive');
-    const read = this.decode(message);
-    if (read !== undefined) {
-      const { batches, last } = read;
-      const offset = { sequence: message.sequence, origin: last.origin, last: last.last, created: this.created };
+    const { sequence } = message;
+    let read: Read | undefined;
+    try {
+      read = await this.decode(message);
+    } catch (error) {
+      if (!(error instanceof UnknownFormat || error instanceof DamagedBatch)) throw error;
+      // What to do about it depends on the position after the messages before it.
+      await groups.idle();
+      this.refuse(message, error);
+    }
+    const offset = read && { sequence, origin: read.last.origin, last: read.last.last, created: this.created };
+    await groups.add({ sequence, batches: read?.batches ?? [], offset });
+  }
+
+  private async handle(group: readonly ReceivedMessage[]): Promise<void> {
+    const offset = group.findLast((message) => message.offset !== undefined)?.offset;
+    if (offset !== undefined) {
       this.closeGaps();
+      const batches = group.flatMap((message) => message.batches);
       const { gaps, doubted } = await this.options.ingest
         .take(batches, this.passedOver.size === 0 ? offset : undefined)
-        .catch((error: unknown) => {
-          if (isStorageFull(error)) this.diskFull = true;
-          else this.options.onFatal(error);
-          throw error;
-        });
+        .catch((error: unknown) => this.failed(error));
       for (const { origin } of doubted) this.askPeers(origin);
       for (const gap of gaps) this.passOver(gap);
       this.held = this.passedOver.size === 0 ? undefined : offset;
     }
-    this.delivered = message.sequence;
+    this.delivered = group.at(-1)!.sequence;
+  }
+
+  private failed(error: unknown): never {
+    if (isStorageFull(error)) this.diskFull = true;
+    else this.options.onFatal(error);
+    this.endSubscription?.(messageOf(error));
+    throw error;
   }
 
   /** The stored offset stays before a gap: the stream may be the only source of the missing batches, or of those behind. */
@@ -305,42 +338,46 @@ class StreamReceiver implements Receiver {
   }
 
   /**
-   * The batches of the message that are not here yet, and its last batch. A region receives all its own batches again, so the
-   * events of known batches are not decoded. An unreadable message is skipped: peers hold its batches. The offset does not stay
-   * before it, because reading the message again would not help, unless it is of a later version.
+   * The batches of the message that are not here yet, and its last batch; undefined if it is of no region. A region receives all
+   * its own batches again, so the events of known batches are not decoded. Throws if it is unreadable.
    */
-  private decode(message: StreamMessage): { batches: readonly Batch[]; last: BatchHeader } | undefined {
-    const { origin, sequence } = message;
-    const { ingest, regions } = this.options;
+  private async decode({ origin, sequence, bytes }: StreamMessage): Promise<Read | undefined> {
+    const { ingest, regions, wal } = this.options;
     if (!originPattern.test(origin) || regions?.includes(regionOf(origin)) === false) {
-      ingest.refuse({
-        origin: clip(origin),
-        reason: 'foreign',
-        detail: `message ${sequence} is of no region of the topology`,
-      });
+      const detail = `message ${sequence} is of no region of the topology`;
+      ingest.refuse({ origin: clip(origin), reason: 'foreign', detail });
       return undefined;
     }
-    try {
-      const parts = splitMessage(message.bytes);
-      const headers = parts.map(decodeHeader);
-      for (const header of headers) {
-        if (header.origin !== origin)
-          throw new DamagedBatch(`a batch of ${header.origin} under the subject of ${origin}`);
-      }
-      const durable = this.durable(origin);
-      const unknown = parts.filter((_, index) => headers[index]!.last > durable);
-      const last = headers.at(-1);
-      return last && { batches: unknown.map((bytes) => decodeBatchUnder(this.options.wal.quarantine, bytes)), last };
-    } catch (error) {
-      const later = error instanceof UnknownFormat;
-      if (!later && !(error instanceof DamagedBatch)) throw error;
-      const detail = `message ${sequence}: ${error.message}`;
-      ingest.refuse({ origin, reason: later ? 'later_version' : 'damaged', detail });
-      const next = this.durable(origin) + 1;
-      if (later) this.passOver({ origin, first: next + 1, upTo: next });
-      else this.askPeers(origin);
-      return undefined;
+    const parts = splitMessage(bytes);
+    const headers = parts.map(decodeHeader);
+    for (const header of headers) {
+      if (header.origin !== origin)
+        throw new DamagedBatch(`a batch of ${header.origin} under the subject of ${origin}`);
     }
+    const durable = this.durable(origin);
+    const batches: Batch[] = [];
+    for (const [index, part] of parts.entries()) {
+      if (headers[index]!.last <= durable) continue;
+      this.options.turns?.mark('receive');
+      const batch = decodeBatchUnder(wal.quarantine, part);
+      batches.push(batch);
+      await this.share.use(workOf(batch));
+    }
+    const last = headers.at(-1);
+    return last && { batches, last };
+  }
+
+  /**
+   * An unreadable message is skipped: peers hold its batches. The offset does not stay before it, because reading the message
+   * again would not help, unless it is of a later version.
+   */
+  private refuse({ origin, sequence }: StreamMessage, error: UnknownFormat | DamagedBatch): void {
+    const later = error instanceof UnknownFormat;
+    const detail = `message ${sequence}: ${error.message}`;
+    this.options.ingest.refuse({ origin, reason: later ? 'later_version' : 'damaged', detail });
+    const next = this.durable(origin) + 1;
+    if (later) this.passOver({ origin, first: next + 1, upTo: next });
+    else this.askPeers(origin);
   }
 }
 

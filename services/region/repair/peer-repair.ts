@@ -1,6 +1,7 @@
 /** Fetches batches that peers have and this region lacks. See `repair.ts`. */
 import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
+import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { regionOf, sequenceOf } from '../../../shared/protocol/position.ts';
@@ -10,6 +11,7 @@ import { Condition } from '../condition/condition.ts';
 import type { PeerLink, Peers } from '../peers/peers.ts';
 import type { Ingest, Stopped } from '../receive/receive.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
+import { TurnShare, type WorkLimits, workLimits, workOf } from '../turn-share/turn-share.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { AwaitedSnapshots, Repair } from './repair.ts';
 
@@ -28,9 +30,15 @@ const TRIMMED_AGAIN_MS = 30_000;
 const REFUSED_AGAIN_MS = 10_000;
 
 export interface PeerRepairOptions {
+  /** Absent: turns are not watched. */
+  readonly turns?: Turns | undefined;
   /** This one. */
   readonly region: string;
   readonly clock: Clock;
+  /** Runs the action in the next turn of the event loop. */
+  readonly nextTurn: (action: () => void) => void;
+  /** Absent: those for real machines. */
+  readonly limits?: WorkLimits | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly wal: Wal;
@@ -63,6 +71,7 @@ class PeerRepair implements Repair {
   private readonly repaired;
   private snapshots: AwaitedSnapshots | undefined;
   private readonly wake: Condition;
+  private readonly share: TurnShare;
   private readonly behind = new Map<string, Behind>();
   /** Origins to be fetched, in order of their turns, with the peers that hold more of them. */
   private readonly turns = new Map<string, readonly Holder[]>();
@@ -80,6 +89,7 @@ class PeerRepair implements Repair {
     this.options = options;
     this.enabled = options.enabled;
     this.wake = new Condition(options.clock);
+    this.share = new TurnShare(options.nextTurn, (options.limits ?? workLimits).turn);
     this.repaired = options.metrics.counter({
       name: 'tidal_repaired_events_total',
       help: 'Events fetched from a peer.',
@@ -240,39 +250,53 @@ class PeerRepair implements Repair {
     const { wal, ingest, log, onFatal } = this.options;
     const start = sequenceOf(wal.durable, origin);
     let outcome: 'more' | 'nothing' | Stopped = 'nothing';
-    for (let answers = 0; answers < TURN_ANSWERS; answers++) {
+    let asked = this.ask(link, origin, start + 1);
+    for (let answers = 1; answers <= TURN_ANSWERS; answers++) {
       outcome = 'nothing';
       if (this.stopping || !this.enabled) break;
       const before = sequenceOf(wal.durable, origin);
-      const bytes = await link.log(origin, before + 1);
+      const bytes = await asked;
       // Partitioned or stopped while the peer answered: its answer is discarded.
       if (bytes.length === 0 || this.stopping || !this.enabled) break;
-      const batches = this.decode(bytes, origin, link.region);
+      const batches = await this.decode(bytes, origin, link.region);
       if (!Array.isArray(batches)) {
         outcome = batches;
         break;
       }
+      // The peer reads the next answer while this one is appended and applied.
+      if (answers < TURN_ANSWERS) asked = this.ask(link, origin, batches.at(-1)!.last + 1);
       const { events, doubted } = await ingest.take(batches).catch((error: unknown) => {
         if (!isStorageFull(error)) onFatal(error);
         throw error;
       });
       this.repaired.inc(events);
-      outcome = sequenceOf(wal.durable, origin) > before ? 'more' : (doubted[0] ?? 'nothing');
-      if (outcome !== 'more') break;
+      const reached = sequenceOf(wal.durable, origin);
+      outcome = reached > before ? 'more' : (doubted[0] ?? 'nothing');
+      // The next answer continues at the end of this one.
+      if (reached < batches.at(-1)!.last) break;
     }
     const end = sequenceOf(wal.durable, origin);
     if (end > start) log.info('repaired from peer', { origin, peer: link.region, from: start + 1, to: end });
     return outcome;
   }
 
+  /** The answer may not be needed any more when it fails. */
+  private ask(link: PeerLink, origin: string, from: number): Promise<Uint8Array> {
+    const answer = link.log(origin, from);
+    answer.catch(() => undefined);
+    return answer;
+  }
+
   /** The batches of the requested origin, up to the first unreadable one; if that is the first of all, the reason. */
-  private decode(bytes: Uint8Array, origin: string, peer: string): Batch[] | Stopped {
+  private async decode(bytes: Uint8Array, origin: string, peer: string): Promise<Batch[] | Stopped> {
     const batches: Batch[] = [];
     try {
       for (const part of splitMessage(bytes)) {
+        this.options.turns?.mark('receive');
         const batch = decodeBatchUnder(this.options.wal.quarantine, part);
         if (batch.origin !== origin) throw new InvalidBatch(`a batch of ${batch.origin} in its place`);
         batches.push(batch);
+        await this.share.use(workOf(batch));
       }
     } catch (error) {
       const later = error instanceof UnknownFormat;

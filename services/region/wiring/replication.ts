@@ -37,7 +37,7 @@ export interface ReplicationOptions
   extends Pick<
     RegionOptions,
     | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'schema' | 'stream' | 'links' | 'regions' | 'onFatal')
-    | ('turns' | 'control' | 'alive' | 'intakeQueueLimit' | 'intakeQueueBytes')
+    | ('turns' | 'nextTurn' | 'receiveLimits' | 'control' | 'alive' | 'intakeQueueLimit' | 'intakeQueueBytes')
   > {
   readonly wal: Wal;
   readonly apply: Apply;
@@ -88,7 +88,7 @@ export function assembleReplication(options: ReplicationOptions): Replication {
   const clockCheck = new ClockCheck({ clock, region, peers, metrics });
   const writeBlocker = (): Refusal | undefined => options.writeBlocker({ readiness, clockCheck });
   const partition = createPartitionSwitch({ clock, log, metrics, wal, onFatal });
-  const { turns } = options;
+  const { turns, receiveLimits: limits, nextTurn = (action) => clock.after(0, action) } = options;
   const enabled = !partition.partitioned;
   const role = createLeadershipRole({
     ...{ clock, random, log, metrics, region, wal, control, stream, peers, writeBlocker, onFatal },
@@ -102,17 +102,17 @@ export function assembleReplication(options: ReplicationOptions): Replication {
     startOf: (origin) => lowestAtPeers(peers, origin),
   });
   const ingest = createIngest({
-    ...{ clock, log, metrics, turns, wal, apply, schema, regions },
+    ...{ clock, nextTurn, limits, log, metrics, turns, wal, apply, schema, regions },
     receives: () => partition.receives,
     onStopped: (stopped) => options.onStopped?.(stopped),
     implausible: ({ origin, epoch, lastHlc }) =>
       hlcRefusal(lastHlc) ?? (wal.origin(origin) === undefined ? epochRefusal(epoch, role.knownEpoch) : undefined),
   });
   const repair = createPeerRepair({
-    ...{ region, clock, log, metrics, wal, ingest, peers, links, enabled, onFatal },
+    ...{ region, clock, nextTurn, limits, turns, log, metrics, wal, ingest, peers, links, enabled, onFatal },
   });
   const receiver = createStreamReceiver({
-    ...{ clock, log, metrics, turns, stream, wal, ingest, regions, enabled, onFatal },
+    ...{ clock, nextTurn, limits, log, metrics, turns, stream, wal, ingest, regions, enabled, onFatal },
     onGap: (gap) => {
       options.onGap?.(gap);
       repair.nudge();

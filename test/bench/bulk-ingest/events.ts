@@ -10,8 +10,8 @@ export interface SignalEvent {
 }
 
 /** Zipf over the items 1 … `items`, of the six default signals. */
-export function drawEvents(seed: number, items: number, count: number): readonly SignalEvent[] {
-  const traffic = new Traffic({ seed, items });
+export function drawEvents(seed: number, items: number, count: number, exponent = 1): readonly SignalEvent[] {
+  const traffic = new Traffic({ seed, items, exponent });
   return Array.from({ length: count }, () => {
     const event = traffic.signal(0, 0);
     if (event.kind !== 'signal') throw new Error('traffic draws signals');

@@ -29,6 +29,7 @@ import { assembleState, type Indexes } from '../../../services/region/wiring/sta
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { randomName } from '../../../shared/kernel/kernel.ts';
 import { type Stages, startParts, stopParts } from '../../../shared/kernel/parts.ts';
+import { nextTurn } from '../../../shared/kernel/system.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { type Durability, isRefused, type RegionStatus, type WritesReply } from '../../../shared/protocol/internal.ts';
 import { DISK_ID_LENGTH } from '../../../shared/protocol/known-disks.ts';
@@ -131,7 +132,8 @@ export class CoreRegion {
     const random = seededRandom(options.seed ?? seeds++ * 7_919);
     const { keysLimit: limit, storeLimitBytes = 1e12 } = options;
     const replication = assembleReplication({
-      ...{ region, clock, random, log, metrics, schema, wal, apply, stream, control, links, startedEmpty, onFatal },
+      ...{ region, clock, nextTurn, random, log, metrics, schema, wal, apply, stream, control, links },
+      ...{ startedEmpty, onFatal },
       members: ['us-east', 'eu-west', 'ap-south'],
       regions: ['us-east', 'eu-west', 'ap-south', region, ...others],
       writeBlocker: () => this.writeBlocker,

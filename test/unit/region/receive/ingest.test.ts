@@ -1,8 +1,9 @@
 /** The one door for foreign batches: by position, each event once, the position only forward. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Batch } from '../../../../services/region/batch/batch.ts';
+import { type Batch, decodeBatch } from '../../../../services/region/batch/batch.ts';
 import { createIngest } from '../../../../services/region/receive/ingest.ts';
+import { nextTurn } from '../../../../shared/kernel/system.ts';
 import { type Event, HLC_PER_MS } from '../../../../shared/protocol/events.ts';
 import { formatPosition, sequenceOf } from '../../../../shared/protocol/position.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
@@ -18,6 +19,11 @@ const b = 'ap-south@bbbbbbbbbb';
 function region(): CoreRegion {
   const clock = new ManualClock();
   return new CoreRegion({ region: 'eu-west', clock, broker: new MemoryBroker({ clock }) });
+}
+
+/** As they are received: signals without keys by column. */
+function columnsOf(batches: readonly Batch[]): readonly Batch[] {
+  return batches.map(({ bytes }) => decodeBatch(bytes));
 }
 
 function count(one: CoreRegion, entity: number): number {
@@ -85,7 +91,7 @@ describe('ingest', () => {
     let receives = true;
     const { clock, wal, apply } = one;
     const ingest = createIngest({
-      ...{ clock, log: silentLog, metrics: unreadMetrics, wal, apply, schema: testSchema },
+      ...{ clock, nextTurn, log: silentLog, metrics: unreadMetrics, wal, apply, schema: testSchema },
       receives: () => receives,
       onStopped: (stopped) => assert.fail(stopped.detail),
     });
@@ -105,6 +111,96 @@ describe('ingest', () => {
     receives = true;
     assert.deepEqual(await ingest.take([second!, third!], offset(3, 15)), { events: 10, gaps: [], doubted: [] });
     assert.deepEqual([one.durable, wal.offset?.sequence], [`${a}:15`, 3]);
+  });
+
+  describe('many batches are appended in several transactions', () => {
+    /** Two batches of five signals a transaction, one a turn. */
+    function inParts() {
+      const one = region();
+      const { clock, wal, store } = one;
+      const log: string[] = [];
+      const apply = {
+        ...one.apply,
+        apply(batches: readonly Batch[]) {
+          for (const { last } of batches) log.push(`applied ${last}, durable ${wal.durable.get(a)}`);
+          one.apply.apply(batches);
+        },
+      };
+      const ingest = createIngest({
+        ...{ clock, log: silentLog, metrics: unreadMetrics, wal, apply, schema: testSchema },
+        limits: { turn: 5, append: 10 },
+        nextTurn: (action) => {
+          log.push('turn');
+          nextTurn(action);
+        },
+        onStopped: (stopped) => assert.fail(stopped.detail),
+      });
+      const batches = columnsOf(viewChain(a, 5));
+      return {
+        ...{ one, clock, wal, store, ingest, batches, log },
+        offset: { sequence: 7, origin: a, last: 25, created: 'then' },
+      };
+    }
+
+    it('each part is applied after its flush, a batch a turn, and the offset is stored with the last', async () => {
+      const { one, wal, store, ingest, batches, log, offset } = inParts();
+      const { commits } = store;
+      assert.deepEqual(await ingest.take(batches, offset), { events: 25, gaps: [], doubted: [] });
+      assert.equal(store.commits - commits, 3);
+      assert.deepEqual([one.applied, wal.offset?.sequence], [`${a}:25`, 7]);
+      const applied = log.filter((line) => line !== 'turn');
+      assert.equal(applied.length, 5);
+      for (const line of applied) {
+        const [, at, durable] = /applied (\d+), durable (\d+)/.exec(line)!;
+        assert.ok(Number(at) <= Number(durable), line);
+      }
+      for (const [index, line] of log.entries())
+        if (line !== 'turn') assert.equal(log[index + 1], 'turn', 'one a turn');
+    });
+
+    it('a full disk after the first part keeps that one, without the offset, and the others may be offered again', async () => {
+      const { one, wal, store, ingest, batches, offset } = inParts();
+      store.onPut = (table) => {
+        if (table === 'batches' && wal.durable.get(a) === 10) store.failNext('storage_full');
+      };
+      await assert.rejects(ingest.take(batches, offset), { code: 'storage_full' });
+      assert.deepEqual([one.durable, one.applied, wal.offset], [`${a}:10`, `${a}:10`, undefined]);
+      store.onPut = undefined;
+      store.mend();
+      assert.equal((await ingest.take(batches, offset)).events, 15);
+      assert.deepEqual([one.applied, wal.offset?.sequence], [`${a}:25`, 7]);
+      assert.equal(count(one, 1), 25);
+    });
+
+    it('a crash between two parts leaves the first, and an offset before both', async () => {
+      const { one, wal, store, ingest, batches, offset } = inParts();
+      store.onPut = (table) => {
+        if (table === 'batches' && wal.durable.get(a) === 10) store.holdFlushes();
+      };
+      void ingest.take(batches, offset);
+      await one.clock.until('the first part is applied', () => one.applied === `${a}:10`);
+      const again = one.crash('lost');
+      assert.deepEqual([again.durable, again.wal.offset], [`${a}:10`, undefined]);
+    });
+
+    it('of a partition that begins between two parts, the rest counts as not received', async () => {
+      const { clock, wal, apply } = region();
+      const ingest = createIngest({
+        ...{ clock, nextTurn, log: silentLog, metrics: unreadMetrics, wal, apply, schema: testSchema },
+        limits: { turn: 5, append: 10 },
+        receives: () => (wal.durable.get(a) ?? 0) < 20,
+        onStopped: (stopped) => assert.fail(stopped.detail),
+      });
+      const taken = await ingest.take(columnsOf(viewChain(a, 5)), {
+        sequence: 7,
+        origin: a,
+        last: 25,
+        created: 'then',
+      });
+      assert.deepEqual(taken, { events: 20, gaps: [{ origin: a, first: 21 }], doubted: [] });
+      await wal.flushNotes();
+      assert.equal(wal.offset, undefined);
+    });
   });
 
   it('an offset is stored with what was appended, noted if all was known, and omitted at a gap', async () => {
@@ -169,7 +265,7 @@ describe('ingest', () => {
     const { clock, wal, apply } = region();
     const ingest = createIngest({
       metrics: unreadMetrics,
-      ...{ clock, wal, apply, schema: testSchema, log: silentLog, regions: ['us-east'], onStopped() {} },
+      ...{ clock, nextTurn, wal, apply, schema: testSchema, log: silentLog, regions: ['us-east'], onStopped() {} },
       implausible: ({ epoch }) => (epoch > 9 ? 'is of a far epoch' : undefined),
     });
     await ingest.take(viewChain(a, 1, 1, 10));

@@ -85,6 +85,43 @@ describe('receiver', () => {
     );
   });
 
+  it('messages that are received during a flush are appended together by the next one, and the offset is the last one’s', async () => {
+    const it = await rig();
+    it.region.receiver.start();
+    await it.clock.until('subscribed', () => it.region.subscriptions === 1);
+    const { commits } = it.region.store;
+    it.region.store.holdFlushes();
+    for (const batch of viewChain(a, 20)) await it.send(batch);
+    await it.send(...viewChain(b, 3));
+    await it.clock.advance(1_000);
+    assert.deepEqual([it.region.durable, it.region.applied, it.region.receiver.delivered], ['', '', 0]);
+    it.region.store.releaseFlushes();
+    await it.position(`${b}:15,${a}:100`);
+    assert.equal(it.region.store.commits - commits, 2, 'the first message, then all that waited');
+    assert.deepEqual([it.region.wal.offset?.sequence, it.region.receiver.delivered], [21, 21]);
+  });
+
+  it('a message of a later version is judged by the position behind the unflushed messages before it', async () => {
+    const it = await rig();
+    const [first, second, later] = viewChain(a, 3) as [Batch, Batch, Batch];
+    const bytes = Buffer.from(later.bytes);
+    bytes[2] = 9;
+    it.region.receiver.start();
+    await it.clock.until('subscribed', () => it.region.subscriptions === 1);
+    it.region.store.holdFlushes();
+    await it.send(first);
+    await it.send(second);
+    await it.send({ ...later, bytes });
+    await it.clock.advance(1_000);
+    it.region.store.releaseFlushes();
+    await it.clock.until('refused', () => it.region.refused.length > 0);
+    assert.deepEqual(it.region.gaps, [{ origin: a, first: 12, upTo: 11 }]);
+    await it.send(...viewChain(b, 1));
+    await it.position(`${b}:5,${a}:10`);
+    await it.clock.advance(10_000);
+    assert.equal(it.region.wal.offset?.sequence, 2, 'an upgraded region reads it again');
+  });
+
   it('consumes its own origins too, so that a demoted leader does not replay ancient history (schedule 33)', async () => {
     const own = 'eu-west@cccccccccc';
     const it = await rig();

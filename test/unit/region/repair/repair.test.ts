@@ -108,6 +108,31 @@ describe('repair', () => {
     assert.equal(b.digest(), c.digest());
   });
 
+  it('the next answer is fetched while one is flushed, and none of it is taken before', async () => {
+    const it = await rig();
+    const batches = viewChain(x, 3);
+    const a = it.region('eu-west');
+    const b = it.region('ap-south');
+    await b.ingest.take(batches);
+    const asked: number[] = [];
+    b.serve = (_origin, from) => {
+      asked.push(from);
+      const next = batches.find(({ first }) => first === from);
+      return next === undefined ? new Uint8Array() : next.bytes;
+    };
+    a.start();
+    b.start();
+    await it.clock.until('both are up', () => a.peers.views.get('ap-south')?.reachable === true);
+    a.store.holdFlushes();
+    await it.clock.until('the next one is asked for', () => asked.length === 2, 10_000);
+    await it.clock.advance(1_000);
+    assert.deepEqual([asked, a.durable, a.applied], [[1, 6], '', '']);
+    a.store.releaseFlushes();
+    await it.reaches(a, `${x}:15`);
+    assert.deepEqual(asked.slice(0, 4), [1, 6, 11, 16]);
+    assert.equal(a.digest(), b.digest());
+  });
+
   it('partitioned it fetches from no peer, and none fetches from it', async () => {
     const it = await rig();
     const batches = viewChain(x, 4);
