@@ -18,6 +18,7 @@ export const problems = {
   wrong_dimensions: [400, 'The embedding has the wrong number of values'],
   context_not_replicated: [400, 'Signals with a user or creator context are not replicated'],
   invalid_query: [400, 'The search query is not valid'],
+  invalid_filter: [400, 'The filter is not valid'],
   unauthenticated: [401, 'The request carries no valid credential'],
   forbidden: [403, 'The key may not do this'],
   unknown_region: [404, 'The region is not in the topology'],
@@ -75,6 +76,8 @@ export interface FieldError {
   /** The location in the input: `values[2]`, `line 17`, `signals.view.half_life`. */
   readonly path: string;
   readonly message: string;
+  /** In a text with a grammar of its own: the first character that does not fit, from 1. */
+  readonly position?: number;
 }
 
 /** RFC 9457 problem details as sent. */

@@ -22,7 +22,7 @@ const MINUTE_MS = 60_000;
 /** Epoch ms, or what is wrong with it, as the rest of a sentence: "must be …". */
 export function timestampOf(value: unknown): number | string {
   if (typeof value === 'number') return momentOfNumber(value);
-  const timeMs = typeof value === 'string' ? momentOfText(value) : undefined;
+  const timeMs = typeof value === 'string' ? timeOfText(value) : undefined;
   if (timeMs === undefined) return 'must be an RFC 3339 time or integer milliseconds since 1970';
   return timeMs >= 0 ? timeMs : 'must be a time from 1970 on: an RFC 3339 time or integer milliseconds since 1970';
 }
@@ -47,8 +47,11 @@ function momentOfNumber(value: number): number | string {
   return `must be integer milliseconds since 1970, from the year 2000 to 9999${unit}; an RFC 3339 time may name an earlier year`;
 }
 
-/** Undefined if the time does not exist. */
-function momentOfText(text: string): number | undefined {
+/**
+ * Epoch ms of an RFC 3339 time, from the year 100 on; undefined if it is none, or does not exist. Digits beyond the milliseconds
+ * are ignored.
+ */
+export function timeOfText(text: string): number | undefined {
   const match = rfc3339.exec(text);
   if (match === null) return undefined;
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
@@ -63,9 +66,9 @@ function momentOfText(text: string): number | undefined {
   if (month < 1 || month > 12 || day < 1 || day > daysOf(year, month)) return undefined;
   if (hour > 23 || minute > 59 || second > 59 || offsetHour > 23 || offsetMinute > 59) return undefined;
   const fractionMs = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3));
-  // `Date.UTC` takes the years 0 to 99 for 1900 to 1999; all of them are refused as well.
-  const localMs =
-    year < 100 ? Number.NEGATIVE_INFINITY : Date.UTC(year, month - 1, day, hour, minute, second, fractionMs);
+  // `Date.UTC` takes the years 0 to 99 for 1900 to 1999.
+  if (year < 100) return undefined;
+  const localMs = Date.UTC(year, month - 1, day, hour, minute, second, fractionMs);
   return localMs - (match[8] === '-' ? -1 : 1) * (offsetHour * 60 + offsetMinute) * MINUTE_MS;
 }
 

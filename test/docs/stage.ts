@@ -53,7 +53,7 @@ export class Stage {
     const page = takePage(ranking, {
       limit,
       from: firstPosition,
-      diversity: diversityOf({ catalog, filterIndex: catalog.filterIndex }, maxPer, filters),
+      diversity: diversityOf({ catalog, filterIndex: catalog.filterIndex }, maxPer),
     });
     const explained = asked.explain ? { explain: (scored: Scored) => rank.explain(asked, scored, readTime) } : {};
     return presentItems({ catalog, rank }, page.items, { from: firstPosition, readTime, ...explained });

@@ -1,7 +1,8 @@
 /** Profiles of the schema against a naive reference, and the promises every search relies on: bounds and gates. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { compileFilters, readFilter } from '../../services/region/filter/filter.ts';
+import { compileFilters } from '../../services/region/filter/filter.ts';
+import { readFilter } from '../../services/region/filter/grammar/grammar.ts';
 import { compileProfile } from '../../services/region/rank/custom-profile.ts';
 import type { Limits } from '../../services/region/rank/scorer.ts';
 import type { Boost, Gate, ProfileDefinition, ProfileTerm, SignalTerm } from '../../services/region/schema/schema.ts';

@@ -1,34 +1,94 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Filter } from '../../services/region/filter/filter.ts';
-import { compileFilters } from '../../services/region/filter/filter.ts';
+import type { Comparison, Filter } from '../../services/region/filter/filter.ts';
+import { comparable, compileFilters } from '../../services/region/filter/filter.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
-import type { FilterIndex, Selection } from '../../services/region/state/filter-index/filter-index.ts';
+import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { forEachMember, MemberPool } from '../../services/region/state/filter-index/member-pool.ts';
-import { NumberOrder } from '../../services/region/state/filter-index/number-order.ts';
+import {
+  NumberOrder,
+  type NumberRange,
+  outside,
+  rangeOf,
+} from '../../services/region/state/filter-index/number-order.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { createScanFilterIndex } from '../harness/region/state/scan-filter-index.ts';
 
-const text = fc.constantFrom('a', 'b', 'true', '1', '-0', '1.5', '1e21', '');
+// Of each kind: with capitals, in several spellings, numbers, times.
+const text = fc.constantFrom(
+  ...[
+    'a',
+    'A',
+    'b',
+    'B',
+    'ß',
+    'SS',
+    'ΟΔΟΣ',
+    'οδός',
+    'caf\u00e9',
+    'cafe\u0301',
+    'CAFE\u0301',
+    'true',
+    'True',
+    '1',
+    '-0',
+    '1.5',
+  ],
+  ...[
+    '1.50',
+    '1e21',
+    '',
+    '2024-01-01',
+    '2024-01-01T00:00:00Z',
+    '2024-01-01t01:00:00.000+01:00',
+    '2023-12-31T00:00:00Z',
+  ],
+  ...['1999-02-30', '1815-12-10'],
+);
 const number = fc.oneof(fc.constantFrom(-1, -0, 0, 1, 1.5, 2, 1e21), fc.integer({ min: -20, max: 20 }));
 const field = fc.constantFrom('x', 'y', '__proto__', 'constructor');
 const value = fc.oneof(text, number, fc.boolean(), fc.array(text, { maxLength: 4 }));
 const metadata: fc.Arbitrary<Metadata> = fc
   .array(fc.tuple(field, value), { maxLength: 4 })
   .map((entries) => Object.fromEntries(entries));
-const filter: fc.Arbitrary<Filter> = fc.oneof(
+const time = fc.constantFrom(
+  '2024-01-01',
+  '2024-01-01T00:00:00.001Z',
+  '2023-06-01T00:00:00Z',
+  '1900-01-01',
+  '9000-01-01',
+);
+const bound = fc.oneof(number.map(String), time);
+const comparison: fc.Arbitrary<Comparison> = fc.oneof(
   fc.record({
     field,
-    operator: fc.constantFrom('in' as const, 'not_in' as const),
+    operator: fc.constantFrom('in' as const, 'in' as const, 'not_in' as const, 'same_letters' as const),
     values: fc.array(fc.oneof(text, number.map(String)), { minLength: 1, maxLength: 4 }),
   }),
   fc.record({
     field,
     operator: fc.constantFrom('>=' as const, '<=' as const, '>' as const, '<' as const),
-    values: number.map((bound) => [String(bound)]),
+    values: bound.map((bound) => [bound]),
   }),
+  fc.record({
+    field,
+    operator: fc.constant('between' as const),
+    values: fc.oneof(fc.tuple(number.map(String), number.map(String)), fc.tuple(time, time)),
+  }),
+  fc.record({ field, operator: fc.constant('exists' as const), values: fc.constant([]) }),
 );
+const filter: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter }>((tie) => ({
+  filter: fc.oneof(
+    { depthSize: 'small' },
+    comparison,
+    fc.record({ operator: fc.constant('not' as const), filter: tie('filter') }),
+    fc.record({
+      operator: fc.constantFrom('and' as const, 'or' as const),
+      filters: fc.array(tie('filter'), { minLength: 1, maxLength: 3 }),
+    }),
+  ),
+})).filter;
 
 function ordinalsOf(selection: Selection): number[] {
   const ordinals: number[] = [];
@@ -37,9 +97,8 @@ function ordinalsOf(selection: Selection): number[] {
 }
 
 /** All a selection says, held against the plain one. */
-function assertSame(filterIndex: FilterIndex, scan: FilterIndex, filters: readonly Filter[], size: number): void {
-  const ordinals = ordinalsOf(scan.select(filters));
-  const selection = filterIndex.select(filters);
+function assertSame(selection: Selection, plain: Selection, size: number): void {
+  const ordinals = ordinalsOf(plain);
   assert.deepEqual(ordinalsOf(selection), ordinals);
   assert.equal(selection.count, ordinals.length);
   const members = new Set(ordinals);
@@ -93,7 +152,18 @@ class Both {
   }
 
   assertSame(filters: readonly Filter[]): void {
-    assertSame(this.filterIndex, this.scan, filters, this.entities.size);
+    this.assertSelected(this.filterIndex.select(filters), filters);
+  }
+
+  assertSelected(selection: Selection, filters: readonly Filter[]): void {
+    assertSame(selection, this.scan.select(filters), this.entities.size);
+  }
+
+  assertWithout(filters: readonly Filter[], field: string, texts: readonly string[]): void {
+    const [selection, plain] = [this.filterIndex, this.scan].map((index) =>
+      index.without(index.select(filters), field, texts),
+    ) as [Selection, Selection];
+    assertSame(selection, plain, this.entities.size);
   }
 }
 
@@ -129,14 +199,19 @@ describe('filterIndex', () => {
           walk((set) => forEachMember(pool.read(set), (each) => void found.push(each)));
           return found.sort((a, b) => a - b);
         };
-        const range = order.range(filters);
+        const range = rangeOf(filters);
+        const visit = (left: NumberRange | undefined, take: (set: number) => void): void => {
+          for (let rest = left; rest !== undefined; ) rest = order.visit(rest, take);
+        };
         assert.equal(order.countIn(range), ordinals(true).length);
         assert.deepEqual(
-          collected((visit) => order.forEachIn(range, visit)),
+          collected((take) => visit(range, take)),
           ordinals(true),
         );
         assert.deepEqual(
-          collected((visit) => order.forEachOutside(range, visit)),
+          collected((take) => {
+            for (const each of outside(range)) visit(each, take);
+          }),
           ordinals(false),
         );
       }),
@@ -160,6 +235,60 @@ describe('filterIndex', () => {
         }
       }),
       { numRuns: 500 },
+    );
+  });
+
+  it('select in slices what a look at every item selects, whatever is put and removed between them', () => {
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.record({ entity: fc.nat(80), metadata }) },
+      { weight: 1, arbitrary: fc.record({ entity: fc.nat(80) }) },
+      { weight: 6, arbitrary: fc.record({ slice: fc.nat(2) }) },
+      { weight: 2, arbitrary: fc.record({ ask: fc.nat(2) }) },
+    );
+    const asked = fc.array(fc.array(filter, { minLength: 1, maxLength: 2 }), { minLength: 3, maxLength: 3 });
+    fc.assert(
+      fc.property(asked, fc.array(step, { maxLength: 100, size: 'max' }), (asked, steps) => {
+        const both = new Both();
+        for (let entity = 0; entity < 40; entity++) both.put(entity, { x: ['a', 'B'][entity % 2]!, y: entity });
+        const selecting = asked.map((filters) => both.filterIndex.selecting(filters));
+        for (const step of steps) {
+          if ('slice' in step) selecting[step.slice]!.step(() => true);
+          else if ('ask' in step) both.assertSelected(selecting[step.ask]!.now(), asked[step.ask]!);
+          else if ('metadata' in step) both.put(step.entity, step.metadata);
+          else both.remove(step.entity);
+        }
+        for (const [index, filters] of asked.entries()) {
+          both.assertSelected(selecting[index]!.now(), filters);
+          both.assertSame(filters);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('combine a selection anew that more items were indexed since than are remembered', () => {
+    const both = new Both();
+    const filters: Filter[] = [{ field: 'x', operator: 'in', values: ['a', 'b'] }];
+    for (let entity = 0; entity < 100; entity++) both.put(entity, { x: 'a' });
+    const selecting = both.filterIndex.selecting(filters);
+    assert.equal(
+      selecting.step(() => true),
+      false,
+    );
+    for (let count = 0; count < 20_000; count++) both.put(count % 100, { x: count % 3 === 0 ? 'c' : 'b' });
+    both.assertSelected(selecting.now(), filters);
+    for (let count = 0; count < 20_000; count++) both.put(count % 100, { x: count % 7 === 0 ? 'c' : 'b' });
+    both.assertSame(filters);
+  });
+
+  it('leave out the items that have any of some texts', () => {
+    fc.assert(
+      fc.property(fc.array(metadata, { maxLength: 40 }), filter, field, fc.array(text), (all, filter, field, texts) => {
+        const both = new Both();
+        for (const [entity, each] of all.entries()) both.put(entity, each);
+        both.assertWithout([filter], field, [...new Set(texts.map(comparable))]);
+        both.assertWithout([], field, [...new Set(texts.map(comparable))]);
+      }),
     );
   });
 

@@ -69,8 +69,8 @@ const anyMetadata: fc.Arbitrary<Metadata> = fc
 const filter: fc.Arbitrary<Filter> = fc.oneof(
   fc.record({
     field: fc.constantFrom('title', 'tags', 'year', 'other'),
-    operator: fc.constantFrom('in' as const, 'not_in' as const),
-    values: fc.array(fc.oneof(word, title, fc.constantFrom('red', 'blue', '', 'true', '1984', '1e+21')), {
+    operator: fc.constantFrom('in' as const, 'not_in' as const, 'same_letters' as const, 'exists' as const),
+    values: fc.array(fc.oneof(word, title, fc.constantFrom('red', 'blue', '', 'true', '1984', '1e+21', '2024-01-01')), {
       minLength: 1,
       maxLength: 3,
     }),
@@ -79,6 +79,11 @@ const filter: fc.Arbitrary<Filter> = fc.oneof(
     field: fc.constantFrom('year', 'title'),
     operator: fc.constantFrom('>=' as const, '<=' as const, '>' as const, '<' as const),
     values: year.map((bound) => [String(bound)]),
+  }),
+  fc.record({
+    field: fc.constantFrom('tags', 'title'),
+    operator: fc.constantFrom('>=' as const, '<' as const),
+    values: fc.constantFrom(['2024-01-01'], ['2024-01-01T00:00:00.001Z']),
   }),
 );
 const queries = ['jazz', 'run', 'title:piano tags:red', '+jazz -run', 'ru*', 'über', 'year:1984', 'drum~1', '語'];
@@ -232,7 +237,7 @@ describe('indexes built at once', () => {
       ),
       { numRuns: 120 },
     );
-  });
+  }).timeout(60_000);
 });
 
 describe('metadata read without objects', () => {

@@ -21,6 +21,8 @@ const EXACT_DIGITS = 15;
 export class MetadataScan {
   /** The text that the values are slices of. */
   text = '';
+  /** Whether all of it is ASCII; it may be if this is false. */
+  isAscii = false;
   /** Values, each element of a list for itself. */
   count = 0;
   // By value.
@@ -43,11 +45,13 @@ export class MetadataScan {
   read(text: string, start: number, end: number, decode: () => string): void {
     this.text = text;
     this.count = 0;
-    if (!this.scan(start, end)) this.take(JSON.parse(decode()) as Metadata);
+    this.isAscii = this.scan(start, end);
+    if (!this.isAscii) this.take(JSON.parse(decode()) as Metadata);
   }
 
   take(metadata: Metadata): void {
     this.text = '';
+    this.isAscii = false;
     this.count = 0;
     const add = (name: string, piece: string, number: number): void => {
       const start = this.text.length;

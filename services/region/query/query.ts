@@ -9,16 +9,30 @@ import { clip, Refusal } from '../../../shared/errors/errors.ts';
 import { entityIdOfText } from '../../../shared/protocol/entity-id.ts';
 import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { timestampOfParameter } from '../../../shared/protocol/timestamp.ts';
-import { type Filter, filterSyntax, readFilter } from '../filter/filter.ts';
+import type { Filter } from '../filter/filter.ts';
+import {
+  COMPARISONS_LIMIT,
+  canonicalText,
+  FILTER_LIMIT_CHARACTERS,
+  filterSyntax,
+  readFilter,
+  sizeOf,
+} from '../filter/grammar/grammar.ts';
 import { type Cursors, firstPosition, type MaxPer, type PagePosition } from '../pages/pages.ts';
 import { defaultWindows, type FeedQuery, profiles } from '../rank/rank.ts';
 import { type Window, windows } from '../schema/schema.ts';
 
 const VALUE_LIMIT = 1_000;
 const FILTERS_LIMIT = 32;
+const FILTERS_LIMIT_CHARACTERS = 32_768;
 const LIMIT_DEFAULT = 20;
 const LIMIT_MOST = 200;
 const HOUR_MS = 3_600_000;
+
+const limits: Readonly<Record<string, number | undefined>> = {
+  cursor: CURSOR_LIMIT_CHARACTERS,
+  filter: FILTER_LIMIT_CHARACTERS,
+};
 
 export interface KnownParameters {
   readonly route: '/feed' | '/search' | '/suggest';
@@ -36,7 +50,7 @@ export function checkParameters(search: URLSearchParams, { route, names, unbound
       throw invalid(clip(name), `is not a parameter of ${route}`, `accepted parameters: ${names.join(', ')}`);
     }
     // A position has an entry for every origin; the router bounds it.
-    const limit = name === 'cursor' ? CURSOR_LIMIT_CHARACTERS : VALUE_LIMIT;
+    const limit = limits[name] ?? VALUE_LIMIT;
     if (value.length > limit && name !== 'min_position' && !unbounded.includes(name)) {
       throw invalid(name, `is longer than ${limit} characters`);
     }
@@ -59,7 +73,14 @@ export function parseLimit(search: URLSearchParams): number {
 export function parseFilters(search: URLSearchParams): readonly Filter[] {
   const texts = search.getAll('filter');
   if (texts.length > FILTERS_LIMIT) throw invalid('filter', `may be given at most ${FILTERS_LIMIT} times`);
-  return texts.map(parseFilter);
+  if (texts.reduce((sum, text) => sum + text.length, 0) > FILTERS_LIMIT_CHARACTERS) {
+    throw invalid('filter', `may have at most ${FILTERS_LIMIT_CHARACTERS} characters together`);
+  }
+  const filters = texts.map(parseFilter);
+  if (filters.reduce((sum, filter) => sum + sizeOf(filter), 0) > COMPARISONS_LIMIT) {
+    throw invalid('filter', `may have at most ${COMPARISONS_LIMIT} comparisons together`);
+  }
+  return filters;
 }
 
 /** The page start, and the read time (undefined: the region's own). */
@@ -106,11 +127,6 @@ export function parsePage(search: URLSearchParams, cursors: Cursors, identity: r
   return { from: read.place, atMs: read.atMs, continued: true };
 }
 
-/** A canonical form of filters, for `identity`. */
-export function filterIdentity(filters: readonly Filter[]): readonly unknown[] {
-  return filters.map(({ field, operator, values }) => [field, operator, values]);
-}
-
 export function parseMaxPer(search: URLSearchParams): MaxPer | undefined {
   const text = search.get('max_per');
   if (text === null) return undefined;
@@ -141,13 +157,14 @@ export function invalid(parameter: string, message: string, hint?: string): Refu
   });
 }
 
-/** One `filter=` parameter: `category:music`, `category:a|b`, `category:!a|b` (neither), `year>=1990`. Throws `Refusal` `invalid_request`. */
+/** One `filter=` parameter. Throws `Refusal` `invalid_filter`. */
 export function parseFilter(text: string): Filter {
   const filter = readFilter(text);
   if (!('problem' in filter)) return filter;
-  throw new Refusal('invalid_request', `filter "${clip(text)}" ${filter.problem}`, {
+  const { position, problem } = filter;
+  throw new Refusal('invalid_filter', `filter "${clip(text)}", character ${position}: ${problem}`, {
     hint: filterSyntax,
-    errors: [{ path: 'filter', message: filter.problem }],
+    errors: [{ path: 'filter', message: problem, position }],
   });
 }
 
@@ -212,7 +229,7 @@ export function parseFeedQuery(
 
 /** The identity that cursors of this query are bound to: everything that decides the ranking and the size of its pages. */
 export function feedIdentity({ profile, limit, window, filters, maxPer, entity, seed }: FeedQuery): readonly unknown[] {
-  return ['feed', profile, limit, window, filterIdentity(filters), maxPerIdentity(maxPer), entity ?? null, seed];
+  return ['feed', profile, limit, window, canonicalText(filters), maxPerIdentity(maxPer), entity ?? null, seed];
 }
 
 function parseProfile(text: string | undefined, known: readonly string[]): string {
@@ -292,5 +309,5 @@ export function searchIdentity({
   filters,
   maxPer,
 }: Pick<SearchQuery, 'query' | 'limit' | 'filters' | 'maxPer'>): readonly unknown[] {
-  return ['search', query, limit, filterIdentity(filters), maxPerIdentity(maxPer)];
+  return ['search', query, limit, canonicalText(filters), maxPerIdentity(maxPer)];
 }

@@ -5,7 +5,7 @@
 
 import { durationPattern, parseDurationSeconds } from '../../../shared/config/duration.ts';
 import type { YamlFile, YamlValue } from '../../../shared/config/yaml-file.ts';
-import { filterSyntax, readFilter } from '../filter/filter.ts';
+import { filterSyntax, readFilter } from '../filter/grammar/grammar.ts';
 import {
   type Boost,
   builtInProfiles,
@@ -171,7 +171,7 @@ class ProfileParser {
     if (text === undefined || factor === undefined) return undefined;
     const filter = readFilter(text);
     if ('problem' in filter) {
-      this.yaml.refuse(filterPlace!, `${filter.problem}; ${filterSyntax}`);
+      this.yaml.refuse(filterPlace!, `character ${filter.position}: ${filter.problem}; ${filterSyntax}`);
       return undefined;
     }
     return { text, filter, factor };

@@ -1,13 +1,21 @@
 /** `GET /feed`. */
 import type Router from '@koa/router';
+import { canonicalText } from '../../filter/grammar/grammar.ts';
 import type { Cursors } from '../../pages/pages.ts';
 import { feedIdentity, parseFeedQuery } from '../../query/query.ts';
-import type { ReadTime } from '../../rank/rank.ts';
+import type { FeedQuery, ReadTime } from '../../rank/rank.ts';
 import type { ReadQueue } from '../../read-queue/read-queue.ts';
 import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
 import type { Search } from '../../search/search.ts';
 import type { Selection } from '../../state/filter-index/filter-index.ts';
-import { diversityOf, type ListParts, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
+import {
+  diversityOf,
+  type ListParts,
+  presentItems,
+  type RankedSelection,
+  relaxedOf,
+  takeBoundedPage,
+} from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
 export interface FeedParts extends ListParts {
@@ -21,8 +29,8 @@ export interface FeedParts extends ListParts {
 /** Parts of a feed's answer. */
 interface Ranked {
   readonly ranking: Ranking;
-  /** The same for any selection; absent if that costs too much. */
-  readonly rankingOf?: (selection: Selection, name: string) => Ranking;
+  /** Absent if a ranking of another selection costs too much. */
+  readonly ranked?: RankedSelection;
   readonly explain: (scored: Scored) => readonly ScorePart[];
   readonly readTime: ReadTime;
 }
@@ -37,9 +45,9 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     const { query, from, notes } = asked;
     const { profile, limit, filters, maxPer } = query;
     if (filters.length > 0 || maxPer !== undefined || profile === 'related') reading.requireIndexes();
-    const answer = ({ ranking, rankingOf, explain, readTime }: Ranked) => {
+    const answer = ({ ranking, ranked, explain, readTime }: Ranked) => {
       const { atMs } = readTime;
-      const diversity = diversityOf(parts, maxPer, filters, rankingOf);
+      const diversity = diversityOf(parts, maxPer, ranked);
       const page = takeBoundedPage(parts, ranking, { limit, from, diversity });
       return {
         ...reading.context(atMs),
@@ -62,16 +70,19 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     }
     const nowMs = parts.nowMs();
     const slices = rank.slices(reads.over);
+    const selecting = filters.length === 0 ? undefined : filterIndex.selecting(filters);
     const attempt = (readTime: ReadTime) => {
       const rankingOf = (selection: Selection | undefined, name?: string): Ranking =>
         rank.ranking(query, selection, readTime, slices, name);
-      const ranking = rankingOf(filters.length === 0 ? undefined : filterIndex.select(filters));
-      return answer({ ranking, rankingOf, explain: (scored) => rank.explain(query, scored, readTime), readTime });
+      const selection = selecting?.now(reads.over);
+      const ranking = rankingOf(selection);
+      const ranked = { selection: () => selection ?? filterIndex.select([]), rankingOf };
+      return answer({ ranking, ranked, explain: (scored) => rank.explain(query, scored, readTime), readTime });
     };
     try {
       ctx.body = await reads.run(() => reading.at(asked, attempt, nowMs), {
         activity: 'feed',
-        key: keyOf(parameters),
+        key: keyOf(parameters, query),
         isWanted: () => !ctx.req.socket.destroyed,
       });
     } finally {
@@ -80,7 +91,8 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
   });
 }
 
-/** The same for requests that have the same answer at the same position. Filters keep their order: a cursor belongs to it. */
-function keyOf(parameters: URLSearchParams): string {
-  return JSON.stringify([...parameters].filter(([name]) => name !== 'region' && name !== 'min_position'));
+/** The same for requests that have the same answer at the same position. */
+function keyOf(parameters: URLSearchParams, { filters }: FeedQuery): string {
+  const others = [...parameters].filter(([name]) => !['filter', 'region', 'min_position'].includes(name));
+  return JSON.stringify([canonicalText(filters), ...others]);
 }

@@ -8,10 +8,10 @@ import type { BodyBudget } from '../../../../shared/http/body-budget.ts';
 import { decodeText, readBody, requireType } from '../../../../shared/http/http-body.ts';
 import { parseJson } from '../../../../shared/http/json-text.ts';
 import { parseVector } from '../../../../shared/protocol/writes.ts';
+import { canonicalText } from '../../filter/grammar/grammar.ts';
 import type { Cursors } from '../../pages/pages.ts';
 import {
   checkParameters,
-  filterIdentity,
   invalid,
   maxPerIdentity,
   parseFilters,
@@ -38,7 +38,7 @@ export interface HybridParts extends SearchParts {
 }
 
 export function addHybridRoute(router: Router, parts: HybridParts, reading: Reading): void {
-  const { search, cursors, reads, bodies, maxBodyBytes } = parts;
+  const { search, filterIndex, cursors, reads, bodies, maxBodyBytes } = parts;
 
   router.post('/search', async (ctx) => {
     requireType(ctx, ['application/json']);
@@ -54,11 +54,16 @@ export function addHybridRoute(router: Router, parts: HybridParts, reading: Read
     await reading.admit(ctx, asked.minPosition);
     const { query, vector, filters, maxPer, limit, from } = asked;
     if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
-    await reads.run(() => {}, { activity: 'search', isWanted: () => !ctx.req.socket.destroyed });
+    // Combined in slices here, so that the search finds the selection.
+    const selecting = filters.length === 0 ? undefined : filterIndex.selecting(filters);
+    await reads.run(() => void selecting?.now(reads.over), {
+      activity: 'search',
+      isWanted: () => !ctx.req.socket.destroyed,
+    });
     await search.find({ text: query, vector, filters, reach: from.shown + limit + 1 }, (found: Found) => {
       reading.mark('search');
       reading.requireClient(ctx);
-      const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer, filters) });
+      const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       ctx.body = reading.at(asked, (readTime) => ({
         ...reading.context(readTime.atMs),
@@ -122,7 +127,7 @@ function parseBody(body: unknown, cursors: Cursors) {
     query ?? null,
     vector === undefined ? null : [...vector],
     limit,
-    filterIdentity(filters),
+    canonicalText(filters),
     maxPerIdentity(maxPer),
   ];
   const page = parsePage(parameters, cursors, identity);

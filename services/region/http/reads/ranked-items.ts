@@ -1,7 +1,7 @@
 /** Ranked items as every list returns them: feeds, text results, fused results. */
 
 import type { Metadata } from '../../../../shared/protocol/events.ts';
-import { type Filter, textsOf } from '../../filter/filter.ts';
+import { comparable, textsOf } from '../../filter/filter.ts';
 import {
   type Diversity,
   type MaxPer,
@@ -72,12 +72,17 @@ export function presentItems(
   }));
 }
 
-/** `max_per` over the catalog's metadata. `rankingOf`: the ranking of any selection; absent if that costs too much. */
+/** A ranking of a selection, and of any other. */
+export interface RankedSelection {
+  readonly selection: () => Selection;
+  readonly rankingOf: (selection: Selection, name: string) => Ranking;
+}
+
+/** `max_per` over the catalog's metadata. `ranked`: absent if another ranking costs too much. */
 export function diversityOf(
   { catalog, filterIndex }: Pick<ListParts, 'catalog' | 'filterIndex'>,
   maxPer: MaxPer | undefined,
-  filters: readonly Filter[],
-  rankingOf?: (selection: Selection, name: string) => Ranking,
+  ranked?: RankedSelection,
 ): Diversity | undefined {
   if (maxPer === undefined) return undefined;
   const { field, count } = maxPer;
@@ -85,13 +90,13 @@ export function diversityOf(
     count,
     valuesOf(entity) {
       const metadata = catalog.item(entity)?.metadata ?? {};
-      return Object.hasOwn(metadata, field) ? textsOf(metadata[field]) : [];
+      return Object.hasOwn(metadata, field) ? textsOf(metadata[field]).map(comparable) : [];
     },
-    ...(rankingOf === undefined
+    ...(ranked === undefined
       ? {}
       : {
           without: (values) =>
-            rankingOf(filterIndex.select([...filters, { field, operator: 'not_in', values }]), JSON.stringify(values)),
+            ranked.rankingOf(filterIndex.without(ranked.selection(), field, values), JSON.stringify(values)),
         }),
   };
 }

@@ -15,17 +15,22 @@ export interface SearchParts extends ListParts {
 }
 
 export function addSearchRoute(router: Router, parts: SearchParts, reading: Reading): void {
-  const { search, cursors, reads } = parts;
+  const { search, filterIndex, cursors, reads } = parts;
 
   router.get('/search', async (ctx) => {
     await reading.admit(ctx);
     const asked = parseSearchQuery(new URLSearchParams(ctx.querystring), cursors);
     reading.requireIndexes();
     const { query, limit, filters, maxPer, from } = asked;
-    await reads.run(() => {}, { activity: 'search', isWanted: () => !ctx.req.socket.destroyed });
+    // Combined in slices here, so that the search finds the selection.
+    const selecting = filters.length === 0 ? undefined : filterIndex.selecting(filters);
+    await reads.run(() => void selecting?.now(reads.over), {
+      activity: 'search',
+      isWanted: () => !ctx.req.socket.destroyed,
+    });
     await search.find({ text: query, filters }, (found) => {
       reading.mark('search');
-      const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer, filters) });
+      const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       ctx.body = reading.at(asked, (readTime) => ({
         ...reading.context(readTime.atMs),

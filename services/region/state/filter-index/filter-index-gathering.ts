@@ -5,12 +5,13 @@
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { MetadataScan } from '../../metadata/metadata.ts';
 import { Bitmap } from './bitmap.ts';
-import { type Field, isText } from './bitmap-filter-index.ts';
+import type { Field } from './combining.ts';
+import { FieldTexts } from './field-texts.ts';
 import type { FilterIndexImage } from './filter-index.ts';
 import { MemberGathering } from './member-gathering.ts';
 import { MemberPool } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
-import { LONG_LIST, TextTable } from './text-table.ts';
+import { LONG_LIST } from './text-table.ts';
 
 export class FilterIndexGathering {
   private readonly fields = new Map<string, Field>();
@@ -28,7 +29,8 @@ export class FilterIndexGathering {
     this.gathering = new MemberGathering({ room });
   }
 
-  gather(number: number, { text, count, names, nameIds, starts, ends, hashes, numbers }: MetadataScan): void {
+  gather(number: number, scan: MetadataScan): void {
+    const { text, isAscii, count, names, nameIds, starts, ends, hashes, numbers } = scan;
     this.items.push(number);
     let listEnd = 0;
     let long = false;
@@ -39,8 +41,10 @@ export class FilterIndexGathering {
       }
       const field = this.byNameId[nameIds[value]!] ?? this.field(nameIds[value]!, names[value]!);
       const found = numbers[value]!;
-      if (Number.isNaN(found)) field.texts.addPiece(text, starts[value]!, ends[value]!, hashes[value]!, number, long);
-      else field.numbers.add(found, number);
+      const [start, end] = [starts[value]!, ends[value]!];
+      if (!Number.isNaN(found)) field.numbers.add(found, number);
+      else if (isAscii) field.texts.addPiece(text, start, end, hashes[value]!, number, long);
+      else field.texts.add(text.slice(start, end), number, long);
     }
   }
 
@@ -62,8 +66,8 @@ export class FilterIndexGathering {
     let field = this.fields.get(name);
     if (field === undefined) {
       const { gathering } = this;
-      const hasText = (number: number, text: string): boolean => isText(this.metadataOf(number)[name], text);
-      field = { texts: new TextTable(gathering, hasText), numbers: new NumberOrder(gathering) };
+      const texts = new FieldTexts(gathering, (number) => this.metadataOf(number)[name]);
+      field = { texts, numbers: new NumberOrder(gathering) };
       this.fields.set(name, field);
     }
     this.byNameId[nameId] = field;

@@ -1,16 +1,14 @@
 /**
- * Filter index: which live items have which metadata, such that a filter costs in proportion to its result.
- *
- * Semantics, the same however a selection is found (`services/region/filter/filter.ts` is the definition): `in` and `not_in`
- * compare a value as text - `true`, `1990`, `music` -, and a `string[]` matches when any element does; the order operators match
- * numbers only. A missing field fails `in` and every order operator, and passes `not_in`.
+ * Filter index: which live items have which metadata, such that a filter costs in proportion to its result. However a selection is
+ * found, `services/region/filter/filter.ts` is its definition.
  */
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Filter } from '../../filter/filter.ts';
+import type { Work } from '../../read-queue/read-queue.ts';
 import type { BitmapImage } from './bitmap.ts';
+import type { FieldTextsImage } from './field-texts.ts';
 import type { MemberPoolImage } from './member-pool.ts';
 import type { NumberOrderImage } from './number-order.ts';
-import type { TextTableImage } from './text-table.ts';
 
 /** The live items that pass every filter; valid until the next write is applied. */
 export interface Selection {
@@ -38,6 +36,16 @@ export interface FilterIndex {
   remove(entity: number, former: Metadata | undefined): void;
   /** The items that pass all filters; without any filter every live item. */
   select(filters: readonly Filter[]): Selection;
+  /** The same, in slices of turns. */
+  selecting(filters: readonly Filter[]): Selecting;
+  /** The items of the selection that have none of these texts in the field, each of which was read from an item. */
+  without(selection: Selection, field: string, texts: readonly string[]): Selection;
+}
+
+/** A selection that may take several turns; items may be indexed between them. */
+export interface Selecting extends Work {
+  /** The selection of this turn. Throws `Unfinished` if it is not done when `over`; without it, it is done in this turn. */
+  now(over?: () => boolean): Selection;
 }
 
 /** Filter index as plain data: built in one thread (`filter-index-gathering.ts`), adopted in another. */
@@ -46,7 +54,7 @@ export interface FilterIndexImage {
   readonly live: BitmapImage;
   readonly fields: readonly {
     readonly name: string;
-    readonly texts: TextTableImage;
+    readonly texts: FieldTextsImage;
     readonly numbers: NumberOrderImage;
   }[];
 }

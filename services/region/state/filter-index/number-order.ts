@@ -2,7 +2,7 @@
  * Numbers of one field in ascending order, with their sets of items: chunks of up to 256 distinct numbers, found by their first.
  * A put moves the rest of one chunk; a range is read chunk by chunk.
  */
-import type { Filter } from '../../filter/filter.ts';
+import { boundOf, type Comparison } from '../../filter/filter.ts';
 import { type MemberPool, type MemberSet, NO_MEMBERS } from './member-pool.ts';
 
 const CHUNK = 256;
@@ -22,14 +22,22 @@ interface Spot {
   readonly at: number;
 }
 
-/** From a number on to before another one. */
-export interface NumberRange {
-  readonly from: Spot;
-  readonly to: Spot;
+/** Before a number, or behind it. Stays right while numbers are added and removed. */
+interface Edge {
+  readonly number: number;
+  readonly behind: boolean;
 }
 
-function isBefore(a: Spot, b: Spot): boolean {
-  return a.chunk < b.chunk || (a.chunk === b.chunk && a.at < b.at);
+export interface NumberRange {
+  readonly from: Edge;
+  readonly to: Edge;
+}
+
+const FIRST: Edge = { number: Number.NEGATIVE_INFINITY, behind: false };
+const END: Edge = { number: Number.POSITIVE_INFINITY, behind: true };
+
+function isBefore(a: Edge, b: Edge): boolean {
+  return a.number < b.number || (a.number === b.number && !a.behind && b.behind);
 }
 
 /** An order as plain data: its chunks one after another; `sets` are those of the pool that is transferred with it. */
@@ -47,7 +55,7 @@ export type NumberSets = Pick<MemberPool, 'sizeOf' | 'with' | 'without'>;
 
 export class NumberOrder {
   private readonly chunks: Chunk[] = [];
-  /** Number of items with any number. */
+  /** The items with any number. */
   everyone = NO_MEMBERS;
   private readonly pool: NumberSets;
 
@@ -86,6 +94,7 @@ export class NumberOrder {
     return found?.numbers[at] === number ? found.sets[at]! : NO_MEMBERS;
   }
 
+  /** Idempotent. */
   add(number: number, ordinal: number): void {
     this.everyone = this.pool.with(this.everyone, ordinal);
     if (this.chunks.length === 0) this.chunks.push({ numbers: [], sets: [], items: 0 });
@@ -96,23 +105,27 @@ export class NumberOrder {
       at = this.chunks[index]!.numbers.length;
     }
     const chunk = this.chunks[index]!;
-    chunk.items++;
     if (chunk.numbers[at] === number) {
+      const size = this.pool.sizeOf(chunk.sets[at]!);
       chunk.sets[at] = this.pool.with(chunk.sets[at]!, ordinal);
+      chunk.items += this.pool.sizeOf(chunk.sets[at]!) - size;
       return;
     }
+    chunk.items++;
     chunk.numbers.splice(at, 0, number);
     chunk.sets.splice(at, 0, ordinal);
     if (chunk.numbers.length > CHUNK) this.split(index);
   }
 
-  /** Adds the item to this number. */
+  /** Removes the item from this number. Idempotent. */
   remove(number: number, ordinal: number): void {
     this.everyone = this.pool.without(this.everyone, ordinal);
     const { chunk: index, at } = this.spot(number);
-    const chunk = this.chunks[index]!;
+    const chunk = this.chunks[index];
+    if (chunk?.numbers[at] !== number) return;
+    const size = this.pool.sizeOf(chunk.sets[at]!);
     const left = this.pool.without(chunk.sets[at]!, ordinal);
-    chunk.items--;
+    chunk.items += this.pool.sizeOf(left) - size;
     if (left !== NO_MEMBERS) {
       chunk.sets[at] = left;
       return;
@@ -122,48 +135,34 @@ export class NumberOrder {
     if (chunk.numbers.length === 0) this.chunks.splice(index, 1);
   }
 
-  /** The range that all of the filters, each of which bounds a number, leave. */
-  range(filters: readonly Filter[]): NumberRange {
-    let from: Spot = { chunk: 0, at: 0 };
-    let to: Spot = { chunk: this.chunks.length, at: 0 };
-    for (const { operator, values } of filters) {
-      const spot = this.spotOf(Number(values[0]), operator === '>' || operator === '<=');
-      if (operator === '>' || operator === '>=') from = isBefore(from, spot) ? spot : from;
-      else to = isBefore(spot, to) ? spot : to;
-    }
-    return isBefore(from, to) ? { from, to } : { from, to: from };
-  }
-
-  /** Number of items in the range. */
+  /** Number of items in the range; one with several numbers may count for each. */
   countIn({ from, to }: NumberRange): number {
+    const [first, end] = [this.spotOf(from), this.spotOf(to)];
     let count = 0;
-    for (let index = from.chunk; index <= to.chunk && index < this.chunks.length; index++) {
+    for (let index = first.chunk; index <= end.chunk && index < this.chunks.length; index++) {
       const { sets, items } = this.chunks[index]!;
-      const first = index === from.chunk ? from.at : 0;
-      const end = index === to.chunk ? to.at : sets.length;
-      if (end - first === sets.length) count += items;
-      else for (let at = first; at < end; at++) count += this.pool.sizeOf(sets[at]!);
+      const firstAt = index === first.chunk ? first.at : 0;
+      const endAt = index === end.chunk ? end.at : sets.length;
+      if (endAt - firstAt === sets.length) count += items;
+      else for (let at = firstAt; at < endAt; at++) count += this.pool.sizeOf(sets[at]!);
     }
     return count;
   }
 
-  forEachIn({ from, to }: NumberRange, visit: (set: MemberSet) => void): void {
-    for (let index = from.chunk; index <= to.chunk && index < this.chunks.length; index++) {
-      const { sets } = this.chunks[index]!;
-      const end = index === to.chunk ? to.at : sets.length;
-      for (let at = index === from.chunk ? from.at : 0; at < end; at++) visit(sets[at]!);
-    }
+  /** Visits the sets of some numbers, in ascending order; returns the range that is left, undefined if there is none. */
+  visit({ from, to }: NumberRange, visit: (set: MemberSet) => void): NumberRange | undefined {
+    const [first, end] = [this.spotOf(from), this.spotOf(to)];
+    const chunk = this.chunks[first.chunk];
+    if (chunk === undefined || first.chunk > end.chunk) return undefined;
+    const isLast = first.chunk === end.chunk;
+    const endAt = isLast ? end.at : chunk.sets.length;
+    for (let at = first.at; at < endAt; at++) visit(chunk.sets[at]!);
+    return isLast ? undefined : { from: { number: chunk.numbers[endAt - 1]!, behind: true }, to };
   }
 
-  forEachOutside({ from, to }: NumberRange, visit: (set: MemberSet) => void): void {
-    this.forEachIn({ from: { chunk: 0, at: 0 }, to: from }, visit);
-    this.forEachIn({ from: to, to: { chunk: this.chunks.length, at: 0 } }, visit);
-  }
-
-  /** The first number that is not below `bound`, or above it. */
-  private spotOf(bound: number, above: boolean): Spot {
-    const spot = this.spot(bound);
-    if (!above || this.chunks[spot.chunk]?.numbers[spot.at] !== bound) return spot;
+  private spotOf({ number, behind }: Edge): Spot {
+    const spot = this.spot(number);
+    if (!behind || this.chunks[spot.chunk]?.numbers[spot.at] !== number) return spot;
     const next = { chunk: spot.chunk, at: spot.at + 1 };
     return next.at < this.chunks[spot.chunk]!.numbers.length ? next : { chunk: spot.chunk + 1, at: 0 };
   }
@@ -201,4 +200,29 @@ export class NumberOrder {
     chunk.items -= items;
     this.chunks.splice(index + 1, 0, { numbers, sets, items });
   }
+}
+
+/** The range that all of these leave, each of which bounds the numbers of one field. */
+export function rangeOf(comparisons: readonly Comparison[]): NumberRange {
+  let [from, to] = [FIRST, END];
+  for (const { operator, values } of comparisons) {
+    const [number, last = number] = values.map((text) => boundOf(text)!.at) as [number, number | undefined];
+    if (operator === '>' || operator === '>=' || operator === 'between') {
+      const edge = { number, behind: operator === '>' };
+      if (isBefore(from, edge)) from = edge;
+    }
+    if (operator === '<' || operator === '<=' || operator === 'between') {
+      const edge = { number: last, behind: operator !== '<' };
+      if (isBefore(edge, to)) to = edge;
+    }
+  }
+  return isBefore(from, to) ? { from, to } : { from, to: from };
+}
+
+/** The ranges before it and after it. */
+export function outside({ from, to }: NumberRange): readonly NumberRange[] {
+  return [
+    { from: FIRST, to: from },
+    { from: to, to: END },
+  ];
 }

@@ -1,10 +1,29 @@
 /** Selections as a bitmap or an ascending list. */
+
+import { grown } from '../memory/memory.ts';
 import { anyBit, Bitmap, countBits, forEachBit } from './bitmap.ts';
 import type { Selection } from './filter-index.ts';
 import { lowerBound, type Members } from './member-pool.ts';
 
 export function selectionOf(members: Members): Selection {
   return members instanceof Bitmap ? new BitSelection(members.words, members.count) : new ListSelection(members);
+}
+
+/** The selection with the item, or without it; the one that is given may be the same afterwards. */
+export function changed(selection: Selection, ordinal: number, isIn: boolean): Selection {
+  if (selection.has(ordinal) === isIn) return selection;
+  if (selection.words === undefined) {
+    const ordinals: number[] = [];
+    selection.forEach((each) => {
+      if (each !== ordinal) ordinals.push(each);
+    });
+    if (isIn) ordinals.push(ordinal);
+    return new ListSelection(Int32Array.from(ordinals).sort());
+  }
+  const at = ordinal >> 5;
+  const words = at < selection.words.length ? selection.words : grown(selection.words, at + 1);
+  words[at]! ^= 1 << (ordinal & 31);
+  return new BitSelection(words, selection.count + (isIn ? 1 : -1));
 }
 
 export class BitSelection implements Selection {

@@ -1,9 +1,9 @@
 /** Filter index by looking at every live item: the plain definition of what a selection is, for the index to be held against. */
 
 import type { Filter } from '../../../../services/region/filter/filter.ts';
-import { compileFilters } from '../../../../services/region/filter/filter.ts';
+import { comparable, compileFilters, textsOf } from '../../../../services/region/filter/filter.ts';
 import type { Entities } from '../../../../services/region/state/entities/entities.ts';
-import type { FilterIndex, Selection } from '../../../../services/region/state/filter-index/filter-index.ts';
+import type { FilterIndex, Selecting, Selection } from '../../../../services/region/state/filter-index/filter-index.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 
 export function createScanFilterIndex({ entities }: { entities: Entities }): FilterIndex {
@@ -27,8 +27,23 @@ class ScanFilterIndex implements FilterIndex {
   }
 
   select(filters: readonly Filter[]): Selection {
-    const test = compileFilters(filters);
-    const passing = [...this.live].filter(([, metadata]) => test(metadata)).map(([ordinal]) => ordinal);
+    return this.passing(compileFilters(filters));
+  }
+
+  selecting(filters: readonly Filter[]): Selecting {
+    return { step: () => true, now: () => this.select(filters) };
+  }
+
+  without(selection: Selection, field: string, texts: readonly string[]): Selection {
+    return this.passing(
+      (metadata, ordinal) =>
+        selection.has(ordinal) &&
+        !(Object.hasOwn(metadata, field) && textsOf(metadata[field]).some((text) => texts.includes(comparable(text)))),
+    );
+  }
+
+  private passing(test: (metadata: Metadata, ordinal: number) => boolean): Selection {
+    const passing = [...this.live].filter(([ordinal, metadata]) => test(metadata, ordinal)).map(([ordinal]) => ordinal);
     const ordinals = Uint32Array.from(passing).sort();
     const members = new Set(ordinals);
     return {

@@ -70,9 +70,9 @@ describe('search query', () => {
     ['query=a&limit=ten', 'limit', /integer from 1 to 200/],
     ['query=a&explain=yes', 'explain', /must be true or false/],
     ['query=a&at=yesterday', 'at', /RFC 3339/],
-    ['query=a&filter=music', 'filter', /must name a field/],
+    ['query=a&filter=music', 'filter', /^filter "music", character 6: expected an operator/],
     [`query=a${'&filter=a:b'.repeat(33)}`, 'filter', /at most 32 times/],
-    [`query=a&filter=a:${'b'.repeat(1_000)}`, 'filter', /longer than 1000/],
+    [`query=a&filter=a:${'b'.repeat(4_095)}`, 'filter', /longer than 4096/],
     ['query=a&profile=hot', 'profile', /^profile is not a parameter of \/search$/],
     ['query=a&cursor=nonsense', 'cursor', /not one this service gave/],
     [`query=b&cursor=${cursor}`, 'cursor', /belongs to another query/],
@@ -86,7 +86,7 @@ describe('search query', () => {
         () => parse(query),
         (error) => {
           assert.ok(error instanceof Refusal);
-          assert.equal(error.code, 'invalid_request');
+          assert.equal(error.code, query.endsWith('filter=music') ? 'invalid_filter' : 'invalid_request');
           assert.match(error.message, detail);
           assert.equal(error.extras.errors?.[0]?.path, path);
           return true;

@@ -128,7 +128,7 @@ describe('filters', () => {
     ['tags:!jazz', false],
     ['tags:!rock', true],
     ['year:1990', true],
-    ['year:1990.0', false],
+    ['year:1990.0', true],
     ['live:true', true],
     ['live:!true', false],
     ['year>=1990', true],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { filterSyntax } from '../../../../services/region/filter/grammar/grammar.ts';
 import { parseSchema } from '../../../../services/region/schema/parse-schema.ts';
 import { builtInProfiles } from '../../../../services/region/schema/schema.ts';
 import { ConfigError } from '../../../../shared/errors/config-error.ts';
@@ -99,7 +100,7 @@ describe('profiles of a schema', () => {
         '      - { max_age: 5d, min: 1 }',
         '      - { signal: like, window: 1h, min: 2, max: 1 }',
         '    boosts:',
-        '      - { filter: "category=x", factor: 2 }',
+        '      - { filter: "category", factor: 2 }',
         '      - { filter: "category:x", factor: 0 }',
         '  empty: { terms: [] }',
         '  none:',
@@ -120,7 +121,7 @@ describe('profiles of a schema', () => {
         '  profiles.broken.gates[0] (line 20): must have signal, window, and min or max or both, or max_age alone',
         '  profiles.broken.gates[1] (line 21): must have max_age alone, or signal, window, and min or max or both',
         '  profiles.broken.gates[2] (line 22): lets nothing pass: min 2 is above max 1',
-        '  profiles.broken.boosts[0].filter (line 24): must name a field, an operator (: >= <= > <) and a value; filters are field:value, field:a|b, field:!a, field>=1990, and with <=, > and < likewise',
+        `  profiles.broken.boosts[0].filter (line 24): character 9: expected an operator (: = != < <= > >= ~, in [..], exists); ${filterSyntax}`,
         '  profiles.broken.boosts[1].factor (line 25): must be a number from 0.001 to 1000, not 0',
         '  profiles.empty.terms (line 26): must be a list of 1 to 16 elements, not 0 of them',
         '  profiles.none (line 27): must be a mapping with the keys terms, gates, boosts, not nothing',

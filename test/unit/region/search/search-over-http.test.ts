@@ -193,7 +193,7 @@ describe('search over HTTP', () => {
     ['a limit of 0', { query: 'a', limit: 0 }, 'invalid_request', /limit must be an integer from 1 to 200/],
     ['a limit as a text', { query: 'a', limit: '5' }, 'invalid_request', /limit/],
     ['a fractional limit', { query: 'a', limit: 1.5 }, 'invalid_request', /limit/],
-    ['a filter that is none', { query: 'a', filter: 'kind' }, 'invalid_request', /filter "kind"/],
+    ['a filter that is none', { query: 'a', filter: 'kind' }, 'invalid_filter', /filter "kind", character 5/],
     ['a filter that is a number', { query: 'a', filter: [7] }, 'invalid_request', /filter must be a text/],
     ['33 filters', { query: 'a', filter: new Array(33).fill('kind:a') }, 'invalid_request', /at most 32/],
     ['max_per without a count', { query: 'a', max_per: 'kind' }, 'invalid_request', /max_per/],
