@@ -135,6 +135,16 @@ const table = {
     fallback: 10_000_000,
     why: 'pairs (item, signal) in the state; writes that would add more are refused with state_full. The same in every region. For 2 GiB of memory: a cold pair takes about 60 bytes, with an item of its own 124',
   },
+  maxFields: {
+    env: 'TIDAL_MAX_FIELDS',
+    flag: 'max-fields',
+    kind: 'integer',
+    unit: 'fields',
+    min: 256,
+    max: 10_000_000,
+    fallback: 10_000,
+    why: 'distinct metadata fields of all items, each about 3 KB of memory; writes that would add more are refused with state_full. The same in every region',
+  },
   maxMemoryBytes: {
     env: 'TIDAL_MAX_MEMORY_BYTES',
     flag: 'max-memory-bytes',

@@ -18,7 +18,7 @@ import type { WorkLimits } from './turn-share/turn-share.ts';
 /** Settings of the process around a region: its sockets, its connections, where its files are. */
 type ProcessSettings =
   | ('listen' | 'topologyFile' | 'dataDir' | 'natsUrl' | 'logLevel' | 'streamMaxBytes' | 'handOverMs')
-  | ('maxEntities' | 'maxPairs' | 'maxMemoryBytes' | 'cursorSecret')
+  | ('maxEntities' | 'maxPairs' | 'maxFields' | 'maxMemoryBytes' | 'cursorSecret')
   | ('internalSecret' | 'internalSecretFile' | 'insecure')
   | ('maxInFlight' | 'maxArrivingBodies' | 'maxAnswersBytes' | 'keepAliveMs' | 'maxConnections');
 

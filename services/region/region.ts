@@ -74,7 +74,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
       ...{ limit: options.idempotencyKeysLimit, storeLimitBytes: options.logMaxBytes },
     }),
     stateLimit: new StateLimit({
-      ...{ clock, region, metrics, entities, catalog, ledger },
+      ...{ clock, region, metrics, entities, catalog, ledger, filterIndex: state.indexes.filterIndex },
       limits: options.stateLimits ?? noStateLimits,
     }),
     onReady() {

@@ -77,6 +77,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     stateLimits: {
       entities: config.maxEntities,
       pairs: config.maxPairs,
+      fields: config.maxFields,
       memory: residentMemory({ maxBytes: config.maxMemoryBytes }),
     },
     openVectors: threadVectors({ path: join(config.dataDir, 'vectors') }),

@@ -34,6 +34,8 @@ export interface StateLimits {
   readonly entities: number;
   /** (item, signal) pairs. */
   readonly pairs: number;
+  /** Distinct metadata fields of live items: each has its own sets in the filter index. */
+  readonly fields: number;
   /** Undefined: memory has no limit. */
   readonly memory?: ResidentMemory | undefined;
 }

@@ -1,11 +1,13 @@
 /**
- * Limits of a region's state in memory: entities, (item, signal) pairs, and the resident memory of the process. A pair and an
- * entity are never removed, and a start loads all of them, so a state that does not fit would end every region and every restart.
+ * Limits of a region's state in memory: entities, (item, signal) pairs, metadata fields, and the resident memory of the process. A
+ * pair and an entity are never removed, and a start loads all of them, so a state that does not fit would end every region and every restart.
  *
- * Promise: a write that would add an entity or a pair beyond a limit is refused with `state_full`, before it has a sequence;
+ * Promise: a write that would add an entity, a pair or a field beyond a limit is refused with `state_full`, before it has a sequence;
  * everything else is accepted. The leader judges its own writes only: what another region accepted is applied whatever the
  * limits, so regions with different limits do not diverge. The counts are exact, because a group is judged when it is built, and
  * applied before the next one.
+ *
+ * Fields are those of indexed items: while a start still builds the filter index, more may be added.
  *
  * While memory is beyond its limit, a put of an item that is not live, and an embedding where there was none, are refused too.
  */
@@ -16,6 +18,7 @@ import type { EventBody } from '../../../shared/protocol/events.ts';
 import type { MemoryReading } from '../resident-memory/resident-memory.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
+import type { FilterIndex } from '../state/filter-index/filter-index.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
 import { type Bulk, countOf, isColumns } from './bulk.ts';
 import type { StateLimits } from './intake.ts';
@@ -23,7 +26,8 @@ import type { StateLimits } from './intake.ts';
 /** Reading the memory reads files, so it is not done with every group. */
 const READ_EVERY_MS = 1_000;
 
-export const noStateLimits: StateLimits = { entities: Number.POSITIVE_INFINITY, pairs: Number.POSITIVE_INFINITY };
+const NONE = Number.POSITIVE_INFINITY;
+export const noStateLimits: StateLimits = { entities: NONE, pairs: NONE, fields: NONE };
 
 export interface StateLimitOptions {
   readonly clock: Clock;
@@ -34,6 +38,7 @@ export interface StateLimitOptions {
   readonly entities: Pick<Entities, 'find' | 'size'>;
   readonly catalog: Pick<Catalog, 'metadataBytes' | 'embedding'>;
   readonly ledger: Pick<Ledger, 'has' | 'pairs'>;
+  readonly filterIndex: Pick<FilterIndex, 'fieldCount' | 'hasField'>;
 }
 
 /** What writes add to the state. */
@@ -41,9 +46,12 @@ interface Additions {
   readonly entities: Set<number>;
   /** Entity and signal. */
   readonly pairs: Set<string>;
+  readonly fields: Set<string>;
   /** Items that were not live, and embeddings where there was none. */
   contents: number;
 }
+
+const noAdditions = (): Additions => ({ entities: new Set(), pairs: new Set(), fields: new Set(), contents: 0 });
 
 export class StateLimit {
   private readonly options: StateLimitOptions;
@@ -52,7 +60,7 @@ export class StateLimit {
 
   constructor(options: StateLimitOptions) {
     this.options = options;
-    const { metrics, limits, entities } = options;
+    const { metrics, limits, entities, filterIndex } = options;
     metrics.gauge({
       name: 'tidal_entities',
       help: 'Items, and entities that only have signals, embeddings or a tombstone.',
@@ -67,6 +75,16 @@ export class StateLimit {
       name: 'tidal_ledger_pairs_limit',
       help: 'Pairs beyond which none is added.',
       read: () => limits.pairs,
+    });
+    metrics.gauge({
+      name: 'tidal_metadata_fields',
+      help: 'Distinct metadata fields of the indexed items.',
+      read: () => filterIndex.fieldCount,
+    });
+    metrics.gauge({
+      name: 'tidal_metadata_fields_limit',
+      help: 'Metadata fields beyond which none is added.',
+      read: () => limits.fields,
     });
     metrics.gauge({
       name: 'tidal_state_memory_bytes',
@@ -87,22 +105,32 @@ export class StateLimit {
     const count = bulks.reduce((sum, bulk) => sum + countOf(bulk), 0);
     // The common case: they fit even if every one of them adds an entity and a pair.
     const fit = entities.size + count <= limits.entities && ledger.pairs + count <= limits.pairs;
-    if (fit && memoryRefusal === undefined) return [];
-    const accepted: Additions = { entities: new Set(), pairs: new Set(), contents: 0 };
+    if (fit && memoryRefusal === undefined && !this.addsField(bulks)) return [];
+    const accepted = noAdditions();
     return bulks.map((bulk) => {
       const added = this.additions(bulk, accepted);
-      const adds = added.entities.size + added.pairs.size + added.contents > 0;
+      const adds = added.entities.size + added.pairs.size + added.fields.size + added.contents > 0;
       const refusal = this.countRefusal(added, accepted) ?? (adds ? memoryRefusal : undefined);
       if (refusal !== undefined) return refusal;
       for (const entity of added.entities) accepted.entities.add(entity);
       for (const pair of added.pairs) accepted.pairs.add(pair);
+      for (const field of added.fields) accepted.fields.add(field);
       return undefined;
     });
   }
 
+  /** Whether an item has a field that none has yet. */
+  private addsField(bulks: readonly Bulk[]): boolean {
+    const { filterIndex, limits } = this.options;
+    if (limits.fields === NONE) return false;
+    const isNew = (body: EventBody): boolean =>
+      body.kind === 'item' && Object.keys(body.metadata).some((field) => !filterIndex.hasField(field));
+    return bulks.some((bulk) => !isColumns(bulk) && bulk.some(isNew));
+  }
+
   private additions(bulk: Bulk, before: Additions): Additions {
-    const { entities, ledger, catalog } = this.options;
-    const added: Additions = { entities: new Set(), pairs: new Set(), contents: 0 };
+    const { entities, ledger, catalog, filterIndex } = this.options;
+    const added = noAdditions();
     const addEntity = (entity: number): void => {
       if (entities.find(entity) < 0 && !before.entities.has(entity)) added.entities.add(entity);
     };
@@ -118,6 +146,11 @@ export class StateLimit {
         return;
       }
       addEntity(body.entity);
+      if (body.kind === 'item') {
+        for (const field of Object.keys(body.metadata)) {
+          if (!filterIndex.hasField(field) && !before.fields.has(field)) added.fields.add(field);
+        }
+      }
       if (body.kind === 'item' && catalog.metadataBytes(body.entity) === 0) added.contents++;
       if (body.kind === 'embedding' && catalog.embedding(body.entity) === undefined) added.contents++;
     };
@@ -127,7 +160,7 @@ export class StateLimit {
   }
 
   private countRefusal(added: Additions, accepted: Additions): Refusal | undefined {
-    const { entities, ledger, limits, region } = this.options;
+    const { entities, ledger, filterIndex, limits, region } = this.options;
     const refusal = (what: string, adds: number, used: number, limit: number, setting: string) =>
       adds === 0 || used + adds <= limit
         ? undefined
@@ -152,6 +185,13 @@ export class StateLimit {
         ledger.pairs + accepted.pairs.size,
         limits.pairs,
         '--max-pairs (TIDAL_MAX_PAIRS)',
+      ) ??
+      refusal(
+        'metadata fields',
+        added.fields.size,
+        filterIndex.fieldCount + accepted.fields.size,
+        limits.fields,
+        '--max-fields (TIDAL_MAX_FIELDS)',
       )
     );
   }

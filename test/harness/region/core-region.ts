@@ -20,12 +20,13 @@ import type { Ship } from '../../../services/region/ship/ship.ts';
 import type { CatalogWriter } from '../../../services/region/state/catalog/catalog.ts';
 import type { DigestCounts } from '../../../services/region/state/digest/digest-counts.ts';
 import { digestOf } from '../../../services/region/state/digest/value-hash.ts';
+import { createFilterIndex } from '../../../services/region/state/filter-index/bitmap-filter-index.ts';
 import type { Ledger } from '../../../services/region/state/ledger/ledger.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
 import { createKeyLimit } from '../../../services/region/wal/storage-limit.ts';
 import type { Wal } from '../../../services/region/wal/wal.ts';
 import { assembleReplication } from '../../../services/region/wiring/replication.ts';
-import { assembleState, type Indexes } from '../../../services/region/wiring/state.ts';
+import { assembleState, type Indexes, type StateOptions } from '../../../services/region/wiring/state.ts';
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { randomName } from '../../../shared/kernel/kernel.ts';
 import { type Stages, startParts, stopParts } from '../../../shared/kernel/parts.ts';
@@ -119,7 +120,7 @@ export class CoreRegion {
     const onFatal = (error: unknown): void => void this.fatal.push(error);
     const { wal, metrics } = this;
     const { stream, control } = this.client;
-    const state = assembleState({ clock, log, metrics, wal, schema, openIndexes: noIndexes });
+    const state = assembleState({ clock, log, metrics, wal, schema, openIndexes: filterIndexAlone });
     ({
       catalog: this.catalog,
       ledger: this.ledger,
@@ -139,7 +140,10 @@ export class CoreRegion {
       writeBlocker: () => this.writeBlocker,
       keyRefusal:
         limit === undefined ? undefined : createKeyLimit({ clock, wal, region, limit, storeLimitBytes, metrics }),
-      stateLimit: new StateLimit({ clock, region, metrics, ...state, limits: options.stateLimits ?? noStateLimits }),
+      stateLimit: new StateLimit({
+        ...{ clock, region, metrics, ...state, filterIndex: state.indexes.filterIndex },
+        limits: options.stateLimits ?? noStateLimits,
+      }),
       intakeQueueLimit: options.queueLimit ?? 10_000,
       intakeQueueBytes: options.queueLimitBytes ?? 64 * 1024 * 1024,
       onGap: (gap) => void this.gaps.push(gap),
@@ -290,9 +294,9 @@ export function noSnapshots(region: string): Pick<PeerLink, 'snapshot' | 'snapsh
   return { snapshot: refuse, snapshotPart: refuse };
 }
 
-function noIndexes(): Indexes {
+function filterIndexAlone({ entities, catalog }: Parameters<StateOptions<Indexes>['openIndexes']>[0]) {
   return {
-    filterIndex: { put() {}, remove() {}, adopt() {} },
+    filterIndex: createFilterIndex({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) }),
     text: { put() {}, remove() {}, adopt() {} },
     vectors: { changed() {}, touched() {} },
   };

@@ -88,6 +88,14 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
     this.selections.changed(ordinal);
   }
 
+  get fieldCount(): number {
+    return this.fields.size;
+  }
+
+  hasField(name: string): boolean {
+    return this.fields.has(name);
+  }
+
   select(filters: readonly Filter[]): Selection {
     return this.selections.select(filters);
   }

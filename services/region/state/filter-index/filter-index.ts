@@ -34,6 +34,10 @@ export interface FilterIndex {
   put(entity: number, metadata: Metadata, former: Metadata | undefined): void;
   /** Removes the item, whose metadata were `former`. Idempotent. */
   remove(entity: number, former: Metadata | undefined): void;
+  /** Number of distinct fields of the indexed items. */
+  readonly fieldCount: number;
+  /** Whether an indexed item has the field. */
+  hasField(name: string): boolean;
   /** The items that pass all filters; without any filter every live item. */
   select(filters: readonly Filter[]): Selection;
   /** The same, in slices of turns. */

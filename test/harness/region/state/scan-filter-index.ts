@@ -26,6 +26,14 @@ class ScanFilterIndex implements FilterIndex {
     this.live.delete(this.entities.find(entity));
   }
 
+  get fieldCount(): number {
+    return new Set([...this.live.values()].flatMap((metadata) => Object.keys(metadata))).size;
+  }
+
+  hasField(name: string): boolean {
+    return [...this.live.values()].some((metadata) => Object.hasOwn(metadata, name));
+  }
+
   select(filters: readonly Filter[]): Selection {
     return this.passing(compileFilters(filters));
   }

@@ -25,7 +25,7 @@ async function leading(stateLimits: Partial<StateLimits>): Promise<Rig> {
   const setup = broker.connect('setup');
   await clock.settle();
   await setup.control.create({ leader: 'us-east', epoch: 1, nonce: 'first' });
-  const limits = { entities: unlimited, pairs: unlimited, ...stateLimits };
+  const limits = { entities: unlimited, pairs: unlimited, fields: unlimited, ...stateLimits };
   const region = new CoreRegion({ region: 'us-east', clock, broker, stateLimits: limits }).start();
   await clock.until('it leads', () => 'epoch' in region.role.gate(1));
   return {
@@ -106,6 +106,37 @@ describe('the limits of the state', () => {
     assert.deepEqual(outcomes(await write(keyed('b', view(2)))), ['state_full']);
     assert.deepEqual(outcomes(await write(keyed('b', view(1)))), ['stream']);
     assert.equal((await write(keyed('a', view(1)))).results[0]!['replayed' as never], true);
+  });
+
+  it('items with fields beyond the limit are refused, other items and fields of items that were removed are not', async () => {
+    const { region, write } = await leading({ fields: 3 });
+    const fielded = (entity: number, ...fields: string[]): EventBody => ({
+      ...{ kind: 'item', entity },
+      metadata: Object.fromEntries(fields.map((field) => [field, 1])),
+    });
+    const full = 'state_full';
+    const reply = await write([
+      fielded(1, 'a', 'b'),
+      fielded(2, 'c', 'd'),
+      fielded(3, 'b', 'c'),
+      fielded(4, 'd'),
+      view(5),
+    ]);
+    assert.deepEqual(outcomes(reply), ['stream', full, 'stream', full, 'stream']);
+    const refused = reply.results[3]!;
+    assert.ok(isRefused(refused));
+    assert.equal(refused.problem.detail, 'us-east has 3 of at most 3 metadata fields; the request would add 1');
+    assert.match(refused.problem.hint ?? '', /^raise --max-fields \(TIDAL_MAX_FIELDS\) of all regions/);
+    const before = [region.durable, region.digest()];
+    assert.deepEqual(outcomes(await write([fielded(4, 'a'), fielded(5, 'd')], true)), [full]);
+    assert.deepEqual([region.durable, region.digest()], before);
+    assert.deepEqual(outcomes(await write([fielded(1, 'b'), fielded(6, 'a'), fielded(7, 'c')])), [
+      'stream',
+      'stream',
+      'stream',
+    ]);
+    assert.deepEqual(outcomes(await write([remove(6)])), ['stream']);
+    assert.deepEqual(outcomes(await write([fielded(8, 'd')])), ['stream']);
   });
 
   it('beyond the limit of memory nothing is added, until memory is free again', async () => {
