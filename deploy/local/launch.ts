@@ -6,15 +6,19 @@
  * durable is in the data folder, and the next launch continues from it.
  */
 
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makePrivateDirectory } from '../../shared/config/make-directory.ts';
+import { messageOf } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import { childEnvironmentOf, type Environment, natsEnvironmentOf } from './child-environment.ts';
 import type { LauncherConfig } from './launcher-config.ts';
 import { natsConfig } from './nats-config.ts';
+import { launcherUser, type NatsUser, regionUser, routerUser } from './nats-users.ts';
 import { addressText, type Plan, urlOf } from './plan.ts';
+import { prepareStream } from './prepare-stream.ts';
 import type { NatsBinary } from './provision-nats.ts';
+import { newSecret } from './secrets.ts';
 import { showLogLine } from './show.ts';
 import { Child } from './supervise.ts';
 
@@ -50,16 +54,26 @@ export class Cluster {
   private readonly nats: Child;
   private readonly regions: readonly Child[];
   private readonly router: Child;
+  /** New at every start, as the server's configuration file is. */
+  private readonly users: readonly NatsUser[];
+  private readonly ending = new AbortController();
   private stopped: Promise<void> | undefined;
 
   constructor(options: LaunchOptions) {
     this.options = options;
     const { programs, config, plan, nats, secret } = options;
-    const environmentOf = (program: 'region' | 'router'): Environment =>
+    const router = routerUser(newSecret());
+    const users = new Map(plan.regions.map(({ name }) => [name, regionUser(name, newSecret())]));
+    this.users = [launcherUser(newSecret()), router, ...users.values()];
+    const environmentOf = (program: 'region' | 'router', { user, password }: NatsUser): Environment =>
       childEnvironmentOf(program, config.environment, {
         names: programs.environment ?? [],
-        // Whether the public surface needs a key says nothing about the doors between the processes.
-        given: program === 'region' ? { ...secret, TIDAL_INSECURE: undefined } : secret,
+        given: {
+          ...secret,
+          ...{ NATS_USER: user, NATS_PASSWORD: password, NATS_NKEY_SEED_FILE: '', NATS_CREDS_FILE: '' },
+          // Whether the public surface needs a key says nothing about the doors between the processes.
+          ...(program === 'region' ? { TIDAL_INSECURE: undefined } : {}),
+        },
       });
     const shared = ['--nats', plan.nats.url, '--topology', plan.topologyFile];
     this.nats = this.child('nats', natsEnvironmentOf(config.environment), [
@@ -70,7 +84,7 @@ export class Cluster {
       plan.nats.url,
     ]);
     this.regions = plan.regions.map(({ name, listen, dataDir }) =>
-      this.child(name, environmentOf('region'), [
+      this.child(name, environmentOf('region', users.get(name)!), [
         programs.region,
         ...['--region', name, '--listen', addressText(listen), '--data-dir', dataDir, '--schema', config.schemaFile],
         ...shared,
@@ -82,7 +96,7 @@ export class Cluster {
       ...(config.metricsAccess === 'open' ? ['--metrics-access', 'open'] : []),
       ...(config.insecure ? ['--insecure'] : []),
     ];
-    this.router = this.child('router', environmentOf('router'), [
+    this.router = this.child('router', environmentOf('router', router), [
       programs.router,
       ...['--listen', addressText(plan.router)],
       ...access,
@@ -96,12 +110,32 @@ export class Cluster {
     for (const { dataDir } of plan.regions) makePrivateDirectory(dataDir);
     makePrivateDirectory(dirname(plan.nats.configFile));
     writeFileSync(plan.topologyFile, plan.topologyText);
-    writeFileSync(plan.nats.configFile, natsConfig({ ...plan.nats, syncAlways: nats.syncAlways }));
+    // An earlier version's file may be readable by others.
+    rmSync(plan.nats.configFile, { force: true });
+    writeFileSync(plan.nats.configFile, natsConfig({ ...plan.nats, syncAlways: nats.syncAlways, users: this.users }), {
+      mode: 0o600,
+    });
     if (!(await this.nats.start())) return false;
-    if (!(await allOrFirstFailure(this.regions.map((region) => region.start())))) return false;
+    await this.prepareStream();
+    if (this.stopped !== undefined || !(await allOrFirstFailure(this.regions.map((region) => region.start()))))
+      return false;
     if (this.stopped !== undefined || !(await this.router.start())) return false;
     await this.serving();
     return this.stopped === undefined;
+  }
+
+  /** A stream with other settings works: regions report them. */
+  private async prepareStream(): Promise<void> {
+    const { plan, clock, config, say } = this.options;
+    const [user] = this.users;
+    try {
+      await prepareStream({
+        ...{ url: plan.nats.url, user: user!, clock, ending: this.ending.signal },
+        environment: config.environment,
+      });
+    } catch (error) {
+      say('launcher', `the stream's settings could not be checked: ${messageOf(error)}`);
+    }
   }
 
   /** Waits until the router reports that writes are accepted: the leader has to read its record first. */
@@ -118,6 +152,7 @@ export class Cluster {
 
   /** Router, regions, nats-server, each with a bounded wait. Idempotent. */
   stop(): Promise<void> {
+    this.ending.abort();
     this.stopped ??= (async () => {
       await this.router.stop();
       await Promise.all(this.regions.map((region) => region.stop()));

@@ -18,6 +18,7 @@ import type { HttpLimits } from '../../shared/http/http-server.ts';
 import { assert } from '../../shared/kernel/kernel.ts';
 import { logLevels } from '../../shared/observe/log.ts';
 import { BULK_LIMIT } from '../../shared/protocol/internal.ts';
+import { brokerSettings } from '../../shared/stream/broker-access.ts';
 import { regionPattern } from '../../shared/topology/topology.ts';
 
 const schemaDefault = 'deploy/config/default-schema.yaml';
@@ -259,6 +260,7 @@ const table = {
     why: 'how long a stopping leader waits until another region leads; 0: it stops at once. Together with the rest of a stop below the 10 s of docker stop',
   },
   ...secretSettings,
+  ...brokerSettings,
 } as const satisfies Record<string, Setting>;
 
 /** Names of the environment variables that a region reads. */

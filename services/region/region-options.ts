@@ -4,6 +4,7 @@ import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import type { Turns } from '../../shared/kernel/turns.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import type { Metrics } from '../../shared/observe/metrics.ts';
+import type { BrokerValues } from '../../shared/stream/broker-access.ts';
 import type { Control, Stream } from '../../shared/stream/stream.ts';
 import type { StateLimits } from './intake/intake.ts';
 import type { PeerLink } from './peers/peers.ts';
@@ -20,6 +21,7 @@ type ProcessSettings =
   | ('listen' | 'topologyFile' | 'dataDir' | 'natsUrl' | 'logLevel' | 'streamMaxBytes' | 'handOverMs')
   | ('maxEntities' | 'maxPairs' | 'maxFields' | 'maxMemoryBytes' | 'cursorSecret')
   | ('internalSecret' | 'internalSecretFile' | 'insecure')
+  | keyof BrokerValues
   | ('maxInFlight' | 'maxArrivingBodies' | 'maxAnswersBytes' | 'keepAliveMs' | 'maxConnections');
 
 export interface RegionOptions extends Omit<RegionConfig, ProcessSettings> {

@@ -13,6 +13,7 @@ import type { Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { TurnWatch } from '../../shared/observe/turn-watch.ts';
 import { OWN_VERSION } from '../../shared/protocol/version.ts';
+import { brokerAccess } from '../../shared/stream/broker-access.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
@@ -51,6 +52,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
   makePrivateDirectory(config.dataDir);
   const nats = connectJetStream({
     url: config.natsUrl,
+    access: brokerAccess(config),
     name: config.region,
     clock,
     settings: { maxBytes: config.streamMaxBytes },

@@ -17,6 +17,7 @@ import { ConfigError } from '../../shared/errors/config-error.ts';
 import type { HttpLimits } from '../../shared/http/http-server.ts';
 import { logLevels } from '../../shared/observe/log.ts';
 import { HELD_WRITES_MS } from '../../shared/protocol/deadlines.ts';
+import { brokerSettings } from '../../shared/stream/broker-access.ts';
 
 import { type AccessConfig, accessSettings, parseAccess } from './public-access.ts';
 
@@ -164,6 +165,7 @@ const table = {
   },
   ...secretSettings,
   ...accessSettings,
+  ...brokerSettings,
 } as const satisfies Record<string, Setting>;
 
 /** Names of the environment variables that a router reads. */

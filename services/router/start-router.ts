@@ -15,6 +15,7 @@ import { createLog, type Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { TurnWatch } from '../../shared/observe/turn-watch.ts';
 import { OWN_VERSION } from '../../shared/protocol/version.ts';
+import { brokerAccess } from '../../shared/stream/broker-access.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { createAskBroker } from './broker/ask-broker.ts';
@@ -53,6 +54,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
   const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
   const nats = connectJetStream({
     url: config.natsUrl,
+    access: brokerAccess(config),
     name: 'router',
     clock,
     // The router never creates the stream; the regions define its size.

@@ -5,9 +5,20 @@
  * connection can be sent on the next; a lost connection fails every request in flight at once; and a stale connection is
  * destroyed rather than closed, which would wait for a peer that no longer reads.
  */
-import { connect, DebugEvents, headers, type NatsConnection } from 'nats';
+import { readFileSync } from 'node:fs';
+import {
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  DebugEvents,
+  ErrorCode,
+  headers,
+  type NatsConnection,
+  nkeyAuthenticator,
+} from 'nats';
 import { Fault, messageOf } from '../errors/errors.ts';
 import { type Clock, sleep } from '../kernel/kernel.ts';
+import type { BrokerAccess } from './broker-access.ts';
 import { type ApiError, faultOfTimeout } from './jetstream-errors.ts';
 import { probe } from './jetstream-probe.ts';
 import { connection as limits } from './settings.ts';
@@ -23,11 +34,16 @@ export interface LinkOptions {
   /** The client's name as the server lists it. */
   readonly name: string;
   readonly clock: Clock;
+  /** Absent: the server takes anyone. */
+  readonly access?: BrokerAccess | undefined;
   readonly log?: LinkLog;
 }
 
 /** The parsed answer of a JetStream request. */
 export type Answer = { readonly error?: ApiError } & Readonly<Record<string, unknown>>;
+
+/** `code` of a request that the server does not permit to this user. */
+export const NOT_PERMITTED = 403;
 
 export class Link {
   private readonly options: LinkOptions;
@@ -92,6 +108,10 @@ export class Link {
       const reply = await connection.request(subject, payload, { timeout: limits.requestTimeoutMs, headers: sent });
       return reply.json<Answer>();
     } catch (error) {
+      // The server answers it at once, to the connection instead of the request.
+      if ((error as { code?: unknown }).code === ErrorCode.PermissionsViolation) {
+        return { error: { code: NOT_PERMITTED, description: `this user of the server may not publish to ${subject}` } };
+      }
       // The library also reports a time-out if the connection was lost during the request.
       if (connection.isClosed()) throw new Fault('stream_unavailable', `${subject}: the connection was lost`);
       throw faultOfTimeout(error, subject);
@@ -108,7 +128,7 @@ export class Link {
   }
 
   private async dial(): Promise<NatsConnection | undefined> {
-    const { url, name, clock, log } = this.options;
+    const { url, name, clock, access = {}, log } = this.options;
     try {
       await probe({ url, clock, timeoutMs: limits.probeTimeoutMs, signal: this.closing.signal });
       return await connect({
@@ -122,6 +142,9 @@ export class Link {
         // The system's resolver, not DNS alone, because of container and host files; every dial resolves again.
         resolve: false,
         noAsyncTraces: true,
+        // One for each user, so that a server can refuse others' answers to him.
+        inboxPrefix: `_INBOX.${inboxNameOf(this.options)}`,
+        ...accessOptions(access),
       });
     } catch (error) {
       if (!this.closing.signal.aborted && !this.outageReported) {
@@ -161,4 +184,27 @@ export class Link {
   private tell(connected: boolean): void {
     for (const listener of [...this.listeners]) listener(connected);
   }
+}
+
+/** Subjects of answers begin with `_INBOX.<user>`, or with the client's name if the server has no users. */
+function inboxNameOf({ name, access }: LinkOptions): string {
+  const { identity } = access ?? {};
+  return identity !== undefined && 'user' in identity ? identity.user : name;
+}
+
+function accessOptions({ identity, tls }: BrokerAccess): Partial<ConnectionOptions> {
+  return {
+    ...(identity === undefined ? {} : identityOptions(identity)),
+    ...(tls === undefined ? {} : { tls }),
+  };
+}
+
+function identityOptions(identity: NonNullable<BrokerAccess['identity']>): Partial<ConnectionOptions> {
+  if ('user' in identity) return { user: identity.user, pass: identity.password };
+  if ('seedFile' in identity) {
+    const { seedFile } = identity;
+    return { authenticator: nkeyAuthenticator(() => Buffer.from(readFileSync(seedFile, 'utf8').trim())) };
+  }
+  const { credsFile } = identity;
+  return { authenticator: credsAuthenticator(() => readFileSync(credsFile)) };
 }

@@ -13,7 +13,7 @@ import type { Clock } from '../kernel/kernel.ts';
 import { errorCodeOf, errorCodes, faultOfApiError, faultOfTimeout } from './jetstream-errors.ts';
 import type { Link } from './jetstream-link.ts';
 import { connection, consumer as limits, STREAM_NAME } from './settings.ts';
-import { SUBJECT_PREFIX, type SubscribeOptions, type Subscription, type SubscriptionEnd } from './stream.ts';
+import { originOf, type SubscribeOptions, type Subscription, type SubscriptionEnd } from './stream.ts';
 
 interface Ending {
   readonly reason: SubscriptionEnd;
@@ -119,7 +119,7 @@ class Deliveries implements Subscription {
     try {
       await this.options.onMessage({
         sequence: message.seq,
-        origin: message.subject.slice(SUBJECT_PREFIX.length),
+        origin: originOf(message.subject),
         bytes: message.data,
       });
     } catch (error) {

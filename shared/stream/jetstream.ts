@@ -10,9 +10,10 @@
  */
 import { Fault, messageOf } from '../errors/errors.ts';
 import type { Clock } from '../kernel/kernel.ts';
+import type { BrokerAccess } from './broker-access.ts';
 import { JetStreamControl } from './jetstream-control.ts';
 import { errorCodes, faultOfApiError } from './jetstream-errors.ts';
-import { Link, type LinkLog } from './jetstream-link.ts';
+import { Link, type LinkLog, NOT_PERMITTED } from './jetstream-link.ts';
 import { checkSettings } from './jetstream-settings.ts';
 import { openSubscription } from './jetstream-subscription.ts';
 import {
@@ -26,14 +27,15 @@ import {
 import {
   type Control,
   type ControlKeys,
+  originOf,
   type PublishResult,
   type SettingsDifference,
   type Stream,
   type StreamInfo,
   type StreamMessage,
-  SUBJECT_PREFIX,
   type SubscribeOptions,
   type Subscription,
+  subjectOf,
 } from './stream.ts';
 
 export interface JetStreamOptions {
@@ -42,6 +44,8 @@ export interface JetStreamOptions {
   /** The client's name in the server's connection list: the region or router. */
   readonly name: string;
   readonly clock: Clock;
+  /** Absent: the server takes anyone. */
+  readonly access?: BrokerAccess;
   readonly settings: StreamSettings;
   /** Outages and recoveries, one line each. */
   readonly log?: LinkLog;
@@ -57,8 +61,8 @@ export interface JetStreamClient {
 }
 
 /** Returns at once; `stream.connected` turns true when the first connection stands. */
-export function connectJetStream({ url, name, clock, settings, log }: JetStreamOptions): JetStreamClient {
-  const link = new Link({ url, name, clock, ...(log === undefined ? {} : { log }) });
+export function connectJetStream({ url, name, clock, access, settings, log }: JetStreamOptions): JetStreamClient {
+  const link = new Link({ url, name, clock, access, ...(log === undefined ? {} : { log }) });
   const stream = new JetStream(link, clock, settings);
   return {
     stream,
@@ -102,6 +106,8 @@ class JetStream implements Stream {
     if (created.error === undefined) return;
     if (created.error.err_code !== errorCodes.streamConfigDiffers) throw faultOfApiError(created.error, 'create');
     const updated = await this.link.api(`STREAM.UPDATE.${STREAM_NAME}`, configuration);
+    // No process of the cluster may change it at run time: `checkSettings` reports the difference.
+    if (updated.error?.code === NOT_PERMITTED) return;
     if (updated.error !== undefined) throw faultOfApiError(updated.error, 'update');
   }
 
@@ -125,12 +131,12 @@ class JetStream implements Stream {
   }
 
   lastOf(origin: string): Promise<StreamMessage | undefined> {
-    return this.get({ last_by_subj: `${SUBJECT_PREFIX}${origin}` });
+    return this.get({ last_by_subj: subjectOf(origin) });
   }
 
   async publish(origin: string, bytes: Uint8Array, expectedLast: number): Promise<PublishResult> {
     try {
-      const { error, seq, duplicate } = await this.link.publish(`${SUBJECT_PREFIX}${origin}`, bytes, expectedLast);
+      const { error, seq, duplicate } = await this.link.publish(subjectOf(origin), bytes, expectedLast);
       if (error?.err_code === errorCodes.wrongLastSequence) {
         return { failure: 'wrong_last', detail: error.description ?? 'wrong last sequence' };
       }
@@ -174,6 +180,6 @@ class JetStream implements Stream {
     if (answer.error?.err_code === errorCodes.messageNotFound) return undefined;
     if (answer.error !== undefined) throw faultOfApiError(answer.error, 'get');
     const { subject, seq, data } = answer.message as { subject: string; seq: number; data?: string };
-    return { sequence: seq, origin: subject.slice(SUBJECT_PREFIX.length), bytes: Buffer.from(data ?? '', 'base64') };
+    return { sequence: seq, origin: originOf(subject), bytes: Buffer.from(data ?? '', 'base64') };
   }
 }

@@ -1,4 +1,5 @@
 /** The only table of stream and bucket settings, and of the connection's limits. */
+import { subjectPatterns } from './stream.ts';
 
 export const STREAM_NAME = 'TIDAL_WAL';
 export const CONTROL_BUCKET = 'TIDAL_CONTROL';
@@ -51,7 +52,7 @@ export const absentSettings = ['mirror', 'sources', 'republish', 'subject_transf
 export function streamConfiguration(settings: StreamSettings): Readonly<Record<string, unknown>> {
   return {
     name: STREAM_NAME,
-    subjects: ['tidal.wal.*'],
+    subjects: subjectPatterns,
     retention: 'limits',
     storage: 'file',
     discard: 'old',

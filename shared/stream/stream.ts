@@ -6,8 +6,19 @@
  * never used without its fingerprint.
  */
 
-/** Subject of an origin's batches: `tidal.wal.<origin>`. */
 export const SUBJECT_PREFIX = 'tidal.wal.';
+
+/** Subjects of the stream: of batches, and of batches of earlier versions, `tidal.wal.<region>@<random>`. */
+export const subjectPatterns: readonly string[] = [`${SUBJECT_PREFIX}*.*`, `${SUBJECT_PREFIX}*`];
+
+/** Subject of the batches of an origin: `tidal.wal.<region>.<random>`, so that a server can permit a region its own origins only. */
+export function subjectOf(origin: string): string {
+  return SUBJECT_PREFIX + origin.replace('@', '.');
+}
+
+export function originOf(subject: string): string {
+  return subject.slice(SUBJECT_PREFIX.length).replace('.', '@');
+}
 
 export interface StreamInfo {
   /** The server's creation time of the stream: another value means another stream. */

@@ -9,6 +9,7 @@ import { createLmdbStoreHome } from '../../services/region/store/lmdb-store-home
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
+import { subjectOf } from '../../shared/stream/stream.ts';
 import { Acknowledged } from '../harness/clients/acknowledged.ts';
 import { keepWriting } from '../harness/clients/keep-writing.ts';
 import { rawBatch, rawSignal } from '../harness/hostile/garbage.ts';
@@ -102,7 +103,7 @@ describe('garbage in the control bucket', function () {
         signals: ['view'],
         events: [rawSignal(1_000, { entity: 9 })],
       });
-      const ack = (await nats.request(`tidal.wal.${origin}`, bytes)).json<{ error?: unknown }>();
+      const ack = (await nats.request(subjectOf(origin), bytes)).json<{ error?: unknown }>();
       assert.equal(ack.error, undefined);
       await named(new RegExp(`of ${origin}.*epoch ${epochOf(before.epoch)} is beyond`));
       await stop();

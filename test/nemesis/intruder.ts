@@ -8,6 +8,7 @@ import { CHAIN_BYTES, chainHash, splitMessage } from '../../services/region/batc
 import type { Random } from '../../shared/kernel/kernel.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { regionOf } from '../../shared/protocol/position.ts';
+import { subjectOf } from '../../shared/stream/stream.ts';
 import { internalHeaders } from '../harness/clients/internal.ts';
 import { requestJson } from '../harness/clients/request-json.ts';
 import { drawGarbage, type Garbage, rawBatch, rawSignal } from '../harness/hostile/garbage.ts';
@@ -69,7 +70,8 @@ export class Intruder {
     let taken = 0;
     for (let left = count; left > 0; left--) {
       const { origin, bytes } = this.drawMessage(random, end);
-      if (await this.store(`tidal.wal.${origin}`, bytes)) taken += 1;
+      const subject = drawOne(random, [subjectOf(origin), `tidal.wal.${origin}`]);
+      if (await this.store(subject, bytes)) taken += 1;
     }
     this.messages += taken;
     return taken;

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { NatsUser } from '../../../deploy/local/nats-users.ts';
 import type { AbsentDisk } from '../../../services/router/cluster/cluster.ts';
 import { internalHeaders } from '../clients/internal.ts';
 import { type Answer, requestJson } from '../clients/request-json.ts';
@@ -34,6 +35,8 @@ export interface ClusterOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Every process reaches nats-server and the regions through a wire of its own that can fail: see `network`. */
   readonly wires?: { readonly seed: number };
+  /** nats-server knows these users only; the processes of their names use them. */
+  readonly natsUsers?: ReadonlyMap<string, NatsUser>;
   /** nats-server acknowledges what is on its disk: see `NatsServer.start`. */
   readonly syncAlways?: boolean;
   /** Regions whose data directory lies on a disk of its own that can be full: see `disk`. */
@@ -76,6 +79,7 @@ interface SetUp {
   readonly regionUrls: Map<string, string>;
   readonly network: Network | undefined;
   readonly environment: Readonly<Record<string, string>>;
+  readonly natsUsers: ReadonlyMap<string, NatsUser>;
   readonly startLimitMs: number | undefined;
 }
 
@@ -93,6 +97,11 @@ async function surroundings(setUp: SetUp, from: string): Promise<string[]> {
   return ['--topology', file, '--nats', `nats://127.0.0.1:${await port(NATS, natsPort)}`];
 }
 
+function natsEnvironment({ natsUsers }: SetUp, name: string): Readonly<Record<string, string>> {
+  const found = natsUsers.get(name);
+  return found === undefined ? {} : { NATS_USER: found.user, NATS_PASSWORD: found.password };
+}
+
 async function regionProcess(
   setUp: SetUp,
   name: string,
@@ -103,7 +112,7 @@ async function regionProcess(
   return new NodeProcess({
     name,
     main: program?.main ?? 'services/region/main.js',
-    env: { ...setUp.environment, ...program?.env },
+    env: { ...setUp.environment, ...natsEnvironment(setUp, name), ...program?.env },
     flags: [...flags, ...(await surroundings(setUp, name)), '--data-dir', join(directory, name)],
     startLimitMs: setUp.startLimitMs,
   });
@@ -142,12 +151,13 @@ export class Cluster {
     mains = {},
     wires,
     syncAlways = false,
+    natsUsers = new Map(),
     smallDisks = [],
     fill,
     startLimitMs,
     environment = {},
   }: ClusterOptions = {}): Promise<Cluster> {
-    const nats = await NatsServer.start({ syncAlways });
+    const nats = await NatsServer.start({ syncAlways, users: [...natsUsers.values()] });
     const directory = mkdtempSync(join(tmpdir(), 'tidal-cluster-'));
     const regionUrls = new Map<string, string>();
     const routerUrls: string[] = [];
@@ -160,7 +170,7 @@ export class Cluster {
     const leader = regions[0]!;
     const setUp: SetUp = {
       ...{ directory, topology, leader, schema, natsPort: nats.port },
-      ...{ regionUrls, network, environment, startLimitMs },
+      ...{ regionUrls, network, environment, natsUsers, startLimitMs },
     };
     const cluster = new Cluster(nats, setUp, routerUrls);
     for (const name of regionUrls.keys()) cluster.processes.set(name, await regionProcess(setUp, name, mains[name]));
@@ -168,7 +178,10 @@ export class Cluster {
       const name = index === 0 ? 'router' : `router-${index + 1}`;
       const flags = ['--listen', new URL(url).host, ...(await surroundings(setUp, name))];
       const { main = 'services/router/main.js', env = {} } = mains[name] ?? {};
-      cluster.processes.set(name, new NodeProcess({ name, main, flags, env: { ...environment, ...env } }));
+      cluster.processes.set(
+        name,
+        new NodeProcess({ name, main, flags, env: { ...environment, ...natsEnvironment(setUp, name), ...env } }),
+      );
     }
     try {
       for (const name of smallDisks) cluster.disks.set(name, SmallDisk.mount(join(directory, name)));

@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type NatsUser, usersBlock } from '../../../deploy/local/nats-users.ts';
 import { eventually } from '../kernel/eventually.ts';
 import { watchChild } from './children-watch.ts';
 import { natsBinary } from './nats-binary.ts';
@@ -23,6 +24,7 @@ export async function freePort(): Promise<number> {
 export class NatsServer {
   readonly port: number;
   private readonly directory: string;
+  /** Up to the inside of the block of JetStream. */
   private readonly settings: string;
   private child: ChildProcess | undefined;
 
@@ -32,9 +34,19 @@ export class NatsServer {
     this.settings = settings;
   }
 
-  /** `syncAlways`: acknowledges what is on the disk, as the server of `npm start` does; without it tests are faster. */
-  static async start({ syncAlways = false } = {}): Promise<NatsServer> {
-    const settings = syncAlways ? 'sync_interval: always' : '';
+  /** `users`: only they may connect. `syncAlways`: acknowledges what is on the disk, as the server of `npm start` does; without it tests are faster. */
+  static async start({
+    syncAlways = false,
+    users = [],
+  }: {
+    syncAlways?: boolean;
+    users?: readonly NatsUser[];
+  } = {}): Promise<NatsServer> {
+    const settings = [
+      ...(users.length === 0 ? [] : usersBlock(users)),
+      'jetstream {',
+      ...(syncAlways ? [' sync_interval: always'] : []),
+    ].join('\n');
     const server = new NatsServer(await freePort(), mkdtempSync(join(tmpdir(), 'tidal-nats-')), settings);
     await server.run();
     return server;
@@ -116,7 +128,7 @@ export class NatsServer {
   private async run(): Promise<void> {
     const file = join(this.directory, 'nats.conf');
     const store = JSON.stringify(this.storeDirectory);
-    writeFileSync(file, `listen: "127.0.0.1:${this.port}"\njetstream {\n store_dir: ${store}\n ${this.settings}\n}\n`);
+    writeFileSync(file, `listen: "127.0.0.1:${this.port}"\n${this.settings}\n store_dir: ${store}\n}\n`);
     const child = spawn(await natsBinary(), ['--config', file], { stdio: 'ignore' });
     this.child = child;
     watchChild('nats-server', child);

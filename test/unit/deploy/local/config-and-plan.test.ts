@@ -110,8 +110,8 @@ describe('launcher plan', () => {
 
   it('a server that knows how syncs what it acknowledges, here and in the container (schedule 31)', () => {
     const options = { port: 1, storeDir: '/d', pidFile: '/p' };
-    assert.match(natsConfig({ ...options, syncAlways: true }), /sync_interval: always/);
-    assert.doesNotMatch(natsConfig({ ...options, syncAlways: false }), /sync_interval/);
+    assert.match(natsConfig({ ...options, users: [], syncAlways: true }), /sync_interval: always/);
+    assert.doesNotMatch(natsConfig({ ...options, users: [], syncAlways: false }), /sync_interval/);
     const container = new URL('../../../../../deploy/nats/nats.conf', import.meta.url);
     assert.match(readFileSync(container, 'utf8'), /^ {2}sync_interval: always$/m);
   });

@@ -1,0 +1,43 @@
+/** Before regions and router start: the settings of the stream and of the control bucket, which none of them may change. */
+import { parseRegionConfig } from '../../services/region/region-config.ts';
+import { Fault } from '../../shared/errors/errors.ts';
+import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
+import { connectJetStream } from '../../shared/stream/jetstream.ts';
+import type { Environment } from './child-environment.ts';
+import type { NatsUser } from './nats-users.ts';
+
+const LIMIT_MS = 10_000;
+const PAUSE_MS = 50;
+
+export interface PrepareOptions {
+  readonly url: string;
+  readonly user: NatsUser;
+  /** Of the regions: it says how large the stream is. */
+  readonly environment: Environment;
+  readonly clock: Clock;
+  /** Aborted when the launcher stops. */
+  readonly ending: AbortSignal;
+}
+
+/** Throws a `Fault` of the stream if the server does not do it in time. */
+export async function prepareStream({ url, user, environment, clock, ending }: PrepareOptions): Promise<void> {
+  const region = parseRegionConfig({ args: ['--region', 'any'], env: environment });
+  const maxBytes = 'config' in region ? region.config.streamMaxBytes : -1;
+  const access = { identity: user };
+  const { stream, close } = connectJetStream({ url, name: user.user, clock, access, settings: { maxBytes } });
+  try {
+    for (const startMs = clock.monotonicMs(); ; ) {
+      try {
+        await stream.ensure();
+        await stream.checkSettings(true);
+        return;
+      } catch (error) {
+        if (ending.aborted) return;
+        if (!(error instanceof Fault) || clock.monotonicMs() - startMs > LIMIT_MS) throw error;
+      }
+      await sleep(clock, PAUSE_MS, ending);
+    }
+  } finally {
+    await close();
+  }
+}
