@@ -1,8 +1,9 @@
 /** The best-first search answers exactly what scoring every item answers, whatever the ledger, the read time and the filter. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { windows } from '../../services/region/schema/schema.ts';
 import { drawBetween, drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
-import { HOUR_MS, RankingWorld, steps } from '../harness/region/rank/ranking-world.ts';
+import { HOUR_MS, MINUTE_MS, names, RankingWorld, type Step, steps } from '../harness/region/rank/ranking-world.ts';
 
 describe('top-k', () => {
   it('is what scoring every item gives, at any time, for every profile, page and selection', () => {
@@ -30,6 +31,43 @@ describe('top-k', () => {
         }
       }),
       { numRuns: 1_000 },
+    );
+  });
+
+  it('is exact with what searches of the same ranking found out before, whatever is written and however late it is', () => {
+    const entity = fc.nat(40);
+    const ageMs = fc.oneof(fc.constant(0), fc.nat(90 * MINUTE_MS), fc.integer({ min: -90 * MINUTE_MS, max: 0 }));
+    const signal = fc.constantFrom('view', 'like', 'share', 'skip', 'skip');
+    const weight = fc.integer({ min: 1, max: 4 }).map((units) => units * 1_000);
+    const write: fc.Arbitrary<Exclude<Step, { do: 'feed' }>> = fc.oneof(
+      { weight: 8, arbitrary: fc.record({ do: fc.constant('signal' as const), entity, signal, weight, ageMs }) },
+      { weight: 3, arbitrary: fc.record({ do: fc.constant('put' as const), entity, ageMs }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('remove' as const), entity }) },
+      { weight: 2, arbitrary: fc.constant({ do: 'retract' as const }) },
+      { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.nat(50 * MINUTE_MS) }) },
+    );
+    const read = fc.record({
+      limit: fc.integer({ min: 1, max: 3 }),
+      agoMs: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, fc.nat(90 * MINUTE_MS)),
+      divisor: fc.option(fc.integer({ min: 2, max: 9 }), { nil: undefined, freq: 2 }),
+    });
+    const ranking = fc.record({ profile: fc.constantFrom(...names), window: fc.constantFrom(...windows) });
+    const list = fc.array(fc.tuple(write, read), { minLength: 40, maxLength: 120 });
+    fc.assert(
+      fc.property(list, ranking, fc.constantFrom(0, 4_096), (list, { profile, window }, bestFirstLeast) => {
+        const world = new RankingWorld({ bestFirstLeast });
+        for (let one = 0; one <= 40; one += 2) world.play({ do: 'put', entity: one, ageMs: one });
+        for (const [step, { limit, agoMs, divisor }] of list) {
+          world.play(step);
+          const atMs = world.nowMs - agoMs;
+          const scorer = world.scorer(profile, { window, atMs });
+          const selection = divisor === undefined ? undefined : world.selection(divisor);
+          const found = world.topK.ranking(scorer, selection, { atMs }).after(undefined, limit);
+          const accept = (one: number): boolean => divisor === undefined || one % divisor === 1;
+          assert.deepEqual(found, world.scan(scorer, accept, limit));
+        }
+      }),
+      { numRuns: 200 },
     );
   });
 

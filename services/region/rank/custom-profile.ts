@@ -15,7 +15,8 @@ import { type Schema, windowSeconds } from '../schema/schema.ts';
 import type { ScorePart } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { LedgerView } from '../state/ledger/ledger.ts';
-import type { Limits, Scorer } from './scorer.ts';
+import type { Steady } from './known-bounds/known-bounds.ts';
+import { type Limits, type Scorer, spanMsOf } from './scorer.ts';
 
 /** Decayed scores for a read time long past are extremely large: no sum of parts may become infinite. */
 const LARGEST = 1e300;
@@ -60,6 +61,7 @@ export function compileProfile(definition: ProfileDefinition, parts: CustomProfi
       factor,
     })),
     catalog: parts.catalog,
+    steady: steadyOf(definition),
     ofSignalsOnly:
       definition.terms.every(({ kind }) => kind === 'signal') &&
       definition.gates.length + definition.boosts.length === 0,
@@ -72,6 +74,7 @@ interface Compiled {
   readonly gates: readonly CompiledGate[];
   readonly boosts: readonly CompiledBoost[];
   readonly catalog: Pick<Catalog, 'item'>;
+  readonly steady: Steady | undefined;
   /** Every item without a signal scores 0. */
   readonly ofSignalsOnly: boolean;
 }
@@ -79,6 +82,7 @@ interface Compiled {
 class CustomScorer implements Scorer {
   readonly gated: boolean;
   readonly quiet?: number;
+  readonly steady?: Steady;
   private readonly compiled: Compiled;
   private readonly atMs: number;
 
@@ -87,6 +91,7 @@ class CustomScorer implements Scorer {
     this.atMs = atMs;
     this.gated = compiled.gates.length > 0;
     if (compiled.ofSignalsOnly) this.quiet = 0;
+    if (compiled.steady !== undefined) this.steady = compiled.steady;
   }
 
   score(entity: number, createdMs: number): number {
@@ -127,6 +132,20 @@ class CustomScorer implements Scorer {
     }
     return parts;
   }
+}
+
+/** Undefined if time alone changes a score: by decay or by the age of the item. */
+function steadyOf({ name, terms, gates }: ProfileDefinition): Steady | undefined {
+  let spanMs = Number.POSITIVE_INFINITY;
+  for (const term of terms) {
+    if (term.kind !== 'signal' || term.measure.of === 'decayed') return undefined;
+    spanMs = Math.min(spanMs, spanMsOf(term.measure.window));
+  }
+  for (const gate of gates) {
+    if (gate.kind === 'age') return undefined;
+    spanMs = Math.min(spanMs, spanMsOf(gate.window));
+  }
+  return { name, spanMs };
 }
 
 function compileTerm(term: ProfileTerm, parts: CustomProfileParts): Term {

@@ -15,6 +15,8 @@ export interface Formula {
   explain(item: Aged): readonly ScorePart[];
   /** Decides between equal scores; absent: the newer item comes first. */
   readonly ties?: Ties;
+  /** Present if scores change with time only where it passes a multiple of this; Infinity: never. */
+  readonly steadyMs?: number;
   /** The score of every item without signals; absent if it depends on the item. */
   readonly quiet?: number;
 }

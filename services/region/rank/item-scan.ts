@@ -10,13 +10,21 @@ import { Sliced, type SlicedParts } from './sliced.ts';
 /** Blocks between two checks of the clock. */
 const BLOCKS_AT_ONCE = 4;
 
-export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'ties' | 'gated' | 'quiet'>;
+export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'ties' | 'gated' | 'quiet' | 'steady'>;
 
 export interface ScanParts extends SlicedParts {
   readonly entities: Entities;
   readonly catalog: Pick<Catalog, 'size' | 'createdMs'>;
   readonly upperBounds: UpperBounds;
   readonly scorer: TopKScorer;
+}
+
+interface ScanVisitor {
+  visit(entity: number, score: number, createdMs: number, ordinal: number): void;
+  /** Of items with signals. */
+  isSkipped?(entity: number, createdMs: number, ordinal: number): boolean;
+  skipsBlock?(block: number): boolean;
+  afterBlock?(block: number): void;
 }
 
 export abstract class ItemScan<Parts extends ScanParts = ScanParts> extends Sliced {
@@ -31,33 +39,35 @@ export abstract class ItemScan<Parts extends ScanParts = ScanParts> extends Slic
 
   /**
    * Visits every item of the selection with its score; those without signals with their common score, if it is known. False if
-   * `over`: the next call continues. `isSkipped`: for items with signals.
+   * `over`: the next call continues.
    */
-  protected scan(
-    over: () => boolean,
-    visit: (entity: number, score: number, createdMs: number, ordinal: number) => void,
-    isSkipped?: (entity: number, createdMs: number, ordinal: number) => boolean,
-  ): boolean {
-    const { upperBounds, entities, catalog, scorer } = this.parts;
-    const { selection } = this;
-    const { quiet } = scorer;
+  protected scan(over: () => boolean, visitor: ScanVisitor): boolean {
+    const { upperBounds } = this.parts;
     while (this.block < upperBounds.blocks) {
       const block = this.block++;
-      const live = upperBounds.live(block);
-      const active = quiet === undefined ? live : upperBounds.active(block);
-      for (let bits = live; bits !== 0; bits &= bits - 1) {
-        const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
-        if (selection !== undefined && !selection.has(ordinal)) continue;
-        const entity = entities.entity(ordinal);
-        const createdMs = catalog.createdMs(ordinal);
-        if ((active & bits & -bits) === 0) visit(entity, quiet!, createdMs, ordinal);
-        else if (isSkipped?.(entity, createdMs, ordinal) !== true) {
-          visit(entity, scorer.score(entity, createdMs), createdMs, ordinal);
-        }
-      }
+      if (visitor.skipsBlock?.(block) !== true) this.scanBlock(block, visitor);
       if (this.block % BLOCKS_AT_ONCE === 0 && over()) return this.block >= upperBounds.blocks;
     }
     return true;
+  }
+
+  private scanBlock(block: number, visitor: ScanVisitor): void {
+    const { upperBounds, entities, catalog, scorer } = this.parts;
+    const { selection } = this;
+    const { quiet } = scorer;
+    const live = upperBounds.live(block);
+    const active = quiet === undefined ? live : upperBounds.active(block);
+    for (let bits = live; bits !== 0; bits &= bits - 1) {
+      const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
+      if (selection !== undefined && !selection.has(ordinal)) continue;
+      const entity = entities.entity(ordinal);
+      const createdMs = catalog.createdMs(ordinal);
+      if ((active & bits & -bits) === 0) visitor.visit(entity, quiet!, createdMs, ordinal);
+      else if (visitor.isSkipped?.(entity, createdMs, ordinal) !== true) {
+        visitor.visit(entity, scorer.score(entity, createdMs), createdMs, ordinal);
+      }
+    }
+    visitor.afterBlock?.(block);
   }
 
   protected override restart(): void {
@@ -93,8 +103,10 @@ export class RankedCount extends ItemScan {
   private counted = new Uint16Array(64);
 
   protected advance(over: () => boolean): boolean {
-    return this.scan(over, (_entity, score, _createdMs, ordinal) => {
-      if (score !== Number.NEGATIVE_INFINITY) this.add(ordinal);
+    return this.scan(over, {
+      visit: (_entity, score, _createdMs, ordinal) => {
+        if (score !== Number.NEGATIVE_INFINITY) this.add(ordinal);
+      },
     });
   }
 

@@ -16,7 +16,7 @@ import type { Window } from '../schema/schema.ts';
 import type { ScorePart } from '../scored/scored.ts';
 import type { Formula } from './formula.ts';
 import type { Profile } from './rank.ts';
-import type { Limits, Scorer } from './scorer.ts';
+import { type Limits, type Scorer, spanMsOf } from './scorer.ts';
 import { shuffler } from './shuffle.ts';
 import type { Aged, SignalSums } from './signal-sums.ts';
 import { linear, measurement, weighted } from './terms.ts';
@@ -42,7 +42,7 @@ const REACTED = 2 ** 46;
 
 /** A built-in profile as a scorer: one item at a time, in one object however many are scored. */
 export function profileScorer(profile: ScoredProfile, sums: SignalSums, time: ScoringTime): Scorer {
-  const { score, bound, explain, ties, quiet } = formulas[profile](sums, time);
+  const { score, bound, explain, ties, quiet, steadyMs } = formulas[profile](sums, time);
   const item = { entity: 0, createdMs: 0 };
   return {
     gated: false,
@@ -55,6 +55,7 @@ export function profileScorer(profile: ScoredProfile, sums: SignalSums, time: Sc
     explain: (entity, createdMs) => explain({ entity, createdMs }),
     ...(ties === undefined ? {} : { ties }),
     ...(quiet === undefined ? {} : { quiet }),
+    ...(steadyMs === undefined ? {} : { steady: { name: `${profile} ${time.window}`, spanMs: steadyMs } }),
   };
 }
 
@@ -65,11 +66,13 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
       value: (item: Aged) => sums.velocity(signal, item, over, atMs),
       bound: (limits: Limits) => sums.maxVelocity(signal, limits, over, atMs),
     });
-    return linear([
+    const terms = [
       { name: `share velocity ${window}`, weight: 0.5, ...velocity('share', window) },
       { name: `view velocity ${window}`, weight: 0.3, ...velocity('view', window) },
       { name: 'reach = view velocity 7d', weight: 0.2, ...velocity('view', '7d') },
-    ]);
+    ];
+    // Over `all` a velocity falls with the age of the item.
+    return linear(terms, window === 'all' ? undefined : spanMsOf(window));
   },
 
   /**
@@ -113,24 +116,28 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
 
   /** pos − neg. */
   top: (sums, { window, atMs }) =>
-    linear([
-      {
-        name: `positive ${window}`,
-        weight: 1,
-        value: ({ entity }) => sums.positive(entity, window, atMs),
-        bound: (limits) => sums.maxPositive(limits, window),
-      },
-      {
-        name: `negative ${window}`,
-        weight: -1,
-        value: ({ entity }) => sums.negative(entity, window, atMs),
-        bound: (limits) => sums.maxNegative(limits, window),
-      },
-    ]),
+    linear(
+      [
+        {
+          name: `positive ${window}`,
+          weight: 1,
+          value: ({ entity }) => sums.positive(entity, window, atMs),
+          bound: (limits) => sums.maxPositive(limits, window),
+        },
+        {
+          name: `negative ${window}`,
+          weight: -1,
+          value: ({ entity }) => sums.negative(entity, window, atMs),
+          bound: (limits) => sums.maxNegative(limits, window),
+        },
+      ],
+      spanMsOf(window),
+    ),
 
   /** The lower end of the 95 % Wilson interval of pro / (pro + neg): {@link wilson}. The bound assumes no negative opinions. */
   best: (sums, { window, atMs }) => ({
     quiet: 0,
+    steadyMs: spanMsOf(window),
     score: ({ entity }) => wilson(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)),
     bound: (limits) => wilson(sums.maxApproving(limits, window), 0) * WIDE_SLACK,
     explain({ entity }) {
@@ -150,6 +157,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
    */
   rising: (sums, { atMs }) => ({
     quiet: 0,
+    steadyMs: spanMsOf('1h'),
     score({ entity }) {
       const expected = sums.positive(entity, '24h', atMs) / 24;
       return (sums.positive(entity, '1h', atMs) - expected) / Math.sqrt(expected + 1);
@@ -173,6 +181,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
   /** pos · neg / (pos + neg)²: 0.25 where they are even, 0 where one is absent. */
   controversial: (sums, { window, atMs }) => ({
     quiet: 0,
+    steadyMs: spanMsOf(window),
     score({ entity }) {
       const positive = sums.positive(entity, window, atMs);
       const negative = sums.negative(entity, window, atMs);
@@ -200,6 +209,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
    */
   debated: (sums, { window, atMs }) => ({
     quiet: 0,
+    steadyMs: spanMsOf(window),
     score: ({ entity }) => split(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)),
     // For n against, the score grows with those for it up to √(n² + 5n) of them (where its derivative is 0), and so the other way
     // round; it grows with both.
@@ -223,6 +233,7 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
   /** quality / log10(views + 10); quality = pro / (pro + neg) · confidence, 0 without opinions. */
   hidden_gems: (sums, { window, atMs }) => ({
     quiet: 0,
+    steadyMs: spanMsOf(window),
     score: ({ entity }) =>
       qualityOf(sums.approving(entity, window, atMs), sums.negative(entity, window, atMs)) /
       Math.log10(sums.of('view', entity, window, atMs) + 10),
@@ -260,14 +271,17 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
 
 /** The sum of one signal. */
 function most(signal: string, sums: SignalSums, { window, atMs }: ScoringTime): Formula {
-  return linear([
-    {
-      name: `${signal} ${window}`,
-      weight: 1,
-      value: ({ entity }) => sums.of(signal, entity, window, atMs),
-      bound: (limits) => sums.maxOf(signal, limits, window),
-    },
-  ]);
+  return linear(
+    [
+      {
+        name: `${signal} ${window}`,
+        weight: 1,
+        value: ({ entity }) => sums.of(signal, entity, window, atMs),
+        bound: (limits) => sums.maxOf(signal, limits, window),
+      },
+    ],
+    spanMsOf(window),
+  );
 }
 
 function opinionParts(window: Window, approving: number, negative: number): readonly ScorePart[] {

@@ -7,8 +7,9 @@
  * items.
  */
 
-import type { Window } from '../schema/schema.ts';
+import { type Window, windowSeconds } from '../schema/schema.ts';
 import type { ScorePart } from '../scored/scored.ts';
+import type { Steady } from './known-bounds/known-bounds.ts';
 
 /** Limits of a group: no item of it exceeds them. */
 export interface Limits {
@@ -40,6 +41,8 @@ export interface Scorer {
   readonly ties?: Ties;
   /** The parts of the item's score, in formula order; their `part`s add up to the score within rounding. */
   explain(entity: number, createdMs: number): readonly ScorePart[];
+  /** Present if scores change with time only from span to span. */
+  readonly steady?: Steady;
   /** The score of every item without signals; absent if it depends on the item. */
   readonly quiet?: number;
   /**
@@ -47,4 +50,10 @@ export interface Scorer {
    * has to be counted, over the groups whose bound is not −Infinity.
    */
   readonly gated: boolean;
+}
+
+/** How long no sum over the window changes without an event: windows move by the minute or by the hour. */
+export function spanMsOf(window: Window): number {
+  if (window === 'all') return Number.POSITIVE_INFINITY;
+  return windowSeconds[window] <= 3_600 ? 60_000 : 3_600_000;
 }

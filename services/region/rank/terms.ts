@@ -13,10 +13,12 @@ export interface LinearTerm {
   bound(limits: Limits): number;
 }
 
-export function linear(terms: readonly LinearTerm[]): Formula {
+/** `steadyMs`: see {@link Formula}. */
+export function linear(terms: readonly LinearTerm[], steadyMs: number | undefined): Formula {
   const rising = terms.filter(({ weight }) => weight > 0);
   return {
     quiet: 0,
+    ...(steadyMs === undefined ? {} : { steadyMs }),
     score(item) {
       let score = 0;
       for (const term of terms) score += term.weight * term.value(item);

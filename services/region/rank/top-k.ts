@@ -19,9 +19,10 @@
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { compareScored, type Ranking, type RankKey, type Scored, TopScores } from '../scored/scored.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
-import { FAN_OUT, FAN_OUT_BITS, indexIn, lowestBit } from '../state/upper-bounds/upper-bounds.ts';
+import { FAN_OUT, FAN_OUT_BITS, indexIn, lowestBit, type NodePage } from '../state/upper-bounds/upper-bounds.ts';
 import { ItemLimits, NodeLimits } from './group-limits.ts';
 import { ItemScan, RankedCount, type ScanParts, type TopKScorer } from './item-scan.ts';
+import { type KnownBounds, KnownBoundsByRanking } from './known-bounds/known-bounds.ts';
 import { NodeHeap } from './node-heap.ts';
 import type { Ties } from './scorer.ts';
 import type { SearchSlices, Sliced } from './sliced.ts';
@@ -44,6 +45,7 @@ export interface TopKParts extends Omit<ScanParts, 'scorer' | 'past'> {
   /** The region's own read time: upper bounds are never lowered for a later one, whatever time a client gives. */
   readonly nowMs: () => number;
   readonly fewItems?: number;
+  readonly bestFirstLeast?: number;
 }
 
 interface AskedParts extends TopKParts, ScanParts {
@@ -51,16 +53,19 @@ interface AskedParts extends TopKParts, ScanParts {
   readonly onScored: (count: number) => void;
   /** Heaps that no search uses. */
   readonly heaps: NodeHeap[];
+  readonly knownBounds: KnownBoundsByRanking;
 }
 
 export class TopK {
   private readonly parts: TopKParts;
   private readonly heaps: NodeHeap[] = [];
+  private readonly knownBounds: KnownBoundsByRanking;
   /** How many items the last search scored: for tests and benchmarks. */
   scored = 0;
 
   constructor(parts: TopKParts) {
     this.parts = parts;
+    this.knownBounds = new KnownBoundsByRanking(parts.upperBounds);
   }
 
   /**
@@ -74,7 +79,7 @@ export class TopK {
   ): Ranking {
     const { parts } = this;
     const asked: AskedParts = {
-      ...{ ...parts, scorer, atMs, past, heaps: this.heaps },
+      ...{ ...parts, scorer, atMs, past, heaps: this.heaps, knownBounds: this.knownBounds },
       onScored: (count) => {
         this.scored = count;
       },
@@ -117,6 +122,10 @@ class Search extends ItemScan<SearchParts> {
   private top: TopScores;
   private spare = 0;
   private scored = 0;
+  /** In this slice. */
+  private known: KnownBounds | undefined;
+  /** No item that was left out of the present block scores more. */
+  private leftOut = Number.NEGATIVE_INFINITY;
   private phase: 'begin' | 'best first' | 'scan' = 'begin';
   /** Once it is done, best first: the items beyond `floor` are below all of these, apart from those in `again`. */
   private best: readonly Scored[] = [];
@@ -138,8 +147,11 @@ class Search extends ItemScan<SearchParts> {
   }
 
   protected advance(over: () => boolean): boolean {
-    const { catalog, upperBounds, atMs, past, fewItems = FEW_ITEMS } = this.parts;
+    const { catalog, upperBounds, atMs, past } = this.parts;
+    const { fewItems = FEW_ITEMS, bestFirstLeast = BEST_FIRST_LEAST } = this.parts;
     const items = this.selection?.count ?? catalog.size;
+    const { steady } = this.parts.scorer;
+    this.known = steady === undefined || past ? undefined : this.parts.knownBounds.of(steady, atMs);
     // Anew in each slice: which sums are wide enough depends on what was written since.
     const limits = new NodeLimits(upperBounds, atMs, past);
     if (this.phase === 'begin') {
@@ -148,7 +160,7 @@ class Search extends ItemScan<SearchParts> {
       if (this.phase === 'best first') this.push(limits, upperBounds.height, 0);
     }
     if (this.phase === 'best first') {
-      const outcome = this.bestFirst(limits, Math.max(BEST_FIRST_LEAST, items * BEST_FIRST_PART), over);
+      const outcome = this.bestFirst(limits, Math.max(bestFirstLeast, items * BEST_FIRST_PART), over);
       if (outcome === 'over') return false;
       if (outcome === 'found') return this.finished();
       this.phase = 'scan';
@@ -217,6 +229,7 @@ class Search extends ItemScan<SearchParts> {
       } else {
         if (this.scored > limitScored) return 'abandoned';
         const best = this.scoreBlock(node);
+        this.known?.setBlock(node, Math.max(best, this.leftOut));
         if (best < bound * TIGHTEN_BELOW) upperBounds.tighten(node, Math.min(atMs, nowMs()));
       }
       if (over()) return 'over';
@@ -225,7 +238,7 @@ class Search extends ItemScan<SearchParts> {
   }
 
   private push(nodeLimits: NodeLimits, level: number, node: number): void {
-    const { upperBounds, scorer } = this.parts;
+    const { upperBounds } = this.parts;
     const { heap, selection } = this;
     const page = upperBounds.page(level, node);
     const newestMs = page.newestMs[indexIn(node)]!;
@@ -235,18 +248,29 @@ class Search extends ItemScan<SearchParts> {
       if (!selection.any(first, first + FAN_OUT)) return;
     }
     const limits = nodeLimits.of(page, node, newestMs);
-    const bound = scorer.bound(limits);
+    const bound = this.boundOf(page, level, node, limits);
     if (bound === Number.NEGATIVE_INFINITY) return;
     const tie = this.ties.bound(limits);
     const lowest = page.lowestEntity[indexIn(node)]!;
     if (this.top.takes(lowest, bound, tie)) heap.push(bound, tie, lowest, level, node);
   }
 
+  private boundOf(page: NodePage, level: number, node: number, limits: NodeLimits): number {
+    const known = this.known?.of(page, level, node) ?? Number.NaN;
+    if (!Number.isNaN(known)) return known;
+    const bound = this.parts.scorer.bound(limits);
+    this.known?.set(level, node, bound);
+    return bound;
+  }
+
   /** Whether the item's magnitude shows that it is not a top item. */
   private isBelow(ordinal: number, entity: number, createdMs: number, active: boolean): boolean {
     if (!this.top.isFull) return false;
     const limits = this.ownLimits.of(ordinal, createdMs, active);
-    return !this.top.takes(entity, this.parts.scorer.bound(limits), this.ties.bound(limits));
+    const bound = this.parts.scorer.bound(limits);
+    if (this.top.takes(entity, bound, this.ties.bound(limits))) return false;
+    if (bound > this.leftOut) this.leftOut = bound;
+    return true;
   }
 
   /** Scores the block's items that may be top items; returns the highest score of all of them, selected or not. */
@@ -254,6 +278,7 @@ class Search extends ItemScan<SearchParts> {
     const { upperBounds, entities, catalog, scorer } = this.parts;
     const { selection } = this;
     let best = Number.NEGATIVE_INFINITY;
+    this.leftOut = Number.NEGATIVE_INFINITY;
     for (let bits = upperBounds.live(block); bits !== 0; bits &= bits - 1) {
       const ordinal = (block << FAN_OUT_BITS) + lowestBit(bits);
       const entity = entities.entity(ordinal);
@@ -280,16 +305,30 @@ class Search extends ItemScan<SearchParts> {
   /** Items without signals are offered with their common score, if it is known; then others are skipped if they are below. */
   private scanAll(over: () => boolean): boolean {
     const { scorer } = this.parts;
-    return this.scan(
-      over,
-      (entity, score, createdMs) => {
+    let best = Number.NEGATIVE_INFINITY;
+    this.leftOut = Number.NEGATIVE_INFINITY;
+    return this.scan(over, {
+      visit: (entity, score, createdMs) => {
         this.scored++;
+        if (score > best) best = score;
         this.offer(entity, score, createdMs);
       },
-      scorer.quiet === undefined
-        ? undefined
-        : (entity, createdMs, ordinal) => this.isBelow(ordinal, entity, createdMs, true),
-    );
+      ...(scorer.quiet === undefined
+        ? {}
+        : { isSkipped: (entity, createdMs, ordinal) => this.isBelow(ordinal, entity, createdMs, true) }),
+      skipsBlock: (block) => this.isKnownBelow(block),
+      afterBlock: (block) => {
+        if (this.selection === undefined) this.known?.setBlock(block, Math.max(best, this.leftOut));
+        best = Number.NEGATIVE_INFINITY;
+        this.leftOut = Number.NEGATIVE_INFINITY;
+      },
+    });
+  }
+
+  private isKnownBelow(block: number): boolean {
+    if (this.known === undefined || !this.top.isFull) return false;
+    const page = this.parts.upperBounds.page(0, block);
+    return this.known.of(page, 0, block) < this.top.threshold;
   }
 
   private offer(entity: number, score: number, createdMs: number): void {

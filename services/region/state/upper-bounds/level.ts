@@ -31,6 +31,8 @@ export interface NodePage {
   /** The same over live items that ever had a signal. */
   readonly newestActiveMs: Float64Array;
   readonly lowestEntity: Float64Array;
+  /** The tick of the latest write after which an item under the node may score more. */
+  readonly writtenTick: Float64Array;
 }
 
 export class Level {
@@ -101,6 +103,33 @@ export function recomputeSums(lower: Float64Array, first: number, upper: Float64
   return changed;
 }
 
+/** Updates the parents of a block, as long as `recompute` changes a node. */
+export function recomputeParents(
+  levels: readonly Level[],
+  block: number,
+  recompute: (lower: NodePage, first: number, upper: NodePage, node: number) => boolean,
+): void {
+  let node = block >> FAN_OUT_BITS;
+  for (let level = 1; level < levels.length; level++) {
+    const first = node << FAN_OUT_BITS;
+    if (!recompute(levels[level - 1]!.page(first), first, levels[level]!.page(node), node)) return;
+    node >>= FAN_OUT_BITS;
+  }
+}
+
+/** Computes a new level from the one below it. */
+export function fillLevel(levels: readonly Level[], level: number): void {
+  for (let first = 0; first < levels[level - 1]!.capacity; first += FAN_OUT) {
+    const node = first >> FAN_OUT_BITS;
+    const lower = levels[level - 1]!.page(first);
+    const upper = levels[level]!.page(node);
+    recomputeItems(lower, first, upper, node);
+    for (const [signal, numbers] of upper.sums.entries()) {
+      recomputeSums(lower.sums[signal]!, columnsIn(first), numbers, columnsIn(node));
+    }
+  }
+}
+
 /** Columns of new nodes without bounds, after those of `present`. */
 function createPage(signals: number, nodes: number, present?: NodePage): NodePage {
   const filled = (value: number, before?: Float64Array): Float64Array => {
@@ -122,5 +151,6 @@ function createPage(signals: number, nodes: number, present?: NodePage): NodePag
     newestMs: filled(-1, present?.newestMs),
     newestActiveMs: filled(-1, present?.newestActiveMs),
     lowestEntity: filled(Number.POSITIVE_INFINITY, present?.lowestEntity),
+    writtenTick: filled(0, present?.writtenTick),
   };
 }

@@ -27,6 +27,7 @@ import {
   DECAY_KEY,
   FAN_OUT,
   FAN_OUT_BITS,
+  fillLevel,
   HOURS,
   indexIn,
   Level,
@@ -35,6 +36,7 @@ import {
   type NodePage,
   PAGE_NODES,
   recomputeItems,
+  recomputeParents,
   recomputeSums,
 } from './level.ts';
 import { Magnitudes } from './magnitudes.ts';
@@ -97,6 +99,7 @@ export class UpperBounds {
   /** Wide sums are valid for read times from these buckets on. */
   private fromMinute = Number.NEGATIVE_INFINITY;
   private fromHour = Number.NEGATIVE_INFINITY;
+  private tick = 0;
   private readonly scratch: PairBound = { minutes: 0, day: 0, hours: 0, all: 0, decayKey: 0 };
 
   constructor(options: UpperBoundsOptions) {
@@ -123,6 +126,7 @@ export class UpperBounds {
     if (all > numbers[at + MINUTES]! || all > numbers[at + DAY]!) return false;
     if (all > numbers[at + HOURS]! || all > numbers[at + ALL]!) return false;
     this.magnitudes.set(ordinal, signal, all);
+    this.written(block);
     this.holdFrom(newestMinute);
     return true;
   }
@@ -140,6 +144,7 @@ export class UpperBounds {
       }
     }
     this.magnitudes.set(ordinal, signal, upperBound.all);
+    this.written(block);
     this.holdFrom(newestMinute);
     const { minutes, day, hours, all, decayKey } = upperBound;
     let node = block;
@@ -178,6 +183,7 @@ export class UpperBounds {
     // Nothing of the entity was raised yet, so the pair is queued, and will be raised with its values of then.
     if (ordinal >> FAN_OUT_BITS >= this.capacityBlocks) return;
     this.magnitudes.set(ordinal, signal, all);
+    this.written(ordinal >> FAN_OUT_BITS);
     this.lower(signal, ordinal, all);
   }
 
@@ -211,6 +217,7 @@ export class UpperBounds {
     const block = ordinal >> FAN_OUT_BITS;
     if (block >= this.capacityBlocks) this.reserve(block);
     const bit = 1 << (ordinal & (FAN_OUT - 1));
+    this.written(block);
     this.liveBits[block]! |= bit;
     const createdMs = this.options.createdMs(ordinal);
     if ((this.activeBits[block]! & bit) !== 0) this.raiseNewestActive(block, createdMs);
@@ -264,7 +271,29 @@ export class UpperBounds {
     page.newestMs[indexIn(block)] = newestMs;
     page.newestActiveMs[indexIn(block)] = newestActiveMs;
     page.lowestEntity[indexIn(block)] = lowest;
-    this.settle(block, recomputeItems);
+    recomputeParents(this.levels, block, recomputeItems);
+  }
+
+  /** Scores of the block's items may be higher now. */
+  private written(block: number): void {
+    let node = block;
+    for (const level of this.levels) {
+      const { writtenTick } = level.page(node);
+      const at = indexIn(node);
+      if (writtenTick[at] === this.tick) return;
+      writtenTick[at] = this.tick;
+      node >>= FAN_OUT_BITS;
+    }
+  }
+
+  /** A new tick, later than all that was written: what is seen now holds while no `writtenTick` is as late. */
+  nextTick(): number {
+    return ++this.tick;
+  }
+
+  /** Nodes of the level are below this. */
+  capacity(level: number): number {
+    return this.levels[level]!.capacity;
   }
 
   /** Levels above the blocks; the root is node 0 of level `height`. */
@@ -353,22 +382,9 @@ export class UpperBounds {
     const values = [most.minutes, most.day, most.hours, most.all, most.decayKey, lowest];
     if (values.every((value, index) => numbers[at + index] === value)) return;
     numbers.set(values, at);
-    this.settle(block, (lower, first, upper, node) =>
+    recomputeParents(this.levels, block, (lower, first, upper, node) =>
       recomputeSums(lower.sums[signal]!, columnsIn(first), upper.sums[signal]!, columnsIn(node)),
     );
-  }
-
-  /** Updates the parents of a block, as long as a node changes. */
-  private settle(
-    block: number,
-    settle: (lower: NodePage, first: number, upper: NodePage, node: number) => boolean,
-  ): void {
-    let node = block >> FAN_OUT_BITS;
-    for (let level = 1; level < this.levels.length; level++) {
-      const first = node << FAN_OUT_BITS;
-      if (!settle(this.levels[level - 1]!.page(first), first, this.levels[level]!.page(node), node)) return;
-      node >>= FAN_OUT_BITS;
-    }
   }
 
   private holdFrom(minute: number): void {
@@ -395,22 +411,8 @@ export class UpperBounds {
       const isNew = level === this.levels.length;
       if (isNew) this.levels.push(new Level(this.options.signals));
       this.levels[level]!.reserve(nodes === 1 ? 1 : (nodes + FAN_OUT - 1) & ~(FAN_OUT - 1));
-      if (isNew && level > 0) this.fillLevel(level);
+      if (isNew && level > 0) fillLevel(this.levels, level);
       if (nodes === 1) break;
-    }
-  }
-
-  /** A new level, computed from the one below it. */
-  private fillLevel(level: number): void {
-    const { levels } = this;
-    for (let first = 0; first < levels[level - 1]!.capacity; first += FAN_OUT) {
-      const node = first >> FAN_OUT_BITS;
-      const lower = levels[level - 1]!.page(first);
-      const upper = levels[level]!.page(node);
-      recomputeItems(lower, first, upper, node);
-      for (const [signal, numbers] of upper.sums.entries()) {
-        recomputeSums(lower.sums[signal]!, columnsIn(first), numbers, columnsIn(node));
-      }
     }
   }
 }

@@ -108,8 +108,15 @@ export class RankingWorld {
   nowMs = START_MS;
   sums = new SignalSums({ schema, ledger: this.ledger });
   pastSums = new SignalSums({ schema, ledger: this.ledger.past });
-  topK = this.search();
+  topK: TopK;
+  /** Searches that have scored this many items go on as a scan of all. */
+  private readonly bestFirstLeast: number;
   private readonly standing: (Step & { do: 'signal'; timeMs: number })[] = [];
+
+  constructor({ bestFirstLeast = 4_096 }: { readonly bestFirstLeast?: number } = {}) {
+    this.bestFirstLeast = bestFirstLeast;
+    this.topK = this.search();
+  }
 
   private search(): TopK {
     return new TopK({
@@ -118,6 +125,7 @@ export class RankingWorld {
       upperBounds: this.ledger.upperBounds,
       nowMs: () => this.nowMs,
       fewItems: 0,
+      bestFirstLeast: this.bestFirstLeast,
       changes: this.ledger.changes,
       pastLedger: this.ledger.past,
     });
