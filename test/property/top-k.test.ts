@@ -71,6 +71,32 @@ describe('top-k', () => {
     );
   });
 
+  it('finds an item that became the best of a known block: by a signal, by one that was retracted, by being put again', () => {
+    const world = new RankingWorld();
+    const add = (entity: number, signal: string, times: number): void => {
+      for (let time = 0; time < times; time++) world.ledger.add(entity, signal, 1_000, world.nowMs);
+    };
+    const first = (): readonly number[] => {
+      const scorer = world.scorer('top', { window: 'all', atMs: world.nowMs });
+      const found = world.topK.ranking(scorer, undefined, { atMs: world.nowMs }).after(undefined, 1);
+      return found.map(({ entity }) => entity);
+    };
+    // Two blocks of sixteen.
+    for (let entity = 0; entity < 32; entity++) world.catalog.put(entity, {}, world.nowMs);
+    for (const entity of [0, 1, 2]) add(entity, 'view', 9);
+    for (const entity of [0, 1]) add(entity, 'skip', 9);
+    add(3, 'view', 1);
+    add(16, 'view', 3);
+    world.catalog.remove(2);
+    assert.deepEqual(first(), [16]);
+    add(3, 'view', 3);
+    assert.deepEqual(first(), [3]);
+    for (let time = 0; time < 5; time++) world.ledger.retract(1, 'skip', 1_000, world.nowMs);
+    assert.deepEqual(first(), [1]);
+    world.catalog.put(2, {}, world.nowMs);
+    assert.deepEqual(first(), [2]);
+  });
+
   it('scores few of many items, also after the head of the ranking became quiet', () => {
     const world = new RankingWorld();
     const random = seededRandom(7);
