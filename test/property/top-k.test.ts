@@ -81,7 +81,7 @@ describe('top-k', () => {
       const found = world.topK.ranking(scorer, undefined, { atMs: world.nowMs }).after(undefined, 1);
       return found.map(({ entity }) => entity);
     };
-    // Two blocks of sixteen.
+    // Two blocks of sixteen; the known best of the first is below the page before each write to it.
     for (let entity = 0; entity < 32; entity++) world.catalog.put(entity, {}, world.nowMs);
     for (const entity of [0, 1, 2]) add(entity, 'view', 9);
     for (const entity of [0, 1]) add(entity, 'skip', 9);
@@ -91,8 +91,13 @@ describe('top-k', () => {
     assert.deepEqual(first(), [16]);
     add(3, 'view', 3);
     assert.deepEqual(first(), [3]);
-    for (let time = 0; time < 5; time++) world.ledger.retract(1, 'skip', 1_000, world.nowMs);
+    add(16, 'view', 3);
+    assert.deepEqual(first(), [16]);
+    for (let time = 0; time < 7; time++) world.ledger.retract(1, 'skip', 1_000, world.nowMs);
+    add(16, 'skip', 1);
     assert.deepEqual(first(), [1]);
+    add(16, 'view', 4);
+    assert.deepEqual(first(), [16]);
     world.catalog.put(2, {}, world.nowMs);
     assert.deepEqual(first(), [2]);
   });

@@ -1,6 +1,6 @@
 /** The definition of a built-in profile: the score of an item, the upper bound of a group, and the explanation. */
 import type { ScorePart } from '../scored/scored.ts';
-import type { Limits, Ties } from './scorer.ts';
+import type { Drawn, Limits, Ties } from './scorer.ts';
 import type { Aged } from './signal-sums.ts';
 
 export interface Formula {
@@ -15,6 +15,8 @@ export interface Formula {
   explain(item: Aged): readonly ScorePart[];
   /** Decides between equal scores; absent: the newer item comes first. */
   readonly ties?: Ties;
+  /** Present if nothing but the entity decides the score. */
+  readonly drawn?: Drawn;
   /** Present if scores change with time only where it passes a multiple of this; Infinity: never. */
   readonly steadyMs?: number;
   /** The score of every item without signals; absent if it depends on the item. */

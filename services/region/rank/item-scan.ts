@@ -1,16 +1,16 @@
 /** Scans over all items of a selection, block by block; and the count of those that a profile with gates ranks. */
 import type { Catalog } from '../state/catalog/catalog.ts';
-import type { Entities } from '../state/entities/entities.ts';
+import { ENTITIES_AT_ONCE, type Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import { grown } from '../state/memory/memory.ts';
 import { FAN_OUT, FAN_OUT_BITS, lowestBit, type UpperBounds } from '../state/upper-bounds/upper-bounds.ts';
-import type { Scorer } from './scorer.ts';
+import type { Drawn, Scorer } from './scorer.ts';
 import { Sliced, type SlicedParts } from './sliced.ts';
 
 /** Blocks between two checks of the clock. */
 const BLOCKS_AT_ONCE = 4;
 
-export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'ties' | 'gated' | 'quiet' | 'steady'>;
+export type TopKScorer = Pick<Scorer, 'score' | 'bound' | 'ties' | 'gated' | 'quiet' | 'steady' | 'drawn'>;
 
 export interface ScanParts extends SlicedParts {
   readonly entities: Entities;
@@ -47,6 +47,31 @@ export abstract class ItemScan<Parts extends ScanParts = ScanParts> extends Slic
       const block = this.block++;
       if (visitor.skipsBlock?.(block) !== true) this.scanBlock(block, visitor);
       if (this.block % BLOCKS_AT_ONCE === 0 && over()) return this.block >= upperBounds.blocks;
+    }
+    return true;
+  }
+
+  /**
+   * Visits the items of the selection that may score no less than the threshold, which `visit` returns. False if `over`: the next
+   * call continues.
+   */
+  protected scanDrawn(
+    over: () => boolean,
+    drawn: Drawn,
+    visit: (entity: number, score: number, createdMs: number) => number,
+  ): boolean {
+    const { entities, catalog, scorer } = this.parts;
+    let threshold = Number.NEGATIVE_INFINITY;
+    for (let first = this.block << FAN_OUT_BITS; first < entities.size; first = this.block << FAN_OUT_BITS) {
+      const page = entities.page(first);
+      const end = Math.min(ENTITIES_AT_ONCE, entities.size - first);
+      for (let at = drawn.next(page, 0, end, threshold); at < end; at = drawn.next(page, at + 1, end, threshold)) {
+        const createdMs = catalog.createdMs(first + at);
+        if (createdMs < 0 || this.selection?.has(first + at) === false) continue;
+        threshold = visit(page[at]!, scorer.score(page[at]!, createdMs), createdMs);
+      }
+      this.block += ENTITIES_AT_ONCE >> FAN_OUT_BITS;
+      if (over()) return this.block << FAN_OUT_BITS >= entities.size;
     }
     return true;
   }

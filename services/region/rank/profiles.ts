@@ -17,7 +17,7 @@ import type { ScorePart } from '../scored/scored.ts';
 import type { Formula } from './formula.ts';
 import type { Profile } from './rank.ts';
 import { type Limits, type Scorer, spanMsOf } from './scorer.ts';
-import { shuffler } from './shuffle.ts';
+import { Shuffle } from './shuffle.ts';
 import type { Aged, SignalSums } from './signal-sums.ts';
 import { linear, measurement, weighted } from './terms.ts';
 
@@ -42,7 +42,7 @@ const REACTED = 2 ** 46;
 
 /** A built-in profile as a scorer: one item at a time, in one object however many are scored. */
 export function profileScorer(profile: ScoredProfile, sums: SignalSums, time: ScoringTime): Scorer {
-  const { score, bound, explain, ties, quiet, steadyMs } = formulas[profile](sums, time);
+  const { score, bound, explain, ties, quiet, steadyMs, drawn } = formulas[profile](sums, time);
   const item = { entity: 0, createdMs: 0 };
   return {
     gated: false,
@@ -55,6 +55,7 @@ export function profileScorer(profile: ScoredProfile, sums: SignalSums, time: Sc
     explain: (entity, createdMs) => explain({ entity, createdMs }),
     ...(ties === undefined ? {} : { ties }),
     ...(quiet === undefined ? {} : { quiet }),
+    ...(drawn === undefined ? {} : { drawn }),
     ...(steadyMs === undefined ? {} : { steady: { name: `${profile} ${time.window}`, spanMs: steadyMs } }),
   };
 }
@@ -260,11 +261,12 @@ export const formulas: Readonly<Record<ScoredProfile, (sums: SignalSums, time: S
 
   /** A number in [0, 1) drawn from the seed and the entity. */
   shuffle(_, { seed }) {
-    const draw = shuffler(seed);
+    const shuffle = new Shuffle(seed);
     return {
-      score: ({ entity }) => draw(entity),
+      score: ({ entity }) => shuffle.draw(entity),
       bound: () => Number.POSITIVE_INFINITY,
-      explain: ({ entity }) => [weighted('draw', draw(entity), 1)],
+      drawn: shuffle,
+      explain: ({ entity }) => [weighted('draw', shuffle.draw(entity), 1)],
     };
   },
 };

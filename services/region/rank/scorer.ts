@@ -31,6 +31,12 @@ export interface Ties {
   bound(limits: Limits): number;
 }
 
+/** Scores of entities that are not less than a threshold, without looking at the items. */
+export interface Drawn {
+  /** The index of the next entity from `from` on that may score `atLeast` or more; `end`: there is none below it. */
+  next(entities: Float64Array, from: number, end: number, atLeast: number): number;
+}
+
 /** A profile, prepared for one read time. */
 export interface Scorer {
   /** −Infinity: not ranked. */
@@ -41,6 +47,8 @@ export interface Scorer {
   readonly ties?: Ties;
   /** The parts of the item's score, in formula order; their `part`s add up to the score within rounding. */
   explain(entity: number, createdMs: number): readonly ScorePart[];
+  /** Present if nothing but the entity decides the score: then no bound can be below the highest. */
+  readonly drawn?: Drawn;
   /** Present if scores change with time only from span to span. */
   readonly steady?: Steady;
   /** The score of every item without signals; absent if it depends on the item. */

@@ -24,7 +24,7 @@ import { ItemLimits, NodeLimits } from './group-limits.ts';
 import { ItemScan, RankedCount, type ScanParts, type TopKScorer } from './item-scan.ts';
 import { type KnownBounds, KnownBoundsByRanking } from './known-bounds/known-bounds.ts';
 import { NodeHeap } from './node-heap.ts';
-import type { Ties } from './scorer.ts';
+import type { Drawn, Ties } from './scorer.ts';
 import type { SearchSlices, Sliced } from './sliced.ts';
 
 export type { TopKScorer };
@@ -305,6 +305,7 @@ class Search extends ItemScan<SearchParts> {
   /** Items without signals are offered with their common score, if it is known; then others are skipped if they are below. */
   private scanAll(over: () => boolean): boolean {
     const { scorer } = this.parts;
+    if (scorer.drawn !== undefined) return this.scanAllDrawn(over, scorer.drawn);
     let best = Number.NEGATIVE_INFINITY;
     this.leftOut = Number.NEGATIVE_INFINITY;
     return this.scan(over, {
@@ -322,6 +323,13 @@ class Search extends ItemScan<SearchParts> {
         best = Number.NEGATIVE_INFINITY;
         this.leftOut = Number.NEGATIVE_INFINITY;
       },
+    });
+  }
+
+  private scanAllDrawn(over: () => boolean, drawn: Drawn): boolean {
+    return this.scanDrawn(over, drawn, (entity, score, createdMs) => {
+      this.offer(entity, score, createdMs);
+      return this.top.threshold;
     });
   }
 

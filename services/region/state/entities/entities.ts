@@ -10,6 +10,8 @@
  * bytes an entity, and up to 8 more while the table grows.
  */
 const PAGE_BITS = 12;
+/** Ordinals of a page. */
+export const ENTITIES_AT_ONCE = 1 << PAGE_BITS;
 const PAGE_MASK = (1 << PAGE_BITS) - 1;
 const FIRST_SLOTS = 1_024;
 /** Entities that move to the grown table with each new one, so that growing never takes long. */
@@ -118,6 +120,11 @@ export class Entities extends EntityTable {
 
   entity(ordinal: number): number {
     return this.pages[ordinal >> PAGE_BITS]![ordinal & PAGE_MASK]!;
+  }
+
+  /** By index, the entities of the ordinals from this multiple of {@link ENTITIES_AT_ONCE} on; read-only. */
+  page(first: number): Float64Array {
+    return this.pages[first >> PAGE_BITS]!;
   }
 
   protected is(ordinal: number, entity: number): boolean {

@@ -109,7 +109,7 @@ export class RankingWorld {
   sums = new SignalSums({ schema, ledger: this.ledger });
   pastSums = new SignalSums({ schema, ledger: this.ledger.past });
   topK: TopK;
-  /** Searches that have scored this many items go on as a scan of all. */
+  /** After this many items without a result, a search scans all. */
   private readonly bestFirstLeast: number;
   private readonly standing: (Step & { do: 'signal'; timeMs: number })[] = [];
 
