@@ -37,6 +37,9 @@ type Tables = Partial<Record<TableName, Database<Buffer, Key>>>;
 const PROBE_BYTES = 4 * 1024 * 1024;
 const PROBE = 'room-probe';
 
+/** True while a row is read whose value is lent: not a copy, but LMDB's own or the buffer of all reads. */
+let lends = false;
+
 /**
  * Values are bytes, and a read is a copy of them. lmdb-js's own encoding `binary` gives each an array buffer of its own, which
  * takes longer than the read and burdens the garbage collector; here small ones come from Node's pool. Its types do not
@@ -48,6 +51,7 @@ const asBytes = {
     /** `shared` is overwritten by the next read; its `length` is the value's, not its own. */
     decode(shared: Buffer): Buffer {
       const { length } = shared;
+      if (lends) return Buffer.from(shared.buffer, shared.byteOffset, length);
       const copy = Buffer.allocUnsafe(length);
       copy.set(new Uint8Array(shared.buffer, shared.byteOffset, length));
       return copy;
@@ -159,7 +163,11 @@ class LmdbStore implements LmdbEnvironment {
       reverse,
       snapshot: false,
     });
-    for (const { key, value } of range ?? []) yield { key: key as StoreTables[T], value };
+    if (options.lent === true) {
+      for (const { key, value } of lent(range ?? [])) yield { key: key as StoreTables[T], value };
+    } else {
+      for (const { key, value } of range ?? []) yield { key: key as StoreTables[T], value };
+    }
   }
 
   commit(work: (transaction: StoreTransaction) => void): Promise<void> {
@@ -253,6 +261,26 @@ class LmdbStore implements LmdbEnvironment {
   async close(): Promise<void> {
     await this.commits.idle();
     await this.root.close();
+  }
+}
+
+/** The same rows, with their values lent. What is read between two of them is a copy as usual. */
+function* lent<T>(rows: Iterable<T>): Iterable<T> {
+  const iterator = rows[Symbol.iterator]();
+  try {
+    for (;;) {
+      lends = true;
+      let next: IteratorResult<T>;
+      try {
+        next = iterator.next();
+      } finally {
+        lends = false;
+      }
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    iterator.return?.();
   }
 }
 

@@ -56,6 +56,8 @@ export interface RangeOptions<K> {
   readonly to?: K;
   readonly reverse?: boolean;
   readonly limit?: number;
+  /** Values are not copied: each is valid until anything else is read, and in its turn of the event loop. For millions of rows. */
+  readonly lent?: boolean;
 }
 
 export interface StoreSizes {

@@ -371,11 +371,11 @@ class Log implements Wal {
   }
 
   *itemRegisters(): Iterable<readonly [number, ItemRegister]> {
-    for (const { key, value } of this.store.range('items', {})) yield [key, decodeItem(value)];
+    for (const { key, value } of this.store.range('items', { lent: true })) yield [key, decodeItem(value)];
   }
 
   *embeddingRegisters(): Iterable<readonly [number, EmbeddingRegister]> {
-    for (const { key, value } of this.store.range('embeddings', {})) yield [key, decodeEmbedding(value)];
+    for (const { key, value } of this.store.range('embeddings', { lent: true })) yield [key, decodeEmbedding(value)];
   }
 
   idempotencyRecords(): Iterable<readonly [string, readonly Copy[]]> {

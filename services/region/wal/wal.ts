@@ -153,7 +153,7 @@ export interface Wal {
    * and is as durable as their removal.
    */
   readonly keysForgottenMs: number;
-  /** The stored registers, for recovery. */
+  /** The stored registers, for recovery. Each is valid until anything else is read. */
   itemRegisters(): Iterable<readonly [entity: number, register: ItemRegister]>;
   embeddingRegisters(): Iterable<readonly [entity: number, register: EmbeddingRegister]>;
   /**

@@ -1,6 +1,5 @@
 /** The whole cluster as `npm start` makes it - router, three regions, nats-server that syncs - and a client of its router. */
 import { Pool } from 'undici';
-import { requestJson } from '../../harness/clients/request-json.ts';
 import { Cluster } from '../../harness/processes/cluster.ts';
 import type { Processes } from './processor-time.ts';
 
@@ -84,13 +83,10 @@ export class Tidal {
     const sequence = (position: string): number => Number(position.slice(position.lastIndexOf(':') + 1));
     const furthest = answers.reduce((a, b) => (sequence(b.position) > sequence(a.position) ? b : a)).position;
     await Promise.all(
-      [...this.cluster.regionUrls.values()].map(async (url) => {
-        const { body } = await requestJson<{ reached: boolean }>(`${url}/internal/await`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify({ position: furthest, limitMs: LIMIT_MS }),
-        });
-        if (!body.reached) throw new Error(`${url} has not reached ${furthest}`);
+      this.cluster.regionNames.map(async (name) => {
+        const request = JSON.stringify({ position: furthest, limitMs: LIMIT_MS });
+        const { body } = await this.cluster.region<{ reached: boolean }>(name, '/internal/await', request);
+        if (!body.reached) throw new Error(`${name} has not reached ${furthest}`);
       }),
     );
   }

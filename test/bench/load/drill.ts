@@ -1,6 +1,5 @@
 /** A partition drill during which a region misses signals that were drawn before, and its return. */
 import { Pool } from 'undici';
-import { requestJson } from '../../harness/clients/request-json.ts';
 import type { Cluster } from '../../harness/processes/cluster.ts';
 
 const CONNECTIONS = 4;
@@ -54,11 +53,8 @@ async function sendAll(pool: Pool, bodies: readonly Buffer[]): Promise<string> {
 }
 
 async function reached(cluster: Cluster, region: string, position: string): Promise<boolean> {
-  const { status, body } = await requestJson<{ reached: boolean }>(`${cluster.regionUrls.get(region)}/internal/await`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ position, limitMs: WAIT_MS }),
-  });
+  const request = JSON.stringify({ position, limitMs: WAIT_MS });
+  const { status, body } = await cluster.region<{ reached: boolean }>(region, '/internal/await', request);
   if (status !== 200) throw new Error(`${region} answered ${status}: ${JSON.stringify(body)}`);
   return body.reached;
 }

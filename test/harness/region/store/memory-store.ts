@@ -130,7 +130,11 @@ export class MemoryStore implements Store {
     options: RangeOptions<StoreTables[T]>,
   ): Iterable<{ readonly key: StoreTables[T]; readonly value: Uint8Array }> {
     for (const [key, value] of this.visible.range(table, options)) {
-      yield { key: key as StoreTables[T], value: value.slice() };
+      // `slice` of a Buffer is not a copy.
+      const copy = Uint8Array.from(value);
+      yield { key: key as StoreTables[T], value: copy };
+      // A caller that uses a lent value too late is noticed.
+      if (options.lent === true) copy.fill(0xff);
     }
   }
 

@@ -146,6 +146,29 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       );
     });
 
+    it('lent rows are the same, each until the next read, and what is read between them stays', async () => {
+      const value = (n: number, length: number): Uint8Array => new Uint8Array(length).fill(n);
+      await store.commit((transaction) => {
+        for (let n = 1; n <= 50; n++) transaction.put('items', n, value(n, n % 2 === 0 ? 40 : 9_000));
+        transaction.put('marks', 'between', value(77, 300));
+      });
+      const between: (Uint8Array | undefined)[] = [];
+      let rows = 0;
+      for (const { key, value: lent } of store.range('items', { lent: true })) {
+        rows++;
+        assert.deepEqual([key, lent.length, lent[0], lent.at(-1)], [rows, rows % 2 === 0 ? 40 : 9_000, rows, rows]);
+        between.push(store.get('marks', 'between'));
+      }
+      assert.equal(rows, 50);
+      for (const read of between) assert.deepEqual([read?.length, read?.[0], read?.[299]], [300, 77, 77]);
+      for (const { key, value: lent } of store.range('items', { lent: true, from: 48 })) {
+        if (key === 49) break;
+        assert.equal(lent[0], 48);
+      }
+      const after = [...store.range('items', { from: 49 })].map((row) => row.value[0]);
+      assert.deepEqual(after, [49, 50], 'copies again');
+    });
+
     it('bytes that were read stay what they were while others are read and written', async () => {
       const value = (n: number): Uint8Array => new Uint8Array(5_000).fill(n);
       await store.commit((transaction) => {
