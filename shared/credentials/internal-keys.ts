@@ -1,14 +1,16 @@
 /**
- * What a cluster's internal secret proves: that a request comes from a process of this cluster. From each valid secret one bearer
- * token is derived; requests carry that of the first, and those of all are accepted. Two secrets are valid while an operator
+ * What a cluster's internal secret proves: that a request, or a message of the stream, comes from a process of this cluster. From
+ * each valid secret one bearer token is derived, and one key for the messages of each region; the first secret's are used, and those
+ * of all are accepted. Two secrets are valid while an operator
  * replaces one by the other (`docs/runbook.md`).
  *
  * The token authenticates the sender inside one trust domain. It does not hide what is sent, and it can be
  * used by everyone who reads it on the network: see `docs/adr/0021-inner-doors.md`.
  */
-import { hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 const KEY_BYTES = 32;
+const MAC_BYTES = 16;
 const SCHEME = 'Bearer ';
 
 /** What is derived from one secret. */
@@ -18,6 +20,8 @@ interface Derived {
   readonly authorization: string;
   readonly authorizationBytes: Buffer;
   readonly secret: string;
+  /** By region: the key of its messages. */
+  readonly regionKeys: Map<string, Buffer>;
 }
 
 export interface InternalKeysOptions {
@@ -72,6 +76,26 @@ export class InternalKeys {
       .includes(true);
   }
 
+  /** `<id of the secret>.<code>` for a message of a region: HMAC-SHA256 under the region's key, 128 bits. Undefined without a secret. */
+  macOf(region: string, bytes: Uint8Array): string | undefined {
+    const [first] = this.valid;
+    return first && `${first.id}.${codeOf(first, region, bytes).toString('base64url')}`;
+  }
+
+  /** Why a message is not one that the region has published, as `macOf` of a valid secret proves; undefined if it is one. */
+  macFlaw(region: string, bytes: Uint8Array, mac: string | undefined): string | undefined {
+    const [id, code = ''] = mac?.split('.') ?? [];
+    const derived = this.valid.find((each) => each.id === id);
+    if (derived === undefined) {
+      if (this.insecure) return undefined;
+      return mac === undefined ? 'carries no MAC' : 'carries a MAC under a secret that is not valid here';
+    }
+    const given = Buffer.from(code, 'base64url');
+    const expected = codeOf(derived, region, bytes);
+    if (given.length === expected.length && timingSafeEqual(given, expected)) return undefined;
+    return `carries a MAC that ${region} did not make for it`;
+  }
+
   /** A text derived from each valid secret for one purpose, in their order. */
   derivedTexts(purpose: string): readonly string[] {
     return this.valid.map(({ secret }) => keyOf(secret, purpose, KEY_BYTES).toString('base64url'));
@@ -85,7 +109,17 @@ function derive(secret: string): Derived {
     authorization,
     authorizationBytes: Buffer.from(authorization),
     secret,
+    regionKeys: new Map(),
   };
+}
+
+function codeOf({ secret, regionKeys }: Derived, region: string, bytes: Uint8Array): Buffer {
+  let key = regionKeys.get(region);
+  if (key === undefined) {
+    key = keyOf(secret, `messages of ${region}`, KEY_BYTES);
+    regionKeys.set(region, key);
+  }
+  return createHmac('sha256', key).update(bytes).digest().subarray(0, MAC_BYTES);
 }
 
 /** HKDF-SHA256 (RFC 5869) without a salt: a secret has at least 32 random bytes. */

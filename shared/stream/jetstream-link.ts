@@ -21,7 +21,7 @@ import { type Clock, sleep } from '../kernel/kernel.ts';
 import type { BrokerAccess } from './broker-access.ts';
 import { type ApiError, faultOfTimeout } from './jetstream-errors.ts';
 import { probe } from './jetstream-probe.ts';
-import { connection as limits } from './settings.ts';
+import { connection as limits, MAC_HEADER } from './settings.ts';
 
 /** Where the link reports outages and recoveries; a pino logger fits. */
 export interface LinkLog {
@@ -89,8 +89,11 @@ export class Link {
   }
 
   /** A message into a stream. The answer is the acknowledgement or carries an `error`; no answer throws a `Fault`. */
-  publish(subject: string, payload: Uint8Array, expectedLast: number): Promise<Answer> {
-    return this.request(subject, payload, { 'Nats-Expected-Last-Subject-Sequence': String(expectedLast) });
+  publish(subject: string, payload: Uint8Array, expectedLast: number, mac?: string): Promise<Answer> {
+    return this.request(subject, payload, {
+      'Nats-Expected-Last-Subject-Sequence': String(expectedLast),
+      ...(mac === undefined ? {} : { [MAC_HEADER]: mac }),
+    });
   }
 
   /** No timer, socket or callback of the link is left after it. Idempotent. */

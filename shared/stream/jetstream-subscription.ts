@@ -12,7 +12,7 @@ import { Fault, messageOf } from '../errors/errors.ts';
 import type { Clock } from '../kernel/kernel.ts';
 import { errorCodeOf, errorCodes, faultOfApiError, faultOfTimeout } from './jetstream-errors.ts';
 import type { Link } from './jetstream-link.ts';
-import { connection, consumer as limits, STREAM_NAME } from './settings.ts';
+import { connection, consumer as limits, MAC_HEADER, STREAM_NAME } from './settings.ts';
 import { originOf, type SubscribeOptions, type Subscription, type SubscriptionEnd } from './stream.ts';
 
 interface Ending {
@@ -121,6 +121,7 @@ class Deliveries implements Subscription {
         sequence: message.seq,
         origin: originOf(message.subject),
         bytes: message.data,
+        mac: message.headers?.get(MAC_HEADER) || undefined,
       });
     } catch (error) {
       this.end('error', messageOf(error));

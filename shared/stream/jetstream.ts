@@ -20,6 +20,7 @@ import {
   bucketConfiguration,
   connection,
   LEADERSHIP_KEY,
+  MAC_HEADER,
   STREAM_NAME,
   type StreamSettings,
   streamConfiguration,
@@ -134,9 +135,9 @@ class JetStream implements Stream {
     return this.get({ last_by_subj: subjectOf(origin) });
   }
 
-  async publish(origin: string, bytes: Uint8Array, expectedLast: number): Promise<PublishResult> {
+  async publish(origin: string, bytes: Uint8Array, expectedLast: number, mac?: string): Promise<PublishResult> {
     try {
-      const { error, seq, duplicate } = await this.link.publish(subjectOf(origin), bytes, expectedLast);
+      const { error, seq, duplicate } = await this.link.publish(subjectOf(origin), bytes, expectedLast, mac);
       if (error?.err_code === errorCodes.wrongLastSequence) {
         return { failure: 'wrong_last', detail: error.description ?? 'wrong last sequence' };
       }
@@ -179,7 +180,24 @@ class JetStream implements Stream {
     const answer = await this.link.api(`STREAM.MSG.GET.${STREAM_NAME}`, query);
     if (answer.error?.err_code === errorCodes.messageNotFound) return undefined;
     if (answer.error !== undefined) throw faultOfApiError(answer.error, 'get');
-    const { subject, seq, data } = answer.message as { subject: string; seq: number; data?: string };
-    return { sequence: seq, origin: originOf(subject), bytes: Buffer.from(data ?? '', 'base64') };
+    const { subject, seq, data, hdrs } = answer.message as {
+      subject: string;
+      seq: number;
+      data?: string;
+      hdrs?: string;
+    };
+    return {
+      sequence: seq,
+      origin: originOf(subject),
+      bytes: Buffer.from(data ?? '', 'base64'),
+      mac: macIn(Buffer.from(hdrs ?? '', 'base64').toString('latin1')),
+    };
   }
+}
+
+const macLine = new RegExp(`^${MAC_HEADER}: *(\\S+)`, 'im');
+
+/** Of the headers of a stored message, as the server returns them. */
+function macIn(headers: string): string | undefined {
+  return macLine.exec(headers)?.[1];
 }

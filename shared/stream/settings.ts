@@ -4,6 +4,8 @@ import { subjectPatterns } from './stream.ts';
 export const STREAM_NAME = 'TIDAL_WAL';
 export const CONTROL_BUCKET = 'TIDAL_CONTROL';
 export const LEADERSHIP_KEY = 'leadership';
+/** Header of a message with the MAC of its bytes; processes that know none ignore it. */
+export const MAC_HEADER = 'Tidal-Mac';
 
 export const connection = {
   /** Pause between two tries to connect, without end: the library's default gives up after ten. */

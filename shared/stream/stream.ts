@@ -32,6 +32,8 @@ export interface StreamMessage {
   readonly sequence: number;
   readonly origin: string;
   readonly bytes: Uint8Array;
+  /** The code that authenticates the bytes as those of the origin's region; absent: it was published without one. */
+  readonly mac?: string | undefined;
 }
 
 /** Why a publish did not get its acknowledgement. After either the shipper's mark is *unknown*. */
@@ -102,7 +104,7 @@ export interface Stream {
   /** The last message of an origin's subject; undefined if none is left (which does not mean that nothing was shipped). */
   lastOf(origin: string): Promise<StreamMessage | undefined>;
   /** Publishes whole batches. `expectedLast` = stream sequence of the subject's last message, 0 if none is left. */
-  publish(origin: string, bytes: Uint8Array, expectedLast: number): Promise<PublishResult>;
+  publish(origin: string, bytes: Uint8Array, expectedLast: number, mac?: string): Promise<PublishResult>;
   subscribe(options: SubscribeOptions): Promise<Subscription>;
 }
 

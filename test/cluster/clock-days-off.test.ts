@@ -10,7 +10,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { HLC_PER_MS, TIME_LIMIT_MS } from '../../shared/protocol/events.ts';
+import { regionOf } from '../../shared/protocol/position.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
+import { internalKeys } from '../harness/clients/internal.ts';
 import { rawBatch, rawSignal } from '../harness/hostile/garbage.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
@@ -107,7 +109,7 @@ describe('a clock is 30 days ahead', function () {
       signals: ['view'],
       events: [rawSignal(1_000)],
     });
-    await client.stream.publish(origin, bytes, 0);
+    await client.stream.publish(origin, bytes, 0, internalKeys.macOf(regionOf(origin), bytes));
     await client.close();
   };
 

@@ -4,13 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { connect, type NatsConnection } from 'nats';
+import { connect, headers, type NatsConnection } from 'nats';
 import { createLmdbStoreHome } from '../../services/region/store/lmdb-store-home.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
+import { regionOf } from '../../shared/protocol/position.ts';
+import { MAC_HEADER } from '../../shared/stream/settings.ts';
 import { subjectOf } from '../../shared/stream/stream.ts';
 import { Acknowledged } from '../harness/clients/acknowledged.ts';
+import { internalKeys } from '../harness/clients/internal.ts';
 import { keepWriting } from '../harness/clients/keep-writing.ts';
 import { rawBatch, rawSignal } from '../harness/hostile/garbage.ts';
 import { hostileRecords } from '../harness/hostile/hostile-records.ts';
@@ -103,7 +106,11 @@ describe('garbage in the control bucket', function () {
         signals: ['view'],
         events: [rawSignal(1_000, { entity: 9 })],
       });
-      const ack = (await nats.request(subjectOf(origin), bytes)).json<{ error?: unknown }>();
+      const signature = headers();
+      signature.set(MAC_HEADER, internalKeys.macOf(regionOf(origin), bytes)!);
+      const ack = (await nats.request(subjectOf(origin), bytes, { timeout: 2_000, headers: signature })).json<{
+        error?: unknown;
+      }>();
       assert.equal(ack.error, undefined);
       await named(new RegExp(`of ${origin}.*epoch ${epochOf(before.epoch)} is beyond`));
       await stop();

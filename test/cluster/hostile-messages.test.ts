@@ -9,9 +9,11 @@ import { chainHash, splitMessage } from '../../services/region/batch/batch.ts';
 import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
+import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
+import { regionOf } from '../../shared/protocol/position.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
-import { internalHeaders } from '../harness/clients/internal.ts';
+import { internalHeaders, internalKeys } from '../harness/clients/internal.ts';
 import { garbageFor, rawBatch, rawItem, rawSignal } from '../harness/hostile/garbage.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { silentLog } from '../harness/observe/silent-log.ts';
@@ -40,9 +42,11 @@ describe('hostile messages', function () {
     await cluster?.stop();
   });
 
-  const publish = async (origin: string, bytes: Uint8Array): Promise<void> => {
+  /** As a region with a bug would, or as a client without the internal secret. */
+  const publish = async (origin: string, bytes: Uint8Array, way: 'signed' | 'forged' = 'signed'): Promise<void> => {
     const expected = (await nats.stream.lastOf(origin))?.sequence ?? 0;
-    await nats.stream.publish(origin, bytes, expected);
+    const mac = way === 'forged' ? undefined : internalKeys.macOf(regionOf(origin), bytes);
+    await nats.stream.publish(origin, bytes, expected, mac);
   };
   const write = async (entity: number): Promise<string> => {
     const { status, body } = await cluster.post<{ position: string }>('/items', {
@@ -108,6 +112,47 @@ describe('hostile messages', function () {
       const { body: status } = await cluster.region<RegionStatus>(name, '/internal/status');
       assert.equal(status.stopped, undefined, `${name}: ${JSON.stringify(status.stopped)}`);
     }
+  });
+
+  it('what only its MAC betrays is refused and counted, on every origin, and writes continue', async () => {
+    const { origin, first, chain } = await present();
+    const leader = regionOf(origin);
+    const followers = cluster.regionNames.filter((name) => name !== leader);
+    const refusals = async (name: string): Promise<number> => {
+      const text = await (await fetch(`${cluster.regionUrls.get(name)}/metrics`)).text();
+      return Number(/^tidal_refused_batches_total\{.*reason="forged".*\} (\d+)$/m.exec(text)?.[1]);
+    };
+    const before = new Map<string, number>();
+    for (const name of cluster.regionNames) before.set(name, await refusals(name));
+    const { body: status } = await cluster.region<{ schemaHash: string }>('eu-west', '/internal/status');
+    const epoch = (await cluster.status()).epoch;
+    const forgery = (claim: { origin: string; first?: number; chain?: Uint8Array }): Uint8Array =>
+      rawBatch({
+        ...{ epoch, hlc: Date.now() * HLC_PER_MS, schemaHash: status.schemaHash, signals: ['view'] },
+        events: [rawSignal(9_000, { entity: 999 })],
+        ...claim,
+      });
+    const genuine = forgery({ origin, first, chain });
+    await publish(origin, genuine, 'forged');
+    for (const [index, name] of cluster.regionNames.entries()) {
+      const other = `${name}@fffffffffffff`;
+      const bytes = forgery({ origin: other });
+      const mac = index === 0 ? internalKeys.macOf('mars', bytes) : index === 1 ? 'aaaaaaaa.aaaa' : undefined;
+      await nats.stream.publish(other, bytes, 0, mac);
+    }
+    await eventually('every region has refused them', async () => {
+      for (const name of cluster.regionNames) {
+        if ((await refusals(name)) < before.get(name)! + (followers.includes(name) ? 4 : 3)) return false;
+      }
+      return true;
+    });
+    await write(3);
+    await verified();
+    assert.equal((await cluster.get('/items/999')).status, 404);
+    const { body } = await cluster.get<{ signals?: unknown }>('/feed?profile=trending&limit=100');
+    assert.doesNotMatch(JSON.stringify(body), /"entity_id":999/);
+    const position = (await cluster.status()).regions.map((region) => region.position).join();
+    assert.doesNotMatch(position, /fffffffffffff/);
   });
 
   it('to a region’s own port: 400 and nothing else', async () => {

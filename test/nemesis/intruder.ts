@@ -3,13 +3,14 @@
  * garbage on the stream, in the leadership key, and as requests. Nothing of it may be accepted. Messages that satisfy all rules
  * of a region's own message are not sent, because they could not be distinguished.
  */
-import { connect, type NatsConnection } from 'nats';
+import { connect, headers, type NatsConnection } from 'nats';
 import { CHAIN_BYTES, chainHash, splitMessage } from '../../services/region/batch/batch.ts';
 import type { Random } from '../../shared/kernel/kernel.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { regionOf } from '../../shared/protocol/position.ts';
+import { MAC_HEADER } from '../../shared/stream/settings.ts';
 import { subjectOf } from '../../shared/stream/stream.ts';
-import { internalHeaders } from '../harness/clients/internal.ts';
+import { internalHeaders, internalKeys } from '../harness/clients/internal.ts';
 import { requestJson } from '../harness/clients/request-json.ts';
 import { drawGarbage, type Garbage, rawBatch, rawSignal } from '../harness/hostile/garbage.ts';
 import { hostileRecords } from '../harness/hostile/hostile-records.ts';
@@ -71,7 +72,9 @@ export class Intruder {
     for (let left = count; left > 0; left--) {
       const { origin, bytes } = this.drawMessage(random, end);
       const subject = drawOne(random, [subjectOf(origin), `tidal.wal.${origin}`]);
-      if (await this.store(subject, bytes)) taken += 1;
+      // As a region with a bug would publish it, or as a client without the internal secret.
+      const mac = drawOne(random, [internalKeys.macOf(regionOf(origin), bytes), undefined]);
+      if (await this.store(subject, bytes, mac)) taken += 1;
     }
     this.messages += taken;
     return taken;
@@ -124,9 +127,11 @@ export class Intruder {
     }
   }
 
-  private async store(subject: string, bytes: Uint8Array): Promise<boolean> {
+  private async store(subject: string, bytes: Uint8Array, mac?: string): Promise<boolean> {
+    const sent = headers();
+    if (mac !== undefined) sent.set(MAC_HEADER, mac);
     try {
-      const answer = await this.nats.request(subject, bytes, { timeout: ANSWER_LIMIT_MS });
+      const answer = await this.nats.request(subject, bytes, { timeout: ANSWER_LIMIT_MS, headers: sent });
       return answer.json<{ error?: unknown }>().error === undefined;
     } catch {
       // The server is away, or has no stream at present.

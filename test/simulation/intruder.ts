@@ -1,13 +1,15 @@
 /**
  * An intruder with access to all internal interfaces: it publishes to the stream, writes into the control bucket, posts to a
  * region's own port. Nothing of it is valid, so nothing of it may have an effect; a program of another release, or a bug of this
- * one, does the same.
+ * one, does the same, with the right MAC and token. Without them also what is right in every other respect is refused.
  */
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
+import { regionOf } from '../../shared/protocol/position.ts';
 import { drawGarbage, type Garbage, rawBatch, rawSignal, type Target } from '../harness/hostile/garbage.ts';
 import { hostileRequests } from '../harness/hostile/hostile-requests.ts';
 import type { Chance } from './chance.ts';
 import type { Origin } from './chronicle.ts';
+import { internalKeys } from './credentials.ts';
 import type { RegionMachine } from './region-machine.ts';
 import { Violation } from './violation.ts';
 import { regionNames, type World } from './world.ts';
@@ -30,16 +32,39 @@ export function publishGarbage(world: World, into: Into, draw: number, isAbsurd:
   const garbage = isAbsurd ? absurd(world, chance, origin) : undefined;
   const some = [...stream.messages.values()];
   const genuine = some.length === 0 ? undefined : chance.pick(some).bytes;
-  const { name, origin: subject, bytes } = garbage ?? drawGarbage(chance, targetOf(chance, origin), genuine);
+  const drawn = garbage ?? drawGarbage(chance, targetOf(chance, origin), genuine);
+  const ways = world.chance.fork(`mac ${draw}`);
+  const way = ways.pick(['signed', 'signed', 'unsigned', 'of another region', 'forged', 'forged'] as const);
+  const { name, origin: subject, bytes } = way === 'forged' && !isAbsurd ? forgery(world, ways, origin) : drawn;
+  const mac =
+    way === 'signed' ? macOf(regionOf(subject), bytes) : way === 'unsigned' ? undefined : macOf('mars', bytes);
   world.intruded = true;
-  world.note('intruder', `publishes ${name} as ${subject}`);
-  holdings.isGarbage(broker.publish(subject, bytes));
+  world.note('intruder', `publishes ${name} as ${subject}, ${way}`);
+  holdings.isGarbage(broker.publish(subject, bytes, mac));
 }
 
 function targetOf(chance: Chance, origin: Origin | undefined): Target {
   if (origin === undefined)
     return { origin: `${chance.pick(regionNames)}@${'abcdefg'.charAt(chance.below(7)).repeat(13)}` };
   return { origin: origin.name, epoch: origin.epoch, first: origin.events.length + 1, chain: origin.chain };
+}
+
+function macOf(region: string, bytes: Uint8Array): string | undefined {
+  return internalKeys.macOf(region, bytes);
+}
+
+/** What the region itself could publish next, except for its MAC. */
+function forgery(world: World, chance: Chance, present: Origin | undefined): Garbage {
+  const { origin, epoch = 1, first = 1, chain } = targetOf(chance, present);
+  return {
+    name: 'a batch that only its MAC betrays',
+    origin,
+    bytes: rawBatch({
+      ...{ origin, first, epoch, schemaHash: world.schema.hash, signals: ['view'], events: [rawSignal(1_000)] },
+      ...(chain === undefined ? {} : { chain }),
+      hlc: Math.floor(world.wallMs()) * HLC_PER_MS,
+    }),
+  };
 }
 
 /** Whole and well-formed, with an epoch or a clock that cannot be, or in place of what follows another batch. */
@@ -103,7 +128,7 @@ export async function postGarbage(world: World, region: RegionMachine, draw: num
   const { name, life } = region;
   if (life?.alive !== true || life.standsStill) return;
   const before = await stateOf(world, region);
-  const headers = { 'content-type': 'application/json' };
+  const headers = { ...internalKeys.headers, 'content-type': 'application/json' };
   const reply = await world.network.look(name, { method: 'POST', path, headers, body: text });
   world.note('intruder', `posts ${text} to ${name}${path}: ${reply?.status ?? 'no answer'}`);
   if (reply === undefined || before === undefined) return;
@@ -121,6 +146,10 @@ export async function postGarbage(world: World, region: RegionMachine, draw: num
 
 /** All a region says of itself, and how often it has written to its disk. */
 async function stateOf(world: World, { name, store }: RegionMachine): Promise<string | undefined> {
-  const reply = await world.network.look(name, { method: 'GET', path: '/internal/status' });
+  const reply = await world.network.look(name, {
+    method: 'GET',
+    path: '/internal/status',
+    headers: internalKeys.headers,
+  });
   return reply?.status === 200 ? `${reply.body.toString()} after ${store.commits} commits` : undefined;
 }

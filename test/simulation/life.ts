@@ -240,10 +240,10 @@ export class Life {
       info: () => this.ask(() => stream.info()),
       message: (sequence) => this.ask(() => stream.message(sequence)),
       lastOf: (origin) => this.ask(() => stream.lastOf(origin)),
-      publish: (origin, bytes, expectedLast) =>
+      publish: (origin, bytes, expectedLast, mac) =>
         this.ask(() => {
           onPublish(bytes);
-          return stream.publish(origin, bytes, expectedLast);
+          return stream.publish(origin, bytes, expectedLast, mac);
         }),
       subscribe: ({ from, onMessage, onSubscriptionEnd }) =>
         this.ask(async () => {

@@ -468,6 +468,12 @@ export const mutants: readonly Mutant[] = [
     changes: [['if (!this.repairs.due)', 'if (record === undefined || !this.repairs.due)']],
   },
   {
+    name: 'a message is accepted whatever its MAC',
+    theme: 'garbage in the stream',
+    file: `${region}/receive/stream-receiver.js`,
+    changes: [['if (headers.some(({ last }) => last > durable)) {', 'if (headers.length < 0) {']],
+  },
+  {
     name: 'a damaged message ends the subscription',
     theme: 'garbage in the stream',
     file: `${region}/receive/stream-receiver.js`,

@@ -14,6 +14,7 @@ import { inProcessVectors } from '../harness/region/state/vectors/vector-in-proc
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/region/store/memory-store.ts';
 import { MemoryStoreHome } from '../harness/region/store/memory-store-home.ts';
 import type { MemoryClient } from '../harness/stream/memory-client.ts';
+import { internalKeys } from './credentials.ts';
 import { forever, Life } from './life.ts';
 import { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
@@ -277,6 +278,7 @@ export class RegionMachine extends Machine {
     return createRegionHost({
       region: name,
       regions: world.names,
+      internalKeys,
       clock: life.clock,
       random: life.chance.fork('random'),
       log: this.log(),
@@ -290,7 +292,7 @@ export class RegionMachine extends Machine {
       schema: world.schema,
       schemaFile: 'schema.yaml',
       links: others.map((other) =>
-        createHttpPeerLink({ region: other.name, url: other.url, clock: life.clock, openPool }),
+        createHttpPeerLink({ region: other.name, url: other.url, clock: life.clock, internalKeys, openPool }),
       ),
       intakeQueueLimit: world.limits.tidal_intake_waiting_events,
       intakeQueueBytes: world.limits.tidal_intake_waiting_bytes,

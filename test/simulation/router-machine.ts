@@ -2,6 +2,7 @@
 import { createHttpRegionLink } from '../../services/router/links/http-region-link.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
+import { internalKeys } from './credentials.ts';
 import type { Life } from './life.ts';
 import { Machine } from './machine.ts';
 
@@ -28,7 +29,7 @@ export class RouterMachine extends Machine {
       links: new Map(
         topology.regions.map((entry) => [
           entry.name,
-          createHttpRegionLink({ entry, clock: life.clock, router: name, openPool }),
+          createHttpRegionLink({ entry, clock: life.clock, router: name, internalKeys, openPool }),
         ]),
       ),
       maxBodyBytes: 2 * 1024 * 1024,

@@ -4,6 +4,7 @@ import type { DigestReply, RegionStatus } from '../../shared/protocol/internal.t
 import { formatPosition, type Position, parsePosition, sequenceOf } from '../../shared/protocol/position.ts';
 import { Chance } from './chance.ts';
 import { Client, type Pace } from './clients.ts';
+import { internalKeys } from './credentials.ts';
 import { type FaultEvent, inOrder, planFaults } from './faults.ts';
 import { beginWithOldOrigins } from './old-terms.ts';
 import { stopTheLeader } from './planned-stop.ts';
@@ -241,7 +242,11 @@ class Course {
     const { world } = this;
     const all: RegionStatus[] = [];
     for (const { name } of world.regions) {
-      const reply = await world.network.look(name, { method: 'GET', path: '/internal/status' });
+      const reply = await world.network.look(name, {
+        method: 'GET',
+        path: '/internal/status',
+        headers: internalKeys.headers,
+      });
       if (reply?.status !== 200) return `${name} does not serve`;
       all.push(JSON.parse(reply.body.toString()) as RegionStatus);
     }
@@ -403,7 +408,11 @@ class Course {
   private async look(): Promise<void> {
     const { world } = this;
     for (const { name } of world.regions) {
-      const reply = await world.network.look(name, { method: 'GET', path: '/internal/digest' });
+      const reply = await world.network.look(name, {
+        method: 'GET',
+        path: '/internal/digest',
+        headers: internalKeys.headers,
+      });
       // Another status: it is changing to another store.
       if (reply?.status !== 200) continue;
       const { position, digest } = JSON.parse(reply.body.toString()) as DigestReply;

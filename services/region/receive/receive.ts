@@ -28,6 +28,7 @@ export interface Stopped {
 export const refusedFor = [
   'damaged',
   'later_version',
+  'forged',
   'foreign',
   'own_origin',
   'not_next',

@@ -12,6 +12,7 @@
  * Batches skipped because of a gap are read again, from the stored offset before them, once the gap is filled: the stream may be
  * the only source that still has them.
  */
+import type { InternalKeys } from '../../../shared/credentials/internal-keys.ts';
 import { clip, Fault, messageOf } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import type { Turns } from '../../../shared/kernel/turns.ts';
@@ -57,6 +58,8 @@ export interface StreamReceiverOptions {
   readonly stream: Stream;
   readonly wal: Wal;
   readonly ingest: Ingest;
+  /** Absent: messages carry no MAC, and none is demanded. */
+  readonly internalKeys?: InternalKeys | undefined;
   /** Regions of the topology, present and former; absent: any. */
   readonly regions?: readonly string[] | undefined;
   /** Called when a gap was found, so that repair looks for the missing batches. */
@@ -341,7 +344,8 @@ class StreamReceiver implements Receiver {
    * The batches of the message that are not here yet, and its last batch; undefined if it is of no region. A region receives all
    * its own batches again, so the events of known batches are not decoded. Throws if it is unreadable.
    */
-  private async decode({ origin, sequence, bytes }: StreamMessage): Promise<Read | undefined> {
+  private async decode(message: StreamMessage): Promise<Read | undefined> {
+    const { origin, sequence, bytes } = message;
     const { ingest, regions, wal } = this.options;
     if (!originPattern.test(origin) || regions?.includes(regionOf(origin)) === false) {
       const detail = `message ${sequence} is of no region of the topology`;
@@ -355,6 +359,10 @@ class StreamReceiver implements Receiver {
         throw new DamagedBatch(`a batch of ${header.origin} under the subject of ${origin}`);
     }
     const durable = this.durable(origin);
+    if (headers.some(({ last }) => last > durable)) {
+      const forged = this.forgeryIn(message);
+      if (forged !== undefined) throw new DamagedBatch(forged);
+    }
     const batches: Batch[] = [];
     for (const [index, part] of parts.entries()) {
       if (headers[index]!.last <= durable) continue;
@@ -371,13 +379,20 @@ class StreamReceiver implements Receiver {
    * An unreadable message is skipped: peers hold its batches. The offset does not stay before it, because reading the message
    * again would not help, unless it is of a later version.
    */
-  private refuse({ origin, sequence }: StreamMessage, error: UnknownFormat | DamagedBatch): void {
-    const later = error instanceof UnknownFormat;
-    const detail = `message ${sequence}: ${error.message}`;
-    this.options.ingest.refuse({ origin, reason: later ? 'later_version' : 'damaged', detail });
+  private refuse(message: StreamMessage, error: UnknownFormat | DamagedBatch): void {
+    const { origin, sequence } = message;
+    const forged = this.forgeryIn(message);
+    const later = forged === undefined && error instanceof UnknownFormat;
+    const reason = forged !== undefined ? 'forged' : later ? 'later_version' : 'damaged';
+    this.options.ingest.refuse({ origin, reason, detail: `message ${sequence}: ${forged ?? error.message}` });
     const next = this.durable(origin) + 1;
     if (later) this.passOver({ origin, first: next + 1, upTo: next });
     else this.askPeers(origin);
+  }
+
+  /** Why no region of this cluster can have published the message; undefined if one has. */
+  private forgeryIn({ origin, bytes, mac }: StreamMessage): string | undefined {
+    return this.options.internalKeys?.macFlaw(regionOf(origin), bytes, mac);
   }
 }
 

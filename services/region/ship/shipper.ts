@@ -1,4 +1,5 @@
 /** Ships own origins. See `ship.ts`. */
+import type { InternalKeys } from '../../../shared/credentials/internal-keys.ts';
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -23,6 +24,8 @@ export interface ShipperOptions {
   readonly region: string;
   readonly wal: Wal;
   readonly stream: Stream;
+  /** Absent: messages carry no MAC. */
+  readonly internalKeys?: InternalKeys | undefined;
   /**
    * Lowest durable sequence of an origin over all other regions, 0 if one is unreachable: an empty subject is filled from there.
    */
@@ -304,7 +307,9 @@ class Shipper implements Ship {
    * The shipped sequence by the subject's last message; undefined if that is not one of this log's: every client can publish
    * there. Such a message only gives the expected stream sequence.
    */
-  private lastOwnOf({ origin, bytes }: StreamMessage): number | undefined {
+  private lastOwnOf({ origin, bytes, mac }: StreamMessage): number | undefined {
+    // The other regions refuse it: it has to be shipped again.
+    if (this.options.internalKeys?.macFlaw(this.options.region, bytes, mac) !== undefined) return undefined;
     try {
       const last = splitMessage(bytes).at(-1);
       if (last === undefined) return undefined;
@@ -330,7 +335,7 @@ class Shipper implements Ship {
   }
 
   private async publish(origin: string, mark: Mark, shipped: number): Promise<void> {
-    const { wal, stream, clock, log } = this.options;
+    const { wal, stream, clock, log, region, internalKeys } = this.options;
     const limitBytes = Math.min(MESSAGE_LIMIT_BYTES, stream.messageLimitBytes);
     const batches = wal.read(origin, shipped + 1, limitBytes);
     const last = batches[batches.length - 1];
@@ -342,7 +347,8 @@ class Shipper implements Ship {
     // Unknown until the acknowledgement: whatever happens in between, the stream is queried.
     mark.shipped = undefined;
     try {
-      const result = await stream.publish(origin, bytes, mark.lastMessage);
+      const mac = internalKeys?.macOf(region, bytes);
+      const result = await stream.publish(origin, bytes, mark.lastMessage, mac);
       if ('failure' in result) {
         if (result.failure !== 'wrong_last')
           log.warn('stream acknowledgement timed out', { origin, detail: result.detail });

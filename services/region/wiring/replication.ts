@@ -37,7 +37,8 @@ export interface ReplicationOptions
   extends Pick<
     RegionOptions,
     | ('region' | 'clock' | 'random' | 'log' | 'metrics' | 'schema' | 'stream' | 'links' | 'regions' | 'onFatal')
-    | ('turns' | 'nextTurn' | 'receiveLimits' | 'control' | 'alive' | 'intakeQueueLimit' | 'intakeQueueBytes')
+    | ('turns' | 'nextTurn' | 'receiveLimits' | 'control' | 'alive' | 'internalKeys')
+    | ('intakeQueueLimit' | 'intakeQueueBytes')
   > {
   readonly wal: Wal;
   readonly apply: Apply;
@@ -78,6 +79,7 @@ export interface Replication {
 export function assembleReplication(options: ReplicationOptions): Replication {
   const { region, regions, clock, random, log, metrics, schema, wal, apply, stream, control, alive, links, onFatal } =
     options;
+  const { internalKeys } = options;
 
   const peers = new StatusPoller({ clock, clients: links, pace: 'rounds' });
   const readiness = createReadiness({
@@ -98,7 +100,7 @@ export function assembleReplication(options: ReplicationOptions): Replication {
     alive && new Heartbeat({ clock, log, region, key: alive, partitioned: () => partition.partitioned });
 
   const ship = createShipper({
-    ...{ clock, log, metrics, region, wal, stream, enabled },
+    ...{ clock, log, metrics, region, wal, stream, internalKeys, enabled },
     startOf: (origin) => lowestAtPeers(peers, origin),
   });
   const ingest = createIngest({
@@ -112,7 +114,7 @@ export function assembleReplication(options: ReplicationOptions): Replication {
     ...{ region, clock, nextTurn, limits, turns, log, metrics, wal, ingest, peers, links, enabled, onFatal },
   });
   const receiver = createStreamReceiver({
-    ...{ clock, nextTurn, limits, log, metrics, turns, stream, wal, ingest, regions, enabled, onFatal },
+    ...{ clock, nextTurn, limits, log, metrics, turns, stream, wal, ingest, internalKeys, regions, enabled, onFatal },
     onGap: (gap) => {
       options.onGap?.(gap);
       repair.nudge();

@@ -27,6 +27,7 @@ import { createKeyLimit } from '../../../services/region/wal/storage-limit.ts';
 import type { Wal } from '../../../services/region/wal/wal.ts';
 import { assembleReplication } from '../../../services/region/wiring/replication.ts';
 import { assembleState, type Indexes, type StateOptions } from '../../../services/region/wiring/state.ts';
+import type { InternalKeys } from '../../../shared/credentials/internal-keys.ts';
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { randomName } from '../../../shared/kernel/kernel.ts';
 import { type Stages, startParts, stopParts } from '../../../shared/kernel/parts.ts';
@@ -62,6 +63,8 @@ export interface CoreRegionOptions {
   readonly stateLimits?: StateLimits;
   /** Its disk has an id, and what is old enough of its idempotency keys is forgotten. */
   readonly forgetsKeys?: boolean;
+  /** Its messages carry a MAC, and others must. */
+  readonly internalKeys?: InternalKeys;
 }
 
 let seeds = 1;
@@ -134,7 +137,7 @@ export class CoreRegion {
     const { keysLimit: limit, storeLimitBytes = 1e12 } = options;
     const replication = assembleReplication({
       ...{ region, clock, nextTurn, random, log, metrics, schema, wal, apply, stream, control, links },
-      ...{ startedEmpty, onFatal },
+      ...{ startedEmpty, onFatal, internalKeys: options.internalKeys },
       members: ['us-east', 'eu-west', 'ap-south'],
       regions: ['us-east', 'eu-west', 'ap-south', region, ...others],
       writeBlocker: () => this.writeBlocker,

@@ -71,9 +71,9 @@ function wrapStream(stream: Stream): Stream {
     info: () => stream.info(),
     message: (sequence) => stream.message(sequence),
     lastOf: (origin) => stream.lastOf(origin),
-    async publish(origin, bytes, expectedLast) {
+    async publish(origin, bytes, expectedLast, mac) {
       pass('before the publish');
-      const result = await stream.publish(origin, bytes, expectedLast);
+      const result = await stream.publish(origin, bytes, expectedLast, mac);
       pass('after the publish, before its acknowledgement is seen');
       return result;
     },

@@ -191,7 +191,7 @@ export class MemoryClient {
         }),
       message: (sequence) => ask(() => held().messages.get(sequence)),
       lastOf: (origin) => ask(() => lastOf(held(), origin)),
-      publish: (origin, bytes, expectedLast) => client.publish(origin, bytes.slice(), expectedLast),
+      publish: (origin, bytes, expectedLast, mac) => client.publish(origin, bytes.slice(), expectedLast, mac),
       subscribe: async (options) => {
         const state = await ask(held);
         return new MemorySubscription(client, broker, state, options);
@@ -199,7 +199,12 @@ export class MemoryClient {
     };
   }
 
-  private async publish(origin: string, bytes: Uint8Array, expectedLast: number): Promise<PublishResult> {
+  private async publish(
+    origin: string,
+    bytes: Uint8Array,
+    expectedLast: number,
+    mac: string | undefined,
+  ): Promise<PublishResult> {
     const { broker } = this;
     this.publishes++;
     const store = (): PublishResult => {
@@ -209,7 +214,7 @@ export class MemoryClient {
       const last = lastOf(stream, origin)?.sequence ?? 0;
       if (last !== expectedLast) return { failure: 'wrong_last', detail: `wrong last sequence: ${last}` };
       const sequence = ++stream.last;
-      const message = { sequence, origin, bytes };
+      const message = { sequence, origin, bytes, mac };
       stream.messages.set(sequence, message);
       broker.onStored?.(message);
       broker.delivered();

@@ -193,10 +193,10 @@ export class MemoryBroker {
   }
 
   /** A message without an expectation: it is the last one now. */
-  publish(origin: string, bytes: Uint8Array): StreamMessage {
+  publish(origin: string, bytes: Uint8Array, mac?: string): StreamMessage {
     const { stream } = this;
     if (stream === undefined) throw new Error('there is no stream');
-    const message = { sequence: ++stream.last, origin, bytes };
+    const message = { sequence: ++stream.last, origin, bytes, mac };
     stream.messages.set(message.sequence, message);
     this.delivered();
     return message;

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { crc32 } from 'node:zlib';
 import { type Batch, chainHash, NO_PREDECESSOR } from '../../../../services/region/batch/batch.ts';
 import type { SubscriptionEnd } from '../../../../shared/stream/stream.ts';
-import { garbageFor } from '../../../harness/hostile/garbage.ts';
+import { internalKeys } from '../../../harness/clients/internal.ts';
+import { garbageFor, rawBatch, rawSignal } from '../../../harness/hostile/garbage.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { bytesOf, chainOf, viewChain, viewEvent } from '../../../harness/region/batches.ts';
 import { CoreRegion, type CoreRegionOptions } from '../../../harness/region/core-region.ts';
@@ -466,6 +467,33 @@ describe('receiver', () => {
       `${b}:5,${a}:10`,
       'nor is anything in the log that a start could not replay',
     );
+  });
+
+  it('a message without the MAC of its region is refused, and repair is asked for the right one; known ones are not checked', async () => {
+    const it = await rig({ internalKeys });
+    it.region.receiver.start();
+    const [first, second, third] = viewChain(a, 3).map(({ bytes }) => bytes) as [Uint8Array, Uint8Array, Uint8Array];
+    let last = 0;
+    const publish = async (bytes: Uint8Array, mac?: string): Promise<void> => {
+      const result = await it.sender.stream.publish(a, bytes, last, mac);
+      assert.ok('sequence' in result);
+      last = result.sequence;
+    };
+    await publish(first, internalKeys.macOf('us-east', first));
+    await it.position(`${a}:5`);
+    await publish(first);
+    for (const mac of [undefined, internalKeys.macOf('eu-west', second), internalKeys.macOf('us-east', third)]) {
+      await publish(second, mac);
+    }
+    await publish(Buffer.from('no batch'));
+    await publish(rawBatch({ origin: a, events: [rawSignal(1)], first: 6, version: 200 }));
+    await it.clock.until('refused', () => it.region.refused.length === 5);
+    assert.deepEqual(new Set(it.region.refused), new Set(['forged']));
+    assert.deepEqual(it.region.gaps.at(-1), { origin: a, first: 6 });
+    assert.deepEqual([it.region.durable, it.region.stopped.length], [`${a}:5`, 0]);
+    await publish(second, internalKeys.macOf('us-east', second));
+    await it.position(`${a}:10`);
+    await it.clock.until('the offset is stored', () => it.region.wal.offset?.sequence === last, 10_000);
   });
 
   it('a batch under the subject of another origin is damage', async () => {

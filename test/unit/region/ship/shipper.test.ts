@@ -1,10 +1,12 @@
 /** Shipping: what leaves, in what order, and what a lost or late acknowledgement may do. */
 import assert from 'node:assert/strict';
 import { decodeBatch, splitMessage } from '../../../../services/region/batch/batch.ts';
+import { regionOf } from '../../../../shared/protocol/position.ts';
+import { internalKeys } from '../../../harness/clients/internal.ts';
 import { rawBatch } from '../../../harness/hostile/garbage.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { bytesOf, viewChain } from '../../../harness/region/batches.ts';
-import { CoreRegion } from '../../../harness/region/core-region.ts';
+import { CoreRegion, type CoreRegionOptions } from '../../../harness/region/core-region.ts';
 import { MemoryBroker } from '../../../harness/stream/memory-stream.ts';
 
 const own = 'us-east@aaaaaaaaaa';
@@ -17,10 +19,10 @@ interface Rig {
   readonly region: CoreRegion;
 }
 
-async function rig(others: readonly string[] = []): Promise<Rig> {
+async function rig(others: readonly string[] = [], options: Partial<CoreRegionOptions> = {}): Promise<Rig> {
   const clock = new ManualClock();
   const broker = new MemoryBroker({ clock });
-  const region = new CoreRegion({ region: 'us-east', clock, broker }, others);
+  const region = new CoreRegion({ region: 'us-east', clock, broker, ...options }, others);
   await clock.settle();
   return { clock, broker, region };
 }
@@ -213,6 +215,19 @@ describe('shipper', () => {
       assert.deepEqual(Buffer.compare(it.broker.stream.messages.get(2)!.bytes, bytesOf(viewChain(older, 2))), 0);
     });
   }
+
+  it('every message carries the MAC of its region; our own batches without one are shipped again', async () => {
+    const it = await rig([], { internalKeys });
+    const batches = viewChain(older, 2);
+    await it.region.wal.append({ batches });
+    await it.region.client.stream.ensure();
+    await it.region.client.stream.publish(older, bytesOf(batches), 0);
+    it.region.ship.start();
+    await allShipped(it);
+    const message = it.broker.stream?.messages.get(2);
+    assert.equal(internalKeys.macFlaw(regionOf(older), message!.bytes, message!.mac), undefined);
+    assert.equal(it.broker.stream?.last, 2);
+  });
 
   it('messages hold whole batches within the server’s limit (schedule 10)', async () => {
     const it = await rig();

@@ -73,6 +73,34 @@ describe('the internal secret', () => {
     assert.deepEqual(keys().headers, {});
   });
 
+  it('gives each region a key for its messages: any other byte, region, secret or code is noticed', () => {
+    const [one, two] = [fresh(), fresh()];
+    const keys = (insecure: boolean, ...secrets: string[]): InternalKeys => new InternalKeys({ secrets, insecure });
+    const bytes = randomBytes(1_000);
+    const mac = keys(false, one, two).macOf('us-east', bytes)!;
+    assert.match(mac, /^[0-9a-f]{8}\.[\w-]{22}$/);
+    for (const own of [keys(false, one), keys(false, two, one), keys(true, one)]) {
+      assert.equal(own.macFlaw('us-east', bytes, mac), undefined);
+      for (const [region, other, code] of [
+        ['eu-west', bytes, mac],
+        ['us-east', Buffer.concat([bytes, Buffer.of(0)]), mac],
+        ['us-east', bytes.subarray(1), mac],
+        ['us-east', bytes, mac.replace(/\.(.)/, (_, first: string) => (first === 'A' ? '.B' : '.A'))],
+        ['us-east', bytes, mac.slice(0, -3)],
+        ['us-east', bytes, mac.split('.')[0]!],
+      ] as const) {
+        assert.match(String(own.macFlaw(region, other, code)), /did not make for it/, code);
+      }
+    }
+    assert.match(String(keys(false, one).macFlaw('us-east', bytes, undefined)), /carries no MAC/);
+    assert.match(String(keys(false, two).macFlaw('us-east', bytes, mac)), /not valid here/);
+    assert.match(String(keys(false).macFlaw('us-east', bytes, mac)), /not valid here/);
+    for (const given of [undefined, '', 'x', mac]) {
+      assert.equal(keys(true, two).macFlaw('us-east', bytes, given), undefined, 'an insecure process demands none');
+    }
+    assert.equal(keys(true).macOf('us-east', bytes), undefined);
+  });
+
   it('is required, unless the process may be insecure', () => {
     const metrics = createMetrics({ process: 'region', name: 'a' });
     const open = (values: typeof none) =>
