@@ -281,6 +281,16 @@ describe('filterIndex', () => {
     both.assertSame(filters);
   });
 
+  it('find what few items do not have while very many others are put', () => {
+    const both = new Both();
+    const filters: Filter[] = [{ field: 'x', operator: 'not_in', values: ['a'] }];
+    for (let entity = 0; entity < 5; entity++) both.put(entity, { x: 'b' });
+    const selecting = both.filterIndex.selecting(filters);
+    selecting.step(() => true);
+    for (let entity = 5; entity < 6_000; entity++) both.put(entity, { x: 'a' });
+    both.assertSelected(selecting.now(), filters);
+  });
+
   it('leave out the items that have any of some texts', () => {
     fc.assert(
       fc.property(fc.array(metadata, { maxLength: 40 }), filter, field, fc.array(text), (all, filter, field, texts) => {

@@ -38,8 +38,16 @@ export function readFilter(text: string): Filter | FilterProblem {
 
 /** The filter that holds where all of these hold, in its canonical form, as text. */
 export function canonicalText(filters: readonly Filter[]): string {
-  return textOf(canonical({ operator: 'and', filters }));
+  let text = canonicalTexts.get(filters);
+  if (text === undefined) {
+    text = textOf(canonical({ operator: 'and', filters }));
+    canonicalTexts.set(filters, text);
+  }
+  return text;
 }
+
+/** A read asks for it several times. */
+const canonicalTexts = new WeakMap<readonly Filter[], string>();
 
 /** Number of comparisons. */
 export function sizeOf(filter: Filter): number {

@@ -92,7 +92,7 @@ class Combining {
   }
 
   *selection(filters: readonly Filter[]): Steps<Selection> {
-    const parts = this.parts(filters);
+    const parts = yield* this.parts(filters);
     const [fewest, ...others] = parts as [Part, ...Part[]];
     if (!this.isFew(fewest.atMost)) return new BitSelection(yield* this.intersection(parts));
     const candidates = Int32Array.from(fewest.candidates()).sort();
@@ -112,28 +112,34 @@ class Combining {
    * The most selective first. One for each filter, but one for all bounds of one field's numbers: a range is smaller than its two
    * half-ranges.
    */
-  private parts(filters: readonly Filter[]): Part[] {
+  private *parts(filters: readonly Filter[]): Steps<Part[]> {
     const parts: Part[] = [];
     const bounds = new Map<string, Comparison[]>();
     for (const filter of filters) {
       if (boundKind(filter) === 'number') {
         const { field } = filter as Comparison;
         bounds.set(field, [...(bounds.get(field) ?? []), filter as Comparison]);
-      } else parts.push(this.part(filter));
+      } else parts.push(yield* this.part(filter));
+      yield;
     }
-    for (const [field, comparisons] of bounds) parts.push(this.range(field, comparisons));
+    for (const [field, comparisons] of bounds) {
+      parts.push(this.range(field, comparisons));
+      yield;
+    }
     return parts.sort((a, b) => a.atMost - b.atMost);
   }
 
-  private part(filter: Filter): Part {
-    if ('filters' in filter) return filter.operator === 'and' ? this.all(filter.filters) : this.any(filter.filters);
-    if ('filter' in filter) return this.not(this.part(filter.filter), filter);
-    if (filter.operator === 'not_in') return this.not(this.part({ ...filter, operator: 'in' }), filter);
+  private *part(filter: Filter): Steps<Part> {
+    if ('filters' in filter) {
+      return filter.operator === 'and' ? yield* this.all(filter.filters) : yield* this.any(filter.filters);
+    }
+    if ('filter' in filter) return this.not(yield* this.part(filter.filter), filter);
+    if (filter.operator === 'not_in') return this.not(this.equal({ ...filter, operator: 'in' }), filter);
     return boundKind(filter) === undefined ? this.equal(filter) : this.range(filter.field, [filter]);
   }
 
-  private all(filters: readonly Filter[]): Part {
-    const parts = this.parts(filters);
+  private *all(filters: readonly Filter[]): Steps<Part> {
+    const parts = yield* this.parts(filters);
     const fewest = parts[0]!;
     return {
       filters,
@@ -144,9 +150,13 @@ class Combining {
     };
   }
 
-  private any(filters: readonly Filter[]): Part {
+  private *any(filters: readonly Filter[]): Steps<Part> {
     const { live } = this.index;
-    const parts = filters.map((filter) => this.part(filter));
+    const parts: Part[] = [];
+    for (const filter of filters) {
+      parts.push(yield* this.part(filter));
+      yield;
+    }
     const bits = function* (): Steps<Int32Array> {
       const words = new Int32Array(live.words.length);
       for (const part of parts) {
@@ -175,8 +185,13 @@ class Combining {
       for (let at = 0; at < others.length && at < words.length; at++) words[at]! &= ~others[at]!;
       return words;
     };
-    // They are few only if there are no items at all.
-    return { filters: [filter], atMost: live.count, candidates: () => [], exact: true, bits };
+    // They are few only if there were hardly any items when this was planned.
+    const candidates = (): readonly number[] => {
+      const ordinals: number[] = [];
+      forEachMember(live, (ordinal) => void ordinals.push(ordinal));
+      return ordinals;
+    };
+    return { filters: [filter], atMost: live.count, candidates, exact: false, bits };
   }
 
   private equal(filter: Comparison): Part {

@@ -20,7 +20,7 @@ const TESTED_AT_ONCE = 32;
 /** A combined selection. */
 interface Kept {
   readonly filters: readonly Filter[];
-  readonly test: MetadataTest;
+  test: MetadataTest | undefined;
   /** Undefined: not combined yet. */
   selection: Selection | undefined;
   /** The changes that it contains. */
@@ -87,7 +87,7 @@ export class KeptSelections {
     const key = canonicalText(filters);
     const known = this.kept.get(key);
     this.kept.delete(key);
-    const kept = known ?? { filters, test: compileFilters(filters), selection: undefined, changes: 0 };
+    const kept = known ?? { filters, test: undefined, selection: undefined, changes: 0 };
     this.kept.set(key, kept);
     if (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value!);
     return kept;
@@ -112,6 +112,7 @@ export class KeptSelections {
     const { index } = this;
     for (let tested = 1; kept.changes < this.changes; tested++) {
       const ordinal = this.log[this.log.length - (this.changes - kept.changes)]!;
+      kept.test ??= compileFilters(kept.filters);
       const passes = index.live.has(ordinal) && kept.test(index.metadataOf(ordinal)!);
       kept.selection = changed(kept.selection!, ordinal, passes);
       kept.changes++;
