@@ -7,8 +7,7 @@ import { createDigestCounts, type DigestCounts } from '../../services/region/sta
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { Ledger } from '../../services/region/state/ledger/ledger.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
-import type { Clock } from '../../shared/kernel/kernel.ts';
-import { systemClock } from '../../shared/kernel/system.ts';
+import { systemClock, nextTurn as systemNextTurn } from '../../shared/kernel/system.ts';
 import { type SignalColumns, signalColumns } from '../../shared/protocol/signal-columns.ts';
 import { type Bench, type BenchSettings, median } from './bench.ts';
 import { Traffic } from './world/traffic.ts';
@@ -39,20 +38,16 @@ function bulkOf(traffic: Traffic, items: number, timeMs: number, random: () => n
   return columns;
 }
 
-/** Notes how long each turn takes, of processor time: the machine may do something else meanwhile. */
-class TurnClock implements Clock {
-  readonly turnsMs: number[] = [];
-  readonly nowMs = systemClock.nowMs.bind(systemClock);
-  readonly monotonicMs = systemClock.monotonicMs.bind(systemClock);
+/** Of processor time: the machine may do something else meanwhile. */
+const turnsMs: number[] = [];
 
-  after(delayMs: number, action: () => void) {
-    return systemClock.after(delayMs, () => {
-      const before = process.cpuUsage();
-      action();
-      const { user, system } = process.cpuUsage(before);
-      this.turnsMs.push((user + system) / 1_000);
-    });
-  }
+function nextTurn(action: () => void): void {
+  systemNextTurn(() => {
+    const before = process.cpuUsage();
+    action();
+    const { user, system } = process.cpuUsage(before);
+    turnsMs.push((user + system) / 1_000);
+  });
 }
 
 function heldBytes(): number {
@@ -122,9 +117,8 @@ async function run(report: (progress: string) => void, { size }: BenchSettings):
   for (let at = 0; at < signals; at += BULK) {
     ledger.addColumns(bulkOf(traffic, items, Math.floor(END_MS - SPAN_MS + (SPAN_MS * at) / signals), random));
   }
-  const clock = new TurnClock();
   const position = new Map<string, number>();
-  const counts = createDigestCounts({ clock, catalog, ledger, position: () => position });
+  const counts = createDigestCounts({ clock: systemClock, nextTurn, catalog, ledger, position: () => position });
   const region = new Region(position, ledger, counts);
   let timeMs = END_MS;
   const bulks = (): SignalColumns[] =>
@@ -162,8 +156,7 @@ async function run(report: (progress: string) => void, { size }: BenchSettings):
     beside!.push(region.applyingMs);
     counts.stop();
     // The first round compiles.
-    if (round === 0)
-      for (const values of [countedMs, countingMs, bytes, idle, beside, clock.turnsMs]) values!.length = 0;
+    if (round === 0) for (const values of [countedMs, countingMs, bytes, idle, beside, turnsMs]) values!.length = 0;
     else report(`round ${round}: counted in ${countedMs!.at(-1)!.toFixed(0)} ms`);
   }
   const ms = (value: number, digits = 0): string => `${value.toFixed(digits)} ms`;
@@ -177,10 +170,10 @@ async function run(report: (progress: string) => void, { size }: BenchSettings):
       { what: 'counting the state: processor time', cells: [ms(median(countingMs!))] },
       { what: 'the same for each pair', cells: [ns((median(countingMs!) * 1e6) / pairs)] },
       { what: 'counting the state: from the first request to the digest', cells: [ms(median(countedMs!))] },
-      { what: 'a turn of counting: processor time', cells: [ms(median(clock.turnsMs), 1)] },
+      { what: 'a turn of counting: processor time', cells: [ms(median(turnsMs), 1)] },
       {
         what: 'the longest turn of all rounds: processor time, also of other threads',
-        cells: [ms(Math.max(...clock.turnsMs), 1)],
+        cells: [ms(Math.max(...turnsMs), 1)],
       },
       { what: 'memory of a pair during a count', cells: [`${(median(bytes!) / pairs).toFixed(1)} bytes`] },
       { what: 'a signal while nothing is counted: processor time', cells: [ns(aSignal)] },

@@ -20,7 +20,7 @@ import type { Wal } from '../wal/wal.ts';
 export type Indexes = Pick<RecoverOptions, 'filterIndex' | 'text'> & { readonly vectors: VectorChanges };
 
 export interface StateOptions<I extends Indexes>
-  extends Pick<RegionOptions, 'clock' | 'log' | 'metrics' | 'turns' | 'schema'> {
+  extends Pick<RegionOptions, 'clock' | 'log' | 'metrics' | 'turns' | 'nextTurn' | 'schema'> {
   readonly wal: Wal;
   readonly openIndexes: (numbered: { readonly entities: Entities; readonly catalog: CatalogWriter }) => I;
   /** Builds filter index and text index of many items; absent: they get them one by one. */
@@ -60,7 +60,14 @@ export function assembleState<I extends Indexes>(options: StateOptions<I>): Stat
     ...recovered,
     copies: (id) => wal.copies(id),
   });
-  const digestCounts = createDigestCounts({ clock, turns, catalog, ledger, position: () => apply.applied });
+  const digestCounts = createDigestCounts({
+    clock,
+    turns,
+    nextTurn: options.nextTurn,
+    catalog,
+    ledger,
+    position: () => apply.applied,
+  });
   apply.onApplying((batch) => digestCounts.applying(batch));
   apply.onApplied(() => digestCounts.applied());
   const stages = [[recovered.indexing], [digestCounts]];

@@ -18,10 +18,10 @@ import type { Batch } from '../../batch/batch.ts';
 import type { Digested } from './digest.ts';
 import { StateCount } from './state-count.ts';
 
-/** Pause after a slice. */
+/** Pause after a slice, where there is no next turn. */
 const PAUSE_MS = 1;
-/** Entries of one slice: some milliseconds. The limit is of work, so no clock decides how long a turn is. */
-export const SLICE_ENTRIES = 6_000;
+/** Entries of one slice: about a millisecond. The limit is of work, so no clock decides how long a turn is. */
+export const SLICE_ENTRIES = 2_000;
 /** Limit of counts that were requested and not removed. */
 export const COUNTS_LIMIT = 16;
 
@@ -60,6 +60,8 @@ export interface DigestCountsOptions {
   readonly catalog: Digested;
   readonly ledger: Digested;
   readonly position: () => Position;
+  /** Runs the action when everything that was ready in this turn has run. Absent: after a pause. */
+  readonly nextTurn?: ((action: () => void) => void) | undefined;
   /** Entries that are counted in one turn. Absent: {@link SLICE_ENTRIES}. */
   readonly sliceEntries?: number;
 }
@@ -188,8 +190,26 @@ class Counts implements DigestCounts {
     return begun;
   }
 
+  /**
+   * In the next turn, not after a pause: on a machine with more to do, a process that rests after every slice waits for its core
+   * as often.
+   */
   private sliceLater(): void {
-    this.timer = this.options.clock.after(PAUSE_MS, () => this.slice());
+    const { clock, nextTurn } = this.options;
+    let isCancelled = false;
+    const action = (): void => {
+      if (!isCancelled) this.slice();
+    };
+    if (nextTurn === undefined) {
+      this.timer = clock.after(PAUSE_MS, action);
+      return;
+    }
+    nextTurn(action);
+    this.timer = {
+      cancel: () => {
+        isCancelled = true;
+      },
+    };
   }
 
   private slice(): void {

@@ -33,13 +33,13 @@ function viewsOf(batches: number): Batch[] {
   );
 }
 
-function rig(sliceEntries?: number) {
+function rig(sliceEntries?: number, nextTurn?: (action: () => void) => void) {
   const clock = new ManualClock();
   const position = new Map<string, number>();
   const catalog = createRegisters();
   const ledger = createLedger({ schema: schemaOf(['view', 'positive', 3_600]) });
   const slices = sliceEntries === undefined ? {} : { sliceEntries };
-  const counts = createDigestCounts({ clock, catalog, ledger, position: () => position, ...slices });
+  const counts = createDigestCounts({ clock, catalog, ledger, position: () => position, nextTurn, ...slices });
   const take = (batches: readonly Batch[]): void => {
     for (const batch of batches) {
       counts.applying(batch);
@@ -75,6 +75,23 @@ describe('counts of the state', () => {
     await clock.advance(5);
     assert.deepEqual(counts.request({ id: 'a', covering: at(7) }), { position: `${origin}:10`, digest: there });
     counts.stop();
+  });
+
+  it('continues in the next turn, without a pause; not after a stop', () => {
+    const turns: (() => void)[] = [];
+    const { clock, counts, take, digest } = rig(2, (action) => void turns.push(action));
+    take(viewsOf(1));
+    counts.request({ id: 'a', covering: at(0) });
+    for (let left = 2; left > 0; left--) {
+      assert.deepEqual(counts.request({ id: 'a', covering: at(0) }), { position: `${origin}:5` });
+      turns.shift()!();
+    }
+    assert.deepEqual(counts.request({ id: 'a', covering: at(0) }), { position: `${origin}:5`, digest: digest() });
+    take(viewsOf(2).slice(1));
+    counts.request({ id: 'b', covering: at(0) });
+    counts.stop();
+    turns.shift()!();
+    assert.deepEqual([turns.length, clock.pending], [0, 0]);
   });
 
   it('another position begins it anew, and what was counted for it is dropped', async () => {
