@@ -7,6 +7,7 @@
  * covers everything → items → idempotency records → the mark `mended` → `mending` is removed. What a crash leaves in between: a
  * directory that does not start before the command was run again, which continues with the same time; each step is idempotent.
  */
+
 import { checkpointMark, packShard, readCheckpointPosition } from '../../services/region/checkpoint/checkpoint.ts';
 import { type Mended, mendedOf } from '../../services/region/mended/mended.ts';
 import { recover } from '../../services/region/recover/recover.ts';
@@ -21,6 +22,7 @@ import { decodeEarlierCopies, encodeCopies, KeyRow, type WriteCopy } from '../..
 import { openLog } from '../../services/region/wal/log.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { type Clock, type Random, randomName } from '../../shared/kernel/kernel.ts';
+import type { Steps } from '../../shared/kernel/steps.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { keyIdOf, writeIndexOf } from '../../shared/protocol/idempotency.ts';
 
@@ -65,8 +67,9 @@ export async function mendStore({
   await wal.storeMark('mending', { upToMs });
 
   const ledger = createLedger({ schema });
-  const told = { put() {}, remove() {}, adopt() {} };
-  recover({ clock, log, wal, catalog: createRegisters(), ledger, filterIndex: told, text: told });
+  const none = function* (): Steps {};
+  const noIndex = { putting: none, removing: none, adopt() {} };
+  recover({ clock, log, wal, catalog: createRegisters(), ledger, filterIndex: noIndex, text: noIndex });
   const pairs = ledger.withoutFuture(upToMs);
   const before = mendedOf(wal.mark('mended'));
   const future = wal

@@ -49,7 +49,14 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const state = assembleState<SearchIndexes>({
     ...{ ...options, wal, rebuild: options.openRebuild?.() },
     openIndexes: ({ entities, catalog }) => ({
-      filterIndex: createFilterIndex({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) }),
+      filterIndex: createFilterIndex({
+        entities,
+        metadataOf: (ordinal) => catalog.indexedMetadata(ordinal),
+        unindexed: {
+          ordinals: () => catalog.unindexed.ordinals(),
+          present: (ordinal) => catalog.metadata(ordinal),
+        },
+      }),
       text: createTextIndex({ schema, entities }),
       vectors: createVectors({
         ...{ clock, log, metrics, entities, catalog, open: options.openVectors },
@@ -75,6 +82,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     }),
     stateLimit: new StateLimit({
       ...{ clock, region, metrics, entities, catalog, ledger, filterIndex: state.indexes.filterIndex },
+      indexQueue: state.recovered.indexQueue,
       limits: options.stateLimits ?? noStateLimits,
     }),
     onReady() {

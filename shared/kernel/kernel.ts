@@ -21,6 +21,11 @@ export interface Timer {
   cancel(): void;
 }
 
+/** Runs an action in the next turn of the event loop, where there is nothing better than a timer. */
+export function nextTurnOf(clock: Clock): (action: () => void) => void {
+  return (action) => void clock.after(0, action);
+}
+
 export interface Random {
   /** `count` random bytes; the production source is cryptographic. */
   bytes(count: number): Uint8Array;

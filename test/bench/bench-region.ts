@@ -1,4 +1,5 @@
 /** The path of a write in one region, from intake to the ledger, on a given store: it leads, and nothing is shipped. */
+
 import { createApplier } from '../../services/region/apply/applier.ts';
 import { createGroupCommit } from '../../services/region/intake/group-commit.ts';
 import type { Intake } from '../../services/region/intake/intake.ts';
@@ -12,6 +13,7 @@ import { systemClock, systemRandom } from '../../shared/kernel/system.ts';
 import { unreadMetrics } from '../harness/observe/counted-metrics.ts';
 import { silentLog } from '../harness/observe/silent-log.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
+import { noIndex } from '../harness/region/state/told-index.ts';
 
 const schema = schemaOf(['view', 'positive', 3_600]);
 
@@ -26,8 +28,7 @@ export function openBenchRegion(store: Store): BenchRegion {
   const wal = openLog({ store });
   const catalog = createRegisters();
   const ledger = createLedger({ schema });
-  const nothing = { put() {}, remove() {}, adopt() {} };
-  const parts = { clock: systemClock, log: silentLog, wal, catalog, ledger, filterIndex: nothing, text: nothing };
+  const parts = { clock: systemClock, log: silentLog, wal, catalog, ledger, filterIndex: noIndex, text: noIndex };
   const apply = createApplier({
     metrics: unreadMetrics,
     ...parts,

@@ -64,7 +64,7 @@ async function run(report: (progress: string) => void): Promise<BenchResult> {
     const entities = new Entities();
     const catalog = createRegisters({ entities });
     const ledger = createLedger({ schema, entities, createdMs: (ordinal) => catalog.createdMs(ordinal) });
-    const filterIndex = createFilterIndex({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) });
+    const filterIndex = createFilterIndex({ entities, metadataOf: (ordinal) => catalog.indexedMetadata(ordinal) });
     const text = createTextIndex({ schema, entities });
     const parts = { wal, catalog, ledger, filterIndex, text };
     const { checkpointPosition: floor, indexing } = recover({ clock: systemClock, log: silentLog, ...parts });

@@ -102,7 +102,7 @@ class State {
 
   async take(batches: readonly Batch[]): Promise<void> {
     await this.wal.append({ batches });
-    this.apply.apply(batches);
+    await this.apply.apply(batches);
   }
 
   digest(): string {

@@ -5,11 +5,10 @@ import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { GrowingPosition, type Position, totalOf } from '../../../shared/protocol/position.ts';
 import { type Batch, newestMsOf } from '../batch/batch.ts';
+import type { IndexQueue } from '../index-queue/index-queue.ts';
 import { type CatalogWriter, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
-import type { FilterIndex } from '../state/filter-index/filter-index.ts';
 import { type Copy, countSignal, isKeyedSignal, type KeyedSignal, type Place } from '../state/keys/keys.ts';
 import type { Ledger } from '../state/ledger/ledger.ts';
-import type { TextIndex } from '../state/text/text.ts';
 import type { VectorChanges } from '../state/vectors/vectors.ts';
 import { type Apply, laterOf, type Newest } from './apply.ts';
 import { PositionWaits } from './position-waits.ts';
@@ -21,9 +20,11 @@ export interface ApplierOptions {
   readonly metrics: Metrics;
   readonly catalog: CatalogWriter;
   readonly ledger: Ledger;
-  readonly filterIndex: Pick<FilterIndex, 'put' | 'remove'>;
-  readonly text: Pick<TextIndex, 'put' | 'remove'>;
+  /** Filter index and text index: they get the items that changed from the catalog. */
+  readonly indexQueue: Pick<IndexQueue, 'wake' | 'room'>;
   readonly vectors: VectorChanges;
+  /** Runs the action in the next turn of the event loop. Absent: batches are applied at once, however many. */
+  readonly nextTurn?: ((action: () => void) => void) | undefined;
   /** Every durable duplicate of the writes under an idempotency key's id. */
   readonly copies: (id: string) => readonly Copy[];
   /** The position of the recovered state. */
@@ -86,8 +87,14 @@ class Applier implements Apply {
     this.after.push(listener);
   }
 
-  apply(batches: readonly Batch[]): void {
-    for (const batch of batches) {
+  room(): Promise<void> {
+    return this.options.indexQueue.room();
+  }
+
+  async apply(batches: readonly Batch[]): Promise<void> {
+    for (const [index, batch] of batches.entries()) {
+      const { nextTurn } = this.options;
+      if (index > 0 && nextTurn !== undefined) await new Promise<void>((resolve) => nextTurn(resolve));
       const before = this.position.get(batch.origin) ?? 0;
       assert(batch.first === before + 1, 'batches are applied in log order', () => ({
         origin: batch.origin,
@@ -99,8 +106,8 @@ class Applier implements Apply {
       this.position.set(batch.origin, batch.last);
       this.counted.inc(batch.last - before);
       for (const listener of this.after) listener(batch);
+      this.waits.advanced(batch.origin);
     }
-    for (const origin of new Set(batches.map((batch) => batch.origin))) this.waits.advanced(origin);
   }
 
   private applyEvents(batch: Batch): void {
@@ -112,7 +119,7 @@ class Applier implements Apply {
   }
 
   private applyOneByOne(batch: Batch): void {
-    const { ledger, catalog, filterIndex, text, vectors } = this.options;
+    const { ledger, catalog, vectors, indexQueue } = this.options;
     let sequence = batch.first;
     for (const event of batch.events) {
       if (isKeyedSignal(event)) {
@@ -124,18 +131,15 @@ class Applier implements Apply {
         const change = catalog.apply({ event, order });
         if (change.item === 'gone') {
           ledger.upperBounds.remove(event.entity);
-          filterIndex.remove(event.entity, change.former);
-          text.remove(event.entity);
         } else if (change.item !== undefined) {
           ledger.upperBounds.put(event.entity);
-          filterIndex.put(event.entity, change.item.metadata, change.former);
-          text.put(event.entity, change.item.metadata);
         }
         if (change.embedding !== undefined) vectors.changed(event.entity);
         else if (change.item !== undefined) vectors.touched(event.entity);
       }
       sequence++;
     }
+    indexQueue.wake();
   }
 
   /** The log knows every durable duplicate, also those that are not in the state yet: they are counted when they are applied. */

@@ -1,6 +1,6 @@
 /**
- * Apply: from durable batches to the state in memory, in log order. The only writer of the ledger, the catalog and the
- * indexes; synchronous, so that every read sees whole batches.
+ * Apply: from durable batches to the state in memory, in log order, one in a turn of the event loop: every read sees whole batches.
+ * The only writer of the ledger and the catalog. Filter index and text index follow (`index-queue/index-queue.ts`).
  *
  * Promise: `applied` is never ahead of the log's durable position, and state is a function of it (invariant 4).
  */
@@ -36,8 +36,13 @@ export interface Apply {
   onApplying(listener: (batch: Batch) => void): void;
   /** Runs after each batch, and before the next. */
   onApplied(listener: (batch: Batch) => void): void;
-  /** Applies flushed batches, each the next of its origin. */
-  apply(batches: readonly Batch[]): void;
+  /**
+   * Applies flushed batches, each the next of its origin: the first at once, each other one in a turn of its own. Until it resolves
+   * no others of these origins may be applied.
+   */
+  apply(batches: readonly Batch[]): Promise<void>;
+  /** Resolves once the indexes are near enough to what was applied for more. Called before more is appended to the log. */
+  room(): Promise<void>;
   /** Number of calls that wait for a position now; the caller limits it. */
   readonly waiting: number;
   /** True once `applied` covers `position`, false after `limitMs`. */

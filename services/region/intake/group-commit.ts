@@ -254,7 +254,10 @@ class GroupCommit implements Intake {
     // Later writes of the same request belong to the same group.
     await Promise.resolve();
     try {
-      while (this.queue.length > 0) await this.commitGroup(this.nextGroup());
+      while (this.queue.length > 0) {
+        await this.options.apply.room();
+        await this.commitGroup(this.nextGroup());
+      }
     } catch (error) {
       this.options.onFatal(error);
       return;
@@ -321,7 +324,7 @@ class GroupCommit implements Intake {
       return;
     }
     const taken = remaining;
-    apply.apply(built.batches);
+    await apply.apply(built.batches);
     const events = taken.reduce((sum, entry) => sum + countOf(entry.bodies), 0);
     this.metrics.committed(events, clock.monotonicMs() - startMs);
     for (const [index, entry] of taken.entries()) {

@@ -15,6 +15,7 @@ import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
+import type { IndexQueue } from '../index-queue/index-queue.ts';
 import type { MemoryReading } from '../resident-memory/resident-memory.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
@@ -39,6 +40,8 @@ export interface StateLimitOptions {
   readonly catalog: Pick<Catalog, 'metadataBytes' | 'embedding'>;
   readonly ledger: Pick<Ledger, 'has' | 'pairs'>;
   readonly filterIndex: Pick<FilterIndex, 'fieldCount' | 'hasField'>;
+  /** Whether the filter index has every applied item. */
+  readonly indexQueue: Pick<IndexQueue, 'isCurrent'>;
 }
 
 /** What writes add to the state. */
@@ -57,6 +60,8 @@ export class StateLimit {
   private readonly options: StateLimitOptions;
   private memory: MemoryReading | undefined;
   private readMs = Number.NEGATIVE_INFINITY;
+  /** Fields of accepted items that the filter index may not have yet. */
+  private readonly recent = new Set<string>();
 
   constructor(options: StateLimitOptions) {
     this.options = options;
@@ -101,13 +106,14 @@ export class StateLimit {
   /** For each of these in order, why it is refused, as if the accepted ones before it were applied. Empty: all are accepted. */
   refusals(bulks: readonly Bulk[]): readonly (Refusal | undefined)[] {
     const { entities, ledger, limits } = this.options;
+    this.forgetIndexed();
     const memoryRefusal = this.memoryRefusal();
     const count = bulks.reduce((sum, bulk) => sum + countOf(bulk), 0);
     // The common case: they fit even if every one of them adds an entity and a pair.
     const fit = entities.size + count <= limits.entities && ledger.pairs + count <= limits.pairs;
     if (fit && memoryRefusal === undefined && !this.addsField(bulks)) return [];
     const accepted = noAdditions();
-    return bulks.map((bulk) => {
+    const refusals = bulks.map((bulk) => {
       const added = this.additions(bulk, accepted);
       const adds = added.entities.size + added.pairs.size + added.fields.size + added.contents > 0;
       const refusal = this.countRefusal(added, accepted) ?? (adds ? memoryRefusal : undefined);
@@ -117,19 +123,31 @@ export class StateLimit {
       for (const field of added.fields) accepted.fields.add(field);
       return undefined;
     });
+    for (const field of accepted.fields) this.recent.add(field);
+    return refusals;
+  }
+
+  private hasField(field: string): boolean {
+    return this.options.filterIndex.hasField(field) || this.recent.has(field);
+  }
+
+  private forgetIndexed(): void {
+    const { filterIndex, indexQueue } = this.options;
+    if (indexQueue.isCurrent) this.recent.clear();
+    for (const field of this.recent) if (filterIndex.hasField(field)) this.recent.delete(field);
   }
 
   /** Whether an item has a field that none has yet. */
   private addsField(bulks: readonly Bulk[]): boolean {
-    const { filterIndex, limits } = this.options;
+    const { limits } = this.options;
     if (limits.fields === NONE) return false;
     const isNew = (body: EventBody): boolean =>
-      body.kind === 'item' && Object.keys(body.metadata).some((field) => !filterIndex.hasField(field));
+      body.kind === 'item' && Object.keys(body.metadata).some((field) => !this.hasField(field));
     return bulks.some((bulk) => !isColumns(bulk) && bulk.some(isNew));
   }
 
   private additions(bulk: Bulk, before: Additions): Additions {
-    const { entities, ledger, catalog, filterIndex } = this.options;
+    const { entities, ledger, catalog } = this.options;
     const added = noAdditions();
     const addEntity = (entity: number): void => {
       if (entities.find(entity) < 0 && !before.entities.has(entity)) added.entities.add(entity);
@@ -148,7 +166,7 @@ export class StateLimit {
       addEntity(body.entity);
       if (body.kind === 'item') {
         for (const field of Object.keys(body.metadata)) {
-          if (!filterIndex.hasField(field) && !before.fields.has(field)) added.fields.add(field);
+          if (!this.hasField(field) && !before.fields.has(field)) added.fields.add(field);
         }
       }
       if (body.kind === 'item' && catalog.metadataBytes(body.entity) === 0) added.contents++;
@@ -189,7 +207,7 @@ export class StateLimit {
       refusal(
         'metadata fields',
         added.fields.size,
-        filterIndex.fieldCount + accepted.fields.size,
+        filterIndex.fieldCount + this.recent.size + accepted.fields.size,
         limits.fields,
         '--max-fields (TIDAL_MAX_FIELDS)',
       )

@@ -116,7 +116,7 @@ class PositionIngest implements Ingest {
 
   /** Part by part: while one is flushed, the one before is applied. */
   private async takeNow(batches: readonly Batch[], offset: StreamOffset | undefined): Promise<Taken> {
-    const { wal, receives } = this.options;
+    const { wal, apply, receives } = this.options;
     const gaps: Gap[] = [];
     const doubted: Stopped[] = [];
     let events = 0;
@@ -124,6 +124,7 @@ class PositionIngest implements Ingest {
     let applied: Promise<void> = Promise.resolve();
     try {
       do {
+        await apply.room();
         if (receives?.() === false) {
           // Treated as not received: the stored offset stays before them.
           gaps.push(...batches.slice(from).map(({ origin, first }) => ({ origin, first })));
@@ -194,7 +195,7 @@ class PositionIngest implements Ingest {
   private async applyInTurns(batches: readonly Batch[], later: boolean): Promise<void> {
     if (later) await this.share.next();
     for (const batch of batches) {
-      this.options.apply.apply([batch]);
+      await this.options.apply.apply([batch]);
       this.release(batch.origin);
       await this.share.use(workOf(batch));
     }

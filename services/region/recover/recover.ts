@@ -8,19 +8,21 @@
  * lacks a part that no checkpoint covers, the region does not start: it recovers from a peer's snapshot.
  */
 import { Fault, messageOf } from '../../../shared/errors/errors.ts';
-import type { Clock } from '../../../shared/kernel/kernel.ts';
+import { type Clock, nextTurnOf } from '../../../shared/kernel/kernel.ts';
 import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
+import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { type Position, sequenceOf, totalOf } from '../../../shared/protocol/position.ts';
 import { laterOf, type Newest, NOTHING_YET } from '../apply/apply.ts';
 import { type CheckpointPosition, readCheckpointPosition, unpackShard } from '../checkpoint/checkpoint.ts';
+import { IndexQueue } from '../index-queue/index-queue.ts';
 import type { Rebuild } from '../rebuild/rebuild.ts';
 import type { CatalogWriter, MetadataPage } from '../state/catalog/catalog.ts';
-import type { AdoptsFilterIndex } from '../state/filter-index/filter-index.ts';
+import type { AdoptsFilterIndex, FilterIndex } from '../state/filter-index/filter-index.ts';
 import { type Ledger, SHARDS } from '../state/ledger/ledger.ts';
-import type { AdoptsText } from '../state/text/text.ts';
+import type { AdoptsText, TextIndex } from '../state/text/text.ts';
 import type { Wal } from '../wal/wal.ts';
-import { ItemIndexing, type UpdatesFilterIndex, type UpdatesText } from './item-indexing.ts';
+import { ItemIndexing } from './item-indexing.ts';
 import { Replay } from './replay.ts';
 
 /** Minimum interval of progress lines in the log. */
@@ -36,8 +38,12 @@ export interface RecoverOptions {
   readonly wal: Wal;
   readonly catalog: CatalogWriter;
   readonly ledger: Ledger;
-  readonly filterIndex: UpdatesFilterIndex & AdoptsFilterIndex;
-  readonly text: UpdatesText & AdoptsText;
+  readonly filterIndex: Pick<FilterIndex, 'putting' | 'removing'> & AdoptsFilterIndex;
+  readonly text: Pick<TextIndex, 'putting' | 'removing'> & AdoptsText;
+  /** Absent: nothing is shown of the index queue. */
+  readonly metrics?: Metrics;
+  /** Runs the action in the next turn of the event loop. */
+  readonly nextTurn?: ((action: () => void) => void) | undefined;
   /** Absent: items are indexed one by one, whatever their number. */
   readonly rebuild?: Rebuild | undefined;
 }
@@ -49,9 +55,8 @@ export interface Recovered {
   readonly checkpointPosition: CheckpointPosition;
   /** Filter index and text index have the first items, and get the others after its `start`. */
   readonly indexing: ItemIndexing;
-  /** Receives changes from now on in place of these indexes. */
-  readonly filterIndex: UpdatesFilterIndex;
-  readonly text: UpdatesText;
+  /** Brings what is applied from now on to these indexes. */
+  readonly indexQueue: IndexQueue;
 }
 
 /** Throws `Fault('damaged_log')` or `Fault('damaged_checkpoint')` if the data on disk is damaged. */
@@ -74,6 +79,8 @@ function recoverAll({
   filterIndex,
   text,
   rebuild,
+  metrics,
+  nextTurn,
 }: RecoverOptions): Recovered {
   const startMs = clock.monotonicMs();
   // Registers first: the index builds then have the rest of the start. The catalog numbers the entities of one shard
@@ -106,7 +113,12 @@ function recoverAll({
     newest = laterOf(newest, { epoch: info.epoch, hlc: info.lastHlc, acceptedMs: info.lastMs });
   }
   const replayMs = clock.monotonicMs();
-  const indexing = new ItemIndexing({ clock, log, turns, catalog, filterIndex, text, building });
+  const { unindexed } = catalog;
+  const queue = new IndexQueue({
+    ...{ turns, clock, log, metrics, unindexed, filterIndex, text },
+    nextTurn: nextTurn ?? nextTurnOf(clock),
+  });
+  const indexing = new ItemIndexing({ clock, log, turns, catalog, queue, filterIndex, text, building });
   if (totalOf(wal.durable) > 0) {
     const endMs = clock.monotonicMs();
     log.info('log replayed', {
@@ -126,8 +138,7 @@ function recoverAll({
     newest,
     checkpointPosition: checkpointPosition,
     indexing,
-    filterIndex: indexing.filterIndex,
-    text: indexing.text,
+    indexQueue: queue,
   };
 }
 

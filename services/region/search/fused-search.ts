@@ -1,17 +1,15 @@
-/**
- * Implementation of search: queries the vector index, then ranks by text in the turn of the event loop in which its result is
- * valid.
- */
+/** Implementation of search: queries the vector index, and ranks by text in the turn in which its result is valid. */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
-import type { Filter } from '../filter/filter.ts';
+import { compileFilters, type Filter } from '../filter/filter.ts';
 import { rankingOf } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
+import type { Changes } from '../state/changes/changes.ts';
 import type { FilterIndex, Selection } from '../state/filter-index/filter-index.ts';
 import type { TextIndex, TextRanking, WeightedTerm } from '../state/text/text.ts';
 import type { VectorHit, Vectors } from '../state/vectors/vectors.ts';
 import { type Fused, fuse } from './fusion.ts';
-import { CANDIDATES, type Found, type Search, type SearchQuestion } from './search.ts';
+import { CANDIDATES, type Found, type Search, type SearchQuestion, type TextReading } from './search.ts';
 
 /** How many words of an item are used to find related items. */
 const RELATED_TERMS = 16;
@@ -24,7 +22,9 @@ const DEPTHS = [128, 256, 512, CANDIDATES] as const;
 export interface SearchParts {
   readonly dimensions: number;
   readonly catalog: Pick<Catalog, 'item' | 'embedding' | 'embeddedAmong'>;
-  readonly filterIndex: Pick<FilterIndex, 'select'>;
+  /** The items that are written to. */
+  readonly changes: Pick<Changes, 'watch'>;
+  readonly filterIndex: Pick<FilterIndex, 'select' | 'selectPresent'>;
   readonly text: Pick<TextIndex, 'rank' | 'significantTerms'>;
   readonly vectors: Pick<Vectors, 'nearest'>;
 }
@@ -35,8 +35,17 @@ export function createSearch(parts: SearchParts): Search {
 
 /** The rankings of a search, and the entity it excludes. */
 interface Lists {
-  readonly text?: TextRanking | undefined;
+  /** Best first. */
+  readonly words?: readonly number[] | undefined;
   readonly hits?: readonly VectorHit[] | undefined;
+  readonly without?: number | undefined;
+}
+
+/** What a search by words and by a vector looks for, and the entity it excludes. */
+interface Both {
+  readonly values: Float32Array;
+  readonly filters: readonly Filter[];
+  readonly query: () => string | readonly WeightedTerm[];
   readonly without?: number;
 }
 
@@ -47,34 +56,74 @@ class FusedSearch implements Search {
     this.parts = parts;
   }
 
-  async find<T>({ text, vector, filters, reach }: SearchQuestion, answer: (found: Found) => T): Promise<T> {
-    const { dimensions, vectors } = this.parts;
-    const select = (): Selection | undefined => this.select(filters);
-    const ranked = (): TextRanking | undefined =>
-      text === undefined ? undefined : this.parts.text.rank(text, select());
+  async find<T>(
+    { text, vector, filters, reach }: SearchQuestion,
+    reading: TextReading,
+    answer: (found: Found) => T,
+  ): Promise<T> {
+    const { dimensions } = this.parts;
     if (vector === undefined) {
       assert(text !== undefined, 'a search has a text or a vector');
-      return answer(found({ text: ranked() }));
+      return reading.run(() => answer(foundByText(this.parts.text.rank(text, this.indexed(filters)))));
     }
     if (vector.length !== dimensions) {
       throw new Refusal('wrong_dimensions', `the vector has ${vector.length} values; the schema says ${dimensions}`, {
         errors: [{ path: 'vector', message: `must have ${dimensions} numbers` }],
       });
     }
-    if (text === undefined) return this.findNearest(vector, { select, reach: reach ?? CANDIDATES }, answer);
+    if (text === undefined) return this.findNearest(vector, filters, reach ?? CANDIDATES, answer);
     // The text is checked before the vector index is queried.
-    ranked();
-    return vectors.nearest({ values: vector, limit: CANDIDATES, select }, (hits) =>
-      answer(found({ text: ranked(), hits })),
-    );
+    await reading.run(() => void this.parts.text.rank(text, this.indexed(filters)));
+    return this.fuseBoth({ values: vector, filters, query: () => text }, reading, answer);
+  }
+
+  /** Fuses in the turn in which the neighbours are valid, or later if ranking by the words takes longer than that turn may. */
+  private async fuseBoth<T>(
+    { values, filters, query, without }: Both,
+    reading: TextReading,
+    answer: (found: Found) => T,
+  ): Promise<T> {
+    const { catalog, changes, vectors } = this.parts;
+    const ranked = (): readonly number[] | undefined => this.ranked(query(), filters);
+    const select = (): Selection | undefined => this.present(filters);
+    const answered = await vectors.nearest({ values, limit: CANDIDATES, select }, (hits) => {
+      const now = reading.now(() => answer(found({ words: ranked(), hits, without })));
+      return now ?? { hits, watch: changes.watch(), position: reading.position() };
+    });
+    if ('value' in answered) return answered.value;
+    const { hits, watch, position } = answered;
+    const test = compileFilters(filters);
+    const written = new Set<number>();
+    try {
+      return await reading.run(() => {
+        const words = ranked();
+        const isKnown = watch.take(written);
+        const still = hits.filter(({ entity }) => {
+          if (isKnown && !written.has(entity)) return true;
+          const item = catalog.item(entity);
+          return item !== undefined && catalog.embedding(entity) !== undefined && test(item.metadata);
+        });
+        return answer({ ...found({ words, hits: still, without }), position });
+      });
+    } finally {
+      watch.end();
+    }
+  }
+
+  private ranked(query: string | readonly WeightedTerm[], filters: readonly Filter[]): readonly number[] | undefined {
+    if (query.length === 0 && typeof query !== 'string') return undefined;
+    const best = this.parts.text.rank(query, this.indexed(filters)).after(undefined, CANDIDATES);
+    return best.map(({ entity }) => entity);
   }
 
   private async findNearest<T>(
     values: Float32Array,
-    { select, reach }: { readonly select: () => Selection | undefined; readonly reach: number },
+    filters: readonly Filter[],
+    reach: number,
     answer: (found: Found) => T,
   ): Promise<T> {
     const { catalog, vectors } = this.parts;
+    const select = (): Selection | undefined => this.present(filters);
     let isShort = false;
     const nearest = (limit: number): Promise<T> =>
       vectors.nearest({ values, limit, select }, (hits) => {
@@ -96,62 +145,71 @@ class FusedSearch implements Search {
     return answered;
   }
 
-  async related<T>(entity: number, filters: readonly Filter[], answer: (found: Found) => T): Promise<T> {
-    const { catalog, text, vectors } = this.parts;
-    const select = (): Selection | undefined => this.select(filters);
-    /** The item as of this turn: it may have been deleted or changed while its neighbours were searched. */
-    const ranked = (hits: readonly VectorHit[] | undefined): Found => {
-      const terms = this.termsOf(entity);
-      return found({ text: terms.length === 0 ? undefined : text.rank(terms, select()), hits, without: entity });
-    };
-    const terms = this.termsOf(entity);
-    const values = catalog.embedding(entity);
-    if (values !== undefined) {
-      return vectors.nearest({ values, limit: CANDIDATES, select }, (hits) => answer(ranked(hits)));
-    }
-    if (terms.length === 0) {
+  async related<T>(
+    entity: number,
+    filters: readonly Filter[],
+    reading: TextReading,
+    answer: (found: Found) => T,
+  ): Promise<T> {
+    const { catalog } = this.parts;
+    const query = (): readonly WeightedTerm[] => this.termsOf(entity);
+    const byWords = (): T => {
+      const words = this.ranked(query(), filters);
+      if (words !== undefined) return answer(found({ words, without: entity }));
       throw new Refusal('no_embedding', `item ${entity} has neither an embedding nor text to find related items by`, {
         hint: 'add an embedding with POST /embeddings, or text in a searched field',
       });
-    }
-    return answer(ranked(undefined));
+    };
+    this.requireItem(entity);
+    const values = catalog.embedding(entity);
+    if (values !== undefined) return this.fuseBoth({ values, filters, query, without: entity }, reading, answer);
+    return reading.run(byWords);
   }
 
   /** Throws `unknown_item`. */
   private termsOf(entity: number): readonly WeightedTerm[] {
-    const { catalog, text } = this.parts;
-    if (catalog.item(entity) === undefined) throw new Refusal('unknown_item', `item ${entity} does not exist`);
-    return text.significantTerms(entity, RELATED_TERMS);
+    this.requireItem(entity);
+    return this.parts.text.significantTerms(entity, RELATED_TERMS);
   }
 
-  private select(filters: readonly Filter[]): Selection | undefined {
+  private requireItem(entity: number): void {
+    if (this.parts.catalog.item(entity) === undefined) {
+      throw new Refusal('unknown_item', `item ${entity} does not exist`);
+    }
+  }
+
+  private indexed(filters: readonly Filter[]): Selection | undefined {
     return filters.length === 0 ? undefined : this.parts.filterIndex.select(filters);
+  }
+
+  private present(filters: readonly Filter[]): Selection | undefined {
+    return filters.length === 0 ? undefined : this.parts.filterIndex.selectPresent(filters);
   }
 }
 
-function found({ text, hits, without }: Lists): Found {
-  if (text !== undefined && hits === undefined && without === undefined) {
-    // Read only after the page, because paging computes the count in the same scan.
-    return {
-      get total() {
-        return text.total;
-      },
-      after: (key, limit) => text.after(key, limit),
-      explain: (entity) => text.explain(entity),
-      get candidates() {
-        return { text: text.total };
-      },
-    };
-  }
-  const others = ({ entity }: { readonly entity: number }): boolean => entity !== without;
-  const nearest = hits?.filter(others);
-  const words = text?.after(undefined, CANDIDATES).filter(others);
-  const list = (name: string, ranked: readonly { readonly entity: number }[] | undefined) =>
-    ranked === undefined ? [] : [{ name, entities: ranked.map(({ entity }) => entity) }];
+function foundByText(text: TextRanking): Found {
+  // The number is read only after the page, because paging computes it in the same scan.
   return {
-    ...asRanking(fuse([...list('text', words), ...list('vector', nearest)])),
+    get total() {
+      return text.total;
+    },
+    after: (key, limit) => text.after(key, limit),
+    explain: (entity) => text.explain(entity),
+    get candidates() {
+      return { text: text.total };
+    },
+  };
+}
+
+function found({ words, hits, without }: Lists): Found {
+  const nearest = hits?.filter(({ entity }) => entity !== without).map(({ entity }) => entity);
+  const ranked = words?.filter((entity) => entity !== without);
+  const list = (name: string, entities: readonly number[] | undefined) =>
+    entities === undefined ? [] : [{ name, entities }];
+  return {
+    ...asRanking(fuse([...list('text', ranked), ...list('vector', nearest)])),
     candidates: {
-      ...(words === undefined ? {} : { text: words.length }),
+      ...(ranked === undefined ? {} : { text: ranked.length }),
       ...(nearest === undefined ? {} : { vector: nearest.length }),
     },
   };

@@ -32,22 +32,35 @@ export interface SearchQuestion {
 
 /** The result, valid in this turn of the event loop. */
 export interface Found extends Ranking {
+  /** Absent: it is of this turn. Otherwise what was applied by this position is in it, and of what came later perhaps a part. */
+  readonly position?: string;
   /** How many of each list are used, if requested. */
   readonly candidates: { readonly text?: number; readonly vector?: number };
   /** The parts of the item's score. */
   explain(entity: number): readonly ScorePart[];
 }
 
+/** How a search reads the text index: in slices, when everything that was applied is indexed. */
+export interface TextReading {
+  /** Resolves to what `attempt` returns, which may be called again after it has thrown `Unfinished`. */
+  run<T>(attempt: () => T): Promise<T>;
+  /** The same in this turn; undefined if it takes longer. */
+  now<T>(attempt: () => T): { readonly value: T } | undefined;
+  /** What is applied now. */
+  position(): string;
+}
+
 export interface Search {
   /**
    * By text, by vector, or fused; at least one is required. `answer` is called in the turn of the event loop in which the result
-   * is valid. By vector alone it may be called again with a longer result, if it read beyond the first one. Rejects with
-   * `Refusal` `invalid_query`, `wrong_dimensions`, `overloaded`, and with what `answer` throws.
+   * is valid; by text it may be called again. By vector alone it may be called again with a longer result, if it read beyond the
+   * first one. Rejects with `Refusal` `invalid_query`, `wrong_dimensions`, `overloaded`, and with what
+   * `answer` throws.
    */
-  find<T>(question: SearchQuestion, answer: (found: Found) => T): Promise<T>;
+  find<T>(question: SearchQuestion, reading: TextReading, answer: (found: Found) => T): Promise<T>;
   /**
    * Neighbours of the item's embedding, fused with what its most significant words find; by one of them if the other is missing.
    * The item itself is excluded. Rejects with `unknown_item`, and `no_embedding` if it has neither.
    */
-  related<T>(entity: number, filters: readonly Filter[], answer: (found: Found) => T): Promise<T>;
+  related<T>(entity: number, filters: readonly Filter[], reading: TextReading, answer: (found: Found) => T): Promise<T>;
 }

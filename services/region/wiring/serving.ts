@@ -2,6 +2,7 @@
 
 import type Koa from 'koa';
 import { BodyBudget } from '../../../shared/http/body-budget.ts';
+import { nextTurnOf } from '../../../shared/kernel/kernel.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../shared/protocol/position.ts';
 import { createRegionApp } from '../http/app.ts';
@@ -64,7 +65,10 @@ export function assembleServing(options: ServingOptions): Koa {
     return Math.min(Math.max(now, apply.newestMs), now + READ_AHEAD_MS);
   };
   const rank = createRank({ schema, entities, catalog, ledger, nowMs });
-  const search = createSearch({ dimensions: schema.embedding.dimensions, catalog, filterIndex, text, vectors });
+  const search = createSearch({
+    ...{ dimensions: schema.embedding.dimensions, catalog, filterIndex, text, vectors },
+    changes: ledger.changes,
+  });
   const cursors = createCursors({ secrets: cursorSecrets(options), schemaHash: schema.hash });
   const { lagEvents } = lagBehindLeader({ role, peers, apply, metrics });
   const bodies = new BodyBudget({ limitBytes: options.maxBodiesBytes, metrics });
@@ -72,7 +76,7 @@ export function assembleServing(options: ServingOptions): Koa {
   const fields = fieldsReader(maxBodyBytes, turns);
   const reads = new ReadQueue({
     ...{ clock, metrics, turns, region },
-    nextTurn: options.nextTurn ?? ((action) => clock.after(0, action)),
+    nextTurn: options.nextTurn ?? nextTurnOf(clock),
   });
   const ready = (): boolean => readiness.ready;
 
@@ -117,7 +121,7 @@ export function assembleServing(options: ServingOptions): Koa {
       addSnapshotRoutes(router, { snapshots, maxBodyBytes });
       addReadRoutes(router, {
         ...{ region, apply, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes, reads },
-        ...{ lagEvents, ready, nowMs, turns, indexing: recovered.indexing },
+        ...{ lagEvents, ready, nowMs, turns, indexing: recovered.indexing, indexQueue: recovered.indexQueue },
       });
     },
   });

@@ -40,7 +40,7 @@ export interface State<I extends Indexes = Indexes> {
 
 /** Throws as `recover` does. */
 export function assembleState<I extends Indexes>(options: StateOptions<I>): State<I> {
-  const { clock, log, metrics, turns, wal, schema, openIndexes, rebuild } = options;
+  const { clock, log, metrics, turns, wal, schema, openIndexes, rebuild, nextTurn } = options;
   const entities = new Entities();
   const catalog = createRegisters({ entities, metrics });
   const ledger = createLedger({
@@ -49,14 +49,14 @@ export function assembleState<I extends Indexes>(options: StateOptions<I>): Stat
     decayed: decayedSignals(schema.profiles.values()),
   });
   const indexes = openIndexes({ entities, catalog });
-  const recovered = recover({ clock, log, turns, wal, catalog, ledger, ...indexes, rebuild });
+  const recovered = recover({ clock, log, metrics, turns, nextTurn, wal, catalog, ledger, ...indexes, rebuild });
   metrics.gauge({
     name: 'tidal_items_indexed',
     help: 'Live items that filters and search know.',
     read: () => (recovered.indexing.complete ? catalog.size : recovered.indexing.indexed),
   });
   const apply = createApplier({
-    ...{ clock, metrics, turns, catalog, ledger, vectors: indexes.vectors },
+    ...{ clock, metrics, turns, nextTurn, catalog, ledger, vectors: indexes.vectors },
     ...recovered,
     copies: (id) => wal.copies(id),
   });

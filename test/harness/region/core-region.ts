@@ -44,6 +44,7 @@ import { silentLog } from '../observe/silent-log.ts';
 import type { MemoryClient } from '../stream/memory-client.ts';
 import type { MemoryBroker } from '../stream/memory-stream.ts';
 import { schemaOf } from './rank/signals-schema.ts';
+import { noIndex } from './state/told-index.ts';
 import { MemoryStore } from './store/memory-store.ts';
 
 export const testSchema = schemaOf(['view', 'positive', 3_600], ['skip', 'negative', 3_600]);
@@ -145,6 +146,7 @@ export class CoreRegion {
         limit === undefined ? undefined : createKeyLimit({ clock, wal, region, limit, storeLimitBytes, metrics }),
       stateLimit: new StateLimit({
         ...{ clock, region, metrics, ...state, filterIndex: state.indexes.filterIndex },
+        indexQueue: state.recovered.indexQueue,
         limits: options.stateLimits ?? noStateLimits,
       }),
       intakeQueueLimit: options.queueLimit ?? 10_000,
@@ -299,8 +301,8 @@ export function noSnapshots(region: string): Pick<PeerLink, 'snapshot' | 'snapsh
 
 function filterIndexAlone({ entities, catalog }: Parameters<StateOptions<Indexes>['openIndexes']>[0]) {
   return {
-    filterIndex: createFilterIndex({ entities, metadataOf: (ordinal) => catalog.metadata(ordinal) }),
-    text: { put() {}, remove() {}, adopt() {} },
+    filterIndex: createFilterIndex({ entities, metadataOf: (ordinal) => catalog.indexedMetadata(ordinal) }),
+    text: noIndex,
     vectors: { changed() {}, touched() {} },
   };
 }

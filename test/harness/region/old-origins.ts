@@ -3,6 +3,7 @@
  * restarts and promotions. Randomness is derived from the seed alone, so every region that is given the same options has the same
  * bytes, as if it had received them.
  */
+
 import { mkdirSync } from 'node:fs';
 import type { Batch } from '../../../services/region/batch/batch.ts';
 import { createCheckpointer } from '../../../services/region/checkpoint/checkpointer.ts';
@@ -22,6 +23,7 @@ import { unreadMetrics } from '../observe/counted-metrics.ts';
 import { silentLog } from '../observe/silent-log.ts';
 import { chainOf, startMs } from './batches.ts';
 import { schemaOf } from './rank/signals-schema.ts';
+import { noIndex } from './state/told-index.ts';
 import { MemoryStore } from './store/memory-store.ts';
 
 export interface OldOriginsOptions {
@@ -85,9 +87,8 @@ async function checkpoint(wal: Wal, schema: Schema): Promise<void> {
   const clock = new ManualClock();
   const log = silentLog;
   const ledger = createLedger({ schema });
-  const nothing = { put() {}, remove() {}, adopt() {} };
   const { checkpointPosition: floor, applied } = recover({
-    ...{ clock, log, wal, ledger, catalog: createRegisters(), filterIndex: nothing, text: nothing },
+    ...{ clock, log, wal, ledger, catalog: createRegisters(), filterIndex: noIndex, text: noIndex },
   });
   const onFatal = (error: unknown): void => {
     throw error;

@@ -33,6 +33,8 @@ interface Ranked {
   readonly ranked?: RankedSelection;
   readonly explain: (scored: Scored) => readonly ScorePart[];
   readonly readTime: ReadTime;
+  /** See `Found`. */
+  readonly position?: string | undefined;
 }
 
 export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading): void {
@@ -44,13 +46,14 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     const asked = parseFeedQuery(parameters, { profiles: rank.profiles, cursors });
     const { query, from, notes } = asked;
     const { profile, limit, filters, maxPer } = query;
-    if (filters.length > 0 || maxPer !== undefined || profile === 'related') reading.requireIndexes();
-    const answer = ({ ranking, ranked, explain, readTime }: Ranked) => {
+    const isFiltered = filters.length > 0 || maxPer !== undefined;
+    if (isFiltered || profile === 'related') reading.requireIndexes();
+    const answer = ({ ranking, ranked, explain, readTime, position }: Ranked) => {
       const { atMs } = readTime;
       const diversity = diversityOf(parts, maxPer, ranked);
       const page = takeBoundedPage(parts, ranking, { limit, from, diversity });
       return {
-        ...reading.context(atMs),
+        ...reading.context(atMs, position),
         profile,
         items: presentItems(parts, page.items, { from, readTime, ...(query.explain ? { explain } : {}) }),
         next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
@@ -60,11 +63,11 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
       };
     };
     if (query.entity !== undefined) {
-      await search.related(query.entity, filters, (found) => {
+      ctx.body = await search.related(query.entity, filters, reading.ofIndexes(ctx, 'feed'), (found) => {
         reading.mark('feed');
         reading.requireClient(ctx);
         const explain = ({ entity }: Scored): readonly ScorePart[] => found.explain(entity);
-        ctx.body = reading.at(asked, (readTime) => answer({ ranking: found, explain, readTime }));
+        return reading.at(asked, (readTime) => answer({ ranking: found, explain, readTime, position: found.position }));
       });
       return;
     }
@@ -72,6 +75,7 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     const slices = rank.slices(reads.over);
     const selecting = filters.length === 0 ? undefined : filterIndex.selecting(filters);
     const attempt = (readTime: ReadTime) => {
+      if (isFiltered) reading.requireCurrentIndexes();
       const rankingOf = (selection: Selection | undefined, name?: string): Ranking =>
         rank.ranking(query, selection, readTime, slices, name);
       const selection = selecting?.now(reads.over);

@@ -60,13 +60,14 @@ export function addHybridRoute(router: Router, parts: HybridParts, reading: Read
       activity: 'search',
       isWanted: () => !ctx.req.socket.destroyed,
     });
-    await search.find({ text: query, vector, filters, reach: from.shown + limit + 1 }, (found: Found) => {
+    const question = { text: query, vector, filters, reach: from.shown + limit + 1 };
+    ctx.body = await search.find(question, reading.ofIndexes(ctx, 'search'), (found: Found) => {
       reading.mark('search');
       reading.requireClient(ctx);
       const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
-      ctx.body = reading.at(asked, (readTime) => ({
-        ...reading.context(readTime.atMs),
+      return reading.at(asked, (readTime) => ({
+        ...reading.context(readTime.atMs, found.position),
         ...(query === undefined ? {} : { query }),
         items: presentItems(parts, page.items, { from, readTime, ...explain }),
         next_cursor: page.next === undefined ? null : cursors.write(asked.identity, readTime.atMs, page.next),

@@ -5,8 +5,11 @@ import type { Activity, Turns } from '../../../../shared/kernel/turns.ts';
 import { MIN_POSITION_WAIT_MS } from '../../../../shared/protocol/deadlines.ts';
 import { covers, formatPosition, parsePosition, sequenceOf } from '../../../../shared/protocol/position.ts';
 import type { Apply } from '../../apply/apply.ts';
+import type { IndexQueue } from '../../index-queue/index-queue.ts';
 import type { PageStart } from '../../query/query.ts';
 import type { Rank, ReadTime } from '../../rank/rank.ts';
+import { type ReadQueue, Unfinished } from '../../read-queue/read-queue.ts';
+import type { TextReading } from '../../search/search.ts';
 import type { Catalog } from '../../state/catalog/catalog.ts';
 
 /** How many reads may wait for a position: each counts as a request in progress. */
@@ -33,6 +36,8 @@ export interface ReadingParts {
   readonly ready: () => boolean;
   /** How far filters and search know the items: for a while after a start with many, not all. */
   readonly indexing: { readonly complete: boolean; readonly indexed: number; readonly failed: string | undefined };
+  readonly indexQueue: Pick<IndexQueue, 'require'>;
+  readonly reads: ReadQueue;
   /** The time reads are answered for, epoch ms. */
   readonly nowMs: () => number;
 }
@@ -42,8 +47,8 @@ export interface Reading {
   mark(activity: Activity): void;
   /** Answers for the requested read time, `nowMs` if there is none, which `answer` must return, and which may be called twice. */
   at<T>(page: Pick<PageStart, 'atMs' | 'continued'>, answer: (readTime: ReadTime) => T, nowMs?: number): T;
-  /** Must be called in the same turn of the event loop as the read itself. */
-  context(atMs: number): ReadContext;
+  /** Must be called in the same turn of the event loop as the read itself, or with its position. */
+  context(atMs: number, position?: string): ReadContext;
   /**
    * Waits until this region may answer: it is ready, and has applied what the client has seen: `min_position` of the query, the
    * argument (from a body), or the header.
@@ -51,16 +56,20 @@ export interface Reading {
   admit(ctx: Context, minPosition?: string): Promise<void>;
   /** Throws if the client or the router has closed the connection, so that no further work is done for it. */
   requireClient(ctx: Context): void;
-  /** Refuses reads of filter index, text index or vectors while a start is still indexing items. */
+  /** Refuses reads of filter index or text index while a start is still indexing items. */
   requireIndexes(): void;
+  /** The same, and throws `Unfinished`, in a read of the read queue, while items that were applied are not indexed yet. */
+  requireCurrentIndexes(): void;
+  /** A read of these indexes for this client, in the read queue. */
+  ofIndexes(ctx: Context, activity: Activity): TextReading;
 }
 
 export function createReading(parts: ReadingParts): Reading {
   const { apply } = parts;
 
-  const context = (atMs: number): ReadContext => ({
+  const context = (atMs: number, position = formatPosition(apply.applied)): ReadContext => ({
     region: parts.region,
-    position: formatPosition(apply.applied),
+    position,
     lag_events: parts.lagEvents() ?? null,
     at: new Date(atMs).toISOString(),
   });
@@ -108,6 +117,28 @@ export function createReading(parts: ReadingParts): Reading {
     );
   };
 
+  const requireIndexes = (): void => {
+    const { region, indexing, catalog } = parts;
+    if (indexing.failed !== undefined) {
+      throw new Refusal('not_ready', `${region}: ${indexing.failed}`, {
+        hint: 'ask another region; feeds without a filter are answered; docs/runbook.md, section 6, says what to do',
+      });
+    }
+    if (indexing.complete) return;
+    throw new Refusal(
+      'not_ready',
+      `${region} has indexed ${indexing.indexed} of ${catalog.size} items since its start`,
+      {
+        hint: 'ask again in some seconds, or another region; feeds without a filter are answered meanwhile',
+      },
+    );
+  };
+
+  const requireCurrentIndexes = (): void => {
+    requireIndexes();
+    parts.indexQueue.require();
+  };
+
   return {
     mark: (activity) => parts.turns?.mark(activity),
     at({ atMs, continued }, answer, nowMs = parts.nowMs()) {
@@ -121,21 +152,26 @@ export function createReading(parts: ReadingParts): Reading {
       requireClient(ctx);
     },
     requireClient,
-    requireIndexes() {
-      const { region, indexing, catalog } = parts;
-      if (indexing.failed !== undefined) {
-        throw new Refusal('not_ready', `${region}: ${indexing.failed}`, {
-          hint: 'ask another region; feeds without a filter are answered; docs/runbook.md, section 6, says what to do',
-        });
-      }
-      if (indexing.complete) return;
-      throw new Refusal(
-        'not_ready',
-        `${region} has indexed ${indexing.indexed} of ${catalog.size} items since its start`,
-        {
-          hint: 'ask again in some seconds, or another region; feeds without a filter are answered meanwhile',
+    requireIndexes,
+    requireCurrentIndexes,
+    ofIndexes(ctx, activity) {
+      const current = <T>(attempt: () => T): T => {
+        requireCurrentIndexes();
+        return attempt();
+      };
+      return {
+        run: (attempt) =>
+          parts.reads.run(() => current(attempt), { activity, isWanted: () => !ctx.req.socket.destroyed }),
+        now(attempt) {
+          try {
+            return { value: current(attempt) };
+          } catch (error) {
+            if (error instanceof Unfinished) return undefined;
+            throw error;
+          }
         },
-      );
+        position: () => formatPosition(apply.applied),
+      };
     },
   };
 }

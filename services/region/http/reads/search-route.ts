@@ -28,11 +28,10 @@ export function addSearchRoute(router: Router, parts: SearchParts, reading: Read
       activity: 'search',
       isWanted: () => !ctx.req.socket.destroyed,
     });
-    await search.find({ text: query, filters }, (found) => {
-      reading.mark('search');
+    ctx.body = await search.find({ text: query, filters }, reading.ofIndexes(ctx, 'search'), (found) => {
       const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer) });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
-      ctx.body = reading.at(asked, (readTime) => ({
+      return reading.at(asked, (readTime) => ({
         ...reading.context(readTime.atMs),
         query,
         items: presentItems(parts, page.items, { from, readTime, ...explain }),

@@ -1,7 +1,6 @@
 /** `GET /suggest`: completions of a prefix. */
 import type Router from '@koa/router';
 import { checkParameters, invalid } from '../../query/query.ts';
-import type { ReadQueue } from '../../read-queue/read-queue.ts';
 import type { TextIndex } from '../../state/text/text.ts';
 import type { Reading } from './reading.ts';
 
@@ -13,12 +12,11 @@ const LIMIT_MOST = 50;
 
 export interface SuggestParts {
   readonly text: Pick<TextIndex, 'suggest'>;
-  readonly reads: ReadQueue;
   /** The time reads are answered for, epoch ms. */
   readonly nowMs: () => number;
 }
 
-export function addSuggestRoute(router: Router, { text, reads, nowMs }: SuggestParts, reading: Reading): void {
+export function addSuggestRoute(router: Router, { text, nowMs }: SuggestParts, reading: Reading): void {
   router.get('/suggest', async (ctx) => {
     await reading.admit(ctx);
     const search = new URLSearchParams(ctx.querystring);
@@ -30,13 +28,13 @@ export function addSuggestRoute(router: Router, { text, reads, nowMs }: SuggestP
     const limit = /^\d{1,2}$/.test(asked) ? Number(asked) : 0;
     if (limit < 1 || limit > LIMIT_MOST) throw invalid('limit', `must be an integer from 1 to ${LIMIT_MOST}`);
     reading.requireIndexes();
-    await reads.run(() => {}, { activity: 'suggest', isWanted: () => !ctx.req.socket.destroyed });
-    const { region, position } = reading.context(nowMs());
-    ctx.body = {
-      region,
-      position,
-      prefix,
-      suggestions: text.suggest(prefix, limit).map(({ completion, documents }) => ({ text: completion, documents })),
-    };
+    ctx.body = await reading.ofIndexes(ctx, 'suggest').run(() => {
+      const suggestions = text.suggest(prefix, limit);
+      const { region, position } = reading.context(nowMs());
+      return {
+        ...{ region, position, prefix },
+        suggestions: suggestions.map(({ completion, documents }) => ({ text: completion, documents })),
+      };
+    });
   });
 }

@@ -38,6 +38,8 @@ export interface Catalog {
   item(entity: number): Item | undefined;
   /** The metadata of the live item with this ordinal; undefined if none is live. */
   metadata(ordinal: number): Metadata | undefined;
+  /** The metadata that the indexes have of the item with this ordinal: the present ones, unless it is {@link Unindexed}. */
+  indexedMetadata(ordinal: number): Metadata | undefined;
   /** Bytes of a live item's metadata as JSON; 0 if none is live. */
   metadataBytes(entity: number): number;
   /** The `createdMs` of the live item with this ordinal; −1 if none is live. On the hot path of ranking. */
@@ -57,12 +59,36 @@ export interface Catalog {
 
 /** The change that the indexes need after an event. A part is absent if it did not change. */
 export interface CatalogChange {
-  /** The item that is live now, or `gone`. */
+  /** The item that is live now, or `gone`: it is one of {@link CatalogWriter.unindexed}. */
   readonly item?: { readonly metadata: Metadata } | 'gone';
-  /** The item's former metadata, if it was live and `item` changed. */
-  readonly former?: Metadata;
   /** The embedding that is visible now, or `gone`. */
   readonly embedding?: Float32Array | 'gone';
+}
+
+/** A change of an item that filter index and text index do not have yet. */
+export interface ItemChange {
+  readonly entity: number;
+  /** The metadata that they have; undefined: the item was not live. */
+  readonly former: Metadata | undefined;
+  /** The metadata of now; undefined: the item is not live. */
+  readonly present: Metadata | undefined;
+}
+
+/**
+ * The items that changed since they were indexed. An item counts once, however often it changed; what the indexes have of it
+ * stays in the catalog, as bytes.
+ */
+export interface Unindexed {
+  /** Number of items. */
+  readonly size: number;
+  /** Bytes of their metadata as JSON: of now, and as the indexes have them. */
+  readonly bytes: number;
+  has(ordinal: number): boolean;
+  ordinals(): Iterable<number>;
+  /** The metadata that the indexes have of one of them; undefined: none. */
+  former(ordinal: number): Metadata | undefined;
+  /** Takes the one that waits longest; undefined: there is none. */
+  take(): ItemChange | undefined;
 }
 
 /** A page of metadata of items, in shared memory. */
@@ -83,6 +109,7 @@ export function forEachMetadata({ words }: MetadataPage, visit: (start: number, 
 
 /** The catalog as `apply` and `recover` see it. */
 export interface CatalogWriter extends Catalog, Digested {
+  readonly unindexed: Unindexed;
   /** Merges an item put, a delete or an embedding put. */
   apply(placed: PlacedEvent): CatalogChange;
   /**

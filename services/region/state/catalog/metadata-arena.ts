@@ -36,6 +36,8 @@ export class MetadataArena {
   private current = -1;
   /** By ordinal: page and word of the record + 1; 0: none. */
   private places = new Uint32Array(FIRST_ORDINALS);
+  /** The same of former records that are still needed. */
+  private readonly aside = new Map<number, number>();
   /** True while other threads read the pages: none is emptied, so none is overwritten. */
   private isLent = false;
   /** Pages that were lent so far are below it. */
@@ -55,15 +57,50 @@ export class MetadataArena {
   /** Replaces the former metadata. */
   put(ordinal: number, json: Uint8Array): void {
     this.remove(ordinal);
-    this.write(ordinal, json, 0, json.length);
+    const place = this.write(ordinal, json, 0, json.length);
+    while (ordinal >= this.places.length) this.grow();
+    this.places[ordinal] = place + 1;
   }
 
   /** Idempotent. */
   remove(ordinal: number): void {
-    if (!this.has(ordinal)) return;
+    if (this.has(ordinal)) this.waste(this.cut(ordinal));
+  }
+
+  /** Keeps the record aside as the former one, apart from what is put for the ordinal from now on. It has one. */
+  setAside(ordinal: number): void {
+    assert(!this.aside.has(ordinal), 'one former record is set aside', () => ordinal);
+    this.aside.set(ordinal, this.cut(ordinal) + 1);
+  }
+
+  /** Bytes of the JSON that was set aside; 0 if there is none. */
+  sizeAside(ordinal: number): number {
+    const place = this.aside.get(ordinal);
+    return place === undefined ? 0 : this.sizeAt(place - 1);
+  }
+
+  /** The metadata that were set aside, decoded. */
+  decodeAside(ordinal: number): Metadata | undefined {
+    const place = this.aside.get(ordinal);
+    return place === undefined ? undefined : this.decodeAt(place - 1);
+  }
+
+  /** Idempotent. */
+  removeAside(ordinal: number): void {
+    const place = this.aside.get(ordinal);
+    if (place === undefined) return;
+    this.aside.delete(ordinal);
+    this.waste(place - 1);
+  }
+
+  private cut(ordinal: number): number {
     if (this.keptOrdinals[ordinal % KEPT] === ordinal) this.keptOrdinals[ordinal % KEPT] = -1;
     const place = this.places[ordinal]! - 1;
     this.places[ordinal] = 0;
+    return place;
+  }
+
+  private waste(place: number): void {
     const index = place >>> PAGE_WORD_BITS;
     const page = this.pages[index]!;
     page.wasted += wordsOf(page.words[(place & WORD_MASK) + 1]!);
@@ -108,8 +145,10 @@ export class MetadataArena {
 
   /** Bytes of the JSON; 0 if there is none. */
   size(ordinal: number): number {
-    if (!this.has(ordinal)) return 0;
-    const place = this.places[ordinal]! - 1;
+    return this.has(ordinal) ? this.sizeAt(this.places[ordinal]! - 1) : 0;
+  }
+
+  private sizeAt(place: number): number {
     return this.pages[place >>> PAGE_WORD_BITS]!.words[(place & WORD_MASK) + 1]!;
   }
 
@@ -137,15 +176,18 @@ export class MetadataArena {
 
   /** Decoded without the cache, for iterations over everything. */
   decode(ordinal: number): Metadata | undefined {
-    if (!this.has(ordinal)) return undefined;
-    const place = this.places[ordinal]! - 1;
+    return this.has(ordinal) ? this.decodeAt(this.places[ordinal]! - 1) : undefined;
+  }
+
+  private decodeAt(place: number): Metadata {
     const { bytes, words } = this.pages[place >>> PAGE_WORD_BITS]!;
     const word = place & WORD_MASK;
     const start = (word + HEAD_WORDS) * 4;
     return JSON.parse(bytes.toString('utf8', start, start + words[word + 1]!)) as Metadata;
   }
 
-  private write(ordinal: number, from: Uint8Array, start: number, end: number): void {
+  /** Returns its place. */
+  private write(ordinal: number, from: Uint8Array, start: number, end: number): number {
     const words = wordsOf(end - start);
     let page = this.pages[this.current];
     if (page === undefined || page.used + words > PAGE_WORDS) page = this.turn();
@@ -155,9 +197,9 @@ export class MetadataArena {
     const at = (page.used + HEAD_WORDS) * 4;
     if (start === 0 && end === from.length) page.bytes.set(from, at);
     else page.bytes.set(from.subarray(start, end), at);
-    while (ordinal >= this.places.length) this.grow();
-    this.places[ordinal] = this.current * PAGE_WORDS + page.used + 1;
+    const place = this.current * PAGE_WORDS + page.used;
     page.used += words;
+    return place;
   }
 
   /** Begins another page. The former one may be half waste by now, and is checked with its next waste. */
@@ -178,9 +220,12 @@ export class MetadataArena {
     for (let word = 0; word < page.used; ) {
       const ordinal = page.words[word]!;
       const length = page.words[word + 1]!;
-      if (this.places[ordinal] === index * PAGE_WORDS + word + 1) {
-        const start = (word + HEAD_WORDS) * 4;
-        this.write(ordinal, page.bytes, start, start + length);
+      const place = index * PAGE_WORDS + word + 1;
+      const start = (word + HEAD_WORDS) * 4;
+      if (this.places[ordinal] === place) {
+        this.places[ordinal] = this.write(ordinal, page.bytes, start, start + length) + 1;
+      } else if (this.aside.get(ordinal) === place) {
+        this.aside.set(ordinal, this.write(ordinal, page.bytes, start, start + length) + 1);
       }
       word += wordsOf(length);
     }

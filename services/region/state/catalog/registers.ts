@@ -16,6 +16,7 @@ import { mergeEmbedding, mergeItem, writesEmbedding, writesItem } from './catalo
 import { MetadataArena } from './metadata-arena.ts';
 import { OrderColumn } from './order-column.ts';
 import { OrdinalSet } from './ordinal-set.ts';
+import { UnindexedItems } from './unindexed-items.ts';
 
 const FIRST_ORDINALS = 1_024;
 /** As many as the ledger has shards. */
@@ -43,6 +44,7 @@ class ColumnRegisters implements CatalogWriter {
   private itemOrders = new OrderColumn();
   private readonly embeddingOrders = new OrderColumn();
   private readonly arena = new MetadataArena();
+  readonly unindexed: UnindexedItems;
   /** By ordinal, without tombstones. */
   private readonly embeddings = new Map<number, Float32Array>();
   /** Ordinals whose embedding is visible. */
@@ -56,6 +58,7 @@ class ColumnRegisters implements CatalogWriter {
 
   constructor(entities: Entities) {
     this.entities = entities;
+    this.unindexed = new UnindexedItems(this.arena, entities);
     this.registers = {
       get entries() {
         return entities.size;
@@ -99,6 +102,10 @@ class ColumnRegisters implements CatalogWriter {
     return this.isLive(ordinal) ? this.arena.get(ordinal) : undefined;
   }
 
+  indexedMetadata(ordinal: number): Metadata | undefined {
+    return this.unindexed.has(ordinal) ? this.unindexed.former(ordinal) : this.metadata(ordinal);
+  }
+
   metadataBytes(entity: number): number {
     const ordinal = this.entities.find(entity);
     return this.isLive(ordinal) ? this.arena.size(ordinal) : 0;
@@ -132,12 +139,13 @@ class ColumnRegisters implements CatalogWriter {
     const wasLive = this.isLive(ordinal);
     const formerVisible = this.visible(ordinal);
     let won = false;
-    let former: Metadata | undefined;
     if (writesItem(event)) {
       const merged = mergeItem(this.itemRegister(ordinal), placed, compareOrder, acceptedMs(event));
       won = merged.order === placed.order;
-      if (won && wasLive) former = this.arena.get(ordinal);
+      const isChanged = won && (wasLive || event.kind === 'item');
+      if (isChanged) this.unindexed.changing(ordinal);
       this.storeItem(ordinal, merged, won);
+      if (isChanged) this.unindexed.changed(ordinal);
     }
     if (writesEmbedding(event)) {
       const present = this.embeddingRegister(ordinal);
@@ -148,7 +156,6 @@ class ColumnRegisters implements CatalogWriter {
     return {
       ...(won && event.kind === 'item' ? { item: { metadata: event.metadata } } : {}),
       ...(wasLive && !this.isLive(ordinal) ? { item: 'gone' as const } : {}),
-      ...(former === undefined ? {} : { former }),
       ...(visible === formerVisible ? {} : { embedding: visible ?? ('gone' as const) }),
     };
   }

@@ -4,8 +4,9 @@
  * `combining.ts` combines the sets. The values of an item are read from the catalog and not stored a second time.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
+import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
-import type { Filter } from '../../filter/filter.ts';
+import { compileFilters, type Filter } from '../../filter/filter.ts';
 import type { Entities } from '../entities/entities.ts';
 import { Bitmap } from './bitmap.ts';
 import { type Field, type IndexedSets, without } from './combining.ts';
@@ -14,12 +15,15 @@ import type { AdoptsFilterIndex, FilterIndex, FilterIndexImage, Selecting, Selec
 import { KeptSelections } from './kept-selections.ts';
 import { MemberPool, NO_MEMBERS } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
+import { BitSelection } from './selections.ts';
 import { LONG_LIST } from './text-table.ts';
 
 export interface FilterIndexOptions {
   readonly entities: Entities;
-  /** The metadata of the live item with this ordinal; during a change the new metadata. */
+  /** The metadata with which the live item with this ordinal was indexed. */
   readonly metadataOf: (ordinal: number) => Metadata | undefined;
+  /** The items that changed since they were indexed, and the present metadata of the live ones. Absent: there are none. */
+  readonly unindexed?: { ordinals(): Iterable<number>; present(ordinal: number): Metadata | undefined };
 }
 
 export function createFilterIndex(options: FilterIndexOptions): FilterIndex & AdoptsFilterIndex {
@@ -31,21 +35,21 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
   readonly fields = new Map<string, Field>();
   pool = new MemberPool();
   live = new Bitmap(0);
-  private readonly catalogued: (ordinal: number) => Metadata | undefined;
-  private formerOf: (entity: number) => Metadata | undefined = () => undefined;
+  private readonly indexed: (ordinal: number) => Metadata | undefined;
+  private readonly unindexed: FilterIndexOptions['unindexed'];
   /** The item that is being changed, and its values that are indexed now. */
   private changing = -1;
   private changingHas: Metadata = {};
   private readonly selections = new KeptSelections(this);
 
-  constructor({ entities, metadataOf }: FilterIndexOptions) {
+  constructor({ entities, metadataOf, unindexed }: FilterIndexOptions) {
     this.entities = entities;
-    this.catalogued = metadataOf;
+    this.indexed = metadataOf;
+    this.unindexed = unindexed;
   }
 
-  adopt({ pool, live, fields }: FilterIndexImage, formerOf: (entity: number) => Metadata | undefined): void {
+  adopt({ pool, live, fields }: FilterIndexImage): void {
     assert(this.live.count === 0 && this.fields.size === 0, 'filter index of nothing adopt others');
-    this.formerOf = formerOf;
     this.pool = new MemberPool(pool);
     this.live = Bitmap.of(live);
     for (const { name, texts, numbers } of fields) {
@@ -57,32 +61,40 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
   }
 
   put(entity: number, metadata: Metadata, former: Metadata | undefined): void {
+    finish(this.putting(entity, metadata, former));
+  }
+
+  remove(entity: number, former: Metadata | undefined): void {
+    finish(this.removing(entity, former));
+  }
+
+  *putting(entity: number, metadata: Metadata, former: Metadata | undefined): Steps {
     const ordinal = this.entities.ordinal(entity);
     const present = this.live.has(ordinal) ? former : undefined;
     if (present === undefined && this.live.has(ordinal)) return;
+    this.begin(ordinal);
     // Texts are compared with the item's values: the former ones while it is removed, the new ones before it is added.
-    this.changing = ordinal;
     if (present !== undefined) {
       this.changingHas = present;
-      this.drop(ordinal, present, metadata);
+      yield* this.drop(ordinal, present, metadata);
     }
     this.changingHas = metadata;
     for (const field of Object.keys(metadata)) {
       const value = metadata[field]!;
       if (present !== undefined && isSame(ownValue(present, field), value)) continue;
-      this.add(field, value, ordinal);
+      yield* this.add(field, value, ordinal);
     }
     this.changing = -1;
     this.live.add(ordinal);
     this.selections.changed(ordinal);
   }
 
-  remove(entity: number, former: Metadata | undefined): void {
+  *removing(entity: number, former: Metadata | undefined): Steps {
     const ordinal = this.entities.find(entity);
     if (former === undefined || ordinal < 0 || !this.live.has(ordinal)) return;
-    this.changing = ordinal;
+    this.begin(ordinal);
     this.changingHas = former;
-    this.drop(ordinal, former, {});
+    yield* this.drop(ordinal, former, {});
     this.changing = -1;
     this.live.delete(ordinal);
     this.selections.changed(ordinal);
@@ -96,8 +108,32 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
     return this.fields.has(name);
   }
 
+  private begin(ordinal: number): void {
+    assert(this.changing < 0, 'one item is changed at a time', () => [this.changing, ordinal]);
+    this.changing = ordinal;
+  }
+
   select(filters: readonly Filter[]): Selection {
+    assert(this.changing < 0, 'items are selected when none is half indexed', () => this.changing);
     return this.selections.select(filters);
+  }
+
+  selectPresent(filters: readonly Filter[]): Selection {
+    const { unindexed } = this;
+    const ordinals = [...(unindexed?.ordinals() ?? [])];
+    if (this.changing >= 0) ordinals.push(this.changing);
+    if (ordinals.length === 0) return this.select(filters);
+    const words = new Int32Array(Math.max(this.live.words.length, (this.entities.size >> 5) + 1));
+    this.selections.select(filters).forEach((ordinal) => {
+      words[ordinal >> 5]! |= 1 << (ordinal & 31);
+    });
+    const test = compileFilters(filters);
+    for (const ordinal of ordinals) {
+      const metadata = unindexed?.present(ordinal);
+      if (metadata !== undefined && test(metadata)) words[ordinal >> 5]! |= 1 << (ordinal & 31);
+      else words[ordinal >> 5]! &= ~(1 << (ordinal & 31));
+    }
+    return new BitSelection(words);
   }
 
   selecting(filters: readonly Filter[]): Selecting {
@@ -108,16 +144,22 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
     return without(this, selection, field, texts);
   }
 
-  private add(name: string, value: MetadataValue, ordinal: number): void {
+  private *add(name: string, value: MetadataValue, ordinal: number): Steps {
     let field = this.fields.get(name);
     if (field === undefined) {
       field = { texts: new FieldTexts(this.pool, this.valueOf(name)), numbers: new NumberOrder(this.pool) };
       this.fields.set(name, field);
     }
+    if (typeof value === 'object') {
+      for (const text of value) {
+        field.texts.add(text, ordinal, value.length > LONG_LIST);
+        yield;
+      }
+      return;
+    }
     if (typeof value === 'number') field.numbers.add(value, ordinal);
-    else if (typeof value === 'object')
-      for (const text of value) field.texts.add(text, ordinal, value.length > LONG_LIST);
     else field.texts.add(String(value), ordinal, false);
+    yield;
   }
 
   private valueOf(name: string): (ordinal: number) => MetadataValue | undefined {
@@ -125,21 +167,25 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
   }
 
   /** Removes the item from the sets of former values that `next` does not have. */
-  private drop(ordinal: number, former: Metadata, next: Metadata): void {
+  private *drop(ordinal: number, former: Metadata, next: Metadata): Steps {
     for (const name of Object.keys(former)) {
       const value = former[name]!;
       const field = this.fields.get(name);
       if (field === undefined || isSame(ownValue(next, name), value)) continue;
-      if (typeof value === 'number') field.numbers.remove(value, ordinal);
-      else if (typeof value === 'object') for (const text of new Set(value)) field.texts.remove(text, ordinal);
+      if (typeof value === 'object') {
+        for (const text of new Set(value)) {
+          field.texts.remove(text, ordinal);
+          yield;
+        }
+      } else if (typeof value === 'number') field.numbers.remove(value, ordinal);
       else field.texts.remove(String(value), ordinal);
+      yield;
       if (field.texts.size === 0 && field.numbers.everyone === NO_MEMBERS) this.fields.delete(name);
     }
   }
 
   metadataOf(ordinal: number): Metadata | undefined {
-    if (ordinal === this.changing) return this.changingHas;
-    return this.formerOf(this.entities.entity(ordinal)) ?? this.catalogued(ordinal);
+    return ordinal === this.changing ? this.changingHas : this.indexed(ordinal);
   }
 }
 

@@ -2,6 +2,7 @@
  * Filter index: which live items have which metadata, such that a filter costs in proportion to its result. However a selection is
  * found, `services/region/filter/filter.ts` is its definition.
  */
+import type { Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Filter } from '../../filter/filter.ts';
 import type { Work } from '../../read-queue/read-queue.ts';
@@ -28,18 +29,23 @@ export interface Selection {
 
 export interface FilterIndex {
   /**
-   * Indexes the live item's metadata; `former`: its former metadata, undefined if it was not live. Indexing an item a second time
-   * as new has no effect.
+   * Indexes the metadata of an item that is live now, in place of `former`, undefined if it was not live. Indexing an item a
+   * second time as new has no effect. A step is a value; until the last one nothing else is changed here, and `select` refused.
    */
+  putting(entity: number, metadata: Metadata, former: Metadata | undefined): Steps;
+  /** Removes the item, whose metadata were `former`. Idempotent. In steps as {@link putting}. */
+  removing(entity: number, former: Metadata | undefined): Steps;
+  /** In one go. */
   put(entity: number, metadata: Metadata, former: Metadata | undefined): void;
-  /** Removes the item, whose metadata were `former`. Idempotent. */
   remove(entity: number, former: Metadata | undefined): void;
   /** Number of distinct fields of the indexed items. */
   readonly fieldCount: number;
   /** Whether an indexed item has the field. */
   hasField(name: string): boolean;
-  /** The items that pass all filters; without any filter every live item. */
+  /** The items that pass all filters, as far as they are indexed; without any filter every live item. */
   select(filters: readonly Filter[]): Selection;
+  /** The same, with the items that are not indexed yet; costs the more the more they are. Not without a filter. */
+  selectPresent(filters: readonly Filter[]): Selection;
   /** The same, in slices of turns. */
   selecting(filters: readonly Filter[]): Selecting;
   /** The items of the selection that have none of these texts in the field, each of which was read from an item. */
@@ -64,9 +70,6 @@ export interface FilterIndexImage {
 }
 
 export interface AdoptsFilterIndex {
-  /**
-   * Adopts the index that was built from the live items; nothing was indexed here before. For an item that changed since and is
-   * not indexed yet, `formerOf` returns its values at the time of the build; undefined for all others.
-   */
-  adopt(image: FilterIndexImage, formerOf: (entity: number) => Metadata | undefined): void;
+  /** Adopts the index that was built from the live items; nothing was indexed here before. */
+  adopt(image: FilterIndexImage): void;
 }

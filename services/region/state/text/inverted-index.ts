@@ -9,6 +9,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { assert } from '../../../../shared/kernel/kernel.ts';
+import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
 import type { MetadataScan } from '../../metadata/metadata.ts';
 import { grown } from '../memory/memory.ts';
@@ -22,6 +23,8 @@ import { Postings, type PostingsImage } from './postings.ts';
 export const LONG = 255;
 const FIRST_DOCUMENTS = 1_024;
 const FIRST_TERMS = 1_024;
+/** Words, or pieces of text between separators, that one step reads, adds or removes. */
+const WORDS_A_STEP = 32;
 
 /** An index as plain data: built in one thread, adopted in another. */
 export interface InvertedIndexImage {
@@ -162,12 +165,23 @@ export class InvertedIndex {
   }
 
   put(document: number, metadata: Metadata): void {
-    this.remove(document);
-    this.read(document, metadata);
+    finish(this.putting(document, metadata));
+  }
+
+  /** Idempotent. */
+  remove(document: number): void {
+    finish(this.removing(document));
+  }
+
+  /** A step is {@link WORDS_A_STEP} words; until the last one the index is neither read nor changed otherwise. */
+  *putting(document: number, metadata: Metadata): Steps {
+    yield* this.removing(document);
+    yield* this.read(document, metadata);
     const { postings } = this;
     postings.reserve(this.lexicon.terms.limit);
     for (let place = 0; place < this.ownTermCount; place++) {
       postings.add(this.ownTerms[place]!, document, this.takeCode(place));
+      if ((place + 1) % WORDS_A_STEP === 0) yield;
     }
   }
 
@@ -258,7 +272,7 @@ export class InvertedIndex {
   }
 
   /** Adds everything of a document except its postings. */
-  private read(document: number, metadata: Metadata): void {
+  private *read(document: number, metadata: Metadata): Steps {
     this.begin();
     if (document >= this.wordCounts.length) this.growDocuments(document + 1);
     const { fieldNames } = this;
@@ -266,7 +280,7 @@ export class InvertedIndex {
       const name = fieldNames[field]!;
       const value = metadata[name];
       const isThere = value !== undefined && Object.hasOwn(metadata, name);
-      this.setLength(document, field, isThere ? this.readField(value, field) : 0);
+      this.setLength(document, field, isThere ? yield* this.readField(value, field) : 0);
     }
     this.finishReading(document);
   }
@@ -285,8 +299,8 @@ export class InvertedIndex {
     return code;
   }
 
-  /** Idempotent. */
-  remove(document: number): void {
+  /** In steps as {@link putting}. */
+  *removing(document: number): Steps {
     if (!this.isLive(document)) return;
     this.begin();
     const { lexicon, fieldNames } = this;
@@ -301,6 +315,7 @@ export class InvertedIndex {
         this.frequencies.release(code);
       }
       lexicon.discount(word);
+      if ((i + 1) % WORDS_A_STEP === 0) yield;
     }
     if (words.length > LARGEST_BLOCK) this.longWords.delete(document);
     else if (words.length > 0) this.words.release(this.wordAddresses[document]!, classFor(words.length));
@@ -323,15 +338,23 @@ export class InvertedIndex {
   }
 
   /** Returns the number of terms. */
-  private readField(value: MetadataValue, field: number): number {
-    if (typeof value !== 'object') return this.readText(typeof value === 'string' ? value : String(value), field);
+  private *readField(value: MetadataValue, field: number): Steps<number> {
+    if (typeof value !== 'object')
+      return yield* this.readText(typeof value === 'string' ? value : String(value), field);
     let length = 0;
-    for (const text of value) length += this.readText(text, field);
+    for (const text of value) length += yield* this.readText(text, field);
     return length;
   }
 
-  private readText(text: string, field: number): number {
-    return this.note(this.lexicon.read(text), this.lexicon.found, field);
+  private *readText(text: string, field: number): Steps<number> {
+    let length = 0;
+    for (let from = 0; from < text.length; ) {
+      const { next, found } = this.lexicon.readPart(text, from, WORDS_A_STEP);
+      length += this.note(found, this.lexicon.found, field);
+      from = next;
+      yield;
+    }
+    return length;
   }
 
   /** Counts the first `length` words of `found` for the document being put. */

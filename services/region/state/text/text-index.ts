@@ -15,6 +15,7 @@
  * of a wildcard or fuzzy word as in `match-terms.ts`), so a score does not depend on the order of the documents.
  */
 import { assert } from '../../../../shared/kernel/kernel.ts';
+import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
@@ -63,12 +64,20 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     this.index.adopt(image);
   }
 
+  putting(entity: number, metadata: Metadata): Steps {
+    return this.index.putting(this.entities.ordinal(entity), metadata);
+  }
+
+  removing(entity: number): Steps {
+    return this.index.removing(this.entities.find(entity));
+  }
+
   put(entity: number, metadata: Metadata): void {
-    this.index.put(this.entities.ordinal(entity), metadata);
+    finish(this.putting(entity, metadata));
   }
 
   remove(entity: number): void {
-    this.index.remove(this.entities.find(entity));
+    finish(this.removing(entity));
   }
 
   rank(query: string | readonly WeightedTerm[], selection?: Selection): TextRanking {

@@ -9,6 +9,7 @@
  * the order of their ordinals is fastest: postings are appended.
  */
 
+import type { Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Ranking, ScorePart } from '../../scored/scored.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
@@ -37,9 +38,15 @@ export interface TextRanking extends Ranking {
 }
 
 export interface TextIndex {
-  /** Indexes the document, replacing that of the entity. Fields not in the schema are ignored; arrays are joined. */
+  /**
+   * Indexes the document, replacing that of the entity. Fields not in the schema are ignored; arrays are joined. A step is some
+   * words; until the last one nothing else is read or changed here.
+   */
+  putting(entity: number, metadata: Metadata): Steps;
+  /** Idempotent. In steps as {@link putting}. */
+  removing(entity: number): Steps;
+  /** In one go. */
   put(entity: number, metadata: Metadata): void;
-  /** Idempotent. */
   remove(entity: number): void;
   /**
    * The matching documents, of those in `selection` if it is given. A text is lunr's query syntax: `term`, `field:term`,

@@ -4,6 +4,7 @@ import type { Filter } from '../../../../services/region/filter/filter.ts';
 import { comparable, compileFilters, textsOf } from '../../../../services/region/filter/filter.ts';
 import type { Entities } from '../../../../services/region/state/entities/entities.ts';
 import type { FilterIndex, Selecting, Selection } from '../../../../services/region/state/filter-index/filter-index.ts';
+import type { Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 
 export function createScanFilterIndex({ entities }: { entities: Entities }): FilterIndex {
@@ -16,6 +17,16 @@ class ScanFilterIndex implements FilterIndex {
 
   constructor(entities: Entities) {
     this.entities = entities;
+  }
+
+  *putting(entity: number, metadata: Metadata): Steps {
+    yield;
+    this.put(entity, metadata);
+  }
+
+  *removing(entity: number): Steps {
+    yield;
+    this.remove(entity);
   }
 
   put(entity: number, metadata: Metadata): void {
@@ -32,6 +43,10 @@ class ScanFilterIndex implements FilterIndex {
 
   hasField(name: string): boolean {
     return [...this.live.values()].some((metadata) => Object.hasOwn(metadata, name));
+  }
+
+  selectPresent(filters: readonly Filter[]): Selection {
+    return this.select(filters);
   }
 
   select(filters: readonly Filter[]): Selection {

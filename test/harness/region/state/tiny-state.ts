@@ -3,6 +3,7 @@
 import type { Schema } from '../../../../services/region/schema/schema.ts';
 import { decayedSignals } from '../../../../services/region/schema/schema.ts';
 import type { Catalog, Item } from '../../../../services/region/state/catalog/catalog.ts';
+import { Changes } from '../../../../services/region/state/changes/changes.ts';
 import { Entities } from '../../../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../../../services/region/state/filter-index/bitmap-filter-index.ts';
 import type { Selection } from '../../../../services/region/state/filter-index/filter-index.ts';
@@ -18,6 +19,7 @@ export class TinyCatalog implements Catalog {
     entities: this.entities,
     metadataOf: (ordinal) => this.metadata(ordinal),
   });
+  readonly changes = new Changes();
   private readonly live = new Map<number, Item>();
   private readonly embeddings = new Map<number, Float32Array>();
 
@@ -35,6 +37,7 @@ export class TinyCatalog implements Catalog {
     this.live.set(entity, { entity, metadata, createdMs, updatedMs: createdMs });
     this.filterIndex.put(entity, metadata, former);
     this.upperBounds?.put(entity);
+    this.changes.note(entity);
   }
 
   embed(entity: number, values: readonly number[]): void {
@@ -46,6 +49,7 @@ export class TinyCatalog implements Catalog {
     this.live.delete(entity);
     this.filterIndex.remove(entity, former);
     this.upperBounds?.remove(entity);
+    this.changes.note(entity);
   }
 
   item(entity: number): Item | undefined {
@@ -54,6 +58,10 @@ export class TinyCatalog implements Catalog {
 
   metadata(ordinal: number): Metadata | undefined {
     return ordinal < this.entities.size ? this.live.get(this.entities.entity(ordinal))?.metadata : undefined;
+  }
+
+  indexedMetadata(ordinal: number): Metadata | undefined {
+    return this.metadata(ordinal);
   }
 
   metadataBytes(entity: number): number {

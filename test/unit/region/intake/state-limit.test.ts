@@ -136,6 +136,8 @@ describe('the limits of the state', () => {
       'stream',
     ]);
     assert.deepEqual(outcomes(await write([remove(6)])), ['stream']);
+    // The field of what was removed is free when the removal is indexed.
+    assert.ok(region.recovered.indexQueue.step(() => false));
     assert.deepEqual(outcomes(await write([fielded(8, 'd')])), ['stream']);
   });
 

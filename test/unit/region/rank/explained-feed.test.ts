@@ -1,4 +1,5 @@
 /** `explain=true` and the schema's own profiles, over HTTP. */
+
 import assert from 'node:assert/strict';
 import { Router } from '@koa/router';
 import { addFeedRoute } from '../../../../services/region/http/reads/feed-route.ts';
@@ -15,6 +16,7 @@ import { systemClock as clock, systemRandom as random } from '../../../../shared
 import { createMetrics } from '../../../../shared/observe/metrics.ts';
 import { silentLog as log } from '../../../harness/observe/silent-log.ts';
 import { TinyCatalog } from '../../../harness/region/state/tiny-state.ts';
+import { atOnce } from '../../../harness/region/text-at-once.ts';
 
 const HOUR_MS = 3_600_000;
 const AT_MS = 500_000 * HOUR_MS + HOUR_MS / 2;
@@ -99,6 +101,7 @@ describe('explained feeds', () => {
     const search = createSearch({
       dimensions: 2,
       catalog,
+      changes: catalog.changes,
       filterIndex,
       text: createTextIndex({ schema, entities: catalog.entities }),
       vectors: {
@@ -112,6 +115,8 @@ describe('explained feeds', () => {
       at: (_, answer) => answer({ atMs: AT_MS, past: false }),
       admit: async () => {},
       requireIndexes: () => {},
+      requireCurrentIndexes: () => {},
+      ofIndexes: () => atOnce,
       requireClient: () => {},
       mark: () => {},
     });

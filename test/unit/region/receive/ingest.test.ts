@@ -121,9 +121,10 @@ describe('ingest', () => {
       const log: string[] = [];
       const apply = {
         ...one.apply,
+        room: () => one.apply.room(),
         apply(batches: readonly Batch[]) {
           for (const { last } of batches) log.push(`applied ${last}, durable ${wal.durable.get(a)}`);
-          one.apply.apply(batches);
+          return one.apply.apply(batches);
         },
       };
       const ingest = createIngest({

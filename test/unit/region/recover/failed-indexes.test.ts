@@ -2,6 +2,7 @@
  * An event on which only an index fails: the index counts as failed, by name; log, ledger, feeds, writes and other origins
  * continue, also after restarts.
  */
+
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -30,6 +31,7 @@ import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { chainOf, startMs, viewEvent } from '../../../harness/region/batches.ts';
 import { testSchema as schema } from '../../../harness/region/core-region.ts';
 import { appendUnchecked, poisonedBatches } from '../../../harness/region/poisoned-log.ts';
+import { toldIndex } from '../../../harness/region/state/told-index.ts';
 import { inProcessVectors } from '../../../harness/region/state/vectors/vector-in-process.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 import { MemoryStoreHome } from '../../../harness/region/store/memory-store-home.ts';
@@ -46,7 +48,7 @@ function index(hostile: number | undefined = HOSTILE) {
     if (entity === hostile) throw new TypeError('no words');
     told.add(entity);
   };
-  return { told, put, remove: (entity: number) => void told.delete(entity), adopt() {} };
+  return { told, ...toldIndex({ put, remove: (entity: number) => void told.delete(entity) }) };
 }
 
 class Rig {
@@ -69,7 +71,8 @@ class Rig {
 
   async take(batches: readonly Batch[]): Promise<void> {
     await this.wal.append({ batches });
-    this.apply.apply(batches);
+    await this.clock.run(this.apply.apply(batches));
+    await this.clock.advance(1);
   }
 
   get failed(): string | undefined {
@@ -134,12 +137,14 @@ describe('an index that cannot take an item', () => {
         end: async () => void ended++,
       };
       const ledger = createLedger({ schema });
-      const { indexing, filterIndex } = recover({
+      const { indexing, indexQueue } = recover({
         ...{ clock, log, wal, catalog, ledger, filterIndex: index(), text: index(undefined) },
         ...(building ? { rebuild } : {}),
       });
       if (building) {
-        filterIndex.put(HOSTILE, {}, undefined);
+        const event = item(HOSTILE);
+        catalog.apply({ event, order: { epoch: 1, hlc: event.hlc, origin, sequence: 100 } });
+        indexQueue.wake();
         build({ text: {}, filterIndex: {} });
       } else indexing.start();
       await clock.advance(100);

@@ -1,6 +1,8 @@
 /** The items that a start indexes later: in slices while events are applied, and in the end equal to the catalog. */
+
 import assert from 'node:assert/strict';
 import { createReading } from '../../../../services/region/http/reads/reading.ts';
+import { IndexQueue } from '../../../../services/region/index-queue/index-queue.ts';
 import { ItemIndexing } from '../../../../services/region/recover/item-indexing.ts';
 import { createRegisters } from '../../../../services/region/state/catalog/registers.ts';
 import type { Refusal } from '../../../../shared/errors/errors.ts';
@@ -8,9 +10,9 @@ import type { Event, Metadata } from '../../../../shared/protocol/events.ts';
 import { HLC_PER_MS } from '../../../../shared/protocol/events.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { silentLog } from '../../../harness/observe/silent-log.ts';
+import { noIndex, toldIndex } from '../../../harness/region/state/told-index.ts';
 
 const ITEMS = 200;
-const nothing = { remove() {}, adopt() {} };
 
 /** A catalog with items, an index that receives its changes, and a clock that advances a ms with every put. */
 function setUp(): {
@@ -18,7 +20,7 @@ function setUp(): {
   index: Map<number, Metadata>;
   write: (kind: 'item' | 'delete', entity: number, title?: string) => void;
   catalog: ReturnType<typeof createRegisters>;
-  put: (entity: number, metadata: Metadata) => void;
+  indexingOf: (firstItems?: number) => ItemIndexing;
 } {
   const clock = new ManualClock();
   const catalog = createRegisters();
@@ -35,44 +37,38 @@ function setUp(): {
     sequence++;
     const hlc = (1_000 + sequence) * HLC_PER_MS;
     const event: Event = kind === 'item' ? { kind, hlc, entity, metadata: { title } } : { kind, hlc, entity };
-    const change = catalog.apply({ event, order: { epoch: 1, hlc, origin: 'us-east@aaaaaaaaaa', sequence } });
-    if (change.item === 'gone') index.delete(entity);
-    else if (change.item !== undefined) index.set(entity, change.item.metadata);
+    catalog.apply({ event, order: { epoch: 1, hlc, origin: 'us-east@aaaaaaaaaa', sequence } });
   };
-  return { clock, index, write, catalog, put };
+  const indexingOf = (firstItems?: number): ItemIndexing => {
+    const filterIndex = toldIndex({ put, remove: (entity) => void index.delete(entity) });
+    const parts = { clock, log: silentLog, filterIndex, text: noIndex };
+    const queue = new IndexQueue({
+      ...parts,
+      unindexed: catalog.unindexed,
+      nextTurn: (action) => clock.after(1, action),
+    });
+    return new ItemIndexing({ ...parts, catalog, queue, ...(firstItems === undefined ? {} : { firstItems }) });
+  };
+  return { clock, index, write, catalog, indexingOf };
 }
 
 describe('indexing items after a start', () => {
   it('indexes all at once if there are few', () => {
-    const { clock, catalog, index, write, put } = setUp();
+    const { index, write, indexingOf } = setUp();
     for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
-    index.clear();
-    const indexing = new ItemIndexing({
-      clock,
-      log: silentLog,
-      catalog,
-      filterIndex: { put, ...nothing },
-      text: { put() {}, ...nothing },
-    });
+    const indexing = indexingOf();
     assert.equal(indexing.complete, true);
     assert.equal(index.size, ITEMS);
   });
 
   it('indexes the others in slices; what is applied meanwhile wins, whether it was reached or not', async () => {
-    const { clock, catalog, index, write, put } = setUp();
+    const { clock, catalog, index, write, indexingOf } = setUp();
     for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
-    index.clear();
-    const options = {
-      clock,
-      log: silentLog,
-      catalog,
-      filterIndex: { put, ...nothing },
-      text: { put() {}, ...nothing },
-      firstItems: 10,
-    };
-    const indexing = new ItemIndexing(options);
+    while (catalog.unindexed.take() !== undefined);
+    const indexing = indexingOf(10);
     assert.deepEqual([indexing.complete, indexing.indexed, index.size], [false, 10, 10]);
     indexing.start();
+    await clock.advance(1);
     assert.ok(!indexing.complete && indexing.indexed > 10, `${indexing.indexed} told in the first slice`);
     for (const entity of [1, ITEMS]) write('item', entity, 'again');
     for (const entity of [2, ITEMS - 1]) write('delete', entity);
@@ -93,12 +89,9 @@ describe('indexing items after a start', () => {
   });
 
   it('stops where it is', async () => {
-    const { clock, catalog, write, put } = setUp();
+    const { clock, write, indexingOf } = setUp();
     for (let entity = 1; entity <= ITEMS; entity++) write('item', entity);
-    const indexing = new ItemIndexing({
-      ...{ clock, log: silentLog, catalog, filterIndex: { put, ...nothing }, text: { put() {}, ...nothing } },
-      firstItems: 1,
-    });
+    const indexing = indexingOf(1);
     indexing.start();
     const { indexed: told } = indexing;
     await indexing.stop();

@@ -55,7 +55,7 @@ describe('the thread of a rebuild', () => {
       createFilterIndex({ entities, metadataOf }),
     ];
     const [text, toldText] = [createTextIndex({ schema, entities }), createTextIndex({ schema, entities })];
-    filterIndex.adopt(rebuilt.filterIndex, () => undefined);
+    filterIndex.adopt(rebuilt.filterIndex);
     text.adopt(rebuilt.text);
     for (const [index, item] of items.entries()) {
       told.put(1_000 + index, item, undefined);

@@ -1,4 +1,5 @@
 /** Recovery: the state a restart builds is the state that was there, bit for bit. */
+
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { recover } from '../../../../services/region/recover/recover.ts';
@@ -11,10 +12,9 @@ import { silentLog } from '../../../harness/observe/silent-log.ts';
 import { chainOf, startMs, viewChain } from '../../../harness/region/batches.ts';
 import { CoreRegion, testSchema } from '../../../harness/region/core-region.ts';
 import { histories, origins } from '../../../harness/region/histories.ts';
+import { noIndex, toldIndex } from '../../../harness/region/state/told-index.ts';
 import { MemoryStore } from '../../../harness/region/store/memory-store.ts';
 import { MemoryBroker } from '../../../harness/stream/memory-stream.ts';
-
-const nothing = { remove() {}, adopt() {} };
 
 describe('recover', () => {
   for (let seed = 1; seed <= 12; seed++) {
@@ -72,8 +72,8 @@ describe('recover', () => {
       wal,
       catalog: createRegisters(),
       ledger: createLedger({ schema: testSchema }),
-      filterIndex: { put: (entity, metadata) => filterIndex.push([entity, metadata]), ...nothing },
-      text: { put: (...put) => texts.push(put), ...nothing },
+      filterIndex: toldIndex({ put: (entity, metadata) => filterIndex.push([entity, metadata]), remove() {} }),
+      text: toldIndex({ put: (entity, metadata) => texts.push([entity, metadata]), remove() {} }),
     });
     assert.deepEqual(filterIndex, texts);
     assert.deepEqual(texts, [[1, { title: 'kept' }]]);
@@ -101,8 +101,8 @@ describe('recover', () => {
           wal: damaged,
           catalog: createRegisters(),
           ledger: createLedger({ schema: testSchema }),
-          filterIndex: { put() {}, ...nothing },
-          text: { put() {}, ...nothing },
+          filterIndex: noIndex,
+          text: noIndex,
         });
       assert.throws(restart, { code: 'damaged_log', message: /us-east@aaaaaaaaaa:6/ }, harm);
     }

@@ -1,4 +1,5 @@
 /** Reciprocal rank fusion and what is searched by it, from numbers worked out by hand. */
+
 import assert from 'node:assert/strict';
 import type { Filter } from '../../../../services/region/filter/filter.ts';
 import { rankingOf } from '../../../../services/region/scored/scored.ts';
@@ -9,6 +10,7 @@ import type { TextIndex } from '../../../../services/region/state/text/text.ts';
 import type { VectorHit, VectorQuestion } from '../../../../services/region/state/vectors/vectors.ts';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { TinyCatalog } from '../../../harness/region/state/tiny-state.ts';
+import { atOnce } from '../../../harness/region/text-at-once.ts';
 
 const close = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-12, `${a} is not ${b}`);
 
@@ -82,7 +84,7 @@ function world({
     },
   };
   const { filterIndex } = catalog;
-  const search = createSearch({ dimensions: 2, catalog, filterIndex, text, vectors });
+  const search = createSearch({ dimensions: 2, catalog, filterIndex, text, vectors, changes: catalog.changes });
   const ranked = (found: Found): [number, number][] =>
     found.after(undefined, 10_000).map(({ entity, score }) => [entity, score]);
   return { catalog, search, asked, between, ranked };
@@ -110,7 +112,7 @@ describe('search', () => {
 
   it('by text alone ranks as the text index does, without asking for vectors', async () => {
     const { search, asked, ranked } = four();
-    const found = await search.find({ text: 'word', filters: [] }, (answer) => answer);
+    const found = await search.find({ text: 'word', filters: [] }, atOnce, (answer) => answer);
     assert.deepEqual(ranked(found), [
       [1, 10],
       [2, 9.999],
@@ -122,7 +124,7 @@ describe('search', () => {
 
   it('by vector alone ranks by similarity', async () => {
     const { search, asked, ranked } = four();
-    const found = await search.find({ vector, filters: [] }, (answer) => answer);
+    const found = await search.find({ vector, filters: [] }, atOnce, (answer) => answer);
     assert.deepEqual(ranked(found), [
       [3, 0.9],
       [4, 0.8],
@@ -158,22 +160,22 @@ describe('search', () => {
         [5_000, CANDIDATES],
       ] as const) {
         here.asked.length = 0;
-        const found = await here.search.find({ vector, filters: [], reach }, (answer) => {
+        const found = await here.search.find({ vector, filters: [], reach }, atOnce, (answer) => {
           assert.equal(answer.after(undefined, Math.min(reach, CANDIDATES)).length, Math.min(reach, CANDIDATES));
           return answer;
         });
         assert.deepEqual([limits(here), found.total, found.candidates], [[limit], CANDIDATES, { vector: CANDIDATES }]);
       }
-      const filtered = await here.search.find({ vector, filters: kindA, reach: 21 }, (answer) => answer);
+      const filtered = await here.search.find({ vector, filters: kindA, reach: 21 }, atOnce, (answer) => answer);
       assert.deepEqual([filtered.total, here.asked.at(-1)?.limit], [500, 128]);
-      const few = await many(130).search.find({ vector, filters: [], reach: 21 }, (answer) => answer);
+      const few = await many(130).search.find({ vector, filters: [], reach: 21 }, atOnce, (answer) => answer);
       assert.equal(few.total, 130);
     });
 
     it('looks further when more is asked for, and answers once with all of it', async () => {
       const here = many(1_500);
       const seen: number[] = [];
-      const answered = await here.search.find({ vector, filters: [], reach: 21 }, (found) => {
+      const answered = await here.search.find({ vector, filters: [], reach: 21 }, atOnce, (found) => {
         const first = found.after(undefined, 100);
         const more = found.after(first.at(-1), 250);
         seen.push(more.length);
@@ -195,7 +197,7 @@ describe('search', () => {
     it('does not search further if there are no more', async () => {
       const here = many(140);
       for (const entity of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]) here.catalog.remove(entity);
-      const last = await here.search.find({ vector, filters: [], reach: 21 }, (found) =>
+      const last = await here.search.find({ vector, filters: [], reach: 21 }, atOnce, (found) =>
         found.after(undefined, 1_000).at(-1),
       );
       assert.deepEqual([last?.entity, limits(here)], [140, [128]]);
@@ -209,7 +211,7 @@ describe('search', () => {
         here.catalog.embed(entity, [1, 1]);
       }
       const totals: number[] = [];
-      await here.search.find({ vector, filters: [], reach: 21 }, (found) => totals.push(found.total));
+      await here.search.find({ vector, filters: [], reach: 21 }, atOnce, (found) => totals.push(found.total));
       assert.deepEqual(
         [here.asked.map(({ limit }) => limit), totals],
         [
@@ -222,7 +224,7 @@ describe('search', () => {
 
   it('by both fuses them; a filter holds for both', async () => {
     const { search, ranked } = four();
-    const both = await search.find({ text: 'word', vector, filters: [] }, (answer) => answer);
+    const both = await search.find({ text: 'word', vector, filters: [] }, atOnce, (answer) => answer);
     const expected: [number, number][] = [
       [1, 1 / 61 + 1 / 63],
       [3, 1 / 63 + 1 / 61],
@@ -235,7 +237,7 @@ describe('search', () => {
     );
     for (const [i, [, score]] of ranked(both).entries()) close(score, expected[i]![1]);
     assert.deepEqual([both.total, both.candidates], [4, { text: 3, vector: 3 }]);
-    const filtered = await search.find({ text: 'word', vector, filters: kindA }, (answer) => answer);
+    const filtered = await search.find({ text: 'word', vector, filters: kindA }, atOnce, (answer) => answer);
     assert.deepEqual(ranked(filtered), [
       [2, 1 / 61],
       [4, 1 / 61],
@@ -247,17 +249,17 @@ describe('search', () => {
     const { catalog, search } = world({ texts, neighbours: [[1_150, 1]] });
     for (const entity of texts) catalog.put(entity, { title: 'x' });
     catalog.embed(1_150, [1, 1]);
-    const fused = await search.find({ text: 'word', vector, filters: [] }, (found) => found);
+    const fused = await search.find({ text: 'word', vector, filters: [] }, atOnce, (found) => found);
     assert.deepEqual([fused.total, fused.candidates], [CANDIDATES + 1, { text: CANDIDATES, vector: 1 }]);
     assert.equal(fused.explain(1_150).length, 1);
-    const alone = await search.find({ text: 'word', filters: [] }, (found) => found.total);
+    const alone = await search.find({ text: 'word', filters: [] }, atOnce, (found) => found.total);
     assert.equal(alone, CANDIDATES + 200);
   });
 
   it('ranks by the text at the time of the vector index’s answer', async () => {
     const { catalog, search, between, ranked } = four();
     between.push(() => catalog.remove(1));
-    const found = await search.find({ text: 'word', vector, filters: [] }, (answer) => answer);
+    const found = await search.find({ text: 'word', vector, filters: [] }, atOnce, (answer) => answer);
     assert.deepEqual(
       ranked(found).map(([entity]) => entity),
       [3, 2, 4],
@@ -267,12 +269,14 @@ describe('search', () => {
   it('refuses a vector of other dimensions and a wrong query before it asks', async () => {
     const { search, asked } = four();
     const never = (): never => assert.fail('answered');
-    await assert.rejects(search.find({ vector: Float32Array.of(1, 2, 3), filters: [] }, never), {
+    await assert.rejects(search.find({ vector: Float32Array.of(1, 2, 3), filters: [] }, atOnce, never), {
       code: 'wrong_dimensions',
       message: /3 values.*says 2/,
     });
-    await assert.rejects(search.find({ text: 'wrong~query', vector, filters: [] }, never), { code: 'invalid_query' });
-    await assert.rejects(search.find({ text: 'wrong~query', filters: [] }, never), { code: 'invalid_query' });
+    await assert.rejects(search.find({ text: 'wrong~query', vector, filters: [] }, atOnce, never), {
+      code: 'invalid_query',
+    });
+    await assert.rejects(search.find({ text: 'wrong~query', filters: [] }, atOnce, never), { code: 'invalid_query' });
     assert.deepEqual(asked, []);
   });
 });
@@ -294,7 +298,7 @@ describe('what is related', () => {
 
   it('fuses the neighbours of its embedding and what its words find, itself left out', async () => {
     const { search, asked, ranked } = related();
-    const found = await search.related(1, [], (answer) => answer);
+    const found = await search.related(1, [], atOnce, (answer) => answer);
     const expected: [number, number][] = [
       [3, 1 / 62 + 1 / 61],
       [2, 1 / 61],
@@ -307,20 +311,20 @@ describe('what is related', () => {
     for (const [i, [, score]] of ranked(found).entries()) close(score, expected[i]![1]);
     assert.deepEqual(found.candidates, { text: 2, vector: 2 });
     assert.deepEqual(asked, [{ limit: CANDIDATES, values: [1, 1] }]);
-    const filtered = await search.related(1, kindA, (answer) => answer);
+    const filtered = await search.related(1, kindA, atOnce, (answer) => answer);
     assert.deepEqual(ranked(filtered), [[2, 1 / 61]]);
   });
 
   it('uses only its words without an embedding, only its embedding without words', async () => {
     const { catalog, search, asked, ranked } = related();
-    const byWords = await search.related(2, [], (answer) => answer);
+    const byWords = await search.related(2, [], atOnce, (answer) => answer);
     assert.deepEqual(ranked(byWords), [
       [1, 1 / 61],
       [3, 1 / 62],
     ]);
     assert.deepEqual([byWords.candidates, asked], [{ text: 2 }, []]);
     catalog.put(4, {});
-    const byVector = await search.related(4, [], (answer) => answer);
+    const byVector = await search.related(4, [], atOnce, (answer) => answer);
     assert.deepEqual(ranked(byVector), [
       [1, 1 / 61],
       [3, 1 / 62],
@@ -333,15 +337,15 @@ describe('what is related', () => {
     catalog.put(9, {});
     catalog.embed(10, [1, 1]);
     const never = (): never => assert.fail('answered');
-    await assert.rejects(search.related(9, [], never), { code: 'no_embedding', message: /neither.*nor/ });
-    await assert.rejects(search.related(10, [], never), { code: 'unknown_item' });
-    await assert.rejects(search.related(11, [], never), { code: 'unknown_item' });
+    await assert.rejects(search.related(9, [], atOnce, never), { code: 'no_embedding', message: /neither.*nor/ });
+    await assert.rejects(search.related(10, [], atOnce, never), { code: 'unknown_item' });
+    await assert.rejects(search.related(11, [], atOnce, never), { code: 'unknown_item' });
   });
 
   it('refuses an item that was deleted while its neighbours were searched', async () => {
     const { catalog, search, between } = related();
     between.push(() => catalog.remove(1));
     const never = (): never => assert.fail('answered');
-    await assert.rejects(search.related(1, [], never), { code: 'unknown_item' });
+    await assert.rejects(search.related(1, [], atOnce, never), { code: 'unknown_item' });
   });
 });

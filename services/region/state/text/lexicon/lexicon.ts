@@ -38,6 +38,12 @@ const FIRST_WORDS = 1_024;
 /** Number of texts beyond ASCII whose words are cached, because their analysis is expensive. */
 const UNUSUAL_LIMIT = 16_384;
 
+/**
+ * Separates words, but the lower case of a sigma before it depends on the letters after it. So `analysis.ts` separates them, except in
+ * pieces of this many characters.
+ */
+const INVISIBLE_SPACE = 0xfeff;
+const LONG_PIECE = TERM_LIMIT_CHARACTERS;
 const SPACE = 32;
 const SEPARATOR = 1;
 const EDGE = 2;
@@ -48,6 +54,13 @@ const kinds = Uint8Array.from({ length: 128 }, (_, unit) => {
   if (/[\s-]/.test(character)) return SEPARATOR;
   return /[a-z0-9_]/i.test(character) ? INNER : EDGE;
 });
+
+/** White space beyond ASCII, as in lunr's tokenizer, but for {@link INVISIBLE_SPACE}. */
+function isSpace(unit: number): boolean {
+  if (unit < 0x1680) return unit === 0xa0;
+  if (unit >= 0x2000 && unit <= 0x200a) return true;
+  return [0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000].includes(unit);
+}
 
 /** A lexicon as plain data, for the transfer between threads. */
 export interface LexiconImage {
@@ -221,12 +234,24 @@ export class Lexicon {
     return terms;
   }
 
-  /** Appends the words of `text.slice(from, end)` to `found`, and adds new ones to the lexicon. The caller counts them. */
+  /** Fills `found` with the words of `text.slice(from, end)`, and adds new ones to the lexicon. The caller counts them. */
   read(text: string, from = 0, end = text.length): number {
     this.foundCount = 0;
+    this.readSome(text, from, end, Number.POSITIVE_INFINITY);
+    return this.foundCount;
+  }
+
+  /** The same, of at most so many pieces between separators. Returns where to continue, and how many words were found. */
+  readPart(text: string, from: number, pieces: number): { readonly next: number; readonly found: number } {
+    this.foundCount = 0;
+    const next = this.readSome(text, from, text.length, pieces);
+    return { next, found: this.foundCount };
+  }
+
+  private readSome(text: string, from: number, end: number, pieces: number): number {
     let at = from;
     const { key } = this;
-    while (at < end) {
+    for (let left = pieces; at < end && left > 0; left--) {
       let first = -1;
       let last = -1;
       // The key up to the last unit that is not punctuation.
@@ -238,6 +263,7 @@ export class Lexicon {
       for (; at < end; at++) {
         const unit = text.charCodeAt(at);
         if (unit >= 128) {
+          if (isSpace(unit) || (unit === INVISIBLE_SPACE && at - start >= LONG_PIECE)) break;
           isAscii = false;
           continue;
         }
@@ -257,7 +283,7 @@ export class Lexicon {
       else if (first >= 0) this.readWord(text, first, last + 1, low, high);
       at++;
     }
-    return this.foundCount;
+    return at;
   }
 
   private readWord(text: string, start: number, end: number, low: number, high: number): void {

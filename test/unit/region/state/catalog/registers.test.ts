@@ -57,7 +57,6 @@ describe('catalog', () => {
     registers.apply(embed(1, { ms: 2 }));
     assert.deepEqual(registers.apply(remove({ ms: 3 })), {
       item: 'gone',
-      former: { title: 'one' },
       embedding: 'gone',
     });
     assert.deepEqual(registers.apply(embed(4, { ms: 4 })), {});
