@@ -230,6 +230,43 @@ describe('compose.yaml, up', function () {
     assert.ok(data.groups.flatMap((group) => group.rules).length > 10);
   });
 
+  it('no container has a capability, a way to more privileges or a writable root; each has its limits', async () => {
+    const format =
+      '{{json .HostConfig.CapDrop}} {{json .HostConfig.CapAdd}} {{json .HostConfig.SecurityOpt}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Privileged}}';
+    for (const service of composeServices) {
+      assert.equal(
+        await cluster.inspect(service, format),
+        '["ALL"] null ["no-new-privileges:true"] true false',
+        service,
+      );
+      const limits = await cluster.inspect(
+        service,
+        '{{.HostConfig.PidsLimit}} {{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}',
+      );
+      assert.match(limits, /^256 [12]000000000 [1-9]\d+$/, service);
+    }
+    for (const service of [...regions, 'router'] as const) {
+      const status = await docker(['exec', cluster.container(service), 'cat', '/proc/1/status']);
+      const fields = new Map(status.split('\n').map((line) => line.split(/:\s+/) as [string, string]));
+      assert.deepEqual(
+        ['CapEff', 'CapPrm', 'CapBnd', 'NoNewPrivs'].map((name) => Number.parseInt(fields.get(name) ?? '', 16)),
+        [0, 0, 0, 1],
+        service,
+      );
+      assert.match(fields.get('Uid') ?? '', /^1000\b/, service);
+      const threads = Number(
+        await docker([
+          'exec',
+          cluster.container(service),
+          'sh',
+          '-c',
+          'cat /sys/fs/cgroup/pids/pids.current /sys/fs/cgroup/pids.current 2>/dev/null | head -1',
+        ]),
+      );
+      assert.ok(threads > 0 && threads < 128, `${service}: ${threads} of 256 threads and processes`);
+    }
+  });
+
   it('promtool finds nothing to say about any process’s metrics', async () => {
     for (const [service, url] of metricsUrls) {
       const text = await cluster.fromInside(service, url);

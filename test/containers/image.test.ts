@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { productionPackages } from '../checkers/locked-packages.ts';
 import { buildLimitMs, docker, dockerEnded, image, needDocker, root } from '../harness/containers/docker.ts';
 
 describe('the image', function () {
@@ -42,6 +43,33 @@ describe('the image', function () {
       (await inside('ls /app /app/dist')).trim(),
       '/app:\ndeploy\ndist\nnode_modules\npackage.json\n\n/app/dist:\ndeploy\nservices\nshared',
     );
+  });
+
+  it('has the production packages of the lock, and nothing else', async () => {
+    const folders = (await inside('cd /app && find node_modules -type d')).split('\n');
+    // node_modules/a, node_modules/@s/b, node_modules/a/node_modules/c …
+    const isPackage = /^(node_modules\/(@[^/]+\/[^/]+|[^@./][^/]*)(\/(?=.)|$))+$/;
+    const installed = folders.filter((folder) => isPackage.test(folder));
+    const locked = productionPackages();
+    const paths = new Set(locked.map(({ path }) => path));
+    assert.deepEqual(
+      installed.filter((path) => !paths.has(path)),
+      [],
+    );
+    // Of the optional ones those of this platform; what every platform needs is there.
+    assert.deepEqual(
+      locked.filter(({ path, isOptional }) => !isOptional && !installed.includes(path)).map(({ path }) => path),
+      [],
+    );
+    for (const name of ['hnswlib-node', '@lmdb/lmdb-linux-x64']) {
+      if (name.endsWith('x64') && process.arch !== 'x64') continue;
+      assert.ok(installed.includes(`node_modules/${name}`), name);
+    }
+  });
+
+  it('has no program that runs as another user than the one who starts it', async () => {
+    const found = await inside('find / -xdev -perm /6000 -type f 2>/dev/null; true');
+    assert.equal(found.trim(), '');
   });
 
   it('has the default schema and topology at the paths over which one’s own are mounted', async () => {
