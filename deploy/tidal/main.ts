@@ -1,11 +1,13 @@
 /** `tidal`: the operator's commands. The first words choose one; the table below has them all. */
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { leaveWith, say } from '../backup/command.ts';
+import { verify } from '../verify/verify.ts';
 import type { Command } from './command.ts';
 import { newKey } from './new-key.ts';
 
 const commands: Readonly<Record<string, Command>> = {
   'keys new': newKey,
+  verify,
 };
 
 const isHelp = (word: string | undefined): boolean => word === '--help' || word === '-h';

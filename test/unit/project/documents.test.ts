@@ -7,7 +7,7 @@ import { problems } from '../../../shared/errors/errors.ts';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
-const documents = ['README.md', 'CHANGELOG.md', 'test/README.md']
+const documents = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'test/README.md']
   .concat(readdirSync(join(root, 'docs')).map((name) => `docs/${name}`))
   .concat(readdirSync(join(root, 'docs/adr')).map((name) => `docs/adr/${name}`))
   .filter((name) => name.endsWith('.md'));
@@ -27,6 +27,12 @@ describe('the documents', () => {
         assert.match(read(test), /\bit\(/, `${test} has no tests`);
       }
     }
+  });
+
+  it('SECURITY.md: every test that it names exists', () => {
+    const tests = [...read('SECURITY.md').matchAll(/`(test\/[^`]+\.test\.ts)`/g)].map((match) => match[1]!);
+    assert.ok(tests.length > 10);
+    for (const test of tests) assert.ok(existsSync(join(root, test)), `${test} does not exist`);
   });
 
   it('docs/adr: no two decisions have one number, and each has its own in its title', () => {

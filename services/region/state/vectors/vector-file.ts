@@ -18,7 +18,7 @@ import { createHash } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory } from '../../../../shared/config/make-directory.ts';
-import { Fault } from '../../../../shared/errors/errors.ts';
+import { Fault, messageOf } from '../../../../shared/errors/errors.ts';
 import { storageFault } from '../../storage-fault/storage-fault.ts';
 
 /** Marks a label without an entity. */
@@ -70,40 +70,11 @@ export class VectorFile {
       throw new Fault('damaged_index', `it cannot be read: ${String(error)}`, { cause: error });
     }
     try {
-      return await this.check(bytes);
+      return await checked(this.path, bytes, this.dimensions);
     } catch (error) {
       await this.remove();
       throw error instanceof Fault ? error : new Fault('damaged_index', String(error), { cause: error });
     }
-  }
-
-  private async check(bytes: Buffer): Promise<SavedGraph> {
-    const damaged = (why: string): Fault => new Fault('damaged_index', why);
-    if (bytes.length < HEAD_BYTES + DIGEST_BYTES || bytes.readUInt32LE(0) !== MAGIC) throw damaged('it is no index');
-    const end = bytes.length - DIGEST_BYTES;
-    if (!digest(bytes.subarray(0, end)).equals(bytes.subarray(end))) throw damaged('its checksum does not fit');
-    const version = bytes.readUInt32LE(4);
-    if (version !== VERSION) throw damaged(`it is of version ${version}, not ${VERSION}`);
-    const dimensions = bytes.readUInt32LE(8);
-    if (dimensions !== this.dimensions) throw damaged(`it has ${dimensions} dimensions, not ${this.dimensions}`);
-    const labels = bytes.readUInt32LE(12);
-    if (end !== HEAD_BYTES + labels * ENTRY_BYTES) throw damaged('its length does not fit');
-    const file = join(this.path, `graph-${bytes.readDoubleLE(24)}`);
-    const size = bytes.readDoubleLE(32);
-    const found = await stat(file).catch(() => undefined);
-    if (found?.size !== size) throw damaged(`its graph has ${found?.size ?? 0} bytes, not ${size}`);
-    if (!(await digestOf(file)).equals(bytes.subarray(40, HEAD_BYTES))) {
-      throw damaged('the checksum of its graph does not fit');
-    }
-    const entities = new Float64Array(labels);
-    const prints = new Uint32Array(2 * labels);
-    for (let label = 0; label < labels; label++) {
-      const at = HEAD_BYTES + label * ENTRY_BYTES;
-      entities[label] = bytes.readDoubleLE(at);
-      prints[2 * label] = bytes.readUInt32LE(at + 8);
-      prints[2 * label + 1] = bytes.readUInt32LE(at + 12);
-    }
-    return { labels: { entities, prints }, file, atMs: bytes.readDoubleLE(16) };
   }
 
   /**
@@ -173,6 +144,46 @@ export class VectorFile {
     }
     digest(bytes.subarray(0, at)).copy(bytes, at);
     return bytes;
+  }
+}
+
+/** The graph of an index file, if both files are whole; of `wanted` dimensions, if that is given. Throws `Fault('damaged_index')`. */
+async function checked(path: string, bytes: Buffer, wanted?: number): Promise<SavedGraph> {
+  const damaged = (why: string): Fault => new Fault('damaged_index', why);
+  if (bytes.length < HEAD_BYTES + DIGEST_BYTES || bytes.readUInt32LE(0) !== MAGIC) throw damaged('it is no index');
+  const end = bytes.length - DIGEST_BYTES;
+  if (!digest(bytes.subarray(0, end)).equals(bytes.subarray(end))) throw damaged('its checksum does not fit');
+  const version = bytes.readUInt32LE(4);
+  if (version !== VERSION) throw damaged(`it is of version ${version}, not ${VERSION}`);
+  const dimensions = bytes.readUInt32LE(8);
+  if (wanted !== undefined && dimensions !== wanted) throw damaged(`it has ${dimensions} dimensions, not ${wanted}`);
+  const labels = bytes.readUInt32LE(12);
+  if (end !== HEAD_BYTES + labels * ENTRY_BYTES) throw damaged('its length does not fit');
+  const file = join(path, `graph-${bytes.readDoubleLE(24)}`);
+  const size = bytes.readDoubleLE(32);
+  const found = await stat(file).catch(() => undefined);
+  if (found?.size !== size) throw damaged(`its graph has ${found?.size ?? 0} bytes, not ${size}`);
+  if (!(await digestOf(file)).equals(bytes.subarray(40, HEAD_BYTES))) {
+    throw damaged('the checksum of its graph does not fit');
+  }
+  const entities = new Float64Array(labels);
+  const prints = new Uint32Array(2 * labels);
+  for (let label = 0; label < labels; label++) {
+    const at = HEAD_BYTES + label * ENTRY_BYTES;
+    entities[label] = bytes.readDoubleLE(at);
+    prints[2 * label] = bytes.readUInt32LE(at + 8);
+    prints[2 * label + 1] = bytes.readUInt32LE(at + 12);
+  }
+  return { labels: { entities, prints }, file, atMs: bytes.readDoubleLE(16) };
+}
+
+/** What is wrong with the files in this directory, which are only read; undefined if they are whole, or there are none. */
+export async function checkVectorFiles(path: string): Promise<string | undefined> {
+  try {
+    await checked(path, await readFile(join(path, INDEX)));
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : messageOf(error);
   }
 }
 
