@@ -174,7 +174,11 @@ function verifyRegisters(store: Store, event: Event, order: Order, found: Found)
       const { origin, sequence } = register.order;
       const isWinner = origin === order.origin && sequence === order.sequence;
       const writer = `${order.origin}:${order.sequence}`;
-      if (isWinner && compared !== 0) found(at, `its epoch or clock value is not that of ${writer}, which wrote it`);
+      // No two events of an epoch have one clock value.
+      const isRenamed = !isWinner && register.order.epoch === order.epoch && register.order.hlc === order.hlc;
+      if (isRenamed) found(at, `it names ${origin}:${sequence}, and has the clock value of ${writer}`);
+      else if (isWinner && compared !== 0)
+        found(at, `its epoch or clock value is not that of ${writer}, which wrote it`);
       else if (compared < 0) found(at, `it was written by ${origin}:${sequence}, before ${writer}`);
       if (compared !== 0) continue;
       const content = 'metadata' in register ? register.metadata : register.values && floatBytes(register.values);

@@ -126,7 +126,8 @@ describe(`tidal verify (seed ${seed})`, function () {
       for (let count = 0; count < 8; count++) {
         const bit = below(value.length * 8);
         const named = await namedAfter('keyed', key, flipped(value, bit));
-        assert.deepEqual(named, [`keyed ${key}`], `bit ${bit}`);
+        // Once for each of its events that it does not have.
+        assert.deepEqual([...new Set(named)], [`keyed ${key}`], `bit ${bit}`);
       }
     }
   });
