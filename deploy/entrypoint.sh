@@ -21,6 +21,11 @@ case $command in
     ;;
 esac
 shift
+# With this variable the first start of a router makes its keys.
+if [ "$command" = router ] && [ -n "${TIDAL_KEYS_DIRECTORY:-}" ]; then
+  node /app/dist/deploy/tidal/main.js keys init --directory "$TIDAL_KEYS_DIRECTORY"
+  export TIDAL_API_KEYS_FILE="$TIDAL_KEYS_DIRECTORY/keys.yaml"
+fi
 export TIDAL_LISTEN="${TIDAL_LISTEN:-0.0.0.0:$port}"
 if [ $$ -ne 1 ]; then exec node "/app/dist/$main" "$@"; fi
 node "/app/dist/$main" "$@" &

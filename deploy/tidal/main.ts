@@ -3,10 +3,12 @@ import { ConfigError } from '../../shared/errors/config-error.ts';
 import { leaveWith, say } from '../backup/command.ts';
 import { verify } from '../verify/verify.ts';
 import type { Command } from './command.ts';
+import { firstKeys } from './first-keys.ts';
 import { newKey } from './new-key.ts';
 
 const commands: Readonly<Record<string, Command>> = {
   'keys new': newKey,
+  'keys init': firstKeys,
   verify,
 };
 

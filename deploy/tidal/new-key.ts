@@ -103,9 +103,10 @@ export function withEntry(text: string | undefined, entry: KeyEntry, file: strin
 }
 
 /** The file is replaced at once, so that a router never reads a part of it. */
-function addTo(file: string, entry: KeyEntry): void {
+export function addTo(file: string, ...entries: readonly KeyEntry[]): void {
   const exists = existsSync(file);
-  const text = withEntry(exists ? readConfigFile(file) : undefined, entry, file);
+  const former = exists ? readConfigFile(file) : undefined;
+  const text = entries.reduce<string | undefined>((added, entry) => withEntry(added, entry, file), former) ?? '';
   const partial = `${file}.${process.pid}.partial`;
   try {
     writeFileSync(partial, text, { mode: exists ? statSync(file).mode & 0o777 : 0o600, flag: 'wx' });

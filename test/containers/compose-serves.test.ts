@@ -112,7 +112,7 @@ describe('compose.yaml, up', function () {
   it('the commands of docs/runbook.md give what it shows', async () => {
     const program = await missingProgram();
     if (program !== undefined) throw new Error(`${program} is needed to run the runbook`);
-    const runner = new BlockRunner(cluster.url);
+    const runner = new BlockRunner(cluster.url, cluster.key);
     try {
       for (const { language, text } of codeBlocks(readFileSync(join(root, 'docs/runbook.md'), 'utf8'))) {
         if (language === 'bash') JSON.parse(await runner.run(text));
@@ -189,6 +189,34 @@ describe('compose.yaml, up', function () {
     for (const answer of await Promise.all(answers)) assert.equal(answer.status, 200);
     assert.equal((await cluster.status()).leader, 'us-east');
     await cluster.converged();
+  });
+
+  it('the first start makes keys, which others can be added to; without one nothing is answered', async () => {
+    const statusWith = async (secret: string, path = '/cluster/status'): Promise<number> => {
+      const { status } = await fetch(cluster.url + path, { headers: { authorization: `Bearer ${secret.trim()}` } });
+      return status;
+    };
+    assert.equal((await fetch(`${cluster.url}/feed`)).status, 401);
+    const operator = await cluster.exec('router', 'cat', '/keys/operator.key');
+    assert.equal(await statusWith(operator), 200);
+    const prometheus = await cluster.exec('prometheus', 'cat', '/etc/tidal/prometheus.key');
+    assert.deepEqual([await statusWith(prometheus), await statusWith(prometheus, '/metrics')], [403, 200]);
+    await assert.rejects(cluster.exec('prometheus', 'cat', '/etc/tidal/operator.key'), /Permission denied/);
+
+    const command = ['keys', 'new', '--name', 'reader', '--scope', 'read', '--file', '/keys/keys.yaml'];
+    const said = await cluster.exec('router', 'entrypoint.sh', 'tidal', ...command);
+    const [secret = ''] = /tidal_[\w-]+/.exec(said) ?? [];
+    await eventually('the new key is valid', async () => (await statusWith(secret, '/feed')) === 200);
+    assert.equal(await statusWith(secret), 403);
+    assert.equal(await statusWith(operator), 200);
+
+    await docker(['restart', cluster.container('router')]);
+    await cluster.healthy('router');
+    assert.equal(await cluster.exec('router', 'cat', '/keys/operator.key'), operator);
+    assert.equal(await statusWith(operator), 200);
+    const logs = await cluster.logs('router');
+    for (const each of [operator, prometheus, secret]) assert.ok(!logs.includes(each.trim()));
+    await cluster.settled();
   });
 
   it('Prometheus reaches every process, has loaded the rules, and sees one leader', async () => {

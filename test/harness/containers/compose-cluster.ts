@@ -1,4 +1,5 @@
 /** The cluster of `compose.yaml`, up as a project of its own on free ports; `down` leaves nothing of it behind. */
+import { randomBytes } from 'node:crypto';
 import type { StartedDockerComposeEnvironment } from 'testcontainers';
 import { requestJson } from '../clients/request-json.ts';
 import { eventually } from '../kernel/eventually.ts';
@@ -45,6 +46,7 @@ export class ComposeCluster {
       TIDAL_IMAGE: await image(),
       TIDAL_PORT: String(await freePort()),
       PROMETHEUS_PORT: String(await freePort()),
+      TIDAL_API_KEY: randomBytes(16).toString('hex'),
       ...environment,
     });
     try {
@@ -167,22 +169,31 @@ export class ComposeCluster {
   }
 
   get<T = Record<string, unknown>>(path: string): Promise<Answer<T>> {
-    return requestJson<T>(this.url + path);
+    return requestJson<T>(this.url + path, { headers: this.keyed });
   }
 
   post<T = Record<string, unknown>>(path: string, body: unknown): Promise<Answer<T>> {
     return requestJson<T>(this.url + path, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { ...this.keyed, 'content-type': 'application/json' },
       body: JSON.stringify(body),
     });
+  }
+
+  /** Valid for everything. */
+  get key(): string {
+    return this.environment.TIDAL_API_KEY!;
+  }
+
+  private get keyed(): Readonly<Record<string, string>> {
+    return { authorization: `Bearer ${this.key}` };
   }
 
   /** Text a process answers on its own port, which is not published: asked from inside its container; a body is posted. */
   fromInside(service: ComposeService, url: string, body?: unknown): Promise<string> {
     const init =
       body === undefined
-        ? {}
+        ? { headers: this.keyed }
         : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
     const program = `process.stdout.write(await (await fetch(${JSON.stringify(url)}, ${JSON.stringify(init)})).text())`;
     return this.exec(service, 'node', '--input-type=module', '--eval', program);

@@ -25,14 +25,15 @@ export async function missingProgram(): Promise<string | undefined> {
 export class BlockRunner {
   private readonly directory: string;
 
-  /** `url`: where `localhost:9500` of the blocks really is. */
-  constructor(url: string) {
+  /** `url`: where `localhost:9500` of the blocks really is. `key`: of the cluster, if it needs one. */
+  constructor(url: string, key?: string) {
     this.directory = mkdtempSync(join(tmpdir(), 'tidal-blocks-'));
     const shim = join(this.directory, 'curl');
     const target = new URL(url).host;
+    const header = key === undefined ? '' : ` --header 'Authorization: Bearer ${key}'`;
     writeFileSync(
       shim,
-      `#!/bin/bash\nPATH="\${PATH#*:}" exec curl --silent --show-error --fail-with-body --connect-to localhost:9500:${target} "$@"\n`,
+      `#!/bin/bash\nPATH="\${PATH#*:}" exec curl --silent --show-error --fail-with-body --connect-to localhost:9500:${target}${header} "$@"\n`,
     );
     chmodSync(shim, 0o755);
   }

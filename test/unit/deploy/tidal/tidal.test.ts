@@ -38,13 +38,13 @@ describe('tidal', function () {
     for (const args of [[], ['--help'], ['keys', '--help']]) {
       const { status, stdout } = tidal(...args);
       assert.equal(status, 0);
-      assert.match(stdout, /keys new {2}\S/);
+      assert.match(stdout, /keys new +makes/);
     }
     assert.match(tidal('keys', 'new', '--help').stdout, /--scope {4}read, write, admin, metrics/);
     for (const args of [['kes', 'new'], ['keys'], ['keys', 'old'], ['--colour']]) {
       const { status, stderr } = tidal(...args);
       assert.equal(status, 2, args.join(' '));
-      assert.match(stderr, new RegExp(`"${args.join(' ')}"; commands: keys new`));
+      assert.match(stderr, new RegExp(`"${args.join(' ')}"; commands: keys new, keys init`));
     }
   });
 
@@ -96,6 +96,28 @@ describe('tidal', function () {
     assert.match(again.stderr, /has the name of another key, first/);
     assert.doesNotMatch(again.stdout, /tidal_/);
     assert.equal(readFileSync(file, 'utf8'), text);
+  });
+
+  it('keys init makes the first keys of a directory, once', () => {
+    const directory = mkdtempSync(join(folder, 'keys-'));
+    const init = () => tidal('keys', 'init', '--directory', directory);
+    const read = (name: string): string => readFileSync(join(directory, name), 'utf8');
+    writeFileSync(join(directory, 'operator.key'), 'left by a start that was interrupted');
+    assert.equal(init().status, 0);
+    const files = ['keys.yaml', 'operator.key', 'prometheus.key'].map(read);
+    assert.deepEqual(
+      parseKeys(files[0]!, 'keys.yaml').map(({ name, scopes, digest }) => [name, scopes, digest]),
+      [
+        ['operator', ['read', 'write', 'admin', 'metrics'], digestOf(files[1]!.trim())],
+        ['prometheus', ['metrics'], digestOf(files[2]!.trim())],
+      ],
+    );
+    const modes = ['keys.yaml', 'operator.key', 'prometheus.key'].map((name) => statSync(join(directory, name)).mode);
+    assert.deepEqual(
+      modes.map((mode) => mode & 0o777),
+      [0o600, 0o600, 0o644],
+    );
+    assert.deepEqual([init().stdout, ...['keys.yaml', 'operator.key', 'prometheus.key'].map(read)], ['', ...files]);
   });
 
   it('keys new refuses what the router would refuse', () => {
