@@ -5,7 +5,8 @@
  *
  * A read that needs these indexes waits until everything that was applied is indexed ({@link IndexQueue.require}), and indexes it
  * itself in its own slices, besides those that run without any read. So a search sees every write that was applied before it. What
- * needs only registers and ledger does not wait.
+ * needs only registers and ledger does not wait. A text search that takes several turns holds the indexes as they are
+ * ({@link IndexRead}); reads that begin later wait for it if items wait.
  *
  * If more than {@link FULL_BYTES} wait, no further batch is applied until it is less.
  *
@@ -24,7 +25,80 @@ import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { Unfinished, type Work } from '../read-queue/read-queue.ts';
 import type { ItemChange, Unindexed } from '../state/catalog/catalog.ts';
 import type { FilterIndex } from '../state/filter-index/filter-index.ts';
-import type { TextIndex } from '../state/text/text.ts';
+import type { RunSteps, TextIndex } from '../state/text/text.ts';
+
+/** A part of a read, computed in slices. */
+class Part implements Work {
+  private readonly queue: IndexQueue;
+  private readonly steps: Steps<unknown>;
+  private isDone = false;
+  value: unknown;
+
+  constructor(queue: IndexQueue, steps: Steps<unknown>) {
+    this.queue = queue;
+    this.steps = steps;
+  }
+
+  step(over: () => boolean): boolean {
+    while (!this.isDone) {
+      const { value, done } = this.steps.next();
+      if (done === true) {
+        this.isDone = true;
+        this.value = value;
+      } else if (over()) return false;
+    }
+    return true;
+  }
+
+  isUrgent(): boolean {
+    return !this.queue.isCurrent;
+  }
+}
+
+/**
+ * A read of filter index and text index that may take several turns: from its first slice to its end they do not change, and what is
+ * applied meanwhile waits.
+ */
+export class IndexRead {
+  private readonly options: {
+    readonly queue: IndexQueue;
+    readonly over: () => boolean;
+    /** What is applied now. */
+    readonly position: () => string;
+  };
+  private readonly parts = new Map<string, Part>();
+  /** What was applied when the indexes were last changed; undefined: they are those of this turn. */
+  position: string | undefined;
+
+  constructor(options: IndexRead['options']) {
+    this.options = options;
+  }
+
+  /** Throws `Unfinished` before the first slice while items that were applied are not indexed. */
+  begin(): void {
+    if (this.position === undefined) this.options.queue.require();
+  }
+
+  readonly run: RunSteps = <T>(id: string, begin: () => Steps<T>): T => {
+    const { queue, over, position } = this.options;
+    let part = this.parts.get(id);
+    if (part === undefined) {
+      part = new Part(queue, begin());
+      this.parts.set(id, part);
+    }
+    if (part.step(over)) return part.value as T;
+    if (this.position === undefined) {
+      this.position = position();
+      queue.hold();
+    }
+    throw new Unfinished(part);
+  };
+
+  end(): void {
+    if (this.position !== undefined) this.options.queue.release();
+    this.position = undefined;
+  }
+}
 
 /** Limit of a turn, ms. */
 const SLICE_MS = 2;
@@ -52,6 +126,8 @@ export class IndexQueue implements Work {
   /** Items that were not indexed yet because the indexes are empty; undefined: there are none. */
   private filling: Iterator<ItemChange> | undefined;
   private paused = false;
+  /** Reads during which nothing may be indexed. */
+  private holds = 0;
   private turning = false;
   private stopped = false;
   /** When the first of the waiting items began to wait; undefined: none waits. */
@@ -104,7 +180,7 @@ export class IndexQueue implements Work {
     if (this.failed !== undefined) this.drop();
     if (this.isCurrent || this.stopped) return;
     this.sinceMs ??= this.options.clock.monotonicMs();
-    if (this.turning || this.paused) return;
+    if (this.turning || this.paused || this.holds > 0) return;
     this.turning = true;
     this.options.nextTurn(() => this.turn());
   }
@@ -125,6 +201,20 @@ export class IndexQueue implements Work {
     this.wake();
   }
 
+  /** Indexes nothing until the same number of {@link release}. Reads that come later wait if anything waits to be indexed. */
+  hold(): void {
+    this.holds++;
+  }
+
+  release(): void {
+    this.holds--;
+    this.wake();
+  }
+
+  isBlocked(): boolean {
+    return this.holds > 0;
+  }
+
   /** Indexes these items, that the indexes do not have, after the changed ones. */
   fill(items: Iterable<ItemChange>): void {
     this.filling = items[Symbol.iterator]();
@@ -132,12 +222,12 @@ export class IndexQueue implements Work {
 
   stop(): void {
     this.stopped = true;
-    this.release();
+    this.admit();
   }
 
   /** Indexes until nothing waits (true) or `over`. */
   step(over: () => boolean): boolean {
-    if (this.paused) return this.isCurrent;
+    if (this.paused || this.holds > 0) return this.isCurrent;
     for (;;) {
       if (this.current === undefined) {
         const change = this.next();
@@ -147,7 +237,7 @@ export class IndexQueue implements Work {
       this.go(this.current);
       if (over()) break;
     }
-    if (!this.isFull) this.release();
+    if (!this.isFull) this.admit();
     if (!this.isCurrent) return false;
     this.sinceMs = undefined;
     for (const action of this.onCurrent.splice(0)) action();
@@ -163,7 +253,7 @@ export class IndexQueue implements Work {
     this.paused = false;
     this.drop();
     this.sinceMs = undefined;
-    this.release();
+    this.admit();
   }
 
   private go({ entity, steps }: { readonly entity: number; readonly steps: Steps }): void {
@@ -218,7 +308,7 @@ export class IndexQueue implements Work {
     while (unindexed.take() !== undefined);
   }
 
-  private release(): void {
+  private admit(): void {
     if (this.waiters.length === 0) return;
     const { waiters } = this;
     this.waiters = [];

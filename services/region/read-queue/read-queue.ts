@@ -9,6 +9,8 @@
  *
  * A read is a function that is repeated: it throws {@link Unfinished} for work that does not fit into the slice, and is called
  * again when that is done. Its result is valid in the turn in which it returned.
+ *
+ * A read may keep others waiting (a text search, while items wait to be indexed): it then gets every other slice.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -25,6 +27,10 @@ const WAITING_LIMIT = 256;
 export interface Work {
   /** Continues until it is done (true) or `over`. Makes progress in every call. */
   step(over: () => boolean): boolean;
+  /** Whether it has to wait for other reads, and cannot continue now. */
+  isBlocked?(): boolean;
+  /** Whether others have to wait for it. */
+  isUrgent?(): boolean;
 }
 
 /** Thrown by a read that must be called again once the work is done. It is not an error, so it has no stack. */
@@ -78,6 +84,7 @@ export class ReadQueue {
   >();
   private sliceEndMs = Number.NEGATIVE_INFINITY;
   private turning = false;
+  private turns = 0;
   private readonly outcomes: { inc(labels: { readonly outcome: string }): void };
 
   constructor(options: ReadQueueOptions) {
@@ -143,15 +150,18 @@ export class ReadQueue {
     this.turning = false;
     if (this.waiting.size === 0) return;
     this.beginSlice();
+    // Cheaper ones that do not wait for it would otherwise hold up those that do.
+    let isUrgent = ++this.turns % 2 === 0;
     do {
-      const job = this.cheapest();
+      const job = (isUrgent ? this.cheapest(({ work }) => work?.isUrgent?.() === true) : undefined) ?? this.cheapest();
+      isUrgent = false;
       if (job === undefined) return;
       if (this.go(job)) this.waiting.delete(job);
     } while (!this.over());
   }
 
   /** The read that has computed least; of equals the first one. Expired and abandoned ones are dropped. */
-  private cheapest(): Job | undefined {
+  private cheapest(among = ({ work }: Job): boolean => work?.isBlocked?.() !== true): Job | undefined {
     const nowMs = this.options.clock.monotonicMs();
     let cheapest: Job | undefined;
     for (const job of this.waiting) {
@@ -159,7 +169,7 @@ export class ReadQueue {
         this.waiting.delete(job);
         job.reject(new Refusal('invalid_request', 'the client has closed the connection'));
       } else if (nowMs > job.deadlineMs) this.refuse(job);
-      else if (cheapest === undefined || job.spentMs < cheapest.spentMs) cheapest = job;
+      else if (among(job) && (cheapest === undefined || job.spentMs < cheapest.spentMs)) cheapest = job;
     }
     return cheapest;
   }

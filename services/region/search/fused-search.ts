@@ -6,10 +6,17 @@ import { rankingOf } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Changes } from '../state/changes/changes.ts';
 import type { FilterIndex, Selection } from '../state/filter-index/filter-index.ts';
-import type { TextIndex, TextRanking, WeightedTerm } from '../state/text/text.ts';
+import type { RunSteps, TextIndex, TextRanking, WeightedTerm } from '../state/text/text.ts';
 import type { VectorHit, Vectors } from '../state/vectors/vectors.ts';
 import { type Fused, fuse } from './fusion.ts';
-import { CANDIDATES, type Found, type Search, type SearchQuestion, type TextReading } from './search.ts';
+import {
+  CANDIDATES,
+  type Found,
+  type Search,
+  type SearchQuestion,
+  type TextReading,
+  type TextSlices,
+} from './search.ts';
 
 /** How many words of an item are used to find related items. */
 const RELATED_TERMS = 16;
@@ -45,7 +52,7 @@ interface Lists {
 interface Both {
   readonly values: Float32Array;
   readonly filters: readonly Filter[];
-  readonly query: () => string | readonly WeightedTerm[];
+  readonly query: (run: RunSteps) => string | readonly WeightedTerm[];
   readonly without?: number;
 }
 
@@ -64,7 +71,10 @@ class FusedSearch implements Search {
     const { dimensions } = this.parts;
     if (vector === undefined) {
       assert(text !== undefined, 'a search has a text or a vector');
-      return reading.run(() => answer(foundByText(this.parts.text.rank(text, this.indexed(filters)))));
+      return reading.run((slices) => {
+        const ranking = this.parts.text.rank(text, this.indexed(filters), slices.run);
+        return answer(foundByText(ranking, slices));
+      });
     }
     if (vector.length !== dimensions) {
       throw new Refusal('wrong_dimensions', `the vector has ${vector.length} values; the schema says ${dimensions}`, {
@@ -73,7 +83,7 @@ class FusedSearch implements Search {
     }
     if (text === undefined) return this.findNearest(vector, filters, reach ?? CANDIDATES, answer);
     // The text is checked before the vector index is queried.
-    await reading.run(() => void this.parts.text.rank(text, this.indexed(filters)));
+    await reading.run(({ run }) => void this.parts.text.rank(text, undefined, run));
     return this.fuseBoth({ values: vector, filters, query: () => text }, reading, answer);
   }
 
@@ -84,10 +94,10 @@ class FusedSearch implements Search {
     answer: (found: Found) => T,
   ): Promise<T> {
     const { catalog, changes, vectors } = this.parts;
-    const ranked = (): readonly number[] | undefined => this.ranked(query(), filters);
+    const ranked = (run: RunSteps): readonly number[] | undefined => this.ranked(query(run), filters, run);
     const select = (): Selection | undefined => this.present(filters);
     const answered = await vectors.nearest({ values, limit: CANDIDATES, select }, (hits) => {
-      const now = reading.now(() => answer(found({ words: ranked(), hits, without })));
+      const now = reading.now(({ run }) => answer(found({ words: ranked(run), hits, without })));
       return now ?? { hits, watch: changes.watch(), position: reading.position() };
     });
     if ('value' in answered) return answered.value;
@@ -95,8 +105,8 @@ class FusedSearch implements Search {
     const test = compileFilters(filters);
     const written = new Set<number>();
     try {
-      return await reading.run(() => {
-        const words = ranked();
+      return await reading.run(({ run }) => {
+        const words = ranked(run);
         const isKnown = watch.take(written);
         const still = hits.filter(({ entity }) => {
           if (isKnown && !written.has(entity)) return true;
@@ -110,9 +120,13 @@ class FusedSearch implements Search {
     }
   }
 
-  private ranked(query: string | readonly WeightedTerm[], filters: readonly Filter[]): readonly number[] | undefined {
+  private ranked(
+    query: string | readonly WeightedTerm[],
+    filters: readonly Filter[],
+    run: RunSteps,
+  ): readonly number[] | undefined {
     if (query.length === 0 && typeof query !== 'string') return undefined;
-    const best = this.parts.text.rank(query, this.indexed(filters)).after(undefined, CANDIDATES);
+    const best = this.parts.text.rank(query, this.indexed(filters), run).after(undefined, CANDIDATES);
     return best.map(({ entity }) => entity);
   }
 
@@ -152,10 +166,10 @@ class FusedSearch implements Search {
     answer: (found: Found) => T,
   ): Promise<T> {
     const { catalog } = this.parts;
-    const query = (): readonly WeightedTerm[] => this.termsOf(entity);
-    const byWords = (): T => {
-      const words = this.ranked(query(), filters);
-      if (words !== undefined) return answer(found({ words, without: entity }));
+    const query = (run: RunSteps): readonly WeightedTerm[] => this.termsOf(entity, run);
+    const byWords = ({ run, position }: TextSlices): T => {
+      const words = this.ranked(query(run), filters, run);
+      if (words !== undefined) return answer({ ...found({ words, without: entity }), position });
       throw new Refusal('no_embedding', `item ${entity} has neither an embedding nor text to find related items by`, {
         hint: 'add an embedding with POST /embeddings, or text in a searched field',
       });
@@ -167,9 +181,9 @@ class FusedSearch implements Search {
   }
 
   /** Throws `unknown_item`. */
-  private termsOf(entity: number): readonly WeightedTerm[] {
+  private termsOf(entity: number, run: RunSteps): readonly WeightedTerm[] {
     this.requireItem(entity);
-    return this.parts.text.significantTerms(entity, RELATED_TERMS);
+    return this.parts.text.significantTerms(entity, RELATED_TERMS, run);
   }
 
   private requireItem(entity: number): void {
@@ -187,7 +201,7 @@ class FusedSearch implements Search {
   }
 }
 
-function foundByText(text: TextRanking): Found {
+function foundByText(text: TextRanking, slices: TextSlices): Found {
   // The number is read only after the page, because paging computes it in the same scan.
   return {
     get total() {
@@ -197,6 +211,9 @@ function foundByText(text: TextRanking): Found {
     explain: (entity) => text.explain(entity),
     get candidates() {
       return { text: text.total };
+    },
+    get position() {
+      return slices.position;
     },
   };
 }

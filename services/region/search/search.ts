@@ -11,6 +11,7 @@
 
 import type { Filter } from '../filter/filter.ts';
 import type { Ranking, ScorePart } from '../scored/scored.ts';
+import type { RunSteps } from '../state/text/text.ts';
 import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
 
 /**
@@ -33,7 +34,7 @@ export interface SearchQuestion {
 /** The result, valid in this turn of the event loop. */
 export interface Found extends Ranking {
   /** Absent: it is of this turn. Otherwise what was applied by this position is in it, and of what came later perhaps a part. */
-  readonly position?: string;
+  readonly position?: string | undefined;
   /** How many of each list are used, if requested. */
   readonly candidates: { readonly text?: number; readonly vector?: number };
   /** The parts of the item's score. */
@@ -43,11 +44,17 @@ export interface Found extends Ranking {
 /** How a search reads the text index: in slices, when everything that was applied is indexed. */
 export interface TextReading {
   /** Resolves to what `attempt` returns, which may be called again after it has thrown `Unfinished`. */
-  run<T>(attempt: () => T): Promise<T>;
+  run<T>(attempt: (slices: TextSlices) => T): Promise<T>;
   /** The same in this turn; undefined if it takes longer. */
-  now<T>(attempt: () => T): { readonly value: T } | undefined;
+  now<T>(attempt: (slices: TextSlices) => T): { readonly value: T } | undefined;
   /** What is applied now. */
   position(): string;
+}
+
+export interface TextSlices {
+  readonly run: RunSteps;
+  /** What the indexes contain; undefined: everything that is applied in this turn. */
+  readonly position: string | undefined;
 }
 
 export interface Search {

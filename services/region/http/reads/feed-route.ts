@@ -11,6 +11,7 @@ import type { Selection } from '../../state/filter-index/filter-index.ts';
 import {
   diversityOf,
   type ListParts,
+  type MetadataOf,
   presentItems,
   type RankedSelection,
   relaxedOf,
@@ -35,10 +36,11 @@ interface Ranked {
   readonly readTime: ReadTime;
   /** See `Found`. */
   readonly position?: string | undefined;
+  readonly metadataOf?: MetadataOf;
 }
 
 export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading): void {
-  const { rank, search, filterIndex, cursors, reads } = parts;
+  const { rank, search, catalog, filterIndex, cursors, reads } = parts;
 
   router.get('/feed', async (ctx) => {
     await reading.admit(ctx);
@@ -48,14 +50,14 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     const { profile, limit, filters, maxPer } = query;
     const isFiltered = filters.length > 0 || maxPer !== undefined;
     if (isFiltered || profile === 'related') reading.requireIndexes();
-    const answer = ({ ranking, ranked, explain, readTime, position }: Ranked) => {
+    const answer = ({ ranking, ranked, explain, readTime, position, metadataOf }: Ranked) => {
       const { atMs } = readTime;
-      const diversity = diversityOf(parts, maxPer, ranked);
+      const diversity = diversityOf(parts, maxPer, ranked, metadataOf);
       const page = takeBoundedPage(parts, ranking, { limit, from, diversity });
       return {
         ...reading.context(atMs, position),
         profile,
-        items: presentItems(parts, page.items, { from, readTime, ...(query.explain ? { explain } : {}) }),
+        items: presentItems(parts, page.items, { from, readTime, metadataOf, ...(query.explain ? { explain } : {}) }),
         next_cursor: page.next === undefined ? null : cursors.write(feedIdentity(query), atMs, page.next),
         total_scored: ranking.total,
         relaxed: relaxedOf(maxPer, page.relaxed),
@@ -67,7 +69,12 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
         reading.mark('feed');
         reading.requireClient(ctx);
         const explain = ({ entity }: Scored): readonly ScorePart[] => found.explain(entity);
-        return reading.at(asked, (readTime) => answer({ ranking: found, explain, readTime, position: found.position }));
+        return reading.at(asked, (readTime) =>
+          answer({
+            ...{ ranking: found, explain, readTime, position: found.position },
+            metadataOf: (entity) => catalog.indexedOf(entity),
+          }),
+        );
       });
       return;
     }

@@ -22,7 +22,7 @@ import {
 } from '../../query/query.ts';
 import type { Scored } from '../../scored/scored.ts';
 import type { Found } from '../../search/search.ts';
-import { diversityOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
+import { diversityOf, type MetadataOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 import type { SearchParts } from './search-route.ts';
 
@@ -39,6 +39,7 @@ export interface HybridParts extends SearchParts {
 
 export function addHybridRoute(router: Router, parts: HybridParts, reading: Reading): void {
   const { search, filterIndex, cursors, reads, bodies, maxBodyBytes } = parts;
+  const metadataOf: MetadataOf = (entity) => parts.catalog.indexedOf(entity);
 
   router.post('/search', async (ctx) => {
     requireType(ctx, ['application/json']);
@@ -64,12 +65,16 @@ export function addHybridRoute(router: Router, parts: HybridParts, reading: Read
     ctx.body = await search.find(question, reading.ofIndexes(ctx, 'search'), (found: Found) => {
       reading.mark('search');
       reading.requireClient(ctx);
-      const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer) });
+      const page = takeBoundedPage(parts, found, {
+        limit,
+        from,
+        diversity: diversityOf(parts, maxPer, undefined, metadataOf),
+      });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       return reading.at(asked, (readTime) => ({
         ...reading.context(readTime.atMs, found.position),
         ...(query === undefined ? {} : { query }),
-        items: presentItems(parts, page.items, { from, readTime, ...explain }),
+        items: presentItems(parts, page.items, { from, readTime, metadataOf, ...explain }),
         next_cursor: page.next === undefined ? null : cursors.write(asked.identity, readTime.atMs, page.next),
         total_matched: found.total,
         candidates: found.candidates,

@@ -38,7 +38,12 @@ export interface Presented {
   readonly readTime: ReadTime;
   /** The parts of a score; absent if the query does not ask for them. */
   readonly explain?: (scored: Scored) => readonly ScorePart[];
+  /** Absent: the present metadata. */
+  readonly metadataOf?: MetadataOf | undefined;
 }
+
+/** The metadata to show of an item. */
+export type MetadataOf = (entity: number) => Metadata | undefined;
 
 /** Limit of the items of a page, as JSON. A page has at least one item, which has a limit of its own. */
 export const PAGE_LIMIT_BYTES = 4 * 1024 * 1024;
@@ -60,13 +65,13 @@ export function takeBoundedPage({ catalog }: Pick<ListParts, 'catalog'>, ranking
 export function presentItems(
   { catalog, rank }: Pick<ListParts, 'catalog' | 'rank'>,
   items: readonly Scored[],
-  { from, readTime, explain }: Presented,
+  { from, readTime, explain, metadataOf = (entity) => catalog.item(entity)?.metadata }: Presented,
 ): RankedItem[] {
   return items.map(({ entity, score }, index) => ({
     entity_id: entity,
     rank: from.shown + index + 1,
     score,
-    metadata: catalog.item(entity)?.metadata ?? {},
+    metadata: metadataOf(entity) ?? {},
     signals: rank.summary(entity, readTime),
     ...(explain === undefined ? {} : { explain: explain({ entity, score }) }),
   }));
@@ -83,13 +88,14 @@ export function diversityOf(
   { catalog, filterIndex }: Pick<ListParts, 'catalog' | 'filterIndex'>,
   maxPer: MaxPer | undefined,
   ranked?: RankedSelection,
+  metadataOf: MetadataOf = (entity) => catalog.item(entity)?.metadata,
 ): Diversity | undefined {
   if (maxPer === undefined) return undefined;
   const { field, count } = maxPer;
   return {
     count,
     valuesOf(entity) {
-      const metadata = catalog.item(entity)?.metadata ?? {};
+      const metadata = metadataOf(entity) ?? {};
       return Object.hasOwn(metadata, field) ? textsOf(metadata[field]).map(comparable) : [];
     },
     ...(ranked === undefined

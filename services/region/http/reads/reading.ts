@@ -5,11 +5,11 @@ import type { Activity, Turns } from '../../../../shared/kernel/turns.ts';
 import { MIN_POSITION_WAIT_MS } from '../../../../shared/protocol/deadlines.ts';
 import { covers, formatPosition, parsePosition, sequenceOf } from '../../../../shared/protocol/position.ts';
 import type { Apply } from '../../apply/apply.ts';
-import type { IndexQueue } from '../../index-queue/index-queue.ts';
+import { type IndexQueue, IndexRead } from '../../index-queue/index-queue.ts';
 import type { PageStart } from '../../query/query.ts';
 import type { Rank, ReadTime } from '../../rank/rank.ts';
 import { type ReadQueue, Unfinished } from '../../read-queue/read-queue.ts';
-import type { TextReading } from '../../search/search.ts';
+import type { TextReading, TextSlices } from '../../search/search.ts';
 import type { Catalog } from '../../state/catalog/catalog.ts';
 
 /** How many reads may wait for a position: each counts as a request in progress. */
@@ -36,7 +36,7 @@ export interface ReadingParts {
   readonly ready: () => boolean;
   /** How far filters and search know the items: for a while after a start with many, not all. */
   readonly indexing: { readonly complete: boolean; readonly indexed: number; readonly failed: string | undefined };
-  readonly indexQueue: Pick<IndexQueue, 'require'>;
+  readonly indexQueue: IndexQueue;
   readonly reads: ReadQueue;
   /** The time reads are answered for, epoch ms. */
   readonly nowMs: () => number;
@@ -155,22 +155,35 @@ export function createReading(parts: ReadingParts): Reading {
     requireIndexes,
     requireCurrentIndexes,
     ofIndexes(ctx, activity) {
-      const current = <T>(attempt: () => T): T => {
-        requireCurrentIndexes();
-        return attempt();
+      const { indexQueue: queue, reads } = parts;
+      const position = (): string => formatPosition(apply.applied);
+      const attemptOf = <T>(read: IndexRead, attempt: (slices: TextSlices) => T): T => {
+        requireIndexes();
+        read.begin();
+        return attempt(read);
       };
       return {
-        run: (attempt) =>
-          parts.reads.run(() => current(attempt), { activity, isWanted: () => !ctx.req.socket.destroyed }),
-        now(attempt) {
+        async run(attempt) {
+          const read = new IndexRead({ queue, over: reads.over, position });
           try {
-            return { value: current(attempt) };
+            const isWanted = (): boolean => !ctx.req.socket.destroyed;
+            return await reads.run(() => attemptOf(read, attempt), { activity, isWanted });
+          } finally {
+            read.end();
+          }
+        },
+        now(attempt) {
+          const read = new IndexRead({ queue, over: reads.over, position });
+          try {
+            return { value: attemptOf(read, attempt) };
           } catch (error) {
             if (error instanceof Unfinished) return undefined;
             throw error;
+          } finally {
+            read.end();
           }
         },
-        position: () => formatPosition(apply.applied),
+        position,
       };
     },
   };

@@ -5,7 +5,14 @@ import { parseSearchQuery, searchIdentity } from '../../query/query.ts';
 import type { ReadQueue } from '../../read-queue/read-queue.ts';
 import type { Scored } from '../../scored/scored.ts';
 import type { Search } from '../../search/search.ts';
-import { diversityOf, type ListParts, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
+import {
+  diversityOf,
+  type ListParts,
+  type MetadataOf,
+  presentItems,
+  relaxedOf,
+  takeBoundedPage,
+} from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
 export interface SearchParts extends ListParts {
@@ -16,6 +23,7 @@ export interface SearchParts extends ListParts {
 
 export function addSearchRoute(router: Router, parts: SearchParts, reading: Reading): void {
   const { search, filterIndex, cursors, reads } = parts;
+  const metadataOf: MetadataOf = (entity) => parts.catalog.indexedOf(entity);
 
   router.get('/search', async (ctx) => {
     await reading.admit(ctx);
@@ -29,12 +37,16 @@ export function addSearchRoute(router: Router, parts: SearchParts, reading: Read
       isWanted: () => !ctx.req.socket.destroyed,
     });
     ctx.body = await search.find({ text: query, filters }, reading.ofIndexes(ctx, 'search'), (found) => {
-      const page = takeBoundedPage(parts, found, { limit, from, diversity: diversityOf(parts, maxPer) });
+      const page = takeBoundedPage(parts, found, {
+        limit,
+        from,
+        diversity: diversityOf(parts, maxPer, undefined, metadataOf),
+      });
       const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
       return reading.at(asked, (readTime) => ({
-        ...reading.context(readTime.atMs),
+        ...reading.context(readTime.atMs, found.position),
         query,
-        items: presentItems(parts, page.items, { from, readTime, ...explain }),
+        items: presentItems(parts, page.items, { from, readTime, metadataOf, ...explain }),
         next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), readTime.atMs, page.next),
         total_matched: found.total,
         relaxed: relaxedOf(maxPer, page.relaxed),

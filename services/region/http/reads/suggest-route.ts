@@ -28,9 +28,9 @@ export function addSuggestRoute(router: Router, { text, nowMs }: SuggestParts, r
     const limit = /^\d{1,2}$/.test(asked) ? Number(asked) : 0;
     if (limit < 1 || limit > LIMIT_MOST) throw invalid('limit', `must be an integer from 1 to ${LIMIT_MOST}`);
     reading.requireIndexes();
-    ctx.body = await reading.ofIndexes(ctx, 'suggest').run(() => {
-      const suggestions = text.suggest(prefix, limit);
-      const { region, position } = reading.context(nowMs());
+    ctx.body = await reading.ofIndexes(ctx, 'suggest').run((slices) => {
+      const suggestions = text.suggest(prefix, limit, slices.run);
+      const { region, position } = reading.context(nowMs(), slices.position);
       return {
         ...{ region, position, prefix },
         suggestions: suggestions.map(({ completion, documents }) => ({ text: completion, documents })),

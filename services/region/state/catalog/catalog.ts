@@ -40,6 +40,8 @@ export interface Catalog {
   metadata(ordinal: number): Metadata | undefined;
   /** The metadata that the indexes have of the item with this ordinal: the present ones, unless it is {@link Unindexed}. */
   indexedMetadata(ordinal: number): Metadata | undefined;
+  /** The same of the item with this id, or the present ones if it was not live. */
+  indexedOf(entity: number): Metadata | undefined;
   /** Bytes of a live item's metadata as JSON; 0 if none is live. */
   metadataBytes(entity: number): number;
   /** The `createdMs` of the live item with this ordinal; −1 if none is live. On the hot path of ranking. */

@@ -106,6 +106,11 @@ class ColumnRegisters implements CatalogWriter {
     return this.unindexed.has(ordinal) ? this.unindexed.former(ordinal) : this.metadata(ordinal);
   }
 
+  indexedOf(entity: number): Metadata | undefined {
+    const ordinal = this.entities.find(entity);
+    return ordinal < 0 ? undefined : (this.indexedMetadata(ordinal) ?? this.metadata(ordinal));
+  }
+
   metadataBytes(entity: number): number {
     const ordinal = this.entities.find(entity);
     return this.isLive(ordinal) ? this.arena.size(ordinal) : 0;

@@ -1,6 +1,7 @@
 /**
  * The terms of the index that a clause matches: one, or for wildcards and fuzzy words those of the first words alphabetically.
  */
+import type { Steps } from '../../../../shared/kernel/steps.ts';
 import type { Lexicon } from './lexicon/lexicon.ts';
 import type { Match } from './parse-text-query.ts';
 import { COMPARISON_STEPS, type QueryCost, WORD_STEPS } from './query-cost.ts';
@@ -10,7 +11,7 @@ export const EXPANSION_LIMIT_TERMS = 64;
 const STAR = 42;
 
 /** Each once, in the alphabetical order of the matching words; a fuzzy word's own term first. */
-export function matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): readonly number[] {
+export function* matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): Steps<readonly number[]> {
   const own = match.kind === 'wildcard' ? -1 : lexicon.terms.find(match.term);
   const terms = new Set(own < 0 ? [] : [own]);
   const onPass = (words: number): void => cost.spend(words * WORD_STEPS);
@@ -34,7 +35,7 @@ export function matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): rea
     // If a part between two stars almost matches repeatedly, each letter may be compared with all of it.
     const longest = Math.max(...pattern.split('*').map((piece) => piece.length));
     const accept = (text: string): boolean => matchesWildcard(text, pattern);
-    lexicon.like(prefix, likeness, onPass, visitor(1 + Math.ceil(longest / 4), accept));
+    yield* lexicon.like(prefix, likeness, onPass, visitor(1 + Math.ceil(longest / 4), accept));
   }
   if (match.kind === 'fuzzy') {
     const { word, distance } = match;
@@ -46,7 +47,7 @@ export function matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): rea
       shortest: word.length - distance,
       longest: word.length + distance,
     };
-    lexicon.like('', likeness, onPass, visitor(2 * distance + 1, withinDistance(word, distance)));
+    yield* lexicon.like('', likeness, onPass, visitor(2 * distance + 1, withinDistance(word, distance)));
   }
   return [...terms];
 }

@@ -52,3 +52,50 @@ export class Results {
     return { total: this.total, best: this.top.sorted() };
   }
 }
+
+/** Documents of a window: their scores fit the processor's nearest cache. */
+export const WINDOW = 2_048;
+export const WINDOW_WORDS = WINDOW / 32;
+export const WINDOW_MASK = WINDOW - 1;
+
+/** The scores of a window's documents; all zero between windows. */
+export class WindowScores {
+  readonly scores = new Float64Array(WINDOW);
+  readonly touched = new Uint32Array(WINDOW_WORDS);
+  readonly ofClause = new Uint32Array(WINDOW_WORDS);
+  readonly matching = new Uint32Array(WINDOW_WORDS);
+  /** Postings that were read before this step. */
+  since = 0;
+
+  /** All that has a score matches. */
+  harvestTouched(start: number, results: Results): void {
+    const { scores, touched } = this;
+    for (let word = 0; word < WINDOW_WORDS; word++) {
+      let bits = touched[word]! | 0;
+      if (bits === 0) continue;
+      touched[word] = 0;
+      for (; bits !== 0; bits &= bits - 1) {
+        const place = (word << 5) | (31 - Math.clz32(bits & -bits));
+        const score = scores[place]!;
+        scores[place] = 0;
+        results.add(start + place, score);
+      }
+    }
+  }
+
+  /** Takes the window's scores, leaving zeros. `matching` ⊆ `touched`, but for a query that matches without scores. */
+  harvest(start: number, results: Results): void {
+    const { scores, touched, matching } = this;
+    for (let word = 0; word < WINDOW_WORDS; word++) {
+      for (let bits = matching[word]!; bits !== 0; bits &= bits - 1) {
+        const place = (word << 5) | (31 - Math.clz32(bits & -bits));
+        results.add(start + place, scores[place]!);
+      }
+      for (let bits = touched[word]!; bits !== 0; bits &= bits - 1) {
+        scores[(word << 5) | (31 - Math.clz32(bits & -bits))] = 0;
+      }
+      touched[word] = 0;
+      matching[word] = 0;
+    }
+  }
+}

@@ -14,12 +14,13 @@
  *   counted without scoring, once the page is full of candidates that exceed the highest score of the common term alone
  *   (Turtle and Flood: Query Evaluation: Strategies and Optimizations, 1995, calls this MaxScore).
  */
+import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
 import type { Entities } from '../entities/entities.ts';
 import { PAGE_MASK } from './block-pool.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import type { Clause } from './parse-text-query.ts';
 import { Cursor, NO_MORE } from './postings.ts';
-import { type Answer, Results, type Wanted } from './results.ts';
+import { type Answer, Results, type Wanted, WINDOW, WINDOW_MASK, WINDOW_WORDS, WindowScores } from './results.ts';
 import { type Saturation, TABLE_CODES } from './saturation.ts';
 
 /** A clause with its terms. */
@@ -37,11 +38,10 @@ export interface Asked extends Wanted {
 const LOOKUP_POSTINGS = 20;
 /** Cost of a window of this many documents, in postings of a merge. */
 const WINDOW_DOCUMENTS_POSTING = 32;
-const WINDOW = 2_048;
-const WINDOW_WORDS = WINDOW / 32;
-const WINDOW_MASK = WINDOW - 1;
 
 export class Scoring {
+  /** How much one step does at least, if there is so much. Tests do less. */
+  readonly step = { windows: 4, lookups: 2_048, postings: 8_192 };
   /** Work done since the start: for tests and benchmarks. */
   readonly work = { postings: 0, lookups: 0 };
 
@@ -49,11 +49,8 @@ export class Scoring {
   private readonly saturation: Saturation;
   private readonly entities: Entities;
 
-  // Scores of the window; all zero between windows.
-  private readonly scores = new Float64Array(WINDOW);
-  private readonly touched = new Uint32Array(WINDOW_WORDS);
-  private readonly ofClause = new Uint32Array(WINDOW_WORDS);
-  private readonly matching = new Uint32Array(WINDOW_WORDS);
+  /** Free ones. */
+  private readonly windowScores: WindowScores[] = [];
 
   constructor({ index, saturation, entities }: { index: InvertedIndex; saturation: Saturation; entities: Entities }) {
     this.index = index;
@@ -67,6 +64,11 @@ export class Scoring {
   }
 
   answer(asked: Asked): Answer {
+    return finish(this.answering(asked));
+  }
+
+  /** A step is some thousand postings. The index must not change between them. */
+  *answering(asked: Asked): Steps<Answer> {
     this.refresh();
     const { clauses, selection } = asked;
     const { postings } = this.index;
@@ -91,23 +93,31 @@ export class Scoring {
     const results = new Results(asked, this.entities);
     if (clauses.every(({ presence }) => presence === 'prohibited')) all += this.index.size;
     if (fewest < NO_MORE && fewest * terms * LOOKUP_POSTINGS < all) {
-      if (rarest !== undefined) for (const { term } of rarest.terms) this.judgeAll(term, asked, results);
-      else selection?.forEach((document) => void this.judge(document, asked, results));
+      const candidates: number[] = [];
+      if (rarest !== undefined) for (const { term } of rarest.terms) candidates.push(...this.documentsOf(term));
+      else selection?.forEach((document) => void candidates.push(document));
+      let since = this.work.lookups;
+      for (const document of candidates) {
+        const score = this.scoreOf(document, clauses);
+        if (score >= 0) results.add(document, score);
+        if (this.work.lookups - since < this.step.lookups) continue;
+        yield;
+        since = this.work.lookups;
+      }
       return results.answer();
     }
-    const answer = this.aroundCommonTerm(asked, all);
+    const answer = yield* this.aroundCommonTerm(asked, all);
     if (answer !== undefined) return answer;
     const isPlain = clauses.every(({ presence }) => presence === 'optional');
     // A merge is faster a posting, but each change between lists costs, and more with more lists.
     const merging = (all - most) * terms;
     const withoutWindows = 2 * all + this.entities.size / WINDOW_DOCUMENTS_POSTING;
-    if (isPlain && merging < withoutWindows) return this.merge(clauses, results);
-    try {
-      return this.windows(asked, results);
-    } catch (error) {
-      for (const array of [this.scores, this.touched, this.ofClause, this.matching]) array.fill(0);
-      throw error;
-    }
+    if (isPlain && merging < withoutWindows) return yield* this.merge(clauses, results);
+    // One that is not given back, because the search failed or ended between two steps, may have scores.
+    const own = this.windowScores.pop() ?? new WindowScores();
+    const found = yield* this.windows(asked, results, own);
+    this.windowScores.push(own);
+    return found;
   }
 
   idf(term: number): number {
@@ -145,25 +155,20 @@ export class Scoring {
     return fields === undefined ? this.saturation.at(code, document) : this.saturation.ofFields(code, document, fields);
   }
 
-  private judge(document: number, { clauses }: Asked, results: Results): void {
-    const score = this.scoreOf(document, clauses);
-    if (score >= 0) results.add(document, score);
-  }
-
-  private judgeAll(term: number, asked: Asked, results: Results): void {
+  private documentsOf(term: number): number[] {
     const { postings } = this.index;
+    const documents: number[] = [];
     for (let block = 0; block < postings.blocks(term); block++) {
       const address = postings.blockAddress(term, block);
       const start = address & PAGE_MASK;
       const { values } = postings.pageOf(address);
-      for (let at = start, end = start + postings.blockCount(term, block); at < end; at++) {
-        this.judge(values[at]!, asked, results);
-      }
+      for (let at = start, end = start + postings.blockCount(term, block); at < end; at++) documents.push(values[at]!);
     }
+    return documents;
   }
 
   /** Undefined if it does not save work, or does not suffice. */
-  private aroundCommonTerm(asked: Asked, all: number): Answer | undefined {
+  private *aroundCommonTerm(asked: Asked, all: number): Steps<Answer | undefined> {
     const { clauses, selection, limit } = asked;
     if (selection !== undefined) return undefined;
     const { postings } = this.index;
@@ -189,18 +194,16 @@ export class Scoring {
     const results = new Results(asked, this.entities);
     const seen = new Set<number>();
     let more = 0;
+    let since = this.work.lookups;
     for (const term of rare) {
-      for (let block = 0; block < postings.blocks(term); block++) {
-        const address = postings.blockAddress(term, block);
-        const start = address & PAGE_MASK;
-        const { values } = postings.pageOf(address);
-        for (let at = start, end = start + postings.blockCount(term, block); at < end; at++) {
-          const document = values[at]!;
-          if (seen.has(document)) continue;
-          seen.add(document);
-          results.add(document, this.scoreOf(document, clauses));
-          if (postings.find(common, document) < 0) more++;
-        }
+      for (const document of this.documentsOf(term)) {
+        if (seen.has(document)) continue;
+        seen.add(document);
+        results.add(document, this.scoreOf(document, clauses));
+        if (postings.find(common, document) < 0) more++;
+        if (this.work.lookups - since < this.step.lookups) continue;
+        yield;
+        since = this.work.lookups;
       }
     }
     // Strictly greater: among equals the entity decides, and those of the others are unknown.
@@ -209,7 +212,7 @@ export class Scoring {
   }
 
   /** The list that is behind is scored alone up to the next one's document; at the same document scores are added. */
-  private merge(clauses: readonly ExpandedClause[], results: Results): Answer {
+  private *merge(clauses: readonly ExpandedClause[], results: Results): Steps<Answer> {
     const terms: {
       readonly weight: number;
       readonly fields: readonly number[] | undefined;
@@ -220,7 +223,11 @@ export class Scoring {
         terms.push({ weight, fields, cursor: new Cursor(this.index.postings, term) });
       }
     }
-    for (;;) {
+    for (let since = this.work.postings; ; ) {
+      if (this.work.postings - since >= this.step.postings) {
+        yield;
+        since = this.work.postings;
+      }
       let first = 0;
       let document = NO_MORE;
       let until = NO_MORE;
@@ -294,31 +301,47 @@ export class Scoring {
     cursor.at = at;
   }
 
-  private windows({ clauses }: Asked, results: Results): Answer {
+  private *windows({ clauses }: Asked, results: Results, own: WindowScores): Steps<Answer> {
     const { index } = this;
     const cursors = clauses.map(({ terms }) => terms.map(({ term }) => new Cursor(index.postings, term)));
     const open = cursors.flat();
     const everything = clauses.every(({ presence }) => presence === 'prohibited');
     const isPlain = clauses.every(({ presence }) => presence === 'optional');
-    for (let next = 0; ; ) {
+    own.since = this.work.postings;
+    for (let next = 0, windows = 1; ; windows++) {
       let first = everything ? next : NO_MORE;
       if (!everything) for (const cursor of open) if (cursor.next < first) first = cursor.next;
       if (first >= (everything ? index.live.length * 32 : NO_MORE)) return results.answer();
       const start = first - (first & WINDOW_MASK);
       next = start + WINDOW;
       if (isPlain) {
-        for (let i = 0; i < clauses.length; i++) this.addClause(clauses[i]!, cursors[i]!, next, this.touched);
-        this.harvestTouched(start, results);
+        for (let i = 0; i < clauses.length; i++) {
+          this.addClause(clauses[i]!, cursors[i]!, next, own, own.touched);
+          if (this.isDue(own)) yield;
+        }
+        own.harvestTouched(start, results);
       } else {
-        this.match(clauses, cursors, start);
-        this.harvest(start, this.matching, results);
+        yield* this.match(clauses, cursors, start, own);
+        own.harvest(start, results);
       }
+      if (windows % this.step.windows === 0) yield;
     }
   }
 
+  private isDue(own: WindowScores): boolean {
+    if (this.work.postings - own.since < this.step.postings) return false;
+    own.since = this.work.postings;
+    return true;
+  }
+
   /** Leaves the matching documents of one window in `matching`, all that have a score in `touched`. */
-  private match(clauses: readonly ExpandedClause[], cursors: readonly Cursor[][], start: number): void {
-    const { touched, matching, ofClause } = this;
+  private *match(
+    clauses: readonly ExpandedClause[],
+    cursors: readonly Cursor[][],
+    start: number,
+    own: WindowScores,
+  ): Steps {
+    const { touched, matching, ofClause } = own;
     const hasRequired = clauses.some(({ presence }) => presence === 'required');
     if (hasRequired) matching.fill(0xffff_ffff);
     else if (clauses.every(({ presence }) => presence === 'prohibited')) {
@@ -329,7 +352,7 @@ export class Scoring {
     for (let i = 0; i < clauses.length; i++) {
       const { presence } = clauses[i]!;
       if (presence === 'prohibited') continue;
-      this.addClause(clauses[i]!, cursors[i]!, start + WINDOW, ofClause);
+      this.addClause(clauses[i]!, cursors[i]!, start + WINDOW, own, ofClause);
       for (let word = 0; word < WINDOW_WORDS; word++) {
         const bits = ofClause[word]!;
         ofClause[word] = 0;
@@ -337,15 +360,17 @@ export class Scoring {
         if (presence === 'required') matching[word]! &= bits;
         else if (!hasRequired) matching[word]! |= bits;
       }
+      if (this.isDue(own)) yield;
     }
     for (let i = 0; i < clauses.length; i++) {
       if (clauses[i]!.presence !== 'prohibited') continue;
-      this.addClause(clauses[i]!, cursors[i]!, start + WINDOW, ofClause);
+      this.addClause(clauses[i]!, cursors[i]!, start + WINDOW, own, ofClause);
       for (let word = 0; word < WINDOW_WORDS; word++) {
         touched[word]! |= ofClause[word]!;
         matching[word]! &= ~ofClause[word]!;
         ofClause[word] = 0;
       }
+      if (this.isDue(own)) yield;
     }
   }
 
@@ -353,14 +378,15 @@ export class Scoring {
     { terms, fields }: ExpandedClause,
     cursors: readonly Cursor[],
     end: number,
+    { scores }: WindowScores,
     bits: Uint32Array,
   ): void {
     for (let i = 0; i < cursors.length; i++) {
       const cursor = cursors[i]!;
       while (cursor.next < end) {
         const before = cursor.at;
-        if (fields === undefined) this.addBlock(cursor, terms[i]!.weight, end, bits);
-        else this.addFields(cursor, terms[i]!.weight, fields, end, bits);
+        if (fields === undefined) this.addBlock(cursor, terms[i]!.weight, end, scores, bits);
+        else this.addFields(cursor, terms[i]!.weight, fields, end, scores, bits);
         this.work.postings += cursor.at - before;
         cursor.finish();
       }
@@ -368,8 +394,8 @@ export class Scoring {
   }
 
   /** The postings of the cursor's block below `end`. */
-  private addBlock(cursor: Cursor, weight: number, end: number, bits: Uint32Array): void {
-    const { scores, saturation } = this;
+  private addBlock(cursor: Cursor, weight: number, end: number, scores: Float64Array, bits: Uint32Array): void {
+    const { saturation } = this;
     const { table, fieldInTable } = saturation;
     const { lengths, fieldNames } = this.index;
     const fields = fieldNames.length;
@@ -389,8 +415,15 @@ export class Scoring {
     cursor.at = at;
   }
 
-  private addFields(cursor: Cursor, weight: number, fields: readonly number[], end: number, bits: Uint32Array): void {
-    const { scores, saturation } = this;
+  private addFields(
+    cursor: Cursor,
+    weight: number,
+    fields: readonly number[],
+    end: number,
+    scores: Float64Array,
+    bits: Uint32Array,
+  ): void {
+    const { saturation } = this;
     const { values, codes, blockEnd } = cursor;
     let at = cursor.at;
     for (; at < blockEnd; at++) {
@@ -403,37 +436,5 @@ export class Scoring {
       bits[place >>> 5]! |= 1 << (place & 31);
     }
     cursor.at = at;
-  }
-
-  /** All that has a score matches. */
-  private harvestTouched(start: number, results: Results): void {
-    const { scores, touched } = this;
-    for (let word = 0; word < WINDOW_WORDS; word++) {
-      let bits = touched[word]! | 0;
-      if (bits === 0) continue;
-      touched[word] = 0;
-      for (; bits !== 0; bits &= bits - 1) {
-        const place = (word << 5) | (31 - Math.clz32(bits & -bits));
-        const score = scores[place]!;
-        scores[place] = 0;
-        results.add(start + place, score);
-      }
-    }
-  }
-
-  /** Takes the window's scores, leaving zeros. `matching` ⊆ `touched`, but for a query that matches without scores. */
-  private harvest(start: number, matching: Uint32Array, results: Results): void {
-    const { scores, touched } = this;
-    for (let word = 0; word < WINDOW_WORDS; word++) {
-      for (let bits = matching[word]!; bits !== 0; bits &= bits - 1) {
-        const place = (word << 5) | (31 - Math.clz32(bits & -bits));
-        results.add(start + place, scores[place]!);
-      }
-      for (let bits = touched[word]!; bits !== 0; bits &= bits - 1) {
-        scores[(word << 5) | (31 - Math.clz32(bits & -bits))] = 0;
-      }
-      touched[word] = 0;
-      matching[word] = 0;
-    }
   }
 }

@@ -28,7 +28,7 @@ import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts'
 import { Saturation } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
-import type { AdoptsText, TextImage, TextIndex, TextRanking, WeightedTerm } from './text.ts';
+import type { AdoptsText, RunSteps, TextImage, TextIndex, TextRanking, WeightedTerm } from './text.ts';
 import { LazyTextRanking } from './text-ranking.ts';
 
 export interface TextIndexOptions {
@@ -38,6 +38,10 @@ export interface TextIndexOptions {
 
 export function createTextIndex(options: TextIndexOptions): TextIndex & AdoptsText {
   return new MemoryTextIndex(options);
+}
+
+function atOnce<T>(_: string, begin: () => Steps<T>): T {
+  return finish(begin());
 }
 
 export class MemoryTextIndex implements TextIndex, AdoptsText {
@@ -80,23 +84,28 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     finish(this.removing(entity));
   }
 
-  rank(query: string | readonly WeightedTerm[], selection?: Selection): TextRanking {
+  rank(query: string | readonly WeightedTerm[], selection?: Selection, run: RunSteps = atOnce): TextRanking {
     const { index, scoring, entities } = this;
-    const clauses = typeof query === 'string' ? this.expand(query) : this.ofTerms(query);
-    return new LazyTextRanking({ index, scoring, entities, clauses, selection });
+    const clauses = typeof query === 'string' ? run('clauses', () => this.expanding(query)) : this.ofTerms(query);
+    return new LazyTextRanking({ index, scoring, entities, clauses, selection, run });
   }
 
-  suggest(prefix: string, limit: number): readonly Suggestion[] {
+  suggest(prefix: string, limit: number, run: RunSteps = atOnce): readonly Suggestion[] {
     assert(limit >= 1, 'at least one suggestion is asked for', () => limit);
-    return this.index.lexicon.suggest(prefix, limit);
+    return run('suggestions', () => this.index.lexicon.suggesting(prefix, limit));
   }
 
-  significantTerms(entity: number, limit: number): readonly WeightedTerm[] {
-    return significantTerms(this.index, this.scoring, this.entities.find(entity), limit);
+  significantTerms(entity: number, limit: number, run: RunSteps = atOnce): readonly WeightedTerm[] {
+    const document = this.entities.find(entity);
+    return run('significant terms', () => significantTerms(this.index, this.scoring, document, limit));
   }
 
   /** The clauses of a query with their terms. Throws `Refusal('invalid_query')`. */
   expand(query: string): ExpandedClause[] {
+    return finish(this.expanding(query));
+  }
+
+  private *expanding(query: string): Steps<ExpandedClause[]> {
     const { index } = this;
     const cost = new QueryCost();
     this.lastCost = cost;
@@ -104,14 +113,16 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     const plain =
       query.length > QUERY_LIMIT_CHARACTERS ? undefined : index.lexicon.plainTerms(query, QUERY_LIMIT_CLAUSES);
     if (plain !== undefined) return plain.map((term) => this.plainClause(term, cost));
-    return this.expandParsed(query, cost);
+    return yield* this.expandParsed(query, cost);
   }
 
-  private expandParsed(query: string, cost: QueryCost): ExpandedClause[] {
+  private *expandParsed(query: string, cost: QueryCost): Steps<ExpandedClause[]> {
     const { index } = this;
     const parsed = parseTextQuery(query, index.fieldNames, index.lexicon);
     if (parsed.every(({ presence }) => presence === 'prohibited')) cost.spend(index.size * POSTING_STEPS);
-    return parsed.map((clause) => this.expandClause(clause, cost));
+    const clauses: ExpandedClause[] = [];
+    for (const clause of parsed) clauses.push(yield* this.expandClause(clause, cost));
+    return clauses;
   }
 
   private plainClause(term: number, cost: QueryCost): ExpandedClause {
@@ -120,9 +131,9 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     return { presence: 'optional', fields: undefined, terms: [{ term, weight: this.scoring.idf(term) }] };
   }
 
-  private expandClause({ match, presence, boost, fields }: Clause, cost: QueryCost): ExpandedClause {
+  private *expandClause({ match, presence, boost, fields }: Clause, cost: QueryCost): Steps<ExpandedClause> {
     const { index, scoring } = this;
-    const terms = matchTerms(match, index.lexicon, cost);
+    const terms = yield* matchTerms(match, index.lexicon, cost);
     const isRestricted = fields.length < index.fieldNames.length;
     for (const term of terms) this.spend(term, isRestricted, cost);
     return {

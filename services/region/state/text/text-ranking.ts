@@ -8,7 +8,7 @@ import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import type { ExpandedClause, Scoring } from './scoring.ts';
-import type { TextRanking } from './text.ts';
+import type { RunSteps, TextRanking } from './text.ts';
 
 /** How many are found if only their number was requested. */
 const FIRST_HITS = 32;
@@ -21,6 +21,7 @@ export interface TextRankingOptions {
   readonly entities: Entities;
   readonly clauses: readonly ExpandedClause[];
   readonly selection: Selection | undefined;
+  readonly run: RunSteps;
 }
 
 export class LazyTextRanking implements TextRanking {
@@ -82,8 +83,9 @@ export class LazyTextRanking implements TextRanking {
   }
 
   private find(after: RankKey | undefined, limit: number): void {
-    const { scoring, clauses, selection } = this.options;
-    const { total, best } = scoring.answer({ clauses, selection, after, limit });
+    const { scoring, clauses, selection, run } = this.options;
+    const asked = { clauses, selection, after, limit };
+    const { total, best } = run(JSON.stringify(['after', after, limit]), () => scoring.answering(asked));
     this.matches = total;
     this.found = best;
     this.from = after;

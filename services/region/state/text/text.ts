@@ -37,6 +37,13 @@ export interface TextRanking extends Ranking {
   explain(entity: number): readonly ScorePart[];
 }
 
+/**
+ * Runs a part of a read, which `id` distinguishes from its other parts, and returns its result. What does not fit a slice throws
+ * `Unfinished`; the read is then repeated, and gets the results of its finished parts again. Until the read is over nothing may
+ * change in the index.
+ */
+export type RunSteps = <T>(id: string, begin: () => Steps<T>) => T;
+
 export interface TextIndex {
   /**
    * Indexes the document, replacing that of the entity. Fields not in the schema are ignored; arrays are joined. A step is some
@@ -51,19 +58,19 @@ export interface TextIndex {
   /**
    * The matching documents, of those in `selection` if it is given. A text is lunr's query syntax: `term`, `field:term`,
    * `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; several terms mean "any", a list of terms too. Throws
-   * `Refusal('invalid_query')`.
+   * `Refusal('invalid_query')`. Without `run` all is done in one turn.
    */
-  rank(query: string | readonly WeightedTerm[], selection?: Selection): TextRanking;
+  rank(query: string | readonly WeightedTerm[], selection?: Selection, run?: RunSteps): TextRanking;
   /**
    * At most `limit` ≥ 1 words that begin with the prefix's last word, the most frequent first, ties alphabetically. Of words with
    * the same term, such as `run` and `runs`, only the first. None if the prefix does not end with a word.
    */
-  suggest(prefix: string, limit: number): readonly Suggestion[];
+  suggest(prefix: string, limit: number, run?: RunSteps): readonly Suggestion[];
   /**
    * The document's terms with the highest tf-idf, at most `limit` ≥ 1, best first, as a query. None if there is no such document
    * or it has no words.
    */
-  significantTerms(entity: number, limit: number): readonly WeightedTerm[];
+  significantTerms(entity: number, limit: number, run?: RunSteps): readonly WeightedTerm[];
   /** Number of documents. */
   readonly size: number;
 }

@@ -64,6 +64,10 @@ export class TinyCatalog implements Catalog {
     return this.metadata(ordinal);
   }
 
+  indexedOf(entity: number): Metadata | undefined {
+    return this.live.get(entity)?.metadata;
+  }
+
   metadataBytes(entity: number): number {
     return JSON.stringify(this.live.get(entity)?.metadata ?? '').length;
   }

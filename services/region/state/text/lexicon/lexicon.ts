@@ -9,6 +9,7 @@
  */
 
 import { assert } from '../../../../../shared/kernel/kernel.ts';
+import type { Steps } from '../../../../../shared/kernel/steps.ts';
 import { grown } from '../../memory/memory.ts';
 import { Analysis, normalise, TERM_LIMIT_CHARACTERS } from './analysis.ts';
 import { Key, StringTable, type StringTableImage } from './string-table.ts';
@@ -117,7 +118,7 @@ export class Lexicon {
   }
 
   /** See the contract of the text index. */
-  suggest(prefix: string, limit: number): readonly Suggestion[] {
+  suggesting(prefix: string, limit: number): Steps<readonly Suggestion[]> {
     return suggest(this, prefix, limit);
   }
 
@@ -131,14 +132,19 @@ export class Lexicon {
     this.vocabulary.startingWith(prefix, visit);
   }
 
-  /** The same as {@link startingWith}, but skips words with fewer documents than any visited word. */
-  frequentStartingWith(prefix: string, visit: (word: number) => boolean): void {
-    this.frequent.startingWith(prefix, visit);
+  /** The same in steps. */
+  visiting(prefix: string, visit: (word: number) => boolean): Steps {
+    return this.vocabulary.visiting(prefix, visit);
   }
 
-  /** The same as {@link startingWith}, but only similar words; `onPass` receives the number of words skipped each time. */
-  like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): void {
-    this.vocabulary.like(prefix, likeness, onPass, visit);
+  /** The same as {@link visiting}, but skips words with fewer documents than any visited word. */
+  visitingFrequent(prefix: string, visit: (word: number) => boolean): Steps {
+    return this.frequent.visiting(prefix, visit);
+  }
+
+  /** The same as {@link visiting}, but only similar words; `onPass` receives the number of words skipped each time. */
+  like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): Steps {
+    return this.vocabulary.like(prefix, likeness, onPass, visit);
   }
 
   lettersOf(text: string): number {

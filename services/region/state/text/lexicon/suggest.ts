@@ -1,9 +1,11 @@
 /** Completions of a prefix from the words of the live documents. */
+import type { Steps } from '../../../../../shared/kernel/steps.ts';
+
 /** The lexicon as the source of completions. */
 export interface Words {
   normalise(text: string): string;
-  startingWith(prefix: string, visit: (word: number) => boolean): void;
-  frequentStartingWith(prefix: string, visit: (word: number) => boolean): void;
+  visiting(prefix: string, visit: (word: number) => boolean): Steps;
+  visitingFrequent(prefix: string, visit: (word: number) => boolean): Steps;
   wordText(word: number): string;
   termOf(word: number): number;
   documentsOf(word: number): number;
@@ -13,15 +15,19 @@ export interface Words {
  * Words that begin with the last word of the prefix, the most frequent first, then alphabetically; of words with the same term
  * only the first. `limit` ≥ 1.
  */
-export function suggest(lexicon: Words, prefix: string, limit: number): { completion: string; documents: number }[] {
+export function* suggest(
+  lexicon: Words,
+  prefix: string,
+  limit: number,
+): Steps<{ completion: string; documents: number }[]> {
   const { lead, beginning } = split(lexicon.normalise(prefix));
   if (beginning === '') return [];
   const best = new Best(lexicon, limit);
   // Infrequent words rank after all frequent ones: mostly they need not be visited.
-  lexicon.frequentStartingWith(beginning, best.offer);
+  yield* lexicon.visitingFrequent(beginning, best.offer);
   if (best.words.length < limit) {
     best.words.length = 0;
-    lexicon.startingWith(beginning, best.offer);
+    yield* lexicon.visiting(beginning, best.offer);
   }
   return best.words.map((word) => ({
     completion: lead + lexicon.wordText(word),

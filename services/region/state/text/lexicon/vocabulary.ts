@@ -6,6 +6,7 @@
  * decides nearly every comparison.
  */
 import { assert } from '../../../../../shared/kernel/kernel.ts';
+import { finish, type Steps } from '../../../../../shared/kernel/steps.ts';
 
 const BLOCK_LIMIT = 512;
 const KEY_CHARACTERS = 6;
@@ -112,6 +113,11 @@ export class Vocabulary {
    * Visits the words that begin with `prefix`, ascending, until `visit` returns false. The vocabulary must not change meanwhile.
    */
   startingWith(prefix: string, visit: (word: number) => boolean): void {
+    finish(this.visiting(prefix, visit));
+  }
+
+  /** The same, a block a step. */
+  *visiting(prefix: string, visit: (word: number) => boolean): Steps {
     const key = keyOf(prefix);
     let index = this.blockOf(prefix, key);
     let at = this.lowerBound(this.blocks[index]!, prefix, key);
@@ -124,11 +130,12 @@ export class Vocabulary {
         if (!isWhole && !this.textOf(word).startsWith(prefix)) return;
         if (!visit(word)) return;
       }
+      yield;
     }
   }
 
-  /** The same as {@link startingWith}, but only similar words; `onPass` receives the number of words skipped each time. */
-  like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): void {
+  /** The same as {@link visiting}, but only similar words; `onPass` receives the number of words skipped each time. */
+  *like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): Steps {
     const key = keyOf(prefix);
     let index = this.blockOf(prefix, key);
     let at = this.lowerBound(this.blocks[index]!, prefix, key);
@@ -141,6 +148,7 @@ export class Vocabulary {
         if (!visit(words[at]!)) return;
       }
       if (count > 0 && !this.textOf(words[count - 1]!).startsWith(prefix)) return;
+      yield;
     }
   }
 
