@@ -64,6 +64,16 @@ export class Postings {
     return this.records[term * STRIDE + COUNT]!;
   }
 
+  /** Adds the documents of the term, ascending. */
+  listDocuments(term: number, documents: number[]): void {
+    for (let block = 0; block < this.blocks(term); block++) {
+      const address = this.blockAddress(term, block);
+      const start = address & PAGE_MASK;
+      const { values } = this.pageOf(address);
+      for (let at = start, end = start + this.blockCount(term, block); at < end; at++) documents.push(values[at]!);
+    }
+  }
+
   /** Number of postings of all terms. */
   get size(): number {
     return this.total;

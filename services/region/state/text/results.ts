@@ -64,8 +64,6 @@ export class WindowScores {
   readonly touched = new Uint32Array(WINDOW_WORDS);
   readonly ofClause = new Uint32Array(WINDOW_WORDS);
   readonly matching = new Uint32Array(WINDOW_WORDS);
-  /** Postings that were read before this step. */
-  since = 0;
 
   /** All that has a score matches. */
   harvestTouched(start: number, results: Results): void {

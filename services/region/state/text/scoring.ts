@@ -16,7 +16,6 @@
  */
 import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
 import type { Entities } from '../entities/entities.ts';
-import { PAGE_MASK } from './block-pool.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import type { Clause } from './parse-text-query.ts';
 import { Cursor, NO_MORE } from './postings.ts';
@@ -34,6 +33,22 @@ export interface Asked extends Wanted {
   readonly clauses: readonly ExpandedClause[];
 }
 
+interface MergedTerm {
+  readonly weight: number;
+  readonly fields: readonly number[] | undefined;
+  readonly cursor: Cursor;
+}
+
+/** A search by windows. */
+interface Merged {
+  readonly clauses: readonly ExpandedClause[];
+  /** Of each clause. */
+  readonly lists: readonly (readonly Cursor[])[];
+  readonly open: readonly Cursor[];
+  readonly scores: WindowScores;
+  readonly results: Results;
+}
+
 /** Cost of looking a document up in a term, in skipped postings. */
 const LOOKUP_POSTINGS = 20;
 /** Cost of a window of this many documents, in postings of a merge. */
@@ -41,7 +56,7 @@ const WINDOW_DOCUMENTS_POSTING = 32;
 
 export class Scoring {
   /** How much one step does at least, if there is so much. Tests do less. */
-  readonly step = { windows: 4, lookups: 2_048, postings: 8_192 };
+  readonly step = { windows: 16, lookups: 2_048, postings: 8_192 };
   /** Work done since the start: for tests and benchmarks. */
   readonly work = { postings: 0, lookups: 0 };
 
@@ -94,17 +109,12 @@ export class Scoring {
     if (clauses.every(({ presence }) => presence === 'prohibited')) all += this.index.size;
     if (fewest < NO_MORE && fewest * terms * LOOKUP_POSTINGS < all) {
       const candidates: number[] = [];
-      if (rarest !== undefined) for (const { term } of rarest.terms) candidates.push(...this.documentsOf(term));
-      else selection?.forEach((document) => void candidates.push(document));
-      let since = this.work.lookups;
-      for (const document of candidates) {
-        const score = this.scoreOf(document, clauses);
-        if (score >= 0) results.add(document, score);
-        if (this.work.lookups - since < this.step.lookups) continue;
-        yield;
-        since = this.work.lookups;
+      if (rarest === undefined) selection?.forEach((document) => void candidates.push(document));
+      else for (const { term } of rarest.terms) postings.listDocuments(term, candidates);
+      for (let at = 0; ; yield) {
+        at = this.judge(candidates, at, clauses, results);
+        if (at === candidates.length) return results.answer();
       }
-      return results.answer();
     }
     const answer = yield* this.aroundCommonTerm(asked, all);
     if (answer !== undefined) return answer;
@@ -155,16 +165,21 @@ export class Scoring {
     return fields === undefined ? this.saturation.at(code, document) : this.saturation.ofFields(code, document, fields);
   }
 
-  private documentsOf(term: number): number[] {
-    const { postings } = this.index;
-    const documents: number[] = [];
-    for (let block = 0; block < postings.blocks(term); block++) {
-      const address = postings.blockAddress(term, block);
-      const start = address & PAGE_MASK;
-      const { values } = postings.pageOf(address);
-      for (let at = start, end = start + postings.blockCount(term, block); at < end; at++) documents.push(values[at]!);
+  /** Scores candidates from one on, some thousand look-ups of them; returns where to continue. */
+  private judge(
+    candidates: readonly number[],
+    from: number,
+    clauses: readonly ExpandedClause[],
+    results: Results,
+  ): number {
+    const until = this.work.lookups + this.step.lookups;
+    let at = from;
+    while (at < candidates.length && this.work.lookups < until) {
+      const document = candidates[at++]!;
+      const score = this.scoreOf(document, clauses);
+      if (score >= 0) results.add(document, score);
     }
-    return documents;
+    return at;
   }
 
   /** Undefined if it does not save work, or does not suffice. */
@@ -192,42 +207,36 @@ export class Scoring {
     const rare = new Set(terms.filter(({ term }) => term !== common).map(({ term }) => term));
     const weight = terms.reduce((sum, { term, weight }) => (term === common ? sum + weight : sum), 0);
     const results = new Results(asked, this.entities);
-    const seen = new Set<number>();
-    let more = 0;
-    let since = this.work.lookups;
-    for (const term of rare) {
-      for (const document of this.documentsOf(term)) {
-        if (seen.has(document)) continue;
-        seen.add(document);
-        results.add(document, this.scoreOf(document, clauses));
-        if (postings.find(common, document) < 0) more++;
-        if (this.work.lookups - since < this.step.lookups) continue;
-        yield;
-        since = this.work.lookups;
-      }
+    const found: number[] = [];
+    for (const term of rare) postings.listDocuments(term, found);
+    const documents = rare.size === 1 ? found : [...new Set(found)];
+    for (let at = 0; ; yield) {
+      at = this.judge(documents, at, clauses, results);
+      if (at === documents.length) break;
     }
     // Strictly greater: among equals the entity decides, and those of the others are unknown.
     if (!(results.threshold > weight * this.saturation.limit)) return undefined;
+    let more = 0;
+    for (const document of documents) if (postings.find(common, document) < 0) more++;
     return { total: postings.documents(common) + more, best: results.answer().best };
   }
 
   /** The list that is behind is scored alone up to the next one's document; at the same document scores are added. */
   private *merge(clauses: readonly ExpandedClause[], results: Results): Steps<Answer> {
-    const terms: {
-      readonly weight: number;
-      readonly fields: readonly number[] | undefined;
-      readonly cursor: Cursor;
-    }[] = [];
+    const terms: MergedTerm[] = [];
     for (const { terms: own, fields } of clauses) {
       for (const { term, weight } of own) {
         terms.push({ weight, fields, cursor: new Cursor(this.index.postings, term) });
       }
     }
-    for (let since = this.work.postings; ; ) {
-      if (this.work.postings - since >= this.step.postings) {
-        yield;
-        since = this.work.postings;
-      }
+    while (this.mergeSome(terms, results)) yield;
+    return results.answer();
+  }
+
+  /** False at the end of all lists. */
+  private mergeSome(terms: readonly MergedTerm[], results: Results): boolean {
+    const end = this.work.postings + this.step.postings;
+    while (this.work.postings < end) {
       let first = 0;
       let document = NO_MORE;
       let until = NO_MORE;
@@ -241,7 +250,7 @@ export class Scoring {
           until = next;
         }
       }
-      if (document === NO_MORE) return results.answer();
+      if (document === NO_MORE) return false;
       if (document < until) {
         const { cursor, weight, fields } = terms[first]!;
         if (fields === undefined) this.offerBlock(cursor, weight, until, results);
@@ -264,6 +273,7 @@ export class Scoring {
       }
       if (matches) results.add(document, score);
     }
+    return true;
   }
 
   /** The postings of the cursor's block below `end`, which are in no other list. */
@@ -302,45 +312,45 @@ export class Scoring {
   }
 
   private *windows({ clauses }: Asked, results: Results, own: WindowScores): Steps<Answer> {
-    const { index } = this;
-    const cursors = clauses.map(({ terms }) => terms.map(({ term }) => new Cursor(index.postings, term)));
-    const open = cursors.flat();
-    const everything = clauses.every(({ presence }) => presence === 'prohibited');
-    const isPlain = clauses.every(({ presence }) => presence === 'optional');
-    own.since = this.work.postings;
-    for (let next = 0, windows = 1; ; windows++) {
-      let first = everything ? next : NO_MORE;
-      if (!everything) for (const cursor of open) if (cursor.next < first) first = cursor.next;
-      if (first >= (everything ? index.live.length * 32 : NO_MORE)) return results.answer();
-      const start = first - (first & WINDOW_MASK);
-      next = start + WINDOW;
-      if (isPlain) {
-        for (let i = 0; i < clauses.length; i++) {
-          this.addClause(clauses[i]!, cursors[i]!, next, own, own.touched);
-          if (this.isDue(own)) yield;
-        }
-        own.harvestTouched(start, results);
-      } else {
-        yield* this.match(clauses, cursors, start, own);
-        own.harvest(start, results);
-      }
-      if (windows % this.step.windows === 0) yield;
+    const lists = clauses.map(({ terms }) => terms.map(({ term }) => new Cursor(this.index.postings, term)));
+    const merged: Merged = { clauses, lists, open: lists.flat(), scores: own, results };
+    for (let next = 0; ; yield) {
+      next = this.someWindows(merged, next);
+      if (next === NO_MORE) return results.answer();
     }
   }
 
-  private isDue(own: WindowScores): boolean {
-    if (this.work.postings - own.since < this.step.postings) return false;
-    own.since = this.work.postings;
-    return true;
+  /** Scores some windows from one document on; returns where to continue, `NO_MORE` at the end of all lists. */
+  private someWindows({ clauses, lists, open, scores, results }: Merged, from: number): number {
+    const everything = clauses.every(({ presence }) => presence === 'prohibited');
+    const isPlain = clauses.every(({ presence }) => presence === 'optional');
+    const last = everything ? this.index.live.length * 32 : NO_MORE;
+    const until = this.work.postings + this.step.postings;
+    let next = from;
+    for (let window = 0; window < this.step.windows && this.work.postings < until; window++) {
+      let first = everything ? next : NO_MORE;
+      if (!everything) for (const cursor of open) if (cursor.next < first) first = cursor.next;
+      if (first >= last) return NO_MORE;
+      const start = first - (first & WINDOW_MASK);
+      next = start + WINDOW;
+      if (isPlain) {
+        for (let i = 0; i < clauses.length; i++) this.addClause(clauses[i]!, lists[i]!, next, scores, scores.touched);
+        scores.harvestTouched(start, results);
+      } else {
+        this.match(clauses, lists, start, scores);
+        scores.harvest(start, results);
+      }
+    }
+    return next;
   }
 
   /** Leaves the matching documents of one window in `matching`, all that have a score in `touched`. */
-  private *match(
+  private match(
     clauses: readonly ExpandedClause[],
-    cursors: readonly Cursor[][],
+    cursors: readonly (readonly Cursor[])[],
     start: number,
     own: WindowScores,
-  ): Steps {
+  ): void {
     const { touched, matching, ofClause } = own;
     const hasRequired = clauses.some(({ presence }) => presence === 'required');
     if (hasRequired) matching.fill(0xffff_ffff);
@@ -360,7 +370,6 @@ export class Scoring {
         if (presence === 'required') matching[word]! &= bits;
         else if (!hasRequired) matching[word]! |= bits;
       }
-      if (this.isDue(own)) yield;
     }
     for (let i = 0; i < clauses.length; i++) {
       if (clauses[i]!.presence !== 'prohibited') continue;
@@ -370,7 +379,6 @@ export class Scoring {
         matching[word]! &= ~ofClause[word]!;
         ofClause[word] = 0;
       }
-      if (this.isDue(own)) yield;
     }
   }
 
