@@ -85,6 +85,8 @@ export class RegionMachine extends Machine {
   private full = false;
   /** When its process resumed after a long pause, and the epoch in the control bucket at that time. */
   awake = NEVER_PAUSED;
+  /** Two processes ran on its disk at the same time. */
+  ranTwice = false;
   /** Of the second process on its disk. */
   second: Life | undefined;
   private home: MemoryStoreHome;
@@ -338,6 +340,7 @@ export class RegionMachine extends Machine {
     this.create({ life, client, metrics, home, onFatal: end }).then((region) => {
       if (!life.alive) return;
       world.note(name, 'runs twice');
+      this.ranTwice = true;
       region.start();
     }, end);
     world.scheduler.after(forMs, () => life.end());
