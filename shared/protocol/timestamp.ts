@@ -18,6 +18,8 @@ export const LAST_NUMBER_MS = 253_402_300_799_999;
 const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d{2}):(\d{2}))$/;
 const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] as const;
 const MINUTE_MS = 60_000;
+/** 400 years. */
+const CALENDAR_MS = 146_097 * 86_400_000;
 
 /** Epoch ms, or what is wrong with it, as the rest of a sentence: "must be …". */
 export function timestampOf(value: unknown): number | string {
@@ -47,10 +49,7 @@ function momentOfNumber(value: number): number | string {
   return `must be integer milliseconds since 1970, from the year 2000 to 9999${unit}; an RFC 3339 time may name an earlier year`;
 }
 
-/**
- * Epoch ms of an RFC 3339 time, from the year 100 on; undefined if it is none, or does not exist. Digits beyond the milliseconds
- * are ignored.
- */
+/** Epoch ms of an RFC 3339 time; undefined if it is none, or does not exist. Digits beyond the milliseconds are ignored. */
 export function timeOfText(text: string): number | undefined {
   const match = rfc3339.exec(text);
   if (match === null) return undefined;
@@ -66,9 +65,8 @@ export function timeOfText(text: string): number | undefined {
   if (month < 1 || month > 12 || day < 1 || day > daysOf(year, month)) return undefined;
   if (hour > 23 || minute > 59 || second > 59 || offsetHour > 23 || offsetMinute > 59) return undefined;
   const fractionMs = Number((match[7] ?? '').padEnd(3, '0').slice(0, 3));
-  // `Date.UTC` takes the years 0 to 99 for 1900 to 1999.
-  if (year < 100) return undefined;
-  const localMs = Date.UTC(year, month - 1, day, hour, minute, second, fractionMs);
+  // `Date.UTC` takes the years 0 to 99 for 1900 to 1999; the calendar repeats after 400 years.
+  const localMs = Date.UTC(year + 400, month - 1, day, hour, minute, second, fractionMs) - CALENDAR_MS;
   return localMs - (match[8] === '-' ? -1 : 1) * (offsetHour * 60 + offsetMinute) * MINUTE_MS;
 }
 

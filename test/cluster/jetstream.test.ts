@@ -77,12 +77,16 @@ describe('jetstream', function () {
       num_replicas: 1,
     };
     await ask(server.url, `STREAM.CREATE.${STREAM_NAME}`, { ...old, retention: 'limits', storage: 'file' });
-    await client.stream.publish('us-east@aaaaaaaaaa', new Uint8Array([1]), 0);
+    const former = await connect({ servers: server.url });
+    await former.jetstream().publish('tidal.wal.us-east@aaaaaaaaaa', new Uint8Array([1]));
+    await former.close();
     await client.stream.ensure();
+    assert.equal((await client.stream.message(1))?.origin, 'us-east@aaaaaaaaaa');
+    assert.ok('sequence' in (await client.stream.publish('us-east@bbbbbbbbbb', new Uint8Array([2]), 0)));
     const { config, state } = await ask(server.url, `STREAM.INFO.${STREAM_NAME}`);
     const { max_bytes, discard, allow_direct } = config as Record<string, unknown>;
     assert.deepEqual([max_bytes, discard, allow_direct ?? false], [settings.maxBytes, 'old', false]);
-    assert.equal((state as { messages: number }).messages, 1);
+    assert.equal((state as { messages: number }).messages, 2);
     await client.close();
   });
 

@@ -93,7 +93,7 @@ describe('lost and copied disks', () => {
         region: 'us-east',
         schema: testSchema,
         wal,
-        apply: { apply() {} } as never,
+        apply: { async room() {}, async apply() {} } as never,
         ship: { notify() {}, healthy: false, acknowledged: () => 0, confirmed: async () => false } as never,
         gate: () => ({ epoch: 1 }),
         queueLimit: 10,
