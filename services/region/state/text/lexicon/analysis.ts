@@ -14,7 +14,10 @@ const edges = /^[^\p{L}\p{M}\p{N}_]+|[^\p{L}\p{M}\p{N}_]+$/gu;
 export class Analysis {
   /** The words of a text, lower-case, in order, with the punctuation around them. May hold empty ones. */
   words(text: string): readonly string[] {
-    return normalise(text).toLowerCase().split(lunr.tokenizer.separator);
+    // Split first: the lower case of a sigma depends on the letters of its own word only.
+    return normalise(text)
+      .split(lunr.tokenizer.separator)
+      .map((word) => word.toLowerCase());
   }
 
   /** A lower-case word without the punctuation around it; empty when that is all there is. */

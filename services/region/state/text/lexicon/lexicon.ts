@@ -39,12 +39,6 @@ const FIRST_WORDS = 1_024;
 /** Number of texts beyond ASCII whose words are cached, because their analysis is expensive. */
 const UNUSUAL_LIMIT = 16_384;
 
-/**
- * Separates words, but the lower case of a sigma before it depends on the letters after it. So `analysis.ts` separates them, except in
- * pieces of this many characters.
- */
-const INVISIBLE_SPACE = 0xfeff;
-const LONG_PIECE = TERM_LIMIT_CHARACTERS;
 const SPACE = 32;
 const SEPARATOR = 1;
 const EDGE = 2;
@@ -56,11 +50,11 @@ const kinds = Uint8Array.from({ length: 128 }, (_, unit) => {
   return /[a-z0-9_]/i.test(character) ? INNER : EDGE;
 });
 
-/** White space beyond ASCII, as in lunr's tokenizer, but for {@link INVISIBLE_SPACE}. */
+/** White space beyond ASCII, as in lunr's tokenizer. */
 function isSpace(unit: number): boolean {
   if (unit < 0x1680) return unit === 0xa0;
   if (unit >= 0x2000 && unit <= 0x200a) return true;
-  return [0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000].includes(unit);
+  return [0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000, 0xfeff].includes(unit);
 }
 
 /** A lexicon as plain data, for the transfer between threads. */
@@ -269,7 +263,7 @@ export class Lexicon {
       for (; at < end; at++) {
         const unit = text.charCodeAt(at);
         if (unit >= 128) {
-          if (isSpace(unit) || (unit === INVISIBLE_SPACE && at - start >= LONG_PIECE)) break;
+          if (isSpace(unit)) break;
           isAscii = false;
           continue;
         }
