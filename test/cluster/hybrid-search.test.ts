@@ -150,11 +150,15 @@ describe('hybrid search', function () {
       return [...answers, body.suggestions];
     };
     const before = await ask();
+    const { length } = cluster.process(region).lines;
     await cluster.kill(region);
     await cluster.restart(region);
     await cluster.settled();
     const complete = (): string | undefined =>
-      cluster.process(region).lines.findLast((line) => line.includes('filters and search ready'));
+      cluster
+        .process(region)
+        .lines.slice(length)
+        .findLast((line) => line.includes('filters and search ready'));
     await eventually('its indexes are whole', () => complete() !== undefined, 30_000);
     assert.match(complete()!, /one_by_one"?[=:]\s*0\b/);
     assert.deepEqual(await ask(), before);
