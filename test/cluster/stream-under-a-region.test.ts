@@ -49,7 +49,7 @@ class Side {
     this.client = connectJetStream({ url, name: region, clock, settings });
     const { wal, gaps, fatal } = this;
     const { stream } = this.client;
-    const apply = { apply() {} } as never;
+    const apply = { async room() {}, async apply() {} } as never;
     this.ship = createShipper({
       metrics: unreadMetrics,
       clock,
