@@ -4,6 +4,7 @@
  */
 import { checkAcknowledged } from '../../checkers/acknowledged-writes.ts';
 import type { Cluster } from '../processes/cluster.ts';
+import { keyHeaders } from './keys.ts';
 
 /** What is asked of a cluster, of processes or of containers. */
 export type CheckedCluster = Pick<Cluster, 'url' | 'regionNames' | 'get' | 'post' | 'converged'>;
@@ -102,7 +103,11 @@ export async function sendView(url: string, entity: number, key?: string): Promi
   try {
     const response = await fetch(`${url}/signals`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+      headers: {
+        'content-type': 'application/json',
+        ...keyHeaders(url),
+        ...(key === undefined ? {} : { 'idempotency-key': key }),
+      },
       body: JSON.stringify({ entity_id: entity, signal: 'view' }),
       // Above the router's own bound: 10 s in its queue and 10 s for the leader's answer.
       signal: AbortSignal.timeout(25_000),

@@ -1,6 +1,7 @@
 /** The cluster of `compose.yaml`, up as a project of its own on free ports; `down` leaves nothing of it behind. */
 import { randomBytes } from 'node:crypto';
 import type { StartedDockerComposeEnvironment } from 'testcontainers';
+import { keyHeaders, useKey } from '../clients/keys.ts';
 import { requestJson } from '../clients/request-json.ts';
 import { eventually } from '../kernel/eventually.ts';
 import type { Answer, ClusterStatus, StatusRegion } from '../processes/cluster.ts';
@@ -29,6 +30,7 @@ export class ComposeCluster {
     this.project = project;
     this.environment = environment;
     this.url = `http://127.0.0.1:${environment.TIDAL_PORT}`;
+    useKey(this.url, environment.TIDAL_API_KEY!);
     this.prometheusUrl = `http://127.0.0.1:${environment.PROMETHEUS_PORT}`;
   }
 
@@ -186,7 +188,7 @@ export class ComposeCluster {
   }
 
   private get keyed(): Readonly<Record<string, string>> {
-    return { authorization: `Bearer ${this.key}` };
+    return keyHeaders(this.url);
   }
 
   /** Text a process answers on its own port, which is not published: asked from inside its container; a body is posted. */
