@@ -17,7 +17,7 @@ export async function checkAcknowledged(cluster: CheckedCluster, told: Acknowled
     const most = sure + (told.unknown.get(entity) ?? 0);
     for (const region of cluster.regionNames) {
       const answer = await cluster.get<{ signals: { view?: { all: number } } }>(`/items/${entity}?region=${region}`);
-      assert.equal(answer.status, 200);
+      assert.equal(answer.status, 200, `${region}: ${JSON.stringify(answer.body)}`);
       const shown = answer.body.signals.view?.all ?? 0;
       assert.ok(shown >= sure, `${region}: item ${entity} shows ${shown} views, ${sure} were acknowledged: lost`);
       assert.ok(shown <= most, `${region}: item ${entity} shows ${shown} views, at most ${most} were sent: doubled`);

@@ -358,8 +358,9 @@ class SnapshotBootstrap implements Bootstrap {
 
   private async handOver(arrived: ArrivedSnapshot): Promise<Outcome> {
     const { log, onReleased, onArrived } = this.options;
+    let isNeeded = true;
     try {
-      await this.check(arrived);
+      isNeeded = await this.check(arrived);
     } catch (error) {
       await arrived.incoming.discard();
       if (error instanceof Fault && error.code.startsWith('storage_')) throw error;
@@ -373,6 +374,14 @@ class SnapshotBootstrap implements Bootstrap {
       await arrived.incoming.discard();
       return 'interrupted';
     }
+    if (!isNeeded) {
+      // The stream has delivered meanwhile what the copy has: a switch would only make the region pause.
+      await arrived.incoming.discard();
+      log.info('snapshot no longer needed', { peer: arrived.peer, id: arrived.info.id });
+      this.empty = false;
+      onReleased();
+      return 'interrupted';
+    }
     this.done = true;
     onArrived(arrived);
     return 'arrived';
@@ -380,13 +389,13 @@ class SnapshotBootstrap implements Bootstrap {
 
   /**
    * Throws `ConfigError` if the schema here may not follow the copy's; any other error says why it cannot replace this region's
-   * store.
+   * store. False if the copy has nothing that this region lacks.
    */
-  private async check({ peer, info, incoming }: ArrivedSnapshot): Promise<void> {
+  private async check({ peer, info, incoming }: ArrivedSnapshot): Promise<boolean> {
     const { clock, log, wal, openLog, requireSchema, regions, schema, knownEpoch } = this.options;
     const { signal } = this.stopped;
     await incoming.renew(signal);
-    if (signal.aborted) return;
+    if (signal.aborted) return true;
     const store = incoming.open();
     try {
       const copy = opened(openLog, store);
@@ -396,6 +405,8 @@ class SnapshotBootstrap implements Bootstrap {
       requireSchema(copy);
       const checked = await checkLog(clock, copy, { regions, schema, knownEpoch: knownEpoch(), signal });
       if (!signal.aborted) log.info('snapshot fetched', { peer, id: info.id, ...checked });
+      const isMended = compareMended(mendedOf(copy.mark('mended')), mendedOf(wal.mark('mended'))) > 0;
+      return isMended || missing(copy.durable, wal.durable) > 0;
     } finally {
       await store.close();
     }
