@@ -296,6 +296,45 @@ describe('bootstrap of an empty region', () => {
     await bootstrap.stop();
   });
 
+  for (const [what, received, installed] of [
+    ['all that the copy has: the copy is dropped, and not asked for again', 20, 0],
+    ['a part of it: the copy is taken', 19, 1],
+  ] as const) {
+    it(`while it is fetched the stream brings ${what}`, async () => {
+      const rig = new Rig('a');
+      const chain = viewChain(x, 20);
+      await rig.hold(0, chain);
+      const peer = rig.peers[0]!;
+      let isAway = true;
+      peer.fails = (call, offset) =>
+        call === 'part' && offset >= 1_500 && isAway ? new Fault('no_answer', 'injected') : undefined;
+      const bootstrap = rig.start();
+      await rig.seconds(2);
+      assert.equal(bootstrap.progress?.bytes, 1_500);
+      await rig.wal.append({ batches: chain.slice(0, received) });
+      isAway = false;
+      await rig.seconds(5);
+      assert.equal(rig.arrived.length, installed);
+      assert.equal(rig.released, 1 - installed);
+      assert.equal(bootstrap.holdsRepair, installed === 1);
+      await rig.seconds(5);
+      assert.equal(peer.asked, 1);
+      await rig.clock.run(bootstrap.stop());
+    });
+  }
+
+  it('a state that was mended is taken although the stream has brought everything', async () => {
+    const rig = new Rig('a');
+    const chain = viewChain(x, 3);
+    await rig.hold(0, chain);
+    await rig.peers[0]!.wal.storeMark('mended', { count: 1, id: 'one', future: {} });
+    await rig.wal.append({ batches: chain });
+    const bootstrap = rig.start(false);
+    await rig.seconds(3);
+    assert.equal(rig.arrived.length, 1);
+    await rig.clock.run(bootstrap.stop());
+  });
+
   it('a restart of this side: continues where the transfer ended, of the same copy', async () => {
     const rig = new Rig('a');
     await rig.hold(0, viewChain(x, 20));
