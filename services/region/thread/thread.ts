@@ -16,7 +16,11 @@ export interface ThreadOptions<From> {
 export interface Thread<To> {
   /** `moved`: the buffers that are transferred instead of copied. */
   post(message: To, moved?: ArrayBuffer[]): void;
-  end(): Promise<void>;
+  /**
+   * Resolves when it has ended. With `last` the thread gets this message and ends itself. Without, it is ended wherever it is; in the
+   * middle of native code that would abort the whole process.
+   */
+  end(last?: To): Promise<void>;
 }
 
 export function openThread<From, To>(options: ThreadOptions<From>): Thread<To> {
@@ -33,12 +37,19 @@ export function openThread<From, To>(options: ThreadOptions<From>): Thread<To> {
     if (!over) onMessage(message);
   });
   worker.on('error', gone);
-  worker.on('exit', (code) => gone(new Error(`the thread ended with code ${code}`)));
+  const exited = new Promise<void>((resolve) => {
+    worker.on('exit', (code) => {
+      gone(new Error(`the thread ended with code ${code}`));
+      resolve();
+    });
+  });
   return {
     post: (message, moved = []) => worker.postMessage(message, moved),
-    async end() {
+    async end(last) {
       over = true;
-      await worker.terminate();
+      if (last === undefined) await worker.terminate();
+      else worker.postMessage(last);
+      await exited;
     },
   };
 }

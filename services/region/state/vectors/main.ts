@@ -3,7 +3,7 @@ import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { VectorFile } from './vector-file.ts';
 import { VectorServer } from './vector-server.ts';
-import type { VectorThreadData } from './vector-thread.ts';
+import type { EndOfThread, VectorThreadData } from './vector-thread.ts';
 import type { ToVectors } from './vector-worker.ts';
 
 /** Building graphs has a lower priority than the threads that answer requests: on Linux each thread has its own. */
@@ -33,7 +33,9 @@ const server = new VectorServer({
   reply: (message) => port.postMessage(message),
   onWork: wake,
 });
-port.on('message', (message: ToVectors) => {
+port.on('message', (message: ToVectors | EndOfThread) => {
+  // Of a thread: ends this one.
+  if (message.kind === 'end') process.exit();
   server.take(message);
   wake();
 });

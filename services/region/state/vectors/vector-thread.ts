@@ -9,13 +9,22 @@ export interface VectorThreadData {
   readonly path: string;
 }
 
+/** The last message: the thread ends itself between two steps, because most of its time it is in native code. */
+export interface EndOfThread {
+  readonly kind: 'end';
+}
+
 /** `path`: the directory for the graph's file, for exclusive use. */
 export function threadVectors({ path }: { path: string }): OpenVectorWorker {
   return ({ dimensions, onMessage, onExit }) => {
     const workerData: VectorThreadData = { dimensions, path };
     const main = new URL('./main.js', import.meta.url);
-    const thread = openThread<FromVectors, ToVectors>({ main, name: 'vectors', workerData, onMessage, onExit });
-    return { post: (message) => thread.post(message, buffersOf(message)), end: () => thread.end() };
+    const options = { main, name: 'vectors', workerData, onMessage, onExit };
+    const thread = openThread<FromVectors, ToVectors | EndOfThread>(options);
+    return {
+      post: (message) => thread.post(message, buffersOf(message)),
+      end: () => thread.end({ kind: 'end' }),
+    };
   };
 }
 

@@ -62,7 +62,7 @@ export type LogFields = Readonly<Record<string, string | number>>;
 
 export interface VectorWorker {
   post(message: ToVectors): void;
-  /** Ends it at once. Idempotent. */
+  /** Ends it after the messages before and the present step. Idempotent. */
   end(): Promise<void>;
 }
 
