@@ -70,7 +70,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     ...{ clock, store: options.store, limitBytes: options.logMaxBytes, region, metrics },
   });
   const replication = assembleReplication({
-    ...{ ...options, wal, apply, startedEmpty },
+    ...{ ...options, wal, apply, startedEmpty, items: catalog },
     members: [region, ...links.map((link) => link.region)],
     writeBlocker({ readiness, clockCheck }) {
       if (!readiness.ready) return new Refusal('not_ready', `${region} is still catching up with its peers`);

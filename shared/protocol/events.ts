@@ -70,6 +70,14 @@ type UnkeyedBody =
   | { readonly kind: 'delete'; readonly entity: number }
   | { readonly kind: 'embedding'; readonly entity: number; readonly values: Float32Array };
 
+/** Changes of metadata: null removes a field (RFC 7396; metadata are flat, so a value replaces the former one whole). */
+export type MetadataPatch = Readonly<Record<string, MetadataValue | null>>;
+
+/** A write as it is requested: a patch is logged as a put of the whole metadata, which the leader merges at its position. */
+export type WriteBody =
+  | EventBody
+  | (MaybeKeyed & { readonly kind: 'patch'; readonly entity: number; readonly changes: MetadataPatch });
+
 /**
  * An event of the log. `timeMs` of a signal is min(the client's, the acceptance time); `hlc` is unique within its
  * origin and grows with the sequence.

@@ -6,7 +6,7 @@ import type { FieldError } from '../errors/errors.ts';
 import { clip, Refusal } from '../errors/errors.ts';
 import { floatBytes, floatsOf } from '../kernel/floats.ts';
 import { entityIdOf } from './entity-id.ts';
-import type { EventBody, Flaw, Metadata } from './events.ts';
+import type { EventBody, Flaw, Metadata, MetadataPatch, WriteBody } from './events.ts';
 import {
   areValues,
   isCount,
@@ -20,9 +20,11 @@ import {
 } from './events.ts';
 import { timestampOf } from './timestamp.ts';
 
-export type WriteRoute = 'items' | 'delete' | 'embeddings' | 'signals';
+/** The routes of an idempotency key. */
+export type WriteRoute = 'items' | 'patch' | 'delete' | 'embeddings' | 'signals';
+type BodyRoute = Exclude<WriteRoute, 'patch' | 'delete'>;
 
-const known: Record<Exclude<WriteRoute, 'delete'>, readonly string[]> = {
+const known: Record<BodyRoute, readonly string[]> = {
   items: ['entity_id', 'metadata'],
   embeddings: ['entity_id', 'values'],
   signals: ['entity_id', 'signal', 'weight', 'timestamp', 'user_id', 'creator_id'],
@@ -38,22 +40,10 @@ export const METADATA_LIST_LIMIT = 1_000;
 const STEP_TOLERANCE = 1e-12;
 
 /** Checks one write and returns its event. `at` prefixes error paths in bulks: `line 3` or `[2]`. */
-export function parseWrite(route: Exclude<WriteRoute, 'delete'>, body: unknown, at = ''): EventBody {
+export function parseWrite(route: BodyRoute, body: unknown, at = ''): EventBody {
   const where = (path: string): string => (at === '' ? path : path === '' ? at : `${at}: ${path}`);
-  const invalid = (path: string, message: string): Refusal => {
-    const errors: FieldError[] = [{ path: where(path), message }];
-    return new Refusal('invalid_request', `${where(path)} ${message}`.trim(), { errors });
-  };
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('', 'must be a JSON object');
-  const fields = body as Record<string, unknown>;
-  for (const name of Object.keys(fields)) {
-    if (known[route].includes(name)) continue;
-    const accepted = known[route].filter((field) => field !== 'user_id' && field !== 'creator_id');
-    throw new Refusal('unknown_field', `${where(clip(name))} is not a field of /${route}`, {
-      hint: `accepted fields: ${accepted.join(', ')}`,
-      errors: [{ path: where(clip(name)), message: 'unknown field' }],
-    });
-  }
+  const invalid = invalidAt(where);
+  const fields = fieldsOf(body, known[route], `/${route}`, where);
   const entity = entityIdOf(fields.entity_id);
   if (typeof entity === 'string') throw invalid('entity_id', entity);
   switch (route) {
@@ -100,7 +90,49 @@ function isStep(weight: number, thousandths: number): boolean {
   return thousandths === 0 ? weight === 0 : Math.abs(weight - thousandths / WEIGHT_SCALE) <= weight * STEP_TOLERANCE;
 }
 
+type Where = (path: string) => string;
 type Invalid = (path: string, message: string) => Refusal;
+
+function invalidAt(where: Where): Invalid {
+  return (path, message) => {
+    const errors: FieldError[] = [{ path: where(path), message }];
+    return new Refusal('invalid_request', `${where(path)} ${message}`.trim(), { errors });
+  };
+}
+
+function fieldsOf(body: unknown, names: readonly string[], route: string, where: Where): Record<string, unknown> {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw invalidAt(where)('', 'must be a JSON object');
+  }
+  for (const name of Object.keys(body)) {
+    if (names.includes(name)) continue;
+    const accepted = names.filter((field) => field !== 'user_id' && field !== 'creator_id');
+    throw new Refusal('unknown_field', `${where(clip(name))} is not a field of ${route}`, {
+      hint: `accepted fields: ${accepted.join(', ')}`,
+      errors: [{ path: where(clip(name)), message: 'unknown field' }],
+    });
+  }
+  return body as Record<string, unknown>;
+}
+
+/** The body of `PATCH /items/:id`: `{"metadata": {…}}`, of which a null removes a field. Throws a `Refusal`. */
+export function parsePatch(body: unknown): MetadataPatch {
+  const where: Where = (path) => path;
+  const { metadata } = fieldsOf(body, ['metadata'], 'PATCH /items/:id', where);
+  const flaw = patchFlaw(metadata);
+  if (flaw === undefined) return metadata as MetadataPatch;
+  throw invalidAt(where)(flaw.path === '' ? 'metadata' : `metadata.${flaw.path}`, flaw.message);
+}
+
+/** Undefined: it is a {@link MetadataPatch} that may be written. */
+function patchFlaw(value: unknown): Flaw | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { path: '', message: 'must be a JSON object of the fields to change; null removes a field' };
+  }
+  const put = Object.entries(value).map(([name, each]) => [name, each === null ? '' : each]);
+  const flaw = writtenMetadataFlaw(Object.fromEntries(put));
+  return flaw && { ...flaw, message: `${flaw.message}; null removes a field` };
+}
 
 function parseMetadata(value: unknown, invalid: Invalid): Metadata {
   const flaw = writtenMetadataFlaw(value);
@@ -150,6 +182,7 @@ export type WireWrite = UnkeyedWire & {
 type UnkeyedWire =
   | { k: 's'; e: number; s: string; w: number; t?: number }
   | { k: 'i'; e: number; m: Metadata }
+  | { k: 'p'; e: number; m: MetadataPatch }
   | { k: 'd'; e: number }
   /**
    * Values as {@link floatBytes} in base64: a third of the length of numbers, and a tenth of the work on either side. They have a
@@ -157,7 +190,7 @@ type UnkeyedWire =
    */
   | { k: 'v'; e: number; b: string };
 
-export function toWire(event: EventBody): WireWrite {
+export function toWire(event: WriteBody): WireWrite {
   switch (event.kind) {
     case 'signal':
       return event.timeMs === undefined
@@ -165,6 +198,8 @@ export function toWire(event: EventBody): WireWrite {
         : { k: 's', e: event.entity, s: event.signal, w: event.weight, t: event.timeMs };
     case 'item':
       return { k: 'i', e: event.entity, m: event.metadata };
+    case 'patch':
+      return { k: 'p', e: event.entity, m: event.changes };
     case 'delete':
       return { k: 'd', e: event.entity };
     case 'embedding':
@@ -180,7 +215,7 @@ const bodyHashPattern = /^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$/;
  * The event of a router's request, checked by the rules of `parseWrite`: a request to a region's port is trusted no more than one
  * to the router's. Throws a `Refusal`.
  */
-export function fromWire(write: unknown): EventBody {
+export function fromWire(write: unknown): WriteBody {
   if (typeof write !== 'object' || write === null) throw malformed('a write must be an object');
   const body = unkeyedFromWire(write as Readonly<Record<string, unknown>>);
   const { key } = write as { readonly key?: unknown };
@@ -201,7 +236,7 @@ export function valuesOf(wire: string): Float32Array {
   return floatsOf(Buffer.from(wire, 'base64'));
 }
 
-function unkeyedFromWire(write: Readonly<Record<string, unknown>>): EventBody {
+function unkeyedFromWire(write: Readonly<Record<string, unknown>>): WriteBody {
   const { k, e } = write;
   const entity = entityIdOf(e);
   if (typeof entity === 'string') throw malformed(`e ${entity}`);
@@ -218,6 +253,11 @@ function unkeyedFromWire(write: Readonly<Record<string, unknown>>): EventBody {
       if (flaw !== undefined) throw malformed(`${flaw.path === '' ? 'm' : `m.${flaw.path}`} ${flaw.message}`);
       return { kind: 'item', entity, metadata: write.m as Metadata };
     }
+    case 'p': {
+      const flaw = patchFlaw(write.m);
+      if (flaw !== undefined) throw malformed(`${flaw.path === '' ? 'm' : `m.${flaw.path}`} ${flaw.message}`);
+      return { kind: 'patch', entity, changes: write.m as MetadataPatch };
+    }
     case 'd':
       return { kind: 'delete', entity };
     case 'v': {
@@ -229,7 +269,7 @@ function unkeyedFromWire(write: Readonly<Record<string, unknown>>): EventBody {
       return { kind: 'embedding', entity, values };
     }
     default:
-      throw malformed('k must be one of: s, i, d, v');
+      throw malformed('k must be one of: s, i, p, d, v');
   }
 }
 

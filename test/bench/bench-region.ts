@@ -39,6 +39,7 @@ export function openBenchRegion(store: Store): BenchRegion {
   const intake = createGroupCommit({
     metrics: unreadMetrics,
     ...{ clock: systemClock, random: systemRandom, log: silentLog, region: 'us-east', schema, wal, apply },
+    items: catalog,
     ship: {
       ...{ healthy: true, unshipped: 0, start() {}, notify() {}, acknowledged: () => Number.MAX_SAFE_INTEGER },
       ...{ confirmed: async () => true, setEnabled: async () => {}, stop: async () => {} },

@@ -74,9 +74,11 @@ function requestsOf({ together, bulk, keys }: Way): EventBody[][] {
       const entity = 1 + ((request * together + index) % ENTITIES);
       return { k: 's', e: entity, s: 'view', w: 1_000 };
     });
-    if (!keys) return wire.map(fromWire);
-    if (bulk) return withKeys(`request ${request}`, 'signals', wire, true).map(fromWire);
-    return wire.map((one, index) => fromWire(withKeys(`request ${request}:${index}`, 'signals', [one], false)[0]!));
+    if (!keys) return wire.map(fromWire) as EventBody[];
+    if (bulk) return withKeys(`request ${request}`, 'signals', wire, true).map(fromWire) as EventBody[];
+    return wire.map(
+      (one, index) => fromWire(withKeys(`request ${request}:${index}`, 'signals', [one], false)[0]!) as EventBody,
+    );
   });
 }
 

@@ -22,7 +22,7 @@ export const mutants: readonly Mutant[] = [
       [
         'await wal.append({ batches: built.batches, own: true });',
         `const flush = wal.append({ batches: built.batches, own: true });
-            for (const [index, entry] of taken.entries()) entry.resolve({ position: new Map([[origin, built.placed[index]]]) });
+            for (const [index, entry] of accepted.entries()) entry.resolve({ position: new Map([[origin, built.placed[index]]]) });
             await flush;`,
       ],
     ],

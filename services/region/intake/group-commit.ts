@@ -2,13 +2,13 @@
  * Group commit: all writes that wait when a flush ends are committed together by the next one, in order of arrival. See
  * `intake.ts` for the order of effects.
  */
-import { messageOf, Refusal } from '../../../shared/errors/errors.ts';
+import { Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, type Random, randomName } from '../../../shared/kernel/kernel.ts';
 import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 import { STREAM_DURABILITY_WAIT_MS } from '../../../shared/protocol/deadlines.ts';
-import type { EventBody } from '../../../shared/protocol/events.ts';
+import type { WriteBody } from '../../../shared/protocol/events.ts';
 import { BATCH_LIMIT_BYTES, BATCH_LIMIT_EVENTS } from '../../../shared/protocol/events.ts';
 import type { Durability, WriteAccepted, WriteRefused, WritesReply } from '../../../shared/protocol/internal.ts';
 import { formatPosition, merge, type Position, regionOf } from '../../../shared/protocol/position.ts';
@@ -17,17 +17,20 @@ import type { Apply } from '../apply/apply.ts';
 import { Condition } from '../condition/condition.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { Ship } from '../ship/ship.ts';
-import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Wal } from '../wal/wal.ts';
 import { type BuiltBatches, buildBatches } from './build-batches.ts';
-import { type Bulk, bytesOf, countOf, isColumns } from './bulk.ts';
+import { type Bulk, bytesOf, countOf, isColumns, type RequestedBulk } from './bulk.ts';
 import { HybridClock, type Stamp } from './hybrid-clock.ts';
 import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { type IntakeMetrics, intakeMetrics } from './intake-metrics.ts';
+import { hasPatch, mergedBytes, mergePatches, type PatchedItems, SeparateItems } from './item-patches.ts';
 import { KeyedWrites } from './keyed-writes.ts';
+import { neverRoom, refusalFor, shuttingDown, unconfirmed } from './refusals.ts';
 import type { StateLimit } from './state-limit.ts';
 import { unknownSignal, validate } from './validate.ts';
 
+/** How long a patch waits until what is durable is applied: longer than any batch takes. */
+const MERGE_WAIT_MS = 5_000;
 /** How long an answer waits for the stream before it is `local`. */
 const LOCAL_DURABILITY_WAIT_MS = 250;
 
@@ -42,6 +45,8 @@ export interface GroupCommitOptions {
   readonly schema: Schema;
   readonly wal: Wal;
   readonly apply: Apply;
+  /** What patches are merged with. */
+  readonly items: PatchedItems;
   readonly ship: Ship;
   /** Checked before every admission and again when a group is built. */
   readonly gate: (epoch: number) => Gate;
@@ -59,7 +64,7 @@ export interface GroupCommitOptions {
 
 /** Writes admitted together: one atomic request, or one write of another. */
 interface Admitted {
-  readonly bodies: Bulk;
+  readonly bodies: RequestedBulk;
   readonly epoch: number;
   readonly bytes: number;
   /** The log's {@link Wal.received} when it was admitted. */
@@ -67,6 +72,11 @@ interface Admitted {
   /** The acceptance time it would have had at its admission, epoch ms. */
   readonly atMs: number;
   readonly resolve: (outcome: Outcome) => void;
+}
+
+/** The last point at which it could be refused is over. */
+interface Accepted extends Admitted {
+  readonly bodies: Bulk;
 }
 
 /** `duplicate-arrived`: another region's duplicate of a keyed write was received; nothing was accepted. */
@@ -97,6 +107,8 @@ class GroupCommit implements Intake {
   private readonly idle: Condition;
   private queue: Admitted[] = [];
   private committing = false;
+  /** Requests with patches in the queue. */
+  private patches = 0;
   private stopped = false;
   private open: Open | undefined;
   waiting = 0;
@@ -169,7 +181,7 @@ class GroupCommit implements Intake {
   }
 
   /** Admits writes that are atomic together, unless their idempotency keys show that they were accepted before. */
-  private take(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> {
+  private take(bodies: readonly WriteBody[], epoch: number): Promise<Refusal | Placed> {
     // Without a key no duplicate can be received meanwhile.
     if (bodies.every(({ key }) => key === undefined)) return this.enqueue(bodies, epoch) as Promise<Refusal | Placed>;
     const met = this.keyed.meet(bodies, this.stampNow().atMs);
@@ -197,18 +209,19 @@ class GroupCommit implements Intake {
   }
 
   /** The outcome of the keys that were waited for is known now. */
-  private takeAfterAll(bodies: readonly EventBody[], epoch: number): Promise<Refusal | Placed> | Refusal {
+  private takeAfterAll(bodies: readonly WriteBody[], epoch: number): Promise<Refusal | Placed> | Refusal {
     if (this.stopped) return shuttingDown();
     return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch);
   }
 
-  private enqueue(bodies: Bulk, epoch: number): Promise<Outcome> {
+  private enqueue(bodies: RequestedBulk, epoch: number): Promise<Outcome> {
     const bytes = bytesOf(bodies);
     const { received } = this.options.wal;
     const { atMs } = this.stampNow();
     return new Promise((resolve) => {
       this.queue.push({ bodies, epoch, bytes, received, atMs, resolve });
       this.waiting += countOf(bodies);
+      if (hasPatch(bodies)) this.patches++;
       this.waitingBytes += bytes;
       if (!this.committing) void this.commitAll();
     });
@@ -218,7 +231,7 @@ class GroupCommit implements Intake {
   private async finish(
     outcomes: readonly (Refusal | Placed)[],
     required: Durability,
-    bodies: readonly EventBody[],
+    bodies: readonly WriteBody[],
   ): Promise<(WriteAccepted | WriteRefused)[]> {
     const { ship } = this.options;
     const furthest = new Map<string, number>();
@@ -271,13 +284,23 @@ class GroupCommit implements Intake {
     let events = 0;
     let bytes = 0;
     let count = 0;
+    const group: Admitted[] = [];
+    const deferred: Admitted[] = [];
+    const separate = this.patches === 0 ? undefined : new SeparateItems();
     for (const entry of this.queue) {
+      if (separate?.admits(entry.bodies) === false) {
+        deferred.push(entry);
+        count++;
+        continue;
+      }
       events += countOf(entry.bodies);
-      bytes += entry.bytes;
-      if (count > 0 && (events > BATCH_LIMIT_EVENTS || bytes > BATCH_LIMIT_BYTES)) break;
+      bytes += entry.bytes + (separate === undefined ? 0 : mergedBytes(this.options.items, entry.bodies));
+      if (group.length > 0 && (events > BATCH_LIMIT_EVENTS || bytes > BATCH_LIMIT_BYTES)) break;
+      group.push(entry);
       count++;
     }
-    return this.queue.splice(0, count);
+    this.queue.splice(0, count, ...deferred);
+    return group;
   }
 
   private async commitGroup(group: readonly Admitted[]): Promise<void> {
@@ -288,7 +311,12 @@ class GroupCommit implements Intake {
       this.waiting -= countOf(entry.bodies);
       this.waitingBytes -= entry.bytes;
     }
+    const patches = this.patches === 0 ? 0 : group.filter(({ bodies }) => hasPatch(bodies)).length;
+    this.patches -= patches;
+    // What was accepted elsewhere and is durable here is part of the items: after a promotion, the last writes of the former leader.
+    const isApplied = patches === 0 || (await apply.reached(new Map(wal.durable), MERGE_WAIT_MS));
     let { remaining, epoch } = this.admit(group);
+    let accepted: readonly Accepted[];
     let origin: string;
     let built: BuiltBatches;
     try {
@@ -300,20 +328,21 @@ class GroupCommit implements Intake {
       // From here to the append there is no await: received batches that are not being appended now follow it in the log, and the
       // clock that was judged is the one that is read.
       const stamp = this.stampNow();
-      remaining = this.withinStateLimit(this.withoutCopies(remaining, stamp));
-      if (this.open === undefined || remaining.length === 0) return;
+      accepted = this.withinStateLimit(this.merged(this.withoutCopies(remaining, stamp), isApplied));
+      remaining = accepted;
+      if (this.open === undefined || accepted.length === 0) return;
       ({ origin } = this.open);
       // The last point at which a refusal is possible: from here on every entry gets its sequences.
       this.hlc.take(
         stamp,
-        remaining.reduce((sum, { bodies }) => sum + countOf(bodies), 0),
+        accepted.reduce((sum, { bodies }) => sum + countOf(bodies), 0),
       );
       built = buildBatches({
         ...this.open,
         stamp,
         after: wal.origin(origin),
         schemaHash: schema.hash,
-        bulks: remaining.map(({ bodies }) => bodies),
+        bulks: accepted.map(({ bodies }) => bodies),
       });
       await wal.append({ batches: built.batches, own: true });
     } catch (error) {
@@ -323,11 +352,10 @@ class GroupCommit implements Intake {
       for (const entry of remaining) entry.resolve(refusal);
       return;
     }
-    const taken = remaining;
     await apply.apply(built.batches);
-    const events = taken.reduce((sum, entry) => sum + countOf(entry.bodies), 0);
+    const events = accepted.reduce((sum, entry) => sum + countOf(entry.bodies), 0);
     this.metrics.committed(events, clock.monotonicMs() - startMs);
-    for (const [index, entry] of taken.entries()) {
+    for (const [index, entry] of accepted.entries()) {
       entry.resolve({ position: new Map([[origin, built.placed[index]!]]) });
     }
   }
@@ -361,8 +389,22 @@ class GroupCommit implements Intake {
     });
   }
 
-  /** Everything before this group is applied, so the limits are exact. */
-  private withinStateLimit(entries: readonly Admitted[]): readonly Admitted[] {
+  /** Everything before this group is applied, so patches are merged with the items as they are. */
+  private merged(entries: readonly Admitted[], isApplied: boolean): readonly Accepted[] {
+    const { items, region } = this.options;
+    return entries.flatMap((entry) => {
+      const bodies =
+        !isApplied && hasPatch(entry.bodies)
+          ? new Refusal('overloaded', `${region} has not applied yet what it received; no item is changed meanwhile`)
+          : mergePatches(items, region, entry.bodies);
+      if (!(bodies instanceof Refusal)) return [{ ...entry, bodies }];
+      entry.resolve(bodies);
+      return [];
+    });
+  }
+
+  /** The limits are exact for the same reason. */
+  private withinStateLimit(entries: readonly Accepted[]): readonly Accepted[] {
     const refusals = this.options.stateLimit?.refusals(entries.map(({ bodies }) => bodies)) ?? [];
     return entries.filter((entry, index) => {
       const refusal = refusals[index];
@@ -397,33 +439,4 @@ class GroupCommit implements Intake {
     this.stopped = true;
     await this.drain();
   }
-}
-
-/** The refusal of a group of which nothing is in the log; undefined: the process must end. */
-function refusalFor(error: unknown): Refusal | undefined {
-  if (error instanceof Refusal) return error;
-  if (!isStorageFull(error)) return undefined;
-  return new Refusal('storage_full', 'the disk of the leader is full', { hint: messageOf(error) });
-}
-
-function neverRoom(given: string, limit: string): Refusal {
-  return new Refusal('body_too_large', `the request has ${given}; at most ${limit}`, {
-    hint: 'send it in smaller parts',
-  });
-}
-
-function shuttingDown(): Refusal {
-  return new Refusal('shutting_down', 'the region is shutting down');
-}
-
-function unconfirmed(position: string, keyed: boolean): Refusal {
-  return new Refusal(
-    'stream_unconfirmed',
-    `the write is durable here at ${position}; the stream acknowledgement timed out`,
-    {
-      hint: keyed
-        ? 'the write counts; it may be sent again with the same Idempotency-Key and is not counted twice'
-        : 'the write counts; do not send it again',
-    },
-  );
 }

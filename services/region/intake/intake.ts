@@ -13,7 +13,7 @@ import type { Refusal } from '../../../shared/errors/errors.ts';
 import type { Durability, WritesReply } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { ResidentMemory } from '../resident-memory/resident-memory.ts';
-import type { Bulk } from './bulk.ts';
+import type { RequestedBulk } from './bulk.ts';
 
 export interface IntakeRequest {
   readonly epoch: number;
@@ -22,7 +22,7 @@ export interface IntakeRequest {
   /** The durability that the client requires. */
   readonly durability: Durability;
   /** Signals by column are always atomic. */
-  readonly bodies: Bulk;
+  readonly bodies: RequestedBulk;
 }
 
 /** Whether writes may be accepted now: the epoch to accept in, or the refusal. */

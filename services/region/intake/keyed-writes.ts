@@ -4,7 +4,7 @@
  * knows it; a duplicate that is received while it waits is found when its batch is built.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
-import type { EventBody } from '../../../shared/protocol/events.ts';
+import type { WriteBody } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import { type Copy, recall } from '../state/keys/keys.ts';
 
@@ -24,7 +24,7 @@ export interface KeyedWritesOptions {
  * - `busy`: some are waiting for their commit, or are being received; check again after `over`.
  */
 export type Met =
-  | { readonly is: 'fresh'; readonly bodies: readonly EventBody[]; readonly known: Position }
+  | { readonly is: 'fresh'; readonly bodies: readonly WriteBody[]; readonly known: Position }
   | { readonly is: 'known'; readonly known: Position }
   | { readonly is: 'busy'; readonly over: Promise<void> }
   | { readonly is: 'conflict'; readonly refusal: Refusal };
@@ -43,9 +43,9 @@ export class KeyedWrites {
   }
 
   /** `atMs`: the acceptance time they would have. If it turns out to be earlier, the caller checks again ({@link haveCome}). */
-  meet(bodies: readonly EventBody[], atMs: number): Met {
+  meet(bodies: readonly WriteBody[], atMs: number): Met {
     const known = new Map<string, number>();
-    const fresh: EventBody[] = [];
+    const fresh: WriteBody[] = [];
     let busy: Promise<void> | undefined;
     for (const body of bodies) {
       const { key } = body;
@@ -70,7 +70,7 @@ export class KeyedWrites {
   /**
    * Whether a duplicate of one of these, which were fresh, is known by now, or may be being appended; `atMs` as in {@link meet}.
    */
-  haveCome(bodies: readonly EventBody[], atMs: number): boolean {
+  haveCome(bodies: readonly WriteBody[], atMs: number): boolean {
     const { arriving, copies } = this.options;
     return bodies.some(
       ({ key }) =>
@@ -79,7 +79,7 @@ export class KeyedWrites {
   }
 
   /** Registers these as waiting for their commit, until `outcome` resolves. */
-  waitFor(bodies: readonly EventBody[], outcome: Promise<unknown>): void {
+  waitFor(bodies: readonly WriteBody[], outcome: Promise<unknown>): void {
     const ids = bodies.flatMap(({ key }) => (key === undefined ? [] : [key]));
     const over = outcome.then(() => {
       for (const { id } of ids) this.inFlight.delete(id);

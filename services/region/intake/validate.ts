@@ -1,8 +1,8 @@
 /** What the schema and the limits of the log say about a write. */
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { EVENT_LIMIT_BYTES, type EventBody } from '../../../shared/protocol/events.ts';
-import { eventBytes } from '../batch/batch.ts';
+import { EVENT_LIMIT_BYTES, type WriteBody } from '../../../shared/protocol/events.ts';
 import type { Schema } from '../schema/schema.ts';
+import { writeBytes } from './bulk.ts';
 
 export function unknownSignal({ signals }: Schema, name: string): Refusal | undefined {
   if (signals.has(name)) return undefined;
@@ -13,7 +13,7 @@ export function unknownSignal({ signals }: Schema, name: string): Refusal | unde
   });
 }
 
-export function validate(schema: Schema, body: EventBody): Refusal | undefined {
+export function validate(schema: Schema, body: WriteBody): Refusal | undefined {
   if (body.kind === 'signal') {
     const unknown = unknownSignal(schema, body.signal);
     if (unknown !== undefined) return unknown;
@@ -28,7 +28,7 @@ export function validate(schema: Schema, body: EventBody): Refusal | undefined {
       },
     );
   }
-  const bytes = eventBytes(body);
+  const bytes = writeBytes(body);
   if (bytes > EVENT_LIMIT_BYTES) {
     return new Refusal('event_too_large', `the event has ${bytes} bytes; at most ${EVENT_LIMIT_BYTES} are taken`);
   }

@@ -30,12 +30,13 @@ const LIMIT_MOST = 200;
 const HOUR_MS = 3_600_000;
 
 const limits: Readonly<Record<string, number | undefined>> = {
+  ids: 4_096,
   cursor: CURSOR_LIMIT_CHARACTERS,
   filter: FILTER_LIMIT_CHARACTERS,
 };
 
 export interface KnownParameters {
-  readonly route: '/feed' | '/search' | '/suggest';
+  readonly route: '/feed' | '/search' | '/suggest' | '/items' | '/items/:id';
   /** In the order refusals list them. */
   readonly names: readonly string[];
   /** Parameters whose length is checked elsewhere. */

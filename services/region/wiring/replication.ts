@@ -16,6 +16,7 @@ import { ClockCheck } from '../clocks/clocks.ts';
 import { Heartbeat } from '../heartbeat/heartbeat.ts';
 import { createGroupCommit } from '../intake/group-commit.ts';
 import type { Intake } from '../intake/intake.ts';
+import type { PatchedItems } from '../intake/item-patches.ts';
 import type { StateLimit } from '../intake/state-limit.ts';
 import type { Role } from '../leadership/leadership.ts';
 import { createLeadershipRole } from '../leadership/leadership-role.ts';
@@ -55,6 +56,8 @@ export interface ReplicationOptions
   readonly keyRefusal?: (() => Refusal | undefined) | undefined;
   /** Absent: there is no limit. */
   readonly stateLimit?: StateLimit | undefined;
+  /** What patches are merged with. */
+  readonly items: PatchedItems;
   readonly onReady?: () => void;
   readonly onGap?: (gap: Gap) => void;
   readonly onStopped?: (stopped: Stopped) => void;
@@ -125,6 +128,7 @@ export function assembleReplication(options: ReplicationOptions): Replication {
     gate: (epoch) => role.gate(epoch),
     keyRefusal: options.keyRefusal ?? (() => undefined),
     stateLimit: options.stateLimit,
+    items: options.items,
     queueLimit: options.intakeQueueLimit,
     queueLimitBytes: options.intakeQueueBytes,
   });

@@ -99,7 +99,7 @@ function requires(access: Access, scope: Scope | undefined): Koa.Middleware {
 
 /** Only reads take parameters: an ignored one would mislead the client. */
 const refuseParameters: Koa.Middleware = async (ctx, next) => {
-  const takesNone = ctx.path.startsWith('/cluster/') || ctx.method === 'POST' || ctx.method === 'DELETE';
+  const takesNone = ctx.path.startsWith('/cluster/') || ['POST', 'PATCH', 'DELETE'].includes(ctx.method);
   const [name] = takesNone ? [...new URLSearchParams(ctx.querystring).keys()] : [];
   if (name !== undefined) {
     const path = name.slice(0, 64);

@@ -143,6 +143,7 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
       share.giveBack();
     }
   });
+  router.get('/items', (ctx) => pass(ctx, '/items'));
   router.get('/items/:id', (ctx) => pass(ctx, `/items/${entityIdOfPath(ctx.params.id)}`));
 }
 

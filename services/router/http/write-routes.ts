@@ -11,7 +11,7 @@ import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
 import { BULK_LIMIT, type Durability, type WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
-import { parseWrite, toWire, type WireWrite } from '../../../shared/protocol/writes.ts';
+import { parsePatch, parseWrite, toWire, type WireWrite, type WriteRoute } from '../../../shared/protocol/writes.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
 import { readSignalLines } from './signal-lines.ts';
 
@@ -71,21 +71,32 @@ export function addWriteRoutes(router: Router, options: WriteRoutesOptions): voi
       }
     });
   }
-  router.delete('/items/:id', async (ctx) => {
+  /** A write of one item that is named by the path; `bytes`: of its body. */
+  const submitOne = async (ctx: Context, keyRoute: WriteRoute, write: WireWrite, bytes: number): Promise<void> => {
     const key = keyOf(ctx);
-    const durability = durabilityOf(ctx);
-    const entity = entityIdOfPath(ctx.params.id);
-    const write: WireWrite = { k: 'd', e: entity };
     const accepted = await forwarding.submit({
-      writes: key === undefined ? [write] : withKeys(key, 'delete', [write], false),
-      bytes: extraBytes(write, key),
+      writes: key === undefined ? [write] : withKeys(key, keyRoute, [write], false),
+      bytes: extraBytes(write, key) + bytes,
       keyed: key !== undefined,
       atomic: false,
-      durability,
+      durability: durabilityOf(ctx),
       requestId: requestIdOf(ctx),
     });
-    ctx.body = answer(accepted, 1, entity);
+    ctx.body = answer(accepted, 1, write.e);
+  };
+  router.patch('/items/:id', async (ctx) => {
+    const entity = entityIdOfPath(ctx.params.id);
+    requireType(ctx, ['application/json', 'application/merge-patch+json']);
+    const share = budget.share();
+    try {
+      const body = await readBody(ctx, maxBodyBytes, share.take);
+      const changes = parsePatch(parseJson(decodeText(body)));
+      await submitOne(ctx, 'patch', { k: 'p', e: entity, m: changes }, body.length);
+    } finally {
+      share.giveBack();
+    }
   });
+  router.delete('/items/:id', (ctx) => submitOne(ctx, 'delete', { k: 'd', e: entityIdOfPath(ctx.params.id) }, 0));
 }
 
 function answer({ position, durability, replayed }: WriteAccepted, accepted: number, entity: number | undefined) {

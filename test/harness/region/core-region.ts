@@ -138,7 +138,7 @@ export class CoreRegion {
     const { keysLimit: limit, storeLimitBytes = 1e12 } = options;
     const replication = assembleReplication({
       ...{ region, clock, nextTurn, random, log, metrics, schema, wal, apply, stream, control, links },
-      ...{ startedEmpty, onFatal, internalKeys: options.internalKeys },
+      ...{ startedEmpty, onFatal, internalKeys: options.internalKeys, items: state.catalog },
       members: ['us-east', 'eu-west', 'ap-south'],
       regions: ['us-east', 'eu-west', 'ap-south', region, ...others],
       writeBlocker: () => this.writeBlocker,

@@ -1,11 +1,22 @@
-/** `GET /items/:id`. */
+/** `GET /items/:id`, and several with `GET /items?ids=`. */
 import type Router from '@koa/router';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { entityIdOfPath } from '../../../../shared/protocol/entity-id.ts';
-import { parseAt } from '../../query/query.ts';
-import type { Rank } from '../../rank/rank.ts';
-import type { Catalog } from '../../state/catalog/catalog.ts';
+import { parseIds } from '../../query/ids.ts';
+import { checkParameters, parseAt } from '../../query/query.ts';
+import type { Rank, ReadTime } from '../../rank/rank.ts';
+import type { Catalog, Item } from '../../state/catalog/catalog.ts';
+import { PAGE_LIMIT_BYTES } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
+
+/** In the order in which refusals list them. The router and `reading` check `region` and `min_position`. */
+const parameters = ['region', 'min_position', 'at'] as const;
+/** Items of one answer. */
+export const ITEMS_LIMIT = 200;
+/** Bytes of an item in addition to its metadata. */
+const FRAME_BYTES = 2 * 1024;
+/** What a value of an embedding counts: it takes about as long to write as so many bytes of metadata. */
+const VALUE_BYTES = 80;
 
 export interface ItemParts {
   readonly region: string;
@@ -14,29 +25,55 @@ export interface ItemParts {
 }
 
 export function addItemRoute(router: Router, { region, catalog, rank }: ItemParts, reading: Reading): void {
+  const present = ({ entity, metadata, createdMs, updatedMs }: Item, readTime: ReadTime) => {
+    const embedding = catalog.embedding(entity);
+    return {
+      entity_id: entity,
+      metadata,
+      created_at: new Date(createdMs).toISOString(),
+      updated_at: new Date(updatedMs).toISOString(),
+      embedding: embedding === undefined ? null : [...embedding],
+      signals: rank.summary(entity, readTime, true),
+    };
+  };
+
   router.get('/items/:id', async (ctx) => {
-    for (const name of new URLSearchParams(ctx.querystring).keys()) {
-      if (name === 'region' || name === 'min_position' || name === 'at') continue;
-      throw new Refusal('invalid_request', `${name.slice(0, 64)} is not a parameter of /items/:id`, {
-        hint: 'accepted parameters: region, min_position, at',
-        errors: [{ path: name.slice(0, 64), message: 'unknown parameter' }],
-      });
-    }
+    const search = new URLSearchParams(ctx.querystring);
+    checkParameters(search, { route: '/items/:id', names: parameters });
     await reading.admit(ctx);
     reading.mark('item');
     const entity = entityIdOfPath(ctx.params.id);
     const item = catalog.item(entity);
     if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${region}`);
-    const askedMs = parseAt(new URLSearchParams(ctx.querystring));
-    const embedding = catalog.embedding(entity);
-    ctx.body = reading.at({ atMs: askedMs, continued: false }, (readTime) => ({
+    ctx.body = reading.at({ atMs: parseAt(search), continued: false }, (readTime) => ({
       ...reading.context(readTime.atMs),
-      entity_id: entity,
-      metadata: item.metadata,
-      created_at: new Date(item.createdMs).toISOString(),
-      updated_at: new Date(item.updatedMs).toISOString(),
-      embedding: embedding === undefined ? null : [...embedding],
-      signals: rank.summary(entity, readTime, true),
+      ...present(item, readTime),
     }));
   });
+
+  router.get('/items', async (ctx) => {
+    const search = new URLSearchParams(ctx.querystring);
+    checkParameters(search, { route: '/items', names: ['ids', ...parameters] });
+    const ids = parseIds('ids', search.get('ids') ?? '', ITEMS_LIMIT);
+    await reading.admit(ctx);
+    reading.mark('item');
+    const found = ids.flatMap((id) => catalog.item(id) ?? []);
+    const shown = fitting(catalog, found);
+    ctx.body = reading.at({ atMs: parseAt(search), continued: false }, (readTime) => ({
+      ...reading.context(readTime.atMs),
+      items: shown.map((item) => present(item, readTime)),
+      missing: ids.filter((id) => catalog.item(id) === undefined),
+      remaining: found.slice(shown.length).map(({ entity }) => entity),
+    }));
+  });
+}
+
+/** The first of them that one answer may have: at least one. */
+function fitting(catalog: Catalog, items: readonly Item[]): readonly Item[] {
+  let bytes = 0;
+  for (const [index, { entity }] of items.entries()) {
+    bytes += FRAME_BYTES + catalog.metadataBytes(entity) + VALUE_BYTES * (catalog.embedding(entity)?.length ?? 0);
+    if (bytes > PAGE_LIMIT_BYTES && index > 0) return items.slice(0, index);
+  }
+  return items;
 }

@@ -16,7 +16,7 @@ import { names } from '../../../harness/router/memory-cluster.ts';
 const DAY_MS = 86_400_000;
 
 const keyed = (key: string, body: EventBody): EventBody[] =>
-  withKeys(key, body.kind === 'item' ? 'items' : 'signals', [toWire(body)], false).map(fromWire);
+  withKeys(key, body.kind === 'item' ? 'items' : 'signals', [toWire(body)], false).map(fromWire) as EventBody[];
 
 async function take(cluster: CoreCluster, region: CoreRegion, bodies: readonly EventBody[]): Promise<void> {
   const { results } = await cluster.clock.run(region.write(bodies));

@@ -46,7 +46,7 @@ async function during<T>(clock: ManualClock, promise: Promise<T>): Promise<T> {
 
 /** As the router would send it. */
 function keyed(key: string, bodies: readonly EventBody[], bulk = bodies.length > 1): EventBody[] {
-  return withKeys(key, 'signals', bodies.map(toWire), bulk).map(fromWire);
+  return withKeys(key, 'signals', bodies.map(toWire), bulk).map(fromWire) as EventBody[];
 }
 
 function accepted(reply: WritesReply): WriteAccepted[] {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { decodeBatch } from '../../../../services/region/batch/batch.ts';
 import { createGroupCommit } from '../../../../services/region/intake/group-commit.ts';
+import { createRegisters } from '../../../../services/region/state/catalog/registers.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
 import { randomName } from '../../../../shared/kernel/kernel.ts';
 import { systemRandom } from '../../../../shared/kernel/system.ts';
@@ -95,6 +96,7 @@ describe('lost and copied disks', () => {
         wal,
         apply: { async room() {}, async apply() {} } as never,
         ship: { notify() {}, healthy: false, acknowledged: () => 0, confirmed: async () => false } as never,
+        items: createRegisters(),
         gate: () => ({ epoch: 1 }),
         queueLimit: 10,
         queueLimitBytes: 64 * 1024 * 1024,

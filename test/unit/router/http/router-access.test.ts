@@ -73,12 +73,14 @@ const requests: Readonly<Record<'read' | 'write' | 'admin' | 'metrics', readonly
     ['POST', '/search', '{"query":"jazz"}'],
     ['GET', '/suggest?prefix=ja'],
     ['GET', '/items/1'],
+    ['GET', '/items?ids=1'],
   ],
   write: [
     ['POST', '/items', item],
     ['POST', '/Items/', item],
     ['POST', '/embeddings', '{"entity_id":1,"values":[1]}'],
     ['POST', '/signals', '{"entity_id":1,"signal":"view"}'],
+    ['PATCH', '/items/1', '{"metadata":{}}'],
     ['DELETE', '/items/1'],
   ],
   admin: [

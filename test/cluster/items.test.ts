@@ -1,0 +1,167 @@
+/** What clients do with items over HTTP: change fields, and read several at once. */
+import assert from 'node:assert/strict';
+import { type Answer, requestJson } from '../harness/clients/request-json.ts';
+import { Cluster } from '../harness/processes/cluster.ts';
+
+interface ShownItem {
+  readonly entity_id: number;
+  readonly metadata: Record<string, unknown>;
+  readonly created_at: string;
+}
+
+interface Items {
+  readonly items: readonly ShownItem[];
+  readonly missing: readonly number[];
+  readonly remaining: readonly number[];
+}
+
+describe('items', function () {
+  this.timeout(60_000);
+  let cluster: Cluster;
+
+  before(async () => {
+    cluster = await Cluster.start();
+  });
+  after(() => cluster?.stop());
+
+  const send = (method: string, path: string, body: unknown, headers: Record<string, string> = {}) =>
+    requestJson<Record<string, unknown>>(cluster.url + path, {
+      method,
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
+  const put = async (entity_id: number, metadata: unknown): Promise<void> => {
+    assert.equal((await send('POST', '/items', { entity_id, metadata })).status, 200);
+  };
+  const metadata = async (entity: number, more = ''): Promise<unknown> =>
+    (await cluster.get<ShownItem>(`/items/${entity}${more}`)).body.metadata;
+  const refused = ({ status, body }: Answer<Record<string, unknown>>): unknown[] => [status, body.code];
+
+  it('PATCH changes the fields it names, in every region, as either content type', async () => {
+    await put(1, { title: 'Alien', year: 1979, tags: ['space'] });
+    const first = await send('PATCH', '/items/1', { metadata: { year: null, tags: ['space', 'horror'] } });
+    assert.equal(first.status, 200, JSON.stringify(first.body));
+    assert.deepEqual([first.body.accepted, first.body.entity_id], [1, 1]);
+    const second = await send('PATCH', '/items/1', '{"metadata":{"seen":true}}', {
+      'content-type': 'application/merge-patch+json; charset=utf-8',
+    });
+    assert.equal(second.status, 200, JSON.stringify(second.body));
+    for (const region of ['us-east', 'eu-west', 'ap-south']) {
+      const shown = await metadata(1, `?region=${region}&min_position=${second.body.position}`);
+      assert.deepEqual(shown, { title: 'Alien', tags: ['space', 'horror'], seen: true });
+    }
+    const { body } = await cluster.get<Items>('/search?query=alien&filter=tags:horror');
+    assert.deepEqual(
+      body.items.map(({ entity_id }) => entity_id),
+      [1],
+    );
+  });
+
+  it('fifty clients change fifty fields at once, while one replaces the item at first', async () => {
+    await put(2, { title: 'one' });
+    const replaced = send('POST', '/items', { entity_id: 2, metadata: { title: 'two' } });
+    await replaced;
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => send('PATCH', '/items/2', { metadata: { [`field${n}`]: n } })),
+    );
+    assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+    assert.equal(new Set(answers.map(({ body }) => body.position)).size, 50);
+    assert.equal(Object.keys((await metadata(2)) as object).length, 51);
+  });
+
+  it('a repeated PATCH under a key is answered as the first and merged once', async () => {
+    await put(3, { title: 'three', n: 0 });
+    const key = { 'idempotency-key': 'patch-of-three' };
+    const first = await send('PATCH', '/items/3', { metadata: { n: 1 } }, key);
+    await send('PATCH', '/items/3', { metadata: { n: 2 } });
+    const second = await send('PATCH', '/items/3', '{ "metadata": { "n": 1.0 } }', key);
+    assert.deepEqual([second.body.position, second.body.replayed], [first.body.position, true]);
+    assert.deepEqual(await metadata(3), { title: 'three', n: 2 });
+    assert.deepEqual(refused(await send('PATCH', '/items/3', { metadata: { n: 3 } }, key)), [
+      409,
+      'idempotency_conflict',
+    ]);
+    assert.deepEqual(refused(await send('PATCH', '/items/1', { metadata: { n: 1 } }, key)), [
+      409,
+      'idempotency_conflict',
+    ]);
+  });
+
+  it('a PATCH that is not one is refused by name and changes nothing', async () => {
+    await put(4, { title: 'four' });
+    const rows: readonly (readonly [body: unknown, code: string, says: RegExp, status?: number, path?: string])[] = [
+      [{}, 'invalid_request', /metadata/],
+      [{ metadata: null }, 'invalid_request', /metadata/],
+      [{ metadata: [] }, 'invalid_request', /metadata/],
+      [[], 'invalid_request', /object/],
+      [{ metadata: {}, entity_id: 4 }, 'unknown_field', /entity_id/],
+      [{ metadata: { a: { b: 1 } } }, 'invalid_request', /metadata\.a/],
+      [{ metadata: { a: [1] } }, 'invalid_request', /metadata\.a/],
+      [{ metadata: { '': 1 } }, 'invalid_request', /1 to 128/],
+      [{ metadata: { '': null } }, 'invalid_request', /1 to 128/],
+      [{ metadata: { a: Array.from({ length: 1_001 }, () => 'x') } }, 'invalid_request', /metadata\.a/],
+      ['{"metadata":{"a":9007199254740993}}', 'invalid_request', /9007199254740993/],
+      ['{"metadata":{"a":1e999}}', 'invalid_request', /1e999/],
+      ['{"metadata":', 'invalid_json', /position/],
+      [{ metadata: { a: 1 } }, 'unknown_item', /no item 404/, 404, '/items/404'],
+      [{ metadata: { a: 1 } }, 'invalid_request', /id/, 400, '/items/x'],
+      [{ metadata: { a: 1 } }, 'invalid_request', /at is not a parameter/, 400, '/items/4?at=0'],
+    ];
+    for (const [body, code, says, status = 400, path = '/items/4'] of rows) {
+      const answer = await send('PATCH', path, body);
+      assert.deepEqual(refused(answer), [status, code], JSON.stringify([body, answer.body]));
+      assert.match(JSON.stringify(answer.body), says);
+    }
+    const text = await send('PATCH', '/items/4', '{}', { 'content-type': 'text/plain' });
+    assert.deepEqual(refused(text), [415, 'unsupported_media_type']);
+    assert.equal((await requestJson(`${cluster.url}/items/4`, { method: 'DELETE' })).status, 200);
+    assert.deepEqual(refused(await send('PATCH', '/items/4', { metadata: { a: 1 } })), [404, 'unknown_item']);
+    assert.deepEqual(refused(await send('PUT', '/items/4', { metadata: { a: 1 } })), [405, 'method_not_allowed']);
+  });
+
+  it('several items are read at once, in the order asked for', async () => {
+    for (const entity of [10, 11, 12]) await put(entity, { title: `item ${entity}` });
+    const { status, body } = await cluster.get<Items>('/items?ids=12,404,10,12, 11,9007199254740991');
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.deepEqual(
+      body.items.map(({ entity_id }) => entity_id),
+      [12, 10, 11],
+    );
+    assert.deepEqual(body.missing, [404, 9007199254740991]);
+    assert.deepEqual(body.remaining, []);
+    const alone = await cluster.get<ShownItem>('/items/12');
+    const { entity_id, metadata: shown, created_at, updated_at, embedding, signals } = alone.body as never;
+    assert.deepEqual(body.items[0], { entity_id, metadata: shown, created_at, updated_at, embedding, signals });
+    const far = Array.from({ length: 200 }, (_, n) => Number.MAX_SAFE_INTEGER - n).join(',');
+    assert.equal((await cluster.get<Items>(`/items?ids=${far}`)).body.missing.length, 200);
+    for (const [query, says] of [
+      ['', /ids is required/],
+      ['?ids=', /ids is required/],
+      ['?ids=1,,2', /ids\[1\]/],
+      ['?ids=1,x', /ids\[1\]/],
+      ['?ids=-1', /ids\[0\]/],
+      ['?ids=9007199254740992', /ids\[0\]/],
+      [`?ids=${far},1`, /at most 200/],
+      ['?ids=1&ids=2', /more than once/],
+      ['?ids=1&id=2', /id is not a parameter/],
+    ] as const) {
+      const answer = await cluster.get(`/items${query}`);
+      assert.deepEqual(refused(answer), [400, 'invalid_request'], query);
+      assert.match(JSON.stringify(answer.body), says);
+    }
+  });
+
+  it('items larger than one answer remain to be asked for', async () => {
+    const ids = Array.from({ length: 20 }, (_, n) => 100 + n);
+    for (const entity of ids) await put(entity, { text: 'x'.repeat(240 * 1024) });
+    const seen: number[] = [];
+    let left: readonly number[] = ids;
+    for (let rounds = 0; left.length > 0; rounds++) {
+      const { body } = await cluster.get<Items>(`/items?ids=${left.join(',')}`);
+      seen.push(...body.items.map(({ entity_id }) => entity_id));
+      left = body.remaining;
+      assert.ok(rounds < 3);
+    }
+    assert.deepEqual(seen, ids);
+  });
+});
