@@ -20,7 +20,6 @@ import { formatPosition, parsePosition } from '../../../shared/protocol/position
 import { fromWire } from '../../../shared/protocol/writes.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Intake, IntakeRequest } from '../intake/intake.ts';
-import { hasPatch } from '../intake/item-patches.ts';
 import type { Role } from '../leadership/leadership.ts';
 import type { Wal } from '../wal/wal.ts';
 import { type Fields, invalid, type ReadFields } from './internal-body.ts';
@@ -43,9 +42,7 @@ function intakeRequestOf(request: Fields<WritesRequest>): IntakeRequest {
   if (!isCount(epoch) || epoch < 1) throw invalid('epoch must be an integer from 1 to 9007199254740991');
   if (typeof atomic !== 'boolean') throw invalid('atomic must be true or false');
   if (durability !== undefined && durability !== 'stream') throw invalid('durability must be stream, or be left out');
-  const bodies = bulkOf(request);
-  if (atomic && hasPatch(bodies)) throw invalid('a patch must not be part of an atomic request');
-  return { epoch, atomic, durability: durability ?? 'local', bodies };
+  return { epoch, atomic, durability: durability ?? 'local', bodies: bulkOf(request) };
 }
 
 function limitOf(limitMs: unknown): number {

@@ -136,6 +136,9 @@ class GroupCommit implements Intake {
         hint: 'leave out Prefer: durability=stream to accept local durability',
       });
     }
+    if (atomic && hasPatch(bodies)) {
+      throw new Refusal('invalid_request', 'a patch is a request of its own, not part of an atomic one');
+    }
     const count = countOf(bodies);
     const tooMany = this.noRoom(count, 0);
     if (tooMany !== undefined) throw tooMany;

@@ -1,14 +1,6 @@
 /** Lists of item ids, as parameters and in bodies. */
 import { entityIdOf, entityIdOfText } from '../../../shared/protocol/entity-id.ts';
-import { invalid } from './query.ts';
-
-/** Longest text of an id with its comma. */
-const ID_CHARACTERS = 17;
-
-/** Characters that a parameter with `limit` ids has at most. */
-export function idsCharacters(limit: number): number {
-  return limit * ID_CHARACTERS;
-}
+import { invalid } from './invalid.ts';
 
 /** `1,2,3`: 1 to `limit` ids, each returned once, in the order given. Throws `invalid_request`. */
 export function parseIds(name: string, text: string, limit: number): readonly number[] {

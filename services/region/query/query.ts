@@ -21,6 +21,10 @@ import {
 import { type Cursors, firstPosition, type MaxPer, type PagePosition } from '../pages/pages.ts';
 import { defaultWindows, type FeedQuery, profiles } from '../rank/rank.ts';
 import { type Window, windows } from '../schema/schema.ts';
+import { parseIds } from './ids.ts';
+import { invalid } from './invalid.ts';
+
+export { invalid, parseIds };
 
 const VALUE_LIMIT = 1_000;
 const FILTERS_LIMIT = 32;
@@ -149,13 +153,6 @@ export function parseExplain(search: URLSearchParams): boolean {
 /** For `identity`. */
 export function maxPerIdentity(maxPer: MaxPer | undefined): unknown {
   return maxPer === undefined ? null : [maxPer.field, maxPer.count];
-}
-
-export function invalid(parameter: string, message: string, hint?: string): Refusal {
-  return new Refusal('invalid_request', `${parameter} ${message}`, {
-    ...(hint === undefined ? {} : { hint }),
-    errors: [{ path: parameter, message }],
-  });
 }
 
 /** One `filter=` parameter. Throws `Refusal` `invalid_filter`. */

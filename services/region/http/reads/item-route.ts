@@ -2,8 +2,7 @@
 import type Router from '@koa/router';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { entityIdOfPath } from '../../../../shared/protocol/entity-id.ts';
-import { parseIds } from '../../query/ids.ts';
-import { checkParameters, parseAt } from '../../query/query.ts';
+import { checkParameters, parseAt, parseIds } from '../../query/query.ts';
 import type { Rank, ReadTime } from '../../rank/rank.ts';
 import type { Catalog, Item } from '../../state/catalog/catalog.ts';
 import { PAGE_LIMIT_BYTES } from './ranked-items.ts';
