@@ -19,7 +19,8 @@
 
 import { hash } from 'node:crypto';
 import { assert } from '../../../shared/kernel/kernel.ts';
-import { compareScored, type Ranking, type RankKey, type Scored } from '../scored/scored.ts';
+import { compareScored, type Ranking, type RankKey, rankingOf, type Scored } from '../scored/scored.ts';
+import { SEEN_LIMIT, Seen } from './seen.ts';
 
 /** At most `count` items of each value of the metadata field on a page. */
 export interface MaxPer {
@@ -35,6 +36,10 @@ export interface PagePosition {
   readonly rest: RankKey | undefined;
   /** The same for kinds with another key, by their fingerprint. */
   readonly kinds: ReadonlyMap<string, RankKey>;
+  /** What the pages before showed of a result whose scores change with every write; then there are no keys. */
+  readonly seen?: Seen | undefined;
+  /** Of a search by text: what its scores are computed with on every page. */
+  readonly statistics?: Uint8Array | undefined;
 }
 
 export const firstPosition: PagePosition = { shown: 0, rest: undefined, kinds: new Map() };
@@ -44,6 +49,8 @@ export interface PageOptions {
   readonly limit: number;
   readonly from: PagePosition;
   readonly diversity?: Diversity | undefined;
+  /** Maximum number of kinds in the next page start; {@link KINDS_LIMIT} if absent. */
+  readonly kindsLimit?: number;
 }
 
 export interface Diversity {
@@ -63,18 +70,38 @@ export interface Page {
 }
 
 /** The page of `ranking` that begins at `from`. Requests no more of the ranking than it inspects. */
-export function takePage(ranking: Ranking, { limit, from, diversity }: PageOptions): Page {
-  if (diversity !== undefined) return takeDiverse(ranking, limit, from, diversity);
+export function takePage(ranking: Ranking, options: PageOptions): Page {
+  const { limit, from, diversity, kindsLimit = KINDS_LIMIT } = options;
+  if (diversity !== undefined) return takeDiverse(ranking, { limit, from, diversity, kindsLimit });
   const found = ranking.after(from.rest, limit + 1);
   const items = found.slice(0, limit);
   if (found.length <= limit) return { items, next: undefined, relaxed: false };
   return { items, next: { ...from, shown: from.shown + limit, rest: items.at(-1) }, relaxed: false };
 }
 
+/**
+ * The page of a ranking by scores that every write changes: `entities` are all of it, best first; each item is shown once, as long
+ * as it is in the result. The result ends when {@link SEEN_LIMIT} were shown.
+ */
+export function takeUnseenPage(all: readonly Scored[], { limit, from, diversity }: PageOptions): Page {
+  const seen = from.seen ?? Seen.none(all.map(({ entity }) => entity));
+  const { shown } = from;
+  const wanted = Math.min(limit, SEEN_LIMIT - seen.size);
+  if (wanted <= 0) return { items: [], next: undefined, relaxed: false };
+  const unseen = rankingOf(all.filter(({ entity }) => !seen.has(entity)));
+  const start = { ...firstPosition, shown };
+  const page = takePage(unseen, { limit: wanted, from: start, diversity, kindsLimit: Number.POSITIVE_INFINITY });
+  const next = seen.with(page.items.map(({ entity }) => entity));
+  const isEnd = page.next === undefined || next.size >= SEEN_LIMIT;
+  return { ...page, next: isEnd ? undefined : { ...firstPosition, shown: page.next.shown, seen: next } };
+}
+
 /** Cursors: a page start as text, which a client returns and cannot modify. */
 export interface Cursors {
   /** `identity`: everything that decides the ranking and the size of its pages. `atMs`: the read time of the ranking. */
   write(identity: readonly unknown[], atMs: number, place: PagePosition): string;
+  /** How many kinds a page start may have beside the statistics. */
+  kindsLimit(statistics: Uint8Array | undefined): number;
   /** `not_ours`: no region with this secret and schema signed it; `other_query`: it was signed for another identity. */
   read(
     cursor: string,
@@ -110,7 +137,10 @@ interface Kind {
   readonly values: readonly string[];
 }
 
-export function takeDiverse(ranking: Ranking, limit: number, from: PagePosition, diversity: Diversity): Page {
+export function takeDiverse(
+  ranking: Ranking,
+  { limit, from, diversity, kindsLimit }: PageOptions & { readonly diversity: Diversity; readonly kindsLimit: number },
+): Page {
   const pass = new Pass(ranking, limit, from, diversity);
   const shares = new Shares(diversity.count);
   const taken: Unshown[] = [];
@@ -144,11 +174,11 @@ export function takeDiverse(ranking: Ranking, limit: number, from: PagePosition,
   });
   if (left.length === 0) return answer(page, undefined);
   const next = pass.placeAfter(page, left);
-  if (next.kinds.size <= KINDS_LIMIT) return answer(page, next);
+  if (next.kinds.size <= kindsLimit) return answer(page, next);
   const inOrder = [...page, ...left].sort((a, b) => compareScored(a.item, b.item));
   const first = inOrder.slice(0, limit);
   const place = pass.placeAfter(first, inOrder.slice(limit));
-  assert(place.kinds.size <= KINDS_LIMIT, 'a page in rank order adds no kind to a place', () => place.kinds.size);
+  assert(place.kinds.size <= kindsLimit, 'a page in rank order adds no kind to a place', () => place.kinds.size);
   return answer(first, place);
 }
 

@@ -2,7 +2,7 @@
  * Cursors as signed bytes, base64url:
  *
  *     version 1 · flags 1 · read time 8 · items shown 8 · [rest 22] · kinds 2 · kinds × (fingerprint 6, key 22) ·
- *     fingerprint of the query 8 · HMAC-SHA256 of all before 16
+ *     [length 2, statistics] · [length 2, items seen] · fingerprint of the query 8 · HMAC-SHA256 of all before 16
  *
  * where a key is score and entity, 8 bytes each, and tie, 6. Score, entity, read time and count are float64, bit for bit, the tie
  * an integer; numbers are big-endian.
@@ -15,20 +15,26 @@
  */
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { assert } from '../../../shared/kernel/kernel.ts';
+import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { LAST_TIMESTAMP_MS } from '../../../shared/protocol/timestamp.ts';
 import type { RankKey } from '../scored/scored.ts';
 import type { Cursors, PagePosition } from './pages.ts';
 import { KIND_BYTES, KINDS_LIMIT } from './pages.ts';
+import { Seen } from './seen.ts';
 
-const VERSION = 2;
+const VERSION = 3;
 const HAS_REST = 1;
+const HAS_STATISTICS = 2;
+const HAS_SEEN = 4;
 const HEAD_BYTES = 1 + 1 + 8 + 8;
 const TIE_BYTES = 6;
 const KEY_BYTES = 8 + 8 + TIE_BYTES;
 const QUERY_BYTES = 8;
 const TAG_BYTES = 16;
 const TAIL_BYTES = QUERY_BYTES + TAG_BYTES;
-const MOST_BYTES = HEAD_BYTES + KEY_BYTES + 2 + KINDS_LIMIT * (KIND_BYTES + KEY_BYTES) + TAIL_BYTES;
+/** Four characters of base64url are three bytes. */
+const MOST_BYTES = (CURSOR_LIMIT_CHARACTERS / 4) * 3;
+const FRAME_BYTES = HEAD_BYTES + KEY_BYTES + 2 + TAIL_BYTES;
 
 export interface SignedCursorsOptions {
   /** The same in every region, the one that signs first; an empty one: the public default. */
@@ -49,11 +55,22 @@ class SignedCursors implements Cursors {
     this.keys = keys;
   }
 
-  write(identity: readonly unknown[], atMs: number, { shown, rest, kinds }: PagePosition): string {
-    assert(kinds.size <= KINDS_LIMIT, 'a place names few kinds', () => kinds.size);
+  kindsLimit(statistics: Uint8Array | undefined): number {
+    const left = MOST_BYTES - FRAME_BYTES - (statistics === undefined ? 0 : 2 + statistics.length);
+    return Math.min(KINDS_LIMIT, Math.floor(left / (KIND_BYTES + KEY_BYTES)));
+  }
+
+  write(identity: readonly unknown[], atMs: number, place: PagePosition): string {
+    const { shown, rest, kinds, statistics } = place;
+    const seen = place.seen?.bytes();
+    assert(kinds.size <= this.kindsLimit(statistics), 'a place names few kinds', () => kinds.size);
     const bytes = Buffer.alloc(MOST_BYTES);
     let at = bytes.writeUInt8(VERSION);
-    at = bytes.writeUInt8(rest === undefined ? 0 : HAS_REST, at);
+    const flags = [rest && HAS_REST, statistics && HAS_STATISTICS, seen && HAS_SEEN];
+    at = bytes.writeUInt8(
+      flags.reduce<number>((sum, flag) => sum + (flag ?? 0), 0),
+      at,
+    );
     at = bytes.writeDoubleBE(atMs, at);
     at = bytes.writeDoubleBE(shown, at);
     if (rest !== undefined) at = writeKey(bytes, at, rest);
@@ -61,6 +78,12 @@ class SignedCursors implements Cursors {
     for (const [kind, key] of kinds) {
       at += bytes.write(kind, at, 'hex');
       at = writeKey(bytes, at, key);
+    }
+    for (const part of [statistics, seen]) {
+      if (part === undefined) continue;
+      at = bytes.writeUInt16BE(part.length, at);
+      bytes.set(part, at);
+      at += part.length;
     }
     at += queryFingerprint(identity).copy(bytes, at);
     at += tagOf(this.keys()[0]!, bytes.subarray(0, at)).copy(bytes, at);
@@ -88,20 +111,37 @@ function tagOf(key: Uint8Array, bytes: Uint8Array): Buffer {
 function parse(bytes: Buffer, end: number): { readonly atMs: number; readonly place: PagePosition } | undefined {
   const atMs = bytes.readDoubleBE(2);
   const shown = bytes.readDoubleBE(10);
-  const hasRest = bytes[1] === HAS_REST;
+  const flags = bytes[1]!;
+  const hasRest = (flags & HAS_REST) !== 0;
   const kindsAt = HEAD_BYTES + (hasRest ? KEY_BYTES : 0);
-  if (bytes[0] !== VERSION || kindsAt + 2 > end) return undefined;
+  if (bytes[0] !== VERSION || flags > 7 || kindsAt + 2 > end) return undefined;
   if (!(atMs >= 0 && atMs <= LAST_TIMESTAMP_MS && Number.isSafeInteger(shown) && shown >= 0)) return undefined;
   const count = bytes.readUInt16BE(kindsAt);
   const rest = hasRest ? readKey(bytes, HEAD_BYTES) : undefined;
-  if (count > KINDS_LIMIT || end !== kindsAt + 2 + count * (KIND_BYTES + KEY_BYTES)) return undefined;
+  const kindsEnd = kindsAt + 2 + count * (KIND_BYTES + KEY_BYTES);
+  if (count > KINDS_LIMIT || kindsEnd > end) return undefined;
   const kinds = new Map<string, RankKey>();
-  for (let at = kindsAt + 2; at < end; at += KIND_BYTES + KEY_BYTES) {
+  for (let at = kindsAt + 2; at < kindsEnd; at += KIND_BYTES + KEY_BYTES) {
     kinds.set(bytes.toString('hex', at, at + KIND_BYTES), readKey(bytes, at + KIND_BYTES));
   }
   const keys = [...kinds.values(), ...(rest === undefined ? [] : [rest])];
   if (keys.some(({ score, entity }) => Number.isNaN(score) || !Number.isSafeInteger(entity))) return undefined;
-  return { atMs, place: { shown, rest, kinds } };
+  const parts: Uint8Array[] = [];
+  let at = kindsEnd;
+  for (const flag of [HAS_STATISTICS, HAS_SEEN]) {
+    if ((flags & flag) === 0) continue;
+    const from = at + 2;
+    if (from > end) return undefined;
+    at = from + bytes.readUInt16BE(at);
+    if (at > end) return undefined;
+    parts.push(bytes.subarray(from, at));
+  }
+  if (at !== end) return undefined;
+  const seen = (flags & HAS_SEEN) === 0 ? undefined : Seen.read(parts.at(-1)!);
+  const statistics = (flags & HAS_STATISTICS) === 0 ? undefined : parts[0];
+  if ((flags & HAS_SEEN) !== 0 && seen === undefined) return undefined;
+  const place = { shown, rest, kinds, ...(seen && { seen }), ...(statistics && { statistics }) };
+  return { atMs, place };
 }
 
 function writeKey(bytes: Buffer, at: number, { score, entity, tie = 0 }: RankKey): number {

@@ -64,7 +64,7 @@ class FusedSearch implements Search {
   }
 
   async find<T>(
-    { text, vector, filters, reach }: SearchQuestion,
+    { text, vector, filters, reach, statistics }: SearchQuestion,
     reading: TextReading,
     answer: (found: Found) => T,
   ): Promise<T> {
@@ -72,7 +72,7 @@ class FusedSearch implements Search {
     if (vector === undefined) {
       assert(text !== undefined, 'a search has a text or a vector');
       return reading.run((slices) => {
-        const ranking = this.parts.text.rank(text, this.indexed(filters), slices.run);
+        const ranking = this.parts.text.rank(text, this.indexed(filters), slices.run, statistics);
         return answer(foundByText(ranking, slices));
       });
     }
@@ -208,6 +208,7 @@ function foundByText(text: TextRanking, slices: TextSlices): Found {
       return text.total;
     },
     after: (key, limit) => text.after(key, limit),
+    statistics: () => text.statistics(),
     explain: (entity) => text.explain(entity),
     get candidates() {
       return { text: text.total };
@@ -246,5 +247,5 @@ function nearestRanking(hits: readonly VectorHit[], total: number): Found {
 }
 
 function asRanking({ best, explain }: Fused): Omit<Found, 'candidates'> {
-  return { ...rankingOf(best), explain };
+  return { ...rankingOf(best), fused: best, explain };
 }

@@ -10,7 +10,7 @@
  */
 
 import type { Filter } from '../filter/filter.ts';
-import type { Ranking, ScorePart } from '../scored/scored.ts';
+import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
 import type { RunSteps } from '../state/text/text.ts';
 import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
 
@@ -29,10 +29,19 @@ export interface SearchQuestion {
   readonly filters: readonly Filter[];
   /** How many top entries the answer is expected to read; at least that many are searched first. */
   readonly reach?: number;
+  /** By text alone: the statistics of the first page; absent on it. */
+  readonly statistics?: Uint8Array | undefined;
 }
 
 /** The result, valid in this turn of the event loop. */
 export interface Found extends Ranking {
+  /**
+   * All of it, best first, if its scores are made of ranks, which every write changes; then it is paged through by what was shown.
+   * Absent: an item that is not changed keeps its score.
+   */
+  readonly fused?: readonly Scored[];
+  /** By text alone: what fixes its scores, for the next page. */
+  statistics?(): Uint8Array;
   /** Absent: it is of this turn. Otherwise what was applied by this position is in it, and of what came later perhaps a part. */
   readonly position?: string | undefined;
   /** How many of each list are used, if requested. */

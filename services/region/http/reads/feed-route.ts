@@ -29,7 +29,7 @@ export interface FeedParts extends ListParts {
 
 /** Parts of a feed's answer. */
 interface Ranked {
-  readonly ranking: Ranking;
+  readonly ranking: Parameters<typeof takeBoundedPage>[1];
   /** Absent if a ranking of another selection costs too much. */
   readonly ranked?: RankedSelection;
   readonly explain: (scored: Scored) => readonly ScorePart[];

@@ -61,7 +61,8 @@ export function addHybridRoute(router: Router, parts: HybridParts, reading: Read
       activity: 'search',
       isWanted: () => !ctx.req.socket.destroyed,
     });
-    const question = { text: query, vector, filters, reach: from.shown + limit + 1 };
+    const reach = from.shown + limit + 1;
+    const question = { text: query, vector, filters, reach, statistics: from.statistics };
     ctx.body = await search.find(question, reading.ofIndexes(ctx, 'search'), (found: Found) => {
       reading.mark('search');
       reading.requireClient(ctx);

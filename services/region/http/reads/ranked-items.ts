@@ -3,15 +3,18 @@
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import { comparable, textsOf } from '../../filter/filter.ts';
 import {
+  type Cursors,
   type Diversity,
   type MaxPer,
   type Page,
   type PageOptions,
   type PagePosition,
   takePage,
+  takeUnseenPage,
 } from '../../pages/pages.ts';
 import type { Rank, ReadTime, SignalSummary } from '../../rank/rank.ts';
 import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
+import type { Found } from '../../search/search.ts';
 import type { Catalog } from '../../state/catalog/catalog.ts';
 import type { FilterIndex, Selection } from '../../state/filter-index/filter-index.ts';
 
@@ -51,12 +54,25 @@ export const PAGE_LIMIT_BYTES = 4 * 1024 * 1024;
 const FRAME_BYTES = 2 * 1024;
 
 /** A page of at most {@link PAGE_LIMIT_BYTES}: shorter if its items are large; the next one continues after it. */
-export function takeBoundedPage({ catalog }: Pick<ListParts, 'catalog'>, ranking: Ranking, options: PageOptions): Page {
-  const page = takePage(ranking, options);
+export function takeBoundedPage(
+  { catalog, cursors }: Pick<ListParts, 'catalog'> & { readonly cursors: Cursors },
+  found: Ranking & Partial<Pick<Found, 'fused' | 'statistics'>>,
+  options: PageOptions,
+): Page {
+  const { fused } = found;
+  if (fused !== undefined) return bounded(catalog, options, (limited) => takeUnseenPage(fused, limited));
+  const statistics = found.statistics?.();
+  const kindsLimit = cursors.kindsLimit(statistics);
+  const page = bounded(catalog, options, (limited) => takePage(found, { ...limited, kindsLimit }));
+  return page.next === undefined || statistics === undefined ? page : { ...page, next: { ...page.next, statistics } };
+}
+
+function bounded(catalog: Catalog, options: PageOptions, take: (options: PageOptions) => Page): Page {
+  const page = take(options);
   let bytes = 0;
   for (const [index, { entity }] of page.items.entries()) {
     bytes += catalog.metadataBytes(entity) + FRAME_BYTES;
-    if (bytes > PAGE_LIMIT_BYTES && index > 0) return takePage(ranking, { ...options, limit: index });
+    if (bytes > PAGE_LIMIT_BYTES && index > 0) return take({ ...options, limit: index });
   }
   return page;
 }

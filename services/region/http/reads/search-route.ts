@@ -36,21 +36,25 @@ export function addSearchRoute(router: Router, parts: SearchParts, reading: Read
       activity: 'search',
       isWanted: () => !ctx.req.socket.destroyed,
     });
-    ctx.body = await search.find({ text: query, filters }, reading.ofIndexes(ctx, 'search'), (found) => {
-      const page = takeBoundedPage(parts, found, {
-        limit,
-        from,
-        diversity: diversityOf(parts, maxPer, undefined, metadataOf),
-      });
-      const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
-      return reading.at(asked, (readTime) => ({
-        ...reading.context(readTime.atMs, found.position),
-        query,
-        items: presentItems(parts, page.items, { from, readTime, metadataOf, ...explain }),
-        next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), readTime.atMs, page.next),
-        total_matched: found.total,
-        relaxed: relaxedOf(maxPer, page.relaxed),
-      }));
-    });
+    ctx.body = await search.find(
+      { text: query, filters, statistics: from.statistics },
+      reading.ofIndexes(ctx, 'search'),
+      (found) => {
+        const page = takeBoundedPage(parts, found, {
+          limit,
+          from,
+          diversity: diversityOf(parts, maxPer, undefined, metadataOf),
+        });
+        const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
+        return reading.at(asked, (readTime) => ({
+          ...reading.context(readTime.atMs, found.position),
+          query,
+          items: presentItems(parts, page.items, { from, readTime, metadataOf, ...explain }),
+          next_cursor: page.next === undefined ? null : cursors.write(searchIdentity(asked), readTime.atMs, page.next),
+          total_matched: found.total,
+          relaxed: relaxedOf(maxPer, page.relaxed),
+        }));
+      },
+    );
   });
 }

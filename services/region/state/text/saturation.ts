@@ -14,6 +14,14 @@ const LENGTHS = 256;
 /** Capacity of the table, in codes. */
 export const TABLE_CODES = 256;
 
+export interface SaturationOptions {
+  readonly index: InvertedIndex;
+  readonly boosts: readonly number[];
+  readonly bm25: Schema['bm25'];
+  /** Average lengths by field, 0 if unknown; undefined: those of the index. */
+  readonly averages?: readonly number[] | undefined;
+}
+
 export class Saturation {
   /** By code × 256 + the field's length; 0: not computed yet, see {@link of}. */
   readonly table = new Float64Array(TABLE_CODES * LENGTHS);
@@ -24,12 +32,14 @@ export class Saturation {
   private readonly boosts: readonly number[];
   private readonly k1: number;
   private readonly b: number;
+  private readonly averages: readonly number[] | undefined;
   private readonly rowsInUse = new Uint8Array(TABLE_CODES);
   /** By field × 256 + length: boost / (1 − b + b · length / average). */
   private readonly factors: Float64Array;
   private version = -1;
 
-  constructor({ index, boosts, bm25 }: { index: InvertedIndex; boosts: readonly number[]; bm25: Schema['bm25'] }) {
+  constructor({ index, boosts, bm25, averages }: SaturationOptions) {
+    this.averages = averages;
     this.index = index;
     this.boosts = boosts;
     this.k1 = bm25.k1;
@@ -123,7 +133,9 @@ export class Saturation {
   }
 
   private factor(field: number, length: number): number {
-    const average = this.index.lengthSums[field]! / this.index.fieldDocuments[field]!;
+    const average = this.averages?.[field] ?? this.index.lengthSums[field]! / this.index.fieldDocuments[field]!;
+    // Of a field that no document had: those that have it now are of average length.
+    if (!(average > 0)) return this.boosts[field]!;
     return this.boosts[field]! / (1 - this.b + (this.b * length) / average);
   }
 }

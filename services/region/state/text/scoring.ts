@@ -130,11 +130,6 @@ export class Scoring {
     return found;
   }
 
-  idf(term: number): number {
-    const documents = this.index.postings.documents(term);
-    return Math.log(1 + (this.index.size - documents + 0.5) / (documents + 0.5));
-  }
-
   /** The document's score; −1 if it does not match. */
   scoreOf(document: number, clauses: readonly ExpandedClause[]): number {
     const { postings } = this.index;

@@ -2,6 +2,7 @@
 import type { Steps } from '../../../../shared/kernel/steps.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import type { Scoring } from './scoring.ts';
+import { inverseDocumentFrequency } from './statistics/statistics.ts';
 import type { WeightedTerm } from './text.ts';
 
 const WORDS_A_STEP = 256;
@@ -28,7 +29,7 @@ export function* significantTerms(
     if (seen.has(number) || postings.documents(number) < 2) continue;
     seen.add(number);
     const weight = scoring.value(postings.find(number, document), document, undefined);
-    const part = weight * scoring.idf(number);
+    const part = weight * inverseDocumentFrequency(index.size, postings.documents(number));
     if (best.length === limit && part < best[limit - 1]!.part) continue;
     const term = lexicon.terms.texts[number]!;
     const place = best.findIndex((other) => part > other.part || (part === other.part && term < other.term));

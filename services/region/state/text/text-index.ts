@@ -25,9 +25,10 @@ import type { Suggestion } from './lexicon/lexicon.ts';
 import { matchTerms } from './match-terms.ts';
 import { type Clause, parseTextQuery, QUERY_LIMIT_CHARACTERS, QUERY_LIMIT_CLAUSES } from './parse-text-query.ts';
 import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
-import { Saturation } from './saturation.ts';
+import { Saturation, type SaturationOptions } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
+import { type ExpandedTerm, FrozenStatistics, PresentStatistics, type Statistics } from './statistics/statistics.ts';
 import type { AdoptsText, RunSteps, TextImage, TextIndex, TextRanking, WeightedTerm } from './text.ts';
 import { LazyTextRanking } from './text-ranking.ts';
 
@@ -38,6 +39,18 @@ export interface TextIndexOptions {
 
 export function createTextIndex(options: TextIndexOptions): TextIndex & AdoptsText {
   return new MemoryTextIndex(options);
+}
+
+/** Number of earlier pages' average lengths for which values are kept. */
+const FROZEN_LIMIT = 4;
+
+interface Expanded {
+  readonly clauses: readonly ExpandedClause[];
+  readonly statistics: Statistics;
+}
+
+function weighted(terms: readonly ExpandedTerm[], boost: number, statistics: Statistics): ExpandedClause['terms'] {
+  return terms.map(({ term, factor }) => ({ term, weight: boost * factor * statistics.idf(term) }));
 }
 
 function atOnce<T>(_: string, begin: () => Steps<T>): T {
@@ -52,11 +65,15 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
   lastCost = new QueryCost();
 
   private readonly entities: Entities;
+  private readonly saturated: SaturationOptions;
+  /** By average lengths: scorings of earlier pages' statistics, the last used one last. */
+  private readonly frozen = new Map<string, Scoring>();
 
   constructor({ schema: { textFields, bm25 }, entities }: TextIndexOptions) {
     this.entities = entities;
     this.index = new InvertedIndex({ fieldNames: textFields.map(({ name }) => name) });
-    const saturation = new Saturation({ index: this.index, boosts: textFields.map(({ boost }) => boost), bm25 });
+    this.saturated = { index: this.index, boosts: textFields.map(({ boost }) => boost), bm25 };
+    const saturation = new Saturation(this.saturated);
     this.scoring = new Scoring({ index: this.index, saturation, entities });
   }
 
@@ -84,10 +101,33 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     finish(this.removing(entity));
   }
 
-  rank(query: string | readonly WeightedTerm[], selection?: Selection, run: RunSteps = atOnce): TextRanking {
-    const { index, scoring, entities } = this;
-    const clauses = typeof query === 'string' ? run('clauses', () => this.expanding(query)) : this.ofTerms(query);
-    return new LazyTextRanking({ index, scoring, entities, clauses, selection, run });
+  rank(
+    query: string | readonly WeightedTerm[],
+    selection?: Selection,
+    run: RunSteps = atOnce,
+    statistics?: Uint8Array,
+  ): TextRanking {
+    const { index, entities } = this;
+    const { clauses, statistics: used } =
+      typeof query === 'string' ? run('clauses', () => this.expanding(query, statistics)) : this.ofTerms(query);
+    const scoring = used.averages === undefined ? this.scoring : this.scoringBy(used.averages);
+    return new LazyTextRanking({ index, scoring, entities, clauses, statistics: used, selection, run });
+  }
+
+  private scoringBy(averages: readonly number[]): Scoring {
+    const key = averages.join();
+    const { index, entities, frozen } = this;
+    let scoring = frozen.get(key);
+    frozen.delete(key);
+    if (scoring === undefined) {
+      const saturation = new Saturation({ ...this.saturated, averages });
+      scoring = new Scoring({ index, saturation, entities });
+      Object.assign(scoring.step, this.scoring.step);
+      const [oldest] = frozen.keys();
+      if (frozen.size >= FROZEN_LIMIT) frozen.delete(oldest!);
+    }
+    frozen.set(key, scoring);
+    return scoring;
   }
 
   suggest(prefix: string, limit: number, run: RunSteps = atOnce): readonly Suggestion[] {
@@ -101,46 +141,49 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
   }
 
   /** The clauses of a query with their terms. Throws `Refusal('invalid_query')`. */
-  expand(query: string): ExpandedClause[] {
-    return finish(this.expanding(query));
+  expand(query: string): readonly ExpandedClause[] {
+    return finish(this.expanding(query)).clauses;
   }
 
-  private *expanding(query: string): Steps<ExpandedClause[]> {
+  private *expanding(query: string, frozen?: Uint8Array): Steps<Expanded> {
     const { index } = this;
     const cost = new QueryCost();
     this.lastCost = cost;
+    const statistics = frozen === undefined ? new PresentStatistics(index) : new FrozenStatistics(index, frozen);
     // Most queries are plain words without syntax: they need no parser.
     const plain =
       query.length > QUERY_LIMIT_CHARACTERS ? undefined : index.lexicon.plainTerms(query, QUERY_LIMIT_CLAUSES);
-    if (plain !== undefined) return plain.map((term) => this.plainClause(term, cost));
-    return yield* this.expandParsed(query, cost);
+    const clauses = plain?.map((term) => this.plainClause(term, cost, statistics));
+    return { clauses: clauses ?? (yield* this.expandParsed(query, cost, statistics)), statistics };
   }
 
-  private *expandParsed(query: string, cost: QueryCost): Steps<ExpandedClause[]> {
+  private *expandParsed(query: string, cost: QueryCost, statistics: Statistics): Steps<ExpandedClause[]> {
     const { index } = this;
     const parsed = parseTextQuery(query, index.fieldNames, index.lexicon);
     if (parsed.every(({ presence }) => presence === 'prohibited')) cost.spend(index.size * POSTING_STEPS);
     const clauses: ExpandedClause[] = [];
-    for (const clause of parsed) clauses.push(yield* this.expandClause(clause, cost));
+    for (const clause of parsed) clauses.push(yield* this.expandClause(clause, cost, statistics));
     return clauses;
   }
 
-  private plainClause(term: number, cost: QueryCost): ExpandedClause {
-    if (term < 0) return { presence: 'optional', fields: undefined, terms: [] };
-    this.spend(term, false, cost);
-    return { presence: 'optional', fields: undefined, terms: [{ term, weight: this.scoring.idf(term) }] };
+  private plainClause(term: number, cost: QueryCost, statistics: Statistics): ExpandedClause {
+    const terms = statistics.next() ?? statistics.record(term < 0 ? [] : [{ term, factor: 1 }]);
+    for (const { term } of terms) this.spend(term, false, cost);
+    return { presence: 'optional', fields: undefined, terms: weighted(terms, 1, statistics) };
   }
 
-  private *expandClause({ match, presence, boost, fields }: Clause, cost: QueryCost): Steps<ExpandedClause> {
-    const { index, scoring } = this;
-    const terms = yield* matchTerms(match, index.lexicon, cost);
+  private *expandClause(
+    { match, presence, boost, fields }: Clause,
+    cost: QueryCost,
+    statistics: Statistics,
+  ): Steps<ExpandedClause> {
+    const { index } = this;
+    const terms =
+      statistics.next() ??
+      statistics.record((yield* matchTerms(match, index.lexicon, cost)).map((term) => ({ term, factor: 1 })));
     const isRestricted = fields.length < index.fieldNames.length;
-    for (const term of terms) this.spend(term, isRestricted, cost);
-    return {
-      presence,
-      fields: isRestricted ? fields : undefined,
-      terms: terms.map((term) => ({ term, weight: boost * scoring.idf(term) })),
-    };
+    for (const { term } of terms) this.spend(term, isRestricted, cost);
+    return { presence, fields: isRestricted ? fields : undefined, terms: weighted(terms, boost, statistics) };
   }
 
   private spend(term: number, isRestricted: boolean, cost: QueryCost): void {
@@ -150,11 +193,13 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     cost.spend((isRestricted ? documents : index.several(term)) * SEVERAL_FIELDS_STEPS);
   }
 
-  private ofTerms(query: readonly WeightedTerm[]): ExpandedClause[] {
-    return query.flatMap(({ term: text, weight }) => {
+  private ofTerms(query: readonly WeightedTerm[]): Expanded {
+    const statistics = new PresentStatistics(this.index);
+    const clauses = query.flatMap(({ term: text, weight }): ExpandedClause[] => {
       const term = this.index.lexicon.terms.find(text);
       if (term < 0) return [];
-      return [{ presence: 'optional', fields: undefined, terms: [{ term, weight: weight * this.scoring.idf(term) }] }];
+      return [{ presence: 'optional', fields: undefined, terms: weighted([{ term, factor: weight }], 1, statistics) }];
     });
+    return { clauses, statistics };
   }
 }

@@ -8,6 +8,7 @@ import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import type { ExpandedClause, Scoring } from './scoring.ts';
+import type { Statistics } from './statistics/statistics.ts';
 import type { RunSteps, TextRanking } from './text.ts';
 
 /** How many are found if only their number was requested. */
@@ -20,6 +21,7 @@ export interface TextRankingOptions {
   readonly scoring: Scoring;
   readonly entities: Entities;
   readonly clauses: readonly ExpandedClause[];
+  readonly statistics: Statistics;
   readonly selection: Selection | undefined;
   readonly run: RunSteps;
 }
@@ -51,6 +53,10 @@ export class LazyTextRanking implements TextRanking {
     const further = this.matches === undefined ? 0 : Math.max(FURTHER_HITS, this.found.length * 2);
     this.find(key, Math.max(limit, 1, further));
     return this.found.slice(0, limit);
+  }
+
+  statistics(): Uint8Array {
+    return this.options.statistics.bytes();
   }
 
   explain(entity: number): readonly ScorePart[] {

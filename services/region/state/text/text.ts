@@ -35,6 +35,11 @@ export interface WeightedTerm {
 export interface TextRanking extends Ranking {
   /** The part of each term in the document's score, in query order; empty if it does not match. */
   explain(entity: number): readonly ScorePart[];
+  /**
+   * What fixes the scores besides the documents, as bytes, at most 5,600: given to {@link TextIndex.rank} with the same query,
+   * documents that were not changed score the same to the bit.
+   */
+  statistics(): Uint8Array;
 }
 
 /**
@@ -58,9 +63,15 @@ export interface TextIndex {
   /**
    * The matching documents, of those in `selection` if it is given. A text is lunr's query syntax: `term`, `field:term`,
    * `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; several terms mean "any", a list of terms too. Throws
-   * `Refusal('invalid_query')`. Without `run` all is done in one turn.
+   * `Refusal('invalid_query')`. Without `run` all is done in one turn. `statistics`: those of an earlier ranking of the query, in
+   * this or another region; throws `Refusal('invalid_request')` if they are none.
    */
-  rank(query: string | readonly WeightedTerm[], selection?: Selection, run?: RunSteps): TextRanking;
+  rank(
+    query: string | readonly WeightedTerm[],
+    selection?: Selection,
+    run?: RunSteps,
+    statistics?: Uint8Array,
+  ): TextRanking;
   /**
    * At most `limit` ≥ 1 words that begin with the prefix's last word, the most frequent first, ties alphabetically. Of words with
    * the same term, such as `run` and `runs`, only the first. None if the prefix does not end with a word.

@@ -61,7 +61,7 @@ describe('cursors', () => {
   });
 
   it('that are signed with the public secret are still page starts, or refused', () => {
-    const key = createHmac('sha256', '').update('tidal cursor 2 a').digest();
+    const key = createHmac('sha256', '').update('tidal cursor 3 a').digest();
     const signed = (change: (bytes: Buffer) => Buffer): string => {
       const bytes = change(Buffer.from(cursor, 'base64url').subarray(0, -16));
       return Buffer.concat([bytes, createHmac('sha256', key).update(bytes).digest().subarray(0, 16)]).toString(

@@ -63,7 +63,11 @@ function world({
         .filter((entity) => catalog.item(entity) !== undefined)
         .filter((entity) => selection?.has(catalog.entities.find(entity)) !== false)
         .map((entity, index) => ({ entity, score: 10 - index / 1_000 }));
-      return { ...rankingOf(hits), explain: () => [{ term: 'word', value: 1, weight: 2, part: 2 }] };
+      return {
+        ...rankingOf(hits),
+        explain: () => [{ term: 'word', value: 1, weight: 2, part: 2 }],
+        statistics: () => new Uint8Array(),
+      };
     },
     significantTerms: (entity) =>
       catalog.item(entity)?.metadata.title === undefined ? [] : [{ term: 'title', weight: 1 }],

@@ -128,6 +128,28 @@ export class StringTable {
     return this.aside.get(asciiLower(text.slice(start, end))) ?? -1;
   }
 
+  /** The key of the string with this number. */
+  keyOfId(id: number): { readonly low: number; readonly high: number } {
+    return this.keyOf(this.texts[id]!);
+  }
+
+  /** The string with this key; of several with the same hash, any. −1: none. */
+  findKey(low: number, high: number): number {
+    const { slots } = this;
+    const mask = slots.length - STRIDE;
+    let place = spread(low, high) & mask;
+    for (let probe = 0; probe < PROBE_LIMIT; probe++, place = (place + STRIDE) & mask) {
+      const id = slots[place + 2]! - 1;
+      if (id < 0) break;
+      if (slots[place] === low && slots[place + 1] === high) return id;
+    }
+    for (const id of this.aside.values()) {
+      const key = this.keyOfId(id);
+      if (key.low === low && key.high === high) return id;
+    }
+    return -1;
+  }
+
   /** The string must be new. */
   add(text: string): number {
     if ((this.count + 1) * 2 * STRIDE > this.slots.length) this.growPlaces();
