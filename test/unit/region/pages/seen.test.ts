@@ -10,7 +10,7 @@ const scattered = (count: number): number[] =>
   Array.from({ length: count }, (_, n) => Number((BigInt(n + 1) * 6_364_136_223_846_793_005n) % 2n ** 53n));
 
 describe('items seen', () => {
-  it('as many as there may be fit a cursor and are told apart', () => {
+  it('as many as there may be fit a cursor and are distinguished', () => {
     for (const all of [scattered(SEEN_LIMIT + 500), Array.from({ length: SEEN_LIMIT + 500 }, (_, n) => n)]) {
       const seen = Seen.none(all).with(all.slice(0, SEEN_LIMIT));
       const place: PagePosition = { ...firstPosition, shown: SEEN_LIMIT, seen };

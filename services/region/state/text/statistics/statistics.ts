@@ -13,13 +13,29 @@
  * it is short and a hash of 63 bits otherwise.
  */
 import { Refusal } from '../../../../../shared/errors/errors.ts';
-import type { InvertedIndex } from '../inverted-index.ts';
 
 /** A term of a word of the query. */
 export interface ExpandedTerm {
   readonly term: number;
   /** Factor of its weight. */
   readonly factor: number;
+}
+
+/** What the statistics are taken from: an inverted index. */
+export interface CountedIndex {
+  /** Number of documents. */
+  readonly size: number;
+  readonly postings: { documents(term: number): number };
+  readonly fieldNames: readonly string[];
+  /** By field: sum of lengths, and number of the documents that have it. */
+  readonly lengthSums: readonly number[];
+  readonly fieldDocuments: readonly number[];
+  readonly lexicon: {
+    readonly terms: {
+      keyOfId(term: number): { readonly low: number; readonly high: number };
+      findKey(low: number, high: number): number;
+    };
+  };
 }
 
 /** Statistics of one query. The words are asked for in the order of the query, each once. */
@@ -51,12 +67,12 @@ export function inverseDocumentFrequency(size: number, documents: number): numbe
 /** Statistics as the index has them. */
 export class PresentStatistics implements Statistics {
   readonly averages = undefined;
-  private readonly index: InvertedIndex;
+  private readonly index: CountedIndex;
   private readonly words: (readonly ExpandedTerm[])[] = [];
   private readonly factors: number[] = [];
   private spentBytes = 0;
 
-  constructor(index: InvertedIndex) {
+  constructor(index: CountedIndex) {
     this.index = index;
   }
 
@@ -116,7 +132,7 @@ export class FrozenStatistics implements Statistics {
   private at = 0;
 
   /** Throws `Refusal('invalid_request')` for bytes that {@link PresentStatistics} of such an index do not write. */
-  constructor(index: InvertedIndex, bytes: Uint8Array) {
+  constructor(index: CountedIndex, bytes: Uint8Array) {
     this.read = bytes;
     const from = new Reader(bytes);
     this.size = from.varint();
@@ -161,7 +177,7 @@ export class FrozenStatistics implements Statistics {
 }
 
 /** Terms a document has in the field, on average over those that have any; 0 if none has. */
-function averageLength({ lengthSums, fieldDocuments }: InvertedIndex, field: number): number {
+function averageLength({ lengthSums, fieldDocuments }: CountedIndex, field: number): number {
   return fieldDocuments[field] === 0 ? 0 : lengthSums[field]! / fieldDocuments[field]!;
 }
 
