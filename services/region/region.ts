@@ -51,6 +51,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     openIndexes: ({ entities, catalog }) => ({
       filterIndex: createFilterIndex({
         entities,
+        items: catalog,
         metadataOf: (ordinal) => catalog.indexedMetadata(ordinal),
         unindexed: {
           ordinals: () => catalog.unindexed.ordinals(),

@@ -29,7 +29,7 @@ export const KEEP_ALIVE_MS = 75_000;
 /** Limit of all headers except the one that may hold a position. */
 const HEADER_LIMIT_BYTES = 32 * 1024;
 /** Limit with it, or with the query: a position of 2,000 origins is 128 KiB at most, a tenth more if percent-encoded. */
-export const HEAD_LIMIT_BYTES = 192 * 1024;
+export const HEAD_LIMIT_BYTES = 208 * 1024;
 /** Limit of all heads being received together. */
 const HEADS_LIMIT_BYTES = 64 * 1024 * 1024;
 const POSITION_HEADER = 'x-tidal-position';

@@ -46,6 +46,9 @@ export const WRITES_LIMIT_BYTES = 256 * 1024;
 export const BULK_LIMIT = 20_000;
 /** Limit of a cursor, which names the kinds of items that a diverse feed has skipped. */
 export const CURSOR_LIMIT_CHARACTERS = 8_000;
+/** Limit of the ids that a read excludes, and of their text: 16 digits each, and a comma. */
+export const EXCLUDE_LIMIT = 1_000;
+export const EXCLUDE_LIMIT_CHARACTERS = 17 * EXCLUDE_LIMIT;
 
 export interface WritesRequest {
   /** The epoch known to the sender; a lower one than the region's is refused with `stale_epoch`. */

@@ -151,6 +151,27 @@ describe('items', function () {
     }
   });
 
+  it('feeds and searches leave out what is excluded, by URL and by body, also a thousand of the longest ids', async () => {
+    for (const entity of [30, 31, 32, 33]) await put(entity, { title: 'zebra', group: 'excluded' });
+    const far = Array.from({ length: 998 }, (_, n) => Number.MAX_SAFE_INTEGER - n);
+    const exclude = [31, ...far, 33];
+    const filter = 'filter=group:excluded';
+    const body = { filter: 'group:excluded', exclude };
+    const answers = [
+      await cluster.get<Items>(`/feed?profile=new&${filter}&exclude=${exclude.join(',')}`),
+      await cluster.get<Items>(`/feed?profile=new&${filter}&exclude=${exclude.join('%2C')}&region=eu-west`),
+      await cluster.get<Items>(`/search?query=zebra&exclude=${exclude.join(',')}`),
+      await cluster.post<Items>('/feed', { profile: 'new', region: 'ap-south', ...body }),
+      await cluster.post<Items>('/search', { query: 'zebra', ...body }),
+    ];
+    for (const answer of answers) {
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
+      assert.deepEqual(answer.body.items.map(({ entity_id }) => entity_id).sort(), [30, 32]);
+    }
+    const region = await cluster.post('/feed', { region: 'mars' });
+    assert.deepEqual(refused(region), [404, 'unknown_region']);
+  });
+
   it('items larger than one answer remain to be asked for', async () => {
     const ids = Array.from({ length: 20 }, (_, n) => 100 + n);
     for (const entity of ids) await put(entity, { text: 'x'.repeat(240 * 1024) });

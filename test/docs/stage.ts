@@ -70,6 +70,7 @@ const plainQuery: FeedQuery = {
   limit: 10,
   window: 'all',
   filters: [],
+  exclude: [],
   maxPer: undefined,
   entity: undefined,
   seed: '',

@@ -7,7 +7,7 @@
  */
 import { clip, Refusal } from '../../../shared/errors/errors.ts';
 import { entityIdOfText } from '../../../shared/protocol/entity-id.ts';
-import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
+import { CURSOR_LIMIT_CHARACTERS, EXCLUDE_LIMIT, EXCLUDE_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { timestampOfParameter } from '../../../shared/protocol/timestamp.ts';
 import type { Filter } from '../filter/filter.ts';
 import {
@@ -21,10 +21,10 @@ import {
 import { type Cursors, firstPosition, type MaxPer, type PagePosition } from '../pages/pages.ts';
 import { defaultWindows, type FeedQuery, profiles } from '../rank/rank.ts';
 import { type Window, windows } from '../schema/schema.ts';
-import { parseIds } from './ids.ts';
+import { parseIdArray, parseIds } from './ids.ts';
 import { invalid } from './invalid.ts';
 
-export { invalid, parseIds };
+export { invalid, parseIdArray, parseIds };
 
 const VALUE_LIMIT = 1_000;
 const FILTERS_LIMIT = 32;
@@ -35,6 +35,7 @@ const HOUR_MS = 3_600_000;
 
 const limits: Readonly<Record<string, number | undefined>> = {
   ids: 4_096,
+  exclude: EXCLUDE_LIMIT_CHARACTERS,
   cursor: CURSOR_LIMIT_CHARACTERS,
   filter: FILTER_LIMIT_CHARACTERS,
 };
@@ -143,6 +144,17 @@ export function parseMaxPer(search: URLSearchParams): MaxPer | undefined {
   return { field: match[1]!, count };
 }
 
+/** The ids given by `exclude`, ascending; none if absent or empty. */
+export function parseExclude(search: URLSearchParams): readonly number[] {
+  const text = search.get('exclude') ?? '';
+  return text === '' ? [] : parseIds('exclude', text, EXCLUDE_LIMIT).toSorted((a, b) => a - b);
+}
+
+/** For `identity`: nothing if none are excluded, so that earlier cursors stay valid. */
+export function excludeIdentity(exclude: readonly number[]): readonly unknown[] {
+  return exclude.length === 0 ? [] : [['exclude', ...exclude]];
+}
+
 /** Whether items have the parts of their scores; false if absent. */
 export function parseExplain(search: URLSearchParams): boolean {
   const text = search.get('explain');
@@ -174,11 +186,12 @@ export interface ParsedFeedQuery extends PageStart {
 }
 
 /** In the order refusals list them. The router and the HTTP surface check `region` and `min_position`. */
-const feedParameters = [
+export const feedParameters = [
   'profile',
   'limit',
   'cursor',
   'filter',
+  'exclude',
   'max_per',
   'window',
   'entity_id',
@@ -217,6 +230,7 @@ export function parseFeedQuery(
     limit: parseLimit(search),
     window: (Object.hasOwn(defaultWindows, profile) ? window : undefined) ?? defaultWindows[profile] ?? 'all',
     filters: parseFilters(search),
+    exclude: parseExclude(search),
     maxPer: parseMaxPer(search),
     entity: profile === 'related' ? entity : undefined,
     seed: profile === 'shuffle' ? (text('seed') ?? '') : '',
@@ -226,8 +240,10 @@ export function parseFeedQuery(
 }
 
 /** The identity that cursors of this query are bound to: everything that decides the ranking and the size of its pages. */
-export function feedIdentity({ profile, limit, window, filters, maxPer, entity, seed }: FeedQuery): readonly unknown[] {
-  return ['feed', profile, limit, window, canonicalText(filters), maxPerIdentity(maxPer), entity ?? null, seed];
+export function feedIdentity(query: FeedQuery): readonly unknown[] {
+  const { profile, limit, window, filters, exclude, maxPer, entity, seed } = query;
+  const ranked = [profile, limit, window, canonicalText(filters), maxPerIdentity(maxPer), entity ?? null, seed];
+  return ['feed', ...ranked, ...excludeIdentity(exclude)];
 }
 
 function parseProfile(text: string | undefined, known: readonly string[]): string {
@@ -263,6 +279,8 @@ export interface SearchQuery extends PageStart {
   readonly limit: number;
   /** All must hold. */
   readonly filters: readonly Filter[];
+  /** Ids of items that are left out. */
+  readonly exclude: readonly number[];
   readonly maxPer: MaxPer | undefined;
   /** Whether each result has the parts of its score. */
   readonly explain: boolean;
@@ -274,6 +292,7 @@ export const searchParameters = [
   'limit',
   'cursor',
   'filter',
+  'exclude',
   'max_per',
   'explain',
   'at',
@@ -291,6 +310,7 @@ export function parseSearchQuery(search: URLSearchParams, cursors: Cursors): Sea
     query,
     limit: parseLimit(search),
     filters: parseFilters(search),
+    exclude: parseExclude(search),
     maxPer: parseMaxPer(search),
     explain: parseExplain(search),
   };
@@ -305,7 +325,8 @@ export function searchIdentity({
   query,
   limit,
   filters,
+  exclude,
   maxPer,
-}: Pick<SearchQuery, 'query' | 'limit' | 'filters' | 'maxPer'>): readonly unknown[] {
-  return ['search', query, limit, canonicalText(filters), maxPerIdentity(maxPer)];
+}: Pick<SearchQuery, 'query' | 'limit' | 'filters' | 'exclude' | 'maxPer'>): readonly unknown[] {
+  return ['search', query, limit, canonicalText(filters), maxPerIdentity(maxPer), ...excludeIdentity(exclude)];
 }

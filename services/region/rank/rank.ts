@@ -51,6 +51,8 @@ export interface FeedQuery extends RankingQuery {
   readonly limit: number;
   /** All must hold. */
   readonly filters: readonly Filter[];
+  /** Ids of items that are left out. */
+  readonly exclude: readonly number[];
   readonly maxPer: MaxPer | undefined;
   /** Whether every item has the parts of its score. */
   readonly explain: boolean;

@@ -1,7 +1,7 @@
 /** Implementation of search: queries the vector index, and ranks by text in the turn in which its result is valid. */
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
-import { compileFilters, type Filter } from '../filter/filter.ts';
+import { compileFilters } from '../filter/filter.ts';
 import { rankingOf } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Changes } from '../state/changes/changes.ts';
@@ -31,7 +31,7 @@ export interface SearchParts {
   readonly catalog: Pick<Catalog, 'item' | 'embedding' | 'embeddedAmong'>;
   /** The items that are written to. */
   readonly changes: Pick<Changes, 'watch'>;
-  readonly filterIndex: Pick<FilterIndex, 'select' | 'selectPresent'>;
+  readonly filterIndex: Pick<FilterIndex, 'select' | 'selectPresent' | 'excluding'>;
   readonly text: Pick<TextIndex, 'rank' | 'significantTerms'>;
   readonly vectors: Pick<Vectors, 'nearest'>;
 }
@@ -48,10 +48,13 @@ interface Lists {
   readonly without?: number | undefined;
 }
 
+/** The items that may be found. */
+type Among = Pick<SearchQuestion, 'filters' | 'exclude'>;
+
 /** What a search by words and by a vector looks for, and the entity it excludes. */
 interface Both {
   readonly values: Float32Array;
-  readonly filters: readonly Filter[];
+  readonly among: Among;
   readonly query: (run: RunSteps) => string | readonly WeightedTerm[];
   readonly without?: number;
 }
@@ -64,15 +67,16 @@ class FusedSearch implements Search {
   }
 
   async find<T>(
-    { text, vector, filters, reach, statistics }: SearchQuestion,
+    { text, vector, filters, exclude = [], reach, statistics }: SearchQuestion,
     reading: TextReading,
     answer: (found: Found) => T,
   ): Promise<T> {
     const { dimensions } = this.parts;
+    const among = { filters, exclude };
     if (vector === undefined) {
       assert(text !== undefined, 'a search has a text or a vector');
       return reading.run((slices) => {
-        const ranking = this.parts.text.rank(text, this.indexed(filters), slices.run, statistics);
+        const ranking = this.parts.text.rank(text, this.indexed(among), slices.run, statistics);
         return answer(foundByText(ranking, slices));
       });
     }
@@ -81,28 +85,28 @@ class FusedSearch implements Search {
         errors: [{ path: 'vector', message: `must have ${dimensions} numbers` }],
       });
     }
-    if (text === undefined) return this.findNearest(vector, filters, reach ?? CANDIDATES, answer);
+    if (text === undefined) return this.findNearest(vector, among, reach ?? CANDIDATES, answer);
     // The text is checked before the vector index is queried.
     await reading.run(({ run }) => void this.parts.text.rank(text, undefined, run));
-    return this.fuseBoth({ values: vector, filters, query: () => text }, reading, answer);
+    return this.fuseBoth({ values: vector, among, query: () => text }, reading, answer);
   }
 
   /** Fuses in the turn in which the neighbours are valid, or later if ranking by the words takes longer than that turn may. */
   private async fuseBoth<T>(
-    { values, filters, query, without }: Both,
+    { values, among, query, without }: Both,
     reading: TextReading,
     answer: (found: Found) => T,
   ): Promise<T> {
     const { catalog, changes, vectors } = this.parts;
-    const ranked = (run: RunSteps): readonly number[] | undefined => this.ranked(query(run), filters, run);
-    const select = (): Selection | undefined => this.present(filters);
+    const ranked = (run: RunSteps): readonly number[] | undefined => this.ranked(query(run), among, run);
+    const select = (): Selection | undefined => this.present(among);
     const answered = await vectors.nearest({ values, limit: CANDIDATES, select }, (hits) => {
       const now = reading.now(({ run }) => answer(found({ words: ranked(run), hits, without })));
       return now ?? { hits, watch: changes.watch(), position: reading.position() };
     });
     if ('value' in answered) return answered.value;
     const { hits, watch, position } = answered;
-    const test = compileFilters(filters);
+    const test = compileFilters(among.filters);
     const written = new Set<number>();
     try {
       return await reading.run(({ run }) => {
@@ -120,24 +124,20 @@ class FusedSearch implements Search {
     }
   }
 
-  private ranked(
-    query: string | readonly WeightedTerm[],
-    filters: readonly Filter[],
-    run: RunSteps,
-  ): readonly number[] | undefined {
+  private ranked(query: string | readonly WeightedTerm[], among: Among, run: RunSteps): readonly number[] | undefined {
     if (query.length === 0 && typeof query !== 'string') return undefined;
-    const best = this.parts.text.rank(query, this.indexed(filters), run).after(undefined, CANDIDATES);
+    const best = this.parts.text.rank(query, this.indexed(among), run).after(undefined, CANDIDATES);
     return best.map(({ entity }) => entity);
   }
 
   private async findNearest<T>(
     values: Float32Array,
-    filters: readonly Filter[],
+    among: Among,
     reach: number,
     answer: (found: Found) => T,
   ): Promise<T> {
     const { catalog, vectors } = this.parts;
-    const select = (): Selection | undefined => this.present(filters);
+    const select = (): Selection | undefined => this.present(among);
     let isShort = false;
     const nearest = (limit: number): Promise<T> =>
       vectors.nearest({ values, limit, select }, (hits) => {
@@ -159,16 +159,11 @@ class FusedSearch implements Search {
     return answered;
   }
 
-  async related<T>(
-    entity: number,
-    filters: readonly Filter[],
-    reading: TextReading,
-    answer: (found: Found) => T,
-  ): Promise<T> {
+  async related<T>(entity: number, among: Among, reading: TextReading, answer: (found: Found) => T): Promise<T> {
     const { catalog } = this.parts;
     const query = (run: RunSteps): readonly WeightedTerm[] => this.termsOf(entity, run);
     const byWords = ({ run, position }: TextSlices): T => {
-      const words = this.ranked(query(run), filters, run);
+      const words = this.ranked(query(run), among, run);
       if (words !== undefined) return answer({ ...found({ words, without: entity }), position });
       throw new Refusal('no_embedding', `item ${entity} has neither an embedding nor text to find related items by`, {
         hint: 'add an embedding with POST /embeddings, or text in a searched field',
@@ -176,7 +171,7 @@ class FusedSearch implements Search {
     };
     this.requireItem(entity);
     const values = catalog.embedding(entity);
-    if (values !== undefined) return this.fuseBoth({ values, filters, query, without: entity }, reading, answer);
+    if (values !== undefined) return this.fuseBoth({ values, among, query, without: entity }, reading, answer);
     return reading.run(byWords);
   }
 
@@ -192,12 +187,16 @@ class FusedSearch implements Search {
     }
   }
 
-  private indexed(filters: readonly Filter[]): Selection | undefined {
-    return filters.length === 0 ? undefined : this.parts.filterIndex.select(filters);
+  private indexed({ filters, exclude = [] }: Among): Selection | undefined {
+    const { filterIndex } = this.parts;
+    if (filters.length === 0 && exclude.length === 0) return undefined;
+    return filterIndex.excluding(filterIndex.select(filters), exclude);
   }
 
-  private present(filters: readonly Filter[]): Selection | undefined {
-    return filters.length === 0 ? undefined : this.parts.filterIndex.selectPresent(filters);
+  private present({ filters, exclude = [] }: Among): Selection | undefined {
+    const { filterIndex } = this.parts;
+    if (filters.length === 0 && exclude.length === 0) return undefined;
+    return filterIndex.excluding(filterIndex.selectPresent(filters), exclude);
   }
 }
 

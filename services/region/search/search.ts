@@ -27,6 +27,8 @@ export interface SearchQuestion {
   readonly vector?: Float32Array | undefined;
   /** All must hold. */
   readonly filters: readonly Filter[];
+  /** Ids of items that are left out. Absent: none. */
+  readonly exclude?: readonly number[];
   /** How many top entries the answer is expected to read; at least that many are searched first. */
   readonly reach?: number;
   /** By text alone: the statistics of the first page; absent on it. */
@@ -78,5 +80,10 @@ export interface Search {
    * Neighbours of the item's embedding, fused with what its most significant words find; by one of them if the other is missing.
    * The item itself is excluded. Rejects with `unknown_item`, and `no_embedding` if it has neither.
    */
-  related<T>(entity: number, filters: readonly Filter[], reading: TextReading, answer: (found: Found) => T): Promise<T>;
+  related<T>(
+    entity: number,
+    among: Pick<SearchQuestion, 'filters' | 'exclude'>,
+    reading: TextReading,
+    answer: (found: Found) => T,
+  ): Promise<T>;
 }

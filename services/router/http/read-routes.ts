@@ -14,7 +14,7 @@ import { parseJson } from '../../../shared/http/json-text.ts';
 import { assert, type Clock } from '../../../shared/kernel/kernel.ts';
 import type { Turns } from '../../../shared/kernel/turns.ts';
 import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
-import { CURSOR_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
+import { CURSOR_LIMIT_CHARACTERS, EXCLUDE_LIMIT, EXCLUDE_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
 import { totalOf } from '../../../shared/protocol/position.ts';
 import { hasTimedOut, type ReadAnswer, type ReadRequest } from '../../../shared/region-client/region-client.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
@@ -29,10 +29,17 @@ const PARAMETER_LIMIT = 4_096;
 const POSITION_LIMIT = 131_072;
 /** The shortest entry, `a@aaaaaaaaaa:1,`, grows most by percent-encoding: three of its 15 characters take two more each. */
 const PERCENT_ENCODED = 21 / 15;
+/** Each comma takes two more. */
+const EXCLUDE_BYTES = EXCLUDE_LIMIT_CHARACTERS + 2 * EXCLUDE_LIMIT;
 assert(
-  POSITION_LIMIT * PERCENT_ENCODED + CURSOR_LIMIT_CHARACTERS < HEAD_LIMIT_BYTES,
-  'the head of a request has capacity for a position and a cursor, at the router and at the region',
+  POSITION_LIMIT * PERCENT_ENCODED + CURSOR_LIMIT_CHARACTERS + EXCLUDE_BYTES < HEAD_LIMIT_BYTES,
+  'the head of a request has capacity for a position, a cursor and excluded ids, at the router and at the region',
 );
+const parameterLimits: Readonly<Record<string, number | undefined>> = {
+  min_position: POSITION_LIMIT,
+  cursor: CURSOR_LIMIT_CHARACTERS,
+  exclude: EXCLUDE_LIMIT_CHARACTERS,
+};
 
 export interface ReadRoutesOptions {
   /** Absent: turns are not watched. */
@@ -128,21 +135,18 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
   router.get('/feed', (ctx) => pass(ctx, '/feed'));
   router.get('/search', (ctx) => pass(ctx, '/search'));
   router.get('/suggest', (ctx) => pass(ctx, '/suggest'));
-  router.post('/search', async (ctx) => {
-    requireType(ctx, ['application/json']);
-    const share = budget.share();
-    try {
-      const body = decodeText(await readBody(ctx, maxBodyBytes, share.take));
-      await passTo(ctx, {
-        path: '/search',
-        query: '',
-        region: regionOf(parseJson(body)),
-        body,
-      });
-    } finally {
-      share.giveBack();
-    }
-  });
+  for (const path of ['/feed', '/search']) {
+    router.post(path, async (ctx) => {
+      requireType(ctx, ['application/json']);
+      const share = budget.share();
+      try {
+        const body = decodeText(await readBody(ctx, maxBodyBytes, share.take));
+        await passTo(ctx, { path, query: '', region: regionOf(parseJson(body)), body });
+      } finally {
+        share.giveBack();
+      }
+    });
+  }
   router.get('/items', (ctx) => pass(ctx, '/items'));
   router.get('/items/:id', (ctx) => pass(ctx, `/items/${entityIdOfPath(ctx.params.id)}`));
 }
@@ -165,8 +169,7 @@ function regionOf(body: unknown): string | undefined {
 function splitQuery(querystring: string): { readonly region: string | undefined; readonly query: string } {
   const parameters = new URLSearchParams(querystring);
   for (const [name, value] of parameters) {
-    const limit =
-      name === 'min_position' ? POSITION_LIMIT : name === 'cursor' ? CURSOR_LIMIT_CHARACTERS : PARAMETER_LIMIT;
+    const limit = (Object.hasOwn(parameterLimits, name) ? parameterLimits[name] : undefined) ?? PARAMETER_LIMIT;
     if (name.length > limit || value.length > limit) throw tooLong(name, limit);
   }
   const asked = parameters.getAll('region');

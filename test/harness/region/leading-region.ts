@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createRegion } from '../../../services/region/region.ts';
 import { parseSchema } from '../../../services/region/schema/parse-schema.ts';
 import type { OpenVectorWorker } from '../../../services/region/state/vectors/vector-worker.ts';
+import { HEAD_LIMIT_BYTES } from '../../../shared/http/http-server.ts';
 import { systemClock as clock, systemRandom as random } from '../../../shared/kernel/system.ts';
 import { createMetrics } from '../../../shared/observe/metrics.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';
@@ -83,7 +84,7 @@ export async function leadingRegion({
     httpLimits: { inFlight: 1_000, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
     onFatal: (error) => fatal.push(error),
   });
-  const server = createServer(region.app.callback());
+  const server = createServer({ maxHeaderSize: HEAD_LIMIT_BYTES }, region.app.callback());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   region.start();
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -1,13 +1,15 @@
-/** `GET /feed`. */
+/** `GET /feed`, and `POST /feed` with the same parameters in its body. */
 import type Router from '@koa/router';
+import type { Context } from 'koa';
 import { canonicalText } from '../../filter/grammar/grammar.ts';
 import type { Cursors } from '../../pages/pages.ts';
-import { feedIdentity, parseFeedQuery } from '../../query/query.ts';
+import { feedIdentity, feedParameters, parseFeedQuery } from '../../query/query.ts';
 import type { FeedQuery, ReadTime } from '../../rank/rank.ts';
 import type { ReadQueue } from '../../read-queue/read-queue.ts';
 import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
 import type { Search } from '../../search/search.ts';
 import type { Selection } from '../../state/filter-index/filter-index.ts';
+import { bodyFields, type JsonBodies, parametersOf, readJson } from './json-parameters.ts';
 import {
   diversityOf,
   type ListParts,
@@ -19,7 +21,7 @@ import {
 } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
-export interface FeedParts extends ListParts {
+export interface FeedParts extends ListParts, JsonBodies {
   readonly search: Pick<Search, 'related'>;
   readonly cursors: Cursors;
   readonly reads: ReadQueue;
@@ -42,12 +44,10 @@ interface Ranked {
 export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading): void {
   const { rank, search, catalog, filterIndex, cursors, reads } = parts;
 
-  router.get('/feed', async (ctx) => {
-    await reading.admit(ctx);
-    const parameters = new URLSearchParams(ctx.querystring);
+  const answerFeed = async (ctx: Context, parameters: URLSearchParams): Promise<void> => {
     const asked = parseFeedQuery(parameters, { profiles: rank.profiles, cursors });
     const { query, from, notes } = asked;
-    const { profile, limit, filters, maxPer } = query;
+    const { profile, limit, filters, exclude, maxPer } = query;
     const isFiltered = filters.length > 0 || maxPer !== undefined;
     if (isFiltered || profile === 'related') reading.requireIndexes();
     const answer = ({ ranking, ranked, explain, readTime, position, metadataOf }: Ranked) => {
@@ -65,7 +65,7 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
       };
     };
     if (query.entity !== undefined) {
-      ctx.body = await search.related(query.entity, filters, reading.ofIndexes(ctx, 'feed'), (found) => {
+      ctx.body = await search.related(query.entity, { filters, exclude }, reading.ofIndexes(ctx, 'feed'), (found) => {
         reading.mark('feed');
         reading.requireClient(ctx);
         const explain = ({ entity }: Scored): readonly ScorePart[] => found.explain(entity);
@@ -84,7 +84,7 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     const attempt = (readTime: ReadTime) => {
       if (isFiltered) reading.requireCurrentIndexes();
       const rankingOf = (selection: Selection | undefined, name?: string): Ranking =>
-        rank.ranking(query, selection, readTime, slices, name);
+        rank.ranking(query, filterIndex.excluding(selection, exclude), readTime, slices, name);
       const selection = selecting?.now(reads.over);
       const ranking = rankingOf(selection);
       const ranked = { selection: () => selection ?? filterIndex.select([]), rankingOf };
@@ -99,6 +99,18 @@ export function addFeedRoute(router: Router, parts: FeedParts, reading: Reading)
     } finally {
       slices.end();
     }
+  };
+
+  router.get('/feed', async (ctx) => {
+    await reading.admit(ctx);
+    await answerFeed(ctx, new URLSearchParams(ctx.querystring));
+  });
+  router.post('/feed', async (ctx) => {
+    const body = await readJson(ctx, parts);
+    const example = '{"profile": "new", "exclude": [1, 2]}';
+    const parameters = parametersOf(bodyFields(body, { route: 'POST /feed', names: feedParameters, example }));
+    await reading.admit(ctx, parameters.get('min_position') ?? undefined);
+    await answerFeed(ctx, parameters);
   });
 }
 

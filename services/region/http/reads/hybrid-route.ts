@@ -3,17 +3,16 @@
  * fit a request line; common fields are checked by the same code.
  */
 import type Router from '@koa/router';
-import { clip, Refusal } from '../../../../shared/errors/errors.ts';
-import type { BodyBudget } from '../../../../shared/http/body-budget.ts';
-import { decodeText, readBody, requireType } from '../../../../shared/http/http-body.ts';
-import { parseJson } from '../../../../shared/http/json-text.ts';
 import { parseVector } from '../../../../shared/protocol/writes.ts';
 import { canonicalText } from '../../filter/grammar/grammar.ts';
 import type { Cursors } from '../../pages/pages.ts';
 import {
   checkParameters,
+  excludeIdentity,
   invalid,
   maxPerIdentity,
+  parseExclude,
+  parseExplain,
   parseFilters,
   parseLimit,
   parseMaxPer,
@@ -22,6 +21,7 @@ import {
 } from '../../query/query.ts';
 import type { Scored } from '../../scored/scored.ts';
 import type { Found } from '../../search/search.ts';
+import { bodyFields, type JsonBodies, parametersOf, readJson } from './json-parameters.ts';
 import { diversityOf, type MetadataOf, presentItems, relaxedOf, takeBoundedPage } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 import type { SearchParts } from './search-route.ts';
@@ -29,32 +29,19 @@ import type { SearchParts } from './search-route.ts';
 /** In the order in which refusals list them. The router checks `region`. */
 const [query, ...others] = searchParameters;
 const fields = [query, 'vector', ...others] as const;
-type Field = (typeof fields)[number];
+const example = '{"query": "jazz piano", "limit": 10}';
 
-export interface HybridParts extends SearchParts {
-  /** Limit of all bodies in memory together, bytes. */
-  readonly bodies: BodyBudget;
-  readonly maxBodyBytes: number;
-}
+export interface HybridParts extends SearchParts, JsonBodies {}
 
 export function addHybridRoute(router: Router, parts: HybridParts, reading: Reading): void {
-  const { search, filterIndex, cursors, reads, bodies, maxBodyBytes } = parts;
+  const { search, filterIndex, cursors, reads } = parts;
   const metadataOf: MetadataOf = (entity) => parts.catalog.indexedOf(entity);
 
   router.post('/search', async (ctx) => {
-    requireType(ctx, ['application/json']);
-    const share = bodies.share();
-    let body: unknown;
-    try {
-      const text = decodeText(await readBody(ctx, maxBodyBytes, share.take));
-      body = parseJson(text);
-    } finally {
-      share.giveBack();
-    }
-    const asked = parseBody(body, cursors);
+    const asked = parseBody(await readJson(ctx, parts), cursors);
     await reading.admit(ctx, asked.minPosition);
-    const { query, vector, filters, maxPer, limit, from } = asked;
-    if (query !== undefined || filters.length > 0 || maxPer !== undefined) reading.requireIndexes();
+    const { query, vector, filters, exclude, maxPer, limit, from } = asked;
+    if (query !== undefined || filters.length + exclude.length > 0 || maxPer !== undefined) reading.requireIndexes();
     // Combined in slices here, so that the search finds the selection.
     const selecting = filters.length === 0 ? undefined : filterIndex.selecting(filters);
     await reads.run(() => void selecting?.now(reads.over), {
@@ -62,7 +49,7 @@ export function addHybridRoute(router: Router, parts: HybridParts, reading: Read
       isWanted: () => !ctx.req.socket.destroyed,
     });
     const reach = from.shown + limit + 1;
-    const question = { text: query, vector, filters, reach, statistics: from.statistics };
+    const question = { text: query, vector, filters, exclude, reach, statistics: from.statistics };
     ctx.body = await search.find(question, reading.ofIndexes(ctx, 'search'), (found: Found) => {
       reading.mark('search');
       reading.requireClient(ctx);
@@ -86,48 +73,18 @@ export function addHybridRoute(router: Router, parts: HybridParts, reading: Read
 }
 
 function parseBody(body: unknown, cursors: Cursors) {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new Refusal('invalid_request', 'the body must be a JSON object', {
-      hint: 'for example {"query": "jazz piano", "limit": 10}',
-    });
-  }
-  const given = body as Partial<Record<Field, unknown>>;
-  for (const name of Object.keys(given)) {
-    if ((fields as readonly string[]).includes(name)) continue;
-    throw new Refusal('unknown_field', `${clip(name)} is not a field of POST /search`, {
-      hint: `accepted fields: ${fields.join(', ')}`,
-      errors: [{ path: clip(name), message: 'unknown field' }],
-    });
-  }
-  const text = (name: Field): string | undefined => {
-    const value = given[name];
-    if (value !== undefined && typeof value !== 'string') throw invalid(name, 'must be a text');
-    return value;
-  };
-  const query = text('query');
-  const vector = given.vector === undefined ? undefined : parseVector('vector', given.vector, invalid);
+  const { vector: values, ...others } = bodyFields(body, { route: 'POST /search', names: fields, example });
+  const parameters = parametersOf(others);
+  const query = parameters.get('query') ?? undefined;
+  const vector = values === undefined ? undefined : parseVector('vector', values, invalid);
   if (query === undefined && vector === undefined) {
     throw invalid('query', 'or vector is required: a text, an array of numbers, or both');
   }
-  const { explain = false } = given;
-  if (typeof explain !== 'boolean') throw invalid('explain', 'must be true or false');
-  const parameters = new URLSearchParams();
-  for (const filter of textsOf('filter', given.filter)) parameters.append('filter', filter);
-  for (const name of ['cursor', 'max_per'] as const) {
-    const value = text(name);
-    if (value !== undefined) parameters.append(name, value);
-  }
-  for (const name of ['limit', 'at'] as const) {
-    const value = given[name];
-    if (value === undefined) continue;
-    if (typeof value !== 'number' && !(name === 'at' && typeof value === 'string')) {
-      throw invalid(name, name === 'limit' ? 'must be an integer from 1 to 200' : 'must be a time');
-    }
-    parameters.append(name, String(value));
-  }
-  checkParameters(parameters, { route: '/search', names: fields });
+  checkParameters(parameters, { route: '/search', names: fields, unbounded: ['query'] });
   const limit = parseLimit(parameters);
   const filters = parseFilters(parameters);
+  const exclude = parseExclude(parameters);
+  const explain = parseExplain(parameters);
   const maxPer = parseMaxPer(parameters);
   const identity = [
     'hybrid',
@@ -136,14 +93,9 @@ function parseBody(body: unknown, cursors: Cursors) {
     limit,
     canonicalText(filters),
     maxPerIdentity(maxPer),
+    ...excludeIdentity(exclude),
   ];
   const page = parsePage(parameters, cursors, identity);
-  return { query, vector, limit, filters, maxPer, explain, identity, minPosition: text('min_position'), ...page };
-}
-
-function textsOf(name: Field, value: unknown): readonly string[] {
-  if (value === undefined) return [];
-  const texts = Array.isArray(value) ? value : [value];
-  if (!texts.every((text) => typeof text === 'string')) throw invalid(name, 'must be a text or an array of texts');
-  return texts;
+  const minPosition = parameters.get('min_position') ?? undefined;
+  return { query, vector, limit, filters, exclude, maxPer, explain, identity, minPosition, ...page };
 }

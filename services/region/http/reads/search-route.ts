@@ -29,7 +29,7 @@ export function addSearchRoute(router: Router, parts: SearchParts, reading: Read
     await reading.admit(ctx);
     const asked = parseSearchQuery(new URLSearchParams(ctx.querystring), cursors);
     reading.requireIndexes();
-    const { query, limit, filters, maxPer, from } = asked;
+    const { query, limit, filters, exclude, maxPer, from } = asked;
     // Combined in slices here, so that the search finds the selection.
     const selecting = filters.length === 0 ? undefined : filterIndex.selecting(filters);
     await reads.run(() => void selecting?.now(reads.over), {
@@ -37,7 +37,7 @@ export function addSearchRoute(router: Router, parts: SearchParts, reading: Read
       isWanted: () => !ctx.req.socket.destroyed,
     });
     ctx.body = await search.find(
-      { text: query, filters, statistics: from.statistics },
+      { text: query, filters, exclude, statistics: from.statistics },
       reading.ofIndexes(ctx, 'search'),
       (found) => {
         const page = takeBoundedPage(parts, found, {

@@ -11,17 +11,26 @@ import type { Entities } from '../entities/entities.ts';
 import { Bitmap } from './bitmap.ts';
 import { type Field, type IndexedSets, without } from './combining.ts';
 import { FieldTexts } from './field-texts.ts';
-import type { AdoptsFilterIndex, FilterIndex, FilterIndexImage, Selecting, Selection } from './filter-index.ts';
+import type {
+  AdoptsFilterIndex,
+  FilterIndex,
+  FilterIndexImage,
+  LiveItems,
+  Selecting,
+  Selection,
+} from './filter-index.ts';
 import { KeptSelections } from './kept-selections.ts';
 import { MemberPool, NO_MEMBERS } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
-import { BitSelection } from './selections.ts';
+import { BitSelection, EveryItem, ExceptSelection } from './selections.ts';
 import { LONG_LIST } from './text-table.ts';
 
 export interface FilterIndexOptions {
   readonly entities: Entities;
   /** The metadata with which the live item with this ordinal was indexed. */
   readonly metadataOf: (ordinal: number) => Metadata | undefined;
+  /** Absent: those that are indexed. */
+  readonly items?: LiveItems;
   /** The items that changed since they were indexed, and the present metadata of the live ones. Absent: there are none. */
   readonly unindexed?: { ordinals(): Iterable<number>; present(ordinal: number): Metadata | undefined };
 }
@@ -37,15 +46,17 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
   live = new Bitmap(0);
   private readonly indexed: (ordinal: number) => Metadata | undefined;
   private readonly unindexed: FilterIndexOptions['unindexed'];
+  private readonly everyItem: Selection;
   /** The item that is being changed, and its values that are indexed now. */
   private changing = -1;
   private changingHas: Metadata = {};
   private readonly selections = new KeptSelections(this);
 
-  constructor({ entities, metadataOf, unindexed }: FilterIndexOptions) {
+  constructor({ entities, metadataOf, unindexed, items }: FilterIndexOptions) {
     this.entities = entities;
     this.indexed = metadataOf;
     this.unindexed = unindexed;
+    this.everyItem = new EveryItem(items ?? this.indexedItems(), entities);
   }
 
   adopt({ pool, live, fields }: FilterIndexImage): void {
@@ -138,6 +149,22 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
 
   selecting(filters: readonly Filter[]): Selecting {
     return this.selections.selecting(filters);
+  }
+
+  excluding(selection: Selection | undefined, exclude: readonly number[]): Selection | undefined {
+    const left = exclude.map((entity) => this.entities.find(entity)).filter((ordinal) => ordinal >= 0);
+    return left.length === 0 ? selection : new ExceptSelection(selection ?? this.everyItem, new Set(left));
+  }
+
+  private indexedItems(): LiveItems {
+    const has = (ordinal: number): boolean => this.live.has(ordinal);
+    const size = (): number => this.live.count;
+    return {
+      get size() {
+        return size();
+      },
+      createdMs: (ordinal) => (has(ordinal) ? 0 : -1),
+    };
   }
 
   without(selection: Selection, field: string, texts: readonly string[]): Selection {

@@ -17,14 +17,21 @@ export interface Selection {
   readonly count: number;
   /** By {@link Entities} ordinal. */
   has(ordinal: number): boolean;
-  /** Whether it has any ordinal from `first` to below `end`: one word access for up to 32 aligned ordinals. */
+  /** False only if it has no ordinal from `first` to below `end`: one word access for up to 32 aligned ordinals. */
   any(first: number, end: number): boolean;
   /** The same as a bitmap, 32 ordinals a word, if it is one; read-only. */
-  readonly words?: Int32Array;
-  /** The same, valid for ever: for ordinals that are written to, as it was. */
+  readonly words?: Int32Array | undefined;
+  /** The same, valid later as well: for ordinals that are written to, as it was. */
   kept(): Selection;
   /** Each once, ascending. */
   forEach(visit: (ordinal: number) => void): void;
+}
+
+/** The live items, whether they are indexed or not. */
+export interface LiveItems {
+  readonly size: number;
+  /** Negative if the item with this ordinal is not live. */
+  createdMs(ordinal: number): number;
 }
 
 export interface FilterIndex {
@@ -48,6 +55,8 @@ export interface FilterIndex {
   selectPresent(filters: readonly Filter[]): Selection;
   /** The same, in slices of turns. */
   selecting(filters: readonly Filter[]): Selecting;
+  /** The selection, undefined: every live item, without the items with these ids; as it is given if there are none. */
+  excluding(selection: Selection | undefined, exclude: readonly number[]): Selection | undefined;
   /** The items of the selection that have none of these texts in the field, each of which was read from an item. */
   without(selection: Selection, field: string, texts: readonly string[]): Selection;
 }

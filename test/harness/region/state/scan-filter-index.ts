@@ -57,6 +57,12 @@ class ScanFilterIndex implements FilterIndex {
     return { step: () => true, now: () => this.select(filters) };
   }
 
+  excluding(selection: Selection | undefined, exclude: readonly number[]): Selection | undefined {
+    if (exclude.length === 0) return selection;
+    const left = exclude.map((entity) => this.entities.find(entity));
+    return this.passing((_, ordinal) => selection?.has(ordinal) !== false && !left.includes(ordinal));
+  }
+
   without(selection: Selection, field: string, texts: readonly string[]): Selection {
     return this.passing(
       (metadata, ordinal) =>

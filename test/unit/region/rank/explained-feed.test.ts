@@ -11,6 +11,7 @@ import { parseSchema } from '../../../../services/region/schema/parse-schema.ts'
 import type { ScorePart } from '../../../../services/region/scored/scored.ts';
 import { createSearch } from '../../../../services/region/search/fused-search.ts';
 import { createTextIndex } from '../../../../services/region/state/text/text-index.ts';
+import { BodyBudget } from '../../../../shared/http/body-budget.ts';
 import { createHttpApp, type Listening, listen } from '../../../../shared/http/http-server.ts';
 import { systemClock as clock, systemRandom as random } from '../../../../shared/kernel/system.ts';
 import { createMetrics } from '../../../../shared/observe/metrics.ts';
@@ -109,7 +110,8 @@ describe('explained feeds', () => {
       },
     });
     const reads = new ReadQueue({ clock, metrics, region: 'test', nextTurn: (action) => setImmediate(action) });
-    const surface = { rank, search, catalog, filterIndex, cursors, reads, nowMs: () => AT_MS };
+    const bodies = new BodyBudget({ limitBytes: 1, metrics });
+    const surface = { rank, search, catalog, filterIndex, cursors, reads, bodies, maxBodyBytes: 1, nowMs: () => AT_MS };
     addFeedRoute(router, surface, {
       context: () => context,
       at: (_, answer) => answer({ atMs: AT_MS, past: false }),

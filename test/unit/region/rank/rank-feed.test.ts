@@ -16,6 +16,7 @@ const byViews: FeedQuery = {
   limit: 3,
   window: 'all',
   filters: [],
+  exclude: [],
   maxPer: undefined,
   entity: undefined,
   seed: '',

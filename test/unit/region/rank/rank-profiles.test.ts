@@ -46,6 +46,7 @@ const plain: FeedQuery = {
   limit: 20,
   window: 'all',
   filters: [],
+  exclude: [],
   maxPer: undefined,
   entity: undefined,
   seed: '',

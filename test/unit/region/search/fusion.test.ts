@@ -302,7 +302,7 @@ describe('what is related', () => {
 
   it('fuses the neighbours of its embedding and what its words find, itself left out', async () => {
     const { search, asked, ranked } = related();
-    const found = await search.related(1, [], atOnce, (answer) => answer);
+    const found = await search.related(1, { filters: [] }, atOnce, (answer) => answer);
     const expected: [number, number][] = [
       [3, 1 / 62 + 1 / 61],
       [2, 1 / 61],
@@ -315,20 +315,20 @@ describe('what is related', () => {
     for (const [i, [, score]] of ranked(found).entries()) close(score, expected[i]![1]);
     assert.deepEqual(found.candidates, { text: 2, vector: 2 });
     assert.deepEqual(asked, [{ limit: CANDIDATES, values: [1, 1] }]);
-    const filtered = await search.related(1, kindA, atOnce, (answer) => answer);
+    const filtered = await search.related(1, { filters: kindA }, atOnce, (answer) => answer);
     assert.deepEqual(ranked(filtered), [[2, 1 / 61]]);
   });
 
   it('uses only its words without an embedding, only its embedding without words', async () => {
     const { catalog, search, asked, ranked } = related();
-    const byWords = await search.related(2, [], atOnce, (answer) => answer);
+    const byWords = await search.related(2, { filters: [] }, atOnce, (answer) => answer);
     assert.deepEqual(ranked(byWords), [
       [1, 1 / 61],
       [3, 1 / 62],
     ]);
     assert.deepEqual([byWords.candidates, asked], [{ text: 2 }, []]);
     catalog.put(4, {});
-    const byVector = await search.related(4, [], atOnce, (answer) => answer);
+    const byVector = await search.related(4, { filters: [] }, atOnce, (answer) => answer);
     assert.deepEqual(ranked(byVector), [
       [1, 1 / 61],
       [3, 1 / 62],
@@ -341,15 +341,18 @@ describe('what is related', () => {
     catalog.put(9, {});
     catalog.embed(10, [1, 1]);
     const never = (): never => assert.fail('answered');
-    await assert.rejects(search.related(9, [], atOnce, never), { code: 'no_embedding', message: /neither.*nor/ });
-    await assert.rejects(search.related(10, [], atOnce, never), { code: 'unknown_item' });
-    await assert.rejects(search.related(11, [], atOnce, never), { code: 'unknown_item' });
+    await assert.rejects(search.related(9, { filters: [] }, atOnce, never), {
+      code: 'no_embedding',
+      message: /neither.*nor/,
+    });
+    await assert.rejects(search.related(10, { filters: [] }, atOnce, never), { code: 'unknown_item' });
+    await assert.rejects(search.related(11, { filters: [] }, atOnce, never), { code: 'unknown_item' });
   });
 
   it('refuses an item that was deleted while its neighbours were searched', async () => {
     const { catalog, search, between } = related();
     between.push(() => catalog.remove(1));
     const never = (): never => assert.fail('answered');
-    await assert.rejects(search.related(1, [], atOnce, never), { code: 'unknown_item' });
+    await assert.rejects(search.related(1, { filters: [] }, atOnce, never), { code: 'unknown_item' });
   });
 });

@@ -71,6 +71,7 @@ const requests: Readonly<Record<'read' | 'write' | 'admin' | 'metrics', readonly
     ['GET', '/FEED/'],
     ['GET', '/search?query=jazz'],
     ['POST', '/search', '{"query":"jazz"}'],
+    ['POST', '/feed', '{"exclude":[1]}'],
     ['GET', '/suggest?prefix=ja'],
     ['GET', '/items/1'],
     ['GET', '/items?ids=1'],
