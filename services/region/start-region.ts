@@ -23,6 +23,7 @@ import type { RegionConfig } from './region-config.ts';
 import { createRegionHost } from './region-host.ts';
 import { residentMemory } from './resident-memory/resident-memory.ts';
 import { loadSchema } from './schema/parse-schema.ts';
+import { analysisOf } from './state/text/analysis/analysis.ts';
 import { threadVectors } from './state/vectors/vector-thread.ts';
 import { createLmdbStoreHome } from './store/lmdb-store-home.ts';
 import type { Store } from './store/store.ts';
@@ -83,7 +84,11 @@ export async function startRegion(options: StartOptions): Promise<Service> {
       memory: residentMemory({ maxBytes: config.maxMemoryBytes }),
     },
     openVectors: threadVectors({ path: join(config.dataDir, 'vectors') }),
-    openRebuild: () => threadRebuild({ fieldNames: schema.textFields.map(({ name }) => name) }),
+    openRebuild: () =>
+      threadRebuild({
+        fieldNames: schema.textFields.map(({ name }) => name),
+        analyses: schema.textFields.map(analysisOf),
+      }),
     nextTurn,
     turns,
     onFatal(error) {

@@ -2,7 +2,6 @@
 import lunr from 'lunr';
 import MiniSearch from 'minisearch';
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { Analysis } from '../../services/region/state/text/lexicon/analysis.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
 import { openFts5, withoutFts5 } from '../harness/search/sqlite-fts5.ts';
@@ -114,13 +113,15 @@ async function build(
   notes.push(memoryNote(documents.length, text));
   const kinds = [drawQueries(documents, text), drawCommonQueries(documents, text)];
 
-  const analysis = new Analysis();
+  const { lexicon } = text.index;
   const known = new Map<string, string>();
   const processTerm = (word: string): string | null => {
     const lower = word.toLowerCase();
     let term = known.get(lower);
     if (term === undefined) {
-      term = analysis.term(lower);
+      const asked = lexicon.asksOf(lower, [0])[0]?.[0];
+      // A stop word is in no field.
+      term = asked?.fields.length === 1 ? asked.terms[0]! : '';
       known.set(lower, term);
     }
     return term === '' ? null : term;
@@ -138,10 +139,9 @@ async function build(
     });
   });
 
-  const { lexicon } = text.index;
   const tokens = (written: string): string[] => {
-    const count = lexicon.read(written);
-    return Array.from(lexicon.found.subarray(0, count), (word) => `t${lexicon.termOf(word)}`);
+    const { found } = lexicon.read(written);
+    return Array.from(lexicon.found.subarray(0, found), (word) => `t${lexicon.termOf(word)}`);
   };
   const fts5 = openFts5();
   closing = () => void fts5.close();
@@ -201,8 +201,11 @@ function drawCommonQueries(documents: readonly string[], { index: { postings, le
   /** By term, a word that has it. */
   const words = new Map<number, string>();
   for (const gloss of documents) {
-    const count = lexicon.read(gloss);
-    for (const word of lexicon.found.subarray(0, count)) words.set(lexicon.termOf(word), lexicon.wordText(word));
+    const { found } = lexicon.read(gloss);
+    for (const word of lexicon.found.subarray(0, found)) {
+      const text = lexicon.wordText(word);
+      if (lexicon.asksOf(text, [0])[0]?.[0]?.fields.length === 1) words.set(lexicon.termOf(word), text);
+    }
   }
   const common = [...words].sort(([a], [b]) => postings.documents(b) - postings.documents(a)).slice(0, COMMON_WORDS);
   const draw = (): string => common[Math.floor(drawFraction(random) * COMMON_WORDS)]![1];

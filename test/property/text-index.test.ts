@@ -6,7 +6,7 @@ import type { Selection } from '../../services/region/state/filter-index/filter-
 import { Vocabulary } from '../../services/region/state/text/lexicon/vocabulary.ts';
 import { matchesWildcard, withinDistance } from '../../services/region/state/text/match-terms.ts';
 import type { TextIndex } from '../../services/region/state/text/text.ts';
-import { createTextIndex, MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
+import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { selectionOf } from '../harness/region/state/selections.ts';
@@ -230,51 +230,6 @@ describe('text index, after any history', () => {
         },
       ),
     );
-  });
-});
-
-describe('queries of words alone', () => {
-  it('mean what lunr’s parser makes of them', () => {
-    const index = new MemoryTextIndex({ schema, entities: new Entities() });
-    index.put(1, { title: 'jazz running runs TITLE', body: `10 snake_case ${'x'.repeat(200)} Åse's o'clock` });
-    index.put(2, { title: 'jazz', body: 'ran' });
-    const piece = fc.oneof(
-      { weight: 3, arbitrary: fc.constantFrom('Jazz', 'runner', 'running', 'title', 'snake_case', '10', 'a', 'The') },
-      { weight: 3, arbitrary: fc.constantFrom(' ', ' ', ' ', '  ', '_', 'x'.repeat(128), 'x'.repeat(200)) },
-      {
-        weight: 1,
-        arbitrary: fc.constantFrom('+', '-', ':', '^2', '~1', '*', '\\', '"', '\t', 'é', '\u212a', '.', "'"),
-      },
-    );
-    /** The clauses of a query, or why it is refused. */
-    const meaning = (asked: string): unknown => {
-      try {
-        return index.expand(asked);
-      } catch (error) {
-        if (error instanceof Refusal) return error.message;
-        throw error;
-      }
-    };
-    let plain = 0;
-    fc.assert(
-      fc.property(fc.array(piece, { maxLength: 70 }), (pieces) => {
-        const asked = pieces.join('');
-        if (index.index.lexicon.plainTerms(asked, 32) !== undefined) plain++;
-        // A tab is a space to lunr's parser, and sends every text there.
-        assert.deepEqual(meaning(asked), meaning(`${asked}\t`));
-      }),
-      { numRuns: 300 },
-    );
-    assert.ok(plain > 30, `${plain} were words alone`);
-  });
-
-  it('are distinguished from everything with another meaning', () => {
-    const { lexicon } = new MemoryTextIndex({ schema, entities: new Entities() }).index;
-    assert.deepEqual(lexicon.plainTerms('jazz the piano', 3), [-1, -1]);
-    assert.equal(lexicon.plainTerms('jazz the piano', 2), undefined);
-    for (const sign of ['+', '-', ':', '^', '~', '*', '\\', '"', '\t', '\u0301', 'é', '.']) {
-      assert.equal(lexicon.plainTerms(`jazz${sign}piano`, 3), undefined, sign);
-    }
   });
 });
 

@@ -1,7 +1,7 @@
 /** Words and strings: the quick way through a text against the definition of a word, the table of strings against a map. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { Analysis } from '../../services/region/state/text/lexicon/analysis.ts';
+import { keyOf, tokensOf, withoutMarkup } from '../../services/region/state/text/analysis/analysis.ts';
 import { Lexicon } from '../../services/region/state/text/lexicon/lexicon.ts';
 import { homeOf, StringTable } from '../../services/region/state/text/lexicon/string-table.ts';
 
@@ -15,17 +15,70 @@ describe('lexicon', () => {
         'JAZZ',
         'the',
         "don't",
+        "Ocean's",
         'rock/pop',
+        'spider-man',
+        'c++',
+        'U.S.A.',
+        '1,299.00',
+        '&eacute;',
+        '<b>',
         'a1',
         '_x_',
         'internationalisation',
       ),
     },
     { weight: 3, arbitrary: fc.constantFrom(' ', ' ', '-', '\t', '\n', '\u00a0', '\u2003', '\ufeff') },
-    { weight: 2, arbitrary: fc.constantFrom('.', '!', '"', "'", '(', '~', '^', '|', '`', '\0', '…') },
     {
       weight: 2,
-      arbitrary: fc.constantFrom('é', 'e\u0301', '\u0301', 'Σ', 'ΟΔΟΣ', 'İ', 'ß', '語', '😀', 'K', 'ﬁ', '\ud800'),
+      arbitrary: fc.constantFrom(
+        '.',
+        '!',
+        '"',
+        "'",
+        '(',
+        '~',
+        '^',
+        '|',
+        '`',
+        '\0',
+        '…',
+        '-',
+        '/',
+        '&',
+        '_',
+        ',',
+        '+',
+        '#',
+        '<',
+        ':',
+        '\u00ad',
+        '\u200b',
+        '’',
+        '–',
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom(
+        'é',
+        'e\u0301',
+        '\u0301',
+        'Σ',
+        'ΟΔΟΣ',
+        'İ',
+        'ß',
+        '語',
+        '東京',
+        'カナ',
+        '책을',
+        '😀',
+        '👩\u200d🚀',
+        'K',
+        'ﬁ',
+        '\ud800',
+        '\ufdd0',
+      ),
     },
     { weight: 1, arbitrary: fc.string({ maxLength: 4 }) },
     { weight: 1, arbitrary: fc.integer({ min: 120, max: 140 }).map((length) => 'x'.repeat(length)) },
@@ -33,23 +86,52 @@ describe('lexicon', () => {
   const text = fc.array(piece, { maxLength: 14 }).map((pieces) => pieces.join(''));
 
   it('reads from any text the words and terms that analysis defines', () => {
-    const analysis = new Analysis();
     const lexicon = new Lexicon();
     fc.assert(
       fc.property(text, (written) => {
-        const count = lexicon.read(written);
-        const words = Array.from(lexicon.found.subarray(0, count));
-        const expected = analysis.words(written).filter((word) => analysis.term(word) !== '');
+        const { found, counted } = lexicon.read(written);
+        const words = Array.from(lexicon.found.subarray(0, found));
+        const expected = [...tokensOf(written)].filter((word) => keyOf(word.text) !== '');
+        assert.deepEqual(
+          words.map((word) => lexicon.spelling(word)),
+          expected.map((word) => word.text),
+        );
         assert.deepEqual(
           words.map((word) => lexicon.wordText(word)),
-          expected.map((word) => analysis.trim(word)),
+          expected.map((word) => keyOf(word.text)),
         );
         assert.deepEqual(
           words.map((word) => lexicon.terms.texts[lexicon.termOf(word)]),
-          expected.map((word) => analysis.term(word)),
+          expected.map((word) => lexicon.termFor(keyOf(word.text), 0)),
         );
+        const stopWords = lexicon.analysis;
+        const counting = expected.filter(({ text, counts }) => counts && stopWords.stopWordOf(keyOf(text), 0) === 0);
+        assert.equal(counted, counting.length);
       }),
       { numRuns: 3_000 },
+    );
+  });
+
+  it('reads the same of a text in slices as at once', () => {
+    const lexicon = new Lexicon();
+    fc.assert(
+      fc.property(text, fc.integer({ min: 1, max: 3 }), (written, step) => {
+        const clean = withoutMarkup(written);
+        const { found, counted } = lexicon.read(written);
+        const words = Array.from(lexicon.found.subarray(0, found));
+        const inSlices: number[] = [];
+        let sum = 0;
+        for (let at = 0; at < clean.length; ) {
+          const part = lexicon.readPart(clean, at, step);
+          inSlices.push(...lexicon.found.subarray(0, part.found));
+          sum += part.counted;
+          assert.ok(part.next > at, 'a slice goes on');
+          at = part.next;
+        }
+        assert.deepEqual(inSlices, words);
+        assert.equal(sum, counted);
+      }),
+      { numRuns: 1_000 },
     );
   });
 });

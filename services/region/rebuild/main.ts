@@ -18,9 +18,9 @@ assert(port !== null, 'a builder is a thread');
 // For this thread alone, if the system supports that: with few processors the region's own thread has priority, and feeds with
 // it.
 if (process.platform === 'linux') setPriority(BEHIND);
-const { build, fieldNames } = workerData as BuilderThreadData;
+const { build, fieldNames, analyses } = workerData as BuilderThreadData;
 const builder = new Builder({
-  create: (metadataOf) => gathererOf(build, { fieldNames, metadataOf, capacity: ROOM }),
+  create: (metadataOf) => gathererOf(build, { fieldNames, analyses, metadataOf, capacity: ROOM }),
   reply: (message) => port.postMessage(message, message.kind === 'built' ? buffersOf(message) : []),
 });
 port.on('message', (message: ToBuilder) => builder.take(message));

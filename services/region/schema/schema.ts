@@ -5,6 +5,7 @@
  * Schemas only grow. A changed meaning of an old name (half-life, sentiment, dimensions) is refused at the start.
  */
 import type { Filter } from '../filter/filter.ts';
+import type { LanguageName } from '../state/text/analysis/analysis.ts';
 
 export type Sentiment = 'positive' | 'negative';
 
@@ -40,6 +41,10 @@ export interface TextField {
   readonly name: string;
   /** Factor of this field's term frequency part in BM25, > 0. */
   readonly boost: number;
+  /** Of its stemmer and its stop words; absent: English. */
+  readonly language?: LanguageName;
+  /** Whether the language's stop words are some, or others in place of them; absent: they are. */
+  readonly stopWords?: boolean | readonly string[];
 }
 
 export interface Schema {

@@ -6,12 +6,12 @@ import { createRebuild } from '../../../services/region/rebuild/paged-rebuild.ts
 import type { OpenBuilder, Rebuild, ToBuilder } from '../../../services/region/rebuild/rebuild.ts';
 import type { ThreadRebuildOptions } from '../../../services/region/rebuild/rebuild-thread.ts';
 
-export function inProcessRebuild({ fieldNames, leastPages }: ThreadRebuildOptions): Rebuild {
+export function inProcessRebuild({ fieldNames, analyses, leastPages }: ThreadRebuildOptions): Rebuild {
   const open: OpenBuilder = ({ build, onMessage, onExit }) => {
     const waiting: ToBuilder[] = [];
     let over = false;
     const builder = new Builder({
-      create: (metadataOf) => gathererOf(build, { fieldNames, metadataOf }),
+      create: (metadataOf) => gathererOf(build, { fieldNames, analyses, metadataOf }),
       reply: (message) => {
         if (!over) onMessage(structuredClone(message, { transfer: buffersOf(message) }));
       },

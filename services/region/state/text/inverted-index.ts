@@ -13,6 +13,7 @@ import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata, MetadataValue } from '../../../../shared/protocol/events.ts';
 import type { MetadataScan } from '../../metadata/metadata.ts';
 import { grown } from '../memory/memory.ts';
+import { defaultAnalysis, type FieldAnalysis, removingMarkup } from './analysis/analysis.ts';
 import { BlockPool, type BlockPoolImage, classFor, LARGEST_BLOCK, PAGE_BITS, PAGE_MASK } from './block-pool.ts';
 import { Frequencies, type FrequenciesImage, SEVERAL } from './frequencies.ts';
 import { Gathering } from './gathering/gathering.ts';
@@ -45,12 +46,20 @@ export interface InvertedIndexImage {
   readonly severals: Uint32Array<ArrayBuffer>;
 }
 
+export interface InvertedIndexOptions {
+  readonly fieldNames: readonly string[];
+  /** Of each field; absent: {@link defaultAnalysis}. */
+  readonly analyses?: readonly FieldAnalysis[] | undefined;
+  /** In postings, before the gathering has to grow. */
+  readonly capacity?: number | undefined;
+}
+
 export class InvertedIndex {
   readonly fieldNames: readonly string[];
-  readonly lexicon = new Lexicon();
+  readonly lexicon: Lexicon;
   readonly postings = new Postings();
   readonly frequencies: Frequencies;
-  /** By document × fields + field: number of terms, {@link LONG} for more than fit. */
+  /** By document × fields + field: number of words that count ({@link WordsRead}), {@link LONG} for more than fit. */
   lengths: Uint8Array<ArrayBuffer>;
   /** By field: sum of lengths over the live documents. */
   readonly lengthSums: number[];
@@ -84,10 +93,10 @@ export class InvertedIndex {
   private readonly room: number | undefined;
   private gathering: Gathering | undefined;
 
-  /** `room`: capacity in postings before the gathering has to grow. */
-  constructor({ fieldNames, capacity: room }: { fieldNames: readonly string[]; capacity?: number | undefined }) {
+  constructor({ fieldNames, analyses, capacity: room }: InvertedIndexOptions) {
     this.room = room;
     this.fieldNames = fieldNames;
+    this.lexicon = new Lexicon(analyses ?? fieldNames.map(() => defaultAnalysis));
     this.frequencies = new Frequencies(fieldNames.length);
     this.lengths = new Uint8Array(FIRST_DOCUMENTS * fieldNames.length);
     this.lengthSums = fieldNames.map(() => 0);
@@ -192,6 +201,7 @@ export class InvertedIndex {
   gather(document: number, { text, count, names, nameIds, starts, ends, hashes }: MetadataScan): void {
     assert(!this.isLive(document), 'a document is gathered once', () => document);
     const { fieldNames } = this;
+    const { kindOf } = this.lexicon.analysis;
     this.gathering ??= new Gathering(this.lexicon, fieldNames, this.room);
     const gathered = this.gathering;
     this.begin();
@@ -200,8 +210,10 @@ export class InvertedIndex {
     for (let value = 0; value < count; value++) {
       const field = gathered.fieldOf(nameIds[value]!, names[value]!);
       if (field < 0) continue;
-      const words = gathered.read(text, starts[value]!, ends[value]!, hashes[value]!);
-      gathered.lengths[field]! += this.note(words, gathered.found, field);
+      const kind = kindOf[field]!;
+      const words = gathered.read({ text, start: starts[value]!, end: ends[value]!, hash: hashes[value]!, kind });
+      gathered.lengths[field]! += gathered.counted;
+      this.note(words, gathered.found, field);
     }
     for (let field = 0; field < fieldNames.length; field++) this.setLength(document, field, gathered.lengths[field]!);
     this.finishReading(document);
@@ -337,7 +349,7 @@ export class InvertedIndex {
     this.ownTermCount = 0;
   }
 
-  /** Returns the number of terms. */
+  /** Returns the field's length. */
   private *readField(value: MetadataValue, field: number): Steps<number> {
     if (typeof value !== 'object')
       return yield* this.readText(typeof value === 'string' ? value : String(value), field);
@@ -346,19 +358,23 @@ export class InvertedIndex {
     return length;
   }
 
-  private *readText(text: string, field: number): Steps<number> {
+  private *readText(written: string, field: number): Steps<number> {
+    const { lexicon } = this;
+    const kind = lexicon.analysis.kindOf[field]!;
+    const text = yield* removingMarkup(written);
     let length = 0;
     for (let from = 0; from < text.length; ) {
-      const { next, found } = this.lexicon.readPart(text, from, WORDS_A_STEP);
-      length += this.note(found, this.lexicon.found, field);
+      const { next, found, counted } = lexicon.readPart(text, from, WORDS_A_STEP, kind);
+      this.note(found, lexicon.found, field);
+      length += counted;
       from = next;
       yield;
     }
     return length;
   }
 
-  /** Counts the first `length` words of `found` for the document being put. */
-  private note(length: number, found: Uint32Array, field: number): number {
+  /** Adds the first `length` words of `found` to the document being put. */
+  private note(length: number, found: Uint32Array, field: number): void {
     const { lexicon } = this;
     if (lexicon.terms.limit > this.places.length) {
       this.places = grown(this.places, lexicon.terms.limit);
@@ -372,7 +388,6 @@ export class InvertedIndex {
       const place = known === 0 ? this.addTerm(term) : known - 1;
       this.ownFrequencies[place * this.fieldNames.length + field]!++;
     }
-    return length;
   }
 
   private addWord(word: number): void {

@@ -12,8 +12,8 @@ const STAR = 42;
 
 /** Each once, in the alphabetical order of the matching words; a fuzzy word's own term first. */
 export function* matchTerms(match: Match, lexicon: Lexicon, cost: QueryCost): Steps<readonly number[]> {
-  const own = match.kind === 'wildcard' ? -1 : lexicon.terms.find(match.term);
-  const terms = new Set(own < 0 ? [] : [own]);
+  const own = match.kind === 'wildcard' ? [] : match.terms.map((term) => lexicon.terms.find(term));
+  const terms = new Set(own.filter((term) => term >= 0));
   const onPass = (words: number): void => cost.spend(words * WORD_STEPS);
   const visitor = (letterSteps: number, accept: (text: string) => boolean) => (word: number) => {
     const text = lexicon.wordText(word);

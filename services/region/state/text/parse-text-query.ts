@@ -2,13 +2,14 @@
  * The query language: lunr's syntax, with our semantics.
  *
  * `term`, `field:term`, `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; a backslash escapes the character after it. Words get the
- * same analysis as documents, so stop words are dropped from a query, required or not. Words with a `*` or an edit distance are
- * matched with words as they were written in documents, and replaced by their terms. Phrases are refused: the index does not
- * store positions within a text.
+ * same analysis as documents. Stop words are left out, required or not, if there is another word that is not prohibited. Words
+ * with a `*` or an edit distance are matched with the keys of words in documents, and replaced by their terms. Phrases are
+ * refused: the index does not store positions within a text.
  */
 import lunr from 'lunr';
 import { Refusal } from '../../../../shared/errors/errors.ts';
-import type { Lexicon } from './lexicon/lexicon.ts';
+import { patternOf } from './analysis/analysis.ts';
+import type { AskedWord, Lexicon } from './lexicon/lexicon.ts';
 
 export const QUERY_LIMIT_CHARACTERS = 1_000;
 export const QUERY_LIMIT_CLAUSES = 32;
@@ -18,11 +19,12 @@ export const EDIT_DISTANCE_LIMIT = 2;
 const BOOST_LIMIT = 1_000;
 
 export type Match =
-  | { readonly kind: 'term'; readonly term: string }
+  /** Any of the terms: a word in the languages of the fields, and the compound that it is part of. */
+  | { readonly kind: 'term'; readonly terms: readonly string[] }
   /** `*` stands for any number of characters. */
   | { readonly kind: 'wildcard'; readonly pattern: string }
-  /** The term itself, and words that insertions, deletions, substitutions and swaps of neighbours make of `word`. */
-  | { readonly kind: 'fuzzy'; readonly term: string; readonly word: string; readonly distance: number };
+  /** The terms themselves, and words that insertions, deletions, substitutions and swaps of neighbours make of `word`. */
+  | { readonly kind: 'fuzzy'; readonly terms: readonly string[]; readonly word: string; readonly distance: number };
 
 export interface Clause {
   readonly match: Match;
@@ -43,6 +45,14 @@ interface LunrClause {
   readonly editDistance?: number;
 }
 
+// The parser is not in lunr's types.
+const { QueryParser, QueryLexer } = lunr as unknown as {
+  QueryParser: new (text: string, query: lunr.Query) => { parse(): lunr.Query };
+  QueryLexer: { termSeparator: RegExp };
+};
+// A hyphen within a word is the analysis's.
+QueryLexer.termSeparator = /\s+/;
+
 const presences = ['optional', 'required', 'prohibited'] as const;
 
 /**
@@ -57,25 +67,26 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], lex
       fieldNames,
     );
   }
-  const parsed = parse(query, fieldNames, lexicon);
+  const parsed = parse(query, fieldNames);
   if (parsed.length > QUERY_LIMIT_CLAUSES) {
     throw refusal(`the query has ${parsed.length} words`, `at most ${QUERY_LIMIT_CLAUSES} are accepted`, fieldNames);
   }
   const all = [...fieldNames.keys()];
-  const clauses: Clause[] = [];
+  const clauses: (Clause & { readonly isStopWord: boolean })[] = [];
   for (const clause of parsed) {
-    const match = matchOf(clause, lexicon, fieldNames);
-    if (match === undefined) continue;
     if (!(clause.boost <= BOOST_LIMIT)) {
       throw refusal(`the boost of "${clause.term}" is too large`, `boosts are 0 to ${BOOST_LIMIT}`, fieldNames);
     }
-    clauses.push({
-      match,
-      // lunr counts presences from 1.
-      presence: presences[clause.presence - 1]!,
-      boost: clause.boost,
-      fields: clause.fields.length === all.length ? all : indexesOf(clause.fields, fieldNames),
-    });
+    const fields = clause.fields.length === all.length ? all : indexesOf(clause.fields, fieldNames);
+    // lunr counts presences from 1.
+    const asked = { presence: presences[clause.presence - 1]!, boost: clause.boost };
+    for (const { match, searched } of matchesOf(clause, fields, lexicon, fieldNames)) {
+      const isStopWord = searched.length === 0;
+      clauses.push({ ...asked, match, fields: isStopWord ? fields : searched, isStopWord });
+    }
+  }
+  if (clauses.length > QUERY_LIMIT_CLAUSES) {
+    throw refusal(`the query has ${clauses.length} words`, `at most ${QUERY_LIMIT_CLAUSES} are accepted`, fieldNames);
   }
   const expansions = clauses.filter(({ match }) => match.kind !== 'term').length;
   if (expansions > QUERY_LIMIT_EXPANSIONS) {
@@ -85,7 +96,8 @@ export function parseTextQuery(query: string, fieldNames: readonly string[], lex
       fieldNames,
     );
   }
-  return clauses;
+  const hasOther = clauses.some(({ presence, isStopWord }) => presence !== 'prohibited' && !isStopWord);
+  return clauses.filter(({ presence, isStopWord }) => !hasOther || !isStopWord || presence === 'prohibited');
 }
 
 function indexesOf(names: readonly string[], fieldNames: readonly string[]): number[] {
@@ -93,7 +105,7 @@ function indexesOf(names: readonly string[], fieldNames: readonly string[]): num
 }
 
 /** Throws `Refusal('invalid_query')`. */
-function parse(text: string, fieldNames: readonly string[], lexicon: Lexicon): readonly LunrClause[] {
+function parse(text: string, fieldNames: readonly string[]): readonly LunrClause[] {
   // lunr would use the digits, and treat the rest as another word.
   const [, sign, value] = /(?<!\\)([\^~])(?!\d+(?=[\s^~]|$))([^\s^~]*)/.exec(text) ?? [];
   if (sign !== undefined) {
@@ -111,12 +123,8 @@ function parse(text: string, fieldNames: readonly string[], lexicon: Lexicon): r
     );
   }
   const query = new lunr.Query([...fieldNames]);
-  // The parser is not in lunr's types.
-  const { QueryParser } = lunr as unknown as {
-    QueryParser: new (text: string, query: lunr.Query) => { parse(): lunr.Query };
-  };
   try {
-    new QueryParser(lexicon.normalise(text), query).parse();
+    new QueryParser(text, query).parse();
   } catch (error) {
     if (!(error instanceof lunr.QueryParseError)) throw error;
     throw refusal(error.message, 'put a backslash before a character that is meant literally', fieldNames);
@@ -124,7 +132,18 @@ function parse(text: string, fieldNames: readonly string[], lexicon: Lexicon): r
   return query.clauses as unknown as readonly LunrClause[];
 }
 
-function matchOf(clause: LunrClause, lexicon: Lexicon, fieldNames: readonly string[]): Match | undefined {
+/** What a clause asks for, and the fields where it is no stop word. */
+interface Searched {
+  readonly match: Match;
+  readonly searched: readonly number[];
+}
+
+function matchesOf(
+  clause: LunrClause,
+  fields: readonly number[],
+  lexicon: Lexicon,
+  fieldNames: readonly string[],
+): Searched[] {
   const distance = clause.editDistance ?? 0;
   if (distance > EDIT_DISTANCE_LIMIT) {
     throw refusal(
@@ -134,12 +153,31 @@ function matchOf(clause: LunrClause, lexicon: Lexicon, fieldNames: readonly stri
     );
   }
   if (!clause.usePipeline) {
-    if (distance === 0) return { kind: 'wildcard', pattern: clause.term };
+    if (distance === 0) return [{ match: { kind: 'wildcard', pattern: patternOf(clause.term) }, searched: fields }];
     throw refusal(`"${clause.term}" has a wildcard and an edit distance`, 'use one of them', fieldNames);
   }
-  const { word, term } = lexicon.analyse(clause.term);
-  if (term === '') return undefined;
-  return distance === 0 ? { kind: 'term', term } : { kind: 'fuzzy', term, word, distance };
+  const asks = lexicon.asksOf(clause.term, fields);
+  const all = asks.flat();
+  if (all.length === 0) return [];
+  if (distance > 0) {
+    // A compound as one word.
+    const { word, terms } = longestOf(all);
+    return [{ match: { kind: 'fuzzy', terms, word, distance }, searched: fields }];
+  }
+  if (presences[clause.presence - 1] === 'prohibited') {
+    // What is together in a text, or in one word: an item that has the parts apart from each other stays.
+    const compounds = asks.filter((words) => words.length > 1);
+    const excluded = (compounds.length > 0 ? compounds : asks).map(longestOf).flatMap(({ terms }) => terms);
+    return [{ match: { kind: 'term', terms: [...new Set(excluded)] }, searched: fields }];
+  }
+  return asks.map((words) => ({
+    match: { kind: 'term', terms: [...new Set(words.flatMap(({ terms }) => terms))] },
+    searched: words[0]!.fields,
+  }));
+}
+
+function longestOf(words: readonly AskedWord[]): AskedWord {
+  return words.reduce((best, each) => (each.word.length > best.word.length ? each : best));
 }
 
 function refusal(detail: string, hint: string, fieldNames: readonly string[]): Refusal {

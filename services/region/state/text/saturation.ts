@@ -136,6 +136,7 @@ export class Saturation {
     const average = this.averages?.[field] ?? this.index.lengthSums[field]! / this.index.fieldDocuments[field]!;
     // Of a field that no document had: those that have it now are of average length.
     if (!(average > 0)) return this.boosts[field]!;
-    return this.boosts[field]! / (1 - this.b + (this.b * length) / average);
+    // A text of stop words alone has no length, and is as short as one word.
+    return this.boosts[field]! / (1 - this.b + (this.b * Math.max(length, 1)) / average);
   }
 }

@@ -26,6 +26,8 @@ export function* significantTerms(
   for (const [at, word] of index.wordsOf(document).entries()) {
     if ((at + 1) % WORDS_A_STEP === 0) yield;
     const number = lexicon.termOf(word);
+    // Stop words, and pairs of characters of longer words, say nothing of a document.
+    if (!lexicon.isShown(word)) continue;
     if (seen.has(number) || postings.documents(number) < 2) continue;
     seen.add(number);
     const weight = scoring.value(postings.find(number, document), document, undefined);

@@ -20,10 +20,11 @@ import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Schema } from '../../schema/schema.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
+import { analysisOf } from './analysis/analysis.ts';
 import { InvertedIndex } from './inverted-index.ts';
 import type { Suggestion } from './lexicon/lexicon.ts';
 import { matchTerms } from './match-terms.ts';
-import { type Clause, parseTextQuery, QUERY_LIMIT_CHARACTERS, QUERY_LIMIT_CLAUSES } from './parse-text-query.ts';
+import { type Clause, parseTextQuery } from './parse-text-query.ts';
 import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
 import { Saturation, type SaturationOptions } from './saturation.ts';
 import { type ExpandedClause, Scoring } from './scoring.ts';
@@ -71,7 +72,8 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
 
   constructor({ schema: { textFields, bm25 }, entities }: TextIndexOptions) {
     this.entities = entities;
-    this.index = new InvertedIndex({ fieldNames: textFields.map(({ name }) => name) });
+    const fieldNames = textFields.map(({ name }) => name);
+    this.index = new InvertedIndex({ fieldNames, analyses: textFields.map(analysisOf) });
     this.saturated = { index: this.index, boosts: textFields.map(({ boost }) => boost), bm25 };
     const saturation = new Saturation(this.saturated);
     this.scoring = new Scoring({ index: this.index, saturation, entities });
@@ -150,26 +152,11 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     const cost = new QueryCost();
     this.lastCost = cost;
     const statistics = frozen === undefined ? new PresentStatistics(index) : new FrozenStatistics(index, frozen);
-    // Most queries are plain words without syntax: they need no parser.
-    const plain =
-      query.length > QUERY_LIMIT_CHARACTERS ? undefined : index.lexicon.plainTerms(query, QUERY_LIMIT_CLAUSES);
-    const clauses = plain?.map((term) => this.plainClause(term, cost, statistics));
-    return { clauses: clauses ?? (yield* this.expandParsed(query, cost, statistics)), statistics };
-  }
-
-  private *expandParsed(query: string, cost: QueryCost, statistics: Statistics): Steps<ExpandedClause[]> {
-    const { index } = this;
     const parsed = parseTextQuery(query, index.fieldNames, index.lexicon);
     if (parsed.every(({ presence }) => presence === 'prohibited')) cost.spend(index.size * POSTING_STEPS);
     const clauses: ExpandedClause[] = [];
     for (const clause of parsed) clauses.push(yield* this.expandClause(clause, cost, statistics));
-    return clauses;
-  }
-
-  private plainClause(term: number, cost: QueryCost, statistics: Statistics): ExpandedClause {
-    const terms = statistics.next() ?? statistics.record(term < 0 ? [] : [{ term, factor: 1 }]);
-    for (const { term } of terms) this.spend(term, false, cost);
-    return { presence: 'optional', fields: undefined, terms: weighted(terms, 1, statistics) };
+    return { clauses, statistics };
   }
 
   private *expandClause(

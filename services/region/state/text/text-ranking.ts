@@ -72,7 +72,7 @@ export class LazyTextRanking implements TextRanking {
         const value = code < 0 ? -1 : scoring.value(code, document, fields);
         if (value < 0) return [];
         const names = fields?.map((field) => index.fieldNames[field]).join('|');
-        const text = index.lexicon.terms.texts[term]!;
+        const text = index.lexicon.termText(term);
         return [{ term: names === undefined ? text : `${names}:${text}`, value, weight, part: weight * value }];
       });
     });

@@ -12,6 +12,15 @@ const SHORT_TEXTS = 4_096;
 const FIELDS_LIMIT = 255;
 const UNKNOWN = -2;
 
+/** `text.slice(start, end)`, which has that hash, and the kind of its field. */
+export interface GatheredValue {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+  readonly hash: number;
+  readonly kind: number;
+}
+
 export class Gathering {
   private readonly lexicon: Pick<Lexicon, 'read' | 'found'>;
   /** For each document one after another: its terms, and a code for each. */
@@ -24,12 +33,15 @@ export class Gathering {
   private documentCount = 0;
   /** By field: terms of the document being gathered. */
   readonly lengths = new Array<number>(FIELDS_LIMIT).fill(0);
-  /** Words of the text read last. */
+  /** Words of the text read last, and how many of them count. */
   found = new Uint32Array(0);
+  counted = 0;
   /** By term: how many documents have it. */
   private counts = new Uint32Array(FIRST_TERMS);
   private readonly shorts = new Array<string | undefined>(SHORT_TEXTS).fill(undefined);
   private readonly shortWords = new Array<Uint32Array<ArrayBuffer>>(SHORT_TEXTS).fill(this.found);
+  private readonly shortCounts = new Uint8Array(SHORT_TEXTS);
+  private readonly shortKinds = new Uint8Array(SHORT_TEXTS);
 
   private readonly fieldNames: readonly string[];
   /** By the number of a name: its field, −1: none. */
@@ -50,22 +62,27 @@ export class Gathering {
     return this.fields[nameId]!;
   }
 
-  /** Reads `text.slice(start, end)`, which has that hash; returns how many words of `found` belong to it. */
-  read(text: string, start: number, end: number, hash: number): number {
+  /** Reads a value of a field of that kind; returns how many words of `found` belong to it. */
+  read({ text, start, end, hash, kind }: GatheredValue): number {
     const { lexicon, shorts } = this;
     if (end - start > SHORT_CHARACTERS) {
-      const length = lexicon.read(text, start, end);
+      const { found, counted } = lexicon.read(text, start, end, kind);
       this.found = lexicon.found;
-      return length;
+      this.counted = counted;
+      return found;
     }
-    const slot = hash & (SHORT_TEXTS - 1);
+    const slot = (hash + kind) & (SHORT_TEXTS - 1);
     const known = shorts[slot];
-    if (known === undefined || known.length !== end - start || !isAt(known, text, start)) {
-      const length = lexicon.read(text, start, end);
+    const isKnown = known !== undefined && known.length === end - start && this.shortKinds[slot] === kind;
+    if (!isKnown || !isAt(known, text, start)) {
+      const { found, counted } = lexicon.read(text, start, end, kind);
       shorts[slot] = text.slice(start, end);
-      this.shortWords[slot] = lexicon.found.slice(0, length);
+      this.shortKinds[slot] = kind;
+      this.shortWords[slot] = lexicon.found.slice(0, found);
+      this.shortCounts[slot] = counted;
     }
     this.found = this.shortWords[slot]!;
+    this.counted = this.shortCounts[slot]!;
     return this.found.length;
   }
 

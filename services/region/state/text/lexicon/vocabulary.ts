@@ -4,6 +4,9 @@
  * A list of sorted blocks of at most `BLOCK_LIMIT` words: adding and removing cost one search and a move within one block,
  * however many words there are, and are seen by the next reader. The first letters of each word are stored as a number, which
  * decides nearly every comparison.
+ *
+ * Words are ordered, and compared with others, by their keys (`analysis/analysis.ts`); those with the same key by their spelling,
+ * which stands after the key here.
  */
 import { assert } from '../../../../../shared/kernel/kernel.ts';
 import { finish, type Steps } from '../../../../../shared/kernel/steps.ts';
@@ -42,6 +45,15 @@ export interface VocabularyImage {
   readonly blocks: Pick<Block, 'count' | 'keys' | 'words' | 'letters' | 'lengths'>[];
 }
 
+/** Ends the key of a word that is spelled in another way; its spelling follows. */
+export const SPELLED = '\0';
+
+/** The key of a word that is followed by its spelling. */
+export function beforeSpelling(text: string): string {
+  const end = text.indexOf(SPELLED);
+  return end < 0 ? text : text.slice(0, end);
+}
+
 export class Vocabulary {
   private readonly textOf: (word: number) => string;
   private total = 0;
@@ -76,21 +88,22 @@ export class Vocabulary {
   /** The word's text must be new. */
   add(word: number): void {
     const text = this.textOf(word);
-    const key = keyOf(text);
-    let index = this.blockOf(text, key);
+    const order = keyOf(text);
+    let index = this.blockOf(text, order);
     let block = this.blocks[index]!;
     if (block.count === BLOCK_LIMIT) {
       this.split(index);
-      index = this.blockOf(text, key);
+      index = this.blockOf(text, order);
       block = this.blocks[index]!;
     }
-    const at = this.lowerBound(block, text, key);
+    const at = this.lowerBound(block, text, order);
     assert(at === block.count || this.textOf(block.words[at]!) !== text, 'a word is added once', () => text);
     block.shift(at, at + 1);
-    block.keys[at] = key;
+    block.keys[at] = order;
     block.words[at] = word;
-    block.letters[at] = lettersOf(text);
-    block.lengths[at] = Math.min(text.length, 255);
+    const key = beforeSpelling(text);
+    block.letters[at] = lettersOf(key);
+    block.lengths[at] = Math.min(key.length, 255);
     block.count++;
     this.total++;
   }
