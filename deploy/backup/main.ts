@@ -42,7 +42,7 @@ function internalKeys(given: Given): InternalKeys | undefined {
   const { TIDAL_INTERNAL_SECRET: internalSecret = '', TIDAL_INTERNAL_SECRET_FILE: named = '' } = process.env;
   const local = join(dirname(topologyFile(given)), INTERNAL_SECRET_FILE);
   const isLocal = internalSecret === '' && named === '' && existsSync(local);
-  return readInternalKeys({ internalSecret, internalSecretFile: isLocal ? local : named, insecure: false });
+  return readInternalKeys({ internalSecret, internalSecretFile: isLocal ? local : named, insecureInternal: false });
 }
 
 function urlOf(region: string, given: Given): string {

@@ -70,9 +70,13 @@ export class Cluster {
         names: programs.environment ?? [],
         given: {
           ...secret,
-          ...{ NATS_USER: user, NATS_PASSWORD: password, NATS_NKEY_SEED_FILE: '', NATS_CREDS_FILE: '' },
-          // Whether the public surface needs a key says nothing about the doors between the processes.
-          ...(program === 'region' ? { TIDAL_INSECURE: undefined } : {}),
+          ...{
+            NATS_USER: user,
+            NATS_PASSWORD: password,
+            NATS_PASSWORD_FILE: '',
+            NATS_NKEY_SEED_FILE: '',
+            NATS_CREDS_FILE: '',
+          },
         },
       });
     const shared = ['--nats', plan.nats.url, '--topology', plan.topologyFile];
@@ -130,7 +134,7 @@ export class Cluster {
     const [user] = this.users;
     try {
       await prepareStream({
-        ...{ url: plan.nats.url, user: user!, clock, ending: this.ending.signal },
+        ...{ url: plan.nats.url, access: { identity: user! }, clock, ending: this.ending.signal },
         environment: config.environment,
       });
     } catch (error) {

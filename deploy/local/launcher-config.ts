@@ -52,13 +52,6 @@ const table = {
     why: 'path of the nats-server to run, 2.10 or newer',
   },
   ...accessSettings,
-  insecure: {
-    env: 'TIDAL_INSECURE',
-    flag: 'insecure',
-    kind: 'switch',
-    fallback: false,
-    why: 'listens on a public address without any key: every client that reaches it may do everything',
-  },
 } as const satisfies Record<string, Setting>;
 
 const verboseFlag = '--verbose';

@@ -2,16 +2,17 @@
 import { parseRegionConfig } from '../../services/region/region-config.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
+import type { BrokerAccess } from '../../shared/stream/broker-access.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Environment } from './child-environment.ts';
-import type { NatsUser } from './nats-users.ts';
 
 const LIMIT_MS = 10_000;
 const PAUSE_MS = 50;
 
 export interface PrepareOptions {
   readonly url: string;
-  readonly user: NatsUser;
+  /** Of a user that may do everything. */
+  readonly access: BrokerAccess;
   /** Of the regions: it says how large the stream is. */
   readonly environment: Environment;
   readonly clock: Clock;
@@ -20,11 +21,10 @@ export interface PrepareOptions {
 }
 
 /** Throws a `Fault` of the stream if the server does not do it in time. */
-export async function prepareStream({ url, user, environment, clock, ending }: PrepareOptions): Promise<void> {
+export async function prepareStream({ url, access, environment, clock, ending }: PrepareOptions): Promise<void> {
   const region = parseRegionConfig({ args: ['--region', 'any'], env: environment });
   const maxBytes = 'config' in region ? region.config.streamMaxBytes : -1;
-  const access = { identity: user };
-  const { stream, close } = connectJetStream({ url, name: user.user, clock, access, settings: { maxBytes } });
+  const { stream, close } = connectJetStream({ url, name: 'settings', clock, access, settings: { maxBytes } });
   try {
     for (const startMs = clock.monotonicMs(); ; ) {
       try {

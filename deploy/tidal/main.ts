@@ -4,11 +4,16 @@ import { leaveWith, say } from '../backup/command.ts';
 import { verify } from '../verify/verify.ts';
 import type { Command } from './command.ts';
 import { firstKeys } from './first-keys.ts';
+import { firstSecrets, replacedSecrets } from './first-secrets.ts';
 import { newKey } from './new-key.ts';
+import { streamSettings } from './stream-settings.ts';
 
 const commands: Readonly<Record<string, Command>> = {
   'keys new': newKey,
   'keys init': firstKeys,
+  'secrets init': firstSecrets,
+  'secrets replace': replacedSecrets,
+  'stream settings': streamSettings,
   verify,
 };
 

@@ -20,7 +20,7 @@ import type { WorkLimits } from './turn-share/turn-share.ts';
 type ProcessSettings =
   | ('listen' | 'topologyFile' | 'dataDir' | 'natsUrl' | 'logLevel' | 'streamMaxBytes' | 'handOverMs')
   | ('maxEntities' | 'maxPairs' | 'maxFields' | 'maxMemoryBytes' | 'cursorSecret')
-  | ('internalSecret' | 'internalSecretFile' | 'insecure')
+  | ('internalSecret' | 'internalSecretFile' | 'insecureInternal')
   | keyof BrokerValues
   | ('maxInFlight' | 'maxArrivingBodies' | 'maxAnswersBytes' | 'keepAliveMs' | 'maxConnections');
 

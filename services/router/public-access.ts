@@ -29,6 +29,13 @@ export const accessSettings = {
     fallback: 'keyed',
     why: 'whether /metrics needs a key with the scope metrics, once there are keys',
   },
+  insecure: {
+    env: 'TIDAL_INSECURE',
+    flag: 'insecure',
+    kind: 'switch',
+    fallback: false,
+    why: 'listens on a public address without any key: every client that reaches it may do everything',
+  },
 } as const satisfies Record<string, Setting>;
 
 export interface AccessValues {

@@ -3,7 +3,8 @@
  * changes, so that a secret is replaced without a restart. A file that becomes unusable while the process runs is reported, and
  * the former secrets stay valid.
  *
- * A process without a secret does not start, unless the operator says that nothing but the cluster reaches its doors (`--insecure`).
+ * A process without a secret does not start, unless the operator says that nothing but the cluster reaches its doors
+ * (`--insecure-internal`).
  */
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -47,19 +48,19 @@ export const secretSettings = {
     fallbackText: 'none',
     why: 'a file with that secret, or with two of them, one a line; it is read again when it changes',
   },
-  insecure: {
-    env: 'TIDAL_INSECURE',
-    flag: 'insecure',
+  insecureInternal: {
+    env: 'TIDAL_INSECURE_INTERNAL',
+    flag: 'insecure-internal',
     kind: 'switch',
     fallback: false,
-    why: 'accepts requests and messages without a credential, and starts without an internal secret, on a public address also without a key: for a machine or a network that nothing else reaches, or while a cluster gets its first secret',
+    why: 'accepts internal requests and messages without a credential, and starts without an internal secret: for a machine or a network that nothing else reaches, or while a cluster gets its first secret',
   },
 } as const satisfies Record<string, Setting>;
 
 export interface SecretValues {
   readonly internalSecret: string;
   readonly internalSecretFile: string;
-  readonly insecure: boolean;
+  readonly insecureInternal: boolean;
 }
 
 /** The secrets in a text. `where` names the text in errors. Throws `ConfigError`. */
@@ -83,7 +84,7 @@ export function parseSecrets(text: string, where: string): readonly string[] {
 
 /** The keys of a command that runs once. Undefined without a secret. Throws `ConfigError`. */
 export function readInternalKeys(values: SecretValues): InternalKeys | undefined {
-  const { internalSecret, internalSecretFile, insecure } = values;
+  const { internalSecret, internalSecretFile, insecureInternal: insecure } = values;
   if (internalSecret !== '' && internalSecretFile !== '') {
     throw new ConfigError('TIDAL_INTERNAL_SECRET and TIDAL_INTERNAL_SECRET_FILE are both set: give one of them');
   }
@@ -115,7 +116,7 @@ export interface InternalSecret {
 
 /** Throws `ConfigError` if there is no secret, or an unusable one. */
 export function openInternalSecret({ program, values, clock, log, metrics }: InternalSecretOptions): InternalSecret {
-  const { internalSecretFile, insecure } = values;
+  const { internalSecretFile, insecureInternal: insecure } = values;
   const keys = readInternalKeys(values) ?? new InternalKeys({ secrets: [], insecure });
   if (keys.count === 0 && !insecure) {
     throw new ConfigError(
@@ -123,7 +124,7 @@ export function openInternalSecret({ program, values, clock, log, metrics }: Int
         `${program}: there is no internal secret, without which anyone who reaches this process's doors may do anything.`,
         'Make one for the whole cluster:      (umask 077; openssl rand -base64 32 > internal-secret)',
         'and give it to every process of it:  TIDAL_INTERNAL_SECRET_FILE=/path/of/internal-secret',
-        'Where nothing but the cluster reaches them, it starts without one: --insecure (TIDAL_INSECURE=1).',
+        'Where nothing but the cluster reaches them, it starts without one: --insecure-internal (TIDAL_INSECURE_INTERNAL=1).',
       ].join('\n'),
     );
   }

@@ -19,6 +19,14 @@ export const brokerSettings = {
     fallbackText: 'none',
     why: 'its password; never a flag, which other users of the machine can read',
   },
+  natsPasswordFile: {
+    env: 'NATS_PASSWORD_FILE',
+    flag: 'nats-password-file',
+    kind: 'text',
+    fallback: '',
+    fallbackText: 'none',
+    why: 'file with that password, instead of it; read at every connect',
+  },
   natsNkeySeedFile: {
     env: 'NATS_NKEY_SEED_FILE',
     flag: 'nats-nkey-seed-file',
@@ -67,6 +75,7 @@ export interface BrokerAccess {
   /** Absent: the server takes anyone. */
   readonly identity?:
     | { readonly user: string; readonly password: string }
+    | { readonly user: string; readonly passwordFile: string }
     | { readonly seedFile: string }
     | { readonly credsFile: string };
   /** Absent: encrypted if the server demands it, by authorities that the system trusts. */
@@ -75,13 +84,18 @@ export interface BrokerAccess {
 
 /** Throws `ConfigError` where two identities are given, or half of one. */
 export function brokerAccess(values: BrokerValues): BrokerAccess {
-  const { natsUser: user, natsPassword: password, natsNkeySeedFile, natsCredsFile } = values;
+  const { natsUser: user, natsPassword: password, natsPasswordFile, natsNkeySeedFile, natsCredsFile } = values;
   const { natsCaFile, natsCertFile, natsKeyFile } = values;
   const given = [user, natsNkeySeedFile, natsCredsFile].filter((value) => value !== '');
   if (given.length > 1) {
     throw new ConfigError('NATS_USER, NATS_NKEY_SEED_FILE and NATS_CREDS_FILE exclude each other: give one of them');
   }
-  if ((user === '') !== (password === '')) throw new ConfigError('NATS_USER and NATS_PASSWORD are given together');
+  if (password !== '' && natsPasswordFile !== '') {
+    throw new ConfigError('NATS_PASSWORD and NATS_PASSWORD_FILE are both set: give one of them');
+  }
+  if ((user === '') !== (password === '' && natsPasswordFile === '')) {
+    throw new ConfigError('NATS_USER and NATS_PASSWORD (or NATS_PASSWORD_FILE) are given together');
+  }
   if ((natsCertFile === '') !== (natsKeyFile === '')) {
     throw new ConfigError('NATS_CERT_FILE and NATS_KEY_FILE are given together');
   }
@@ -90,7 +104,8 @@ export function brokerAccess(values: BrokerValues): BrokerAccess {
     ...(natsCertFile === '' ? {} : { certFile: resolve(natsCertFile), keyFile: resolve(natsKeyFile) }),
   };
   return {
-    ...(user === '' ? {} : { identity: { user, password } }),
+    ...(password === '' ? {} : { identity: { user, password } }),
+    ...(natsPasswordFile === '' ? {} : { identity: { user, passwordFile: resolve(natsPasswordFile) } }),
     ...(natsNkeySeedFile === '' ? {} : { identity: { seedFile: resolve(natsNkeySeedFile) } }),
     ...(natsCredsFile === '' ? {} : { identity: { credsFile: resolve(natsCredsFile) } }),
     ...(Object.keys(tls).length === 0 ? {} : { tls }),

@@ -203,6 +203,9 @@ function accessOptions({ identity, tls }: BrokerAccess): Partial<ConnectionOptio
 }
 
 function identityOptions(identity: NonNullable<BrokerAccess['identity']>): Partial<ConnectionOptions> {
+  if ('passwordFile' in identity) {
+    return { user: identity.user, pass: readFileSync(identity.passwordFile, 'utf8').trim() };
+  }
   if ('user' in identity) return { user: identity.user, pass: identity.password };
   if ('seedFile' in identity) {
     const { seedFile } = identity;

@@ -110,11 +110,14 @@ describe('inner doors', function () {
       ['services/router/main.js', ['--listen', '127.0.0.1:0']],
     ] as const) {
       const alone = new NodeProcess({ name: 'alone', main, flags: args, env: { TIDAL_INTERNAL_SECRET: '' } });
-      await assert.rejects(alone.start(), /there is no internal secret[\s\S]*openssl rand -base64 32[\s\S]*--insecure/);
+      await assert.rejects(
+        alone.start(),
+        /there is no internal secret[\s\S]*openssl rand -base64 32[\s\S]*--insecure-internal/,
+      );
       const told = new NodeProcess({
         name: 'told',
         main,
-        flags: [...args, '--insecure'],
+        flags: [...args, '--insecure-internal'],
         env: { TIDAL_INTERNAL_SECRET: '' },
       });
       await told.start();

@@ -40,7 +40,7 @@ describe('backup and restore in containers', function () {
         '--env',
         'TIDAL_REGION=us-east',
         '--env',
-        'TIDAL_INSECURE=1',
+        'TIDAL_INSECURE_INTERNAL=1',
       ];
       region = (await docker([...run, '--volume', `${volume}:/data`, name, 'region'])).trim();
       await eventually('it runs', async () => (await docker(['logs', region])).includes('listening on'), 30_000);

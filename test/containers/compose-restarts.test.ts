@@ -113,7 +113,7 @@ describe('docker compose', function () {
         '--name',
         name,
         '--env',
-        'TIDAL_INSECURE=1',
+        'TIDAL_INSECURE_INTERNAL=1',
         await image(),
         'region',
         '--region',

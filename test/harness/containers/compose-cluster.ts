@@ -108,9 +108,11 @@ export class ComposeCluster {
     await docker(['unpause', this.container(service)]);
   }
 
-  /** Disconnects it from the network between the services: packets vanish silently, and the service's name is unknown. */
+  /** Disconnects it from the networks between the services: packets vanish silently, and the service's name is unknown. */
   async disconnect(service: ComposeService): Promise<void> {
-    await docker(['network', 'disconnect', this.innerNetwork, this.container(service)]);
+    for (const network of this.networksOf(service)) {
+      await docker(['network', 'disconnect', network, this.container(service)]);
+    }
   }
 
   /** Under the service's name, and under another address than `before`, if given: that is taken by then. */
@@ -126,7 +128,9 @@ export class ComposeCluster {
         const options = ['--detach', '--name', takers.at(-1)!, '--network', this.innerNetwork, '--entrypoint', 'sleep'];
         await docker(['run', ...options, await image(), '600']);
       }
-      await docker(['network', 'connect', '--alias', service, this.innerNetwork, this.container(service)]);
+      for (const network of this.networksOf(service)) {
+        await docker(['network', 'connect', '--alias', service, network, this.container(service)]);
+      }
     } finally {
       if (takers.length > 0) await docker(['rm', '--force', ...takers]);
     }
@@ -156,6 +160,12 @@ export class ComposeCluster {
 
   private get innerNetwork(): string {
     return `${this.project}_inner`;
+  }
+
+  /** Those on which it reaches others of the cluster: regions share two. */
+  private networksOf(service: ComposeService): readonly string[] {
+    const isRegion = (regionServices as readonly string[]).includes(service);
+    return [this.innerNetwork, ...(isRegion ? [`${this.project}_metrics`] : [])];
   }
 
   async inspect(service: ComposeService, format: string): Promise<string> {
@@ -191,13 +201,24 @@ export class ComposeCluster {
     return keyHeaders(this.url);
   }
 
-  /** Text a process answers on its own port, which is not published: asked from inside its container; a body is posted. */
+  /**
+   * Text a process answers on its own port, which is not published: asked from inside its container; a body is posted. A region
+   * is asked with the internal token of the container's own secret, the router with the key.
+   */
   fromInside(service: ComposeService, url: string, body?: unknown): Promise<string> {
     const init =
       body === undefined
-        ? { headers: this.keyed }
+        ? {}
         : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
-    const program = `process.stdout.write(await (await fetch(${JSON.stringify(url)}, ${JSON.stringify(init)})).text())`;
+    const program = `
+      import { readFileSync } from 'node:fs';
+      import { InternalKeys } from '/app/dist/shared/credentials/internal-keys.js';
+      const secrets = readFileSync(process.env.TIDAL_INTERNAL_SECRET_FILE, 'utf8').trim().split(/\\s+/);
+      const keyed = ${JSON.stringify(service === 'router' ? this.keyed : undefined)};
+      const credential = keyed ?? new InternalKeys({ secrets, insecure: false }).headers;
+      const init = ${JSON.stringify(init)};
+      const answer = await fetch(${JSON.stringify(url)}, { ...init, headers: { ...init.headers, ...credential } });
+      process.stdout.write(await answer.text());`;
     return this.exec(service, 'node', '--input-type=module', '--eval', program);
   }
 

@@ -64,7 +64,11 @@ describe('a directory that cannot be made', () => {
 
   const programs: readonly (readonly [string, string, readonly string[]])[] = [
     ['npm start', 'deploy/local/main.js', ['--data-dir', nowhere, '--listen', '127.0.0.1:29500']],
-    ['a region', 'services/region/main.js', ['--region', 'us-east', '--insecure', '--data-dir', `${nowhere}/deep`]],
+    [
+      'a region',
+      'services/region/main.js',
+      ['--region', 'us-east', '--insecure-internal', '--data-dir', `${nowhere}/deep`],
+    ],
     ['a backup', 'deploy/backup/main.js', ['--region', 'us-east', '--to', `${nowhere}/file`]],
   ];
   for (const [name, program, flags] of programs) {

@@ -13,7 +13,7 @@ import { eventually } from '../../../harness/kernel/eventually.ts';
 import { silentLog } from '../../../harness/observe/silent-log.ts';
 
 const fresh = (): string => randomBytes(32).toString('base64url');
-const none = { internalSecret: '', internalSecretFile: '', insecure: false };
+const none = { internalSecret: '', internalSecretFile: '', insecureInternal: false };
 
 describe('the internal secret', () => {
   it('is a text of 32 random bytes, or two of them; no error shows it', () => {
@@ -105,8 +105,8 @@ describe('the internal secret', () => {
     const metrics = createMetrics({ process: 'region', name: 'a' });
     const open = (values: typeof none) =>
       openInternalSecret({ program: 'region', values, clock, log: silentLog, metrics });
-    assert.throws(() => open(none), /region: there is no internal secret[\s\S]*openssl rand[\s\S]*--insecure/);
-    assert.equal(open({ ...none, insecure: true }).keys.count, 0);
+    assert.throws(() => open(none), /region: there is no internal secret[\s\S]*openssl rand[\s\S]*--insecure-internal/);
+    assert.equal(open({ ...none, insecureInternal: true }).keys.count, 0);
     assert.throws(() => readInternalKeys({ ...none, internalSecret: fresh(), internalSecretFile: '/x' }), ConfigError);
     assert.throws(() => readInternalKeys({ ...none, internalSecretFile: '/nowhere/at-all' }), /cannot be read/);
   });
