@@ -70,7 +70,7 @@ describe('the inner doors of docker compose', function () {
   it('messages carry a MAC, and the stream confirms', async () => {
     const cluster = shared();
     await eventually('the stream confirms', async () => {
-      const { body } = await cluster.post('/signals', { entity_id: 7, signal: 'view' });
+      const { body } = await cluster.post('/signals', { entity_id: 990_007, signal: 'view' });
       return body.durability === 'stream';
     });
     const metrics = await cluster.fromInside('eu-west', 'http://127.0.0.1:9510/metrics');
@@ -125,7 +125,7 @@ describe('the inner doors of docker compose', function () {
         const counts = await Promise.all(processes.map(secretsOf));
         return counts.every((count) => count === valid);
       });
-      assert.equal((await cluster.post('/signals', { entity_id: 7, signal: 'view' })).status, 200, step);
+      assert.equal((await cluster.post('/signals', { entity_id: 990_007, signal: 'view' })).status, 200, step);
       await cluster.settled();
     }
     assert.notEqual(await cluster.exec('us-east', 'cat', '/secrets/own/internal-secret'), before);

@@ -86,7 +86,7 @@ describe('docker compose', function () {
         60_000,
       );
       assert.equal((await health()).status, 'degraded');
-      assert.equal((await cluster.post('/signals', { entity_id: 1, signal: 'view' })).status, 200);
+      assert.equal((await cluster.post('/signals', { entity_id: 990_001, signal: 'view' })).status, 200);
       const state = '{{.State.Health.Status}} {{.RestartCount}}';
       await eventually(
         'it is unhealthy',
