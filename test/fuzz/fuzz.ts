@@ -11,7 +11,7 @@ import { sendAll } from './client.ts';
 import { Judge } from './judge.ts';
 import { drawFuzzRequest } from './mutate.ts';
 import { ProcessesWatch, type Turn } from './processes-watch.ts';
-import { drawRawCase, HIDDEN, type RawOutcome, runRawCase } from './raw-cases.ts';
+import { drawRawCase, HIDDEN, type RawCase, type RawOutcome, runRawCase } from './raw-cases.ts';
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -20,7 +20,7 @@ export interface FuzzOptions {
   readonly raw: number;
   /** Messages of garbage on the stream, and requests to the regions' own ports. */
   readonly messages: number;
-  /** No turn may be longer, ms, but for those in which the process had no processor. */
+  /** No turn may be longer than this and the machine's longest stall, ms. */
   readonly turnLimitMs: number;
   /** No process may grow by more after the first fifth of the requests, MiB. */
   readonly memoryLimitMiB: number;
@@ -38,6 +38,8 @@ export interface FuzzReport {
   readonly messages: number;
   readonly slowest: string;
   readonly turns: readonly Turn[];
+  /** How long the machine let an idle thread wait, ms. */
+  readonly stallMs: number;
   readonly growth: ReadonlyMap<string, number>;
 }
 
@@ -45,6 +47,8 @@ const RAW_AT_ONCE = 8;
 /** Part of the requests after which memory is compared. */
 const WARM_SHARE = 0.2;
 const SAMPLE_MS = 10_000;
+/** So many are sent again, one after the other. */
+const DOUBTFUL_LIMIT = 100;
 /** What no request causes: `other` is also the time without a processor. */
 const notOfRequests = new Set(['other', 'gc', 'recovery']);
 const SENTINEL = 777_777_777_777;
@@ -72,11 +76,11 @@ async function fuzzOn(cluster: Cluster, options: FuzzOptions): Promise<FuzzRepor
   const sampling = setInterval(() => void watch.sampleTurns().catch(() => {}), SAMPLE_MS);
   const raw = new Map<string, number>();
   let rawEvents = 0;
-  const onRaw = ({ name, statuses, events, flaw }: RawOutcome): void => {
+  let doubtfulRaw: readonly RawCase[] = [];
+  const onRaw = ({ name, statuses, events }: RawOutcome): void => {
     rawEvents += events;
     const what = `${name}: ${[...new Set(statuses)].join(', ') || 'no answer'}`;
     raw.set(what, (raw.get(what) ?? 0) + 1);
-    if (flaw !== undefined) findings.push(`raw bytes, ${name}, seed ${seed}: ${flaw}`);
   };
   try {
     const rawDone = sendRaw(port, seededRandom(seed + 1), options.raw, onRaw);
@@ -87,7 +91,7 @@ async function fuzzOn(cluster: Cluster, options: FuzzOptions): Promise<FuzzRepor
       await sendPart(port, { seed, from, to, judge, say, total: requests });
       if (from === 0) await watch.startMemory();
     }
-    await rawDone;
+    doubtfulRaw = await rawDone;
     // A mutated drill may have no end of its own.
     for (const region of cluster.regionNames) await cluster.post('/cluster/heal', { region });
     await intrude(cluster, random, options.messages);
@@ -96,7 +100,18 @@ async function fuzzOn(cluster: Cluster, options: FuzzOptions): Promise<FuzzRepor
     clearInterval(sampling);
   }
 
+  await watch.stop();
   await calm(cluster);
+  judge.isLast = true;
+  for (const drawn of doubtfulRaw) {
+    const outcome = await runRawCase(port, drawn);
+    onRaw(outcome);
+    if (outcome.flaw !== undefined) findings.push(`raw bytes, ${outcome.name}, seed ${seed}: ${outcome.flaw}`);
+  }
+  const doubtful = [...judge.doubtful.keys()].slice(0, DOUBTFUL_LIMIT);
+  for (const index of doubtful) {
+    await sendAll({ port, count: 1, draw: () => drawFuzzRequest(seed, index), judge: judge.judge });
+  }
   await cluster.converged(60_000);
   const after = await snapshotOf(cluster);
   const added = after.events - before.events;
@@ -113,7 +128,7 @@ async function fuzzOn(cluster: Cluster, options: FuzzOptions): Promise<FuzzRepor
     findings.push('a request hidden in another one was executed');
   findings.push(...judge.findings, ...watch.faults());
   for (const { process, activity, ms } of watch.turns) {
-    if (ms > turnLimitMs && !notOfRequests.has(activity))
+    if (ms > turnLimitMs + watch.stallMs && !notOfRequests.has(activity))
       findings.push(`a turn of ${process} took ${Math.round(ms)} ms: ${activity}`);
   }
   const growth = await watch.growth();
@@ -131,6 +146,7 @@ async function fuzzOn(cluster: Cluster, options: FuzzOptions): Promise<FuzzRepor
     messages: options.messages,
     slowest: `${Math.round(judge.slowestMs)} ms: ${judge.slowest}`,
     turns: watch.turns,
+    stallMs: watch.stallMs,
     growth,
   };
 }
@@ -207,15 +223,21 @@ async function sendRaw(
   random: Random,
   count: number,
   judge: (outcome: RawOutcome) => void,
-): Promise<void> {
+): Promise<readonly RawCase[]> {
   let left = count;
+  const doubtful: RawCase[] = [];
   const run = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
-      judge(await runRawCase(port, drawRawCase(random)));
+      const drawn = drawRawCase(random);
+      const outcome = await runRawCase(port, drawn);
+      judge(outcome);
+      // What is due to load is not seen again.
+      if (outcome.flaw !== undefined) doubtful.push(drawn);
     }
   };
   await Promise.all(Array.from({ length: RAW_AT_ONCE }, run));
+  return doubtful;
 }
 
 /** Garbage where only processes of the cluster publish and ask. The intruder throws for a request that is not refused. */

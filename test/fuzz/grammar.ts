@@ -10,10 +10,12 @@ import {
   entity,
   explain,
   filter,
+  ids,
   limit,
   maxPer,
   metadata,
   oneOf,
+  patch,
   position,
   profile,
   region,
@@ -70,7 +72,9 @@ function read(required: Fields, optional: Fields, more: Partial<Grammar> = {}): 
 }
 
 function body(required: Fields, optional: Fields, more: Partial<Grammar> = {}): Grammar {
-  const draw = (random: Random) => ({ query: [], body: drawFields(random, required, optional), lines: false });
+  const draw = (random: Random) => ({
+    ...{ query: [], body: drawFields(random, required, optional), lines: false, id: entity(random) },
+  });
   return { weight: 1, draw, ...more };
 }
 
@@ -95,10 +99,12 @@ const seldom = { weight: 0.05 };
 
 export const grammars: Readonly<Record<string, Grammar>> = {
   'POST /items': writes({ entity_id: entity, metadata }, {}),
+  'PATCH /items/:id': body({ metadata: patch }, {}),
   'DELETE /items/:id': read({}, {}, { weight: 0.3 }),
   'POST /embeddings': writes({ entity_id: entity, values: vector }, {}),
   'POST /signals': writes({ entity_id: entity, signal }, { weight, timestamp: time }),
   'GET /items/:id': read({}, common),
+  'GET /items': read({ ids }, common),
   'GET /feed': read(
     {},
     {

@@ -11,6 +11,8 @@ const FINDINGS_SHOWN = 20;
 
 export class Judge {
   readonly findings: string[] = [];
+  /** Requests whose answer may be due to load: a finding only if it is the same when they are sent alone. */
+  readonly doubtful = new Map<number, string>();
   /** Number of answers by status, and by code of those with one. */
   readonly answers = new Map<string, number>();
   readonly byRoute = new Map<string, number>();
@@ -22,6 +24,8 @@ export class Judge {
   slowest = '';
   outcomes = 0;
   private readonly seed: number;
+  /** Requests are sent alone now, and nothing is doubtful. */
+  isLast = false;
 
   constructor(seed: number) {
     this.seed = seed;
@@ -39,7 +43,7 @@ export class Judge {
       this.count('none');
       this.unknown += eventsLimit(request.bytes);
       // A refusal of a body that is still being sent may be lost with the connection.
-      if (request.bodyBytes <= BODY_LIMIT_BYTES) this.find(outcome, `no answer: ${reason}`);
+      if (request.bodyBytes <= BODY_LIMIT_BYTES) this.doubt(outcome, `no answer: ${reason}`);
       return;
     }
     const { status, headers } = answer;
@@ -49,10 +53,18 @@ export class Judge {
     this.count(code === undefined ? String(status) : `${status} ${code}`);
     this.byRoute.set(request.route, (this.byRoute.get(request.route) ?? 0) + 1);
     if (status >= 200 && status < 300) this.acceptedIn(request.method, text);
+    if (code === 'outcome_unknown') this.unknown += eventsLimit(request.bytes);
     const flaw = flawOf(outcome, status, code, text);
-    if (flaw !== undefined) this.find(outcome, flaw);
+    if (flaw !== undefined && (status === 503 || status === 504)) this.doubt(outcome, flaw);
+    else if (flaw !== undefined) this.find(outcome, flaw);
     if (!headers.has('x-request-id')) this.find(outcome, `answered ${status} without x-request-id`);
   };
+
+  private doubt(outcome: Outcome, flaw: string): void {
+    const { index } = outcome.request;
+    if (this.isLast) this.find(outcome, flaw);
+    else this.doubtful.set(index, flaw);
+  }
 
   /** What a finding needs to be seen again. */
   find({ request }: Pick<Outcome, 'request'>, flaw: string): void {
@@ -75,6 +87,8 @@ export class Judge {
 
 function flawOf({ request }: Outcome, status: number, code: string | undefined, text: string): string | undefined {
   const said = `answered ${status} ${text.slice(0, 400)}`;
+  // It has a form of its own.
+  if (status === 503 && request.route.startsWith('GET /health')) return undefined;
   if (status >= 400 && request.method !== 'HEAD') {
     if (code === undefined || !(code in problems)) return `${said}: no problem with a known code`;
   }

@@ -14,9 +14,10 @@ Runs a cluster of real processes (three regions, a router, nats-server) and send
 every public route and mutated; raw bytes on the router's socket (slow, torn, half-closed, pipelined, smuggling shapes, oversized,
 other protocols); garbage on the stream, in the leadership key and to the regions' own ports. Then it checks that
 
-  - no answer was a 5xx, but 503 with a code that asks for patience, and 504 for a position that no region has reached
+  - no answer was a 5xx, but 503 with a code that asks for patience, and 504 for a position that no region has reached; another 503 or
+    504, or no answer, counts if it is the same when the request is sent again alone
   - the log has grown by what was accepted, and by nothing else; leader, epoch, quarantine and a sentinel item are as before
-  - no process ended or logged an error, no turn was longer than --turn-ms, no process grew by more than --memory-mib
+  - no process ended or logged an error, no turn was longer than --turn-ms and the longest stall of the machine, no process grew by more than --memory-mib
   - all regions have one state
 
   --seed S        draws the same requests again (a random one)
@@ -54,6 +55,7 @@ function print({ findings, tookMs, requests, ...report }: FuzzReport): void {
   console.log(`longest turns:`);
   for (const { process, activity, ms } of report.turns.slice(0, 8))
     console.log(`  ${ms.toFixed(1)} ms  ${process}, ${activity}`);
+  console.log(`the machine let an idle thread wait up to ${report.stallMs.toFixed(1)} ms`);
   console.log(`growth of memory, MiB: ${[...report.growth].map(([name, mib]) => `${name} ${mib}`).join(', ')}`);
   console.log(`slowest answer ${report.slowest}`);
   const seconds = Math.round(tookMs / 1_000);

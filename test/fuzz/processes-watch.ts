@@ -1,9 +1,12 @@
 /** Watches the processes of a cluster during a run: memory, the longest turns, errors in their logs. */
 import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { internalHeaders } from '../harness/clients/internal.ts';
 import type { Cluster } from '../harness/processes/cluster.ts';
 
 const MIB = 1024 * 1024;
+/** What is logged of garbage on the stream and in the leadership key. */
+const ofGarbage = /"msg":"(batch refused|malformed value in the control bucket)"/;
 
 export interface Turn {
   readonly process: string;
@@ -16,9 +19,22 @@ export class ProcessesWatch {
   /** By process: the first sample. */
   private before: ReadonlyMap<string, number> = new Map();
   private readonly longest = new Map<string, Turn>();
+  private readonly stall = new Float64Array(new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT));
+  private readonly idle: Worker;
 
   constructor(cluster: Cluster) {
     this.cluster = cluster;
+    this.idle = new Worker(new URL('./stall-worker.js', import.meta.url), { workerData: this.stall.buffer });
+    this.idle.unref();
+  }
+
+  async stop(): Promise<void> {
+    await this.idle.terminate();
+  }
+
+  /** How long the machine let an idle thread wait, ms: any turn may have waited as long. */
+  get stallMs(): number {
+    return this.stall[0]!;
   }
 
   /** From here on memory is to stay as it is. */
@@ -57,7 +73,7 @@ export class ProcessesWatch {
     return [...this.cluster.processes.values()].flatMap(({ name, ownEnds, lines }) => [
       ...ownEnds,
       ...lines
-        .filter((line) => /"level":"(error|fatal)"/.test(line))
+        .filter((line) => /"level":"(error|fatal)"/.test(line) && !ofGarbage.test(line))
         .map((line) => `${name} logged ${line.slice(0, 500)}`),
     ]);
   }

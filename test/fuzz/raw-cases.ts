@@ -12,7 +12,7 @@ export const HIDDEN = 424_242_424_242;
 
 const CASE_LIMIT_MS = 25_000;
 
-interface RawCase {
+export interface RawCase {
   readonly name: string;
   /** Pieces, with a pause before each but the first. */
   readonly pieces: readonly (string | Buffer)[];

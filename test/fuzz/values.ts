@@ -82,6 +82,14 @@ export const metadata: Draw = (random) => ({
   ...(chance(random, 0.2) ? { live: chance(random, 0.5), when: '2024-01-01T01:00:00+01:00' } : {}),
 });
 
+/** Of metadata: null removes a field. */
+export const patch: Draw = (random) => ({
+  ...(metadata(random) as object),
+  [drawOne(random, ['year', 'tags', 'x'])]: null,
+});
+
+export const ids: Draw = (random) => Array.from({ length: drawBetween(random, 1, 20) }, () => entity(random)).join(',');
+
 export const searchQuery: Draw = (random) => {
   const term = (): string =>
     drawOne(random, ['', '', '+', '-', 'title:', 'category:']) +

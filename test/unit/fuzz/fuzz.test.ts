@@ -71,6 +71,7 @@ describe('the fuzzer', () => {
     const request = drawFuzzRequest(1, 0);
     const found = (answer: ReturnType<typeof answered> | undefined): number => {
       const judge = new Judge(1);
+      judge.isLast = true;
       judge.judge({
         request,
         repeated: false,
