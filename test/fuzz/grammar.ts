@@ -8,8 +8,10 @@ import {
   between,
   type Draw,
   entity,
+  excluded,
   explain,
   filter,
+  filters,
   ids,
   limit,
   maxPer,
@@ -90,7 +92,17 @@ function writes(required: Fields, optional: Fields): Grammar {
 }
 
 const common: Fields = { region, at: time, min_position: position };
-const paged: Fields = { ...common, limit, filter, max_per: maxPer, explain, cursor: oneOf('a.b', 'AAAA') };
+const pages: Fields = { ...common, limit, max_per: maxPer, cursor: oneOf('a.b', 'AAAA') };
+const paged: Fields = { ...pages, filter, exclude: ids, explain };
+/** As fields of a body. */
+const pagedBody: Fields = { ...pages, filter: filters, exclude: excluded, explain: yes };
+const feed: Fields = {
+  profile,
+  window: oneOf('1h', '24h', '7d', 'all'),
+  entity_id: entity,
+  seed: between(0, 9),
+  user_id: entity,
+};
 
 /** A drill of a follower that ends by itself, and leaderships that change nothing. */
 const follower = oneOf('ap-south');
@@ -105,28 +117,10 @@ export const grammars: Readonly<Record<string, Grammar>> = {
   'POST /signals': writes({ entity_id: entity, signal }, { weight, timestamp: time }),
   'GET /items/:id': read({}, common),
   'GET /items': read({ ids }, common),
-  'GET /feed': read(
-    {},
-    {
-      ...paged,
-      profile,
-      window: oneOf('1h', '24h', '7d', 'all'),
-      entity_id: entity,
-      seed: between(0, 9),
-      user_id: entity,
-    },
-  ),
+  'GET /feed': read({}, { ...paged, ...feed }),
+  'POST /feed': body({}, { ...pagedBody, ...feed }),
   'GET /search': read({ query: searchQuery }, paged),
-  'POST /search': body(
-    {},
-    {
-      ...paged,
-      query: searchQuery,
-      vector,
-      explain: yes,
-      filter: oneOf('category:music', ['year exists', 'tags~jazz']),
-    },
-  ),
+  'POST /search': body({}, { ...pagedBody, query: searchQuery, vector }),
   'GET /suggest': read({ prefix: text }, { ...common, limit }),
   'GET /health': read({}, { probe: entity }, { weight: 0.2 }),
   'GET /health/live': read({}, {}, { weight: 0.1 }),

@@ -1,4 +1,4 @@
-/** From a drawn request to the bytes that are sent: mutated or not, with headers, framed so that any server can tell where it ends. */
+/** From a drawn request to the bytes that are sent: mutated or not, with headers, with a length that every server understands alike. */
 import { gzipSync } from 'node:zlib';
 import type { Random } from '../../shared/kernel/kernel.ts';
 import { chance, drawBetween, drawFraction, drawOne, seededRandom } from '../harness/kernel/seeded-random.ts';

@@ -90,6 +90,11 @@ export const patch: Draw = (random) => ({
 
 export const ids: Draw = (random) => Array.from({ length: drawBetween(random, 1, 20) }, () => entity(random)).join(',');
 
+/** As an array of a body. */
+export const excluded: Draw = (random) => Array.from({ length: drawBetween(random, 0, 20) }, () => entity(random));
+export const filters: Draw = (random) =>
+  chance(random, 0.5) ? filter(random) : Array.from({ length: drawBetween(random, 0, 3) }, () => filter(random));
+
 export const searchQuery: Draw = (random) => {
   const term = (): string =>
     drawOne(random, ['', '', '+', '-', 'title:', 'category:']) +
