@@ -9,6 +9,8 @@
 import { assert } from '../../../../../shared/kernel/kernel.ts';
 
 const FIRST_PLACES = 2_048;
+/** Strings that move to the grown table with each new one, so that growing never takes long. */
+const MOVED_AT_ONCE = 8;
 const PROBE_LIMIT = 24;
 /** Characters in each half of a packed key. */
 const PACKED = 5;
@@ -72,12 +74,17 @@ export class StringTable {
   readonly texts: string[] = [];
   /** Slots of low half, high half, number + 1 (0: empty), and an unused word. A power of two of them, at most half full. */
   private slots = new Int32Array(FIRST_PLACES * STRIDE);
+  /** While the table grows: the former slots, which still have the numbers from `moved` up to `formerLimit`. */
+  private former: Int32Array | undefined;
+  private formerLimit = 0;
+  private moved = 0;
   private readonly aside = new Map<string, number>();
   private readonly freeIds: number[] = [];
   private readonly key = new Key();
   private count = 0;
 
   image(): StringTableImage {
+    while (this.former !== undefined) this.moveSome(this.former);
     const { texts, slots, aside, freeIds, count } = this;
     const lengths = Uint32Array.from(texts, ({ length }) => length);
     return { joined: texts.join(''), lengths, slots: slots, aside, freeIds, count };
@@ -104,7 +111,7 @@ export class StringTable {
   get sizeBytes(): number {
     // A string: a pointer to it, its header of 16 bytes, its characters.
     const strings = this.texts.reduce((sum, text) => sum + 24 + text.length, 0);
-    return strings + this.slots.byteLength;
+    return strings + this.slots.byteLength + (this.former?.byteLength ?? 0);
   }
 
   /** −1: none. */
@@ -115,7 +122,13 @@ export class StringTable {
 
   /** The string `text.slice(start, end)`, its ASCII letters in lower case, with that string's key. −1: none. */
   findSlice(text: string, start: number, end: number, low: number, high: number): number {
-    const { slots } = this;
+    let id = this.findIn(this.slots, text, start, end, low, high);
+    if (id < 0 && this.former !== undefined) id = this.findIn(this.former, text, start, end, low, high);
+    if (id >= 0 || this.aside.size === 0) return id;
+    return this.aside.get(asciiLower(text.slice(start, end))) ?? -1;
+  }
+
+  private findIn(slots: Int32Array, text: string, start: number, end: number, low: number, high: number): number {
     const mask = slots.length - STRIDE;
     let place = spread(low, high) & mask;
     for (let probe = 0; probe < PROBE_LIMIT; probe++, place = (place + STRIDE) & mask) {
@@ -124,8 +137,7 @@ export class StringTable {
       if (slots[place] !== low || slots[place + 1] !== high) continue;
       if (high >= 0 || equals(this.texts[id]!, text, start, end)) return id;
     }
-    if (this.aside.size === 0) return -1;
-    return this.aside.get(asciiLower(text.slice(start, end))) ?? -1;
+    return -1;
   }
 
   /** The key of the string with this number. */
@@ -152,7 +164,8 @@ export class StringTable {
 
   /** The string must be new. */
   add(text: string): number {
-    if ((this.count + 1) * 2 * STRIDE > this.slots.length) this.growPlaces();
+    if (this.former !== undefined) this.moveSome(this.former);
+    else if ((this.count + 1) * 2 * STRIDE > this.slots.length) this.grow();
     this.count++;
     const id = this.freeIds.pop() ?? this.texts.length;
     this.texts[id] = own(text);
@@ -167,21 +180,10 @@ export class StringTable {
     this.texts[id] = '';
     this.freeIds.push(id);
     if (this.aside.delete(text)) return;
-    const { slots } = this;
-    const mask = slots.length - STRIDE;
     const { low, high } = this.keyOf(text);
-    let hole = spread(low, high) & mask;
-    for (let probe = 0; slots[hole + 2] !== id + 1; probe++, hole = (hole + STRIDE) & mask) {
-      assert(probe < PROBE_LIMIT, 'a string to remove is there', () => text);
-    }
-    // Entries that were displaced past the hole move back, so that no search ends too early.
-    for (let at = (hole + STRIDE) & mask; slots[at + 2] !== 0; at = (at + STRIDE) & mask) {
-      const home = spread(slots[at]!, slots[at + 1]!) & mask;
-      if (((at - home) & mask) < ((at - hole) & mask)) continue;
-      slots.copyWithin(hole, at, at + STRIDE);
-      hole = at;
-    }
-    slots[hole + 2] = 0;
+    // A number that was used again while the table grows is in the grown one.
+    const wasThere = (this.former !== undefined && take(this.former, id, low, high)) || take(this.slots, id, low, high);
+    assert(wasThere, 'a string to remove is there', () => text);
   }
 
   private keyOf(text: string): Key {
@@ -204,13 +206,39 @@ export class StringTable {
     this.aside.set(this.texts[id]!, id);
   }
 
-  private growPlaces(): void {
-    const old = this.slots;
-    this.slots = new Int32Array(old.length * 2);
-    for (let at = 0; at < old.length; at += STRIDE) {
-      if (old[at + 2] !== 0) this.place(old[at + 2]! - 1, old[at]!, old[at + 1]!);
-    }
+  private grow(): void {
+    this.former = this.slots;
+    this.formerLimit = this.texts.length;
+    this.moved = 0;
+    this.slots = new Int32Array(this.former.length * 2);
   }
+
+  /** All are moved long before the table has to grow again. */
+  private moveSome(former: Int32Array): void {
+    const end = Math.min(this.formerLimit, this.moved + MOVED_AT_ONCE);
+    for (; this.moved < end; this.moved++) {
+      const { low, high } = this.keyOf(this.texts[this.moved]!);
+      if (take(former, this.moved, low, high)) this.place(this.moved, low, high);
+    }
+    if (this.moved === this.formerLimit) this.former = undefined;
+  }
+}
+
+/** Takes the number out of the slots; false if it is not there. Entries displaced past it move back: no search ends too early. */
+function take(slots: Int32Array, id: number, low: number, high: number): boolean {
+  const mask = slots.length - STRIDE;
+  let hole = spread(low, high) & mask;
+  for (let probe = 0; slots[hole + 2] !== id + 1; probe++, hole = (hole + STRIDE) & mask) {
+    if (probe === PROBE_LIMIT || slots[hole + 2] === 0) return false;
+  }
+  for (let at = (hole + STRIDE) & mask; slots[at + 2] !== 0; at = (at + STRIDE) & mask) {
+    const home = spread(slots[at]!, slots[at + 1]!) & mask;
+    if (((at - home) & mask) < ((at - hole) & mask)) continue;
+    slots.copyWithin(hole, at, at + STRIDE);
+    hole = at;
+  }
+  slots[hole + 2] = 0;
+  return true;
 }
 
 /** Whether `known` is `text.slice(start, end)`, its ASCII letters in lower case. */
