@@ -12,6 +12,7 @@ import {
   outside,
   rangeOf,
 } from '../../services/region/state/filter-index/number-order.ts';
+import { finish } from '../../shared/kernel/steps.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { createScanFilterIndex } from '../harness/region/state/scan-filter-index.ts';
 
@@ -159,6 +160,19 @@ class Both {
     assertSame(selection, this.scan.select(filters), this.entities.size);
   }
 
+  assertCounted(filters: readonly Filter[], field: string, limit: number): void {
+    const words = new Int32Array((this.entities.size >> 5) + 1);
+    this.scan.select(filters).forEach((ordinal) => {
+      words[ordinal >> 5]! |= 1 << (ordinal & 31);
+    });
+    for (const ranges of [[], countedRanges]) {
+      const [counts, plain] = [this.filterIndex, this.scan].map((index) =>
+        finish(index.counting(field, words, limit, ranges)),
+      );
+      assert.deepEqual(counts, plain);
+    }
+  }
+
   assertWithout(filters: readonly Filter[], field: string, texts: readonly string[]): void {
     const [selection, plain] = [this.filterIndex, this.scan].map((index) =>
       index.without(index.select(filters), field, texts),
@@ -166,6 +180,13 @@ class Both {
     assertSame(selection, plain, this.entities.size);
   }
 }
+
+const countedRanges = [
+  { of: 'number', from: 1, to: 5 },
+  { of: 'number', from: 5, to: Number.POSITIVE_INFINITY },
+  { of: 'time', from: Number.NEGATIVE_INFINITY, to: Date.UTC(2000, 0) },
+  { of: 'time', from: Date.UTC(2000, 0), to: Number.POSITIVE_INFINITY },
+] as const;
 
 describe('filterIndex', () => {
   it('count and find the items within bounds of a number, and outside of them', () => {
@@ -229,8 +250,10 @@ describe('filterIndex', () => {
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const both = new Both();
         for (const step of steps) {
-          if ('filters' in step) both.assertSame(step.filters);
-          else if ('metadata' in step) both.put(step.entity, step.metadata);
+          if ('filters' in step) {
+            both.assertSame(step.filters);
+            for (const limit of [1, 3, 100]) both.assertCounted(step.filters, limit === 3 ? 'y' : 'x', limit);
+          } else if ('metadata' in step) both.put(step.entity, step.metadata);
           else both.remove(step.entity);
         }
       }),

@@ -30,6 +30,14 @@ const kinds: readonly (readonly [name: string, path: '/search' | '/feed' | 'POST
   ['wildcards and fuzzy words', '/search', { query: 'z* ja* pianos~2' }],
   ['a filter', '/search', { query: 'zebra jazz', filter: 'kind:a' }],
   ['max_per', '/search', { query: 'zebra jazz night', max_per: 'kind:1' }],
+  ['everything, the newest first', '/search', { query: '*' }],
+  ['everything, sorted', '/search', { query: '', sort: 'year:desc,title', filter: 'kind:a|b' }],
+  ['everything, sorted, with max_per', '/search', { query: '*', sort: 'title:desc,kind', max_per: 'kind:1' }],
+  ['a sorted search', '/search', { query: 'zebra ja*', sort: 'kind,score' }],
+  ['a sorted search with a vector', 'POST /search', { vector: [1, 0.2], sort: 'year,score' }],
+  ['a sorted fused search', 'POST /search', { query: 'zebra', vector: [1, 0.2], sort: 'kind:desc', max_per: 'kind:1' }],
+  ['a sorted feed', '/feed', { profile: 'top', sort: 'year:desc,score', max_per: 'kind:2' }],
+  ['sorted related items', '/feed', { profile: 'related', entity_id: 1, sort: 'title' }],
   ['excluded words alone', '/search', { query: '-giraffe' }],
   ['text in a body', 'POST /search', { query: 'zebra ja*', max_per: 'kind:2' }],
   ['a vector', 'POST /search', { vector: [1, 0.2] }],
@@ -55,7 +63,8 @@ describe(`pages under writes, seed ${SEED}`, () => {
 
   function put(entity: number): WireWrite[] {
     const body = draw() < 0.5 ? { body: text(8) } : {};
-    const item: WireWrite = { k: 'i', e: entity, m: { title: text(4), kind: pick(['a', 'b', 'c']), ...body } };
+    const year = draw() < 0.8 ? { year: 1_980 + Math.floor(draw() * 5) } : {};
+    const item: WireWrite = { k: 'i', e: entity, m: { title: text(4), kind: pick(['a', 'b', 'c']), ...body, ...year } };
     if (draw() < 0.3) return [item];
     return [item, toWire({ kind: 'embedding', entity, values: Float32Array.of(draw() - 0.5, draw()) })];
   }

@@ -100,8 +100,8 @@ export function takeUnseenPage(all: readonly Scored[], { limit, from, diversity 
 export interface Cursors {
   /** `identity`: everything that decides the ranking and the size of its pages. `atMs`: the read time of the ranking. */
   write(identity: readonly unknown[], atMs: number, place: PagePosition): string;
-  /** How many kinds a page start may have beside the statistics. */
-  kindsLimit(statistics: Uint8Array | undefined): number;
+  /** How many kinds a page start may have beside the statistics, with an order of so many bytes in each key. */
+  kindsLimit(statistics: Uint8Array | undefined, orderBytes?: number): number;
   /** `not_ours`: no region with this secret and schema signed it; `other_query`: it was signed for another identity. */
   read(
     cursor: string,

@@ -4,7 +4,7 @@
  *     version 1 · flags 1 · read time 8 · items shown 8 · [rest 22] · kinds 2 · kinds × (fingerprint 6, key 22) ·
  *     [length 2, statistics] · [length 2, items seen] · fingerprint of the query 8 · HMAC-SHA256 of all before 16
  *
- * where a key is score and entity, 8 bytes each, and tie, 6. Score, entity, read time and count are float64, bit for bit, the tie
+ * where a key is score and entity, 8 bytes each, and tie, 6, and in a list that is sorted by fields [length 2, order]. Score, entity, read time and count are float64, bit for bit, the tie
  * an integer; numbers are big-endian.
  *
  * The HMAC's key is derived from the secret and the schema: every region of a cluster accepts the cursors of every other, also
@@ -26,6 +26,8 @@ const VERSION = 3;
 const HAS_REST = 1;
 const HAS_STATISTICS = 2;
 const HAS_SEEN = 4;
+const HAS_ORDER = 8;
+const FLAGS = HAS_REST + HAS_STATISTICS + HAS_SEEN + HAS_ORDER;
 const HEAD_BYTES = 1 + 1 + 8 + 8;
 const TIE_BYTES = 6;
 const KEY_BYTES = 8 + 8 + TIE_BYTES;
@@ -55,29 +57,31 @@ class SignedCursors implements Cursors {
     this.keys = keys;
   }
 
-  kindsLimit(statistics: Uint8Array | undefined): number {
-    const left = MOST_BYTES - FRAME_BYTES - (statistics === undefined ? 0 : 2 + statistics.length);
-    return Math.min(KINDS_LIMIT, Math.floor(left / (KIND_BYTES + KEY_BYTES)));
+  kindsLimit(statistics: Uint8Array | undefined, orderBytes = 0): number {
+    const order = orderBytes === 0 ? 0 : 2 + orderBytes;
+    const left = MOST_BYTES - FRAME_BYTES - order - (statistics === undefined ? 0 : 2 + statistics.length);
+    return Math.max(0, Math.min(KINDS_LIMIT, Math.floor(left / (KIND_BYTES + KEY_BYTES + order))));
   }
 
   write(identity: readonly unknown[], atMs: number, place: PagePosition): string {
     const { shown, rest, kinds, statistics } = place;
     const seen = place.seen?.bytes();
-    assert(kinds.size <= this.kindsLimit(statistics), 'a place names few kinds', () => kinds.size);
+    const hasOrder = [rest, ...kinds.values()].some((key) => key?.order !== undefined);
+    assert(kinds.size <= KINDS_LIMIT, 'a place names few kinds', () => kinds.size);
     const bytes = Buffer.alloc(MOST_BYTES);
     let at = bytes.writeUInt8(VERSION);
-    const flags = [rest && HAS_REST, statistics && HAS_STATISTICS, seen && HAS_SEEN];
+    const flags = [rest && HAS_REST, statistics && HAS_STATISTICS, seen && HAS_SEEN, hasOrder ? HAS_ORDER : 0];
     at = bytes.writeUInt8(
       flags.reduce<number>((sum, flag) => sum + (flag ?? 0), 0),
       at,
     );
     at = bytes.writeDoubleBE(atMs, at);
     at = bytes.writeDoubleBE(shown, at);
-    if (rest !== undefined) at = writeKey(bytes, at, rest);
+    if (rest !== undefined) at = writeKey(bytes, at, rest, hasOrder);
     at = bytes.writeUInt16BE(kinds.size, at);
     for (const [kind, key] of kinds) {
       at += bytes.write(kind, at, 'hex');
-      at = writeKey(bytes, at, key);
+      at = writeKey(bytes, at, key, hasOrder);
     }
     for (const part of [statistics, seen]) {
       if (part === undefined) continue;
@@ -113,21 +117,35 @@ function parse(bytes: Buffer, end: number): { readonly atMs: number; readonly pl
   const shown = bytes.readDoubleBE(10);
   const flags = bytes[1]!;
   const hasRest = (flags & HAS_REST) !== 0;
-  const kindsAt = HEAD_BYTES + (hasRest ? KEY_BYTES : 0);
-  if (bytes[0] !== VERSION || flags > 7 || kindsAt + 2 > end) return undefined;
+  const hasOrder = (flags & HAS_ORDER) !== 0;
+  if (bytes[0] !== VERSION || flags > FLAGS) return undefined;
+  let at = HEAD_BYTES;
+  const key = (): RankKey | undefined => {
+    if (at + KEY_BYTES + (hasOrder ? 2 : 0) > end) return undefined;
+    const read = readKey(bytes, at);
+    at += KEY_BYTES;
+    if (!hasOrder) return read;
+    const from = at + 2;
+    at = from + bytes.readUInt16BE(at);
+    return at > end ? undefined : { ...read, order: bytes.toString('utf16le', from, at) };
+  };
   if (!(atMs >= 0 && atMs <= LAST_TIMESTAMP_MS && Number.isSafeInteger(shown) && shown >= 0)) return undefined;
-  const count = bytes.readUInt16BE(kindsAt);
-  const rest = hasRest ? readKey(bytes, HEAD_BYTES) : undefined;
-  const kindsEnd = kindsAt + 2 + count * (KIND_BYTES + KEY_BYTES);
-  if (count > KINDS_LIMIT || kindsEnd > end) return undefined;
+  const rest = hasRest ? key() : undefined;
+  if ((hasRest && rest === undefined) || at + 2 > end) return undefined;
+  const count = bytes.readUInt16BE(at);
+  at += 2;
+  if (count > KINDS_LIMIT) return undefined;
   const kinds = new Map<string, RankKey>();
-  for (let at = kindsAt + 2; at < kindsEnd; at += KIND_BYTES + KEY_BYTES) {
-    kinds.set(bytes.toString('hex', at, at + KIND_BYTES), readKey(bytes, at + KIND_BYTES));
+  for (let i = 0; i < count; i++) {
+    const kind = bytes.toString('hex', at, at + KIND_BYTES);
+    at += KIND_BYTES;
+    const read = key();
+    if (read === undefined) return undefined;
+    kinds.set(kind, read);
   }
   const keys = [...kinds.values(), ...(rest === undefined ? [] : [rest])];
   if (keys.some(({ score, entity }) => Number.isNaN(score) || !Number.isSafeInteger(entity))) return undefined;
   const parts: Uint8Array[] = [];
-  let at = kindsEnd;
   for (const flag of [HAS_STATISTICS, HAS_SEEN]) {
     if ((flags & flag) === 0) continue;
     const from = at + 2;
@@ -144,8 +162,16 @@ function parse(bytes: Buffer, end: number): { readonly atMs: number; readonly pl
   return { atMs, place };
 }
 
-function writeKey(bytes: Buffer, at: number, { score, entity, tie = 0 }: RankKey): number {
-  return bytes.writeUIntBE(tie, bytes.writeDoubleBE(entity, bytes.writeDoubleBE(score, at)), TIE_BYTES);
+function writeKey(
+  bytes: Buffer,
+  at: number,
+  { score, entity, tie = 0, order = '' }: RankKey,
+  hasOrder: boolean,
+): number {
+  const end = bytes.writeUIntBE(tie, bytes.writeDoubleBE(entity, bytes.writeDoubleBE(score, at)), TIE_BYTES);
+  if (!hasOrder) return end;
+  const from = bytes.writeUInt16BE(order.length * 2, end);
+  return from + bytes.write(order, from, 'utf16le');
 }
 
 function readKey(bytes: Buffer, at: number): RankKey {

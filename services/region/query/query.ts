@@ -20,11 +20,13 @@ import {
 } from '../filter/grammar/grammar.ts';
 import { type Cursors, firstPosition, type MaxPer, type PagePosition } from '../pages/pages.ts';
 import { defaultWindows, type FeedQuery, profiles } from '../rank/rank.ts';
+import type { Facet, SortKey } from '../result/result.ts';
 import { type Window, windows } from '../schema/schema.ts';
 import { parseIdArray, parseIds } from './ids.ts';
 import { invalid } from './invalid.ts';
+import { parseFacetLimit, parseFacets, parseFields, parseSort } from './presentation.ts';
 
-export { invalid, parseIdArray, parseIds };
+export { invalid, parseFields, parseIdArray, parseIds };
 
 const VALUE_LIMIT = 1_000;
 const FILTERS_LIMIT = 32;
@@ -181,6 +183,8 @@ export function parseFilter(text: string): Filter {
 /** The query of `GET /feed`. */
 export interface ParsedFeedQuery extends PageStart {
   readonly query: FeedQuery;
+  /** Metadata fields to show; undefined: all. */
+  readonly fields: readonly string[] | undefined;
   /** Notes for the answer about parameters without effect. */
   readonly notes: readonly string[];
 }
@@ -193,6 +197,8 @@ export const feedParameters = [
   'filter',
   'exclude',
   'max_per',
+  'sort',
+  'fields',
   'window',
   'entity_id',
   'seed',
@@ -235,15 +241,16 @@ export function parseFeedQuery(
     entity: profile === 'related' ? entity : undefined,
     seed: profile === 'shuffle' ? (text('seed') ?? '') : '',
     explain: parseExplain(search),
+    sort: parseSort(search),
   };
-  return { query, ...parsePage(search, cursors, feedIdentity(query)), notes };
+  return { query, fields: parseFields(search), ...parsePage(search, cursors, feedIdentity(query)), notes };
 }
 
 /** The identity that cursors of this query are bound to: everything that decides the ranking and the size of its pages. */
 export function feedIdentity(query: FeedQuery): readonly unknown[] {
-  const { profile, limit, window, filters, exclude, maxPer, entity, seed } = query;
+  const { profile, limit, window, filters, exclude, maxPer, entity, seed, sort } = query;
   const ranked = [profile, limit, window, canonicalText(filters), maxPerIdentity(maxPer), entity ?? null, seed];
-  return ['feed', ...ranked, ...excludeIdentity(exclude)];
+  return ['feed', ...ranked, sort ?? null, ...excludeIdentity(exclude)];
 }
 
 function parseProfile(text: string | undefined, known: readonly string[]): string {
@@ -271,10 +278,11 @@ function parseEntity(text: string | undefined): number | undefined {
   return entity;
 }
 
-/** The query of `GET /search`. */
+/** The query of `GET /search` and `POST /search`. */
 export interface SearchQuery extends PageStart {
-  /** In lunr's syntax; may have no words to search for. */
-  readonly query: string;
+  /** In lunr's syntax; may have no words to search for. Undefined: by the vector alone. */
+  readonly query: string | undefined;
+  readonly vector: Float32Array | undefined;
   /** 1 … 200. */
   readonly limit: number;
   /** All must hold. */
@@ -282,8 +290,16 @@ export interface SearchQuery extends PageStart {
   /** Ids of items that are left out. */
   readonly exclude: readonly number[];
   readonly maxPer: MaxPer | undefined;
+  /** Undefined: by score. */
+  readonly sort: readonly SortKey[] | undefined;
   /** Whether each result has the parts of its score. */
   readonly explain: boolean;
+  /** Metadata fields to show; undefined: all. */
+  readonly fields: readonly string[] | undefined;
+  readonly facets: readonly Facet[];
+  readonly facetLimit: number;
+  /** What its cursors are bound to: everything that decides the order of the results and the size of the pages. */
+  readonly identity: readonly unknown[];
 }
 
 /** In the order refusals list them. The router and the HTTP surface check `region` and `min_position`. */
@@ -294,6 +310,10 @@ export const searchParameters = [
   'filter',
   'exclude',
   'max_per',
+  'sort',
+  'fields',
+  'facets',
+  'facet_limit',
   'explain',
   'at',
   'region',
@@ -301,32 +321,26 @@ export const searchParameters = [
 ] as const;
 
 /** Throws `Refusal` `invalid_request`. */
-export function parseSearchQuery(search: URLSearchParams, cursors: Cursors): SearchQuery {
+export function parseSearchQuery(search: URLSearchParams, cursors: Cursors, vector?: Float32Array): SearchQuery {
   // The text index checks the length of a text.
   checkParameters(search, { route: '/search', names: searchParameters, unbounded: ['query'] });
-  const query = search.get('query');
-  if (query === null) throw invalid('query', 'is required', 'query=jazz%20piano');
-  const asked = {
-    query,
-    limit: parseLimit(search),
-    filters: parseFilters(search),
-    exclude: parseExclude(search),
-    maxPer: parseMaxPer(search),
+  const query = search.get('query') ?? undefined;
+  if (query === undefined && vector === undefined) throw invalid('query', 'is required', 'query=jazz%20piano');
+  const limit = parseLimit(search);
+  const filters = parseFilters(search);
+  const exclude = parseExclude(search);
+  const maxPer = parseMaxPer(search);
+  const sort = parseSort(search);
+  const identity = [
+    ...['search', query ?? null, vector === undefined ? null : [...vector], limit, canonicalText(filters)],
+    ...[maxPerIdentity(maxPer), sort ?? null, ...excludeIdentity(exclude)],
+  ];
+  return {
+    ...{ query, vector, limit, filters, exclude, maxPer, sort, identity },
     explain: parseExplain(search),
+    fields: parseFields(search),
+    facets: parseFacets(search),
+    facetLimit: parseFacetLimit(search),
+    ...parsePage(search, cursors, identity),
   };
-  return { ...asked, ...parsePage(search, cursors, searchIdentity(asked)) };
-}
-
-/**
- * The identity that cursors of this query are bound to: everything that decides the order of the results and the size of the
- * pages.
- */
-export function searchIdentity({
-  query,
-  limit,
-  filters,
-  exclude,
-  maxPer,
-}: Pick<SearchQuery, 'query' | 'limit' | 'filters' | 'exclude' | 'maxPer'>): readonly unknown[] {
-  return ['search', query, limit, canonicalText(filters), maxPerIdentity(maxPer), ...excludeIdentity(exclude)];
 }

@@ -1,4 +1,5 @@
 /** Scans over all items of a selection, block by block; and the count of those that a profile with gates ranks. */
+import type { Matches } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import { ENTITIES_AT_ONCE, type Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
@@ -119,6 +120,54 @@ interface RankedNow {
   readonly ordinal: number;
   readonly score: number;
   readonly createdMs: number;
+}
+
+/** All items that are ranked, with their scores. */
+export class AllRanked extends ItemScan {
+  /** By ordinal; NaN: it is not ranked. */
+  private scores = new Float64Array(1_024).fill(Number.NaN);
+
+  matches(): Matches {
+    const ordinals = new Int32Array(this.scores.length);
+    const scores = new Float64Array(this.scores.length);
+    let count = 0;
+    for (let ordinal = 0; ordinal < this.scores.length; ordinal++) {
+      const score = this.scores[ordinal]!;
+      if (Number.isNaN(score)) continue;
+      ordinals[count] = ordinal;
+      scores[count++] = score;
+    }
+    return { ordinals: ordinals.subarray(0, count), scores: scores.subarray(0, count) };
+  }
+
+  protected advance(over: () => boolean): boolean {
+    return this.scan(over, {
+      visit: (_entity, score, _createdMs, ordinal) => {
+        if (score !== Number.NEGATIVE_INFINITY) this.set(ordinal, score);
+      },
+    });
+  }
+
+  protected refresh(entity: number, selection: Selection | undefined): void {
+    const ranked = this.rankedNow(entity, selection);
+    this.set(this.parts.entities.find(entity), ranked?.score ?? Number.NaN);
+  }
+
+  protected isExact(): boolean {
+    return true;
+  }
+
+  protected override restart(): void {
+    super.restart();
+    this.scores.fill(Number.NaN);
+  }
+
+  private set(ordinal: number, score: number): void {
+    if (ordinal < 0) return;
+    const { length } = this.scores;
+    if (ordinal >= length) this.scores = grown(this.scores, ordinal + 1).fill(Number.NaN, length);
+    this.scores[ordinal] = score;
+  }
 }
 
 /** How many items are ranked. */

@@ -3,14 +3,14 @@ import { assert } from '../../../shared/kernel/kernel.ts';
 import { invalid } from '../query/query.ts';
 import type { Schema } from '../schema/schema.ts';
 import { windows } from '../schema/schema.ts';
-import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
+import type { Scored, ScorePart } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { Ledger, LedgerView } from '../state/ledger/ledger.ts';
 import { compileProfile } from './custom-profile.ts';
 import { formulas, profileScorer, type ScoredProfile } from './profiles.ts';
-import { profiles, type Rank, type RankingQuery, type ReadTime, type SignalSummary } from './rank.ts';
+import { type ItemRanking, profiles, type Rank, type RankingQuery, type ReadTime, type SignalSummary } from './rank.ts';
 import type { Scorer } from './scorer.ts';
 import { SignalSums } from './signal-sums.ts';
 import { SearchSlices } from './sliced.ts';
@@ -57,7 +57,7 @@ class ProfileRank implements Rank {
     readTime: ReadTime,
     slices?: SearchSlices,
     name = '',
-  ): Ranking {
+  ): ItemRanking {
     assert(query.profile !== 'related', 'what is related is found by search');
     const all = selected?.count === this.parts.catalog.size;
     const scorer = this.scorer(query, readTime);

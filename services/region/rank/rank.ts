@@ -5,9 +5,10 @@
 
 import type { Filter } from '../filter/filter.ts';
 import type { MaxPer } from '../pages/pages.ts';
+import type { SortKey } from '../result/result.ts';
 import type { Window } from '../schema/schema.ts';
 import { type BuiltInProfile, builtInProfiles } from '../schema/schema.ts';
-import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
+import type { Matches, Ranking, Scored, ScorePart } from '../scored/scored.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { SearchSlices } from './sliced.ts';
 
@@ -56,6 +57,14 @@ export interface FeedQuery extends RankingQuery {
   readonly maxPer: MaxPer | undefined;
   /** Whether every item has the parts of its score. */
   readonly explain: boolean;
+  /** Undefined: by score. */
+  readonly sort?: readonly SortKey[] | undefined;
+}
+
+/** A ranking of items, and all of it in any order. */
+export interface ItemRanking extends Ranking {
+  /** Costs in proportion to its size. */
+  matches(): Matches;
 }
 
 /** A signal summary as returned: sums of weights; null: no longer known for that time. */
@@ -75,7 +84,7 @@ export interface Rank {
     readTime: ReadTime,
     slices?: SearchSlices,
     name?: string,
-  ): Ranking;
+  ): ItemRanking;
   /** The searches that a read keeps between its slices; must be ended. */
   slices(over: () => boolean): SearchSlices;
   /** The parts of the score of a ranked item, in the order of the formula. */

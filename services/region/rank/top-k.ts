@@ -17,13 +17,14 @@
  * scored again in the turn of the answer (`refresh`). If too many of those found are no longer among the top, it begins anew.
  */
 import { assert } from '../../../shared/kernel/kernel.ts';
-import { compareScored, type Ranking, type RankKey, type Scored, TopScores } from '../scored/scored.ts';
+import { compareScored, type RankKey, type Scored, TopScores } from '../scored/scored.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import { FAN_OUT, FAN_OUT_BITS, indexIn, lowestBit, type NodePage } from '../state/upper-bounds/upper-bounds.ts';
 import { ItemLimits, NodeLimits } from './group-limits.ts';
-import { ItemScan, RankedCount, type ScanParts, type TopKScorer } from './item-scan.ts';
+import { AllRanked, ItemScan, RankedCount, type ScanParts, type TopKScorer } from './item-scan.ts';
 import { type KnownBounds, KnownBoundsByRanking } from './known-bounds/known-bounds.ts';
 import { NodeHeap } from './node-heap.ts';
+import type { ItemRanking } from './rank.ts';
 import type { Drawn, Ties } from './scorer.ts';
 import type { SearchSlices, Sliced } from './sliced.ts';
 
@@ -76,7 +77,7 @@ export class TopK {
     scorer: TopKScorer,
     selection: Selection | undefined,
     { atMs, past = false, slices, name = '' }: RankingOptions,
-  ): Ranking {
+  ): ItemRanking {
     const { parts } = this;
     const asked: AskedParts = {
       ...{ ...parts, scorer, atMs, past, heaps: this.heaps, knownBounds: this.knownBounds },
@@ -98,6 +99,7 @@ export class TopK {
         const id = `${limit} ${key === undefined ? '' : `${key.score} ${key.tie} ${key.entity}`}`;
         return done(id, () => new Search({ ...asked, key, limit }, selection)).found();
       },
+      matches: () => done('matches', () => new AllRanked(asked, selection)).matches(),
     };
   }
 }

@@ -9,10 +9,15 @@ export interface Scored {
   readonly score: number;
   /** Decides between equal scores: the higher one ranks first. An integer from 0 to 2^48 − 1; absent: 0. */
   readonly tie?: number;
+  /** In a list that is sorted by fields: of all its items; then the lower text is first, then the lower entity. */
+  readonly order?: string;
 }
 
 /** Negative if `a` ranks before `b`. */
 export function compareScored(a: Scored, b: Scored): number {
+  if (a.order !== undefined && b.order !== undefined) {
+    return a.order === b.order ? a.entity - b.entity : a.order < b.order ? -1 : 1;
+  }
   if (a.score !== b.score) return b.score - a.score;
   return (b.tie ?? 0) - (a.tie ?? 0) || a.entity - b.entity;
 }
@@ -143,6 +148,13 @@ export interface Ranking {
   readonly total: number;
   /** The first `limit` that rank after `key` (undefined: from the top), best first; fewer: there are no more. */
   after(key: RankKey | undefined, limit: number): readonly Scored[];
+}
+
+/** Everything that matches, each item once, in any order. */
+export interface Matches {
+  readonly ordinals: Int32Array;
+  /** In the order of `ordinals`; absent: all 0. */
+  readonly scores?: Float64Array;
 }
 
 /** The contribution of one term of a formula to a score. The parts of an item add up to its score within rounding. */

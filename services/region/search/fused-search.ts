@@ -2,7 +2,8 @@
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { compileFilters } from '../filter/filter.ts';
-import { rankingOf } from '../scored/scored.ts';
+import { matchesOf } from '../result/result.ts';
+import { type Matches, rankingOf } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Changes } from '../state/changes/changes.ts';
 import type { FilterIndex, Selection } from '../state/filter-index/filter-index.ts';
@@ -17,6 +18,11 @@ import {
   type TextReading,
   type TextSlices,
 } from './search.ts';
+
+/** Whether a text asks for everything. */
+function isEverything(text: string): boolean {
+  return text.trim() === '' || text.trim() === '*';
+}
 
 /** How many words of an item are used to find related items. */
 const RELATED_TERMS = 16;
@@ -73,9 +79,11 @@ class FusedSearch implements Search {
   ): Promise<T> {
     const { dimensions } = this.parts;
     const among = { filters, exclude };
+    const isWhole = text === undefined || isEverything(text);
     if (vector === undefined) {
       assert(text !== undefined, 'a search has a text or a vector');
       return reading.run((slices) => {
+        if (isWhole) return answer(this.everything(among, slices));
         const ranking = this.parts.text.rank(text, this.indexed(among), slices.run, statistics);
         return answer(foundByText(ranking, slices));
       });
@@ -85,10 +93,26 @@ class FusedSearch implements Search {
         errors: [{ path: 'vector', message: `must have ${dimensions} numbers` }],
       });
     }
-    if (text === undefined) return this.findNearest(vector, among, reach ?? CANDIDATES, answer);
+    if (isWhole) return this.findNearest(vector, among, reach ?? CANDIDATES, answer);
     // The text is checked before the vector index is queried.
     await reading.run(({ run }) => void this.parts.text.rank(text, undefined, run));
     return this.fuseBoth({ values: vector, among, query: () => text }, reading, answer);
+  }
+
+  /** Every item that passes the filters. */
+  private everything(among: Among, slices: TextSlices): Found {
+    const selection = this.indexed(among) ?? this.parts.filterIndex.select([]);
+    const matches = (): Matches => slices.run('everything', () => matchesOf(selection));
+    return {
+      total: selection.count,
+      after: () => [],
+      explain: () => [],
+      whole: { matches, run: slices.run, isRanked: false },
+      candidates: {},
+      get position() {
+        return slices.position;
+      },
+    };
   }
 
   /** Fuses in the turn in which the neighbours are valid, or later if ranking by the words takes longer than that turn may. */
@@ -208,6 +232,7 @@ function foundByText(text: TextRanking, slices: TextSlices): Found {
     },
     after: (key, limit) => text.after(key, limit),
     statistics: () => text.statistics(),
+    whole: { matches: () => text.matches(), run: slices.run, isRanked: true },
     explain: (entity) => text.explain(entity),
     get candidates() {
       return { text: text.total };

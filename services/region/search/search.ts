@@ -10,7 +10,7 @@
  */
 
 import type { Filter } from '../filter/filter.ts';
-import type { Ranking, Scored, ScorePart } from '../scored/scored.ts';
+import type { Matches, Ranking, Scored, ScorePart } from '../scored/scored.ts';
 import type { RunSteps } from '../state/text/text.ts';
 import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
 
@@ -21,7 +21,7 @@ import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
 export const CANDIDATES = NEAREST_LIMIT;
 
 export interface SearchQuestion {
-  /** In lunr's syntax. Alone: ranked by BM25. */
+  /** In lunr's syntax. Alone: ranked by BM25. Blank or `*`: everything, without a score. */
   readonly text?: string | undefined;
   /** As many values as the schema's dimensions. Alone: ranked by cosine similarity. */
   readonly vector?: Float32Array | undefined;
@@ -46,10 +46,21 @@ export interface Found extends Ranking {
   statistics?(): Uint8Array;
   /** Absent: it is of this turn. Otherwise what was applied by this position is in it, and of what came later perhaps a part. */
   readonly position?: string | undefined;
+  /** All of it, in slices. Absent if it has at most {@link CANDIDATES} items of each list: those are read in one go. */
+  readonly whole?: WholeResult;
   /** How many of each list are used, if requested. */
   readonly candidates: { readonly text?: number; readonly vector?: number };
   /** The parts of the item's score. */
   explain(entity: number): readonly ScorePart[];
+}
+
+/** A result of any size, read from the indexes as they are. */
+export interface WholeResult {
+  matches(): Matches;
+  /** Runs a part of `answer`. */
+  readonly run: RunSteps;
+  /** Whether it has an order of its own; otherwise `after` returns nothing. */
+  readonly isRanked: boolean;
 }
 
 /** How a search reads the text index: in slices, when everything that was applied is indexed. */

@@ -120,7 +120,7 @@ export function assembleServing(options: ServingOptions): Koa {
       );
       addSnapshotRoutes(router, { snapshots, maxBodyBytes });
       addReadRoutes(router, {
-        ...{ region, apply, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes, reads },
+        ...{ region, apply, entities, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes, reads },
         ...{ lagEvents, ready, nowMs, turns, indexing: recovered.indexing, indexQueue: recovered.indexQueue },
       });
     },

@@ -2,14 +2,14 @@
 import type Router from '@koa/router';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { entityIdOfPath } from '../../../../shared/protocol/entity-id.ts';
-import { checkParameters, parseAt, parseIds } from '../../query/query.ts';
+import { checkParameters, parseAt, parseFields, parseIds } from '../../query/query.ts';
 import type { Rank, ReadTime } from '../../rank/rank.ts';
 import type { Catalog, Item } from '../../state/catalog/catalog.ts';
-import { PAGE_LIMIT_BYTES } from './ranked-items.ts';
+import { PAGE_LIMIT_BYTES, shownOf } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
 /** In the order in which refusals list them. The router and `reading` check `region` and `min_position`. */
-const parameters = ['region', 'min_position', 'at'] as const;
+const parameters = ['fields', 'region', 'min_position', 'at'] as const;
 /** Items of one answer. */
 export const ITEMS_LIMIT = 200;
 /** Bytes of an item in addition to its metadata. */
@@ -24,11 +24,15 @@ export interface ItemParts {
 }
 
 export function addItemRoute(router: Router, { region, catalog, rank }: ItemParts, reading: Reading): void {
-  const present = ({ entity, metadata, createdMs, updatedMs }: Item, readTime: ReadTime) => {
+  const present = (
+    { entity, metadata, createdMs, updatedMs }: Item,
+    readTime: ReadTime,
+    fields: readonly string[] | undefined,
+  ) => {
     const embedding = catalog.embedding(entity);
     return {
       entity_id: entity,
-      metadata,
+      metadata: shownOf(metadata, fields),
       created_at: new Date(createdMs).toISOString(),
       updated_at: new Date(updatedMs).toISOString(),
       embedding: embedding === undefined ? null : [...embedding],
@@ -39,6 +43,7 @@ export function addItemRoute(router: Router, { region, catalog, rank }: ItemPart
   router.get('/items/:id', async (ctx) => {
     const search = new URLSearchParams(ctx.querystring);
     checkParameters(search, { route: '/items/:id', names: parameters });
+    const fields = parseFields(search);
     await reading.admit(ctx);
     reading.mark('item');
     const entity = entityIdOfPath(ctx.params.id);
@@ -46,13 +51,14 @@ export function addItemRoute(router: Router, { region, catalog, rank }: ItemPart
     if (item === undefined) throw new Refusal('unknown_item', `there is no item ${entity} in ${region}`);
     ctx.body = reading.at({ atMs: parseAt(search), continued: false }, (readTime) => ({
       ...reading.context(readTime.atMs),
-      ...present(item, readTime),
+      ...present(item, readTime, fields),
     }));
   });
 
   router.get('/items', async (ctx) => {
     const search = new URLSearchParams(ctx.querystring);
     checkParameters(search, { route: '/items', names: ['ids', ...parameters] });
+    const fields = parseFields(search);
     const ids = parseIds('ids', search.get('ids') ?? '', ITEMS_LIMIT);
     await reading.admit(ctx);
     reading.mark('item');
@@ -60,7 +66,7 @@ export function addItemRoute(router: Router, { region, catalog, rank }: ItemPart
     const shown = fitting(catalog, found);
     ctx.body = reading.at({ atMs: parseAt(search), continued: false }, (readTime) => ({
       ...reading.context(readTime.atMs),
-      items: shown.map((item) => present(item, readTime)),
+      items: shown.map((item) => present(item, readTime, fields)),
       missing: ids.filter((id) => catalog.item(id) === undefined),
       remaining: found.slice(shown.length).map(({ entity }) => entity),
     }));

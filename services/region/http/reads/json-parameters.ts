@@ -62,14 +62,19 @@ const kinds: Readonly<Record<string, Kind | undefined>> = {
   at: { message: 'must be a time', is: (value): value is Value => isText(value) || isNumber(value) },
   entity_id: { message: 'must be an item id, an integer', is: isNumber },
   seed: { message: 'must be a text or a number', is: (value): value is Value => isText(value) || isNumber(value) },
+  facet_limit: { message: 'must be an integer from 1 to 1000', is: isNumber },
   explain: { message: 'must be true or false', is: (value): value is Value => typeof value === 'boolean' },
 };
+
+/** Fields that are texts, or lists of them, which commas join. */
+const lists: readonly string[] = ['sort', 'fields', 'facets'];
 
 /** The parameters that these fields give. Throws `invalid_request` for one that has another type. */
 export function parametersOf(fields: Readonly<Record<string, unknown>>): URLSearchParams {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) {
     if (name === 'filter') for (const filter of textsOf(name, value)) parameters.append(name, filter);
+    else if (lists.includes(name)) parameters.append(name, textsOf(name, value).join(','));
     else if (name === 'exclude') parameters.append(name, parseIdArray(name, value, EXCLUDE_LIMIT).join(','));
     else {
       const kind = (Object.hasOwn(kinds, name) ? kinds[name] : undefined) ?? text;

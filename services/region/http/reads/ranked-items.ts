@@ -14,9 +14,10 @@ import {
 } from '../../pages/pages.ts';
 import type { Rank, ReadTime, SignalSummary } from '../../rank/rank.ts';
 import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
-import type { Found } from '../../search/search.ts';
 import type { Catalog } from '../../state/catalog/catalog.ts';
 import type { FilterIndex, Selection } from '../../state/filter-index/filter-index.ts';
+
+import type { Pageable } from './whole-result.ts';
 
 /** What a list of ranked items is made of. */
 export interface ListParts {
@@ -43,6 +44,8 @@ export interface Presented {
   readonly explain?: (scored: Scored) => readonly ScorePart[];
   /** Absent: the present metadata. */
   readonly metadataOf?: MetadataOf | undefined;
+  /** The fields of it to show; absent: all. */
+  readonly fields?: readonly string[] | undefined;
 }
 
 /** The metadata to show of an item. */
@@ -56,13 +59,13 @@ const FRAME_BYTES = 2 * 1024;
 /** A page of at most {@link PAGE_LIMIT_BYTES}: shorter if its items are large; the next one continues after it. */
 export function takeBoundedPage(
   { catalog, cursors }: Pick<ListParts, 'catalog'> & { readonly cursors: Cursors },
-  found: Ranking & Partial<Pick<Found, 'fused' | 'statistics'>>,
+  found: Pageable,
   options: PageOptions,
 ): Page {
   const { fused } = found;
   if (fused !== undefined) return bounded(catalog, options, (limited) => takeUnseenPage(fused, limited));
   const statistics = found.statistics?.();
-  const kindsLimit = cursors.kindsLimit(statistics);
+  const kindsLimit = cursors.kindsLimit(statistics, found.orderBytes);
   const page = bounded(catalog, options, (limited) => takePage(found, { ...limited, kindsLimit }));
   return page.next === undefined || statistics === undefined ? page : { ...page, next: { ...page.next, statistics } };
 }
@@ -81,16 +84,24 @@ function bounded(catalog: Catalog, options: PageOptions, take: (options: PageOpt
 export function presentItems(
   { catalog, rank }: Pick<ListParts, 'catalog' | 'rank'>,
   items: readonly Scored[],
-  { from, readTime, explain, metadataOf = (entity) => catalog.item(entity)?.metadata }: Presented,
+  { from, readTime, explain, fields, metadataOf = (entity) => catalog.item(entity)?.metadata }: Presented,
 ): RankedItem[] {
   return items.map(({ entity, score }, index) => ({
     entity_id: entity,
     rank: from.shown + index + 1,
     score,
-    metadata: metadataOf(entity) ?? {},
+    metadata: shownOf(metadataOf(entity) ?? {}, fields),
     signals: rank.summary(entity, readTime),
     ...(explain === undefined ? {} : { explain: explain({ entity, score }) }),
   }));
+}
+
+/** The fields of the metadata that are asked for; undefined: all. */
+export function shownOf(metadata: Metadata, fields: readonly string[] | undefined): Metadata {
+  if (fields === undefined) return metadata;
+  return Object.fromEntries(
+    fields.filter((name) => Object.hasOwn(metadata, name)).map((name) => [name, metadata[name]!]),
+  );
 }
 
 /** A ranking of a selection, and of any other. */

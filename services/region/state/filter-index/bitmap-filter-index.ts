@@ -13,17 +13,20 @@ import { type Field, type IndexedSets, without } from './combining.ts';
 import { FieldTexts } from './field-texts.ts';
 import type {
   AdoptsFilterIndex,
+  CountedRange,
   FilterIndex,
   FilterIndexImage,
   LiveItems,
   Selecting,
   Selection,
+  ValueCounts,
 } from './filter-index.ts';
 import { KeptSelections } from './kept-selections.ts';
 import { MemberPool, NO_MEMBERS } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
 import { BitSelection, EveryItem, ExceptSelection } from './selections.ts';
 import { LONG_LIST } from './text-table.ts';
+import { countValues } from './value-counts.ts';
 
 export interface FilterIndexOptions {
   readonly entities: Entities;
@@ -169,6 +172,13 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
 
   without(selection: Selection, field: string, texts: readonly string[]): Selection {
     return without(this, selection, field, texts);
+  }
+
+  *counting(name: string, words: Int32Array, limit: number, ranges: readonly CountedRange[] = []): Steps<ValueCounts> {
+    const field = this.fields.get(name);
+    if (field === undefined) return { numbers: [], texts: [], ranges: ranges.map(() => 0) };
+    const valueIn = (ordinal: number): MetadataValue | undefined => ownValue(this.metadataOf(ordinal) ?? {}, name);
+    return yield* countValues({ pool: this.pool, field, valueIn, words, limit, ranges });
   }
 
   private *add(name: string, value: MetadataValue, ordinal: number): Steps {

@@ -58,6 +58,10 @@ export class FieldTexts {
     return this.texts.size;
   }
 
+  entries(): ReturnType<TextTable['entries']> {
+    return this.texts.entries();
+  }
+
   get(text: string): MemberSet {
     return this.texts.get(comparable(text));
   }

@@ -59,6 +59,30 @@ export interface FilterIndex {
   excluding(selection: Selection | undefined, exclude: readonly number[]): Selection | undefined;
   /** The items of the selection that have none of these texts in the field, each of which was read from an item. */
   without(selection: Selection, field: string, texts: readonly string[]): Selection;
+  /**
+   * The values of a field among the items of `words`, one bit an ordinal. Nothing may be indexed between the steps. `limit`: how
+   * many of the values with the highest counts are wanted.
+   */
+  counting(field: string, words: Int32Array, limit: number, ranges?: readonly CountedRange[]): Steps<ValueCounts>;
+}
+
+/** From the lower bound, included, to the upper one, excluded: numbers, or epoch ms. */
+export interface CountedRange {
+  readonly of: 'number' | 'time';
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Each with the number of items, the highest first, then by value. Times are texts. */
+export interface ValueCounts {
+  readonly numbers: readonly (readonly [value: number, count: number])[];
+  /** In the form in which they are compared; none if ranges are asked for. */
+  readonly texts: readonly (readonly [value: string, count: number])[];
+  /** Items in each of the ranges. */
+  readonly ranges: readonly number[];
+  /** Of all numbers; absent: there are none. */
+  readonly min?: number;
+  readonly max?: number;
 }
 
 /** A selection that may take several turns; items may be indexed between them. */

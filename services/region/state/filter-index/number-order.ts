@@ -88,6 +88,13 @@ export class NumberOrder {
     };
   }
 
+  /** In ascending order. Nothing may be changed in between. */
+  *entries(): Generator<readonly [number: number, set: MemberSet]> {
+    for (const { numbers, sets } of this.chunks) {
+      for (let at = 0; at < numbers.length; at++) yield [numbers[at]!, sets[at]!];
+    }
+  }
+
   get(number: number): MemberSet {
     const { chunk, at } = this.spot(number);
     const found = this.chunks[chunk];

@@ -71,6 +71,18 @@ export class TextTable {
     return this.count;
   }
 
+  /** In any order; a text that is read from its only member is undefined. Nothing may be changed in between. */
+  *entries(): Generator<{ readonly text: string | undefined; readonly hash: number; readonly set: MemberSet }> {
+    for (const part of this.parts) {
+      if (part === undefined) continue;
+      const { sets, hashes, texts } = part;
+      for (let place = 0; place < sets.length; place++) {
+        const set = sets[place]!;
+        if (set !== NO_MEMBERS) yield { text: texts[place], hash: hashes[place]!, set };
+      }
+    }
+  }
+
   get(text: string): MemberSet {
     const hash = textHash(text);
     const part = this.parts[hash >>> (32 - PART_BITS)];

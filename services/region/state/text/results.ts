@@ -1,8 +1,9 @@
 /** Collects a result: documents are offered in any order, each once. */
-import type { RankKey } from '../../scored/scored.ts';
+import type { Matches, RankKey } from '../../scored/scored.ts';
 import { type Scored, TopScores } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
+import { grown } from '../memory/memory.ts';
 
 /** Which of the matches are wanted. */
 export interface Wanted {
@@ -21,11 +22,11 @@ export interface Answer {
 
 /** The matches so far: their number, and the best of those that are wanted. */
 export class Results {
-  private total = 0;
+  protected total = 0;
   /** A score below it is not wanted. */
   threshold = Number.NEGATIVE_INFINITY;
   private readonly top: TopScores;
-  private readonly selection: Selection | undefined;
+  protected readonly selection: Selection | undefined;
   private readonly entities: Entities;
   private readonly after: RankKey | undefined;
   private readonly upperBound: number;
@@ -50,6 +51,26 @@ export class Results {
 
   answer(): Answer {
     return { total: this.total, best: this.top.sorted() };
+  }
+}
+
+/** All matches, each with its score. */
+export class AllResults extends Results {
+  private ordinals = new Int32Array(1_024);
+  private scores = new Float64Array(1_024);
+
+  override add(document: number, score: number): void {
+    if (this.selection !== undefined && !this.selection.has(document)) return;
+    if (this.total === this.ordinals.length) {
+      this.ordinals = grown(this.ordinals, this.total + 1);
+      this.scores = grown(this.scores, this.total + 1);
+    }
+    this.ordinals[this.total] = document;
+    this.scores[this.total++] = score;
+  }
+
+  get matches(): Matches {
+    return { ordinals: this.ordinals.subarray(0, this.total), scores: this.scores.subarray(0, this.total) };
   }
 }
 

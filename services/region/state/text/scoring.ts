@@ -30,6 +30,8 @@ export interface ExpandedClause extends Pick<Clause, 'presence'> {
 }
 
 export interface Asked extends Wanted {
+  /** Collects the matches; absent: the best are. */
+  readonly results?: Results;
   readonly clauses: readonly ExpandedClause[];
 }
 
@@ -105,7 +107,7 @@ export class Scoring {
       fewest = documents;
       rarest = clause;
     }
-    const results = new Results(asked, this.entities);
+    const results = asked.results ?? new Results(asked, this.entities);
     if (clauses.every(({ presence }) => presence === 'prohibited')) all += this.index.size;
     if (fewest < NO_MORE && fewest * terms * LOOKUP_POSTINGS < all) {
       const candidates: number[] = [];
@@ -180,7 +182,7 @@ export class Scoring {
   /** Undefined if it does not save work, or does not suffice. */
   private *aroundCommonTerm(asked: Asked, all: number): Steps<Answer | undefined> {
     const { clauses, selection, limit } = asked;
-    if (selection !== undefined) return undefined;
+    if (selection !== undefined || asked.results !== undefined) return undefined;
     const { postings } = this.index;
     let common = -1;
     let ofCommon = 0;

@@ -2,11 +2,12 @@
  * The result of a query, computed as far as it is read: the first page costs no more than itself and the count of matches, and
  * its result is reused for the next.
  */
-import type { RankKey, ScorePart } from '../../scored/scored.ts';
+import type { Matches, RankKey, ScorePart } from '../../scored/scored.ts';
 import { compareScored, type Scored } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndex } from './inverted-index.ts';
+import { AllResults } from './results.ts';
 import type { ExpandedClause, Scoring } from './scoring.ts';
 import type { Statistics } from './statistics/statistics.ts';
 import type { RunSteps, TextRanking } from './text.ts';
@@ -28,7 +29,7 @@ export interface TextRankingOptions {
 
 export class LazyTextRanking implements TextRanking {
   private readonly options: TextRankingOptions;
-  private matches: number | undefined;
+  private matchCount: number | undefined;
   /** The best after `from`; `isComplete`: there are no further ones. */
   private found: readonly Scored[] = [];
   private from: RankKey | undefined;
@@ -37,22 +38,33 @@ export class LazyTextRanking implements TextRanking {
   constructor(options: TextRankingOptions) {
     this.options = options;
     if (options.clauses.length > 0 && options.index.size > 0) return;
-    this.matches = 0;
+    this.matchCount = 0;
     this.isComplete = true;
   }
 
   get total(): number {
-    if (this.matches === undefined) this.find(undefined, FIRST_HITS);
-    return this.matches!;
+    if (this.matchCount === undefined) this.find(undefined, FIRST_HITS);
+    return this.matchCount!;
   }
 
   after(key: RankKey | undefined, limit: number): readonly Scored[] {
     const kept = this.kept(key, limit);
     if (kept !== undefined) return kept;
     // Then twice as many each time: reading all of it costs a few searches.
-    const further = this.matches === undefined ? 0 : Math.max(FURTHER_HITS, this.found.length * 2);
+    const further = this.matchCount === undefined ? 0 : Math.max(FURTHER_HITS, this.found.length * 2);
     this.find(key, Math.max(limit, 1, further));
     return this.found.slice(0, limit);
+  }
+
+  matches(): Matches {
+    const { scoring, entities, clauses, selection, run } = this.options;
+    if (this.isComplete && this.matchCount === 0) return { ordinals: new Int32Array(0) };
+    return run('all matches', function* () {
+      const wanted = { clauses, selection, after: undefined, limit: 1 };
+      const results = new AllResults(wanted, entities);
+      yield* scoring.answering({ ...wanted, results });
+      return results.matches;
+    });
   }
 
   statistics(): Uint8Array {
@@ -80,7 +92,7 @@ export class LazyTextRanking implements TextRanking {
 
   /** The requested entries, if they are known already. */
   private kept(key: RankKey | undefined, limit: number): readonly Scored[] | undefined {
-    if (this.matches === undefined) return undefined;
+    if (this.matchCount === undefined) return undefined;
     const { from, found } = this;
     if (from !== undefined && (key === undefined || compareScored(key, from) < 0)) return undefined;
     let start = 0;
@@ -92,7 +104,7 @@ export class LazyTextRanking implements TextRanking {
     const { scoring, clauses, selection, run } = this.options;
     const asked = { clauses, selection, after, limit };
     const { total, best } = run(JSON.stringify(['after', after, limit]), () => scoring.answering(asked));
-    this.matches = total;
+    this.matchCount = total;
     this.found = best;
     this.from = after;
     this.isComplete = best.length < limit;

@@ -11,7 +11,7 @@
 
 import type { Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
-import type { Ranking, ScorePart } from '../../scored/scored.ts';
+import type { Matches, Ranking, ScorePart } from '../../scored/scored.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndexImage } from './inverted-index.ts';
 import type { Suggestion } from './lexicon/lexicon.ts';
@@ -35,6 +35,8 @@ export interface WeightedTerm {
 export interface TextRanking extends Ranking {
   /** The part of each term in the document's score, in query order; empty if it does not match. */
   explain(entity: number): readonly ScorePart[];
+  /** All documents that match, with their scores: costs in proportion to their number. */
+  matches(): Matches;
   /**
    * What fixes the scores besides the documents, as bytes, at most 5,600: given to {@link TextIndex.rank} with the same query,
    * documents that were not changed score the same to the bit.

@@ -1,9 +1,15 @@
 /** Filter index by looking at every live item: the plain definition of what a selection is, for the index to be held against. */
 
 import type { Filter } from '../../../../services/region/filter/filter.ts';
-import { comparable, compileFilters, textsOf } from '../../../../services/region/filter/filter.ts';
+import { comparable, compileFilters, textsOf, timeOf } from '../../../../services/region/filter/filter.ts';
 import type { Entities } from '../../../../services/region/state/entities/entities.ts';
-import type { FilterIndex, Selecting, Selection } from '../../../../services/region/state/filter-index/filter-index.ts';
+import type {
+  CountedRange,
+  FilterIndex,
+  Selecting,
+  Selection,
+  ValueCounts,
+} from '../../../../services/region/state/filter-index/filter-index.ts';
 import type { Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 
@@ -69,6 +75,32 @@ class ScanFilterIndex implements FilterIndex {
         selection.has(ordinal) &&
         !(Object.hasOwn(metadata, field) && textsOf(metadata[field]).some((text) => texts.includes(comparable(text)))),
     );
+  }
+
+  *counting(field: string, words: Int32Array, limit: number, ranges: readonly CountedRange[] = []): Steps<ValueCounts> {
+    yield;
+    const numbers = new Map<number, number>();
+    const texts = new Map<string, number>();
+    const inRanges = ranges.map(() => 0);
+    for (const [ordinal, metadata] of this.live) {
+      if (((words[ordinal >> 5] ?? 0) & (1 << (ordinal & 31))) === 0 || !Object.hasOwn(metadata, field)) continue;
+      const value = metadata[field]!;
+      const forms = typeof value === 'number' ? [] : [...new Set(textsOf(value).map(comparable))];
+      if (typeof value === 'number') numbers.set(value + 0, (numbers.get(value) ?? 0) + 1);
+      for (const form of ranges.length === 0 ? forms : []) texts.set(form, (texts.get(form) ?? 0) + 1);
+      const times = forms.map(timeOf).filter((time) => time !== undefined);
+      for (const [at, { of, from, to }] of ranges.entries()) {
+        const bounds = of === 'time' ? times : typeof value === 'number' ? [value] : [];
+        if (bounds.some((bound) => bound >= from && bound < to)) inRanges[at]!++;
+      }
+    }
+    const best = <V extends string | number>(counts: Map<V, number>) =>
+      [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)).slice(0, limit);
+    const all = [...numbers.keys()];
+    return {
+      ...{ numbers: best(numbers), texts: best(texts), ranges: inRanges },
+      ...(all.length === 0 ? {} : { min: Math.min(...all), max: Math.max(...all) }),
+    };
   }
 
   private passing(test: (metadata: Metadata, ordinal: number) => boolean): Selection {

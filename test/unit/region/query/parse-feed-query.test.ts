@@ -28,11 +28,14 @@ describe('feed query', () => {
         limit: 20,
         window: '24h',
         filters: [],
+        exclude: [],
         maxPer: undefined,
         entity: undefined,
         seed: '',
         explain: false,
+        sort: undefined,
       },
+      fields: undefined,
       from: firstPosition,
       atMs: undefined,
       continued: false,
@@ -54,10 +57,12 @@ describe('feed query', () => {
         { field: 'year', operator: '>=', values: ['1990'] },
         { field: 'x', operator: 'not_in', values: ['y:z'] },
       ],
+      exclude: [],
       maxPer: { field: 'a:b', count: 2 },
       entity: undefined,
       seed: '',
       explain: false,
+      sort: undefined,
     });
     assert.equal(atMs, 1_700_000_000_000);
   });
@@ -203,7 +208,7 @@ describe('feed cursor', () => {
     const cursor = cursorOf(parse(first), 1_700_000_000_000);
     assert.match(cursor, /^[\w-]+$/);
     assert.deepEqual(parse(`${first}&cursor=${cursor}`), {
-      ...{ query, from: place, atMs: 1_700_000_000_000, continued: true },
+      ...{ query, fields: undefined, from: place, atMs: 1_700_000_000_000, continued: true },
       notes: [],
     });
   });

@@ -111,7 +111,18 @@ describe('explained feeds', () => {
     });
     const reads = new ReadQueue({ clock, metrics, region: 'test', nextTurn: (action) => setImmediate(action) });
     const bodies = new BodyBudget({ limitBytes: 1, metrics });
-    const surface = { rank, search, catalog, filterIndex, cursors, reads, bodies, maxBodyBytes: 1, nowMs: () => AT_MS };
+    const surface = {
+      rank,
+      search,
+      entities: catalog.entities,
+      catalog,
+      filterIndex,
+      cursors,
+      reads,
+      bodies,
+      maxBodyBytes: 1,
+      nowMs: () => AT_MS,
+    };
     addFeedRoute(router, surface, {
       context: () => context,
       at: (_, answer) => answer({ atMs: AT_MS, past: false }),

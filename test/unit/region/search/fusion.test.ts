@@ -67,6 +67,7 @@ function world({
         ...rankingOf(hits),
         explain: () => [{ term: 'word', value: 1, weight: 2, part: 2 }],
         statistics: () => new Uint8Array(),
+        matches: () => ({ ordinals: new Int32Array() }),
       };
     },
     significantTerms: (entity) =>

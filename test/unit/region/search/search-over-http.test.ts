@@ -215,7 +215,10 @@ describe('search over HTTP', () => {
 
   it('names the fields there are, and takes no other content type', async () => {
     const { body } = await region.post<Problem>('/search', { query: 'a', vectors: [1, 0] });
-    assert.match(body.hint ?? '', /query, vector, limit, cursor, filter, max_per, explain, at, region, min_position/);
+    assert.match(
+      body.hint ?? '',
+      /query, vector, limit, cursor, filter, exclude, max_per, sort, fields, facets, facet_limit, explain, at, region, min_position/,
+    );
     const form = await fetch(`${region.url}/search`, { method: 'POST', body: 'query=a' });
     assert.equal(form.status, 415);
   });
