@@ -19,6 +19,7 @@ import { logLevels } from '../../shared/observe/log.ts';
 import { HELD_WRITES_MS } from '../../shared/protocol/deadlines.ts';
 import { brokerSettings } from '../../shared/stream/broker-access.ts';
 
+import { type CorsConfig, corsSettings, parseCors } from './cors-settings.ts';
 import { type AccessConfig, accessSettings, parseAccess } from './public-access.ts';
 
 const topologyDefault = 'deploy/config/default-cluster.yaml';
@@ -163,6 +164,7 @@ const table = {
     fallback: 3_000,
     why: 'how long a stopping router still serves while /health/ready answers 503, so that load balancers remove it first',
   },
+  ...corsSettings,
   ...secretSettings,
   ...accessSettings,
   ...brokerSettings,
@@ -172,8 +174,12 @@ const table = {
 export const routerEnvironment: readonly string[] = Object.values(table).map(({ env }) => env);
 
 /** The table's values; paths are absolute. */
-export type RouterConfig = Omit<Values<typeof table>, 'listen' | 'natsMonitorUrl' | 'apiKey' | 'apiKeysFile'> &
-  AccessConfig & {
+export type RouterConfig = Omit<
+  Values<typeof table>,
+  'listen' | 'natsMonitorUrl' | 'apiKey' | 'apiKeysFile' | keyof typeof corsSettings
+> &
+  AccessConfig &
+  CorsConfig & {
     readonly listen: Address;
     /** Absent: `/metrics/nats` is not served. */
     readonly natsMonitorUrl?: string;
@@ -183,11 +189,12 @@ export type RouterConfig = Omit<Values<typeof table>, 'listen' | 'natsMonitorUrl
 export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
   const read = readSettings('router', table, source);
   if ('help' in read) return read;
-  const { natsMonitorUrl, apiKey, apiKeysFile, ...values } = read.values;
+  const { natsMonitorUrl, apiKey, apiKeysFile, corsOrigins, corsMethods, corsHeaders, ...values } = read.values;
   const listen = parseAddress('router', 'listen', values.listen);
   const config: RouterConfig = {
     ...values,
     ...parseAccess('router', listen, { ...values, apiKey, apiKeysFile }),
+    ...parseCors('router', { corsOrigins, corsMethods, corsHeaders }),
     listen: Object.freeze(listen),
     topologyFile: resolvePath(values.topologyFile, topologyDefault),
     ...(natsMonitorUrl === '' ? {} : { natsMonitorUrl: parseMonitorUrl(natsMonitorUrl) }),

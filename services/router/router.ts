@@ -27,7 +27,7 @@ import { createFailover } from './failover/automatic-failover.ts';
 import type { FailoverSettings } from './failover/failover.ts';
 import { Succession } from './failover/succession.ts';
 import { WriteForwarder } from './forward/writes.ts';
-import { addRoutes, type RoutedParts } from './http/http.ts';
+import { addRoutes, answering, type CorsSettings, type RoutedParts } from './http/http.ts';
 import type { KeySettings } from './keys/keys.ts';
 import { createRouterKeys } from './keys/router-keys.ts';
 import type { RegionLinks } from './links/links.ts';
@@ -49,6 +49,8 @@ export interface RouterOptions
   readonly topology: Topology;
   /** Absent: every request is accepted. */
   readonly keys?: KeySettings | undefined;
+  /** Which pages of other origins may ask; absent: none. */
+  readonly cors?: CorsSettings | undefined;
   /** Of what operators did; absent: `log`. */
   readonly auditLog?: Log | undefined;
   /** One a region of the topology, in its order. The router closes them. */
@@ -125,7 +127,7 @@ export function createRouter(options: RouterOptions): RouterService {
   const verify = createVerify({ links, regions, clock, random, log, metrics });
   const retireDisk = createRetireDisk({ links, regions });
   const keys = createRouterKeys({ openMetrics: false, ...options.keys, clock, log, metrics });
-  const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits });
+  const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits, ...answering(options.cors) });
   let draining = false;
   const parts = { forwarding, leadership, regions, reports, promote, drills, verify, retireDisk, quarantine };
   addRoutes(app, {

@@ -3,14 +3,15 @@ import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
 import { clip, Refusal } from '../errors/errors.ts';
 import { arrivingBodyOf } from './arriving-bodies.ts';
+import { acceptedCodings, inflate, isAccepted, isPlain } from './content-coding.ts';
 
-/** Refuses with 415 unless the content type is one of `accepted` (UTF-8, not compressed). Returns which one it is. */
+/** Refuses with 415 unless the content type is one of `accepted` (UTF-8), in a coding that is accepted. Returns which one it is. */
 export function requireType<T extends string>(ctx: Context, accepted: readonly T[]): T {
   const header = ctx.get('content-type');
   const [type = '', ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
   const named = accepted.find((candidate) => candidate === type);
   const charset = parameters.find((parameter) => parameter.startsWith('charset='));
-  const encoding = ctx.get('content-encoding').toLowerCase();
+  const coding = ctx.get('content-encoding');
   const refuse = (detail: string): never => {
     throw new Refusal('unsupported_media_type', detail, { hint: `accepted: ${accepted.join(', ')}` });
   };
@@ -20,23 +21,47 @@ export function requireType<T extends string>(ctx: Context, accepted: readonly T
     );
   }
   if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset)) return refuse('the charset must be utf-8');
-  if (encoding !== '' && encoding !== 'identity') return refuse('compressed bodies are not accepted');
+  if (!isAccepted(coding)) {
+    const codings = acceptedCodings.join(' or ');
+    throw new Refusal(
+      'unsupported_media_type',
+      `content-encoding "${clip(coding, 80)}" is not accepted; send the body as it is, or in ${codings}`,
+      { hint: `accepted: identity, ${acceptedCodings.join(', ')}` },
+    );
+  }
   return named;
 }
 
 /**
- * The whole body. A larger one is refused with 413, in advance if `Content-Length` is known; the rest of it is discarded, bounded
+ * The whole body, inflated if it is compressed: the limit counts what it is then, and as it is received. A larger one is refused with 413, in advance if `Content-Length` is known; the rest of it is discarded, bounded
  * by the server's request time-out, so that the client can read the answer. `reserve` is called with every part as it arrives and
  * may throw a refusal.
  */
-export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: number) => void): Promise<Buffer> {
+export async function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: number) => void): Promise<Buffer> {
+  const received = await readReceived(ctx, limitBytes, reserve);
+  const coding = ctx.get('content-encoding');
+  if (isPlain(coding)) return received;
+  let length = 0;
+  return inflate(received, {
+    coding,
+    count(bytes) {
+      length += bytes;
+      if (length > limitBytes) throw tooLarge(limitBytes, 'the inflated body');
+      reserve?.(bytes);
+    },
+  });
+}
+
+function tooLarge(limitBytes: number, what = 'the body'): Refusal {
+  return new Refusal('body_too_large', `${what} is limited to ${limitBytes} bytes`, {
+    hint: 'send it in smaller parts',
+  });
+}
+
+function readReceived(ctx: Context, limitBytes: number, reserve?: (bytes: number) => void): Promise<Buffer> {
   const request = ctx.req;
-  const tooLarge = (): Refusal =>
-    new Refusal('body_too_large', `the body is limited to ${limitBytes} bytes`, {
-      hint: 'send it in smaller parts',
-    });
   const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > limitBytes) return Promise.reject(tooLarge());
+  if (declared > limitBytes) return Promise.reject(tooLarge(limitBytes));
   if (expectsContinue(request)) {
     ctx.state.continued = true;
     ctx.res.writeContinue();
@@ -56,7 +81,7 @@ export function readBody(ctx: Context, limitBytes: number, reserve?: (bytes: num
     const onData = (chunk: Buffer): void => {
       length += chunk.length;
       try {
-        if (length > limitBytes) throw tooLarge();
+        if (length > limitBytes) throw tooLarge(limitBytes);
         reserve?.(chunk.length);
         chunks.push(chunk);
       } catch (error) {

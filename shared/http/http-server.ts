@@ -52,6 +52,10 @@ export interface HttpAppOptions {
   readonly limits: HttpLimits;
   /** Throws the refusal of a request that may not be made at all, before anything of it is read. Absent: all may be made. */
   readonly admit?: ((ctx: Context) => void) | undefined;
+  /** Called before anything can be refused: sets headers of every answer. True: it has answered the request. */
+  readonly begin?: ((ctx: Context) => boolean) | undefined;
+  /** Called with an answer that is no problem, once its body is a text or bytes: may encode it. */
+  readonly finish?: ((ctx: Context) => Promise<void>) | undefined;
 }
 
 /** Limits of one process. Beyond them requests are refused with `overloaded`, except `/health*` and `/metrics*`. */
@@ -72,7 +76,16 @@ export function requestIdOf(ctx: Context): string {
 }
 
 /** A Koa application with this base; add `@koa/router` routes to it. */
-export function createHttpApp({ log, metrics, clock, random, limits, admit: mayAsk }: HttpAppOptions): Koa {
+export function createHttpApp({
+  log,
+  metrics,
+  clock,
+  random,
+  limits,
+  admit: mayAsk,
+  begin,
+  finish,
+}: HttpAppOptions): Koa {
   const requests = metrics.counter({
     name: 'tidal_http_requests_total',
     help: 'HTTP requests answered, by route pattern, method and status.',
@@ -116,8 +129,10 @@ export function createHttpApp({ log, metrics, clock, random, limits, admit: mayA
     ctx.state.answerShare = answer;
     let failure: unknown;
     try {
+      const isAnswered = begin?.(ctx) === true;
       const refusal = refusedUpFront.get(ctx.req);
       if (refusal !== undefined) throw refusal;
+      if (isAnswered) return;
       mayAsk?.(ctx);
       if (!hasBody(ctx.req)) admit();
       else if (inFlight >= limits.inFlight && !exempt) throw busy();
@@ -127,6 +142,7 @@ export function createHttpApp({ log, metrics, clock, random, limits, admit: mayA
       serialize(ctx);
       const length = ctx.length ?? 0;
       if (length > SMALL_BYTES && !exempt) answer.grow(length);
+      await finish?.(ctx);
     } catch (error) {
       failure = error;
       answerProblem(ctx, error);

@@ -38,7 +38,7 @@ const limits = {
 
 const versionHeader = { [VERSION_HEADER]: formatVersion(OWN_VERSION) };
 
-const passedOn = ['content-type', 'retry-after', 'x-tidal-position'] as const;
+const passedOn = ['content-type', 'retry-after', 'x-tidal-position', 'etag', 'cache-control'] as const;
 
 const UNAUTHENTICATED = 401;
 

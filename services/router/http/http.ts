@@ -7,7 +7,7 @@ import { Router } from '@koa/router';
 import type Koa from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { BodyBudget } from '../../../shared/http/body-budget.ts';
-import { routeOf } from '../../../shared/http/http-server.ts';
+import { type HttpAppOptions, routeOf } from '../../../shared/http/http-server.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Turns } from '../../../shared/kernel/turns.ts';
 import type { Log } from '../../../shared/observe/log.ts';
@@ -29,6 +29,8 @@ import type { Access, Scope } from '../keys/keys.ts';
 import type { RegionLinks } from '../links/links.ts';
 import { audited } from './audit.ts';
 import { addClusterRoutes } from './cluster-routes.ts';
+import { answersCors, type CorsSettings } from './cors.ts';
+import { encodeAnswer } from './encode-answer.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addMetricsRoutes } from './metrics-routes.ts';
 import { addReadRoutes } from './read-routes.ts';
@@ -66,6 +68,13 @@ export interface RoutesOptions extends RoutedParts {
   readonly clock: Clock;
   /** Limit of all bodies together, bytes. */
   readonly maxBodiesBytes: number;
+}
+
+export type { CorsSettings };
+
+/** What belongs to every answer of the public surface: the headers for other origins, and its coding. */
+export function answering(cors: CorsSettings | undefined): Pick<HttpAppOptions, 'begin' | 'finish'> {
+  return { begin: (ctx) => cors !== undefined && answersCors(ctx, cors), finish: encodeAnswer };
 }
 
 export function addRoutes(app: Koa, options: RoutesOptions): void {

@@ -193,4 +193,8 @@ function send(ctx: Context, { status, headers, body }: ReadAnswer): void {
   ctx.status = status;
   ctx.body = body;
   for (const [name, value] of Object.entries(headers)) ctx.set(name, value);
+  // The client has what it would get (`If-None-Match`).
+  if (status !== 200 || !ctx.fresh) return;
+  ctx.body = null;
+  ctx.status = 304;
 }

@@ -40,6 +40,9 @@ export function addItemRoute(router: Router, { region, catalog, rank }: ItemPart
     };
   };
 
+  const bytesOf = (entity: number): number =>
+    catalog.metadataBytes(entity) + VALUE_BYTES * (catalog.embedding(entity)?.length ?? 0);
+
   router.get('/items/:id', async (ctx) => {
     const search = new URLSearchParams(ctx.querystring);
     checkParameters(search, { route: '/items/:id', names: parameters });
@@ -63,7 +66,7 @@ export function addItemRoute(router: Router, { region, catalog, rank }: ItemPart
     await reading.admit(ctx);
     reading.mark('item');
     const found = ids.flatMap((id) => catalog.item(id) ?? []);
-    const shown = fitting(catalog, found);
+    const shown = fitting(found, bytesOf);
     ctx.body = reading.at({ atMs: parseAt(search), continued: false }, (readTime) => ({
       ...reading.context(readTime.atMs),
       items: shown.map((item) => present(item, readTime, fields)),
@@ -74,10 +77,10 @@ export function addItemRoute(router: Router, { region, catalog, rank }: ItemPart
 }
 
 /** The first of them that one answer may have: at least one. */
-function fitting(catalog: Catalog, items: readonly Item[]): readonly Item[] {
+function fitting(items: readonly Item[], bytesOf: (entity: number) => number): readonly Item[] {
   let bytes = 0;
   for (const [index, { entity }] of items.entries()) {
-    bytes += FRAME_BYTES + catalog.metadataBytes(entity) + VALUE_BYTES * (catalog.embedding(entity)?.length ?? 0);
+    bytes += FRAME_BYTES + bytesOf(entity);
     if (bytes > PAGE_LIMIT_BYTES && index > 0) return items.slice(0, index);
   }
   return items;

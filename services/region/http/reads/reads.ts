@@ -1,5 +1,6 @@
 /** The public reads, answered from this region's state. */
 import type Router from '@koa/router';
+import { tagsAnswers } from './entity-tag.ts';
 import { addFeedRoute, type FeedParts } from './feed-route.ts';
 import { addHybridRoute, type HybridParts } from './hybrid-route.ts';
 import { addItemRoute, type ItemParts } from './item-route.ts';
@@ -11,6 +12,8 @@ export type ReadParts = ReadingParts & FeedParts & HybridParts & ItemParts & Sug
 
 export function addReadRoutes(router: Router, parts: ReadParts): void {
   const reading = createReading(parts);
+  const metadataBytes = (entity: number): number => parts.catalog.metadataBytes(entity);
+  router.use(['/feed', '/search', '/items'], tagsAnswers({ metadataBytes }));
   addFeedRoute(router, parts, reading);
   addSearchRoute(router, parts, reading);
   addHybridRoute(router, parts, reading);

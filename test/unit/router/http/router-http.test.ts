@@ -223,7 +223,11 @@ const rows: readonly Row[] = [
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
   },
   {
-    ...post('a compressed body', '/items', signal, 'unsupported_media_type', 415),
+    ...post('a body in an unknown coding', '/items', signal, 'unsupported_media_type', 415, /identity, gzip/),
+    headers: { ...json, 'content-encoding': 'br' },
+  },
+  {
+    ...post('a body that is not of its coding', '/items', signal, 'invalid_request', 400, /not gzip/),
     headers: { ...json, 'content-encoding': 'gzip' },
   },
   ...[

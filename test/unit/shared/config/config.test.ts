@@ -121,6 +121,31 @@ describe('configuration', () => {
     assert.throws(() => parseRouterConfig({ args: ['--insecure', '1'], env: {} }), /unknown argument "1"/);
   });
 
+  it('of the router takes origins, methods and headers of pages, and refuses what is none', () => {
+    const parse = (env: Record<string, string>) => {
+      const parsed = parseRouterConfig({ args: [], env });
+      assert.ok('config' in parsed);
+      return parsed.config.cors;
+    };
+    assert.equal(parse({}), undefined);
+    assert.equal(parse({ TIDAL_CORS_ORIGINS: '*' })?.origins, '*');
+    const cors = parse({
+      TIDAL_CORS_ORIGINS: 'https://a.example, http://localhost:3000',
+      TIDAL_CORS_METHODS: 'get,POST',
+      TIDAL_CORS_HEADERS: 'Content-Type, X-Own',
+    });
+    assert.deepEqual(cors, {
+      origins: ['https://a.example', 'http://localhost:3000'],
+      methods: ['GET', 'POST'],
+      headers: ['Content-Type', 'X-Own'],
+    });
+    for (const origins of ['a.example', 'https://a.example/', 'https://a.example/x', '*,https://a.example', 'null']) {
+      assert.throws(() => parse({ TIDAL_CORS_ORIGINS: origins }), /--cors-origins/, origins);
+    }
+    assert.throws(() => parse({ TIDAL_CORS_METHODS: 'GET POST' }), /--cors-methods/);
+    assert.throws(() => parse({ TIDAL_CORS_HEADERS: 'a:b' }), /--cors-headers/);
+  });
+
   it('of the router has the documented limits', () => {
     const parsed = parseRouterConfig({ args: [], env: {} });
     assert.ok('config' in parsed);

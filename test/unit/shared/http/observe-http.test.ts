@@ -120,7 +120,8 @@ describe('the HTTP ground', () => {
     for (const headers of [
       { 'content-type': 'text/plain' },
       { 'content-type': 'application/json; charset=latin1' },
-      { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+      { 'content-type': 'application/json', 'content-encoding': 'br' },
+      { 'content-type': 'application/json', 'content-encoding': 'gzip, gzip' },
     ] as Record<string, string>[]) {
       const answer = await post('[1]', headers);
       assert.equal(answer.status, 415, JSON.stringify(headers));
