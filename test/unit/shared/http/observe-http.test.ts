@@ -3,7 +3,13 @@ import { connect, type Socket } from 'node:net';
 import { Router } from '@koa/router';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { readBody, requireType } from '../../../../shared/http/http-body.ts';
-import { createHttpApp, type Listening, listen, requestIdOf } from '../../../../shared/http/http-server.ts';
+import {
+  createHttpApp,
+  HEAD_LIMIT_BYTES,
+  type Listening,
+  listen,
+  requestIdOf,
+} from '../../../../shared/http/http-server.ts';
 import { parseJson } from '../../../../shared/http/json-text.ts';
 import { systemClock, systemRandom } from '../../../../shared/kernel/system.ts';
 import { createMetrics, type Metrics } from '../../../../shared/observe/metrics.ts';
@@ -273,7 +279,7 @@ describe('listening', () => {
     ],
     [
       'a request line beyond the limit',
-      `GET /?x=${'a'.repeat(200_000)} HTTP/1.1\r\nhost: x\r\n\r\n`,
+      `GET /?x=${'a'.repeat(HEAD_LIMIT_BYTES + 1)} HTTP/1.1\r\nhost: x\r\n\r\n`,
       431,
       'headers_too_large',
     ],
