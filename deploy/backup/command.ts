@@ -7,6 +7,11 @@ import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, messageOf } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
 
+/** A command has failed for a reason that the operator can read: exit code 1. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
 export type Given = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
 
 /** Undefined if help was requested. Throws `ConfigError` for unknown arguments. */
@@ -55,7 +60,8 @@ export async function leaveWith(program: string, run: () => Promise<void>): Prom
   } catch (error) {
     const { syscall, path, dest } = error as NodeJS.ErrnoException & { readonly dest?: string };
     const isSystem = syscall !== undefined && (path !== undefined || dest !== undefined);
-    if (!(error instanceof ConfigError || error instanceof Fault || isSystem || isStorageError(error))) throw error;
+    const isReadable = error instanceof ConfigError || error instanceof CommandError || error instanceof Fault;
+    if (!(isReadable || isSystem || isStorageError(error))) throw error;
     // A problem with a file is for the operator to fix; a stack trace does not help.
     const full = !(error instanceof ConfigError) && storageFault(error).code === 'storage_full';
     const text = full ? `the disk is full: ${messageOf(error)}` : messageOf(error);

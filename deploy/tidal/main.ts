@@ -1,8 +1,14 @@
 /** `tidal`: the operator's commands. The first words choose one; the table below has them all. */
 import { ConfigError } from '../../shared/errors/config-error.ts';
+import { PROGRAM_VERSION } from '../../shared/protocol/version.ts';
 import { leaveWith, say } from '../backup/command.ts';
 import { verify } from '../verify/verify.ts';
+import { check } from './cluster/check.ts';
+import { heal, partition, promote } from './cluster/drills.ts';
+import { feed, getItem, search } from './cluster/reads.ts';
+import { status } from './cluster/status.ts';
 import type { Command } from './command.ts';
+import { completionOf } from './completion.ts';
 import { firstKeys } from './first-keys.ts';
 import { firstSecrets, replacedSecrets } from './first-secrets.ts';
 import { newKey } from './new-key.ts';
@@ -15,6 +21,15 @@ const commands: Readonly<Record<string, Command>> = {
   'secrets replace': replacedSecrets,
   'stream settings': streamSettings,
   verify,
+  status,
+  promote,
+  partition,
+  heal,
+  feed,
+  search,
+  'items get': getItem,
+  check,
+  completion: completionOf(() => commands),
 };
 
 const isHelp = (word: string | undefined): boolean => word === '--help' || word === '-h';
@@ -28,6 +43,7 @@ function list(names: readonly string[]): string {
 
 async function run(args: readonly string[]): Promise<void> {
   const names = Object.keys(commands);
+  if (args.length === 1 && args[0] === '--version') return say(PROGRAM_VERSION);
   const name = names.find((each) => each.split(' ').every((word, index) => args[index] === word));
   if (name !== undefined) {
     const rest = args.slice(name.split(' ').length);

@@ -10,15 +10,21 @@ import { systemClock as clock } from '../../shared/kernel/system.ts';
 import { argumentsOf, required, say } from '../backup/command.ts';
 import { storeDirectory } from '../backup/data-dir.ts';
 import { manifestFile, readManifest } from '../backup/manifest.ts';
+import { verifyCluster } from '../tidal/cluster/drills.ts';
 import type { Command } from '../tidal/command.ts';
 import { type Damage, type Verified, verifyStore } from './verify-store.ts';
 
 export const verify: Command = {
-  summary: 'reads everything that a stopped region or a backup has, and names what is damaged',
-  help: `tidal verify --data-dir DIR
+  summary:
+    'compares the regions of a running cluster; or reads everything a stopped region or a backup has, and names damage',
+  help: `tidal verify [--url URL] [--key KEY] [--json]
+tidal verify --data-dir DIR
 tidal verify --from FILE
 
-Reads every batch, register, idempotency record and checkpoint shard, and compares registers with the events of the log that wrote
+Of a running cluster the state of all regions is compared, bit for bit, at one position: the options are those of tidal status,
+and a difference, or what could not be found out, has the exit code 1.
+
+Otherwise reads every batch, register, idempotency record and checkpoint shard, and compares registers with the events of the log that wrote
 them; of a data directory also the files of the vector index, of a backup its manifest. Each damage is a line with its position.
 Nothing is changed. What to do then: "Damaged files" in the runbook.
 
@@ -29,6 +35,8 @@ Nothing is changed. What to do then: "Damaged files" in the runbook.
 Exit code 0: everything is whole. 1: something is damaged. 2: invalid arguments.
 `,
   async run(args) {
+    const isOffline = args.some((arg) => /^--(data-dir|from|deep)(=|$)/.test(arg));
+    if (!isOffline) return verifyCluster(args);
     const text = { type: 'string' } as const;
     const given = argumentsOf(args, { 'data-dir': text, from: text, deep: { type: 'boolean' } });
     if (given === undefined) return;

@@ -48,6 +48,33 @@ describe('tidal', function () {
     }
   });
 
+  it('completes commands and options in a shell', () => {
+    const complete = (...words: readonly string[]): readonly string[] => {
+      const { stdout: script, status } = tidal('completion', 'bash');
+      assert.equal(status, 0);
+      const quoted = words.map((word) => `'${word}'`).join(' ');
+      const ask = `COMP_CWORD=${words.length - 1} COMP_WORDS=(${quoted}); _tidal; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const { stdout, stderr } = spawnSync('bash', ['-c', `${script}\n${ask}`], { encoding: 'utf8' });
+      assert.equal(stderr, '');
+      return stdout.trim().split('\n');
+    };
+    assert.deepEqual(complete('tidal', 'p'), ['promote', 'partition']);
+    assert.deepEqual(complete('tidal', 'keys', ''), [
+      'new',
+      'init',
+      '--name',
+      '--scope',
+      '--expires',
+      '--rate',
+      '--file',
+      '--directory',
+      '--help',
+    ]);
+    assert.deepEqual(complete('tidal', 'heal', '--w'), ['--wait']);
+    assert.match(tidal('completion', 'zsh').stdout, /bashcompinit/);
+    assert.match(tidal('completion', 'fish').stderr, /completion takes one of bash, zsh, not "fish"/);
+  });
+
   it('keys new prints a secret once, and an entry that accepts it', () => {
     const { status, stdout } = tidal(
       ...['keys', 'new', '--name', 'web', '--scope', 'read', '--scope', 'write,metrics'],

@@ -1,0 +1,137 @@
+/** What the commands for a running cluster share: their options, and requests to a router. */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { ConfigError } from '../../../shared/errors/config-error.ts';
+import { messageOf } from '../../../shared/errors/errors.ts';
+import { CommandError, say } from '../../backup/command.ts';
+import { printable } from './table.ts';
+
+const DEFAULT_URL = 'http://127.0.0.1:9500';
+/** Longer than the longest answer of a router: a heal that waits, a verification. */
+const TIMEOUT_MS = 60_000;
+
+export const clusterHelp = `
+  --url   a router; default TIDAL_URL, then ${DEFAULT_URL}
+  --key   a key with the scope that the command needs; default TIDAL_API_KEY, where no list of processes shows it
+  --json  the router's answer as one line of JSON
+
+Exit code 0: done. 1: refused or failed, said in one sentence. 2: invalid arguments.
+`;
+
+type Options = NonNullable<ParseArgsConfig['options']>;
+
+export interface ClusterArguments {
+  readonly words: readonly string[];
+  /** The value of a text option; undefined: not given. */
+  text(name: string): string | undefined;
+  flag(name: string): boolean;
+  readonly router: Router;
+  /** Prints the answer as JSON if that was asked for, and otherwise what `lines` makes of it. */
+  answer<T>(answered: T, lines: (answered: T) => string): void;
+}
+
+/** Throws `ConfigError` for unknown options, and for another number of words than `words` names. */
+export function clusterArguments(
+  args: readonly string[],
+  { words = [], options = {} }: { readonly words?: readonly string[]; readonly options?: Options },
+): ClusterArguments {
+  const { values, positionals } = parsed(args, options);
+  const hasMore = words.at(-1)?.endsWith('…') ?? false;
+  if (hasMore ? positionals.length < words.length : positionals.length !== words.length) {
+    const wanted = words.length === 0 ? 'no words' : words.join(' ');
+    throw new ConfigError(`expected ${wanted} after the command, not "${positionals.join(' ')}"`);
+  }
+  const text = (name: string): string | undefined => {
+    const value = values[name];
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  };
+  const url = text('url') ?? process.env.TIDAL_URL ?? DEFAULT_URL;
+  if (!/^https?:$/.test(protocolOf(url))) {
+    throw new ConfigError(`--url must be an http or https address such as ${DEFAULT_URL}, not "${url}"`);
+  }
+  return {
+    words: positionals,
+    text,
+    flag: (name) => values[name] === true,
+    router: new Router(url, text('key') ?? process.env.TIDAL_API_KEY),
+    answer: (answered, lines) => say(printable(values.json === true ? JSON.stringify(answered) : lines(answered))),
+  };
+}
+
+function parsed(args: readonly string[], options: Options) {
+  const text = { type: 'string' } as const;
+  const common: Options = { url: text, key: text, json: { type: 'boolean' } };
+  try {
+    return parseArgs({ args: [...args], options: { ...options, ...common }, allowPositionals: true });
+  } catch (error) {
+    throw new ConfigError(messageOf(error));
+  }
+}
+
+function protocolOf(url: string): string {
+  try {
+    return new URL(url).protocol;
+  } catch {
+    return '';
+  }
+}
+
+/** A router's HTTP surface. */
+export class Router {
+  readonly url: string;
+  private readonly key: string | undefined;
+
+  constructor(url: string, key: string | undefined) {
+    this.url = url.replace(/\/+$/, '');
+    this.key = key;
+  }
+
+  /** Of a GET; parameters that are undefined are left out. Throws `CommandError`. */
+  get<T>(path: string, parameters: Readonly<Record<string, string | undefined>> = {}): Promise<T> {
+    const given = Object.entries(parameters).filter((pair): pair is [string, string] => pair[1] !== undefined);
+    const query = given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
+    return this.request<T>(`${path}${query}`, { method: 'GET' });
+  }
+
+  /** Of a POST; fields that are undefined are left out. Throws `CommandError`. */
+  post<T>(path: string, body: Readonly<Record<string, unknown>>): Promise<T> {
+    return this.request<T>(path, { method: 'POST', body: JSON.stringify(body) });
+  }
+
+  private async request<T>(path: string, init: RequestInit): Promise<T> {
+    const authorization = this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
+    const headers = { 'content-type': 'application/json', ...authorization };
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(this.url + path, { ...init, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+      text = await response.text();
+    } catch (error) {
+      throw new CommandError(`no answer from ${this.url}: ${reasonOf(error)}`);
+    }
+    const body = parsedBody(text);
+    if (body === undefined)
+      throw new CommandError(`${this.url} answered ${response.status} without JSON: is it a router?`);
+    // /health answers 503 with a status.
+    if (!response.ok && 'code' in body) throw new CommandError(sentenceOf(body));
+    return body as T;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { cause } = error as { readonly cause?: unknown };
+  return cause instanceof Error && cause.message !== '' ? cause.message : messageOf(error);
+}
+
+function parsedBody(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const body: unknown = JSON.parse(text);
+    return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A problem document in one sentence. */
+function sentenceOf({ code, title, detail, hint }: Readonly<Record<string, unknown>>): string {
+  return printable(`${String(detail ?? title)} (${String(code)})${hint === undefined ? '' : `; ${String(hint)}`}`);
+}
