@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 
 export type Column<T> = readonly [title: string, of: (row: T) => string | number];
 
-/** A line of titles and one a row, columns padded to their widest cell, numbers to the right. */
+/** The titles and then each row on a line, columns as wide as their longest value, numbers to the right. */
 export function tableOf<T>(rows: readonly T[], columns: readonly Column<T>[]): string {
   const cells = rows.map((row) => columns.map(([, of]) => of(row)));
   const widths = columns.map(([title], index) =>
