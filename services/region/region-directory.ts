@@ -6,7 +6,12 @@ import type { Log } from '../../shared/observe/log.ts';
 import { DISK_ID_LENGTH } from '../../shared/protocol/known-disks.ts';
 import { totalOf } from '../../shared/protocol/position.ts';
 import { STORE_FORMAT } from '../../shared/protocol/version.ts';
-import { describeSchema, requireCompatible, type SchemaDescription } from './compatible/compatible.ts';
+import {
+  describeSchema,
+  reanalysedFields,
+  requireCompatible,
+  type SchemaDescription,
+} from './compatible/compatible.ts';
 import type { Schema } from './schema/schema.ts';
 import { CATCHING_UP_INSTALLED } from './snapshot/snapshot.ts';
 import { isStorageFull } from './storage-fault/storage-fault.ts';
@@ -48,7 +53,10 @@ export async function takeDirectory(options: DirectoryOptions): Promise<Director
   if (owner === undefined) wal.noteMark('region', region);
   if (typeof wal.mark('disk') !== 'string') wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
   const description = describeSchema(schema);
-  if (!isDeepStrictEqual(wal.mark('schema'), description)) wal.noteMark('schema', description);
+  const former = wal.mark('schema') as SchemaDescription | undefined;
+  const fields = former === undefined ? [] : reanalysedFields(former, description);
+  if (fields.length > 0) log.info('text analysis changed, items are indexed again', { fields: fields.join(', ') });
+  if (!isDeepStrictEqual(former, description)) wal.noteMark('schema', description);
   const installed = wal.mark('catching_up') === CATCHING_UP_INSTALLED;
   const catchingUp = wal.mark('catching_up') === true;
   const startedEmpty = totalOf(wal.durable) === 0 || catchingUp || installed;

@@ -130,6 +130,14 @@ export class YamlFile {
     return found;
   }
 
+  isList({ node }: YamlValue): boolean {
+    return isSeq(node);
+  }
+
+  isBoolean({ node }: YamlValue): boolean {
+    return isScalar(node) && typeof node.value === 'boolean';
+  }
+
   boolean(place: YamlValue): boolean | undefined {
     const value = isScalar(place.node) ? place.node.value : undefined;
     if (typeof value === 'boolean') return value;

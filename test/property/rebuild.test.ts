@@ -11,6 +11,7 @@ import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
 import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { forEachMember, MemberPool } from '../../services/region/state/filter-index/member-pool.ts';
+import { analysisOf } from '../../services/region/state/text/analysis/analysis.ts';
 import type { InvertedIndex } from '../../services/region/state/text/inverted-index.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import type { Event, Metadata } from '../../shared/protocol/events.ts';
@@ -24,12 +25,13 @@ import { createScanFilterIndex } from '../harness/region/state/scan-filter-index
 const schema = {
   textFields: [
     { name: 'title', boost: 3 },
-    { name: 'tags', boost: 1.5 },
-    { name: 'year', boost: 1 },
+    { name: 'tags', boost: 1.5, language: 'fr' as const },
+    { name: 'year', boost: 1, language: 'en' as const, stopWords: ['jazz'] },
   ],
   bm25: { k1: 1.2, b: 0.75 },
 };
 const fieldNames = schema.textFields.map(({ name }) => name);
+const analyses = schema.textFields.map(analysisOf);
 
 const word = fc.constantFrom(
   'jazz',
@@ -43,9 +45,12 @@ const word = fc.constantFrom(
   'naïve',
   'rock-drum',
   '1984',
+  '東京タワー',
+  '<b>R&amp;B</b>',
+  'Ocean’s',
 );
 const title = fc.array(word, { maxLength: 6 }).map((words) => words.join(' '));
-const tags = fc.array(fc.constantFrom('red', 'blue', 'running', '語', ''), { maxLength: 4 });
+const tags = fc.array(fc.constantFrom('red', 'blue', 'running', 'jazz', 'chansons', 'les', '語', ''), { maxLength: 4 });
 const year = fc.oneof(
   fc.integer({ min: 1980, max: 1990 }),
   fc.constantFrom(-1, 0, 1.5, 1e21, 5e-324, 123456789012345680),
@@ -213,7 +218,7 @@ describe('indexes built at once', () => {
         fc.boolean(),
         async (entries, during, between, after, asked, dies) => {
           const clock = new ManualClock();
-          const rebuild = new HeldRebuild(inProcessRebuild({ fieldNames, leastPages: 1 }));
+          const rebuild = new HeldRebuild(inProcessRebuild({ fieldNames, analyses, leastPages: 1 }));
           const live = new Map(Object.entries(entries).map(([entity, value]) => [Number(entity), value]));
           const { indexes, ordinals } = loaded(live, rebuild, clock);
           const { catalog, filterIndex, text, queue } = indexes;

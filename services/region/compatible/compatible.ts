@@ -4,12 +4,15 @@
  *
  * A region stores the description of the schema it last started with and refuses to start with one that does not contain it.
  * Additions are free; boosts, BM25 parameters and text fields are too, because the text index is rebuilt, and so are profiles,
- * because they affect answers, not stored state.
+ * because they affect answers, not stored state. How text fields are analysed is described beside that: two regions that analyse
+ * differently do not have the same schema, and a start says what it indexes in another way than the one before.
  */
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from '../../../shared/errors/config-error.ts';
 import type { Batch } from '../batch/batch.ts';
 import type { Schema } from '../schema/schema.ts';
+import { ANALYSIS_VERSION, analysisOf } from '../state/text/analysis/analysis.ts';
 
 /** The part of a schema that the log depends on: plain JSON, stored between starts. Signals by name, ascending. */
 export interface SchemaDescription {
@@ -20,16 +23,49 @@ export interface SchemaDescription {
     readonly windows: readonly string[];
   }[];
   readonly dimensions: number;
+  /** Absent: written before text fields were described. */
+  readonly text?: TextDescription;
+}
+
+/** How texts are analysed. */
+export interface TextDescription {
+  /** `ANALYSIS_VERSION` of the program. */
+  readonly version: number;
+  /** By name, ascending; stop words too, if they are a list. */
+  readonly fields: readonly {
+    readonly name: string;
+    readonly language: string;
+    readonly stopWords: boolean | string[];
+  }[];
 }
 
 /** Two schemas that are equivalent for the log have the same description, key order included. */
-export function describeSchema(schema: Pick<Schema, 'signals' | 'embedding'>): SchemaDescription {
+export function describeSchema(schema: Pick<Schema, 'signals' | 'embedding' | 'textFields'>): SchemaDescription {
   return {
     signals: [...schema.signals.values()]
       .sort((a, b) => (a.name < b.name ? -1 : 1))
       .map(({ name, sentiment, halfLifeSeconds, windows }) => ({ name, sentiment, halfLifeSeconds, windows })),
     dimensions: schema.embedding.dimensions,
+    text: {
+      version: ANALYSIS_VERSION,
+      fields: [...schema.textFields]
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .map((field) => {
+          const { language, stopWords } = analysisOf(field);
+          const words = typeof stopWords === 'boolean' ? stopWords : [...new Set(stopWords)].sort();
+          return { name: field.name, language, stopWords: words };
+        }),
+    },
   };
+}
+
+/** Fields that the present schema, or this program, analyses in another way than the former one, or that are new. */
+export function reanalysedFields(former: SchemaDescription, present: SchemaDescription): string[] {
+  const before = new Map(former.text?.fields.map((field) => [field.name, field]));
+  const isSame = former.text?.version === present.text?.version;
+  return (present.text?.fields ?? [])
+    .filter((field) => !isSame || !isDeepStrictEqual(before.get(field.name), field))
+    .map(({ name }) => name);
 }
 
 /** The names that a log may use. */

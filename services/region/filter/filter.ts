@@ -8,6 +8,7 @@
  */
 import type { Metadata, MetadataValue } from '../../../shared/protocol/events.ts';
 import { timeOfText } from '../../../shared/protocol/timestamp.ts';
+import { foldCase } from '../state/text/analysis/analysis.ts';
 
 export type Filter = Comparison | Combination | Negation;
 
@@ -74,11 +75,10 @@ export function comparable(text: string): string {
   return mayChange.test(text) ? text.normalize('NFC') : text;
 }
 
-/** The same for texts that differ in case only. */
+/** The same for texts that differ in case, or in width and the like (NFKC), only. Folded as words of searches are. */
 export function caseless(text: string): string {
   if (!beyondAscii.test(text)) return text.toLowerCase();
-  // By upper case, which ß and ss, ſ and s have in common; ẞ has another than ß.
-  return text.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ').normalize('NFC');
+  return foldCase(foldCase(text.normalize('NFC')).normalize('NFKC')).normalize('NFC');
 }
 
 /** The texts of a value. */

@@ -6,6 +6,7 @@
 import { durationPattern, parseDurationSeconds } from '../../../shared/config/duration.ts';
 import { readConfigFile, YamlFile, type YamlValue } from '../../../shared/config/yaml-file.ts';
 import { describeSchema, hashOf } from '../compatible/compatible.ts';
+import { isWord, languages } from '../state/text/analysis/analysis.ts';
 import { parseProfiles } from './parse-profiles.ts';
 import { type Schema, type SignalDefinition, type TextField, type Window, windows } from './schema.ts';
 
@@ -15,6 +16,7 @@ const SIGNAL_LIMIT = 64;
 const TEXT_FIELD_LIMIT = 16;
 const DIMENSION_LIMIT = 4_096;
 const BOOST_LIMIT = 1_000;
+const STOP_WORD_LIMIT = 1_000;
 const HALF_LIFE_LIMIT_SECONDS = 3_650 * 86_400;
 
 // Signal names become metadata of feeds and words of the query string; field names are words of the query language,
@@ -44,7 +46,7 @@ export function parseSchema(text: string, file: string): Schema {
   const textPart = textKeys === undefined ? undefined : yaml.mapping(textKeys, ['bm25', 'fields'], ['fields']);
   const textFields: TextField[] = [];
   for (const [name, place] of namedEntries(yaml, textPart?.get('fields'), 1, TEXT_FIELD_LIMIT)) {
-    textFields.push({ name, boost: parseBoost(yaml, place) });
+    textFields.push(parseTextField(yaml, name, place));
   }
   const bm25 = parseBm25(yaml, textPart?.get('bm25'));
 
@@ -112,9 +114,32 @@ function parseWindows(yaml: YamlFile, place: YamlValue): readonly Window[] | und
   return chosen?.every((window) => window !== undefined) ? windows.filter((w) => chosen.includes(w)) : undefined;
 }
 
-function parseBoost(yaml: YamlFile, place: YamlValue): number {
-  const boost = yaml.mapping(place, ['boost']).get('boost');
-  return boost === undefined ? 1 : (yaml.number(boost, 0.001, BOOST_LIMIT) ?? 1);
+function parseTextField(yaml: YamlFile, name: string, place: YamlValue): TextField {
+  const keys = yaml.mapping(place, ['boost', 'language', 'stop_words']);
+  const [boostPlace, languagePlace, stopPlace] = ['boost', 'language', 'stop_words'].map((key) => keys.get(key));
+  const boost = boostPlace === undefined ? 1 : (yaml.number(boostPlace, 0.001, BOOST_LIMIT) ?? 1);
+  const language = languagePlace === undefined ? undefined : yaml.oneOf(languagePlace, languages);
+  const stopWords = stopPlace === undefined ? undefined : parseStopWords(yaml, stopPlace);
+  return {
+    name,
+    boost,
+    ...(language === undefined ? {} : { language }),
+    ...(stopWords === undefined ? {} : { stopWords }),
+  };
+}
+
+function parseStopWords(yaml: YamlFile, place: YamlValue): TextField['stopWords'] {
+  if (yaml.isBoolean(place)) return yaml.boolean(place);
+  if (!yaml.isList(place)) {
+    yaml.refuse(place, `must be true, false or a list of at most ${STOP_WORD_LIMIT} words`);
+    return undefined;
+  }
+  const words = yaml.list(place, 0, STOP_WORD_LIMIT)?.map((element) => {
+    const word = yaml.text(element, /^\S{1,64}$/u, 'a word of 1 to 64 characters');
+    if (word !== undefined && !isWord(word)) yaml.refuse(element, 'is not a single word');
+    return word;
+  });
+  return words?.filter((word) => word !== undefined);
 }
 
 function parseBm25(yaml: YamlFile, place: YamlValue | undefined): Schema['bm25'] {

@@ -55,7 +55,10 @@ export interface Schema {
   readonly embedding: { readonly dimensions: number };
   /** By name, in the file's order. */
   readonly profiles: ReadonlyMap<string, ProfileDefinition>;
-  /** 16 hexadecimal digits over everything the log depends on: signals and dimensions, not boosts or profiles. */
+  /**
+   * 16 hexadecimal digits over everything the log depends on, signals and dimensions, and over how texts are analysed; not over
+   * boosts or profiles.
+   */
   readonly hash: string;
 }
 

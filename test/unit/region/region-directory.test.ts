@@ -1,12 +1,15 @@
 /** What a start stores in a region's directory, and that a full disk is no reason not to start. */
 import assert from 'node:assert/strict';
 import type { Batch } from '../../../services/region/batch/batch.ts';
+import { describeSchema } from '../../../services/region/compatible/compatible.ts';
 import { takeDirectory } from '../../../services/region/region-directory.ts';
 import type { Schema } from '../../../services/region/schema/schema.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
+import type { Log } from '../../../shared/observe/log.ts';
 import { isDiskId } from '../../../shared/protocol/known-disks.ts';
 import { STORE_FORMAT } from '../../../shared/protocol/version.ts';
 import { seededRandom } from '../../harness/kernel/seeded-random.ts';
+import { RecordingLog } from '../../harness/observe/recording-log.ts';
 import { silentLog } from '../../harness/observe/silent-log.ts';
 import { viewChain } from '../../harness/region/batches.ts';
 import { testSchema } from '../../harness/region/core-region.ts';
@@ -18,10 +21,10 @@ const grown = schemaOf(['view', 'positive', 3_600], ['skip', 'negative', 3_600],
 
 let seed = 1;
 
-async function take(store: MemoryStore, schema: Schema = testSchema, region = 'us-east') {
+async function take(store: MemoryStore, schema: Schema = testSchema, region = 'us-east', log: Log = silentLog) {
   const wal = openLog({ store });
   const directory = await takeDirectory({
-    ...{ wal, region, schema, log: silentLog },
+    ...{ wal, region, schema, log },
     random: seededRandom(seed++),
     schemaFile: 'schema.yaml',
     alone: false,
@@ -60,6 +63,24 @@ describe('a region’s directory', () => {
         ),
       });
     }
+  });
+
+  it('says at a start which text fields are analysed in another way than at the one before, once', async () => {
+    const store = new MemoryStore();
+    const lines = async (schema: Schema): Promise<unknown[]> => {
+      const log = new RecordingLog();
+      await take(store, schema, 'us-east', log);
+      return log.lines.map(({ message, fields }) => [message, fields]);
+    };
+    const french: Schema = { ...testSchema, textFields: [{ name: 'title', boost: 1, language: 'fr' }] };
+    assert.deepEqual(await lines(testSchema), []);
+    assert.deepEqual(await lines(french), [['text analysis changed, items are indexed again', { fields: 'title' }]]);
+    assert.deepEqual(await lines(french), []);
+    // As a version without descriptions of text fields has stored it.
+    const { text: _, ...former } = describeSchema(french);
+    await openLog({ store }).storeMark('schema', former);
+    assert.equal((await lines(french)).length, 1);
+    assert.deepEqual(await lines(french), []);
   });
 
   it('a start on a full disk stores nothing and fails nothing; what it had to store is there with the first write that finds free space', async () => {

@@ -376,6 +376,7 @@ export class InvertedIndex {
   /** Adds the first `length` words of `found` to the document being put. */
   private note(length: number, found: Uint32Array, field: number): void {
     const { lexicon } = this;
+    const kind = lexicon.analysis.kindOf[field]!;
     if (lexicon.terms.limit > this.places.length) {
       this.places = grown(this.places, lexicon.terms.limit);
       this.severals = grown(this.severals, lexicon.terms.limit);
@@ -386,7 +387,9 @@ export class InvertedIndex {
       const term = lexicon.termOf(word);
       const known = this.places[term]!;
       const place = known === 0 ? this.addTerm(term) : known - 1;
-      this.ownFrequencies[place * this.fieldNames.length + field]!++;
+      const at = place * this.fieldNames.length + field;
+      // How often a text has a stop word says nothing about it.
+      if (this.ownFrequencies[at] === 0 || !lexicon.isStopWord(word, kind)) this.ownFrequencies[at]!++;
     }
   }
 

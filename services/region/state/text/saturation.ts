@@ -11,6 +11,8 @@ import { SEVERAL } from './frequencies.ts';
 import { type InvertedIndex, LONG } from './inverted-index.ts';
 
 const LENGTHS = 256;
+/** Length of a text of stop words alone, which do not count: a search for them alone finds it first. */
+const SHORTEST = 0.25;
 /** Capacity of the table, in codes. */
 export const TABLE_CODES = 256;
 
@@ -136,7 +138,6 @@ export class Saturation {
     const average = this.averages?.[field] ?? this.index.lengthSums[field]! / this.index.fieldDocuments[field]!;
     // Of a field that no document had: those that have it now are of average length.
     if (!(average > 0)) return this.boosts[field]!;
-    // A text of stop words alone has no length, and is as short as one word.
-    return this.boosts[field]! / (1 - this.b + (this.b * Math.max(length, 1)) / average);
+    return this.boosts[field]! / (1 - this.b + (this.b * Math.max(length, SHORTEST)) / average);
   }
 }

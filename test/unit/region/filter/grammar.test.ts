@@ -277,6 +277,8 @@ describe('grammar of filters', () => {
       ['ΟΔΥΣΣΕΥΣ', 'Οδυσσεύς'.normalize('NFD').replace('\u0301', '')],
       ['cafe\u0301', 'CAFÉ'],
       ['ǰ', 'J\u030c'],
+      ['ＡＢＣ', 'abc'],
+      ['ﬁn', 'FIN'],
       ['true', 'TRUE'],
     ] as const) {
       assert.ok(finds(`x~${letters}`, value), `${letters} ${value}`);

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import {
   describeSchema,
+  hashOf,
   incompatibilities,
+  isDescription,
+  reanalysedFields,
   requireCompatible,
 } from '../../../../services/region/compatible/compatible.ts';
 import { loadSchema, parseSchema } from '../../../../services/region/schema/parse-schema.ts';
+import { languages } from '../../../../services/region/state/text/analysis/analysis.ts';
 import { ConfigError } from '../../../../shared/errors/config-error.ts';
 import { loadTopology, parseTopology } from '../../../../shared/topology/parse-topology.ts';
 
@@ -56,11 +60,26 @@ describe('schema file', () => {
     assert.match(schema.hash, /^[0-9a-f]{16}$/);
   });
 
-  it('has a hash of what the log depends on and of nothing else', () => {
+  it('has the language and the stop words of a text field', () => {
+    const text = good.replace('{ boost: 2.5 }', '{ language: fr, stop_words: [die, und] }');
+    assert.deepEqual(parseSchema(text.replace('body: {}', 'body: { stop_words: false }'), 'x').textFields, [
+      { name: 'title', boost: 1, language: 'fr', stopWords: ['die', 'und'] },
+      { name: 'body', boost: 1, stopWords: false },
+    ]);
+    for (const language of languages) {
+      assert.equal(
+        parseSchema(good.replace('boost: 2.5', `language: "${language}"`), 'x').textFields[0]!.language,
+        language,
+      );
+    }
+  });
+
+  it('has a hash of what the log depends on and of how texts are analysed, and of nothing else', () => {
     const { hash } = parseSchema(good, 'a');
     const same = [
       good.replace('[all, 1h]', '[1h, all]'),
       good.replace('boost: 2.5', 'boost: 7'),
+      good.replace('boost: 2.5', 'boost: 2.5, language: en, stop_words: true'),
       good.replace('24h', '1d'),
       `${good}\nprofiles: { mine: { terms: [{ signal: view, window: all }] } }`,
       lines(
@@ -77,6 +96,9 @@ describe('schema file', () => {
       good.replace('dimensions: 8', 'dimensions: 9'),
       good.replace('sentiment: positive', 'sentiment: negative'),
       good.replace('view:', 'views:'),
+      good.replace('boost: 2.5', 'boost: 2.5, language: fr'),
+      good.replace('boost: 2.5', 'boost: 2.5, stop_words: false'),
+      good.replace('boost: 2.5', 'boost: 2.5, stop_words: [foo]'),
     ];
     for (const text of others) assert.notEqual(parseSchema(text, 'b').hash, hash, text);
   });
@@ -179,6 +201,22 @@ describe('schema file', () => {
     ['boost zero', good.replace('2.5', '0'), /boost .*not 0/],
     ['boost not finite', good.replace('2.5', '.inf'), /boost .*not Infinity/],
     ['boost not a number', good.replace('2.5', '.nan'), /boost .*not NaN/],
+    [
+      'language unknown',
+      good.replace('boost: 2.5', 'language: english'),
+      /text\.fields\.title\.language \(line 7\): must be one of en, ar, da, de, .*, none, not "english"/,
+    ],
+    [
+      'stop words a text',
+      good.replace('boost: 2.5', 'stop_words: the'),
+      /text\.fields\.title\.stop_words \(line 7\): must be true, false or a list of at most 1000 words/,
+    ],
+    [
+      'stop words of several words',
+      good.replace('boost: 2.5', 'stop_words: [a, "x,y"]'),
+      /text\.fields\.title\.stop_words\[1\] \(line 7\): is not a single word/,
+    ],
+    ['misspelled field key', good.replace('boost', 'boots'), /accepted keys: boost, language, stop_words/],
     ['field name', good.replace('title:', 'my-title:'), /text\.fields\.my-title .*has a name/],
     [
       'b beyond 1',
@@ -264,6 +302,42 @@ describe('schema change', () => {
       );
     });
   }
+});
+
+describe('text analysis between two starts', () => {
+  const described = (title: string, body = '{}') =>
+    describeSchema(parseSchema(good.replace('{ boost: 2.5 }', title).replace('body: {}', `body: ${body}`), 'x'));
+
+  it('is another one for the fields whose language or stop words changed, and for new ones', () => {
+    const former = described('{}');
+    assert.deepEqual(reanalysedFields(former, described('{ boost: 7, language: en }')), []);
+    assert.deepEqual(reanalysedFields(former, described('{ language: none }')), ['title']);
+    assert.deepEqual(reanalysedFields(former, described('{}', '{ stop_words: [a] }')), ['body']);
+    const stopWords = described('{ stop_words: [b, a] }');
+    assert.deepEqual(reanalysedFields(stopWords, described('{ stop_words: [a, b, a] }')), []);
+    const added = describeSchema(parseSchema(good.replace('body: {}', 'body: {}, tags: {}'), 'x'));
+    assert.deepEqual(reanalysedFields(former, added), ['tags']);
+  });
+
+  it('is another one for all fields under another version of analysis, or one that did not describe it', () => {
+    const { text, ...former } = described('{}');
+    assert.deepEqual(reanalysedFields(former, described('{}')), ['body', 'title']);
+    assert.deepEqual(reanalysedFields({ ...former, text: { ...text!, version: 0 } }, described('{}')), [
+      'body',
+      'title',
+    ]);
+  });
+
+  it('changes the hash, and never the compatibility', () => {
+    const { text, ...former } = described('{}');
+    const present = described('{ language: de }');
+    assert.equal(
+      new Set([former, { ...former, text: { ...text!, version: 0 } }, described('{}'), present].map(hashOf)).size,
+      4,
+    );
+    assert.deepEqual(incompatibilities(former, present), []);
+    assert.ok(isDescription(former) && isDescription(present));
+  });
 });
 
 describe('topology file', () => {

@@ -66,6 +66,12 @@ export function asksOf(text: string): (readonly Word[])[] {
   return all;
 }
 
+/** Whether a text is read as one word, and nothing else. */
+export function isWord(text: string): boolean {
+  const asks = asksOf(text);
+  return asks.length > 0 && asks.every((words) => keyOf(words.at(-1)!.text) === keyOf(asks[0]!.at(-1)!.text));
+}
+
 /** A pattern with `*`, as the keys of words are compared with it. */
 export function patternOf(text: string): string {
   return text

@@ -195,6 +195,11 @@ export class Lexicon {
     return (this.records[word * STRIDE + STATE]! & SHOWN) !== 0;
   }
 
+  /** Whether it is a stop word of a kind of field. */
+  isStopWord(word: number, kind: number): boolean {
+    return ((this.records[word * STRIDE + STATE]! >>> (kind + KIND_SHIFT)) & 1) === 1;
+  }
+
   /** Counts one more document for the word, unless it is marked already; returns whether it did. */
   mark(word: number): boolean {
     const at = word * STRIDE;
@@ -355,7 +360,7 @@ export class Lexicon {
   private push(word: number, kind: number, counts: boolean): void {
     if (this.foundCount === this.found.length) this.found = grown(this.found, this.foundCount + 1);
     this.found[this.foundCount++] = word;
-    if (counts && ((this.records[word * STRIDE + STATE]! >>> (kind + KIND_SHIFT)) & 1) === 0) this.countedCount++;
+    if (counts && !this.isStopWord(word, kind)) this.countedCount++;
   }
 
   /** The number of a new word; {@link NO_TERM} if nothing of it is left. */

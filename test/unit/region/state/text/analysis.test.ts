@@ -1,7 +1,7 @@
 /** What a search finds of a text, kind by kind. The examples are pairs of how a text is written and how people look for it. */
 import assert from 'node:assert/strict';
 import { Entities } from '../../../../../services/region/state/entities/entities.ts';
-import type { FieldAnalysis } from '../../../../../services/region/state/text/analysis/analysis.ts';
+import { type FieldAnalysis, languages } from '../../../../../services/region/state/text/analysis/analysis.ts';
 import { createTextIndex } from '../../../../../services/region/state/text/text-index.ts';
 import type { Metadata } from '../../../../../shared/protocol/events.ts';
 
@@ -189,4 +189,153 @@ describe('analysis', () => {
       }
     });
   }
+
+  it('a title of stop words is the first that they find', () => {
+    const index = indexOf(
+      [
+        { title: 'Some other film', body: 'It was the one that it is, and who it was: the who.' },
+        { title: 'It', body: 'A film about a clown' },
+        { title: 'The Who' },
+      ],
+      [{ name: 'title' }, { name: 'body' }],
+    );
+    const first = (words: string): number | undefined => index.rank(words).after(undefined, 1)[0]?.entity;
+    assert.deepEqual([first('it'), first('the who'), first('+the +who')], [1, 2, 2]);
+    assert.equal(index.rank('+the +clown').total, 1, 'a required stop word is left out beside another word');
+    assert.equal(index.rank('film -the').total, 1, 'a prohibited one is not');
+    for (const { score } of index.rank('the it who').after(undefined, 9))
+      assert.ok(score > 0 && Number.isFinite(score));
+  });
+
+  it('a compound counts as its parts in the length of a text', () => {
+    const scoreOf = (first: string, second: string): number =>
+      indexOf([{ title: first }, { title: second }])
+        .rank('jazz')
+        .after(undefined, 9)[0]!.score;
+    assert.equal(scoreOf('jazz rock-pop', 'blues'), scoreOf('jazz rock pop', 'blues'));
+    assert.equal(scoreOf('the jazz', 'the blues'), scoreOf('jazz', 'blues'));
+  });
+
+  it('patterns match words as they are folded', () => {
+    const titles = ['Ōkami', 'Spider-Man', 'ΟΔΥΣΣΕΥΣ', 'Straße', 'C++ Primer', 'C# in Depth'].map((title) => ({
+      title,
+    }));
+    const index = indexOf(titles);
+    const found = (pattern: string): number[] =>
+      index
+        .rank(pattern)
+        .after(undefined, 9)
+        .map(({ entity }) => entity);
+    const expected = {
+      'oka*': 0,
+      'ŌKA*': 0,
+      'spider-m*': 1,
+      'spiderm*': 1,
+      'ΟΔΥΣ*': 2,
+      'οδύσ*': 2,
+      'STRAS*': 3,
+      'straß*': 3,
+    };
+    for (const [pattern, entity] of Object.entries(expected)) assert.deepEqual(found(pattern), [entity], pattern);
+    assert.deepEqual([found('okamo~1'), found('spidermna~1'), found('spider-mna~1')], [[0], [1], [1]]);
+  });
+
+  it('completions have words as they are written, and begin with what they are folded to', () => {
+    const index = indexOf([
+      { title: 'Café Ōkami' },
+      { title: 'ΟΔΥΣΣΕΥΣ' },
+      { title: 'Spider-Man' },
+      { title: 'the 東京タワー' },
+    ]);
+    const completions = (prefix: string): string[] => index.suggest(prefix, 5).map(({ completion }) => completion);
+    assert.deepEqual(completions('caf'), ['café']);
+    assert.deepEqual(completions('A CAFÉ'), ['A café']);
+    assert.deepEqual(completions('ΟΔΥΣ'), ['οδυσσευς']);
+    assert.deepEqual(completions('oka'), ['ōkami']);
+    assert.deepEqual(completions('spider-m'), ['spider-man']);
+    assert.deepEqual(completions('rock-spi'), ['rock-spider', 'rock-spider-man']);
+    assert.deepEqual(completions('東京タ'), ['東京タワー']);
+    assert.deepEqual(completions('th'), [], 'no stop words');
+  });
+});
+
+describe('analysis by language', () => {
+  it('stems by the language of the field, and leaves out its stop words', () => {
+    const french = [{ name: 'title', language: 'fr' }] as const;
+    assert.ok(finds('Les chansons françaises', 'chanson', french));
+    assert.ok(finds('Les chansons françaises', 'francaise', french));
+    assert.ok(!finds('Les chansons', 'les jazz', french), 'a stop word finds nothing beside another word');
+    assert.ok(finds('Les', 'les', french));
+    assert.ok(finds('Книги', 'книга', [{ name: 'title', language: 'ru' }]));
+    assert.ok(finds('Die Häuser', 'hauser', [{ name: 'title', language: 'de' }]));
+    const none = [{ name: 'title', language: 'none' }] as const;
+    assert.ok(!finds('Running', 'runs', none));
+    assert.ok(finds('The Running', 'the jazz', none), 'it has no stop words');
+  });
+
+  it('every language takes any text, and finds it by itself', () => {
+    const text =
+      'Running Häuser chansons книги עברית كتاب हिन्दी தமிழ் తెలుగు ಕನ್ನಡ संस्कृतम् ภาษาไทย 東京タワー 한국어 Ελλάδα հայ tiếng c++ 3.5';
+    for (const language of languages) {
+      const fields = [{ name: 'title', language }];
+      for (const word of text.split(' ')) assert.ok(finds(text, word, fields), `${language}: ${word}`);
+    }
+  });
+
+  it('stop words are those of the field: of its language, none, or a list', () => {
+    const other = (stopWords: FieldAnalysis['stopWords']): readonly Field[] => [{ name: 'title', stopWords }];
+    assert.ok(finds('The Who', 'the jazz', other(false)));
+    assert.ok(!finds('Deluxe', 'deluxe jazz', other(['Deluxe'])));
+    assert.ok(finds('The Who', 'the jazz', other(['Deluxe'])));
+    assert.ok(finds('Deluxe', 'deluxe', other(['Deluxe'])));
+  });
+
+  it('a search in fields of several languages finds what each of them would', () => {
+    const fields = [
+      { name: 'title', language: 'en' },
+      { name: 'titre', language: 'fr' },
+      { name: 'code', language: 'none' },
+      { name: 'loud', language: 'en', stopWords: false },
+    ] as const;
+    const documents = [
+      { title: 'Running songs' },
+      { titre: 'Les chansons françaises' },
+      { code: 'running' },
+      { code: 'run' },
+      { title: 'the end', titre: 'song' },
+      { loud: 'The' },
+    ];
+    const index = indexOf(documents, fields);
+    const found = (words: string): number[] =>
+      index
+        .rank(words)
+        .after(undefined, 9)
+        .map(({ entity }) => entity)
+        .sort((a, b) => a - b);
+    assert.deepEqual(found('running'), [0, 2]);
+    assert.deepEqual(found('run'), [0, 3]);
+    assert.deepEqual(found('chanson'), [1]);
+    assert.deepEqual(found('songs'), [0, 4]);
+    assert.deepEqual(found('title:running'), [0]);
+    assert.deepEqual(found('code:running'), [2]);
+    assert.deepEqual(found('the song'), [0, 4, 5], 'the stop word of the one field is a word of the other');
+    assert.deepEqual(found('song -running'), [4]);
+    assert.deepEqual(
+      index.suggest('run', 5),
+      [
+        { completion: 'running', documents: 1 },
+        { completion: 'run', documents: 1 },
+      ].sort((a, b) => (a.completion < b.completion ? -1 : 1)),
+    );
+    assert.deepEqual(
+      index
+        .rank('running')
+        .explain(0)
+        .map(({ term }) => term),
+      ['run'],
+    );
+    for (const entity of documents.keys()) index.remove(entity);
+    assert.equal(index.rank('*').total, 0);
+    assert.deepEqual(index.suggest('r', 5), []);
+  });
 });
