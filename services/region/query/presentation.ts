@@ -11,6 +11,10 @@ import {
 import { invalid } from './invalid.ts';
 
 const FIELDS_LIMIT = 100;
+const HIGHLIGHT_LIMIT = 16;
+const SNIPPET_DEFAULT = 200;
+const SNIPPET_LEAST = 20;
+const SNIPPET_MOST = 2_000;
 const FACET_LIMIT_DEFAULT = 10;
 const FACET_LIMIT_MOST = 1_000;
 
@@ -47,6 +51,23 @@ export function parseFacetLimit(search: URLSearchParams): number {
     throw invalid('facet_limit', `must be an integer from 1 to ${FACET_LIMIT_MOST}`);
   }
   return limit;
+}
+
+/** The text fields to highlight. */
+export function parseHighlight(search: URLSearchParams): readonly string[] {
+  const text = search.get('highlight');
+  return text === null ? [] : [...new Set(parseNames('highlight', text, HIGHLIGHT_LIMIT))];
+}
+
+/** Characters of a highlight. */
+export function parseSnippetLength(search: URLSearchParams): number {
+  const text = search.get('snippet_length');
+  if (text === null) return SNIPPET_DEFAULT;
+  const length = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (length < SNIPPET_LEAST || length > SNIPPET_MOST) {
+    throw invalid('snippet_length', `must be an integer from ${SNIPPET_LEAST} to ${SNIPPET_MOST}`);
+  }
+  return length;
 }
 
 function parseNames(parameter: string, text: string, limit: number): readonly string[] {

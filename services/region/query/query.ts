@@ -24,7 +24,14 @@ import type { Facet, SortKey } from '../result/result.ts';
 import { type Window, windows } from '../schema/schema.ts';
 import { parseIdArray, parseIds } from './ids.ts';
 import { invalid } from './invalid.ts';
-import { parseFacetLimit, parseFacets, parseFields, parseSort } from './presentation.ts';
+import {
+  parseFacetLimit,
+  parseFacets,
+  parseFields,
+  parseHighlight,
+  parseSnippetLength,
+  parseSort,
+} from './presentation.ts';
 
 export { invalid, parseFields, parseIdArray, parseIds };
 
@@ -298,6 +305,9 @@ export interface SearchQuery extends PageStart {
   readonly fields: readonly string[] | undefined;
   readonly facets: readonly Facet[];
   readonly facetLimit: number;
+  /** Text fields to highlight, and the characters of a highlight. */
+  readonly highlight: readonly string[];
+  readonly snippetLength: number;
   /** What its cursors are bound to: everything that decides the order of the results and the size of the pages. */
   readonly identity: readonly unknown[];
 }
@@ -314,6 +324,8 @@ export const searchParameters = [
   'fields',
   'facets',
   'facet_limit',
+  'highlight',
+  'snippet_length',
   'explain',
   'at',
   'region',
@@ -341,6 +353,8 @@ export function parseSearchQuery(search: URLSearchParams, cursors: Cursors, vect
     fields: parseFields(search),
     facets: parseFacets(search),
     facetLimit: parseFacetLimit(search),
+    highlight: parseHighlight(search),
+    snippetLength: parseSnippetLength(search),
     ...parsePage(search, cursors, identity),
   };
 }

@@ -13,6 +13,7 @@ import { type Fused, fuse } from './fusion.ts';
 import {
   CANDIDATES,
   type Found,
+  type Marking,
   type Search,
   type SearchQuestion,
   type TextReading,
@@ -52,6 +53,7 @@ interface Lists {
   readonly words?: readonly number[] | undefined;
   readonly hits?: readonly VectorHit[] | undefined;
   readonly without?: number | undefined;
+  readonly marking?: Marking;
 }
 
 /** The items that may be found. */
@@ -123,9 +125,13 @@ class FusedSearch implements Search {
   ): Promise<T> {
     const { catalog, changes, vectors } = this.parts;
     const ranked = (run: RunSteps): readonly number[] | undefined => this.ranked(query(run), among, run);
+    const marking = (run: RunSteps): Marking => {
+      const ranking = this.parts.text.rank(query(run), this.indexed(among), run);
+      return { run, marks: (field, content) => ranking.marks(field, content) };
+    };
     const select = (): Selection | undefined => this.present(among);
     const answered = await vectors.nearest({ values, limit: CANDIDATES, select }, (hits) => {
-      const now = reading.now(({ run }) => answer(found({ words: ranked(run), hits, without })));
+      const now = reading.now(({ run }) => answer(found({ words: ranked(run), hits, without, marking: marking(run) })));
       return now ?? { hits, watch: changes.watch(), position: reading.position() };
     });
     if ('value' in answered) return answered.value;
@@ -141,7 +147,7 @@ class FusedSearch implements Search {
           const item = catalog.item(entity);
           return item !== undefined && catalog.embedding(entity) !== undefined && test(item.metadata);
         });
-        return answer({ ...found({ words, hits: still, without }), position });
+        return answer({ ...found({ words, hits: still, without, marking: marking(run) }), position });
       });
     } finally {
       watch.end();
@@ -233,6 +239,7 @@ function foundByText(text: TextRanking, slices: TextSlices): Found {
     after: (key, limit) => text.after(key, limit),
     statistics: () => text.statistics(),
     whole: { matches: () => text.matches(), run: slices.run, isRanked: true },
+    marking: { marks: (field, content) => text.marks(field, content), run: slices.run },
     explain: (entity) => text.explain(entity),
     get candidates() {
       return { text: text.total };
@@ -243,13 +250,14 @@ function foundByText(text: TextRanking, slices: TextSlices): Found {
   };
 }
 
-function found({ words, hits, without }: Lists): Found {
+function found({ words, hits, without, marking }: Lists): Found {
   const nearest = hits?.filter(({ entity }) => entity !== without).map(({ entity }) => entity);
   const ranked = words?.filter((entity) => entity !== without);
   const list = (name: string, entities: readonly number[] | undefined) =>
     entities === undefined ? [] : [{ name, entities }];
   return {
     ...asRanking(fuse([...list('text', ranked), ...list('vector', nearest)])),
+    ...(marking === undefined ? {} : { marking }),
     candidates: {
       ...(ranked === undefined ? {} : { text: ranked.length }),
       ...(nearest === undefined ? {} : { vector: nearest.length }),

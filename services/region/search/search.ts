@@ -11,7 +11,7 @@
 
 import type { Filter } from '../filter/filter.ts';
 import type { Matches, Ranking, Scored, ScorePart } from '../scored/scored.ts';
-import type { RunSteps } from '../state/text/text.ts';
+import type { RunSteps, TextRanking } from '../state/text/text.ts';
 import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
 
 /**
@@ -48,6 +48,8 @@ export interface Found extends Ranking {
   readonly position?: string | undefined;
   /** All of it, in slices. Absent if it has at most {@link CANDIDATES} items of each list: those are read in one go. */
   readonly whole?: WholeResult;
+  /** Absent: nothing was asked for by words. */
+  readonly marking?: Marking;
   /** How many of each list are used, if requested. */
   readonly candidates: { readonly text?: number; readonly vector?: number };
   /** The parts of the item's score. */
@@ -61,6 +63,12 @@ export interface WholeResult {
   readonly run: RunSteps;
   /** Whether it has an order of its own; otherwise `after` returns nothing. */
   readonly isRanked: boolean;
+}
+
+/** Where in texts the words of a query are. */
+export interface Marking extends Pick<TextRanking, 'marks'> {
+  /** Runs a part of `answer`. */
+  readonly run: RunSteps;
 }
 
 /** How a search reads the text index: in slices, when everything that was applied is indexed. */

@@ -121,6 +121,7 @@ export function assembleServing(options: ServingOptions): Koa {
       addSnapshotRoutes(router, { snapshots, maxBodyBytes });
       addReadRoutes(router, {
         ...{ region, apply, entities, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes, reads },
+        textFields: schema.textFields.map(({ name }) => name),
         ...{ lagEvents, ready, nowMs, turns, indexing: recovered.indexing, indexQueue: recovered.indexQueue },
       });
     },

@@ -63,11 +63,12 @@ const kinds: Readonly<Record<string, Kind | undefined>> = {
   entity_id: { message: 'must be an item id, an integer', is: isNumber },
   seed: { message: 'must be a text or a number', is: (value): value is Value => isText(value) || isNumber(value) },
   facet_limit: { message: 'must be an integer from 1 to 1000', is: isNumber },
+  snippet_length: { message: 'must be an integer from 20 to 2000', is: isNumber },
   explain: { message: 'must be true or false', is: (value): value is Value => typeof value === 'boolean' },
 };
 
 /** Fields that are texts, or lists of them, which commas join. */
-const lists: readonly string[] = ['sort', 'fields', 'facets'];
+const lists: readonly string[] = ['sort', 'fields', 'facets', 'highlight'];
 
 /** The parameters that these fields give. Throws `invalid_request` for one that has another type. */
 export function parametersOf(fields: Readonly<Record<string, unknown>>): URLSearchParams {

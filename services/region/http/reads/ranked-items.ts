@@ -17,6 +17,7 @@ import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
 import type { Catalog } from '../../state/catalog/catalog.ts';
 import type { FilterIndex, Selection } from '../../state/filter-index/filter-index.ts';
 
+import type { Highlights } from './highlights.ts';
 import type { Pageable } from './whole-result.ts';
 
 /** What a list of ranked items is made of. */
@@ -35,6 +36,7 @@ export interface RankedItem {
   readonly signals: SignalSummary;
   /** Present if the query asks for it. */
   readonly explain?: readonly ScorePart[];
+  readonly highlights?: Highlights;
 }
 
 export interface Presented {
@@ -46,6 +48,8 @@ export interface Presented {
   readonly metadataOf?: MetadataOf | undefined;
   /** The fields of it to show; absent: all. */
   readonly fields?: readonly string[] | undefined;
+  /** By entity; absent: they are not asked for. */
+  readonly highlights?: ReadonlyMap<number, Highlights> | undefined;
 }
 
 /** The metadata to show of an item. */
@@ -84,7 +88,7 @@ function bounded(catalog: Catalog, options: PageOptions, take: (options: PageOpt
 export function presentItems(
   { catalog, rank }: Pick<ListParts, 'catalog' | 'rank'>,
   items: readonly Scored[],
-  { from, readTime, explain, fields, metadataOf = (entity) => catalog.item(entity)?.metadata }: Presented,
+  { from, readTime, explain, fields, highlights, metadataOf = (entity) => catalog.item(entity)?.metadata }: Presented,
 ): RankedItem[] {
   return items.map(({ entity, score }, index) => ({
     entity_id: entity,
@@ -92,6 +96,7 @@ export function presentItems(
     score,
     metadata: shownOf(metadataOf(entity) ?? {}, fields),
     signals: rank.summary(entity, readTime),
+    ...(highlights === undefined ? {} : { highlights: highlights.get(entity) ?? {} }),
     ...(explain === undefined ? {} : { explain: explain({ entity, score }) }),
   }));
 }

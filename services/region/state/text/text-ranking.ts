@@ -7,6 +7,7 @@ import { compareScored, type Scored } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndex } from './inverted-index.ts';
+import { marksOf, type Span } from './marks/marks.ts';
 import { AllResults } from './results.ts';
 import type { ExpandedClause, Scoring } from './scoring.ts';
 import type { Statistics } from './statistics/statistics.ts';
@@ -65,6 +66,17 @@ export class LazyTextRanking implements TextRanking {
       yield* scoring.answering({ ...wanted, results });
       return results.matches;
     });
+  }
+
+  marks(fieldName: string, text: string): readonly Span[] {
+    const { index, clauses } = this.options;
+    const field = index.fieldNames.indexOf(fieldName);
+    const asked = new Set<number>();
+    for (const { presence, fields, terms } of clauses) {
+      if (presence === 'prohibited' || fields?.includes(field) === false) continue;
+      for (const { term } of terms) asked.add(term);
+    }
+    return field < 0 ? [] : marksOf(text, (key) => asked.has(index.lexicon.findTerm(key, field)));
   }
 
   statistics(): Uint8Array {

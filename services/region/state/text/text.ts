@@ -15,6 +15,7 @@ import type { Matches, Ranking, ScorePart } from '../../scored/scored.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndexImage } from './inverted-index.ts';
 import type { Suggestion } from './lexicon/lexicon.ts';
+import type { Span } from './marks/marks.ts';
 
 /** A text index as plain data: built in one thread (`InvertedIndex.gather`), adopted in another. */
 export type TextImage = InvertedIndexImage;
@@ -35,6 +36,8 @@ export interface WeightedTerm {
 export interface TextRanking extends Ranking {
   /** The part of each term in the document's score, in query order; empty if it does not match. */
   explain(entity: number): readonly ScorePart[];
+  /** Where the words of the query are in a text of the field; those that do not exclude. */
+  marks(field: string, text: string): readonly Span[];
   /** All documents that match, with their scores: costs in proportion to their number. */
   matches(): Matches;
   /**

@@ -24,6 +24,8 @@ describe('search query', () => {
       fields: undefined,
       facets: [],
       facetLimit: 10,
+      highlight: [],
+      snippetLength: 200,
       from: firstPosition,
       atMs: undefined,
       continued: false,
@@ -40,7 +42,7 @@ describe('search query', () => {
     ];
     assert.deepEqual(
       parse(
-        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&sort=year:desc,%22score%22,score,entity_id:asc&fields=title,%22og:type%22&facets=category,year[..1990,1990..2000,2020-01-01..]&facet_limit=1000&explain=true&at=1700000000017&region=eu-west&min_position=x:1',
+        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&sort=year:desc,%22score%22,score,entity_id:asc&fields=title,%22og:type%22&facets=category,year[..1990,1990..2000,2020-01-01..]&facet_limit=1000&highlight=title,tags,title&snippet_length=20&explain=true&at=1700000000017&region=eu-west&min_position=x:1',
       ),
       {
         query: 'a',
@@ -68,6 +70,8 @@ describe('search query', () => {
           },
         ],
         facetLimit: 1_000,
+        highlight: ['title', 'tags'],
+        snippetLength: 20,
         from: firstPosition,
         atMs: 1_700_000_000_017,
         continued: false,

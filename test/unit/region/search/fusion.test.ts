@@ -68,6 +68,7 @@ function world({
         explain: () => [{ term: 'word', value: 1, weight: 2, part: 2 }],
         statistics: () => new Uint8Array(),
         matches: () => ({ ordinals: new Int32Array() }),
+        marks: () => [],
       };
     },
     significantTerms: (entity) =>

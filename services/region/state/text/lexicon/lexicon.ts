@@ -254,6 +254,11 @@ export class Lexicon {
     return this.termIn(key, this.analysis.languageOf[field]!);
   }
 
+  /** The number of that term; −1 if no live document has it. */
+  findTerm(key: string, field: number): number {
+    return this.terms.find(this.termFor(key, field));
+  }
+
   private termIn(key: string, language: number): string {
     const stem = this.analysis.languages[language]!.stem(key);
     return language === 0 ? stem : `${stem}${LANGUAGE}${language}`;
