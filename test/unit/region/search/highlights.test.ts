@@ -79,7 +79,7 @@ describe('highlights', () => {
     assert.equal((await region.get('/search?query=jazz&highlight=title&snippet_length=19')).status, 400);
   });
 
-  it('never cut a character, and are never longer than asked for', () => {
+  it('never split a character, and are never longer than asked for', () => {
     const text = `${'🎷'.repeat(60)} jazz ${'🎷'.repeat(60)}`;
     for (let snippetLength = 20; snippetLength < 60; snippetLength++) {
       const at = text.indexOf('jazz');
