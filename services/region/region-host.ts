@@ -89,6 +89,7 @@ class Host implements RegionHost {
       name: 'tidal_snapshots_installed_total',
       help: 'Snapshots that took the place of this region’s store, or were dropped because they could not.',
       labels: ['outcome'],
+      series: [{ outcome: 'installed' }, { outcome: 'dropped' }],
     });
     this.installed = (outcome) => changes.inc({ outcome });
     const blocked = this.metrics.gauge({

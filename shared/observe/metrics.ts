@@ -21,6 +21,11 @@ export interface MetricOptions<L extends string> {
   readonly labels?: readonly L[];
 }
 
+export interface CounterOptions<L extends string> extends MetricOptions<L> {
+  /** Series that are 0 from the start: the first event of one that appears with it is no increase. */
+  readonly series?: readonly Readonly<Record<L, string>>[];
+}
+
 export interface GaugeOptions<L extends string> extends MetricOptions<L> {
   /** Called at each scrape, to set values that are only computed then. */
   readonly collect?: ((gauge: Gauge<L>) => void) | undefined;
@@ -34,7 +39,7 @@ export interface HistogramOptions<L extends string> extends MetricOptions<L> {
 }
 
 export interface Metrics {
-  counter<L extends string = never>(options: MetricOptions<L>): Counter<L>;
+  counter<L extends string = never>(options: CounterOptions<L>): Counter<L>;
   gauge<L extends string = never>(options: GaugeOptions<L>): Gauge<L>;
   histogram<L extends string = never>(options: HistogramOptions<L>): Histogram<L>;
   /** The answer of `GET /metrics`. */
@@ -100,7 +105,9 @@ export function createMetrics({ process, name, nodeMetrics = true, version }: Me
   return {
     counter(options) {
       assert(options.name.endsWith('_total'), 'a counter ends with _total', () => options.name);
-      return new Counter(common(options));
+      const counter = new Counter(common(options));
+      for (const labels of options.series ?? []) counter.inc(labels, 0);
+      return counter;
     },
     gauge(options) {
       assert(!options.name.endsWith('_total'), 'a gauge does not end with _total', () => options.name);

@@ -255,6 +255,7 @@ class GroupCommit implements Intake {
         return { problem: unconfirmed(position, bodies[index]?.key !== undefined).toProblem() };
       }
       const durability = confirmed ? 'stream' : 'local';
+      this.metrics.acknowledged(durability);
       return outcome.replayed === true ? { position, durability, replayed: true } : { position, durability };
     });
   }

@@ -100,9 +100,9 @@ export class ReadQueue {
       name: 'tidal_sliced_reads_total',
       help: 'Reads that took more than one slice of a turn: answered, or refused as overloaded.',
       labels: ['outcome'],
+      series: [{ outcome: 'answered' }, { outcome: 'overloaded' }],
     });
     // Series with label values are created at the start, because a rate needs an earlier sample.
-    for (const outcome of ['answered', 'overloaded']) outcomes.inc({ outcome }, 0);
     this.outcomes = outcomes;
   }
 

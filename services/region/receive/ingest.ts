@@ -90,9 +90,9 @@ class PositionIngest implements Ingest {
       name: 'tidal_refused_batches_total',
       help: 'Messages of the stream, or batches of peers, that were not taken because of what they held, by reason.',
       labels: ['reason'],
+      series: refusedFor.map((reason) => ({ reason })),
     });
     // Series with label values are created at the start, because a rate needs an earlier sample.
-    for (const reason of refusedFor) this.counted.inc({ reason }, 0);
     metrics.gauge({
       name: 'tidal_stopped_origins',
       help: 'Origins of which a peer holds more that cannot be taken here.',

@@ -52,6 +52,8 @@ interface Found {
 
 type Swapped = { readonly revision: Revision } | 'conflict' | 'unknown';
 
+const kinds = ['planned', 'forced', 'automatic'] as const;
+
 export class Promotion {
   private readonly options: PromotionOptions;
   private readonly outcomes;
@@ -65,6 +67,7 @@ export class Promotion {
       name: 'tidal_router_promotions_total',
       help: 'Promotions asked of this router, by kind and outcome code.',
       labels: ['kind', 'outcome'],
+      series: kinds.flatMap((kind) => ['ok', 'failed'].map((outcome) => ({ kind, outcome }))),
     });
     options.leadership.onChange(() => this.watchHandover(options.leadership.current));
   }
@@ -74,7 +77,7 @@ export class Promotion {
   readonly replace: Replace = (judged, region, stillMine) =>
     this.alone('automatic', () => this.runAutomatic(judged, region, stillMine));
 
-  private async alone<T>(kind: 'forced' | 'planned' | 'automatic', run: () => Promise<T>): Promise<T> {
+  private async alone<T>(kind: (typeof kinds)[number], run: () => Promise<T>): Promise<T> {
     if (this.underWay) throw inProgress('another one runs on this router');
     this.underWay = true;
     try {

@@ -61,6 +61,7 @@ export function createVerify({ links, regions, clock, random, log, metrics }: Ve
     name: 'tidal_router_verifications_total',
     help: 'Comparisons of the regions asked of this router, by outcome: converged, diverged or unknown.',
     labels: ['outcome'],
+    series: [{ outcome: 'converged' }, { outcome: 'diverged' }, { outcome: 'unknown' }],
   });
 
   const ask = async (said: Said, id: string, covering: Position): Promise<void> => {

@@ -30,12 +30,16 @@ export interface AutomaticFailoverOptions {
   readonly metrics: Metrics;
 }
 
+const outcomeNames = ['replaced', 'no_candidate', 'withdrawn', 'failed'] as const;
+type Outcome = (typeof outcomeNames)[number];
+
 export function createFailover(options: AutomaticFailoverOptions): Failover {
   const { metrics, settings } = options;
   const outcomes = metrics.counter({
     name: 'tidal_router_failovers_total',
     help: 'Attempts of this router to replace an unresponsive leader, by outcome: replaced, no_candidate, withdrawn or failed.',
     labels: ['outcome'],
+    series: outcomeNames.map((outcome) => ({ outcome })),
   });
   const failover =
     settings === undefined
@@ -53,8 +57,6 @@ export function createFailover(options: AutomaticFailoverOptions): Failover {
   });
   return failover ?? { start() {}, async stop() {} };
 }
-
-type Outcome = 'replaced' | 'no_candidate' | 'withdrawn' | 'failed';
 
 class AutomaticFailover implements Failover {
   private readonly options: AutomaticFailoverOptions;

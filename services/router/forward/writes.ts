@@ -35,6 +35,7 @@ import type { Submission, WriteForwarding } from './forward.ts';
 const inFlightLimits = { single: 4, stream: 2, bulk: 2 } as const;
 type LaneName = keyof typeof inFlightLimits;
 
+const outcomes = ['answered', 'refused', 'held', 'unknown'] as const;
 const WAITING_LIMIT = 8_192;
 const WAITING_LIMIT_BYTES = 64 * 1024 * 1024;
 const LOOK_EVERY_MS = 50;
@@ -109,6 +110,7 @@ export class WriteForwarder implements WriteForwarding {
       name: 'tidal_router_forward_requests_total',
       help: 'Internal write requests, by lane and outcome: answered, refused, held or unknown.',
       labels: ['lane', 'outcome'],
+      series: Object.keys(this.lanes).flatMap((lane) => outcomes.map((outcome) => ({ lane, outcome }))),
     });
     this.durations = metrics.histogram({
       name: 'tidal_router_forward_duration_seconds',
@@ -222,7 +224,7 @@ export class WriteForwarder implements WriteForwarding {
     // A bulk is sent alone.
     const signals = group[0]?.submission.signals;
     countInFlight(lane, record.leader, 1);
-    let outcome: 'answered' | 'refused' | 'held' | 'unknown';
+    let outcome: (typeof outcomes)[number];
     try {
       const request = {
         epoch: record.epoch,

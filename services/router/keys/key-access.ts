@@ -29,7 +29,8 @@ interface Bucket {
   filledMs: number;
 }
 
-type Reason = 'no_key' | 'unknown_key' | 'expired_key' | 'scope' | 'rate';
+const reasons = ['no_key', 'unknown_key', 'expired_key', 'scope', 'rate'] as const;
+type Reason = (typeof reasons)[number];
 
 export class KeyAccess implements Access {
   private readonly clock: Clock;
@@ -44,6 +45,7 @@ export class KeyAccess implements Access {
       name: 'tidal_router_access_refused_total',
       help: 'Requests refused for their key, by reason: no_key, unknown_key, expired_key, scope, rate.',
       labels: ['reason'],
+      series: reasons.map((reason) => ({ reason })),
     });
     metrics.gauge({
       name: 'tidal_router_keys',

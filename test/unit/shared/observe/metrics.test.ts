@@ -21,6 +21,16 @@ describe('metrics', () => {
     assert.ok(types.has('process_cpu_seconds_total') && types.has('nodejs_eventloop_lag_seconds'));
   });
 
+  it('counters have the series that are known at 0 from the start', async () => {
+    const metrics = createMetrics({ process: 'router', name: 'router', nodeMetrics: false });
+    const series = [{ outcome: 'good' }, { outcome: 'bad' }];
+    const counter = metrics.counter({ name: 'tidal_things_total', help: 'Things.', labels: ['outcome'], series });
+    counter.inc({ outcome: 'good' });
+    const { text } = await metrics.render();
+    assert.match(text, /^tidal_things_total\{outcome="good",.*\} 1$/m);
+    assert.match(text, /^tidal_things_total\{outcome="bad",.*\} 0$/m);
+  });
+
   it('refuse names outside the convention', () => {
     const metrics = createMetrics({ process: 'router', name: 'router', nodeMetrics: false });
     assert.throws(() => metrics.counter({ name: 'tidal_things', help: 'x' }), /_total/);
