@@ -40,6 +40,13 @@ export interface PagePosition {
   readonly seen?: Seen | undefined;
   /** Of a search by text: what its scores are computed with on every page. */
   readonly statistics?: Uint8Array | undefined;
+  /** Of a search that weighs a profile: the profile's scores of the first page's result. */
+  readonly range?: ScoreRange | undefined;
+}
+
+export interface ScoreRange {
+  readonly lowest: number;
+  readonly highest: number;
 }
 
 export const firstPosition: PagePosition = { shown: 0, rest: undefined, kinds: new Map() };

@@ -2,7 +2,7 @@
  * Cursors as signed bytes, base64url:
  *
  *     version 1 · flags 1 · read time 8 · items shown 8 · [rest 22] · kinds 2 · kinds × (fingerprint 6, key 22) ·
- *     [length 2, statistics] · [length 2, items seen] · fingerprint of the query 8 · HMAC-SHA256 of all before 16
+ *     [length 2, statistics] · [length 2, items seen] · [lowest and highest score 16] · fingerprint of the query 8 · HMAC-SHA256 of all before 16
  *
  * where a key is score and entity, 8 bytes each, and tie, 6, and in a list that is sorted by fields [length 2, order]. Score, entity, read time and count are float64, bit for bit, the tie
  * an integer; numbers are big-endian.
@@ -27,7 +27,9 @@ const HAS_REST = 1;
 const HAS_STATISTICS = 2;
 const HAS_SEEN = 4;
 const HAS_ORDER = 8;
-const FLAGS = HAS_REST + HAS_STATISTICS + HAS_SEEN + HAS_ORDER;
+const HAS_RANGE = 16;
+const FLAGS = HAS_REST + HAS_STATISTICS + HAS_SEEN + HAS_ORDER + HAS_RANGE;
+const RANGE_BYTES = 16;
 const HEAD_BYTES = 1 + 1 + 8 + 8;
 const TIE_BYTES = 6;
 const KEY_BYTES = 8 + 8 + TIE_BYTES;
@@ -36,7 +38,7 @@ const TAG_BYTES = 16;
 const TAIL_BYTES = QUERY_BYTES + TAG_BYTES;
 /** Four characters of base64url are three bytes. */
 const MOST_BYTES = (CURSOR_LIMIT_CHARACTERS / 4) * 3;
-const FRAME_BYTES = HEAD_BYTES + KEY_BYTES + 2 + TAIL_BYTES;
+const FRAME_BYTES = HEAD_BYTES + KEY_BYTES + 2 + RANGE_BYTES + TAIL_BYTES;
 
 export interface SignedCursorsOptions {
   /** The same in every region, the one that signs first; an empty one: the public default. */
@@ -64,13 +66,19 @@ class SignedCursors implements Cursors {
   }
 
   write(identity: readonly unknown[], atMs: number, place: PagePosition): string {
-    const { shown, rest, kinds, statistics } = place;
+    const { shown, rest, kinds, statistics, range } = place;
     const seen = place.seen?.bytes();
     const hasOrder = [rest, ...kinds.values()].some((key) => key?.order !== undefined);
     assert(kinds.size <= KINDS_LIMIT, 'a place names few kinds', () => kinds.size);
     const bytes = Buffer.alloc(MOST_BYTES);
     let at = bytes.writeUInt8(VERSION);
-    const flags = [rest && HAS_REST, statistics && HAS_STATISTICS, seen && HAS_SEEN, hasOrder ? HAS_ORDER : 0];
+    const flags = [
+      rest && HAS_REST,
+      statistics && HAS_STATISTICS,
+      seen && HAS_SEEN,
+      hasOrder ? HAS_ORDER : 0,
+      range && HAS_RANGE,
+    ];
     at = bytes.writeUInt8(
       flags.reduce<number>((sum, flag) => sum + (flag ?? 0), 0),
       at,
@@ -89,6 +97,7 @@ class SignedCursors implements Cursors {
       bytes.set(part, at);
       at += part.length;
     }
+    if (range !== undefined) at = bytes.writeDoubleBE(range.highest, bytes.writeDoubleBE(range.lowest, at));
     at += queryFingerprint(identity).copy(bytes, at);
     at += tagOf(this.keys()[0]!, bytes.subarray(0, at)).copy(bytes, at);
     return bytes.toString('base64url', 0, at);
@@ -154,11 +163,21 @@ function parse(bytes: Buffer, end: number): { readonly atMs: number; readonly pl
     if (at > end) return undefined;
     parts.push(bytes.subarray(from, at));
   }
-  if (at !== end) return undefined;
+  const hasRange = (flags & HAS_RANGE) !== 0;
+  if (at + (hasRange ? RANGE_BYTES : 0) !== end) return undefined;
+  const range = hasRange ? { lowest: bytes.readDoubleBE(at), highest: bytes.readDoubleBE(at + 8) } : undefined;
+  if (range !== undefined && !(Number.isFinite(range.lowest) && Number.isFinite(range.highest))) return undefined;
   const seen = (flags & HAS_SEEN) === 0 ? undefined : Seen.read(parts.at(-1)!);
   const statistics = (flags & HAS_STATISTICS) === 0 ? undefined : parts[0];
   if ((flags & HAS_SEEN) !== 0 && seen === undefined) return undefined;
-  const place = { shown, rest, kinds, ...(seen && { seen }), ...(statistics && { statistics }) };
+  const place = {
+    shown,
+    rest,
+    kinds,
+    ...(seen && { seen }),
+    ...(statistics && { statistics }),
+    ...(range && { range }),
+  };
   return { atMs, place };
 }
 

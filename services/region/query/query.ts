@@ -305,11 +305,36 @@ export interface SearchQuery extends PageStart {
   readonly fields: readonly string[] | undefined;
   readonly facets: readonly Facet[];
   readonly facetLimit: number;
+  /** Undefined: by the search alone. */
+  readonly blending: Blending | undefined;
   /** Text fields to highlight, and the characters of a highlight. */
   readonly highlight: readonly string[];
   readonly snippetLength: number;
   /** What its cursors are bound to: everything that decides the order of the results and the size of the pages. */
   readonly identity: readonly unknown[];
+}
+
+/** A profile that a search weighs. */
+export interface Blending {
+  readonly profile: string;
+  /** ≥ 0. */
+  readonly weight: number;
+}
+
+const PROFILE_WEIGHT_MOST = 100;
+
+function parseBlending(search: URLSearchParams, known: readonly string[]): Blending | undefined {
+  const [name, text] = [search.get('profile'), search.get('profile_weight')];
+  if (name === null) {
+    if (text !== null) throw invalid('profile_weight', 'needs a profile', 'profile=hot&profile_weight=0.5');
+    return undefined;
+  }
+  const accepted = known.filter((each) => each !== 'related');
+  const weight = text === null ? 1 : /^\d{1,3}(\.\d{1,6})?$/.test(text) ? Number(text) : -1;
+  if (weight < 0 || weight > PROFILE_WEIGHT_MOST) {
+    throw invalid('profile_weight', `must be a number from 0 to ${PROFILE_WEIGHT_MOST}`);
+  }
+  return { profile: parseProfile(name, accepted), weight };
 }
 
 /** In the order refusals list them. The router and the HTTP surface check `region` and `min_position`. */
@@ -320,6 +345,8 @@ export const searchParameters = [
   'filter',
   'exclude',
   'max_per',
+  'profile',
+  'profile_weight',
   'sort',
   'fields',
   'facets',
@@ -333,7 +360,11 @@ export const searchParameters = [
 ] as const;
 
 /** Throws `Refusal` `invalid_request`. */
-export function parseSearchQuery(search: URLSearchParams, cursors: Cursors, vector?: Float32Array): SearchQuery {
+export function parseSearchQuery(
+  search: URLSearchParams,
+  { profiles: known = profiles, cursors }: { readonly profiles?: readonly string[]; readonly cursors: Cursors },
+  vector?: Float32Array,
+): SearchQuery {
   // The text index checks the length of a text.
   checkParameters(search, { route: '/search', names: searchParameters, unbounded: ['query'] });
   const query = search.get('query') ?? undefined;
@@ -343,12 +374,13 @@ export function parseSearchQuery(search: URLSearchParams, cursors: Cursors, vect
   const exclude = parseExclude(search);
   const maxPer = parseMaxPer(search);
   const sort = parseSort(search);
+  const blending = parseBlending(search, known);
   const identity = [
     ...['search', query ?? null, vector === undefined ? null : [...vector], limit, canonicalText(filters)],
-    ...[maxPerIdentity(maxPer), sort ?? null, ...excludeIdentity(exclude)],
+    ...[maxPerIdentity(maxPer), sort ?? null, blending ?? null, ...excludeIdentity(exclude)],
   ];
   return {
-    ...{ query, vector, limit, filters, exclude, maxPer, sort, identity },
+    ...{ query, vector, limit, filters, exclude, maxPer, sort, blending, identity },
     explain: parseExplain(search),
     fields: parseFields(search),
     facets: parseFacets(search),

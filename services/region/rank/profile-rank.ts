@@ -1,5 +1,6 @@
 /** Implementation of ranking: every profile as a scorer, the top items found by `top-k.ts`. */
 import { assert } from '../../../shared/kernel/kernel.ts';
+import type { Steps } from '../../../shared/kernel/steps.ts';
 import { invalid } from '../query/query.ts';
 import type { Schema } from '../schema/schema.ts';
 import { windows } from '../schema/schema.ts';
@@ -7,14 +8,25 @@ import type { Scored, ScorePart } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
-import type { Ledger, LedgerView } from '../state/ledger/ledger.ts';
+import type { Doubt, Ledger, LedgerView } from '../state/ledger/ledger.ts';
 import { compileProfile } from './custom-profile.ts';
 import { formulas, profileScorer, type ScoredProfile } from './profiles.ts';
-import { type ItemRanking, profiles, type Rank, type RankingQuery, type ReadTime, type SignalSummary } from './rank.ts';
+import {
+  type ItemRanking,
+  type ItemScores,
+  profiles,
+  type Rank,
+  type RankingQuery,
+  type ReadTime,
+  type SignalSummary,
+} from './rank.ts';
 import type { Scorer } from './scorer.ts';
 import { SignalSums } from './signal-sums.ts';
 import { SearchSlices } from './sliced.ts';
 import { TopK } from './top-k.ts';
+
+/** Items scored in one step. */
+const SCORED_A_STEP = 256;
 
 export interface RankParts {
   readonly schema: Schema;
@@ -62,6 +74,27 @@ class ProfileRank implements Rank {
     const all = selected?.count === this.parts.catalog.size;
     const scorer = this.scorer(query, readTime);
     return this.topK.ranking(scorer, all ? undefined : selected, { ...readTime, slices, name });
+  }
+
+  *scoring(query: RankingQuery, ordinals: Int32Array, readTime: ReadTime): Steps<ItemScores> {
+    const { catalog, entities, ledger } = this.parts;
+    const scorer = this.scorer(query, readTime);
+    const scores = new Float64Array(ordinals.length);
+    let doubt: Doubt | undefined;
+    for (let from = 0; from < ordinals.length; from += SCORED_A_STEP) {
+      const score = (): void => {
+        const end = Math.min(ordinals.length, from + SCORED_A_STEP);
+        for (let at = from; at < end; at++) {
+          const ordinal = ordinals[at]!;
+          const createdMs = catalog.createdMs(ordinal);
+          scores[at] = createdMs < 0 ? Number.NEGATIVE_INFINITY : scorer.score(entities.entity(ordinal), createdMs);
+        }
+      };
+      if (readTime.past) ({ doubt } = ledger.past.watch(score, doubt));
+      else score();
+      if (from + SCORED_A_STEP < ordinals.length) yield;
+    }
+    return { scores, settle: () => doubt !== undefined && ledger.past.include(doubt) };
   }
 
   slices(over: () => boolean): SearchSlices {

@@ -3,6 +3,7 @@
  * time `atMs`. Of equal scores the newer item comes first, then the lower entity id.
  */
 
+import type { Steps } from '../../../shared/kernel/steps.ts';
 import type { Filter } from '../filter/filter.ts';
 import type { MaxPer } from '../pages/pages.ts';
 import type { SortKey } from '../result/result.ts';
@@ -67,6 +68,12 @@ export interface ItemRanking extends Ranking {
   matches(): Matches;
 }
 
+export interface ItemScores {
+  /** In the order of the ordinals. */
+  readonly scores: Float64Array;
+  settle(): void;
+}
+
 /** A signal summary as returned: sums of weights; null: no longer known for that time. */
 export type SignalSummary = Readonly<Record<string, Readonly<Record<string, number | null>>>>;
 
@@ -85,6 +92,11 @@ export interface Rank {
     slices?: SearchSlices,
     name?: string,
   ): ItemRanking;
+  /**
+   * The scores of these items by a profile other than `related`, in steps, between which the items may be written to; −Infinity for
+   * one that the profile does not rank. `settle` must be called in every turn that uses them: it reports what is not known exactly.
+   */
+  scoring(query: RankingQuery, ordinals: Int32Array, readTime: ReadTime): Steps<ItemScores>;
   /** The searches that a read keeps between its slices; must be ended. */
   slices(over: () => boolean): SearchSlices;
   /** The parts of the score of a ranked item, in the order of the formula. */

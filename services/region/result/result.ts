@@ -8,7 +8,16 @@ import type { Selection } from '../state/filter-index/filter-index.ts';
 
 export { FACET_SYNTAX, type Facet, readFacets, topCounts } from './facets.ts';
 export { readNames } from './names.ts';
-export { NEWEST_FIRST, orderLimitBytes, orderOf, readSort, SORT_SYNTAX, type Sortable, type SortKey } from './sort.ts';
+export {
+  BY_SCORE,
+  NEWEST_FIRST,
+  orderLimitBytes,
+  orderOf,
+  readSort,
+  SORT_SYNTAX,
+  type Sortable,
+  type SortKey,
+} from './sort.ts';
 export { SortedRanking } from './sorted.ts';
 
 const ITEMS_A_STEP = 65_536;

@@ -25,6 +25,9 @@ export interface SortKey {
 /** Newest first: what a result without a score is sorted by. */
 export const NEWEST_FIRST: readonly SortKey[] = [{ by: 'created_at', field: '', isDescending: true }];
 
+/** Highest first. */
+export const BY_SCORE: readonly SortKey[] = [{ by: 'score', field: '', isDescending: true }];
+
 /** What an item is sorted by. */
 export interface Sortable {
   readonly entity: number;

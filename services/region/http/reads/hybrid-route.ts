@@ -19,18 +19,22 @@ export interface HybridParts extends SearchParts, JsonBodies {}
 
 export function addHybridRoute(router: Router, parts: HybridParts, reading: Reading): void {
   router.post('/search', async (ctx) => {
-    const { asked, minPosition } = parseBody(await readJson(ctx, parts), parts.cursors);
+    const { asked, minPosition } = parseBody(await readJson(ctx, parts), {
+      profiles: parts.rank.profiles,
+      cursors: parts.cursors,
+    });
     await reading.admit(ctx, minPosition);
-    const { query, filters, exclude, maxPer, sort, facets } = asked;
+    const { query, filters, exclude, maxPer, sort, facets, blending } = asked;
     const lists = [filters, exclude, sort ?? [], facets];
-    if (query !== undefined || lists.some(({ length }) => length > 0) || maxPer !== undefined) reading.requireIndexes();
+    const needsIndexes = lists.some(({ length }) => length > 0) || maxPer !== undefined || blending !== undefined;
+    if (query !== undefined || needsIndexes) reading.requireIndexes();
     ctx.body = await answerSearch(parts, reading, { ctx, asked, byVector: true });
   });
 }
 
 function parseBody(
   body: unknown,
-  cursors: Cursors,
+  known: { readonly profiles: readonly string[]; readonly cursors: Cursors },
 ): { readonly asked: SearchQuery; readonly minPosition: string | undefined } {
   const { vector: values, ...others } = bodyFields(body, { route: 'POST /search', names: fields, example });
   const parameters = parametersOf(others);
@@ -38,6 +42,6 @@ function parseBody(
   if (!parameters.has('query') && vector === undefined) {
     throw invalid('query', 'or vector is required: a text, an array of numbers, or both');
   }
-  const asked = parseSearchQuery(parameters, cursors, vector);
+  const asked = parseSearchQuery(parameters, known, vector);
   return { asked, minPosition: parameters.get('min_position') ?? undefined };
 }

@@ -62,6 +62,7 @@ const kinds: Readonly<Record<string, Kind | undefined>> = {
   at: { message: 'must be a time', is: (value): value is Value => isText(value) || isNumber(value) },
   entity_id: { message: 'must be an item id, an integer', is: isNumber },
   seed: { message: 'must be a text or a number', is: (value): value is Value => isText(value) || isNumber(value) },
+  profile_weight: { message: 'must be a number from 0 to 100', is: isNumber },
   facet_limit: { message: 'must be an integer from 1 to 1000', is: isNumber },
   snippet_length: { message: 'must be an integer from 20 to 2000', is: isNumber },
   explain: { message: 'must be true or false', is: (value): value is Value => typeof value === 'boolean' },

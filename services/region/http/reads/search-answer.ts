@@ -3,9 +3,11 @@ import type { Context } from 'koa';
 import type { Cursors } from '../../pages/pages.ts';
 import { invalid, type SearchQuery } from '../../query/query.ts';
 import type { ReadQueue } from '../../read-queue/read-queue.ts';
+import { BY_SCORE } from '../../result/result.ts';
 import type { Scored } from '../../scored/scored.ts';
 import { CANDIDATES, type Found, type Marking, type Search } from '../../search/search.ts';
 import type { Entities } from '../../state/entities/entities.ts';
+import { blend } from './blend.ts';
 import { type Highlights, highlightsOf } from './highlights.ts';
 import {
   diversityOf,
@@ -23,6 +25,8 @@ export interface SearchParts extends ListParts {
   readonly search: Pick<Search, 'find'>;
   readonly cursors: Cursors;
   readonly reads: ReadQueue;
+  /** The time reads are answered for, epoch ms. */
+  readonly nowMs: () => number;
   /** The fields that are searched. */
   readonly textFields: readonly string[];
 }
@@ -35,7 +39,9 @@ export async function answerSearch(
 ): Promise<unknown> {
   const { search, filterIndex, cursors, reads, catalog } = parts;
   const metadataOf: MetadataOf = (entity) => catalog.indexedOf(entity);
-  const { query, vector, limit, filters, exclude, maxPer, from, sort, facets } = asked;
+  const { query, vector, limit, filters, exclude, maxPer, from, sort, facets, blending, highlight } = asked;
+  // Of all slices of the read.
+  const nowMs = parts.nowMs();
   checkHighlight(parts, asked);
   // Combined in slices here, so that the search finds the selection.
   const selecting = filters.length === 0 ? undefined : filterIndex.selecting(filters);
@@ -43,35 +49,39 @@ export async function answerSearch(
     activity: 'search',
     isWanted: () => !ctx.req.socket.destroyed,
   });
-  const isWhole = sort !== undefined || facets.length > 0;
+  const isWhole = sort !== undefined || blending !== undefined || facets.length > 0;
   const reach = isWhole ? CANDIDATES : from.shown + limit + 1;
   const question = { text: query, vector, filters, exclude, reach, statistics: from.statistics };
   return search.find(question, reading.ofIndexes(ctx, 'search'), (found: Found) => {
     reading.mark('search');
     reading.requireClient(ctx);
-    const ranking = sortedFound(parts, found, sort);
-    const diversity = diversityOf(parts, maxPer, undefined, metadataOf);
-    const page = takeBoundedPage(parts, ranking, { limit, from, diversity });
-    const explain = asked.explain ? { explain: ({ entity }: Scored) => found.explain(entity) } : {};
-    const counted = facets.length === 0 ? {} : facetsOf(parts, found, facets, asked.facetLimit);
-    const highlights = asked.highlight.length === 0 ? undefined : highlighted(found, page.items, metadataOf, asked);
-    return reading.at(asked, (readTime) => ({
-      ...reading.context(readTime.atMs, found.position),
-      ...(query === undefined ? {} : { query }),
-      items: presentItems(parts, page.items, {
-        from,
-        readTime,
-        metadataOf,
-        fields: asked.fields,
-        highlights,
-        ...explain,
-      }),
-      next_cursor: page.next === undefined ? null : cursors.write(asked.identity, readTime.atMs, page.next),
-      total_matched: found.total,
-      ...(byVector ? { candidates: found.candidates } : {}),
-      ...counted,
-      relaxed: relaxedOf(maxPer, page.relaxed),
-    }));
+    return reading.at(
+      asked,
+      (readTime) => {
+        const blended = blending && blend(parts, found, blending, { readTime, range: from.range });
+        const result = blended?.found ?? found;
+        const ranking = sortedFound(parts, result, sort ?? (blended && BY_SCORE));
+        const diversity = diversityOf(parts, maxPer, undefined, metadataOf);
+        const page = takeBoundedPage(parts, ranking, { limit, from, diversity });
+        const next = page.next && { ...page.next, ...(blended && { range: blended.range }) };
+        const shown = {
+          ...{ from, readTime, metadataOf, fields: asked.fields },
+          ...(asked.explain ? { explain: ({ entity }: Scored) => result.explain(entity) } : {}),
+          ...(highlight.length === 0 ? {} : { highlights: highlighted(result, page.items, metadataOf, asked) }),
+        };
+        return {
+          ...reading.context(readTime.atMs, found.position),
+          ...(query === undefined ? {} : { query }),
+          items: presentItems(parts, page.items, shown),
+          next_cursor: next === undefined ? null : cursors.write(asked.identity, readTime.atMs, next),
+          total_matched: found.total,
+          ...(byVector ? { candidates: found.candidates } : {}),
+          ...(facets.length === 0 ? {} : facetsOf(parts, result, facets, asked.facetLimit)),
+          relaxed: relaxedOf(maxPer, page.relaxed),
+        };
+      },
+      nowMs,
+    );
   });
 }
 

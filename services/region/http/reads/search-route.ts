@@ -7,7 +7,10 @@ import { answerSearch, type SearchParts } from './search-answer.ts';
 export function addSearchRoute(router: Router, parts: SearchParts, reading: Reading): void {
   router.get('/search', async (ctx) => {
     await reading.admit(ctx);
-    const asked = parseSearchQuery(new URLSearchParams(ctx.querystring), parts.cursors);
+    const asked = parseSearchQuery(new URLSearchParams(ctx.querystring), {
+      profiles: parts.rank.profiles,
+      cursors: parts.cursors,
+    });
     reading.requireIndexes();
     ctx.body = await answerSearch(parts, reading, { ctx, asked, byVector: false });
   });

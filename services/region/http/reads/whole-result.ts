@@ -81,7 +81,8 @@ function sortedFew({ catalog }: WholeParts, found: Found, keys: readonly SortKey
   };
 }
 
-function listOf(found: Found): readonly Scored[] {
+/** Of a result that is no {@link WholeResult}. */
+export function listOf(found: Found): readonly Scored[] {
   return found.fused ?? found.after(undefined, CANDIDATES);
 }
 

@@ -5,7 +5,7 @@ import { parseSearchQuery, type SearchQuery } from '../../../../services/region/
 import { Refusal } from '../../../../shared/errors/errors.ts';
 
 const cursors = createCursors({ secrets: () => [''], schemaHash: 'x' });
-const parse = (query: string): SearchQuery => parseSearchQuery(new URLSearchParams(query), cursors);
+const parse = (query: string): SearchQuery => parseSearchQuery(new URLSearchParams(query), { cursors });
 const place: PagePosition = { shown: 5, rest: { score: 0.1, entity: 7 }, kinds: new Map() };
 const cursorOf = (asked: SearchQuery): string => cursors.write(asked.identity, 1_234, place);
 
@@ -19,7 +19,8 @@ describe('search query', () => {
       exclude: [],
       maxPer: undefined,
       sort: undefined,
-      identity: ['search', 'jazz piano', null, 20, '', null, null],
+      identity: ['search', 'jazz piano', null, 20, '', null, null, null],
+      blending: undefined,
       explain: false,
       fields: undefined,
       facets: [],
@@ -42,7 +43,7 @@ describe('search query', () => {
     ];
     assert.deepEqual(
       parse(
-        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&sort=year:desc,%22score%22,score,entity_id:asc&fields=title,%22og:type%22&facets=category,year[..1990,1990..2000,2020-01-01..]&facet_limit=1000&highlight=title,tags,title&snippet_length=20&explain=true&at=1700000000017&region=eu-west&min_position=x:1',
+        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&sort=year:desc,%22score%22,score,entity_id:asc&fields=title,%22og:type%22&facets=category,year[..1990,1990..2000,2020-01-01..]&facet_limit=1000&profile=hot&profile_weight=0.5&highlight=title,tags,title&snippet_length=20&explain=true&at=1700000000017&region=eu-west&min_position=x:1',
       ),
       {
         query: 'a',
@@ -55,7 +56,17 @@ describe('search query', () => {
         exclude: [],
         maxPer: { field: 'category', count: 2 },
         sort,
-        identity: ['search', 'a', null, 5, '"category":["film", "music"] AND "year">="1990"', ['category', 2], sort],
+        identity: [
+          'search',
+          'a',
+          null,
+          5,
+          '"category":["film", "music"] AND "year">="1990"',
+          ['category', 2],
+          sort,
+          { profile: 'hot', weight: 0.5 },
+        ],
+        blending: { profile: 'hot', weight: 0.5 },
         explain: true,
         fields: ['title', 'og:type'],
         facets: [
@@ -107,7 +118,10 @@ describe('search query', () => {
     ['query=a&filter=music', 'filter', /^filter "music", character 6: expected an operator/],
     [`query=a${'&filter=a:b'.repeat(33)}`, 'filter', /at most 32 times/],
     [`query=a&filter=a:${'b'.repeat(4_095)}`, 'filter', /longer than 4096/],
-    ['query=a&profile=hot', 'profile', /^profile is not a parameter of \/search$/],
+    ['query=a&window=1h', 'window', /^window is not a parameter of \/search$/],
+    ['query=a&profile_weight=1', 'profile_weight', /needs a profile/],
+    ['query=a&profile=hot&profile_weight=101', 'profile_weight', /from 0 to 100/],
+    ['query=a&profile=hot&profile_weight=-1', 'profile_weight', /from 0 to 100/],
     ['query=a&sort=year:down', 'sort', /":down" after year: the directions are :asc and :desc/],
     ['query=a&sort=', 'sort', /no field at character 1/],
     ['query=a&sort=a,,b', 'sort', /no field at character 3/],

@@ -217,7 +217,7 @@ describe('search over HTTP', () => {
     const { body } = await region.post<Problem>('/search', { query: 'a', vectors: [1, 0] });
     assert.match(
       body.hint ?? '',
-      /query, vector, limit, cursor, filter, exclude, max_per, sort, fields, facets, facet_limit, highlight, snippet_length, explain, at, region, min_position/,
+      /query, vector, limit, cursor, filter, exclude, max_per, profile, profile_weight, sort, fields, facets, facet_limit, highlight, snippet_length, explain, at, region, min_position/,
     );
     const form = await fetch(`${region.url}/search`, { method: 'POST', body: 'query=a' });
     assert.equal(form.status, 415);
