@@ -100,7 +100,7 @@ describe('a search that weighs a profile', () => {
       assert.equal(page.items[0]?.entity_id, 4);
     }
     const refused = await region.get<Problem>('/search?query=jazz&profile=related');
-    assert.equal(refused.status, 400);
+    assert.equal(refused.status, 404);
     assert.match(JSON.stringify(refused.body), /trending.*most_viewed.*seen/);
   });
 
