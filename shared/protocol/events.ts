@@ -66,7 +66,8 @@ type UnkeyedBody =
       readonly weight: number;
       readonly timeMs: number | undefined;
     }
-  | { readonly kind: 'item'; readonly entity: number; readonly metadata: Metadata }
+  /** `createdMs`: when the item was created, as the client says; undefined: at the acceptance. */
+  | { readonly kind: 'item'; readonly entity: number; readonly metadata: Metadata; readonly createdMs?: number }
   | { readonly kind: 'delete'; readonly entity: number }
   | { readonly kind: 'embedding'; readonly entity: number; readonly values: Float32Array };
 
@@ -98,13 +99,22 @@ type UnkeyedEvent =
       readonly weight: number;
       readonly timeMs: number;
     }
-  | { readonly kind: 'item'; readonly hlc: Hlc; readonly entity: number; readonly metadata: Metadata }
+  | {
+      readonly kind: 'item';
+      readonly hlc: Hlc;
+      readonly entity: number;
+      readonly metadata: Metadata;
+      /** Before the acceptance; absent: at the acceptance. */
+      readonly createdMs?: number;
+    }
   | {
       readonly kind: 'delete';
       readonly hlc: Hlc;
       readonly entity: number;
       /** Replaces an event in quarantine (`shared/quarantine`): deletes what that event would have written, and nothing else. */
       readonly aside?: 'item' | 'embedding' | 'nothing';
+      /** Of the put that it replaces. */
+      readonly createdMs?: number;
     }
   | { readonly kind: 'embedding'; readonly hlc: Hlc; readonly entity: number; readonly values: Float32Array };
 

@@ -68,6 +68,8 @@ function canonical(write: WireWrite): readonly unknown[] {
       return ['s', write.e, write.s, write.w, write.t ?? null];
     case 'i':
       return ['i', write.e, Object.entries(write.m).sort(([a], [b]) => (a < b ? -1 : 1))];
+    case 'c':
+      return ['c', write.e, Object.entries(write.m).sort(([a], [b]) => (a < b ? -1 : 1)), write.t];
     case 'p':
       return ['p', write.e, Object.entries(write.m).sort(([a], [b]) => (a < b ? -1 : 1))];
     case 'd':

@@ -25,7 +25,7 @@ export type WriteRoute = 'items' | 'patch' | 'delete' | 'embeddings' | 'signals'
 type BodyRoute = Exclude<WriteRoute, 'patch' | 'delete'>;
 
 const known: Record<BodyRoute, readonly string[]> = {
-  items: ['entity_id', 'metadata'],
+  items: ['entity_id', 'metadata', 'created_at'],
   embeddings: ['entity_id', 'values'],
   signals: ['entity_id', 'signal', 'weight', 'timestamp', 'user_id', 'creator_id'],
 };
@@ -48,7 +48,12 @@ export function parseWrite(route: BodyRoute, body: unknown, at = ''): EventBody 
   if (typeof entity === 'string') throw invalid('entity_id', entity);
   switch (route) {
     case 'items':
-      return { kind: 'item', entity, metadata: parseMetadata(fields.metadata, invalid) };
+      return {
+        ...{ kind: 'item', entity, metadata: parseMetadata(fields.metadata, invalid) },
+        ...(fields.created_at === undefined
+          ? {}
+          : { createdMs: parseTimestamp('created_at', fields.created_at, invalid) as number }),
+      };
     case 'embeddings':
       return { kind: 'embedding', entity, values: parseVector('values', fields.values, invalid) };
     case 'signals': {
@@ -76,7 +81,7 @@ export function parseWrite(route: BodyRoute, body: unknown, at = ''): EventBody 
         entity,
         signal,
         weight: thousandths,
-        timeMs: parseTimestamp(fields.timestamp, invalid),
+        timeMs: parseTimestamp('timestamp', fields.timestamp, invalid),
       };
     }
   }
@@ -166,10 +171,10 @@ export function parseVector(name: string, value: unknown, invalid: Invalid): Flo
   return values;
 }
 
-function parseTimestamp(value: unknown, invalid: Invalid): number | undefined {
+function parseTimestamp(name: string, value: unknown, invalid: Invalid): number | undefined {
   if (value === undefined) return undefined;
   const moment = timestampOf(value);
-  if (typeof moment === 'string') throw invalid('timestamp', moment);
+  if (typeof moment === 'string') throw invalid(name, moment);
   return moment;
 }
 
@@ -182,6 +187,8 @@ export type WireWrite = UnkeyedWire & {
 type UnkeyedWire =
   | { k: 's'; e: number; s: string; w: number; t?: number }
   | { k: 'i'; e: number; m: Metadata }
+  /** An item with the time of its creation. Another name, because earlier regions would ignore that time. */
+  | { k: 'c'; e: number; m: Metadata; t: number }
   | { k: 'p'; e: number; m: MetadataPatch }
   | { k: 'd'; e: number }
   /**
@@ -197,7 +204,9 @@ export function toWire(event: WriteBody): WireWrite {
         ? { k: 's', e: event.entity, s: event.signal, w: event.weight }
         : { k: 's', e: event.entity, s: event.signal, w: event.weight, t: event.timeMs };
     case 'item':
-      return { k: 'i', e: event.entity, m: event.metadata };
+      return event.createdMs === undefined
+        ? { k: 'i', e: event.entity, m: event.metadata }
+        : { k: 'c', e: event.entity, m: event.metadata, t: event.createdMs };
     case 'patch':
       return { k: 'p', e: event.entity, m: event.changes };
     case 'delete':
@@ -248,10 +257,14 @@ function unkeyedFromWire(write: Readonly<Record<string, unknown>>): WriteBody {
       if (timeMs !== undefined && !isCount(timeMs)) throw malformed('t must be milliseconds since 1970');
       return { kind: 'signal', entity, signal, weight: weight + 0, timeMs: timeMs === undefined ? timeMs : timeMs + 0 };
     }
-    case 'i': {
+    case 'i':
+    case 'c': {
       const flaw = writtenMetadataFlaw(write.m);
       if (flaw !== undefined) throw malformed(`${flaw.path === '' ? 'm' : `m.${flaw.path}`} ${flaw.message}`);
-      return { kind: 'item', entity, metadata: write.m as Metadata };
+      const metadata = write.m as Metadata;
+      if (k === 'i') return { kind: 'item', entity, metadata };
+      if (!isCount(write.t)) throw malformed('t must be milliseconds since 1970');
+      return { kind: 'item', entity, metadata, createdMs: write.t + 0 };
     }
     case 'p': {
       const flaw = patchFlaw(write.m);
@@ -269,7 +282,7 @@ function unkeyedFromWire(write: Readonly<Record<string, unknown>>): WriteBody {
       return { kind: 'embedding', entity, values };
     }
     default:
-      throw malformed('k must be one of: s, i, p, d, v');
+      throw malformed('k must be one of: s, i, c, p, d, v');
   }
 }
 

@@ -151,6 +151,123 @@ describe('items', function () {
     }
   });
 
+  it('created_at is the lowest of all puts, in every region; new and hot rank by it', async () => {
+    const created = async (entity: number, region = 'us-east'): Promise<string> =>
+      (await cluster.get<ShownItem>(`/items/${entity}?region=${region}`)).body.created_at;
+    const dated = async (entity_id: number, created_at: unknown): Promise<Answer<Record<string, unknown>>> =>
+      send('POST', '/items', { entity_id, metadata: { group: 'dated' }, created_at });
+    const rows = [
+      [50, '2001-02-03T04:05:06+01:00', '2001-02-03T03:05:06.000Z'],
+      [51, '2020-01-01T00:00:00.5Z', '2020-01-01T00:00:00.500Z'],
+      [52, Date.UTC(2015, 5, 1), '2015-06-01T00:00:00.000Z'],
+      [53, '1970-01-01T00:00:00Z', '1970-01-01T00:00:00.000Z'],
+    ] as const;
+    let position = '';
+    for (const [entity, given, shown] of rows) {
+      const answer = await dated(entity, given);
+      assert.equal(answer.status, 200, JSON.stringify(answer.body));
+      position = String(answer.body.position);
+      for (const region of ['us-east', 'eu-west', 'ap-south']) {
+        assert.equal(await created(entity, `${region}&min_position=${position}`), shown);
+      }
+    }
+    const order = async (profile: string): Promise<number[]> => {
+      const { body } = await cluster.get<Items>(`/feed?profile=${profile}&filter=group:dated`);
+      return body.items.map(({ entity_id }) => entity_id);
+    };
+    for (const profile of ['new', 'hot', 'trending', 'rising'])
+      assert.deepEqual(await order(profile), [51, 52, 50, 53]);
+    // A later time changes nothing, an earlier one does; neither a patch nor a delete raises it.
+    await dated(51, '2021-01-01T00:00:00Z');
+    assert.equal(await created(51), '2020-01-01T00:00:00.500Z');
+    await dated(51, '2010-01-01T00:00:00Z');
+    await send('PATCH', '/items/51', { metadata: { more: 1 } });
+    assert.equal(await created(51), '2010-01-01T00:00:00.000Z');
+    await requestJson(`${cluster.url}/items/51`, { method: 'DELETE' });
+    await put(51, { group: 'dated' });
+    assert.equal(await created(51), '2010-01-01T00:00:00.000Z');
+    assert.deepEqual(await order('new'), [52, 51, 50, 53]);
+    const bulk = await send('POST', '/items', [
+      { entity_id: 54, metadata: {}, created_at: '2012-01-01T00:00:00Z' },
+      { entity_id: 55, metadata: {} },
+    ]);
+    assert.equal(bulk.status, 200);
+    assert.equal(await created(54), '2012-01-01T00:00:00.000Z');
+    for (const wrong of [
+      new Date(Date.now() + 60_000).toISOString(),
+      '2999-01-01T00:00:00Z',
+      '2020-02-30T00:00:00Z',
+      '2020-01-01',
+      1_577_836_800,
+      'yesterday',
+      null,
+      true,
+    ]) {
+      const answer = await dated(56, wrong);
+      assert.deepEqual(refused(answer), [400, 'invalid_request'], String(wrong));
+      assert.match(JSON.stringify(answer.body), /created_at/);
+    }
+    const inBulk = await send('POST', '/items', [
+      { entity_id: 56, metadata: {} },
+      { entity_id: 57, metadata: {}, created_at: '2999-01-01T00:00:00Z' },
+    ]);
+    assert.match(JSON.stringify(inBulk.body.errors), /\[1\]: created_at/);
+    assert.equal((await cluster.get('/items/56')).status, 404);
+    assert.equal((await dated(57, new Date(Date.now() + 1_000).toISOString())).status, 200, 'a clock a little ahead');
+    assert.equal((await cluster.post<{ converged: boolean }>('/cluster/verify', {})).body.converged, true);
+  });
+
+  it('numbers that would change are refused by name wherever they are sent', async () => {
+    const number = '9007199254740993';
+    const rows: readonly (readonly [method: string, path: string, body: string, says: RegExp])[] = [
+      ['POST', '/items', `{"entity_id":60,"metadata":{"n":${number}}}`, /metadata\.n/],
+      ['POST', '/items', `[{"entity_id":60,"metadata":{"n":-${number}}}]`, /\[0\].*metadata\.n/],
+      ['POST', '/items', '{"entity_id":60,"metadata":{"n":123456789012345678901234567890}}', /metadata\.n/],
+      ['POST', '/items', '{"entity_id":60,"metadata":{"n":1e400}}', /metadata\.n/],
+      ['POST', '/items', '{"entity_id":60,"metadata":{"n":-0}}', /metadata\.n/],
+      ['POST', '/items', '{"entity_id":60,"metadata":{"n":1e-400}}', /metadata\.n/],
+      ['POST', '/items', '{"entity_id":60,"metadata":{"n":9007199254740991.5}}', /metadata\.n/],
+      ['POST', '/items', `{"entity_id":${number},"metadata":{}}`, /entity_id/],
+      ['PATCH', '/items/1', `{"metadata":{"n":${number}}}`, /metadata\.n/],
+      ['POST', '/signals', '{"entity_id":60,"signal":"view","weight":0.0005}', /weight/],
+      ['POST', '/signals', `{"entity_id":60,"signal":"view","weight":${number}}`, /weight/],
+      ['POST', '/embeddings', '{"entity_id":60,"values":[1e39,0,0,0]}', /values\[0\]/],
+      ['POST', '/search', `{"query":"x","limit":${number}}`, /limit/],
+      ['POST', '/feed', `{"exclude":[1,${number}]}`, /exclude\[1\]/],
+      ['POST', '/feed', `{"profile":"related","entity_id":${number}}`, /entity_id/],
+    ];
+    for (const [method, path, body, says] of rows) {
+      const answer = await send(method, path, body);
+      assert.equal(answer.status, 400, `${body} ${JSON.stringify(answer.body)}`);
+      assert.match(JSON.stringify(answer.body.errors), says, `${body} ${JSON.stringify(answer.body)}`);
+    }
+    assert.equal((await cluster.get('/items/60')).status, 404);
+  });
+
+  it('silent new items are not below everything for ever, one reaction counts, and no decayed sum exceeds its weights', async () => {
+    for (const entity of [70, 71, 72, 73, 74]) await put(entity, { group: 'silent' });
+    const order = async (profile: string): Promise<number[]> => {
+      const { body } = await cluster.get<Items>(`/feed?profile=${profile}&filter=group:silent`);
+      return body.items.map(({ entity_id }) => entity_id);
+    };
+    for (const profile of ['hot', 'trending', 'rising', 'best', 'controversial']) {
+      assert.deepEqual(await order(profile), [74, 73, 72, 71, 70], profile);
+    }
+    await send('POST', '/signals', { entity_id: 71, signal: 'like' });
+    assert.deepEqual(await order('hot'), [71, 74, 73, 72, 70]);
+    assert.equal((await order('best'))[0], 71);
+    for (let n = 0; n < 20; n++) await send('POST', '/signals', { entity_id: 70, signal: 'like', weight: 1.5 });
+    for (const at of [0, Date.now() - 30 * 86_400_000, Date.now() - 3_600_000, Date.now()]) {
+      const when = new Date(at).toISOString();
+      const { status, body } = await cluster.get<{ signals: Record<string, Record<string, number>> }>(
+        `/items/70?at=${when}`,
+      );
+      if (status === 400) continue;
+      const { all = 0, decayed = 0 } = body.signals.like ?? {};
+      assert.ok(decayed <= all + 1e-9 && all <= 30, `${when}: ${decayed} of ${all}`);
+    }
+  });
+
   it('feeds and searches leave out what is excluded, by URL and by body, also a thousand of the longest ids', async () => {
     for (const entity of [30, 31, 32, 33]) await put(entity, { title: 'zebra', group: 'excluded' });
     const far = Array.from({ length: 998 }, (_, n) => Number.MAX_SAFE_INTEGER - n);

@@ -61,6 +61,7 @@ try {
     const answer = await cluster.post(path, body, headers);
     if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
   };
+  const created_at = new Date(madeMs - 400 * 86_400_000).toISOString();
   const lines = (count: number, entity: (index: number) => number): string =>
     Array.from({ length: count }, (_, index) =>
       JSON.stringify({ entity_id: entity(index), signal: index % 3 === 0 ? 'like' : 'view', weight: 1 + index / 8 }),
@@ -72,6 +73,7 @@ try {
   });
   await write('/items', { entity_id: 2, metadata: { title: 'gone' } });
   await write('/items', { entity_id: Number.MAX_SAFE_INTEGER, metadata: {} }, 'put-once');
+  await write('/items', { entity_id: 4, metadata: { title: 'of another age' }, created_at });
   await write('/embeddings', { entity_id: 1, values: [0.5, -1, 3.25, 1e-20] });
   await write('/embeddings', { entity_id: 2, values: [1, 2, 3, 4] });
   const gone = await requestJson(`${cluster.url}/items/2`, { method: 'DELETE' });
@@ -113,6 +115,8 @@ try {
     toWire(parseWrite('embeddings', { entity_id: 7, values: [1, 0.25, 0, -2] })),
     toWire(parseWrite('signals', { entity_id: 7, signal: 'view', weight: 2.5, timestamp: earlier })),
     toWire({ kind: 'delete', entity: 8 }),
+    toWire(parseWrite('items', { entity_id: 9, metadata: { title: 'nine' }, created_at })),
+    toWire({ kind: 'patch', entity: 7, changes: { title: 'seven, again', tags: null } }),
   ];
   const request = (rest: Partial<WritesRequest>): WritesRequest => ({ epoch: 1, atomic: false, writes: [], ...rest });
   put('internal.json', {

@@ -29,6 +29,7 @@ function chain(): Batch[] {
     [{ kind: 'item', hlc: hlc + 3, entity: 1, metadata: { title: 'a', tags: ['x', 'y'], n: 1 } }, view(4, 1)],
     [{ kind: 'embedding', hlc: hlc + 5, entity: 1, values: Float32Array.of(1, 2) }],
     [{ kind: 'delete', hlc: hlc + 6, entity: 2 }],
+    [{ kind: 'item', hlc: hlc + 7, entity: 3, metadata: { title: 'b' }, createdMs: 86_400_000 }],
   ]);
 }
 

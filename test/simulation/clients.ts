@@ -31,6 +31,8 @@ interface Answer {
   readonly body: Record<string, unknown>;
 }
 
+const CREATED_AGO_MS = 90 * 86_400_000;
+
 export interface Pace {
   /** Between the end of one operation of a client and its next, ms. */
   readonly thinkMs: number;
@@ -157,8 +159,13 @@ export class Client {
       if (kind === 'items') {
         tags.push(`item ${tag}`);
         const metadata = { title: `${chance.pick(['jazz', 'rock', 'folk'])} number ${tag}`, tag };
-        bodies.push({ kind: 'item', entity: of, metadata });
-        return { entity_id: of, metadata };
+        // Further back than any clock is wrong, so that no leader takes it for the future.
+        const createdMs = chance.chance(0.3)
+          ? Math.floor(world.wallMs() - CREATED_AGO_MS - chance.below(1_000))
+          : undefined;
+        bodies.push({ kind: 'item', entity: of, metadata, ...(createdMs === undefined ? {} : { createdMs }) });
+        const created = createdMs === undefined ? {} : { created_at: new Date(createdMs).toISOString() };
+        return { entity_id: of, metadata, ...created };
       }
       if (kind === 'embeddings') {
         tags.push(`embedding ${tag}`);

@@ -123,7 +123,9 @@ export function referenceDigest(chronicle: Chronicle, position: Position, schema
     const item = winner(all.filter(({ event }) => event.kind === 'item' || event.kind === 'delete'));
     if (item !== undefined) {
       const { event, origin, sequence } = item;
-      const createdMs = Math.min(...puts.map((put) => acceptedMs(put.event)));
+      const createdMs = Math.min(
+        ...puts.map(({ event: put }) => (put.kind === 'item' ? put.createdMs : undefined) ?? acceptedMs(put)),
+      );
       const json = event.kind === 'item' ? [Buffer.from(JSON.stringify(event.metadata))] : [];
       const created = puts.length === 0 ? -1 : createdMs;
       add(entity, ['item', origin.epoch, event.hlc, origin.name, sequence, created, acceptedMs(event), ...json]);

@@ -131,7 +131,7 @@ class Applier implements Apply {
         const change = catalog.apply({ event, order });
         if (change.item === 'gone') {
           ledger.upperBounds.remove(event.entity);
-        } else if (change.item !== undefined) {
+        } else if (change.item !== undefined || change.isOlder === true) {
           ledger.upperBounds.put(event.entity);
         }
         if (change.embedding !== undefined) vectors.changed(event.entity);

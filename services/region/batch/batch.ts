@@ -14,6 +14,7 @@
  *       signal, accepted time: varint name index · varint weight
  *       signal, own time:      the same · varint acceptance ms − time ms
  *       item:                  varint bytes · metadata as JSON
+ *       item, own creation:    varint acceptance ms − creation ms, ≥ 1 · varint bytes · metadata as JSON
  *       delete:                nothing
  *       embedding:             varint count · count × f32
  *     A keyed event, one under an idempotency key, has the highest bit of its kind set.
@@ -58,6 +59,8 @@ export const KIND_SIGNAL_TIMED = 2;
 export const KIND_ITEM = 3;
 export const KIND_DELETE = 4;
 export const KIND_EMBEDDING = 5;
+/** A program that does not know it stops at the batch: ignoring the time would make its state another one. */
+export const KIND_ITEM_CREATED = 6;
 /** Flag in the kind byte. */
 export const KEYED = 0x80;
 export const KEY_ID_BYTES = 16;
@@ -158,7 +161,7 @@ export function eventBytes(event: Event | EventBody): number {
   const frame = event.key === undefined ? 24 : 24 + KEY_BYTES;
   switch (event.kind) {
     case 'item':
-      return frame + Buffer.byteLength(JSON.stringify(event.metadata));
+      return frame + (event.createdMs === undefined ? 0 : 8) + Buffer.byteLength(JSON.stringify(event.metadata));
     case 'embedding':
       return frame + 4 * event.values.length;
     default:
@@ -320,14 +323,19 @@ function setAside(event: Event | undefined, lastHlc: number): Event {
   }
   if (event.kind === 'delete') return event;
   const { kind: aside, hlc, entity, aheadMs } = event;
-  return { kind: 'delete', hlc, entity, aside, ...(aheadMs === undefined ? {} : { aheadMs }) };
+  const createdMs = event.kind === 'item' ? event.createdMs : undefined;
+  return {
+    ...{ kind: 'delete', hlc, entity, aside },
+    ...(aheadMs === undefined ? {} : { aheadMs }),
+    ...(createdMs === undefined ? {} : { createdMs }),
+  };
 }
 
 /** Throws if the offset of the next event is unknown. */
 function readEvent({ reader, aheadMs }: Head, names: readonly string[], lastHlc: number): ReadEvent {
   const tag = reader.byte();
   const kind = tag & ~KEYED;
-  if (kind < KIND_SIGNAL || kind > KIND_EMBEDDING) throw new UnknownFormat(`event kind ${tag} of a later version`);
+  if (kind < KIND_SIGNAL || kind > KIND_ITEM_CREATED) throw new UnknownFormat(`event kind ${tag} of a later version`);
   const hlc = lastHlc + reader.varint();
   if (!Number.isSafeInteger(hlc)) throw new UnreadableBatch('a clock value of the batch is out of range');
   const entity = reader.varint();
@@ -340,10 +348,17 @@ function readEvent({ reader, aheadMs }: Head, names: readonly string[], lastHlc:
     flaw: flaw === undefined ? undefined : new InvalidBatch(flaw),
   });
   switch (kind) {
-    case KIND_ITEM: {
+    case KIND_ITEM:
+    case KIND_ITEM_CREATED: {
+      const agoMs = kind === KIND_ITEM ? 0 : reader.varint();
+      const createdMs = hlcMs(hlc) - aheadMs - agoMs;
       const metadata = parseMetadata(reader.slice(reader.varint()));
       const flaw = metadata === undefined ? 'the metadata of an item is not flat JSON' : undefined;
-      return whole({ kind: 'item', hlc, entity, metadata: metadata ?? {} }, flaw);
+      const event = { kind: 'item', hlc, entity, metadata: metadata ?? {} } as const;
+      if (kind === KIND_ITEM) return whole(event, flaw);
+      const timeFlaw =
+        agoMs === 0 || createdMs < 0 ? 'an item was created before 1970, or at its acceptance' : undefined;
+      return whole({ ...event, createdMs: Math.max(createdMs, 0) }, flaw ?? timeFlaw);
     }
     case KIND_DELETE:
       return whole({ kind: 'delete', hlc, entity });

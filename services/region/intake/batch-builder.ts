@@ -36,6 +36,7 @@ import {
   KIND_DELETE,
   KIND_EMBEDDING,
   KIND_ITEM,
+  KIND_ITEM_CREATED,
   KIND_SIGNAL,
   KIND_SIGNAL_TIMED,
   MAGIC,
@@ -88,7 +89,9 @@ export class BatchBuilder {
         break;
       }
       case 'item': {
-        this.putHead(KIND_ITEM, hlc, entity, key);
+        const { createdMs } = event;
+        this.putHead(createdMs === undefined ? KIND_ITEM : KIND_ITEM_CREATED, hlc, entity, key);
+        if (createdMs !== undefined) body.varint(acceptedMs(event) - createdMs);
         const json = Buffer.from(JSON.stringify(event.metadata), 'utf8');
         body.varint(json.length);
         body.reserve(json.length);
@@ -282,6 +285,11 @@ function requireReadable(event: Event): void {
     }
     case 'item':
       assert(isMetadata(event.metadata), 'the metadata of an item can be read back', () => event);
+      assert(
+        event.createdMs === undefined || (isCount(event.createdMs) && event.createdMs < acceptedMs(event)),
+        'the creation of an item can be read back',
+        () => event,
+      );
       return;
     case 'embedding':
       assert(areValues(event.values), 'the values of an embedding can be read back', () => event);

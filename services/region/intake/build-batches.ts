@@ -67,9 +67,13 @@ export function buildBatches({ origin, epoch, schemaHash, after, stamp, bulks }:
 
 function stamped(body: EventBody, hlc: Hlc, aheadMs: number): Event {
   const ahead = aheadMs === 0 ? {} : { aheadMs };
+  const atMs = hlcMs(hlc) - aheadMs;
+  if (body.kind === 'item') {
+    const { createdMs = atMs, ...put } = body;
+    return { ...put, hlc, ...ahead, ...(createdMs < atMs ? { createdMs } : {}) };
+  }
   if (body.kind !== 'signal') return { ...body, hlc, ...ahead };
   const { kind, entity, signal, weight, key } = body;
-  const atMs = hlcMs(hlc) - aheadMs;
   const timeMs = Math.min(body.timeMs ?? atMs, atMs);
   // One object shape, written out: spreading the event takes longer than everything else that is done to a signal here.
   if (aheadMs === 0) {

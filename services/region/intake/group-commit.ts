@@ -143,7 +143,8 @@ class GroupCommit implements Intake {
     const tooMany = this.noRoom(count, 0);
     if (tooMany !== undefined) throw tooMany;
     if (isColumns(bodies)) return this.submitSignals(bodies, epoch, durability);
-    const refusals = bodies.map((body) => validate(this.options.schema, body));
+    const nowMs = this.options.clock.nowMs();
+    const refusals = bodies.map((body) => validate(this.options.schema, body, nowMs));
     const tooLarge = this.noRoom(count, bytesOf(bodies));
     if (tooLarge !== undefined) throw tooLarge;
     if (atomic) {

@@ -13,7 +13,15 @@ export function unknownSignal({ signals }: Schema, name: string): Refusal | unde
   });
 }
 
-export function validate(schema: Schema, body: WriteBody): Refusal | undefined {
+/** How far a client's clock may be ahead: such an item is created at its acceptance. */
+const CREATED_AHEAD_MS = 5_000;
+
+/** `nowMs`: of the region's clock. */
+export function validate(schema: Schema, body: WriteBody, nowMs: number): Refusal | undefined {
+  if (body.kind === 'item' && body.createdMs !== undefined && body.createdMs > nowMs + CREATED_AHEAD_MS) {
+    const message = `must not be in the future: it is ${new Date(nowMs).toISOString()}`;
+    return new Refusal('invalid_request', `created_at ${message}`, { errors: [{ path: 'created_at', message }] });
+  }
   if (body.kind === 'signal') {
     const unknown = unknownSignal(schema, body.signal);
     if (unknown !== undefined) return unknown;

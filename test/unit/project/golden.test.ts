@@ -198,7 +198,7 @@ for (const [index, set] of sets.entries()) {
         }
         if (body?.signals !== undefined) assert.equal(repacked(body.signals), body.signals);
       }
-      assert.equal(writes, 5);
+      assert.ok(writes >= 5, `${writes} writes`);
       assert.equal(formatPosition(readStatus('us-east', status).durable), status.durable);
       assert.equal(readSnapshot('us-east', snapshot).id, snapshot.id);
     });

@@ -2,7 +2,8 @@
  * The catalog: the live items, and the registers behind them.
  *
  * An item and its embedding are two last-writer-wins registers ordered by `Order` (epoch, HLC, origin, sequence). A delete writes
- * a tombstone to both; tombstones are never collected. `createdMs` is the lowest acceptance time of any put ever applied,
+ * a tombstone to both; tombstones are never collected. `createdMs` is the lowest creation time of any put ever applied: its
+ * client's, or else its acceptance time;
  * whichever won. Only a live item is visible; an embedding without its item is stored, invisible until the item is put.
  */
 import type { Event, Metadata, Order, PlacedEvent } from '../../../../shared/protocol/events.ts';
@@ -13,7 +14,7 @@ export interface ItemRegister {
   readonly order: Order;
   /** As JSON in UTF-8 ({@link encodeMetadata}). Undefined: a tombstone. */
   readonly metadata: Uint8Array | undefined;
-  /** Lowest acceptance time of any put, epoch ms; undefined if there were only deletes. */
+  /** Lowest creation time of any put, epoch ms; undefined if there were only deletes. */
   readonly createdMs: number | undefined;
   /** Acceptance time of the put or delete that won, epoch ms. */
   readonly updatedMs: number;
@@ -29,7 +30,7 @@ export interface EmbeddingRegister {
 export interface Item {
   readonly entity: number;
   readonly metadata: Metadata;
-  /** Lowest acceptance time of any put, and acceptance time of the winning put; epoch ms. */
+  /** Lowest creation time of any put, and acceptance time of the winning put; epoch ms. */
   readonly createdMs: number;
   readonly updatedMs: number;
 }
@@ -63,6 +64,8 @@ export interface Catalog {
 export interface CatalogChange {
   /** The item that is live now, or `gone`: it is one of {@link CatalogWriter.unindexed}. */
   readonly item?: { readonly metadata: Metadata } | 'gone';
+  /** The live item is older than was known, by a put that lost. */
+  readonly isOlder?: true;
   /** The embedding that is visible now, or `gone`. */
   readonly embedding?: Float32Array | 'gone';
 }
@@ -158,7 +161,8 @@ export function mergeItem(
   const won = present === undefined || compare(order, present.order) > 0;
   const metadata = won && event.kind === 'item' ? encodeMetadata(event.metadata) : undefined;
   // An event that was set aside still was a put: regions may have applied it as one before.
-  const putMs = event.kind === 'item' || (event.kind === 'delete' && event.aside === 'item') ? atMs : undefined;
+  const isPut = event.kind === 'item' || (event.kind === 'delete' && event.aside === 'item');
+  const putMs = isPut ? (event.createdMs ?? atMs) : undefined;
   if (present === undefined) return { order, metadata, createdMs: putMs, updatedMs: atMs };
   const createdMs =
     present.createdMs === undefined

@@ -143,6 +143,7 @@ class ColumnRegisters implements CatalogWriter {
     const ordinal = this.entities.ordinal(event.entity);
     const wasLive = this.isLive(ordinal);
     const formerVisible = this.visible(ordinal);
+    const formerMs = this.createdMs(ordinal);
     let won = false;
     if (writesItem(event)) {
       const merged = mergeItem(this.itemRegister(ordinal), placed, compareOrder, acceptedMs(event));
@@ -160,6 +161,7 @@ class ColumnRegisters implements CatalogWriter {
     const visible = this.visible(ordinal);
     return {
       ...(won && event.kind === 'item' ? { item: { metadata: event.metadata } } : {}),
+      ...(wasLive && !won && this.createdMs(ordinal) !== formerMs ? { isOlder: true as const } : {}),
       ...(wasLive && !this.isLive(ordinal) ? { item: 'gone' as const } : {}),
       ...(visible === formerVisible ? {} : { embedding: visible ?? ('gone' as const) }),
     };

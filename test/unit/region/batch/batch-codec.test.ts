@@ -147,7 +147,7 @@ describe('batch codec', () => {
     for (const version of [0, 3, 255]) assert.throws(() => decodeBatch(resealed(bytes, 2, version)), UnknownFormat);
     const kindAt = bytes.length - 3;
     assert.equal(bytes[kindAt], 4, 'where the kind of the only event lies');
-    for (const kind of [0, 6, 9, 0x80, 0x86, 0xff]) {
+    for (const kind of [0, 7, 9, 0x80, 0x87, 0xff]) {
       assert.throws(() => decodeBatch(resealed(bytes, kindAt, kind)), UnknownFormat, `kind ${kind}`);
     }
   });
