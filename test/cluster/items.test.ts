@@ -244,7 +244,7 @@ describe('items', function () {
     assert.equal((await cluster.get('/items/60')).status, 404);
   });
 
-  it('silent new items are not below everything for ever, one reaction counts, and no decayed sum exceeds its weights', async () => {
+  it('new items without reactions come newest first, one reaction counts, and no decayed sum exceeds its weights', async () => {
     for (const entity of [70, 71, 72, 73, 74]) await put(entity, { group: 'silent' });
     const order = async (profile: string): Promise<number[]> => {
       const { body } = await cluster.get<Items>(`/feed?profile=${profile}&filter=group:silent`);

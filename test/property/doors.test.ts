@@ -89,7 +89,7 @@ describe('the doors of a log', () => {
       await clock.advance(60_000);
       await assertApplicable(region, where);
       if (round % 2 === 1)
-        assert.equal(region.applied, `${origin}:6`, 'what was only damaged on the way comes in the end');
+        assert.equal(region.applied, `${origin}:7`, 'what was only damaged on the way comes in the end');
       await clock.run(region.stop());
     }
   });

@@ -83,10 +83,10 @@ describe('catalog', () => {
     }
   });
 
-  it('a losing put that only lowers created_at does not touch the indexes', () => {
+  it('a losing put that only lowers created_at touches no index, and says that the item is older', () => {
     const registers = createRegisters();
     registers.apply(put('winner', { ms: 10 }));
-    assert.deepEqual(registers.apply(put('loser', { ms: 3 })), {});
+    assert.deepEqual(registers.apply(put('loser', { ms: 3 })), { isOlder: true });
     assert.equal(registers.item(7)?.createdMs, 3);
   });
 });
