@@ -58,7 +58,10 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
           present: (ordinal) => catalog.metadata(ordinal),
         },
       }),
-      text: createTextIndex({ schema, entities }),
+      text: createTextIndex({
+        ...{ schema, entities },
+        metadataOf: (ordinal) => catalog.indexedMetadata(ordinal) ?? catalog.metadata(ordinal),
+      }),
       vectors: createVectors({
         ...{ clock, log, metrics, entities, catalog, open: options.openVectors },
         dimensions: schema.embedding.dimensions,

@@ -1,6 +1,7 @@
 /** What growth does to text search: the same queries at ten and a hundred times the documents. */
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
+import { plainQuery } from '../harness/region/state/text-queries.ts';
 import { type Bench, type BenchRow, median, timed } from './bench.ts';
 import { readGlosses } from './glosses.ts';
 
@@ -65,7 +66,7 @@ function measure(glosses: readonly string[], size: number): BenchRow {
     for (const [i, asked] of queries.entries()) {
       const ms = timed(() => {
         for (const query of asked) {
-          const ranking = text.rank(query);
+          const ranking = text.rank(plainQuery(query));
           found += ranking.after(undefined, 10).length + ranking.total;
         }
       });

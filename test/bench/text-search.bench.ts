@@ -4,6 +4,7 @@ import MiniSearch from 'minisearch';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
+import { lunrQuery, plainQuery } from '../harness/region/state/text-queries.ts';
 import { openFts5, withoutFts5 } from '../harness/search/sqlite-fts5.ts';
 import { type Bench, type BenchRow, median, timed } from './bench.ts';
 import { readGlosses } from './glosses.ts';
@@ -161,7 +162,7 @@ async function build(
       indexingMs: ownMs,
       run: (kind) =>
         search(kind, (query) => {
-          const ranking = text.rank(query);
+          const ranking = text.rank(plainQuery(query));
           return ranking.after(undefined, HITS).length + ranking.total;
         }),
     },
@@ -189,7 +190,9 @@ function drawQueries(documents: readonly string[], text: MemoryTextIndex): strin
   const queries: string[] = [];
   while (queries.length < QUERIES) {
     const gloss = documents[Math.floor(drawFraction(random) * documents.length)]!;
-    const words = (gloss.toLowerCase().match(/[a-z]{3,}/g) ?? []).filter((word) => text.rank(word).total > 0);
+    const words = (gloss.toLowerCase().match(/[a-z]{3,}/g) ?? []).filter(
+      (word) => text.rank(lunrQuery(word)).total > 0,
+    );
     const [a, b] = [0, 1].map(() => words[Math.floor(drawFraction(random) * words.length)]);
     if (a !== undefined && b !== undefined && a !== b) queries.push(`${a} ${b}`);
   }

@@ -1,9 +1,10 @@
 /** The dearest queries there are, and what is refused: 100,000 documents with very many words, one turn of the event loop each. */
 import { Entities } from '../../services/region/state/entities/entities.ts';
-import { QUERY_LIMIT_STEPS } from '../../services/region/state/text/query-cost.ts';
+import { QUERY_LIMIT_STEPS } from '../../services/region/state/text/query/query-cost.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
+import { lunrQuery } from '../harness/region/state/text-queries.ts';
 import { type Bench, type BenchRow, median, timed } from './bench.ts';
 
 const DOCUMENTS = 100_000;
@@ -66,7 +67,7 @@ export const bench: Bench = {
       const ms = Array.from({ length: ROUNDS }, () =>
         timed(() => {
           try {
-            const ranking = text.rank(query);
+            const ranking = text.rank(lunrQuery(query));
             const page = ranking.after(undefined, 10);
             if (passedOver !== undefined) ranking.after(page.at(-1), passedOver);
             outcome = `${ranking.total.toLocaleString('en')} found`;

@@ -41,6 +41,7 @@ import { silentLog } from '../harness/observe/silent-log.ts';
 import { chainOf, startMs, viewChain } from '../harness/region/batches.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
 import { forEachValue } from '../harness/region/state/stored-values.ts';
+import { lunrQuery } from '../harness/region/state/text-queries.ts';
 import { MemoryStore } from '../harness/region/store/memory-store.ts';
 import { MemoryStoreHome } from '../harness/region/store/memory-store-home.ts';
 
@@ -122,7 +123,7 @@ class State {
       }
     });
     filterIndex.select([]).forEach((ordinal) => void entities.entity(ordinal));
-    text.rank('*a* something').after(undefined, 10);
+    text.rank(lunrQuery('*a* something')).after(undefined, 10);
     const rank = createRank({ schema, entities, catalog, ledger, nowMs: () => nowMs });
     for (const profile of rank.profiles.filter((name) => name !== 'related')) {
       const query = { profile, window: '24h', entity: undefined, seed: '' } as const;

@@ -21,6 +21,7 @@ import { silentLog } from '../harness/observe/silent-log.ts';
 import { HeldRebuild } from '../harness/region/held-rebuild.ts';
 import { inProcessRebuild } from '../harness/region/rebuild-in-process.ts';
 import { createScanFilterIndex } from '../harness/region/state/scan-filter-index.ts';
+import { lunrQuery } from '../harness/region/state/text-queries.ts';
 
 const schema = {
   textFields: [
@@ -171,7 +172,7 @@ function contentsOf(index: InvertedIndex, entities: Entities): unknown {
 function assertSame(built: Indexes, told: Indexes, asked: readonly (readonly Filter[])[]): void {
   assert.deepEqual(contentsOf(built.text.index, built.entities), contentsOf(told.text.index, told.entities));
   for (const query of queries) {
-    const [a, b] = [built.text.rank(query), told.text.rank(query)];
+    const [a, b] = [built.text.rank(lunrQuery(query)), told.text.rank(lunrQuery(query))];
     assert.deepEqual(a.after(undefined, 100), b.after(undefined, 100), query);
     assert.equal(a.total, b.total);
   }

@@ -12,6 +12,7 @@ import { finish } from '../../shared/kernel/steps.ts';
 import { type Event, HLC_PER_MS, type Metadata } from '../../shared/protocol/events.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
 import { silentLog } from '../harness/observe/silent-log.ts';
+import { lunrQuery } from '../harness/region/state/text-queries.ts';
 
 const schema = { textFields: ['title', 'tags'].map((name) => ({ name, boost: 1 })), bm25: { k1: 1.2, b: 0.75 } };
 const word = fc.constantFrom('jazz', 'piano', 'runs', 'run', 'running', 'ruin', 'rock', 'drum', 'Über', 'ubers');
@@ -68,7 +69,7 @@ class World {
 
   read(query: string, isFiltered: boolean, limit: number, run: RunSteps): unknown {
     const { text, catalog } = this;
-    const ranking = text.rank(query, isFiltered ? this.filterIndex.select(kindA) : undefined, run);
+    const ranking = text.rank(lunrQuery(query), isFiltered ? this.filterIndex.select(kindA) : undefined, run);
     const first = ranking.after(undefined, limit);
     const next = first.length < limit ? [] : ranking.after(first.at(-1), limit);
     const shown = [...first, ...next];

@@ -4,12 +4,13 @@ import { compareScored } from '../../services/region/scored/scored.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import { Vocabulary } from '../../services/region/state/text/lexicon/vocabulary.ts';
-import { matchesWildcard, withinDistance } from '../../services/region/state/text/match-terms.ts';
+import { matchesWildcard, withinDistance } from '../../services/region/state/text/query/match-words.ts';
 import type { TextIndex } from '../../services/region/state/text/text.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
 import type { Metadata } from '../../shared/protocol/events.ts';
 import { selectionOf } from '../harness/region/state/selections.ts';
+import { lunrQuery } from '../harness/region/state/text-queries.ts';
 
 const boosts: Readonly<Record<string, number>> = { title: 3, body: 1, tags: 1.5 };
 const fields = Object.keys(boosts);
@@ -110,7 +111,7 @@ function model(live: ReadonlyMap<number, Metadata>, asked: string): { entity: nu
 }
 
 const all = (index: TextIndex, asked: string, selection?: Selection) =>
-  index.rank(asked, selection).after(undefined, 1_000);
+  index.rank(lunrQuery(asked), selection).after(undefined, 1_000);
 
 describe('text index, after any history', () => {
   it('answers as a fresh index of the live documents in any order does, bit for bit', () => {
@@ -126,7 +127,7 @@ describe('text index, after any history', () => {
           const fresh = indexAfter(keyed.sort((a, b) => a.key - b.key));
           assert.equal(grown.size, fresh.size);
           for (const asked of queries) {
-            const [a, b] = [grown.rank(asked), fresh.rank(asked)];
+            const [a, b] = [grown.rank(lunrQuery(asked)), fresh.rank(lunrQuery(asked))];
             assert.deepEqual(a.after(undefined, 3), b.after(undefined, 3), asked);
             assert.deepEqual(a.after(undefined, 100), b.after(undefined, 100), asked);
             assert.equal(a.total, b.total);
@@ -152,7 +153,7 @@ describe('text index, after any history', () => {
         const expected = new Map(model(liveAfter(changes), asked).map(({ entity, score }) => [entity, score]));
         const hits = all(index, asked);
         assert.deepEqual(new Set(hits.map(({ entity }) => entity)), new Set(expected.keys()), asked);
-        const ranking = index.rank(asked);
+        const ranking = index.rank(lunrQuery(asked));
         assert.equal(ranking.total, expected.size);
         for (const { entity, score } of hits) {
           assert.ok(Math.abs(expected.get(entity)! - score) < 1e-9, `${entity}: ${score}, not ${expected.get(entity)}`);
@@ -206,7 +207,7 @@ describe('text index, after any history', () => {
       fc.property(wild, (asked) => {
         try {
           const hits = all(index, asked);
-          assert.equal(hits.length, index.rank(asked).total);
+          assert.equal(hits.length, index.rank(lunrQuery(asked)).total);
           for (const { score } of hits) assert.ok(Number.isFinite(score) && score >= 0);
         } catch (error) {
           assert.ok(error instanceof Refusal && error.code === 'invalid_query', String(error));
@@ -226,7 +227,7 @@ describe('text index, after any history', () => {
           for (const [entity, title] of puts) index.put(entity, { title });
           for (const [entity] of puts) index.remove(entity);
           assert.equal(index.size, 0);
-          assert.equal(index.rank('*').total, 0);
+          assert.equal(index.rank(lunrQuery('*')).total, 0);
         },
       ),
     );

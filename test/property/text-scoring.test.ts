@@ -6,9 +6,11 @@ import assert from 'node:assert/strict';
 import { compareScored, type Scored } from '../../services/region/scored/scored.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
+import type { ExpandedQuery, TextQuery } from '../../services/region/state/text/query/query.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
 import { selectionOf } from '../harness/region/state/selections.ts';
+import { lunrQuery, plainQuery } from '../harness/region/state/text-queries.ts';
 
 const DOCUMENTS = 12_000;
 const schema = {
@@ -48,18 +50,25 @@ describe('text scoring: every way gives the same answer', () => {
   ];
 
   /** By looking up every document. */
-  function naive(query: string, selection: Selection | undefined): Scored[] {
-    const clauses = text.expand(query);
+  function naive(query: TextQuery, selection: Selection | undefined): Scored[] {
+    const expanded = text.expand(query);
+    const found = naiveOf(expanded, selection);
+    const { minimum, isMinimumRelaxed } = expanded;
+    if (found.length > 0 || minimum <= 1 || !isMinimumRelaxed) return found;
+    return naiveOf({ ...expanded, minimum: 1 }, selection);
+  }
+
+  function naiveOf(expanded: ExpandedQuery, selection: Selection | undefined): Scored[] {
     text.scoring.refresh();
     const found: Scored[] = [];
     for (let ordinal = 0; ordinal < entities.size; ordinal++) {
-      const score = text.scoring.scoreOf(ordinal, clauses);
+      const score = text.scoring.scoreOf(ordinal, expanded);
       if (score >= 0 && selection?.has(ordinal) !== false) found.push({ entity: entities.entity(ordinal), score });
     }
     return found.sort(compareScored);
   }
 
-  const queries = [
+  const lunr = [
     'word0',
     'word3 word9',
     'word0 word0 word1^2 word2',
@@ -83,9 +92,23 @@ describe('text scoring: every way gives the same answer', () => {
     'lone77 lone78 rare',
     'title:lone77 body:lone78 title:rare^2',
     'missing',
+  ].map(lunrQuery);
+  const plain = [
+    ...(['any', 'most', 'all'] as const).flatMap((matching) =>
+      ['word0 word1', 'word3 word9 word11', 'word0 word1 word2 word3 word4', 'rare word0 wo', 'lone77 word0 word5'].map(
+        (text) => plainQuery(text, matching),
+      ),
+    ),
+    ...['word1', 'lone7', 'title:word0 word1 rare', 'rare -word0', '-rare', 'agian', 'agian rare', 'word* rare'].map(
+      (text) => plainQuery(text),
+    ),
+    ...['wordsmith loen missing', 'missing elsewhere word9', 'again rare word12 word14', '*', ''].map((text) =>
+      plainQuery(text),
+    ),
   ];
+  const queries = [...lunr, ...plain];
   for (const query of queries) {
-    it(query, () => {
+    it(`${query.text}${query.matching === undefined ? '' : `, ${query.matching}`}`, () => {
       for (const [name, selection] of selections) {
         const expected = naive(query, selection);
         for (const limit of [1, 10, 1_000, 20_000]) {
@@ -111,13 +134,13 @@ describe('text scoring: every way gives the same answer', () => {
     });
   }
 
-  const work = (query: string, selection?: Selection): { postings: number; lookups: number } => {
+  const work = (query: TextQuery, selection?: Selection): { postings: number; lookups: number } => {
     const before = { ...text.scoring.work };
     text.rank(query, selection).after(undefined, 10);
     const { postings, lookups } = text.scoring.work;
     return { postings: postings - before.postings, lookups: lookups - before.lookups };
   };
-  const documents = (word: string): number => text.rank(word).total;
+  const documents = (word: string): number => text.rank(lunrQuery(word)).total;
 
   it('a page does no more work than its query was charged for', () => {
     // A lookup is charged as 20 postings; where looking up candidates was not enough, all is passed after it.
@@ -125,7 +148,7 @@ describe('text scoring: every way gives the same answer', () => {
       for (const [name, selection] of selections) {
         const { postings, lookups } = work(query, selection);
         const { spent } = text.lastCost;
-        assert.ok(postings + 20 * lookups <= 2 * spent, `${query}, ${name}: ${postings}, ${lookups}, ${spent}`);
+        assert.ok(postings + 20 * lookups <= 2 * spent, `${query.text}, ${name}: ${postings}, ${lookups}, ${spent}`);
       }
     }
   });
@@ -133,8 +156,8 @@ describe('text scoring: every way gives the same answer', () => {
   it('a page that skips many scans the matches a second time, but not a third', () => {
     const once = documents('word0') + documents('word1');
     const before = text.scoring.work.postings;
-    const ranking = text.rank('word0 word1');
-    const expected = naive('word0 word1', undefined);
+    const ranking = text.rank(lunrQuery('word0 word1'));
+    const expected = naive(lunrQuery('word0 word1'), undefined);
     const found: Scored[] = [];
     for (const limit of [201, 402, 804, 593]) found.push(...ranking.after(found.at(-1), limit));
     assert.deepEqual(found, expected.slice(0, 2_000));
@@ -143,24 +166,27 @@ describe('text scoring: every way gives the same answer', () => {
   });
 
   it('two common terms: each posting once', () => {
-    assert.deepEqual(work('word3 word9'), { postings: documents('word3') + documents('word9'), lookups: 0 });
+    assert.deepEqual(work(lunrQuery('word3 word9')), { postings: documents('word3') + documents('word9'), lookups: 0 });
   });
 
   it('a term in one document beside a required one: that document only', () => {
-    assert.deepEqual(work('+lone77 word0'), { postings: 0, lookups: 2 });
+    assert.deepEqual(work(lunrQuery('+lone77 word0')), { postings: 0, lookups: 2 });
   });
 
   it('a few selected documents: those only', () => {
-    const { postings, lookups } = work('word0 word1', few);
+    const { postings, lookups } = work(lunrQuery('word0 word1'), few);
     assert.deepEqual([postings, lookups], [0, 18]);
   });
 
   it('a rare term beside a common one: the documents of the rare term only', () => {
     // Twelve documents, more than a page.
     for (let i = 0; i < 12; i++) text.put(1_000_000 + i, { title: `scarce${i % 2} scarce` });
-    const { postings, lookups } = work('scarce word0');
+    const { postings, lookups } = work(lunrQuery('scarce word0'));
     assert.deepEqual([postings, lookups], [0, 24]);
-    assert.deepEqual(text.rank('scarce word0').after(undefined, 10), naive('scarce word0', undefined).slice(0, 10));
-    assert.equal(text.rank('scarce word0').total, naive('scarce word0', undefined).length);
+    assert.deepEqual(
+      text.rank(lunrQuery('scarce word0')).after(undefined, 10),
+      naive(lunrQuery('scarce word0'), undefined).slice(0, 10),
+    );
+    assert.equal(text.rank(lunrQuery('scarce word0')).total, naive(lunrQuery('scarce word0'), undefined).length);
   });
 });

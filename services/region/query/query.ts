@@ -22,6 +22,7 @@ import { type Cursors, firstPosition, type MaxPer, type PagePosition } from '../
 import { defaultWindows, type FeedQuery, profiles } from '../rank/rank.ts';
 import type { Facet, SortKey } from '../result/result.ts';
 import { type Window, windows } from '../schema/schema.ts';
+import { type Matching, matchings, type Syntax, syntaxes } from '../state/text/query/query.ts';
 import { parseIdArray, parseIds } from './ids.ts';
 import { invalid } from './invalid.ts';
 import {
@@ -287,8 +288,10 @@ function parseEntity(text: string | undefined): number | undefined {
 
 /** The query of `GET /search` and `POST /search`. */
 export interface SearchQuery extends PageStart {
-  /** In lunr's syntax; may have no words to search for. Undefined: by the vector alone. */
+  /** May have no words to search for. Undefined: by the vector alone. */
   readonly query: string | undefined;
+  readonly syntax: Syntax;
+  readonly matching: Matching;
   readonly vector: Float32Array | undefined;
   /** 1 … 200. */
   readonly limit: number;
@@ -357,7 +360,31 @@ export const searchParameters = [
   'at',
   'region',
   'min_position',
+  'syntax',
+  'matching',
 ] as const;
+
+/** How the text of a search is read: `syntax` and `matching`. */
+export function parseReading(search: URLSearchParams): Required<Pick<SearchQuery, 'syntax' | 'matching'>> {
+  const syntax = oneOf(search, 'syntax', syntaxes) ?? 'plain';
+  const matching = oneOf(search, 'matching', matchings);
+  if (syntax === 'lunr' && matching !== undefined && matching !== 'any') {
+    throw invalid(
+      'matching',
+      'has no meaning with syntax=lunr',
+      'in which +word is required; leave it out, or use syntax=plain',
+    );
+  }
+  return { syntax, matching: matching ?? 'most' };
+}
+
+function oneOf<T extends string>(search: URLSearchParams, name: string, accepted: readonly T[]): T | undefined {
+  const text = search.get(name);
+  if (text === null) return undefined;
+  const value = accepted.find((known) => known === text);
+  if (value === undefined) throw invalid(name, `must be one of ${accepted.join(', ')}`);
+  return value;
+}
 
 /** Throws `Refusal` `invalid_request`. */
 export function parseSearchQuery(
@@ -369,6 +396,7 @@ export function parseSearchQuery(
   checkParameters(search, { route: '/search', names: searchParameters, unbounded: ['query'] });
   const query = search.get('query') ?? undefined;
   if (query === undefined && vector === undefined) throw invalid('query', 'is required', 'query=jazz%20piano');
+  const { syntax, matching } = parseReading(search);
   const limit = parseLimit(search);
   const filters = parseFilters(search);
   const exclude = parseExclude(search);
@@ -376,11 +404,11 @@ export function parseSearchQuery(
   const sort = parseSort(search);
   const blending = parseBlending(search, known);
   const identity = [
-    ...['search', query ?? null, vector === undefined ? null : [...vector], limit, canonicalText(filters)],
-    ...[maxPerIdentity(maxPer), sort ?? null, blending ?? null, ...excludeIdentity(exclude)],
+    ...['search', query ?? null, syntax, matching, vector === undefined ? null : [...vector], limit],
+    ...[canonicalText(filters), maxPerIdentity(maxPer), sort ?? null, blending ?? null, ...excludeIdentity(exclude)],
   ];
   return {
-    ...{ query, vector, limit, filters, exclude, maxPer, sort, blending, identity },
+    ...{ query, syntax, matching, vector, limit, filters, exclude, maxPer, sort, blending, identity },
     explain: parseExplain(search),
     fields: parseFields(search),
     facets: parseFacets(search),

@@ -7,6 +7,7 @@ import { type Matches, rankingOf } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Changes } from '../state/changes/changes.ts';
 import type { FilterIndex, Selection } from '../state/filter-index/filter-index.ts';
+import type { TextQuery } from '../state/text/query/query.ts';
 import type { RunSteps, TextIndex, TextRanking, WeightedTerm } from '../state/text/text.ts';
 import type { VectorHit, Vectors } from '../state/vectors/vectors.ts';
 import { type Fused, fuse } from './fusion.ts';
@@ -49,8 +50,8 @@ export function createSearch(parts: SearchParts): Search {
 
 /** The rankings of a search, and the entity it excludes. */
 interface Lists {
-  /** Best first. */
-  readonly words?: readonly number[] | undefined;
+  /** By the words. */
+  readonly words?: RankedWords | undefined;
   readonly hits?: readonly VectorHit[] | undefined;
   readonly without?: number | undefined;
   readonly marking?: Marking;
@@ -59,11 +60,17 @@ interface Lists {
 /** The items that may be found. */
 type Among = Pick<SearchQuestion, 'filters' | 'exclude'>;
 
+interface RankedWords {
+  /** Best first. */
+  readonly entities: readonly number[];
+  readonly relaxed: readonly string[];
+}
+
 /** What a search by words and by a vector looks for, and the entity it excludes. */
 interface Both {
   readonly values: Float32Array;
   readonly among: Among;
-  readonly query: (run: RunSteps) => string | readonly WeightedTerm[];
+  readonly query: (run: RunSteps) => TextQuery | readonly WeightedTerm[];
   readonly without?: number;
 }
 
@@ -81,7 +88,7 @@ class FusedSearch implements Search {
   ): Promise<T> {
     const { dimensions } = this.parts;
     const among = { filters, exclude };
-    const isWhole = text === undefined || isEverything(text);
+    const isWhole = text === undefined || isEverything(text.text);
     if (vector === undefined) {
       assert(text !== undefined, 'a search has a text or a vector');
       return reading.run((slices) => {
@@ -111,6 +118,7 @@ class FusedSearch implements Search {
       explain: () => [],
       whole: { matches, run: slices.run, isRanked: false },
       candidates: {},
+      relaxed: [],
       get position() {
         return slices.position;
       },
@@ -124,7 +132,7 @@ class FusedSearch implements Search {
     answer: (found: Found) => T,
   ): Promise<T> {
     const { catalog, changes, vectors } = this.parts;
-    const ranked = (run: RunSteps): readonly number[] | undefined => this.ranked(query(run), among, run);
+    const ranked = (run: RunSteps): RankedWords | undefined => this.ranked(query(run), among, run);
     const marking = (run: RunSteps): Marking => {
       const ranking = this.parts.text.rank(query(run), this.indexed(among), run);
       return { run, marks: (field, content) => ranking.marks(field, content) };
@@ -154,10 +162,11 @@ class FusedSearch implements Search {
     }
   }
 
-  private ranked(query: string | readonly WeightedTerm[], among: Among, run: RunSteps): readonly number[] | undefined {
-    if (query.length === 0 && typeof query !== 'string') return undefined;
-    const best = this.parts.text.rank(query, this.indexed(among), run).after(undefined, CANDIDATES);
-    return best.map(({ entity }) => entity);
+  private ranked(query: TextQuery | readonly WeightedTerm[], among: Among, run: RunSteps): RankedWords | undefined {
+    if (Array.isArray(query) && query.length === 0) return undefined;
+    const ranking = this.parts.text.rank(query, this.indexed(among), run);
+    const entities = ranking.after(undefined, CANDIDATES).map(({ entity }) => entity);
+    return { entities, relaxed: ranking.relaxed };
   }
 
   private async findNearest<T>(
@@ -247,16 +256,20 @@ function foundByText(text: TextRanking, slices: TextSlices): Found {
     get position() {
       return slices.position;
     },
+    get relaxed() {
+      return text.relaxed;
+    },
   };
 }
 
 function found({ words, hits, without, marking }: Lists): Found {
   const nearest = hits?.filter(({ entity }) => entity !== without).map(({ entity }) => entity);
-  const ranked = words?.filter((entity) => entity !== without);
+  const ranked = words?.entities.filter((entity) => entity !== without);
   const list = (name: string, entities: readonly number[] | undefined) =>
     entities === undefined ? [] : [{ name, entities }];
   return {
     ...asRanking(fuse([...list('text', ranked), ...list('vector', nearest)])),
+    relaxed: words?.relaxed ?? [],
     ...(marking === undefined ? {} : { marking }),
     candidates: {
       ...(ranked === undefined ? {} : { text: ranked.length }),
@@ -275,9 +288,10 @@ function nearestRanking(hits: readonly VectorHit[], total: number): Found {
       return score === undefined ? [] : [{ term: 'cosine similarity', value: score, weight: 1, part: score }];
     },
     candidates: { vector: total },
+    relaxed: [],
   };
 }
 
-function asRanking({ best, explain }: Fused): Omit<Found, 'candidates'> {
+function asRanking({ best, explain }: Fused): Omit<Found, 'candidates' | 'relaxed'> {
   return { ...rankingOf(best), fused: best, explain };
 }

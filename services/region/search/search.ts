@@ -11,6 +11,7 @@
 
 import type { Filter } from '../filter/filter.ts';
 import type { Matches, Ranking, Scored, ScorePart } from '../scored/scored.ts';
+import type { TextQuery } from '../state/text/query/query.ts';
 import type { RunSteps, TextRanking } from '../state/text/text.ts';
 import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
 
@@ -21,8 +22,8 @@ import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
 export const CANDIDATES = NEAREST_LIMIT;
 
 export interface SearchQuestion {
-  /** In lunr's syntax. Alone: ranked by BM25. Blank or `*`: everything, without a score. */
-  readonly text?: string | undefined;
+  /** Alone: ranked by BM25. Blank or `*`: everything, without a score. */
+  readonly text?: TextQuery | undefined;
   /** As many values as the schema's dimensions. Alone: ranked by cosine similarity. */
   readonly vector?: Float32Array | undefined;
   /** All must hold. */
@@ -52,6 +53,8 @@ export interface Found extends Ranking {
   readonly marking?: Marking;
   /** How many of each list are used, if requested. */
   readonly candidates: { readonly text?: number; readonly vector?: number };
+  /** What was left out of the text, known once the ranking was read. */
+  readonly relaxed: readonly string[];
   /** The parts of the item's score. */
   explain(entity: number): readonly ScorePart[];
 }

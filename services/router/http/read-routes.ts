@@ -25,6 +25,8 @@ import { unknownRegion } from './region-name.ts';
 /** A refusal that took longer followed work, or a wait that would be the same elsewhere. */
 const REFUSAL_MS = 1_000;
 const PARAMETER_LIMIT = 4_096;
+/** The text of a search: a region says how much of a long one it uses. */
+const TEXT_LIMIT = 32_768;
 /** A position has an entry for every term a region ever had: 2,000 of the longest fit. */
 const POSITION_LIMIT = 131_072;
 /** The shortest entry, `a@aaaaaaaaaa:1,`, grows most by percent-encoding: three of its 15 characters take two more each. */
@@ -36,6 +38,7 @@ assert(
   'the head of a request has capacity for a position, a cursor and excluded ids, at the router and at the region',
 );
 const parameterLimits: Readonly<Record<string, number | undefined>> = {
+  query: TEXT_LIMIT,
   min_position: POSITION_LIMIT,
   cursor: CURSOR_LIMIT_CHARACTERS,
   exclude: EXCLUDE_LIMIT_CHARACTERS,

@@ -105,6 +105,9 @@ export function blend(
       position: found.position,
       ...(found.marking === undefined ? {} : { marking: found.marking }),
       ...(statistics === undefined ? {} : { statistics: () => statistics() }),
+      get relaxed() {
+        return found.relaxed;
+      },
       after: () => [],
       explain: explaining(range),
       whole: { matches: () => blended, run, isRanked: true },

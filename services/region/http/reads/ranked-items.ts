@@ -68,10 +68,12 @@ export function takeBoundedPage(
 ): Page {
   const { fused } = found;
   if (fused !== undefined) return bounded(catalog, options, (limited) => takeUnseenPage(fused, limited));
-  const statistics = found.statistics?.();
-  const kindsLimit = cursors.kindsLimit(statistics, found.orderBytes);
+  const kindsLimit = cursors.kindsLimit(found.statistics?.(), found.orderBytes);
   const page = bounded(catalog, options, (limited) => takePage(found, { ...limited, kindsLimit }));
-  return page.next === undefined || statistics === undefined ? page : { ...page, next: { ...page.next, statistics } };
+  if (page.next === undefined) return page;
+  // Read after the page: a search that finds nothing is relaxed.
+  const statistics = found.statistics?.();
+  return statistics === undefined ? page : { ...page, next: { ...page.next, statistics } };
 }
 
 function bounded(catalog: Catalog, options: PageOptions, take: (options: PageOptions) => Page): Page {

@@ -39,7 +39,8 @@ export async function answerSearch(
 ): Promise<unknown> {
   const { search, filterIndex, cursors, reads, catalog } = parts;
   const metadataOf: MetadataOf = (entity) => catalog.indexedOf(entity);
-  const { query, vector, limit, filters, exclude, maxPer, from, sort, facets, blending, highlight } = asked;
+  const { query, syntax, matching, vector, limit, filters, exclude, maxPer, from, sort, facets, blending, highlight } =
+    asked;
   // Of all slices of the read.
   const nowMs = parts.nowMs();
   checkHighlight(parts, asked);
@@ -51,7 +52,8 @@ export async function answerSearch(
   });
   const isWhole = sort !== undefined || blending !== undefined || facets.length > 0;
   const reach = isWhole ? CANDIDATES : from.shown + limit + 1;
-  const question = { text: query, vector, filters, exclude, reach, statistics: from.statistics };
+  const text = query === undefined ? undefined : { text: query, syntax, matching };
+  const question = { text, vector, filters, exclude, reach, statistics: from.statistics };
   return search.find(question, reading.ofIndexes(ctx, 'search'), (found: Found) => {
     reading.mark('search');
     reading.requireClient(ctx);
@@ -77,7 +79,7 @@ export async function answerSearch(
           total_matched: found.total,
           ...(byVector ? { candidates: found.candidates } : {}),
           ...(facets.length === 0 ? {} : facetsOf(parts, result, facets, asked.facetLimit)),
-          relaxed: relaxedOf(maxPer, page.relaxed),
+          relaxed: [...found.relaxed, ...relaxedOf(maxPer, page.relaxed)],
         };
       },
       nowMs,

@@ -85,6 +85,10 @@ export class WindowScores {
   readonly touched = new Uint32Array(WINDOW_WORDS);
   readonly ofClause = new Uint32Array(WINDOW_WORDS);
   readonly matching = new Uint32Array(WINDOW_WORDS);
+  /** The parts of one clause of which the best counts, and who has one. */
+  readonly parts = new Float64Array(WINDOW);
+  readonly ofGroup = new Uint32Array(WINDOW_WORDS);
+  readonly counts = new ClauseCounts();
 
   /** All that has a score matches. */
   harvestTouched(start: number, results: Results): void {
@@ -115,6 +119,49 @@ export class WindowScores {
       }
       touched[word] = 0;
       matching[word] = 0;
+    }
+  }
+}
+
+/** Bits of a count: a query has fewer than 64 clauses. */
+const COUNT_BITS = 6;
+
+/** How many clauses each document of a window has: binary numbers, one bit of all documents beside each other. */
+class ClauseCounts {
+  private readonly planes = Array.from({ length: COUNT_BITS }, () => new Uint32Array(WINDOW_WORDS));
+
+  clear(): void {
+    for (const plane of this.planes) plane.fill(0);
+  }
+
+  /** Counts one more for each document in `bits`. */
+  add(bits: Uint32Array): void {
+    for (let word = 0; word < WINDOW_WORDS; word++) {
+      let carry = bits[word]! | 0;
+      for (let i = 0; carry !== 0 && i < COUNT_BITS; i++) {
+        const plane = this.planes[i]!;
+        const both = plane[word]! & carry;
+        plane[word]! ^= carry;
+        carry = both;
+      }
+    }
+  }
+
+  /** Leaves in `bits` only documents with a count of at least `minimum`. */
+  keepAtLeast(minimum: number, bits: Uint32Array): void {
+    for (let word = 0; word < WINDOW_WORDS; word++) {
+      let above = 0;
+      let equal = -1;
+      for (let i = COUNT_BITS - 1; i >= 0; i--) {
+        const plane = this.planes[i]![word]! | 0;
+        if (((minimum >>> i) & 1) === 1) {
+          equal &= plane;
+        } else {
+          above |= equal & plane;
+          equal &= ~plane;
+        }
+      }
+      bits[word]! &= above | equal;
     }
   }
 }

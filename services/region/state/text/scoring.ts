@@ -17,38 +17,24 @@
 import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { InvertedIndex } from './inverted-index.ts';
-import type { Clause } from './parse-text-query.ts';
 import { Cursor, NO_MORE } from './postings.ts';
-import { type Answer, Results, type Wanted, WINDOW, WINDOW_MASK, WINDOW_WORDS, WindowScores } from './results.ts';
+import { type ExpandedClause, type ExpandedQuery, hasBit } from './query/query.ts';
+import { type Answer, Results, type Wanted } from './results.ts';
 import { type Saturation, TABLE_CODES } from './saturation.ts';
+import { Windows } from './windows.ts';
 
-/** A clause with its terms. */
-export interface ExpandedClause extends Pick<Clause, 'presence'> {
-  /** Ascending; undefined: all fields. */
-  readonly fields: readonly number[] | undefined;
-  readonly terms: readonly { readonly term: number /** Boost × idf. */; readonly weight: number }[];
-}
-
-export interface Asked extends Wanted {
+export interface Asked extends Wanted, Pick<ExpandedQuery, 'clauses' | 'minimum'> {
   /** Collects the matches; absent: the best are. */
   readonly results?: Results;
-  readonly clauses: readonly ExpandedClause[];
 }
 
 interface MergedTerm {
+  readonly base: number;
   readonly weight: number;
+  readonly clause: number;
+  readonly isBest: boolean;
   readonly fields: readonly number[] | undefined;
   readonly cursor: Cursor;
-}
-
-/** A search by windows. */
-interface Merged {
-  readonly clauses: readonly ExpandedClause[];
-  /** Of each clause. */
-  readonly lists: readonly (readonly Cursor[])[];
-  readonly open: readonly Cursor[];
-  readonly scores: WindowScores;
-  readonly results: Results;
 }
 
 /** Cost of looking a document up in a term, in skipped postings. */
@@ -65,14 +51,13 @@ export class Scoring {
   private readonly index: InvertedIndex;
   private readonly saturation: Saturation;
   private readonly entities: Entities;
-
-  /** Free ones. */
-  private readonly windowScores: WindowScores[] = [];
+  private readonly windows: Windows;
 
   constructor({ index, saturation, entities }: { index: InvertedIndex; saturation: Saturation; entities: Entities }) {
     this.index = index;
     this.saturation = saturation;
     this.entities = entities;
+    this.windows = new Windows({ index, saturation, step: this.step, work: this.work });
   }
 
   /** Must be called after a change, before {@link value} or {@link scoreOf}. */
@@ -87,7 +72,7 @@ export class Scoring {
   /** A step is some thousand postings. The index must not change between them. */
   *answering(asked: Asked): Steps<Answer> {
     this.refresh();
-    const { clauses, selection } = asked;
+    const { clauses, minimum, selection } = asked;
     const { postings } = this.index;
     let all = 0;
     let most = 0;
@@ -114,47 +99,60 @@ export class Scoring {
       if (rarest === undefined) selection?.forEach((document) => void candidates.push(document));
       else for (const { term } of rarest.terms) postings.listDocuments(term, candidates);
       for (let at = 0; ; yield) {
-        at = this.judge(candidates, at, clauses, results);
+        at = this.judge(candidates, at, asked, results);
         if (at === candidates.length) return results.answer();
       }
     }
     const answer = yield* this.aroundCommonTerm(asked, all);
     if (answer !== undefined) return answer;
-    const isPlain = clauses.every(({ presence }) => presence === 'optional');
+    const isPlain =
+      clauses.length > 0 && clauses.every(({ presence, only }) => presence === 'optional' && only === undefined);
     // A merge is faster a posting, but each change between lists costs, and more with more lists.
     const merging = (all - most) * terms;
     const withoutWindows = 2 * all + this.entities.size / WINDOW_DOCUMENTS_POSTING;
-    if (isPlain && merging < withoutWindows) return yield* this.merge(clauses, results);
-    // One that is not given back, because the search failed or ended between two steps, may have scores.
-    const own = this.windowScores.pop() ?? new WindowScores();
-    const found = yield* this.windows(asked, results, own);
-    this.windowScores.push(own);
-    return found;
+    if (isPlain && merging < withoutWindows) return yield* this.merge(asked, results);
+    return yield* this.windows.search({ clauses, minimum }, results);
   }
 
   /** The document's score; −1 if it does not match. */
-  scoreOf(document: number, clauses: readonly ExpandedClause[]): number {
-    const { postings } = this.index;
+  scoreOf(document: number, { clauses, minimum }: Pick<ExpandedQuery, 'clauses' | 'minimum'>): number {
     let score = 0;
-    let matches = false;
+    let count = 0;
     let allProhibited = true;
-    for (const { terms, fields, presence } of clauses) {
-      let found = false;
-      for (const { term, weight } of terms) {
-        const code = postings.find(term, document);
-        const value = code < 0 ? -1 : this.value(code, document, fields);
-        if (value < 0) continue;
-        if (presence === 'prohibited') return -1;
-        found = true;
-        score += weight * value;
-      }
+    for (const clause of clauses) {
+      const { presence, terms } = clause;
+      const part = this.partOf(document, clause);
       this.work.lookups += terms.length;
-      if (presence === 'prohibited') continue;
+      if (presence === 'prohibited') {
+        if (part >= 0) return -1;
+        continue;
+      }
       allProhibited = false;
-      if (presence === 'required' && !found) return -1;
-      matches ||= found;
+      if (part >= 0) {
+        count++;
+        score += part;
+      } else if (presence === 'required') return -1;
     }
-    return matches || (allProhibited && this.index.isLive(document)) ? score : -1;
+    if (allProhibited) return this.index.isLive(document) ? score : -1;
+    return count >= Math.max(1, minimum) ? score : -1;
+  }
+
+  /** What a clause adds to the document's score; −1 if the document does not have it. */
+  private partOf(document: number, { terms, fields, isBest, only }: ExpandedClause): number {
+    if (only !== undefined && !hasBit(only, document)) return -1;
+    const { postings } = this.index;
+    let sum = 0;
+    let found = false;
+    for (const { term, base, weight } of terms) {
+      const code = postings.find(term, document);
+      const value = code < 0 ? -1 : this.value(code, document, fields);
+      if (value < 0) continue;
+      found = true;
+      const part = base + weight * value;
+      if (!isBest) sum += part;
+      else if (part > sum) sum = part;
+    }
+    return found ? sum : -1;
   }
 
   /** The term's share in a document's score before its weight; −1 if it is in none of the fields. */
@@ -163,17 +161,12 @@ export class Scoring {
   }
 
   /** Scores candidates from one on, some thousand look-ups of them; returns where to continue. */
-  private judge(
-    candidates: readonly number[],
-    from: number,
-    clauses: readonly ExpandedClause[],
-    results: Results,
-  ): number {
+  private judge(candidates: readonly number[], from: number, asked: Asked, results: Results): number {
     const until = this.work.lookups + this.step.lookups;
     let at = from;
     while (at < candidates.length && this.work.lookups < until) {
       const document = candidates[at++]!;
-      const score = this.scoreOf(document, clauses);
+      const score = this.scoreOf(document, asked);
       if (score >= 0) results.add(document, score);
     }
     return at;
@@ -181,14 +174,14 @@ export class Scoring {
 
   /** Undefined if it does not save work, or does not suffice. */
   private *aroundCommonTerm(asked: Asked, all: number): Steps<Answer | undefined> {
-    const { clauses, selection, limit } = asked;
-    if (selection !== undefined || asked.results !== undefined) return undefined;
+    const { clauses, minimum, selection, limit } = asked;
+    if (selection !== undefined || minimum > 1 || asked.results !== undefined) return undefined;
     const { postings } = this.index;
     let common = -1;
     let ofCommon = 0;
     let count = 0;
-    for (const { terms, presence, fields } of clauses) {
-      if (presence !== 'optional' || fields !== undefined) return undefined;
+    for (const { terms, presence, fields, only } of clauses) {
+      if (presence !== 'optional' || fields !== undefined || only !== undefined) return undefined;
       for (const { term } of terms) {
         const documents = postings.documents(term);
         count++;
@@ -202,36 +195,40 @@ export class Scoring {
     if (candidates < limit || candidates * (count + 1) * LOOKUP_POSTINGS > all) return undefined;
     const terms = clauses.flatMap((clause) => clause.terms);
     const rare = new Set(terms.filter(({ term }) => term !== common).map(({ term }) => term));
-    const weight = terms.reduce((sum, { term, weight }) => (term === common ? sum + weight : sum), 0);
+    const { limit: most } = this.saturation;
+    const highest = terms.reduce(
+      (sum, { term, base, weight }) => sum + (term === common ? base + weight * most : 0),
+      0,
+    );
     const results = new Results(asked, this.entities);
     const found: number[] = [];
     for (const term of rare) postings.listDocuments(term, found);
     const documents = rare.size === 1 ? found : [...new Set(found)];
     for (let at = 0; ; yield) {
-      at = this.judge(documents, at, clauses, results);
+      at = this.judge(documents, at, asked, results);
       if (at === documents.length) break;
     }
     // Strictly greater: among equals the entity decides, and those of the others are unknown.
-    if (!(results.threshold > weight * this.saturation.limit)) return undefined;
+    if (!(results.threshold > highest)) return undefined;
     let more = 0;
     for (const document of documents) if (postings.find(common, document) < 0) more++;
     return { total: postings.documents(common) + more, best: results.answer().best };
   }
 
   /** The list that is behind is scored alone up to the next one's document; at the same document scores are added. */
-  private *merge(clauses: readonly ExpandedClause[], results: Results): Steps<Answer> {
+  private *merge({ clauses, minimum }: Asked, results: Results): Steps<Answer> {
     const terms: MergedTerm[] = [];
-    for (const { terms: own, fields } of clauses) {
-      for (const { term, weight } of own) {
-        terms.push({ weight, fields, cursor: new Cursor(this.index.postings, term) });
+    for (const [clause, { terms: own, fields, isBest }] of clauses.entries()) {
+      for (const { term, base, weight } of own) {
+        terms.push({ base, weight, clause, isBest, fields, cursor: new Cursor(this.index.postings, term) });
       }
     }
-    while (this.mergeSome(terms, results)) yield;
+    while (this.mergeSome(terms, minimum, results)) yield;
     return results.answer();
   }
 
   /** False at the end of all lists. */
-  private mergeSome(terms: readonly MergedTerm[], results: Results): boolean {
+  private mergeSome(terms: readonly MergedTerm[], minimum: number, results: Results): boolean {
     const end = this.work.postings + this.step.postings;
     while (this.work.postings < end) {
       let first = 0;
@@ -249,32 +246,52 @@ export class Scoring {
       }
       if (document === NO_MORE) return false;
       if (document < until) {
-        const { cursor, weight, fields } = terms[first]!;
-        if (fields === undefined) this.offerBlock(cursor, weight, until, results);
-        else this.offerFields(cursor, weight, fields, until, results);
+        const { cursor, fields } = terms[first]!;
+        // What only one list has is of one clause.
+        if (minimum > 1) this.skip(cursor, until);
+        else if (fields === undefined) this.offerBlock(terms[first]!, until, results);
+        else this.offerFields(terms[first]!, fields, until, results);
         cursor.finish();
         continue;
       }
       let score = 0;
-      let matches = false;
+      let count = 0;
+      // The clause of the terms before, and what it has added.
+      let clause = -1;
+      let part = 0;
       for (let i = first; i < terms.length; i++) {
-        const { cursor, weight, fields } = terms[i]!;
+        const { cursor, base, weight, fields, clause: own, isBest } = terms[i]!;
         if (cursor.next !== document) continue;
         const value = this.value(cursor.codes[cursor.at]!, document, fields);
         cursor.at++;
         cursor.finish();
         this.work.postings++;
         if (value < 0) continue;
-        score += weight * value;
-        matches = true;
+        const more = base + weight * value;
+        if (own !== clause) {
+          score += part;
+          count++;
+          clause = own;
+          part = more;
+        } else if (!isBest) part += more;
+        else if (more > part) part = more;
       }
-      if (matches) results.add(document, score);
+      if (count >= Math.max(1, minimum)) results.add(document, score + part);
     }
     return true;
   }
 
+  /** Passes the postings of the cursor's block below `end`. */
+  private skip(cursor: Cursor, end: number): void {
+    const { values, blockEnd } = cursor;
+    let at = cursor.at;
+    while (at < blockEnd && values[at]! < end) at++;
+    this.work.postings += at - cursor.at;
+    cursor.at = at;
+  }
+
   /** The postings of the cursor's block below `end`, which are in no other list. */
-  private offerBlock(cursor: Cursor, weight: number, end: number, results: Results): void {
+  private offerBlock({ cursor, base, weight }: MergedTerm, end: number, results: Results): void {
     const { saturation } = this;
     const { table, fieldInTable } = saturation;
     const { lengths, fieldNames } = this.index;
@@ -288,145 +305,17 @@ export class Scoring {
       let value = 0;
       if (code < TABLE_CODES) value = table[(code << 8) | lengths[document * fields + fieldInTable[code]!]!]!;
       if (value === 0) value = saturation.of(code, document);
-      results.add(document, weight * value);
+      results.add(document, base + weight * value);
     }
     this.work.postings += at - cursor.at;
     cursor.at = at;
   }
 
-  private offerFields(cursor: Cursor, weight: number, fields: readonly number[], end: number, results: Results): void {
-    const { saturation } = this;
-    const { values, codes, blockEnd } = cursor;
-    let at = cursor.at;
-    for (; at < blockEnd; at++) {
-      const document = values[at]!;
-      if (document >= end) break;
-      const value = saturation.ofFields(codes[at]!, document, fields);
-      if (value >= 0) results.add(document, weight * value);
-    }
-    this.work.postings += at - cursor.at;
-    cursor.at = at;
-  }
-
-  private *windows({ clauses }: Asked, results: Results, own: WindowScores): Steps<Answer> {
-    const lists = clauses.map(({ terms }) => terms.map(({ term }) => new Cursor(this.index.postings, term)));
-    const merged: Merged = { clauses, lists, open: lists.flat(), scores: own, results };
-    for (let next = 0; ; yield) {
-      next = this.someWindows(merged, next);
-      if (next === NO_MORE) return results.answer();
-    }
-  }
-
-  /** Scores some windows from one document on; returns where to continue, `NO_MORE` at the end of all lists. */
-  private someWindows({ clauses, lists, open, scores, results }: Merged, from: number): number {
-    const everything = clauses.every(({ presence }) => presence === 'prohibited');
-    const isPlain = clauses.every(({ presence }) => presence === 'optional');
-    const last = everything ? this.index.live.length * 32 : NO_MORE;
-    const until = this.work.postings + this.step.postings;
-    let next = from;
-    for (let window = 0; window < this.step.windows && this.work.postings < until; window++) {
-      let first = everything ? next : NO_MORE;
-      if (!everything) for (const cursor of open) if (cursor.next < first) first = cursor.next;
-      if (first >= last) return NO_MORE;
-      const start = first - (first & WINDOW_MASK);
-      next = start + WINDOW;
-      if (isPlain) {
-        for (let i = 0; i < clauses.length; i++) this.addClause(clauses[i]!, lists[i]!, next, scores, scores.touched);
-        scores.harvestTouched(start, results);
-      } else {
-        this.match(clauses, lists, start, scores);
-        scores.harvest(start, results);
-      }
-    }
-    return next;
-  }
-
-  /** Leaves the matching documents of one window in `matching`, all that have a score in `touched`. */
-  private match(
-    clauses: readonly ExpandedClause[],
-    cursors: readonly (readonly Cursor[])[],
-    start: number,
-    own: WindowScores,
-  ): void {
-    const { touched, matching, ofClause } = own;
-    const hasRequired = clauses.some(({ presence }) => presence === 'required');
-    if (hasRequired) matching.fill(0xffff_ffff);
-    else if (clauses.every(({ presence }) => presence === 'prohibited')) {
-      const from = start >>> 5;
-      matching.fill(0);
-      matching.set(this.index.live.subarray(from, from + WINDOW_WORDS));
-    } else matching.fill(0);
-    for (let i = 0; i < clauses.length; i++) {
-      const { presence } = clauses[i]!;
-      if (presence === 'prohibited') continue;
-      this.addClause(clauses[i]!, cursors[i]!, start + WINDOW, own, ofClause);
-      for (let word = 0; word < WINDOW_WORDS; word++) {
-        const bits = ofClause[word]!;
-        ofClause[word] = 0;
-        touched[word]! |= bits;
-        if (presence === 'required') matching[word]! &= bits;
-        else if (!hasRequired) matching[word]! |= bits;
-      }
-    }
-    for (let i = 0; i < clauses.length; i++) {
-      if (clauses[i]!.presence !== 'prohibited') continue;
-      this.addClause(clauses[i]!, cursors[i]!, start + WINDOW, own, ofClause);
-      for (let word = 0; word < WINDOW_WORDS; word++) {
-        touched[word]! |= ofClause[word]!;
-        matching[word]! &= ~ofClause[word]!;
-        ofClause[word] = 0;
-      }
-    }
-  }
-
-  private addClause(
-    { terms, fields }: ExpandedClause,
-    cursors: readonly Cursor[],
-    end: number,
-    { scores }: WindowScores,
-    bits: Uint32Array,
-  ): void {
-    for (let i = 0; i < cursors.length; i++) {
-      const cursor = cursors[i]!;
-      while (cursor.next < end) {
-        const before = cursor.at;
-        if (fields === undefined) this.addBlock(cursor, terms[i]!.weight, end, scores, bits);
-        else this.addFields(cursor, terms[i]!.weight, fields, end, scores, bits);
-        this.work.postings += cursor.at - before;
-        cursor.finish();
-      }
-    }
-  }
-
-  /** The postings of the cursor's block below `end`. */
-  private addBlock(cursor: Cursor, weight: number, end: number, scores: Float64Array, bits: Uint32Array): void {
-    const { saturation } = this;
-    const { table, fieldInTable } = saturation;
-    const { lengths, fieldNames } = this.index;
-    const fields = fieldNames.length;
-    const { values, codes, blockEnd } = cursor;
-    let at = cursor.at;
-    for (; at < blockEnd; at++) {
-      const document = values[at]!;
-      if (document >= end) break;
-      const code = codes[at]!;
-      let value = 0;
-      if (code < TABLE_CODES) value = table[(code << 8) | lengths[document * fields + fieldInTable[code]!]!]!;
-      if (value === 0) value = saturation.of(code, document);
-      const place = document & WINDOW_MASK;
-      scores[place]! += weight * value;
-      bits[place >>> 5]! |= 1 << (place & 31);
-    }
-    cursor.at = at;
-  }
-
-  private addFields(
-    cursor: Cursor,
-    weight: number,
+  private offerFields(
+    { cursor, base, weight }: MergedTerm,
     fields: readonly number[],
     end: number,
-    scores: Float64Array,
-    bits: Uint32Array,
+    results: Results,
   ): void {
     const { saturation } = this;
     const { values, codes, blockEnd } = cursor;
@@ -435,11 +324,9 @@ export class Scoring {
       const document = values[at]!;
       if (document >= end) break;
       const value = saturation.ofFields(codes[at]!, document, fields);
-      if (value < 0) continue;
-      const place = document & WINDOW_MASK;
-      scores[place]! += weight * value;
-      bits[place >>> 5]! |= 1 << (place & 31);
+      if (value >= 0) results.add(document, base + weight * value);
     }
+    this.work.postings += at - cursor.at;
     cursor.at = at;
   }
 }

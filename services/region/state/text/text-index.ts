@@ -23,19 +23,19 @@ import type { Selection } from '../filter-index/filter-index.ts';
 import { analysisOf } from './analysis/analysis.ts';
 import { InvertedIndex } from './inverted-index.ts';
 import type { Suggestion } from './lexicon/lexicon.ts';
-import { matchTerms } from './match-terms.ts';
-import { type Clause, parseTextQuery } from './parse-text-query.ts';
-import { POSTING_STEPS, QueryCost, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
+import { type ExpandedQuery, Expansion, QueryCost, type TextQuery } from './query/query.ts';
 import { Saturation, type SaturationOptions } from './saturation.ts';
-import { type ExpandedClause, Scoring } from './scoring.ts';
+import { Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
-import { type ExpandedTerm, FrozenStatistics, PresentStatistics, type Statistics } from './statistics/statistics.ts';
+import { FrozenStatistics, forms, PresentStatistics, type Statistics } from './statistics/statistics.ts';
 import type { AdoptsText, RunSteps, TextImage, TextIndex, TextRanking, WeightedTerm } from './text.ts';
 import { LazyTextRanking } from './text-ranking.ts';
 
 export interface TextIndexOptions {
   readonly schema: Pick<Schema, 'textFields' | 'bm25'>;
   readonly entities: Entities;
+  /** The metadata of an ordinal as it is indexed: phrases are looked for in it. Absent: no document has a phrase. */
+  readonly metadataOf?: (ordinal: number) => Metadata | undefined;
 }
 
 export function createTextIndex(options: TextIndexOptions): TextIndex & AdoptsText {
@@ -46,12 +46,8 @@ export function createTextIndex(options: TextIndexOptions): TextIndex & AdoptsTe
 const FROZEN_LIMIT = 4;
 
 interface Expanded {
-  readonly clauses: readonly ExpandedClause[];
+  readonly query: ExpandedQuery;
   readonly statistics: Statistics;
-}
-
-function weighted(terms: readonly ExpandedTerm[], boost: number, statistics: Statistics): ExpandedClause['terms'] {
-  return terms.map(({ term, factor }) => ({ term, weight: boost * factor * statistics.idf(term) }));
 }
 
 function atOnce<T>(_: string, begin: () => Steps<T>): T {
@@ -66,16 +62,20 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
   lastCost = new QueryCost();
 
   private readonly entities: Entities;
+  private readonly saturationLimit: number;
+  private readonly metadataOf: (ordinal: number) => Metadata | undefined;
   private readonly saturated: SaturationOptions;
   /** By average lengths: scorings of earlier pages' statistics, the last used one last. */
   private readonly frozen = new Map<string, Scoring>();
 
-  constructor({ schema: { textFields, bm25 }, entities }: TextIndexOptions) {
+  constructor({ schema: { textFields, bm25 }, entities, metadataOf = () => undefined }: TextIndexOptions) {
     this.entities = entities;
+    this.metadataOf = metadataOf;
     const fieldNames = textFields.map(({ name }) => name);
     this.index = new InvertedIndex({ fieldNames, analyses: textFields.map(analysisOf) });
     this.saturated = { index: this.index, boosts: textFields.map(({ boost }) => boost), bm25 };
     const saturation = new Saturation(this.saturated);
+    this.saturationLimit = saturation.limit;
     this.scoring = new Scoring({ index: this.index, saturation, entities });
   }
 
@@ -104,16 +104,16 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
   }
 
   rank(
-    query: string | readonly WeightedTerm[],
+    query: TextQuery | readonly WeightedTerm[],
     selection?: Selection,
     run: RunSteps = atOnce,
-    statistics?: Uint8Array,
+    frozen?: Uint8Array,
   ): TextRanking {
     const { index, entities } = this;
-    const { clauses, statistics: used } =
-      typeof query === 'string' ? run('clauses', () => this.expanding(query, statistics)) : this.ofTerms(query);
-    const scoring = used.averages === undefined ? this.scoring : this.scoringBy(used.averages);
-    return new LazyTextRanking({ index, scoring, entities, clauses, statistics: used, selection, run });
+    const asked = isTerms(query) ? this.ofTerms(query) : run('clauses', () => this.expanding(query, frozen));
+    const { statistics } = asked;
+    const scoring = statistics.averages === undefined ? this.scoring : this.scoringBy(statistics.averages);
+    return new LazyTextRanking({ ...asked, index, scoring, entities, selection, run });
   }
 
   private scoringBy(averages: readonly number[]): Scoring {
@@ -143,50 +143,35 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
   }
 
   /** The clauses of a query with their terms. Throws `Refusal('invalid_query')`. */
-  expand(query: string): readonly ExpandedClause[] {
-    return finish(this.expanding(query)).clauses;
+  expand(query: TextQuery): ExpandedQuery {
+    return finish(this.expanding(query)).query;
   }
 
-  private *expanding(query: string, frozen?: Uint8Array): Steps<Expanded> {
-    const { index } = this;
-    const cost = new QueryCost();
+  private *expanding(query: TextQuery, frozen?: Uint8Array): Steps<Expanded> {
+    const { index, metadataOf, saturationLimit: saturation } = this;
+    // Plain text is never refused: less of it is looked for.
+    const cost = new QueryCost({ isRefusing: query.syntax === 'lunr' });
     this.lastCost = cost;
     const statistics = frozen === undefined ? new PresentStatistics(index) : new FrozenStatistics(index, frozen);
-    const parsed = parseTextQuery(query, index.fieldNames, index.lexicon);
-    if (parsed.every(({ presence }) => presence === 'prohibited')) cost.spend(index.size * POSTING_STEPS);
-    const clauses: ExpandedClause[] = [];
-    for (const clause of parsed) clauses.push(yield* this.expandClause(clause, cost, statistics));
-    return { clauses, statistics };
-  }
-
-  private *expandClause(
-    { match, presence, boost, fields }: Clause,
-    cost: QueryCost,
-    statistics: Statistics,
-  ): Steps<ExpandedClause> {
-    const { index } = this;
-    const terms =
-      statistics.next() ??
-      statistics.record((yield* matchTerms(match, index.lexicon, cost)).map((term) => ({ term, factor: 1 })));
-    const isRestricted = fields.length < index.fieldNames.length;
-    for (const { term } of terms) this.spend(term, isRestricted, cost);
-    return { presence, fields: isRestricted ? fields : undefined, terms: weighted(terms, boost, statistics) };
-  }
-
-  private spend(term: number, isRestricted: boolean, cost: QueryCost): void {
-    const { index } = this;
-    const documents = index.postings.documents(term);
-    cost.spend(documents * POSTING_STEPS);
-    cost.spend((isRestricted ? documents : index.several(term)) * SEVERAL_FIELDS_STEPS);
+    const expansion = new Expansion({ index, statistics, metadataOf, cost, saturation });
+    return { query: yield* expansion.expand(query), statistics };
   }
 
   private ofTerms(query: readonly WeightedTerm[]): Expanded {
+    const { lexicon, postings } = this.index;
     const statistics = new PresentStatistics(this.index);
-    const clauses = query.flatMap(({ term: text, weight }): ExpandedClause[] => {
-      const term = this.index.lexicon.terms.find(text);
+    const clauses = query.flatMap(({ term: text, weight: factor }) => {
+      const term = lexicon.terms.find(text);
       if (term < 0) return [];
-      return [{ presence: 'optional', fields: undefined, terms: weighted([{ term, factor: weight }], 1, statistics) }];
+      const weight = factor * statistics.idf(postings.documents(term));
+      const terms = [{ term, weight, base: 0, form: forms.word }];
+      return [{ presence: 'optional' as const, fields: undefined, isBest: false, asked: text, terms }];
     });
-    return { clauses, statistics };
+    const asked = { clauses, minimum: 1, isBrowse: false, relaxed: [], isMinimumRelaxed: false };
+    return { query: asked, statistics };
   }
+}
+
+function isTerms(query: TextQuery | readonly WeightedTerm[]): query is readonly WeightedTerm[] {
+  return Array.isArray(query);
 }

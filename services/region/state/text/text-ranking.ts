@@ -2,16 +2,18 @@
  * The result of a query, computed as far as it is read: the first page costs no more than itself and the count of matches, and
  * its result is reused for the next.
  */
-import type { Matches, RankKey, ScorePart } from '../../scored/scored.ts';
+import type { Matches, RankKey } from '../../scored/scored.ts';
 import { compareScored, type Scored } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
+import { isHidden } from './analysis/analysis.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import { marksOf, type Span } from './marks/marks.ts';
-import { AllResults } from './results.ts';
-import type { ExpandedClause, Scoring } from './scoring.ts';
+import { type ExpandedClause, type ExpandedQuery, hasBit } from './query/query.ts';
+import { AllResults, type Answer } from './results.ts';
+import type { Scoring } from './scoring.ts';
 import type { Statistics } from './statistics/statistics.ts';
-import type { RunSteps, TextRanking } from './text.ts';
+import type { RunSteps, TermPart, TextRanking } from './text.ts';
 
 /** How many are found if only their number was requested. */
 const FIRST_HITS = 32;
@@ -22,7 +24,7 @@ export interface TextRankingOptions {
   readonly index: InvertedIndex;
   readonly scoring: Scoring;
   readonly entities: Entities;
-  readonly clauses: readonly ExpandedClause[];
+  readonly query: ExpandedQuery;
   readonly statistics: Statistics;
   readonly selection: Selection | undefined;
   readonly run: RunSteps;
@@ -35,10 +37,15 @@ export class LazyTextRanking implements TextRanking {
   private found: readonly Scored[] = [];
   private from: RankKey | undefined;
   private isComplete = false;
+  /** How many clauses a document must have. */
+  private minimum: number;
 
   constructor(options: TextRankingOptions) {
     this.options = options;
-    if (options.clauses.length > 0 && options.index.size > 0) return;
+    const { clauses, isBrowse, minimum } = options.query;
+    this.minimum = minimum;
+    const canMatch = isBrowse || clauses.some(({ presence, terms }) => presence !== 'prohibited' && terms.length > 0);
+    if (canMatch && options.index.size > 0) return;
     this.matchCount = 0;
     this.isComplete = true;
   }
@@ -58,10 +65,13 @@ export class LazyTextRanking implements TextRanking {
   }
 
   matches(): Matches {
-    const { scoring, entities, clauses, selection, run } = this.options;
-    if (this.isComplete && this.matchCount === 0) return { ordinals: new Int32Array(0) };
+    const { scoring, entities, query, selection, run } = this.options;
+    // Read first, because the search may be relaxed.
+    if (this.total === 0) return { ordinals: new Int32Array(0) };
+    const { clauses } = query;
+    const { minimum } = this;
     return run('all matches', function* () {
-      const wanted = { clauses, selection, after: undefined, limit: 1 };
+      const wanted = { clauses, minimum, selection, after: undefined, limit: 1 };
       const results = new AllResults(wanted, entities);
       yield* scoring.answering({ ...wanted, results });
       return results.matches;
@@ -69,10 +79,10 @@ export class LazyTextRanking implements TextRanking {
   }
 
   marks(fieldName: string, text: string): readonly Span[] {
-    const { index, clauses } = this.options;
+    const { index, query } = this.options;
     const field = index.fieldNames.indexOf(fieldName);
     const asked = new Set<number>();
-    for (const { presence, fields, terms } of clauses) {
+    for (const { presence, fields, terms } of query.clauses) {
       if (presence === 'prohibited' || fields?.includes(field) === false) continue;
       for (const { term } of terms) asked.add(term);
     }
@@ -80,26 +90,67 @@ export class LazyTextRanking implements TextRanking {
   }
 
   statistics(): Uint8Array {
-    return this.options.statistics.bytes();
+    return this.options.statistics.bytes(this.minimum < this.options.query.minimum);
   }
 
-  explain(entity: number): readonly ScorePart[] {
-    const { index, scoring, entities, clauses, selection } = this.options;
+  get relaxed(): readonly string[] {
+    const { query } = this.options;
+    return this.minimum === query.minimum ? query.relaxed : ['matching=most', ...query.relaxed];
+  }
+
+  explain(entity: number): readonly TermPart[] {
+    const { index, scoring, entities, query, selection } = this.options;
     const document = entities.find(entity);
     if (!index.isLive(document) || selection?.has(document) === false) return [];
     scoring.refresh();
-    if (scoring.scoreOf(document, clauses) < 0) return [];
-    return clauses.flatMap(({ terms, fields, presence }) => {
-      if (presence === 'prohibited') return [];
-      return terms.flatMap(({ term, weight }) => {
-        const code = index.postings.find(term, document);
-        const value = code < 0 ? -1 : scoring.value(code, document, fields);
-        if (value < 0) return [];
-        const names = fields?.map((field) => index.fieldNames[field]).join('|');
-        const text = index.lexicon.termText(term);
-        return [{ term: names === undefined ? text : `${names}:${text}`, value, weight, part: weight * value }];
-      });
+    // Read here, because it may be relaxed by the search.
+    if (this.total === 0) return [];
+    const { minimum } = this;
+    if (scoring.scoreOf(document, { clauses: query.clauses, minimum }) < 0) return [];
+    const own = new Map<number, string[]>();
+    const { lexicon } = index;
+    for (const word of index.wordsOf(document)) {
+      const spelling = lexicon.spelling(word);
+      const [term, text] = [lexicon.termOf(word), isHidden(spelling) ? lexicon.wordText(word) : spelling];
+      const words = own.get(term);
+      if (words === undefined) own.set(term, [text]);
+      else words.push(text);
+    }
+    return query.clauses.flatMap((clause) =>
+      clause.presence === 'prohibited' ? [] : this.partsOf(document, clause, own),
+    );
+  }
+
+  /** The parts of a clause in a document with these words, by term. */
+  private partsOf(
+    document: number,
+    clause: ExpandedClause,
+    own: ReadonlyMap<number, readonly string[]>,
+  ): readonly TermPart[] {
+    const { index, scoring } = this.options;
+    const { terms, fields, isBest, only, asked } = clause;
+    if (only !== undefined && !hasBit(only, document)) return [];
+    const names = fields?.map((field) => index.fieldNames[field]).join('|');
+    const parts = terms.flatMap(({ term, weight, base, form }): TermPart[] => {
+      const words = own.get(term);
+      const code = words === undefined ? -1 : index.postings.find(term, document);
+      const value = code < 0 ? -1 : scoring.value(code, document, fields);
+      if (value < 0) return [];
+      const text = index.lexicon.termText(term);
+      const { match, distance } = form;
+      return [
+        {
+          term: names === undefined ? text : `${names}:${text}`,
+          value: base === 0 ? value : base / weight + value,
+          weight,
+          part: base + weight * value,
+          ...{ asked, match, word: likest(words!, asked) },
+          ...(distance === undefined ? {} : { distance }),
+        },
+      ];
     });
+    if (!isBest || parts.length < 2) return parts;
+    return [parts.reduce((best, part) => (part.part > best.part ? part : best))];
   }
 
   /** The requested entries, if they are known already. */
@@ -113,12 +164,27 @@ export class LazyTextRanking implements TextRanking {
   }
 
   private find(after: RankKey | undefined, limit: number): void {
-    const { scoring, clauses, selection, run } = this.options;
-    const asked = { clauses, selection, after, limit };
-    const { total, best } = run(JSON.stringify(['after', after, limit]), () => scoring.answering(asked));
-    this.matchCount = total;
-    this.found = best;
+    const { query, scoring, selection, run } = this.options;
+    const { clauses, isMinimumRelaxed } = query;
+    const search = (): Answer => {
+      const { minimum } = this;
+      const asked = { clauses, minimum, selection, after, limit };
+      return run(JSON.stringify(['after', after, limit, minimum]), () => scoring.answering(asked));
+    };
+    let answer = search();
+    if (answer.total === 0 && this.minimum > 1 && isMinimumRelaxed) {
+      this.minimum = 1;
+      answer = search();
+    }
+    this.matchCount = answer.total;
+    this.found = answer.best;
     this.from = after;
-    this.isComplete = best.length < limit;
+    this.isComplete = answer.best.length < limit;
   }
+}
+
+/** Of words with the same term, the one that was asked for or begins with it, otherwise the first alphabetically. */
+function likest(words: readonly string[], asked: string): string {
+  const sorted = words.toSorted();
+  return sorted.find((word) => word === asked) ?? sorted.find((word) => word.startsWith(asked)) ?? sorted[0]!;
 }

@@ -16,6 +16,8 @@ import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndexImage } from './inverted-index.ts';
 import type { Suggestion } from './lexicon/lexicon.ts';
 import type { Span } from './marks/marks.ts';
+import type { TextQuery } from './query/query.ts';
+import type { Form } from './statistics/statistics.ts';
 
 /** A text index as plain data: built in one thread (`InvertedIndex.gather`), adopted in another. */
 export type TextImage = InvertedIndexImage;
@@ -32,10 +34,24 @@ export interface WeightedTerm {
   readonly weight: number;
 }
 
+/** The part of one term in a score. */
+export interface TermPart extends ScorePart {
+  /** The word or phrase of the query that it is for. */
+  readonly asked: string;
+  /** How the two match. */
+  readonly match: Form['match'];
+  /** The word of the documents. */
+  readonly word: string;
+  /** Edits between the two, of a typo in plain text. */
+  readonly distance?: number;
+}
+
 /** The documents that match, by score. */
 export interface TextRanking extends Ranking {
+  /** What was left out of the query, known once `total` or `after` was read: answers say it as `relaxed`. */
+  readonly relaxed: readonly string[];
   /** The part of each term in the document's score, in query order; empty if it does not match. */
-  explain(entity: number): readonly ScorePart[];
+  explain(entity: number): readonly TermPart[];
   /** Where the words of the query are in a text of the field; those that do not exclude. */
   marks(field: string, text: string): readonly Span[];
   /** All documents that match, with their scores: costs in proportion to their number. */
@@ -66,13 +82,13 @@ export interface TextIndex {
   put(entity: number, metadata: Metadata): void;
   remove(entity: number): void;
   /**
-   * The matching documents, of those in `selection` if it is given. A text is lunr's query syntax: `term`, `field:term`,
-   * `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; several terms mean "any", a list of terms too. Throws
-   * `Refusal('invalid_query')`. Without `run` all is done in one turn. `statistics`: those of an earlier ranking of the query, in
-   * this or another region; throws `Refusal('invalid_request')` if they are none.
+   * The matching documents, of those in `selection` if it is given. A text is plain text (`query/plain-syntax.ts`); a list of
+   * terms means any of them. Throws `Refusal('invalid_query')` in lunr's syntax. Without `run` all is done in one turn.
+   * `statistics`: those of an earlier ranking of the query, in this or another region; throws `Refusal('invalid_request')` if they
+   * are none.
    */
   rank(
-    query: string | readonly WeightedTerm[],
+    query: TextQuery | readonly WeightedTerm[],
     selection?: Selection,
     run?: RunSteps,
     statistics?: Uint8Array,

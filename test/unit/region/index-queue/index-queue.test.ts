@@ -11,6 +11,7 @@ import { nextTurnOf } from '../../../../shared/kernel/kernel.ts';
 import { type Event, HLC_PER_MS, type Metadata } from '../../../../shared/protocol/events.ts';
 import { ManualClock } from '../../../harness/kernel/manual-clock.ts';
 import { silentLog } from '../../../harness/observe/silent-log.ts';
+import { lunrQuery } from '../../../harness/region/state/text-queries.ts';
 
 const KIB = 1_024;
 const schema = { textFields: [{ name: 'title', boost: 1 }], bm25: { k1: 1.2, b: 0.75 } };
@@ -79,7 +80,7 @@ class Rig {
   }
 
   total(query: string): number {
-    return this.text.rank(query).total;
+    return this.text.rank(lunrQuery(query)).total;
   }
 
   having(field: string, value: string): number {

@@ -14,12 +14,14 @@ describe('search query', () => {
     assert.deepEqual(parse('query=jazz%20piano'), {
       query: 'jazz piano',
       vector: undefined,
+      syntax: 'plain',
+      matching: 'most',
       limit: 20,
       filters: [],
       exclude: [],
       maxPer: undefined,
       sort: undefined,
-      identity: ['search', 'jazz piano', null, 20, '', null, null, null],
+      identity: ['search', 'jazz piano', 'plain', 'most', null, 20, '', null, null, null],
       blending: undefined,
       explain: false,
       fields: undefined,
@@ -43,10 +45,12 @@ describe('search query', () => {
     ];
     assert.deepEqual(
       parse(
-        'query=a&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&sort=year:desc,%22score%22,score,entity_id:asc&fields=title,%22og:type%22&facets=category,year[..1990,1990..2000,2020-01-01..]&facet_limit=1000&profile=hot&profile_weight=0.5&highlight=title,tags,title&snippet_length=20&explain=true&at=1700000000017&region=eu-west&min_position=x:1',
+        'query=a&matching=all&syntax=plain&limit=5&filter=category:music|film&filter=year>=1990&max_per=category:2&sort=year:desc,%22score%22,score,entity_id:asc&fields=title,%22og:type%22&facets=category,year[..1990,1990..2000,2020-01-01..]&facet_limit=1000&profile=hot&profile_weight=0.5&highlight=title,tags,title&snippet_length=20&explain=true&at=1700000000017&region=eu-west&min_position=x:1',
       ),
       {
         query: 'a',
+        syntax: 'plain',
+        matching: 'all',
         vector: undefined,
         limit: 5,
         filters: [
@@ -59,6 +63,8 @@ describe('search query', () => {
         identity: [
           'search',
           'a',
+          'plain',
+          'all',
           null,
           5,
           '"category":["film", "music"] AND "year">="1990"',

@@ -6,6 +6,7 @@ import { Entities } from '../../../../services/region/state/entities/entities.ts
 import { createFilterIndex } from '../../../../services/region/state/filter-index/bitmap-filter-index.ts';
 import { createTextIndex } from '../../../../services/region/state/text/text-index.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
+import { lunrQuery } from '../../../harness/region/state/text-queries.ts';
 
 const schema = { textFields: [{ name: 'title', boost: 1 }], bm25: { k1: 1.2, b: 0.75 } };
 const fieldNames = ['title'];
@@ -62,9 +63,13 @@ describe('the thread of a rebuild', () => {
       toldText.put(1_000 + index, item);
     }
     for (const query of ['jazz', 'naïve', 'long699', 'num*', '-film']) {
-      assert.deepEqual(text.rank(query).after(undefined, 500), toldText.rank(query).after(undefined, 500), query);
+      assert.deepEqual(
+        text.rank(lunrQuery(query)).after(undefined, 500),
+        toldText.rank(lunrQuery(query)).after(undefined, 500),
+        query,
+      );
     }
-    assert.equal(text.rank('jazz').total, items.length - 1);
+    assert.equal(text.rank(lunrQuery('jazz')).total, items.length - 1);
     for (const value of ['music', 'film', 'none']) {
       const filters = [{ field: 'category', operator: 'in' as const, values: [value] }];
       assert.equal(filterIndex.select(filters).count, told.select(filters).count, value);

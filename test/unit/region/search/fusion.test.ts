@@ -9,6 +9,7 @@ import { CANDIDATES, type Found } from '../../../../services/region/search/searc
 import type { TextIndex } from '../../../../services/region/state/text/text.ts';
 import type { VectorHit, VectorQuestion } from '../../../../services/region/state/vectors/vectors.ts';
 import { Refusal } from '../../../../shared/errors/errors.ts';
+import { plainQuery } from '../../../harness/region/state/text-queries.ts';
 import { TinyCatalog } from '../../../harness/region/state/tiny-state.ts';
 import { atOnce } from '../../../harness/region/text-at-once.ts';
 
@@ -58,14 +59,16 @@ function world({
   const between: (() => void)[] = [];
   const text: Pick<TextIndex, 'rank' | 'significantTerms'> = {
     rank(query, selection) {
-      if (query === 'wrong~query') throw new Refusal('invalid_query', 'no');
+      if ('text' in query && query.text === 'wrong~query') throw new Refusal('invalid_query', 'no');
       const hits = texts
         .filter((entity) => catalog.item(entity) !== undefined)
         .filter((entity) => selection?.has(catalog.entities.find(entity)) !== false)
         .map((entity, index) => ({ entity, score: 10 - index / 1_000 }));
+      const how = { asked: 'word', match: 'exact', word: 'word' } as const;
       return {
         ...rankingOf(hits),
-        explain: () => [{ term: 'word', value: 1, weight: 2, part: 2 }],
+        relaxed: [],
+        explain: () => [{ term: 'word', value: 1, weight: 2, part: 2, ...how }],
         statistics: () => new Uint8Array(),
         matches: () => ({ ordinals: new Int32Array() }),
         marks: () => [],
@@ -118,7 +121,7 @@ describe('search', () => {
 
   it('by text alone ranks as the text index does, without asking for vectors', async () => {
     const { search, asked, ranked } = four();
-    const found = await search.find({ text: 'word', filters: [] }, atOnce, (answer) => answer);
+    const found = await search.find({ text: plainQuery('word'), filters: [] }, atOnce, (answer) => answer);
     assert.deepEqual(ranked(found), [
       [1, 10],
       [2, 9.999],
@@ -230,7 +233,7 @@ describe('search', () => {
 
   it('by both fuses them; a filter holds for both', async () => {
     const { search, ranked } = four();
-    const both = await search.find({ text: 'word', vector, filters: [] }, atOnce, (answer) => answer);
+    const both = await search.find({ text: plainQuery('word'), vector, filters: [] }, atOnce, (answer) => answer);
     const expected: [number, number][] = [
       [1, 1 / 61 + 1 / 63],
       [3, 1 / 63 + 1 / 61],
@@ -243,7 +246,11 @@ describe('search', () => {
     );
     for (const [i, [, score]] of ranked(both).entries()) close(score, expected[i]![1]);
     assert.deepEqual([both.total, both.candidates], [4, { text: 3, vector: 3 }]);
-    const filtered = await search.find({ text: 'word', vector, filters: kindA }, atOnce, (answer) => answer);
+    const filtered = await search.find(
+      { text: plainQuery('word'), vector, filters: kindA },
+      atOnce,
+      (answer) => answer,
+    );
     assert.deepEqual(ranked(filtered), [
       [2, 1 / 61],
       [4, 1 / 61],
@@ -255,17 +262,17 @@ describe('search', () => {
     const { catalog, search } = world({ texts, neighbours: [[1_150, 1]] });
     for (const entity of texts) catalog.put(entity, { title: 'x' });
     catalog.embed(1_150, [1, 1]);
-    const fused = await search.find({ text: 'word', vector, filters: [] }, atOnce, (found) => found);
+    const fused = await search.find({ text: plainQuery('word'), vector, filters: [] }, atOnce, (found) => found);
     assert.deepEqual([fused.total, fused.candidates], [CANDIDATES + 1, { text: CANDIDATES, vector: 1 }]);
     assert.equal(fused.explain(1_150).length, 1);
-    const alone = await search.find({ text: 'word', filters: [] }, atOnce, (found) => found.total);
+    const alone = await search.find({ text: plainQuery('word'), filters: [] }, atOnce, (found) => found.total);
     assert.equal(alone, CANDIDATES + 200);
   });
 
   it('ranks by the text at the time of the vector index’s answer', async () => {
     const { catalog, search, between, ranked } = four();
     between.push(() => catalog.remove(1));
-    const found = await search.find({ text: 'word', vector, filters: [] }, atOnce, (answer) => answer);
+    const found = await search.find({ text: plainQuery('word'), vector, filters: [] }, atOnce, (answer) => answer);
     assert.deepEqual(
       ranked(found).map(([entity]) => entity),
       [3, 2, 4],
@@ -279,10 +286,12 @@ describe('search', () => {
       code: 'wrong_dimensions',
       message: /3 values.*says 2/,
     });
-    await assert.rejects(search.find({ text: 'wrong~query', vector, filters: [] }, atOnce, never), {
+    await assert.rejects(search.find({ text: plainQuery('wrong~query'), vector, filters: [] }, atOnce, never), {
       code: 'invalid_query',
     });
-    await assert.rejects(search.find({ text: 'wrong~query', filters: [] }, atOnce, never), { code: 'invalid_query' });
+    await assert.rejects(search.find({ text: plainQuery('wrong~query'), filters: [] }, atOnce, never), {
+      code: 'invalid_query',
+    });
     assert.deepEqual(asked, []);
   });
 });

@@ -72,8 +72,8 @@ describe('search over HTTP', () => {
   });
 
   it('GET /search?explain=true says what each word gave', async () => {
-    const { body } = await region.get<Page>('/search?query=tags:none+night^2+train&limit=2&explain=true');
-    const posted = await search({ query: 'tags:none night^2 train', limit: 2, explain: true });
+    const { body } = await region.get<Page>('/search?syntax=lunr&query=tags:none+night^2+train&limit=2&explain=true');
+    const posted = await search({ query: 'tags:none night^2 train', syntax: 'lunr', limit: 2, explain: true });
     assert.deepEqual(body.items, posted.body.items);
     const [night, train] = body.items;
     assert.deepEqual(
@@ -189,7 +189,20 @@ describe('search over HTTP', () => {
     ['a vector beyond 32 bits', { vector: [1e39, 0] }, 'invalid_request', /vector\[0\]/],
     ['a text for a vector', { vector: '1,0' }, 'invalid_request', /vector/],
     ['a number for a query', { query: 7 }, 'invalid_request', /query must be a text/],
-    ['a query that is none', { query: 'a~x', vector: [1, 0] }, 'invalid_query', /./],
+    ['a query that is none', { query: 'a~x', syntax: 'lunr', vector: [1, 0] }, 'invalid_query', /./],
+    ['an unknown syntax', { query: 'a', syntax: 'sql' }, 'invalid_request', /syntax must be one of plain, lunr/],
+    [
+      'an unknown matching',
+      { query: 'a', matching: 'some' },
+      'invalid_request',
+      /matching must be one of all, any, most/,
+    ],
+    [
+      'all words in lunr',
+      { query: 'a', syntax: 'lunr', matching: 'all' },
+      'invalid_request',
+      /no meaning with syntax=lunr/,
+    ],
     ['a limit of 0', { query: 'a', limit: 0 }, 'invalid_request', /limit must be an integer from 1 to 200/],
     ['a limit as a text', { query: 'a', limit: '5' }, 'invalid_request', /limit/],
     ['a fractional limit', { query: 'a', limit: 1.5 }, 'invalid_request', /limit/],
@@ -217,7 +230,7 @@ describe('search over HTTP', () => {
     const { body } = await region.post<Problem>('/search', { query: 'a', vectors: [1, 0] });
     assert.match(
       body.hint ?? '',
-      /query, vector, limit, cursor, filter, exclude, max_per, profile, profile_weight, sort, fields, facets, facet_limit, highlight, snippet_length, explain, at, region, min_position/,
+      /query, vector, limit, cursor, filter, exclude, max_per, profile, profile_weight, sort, fields, facets, facet_limit, highlight, snippet_length, explain, at, region, min_position, syntax, matching/,
     );
     const form = await fetch(`${region.url}/search`, { method: 'POST', body: 'query=a' });
     assert.equal(form.status, 415);
@@ -230,6 +243,8 @@ describe('search over HTTP', () => {
       { query: 'train', vector: [0, 1], limit: 1 },
       { query: 'paris', vector: [1, 0], limit: 1 },
       { query: 'train', vector: [1, 0], limit: 2 },
+      { query: 'train', vector: [1, 0], limit: 1, syntax: 'lunr' },
+      { query: 'train', vector: [1, 0], limit: 1, matching: 'all' },
       { query: 'train', vector: [1, 0], limit: 1, filter: 'kind:jazz' },
     ]) {
       const answer = await region.post<Problem>('/search', { ...other, cursor: body.next_cursor });

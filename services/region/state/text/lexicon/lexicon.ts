@@ -30,6 +30,8 @@ import { Key, StringTable, type StringTableImage } from './string-table.ts';
 import { suggest } from './suggest.ts';
 import { beforeSpelling, type Likeness, lettersOf, SPELLED, Vocabulary, type VocabularyImage } from './vocabulary.ts';
 
+export type { Likeness };
+
 export interface Suggestion {
   /** The prefix as it was written, with its last word completed to a word of a live document. */
   readonly completion: string;
@@ -175,6 +177,16 @@ export class Lexicon {
   /** The same as {@link visiting}, but only similar words; `onPass` receives the number of words skipped each time. */
   like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): Steps {
     return this.vocabulary.like(prefix, likeness, onPass, visit);
+  }
+
+  /** The same, of the words that {@link visitingFrequent} visits. */
+  likeFrequent(
+    prefix: string,
+    likeness: Likeness,
+    onPass: (words: number) => void,
+    visit: (word: number) => boolean,
+  ): Steps {
+    return this.frequent.like(prefix, likeness, onPass, visit);
   }
 
   lettersOf(text: string): number {

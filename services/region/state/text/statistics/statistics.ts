@@ -1,24 +1,60 @@
 /**
- * What fixes the scores of a query besides the documents themselves: the terms that its words stand for, the number of documents,
- * the documents of each term, and the average lengths. The first page of a search takes them from the index, and its cursor
+ * What fixes the scores of a query besides the documents themselves: the terms that its words stand for, how each came to do so,
+ * the number of documents, that which makes the idf of each term, and the average lengths. The first page of a search takes them from the index, and its cursor
  * carries them on: so a document that is not changed has the same score, to the bit, on every page and in every region, whatever
  * is written in between.
  *
  * As bytes, big-endian, integers as varints (seven bits a byte, the lowest first):
  *
  *     documents · fields 1 · fields × (average length, float64; 0: no document has the field) ·
- *     factors · factors × float64 · words · words × (terms · terms × (key 8, documents, [index of the factor]))
+ *     kinds · kinds × (factor, float64; form 1) · relaxed 1 · words · words × (4 · terms + left out · terms × (key 8, documents, [kind]))
  *
- * The index of a factor is left out if there is only one. A key is that of `lexicon/string-table.ts`, which is the term itself if
+ * The kind of a term is left out if there is only one. Relaxed is 1 if fewer words suffice than were wanted; left out is the place
+ * of a word's in {@link leftOut}. A key is that of `lexicon/string-table.ts`, which is the term itself if
  * it is short and a hash of 63 bits otherwise.
  */
 import { Refusal } from '../../../../../shared/errors/errors.ts';
 
+/** How a term of the index came to stand for a word of the query. */
+export interface Form {
+  readonly match: 'exact' | 'prefix' | 'typo' | 'wildcard' | 'synonym' | 'phrase';
+  /** How close it is to the word, in plain text: a multiple of k1 + 1 that it adds besides BM25. 0 in lunr's syntax. */
+  readonly level: number;
+  /** Edits between the two, of a typo in plain text. */
+  readonly distance?: number;
+}
+
+/** Cursors carry the place of a form in this list: a new one is added at the end. */
+export const forms = {
+  word: { match: 'exact', level: 0 },
+  exact: { match: 'exact', level: 3 },
+  prefix: { match: 'prefix', level: 2 },
+  oneEdit: { match: 'typo', level: 1, distance: 1 },
+  twoEdits: { match: 'typo', level: 0, distance: 2 },
+  wildcard: { match: 'wildcard', level: 0 },
+  fuzzy: { match: 'typo', level: 0 },
+  phraseWord: { match: 'phrase', level: 0 },
+  phrase: { match: 'phrase', level: 3 },
+  synonym: { match: 'synonym', level: 2 },
+} as const satisfies Record<string, Form>;
+
 /** A term of a word of the query. */
-export interface ExpandedTerm {
+export interface CountedTerm {
   readonly term: number;
+  /** How many documents its idf is that of. */
+  readonly documents: number;
   /** Factor of its weight. */
   readonly factor: number;
+  readonly form: Form;
+}
+
+const leftOut = ['nothing', 'terms', 'typos', 'all'] as const;
+
+/** A word of the query, or a phrase: the terms it stands for. */
+export interface CountedWord {
+  readonly terms: readonly CountedTerm[];
+  /** What of it was left out: nothing, some of its terms, some of its typos, or all of it. */
+  readonly leftOut: (typeof leftOut)[number];
 }
 
 /** What the statistics are taken from: an inverted index. */
@@ -42,13 +78,16 @@ export interface CountedIndex {
 export interface Statistics {
   /** By field; undefined: those of the index. */
   readonly averages: readonly number[] | undefined;
-  idf(term: number): number;
-  /** The terms of the next word, if they are known already; otherwise they are found in the index and {@link record}ed. */
-  next(): readonly ExpandedTerm[] | undefined;
-  /** Those of the found terms that are used: all, if the query has not too many. */
-  record(found: readonly ExpandedTerm[]): readonly ExpandedTerm[];
+  /** Whether fewer words suffice than are wanted, because an earlier page found none with as many. */
+  readonly isRelaxed: boolean;
+  /** Of a term in so many documents. */
+  idf(documents: number): number;
+  /** The next word, if its terms are known already; otherwise they are found in the index and {@link record}ed. */
+  next(): CountedWord | undefined;
+  /** The word with those of the found terms that are used: all, if the query has not too many. */
+  record(word: CountedWord): CountedWord;
   /** At most {@link STATISTICS_LIMIT_BYTES}. To be read before the index changes. */
-  bytes(): Uint8Array;
+  bytes(isRelaxed: boolean): Uint8Array;
 }
 
 export const STATISTICS_LIMIT_BYTES = 5_600;
@@ -56,7 +95,8 @@ export const STATISTICS_LIMIT_BYTES = 5_600;
 const TERMS_LIMIT_BYTES = 4_700;
 const FIRST_TERMS_LIMIT_BYTES = 5_400;
 const KEY_BYTES = 8;
-const FACTOR_BYTES = 8;
+const KIND_BYTES = 9;
+const allForms: readonly Form[] = Object.values(forms);
 /** A count that takes no more than four bytes as a varint. */
 const COUNT_LIMIT = 2 ** 28;
 
@@ -68,57 +108,67 @@ export function inverseDocumentFrequency(size: number, documents: number): numbe
 export class PresentStatistics implements Statistics {
   readonly averages = undefined;
   private readonly index: CountedIndex;
-  private readonly words: (readonly ExpandedTerm[])[] = [];
-  private readonly factors: number[] = [];
+  readonly isRelaxed = false;
+  private readonly words: CountedWord[] = [];
+  private readonly kinds: Pick<CountedTerm, 'factor' | 'form'>[] = [];
   private spentBytes = 0;
 
   constructor(index: CountedIndex) {
     this.index = index;
   }
 
-  idf(term: number): number {
-    return inverseDocumentFrequency(this.index.size, this.index.postings.documents(term));
+  idf(documents: number): number {
+    return inverseDocumentFrequency(this.index.size, documents);
   }
 
   next(): undefined {
     return undefined;
   }
 
-  record(found: readonly ExpandedTerm[]): readonly ExpandedTerm[] {
+  record(word: CountedWord): CountedWord {
     let used = 0;
-    for (const { term, factor } of found) {
-      const isNew = !this.factors.includes(factor);
-      const bytes = KEY_BYTES + varintBytes(this.index.postings.documents(term)) + 2 + (isNew ? FACTOR_BYTES : 0);
+    for (const found of word.terms) {
+      const isNew = this.kindOf(found) < 0;
+      const bytes = KEY_BYTES + varintBytes(found.documents) + 2 + (isNew ? KIND_BYTES : 0);
       if (this.spentBytes + bytes > (used === 0 ? FIRST_TERMS_LIMIT_BYTES : TERMS_LIMIT_BYTES)) break;
-      if (isNew) this.factors.push(factor);
+      if (isNew) this.kinds.push({ factor: found.factor, form: found.form });
       this.spentBytes += bytes;
       used++;
     }
-    const terms = used === found.length ? found : found.slice(0, used);
-    this.words.push(terms);
-    return terms;
+    const kept: CountedWord =
+      used === word.terms.length ? word : { terms: word.terms.slice(0, used), leftOut: 'terms' };
+    this.words.push(kept);
+    return kept;
   }
 
-  bytes(): Uint8Array {
-    const { index, factors, words } = this;
+  bytes(isRelaxed: boolean): Uint8Array {
+    const { index, kinds, words } = this;
     const out = new Writer();
     out.varint(index.size);
     out.byte(index.fieldNames.length);
     for (const field of index.fieldNames.keys()) out.float(averageLength(index, field));
-    out.varint(factors.length);
-    for (const factor of factors) out.float(factor);
+    out.varint(kinds.length);
+    for (const { factor, form } of kinds) {
+      out.float(factor);
+      out.byte(allForms.indexOf(form));
+    }
+    out.byte(isRelaxed ? 1 : 0);
     out.varint(words.length);
-    for (const terms of words) {
-      out.varint(terms.length);
-      for (const { term, factor } of terms) {
-        const { low, high } = index.lexicon.terms.keyOfId(term);
+    for (const { terms, leftOut: left } of words) {
+      out.varint(4 * terms.length + leftOut.indexOf(left));
+      for (const counted of terms) {
+        const { low, high } = index.lexicon.terms.keyOfId(counted.term);
         out.word(low);
         out.word(high);
-        out.varint(index.postings.documents(term));
-        if (factors.length > 1) out.varint(factors.indexOf(factor));
+        out.varint(counted.documents);
+        if (kinds.length > 1) out.varint(this.kindOf(counted));
       }
     }
     return out.bytes();
+  }
+
+  private kindOf({ factor, form }: CountedTerm): number {
+    return this.kinds.findIndex((kind) => kind.factor === factor && kind.form === form);
   }
 }
 
@@ -127,8 +177,8 @@ export class FrozenStatistics implements Statistics {
   readonly averages: readonly number[];
   private readonly read: Uint8Array;
   private readonly size: number;
-  private readonly documents = new Map<number, number>();
-  private readonly words: (readonly ExpandedTerm[])[] = [];
+  readonly isRelaxed: boolean;
+  private readonly words: CountedWord[] = [];
   private at = 0;
 
   /** Throws `Refusal('invalid_request')` for bytes that {@link PresentStatistics} of such an index do not write. */
@@ -139,36 +189,39 @@ export class FrozenStatistics implements Statistics {
     const fields = from.byte();
     from.require(fields === index.fieldNames.length);
     this.averages = from.times(fields, () => from.amount());
-    const factors = from.times(from.varint(), () => from.amount());
+    const kinds = from.times(from.varint(), () => ({ factor: from.amount(), form: allForms[from.byte()] }));
+    const relaxed = from.byte();
+    from.require(relaxed <= 1);
+    this.isRelaxed = relaxed === 1;
     const words = from.varint();
     for (let word = 0; word < words; word++) {
-      const terms: ExpandedTerm[] = [];
-      const count = from.varint();
-      for (let i = 0; i < count; i++) {
+      const terms: CountedTerm[] = [];
+      const head = from.varint();
+      const left = leftOut[head % 4];
+      for (let i = 0; i < Math.floor(head / 4); i++) {
         const term = index.lexicon.terms.findKey(from.word(), from.word());
         const documents = from.varint();
-        const factor = factors[factors.length > 1 ? from.varint() : 0];
-        from.require(documents <= this.size && factor !== undefined);
+        const kind = kinds[kinds.length > 1 ? from.varint() : 0];
+        from.require(documents <= this.size && kind?.form !== undefined);
         // No document here has it.
         if (term < 0) continue;
-        this.documents.set(term, documents);
-        terms.push({ term, factor: factor! });
+        terms.push({ term, documents, factor: kind!.factor, form: kind!.form! });
       }
-      this.words.push(terms);
+      this.words.push({ terms, leftOut: left! });
     }
     from.require(from.isAtEnd);
   }
 
-  idf(term: number): number {
-    return inverseDocumentFrequency(this.size, this.documents.get(term) ?? 0);
+  idf(documents: number): number {
+    return inverseDocumentFrequency(this.size, documents);
   }
 
-  next(): readonly ExpandedTerm[] {
-    return this.words[this.at++] ?? [];
+  next(): CountedWord {
+    return this.words[this.at++] ?? { terms: [], leftOut: 'nothing' };
   }
 
-  record(found: readonly ExpandedTerm[]): readonly ExpandedTerm[] {
-    return found;
+  record(word: CountedWord): CountedWord {
+    return word;
   }
 
   bytes(): Uint8Array {

@@ -4,6 +4,7 @@ import { Entities } from '../../../../../services/region/state/entities/entities
 import { type FieldAnalysis, languages } from '../../../../../services/region/state/text/analysis/analysis.ts';
 import { createTextIndex } from '../../../../../services/region/state/text/text-index.ts';
 import type { Metadata } from '../../../../../shared/protocol/events.ts';
+import { lunrQuery, plainQuery } from '../../../../harness/region/state/text-queries.ts';
 
 interface Field extends Partial<FieldAnalysis> {
   readonly name: string;
@@ -23,7 +24,12 @@ function indexOf(documents: readonly Metadata[], fields: readonly Field[] = [{ n
 const literally = (words: string): string => words.replace(/[-+:^~*\\"]/g, '\\$&');
 
 function finds(title: string, words: string, fields?: readonly Field[]): boolean {
-  return indexOf([{ title }], fields).rank(literally(words)).total === 1;
+  return indexOf([{ title }], fields).rank(lunrQuery(literally(words))).total === 1;
+}
+
+/** The same in plain text, where a word that begins with `-` is excluded. */
+function findsPlain(title: string, words: string, fields?: readonly Field[]): boolean {
+  return indexOf([{ title }], fields).rank(plainQuery(words.replace(/^-/, ''), 'any')).total === 1;
 }
 
 type Examples = readonly (readonly [title: string, found: readonly string[], missed?: readonly string[]])[];
@@ -183,9 +189,10 @@ describe('analysis', () => {
     it(kind, () => {
       for (const [title, found, missed = []] of examples) {
         for (const words of found) assert.ok(finds(title, words), `${title} by ${words}: not found`);
+        for (const words of found) assert.ok(findsPlain(title, words), `${title} by ${words}: not found as plain text`);
         for (const words of missed) assert.ok(!finds(title, words), `${title} by ${words}: found`);
         // A text is found by itself.
-        assert.ok(finds(title, title), title);
+        assert.ok(finds(title, title) && findsPlain(title, title), title);
       }
     });
   }
@@ -199,18 +206,18 @@ describe('analysis', () => {
       ],
       [{ name: 'title' }, { name: 'body' }],
     );
-    const first = (words: string): number | undefined => index.rank(words).after(undefined, 1)[0]?.entity;
+    const first = (words: string): number | undefined => index.rank(lunrQuery(words)).after(undefined, 1)[0]?.entity;
     assert.deepEqual([first('it'), first('the who'), first('+the +who')], [1, 2, 2]);
-    assert.equal(index.rank('+the +clown').total, 1, 'a required stop word is left out beside another word');
-    assert.equal(index.rank('film -the').total, 1, 'a prohibited one is not');
-    for (const { score } of index.rank('the it who').after(undefined, 9))
+    assert.equal(index.rank(lunrQuery('+the +clown')).total, 1, 'a required stop word is left out beside another word');
+    assert.equal(index.rank(lunrQuery('film -the')).total, 1, 'a prohibited one is not');
+    for (const { score } of index.rank(lunrQuery('the it who')).after(undefined, 9))
       assert.ok(score > 0 && Number.isFinite(score));
   });
 
   it('a compound counts as its parts in the length of a text', () => {
     const scoreOf = (first: string, second: string): number =>
       indexOf([{ title: first }, { title: second }])
-        .rank('jazz')
+        .rank(lunrQuery('jazz'))
         .after(undefined, 9)[0]!.score;
     assert.equal(scoreOf('jazz rock-pop', 'blues'), scoreOf('jazz rock pop', 'blues'));
     assert.equal(scoreOf('the jazz', 'the blues'), scoreOf('jazz', 'blues'));
@@ -223,7 +230,7 @@ describe('analysis', () => {
     const index = indexOf(titles);
     const found = (pattern: string): number[] =>
       index
-        .rank(pattern)
+        .rank(lunrQuery(pattern))
         .after(undefined, 9)
         .map(({ entity }) => entity);
     const expected = {
@@ -308,7 +315,7 @@ describe('analysis by language', () => {
     const index = indexOf(documents, fields);
     const found = (words: string): number[] =>
       index
-        .rank(words)
+        .rank(lunrQuery(words))
         .after(undefined, 9)
         .map(({ entity }) => entity)
         .sort((a, b) => a - b);
@@ -329,13 +336,13 @@ describe('analysis by language', () => {
     );
     assert.deepEqual(
       index
-        .rank('running')
+        .rank(lunrQuery('running'))
         .explain(0)
         .map(({ term }) => term),
       ['run'],
     );
     for (const entity of documents.keys()) index.remove(entity);
-    assert.equal(index.rank('*').total, 0);
+    assert.equal(index.rank(lunrQuery('*')).total, 0);
     assert.deepEqual(index.suggest('r', 5), []);
   });
 });

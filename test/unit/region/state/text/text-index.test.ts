@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { Entities } from '../../../../../services/region/state/entities/entities.ts';
-import { EXPANSION_LIMIT_TERMS } from '../../../../../services/region/state/text/match-terms.ts';
+import { EXPANSION_LIMIT_WORDS } from '../../../../../services/region/state/text/query/match-words.ts';
 import {
   COMPARISON_STEPS,
   POSTING_STEPS,
   QUERY_LIMIT_STEPS,
   QueryCost,
   SEVERAL_FIELDS_STEPS,
+  VISIT_STEPS,
   WORD_STEPS,
-} from '../../../../../services/region/state/text/query-cost.ts';
+} from '../../../../../services/region/state/text/query/query-cost.ts';
 import type { TextIndex } from '../../../../../services/region/state/text/text.ts';
 import { createTextIndex, MemoryTextIndex } from '../../../../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../../../../shared/errors/errors.ts';
 import type { Metadata } from '../../../../../shared/protocol/events.ts';
+import { lunrQuery } from '../../../../harness/region/state/text-queries.ts';
 
 const schema = {
   textFields: [
@@ -30,18 +32,18 @@ function indexOf(documents: Record<number, Metadata>): TextIndex {
 
 const entities = (index: TextIndex, query: string): number[] =>
   index
-    .rank(query)
+    .rank(lunrQuery(query))
     .after(undefined, 100)
     .map(({ entity }) => entity);
 
 function search(index: TextIndex, query: string, limit: number) {
-  const ranking = index.rank(query);
+  const ranking = index.rank(lunrQuery(query));
   return { hits: ranking.after(undefined, limit), total: ranking.total };
 }
 
 function refusalOf(index: TextIndex, query: string): Refusal {
   try {
-    index.rank(query);
+    index.rank(lunrQuery(query));
   } catch (error) {
     assert.ok(error instanceof Refusal, String(error));
     assert.equal(error.code, 'invalid_query');
@@ -214,15 +216,20 @@ describe('text index: query language', () => {
     assert.deepEqual(entities(index, 'a'.repeat(1_000)), []);
   });
 
-  it('expands a wildcard to the first 64 terms alphabetically', () => {
+  it('expands a wildcard to all words, and says so if there are too many: those of the most documents, then alphabetically', () => {
     const wide = createTextIndex({ schema, entities: new Entities() });
-    for (let i = 99; i >= 0; i--) wide.put(i, { title: `term${String(i).padStart(2, '0')}` });
-    assert.deepEqual(
-      entities(wide, 'term*').sort((a, b) => a - b),
-      Array.from({ length: 64 }, (_, i) => i),
-    );
+    for (let i = EXPANSION_LIMIT_WORDS - 1; i >= 0; i--) wide.put(i, { title: `term${String(i).padStart(3, '0')}` });
+    assert.equal(wide.rank(lunrQuery('term*')).total, EXPANSION_LIMIT_WORDS);
+    assert.deepEqual(wide.rank(lunrQuery('term*')).relaxed, []);
+    for (let i = 0; i < 9; i++) wide.put(1_000 + i, { title: 'terminus' });
+    const ranking = wide.rank(lunrQuery('term*'));
+    assert.equal(ranking.total, EXPANSION_LIMIT_WORDS + 8);
+    assert.deepEqual(ranking.relaxed, ['expansions:term*']);
+    assert.equal(entities(wide, 'ter*us').length, 9);
+    const found = ranking.after(undefined, 1_000).map(({ entity }) => entity);
+    assert.ok(found.includes(0) && found.includes(1_008) && !found.includes(EXPANSION_LIMIT_WORDS - 1));
     wide.remove(0);
-    assert.equal(entities(wide, 'term*').includes(64), true);
+    assert.deepEqual(wide.rank(lunrQuery('term*')).relaxed, []);
   });
 });
 
@@ -294,7 +301,7 @@ describe('text index: completions and significant terms of a document', () => {
   });
 
   it('explains a score term by term', () => {
-    const parts = indexOf(music).rank('title:piano blues^2 -rock').explain(1);
+    const parts = indexOf(music).rank(lunrQuery('title:piano blues^2 -rock')).explain(1);
     assert.deepEqual(
       parts.map(({ term }) => term),
       ['title:piano', 'blue'],
@@ -302,9 +309,9 @@ describe('text index: completions and significant terms of a document', () => {
     // By hand as above: ln(8/3) · …, and twice ln(1.6) · …
     assert.ok(Math.abs(parts[0]!.part - 1.276819145932425) < 1e-9);
     assert.ok(Math.abs(parts[1]!.part - 2 * 0.4344571362775708) < 1e-9);
-    for (const { value, weight, part } of parts) assert.equal(part, value * weight);
-    assert.deepEqual(indexOf(music).rank('piano').explain(2), []);
-    assert.deepEqual(indexOf(music).rank('piano').explain(77), []);
+    for (const { value, weight, part } of parts) assert.equal(part, weight * value);
+    assert.deepEqual(indexOf(music).rank(lunrQuery('piano')).explain(2), []);
+    assert.deepEqual(indexOf(music).rank(lunrQuery('piano')).explain(77), []);
   });
 });
 
@@ -314,7 +321,7 @@ describe('text index: what a query may cost', () => {
   for (let i = 0; i < DOCUMENTS; i++) text.put(i, { title: `common w${i.toString(36)}a`, body: 'common' });
 
   const costOf = (query: string): number => {
-    text.rank(query);
+    text.rank(lunrQuery(query));
     return text.lastCost.spent;
   };
 
@@ -328,9 +335,10 @@ describe('text index: what a query may cost', () => {
 
   it('a wildcard or fuzzy word costs the words it skips, and those it compares', () => {
     // No word has all of these letters.
-    assert.equal(costOf('*kzqv'), (DOCUMENTS + 1) * WORD_STEPS);
-    assert.ok(costOf('w*') >= EXPANSION_LIMIT_TERMS * COMPARISON_STEPS);
-    assert.ok(costOf('w*') < 2 * EXPANSION_LIMIT_TERMS * COMPARISON_STEPS + 600, 'the first 64 are enough');
+    // Once among all words, and once among those of eight documents and more.
+    assert.equal(costOf('*kzqv'), (DOCUMENTS + 2) * WORD_STEPS);
+    assert.equal(costOf('w*'), DOCUMENTS * VISIT_STEPS + EXPANSION_LIMIT_WORDS);
+    assert.ok(costOf('w*a') >= DOCUMENTS * COMPARISON_STEPS);
     assert.ok(
       costOf('common~2') < DOCUMENTS * (WORD_STEPS + 1) + DOCUMENTS * (POSTING_STEPS + SEVERAL_FIELDS_STEPS) + 100,
     );
@@ -347,10 +355,10 @@ describe('text index: what a query may cost', () => {
     const large = new MemoryTextIndex({ schema, entities: new Entities() });
     const limit = QUERY_LIMIT_STEPS / 32 / (POSTING_STEPS + SEVERAL_FIELDS_STEPS);
     for (let i = 0; i < limit; i++) large.put(i, { title: 'common', body: 'common' });
-    assert.equal(large.rank(refused).total, Math.ceil(limit));
+    assert.equal(large.rank(lunrQuery(refused)).total, Math.ceil(limit));
     large.put(1_000_000, { title: 'common', body: 'common' });
-    assert.throws(() => large.rank(refused), /matches too many words or documents/);
-    assert.equal(large.rank('common').total, Math.ceil(limit) + 1);
+    assert.throws(() => large.rank(lunrQuery(refused)), /matches too many words or documents/);
+    assert.equal(large.rank(lunrQuery('common')).total, Math.ceil(limit) + 1);
   });
 });
 
@@ -381,10 +389,10 @@ describe('text index: changes', () => {
     const index = createTextIndex({ schema, entities: new Entities() });
     for (let round = 0; round < 3; round++) {
       for (let i = 0; i < 3_000; i++) index.put(i, { title: `word${i % 7} round${round}`, body: `only${i}` });
-      assert.equal(index.rank('word3').total, 429);
+      assert.equal(index.rank(lunrQuery('word3')).total, 429);
       assert.deepEqual(entities(index, 'only2999'), [2999]);
       for (let i = 0; i < 3_000; i += 2) index.remove(i);
-      assert.equal(index.rank(`round${round}`).total, 1_500);
+      assert.equal(index.rank(lunrQuery(`round${round}`)).total, 1_500);
     }
   });
 

@@ -6,6 +6,7 @@ import { STATISTICS_LIMIT_BYTES } from '../../../../../../services/region/state/
 import { createTextIndex } from '../../../../../../services/region/state/text/text-index.ts';
 import { Refusal } from '../../../../../../shared/errors/errors.ts';
 import { CURSOR_LIMIT_CHARACTERS } from '../../../../../../shared/protocol/internal.ts';
+import { lunrQuery } from '../../../../../harness/region/state/text-queries.ts';
 
 const cursors = createCursors({ secrets: () => ['a'], schemaHash: 'b' });
 
@@ -23,15 +24,15 @@ describe('statistics of a search', () => {
     });
     const [here, there] = [indexOf(2), indexOf(2)];
     for (let entity = 1; entity <= 50; entity++) here.put(entity, text(entity));
-    const first = here.rank(query);
+    const first = here.rank(lunrQuery(query));
     const wanted = first.after(undefined, 100);
     assert.equal(wanted.length, 50);
     const statistics = first.statistics();
     for (let entity = 90; entity > 50; entity--)
       there.put(entity, { f0: `jazz jazzed jazaa${entity} zebra`, f1: 'piano' });
     for (let entity = 50; entity >= 1; entity--) there.put(entity, text(entity));
-    assert.notDeepEqual(there.rank(query).after(undefined, 100), wanted);
-    const later = there.rank(query, undefined, undefined, statistics);
+    assert.notDeepEqual(there.rank(lunrQuery(query)).after(undefined, 100), wanted);
+    const later = there.rank(lunrQuery(query), undefined, undefined, statistics);
     assert.deepEqual(later.after(undefined, 100), wanted);
     assert.deepEqual(later.after(wanted[19], 10), wanted.slice(20, 30));
     assert.deepEqual(later.statistics(), statistics);
@@ -45,9 +46,9 @@ describe('statistics of a search', () => {
   it('score what has a field that no item had before', () => {
     const text = indexOf(2);
     text.put(1, { f0: 'jazz' });
-    const statistics = text.rank('jazz').statistics();
+    const statistics = text.rank(lunrQuery('jazz')).statistics();
     text.put(2, { f1: 'jazz jazz' });
-    const scores = text.rank('jazz', undefined, undefined, statistics).after(undefined, 10);
+    const scores = text.rank(lunrQuery('jazz'), undefined, undefined, statistics).after(undefined, 10);
     assert.equal(scores.length, 2);
     assert.ok(scores.every(({ score }) => Number.isFinite(score)));
   });
@@ -67,7 +68,7 @@ describe('statistics of a search', () => {
       .map((letter) => `${letter}*`)
       .concat(words)
       .join(' ');
-    const ranking = text.rank(query);
+    const ranking = text.rank(lunrQuery(query));
     const statistics = ranking.statistics();
     assert.ok(statistics.length > 4_000 && statistics.length <= STATISTICS_LIMIT_BYTES, `${statistics.length} bytes`);
     assert.equal(ranking.explain(entity).length, words.length, 'no word of its own is left out');
@@ -82,17 +83,17 @@ describe('statistics of a search', () => {
     const read = cursors.read(cursor, ['query']);
     assert.ok(typeof read === 'object');
     assert.deepEqual(Buffer.from(read.place.statistics!), Buffer.from(statistics));
-    const again = text.rank(query, undefined, undefined, read.place.statistics);
+    const again = text.rank(lunrQuery(query), undefined, undefined, read.place.statistics);
     assert.deepEqual(again.after(undefined, 50), ranking.after(undefined, 50));
   });
 
   it('are refused if they are damaged, or of other fields', () => {
     const text = indexOf(1);
     text.put(1, { f0: 'jazz piano' });
-    const statistics = text.rank('jazz piano').statistics();
+    const statistics = text.rank(lunrQuery('jazz piano')).statistics();
     const refused = (bytes: Uint8Array, index = text): void =>
       assert.throws(
-        () => index.rank('jazz piano', undefined, undefined, bytes),
+        () => index.rank(lunrQuery('jazz piano'), undefined, undefined, bytes),
         (error) => error instanceof Refusal && error.code === 'invalid_request',
       );
     for (let end = 0; end < statistics.length; end++) refused(statistics.slice(0, end));

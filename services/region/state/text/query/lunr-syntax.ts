@@ -7,33 +7,19 @@
  * refused: the index does not store positions within a text.
  */
 import lunr from 'lunr';
-import { Refusal } from '../../../../shared/errors/errors.ts';
-import { patternOf } from './analysis/analysis.ts';
-import type { AskedWord, Lexicon } from './lexicon/lexicon.ts';
+import { Refusal } from '../../../../../shared/errors/errors.ts';
+import { patternOf } from '../analysis/analysis.ts';
+import type { AskedWord, Lexicon } from '../lexicon/lexicon.ts';
+import {
+  type Clause,
+  EDIT_DISTANCE_LIMIT,
+  type Match,
+  QUERY_LIMIT_CHARACTERS,
+  QUERY_LIMIT_CLAUSES,
+  QUERY_LIMIT_EXPANSIONS,
+} from './text-query.ts';
 
-export const QUERY_LIMIT_CHARACTERS = 1_000;
-export const QUERY_LIMIT_CLAUSES = 32;
-/** Wildcards and fuzzy words scan the vocabulary, which is expensive. */
-export const QUERY_LIMIT_EXPANSIONS = 8;
-export const EDIT_DISTANCE_LIMIT = 2;
 const BOOST_LIMIT = 1_000;
-
-export type Match =
-  /** Any of the terms: a word in the languages of the fields, and the compound that it is part of. */
-  | { readonly kind: 'term'; readonly terms: readonly string[] }
-  /** `*` stands for any number of characters. */
-  | { readonly kind: 'wildcard'; readonly pattern: string }
-  /** The terms themselves, and words that insertions, deletions, substitutions and swaps of neighbours make of `word`. */
-  | { readonly kind: 'fuzzy'; readonly terms: readonly string[]; readonly word: string; readonly distance: number };
-
-export interface Clause {
-  readonly match: Match;
-  readonly presence: 'optional' | 'required' | 'prohibited';
-  /** Factor of the clause's share in the score, ≥ 0. */
-  readonly boost: number;
-  /** Indexes of the fields it looks into, ascending. */
-  readonly fields: readonly number[];
-}
 
 /** lunr's result for one clause; its types lack `presence`, and the options that the text does not give. */
 interface LunrClause {
@@ -59,7 +45,7 @@ const presences = ['optional', 'required', 'prohibited'] as const;
  * The clauses in query order; none when nothing in the query can be searched for. `fieldNames` in schema order.
  * Throws `Refusal('invalid_query')`.
  */
-export function parseTextQuery(query: string, fieldNames: readonly string[], lexicon: Lexicon): Clause[] {
+export function parseLunr(query: string, fieldNames: readonly string[], lexicon: Lexicon): Clause[] {
   if (query.length > QUERY_LIMIT_CHARACTERS) {
     throw refusal(
       `the query has ${query.length} characters`,
@@ -168,15 +154,16 @@ function matchesOf(
     // What is together in a text, or in one word: an item that has the parts apart from each other stays.
     const compounds = asks.filter((words) => words.length > 1);
     const excluded = (compounds.length > 0 ? compounds : asks).map(longestOf).flatMap(({ terms }) => terms);
-    return [{ match: { kind: 'term', terms: [...new Set(excluded)] }, searched: fields }];
+    return [{ match: { kind: 'term', word: longestOf(all).word, terms: [...new Set(excluded)] }, searched: fields }];
   }
   return asks.map((words) => ({
-    match: { kind: 'term', terms: [...new Set(words.flatMap(({ terms }) => terms))] },
+    match: { kind: 'term', word: words[0]!.word, terms: [...new Set(words.flatMap(({ terms }) => terms))] },
     searched: words[0]!.fields,
   }));
 }
 
-function longestOf(words: readonly AskedWord[]): AskedWord {
+/** A compound rather than its parts. */
+export function longestOf(words: readonly AskedWord[]): AskedWord {
   return words.reduce((best, each) => (each.word.length > best.word.length ? each : best));
 }
 
