@@ -17,6 +17,7 @@ export const stateChanges: readonly string[] = [
   'partition expired, healing',
   'shutdown signal received',
   'stopped',
+  'text analysis changed, items are indexed again',
 ];
 const metadata = new Set(['level', 'time', 'name', 'msg', 'pid', 'hostname', 'error']);
 

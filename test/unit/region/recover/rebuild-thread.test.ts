@@ -1,15 +1,22 @@
 /** The thread that builds the indexes of a start: its result, and the state after its death. */
 import assert from 'node:assert/strict';
 import { threadRebuild } from '../../../../services/region/rebuild/rebuild-thread.ts';
+import type { TextField } from '../../../../services/region/schema/schema.ts';
 import type { MetadataPage } from '../../../../services/region/state/catalog/catalog.ts';
 import { Entities } from '../../../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../../../services/region/state/filter-index/bitmap-filter-index.ts';
+import { analysisOf } from '../../../../services/region/state/text/analysis/analysis.ts';
 import { createTextIndex } from '../../../../services/region/state/text/text-index.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import { lunrQuery } from '../../../harness/region/state/text-queries.ts';
 
-const schema = { textFields: [{ name: 'title', boost: 1 }], bm25: { k1: 1.2, b: 0.75 } };
-const fieldNames = ['title'];
+const textFields: readonly TextField[] = [
+  { name: 'title', boost: 1 },
+  { name: 'category', boost: 1, language: 'fr', stopWords: ['film'] },
+];
+const schema = { textFields, bm25: { k1: 1.2, b: 0.75 } };
+const fieldNames = textFields.map(({ name }) => name);
+const analyses = textFields.map(analysisOf);
 
 /** Items in pages of 40, as the catalog lends them. */
 function pagesOf(jsons: readonly string[]): MetadataPage[] {
@@ -38,7 +45,7 @@ const items = Array.from({ length: 400 }, (_, index): Metadata => {
 
 describe('the thread of a rebuild', () => {
   it('transfers both indexes, equal to ones filled item by item', async () => {
-    const rebuild = threadRebuild({ fieldNames });
+    const rebuild = threadRebuild({ fieldNames, analyses });
     for (const page of pagesOf(items.map((item) => JSON.stringify(item)))) rebuild.add(page);
     assert.equal(rebuild.begun, true);
     // Ordinals unrelated to the order of the items.
@@ -77,14 +84,14 @@ describe('the thread of a rebuild', () => {
   });
 
   it('is none where there is little', async () => {
-    const rebuild = threadRebuild({ fieldNames });
+    const rebuild = threadRebuild({ fieldNames, analyses });
     for (const page of pagesOf(['{"title":"jazz"}'])) rebuild.add(page);
     assert.equal(rebuild.begun, false);
     await rebuild.end();
   });
 
   it('that dies is reported', async () => {
-    const rebuild = threadRebuild({ fieldNames });
+    const rebuild = threadRebuild({ fieldNames, analyses });
     for (const page of pagesOf(new Array<string>(100).fill('this is no JSON'))) rebuild.add(page);
     await assert.rejects(rebuild.finish(new Int32Array(100)), /JSON/);
     await rebuild.end();

@@ -1,5 +1,5 @@
 /**
- * HTML in texts: tags and comments separate words, entities stand for characters.
+ * HTML in texts: tags, comments, scripts and styles separate words, entities stand for characters.
  *
  * The result has as many characters as the text, so that offsets remain. One pass, linear in the length.
  */
@@ -55,6 +55,9 @@ const entities = new Map<string, string>([
 
 const SIGNS_A_STEP = 256;
 const entity = /&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([a-zA-Z]{2,8}\d{0,2}));/y;
+/** What stands between these tags is no text. */
+const endOfScript = /<\/script[^<>]*>/gi;
+const endOfStyle = /<\/style[^<>]*>/gi;
 const tagName = /<\/?([a-zA-Z][a-zA-Z0-9:-]*)/y;
 
 /** Whether `text.slice(from, end)` may have markup. */
@@ -77,6 +80,8 @@ export function* removingMarkup(text: string): Steps<string> {
   const pieces: string[] = [];
   let done = 0;
   let hasComments = true;
+  /** Elements of code that are not closed from here on. */
+  const unclosed = new Set<string>();
   let signs = 0;
   for (let at = nextSign(text, 0); at >= 0; at = nextSign(text, Math.max(at + 1, done))) {
     if (++signs % SIGNS_A_STEP === 0) yield;
@@ -97,6 +102,13 @@ export function* removingMarkup(text: string): Steps<string> {
     }
     if (end < 0) end = endOfTag(text, at);
     if (end < 0) continue;
+    const [, code] = /^<(script|style)\b/i.exec(text.slice(at, at + 8)) ?? [];
+    if (code !== undefined && !unclosed.has(code.toLowerCase())) {
+      const closing = code.toLowerCase() === 'script' ? endOfScript : endOfStyle;
+      closing.lastIndex = end;
+      if (closing.test(text)) end = closing.lastIndex;
+      else unclosed.add(code.toLowerCase());
+    }
     pieces.push(text.slice(done, at), ' '.repeat(end - at));
     done = end;
   }

@@ -363,7 +363,8 @@ export class Lexicon {
       words = readingOf(groups, text).words;
       if (isShort) {
         if (unusual.size >= UNUSUAL_LIMIT) unusual.clear();
-        unusual.set(written, words);
+        // A copy: a slice would keep the whole text in memory.
+        unusual.set([...written].join(''), words);
       }
     }
     const table = this.words[language]!;

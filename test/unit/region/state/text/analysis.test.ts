@@ -117,6 +117,12 @@ const kinds: Readonly<Record<string, Examples>> = {
     ['before<!-- secret > comment -->after', ['before', 'after'], ['secret', 'comment']],
     ['R&amp;B &lt;b&gt; caf&eacute; &#x1F3B7; Sch&ouml;n&nbsp;ist', ['r&b', 'café', 'cafe', '🎷', 'schon', 'ist']],
     ['Ocean&#8217;s &rsquo;n', ['ocean']],
+    [
+      '<style>p { color: red }</style>one<SCRIPT type="x">let two = "<b>";</SCRIPT >three',
+      ['one', 'three'],
+      ['red', 'two', 'color'],
+    ],
+    ['<script>never closed', ['never', 'closed']],
     ['a < b and c > d, I <3 you', ['b', 'c', 'you', '3']],
     ['List<String> x', ['list', 'string']],
     ['open <b', ['open']],
