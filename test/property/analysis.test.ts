@@ -77,13 +77,15 @@ describe('analysis of any text', () => {
     );
   });
 
-  it('is that of the text with its markup replaced, which has the same length', () => {
+  it('replaces markup by as many characters', () => {
     fc.assert(
       fc.property(text, (written) => {
         const clean = withoutMarkup(written);
         assert.equal(clean.length, written.length);
-        assert.equal(withoutMarkup(clean), clean);
-        assert.deepEqual([...tokensOf(clean)], [...tokensOf(written)]);
+        for (const [at, unit] of clean.split('').entries()) {
+          const isReplaced = unit !== written[at];
+          if (isReplaced && unit === ' ') assert.ok(/[<&]/.test(written.slice(0, at + 1)), 'a blank is within markup');
+        }
       }),
       { numRuns: 2_000 },
     );

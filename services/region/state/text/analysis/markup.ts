@@ -69,7 +69,7 @@ export function hasMarkup(text: string, from: number, end: number): boolean {
   return false;
 }
 
-/** The text with blanks for tags, and characters for entities. Of its own result it changes nothing. */
+/** The text with blanks for tags, and characters for entities. */
 export function withoutMarkup(text: string): string {
   return finish(removingMarkup(text));
 }
