@@ -23,8 +23,11 @@ export interface PrepareOptions {
 /** Throws a `Fault` of the stream if the server does not do it in time. */
 export async function prepareStream({ url, access, environment, clock, ending }: PrepareOptions): Promise<void> {
   const region = parseRegionConfig({ args: ['--region', 'any'], env: environment });
-  const maxBytes = 'config' in region ? region.config.streamMaxBytes : -1;
-  const { stream, close } = connectJetStream({ url, name: 'settings', clock, access, settings: { maxBytes } });
+  const settings =
+    'config' in region
+      ? { maxBytes: region.config.streamMaxBytes, replicas: Number(region.config.streamReplicas) }
+      : { maxBytes: -1 };
+  const { stream, close } = connectJetStream({ url, name: 'settings', clock, access, settings });
   try {
     for (const startMs = clock.monotonicMs(); ; ) {
       try {

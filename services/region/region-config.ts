@@ -19,6 +19,7 @@ import { assert } from '../../shared/kernel/kernel.ts';
 import { logLevels } from '../../shared/observe/log.ts';
 import { BULK_LIMIT } from '../../shared/protocol/internal.ts';
 import { brokerSettings } from '../../shared/stream/broker-access.ts';
+import { serverSettings, serversOf } from '../../shared/stream/servers.ts';
 import { regionPattern } from '../../shared/topology/topology.ts';
 
 const schemaDefault = 'deploy/config/default-schema.yaml';
@@ -50,7 +51,7 @@ const table = {
     fallbackText: '.tidal/<region>',
     why: 'directory of the store: log, checkpoints, registers; one process a directory',
   },
-  natsUrl: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
+  ...serverSettings,
   logLevel: {
     env: 'TIDAL_LOG_LEVEL',
     flag: 'log-level',
@@ -283,6 +284,7 @@ export function parseRegionConfig(source: ConfigSource): Parsed<RegionConfig> {
       `region: --region must match ${regionPattern.source}, for example us-east, not "${values.region}"`,
     );
   }
+  serversOf('region', values.natsUrl);
   const config: RegionConfig = {
     ...values,
     listen: Object.freeze(parseAddress('region', 'listen', values.listen)),

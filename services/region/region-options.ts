@@ -18,7 +18,16 @@ import type { WorkLimits } from './turn-share/turn-share.ts';
 
 /** Settings of the process around a region: its sockets, its connections, where its files are. */
 type ProcessSettings =
-  | ('listen' | 'topologyFile' | 'dataDir' | 'natsUrl' | 'logLevel' | 'streamMaxBytes' | 'handOverMs')
+  | (
+      | 'listen'
+      | 'topologyFile'
+      | 'dataDir'
+      | 'natsUrl'
+      | 'streamReplicas'
+      | 'logLevel'
+      | 'streamMaxBytes'
+      | 'handOverMs'
+    )
   | ('maxEntities' | 'maxPairs' | 'maxFields' | 'maxMemoryBytes' | 'cursorSecret')
   | ('internalSecret' | 'internalSecretFile' | 'insecureInternal')
   | keyof BrokerValues

@@ -56,7 +56,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     access: brokerAccess(config),
     name: config.region,
     clock,
-    settings: { maxBytes: config.streamMaxBytes },
+    settings: { maxBytes: config.streamMaxBytes, replicas: Number(config.streamReplicas) },
     log,
   });
   const links = topology.regions

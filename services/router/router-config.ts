@@ -18,6 +18,7 @@ import type { HttpLimits } from '../../shared/http/http-server.ts';
 import { logLevels } from '../../shared/observe/log.ts';
 import { HELD_WRITES_MS } from '../../shared/protocol/deadlines.ts';
 import { brokerSettings } from '../../shared/stream/broker-access.ts';
+import { serverSettings, serversOf } from '../../shared/stream/servers.ts';
 
 import { type CorsConfig, corsSettings, parseCors } from './cors-settings.ts';
 import { type AccessConfig, accessSettings, parseAccess } from './public-access.ts';
@@ -39,7 +40,7 @@ const table = {
     fallback: topologyDefault,
     why: 'topology file, YAML',
   },
-  natsUrl: { env: 'NATS_URL', flag: 'nats', kind: 'text', fallback: 'nats://127.0.0.1:4222', why: 'the NATS server' },
+  ...serverSettings,
   natsMonitorUrl: {
     env: 'NATS_MONITOR_URL',
     flag: 'nats-monitor',
@@ -191,6 +192,7 @@ export function parseRouterConfig(source: ConfigSource): Parsed<RouterConfig> {
   if ('help' in read) return read;
   const { natsMonitorUrl, apiKey, apiKeysFile, corsOrigins, corsMethods, corsHeaders, ...values } = read.values;
   const listen = parseAddress('router', 'listen', values.listen);
+  serversOf('router', values.natsUrl);
   const config: RouterConfig = {
     ...values,
     ...parseAccess('router', listen, { ...values, apiKey, apiKeysFile }),

@@ -58,7 +58,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     name: 'router',
     clock,
     // The router never creates the stream; the regions define its size.
-    settings: { maxBytes: -1 },
+    settings: { maxBytes: -1, replicas: Number(config.streamReplicas) },
     log,
   });
   const router = createRouter({

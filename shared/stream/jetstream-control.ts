@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import { Fault, messageOf } from '../errors/errors.ts';
 import { type ApiError, errorCodes } from './jetstream-errors.ts';
 import type { Answer, Link } from './jetstream-link.ts';
-import { bucketConfiguration, CONTROL_BUCKET } from './settings.ts';
+import { bucketConfiguration, CONTROL_BUCKET, type StreamSettings } from './settings.ts';
 import type { Control, ControlEntry, Revision } from './stream.ts';
 
 /** The part of a connection that a key uses. */
@@ -36,8 +36,11 @@ function revisionOf(created: string, sequence: number, bytes: Uint8Array): Revis
 export class JetStreamControl implements Control {
   private readonly link: ControlLink;
   private readonly subject: string;
-  constructor(link: ControlLink, key: string) {
+  private readonly settings: Pick<StreamSettings, 'replicas'>;
+
+  constructor(link: ControlLink, key: string, settings: Pick<StreamSettings, 'replicas'> = {}) {
     this.link = link;
+    this.settings = settings;
     this.subject = `$KV.${CONTROL_BUCKET}.${key}`;
   }
 
@@ -48,7 +51,7 @@ export class JetStreamControl implements Control {
   }
 
   async create(value: unknown): Promise<{ readonly revision: Revision } | 'conflict'> {
-    const answer = await this.api(`STREAM.CREATE.${bucketStream}`, bucketConfiguration);
+    const answer = await this.api(`STREAM.CREATE.${bucketStream}`, bucketConfiguration(this.settings));
     // Another configuration than ours: the bucket exists, and the regions correct its settings.
     if (answer.error !== undefined && answer.error.err_code !== errorCodes.streamConfigDiffers)
       throw fault(answer.error);

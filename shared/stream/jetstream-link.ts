@@ -21,6 +21,7 @@ import { type Clock, sleep } from '../kernel/kernel.ts';
 import type { BrokerAccess } from './broker-access.ts';
 import { type ApiError, faultOfTimeout } from './jetstream-errors.ts';
 import { probe } from './jetstream-probe.ts';
+import { Servers, serversOf } from './servers.ts';
 import { connection as limits, MAC_HEADER } from './settings.ts';
 
 /** Where the link reports outages and recoveries; a pino logger fits. */
@@ -30,6 +31,7 @@ export interface LinkLog {
 }
 
 export interface LinkOptions {
+  /** Of one server, or of several of one cluster with commas between them. */
   readonly url: string;
   /** The client's name as the server lists it. */
   readonly name: string;
@@ -45,6 +47,11 @@ export type Answer = { readonly error?: ApiError } & Readonly<Record<string, unk
 /** `code` of a request that the server does not permit to this user. */
 export const NOT_PERMITTED = 403;
 
+interface Dialled {
+  readonly url: string;
+  readonly connection: NatsConnection;
+}
+
 export class Link {
   private readonly options: LinkOptions;
   private readonly closing = new AbortController();
@@ -55,10 +62,12 @@ export class Link {
   connections = 0;
   private payloadLimit = 0;
   private outageReported = false;
+  private readonly servers: Servers;
 
   /** Starts to connect in the background. */
   constructor(options: LinkOptions) {
     this.options = options;
+    this.servers = new Servers(serversOf('stream', options.url));
     this.running = this.run();
   }
 
@@ -124,43 +133,55 @@ export class Link {
   private async run(): Promise<void> {
     const { signal } = this.closing;
     while (!signal.aborted) {
-      const connection = await this.dial();
-      if (connection !== undefined) await this.hold(connection);
+      const dialled = await this.dial();
+      if (dialled !== undefined) await this.hold(dialled);
       await sleep(this.options.clock, limits.reconnectTimeWaitMs, signal);
     }
   }
 
-  private async dial(): Promise<NatsConnection | undefined> {
-    const { url, name, clock, access = {}, log } = this.options;
-    try {
-      await probe({ url, clock, timeoutMs: limits.probeTimeoutMs, signal: this.closing.signal });
-      return await connect({
-        servers: url,
-        name,
-        reconnect: false,
-        timeout: limits.connectTimeoutMs,
-        pingInterval: limits.pingIntervalMs,
-        maxPingOut: limits.maxPingOut,
-        ignoreClusterUpdates: true,
-        // The system's resolver, not DNS alone, because of container and host files; every dial resolves again.
-        resolve: false,
-        noAsyncTraces: true,
-        // One for each user, so that a server can refuse others' answers to him.
-        inboxPrefix: `_INBOX.${inboxNameOf(this.options)}`,
-        ...accessOptions(access),
-      });
-    } catch (error) {
-      if (!this.closing.signal.aborted && !this.outageReported) {
-        this.outageReported = true;
-        log?.warn(`stream at ${url} cannot be reached, trying on: ${messageOf(error)}`);
+  /** The first server that answers. */
+  private async dial(): Promise<Dialled | undefined> {
+    const { log } = this.options;
+    const failures: string[] = [];
+    for (const url of this.servers.inOrder) {
+      try {
+        return { url, connection: await this.dialOne(url) };
+      } catch (error) {
+        failures.push(`${url}: ${messageOf(error)}`);
       }
-      return undefined;
+      if (this.closing.signal.aborted) return undefined;
     }
+    if (!this.outageReported) {
+      this.outageReported = true;
+      log?.warn(`stream cannot be reached, trying on: ${failures.join('; ')}`);
+    }
+    return undefined;
+  }
+
+  private async dialOne(url: string): Promise<NatsConnection> {
+    const { name, clock, access = {} } = this.options;
+    await probe({ url, clock, timeoutMs: limits.probeTimeoutMs, signal: this.closing.signal });
+    return await connect({
+      servers: url,
+      name,
+      reconnect: false,
+      timeout: limits.connectTimeoutMs,
+      pingInterval: limits.pingIntervalMs,
+      maxPingOut: limits.maxPingOut,
+      // Which server is next is decided here, not by the library.
+      ignoreClusterUpdates: true,
+      // The system's resolver, not DNS alone, because of container and host files; every dial resolves again.
+      resolve: false,
+      noAsyncTraces: true,
+      // One for each user, so that a server can refuse others' answers to him.
+      inboxPrefix: `_INBOX.${inboxNameOf(this.options)}`,
+      ...accessOptions(access),
+    });
   }
 
   /** Until the connection is lost or this link is closed. */
-  private async hold(connection: NatsConnection): Promise<void> {
-    const { url, log } = this.options;
+  private async hold({ url, connection }: Dialled): Promise<void> {
+    const { log } = this.options;
     if (this.closing.signal.aborted) return connection.close();
     void this.destroyWhenStale(connection);
     this.current = connection;
@@ -171,6 +192,7 @@ export class Link {
     this.tell(true);
     const why = await connection.closed();
     this.current = undefined;
+    this.servers.lost(url, connection.info?.connect_urls);
     if (!this.closing.signal.aborted) {
       this.outageReported = true;
       log?.warn(`connection to the stream lost, trying on: ${why === undefined ? 'closed' : messageOf(why)}`);

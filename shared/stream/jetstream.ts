@@ -40,7 +40,7 @@ import {
 } from './stream.ts';
 
 export interface JetStreamOptions {
-  /** `nats://host:port`. */
+  /** `nats://host:port`; several servers of one cluster with commas between them. */
   readonly url: string;
   /** The client's name in the server's connection list: the region or router. */
   readonly name: string;
@@ -67,8 +67,8 @@ export function connectJetStream({ url, name, clock, access, settings, log }: Je
   const stream = new JetStream(link, clock, settings);
   return {
     stream,
-    control: new JetStreamControl(link, LEADERSHIP_KEY),
-    keys: (name) => new JetStreamControl(link, name),
+    control: new JetStreamControl(link, LEADERSHIP_KEY, settings),
+    keys: (name) => new JetStreamControl(link, name, settings),
     close: async () => {
       await stream.endSubscriptions();
       await link.close();
@@ -114,7 +114,7 @@ class JetStream implements Stream {
 
   async checkSettings(mend: boolean): Promise<readonly SettingsDifference[]> {
     const stream = await checkSettings(this.link, streamConfiguration(this.settings), mend);
-    return [...stream, ...(await checkSettings(this.link, bucketConfiguration, mend))];
+    return [...stream, ...(await checkSettings(this.link, bucketConfiguration(this.settings), mend))];
   }
 
   async info(): Promise<StreamInfo> {

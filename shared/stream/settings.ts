@@ -34,6 +34,8 @@ export const consumer = {
 export interface StreamSettings {
   /** Largest stored size of the stream, bytes; the oldest messages are removed first. */
   readonly maxBytes: number;
+  /** How many servers keep a copy; absent: 1. */
+  readonly replicas?: number;
 }
 
 /** Settings that neither stream uses. An update without them would mean the same; listed, they are compared. */
@@ -61,7 +63,7 @@ export function streamConfiguration(settings: StreamSettings): Readonly<Record<s
     max_bytes: settings.maxBytes,
     max_msgs: -1,
     ...unlimited,
-    num_replicas: 1,
+    num_replicas: settings.replicas ?? 1,
     max_msgs_per_subject: -1,
     allow_rollup_hdrs: false,
     // A direct get may return a state from before the last acknowledgement; the shipper's mark must not.
@@ -75,19 +77,23 @@ export function streamConfiguration(settings: StreamSettings): Readonly<Record<s
  * The control bucket's stream, readable by every KV client. No `first_seq`, which would make the revisions of two buckets differ:
  * nats-server 2.10.27 empties a stream that has one at each restart.
  */
-export const bucketConfiguration: Readonly<Record<string, unknown>> = {
-  name: `KV_${CONTROL_BUCKET}`,
-  subjects: [`$KV.${CONTROL_BUCKET}.>`],
-  retention: 'limits',
-  storage: 'file',
-  discard: 'new',
-  max_bytes: -1,
-  max_msgs: -1,
-  ...unlimited,
-  // The last leaderships stay readable for the analysis of an incident.
-  max_msgs_per_subject: 16,
-  num_replicas: 1,
-  allow_direct: false,
-  allow_rollup_hdrs: true,
-  deny_delete: true,
-};
+export function bucketConfiguration({
+  replicas = 1,
+}: Pick<StreamSettings, 'replicas'>): Readonly<Record<string, unknown>> {
+  return {
+    name: `KV_${CONTROL_BUCKET}`,
+    subjects: [`$KV.${CONTROL_BUCKET}.>`],
+    retention: 'limits',
+    storage: 'file',
+    discard: 'new',
+    max_bytes: -1,
+    max_msgs: -1,
+    ...unlimited,
+    // The last leaderships stay readable for the analysis of an incident.
+    max_msgs_per_subject: 16,
+    num_replicas: replicas,
+    allow_direct: false,
+    allow_rollup_hdrs: true,
+    deny_delete: true,
+  };
+}

@@ -37,6 +37,8 @@ export interface ClusterOptions {
   readonly wires?: { readonly seed: number };
   /** nats-server knows these users only; the processes of their names use them. */
   readonly natsUsers?: ReadonlyMap<string, NatsUser>;
+  /** The broker's addresses for this process, of servers that the test starts itself; `nats` is idle then. */
+  readonly natsUrl?: (name: string) => string;
   /** nats-server acknowledges what is on its disk: see `NatsServer.start`. */
   readonly syncAlways?: boolean;
   /** Regions whose data directory lies on a disk of its own that can be full: see `disk`. */
@@ -76,6 +78,7 @@ interface SetUp {
   readonly leader: string;
   readonly schema: string;
   readonly natsPort: number;
+  readonly natsUrl: ClusterOptions['natsUrl'];
   readonly regionUrls: Map<string, string>;
   readonly network: Network | undefined;
   readonly environment: Readonly<Record<string, string>>;
@@ -85,7 +88,7 @@ interface SetUp {
 
 /** Writes the process's files about the others and returns the flags for them; with wires, each one dials its own. */
 async function surroundings(setUp: SetUp, from: string): Promise<string[]> {
-  const { directory, topology, leader, natsPort, regionUrls, network } = setUp;
+  const { directory, topology, leader, natsPort, natsUrl, regionUrls, network } = setUp;
   const port = (to: string, target: number): Promise<number> | number => network?.lay(from, to, target) ?? target;
   const lines = [...topology, `leader: ${leader}`, 'regions:'];
   for (const [name, url] of regionUrls) {
@@ -94,7 +97,8 @@ async function surroundings(setUp: SetUp, from: string): Promise<string[]> {
   }
   const file = join(directory, network === undefined ? 'topology.yaml' : `topology-${from}.yaml`);
   writeFileSync(file, `${lines.join('\n')}\n`);
-  return ['--topology', file, '--nats', `nats://127.0.0.1:${await port(NATS, natsPort)}`];
+  const url = natsUrl?.(from) ?? `nats://127.0.0.1:${await port(NATS, natsPort)}`;
+  return ['--topology', file, '--nats', url];
 }
 
 function natsEnvironment({ natsUsers }: SetUp, name: string): Readonly<Record<string, string>> {
@@ -152,6 +156,7 @@ export class Cluster {
     wires,
     syncAlways = false,
     natsUsers = new Map(),
+    natsUrl,
     smallDisks = [],
     fill,
     startLimitMs,
@@ -169,7 +174,7 @@ export class Cluster {
     const network = wires === undefined ? undefined : new Network(seededRandom(wires.seed), promised);
     const leader = regions[0]!;
     const setUp: SetUp = {
-      ...{ directory, topology, leader, schema, natsPort: nats.port },
+      ...{ directory, topology, leader, schema, natsPort: nats.port, natsUrl },
       ...{ regionUrls, network, environment, natsUsers, startLimitMs },
     };
     const cluster = new Cluster(nats, setUp, routerUrls);

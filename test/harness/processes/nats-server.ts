@@ -23,13 +23,16 @@ export async function freePort(): Promise<number> {
 
 export class NatsServer {
   readonly port: number;
+  /** As the other servers of its cluster call it; undefined: it is alone. */
+  readonly name: string | undefined;
   private readonly directory: string;
   /** Up to the inside of the block of JetStream. */
   private readonly settings: string;
   private child: ChildProcess | undefined;
 
-  private constructor(port: number, directory: string, settings: string) {
+  private constructor(port: number, directory: string, settings: string, name?: string) {
     this.port = port;
+    this.name = name;
     this.directory = directory;
     this.settings = settings;
   }
@@ -38,16 +41,25 @@ export class NatsServer {
   static async start({
     syncAlways = false,
     users = [],
+    cluster,
   }: {
     syncAlways?: boolean;
     users?: readonly NatsUser[];
+    /** The server is one of several: the ports on which they talk to each other, its own first. */
+    cluster?: readonly number[];
   } = {}): Promise<NatsServer> {
     const settings = [
+      ...(cluster === undefined ? [] : clusterBlock(cluster)),
       ...(users.length === 0 ? [] : usersBlock(users)),
       'jetstream {',
       ...(syncAlways ? [' sync_interval: always'] : []),
     ].join('\n');
-    const server = new NatsServer(await freePort(), mkdtempSync(join(tmpdir(), 'tidal-nats-')), settings);
+    const server = new NatsServer(
+      await freePort(),
+      mkdtempSync(join(tmpdir(), 'tidal-nats-')),
+      settings,
+      cluster && nameOf(cluster[0]!),
+    );
     await server.run();
     return server;
   }
@@ -135,6 +147,15 @@ export class NatsServer {
     await once(child, 'spawn');
     await eventually('the server listens', () => answers(this.port));
   }
+}
+
+function nameOf(port: number): string {
+  return `server-${port}`;
+}
+
+function clusterBlock([own, ...others]: readonly number[]): string[] {
+  const routes = others.map((port) => `"nats://127.0.0.1:${port}"`).join(', ');
+  return [`server_name: "${nameOf(own!)}"`, `cluster { name: tidal, listen: "127.0.0.1:${own}", routes: [${routes}] }`];
 }
 
 function answers(port: number): Promise<boolean> {
