@@ -162,7 +162,7 @@ describe('jetstream', function () {
     it('after a dial to an unresponsive server that timed out', async () => {
       server.pause();
       const { closes } = start('early');
-      await says('outage: stream at');
+      await says('outage: stream cannot be reached');
       await closes();
     });
   });

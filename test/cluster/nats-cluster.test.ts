@@ -5,7 +5,7 @@ import { connectJetStream, type JetStreamClient } from '../../shared/stream/jets
 import { STREAM_NAME } from '../../shared/stream/settings.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
-import { NatsCluster } from '../harness/processes/nats-cluster.ts';
+import { NatsCluster } from '../harness/processes/nats-server.ts';
 
 const settings = { maxBytes: 64 * 1024 * 1024, replicas: 3 };
 const LIMIT_MS = 60_000;
