@@ -91,6 +91,20 @@ export class Chronicle {
     return this.origins.get(origin)?.events[sequence - 1];
   }
 
+  /**
+   * The put or delete of the entity before this event of its origin; undefined if there is none, or an origin of a later epoch has
+   * one.
+   */
+  formerItem({ origin, epoch }: Pick<Batch, 'origin' | 'epoch'>, sequence: number, entity: number): Event | undefined {
+    const isOne = (event: Event): boolean =>
+      event.entity === entity && (event.kind === 'item' || event.kind === 'delete');
+    for (const later of this.origins.values()) if (later.epoch > epoch && later.events.some(isOne)) return undefined;
+    return this.origins
+      .get(origin)
+      ?.events.slice(0, sequence - 1)
+      .findLast(isOne);
+  }
+
   /** Throws unless everything up to there was on some disk by now. */
   requireFlushed(position: Position, check: string, what: string): void {
     for (const [origin, sequence] of position) {

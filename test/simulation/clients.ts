@@ -4,7 +4,7 @@
  */
 
 import type { HttpReply } from '../../shared/http/http-pool.ts';
-import type { EventBody } from '../../shared/protocol/events.ts';
+import type { WriteBody } from '../../shared/protocol/events.ts';
 import { covers, formatPosition, merge, type Position, parsePosition } from '../../shared/protocol/position.ts';
 import type { Chance } from './chance.ts';
 import type { Write } from './promises.ts';
@@ -21,7 +21,7 @@ const profiles = ['trending', 'hot', 'new', 'top', 'rising', 'most_viewed', 'shu
 
 interface Request {
   readonly route: string;
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly headers?: Record<string, string>;
   readonly body?: string;
 }
@@ -123,6 +123,8 @@ export class Client {
     world.note(this.name, `${what} by ${router}: ${status} ${String(body.code)}`);
     if (status === 500) throw new Violation('no request is answered 500', `${what}: ${String(body.detail)}`);
     if (status === 504) return 'unknown';
+    // No item to change.
+    if (status === 404 && write.bodies[0]?.kind === 'patch') return 'refused';
     if (status !== 503 && status !== 507)
       throw new Violation('answers are valid', `${what}: ${status} ${String(body.detail)}`);
     return 'refused';
@@ -137,13 +139,14 @@ export class Client {
       ['items', pace.documents],
       ['embeddings', pace.documents / 3],
       ['delete', bulk ? 0 : pace.documents / 3],
+      ['patch', bulk ? 0 : pace.documents / 2],
     ] as const);
     const entity = 1 + chance.below(pace.items);
     const headers: Record<string, string> = {};
     if (key !== undefined) headers['idempotency-key'] = key;
     if (chance.chance(pace.durabilityStream)) headers.prefer = 'durability=stream';
     const tags: string[] = [];
-    const bodies: EventBody[] = [];
+    const bodies: WriteBody[] = [];
     const done = (request: Request): { request: Request; write: Write } => ({
       request,
       write: { id, key, tags, bodies, outcome: 'open', positions: [] },
@@ -152,6 +155,14 @@ export class Client {
       tags.push(`delete ${entity}${key === undefined ? '' : ' by key'}`);
       bodies.push({ kind: 'delete', entity });
       return done({ method: 'DELETE', route: `/items/${entity}`, headers });
+    }
+    if (kind === 'patch') {
+      const tag = world.nextTag();
+      const changes = { tag, [chance.pick(['mood', 'place', 'year'])]: tag };
+      tags.push(`item ${tag}`);
+      bodies.push({ kind: 'patch', entity, changes });
+      headers['content-type'] = 'application/merge-patch+json';
+      return done({ method: 'PATCH', route: `/items/${entity}`, headers, body: JSON.stringify({ metadata: changes }) });
     }
     const one = (): unknown => {
       const tag = world.nextTag();

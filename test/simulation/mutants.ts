@@ -196,6 +196,11 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    name: 'merges patches of one group with the item as it was before the group',
+    file: `${region}/intake/item-patches.js`,
+    changes: [["!(kind === 'patch' && this.written.has(entity))", 'true']],
+  },
+  {
     name: 'hands over without draining accepted writes',
     theme: 'a leader receives SIGTERM',
     file: `${region}/leadership/leadership-role.js`,

@@ -3,7 +3,7 @@
  * refused ones do not; the outcome of others is unknown, but they exist at most once.
  */
 import { inspect, isDeepStrictEqual } from 'node:util';
-import { acceptedMs, type Event, type EventBody } from '../../shared/protocol/events.ts';
+import { acceptedMs, type Event, type WriteBody } from '../../shared/protocol/events.ts';
 import { type Position, parsePosition, sequenceOf } from '../../shared/protocol/position.ts';
 import { type Chronicle, tagOf } from './chronicle.ts';
 import { Violation } from './violation.ts';
@@ -16,7 +16,7 @@ export interface Write {
   readonly key: string | undefined;
   /** Of its events, in order, and what the client meant by each. */
   readonly tags: readonly string[];
-  readonly bodies: readonly EventBody[];
+  readonly bodies: readonly WriteBody[];
   outcome: Outcome;
   /** Its position token, of any attempt that was acknowledged. */
   positions: string[];
@@ -82,14 +82,18 @@ export class Promises {
     return event.kind === 'signal' && meant?.kind === 'signal' ? meant.timeMs : undefined;
   }
 
-  /** An event reached a disk for the first time: a client must have sent it, and it must not exist yet. */
-  checkEvent(event: Event): void {
+  /**
+   * An event reached a disk for the first time: a client must have sent it, and it must not exist yet. `former`: the last put or
+   * delete of its entity in the same origin.
+   */
+  checkEvent(event: Event, former: Event | undefined): void {
     const tag = tagOf(event);
     const asked = this.byTag.get(tag);
     if (asked === undefined) throw new Violation('every event was written by a client', `no client wrote ${tag}`);
     const [{ tags, bodies }] = asked as [Write];
     const meant = bodies[tags.indexOf(tag)]!;
-    if (!isDeepStrictEqual(contentOf(event), { ...meant, ...timeOf(meant, event) })) {
+    if (meant.kind === 'patch') this.checkPatched(event, meant, former);
+    else if (!isDeepStrictEqual(contentOf(event), { ...meant, ...timeOf(meant, event) })) {
       throw new Violation('an event is what its client wrote', `${inspect(event)} is in the log for ${inspect(meant)}`);
     }
     const here = this.chronicle.byTag.get(tag)?.length ?? 0;
@@ -101,6 +105,23 @@ export class Promises {
     if (unkeyed.every(({ outcome }) => outcome === 'refused')) {
       throw new Violation('a refusal changes nothing', `${tag} reached the log after it was refused`);
     }
+  }
+
+  /**
+   * A patch is logged as a put: of the fields that it changes, and of all others as the write before in the same origin left them,
+   * unless a newer leader has written the item.
+   */
+  private checkPatched(
+    event: Event,
+    { entity, changes }: WriteBody & { kind: 'patch' },
+    former: Event | undefined,
+  ): void {
+    const isPut = event.kind === 'item' && event.entity === entity;
+    const kept = former?.kind === 'item' ? former.metadata : undefined;
+    const isMerged = isPut && Object.entries(changes).every(([name, value]) => event.metadata[name] === value);
+    const isWhole = former === undefined || (isPut && isDeepStrictEqual(event.metadata, { ...kept, ...changes }));
+    if (isMerged && isWhole && (former === undefined || kept !== undefined)) return;
+    throw new Violation('a patch keeps the fields it does not change', `${inspect(event)} after ${inspect(former)}`);
   }
 
   /** At the end: `final` is the position of all regions. */
@@ -156,7 +177,7 @@ function contentOf({ hlc: _hlc, key: _key, aheadMs: _aheadMs, ...content }: Even
 }
 
 /** A signal is of the time its client says, but never later than it was accepted. */
-function timeOf(meant: EventBody, event: Event): { readonly timeMs?: number } {
+function timeOf(meant: WriteBody, event: Event): { readonly timeMs?: number } {
   const atMs = acceptedMs(event);
   return meant.kind === 'signal' ? { timeMs: Math.min(meant.timeMs ?? atMs, atMs) } : {};
 }

@@ -417,7 +417,9 @@ export class World {
       this.checkTimes(machine, batch);
       this.checkWitnesses(machine, batch);
       this.checkAwake(machine, batch);
-      for (const event of batch.events) this.promises.checkEvent(event);
+      for (const [index, event] of batch.events.entries()) {
+        this.promises.checkEvent(event, this.chronicle.formerItem(batch, batch.first + index, event.entity));
+      }
       this.handovers.accepted(batch.epoch);
       this.checkKeys(machine, batch);
     });
