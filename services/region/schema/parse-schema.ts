@@ -7,6 +7,7 @@ import { durationPattern, parseDurationSeconds } from '../../../shared/config/du
 import { readConfigFile, YamlFile, type YamlValue } from '../../../shared/config/yaml-file.ts';
 import { describeSchema, hashOf } from '../compatible/compatible.ts';
 import { isWord, languages } from '../state/text/analysis/analysis.ts';
+import { parseCurations } from './parse-curations.ts';
 import { parseProfiles } from './parse-profiles.ts';
 import { type Schema, type SignalDefinition, type TextField, type Window, windows } from './schema.ts';
 
@@ -29,7 +30,7 @@ export function parseSchema(text: string, file: string): Schema {
   const yaml = new YamlFile(text, file);
   const top = yaml.mapping(
     yaml.root,
-    ['version', 'signals', 'text', 'embedding', 'profiles'],
+    ['version', 'signals', 'text', 'embedding', 'profiles', 'curations'],
     ['signals', 'text', 'embedding'],
   );
   const version = top.get('version');
@@ -60,9 +61,10 @@ export function parseSchema(text: string, file: string): Schema {
 
   const names = new Set(signalEntries.map(([name]) => name));
   const profiles = parseProfiles(yaml, top.get('profiles'), { names, definitions: signals });
+  const curations = parseCurations(yaml, top.get('curations'));
 
   yaml.finish();
-  const parts = { signals, textFields, bm25, embedding: { dimensions: dimensions! }, profiles };
+  const parts = { signals, textFields, bm25, embedding: { dimensions: dimensions! }, profiles, curations };
   return { ...parts, hash: hashOf(describeSchema(parts)) };
 }
 

@@ -55,11 +55,20 @@ export interface Schema {
   readonly embedding: { readonly dimensions: number };
   /** By name, in the file's order. */
   readonly profiles: ReadonlyMap<string, ProfileDefinition>;
+  /** Absent: none. Not part of the hash, as profiles. */
+  readonly curations?: readonly Curation[];
   /**
    * 16 hexadecimal digits over everything the log depends on, signals and dimensions, and over how texts are analysed; not over
    * boosts or profiles.
    */
   readonly hash: string;
+}
+
+/** Items that come first in the answers to a query, in this order, and items that never come. */
+export interface Curation {
+  readonly query: string;
+  readonly pin: readonly number[];
+  readonly hide: readonly number[];
 }
 
 /**

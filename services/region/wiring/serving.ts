@@ -5,6 +5,7 @@ import { BodyBudget } from '../../../shared/http/body-budget.ts';
 import { nextTurnOf } from '../../../shared/kernel/kernel.ts';
 import type { RegionStatus } from '../../../shared/protocol/internal.ts';
 import { formatPosition } from '../../../shared/protocol/position.ts';
+import { createCurations } from '../curation/curation.ts';
 import { createRegionApp } from '../http/app.ts';
 import { addCommandRoutes } from '../http/command-routes.ts';
 import { fieldsReader } from '../http/internal-body.ts';
@@ -122,6 +123,7 @@ export function assembleServing(options: ServingOptions): Koa {
       addReadRoutes(router, {
         ...{ region, apply, entities, catalog, rank, search, filterIndex, text, cursors, bodies, maxBodyBytes, reads },
         textFields: schema.textFields.map(({ name }) => name),
+        curations: createCurations(schema.curations ?? [], (query) => text.keyOf(query)),
         ...{ lagEvents, ready, nowMs, turns, indexing: recovered.indexing, indexQueue: recovered.indexQueue },
       });
     },

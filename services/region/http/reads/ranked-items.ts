@@ -17,7 +17,7 @@ import type { Ranking, Scored, ScorePart } from '../../scored/scored.ts';
 import type { Catalog } from '../../state/catalog/catalog.ts';
 import type { FilterIndex, Selection } from '../../state/filter-index/filter-index.ts';
 
-import type { Highlights } from './highlights.ts';
+import type { Highlights } from './highlights/highlights.ts';
 import type { Pageable } from './whole-result.ts';
 
 /** What a list of ranked items is made of. */
@@ -37,6 +37,8 @@ export interface RankedItem {
   /** Present if the query asks for it. */
   readonly explain?: readonly ScorePart[];
   readonly highlights?: Highlights;
+  /** Present if it is first by a curation. */
+  readonly pinned?: true;
 }
 
 export interface Presented {
@@ -50,6 +52,8 @@ export interface Presented {
   readonly fields?: readonly string[] | undefined;
   /** By entity; absent: they are not asked for. */
   readonly highlights?: ReadonlyMap<number, Highlights> | undefined;
+  /** Those that a curation puts first. */
+  readonly pinned?: ReadonlySet<number>;
 }
 
 /** The metadata to show of an item. */
@@ -90,7 +94,15 @@ function bounded(catalog: Catalog, options: PageOptions, take: (options: PageOpt
 export function presentItems(
   { catalog, rank }: Pick<ListParts, 'catalog' | 'rank'>,
   items: readonly Scored[],
-  { from, readTime, explain, fields, highlights, metadataOf = (entity) => catalog.item(entity)?.metadata }: Presented,
+  {
+    from,
+    readTime,
+    explain,
+    fields,
+    highlights,
+    pinned,
+    metadataOf = (entity) => catalog.item(entity)?.metadata,
+  }: Presented,
 ): RankedItem[] {
   return items.map(({ entity, score }, index) => ({
     entity_id: entity,
@@ -99,6 +111,7 @@ export function presentItems(
     metadata: shownOf(metadataOf(entity) ?? {}, fields),
     signals: rank.summary(entity, readTime),
     ...(highlights === undefined ? {} : { highlights: highlights.get(entity) ?? {} }),
+    ...(pinned?.has(entity) === true ? { pinned: true } : {}),
     ...(explain === undefined ? {} : { explain: explain({ entity, score }) }),
   }));
 }

@@ -1,5 +1,6 @@
 /** The answer of a search, however it was asked. */
 import type { Context } from 'koa';
+import type { Curations } from '../../curation/curation.ts';
 import type { Cursors } from '../../pages/pages.ts';
 import { invalid, type SearchQuery } from '../../query/query.ts';
 import type { ReadQueue } from '../../read-queue/read-queue.ts';
@@ -8,7 +9,8 @@ import type { Scored } from '../../scored/scored.ts';
 import { CANDIDATES, type Found, type Marking, type Search } from '../../search/search.ts';
 import type { Entities } from '../../state/entities/entities.ts';
 import { blend } from './blend.ts';
-import { type Highlights, highlightsOf } from './highlights.ts';
+import { type Highlights, highlightsOf } from './highlights/highlights.ts';
+import { explainPinned, pinnedOf, takeFirstPage } from './pinned.ts';
 import {
   diversityOf,
   type ListParts,
@@ -29,6 +31,7 @@ export interface SearchParts extends ListParts {
   readonly nowMs: () => number;
   /** The fields that are searched. */
   readonly textFields: readonly string[];
+  readonly curations: Curations;
 }
 
 /** `byVector`: it may be; then the answer says how many candidates there are. */
@@ -52,8 +55,11 @@ export async function answerSearch(
   });
   const isWhole = sort !== undefined || blending !== undefined || facets.length > 0;
   const reach = isWhole ? CANDIDATES : from.shown + limit + 1;
+  const curation = query === undefined ? undefined : parts.curations.of(query);
+  const pin = curation?.pin.slice(0, limit) ?? [];
+  const apart = [...exclude, ...(curation?.hide ?? []), ...pin];
   const text = query === undefined ? undefined : { text: query, syntax, matching };
-  const question = { text, vector, filters, exclude, reach, statistics: from.statistics };
+  const question = { text, vector, filters, exclude: apart, reach, statistics: from.statistics };
   return search.find(question, reading.ofIndexes(ctx, 'search'), (found: Found) => {
     reading.mark('search');
     reading.requireClient(ctx);
@@ -64,11 +70,21 @@ export async function answerSearch(
         const result = blended?.found ?? found;
         const ranking = sortedFound(parts, result, sort ?? (blended && BY_SCORE));
         const diversity = diversityOf(parts, maxPer, undefined, metadataOf);
-        const page = takeBoundedPage(parts, ranking, { limit, from, diversity });
+        const pinned = pinnedOf(catalog, pin, asked);
+        const options = { limit, from, diversity };
+        const page = asked.continued
+          ? takeBoundedPage(parts, ranking, options)
+          : takeFirstPage(parts, ranking, pinned, options);
         const next = page.next && { ...page.next, ...(blended && { range: blended.range }) };
         const shown = {
           ...{ from, readTime, metadataOf, fields: asked.fields },
-          ...(asked.explain ? { explain: ({ entity }: Scored) => result.explain(entity) } : {}),
+          ...(asked.explain
+            ? {
+                explain: ({ entity }: Scored) =>
+                  pinned.includes(entity) ? explainPinned(pinned, entity) : result.explain(entity),
+              }
+            : {}),
+          ...(pinned.length === 0 ? {} : { pinned: new Set(pinned) }),
           ...(highlight.length === 0 ? {} : { highlights: highlighted(result, page.items, metadataOf, asked) }),
         };
         return {
@@ -76,9 +92,9 @@ export async function answerSearch(
           ...(query === undefined ? {} : { query }),
           items: presentItems(parts, page.items, shown),
           next_cursor: next === undefined ? null : cursors.write(asked.identity, readTime.atMs, next),
-          total_matched: found.total,
+          total_matched: found.total + pinned.length,
           ...(byVector ? { candidates: found.candidates } : {}),
-          ...(facets.length === 0 ? {} : facetsOf(parts, result, facets, asked.facetLimit)),
+          ...(facets.length === 0 ? {} : facetsOf(parts, result, pinned, { facets, limit: asked.facetLimit })),
           relaxed: [...found.relaxed, ...relaxedOf(maxPer, page.relaxed)],
         };
       },

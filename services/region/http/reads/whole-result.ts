@@ -92,13 +92,19 @@ interface FacetAnswer {
   readonly facet_stats: Readonly<Record<string, { readonly min: number; readonly max: number }>>;
 }
 
-/** The facets of everything that was found. */
-export function facetsOf(parts: WholeParts, found: Found, facets: readonly Facet[], limit: number): FacetAnswer {
+/** The facets of everything that was found, and of the pinned items beside it. */
+export function facetsOf(
+  parts: WholeParts,
+  found: Found,
+  pinned: readonly number[],
+  { facets, limit }: { readonly facets: readonly Facet[]; readonly limit: number },
+): FacetAnswer {
+  const beside = pinned.map((entity): Scored => ({ entity, score: 0 }));
   const answers = facets.map((facet) => {
     const counts =
       found.whole === undefined
-        ? countFew(parts.catalog, listOf(found), facet)
-        : countWhole(parts.filterIndex, found.whole, facet, limit);
+        ? countFew(parts.catalog, [...listOf(found), ...beside], facet)
+        : countWhole(parts, { whole: found.whole, pinned }, facet, limit);
     const values =
       facet.ranges === undefined
         ? topCounts(counts, limit)
@@ -117,14 +123,21 @@ export function facetsOf(parts: WholeParts, found: Found, facets: readonly Facet
 /** So many are marked in a few milliseconds. */
 const BITS_A_STEP = 65_536;
 
-function countWhole(filterIndex: FilterIndex, whole: WholeResult, facet: Facet, limit: number): ValueCounts {
+function countWhole(
+  { filterIndex, entities }: WholeParts,
+  { whole, pinned }: { readonly whole: WholeResult; readonly pinned: readonly number[] },
+  facet: Facet,
+  limit: number,
+): ValueCounts {
   const words = whole.run('matched bits', function* () {
     const { ordinals } = whole.matches();
-    let highest = -1;
+    const beside = pinned.map((entity) => entities.find(entity));
+    let highest = Math.max(-1, ...beside);
     for (const ordinal of ordinals) highest = Math.max(highest, ordinal);
     if (ordinals.length > BITS_A_STEP) yield;
     const bits = new Int32Array((highest >> 5) + 1);
     for (const ordinal of ordinals) bits[ordinal >> 5]! |= 1 << (ordinal & 31);
+    for (const ordinal of beside) bits[ordinal >> 5]! |= 1 << (ordinal & 31);
     return bits;
   });
   const id = JSON.stringify(['facet', facet.field]);

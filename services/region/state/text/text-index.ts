@@ -132,6 +132,12 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     return scoring;
   }
 
+  keyOf(query: string): string {
+    const { fieldNames, lexicon } = this.index;
+    const asks = lexicon.asksOf(query, [...fieldNames.keys()]);
+    return asks.map(([best]) => best?.terms[0] ?? '').join(' ');
+  }
+
   suggest(prefix: string, limit: number, run: RunSteps = atOnce): readonly Suggestion[] {
     assert(limit >= 1, 'at least one suggestion is asked for', () => limit);
     return run('suggestions', () => this.index.lexicon.suggesting(prefix, limit));

@@ -93,6 +93,8 @@ export interface TextIndex {
     run?: RunSteps,
     statistics?: Uint8Array,
   ): TextRanking;
+  /** The words of a query, the same for queries that ask for the same ones; empty if there are none. */
+  keyOf(query: string): string;
   /**
    * At most `limit` ≥ 1 words that begin with the prefix's last word, the most frequent first, ties alphabetically. Of words with
    * the same term, such as `run` and `runs`, only the first. None if the prefix does not end with a word.

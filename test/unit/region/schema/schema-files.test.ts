@@ -134,7 +134,7 @@ describe('schema file', () => {
     [
       'empty file',
       '',
-      /the file: must be a mapping with the keys version, signals, text, embedding, profiles, not nothing/,
+      /the file: must be a mapping with the keys version, signals, text, embedding, profiles, curations, not nothing/,
     ],
     ['a list', '- a', /the file \(line 1\): must be a mapping/],
     ['not YAML', 'signals: {', /bad\.yaml cannot be used/, /line 1: /],

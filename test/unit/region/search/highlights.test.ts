@@ -1,6 +1,6 @@
 /** Highlights as a whole region answers them over HTTP, and what a snippet shows. */
 import assert from 'node:assert/strict';
-import { type Highlights, highlightsOf } from '../../../../services/region/http/reads/highlights.ts';
+import { type Highlights, highlightsOf } from '../../../../services/region/http/reads/highlights/highlights.ts';
 import type { Problem } from '../../../../shared/errors/errors.ts';
 import { type LeadingRegion, leadingRegion } from '../../../harness/region/leading-region.ts';
 

@@ -2,9 +2,9 @@
  * Highlights: the texts of an item with the words of the query in `<mark>`. Everything else is escaped, so that a highlight may be
  * put into a page as it is, whatever the text holds.
  */
-import type { Metadata } from '../../../../shared/protocol/events.ts';
-import { textsOf } from '../../filter/filter.ts';
-import type { Span } from '../../state/text/marks/marks.ts';
+import type { Metadata } from '../../../../../shared/protocol/events.ts';
+import { textsOf } from '../../../filter/filter.ts';
+import type { Span } from '../../../state/text/marks/marks.ts';
 
 /** A longer text is read so far. */
 export const HIGHLIGHT_LIMIT_CHARACTERS = 10_000;
