@@ -165,6 +165,8 @@ class Both {
     this.scan.select(filters).forEach((ordinal) => {
       words[ordinal >> 5]! |= 1 << (ordinal & 31);
     });
+    const [column, plain] = [this.filterIndex, this.scan].map((index) => finish(index.numbersOf(field)));
+    if (column !== undefined) assert.deepEqual(column, plain);
     for (const ranges of [[], countedRanges]) {
       const [counts, plain] = [this.filterIndex, this.scan].map((index) =>
         finish(index.counting(field, words, limit, ranges)),

@@ -126,8 +126,15 @@ interface RankedNow {
 export class AllRanked extends ItemScan {
   /** By ordinal; NaN: it is not ranked. */
   private scores = new Float64Array(1_024).fill(Number.NaN);
+  private whole: Matches | undefined;
 
+  /** The same until something changes: a read asks for it in each of its slices. */
   matches(): Matches {
+    this.whole ??= this.collected();
+    return this.whole;
+  }
+
+  private collected(): Matches {
     const ordinals = new Int32Array(this.scores.length);
     const scores = new Float64Array(this.scores.length);
     let count = 0;
@@ -160,10 +167,12 @@ export class AllRanked extends ItemScan {
   protected override restart(): void {
     super.restart();
     this.scores.fill(Number.NaN);
+    this.whole = undefined;
   }
 
   private set(ordinal: number, score: number): void {
     if (ordinal < 0) return;
+    this.whole = undefined;
     const { length } = this.scores;
     if (ordinal >= length) this.scores = grown(this.scores, ordinal + 1).fill(Number.NaN, length);
     this.scores[ordinal] = score;

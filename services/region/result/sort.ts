@@ -36,6 +36,8 @@ export interface Sortable {
   readonly createdMs: number;
   updatedMs(): number;
   metadata(): Metadata;
+  /** The number it has in the field, NaN: no value; undefined: not known without its metadata. */
+  number?(field: string): number | undefined;
 }
 
 export const SORT_SYNTAX = `sort=year:desc,score takes 1 to ${SORT_LIMIT_KEYS} of ${builtIn.join(', ')} and fields of the metadata, each with :asc or :desc; "score" in double quotes is a field`;
@@ -56,7 +58,8 @@ export function readSort(text: string): readonly SortKey[] | string {
   return keys;
 }
 
-const MISSING = 0xffff;
+/** Of an item without the field: above all others. */
+const NOTHING = '\uffff';
 const NUMBER = 1;
 const TIME = 2;
 const TEXT = 3;
@@ -73,16 +76,27 @@ export function orderLimitBytes(keys: readonly SortKey[]): number {
 /** The item with the lower text is first. */
 export function orderOf(keys: readonly SortKey[], item: Sortable): string {
   let order = '';
-  for (const { by, field, isDescending } of keys) {
-    const flip = isDescending ? 0xffff : 0;
-    if (by !== 'field') {
-      order += numberOrder(NUMBER, builtInValue(by, item), flip);
-      continue;
-    }
-    const metadata = item.metadata();
-    order += Object.hasOwn(metadata, field) ? fieldOrder(metadata[field]!, flip) : String.fromCharCode(MISSING);
+  for (const key of keys) order += partOf(key, item);
+  return order;
+}
+
+/** The same, if it is not above the limit. */
+export function orderWithin(keys: readonly SortKey[], item: Sortable, limit: string): string | undefined {
+  let order = '';
+  for (const key of keys) {
+    order += partOf(key, item);
+    if (order > limit.slice(0, order.length)) return undefined;
   }
   return order;
+}
+
+function partOf({ by, field, isDescending }: SortKey, item: Sortable): string {
+  const flip = isDescending ? 0xffff : 0;
+  if (by !== 'field') return numberOrder(NUMBER, builtInValue(by, item), flip);
+  const number = item.number?.(field);
+  if (number !== undefined) return Number.isNaN(number) ? NOTHING : numberOrder(NUMBER, number, flip);
+  const metadata = item.metadata();
+  return Object.hasOwn(metadata, field) ? fieldOrder(metadata[field]!, flip) : NOTHING;
 }
 
 function builtInValue(by: (typeof builtIn)[number], item: Sortable): number {
@@ -93,7 +107,7 @@ function builtInValue(by: (typeof builtIn)[number], item: Sortable): number {
 
 function fieldOrder(value: MetadataValue, flip: number): string {
   if (typeof value === 'number') return numberOrder(NUMBER, value, flip);
-  let first = String.fromCharCode(MISSING);
+  let first = NOTHING;
   for (const text of textsOf(value)) {
     const order = textOrder(text, flip);
     if (order < first) first = order;

@@ -2,10 +2,10 @@
 import type { Steps } from '../../../shared/kernel/steps.ts';
 import { compareScored, type Matches, type Ranking, type RankKey, type Scored } from '../scored/scored.ts';
 import type { RunSteps } from '../state/text/text.ts';
-import { orderOf, type Sortable, type SortKey } from './sort.ts';
+import { orderOf, orderWithin, type Sortable, type SortKey } from './sort.ts';
 
 /** Items of one step. */
-const ITEMS_A_STEP = 32;
+const ITEMS_A_STEP = 64;
 /** Minimum number found once more is requested than was found. */
 const FURTHER = 2_048;
 
@@ -64,12 +64,10 @@ export class SortedRanking implements Ranking {
     };
     for (let at = 0; at < ordinals.length; at++) {
       const item = sortableOf(ordinals[at]!, scores?.[at] ?? 0);
-      const scored = { entity: item.entity, score: item.score, order: orderOf(keys, item) };
-      if (
-        (after === undefined || compareScored(after, scored) < 0) &&
-        (last === undefined || compareScored(scored, last) < 0)
-      ) {
-        best.push(scored);
+      const order = last === undefined ? orderOf(keys, item) : orderWithin(keys, item, last.order!);
+      if (order !== undefined) {
+        const scored = { entity: item.entity, score: item.score, order };
+        if (after === undefined || compareScored(after, scored) < 0) best.push(scored);
         if (best.length >= 2 * limit + 64) shorten();
       }
       if ((at + 1) % ITEMS_A_STEP === 0) yield;

@@ -29,18 +29,28 @@ export interface Pageable extends Ranking, Partial<Pick<Found, 'fused' | 'statis
   readonly orderBytes?: number;
 }
 
+/** Of so many items the numbers of a field are read from the filter index, not from each. */
+const COLUMNS_FROM = 1_000;
+
 /** A list that is sorted by fields. */
 export function sortedMatches(
-  { catalog, entities }: WholeParts,
+  { catalog, entities, filterIndex }: WholeParts,
   { matches, run }: { readonly matches: Matches; readonly run: RunSteps },
   keys: readonly SortKey[],
 ): Pageable {
+  const columns = new Map<string, Float64Array>();
+  for (const { by, field } of matches.ordinals.length < COLUMNS_FROM ? [] : keys) {
+    if (by !== 'field' || columns.has(field)) continue;
+    const column = run(JSON.stringify(['column', field]), () => filterIndex.numbersOf(field));
+    if (column !== undefined) columns.set(field, column);
+  }
   const sortableOf = (ordinal: number, score: number): Sortable => {
     const entity = entities.entity(ordinal);
     return {
       ...{ entity, score, createdMs: catalog.createdMs(ordinal) },
       updatedMs: () => catalog.item(entity)?.updatedMs ?? 0,
       metadata: () => catalog.indexedMetadata(ordinal) ?? {},
+      number: (field) => columns.get(field)?.[ordinal],
     };
   };
   const ranking = new SortedRanking({ matches, keys, sortableOf, run });
@@ -129,8 +139,9 @@ function countWhole(
   facet: Facet,
   limit: number,
 ): ValueCounts {
+  // Before the steps: it has steps of its own.
+  const { ordinals } = whole.matches();
   const words = whole.run('matched bits', function* () {
-    const { ordinals } = whole.matches();
     const beside = pinned.map((entity) => entities.find(entity));
     let highest = Math.max(-1, ...beside);
     for (const ordinal of ordinals) highest = Math.max(highest, ordinal);

@@ -26,7 +26,7 @@ import { MemberPool, NO_MEMBERS } from './member-pool.ts';
 import { NumberOrder } from './number-order.ts';
 import { BitSelection, EveryItem, ExceptSelection } from './selections.ts';
 import { LONG_LIST } from './text-table.ts';
-import { countValues } from './value-counts.ts';
+import { countValues, numberColumn } from './value-counts.ts';
 
 export interface FilterIndexOptions {
   readonly entities: Entities;
@@ -172,6 +172,12 @@ class BitmapFilterIndex implements FilterIndex, AdoptsFilterIndex, IndexedSets {
 
   without(selection: Selection, field: string, texts: readonly string[]): Selection {
     return without(this, selection, field, texts);
+  }
+
+  *numbersOf(name: string): Steps<Float64Array | undefined> {
+    const field = this.fields.get(name);
+    if (field === undefined || field.texts.size > 0) return undefined;
+    return yield* numberColumn(this.pool, field.numbers, this.entities.size);
   }
 
   *counting(name: string, words: Int32Array, limit: number, ranges: readonly CountedRange[] = []): Steps<ValueCounts> {

@@ -60,6 +60,11 @@ export interface FilterIndex {
   /** The items of the selection that have none of these texts in the field, each of which was read from an item. */
   without(selection: Selection, field: string, texts: readonly string[]): Selection;
   /**
+   * The number that each item has in the field, by ordinal, NaN: none; items beyond its end have none. Undefined if an item has
+   * something else there. Nothing may be indexed between the steps.
+   */
+  numbersOf(field: string): Steps<Float64Array | undefined>;
+  /**
    * The values of a field among the items of `words`, one bit an ordinal. Nothing may be indexed between the steps. `limit`: how
    * many of the values with the highest counts are wanted.
    */

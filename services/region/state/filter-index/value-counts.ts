@@ -9,7 +9,8 @@ import { textHash } from '../../metadata/metadata.ts';
 import { Bitmap, countBits } from './bitmap.ts';
 import type { Field } from './combining.ts';
 import type { CountedRange, ValueCounts } from './filter-index.ts';
-import type { MemberPool, MemberSet } from './member-pool.ts';
+import { forEachMember, type MemberPool, type MemberSet } from './member-pool.ts';
+import type { NumberOrder } from './number-order.ts';
 
 /** Work of one step, in items and values. */
 const STEP = 8_192;
@@ -107,6 +108,25 @@ export function* countValues(options: CountValuesOptions): Steps<ValueCounts> {
     ranges: inRange.map((items, at) => items + (union[at] === undefined ? 0 : countBits(union[at]!))),
     ...(min === undefined ? {} : { min, max: max! }),
   };
+}
+
+/** By ordinal: the number of the item, NaN: none. */
+export function* numberColumn(pool: MemberPool, numbers: NumberOrder, size: number): Steps<Float64Array> {
+  const column = new Float64Array(size).fill(Number.NaN);
+  let work = 0;
+  for (const [number, set] of numbers.entries()) {
+    const members = set >= 0 ? undefined : pool.read(set);
+    if (members === undefined) column[set] = number;
+    else
+      forEachMember(members, (ordinal) => {
+        column[ordinal] = number;
+      });
+    work += pool.sizeOf(set);
+    if (work < STEP) continue;
+    work = 0;
+    yield;
+  }
+  return column;
 }
 
 function common(a: Int32Array, b: Int32Array): Int32Array {

@@ -77,6 +77,17 @@ class ScanFilterIndex implements FilterIndex {
     );
   }
 
+  *numbersOf(field: string): Steps<Float64Array | undefined> {
+    yield;
+    const column = new Float64Array(this.entities.size).fill(Number.NaN);
+    for (const [ordinal, metadata] of this.live) {
+      const value = Object.hasOwn(metadata, field) ? metadata[field]! : [];
+      if (typeof value === 'number') column[ordinal] = value;
+      else if (textsOf(value).length > 0) return undefined;
+    }
+    return this.hasField(field) ? column : undefined;
+  }
+
   *counting(field: string, words: Int32Array, limit: number, ranges: readonly CountedRange[] = []): Steps<ValueCounts> {
     yield;
     const numbers = new Map<number, number>();
