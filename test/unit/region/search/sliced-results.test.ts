@@ -6,6 +6,7 @@ import { Unfinished } from '../../../../services/region/read-queue/read-queue.ts
 import { readSort } from '../../../../services/region/result/result.ts';
 import type { Found } from '../../../../services/region/search/search.ts';
 import { MemoryTextIndex } from '../../../../services/region/state/text/text-index.ts';
+import { plainQuery } from '../../../harness/region/state/text-queries.ts';
 import { TinyCatalog } from '../../../harness/region/state/tiny-state.ts';
 
 const ITEMS = 3_000;
@@ -34,9 +35,12 @@ describe('a whole result in slices', () => {
     const read = new IndexRead({ queue: queue as IndexQueue, over: () => true, position: () => '' });
     for (let attempts = 1; ; attempts++) {
       try {
-        const ranking = text.rank('jazz', undefined, read.run);
+        const ranking = text.rank(plainQuery('jazz'), undefined, read.run);
         const whole = { matches: () => ranking.matches(), run: read.run, isRanked: true };
-        return { value: attempt({ total: 0, after: () => [], explain: () => [], candidates: {}, whole }), attempts };
+        return {
+          value: attempt({ total: 0, after: () => [], explain: () => [], candidates: {}, relaxed: [], whole }),
+          attempts,
+        };
       } catch (error) {
         if (!(error instanceof Unfinished)) throw error;
         while (!error.work.step(() => true));
