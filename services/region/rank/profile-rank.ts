@@ -4,7 +4,7 @@ import type { Steps } from '../../../shared/kernel/steps.ts';
 import { invalid } from '../query/query.ts';
 import type { Schema } from '../schema/schema.ts';
 import { windows } from '../schema/schema.ts';
-import type { Scored, ScorePart } from '../scored/scored.ts';
+import type { Scored, ScorePart, TieOf } from '../scored/scored.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import type { Entities } from '../state/entities/entities.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
@@ -25,6 +25,8 @@ import { SignalSums } from './signal-sums.ts';
 import { SearchSlices } from './sliced.ts';
 import { TopK } from './top-k.ts';
 
+/** Highest tie of `Scored`. */
+const TIE_LIMIT = 2 ** 48 - 1;
 /** Items scored in one step. */
 const SCORED_A_STEP = 256;
 
@@ -95,6 +97,14 @@ class ProfileRank implements Rank {
       if (from + SCORED_A_STEP < ordinals.length) yield;
     }
     return { scores, settle: () => doubt !== undefined && ledger.past.include(doubt) };
+  }
+
+  popularity({ atMs, past }: ReadTime): TieOf {
+    const { sums } = past ? this.untilThen : this.everything;
+    return (entity) => {
+      const net = sums.positive(entity, 'all', atMs) - sums.negative(entity, 'all', atMs);
+      return Math.min(TIE_LIMIT, Math.max(0, Math.round(net * 1_000)));
+    };
   }
 
   slices(over: () => boolean): SearchSlices {

@@ -9,7 +9,7 @@ import type { MaxPer } from '../pages/pages.ts';
 import type { SortKey } from '../result/result.ts';
 import type { Window } from '../schema/schema.ts';
 import { type BuiltInProfile, builtInProfiles } from '../schema/schema.ts';
-import type { Matches, Ranking, Scored, ScorePart } from '../scored/scored.ts';
+import type { Matches, Ranking, Scored, ScorePart, TieOf } from '../scored/scored.ts';
 import type { Selection } from '../state/filter-index/filter-index.ts';
 import type { SearchSlices } from './sliced.ts';
 
@@ -97,6 +97,11 @@ export interface Rank {
    * one that the profile does not rank. `settle` must be called in every turn that uses them: it reports what is not known exactly.
    */
   scoring(query: RankingQuery, ordinals: Int32Array, readTime: ReadTime): Steps<ItemScores>;
+  /**
+   * How popular an item is at the read time, as a tie of `Scored`: its positive weights of all time minus the negative ones, in
+   * thousandths, at least 0.
+   */
+  popularity(readTime: ReadTime): TieOf;
   /** The searches that a read keeps between its slices; must be ended. */
   slices(over: () => boolean): SearchSlices;
   /** The parts of the score of a ranked item, in the order of the formula. */

@@ -13,6 +13,9 @@ export interface Scored {
   readonly order?: string;
 }
 
+/** The tie of an entity, see {@link Scored}. */
+export type TieOf = (entity: number) => number;
+
 /** Negative if `a` ranks before `b`. */
 export function compareScored(a: Scored, b: Scored): number {
   if (a.order !== undefined && b.order !== undefined) {

@@ -82,7 +82,7 @@ class FusedSearch implements Search {
   }
 
   async find<T>(
-    { text, vector, filters, exclude = [], reach, statistics }: SearchQuestion,
+    { text, vector, filters, exclude = [], reach, statistics, tieOf }: SearchQuestion,
     reading: TextReading,
     answer: (found: Found) => T,
   ): Promise<T> {
@@ -93,7 +93,7 @@ class FusedSearch implements Search {
       assert(text !== undefined, 'a search has a text or a vector');
       return reading.run((slices) => {
         if (isWhole) return answer(this.everything(among, slices));
-        const ranking = this.parts.text.rank(text, this.indexed(among), slices.run, statistics);
+        const ranking = this.parts.text.rank(text, this.indexed(among), slices.run, statistics, tieOf);
         return answer(foundByText(ranking, slices));
       });
     }

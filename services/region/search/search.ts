@@ -10,7 +10,7 @@
  */
 
 import type { Filter } from '../filter/filter.ts';
-import type { Matches, Ranking, Scored, ScorePart } from '../scored/scored.ts';
+import type { Matches, Ranking, Scored, ScorePart, TieOf } from '../scored/scored.ts';
 import type { TextQuery } from '../state/text/query/query.ts';
 import type { RunSteps, TextRanking } from '../state/text/text.ts';
 import { NEAREST_LIMIT } from '../state/vectors/vectors.ts';
@@ -34,6 +34,8 @@ export interface SearchQuestion {
   readonly reach?: number;
   /** By text alone: the statistics of the first page; absent on it. */
   readonly statistics?: Uint8Array | undefined;
+  /** By text alone: decides between equal scores; absent: the lower entity is first. */
+  readonly tieOf?: TieOf | undefined;
 }
 
 /** The result, valid in this turn of the event loop. */

@@ -59,7 +59,8 @@ export async function answerSearch(
   const pin = curation?.pin.slice(0, limit) ?? [];
   const apart = [...exclude, ...(curation?.hide ?? []), ...pin];
   const text = query === undefined ? undefined : { text: query, syntax, matching };
-  const question = { text, vector, filters, exclude: apart, reach, statistics: from.statistics };
+  const tieOf = parts.rank.popularity({ atMs: asked.atMs ?? nowMs, past: asked.atMs !== undefined });
+  const question = { text, vector, filters, exclude: apart, reach, statistics: from.statistics, tieOf };
   return search.find(question, reading.ofIndexes(ctx, 'search'), (found: Found) => {
     reading.mark('search');
     reading.requireClient(ctx);

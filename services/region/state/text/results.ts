@@ -1,6 +1,6 @@
 /** Collects a result: documents are offered in any order, each once. */
-import type { Matches, RankKey } from '../../scored/scored.ts';
-import { type Scored, TopScores } from '../../scored/scored.ts';
+import type { Matches, RankKey, TieOf } from '../../scored/scored.ts';
+import { compareScored, type Scored, TopScores } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import { grown } from '../memory/memory.ts';
@@ -12,6 +12,8 @@ export interface Wanted {
   readonly after: RankKey | undefined;
   /** ≥ 1. */
   readonly limit: number;
+  /** Absent: the entity decides between equal scores. */
+  readonly tieOf?: TieOf | undefined;
 }
 
 export interface Answer {
@@ -30,8 +32,10 @@ export class Results {
   private readonly entities: Entities;
   private readonly after: RankKey | undefined;
   private readonly upperBound: number;
+  private readonly tieOf: TieOf | undefined;
 
-  constructor({ selection, after, limit }: Wanted, entities: Entities) {
+  constructor({ selection, after, limit, tieOf }: Wanted, entities: Entities) {
+    this.tieOf = tieOf;
     this.top = new TopScores(limit);
     this.selection = selection;
     this.after = after;
@@ -44,8 +48,9 @@ export class Results {
     this.total++;
     if (score < this.threshold || score > this.upperBound) return;
     const entity = this.entities.entity(document);
-    if (score === this.upperBound && entity <= this.after!.entity) return;
-    this.top.add(entity, score);
+    const tie = this.tieOf?.(entity) ?? 0;
+    if (score === this.upperBound && compareScored(this.after!, { entity, score, tie }) >= 0) return;
+    this.top.add(entity, score, tie);
     this.threshold = this.top.threshold;
   }
 

@@ -18,6 +18,7 @@ import { assert } from '../../../../shared/kernel/kernel.ts';
 import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
 import type { Schema } from '../../schema/schema.ts';
+import type { TieOf } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import { analysisOf } from './analysis/analysis.ts';
@@ -108,12 +109,13 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
     selection?: Selection,
     run: RunSteps = atOnce,
     frozen?: Uint8Array,
+    tieOf?: TieOf,
   ): TextRanking {
     const { index, entities } = this;
     const asked = isTerms(query) ? this.ofTerms(query) : run('clauses', () => this.expanding(query, frozen));
     const { statistics } = asked;
     const scoring = statistics.averages === undefined ? this.scoring : this.scoringBy(statistics.averages);
-    return new LazyTextRanking({ ...asked, index, scoring, entities, selection, run });
+    return new LazyTextRanking({ ...asked, index, scoring, entities, selection, run, tieOf });
   }
 
   private scoringBy(averages: readonly number[]): Scoring {

@@ -2,7 +2,7 @@
  * The result of a query, computed as far as it is read: the first page costs no more than itself and the count of matches, and
  * its result is reused for the next.
  */
-import type { Matches, RankKey } from '../../scored/scored.ts';
+import type { Matches, RankKey, TieOf } from '../../scored/scored.ts';
 import { compareScored, type Scored } from '../../scored/scored.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
@@ -28,6 +28,7 @@ export interface TextRankingOptions {
   readonly statistics: Statistics;
   readonly selection: Selection | undefined;
   readonly run: RunSteps;
+  readonly tieOf?: TieOf | undefined;
 }
 
 export class LazyTextRanking implements TextRanking {
@@ -164,11 +165,11 @@ export class LazyTextRanking implements TextRanking {
   }
 
   private find(after: RankKey | undefined, limit: number): void {
-    const { query, scoring, selection, run } = this.options;
+    const { query, scoring, selection, run, tieOf } = this.options;
     const { clauses, isMinimumRelaxed } = query;
     const search = (): Answer => {
       const { minimum } = this;
-      const asked = { clauses, minimum, selection, after, limit };
+      const asked = { clauses, minimum, selection, after, limit, tieOf };
       return run(JSON.stringify(['after', after, limit, minimum]), () => scoring.answering(asked));
     };
     let answer = search();

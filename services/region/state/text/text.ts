@@ -11,7 +11,7 @@
 
 import type { Steps } from '../../../../shared/kernel/steps.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
-import type { Matches, Ranking, ScorePart } from '../../scored/scored.ts';
+import type { Matches, Ranking, ScorePart, TieOf } from '../../scored/scored.ts';
 import type { Selection } from '../filter-index/filter-index.ts';
 import type { InvertedIndexImage } from './inverted-index.ts';
 import type { Suggestion } from './lexicon/lexicon.ts';
@@ -85,13 +85,14 @@ export interface TextIndex {
    * The matching documents, of those in `selection` if it is given. A text is plain text (`query/plain-syntax.ts`); a list of
    * terms means any of them. Throws `Refusal('invalid_query')` in lunr's syntax. Without `run` all is done in one turn.
    * `statistics`: those of an earlier ranking of the query, in this or another region; throws `Refusal('invalid_request')` if they
-   * are none.
+   * are none. `tieOf` decides between equal scores; without it the lower entity is first.
    */
   rank(
     query: TextQuery | readonly WeightedTerm[],
     selection?: Selection,
     run?: RunSteps,
     statistics?: Uint8Array,
+    tieOf?: TieOf,
   ): TextRanking;
   /** The words of a query, the same for queries that ask for the same ones; empty if there are none. */
   keyOf(query: string): string;

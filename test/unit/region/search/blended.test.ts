@@ -48,6 +48,22 @@ describe('a search that weighs a profile', () => {
   }
   const byEntity = ({ items }: Page) => new Map(items.map((item) => [item.entity_id, item]));
 
+  it('has popularity decide between equal scores without one', async () => {
+    const { items } = await find('/search?query=jazz');
+    assert.deepEqual(
+      items.map(({ entity_id }) => entity_id),
+      [1, 4, 2, 3],
+    );
+    assert.equal(items[1]?.score, items[3]?.score);
+    const paged: number[] = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const page: Page = await find(`/search?query=jazz&limit=1${cursor === '' ? '' : `&cursor=${cursor}`}`);
+      paged.push(...page.items.map(({ entity_id }) => entity_id));
+      cursor = page.next_cursor;
+    }
+    assert.deepEqual(paged, [1, 4, 2, 3]);
+  });
+
   it('multiplies the score of the text by 1 + weight · norm', async () => {
     const plain = byEntity(await find('/search?query=jazz'));
     for (const [weight, given] of [
