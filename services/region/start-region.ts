@@ -57,6 +57,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     name: config.region,
     clock,
     settings: { maxBytes: config.streamMaxBytes, replicas: Number(config.streamReplicas) },
+    internalKeys,
     log,
   });
   const links = topology.regions

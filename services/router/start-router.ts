@@ -59,6 +59,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     clock,
     // The router never creates the stream; the regions define its size.
     settings: { maxBytes: -1, replicas: Number(config.streamReplicas) },
+    internalKeys,
     log,
   });
   const router = createRouter({

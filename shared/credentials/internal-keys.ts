@@ -1,7 +1,7 @@
 /**
- * What a cluster's internal secret proves: that a request, or a message of the stream, comes from a process of this cluster. From
- * each valid secret one bearer token is derived, and one key for the messages of each region; the first secret's are used, and those
- * of all are accepted. Two secrets are valid while an operator
+ * What a cluster's internal secret proves: that a request, a message of the stream, or a value of the control bucket comes from a
+ * process of this cluster. From each valid secret one bearer token is derived, one key for the messages of each region, and one for
+ * the values of each key of the control bucket; the first secret's are used, and those of all are accepted. Two secrets are valid while an operator
  * replaces one by the other (`docs/runbook.md`).
  *
  * The token authenticates the sender inside one trust domain. It does not hide what is sent, and it can be
@@ -20,8 +20,8 @@ interface Derived {
   readonly authorization: string;
   readonly authorizationBytes: Buffer;
   readonly secret: string;
-  /** By region: the key of its messages. */
-  readonly regionKeys: Map<string, Buffer>;
+  /** By purpose: the key of its MACs. */
+  readonly macKeys: Map<string, Buffer>;
 }
 
 export interface InternalKeysOptions {
@@ -78,12 +78,39 @@ export class InternalKeys {
 
   /** `<id of the secret>.<code>` for a message of a region: HMAC-SHA256 under the region's key, 128 bits. Undefined without a secret. */
   macOf(region: string, bytes: Uint8Array): string | undefined {
-    const [first] = this.valid;
-    return first && `${first.id}.${codeOf(first, region, bytes).toString('base64url')}`;
+    return this.macFor(`messages of ${region}`, bytes);
+  }
+
+  /** As `macOf`, for a value of a key of the control bucket. */
+  controlMacOf(key: string, bytes: Uint8Array): string | undefined {
+    return this.macFor(`values of ${key}`, bytes);
   }
 
   /** Why a message is not one that the region has published, as `macOf` of a valid secret proves; undefined if it is one. */
   macFlaw(region: string, bytes: Uint8Array, mac: string | undefined): string | undefined {
+    return this.flawOf(`messages of ${region}`, bytes, { mac, maker: region });
+  }
+
+  /** Why a value is not one that a process of the cluster has written under this key; undefined if it is one. */
+  controlMacFlaw(key: string, bytes: Uint8Array, mac: string | undefined): string | undefined {
+    return this.flawOf(`values of ${key}`, bytes, { mac, maker: 'a process of this cluster' });
+  }
+
+  /** Whether a valid MAC is under the secret for sending; one under the other is to be replaced. */
+  isPresent(mac: string | undefined): boolean {
+    return this.valid.length === 0 || mac?.split('.')[0] === this.valid[0]!.id;
+  }
+
+  private macFor(purpose: string, bytes: Uint8Array): string | undefined {
+    const [first] = this.valid;
+    return first && `${first.id}.${codeOf(first, purpose, bytes).toString('base64url')}`;
+  }
+
+  private flawOf(
+    purpose: string,
+    bytes: Uint8Array,
+    { mac, maker }: { readonly mac: string | undefined; readonly maker: string },
+  ): string | undefined {
     const [id, code = ''] = mac?.split('.') ?? [];
     const derived = this.valid.find((each) => each.id === id);
     if (derived === undefined) {
@@ -91,9 +118,9 @@ export class InternalKeys {
       return mac === undefined ? 'carries no MAC' : 'carries a MAC under a secret that is not valid here';
     }
     const given = Buffer.from(code, 'base64url');
-    const expected = codeOf(derived, region, bytes);
+    const expected = codeOf(derived, purpose, bytes);
     if (given.length === expected.length && timingSafeEqual(given, expected)) return undefined;
-    return `carries a MAC that ${region} did not make for it`;
+    return `carries a MAC that is not of ${maker}`;
   }
 
   /** A text derived from each valid secret for one purpose, in their order. */
@@ -109,15 +136,15 @@ function derive(secret: string): Derived {
     authorization,
     authorizationBytes: Buffer.from(authorization),
     secret,
-    regionKeys: new Map(),
+    macKeys: new Map(),
   };
 }
 
-function codeOf({ secret, regionKeys }: Derived, region: string, bytes: Uint8Array): Buffer {
-  let key = regionKeys.get(region);
+function codeOf({ secret, macKeys }: Derived, purpose: string, bytes: Uint8Array): Buffer {
+  let key = macKeys.get(purpose);
   if (key === undefined) {
-    key = keyOf(secret, `messages of ${region}`, KEY_BYTES);
-    regionKeys.set(region, key);
+    key = keyOf(secret, purpose, KEY_BYTES);
+    macKeys.set(purpose, key);
   }
   return createHmac('sha256', key).update(bytes).digest().subarray(0, MAC_BYTES);
 }

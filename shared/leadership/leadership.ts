@@ -1,4 +1,5 @@
 /** The keys of the control bucket: the leadership record, heartbeats, the lease; and the only parsers of their values. */
+import { Unproven } from '../stream/stream.ts';
 import { epochRefusal } from './epochs.ts';
 
 /** One key in the control bucket, remembered by every region. */
@@ -33,6 +34,7 @@ const NAME_LIMIT = 128;
  * a malformed field or an epoch far beyond the known one is invalid: nothing of it is used.
  */
 export function parseLeadership(value: unknown, { regions, knownEpoch }: LeadershipRules): Leadership | Unsound {
+  if (value instanceof Unproven) return { unsound: `it ${value.flaw}` };
   if (typeof value !== 'object' || value === null) return { unsound: 'it is not an object' };
   const { leader, epoch, nonce, handover } = value as Partial<Record<keyof Leadership, unknown>>;
   if (!isOneOf(regions, leader)) return { unsound: `leader ${shown(leader)} is no region of the topology` };

@@ -9,11 +9,12 @@
  * server within the milliseconds in between.
  */
 import { createHash } from 'node:crypto';
+import type { InternalKeys } from '../credentials/internal-keys.ts';
 import { Fault, messageOf } from '../errors/errors.ts';
 import { type ApiError, errorCodes } from './jetstream-errors.ts';
 import type { Answer, Link } from './jetstream-link.ts';
-import { bucketConfiguration, CONTROL_BUCKET, type StreamSettings } from './settings.ts';
-import type { Control, ControlEntry, Revision } from './stream.ts';
+import { bucketConfiguration, CONTROL_BUCKET, MAC_HEADER, type StreamSettings } from './settings.ts';
+import { type Control, type ControlEntry, type Revision, Unproven } from './stream.ts';
 
 /** The part of a connection that a key uses. */
 export type ControlLink = Pick<Link, 'api' | 'publish' | 'connections'>;
@@ -27,19 +28,30 @@ interface StoredMessage {
 }
 
 const DIGEST_CHARACTERS = 16;
+const macPattern = new RegExp(`^${MAC_HEADER}: *(\\S+)`, 'im');
 
 function revisionOf(created: string, sequence: number, bytes: Uint8Array): Revision {
   const digest = createHash('sha256').update(bytes).digest('hex').slice(0, DIGEST_CHARACTERS);
   return `${created}/${sequence}/${digest}` as Revision;
 }
 
+export interface KeySettings extends Pick<StreamSettings, 'replicas'> {
+  /**
+   * With it each value carries a MAC, in the header in which a batch has its own, so that another client of the server cannot make
+   * one. It can write an earlier value of the same key again: its epoch or nonce says so.
+   */
+  readonly internalKeys?: InternalKeys | undefined;
+}
+
 export class JetStreamControl implements Control {
   private readonly link: ControlLink;
+  private readonly key: string;
   private readonly subject: string;
-  private readonly settings: Pick<StreamSettings, 'replicas'>;
+  private readonly settings: KeySettings;
 
-  constructor(link: ControlLink, key: string, settings: Pick<StreamSettings, 'replicas'> = {}) {
+  constructor(link: ControlLink, key: string, settings: KeySettings = {}) {
     this.link = link;
+    this.key = key;
     this.settings = settings;
     this.subject = `$KV.${CONTROL_BUCKET}.${key}`;
   }
@@ -47,7 +59,14 @@ export class JetStreamControl implements Control {
   async read(): Promise<ControlEntry | 'missing'> {
     const found = await this.look();
     if (found?.stored === undefined || isDeletion(found.stored)) return 'missing';
-    return { revision: revisionIn(found.created, found.stored), value: parse(found.stored) };
+    const { stored, created } = found;
+    const [value, mac] = [parse(stored), macIn(stored)];
+    const flaw = this.settings.internalKeys?.controlMacFlaw(this.key, bytesIn(stored), mac);
+    return {
+      revision: revisionIn(created, stored),
+      value: flaw === undefined ? value : new Unproven(flaw, value),
+      ...(flaw === undefined && this.settings.internalKeys?.isPresent(mac) === false ? { renew: true } : {}),
+    };
   }
 
   async create(value: unknown): Promise<{ readonly revision: Revision } | 'conflict'> {
@@ -96,11 +115,12 @@ export class JetStreamControl implements Control {
     { created, stored, connections }: Found,
   ): Promise<{ readonly revision: Revision } | 'conflict'> {
     const bytes = new TextEncoder().encode(JSON.stringify(value));
+    const mac = this.settings.internalKeys?.controlMacOf(this.key, bytes);
     const expectedLast = stored?.seq ?? 0;
     if (this.link.connections !== connections) {
       throw new Fault('control_unavailable', 'the connection was lost between the look at the key and the write');
     }
-    const answer = await silenceIsUnavailable(this.link.publish(this.subject, bytes, expectedLast));
+    const answer = await silenceIsUnavailable(this.link.publish(this.subject, bytes, expectedLast, mac));
     if (answer.error?.err_code === errorCodes.wrongLastSequence) return 'conflict';
     if (answer.error !== undefined) throw fault(answer.error);
     if (typeof answer.seq !== 'number' || answer.duplicate === true) {
@@ -121,8 +141,20 @@ interface Found {
   readonly connections: number;
 }
 
-function revisionIn(created: string, { seq, data }: StoredMessage): Revision {
-  return revisionOf(created, seq, Buffer.from(data ?? '', 'base64'));
+function bytesIn({ data = '' }: StoredMessage): Buffer {
+  return Buffer.from(data, 'base64');
+}
+
+function revisionIn(created: string, stored: StoredMessage): Revision {
+  return revisionOf(created, stored.seq, bytesIn(stored));
+}
+
+function macIn(stored: StoredMessage): string | undefined {
+  return macPattern.exec(headersIn(stored))?.[1];
+}
+
+function headersIn({ hdrs = '' }: StoredMessage): string {
+  return Buffer.from(hdrs, 'base64').toString('latin1');
 }
 
 async function silenceIsUnavailable(request: Promise<Answer>): Promise<Answer> {
@@ -139,14 +171,13 @@ function fault(error: ApiError): Fault {
 
 /** KV clients write a marker over a key they delete. */
 function isDeletion(stored: StoredMessage): boolean {
-  if (stored.hdrs === undefined) return false;
-  return /^KV-Operation: *(DEL|PURGE)/im.test(Buffer.from(stored.hdrs, 'base64').toString('latin1'));
+  return /^KV-Operation: *(DEL|PURGE)/im.test(headersIn(stored));
 }
 
 /** Undefined if it is not JSON: the caller gets an invalid value, with a revision that it can replace. */
 function parse(stored: StoredMessage): unknown {
   try {
-    return JSON.parse(Buffer.from(stored.data ?? '', 'base64').toString('utf8'));
+    return JSON.parse(bytesIn(stored).toString('utf8'));
   } catch {
     return undefined;
   }

@@ -8,6 +8,7 @@
  * It connects in the background from construction to `close`; every call fails at once while there is no connection. A crash of
  * this process leaves at most an ephemeral consumer, which the server forgets after 10 s.
  */
+import type { InternalKeys } from '../credentials/internal-keys.ts';
 import { Fault, messageOf } from '../errors/errors.ts';
 import type { Clock } from '../kernel/kernel.ts';
 import type { BrokerAccess } from './broker-access.ts';
@@ -48,6 +49,8 @@ export interface JetStreamOptions {
   /** Absent: the server takes anyone. */
   readonly access?: BrokerAccess;
   readonly settings: StreamSettings;
+  /** For the MACs of the values of the control bucket. Absent: they have none, and none is demanded. */
+  readonly internalKeys?: InternalKeys;
   /** Outages and recoveries, one line each. */
   readonly log?: LinkLog;
 }
@@ -62,13 +65,14 @@ export interface JetStreamClient {
 }
 
 /** Returns at once; `stream.connected` turns true when the first connection stands. */
-export function connectJetStream({ url, name, clock, access, settings, log }: JetStreamOptions): JetStreamClient {
+export function connectJetStream(options: JetStreamOptions): JetStreamClient {
+  const { url, name, clock, access, settings, internalKeys, log } = options;
   const link = new Link({ url, name, clock, access, ...(log === undefined ? {} : { log }) });
   const stream = new JetStream(link, clock, settings);
   return {
     stream,
-    control: new JetStreamControl(link, LEADERSHIP_KEY, settings),
-    keys: (name) => new JetStreamControl(link, name, settings),
+    control: new JetStreamControl(link, LEADERSHIP_KEY, { ...settings, internalKeys }),
+    keys: (name) => new JetStreamControl(link, name, { ...settings, internalKeys }),
     close: async () => {
       await stream.endSubscriptions();
       await link.close();

@@ -116,8 +116,26 @@ export type Revision = string & { readonly opaque: unique symbol };
 
 export interface ControlEntry {
   readonly revision: Revision;
-  /** The parsed JSON value. */
+  /** The parsed JSON value, or `Unproven`. */
   readonly value: unknown;
+  /** The value is valid, and its MAC under a secret that is being replaced: it is to be written again. */
+  readonly renew?: true;
+}
+
+/** In place of a value that no process of this cluster is proven to have written. */
+export class Unproven {
+  readonly flaw: string;
+  private readonly value: unknown;
+
+  constructor(flaw: string, value: unknown) {
+    this.flaw = flaw;
+    this.value = value;
+  }
+
+  /** For logs. */
+  toJSON(): unknown {
+    return this.value;
+  }
 }
 
 /** The key of this name in the control bucket; the same name is the same key. */

@@ -43,9 +43,13 @@ describe('garbage in the control bucket', function () {
   const health = async (): Promise<Health> => (await cluster.get<Health & Record<string, unknown>>('/health')).body;
   const api = async (what: string, body: object = {}): Promise<Record<string, unknown>> =>
     (await nats.request(`$JS.API.${what}`, JSON.stringify(body))).json();
-  const put = async (value: unknown): Promise<void> => {
+  /** `as`: the key under whose MAC it is; null: without one. */
+  const put = async (value: unknown, as: string | null = 'leadership'): Promise<void> => {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
-    const { error } = (await nats.request('$KV.TIDAL_CONTROL.leadership', text)).json<{ error?: unknown }>();
+    const signature = headers();
+    if (as !== null) signature.set(MAC_HEADER, internalKeys.controlMacOf(as, Buffer.from(text))!);
+    const written = await nats.request('$KV.TIDAL_CONTROL.leadership', text, { timeout: 2_000, headers: signature });
+    const { error } = written.json<{ error?: unknown }>();
     assert.equal(error, undefined);
   };
   const named = (reason: RegExp): Promise<void> =>
@@ -84,6 +88,34 @@ describe('garbage in the control bucket', function () {
       const promoted = await cluster.post('/cluster/promote', { region: target });
       assert.deepEqual([promoted.status, promoted.body.epoch], [200, before.epoch + 1], JSON.stringify(promoted.body));
       assert.equal(await told.view(cluster, 1), 200);
+      await told.check(cluster);
+    });
+  }
+
+  for (const [what, as, reason] of [
+    ['without a MAC', null, /it carries no MAC/],
+    ['with the MAC of another key', 'lease', /it carries a MAC that is not of a process of this cluster/],
+  ] as const) {
+    it(`a promotion that the cluster itself could have written, ${what}: nobody follows it, and the key is corrected`, async () => {
+      const stop = keepWriting(cluster, told);
+      const refused = told.refused.length;
+      const before = await cluster.status();
+      const forged = { leader: 'ap-south', epoch: before.epoch + 1, nonce: 'abcdefghijklm' };
+      await put(forged, as);
+      await named(reason);
+      // After those before it a router waits longer from one repair to the next.
+      await eventually(
+        'the key is put right',
+        async () => {
+          const record = (await inKey()) as { leader?: string; epoch?: number };
+          return record.leader === before.leader && record.epoch === before.epoch;
+        },
+        60_000,
+      );
+      await stop();
+      assert.deepEqual(told.refused.slice(refused), []);
+      const after = await cluster.status();
+      assert.deepEqual([after.leader, after.epoch], [before.leader, before.epoch]);
       await told.check(cluster);
     });
   }

@@ -90,6 +90,12 @@ describe('inner doors', function () {
     await valid(`${next}\n${secret}\n`, 2, idOf(next));
     await valid(`${next}\n`, 1, idOf(next));
     await stop();
+    // The record in the leadership key was written again, under the next secret.
+    const { body: health } = await cluster.get<{ notes: readonly string[] }>('/health');
+    assert.deepEqual(
+      health.notes.filter((note) => note.includes('leadership key')),
+      [],
+    );
     assert.deepEqual([told.refused, told.unknown.size], [[], 0]);
     const former = new InternalKeys({ secrets: [secret], insecure: false }).headers;
     const status = await requestJson<RegionStatus>(`${cluster.regionUrls.get('eu-west')}/internal/status`, {

@@ -86,7 +86,9 @@ export class Intruder {
     for (let left = count; left > 0; left--) {
       const [, value] = drawOne(random, hostileRecords);
       const text = typeof value === 'string' ? value : JSON.stringify(value);
-      if (await this.store('$KV.TIDAL_CONTROL.leadership', Buffer.from(text))) taken += 1;
+      const bytes = Buffer.from(text);
+      const mac = drawBetween(random, 0, 1) === 0 ? internalKeys.controlMacOf('leadership', bytes) : undefined;
+      if (await this.store('$KV.TIDAL_CONTROL.leadership', bytes, mac)) taken += 1;
     }
     this.records += taken;
     return taken;

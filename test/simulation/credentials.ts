@@ -5,3 +5,6 @@ export const internalKeys = new InternalKeys({
   secrets: ['the-internal-secret-of-every-simulated-cluster-0123456789'],
   insecure: false,
 });
+
+/** How the nonces of records begin that the intruder writes without the secret. */
+export const FORGED = 'forged';

@@ -9,7 +9,7 @@ import { drawGarbage, type Garbage, rawBatch, rawSignal, type Target } from '../
 import { hostileRequests } from '../harness/hostile/hostile-requests.ts';
 import type { Chance } from './chance.ts';
 import type { Origin } from './chronicle.ts';
-import { internalKeys } from './credentials.ts';
+import { FORGED, internalKeys } from './credentials.ts';
 import type { RegionMachine } from './region-machine.ts';
 import { Violation } from './violation.ts';
 import { regionNames, type World } from './world.ts';
@@ -111,13 +111,30 @@ const keyGarbage: readonly string[] = [
   '{"holder":{}}',
 ];
 
+/** What a process of the cluster could write there, except for its MAC. */
+function forgedValue(world: World, chance: Chance, key: string): string {
+  if (key === 'lease') return JSON.stringify({ holder: 'forger' });
+  const region = chance.pick(regionNames);
+  if (key !== 'leadership') return JSON.stringify({ region, partitioned: true, clockMs: Math.floor(world.wallMs()) });
+  const highest = Math.max(...[...world.chronicle.origins.values()].map((known) => known.epoch), 0);
+  return JSON.stringify({
+    leader: region,
+    epoch: highest + 1 + chance.below(3),
+    nonce: `${FORGED}${chance.below(1_000_000)}`,
+  });
+}
+
 export function putGarbageKey(world: World, key: string, draw: number): void {
   const chance = world.chance.fork(`garbage ${draw}`);
-  const text = chance.pick(keyGarbage);
   if (!world.broker.up || world.broker.bucket === undefined) return;
+  const ways = world.chance.fork(`mac of a value ${draw}`);
+  const way = ways.pick(['signed', 'unsigned', 'of another key', 'forged', 'forged'] as const);
+  const text = way === 'forged' ? forgedValue(world, ways, key) : chance.pick(keyGarbage);
+  const of = way === 'signed' ? key : ways.pick(['lease', 'alive.mars', 'leadership'].filter((each) => each !== key));
+  const mac = way === 'unsigned' ? undefined : internalKeys.controlMacOf(of, Buffer.from(text));
   world.intruded = true;
-  world.note('intruder', `writes ${text} into ${key}`);
-  world.broker.writeKey(key, text);
+  world.note('intruder', `writes ${text} into ${key}, ${way}`);
+  world.broker.writeKey(key, text, mac);
 }
 
 /** A refusal is judged where it is given: nothing of the region is another than before. */

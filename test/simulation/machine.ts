@@ -11,6 +11,7 @@ import type { ControlKeys } from '../../shared/stream/stream.ts';
 import { keysOfServer } from '../harness/stream/key-server.ts';
 import type { MemoryClient } from '../harness/stream/memory-client.ts';
 import type { Chance } from './chance.ts';
+import { internalKeys } from './credentials.ts';
 import { type DeathAt, Life } from './life.ts';
 import { Violation } from './violation.ts';
 import type { Limits, World } from './world.ts';
@@ -108,7 +109,7 @@ export abstract class Machine {
 
   /** The keys of the control bucket, by the production code. */
   protected keysOf(client: MemoryClient): ControlKeys {
-    return keysOfServer(this.world.broker, client);
+    return keysOfServer(this.world.broker, client, internalKeys);
   }
 
   /** The metrics of a process; remembers how full its queues are. */

@@ -467,6 +467,12 @@ export const mutants: readonly Mutant[] = [
     changes: [['if (!isOneOf(regions, leader))', 'if (!isName(leader))']],
   },
   {
+    name: 'a value of the control bucket is accepted whatever its MAC',
+    theme: 'garbage in the keys',
+    file: 'shared/stream/jetstream-control.js',
+    changes: [['value: flaw === undefined ? value', 'value: true ? value']],
+  },
+  {
     name: 'a malformed leadership key is not rewritten',
     theme: 'garbage in the keys',
     file: `${router}/cluster/leadership.js`,

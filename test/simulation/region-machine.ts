@@ -14,7 +14,7 @@ import { inProcessVectors } from '../harness/region/state/vectors/vector-in-proc
 import { type Changes, MemoryStore, type StoreHooks } from '../harness/region/store/memory-store.ts';
 import { MemoryStoreHome } from '../harness/region/store/memory-store-home.ts';
 import type { MemoryClient } from '../harness/stream/memory-client.ts';
-import { internalKeys } from './credentials.ts';
+import { FORGED, internalKeys } from './credentials.ts';
 import { forever, Life } from './life.ts';
 import { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
@@ -170,7 +170,14 @@ export class RegionMachine extends Machine {
   private marked(name: string, value: Uint8Array): void {
     const { world } = this;
     if (name === 'offset') world.check(() => world.holdings.checkOffset(this, readJson(value) as StreamOffset));
-    if (name === 'leadership') this.learned((readJson(value) as Leadership).epoch);
+    if (name === 'leadership') {
+      const record = readJson(value) as Leadership;
+      if (record.nonce.startsWith(FORGED)) {
+        const what = `${this.name} follows ${JSON.stringify(record)}`;
+        world.fail(new Violation('no region follows a record that no process wrote', what));
+      }
+      this.learned(record.epoch);
+    }
     if (name === 'keys_forgotten')
       this.forgotten = { beforeMs: readJson(value) as number, sinceMs: world.scheduler.nowMs };
   }

@@ -211,6 +211,8 @@ export class LeadershipFollower implements LeadershipView {
         record = repaired;
       }
     }
+    // A conflict is a newer record, with a new MAC.
+    else if (entry.renew === true) await control.update(entry.value, entry.revision);
     this.missingSinceMs = undefined;
     this.refusals.accept(KEY);
     this.adopt(record);

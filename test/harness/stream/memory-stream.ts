@@ -31,7 +31,10 @@ export interface StreamState {
 export interface BucketState {
   readonly created: string;
   /** By key. No two writes of a broker have the same revision, whatever was lost, copied or restored between them. */
-  readonly entries: Map<string, { readonly revision: Revision; readonly sequence: number; readonly json: string }>;
+  readonly entries: Map<
+    string,
+    { readonly revision: Revision; readonly sequence: number; readonly json: string; readonly mac?: string | undefined }
+  >;
   /** Of its stream: writes of all keys. A copy that is restored counts on from where it was. */
   last: number;
 }
@@ -203,12 +206,12 @@ export class MemoryBroker {
   }
 
   /** A value written without a comparison; any text. */
-  writeKey(name: string, text: string): { readonly revision: Revision; readonly sequence: number } {
+  writeKey(name: string, text: string, mac?: string): { readonly revision: Revision; readonly sequence: number } {
     const { bucket } = this;
     if (bucket === undefined) throw new Error('there is no bucket');
     this.keyWrites++;
     const written = { revision: `write ${this.keyWrites}` as Revision, sequence: ++bucket.last };
-    bucket.entries.set(name, { ...written, json: text });
+    bucket.entries.set(name, { ...written, json: text, mac });
     return written;
   }
 

@@ -89,7 +89,7 @@ describe('the internal secret', () => {
         ['us-east', bytes, mac.slice(0, -3)],
         ['us-east', bytes, mac.split('.')[0]!],
       ] as const) {
-        assert.match(String(own.macFlaw(region, other, code)), /did not make for it/, code);
+        assert.match(String(own.macFlaw(region, other, code)), /that is not of /, code);
       }
     }
     assert.match(String(keys(false, one).macFlaw('us-east', bytes, undefined)), /carries no MAC/);
@@ -99,6 +99,21 @@ describe('the internal secret', () => {
       assert.equal(keys(true, two).macFlaw('us-east', bytes, given), undefined, 'an insecure process demands none');
     }
     assert.equal(keys(true).macOf('us-east', bytes), undefined);
+  });
+
+  it('gives each key of the control bucket a MAC of its own', () => {
+    const [one, two] = [fresh(), fresh()];
+    const keys = new InternalKeys({ secrets: [one, two], insecure: false });
+    const value = Buffer.from('{"holder":"a"}');
+    const mac = keys.controlMacOf('lease', value)!;
+    assert.equal(keys.controlMacFlaw('lease', value, mac), undefined);
+    assert.match(String(keys.controlMacFlaw('leadership', value, mac)), /not of a process of this cluster/);
+    assert.match(String(keys.controlMacFlaw('lease', Buffer.from('{}'), mac)), /not of a process of this cluster/);
+    assert.match(String(keys.controlMacFlaw('lease', value, undefined)), /carries no MAC/);
+    // No message of a region is a value, whatever the region's name.
+    assert.notEqual(keys.macOf('lease', value), mac);
+    assert.equal(keys.isPresent(mac), true);
+    assert.equal(new InternalKeys({ secrets: [two, one], insecure: false }).isPresent(mac), false);
   });
 
   it('is required, unless the process may be insecure', () => {
