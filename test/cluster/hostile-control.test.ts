@@ -96,7 +96,7 @@ describe('garbage in the control bucket', function () {
     ['without a MAC', null, /it carries no MAC/],
     ['with the MAC of another key', 'lease', /it carries a MAC that is not of a process of this cluster/],
   ] as const) {
-    it(`a promotion that the cluster itself could have written, ${what}: nobody follows it, and the key is corrected`, async () => {
+    it(`a promotion that the cluster itself could have written, ${what}: no process follows it, and the key is corrected`, async () => {
       const stop = keepWriting(cluster, told);
       const refused = told.refused.length;
       const before = await cluster.status();
