@@ -82,7 +82,7 @@ describe(`tidal verify (seed ${seed})`, function () {
     writeFileSync(join(directory, 'backup'), data);
     cpSync(join(golden, 'backup.json'), join(directory, 'backup.json'));
     assert.equal(tidal('--from', join(directory, 'backup'), '--deep').code, 0);
-    assert.equal(tidal().code, 2);
+    assert.equal(tidal('--deep').code, 2);
     assert.equal(tidal('--data-dir', join(directory, 'nowhere')).code, 2);
   });
 
