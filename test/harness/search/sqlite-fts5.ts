@@ -3,13 +3,13 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 /**
- * Answers one JSON line to each line of its input: documents to add, or a list of queries. Its tokenizer leaves words of
- * ASCII letters and digits as they are.
+ * Answers one JSON line to each line of its input: documents to add, or a list of queries. The tokenizer is an
+ * argument: `ascii` leaves words of ASCII letters and digits as they are.
  */
 const program = `
 import json, sqlite3, sys, time
 db = sqlite3.connect(':memory:')
-db.execute("CREATE VIRTUAL TABLE documents USING fts5(text, content='', tokenize='ascii')")
+db.execute("CREATE VIRTUAL TABLE documents USING fts5(text, content='', tokenize='%s')" % sys.argv[1])
 for line in sys.stdin:
     asked = json.loads(line)
     started = time.perf_counter()
@@ -46,8 +46,8 @@ export function withoutFts5(): string | undefined {
   return `python3 with SQLite's FTS5 is needed: ${error?.message ?? stderr.trim().split('\n').at(-1)}`;
 }
 
-export function openFts5(): Fts5 {
-  const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+export function openFts5(tokenizer: 'ascii' | 'trigram' = 'ascii'): Fts5 {
+  const child = spawn('python3', ['-c', program, tokenizer], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const ask = async (asked: unknown) => {
