@@ -156,6 +156,15 @@ export const entries: readonly Entry[] = [
       `feeds ${page.cell('`/feed` (trending) has answered', 'median')}, everything ${page.cell('a filter', 'median')}`,
   },
   {
+    name: 'search-quality',
+    asks: 'how often a query over film titles has its title among the first five',
+    reach: 'one typo ≥ 0.95, the first 60 % of the letters ≥ 0.9',
+    measured: (page) =>
+      ['one typo', 'first 60 % of the letters', 'accented', 're-ordered']
+        .map((kind) => `${kind} ${page.cell(`films, ${kind}: ours`, 'success')}`)
+        .join(', '),
+  },
+  {
     name: 'signal-forms',
     asks: 'a single signal among 17 that arrive together: as an event, beside the same as part of a column',
     measured: (page) =>
