@@ -103,13 +103,18 @@ export interface RefusalExtras {
   readonly allow?: readonly string[];
 }
 
+/** It has no stack: a refusal is an answer, its cause is the request, and under overload there are thousands a second. */
 export class Refusal extends Error {
-  override readonly name = 'Refusal';
+  override readonly name: string;
   readonly code: ProblemCode;
   readonly extras: RefusalExtras;
 
   constructor(code: ProblemCode, detail: string, extras: RefusalExtras = {}) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(detail);
+    Error.stackTraceLimit = stackTraceLimit;
+    this.name = 'Refusal';
     this.code = code;
     this.extras = extras;
   }

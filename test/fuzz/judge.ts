@@ -93,7 +93,8 @@ function flawOf({ request }: Outcome, status: number, code: string | undefined, 
     if (code === undefined || !(code in problems)) return `${said}: no problem with a known code`;
   }
   if (status < 500) return undefined;
-  if (request.method === 'HEAD' && status === 503) return undefined;
+  // The answer to HEAD has no body that could name its code.
+  if (request.method === 'HEAD' && (status === 503 || (status === 504 && request.waits))) return undefined;
   if (status === 503 && patience.has(code ?? '')) return undefined;
   if (status === 504 && code === 'position_not_reached' && request.waits) return undefined;
   return said;
