@@ -53,7 +53,7 @@ export async function takeDirectory(options: DirectoryOptions): Promise<Director
   if (owner === undefined) wal.noteMark('region', region);
   if (typeof wal.mark('disk') !== 'string') wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
   const description = describeSchema(schema);
-  const former = wal.mark('schema') as SchemaDescription | undefined;
+  const former = wal.mark('schema');
   const fields = former === undefined ? [] : reanalysedFields(former, description);
   if (fields.length > 0) log.info('text analysis changed, items are indexed again', { fields: fields.join(', ') });
   if (!isDeepStrictEqual(former, description)) wal.noteMark('schema', description);

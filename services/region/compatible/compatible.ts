@@ -59,10 +59,21 @@ export function describeSchema(schema: Pick<Schema, 'signals' | 'embedding' | 't
   };
 }
 
-/** Fields that the present schema, or this program, analyses in another way than the former one, or that are new. */
-export function reanalysedFields(former: SchemaDescription, present: SchemaDescription): string[] {
-  const before = new Map(former.text?.fields.map((field) => [field.name, field]));
-  const isSame = former.text?.version === present.text?.version;
+/**
+ * Fields that the present schema, or this program, analyses in another way than the former one, or that are new. `former` is a mark
+ * of the store: what is not as this program describes a schema is another way.
+ */
+export function reanalysedFields(former: unknown, present: SchemaDescription): string[] {
+  const { version, fields } = ((former as { readonly text?: unknown } | null)?.text ?? {}) as Partial<
+    Record<string, unknown>
+  >;
+  const before = new Map(
+    (Array.isArray(fields) ? (fields as readonly unknown[]) : []).map((field) => [
+      (field as { readonly name?: unknown } | null)?.name,
+      field,
+    ]),
+  );
+  const isSame = version === present.text?.version;
   return (present.text?.fields ?? [])
     .filter((field) => !isSame || !isDeepStrictEqual(before.get(field.name), field))
     .map(({ name }) => name);

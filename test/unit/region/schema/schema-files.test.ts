@@ -328,6 +328,28 @@ describe('text analysis between two starts', () => {
     ]);
   });
 
+  it('is another one for all fields where what the store has describes none', () => {
+    const { text, ...former } = described('{}');
+    const field = text!.fields[0];
+    for (const malformed of [
+      ...[
+        null,
+        7,
+        'x',
+        [],
+        {},
+        { ...former, text: null },
+        { ...former, text: 'x' },
+        { ...former, text: { version: 1 } },
+      ],
+      ...[null, 5, {}, [null], ['x'], [{}]].map((fields) => ({ ...former, text: { ...text!, fields } })),
+    ]) {
+      assert.deepEqual(reanalysedFields(malformed, described('{}')), ['body', 'title'], JSON.stringify(malformed));
+    }
+    const oneOfTwo = { ...former, text: { ...text!, fields: [null, field] } };
+    assert.deepEqual(reanalysedFields(oneOfTwo, described('{}')), ['title']);
+  });
+
   it('changes the hash, and never the compatibility', () => {
     const { text, ...former } = described('{}');
     const present = described('{ language: de }');
