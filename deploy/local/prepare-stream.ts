@@ -6,7 +6,8 @@ import type { BrokerAccess } from '../../shared/stream/broker-access.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Environment } from './child-environment.ts';
 
-const LIMIT_MS = 10_000;
+/** A machine that is starting everything at once may need it. */
+const LIMIT_MS = 60_000;
 const PAUSE_MS = 50;
 
 export interface PrepareOptions {

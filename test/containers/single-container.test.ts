@@ -18,7 +18,7 @@ interface Status {
 }
 
 describe('docker run, the whole cluster in one container', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   const containers: string[] = [];
   let directory: string | undefined;
 
@@ -38,7 +38,7 @@ describe('docker run, the whole cluster in one container', function () {
     eventually(
       'the cluster is healthy',
       async () => (await requestJson<{ status: string }>(`${url}/health`)).body.status === 'ok',
-      60_000,
+      120_000,
     );
 
   const run = async (
