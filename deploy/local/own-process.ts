@@ -29,7 +29,11 @@ export async function endLeftover(pidFile: string, marker: string, clock: Clock)
 
 function commandOf(pid: number): string | undefined {
   try {
-    if (existsSync('/proc/self/cmdline')) return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    if (existsSync('/proc/self/cmdline')) {
+      // Threads have ids of the same numbers and the command line of their process, this one's too.
+      const isProcess = readFileSync(`/proc/${pid}/status`, 'utf8').includes(`\nTgid:\t${pid}\n`);
+      return isProcess ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') : undefined;
+    }
   } catch {
     return undefined;
   }
