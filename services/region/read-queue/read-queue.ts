@@ -96,14 +96,12 @@ export class ReadQueue {
       help: 'Reads that have not finished within their first slice of a turn and wait for the next.',
       collect: (gauge) => gauge.set(this.waiting.size),
     });
-    const outcomes = metrics.counter({
+    this.outcomes = metrics.counter({
       name: 'tidal_sliced_reads_total',
       help: 'Reads that took more than one slice of a turn: answered, or refused as overloaded.',
       labels: ['outcome'],
       series: [{ outcome: 'answered' }, { outcome: 'overloaded' }],
     });
-    // Series with label values are created at the start, because a rate needs an earlier sample.
-    this.outcomes = outcomes;
   }
 
   /** True when the slice of this turn is used up. */

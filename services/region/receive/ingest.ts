@@ -92,7 +92,6 @@ class PositionIngest implements Ingest {
       labels: ['reason'],
       series: refusedFor.map((reason) => ({ reason })),
     });
-    // Series with label values are created at the start, because a rate needs an earlier sample.
     metrics.gauge({
       name: 'tidal_stopped_origins',
       help: 'Origins of which a peer holds more that cannot be taken here.',
