@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Problem } from '../../../../shared/errors/errors.ts';
 import type { Answer } from '../../../harness/clients/request-json.ts';
-import { eventually } from '../../../harness/kernel/eventually.ts';
+import { nextMillisecond } from '../../../harness/kernel/next-millisecond.ts';
 import { type LeadingRegion, leadingRegion } from '../../../harness/region/leading-region.ts';
 
 const schema = `
@@ -167,9 +167,7 @@ describe('feeds among equals', () => {
     region = await leadingRegion({ schema });
     for (let entity = 1; entity <= 11; entity++) {
       await region.put(entity, { title: `item ${entity}` });
-      // Items of one millisecond are equally new.
-      const putMs = Date.now();
-      await eventually('the next millisecond', () => Date.now() > putMs);
+      await nextMillisecond();
     }
   });
   after(() => region?.stop());

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Problem } from '../../../../shared/errors/errors.ts';
 import type { Metadata } from '../../../../shared/protocol/events.ts';
+import { nextMillisecond } from '../../../harness/kernel/next-millisecond.ts';
 import { type LeadingRegion, leadingRegion } from '../../../harness/region/leading-region.ts';
 
 const schema = `
@@ -34,6 +35,7 @@ describe('sorted and counted results', () => {
     for (const [entity, metadata] of items) {
       await region.put(entity, metadata);
       if (entity !== 5) await region.embed(entity, [1, entity]);
+      await nextMillisecond();
     }
     await region.write({ k: 's', e: 3, s: 'view', w: 5_000 }, { k: 's', e: 1, s: 'view', w: 2_000 });
   });
