@@ -8,6 +8,7 @@ import { Entities } from '../../services/region/state/entities/entities.ts';
 import type { Selection } from '../../services/region/state/filter-index/filter-index.ts';
 import type { ExpandedQuery, TextQuery } from '../../services/region/state/text/query/query.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
+import type { Metadata } from '../../shared/protocol/events.ts';
 import { drawFraction, seededRandom } from '../harness/kernel/seeded-random.ts';
 import { selectionOf } from '../harness/region/state/selections.ts';
 import { lunrQuery, plainQuery } from '../harness/region/state/text-queries.ts';
@@ -19,6 +20,10 @@ const schema = {
     { name: 'body', boost: 1 },
   ],
   bm25: { k1: 1.2, b: 0.75 },
+  synonyms: [
+    { words: ['tune', 'word20', 'word7 word8', 'word11 word9 word3'] },
+    { words: ['melody'], find: ['rare', 'lone50'] },
+  ],
 };
 
 /** Words by rank: the first is in most documents, the later ones in fewer and fewer; `lone…` in one each. */
@@ -26,15 +31,21 @@ function build(seed: number): { text: MemoryTextIndex; entities: Entities } {
   const chance = seededRandom(seed);
   const random = (): number => drawFraction(chance);
   const entities = new Entities();
-  const text = new MemoryTextIndex({ schema, entities });
+  const documents = new Map<number, Metadata>();
+  const metadataOf = (ordinal: number): Metadata | undefined => documents.get(entities.entity(ordinal));
+  const text = new MemoryTextIndex({ schema, entities, metadataOf });
+  const put = (entity: number, metadata: Metadata): void => {
+    documents.set(entity, metadata);
+    text.put(entity, metadata);
+  };
   const word = (): string => `word${Math.floor(200 * random() ** 3)}`;
   for (let i = 0; i < DOCUMENTS; i++) {
     const words = Array.from({ length: 1 + Math.floor(random() * 12) }, word);
     const body = i % 97 === 0 ? Array.from({ length: 300 }, word).join(' ') : words.join(' ');
-    text.put(i * 3, { title: `${word()} ${i % 400 === 7 ? 'rare' : ''} lone${i}`, body });
+    put(i * 3, { title: `${word()} ${i % 400 === 7 ? 'rare' : ''} lone${i}`, body });
   }
   for (let i = 0; i < DOCUMENTS; i += 5) text.remove(i * 3);
-  for (let i = 0; i < DOCUMENTS; i += 10) text.put(i * 3, { title: word(), body: 'again rare' });
+  for (let i = 0; i < DOCUMENTS; i += 10) put(i * 3, { title: word(), body: 'again rare' });
   return { text, entities };
 }
 
@@ -102,6 +113,10 @@ describe('text scoring: every way gives the same answer', () => {
     ...['word1', 'lone7', 'title:word0 word1 rare', 'rare -word0', '-rare', 'agian', 'agian rare', 'word* rare'].map(
       (text) => plainQuery(text),
     ),
+    ...['tune word1', '"word7 word8"', 'title:tune word4', 'melody -word7', '"word1 word0"'].map((text) =>
+      plainQuery(text),
+    ),
+    plainQuery('word7 word8 word20', 'all'),
     ...['wordsmith loen missing', 'missing elsewhere word9', 'again rare word12 word14', '*', ''].map((text) =>
       plainQuery(text),
     ),

@@ -9,6 +9,7 @@ import { describeSchema, hashOf } from '../compatible/compatible.ts';
 import { isWord, languages } from '../state/text/analysis/analysis.ts';
 import { parseCurations } from './parse-curations.ts';
 import { parseProfiles } from './parse-profiles.ts';
+import { parseSynonyms } from './parse-synonyms.ts';
 import { type Schema, type SignalDefinition, type TextField, type Window, windows } from './schema.ts';
 
 export const DEFAULT_BM25 = { k1: 1.2, b: 0.75 } as const;
@@ -44,12 +45,15 @@ export function parseSchema(text: string, file: string): Schema {
   }
 
   const textKeys = top.get('text');
-  const textPart = textKeys === undefined ? undefined : yaml.mapping(textKeys, ['bm25', 'fields'], ['fields']);
+  const textPart =
+    textKeys === undefined ? undefined : yaml.mapping(textKeys, ['bm25', 'fields', 'synonyms'], ['fields']);
   const textFields: TextField[] = [];
   for (const [name, place] of namedEntries(yaml, textPart?.get('fields'), 1, TEXT_FIELD_LIMIT)) {
     textFields.push(parseTextField(yaml, name, place));
   }
   const bm25 = parseBm25(yaml, textPart?.get('bm25'));
+
+  const synonyms = parseSynonyms(yaml, textPart?.get('synonyms'));
 
   const embeddingKeys = top.get('embedding');
   const dimensionsPlace =
@@ -64,7 +68,7 @@ export function parseSchema(text: string, file: string): Schema {
   const curations = parseCurations(yaml, top.get('curations'));
 
   yaml.finish();
-  const parts = { signals, textFields, bm25, embedding: { dimensions: dimensions! }, profiles, curations };
+  const parts = { signals, textFields, bm25, synonyms, embedding: { dimensions: dimensions! }, profiles, curations };
   return { ...parts, hash: hashOf(describeSchema(parts)) };
 }
 

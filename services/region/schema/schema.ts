@@ -52,6 +52,8 @@ export interface Schema {
   readonly textFields: readonly TextField[];
   /** BM25 parameters. */
   readonly bm25: { readonly k1: number; readonly b: number };
+  /** Absent: none. Not part of the hash: they change what a query asks for, never what is indexed. */
+  readonly synonyms?: readonly SynonymRule[];
   readonly embedding: { readonly dimensions: number };
   /** By name, in the file's order. */
   readonly profiles: ReadonlyMap<string, ProfileDefinition>;
@@ -62,6 +64,13 @@ export interface Schema {
    * boosts or profiles.
    */
   readonly hash: string;
+}
+
+/** Words and phrases that stand for each other in queries. */
+export interface SynonymRule {
+  readonly words: readonly string[];
+  /** What each of the words stands for as well, and not the other way round; absent: all others of them. */
+  readonly find?: readonly string[];
 }
 
 /** Items that come first in the answers to a query, in this order, and items that never come. */

@@ -18,7 +18,7 @@ import { finish, type Steps } from '../../../../shared/kernel/steps.ts';
 import type { Entities } from '../entities/entities.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import { Cursor, NO_MORE } from './postings.ts';
-import { type ExpandedClause, type ExpandedQuery, hasBit } from './query/query.ts';
+import { type ExpandedClause, type ExpandedQuery, type ExpandedTerm, hasBit } from './query/query.ts';
 import { type Answer, Results, type Wanted } from './results.ts';
 import { type Saturation, TABLE_CODES } from './saturation.ts';
 import { Windows } from './windows.ts';
@@ -106,7 +106,8 @@ export class Scoring {
     const answer = yield* this.aroundCommonTerm(asked, all);
     if (answer !== undefined) return answer;
     const isPlain =
-      clauses.length > 0 && clauses.every(({ presence, only }) => presence === 'optional' && only === undefined);
+      clauses.length > 0 &&
+      clauses.every(({ presence, terms }) => presence === 'optional' && !terms.some(isRestricted));
     // A merge is faster a posting, but each change between lists costs, and more with more lists.
     const merging = (all - most) * terms;
     const withoutWindows = 2 * all + this.entities.size / WINDOW_DOCUMENTS_POSTING;
@@ -138,12 +139,12 @@ export class Scoring {
   }
 
   /** What a clause adds to the document's score; −1 if the document does not have it. */
-  private partOf(document: number, { terms, fields, isBest, only }: ExpandedClause): number {
-    if (only !== undefined && !hasBit(only, document)) return -1;
+  private partOf(document: number, { terms, fields, isBest }: ExpandedClause): number {
     const { postings } = this.index;
     let sum = 0;
     let found = false;
-    for (const { term, base, weight } of terms) {
+    for (const { term, base, weight, only } of terms) {
+      if (only !== undefined && !hasBit(only, document)) continue;
       const code = postings.find(term, document);
       const value = code < 0 ? -1 : this.value(code, document, fields);
       if (value < 0) continue;
@@ -180,8 +181,8 @@ export class Scoring {
     let common = -1;
     let ofCommon = 0;
     let count = 0;
-    for (const { terms, presence, fields, only } of clauses) {
-      if (presence !== 'optional' || fields !== undefined || only !== undefined) return undefined;
+    for (const { terms, presence, fields } of clauses) {
+      if (presence !== 'optional' || fields !== undefined || terms.some(isRestricted)) return undefined;
       for (const { term } of terms) {
         const documents = postings.documents(term);
         count++;
@@ -329,4 +330,8 @@ export class Scoring {
     this.work.postings += at - cursor.at;
     cursor.at = at;
   }
+}
+
+function isRestricted({ only }: ExpandedTerm): boolean {
+  return only !== undefined;
 }

@@ -24,7 +24,7 @@ import type { Selection } from '../filter-index/filter-index.ts';
 import { analysisOf } from './analysis/analysis.ts';
 import { InvertedIndex } from './inverted-index.ts';
 import type { Suggestion } from './lexicon/lexicon.ts';
-import { type ExpandedQuery, Expansion, QueryCost, type TextQuery } from './query/query.ts';
+import { type ExpandedQuery, Expansion, QueryCost, Synonyms, type TextQuery } from './query/query.ts';
 import { Saturation, type SaturationOptions } from './saturation.ts';
 import { Scoring } from './scoring.ts';
 import { significantTerms } from './significant-terms.ts';
@@ -33,7 +33,7 @@ import type { AdoptsText, RunSteps, TextImage, TextIndex, TextRanking, WeightedT
 import { LazyTextRanking } from './text-ranking.ts';
 
 export interface TextIndexOptions {
-  readonly schema: Pick<Schema, 'textFields' | 'bm25'>;
+  readonly schema: Pick<Schema, 'textFields' | 'bm25' | 'synonyms'>;
   readonly entities: Entities;
   /** The metadata of an ordinal as it is indexed: phrases are looked for in it. Absent: no document has a phrase. */
   readonly metadataOf?: (ordinal: number) => Metadata | undefined;
@@ -65,15 +65,21 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
   private readonly entities: Entities;
   private readonly saturationLimit: number;
   private readonly metadataOf: (ordinal: number) => Metadata | undefined;
+  private readonly synonyms: Synonyms;
   private readonly saturated: SaturationOptions;
   /** By average lengths: scorings of earlier pages' statistics, the last used one last. */
   private readonly frozen = new Map<string, Scoring>();
 
-  constructor({ schema: { textFields, bm25 }, entities, metadataOf = () => undefined }: TextIndexOptions) {
+  constructor({
+    schema: { textFields, bm25, synonyms = [] },
+    entities,
+    metadataOf = () => undefined,
+  }: TextIndexOptions) {
     this.entities = entities;
     this.metadataOf = metadataOf;
     const fieldNames = textFields.map(({ name }) => name);
     this.index = new InvertedIndex({ fieldNames, analyses: textFields.map(analysisOf) });
+    this.synonyms = new Synonyms(synonyms, this.index.lexicon);
     this.saturated = { index: this.index, boosts: textFields.map(({ boost }) => boost), bm25 };
     const saturation = new Saturation(this.saturated);
     this.saturationLimit = saturation.limit;
@@ -156,12 +162,12 @@ export class MemoryTextIndex implements TextIndex, AdoptsText {
   }
 
   private *expanding(query: TextQuery, frozen?: Uint8Array): Steps<Expanded> {
-    const { index, metadataOf, saturationLimit: saturation } = this;
+    const { index, metadataOf, synonyms, saturationLimit: saturation } = this;
     // Plain text is never refused: less of it is looked for.
     const cost = new QueryCost({ isRefusing: query.syntax === 'lunr' });
     this.lastCost = cost;
     const statistics = frozen === undefined ? new PresentStatistics(index) : new FrozenStatistics(index, frozen);
-    const expansion = new Expansion({ index, statistics, metadataOf, cost, saturation });
+    const expansion = new Expansion({ index, statistics, metadataOf, cost, synonyms, saturation });
     return { query: yield* expansion.expand(query), statistics };
   }
 

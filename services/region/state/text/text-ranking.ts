@@ -129,10 +129,10 @@ export class LazyTextRanking implements TextRanking {
     own: ReadonlyMap<number, readonly string[]>,
   ): readonly TermPart[] {
     const { index, scoring } = this.options;
-    const { terms, fields, isBest, only, asked } = clause;
-    if (only !== undefined && !hasBit(only, document)) return [];
+    const { terms, fields, isBest, asked } = clause;
     const names = fields?.map((field) => index.fieldNames[field]).join('|');
-    const parts = terms.flatMap(({ term, weight, base, form }): TermPart[] => {
+    const parts = terms.flatMap(({ term, weight, base, form, only }): TermPart[] => {
+      if (only !== undefined && !hasBit(only, document)) return [];
       const words = own.get(term);
       const code = words === undefined ? -1 : index.postings.find(term, document);
       const value = code < 0 ? -1 : scoring.value(code, document, fields);

@@ -5,7 +5,7 @@
 import type { Steps } from '../../../../shared/kernel/steps.ts';
 import type { InvertedIndex } from './inverted-index.ts';
 import { Cursor, NO_MORE } from './postings.ts';
-import type { ExpandedClause, ExpandedQuery } from './query/query.ts';
+import { type ExpandedClause, type ExpandedQuery, type ExpandedTerm, hasBit } from './query/query.ts';
 import { type Answer, type Results, WINDOW, WINDOW_MASK, WINDOW_WORDS, WindowScores } from './results.ts';
 import { type Saturation, TABLE_CODES } from './saturation.ts';
 
@@ -123,8 +123,8 @@ export class Windows {
     own: WindowScores,
     bits: Uint32Array,
   ): void {
-    const { terms, isBest, only } = clause;
-    if (only === undefined && terms.length < 2) {
+    const { terms, isBest } = clause;
+    if (terms.length < 2) {
       this.addTerms(clause, cursors, start + WINDOW, { scores: own.scores, bits, isBest: false });
       return;
     }
@@ -134,12 +134,10 @@ export class Windows {
       const found = ofGroup[word]! | 0;
       if (found === 0) continue;
       ofGroup[word] = 0;
-      const kept = only === undefined ? found : found & (only[(start >>> 5) + word] ?? 0);
-      bits[word]! |= kept;
+      bits[word]! |= found;
       for (let rest = found; rest !== 0; rest &= rest - 1) {
-        const bit = 31 - Math.clz32(rest & -rest);
-        const place = (word << 5) | bit;
-        if (((kept >>> bit) & 1) === 1) scores[place]! += parts[place]!;
+        const place = (word << 5) | (31 - Math.clz32(rest & -rest));
+        scores[place]! += parts[place]!;
         parts[place] = 0;
       }
     }
@@ -149,10 +147,11 @@ export class Windows {
     const { work } = this.options;
     for (let i = 0; i < cursors.length; i++) {
       const cursor = cursors[i]!;
-      const { base, weight } = terms[i]!;
+      const { base, weight, only } = terms[i]!;
       while (cursor.next < end) {
         const before = cursor.at;
-        if (fields !== undefined) this.addFields(cursor, base, weight, fields, end, into);
+        if (only !== undefined) this.addRestricted(cursor, terms[i]!, fields, end, into);
+        else if (fields !== undefined) this.addFields(cursor, base, weight, fields, end, into);
         else if (into.isBest) this.bestOfBlock(cursor, base, weight, end, into);
         else this.addBlock(cursor, base, weight, end, into);
         work.postings += cursor.at - before;
@@ -194,6 +193,33 @@ export class Windows {
       const part = base + weight * saturation.at(codes[at]!, document);
       const place = document & WINDOW_MASK;
       if (part > scores[place]!) scores[place] = part;
+      bits[place >>> 5]! |= 1 << (place & 31);
+    }
+    cursor.at = at;
+  }
+
+  /** The same, of a term that counts in some documents only. */
+  private addRestricted(
+    cursor: Cursor,
+    { base, weight, only }: ExpandedTerm,
+    fields: readonly number[] | undefined,
+    end: number,
+    { scores, bits, isBest }: Into,
+  ): void {
+    const { saturation } = this.options;
+    const { values, codes, blockEnd } = cursor;
+    let at = cursor.at;
+    for (; at < blockEnd; at++) {
+      const document = values[at]!;
+      if (document >= end) break;
+      if (!hasBit(only!, document)) continue;
+      const code = codes[at]!;
+      const value = fields === undefined ? saturation.at(code, document) : saturation.ofFields(code, document, fields);
+      if (value < 0) continue;
+      const place = document & WINDOW_MASK;
+      const part = base + weight * value;
+      if (!isBest) scores[place]! += part;
+      else if (part > scores[place]!) scores[place] = part;
       bits[place >>> 5]! |= 1 << (place & 31);
     }
     cursor.at = at;

@@ -81,6 +81,7 @@ describe('schema file', () => {
       good.replace('boost: 2.5', 'boost: 7'),
       good.replace('boost: 2.5', 'boost: 2.5, language: en, stop_words: true'),
       good.replace('24h', '1d'),
+      good.replace('text:', 'text:\n  synonyms: [{ words: [film, movie] }]'),
       `${good}\nprofiles: { mine: { terms: [{ signal: view, window: all }] } }`,
       lines(
         'signals:',

@@ -10,6 +10,8 @@ export interface ExpandedTerm {
   /** ≥ 0. */
   readonly base: number;
   readonly form: Form;
+  /** Documents as a set of bits: the term counts in no others. Absent: in all that have it. */
+  readonly only?: Uint32Array | undefined;
 }
 
 /** A clause with its terms. */
@@ -20,8 +22,6 @@ export interface ExpandedClause {
   readonly terms: readonly ExpandedTerm[];
   /** A document gets the best part of its terms, not their sum. */
   readonly isBest: boolean;
-  /** Documents as a set of bits: no others have the clause. Absent: all that have one of its terms. */
-  readonly only?: Uint32Array | undefined;
   /** The word or phrase as it is in the query. */
   readonly asked: string;
 }
@@ -41,4 +41,16 @@ export interface ExpandedQuery {
 /** Whether a set of bits has the document. */
 export function hasBit(bits: Uint32Array, document: number): boolean {
   return (((bits[document >>> 5] ?? 0) >>> (document & 31)) & 1) === 1;
+}
+
+/** Adds the documents of a set to another. */
+export function addBits(bits: Uint32Array, others: Uint32Array): void {
+  for (let word = 0; word < others.length; word++) bits[word]! |= others[word]!;
+}
+
+/** Number of documents of a set. */
+export function countBits(bits: Uint32Array): number {
+  let count = 0;
+  for (const word of bits) for (let rest = word | 0; rest !== 0; rest &= rest - 1) count++;
+  return count;
 }

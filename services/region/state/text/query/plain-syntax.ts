@@ -12,6 +12,7 @@
 import { patternOf } from '../analysis/analysis.ts';
 import type { AskedWord, Lexicon } from '../lexicon/lexicon.ts';
 import { longestOf } from './lunr-syntax.ts';
+import type { Synonyms } from './synonyms.ts';
 import { type Matching, QUERY_LIMIT_CHARACTERS, QUERY_LIMIT_CLAUSES } from './text-query.ts';
 
 /** A word or a phrase of the query. */
@@ -28,6 +29,8 @@ export interface PlainPart {
   readonly isExcluded: boolean;
   /** Indexes of the fields it is looked for in, ascending. */
   readonly fields: readonly number[];
+  /** What it, or words of the query that it is one of, stands for as well: words and phrases, phrases for a phrase. */
+  readonly synonyms: readonly string[];
 }
 
 export interface PlainQuery {
@@ -53,15 +56,27 @@ interface Piece {
   readonly field: number | undefined;
 }
 
-/** `fieldNames` in schema order. */
-export function parsePlain(query: string, fieldNames: readonly string[], lexicon: Lexicon): PlainQuery {
+/** Of the index: fields in schema order. */
+export interface PlainParts {
+  readonly fieldNames: readonly string[];
+  readonly lexicon: Lexicon;
+  readonly synonyms: Synonyms;
+}
+
+export function parsePlain(query: string, { fieldNames, lexicon, synonyms }: PlainParts): PlainQuery {
   const text = query.slice(0, QUERY_LIMIT_CHARACTERS);
   const relaxed: string[] = [];
   if (query.length > text.length) relaxed.push(`query:first ${text.length} of ${query.length} characters`);
   const all: PlainPart[] = [];
   const pieces = [...piecesOf(text, fieldNames)];
-  for (const piece of pieces) all.push(...partsOf(piece, fieldNames, lexicon));
-  const parts = distinct(all);
+  const inFields: (number | undefined)[] = [];
+  for (const piece of pieces) {
+    for (const part of partsOf(piece, { fieldNames, lexicon, synonyms })) {
+      all.push(part);
+      inFields.push(piece.field);
+    }
+  }
+  const parts = distinct(withSynonyms(all, inFields, synonyms));
   if (parts.length > QUERY_LIMIT_CLAUSES) {
     relaxed.push(`query:first ${QUERY_LIMIT_CLAUSES} of ${parts.length} words`);
   }
@@ -119,8 +134,7 @@ function endOfPhrase(text: string, at: number): number | undefined {
 
 function* partsOf(
   { text, isPhrase, isExcluded, field }: Piece,
-  fieldNames: readonly string[],
-  lexicon: Lexicon,
+  { fieldNames, lexicon, synonyms }: PlainParts,
 ): Generator<PlainPart> {
   const fields = field === undefined ? [...fieldNames.keys()] : [field];
   const asks = lexicon.asksOf(text, fields);
@@ -129,14 +143,16 @@ function* partsOf(
     const isStopWord = searched.length === 0;
     const terms = [...new Set(words.flatMap((each) => each.terms))];
     const beginnings = words.map((each) => each.word);
-    return { kind, text: word, terms, beginnings, isStopWord, isExcluded, fields: isStopWord ? fields : searched };
+    const own = { kind, text: word, terms, beginnings, isStopWord, isExcluded };
+    return { ...own, fields: isStopWord ? fields : searched, synonyms: [] };
   };
   if (isPhrase || (isExcluded && asks.length > 1)) {
     // What is one word of a text, as `-spider-man` may be, or together in it.
     const compound = isPhrase ? [] : [...new Set(asks.filter((words) => words.length > 1).map(longestOf))];
     for (const word of distinctWords(compound)) yield partOf([word]);
     const phrase = { kind: 'phrase', text: text.trim(), terms: [], beginnings: [], isStopWord: false } as const;
-    if (asks.length > 0) yield { ...phrase, isExcluded, fields };
+    const variants = isExcluded ? [] : synonyms.variantsOf(text, fields[0]!);
+    if (asks.length > 0) yield { ...phrase, isExcluded, fields, synonyms: variants };
     return;
   }
   const pattern = /[^\s*]\*$/u.test(text) ? patternOf(text.slice(0, -1)) : undefined;
@@ -144,6 +160,25 @@ function* partsOf(
     const isPrefix = index === asks.length - 1 && words.some(({ word }) => word !== '' && pattern?.endsWith(word));
     yield partOf(words, isPrefix ? 'prefix' : 'word');
   }
+}
+
+/** Words in a row, which are looked for in the same fields, with their synonyms. `inFields`: the field that each names. */
+function withSynonyms(
+  parts: readonly PlainPart[],
+  inFields: readonly (number | undefined)[],
+  synonyms: Synonyms,
+): readonly PlainPart[] {
+  const own = parts.map(() => new Set<string>());
+  const isWord = ({ kind, isExcluded }: PlainPart): boolean => kind === 'word' && !isExcluded;
+  for (let start = 0, end = 0; start < parts.length; start = Math.max(end, start + 1)) {
+    end = start;
+    while (end < parts.length && isWord(parts[end]!) && inFields[end] === inFields[start]) end++;
+    const words = parts.slice(start, end).map(({ terms }) => terms[0]!);
+    for (const { from, to, texts } of synonyms.among(words, inFields[start] ?? 0)) {
+      for (const set of own.slice(start + from, start + to)) for (const text of texts) set.add(text);
+    }
+  }
+  return parts.map((part, at) => (own[at]!.size === 0 ? part : { ...part, synonyms: [...own[at]!] }));
 }
 
 function distinctWords(words: readonly AskedWord[]): readonly AskedWord[] {
@@ -156,7 +191,9 @@ function distinct(parts: readonly PlainPart[]): readonly PlainPart[] {
   for (const part of parts) {
     const { kind, text, terms, isExcluded, fields } = part;
     const key = JSON.stringify([kind, kind === 'word' ? terms : text, isExcluded, fields]);
-    if (!byKey.has(key)) byKey.set(key, part);
+    const known = byKey.get(key);
+    const synonyms = new Set([...(known ?? part).synonyms, ...part.synonyms]);
+    byKey.set(key, { ...(known ?? part), synonyms: [...synonyms] });
   }
   return [...byKey.values()];
 }

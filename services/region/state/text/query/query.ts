@@ -4,7 +4,7 @@
  * In plain text a word stands for several terms; a document gets the part of the one that is closest to what was typed:
  *
  *     part = idf · (δ + tf · (k1 + 1) / (k1 + tf))
- *     δ    = 3 (k1 + 1) exact, 2 (k1 + 1) a longer word, (k1 + 1) one edit, 0 two edits
+ *     δ    = 3 (k1 + 1) exact, 2 (k1 + 1) a longer word or a synonym, (k1 + 1) one edit, 0 two edits
  *
  * (BM25+ of Lv and Zhai, Lower-Bounding Term Frequency Normalization, CIKM 2011, has one δ for all.) The fraction is below k1 + 1,
  * so that whatever the lengths and frequencies an exact word adds more than a longer one, and that more than a misspelt one. The
@@ -14,6 +14,7 @@
 import type { Steps } from '../../../../../shared/kernel/steps.ts';
 import { type CountedTerm, type CountedWord, type Form, forms, type Statistics } from '../statistics/statistics.ts';
 import type { ExpandedClause, ExpandedQuery } from './clauses.ts';
+import { type FoundPhrases, type FoundSynonyms, findPhrases, findSynonyms, hasAll } from './find-synonyms.ts';
 import { parseLunr } from './lunr-syntax.ts';
 import {
   EXPANSION_LIMIT_WORDS,
@@ -27,10 +28,12 @@ import {
 import { matchPhrase, type PhraseParts } from './phrases.ts';
 import { minimumOf, type PlainPart, parsePlain } from './plain-syntax.ts';
 import { POSTING_STEPS, SEVERAL_FIELDS_STEPS } from './query-cost.ts';
+import type { Synonyms } from './synonyms.ts';
 import type { Clause, Match, Presence, TextQuery } from './text-query.ts';
 
 export { type ExpandedClause, type ExpandedQuery, type ExpandedTerm, hasBit } from './clauses.ts';
 export { QueryCost } from './query-cost.ts';
+export { Synonyms } from './synonyms.ts';
 export { type Matching, matchings, type Syntax, syntaxes, type TextQuery } from './text-query.ts';
 
 /** Typos of a word are looked for if fewer documents have it, or a word that begins with it where that counts. */
@@ -45,6 +48,7 @@ const FORMS_SHARE = 0.9;
 
 export interface ExpansionParts extends PhraseParts {
   readonly statistics: Statistics;
+  readonly synonyms: Synonyms;
   /** k1 + 1. */
   readonly saturation: number;
 }
@@ -55,6 +59,9 @@ interface Wanted {
   /** The limit of words that begin with it; 0: none. */
   readonly prefixes: number;
   readonly typos: boolean;
+  readonly synonyms: FoundSynonyms | undefined;
+  /** Terms of the words of the query. */
+  readonly typed: ReadonlySet<number>;
 }
 
 /** Terms that stand for a word: each has a form, and is found once. */
@@ -65,8 +72,14 @@ interface Found {
   leftOut: CountedWord['leftOut'];
 }
 
+function nothingFound(): Found {
+  return { forms: new Map(), documents: 0, leftOut: 'nothing' };
+}
+
 interface Phrase {
   readonly text: string;
+  /** Other phrases, one of which suffices. */
+  readonly synonyms: readonly string[];
   readonly presence: Presence;
   readonly boost: number;
   readonly fields: readonly number[] | undefined;
@@ -88,31 +101,41 @@ export class Expansion {
 
   private *plain({ text, matching = 'most' }: TextQuery): Steps<ExpandedQuery> {
     const { index, statistics, cost } = this.parts;
-    const { parts: all, isTyping, isEmpty, relaxed } = parsePlain(text, index.fieldNames, index.lexicon);
+    const { fieldNames, lexicon } = index;
+    const plain = parsePlain(text, { fieldNames, lexicon, synonyms: this.parts.synonyms });
+    const { parts: all, isTyping, isEmpty, relaxed } = plain;
     this.relaxed.push(...relaxed);
     const last = isTyping ? all.at(-1) : undefined;
     // Stop words are left out beside others: the last one is only what longer words begin with.
     const hasOther = all.some(({ isExcluded, isStopWord }) => !isExcluded && !isStopWord);
     const isLeftOut = ({ isExcluded, isStopWord }: PlainPart): boolean => isStopWord && !isExcluded && hasOther;
     const parts = all.filter((part) => !isLeftOut(part) || part === last);
+    const typed = new Set(
+      parts.flatMap(({ kind, isExcluded, terms }) =>
+        kind === 'word' && !isExcluded ? terms.map((term) => lexicon.terms.find(term)) : [],
+      ),
+    );
     const clauses: ExpandedClause[] = [];
     let dropped: ReadonlySet<PlainPart> | undefined;
     let typos = 0;
     let counted = 0;
     for (const part of parts) {
       const known = statistics.next();
+      const fields = this.fieldsOf(part.fields);
       let word = known;
+      if (known === undefined) dropped ??= this.tooExpensive(parts);
+      const isWord = part.kind !== 'phrase' && !isLeftOut(part) && known?.leftOut !== 'all' && !dropped?.has(part);
+      const synonyms = isWord ? yield* findSynonyms(part.synonyms, part.fields, this.parts) : undefined;
       if (word === undefined && part.kind !== 'phrase') {
-        dropped ??= this.tooExpensive(parts);
         const typo =
           part.kind === 'word' && !part.isExcluded && !part.isStopWord && isSpelling(part.text) && typos < TYPO_WORDS;
         if (typo) typos++;
-        const found = dropped.has(part)
+        const prefixes = prefixesOf(part, part === last);
+        const found = dropped?.has(part)
           ? ({ terms: [], leftOut: 'all' } as const)
-          : yield* this.find(part, { exact: !isLeftOut(part), prefixes: prefixesOf(part, part === last), typos: typo });
+          : yield* this.find(part, { exact: !isLeftOut(part), prefixes, typos: typo, synonyms, typed });
         word = statistics.record(found);
       }
-      const fields = this.fieldsOf(part.fields);
       for (const { term } of known?.terms ?? []) cost.spend(this.costOf(term, fields));
       if (word?.leftOut === 'all') {
         this.relaxed.push(`words:${part.text}`);
@@ -122,13 +145,16 @@ export class Expansion {
       if (isCounted) counted++;
       const presence = presenceOf(part, matching, isCounted);
       if (part.kind === 'phrase') {
-        const phrase = { text: part.text, presence, boost: 1, fields, form: forms.phrase };
+        const { text, synonyms } = part;
+        const phrase = { text, synonyms, presence, boost: 1, fields, form: forms.phrase };
         clauses.push(yield* this.phrase(phrase, word));
         continue;
       }
       if (word!.leftOut === 'terms') this.relaxed.push(`expansions:${part.text}*`);
       if (word!.leftOut === 'typos') this.relaxed.push(`expansions:${part.text}~`);
-      clauses.push({ presence, fields, terms: this.weighted(word!), isBest: true, asked: part.text });
+      if (synonyms !== undefined && !hasAll(word!, synonyms)) this.relaxed.push(`synonyms:${part.text}`);
+      const terms = this.weighted(word!, synonyms?.phrases);
+      clauses.push({ presence, fields, terms, isBest: true, asked: part.text });
     }
     const isBrowse = parts.every(({ isExcluded }) => isExcluded) && (isEmpty || parts.length > 0);
     const minimum = isBrowse ? 0 : statistics.isRelaxed ? 1 : minimumOf(matching, counted);
@@ -156,12 +182,12 @@ export class Expansion {
   }
 
   /** The terms that a word stands for. */
-  private *find(part: PlainPart, { exact, prefixes, typos }: Wanted): Steps<CountedWord> {
+  private *find(part: PlainPart, { exact, prefixes, typos, synonyms, typed }: Wanted): Steps<CountedWord> {
     const { index, cost } = this.parts;
     const { postings, lexicon } = index;
     const { text } = part;
     const fields = this.fieldsOf(part.fields);
-    const found: Found = { forms: new Map(), documents: 0, leftOut: 'nothing' };
+    const found = nothingFound();
     // `run*` has runs because they begin so, not because they have the same term.
     for (const name of exact && part.kind === 'word' ? part.terms : []) {
       const term = lexicon.terms.find(name);
@@ -170,6 +196,7 @@ export class Expansion {
       found.forms.set(term, forms.exact);
       found.documents += postings.documents(term);
     }
+    if (synonyms !== undefined) this.addSynonyms(synonyms, fields, found);
     for (const beginning of prefixes > 0 ? part.beginnings : []) {
       const isComplete = yield* this.add(prefixPattern(beginning, prefixes), forms.prefix, fields, found);
       if (!isComplete) found.leftOut = 'terms';
@@ -184,11 +211,30 @@ export class Expansion {
     const together = Math.min(index.size, found.documents);
     const terms = [...found.forms].map(
       ([term, form]): CountedTerm => ({
-        ...{ term, form, factor: 1 },
+        ...{ term, form },
+        // What the query asks for itself counts once, there.
+        factor: form.match === 'synonym' && typed.has(term) ? 0 : 1,
         documents: form === forms.exact ? exactly : together,
       }),
     );
     return { terms, leftOut: found.leftOut };
+  }
+
+  /** As many as are affordable. */
+  private addSynonyms(
+    { terms, phrases, documents }: FoundSynonyms,
+    fields: readonly number[] | undefined,
+    found: Found,
+  ): void {
+    const { index, cost } = this.parts;
+    for (const term of [...terms, ...phrases.keys()]) {
+      const steps = this.costOf(term, fields);
+      if (found.forms.has(term) || !cost.allows(steps, FORMS_SHARE)) continue;
+      cost.spend(steps);
+      found.forms.set(term, terms.has(term) ? forms.synonym : forms.synonymPhrase);
+      if (terms.has(term)) found.documents += index.postings.documents(term);
+    }
+    found.documents += documents;
   }
 
   /** Of the terms of a form together, at most all. */
@@ -223,22 +269,31 @@ export class Expansion {
   }
 
   /** `known`: its terms, if they are an earlier page's. */
-  private *phrase({ text, presence, boost, fields, form }: Phrase, known?: CountedWord): Steps<ExpandedClause> {
+  private *phrase(
+    { text, synonyms, presence, boost, fields, form }: Phrase,
+    known?: CountedWord,
+  ): Steps<ExpandedClause> {
     const { index, cost, statistics } = this.parts;
+    const { postings } = index;
     const all = fields ?? [...index.fieldNames.keys()];
     const { terms, documents, isComplete } = yield* matchPhrase(text, all, this.parts);
+    const others = yield* findPhrases(synonyms, all, this.parts);
     const counted: CountedTerm[] = [];
     let isAffordable = true;
-    for (const term of terms) {
+    for (const [term, own] of [...terms.map((term) => [term, form] as const), ...keysAs(others, forms.synonymPhrase)]) {
       const steps = this.costOf(term, fields);
       isAffordable &&= counted.length === 0 || cost.allows(steps, FORMS_SHARE);
       if (!isAffordable) break;
       cost.spend(steps);
-      counted.push({ term, documents: index.postings.documents(term), factor: boost, form });
+      // A synonym counts no more than the rarest word of the phrase that was asked for.
+      const least = own === form || terms.length === 0 ? 0 : postings.documents(terms[0]!);
+      counted.push({ term, documents: Math.max(least, postings.documents(term)), factor: boost, form: own });
     }
     if (!isComplete || !isAffordable) this.relaxed.push(`phrase:"${text}"`);
+    else if (!others.isComplete) this.relaxed.push(`synonyms:"${text}"`);
     const word = known ?? statistics.record({ terms: counted, leftOut: 'nothing' });
-    return { presence, fields, terms: this.weighted(word), isBest: false, only: documents, asked: text };
+    const weighted = this.weighted(word, others.phrases, documents);
+    return { presence, fields, terms: weighted, isBest: synonyms.length > 0, asked: text };
   }
 
   private *lunr(text: string): Steps<ExpandedQuery> {
@@ -256,7 +311,10 @@ export class Expansion {
     const fields = this.fieldsOf(all);
     const known = statistics.next();
     if (match.kind === 'phrase') {
-      return yield* this.phrase({ text: match.text, presence, boost, fields, form: forms.phraseWord }, known);
+      return yield* this.phrase(
+        { text: match.text, synonyms: [], presence, boost, fields, form: forms.phraseWord },
+        known,
+      );
     }
     const asked = nameOf(match);
     const word = known ?? statistics.record(yield* this.findLunr(match, boost, fields));
@@ -272,7 +330,7 @@ export class Expansion {
   ): Steps<CountedWord> {
     const { index, cost } = this.parts;
     const { lexicon, postings } = index;
-    const found: Found = { forms: new Map(), documents: 0, leftOut: 'nothing' };
+    const found = nothingFound();
     for (const name of match.kind === 'wildcard' ? [] : match.terms) {
       const term = lexicon.terms.find(name);
       if (term < 0 || found.forms.has(term)) continue;
@@ -292,11 +350,17 @@ export class Expansion {
     return { terms, leftOut: isComplete ? 'nothing' : 'terms' };
   }
 
-  private weighted({ terms }: CountedWord): ExpandedClause['terms'] {
+  /** `phrases`: the documents of terms that stand for a synonym of several words; `only`: those of all others. */
+  private weighted(
+    { terms }: CountedWord,
+    phrases: FoundSynonyms['phrases'] = new Map(),
+    only?: Uint32Array,
+  ): ExpandedClause['terms'] {
     const { statistics, saturation } = this.parts;
     return terms.map(({ term, documents, factor, form }) => {
       const weight = factor * statistics.idf(documents);
-      return { term, weight, base: weight * saturation * form.level, form };
+      const counting = form === forms.synonymPhrase ? (phrases.get(term) ?? new Uint32Array(0)) : only;
+      return { term, weight, base: weight * saturation * form.level, form, only: counting };
     });
   }
 
@@ -312,6 +376,10 @@ export class Expansion {
     const documents = index.postings.documents(term);
     return documents * POSTING_STEPS + (fields === undefined ? index.several(term) : documents) * SEVERAL_FIELDS_STEPS;
   }
+}
+
+function keysAs({ phrases }: FoundPhrases, form: Form): (readonly [number, Form])[] {
+  return [...phrases.keys()].map((term) => [term, form]);
 }
 
 function prefixesOf({ kind }: PlainPart, isLast: boolean): number {

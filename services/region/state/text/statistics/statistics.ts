@@ -36,6 +36,7 @@ export const forms = {
   phraseWord: { match: 'phrase', level: 0 },
   phrase: { match: 'phrase', level: 3 },
   synonym: { match: 'synonym', level: 2 },
+  synonymPhrase: { match: 'synonym', level: 2 },
 } as const satisfies Record<string, Form>;
 
 /** A term of a word of the query. */
