@@ -24,10 +24,18 @@ import { timestampOf } from './timestamp.ts';
 export type WriteRoute = 'items' | 'patch' | 'delete' | 'embeddings' | 'signals';
 type BodyRoute = Exclude<WriteRoute, 'patch' | 'delete'>;
 
-const known: Record<BodyRoute, readonly string[]> = {
+/** The fields of one write. */
+export const writeFields = {
   items: ['entity_id', 'metadata', 'created_at'],
   embeddings: ['entity_id', 'values'],
-  signals: ['entity_id', 'signal', 'weight', 'timestamp', 'user_id', 'creator_id'],
+  signals: ['entity_id', 'signal', 'weight', 'timestamp'],
+} as const satisfies Record<BodyRoute, readonly string[]>;
+
+/** Fields that are refused by a name of their own. */
+const contexts = ['user_id', 'creator_id'];
+const known: Record<BodyRoute, readonly string[]> = {
+  ...writeFields,
+  signals: [...writeFields.signals, ...contexts],
 };
 
 /**
@@ -57,7 +65,7 @@ export function parseWrite(route: BodyRoute, body: unknown, at = ''): EventBody 
     case 'embeddings':
       return { kind: 'embedding', entity, values: parseVector('values', fields.values, invalid) };
     case 'signals': {
-      for (const context of ['user_id', 'creator_id']) {
+      for (const context of contexts) {
         if (fields[context] === undefined) continue;
         throw new Refusal(
           'context_not_replicated',
@@ -111,7 +119,7 @@ function fieldsOf(body: unknown, names: readonly string[], route: string, where:
   }
   for (const name of Object.keys(body)) {
     if (names.includes(name)) continue;
-    const accepted = names.filter((field) => field !== 'user_id' && field !== 'creator_id');
+    const accepted = names.filter((field) => !contexts.includes(field));
     throw new Refusal('unknown_field', `${where(clip(name))} is not a field of ${route}`, {
       hint: `accepted fields: ${accepted.join(', ')}`,
       errors: [{ path: where(clip(name)), message: 'unknown field' }],

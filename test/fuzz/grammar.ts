@@ -126,6 +126,8 @@ export const grammars: Readonly<Record<string, Grammar>> = {
   'GET /health/live': read({}, {}, { weight: 0.1 }),
   'GET /health/ready': read({}, {}, { weight: 0.1 }),
   'GET /metrics': read({}, {}, { weight: 0.02 }),
+  'GET /metrics/nats': read({}, {}, { weight: 0.02 }),
+  'GET /openapi.json': read({}, {}, { weight: 0.02 }),
   'GET /cluster/status': read({}, {}, { weight: 0.1 }),
   'POST /cluster/promote': body({ region: leader }, { force: yes }, seldom),
   'POST /cluster/partition': body({ region: follower, heal_after: oneOf(1, '1s', 0.5) }, {}, seldom),

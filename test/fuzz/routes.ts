@@ -1,19 +1,7 @@
-/** The public routes, from the router itself. */
-import { memoryCluster } from '../harness/router/memory-cluster.ts';
+/** The public routes, from the OpenAPI document. */
+import { operations } from '../../services/router/openapi/openapi.ts';
 
-interface Layer {
-  readonly path: unknown;
-  readonly methods: readonly string[];
-}
-
-/** `METHOD /pattern` of each; HEAD, which every GET answers, is left out. */
+/** `METHOD /pattern` of each, with `:id` for a parameter of the path. */
 export function publicRoutes(): readonly string[] {
-  const { app } = memoryCluster().router as unknown as {
-    readonly app: { readonly middleware: readonly { readonly router?: { readonly stack: readonly Layer[] } }[] };
-  };
-  return app.middleware
-    .flatMap(({ router }) => router?.stack ?? [])
-    .flatMap(({ path, methods }) =>
-      methods.filter((method) => method !== 'HEAD').map((method) => `${method} ${String(path)}`),
-    );
+  return Object.keys(operations).map((name) => name.replace(/\{(\w+)\}/g, ':$1'));
 }

@@ -8,6 +8,7 @@
 import { clip, Refusal } from '../../../shared/errors/errors.ts';
 import { entityIdOfText } from '../../../shared/protocol/entity-id.ts';
 import { CURSOR_LIMIT_CHARACTERS, EXCLUDE_LIMIT, EXCLUDE_LIMIT_CHARACTERS } from '../../../shared/protocol/internal.ts';
+import { feedParameters, searchParameters } from '../../../shared/protocol/read-parameters.ts';
 import { timestampOfParameter } from '../../../shared/protocol/timestamp.ts';
 import type { Filter } from '../filter/filter.ts';
 import {
@@ -197,25 +198,7 @@ export interface ParsedFeedQuery extends PageStart {
   readonly notes: readonly string[];
 }
 
-/** In the order refusals list them. The router and the HTTP surface check `region` and `min_position`. */
-export const feedParameters = [
-  'profile',
-  'limit',
-  'cursor',
-  'filter',
-  'exclude',
-  'max_per',
-  'sort',
-  'fields',
-  'window',
-  'entity_id',
-  'seed',
-  'explain',
-  'at',
-  'user_id',
-  'region',
-  'min_position',
-] as const;
+/** The router and the HTTP surface check `region` and `min_position`. */
 type FeedParameter = (typeof feedParameters)[number];
 
 /** `profiles`: the existing ones. Throws `Refusal` `unknown_profile` or `invalid_request`. */
@@ -339,30 +322,6 @@ function parseBlending(search: URLSearchParams, known: readonly string[]): Blend
   }
   return { profile: parseProfile(name, accepted), weight };
 }
-
-/** In the order refusals list them. The router and the HTTP surface check `region` and `min_position`. */
-export const searchParameters = [
-  'query',
-  'limit',
-  'cursor',
-  'filter',
-  'exclude',
-  'max_per',
-  'profile',
-  'profile_weight',
-  'sort',
-  'fields',
-  'facets',
-  'facet_limit',
-  'highlight',
-  'snippet_length',
-  'explain',
-  'at',
-  'region',
-  'min_position',
-  'syntax',
-  'matching',
-] as const;
 
 /** How the text of a search is read: `syntax` and `matching`. */
 export function parseReading(search: URLSearchParams): Required<Pick<SearchQuery, 'syntax' | 'matching'>> {

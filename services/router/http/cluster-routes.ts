@@ -12,6 +12,7 @@ import { rangeOf } from '../../../shared/protocol/quarantine.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type { ClusterQuarantine, ClusterReports, Promote, RetireDisk, Verify } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
+import { bodyFieldsOf, type OperationName } from '../openapi/openapi.ts';
 import { noteFields } from './audit.ts';
 import { unknownRegion } from './region-name.ts';
 
@@ -43,25 +44,25 @@ export function addClusterRoutes(
     ctx.body = await reports.status();
   });
   router.post('/cluster/promote', async (ctx) => {
-    const fields = await fieldsOf(ctx, ['region', 'force']);
+    const fields = await fieldsOf(ctx, 'POST /cluster/promote');
     const { force = false } = fields;
     if (typeof force !== 'boolean') throw invalid('force', 'must be true or false');
     waits(ctx);
     ctx.body = await promote({ region: regionIn(fields), force });
   });
   router.post('/cluster/partition', async (ctx) => {
-    const fields = await fieldsOf(ctx, ['region', 'heal_after']);
+    const fields = await fieldsOf(ctx, 'POST /cluster/partition');
     ctx.body = await drills.partition(regionIn(fields), healAfterMsOf(fields.heal_after));
   });
   router.post('/cluster/heal', async (ctx) => {
-    const fields = await fieldsOf(ctx, ['region', 'wait']);
+    const fields = await fieldsOf(ctx, 'POST /cluster/heal');
     const { wait = false } = fields;
     if (typeof wait !== 'boolean') throw invalid('wait', 'must be true or false');
     if (wait) waits(ctx);
     ctx.body = await drills.heal(regionIn(fields), wait);
   });
   router.post('/cluster/retire-disk', async (ctx) => {
-    const { disk } = await fieldsOf(ctx, ['disk']);
+    const { disk } = await fieldsOf(ctx, 'POST /cluster/retire-disk');
     if (!isDiskId(disk)) throw invalid('disk', 'must be the id of a disk, as absent_disks in /cluster/status names it');
     ctx.body = await retireDisk(disk);
   });
@@ -69,7 +70,7 @@ export function addClusterRoutes(
     ctx.body = await quarantine.list();
   });
   router.post('/cluster/quarantine', async (ctx) => {
-    const { origin, sequence, last } = await fieldsOf(ctx, ['origin', 'sequence', 'last']);
+    const { origin, sequence, last } = await fieldsOf(ctx, 'POST /cluster/quarantine');
     const range = rangeOf({ origin, first: sequence, ...(last === undefined ? {} : { last }) });
     const opener = regionOf(range.origin);
     const known = [...topology.regions.map(({ name }) => name), ...(topology.formerRegions ?? [])];
@@ -78,7 +79,7 @@ export function addClusterRoutes(
   });
   router.post('/cluster/verify', async (ctx) => {
     // The body may be empty.
-    if (ctx.request.length !== 0 && ctx.get('content-type') !== '') await fieldsOf(ctx, []);
+    if (ctx.request.length !== 0 && ctx.get('content-type') !== '') await fieldsOf(ctx, 'POST /cluster/verify');
     ctx.body = await verify();
   });
 }
@@ -88,7 +89,9 @@ function waits(ctx: Context): void {
   ctx.state.waits = true;
 }
 
-async function fieldsOf(ctx: Context, known: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+/** Of the body of this operation: those that the document has. */
+async function fieldsOf(ctx: Context, operation: OperationName): Promise<Readonly<Record<string, unknown>>> {
+  const known = bodyFieldsOf(operation);
   requireType(ctx, ['application/json']);
   const value = parseJson(decodeText(await readBody(ctx, BODY_LIMIT_BYTES)));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('', 'must be a JSON object');

@@ -30,6 +30,7 @@ import type { RegionLinks } from '../links/links.ts';
 import { audited } from './audit.ts';
 import { addClusterRoutes } from './cluster-routes.ts';
 import { answersCors, type CorsSettings } from './cors.ts';
+import { addDocumentRoute } from './document-route.ts';
 import { encodeAnswer } from './encode-answer.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addMetricsRoutes } from './metrics-routes.ts';
@@ -93,6 +94,7 @@ export function addRoutes(app: Koa, options: RoutesOptions): void {
   group('read', (router) => addReadRoutes(router, { ...options, budget }));
   group('admin', (router) => addClusterRoutes(router, options));
   group('open', (router) => addHealthRoutes(router, options));
+  group('open', addDocumentRoute);
   group(openMetrics ? 'open' : 'metrics', (router) => addMetricsRoutes(router, options));
   // What there is and what not is for clients with a key.
   const requiresAny = requires(access, undefined);

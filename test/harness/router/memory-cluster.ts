@@ -1,5 +1,6 @@
 /** A router over three regions in memory, on a clock of the test's choice. */
 import { Heartbeat } from '../../../services/region/heartbeat/heartbeat.ts';
+import type { BrokerMetrics } from '../../../services/router/broker/broker.ts';
 import type { KeySettings } from '../../../services/router/keys/keys.ts';
 import { createRouter, type RouterService } from '../../../services/router/router.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
@@ -44,6 +45,7 @@ export interface MemoryClusterOptions {
   readonly failoverAfterMs?: number;
   readonly log?: Log;
   readonly keys?: KeySettings;
+  readonly broker?: BrokerMetrics;
 }
 
 export function memoryCluster(options?: MemoryClusterOptions): MemoryCluster<ManualClock>;
@@ -57,6 +59,7 @@ export function memoryCluster(
     failoverAfterMs,
     log = silentLog,
     keys: accessKeys,
+    broker,
   }: MemoryClusterOptions = {},
   clock: Clock = new ManualClock(),
 ): MemoryCluster<Clock> {
@@ -87,6 +90,7 @@ export function memoryCluster(
     failover: failoverAfterMs === undefined ? undefined : { afterMs: failoverAfterMs, keys: keys.key },
     metrics,
     keys: accessKeys,
+    broker,
     control,
     topology,
     links: regions,

@@ -1,9 +1,10 @@
 /** `GET /feed`, and `POST /feed` with the same parameters in its body. */
 import type Router from '@koa/router';
 import type { Context } from 'koa';
+import { feedParameters } from '../../../../shared/protocol/read-parameters.ts';
 import { canonicalText } from '../../filter/grammar/grammar.ts';
 import type { Cursors } from '../../pages/pages.ts';
-import { feedIdentity, feedParameters, parseFeedQuery } from '../../query/query.ts';
+import { feedIdentity, parseFeedQuery } from '../../query/query.ts';
 import type { FeedQuery, ReadTime } from '../../rank/rank.ts';
 import type { ReadQueue } from '../../read-queue/read-queue.ts';
 import type { SortKey } from '../../result/result.ts';

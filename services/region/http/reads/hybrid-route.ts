@@ -3,16 +3,14 @@
  * fit a request line; common fields are checked by the same code.
  */
 import type Router from '@koa/router';
+import { searchFields } from '../../../../shared/protocol/read-parameters.ts';
 import { parseVector } from '../../../../shared/protocol/writes.ts';
 import type { Cursors } from '../../pages/pages.ts';
-import { invalid, parseSearchQuery, type SearchQuery, searchParameters } from '../../query/query.ts';
+import { invalid, parseSearchQuery, type SearchQuery } from '../../query/query.ts';
 import { bodyFields, type JsonBodies, parametersOf, readJson } from './json-parameters.ts';
 import type { Reading } from './reading.ts';
 import { answerSearch, type SearchParts } from './search-answer.ts';
 
-/** In the order in which refusals list them. The router checks `region`. */
-const [query, ...others] = searchParameters;
-const fields = [query, 'vector', ...others] as const;
 const example = '{"query": "jazz piano", "limit": 10}';
 
 export interface HybridParts extends SearchParts, JsonBodies {}
@@ -36,7 +34,7 @@ function parseBody(
   body: unknown,
   known: { readonly profiles: readonly string[]; readonly cursors: Cursors },
 ): { readonly asked: SearchQuery; readonly minPosition: string | undefined } {
-  const { vector: values, ...others } = bodyFields(body, { route: 'POST /search', names: fields, example });
+  const { vector: values, ...others } = bodyFields(body, { route: 'POST /search', names: searchFields, example });
   const parameters = parametersOf(others);
   const vector = values === undefined ? undefined : parseVector('vector', values, invalid);
   if (!parameters.has('query') && vector === undefined) {

@@ -2,14 +2,13 @@
 import type Router from '@koa/router';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { entityIdOfPath } from '../../../../shared/protocol/entity-id.ts';
+import { itemParameters, itemsParameters } from '../../../../shared/protocol/read-parameters.ts';
 import { checkParameters, parseAt, parseFields, parseIds } from '../../query/query.ts';
 import type { Rank, ReadTime } from '../../rank/rank.ts';
 import type { Catalog, Item } from '../../state/catalog/catalog.ts';
 import { PAGE_LIMIT_BYTES, shownOf } from './ranked-items.ts';
 import type { Reading } from './reading.ts';
 
-/** In the order in which refusals list them. The router and `reading` check `region` and `min_position`. */
-const parameters = ['fields', 'region', 'min_position', 'at'] as const;
 /** Items of one answer. */
 export const ITEMS_LIMIT = 200;
 /** Bytes of an item in addition to its metadata. */
@@ -45,7 +44,7 @@ export function addItemRoute(router: Router, { region, catalog, rank }: ItemPart
 
   router.get('/items/:id', async (ctx) => {
     const search = new URLSearchParams(ctx.querystring);
-    checkParameters(search, { route: '/items/:id', names: parameters });
+    checkParameters(search, { route: '/items/:id', names: itemParameters });
     const fields = parseFields(search);
     await reading.admit(ctx);
     reading.mark('item');
@@ -60,7 +59,7 @@ export function addItemRoute(router: Router, { region, catalog, rank }: ItemPart
 
   router.get('/items', async (ctx) => {
     const search = new URLSearchParams(ctx.querystring);
-    checkParameters(search, { route: '/items', names: ['ids', ...parameters] });
+    checkParameters(search, { route: '/items', names: itemsParameters });
     const fields = parseFields(search);
     const ids = parseIds('ids', search.get('ids') ?? '', ITEMS_LIMIT);
     await reading.admit(ctx);

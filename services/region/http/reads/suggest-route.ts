@@ -1,11 +1,10 @@
 /** `GET /suggest`: completions of a prefix. */
 import type Router from '@koa/router';
+import { suggestParameters } from '../../../../shared/protocol/read-parameters.ts';
 import { checkParameters, invalid } from '../../query/query.ts';
 import type { TextIndex } from '../../state/text/text.ts';
 import type { Reading } from './reading.ts';
 
-/** In the order in which refusals list them. The router and `reading` check `region` and `min_position`. */
-const parameters = ['prefix', 'limit', 'region', 'min_position'] as const;
 const PREFIX_LIMIT = 100;
 const LIMIT_DEFAULT = 10;
 const LIMIT_MOST = 50;
@@ -20,7 +19,7 @@ export function addSuggestRoute(router: Router, { text, nowMs }: SuggestParts, r
   router.get('/suggest', async (ctx) => {
     await reading.admit(ctx);
     const search = new URLSearchParams(ctx.querystring);
-    checkParameters(search, { route: '/suggest', names: parameters });
+    checkParameters(search, { route: '/suggest', names: suggestParameters });
     const prefix = search.get('prefix') ?? '';
     if (prefix.trim() === '') throw invalid('prefix', 'is required', 'prefix=ja');
     if (prefix.length > PREFIX_LIMIT) throw invalid('prefix', `is longer than ${PREFIX_LIMIT} characters`);

@@ -162,7 +162,7 @@ describe('keys of the public surface', () => {
     }
 
     it('health needs none, and only clients with a key learn whether a route exists', async () => {
-      for (const path of ['/health', '/health/live', '/health/ready']) {
+      for (const path of ['/health', '/health/live', '/health/ready', '/openapi.json']) {
         assert.ok([200, 503].includes((await ask(router.server.url, ['GET', path])).status), path);
       }
       for (const [method, path, status] of [

@@ -1,0 +1,136 @@
+/** The answers of the operations on the cluster, and of health. */
+import { array, count, flag, nullable, number, object, record, ref, type Schema, text } from './document.ts';
+
+const time = (description?: string): Schema => text(description, { format: 'date-time' });
+const names = (description?: string): Schema => array(text(), description === undefined ? {} : { description });
+const region = text('The name of a region.');
+const tookMs = count('Milliseconds.');
+
+export const clusterSchemas: Readonly<Record<string, Schema>> = {
+  RegionReport: object(
+    {
+      name: region,
+      applied_events: nullable(count('Null, here and below: never known to this router.')),
+      lag_events: nullable(count('Events of the leader that it lacks.')),
+      partitioned: nullable(flag()),
+      role: text(undefined, { enum: ['leader', 'follower'] }),
+      reachable: flag(),
+      ready: flag(),
+      position: nullable(ref('Position')),
+      offset: nullable(count('Of the stream.')),
+      lag_seconds: nullable(number(undefined, { minimum: 0 })),
+      ahead_events: nullable(count('Events that the leader lacks.')),
+      unshipped_events: nullable(
+        count('Events that it has accepted and no other region may have; null: not known yet.'),
+      ),
+      disk: nullable(text('The id of the disk that its log lies on.')),
+      version: nullable(text('Of its program.')),
+    },
+    {
+      heal_at: time('When the partition ends by itself, by the clock of the region.'),
+      stopped: object(
+        { code: text(), detail: text() },
+        { origins: names() },
+        'Why it accepts no further batches of some origins.',
+      ),
+      refused: object(
+        { count: count(), reason: text(), origin: text(), detail: text() },
+        {},
+        'Messages of the stream that it refused in the last 30 s.',
+      ),
+    },
+  ),
+  AbsentDisk: object({
+    disk: text(),
+    region: text('The region that ran on it last.'),
+    known_until: nullable(time('Everything accepted on it until then is known; null: unknown.')),
+  }),
+  StatusAnswer: object(
+    {
+      leader: nullable(text()),
+      relay_log_len: count('Messages of the stream.'),
+      regions: array(ref('RegionReport'), { description: 'In the order of the topology.' }),
+      epoch: nullable(count()),
+      stream: object({ connected: flag(), offset: count() }),
+      failover: text(undefined, { enum: ['manual', 'automatic'] }),
+      absent_disks: array(ref('AbsentDisk'), {
+        description: 'Disks that no region runs on and that were not retired.',
+      }),
+      version: text('Of the program of this router.'),
+    },
+    {
+      stale: {
+        type: 'boolean',
+        const: true,
+        description: 'The leader does not answer: its numbers are the last known ones.',
+      },
+      handover: object({ to: region }, {}, 'A planned promotion is in progress.'),
+    },
+  ),
+  PromoteAnswer: object(
+    {
+      leader: region,
+      previous: region,
+      epoch: count(),
+      handed_over_events: count('Events that the new leader lacked when the handover began.'),
+      took_ms: tookMs,
+    },
+    { left_behind: nullable(count('Forced only: events that the new leader lacks, as last known.')) },
+  ),
+  PartitionAnswer: object(
+    { region, partitioned: { type: 'boolean', const: true } },
+    { heal_at: time('When the region heals by itself, by its own clock.') },
+  ),
+  HealAnswer: object(
+    {
+      region,
+      partitioned: { type: 'boolean', const: false },
+      missed_events: count('On both sides together.'),
+    },
+    {
+      caught_up_with: names('With `wait`: regions that have what the healed one had, and the other way round.'),
+      not_waited_for: names('With `wait`: regions that are partitioned themselves or do not answer.'),
+      took_ms: tookMs,
+    },
+  ),
+  RetireDiskAnswer: object({
+    disk: text(),
+    region: nullable(text('The region that ran on it last.')),
+    retired_by: names(),
+    not_reached: names('Regions that learn of it from the others.'),
+  }),
+  VerifyAnswer: object(
+    {
+      converged: nullable(flag('True: all regions have the same state. False: two differ. Null: unknown.')),
+      position: nullable(ref('Position', 'Of the comparison.')),
+      digests: record(text(undefined, { pattern: '^[0-9a-f]{32}$' }), 'By region.'),
+      took_ms: tookMs,
+    },
+    { reason: text('Why it is unknown, or which regions differ.') },
+  ),
+  QuarantineAnswer: object({
+    origin: text(),
+    sequence: count(),
+    last: count(),
+    regions: names('Where it is set aside now.'),
+    not_reached: record(text(), 'By region in which it is not: why.'),
+  }),
+  QuarantineList: object({
+    regions: record(names(), 'By region: `origin:first-last`.'),
+    same: nullable(flag('Whether all regions have set aside the same; null: not all have answered.')),
+    not_reached: names(),
+  }),
+  HealthAnswer: object({
+    status: text('`unavailable`: no region accepts writes.', { enum: ['ok', 'degraded', 'unavailable'] }),
+    leader: nullable(text()),
+    items: nullable(count('Live items of the leader.')),
+    epoch: nullable(count()),
+    regions: object({ total: count(), reachable: count(), ready: count() }),
+    notes: names('What is wrong.'),
+  }),
+  LiveAnswer: object({ status: { type: 'string', const: 'live' } }),
+  ReadyAnswer: object({
+    status: text(undefined, { enum: ['ready', 'starting', 'draining'] }),
+    leader: nullable(text()),
+  }),
+};
