@@ -25,12 +25,13 @@ import {
   type Word,
   withoutMarkup,
 } from '../analysis/analysis.ts';
+import { backwardsOrder, type Near, RANGE_WORDS, rangesAlike } from './alike.ts';
 import { endOfWord, INNER, kindOf } from './plain-words.ts';
 import { Key, StringTable, type StringTableImage } from './string-table.ts';
 import { suggest } from './suggest.ts';
 import { beforeSpelling, type Likeness, lettersOf, SPELLED, Vocabulary, type VocabularyImage } from './vocabulary.ts';
 
-export type { Likeness };
+export type { Likeness, Near };
 
 export interface Suggestion {
   /** The prefix as it was written, with its last word completed to a word of a live document. */
@@ -85,6 +86,7 @@ const LANGUAGE = '\u0002';
 export interface LexiconImage {
   readonly vocabulary: VocabularyImage;
   readonly frequent: VocabularyImage;
+  readonly backwards: VocabularyImage;
   readonly terms: StringTableImage;
   readonly words: readonly StringTableImage[];
   readonly ordered: Map<number, string>;
@@ -100,6 +102,8 @@ export class Lexicon {
 
   private readonly vocabulary: Vocabulary;
   private readonly frequent: Vocabulary;
+  /** The same words as in the vocabulary, by their endings. */
+  private readonly backwards: Vocabulary;
   private records = new Int32Array(FIRST_WORDS * STRIDE);
   /** By language; a word's number is its number there · languages + its language. */
   private readonly words: readonly StringTable[];
@@ -117,9 +121,9 @@ export class Lexicon {
   constructor(fields: readonly FieldAnalysis[] = [defaultAnalysis]) {
     this.analysis = new Analysis(fields);
     this.words = this.analysis.languages.map(() => new StringTable());
-    const orderOf = (word: number): string => this.ordered.get(word) ?? this.spelling(word);
-    this.vocabulary = new Vocabulary(orderOf);
-    this.frequent = new Vocabulary(orderOf);
+    this.vocabulary = new Vocabulary((word) => this.orderOf(word));
+    this.frequent = new Vocabulary((word) => this.orderOf(word));
+    this.backwards = new Vocabulary((word) => backwardsOrder(this.orderOf(word)));
   }
 
   image(): LexiconImage {
@@ -128,16 +132,18 @@ export class Lexicon {
       ...{ records, wordsOf, ordered },
       vocabulary: this.vocabulary.image(),
       frequent: this.frequent.image(),
+      backwards: this.backwards.image(),
       terms: this.terms.image(),
       words: this.words.map((table) => table.image()),
     };
   }
 
-  adopt({ vocabulary, frequent, terms, words, ...image }: LexiconImage): void {
+  adopt({ vocabulary, frequent, backwards, terms, words, ...image }: LexiconImage): void {
     assert(words.length === this.words.length, 'a lexicon has its languages', () => words.length);
     Object.assign(this, image);
     this.vocabulary.adopt(vocabulary);
     this.frequent.adopt(frequent);
+    this.backwards.adopt(backwards);
     this.terms.adopt(terms);
     for (const [language, table] of words.entries()) this.words[language]!.adopt(table);
   }
@@ -146,7 +152,8 @@ export class Lexicon {
     const words = this.words.reduce((sum, table) => sum + table.sizeBytes, 0);
     let ordered = 0;
     for (const text of this.ordered.values()) ordered += 64 + text.length;
-    return words + ordered + this.terms.sizeBytes + this.records.byteLength + this.wordsOf.byteLength;
+    const orders = this.vocabulary.sizeBytes + this.frequent.sizeBytes + this.backwards.sizeBytes;
+    return words + ordered + orders + this.terms.sizeBytes + this.records.byteLength + this.wordsOf.byteLength;
   }
 
   /** See the contract of the text index. */
@@ -177,6 +184,26 @@ export class Lexicon {
   /** The same as {@link visiting}, but only similar words; `onPass` receives the number of words skipped each time. */
   like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): Steps {
     return this.vocabulary.like(prefix, likeness, onPass, visit);
+  }
+
+  /** Visits the words that few edits may make of one, in no order, some more than once, until `visit` returns false. */
+  *alike(near: Near, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): Steps {
+    let goesOn = true;
+    const visitNext = (word: number): boolean => {
+      goesOn = visit(word);
+      return goesOn;
+    };
+    for (const { isBackwards, prefix } of rangesAlike(near, this.vocabulary)) {
+      onPass(RANGE_WORDS);
+      yield* (isBackwards ? this.backwards : this.vocabulary).like(prefix, likeness, onPass, visitNext);
+      if (!goesOn) return;
+      yield;
+    }
+  }
+
+  /** By what words are ordered: their keys, then their spellings. */
+  orderOf(word: number): string {
+    return this.ordered.get(word) ?? this.spelling(word);
   }
 
   /** The same, of the words that {@link visitingFrequent} visits. */
@@ -235,7 +262,10 @@ export class Lexicon {
     if (documents === FREQUENT_DOCUMENTS - 1 && isShown) this.frequent.remove(word);
     if (documents > 0) return;
     const term = this.records[at + TERM]!;
-    if (isShown) this.vocabulary.remove(word);
+    if (isShown) {
+      this.vocabulary.remove(word);
+      this.backwards.remove(word);
+    }
     this.ordered.delete(word);
     const languages = this.words.length;
     this.words[word % languages]!.remove(Math.floor(word / languages));
@@ -402,7 +432,10 @@ export class Lexicon {
     this.records[at + TERM] = term;
     if (language > 0) this.ordered.set(word, `${own}${SPELLED}${spelling}${SPELLED}${language}`);
     else if (own !== spelling) this.ordered.set(word, `${own}${SPELLED}${spelling}`);
-    if (isShown) this.vocabulary.add(word);
+    if (isShown) {
+      this.vocabulary.add(word);
+      this.backwards.add(word);
+    }
     return word;
   }
 }

@@ -12,6 +12,8 @@ import { assert } from '../../../../../shared/kernel/kernel.ts';
 import { finish, type Steps } from '../../../../../shared/kernel/steps.ts';
 
 const BLOCK_LIMIT = 512;
+/** Key, number, letters, length. */
+const BLOCK_WORD_BYTES = 8 + 4 + 4 + 1;
 const KEY_CHARACTERS = 6;
 
 class Block {
@@ -85,6 +87,10 @@ export class Vocabulary {
     return this.total;
   }
 
+  get sizeBytes(): number {
+    return this.blocks.length * BLOCK_LIMIT * BLOCK_WORD_BYTES;
+  }
+
   /** The word's text must be new. */
   add(word: number): void {
     const text = this.textOf(word);
@@ -147,7 +153,26 @@ export class Vocabulary {
     }
   }
 
-  /** The same as {@link visiting}, but only similar words; `onPass` receives the number of words skipped each time. */
+  /** The first letters of the words, ascending, as strings of one unit; undefined if there are more than `limit`. */
+  firstUnits(limit: number): readonly string[] | undefined {
+    const units: string[] = [];
+    for (let from = ''; ; from = String.fromCharCode(units.at(-1)!.charCodeAt(0) + 1)) {
+      const key = keyOf(from);
+      let index = this.blockOf(from, key);
+      let at = this.lowerBound(this.blocks[index]!, from, key);
+      if (at === this.blocks[index]!.count) {
+        index++;
+        at = 0;
+      }
+      const block = this.blocks[index];
+      if (block === undefined || at >= block.count) return units;
+      if (units.length === limit) return undefined;
+      units.push(this.textOf(block.words[at]!)[0]!);
+      if (units.at(-1) === '\uffff') return units;
+    }
+  }
+
+  /** The same as {@link visiting}, but only similar words; `onPass` receives the number of words passed each time. */
   *like(prefix: string, likeness: Likeness, onPass: (words: number) => void, visit: (word: number) => boolean): Steps {
     const key = keyOf(prefix);
     let index = this.blockOf(prefix, key);
@@ -155,14 +180,27 @@ export class Vocabulary {
     for (; index < this.blocks.length; index++, at = 0) {
       const block = this.blocks[index]!;
       const { words, count } = block;
-      onPass(count - at);
-      for (at = nextLike(block, at, likeness); at < count; at = nextLike(block, at + 1, likeness)) {
-        if (prefix !== '' && !this.textOf(words[at]!).startsWith(prefix)) return;
+      const end = this.endOf(block, at, prefix);
+      onPass(end - at);
+      for (at = nextLike(block, at, likeness); at < end; at = nextLike(block, at + 1, likeness)) {
         if (!visit(words[at]!)) return;
       }
-      if (count > 0 && !this.textOf(words[count - 1]!).startsWith(prefix)) return;
+      if (end < count) return;
       yield;
     }
+  }
+
+  /** Index behind the last word from `from` on that begins with the prefix; those that do are the first ones. */
+  private endOf({ words, count }: Block, from: number, prefix: string): number {
+    if (count === from || this.textOf(words[count - 1]!).startsWith(prefix)) return count;
+    let low = from;
+    let high = count - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.textOf(words[middle]!).startsWith(prefix)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   private split(index: number): void {

@@ -5,7 +5,7 @@
  */
 import type { Steps } from '../../../../../shared/kernel/steps.ts';
 import { TopScores } from '../../../scored/scored.ts';
-import type { Lexicon, Likeness } from '../lexicon/lexicon.ts';
+import type { Lexicon, Likeness, Near } from '../lexicon/lexicon.ts';
 import { COMPARISON_STEPS, type QueryCost, VISIT_STEPS, WORD_STEPS } from './query-cost.ts';
 
 /** How many words may stand for one word of the query. */
@@ -28,6 +28,8 @@ export interface Pattern {
     /** Cost of comparing one word, in steps a letter. */
     readonly letterSteps: number;
     readonly accept: (text: string) => boolean;
+    /** All words that match are within so many edits of one. */
+    readonly near?: Near;
   };
 }
 
@@ -70,7 +72,11 @@ export function fuzzyPattern(word: string, distance: number, lexicon: Lexicon): 
     longest: word.length + distance,
   };
   const accept = withinDistance(word, distance);
-  return { prefix: '', limit: EXPANSION_LIMIT_WORDS, like: { likeness, letterSteps: 2 * distance + 1, accept } };
+  return {
+    prefix: '',
+    limit: EXPANSION_LIMIT_WORDS,
+    like: { likeness, letterSteps: 2 * distance + 1, accept, near: { word, distance } },
+  };
 }
 
 /** The words that match, at most as many as the limit. A step is a block of the vocabulary. */
@@ -78,12 +84,43 @@ export function* matchWords(pattern: Pattern, lexicon: Lexicon, cost: QueryCost)
   if (pattern.like !== undefined && pattern.prefix === '' && !cost.allows(lexicon.size * WORD_STEPS, SCAN_SHARE)) {
     return { words: [], isComplete: false };
   }
+  if (pattern.like?.near !== undefined)
+    return yield* collectNear(pattern, pattern.like, pattern.like.near, lexicon, cost);
   // Infrequent words rank after all frequent ones: if these are enough, the others need not be looked at.
   const frequent = yield* collect(pattern, lexicon, cost, true);
   if (frequent.found > pattern.limit || !frequent.isComplete) return { ...frequent, isComplete: false };
   const all = yield* collect(pattern, lexicon, cost, false);
   if (!all.isComplete && all.words.length < frequent.words.length) return { ...frequent, isComplete: false };
   return { ...all, isComplete: all.isComplete && all.found <= pattern.limit };
+}
+
+/** Words that few edits make of another: few of all are looked at. */
+function* collectNear(
+  { limit }: Pattern,
+  { likeness, letterSteps, accept }: NonNullable<Pattern['like']>,
+  near: Near,
+  lexicon: Lexicon,
+  cost: QueryCost,
+): Steps<Matched> {
+  const compared = new Set<number>();
+  const found: number[] = [];
+  let isComplete = true;
+  const onPass = (words: number): void => cost.spend(words * WORD_STEPS);
+  const visit = (word: number): boolean => {
+    if (compared.has(word)) return true;
+    compared.add(word);
+    const text = lexicon.wordText(word);
+    cost.spend(COMPARISON_STEPS + text.length * letterSteps);
+    if (accept(text)) found.push(word);
+    isComplete = cost.allows(0, SCAN_SHARE);
+    return isComplete;
+  };
+  yield* lexicon.alike(near, likeness, onPass, visit);
+  const orders = new Map(found.map((word) => [word, lexicon.orderOf(word)]));
+  found.sort((a, b) => (orders.get(a)! < orders.get(b)! ? -1 : 1));
+  const best = new TopScores(limit);
+  for (const [at, word] of found.entries()) best.add(at, lexicon.documentsOf(word));
+  return { words: best.sorted().map(({ entity }) => found[entity]!), isComplete: isComplete && found.length <= limit };
 }
 
 function* collect(
@@ -163,7 +200,7 @@ export function matchesWildcard(term: string, pattern: string): boolean {
 export function withinDistance(word: string, limit: number): (term: string) => boolean {
   const far = limit + 1;
   const width = word.length + 1;
-  const units = Uint16Array.from(word, (_, i) => word.charCodeAt(i));
+  const units = Uint16Array.from({ length: word.length }, (_, i) => word.charCodeAt(i));
   const rowLimit = word.length + limit;
   // Row i at i · width: the distances of the first i letters of the term to every beginning of the word. Entries outside the band
   // stay `far`.
