@@ -5,6 +5,7 @@ import { leaveWith, say } from '../backup/command.ts';
 import { verify } from '../verify/verify.ts';
 import { check } from './cluster/check.ts';
 import { heal, partition, promote } from './cluster/drills.ts';
+import { events } from './cluster/events.ts';
 import { feed, getItem, search } from './cluster/reads.ts';
 import { status } from './cluster/status.ts';
 import type { Command } from './command.ts';
@@ -25,6 +26,7 @@ const commands: Readonly<Record<string, Command>> = {
   promote,
   partition,
   heal,
+  events,
   feed,
   search,
   'items get': getItem,

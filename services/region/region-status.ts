@@ -29,6 +29,7 @@ const STOPPED_SHOWN = 16;
 export interface StatusParts {
   readonly region: string;
   readonly clock: Clock;
+  readonly startedMs: number;
   readonly wal: Wal;
   readonly stream: Stream;
   readonly schema: Schema;
@@ -79,6 +80,7 @@ export function describeRegion(parts: StatusParts): RegionStatus {
     unshipped: parts.ship.unshipped ?? null,
     items: parts.catalog.size,
     clockMs,
+    startedMs: parts.startedMs,
     newestMs: apply.newestMs,
     ...(aheadMs > UNSAFE_MS ? { logAheadMs: aheadMs } : {}),
     ...(mended === undefined ? {} : { mended: { count: mended.count, id: mended.id } }),

@@ -102,9 +102,10 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
 
   const stepDown = new StepDown({ clock, log, region, role, peers, stream, partitioned: () => partition.partitioned });
   const { vectors } = state.indexes;
+  const startedMs = clock.nowMs();
   const status = (): RegionStatus =>
     describeRegion({
-      ...{ ...replication, region, clock, wal, stream, schema, apply, catalog, vectors, disks, stepDown },
+      ...{ ...replication, region, clock, startedMs, wal, stream, schema, apply, catalog, vectors, disks, stepDown },
       ready: readiness.ready,
       snapshot: bootstrap,
       schemaBehind: bootstrap.schemaBehind,

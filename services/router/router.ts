@@ -28,6 +28,8 @@ import type { FailoverSettings } from './failover/failover.ts';
 import { Succession } from './failover/succession.ts';
 import { WriteForwarder } from './forward/writes.ts';
 import { addRoutes, answering, type CorsSettings, type RoutedParts } from './http/http.ts';
+import { ControlJournal } from './journal/control-journal.ts';
+import { JournalObserver } from './journal/observer.ts';
 import type { KeySettings } from './keys/keys.ts';
 import { createRouterKeys } from './keys/router-keys.ts';
 import type { RegionLinks } from './links/links.ts';
@@ -42,6 +44,8 @@ export interface RouterOptions
   readonly log: Log;
   readonly metrics: Metrics;
   readonly control: Control;
+  /** The key of the journal. */
+  readonly journal: Control;
   /** Absent: failover is manual. */
   readonly failover?: FailoverSettings | undefined;
   /** Absent if the broker's monitoring port is unknown. */
@@ -99,10 +103,24 @@ export function createRouter(options: RouterOptions): RouterService {
     heldMs: options.heldWritesMs,
   });
   const { promote, replace } = new Promotion({ control, leadership, regions, links, clock, random, log, metrics });
-  const succession = new Succession({ leadership, regions, names: [...links.keys()], promote, log });
+  const names = [...links.keys()];
+  const journal = new ControlJournal({ key: options.journal, clock, log, refusals });
+  const observer = new JournalObserver({ journal, clock, leadership, regions, names, log });
+  const succession = new Succession({
+    leadership,
+    regions,
+    names,
+    promote: async (request) => {
+      const answer = await promote(request);
+      observer.promoted(answer, 'succession');
+      return answer;
+    },
+    log,
+  });
   regions.onStatus((status) => {
     leadership.report(status);
     succession.consider(status);
+    observer.consider(status);
   });
   const reports = createReports({
     topology,
@@ -115,7 +133,11 @@ export function createRouter(options: RouterOptions): RouterService {
     leadership,
     regions,
     links,
-    replace,
+    replace: async (...request) => {
+      const answer = await replace(...request);
+      if (answer !== 'withdrawn') observer.promoted(answer, 'automatic');
+      return answer;
+    },
     refusals,
     clock,
     random,
@@ -129,7 +151,19 @@ export function createRouter(options: RouterOptions): RouterService {
   const keys = createRouterKeys({ openMetrics: false, ...options.keys, clock, log, metrics });
   const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits, ...answering(options.cors) });
   let draining = false;
-  const parts = { forwarding, leadership, regions, reports, promote, drills, verify, retireDisk, quarantine };
+  const parts = {
+    forwarding,
+    leadership,
+    regions,
+    reports,
+    promote,
+    drills,
+    verify,
+    retireDisk,
+    quarantine,
+    journal,
+    journalist: observer,
+  };
   addRoutes(app, {
     access: keys.access,
     openMetrics: options.keys?.openMetrics ?? false,
@@ -148,7 +182,7 @@ export function createRouter(options: RouterOptions): RouterService {
   const stages: Stages = [
     [...links.values()].map((link) => ({ stop: () => link.close() })),
     [succession],
-    [regions, leadership, failover, keys.file],
+    [journal, regions, leadership, failover, keys.file],
   ];
   return {
     app,

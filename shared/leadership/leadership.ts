@@ -82,6 +82,9 @@ function shown(value: unknown): string {
 /** The key in the control bucket that the router writes which would replace an unresponsive leader. */
 export const LEASE_KEY = 'lease';
 
+/** The key in the control bucket with what happened to the cluster; its value: `services/router/journal`. */
+export const JOURNAL_KEY = 'journal';
+
 /** The key in the control bucket a region rewrites every second, with automatic failover. */
 export function aliveKey(region: string): string {
   return `alive.${region}`;

@@ -116,6 +116,8 @@ export interface RegionStatus {
   readonly items: number;
   /** Its own clock at the answer, epoch ms. */
   readonly clockMs: number;
+  /** Its own clock when it was started, or switched to another store, epoch ms; absent: an earlier version. */
+  readonly startedMs?: number;
   /** Acceptance time of the newest applied event, epoch ms; 0 before the first. */
   readonly newestMs: number;
   /**

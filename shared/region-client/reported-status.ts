@@ -29,6 +29,7 @@ const checks: Partial<Record<keyof RegionStatus, Check>> = {
   offset: number,
   items: number,
   clockMs: number,
+  startedMs: number,
   newestMs: number,
   healAtMs: number,
   streamLimitBytes: number,

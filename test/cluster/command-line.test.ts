@@ -68,6 +68,15 @@ describe('tidal and a running cluster', function () {
       await done('promote', 'eu-west'),
       /^eu-west leads since epoch \d+, after us-east: \d+ events handed over/,
     );
+    await eventually('the journal has it', async () =>
+      /eu-west leads since epoch \d+ after us-east \(planned\)/.test(await done('events', '--limit', '1')),
+    );
+    const journal = await done('events');
+    assert.match(
+      journal,
+      /us-east leads since epoch 1\n[\s\S]*ap-south partitioned until \d{4}-[\s\S]*ap-south healed\n/,
+      journal,
+    );
     assert.match(await done('promote', 'eu-west'), /^eu-west leads already, epoch \d+$/m);
     const digests = (await done('verify')).trim().split('\n');
     assert.equal(digests.length, 4);

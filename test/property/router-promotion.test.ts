@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createRouter } from '../../services/router/router.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
-import type { Leadership } from '../../shared/leadership/leadership.ts';
+import { JOURNAL_KEY, type Leadership } from '../../shared/leadership/leadership.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { covers } from '../../shared/protocol/position.ts';
 import { settle } from '../harness/kernel/manual-clock.ts';
@@ -60,6 +60,7 @@ describe('promotions by two routers through any sequence of faults', () => {
           log: silentLog,
           metrics: createMetrics({ process: 'router', name: 'other', nodeMetrics: false }),
           control,
+          journal: cluster.keys.key(JOURNAL_KEY),
           topology,
           links: regions,
           maxBodyBytes: 1_000,

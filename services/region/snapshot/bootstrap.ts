@@ -256,15 +256,21 @@ class SnapshotBootstrap implements Bootstrap {
   }
 
   private async fetch(from: readonly PeerLink[]): Promise<Outcome> {
-    for (const link of from) {
-      const refused = this.refused.get(link.region);
+    const tried = new Set<string>();
+    // One that answers again meanwhile is asked too, before the attempt has failed.
+    const next = (): PeerLink | undefined =>
+      [...from, ...(this.wanted()?.from ?? [])].find(({ region }) => !tried.has(region));
+    for (let link = next(); link !== undefined; link = next()) {
+      const { region } = link;
+      tried.add(region);
+      const refused = this.refused.get(region);
       if (refused !== undefined && this.options.clock.monotonicMs() < refused.untilMs) {
-        this.refusals.set(link.region, refused.why);
+        this.refusals.set(region, refused.why);
         continue;
       }
       const outcome = await this.fetchFrom(link).catch((error: unknown): Outcome => {
-        this.options.log.warn('snapshot fetch failed', { peer: link.region, error: messageOf(error) });
-        this.refusals.set(link.region, messageOf(error));
+        this.options.log.warn('snapshot fetch failed', { peer: region, error: messageOf(error) });
+        this.refusals.set(region, messageOf(error));
         return 'failed';
       });
       if (outcome !== 'failed') return outcome;
@@ -334,7 +340,7 @@ class SnapshotBootstrap implements Bootstrap {
 
   /**
    * Asks until the peer answers, refuses finally, or was unreachable for {@link SNAPSHOT_AWAY_MS}; undefined if interrupted. A
-   * peer that is restarting, or still makes its copy, is asked again.
+   * peer that is restarting or overloaded, or still makes its copy, is asked again.
    */
   private async ask<T>(link: PeerLink, question: () => Promise<T>): Promise<T | undefined> {
     const { clock } = this.options;
@@ -344,7 +350,7 @@ class SnapshotBootstrap implements Bootstrap {
         return await question();
       } catch (error) {
         if (error instanceof Refusal && error.code === 'not_ready') answeredMs = clock.monotonicMs();
-        else if (!isAway(error)) throw error;
+        else if (!isAway(error) && !isOverloaded(error)) throw error;
         if (clock.monotonicMs() - answeredMs >= SNAPSHOT_AWAY_MS) {
           throw new Fault('no_answer', `${link.region} has been away for ${SNAPSHOT_AWAY_MS} ms`, {
             cause: error,
@@ -430,4 +436,8 @@ function opened(openLog: (store: Store) => Wal, store: Store): Wal {
   } catch (error) {
     throw new Fault('damaged_log', 'an origin or a mark of it cannot be decoded', { cause: error });
   }
+}
+
+function isOverloaded(error: unknown): boolean {
+  return error instanceof Refusal && error.code === 'overloaded';
 }

@@ -4,7 +4,9 @@ import type { Context } from 'koa';
 import { parseDurationSeconds } from '../../../shared/config/duration.ts';
 import { Refusal } from '../../../shared/errors/errors.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
+import { requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
+import { keyNameOf } from '../../../shared/http/request-log.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
 import { isDiskId } from '../../../shared/protocol/known-disks.ts';
 import { regionOf } from '../../../shared/protocol/position.ts';
@@ -12,6 +14,15 @@ import { rangeOf } from '../../../shared/protocol/quarantine.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type { ClusterQuarantine, ClusterReports, Promote, RetireDisk, Verify } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
+import {
+  type Asked,
+  JOURNAL_LIMIT,
+  JOURNAL_TEXT_LIMIT,
+  type Journal,
+  type Journalist,
+  type JournalRequest,
+  journalParameters,
+} from '../journal/journal.ts';
 import { bodyFieldsOf, type OperationName } from '../openapi/openapi.ts';
 import { noteFields } from './audit.ts';
 import { unknownRegion } from './region-name.ts';
@@ -20,6 +31,8 @@ import { unknownRegion } from './region-name.ts';
 const BODY_LIMIT_BYTES = 16 * 1024;
 
 export interface ClusterRoutesOptions {
+  readonly journal: Journal;
+  readonly journalist: Journalist;
   readonly topology: Topology;
   readonly reports: ClusterReports;
   readonly promote: Promote;
@@ -31,7 +44,7 @@ export interface ClusterRoutesOptions {
 
 export function addClusterRoutes(
   router: Router,
-  { topology, reports, promote, drills, verify, retireDisk, quarantine }: ClusterRoutesOptions,
+  { topology, reports, promote, drills, verify, retireDisk, quarantine, journal, journalist }: ClusterRoutesOptions,
 ): void {
   const regionIn = (fields: Readonly<Record<string, unknown>>): string => {
     const { region } = fields;
@@ -43,28 +56,38 @@ export function addClusterRoutes(
   router.get('/cluster/status', async (ctx) => {
     ctx.body = await reports.status();
   });
+  router.get('/cluster/events', async (ctx) => {
+    ctx.body = await journal.list(journalRequestOf(ctx));
+  });
   router.post('/cluster/promote', async (ctx) => {
     const fields = await fieldsOf(ctx, 'POST /cluster/promote');
     const { force = false } = fields;
     if (typeof force !== 'boolean') throw invalid('force', 'must be true or false');
     waits(ctx);
-    ctx.body = await promote({ region: regionIn(fields), force });
+    const answer = await promote({ region: regionIn(fields), force });
+    journalist.promoted(answer, force ? 'forced' : 'planned', askedOf(ctx));
+    ctx.body = answer;
   });
   router.post('/cluster/partition', async (ctx) => {
     const fields = await fieldsOf(ctx, 'POST /cluster/partition');
-    ctx.body = await drills.partition(regionIn(fields), healAfterMsOf(fields.heal_after));
+    const answer = await drills.partition(regionIn(fields), healAfterMsOf(fields.heal_after));
+    journalist.switched(answer.region, 'partitioned', askedOf(ctx));
+    ctx.body = answer;
   });
   router.post('/cluster/heal', async (ctx) => {
     const fields = await fieldsOf(ctx, 'POST /cluster/heal');
     const { wait = false } = fields;
     if (typeof wait !== 'boolean') throw invalid('wait', 'must be true or false');
     if (wait) waits(ctx);
-    ctx.body = await drills.heal(regionIn(fields), wait);
+    const answer = await drills.heal(regionIn(fields), wait);
+    journalist.switched(answer.region, 'healed', askedOf(ctx));
+    ctx.body = answer;
   });
   router.post('/cluster/retire-disk', async (ctx) => {
     const { disk } = await fieldsOf(ctx, 'POST /cluster/retire-disk');
     if (!isDiskId(disk)) throw invalid('disk', 'must be the id of a disk, as absent_disks in /cluster/status names it');
     ctx.body = await retireDisk(disk);
+    journalist.acted('disk_retired', disk, askedOf(ctx));
   });
   router.get('/cluster/quarantine', async (ctx) => {
     ctx.body = await quarantine.list();
@@ -76,6 +99,8 @@ export function addClusterRoutes(
     const known = [...topology.regions.map(({ name }) => name), ...(topology.formerRegions ?? [])];
     if (!known.includes(opener)) throw unknownRegion(opener, topology);
     ctx.body = await quarantine.add(range);
+    const what = `${range.origin}:${range.first}-${range.last}`;
+    journalist.acted('event_set_aside', what, askedOf(ctx));
   });
   router.post('/cluster/verify', async (ctx) => {
     // The body may be empty.
@@ -106,6 +131,30 @@ async function fieldsOf(ctx: Context, operation: OperationName): Promise<Readonl
   const fields = value as Readonly<Record<string, unknown>>;
   noteFields(ctx, fields);
   return fields;
+}
+
+/** Who asked, for the journal. */
+function askedOf(ctx: Context): Asked {
+  return { key: keyNameOf(ctx) ?? null, request_id: requestIdOf(ctx).slice(0, JOURNAL_TEXT_LIMIT) };
+}
+
+function journalRequestOf(ctx: Context): JournalRequest {
+  const parameters = new URLSearchParams(ctx.querystring);
+  for (const name of new Set(parameters.keys())) {
+    const isKnown = journalParameters.some((known) => known === name);
+    if (!isKnown) throw invalid(name.slice(0, 64), `is not a parameter: ${journalParameters.join(', ')}`);
+    if (parameters.getAll(name).length > 1) throw invalid(name, 'must be given once');
+  }
+  const whole = (name: string, fallback: number, least: number, most: number): number => {
+    const text = parameters.get(name) ?? String(fallback);
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw invalid(name, `must be a whole number from ${least} to ${most}`);
+  };
+  return {
+    limit: whole('limit', 50, 1, JOURNAL_LIMIT),
+    after: whole('after', 0, 0, 999_999_999_999_999),
+  };
 }
 
 /** Milliseconds; undefined if omitted. */

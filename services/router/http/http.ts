@@ -25,6 +25,7 @@ import type {
 } from '../cluster/cluster.ts';
 import type { Drills } from '../drills/drills.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
+import type { Journal, Journalist } from '../journal/journal.ts';
 import type { Access, Scope } from '../keys/keys.ts';
 import type { RegionLinks } from '../links/links.ts';
 import { audited } from './audit.ts';
@@ -47,6 +48,8 @@ export interface RoutedParts {
   readonly verify: Verify;
   readonly retireDisk: RetireDisk;
   readonly quarantine: ClusterQuarantine;
+  readonly journal: Journal;
+  readonly journalist: Journalist;
   readonly forwarding: WriteForwarding;
 }
 
@@ -110,7 +113,9 @@ function requires(access: Access, scope: Scope | undefined): Koa.Middleware {
 
 /** Only reads take parameters: an ignored one would mislead the client. */
 const refuseParameters: Koa.Middleware = async (ctx, next) => {
-  const takesNone = ctx.path.startsWith('/cluster/') || ['POST', 'PATCH', 'DELETE'].includes(ctx.method);
+  const takesNone =
+    (ctx.path.startsWith('/cluster/') && ctx.path !== '/cluster/events') ||
+    ['POST', 'PATCH', 'DELETE'].includes(ctx.method);
   const [name] = takesNone ? [...new URLSearchParams(ctx.querystring).keys()] : [];
   if (name !== undefined) {
     const path = name.slice(0, 64);

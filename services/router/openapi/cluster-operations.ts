@@ -1,7 +1,19 @@
 /** The operations on the cluster. */
 import type { ProblemCode } from '../../../shared/errors/errors.ts';
 import { QUARANTINE_RANGE_LIMIT } from '../../../shared/protocol/quarantine.ts';
-import { closed, type Example, examplesOf, flag, type Operation, ref, type Schema, text } from './document.ts';
+import { JOURNAL_LIMIT } from '../journal/journal.ts';
+import {
+  closed,
+  count,
+  type Example,
+  examplesOf,
+  flag,
+  type Operation,
+  type Parameter,
+  ref,
+  type Schema,
+  text,
+} from './document.ts';
 import { answerHeaders, requestId } from './parameters.ts';
 import { refusals } from './problem-responses.ts';
 
@@ -18,6 +30,7 @@ interface Action {
   readonly id: string;
   readonly summary: string;
   readonly description?: string;
+  readonly parameters?: readonly Parameter[];
   readonly fields?: Schema;
   readonly examples?: Readonly<Record<string, unknown>>;
   /** The body may be missing. */
@@ -32,6 +45,7 @@ function action({
   id,
   summary,
   description,
+  parameters = [],
   fields,
   examples = {},
   optional,
@@ -44,7 +58,7 @@ function action({
   return {
     ...{ operationId: id, summary },
     ...(description === undefined ? {} : { description }),
-    ...{ tags: ['cluster'], security: [{ key: ['admin'] }], parameters: [requestId] },
+    ...{ tags: ['cluster'], security: [{ key: ['admin'] }], parameters: [...parameters, requestId] },
     ...(fields === undefined
       ? {}
       : {
@@ -75,6 +89,21 @@ export const clusterOperations = {
       answer: 'StatusAnswer',
       codes: [],
     },
+  }),
+  'GET /cluster/events': action({
+    ...{ id: 'getEvents', summary: 'The journal: leaders, partitions, starts of regions, merges' },
+    parameters: [
+      {
+        ...{ name: 'limit', in: 'query', description: 'At most so many entries, the newest.' },
+        schema: count(undefined, { minimum: 1, maximum: JOURNAL_LIMIT, default: 50 }),
+      },
+      {
+        ...{ name: 'after', in: 'query', description: 'Only entries with a higher id.' },
+        schema: count(undefined, { maximum: 999_999_999_999_999, default: 0 }),
+      },
+    ],
+    answer: 'JournalAnswer',
+    codes: [],
   }),
   'POST /cluster/promote': action({
     ...{ id: 'promote', summary: 'Makes a region the leader', answer: 'PromoteAnswer', repeatable: 'never' },

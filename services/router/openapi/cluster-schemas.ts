@@ -115,6 +115,35 @@ export const clusterSchemas: Readonly<Record<string, Schema>> = {
     regions: names('Where it is set aside now.'),
     not_reached: record(text(), 'By region in which it is not: why.'),
   }),
+  JournalEntry: object(
+    {
+      id: count('Grows by one with each entry.', { minimum: 1 }),
+      at: text('When a router recorded it.', { format: 'date-time' }),
+      kind: text(
+        '`leader_changed`, `partitioned`, `healed`, `region_started`, `merge_ended`, `disk_retired` or `event_set_aside`; later versions may have more.',
+      ),
+    },
+    {
+      region,
+      previous: text('The former leader.'),
+      epoch: count(),
+      how: text('`automatic`: the former leader was unresponsive; `succession`: it was about to stop.', {
+        enum: ['planned', 'forced', 'automatic', 'succession'],
+      }),
+      left_behind: nullable(count('Events of the former leader that the new one lacked; null: unknown.')),
+      heal_at: text('When the partition ends by itself.', { format: 'date-time' }),
+      version: text('Of the program that was started.'),
+      what: text('The disk, or the range of events.'),
+      key: nullable(text('The name of the key of the operator who asked for it.')),
+      request_id: text(),
+    },
+  ),
+  JournalAnswer: object(
+    { events: array(ref('JournalEntry'), { description: 'The newest first.' }) },
+    {
+      stale: { type: 'boolean', const: true, description: 'The control bucket does not answer: as it was read last.' },
+    },
+  ),
   QuarantineList: object({
     regions: record(names(), 'By region: `origin:first-last`.'),
     same: nullable(flag('Whether all regions have set aside the same; null: not all have answered.')),

@@ -11,7 +11,7 @@ import type { RegionLink } from '../../../services/router/links/links.ts';
 import { createRouter, type RouterService } from '../../../services/router/router.ts';
 import { Fault } from '../../../shared/errors/errors.ts';
 import type { Timer } from '../../../shared/kernel/kernel.ts';
-import type { Leadership } from '../../../shared/leadership/leadership.ts';
+import { JOURNAL_KEY, type Leadership } from '../../../shared/leadership/leadership.ts';
 import { createMetrics } from '../../../shared/observe/metrics.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
 import { withKeys } from '../../../shared/protocol/idempotency.ts';
@@ -52,6 +52,7 @@ export class CoreRouter {
       log: silentLog,
       metrics: createMetrics({ process: 'router', name: `router ${seed}`, nodeMetrics: false }),
       control: this.controlThrough(this.client.control),
+      journal: this.client.keys(JOURNAL_KEY),
       topology,
       links: new Map(names.map((name) => [name, this.linkTo(cluster, name)])),
       maxBodyBytes: 2 * 1024 * 1024,

@@ -4,7 +4,7 @@ import type { BrokerMetrics } from '../../../services/router/broker/broker.ts';
 import type { KeySettings } from '../../../services/router/keys/keys.ts';
 import { createRouter, type RouterService } from '../../../services/router/router.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import { aliveKey } from '../../../shared/leadership/leadership.ts';
+import { aliveKey, JOURNAL_KEY } from '../../../shared/leadership/leadership.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../../shared/observe/metrics.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
@@ -92,6 +92,7 @@ export function memoryCluster(
     keys: accessKeys,
     broker,
     control,
+    journal: keys.key(JOURNAL_KEY),
     topology,
     links: regions,
     maxBodyBytes: 2 * 1024 * 1024,

@@ -63,7 +63,7 @@ export class MemoryRegion implements RegionLink {
   /** Why it would refuse writes. */
   writeBlocker: { readonly code: string; readonly detail: string } | undefined;
   /** More that its status says. */
-  said: Pick<RegionStatus, 'refusedValues' | 'streamSettings' | 'failedIndexes'> = {};
+  said: Pick<RegionStatus, 'refusedValues' | 'streamSettings' | 'failedIndexes' | 'startedMs'> = {};
   /** Why it refuses writes although it leads. */
   refuses: { readonly code: string; readonly detail: string } | undefined;
   newestEpoch: { readonly epoch: number; readonly events: number } | undefined;

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { builtInProfiles, windows } from '../../../services/region/schema/schema.ts';
 import { matchings, syntaxes } from '../../../services/region/state/text/query/text-query.ts';
+import { journalParameters } from '../../../services/router/journal/journal.ts';
 import type { Operation, Parameter, Response } from '../../../services/router/openapi/document.ts';
 import {
   bodyFieldsOf,
@@ -68,6 +69,7 @@ describe('the OpenAPI document', () => {
       'GET /feed': feedParameters,
       'GET /search': searchParameters,
       'GET /suggest': suggestParameters,
+      'GET /cluster/events': journalParameters,
     } as Partial<Record<OperationName, readonly string[]>>;
     for (const [name, operation] of all) assert.deepEqual(parametersOf(operation, 'query'), query[name] ?? [], name);
     assert.deepEqual(bodyFieldsOf('POST /feed'), feedParameters);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { JournalAnswer } from '../../../../services/router/journal/journal.ts';
 import type { Problem, ProblemCode } from '../../../../shared/errors/errors.ts';
 import { type Listening, listen } from '../../../../shared/http/http-server.ts';
 import type { Clock } from '../../../../shared/kernel/kernel.ts';
@@ -600,7 +601,29 @@ describe('the public HTTP surface', () => {
     const healed = (await (await send('/cluster/heal', { region: 'eu-west' })).json()) as Record<string, unknown>;
     assert.deepEqual(Object.keys(healed), ['region', 'partitioned', 'missed_events']);
     await send('/cluster/promote', { region: 'us-east' });
+    await eventually('the journal has all of it', async () => {
+      const { events } = (await (await fetch(`${server.url}/cluster/events?limit=4`)).json()) as JournalAnswer;
+      return (
+        events.map(({ kind, region, how, key }) => [kind, region, how, key].join()).join(' ') ===
+        'leader_changed,us-east,planned, healed,eu-west,, partitioned,eu-west,, leader_changed,ap-south,planned,'
+      );
+    });
+    const { events } = (await (await fetch(`${server.url}/cluster/events`)).json()) as JournalAnswer;
+    assert.ok(events.slice(0, 4).every(({ request_id: id }) => /^[a-z0-9]+$/.test(id ?? '')));
+    const later = await fetch(`${server.url}/cluster/events?after=${events[1]?.id}`);
+    assert.deepEqual(
+      ((await later.json()) as JournalAnswer).events.map(({ id }) => id),
+      [events[0]?.id],
+    );
   });
+
+  for (const query of ['limit=0', 'limit=257', 'limit=a', 'limit=1&limit=2', 'after=-1', 'after=1e3', 'from=2']) {
+    it(`refuses the journal with ${query}`, async () => {
+      const answer = await fetch(`${server.url}/cluster/events?${query}`);
+      assert.equal(answer.status, 400);
+      assert.equal(((await answer.json()) as Problem).code, 'invalid_request');
+    });
+  }
 
   it('reports its health, with and without a leader that answers', async () => {
     const answer = await fetch(`${server.url}/health`);
