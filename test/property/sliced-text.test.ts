@@ -6,15 +6,20 @@ import { Unfinished } from '../../services/region/read-queue/read-queue.ts';
 import { createRegisters } from '../../services/region/state/catalog/registers.ts';
 import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
+import type { TextQuery } from '../../services/region/state/text/query/query.ts';
 import type { RunSteps } from '../../services/region/state/text/text.ts';
 import { MemoryTextIndex } from '../../services/region/state/text/text-index.ts';
 import { finish } from '../../shared/kernel/steps.ts';
 import { type Event, HLC_PER_MS, type Metadata } from '../../shared/protocol/events.ts';
 import { ManualClock } from '../harness/kernel/manual-clock.ts';
 import { silentLog } from '../harness/observe/silent-log.ts';
-import { lunrQuery } from '../harness/region/state/text-queries.ts';
+import { lunrQuery, plainQuery } from '../harness/region/state/text-queries.ts';
 
-const schema = { textFields: ['title', 'tags'].map((name) => ({ name, boost: 1 })), bm25: { k1: 1.2, b: 0.75 } };
+const schema = {
+  textFields: ['title', 'tags'].map((name) => ({ name, boost: 1 })),
+  bm25: { k1: 1.2, b: 0.75 },
+  synonyms: [{ words: ['tune', 'jazz piano', 'drum'] }],
+};
 const word = fc.constantFrom('jazz', 'piano', 'runs', 'run', 'running', 'ruin', 'rock', 'drum', 'Über', 'ubers');
 const metadata: fc.Arbitrary<Metadata> = fc.record({
   title: fc.array(word, { maxLength: 8 }).map((words) => words.join(' ')),
@@ -31,7 +36,22 @@ const queries = [
   'runs~1 ube*',
   '+drum tags:piano',
   '*u*',
-];
+  '+"jazz piano" run',
+].map(lunrQuery);
+const plain = [
+  ...[
+    'jazz',
+    'jazz piano run',
+    'drum title:ru*',
+    'run -rock',
+    '"jazz piano"',
+    'runnign',
+    'uber roc',
+    '-jazz',
+    'tune',
+    '"tune run"',
+  ],
+].flatMap((text) => (['most', 'all', 'any'] as const).map((matching) => plainQuery(text, matching)));
 const kindA = [{ field: 'kind', operator: 'in' as const, values: ['a'] }];
 const atOnce: RunSteps = (_, begin) => finish(begin());
 
@@ -42,7 +62,10 @@ class World {
     entities: this.entities,
     metadataOf: (ordinal) => this.catalog.indexedMetadata(ordinal),
   });
-  private readonly text = new MemoryTextIndex({ schema, entities: this.entities });
+  private readonly text = new MemoryTextIndex({
+    ...{ schema, entities: this.entities },
+    metadataOf: (ordinal) => this.catalog.indexedMetadata(ordinal),
+  });
   readonly queue: IndexQueue;
   private sequence = 0;
 
@@ -67,9 +90,9 @@ class World {
     this.queue.wake();
   }
 
-  read(query: string, isFiltered: boolean, limit: number, run: RunSteps): unknown {
+  read(query: TextQuery, isFiltered: boolean, limit: number, run: RunSteps): unknown {
     const { text, catalog } = this;
-    const ranking = text.rank(lunrQuery(query), isFiltered ? this.filterIndex.select(kindA) : undefined, run);
+    const ranking = text.rank(query, isFiltered ? this.filterIndex.select(kindA) : undefined, run);
     const first = ranking.after(undefined, limit);
     const next = first.length < limit ? [] : ranking.after(first.at(-1), limit);
     const shown = [...first, ...next];
@@ -87,7 +110,7 @@ describe('text search in slices', function () {
 
   it('is what one turn gives, with writes between all slices, and the writes are found after it', () => {
     let suspended = 0;
-    const asked = fc.tuple(fc.constantFrom(...queries), fc.boolean(), fc.integer({ min: 1, max: 40 }));
+    const asked = fc.tuple(fc.constantFrom(...queries, ...plain), fc.boolean(), fc.integer({ min: 1, max: 40 }));
     const writes = fc.array(write, { minLength: 40, maxLength: 400 });
     fc.assert(
       fc.property(

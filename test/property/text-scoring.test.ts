@@ -21,7 +21,7 @@ const schema = {
   ],
   bm25: { k1: 1.2, b: 0.75 },
   synonyms: [
-    { words: ['tune', 'word20', 'word7 word8', 'word11 word9 word3'] },
+    { words: ['tune', 'word20', 'word120 word121', 'word150 word90 word60'] },
     { words: ['melody'], find: ['rare', 'lone50'] },
   ],
 };
@@ -103,6 +103,8 @@ describe('text scoring: every way gives the same answer', () => {
     'lone77 lone78 rare',
     'title:lone77 body:lone78 title:rare^2',
     'missing',
+    '"word60 word61" word1',
+    '+"word61 word60"^2 -word5',
   ].map(lunrQuery);
   const plain = [
     ...(['any', 'most', 'all'] as const).flatMap((matching) =>
@@ -113,10 +115,10 @@ describe('text scoring: every way gives the same answer', () => {
     ...['word1', 'lone7', 'title:word0 word1 rare', 'rare -word0', '-rare', 'agian', 'agian rare', 'word* rare'].map(
       (text) => plainQuery(text),
     ),
-    ...['tune word1', '"word7 word8"', 'title:tune word4', 'melody -word7', '"word1 word0"'].map((text) =>
+    ...['tune word1', '"word120 word121"', 'title:tune word4', 'melody -word7', '"word60 word61"'].map((text) =>
       plainQuery(text),
     ),
-    plainQuery('word7 word8 word20', 'all'),
+    plainQuery('word120 word121 word20', 'all'),
     ...['wordsmith loen missing', 'missing elsewhere word9', 'again rare word12 word14', '*', ''].map((text) =>
       plainQuery(text),
     ),

@@ -3,12 +3,12 @@
  *
  * `term`, `field:term`, `term^3`, `+must`, `-not`, `wild*`, `fuzzy~1`; a backslash escapes the character after it. Words get the
  * same analysis as documents. Stop words are left out, required or not, if there is another word that is not prohibited. Words
- * with a `*` or an edit distance are matched with the keys of words in documents, and replaced by their terms. Phrases are
- * refused: the index does not store positions within a text.
+ * with a `*` or an edit distance are matched with the keys of words in documents, and replaced by their terms. `"a phrase"`,
+ * `+title:"a phrase"^2` is a word to lunr's parser, which does not know phrases: a placeholder stands for it.
  */
 import lunr from 'lunr';
 import { Refusal } from '../../../../../shared/errors/errors.ts';
-import { patternOf } from '../analysis/analysis.ts';
+import { asksOf, patternOf } from '../analysis/analysis.ts';
 import type { AskedWord, Lexicon } from '../lexicon/lexicon.ts';
 import {
   type Clause,
@@ -53,7 +53,8 @@ export function parseLunr(query: string, fieldNames: readonly string[], lexicon:
       fieldNames,
     );
   }
-  const parsed = parse(query, fieldNames);
+  const { text, phrases } = withoutPhrases(query, fieldNames);
+  const parsed = parse(text, fieldNames);
   if (parsed.length > QUERY_LIMIT_CLAUSES) {
     throw refusal(`the query has ${parsed.length} words`, `at most ${QUERY_LIMIT_CLAUSES} are accepted`, fieldNames);
   }
@@ -66,6 +67,13 @@ export function parseLunr(query: string, fieldNames: readonly string[], lexicon:
     const fields = clause.fields.length === all.length ? all : indexesOf(clause.fields, fieldNames);
     // lunr counts presences from 1.
     const asked = { presence: presences[clause.presence - 1]!, boost: clause.boost };
+    const phrase = phrases.get(clause.term);
+    if (phrase !== undefined) {
+      if (clause.editDistance !== undefined)
+        throw refusal(`the phrase "${phrase}" has an edit distance`, 'leave it out', fieldNames);
+      clauses.push({ ...asked, match: { kind: 'phrase', text: phrase }, fields, isStopWord: false });
+      continue;
+    }
     for (const { match, searched } of matchesOf(clause, fields, lexicon, fieldNames)) {
       const isStopWord = searched.length === 0;
       clauses.push({ ...asked, match, fields: isStopWord ? fields : searched, isStopWord });
@@ -74,7 +82,7 @@ export function parseLunr(query: string, fieldNames: readonly string[], lexicon:
   if (clauses.length > QUERY_LIMIT_CLAUSES) {
     throw refusal(`the query has ${clauses.length} words`, `at most ${QUERY_LIMIT_CLAUSES} are accepted`, fieldNames);
   }
-  const expansions = clauses.filter(({ match }) => match.kind !== 'term').length;
+  const expansions = clauses.filter(({ match }) => match.kind === 'wildcard' || match.kind === 'fuzzy').length;
   if (expansions > QUERY_LIMIT_EXPANSIONS) {
     throw refusal(
       `the query has ${expansions} words with a wildcard or an edit distance`,
@@ -90,6 +98,39 @@ function indexesOf(names: readonly string[], fieldNames: readonly string[]): num
   return [...fieldNames.keys()].filter((index) => names.includes(fieldNames[index]!));
 }
 
+interface WithoutPhrases {
+  readonly text: string;
+  /** By the word that stands for it in the text. */
+  readonly phrases: ReadonlyMap<string, string>;
+}
+
+/** Throws `Refusal('invalid_query')` for a quotation mark that neither begins nor ends a phrase. */
+function withoutPhrases(query: string, fieldNames: readonly string[]): WithoutPhrases {
+  const phrases = new Map<string, string>();
+  // Private use, and not in the query.
+  let mark = 0xe000;
+  while (query.includes(String.fromCharCode(mark))) mark++;
+  const text = query.replace(/\\.|(?<=^|[\s+\-:])"((?:[^"\\]|\\.)*)"(?=$|[\s^~])|"/gsu, (found, phrase?: string) => {
+    if (found.startsWith('\\')) return found;
+    if (phrase === undefined || lengthOf(phrase) === 0) {
+      throw refusal(
+        'a quotation mark does not belong to a phrase',
+        'a phrase is "two words", alone or after +, - or field:, and a backslash stands before a quotation mark that is meant literally',
+        fieldNames,
+      );
+    }
+    const name = `${String.fromCharCode(mark)}${phrases.size}`;
+    phrases.set(name, phrase.replace(/\\(.)/gsu, '$1'));
+    return name;
+  });
+  return { text, phrases };
+}
+
+/** Number of words. */
+function lengthOf(phrase: string): number {
+  return asksOf(phrase).length;
+}
+
 /** Throws `Refusal('invalid_query')`. */
 function parse(text: string, fieldNames: readonly string[]): readonly LunrClause[] {
   // lunr would use the digits, and treat the rest as another word.
@@ -98,13 +139,6 @@ function parse(text: string, fieldNames: readonly string[]): readonly LunrClause
     throw refusal(
       `"${sign}${value?.slice(0, 32)}" is not a number`,
       `${sign} takes a whole number: term^3, fuzzy~1`,
-      fieldNames,
-    );
-  }
-  if (/(?<!\\)"/.test(text)) {
-    throw refusal(
-      'phrases in quotation marks are not supported',
-      'ask for all of the words, as in +new +york, and put a backslash before a quotation mark that is meant literally',
       fieldNames,
     );
   }
@@ -168,6 +202,6 @@ export function longestOf(words: readonly AskedWord[]): AskedWord {
 }
 
 function refusal(detail: string, hint: string, fieldNames: readonly string[]): Refusal {
-  const syntax = `syntax: word, field:word, word^3, +must, -not, wild*, fuzzy~1; fields: ${fieldNames.join(', ')}`;
+  const syntax = `syntax: word, field:word, word^3, +must, -not, wild*, fuzzy~1, "a phrase"; fields: ${fieldNames.join(', ')}`;
   return new Refusal('invalid_query', detail, { hint: `${hint}; ${syntax}` });
 }

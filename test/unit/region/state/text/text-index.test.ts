@@ -24,8 +24,9 @@ const schema = {
   bm25: { k1: 1.2, b: 0.75 },
 };
 
-function indexOf(documents: Record<number, Metadata>): TextIndex {
-  const index = createTextIndex({ schema, entities: new Entities() });
+function indexOf(documents: Readonly<Record<number, Metadata>>): TextIndex {
+  const entities = new Entities();
+  const index = createTextIndex({ schema, entities, metadataOf: (ordinal) => documents[entities.entity(ordinal)] });
   for (const [entity, metadata] of Object.entries(documents)) index.put(Number(entity), metadata);
   return index;
 }
@@ -159,6 +160,15 @@ describe('text index: query language', () => {
     ['10', [5]],
     ['true', [5]],
     ['piano-roll', [4, 1]],
+    ['"jazz piano"', [1]],
+    ['"piano jazz"', []],
+    ['+body:"piano roll"', [4]],
+    ['title:"jazz piano"', []],
+    ['jazz -"jazz PIANOS"', [2]],
+    ['"running with fox"^2 guitar', [1, 2]],
+    ['"drum piano"', []],
+    ['"jazz \\"piano\\""', [1]],
+    ['"jazz"', [1, 2]],
     ['ignored', []],
     // By the words as they were written, which stand for all that have their term.
     ['runn*', [1, 2]],
@@ -200,8 +210,11 @@ describe('text index: query language', () => {
     ['a'.repeat(1_001), /1001 characters/],
     ['jazz '.repeat(33), /33 words/],
     ['j* '.repeat(9), /9 words with a wildcard/],
-    ['"new york"', /phrases in quotation marks are not supported/],
-    ['title:"jazz', /phrases in quotation marks are not supported/],
+    ['title:"jazz', /a quotation mark does not belong to a phrase/],
+    ['jazz" piano"', /a quotation mark does not belong to a phrase/],
+    ['"jazz"piano', /a quotation mark does not belong to a phrase/],
+    ['""', /a quotation mark does not belong to a phrase/],
+    ['"jazz piano"~2', /the phrase "jazz piano" has an edit distance/],
   ];
   for (const [query, detail] of refused) {
     it(`refuses ${JSON.stringify(query.slice(0, 30))}`, () => {
