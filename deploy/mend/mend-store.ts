@@ -20,6 +20,7 @@ import type { Store, StoreTables, StoreTransaction, TableName } from '../../serv
 import { decodeItem, encodeItem } from '../../services/region/wal/documents.ts';
 import { decodeEarlierCopies, encodeCopies, KeyRow, type WriteCopy } from '../../services/region/wal/key-rows.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import { CheckedStore } from '../../services/region/wal/row-checksums.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { type Clock, type Random, randomName } from '../../shared/kernel/kernel.ts';
 import type { Steps } from '../../shared/kernel/steps.ts';
@@ -52,14 +53,15 @@ export interface MendReport {
 }
 
 export async function mendStore({
-  store,
+  store: plain,
   clock,
   random,
   log,
   schema,
   upToMs: given,
 }: MendOptions): Promise<MendReport> {
-  const wal = openLog({ store });
+  const wal = openLog({ store: plain });
+  const store = new CheckedStore(plain);
   if ((wal.mark('catching_up') ?? false) !== false) {
     throw new ConfigError('this region had not caught up with its peers: mend another one');
   }

@@ -2,9 +2,10 @@
  * Reads everything that a region has on its disk, and names every damage with its position: a batch by `origin:sequence`, a row by
  * its table and key, a ledger shard by its number, a file by its name. Nothing is changed.
  *
- * In this order: the file, in a process of its own, because damaged pages may crash their reader → origins and marks → every
- * batch: checksum, contents, sequence, chain → every register, idempotency record and shard → registers against the events of the
- * log that wrote them. The last step finds a changed value that is still valid; it cannot where the event is trimmed, and there
+ * In this order: the file, in a process of its own, because damaged pages may crash their reader → the checksum of every row that
+ * is not a batch or a shard → origins and marks → every batch: checksum, contents, sequence, chain; and registers and idempotency
+ * records against the events of the log that wrote them → every shard → the contents of every row. Of a store of format 1, whose
+ * rows have no checksums yet, a changed value that is still valid and whose event is trimmed is not found: there
  * `POST /cluster/verify` compares regions.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -17,20 +18,22 @@ import { copyOf, MENDED_EPOCH } from '../../services/region/state/keys/keys.ts';
 import { checkShard } from '../../services/region/state/ledger/shards/shards.ts';
 import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { renewStore } from '../../services/region/store/renew-store.ts';
-import type { Store } from '../../services/region/store/store.ts';
+import type { Store, TableName } from '../../services/region/store/store.ts';
 import { decodeEmbedding, decodeItem } from '../../services/region/wal/documents.ts';
 import { KeyRow } from '../../services/region/wal/key-rows.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import { CheckedStore, checkedTables, checkedValue, hasAllChecksums } from '../../services/region/wal/row-checksums.ts';
 import type { Wal } from '../../services/region/wal/wal.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
 import { floatBytes } from '../../shared/kernel/floats.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import { compareOrder, type Event, type Order } from '../../shared/protocol/events.ts';
 import { keyIdOf, writeIndexOf } from '../../shared/protocol/idempotency.ts';
-import { totalOf } from '../../shared/protocol/position.ts';
+import { type Position, totalOf } from '../../shared/protocol/position.ts';
 
 /** Batches between two turns for other work. */
 const TURN_BATCHES = 64;
+const TURN_ROWS = 4_096;
 
 export interface Damage {
   /** `us-east@…:17`, `items 42`, `shard 7`, `vectors/index`. */
@@ -69,20 +72,40 @@ const NOTHING: Verified = { damages: [], region: '', batches: 0, events: 0, regi
 /** The rows of a store whose pages can be read. */
 export async function verifyRows(clock: Clock, store: Store): Promise<Verified> {
   const damages: Damage[] = [];
-  const found: Found = (at, what) => damages.push({ at, what: typeof what === 'string' ? what : messageOf(what) });
+  const damaged = new Set<string>();
+  const found: Found = (at, what) => {
+    // The row was named already: what does not fit it follows from that.
+    if (damaged.has(at)) return;
+    damages.push({ at, what: typeof what === 'string' ? what : messageOf(what) });
+  };
+  for (const table of checkedTables) await verifyChecksums(clock, store, table, found);
+  for (const { at } of damages) damaged.add(at);
   let wal: Wal;
   try {
     wal = openLog({ store });
   } catch (error) {
-    found('origins and marks', error);
+    if (damages.length === 0) found('origins and marks', error);
     return { ...NOTHING, damages };
   }
-  attempt(() => checkRecords(clock, wal, {}), 'origins and marks', found);
-  const log = await verifyLog(clock, store, wal, found);
+  if (damages.length === 0) attempt(() => checkRecords(clock, wal, {}), 'origins and marks', found);
+  const log = await verifyLog(clock, new CheckedStore(store), wal, found);
   const shards = verifyShards(wal, found);
   // Every row by the rules of a received store. What was found above is not repeated.
   if (damages.length === 0) await checkContents(clock, wal).catch((error: unknown) => found('rows', error));
   return { ...log, shards, region: String(wal.mark('region') ?? ''), damages };
+}
+
+async function verifyChecksums<T extends TableName>(clock: Clock, store: Store, table: T, found: Found): Promise<void> {
+  const every = hasAllChecksums(store);
+  let rows = 0;
+  for (const { key, value } of store.range(table, {})) {
+    if (++rows % TURN_ROWS === 0) await sleep(clock, 0);
+    try {
+      checkedValue(table, key, value, every);
+    } catch (error) {
+      found(`${table} ${String(key)}`, error);
+    }
+  }
 }
 
 async function verifyLog(
@@ -163,12 +186,12 @@ function verifyRegisters(store: Store, event: Event, order: Order, found: Found)
   for (const table of ['items', 'embeddings'] as const) {
     if (!writes[table]) continue;
     const at = `${table} ${event.entity}`;
-    const stored = store.get(table, event.entity);
-    if (stored === undefined) {
-      found(at, `there is no register, and ${order.origin}:${order.sequence} wrote one`);
-      continue;
-    }
     try {
+      const stored = store.get(table, event.entity);
+      if (stored === undefined) {
+        found(at, `there is no register, and ${order.origin}:${order.sequence} wrote one`);
+        continue;
+      }
       const register = table === 'items' ? decodeItem(stored) : decodeEmbedding(stored);
       const compared = compareOrder(register.order, order);
       const { origin, sequence } = register.order;
@@ -195,11 +218,12 @@ function verifyRegisters(store: Store, event: Event, order: Order, found: Found)
 /** The idempotency record of a keyed event, if it was not removed since: it has the event, as it is in the log. */
 function verifyKey(store: Store, event: Event, order: Order, found: Found): void {
   const { key } = event;
-  const stored = key === undefined ? undefined : store.get('keyed', keyIdOf(key.id));
-  if (key === undefined || stored === undefined) return;
+  if (key === undefined) return;
   const at = `keyed ${keyIdOf(key.id)}`;
   const { origin, sequence } = order;
   try {
+    const stored = store.get('keyed', keyIdOf(key.id));
+    if (stored === undefined) return;
     const { epoch: _, ...wanted } = copyOf(event, key, order);
     const has = [...new KeyRow(stored).copies()].some(({ index, epoch, ...copy }) => {
       const isOf = index === writeIndexOf(key.id) && (epoch === order.epoch || epoch === MENDED_EPOCH);
@@ -221,11 +245,17 @@ function verifyShards(wal: Wal, found: Found): number {
   const declared = schema && declaredBy(schema);
   const events = totalOf(wal.durable);
   let shards = 0;
+  let position: Position;
+  try {
+    ({ position } = readCheckpointPosition(wal.mark('checkpoint')));
+  } catch (error) {
+    found('marks checkpoint', error);
+    return 0;
+  }
   for (const [shard, row] of wal.shards()) {
     shards++;
     attempt(
       () => {
-        const { position } = readCheckpointPosition(wal.mark('checkpoint'));
         const { shard: bytes } = unpackShard(row, position);
         checkShard(shard, bytes, { hasSignal: (name) => declared?.hasSignal(name) ?? true, events });
       },

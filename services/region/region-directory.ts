@@ -5,7 +5,6 @@ import { type Random, randomName } from '../../shared/kernel/kernel.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { DISK_ID_LENGTH } from '../../shared/protocol/known-disks.ts';
 import { totalOf } from '../../shared/protocol/position.ts';
-import { STORE_FORMAT } from '../../shared/protocol/version.ts';
 import {
   describeSchema,
   reanalysedFields,
@@ -49,7 +48,6 @@ export async function takeDirectory(options: DirectoryOptions): Promise<Director
   if ((wal.mark('mending') ?? false) !== false) {
     throw new ConfigError('a mend of this data directory was interrupted: run it again (docs/runbook.md)');
   }
-  if (wal.mark('format') !== STORE_FORMAT) wal.noteMark('format', STORE_FORMAT);
   if (owner === undefined) wal.noteMark('region', region);
   if (typeof wal.mark('disk') !== 'string') wal.noteMark('disk', randomName(random, DISK_ID_LENGTH));
   const description = describeSchema(schema);

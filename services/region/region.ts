@@ -20,6 +20,7 @@ import { createFilterIndex } from './state/filter-index/bitmap-filter-index.ts';
 import { createTextIndex } from './state/text/text-index.ts';
 import { createVectors } from './state/vectors/vector-client.ts';
 import { DiskSpaceWatch } from './store/disk-space-watch.ts';
+import { addChecksums } from './wal/add-checksums.ts';
 import { openLog } from './wal/log.ts';
 import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
 import { assembleReplication } from './wiring/replication.ts';
@@ -41,6 +42,7 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
   const { region, clock, log, metrics, turns, schema, stream, links, onFatal } = options;
   turns?.mark('recovery');
   const disk = new DiskSpaceWatch({ clock, region, store: options.store, onFatal });
+  await addChecksums({ store: disk.store, clock, log });
   const wal = openLog({ store: disk.store, metrics });
   const { startedEmpty, installed } = await takeDirectory({ ...options, wal, alone: links.length === 0 });
 

@@ -29,9 +29,9 @@ export interface Version {
 /**
  * Version of a region's store, in its data directory, in a snapshot and in a backup: its tables, registers, idempotency records
  * and marks. Batches, checkpoint shards and the files of the vector index have a version each. A store that states none is of
- * format 1.
+ * format 1. Format 2: every row has a checksum (`services/region/wal/row-checksums.ts`).
  */
-export const STORE_FORMAT = 1;
+export const STORE_FORMAT = 2;
 
 /** Why a store of this format, as its mark or an offer states it, cannot be used; undefined if it can. */
 export function formatFlaw(format: unknown = 1): string | undefined {

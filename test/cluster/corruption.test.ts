@@ -64,7 +64,7 @@ describe('a disk with flipped bits', function () {
     const { code, output } = await verify(dataDir);
     assert.equal(code, 1);
     const named = [...output.matchAll(/^damaged: (.+?): /gm)].map(([, at]) => at);
-    assert.deepEqual(named, [`${batch!.key[0]}:${batch!.key[1]}`, 'items 17', `shard ${shard!.key[0]}`], output);
+    assert.deepEqual(named, ['items 17', `${batch!.key[0]}:${batch!.key[1]}`, `shard ${shard!.key[0]}`], output);
 
     rmSync(dataDir, { recursive: true });
     await cluster.restart('ap-south');

@@ -12,6 +12,7 @@ import { readManifest } from '../../deploy/backup/manifest.ts';
 import { putBack } from '../../deploy/backup/put-back.ts';
 import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import { checkedTables, hasAllChecksums, hasChecksum } from '../../services/region/wal/row-checksums.ts';
 import { systemClock as clock, systemRandom as random } from '../../shared/kernel/system.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { STORE_FORMAT } from '../../shared/protocol/version.ts';
@@ -102,8 +103,15 @@ for (const set of readdirSync(golden).filter((name) => name.startsWith('format-'
       assert.equal(await cluster.process('ap-south').end('SIGKILL'), 2, 'a mistake of the operator');
     });
 
-    it('after that its directory opens again', async () => {
+    it('after that its directory opens again, and every row of it has a checksum', async () => {
       await cluster.process('us-east').end('SIGTERM');
+      const store = openLmdbStore({ path: join(cluster.directory, 'us-east'), readOnly: true });
+      for (const table of checkedTables) {
+        for (const { key, value } of store.range(table, {}))
+          assert.ok(hasChecksum(table, key, value), `${table} ${key}`);
+      }
+      assert.ok(hasAllChecksums(store));
+      await store.close();
       await cluster.restart('us-east');
       await eventually('it is ready', async () => (await cluster.region('us-east', '/health/ready')).status === 200);
     });

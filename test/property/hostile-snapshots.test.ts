@@ -24,10 +24,11 @@ import { Entities } from '../../services/region/state/entities/entities.ts';
 import { createFilterIndex } from '../../services/region/state/filter-index/bitmap-filter-index.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { createTextIndex } from '../../services/region/state/text/text-index.ts';
-import type { StoreTables, TableName } from '../../services/region/store/store.ts';
+import type { Store, StoreTables, TableName } from '../../services/region/store/store.ts';
 import { decodeEmbedding, decodeItem, encodeEmbedding, encodeItem } from '../../services/region/wal/documents.ts';
 import { encodeCopies, KeyRow, type WriteCopy } from '../../services/region/wal/key-rows.ts';
 import { openLog } from '../../services/region/wal/log.ts';
+import { CheckedStore } from '../../services/region/wal/row-checksums.ts';
 import type { Log } from '../../shared/observe/log.ts';
 import { type Event, HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { formatPosition, positionOf } from '../../shared/protocol/position.ts';
@@ -191,7 +192,7 @@ async function peerStore(clock: ManualClock): Promise<MemoryStore> {
   await state.take([...batches.slice(250), ...chainB()]);
   const { wal } = state;
   // Records of idempotency keys as an earlier version wrote them.
-  await store.commit((transaction) => {
+  await new CheckedStore(store).commit((transaction) => {
     for (const sequence of [3, 4]) {
       const copies = [[a, sequence, 1, startMs, 0, 'AAAAAAAAAAA']];
       transaction.put('keys', Buffer.alloc(16, sequence).toString('base64url'), Buffer.from(JSON.stringify(copies)));
@@ -210,7 +211,7 @@ async function peerStore(clock: ManualClock): Promise<MemoryStore> {
   return store;
 }
 
-function rowsOf(store: MemoryStore): Row[] {
+function rowsOf(store: Store): Row[] {
   return tables.flatMap((table) =>
     [...store.range(table, {})].map(({ key, value }) => [table, key, value] as unknown as Row),
   );
@@ -294,7 +295,8 @@ function changedKey([table, key]: Row): unknown {
 }
 
 /** Changes one to three rows of it: their bytes, values or keys, or removes them. */
-async function harm(store: MemoryStore): Promise<string> {
+async function harm(plain: MemoryStore): Promise<string> {
+  const store = new CheckedStore(plain);
   const rows = rowsOf(store);
   const what: string[] = [];
   for (let n = drawBetween(random, 1, 3); n > 0; n--) {

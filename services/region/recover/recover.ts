@@ -86,7 +86,7 @@ function recoverAll({
   // Registers first: the index builds then have the rest of the start. The catalog numbers the entities of one shard
   // consecutively, so that loading a shard stays in the processor's cache.
   const lend = rebuild && ((page: MetadataPage) => rebuild.add(page));
-  const live = catalog.load(wal.itemRegisters(), wal.embeddingRegisters(), lend);
+  const live = hinted(() => catalog.load(wal.itemRegisters(), wal.embeddingRegisters(), lend));
   if (rebuild?.begun !== true) catalog.takeBack();
   const building = rebuild?.begun === true ? { rebuild, ordinals: live } : undefined;
   const documentsMs = clock.monotonicMs();
@@ -189,9 +189,9 @@ function loadShards(wal: Wal, ledger: Ledger, log: Log): Loaded {
     : { checkpointPosition: checkpointPosition, shards, loaded };
 }
 
-function hinted(work: () => void): void {
+function hinted<T>(work: () => T): T {
   try {
-    work();
+    return work();
   } catch (error) {
     if (!(error instanceof Fault && error.code === 'damaged_log')) throw error;
     throw new Fault(error.code, `${error.message}; ${HINT}`, { cause: error });

@@ -35,6 +35,7 @@ import {
 import { KeyTable } from './key-table.ts';
 import { registerLogGauges } from './log-metrics.ts';
 import { readMarks } from './marks.ts';
+import { CheckedStore } from './row-checksums.ts';
 import { registersSetAside } from './set-aside.ts';
 import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
 
@@ -50,7 +51,7 @@ export interface LogOptions {
   readonly metrics?: Metrics;
 }
 
-/** Opens the log: reads origins and marks, nothing else. Throws `Fault('unknown_format')` (`marks.ts`). */
+/** Opens the log: reads origins and marks, nothing else. Throws `Fault('unknown_format')` (`marks.ts`) and `DamagedRow`. */
 export function openLog({ store, metrics }: LogOptions): Wal {
   const log = new Log(store);
   if (metrics !== undefined) registerLogGauges(metrics, log);
@@ -76,10 +77,11 @@ class Log implements Wal {
   private readonly queue = new Queue();
   quarantine: Quarantine;
 
-  constructor(store: Store) {
+  constructor(plain: Store) {
+    const store = new CheckedStore(plain);
     this.store = store;
-    this.keyTable = new KeyTable(store, this.durablePosition, () => this.quarantine);
     this.marks = readMarks(store);
+    this.keyTable = new KeyTable(store, this.durablePosition, () => this.quarantine);
     for (const { key, value } of store.range('origins', {})) {
       this.learn(decodeOrigin(key, value, this.firstStored(key)));
     }

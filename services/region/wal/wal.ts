@@ -61,19 +61,21 @@ export interface AppendOptions {
 }
 
 /** A small value that survives restarts, by name. */
-export type MarkName =
-  | 'format'
-  | 'quarantine'
-  | 'region'
-  | 'leadership'
-  | 'cut'
-  | 'schema'
-  | 'catching_up'
-  | 'checkpoint'
-  | 'disk'
-  | 'disks'
-  | 'mending'
-  | 'mended';
+export type MarkName = (typeof markNames)[number];
+export const markNames = [
+  'format',
+  'quarantine',
+  'region',
+  'leadership',
+  'cut',
+  'schema',
+  'catching_up',
+  'checkpoint',
+  'disk',
+  'disks',
+  'mending',
+  'mended',
+] as const;
 
 export interface ForgetOptions {
   /** Start of the step: the result of the former one; undefined: the beginning. */

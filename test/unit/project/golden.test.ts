@@ -25,10 +25,12 @@ import {
   decodeOrigin,
   encodeEmbedding,
   encodeItem,
+  encodeJson,
   encodeOrigin,
 } from '../../../services/region/wal/documents.ts';
 import { encodeCopies, KeyRow } from '../../../services/region/wal/key-rows.ts';
 import { openLog } from '../../../services/region/wal/log.ts';
+import { checkedValue, hasAllChecksums, withChecksum } from '../../../services/region/wal/row-checksums.ts';
 import { systemClock as clock } from '../../../shared/kernel/system.ts';
 import { SignalPacker, unpackSignals } from '../../../shared/protocol/packed-signals.ts';
 import { formatPosition } from '../../../shared/protocol/position.ts';
@@ -86,9 +88,10 @@ for (const [index, set] of sets.entries()) {
       let rows = 0;
       for (const { key, value } of store.range(table, {})) {
         rows++;
-        const decoded = decode(value, key as never);
+        const decoded = decode(checkedValue(table, key, value, hasAllChecksums(store)), key as never);
         const bytes = encode(decoded, key as never);
-        if (present) assert.deepEqual(Buffer.from(bytes), Buffer.from(value), `${table} ${String(key)}`);
+        const row = withChecksum(table, key, bytes);
+        if (present) assert.deepEqual(Buffer.from(row), Buffer.from(value), `${table} ${String(key)}`);
         else assert.deepEqual(decode(bytes, key as never), decoded, `${table} ${String(key)}`);
       }
       assert.ok(rows > 0, `${table} has rows`);
@@ -119,11 +122,12 @@ for (const [index, set] of sets.entries()) {
       );
     });
 
-    it('registers, idempotency records and the records of origins', () => {
+    it('registers, idempotency records, the records of origins and marks', () => {
       same('items', decodeItem, encodeItem);
       same('embeddings', decodeEmbedding, encodeEmbedding);
       same('keyed', (bytes) => [...new KeyRow(bytes).copies()], encodeCopies);
       same('origins', (bytes, key) => decodeOrigin(key, bytes, 1), encodeOrigin);
+      same('marks', (bytes) => JSON.parse(Buffer.from(bytes).toString()) as unknown, encodeJson);
     });
 
     it('the checkpoint: positions and shards', () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Batch } from '../../../../services/region/batch/batch.ts';
 import { type Checkpoint, packShard, unpackShard } from '../../../../services/region/checkpoint/checkpoint.ts';
 import { createCheckpointer } from '../../../../services/region/checkpoint/checkpointer.ts';
+import { withChecksum } from '../../../../services/region/wal/row-checksums.ts';
 import { systemClock } from '../../../../shared/kernel/system.ts';
 import { createLog } from '../../../../shared/observe/log.ts';
 import { formatPosition, totalOf } from '../../../../shared/protocol/position.ts';
@@ -198,7 +199,7 @@ describe('checkpointer', () => {
   });
 
   it('a damaged shard is rebuilt while the log begins at 1, and the next run replaces it', async () => {
-    for (const harm of ['bit', 'cut', 'mark'] as const) {
+    for (const harm of ['bit', 'cut', 'mark', 'bit of the mark'] as const) {
       const rig = new Rig();
       await rig.take(tens(x, 3));
       await rig.pass();
@@ -210,7 +211,11 @@ describe('checkpointer', () => {
       await rig.region.store.commit((transaction) => {
         if (harm === 'bit') transaction.put('shards', row!.key, bytes);
         if (harm === 'cut') transaction.put('shards', row!.key, bytes.subarray(0, 12));
-        if (harm === 'mark') transaction.put('marks', 'checkpoint', Buffer.from('{"position":7}'));
+        const mark = Buffer.from(transaction.get('marks', 'checkpoint')!);
+        mark[mark.length - 4]! ^= 1;
+        if (harm === 'bit of the mark') transaction.put('marks', 'checkpoint', mark);
+        const other = withChecksum('marks', 'checkpoint', Buffer.from('{"position":7}'));
+        if (harm === 'mark') transaction.put('marks', 'checkpoint', other);
       });
       rig.restart();
       assert.equal(rig.region.digest(), digest, harm);

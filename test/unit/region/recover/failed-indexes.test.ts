@@ -55,6 +55,7 @@ class Rig {
   readonly clock = new ManualClock();
   readonly catalog = createRegisters();
   readonly ledger = createLedger({ schema });
+  readonly store;
   readonly wal;
   readonly recovered;
   readonly apply;
@@ -62,6 +63,7 @@ class Rig {
   constructor(store: MemoryStore, filterIndex: ReturnType<typeof index>, text: ReturnType<typeof index>) {
     const { clock, catalog, ledger } = this;
     const wal = openLog({ store });
+    this.store = store;
     this.wal = wal;
     this.recovered = recover({ clock, log, wal, catalog, ledger, filterIndex, text });
     const copies = (id: string) => wal.copies(id);
@@ -254,6 +256,6 @@ describe('an index that cannot take an item', () => {
   });
 });
 
-function openAgain({ wal }: Rig): MemoryStore {
-  return (wal as unknown as { store: MemoryStore }).store.crash();
+function openAgain({ store }: Rig): MemoryStore {
+  return store.crash();
 }

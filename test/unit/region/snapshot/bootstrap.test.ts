@@ -9,6 +9,7 @@ import { createBootstrap } from '../../../../services/region/snapshot/bootstrap.
 import type { ArrivedSnapshot, Bootstrap } from '../../../../services/region/snapshot/snapshot.ts';
 import { encodeItem } from '../../../../services/region/wal/documents.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
+import { CheckedStore } from '../../../../services/region/wal/row-checksums.ts';
 import { ConfigError } from '../../../../shared/errors/config-error.ts';
 import { Fault, Refusal } from '../../../../shared/errors/errors.ts';
 import { HLC_PER_MS } from '../../../../shared/protocol/events.ts';
@@ -55,7 +56,7 @@ class Peer implements PeerLink {
   }
 
   put(table: 'marks' | 'origins', key: string, json: string): Promise<void> {
-    return this.store.commit((transaction) => transaction.put(table, key, Buffer.from(json)));
+    return new CheckedStore(this.store).commit((transaction) => transaction.put(table, key, Buffer.from(json)));
   }
 
   private meet(call: 'status' | 'snapshot' | 'part', offset = 0): void {
@@ -413,7 +414,7 @@ describe('bootstrap of an empty region', () => {
     const { store } = rig.peers[0]! as unknown as { store: MemoryStore };
     const order = { epoch: 1, hlc: startMs * HLC_PER_MS, origin: x, sequence: 3 };
     const register = { order, metadata: Buffer.from('null'), createdMs: startMs, updatedMs: startMs };
-    await store.commit((transaction) => transaction.put('items', 7, encodeItem(register)));
+    await new CheckedStore(store).commit((transaction) => transaction.put('items', 7, encodeItem(register)));
     const bootstrap = rig.start(false);
     await rig.poll();
     bootstrap.trimmedAt('a', y);

@@ -19,11 +19,11 @@ const x = 'us-east@aaaaaaaaaa';
 const y = 'eu-west@bbbbbbbbbb';
 const z = 'ap-south@cccccccccc';
 
-async function logOf(...chains: readonly (readonly Batch[])[]): Promise<Wal & { readonly store: MemoryStore }> {
+async function logOf(...chains: readonly (readonly Batch[])[]): Promise<Wal & { readonly disk: MemoryStore }> {
   const store = new MemoryStore();
   const wal = openLog({ store });
   for (const batches of chains) if (batches.length > 0) await wal.append({ batches });
-  return Object.assign(wal, { store });
+  return Object.assign(wal, { disk: store });
 }
 
 describe('merging a snapshot', () => {
@@ -39,7 +39,7 @@ describe('merging a snapshot', () => {
     assert.equal(events, 3 * 5 + 3 * 5);
     assert.equal(formatPosition(copy.durable), `${z}:15,${y}:30,${x}:40`);
     assert.deepEqual(await checkLog(clock, copy), { origins: 3, batches: 17, events: 85, shards: 0 });
-    const again = openLog({ store: copy.store.crash() });
+    const again = openLog({ store: copy.disk.crash() });
     assert.equal(formatPosition(again.durable), formatPosition(copy.durable));
     assert.equal(formatPosition(mine.durable), `${z}:15,${y}:10,${x}:40`, 'the present store is as it was');
   });
@@ -140,7 +140,7 @@ describe('merging a snapshot', () => {
       else {
         assert.match(found!, /us-east@.*, beyond it in this region's log, holds a signal under an idempotency key/);
         await assert.rejects(mergeInto(mine, copy), { code: 'snapshot_unfit' });
-        const whole = openLog({ store: mine.store.backup() });
+        const whole = openLog({ store: mine.disk.backup() });
         assert.equal(
           await repetitionBeyond(clock, whole, mine.durable, copy.keysForgottenMs),
           undefined,
@@ -189,7 +189,7 @@ describe('checking a log', () => {
     const whole = await logOf(xs);
     assert.deepEqual(await checkLog(clock, whole), { origins: 1, batches: 5, events: 25, shards: 0 });
     const damage = async (change: (store: MemoryStore) => Promise<void>, says: RegExp): Promise<void> => {
-      const store = whole.store.backup();
+      const store = whole.disk.backup();
       await change(store);
       await assert.rejects(checkLog(clock, openLog({ store })), (error: { code: string; message: string }) => {
         assert.equal(error.code, 'damaged_log');

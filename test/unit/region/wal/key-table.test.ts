@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import { openLmdbStore } from '../../../../services/region/store/lmdb-store.ts';
 import { openLog } from '../../../../services/region/wal/log.ts';
+import { withChecksum } from '../../../../services/region/wal/row-checksums.ts';
 import type { Wal } from '../../../../services/region/wal/wal.ts';
 import type { Event } from '../../../../shared/protocol/events.ts';
 import { keyIdOf, withKeys, writeIdOf, writeIndexOf } from '../../../../shared/protocol/idempotency.ts';
@@ -26,14 +27,15 @@ function events(keys: readonly NonNullable<Event['key']>[], acceptedMs = startMs
   return keys.map((key) => ({ ...viewEvent(0), hlc: acceptedMs * 2048, timeMs: acceptedMs, key }));
 }
 
-/** As an earlier version stored them. */
+/** As an earlier version stored them; the row has had its checksum since. */
 async function putEarlier(
   store: MemoryStore,
   id: string,
   ...copies: readonly (readonly [origin: string, sequence: number, acceptedMs: number, bodyHash: string])[]
 ): Promise<void> {
   const rows = copies.map(([origin, sequence, acceptedMs, hash]) => [origin, sequence, 1, acceptedMs, 7, hash]);
-  await store.commit((transaction) => transaction.put('keys', id, Buffer.from(JSON.stringify(rows))));
+  const row = withChecksum('keys', id, Buffer.from(JSON.stringify(rows)));
+  await store.commit((transaction) => transaction.put('keys', id, row));
 }
 
 /** Walks through all records, so many rows or bytes a step; answers how many were forgotten, by step. */
