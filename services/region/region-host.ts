@@ -6,6 +6,8 @@
  * fetched copy is checked against it, and what only this region has is appended to the copy → both are closed, the pointer
  * switches → the next generation starts on it. Meanwhile requests are refused with `not_ready`: routers hold writes.
  *
+ * A generation that does not start because a batch or a register on its disk is damaged has it restored, and starts again.
+ *
  * A generation whose log has an event that cannot be applied does not start: until the event is set aside the host serves only
  * the region's status and that command.
  *
@@ -15,6 +17,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault, messageOf, Refusal } from '../../shared/errors/errors.ts';
+import { sleep } from '../../shared/kernel/kernel.ts';
 import { createBlockedApp } from './http/blocked-app.ts';
 import { createInternalGate } from './http/internal-gate.ts';
 import { createSwitchingApp } from './http/switching-app.ts';
@@ -24,14 +27,20 @@ import { checkpointed, setAside, UnappliableEvent } from './recover/unappliable.
 import { createRegion, type Region } from './region.ts';
 import type { RegionOptions } from './region-options.ts';
 import { describeBlocked } from './region-status.ts';
+import { restoreBatches, restoredCounter } from './repair/restore-batches.ts';
 import { mergeInto, obstacleOf } from './snapshot/merge.ts';
 import type { ArrivedSnapshot } from './snapshot/snapshot.ts';
-import type { Store, StoreHome } from './store/store.ts';
+import type { Store, StoreHome, TableName } from './store/store.ts';
+import { damagedRowOf } from './wal/damaged-rows.ts';
 import { openLog } from './wal/log.ts';
 import type { Wal } from './wal/wal.ts';
 
 /** Wait before the next fetch after a snapshot that could not be installed: the logs may fill the region meanwhile. */
 const DROPPED_MS = 60_000;
+/** A start with damaged batches asks its peers for this long: they may be starting too. */
+const RESTORE_MS = 30_000;
+const RESTORE_AGAIN_MS = 1_000;
+const RESTORABLE: ReadonlySet<TableName> = new Set(['batches', 'items', 'embeddings']);
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
 
@@ -99,7 +108,8 @@ class Host implements RegionHost {
     this.blocked = (is) => blocked.set(Number(is));
   }
 
-  async begin(): Promise<void> {
+  /** `mended`: damage was found at this start already, and restored. */
+  async begin(mended = false): Promise<void> {
     const { home, wrapStore } = this.options;
     const store = home.open();
     try {
@@ -116,14 +126,43 @@ class Host implements RegionHost {
       this.metrics.pause();
       await store.close();
       if (error instanceof Fault && error.code === 'unknown_format') throw new ConfigError(error.message);
-      if (!(error instanceof UnappliableEvent)) throw error;
-      this.block(error);
-      return;
+      if (error instanceof UnappliableEvent) return this.block(error);
+      if (mended || !(await this.restored(error))) throw error;
+      return this.begin(true);
     }
     this.blocked(false);
     this.generation++;
     this.handler = this.region.app.callback();
     if (this.started && !this.stopping) this.region.start();
+  }
+
+  /** Whether damage that ended a start is restored: batches from peers, then registers from the log. */
+  private async restored(error: unknown): Promise<boolean> {
+    const { log, clock, links, home } = this.options;
+    const damage = damagedRowOf(error);
+    if (damage === undefined || !RESTORABLE.has(damage.table)) return false;
+    log.error('the store is damaged, restoring', { error: damage.message });
+    const wal = openLog({ store: home.open() });
+    try {
+      const restored = restoredCounter(this.metrics);
+      const endMs = clock.monotonicMs() + RESTORE_MS;
+      let left = wal.damagedBatches();
+      for (;;) {
+        left = await restoreBatches({ log, wal, links, restored }, left);
+        if (left.length === 0 || links.length === 0 || clock.monotonicMs() >= endMs) break;
+        await sleep(clock, RESTORE_AGAIN_MS);
+      }
+      if (left.length > 0) return false;
+      const registers = await wal.restoreRegisters();
+      if (registers > 0) log.warn('damaged registers restored from the log', { registers });
+      return true;
+    } catch (cause) {
+      if (!(cause instanceof Fault)) throw cause;
+      log.error('the store is not restored', { error: cause.message });
+      return false;
+    } finally {
+      await wal.close();
+    }
   }
 
   /** Serves the status of a region that cannot build its state, until the event is set aside. */

@@ -1,10 +1,13 @@
-/** `tidal verify` names each flipped bit of a disk; the region recovers from its peers, bit for bit. */
+/** Each flipped bit of a disk is named and restored, from peers, the log, or a peer's snapshot; nothing damaged is served. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { storeDirectory } from '../../deploy/backup/data-dir.ts';
 import { openLmdbStore } from '../../services/region/store/lmdb-store.ts';
+import type { StoreTables, TableName } from '../../services/region/store/store.ts';
+import { internalHeaders } from '../harness/clients/internal.ts';
 import { eventually } from '../harness/kernel/eventually.ts';
 import { Cluster } from '../harness/processes/cluster.ts';
 
@@ -18,7 +21,7 @@ function verify(dataDir: string): Promise<{ readonly code: number; readonly outp
 }
 
 describe('a disk with flipped bits', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let cluster: Cluster;
   let dataDir: string;
 
@@ -73,5 +76,89 @@ describe('a disk with flipped bits', function () {
     await cluster.process('ap-south').end('SIGTERM');
     assert.equal((await verify(dataDir)).code, 0);
     await cluster.restart('ap-south');
+  });
+
+  const flip = async <T extends TableName>(table: T, ...keys: readonly StoreTables[T][]): Promise<void> => {
+    const store = openLmdbStore({ path: storeDirectory(dataDir)! });
+    await store.commit((transaction) => {
+      for (const key of keys) {
+        const bytes = Buffer.from(transaction.get(table, key)!);
+        bytes[bytes.length >> 1]! ^= 16;
+        transaction.put(table, key, bytes);
+      }
+    });
+    await store.close();
+  };
+  const batches = async (): Promise<(readonly [string, number])[]> => {
+    const store = openLmdbStore({ path: storeDirectory(dataDir)!, readOnly: true });
+    const keys = [...store.range('batches', {})].map(({ key }) => key);
+    await store.close();
+    return keys;
+  };
+
+  it('a start restores damaged batches from its peers and registers from the log, and says so', async () => {
+    await cluster.process('ap-south').end('SIGTERM');
+    const keys = await batches();
+    await flip('batches', keys[0]!, keys[1]!, keys.at(-1)!);
+    await flip('items', 3, 17);
+    const from = cluster.process('ap-south').lines.length;
+    await cluster.restart('ap-south');
+    const lines = cluster.process('ap-south').lines.slice(from).join('\n');
+    for (const [origin, first] of [keys[0]!, keys[1]!, keys.at(-1)!]) {
+      assert.ok(lines.includes('damaged batch restored from peer') && lines.includes(origin), `${origin}:${first}`);
+    }
+    assert.match(lines, /damaged registers restored from the log.*registers=2|"registers":2/);
+    await cluster.settled();
+    await cluster.converged();
+    await cluster.process('ap-south').end('SIGTERM');
+    const whole = await verify(dataDir);
+    assert.equal(whole.code, 0, whole.output);
+  });
+
+  it('a batch that a start does not read is not served to a peer, and restored when one asks for it', async () => {
+    const [key] = await batches();
+    const [origin, first] = key!;
+    await cluster.restart('ap-south');
+    await eventually(
+      'a checkpoint covers it',
+      async () => {
+        const { body } = await cluster.region<string>('ap-south', '/metrics');
+        return /^tidal_checkpoint_behind_events\{[^}]*\} 0$/m.test(String(body));
+      },
+      60_000,
+    );
+    await cluster.process('ap-south').end('SIGTERM');
+    await flip('batches', key!);
+    await cluster.restart('ap-south');
+    const ask = async (region: string): Promise<Response> =>
+      fetch(`${cluster.regionUrls.get(region)}/internal/log/${origin}?from=${first}`, { headers: internalHeaders });
+    const own = await ask('us-east');
+    const whole = Buffer.from(await own.arrayBuffer());
+    const refused = await ask('ap-south');
+    assert.notEqual(refused.status, 200);
+    await eventually('it is restored', async () => {
+      const answer = await ask('ap-south');
+      return answer.status === 200 && Buffer.compare(Buffer.from(await answer.arrayBuffer()), whole) === 0;
+    });
+    const { body } = await cluster.region<string>('ap-south', '/metrics');
+    assert.match(String(body), /^tidal_restored_batches_total\{[^}]*\} 1$/m);
+    await cluster.process('ap-south').end('SIGTERM');
+    assert.equal((await verify(dataDir)).code, 0);
+    await cluster.restart('ap-south');
+  });
+
+  it('a batch that no peer has keeps the region from starting, and is named', async () => {
+    await cluster.process('ap-south').end('SIGTERM');
+    const keys = await batches();
+    await flip('batches', keys.at(-1)!);
+    for (const peer of ['us-east', 'eu-west']) await cluster.process(peer).end('SIGTERM');
+    await assert.rejects(
+      cluster.restart('ap-south'),
+      new RegExp(`the log is damaged at ${keys.at(-1)!.join(':')}: the checksum of the batch is wrong`),
+    );
+    for (const peer of ['us-east', 'eu-west']) await cluster.restart(peer);
+    await cluster.restart('ap-south');
+    await cluster.settled();
+    await cluster.converged();
   });
 });

@@ -4,6 +4,7 @@ import { decodeHeader, splitMessage } from '../../services/region/batch/batch.ts
 import { createHttpPeerLink } from '../../services/region/peers/http-peer-link.ts';
 import { createRegionHost, type RegionHost } from '../../services/region/region-host.ts';
 import type { StoreHome } from '../../services/region/store/store.ts';
+import { checkedValue } from '../../services/region/wal/row-checksums.ts';
 import type { StreamOffset } from '../../services/region/wal/wal.ts';
 import { aliveKey, type Leadership } from '../../shared/leadership/leadership.ts';
 import { createMetrics, type Metrics } from '../../shared/observe/metrics.ts';
@@ -169,9 +170,10 @@ export class RegionMachine extends Machine {
 
   private marked(name: string, value: Uint8Array): void {
     const { world } = this;
-    if (name === 'offset') world.check(() => world.holdings.checkOffset(this, readJson(value) as StreamOffset));
+    if (name === 'offset')
+      world.check(() => world.holdings.checkOffset(this, readJson('marks', name, value) as StreamOffset));
     if (name === 'leadership') {
-      const record = readJson(value) as Leadership;
+      const record = readJson('marks', name, value) as Leadership;
       if (record.nonce.startsWith(FORGED)) {
         const what = `${this.name} follows ${JSON.stringify(record)}`;
         world.fail(new Violation('no region follows a record that no process wrote', what));
@@ -179,7 +181,7 @@ export class RegionMachine extends Machine {
       this.learned(record.epoch);
     }
     if (name === 'keys_forgotten')
-      this.forgotten = { beforeMs: readJson(value) as number, sinceMs: world.scheduler.nowMs };
+      this.forgotten = { beforeMs: readJson('marks', name, value) as number, sinceMs: world.scheduler.nowMs };
   }
 
   private learned(epoch: number): void {
@@ -237,24 +239,29 @@ export class RegionMachine extends Machine {
     this.highestHlc.clear();
     this.covered.sequence = 0;
     for (const [origin, value] of this.store.flushed('origins')) {
-      const { last, epoch, lastHlc } = readJson(value) as { last: number; epoch: number; lastHlc: number };
+      const { last, epoch, lastHlc } = readJson('origins', origin, value) as {
+        last: number;
+        epoch: number;
+        lastHlc: number;
+      };
       this.noteHlc(epoch, lastHlc);
       if (last > 0) this.onDisk.set(origin, last);
     }
     const marks = new Map(this.store.flushed('marks'));
     const record = marks.get('leadership');
     this.leadership = {
-      epoch: record === undefined ? 0 : (readJson(record) as Leadership).epoch,
+      epoch: record === undefined ? 0 : (readJson('marks', 'leadership', record) as Leadership).epoch,
       sinceMs: this.world.scheduler.nowMs,
     };
     const forgotten = marks.get('keys_forgotten');
     this.forgotten = {
-      beforeMs: forgotten === undefined ? 0 : (readJson(forgotten) as number),
+      beforeMs: forgotten === undefined ? 0 : (readJson('marks', 'keys_forgotten', forgotten) as number),
       sinceMs: this.world.scheduler.nowMs,
     };
     const offset = marks.get('offset');
     const { world } = this;
-    if (offset !== undefined) world.check(() => world.holdings.checkOffset(this, readJson(offset) as StreamOffset));
+    if (offset !== undefined)
+      world.check(() => world.holdings.checkOffset(this, readJson('marks', 'offset', offset) as StreamOffset));
   }
 
   protected override async run(life: Life): Promise<void> {
@@ -395,6 +402,7 @@ export class RegionMachine extends Machine {
   }
 }
 
-function readJson(bytes: Uint8Array): unknown {
-  return JSON.parse(Buffer.from(bytes).toString('utf8'));
+/** The JSON of a stored row. */
+function readJson(table: 'marks' | 'origins', key: string, row: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(checkedValue(table, key, row, true)).toString('utf8'));
 }

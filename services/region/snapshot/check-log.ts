@@ -8,7 +8,7 @@ import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
 import { hlcRefusal } from '../../../shared/protocol/events.ts';
 import { type Batch, chainHash, decodeBatchUnder, NO_PREDECESSOR, newestMsOf } from '../batch/batch.ts';
 import { declaredBy, type SchemaDescription, undeclaredIn } from '../compatible/compatible.ts';
-import type { Wal } from '../wal/wal.ts';
+import { DamagedRow, type Wal } from '../wal/wal.ts';
 import { type ContentRules, checkContents, checkRecords } from './check-contents.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -80,6 +80,7 @@ function checked<T>(where: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
+    if (error instanceof DamagedRow) throw error;
     throw new Fault('damaged_log', `the log is damaged at ${where}: ${messageOf(error)}`, { cause: error });
   }
 }

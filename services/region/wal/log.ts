@@ -10,37 +10,34 @@
 import { assert } from '../../../shared/kernel/kernel.ts';
 import { credibleInLog } from '../../../shared/leadership/epochs.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
-import type { PlacedEvent } from '../../../shared/protocol/events.ts';
-import { acceptedMs, compareOrder } from '../../../shared/protocol/events.ts';
 import { GrowingPosition } from '../../../shared/protocol/position.ts';
 import { type Quarantine, type QuarantinedRange, quarantineOf } from '../../../shared/protocol/quarantine.ts';
 import type { Batch } from '../batch/batch.ts';
 import { decodeHeader, NO_PREDECESSOR, newestMsOf } from '../batch/batch.ts';
 import { Queue } from '../queue/queue.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
-import { mergeEmbedding, mergeItem, writesEmbedding, writesItem } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
 import { isStorageFull } from '../storage-fault/storage-fault.ts';
 import type { Store, StoreTransaction } from '../store/store.ts';
-import {
-  decodeEmbedding,
-  decodeItem,
-  decodeOrigin,
-  encodeEmbedding,
-  encodeItem,
-  encodeJson,
-  encodeOrigin,
-  openedOrigin,
-} from './documents.ts';
+import { damagedFrom, damageOf, restorationFlaw, restoreRegisters } from './damaged-rows.ts';
+import { decodeEmbedding, decodeItem, decodeOrigin, encodeJson, encodeOrigin, openedOrigin } from './documents.ts';
 import { KeyTable } from './key-table.ts';
 import { registerLogGauges } from './log-metrics.ts';
 import { readMarks } from './marks.ts';
+import { mergeRegisters } from './merge-registers.ts';
 import { CheckedStore } from './row-checksums.ts';
 import { registersSetAside } from './set-aside.ts';
-import type { AppendOptions, ForgetOptions, MarkName, OriginInfo, StreamOffset, Wal } from './wal.ts';
-
-/** Rows of this size fill whole pages, and a run of this many pages is easily found among freed ones. */
-const PART_BYTES = 16 * 4_096 - 16;
+import { putShard, storedShards } from './shard-rows.ts';
+import type {
+  AppendOptions,
+  BatchRange,
+  DamagedRow,
+  ForgetOptions,
+  MarkName,
+  OriginInfo,
+  StreamOffset,
+  Wal,
+} from './wal.ts';
 
 /** The store's name of the stored offset; the other marks are {@link MarkName}s. */
 const OFFSET = 'offset';
@@ -60,6 +57,8 @@ export function openLog({ store, metrics }: LogOptions): Wal {
 
 class Log implements Wal {
   private readonly store: Store;
+  private readonly plain: Store;
+  private damageMet: (damage: DamagedRow) => void = () => {};
   private readonly known = new Map<string, OriginInfo>();
   private readonly durablePosition = new GrowingPosition();
   private readonly marks: Map<string, unknown>;
@@ -80,6 +79,7 @@ class Log implements Wal {
   constructor(plain: Store) {
     const store = new CheckedStore(plain);
     this.store = store;
+    this.plain = plain;
     this.marks = readMarks(store);
     this.keyTable = new KeyTable(store, this.durablePosition, () => this.quarantine);
     for (const { key, value } of store.range('origins', {})) {
@@ -165,7 +165,7 @@ class Log implements Wal {
       for (const origin of after.keys()) this.assertStored(transaction, origin);
       for (const batch of batches) {
         transaction.put('batches', [batch.origin, batch.first], batch.bytes);
-        putDocuments(transaction, batch);
+        mergeRegisters(transaction, batch);
       }
       this.keyTable.put(transaction, batches);
       for (const info of after.values()) transaction.put('origins', info.origin, encodeOrigin(info));
@@ -262,6 +262,12 @@ class Log implements Wal {
     const found: Uint8Array[] = [];
     let bytes = 0;
     for (const { key, value } of this.store.range('batches', { from: [origin, start], to: [origin, durable] })) {
+      const damage = damageOf(this.store, this.known.get(origin)!, key[1], value);
+      if (damage !== undefined) {
+        this.damageMet(damage);
+        if (found.length === 0) throw damage;
+        break;
+      }
       if (found.length === 0) {
         // No batch of this origin before `from` reaches it: the beginning was trimmed.
         if (key[1] > from || decodeHeader(value).last < from) return [];
@@ -286,6 +292,11 @@ class Log implements Wal {
       let bytes = 0;
       let first = info.first;
       for (const { key, value } of this.store.range('batches', { from: [origin, 0], to: [origin, upTo] })) {
+        const damage = damageOf(this.store, info, key[1], value);
+        if (damage !== undefined) {
+          this.damageMet(damage);
+          break;
+        }
         const { last } = decodeHeader(value);
         if (last > upTo || (keys.length > 0 && bytes + value.length > limitBytes)) break;
         keys.push(key);
@@ -299,6 +310,34 @@ class Log implements Wal {
       this.known.set(origin, { ...info, first });
       return { batches: keys.length, bytes };
     });
+  }
+
+  onDamaged(listener: (damage: DamagedRow) => void): void {
+    this.damageMet = listener;
+  }
+
+  damagedBatches(from?: { readonly origin: string; readonly first: number }): readonly BatchRange[] {
+    if (from === undefined) return this.origins().flatMap((info) => [...damagedFrom(this.store, info, info.first)]);
+    const info = this.known.get(from.origin);
+    return info === undefined ? [] : [...damagedFrom(this.store, info, from.first, true)];
+  }
+
+  restoreBatch(range: BatchRange, bytes: Uint8Array): Promise<string | undefined> {
+    return this.queue.add(async () => {
+      const { origin, first } = range;
+      // Trimmed meanwhile.
+      if (this.store.get('batches', [origin, first]) === undefined) return undefined;
+      const flaw = restorationFlaw(this.store, this.known.get(origin)!, range, bytes);
+      if (flaw === undefined) {
+        await this.store.commit((transaction) => transaction.put('batches', [origin, first], bytes));
+      }
+      return flaw;
+    });
+  }
+
+  restoreRegisters(): Promise<number> {
+    const isMended = this.mark('mended') !== undefined;
+    return restoreRegisters(this.plain, { origins: this.origins(), quarantine: this.quarantine, isMended });
   }
 
   get batchBytes(): number {
@@ -316,32 +355,11 @@ class Log implements Wal {
   }
 
   storeShard(shard: number, bytes: Uint8Array): Promise<void> {
-    return this.store.commit((transaction) => {
-      let part = 0;
-      for (let at = 0; at < bytes.length || part === 0; at += PART_BYTES) {
-        transaction.put('shards', [shard, part++], bytes.subarray(at, at + PART_BYTES));
-      }
-      while (transaction.get('shards', [shard, part]) !== undefined) transaction.remove('shards', [shard, part++]);
-    });
+    return this.store.commit((transaction) => putShard(transaction, shard, bytes));
   }
 
-  *shards(): Iterable<readonly [number, Uint8Array]> {
-    let shard: number | undefined;
-    let parts: Uint8Array[] = [];
-    let isWhole = true;
-    // If a part is missing, the shard is unusable: bytes that no checksum matches.
-    const row = (): Uint8Array => (isWhole ? Buffer.concat(parts) : Buffer.alloc(0));
-    for (const { key, value } of this.store.range('shards', {})) {
-      if (shard !== undefined && key[0] !== shard) {
-        yield [shard, row()];
-        parts = [];
-        isWhole = true;
-      }
-      shard = key[0];
-      if (key[1] !== parts.length) isWhole = false;
-      parts.push(value);
-    }
-    if (shard !== undefined) yield [shard, row()];
+  shards(): Iterable<readonly [number, Uint8Array]> {
+    return storedShards(this.store);
   }
 
   copies(id: string): readonly Copy[] {
@@ -423,25 +441,5 @@ class Log implements Wal {
 
   private noteHlc(epoch: number, hlc: number): void {
     this.highest.set(epoch, Math.max(this.highestHlcOf(epoch), hlc));
-  }
-}
-
-/** Merges the registers a batch touches. Signals have no registers: the ledger is rebuilt from the log. */
-function putDocuments(transaction: StoreTransaction, batch: Batch): void {
-  if (batch.signals !== undefined) return;
-  for (const [index, event] of batch.events.entries()) {
-    if (event.kind === 'signal') continue;
-    const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence: batch.first + index };
-    const placed: PlacedEvent = { event, order };
-    if (writesItem(event)) {
-      const present = transaction.get('items', event.entity);
-      const merged = mergeItem(present && decodeItem(present), placed, compareOrder, acceptedMs(event));
-      transaction.put('items', event.entity, encodeItem(merged));
-    }
-    if (writesEmbedding(event)) {
-      const present = transaction.get('embeddings', event.entity);
-      const merged = mergeEmbedding(present && decodeEmbedding(present), placed, compareOrder);
-      transaction.put('embeddings', event.entity, encodeEmbedding(merged));
-    }
   }
 }

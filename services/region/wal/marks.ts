@@ -3,8 +3,7 @@ import { Fault } from '../../../shared/errors/errors.ts';
 import { formatFlaw } from '../../../shared/protocol/version.ts';
 import type { Store } from '../store/store.ts';
 import { decodeJson } from './documents.ts';
-import { DamagedRow } from './row-checksums.ts';
-import { markNames } from './wal.ts';
+import { DamagedRow, markNames } from './wal.ts';
 
 /**
  * By name. Throws `Fault('unknown_format')` for a store that a later version has written: its rows may mean something else; and

@@ -12,7 +12,6 @@
  * byte that differs from 4 by one bit only and can be decoded.
  */
 import { crc32 } from 'node:zlib';
-import { Fault } from '../../../shared/errors/errors.ts';
 import { STORE_FORMAT } from '../../../shared/protocol/version.ts';
 import {
   type RangeOptions,
@@ -23,6 +22,7 @@ import {
   type TableName,
   tableNames,
 } from '../store/store.ts';
+import { DamagedRow } from './wal.ts';
 
 /** The tables whose rows get a checksum here. */
 export const checkedTables = ['origins', 'items', 'embeddings', 'keyed', 'keys', 'marks'] as const;
@@ -32,18 +32,6 @@ const VALUE_AT = 5;
 const MARK_START = '{"crc32":"';
 const MARK_VALUE_AT = '{"crc32":"0badcafe","value":'.length;
 const PLAIN_MARK = 'format';
-
-/** A row that is not as it was written. */
-export class DamagedRow extends Fault {
-  readonly table: TableName;
-  readonly key: string | number;
-
-  constructor(table: TableName, key: string | number, why: string) {
-    super('damaged_log', `the row ${table} ${key} is damaged: ${why}`);
-    this.table = table;
-    this.key = key;
-  }
-}
 
 function isChecked(table: TableName): boolean {
   return table !== 'batches' && table !== 'shards';

@@ -16,11 +16,13 @@
  * simulation.
  */
 
+import { Fault } from '../../../shared/errors/errors.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { Quarantine, QuarantinedRange } from '../../../shared/protocol/quarantine.ts';
 import type { Batch } from '../batch/batch.ts';
 import type { EmbeddingRegister, ItemRegister } from '../state/catalog/catalog.ts';
 import type { Copy } from '../state/keys/keys.ts';
+import type { TableName } from '../store/store.ts';
 
 /** The state of an origin in the log. */
 export interface OriginInfo {
@@ -49,6 +51,26 @@ export interface StreamOffset {
   readonly last: number;
   /** The stream's `created`. */
   readonly created: string;
+}
+
+/** A row that is not as it was written. The key of a batch is `origin:sequence`. */
+export class DamagedRow extends Fault {
+  readonly table: TableName;
+  readonly key: string | number;
+
+  constructor(table: TableName, key: string | number, why: string) {
+    const what = table === 'batches' ? `the log is damaged at ${key}` : `the row ${table} ${key} is damaged`;
+    super('damaged_log', `${what}: ${why}`);
+    this.table = table;
+    this.key = key;
+  }
+}
+
+/** Where a batch is in the log. */
+export interface BatchRange {
+  readonly origin: string;
+  readonly first: number;
+  readonly last: number;
 }
 
 export interface AppendOptions {
@@ -114,7 +136,8 @@ export interface Wal {
   flushNotes(): Promise<void>;
   /**
    * Durable batches of an origin from the one that holds `from`, whole, at most `limitBytes` but at least one; none when
-   * `from` lies beyond the durable position or before what was trimmed (`OriginInfo.first`).
+   * `from` lies beyond the durable position or before what was trimmed (`OriginInfo.first`). None is damaged: it ends before such
+   * a batch, and throws `DamagedRow` if that is the first.
    */
   read(origin: string, from: number, limitBytes: number): readonly Uint8Array[];
   /**
@@ -123,6 +146,20 @@ export interface Wal {
    * records and the origin's record stay.
    */
   trim(origin: string, upTo: number, limitBytes: number): Promise<{ readonly batches: number; readonly bytes: number }>;
+  /** Called with each damaged batch that a read or a trim meets. */
+  onDamaged(listener: (damage: DamagedRow) => void): void;
+  /** All damaged batches; or those from that one on up to the first that is whole. */
+  damagedBatches(from?: { readonly origin: string; readonly first: number }): readonly BatchRange[];
+  /**
+   * Puts the bytes in the place of a damaged batch, flushed, if they are those that were written there; otherwise returns why they
+   * are not, and changes nothing. Of consecutive ones the last is the first to be restored.
+   */
+  restoreBatch(range: BatchRange, bytes: Uint8Array): Promise<string | undefined>;
+  /**
+   * Computes damaged registers again from the log, flushed; returns how many. Throws `DamagedRow` if the log does not begin at 1
+   * or the state was mended. Nothing may be appended meanwhile.
+   */
+  restoreRegisters(): Promise<number>;
   /** Bytes the batches take on disk, and how many they are. */
   readonly batchBytes: number;
   readonly batches: number;

@@ -10,6 +10,7 @@ import { createTrimmer } from '../checkpoint/trimmer.ts';
 import { describeSchema } from '../compatible/compatible.ts';
 import { requireAccepted } from '../region-directory.ts';
 import type { RegionOptions } from '../region-options.ts';
+import { BatchRestorer } from '../repair/restore-batches.ts';
 import { SettingsWatch } from '../ship/settings-watch.ts';
 import { createBootstrap } from '../snapshot/bootstrap.ts';
 import type { Bootstrap, SnapshotServer } from '../snapshot/snapshot.ts';
@@ -95,9 +96,13 @@ export function assembleUpkeep(options: UpkeepOptions): Upkeep {
     onArrived: options.onArrived,
   });
   repair.deferTo(bootstrap);
+  const restorer = new BatchRestorer({
+    ...{ clock, log, metrics, wal, links, onFatal },
+    partitioned: () => partition.partitioned,
+  });
 
   const stages = [
-    [checkpoint, trim, keySweep, settings],
+    [checkpoint, trim, keySweep, settings, restorer],
     [bootstrap, snapshots],
   ];
   return { checkpoint, disks, settings, snapshots, bootstrap, stages };

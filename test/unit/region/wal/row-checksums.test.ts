@@ -14,11 +14,11 @@ import {
   CheckedStore,
   checkedTables,
   checkedValue,
-  DamagedRow,
   hasAllChecksums,
   hasChecksum,
   withChecksum,
 } from '../../../../services/region/wal/row-checksums.ts';
+import { DamagedRow } from '../../../../services/region/wal/wal.ts';
 import { systemClock as clock } from '../../../../shared/kernel/system.ts';
 import { STORE_FORMAT } from '../../../../shared/protocol/version.ts';
 import { RecordingLog } from '../../../harness/observe/recording-log.ts';
