@@ -14,7 +14,7 @@ import {
 } from '../../shared/config/settings-table.ts';
 import { secretSettings } from '../../shared/credentials/internal-secret.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
-import type { HttpLimits } from '../../shared/http/http-server.ts';
+import { CONNECTION_REQUESTS, type HttpLimits } from '../../shared/http/http-server.ts';
 import { logLevels } from '../../shared/observe/log.ts';
 import { HELD_WRITES_MS } from '../../shared/protocol/deadlines.ts';
 import { brokerSettings } from '../../shared/stream/broker-access.ts';
@@ -85,6 +85,26 @@ const table = {
     max: 100_000,
     fallback: 4_096,
     why: 'requests being answered; more are refused with overloaded. Above held-writes-limit, because held writes count',
+  },
+  maxAddressInFlight: {
+    env: 'TIDAL_MAX_ADDRESS_IN_FLIGHT',
+    flag: 'max-address-in-flight',
+    kind: 'integer',
+    unit: 'requests',
+    min: 0,
+    max: 100_000,
+    fallback: 2_048,
+    why: 'requests of one client address being answered; more are refused with overloaded. 0: no limit, for clients behind one load balancer',
+  },
+  maxConnectionRequests: {
+    env: 'TIDAL_MAX_CONNECTION_REQUESTS',
+    flag: 'max-connection-requests',
+    kind: 'integer',
+    unit: 'requests',
+    min: 1,
+    max: 10_000,
+    fallback: CONNECTION_REQUESTS,
+    why: 'requests of one connection being answered; while more were sent on it, nothing is read from it',
   },
   maxArrivingBodies: {
     env: 'TIDAL_MAX_ARRIVING_BODIES',

@@ -149,7 +149,15 @@ export function createRouter(options: RouterOptions): RouterService {
   const verify = createVerify({ links, regions, clock, random, log, metrics });
   const retireDisk = createRetireDisk({ links, regions });
   const keys = createRouterKeys({ openMetrics: false, ...options.keys, clock, log, metrics });
-  const app = createHttpApp({ log, metrics, clock, random, limits: options.httpLimits, ...answering(options.cors) });
+  const app = createHttpApp({
+    log,
+    metrics,
+    clock,
+    random,
+    limits: options.httpLimits,
+    early: (request) => keys.access.overRate(request.headers.authorization),
+    ...answering(options.cors),
+  });
   let draining = false;
   const parts = {
     forwarding,

@@ -98,6 +98,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
       metrics,
       maxConnections: config.maxConnections,
       maxAddressConnections: config.maxAddressConnections,
+      maxConnectionRequests: config.maxConnectionRequests,
       keepAliveMs: config.keepAliveMs,
     });
     router.start();

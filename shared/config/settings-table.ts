@@ -120,11 +120,18 @@ export function configOrHelp<T>(parse: (source: ConfigSource) => Parsed<T>): T {
 /** Limits of the HTTP server of either service. */
 export function httpLimitsOf(values: {
   readonly maxInFlight: number;
+  /** Absent: no limit for one address. */
+  readonly maxAddressInFlight?: number;
   readonly maxArrivingBodies: number;
   readonly maxAnswersBytes: number;
 }): HttpLimits {
-  const { maxInFlight, maxArrivingBodies, maxAnswersBytes } = values;
-  return Object.freeze({ inFlight: maxInFlight, arrivingBodies: maxArrivingBodies, answersBytes: maxAnswersBytes });
+  const { maxInFlight, maxAddressInFlight = 0, maxArrivingBodies, maxAnswersBytes } = values;
+  return Object.freeze({
+    inFlight: maxInFlight,
+    addressInFlight: maxAddressInFlight,
+    arrivingBodies: maxArrivingBodies,
+    answersBytes: maxAnswersBytes,
+  });
 }
 
 export interface Address {

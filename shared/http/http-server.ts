@@ -17,26 +17,24 @@ import { AddressLimit } from './address-limit.ts';
 import { AnswerBudget } from './answer-budget.ts';
 import { ArrivingBodies, arrivingBodyOf } from './arriving-bodies.ts';
 import { ArrivingHeads } from './arriving-heads.ts';
-import { answerBare } from './bare-answer.ts';
+import { answerBare, EarlyRefusals, problemHeaders } from './bare-answer.ts';
 import { expectsContinue } from './http-body.ts';
 import { listenError } from './listen-error.ts';
+import { InFlight } from './overload/in-flight.ts';
+import { UnansweredRequests } from './overload/unanswered-requests.ts';
+import { flawOf, HEAD_LIMIT_BYTES, refusalOf } from './request-flaws.ts';
 import { logRequest } from './request-log.ts';
 
 /** How long a client may take to send its whole request. */
 const ARRIVAL_MS = 15_000;
 /** Common balancers keep a connection for 60 s. */
 export const KEEP_ALIVE_MS = 75_000;
-/** Limit of all headers except the one that may hold a position. */
-const HEADER_LIMIT_BYTES = 32 * 1024;
-/** Limit with it, or with the query: a position of 2,000 origins is 128 KiB at most, a tenth more if percent-encoded. */
-export const HEAD_LIMIT_BYTES = 208 * 1024;
 /** Limit of all heads being received together. */
 const HEADS_LIMIT_BYTES = 64 * 1024 * 1024;
-const POSITION_HEADER = 'x-tidal-position';
 /** Answers up to this size are not counted: those of all connections together are below the budget. */
 const SMALL_BYTES = 4 * 1024;
-/** Node would drop further ones silently. */
-const HEADERS_LIMIT = 1_000;
+/** Few clients send a request before the answer to the one before. */
+export const CONNECTION_REQUESTS = 16;
 /** A connection that is refused at once is closed after this long: if it were closed earlier, the answer might be lost. */
 const REFUSED_OPEN_MS = 1_000;
 /** How often Node checks for expired requests: they are ended at most this much later. */
@@ -52,8 +50,10 @@ export interface HttpAppOptions {
   readonly limits: HttpLimits;
   /** Throws the refusal of a request that may not be made at all, before anything of it is read. Absent: all may be made. */
   readonly admit?: ((ctx: Context) => void) | undefined;
-  /** Called before anything can be refused: sets headers of every answer. True: it has answered the request. */
-  readonly begin?: ((ctx: Context) => boolean) | undefined;
+  /** The refusal of a request whose head alone shows that it has to wait; undefined: none. Health and metrics are not asked about. */
+  readonly early?: ((request: IncomingMessage) => Refusal | undefined) | undefined;
+  /** Called before anything can be refused: sets headers of every answer. True: that is the whole answer, a 204. */
+  readonly begin?: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
   /** Called with an answer that is no problem, once its body is a text or bytes: may encode it. */
   readonly finish?: ((ctx: Context) => Promise<void>) | undefined;
 }
@@ -62,6 +62,8 @@ export interface HttpAppOptions {
 export interface HttpLimits {
   /** Requests in progress: those whose body was received. */
   readonly inFlight: number;
+  /** Of one client address. Absent or 0: no such limit. */
+  readonly addressInFlight?: number;
   readonly arrivingBodies: number;
   /** Answers in memory, all together. */
   readonly answersBytes: number;
@@ -76,16 +78,8 @@ export function requestIdOf(ctx: Context): string {
 }
 
 /** A Koa application with this base; add `@koa/router` routes to it. */
-export function createHttpApp({
-  log,
-  metrics,
-  clock,
-  random,
-  limits,
-  admit: mayAsk,
-  begin,
-  finish,
-}: HttpAppOptions): Koa {
+export function createHttpApp(options: HttpAppOptions): Koa {
+  const { log, metrics, clock, random, limits, admit: mayAsk, early, begin, finish } = options;
   const requests = metrics.counter({
     name: 'tidal_http_requests_total',
     help: 'HTTP requests answered, by route pattern, method and status.',
@@ -96,15 +90,13 @@ export function createHttpApp({
     help: 'Time from the request to its answer, by route pattern and method.',
     labels: ['route', 'method'],
   });
-  let inFlight = 0;
-  metrics.gauge({
-    name: 'tidal_http_requests_in_flight',
-    help: 'HTTP requests being answered now.',
-    read: () => inFlight,
-  });
+  const inFlight = new InFlight({ limit: limits.inFlight, addressLimit: limits.addressInFlight ?? 0, metrics });
   const bodies = new ArrivingBodies({ limit: limits.arrivingBodies, metrics });
   const answers = new AnswerBudget({ limitBytes: limits.answersBytes, metrics });
-  const busy = (): Refusal => new Refusal('overloaded', `${limits.inFlight} requests are already in flight`);
+  const idOf = ({ headers }: IncomingMessage): string => {
+    const given = headers['x-request-id'];
+    return typeof given === 'string' && requestIdPattern.test(given) ? given : randomName(random, 16);
+  };
 
   const app = new Koa();
   app.on('error', (error: unknown, ctx?: Context) => {
@@ -114,29 +106,28 @@ export function createHttpApp({
   });
   app.use(async (ctx: Context, next: Next) => {
     const startMs = clock.monotonicMs();
-    const given = ctx.get('x-request-id');
-    const requestId = requestIdPattern.test(given) ? given : randomName(random, 16);
+    const requestId = idOf(ctx.req);
     ctx.state.requestId = requestId;
     ctx.set('x-request-id', requestId);
     const exempt = isExempt(ctx.path);
-    let admitted = false;
+    const address = addressOf(ctx.req);
+    let leave: (() => void) | undefined;
     const admit = (): void => {
-      if (inFlight >= limits.inFlight && !exempt) throw busy();
-      admitted = true;
-      inFlight += 1;
+      const refusal = exempt ? undefined : inFlight.refusalOf(address);
+      if (refusal !== undefined) throw refusal;
+      leave = inFlight.begin(address);
     };
     const answer = answers.share();
     ctx.state.answerShare = answer;
     let failure: unknown;
     try {
-      const isAnswered = begin?.(ctx) === true;
-      const refusal = refusedUpFront.get(ctx.req);
-      if (refusal !== undefined) throw refusal;
-      if (isAnswered) return;
+      if (begin?.(ctx.req, ctx.res) === true) {
+        ctx.status = 204;
+        return;
+      }
       mayAsk?.(ctx);
-      if (!hasBody(ctx.req)) admit();
-      else if (inFlight >= limits.inFlight && !exempt) throw busy();
-      else ctx.state.arrivingBody = bodies.of(ctx.req.socket.remoteAddress ?? '', admit);
+      if (ctx.req.complete || !hasBody(ctx.req)) admit();
+      else ctx.state.arrivingBody = bodies.of(address, admit);
       await next();
       refuseUnmatched(ctx);
       serialize(ctx);
@@ -156,7 +147,7 @@ export function createHttpApp({
       }
       // The client got no "100 Continue", so what it sends next may be a body or a request.
       if (expectsContinue(ctx.req) && ctx.state.continued !== true) ctx.set('connection', 'close');
-      if (admitted) inFlight -= 1;
+      leave?.();
       const durationMs = clock.monotonicMs() - startMs;
       const route = routeOf(ctx) ?? 'unknown';
       requests.inc({ route, method: ctx.method, status: String(ctx.status) });
@@ -164,7 +155,33 @@ export function createHttpApp({
       logRequest(log, ctx, { requestId, route, durationMs, failure, exempt });
     }
   });
+  const refusals = new EarlyRefusals({
+    log,
+    count(method, status) {
+      requests.inc({ route: 'unknown', method, status: String(status) });
+      latency.observe({ route: 'unknown', method }, 0);
+    },
+  });
+  const callback = app.callback.bind(app);
+  const withRefusals = () => {
+    const handle = callback();
+    return async (request: IncomingMessage, response: ServerResponse) => {
+      const flaw = refusedUpFront.get(request);
+      const refusal =
+        flaw ??
+        (isExempt(request.url ?? '') ? undefined : (inFlight.refusalOf(addressOf(request)) ?? early?.(request)));
+      if (refusal === undefined) return handle(request, response);
+      // A preflight request needs nothing, and without its answer a page cannot read why the next one is refused.
+      if (begin?.(request, response) === true && flaw === undefined) return handle(request, response);
+      refusals.answer(request, response, refusal, idOf(request));
+    };
+  };
+  app.callback = withRefusals as typeof app.callback;
   return app;
+}
+
+function addressOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? '';
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
@@ -214,13 +231,7 @@ function answerProblem(ctx: Context, error: unknown): void {
         });
   ctx.status = refusal.status;
   ctx.body = JSON.stringify(refusal.toProblem());
-  ctx.set('content-type', 'application/problem+json');
-  if (refusal.status === 429 || refusal.status === 503) {
-    ctx.set('retry-after', String(refusal.extras.retryAfterSeconds ?? 1));
-  }
-  const { challenge = refusal.status === 401 ? 'Bearer' : undefined } = refusal.extras;
-  if (challenge !== undefined) ctx.set('www-authenticate', challenge);
-  if (refusal.extras.allow !== undefined) ctx.set('allow', refusal.extras.allow.join(', '));
+  ctx.set(problemHeaders(refusal));
 }
 
 function isHangUp(error: unknown): boolean {
@@ -239,6 +250,8 @@ export interface ListenOptions {
   readonly maxConnections: number;
   /** Limit for one client address; further ones are answered `overloaded` and closed at once. Absent or 0: no such limit. */
   readonly maxAddressConnections?: number;
+  /** Requests of one connection being handled at a time; while more are received, nothing is read from it. */
+  readonly maxConnectionRequests?: number;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
@@ -272,6 +285,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   const { app, host, port, log, clock, random, metrics, maxConnections } = options;
   const { drainLimitMs = 5_000, keepAliveMs = KEEP_ALIVE_MS, arrivalMs = ARRIVAL_MS, halfOpen = true } = options;
   const { headsBytes = HEADS_LIMIT_BYTES, maxAddressConnections = 0 } = options;
+  const { maxConnectionRequests = CONNECTION_REQUESTS } = options;
   const handler = app.callback();
   let closing: Promise<void> | undefined;
   const refused = metrics.counter({
@@ -290,11 +304,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     read: () => open.size,
   });
   const heads = new ArrivingHeads({ clock, metrics, open, limitBytes: headsBytes, headBytes: HEAD_LIMIT_BYTES });
-  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const { socket } = request;
-    if (answered.has(socket)) return void request.resume();
-    heads.began(socket);
-    response.once('close', () => heads.answered(socket));
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const isOver = over.has(request.socket);
     // A kept connection would outlive the drain.
     if (closing !== undefined || isOver) response.setHeader('connection', 'close');
@@ -309,6 +319,14 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       request.resume();
     }
     void handler(request, response);
+  };
+  const unanswered = new UnansweredRequests({ metrics, limit: maxConnectionRequests, handle });
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    if (answered.has(socket)) return void request.resume();
+    heads.began(socket);
+    response.once('close', () => heads.answered(socket));
+    unanswered.add(request, response);
   };
   const server = createServer(
     {
@@ -351,11 +369,21 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       refused.inc();
     }
     open.add(socket);
+    unanswered.watch(socket);
     socket.on('close', () => open.delete(socket));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
-    else answerBare(socket, refusalOf(error, arrivalMs), random);
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    // What is half received while nothing is read is not late.
+    const refusal = unanswered.isPaused(socket as Socket)
+      ? new Refusal('overloaded', 'the connection has too many requests without an answer')
+      : refusalOf(error, arrivalMs);
+    answered.add(socket as Socket);
+    // Its answer must not be taken for that of an earlier request.
+    unanswered.afterAll(socket as Socket, () => answerBare(socket, refusal, random));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, host, port)));
@@ -374,45 +402,6 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       return closing;
     },
   };
-}
-
-/** Requests that Node would answer by itself, without a body, or accept although a proxy may read them as another request. */
-function flawOf(request: IncomingMessage): Refusal | undefined {
-  const { rawHeaders, headers } = request;
-  const count = rawHeaders.length / 2;
-  if (count > HEADERS_LIMIT) {
-    return new Refusal('headers_too_large', `the request has ${count} headers; the limit is ${HEADERS_LIMIT}`);
-  }
-  let bytes = 0;
-  let hosts = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]!.toLowerCase();
-    if (name !== POSITION_HEADER) bytes += name.length + rawHeaders[at + 1]!.length;
-    if (name === 'host') hosts++;
-  }
-  if (bytes > HEADER_LIMIT_BYTES) return headersTooLarge(HEADER_LIMIT_BYTES, 'headers');
-  if (request.httpVersion !== '1.1') return undefined;
-  if (hosts !== 1) return new Refusal('invalid_request', `the request has ${hosts} Host headers; one is required`);
-  if (/[\s/?#@\\,]/.test(headers.host ?? '')) return new Refusal('invalid_request', 'the Host header is not a host');
-  if (headers.expect !== undefined && !expectsContinue(request)) {
-    return new Refusal('expectation_failed', 'the only supported expectation is 100-continue');
-  }
-  return undefined;
-}
-
-function headersTooLarge(limitBytes: number, what: string): Refusal {
-  return new Refusal('headers_too_large', `the ${what} is limited to ${limitBytes} bytes`);
-}
-
-function refusalOf({ code, message }: NodeJS.ErrnoException, arrivalMs: number): Refusal {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return headersTooLarge(HEAD_LIMIT_BYTES, 'request line and headers');
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Refusal('request_timeout', `request not fully received within ${arrivalMs / 1_000} s`);
-    default:
-      return new Refusal('invalid_request', `malformed HTTP request: ${message}`);
-  }
 }
 
 function isExempt(path: string): boolean {

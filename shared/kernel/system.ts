@@ -13,7 +13,19 @@ export const systemClock: Clock = {
   },
 };
 
-export const systemRandom: Random = { bytes: (count) => randomBytes(count) };
+/** Asking the system costs more than all else that a short answer takes, so it is asked for many bytes at a time. */
+const POOL_BYTES = 4_096;
+let pool = Buffer.alloc(0);
+
+export const systemRandom: Random = {
+  bytes(count) {
+    if (count > POOL_BYTES) return randomBytes(count);
+    if (pool.length < count) pool = randomBytes(POOL_BYTES);
+    const bytes = pool.subarray(0, count);
+    pool = pool.subarray(count);
+    return bytes;
+  },
+};
 
 /** Runs the action in the next turn of the event loop, after what has arrived meanwhile. */
 export function nextTurn(action: () => void): void {

@@ -14,8 +14,12 @@ const IN_FLIGHT = 512;
 const ENTITIES = Array.from({ length: 100 }, (_, index) => 1 + index);
 const OVERLOAD_MS = 10_000;
 const NORMAL_MS = 5_000;
-/** Of admitted writes, with 32 requests of every connection unanswered: as long as a router holds writes. The sender takes its part of the machine. */
-const BOUND_MS = 10_000;
+/**
+ * Of admitted writes, with 32 requests of every connection unanswered: so many times as long as the writes take that may be in flight at
+ * the rate at which they are acknowledged meanwhile, whatever else the machine does.
+ */
+const TURNS = 8;
+const SLACK_MS = 1_000;
 
 const quantileMs = (values: readonly number[], share: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
@@ -61,7 +65,8 @@ describe('three times the highest load', function () {
       [],
     );
     assert.ok(done.acknowledged > 0);
-    assert.ok(p99 < BOUND_MS, `p99 ${Math.round(p99)} ms of a bound of ${BOUND_MS} ms`);
+    const boundMs = SLACK_MS + (TURNS * IN_FLIGHT * 1_000) / done.perSecond;
+    assert.ok(p99 < boundMs, `p99 ${Math.round(p99)} ms of a bound of ${Math.round(boundMs)} ms`);
   });
 
   it('within five seconds a write takes as long as before', async () => {

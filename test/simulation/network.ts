@@ -5,7 +5,7 @@
  */
 
 import type { HttpCall, HttpReply, OpenHttpPool } from '../../shared/http/http-pool.ts';
-import { HEAD_LIMIT_BYTES } from '../../shared/http/http-server.ts';
+import { HEAD_LIMIT_BYTES } from '../../shared/http/request-flaws.ts';
 import type { Wire } from '../harness/stream/memory-stream.ts';
 import type { Chance } from './chance.ts';
 import { type ExchangeReply, type ExchangeRequest, exchange, type Handler } from './exchange.ts';

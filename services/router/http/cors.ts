@@ -2,7 +2,7 @@
  * Cross-origin requests of browsers (the CORS protocol of the Fetch standard). Keys are bearer tokens, which a page adds itself, so
  * no answer allows credentials that a browser would add.
  */
-import type { Context } from 'koa';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 
 export interface CorsSettings {
   /** `*`: pages of every origin; undefined: of none. */
@@ -17,20 +17,20 @@ const EXPOSED = ['ETag', 'Retry-After', 'X-Request-Id', 'X-Tidal-Position'];
 /** How long a browser remembers the answer to a preflight request, s. */
 const MAX_AGE_S = 600;
 
-/** Sets the headers that let a page read the answer. Returns whether the request is a preflight request, which is answered. */
-export function answersCors(ctx: Context, { origins, methods, headers }: CorsSettings): boolean {
+/** Sets the headers that let a page read the answer. Returns whether the request is a preflight request, which they answer. */
+export function answersCors(request: IncomingMessage, response: ServerResponse, settings: CorsSettings): boolean {
+  const { origins, methods, headers } = settings;
   if (origins === undefined) return false;
-  if (origins !== '*') ctx.vary('Origin');
-  const origin = ctx.get('origin');
+  if (origins !== '*') response.setHeader('vary', 'Origin');
+  const { origin = '' } = request.headers;
   if (origin === '' || (origins !== '*' && !origins.includes(origin))) return false;
-  ctx.set('access-control-allow-origin', origins === '*' ? '*' : origin);
-  if (ctx.method !== 'OPTIONS' || ctx.get('access-control-request-method') === '') {
-    ctx.set('access-control-expose-headers', EXPOSED.join(', '));
+  response.setHeader('access-control-allow-origin', origins === '*' ? '*' : origin);
+  if (request.method !== 'OPTIONS' || (request.headers['access-control-request-method'] ?? '') === '') {
+    response.setHeader('access-control-expose-headers', EXPOSED.join(', '));
     return false;
   }
-  ctx.set('access-control-allow-methods', methods.join(', '));
-  ctx.set('access-control-allow-headers', headers.join(', '));
-  ctx.set('access-control-max-age', String(MAX_AGE_S));
-  ctx.status = 204;
+  response.setHeader('access-control-allow-methods', methods.join(', '));
+  response.setHeader('access-control-allow-headers', headers.join(', '));
+  response.setHeader('access-control-max-age', String(MAX_AGE_S));
   return true;
 }

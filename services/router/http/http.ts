@@ -78,7 +78,10 @@ export type { CorsSettings };
 
 /** What belongs to every answer of the public surface: the headers for other origins, and its coding. */
 export function answering(cors: CorsSettings | undefined): Pick<HttpAppOptions, 'begin' | 'finish'> {
-  return { begin: (ctx) => cors !== undefined && answersCors(ctx, cors), finish: encodeAnswer };
+  return {
+    begin: (request, response) => cors !== undefined && answersCors(request, response, cors),
+    finish: encodeAnswer,
+  };
 }
 
 export function addRoutes(app: Koa, options: RoutesOptions): void {

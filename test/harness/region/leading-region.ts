@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createRegion } from '../../../services/region/region.ts';
 import { parseSchema } from '../../../services/region/schema/parse-schema.ts';
 import type { OpenVectorWorker } from '../../../services/region/state/vectors/vector-worker.ts';
-import { HEAD_LIMIT_BYTES } from '../../../shared/http/http-server.ts';
+import { HEAD_LIMIT_BYTES } from '../../../shared/http/request-flaws.ts';
 import { systemClock as clock, systemRandom as random } from '../../../shared/kernel/system.ts';
 import { createMetrics } from '../../../shared/observe/metrics.ts';
 import type { Metadata } from '../../../shared/protocol/events.ts';

@@ -3,14 +3,9 @@ import { connect, type Socket } from 'node:net';
 import { Router } from '@koa/router';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import { readBody, requireType } from '../../../../shared/http/http-body.ts';
-import {
-  createHttpApp,
-  HEAD_LIMIT_BYTES,
-  type Listening,
-  listen,
-  requestIdOf,
-} from '../../../../shared/http/http-server.ts';
+import { createHttpApp, type Listening, listen, requestIdOf } from '../../../../shared/http/http-server.ts';
 import { parseJson } from '../../../../shared/http/json-text.ts';
+import { HEAD_LIMIT_BYTES } from '../../../../shared/http/request-flaws.ts';
 import { systemClock, systemRandom } from '../../../../shared/kernel/system.ts';
 import { createMetrics, type Metrics } from '../../../../shared/observe/metrics.ts';
 import { eventually } from '../../../harness/kernel/eventually.ts';
