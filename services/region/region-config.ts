@@ -117,6 +117,16 @@ const table = {
     fallback: 20_000_000,
     why: 'idempotency keys kept on disk, a bulk counting once; writes under more are refused with storage_full until old ones are removed',
   },
+  clientIdempotencyKeys: {
+    env: 'TIDAL_CLIENT_IDEMPOTENCY_KEYS',
+    flag: 'client-idempotency-keys',
+    kind: 'integer',
+    unit: 'keys',
+    min: 0,
+    max: 1_000_000_000,
+    fallback: 10_000_000,
+    why: 'idempotency keys of one client, by its API key or address, and this share of the bytes of all records; further ones are refused with client_keys_full. 0: as many as all',
+  },
   maxEntities: {
     env: 'TIDAL_MAX_ENTITIES',
     flag: 'max-entities',

@@ -11,6 +11,7 @@ import { Refusal } from '../../shared/errors/errors.ts';
 import { type Stages, startParts, stopParts } from '../../shared/kernel/parts.ts';
 import type { RegionStatus } from '../../shared/protocol/internal.ts';
 import { logAheadMs } from './clocks/clocks.ts';
+import { ClientKeys } from './intake/client-keys.ts';
 import { noStateLimits, StateLimit } from './intake/state-limit.ts';
 import { StepDown } from './leadership/step-down.ts';
 import { markCaughtUp, takeDirectory } from './region-directory.ts';
@@ -22,7 +23,7 @@ import { createVectors } from './state/vectors/vector-client.ts';
 import { DiskSpaceWatch } from './store/disk-space-watch.ts';
 import { addChecksums } from './wal/add-checksums.ts';
 import { openLog } from './wal/log.ts';
-import { createKeyLimit, createStorageLimit } from './wal/storage-limit.ts';
+import { createKeyLimit, createStorageLimit, keyBytesLimit } from './wal/storage-limit.ts';
 import { assembleReplication } from './wiring/replication.ts';
 import { assembleServing, type SearchIndexes } from './wiring/serving.ts';
 import { assembleState } from './wiring/state.ts';
@@ -85,6 +86,10 @@ export async function createRegion(options: RegionOptions): Promise<Region> {
     keyRefusal: createKeyLimit({
       ...{ clock, wal, region, metrics },
       ...{ limit: options.idempotencyKeysLimit, storeLimitBytes: options.logMaxBytes },
+    }),
+    clientKeys: new ClientKeys({
+      ...{ clock, log, metrics, limit: options.clientIdempotencyKeys },
+      limitBytes: keyBytesLimit(options.logMaxBytes) * (options.clientIdempotencyKeys / options.idempotencyKeysLimit),
     }),
     stateLimit: new StateLimit({
       ...{ clock, region, metrics, entities, catalog, ledger, filterIndex: state.indexes.filterIndex },

@@ -61,6 +61,7 @@ export const problems = {
   stream_unavailable: [503, 'The stream is unavailable'],
   clock_unsafe: [503, 'The clock of this region is too far off'],
   storage_full: [507, 'The disk is full'],
+  client_keys_full: [507, 'The client has used its share of the idempotency keys'],
   state_full: [507, 'The state has reached its limit'],
   quarantine_full: [507, 'The quarantine is full'],
   position_not_reached: [504, 'The region did not reach the position in time'],

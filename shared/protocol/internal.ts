@@ -50,6 +50,9 @@ export const CURSOR_LIMIT_CHARACTERS = 8_000;
 export const EXCLUDE_LIMIT = 1_000;
 export const EXCLUDE_LIMIT_CHARACTERS = 17 * EXCLUDE_LIMIT;
 
+/** Limit of the name of a client, characters: a key's name is shorter. */
+export const CLIENT_LIMIT_CHARACTERS = 128;
+
 export interface WritesRequest {
   /** The epoch known to the sender; a lower one than the region's is refused with `stale_epoch`. */
   readonly epoch: number;
@@ -58,6 +61,11 @@ export interface WritesRequest {
   /** Absent: `local`. */
   readonly durability?: 'stream';
   readonly writes: readonly WireWrite[];
+  /**
+   * Whose idempotency keys they are: one name a write, or one of an atomic request. Absent without keys; a region of an earlier version
+   * ignores it.
+   */
+  readonly clients?: readonly string[];
   /** Instead of `writes`: a bulk of signals without keys (`packed-signals.ts`), all or nothing. */
   readonly signals?: string;
 }

@@ -320,6 +320,7 @@ export class RegionMachine extends Machine {
       // So small that most of what is received takes several transactions and turns.
       receiveLimits: { turn: 5, append: 12 },
       idempotencyKeysLimit: 1_000_000,
+      clientIdempotencyKeys: 500_000,
       maxBodyBytes: 2 * 1024 * 1024,
       maxBodiesBytes: 64 * 1024 * 1024,
       httpLimits: { inFlight: 512, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },

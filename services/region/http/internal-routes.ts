@@ -6,6 +6,7 @@ import { isCount } from '../../../shared/protocol/events.ts';
 import {
   type AwaitReply,
   type AwaitRequest,
+  CLIENT_LIMIT_CHARACTERS,
   type DrainReply,
   type DrainRequest,
   type HandoverRequest,
@@ -37,12 +38,19 @@ function bulkOf({ writes, signals }: Fields<WritesRequest>): IntakeRequest['bodi
 }
 
 function intakeRequestOf(request: Fields<WritesRequest>): IntakeRequest {
-  const { epoch, atomic, durability } = request;
+  const { epoch, atomic, durability, clients } = request;
   // Compared with the region's own epoch: a value that is not a number would be neither lower nor higher, and pass.
   if (!isCount(epoch) || epoch < 1) throw invalid('epoch must be an integer from 1 to 9007199254740991');
   if (typeof atomic !== 'boolean') throw invalid('atomic must be true or false');
   if (durability !== undefined && durability !== 'stream') throw invalid('durability must be stream, or be left out');
-  return { epoch, atomic, durability: durability ?? 'local', bodies: bulkOf(request) };
+  return { epoch, atomic, durability: durability ?? 'local', bodies: bulkOf(request), clients: clientsOf(clients) };
+}
+
+function clientsOf(clients: unknown): readonly string[] | undefined {
+  if (clients === undefined) return undefined;
+  const isName = (one: unknown): one is string => typeof one === 'string' && one.length <= CLIENT_LIMIT_CHARACTERS;
+  if (Array.isArray(clients) && clients.every(isName)) return clients;
+  throw invalid(`clients must be names of at most ${CLIENT_LIMIT_CHARACTERS} characters`);
 }
 
 function limitOf(limitMs: unknown): number {

@@ -18,8 +18,10 @@ import { Condition } from '../condition/condition.ts';
 import type { Schema } from '../schema/schema.ts';
 import type { Ship } from '../ship/ship.ts';
 import type { Wal } from '../wal/wal.ts';
+import type { Accepted, Admitted, Outcome, Placed } from './admitted.ts';
 import { type BuiltBatches, buildBatches } from './build-batches.ts';
-import { type Bulk, bytesOf, countOf, isColumns, type RequestedBulk } from './bulk.ts';
+import { bytesOf, countOf, isColumns, type RequestedBulk } from './bulk.ts';
+import type { ClientKeys } from './client-keys.ts';
 import { HybridClock, type Stamp } from './hybrid-clock.ts';
 import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { type IntakeMetrics, intakeMetrics } from './intake-metrics.ts';
@@ -52,6 +54,8 @@ export interface GroupCommitOptions {
   readonly gate: (epoch: number) => Gate;
   /** Why no writes under new keys are accepted now; absent: there is no limit. */
   readonly keyRefusal?: () => Refusal | undefined;
+  /** Limits the keys of one client; absent: there is no limit. */
+  readonly clientKeys?: Pick<ClientKeys, 'refusalOf' | 'accepted'> | undefined;
   /** Refuses writes that would add more to the state than it may have; absent: there is no limit. */
   readonly stateLimit?: Pick<StateLimit, 'refusals'> | undefined;
   /** Events that may wait; more are refused. */
@@ -60,33 +64,6 @@ export interface GroupCommitOptions {
   readonly queueLimitBytes: number;
   /** The store failed: the process must end without answering. */
   readonly onFatal: (error: unknown) => void;
-}
-
-/** Writes admitted together: one atomic request, or one write of another. */
-interface Admitted {
-  readonly bodies: RequestedBulk;
-  readonly epoch: number;
-  readonly bytes: number;
-  /** The log's {@link Wal.received} when it was admitted. */
-  readonly received: number;
-  /** The acceptance time it would have had at its admission, epoch ms. */
-  readonly atMs: number;
-  readonly resolve: (outcome: Outcome) => void;
-}
-
-/** The last point at which it could be refused is over. */
-interface Accepted extends Admitted {
-  readonly bodies: Bulk;
-}
-
-/** `duplicate-arrived`: another region's duplicate of a keyed write was received; nothing was accepted. */
-type Outcome = Refusal | Placed | 'duplicate-arrived';
-
-/** The positions of the writes: one entry, unless a bulk was accepted in two parts. */
-interface Placed {
-  readonly position: Position;
-  /** Nothing was accepted now. */
-  readonly replayed?: true;
 }
 
 /** This process's origin of an epoch. */
@@ -126,7 +103,7 @@ class GroupCommit implements Intake {
   }
 
   async submit(request: IntakeRequest): Promise<WritesReply> {
-    const { bodies, atomic, durability, epoch } = request;
+    const { bodies, atomic, durability, epoch, clients = [] } = request;
     const { gate, ship } = this.options;
     if (this.stopped) throw shuttingDown();
     const admitted = gate(epoch);
@@ -151,9 +128,9 @@ class GroupCommit implements Intake {
       const index = refusals.findIndex((refusal) => refusal !== undefined);
       const refusal = refusals[index];
       if (refusal !== undefined) return { results: [{ problem: refusal.toProblem(), index }] };
-      return { results: await this.finish([await this.take(bodies, epoch)], durability, bodies) };
+      return { results: await this.finish([await this.take(bodies, epoch, clients[0])], durability, bodies) };
     }
-    const outcomes = bodies.map((body, index) => refusals[index] ?? this.take([body], epoch));
+    const outcomes = bodies.map((body, index) => refusals[index] ?? this.take([body], epoch, clients[index]));
     return { results: await this.finish(await Promise.all(outcomes), durability, bodies) };
   }
 
@@ -185,13 +162,13 @@ class GroupCommit implements Intake {
   }
 
   /** Admits writes that are atomic together, unless their idempotency keys show that they were accepted before. */
-  private take(bodies: readonly WriteBody[], epoch: number): Promise<Refusal | Placed> {
+  private take(bodies: readonly WriteBody[], epoch: number, client?: string): Promise<Refusal | Placed> {
     // Without a key no duplicate can be received meanwhile.
     if (bodies.every(({ key }) => key === undefined)) return this.enqueue(bodies, epoch) as Promise<Refusal | Placed>;
     const met = this.keyed.meet(bodies, this.stampNow().atMs);
     switch (met.is) {
       case 'busy':
-        return met.over.then(() => this.takeAfterAll(bodies, epoch));
+        return met.over.then(() => this.takeAfterAll(bodies, epoch, client));
       case 'conflict':
         this.metrics.keyConflict();
         return Promise.resolve(met.refusal);
@@ -199,13 +176,16 @@ class GroupCommit implements Intake {
         this.metrics.replayed(bodies.length);
         return Promise.resolve({ position: met.known, replayed: true });
       case 'fresh': {
-        const refusal = this.options.keyRefusal?.();
+        const { keyRefusal, clientKeys } = this.options;
+        const refusal = keyRefusal?.() ?? clientKeys?.refusalOf(client);
         if (refusal !== undefined) return Promise.resolve(refusal);
         const outcome = this.enqueue(met.bodies, epoch);
         this.keyed.waitFor(met.bodies, outcome);
         return outcome.then((placed) => {
-          if (placed === 'duplicate-arrived') return this.takeAfterAll(bodies, epoch);
-          if (met.known.size === 0 || placed instanceof Refusal) return placed;
+          if (placed === 'duplicate-arrived') return this.takeAfterAll(bodies, epoch, client);
+          if (placed instanceof Refusal) return placed;
+          clientKeys?.accepted(client, met.bodies.length);
+          if (met.known.size === 0) return placed;
           return { position: merge(met.known, placed.position) };
         });
       }
@@ -213,9 +193,13 @@ class GroupCommit implements Intake {
   }
 
   /** The outcome of the keys that were waited for is known now. */
-  private takeAfterAll(bodies: readonly WriteBody[], epoch: number): Promise<Refusal | Placed> | Refusal {
+  private takeAfterAll(
+    bodies: readonly WriteBody[],
+    epoch: number,
+    client?: string,
+  ): Promise<Refusal | Placed> | Refusal {
     if (this.stopped) return shuttingDown();
-    return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch);
+    return this.noRoom(bodies.length, bytesOf(bodies)) ?? this.take(bodies, epoch, client);
   }
 
   private enqueue(bodies: RequestedBulk, epoch: number): Promise<Outcome> {

@@ -23,6 +23,8 @@ export interface IntakeRequest {
   readonly durability: Durability;
   /** Signals by column are always atomic. */
   readonly bodies: RequestedBulk;
+  /** Of each write, or the one of an atomic request: whose keys they are. Absent: unknown. */
+  readonly clients?: readonly string[] | undefined;
 }
 
 /** Whether writes may be accepted now: the epoch to accept in, or the refusal. */

@@ -78,6 +78,11 @@ export interface KeyLimitOptions {
 /** Share of the store for idempotency records: clients with large keyed bulks must not block all other writes. */
 const KEYS_SHARE = 1 / 2;
 
+/** Limit of the bytes of all idempotency records. */
+export function keyBytesLimit(storeLimitBytes: number): number {
+  return storeLimitBytes * KEYS_SHARE;
+}
+
 /** Why no write under a new key is accepted now. Overshoots by what is written within {@link LOOK_EVERY_MS}. */
 export function createKeyLimit({
   clock,
@@ -88,7 +93,7 @@ export function createKeyLimit({
   metrics,
 }: KeyLimitOptions): () => Refusal | undefined {
   metrics.gauge({ name: 'tidal_idempotency_keys_limit', help: 'Idempotency keys it may know.', read: () => limit });
-  const limitBytes = storeLimitBytes * KEYS_SHARE;
+  const limitBytes = keyBytesLimit(storeLimitBytes);
   let lookedMs = Number.NEGATIVE_INFINITY;
   let refusal: Refusal | undefined;
   const look = (): Refusal | undefined => {

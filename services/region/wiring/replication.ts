@@ -14,7 +14,7 @@ import { StatusPoller } from '../../../shared/region-client/status-poller.ts';
 import type { Apply } from '../apply/apply.ts';
 import { ClockCheck } from '../clocks/clocks.ts';
 import { Heartbeat } from '../heartbeat/heartbeat.ts';
-import { createGroupCommit } from '../intake/group-commit.ts';
+import { createGroupCommit, type GroupCommitOptions } from '../intake/group-commit.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { PatchedItems } from '../intake/item-patches.ts';
 import type { StateLimit } from '../intake/state-limit.ts';
@@ -54,6 +54,7 @@ export interface ReplicationOptions
   }) => Refusal | undefined;
   /** Why no writes under new keys are accepted now; absent: there is no limit. */
   readonly keyRefusal?: (() => Refusal | undefined) | undefined;
+  readonly clientKeys?: GroupCommitOptions['clientKeys'];
   /** Absent: there is no limit. */
   readonly stateLimit?: StateLimit | undefined;
   /** What patches are merged with. */
@@ -127,6 +128,7 @@ export function assembleReplication(options: ReplicationOptions): Replication {
     ...{ clock, random, log, metrics, turns, region, schema, wal, apply, ship, onFatal },
     gate: (epoch) => role.gate(epoch),
     keyRefusal: options.keyRefusal ?? (() => undefined),
+    clientKeys: options.clientKeys,
     stateLimit: options.stateLimit,
     items: options.items,
     queueLimit: options.intakeQueueLimit,

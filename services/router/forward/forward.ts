@@ -17,6 +17,8 @@ export interface Submission {
   readonly requestId: string;
   /** The client may send it again under its idempotency key, whatever the outcome. */
   readonly keyed?: boolean;
+  /** Whose key it is; of a request with one. */
+  readonly client?: string | undefined;
   /** Name of write `index` of a bulk for the client: `line 3` or `[2]`. */
   readonly label?: (index: number) => string;
 }

@@ -231,6 +231,9 @@ export class WriteForwarder implements WriteForwarding {
         atomic: lane.name === 'bulk',
         ...(group[0]?.submission.durability === 'stream' ? { durability: 'stream' as const } : {}),
         writes,
+        ...(group.some(({ submission }) => submission.keyed === true)
+          ? { clients: group.map(({ submission }) => submission.client ?? '') }
+          : {}),
         ...(signals === undefined ? {} : { signals: signals.packed }),
       };
       const reply = await link.writes(request, group[0]?.submission.requestId ?? '');

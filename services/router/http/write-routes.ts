@@ -6,13 +6,14 @@ import type { BodyBudget } from '../../../shared/http/body-budget.ts';
 import { decodeText, readBody, requireType } from '../../../shared/http/http-body.ts';
 import { requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
+import { keyNameOf } from '../../../shared/http/request-log.ts';
 import type { Turns } from '../../../shared/kernel/turns.ts';
 import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
 import { BULK_LIMIT, type Durability, type WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
 import { parsePatch, parseWrite, toWire, type WireWrite, type WriteRoute } from '../../../shared/protocol/writes.ts';
-import type { WriteForwarding } from '../forward/forward.ts';
+import type { Submission, WriteForwarding } from '../forward/forward.ts';
 import { readSignalLines } from './signal-lines.ts';
 
 /** Bytes of names and braces around one write. */
@@ -47,7 +48,7 @@ export function addWriteRoutes(router: Router, options: WriteRoutesOptions): voi
       try {
         const body = await readBody(ctx, maxBodyBytes, share.take);
         turns?.mark('write');
-        const request = { keyed: key !== undefined, durability, requestId: requestIdOf(ctx) };
+        const request = { ...keyedBy(ctx, key), durability, requestId: requestIdOf(ctx) };
         const lines = route === 'signals' && type === 'application/x-ndjson' && key === undefined;
         const parsed = (lines ? plainLines(body) : undefined) ?? parseBody(route, type, decodeText(body));
         const signals = parsed.signals ?? (key === undefined ? packed(parsed) : undefined);
@@ -77,7 +78,7 @@ export function addWriteRoutes(router: Router, options: WriteRoutesOptions): voi
     const accepted = await forwarding.submit({
       writes: key === undefined ? [write] : withKeys(key, keyRoute, [write], false),
       bytes: extraBytes(write, key) + bytes,
-      keyed: key !== undefined,
+      ...keyedBy(ctx, key),
       atomic: false,
       durability: durabilityOf(ctx),
       requestId: requestIdOf(ctx),
@@ -191,6 +192,16 @@ function extraBytes(write: WireWrite, key: string | undefined): number {
 
 function keyOf(ctx: Context): string | undefined {
   return parseIdempotencyKey(ctx.req.headers['idempotency-key']);
+}
+
+/** Whose idempotency key it is: the API key's, or without keys the client address's. */
+function keyedBy(ctx: Context, key: string | undefined): Pick<Submission, 'keyed' | 'client'> {
+  if (key === undefined) return { keyed: false };
+  const name = keyNameOf(ctx);
+  return {
+    keyed: true,
+    client: name === undefined ? `the address ${ctx.req.socket.remoteAddress}` : `the key ${name}`,
+  };
 }
 
 /** `Prefer: durability=stream`. Other preferences are ignored, as RFC 7240 has it; other durabilities are refused. */

@@ -23,6 +23,7 @@ const ofLeader: readonly ProblemCode[] = [
   'stream_unconfirmed',
   'outcome_unknown',
   'storage_full',
+  'client_keys_full',
   'state_full',
 ];
 

@@ -6,6 +6,7 @@ import type { Apply } from '../../../services/region/apply/apply.ts';
 import type { Disks, Sweep } from '../../../services/region/checkpoint/checkpoint.ts';
 import { createDiskAccount } from '../../../services/region/checkpoint/disk-account.ts';
 import { createKeySweep } from '../../../services/region/checkpoint/key-sweep.ts';
+import type { ClientKeys } from '../../../services/region/intake/client-keys.ts';
 import type { Intake, IntakeRequest, StateLimits } from '../../../services/region/intake/intake.ts';
 import { noStateLimits, StateLimit } from '../../../services/region/intake/state-limit.ts';
 import type { Role } from '../../../services/region/leadership/leadership.ts';
@@ -33,7 +34,7 @@ import { randomName } from '../../../shared/kernel/kernel.ts';
 import { type Stages, startParts, stopParts } from '../../../shared/kernel/parts.ts';
 import { nextTurn } from '../../../shared/kernel/system.ts';
 import type { EventBody } from '../../../shared/protocol/events.ts';
-import { type Durability, isRefused, type RegionStatus, type WritesReply } from '../../../shared/protocol/internal.ts';
+import { isRefused, type RegionStatus, type WritesReply } from '../../../shared/protocol/internal.ts';
 import { DISK_ID_LENGTH } from '../../../shared/protocol/known-disks.ts';
 import { formatPosition, type Position, totalOf } from '../../../shared/protocol/position.ts';
 import { readStatus } from '../../../shared/region-client/reported-status.ts';
@@ -61,6 +62,7 @@ export interface CoreRegionOptions {
   readonly keysLimit?: number;
   /** With a limit of keys: what the store may take. */
   readonly storeLimitBytes?: number;
+  readonly clientKeys?: ClientKeys;
   readonly stateLimits?: StateLimits;
   /** Its disk has an id, and what is old enough of its idempotency keys is forgotten. */
   readonly forgetsKeys?: boolean;
@@ -144,6 +146,7 @@ export class CoreRegion {
       writeBlocker: () => this.writeBlocker,
       keyRefusal:
         limit === undefined ? undefined : createKeyLimit({ clock, wal, region, limit, storeLimitBytes, metrics }),
+      clientKeys: options.clientKeys,
       stateLimit: new StateLimit({
         ...{ clock, region, metrics, ...state, filterIndex: state.indexes.filterIndex },
         indexQueue: state.recovered.indexQueue,
@@ -213,9 +216,9 @@ export class CoreRegion {
     return new CoreRegion({ ...this.options, seed: seeds++ * 7_919, ...options, store }, [...this.linked]);
   }
 
-  write(bodies: IntakeRequest['bodies'], options: { atomic?: boolean; durability?: Durability; epoch?: number } = {}) {
-    const { atomic = false, durability = 'local', epoch = this.role.leadership?.epoch ?? 1 } = options;
-    return this.intake.submit({ epoch, atomic, durability, bodies });
+  write(bodies: IntakeRequest['bodies'], options: Partial<Omit<IntakeRequest, 'bodies'>> = {}) {
+    const { atomic = false, durability = 'local', epoch = this.role.leadership?.epoch ?? 1, clients } = options;
+    return this.intake.submit({ epoch, atomic, durability, bodies, clients });
   }
 
   /** Why batches were refused. */

@@ -80,6 +80,7 @@ export async function leadingRegion({
     checkpointEvents: 1_000_000,
     checkpointIntervalMs: 600_000,
     idempotencyKeysLimit: 1_000,
+    clientIdempotencyKeys: 0,
     maxBodyBytes: 2 ** 20,
     httpLimits: { inFlight: 1_000, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
     onFatal: (error) => fatal.push(error),

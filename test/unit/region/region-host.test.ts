@@ -81,6 +81,7 @@ describe('region host', () => {
       checkpointEvents: 1_000_000,
       checkpointIntervalMs: 600_000,
       idempotencyKeysLimit: 1_000_000,
+      clientIdempotencyKeys: 0,
       maxBodyBytes: 2 ** 20,
       maxBodiesBytes: 2 ** 24,
       httpLimits: { inFlight: 100, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },

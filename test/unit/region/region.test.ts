@@ -78,6 +78,7 @@ describe('region', () => {
       checkpointEvents: 1_000,
       checkpointIntervalMs: 60_000,
       idempotencyKeysLimit: 1_000,
+      clientIdempotencyKeys: 0,
       maxBodyBytes: 2 ** 20,
       httpLimits: { inFlight: 100, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
       onFatal: (error) => fatal.push(error),

@@ -223,7 +223,12 @@ describe('an index that cannot take an item', () => {
       metrics: createMetrics({ process: 'region', name: 'us-east', nodeMetrics: false }),
       openVectors: inProcessVectors(),
       ...{ intakeQueueLimit: 1_000, intakeQueueBytes: 2 ** 24, logMaxBytes: 2 ** 40, logRetentionBytes: 2 ** 40 },
-      ...{ checkpointEvents: 1_000_000, checkpointIntervalMs: 600_000, idempotencyKeysLimit: 1_000_000 },
+      ...{
+        checkpointEvents: 1_000_000,
+        checkpointIntervalMs: 600_000,
+        idempotencyKeysLimit: 1_000_000,
+        clientIdempotencyKeys: 0,
+      },
       ...{ maxBodyBytes: 2 ** 20, maxBodiesBytes: 2 ** 24 },
       httpLimits: { inFlight: 100, arrivingBodies: 512, answersBytes: 128 * 1024 * 1024 },
       onFatal: (error) => fatal.push(error),

@@ -452,6 +452,7 @@ describe('the public HTTP surface', () => {
     };
     const metadata = '{"entity_id":1,"metadata":{"a":1,"b":"x"}}';
     const [first] = await keysOf('k', metadata);
+    assert.deepEqual(cluster.usEast.requests.at(-1)?.clients, ['the address 127.0.0.1'], 'whose key it is');
     assert.match(first![0], /^[\w-]{22}$/);
     assert.match(first![1], /^[\w-]{11}$/);
     assert.deepEqual(await keysOf('k', '{ "metadata": {"b":"\\u0078", "a":1.0}, "entity_id":1e0 }'), [first]);
