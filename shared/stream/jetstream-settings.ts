@@ -24,6 +24,21 @@ export async function checkSettings(
   return found.map((what) => (left.has(what) ? { what, outcome: 'stuck', why } : { what, outcome: 'mended' }));
 }
 
+/** Of the stream: each region needs one, and one that a subscription before it left behind. */
+const CONSUMERS_LIMIT = 100;
+
+/** Whether other clients subscribe to the stream in numbers: every consumer slows its broker down. It cannot be prevented from here. */
+export async function checkConsumers(link: Link, name: string): Promise<readonly SettingsDifference[]> {
+  const { error, state } = await link.api(`STREAM.INFO.${name}`);
+  if (error?.err_code === errorCodes.streamNotFound) return [];
+  if (error !== undefined) throw faultOfApiError(error, 'info');
+  const { consumer_count: count = 0 } = (state ?? {}) as { readonly consumer_count?: number };
+  if (count <= CONSUMERS_LIMIT) return [];
+  // Without the number, so that it is one finding while it lasts.
+  const what = `${name} has more than ${CONSUMERS_LIMIT} consumers: other clients subscribe to it, which slows the broker down`;
+  return [{ what, outcome: 'left' }];
+}
+
 async function differences(link: Link, name: string, wanted: Configuration): Promise<readonly string[]> {
   const { error, config } = await link.api(`STREAM.INFO.${name}`);
   if (error?.err_code === errorCodes.streamNotFound) return [];

@@ -15,7 +15,7 @@ import type { BrokerAccess } from './broker-access.ts';
 import { JetStreamControl } from './jetstream-control.ts';
 import { errorCodes, faultOfApiError } from './jetstream-errors.ts';
 import { Link, type LinkLog, NOT_PERMITTED } from './jetstream-link.ts';
-import { checkSettings } from './jetstream-settings.ts';
+import { checkConsumers, checkSettings } from './jetstream-settings.ts';
 import { openSubscription } from './jetstream-subscription.ts';
 import {
   bucketConfiguration,
@@ -118,7 +118,8 @@ class JetStream implements Stream {
 
   async checkSettings(mend: boolean): Promise<readonly SettingsDifference[]> {
     const stream = await checkSettings(this.link, streamConfiguration(this.settings), mend);
-    return [...stream, ...(await checkSettings(this.link, bucketConfiguration(this.settings), mend))];
+    const bucket = await checkSettings(this.link, bucketConfiguration(this.settings), mend);
+    return [...stream, ...bucket, ...(await checkConsumers(this.link, STREAM_NAME))];
   }
 
   async info(): Promise<StreamInfo> {

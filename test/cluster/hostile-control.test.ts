@@ -25,6 +25,9 @@ interface Health {
   readonly notes: readonly string[];
 }
 
+/** `TIDAL_TEST_CONSUMERS` for more. */
+const CONSUMERS = Number(process.env.TIDAL_TEST_CONSUMERS ?? 1_000);
+
 describe('garbage in the control bucket', function () {
   this.timeout(180_000);
   let cluster: Cluster;
@@ -42,7 +45,7 @@ describe('garbage in the control bucket', function () {
 
   const health = async (): Promise<Health> => (await cluster.get<Health & Record<string, unknown>>('/health')).body;
   const api = async (what: string, body: object = {}): Promise<Record<string, unknown>> =>
-    (await nats.request(`$JS.API.${what}`, JSON.stringify(body))).json();
+    (await nats.request(`$JS.API.${what}`, JSON.stringify(body), { timeout: 20_000 })).json();
   /** `as`: the key under whose MAC it is; null: without one. */
   const put = async (value: unknown, as: string | null = 'leadership'): Promise<void> => {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
@@ -185,6 +188,38 @@ describe('garbage in the control bucket', function () {
     await eventually('all is well', async () => (await health()).status === 'ok', 60_000);
     assert.equal(await told.view(cluster, 1), 200);
     await told.check(cluster);
+  });
+
+  it('a thousand consumers of another client: it is named, regions restart, and every write arrives', async () => {
+    const create = async (index: number): Promise<void> => {
+      const config = {
+        durable_name: `intruder-${index}`,
+        ack_policy: 'none',
+        deliver_policy: 'all',
+        mem_storage: true,
+      };
+      const request = { stream_name: 'TIDAL_WAL', config };
+      const { error } = await api(`CONSUMER.DURABLE.CREATE.TIDAL_WAL.intruder-${index}`, request);
+      assert.equal(error, undefined);
+    };
+    for (let first = 0; first < CONSUMERS; first += 100) {
+      await Promise.all(Array.from({ length: 100 }, (_, index) => create(first + index)));
+    }
+    await named(/TIDAL_WAL has more than 100 consumers/);
+    const { ownEnds } = cluster.processes.get('eu-west')!;
+    await cluster.kill('eu-west');
+    for (let count = 0; count < 20; count += 1) assert.equal(await told.view(cluster, 1 + (count % 5)), 200);
+    await cluster.restart('eu-west');
+    const ready = async (): Promise<boolean> => (await cluster.region('eu-west', '/health/ready')).status === 200;
+    await eventually('the region is ready', ready, 60_000);
+    await told.check(cluster);
+    assert.deepEqual(ownEnds, []);
+    for (let first = 0; first < CONSUMERS; first += 100) {
+      await Promise.all(
+        Array.from({ length: 100 }, (_, index) => api(`CONSUMER.DELETE.TIDAL_WAL.intruder-${first + index}`)),
+      );
+    }
+    await eventually('all is well', async () => (await health()).status === 'ok', 60_000);
   });
 
   it('a region starts with an absurd record that an earlier release stored: it refuses it, and takes the cluster’s', async () => {
