@@ -5,7 +5,7 @@
  * date before it starts the others.
  */
 
-import { aliveKey, JOURNAL_KEY, LEASE_KEY } from '../../shared/leadership/leadership.ts';
+import { aliveKey, DRILL_KEY, JOURNAL_KEY, LEASE_KEY } from '../../shared/leadership/leadership.ts';
 import { CONTROL_BUCKET, LEADERSHIP_KEY, STREAM_NAME } from '../../shared/stream/settings.ts';
 import { SUBJECT_PREFIX } from '../../shared/stream/stream.ts';
 
@@ -47,7 +47,7 @@ export function regionUser(region: string, password: string): NatsUser {
 }
 
 export function routerUser(password: string): NatsUser {
-  return { user: 'router', password, publish: [key(LEASE_KEY), key(JOURNAL_KEY), ...control] };
+  return { user: 'router', password, publish: [key(LEASE_KEY), key(DRILL_KEY), key(JOURNAL_KEY), ...control] };
 }
 
 /** Starts the others: it may do everything. */

@@ -10,6 +10,9 @@ import { feed, getItem, search } from './cluster/reads.ts';
 import { status } from './cluster/status.ts';
 import type { Command } from './command.ts';
 import { completionOf } from './completion.ts';
+import { checkDrills, listDrills } from './drill/check.ts';
+import { runDrillFile } from './drill/run.ts';
+import { stopDrill } from './drill/stop.ts';
 import { firstKeys } from './first-keys.ts';
 import { firstSecrets, replacedSecrets } from './first-secrets.ts';
 import { newKey } from './new-key.ts';
@@ -30,6 +33,10 @@ const commands: Readonly<Record<string, Command>> = {
   feed,
   search,
   'items get': getItem,
+  'drill run': runDrillFile,
+  'drill check': checkDrills,
+  'drill list': listDrills,
+  'drill stop': stopDrill,
   check,
   completion: completionOf(() => commands),
 };

@@ -22,6 +22,7 @@ import { RegionMonitor } from './cluster/regions.ts';
 import { createRetireDisk } from './cluster/retire-disk.ts';
 import { createReports } from './cluster/status.ts';
 import { createVerify } from './cluster/verify.ts';
+import { createDrillLease } from './drills/drill-lease.ts';
 import { createDrills } from './drills/drills.ts';
 import { createFailover } from './failover/automatic-failover.ts';
 import type { FailoverSettings } from './failover/failover.ts';
@@ -46,6 +47,8 @@ export interface RouterOptions
   readonly control: Control;
   /** The key of the journal. */
   readonly journal: Control;
+  /** Of the lease of drills. */
+  readonly drillKey: Control;
   /** Absent: failover is manual. */
   readonly failover?: FailoverSettings | undefined;
   /** Absent if the broker's monitoring port is unknown. */
@@ -145,6 +148,8 @@ export function createRouter(options: RouterOptions): RouterService {
     metrics,
   });
   const drills = createDrills({ links, regions, clock });
+  const names = [...links.keys()];
+  const drillLease = createDrillLease({ key: options.drillKey, drills, regions, names, clock, refusals });
   const quarantine = createClusterQuarantine({ links, regions, log });
   const verify = createVerify({ links, regions, clock, random, log, metrics });
   const retireDisk = createRetireDisk({ links, regions });
@@ -166,6 +171,7 @@ export function createRouter(options: RouterOptions): RouterService {
     reports,
     promote,
     drills,
+      drillLease,
     verify,
     retireDisk,
     quarantine,

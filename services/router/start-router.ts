@@ -11,7 +11,7 @@ import { onReload } from '../../shared/kernel/ending.ts';
 import { type Clock, randomName, sleep } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
 import { systemRandom as random, systemClock, systemEventLoop } from '../../shared/kernel/system.ts';
-import { JOURNAL_KEY } from '../../shared/leadership/leadership.ts';
+import { DRILL_KEY, JOURNAL_KEY } from '../../shared/leadership/leadership.ts';
 import { createLog, type Log } from '../../shared/observe/log.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { TurnWatch } from '../../shared/observe/turn-watch.ts';
@@ -72,6 +72,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     turns,
     control: nats.control,
     journal: nats.keys(JOURNAL_KEY),
+    drillKey: nats.keys(DRILL_KEY),
     failover: topology.failover === undefined ? undefined : { ...topology.failover, keys: nats.keys },
     broker: config.natsMonitorUrl === undefined ? undefined : brokerMetrics(config.natsMonitorUrl),
     keys,

@@ -134,6 +134,14 @@ export class YamlFile {
     return isSeq(node);
   }
 
+  isMapping({ node }: YamlValue): boolean {
+    return isMap(node);
+  }
+
+  isText({ node }: YamlValue): boolean {
+    return isScalar(node) && typeof node.value === 'string';
+  }
+
   isBoolean({ node }: YamlValue): boolean {
     return isScalar(node) && typeof node.value === 'boolean';
   }

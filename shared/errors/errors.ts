@@ -35,6 +35,8 @@ export const problems = {
   target_not_ready: [409, 'The target region is not ready to lead'],
   leader_partitioned: [409, 'The leader is partitioned'],
   leader_unreachable: [409, 'The leader cannot be reached'],
+  drill_in_progress: [409, 'Another drill is in progress'],
+  drill_ended: [409, 'The drill was ended'],
   disk_in_use: [409, 'A region runs on the disk'],
   stale_epoch: [409, 'The epoch is not the current one'],
   idempotency_conflict: [409, 'The idempotency key was used for another write'],

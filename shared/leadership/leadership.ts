@@ -1,4 +1,4 @@
-/** The keys of the control bucket: the leadership record, heartbeats, the lease; and the only parsers of their values. */
+/** The keys of the control bucket: the leadership record, heartbeats, the leases; and the only parsers of their values. */
 import { Unproven } from '../stream/stream.ts';
 import { epochRefusal } from './epochs.ts';
 
@@ -115,6 +115,39 @@ export interface LeaseValue {
 export function parseLease(value: unknown): LeaseValue | undefined {
   const { holder } = (value ?? {}) as Partial<LeaseValue>;
   return isName(holder) ? { holder } : undefined;
+}
+
+/** The key in the control bucket that says which drill is in progress, of one at a time. */
+export const DRILL_KEY = 'drill';
+
+export const DRILL_TITLE_LIMIT = 120;
+
+/** The value of the drill key. Times are those of the clocks of routers, epoch ms. */
+export interface DrillValue {
+  readonly id: string;
+  readonly title: string;
+  readonly startedMs: number;
+  /** Unless it is extended before. Once it has ended: when it did. */
+  readonly expiresMs: number;
+  readonly ended: boolean;
+}
+
+/** Undefined if the value is not that of a drill. */
+export function parseDrillValue(value: unknown): DrillValue | undefined {
+  const { id, title, startedMs, expiresMs, ended } = (value ?? {}) as Partial<DrillValue>;
+  const isDrill =
+    isName(id) && isDrillTitle(title) && isClockMs(startedMs) && isClockMs(expiresMs) && typeof ended === 'boolean';
+  return isDrill ? { id, title, startedMs, expiresMs, ended } : undefined;
+}
+
+/** Control characters would reach terminals. */
+export function isDrillTitle(text: unknown): text is string {
+  return typeof text === 'string' && text.length <= DRILL_TITLE_LIMIT && /^[^\p{Cc}]+$/u.test(text);
+}
+
+/** The id of a drill: its runner draws it. */
+export function isDrillId(text: unknown): text is string {
+  return typeof text === 'string' && /^[a-z2-7]{8,32}$/.test(text);
 }
 
 /** The largest time a `Date` holds. */

@@ -132,6 +132,9 @@ export const grammars: Readonly<Record<string, Grammar>> = {
   'POST /cluster/promote': body({ region: leader }, { force: yes }, seldom),
   'POST /cluster/partition': body({ region: follower, heal_after: oneOf(1, '1s', 0.5) }, {}, seldom),
   'POST /cluster/heal': body({ region }, { wait: oneOf(false) }, seldom),
+  'POST /cluster/drill': body({ id: oneOf('abcdefgh', 'hgfedcba'), title: oneOf('A drill') }, {}, seldom),
+  'POST /cluster/drill/end': body({ id: oneOf('abcdefgh', 'hgfedcba') }, {}, seldom),
+  'POST /cluster/drill/stop': body({}, {}, { weight: 0.005 }),
   'POST /cluster/retire-disk': body({ disk: oneOf('aaaaaaaaaaaaa') }, {}, seldom),
   'GET /cluster/quarantine': read({}, {}, seldom),
   'POST /cluster/quarantine': body(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createRouter } from '../../services/router/router.ts';
-import { JOURNAL_KEY, type Leadership } from '../../shared/leadership/leadership.ts';
+import { DRILL_KEY, JOURNAL_KEY, type Leadership } from '../../shared/leadership/leadership.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { settle } from '../harness/kernel/manual-clock.ts';
 import { seededRandom } from '../harness/kernel/seeded-random.ts';
@@ -45,6 +45,7 @@ describe('failover by two routers through any sequence of faults', () => {
           metrics: createMetrics({ process: 'router', name: 'other', nodeMetrics: false }),
           control,
           journal: keys.key(JOURNAL_KEY),
+          drillKey: keys.key(DRILL_KEY),
           failover: { afterMs: 3_000, keys: keys.key },
           topology,
           links: regions,

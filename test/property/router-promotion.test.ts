@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createRouter } from '../../services/router/router.ts';
 import { Refusal } from '../../shared/errors/errors.ts';
-import { JOURNAL_KEY, type Leadership } from '../../shared/leadership/leadership.ts';
+import { DRILL_KEY, JOURNAL_KEY, type Leadership } from '../../shared/leadership/leadership.ts';
 import { createMetrics } from '../../shared/observe/metrics.ts';
 import { covers } from '../../shared/protocol/position.ts';
 import { settle } from '../harness/kernel/manual-clock.ts';
@@ -53,7 +53,7 @@ describe('promotions by two routers through any sequence of faults', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30, size: 'max' }), async (steps) => {
         const cluster = memoryCluster();
-        const { clock, control, regions } = cluster;
+        const { clock, control, regions, keys } = cluster;
         const other = createRouter({
           clock,
           random: seededRandom(99),
@@ -61,6 +61,7 @@ describe('promotions by two routers through any sequence of faults', () => {
           metrics: createMetrics({ process: 'router', name: 'other', nodeMetrics: false }),
           control,
           journal: cluster.keys.key(JOURNAL_KEY),
+          drillKey: keys.key(DRILL_KEY),
           topology,
           links: regions,
           maxBodyBytes: 1_000,

@@ -1,7 +1,7 @@
 /** A router's machine: it has nothing to lose. */
 import { createHttpRegionLink } from '../../services/router/links/http-region-link.ts';
 import { createRouter, type RouterService } from '../../services/router/router.ts';
-import { JOURNAL_KEY } from '../../shared/leadership/leadership.ts';
+import { DRILL_KEY, JOURNAL_KEY } from '../../shared/leadership/leadership.ts';
 import { LEADERSHIP_KEY } from '../../shared/stream/settings.ts';
 import { internalKeys } from './credentials.ts';
 import type { Life } from './life.ts';
@@ -23,6 +23,7 @@ export class RouterMachine extends Machine {
       metrics,
       control: life.control(this.keysOf(client)(LEADERSHIP_KEY)),
       journal: life.control(this.keysOf(client)(JOURNAL_KEY)),
+      drillKey: life.control(this.keysOf(client)(DRILL_KEY)),
       failover:
         topology.failover === undefined
           ? undefined

@@ -24,6 +24,8 @@ export interface ClusterArguments {
   /** The value of a text option; undefined: not given. */
   text(name: string): string | undefined;
   flag(name: string): boolean;
+  /** Whether `--json` was given. */
+  readonly json: boolean;
   readonly router: Router;
   /** Prints the answer as JSON if that was asked for, and otherwise what `lines` makes of it. */
   answer<T>(answered: T, lines: (answered: T) => string): void;
@@ -52,6 +54,7 @@ export function clusterArguments(
     words: positionals,
     text,
     flag: (name) => values[name] === true,
+    json: values.json === true,
     router: new Router(url, text('key') ?? process.env.TIDAL_API_KEY),
     answer: (answered, lines) => say(printable(values.json === true ? JSON.stringify(answered) : lines(answered))),
   };
@@ -97,13 +100,18 @@ export class Router {
     return this.request<T>(path, { method: 'POST', body: JSON.stringify(body) });
   }
 
-  private async request<T>(path: string, init: RequestInit): Promise<T> {
+  /** One request, whatever the answer is. Throws what `fetch` throws. */
+  fetch(path: string, init: RequestInit & { readonly headers?: Readonly<Record<string, string>> }): Promise<Response> {
     const authorization = this.key === undefined ? {} : { authorization: `Bearer ${this.key}` };
-    const headers = { 'content-type': 'application/json', ...authorization };
+    const headers = { 'content-type': 'application/json', ...authorization, ...init.headers };
+    return fetch(this.url + path, { ...init, headers, signal: init.signal ?? AbortSignal.timeout(TIMEOUT_MS) });
+  }
+
+  private async request<T>(path: string, init: RequestInit & { readonly headers?: never }): Promise<T> {
     let response: Response;
     let text: string;
     try {
-      response = await fetch(this.url + path, { ...init, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+      response = await this.fetch(path, init);
       text = await response.text();
     } catch (error) {
       throw new CommandError(`no answer from ${this.url}: ${reasonOf(error)}`);
@@ -117,7 +125,8 @@ export class Router {
   }
 }
 
-function reasonOf(error: unknown): string {
+/** Why there was no answer. */
+export function reasonOf(error: unknown): string {
   const { cause } = error as { readonly cause?: unknown };
   return cause instanceof Error && cause.message !== '' ? cause.message : messageOf(error);
 }
@@ -132,6 +141,6 @@ function parsedBody(text: string): Readonly<Record<string, unknown>> | undefined
 }
 
 /** A problem document in one sentence. */
-function sentenceOf({ code, title, detail, hint }: Readonly<Record<string, unknown>>): string {
+export function sentenceOf({ code, title, detail, hint }: Readonly<Record<string, unknown>>): string {
   return printable(`${String(detail ?? title)} (${String(code)})${hint === undefined ? '' : `; ${String(hint)}`}`);
 }

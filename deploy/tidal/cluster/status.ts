@@ -43,7 +43,7 @@ ${clusterHelp}`,
 };
 
 export function describeCluster(cluster: ClusterStatus, { status: health, notes }: ClusterHealth): string {
-  const { leader, epoch, failover, stream, regions, stale } = cluster;
+  const { leader, epoch, failover, stream, regions, stale, drill } = cluster;
   const lines = [
     `${health}: ${leader ?? 'no region'} leads, epoch ${epoch ?? 'unknown'}, failover ${failover}, ${
       stream.connected ? `stream connected, ${stream.offset} messages` : 'stream not connected'
@@ -61,6 +61,7 @@ export function describeCluster(cluster: ClusterStatus, { status: health, notes 
       ['VERSION', ({ version }) => version ?? '?'],
     ]),
     '',
+    ...(drill === undefined ? [] : [`drill in progress since ${drill.started_at.slice(11, 19)}: ${drill.title}`]),
     ...notes.map((note) => `! ${note}`),
     mayBeStopped(regions),
   ];

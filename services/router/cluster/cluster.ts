@@ -155,6 +155,16 @@ export interface RegionReport {
   readonly version: string | null;
 }
 
+/** A drill that has the lease, as sent. */
+export interface DrillInProgress {
+  readonly id: string;
+  readonly title: string;
+  /** RFC 3339. */
+  readonly started_at: string;
+  /** Unless the program that runs it extends it before. */
+  readonly expires_at: string;
+}
+
 /** `GET /cluster/status`, as sent. */
 export interface ClusterStatus {
   readonly leader: string | null;
@@ -171,6 +181,8 @@ export interface ClusterStatus {
   readonly stale?: true;
   /** True while a planned promotion is in progress. */
   readonly handover?: { readonly to: string };
+  /** Absent: none, as far as is known. The route adds it. */
+  readonly drill?: DrillInProgress;
 }
 
 /** `GET /health`, as sent. */

@@ -1,6 +1,6 @@
 /**
- * Partition drills: a partition is a flag on the region's own disk, set and healed over the control path. This part requests it,
- * counts the events that the two sides missed of each other, and waits until both have them. Contract and implementation.
+ * Contract of this folder; and partition drills: a partition is a flag on the region's own disk, set and healed over the control path. This part requests it,
+ * counts the events that the two sides missed of each other, and waits until both have them. `drill-lease.ts` keeps the lease of drills that are files.
  */
 import { Fault, Refusal } from '../../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../../shared/kernel/kernel.ts';
@@ -9,7 +9,7 @@ import type { PartitionRequest } from '../../../shared/protocol/internal.ts';
 import { covers, merge, missing, type Position } from '../../../shared/protocol/position.ts';
 import { wasNotSent } from '../../../shared/region-client/region-client.ts';
 import type { ReportedStatus } from '../../../shared/region-client/reported-status.ts';
-import type { RegionsView } from '../cluster/cluster.ts';
+import type { DrillInProgress, RegionsView } from '../cluster/cluster.ts';
 import type { RegionLink, RegionLinks } from '../links/links.ts';
 
 /** Pause before a region that did not answer a wait is asked again. */
@@ -41,6 +41,28 @@ export interface Drills {
   partition(region: string, healAfterMs?: number): Promise<PartitionAnswer>;
   /** Idempotent. With `wait`, answers once both sides have what the other had; `position_not_reached` after 30 s. */
   heal(region: string, wait?: boolean): Promise<HealAnswer>;
+}
+
+/** The answer of `POST /cluster/drill/stop`, as sent. */
+export interface StopDrillAnswer {
+  /** The drill whose lease has ended; null: there was none. */
+  readonly ended: { readonly id: string; readonly title: string } | null;
+  /** The regions that were partitioned. */
+  readonly healed: readonly string[];
+  /** The regions that do not answer: a partition of theirs ends at its deadline. */
+  readonly not_reached: readonly string[];
+}
+
+/** One drill at a time a cluster: a lease in the control bucket, which the program that runs the drill extends. */
+export interface DrillLease {
+  /** Undefined: none, or the control bucket has not been readable since this process started. */
+  current(): Promise<DrillInProgress | undefined>;
+  /** Takes or extends it. Throws `drill_in_progress` if another has it, `drill_ended` if it was ended. */
+  hold(drill: { readonly id: string; readonly title: string }): Promise<DrillInProgress>;
+  /** Idempotent. The lease of another drill is left as it is. */
+  end(id: string): Promise<void>;
+  /** Heals all regions, then ends the lease, whichever drill has it. */
+  stop(): Promise<StopDrillAnswer>;
 }
 
 export interface DrillsOptions {

@@ -1,4 +1,4 @@
-/** The cluster routes: status, promotion, partition drills. */
+/** The cluster routes: status, promotion, drills. */
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { parseDurationSeconds } from '../../../shared/config/duration.ts';
@@ -7,13 +7,14 @@ import { decodeText, readBody, requireType } from '../../../shared/http/http-bod
 import { requestIdOf } from '../../../shared/http/http-server.ts';
 import { parseJson } from '../../../shared/http/json-text.ts';
 import { keyNameOf } from '../../../shared/http/request-log.ts';
+import { DRILL_TITLE_LIMIT, isDrillId, isDrillTitle } from '../../../shared/leadership/leadership.ts';
 import { HEAL_AFTER_LIMIT_MS } from '../../../shared/protocol/internal.ts';
 import { isDiskId } from '../../../shared/protocol/known-disks.ts';
 import { regionOf } from '../../../shared/protocol/position.ts';
 import { rangeOf } from '../../../shared/protocol/quarantine.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
 import type { ClusterQuarantine, ClusterReports, Promote, RetireDisk, Verify } from '../cluster/cluster.ts';
-import type { Drills } from '../drills/drills.ts';
+import type { DrillLease, Drills } from '../drills/drills.ts';
 import {
   type Asked,
   JOURNAL_LIMIT,
@@ -37,6 +38,7 @@ export interface ClusterRoutesOptions {
   readonly reports: ClusterReports;
   readonly promote: Promote;
   readonly drills: Drills;
+  readonly drillLease: DrillLease;
   readonly verify: Verify;
   readonly retireDisk: RetireDisk;
   readonly quarantine: ClusterQuarantine;
@@ -44,7 +46,7 @@ export interface ClusterRoutesOptions {
 
 export function addClusterRoutes(
   router: Router,
-  { topology, reports, promote, drills, verify, retireDisk, quarantine, journal, journalist }: ClusterRoutesOptions,
+  { topology, reports, promote, drills, drillLease, verify, retireDisk, quarantine, journal, journalist }: ClusterRoutesOptions,
 ): void {
   const regionIn = (fields: Readonly<Record<string, unknown>>): string => {
     const { region } = fields;
@@ -54,7 +56,8 @@ export function addClusterRoutes(
   };
 
   router.get('/cluster/status', async (ctx) => {
-    ctx.body = await reports.status();
+    const [status, drill] = await Promise.all([reports.status(), drillLease.current()]);
+    ctx.body = drill === undefined ? status : { ...status, drill };
   });
   router.get('/cluster/events', async (ctx) => {
     ctx.body = await journal.list(journalRequestOf(ctx));
@@ -81,6 +84,24 @@ export function addClusterRoutes(
     if (wait) waits(ctx);
     const answer = await drills.heal(regionIn(fields), wait);
     journalist.switched(answer.region, 'healed', askedOf(ctx));
+    ctx.body = answer;
+  });
+  router.post('/cluster/drill', async (ctx) => {
+    const { id, title } = await fieldsOf(ctx, 'POST /cluster/drill');
+    if (!isDrillTitle(title))
+      throw invalid('title', `must be a text of 1 to ${DRILL_TITLE_LIMIT} characters on one line`);
+    ctx.body = await drillLease.hold({ id: drillIdOf(id), title });
+  });
+  router.post('/cluster/drill/end', async (ctx) => {
+    const { id } = await fieldsOf(ctx, 'POST /cluster/drill/end');
+    await drillLease.end(drillIdOf(id));
+    ctx.body = { id };
+  });
+  router.post('/cluster/drill/stop', async (ctx) => {
+    // The body may be empty.
+    if (ctx.request.length !== 0 && ctx.get('content-type') !== '') await fieldsOf(ctx, 'POST /cluster/drill/stop');
+    const answer = await drillLease.stop();
+    for (const region of answer.healed) journalist.switched(region, 'healed', askedOf(ctx));
     ctx.body = answer;
   });
   router.post('/cluster/retire-disk', async (ctx) => {
@@ -155,6 +176,11 @@ function journalRequestOf(ctx: Context): JournalRequest {
     limit: whole('limit', 50, 1, JOURNAL_LIMIT),
     after: whole('after', 0, 0, 999_999_999_999_999),
   };
+}
+
+function drillIdOf(value: unknown): string {
+  if (isDrillId(value)) return value;
+  throw invalid('id', 'must be 8 to 32 of the characters a-z and 2-7, drawn by the program that runs the drill');
 }
 
 /** Milliseconds; undefined if omitted. */

@@ -23,7 +23,7 @@ import type {
   RetireDisk,
   Verify,
 } from '../cluster/cluster.ts';
-import type { Drills } from '../drills/drills.ts';
+import type { DrillLease, Drills } from '../drills/drills.ts';
 import type { WriteForwarding } from '../forward/forward.ts';
 import type { Journal, Journalist } from '../journal/journal.ts';
 import type { Access, Scope } from '../keys/keys.ts';
@@ -45,6 +45,7 @@ export interface RoutedParts {
   readonly reports: ClusterReports;
   readonly promote: Promote;
   readonly drills: Drills;
+  readonly drillLease: DrillLease;
   readonly verify: Verify;
   readonly retireDisk: RetireDisk;
   readonly quarantine: ClusterQuarantine;

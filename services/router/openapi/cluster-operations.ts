@@ -1,5 +1,6 @@
 /** The operations on the cluster. */
 import type { ProblemCode } from '../../../shared/errors/errors.ts';
+import { DRILL_TITLE_LIMIT } from '../../../shared/leadership/leadership.ts';
 import { QUARANTINE_RANGE_LIMIT } from '../../../shared/protocol/quarantine.ts';
 import { JOURNAL_LIMIT } from '../journal/journal.ts';
 import {
@@ -80,6 +81,7 @@ function action({
 }
 
 const region = text('The name of a region.');
+const drillId = text('Drawn for each drill.', { pattern: '^[a-z2-7]{8,32}$' });
 
 export const clusterOperations = {
   'GET /cluster/status': action({
@@ -161,6 +163,27 @@ export const clusterOperations = {
     fields: closed({ region }, { wait: flag('Answers when both sides have what the other had, at most 30 s later.') }),
     examples: { at_once: { region: 'ap-south' }, waiting: { region: 'ap-south', wait: true } },
     codes: ['unknown_region', 'storage_full', 'position_not_reached', 'outcome_unknown', ...ofRegions],
+  }),
+  'POST /cluster/drill': action({
+    ...{ id: 'holdDrill', summary: 'Takes or extends the lease of drills, of one at a time', answer: 'DrillInProgress' },
+    description: 'For 30 s. The program that runs a drill extends it every few seconds.',
+    fields: closed({ id: drillId, title: text('On one line.', { minLength: 1, maxLength: DRILL_TITLE_LIMIT }) }),
+    examples: { one: { id: 'k3qv5m2xw7abc', title: 'A follower is partitioned' } },
+    codes: ['drill_in_progress', 'drill_ended', 'control_unavailable'],
+  }),
+  'POST /cluster/drill/end': action({
+    ...{ id: 'endDrill', summary: 'Ends the lease of one drill', description: 'Idempotent.', answer: 'EndDrillAnswer' },
+    fields: closed({ id: drillId }),
+    examples: { one: { id: 'k3qv5m2xw7abc' } },
+    codes: ['control_unavailable'],
+  }),
+  'POST /cluster/drill/stop': action({
+    ...{ id: 'stopDrill', summary: 'Heals every region, and ends the lease of any drill', answer: 'StopDrillAnswer' },
+    description: 'Idempotent. The program that runs the drill learns of it and undoes the rest.',
+    optional: true,
+    fields: closed({}),
+    examples: { empty: {} },
+    codes: ['control_unavailable'],
   }),
   'POST /cluster/retire-disk': action({
     ...{

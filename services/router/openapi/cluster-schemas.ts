@@ -65,8 +65,21 @@ export const clusterSchemas: Readonly<Record<string, Schema>> = {
         description: 'The leader does not answer: its numbers are the last known ones.',
       },
       handover: object({ to: region }, {}, 'A planned promotion is in progress.'),
+      drill: ref('DrillInProgress', 'The drill that has the lease.'),
     },
   ),
+  DrillInProgress: object({
+    id: text(),
+    title: text(),
+    started_at: time(),
+    expires_at: time('Unless it is extended before.'),
+  }),
+  EndDrillAnswer: object({ id: text() }),
+  StopDrillAnswer: object({
+    ended: nullable(object({ id: text(), title: text() }, {}, 'Null: no drill was in progress.')),
+    healed: names('Regions that were partitioned.'),
+    not_reached: names('Regions that do not answer: a partition of theirs ends at its deadline.'),
+  }),
   PromoteAnswer: object(
     {
       leader: region,

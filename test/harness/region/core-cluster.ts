@@ -26,6 +26,7 @@ import { seededRandom } from '../kernel/seeded-random.ts';
 import { silentLog } from '../observe/silent-log.ts';
 import { names, topology } from '../router/memory-cluster.ts';
 import type { MemoryClient } from '../stream/memory-client.ts';
+import { MemoryControl } from '../stream/memory-control.ts';
 import { MemoryBroker } from '../stream/memory-stream.ts';
 import { CoreRegion, type CoreRegionOptions, testSchema } from './core-region.ts';
 import type { MemoryStore } from './store/memory-store.ts';
@@ -53,6 +54,7 @@ export class CoreRouter {
       metrics: createMetrics({ process: 'router', name: `router ${seed}`, nodeMetrics: false }),
       control: this.controlThrough(this.client.control),
       journal: this.client.keys(JOURNAL_KEY),
+      drillKey: new MemoryControl(),
       topology,
       links: new Map(names.map((name) => [name, this.linkTo(cluster, name)])),
       maxBodyBytes: 2 * 1024 * 1024,

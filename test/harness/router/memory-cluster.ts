@@ -4,7 +4,7 @@ import type { BrokerMetrics } from '../../../services/router/broker/broker.ts';
 import type { KeySettings } from '../../../services/router/keys/keys.ts';
 import { createRouter, type RouterService } from '../../../services/router/router.ts';
 import type { Clock } from '../../../shared/kernel/kernel.ts';
-import { aliveKey, JOURNAL_KEY } from '../../../shared/leadership/leadership.ts';
+import { aliveKey, DRILL_KEY, JOURNAL_KEY } from '../../../shared/leadership/leadership.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import { createMetrics, type Metrics } from '../../../shared/observe/metrics.ts';
 import type { Topology } from '../../../shared/topology/topology.ts';
@@ -93,6 +93,7 @@ export function memoryCluster(
     broker,
     control,
     journal: keys.key(JOURNAL_KEY),
+    drillKey: keys.key(DRILL_KEY),
     topology,
     links: regions,
     maxBodyBytes: 2 * 1024 * 1024,
