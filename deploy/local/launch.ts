@@ -17,6 +17,7 @@ import { natsConfig } from './nats-config.ts';
 import { launcherUser, type NatsUser, regionUser, routerUser } from './nats-users.ts';
 import { addressText, type Plan, urlOf } from './plan.ts';
 import { prepareStream } from './prepare-stream.ts';
+import { ProcessRequests } from './process-requests.ts';
 import type { NatsBinary } from './provision-nats.ts';
 import { newSecret } from './secrets.ts';
 import { showLogLine } from './show.ts';
@@ -36,6 +37,8 @@ export interface LaunchOptions {
   readonly config: LauncherConfig;
   readonly plan: Plan;
   readonly nats: NatsBinary;
+  /** A part of the launcher's command line. */
+  readonly marker: string;
   /** What makes regions and router processes of one cluster, unless the launcher's own environment does. */
   readonly secret: Environment;
   readonly clock: Clock;
@@ -57,11 +60,12 @@ export class Cluster {
   /** New at every start, as the server's configuration file is. */
   private readonly users: readonly NatsUser[];
   private readonly ending = new AbortController();
+  private readonly requests: ProcessRequests;
   private stopped: Promise<void> | undefined;
 
   constructor(options: LaunchOptions) {
     this.options = options;
-    const { programs, config, plan, nats, secret } = options;
+    const { programs, config, plan, nats, secret, marker } = options;
     const router = routerUser(newSecret());
     const users = new Map(plan.regions.map(({ name }) => [name, regionUser(name, newSecret())]));
     this.users = [launcherUser(newSecret()), router, ...users.values()];
@@ -106,6 +110,15 @@ export class Cluster {
       ...access,
       ...shared,
     ]);
+    this.requests = new ProcessRequests({
+      children: new Map([
+        ...plan.regions.map(({ name }, index) => [name, this.regions[index]!] as const),
+        ['router', this.router],
+        ['nats', this.nats],
+      ]),
+      ...{ dataDir: config.dataDir, marker, url: urlOf(plan.router), storeDir: plan.nats.storeDir },
+      ...{ clock: options.clock, say: options.say },
+    });
   }
 
   /** Resolves true when every process listens and writes are accepted; false if one never can, or after `stop`. */
@@ -125,6 +138,7 @@ export class Cluster {
       return false;
     if (this.stopped !== undefined || !(await this.router.start())) return false;
     await this.serving();
+    if (this.stopped === undefined) this.requests.start();
     return this.stopped === undefined;
   }
 
@@ -158,6 +172,7 @@ export class Cluster {
   stop(): Promise<void> {
     this.ending.abort();
     this.stopped ??= (async () => {
+      await this.requests.stop();
       await this.router.stop();
       await Promise.all(this.regions.map((region) => region.stop()));
       await this.nats.stop();

@@ -89,7 +89,7 @@ async function run(config: LauncherConfig, { programs, marker }: LauncherOptions
 
   const { TIDAL_INTERNAL_SECRET: text = '', TIDAL_INTERNAL_SECRET_FILE: file = '' } = config.environment;
   const secret = text === '' && file === '' ? { TIDAL_INTERNAL_SECRET_FILE: keepInternalSecret(config.dataDir) } : {};
-  cluster = new Cluster({ programs, config, plan, nats, secret, clock, say });
+  cluster = new Cluster({ programs, marker, config, plan, nats, secret, clock, say });
   const up = await Promise.race([cluster.start(), asked.then(() => undefined)]);
   if (up === true) console.log(cluster.greeting);
   if (up !== false) await asked;

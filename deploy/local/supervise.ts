@@ -24,6 +24,12 @@ export interface ChildOptions {
   readonly stopLimitMs: number;
 }
 
+/** How a drill keeps a process from running: ended at once, stopped in order, or paused. */
+export type Hold = 'kill' | 'stop' | 'pause';
+
+/** `wiped`: stopped, and what it has stored is removed. */
+export type ProcessState = 'starting' | 'running' | 'stopping' | 'stopped' | 'paused' | 'wiped';
+
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 /** A process that dies after this long did not fail at its start. */
@@ -38,6 +44,9 @@ export class Child {
   private child: ChildProcess | undefined;
   private running: Promise<void> = Promise.resolve();
   private started = false;
+  /** In its present life it has said `listening on`. */
+  private listens = false;
+  private held: { readonly how: Hold; readonly released: AbortController } | undefined;
 
   constructor(options: ChildOptions) {
     this.options = options;
@@ -50,6 +59,48 @@ export class Child {
     });
   }
 
+  get state(): ProcessState {
+    if (this.child === undefined) return this.held === undefined ? 'starting' : 'stopped';
+    if (this.held !== undefined) return this.held.how === 'pause' ? 'paused' : 'stopping';
+    return this.listens ? 'running' : 'starting';
+  }
+
+  /** It does not run until `release`. A second hold changes nothing. */
+  hold(how: Hold): void {
+    if (this.held !== undefined) return;
+    const { clock, stopLimitMs, onEvent } = this.options;
+    this.held = { how, released: new AbortController() };
+    onEvent(`${how === 'pause' ? 'paused' : how === 'kill' ? 'killed' : 'stopped'} for a drill`);
+    const { child } = this;
+    if (how !== 'stop') this.signal(how === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+    else if (child !== undefined) {
+      child.kill('SIGTERM');
+      clock.after(stopLimitMs, () => {
+        if (this.child === child && this.held !== undefined) this.signal('SIGKILL');
+      });
+    }
+  }
+
+  /** Idempotent. */
+  release(): void {
+    const { held } = this;
+    if (held === undefined) return;
+    this.held = undefined;
+    if (held.how === 'pause') this.signal('SIGCONT');
+    held.released.abort();
+  }
+
+  /** To its process group: nats-server belongs to that of its guard. */
+  private signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
+    const pid = this.child?.pid;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, signal);
+    } catch {
+      // It has just ended.
+    }
+  }
+
   /**
    * SIGTERM, a bounded wait, SIGKILL. Resolves when it has ended for good. The pipe is closed as well, which means that
    * everything stops and nothing has to be handed over.
@@ -57,6 +108,7 @@ export class Child {
   async stop(): Promise<void> {
     const { clock, stopLimitMs, onEvent } = this.options;
     this.stopping.abort();
+    this.release();
     this.child?.kill('SIGTERM');
     this.child?.stdin?.end();
     const stopped = this.running.then(() => true);
@@ -79,9 +131,17 @@ export class Child {
     const { clock, onEvent } = this.options;
     let pauseMs = firstPauseMs;
     while (!this.stopping.signal.aborted) {
+      const { held } = this;
+      // A process that is paused before it was started is started when it is released.
+      if (held !== undefined) {
+        await aborted(held.released.signal);
+        pauseMs = firstPauseMs;
+        continue;
+      }
       const began = clock.monotonicMs();
       const { code, text } = await this.once(onReady);
       if (this.stopping.signal.aborted) return;
+      if (this.held !== undefined) continue;
       if (code === unusableConfiguration && !this.started) {
         onEvent(`cannot start (${text})`);
         return;
@@ -102,12 +162,14 @@ export class Child {
         env: { ...environment, TIDAL_PARENT_PIPE: '1' },
       });
       this.child = child;
+      this.listens = false;
       // The pipe is kept open, never written to; a child that died closes it first.
       child.stdin.on('error', () => {});
       createInterface({ input: child.stdout }).on('line', (line) => {
         onLine(line);
         if (messageIn(line)?.startsWith('listening on ') !== true) return;
         this.started = true;
+        this.listens = true;
         onReady();
       });
       createInterface({ input: child.stderr }).on('line', (line) => onEvent(line));
@@ -115,12 +177,22 @@ export class Child {
       child.once('error', (error) => {
         failure = error.message;
         // A program that could not be started at all never closes.
-        if (child.pid === undefined) resolve({ code: null, text: failure });
+        if (child.pid !== undefined) return;
+        this.child = undefined;
+        resolve({ code: null, text: failure });
       });
       // Not `exit`: its last output has to be read first.
       child.once('close', (code, signal) => {
+        if (this.child === child) this.child = undefined;
         resolve({ code, text: failure ?? (signal === null ? `exit code ${code}` : signal) });
       });
     });
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

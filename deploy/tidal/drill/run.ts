@@ -5,8 +5,10 @@ import { makePrivateDirectory } from '../../../shared/config/make-directory.ts';
 import { onEndAsked } from '../../../shared/kernel/ending.ts';
 import { systemClock as clock, systemRandom as random } from '../../../shared/kernel/system.ts';
 import { say } from '../../backup/command.ts';
-import { shortened } from '../../drill/drill.ts';
+import { startGuard } from '../../drill/compose-processes.ts';
+import { needsProcesses, shortened } from '../../drill/drill.ts';
 import { HttpSurface } from '../../drill/http-surface.ts';
+import { pageOf } from '../../drill/page.ts';
 import { loadDrill } from '../../drill/parse-drill.ts';
 import { type DrillReport, results } from '../../drill/report.ts';
 import { runDrill } from '../../drill/run-drill.ts';
@@ -14,27 +16,29 @@ import { clusterArguments } from '../cluster/request.ts';
 import { printable } from '../cluster/table.ts';
 import type { Command } from '../command.ts';
 import { fileOf } from './files.ts';
+import { targetHelp, targetOf, targetOptions } from './target.ts';
 
 export const runDrillFile: Command = {
   summary: 'runs a drill from its file, undoes it, and says whether the cluster held',
-  help: `tidal drill run FILE [--report DIRECTORY] [--short]
+  help: `tidal drill run FILE [--report DIRECTORY] [--short] [--target http|local|compose]
 
 FILE is a path, or the name of a drill of the library (tidal drill list). The steady state must hold first, otherwise nothing is done.
 Whatever the drill does is undone at its end, when it is aborted, and on Ctrl+C. Needs a key with the scopes admin, read and write.
 
-  --report  a directory for the report: a page (report.html) and the same as JSON (report.json)
-  --short   waits of at most 2 s, repetitions of at most two
-  --url     a router; default TIDAL_URL, then http://127.0.0.1:9500
-  --key     default TIDAL_API_KEY, where no list of processes shows it
-  --json    the report as one line of JSON
+  --report    a directory for the report: a page (report.html) and the same as JSON (report.json)
+  --short     waits of at most 2 s, repetitions of at most two${targetHelp}
+  --url       a router; default TIDAL_URL, then http://127.0.0.1:9500
+  --key       default TIDAL_API_KEY, where no list of processes shows it
+  --json      the report as one line of JSON
 
 Exit code 0: the cluster held. 1: it deviated. 2: the drill could not run, and nothing was done. 3: it was aborted.
 `,
   async run(args) {
     const { words, text, flag, json, router } = clusterArguments(args, {
       words: ['FILE'],
-      options: { report: { type: 'string' }, short: { type: 'boolean' } },
+      options: { report: { type: 'string' }, short: { type: 'boolean' }, ...targetOptions },
     });
+    const { target, processes } = targetOf(text, router.url);
     const file = loadDrill(fileOf(words[0]!));
     const drill = flag('short') ? shortened(file) : file;
     const directory = text('report');
@@ -45,13 +49,17 @@ Exit code 0: the cluster held. 1: it deviated. 2: the drill could not run, and n
       ending.abort(`interrupted (${cause})`);
     });
     const show = (line: string): void => say(printable(line));
-    if (!json) show(drill.title);
+    if (!json) show(`${drill.title} (${router.url}, ${target})`);
+    const guard = target === 'compose' && needsProcesses(drill) ? startGuard() : undefined;
     const report = await runDrill({
-      ...{ drill, surface: new HttpSurface(router), processes: undefined, clock, random, signal: ending.signal },
+      ...{ drill, surface: new HttpSurface(router), processes, clock, random, signal: ending.signal },
       say: json ? () => {} : show,
     });
-    if (directory !== undefined)
+    if (report.left.length === 0) guard?.release();
+    if (directory !== undefined) {
+      writeFileSync(join(directory, 'report.html'), pageOf(report));
       writeFileSync(join(directory, 'report.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+    }
     say(json ? JSON.stringify(report) : printable(describeReport(report)));
     process.exit(results[report.result]);
   },

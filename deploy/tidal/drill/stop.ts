@@ -1,18 +1,29 @@
 /** `tidal drill stop`: ends any drill and undoes what it has done. */
 import type { StopDrillAnswer } from '../../../services/router/drills/drills.ts';
-import { clusterArguments, clusterHelp } from '../cluster/request.ts';
+import { sleep } from '../../../shared/kernel/kernel.ts';
+import { systemClock } from '../../../shared/kernel/system.ts';
+import { clusterArguments, clusterHelp, type Router } from '../cluster/request.ts';
 import type { Command } from '../command.ts';
+import { targetHelp, targetOf, targetOptions } from './target.ts';
+
+const ATTEMPTS = 20;
 
 export const stopDrill: Command = {
   summary: 'ends the drill that runs, and heals every region',
-  help: `tidal drill stop
+  help: `tidal drill stop [--target http|local|compose]
 
 The program that runs the drill learns of it within seconds, undoes what else it has done, and ends with exit code 3. Without a
-drill it heals the regions that are partitioned. Needs the scope admin.
+drill it heals the regions that are partitioned. Processes that a drill has stopped or paused run again. Needs the scope admin.
+${targetHelp}
 ${clusterHelp}`,
   async run(args) {
-    const { router, answer } = clusterArguments(args, {});
-    const answered = await router.post<StopDrillAnswer>('/cluster/drill/stop', {});
+    const { text, router, answer } = clusterArguments(args, { options: targetOptions });
+    const { processes } = targetOf(text, router.url);
+    // NATS may be what was stopped, and it has the lease.
+    await processes?.startAll();
+    const answered = await stopped(router);
+    // The drill may have done its next step meanwhile.
+    await processes?.startAll();
     answer(answered, ({ ended, healed, not_reached }) =>
       [
         ended === null ? 'no drill was in progress' : `ended: ${ended.title}`,
@@ -22,3 +33,15 @@ ${clusterHelp}`,
     );
   },
 };
+
+/** Asks again while the broker starts. Throws `CommandError`. */
+async function stopped(router: Router): Promise<StopDrillAnswer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await router.post<StopDrillAnswer>('/cluster/drill/stop', {});
+    } catch (error) {
+      if (attempt >= ATTEMPTS || !/\(control_unavailable\)/.test(String(error))) throw error;
+    }
+    await sleep(systemClock, 1_000);
+  }
+}
