@@ -162,7 +162,7 @@ function list(texts: readonly string[]): string {
   return texts.length === 0 ? '' : `<ul>${texts.map((text) => `<li>${escaped(text)}</li>`).join('')}</ul>`;
 }
 
-/** A cell with a number; other cells are plain markup. */
+/** Other columns are plain markup. */
 function number(text: string): string {
   return `<td class="number">${escaped(text)}</td>`;
 }

@@ -165,7 +165,11 @@ export const clusterOperations = {
     codes: ['unknown_region', 'storage_full', 'position_not_reached', 'outcome_unknown', ...ofRegions],
   }),
   'POST /cluster/drill': action({
-    ...{ id: 'holdDrill', summary: 'Takes or extends the lease of drills, of one at a time', answer: 'DrillInProgress' },
+    ...{
+      id: 'holdDrill',
+      summary: 'Takes or extends the lease of drills, of one at a time',
+      answer: 'DrillInProgress',
+    },
     description: 'For 30 s. The program that runs a drill extends it every few seconds.',
     fields: closed({ id: drillId, title: text('On one line.', { minLength: 1, maxLength: DRILL_TITLE_LIMIT }) }),
     examples: { one: { id: 'k3qv5m2xw7abc', title: 'A follower is partitioned' } },
