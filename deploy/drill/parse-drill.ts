@@ -1,6 +1,7 @@
 /** Reads a drill's file. All mistakes are reported at once, each with its line and what is accepted. */
 import { parseDurationSeconds } from '../../shared/config/duration.ts';
 import { readConfigFile, YamlFile, type YamlValue } from '../../shared/config/yaml-file.ts';
+import { DRILL_TITLE_LIMIT, isDrillTitle } from '../../shared/leadership/leadership.ts';
 import { regionPattern } from '../../shared/topology/topology.ts';
 import {
   type Bounds,
@@ -66,6 +67,9 @@ export function parseDrill(text: string, file: string): Drill {
   const title = at('title', (place) =>
     yaml.text(place, /^[^\n]{1,120}$/, 'a title of 1 to 120 characters on one line'),
   );
+  // Control characters would reach terminals.
+  if (title !== undefined && !isDrillTitle(title))
+    yaml.refuse(top.get('title')!, `must have no control characters and at most ${DRILL_TITLE_LIMIT} UTF-16 units`);
   const why = at('why', (place) => yaml.text(place, /^[\s\S]{1,2000}$/, 'a text of 1 to 2000 characters'));
   const duration = (place: YamlValue) => durationMs(yaml, place);
   const needs = at('needs', (place) => yaml.mapping(place, ['regions', 'failover']));

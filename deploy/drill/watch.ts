@@ -71,8 +71,9 @@ export class Watch {
   /** Of the last `spanMs`. A request that still waits counts with the time it has waited. */
   measure(spanMs: number, load: LoadRun | undefined): Measured {
     const fromMs = this.options.clock.monotonicMs() - spanMs;
-    const polls = this.observed.filter(({ atMs }) => atMs >= fromMs);
-    const samples = load?.samples.filter(({ endedMs }) => endedMs >= fromMs) ?? [];
+    // Both are in order of time.
+    const polls = this.observed.slice(this.observed.findLastIndex(({ atMs }) => atMs < fromMs) + 1);
+    const samples = load?.samples.slice(load.samples.findLastIndex(({ endedMs }) => endedMs < fromMs) + 1) ?? [];
     const times = (kind: 'write' | 'read'): readonly number[] => [
       ...samples.filter((sample) => sample.kind === kind).map(({ tookMs }) => tookMs),
       ...(load?.waits(kind) ?? []),

@@ -145,6 +145,8 @@ steps: [ { partition: follower, heal_after: 15s }, { wait: 10m } ]
     assert.match((await started('list').done).text, /^split-brain +http +Another region is promoted by force/m);
     const nowhere = await started('run', 'split-brain', '--url', 'http://127.0.0.1:1').done;
     assert.equal(nowhere.code, 2, nowhere.text);
+    const report = await started('run', 'split-brain', '--report', '/proc/nowhere').done;
+    assert.deepEqual([report.code, /\/proc\/nowhere/.test(report.text)], [2, true], report.text);
     const unknown = await started('run', 'nothing').done;
     assert.match(unknown.text, /no drill of this name; drills: flapping-partition, partition-follower/);
   });

@@ -1,7 +1,9 @@
 /** `tidal drill run`: runs a drill from its file, and writes its report. */
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makePrivateDirectory } from '../../../shared/config/make-directory.ts';
+import { ConfigError } from '../../../shared/errors/config-error.ts';
+import { messageOf } from '../../../shared/errors/errors.ts';
 import { onEndAsked } from '../../../shared/kernel/ending.ts';
 import { systemClock as clock, systemRandom as random } from '../../../shared/kernel/system.ts';
 import { say } from '../../backup/command.ts';
@@ -42,7 +44,7 @@ Exit code 0: the cluster held. 1: it deviated. 2: the drill could not run, and n
     const file = loadDrill(fileOf(words[0]!));
     const drill = flag('short') ? shortened(file) : file;
     const directory = text('report');
-    if (directory !== undefined) makePrivateDirectory(directory);
+    if (directory !== undefined) makeReportDirectory(directory);
     const ending = new AbortController();
     onEndAsked((cause) => {
       if (ending.signal.aborted) process.exit(results.aborted);
@@ -56,14 +58,32 @@ Exit code 0: the cluster held. 1: it deviated. 2: the drill could not run, and n
       say: json ? () => {} : show,
     });
     if (report.left.length === 0) guard?.release();
-    if (directory !== undefined) {
-      writeFileSync(join(directory, 'report.html'), pageOf(report));
-      writeFileSync(join(directory, 'report.json'), `${JSON.stringify(report, undefined, 2)}\n`);
-    }
+    if (directory !== undefined) writeReport(directory, report);
     say(json ? JSON.stringify(report) : printable(describeReport(report)));
     process.exit(results[report.result]);
   },
 };
+
+/** Before the drill: afterwards it would be too late to say so. Throws `ConfigError`. */
+function makeReportDirectory(directory: string): void {
+  try {
+    makePrivateDirectory(directory);
+    accessSync(directory, constants.W_OK);
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(`--report ${directory} cannot be used: ${messageOf(error)}`);
+  }
+}
+
+/** A disk that is full does not change the result. */
+function writeReport(directory: string, report: DrillReport): void {
+  try {
+    writeFileSync(join(directory, 'report.html'), pageOf(report));
+    writeFileSync(join(directory, 'report.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+  } catch (error) {
+    process.stderr.write(`tidal: the report was not written: ${messageOf(error)}\n`);
+  }
+}
 
 /** The verdict in a few lines. */
 export function describeReport({ result, reasons, writes, outcome }: DrillReport): string {

@@ -15,7 +15,7 @@ export const DRILL_EXPIRES_MS = 30_000;
 /** A status does not wait longer for the broker. */
 const READ_LIMIT_MS = 500;
 /** Attempts against other writers. */
-const ATTEMPTS = 3;
+const ATTEMPTS = 10;
 
 export interface DrillLeaseOptions {
   readonly key: Control;

@@ -112,6 +112,12 @@ describe('the file of a drill', () => {
       /observe \(line 6\): must be a duration .* at most 24h, not "25h"/,
     ],
     [
+      'a title with control characters',
+      'title: A title',
+      'title: "A \\e[2J title"',
+      /title \(line 2\): must have no control characters/,
+    ],
+    [
       'an unknown step',
       'verify: true',
       'check: true',
