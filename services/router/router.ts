@@ -148,7 +148,6 @@ export function createRouter(options: RouterOptions): RouterService {
     metrics,
   });
   const drills = createDrills({ links, regions, clock });
-  const names = [...links.keys()];
   const drillLease = createDrillLease({ key: options.drillKey, drills, regions, names, clock, refusals });
   const quarantine = createClusterQuarantine({ links, regions, log });
   const verify = createVerify({ links, regions, clock, random, log, metrics });
@@ -171,7 +170,7 @@ export function createRouter(options: RouterOptions): RouterService {
     reports,
     promote,
     drills,
-      drillLease,
+    drillLease,
     verify,
     retireDisk,
     quarantine,

@@ -46,7 +46,18 @@ export interface ClusterRoutesOptions {
 
 export function addClusterRoutes(
   router: Router,
-  { topology, reports, promote, drills, drillLease, verify, retireDisk, quarantine, journal, journalist }: ClusterRoutesOptions,
+  {
+    topology,
+    reports,
+    promote,
+    drills,
+    drillLease,
+    verify,
+    retireDisk,
+    quarantine,
+    journal,
+    journalist,
+  }: ClusterRoutesOptions,
 ): void {
   const regionIn = (fields: Readonly<Record<string, unknown>>): string => {
     const { region } = fields;

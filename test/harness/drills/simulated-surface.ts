@@ -118,7 +118,8 @@ export class SimulatedSurface implements Surface, Processes {
     );
     if (write.key !== undefined && answer.outcome !== 'refused') this.keys.add(write.key);
     for (const region of regionNames) {
-      if (this.partitioned.has(region) && region !== this.leader) this.missed.push({ region, write, copies: copies(region) });
+      if (this.partitioned.has(region) && region !== this.leader)
+        this.missed.push({ region, write, copies: copies(region) });
       else this.count(region, write, copies(region));
     }
     return answer;
