@@ -94,7 +94,7 @@ steps: [ { partition: follower, heal_after: 15s }, { wait: 10m } ]
   it('one drill at a time, visible in the status; Ctrl+C undoes it', async () => {
     await settled();
     const first = started('run', long());
-    await eventually('the partition', partitioned);
+    await eventually('the partition', partitioned, 60_000);
     assert.equal((await status()).drill?.title, 'A long drill');
     const { stdout } = spawnSync(process.execPath, [main, 'status', '--url', cluster.url], { encoding: 'utf8' });
     assert.match(stdout, /^drill in progress since \d\d:\d\d:\d\d: A long drill$/m);
@@ -113,7 +113,7 @@ steps: [ { partition: follower, heal_after: 15s }, { wait: 10m } ]
   it('tidal drill stop ends it', async () => {
     await settled();
     const running = started('run', long());
-    await eventually('the partition', partitioned);
+    await eventually('the partition', partitioned, 60_000);
     const stopped = await started('stop').done;
     assert.deepEqual(stopped, { code: 0, text: 'ended: A long drill\nhealed: eu-west\n' });
     const { code, text } = await running.done;
@@ -124,7 +124,7 @@ steps: [ { partition: follower, heal_after: 15s }, { wait: 10m } ]
   it('a drill whose process is killed heals by itself', async () => {
     await settled();
     const { child, done } = started('run', long());
-    await eventually('the partition', partitioned);
+    await eventually('the partition', partitioned, 60_000);
     child.kill('SIGKILL');
     await done;
     await eventually('the deadline on the disk of the region', async () => !(await partitioned()), 30_000);

@@ -47,7 +47,7 @@ describe('drills on processes', function () {
         said += text;
       });
     await eventually('the cluster is up', () => /cluster ready/.test(said) || launcher.exitCode !== null, 90_000);
-    await eventually('the launcher takes requests', () => launcherAt(dataDir) !== undefined);
+    await eventually('the launcher takes requests', () => launcherAt(dataDir) !== undefined, 30_000);
   });
   after(async () => {
     launcher.kill('SIGTERM');
@@ -112,10 +112,11 @@ steps: [ { pause: follower, for: ${seconds}s }, { kill: other-follower, for: ${s
     );
     await settled();
     const drill = started('run', file);
-    await eventually('both are away', () => {
+    const areAway = (): boolean => {
       const { 'eu-west': paused, 'ap-south': killed } = processes();
       return paused === 'paused' && killed === 'stopped';
-    });
+    };
+    await eventually('both are away', areAway, 60_000);
     return drill;
   };
   const allRun = () =>
@@ -160,7 +161,7 @@ steps: [ { pause: follower, for: ${seconds}s }, { kill: other-follower, for: ${s
     const before = processes();
     writeFileSync(join(requests, 'mars.json'), JSON.stringify({ do: 'kill', wipe: false, untilMs: 1e15 }));
     writeFileSync(join(requests, 'eu-west.json'), '{"do":"explode"}');
-    await eventually('they are named', () => /mars\.json/.test(said) && /eu-west\.json/.test(said));
+    await eventually('they are named', () => /mars\.json/.test(said) && /eu-west\.json/.test(said), 30_000);
     assert.deepEqual(processes(), before);
   });
 
