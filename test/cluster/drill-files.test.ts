@@ -60,7 +60,7 @@ describe('drills from files', function () {
       `title: A long drill
 why: to be ended
 observe: 500ms
-steady: { error_rate: { max: 0.5 } }
+steady: {}
 load: { writers: 1, writes_per_second: 10 }
 steps: [ { partition: follower, heal_after: 15s }, { wait: 10m } ]
 `,
