@@ -148,6 +148,6 @@ steps: [ { partition: follower, heal_after: 15s }, { wait: 10m } ]
     const report = await started('run', 'split-brain', '--report', '/proc/nowhere').done;
     assert.deepEqual([report.code, /\/proc\/nowhere/.test(report.text)], [2, true], report.text);
     const unknown = await started('run', 'nothing').done;
-    assert.match(unknown.text, /no drill of this name; drills: flapping-partition, partition-follower/);
+    assert.match(unknown.text, /no drill of this name; drills: flapping-partition, kill-leader, lose-site/);
   });
 });
