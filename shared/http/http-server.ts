@@ -69,6 +69,9 @@ export interface HttpLimits {
   readonly answersBytes: number;
 }
 
+/** Of requests that are refused by the listener itself. */
+const unparsedCodes = ['invalid_request', 'headers_too_large', 'request_timeout', 'overloaded'] as const;
+
 /** A refusal found by the listener, to be answered by the application. */
 const refusedUpFront = new WeakMap<IncomingMessage, Refusal>();
 
@@ -292,6 +295,12 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     name: 'tidal_http_connections_refused_total',
     help: 'Connections over the limit: closed after a refusal, or not accepted.',
   });
+  const unparsed = metrics.counter({
+    name: 'tidal_http_unparsed_requests_total',
+    help: 'Requests refused because they could not be parsed or did not arrive in time, by code.',
+    labels: ['code'],
+    series: unparsedCodes.map((code) => ({ code })),
+  });
   const addresses = new AddressLimit({ limit: maxAddressConnections, metrics });
   const open = new Set<Socket>();
   /** Connections answered before their request: data received on them is ignored. */
@@ -381,6 +390,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     const refusal = unanswered.isPaused(socket as Socket)
       ? new Refusal('overloaded', 'the connection has too many requests without an answer')
       : refusalOf(error, arrivalMs);
+    unparsed.inc({ code: refusal.code });
     answered.add(socket as Socket);
     // Its answer must not be taken for that of an earlier request.
     unanswered.afterAll(socket as Socket, () => answerBare(socket, refusal, random));

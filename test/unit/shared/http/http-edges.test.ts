@@ -182,6 +182,12 @@ describe('the edge of HTTP', () => {
       const problem = problemOf(await client.until(/\r\n\r\n\{.*\}$/s), status);
       assert.equal(problem.code, code);
       assert.equal(answered, before);
+      const { text } = await metrics.render();
+      const [unparsed, asRequest] = [
+        new RegExp(`tidal_http_unparsed_requests_total\\{code="${code}"[^}]*\\} 1\n`).test(text),
+        new RegExp(`tidal_http_requests_total\\{[^}]*status="${status}"[^}]*\\} 1\n`).test(text),
+      ];
+      assert.equal(Number(unparsed) + Number(asRequest), what === 'CONNECT' ? 0 : 1, 'it is counted once');
     });
   }
 
