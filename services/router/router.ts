@@ -191,6 +191,11 @@ export function createRouter(options: RouterOptions): RouterService {
     broker: options.broker,
     maxBodyBytes: options.maxBodyBytes,
     maxBodiesBytes: options.maxBodiesBytes,
+    // Half of all, and no less than one compressed body needs.
+    maxAddressBodiesBytes:
+      (options.httpLimits.addressInFlight ?? 0) === 0
+        ? 0
+        : Math.max(options.maxBodiesBytes / 2, 2 * options.maxBodyBytes),
   });
   const stages: Stages = [
     [...links.values()].map((link) => ({ stop: () => link.close() })),

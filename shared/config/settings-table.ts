@@ -131,6 +131,8 @@ export function httpLimitsOf(values: {
     addressInFlight: maxAddressInFlight,
     arrivingBodies: maxArrivingBodies,
     answersBytes: maxAnswersBytes,
+    // Where addresses tell clients apart, one has half at most.
+    addressAnswersBytes: maxAddressInFlight === 0 ? 0 : maxAnswersBytes / 2,
   });
 }
 

@@ -5,6 +5,14 @@
 import type { Context } from 'koa';
 import { Refusal } from '../errors/errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { AddressBytes } from './overload/address-bytes.ts';
+
+export interface BudgetOptions {
+  readonly limitBytes: number;
+  /** Of one client address; absent or 0: none. */
+  readonly addressLimitBytes?: number | undefined;
+  readonly metrics: Metrics;
+}
 
 export interface AnswerShare {
   /** Reserves this many bytes in all for the answer. Throws `overloaded` if they exceed the budget; then nothing is reserved. */
@@ -15,10 +23,12 @@ export interface AnswerShare {
 
 export class AnswerBudget {
   private readonly limitBytes: number;
+  private readonly byAddress: AddressBytes;
   private usedBytes = 0;
 
-  constructor({ limitBytes, metrics }: { readonly limitBytes: number; readonly metrics: Metrics }) {
+  constructor({ limitBytes, addressLimitBytes = 0, metrics }: BudgetOptions) {
     this.limitBytes = limitBytes;
+    this.byAddress = new AddressBytes(addressLimitBytes);
     metrics.gauge({
       name: 'tidal_http_answer_bytes',
       help: 'Bytes of answers in memory.',
@@ -26,7 +36,8 @@ export class AnswerBudget {
     });
   }
 
-  share(): AnswerShare {
+  /** `address`: of the client. */
+  share(address: string): AnswerShare {
     let taken = 0;
     return {
       get taken() {
@@ -34,16 +45,22 @@ export class AnswerBudget {
       },
       grow: (bytes) => {
         const more = Math.max(0, bytes - taken);
+        const hint = 'read answers as they arrive, and request less at a time';
         if (this.usedBytes + more > this.limitBytes) {
           throw new Refusal('overloaded', `${this.usedBytes} bytes of answers are already being sent to clients`, {
-            hint: 'read answers as they arrive, and request less at a time',
+            hint,
           });
         }
+        if (!this.byAddress.fits(address, more)) {
+          throw new Refusal('overloaded', 'too many bytes of answers are already being sent to this address', { hint });
+        }
+        this.byAddress.add(address, more);
         this.usedBytes += more;
         taken += more;
       },
       giveBack: () => {
         this.usedBytes -= taken;
+        this.byAddress.remove(address, taken);
         taken = 0;
       },
     };

@@ -1,6 +1,7 @@
 /** Limits the memory of all write bodies together: thousands of requests of 2 MiB each would not fit. */
 import { Refusal } from '../errors/errors.ts';
-import type { Metrics } from '../observe/metrics.ts';
+import type { BudgetOptions } from './answer-budget.ts';
+import { AddressBytes } from './overload/address-bytes.ts';
 
 /** The share of one request in the budget. */
 export interface BodyShare {
@@ -13,10 +14,12 @@ export interface BodyShare {
 
 export class BodyBudget {
   private readonly limitBytes: number;
+  private readonly byAddress: AddressBytes;
   private usedBytes = 0;
 
-  constructor({ limitBytes, metrics }: { readonly limitBytes: number; readonly metrics: Metrics }) {
+  constructor({ limitBytes, addressLimitBytes = 0, metrics }: BudgetOptions) {
     this.limitBytes = limitBytes;
+    this.byAddress = new AddressBytes(addressLimitBytes);
     metrics.gauge({
       name: 'tidal_http_body_bytes',
       help: 'Bytes of write bodies in memory.',
@@ -24,7 +27,8 @@ export class BodyBudget {
     });
   }
 
-  share(): BodyShare {
+  /** `address`: of the client, if addresses have a limit. */
+  share(address = ''): BodyShare {
     let taken = 0;
     return {
       take: (bytes) => {
@@ -38,11 +42,18 @@ export class BodyBudget {
             hint: 'send less at one time',
           });
         }
+        if (!this.byAddress.fits(address, bytes)) {
+          throw new Refusal('overloaded', 'too many bytes of bodies of this address are already in memory', {
+            hint: 'send less at one time',
+          });
+        }
+        this.byAddress.add(address, bytes);
         this.usedBytes += bytes;
         taken += bytes;
       },
       giveBack: () => {
         this.usedBytes -= taken;
+        this.byAddress.remove(address, taken);
         taken = 0;
       },
     };

@@ -67,6 +67,8 @@ export interface HttpLimits {
   readonly arrivingBodies: number;
   /** Answers in memory, all together. */
   readonly answersBytes: number;
+  /** Of one client address. Absent or 0: no such limit. */
+  readonly addressAnswersBytes?: number;
 }
 
 /** Of requests that are refused by the listener itself. */
@@ -95,7 +97,11 @@ export function createHttpApp(options: HttpAppOptions): Koa {
   });
   const inFlight = new InFlight({ limit: limits.inFlight, addressLimit: limits.addressInFlight ?? 0, metrics });
   const bodies = new ArrivingBodies({ limit: limits.arrivingBodies, metrics });
-  const answers = new AnswerBudget({ limitBytes: limits.answersBytes, metrics });
+  const answers = new AnswerBudget({
+    limitBytes: limits.answersBytes,
+    addressLimitBytes: limits.addressAnswersBytes,
+    metrics,
+  });
   const idOf = ({ headers }: IncomingMessage): string => {
     const given = headers['x-request-id'];
     return typeof given === 'string' && requestIdPattern.test(given) ? given : randomName(random, 16);
@@ -120,7 +126,7 @@ export function createHttpApp(options: HttpAppOptions): Koa {
       if (refusal !== undefined) throw refusal;
       leave = inFlight.begin(address);
     };
-    const answer = answers.share();
+    const answer = answers.share(address);
     ctx.state.answerShare = answer;
     let failure: unknown;
     try {

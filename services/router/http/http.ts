@@ -73,6 +73,8 @@ export interface RoutesOptions extends RoutedParts {
   readonly clock: Clock;
   /** Limit of all bodies together, bytes. */
   readonly maxBodiesBytes: number;
+  /** Of one client address; 0: none. */
+  readonly maxAddressBodiesBytes: number;
 }
 
 export type { CorsSettings };
@@ -86,8 +88,8 @@ export function answering(cors: CorsSettings | undefined): Pick<HttpAppOptions, 
 }
 
 export function addRoutes(app: Koa, options: RoutesOptions): void {
-  const { access, openMetrics, auditLog, maxBodiesBytes, metrics } = options;
-  const budget = new BodyBudget({ limitBytes: maxBodiesBytes, metrics });
+  const { access, openMetrics, auditLog, maxBodiesBytes, maxAddressBodiesBytes, metrics } = options;
+  const budget = new BodyBudget({ limitBytes: maxBodiesBytes, addressLimitBytes: maxAddressBodiesBytes, metrics });
   /** Routes that need a scope; `open`: no key. */
   const group = (scope: Scope | 'open', add: (router: Router) => void): void => {
     const router = new Router();

@@ -142,7 +142,7 @@ export function addReadRoutes(router: Router, options: ReadRoutesOptions): void 
   for (const path of ['/feed', '/search']) {
     router.post(path, async (ctx) => {
       requireType(ctx, ['application/json']);
-      const share = budget.share();
+      const share = budget.share(ctx.req.socket.remoteAddress);
       try {
         const body = decodeText(await readBody(ctx, maxBodyBytes, share.take));
         await passTo(ctx, { path, query: '', region: regionOf(parseJson(body)), body });

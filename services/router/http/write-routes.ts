@@ -44,7 +44,7 @@ export function addWriteRoutes(router: Router, options: WriteRoutesOptions): voi
       const key = keyOf(ctx);
       const durability = durabilityOf(ctx);
       const type = requireType(ctx, ['application/json', 'application/x-ndjson']);
-      const share = budget.share();
+      const share = budget.share(ctx.req.socket.remoteAddress);
       try {
         const body = await readBody(ctx, maxBodyBytes, share.take);
         turns?.mark('write');
@@ -88,7 +88,7 @@ export function addWriteRoutes(router: Router, options: WriteRoutesOptions): voi
   router.patch('/items/:id', async (ctx) => {
     const entity = entityIdOfPath(ctx.params.id);
     requireType(ctx, ['application/json', 'application/merge-patch+json']);
-    const share = budget.share();
+    const share = budget.share(ctx.req.socket.remoteAddress);
     try {
       const body = await readBody(ctx, maxBodyBytes, share.take);
       const changes = parsePatch(parseJson(decodeText(body)));

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { Router } from '@koa/router';
 import { Refusal } from '../../../../shared/errors/errors.ts';
+import { BodyBudget } from '../../../../shared/http/body-budget.ts';
 import { readBody } from '../../../../shared/http/http-body.ts';
 import { createHttpApp, type HttpLimits, type Listening, listen } from '../../../../shared/http/http-server.ts';
 import { systemClock, systemRandom } from '../../../../shared/kernel/system.ts';
 import { createMetrics, type Metrics } from '../../../../shared/observe/metrics.ts';
 import { AnswerReader } from '../../../fuzz/answers.ts';
 import { eventually } from '../../../harness/kernel/eventually.ts';
+import { unreadMetrics } from '../../../harness/observe/counted-metrics.ts';
 import { RecordingLog } from '../../../harness/observe/recording-log.ts';
 
 const LONG = 64 * 1024;
@@ -325,6 +327,35 @@ describe('more requests than can be answered', () => {
       await sees('tidal_http_address_requests_in_flight', 0);
       const [again] = await new Client(url).send(get('/at-once')).answers(1);
       assert.equal(again?.status, 200);
+    });
+
+    it('answers that one address does not read leave half for others', async () => {
+      const { url } = await serve({ limits: { answersBytes: 8 * LONG, addressAnswersBytes: 4 * LONG } });
+      const idle = new Client(url).send(
+        get('/held/0') +
+          numbers(4)
+            .map((number) => get(`/long/${number}`))
+            .join(''),
+      );
+      await sees('tidal_http_answer_bytes', 4 * LONG);
+      const [refused] = await new Client(url).send(get('/long/5')).answers(1);
+      assert.equal(refused?.status, 503);
+      assert.match(String(refused?.body.detail), /to this address/);
+      const [served] = await new Client(url, '127.0.0.2').send(get('/long/6')).answers(1);
+      assert.equal(served?.status, 200);
+      idle.socket.resetAndDestroy();
+      await sees('tidal_http_answer_bytes', 0);
+      assert.equal((await new Client(url).send(get('/long/7')).answers(1))[0]?.status, 200);
+    });
+
+    it('bodies of one address leave a part for others', () => {
+      const budget = new BodyBudget({ limitBytes: 100, addressLimitBytes: 50, metrics: unreadMetrics });
+      const first = budget.share('a');
+      first.take(50);
+      assert.throws(() => budget.share('a').take(1), { code: 'overloaded' });
+      budget.share('b').take(50);
+      first.giveBack();
+      budget.share('a').take(50);
     });
 
     it('a refusal that the head alone shows is answered before the body arrives', async () => {
