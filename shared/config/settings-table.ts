@@ -131,7 +131,7 @@ export function httpLimitsOf(values: {
     addressInFlight: maxAddressInFlight,
     arrivingBodies: maxArrivingBodies,
     answersBytes: maxAnswersBytes,
-    // Where addresses tell clients apart, one has half at most.
+    // Where each client has its own address, one has half at most.
     addressAnswersBytes: maxAddressInFlight === 0 ? 0 : maxAnswersBytes / 2,
   });
 }

@@ -123,6 +123,22 @@ describe('garbage in the control bucket', function () {
     });
   }
 
+  it('an earlier record of the cluster, with its MAC: it is replaced under a new epoch, as after a restored copy, and nothing is lost', async () => {
+    const stop = keepWriting(cluster, told);
+    const before = await cluster.status();
+    assert.ok(before.epoch > 1);
+    const other = before.leader === 'ap-south' ? 'us-east' : 'ap-south';
+    await put({ leader: other, epoch: 1, nonce: 'abcdefghijklm' });
+    await eventually(
+      'a later epoch is in the key',
+      async () => ((await inKey()) as { epoch?: number }).epoch! > before.epoch,
+      120_000,
+    );
+    await stop();
+    assert.equal(await told.view(cluster, 1), 200);
+    await told.check(cluster);
+  });
+
   for (const [what, epochOf] of [
     ['the largest epoch', () => Number.MAX_SAFE_INTEGER],
     ['an epoch a million and one above the known one', (known: number) => known + 1_000_001],

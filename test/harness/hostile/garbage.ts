@@ -149,6 +149,7 @@ export function garbageFor({ origin, epoch = 1, first = 1, chain, signal = 'view
   return [
     of('nothing', Buffer.alloc(0)),
     of('a text', Buffer.from('garbage')),
+    of('almost as much as the server takes', Buffer.alloc(1_000_000, 'x')),
     of('a later version without a checksum', laterVersion),
     of('a torn batch', torn.subarray(0, torn.length - 1)),
     of('a wrong checksum', Buffer.from(torn).fill(0xff, 8, 12)),
