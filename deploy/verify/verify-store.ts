@@ -158,7 +158,7 @@ async function verifyLog(
         if (wal.quarantine.touches(origin, sequence, sequence)) continue;
         const order = { epoch: batch.epoch, hlc: event.hlc, origin, sequence };
         verifyKey(store, event, order, found);
-        if (event.kind === 'signal') continue;
+        if (event.kind === 'signal' || event.kind === 'retraction') continue;
         verifyRegisters(store, event, order, found);
         registers++;
       }

@@ -66,6 +66,15 @@ type UnkeyedBody =
       readonly weight: number;
       readonly timeMs: number | undefined;
     }
+  /** Takes back the signal under the same key, given with these values; always keyed. `upToMs` as in {@link Event}: from intake. */
+  | {
+      readonly kind: 'retraction';
+      readonly entity: number;
+      readonly signal: string;
+      readonly weight: number;
+      readonly timeMs: number | undefined;
+      readonly upToMs?: number;
+    }
   /** `createdMs`: when the item was created, as the client says; undefined: at the acceptance. */
   | { readonly kind: 'item'; readonly entity: number; readonly metadata: Metadata; readonly createdMs?: number }
   | { readonly kind: 'delete'; readonly entity: number }
@@ -78,6 +87,18 @@ export type MetadataPatch = Readonly<Record<string, MetadataValue | null>>;
 export type WriteBody =
   | EventBody
   | (MaybeKeyed & { readonly kind: 'patch'; readonly entity: number; readonly changes: MetadataPatch });
+
+/** A retraction of the signal at a position: the leader reads its key and its values from the log. */
+export interface RetractionAt {
+  readonly kind: 'retraction at';
+  readonly origin: string;
+  readonly sequence: number;
+  readonly entity?: undefined;
+  readonly key?: undefined;
+}
+
+/** A write of a router's request. */
+export type RequestedBody = WriteBody | RetractionAt;
 
 /**
  * An event of the log. `timeMs` of a signal is min(the client's, the acceptance time); `hlc` is unique within its
@@ -98,6 +119,18 @@ type UnkeyedEvent =
       readonly signal: string;
       readonly weight: number;
       readonly timeMs: number;
+    }
+  /**
+   * Takes back what was accepted under its key and body up to `upToMs`: its own acceptance time, or a later one that the clock of
+   * another leader gave to what it takes back.
+   */
+  | {
+      readonly kind: 'retraction';
+      readonly hlc: Hlc;
+      readonly entity: number;
+      readonly signal: string;
+      readonly weight: number;
+      readonly upToMs: number;
     }
   | {
       readonly kind: 'item';

@@ -38,8 +38,13 @@ export function withKeys(key: string, route: WriteRoute, writes: readonly WireWr
   const keyId = shortHash([key, route], KEY_ID_BYTES);
   return writes.map((write, index) => ({
     ...write,
-    key: [writeIdOf(keyId, index), shortHash([count, ...canonical(write)], BODY_HASH_BYTES)],
+    key: [writeIdOf(keyId, index), bodyHashOf(write, count)],
   }));
+}
+
+/** `count`: how many writes its request has, if it is a bulk; 0 otherwise. */
+export function bodyHashOf(write: WireWrite, count: number): string {
+  return shortHash([count, ...canonical(write)], BODY_HASH_BYTES);
 }
 
 /** Names the key on its route: the common prefix of the ids of all writes under it. */
@@ -65,6 +70,8 @@ function shortHash(value: unknown, bytes: number): string {
 function canonical(write: WireWrite): readonly unknown[] {
   switch (write.k) {
     case 's':
+    // It has the body of what it takes back.
+    case 'r':
       return ['s', write.e, write.s, write.w, write.t ?? null];
     case 'i':
       return ['i', write.e, Object.entries(write.m).sort(([a], [b]) => (a < b ? -1 : 1))];
@@ -74,6 +81,8 @@ function canonical(write: WireWrite): readonly unknown[] {
       return ['p', write.e, Object.entries(write.m).sort(([a], [b]) => (a < b ? -1 : 1))];
     case 'd':
       return ['d', write.e];
+    case 'b':
+      return ['b', write.p];
     case 'v':
       return ['v', write.e, [...valuesOf(write.b)]];
   }

@@ -117,6 +117,13 @@ export function parsePosition(text: string): Map<string, number> | undefined {
   return position;
 }
 
+/** The origin and sequence of one event; undefined if the text is not the position of one. */
+export function parseEventPosition(text: string): { readonly origin: string; readonly sequence: number } | undefined {
+  const [event, ...more] = parsePosition(text) ?? [];
+  if (event === undefined || more.length > 0 || text.includes(',') || event[1] < 1) return undefined;
+  return { origin: event[0], sequence: event[1] };
+}
+
 /**
  * The position a token names. Throws `Fault('no_position')`, because for a decision an unreadable token must not count as "holds
  * nothing".

@@ -18,7 +18,10 @@ export interface Protocols {
   readonly newest: number;
 }
 
-export const PROTOCOLS: Protocols = { oldest: 1, newest: 1 };
+export const PROTOCOLS: Protocols = { oldest: 1, newest: 2 };
+
+/** From this protocol on a region applies retractions. One that does not stops at an origin that has any. */
+export const RETRACTIONS_PROTOCOL = 2;
 
 export interface Version {
   /** Of the program; absent: it states none. */
@@ -29,7 +32,7 @@ export interface Version {
 /**
  * Version of a region's store, in its data directory, in a snapshot and in a backup: its tables, registers, idempotency records
  * and marks. Batches, checkpoint shards and the files of the vector index have a version each. A store that states none is of
- * format 1. Format 2: every row has a checksum (`services/region/wal/row-checksums.ts`).
+ * format 1. Format 2: every row has a checksum (`services/region/wal/row-checksums.ts`), and idempotency records may have retractions.
  */
 export const STORE_FORMAT = 2;
 
@@ -81,6 +84,15 @@ function spoken({ oldest, newest }: Protocols): string {
 
 const HINT =
   'upgrade the older of the two: regions before routers, one release at a time ("Upgrading" in docs/runbook.md)';
+
+/** Why the leader accepts no retraction while a region of that version would stop at it; undefined: it would not. */
+export function retractionRefusal(region: string, { program, protocols }: Version = UNSTATED): Refusal | undefined {
+  if (protocols.newest >= RETRACTIONS_PROTOCOL) return undefined;
+  const name = program === undefined ? 'an earlier version' : `version ${clip(program, 32)}`;
+  return new Refusal('version_mismatch', `${region} runs ${name}, which does not know retractions`, {
+    hint: 'upgrade all regions ("Upgrading" in docs/runbook.md); then signals can be taken back',
+  });
+}
 
 /** Throws `Refusal('version_mismatch')` for a request of a process that this one does not understand. */
 export function requireUnderstood(header: string): void {

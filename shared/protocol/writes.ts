@@ -6,7 +6,7 @@ import type { FieldError } from '../errors/errors.ts';
 import { clip, Refusal } from '../errors/errors.ts';
 import { floatBytes, floatsOf } from '../kernel/floats.ts';
 import { entityIdOf } from './entity-id.ts';
-import type { EventBody, Flaw, Metadata, MetadataPatch, WriteBody } from './events.ts';
+import type { EventBody, Flaw, Metadata, MetadataPatch, RequestedBody } from './events.ts';
 import {
   areValues,
   isCount,
@@ -18,6 +18,7 @@ import {
   WEIGHT_LIMIT,
   WEIGHT_SCALE,
 } from './events.ts';
+import { parseEventPosition } from './position.ts';
 import { timestampOf } from './timestamp.ts';
 
 /** The routes of an idempotency key. */
@@ -28,8 +29,11 @@ type BodyRoute = Exclude<WriteRoute, 'patch' | 'delete'>;
 export const writeFields = {
   items: ['entity_id', 'metadata', 'created_at'],
   embeddings: ['entity_id', 'values'],
-  signals: ['entity_id', 'signal', 'weight', 'timestamp'],
+  signals: ['entity_id', 'signal', 'weight', 'timestamp', 'retract'],
 } as const satisfies Record<BodyRoute, readonly string[]>;
+
+/** Of a retraction by position. */
+export const retractionFields = ['position', 'retract'] as const;
 
 /** Fields that are refused by a name of their own. */
 const contexts = ['user_id', 'creator_id'];
@@ -84,8 +88,10 @@ export function parseWrite(route: BodyRoute, body: unknown, at = ''): EventBody 
       }
       const thousandths = Math.round(weight * WEIGHT_SCALE);
       if (!isStep(weight, thousandths)) throw invalid('weight', 'must be a multiple of 0.001');
+      const { retract } = fields;
+      if (retract !== undefined && typeof retract !== 'boolean') throw invalid('retract', 'must be true or false');
       return {
-        kind: 'signal',
+        kind: retract === true ? 'retraction' : 'signal',
         entity,
         signal,
         weight: thousandths,
@@ -93,6 +99,28 @@ export function parseWrite(route: BodyRoute, body: unknown, at = ''): EventBody 
       };
     }
   }
+}
+
+/**
+ * Checks the body of a signal or of its retraction. `isDelete`: it takes back, whether it says so or not. `at` as in
+ * {@link parseWrite}.
+ */
+export function parseSignal(body: unknown, isDelete: boolean, at = ''): RequestedBody {
+  const invalid = invalidAt((path) => (at === '' ? path : `${at}: ${path}`));
+  const { retract, position } = (body ?? {}) as { readonly retract?: unknown; readonly position?: unknown };
+  if (isDelete && retract !== undefined && retract !== true) {
+    throw invalid('retract', 'must be true, or be left out: DELETE /signals takes back');
+  }
+  if (position === undefined) {
+    const write = parseWrite('signals', body, at);
+    return isDelete && write.kind === 'signal' ? { ...write, kind: 'retraction' } : write;
+  }
+  if (at !== '') throw invalid('position', 'takes back one signal: send it as one object, not in a bulk');
+  if (!isDelete && retract !== true) throw invalid('position', 'names a signal to take back: add "retract": true');
+  fieldsOf(body, retractionFields, `${isDelete ? 'DELETE ' : ''}/signals with position`, (path) => path);
+  const event = typeof position === 'string' ? parseEventPosition(position) : undefined;
+  if (event !== undefined) return { kind: 'retraction at', ...event };
+  throw invalid('position', 'must be that of one signal, as in its answer: us-east@abcdefghij234:125');
 }
 
 /**
@@ -194,6 +222,10 @@ export type WireWrite = UnkeyedWire & {
 
 type UnkeyedWire =
   | { k: 's'; e: number; s: string; w: number; t?: number }
+  /** A retraction of the signal with these values under the same key. */
+  | { k: 'r'; e: number; s: string; w: number; t?: number }
+  /** A retraction of the signal at a position. */
+  | { k: 'b'; p: string; e?: undefined }
   | { k: 'i'; e: number; m: Metadata }
   /** An item with the time of its creation. Another name, because earlier regions would ignore that time. */
   | { k: 'c'; e: number; m: Metadata; t: number }
@@ -205,12 +237,17 @@ type UnkeyedWire =
    */
   | { k: 'v'; e: number; b: string };
 
-export function toWire(event: WriteBody): WireWrite {
+export function toWire(event: RequestedBody): WireWrite {
   switch (event.kind) {
     case 'signal':
+    case 'retraction': {
+      const k = event.kind === 'signal' ? 's' : 'r';
       return event.timeMs === undefined
-        ? { k: 's', e: event.entity, s: event.signal, w: event.weight }
-        : { k: 's', e: event.entity, s: event.signal, w: event.weight, t: event.timeMs };
+        ? { k, e: event.entity, s: event.signal, w: event.weight }
+        : { k, e: event.entity, s: event.signal, w: event.weight, t: event.timeMs };
+    }
+    case 'retraction at':
+      return { k: 'b', p: `${event.origin}:${event.sequence}` };
     case 'item':
       return event.createdMs === undefined
         ? { k: 'i', e: event.entity, m: event.metadata }
@@ -232,11 +269,15 @@ const bodyHashPattern = /^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$/;
  * The event of a router's request, checked by the rules of `parseWrite`: a request to a region's port is trusted no more than one
  * to the router's. Throws a `Refusal`.
  */
-export function fromWire(write: unknown): WriteBody {
+export function fromWire(write: unknown): RequestedBody {
   if (typeof write !== 'object' || write === null) throw malformed('a write must be an object');
   const body = unkeyedFromWire(write as Readonly<Record<string, unknown>>);
   const { key } = write as { readonly key?: unknown };
-  if (key === undefined) return body;
+  if (key === undefined) {
+    if (body.kind === 'retraction') throw malformed('a retraction must have the key of what it takes back');
+    return body;
+  }
+  if (body.kind === 'retraction at') throw malformed('a retraction by position has no key');
   const [id, bodyHash] = Array.isArray(key) && key.length === 2 ? (key as readonly unknown[]) : [];
   if (
     typeof id !== 'string' ||
@@ -253,17 +294,24 @@ export function valuesOf(wire: string): Float32Array {
   return floatsOf(Buffer.from(wire, 'base64'));
 }
 
-function unkeyedFromWire(write: Readonly<Record<string, unknown>>): WriteBody {
+function unkeyedFromWire(write: Readonly<Record<string, unknown>>): RequestedBody {
   const { k, e } = write;
+  if (k === 'b') {
+    const event = typeof write.p === 'string' ? parseEventPosition(write.p) : undefined;
+    if (event === undefined) throw malformed('p must be the position of one event');
+    return { kind: 'retraction at', ...event };
+  }
   const entity = entityIdOf(e);
   if (typeof entity === 'string') throw malformed(`e ${entity}`);
   switch (k) {
-    case 's': {
+    case 's':
+    case 'r': {
       const { s: signal, w: weight, t: timeMs } = write;
       if (!isSignalName(signal)) throw malformed(`s must be a name of 1 to ${NAME_LIMIT} characters`);
       if (!isThousandths(weight)) throw malformed(`w must be an integer from 0 to ${THOUSANDTHS_LIMIT}`);
       if (timeMs !== undefined && !isCount(timeMs)) throw malformed('t must be milliseconds since 1970');
-      return { kind: 'signal', entity, signal, weight: weight + 0, timeMs: timeMs === undefined ? timeMs : timeMs + 0 };
+      const kind = k === 's' ? 'signal' : 'retraction';
+      return { kind, entity, signal, weight: weight + 0, timeMs: timeMs === undefined ? timeMs : timeMs + 0 };
     }
     case 'i':
     case 'c': {
@@ -290,7 +338,7 @@ function unkeyedFromWire(write: Readonly<Record<string, unknown>>): WriteBody {
       return { kind: 'embedding', entity, values };
     }
     default:
-      throw malformed('k must be one of: s, i, c, p, d, v');
+      throw malformed('k must be one of: s, r, b, i, c, p, d, v');
   }
 }
 

@@ -31,7 +31,7 @@ function otherBuild(edits: Readonly<Record<string, readonly (readonly [string, s
 const laterProtocol = {
   'shared/protocol/version.js': [
     ["PROGRAM_VERSION = '0.1.0'", "PROGRAM_VERSION = '9.0.0'"],
-    ['PROTOCOLS = { oldest: 1, newest: 1 }', 'PROTOCOLS = { oldest: 2, newest: 3 }'],
+    ['PROTOCOLS = { oldest: 1, newest: 2 }', 'PROTOCOLS = { oldest: 3, newest: 4 }'],
   ],
 } as const;
 
@@ -76,6 +76,19 @@ describe('versions in one cluster', function () {
     assert.equal((await cluster.post('/cluster/promote', { region: 'us-east' })).status, 200);
   });
 
+  it('while a region states no version, nothing is taken back: the refusal names it', async () => {
+    const send = (method: string) =>
+      requestJson<{ code?: string; detail?: string }>(`${cluster.url}/signals`, {
+        method,
+        headers: { 'content-type': 'application/json', 'idempotency-key': 'k' },
+        body: '{"entity_id":1,"signal":"like"}',
+      });
+    assert.equal((await send('POST')).status, 200);
+    const { status, body } = await send('DELETE');
+    assert.deepEqual([status, body.code], [503, 'version_mismatch']);
+    assert.match(body.detail ?? '', /^eu-west runs an earlier version, which does not know retractions$/);
+  });
+
   it('a region of a protocol that is not spoken is not used, named in /health; the others continue', async () => {
     await cluster.process('ap-south').end('SIGTERM');
     const other = cluster.process('ap-south').withMain(join(later, 'services/region/main.js'));
@@ -83,7 +96,7 @@ describe('versions in one cluster', function () {
     try {
       await eventually('/health names the versions', async () => {
         const { body } = await cluster.get<{ status: string; notes: string[] }>('/health');
-        const note = /^ap-south: .* version 0\.1\.0, which speaks protocol 1; version 9\.0\.0 here speaks 2 to 3$/;
+        const note = /^ap-south: .* version 0\.1\.0, which speaks protocol 1 to 2; version 9\.0\.0 here speaks 3 to 4$/;
         return body.status === 'degraded' && body.notes.some((text) => note.test(text));
       });
       assert.equal((await cluster.post('/signals', { entity_id: 2, signal: 'view' })).status, 200);
@@ -120,7 +133,7 @@ describe('versions in one cluster', function () {
     try {
       await eventually('/health names the versions', async () => {
         const { body } = await cluster.get<{ status: string; notes: string[] }>('/health');
-        const note = /version 9\.0\.0, which speaks protocol 2 to 3; version 0\.1\.0 here speaks 1/;
+        const note = /version 9\.0\.0, which speaks protocol 3 to 4; version 0\.1\.0 here speaks 1 to 2/;
         return body.status === 'unavailable' && body.notes.some((text) => note.test(text));
       });
       assert.equal((await cluster.post('/signals', { entity_id: 2, signal: 'view' })).status, 503);

@@ -88,6 +88,18 @@ try {
     'a-bulk',
   );
   await write('/signals', { entity_id: 1, signal: 'share', weight: 0.125 }, 'a-signal');
+  const takeBack = async (body: unknown, key: string): Promise<void> => {
+    const answer = await requestJson(`${cluster.url}/signals`, {
+      method: 'DELETE',
+      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify(body),
+    });
+    if (answer.status !== 200) throw new Error(`DELETE: ${answer.status} ${JSON.stringify(answer.body)}`);
+  };
+  const likes = [1, 2, 3].map((entity_id) => ({ entity_id, signal: 'like', weight: entity_id }));
+  await write('/signals', likes, 'likes');
+  await takeBack(likes, 'likes');
+  await write('/signals', { entity_id: 4, signal: 'like' }, 'a-like');
   const earlier = new Date(madeMs - 3 * 86_400_000).toISOString();
   await write('/signals', { entity_id: 1, signal: 'view', timestamp: earlier });
   await cluster.post('/cluster/promote', { region: 'eu-west' });
@@ -98,6 +110,7 @@ try {
   });
   // What follows the checkpoint is replayed at a start.
   await write('/signals', { entity_id: 3, signal: 'skip' }, 'another-signal');
+  await takeBack({ entity_id: 4, signal: 'like' }, 'a-like');
   const digest = await cluster.converged();
   const region = async <T = unknown>(path: string): Promise<T> => (await cluster.region<T>('us-east', path)).body;
   const { position } = await region<{ position: string }>('/internal/digest');
@@ -126,6 +139,14 @@ try {
         'POST',
         '/internal/writes',
         request({ atomic: true, writes: withKeys('key', 'signals', wire.slice(2, 3), true) }),
+      ],
+      [
+        'POST',
+        '/internal/writes',
+        request({
+          atomic: true,
+          writes: withKeys('key', 'signals', [{ k: 'r', e: 7, s: 'view', w: 2_500, t: Date.parse(earlier) }], true),
+        }),
       ],
       ['POST', '/internal/writes', request({ atomic: true, signals: packer.pack().packed })],
       ['GET', '/internal/status'],

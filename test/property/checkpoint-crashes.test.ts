@@ -46,6 +46,7 @@ function naive(wal: Wal): unknown {
   }
   const won = winners(keyed);
   for (const one of keyed) {
+    if (one.event.kind !== 'signal') continue;
     const { entity, signal, weight, timeMs } = one.event;
     if (won.has(one)) ledger.add(entity, signal, weight, timeMs);
     else ledger.note(entity, signal, timeMs);

@@ -21,10 +21,13 @@ const someCopy = fc
     index: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 2 ** 32 - 1 })),
     times: fc.tuple(someTimeMs, someTimeMs),
     bodyHash: someHash,
+    isRetraction: fc.constantFrom(false, false, true),
   })
-  .map(({ times, ...copy }): WriteCopy => {
-    const [timeMs, acceptedMs] = times.sort((a, b) => a - b) as [number, number];
-    return { ...copy, acceptedMs, timeMs };
+  .map(({ times, isRetraction, ...copy }): WriteCopy => {
+    const [earlierMs, laterMs] = times.sort((a, b) => a - b) as [number, number];
+    return isRetraction
+      ? { ...copy, acceptedMs: earlierMs, timeMs: laterMs, isRetraction }
+      : { ...copy, acceptedMs: laterMs, timeMs: earlierMs };
   });
 
 /** Parts of bulks: consecutive writes at consecutive sequences, with mostly ascending acceptance times. */
@@ -42,7 +45,7 @@ const somePart = fc
         ...first,
         index: Math.min(first.index + offset + 1, 2 ** 32 - 1),
         sequence: Math.min(first.sequence + offset + 1, Number.MAX_SAFE_INTEGER - 1),
-        ...{ acceptedMs, timeMs: Math.max(0, acceptedMs - ageMs), bodyHash },
+        ...{ acceptedMs, timeMs: Math.max(0, acceptedMs + (first.isRetraction ? ageMs : -ageMs)), bodyHash },
       });
     }
     return copies;
@@ -113,7 +116,10 @@ describe('rows of idempotency keys', () => {
       );
     };
     refused(Buffer.of(), /it is empty/);
-    refused(Buffer.from('[["us-east@aaaaaaaaaa",1,1,0,0,"AAAAAAAAAAA"]]'), /at byte 0 of 46: a run of form 91/);
+    refused(
+      Buffer.from('[["us-east@aaaaaaaaaa",1,1,0,0,"AAAAAAAAAAA"]]'),
+      /at byte 0 of 46: a run of form 91; forms 1 and 2 are known/,
+    );
     refused(row.subarray(0, 33), /ends within the head of a run/);
     refused(row.subarray(0, -1), /ends within the 3 copies of a run/);
     refused(Buffer.concat([row, row.subarray(0, 20)]), new RegExp(`at byte ${row.length} of ${row.length + 20}`));

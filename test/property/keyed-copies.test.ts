@@ -1,10 +1,17 @@
 /**
- * Duplicates of keyed writes in several origins: in any order and interleaving of the origins, each request counts once and the
- * bits are the same.
+ * Duplicates of keyed writes in several origins, and retractions: in any order and interleaving of the origins, each request counts
+ * once, or not if it was taken back, and the bits are the same.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type Copy, copyOf, countSignal, type KeyedSignal, recall } from '../../services/region/state/keys/keys.ts';
+import {
+  type Copy,
+  copyOf,
+  countSignal,
+  type KeyedSignal,
+  recall,
+  recallForRetraction,
+} from '../../services/region/state/keys/keys.ts';
 import { createLedger } from '../../services/region/state/ledger/signal-ledger.ts';
 import { HLC_PER_MS } from '../../shared/protocol/events.ts';
 import { schemaOf } from '../harness/region/rank/signals-schema.ts';
@@ -34,6 +41,9 @@ const log = fc
           ),
           /** The client named a time this long ago, or none. */
           agoMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 8 * DAY_MS })),
+          isRetraction: fc.constantFrom(false, false, true),
+          /** Of a retraction: how far what it takes back was ahead of its clock. */
+          aheadMs: fc.constantFrom(0, 0, 1, 30_000, DAY_MS),
         }),
         { maxLength: 6 },
       ),
@@ -44,17 +54,14 @@ const log = fc
     origins.map(({ epoch, accepted }, index) => {
       const origin = `us-east@${'abcd'[index]!.repeat(10)}`;
       let acceptedMs = START_MS;
-      return accepted.map(({ id, body, gapMs, agoMs }, at): Placed => {
+      return accepted.map(({ id, body, gapMs, agoMs, isRetraction, aheadMs }, at): Placed => {
         acceptedMs += gapMs;
-        const event: KeyedSignal = {
-          kind: 'signal',
-          hlc: acceptedMs * HLC_PER_MS,
-          entity: 1,
-          signal: 'view',
-          weight: body * 1_000,
-          timeMs: acceptedMs - agoMs,
-          key: { id, bodyHash: `body ${body}` },
-        };
+        const hlc = acceptedMs * HLC_PER_MS;
+        const key = { id, bodyHash: `body ${body}` };
+        const values = { hlc, entity: 1, signal: 'view', weight: body * 1_000, key };
+        const event: KeyedSignal = isRetraction
+          ? { kind: 'retraction', ...values, upToMs: acceptedMs + aheadMs }
+          : { kind: 'signal', ...values, timeMs: acceptedMs - agoMs };
         return { event, place: { origin, epoch, sequence: at + 1 } };
       });
     }),
@@ -97,28 +104,41 @@ const dealt = log.chain((origins) =>
   ),
 );
 
-describe('duplicates of keyed writes', () => {
-  it('end in the same bits in any interleaving: those of a reference that counts each request once', () => {
+type PlacedGiven = Placed & { readonly event: KeyedSignal & { readonly kind: 'signal' } };
+
+function isSignal(one: Placed): one is PlacedGiven {
+  return one.event.kind === 'signal';
+}
+
+describe('duplicates of keyed writes, and retractions', () => {
+  it('end in the same bits in any interleaving: those of a reference that counts each request once, or not if it was taken back', () => {
     let retracted = 0;
+    let early = 0;
     fc.assert(
       fc.property(dealt, ([origins, order]) => {
         const all = origins.flat();
         assert.equal(order.length, all.length);
         const won = winners(all);
         const reference = new ReferenceLedger();
-        for (const one of all) {
+        const signals = all.filter(isSignal);
+        for (const one of signals) {
           if (won.has(one)) reference.add(one.event);
           else reference.note(one.event);
         }
-        const expected = all.length === 0 ? [] : [[1, 'view', ...reference.describe(1, 'view', halfLifeSeconds)]];
+        const expected = signals.length === 0 ? [] : [[1, 'view', ...reference.describe(1, 'view', halfLifeSeconds)]];
         assert.deepEqual(applied(all), expected, 'one origin after another');
         assert.deepEqual(applied([...origins].reverse().flat()), expected, 'the other way round');
         assert.deepEqual(applied(order), expected, 'interleaved');
         const passing = order.filter((_, index) => winners(order.slice(0, index + 1)).has(order[index]!));
         retracted += passing.filter((one) => !won.has(one)).length;
+        const plain = winners<Placed>(order.filter(isSignal));
+        early += order.filter(
+          (one, index) => plain.has(one) && !won.has(one) && !winners(order.slice(0, index + 1)).has(one),
+        ).length;
       }),
       { numRuns: 1_500 },
     );
+    assert.ok(early > 100, `${early} signals were applied after their retraction`);
     assert.ok(retracted > 500, `${retracted} copies counted for a while and were retracted: enough to mean something`);
   });
 
@@ -127,10 +147,14 @@ describe('duplicates of keyed writes', () => {
       fc.property(log, fc.integer({ min: 0, max: 30 * DAY_MS }), (origins, laterMs) => {
         const all = origins.flat();
         const newestMs = Math.max(START_MS, ...all.map(({ event }) => Math.floor(event.hlc / HLC_PER_MS)));
-        const nowMs = newestMs + laterMs;
+        const newestMsUpTo = Math.max(
+          newestMs,
+          ...all.map(({ event }) => (event.kind === 'signal' ? 0 : event.upToMs)),
+        );
+        const nowMs = newestMsUpTo + 1 + laterMs;
         const known = all.map(({ event, place }) => copyOf(event, event.key, place));
-        const won = winners(all);
-        for (const { event } of all) {
+        const won = winners(all.filter(isSignal));
+        for (const { event } of all.filter(isSignal)) {
           const copies = copiesIn(all, event.key.id);
           const met = recall(copies, event.key, nowMs);
           const place = { origin: 'us-east@zzzzzzzzzz', epoch: 9, sequence: 1 };
@@ -144,9 +168,62 @@ describe('duplicates of keyed writes', () => {
           }
         }
         assert.equal(recall(known, { id: 'a', bodyHash: 'body 3' }, newestMs + 7 * DAY_MS), undefined);
-        if (known.length > 0) assert.equal(recall(known, { id: 'a', bodyHash: 'body 3' }, newestMs), 'conflict');
+        const newest = known.filter(({ isRetraction }) => isRetraction !== true);
+        const lastMs = Math.max(0, ...newest.map(({ acceptedMs }) => acceptedMs));
+        if (newest.length > 0) assert.equal(recall(known, { id: 'a', bodyHash: 'body 3' }, lastMs), 'conflict');
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('a retraction that intake accepts takes back the request that it knows, and only that body; another one is known', () => {
+    let [accepted, known] = [0, 0];
+    fc.assert(
+      fc.property(log, fc.integer({ min: -DAY_MS, max: 8 * DAY_MS }), (origins, laterMs) => {
+        const all = origins.flat();
+        const nowMs = Math.max(START_MS, ...all.map(({ event }) => Math.floor(event.hlc / HLC_PER_MS))) + laterMs;
+        for (const { event } of all) {
+          const { key } = event;
+          const copies = copiesIn(all, key.id);
+          const request = recall(copies, key, nowMs);
+          const met = recallForRetraction(copies, key, nowMs);
+          if (met === undefined || typeof met === 'string') {
+            const isOver = met === undefined && recall(copies, key, nowMs + 60_000) !== request;
+            assert.ok(met === request || isOver, 'known to intake, but for its last minute');
+            continue;
+          }
+          const isOfRequest = (one: Placed): boolean =>
+            one.place.origin === (request as Copy).origin && one.place.sequence === (request as Copy).sequence;
+          if ('origin' in met) {
+            known++;
+            assert.ok(met.isRetraction && !Array.from(winners(all)).some(isOfRequest), 'it is taken back already');
+            continue;
+          }
+          accepted++;
+          const { hlc: _, timeMs: __, ...values } = { timeMs: 0, ...event };
+          const one: Placed = {
+            event: {
+              ...{ ...values, kind: 'retraction', hlc: nowMs * HLC_PER_MS },
+              upToMs: Math.max(met.upToMs, nowMs),
+            },
+            place: { origin: 'us-east@zzzzzzzzzz', epoch: 9, sequence: 1 },
+          };
+          const [before, after] = [winners(all), winners([...all, one])];
+          assert.ok(Array.from(before).some(isOfRequest) && !Array.from(after).some(isOfRequest));
+          const isOther = ({ event: { key: other } }: Placed): boolean =>
+            other.id !== key.id || other.bodyHash !== key.bodyHash;
+          assert.deepEqual(Array.from(after).filter(isOther), Array.from(before).filter(isOther));
+          const again = copyOf(one.event, key, one.place);
+          assert.deepEqual(recallForRetraction([...copies, again], key, nowMs), again, 'exactly once');
+          assert.deepEqual(
+            recall([...copies, again], key, nowMs),
+            request,
+            'a repetition of the signal is answered as before',
+          );
+        }
+      }),
+      { numRuns: 500 },
+    );
+    assert.ok(accepted > 100 && known > 100, `${accepted} accepted, ${known} known`);
   });
 });

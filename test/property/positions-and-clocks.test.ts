@@ -32,8 +32,10 @@ const metadata = fc.dictionary(
   ),
   { maxKeys: 4, noNullPrototype: true },
 );
+const key = { id: 'AAAAAAAAAAAAAAAAAAAAAA', bodyHash: 'AAAAAAAAAAA' };
 const body: fc.Arbitrary<EventBody> = fc.oneof(
   signal,
+  signal.map((values) => ({ ...values, kind: 'retraction' as const, key })),
   fc.record({ kind: fc.constant('item' as const), entity: fc.maxSafeNat(), metadata }),
   fc.record({ kind: fc.constant('delete' as const), entity: fc.maxSafeNat() }),
   fc.record({
@@ -132,6 +134,10 @@ describe('codec', () => {
         const events: Event[] = bodies.map((one) => {
           hlc += 1 + gap;
           const acceptedMs = hlcMs(hlc) - aheadMs;
+          if (one.kind === 'retraction') {
+            const { timeMs, ...values } = one;
+            return { ...values, ...extra, hlc, upToMs: acceptedMs + (timeMs ?? 0) };
+          }
           return one.kind === 'signal'
             ? { ...one, ...extra, hlc, timeMs: Math.min(one.timeMs ?? acceptedMs, acceptedMs) }
             : { ...one, ...extra, hlc };
@@ -149,7 +155,9 @@ describe('codec', () => {
   it('a write travels to the leader unchanged', () => {
     fc.assert(
       fc.property(body, (one) => {
-        const travelled = JSON.parse(JSON.stringify(toWire(one)));
+        const { id, bodyHash } = one.key ?? {};
+        const wire = one.key === undefined ? toWire(one) : { ...toWire(one), key: [id, bodyHash] };
+        const travelled = JSON.parse(JSON.stringify(wire));
         assert.deepEqual(fromWire(travelled), asJsonCarries([one])[0]);
       }),
     );

@@ -89,7 +89,7 @@ describe('writes through any sequence of faults and changes of leader', () => {
         await clock.advance(HELD_MS + 1_000);
         assert.equal(outcomes.size, entity, 'some write was never answered');
         const taken = new Map<number, number>();
-        for (const { taken: writes } of regions) for (const { e } of writes) taken.set(e, (taken.get(e) ?? 0) + 1);
+        for (const { taken: writes } of regions) for (const { e } of writes) taken.set(e!, (taken.get(e!) ?? 0) + 1);
         for (const [e, outcome] of outcomes) {
           const times = taken.get(e) ?? 0;
           if (outcome === 'accepted') assert.equal(times, 1, `write ${e} was accepted and taken ${times} times`);

@@ -4,7 +4,7 @@
  */
 import type { Batch } from '../../services/region/batch/batch.ts';
 import type { Schema } from '../../services/region/schema/schema.ts';
-import type { Event } from '../../shared/protocol/events.ts';
+import { acceptedMs, type Event } from '../../shared/protocol/events.ts';
 import { Violation } from './violation.ts';
 
 const WEIGHT_LIMIT_THOUSANDTHS = 10_000_000;
@@ -32,6 +32,13 @@ function flaw(event: Event, schema: Schema): string | undefined {
       if (!schema.signals.has(signal)) return `signal ${signal}`;
       if (!Number.isInteger(weight) || weight < 0 || weight > WEIGHT_LIMIT_THOUSANDTHS) return `weight ${weight}`;
       return Number.isInteger(timeMs) && timeMs >= 0 && timeMs < YEAR_2110_MS ? undefined : `time ${timeMs}`;
+    }
+    case 'retraction': {
+      const { signal, weight, upToMs, key } = event;
+      if (!schema.signals.has(signal)) return `signal ${signal}`;
+      if (!Number.isInteger(weight) || weight < 0 || weight > WEIGHT_LIMIT_THOUSANDTHS) return `weight ${weight}`;
+      if (key === undefined) return 'a retraction without a key';
+      return upToMs >= acceptedMs(event) && upToMs < YEAR_2110_MS ? undefined : `time ${upToMs}`;
     }
     case 'item':
       return Object.entries(event.metadata).every(([name, value]) => name !== '' && isFlat(value))

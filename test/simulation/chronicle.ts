@@ -136,12 +136,14 @@ function readable(bytes: Uint8Array): Batch {
 
 /**
  * What the clients of a run put into an event to distinguish it from every other: the weight of a signal, the title of an item,
- * the first value of an embedding. A delete has nothing but its item and whether it has a key.
+ * the first value of an embedding. A retraction has the weight of what it takes back. A delete has nothing but its item and whether it has a key.
  */
 export function tagOf(event: Event): string {
   switch (event.kind) {
     case 'signal':
       return `signal ${event.weight}`;
+    case 'retraction':
+      return `retraction ${event.weight}`;
     case 'item':
       return `item ${String(event.metadata.tag)}`;
     case 'embedding':

@@ -158,12 +158,12 @@ export const mutants: readonly Mutant[] = [
     name: 'the last duplicate of a keyed write counts, not the lowest',
     theme: 'a tail arrives late',
     file: `${region}/state/keys/keys.js`,
-    changes: [['requestsOf(copies).map(lowest)', 'requestsOf(copies).map((request) => request.at(-1))']],
+    changes: [['.map(lowest)', '.map((request) => request.at(-1))']],
   },
   {
     name: 'does not look up the idempotency records of a key',
     file: `${region}/intake/keyed-writes.js`,
-    changes: [['recall(this.options.copies(key.id), key, atMs)', 'undefined']],
+    changes: [['const met = recall(copies, key, atMs);', 'const met = undefined;']],
   },
   {
     name: 'idempotency records stay cached after an append',
@@ -284,8 +284,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'accepts writes beyond the limit of its queue',
     theme: 'a slow disk',
-    file: `${region}/intake/group-commit.js`,
-    changes: [['if (this.waiting + events > queueLimit) {', 'if (false) {']],
+    file: `${region}/intake/refusals.js`,
+    changes: [['if (waiting + events > queueLimit) {', 'if (false) {']],
   },
   {
     name: 'a router holds writes beyond its limit',

@@ -17,6 +17,7 @@
  *       item, own creation:    varint acceptance ms − creation ms, ≥ 1 · varint bytes · metadata as JSON
  *       delete:                nothing
  *       embedding:             varint count · count × f32
+ *       retraction:            varint name index · varint weight · varint ms by which what it takes back may be ahead of it
  *     A keyed event, one under an idempotency key, has the highest bit of its kind set.
  *
  * The acceptance time of an event is the millisecond of its HLC less what the HLC was ahead (`acceptedMs` in `events.ts`).
@@ -38,11 +39,13 @@ import {
   isMetadata,
   isSignalName,
   isThousandths,
+  TIME_LIMIT_MS,
 } from '../../../shared/protocol/events.ts';
 import { originPattern } from '../../../shared/protocol/position.ts';
 import { NO_QUARANTINE, type Quarantine } from '../../../shared/protocol/quarantine.ts';
 import { type SignalColumns, signalColumns } from '../../../shared/protocol/signal-columns.ts';
 import { DamagedBatch, InvalidBatch, Reader, UnknownFormat, UnreadableBatch } from './reader/reader.ts';
+import { setAside } from './set-aside.ts';
 
 export { DamagedBatch, UnknownFormat };
 
@@ -61,6 +64,8 @@ export const KIND_DELETE = 4;
 export const KIND_EMBEDDING = 5;
 /** A program that does not know it stops at the batch: ignoring the time would make its state another one. */
 export const KIND_ITEM_CREATED = 6;
+/** Always keyed. A program that does not know it stops at the batch. */
+export const KIND_RETRACTION = 7;
 /** Flag in the kind byte. */
 export const KEYED = 0x80;
 export const KEY_ID_BYTES = 16;
@@ -317,25 +322,11 @@ interface ReadEvent {
   readonly flaw: InvalidBatch | undefined;
 }
 
-function setAside(event: Event | undefined, lastHlc: number): Event {
-  if (event === undefined || event.kind === 'signal') {
-    return { kind: 'delete', hlc: event?.hlc ?? lastHlc, entity: 0, aside: 'nothing' };
-  }
-  if (event.kind === 'delete') return event;
-  const { kind: aside, hlc, entity, aheadMs } = event;
-  const createdMs = event.kind === 'item' ? event.createdMs : undefined;
-  return {
-    ...{ kind: 'delete', hlc, entity, aside },
-    ...(aheadMs === undefined ? {} : { aheadMs }),
-    ...(createdMs === undefined ? {} : { createdMs }),
-  };
-}
-
 /** Throws if the offset of the next event is unknown. */
 function readEvent({ reader, aheadMs }: Head, names: readonly string[], lastHlc: number): ReadEvent {
   const tag = reader.byte();
   const kind = tag & ~KEYED;
-  if (kind < KIND_SIGNAL || kind > KIND_ITEM_CREATED) throw new UnknownFormat(`event kind ${tag} of a later version`);
+  if (kind < KIND_SIGNAL || kind > KIND_RETRACTION) throw new UnknownFormat(`event kind ${tag} of a later version`);
   const hlc = lastHlc + reader.varint();
   if (!Number.isSafeInteger(hlc)) throw new UnreadableBatch('a clock value of the batch is out of range');
   const entity = reader.varint();
@@ -366,6 +357,16 @@ function readEvent({ reader, aheadMs }: Head, names: readonly string[], lastHlc:
       const values = reader.floats(reader.varint());
       const flaw = areValues(values) ? undefined : 'an embedding has no values, or one that is not finite';
       return whole({ kind: 'embedding', hlc, entity, values }, flaw);
+    }
+    case KIND_RETRACTION: {
+      const signal = names[reader.varint()];
+      const weight = reader.varint();
+      const upToMs = hlcMs(hlc) - aheadMs + reader.varint();
+      const event = { kind: 'retraction', hlc, entity, signal: signal ?? '', weight, upToMs } as const;
+      if (signal === undefined) return whole(event, 'an event names a signal outside the name table');
+      if (!isThousandths(weight)) return whole(event, 'the weight of a retraction is out of range');
+      if (tag === kind) return whole(event, 'a retraction has no key');
+      return whole(event, upToMs > TIME_LIMIT_MS ? 'a retraction is of a time beyond the year 2100' : undefined);
     }
     default: {
       const signal = names[reader.varint()];

@@ -100,7 +100,8 @@ export function undeclaredIn(batch: Batch, declared: Declared): string | undefin
     return name === undefined ? undefined : unknown(name);
   }
   for (const event of batch.events) {
-    if (event.kind === 'signal' && !declared.hasSignal(event.signal)) return unknown(event.signal);
+    if ((event.kind === 'signal' || event.kind === 'retraction') && !declared.hasSignal(event.signal))
+      return unknown(event.signal);
     if (event.kind === 'embedding' && event.values.length !== declared.dimensions) {
       return `has an embedding of ${event.values.length} dimensions; this region's schema says ${declared.dimensions}`;
     }

@@ -2,7 +2,8 @@
 import type Router from '@koa/router';
 import type { BodyBudget } from '../../../shared/http/body-budget.ts';
 import { AWAIT_LIMIT_MS } from '../../../shared/protocol/deadlines.ts';
-import { isCount } from '../../../shared/protocol/events.ts';
+import { isCount, type RequestedBody } from '../../../shared/protocol/events.ts';
+import { bodyHashOf } from '../../../shared/protocol/idempotency.ts';
 import {
   type AwaitReply,
   type AwaitRequest,
@@ -18,14 +19,14 @@ import {
 } from '../../../shared/protocol/internal.ts';
 import { unpackSignals } from '../../../shared/protocol/packed-signals.ts';
 import { formatPosition, parsePosition } from '../../../shared/protocol/position.ts';
-import { fromWire } from '../../../shared/protocol/writes.ts';
+import { fromWire, type WireWrite } from '../../../shared/protocol/writes.ts';
 import type { Apply } from '../apply/apply.ts';
 import type { Intake, IntakeRequest } from '../intake/intake.ts';
 import type { Role } from '../leadership/leadership.ts';
 import type { Wal } from '../wal/wal.ts';
 import { type Fields, invalid, type ReadFields } from './internal-body.ts';
 
-function bulkOf({ writes, signals }: Fields<WritesRequest>): IntakeRequest['bodies'] {
+function bulkOf({ writes, signals, atomic }: Fields<WritesRequest>): IntakeRequest['bodies'] {
   if (signals !== undefined) {
     if (typeof signals !== 'string') throw invalid('signals must be what a router packs, in base64');
     if (writes !== undefined && !(Array.isArray(writes) && writes.length === 0)) {
@@ -33,8 +34,19 @@ function bulkOf({ writes, signals }: Fields<WritesRequest>): IntakeRequest['bodi
     }
     return unpackSignals(signals);
   }
-  if (Array.isArray(writes) && writes.length > 0) return writes.map(fromWire);
+  if (Array.isArray(writes) && writes.length > 0) {
+    const count = atomic === true ? writes.length : 0;
+    return writes.map((write) => requireOwnKey(fromWire(write), write as WireWrite, count));
+  }
   throw invalid('writes must be a non-empty array');
+}
+
+/** What a retraction takes back has its values: their hash is that of its key. */
+function requireOwnKey(body: RequestedBody, write: WireWrite, count: number): RequestedBody {
+  if (body.kind === 'retraction' && body.key?.bodyHash !== bodyHashOf(write, count)) {
+    throw invalid('the key of a retraction is not one of its values');
+  }
+  return body;
 }
 
 function intakeRequestOf(request: Fields<WritesRequest>): IntakeRequest {

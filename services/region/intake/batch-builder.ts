@@ -20,6 +20,7 @@ import {
   isMetadata,
   isSignalName,
   isThousandths,
+  TIME_LIMIT_MS,
 } from '../../../shared/protocol/events.ts';
 import { originPattern } from '../../../shared/protocol/position.ts';
 import { type SignalColumns, signalColumns } from '../../../shared/protocol/signal-columns.ts';
@@ -37,6 +38,7 @@ import {
   KIND_EMBEDDING,
   KIND_ITEM,
   KIND_ITEM_CREATED,
+  KIND_RETRACTION,
   KIND_SIGNAL,
   KIND_SIGNAL_TIMED,
   MAGIC,
@@ -86,6 +88,15 @@ export class BatchBuilder {
         const index = this.indexOf(event.signal);
         if (index === this.names.size) name = event.signal;
         this.putSignal(hlc, entity, index, event.weight, acceptedMs(event) - event.timeMs, key);
+        break;
+      }
+      case 'retraction': {
+        const index = this.indexOf(event.signal);
+        if (index === this.names.size) name = event.signal;
+        this.putHead(KIND_RETRACTION, hlc, entity, key);
+        body.varint(index);
+        body.varint(event.weight);
+        body.varint(event.upToMs - acceptedMs(event));
         break;
       }
       case 'item': {
@@ -281,6 +292,13 @@ function requireReadable(event: Event): void {
       const { signal, weight, timeMs } = event;
       const readable = isSignalName(signal) && isThousandths(weight) && isCount(timeMs) && timeMs <= acceptedMs(event);
       assert(readable, 'a signal can be read back, and is never later than its acceptance', () => event);
+      return;
+    }
+    case 'retraction': {
+      const { signal, weight, upToMs, key } = event;
+      const isTime = isCount(upToMs) && upToMs <= TIME_LIMIT_MS && upToMs >= acceptedMs(event);
+      const readable = isSignalName(signal) && isThousandths(weight) && isTime && key !== undefined;
+      assert(readable, 'a retraction can be read back, and takes nothing back that may follow it', () => event);
       return;
     }
     case 'item':

@@ -72,6 +72,10 @@ function stamped(body: EventBody, hlc: Hlc, aheadMs: number): Event {
     const { createdMs = atMs, ...put } = body;
     return { ...put, hlc, ...ahead, ...(createdMs < atMs ? { createdMs } : {}) };
   }
+  if (body.kind === 'retraction') {
+    const { timeMs: _, upToMs = atMs, ...retraction } = body;
+    return { ...retraction, hlc, ...ahead, upToMs: Math.max(upToMs, atMs) };
+  }
   if (body.kind !== 'signal') return { ...body, hlc, ...ahead };
   const { kind, entity, signal, weight, key } = body;
   const timeMs = Math.min(body.timeMs ?? atMs, atMs);

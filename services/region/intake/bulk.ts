@@ -11,11 +11,11 @@ export type RequestedBulk = readonly WriteBody[] | SignalColumns;
 /** Size of each by `eventBytes`. */
 const SIGNAL_BYTES = 40;
 
-export function isColumns(bulk: RequestedBulk): bulk is SignalColumns {
+export function isColumns(bulk: readonly unknown[] | SignalColumns): bulk is SignalColumns {
   return 'kinds' in bulk;
 }
 
-export function countOf(bulk: RequestedBulk): number {
+export function countOf(bulk: readonly unknown[] | SignalColumns): number {
   return isColumns(bulk) ? bulk.count : bulk.length;
 }
 

@@ -27,12 +27,18 @@ import type { Gate, Intake, IntakeRequest } from './intake.ts';
 import { type IntakeMetrics, intakeMetrics } from './intake-metrics.ts';
 import { hasPatch, mergedBytes, mergePatches, type PatchedItems, SeparateItems } from './item-patches.ts';
 import { KeyedWrites } from './keyed-writes.ts';
-import { neverRoom, refusalFor, shuttingDown, unconfirmed } from './refusals.ts';
+import { noRoom, refusalFor, shuttingDown, unconfirmed } from './refusals.ts';
+import { hasPositions, readPositions } from './retractions/retractions.ts';
 import type { StateLimit } from './state-limit.ts';
 import { unknownSignal, validate } from './validate.ts';
 
 /** How long a patch waits until what is durable is applied: longer than any batch takes. */
 const MERGE_WAIT_MS = 5_000;
+/**
+ * How long after its admission a write is known to be fresh without another look: less than a retraction is refused before the end
+ * of its time (`RETRACTABLE_MS`).
+ */
+const FRESH_FOR_MS = 30_000;
 /** How long an answer waits for the stream before it is `local`. */
 const LOCAL_DURABILITY_WAIT_MS = 250;
 
@@ -56,6 +62,8 @@ export interface GroupCommitOptions {
   readonly keyRefusal?: () => Refusal | undefined;
   /** Limits the keys of one client; absent: there is no limit. */
   readonly clientKeys?: Pick<ClientKeys, 'refusalOf' | 'accepted'> | undefined;
+  /** Why no retraction is accepted now; absent: they are. */
+  readonly retractionRefusal?: (() => Refusal | undefined) | undefined;
   /** Refuses writes that would add more to the state than it may have; absent: there is no limit. */
   readonly stateLimit?: Pick<StateLimit, 'refusals'> | undefined;
   /** Events that may wait; more are refused. */
@@ -120,18 +128,27 @@ class GroupCommit implements Intake {
     const tooMany = this.noRoom(count, 0);
     if (tooMany !== undefined) throw tooMany;
     if (isColumns(bodies)) return this.submitSignals(bodies, epoch, durability);
+    const asked = hasPositions(bodies) ? await readPositions(this.options, bodies) : (bodies as readonly WriteBody[]);
     const nowMs = this.options.clock.nowMs();
-    const refusals = bodies.map((body) => validate(this.options.schema, body, nowMs));
-    const tooLarge = this.noRoom(count, bytesOf(bodies));
+    const checked = asked.map((body) => (body instanceof Refusal ? body : (this.refusalOf(body, nowMs) ?? body)));
+    const writes = asked.filter((body): body is WriteBody => !(body instanceof Refusal));
+    const tooLarge = this.noRoom(count, bytesOf(writes));
     if (tooLarge !== undefined) throw tooLarge;
     if (atomic) {
-      const index = refusals.findIndex((refusal) => refusal !== undefined);
-      const refusal = refusals[index];
-      if (refusal !== undefined) return { results: [{ problem: refusal.toProblem(), index }] };
-      return { results: await this.finish([await this.take(bodies, epoch, clients[0])], durability, bodies) };
+      const index = checked.findIndex((body) => body instanceof Refusal);
+      const refusal = checked[index];
+      if (refusal instanceof Refusal) return { results: [{ problem: refusal.toProblem(), index }] };
+      return { results: await this.finish([await this.take(writes, epoch, clients[0])], durability, writes) };
     }
-    const outcomes = bodies.map((body, index) => refusals[index] ?? this.take([body], epoch, clients[index]));
-    return { results: await this.finish(await Promise.all(outcomes), durability, bodies) };
+    const outcomes = checked.map((body, index) =>
+      body instanceof Refusal ? body : this.take([body], epoch, clients[index]),
+    );
+    return { results: await this.finish(await Promise.all(outcomes), durability, asked) };
+  }
+
+  private refusalOf(body: WriteBody, nowMs: number): Refusal | undefined {
+    const refusal = validate(this.options.schema, body, nowMs);
+    return refusal ?? (body.kind === 'retraction' ? this.options.retractionRefusal?.() : undefined);
   }
 
   private async submitSignals(signals: SignalColumns, epoch: number, durability: Durability): Promise<WritesReply> {
@@ -147,18 +164,7 @@ class GroupCommit implements Intake {
   }
 
   private noRoom(events: number, bytes: number): Refusal | undefined {
-    const { queueLimit, queueLimitBytes } = this.options;
-    // A bulk that is larger than the queue must not wait.
-    if (events > queueLimit) return neverRoom(`${events} writes`, `${queueLimit} may wait to be written`);
-    if (bytes > queueLimitBytes)
-      return neverRoom(`${bytes} bytes of events`, `${queueLimitBytes} may wait to be written`);
-    if (this.waiting + events > queueLimit) {
-      return new Refusal('overloaded', `${queueLimit} events are already waiting to be written`);
-    }
-    if (this.waitingBytes + bytes > queueLimitBytes) {
-      return new Refusal('overloaded', `${queueLimitBytes} bytes of events are already waiting to be written`);
-    }
-    return undefined;
+    return noRoom({ ...this.options, waiting: this.waiting, waitingBytes: this.waitingBytes }, events, bytes);
   }
 
   /** Admits writes that are atomic together, unless their idempotency keys show that they were accepted before. */
@@ -169,22 +175,24 @@ class GroupCommit implements Intake {
     switch (met.is) {
       case 'busy':
         return met.over.then(() => this.takeAfterAll(bodies, epoch, client));
-      case 'conflict':
-        this.metrics.keyConflict();
+      case 'refused':
+        if (met.refusal.code === 'idempotency_conflict') this.metrics.keyConflict();
         return Promise.resolve(met.refusal);
       case 'known':
         this.metrics.replayed(bodies.length);
         return Promise.resolve({ position: met.known, replayed: true });
       case 'fresh': {
         const { keyRefusal, clientKeys } = this.options;
-        const refusal = keyRefusal?.() ?? clientKeys?.refusalOf(client);
-        if (refusal !== undefined) return Promise.resolve(refusal);
+        // A retraction uses no new key.
+        const isNew = met.bodies.some(({ kind }) => kind !== 'retraction');
+        const refusal = keyRefusal?.() ?? (isNew ? clientKeys?.refusalOf(client) : undefined);
+        if (refusal !== undefined && (isNew || refusal.code !== 'storage_full')) return Promise.resolve(refusal);
         const outcome = this.enqueue(met.bodies, epoch);
         this.keyed.waitFor(met.bodies, outcome);
         return outcome.then((placed) => {
           if (placed === 'duplicate-arrived') return this.takeAfterAll(bodies, epoch, client);
           if (placed instanceof Refusal) return placed;
-          clientKeys?.accepted(client, met.bodies.length);
+          if (isNew) clientKeys?.accepted(client, met.bodies.length);
           if (met.known.size === 0) return placed;
           return { position: merge(met.known, placed.position) };
         });
@@ -219,7 +227,7 @@ class GroupCommit implements Intake {
   private async finish(
     outcomes: readonly (Refusal | Placed)[],
     required: Durability,
-    bodies: readonly WriteBody[],
+    bodies: readonly (Pick<WriteBody, 'key'> | Refusal)[],
   ): Promise<(WriteAccepted | WriteRefused)[]> {
     const { ship } = this.options;
     const furthest = new Map<string, number>();
@@ -237,7 +245,9 @@ class GroupCommit implements Intake {
       const position = formatPosition(outcome.position);
       const confirmed = [...outcome.position].every(([origin, sequence]) => this.inStream(origin, sequence));
       if (required === 'stream' && !confirmed) {
-        return { problem: unconfirmed(position, bodies[index]?.key !== undefined).toProblem() };
+        const body = bodies[index];
+        const keyed = body !== undefined && 'key' in body && body.key !== undefined;
+        return { problem: unconfirmed(position, keyed).toProblem() };
       }
       const durability = confirmed ? 'stream' : 'local';
       this.metrics.acknowledged(durability);
@@ -366,12 +376,14 @@ class GroupCommit implements Intake {
 
   /**
    * Entries of which another region's duplicate was received since their admission are answered with it. The same applies to a
-   * key whose seven days were over by a clock that has stepped back since: accepted now, it would not count.
+   * key whose seven days were over by a clock that has stepped back since: accepted now, it would not count. Retractions that
+   * waited for long are checked again.
    */
   private withoutCopies(admitted: readonly Admitted[], { atMs }: Stamp): readonly Admitted[] {
     const { received } = this.options.wal;
     return admitted.filter((entry) => {
-      if (isColumns(entry.bodies) || (entry.received === received && entry.atMs <= atMs)) return true;
+      const isFresh = entry.received === received && entry.atMs <= atMs && atMs < entry.atMs + FRESH_FOR_MS;
+      if (isColumns(entry.bodies) || isFresh) return true;
       if (!this.keyed.haveCome(entry.bodies, atMs)) return true;
       entry.resolve('duplicate-arrived');
       return false;

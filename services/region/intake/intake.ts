@@ -10,6 +10,7 @@
  * writers got no answer.
  */
 import type { Refusal } from '../../../shared/errors/errors.ts';
+import type { RequestedBody } from '../../../shared/protocol/events.ts';
 import type { Durability, WritesReply } from '../../../shared/protocol/internal.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
 import type { ResidentMemory } from '../resident-memory/resident-memory.ts';
@@ -22,7 +23,7 @@ export interface IntakeRequest {
   /** The durability that the client requires. */
   readonly durability: Durability;
   /** Signals by column are always atomic. */
-  readonly bodies: RequestedBulk;
+  readonly bodies: RequestedBulk | readonly RequestedBody[];
   /** Of each write, or the one of an atomic request: whose keys they are. Absent: unknown. */
   readonly clients?: readonly string[] | undefined;
 }

@@ -6,14 +6,20 @@
  * item that the same group writes: that one waits for the next group, and so do later writes of the same item.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
-import { EVENT_LIMIT_BYTES, type EventBody, type Metadata, metadataFlaw } from '../../../shared/protocol/events.ts';
+import {
+  EVENT_LIMIT_BYTES,
+  type EventBody,
+  type Metadata,
+  metadataFlaw,
+  type RequestedBody,
+} from '../../../shared/protocol/events.ts';
 import { eventBytes } from '../batch/batch.ts';
 import type { Catalog } from '../state/catalog/catalog.ts';
 import { type Bulk, isColumns, type RequestedBulk } from './bulk.ts';
 
 export type PatchedItems = Pick<Catalog, 'item' | 'metadataBytes'>;
 
-export function hasPatch(bulk: RequestedBulk): boolean {
+export function hasPatch(bulk: RequestedBulk | readonly RequestedBody[]): boolean {
   return !isColumns(bulk) && bulk.some(({ kind }) => kind === 'patch');
 }
 

@@ -4,9 +4,10 @@
  * knows it; a duplicate that is received while it waits is found when its batch is built.
  */
 import { Refusal } from '../../../shared/errors/errors.ts';
-import type { WriteBody } from '../../../shared/protocol/events.ts';
+import type { EventKey, WriteBody } from '../../../shared/protocol/events.ts';
 import type { Position } from '../../../shared/protocol/position.ts';
-import { type Copy, recall } from '../state/keys/keys.ts';
+import { type Copy, recall, recallForRetraction } from '../state/keys/keys.ts';
+import { countedBeforeMending, nothingToRetract } from './retractions/retractions.ts';
 
 export interface KeyedWritesOptions {
   /** Every durable event in the log under an id. */
@@ -22,12 +23,13 @@ export interface KeyedWritesOptions {
  *   `known`.
  * - `known`: all were accepted before, and are at `known`.
  * - `busy`: some are waiting for their commit, or are being received; check again after `over`.
+ * - `refused`: a key was used with another body, or has nothing that a retraction could take back.
  */
 export type Met =
   | { readonly is: 'fresh'; readonly bodies: readonly WriteBody[]; readonly known: Position }
   | { readonly is: 'known'; readonly known: Position }
   | { readonly is: 'busy'; readonly over: Promise<void> }
-  | { readonly is: 'conflict'; readonly refusal: Refusal };
+  | { readonly is: 'refused'; readonly refusal: Refusal };
 
 interface InFlight {
   readonly bodyHash: string;
@@ -53,13 +55,13 @@ export class KeyedWrites {
       const arriving = key === undefined ? undefined : this.options.arriving(key.id);
       if (key === undefined) fresh.push(body);
       else if (waiting !== undefined) {
-        if (waiting.bodyHash !== key.bodyHash) return { is: 'conflict', refusal: conflict() };
+        if (waiting.bodyHash !== key.bodyHash) return { is: 'refused', refusal: conflict() };
         busy = waiting.over;
       } else if (arriving !== undefined) busy = arriving;
       else {
-        const met = recall(this.options.copies(key.id), key, atMs);
-        if (met === 'conflict') return { is: 'conflict', refusal: conflict() };
-        if (met === undefined) fresh.push(body);
+        const met = meetOne(this.options.copies(key.id), key, body, atMs);
+        if (met instanceof Refusal) return { is: 'refused', refusal: met };
+        if ('body' in met) fresh.push(met.body);
         else known.set(met.origin, Math.max(met.sequence, known.get(met.origin) ?? 0));
       }
     }
@@ -68,14 +70,19 @@ export class KeyedWrites {
   }
 
   /**
-   * Whether a duplicate of one of these, which were fresh, is known by now, or may be being appended; `atMs` as in {@link meet}.
+   * Whether one of these, which were fresh, is not by now: a duplicate is known, or may be being appended, or a retraction takes
+   * back other ones; `atMs` as in {@link meet}.
    */
   haveCome(bodies: readonly WriteBody[], atMs: number): boolean {
     const { arriving, copies } = this.options;
-    return bodies.some(
-      ({ key }) =>
-        key !== undefined && (arriving(key.id) !== undefined || recall(copies(key.id), key, atMs) !== undefined),
-    );
+    return bodies.some((body) => {
+      const { key } = body;
+      if (key === undefined) return false;
+      if (arriving(key.id) !== undefined) return true;
+      const met = meetOne(copies(key.id), key, body, atMs);
+      if (met instanceof Refusal || !('body' in met)) return true;
+      return body.kind === 'retraction' && (met.body as typeof body).upToMs !== body.upToMs;
+    });
   }
 
   /** Registers these as waiting for their commit, until `outcome` resolves. */
@@ -86,6 +93,24 @@ export class KeyedWrites {
     });
     for (const { id, bodyHash } of ids) this.inFlight.set(id, { bodyHash, over });
   }
+}
+
+/** The write to be accepted, the event that it was accepted as before, or why it is refused. */
+function meetOne(
+  copies: readonly Copy[],
+  key: EventKey,
+  body: WriteBody,
+  atMs: number,
+): { readonly body: WriteBody } | Copy | Refusal {
+  if (body.kind !== 'retraction') {
+    const met = recall(copies, key, atMs);
+    return met === 'conflict' ? conflict() : (met ?? { body });
+  }
+  const met = recallForRetraction(copies, key, atMs);
+  if (met === 'conflict') return conflict();
+  if (met === 'mended') return countedBeforeMending();
+  if (met === undefined) return nothingToRetract();
+  return 'upToMs' in met ? { body: { ...body, upToMs: met.upToMs } } : met;
 }
 
 function conflict(): Refusal {

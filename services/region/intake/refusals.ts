@@ -9,7 +9,34 @@ export function refusalFor(error: unknown): Refusal | undefined {
   return new Refusal('storage_full', 'the disk of the leader is full', { hint: messageOf(error) });
 }
 
-export function neverRoom(given: string, limit: string): Refusal {
+/** What waits for its group commit, and how much may. */
+export interface Waiting {
+  readonly waiting: number;
+  readonly waitingBytes: number;
+  readonly queueLimit: number;
+  readonly queueLimitBytes: number;
+}
+
+/** Why so many more may not wait; undefined: they may. */
+export function noRoom(
+  { waiting, waitingBytes, queueLimit, queueLimitBytes }: Waiting,
+  events: number,
+  bytes: number,
+): Refusal | undefined {
+  // A bulk that is larger than the queue must not wait.
+  if (events > queueLimit) return neverRoom(`${events} writes`, `${queueLimit} may wait to be written`);
+  if (bytes > queueLimitBytes)
+    return neverRoom(`${bytes} bytes of events`, `${queueLimitBytes} may wait to be written`);
+  if (waiting + events > queueLimit) {
+    return new Refusal('overloaded', `${queueLimit} events are already waiting to be written`);
+  }
+  if (waitingBytes + bytes > queueLimitBytes) {
+    return new Refusal('overloaded', `${queueLimitBytes} bytes of events are already waiting to be written`);
+  }
+  return undefined;
+}
+
+function neverRoom(given: string, limit: string): Refusal {
   return new Refusal('body_too_large', `the request has ${given}; at most ${limit}`, {
     hint: 'send it in smaller parts',
   });

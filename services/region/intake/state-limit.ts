@@ -159,6 +159,8 @@ export class StateLimit {
       if (!before.pairs.has(pair)) added.pairs.add(pair);
     };
     const addBody = (body: EventBody): void => {
+      // Its signal is in the log of this region.
+      if (body.kind === 'retraction') return;
       if (body.kind === 'signal') {
         addSignal(body.entity, body.signal);
         return;

@@ -22,7 +22,7 @@ export function validate(schema: Schema, body: WriteBody, nowMs: number): Refusa
     const message = `must not be in the future: it is ${new Date(nowMs).toISOString()}`;
     return new Refusal('invalid_request', `created_at ${message}`, { errors: [{ path: 'created_at', message }] });
   }
-  if (body.kind === 'signal') {
+  if (body.kind === 'signal' || body.kind === 'retraction') {
     const unknown = unknownSignal(schema, body.signal);
     if (unknown !== undefined) return unknown;
   }

@@ -137,7 +137,8 @@ class ProfileRank implements Rank {
     const summary: Record<string, Record<string, number | null>> = {};
     for (const { name, windows: shown } of this.parts.schema.signals.values()) {
       const reading = ledger.read(entity, name, atMs);
-      if (reading === undefined) continue;
+      // A pair of which every event was taken back is as one without events.
+      if (reading === undefined || reading.count === 0) continue;
       const shownSums = windows
         .filter((window) => shown.includes(window))
         .map((window) => [window, whole ? ledger.sum(entity, name, window, atMs) : (reading.sums[window] ?? null)]);

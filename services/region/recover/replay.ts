@@ -86,13 +86,13 @@ export class Replay {
       return;
     }
     for (const [index, event] of batch.events.entries()) {
-      if (event.kind !== 'signal') continue;
+      if (event.kind !== 'signal' && event.kind !== 'retraction') continue;
       const sequence = first + index;
       const shard = ledger.shardOf(event.entity);
       if (sequence <= covered[shard]!) continue;
       applying(origin, sequence, () => {
         if (isKeyedSignal(event)) this.countKeyed(event, { origin, epoch, sequence }, shard);
-        else ledger.add(event.entity, event.signal, event.weight, event.timeMs);
+        else if (event.kind === 'signal') ledger.add(event.entity, event.signal, event.weight, event.timeMs);
       });
     }
   }

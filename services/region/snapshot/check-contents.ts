@@ -237,12 +237,13 @@ function placeFlaw(
 function copiesFlaw(wal: Wal, id: string, copies: readonly Copy[]): string | undefined {
   if (!keyIdPattern.test(id)) return 'its id is none';
   if (!Array.isArray(copies) || copies.length === 0) return 'it holds no write';
-  for (const { origin, sequence, epoch, acceptedMs, timeMs, bodyHash } of copies) {
+  for (const { origin, sequence, epoch, acceptedMs, timeMs, bodyHash, isRetraction } of copies) {
     const info = wal.origin(origin);
     const flaw = placeFlaw(info, { origin, sequence });
     if (flaw !== undefined) return flaw;
     if (epoch !== info!.epoch && epoch !== MENDED_EPOCH) return `it is of epoch ${epoch}, its origin of another`;
-    if (!isTime(acceptedMs) || !isTime(timeMs) || timeMs > acceptedMs) return 'its times are out of range';
+    const [earlier, later] = isRetraction ? [acceptedMs, timeMs] : [timeMs, acceptedMs];
+    if (!isTime(acceptedMs) || !isTime(timeMs) || earlier > later) return 'its times are out of range';
     if (typeof bodyHash !== 'string' || !bodyHashPattern.test(bodyHash)) return 'the hash of its body is none';
   }
   return undefined;

@@ -5,13 +5,14 @@
  * A row is a list of runs, in the order they were appended. A run has copies of consecutive writes at consecutive sequences of
  * one origin: a bulk of one commit is one run, a bulk that was split is two. Little-endian:
  *
- *     0  u8   form: 1                       14  f64  sequence of its first copy
+ *     0  u8   form: 1; 2: retractions        14  f64  sequence of its first copy
  *     1  u8   length of the origin          22  f64  when that was accepted, epoch ms
  *     2  u32  index of its first write      30  u32  copies
  *     6  f64  epoch                         34  the origin, ASCII, and the copies
  *
  * Each copy has 16 bytes: its body hash (8), how many ms after the first it was accepted (u16), and how many ms its event time is
- * before that (u48). Offsets are fixed, so that only the requested copies are decoded.
+ * before that, or, of a retraction, the time up to which it takes back is after that (u48). Offsets are fixed, so that only the
+ * requested copies are decoded.
  */
 import { Fault } from '../../../shared/errors/errors.ts';
 import { assert } from '../../../shared/kernel/kernel.ts';
@@ -25,6 +26,7 @@ export interface WriteCopy extends Copy {
 }
 
 const FORM = 1;
+const FORM_RETRACTIONS = 2;
 const HEAD_BYTES = 34;
 const HASH_BYTES = 8;
 const COPY_BYTES = 16;
@@ -50,6 +52,7 @@ function continues(first: WriteCopy, after: number, copy: WriteCopy): boolean {
   return (
     copy.origin === first.origin &&
     copy.epoch === first.epoch &&
+    copy.isRetraction === first.isRetraction &&
     copy.index === first.index + after &&
     copy.sequence === first.sequence + after &&
     afterMs >= 0 &&
@@ -58,10 +61,10 @@ function continues(first: WriteCopy, after: number, copy: WriteCopy): boolean {
 }
 
 function encodeRun(run: readonly WriteCopy[]): Buffer {
-  const { origin, epoch, index, sequence, acceptedMs: firstMs } = run[0]!;
+  const { origin, epoch, index, sequence, acceptedMs: firstMs, isRetraction } = run[0]!;
   const copiesAt = HEAD_BYTES + origin.length;
   const bytes = Buffer.allocUnsafe(copiesAt + run.length * COPY_BYTES);
-  bytes[0] = FORM;
+  bytes[0] = isRetraction ? FORM_RETRACTIONS : FORM;
   bytes[1] = origin.length;
   bytes.writeUInt32LE(index, 2);
   bytes.writeDoubleLE(epoch, 6);
@@ -71,7 +74,7 @@ function encodeRun(run: readonly WriteCopy[]): Buffer {
   bytes.write(origin, HEAD_BYTES, 'latin1');
   for (const [number, { bodyHash, acceptedMs, timeMs }] of run.entries()) {
     const at = copiesAt + number * COPY_BYTES;
-    const ageMs = acceptedMs - timeMs;
+    const ageMs = isRetraction ? timeMs - acceptedMs : acceptedMs - timeMs;
     const hashBytes = bytes.write(bodyHash, at, HASH_BYTES, 'base64url');
     const fits = hashBytes === HASH_BYTES && ageMs >= 0 && ageMs <= AGE_LIMIT_MS;
     assert(fits, 'a copy of a keyed write can be stored', () => ({
@@ -93,6 +96,7 @@ interface Run {
   readonly sequence: number;
   readonly firstMs: number;
   readonly count: number;
+  readonly isRetraction: boolean;
   /** Offset of its copies. */
   readonly at: number;
 }
@@ -133,16 +137,18 @@ export class KeyRow {
     });
   }
 
-  private copy({ origin, epoch, sequence, firstMs, at }: Run, number: number): Copy {
+  private copy({ origin, epoch, sequence, firstMs, isRetraction, at }: Run, number: number): Copy {
     const copyAt = at + number * COPY_BYTES;
     const acceptedMs = firstMs + this.bytes.readUInt16LE(copyAt + ACCEPTED_AT);
+    const ageMs = this.bytes.readUIntLE(copyAt + AGE_AT, AGE_BYTES);
     return {
       origin,
       sequence: sequence + number,
       epoch,
       acceptedMs,
-      timeMs: acceptedMs - this.bytes.readUIntLE(copyAt + AGE_AT, AGE_BYTES),
+      timeMs: isRetraction ? acceptedMs + ageMs : acceptedMs - ageMs,
       bodyHash: this.bytes.toString('base64url', copyAt, copyAt + HASH_BYTES),
+      ...(isRetraction ? { isRetraction } : {}),
     };
   }
 }
@@ -156,7 +162,10 @@ function readRuns(bytes: Buffer): Run[] {
   const runs: Run[] = [];
   if (bytes.length === 0) throw damaged(0, 'it is empty');
   for (let start = 0; start < bytes.length; ) {
-    if (bytes[start] !== FORM) throw damaged(start, `a run of form ${bytes[start]}; form ${FORM} is known`);
+    const form = bytes[start];
+    if (form !== FORM && form !== FORM_RETRACTIONS) {
+      throw damaged(start, `a run of form ${form}; forms ${FORM} and ${FORM_RETRACTIONS} are known`);
+    }
     if (start + HEAD_BYTES > bytes.length) throw damaged(start, 'it ends within the head of a run');
     const count = bytes.readUInt32LE(start + 30);
     const at = start + HEAD_BYTES + bytes[start + 1]!;
@@ -167,6 +176,7 @@ function readRuns(bytes: Buffer): Run[] {
       sequence: bytes.readDoubleLE(start + 14),
       firstMs: bytes.readDoubleLE(start + 22),
       count,
+      isRetraction: form === FORM_RETRACTIONS,
       at,
     };
     if (count === 0) throw damaged(start, 'a run without copies');

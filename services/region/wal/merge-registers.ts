@@ -9,7 +9,7 @@ import { decodeEmbedding, decodeItem, encodeEmbedding, encodeItem } from './docu
 export function mergeRegisters(registers: Pick<StoreTransaction, 'get' | 'put'>, batch: Batch): void {
   if (batch.signals !== undefined) return;
   for (const [index, event] of batch.events.entries()) {
-    if (event.kind === 'signal') continue;
+    if (event.kind === 'signal' || event.kind === 'retraction') continue;
     const order = { epoch: batch.epoch, hlc: event.hlc, origin: batch.origin, sequence: batch.first + index };
     const placed: PlacedEvent = { event, order };
     if (writesItem(event)) {

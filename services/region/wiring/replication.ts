@@ -10,6 +10,7 @@ import type { Stages } from '../../../shared/kernel/parts.ts';
 import { epochRefusal } from '../../../shared/leadership/epochs.ts';
 import { hlcRefusal } from '../../../shared/protocol/events.ts';
 import { regionOf } from '../../../shared/protocol/position.ts';
+import { retractionRefusal } from '../../../shared/protocol/version.ts';
 import { StatusPoller } from '../../../shared/region-client/status-poller.ts';
 import type { Apply } from '../apply/apply.ts';
 import { ClockCheck } from '../clocks/clocks.ts';
@@ -129,6 +130,13 @@ export function assembleReplication(options: ReplicationOptions): Replication {
     gate: (epoch) => role.gate(epoch),
     keyRefusal: options.keyRefusal ?? (() => undefined),
     clientKeys: options.clientKeys,
+    retractionRefusal() {
+      for (const [peer, { status }] of peers.views) {
+        const refusal = retractionRefusal(peer, status.version);
+        if (refusal !== undefined) return refusal;
+      }
+      return undefined;
+    },
     stateLimit: options.stateLimit,
     items: options.items,
     queueLimit: options.intakeQueueLimit,

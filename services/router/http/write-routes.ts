@@ -1,4 +1,7 @@
-/** The write routes: one object, an array or NDJSON in; all or nothing; a refusal names the offending line. */
+/**
+ * The write routes: one object, an array or NDJSON in; all or nothing; a refusal names the offending line. `DELETE /signals` takes
+ * back what the same request to `POST /signals` gave.
+ */
 import type { Router } from '@koa/router';
 import type { Context } from 'koa';
 import { Refusal } from '../../../shared/errors/errors.ts';
@@ -12,7 +15,14 @@ import { entityIdOfPath } from '../../../shared/protocol/entity-id.ts';
 import { parseIdempotencyKey, WIRE_KEY_BYTES, withKeys } from '../../../shared/protocol/idempotency.ts';
 import { BULK_LIMIT, type Durability, type WriteAccepted } from '../../../shared/protocol/internal.ts';
 import { type PackedSignals, SignalPacker } from '../../../shared/protocol/packed-signals.ts';
-import { parsePatch, parseWrite, toWire, type WireWrite, type WriteRoute } from '../../../shared/protocol/writes.ts';
+import {
+  parsePatch,
+  parseSignal,
+  parseWrite,
+  toWire,
+  type WireWrite,
+  type WriteRoute,
+} from '../../../shared/protocol/writes.ts';
 import type { Submission, WriteForwarding } from '../forward/forward.ts';
 import { readSignalLines } from './signal-lines.ts';
 
@@ -39,8 +49,8 @@ interface ParsedBody {
 
 export function addWriteRoutes(router: Router, options: WriteRoutesOptions): void {
   const { forwarding, maxBodyBytes, budget, turns } = options;
-  for (const route of ['items', 'embeddings', 'signals'] as const) {
-    router.post(`/${route}`, async (ctx) => {
+  const submitBody = (route: Route, isDelete: boolean): ((ctx: Context) => Promise<void>) => {
+    return async (ctx) => {
       const key = keyOf(ctx);
       const durability = durabilityOf(ctx);
       const type = requireType(ctx, ['application/json', 'application/x-ndjson']);
@@ -49,8 +59,9 @@ export function addWriteRoutes(router: Router, options: WriteRoutesOptions): voi
         const body = await readBody(ctx, maxBodyBytes, share.take);
         turns?.mark('write');
         const request = { ...keyedBy(ctx, key), durability, requestId: requestIdOf(ctx) };
-        const lines = route === 'signals' && type === 'application/x-ndjson' && key === undefined;
-        const parsed = (lines ? plainLines(body) : undefined) ?? parseBody(route, type, decodeText(body));
+        const lines = route === 'signals' && !isDelete && type === 'application/x-ndjson' && key === undefined;
+        const parsed = (lines ? plainLines(body) : undefined) ?? parseBody(route, isDelete, type, decodeText(body));
+        requireRetractable(parsed.writes, key);
         const signals = parsed.signals ?? (key === undefined ? packed(parsed) : undefined);
         if (signals !== undefined) {
           const { label } = parsed;
@@ -70,8 +81,10 @@ export function addWriteRoutes(router: Router, options: WriteRoutesOptions): voi
       } finally {
         share.giveBack();
       }
-    });
-  }
+    };
+  };
+  for (const route of ['items', 'embeddings', 'signals'] as const) router.post(`/${route}`, submitBody(route, false));
+  router.delete('/signals', submitBody('signals', true));
   /** A write of one item that is named by the path; `bytes`: of its body. */
   const submitOne = async (ctx: Context, keyRoute: WriteRoute, write: WireWrite, bytes: number): Promise<void> => {
     const key = keyOf(ctx);
@@ -128,19 +141,41 @@ function packed({ writes, bulk }: ParsedBody): PackedSignals | undefined {
   return packer.pack();
 }
 
-function parseBody(route: Route, type: string, text: string): ParsedBody {
+/** Throws a `Refusal` unless retractions name what they take back. */
+function requireRetractable(writes: readonly WireWrite[], key: string | undefined): void {
+  const retractions = writes.filter(({ k }) => k === 'r').length;
+  if (retractions > 0 && key === undefined) {
+    throw new Refusal('invalid_request', 'a retraction names the signal that it takes back', {
+      hint: 'send it with the Idempotency-Key and the body that the signal was given with, or with its position alone: {"position": "…"}',
+    });
+  }
+  if (retractions > 0 && retractions < writes.length) {
+    throw new Refusal('invalid_request', `${retractions} of ${writes.length} writes have "retract": true`, {
+      hint: 'a bulk is taken back as it was given, whole: every write of it has "retract": true, or none',
+    });
+  }
+  if (key !== undefined && writes.some(({ k }) => k === 'b')) {
+    throw new Refusal('invalid_request', 'a retraction has an Idempotency-Key or a position, not both', {
+      hint: 'leave out the header: by position the signal is taken back once, however often it is sent',
+    });
+  }
+}
+
+function parseBody(route: Route, isDelete: boolean, type: string, text: string): ParsedBody {
   if (type === 'application/x-ndjson') {
     const lines = linesOf(text);
     checkCount(lines.length, 'lines');
     const label = (index: number): string => `line ${lines[index]!.number}`;
-    const writes = lines.map(({ line }, index) => parseOne(route, parseJson(line, label(index)), label(index)));
+    const writes = lines.map(({ line }, index) =>
+      parseOne(route, isDelete, parseJson(line, label(index)), label(index)),
+    );
     return { writes, bulk: true, label };
   }
   const value = parseJson(text);
   const label = (index: number): string => `[${index}]`;
-  if (!Array.isArray(value)) return { writes: [parseOne(route, value, '')], bulk: false, label };
+  if (!Array.isArray(value)) return { writes: [parseOne(route, isDelete, value, '')], bulk: false, label };
   checkCount(value.length, 'elements');
-  return { writes: value.map((one, index) => parseOne(route, one, label(index))), bulk: true, label };
+  return { writes: value.map((one, index) => parseOne(route, isDelete, one, label(index))), bulk: true, label };
 }
 
 interface Line {
@@ -167,8 +202,8 @@ function isBlank(text: string, start: number, end: number): boolean {
   return true;
 }
 
-function parseOne(route: Route, value: unknown, at: string): WireWrite {
-  return toWire(parseWrite(route, value, at));
+function parseOne(route: Route, isDelete: boolean, value: unknown, at: string): WireWrite {
+  return toWire(route === 'signals' ? parseSignal(value, isDelete, at) : parseWrite(route, value, at));
 }
 
 function checkCount(count: number, what: string): void {

@@ -31,7 +31,6 @@ export const problemSchemas: Readonly<Record<string, Schema>> = {
 export const elsewhere = {
   unknown_route: 'a path that no operation has',
   method_not_allowed: 'a method that the path does not take; `Allow` lists those it does',
-  log_trimmed: 'between regions only',
   snapshot_gone: 'between regions only',
 } as const satisfies Partial<Record<ProblemCode, string>>;
 

@@ -89,6 +89,26 @@ function bodies(
   };
 }
 
+/** The same, and a retraction by position. */
+function signals(one: unknown, more: Readonly<Record<string, unknown>>): Readonly<Record<string, MediaType>> {
+  const content = bodies('Signal', one, more);
+  const json = content['application/json']!;
+  return {
+    ...content,
+    'application/json': {
+      schema: { anyOf: [...(json.schema.anyOf ?? []), ref('SignalAtPosition')] },
+      examples: {
+        ...json.examples,
+        ...examplesOf({ retraction: { position: 'us-east@k3qv5m2xw7abc:125', retract: true } }),
+      },
+    },
+  };
+}
+
+const ofSignals: readonly ProblemCode[] = [
+  ...(['unknown_signal', 'context_not_replicated'] as const),
+  ...(['nothing_to_retract', 'not_retractable', 'log_trimmed'] as const),
+];
 const bulks =
   'One, or at most 20,000 as an array or one a line (NDJSON): several are all or nothing, and a refusal names the index or the line.';
 const patch = {
@@ -140,14 +160,20 @@ export const writeOperations = {
   }),
   'POST /signals': write({
     ...{ id: 'addSignals', summary: 'Adds signals', description: bulks },
-    content: bodies(
-      'Signal',
+    content: signals(
       { entity_id: 1, signal: 'view' },
       {
         weighted: { entity_id: 1, signal: 'like', weight: 2.5, timestamp: '2024-05-01T12:00:00Z' },
         atMs: { entity_id: 2, signal: 'view', timestamp: 1_714_564_800_000 },
       },
     ),
-    codes: ['unknown_signal', 'context_not_replicated'],
+    codes: ofSignals,
+  }),
+  'DELETE /signals': write({
+    ...{ id: 'takeBackSignals', summary: 'Takes back signals' },
+    description:
+      'What the same request to `POST /signals` gave: the same Idempotency-Key and body. Or one by its position, without the key. Once, for seven days.',
+    content: signals({ entity_id: 1, signal: 'like' }, { other: { entity_id: 2, signal: 'like', weight: 2.5 } }),
+    codes: ofSignals,
   }),
 } as const satisfies Readonly<Record<string, Operation>>;

@@ -99,8 +99,16 @@ export const writeSchemas: Readonly<Record<string, Schema>> = {
         default: 1,
       }),
       timestamp: ref('Time', 'When it happened; at most the time of acceptance, which it is without.'),
+      retract: flag(
+        'Takes back what was given with the same Idempotency-Key and otherwise the same body. In all elements of a bulk, or in none.',
+      ),
     },
     { required: ['entity_id', 'signal'], description: 'One engagement with an item.' },
+  ),
+  SignalAtPosition: closed(
+    { position: ref('Position', 'Of one signal that was given under an idempotency key.') },
+    { retract: { type: 'boolean', const: true, description: 'Required by `POST /signals`.' } },
+    'Takes back the signal at a position. Without an Idempotency-Key, and not in a bulk.',
   ),
   WriteAnswer: object(
     {

@@ -37,6 +37,7 @@ import type { EventBody } from '../../../shared/protocol/events.ts';
 import { isRefused, type RegionStatus, type WritesReply } from '../../../shared/protocol/internal.ts';
 import { DISK_ID_LENGTH } from '../../../shared/protocol/known-disks.ts';
 import { formatPosition, type Position, totalOf } from '../../../shared/protocol/position.ts';
+import { OWN_VERSION, type Version } from '../../../shared/protocol/version.ts';
 import { readStatus } from '../../../shared/region-client/reported-status.ts';
 import type { ManualClock } from '../kernel/manual-clock.ts';
 import { seededRandom } from '../kernel/seeded-random.ts';
@@ -56,6 +57,8 @@ export interface CoreRegionOptions {
   readonly broker: MemoryBroker;
   readonly store?: MemoryStore;
   readonly schema?: Schema;
+  /** As it states it; absent: that of this build. */
+  readonly version?: Version;
   readonly seed?: number;
   readonly queueLimit?: number;
   readonly queueLimitBytes?: number;
@@ -267,6 +270,7 @@ export class CoreRegion {
       ...(this.ingest.refused === undefined ? {} : { refused: this.ingest.refused }),
       ...(this.disks?.own === undefined ? {} : { disk: this.disks.own }),
       ...(this.disks === undefined ? {} : { disks: this.disks.known }),
+      version: this.options.version ?? OWN_VERSION,
       schemaHash: (this.options.schema ?? testSchema).hash,
       signals: [...(this.options.schema ?? testSchema).signals.keys()],
     };
@@ -312,6 +316,12 @@ function filterIndexAlone({ entities, catalog }: Parameters<StateOptions<Indexes
 
 export function view(entity: number, weight = 1_000): EventBody {
   return { kind: 'signal', entity, signal: 'view', weight, timeMs: undefined };
+}
+
+/** Takes back a signal under the same key. */
+export function retraction(body: EventBody): EventBody {
+  if (body.kind !== 'signal') throw new Error('only signals are taken back');
+  return { ...body, kind: 'retraction' };
 }
 
 export function views(count: number, entity = 1): EventBody[] {

@@ -50,7 +50,8 @@ export class StateCount {
     const { signals } = batch;
     if (signals === undefined) {
       for (const event of batch.events) {
-        this.countAhead(event.kind === 'signal' ? this.bySignal.get(event.signal)! : this.registers, event.entity);
+        const isOfPair = event.kind === 'signal' || event.kind === 'retraction';
+        this.countAhead(isOfPair ? this.bySignal.get(event.signal)! : this.registers, event.entity);
       }
       return;
     }

@@ -11,6 +11,9 @@
  * (invariant 4). The log stores the copies of every id with the batches, and as durably; nothing is pruned by a clock, so nothing
  * depends on when it was pruned.
  *
+ * A *retraction* is a copy too, of the signal that it takes back: no request counts of which a copy was accepted up to its time, in
+ * the seven days before it. It never counts itself, and may be applied before what it takes back.
+ *
  * Only signals are counted. A put or delete that is in the log twice is merged twice into its register, which is the same as
  * once: both write the same value, and the later one determines its rank among the others.
  */
@@ -35,9 +38,10 @@ export interface Copy {
   readonly epoch: number;
   /** When it was accepted, epoch ms. */
   readonly acceptedMs: number;
-  /** The event time of a signal, epoch ms; of anything else its acceptance time. */
+  /** The event time of a signal, epoch ms; up to when a retraction takes back; of anything else its acceptance time. */
   readonly timeMs: number;
   readonly bodyHash: string;
+  readonly isRetraction?: true;
 }
 
 /** Origin and sequence of an event. */
@@ -49,14 +53,22 @@ export interface Place {
 
 export function copyOf(event: Event, key: EventKey, { origin, epoch, sequence }: Place): Copy {
   const atMs = acceptedMs(event);
+  const { bodyHash } = key;
+  if (event.kind === 'retraction') {
+    return { origin, sequence, epoch, acceptedMs: atMs, timeMs: event.upToMs, bodyHash, isRetraction: true };
+  }
   const timeMs = event.kind === 'signal' ? event.timeMs : atMs;
-  return { origin, sequence, epoch, acceptedMs: atMs, timeMs, bodyHash: key.bodyHash };
+  return { origin, sequence, epoch, acceptedMs: atMs, timeMs, bodyHash };
 }
 
-/** Copies of one id and body, as requests: a copy accepted seven days or more after a request's first begins another. */
+/**
+ * Copies of one id and body, as requests: a copy accepted seven days or more after a request's first begins another. Retractions
+ * are in none.
+ */
 function requestsOf(copies: readonly Copy[]): Copy[][] {
   const requests: Copy[][] = [];
-  for (const copy of [...copies].sort((a, b) => a.acceptedMs - b.acceptedMs)) {
+  const requested = copies.filter(({ isRetraction }) => isRetraction !== true);
+  for (const copy of requested.sort((a, b) => a.acceptedMs - b.acceptedMs)) {
     const request = requests.at(-1);
     const first = request?.[0];
     if (request === undefined || first === undefined || copy.acceptedMs >= first.acceptedMs + KEY_KEPT_MS) {
@@ -78,17 +90,31 @@ function comparePlaces(a: Place, b: Place): number {
   return a.sequence - b.sequence;
 }
 
-/** The copies of one id and body that count: one of each request. */
+/** The copies of one id and body that count: one of each request that was not taken back. */
 export function counting(copies: readonly Copy[]): readonly Copy[] {
-  return copies.length < 2 ? copies : requestsOf(copies).map(lowest);
+  const retractions = copies.filter(({ isRetraction }) => isRetraction);
+  return requestsOf(copies)
+    .filter((request) => takingBack(request, retractions).length === 0)
+    .map(lowest);
 }
 
-/** A signal under a key. */
-export type KeyedSignal = Event & { readonly kind: 'signal'; readonly key: EventKey };
+/**
+ * Those that take the request back. What a mended state counts stays: its buckets are not those that the event was added to.
+ */
+function takingBack(request: readonly Copy[], retractions: readonly Copy[]): readonly Copy[] {
+  if (request.some(({ epoch }) => epoch === MENDED_EPOCH)) return [];
+  return retractions.filter(({ acceptedMs, timeMs }) =>
+    request.some((copy) => copy.acceptedMs > acceptedMs - KEY_KEPT_MS && copy.acceptedMs <= timeMs),
+  );
+}
+
+/** A signal under a key, or its retraction. */
+export type KeyedSignal = Event & { readonly kind: 'signal' | 'retraction'; readonly key: EventKey };
 
 /**
- * Adds the keyed signal at `place` to the ledger, which already has `before`, the other copies of its id: what counts now and did
- * not is added, what no longer counts is retracted.
+ * Adds the keyed signal at `place`, or its retraction, to the ledger, which already has `before`, the other copies of its id: what
+ * counts now and did not is added, what no longer counts is retracted. The times of all signals are noted, also of those that are
+ * taken back.
  */
 export function countSignal(
   ledger: Pick<Ledger, 'add' | 'note' | 'retract'>,
@@ -100,20 +126,20 @@ export function countSignal(
   const others = before.filter(({ bodyHash }) => bodyHash === key.bodyHash);
   if (others.length === 0) {
     // The common case.
-    ledger.add(entity, signal, weight, event.timeMs);
+    if (event.kind === 'signal') ledger.add(entity, signal, weight, event.timeMs);
     return;
   }
   const copy = copyOf(event, key, place);
   const counted = counting(others);
   const counts = counting([...others, copy]);
-  if (!counts.includes(copy)) ledger.note(entity, signal, copy.timeMs);
+  if (event.kind === 'signal' && !counts.includes(copy)) ledger.note(entity, signal, copy.timeMs);
   // Added before the retraction, so that the pair always has an event.
   for (const one of counts) if (!counted.includes(one)) ledger.add(entity, signal, weight, one.timeMs);
   for (const one of counted) if (!counts.includes(one)) ledger.retract(entity, signal, weight, one.timeMs);
 }
 
 export function isKeyedSignal(event: Event): event is KeyedSignal {
-  return event.kind === 'signal' && event.key !== undefined;
+  return (event.kind === 'signal' || event.kind === 'retraction') && event.key !== undefined;
 }
 
 /**
@@ -127,12 +153,41 @@ export function recall(
 ): Copy | 'conflict' | undefined {
   let conflict = false;
   for (const hash of new Set(copies.map((copy) => copy.bodyHash))) {
-    const request = requestsOf(copies.filter((copy) => copy.bodyHash === hash)).at(-1)!;
-    if (nowMs >= request[0]!.acceptedMs + KEY_KEPT_MS) continue;
+    const request = requestsOf(copies.filter((copy) => copy.bodyHash === hash)).at(-1);
+    if (request === undefined || nowMs >= request[0]!.acceptedMs + KEY_KEPT_MS) continue;
     if (hash === bodyHash) return lowest(request);
     conflict = true;
   }
   return conflict ? 'conflict' : undefined;
+}
+
+/**
+ * How long a request can be taken back, ms: a little less than its key is known, so that a retraction that is admitted by then has a
+ * time within the seven days, however long it waits for its group (`intake/group-commit.ts`).
+ */
+export const RETRACTABLE_MS = KEY_KEPT_MS - 60_000;
+
+/**
+ * The state of a key for a retraction at `nowMs`: up to when it has to take back, the first copy that has done so, `mended` if a
+ * mended state counts the signal, otherwise as {@link recall}.
+ */
+export function recallForRetraction(
+  copies: readonly Copy[],
+  key: NonNullable<EventBody['key']>,
+  nowMs: number,
+): { readonly upToMs: number } | Copy | 'mended' | 'conflict' | undefined {
+  const met = recall(copies, key, nowMs);
+  if (met === undefined || met === 'conflict') return met;
+  if (met.epoch === MENDED_EPOCH) return 'mended';
+  const own = copies.filter(({ bodyHash }) => bodyHash === key.bodyHash);
+  const request = requestsOf(own).at(-1)!;
+  const done = takingBack(
+    request,
+    own.filter(({ isRetraction }) => isRetraction),
+  );
+  if (done.length > 0) return lowest(done);
+  if (nowMs >= request[0]!.acceptedMs + RETRACTABLE_MS) return undefined;
+  return { upToMs: request.at(-1)!.acceptedMs };
 }
 
 /**

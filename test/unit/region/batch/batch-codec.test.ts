@@ -147,9 +147,28 @@ describe('batch codec', () => {
     for (const version of [0, 3, 255]) assert.throws(() => decodeBatch(resealed(bytes, 2, version)), UnknownFormat);
     const kindAt = bytes.length - 3;
     assert.equal(bytes[kindAt], 4, 'where the kind of the only event lies');
-    for (const kind of [0, 7, 9, 0x80, 0x87, 0xff]) {
+    for (const kind of [0, 8, 9, 0x80, 0x88, 0xff]) {
       assert.throws(() => decodeBatch(resealed(bytes, kindAt, kind)), UnknownFormat, `kind ${kind}`);
     }
+  });
+
+  it('a retraction is read back, also one of a time ahead of its clock; one without a key is refused', () => {
+    const key = { id: 'AAAAAAAAAAAAAAAAAAAAAA', bodyHash: 'AAAAAAAAAAA' };
+    const values = { hlc, entity: 1, signal: 'view', weight: 2_500, key } as const;
+    const upToMs = acceptedMs(values);
+    const events: Event[] = [
+      { kind: 'signal', ...values, timeMs: upToMs - 5 },
+      { kind: 'retraction', ...values, upToMs },
+      { kind: 'retraction', ...values, upToMs: upToMs + 90_000 },
+    ];
+    const { bytes } = chainOf({ origin }, [events])[0]!;
+    assert.deepEqual(decodeBatch(bytes).events, events);
+    const last = chainOf({ origin }, [events.slice(1, 2)])[0]!.bytes;
+    const kindAt = last.length - 31;
+    assert.equal(last[kindAt], 0x87, 'where the kind of the only event lies');
+    const unkeyed = Buffer.concat([last.subarray(0, kindAt + 3), last.subarray(kindAt + 27)]);
+    unkeyed.writeUInt32LE(unkeyed.length, 4);
+    assert.throws(() => decodeBatch(resealed(unkeyed, kindAt, 7)), /a retraction has no key/);
   });
 
   it('a message splits into exactly its batches, and a torn one is damage', () => {

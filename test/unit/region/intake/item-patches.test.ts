@@ -137,7 +137,7 @@ describe('patches of items', () => {
     const rig = await leading();
     const { clock, region } = rig;
     const keyed = (changes: MetadataPatch): WriteBody[] =>
-      withKeys('key', 'patch', [{ k: 'p', e: 1, m: changes } satisfies WireWrite], false).map(fromWire);
+      withKeys('key', 'patch', [{ k: 'p', e: 1, m: changes } satisfies WireWrite], false).map(fromWire) as WriteBody[];
     await clock.run(region.write([put(1, { title: 'one' })]));
     const first = await clock.run(region.write(keyed({ a: 1 })));
     await clock.run(region.write([patch(1, { a: 2 })]));

@@ -133,7 +133,7 @@ describe('writes on their way to the leader', () => {
     open();
     await Promise.all(all);
     for (const { writes, durability } of cluster.usEast.requests) {
-      for (const { e } of writes) assert.equal(durability, e % 2 === 0 ? 'stream' : undefined);
+      for (const { e } of writes) assert.equal(durability, e! % 2 === 0 ? 'stream' : undefined);
     }
   });
 

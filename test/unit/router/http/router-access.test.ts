@@ -81,6 +81,7 @@ const requests: Readonly<Record<'read' | 'write' | 'admin' | 'metrics', readonly
     ['POST', '/Items/', item],
     ['POST', '/embeddings', '{"entity_id":1,"values":[1]}'],
     ['POST', '/signals', '{"entity_id":1,"signal":"view"}'],
+    ['DELETE', '/signals', '{"entity_id":1,"signal":"view"}'],
     ['PATCH', '/items/1', '{"metadata":{}}'],
     ['DELETE', '/items/1'],
   ],

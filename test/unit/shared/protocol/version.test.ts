@@ -9,6 +9,7 @@ import {
   parseVersion,
   requireUnderstandable,
   requireUnderstood,
+  retractionRefusal,
 } from '../../../../shared/protocol/version.ts';
 
 describe('versions', () => {
@@ -46,18 +47,27 @@ describe('versions', () => {
     });
   });
 
+  it('retractions wait until every region speaks a protocol that has them', () => {
+    assert.equal(retractionRefusal('eu-west', OWN_VERSION), undefined);
+    for (const version of [undefined, { protocols: { oldest: 1, newest: 1 } }]) {
+      const refusal = retractionRefusal('eu-west', version);
+      assert.equal(refusal?.code, 'version_mismatch');
+      assert.match(refusal?.message ?? '', /^eu-west runs an earlier version, which does not know retractions$/);
+    }
+  });
+
   it('two processes understand each other if their protocols overlap, and otherwise name both versions', () => {
     for (const header of ['', formatVersion(OWN_VERSION), '0.2.0 1-2', '9.9.9 1-7']) requireUnderstood(header);
-    assert.throws(() => requireUnderstood('0.3.0 2-3'), {
+    assert.throws(() => requireUnderstood('0.3.0 3-4'), {
       code: 'version_mismatch',
       message:
-        'the sender of the request runs version 0.3.0, which speaks protocol 2 to 3; version 0.1.0 here speaks 1',
+        'the sender of the request runs version 0.3.0, which speaks protocol 3 to 4; version 0.1.0 here speaks 1 to 2',
     });
     requireUnderstandable('eu-west', { protocols: { oldest: 1, newest: 1 } });
     assert.throws(() => requireUnderstandable('eu-west', { program: '1.0.0', protocols: { oldest: 4, newest: 4 } }), {
       code: 'version_mismatch',
       message:
-        /^eu-west runs version 1\.0\.0, which speaks protocol 4; version 0\.1\.0 here speaks 1: upgrade the older/,
+        /^eu-west runs version 1\.0\.0, which speaks protocol 4; version 0\.1\.0 here speaks 1 to 2: upgrade the older/,
     });
   });
 });
