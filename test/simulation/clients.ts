@@ -1,6 +1,6 @@
 /**
- * Clients: they write, read what they wrote, send keyed requests again while the outcome is unknown, and judge each answer as it
- * comes. The contents of a write distinguish it from every other.
+ * Clients: they write, read what they wrote, send keyed requests again while the outcome is unknown, take signals back, and judge each
+ * answer as it comes. The contents of a write distinguish it from every other.
  */
 
 import type { HttpReply } from '../../shared/http/http-pool.ts';
@@ -15,6 +15,8 @@ import { regionNames, routerNames, type World } from './world.ts';
 /** Longer than any promise of an answer: 10 s held and 10 s in progress; a read asks up to three regions, 10 s each. */
 const ANSWER_LIMIT_MS = 35_000;
 const KEYED_ATTEMPTS = 12;
+/** Of all writes, once there are keyed signals: those that take one back, or send it once more. */
+const REVISITS = 0.12;
 
 /** What a client may ask for besides its items. */
 const profiles = ['trending', 'hot', 'new', 'top', 'rising', 'most_viewed', 'shuffle'];
@@ -49,12 +51,21 @@ export interface Pace {
   readonly documents: number;
 }
 
+interface Given {
+  readonly request: Request;
+  readonly write: Write;
+  taken: { readonly request: Request; readonly write: Write } | undefined;
+}
+
 export class Client {
   readonly name: string;
   private readonly world: World;
   private readonly chance: Chance;
   private readonly pace: Pace;
   private readonly endMs: number;
+  /** Keyed signals that it has sent, and what takes them back. */
+  private readonly given: Given[] = [];
+  private readonly revisits: Chance;
   /** Everything this client has seen. */
   private seen: Position = new Map();
   /** Answered 200. */
@@ -64,6 +75,7 @@ export class Client {
     this.world = world;
     this.name = name;
     this.chance = world.chance.fork(name);
+    this.revisits = this.chance.fork('revisits');
     this.pace = pace;
     this.endMs = endMs;
     world.scheduler.after(this.chance.exponential(pace.thinkMs), () => void this.act());
@@ -83,21 +95,57 @@ export class Client {
   }
 
   private async write(): Promise<void> {
-    const { world, chance, pace } = this;
+    const { world, chance, pace, given, revisits } = this;
+    if (given.length > 0 && revisits.chance(REVISITS)) return this.revisit(revisits.pick(given));
     const key = chance.chance(pace.keyed) ? `key-${this.name}-${world.promises.writes.length}` : undefined;
     const { request, write } = this.compose(key);
     world.promises.add(write);
+    if (key !== undefined && write.bodies[0]?.kind === 'signal') given.push({ request, write, taken: undefined });
     for (let attempt = 1; ; attempt++) {
-      const before = write.outcome;
-      // While an attempt is in progress nothing is certain but what was acknowledged.
-      if (before !== 'acknowledged') write.outcome = 'open';
-      const outcome = await this.send(request, write);
-      if (before !== 'acknowledged') write.outcome = worse(before, outcome);
+      const outcome = await this.attempt(request, write);
       if (key === undefined || attempt >= KEYED_ATTEMPTS) return;
       if (outcome === 'acknowledged' && !chance.chance(pace.again)) return;
       if (world.scheduler.nowMs > this.endMs) return;
       await new Promise<void>((resolve) => void world.scheduler.after(chance.exponential(400), resolve));
     }
+  }
+
+  /** Takes a signal back, or sends it once more. */
+  private async revisit(one: Given): Promise<void> {
+    const { world, revisits } = this;
+    if (revisits.chance(0.3)) {
+      await this.attempt(one.request, one.write);
+      return;
+    }
+    one.taken ??= this.retractionOf(one);
+    const { request, write } = one.taken;
+    if (write.outcome === 'open' && write.positions.length === 0) world.promises.add(write);
+    await this.attempt(request, write);
+  }
+
+  /** By its key and body, or, of a single one that was acknowledged, sometimes by its position. */
+  private retractionOf({ request, write: { key, bodies, positions } }: Given): NonNullable<Given['taken']> {
+    const { world, revisits } = this;
+    const taken = bodies.flatMap((body) => (body.kind === 'signal' ? [{ ...body, kind: 'retraction' as const }] : []));
+    const write: Write = {
+      ...{ id: world.promises.writes.length, key, bodies: taken, outcome: 'open', positions: [] },
+      tags: taken.map(({ weight }) => `retraction ${weight}`),
+    };
+    const [position] = positions;
+    if (position === undefined || position.includes(',') || taken.length > 1 || !revisits.chance(0.3)) {
+      return { request: { ...request, method: 'DELETE' }, write };
+    }
+    const headers = { 'content-type': 'application/json' };
+    return { request: { method: 'DELETE', route: '/signals', headers, body: JSON.stringify({ position }) }, write };
+  }
+
+  private async attempt(request: Request, write: Write): Promise<Write['outcome']> {
+    const before = write.outcome;
+    // While an attempt is in progress nothing is certain but what was acknowledged.
+    if (before !== 'acknowledged') write.outcome = 'open';
+    const outcome = await this.send(request, write);
+    if (before !== 'acknowledged') write.outcome = worse(before, outcome);
+    return outcome;
   }
 
   /** One attempt. */
@@ -125,6 +173,8 @@ export class Client {
     if (status === 504) return 'unknown';
     // No item to change.
     if (status === 404 && write.bodies[0]?.kind === 'patch') return 'refused';
+    // No signal to take back, or none that the leader knows.
+    if ((status === 404 || status === 410) && write.bodies[0]?.kind === 'retraction') return 'refused';
     if (status !== 503 && status !== 507)
       throw new Violation('answers are valid', `${what}: ${status} ${String(body.detail)}`);
     return 'refused';

@@ -521,4 +521,28 @@ export const mutants: readonly Mutant[] = [
     file: `${router}/failover/succession.js`,
     changes: [['if (status.draining !== true || ', 'if (true || ']],
   },
+  {
+    name: 'a retraction counts once for each of its events',
+    file: `${region}/state/keys/keys.js`,
+    changes: [
+      ['const counted = counting(others);', 'const counted = counting(others.filter((one) => !one.isRetraction));'],
+    ],
+  },
+  {
+    name: 'a retraction takes back whatever was ever given under its key',
+    theme: 'an old disk returns',
+    file: `${region}/state/keys/keys.js`,
+    changes: [['copy.acceptedMs > acceptedMs - KEY_KEPT_MS && ', '']],
+  },
+  {
+    name: 'a signal that arrives after its retraction counts',
+    theme: 'a tail arrives late',
+    file: `${region}/state/keys/keys.js`,
+    changes: [
+      [
+        'const counts = counting([...others, copy]);',
+        "const counts = counting([...others.filter((one) => event.kind !== 'signal' || !one.isRetraction), copy]);",
+      ],
+    ],
+  },
 ];

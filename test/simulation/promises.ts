@@ -5,8 +5,10 @@
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { acceptedMs, type Event, type WriteBody } from '../../shared/protocol/events.ts';
 import { type Position, parsePosition, sequenceOf } from '../../shared/protocol/position.ts';
-import { type Chronicle, tagOf } from './chronicle.ts';
+import { type Chronicle, type Placed, tagOf } from './chronicle.ts';
 import { Violation } from './violation.ts';
+
+const DAY_MS = 86_400_000;
 
 export type Outcome = 'open' | 'refused' | 'acknowledged' | 'unknown';
 
@@ -93,7 +95,7 @@ export class Promises {
     const [{ tags, bodies }] = asked as [Write];
     const meant = bodies[tags.indexOf(tag)]!;
     if (meant.kind === 'patch') this.checkPatched(event, meant, former);
-    else if (!isDeepStrictEqual(contentOf(event), { ...meant, ...timeOf(meant, event) })) {
+    else if (!isDeepStrictEqual(contentOf(event), { ...withoutTime(meant), ...timeOf(meant, event) })) {
       throw new Violation('an event is what its client wrote', `${inspect(event)} is in the log for ${inspect(meant)}`);
     }
     const here = this.chronicle.byTag.get(tag)?.length ?? 0;
@@ -140,6 +142,30 @@ export class Promises {
     }
   }
 
+  /**
+   * At the end: nothing counts of a signal whose retraction was acknowledged, as far as nothing of it is lost, and it was not sent again
+   * days later.
+   */
+  checkTakenBack(final: Position, counting: (signals: readonly Placed[]) => ReadonlySet<Placed>): void {
+    for (const { tags, bodies, outcome } of this.writes) {
+      if (outcome !== 'acknowledged') continue;
+      for (const [index, tag] of tags.entries()) {
+        const body = bodies[index]!;
+        if (body.kind !== 'retraction') continue;
+        const all = [
+          ...(this.chronicle.byTag.get(`signal ${body.weight}`) ?? []),
+          ...(this.chronicle.byTag.get(tag) ?? []),
+        ];
+        if (all.some(({ origin, sequence }) => this.mayBeLost(origin.name, sequence))) continue;
+        const times = all.map(({ event }) => acceptedMs(event));
+        if (Math.max(...times) - Math.min(...times) > DAY_MS) continue;
+        const there = all.filter(({ origin, sequence }) => sequence <= sequenceOf(final, origin.name));
+        if (counting(there).size === 0) continue;
+        throw new Violation('what was taken back does not count', `signal ${body.weight} counts, and was taken back`);
+      }
+    }
+  }
+
   private checkTag(write: Write, tag: string, final: Position): void {
     const all = this.chronicle.byTag.get(tag) ?? [];
     const there = all.filter(({ origin, sequence }) => sequence <= sequenceOf(final, origin.name));
@@ -176,8 +202,19 @@ function contentOf({ hlc: _hlc, key: _key, aheadMs: _aheadMs, ...content }: Even
   return content;
 }
 
-/** A signal is of the time its client says, but never later than it was accepted. */
-function timeOf(meant: WriteBody, event: Event): { readonly timeMs?: number } {
+/** A retraction is of no time of a client's. */
+function withoutTime(meant: WriteBody): object {
+  if (meant.kind !== 'retraction') return meant;
+  const { timeMs: _timeMs, ...content } = meant;
+  return content;
+}
+
+/**
+ * A signal is of the time its client says, but never later than it was accepted. A retraction takes back up to its acceptance, or up to
+ * a later time of another clock.
+ */
+function timeOf(meant: WriteBody, event: Event): { readonly timeMs?: number; readonly upToMs?: number } {
   const atMs = acceptedMs(event);
+  if (event.kind === 'retraction') return { upToMs: Math.max(atMs, event.upToMs) };
   return meant.kind === 'signal' ? { timeMs: Math.min(meant.timeMs ?? atMs, atMs) } : {};
 }

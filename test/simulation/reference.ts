@@ -72,12 +72,19 @@ function lower(a: Placed, b: Placed): boolean {
   return a.sequence < b.sequence;
 }
 
-/** The signals that count: each without a key, and one event of every request under one. */
-function counting(signals: readonly Placed[]): Set<Placed> {
+/** The signals that count, of signals and retractions: each without a key, and one event of every request under one that was not taken back. */
+export function counting(all: readonly Placed[]): Set<Placed> {
   const counted = new Set<Placed>();
   const byRequest = new Map<string, Placed[]>();
-  for (const placed of signals) {
-    const { key } = placed.event;
+  const isTakenBack = ({ event: taken }: Placed): boolean =>
+    all.some(({ event }) => {
+      if (event.kind !== 'retraction' || event.key?.id !== taken.key?.id) return false;
+      const isOfBody = event.key?.bodyHash === taken.key?.bodyHash;
+      return isOfBody && acceptedMs(taken) <= event.upToMs && acceptedMs(event) - acceptedMs(taken) < SEVEN_DAYS_MS;
+    });
+  for (const placed of all) {
+    const { key, kind } = placed.event;
+    if (kind !== 'signal') continue;
     if (key === undefined) {
       counted.add(placed);
       continue;
@@ -92,7 +99,7 @@ function counting(signals: readonly Placed[]): Set<Placed> {
     while (copies.length > 0) {
       const firstMs = acceptedMs(copies[0]!.event);
       const within = copies.filter(({ event }) => acceptedMs(event) < firstMs + SEVEN_DAYS_MS);
-      counted.add(within.reduce((least, copy) => (lower(copy, least) ? copy : least)));
+      if (!within.some(isTakenBack)) counted.add(within.reduce((least, copy) => (lower(copy, least) ? copy : least)));
       copies.splice(0, within.length);
     }
   }
@@ -137,7 +144,7 @@ export function referenceDigest(chronicle: Chronicle, position: Position, schema
       add(entity, ['embedding', origin.epoch, event.hlc, origin.name, sequence, ...values]);
     }
     const signals = all.filter(({ event }) => event.kind === 'signal');
-    const counted = counting(signals);
+    const counted = counting(all);
     const ledger = new ReferenceLedger();
     const names = new Set<string>();
     for (const placed of signals) {
@@ -160,7 +167,7 @@ export function referenceItem(chronicle: Chronicle, position: Position, entity: 
   for (const placed of chronicle.upTo(position)) if (placed.event.entity === entity) own.push(placed);
   const item = winner(own.filter(({ event }) => event.kind === 'item' || event.kind === 'delete'));
   const thousandths = new Map<string, number>();
-  for (const { event } of counting(own.filter(({ event }) => event.kind === 'signal'))) {
+  for (const { event } of counting(own)) {
     const { signal, weight } = event as Signal;
     thousandths.set(signal, (thousandths.get(signal) ?? 0) + weight);
   }

@@ -8,7 +8,7 @@ import { internalKeys } from './credentials.ts';
 import { type FaultEvent, inOrder, planFaults } from './faults.ts';
 import { beginWithOldOrigins } from './old-terms.ts';
 import { stopTheLeader } from './planned-stop.ts';
-import { referenceDigest } from './reference.ts';
+import { counting, referenceDigest } from './reference.ts';
 import { operate, strike } from './strike.ts';
 import { planTheme } from './themes.ts';
 import { Violation } from './violation.ts';
@@ -398,6 +398,7 @@ class Course {
         );
       }
       world.promises.check(final);
+      world.promises.checkTakenBack(final, counting);
     });
   }
 

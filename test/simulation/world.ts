@@ -509,7 +509,10 @@ export class World {
     // Its append may have begun before.
     if (beforeMs === 0 || this.scheduler.nowMs - sinceMs <= 10 * flushLimitMs) return;
     const copy = events.findIndex(
-      (event) => event.kind === 'signal' && event.key !== undefined && acceptedMs(event) < beforeMs + KEY_KEPT_MS,
+      ({ kind, ...event }) =>
+        (kind === 'signal' || kind === 'retraction') &&
+        event.key !== undefined &&
+        acceptedMs(event) < beforeMs + KEY_KEPT_MS,
     );
     if (copy < 0) return;
     const what = `${name} took ${origin}:${first + copy}, and has forgotten keys used before ${new Date(beforeMs).toISOString()}`;
