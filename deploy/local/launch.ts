@@ -81,6 +81,9 @@ export class Cluster {
             NATS_NKEY_SEED_FILE: '',
             NATS_CREDS_FILE: '',
           },
+          // Everything but the public surface is on loopback.
+          ...{ NATS_CA_FILE: '', NATS_CERT_FILE: '', NATS_KEY_FILE: '' },
+          ...{ TIDAL_TLS_CERT_FILE: '', TIDAL_TLS_KEY_FILE: '', TIDAL_TLS_CA_FILE: '' },
         },
       });
     const shared = ['--nats', plan.nats.url, '--topology', plan.topologyFile];

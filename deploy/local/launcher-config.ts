@@ -1,6 +1,11 @@
 /** The settings of the launcher (`npm start`, and the image's `cluster`), parsed once and frozen. */
 
-import { type AccessConfig, accessSettings, parseAccess } from '../../services/router/public-access.ts';
+import {
+  type AccessConfig,
+  accessSettings,
+  parseAccess,
+  publicTlsSettings,
+} from '../../services/router/public-access.ts';
 import {
   type Address,
   type ConfigSource,
@@ -73,6 +78,11 @@ export function parseLauncherConfig(source: ConfigSource): Parsed<LauncherConfig
   const read = readSettings('cluster', table, { ...source, args });
   if ('help' in read) return { help: `${read.help}\n${verboseFlag} shows every line of every process\n` };
   const { natsServer, apiKey, apiKeysFile, ...values } = read.values;
+  if (Object.values(publicTlsSettings).some(({ env }) => (source.env[env] ?? '') !== '')) {
+    throw new ConfigError(
+      'cluster: TIDAL_PUBLIC_TLS_CERT_FILE and TIDAL_PUBLIC_TLS_KEY_FILE are of a router that runs alone: this command serves plain HTTP',
+    );
+  }
   const listen = parseAddress('cluster', 'listen', values.listen);
   const highest = 65_535 - natsPortDistance;
   if (listen.port < 1 || listen.port > highest) {

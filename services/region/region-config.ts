@@ -13,6 +13,7 @@ import {
   type Values,
 } from '../../shared/config/settings-table.ts';
 import { secretSettings } from '../../shared/credentials/internal-secret.ts';
+import { tlsSettings } from '../../shared/credentials/tls-settings.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import type { HttpLimits } from '../../shared/http/http-server.ts';
 import { assert } from '../../shared/kernel/kernel.ts';
@@ -271,6 +272,7 @@ const table = {
     why: 'how long a stopping leader waits until another region leads; 0: it stops at once. Together with the rest of a stop below the 10 s of docker stop',
   },
   ...secretSettings,
+  ...tlsSettings,
   ...brokerSettings,
 } as const satisfies Record<string, Setting>;
 

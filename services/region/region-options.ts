@@ -1,5 +1,6 @@
 /** What a region is assembled from. */
 import type { InternalKeys } from '../../shared/credentials/internal-keys.ts';
+import type { TlsValues } from '../../shared/credentials/tls-settings.ts';
 import type { Clock, Random } from '../../shared/kernel/kernel.ts';
 import type { Turns } from '../../shared/kernel/turns.ts';
 import type { Log } from '../../shared/observe/log.ts';
@@ -31,6 +32,7 @@ type ProcessSettings =
   | ('maxEntities' | 'maxPairs' | 'maxFields' | 'maxMemoryBytes' | 'cursorSecret')
   | ('internalSecret' | 'internalSecretFile' | 'insecureInternal')
   | keyof BrokerValues
+  | keyof TlsValues
   | ('maxInFlight' | 'maxArrivingBodies' | 'maxAnswersBytes' | 'keepAliveMs' | 'maxConnections');
 
 export interface RegionOptions extends Omit<RegionConfig, ProcessSettings> {

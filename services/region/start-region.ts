@@ -1,10 +1,14 @@
 /** Joins configuration, the real clock, LMDB, NATS and the peers into one running region. */
 import { join } from 'node:path';
+import { openCertificates } from '../../shared/certificates/certificate-watch.ts';
 import { makePrivateDirectory } from '../../shared/config/make-directory.ts';
 import { openInternalSecret } from '../../shared/credentials/internal-secret.ts';
+import { internalTls } from '../../shared/credentials/tls-settings.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { messageOf } from '../../shared/errors/errors.ts';
+import { httpPoolsWith } from '../../shared/http/http-pool.ts';
 import { listen } from '../../shared/http/http-server.ts';
+import { onReload } from '../../shared/kernel/ending.ts';
 import type { Clock } from '../../shared/kernel/kernel.ts';
 import type { Service } from '../../shared/kernel/lifecycle.ts';
 import { nextTurn, systemRandom as random, systemClock, systemEventLoop } from '../../shared/kernel/system.ts';
@@ -17,6 +21,7 @@ import { brokerAccess } from '../../shared/stream/broker-access.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
+import { OPEN_PATHS } from './http/internal-gate.ts';
 import { createHttpPeerLink } from './peers/http-peer-link.ts';
 import { threadRebuild } from './rebuild/rebuild-thread.ts';
 import type { RegionConfig } from './region-config.ts';
@@ -41,7 +46,8 @@ export interface StartOptions {
 export async function startRegion(options: StartOptions): Promise<Service> {
   const { config, log, clock = systemClock, wrapStore, wrapStream } = options;
   const schema = loadSchema(config.schemaFile);
-  const topology = loadTopology(config.topologyFile);
+  const files = { internal: internalTls(config) };
+  const topology = loadTopology(config.topologyFile, { tls: files.internal !== undefined });
   const names = topology.regions.map(({ name }) => name);
   if (!names.includes(config.region)) {
     throw new ConfigError(`${config.topologyFile}: there is no region ${config.region}; known: ${names.join(', ')}`);
@@ -49,6 +55,8 @@ export async function startRegion(options: StartOptions): Promise<Service> {
   const metrics = createMetrics({ process: 'region', name: config.region, version: OWN_VERSION });
   const secret = openInternalSecret({ program: 'region', values: config, clock, log, metrics });
   const internalKeys = secret.keys;
+  const certificates = openCertificates({ files, clock, log, metrics });
+  const openPool = httpPoolsWith(certificates.internal);
   const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
   makePrivateDirectory(config.dataDir);
   const nats = connectJetStream({
@@ -62,7 +70,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
   });
   const links = topology.regions
     .filter(({ name }) => name !== config.region)
-    .map(({ name, url }) => createHttpPeerLink({ region: name, url, clock, internalKeys }));
+    .map(({ name, url }) => createHttpPeerLink({ region: name, url, clock, internalKeys, openPool }));
   const region = await createRegionHost({
     ...config,
     internalKeys,
@@ -108,8 +116,10 @@ export async function startRegion(options: StartOptions): Promise<Service> {
     maxConnections: config.maxConnections,
     keepAliveMs: config.keepAliveMs,
     halfOpen: false,
+    tls: certificates.internal && { certificates: certificates.internal, clients: { openPaths: OPEN_PATHS } },
   });
   region.start();
+  if (certificates.reload !== undefined) onReload(certificates.reload);
   return {
     async stop(together) {
       await region.stepDown(config.handOverMs, together);
@@ -118,6 +128,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
       await nats.close();
       await Promise.all(links.map((link) => link.close()));
       await secret.stop();
+      await certificates.stop();
       turns.stop();
     },
   };

@@ -1,6 +1,8 @@
 /** The settings that say who may use the public surface; of the router, and of the launcher, which passes them on. */
 import { isIPv4 } from 'node:net';
+import type { CertificateFiles } from '../../shared/certificates/certificates.ts';
 import { type Address, resolvePath, type Setting } from '../../shared/config/settings-table.ts';
+import { namedFile } from '../../shared/credentials/tls-settings.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 
 const SECRET_LIMIT_CHARACTERS = 512;
@@ -37,6 +39,39 @@ export const accessSettings = {
     why: 'listens on a public address without any key: every client that reaches it may do everything',
   },
 } as const satisfies Record<string, Setting>;
+
+export const publicTlsSettings = {
+  publicTlsCertFile: {
+    env: 'TIDAL_PUBLIC_TLS_CERT_FILE',
+    flag: 'public-tls-cert-file',
+    kind: 'text',
+    fallback: '',
+    fallbackText: 'none',
+    why: 'certificate of the public surface, PEM, those between it and its authority after it; with it clients use https. Read again when it changes',
+  },
+  publicTlsKeyFile: {
+    env: 'TIDAL_PUBLIC_TLS_KEY_FILE',
+    flag: 'public-tls-key-file',
+    kind: 'text',
+    fallback: '',
+    fallbackText: 'none',
+    why: 'private key of that certificate, PEM',
+  },
+} as const satisfies Record<string, Setting>;
+
+/** Undefined: clients use http. Throws `ConfigError` if only one of the two is given. */
+export function publicTls(
+  values: {
+    readonly [Name in keyof typeof publicTlsSettings]: string;
+  },
+): CertificateFiles | undefined {
+  const { publicTlsCertFile, publicTlsKeyFile } = values;
+  if ((publicTlsCertFile === '') !== (publicTlsKeyFile === '')) {
+    throw new ConfigError('TIDAL_PUBLIC_TLS_CERT_FILE and TIDAL_PUBLIC_TLS_KEY_FILE are given together');
+  }
+  const cert = namedFile('TIDAL_PUBLIC_TLS_CERT_FILE', publicTlsCertFile);
+  return cert && { cert, key: namedFile('TIDAL_PUBLIC_TLS_KEY_FILE', publicTlsKeyFile), sides: ['server'] };
+}
 
 export interface AccessValues {
   readonly apiKey: string;

@@ -13,6 +13,7 @@ import {
   type Values,
 } from '../../shared/config/settings-table.ts';
 import { secretSettings } from '../../shared/credentials/internal-secret.ts';
+import { tlsSettings } from '../../shared/credentials/tls-settings.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { CONNECTION_REQUESTS, type HttpLimits } from '../../shared/http/http-server.ts';
 import { logLevels } from '../../shared/observe/log.ts';
@@ -21,7 +22,7 @@ import { brokerSettings } from '../../shared/stream/broker-access.ts';
 import { serverSettings, serversOf } from '../../shared/stream/servers.ts';
 
 import { type CorsConfig, corsSettings, parseCors } from './cors-settings.ts';
-import { type AccessConfig, accessSettings, parseAccess } from './public-access.ts';
+import { type AccessConfig, accessSettings, parseAccess, publicTlsSettings } from './public-access.ts';
 
 const topologyDefault = 'deploy/config/default-cluster.yaml';
 
@@ -187,6 +188,8 @@ const table = {
   },
   ...corsSettings,
   ...secretSettings,
+  ...tlsSettings,
+  ...publicTlsSettings,
   ...accessSettings,
   ...brokerSettings,
 } as const satisfies Record<string, Setting>;

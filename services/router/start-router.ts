@@ -4,8 +4,11 @@
  */
 
 import { readFile } from 'node:fs/promises';
+import { openCertificates } from '../../shared/certificates/certificate-watch.ts';
 import { readConfigFile } from '../../shared/config/yaml-file.ts';
 import { openInternalSecret } from '../../shared/credentials/internal-secret.ts';
+import { internalTls } from '../../shared/credentials/tls-settings.ts';
+import { httpPoolsWith } from '../../shared/http/http-pool.ts';
 import { listen } from '../../shared/http/http-server.ts';
 import { onReload } from '../../shared/kernel/ending.ts';
 import { type Clock, randomName, sleep } from '../../shared/kernel/kernel.ts';
@@ -24,6 +27,7 @@ import type { BrokerMetrics } from './broker/broker.ts';
 import { createBrokerMetrics } from './broker/broker-metrics.ts';
 import type { KeySettings, KeysSource } from './keys/keys.ts';
 import { createHttpRegionLink } from './links/http-region-link.ts';
+import { publicTls } from './public-access.ts';
 import { createRouter } from './router.ts';
 import type { RouterConfig } from './router-config.ts';
 
@@ -46,12 +50,15 @@ export interface RunningRouter extends Service {
 
 export async function startRouter({ config, log, clock = systemClock }: StartRouterOptions): Promise<RunningRouter> {
   const brokerMetrics = (url: string): BrokerMetrics => createBrokerMetrics({ ask: createAskBroker({ url, clock }) });
-  const topology = loadTopology(config.topologyFile);
+  const files = { internal: internalTls(config), public: publicTls(config) };
+  const topology = loadTopology(config.topologyFile, { tls: files.internal !== undefined });
   const keys = keySettingsOf(config, log);
   const name = randomName(random, 8);
   const metrics = createMetrics({ process: 'router', name: 'router', version: OWN_VERSION });
   const secret = openInternalSecret({ program: 'router', values: config, clock, log, metrics });
   const internalKeys = secret.keys;
+  const certificates = openCertificates({ files, clock, log, metrics });
+  const openPool = httpPoolsWith(certificates.internal);
   const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
   const nats = connectJetStream({
     url: config.natsUrl,
@@ -80,13 +87,17 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
     auditLog: createLog({ name: 'router', level: 'info', clock }),
     topology,
     links: new Map(
-      topology.regions.map((entry) => [entry.name, createHttpRegionLink({ entry, clock, router: name, internalKeys })]),
+      topology.regions.map((entry) => [
+        entry.name,
+        createHttpRegionLink({ entry, clock, router: name, internalKeys, openPool }),
+      ]),
     ),
   });
   const close = async (): Promise<void> => {
     await router.close();
     await nats.close();
     await secret.stop();
+    await certificates.stop();
     turns.stop();
   };
   try {
@@ -101,9 +112,11 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
       maxAddressConnections: config.maxAddressConnections,
       maxConnectionRequests: config.maxConnectionRequests,
       keepAliveMs: config.keepAliveMs,
+      tls: certificates.public && { certificates: certificates.public },
     });
     router.start();
     if (config.apiKeysFile !== undefined) onReload(() => void router.reloadKeys());
+    if (certificates.reload !== undefined) onReload(certificates.reload);
     return {
       url: server.url,
       async stop(together) {

@@ -5,12 +5,12 @@
  * Promise: every failure is answered as RFC 9457 problem details with a code of the one table; of an internal error only the
  * request id reaches the client.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import Koa, { type Context, type Next } from 'koa';
 import { clip, Refusal } from '../errors/errors.ts';
-import { type Clock, type Random, randomName, sleep } from '../kernel/kernel.ts';
+import { type Clock, type Random, randomName } from '../kernel/kernel.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { AddressLimit } from './address-limit.ts';
@@ -24,6 +24,7 @@ import { InFlight } from './overload/in-flight.ts';
 import { UnansweredRequests } from './overload/unanswered-requests.ts';
 import { flawOf, HEAD_LIMIT_BYTES, refusalOf } from './request-flaws.ts';
 import { logRequest } from './request-log.ts';
+import { createServerSocket, drain, type ServerTls } from './server-socket.ts';
 
 /** How long a client may take to send its whole request. */
 const ARRIVAL_MS = 15_000;
@@ -278,12 +279,14 @@ export interface ListenOptions {
    * that the caller no longer waits.
    */
   readonly halfOpen?: boolean;
+  /** Absent: plain HTTP. */
+  readonly tls?: ServerTls | undefined;
   /** How long requests in progress may take after `close`; then their connections are closed. */
   readonly drainLimitMs?: number;
 }
 
 export interface Listening {
-  /** `http://host:port`, with the real port. */
+  /** `http://host:port` or `https://host:port`, with the real port. */
   readonly url: string;
   /** Stops accepting, lets requests in progress finish, closes every connection. Idempotent. */
   close(): Promise<void>;
@@ -322,11 +325,11 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const isOver = over.has(request.socket);
     // A kept connection would outlive the drain.
-    if (closing !== undefined || isOver) response.setHeader('connection', 'close');
+    if (closing !== undefined || isOver || isFormer(request.socket)) response.setHeader('connection', 'close');
     const refusal =
       isOver && !isExempt(request.url ?? '')
         ? new Refusal('overloaded', `${maxConnections} connections are already open`)
-        : flawOf(request);
+        : (flawOf(request) ?? withoutCertificate(request));
     if (refusal !== undefined) {
       // A client that sends such a request is not trusted with the next one.
       response.setHeader('connection', 'close');
@@ -343,7 +346,13 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     response.once('close', () => heads.answered(socket));
     unanswered.add(request, response);
   };
-  const server = createServer(
+  const {
+    server,
+    scheme,
+    opened,
+    isFormer,
+    refusalOf: withoutCertificate,
+  } = createServerSocket(
     {
       maxHeaderSize: HEAD_LIMIT_BYTES,
       requestTimeout: arrivalMs,
@@ -354,6 +363,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
       requireHostHeader: false,
     },
     onRequest,
+    { tls: options.tls, log, metrics, handshakeMs: arrivalMs },
   );
   // All headers are kept: a dropped one could be the idempotency key.
   server.maxHeadersCount = 0;
@@ -373,12 +383,16 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   server.on('connection', (socket) => {
     if (!addresses.admits(socket)) {
       answered.add(socket);
+      // An answer would need a handshake.
+      if (options.tls !== undefined) return void socket.destroy();
       const detail = `${maxAddressConnections} connections of this address are already open`;
       answerBare(socket, new Refusal('overloaded', detail), random);
       const timer = clock.after(REFUSED_OPEN_MS, () => socket.destroy());
       socket.on('close', () => timer.cancel());
-      return;
     }
+  });
+  server.on(opened, (socket: Socket) => {
+    if (answered.has(socket)) return;
     if (open.size >= maxConnections) {
       over.add(socket);
       refused.inc();
@@ -388,7 +402,8 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     socket.on('close', () => open.delete(socket));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+    // In a handshake there is nothing to answer.
+    if (error.code === 'ECONNRESET' || !socket.writable || !open.has(socket as Socket)) {
       socket.destroy();
       return;
     }
@@ -408,7 +423,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   heads.start();
   server.on('error', (error) => log.error('listening socket failed', { error }));
   const { port: bound } = server.address() as AddressInfo;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${bound}`;
+  const url = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${bound}`;
   log.info(`listening on ${url}`);
   return {
     url,
@@ -422,24 +437,4 @@ export async function listen(options: ListenOptions): Promise<Listening> {
 
 function isExempt(path: string): boolean {
   return path.startsWith('/health') || path.startsWith('/metrics');
-}
-
-async function drain(server: Server, clock: Clock, limitMs: number, log: Log): Promise<void> {
-  const closed = new AbortController();
-  const done = new Promise<void>((resolve) => {
-    server.close(() => {
-      closed.abort();
-      resolve();
-    });
-  });
-  const endMs = clock.monotonicMs() + limitMs;
-  while (!closed.signal.aborted && clock.monotonicMs() < endMs) {
-    server.closeIdleConnections();
-    await sleep(clock, 20, closed.signal);
-  }
-  if (!closed.signal.aborted) {
-    log.warn('requests still in flight when the drain ended', { limit_ms: limitMs });
-    server.closeAllConnections();
-  }
-  await done;
 }

@@ -15,7 +15,7 @@ const ONCE_MS = 500;
 const PARENT_LOOK_MS = 500;
 
 let act: ((cause: EndCause) => void) | undefined;
-let reload: (() => void) | undefined;
+const reloads: (() => void)[] = [];
 let lastMs = Number.NEGATIVE_INFINITY;
 
 function asked(cause: EndCause): void {
@@ -28,7 +28,10 @@ function asked(cause: EndCause): void {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, asked);
-process.on('SIGHUP', () => (reload === undefined ? asked('SIGHUP') : reload()));
+process.on('SIGHUP', () => {
+  if (reloads.length === 0) asked('SIGHUP');
+  for (const reload of reloads) reload();
+});
 if (process.env.TIDAL_PARENT_PIPE === '1') {
   process.stdin.on('end', () => asked('parent ended'));
   process.stdin.on('error', () => asked('parent ended'));
@@ -50,9 +53,9 @@ export function onEndAsked(handler: (cause: EndCause) => void): void {
   act = handler;
 }
 
-/** From now on SIGHUP calls `handler` and is no cause to end. */
+/** From now on SIGHUP calls `handler` too, and is no cause to end. */
 export function onReload(handler: () => void): void {
-  reload = handler;
+  reloads.push(handler);
 }
 
 /** The exit code of an interrupted command. */

@@ -4,7 +4,8 @@
  * connection is used again.
  */
 import { Fault, messageOf, Refusal } from '../errors/errors.ts';
-import type { OpenHttpPool } from '../http/http-pool.ts';
+import { ConnectFailure, type OpenHttpPool } from '../http/http-pool.ts';
+import { CERTIFICATE_CHALLENGE } from '../http/server-socket.ts';
 import type { Clock } from '../kernel/kernel.ts';
 import {
   PEER_ANSWER_LIMIT_MS,
@@ -112,7 +113,11 @@ export function createHttpRegionClient(options: HttpRegionClientOptions): Region
       }
       if (answer.statusCode === UNAUTHENTICATED) {
         answer.body.arrayBuffer().catch(() => {});
-        throw new Fault('not_admitted', `${region} does not accept the internal secret of this process`);
+        const lacking =
+          answer.headers['www-authenticate'] === CERTIFICATE_CHALLENGE
+            ? 'certificate of this process (TIDAL_TLS_CERT_FILE)'
+            : 'internal secret of this process';
+        throw new Fault('not_admitted', `${region} does not accept the ${lacking}`);
       }
       const kept: Record<string, string> = {};
       for (const name of passedOn) {
@@ -232,6 +237,10 @@ const refusedConnections = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'U
 
 /** `not_sent` only if the connection itself failed; everything else may have reached the region. */
 function translate(region: string, error: unknown, limitMs: number): Fault {
+  if (error instanceof ConnectFailure) {
+    const code = error.credentials ? 'not_admitted' : 'not_sent';
+    return new Fault(code, `${region} cannot be reached: ${error.message}`, { cause: error });
+  }
   const { code, syscall, name } = error as { code?: unknown; syscall?: unknown; name?: unknown };
   if ((typeof code === 'string' && refusedConnections.has(code)) || syscall === 'connect') {
     return new Fault('not_sent', `${region} cannot be reached: ${messageOf(error)}`, { cause: error });

@@ -8,7 +8,8 @@
  * Every call throws either the region's own `Refusal`, or a `Fault`, whose code decides what the caller may do:
  *
  * - `not_sent`: nothing left this process (no connection). Nothing was accepted; the request may be sent again.
- * - `not_admitted`: the region refused the internal token of this process, which is as if nothing was sent.
+ * - `not_admitted`: the region refused the internal token or the certificate of this process, or this process the region's
+ *   certificate, which is as if nothing was sent.
  * - `no_answer`: it was sent, and there was no answer. It may have been accepted. A write is never sent again after it.
  * - `timed_out`: like `no_answer`, after the time limit: the region may still be working on it. No other region is asked for the
  *   same work.

@@ -11,8 +11,8 @@ const DEFAULT_PORT = 9510;
 const FAILOVER_AFTER_SECONDS = 4;
 const nameExpected = 'a region name of 1 to 32 lower-case letters, digits and hyphens';
 
-/** `file` only names the source in messages. Throws `ConfigError`. */
-export function parseTopology(text: string, file: string): Topology {
+/** `file` only names the source in messages; `tls`: the regions are reached by TLS only. Throws `ConfigError`. */
+export function parseTopology(text: string, file: string, { tls = false } = {}): Topology {
   const yaml = new YamlFile(text, file);
   const top = yaml.mapping(
     yaml.root,
@@ -31,7 +31,8 @@ export function parseTopology(text: string, file: string): Topology {
     const namePlace = keys.get('name');
     const name = namePlace === undefined ? undefined : yaml.text(namePlace, regionPattern, nameExpected);
     const urlPlace = keys.get('url');
-    const url = urlPlace === undefined ? `http://${name}:${DEFAULT_PORT}` : parseUrl(yaml, urlPlace);
+    const scheme = tls ? 'https' : 'http';
+    const url = urlPlace === undefined ? `${scheme}://${name}:${DEFAULT_PORT}` : parseUrl(yaml, urlPlace, tls);
     if (name === undefined) {
       names = undefined;
       continue;
@@ -67,8 +68,8 @@ export function parseTopology(text: string, file: string): Topology {
 }
 
 /** Reads and parses the file. Throws `ConfigError`. */
-export function loadTopology(path: string): Topology {
-  return parseTopology(readConfigFile(path), path);
+export function loadTopology(path: string, how: { readonly tls?: boolean } = {}): Topology {
+  return parseTopology(readConfigFile(path), path, how);
 }
 
 function parseFormer(yaml: YamlFile, list: YamlValue | undefined, present: readonly string[]): string[] {
@@ -99,13 +100,18 @@ function parseFailover(
   return automatic && seconds !== undefined ? { afterMs: seconds * 1_000 } : undefined;
 }
 
-function parseUrl(yaml: YamlFile, place: YamlValue): string | undefined {
+function parseUrl(yaml: YamlFile, place: YamlValue, tls: boolean): string | undefined {
   const expected = 'a base URL such as http://us-east:9510, without path or query';
   const text = yaml.text(place, /^https?:\/\//, expected);
   if (text === undefined) return undefined;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url !== undefined && url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '') {
-    return url.origin;
+    if (!tls || url.protocol === 'https:') return url.origin;
+    yaml.refuse(
+      place,
+      `must begin with https://, because this process has TLS (TIDAL_TLS_CERT_FILE), not ${JSON.stringify(text)}`,
+    );
+    return undefined;
   }
   yaml.refuse(place, `must be ${expected}, not ${JSON.stringify(text)}`);
   return undefined;

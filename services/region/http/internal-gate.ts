@@ -9,7 +9,8 @@ import type { Clock } from '../../../shared/kernel/kernel.ts';
 import type { Log } from '../../../shared/observe/log.ts';
 import type { Metrics } from '../../../shared/observe/metrics.ts';
 
-const OPEN_PATHS: readonly string[] = ['/health/live', '/health/ready', '/metrics'];
+/** They need neither the token nor, with TLS, a certificate. */
+export const OPEN_PATHS: readonly string[] = ['/health/live', '/health/ready', '/metrics'];
 /** Refusals are logged at most this often. */
 const LOGGED_MS = 30_000;
 

@@ -1,4 +1,5 @@
 /** One HTTP request with a bound; JSON answers parsed, whatever their status. */
+import { type Dispatcher, fetch as secureFetch } from 'undici';
 
 export interface Answer<T = Record<string, unknown>> {
   readonly status: number;
@@ -6,9 +7,14 @@ export interface Answer<T = Record<string, unknown>> {
   readonly body: T;
 }
 
-export async function requestJson<T>(url: string, init: RequestInit = {}): Promise<Answer<T>> {
-  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(20_000) });
+/** `through`: whose connections are used, where they are TLS. */
+export async function requestJson<T>(url: string, init: RequestInit = {}, through?: Dispatcher): Promise<Answer<T>> {
+  const signal = AbortSignal.timeout(20_000);
+  const response =
+    through === undefined
+      ? await fetch(url, { ...init, signal })
+      : await secureFetch(url, { ...(init as object), dispatcher: through, signal });
   const text = await response.text();
   const json = (response.headers.get('content-type') ?? '').includes('json');
-  return { status: response.status, headers: response.headers, body: (json ? JSON.parse(text) : text) as T };
+  return { status: response.status, headers: response.headers as Headers, body: (json ? JSON.parse(text) : text) as T };
 }

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Dispatcher } from 'undici';
 import type { NatsUser } from '../../../deploy/local/nats-users.ts';
 import type { AbsentDisk } from '../../../services/router/cluster/cluster.ts';
 import { internalHeaders } from '../clients/internal.ts';
@@ -35,6 +36,8 @@ export interface ClusterOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Every process reaches nats-server and the regions through a wire of its own that can fail: see `network`. */
   readonly wires?: { readonly seed: number };
+  /** Between router and regions: the environment of each process, and how the test itself reaches regions. */
+  readonly tls?: ClusterTls;
   /** nats-server knows these users only; the processes of their names use them. */
   readonly natsUsers?: ReadonlyMap<string, NatsUser>;
   /** The broker's addresses for this process, of servers that the test starts itself; `nats` is idle then. */
@@ -47,6 +50,13 @@ export interface ClusterOptions {
   readonly fill?: (dataDir: string, region: string) => Promise<void>;
   /** How long regions may take to start, where there is much to fill them with, ms. */
   readonly startLimitMs?: number;
+}
+
+export interface ClusterTls {
+  environmentOf(name: string): Readonly<Record<string, string>>;
+  /** The router's public surface has TLS too. */
+  readonly public?: boolean;
+  readonly dispatcher: Dispatcher;
 }
 
 export interface StatusRegion {
@@ -84,6 +94,7 @@ interface SetUp {
   readonly environment: Readonly<Record<string, string>>;
   readonly natsUsers: ReadonlyMap<string, NatsUser>;
   readonly startLimitMs: number | undefined;
+  readonly tls: ClusterTls | undefined;
 }
 
 /** Writes the process's files about the others and returns the flags for them; with wires, each one dials its own. */
@@ -93,7 +104,7 @@ async function surroundings(setUp: SetUp, from: string): Promise<string[]> {
   const lines = [...topology, `leader: ${leader}`, 'regions:'];
   for (const [name, url] of regionUrls) {
     const dialled = name === from ? new URL(url).port : await port(name, Number(new URL(url).port));
-    lines.push(`  - name: ${name}`, `    url: http://127.0.0.1:${dialled}`);
+    lines.push(`  - name: ${name}`, `    url: ${new URL(url).protocol}//127.0.0.1:${dialled}`);
   }
   const file = join(directory, network === undefined ? 'topology.yaml' : `topology-${from}.yaml`);
   writeFileSync(file, `${lines.join('\n')}\n`);
@@ -101,9 +112,10 @@ async function surroundings(setUp: SetUp, from: string): Promise<string[]> {
   return ['--topology', file, '--nats', url];
 }
 
-function natsEnvironment({ natsUsers }: SetUp, name: string): Readonly<Record<string, string>> {
+function environmentOf({ environment, tls, natsUsers }: SetUp, name: string): Readonly<Record<string, string>> {
   const found = natsUsers.get(name);
-  return found === undefined ? {} : { NATS_USER: found.user, NATS_PASSWORD: found.password };
+  const user = found === undefined ? {} : { NATS_USER: found.user, NATS_PASSWORD: found.password };
+  return { ...environment, ...tls?.environmentOf(name), ...user };
 }
 
 async function regionProcess(
@@ -116,7 +128,7 @@ async function regionProcess(
   return new NodeProcess({
     name,
     main: program?.main ?? 'services/region/main.js',
-    env: { ...setUp.environment, ...natsEnvironment(setUp, name), ...program?.env },
+    env: { ...environmentOf(setUp, name), ...program?.env },
     flags: [...flags, ...(await surroundings(setUp, name)), '--data-dir', join(directory, name)],
     startLimitMs: setUp.startLimitMs,
   });
@@ -161,13 +173,16 @@ export class Cluster {
     fill,
     startLimitMs,
     environment = {},
+    tls,
   }: ClusterOptions = {}): Promise<Cluster> {
     const nats = await NatsServer.start({ syncAlways, users: [...natsUsers.values()] });
     const directory = mkdtempSync(join(tmpdir(), 'tidal-cluster-'));
     const regionUrls = new Map<string, string>();
     const routerUrls: string[] = [];
-    for (const name of regions) regionUrls.set(name, `http://127.0.0.1:${await freePort()}`);
-    for (let index = 0; index < routers; index++) routerUrls.push(`http://127.0.0.1:${await freePort()}`);
+    for (const name of regions)
+      regionUrls.set(name, `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${await freePort()}`);
+    for (let index = 0; index < routers; index++)
+      routerUrls.push(`${tls?.public === true ? 'https' : 'http'}://127.0.0.1:${await freePort()}`);
     const schema =
       schemaFile ?? fileURLToPath(new URL('../../../../deploy/config/default-schema.yaml', import.meta.url));
     const promised = [...regionUrls.values(), ...routerUrls].map((url) => Number(new URL(url).port));
@@ -175,7 +190,7 @@ export class Cluster {
     const leader = regions[0]!;
     const setUp: SetUp = {
       ...{ directory, topology, leader, schema, natsPort: nats.port, natsUrl },
-      ...{ regionUrls, network, environment, natsUsers, startLimitMs },
+      ...{ regionUrls, network, environment, natsUsers, startLimitMs, tls },
     };
     const cluster = new Cluster(nats, setUp, routerUrls);
     for (const name of regionUrls.keys()) cluster.processes.set(name, await regionProcess(setUp, name, mains[name]));
@@ -185,7 +200,7 @@ export class Cluster {
       const { main = 'services/router/main.js', env = {} } = mains[name] ?? {};
       cluster.processes.set(
         name,
-        new NodeProcess({ name, main, flags, env: { ...environment, ...natsEnvironment(setUp, name), ...env } }),
+        new NodeProcess({ name, main, flags, env: { ...environmentOf(setUp, name), ...env } }),
       );
     }
     try {
@@ -251,7 +266,7 @@ export class Cluster {
   }
 
   get<T = Record<string, unknown>>(path: string): Promise<Answer<T>> {
-    return requestJson<T>(this.url + path);
+    return requestJson<T>(this.url + path, {}, this.publicly);
   }
 
   post<T = Record<string, unknown>>(
@@ -259,19 +274,32 @@ export class Cluster {
     body: unknown,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<Answer<T>> {
-    return requestJson<T>(this.url + path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
-      body: typeof body === 'string' ? body : JSON.stringify(body),
-    });
+    return requestJson<T>(
+      this.url + path,
+      {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+      },
+      this.publicly,
+    );
+  }
+
+  private get publicly(): Dispatcher | undefined {
+    const { tls } = this.setUp;
+    return tls?.public === true ? tls.dispatcher : undefined;
   }
 
   /** A region's own internal API; a body is posted. */
   region<T = Record<string, unknown>>(name: string, path: string, body?: string): Promise<Answer<T>> {
-    return requestJson<T>(this.regionUrls.get(name)! + path, {
-      ...(body === undefined ? {} : { method: 'POST', body }),
-      headers: { ...internalHeaders, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-    });
+    return requestJson<T>(
+      this.regionUrls.get(name)! + path,
+      {
+        ...(body === undefined ? {} : { method: 'POST', body }),
+        headers: { ...internalHeaders, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      },
+      this.setUp.tls?.dispatcher,
+    );
   }
 
   async status(): Promise<ClusterStatus> {

@@ -74,7 +74,7 @@ export class NodeProcess {
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream! }).on('line', (line) => this.lines.push(line));
     }
-    const listening = (): boolean => this.lines.slice(from).some((line) => line.includes('listening on http://'));
+    const listening = (): boolean => this.lines.slice(from).some((line) => /listening on https?:\/\//.test(line));
     await eventually(`${this.name} listens or ends`, () => listening() || !this.running, startLimitMs);
     if (!this.running) throw new Error(`${this.name} ended: ${this.lines.slice(from).join('\n')}`);
     this.listening = true;

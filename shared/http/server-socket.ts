@@ -1,0 +1,130 @@
+/**
+ * The server below the requests: plain HTTP, or TLS with certificates that may be replaced while it runs.
+ *
+ * Promise: once certificates are replaced, every connection that was opened before is closed after its next answer, so that no
+ * connection outlives an authority that is no longer valid, and no request is lost.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { CertificateSet, Certificates } from '../certificates/certificate-watch.ts';
+import { Refusal } from '../errors/errors.ts';
+import { type Clock, sleep } from '../kernel/kernel.ts';
+import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+
+/** In `WWW-Authenticate` of an answer to a request without the certificate that it needs. */
+export const CERTIFICATE_CHALLENGE = 'Certificate';
+
+export interface ServerTls {
+  readonly certificates: Certificates;
+  /** Absent: clients need no certificate. */
+  readonly clients?: {
+    /** Paths that are answered without one. */
+    readonly openPaths: readonly string[];
+  };
+}
+
+export interface ServerSocketOptions {
+  /** Absent: plain HTTP. */
+  readonly tls: ServerTls | undefined;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** How long a handshake may take, ms. */
+  readonly handshakeMs: number;
+}
+
+export interface ServerSocket {
+  readonly server: Server;
+  readonly scheme: 'http' | 'https';
+  /** Event of a connection on which requests arrive. */
+  readonly opened: 'connection' | 'secureConnection';
+  /** True if the connection was opened with certificates that were replaced since. */
+  isFormer(socket: Socket): boolean;
+  /** Of a request that needs a certificate and comes without one. */
+  refusalOf(request: IncomingMessage): Refusal | undefined;
+}
+
+export function createServerSocket(
+  options: ServerOptions,
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
+  { tls, log, metrics, handshakeMs }: ServerSocketOptions,
+): ServerSocket {
+  const refused = metrics.counter({
+    name: 'tidal_tls_refused_total',
+    help: 'TLS handshakes that failed, and requests without the certificate that they need.',
+    labels: ['reason'],
+    series: [{ reason: 'handshake' }, { reason: 'certificate' }],
+  });
+  if (tls === undefined) {
+    const server = createServer(options, onRequest);
+    return { server, scheme: 'http', opened: 'connection', isFormer: () => false, refusalOf: () => undefined };
+  }
+  const { certificates, clients } = tls;
+  const server = createTlsServer(
+    {
+      ...options,
+      ...secureContext(certificates.current),
+      handshakeTimeout: handshakeMs,
+      // Without a valid one the handshake succeeds: the request is refused, with a reason.
+      requestCert: clients !== undefined,
+      rejectUnauthorized: false,
+    },
+    onRequest,
+  );
+  const openedWith = new WeakMap<Socket, CertificateSet>();
+  certificates.onReplaced(() => server.setSecureContext(secureContext(certificates.current)));
+  server.on('secureConnection', (socket) => openedWith.set(socket, certificates.current));
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    // Probes of balancers connect and say nothing.
+    if (error.code === 'ECONNRESET') return;
+    refused.inc({ reason: 'handshake' });
+    log.warn('TLS handshake failed', { address: socket.remoteAddress, error: error.code ?? error.message });
+  });
+  return {
+    server,
+    scheme: 'https',
+    opened: 'secureConnection',
+    isFormer: (socket) => openedWith.get(socket) !== certificates.current,
+    refusalOf(request) {
+      if (clients === undefined || (request.socket as TLSSocket).authorized) return undefined;
+      if (clients.openPaths.includes((request.url ?? '').replace(/\?.*$/s, ''))) return undefined;
+      refused.inc({ reason: 'certificate' });
+      const reason = (request.socket as TLSSocket).authorizationError;
+      log.warn('request without a certificate of the cluster refused', {
+        address: request.socket.remoteAddress,
+        error: String(reason),
+      });
+      return new Refusal('unauthenticated', 'this port serves processes with a certificate of their cluster only', {
+        challenge: CERTIFICATE_CHALLENGE,
+        hint: 'processes of the cluster need TIDAL_TLS_CERT_FILE, TIDAL_TLS_KEY_FILE and TIDAL_TLS_CA_FILE',
+      });
+    },
+  };
+}
+
+function secureContext({ cert, key, ca }: CertificateSet): SecureContextOptions {
+  return { cert, key, ...(ca === undefined ? {} : { ca }), minVersion: 'TLSv1.2' };
+}
+
+/** Stops accepting, and lets requests in progress finish within the limit. */
+export async function drain(server: Server, clock: Clock, limitMs: number, log: Log): Promise<void> {
+  const closed = new AbortController();
+  const done = new Promise<void>((resolve) => {
+    server.close(() => {
+      closed.abort();
+      resolve();
+    });
+  });
+  const endMs = clock.monotonicMs() + limitMs;
+  while (!closed.signal.aborted && clock.monotonicMs() < endMs) {
+    server.closeIdleConnections();
+    await sleep(clock, 20, closed.signal);
+  }
+  if (!closed.signal.aborted) {
+    log.warn('requests still in flight when the drain ended', { limit_ms: limitMs });
+    server.closeAllConnections();
+  }
+  await done;
+}
