@@ -12,6 +12,10 @@ import { SUBJECT_PREFIX } from '../../shared/stream/stream.ts';
 export interface NatsUser {
   readonly user: string;
   readonly password: string;
+  /** The public key of an nkey, instead of user and password. */
+  readonly nkey?: string;
+  /** The process's name as a client, which is in the subjects of answers to it if it has no user and password. */
+  readonly client: string;
   /** Subjects that it may publish to; absent: it may do everything. */
   readonly publish?: readonly string[];
 }
@@ -35,6 +39,7 @@ const control = [
 export function regionUser(region: string, password: string): NatsUser {
   return {
     user: `region-${region}`,
+    client: region,
     password,
     publish: [
       `${SUBJECT_PREFIX}${region}.*`,
@@ -47,12 +52,17 @@ export function regionUser(region: string, password: string): NatsUser {
 }
 
 export function routerUser(password: string): NatsUser {
-  return { user: 'router', password, publish: [key(LEASE_KEY), key(DRILL_KEY), key(JOURNAL_KEY), ...control] };
+  return { user: 'router', client: 'router', password, publish: [key(LEASE_KEY), key(DRILL_KEY), key(JOURNAL_KEY), ...control] };
 }
 
 /** Starts the others: it may do everything. */
 export function launcherUser(password: string): NatsUser {
-  return { user: 'launcher', password };
+  return { user: 'launcher', client: 'settings', password };
+}
+
+/** Subjects of the answers to this user's requests: nothing else may be subscribed to. */
+export function answersTo({ user, client, nkey }: NatsUser): string {
+  return `_INBOX.${nkey === undefined ? user : client}.>`;
 }
 
 /** The server's configuration of these users, who alone may connect. */
@@ -60,11 +70,13 @@ export function usersBlock(users: readonly NatsUser[]): readonly string[] {
   return [
     'authorization {',
     '  users: [',
-    ...users.map(({ user, password, publish }) => {
-      const who = `user: ${JSON.stringify(user)}, password: ${JSON.stringify(password)}`;
+    ...users.map((each) => {
+      const { user, password, nkey, publish } = each;
+      const who =
+        nkey === undefined ? `user: ${JSON.stringify(user)}, password: ${JSON.stringify(password)}` : `nkey: ${nkey}`;
       if (publish === undefined) return `    { ${who} }`;
-      const subscribe = [`_INBOX.${user}.>`];
-      return `    { ${who}, permissions: { publish: ${JSON.stringify(publish)}, subscribe: ${JSON.stringify(subscribe)} } }`;
+      const permissions = `publish: ${JSON.stringify(publish)}, subscribe: ${JSON.stringify([answersTo(each)])}`;
+      return `    { ${who}, permissions: { ${permissions} } }`;
     }),
     '  ]',
     '}',

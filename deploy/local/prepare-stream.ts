@@ -4,6 +4,7 @@ import { Fault } from '../../shared/errors/errors.ts';
 import { type Clock, sleep } from '../../shared/kernel/kernel.ts';
 import type { BrokerAccess } from '../../shared/stream/broker-access.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
+import type { LinkLog } from '../../shared/stream/jetstream-link.ts';
 import type { Environment } from './child-environment.ts';
 
 /** A machine that is starting everything at once may need it. */
@@ -17,18 +18,20 @@ export interface PrepareOptions {
   /** Of the regions: it says how large the stream is. */
   readonly environment: Environment;
   readonly clock: Clock;
+  /** Where failures to connect are reported. */
+  readonly log?: LinkLog;
   /** Aborted when the launcher stops. */
   readonly ending: AbortSignal;
 }
 
 /** Throws a `Fault` of the stream if the server does not do it in time. */
-export async function prepareStream({ url, access, environment, clock, ending }: PrepareOptions): Promise<void> {
+export async function prepareStream({ url, access, environment, clock, log, ending }: PrepareOptions): Promise<void> {
   const region = parseRegionConfig({ args: ['--region', 'any'], env: environment });
   const settings =
     'config' in region
       ? { maxBytes: region.config.streamMaxBytes, replicas: Number(region.config.streamReplicas) }
       : { maxBytes: -1 };
-  const { stream, close } = connectJetStream({ url, name: 'settings', clock, access, settings });
+  const { stream, close } = connectJetStream({ url, name: 'settings', clock, access, settings, ...(log && { log }) });
   try {
     for (const startMs = clock.monotonicMs(); ; ) {
       try {

@@ -103,7 +103,7 @@ function writeSecrets(directory: string, regions: readonly string[], given = '')
   const passwordOf = (user: string): string => createHmac('sha256', seed.trim()).update(user).digest('base64url');
   const users = new Map<string, NatsUser>([
     // It may do everything.
-    ['operator', { user: 'operator', password: passwordOf('operator') }],
+    ['operator', { user: 'operator', client: 'settings', password: passwordOf('operator') }],
     ['router', routerUser(passwordOf('router'))],
   ]);
   for (const region of regions) users.set(`regions/${region}`, regionUser(region, passwordOf(`region-${region}`)));

@@ -3,6 +3,7 @@ import { parseRegionConfig } from '../../services/region/region-config.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { systemClock } from '../../shared/kernel/system.ts';
 import { brokerAccess } from '../../shared/stream/broker-access.ts';
+import { checkIdentity } from '../../shared/stream/jetstream-access.ts';
 import { argumentsOf, say } from '../backup/command.ts';
 import { prepareStream } from '../local/prepare-stream.ts';
 import type { Command } from './command.ts';
@@ -23,8 +24,11 @@ change streams; TIDAL_STREAM_MAX_BYTES.
     const region = parseRegionConfig({ args: ['--region', 'any'], env: process.env });
     if (!('config' in region)) throw new ConfigError('the environment of a region is needed');
     const { natsUrl: url } = region.config;
+    const access = brokerAccess(region.config);
+    checkIdentity(access, systemClock.nowMs());
     await prepareStream({
-      ...{ url, access: brokerAccess(region.config), environment: process.env },
+      ...{ url, access, environment: process.env },
+      log: { info() {}, warn: (text) => void process.stderr.write(`${text}\n`) },
       ...{ clock: systemClock, ending: new AbortController().signal },
     });
     say(`${url}: the stream and the control bucket have the settings of this version`);

@@ -19,6 +19,7 @@ import { TurnWatch } from '../../shared/observe/turn-watch.ts';
 import { OWN_VERSION } from '../../shared/protocol/version.ts';
 import { brokerAccess } from '../../shared/stream/broker-access.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
+import { brokerCertificates, checkIdentity } from '../../shared/stream/jetstream-access.ts';
 import type { Stream } from '../../shared/stream/stream.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { OPEN_PATHS } from './http/internal-gate.ts';
@@ -46,7 +47,9 @@ export interface StartOptions {
 export async function startRegion(options: StartOptions): Promise<Service> {
   const { config, log, clock = systemClock, wrapStore, wrapStream } = options;
   const schema = loadSchema(config.schemaFile);
-  const files = { internal: internalTls(config) };
+  const access = brokerAccess(config);
+  checkIdentity(access, clock.nowMs());
+  const files = { internal: internalTls(config), nats: brokerCertificates(access) };
   const topology = loadTopology(config.topologyFile, { tls: files.internal !== undefined });
   const names = topology.regions.map(({ name }) => name);
   if (!names.includes(config.region)) {
@@ -61,7 +64,7 @@ export async function startRegion(options: StartOptions): Promise<Service> {
   makePrivateDirectory(config.dataDir);
   const nats = connectJetStream({
     url: config.natsUrl,
-    access: brokerAccess(config),
+    access,
     name: config.region,
     clock,
     settings: { maxBytes: config.streamMaxBytes, replicas: Number(config.streamReplicas) },

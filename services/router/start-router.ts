@@ -21,6 +21,7 @@ import { TurnWatch } from '../../shared/observe/turn-watch.ts';
 import { OWN_VERSION } from '../../shared/protocol/version.ts';
 import { brokerAccess } from '../../shared/stream/broker-access.ts';
 import { connectJetStream } from '../../shared/stream/jetstream.ts';
+import { brokerCertificates, checkIdentity } from '../../shared/stream/jetstream-access.ts';
 import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { createAskBroker } from './broker/ask-broker.ts';
 import type { BrokerMetrics } from './broker/broker.ts';
@@ -50,7 +51,9 @@ export interface RunningRouter extends Service {
 
 export async function startRouter({ config, log, clock = systemClock }: StartRouterOptions): Promise<RunningRouter> {
   const brokerMetrics = (url: string): BrokerMetrics => createBrokerMetrics({ ask: createAskBroker({ url, clock }) });
-  const files = { internal: internalTls(config), public: publicTls(config) };
+  const access = brokerAccess(config);
+  checkIdentity(access, clock.nowMs());
+  const files = { internal: internalTls(config), nats: brokerCertificates(access), public: publicTls(config) };
   const topology = loadTopology(config.topologyFile, { tls: files.internal !== undefined });
   const keys = keySettingsOf(config, log);
   const name = randomName(random, 8);
@@ -62,7 +65,7 @@ export async function startRouter({ config, log, clock = systemClock }: StartRou
   const turns = new TurnWatch({ clock, loop: systemEventLoop, log, metrics });
   const nats = connectJetStream({
     url: config.natsUrl,
-    access: brokerAccess(config),
+    access,
     name: 'router',
     clock,
     // The router never creates the stream; the regions define its size.

@@ -5,20 +5,11 @@
  * connection can be sent on the next; a lost connection fails every request in flight at once; and a stale connection is
  * destroyed rather than closed, which would wait for a peer that no longer reads.
  */
-import { readFileSync } from 'node:fs';
-import {
-  type ConnectionOptions,
-  connect,
-  credsAuthenticator,
-  DebugEvents,
-  ErrorCode,
-  headers,
-  type NatsConnection,
-  nkeyAuthenticator,
-} from 'nats';
+import { connect, DebugEvents, ErrorCode, headers, type NatsConnection } from 'nats';
 import { Fault, messageOf } from '../errors/errors.ts';
 import { type Clock, sleep } from '../kernel/kernel.ts';
 import type { BrokerAccess } from './broker-access.ts';
+import { accessOptions, type DialFailure, dialFailure } from './jetstream-access.ts';
 import { type ApiError, faultOfTimeout } from './jetstream-errors.ts';
 import { probe } from './jetstream-probe.ts';
 import { Servers, serversOf } from './servers.ts';
@@ -62,6 +53,8 @@ export class Link {
   connections = 0;
   private payloadLimit = 0;
   private outageReported = false;
+  /** The last reported refusal of credentials, by this process or the server. */
+  private refusalReported: string | undefined;
   private readonly servers: Servers;
 
   /** Starts to connect in the background. */
@@ -141,19 +134,23 @@ export class Link {
 
   /** The first server that answers. */
   private async dial(): Promise<Dialled | undefined> {
-    const { log } = this.options;
-    const failures: string[] = [];
+    const { log, access = {} } = this.options;
+    const failures: (DialFailure & { readonly url: string })[] = [];
     for (const url of this.servers.inOrder) {
       try {
         return { url, connection: await this.dialOne(url) };
       } catch (error) {
-        failures.push(`${url}: ${messageOf(error)}`);
+        failures.push({ url, ...dialFailure(error, access) });
       }
       if (this.closing.signal.aborted) return undefined;
     }
-    if (!this.outageReported) {
+    const text = failures.map((each) => `${each.url}: ${each.text}`).join('; ');
+    const refusal = failures.some(({ credentials }) => credentials) ? text : undefined;
+    // An outage is one line; a refusal, which an operator has to end, is one more.
+    if (!this.outageReported || (refusal !== undefined && refusal !== this.refusalReported)) {
       this.outageReported = true;
-      log?.warn(`stream cannot be reached, trying on: ${failures.join('; ')}`);
+      this.refusalReported = refusal;
+      log?.warn(`stream cannot be reached, trying on: ${text}`);
     }
     return undefined;
   }
@@ -175,7 +172,7 @@ export class Link {
       noAsyncTraces: true,
       // One for each user, so that a server can refuse others' answers to him.
       inboxPrefix: `_INBOX.${inboxNameOf(this.options)}`,
-      ...accessOptions(access),
+      ...accessOptions(access, url),
     });
   }
 
@@ -188,6 +185,7 @@ export class Link {
     this.connections++;
     this.payloadLimit = connection.info?.max_payload ?? 0;
     this.outageReported = false;
+    this.refusalReported = undefined;
     log?.info(`connected to the stream at ${url}`);
     this.tell(true);
     const why = await connection.closed();
@@ -215,24 +213,4 @@ export class Link {
 function inboxNameOf({ name, access }: LinkOptions): string {
   const { identity } = access ?? {};
   return identity !== undefined && 'user' in identity ? identity.user : name;
-}
-
-function accessOptions({ identity, tls }: BrokerAccess): Partial<ConnectionOptions> {
-  return {
-    ...(identity === undefined ? {} : identityOptions(identity)),
-    ...(tls === undefined ? {} : { tls }),
-  };
-}
-
-function identityOptions(identity: NonNullable<BrokerAccess['identity']>): Partial<ConnectionOptions> {
-  if ('passwordFile' in identity) {
-    return { user: identity.user, pass: readFileSync(identity.passwordFile, 'utf8').trim() };
-  }
-  if ('user' in identity) return { user: identity.user, pass: identity.password };
-  if ('seedFile' in identity) {
-    const { seedFile } = identity;
-    return { authenticator: nkeyAuthenticator(() => Buffer.from(readFileSync(seedFile, 'utf8').trim())) };
-  }
-  const { credsFile } = identity;
-  return { authenticator: credsAuthenticator(() => readFileSync(credsFile)) };
 }

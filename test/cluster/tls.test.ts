@@ -18,7 +18,7 @@ import { NodeProcess } from '../harness/processes/node-process.ts';
 const processes = [...defaultRegions, 'router'];
 
 describe('TLS inside the cluster', function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   const certificates = new ClusterCertificates();
   let cluster: Cluster;
   /** Of the test itself. */

@@ -36,12 +36,16 @@ export interface ClusterOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Every process reaches nats-server and the regions through a wire of its own that can fail: see `network`. */
   readonly wires?: { readonly seed: number };
+  /** More environment of each process. */
+  readonly environmentOf?: (name: string) => Readonly<Record<string, string>>;
   /** Between router and regions: the environment of each process, and how the test itself reaches regions. */
   readonly tls?: ClusterTls;
   /** nats-server knows these users only; the processes of their names use them. */
   readonly natsUsers?: ReadonlyMap<string, NatsUser>;
   /** The broker's addresses for this process, of servers that the test starts itself; `nats` is idle then. */
   readonly natsUrl?: (name: string) => string;
+  /** More lines of the configuration of nats-server. */
+  readonly natsSettings?: readonly string[];
   /** nats-server acknowledges what is on its disk: see `NatsServer.start`. */
   readonly syncAlways?: boolean;
   /** Regions whose data directory lies on a disk of its own that can be full: see `disk`. */
@@ -95,6 +99,7 @@ interface SetUp {
   readonly natsUsers: ReadonlyMap<string, NatsUser>;
   readonly startLimitMs: number | undefined;
   readonly tls: ClusterTls | undefined;
+  readonly environmentOf: ClusterOptions['environmentOf'];
 }
 
 /** Writes the process's files about the others and returns the flags for them; with wires, each one dials its own. */
@@ -112,10 +117,12 @@ async function surroundings(setUp: SetUp, from: string): Promise<string[]> {
   return ['--topology', file, '--nats', url];
 }
 
-function environmentOf({ environment, tls, natsUsers }: SetUp, name: string): Readonly<Record<string, string>> {
+function environmentOf(setUp: SetUp, name: string): Readonly<Record<string, string>> {
+  const { environment, tls, natsUsers } = setUp;
   const found = natsUsers.get(name);
-  const user = found === undefined ? {} : { NATS_USER: found.user, NATS_PASSWORD: found.password };
-  return { ...environment, ...tls?.environmentOf(name), ...user };
+  const user =
+    found === undefined || found.nkey !== undefined ? {} : { NATS_USER: found.user, NATS_PASSWORD: found.password };
+  return { ...environment, ...tls?.environmentOf(name), ...user, ...setUp.environmentOf?.(name) };
 }
 
 async function regionProcess(
@@ -169,13 +176,15 @@ export class Cluster {
     syncAlways = false,
     natsUsers = new Map(),
     natsUrl,
+    natsSettings = [],
     smallDisks = [],
     fill,
     startLimitMs,
     environment = {},
     tls,
+    environmentOf: environmentOfEach,
   }: ClusterOptions = {}): Promise<Cluster> {
-    const nats = await NatsServer.start({ syncAlways, users: [...natsUsers.values()] });
+    const nats = await NatsServer.start({ syncAlways, users: [...natsUsers.values()], settings: natsSettings });
     const directory = mkdtempSync(join(tmpdir(), 'tidal-cluster-'));
     const regionUrls = new Map<string, string>();
     const routerUrls: string[] = [];
@@ -190,7 +199,7 @@ export class Cluster {
     const leader = regions[0]!;
     const setUp: SetUp = {
       ...{ directory, topology, leader, schema, natsPort: nats.port, natsUrl },
-      ...{ regionUrls, network, environment, natsUsers, startLimitMs, tls },
+      ...{ regionUrls, network, environment, natsUsers, startLimitMs, tls, environmentOf: environmentOfEach },
     };
     const cluster = new Cluster(nats, setUp, routerUrls);
     for (const name of regionUrls.keys()) cluster.processes.set(name, await regionProcess(setUp, name, mains[name]));

@@ -43,15 +43,19 @@ export class NatsServer {
     syncAlways = false,
     users = [],
     cluster,
+    settings: more = [],
   }: {
     syncAlways?: boolean;
     users?: readonly NatsUser[];
     /** The server is one of several: the ports on which they talk to each other, its own first. */
     cluster?: readonly number[];
+    /** More lines of its configuration. */
+    settings?: readonly string[];
   } = {}): Promise<NatsServer> {
     const settings = [
       ...(cluster === undefined ? [] : clusterBlock(cluster)),
       ...(users.length === 0 ? [] : usersBlock(users)),
+      ...more,
       'jetstream {',
       ...(syncAlways ? [' sync_interval: always'] : []),
     ].join('\n');
