@@ -70,7 +70,7 @@ describe('credentials of the broker', function () {
   });
   after(() => certificates.remove());
 
-  it('TLS with certificates of both sides, and an nkey for each process with its permissions', async () => {
+  it('TLS with certificates of both sides, and an nkey for each process that may do the least it needs', async () => {
     const seeds = new Map<string, Buffer>();
     const nkeyOf = (name: string): string => {
       const pair = nkeys.createUser();
@@ -133,7 +133,7 @@ describe('credentials of the broker', function () {
     }
   });
 
-  it('an operator with JWTs: a credentials file for each process, with its permissions', async () => {
+  it('an operator with JWTs: a credentials file for each process that may do the least it needs', async () => {
     const jwts = new NatsJwts();
     const credentialsOf = (name: string): string => {
       const { publish, client, user } = userOf(name);
