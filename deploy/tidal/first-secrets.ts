@@ -4,7 +4,7 @@
  * passwords; another run repairs and completes what is derived from them, and changes nothing else.
  */
 import { createHmac } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { INTERNAL_SECRET_FILE, parseSecrets } from '../../shared/credentials/internal-secret.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
@@ -12,7 +12,9 @@ import { loadTopology } from '../../shared/topology/parse-topology.ts';
 import { argumentsOf, type Given, required, say } from '../backup/command.ts';
 import { type NatsUser, regionUser, routerUser, usersBlock } from '../local/nats-users.ts';
 import { newSecret } from '../local/secrets.ts';
+import { writeCertificates } from './certificates/certificates.ts';
 import type { Command } from './command.ts';
+import { replaceFile } from './secret-files.ts';
 
 const SEED_FILE = 'nats-seed';
 const PASSWORD_FILE = 'nats-password';
@@ -46,11 +48,11 @@ Changes the operator's files in the directory and hands the change on to the oth
     const secrets = parseSecrets(readFileSync(file, 'utf8'), file);
     const [first, second] = secrets;
     const keep = (...kept: readonly (string | undefined)[]): void =>
-      write(file, `${kept.filter((secret) => secret !== undefined).join('\n')}\n`, OWNER_ONLY);
+      replaceFile(file, `${kept.filter((secret) => secret !== undefined).join('\n')}\n`, OWNER_ONLY);
     if (step === 'add' && second === undefined) keep(first, newSecret());
     else if (step === 'exchange' && second !== undefined) keep(second, first);
     else if (step === 'remove' && second !== undefined) keep(first);
-    else if (step === 'passwords') write(join(operator, SEED_FILE), `${newSecret()}\n`, OWNER_ONLY);
+    else if (step === 'passwords') replaceFile(join(operator, SEED_FILE), `${newSecret()}\n`, OWNER_ONLY);
     else if (!(steps as readonly string[]).includes(step)) {
       throw new ConfigError(`--step is one of ${steps.join(', ')}, not "${step}"`);
     } else
@@ -64,7 +66,7 @@ Changes the operator's files in the directory and hands the change on to the oth
 
 export const firstSecrets: Command = {
   summary: 'makes the secrets of the processes of a cluster in containers, unless there are some',
-  help: `tidal secrets init --directory DIR [--topology FILE]
+  help: `tidal secrets init --directory DIR [--topology FILE] [--certificates]
 
 Writes into the directory, one part for each process, which needs no other:
 
@@ -76,21 +78,26 @@ Writes into the directory, one part for each process, which needs no other:
 The two first files are made if they are absent, the internal secret from TIDAL_INTERNAL_SECRET if that is set. All others are
 derived from them, at every run. Files are read by their owner only, but for ${USERS_FILE}.
 
-  --topology  names the regions; default TIDAL_TOPOLOGY
+  --topology      names the regions; default TIDAL_TOPOLOGY
+  --certificates  does what tidal secrets certificates does, too
 `,
   run(args) {
     const text = { type: 'string' } as const;
-    const given = argumentsOf(args, { directory: text, topology: text });
+    const given = argumentsOf(args, { directory: text, topology: text, certificates: { type: 'boolean' } });
     if (given === undefined) return;
     const directory = resolve(required(given, 'directory'));
     writeSecrets(directory, regionsOf(given), process.env.TIDAL_INTERNAL_SECRET);
+    if (given.certificates === true) writeCertificates({ directory, topology: topologyOf(given) });
     say(`${directory} has the secrets of the operator, the router, NATS and every region`);
   },
 };
 
+function topologyOf(given: Given): string {
+  return resolve(required({ topology: process.env.TIDAL_TOPOLOGY, ...given }, 'topology'));
+}
+
 function regionsOf(given: Given): readonly string[] {
-  const file = resolve(required({ topology: process.env.TIDAL_TOPOLOGY, ...given }, 'topology'));
-  return loadTopology(file).regions.map(({ name }) => name);
+  return loadTopology(topologyOf(given)).regions.map(({ name }) => name);
 }
 
 /** Throws `ConfigError` if the internal secret is none. */
@@ -108,29 +115,15 @@ function writeSecrets(directory: string, regions: readonly string[], given = '')
   ]);
   for (const region of regions) users.set(`regions/${region}`, regionUser(region, passwordOf(`region-${region}`)));
   for (const [part, { password }] of users) {
-    write(join(directory, part, PASSWORD_FILE), `${password}\n`, OWNER_ONLY);
-    if (part !== 'operator') write(join(directory, part, INTERNAL_SECRET_FILE), secret, OWNER_ONLY);
+    replaceFile(join(directory, part, PASSWORD_FILE), `${password}\n`, OWNER_ONLY);
+    if (part !== 'operator') replaceFile(join(directory, part, INTERNAL_SECRET_FILE), secret, OWNER_ONLY);
   }
   // nats-server runs as another user, and nothing else has this directory.
-  write(join(directory, 'nats', USERS_FILE), `${usersBlock([...users.values()]).join('\n')}\n`, 0o644);
+  replaceFile(join(directory, 'nats', USERS_FILE), `${usersBlock([...users.values()]).join('\n')}\n`, 0o644);
 }
 
 /** The content of the file, which is made if it is absent. */
 function kept(file: string, text = ''): string {
-  if (!existsSync(file)) write(file, `${text === '' ? newSecret() : text}\n`, OWNER_ONLY);
+  if (!existsSync(file)) replaceFile(file, `${text === '' ? newSecret() : text}\n`, OWNER_ONLY);
   return readFileSync(file, 'utf8');
-}
-
-/** The file is replaced at once, so that no process reads a part of it. */
-function write(file: string, text: string, mode: number): void {
-  if (existsSync(file) && readFileSync(file, 'utf8') === text) {
-    chmodSync(file, mode);
-    return;
-  }
-  mkdirSync(join(file, '..'), { recursive: true });
-  const partial = `${file}.partial`;
-  writeFileSync(partial, text, { mode: OWNER_ONLY });
-  // Whatever the umask.
-  chmodSync(partial, mode);
-  renameSync(partial, file);
 }

@@ -3,6 +3,7 @@ import { ConfigError } from '../../shared/errors/config-error.ts';
 import { PROGRAM_VERSION } from '../../shared/protocol/version.ts';
 import { leaveWith, say } from '../backup/command.ts';
 import { verify } from '../verify/verify.ts';
+import { clusterCertificates } from './certificates/certificates.ts';
 import { check } from './cluster/check.ts';
 import { heal, partition, promote } from './cluster/drills.ts';
 import { events } from './cluster/events.ts';
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, Command>> = {
   'keys init': firstKeys,
   'secrets init': firstSecrets,
   'secrets replace': replacedSecrets,
+  'secrets certificates': clusterCertificates,
   'stream settings': streamSettings,
   verify,
   status,
