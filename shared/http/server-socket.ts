@@ -4,6 +4,7 @@
  * Promise: once certificates are replaced, every connection that was opened before is closed after its next answer, so that no
  * connection outlives an authority that is no longer valid, and no request is lost.
  */
+import { constants } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
@@ -88,7 +89,7 @@ export function createServerSocket(
     opened: 'secureConnection',
     isFormer: (socket) => openedWith.get(socket) !== certificates.current,
     refusalOf(request) {
-      if (clients === undefined || (request.socket as TLSSocket).authorized) return undefined;
+      if (clients === undefined || isProven(request.socket as TLSSocket)) return undefined;
       if (clients.openPaths.includes((request.url ?? '').replace(/\?.*$/s, ''))) return undefined;
       refused.inc({ reason: 'certificate' });
       const reason = (request.socket as TLSSocket).authorizationError;
@@ -104,8 +105,15 @@ export function createServerSocket(
   };
 }
 
+/** Node calls a client without a certificate authorized if it resumes a session of its own in TLS 1.3. */
+function isProven(socket: TLSSocket): boolean {
+  return socket.authorized && !socket.isSessionReused();
+}
+
+/** Without tickets no session is resumed: each handshake verifies certificates. */
 function secureContext({ cert, key, ca }: CertificateSet): SecureContextOptions {
-  return { cert, key, ...(ca === undefined ? {} : { ca }), minVersion: 'TLSv1.2' };
+  const secureOptions = constants.SSL_OP_NO_TICKET;
+  return { cert, key, ...(ca === undefined ? {} : { ca }), minVersion: 'TLSv1.2', secureOptions };
 }
 
 /** Stops accepting, and lets requests in progress finish within the limit. */

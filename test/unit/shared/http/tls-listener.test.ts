@@ -110,6 +110,42 @@ describe('the listener with TLS', function () {
     assert.equal(await connections(), 0);
   });
 
+  it('a client without a certificate gains nothing by resuming its session, in any version of TLS', async () => {
+    const ground = { log: silentLog, metrics: createMetrics({ process: 'region', name: 'a' }), clock: systemClock };
+    const app = createHttpApp({
+      ...{ ...ground, random: systemRandom },
+      limits: { inFlight: 8, arrivingBodies: 8, answersBytes: 1024 * 1024 },
+    });
+    const tls = { certificates: { ...certificates, onReplaced: () => {} }, clients: { openPaths: ['/health/live'] } };
+    const region = await listen({
+      ...{ app, ...ground, random: systemRandom, tls, host: '127.0.0.1', port: 0, maxConnections: 16 },
+    });
+    try {
+      for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
+        let session: Buffer | undefined;
+        for (const attempt of [1, 2, 3]) {
+          const port = Number(new URL(region.url).port);
+          const socket = connect({
+            host: '127.0.0.1',
+            port,
+            ca: authority.cert,
+            maxVersion,
+            ...(session && { session }),
+          });
+          sockets.push(socket);
+          socket.on('session', (next) => {
+            session = next;
+          });
+          await once(socket, 'secureConnect');
+          const answer = await exchange(socket, get, (got) => got.includes('\r\n\r\n'));
+          assert.match(answer, /^HTTP\/1\.1 401 [\s\S]*www-authenticate: Certificate/, `${maxVersion}, ${attempt}`);
+        }
+      }
+    } finally {
+      await region.close();
+    }
+  });
+
   it('replaced certificates: connections of before end after an answer, and the next one shows the new certificate', async () => {
     const before = await open();
     const { serialNumber } = before.getPeerCertificate();
