@@ -52,7 +52,12 @@ export function regionUser(region: string, password: string): NatsUser {
 }
 
 export function routerUser(password: string): NatsUser {
-  return { user: 'router', client: 'router', password, publish: [key(LEASE_KEY), key(DRILL_KEY), key(JOURNAL_KEY), ...control] };
+  return {
+    user: 'router',
+    client: 'router',
+    password,
+    publish: [key(LEASE_KEY), key(DRILL_KEY), key(JOURNAL_KEY), ...control],
+  };
 }
 
 /** Starts the others: it may do everything. */
