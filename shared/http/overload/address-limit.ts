@@ -3,7 +3,7 @@
  * behind a balancer, or a container engine's port forwarding, many clients have one.
  */
 import type { Socket } from 'node:net';
-import type { Metrics } from '../observe/metrics.ts';
+import type { Metrics } from '../../observe/metrics.ts';
 
 export interface AddressLimitOptions {
   /** Limit of open connections of one address; 0: none. */
