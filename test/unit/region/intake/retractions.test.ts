@@ -1,6 +1,7 @@
 /** Signals that are taken back, at intake and in the state: once, by key or by position, by any leader, in any order of the logs. */
 import assert from 'node:assert/strict';
 import { decodeBatch } from '../../../../services/region/batch/batch.ts';
+import { type Copy, counting, MENDED_EPOCH, recallForRetraction } from '../../../../services/region/state/keys/keys.ts';
 import { Refusal } from '../../../../shared/errors/errors.ts';
 import type { EventBody, RequestedBody } from '../../../../shared/protocol/events.ts';
 import { withKeys } from '../../../../shared/protocol/idempotency.ts';
@@ -260,6 +261,20 @@ describe('signals that are taken back', () => {
     await clock.run(router.submit([retraction(view(7))], { key: 'k' }));
     await cluster.converge();
     assert.equal(cluster.count(7), 0);
+  });
+
+  it('what a mended state counts keeps counting, and its retraction is refused; what was taken back before stays so', () => {
+    const [body] = keyed('k', [view(7)]);
+    const key = body!.key!;
+    const place = { origin: 'us-east@aaaaaaaaaa', sequence: 1, epoch: 1 };
+    const copy: Copy = { ...place, acceptedMs: 1_000, timeMs: 1_000, bodyHash: key.bodyHash };
+    const taken: Copy = { ...copy, sequence: 2, acceptedMs: 2_000, timeMs: 2_000, isRetraction: true };
+    const mended = { ...copy, epoch: MENDED_EPOCH };
+    assert.deepEqual(counting([mended, taken]), [mended]);
+    assert.equal(recallForRetraction([mended], key, 2_000), 'mended');
+    assert.deepEqual(counting([copy, taken]), []);
+    assert.deepEqual(recallForRetraction([copy, taken], key, 3_000), taken);
+    assert.deepEqual(recallForRetraction([copy], key, 2_000), { upToMs: 1_000 });
   });
 
   it('uses no new key: with as many keys as there may be, what was given can still be taken back', async () => {

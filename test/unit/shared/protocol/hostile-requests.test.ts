@@ -1,6 +1,7 @@
 /** A region's own port: a body that breaks the rules of the public surface is refused with 400, whatever it is, and changes nothing. */
 import assert from 'node:assert/strict';
 import { isCount, isThousandths, metadataFlaw } from '../../../../shared/protocol/events.ts';
+import { withKeys } from '../../../../shared/protocol/idempotency.ts';
 import type { RegionStatus } from '../../../../shared/protocol/internal.ts';
 import { fromWire } from '../../../../shared/protocol/writes.ts';
 import { hostileRequests, view, whole } from '../../../harness/hostile/hostile-requests.ts';
@@ -34,6 +35,27 @@ describe('hostile requests to a region', () => {
     });
   }
 
+  it('a retraction whose key is not one of its values is refused: it would subtract what was not added', async () => {
+    const given = { k: 's', e: 5, s: 'view', w: 2_000 } as const;
+    const [signal] = withKeys('k', 'signals', [given], true);
+    assert.match(await region.write(signal!), /:\d+$/);
+    const { key } = signal!;
+    const post = (write: object) => region.post('/internal/writes', { epoch: 1, atomic: true, writes: [write] });
+    for (const write of [
+      { ...given, k: 'r', w: 9_000, key },
+      { ...given, k: 'r', e: 6, key },
+      { ...given, k: 'r', t: 5, key },
+      { ...given, k: 'r' },
+      { k: 'b', p: 'us-east', key },
+      { k: 'b', p: '' },
+    ]) {
+      const { status, body } = await post(write);
+      assert.deepEqual([status, body.code], [400, 'invalid_request'], JSON.stringify(write));
+    }
+    assert.equal((await post({ ...given, k: 'r', key })).status, 200);
+    assert.deepEqual(region.fatal, []);
+  });
+
   it('a position that is not one is no position before everything', async () => {
     assert.equal((await region.get('/internal/snapshot?covering=garbage')).status, 400);
     assert.equal((await region.get('/internal/log/garbage?from=1')).status, 400);
@@ -49,6 +71,8 @@ describe('hostile requests to a region', () => {
       { ...view, t: 5 },
       { k: 'i', e: 1, m: { a: 1, b: ['x'] } },
       { k: 'd', e: 1 },
+      { ...view, k: 'r' },
+      { k: 'b', p: 'us-east@aaaaaaaaaa:1' },
       { k: 'v', e: 1, b: 'AACAPwAAgD8AAIA/' },
     ];
     for (let round = 0; round < 5_000; round++) {
@@ -64,6 +88,7 @@ describe('hostile requests to a region', () => {
         continue;
       }
       const where = `seed ${seed}: ${JSON.stringify(write)}`;
+      if (event.kind === 'retraction at') continue;
       assert.ok(isCount(event.entity) && !Object.is(event.entity, -0), where);
       if (event.kind === 'item') assert.equal(metadataFlaw(event.metadata), undefined, where);
       if (event.kind === 'signal') assert.ok(isThousandths(event.weight) && event.signal !== '', where);
