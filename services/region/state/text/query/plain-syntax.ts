@@ -97,6 +97,7 @@ export function minimumOf(matching: Matching, words: number): number {
 }
 
 function* piecesOf(text: string, fieldNames: readonly string[]): Generator<Piece> {
+  const names = text.includes(':') ? fieldNames.map((name) => `${name}:`) : [];
   let at = 0;
   while (at < text.length) {
     if (space.test(text[at]!)) {
@@ -105,10 +106,8 @@ function* piecesOf(text: string, fieldNames: readonly string[]): Generator<Piece
     }
     const isExcluded = text[at] === '-' && beginsAt(text, at + 1);
     if (isExcluded) at++;
-    const field = fieldNames.findIndex(
-      (name) => text.startsWith(`${name}:`, at) && beginsAt(text, at + name.length + 1),
-    );
-    if (field >= 0) at += fieldNames[field]!.length + 1;
+    const field = names.findIndex((name) => text.startsWith(name, at) && beginsAt(text, at + name.length));
+    if (field >= 0) at += names[field]!.length;
     const end = endOfPhrase(text, at);
     const isPhrase = end !== undefined;
     let next = end ?? at;
@@ -168,6 +167,7 @@ function withSynonyms(
   inFields: readonly (number | undefined)[],
   synonyms: Synonyms,
 ): readonly PlainPart[] {
+  if (synonyms.isEmpty) return parts;
   const own = parts.map(() => new Set<string>());
   const isWord = ({ kind, isExcluded }: PlainPart): boolean => kind === 'word' && !isExcluded;
   for (let start = 0, end = 0; start < parts.length; start = Math.max(end, start + 1)) {
@@ -192,8 +192,10 @@ function distinct(parts: readonly PlainPart[]): readonly PlainPart[] {
     const { kind, text, terms, isExcluded, fields } = part;
     const key = JSON.stringify([kind, kind === 'word' ? terms : text, isExcluded, fields]);
     const known = byKey.get(key);
-    const synonyms = new Set([...(known ?? part).synonyms, ...part.synonyms]);
-    byKey.set(key, { ...(known ?? part), synonyms: [...synonyms] });
+    if (known === undefined) byKey.set(key, part);
+    else if (part.synonyms.length > 0) {
+      byKey.set(key, { ...known, synonyms: [...new Set([...known.synonyms, ...part.synonyms])] });
+    }
   }
   return [...byKey.values()];
 }

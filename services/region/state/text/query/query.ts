@@ -209,14 +209,12 @@ export class Expansion {
       if (!isComplete && found.leftOut === 'nothing') found.leftOut = 'typos';
     }
     const together = Math.min(index.size, found.documents);
-    const terms = [...found.forms].map(
-      ([term, form]): CountedTerm => ({
-        ...{ term, form },
-        // What the query asks for itself counts once, there.
-        factor: form.match === 'synonym' && typed.has(term) ? 0 : 1,
-        documents: form === forms.exact ? exactly : together,
-      }),
-    );
+    const terms: CountedTerm[] = [];
+    for (const [term, form] of found.forms) {
+      // What the query asks for itself counts once, there.
+      const factor = form.match === 'synonym' && typed.has(term) ? 0 : 1;
+      terms.push({ term, documents: form === forms.exact ? exactly : together, factor, form });
+    }
     return { terms, leftOut: found.leftOut };
   }
 

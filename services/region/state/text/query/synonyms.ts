@@ -46,6 +46,10 @@ export class Synonyms {
     return byWords;
   }
 
+  get isEmpty(): boolean {
+    return this.longest === 0;
+  }
+
   /** Where among the words of a query, in the language of a field, there are some with synonyms; the longest first. */
   among(words: readonly string[], field: number): readonly Synonymous[] {
     const texts = this.texts[this.lexicon.analysis.languageOf[field]!]!;
