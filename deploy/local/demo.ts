@@ -4,12 +4,13 @@
  */
 
 import { parseArgs } from 'node:util';
+import { type api, TidalClient, TidalProblem, TidalUnanswered } from '../../shared/client/client.ts';
 import { ConfigError } from '../../shared/errors/config-error.ts';
 import { Fault } from '../../shared/errors/errors.ts';
 import { onInterrupt } from '../../shared/kernel/ending.ts';
 import { systemClock as clock } from '../../shared/kernel/system.ts';
-import { Api, bodiesOf } from '../demo/api.ts';
 import { filmOf, readFilms } from '../demo/films.ts';
+import { partsOf } from '../demo/parts.ts';
 import { playSignals } from '../demo/play.ts';
 import { Progress, table } from '../demo/show.ts';
 
@@ -32,30 +33,6 @@ interface Settings {
   readonly signals: number;
   readonly seed: number;
   readonly feeds: readonly string[];
-}
-
-interface Ranked {
-  readonly items: readonly {
-    readonly entity_id: number;
-    readonly score: number;
-    readonly metadata?: Readonly<Record<string, unknown>>;
-    readonly signals?: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  }[];
-  readonly region: string;
-  readonly lag_events: number;
-}
-
-interface Status {
-  readonly leader: string;
-  readonly epoch: number;
-  readonly relay_log_len: number;
-  readonly regions: readonly {
-    readonly name: string;
-    readonly role?: string;
-    readonly applied_events: number;
-    readonly lag_events: number;
-    readonly partitioned: boolean;
-  }[];
 }
 
 function settingsOf(args: readonly string[]): Settings | undefined {
@@ -92,19 +69,27 @@ function settingsOf(args: readonly string[]): Settings | undefined {
   };
 }
 
-async function load(api: Api, label: string, path: string, records: Iterable<unknown>, total: number): Promise<void> {
+/** `write`: one bulk, all or nothing. */
+async function load<T>(
+  label: string,
+  {
+    records,
+    total,
+    write,
+  }: { readonly records: Iterable<T>; readonly total: number; readonly write: (part: T[]) => Promise<unknown> },
+): Promise<void> {
   const progress = new Progress(process.stdout, label, total);
   let done = 0;
   progress.update(0);
-  for (const { text, lines } of bodiesOf(records)) {
-    await api.post(path, text);
-    done += lines;
+  for (const part of partsOf(records)) {
+    await write(part);
+    done += part.length;
     progress.update(done);
   }
 }
 
-function rankedTable({ items, region, lag_events }: Ranked): string {
-  const rows = items.map(({ entity_id, score, metadata = {}, signals = {} }, index) => [
+function rankedTable({ items, region, lag_events }: Pick<api.FeedAnswer, 'items' | 'region' | 'lag_events'>): string {
+  const rows = items.map(({ entity_id, score, metadata, signals }, index) => [
     index + 1,
     String(metadata.title ?? `film ${entity_id}`),
     typeof metadata.year === 'number' ? metadata.year : undefined,
@@ -115,13 +100,13 @@ function rankedTable({ items, region, lag_events }: Ranked): string {
     score,
   ]);
   const heads = ['#', 'title', 'year', 'genre', 'rating', 'views 24h', 'likes 24h', 'score'];
-  return `${table(heads, rows)}\n(answered by ${region}, ${lag_events} events behind)`;
+  return `${table(heads, rows)}\n(answered by ${region}, ${lag_events ?? 'unknown'} events behind)`;
 }
 
 async function run({ url, limit, signals, seed, feeds }: Settings): Promise<void> {
   const key = process.env.TIDAL_API_KEY;
-  const api = new Api({ url, clock, key: key === '' ? undefined : key });
-  await api.get('/health');
+  const tidal = new TidalClient({ urls: [url], key: key === '' ? undefined : key });
+  await tidal.health();
   const films = readFilms()
     .slice(0, limit)
     .map((record, index) => filmOf(record, FIRST_FILM + index));
@@ -130,30 +115,31 @@ async function run({ url, limit, signals, seed, feeds }: Settings): Promise<void
   const began = clock.monotonicMs();
   const items = films.map(({ entityId, metadata }) => ({ entity_id: entityId, metadata }));
   const embeddings = films.map(({ entityId, values }) => ({ entity_id: entityId, values }));
-  await load(api, 'items', '/items', items, films.length);
-  await load(api, 'embeddings', '/embeddings', embeddings, films.length);
-  await load(api, 'signals', '/signals', playSignals({ films, count, seed, nowMs: clock.nowMs() }), count);
+  const played = playSignals({ films, count, seed, nowMs: clock.nowMs() });
+  await load('items', { records: items, total: films.length, write: (part) => tidal.putItems(part) });
+  await load('embeddings', { records: embeddings, total: films.length, write: (part) => tidal.putEmbeddings(part) });
+  await load('signals', { records: played, total: count, write: (part) => tidal.addSignals(part) });
   const seconds = (clock.monotonicMs() - began) / 1_000;
   console.log(`${2 * films.length + count} writes in ${seconds.toFixed(1)} s`);
 
   for (const profile of feeds) {
     const path = `/feed?profile=${encodeURIComponent(profile)}&limit=10`;
     console.log(`\n${profile === 'trending' ? 'Trending now' : 'Feed'}   GET ${path}`);
-    console.log(rankedTable((await api.get(path)) as Ranked));
+    console.log(rankedTable(await tidal.feed({ profile, limit: 10 })));
   }
 
   console.log('\nSearch   GET /search?query=godfather&limit=5');
-  const found = (await api.get('/search?query=godfather&limit=5')) as Ranked;
+  const found = await tidal.search({ query: 'godfather', limit: 5 });
   console.log(rankedTable(found));
 
   const first = found.items[0];
   if (first !== undefined) {
     const path = `/feed?profile=related&entity_id=${first.entity_id}&limit=5`;
-    console.log(`\nRelated to ${String(first.metadata?.title ?? first.entity_id)}   GET ${path}`);
-    console.log(rankedTable((await api.get(path)) as Ranked));
+    console.log(`\nRelated to ${String(first.metadata.title ?? first.entity_id)}   GET ${path}`);
+    console.log(rankedTable(await tidal.feed({ profile: 'related', entity_id: first.entity_id, limit: 5 })));
   }
 
-  const status = (await api.get('/cluster/status')) as Status;
+  const status = await tidal.status();
   console.log(
     `\nCluster   GET /cluster/status   leader ${status.leader}, epoch ${status.epoch}, ${status.relay_log_len} events`,
   );
@@ -162,9 +148,9 @@ async function run({ url, limit, signals, seed, feeds }: Settings): Promise<void
       ['region', 'role', 'applied', 'lag', 'partitioned'],
       status.regions.map((region) => [
         region.name,
-        region.role ?? '',
-        region.applied_events,
-        region.lag_events,
+        region.role,
+        region.applied_events ?? undefined,
+        region.lag_events ?? undefined,
         region.partitioned ? 'yes' : 'no',
       ]),
     ),
@@ -177,7 +163,9 @@ try {
   if (settings === undefined) process.stdout.write(help);
   else await run(settings);
 } catch (error) {
-  if (!(error instanceof ConfigError || error instanceof Fault)) throw error;
-  process.stderr.write(`\n${error.message}\n`);
+  const isSaid = [ConfigError, Fault, TidalProblem, TidalUnanswered].some((known) => error instanceof known);
+  if (!(error instanceof Error && isSaid)) throw error;
+  const hint = error instanceof TidalUnanswered ? '. Is the cluster running? npm start' : '';
+  process.stderr.write(`\n${error.message}${hint}\n`);
   process.exitCode = error instanceof ConfigError ? 2 : 1;
 }

@@ -8,6 +8,7 @@ import { check } from './cluster/check.ts';
 import { heal, partition, promote } from './cluster/drills.ts';
 import { events } from './cluster/events.ts';
 import { feed, getItem, search } from './cluster/reads.ts';
+import { orSaid } from './cluster/request.ts';
 import { status } from './cluster/status.ts';
 import type { Command } from './command.ts';
 import { completionOf } from './completion.ts';
@@ -69,4 +70,4 @@ async function run(args: readonly string[]): Promise<void> {
   throw new ConfigError(`unknown command "${args.join(' ')}"; commands: ${names.join(', ')}`);
 }
 
-await leaveWith('tidal', () => run(process.argv.slice(2)));
+await leaveWith('tidal', () => orSaid(run(process.argv.slice(2))));

@@ -1,7 +1,6 @@
 /** `tidal check`: whether the processes would accept these files, before any of them is started with them. */
 import { resolve } from 'node:path';
 import { loadSchema } from '../../../services/region/schema/parse-schema.ts';
-import type { ClusterStatus } from '../../../services/router/cluster/cluster.ts';
 import { parseKeys } from '../../../services/router/keys/parse-keys.ts';
 import { readConfigFile } from '../../../shared/config/yaml-file.ts';
 import { ConfigError } from '../../../shared/errors/config-error.ts';
@@ -27,7 +26,7 @@ ${clusterHelp}`,
   async run(args) {
     const path = { type: 'string' } as const;
     const options = { topology: path, schema: path, keys: path, 'against-cluster': { type: 'boolean' } } as const;
-    const { text, flag, router } = clusterArguments(args, { options });
+    const { text, flag, client } = clusterArguments(args, { options });
     const given = kinds.flatMap((kind) => {
       const file = text(kind);
       return file === undefined ? [] : [{ kind, file: resolve(file) }];
@@ -46,7 +45,7 @@ ${clusterHelp}`,
     if (refused > 0) throw new CommandError(`${refused} of ${given.length} files would be refused`);
     if (flag('against-cluster')) {
       const wanted = loadTopology(resolve(text('topology')!)).regions.map(({ name }) => name);
-      const { regions } = await router.get<ClusterStatus>('/cluster/status');
+      const { regions } = await client.status();
       const present = regions.map(({ name }) => name);
       for (const line of changesOf(present, wanted)) say(line);
     }

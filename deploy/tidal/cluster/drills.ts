@@ -1,6 +1,4 @@
 /** `tidal promote`, `partition`, `heal`, and `verify` of a running cluster: what an operator does to a running cluster. */
-import type { PromoteAnswer, VerifyAnswer } from '../../../services/router/cluster/cluster.ts';
-import type { HealAnswer, PartitionAnswer } from '../../../services/router/drills/drills.ts';
 import { CommandError } from '../../backup/command.ts';
 import type { Command } from '../command.ts';
 import { clusterArguments, clusterHelp } from './request.ts';
@@ -14,12 +12,11 @@ Writes wait in the routers until the former leader has handed over; none fails. 
   --force  without the former leader: its last events may be unknown to the new one, and are merged when it is back
 ${clusterHelp}`,
   async run(args) {
-    const { words, flag, router, answer } = clusterArguments(args, {
+    const { words, flag, client, answer } = clusterArguments(args, {
       words: ['REGION'],
       options: { force: { type: 'boolean' } },
     });
-    const force = flag('force') ? true : undefined;
-    const answered = await router.post<PromoteAnswer>('/cluster/promote', { region: words[0], force });
+    const answered = await client.promote({ region: words[0]!, ...(flag('force') ? { force: true } : {}) });
     answer(answered, ({ leader, previous, epoch, handed_over_events: events, took_ms, left_behind }) => {
       if (leader === previous) return `${leader} leads already, epoch ${epoch}`;
       const left =
@@ -40,12 +37,15 @@ The region still answers reads; if it leads, it still accepts writes. Needs the 
   --heal-after  30s, 5m, 2h, at most 24h: the region heals itself then, also if nobody is there any more
 ${clusterHelp}`,
   async run(args) {
-    const { words, text, router, answer } = clusterArguments(args, {
+    const { words, text, client, answer } = clusterArguments(args, {
       words: ['REGION'],
       options: { 'heal-after': { type: 'string' } },
     });
-    const body = { region: words[0], heal_after: text('heal-after') };
-    const answered = await router.post<PartitionAnswer>('/cluster/partition', body);
+    const healAfter = text('heal-after');
+    const answered = await client.partition({
+      region: words[0]!,
+      ...(healAfter === undefined ? {} : { heal_after: healAfter }),
+    });
     answer(answered, ({ region, heal_at }) =>
       heal_at === undefined
         ? `${region} is partitioned until it is healed: tidal heal ${region}`
@@ -63,12 +63,11 @@ Needs the scope admin.
   --wait  until both sides have what the other had, at most 30 s
 ${clusterHelp}`,
   async run(args) {
-    const { words, flag, router, answer } = clusterArguments(args, {
+    const { words, flag, client, answer } = clusterArguments(args, {
       words: ['REGION'],
       options: { wait: { type: 'boolean' } },
     });
-    const wait = flag('wait') ? true : undefined;
-    const answered = await router.post<HealAnswer>('/cluster/heal', { region: words[0], wait });
+    const answered = await client.heal({ region: words[0]!, ...(flag('wait') ? { wait: true } : {}) });
     answer(answered, ({ region, missed_events: missed, caught_up_with: others, not_waited_for: without, took_ms }) => {
       if (others === undefined) return `${region} is healed; ${missed} events were missed on both sides together`;
       const not = without === undefined || without.length === 0 ? '' : `, not waited for ${without.join(', ')}`;
@@ -79,8 +78,8 @@ ${clusterHelp}`,
 
 /** Compares the state of all regions. Throws `CommandError` unless they agree. */
 export async function verifyCluster(args: readonly string[]): Promise<void> {
-  const { router, answer } = clusterArguments(args, {});
-  const answered = await router.post<VerifyAnswer>('/cluster/verify', {});
+  const { client, answer } = clusterArguments(args, {});
+  const answered = await client.verify();
   const { converged, digests, position, reason, took_ms } = answered;
   answer(answered, () => {
     const lines = Object.entries(digests).map(([region, digest]) => `${digest}  ${region}`);

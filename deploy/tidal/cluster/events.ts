@@ -1,5 +1,5 @@
 /** `tidal events`: the journal of the cluster. */
-import type { JournalAnswer, JournalEntry } from '../../../services/router/journal/journal.ts';
+import type { cluster } from '../../../shared/client/client.ts';
 import type { Command } from '../command.ts';
 import { clusterArguments, clusterHelp } from './request.ts';
 import { tableOf } from './table.ts';
@@ -14,16 +14,18 @@ The newest last. Needs the scope admin.
   --after  only those with a higher id
 ${clusterHelp}`,
   async run(args) {
-    const { text, router, answer } = clusterArguments(args, {
+    const { text, client, answer } = clusterArguments(args, {
       options: { limit: { type: 'string' }, after: { type: 'string' } },
     });
-    const parameters = { limit: text('limit'), after: text('after') };
-    const given = Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined);
-    answer(await router.get<JournalAnswer>('/cluster/events', Object.fromEntries(given)), describeJournal);
+    const numbers = (['limit', 'after'] as const).flatMap((name) => {
+      const given = text(name);
+      return given === undefined ? [] : [[name, Number(given)]];
+    });
+    answer(await client.events(Object.fromEntries(numbers)), describeJournal);
   },
 };
 
-function describeJournal({ events: newest, stale }: JournalAnswer): string {
+function describeJournal({ events: newest, stale }: cluster.JournalAnswer): string {
   const table = tableOf([...newest].reverse(), [
     ['ID', ({ id }) => id],
     ['AT', ({ at }) => at],
@@ -43,7 +45,7 @@ function sentenceOf({
   heal_at,
   version,
   what,
-}: JournalEntry): string {
+}: cluster.JournalEntry): string {
   switch (kind) {
     case 'leader_changed': {
       const former = previous === undefined ? '' : ` after ${previous}`;

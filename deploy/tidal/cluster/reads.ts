@@ -1,23 +1,9 @@
 /** `tidal feed`, `search` and `items get`: what clients of a cluster are answered. */
-import type { Metadata } from '../../../shared/protocol/events.ts';
+import type { api } from '../../../shared/client/client.ts';
+import { ConfigError } from '../../../shared/errors/config-error.ts';
 import type { Command } from '../command.ts';
 import { clusterArguments, clusterHelp } from './request.ts';
 import { tableOf } from './table.ts';
-
-interface ListedItem {
-  readonly entity_id: number;
-  readonly rank: number;
-  readonly score: number;
-  readonly metadata: Metadata;
-}
-
-interface Listed {
-  readonly region: string;
-  readonly position: string;
-  readonly lag_events: number | null;
-  readonly items: readonly ListedItem[];
-  readonly next_cursor: string | null;
-}
 
 const text = { type: 'string' } as const;
 const listOptions = { region: text, limit: text, filter: text, cursor: text } as const;
@@ -36,11 +22,8 @@ Needs the scope read.
 
   --profile  trending, new, hot, … or one of the schema; default trending${listHelp}${clusterHelp}`,
   async run(args) {
-    const { text: given, router, answer } = clusterArguments(args, { options: { ...listOptions, profile: text } });
-    const listed = await router.get<Listed>('/feed', {
-      profile: given('profile') ?? 'trending',
-      ...parametersOf(given),
-    });
+    const { text: given, client, answer } = clusterArguments(args, { options: { ...listOptions, profile: text } });
+    const listed = await client.feed({ profile: given('profile') ?? 'trending', ...fieldsOf(given) });
     answer(listed, describeList);
   },
 };
@@ -52,8 +35,8 @@ export const search: Command = {
 Needs the scope read.
 ${listHelp}${clusterHelp}`,
   async run(args) {
-    const { words, text: given, router, answer } = clusterArguments(args, { words: ['WORD…'], options: listOptions });
-    answer(await router.get<Listed>('/search', { query: words.join(' '), ...parametersOf(given) }), describeList);
+    const { words, text: given, client, answer } = clusterArguments(args, { words: ['WORD…'], options: listOptions });
+    answer(await client.search({ query: words.join(' '), ...fieldsOf(given) }), describeList);
   },
 };
 
@@ -66,18 +49,34 @@ Needs the scope read.
   --region  the region that answers
 ${clusterHelp}`,
   async run(args) {
-    const { words, text: given, router, answer } = clusterArguments(args, { words: ['ID'], options: { region: text } });
-    const path = `/items/${encodeURIComponent(words[0]!)}`;
-    answer(await router.get<object>(path, { region: given('region') }), (item) => JSON.stringify(item, undefined, 2));
+    const { words, text: given, client, answer } = clusterArguments(args, { words: ['ID'], options: { region: text } });
+    const [id = ''] = words;
+    if (!/^\d{1,16}$/.test(id)) throw new ConfigError(`ID must be a whole number from 0, not "${id}"`);
+    const region = given('region');
+    const item = await client.getItem(Number(id), region === undefined ? {} : { region });
+    answer(item, () => JSON.stringify(item, undefined, 2));
   },
 };
 
-function parametersOf(given: (name: string) => string | undefined): Record<string, string | undefined> {
-  return Object.fromEntries(Object.keys(listOptions).map((name) => [name, given(name)]));
+/** A limit that is no number is refused by the router, which says what would be accepted. */
+function fieldsOf(given: (name: string) => string | undefined) {
+  const { limit, ...texts } = Object.fromEntries(
+    Object.keys(listOptions).flatMap((name) => {
+      const value = given(name);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  ) as Partial<Record<keyof typeof listOptions, string>>;
+  return { ...texts, ...(limit === undefined ? {} : { limit: Number(limit) }) };
 }
 
 /** The items of a page, and by which region they are answered. */
-export function describeList({ region, position, lag_events, items, next_cursor }: Listed): string {
+export function describeList({
+  region,
+  position,
+  lag_events,
+  items,
+  next_cursor,
+}: Pick<api.FeedAnswer, 'region' | 'position' | 'lag_events' | 'items' | 'next_cursor'>): string {
   const rows = tableOf(items, [
     ['RANK', ({ rank }) => rank],
     ['ID', ({ entity_id }) => entity_id],

@@ -1,5 +1,6 @@
-/** What the commands for a running cluster share: their options, and requests to a router. */
+/** What the commands for a running cluster share: their options, the client of the cluster, and requests to one router. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { TidalClient, TidalProblem, TidalUnanswered } from '../../../shared/client/client.ts';
 import { ConfigError } from '../../../shared/errors/config-error.ts';
 import { messageOf } from '../../../shared/errors/errors.ts';
 import { CommandError, say } from '../../backup/command.ts';
@@ -10,7 +11,7 @@ const DEFAULT_URL = 'http://127.0.0.1:9500';
 const TIMEOUT_MS = 60_000;
 
 export const clusterHelp = `
-  --url   a router; default TIDAL_URL, then ${DEFAULT_URL}
+  --url   a router, or several with commas: the next is asked if one is away; default TIDAL_URL, then ${DEFAULT_URL}
   --key   a key with the scope that the command needs; default TIDAL_API_KEY, where no list of processes shows it
   --json  the router's answer as one line of JSON
 
@@ -26,7 +27,10 @@ export interface ClusterArguments {
   flag(name: string): boolean;
   /** Whether `--json` was given. */
   readonly json: boolean;
+  /** The first of the routers at `--url`, for requests whose every answer counts. */
   readonly router: Router;
+  /** Of the routers at `--url`. Each is asked once: a terminal should not wait for one that is away. */
+  readonly client: TidalClient;
   /** Prints the answer as JSON if that was asked for, and otherwise what `lines` makes of it. */
   answer<T>(answered: T, lines: (answered: T) => string): void;
 }
@@ -46,16 +50,22 @@ export function clusterArguments(
     const value = values[name];
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
-  const url = text('url') ?? process.env.TIDAL_URL ?? DEFAULT_URL;
-  if (!/^https?:$/.test(protocolOf(url))) {
+  const urls = (text('url') ?? process.env.TIDAL_URL ?? DEFAULT_URL).split(',').map((url) => url.trim());
+  for (const url of urls) {
+    if (/^https?:$/.test(protocolOf(url))) continue;
     throw new ConfigError(`--url must be an http or https address such as ${DEFAULT_URL}, not "${url}"`);
   }
+  const key = text('key') ?? process.env.TIDAL_API_KEY;
   return {
     words: positionals,
     text,
     flag: (name) => values[name] === true,
     json: values.json === true,
-    router: new Router(url, text('key') ?? process.env.TIDAL_API_KEY),
+    router: new Router(urls[0]!, key),
+    client: new TidalClient({
+      ...{ urls, key, attempts: urls.length },
+      ...{ attemptMs: TIMEOUT_MS, deadlineMs: TIMEOUT_MS * urls.length },
+    }),
     answer: (answered, lines) => say(printable(values.json === true ? JSON.stringify(answered) : lines(answered))),
   };
 }
@@ -143,4 +153,14 @@ function parsedBody(text: string): Readonly<Record<string, unknown>> | undefined
 /** A problem document in one sentence. */
 export function sentenceOf({ code, title, detail, hint }: Readonly<Record<string, unknown>>): string {
   return printable(`${String(detail ?? title)} (${String(code)})${hint === undefined ? '' : `; ${String(hint)}`}`);
+}
+
+/** A call's result; what the cluster refuses, or does not answer, is thrown as a `CommandError` in one sentence. */
+export async function orSaid<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof TidalProblem || error instanceof TidalUnanswered)) throw error;
+    throw new CommandError(printable(error.message));
+  }
 }

@@ -1,10 +1,10 @@
 /** `tidal status`: the regions of a cluster, what is wrong, and which of them may be stopped. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ClusterHealth, ClusterStatus, RegionReport } from '../../../services/router/cluster/cluster.ts';
+import type { cluster } from '../../../shared/client/client.ts';
 import { ConfigError } from '../../../shared/errors/config-error.ts';
 import { say } from '../../backup/command.ts';
 import type { Command } from '../command.ts';
-import { clusterArguments, clusterHelp } from './request.ts';
+import { clusterArguments, clusterHelp, orSaid } from './request.ts';
 import { tableOf } from './table.ts';
 
 const WATCH_SECONDS = 2;
@@ -22,15 +22,12 @@ be if it does not lead, what it has accepted is elsewhere, and another follower 
 ${clusterHelp}`,
   async run(args) {
     const options = { watch: { type: 'boolean' }, every: { type: 'string' } } as const;
-    const { text, flag, router, answer } = clusterArguments(args, { options });
+    const { text, flag, client, answer } = clusterArguments(args, { options });
     const seconds = Number(text('every') ?? WATCH_SECONDS);
     if (!(seconds >= 0.1 && seconds <= 3_600)) throw new ConfigError('--every must be 0.1 to 3600 seconds');
     const show = async (): Promise<void> => {
-      const [cluster, health] = await Promise.all([
-        router.get<ClusterStatus>('/cluster/status'),
-        router.get<ClusterHealth>('/health'),
-      ]);
-      answer({ ...cluster, health }, () => describeCluster(cluster, health));
+      const [reported, health] = await orSaid(Promise.all([client.status(), client.health()]));
+      answer({ ...reported, health }, () => describeCluster(reported, health));
     };
     if (!flag('watch')) return show();
     for (;;) {
@@ -42,8 +39,11 @@ ${clusterHelp}`,
   },
 };
 
-export function describeCluster(cluster: ClusterStatus, { status: health, notes }: ClusterHealth): string {
-  const { leader, epoch, failover, stream, regions, stale, drill } = cluster;
+export function describeCluster(
+  reported: cluster.StatusAnswer,
+  { status: health, notes }: cluster.HealthAnswer,
+): string {
+  const { leader, epoch, failover, stream, regions, stale, drill } = reported;
   const lines = [
     `${health}: ${leader ?? 'no region'} leads, epoch ${epoch ?? 'unknown'}, failover ${failover}, ${
       stream.connected ? `stream connected, ${stream.offset} messages` : 'stream not connected'
@@ -68,7 +68,7 @@ export function describeCluster(cluster: ClusterStatus, { status: health, notes 
   return lines.join('\n');
 }
 
-function stateOf({ reachable, ready, partitioned, heal_at, stopped, refused }: RegionReport): string {
+function stateOf({ reachable, ready, partitioned, heal_at, stopped, refused }: cluster.RegionReport): string {
   if (!reachable) return 'unreachable';
   const states = [
     ready ? 'ready' : 'not ready',
@@ -80,10 +80,10 @@ function stateOf({ reachable, ready, partitioned, heal_at, stopped, refused }: R
 }
 
 /** One sentence: which regions may be stopped without an effect on writes, and why not the others. */
-export function mayBeStopped(regions: readonly RegionReport[]): string {
-  const couldLead = ({ reachable, ready, partitioned, stopped }: RegionReport): boolean =>
+export function mayBeStopped(regions: readonly cluster.RegionReport[]): string {
+  const couldLead = ({ reachable, ready, partitioned, stopped }: cluster.RegionReport): boolean =>
     reachable && ready && !partitioned && stopped === undefined;
-  const reasonAgainst = (region: RegionReport): string | undefined => {
+  const reasonAgainst = (region: cluster.RegionReport): string | undefined => {
     const { name, role, unshipped_events: unshipped } = region;
     if (role === 'leader') return 'it leads: promote another first';
     if (unshipped === null || unshipped > 0)

@@ -148,9 +148,9 @@ export interface RegionReport {
   /** The id of the disk its log lies on; null: not known, or not stored yet. */
   readonly disk: string | null;
   /** Why it accepts no further batches, and of which origins. */
-  readonly stopped?: RegionStatus['stopped'];
+  readonly stopped?: NonNullable<RegionStatus['stopped']>;
   /** Messages it refused in the last 30 s. */
-  readonly refused?: RegionStatus['refused'];
+  readonly refused?: NonNullable<RegionStatus['refused']>;
   /** Of its program; null: not known, or it states none. */
   readonly version: string | null;
 }

@@ -241,8 +241,9 @@ export const parameters = {
     examples: examplesOf({ one: 1 }),
   },
   RequestId: {
-    ...{ name: 'X-Request-Id', in: 'header', schema: text(undefined, { pattern: '^[A-Za-z0-9._:/+=@-]{1,128}$' }) },
-    description: 'Returned, logged, and passed on to the region; generated without it, or if it is another text.',
+    ...{ name: 'X-Request-Id', in: 'header', schema: text() },
+    description:
+      'At most 128 of `A-Za-z0-9._:/+=@-`: returned, logged, and passed on to the region. Without it, or if it is another text, one is generated.',
     examples: examplesOf({ one: 'page-17' }),
   },
   IdempotencyKey: {

@@ -1,6 +1,9 @@
 /** The answers of reads. */
 import { array, count, nullable, number, object, type Properties, record, ref, type Schema, text } from './document.ts';
 
+/** How a word of an item may match one of the query; compared with those of the text index by a test. */
+export const matches = ['exact', 'prefix', 'typo', 'wildcard', 'synonym', 'phrase'];
+
 /** What every read answers beside its result. */
 const context: Properties = {
   region: text('The region that answers.'),
@@ -55,12 +58,20 @@ export const readSchemas: Readonly<Record<string, Schema>> = {
       description: 'Items that would make the answer too large: ask for them next.',
     }),
   }),
-  ScorePart: object({
-    term: text('The measurement, or the word of an item and what it matches.'),
-    value: number('The measurement, before its weight.'),
-    weight: number(),
-    part: number('Its part of the score; the parts add up to it.'),
-  }),
+  ScorePart: object(
+    {
+      term: text('The measurement, such as `view velocity 24h` or `title:jazz`.'),
+      value: number('The measurement, before its weight.'),
+      weight: number(),
+      part: number('Its part of the score; the parts add up to it.'),
+    },
+    {
+      asked: text('Of a text: the word or phrase of the query that it is for.'),
+      match: text('How the two match.', { enum: matches }),
+      word: text('The word of the item.'),
+      distance: count('Edits between the two, of a typo.', { minimum: 1 }),
+    },
+  ),
   RankedItem: object(
     {
       entity_id: ref('EntityId'),

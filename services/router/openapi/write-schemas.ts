@@ -25,8 +25,8 @@ function write<K extends keyof typeof writeFields>(
   return closed(of(true), of(false), description);
 }
 
-/** 32-bit floating point: what rounds to a greater number is refused. */
-const FLOAT_LIMIT = 3.4028235677973366e38;
+/** The highest number that rounds to a finite one of 32 bits. */
+const FLOAT_LIMIT = 3.4028235677973362e38;
 const float = number(undefined, { minimum: -FLOAT_LIMIT, maximum: FLOAT_LIMIT });
 const value: readonly Schema[] = [text(), number(), flag(), array(text(), { maxItems: METADATA_LIST_LIMIT })];
 const fieldNames = text(undefined, { minLength: 1, maxLength: NAME_LIMIT });

@@ -52,7 +52,7 @@ export interface ClusterOptions {
   readonly smallDisks?: readonly string[];
   /** Fills each region's data directory before its first start. */
   readonly fill?: (dataDir: string, region: string) => Promise<void>;
-  /** How long regions may take to start, where there is much to fill them with, ms. */
+  /** How long regions and routers may take to start, where there is much to fill them with, ms. */
   readonly startLimitMs?: number;
 }
 
@@ -209,7 +209,7 @@ export class Cluster {
       const { main = 'services/router/main.js', env = {} } = mains[name] ?? {};
       cluster.processes.set(
         name,
-        new NodeProcess({ name, main, flags, env: { ...environmentOf(setUp, name), ...env } }),
+        new NodeProcess({ name, main, flags, startLimitMs, env: { ...environmentOf(setUp, name), ...env } }),
       );
     }
     try {

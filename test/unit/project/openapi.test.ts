@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { builtInProfiles, windows } from '../../../services/region/schema/schema.ts';
 import { matchings, syntaxes } from '../../../services/region/state/text/query/text-query.ts';
+import { forms } from '../../../services/region/state/text/statistics/statistics.ts';
 import { journalParameters } from '../../../services/router/journal/journal.ts';
 import type { Operation, Parameter, Response } from '../../../services/router/openapi/document.ts';
 import {
@@ -16,6 +17,7 @@ import {
 } from '../../../services/router/openapi/openapi.ts';
 import * as documented from '../../../services/router/openapi/parameters.ts';
 import { elsewhere, problemResponses } from '../../../services/router/openapi/problem-responses.ts';
+import { matches } from '../../../services/router/openapi/read-schemas.ts';
 import { problems } from '../../../shared/errors/errors.ts';
 import * as readParameters from '../../../shared/protocol/read-parameters.ts';
 import { writeFields } from '../../../shared/protocol/writes.ts';
@@ -83,10 +85,16 @@ describe('the OpenAPI document', () => {
       assert.deepEqual(Object.keys(schemas[schema]!.properties!), writeFields[kind], WHERE);
   });
 
-  it('has the windows, built-in profiles, syntaxes and matchings that there are', () => {
+  it('has the windows, built-in profiles, syntaxes, matchings and matches that there are', () => {
     assert.deepEqual(
-      [documented.windows, documented.profiles, documented.syntaxes, documented.matchings],
-      [windows, builtInProfiles, syntaxes, matchings],
+      [documented.windows, documented.profiles, documented.syntaxes, documented.matchings, matches.toSorted()],
+      [
+        windows,
+        builtInProfiles,
+        syntaxes,
+        matchings,
+        [...new Set(Object.values(forms).map(({ match }) => match))].sort(),
+      ],
     );
   });
 
@@ -124,6 +132,17 @@ describe('the OpenAPI document', () => {
     for (const [name, { tags, security }] of all) {
       if (tags[0] !== 'process') assert.deepEqual(security, [{ key: [scopes[tags[0]]] }], name);
     }
+  });
+
+  it('has no operation without a method of the typed client', () => {
+    const client = readFileSync(join(root, 'shared/client/client.ts'), 'utf8');
+    // Others ask the same, or are for probes, scrapers and generators.
+    const without = ['getFeed', 'getSearch', 'getLive', 'getBrokerMetrics', 'getOpenApi'];
+    assert.deepEqual(
+      all.map(([, { operationId }]) => operationId).filter((id) => client.includes(`'${id}'`) === without.includes(id)),
+      [],
+      'add a method to shared/client/client.ts, and a call of it to test/unit/shared/client/client.test.ts',
+    );
   });
 
   it('is accepted by the linter, its examples included', async function () {

@@ -1,7 +1,7 @@
-/** The demo's films, signals, bodies and tables. */
+/** The demo's films, signals, bulks and tables. */
 import assert from 'node:assert/strict';
-import { bodiesOf, bodyLimits } from '../../../../deploy/demo/api.ts';
 import { embeddingOf, type FilmRecord, filmOf, readFilms } from '../../../../deploy/demo/films.ts';
+import { partLimits, partsOf } from '../../../../deploy/demo/parts.ts';
 import { playSignals } from '../../../../deploy/demo/play.ts';
 import { Progress, table } from '../../../../deploy/demo/show.ts';
 
@@ -119,22 +119,17 @@ describe('demo signals', () => {
   });
 });
 
-describe('demo bodies and tables', () => {
-  it('bodies keep order and limits', () => {
+describe('demo bulks and tables', () => {
+  it('bulks keep order and limits', () => {
     const records = Array.from({ length: 12_000 }, (_, id) => ({ id, text: 'ü'.repeat(id % 300) }));
-    const bodies = [...bodiesOf(records)];
-    assert.ok(bodies.length > 2);
-    assert.ok(
-      bodies.every(({ text, lines }) => Buffer.byteLength(text) <= bodyLimits.bytes && lines <= bodyLimits.lines),
-    );
-    const back = bodies.flatMap(({ text }) =>
-      text
-        .trimEnd()
-        .split('\n')
-        .map((line) => JSON.parse(line)),
-    );
-    assert.deepEqual(back, records);
-    assert.deepEqual([...bodiesOf([])], []);
+    const parts = [...partsOf(records)];
+    assert.ok(parts.length > 2);
+    for (const part of parts) {
+      const bytes = part.reduce((sum, record) => sum + Buffer.byteLength(`${JSON.stringify(record)}\n`), 0);
+      assert.ok(bytes <= partLimits.bytes && part.length <= partLimits.records);
+    }
+    assert.deepEqual(parts.flat(), records);
+    assert.deepEqual([...partsOf([])], []);
   });
 
   it('tables are aligned in columns', () => {

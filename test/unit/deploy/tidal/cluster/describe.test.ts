@@ -90,7 +90,7 @@ describe('tables of a command', () => {
   });
 
   it('let no control character of an item through', () => {
-    const item = { entity_id: 1, rank: 1, score: 1, metadata: { title: '\u001b[31m \u009b31m' } };
+    const item = { entity_id: 1, rank: 1, score: 1, signals: {}, metadata: { title: '\u001b[31m \u009b31m' } };
     const list = { region: 'eu', position: '', lag_events: 0, items: [item], next_cursor: null };
     const shown = printable(describeList(list));
     assert.ok(shown.includes('"\\u001b[31m \\u009b31m"'), shown);

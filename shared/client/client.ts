@@ -1,0 +1,333 @@
+/**
+ * The typed client of the public surface: `import { TidalClient } from 'tidaldb-cluster/client'`. Its types and its table of operations
+ * are generated from the OpenAPI document.
+ *
+ * - A write has a random idempotency key, the same for every try: it counts once, whatever happens to connections, routers and leaders.
+ * - A read waits until the region that answers has applied what this client has written.
+ * - Several routers: the next one is asked when one is away.
+ */
+import type { Clock, Random } from '../kernel/kernel.ts';
+import { systemClock, systemRandom } from '../kernel/system.ts';
+import type * as api from './api-types.ts';
+import type * as cluster from './cluster-types.ts';
+import { TidalProblem, TidalUnanswered } from './errors.ts';
+import { operations } from './operations.ts';
+import { WrittenPosition } from './positions.ts';
+import type * as requests from './request-types.ts';
+import { type Answered, Sending } from './sending.ts';
+
+export type { api, cluster, requests };
+export { TidalProblem, TidalUnanswered };
+
+const DEADLINE_MS = 30_000;
+/** Longer than a router takes for a read, or holds a write and waits for its answer. */
+const ATTEMPT_MS = 25_000;
+/** Of promotions, heals that wait and verifications. */
+const LONG_MS = 60_000;
+const ATTEMPTS = 20;
+const KEY_BYTES = 16;
+
+export interface TidalClientOptions {
+  /** Routers, such as `http://127.0.0.1:9500`. */
+  readonly urls: readonly string[];
+  /** Absent: the cluster has no keys. */
+  readonly key?: string | undefined;
+  /** Whether reads wait for what this client has written; default true. */
+  readonly readYourWrites?: boolean;
+  /** For all tries of a call, ms; default 30,000, of promotions, heals and verifications 60,000. */
+  readonly deadlineMs?: number;
+  /** For one try, ms; default 25,000, of promotions, heals and verifications 60,000. */
+  readonly attemptMs?: number;
+  /** Tries of a call; default 20. 1: nothing is sent again. */
+  readonly attempts?: number;
+  readonly fetch?: typeof fetch;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** For all tries, ms. */
+  readonly deadlineMs?: number;
+  /** Returned and logged by the router. */
+  readonly requestId?: string;
+}
+
+export interface WriteOptions extends CallOptions {
+  /** Default: a random one for the call. False: none; then the write is sent again only if it was refused. */
+  readonly idempotencyKey?: string | false;
+  /** `stream`: refused or failed unless the stream acknowledges it. */
+  readonly durability?: 'stream';
+}
+
+export interface ReadOptions extends CallOptions {
+  /** Instead of what this client has written; null: the read waits for nothing. */
+  readonly minPosition?: string | null;
+}
+
+type OperationId = keyof typeof operations;
+
+interface Made extends CallOptions {
+  readonly id?: number;
+  readonly query?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly type?: string;
+  readonly body?: string;
+  readonly repeatable?: boolean;
+  readonly isLong?: boolean;
+}
+
+type Cursored = { readonly next_cursor: string | null };
+
+export class TidalClient {
+  private readonly options: TidalClientOptions;
+  private readonly random: Random;
+  private readonly sending: Sending;
+  private readonly written = new WrittenPosition();
+
+  constructor(options: TidalClientOptions) {
+    const { urls, random = systemRandom, clock = systemClock, attempts = ATTEMPTS } = options;
+    if (urls.length === 0) throw new TypeError('TidalClient: urls must have at least one router');
+    for (const url of urls)
+      if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+        throw new TypeError(`TidalClient: "${url}" is not an http or https address`);
+    this.options = options;
+    this.random = random;
+    this.sending = new Sending({
+      ...{ urls: urls.map((url) => url.replace(/\/+$/, '')), clock, random, attempts },
+      fetch: options.fetch ?? fetch,
+    });
+  }
+
+  /** What this client has written, as its reads wait for it; undefined: nothing. For another client: `follow`. */
+  get position(): string | undefined {
+    return this.written.text;
+  }
+
+  /** Reads wait for this position too, of another client's write. */
+  follow(position: string): void {
+    this.written.add(position);
+  }
+
+  /** Reads wait for no write before now: after a forced promotion, for one, that left writes behind. */
+  forget(): void {
+    this.written.clear();
+  }
+
+  putItem(item: api.Item, options?: WriteOptions): Promise<api.WriteAnswer> {
+    return this.write('putItems', { body: JSON.stringify(item) }, options);
+  }
+
+  /** All or nothing; at most 20,000 and 2 MiB. */
+  putItems(items: readonly api.Item[], options?: WriteOptions): Promise<api.WriteAnswer> {
+    return this.write('putItems', lines(items), options);
+  }
+
+  /** Null removes a field; fields that are not named stay. */
+  patchItem(id: number, metadata: api.ItemPatch['metadata'], options?: WriteOptions): Promise<api.WriteAnswer> {
+    return this.write('patchItem', { id, body: JSON.stringify({ metadata }) }, options);
+  }
+
+  deleteItem(id: number, options?: WriteOptions): Promise<api.WriteAnswer> {
+    return this.write('deleteItem', { id }, options);
+  }
+
+  putEmbedding(embedding: api.Embedding, options?: WriteOptions): Promise<api.WriteAnswer> {
+    return this.write('putEmbeddings', { body: JSON.stringify(embedding) }, options);
+  }
+
+  /** All or nothing; at most 20,000 and 2 MiB. */
+  putEmbeddings(embeddings: readonly api.Embedding[], options?: WriteOptions): Promise<api.WriteAnswer> {
+    return this.write('putEmbeddings', lines(embeddings), options);
+  }
+
+  addSignal(signal: api.Signal, options?: WriteOptions): Promise<api.WriteAnswer> {
+    return this.write('addSignals', { body: JSON.stringify(signal) }, options);
+  }
+
+  /** All or nothing; at most 20,000 and 2 MiB. */
+  addSignals(signals: readonly api.Signal[], options?: WriteOptions): Promise<api.WriteAnswer> {
+    return this.write('addSignals', lines(signals), options);
+  }
+
+  getItem(id: number, query: requests.GetItemQuery = {}, options?: ReadOptions): Promise<api.ItemAnswer> {
+    return this.read('getItem', { id, query }, options);
+  }
+
+  /** At most 200. */
+  getItems(
+    ids: readonly number[],
+    query: Omit<requests.GetItemsQuery, 'ids'> = {},
+    options?: ReadOptions,
+  ): Promise<api.ItemsAnswer> {
+    return this.read('getItems', { query: { ...query, ids: ids.join(',') } }, options);
+  }
+
+  feed(asked: requests.PostFeedBody = {}, options?: ReadOptions): Promise<api.FeedAnswer> {
+    return this.read('postFeed', { body: JSON.stringify(asked) }, options);
+  }
+
+  search(asked: requests.PostSearchBody, options?: ReadOptions): Promise<api.CombinedSearchAnswer> {
+    return this.read('postSearch', { body: JSON.stringify(asked) }, options);
+  }
+
+  suggest(
+    prefix: string,
+    query: Omit<requests.SuggestQuery, 'prefix'> = {},
+    options?: ReadOptions,
+  ): Promise<api.SuggestAnswer> {
+    return this.read('suggest', { query: { ...query, prefix } }, options);
+  }
+
+  /** Page after page until the last. */
+  feedPages(asked: requests.PostFeedBody = {}, options?: ReadOptions): AsyncGenerator<api.FeedAnswer> {
+    return pagesOf(asked, (page) => this.feed(page, options));
+  }
+
+  searchPages(asked: requests.PostSearchBody, options?: ReadOptions): AsyncGenerator<api.CombinedSearchAnswer> {
+    return pagesOf(asked, (page) => this.search(page, options));
+  }
+
+  /** The items of all pages. */
+  feedItems(asked: requests.PostFeedBody = {}, options?: ReadOptions): AsyncGenerator<api.RankedItem> {
+    return itemsOf(this.feedPages(asked, options));
+  }
+
+  searchItems(asked: requests.PostSearchBody, options?: ReadOptions): AsyncGenerator<api.RankedItem> {
+    return itemsOf(this.searchPages(asked, options));
+  }
+
+  status(options?: CallOptions): Promise<cluster.StatusAnswer> {
+    return this.call('getStatus', { ...options });
+  }
+
+  /** Not sent again when it may have been carried out. */
+  promote(asked: requests.PromoteBody, options?: CallOptions): Promise<cluster.PromoteAnswer> {
+    return this.act('promote', asked, options);
+  }
+
+  partition(asked: requests.PartitionBody, options?: CallOptions): Promise<cluster.PartitionAnswer> {
+    return this.act('partition', asked, options);
+  }
+
+  heal(asked: requests.HealBody, options?: CallOptions): Promise<cluster.HealAnswer> {
+    return this.act('heal', asked, options);
+  }
+
+  retireDisk(asked: requests.RetireDiskBody, options?: CallOptions): Promise<cluster.RetireDiskAnswer> {
+    return this.act('retireDisk', asked, options);
+  }
+
+  verify(options?: CallOptions): Promise<cluster.VerifyAnswer> {
+    return this.act('verify', {}, options);
+  }
+
+  quarantine(options?: CallOptions): Promise<cluster.QuarantineList> {
+    return this.call('getQuarantine', { ...options });
+  }
+
+  addQuarantine(asked: requests.AddQuarantineBody, options?: CallOptions): Promise<cluster.QuarantineAnswer> {
+    return this.act('addQuarantine', asked, options);
+  }
+
+  /** The journal, the newest entry first. */
+  events(query: requests.GetEventsQuery = {}, options?: CallOptions): Promise<cluster.JournalAnswer> {
+    return this.call('getEvents', { ...options, query });
+  }
+
+  /** Also while the cluster is unavailable: that is an answer. */
+  health(options?: CallOptions): Promise<cluster.HealthAnswer> {
+    return this.call('getHealth', { ...options });
+  }
+
+  /** Of the router that answers. */
+  ready(options?: CallOptions): Promise<cluster.ReadyAnswer> {
+    return this.call('getReady', { ...options });
+  }
+
+  /** Prometheus text of the router that answers. */
+  async metrics(options?: CallOptions): Promise<string> {
+    return (await this.answerOf('getMetrics', { ...options })).text;
+  }
+
+  private act<T>(operation: OperationId, asked: object, options: CallOptions = {}): Promise<T> {
+    return this.call<T>(operation, { ...options, body: JSON.stringify(asked), isLong: true });
+  }
+
+  private async write(
+    operation: OperationId,
+    made: Made,
+    { idempotencyKey = this.newKey(), durability, ...options }: WriteOptions = {},
+  ): Promise<api.WriteAnswer> {
+    const answer = await this.call<api.WriteAnswer>(operation, {
+      ...{ ...made, ...options, repeatable: idempotencyKey !== false },
+      headers: {
+        ...(idempotencyKey === false ? {} : { 'idempotency-key': idempotencyKey }),
+        ...(durability === undefined ? {} : { prefer: `durability=${durability}` }),
+      },
+    });
+    this.written.add(answer.position);
+    return answer;
+  }
+
+  private read<T>(operation: OperationId, made: Made, { minPosition, ...options }: ReadOptions = {}): Promise<T> {
+    const own = this.options.readYourWrites === false ? undefined : this.position;
+    const position = minPosition === undefined ? own : minPosition;
+    const headers = position === undefined || position === null ? {} : { 'x-tidal-position': position };
+    return this.call<T>(operation, { ...made, ...options, headers });
+  }
+
+  private async call<T>(operation: OperationId, made: Made): Promise<T> {
+    const { text } = await this.answerOf(operation, made);
+    return JSON.parse(text) as T;
+  }
+
+  private answerOf(operation: OperationId, made: Made): Promise<Answered> {
+    const { method, path, accept, repeatable } = operations[operation];
+    const { key, deadlineMs, attemptMs } = this.options;
+    const { id, query = {}, headers, type = 'application/json', body, signal, requestId, isLong } = made;
+    const given = Object.entries(query).filter(([, value]) => value !== undefined);
+    const parameters = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)]));
+    return this.sending.send({
+      method,
+      path: path.replace('{id}', String(id)) + (given.length === 0 ? '' : `?${parameters}`),
+      headers: {
+        accept,
+        ...(body === undefined ? {} : { 'content-type': type }),
+        ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+        ...(requestId === undefined ? {} : { 'x-request-id': requestId }),
+        ...headers,
+      },
+      body,
+      repeatable: made.repeatable ?? repeatable === 'always',
+      deadlineMs: made.deadlineMs ?? deadlineMs ?? (isLong ? LONG_MS : DEADLINE_MS),
+      attemptMs: attemptMs ?? (isLong ? LONG_MS : ATTEMPT_MS),
+      signal,
+    });
+  }
+
+  private newKey(): string {
+    return Buffer.from(this.random.bytes(KEY_BYTES)).toString('base64url');
+  }
+}
+
+function lines(values: readonly object[]): Pick<Made, 'type' | 'body'> {
+  return { type: 'application/x-ndjson', body: values.map((value) => `${JSON.stringify(value)}\n`).join('') };
+}
+
+async function* pagesOf<A extends { readonly cursor?: string }, P extends Cursored>(
+  asked: A,
+  ask: (asked: A) => Promise<P>,
+): AsyncGenerator<P> {
+  for (let page = await ask(asked); ; ) {
+    yield page;
+    if (page.next_cursor === null) return;
+    page = await ask({ ...asked, cursor: page.next_cursor });
+  }
+}
+
+async function* itemsOf(
+  pages: AsyncIterable<{ readonly items: readonly api.RankedItem[] }>,
+): AsyncGenerator<api.RankedItem> {
+  for await (const { items } of pages) yield* items;
+}
