@@ -297,7 +297,14 @@ describe('the OpenAPI document and a cluster', function () {
       ...(['internal', 'overloaded', 'request_timeout', 'expectation_failed', 'not_leader', 'handing_over'] as const),
       ...(['not_ready', 'no_leader', 'region_unreachable', 'control_unavailable', 'shutting_down'] as const),
       ...(['version_mismatch', 'configuration_refused', 'stream_unavailable', 'clock_unsafe', 'storage_full'] as const),
-      ...(['state_full', 'quarantine_full', 'stream_unconfirmed', 'handover_timeout', 'outcome_unknown'] as const),
+      ...([
+        'state_full',
+        'client_keys_full',
+        'quarantine_full',
+        'stream_unconfirmed',
+        'handover_timeout',
+        'outcome_unknown',
+      ] as const),
       ...(['promotion_in_progress', 'target_unreachable', 'target_not_ready', 'leader_partitioned'] as const),
       ...(['leader_unreachable', 'stale_epoch'] as const),
     ];
